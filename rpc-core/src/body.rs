@@ -1,0 +1,152 @@
+//! What a call or a reply carries: a typed message, or its bytes in one codec.
+//!
+//! Encoding is late: a typed body is written straight into the connection's buffer by whoever
+//! knows the codec, and again (or from the cached bytes) if the call is sent again.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::codec::{Codec, CodecError};
+use crate::message::Message;
+
+/// A typed message or encoded bytes; cheap to clone.
+#[derive(Clone)]
+pub struct Body(Repr);
+
+#[derive(Clone)]
+enum Repr {
+    Typed(Arc<Typed<dyn Message>>),
+    Encoded { codec: Arc<dyn Codec>, bytes: Bytes },
+}
+
+struct Typed<M: ?Sized> {
+    /// The bytes of the first form that was asked for by [`Body::encoded`].
+    cached: OnceLock<(&'static str, Bytes)>,
+    message: M,
+}
+
+impl Body {
+    /// A body that is encoded when its codec is known.
+    #[must_use]
+    pub fn typed(message: impl Message) -> Self {
+        Self(Repr::Typed(Arc::new(Typed {
+            cached: OnceLock::new(),
+            message,
+        })))
+    }
+
+    /// A body that is encoded already.
+    #[must_use]
+    pub fn from_bytes(codec: Arc<dyn Codec>, bytes: Bytes) -> Self {
+        Self(Repr::Encoded { codec, bytes })
+    }
+
+    /// About how many bytes it will take; exact for encoded bodies and for protobuf.
+    #[must_use]
+    pub fn size_hint(&self) -> usize {
+        match &self.0 {
+            Repr::Typed(typed) => typed.message.proto_len(),
+            Repr::Encoded { bytes, .. } => bytes.len(),
+        }
+    }
+
+    /// Appends its bytes in `codec` to `buf`.
+    ///
+    /// # Errors
+    /// The codec cannot express a value, or the body is encoded in another codec.
+    pub fn encode(&self, codec: &dyn Codec, buf: &mut BytesMut) -> Result<(), CodecError> {
+        match &self.0 {
+            Repr::Typed(typed) => match typed.cached.get() {
+                Some((name, bytes)) if *name == codec.name() => {
+                    buf.extend_from_slice(bytes);
+                    Ok(())
+                }
+                _ => codec.encode(&typed.message, buf),
+            },
+            Repr::Encoded { codec: own, bytes } => {
+                same_codec(&**own, codec)?;
+                buf.extend_from_slice(bytes);
+                Ok(())
+            }
+        }
+    }
+
+    /// Its bytes in `codec`; those of a typed body are kept for the next who asks in that codec.
+    ///
+    /// # Errors
+    /// The codec cannot express a value, or the body is encoded in another codec.
+    pub fn encoded(&self, codec: &dyn Codec) -> Result<Bytes, CodecError> {
+        match &self.0 {
+            Repr::Typed(typed) => {
+                if let Some((name, bytes)) = typed.cached.get()
+                    && *name == codec.name()
+                {
+                    return Ok(bytes.clone());
+                }
+                let mut buf = BytesMut::with_capacity(typed.message.proto_len());
+                codec.encode(&typed.message, &mut buf)?;
+                let bytes = buf.freeze();
+                // Losing the race, or another codec's bytes being there, only costs the cache.
+                let _ = typed.cached.set((codec.name(), bytes.clone()));
+                Ok(bytes)
+            }
+            Repr::Encoded { codec: own, bytes } => {
+                same_codec(&**own, codec)?;
+                Ok(bytes.clone())
+            }
+        }
+    }
+
+    /// The codec of an encoded body.
+    #[must_use]
+    pub fn codec(&self) -> Option<&Arc<dyn Codec>> {
+        match &self.0 {
+            Repr::Typed(_) => None,
+            Repr::Encoded { codec, .. } => Some(codec),
+        }
+    }
+
+    /// Reads it into a new `M`.
+    ///
+    /// # Errors
+    /// The bytes are not of their codec or do not fit `M`.
+    pub fn decode<M: Message + Default>(&self) -> Result<M, CodecError> {
+        let mut message = M::default();
+        match &self.0 {
+            Repr::Encoded { codec, bytes } => codec.decode(bytes.clone(), &mut message)?,
+            Repr::Typed(typed) => {
+                // Calls inside one process meet typed bodies; protobuf's form is the common one.
+                let mut buf = BytesMut::with_capacity(typed.message.proto_len());
+                typed.message.encode_proto(&mut buf);
+                message
+                    .merge_proto(buf.freeze())
+                    .map_err(|error| CodecError::new("in-process", error))?;
+            }
+        }
+        Ok(message)
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Repr::Typed(_) => f.write_str("Body(typed)"),
+            Repr::Encoded { codec, bytes } => {
+                write!(f, "Body({} bytes of {})", bytes.len(), codec.name())
+            }
+        }
+    }
+}
+
+fn same_codec(own: &dyn Codec, asked: &dyn Codec) -> Result<(), CodecError> {
+    if own.name() == asked.name() {
+        return Ok(());
+    }
+    let own = own.name();
+    Err(CodecError::new(
+        asked.name(),
+        format_args!("the body is already encoded as {own}"),
+    ))
+}

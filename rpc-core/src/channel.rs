@@ -1,0 +1,57 @@
+//! A channel: what a consumer holds to one address of a provider, connected or not.
+//!
+//! The contract between the cluster layer, which chooses channels, and the protocols, which open
+//! them. A channel connects on first use, reconnects by itself and never goes away while held.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::discovery::Instance;
+use crate::invoker::Invoke;
+
+/// What a channel can do for a call made now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum ChannelState {
+    /// Never used; the first call connects.
+    Idle = 0,
+    /// Connecting for the first time, or again after it was up.
+    Connecting = 1,
+    /// Connected.
+    Ready = 2,
+    /// The last try to connect failed; the next comes after a backoff.
+    Down = 3,
+    /// Connected, but the provider asked for no new calls.
+    Draining = 4,
+}
+
+impl ChannelState {
+    /// Whether new calls should go here while another channel can take them.
+    #[must_use]
+    pub const fn is_candidate(self) -> bool {
+        !matches!(self, Self::Down | Self::Draining)
+    }
+}
+
+/// A connection to one address that reopens by itself; shared by all directories of a consumer.
+///
+/// Calls write in the first of their invocation's codecs; whoever picks the channel has put one
+/// there that the instance speaks.
+pub trait Channel: Invoke + fmt::Debug {
+    /// Where it leads: `host:port`.
+    fn address(&self) -> &Arc<str>;
+
+    /// What it can do now.
+    fn state(&self) -> ChannelState;
+}
+
+/// Opens channels; owned by a consumer.
+pub trait Connector: fmt::Debug + Send + Sync + 'static {
+    /// The channel to `instance`. Instances with the same address share one; dropping the last
+    /// handle closes it once its calls are done. Does no I/O.
+    fn channel(&self, instance: &Instance) -> Arc<dyn Channel>;
+
+    /// A number that grows whenever the state of any of its channels changes, so that whoever
+    /// keeps a filtered list of them knows when to filter again.
+    fn epoch(&self) -> u64;
+}

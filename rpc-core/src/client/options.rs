@@ -1,0 +1,46 @@
+//! What one call may set for itself, stronger than every configuration.
+
+use std::time::Duration;
+
+use crate::metadata::Metadata;
+
+/// Options of single calls: `client.with(CallOptions::new().timeout(…)).hello(…)`.
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct CallOptions {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) metadata: Metadata,
+    pub(crate) hash_key: Option<u64>,
+    pub(crate) codec: Option<String>,
+}
+
+impl CallOptions {
+    /// Nothing set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How long the call may take in all, retries included.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// A key/value for the provider.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.insert(key, value);
+        self
+    }
+
+    /// Calls of the same key go to the same provider, where the balancer hashes.
+    pub fn hash_key(mut self, key: u64) -> Self {
+        self.hash_key = Some(key);
+        self
+    }
+
+    /// The codec to prefer, by name; an unknown one fails the call and lists the known ones.
+    pub fn codec(mut self, name: impl Into<String>) -> Self {
+        self.codec = Some(name.into());
+        self
+    }
+}

@@ -1,0 +1,141 @@
+//! A typed call becomes an [`Invocation`]: the ground under every generated client.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::body::Body;
+use crate::client::options::CallOptions;
+use crate::codec::Codecs;
+use crate::descriptor::ServiceDescriptor;
+use crate::error::Error;
+use crate::invocation::Invocation;
+use crate::invoker::BoxInvoker;
+use crate::message::Message;
+use crate::method::Method;
+use crate::server::context;
+use crate::status::{Delivery, Status};
+
+/// What generated clients are: built from a stub, described by their trait.
+pub trait ServiceClient: Clone + Send + Sync + 'static {
+    /// The trait as data.
+    const DESCRIPTOR: &'static ServiceDescriptor;
+
+    /// The client over `stub`, whose methods are in the order of the descriptor.
+    fn from_stub(stub: Stub) -> Self;
+}
+
+/// One method of a stub: what to call, through what, how long.
+#[derive(Debug, Clone)]
+pub struct StubMethod {
+    /// What is called.
+    pub method: Arc<Method>,
+    /// What it is called through.
+    pub invoker: BoxInvoker,
+    /// How long a call may take that says nothing.
+    pub timeout: Duration,
+    /// The codecs to write it in, the preferred first.
+    pub codecs: Codecs,
+}
+
+/// The methods of a service and the options of the calls made through it; cheap to clone.
+#[derive(Clone)]
+pub struct Stub {
+    methods: Arc<[StubMethod]>,
+    options: Option<Arc<CallOptions>>,
+    owner: Arc<dyn Send + Sync>,
+}
+
+impl Stub {
+    /// A stub of these methods; `owner` lives as long as any clone of it.
+    #[must_use]
+    pub fn new(methods: Vec<StubMethod>, owner: Arc<dyn Send + Sync>) -> Self {
+        Self {
+            methods: methods.into(),
+            options: None,
+            owner,
+        }
+    }
+
+    /// The same stub with options for every call made through it.
+    #[must_use]
+    pub fn with_options(&self, options: CallOptions) -> Self {
+        Self {
+            methods: self.methods.clone(),
+            options: Some(Arc::new(options)),
+            owner: self.owner.clone(),
+        }
+    }
+
+    /// Calls the method at `index` and reads its reply.
+    ///
+    /// # Errors
+    /// The call's status, naming the call.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the call, down to the provider's handler.
+    pub async fn call<A, R>(&self, index: usize, arguments: A) -> Result<R, Status>
+    where
+        A: Message,
+        R: Message + Default,
+    {
+        let target = &self.methods[index];
+        let mut invocation = self.invocation(target, Body::typed(arguments))?;
+        if invocation.deadline.is_past() {
+            return Err(self.out_of_time(target));
+        }
+        if invocation.codecs.is_none() {
+            invocation.codecs = Some(target.codecs.clone());
+        }
+        let reply =
+            target
+                .invoker
+                .invoke(invocation)
+                .await
+                .map_err(|status| match status.call() {
+                    Some(_) => status,
+                    None => status.with_call(target.method.path().clone()),
+                })?;
+        reply.body.decode().map_err(|error| {
+            error
+                .into_reply_status(target.method.path())
+                .with_call(target.method.path().clone())
+        })
+    }
+
+    fn invocation(&self, target: &StubMethod, body: Body) -> Result<Invocation, Status> {
+        let Some(options) = self.options.as_deref() else {
+            let deadline = context::inherited_deadline(target.timeout);
+            return Ok(Invocation::new(target.method.clone(), body, deadline));
+        };
+        let timeout = options.timeout.unwrap_or(target.timeout);
+        let deadline = context::inherited_deadline(timeout);
+        let mut invocation = Invocation::new(target.method.clone(), body, deadline);
+        invocation.metadata = options.metadata.clone();
+        invocation.hash_key = options.hash_key;
+        if let Some(name) = &options.codec {
+            let codecs = target.codecs.preferring(name).ok_or_else(|| {
+                let error = Error::unknown_name("codec", name, target.codecs.names());
+                Status::invalid_argument(error.to_string())
+                    .with_delivery(Delivery::NotSent)
+                    .with_call(target.method.path().clone())
+            })?;
+            invocation.codecs = Some(codecs);
+        }
+        Ok(invocation)
+    }
+
+    fn out_of_time(&self, target: &StubMethod) -> Status {
+        Status::deadline_exceeded("no time was left when the call was made")
+            .with_delivery(Delivery::NotSent)
+            .with_call(target.method.path().clone())
+    }
+}
+
+impl fmt::Debug for Stub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.methods.iter().map(|target| &target.method))
+            .finish()
+    }
+}

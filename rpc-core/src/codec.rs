@@ -1,0 +1,139 @@
+//! The contract of a codec: a message to bytes and back, chosen by name.
+//!
+//! rpc-core knows no format; the codecs live in their own crate. A codec is handed an erased
+//! [`Message`], which offers two forms: protobuf's, and serde's. It does no I/O and keeps no state
+//! of a call.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::message::Message;
+use crate::status::Status;
+
+/// Turns messages into the bytes of one format and back.
+pub trait Codec: fmt::Debug + Send + Sync + 'static {
+    /// The name in configuration and in what instances publish, such as `protobuf`.
+    fn name(&self) -> &'static str;
+
+    /// What follows `application/` in a content type, such as `json`.
+    fn content_subtype(&self) -> &'static str;
+
+    /// The serialization id in a Dubbo2 header, 0 to 31; see `docs/wire.md` for those in use.
+    fn dubbo_id(&self) -> u8;
+
+    /// Appends the bytes of `message` to `buf`.
+    ///
+    /// # Errors
+    /// A value the format cannot express. `buf` may then hold a part of it; the caller cuts it off.
+    fn encode(&self, message: &dyn Message, buf: &mut BytesMut) -> Result<(), CodecError>;
+
+    /// Reads `bytes` over `message`: fields that are absent keep their value, unknown ones are
+    /// skipped.
+    ///
+    /// # Errors
+    /// Bytes that are not of this format, or nested deeper than [`MAX_DEPTH`].
+    fn decode(&self, bytes: Bytes, message: &mut dyn Message) -> Result<(), CodecError>;
+}
+
+/// How deep messages may be nested, in every codec.
+pub const MAX_DEPTH: usize = 64;
+
+/// Why bytes and message do not fit.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{codec}: {message}")]
+pub struct CodecError {
+    codec: &'static str,
+    message: String,
+}
+
+impl CodecError {
+    /// An error of the codec named `codec`; the message says what was wrong where.
+    #[must_use]
+    pub fn new(codec: &'static str, message: impl fmt::Display) -> Self {
+        Self {
+            codec,
+            message: message.to_string(),
+        }
+    }
+
+    /// The status of a call whose arguments could not be read or written.
+    #[must_use]
+    pub fn into_argument_status(self, call: &str) -> Status {
+        Status::invalid_argument(format!("arguments of {call} do not fit: {self}"))
+    }
+
+    /// The status of a call whose answer could not be read or written.
+    #[must_use]
+    pub fn into_reply_status(self, call: &str) -> Status {
+        Status::internal(format!("reply of {call} does not fit: {self}"))
+    }
+}
+
+/// Codecs in order of preference; cheap to clone, never empty.
+#[derive(Clone)]
+pub struct Codecs(Arc<[Arc<dyn Codec>]>);
+
+impl Codecs {
+    /// `first`, then `others` without those of the same name.
+    #[must_use]
+    pub fn new(first: Arc<dyn Codec>, others: impl IntoIterator<Item = Arc<dyn Codec>>) -> Self {
+        let mut list = vec![first];
+        for codec in others {
+            if list.iter().all(|known| known.name() != codec.name()) {
+                list.push(codec);
+            }
+        }
+        Self(list.into())
+    }
+
+    /// The preferred codec.
+    #[must_use]
+    pub fn first(&self) -> &Arc<dyn Codec> {
+        &self.0[0]
+    }
+
+    /// All of them, the preferred one first.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Codec>> {
+        self.0.iter()
+    }
+
+    /// Their names, the preferred one first.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().map(|codec| codec.name())
+    }
+
+    /// The codec of this name.
+    #[must_use]
+    pub fn by_name(&self, name: &str) -> Option<&Arc<dyn Codec>> {
+        self.0.iter().find(|codec| codec.name() == name)
+    }
+
+    /// The codec of this Dubbo2 serialization id.
+    #[must_use]
+    pub fn by_dubbo_id(&self, id: u8) -> Option<&Arc<dyn Codec>> {
+        self.0.iter().find(|codec| codec.dubbo_id() == id)
+    }
+
+    /// The codec of this content subtype.
+    #[must_use]
+    pub fn by_content_subtype(&self, subtype: &str) -> Option<&Arc<dyn Codec>> {
+        self.0
+            .iter()
+            .find(|codec| codec.content_subtype() == subtype)
+    }
+
+    /// The same codecs with the one named `name` first, or `None` if it is not among them.
+    #[must_use]
+    pub fn preferring(&self, name: &str) -> Option<Self> {
+        let first = self.by_name(name)?.clone();
+        Some(Self::new(first, self.0.iter().cloned()))
+    }
+}
+
+impl fmt::Debug for Codecs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}

@@ -1,0 +1,67 @@
+//! When a call stops mattering: an instant inside the process, the remaining time on the wire.
+//!
+//! Clocks of two machines need not agree, so only durations travel; network time is not deducted.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The instant after which nobody waits for a call any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// What a call gets that says nothing: 1 s, as in Dubbo.
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
+
+    /// The longest time a deadline can be away: one day. Longer ones are cut to it.
+    pub const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+    /// A deadline `timeout` from now.
+    #[must_use]
+    pub fn after(timeout: Duration) -> Self {
+        Self::after_from(Instant::now(), timeout)
+    }
+
+    /// A deadline `timeout` from `now`, for callers that have read the clock already.
+    #[must_use]
+    pub fn after_from(now: Instant, timeout: Duration) -> Self {
+        Self(now + timeout.min(Self::MAX_TIMEOUT))
+    }
+
+    /// The deadline at `instant`.
+    #[must_use]
+    pub const fn at(instant: Instant) -> Self {
+        Self(instant)
+    }
+
+    /// The instant itself.
+    #[must_use]
+    pub const fn instant(self) -> Instant {
+        self.0
+    }
+
+    /// What is left; zero once it has passed.
+    #[must_use]
+    pub fn remaining(self) -> Duration {
+        self.remaining_from(Instant::now())
+    }
+
+    /// What is left at `now`; zero once it has passed.
+    #[must_use]
+    pub fn remaining_from(self, now: Instant) -> Duration {
+        self.0.saturating_duration_since(now)
+    }
+
+    /// Whether it has passed.
+    #[must_use]
+    pub fn is_past(self) -> bool {
+        self.remaining().is_zero()
+    }
+
+    /// The earlier of two deadlines.
+    #[must_use]
+    pub fn min(self, other: Self) -> Self {
+        Self(self.0.min(other.0))
+    }
+}

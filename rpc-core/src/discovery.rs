@@ -1,0 +1,156 @@
+//! What registries speak of: instances, complete snapshots of them, and subscriptions.
+//!
+//! A registry always pushes the whole list; only the directory computes differences. Lists heal
+//! themselves that way: a lost push is repaired by the next.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::service_key::ServiceKey;
+
+/// One provider of one service, as data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    /// What it provides.
+    pub service: ServiceKey,
+    /// Where: `host:port`, the address consumers connect to.
+    pub address: Arc<str>,
+    /// Who: unique for each start of a provider, so that a restart on the same address is another.
+    pub id: Arc<str>,
+    /// Name of the application it belongs to, or the empty string.
+    #[serde(default)]
+    pub application: String,
+    /// Share of traffic relative to others; 100 is usual, 0 is none unless all are 0.
+    #[serde(default = "default_weight")]
+    pub weight: u32,
+    /// When it started, in milliseconds since 1970; 0 if unknown.
+    #[serde(default)]
+    pub started_ms: u64,
+    /// Wire faces it serves, such as `dubbo` and `json`; empty means unknown.
+    #[serde(default)]
+    pub protocols: Vec<String>,
+    /// Codecs it speaks, by name; empty means unknown.
+    #[serde(default)]
+    pub codecs: Vec<String>,
+    /// Whatever else it publishes.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+}
+
+fn default_weight() -> u32 {
+    100
+}
+
+impl Instance {
+    /// An instance of which only service, address and id are known.
+    #[must_use]
+    pub fn new(service: ServiceKey, address: &str, id: &str) -> Self {
+        Self {
+            service,
+            address: address.into(),
+            id: id.into(),
+            application: String::new(),
+            weight: default_weight(),
+            started_ms: 0,
+            protocols: Vec::new(),
+            codecs: Vec::new(),
+            metadata: BTreeMap::new(),
+        }
+    }
+}
+
+/// Where a snapshot comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Source {
+    /// Nothing was heard yet; the list is empty for that reason alone.
+    Pending,
+    /// The registry itself.
+    Live,
+    /// The cache on disk, written this long ago.
+    Cache {
+        /// Age of the list when it was read.
+        age: Duration,
+    },
+}
+
+/// The complete list of a service's instances at one time; cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The instances, sorted by address and unique in it.
+    pub instances: Arc<[Instance]>,
+    /// Where the list comes from.
+    pub source: Source,
+}
+
+impl Snapshot {
+    /// What a subscription holds before anything was heard.
+    #[must_use]
+    pub fn pending() -> Self {
+        Self {
+            instances: Arc::new([]),
+            source: Source::Pending,
+        }
+    }
+
+    /// A list from `source`; sorts it and keeps the youngest instance of each address.
+    #[must_use]
+    pub fn new(mut instances: Vec<Instance>, source: Source) -> Self {
+        instances.sort_by(|a, b| {
+            a.address
+                .cmp(&b.address)
+                .then(b.started_ms.cmp(&a.started_ms))
+                .then(b.id.cmp(&a.id))
+        });
+        instances.dedup_by(|later, kept| later.address == kept.address);
+        Self {
+            instances: instances.into(),
+            source,
+        }
+    }
+}
+
+/// Follows the snapshots of one service; dropping it unsubscribes.
+pub struct Subscription {
+    snapshots: watch::Receiver<Snapshot>,
+    _guard: Box<dyn Send + Sync>,
+}
+
+impl Subscription {
+    /// A subscription that reads from `snapshots` and drops `guard` at its end.
+    #[must_use]
+    pub fn new(snapshots: watch::Receiver<Snapshot>, guard: impl Send + Sync + 'static) -> Self {
+        Self {
+            snapshots,
+            _guard: Box::new(guard),
+        }
+    }
+
+    /// The newest snapshot.
+    #[must_use]
+    pub fn latest(&self) -> Snapshot {
+        self.snapshots.borrow().clone()
+    }
+
+    /// Waits for the next snapshot; `None` once the registry has been shut down.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost if the future is dropped.
+    pub async fn next(&mut self) -> Option<Snapshot> {
+        self.snapshots.changed().await.ok()?;
+        Some(self.snapshots.borrow_and_update().clone())
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("latest", &*self.snapshots.borrow())
+            .finish()
+    }
+}

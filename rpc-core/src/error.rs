@@ -1,0 +1,171 @@
+//! What goes wrong while things are set up: names, addresses, configuration, binding.
+//!
+//! A call never fails with this; it fails with a [`Status`](crate::Status).
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+/// Why something could not be set up. `Display` names the thing, the cause and the remedy.
+#[derive(Debug, Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug, Clone)]
+struct Inner {
+    kind: Kind,
+    message: String,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    UnknownName,
+    InvalidConfig,
+    Bind,
+    Unreachable,
+    Closed,
+}
+
+impl Error {
+    fn new(kind: Kind, message: String) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message,
+            source: None,
+        }))
+    }
+
+    /// `name` is not among `known`; `kind` says of what, such as `codec`.
+    #[must_use]
+    pub fn unknown_name<'a>(
+        kind: &str,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let known: Vec<&str> = known.into_iter().collect();
+        let nearest = nearest(name, &known).map(|n| format!(" (did you mean `{n}`?)"));
+        let (nearest, known) = (nearest.unwrap_or_default(), known.join(", "));
+        let name = name.escape_debug();
+        Self::new(
+            Kind::UnknownName,
+            format!("unknown {kind} `{name}`{nearest}, available: {known}"),
+        )
+    }
+
+    /// A setting has a value that cannot work; the message names it and the remedy.
+    #[must_use]
+    pub fn invalid_config(message: impl Into<String>) -> Self {
+        Self::new(Kind::InvalidConfig, message.into())
+    }
+
+    /// An address could not be bound.
+    #[must_use]
+    pub fn bind(message: impl Into<String>) -> Self {
+        Self::new(Kind::Bind, message.into())
+    }
+
+    /// A server that is needed now does not answer.
+    #[must_use]
+    pub fn unreachable(message: impl Into<String>) -> Self {
+        Self::new(Kind::Unreachable, message.into())
+    }
+
+    /// The thing was shut down before.
+    #[must_use]
+    pub fn closed(message: impl Into<String>) -> Self {
+        Self::new(Kind::Closed, message.into())
+    }
+
+    /// The same error with the one that caused it.
+    #[must_use]
+    pub fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.0.source = Some(Arc::new(source));
+        self
+    }
+
+    /// Whether a name was given that nobody knows.
+    #[must_use]
+    pub fn is_unknown_name(&self) -> bool {
+        self.0.kind == Kind::UnknownName
+    }
+
+    /// Whether a setting has a value that cannot work.
+    #[must_use]
+    pub fn is_invalid_config(&self) -> bool {
+        self.0.kind == Kind::InvalidConfig
+    }
+
+    /// Whether an address could not be bound.
+    #[must_use]
+    pub fn is_bind(&self) -> bool {
+        self.0.kind == Kind::Bind
+    }
+
+    /// Whether a server that is needed did not answer.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        self.0.kind == Kind::Unreachable
+    }
+
+    /// Whether the thing had been shut down before.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.0.kind == Kind::Closed
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_ref().map(|source| &**source as _)
+    }
+}
+
+/// The known name closest to `name`, if it is close enough to be a slip of the hand.
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let limit = (name.chars().count() / 3).max(1);
+    let scored = known
+        .iter()
+        .map(|known| (edit_distance(name, known), *known));
+    scored
+        .filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, known)| known)
+}
+
+/// Levenshtein's edit distance, one row at a time.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().take(64).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_name_lists_the_known_ones_and_the_nearest() {
+        let error = Error::unknown_name("codec", "jsn", ["json", "msgpack", "protobuf"]);
+        let text = error.to_string();
+        assert_eq!(
+            text,
+            "unknown codec `jsn` (did you mean `json`?), available: json, msgpack, protobuf"
+        );
+        assert!(error.is_unknown_name());
+    }
+}

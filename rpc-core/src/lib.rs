@@ -1,0 +1,51 @@
+//! The ground floor of Dubhe: the nouns of a call, the contracts between its parts, and the wire.
+//!
+//! This crate knows no concrete codec, registry or policy, reads no file and no environment. What
+//! is where:
+//!
+//! - a call: [`Invocation`], [`Body`], [`Metadata`], [`Deadline`], [`Reply`], [`Status`]
+//! - what is called: [`ServiceKey`], [`Method`], [`descriptor`]
+//! - contracts: [`Invoker`], [`Codec`], [`Extension`], [`Message`](message::Message),
+//!   [`Handler`](server::Handler)
+//! - discovery's nouns: [`Instance`], [`Snapshot`], [`Subscription`]
+
+mod body;
+mod channel;
+pub mod client;
+pub mod codec;
+mod deadline;
+pub mod descriptor;
+mod discovery;
+mod error;
+mod extension;
+mod invocation;
+mod invoker;
+pub mod message;
+mod metadata;
+mod method;
+mod reply;
+pub mod server;
+mod service_key;
+pub mod status;
+
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+
+pub use self::body::Body;
+pub use self::channel::{Channel, ChannelState, Connector};
+pub use self::codec::{Codec, Codecs};
+pub use self::deadline::Deadline;
+pub use self::discovery::{Instance, Snapshot, Source, Subscription};
+pub use self::error::Error;
+pub use self::extension::{Extension, ExtensionPoint, NoConfig, Params};
+pub use self::invocation::Invocation;
+pub use self::invoker::{BoxInvoker, Invoke, Invoker, ReplyFuture};
+pub use self::metadata::Metadata;
+pub use self::method::{Method, MethodKind};
+pub use self::reply::Reply;
+pub use self::service_key::{ParseServiceKeyError, ServiceKey};
+pub use self::status::{Code, Delivery, Status};
+
+/// The outcome of a call: a value, or the status it failed with.
+pub type Result<T, E = Status> = std::result::Result<T, E>;

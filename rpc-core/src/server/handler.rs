@@ -1,0 +1,18 @@
+//! What generated servers are: a table of methods that answer invocations.
+
+use crate::descriptor::ServiceDescriptor;
+use crate::invocation::Invocation;
+use crate::invoker::ReplyFuture;
+
+/// A service that can be served; `#[dubhe::service]` makes one of every implementation.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be served",
+    note = "wrap your implementation in the generated server: `GreeterServer::new(implementation)`"
+)]
+pub trait Handler: Send + Sync + 'static {
+    /// The trait as data.
+    fn descriptor(&self) -> &'static ServiceDescriptor;
+
+    /// Answers a call of the method at `index` of the descriptor.
+    fn call(&self, index: usize, invocation: Invocation) -> ReplyFuture;
+}

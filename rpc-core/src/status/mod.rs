@@ -1,0 +1,320 @@
+//! How a call fails: [`Status`], its [`Code`], its [`Delivery`] and the list of its attempts.
+//!
+//! `Status` is the only error a call can have; what goes wrong while things are set up is an
+//! [`Error`](crate::Error). The inner part is boxed, so a `Result` of a call stays small.
+
+mod code;
+mod convert;
+mod retry;
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::code::Code;
+pub use self::convert::BoxError;
+pub use self::retry::{Resend, may_resend};
+use crate::body::Body;
+use crate::metadata::Metadata;
+
+/// How far a failed call got, as the consumer knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Delivery {
+    /// No byte of it left this process.
+    NotSent,
+    /// It left this process, or may have; whether the handler ran is unknown.
+    MaybeSent,
+    /// The provider's framework turned it away before the handler ran, and said so.
+    Refused,
+    /// The handler ran and this is its answer.
+    Answered,
+}
+
+impl Delivery {
+    /// The state in words, as error messages and logs print it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotSent => "not sent",
+            Self::MaybeSent => "maybe sent",
+            Self::Refused => "refused",
+            Self::Answered => "answered",
+        }
+    }
+}
+
+/// One try of a call at one provider, as a failed call lists it.
+#[derive(Debug, Clone)]
+pub struct AttemptFailure {
+    /// Where it went: `host:port`.
+    pub address: Arc<str>,
+    /// How it ended.
+    pub code: Code,
+    /// Why, in words.
+    pub message: String,
+    /// How far it got.
+    pub delivery: Delivery,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// Why a call failed.
+///
+/// `Clone` is cheap enough for forks and broadcasts: the source is shared.
+#[derive(Clone)]
+pub struct Status(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    code: Code,
+    message: String,
+    delivery: Delivery,
+    details: Option<Details>,
+    metadata: Metadata,
+    call: Option<Arc<str>>,
+    address: Option<Arc<str>>,
+    attempts: Vec<AttemptFailure>,
+    hint: Option<String>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// A typed business error beside a status: the name of its type and its value.
+#[derive(Debug, Clone)]
+pub struct Details {
+    /// Name of the error type, as its descriptor prints it.
+    pub type_name: Arc<str>,
+    /// The value, typed or in the codec of the call.
+    pub body: Body,
+}
+
+/// Makes a `Status` of one code from a message.
+macro_rules! constructors {
+    ($($(#[$doc:meta])* $name:ident => $code:ident,)*) => {$(
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name(message: impl Into<String>) -> Self {
+            Self::new(Code::$code, message)
+        }
+    )*};
+}
+
+impl Status {
+    /// A status of this code. Its delivery is `Answered`: what a handler returns is an answer.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            code,
+            message: message.into(),
+            delivery: Delivery::Answered,
+            details: None,
+            metadata: Metadata::new(),
+            call: None,
+            address: None,
+            attempts: Vec::new(),
+            hint: None,
+            source: None,
+        }))
+    }
+
+    constructors! {
+        /// The caller gave the call up.
+        cancelled => Cancelled,
+        /// An error of which nothing better is known.
+        unknown => Unknown,
+        /// The arguments are wrong whatever the state of the system.
+        invalid_argument => InvalidArgument,
+        /// The deadline passed first.
+        deadline_exceeded => DeadlineExceeded,
+        /// What was asked for does not exist.
+        not_found => NotFound,
+        /// What was to be made exists.
+        already_exists => AlreadyExists,
+        /// The caller is known and may not do this.
+        permission_denied => PermissionDenied,
+        /// A limit was reached.
+        resource_exhausted => ResourceExhausted,
+        /// The system is not in the state this needs.
+        failed_precondition => FailedPrecondition,
+        /// A conflict with another call.
+        aborted => Aborted,
+        /// Past the valid range.
+        out_of_range => OutOfRange,
+        /// No such service or method here.
+        unimplemented => Unimplemented,
+        /// An invariant is broken.
+        internal => Internal,
+        /// Not reachable now; another try may work.
+        unavailable => Unavailable,
+        /// Data was lost or is corrupt.
+        data_loss => DataLoss,
+        /// The caller is not known.
+        unauthenticated => Unauthenticated,
+    }
+
+    /// The kind of the failure.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// The reason in words, without the context that `Display` adds.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// How far the call got. On a provider always `Answered`, unless the framework refused it.
+    #[must_use]
+    pub fn delivery(&self) -> Delivery {
+        self.0.delivery
+    }
+
+    /// The same status with another delivery.
+    #[must_use]
+    pub fn with_delivery(mut self, delivery: Delivery) -> Self {
+        self.0.delivery = delivery;
+        self
+    }
+
+    /// The typed business error it carries.
+    #[must_use]
+    pub fn details(&self) -> Option<&Details> {
+        self.0.details.as_ref()
+    }
+
+    /// The same status with a typed business error.
+    #[must_use]
+    pub fn with_details(mut self, details: Details) -> Self {
+        self.0.details = Some(details);
+        self
+    }
+
+    /// What the provider sent beside it.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.0.metadata
+    }
+
+    /// The same status with metadata.
+    #[must_use]
+    pub fn with_metadata(mut self, metadata: Metadata) -> Self {
+        self.0.metadata = metadata;
+        self
+    }
+
+    /// The call it ended, as `service/method`; known on the consumer's side.
+    #[must_use]
+    pub fn call(&self) -> Option<&str> {
+        self.0.call.as_deref()
+    }
+
+    /// The same status, naming the call it ended.
+    #[must_use]
+    pub fn with_call(mut self, call: Arc<str>) -> Self {
+        self.0.call = Some(call);
+        self
+    }
+
+    /// The provider the last attempt went to, as `host:port`.
+    #[must_use]
+    pub fn address(&self) -> Option<&str> {
+        self.0.address.as_deref()
+    }
+
+    /// The same status, naming the provider it came from.
+    #[must_use]
+    pub fn with_address(mut self, address: Arc<str>) -> Self {
+        self.0.address = Some(address);
+        self
+    }
+
+    /// Every attempt that was made for the call, in order.
+    #[must_use]
+    pub fn attempts(&self) -> &[AttemptFailure] {
+        &self.0.attempts
+    }
+
+    /// The same status with the list of attempts.
+    #[must_use]
+    pub fn with_attempts(mut self, attempts: Vec<AttemptFailure>) -> Self {
+        self.0.attempts = attempts;
+        self
+    }
+
+    /// What decided that it ended here: a setting and its value, such as `retries = 2`.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// The same status, naming the setting that decided it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// The same status with the error that caused it. A source does not travel.
+    #[must_use]
+    pub fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.0.source = Some(Arc::new(source));
+        self
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &self.0;
+        write!(f, "{}", inner.code)?;
+        if let Some(call) = &inner.call {
+            write!(f, " in {call}")?;
+        }
+        if let Some(address) = &inner.address {
+            write!(f, " at {address}")?;
+        }
+        write!(f, ": {}", inner.message)?;
+        if inner.delivery != Delivery::Answered {
+            write!(f, " ({})", inner.delivery.as_str())?;
+        }
+        for (number, attempt) in inner.attempts.iter().enumerate() {
+            let AttemptFailure {
+                address,
+                code,
+                message,
+                delivery,
+                elapsed,
+            } = attempt;
+            let (number, delivery) = (number + 1, delivery.as_str());
+            write!(f, "; attempt {number} at {address} after {elapsed:.1?}: ")?;
+            write!(f, "{code}: {message} ({delivery})")?;
+        }
+        match &inner.hint {
+            Some(hint) => write!(f, "; decided by {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Status");
+        out.field("code", &self.0.code)
+            .field("message", &self.0.message);
+        out.field("delivery", &self.0.delivery)
+            .field("call", &self.0.call);
+        out.field("address", &self.0.address)
+            .field("details", &self.0.details);
+        out.field("metadata", &self.0.metadata)
+            .field("attempts", &self.0.attempts);
+        out.field("hint", &self.0.hint)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl StdError for Status {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_ref().map(|source| &**source as _)
+    }
+}

@@ -1,0 +1,114 @@
+//! The one decision whether a failed call may be sent again (DESIGN 3.4).
+//!
+//! Policies ask here and never match on codes themselves. Limits, budget and deadline come on top;
+//! they are the policy's.
+
+use super::{Code, Delivery, Status};
+
+/// What a policy may do with a failed attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resend {
+    /// Send again: the handler cannot have run, so this costs no retry budget.
+    Free,
+    /// Send again, drawing on the retry budget: the handler may have run.
+    Budgeted,
+    /// Do not send again.
+    No,
+}
+
+/// Whether a call that failed with `status` may be sent again.
+///
+/// Not sent or refused: always. Maybe sent, or a handler's own `unavailable`: only if the method
+/// is idempotent. A typed business error and every other answer: never.
+#[must_use]
+pub fn may_resend(status: &Status, idempotent: bool) -> Resend {
+    if status.details().is_some() {
+        return Resend::No;
+    }
+    match (status.delivery(), status.code()) {
+        // An over-long or unserialisable request fails the same way everywhere.
+        (Delivery::NotSent | Delivery::Refused, code) if is_callers_fault(code) => Resend::No,
+        (Delivery::NotSent | Delivery::Refused, _) => Resend::Free,
+        (Delivery::MaybeSent, Code::DeadlineExceeded | Code::Cancelled) => Resend::No,
+        (Delivery::MaybeSent, _) | (Delivery::Answered, Code::Unavailable) if idempotent => {
+            Resend::Budgeted
+        }
+        (Delivery::MaybeSent | Delivery::Answered, _) => Resend::No,
+    }
+}
+
+/// Codes that say the call itself is wrong, wherever it is sent.
+const fn is_callers_fault(code: Code) -> bool {
+    matches!(
+        code,
+        Code::InvalidArgument
+            | Code::DeadlineExceeded
+            | Code::Cancelled
+            | Code::PermissionDenied
+            | Code::Unauthenticated
+            | Code::OutOfRange
+            | Code::Internal
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decide(delivery: Delivery, code: Code, idempotent: bool) -> Resend {
+        may_resend(&Status::new(code, "x").with_delivery(delivery), idempotent)
+    }
+
+    #[test]
+    fn a_call_that_never_ran_may_always_be_sent_again() {
+        for idempotent in [true, false] {
+            for delivery in [Delivery::NotSent, Delivery::Refused] {
+                assert_eq!(
+                    decide(delivery, Code::Unavailable, idempotent),
+                    Resend::Free
+                );
+                assert_eq!(
+                    decide(delivery, Code::ResourceExhausted, idempotent),
+                    Resend::Free
+                );
+                assert_eq!(
+                    decide(delivery, Code::Unimplemented, idempotent),
+                    Resend::Free
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_that_may_have_run_is_sent_again_only_if_idempotent() {
+        assert_eq!(
+            decide(Delivery::MaybeSent, Code::Unavailable, true),
+            Resend::Budgeted
+        );
+        assert_eq!(
+            decide(Delivery::MaybeSent, Code::Unavailable, false),
+            Resend::No
+        );
+        assert_eq!(
+            decide(Delivery::Answered, Code::Unavailable, true),
+            Resend::Budgeted
+        );
+        assert_eq!(
+            decide(Delivery::Answered, Code::Unavailable, false),
+            Resend::No
+        );
+    }
+
+    #[test]
+    fn an_answer_and_a_passed_deadline_are_final() {
+        assert_eq!(decide(Delivery::Answered, Code::NotFound, true), Resend::No);
+        assert_eq!(
+            decide(Delivery::MaybeSent, Code::DeadlineExceeded, true),
+            Resend::No
+        );
+        assert_eq!(
+            decide(Delivery::NotSent, Code::InvalidArgument, true),
+            Resend::No
+        );
+    }
+}
