@@ -23,10 +23,13 @@ mod invoker;
 pub mod message;
 mod metadata;
 mod method;
+mod metrics;
+pub mod protocol;
 mod reply;
 pub mod server;
 mod service_key;
 pub mod status;
+pub mod transport;
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -43,6 +46,7 @@ pub use self::invocation::Invocation;
 pub use self::invoker::{BoxInvoker, Invoke, Invoker, ReplyFuture};
 pub use self::metadata::Metadata;
 pub use self::method::{Method, MethodKind};
+pub use self::metrics::{MethodMetrics, Metrics};
 pub use self::reply::Reply;
 pub use self::service_key::{ParseServiceKeyError, ServiceKey};
 pub use self::status::{Code, Delivery, Status};

@@ -8,6 +8,10 @@ use std::fmt;
 /// Text key/values of a call, in the order they were added.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
+    #[allow(
+        clippy::box_collection,
+        reason = "one word in every call instead of three"
+    )]
     entries: Option<Box<Vec<(String, String)>>>,
 }
 

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::invocation::Invocation;
 use crate::invoker::BoxInvoker;
 use crate::message::Message;
-use crate::method::Method;
+use crate::method::{Method, MethodKind};
 use crate::server::context;
 use crate::status::{Delivery, Status};
 
@@ -96,6 +96,9 @@ impl Stub {
                     Some(_) => status,
                     None => status.with_call(target.method.path().clone()),
                 })?;
+        if target.method.kind() == MethodKind::OneWay {
+            return Ok(R::default());
+        }
         reply.body.decode().map_err(|error| {
             error
                 .into_reply_status(target.method.path())

@@ -1,9 +1,199 @@
-//! `service/method` to the handler that answers it.
+//! `service/method` to the handler that answers it: the table of a provider.
 
-/// The table of everything a provider serves.
-#[derive(Debug, Default)]
-pub struct Dispatcher {}
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+
+use crate::codec::Codecs;
+use crate::error::Error;
+use crate::invocation::Invocation;
+use crate::invoker::{BoxInvoker, Invoke, ReplyFuture};
+use crate::method::Method;
+use crate::metrics::{MethodMetrics, Metrics};
+use crate::server::handler::Handler;
+use crate::service_key::ServiceKey;
+use crate::status::{Delivery, Status};
+
+/// First polls longer than this move a method's calls to tasks of their own: a chain of them would
+/// tie a connection to one core.
+const INLINE_LIMIT: Duration = Duration::from_micros(20);
+
+/// Everything a provider serves.
+#[derive(Debug)]
+pub struct Dispatcher {
+    routes: HashMap<Arc<str>, Arc<Route>, RandomState>,
+    services: Vec<ServiceKey>,
+    codecs: Codecs,
+    metrics: Metrics,
+}
 
 /// One method in the table.
-#[derive(Debug)]
-pub struct Route {}
+pub struct Route {
+    method: Arc<Method>,
+    invoker: BoxInvoker,
+    metrics: MethodMetrics,
+    /// Moving average of the time of first polls, in nanoseconds.
+    first_poll: AtomicU32,
+}
+
+impl Dispatcher {
+    /// An empty table that answers in these codecs.
+    #[must_use]
+    pub fn new(codecs: Codecs, metrics: Metrics) -> Self {
+        Self {
+            routes: HashMap::default(),
+            services: Vec::new(),
+            codecs,
+            metrics,
+        }
+    }
+
+    /// Adds every method of `handler` under `service`. `layer` wraps each: the layers of position
+    /// *provider*.
+    ///
+    /// # Errors
+    /// The service is in the table already.
+    pub fn add(
+        &mut self,
+        service: ServiceKey,
+        handler: Arc<dyn Handler>,
+        layer: impl Fn(BoxInvoker) -> BoxInvoker,
+    ) -> Result<(), Error> {
+        if self.services.contains(&service) {
+            return Err(Error::invalid_config(format!(
+                "service {service} is served twice; give one of them a group or a version"
+            )));
+        }
+        for (index, described) in handler.descriptor().methods.iter().enumerate() {
+            let (name, kind) = (described.name, described.kind);
+            let method = Arc::new(Method::new(
+                service.clone(),
+                name,
+                kind,
+                described.idempotent,
+            ));
+            let bound = Bound {
+                handler: handler.clone(),
+                index,
+            };
+            let invoker = layer(BoxInvoker::from_invoke(bound));
+            let metrics = self.metrics.method(&method);
+            let path = method.path().clone();
+            let route = Route {
+                method,
+                invoker,
+                metrics,
+                first_poll: AtomicU32::new(0),
+            };
+            self.routes.insert(path, Arc::new(route));
+        }
+        self.services.push(service);
+        Ok(())
+    }
+
+    /// The services in the order they were added.
+    #[must_use]
+    pub fn services(&self) -> &[ServiceKey] {
+        &self.services
+    }
+
+    /// The codecs it answers in.
+    #[must_use]
+    pub fn codecs(&self) -> &Codecs {
+        &self.codecs
+    }
+
+    /// The counters of its methods.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The method at `service/method`.
+    ///
+    /// # Errors
+    /// `unimplemented`, refused, naming what is missing and what there is.
+    pub fn route(&self, path: &str) -> Result<&Arc<Route>, Status> {
+        self.routes.get(path).ok_or_else(|| self.missing(path))
+    }
+
+    fn missing(&self, path: &str) -> Status {
+        let (service, method) = path.rsplit_once('/').unwrap_or((path, ""));
+        let known = |known: Vec<&str>| known.join(", ");
+        let text = match self.services.iter().find(|known| known.as_str() == service) {
+            Some(key) => {
+                let routes = self
+                    .routes
+                    .values()
+                    .filter(|route| route.method.service() == key);
+                let mut names: Vec<&str> = routes.map(|route| route.method.name()).collect();
+                names.sort_unstable();
+                let (method, names) = (method.escape_debug(), known(names));
+                format!("service {service} has no method `{method}`, available: {names}")
+            }
+            None => {
+                let names = known(self.services.iter().map(ServiceKey::as_str).collect());
+                format!(
+                    "no service `{}` here, available: {names}",
+                    service.escape_debug()
+                )
+            }
+        };
+        Status::unimplemented(text).with_delivery(Delivery::Refused)
+    }
+}
+
+impl Route {
+    /// What it answers.
+    #[must_use]
+    pub fn method(&self) -> &Arc<Method> {
+        &self.method
+    }
+
+    /// What answers it.
+    pub(crate) fn invoker(&self) -> &BoxInvoker {
+        &self.invoker
+    }
+
+    /// Its counters.
+    #[must_use]
+    pub fn metrics(&self) -> &MethodMetrics {
+        &self.metrics
+    }
+
+    /// Whether its handlers are quick enough to be polled by the connection's own task.
+    pub(crate) fn runs_inline(&self) -> bool {
+        u128::from(self.first_poll.load(Ordering::Relaxed)) < INLINE_LIMIT.as_nanos()
+    }
+
+    /// Notes how long a first poll took; an eighth of it enters the average.
+    pub(crate) fn note_first_poll(&self, took: Duration) {
+        let took = u32::try_from(took.as_nanos()).unwrap_or(u32::MAX);
+        let old = self.first_poll.load(Ordering::Relaxed);
+        let new = old - old / 8 + took / 8;
+        // Two connections may race; either average will do.
+        self.first_poll.store(new, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.method.fmt(f)
+    }
+}
+
+/// A handler bound to one of its methods.
+struct Bound {
+    handler: Arc<dyn Handler>,
+    index: usize,
+}
+
+impl Invoke for Bound {
+    fn invoke(&self, invocation: Invocation) -> ReplyFuture {
+        self.handler.call(self.index, invocation)
+    }
+}

@@ -1,0 +1,253 @@
+//! One call on an open connection: encodes its request into the shared buffer, waits in its slot,
+//! reads the answer.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+
+use super::compact::{self, Answer};
+use super::connection::{Inner, Shared};
+use super::event::Event;
+use super::header::{self, Header};
+use super::pending::Outcome;
+use crate::body::Body;
+use crate::codec::Codec;
+use crate::invocation::Invocation;
+use crate::method::MethodKind;
+use crate::reply::Reply;
+use crate::status::{Delivery, Details, Status};
+use crate::transport::write_queue::LARGE;
+
+/// One call on an open connection. Dropping it frees its slot and tells the provider.
+pub(super) struct Call {
+    shared: Arc<Shared>,
+    codec: Option<Arc<dyn Codec>>,
+    stage: Stage,
+}
+
+enum Stage {
+    Unsent(Invocation),
+    Waiting(u64),
+    Over,
+}
+
+impl Call {
+    pub(super) fn new(shared: Arc<Shared>, invocation: Invocation) -> Self {
+        Self {
+            shared,
+            codec: None,
+            stage: Stage::Unsent(invocation),
+        }
+    }
+
+    /// Encodes the request into the connection's buffer; `None` for a one-way call, which is over.
+    fn send(&mut self, invocation: Invocation, cx: &Context<'_>) -> Result<Option<u64>, Status> {
+        let not_sent = |status: Status| status.with_delivery(Delivery::NotSent);
+        let Some(codec) = invocation
+            .codecs
+            .as_ref()
+            .map(|codecs| codecs.first().clone())
+        else {
+            return Err(not_sent(Status::internal("the call names no codec")));
+        };
+        // Large bodies are encoded outside of the lock and not copied into the buffer.
+        let large = match invocation.body.size_hint() >= LARGE {
+            true => Some(invocation.body.encoded(&*codec).map_err(|error| {
+                not_sent(error.into_argument_status(invocation.method().path()))
+            })?),
+            false => None,
+        };
+        let deadline = invocation.deadline.instant();
+        let left = invocation.deadline.remaining();
+        let mut inner = self.shared.lock();
+        if let Some(closed) = &inner.closed {
+            return Err(closed.clone());
+        }
+        let (queued, limit) = (inner.out.len(), self.shared.config.max_queued);
+        if queued > limit {
+            return Err(not_sent(Status::resource_exhausted(format!(
+                "{queued} bytes wait to be written to {}, more than the limit of {limit}; raise \
+                 `consumer.limits.queued`",
+                self.shared.address
+            ))));
+        }
+        let two_way = invocation.method().kind() != MethodKind::OneWay;
+        let id =
+            match two_way {
+                false => u64::MAX,
+                true => {
+                    let batch = inner.batch;
+                    inner.pending.insert(cx.waker().clone(), deadline, batch).ok_or_else(|| {
+                    let limit = self.shared.config.max_in_flight;
+                    not_sent(Status::resource_exhausted(format!(
+                        "{limit} calls wait for {} already; raise `consumer.limits.in_flight`",
+                        self.shared.address
+                    )))
+                })?
+                }
+            };
+        let header = Header::request(codec.dubbo_id(), two_way, id);
+        let head = |buf: &mut BytesMut| {
+            let left = u64::try_from(left.as_micros()).unwrap_or(u64::MAX);
+            let path = invocation.method().path();
+            compact::put_request_head(buf, path, left, &invocation.metadata);
+        };
+        let limit = self.shared.config.max_payload;
+        if let Err(status) = put(&mut inner, header, head, &invocation, &*codec, large, limit) {
+            if two_way {
+                inner.pending.abandon(id);
+            }
+            return Err(not_sent(status));
+        }
+        let earlier = inner.earliest.is_none_or(|earliest| deadline < earliest);
+        if two_way && earlier {
+            inner.earliest = Some(deadline);
+        }
+        let wake = inner.request_flush();
+        drop(inner);
+        if wake {
+            self.shared.wake();
+        }
+        self.codec = Some(codec);
+        Ok(two_way.then_some(id))
+    }
+
+    fn poll_outcome(&self, id: u64, cx: &Context<'_>) -> Option<Outcome> {
+        self.shared.lock().pending.poll(id, cx.waker())
+    }
+
+    /// Nothing comes back: the body is empty, and no stub reads it.
+    fn sent_one_way(&self) -> Result<Reply, Status> {
+        let codec = self.codec.clone();
+        let codec = codec.ok_or_else(|| Status::internal("a one-way call was sent uncoded"))?;
+        Ok(Reply::from_body(Body::from_bytes(codec, Bytes::new())))
+    }
+
+    fn finish(&self, outcome: Outcome) -> Result<Reply, Status> {
+        let Outcome::Frame(header, body) = outcome else {
+            let Outcome::Failed(status) = outcome else {
+                unreachable!("there are two outcomes")
+            };
+            return Err(status);
+        };
+        let codec = self
+            .codec
+            .as_ref()
+            .filter(|codec| codec.dubbo_id() == header.serialization());
+        let Some(codec) = codec else {
+            let (id, status) = (header.serialization(), header.status);
+            let text = format!("the answer is in serialization {id} (status {status})");
+            return Err(Status::internal(text).with_delivery(Delivery::MaybeSent));
+        };
+        match compact::parse_answer(body) {
+            Ok(Answer::Value { metadata, value }) => Ok(Reply {
+                body: Body::from_bytes(codec.clone(), value),
+                metadata,
+            }),
+            Ok(Answer::Status {
+                status,
+                details: None,
+            }) => Err(status),
+            Ok(Answer::Status {
+                status,
+                details: Some((name, bytes)),
+            }) => {
+                let type_name = String::from_utf8_lossy(&name).into();
+                let body = Body::from_bytes(codec.clone(), bytes);
+                Err(status.with_details(Details { type_name, body }))
+            }
+            Err(error) => {
+                let text = format!("the answer cannot be read: {error}");
+                Err(Status::internal(text).with_delivery(Delivery::MaybeSent))
+            }
+        }
+    }
+}
+
+/// Appends header, head and arguments, or nothing at all.
+fn put(
+    inner: &mut Inner,
+    header: Header,
+    head: impl FnOnce(&mut BytesMut),
+    invocation: &Invocation,
+    codec: &dyn Codec,
+    large: Option<Bytes>,
+    limit: usize,
+) -> Result<(), Status> {
+    let buf = inner.out.tail();
+    let start = buf.len();
+    header.put(buf);
+    head(buf);
+    let extra = large.as_ref().map_or(0, Bytes::len);
+    let encoded = match large {
+        Some(_) => Ok(()),
+        None => invocation.body.encode(codec, buf),
+    };
+    let finished = encoded
+        .map_err(|error| error.into_argument_status(invocation.method().path()))
+        .and_then(|()| {
+            header::finish(buf, start, extra, limit).map_err(|len| {
+                Status::invalid_argument(format!(
+                    "the request has {len} bytes, more than the limit of {limit}; send less or \
+                     raise `consumer.limits.payload`"
+                ))
+            })
+        });
+    if let Err(status) = finished {
+        buf.truncate(start);
+        return Err(status);
+    }
+    if let Some(bytes) = large {
+        inner.out.push_shared(bytes);
+    }
+    Ok(())
+}
+
+impl Future for Call {
+    type Output = Result<Reply, Status>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            // Unsent => (Waiting | Over)
+            Stage::Unsent(invocation) => match self.send(invocation, cx) {
+                Ok(Some(id)) => {
+                    self.stage = Stage::Waiting(id);
+                    Poll::Pending
+                }
+                Ok(None) => Poll::Ready(self.sent_one_way()),
+                Err(status) => Poll::Ready(Err(status)),
+            },
+            // Waiting => (Waiting | Over)
+            Stage::Waiting(id) => match self.poll_outcome(id, cx) {
+                Some(outcome) => Poll::Ready(self.finish(outcome)),
+                None => {
+                    self.stage = Stage::Waiting(id);
+                    Poll::Pending
+                }
+            },
+            Stage::Over => unreachable!("a call is not polled after it ended"),
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let Stage::Waiting(id) = self.stage else {
+            return;
+        };
+        let mut inner = self.shared.lock();
+        let cancelled = inner.pending.abandon(id) && inner.closed.is_none();
+        if cancelled {
+            let serialization = self.codec.as_ref().map_or(13, |codec| codec.dubbo_id());
+            Event::Cancel(id).put(inner.out.tail(), serialization, id);
+        }
+        let wake = cancelled && inner.request_flush();
+        drop(inner);
+        if wake {
+            self.shared.wake();
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The channel to one address: connects on first use, reconnects by itself, and starts calls.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::call::Call;
+use super::connection::{Driver, Life, Shared};
+use super::connector::ClientConfig;
+use crate::channel::{Channel, ChannelState};
+use crate::invocation::Invocation;
+use crate::invoker::{Invoke, ReplyFuture};
+use crate::status::{Delivery, Status};
+use crate::transport::{Backoff, Dial};
+
+/// A connection to one address that reopens by itself.
+pub(super) struct DubboChannel {
+    core: Arc<Core>,
+}
+
+struct Core {
+    address: Arc<str>,
+    config: Arc<ClientConfig>,
+    dial: Arc<dyn Dial>,
+    state: AtomicU8,
+    epoch: Arc<AtomicU64>,
+    link: Mutex<Link>,
+    /// Grows with every connect attempt that ended; calls that wait for one watch it.
+    attempts: watch::Sender<u64>,
+    /// Ends a backoff early.
+    hurry: Notify,
+}
+
+/// What stands between the channel and its address.
+enum Link {
+    /// Nothing yet; the first call starts the task that keeps a connection.
+    Idle,
+    /// The task is connecting, or waits to try again at the instant.
+    Waiting {
+        next_try: Instant,
+        last_error: Option<Status>,
+    },
+    /// Connected.
+    Up(Arc<Shared>),
+}
+
+impl DubboChannel {
+    pub(super) fn new(
+        address: Arc<str>,
+        config: Arc<ClientConfig>,
+        dial: Arc<dyn Dial>,
+        epoch: Arc<AtomicU64>,
+    ) -> Self {
+        let (state, link) = (
+            AtomicU8::new(ChannelState::Idle as u8),
+            Mutex::new(Link::Idle),
+        );
+        let (attempts, hurry) = (watch::Sender::new(0), Notify::new());
+        let core = Core {
+            address,
+            config,
+            dial,
+            state,
+            epoch,
+            link,
+            attempts,
+            hurry,
+        };
+        Self {
+            core: Arc::new(core),
+        }
+    }
+
+    /// Ends a backoff: there is reason to believe that the provider is back.
+    pub(super) fn hurry(&self) {
+        if self.state() == ChannelState::Down {
+            self.core.hurry.notify_one();
+        }
+    }
+}
+
+impl Channel for DubboChannel {
+    fn address(&self) -> &Arc<str> {
+        &self.core.address
+    }
+
+    fn state(&self) -> ChannelState {
+        self.core.state()
+    }
+}
+
+impl Invoke for DubboChannel {
+    fn invoke(&self, invocation: Invocation) -> ReplyFuture {
+        if let Link::Up(shared) = &*self.core.lock()
+            && shared.life() != Life::Closed
+        {
+            return Box::pin(Call::new(shared.clone(), invocation));
+        }
+        let core = self.core.clone();
+        Box::pin(async move {
+            let shared = core.connected(&invocation).await?;
+            Call::new(shared, invocation).await
+        })
+    }
+}
+
+impl Drop for DubboChannel {
+    fn drop(&mut self) {
+        // The task that keeps the connection holds the core weakly between its steps.
+        if let Link::Up(shared) = &*self.core.lock() {
+            shared.close();
+        }
+        self.core.hurry.notify_one();
+    }
+}
+
+impl fmt::Debug for DubboChannel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (address, state) = (self.address(), self.state());
+        f.debug_struct("DubboChannel")
+            .field("address", address)
+            .field("state", &state)
+            .finish()
+    }
+}
+
+impl Core {
+    fn lock(&self) -> MutexGuard<'_, Link> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> ChannelState {
+        match self.state.load(Ordering::Acquire) {
+            0 => ChannelState::Idle,
+            1 => ChannelState::Connecting,
+            2 => ChannelState::Ready,
+            3 => ChannelState::Down,
+            _ => ChannelState::Draining,
+        }
+    }
+
+    fn set_state(&self, state: ChannelState) {
+        if self.state.swap(state as u8, Ordering::AcqRel) != state as u8 {
+            self.epoch.fetch_add(1, Ordering::AcqRel);
+            tracing::debug!(endpoint = %self.address, ?state, "channel");
+        }
+    }
+
+    /// The open connection, waiting for the attempt under way, never past the deadline.
+    async fn connected(self: &Arc<Self>, invocation: &Invocation) -> Result<Arc<Shared>, Status> {
+        let mut attempts = self.attempts.subscribe();
+        let seen = *attempts.borrow_and_update();
+        {
+            let mut link = self.lock();
+            match &*link {
+                Link::Up(shared) if shared.life() != Life::Closed => return Ok(shared.clone()),
+                Link::Up(_) => {}
+                Link::Idle => {
+                    *link = Link::Waiting {
+                        next_try: Instant::now(),
+                        last_error: None,
+                    };
+                    self.set_state(ChannelState::Connecting);
+                    tokio::spawn(keep_connected(Arc::downgrade(self)));
+                }
+                Link::Waiting {
+                    next_try,
+                    last_error: Some(error),
+                } if *next_try > invocation.deadline.instant() => {
+                    return Err(error.clone());
+                }
+                Link::Waiting { .. } => {}
+            }
+        }
+        // Half of what is left: the rest is for another provider, should this one not answer.
+        let patience = invocation.deadline.remaining() / 2;
+        let ended = attempts.wait_for(|attempt| *attempt != seen);
+        if tokio::time::timeout(patience, ended).await.is_err() {
+            let text = format!("no connection to {} within {patience:.1?}", self.address);
+            return Err(Status::unavailable(text).with_delivery(Delivery::NotSent));
+        }
+        match &*self.lock() {
+            Link::Up(shared) => Ok(shared.clone()),
+            Link::Waiting {
+                last_error: Some(error),
+                ..
+            } => Err(error.clone()),
+            Link::Waiting { .. } | Link::Idle => {
+                let text = format!("the connection to {} was lost at once", self.address);
+                Err(Status::unavailable(text).with_delivery(Delivery::NotSent))
+            }
+        }
+    }
+
+    fn attempt_ended(&self, link: Link) {
+        *self.lock() = link;
+        self.attempts.send_modify(|attempts| *attempts += 1);
+    }
+}
+
+/// Connects, watches, and connects again with backoff. Ends when the channel is dropped.
+async fn keep_connected(channel: Weak<Core>) {
+    let mut backoff = Backoff::default();
+    loop {
+        let Some(core) = held(&channel) else { return };
+        match connect(&core).await {
+            Ok((shared, driver)) => {
+                backoff.reset();
+                core.attempt_ended(Link::Up(shared));
+                core.set_state(ChannelState::Ready);
+                if Arc::strong_count(&core) == 1 {
+                    return;
+                }
+                drop(core);
+                driver.await;
+                let Some(core) = channel.upgrade() else {
+                    return;
+                };
+                // Down, not connecting: calls go elsewhere until it is proven to be back.
+                core.set_state(ChannelState::Down);
+                let now = Link::Waiting {
+                    next_try: Instant::now(),
+                    last_error: None,
+                };
+                *core.lock() = now;
+            }
+            Err(status) => {
+                let wait = backoff.next_wait();
+                core.set_state(ChannelState::Down);
+                let next_try = Instant::now() + wait;
+                core.attempt_ended(Link::Waiting {
+                    next_try,
+                    last_error: Some(status),
+                });
+                let _ = tokio::time::timeout(wait, core.hurry.notified()).await;
+            }
+        }
+    }
+}
+
+/// The core while anybody but its own task holds it.
+fn held(channel: &Weak<Core>) -> Option<Arc<Core>> {
+    channel.upgrade().filter(|core| Arc::strong_count(core) > 1)
+}
+
+type Driving = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+async fn connect(core: &Arc<Core>) -> Result<(Arc<Shared>, Driving), Status> {
+    let Core {
+        address,
+        config,
+        dial,
+        ..
+    } = &**core;
+    let fail = |why: String| {
+        Status::unavailable(format!("cannot connect to {address}: {why}"))
+            .with_delivery(Delivery::NotSent)
+    };
+    let io = match tokio::time::timeout(config.connect_timeout, dial.dial(address)).await {
+        Ok(Ok(io)) => io,
+        Ok(Err(error)) => return Err(fail(error.to_string())),
+        Err(_) => {
+            return Err(fail(format!(
+                "no answer within {:?}",
+                config.connect_timeout
+            )));
+        }
+    };
+    let shared = Arc::new(Shared::new(address.clone(), config.clone()));
+    let (weak, watched) = (Arc::downgrade(core), shared.clone());
+    let driver = Driver::new(shared.clone(), io, move || {
+        if let Some(core) = weak.upgrade() {
+            core.set_state(match watched.life() {
+                Life::Open => ChannelState::Ready,
+                Life::Draining | Life::Closed => ChannelState::Draining,
+            });
+        }
+    });
+    Ok((shared, Box::pin(driver.run())))
+}

@@ -1,0 +1,435 @@
+//! One open connection of a consumer: callers encode into a shared buffer, one task moves bytes.
+//!
+//! What makes it fast (DESIGN 4): a request is encoded straight into the buffer under a short
+//! lock; the task that writes lets every ready caller run before it takes the buffer, so that one
+//! system call carries them all; answers are handed out in portions, so that callers and peer work
+//! at the same time; deadlines are swept, not timed one by one.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use futures_util::task::AtomicWaker;
+use tokio::io::AsyncReadExt;
+use tokio::time::{Instant, Sleep};
+
+use super::connector::ClientConfig;
+use super::event::{self, Event};
+use super::header::{self, Header};
+use super::pending::{Outcome, Pending};
+use crate::status::{Delivery, Status};
+use crate::transport::BoxTransport;
+use crate::transport::write_queue::WriteQueue;
+
+/// How much a read asks for at least.
+const READ: usize = 64 * 1024;
+
+/// Portions in which answers are handed out: a quarter of the calls in flight, within these.
+const PORTION: std::ops::RangeInclusive<usize> = 16..=64;
+
+/// The serialization id under which a connection sends its own events.
+const EVENTS: u8 = 13;
+
+/// What a connection is to its channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Life {
+    Open = 0,
+    Draining = 1,
+    Closed = 2,
+}
+
+/// The part of a connection that callers and its task share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) address: Arc<str>,
+    pub(super) config: Arc<ClientConfig>,
+    inner: Mutex<Inner>,
+    driver: AtomicWaker,
+    life: AtomicU8,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) out: WriteQueue,
+    pub(super) pending: Pending,
+    /// Number of the write that what is in `out` will go with.
+    pub(super) batch: u64,
+    /// Earliest deadline that the task has not been told of.
+    pub(super) earliest: Option<Instant>,
+    flush: bool,
+    closing: bool,
+    pub(super) closed: Option<Status>,
+}
+
+impl Shared {
+    pub(super) fn new(address: Arc<str>, config: Arc<ClientConfig>) -> Self {
+        let inner = Inner {
+            out: WriteQueue::default(),
+            pending: Pending::new(config.max_in_flight),
+            batch: 0,
+            earliest: None,
+            flush: false,
+            closing: false,
+            closed: None,
+        };
+        let (inner, driver) = (Mutex::new(inner), AtomicWaker::new());
+        Self {
+            address,
+            config,
+            inner,
+            driver,
+            life: AtomicU8::new(Life::Open as u8),
+        }
+    }
+
+    /// The shared part. A panic cannot leave it half changed, so poison is ignored.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the task write what was appended; called after the lock is released.
+    pub(super) fn wake(&self) {
+        self.driver.wake();
+    }
+
+    pub(super) fn life(&self) -> Life {
+        match self.life.load(Ordering::Acquire) {
+            0 => Life::Open,
+            1 => Life::Draining,
+            _ => Life::Closed,
+        }
+    }
+
+    /// Ends the connection once its calls are done.
+    pub(super) fn close(&self) {
+        self.lock().closing = true;
+        self.wake();
+    }
+}
+
+impl Inner {
+    /// Asks for a write; `true` if the task must be woken for it.
+    pub(super) fn request_flush(&mut self) -> bool {
+        !std::mem::replace(&mut self.flush, true)
+    }
+}
+
+/// Moves the bytes of one connection. Ends when the connection does, or once it is closed by its
+/// channel and has no calls left; every waiting call has then been told.
+pub(super) struct Driver<F> {
+    shared: Arc<Shared>,
+    io: BoxTransport,
+    input: BytesMut,
+    /// Bytes of an answer over the limit that are still to be dropped.
+    skip: usize,
+    /// Spare capacity below which the input gets a new buffer: more after a large read.
+    room: usize,
+    writing: WriteQueue,
+    wakers: Vec<Waker>,
+    /// When the deadlines are looked through next.
+    sweep: Option<Instant>,
+    last_read: Instant,
+    /// When the peer must have said something, after a heartbeat.
+    pong: Option<Instant>,
+    on_drain: F,
+}
+
+/// What a look at the stream found.
+#[derive(Default)]
+struct Seen {
+    read: bool,
+    flush: bool,
+    timer: bool,
+    closing: bool,
+}
+
+impl<F: Fn() + Send> Driver<F> {
+    /// A driver of `io`; `on_drain` is called when the peer asks for no new calls.
+    pub(super) fn new(shared: Arc<Shared>, io: BoxTransport, on_drain: F) -> Self {
+        Self {
+            shared,
+            io,
+            input: BytesMut::with_capacity(READ),
+            skip: 0,
+            room: READ / 16,
+            writing: WriteQueue::default(),
+            wakers: Vec::new(),
+            sweep: None,
+            last_read: Instant::now(),
+            pong: None,
+            on_drain,
+        }
+    }
+
+    /// Runs until the connection ends.
+    pub(super) async fn run(mut self) {
+        let why = match self.drive().await {
+            Ok(()) => "the channel was closed".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        self.fail_all(&why);
+    }
+
+    async fn drive(&mut self) -> io::Result<()> {
+        let mut timer = pin!(tokio::time::sleep_until(self.next_timer()));
+        loop {
+            let seen = poll_fn(|cx| self.poll(cx, timer.as_mut())).await?;
+            if seen.closing {
+                return Ok(());
+            }
+            if seen.read {
+                self.take_frames()?;
+                self.hand_out().await?;
+            }
+            if seen.timer {
+                self.tick()?;
+            }
+            if seen.flush {
+                self.flush(!seen.read).await;
+            }
+            // Reads push the heartbeat back; the timer finds that out when it fires, not before.
+            let next = self.next_timer();
+            if seen.timer || next < timer.deadline() {
+                timer.as_mut().reset(next);
+            }
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, timer: Pin<&mut Sleep>) -> Poll<io::Result<Seen>> {
+        self.shared.driver.register(cx.waker());
+        let mut seen = Seen::default();
+        let written = self.writing.poll_write(&mut self.io, cx)?.is_ready();
+        {
+            let mut inner = self.shared.lock();
+            seen.flush = written && inner.flush;
+            seen.closing = inner.closing && inner.pending.waiting() == 0 && !inner.flush && written;
+            // Told apart from the flush: deadlines pass also while the peer takes no bytes.
+            if let Some(earliest) = inner.earliest.take() {
+                self.sweep = Some(self.sweep.map_or(earliest, |sweep| sweep.min(earliest)));
+            }
+        }
+        if self.input.capacity() - self.input.len() < self.room {
+            self.input.reserve(READ);
+        }
+        if let Poll::Ready(read) = pin!(self.io.read_buf(&mut self.input)).poll(cx) {
+            let n = read?;
+            if n == 0 {
+                let what = "the provider closed the connection";
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, what)));
+            }
+            self.room = if n > READ / 4 { READ / 2 } else { READ / 16 };
+            seen.read = true;
+        }
+        seen.timer = self.next_timer() < timer.deadline() || timer.poll(cx).is_ready();
+        if seen.read || seen.flush || seen.timer || seen.closing {
+            Poll::Ready(Ok(seen))
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Sorts every whole frame of the input to whom it belongs.
+    fn take_frames(&mut self) -> io::Result<()> {
+        (self.last_read, self.pong) = (Instant::now(), None);
+        let shared = self.shared.clone();
+        let mut inner = shared.lock();
+        loop {
+            if self.skip > 0 {
+                let n = self.skip.min(self.input.len());
+                self.input.advance(n);
+                self.skip -= n;
+            }
+            let header = match Header::parse(&self.input) {
+                Ok(Some(header)) => header,
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+            };
+            let len = header.body_len as usize;
+            if len > self.shared.config.max_payload {
+                self.refuse_large(&mut inner, header)?;
+                continue;
+            }
+            if self.input.len() < header::LEN + len {
+                // Exact-size reads: what is missing of a large answer goes straight to its place.
+                self.input.reserve(header::LEN + len - self.input.len());
+                return Ok(());
+            }
+            self.input.advance(header::LEN);
+            let body = self.input.split_to(len).freeze();
+            if header.is_event() || header.is_request() {
+                self.take_event(&mut inner, header, &body);
+            } else if let Some(waker) = inner
+                .pending
+                .complete(header.id, Outcome::Frame(header, body))
+            {
+                self.wakers.push(waker);
+            }
+        }
+    }
+
+    fn refuse_large(&mut self, inner: &mut Inner, header: Header) -> io::Result<()> {
+        let (len, limit) = (header.body_len as usize, self.shared.config.max_payload);
+        let text = format!(
+            "the reply has {len} bytes, more than the limit of {limit}; raise \
+             `consumer.limits.payload` or ask for less"
+        );
+        if len > i32::MAX as usize {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        let failed = Outcome::Failed(Status::resource_exhausted(text));
+        self.wakers
+            .extend(inner.pending.complete(header.id, failed));
+        self.input.advance(header::LEN);
+        self.skip = len;
+        Ok(())
+    }
+
+    fn take_event(&self, inner: &mut Inner, header: Header, body: &[u8]) {
+        if body.len() > event::MAX_LEN {
+            return;
+        }
+        match Event::parse(body) {
+            Event::Heartbeat if header.is_request() && header.is_two_way() => {
+                event::put_heartbeat_answer(inner.out.tail(), header.serialization(), header.id);
+                inner.flush = true;
+            }
+            Event::ReadOnly => self.set_life(Life::Draining),
+            Event::Writeable => self.set_life(Life::Open),
+            Event::Heartbeat | Event::Cancel(_) | Event::Unknown => {}
+        }
+    }
+
+    fn set_life(&self, life: Life) {
+        self.shared.life.store(life as u8, Ordering::Release);
+        (self.on_drain)();
+    }
+
+    /// Wakes the callers whose answers are here, a portion at a time. After each portion they run
+    /// and their next requests are written before the next one is woken.
+    async fn hand_out(&mut self) -> io::Result<()> {
+        if self.wakers.len() <= 1 {
+            // A lone caller: the flush of its next request comes with the next look.
+            self.wakers.drain(..).for_each(Waker::wake);
+            return Ok(());
+        }
+        let in_flight = self.wakers.len() + self.shared.lock().pending.waiting();
+        let portion = (in_flight / 4).clamp(*PORTION.start(), *PORTION.end());
+        let mut wakers = std::mem::take(&mut self.wakers);
+        while !wakers.is_empty() {
+            let rest = wakers.len().saturating_sub(portion);
+            wakers.drain(rest..).for_each(Waker::wake);
+            tokio::task::yield_now().await;
+            self.take_out();
+            if !self.writing.is_empty() {
+                poll_fn(|cx| match self.writing.poll_write(&mut self.io, cx) {
+                    Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                    Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(())),
+                })
+                .await?;
+            }
+        }
+        self.wakers = wakers;
+        Ok(())
+    }
+
+    /// Takes what callers have appended, after the others have run: with several calls in flight
+    /// the task goes to the back of the run queue once.
+    async fn flush(&mut self, may_wait: bool) {
+        if may_wait && self.shared.lock().pending.waiting() > 1 {
+            tokio::task::yield_now().await;
+        }
+        self.take_out();
+    }
+
+    fn take_out(&mut self) {
+        let mut inner = self.shared.lock();
+        inner.flush = false;
+        inner.batch += 1;
+        self.writing.take(&mut inner.out);
+    }
+
+    fn next_timer(&self) -> Instant {
+        let alive = self
+            .pong
+            .unwrap_or(self.last_read + self.shared.config.heartbeat);
+        self.sweep.map_or(alive, |sweep| sweep.min(alive))
+    }
+
+    fn tick(&mut self) -> io::Result<()> {
+        let now = Instant::now();
+        if self.pong.is_some_and(|pong| pong <= now) {
+            let waited = self.shared.config.heartbeat_timeout;
+            let text = format!("the provider did not answer a heartbeat within {waited:?}");
+            return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+        }
+        if self.sweep.is_some_and(|sweep| sweep <= now) {
+            self.sweep_deadlines(now);
+        }
+        if self.pong.is_none() && self.last_read + self.shared.config.heartbeat <= now {
+            let mut inner = self.shared.lock();
+            Event::Heartbeat.put(inner.out.tail(), EVENTS, u64::MAX);
+            inner.flush = true;
+            self.pong = Some(now + self.shared.config.heartbeat_timeout);
+            self.shared.wake();
+        }
+        Ok(())
+    }
+
+    /// Ends every call whose time is up and tells the provider that nobody waits.
+    fn sweep_deadlines(&mut self, now: Instant) {
+        let mut inner = self.shared.lock();
+        let Inner {
+            pending,
+            out,
+            batch,
+            ..
+        } = &mut *inner;
+        let mut late = false;
+        let next = pending.sweep(now, &mut self.wakers, |id, sent_with| {
+            late = true;
+            Event::Cancel(id).put(out.tail(), EVENTS, id);
+            let delivery = delivery(sent_with, *batch);
+            Status::deadline_exceeded("no answer before the deadline").with_delivery(delivery)
+        });
+        // At most one sweep a millisecond, however the deadlines are spread.
+        self.sweep = next.map(|next| next.max(now + Duration::from_millis(1)));
+        if late {
+            inner.flush = true;
+            self.shared.wake();
+        }
+        drop(inner);
+        self.wakers.drain(..).for_each(Waker::wake);
+    }
+
+    /// Tells every waiting call that the connection is gone.
+    fn fail_all(&mut self, why: &str) {
+        self.shared
+            .life
+            .store(Life::Closed as u8, Ordering::Release);
+        let mut inner = self.shared.lock();
+        let written = inner.batch;
+        inner.closed = Some(Status::unavailable(why.to_owned()).with_delivery(Delivery::NotSent));
+        inner.out.clear();
+        inner.pending.fail_all(&mut self.wakers, |batch| {
+            Status::unavailable(format!("connection lost: {why}"))
+                .with_delivery(delivery(batch, written))
+        });
+        drop(inner);
+        self.wakers.drain(..).for_each(Waker::wake);
+    }
+}
+
+/// Whether a request that goes with write `batch` may have left, when `written` writes are taken.
+fn delivery(batch: u64, written: u64) -> Delivery {
+    if batch < written {
+        Delivery::MaybeSent
+    } else {
+        Delivery::NotSent
+    }
+}

@@ -1,0 +1,91 @@
+//! The channels of a consumer, by address: shared by all its directories.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use super::channel::DubboChannel;
+use crate::channel::{Channel, Connector};
+use crate::discovery::Instance;
+use crate::transport::{Dial, Tcp};
+
+/// What every connection of a consumer keeps to.
+#[derive(Debug, Clone)]
+pub struct ClientConfig {
+    /// How long one try to connect may take; 1 s.
+    pub connect_timeout: Duration,
+    /// Silence after which a heartbeat asks whether the provider is there; 10 s.
+    pub heartbeat: Duration,
+    /// How long the answer to a heartbeat may take; 5 s.
+    pub heartbeat_timeout: Duration,
+    /// Largest body of a frame, either way, in bytes; 8 MiB.
+    pub max_payload: usize,
+    /// Most calls that wait on one connection; 65,536.
+    pub max_in_flight: usize,
+    /// Most bytes that wait to be written on one connection; 64 MiB.
+    pub max_queued: usize,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(1),
+            heartbeat: Duration::from_secs(10),
+            heartbeat_timeout: Duration::from_secs(5),
+            max_payload: 8 * 1024 * 1024,
+            max_in_flight: 65_536,
+            max_queued: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// Opens dubbo channels; instances with the same address share one.
+#[derive(Debug)]
+pub struct DubboConnector {
+    config: Arc<ClientConfig>,
+    dial: Arc<dyn Dial>,
+    epoch: Arc<AtomicU64>,
+    channels: Mutex<HashMap<Arc<str>, Weak<DubboChannel>>>,
+}
+
+impl DubboConnector {
+    /// A connector over TCP.
+    #[must_use]
+    pub fn new(config: ClientConfig) -> Self {
+        Self::with_dial(config, Arc::new(Tcp))
+    }
+
+    /// A connector over another transport.
+    #[must_use]
+    pub fn with_dial(config: ClientConfig, dial: Arc<dyn Dial>) -> Self {
+        let (config, epoch) = (Arc::new(config), Arc::new(AtomicU64::new(0)));
+        Self {
+            config,
+            dial,
+            epoch,
+            channels: Mutex::default(),
+        }
+    }
+}
+
+impl Connector for DubboConnector {
+    fn channel(&self, instance: &Instance) -> Arc<dyn Channel> {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(channel) = channels.get(&instance.address).and_then(Weak::upgrade) {
+            // Somebody lists the address anew: a backoff has waited long enough.
+            channel.hurry();
+            return channel;
+        }
+        channels.retain(|_, channel| channel.strong_count() > 0);
+        let (address, config) = (instance.address.clone(), self.config.clone());
+        let (dial, epoch) = (self.dial.clone(), self.epoch.clone());
+        let channel = Arc::new(DubboChannel::new(address.clone(), config, dial, epoch));
+        channels.insert(address, Arc::downgrade(&channel));
+        channel
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+}

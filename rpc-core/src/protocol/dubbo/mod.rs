@@ -1,0 +1,18 @@
+//! The dubbo face: Dubbo2's 16-byte header over one multiplexed connection.
+//!
+//! Bodies are our compact ones so far (`docs/wire.md`); a body in Dubbo's own hessian2 form finds
+//! its place beside [`compact`], chosen by the serialization id of the frame.
+
+mod call;
+mod channel;
+mod compact;
+mod connection;
+mod connector;
+mod event;
+mod header;
+mod pending;
+mod respond;
+pub(crate) mod server;
+
+pub use self::connector::{ClientConfig, DubboConnector};
+pub(crate) use self::header::MAGIC;

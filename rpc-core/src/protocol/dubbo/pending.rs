@@ -1,0 +1,277 @@
+//! The calls of one connection that wait for an answer.
+//!
+//! A slab whose request ids are generation and slot, so that an answer is found without hashing
+//! and a late answer can never reach the next user of its slot.
+
+use std::task::Waker;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::header::Header;
+use crate::status::Status;
+
+/// How a waiting call ends: a frame of its own, or a failure of this side.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Frame(Header, Bytes),
+    Failed(Status),
+}
+
+/// Waiting calls by slot.
+#[derive(Debug)]
+pub(super) struct Pending {
+    slots: Vec<Slot>,
+    /// First free slot, chained through `State::Free`.
+    free: u32,
+    waiting: usize,
+    limit: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The next free slot.
+    Free(u32),
+    /// Waiting. `batch` is the number of the write that carries the request.
+    Waiting {
+        waker: Waker,
+        deadline: Instant,
+        batch: u64,
+    },
+    /// Answered; the caller has not looked yet.
+    Done(Outcome),
+}
+
+const NONE: u32 = u32::MAX;
+
+impl Pending {
+    /// A table for at most `limit` waiting calls.
+    pub(super) fn new(limit: usize) -> Self {
+        let limit = limit.min(NONE as usize - 1);
+        Self {
+            slots: Vec::new(),
+            free: NONE,
+            waiting: 0,
+            limit,
+        }
+    }
+
+    /// How many calls wait for an answer.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Takes a slot and returns the request id; `None` when the table is full.
+    pub(super) fn insert(&mut self, waker: Waker, deadline: Instant, batch: u64) -> Option<u64> {
+        let state = State::Waiting {
+            waker,
+            deadline,
+            batch,
+        };
+        let index = if self.free != NONE {
+            let index = self.free;
+            let slot = &mut self.slots[index as usize];
+            if let State::Free(next) = slot.state {
+                self.free = next;
+            }
+            slot.state = state;
+            index
+        } else {
+            if self.slots.len() >= self.limit {
+                return None;
+            }
+            self.slots.push(Slot {
+                generation: 0,
+                state,
+            });
+            (self.slots.len() - 1) as u32
+        };
+        self.waiting += 1;
+        Some(id(self.slots[index as usize].generation, index))
+    }
+
+    /// Stores the outcome of `id` and returns who waits; `None` if nobody does any more.
+    pub(super) fn complete(&mut self, id: u64, outcome: Outcome) -> Option<Waker> {
+        let slot = self.slots.get_mut(slot_of(id))?;
+        if slot.generation != generation_of(id) || !matches!(slot.state, State::Waiting { .. }) {
+            return None;
+        }
+        self.waiting -= 1;
+        match std::mem::replace(&mut slot.state, State::Done(outcome)) {
+            State::Waiting { waker, .. } => Some(waker),
+            State::Free(_) | State::Done(_) => None,
+        }
+    }
+
+    /// Takes the outcome of `id` and frees its slot; otherwise remembers `waker`.
+    pub(super) fn poll(&mut self, id: u64, waker: &Waker) -> Option<Outcome> {
+        let slot = self.slots.get_mut(slot_of(id))?;
+        debug_assert_eq!(
+            slot.generation,
+            generation_of(id),
+            "a call polls its own slot"
+        );
+        match &mut slot.state {
+            State::Waiting { waker: known, .. } => {
+                known.clone_from(waker);
+                None
+            }
+            State::Free(_) => None,
+            State::Done(_) => self.release(id),
+        }
+    }
+
+    /// Frees the slot of a call that nobody waits for; `true` if it was still unanswered.
+    pub(super) fn abandon(&mut self, id: u64) -> bool {
+        let Some(slot) = self.slots.get(slot_of(id)) else {
+            return false;
+        };
+        let was_waiting = matches!(slot.state, State::Waiting { .. });
+        self.waiting -= usize::from(was_waiting);
+        self.release(id);
+        was_waiting
+    }
+
+    /// Fails every waiting call; `why` is asked for each with the number of its write.
+    pub(super) fn fail_all(&mut self, wakers: &mut Vec<Waker>, why: impl Fn(u64) -> Status) {
+        for slot in &mut self.slots {
+            if let State::Waiting { batch, .. } = &slot.state {
+                let outcome = State::Done(Outcome::Failed(why(*batch)));
+                if let State::Waiting { waker, .. } = std::mem::replace(&mut slot.state, outcome) {
+                    wakers.push(waker);
+                }
+            }
+        }
+        self.waiting = 0;
+    }
+
+    /// Ends every call whose deadline is not after `now`; `expired` gets id and batch and makes the
+    /// outcome. Returns the earliest deadline that is left.
+    pub(super) fn sweep(
+        &mut self,
+        now: Instant,
+        wakers: &mut Vec<Waker>,
+        mut expired: impl FnMut(u64, u64) -> Status,
+    ) -> Option<Instant> {
+        let mut earliest: Option<Instant> = None;
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            let State::Waiting {
+                deadline, batch, ..
+            } = &slot.state
+            else {
+                continue;
+            };
+            if *deadline > now {
+                earliest = Some(earliest.map_or(*deadline, |e| e.min(*deadline)));
+                continue;
+            }
+            let status = expired(id(slot.generation, index as u32), *batch);
+            let outcome = State::Done(Outcome::Failed(status));
+            if let State::Waiting { waker, .. } = std::mem::replace(&mut slot.state, outcome) {
+                wakers.push(waker);
+                self.waiting -= 1;
+            }
+        }
+        earliest
+    }
+
+    fn release(&mut self, id: u64) -> Option<Outcome> {
+        let slot = &mut self.slots[slot_of(id)];
+        slot.generation = slot.generation.wrapping_add(1);
+        let state = std::mem::replace(&mut slot.state, State::Free(self.free));
+        self.free = slot_of(id) as u32;
+        match state {
+            State::Done(outcome) => Some(outcome),
+            State::Waiting { .. } | State::Free(_) => None,
+        }
+    }
+}
+
+fn id(generation: u32, index: u32) -> u64 {
+    u64::from(generation) << 32 | u64::from(index)
+}
+
+fn slot_of(id: u64) -> usize {
+    (id & 0xffff_ffff) as usize
+}
+
+fn generation_of(id: u64) -> u32 {
+    (id >> 32) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn frame(id: u64) -> Outcome {
+        Outcome::Frame(Header::response(13, 20, id), Bytes::new())
+    }
+
+    #[test]
+    fn late_answers_of_100_000_cancelled_calls_reach_nobody() {
+        let (mut pending, deadline) = (Pending::new(64), Instant::now());
+        let mut cancelled = Vec::new();
+        for _ in 0..100_000 {
+            let id = pending.insert(Waker::noop().clone(), deadline, 0).unwrap();
+            assert!(pending.abandon(id));
+            cancelled.push(id);
+        }
+        let live = pending.insert(Waker::noop().clone(), deadline, 0).unwrap();
+        for id in cancelled {
+            assert!(pending.complete(id, frame(id)).is_none());
+        }
+        assert!(pending.poll(live, Waker::noop()).is_none());
+        assert!(pending.complete(live, frame(live)).is_some());
+        assert!(
+            matches!(pending.poll(live, Waker::noop()), Some(Outcome::Frame(h, _)) if h.id == live)
+        );
+        assert_eq!(pending.waiting(), 0);
+    }
+
+    #[test]
+    fn a_second_answer_to_one_call_is_dropped() {
+        let mut pending = Pending::new(1);
+        let id = pending
+            .insert(Waker::noop().clone(), Instant::now(), 0)
+            .unwrap();
+        assert!(pending.complete(id, frame(id)).is_some());
+        assert!(pending.complete(id, frame(id)).is_none());
+        assert!(pending.complete(id ^ 1 << 32, frame(id)).is_none());
+        assert!(pending.complete(u64::MAX, frame(id)).is_none());
+    }
+
+    #[test]
+    fn a_full_table_refuses_and_recovers() {
+        let (mut pending, now) = (Pending::new(2), Instant::now());
+        let first = pending.insert(Waker::noop().clone(), now, 0).unwrap();
+        pending.insert(Waker::noop().clone(), now, 0).unwrap();
+        assert!(pending.insert(Waker::noop().clone(), now, 0).is_none());
+        pending.abandon(first);
+        assert!(pending.insert(Waker::noop().clone(), now, 0).is_some());
+    }
+
+    #[test]
+    fn a_sweep_ends_what_is_due_and_names_the_next() {
+        let (mut pending, now) = (Pending::new(8), Instant::now());
+        let later = now + Duration::from_secs(1);
+        let due = pending.insert(Waker::noop().clone(), now, 3).unwrap();
+        pending.insert(Waker::noop().clone(), later, 4).unwrap();
+        let (mut wakers, mut ended) = (Vec::new(), Vec::new());
+        let next = pending.sweep(now, &mut wakers, |id, batch| {
+            ended.push((id, batch));
+            Status::deadline_exceeded("x")
+        });
+        assert_eq!(
+            (next, ended, wakers.len(), pending.waiting()),
+            (Some(later), vec![(due, 3)], 1, 1)
+        );
+    }
+}

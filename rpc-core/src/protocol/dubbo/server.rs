@@ -1,0 +1,506 @@
+//! The provider's end of a dubbo connection: one task reads requests, answers those whose handlers
+//! are ready at once, and gives the others tasks of their own.
+//!
+//! The answers of one read gather into one write. Whether a method is polled here or in a task of
+//! its own is decided by the measured time of its first polls (DESIGN 4).
+
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Buf, Bytes, BytesMut};
+use foldhash::fast::RandomState;
+use futures_util::task::AtomicWaker;
+use tokio::io::AsyncReadExt;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, Sleep};
+
+use super::compact::{self, RequestHead};
+use super::event::{self, Event};
+use super::header::{self, Header, status};
+use super::respond::{put_answer, put_bad_request};
+use crate::body::Body;
+use crate::codec::Codec;
+use crate::deadline::Deadline;
+use crate::invocation::Invocation;
+use crate::reply::Reply;
+use crate::server::answer::Answer;
+use crate::server::{Phase, Route, ServerState};
+use crate::status::{Delivery, Status};
+use crate::transport::BoxTransport;
+use crate::transport::write_queue::WriteQueue;
+
+/// Dubbo's id of hessian2, in which peers that are not ours speak.
+pub(super) const HESSIAN2: u8 = 2;
+
+const READ: usize = 64 * 1024;
+
+/// After this many answers what is gathered goes out, so that the consumer works meanwhile.
+const PORTION: usize = 64;
+
+/// After this many requests the task lets others run.
+const FAIR: usize = 512;
+
+/// Requests are not read while more than this waits to be written.
+const MAX_UNWRITTEN: usize = 4 * 1024 * 1024;
+
+/// Serves a connection whose `first` bytes are read already, to its end.
+pub(crate) async fn serve(
+    io: BoxTransport,
+    first: BytesMut,
+    peer: SocketAddr,
+    state: Arc<ServerState>,
+    driver: Arc<AtomicWaker>,
+) -> io::Result<()> {
+    let inner = Mutex::default();
+    let shared = Arc::new(Shared {
+        state,
+        inner,
+        driver,
+    });
+    let now = Instant::now();
+    let mut connection = Connection {
+        shared: shared.clone(),
+        io,
+        peer,
+        input: first,
+        skip: 0,
+        room: READ / 16,
+        writing: WriteQueue::default(),
+        told: Phase::Serving,
+        last_read: now,
+        frame_since: None,
+        written_at: now,
+        events: HESSIAN2,
+    };
+    let result = connection.drive().await;
+    // Nobody waits for these any more.
+    let running = std::mem::take(&mut shared.lock().running);
+    running.into_values().for_each(|task| task.abort());
+    result
+}
+
+/// What the connection's task shares with the tasks of its calls.
+struct Shared {
+    state: Arc<ServerState>,
+    inner: Mutex<Inner>,
+    driver: Arc<AtomicWaker>,
+}
+
+#[derive(Default)]
+struct Inner {
+    out: WriteQueue,
+    running: HashMap<u64, AbortHandle, RandomState>,
+    flush: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Connection {
+    shared: Arc<Shared>,
+    io: BoxTransport,
+    peer: SocketAddr,
+    input: BytesMut,
+    /// Bytes of a request over the limit that are still to be dropped.
+    skip: usize,
+    /// Spare capacity below which the input gets a new buffer.
+    room: usize,
+    writing: WriteQueue,
+    /// The last phase the consumer was told of.
+    told: Phase,
+    last_read: Instant,
+    /// When the frame began that is not whole yet.
+    frame_since: Option<Instant>,
+    /// When the peer last took bytes, or had none to take.
+    written_at: Instant,
+    /// The serialization the peer last spoke, in which our own events go.
+    events: u8,
+}
+
+#[derive(Default)]
+struct Seen {
+    read: bool,
+    flush: bool,
+    timer: bool,
+    phase: bool,
+}
+
+impl Connection {
+    async fn drive(&mut self) -> io::Result<()> {
+        let mut timer = pin!(tokio::time::sleep_until(self.next_timer()));
+        if !self.input.is_empty() {
+            self.take_frames().await?;
+        }
+        loop {
+            let seen = poll_fn(|cx| self.poll(cx, timer.as_mut())).await?;
+            if seen.read {
+                self.take_frames().await?;
+            }
+            if seen.phase && self.enter_phase() {
+                return self.close().await;
+            }
+            if seen.timer {
+                self.check_time()?;
+                timer.as_mut().reset(self.next_timer());
+            }
+            if seen.flush {
+                if self.shared.lock().running.len() > 1 {
+                    // Other handlers may be ready to answer: one write for all of them.
+                    tokio::task::yield_now().await;
+                }
+                self.take_out();
+            }
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, timer: Pin<&mut Sleep>) -> Poll<io::Result<Seen>> {
+        self.shared.driver.register(cx.waker());
+        let before = self.writing.len();
+        let written = self.writing.poll_write(&mut self.io, cx)?.is_ready();
+        if written || self.writing.len() < before {
+            self.written_at = Instant::now();
+        }
+        let mut seen = Seen {
+            flush: written && self.shared.lock().flush,
+            phase: self.shared.state.phase() != self.told,
+            ..Seen::default()
+        };
+        if self.writing.len() <= MAX_UNWRITTEN {
+            if self.input.capacity() - self.input.len() < self.room {
+                self.input.reserve(READ);
+            }
+            if let Poll::Ready(read) = pin!(self.io.read_buf(&mut self.input)).poll(cx) {
+                let n = read?;
+                if n == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+                }
+                self.room = if n > READ / 4 { READ / 2 } else { READ / 16 };
+                seen.read = true;
+            }
+        }
+        seen.timer = timer.poll(cx).is_ready();
+        if seen.read || seen.flush || seen.timer || seen.phase {
+            Poll::Ready(Ok(seen))
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Acts on every whole frame of the input.
+    async fn take_frames(&mut self) -> io::Result<()> {
+        let now = Instant::now();
+        self.last_read = now;
+        let (mut clock, mut taken) = (now, 0_usize);
+        while let Some((header, body)) = self.next_frame()? {
+            if header.is_event() {
+                self.take_event(header, &body);
+            } else if header.is_request() {
+                self.take_request(header, body, now, &mut clock);
+            }
+            taken += 1;
+            if taken.is_multiple_of(PORTION) {
+                self.write_some().await?;
+            }
+            if taken.is_multiple_of(FAIR) {
+                tokio::task::yield_now().await;
+            }
+        }
+        self.frame_since = match self.input.is_empty() && self.skip == 0 {
+            true => None,
+            false => self.frame_since.or(Some(now)),
+        };
+        Ok(())
+    }
+
+    /// The next whole frame; `None` when more must be read first.
+    fn next_frame(&mut self) -> io::Result<Option<(Header, Bytes)>> {
+        loop {
+            if self.skip > 0 {
+                let n = self.skip.min(self.input.len());
+                self.input.advance(n);
+                self.skip -= n;
+            }
+            let Some(header) = Header::parse(&self.input).map_err(invalid)? else {
+                return Ok(None);
+            };
+            let (len, limit) = (
+                header.body_len as usize,
+                self.shared.state.config.max_payload,
+            );
+            if len > limit {
+                self.refuse_large(header, limit)?;
+                continue;
+            }
+            if self.input.len() < header::LEN + len {
+                self.input.reserve(header::LEN + len - self.input.len());
+                return Ok(None);
+            }
+            self.input.advance(header::LEN);
+            self.frame_since = None;
+            return Ok(Some((header, self.input.split_to(len).freeze())));
+        }
+    }
+
+    /// Answers a request over the limit and drops its bytes as they come.
+    fn refuse_large(&mut self, header: Header, limit: usize) -> io::Result<()> {
+        let len = header.body_len as usize;
+        let text = format!("Data length too large: {len}, max payload: {limit}");
+        if i32::try_from(header.body_len).is_err() {
+            return Err(invalid(text));
+        }
+        if header.is_request() && header.is_two_way() {
+            let text = format!("{text}; send less or raise `provider.limits.payload`");
+            let refused = Status::invalid_argument(text).with_delivery(Delivery::Refused);
+            self.refuse(header, &refused, status::BAD_REQUEST);
+        }
+        self.input.advance(header::LEN);
+        self.skip = len;
+        Ok(())
+    }
+
+    fn take_event(&mut self, header: Header, body: &[u8]) {
+        if !header.is_request() || body.len() > event::MAX_LEN {
+            return;
+        }
+        self.events = header.serialization();
+        match Event::parse(body) {
+            Event::Heartbeat if header.is_two_way() => {
+                let out = self.writing.tail();
+                event::put_heartbeat_answer(out, header.serialization(), header.id);
+            }
+            Event::Cancel(id) => {
+                let task = self.shared.lock().running.remove(&id);
+                if let Some(task) = task {
+                    task.abort();
+                }
+            }
+            Event::Heartbeat | Event::ReadOnly | Event::Writeable | Event::Unknown => {}
+        }
+    }
+
+    fn take_request(&mut self, header: Header, body: Bytes, now: Instant, clock: &mut Instant) {
+        self.events = header.serialization();
+        let (route, invocation, codec) = match self.parse_request(header, body, now) {
+            Ok(parsed) => parsed,
+            Err((refused, status)) => {
+                if header.is_two_way() {
+                    self.refuse(header, &refused, status);
+                }
+                return;
+            }
+        };
+        if invocation.deadline.instant() <= *clock {
+            let text = "the deadline passed before the handler could start";
+            let refused = Status::deadline_exceeded(text).with_delivery(Delivery::Refused);
+            if header.is_two_way() {
+                self.refuse(header, &refused, status::OK);
+            }
+            return;
+        }
+        let inline = route.runs_inline();
+        let mut answer = Answer::new(route, invocation, now);
+        if !inline {
+            self.spawn(header, answer, codec);
+            return;
+        }
+        let began = *clock;
+        let polled = Pin::new(&mut answer).poll(&mut Context::from_waker(Waker::noop()));
+        *clock = Instant::now();
+        answer
+            .route()
+            .note_first_poll(clock.saturating_duration_since(began));
+        match polled {
+            // Its new task polls it again at once and is the one to be woken.
+            Poll::Pending => self.spawn(header, answer, codec),
+            Poll::Ready(result) => {
+                answer.record(&result, *clock);
+                if header.is_two_way() {
+                    let limit = self.shared.state.config.max_payload;
+                    put_answer(&mut self.writing, header.id, &*codec, result, limit);
+                }
+            }
+        }
+    }
+
+    fn parse_request(&self, header: Header, mut body: Bytes, now: Instant) -> Parsed {
+        let state = &self.shared.state;
+        let refuse = |status: Status, number| (status.with_delivery(Delivery::Refused), number);
+        if state.phase() >= Phase::Refusing {
+            return Err(refuse(
+                Status::unavailable("the provider is shutting down"),
+                status::OK,
+            ));
+        }
+        let codecs = state.dispatcher.codecs();
+        let Some(codec) = codecs.by_dubbo_id(header.serialization()) else {
+            let (id, known) = (header.serialization(), codecs.names().collect::<Vec<_>>());
+            let text = format!(
+                "serialization id {id} is not spoken here, available: {}",
+                known.join(", ")
+            );
+            return Err(refuse(Status::unimplemented(text), status::BAD_REQUEST));
+        };
+        let malformed =
+            |error: String| refuse(Status::invalid_argument(error), status::BAD_REQUEST);
+        let RequestHead {
+            path,
+            timeout_us,
+            metadata,
+        } = compact::split_request_head(&mut body).map_err(|e| malformed(e.to_string()))?;
+        let path = std::str::from_utf8(&path)
+            .map_err(|_| malformed("the name of the method is not UTF-8".to_owned()))?;
+        let route = state.dispatcher.route(path);
+        let route = route.map_err(|status| (status, status::SERVICE_NOT_FOUND))?;
+        let timeout = match timeout_us {
+            Some(us) => std::time::Duration::from_micros(us),
+            None => state.config.default_timeout,
+        };
+        let body = Body::from_bytes(codec.clone(), body);
+        let deadline = Deadline::after_from(now, timeout);
+        let mut invocation = Invocation::new(route.method().clone(), body, deadline);
+        (invocation.metadata, invocation.peer) = (metadata, Some(self.peer));
+        Ok((route.clone(), invocation, codec.clone()))
+    }
+
+    /// Gives a call a task of its own, which ends at the latest with its deadline.
+    fn spawn(&mut self, header: Header, answer: Answer, codec: Arc<dyn Codec>) {
+        let Some(guard) = self.shared.state.begin_call() else {
+            let limit = self.shared.state.config.max_in_flight;
+            let text = format!("{limit} calls run already; raise `provider.limits.in_flight`");
+            let refused = Status::resource_exhausted(text).with_delivery(Delivery::Refused);
+            // A call that was polled once is dropped here at its first await and may have begun.
+            let refused = match answer.was_polled() {
+                true => refused.with_delivery(Delivery::Answered),
+                false => refused,
+            };
+            if header.is_two_way() {
+                self.refuse(header, &refused, status::OVERLOADED);
+            }
+            return;
+        };
+        let shared = self.shared.clone();
+        let call = async move {
+            let _guard = guard;
+            let result = answer.until_deadline().await;
+            if header.is_two_way() {
+                shared.answer(header.id, &*codec, result);
+            }
+        };
+        // Held over the spawn: the call's end takes the lock too and finds itself in the table.
+        let mut inner = self.shared.lock();
+        let task = tokio::spawn(call);
+        if header.is_two_way() {
+            inner.running.insert(header.id, task.abort_handle());
+        }
+    }
+
+    fn refuse(&mut self, header: Header, refused: &Status, status: u8) {
+        let codecs = self.shared.state.dispatcher.codecs();
+        match codecs.by_dubbo_id(header.serialization()) {
+            Some(codec) => {
+                let out = self.writing.tail();
+                super::respond::put_status(out, header.id, status, &**codec, refused);
+            }
+            None => put_bad_request(self.writing.tail(), header, refused.message()),
+        }
+    }
+
+    /// Writes what the stream takes at once.
+    async fn write_some(&mut self) -> io::Result<()> {
+        poll_fn(|cx| match self.writing.poll_write(&mut self.io, cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(())),
+        })
+        .await
+    }
+
+    fn take_out(&mut self) {
+        let mut inner = self.shared.lock();
+        inner.flush = false;
+        self.writing.take(&mut inner.out);
+    }
+
+    /// Tells the consumer of a new phase; `true` when it is time to close.
+    fn enter_phase(&mut self) -> bool {
+        let phase = self.shared.state.phase();
+        if self.told == Phase::Serving {
+            Event::ReadOnly.put(self.writing.tail(), self.events, 0);
+        }
+        self.told = phase;
+        phase == Phase::Closing
+    }
+
+    /// Writes what is left and closes; who drains bounds the time.
+    async fn close(&mut self) -> io::Result<()> {
+        self.take_out();
+        poll_fn(|cx| self.writing.poll_write(&mut self.io, cx)).await?;
+        tokio::io::AsyncWriteExt::shutdown(&mut self.io).await
+    }
+
+    fn next_timer(&self) -> Instant {
+        let config = &self.shared.state.config;
+        let tick = config
+            .frame_timeout
+            .min(config.write_timeout)
+            .min(config.idle_timeout)
+            / 2;
+        Instant::now() + tick
+    }
+
+    /// Ends a connection that is idle, sends a frame without end, or takes no answers.
+    fn check_time(&self) -> io::Result<()> {
+        let (now, config) = (Instant::now(), &self.shared.state.config);
+        let timed_out = |what: &str| Err(io::Error::new(io::ErrorKind::TimedOut, what));
+        if self
+            .frame_since
+            .is_some_and(|since| now - since > config.frame_timeout)
+            && now - self.last_read > config.frame_timeout / 4
+        {
+            return timed_out("a frame did not arrive whole in time");
+        }
+        if !self.writing.is_empty() && now - self.written_at > config.write_timeout {
+            return timed_out("the peer takes no answers");
+        }
+        if now - self.last_read > config.idle_timeout && self.shared.lock().running.is_empty() {
+            return timed_out("the connection was idle");
+        }
+        Ok(())
+    }
+}
+
+/// What a request is to be answered by, or why not: the status and its number in the header.
+type Parsed = Result<(Arc<Route>, Invocation, Arc<dyn Codec>), (Status, u8)>;
+
+impl Shared {
+    /// Appends the answer of a call that had its own task.
+    fn answer(&self, id: u64, codec: &dyn Codec, result: Result<Reply, Status>) {
+        let mut inner = self.lock();
+        if inner.running.remove(&id).is_none() {
+            return;
+        }
+        put_answer(
+            &mut inner.out,
+            id,
+            codec,
+            result,
+            self.state.config.max_payload,
+        );
+        let wake = !std::mem::replace(&mut inner.flush, true);
+        drop(inner);
+        if wake {
+            self.driver.wake();
+        }
+    }
+}
+
+fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}

@@ -1,0 +1,102 @@
+//! The json face: `POST /service/method` over HTTP/1.1 and HTTP/2, for curl, scripts and browsers.
+//!
+//! The arguments are the body, as a list or an object; the codec is the one the content type
+//! names. Errors are JSON with the HTTP status of their code (`docs/wire.md`).
+
+mod answer;
+mod request;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+
+use crate::server::answer::Answer;
+use crate::server::{Phase, ServerState};
+use crate::status::{Delivery, Status};
+use crate::transport::BoxTransport;
+
+/// Serves one HTTP connection to its end.
+pub(crate) async fn serve(
+    io: BoxTransport,
+    http2: bool,
+    peer: SocketAddr,
+    state: Arc<ServerState>,
+) -> io::Result<()> {
+    let (shared, config) = (state.clone(), &state.config);
+    let service = service_fn(move |request| respond(request, peer, shared.clone()));
+    let mut phase = state.watch_phase();
+    let told = async move {
+        // An error means that the server is gone, which is the end as well.
+        let _ = phase.wait_for(|phase| *phase >= Phase::Notice).await;
+    };
+    let io = TokioIo::new(io);
+    let result = if http2 {
+        let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(256)
+            .max_header_list_size(u32::try_from(config.max_header).unwrap_or(u32::MAX))
+            .keep_alive_interval(config.idle_timeout / 2)
+            .keep_alive_timeout(config.frame_timeout)
+            .serve_connection(io, service);
+        let mut connection = pin!(connection);
+        tokio::select! {
+            result = connection.as_mut() => result,
+            () = told => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        }
+    } else {
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(config.frame_timeout)
+            .max_buf_size(config.max_header.max(8 * 1024))
+            .serve_connection(io, service);
+        let mut connection = pin!(connection);
+        tokio::select! {
+            result = connection.as_mut() => result,
+            () = told => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        }
+    };
+    result.map_err(io::Error::other)
+}
+
+async fn respond(
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    state: Arc<ServerState>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let codec = match request::codec(&head, state.dispatcher.codecs()) {
+        Ok(codec) => codec,
+        Err(refusal) => return Ok(answer::refusal(&refusal)),
+    };
+    let called = request::call(&head, body, &codec, peer, &state).await;
+    let result = match called {
+        Err(refusal) => return Ok(answer::refusal(&refusal)),
+        Ok((route, invocation, started)) => match state.begin_call() {
+            Some(_guard) => {
+                Answer::new(route, invocation, started)
+                    .until_deadline()
+                    .await
+            }
+            None => {
+                let limit = state.config.max_in_flight;
+                let text = format!("{limit} calls run already; raise `provider.limits.in_flight`");
+                Err(Status::resource_exhausted(text).with_delivery(Delivery::Refused))
+            }
+        },
+    };
+    Ok(answer::answer(result, &*codec, state.config.max_payload))
+}

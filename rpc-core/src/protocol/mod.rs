@@ -1,0 +1,5 @@
+//! The wire: one folder per face, told apart on one port by [`sniff`].
+
+pub mod dubbo;
+pub(crate) mod json;
+pub(crate) mod sniff;

@@ -1,0 +1,158 @@
+//! One call being answered: the handler's future with its view of the call, its panics caught.
+
+use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::time::Instant;
+
+use super::context::{self, CallContext};
+use super::dispatch::Route;
+use crate::deadline::Deadline;
+use crate::invocation::Invocation;
+use crate::invoker::ReplyFuture;
+use crate::reply::Reply;
+use crate::status::{Code, Status};
+
+/// The future of one answer. It is `Unpin` and starts no timer: who runs it long bounds it by
+/// [`until_deadline`](Self::until_deadline).
+pub(crate) struct Answer {
+    route: Arc<Route>,
+    future: ReplyFuture,
+    context: Option<CallContext>,
+    started: Instant,
+    deadline: Deadline,
+    polled: bool,
+    ended: bool,
+}
+
+impl Answer {
+    /// Starts `invocation`, which arrived at `started`.
+    pub(crate) fn new(route: Arc<Route>, invocation: Invocation, started: Instant) -> Self {
+        let context = Some(CallContext::of(&invocation));
+        let deadline = invocation.deadline;
+        let span = tracing::debug_span!(
+            "serve",
+            service = %invocation.method().service(),
+            method = invocation.method().name(),
+        );
+        let invoker = route.invoker();
+        let future = if span.is_disabled() {
+            invoker.invoke(invocation)
+        } else {
+            let future = span.in_scope(|| invoker.invoke(invocation));
+            Box::pin(tracing::Instrument::instrument(future, span))
+        };
+        Self {
+            route,
+            future,
+            context,
+            started,
+            deadline,
+            polled: false,
+            ended: false,
+        }
+    }
+
+    /// What is answered.
+    pub(crate) fn route(&self) -> &Arc<Route> {
+        &self.route
+    }
+
+    /// Whether the handler may have begun.
+    pub(crate) fn was_polled(&self) -> bool {
+        self.polled
+    }
+
+    /// Notes the end of the call at `now`; called once, by whoever has the result.
+    pub(crate) fn record(&mut self, result: &Result<Reply, Status>, now: Instant) {
+        self.ended = true;
+        self.route
+            .metrics()
+            .record(result, now.saturating_duration_since(self.started));
+    }
+
+    /// Runs to the end or to the deadline, when the handler's future is dropped. A call whose
+    /// deadline passed while it waited for its turn never starts.
+    pub(crate) async fn until_deadline(mut self) -> Result<Reply, Status> {
+        let (deadline, began) = (self.deadline.instant(), Instant::now());
+        let result = if deadline <= began {
+            Err(Status::deadline_exceeded(
+                "no time was left when the handler's turn came",
+            ))
+        } else {
+            match self.first_poll(began).await {
+                Poll::Ready(result) => result,
+                Poll::Pending => match tokio::time::timeout_at(deadline, &mut self).await {
+                    Ok(result) => result,
+                    Err(_) => {
+                        let text = "the handler did not end before the deadline";
+                        Err(Status::deadline_exceeded(text))
+                    }
+                },
+            }
+        };
+        self.record(&result, Instant::now());
+        result
+    }
+
+    /// Polls the handler once; the first poll of a call decides where its method's calls run.
+    async fn first_poll(&mut self, began: Instant) -> Poll<Result<Reply, Status>> {
+        let first = !self.polled;
+        let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut *self).poll(cx))).await;
+        if first {
+            self.route.note_first_poll(began.elapsed());
+        }
+        polled
+    }
+}
+
+impl Future for Answer {
+    type Output = Result<Reply, Status>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.polled = true;
+        let Self {
+            future,
+            context,
+            route,
+            ..
+        } = &mut *self;
+        let polled = context::enter(context, || {
+            catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)))
+        });
+        match polled {
+            Ok(polled) => polled,
+            Err(panic) => {
+                let call = route.method().path();
+                let message = panic_message(&*panic);
+                tracing::error!(%call, message, "a handler panicked");
+                Poll::Ready(Err(Status::internal(format!(
+                    "the handler of {call} panicked"
+                ))))
+            }
+        }
+    }
+}
+
+impl Drop for Answer {
+    /// A call that is dropped before its end was cancelled.
+    fn drop(&mut self) {
+        if !self.ended {
+            self.route
+                .metrics()
+                .record_code(Code::Cancelled, self.started.elapsed());
+        }
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (_, Some(text)) => text,
+        _ => "no message",
+    }
+}

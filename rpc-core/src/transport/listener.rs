@@ -1,0 +1,150 @@
+//! The accept loop: survives full descriptor tables and bad peers, and knows its connections.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::task::AtomicWaker;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::JoinSet;
+
+use super::{BoxTransport, Rewind, tcp};
+use crate::error::Error;
+use crate::protocol::sniff::{self, Face};
+use crate::protocol::{dubbo, json};
+use crate::server::{ConnectionGuard, ServerState};
+
+const BACKLOG: u32 = 1024;
+
+/// A bound TCP port.
+pub(crate) struct Listener {
+    inner: TcpListener,
+    local_addr: SocketAddr,
+}
+
+impl Listener {
+    pub(crate) async fn bind(address: SocketAddr) -> Result<Self, Error> {
+        let bound = || -> io::Result<(TcpListener, SocketAddr)> {
+            let socket = match address {
+                SocketAddr::V4(_) => TcpSocket::new_v4()?,
+                SocketAddr::V6(_) => TcpSocket::new_v6()?,
+            };
+            // A restarted provider gets its port back although old connections linger.
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            let inner = socket.listen(BACKLOG)?;
+            let local_addr = inner.local_addr()?;
+            Ok((inner, local_addr))
+        };
+        let (inner, local_addr) = bound().map_err(|error| bind_error(address, error))?;
+        Ok(Self { inner, local_addr })
+    }
+
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+}
+
+fn bind_error(address: SocketAddr, error: io::Error) -> Error {
+    let remedy = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another process listens there; stop it or set `provider.port` (0 takes a free one)"
+        }
+        io::ErrorKind::PermissionDenied => "ports below 1024 need rights; set `provider.port`",
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address; set `provider.bind` to one of its own"
+        }
+        _ => "see `provider.bind` and `provider.port`",
+    };
+    Error::bind(format!("cannot listen on {address}: {error}; {remedy}")).with_source(error)
+}
+
+/// Accepts until it is aborted; the connections end with it.
+pub(crate) async fn accept_loop(listener: Listener, state: Arc<ServerState>) {
+    let mut connections = JoinSet::new();
+    let mut failing = false;
+    loop {
+        while connections.try_join_next().is_some() {}
+        match listener.inner.accept().await {
+            Ok((stream, peer)) => {
+                failing = false;
+                spawn(&mut connections, stream, peer, &state);
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                // Out of descriptors or memory: wait for some to come back, say so once.
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, "cannot accept connections, trying on");
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+fn spawn(
+    connections: &mut JoinSet<()>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    state: &Arc<ServerState>,
+) {
+    let driver = Arc::new(AtomicWaker::new());
+    let Some(guard) = state.begin_connection(driver.clone()) else {
+        let limit = state.config.max_connections;
+        tracing::warn!(%peer, limit, "connection closed: `provider.limits.connections` is reached");
+        return;
+    };
+    let state = state.clone();
+    connections.spawn(async move {
+        if let Err(error) = serve(stream, peer, state, driver, guard).await {
+            tracing::debug!(%peer, %error, "connection ended");
+        }
+    });
+}
+
+/// Serves one connection to its end.
+async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    state: Arc<ServerState>,
+    driver: Arc<AtomicWaker>,
+    _guard: ConnectionGuard,
+) -> io::Result<()> {
+    tcp::prepare(&stream)?;
+    let mut io: BoxTransport = Box::new(stream);
+    let sniffed = tokio::time::timeout(state.config.sniff_timeout, sniff::sniff(&mut io)).await;
+    let Ok(sniffed) = sniffed else {
+        let text = "no face was recognised in time";
+        return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+    };
+    let (face, first) = sniffed?;
+    match face {
+        Face::Dubbo if state.config.dubbo => {
+            dubbo::server::serve(io, first, peer, state, driver).await
+        }
+        Face::Http1 | Face::Http2 if state.config.json => {
+            json::serve(
+                Box::new(Rewind::new(first, io)),
+                face == Face::Http2,
+                peer,
+                state,
+            )
+            .await
+        }
+        face => {
+            let text = format!("{face:?} is not served here: see `provider.protocols`");
+            Err(io::Error::new(io::ErrorKind::InvalidData, text))
+        }
+    }
+}
