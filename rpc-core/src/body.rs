@@ -31,10 +31,7 @@ impl Body {
     /// A body that is encoded when its codec is known.
     #[must_use]
     pub fn typed(message: impl Message) -> Self {
-        Self(Repr::Typed(Arc::new(Typed {
-            cached: OnceLock::new(),
-            message,
-        })))
+        Self(Repr::Typed(Arc::new(Typed { cached: OnceLock::new(), message })))
     }
 
     /// A body that is encoded already.
@@ -145,8 +142,5 @@ fn same_codec(own: &dyn Codec, asked: &dyn Codec) -> Result<(), CodecError> {
         return Ok(());
     }
     let own = own.name();
-    Err(CodecError::new(
-        asked.name(),
-        format_args!("the body is already encoded as {own}"),
-    ))
+    Err(CodecError::new(asked.name(), format_args!("the body is already encoded as {own}")))
 }

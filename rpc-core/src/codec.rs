@@ -52,10 +52,7 @@ impl CodecError {
     /// An error of the codec named `codec`; the message says what was wrong where.
     #[must_use]
     pub fn new(codec: &'static str, message: impl fmt::Display) -> Self {
-        Self {
-            codec,
-            message: message.to_string(),
-        }
+        Self { codec, message: message.to_string() }
     }
 
     /// The status of a call whose arguments could not be read or written.
@@ -119,9 +116,7 @@ impl Codecs {
     /// The codec of this content subtype.
     #[must_use]
     pub fn by_content_subtype(&self, subtype: &str) -> Option<&Arc<dyn Codec>> {
-        self.0
-            .iter()
-            .find(|codec| codec.content_subtype() == subtype)
+        self.0.iter().find(|codec| codec.content_subtype() == subtype)
     }
 
     /// The same codecs with the one named `name` first, or `None` if it is not among them.

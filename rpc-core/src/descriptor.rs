@@ -56,13 +56,7 @@ impl ServiceDescriptor {
     /// A descriptor without group, version and doc.
     #[must_use]
     pub const fn new(interface: &'static str, methods: &'static [MethodDescriptor]) -> Self {
-        Self {
-            interface,
-            group: "",
-            version: "",
-            doc: "",
-            methods,
-        }
+        Self { interface, group: "", version: "", doc: "", methods }
     }
 
     /// The same with a group; the empty string means none.

@@ -92,26 +92,17 @@ impl Snapshot {
     /// What a subscription holds before anything was heard.
     #[must_use]
     pub fn pending() -> Self {
-        Self {
-            instances: Arc::new([]),
-            source: Source::Pending,
-        }
+        Self { instances: Arc::new([]), source: Source::Pending }
     }
 
     /// A list from `source`; sorts it and keeps the youngest instance of each address.
     #[must_use]
     pub fn new(mut instances: Vec<Instance>, source: Source) -> Self {
         instances.sort_by(|a, b| {
-            a.address
-                .cmp(&b.address)
-                .then(b.started_ms.cmp(&a.started_ms))
-                .then(b.id.cmp(&a.id))
+            a.address.cmp(&b.address).then(b.started_ms.cmp(&a.started_ms)).then(b.id.cmp(&a.id))
         });
         instances.dedup_by(|later, kept| later.address == kept.address);
-        Self {
-            instances: instances.into(),
-            source,
-        }
+        Self { instances: instances.into(), source }
     }
 }
 
@@ -125,10 +116,7 @@ impl Subscription {
     /// A subscription that reads from `snapshots` and drops `guard` at its end.
     #[must_use]
     pub fn new(snapshots: watch::Receiver<Snapshot>, guard: impl Send + Sync + 'static) -> Self {
-        Self {
-            snapshots,
-            _guard: Box::new(guard),
-        }
+        Self { snapshots, _guard: Box::new(guard) }
     }
 
     /// The newest snapshot.
@@ -149,8 +137,6 @@ impl Subscription {
 
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription")
-            .field("latest", &*self.snapshots.borrow())
-            .finish()
+        f.debug_struct("Subscription").field("latest", &*self.snapshots.borrow()).finish()
     }
 }

@@ -28,11 +28,7 @@ enum Kind {
 
 impl Error {
     fn new(kind: Kind, message: String) -> Self {
-        Self(Box::new(Inner {
-            kind,
-            message,
-            source: None,
-        }))
+        Self(Box::new(Inner { kind, message, source: None }))
     }
 
     /// `name` is not among `known`; `kind` says of what, such as `codec`.
@@ -129,13 +125,8 @@ impl StdError for Error {
 /// The known name closest to `name`, if it is close enough to be a slip of the hand.
 fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let limit = (name.chars().count() / 3).max(1);
-    let scored = known
-        .iter()
-        .map(|known| (edit_distance(name, known), *known));
-    scored
-        .filter(|(distance, _)| *distance <= limit)
-        .min()
-        .map(|(_, known)| known)
+    let scored = known.iter().map(|known| (edit_distance(name, known), *known));
+    scored.filter(|(distance, _)| *distance <= limit).min().map(|(_, known)| known)
 }
 
 /// Levenshtein's edit distance, one row at a time.

@@ -47,10 +47,7 @@ impl<P: ?Sized + 'static> ExtensionPoint<P> {
     /// No extension yet; `kind` is how error messages call them, such as `codec`.
     #[must_use]
     pub const fn new(kind: &'static str) -> Self {
-        Self {
-            kind,
-            factories: BTreeMap::new(),
-        }
+        Self { kind, factories: BTreeMap::new() }
     }
 
     /// The same with `E`; an earlier one of the same name is replaced.
@@ -84,17 +81,12 @@ impl<P: ?Sized + 'static> ExtensionPoint<P> {
 
 impl<P: ?Sized> Clone for ExtensionPoint<P> {
     fn clone(&self) -> Self {
-        Self {
-            kind: self.kind,
-            factories: self.factories.clone(),
-        }
+        Self { kind: self.kind, factories: self.factories.clone() }
     }
 }
 
 impl<P: ?Sized> fmt::Debug for ExtensionPoint<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct(self.kind)
-            .field("names", &self.factories.keys())
-            .finish()
+        f.debug_struct(self.kind).field("names", &self.factories.keys()).finish()
     }
 }

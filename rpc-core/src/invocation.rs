@@ -34,15 +34,7 @@ impl Invocation {
     #[must_use]
     pub fn new(method: Arc<Method>, body: Body, deadline: Deadline) -> Self {
         let metadata = Metadata::new();
-        Self {
-            method,
-            body,
-            metadata,
-            deadline,
-            codecs: None,
-            hash_key: None,
-            peer: None,
-        }
+        Self { method, body, metadata, deadline, codecs: None, hash_key: None, peer: None }
     }
 
     /// The method that is called.
@@ -56,8 +48,6 @@ impl Invocation {
     /// # Errors
     /// `invalid_argument`, naming the call and what does not fit.
     pub fn decode<A: Message + Default>(&self) -> Result<A, Status> {
-        self.body
-            .decode()
-            .map_err(|error| error.into_argument_status(self.method.path()))
+        self.body.decode().map_err(|error| error.into_argument_status(self.method.path()))
     }
 }

@@ -8,10 +8,7 @@ use std::fmt;
 /// Text key/values of a call, in the order they were added.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
-    #[allow(
-        clippy::box_collection,
-        reason = "one word in every call instead of three"
-    )]
+    #[allow(clippy::box_collection, reason = "one word in every call instead of three")]
     entries: Option<Box<Vec<(String, String)>>>,
 }
 
@@ -25,9 +22,7 @@ impl Metadata {
     /// Whether there is no entry.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries
-            .as_ref()
-            .is_none_or(|entries| entries.is_empty())
+        self.entries.as_ref().is_none_or(|entries| entries.is_empty())
     }
 
     /// How many entries there are.
@@ -39,9 +34,7 @@ impl Metadata {
     /// The value of `key`, or `None`.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<&str> {
-        self.iter()
-            .find(|(k, _)| k.eq_ignore_ascii_case(key))
-            .map(|(_, v)| v)
+        self.iter().find(|(k, _)| k.eq_ignore_ascii_case(key)).map(|(_, v)| v)
     }
 
     /// Sets `key` to `value`, replacing an earlier value. Keys are folded to lowercase.
@@ -58,9 +51,7 @@ impl Metadata {
     /// Removes `key` and returns its value.
     pub fn remove(&mut self, key: &str) -> Option<String> {
         let entries = self.entries.as_mut()?;
-        let at = entries
-            .iter()
-            .position(|(k, _)| k.eq_ignore_ascii_case(key))?;
+        let at = entries.iter().position(|(k, _)| k.eq_ignore_ascii_case(key))?;
         Some(entries.remove(at).1)
     }
 

@@ -29,12 +29,7 @@ impl Method {
     #[must_use]
     pub fn new(service: ServiceKey, name: &str, kind: MethodKind, idempotent: bool) -> Self {
         let path = format!("{service}/{name}").into();
-        Self {
-            service,
-            path,
-            kind,
-            idempotent,
-        }
+        Self { service, path, kind, idempotent }
     }
 
     /// The service it belongs to.
@@ -70,10 +65,6 @@ impl Method {
 
 impl fmt::Debug for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Method({}, {:?}, idempotent: {})",
-            self.path, self.kind, self.idempotent
-        )
+        write!(f, "Method({}, {:?}, idempotent: {})", self.path, self.kind, self.idempotent)
     }
 }

@@ -18,9 +18,8 @@ use crate::method::Method;
 use crate::status::{Code, Status};
 
 /// Upper bounds of the duration buckets in seconds: 100 µs to 10 s.
-const BUCKETS: [f64; 11] = [
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0,
-];
+const BUCKETS: [f64; 11] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct MethodLabels {
@@ -73,24 +72,14 @@ impl Metrics {
         registry.register("calls", "Calls that ended, by code", calls.clone());
         let help = "Time from start to end of a call in seconds";
         registry.register("call_duration_seconds", help, durations.clone());
-        Self(Arc::new(Inner {
-            registry: Mutex::new(registry),
-            calls,
-            durations,
-        }))
+        Self(Arc::new(Inner { registry: Mutex::new(registry), calls, durations }))
     }
 
     /// The handles of `method`.
     #[must_use]
     pub fn method(&self, method: &Method) -> MethodMetrics {
-        let (service, name) = (
-            method.service().as_str().to_owned(),
-            method.name().to_owned(),
-        );
-        let labels = MethodLabels {
-            service: service.clone(),
-            method: name.clone(),
-        };
+        let (service, name) = (method.service().as_str().to_owned(), method.name().to_owned());
+        let labels = MethodLabels { service: service.clone(), method: name.clone() };
         MethodMetrics(Arc::new(Handles {
             service,
             method: name,
@@ -104,11 +93,7 @@ impl Metrics {
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = String::new();
-        let registry = self
-            .0
-            .registry
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let registry = self.0.registry.lock().unwrap_or_else(PoisonError::into_inner);
         // Writing to a string cannot fail.
         let _ = encode(&mut text, &registry);
         text
@@ -145,11 +130,7 @@ impl MethodMetrics {
         self.0.durations.observe(elapsed.as_secs_f64());
         let counter = self.0.codes[usize::from(code.number())].get_or_init(|| {
             let (service, method) = (self.0.service.clone(), self.0.method.clone());
-            let labels = CallLabels {
-                service,
-                method,
-                code: CodeLabel(code),
-            };
+            let labels = CallLabels { service, method, code: CodeLabel(code) };
             self.0.calls.get_or_create(&labels).clone()
         });
         counter.inc();
@@ -158,9 +139,7 @@ impl MethodMetrics {
     /// How many calls have ended with `code`.
     #[must_use]
     pub fn count(&self, code: Code) -> u64 {
-        self.0.codes[usize::from(code.number())]
-            .get()
-            .map_or(0, |counter| counter.get())
+        self.0.codes[usize::from(code.number())].get().map_or(0, |counter| counter.get())
     }
 }
 

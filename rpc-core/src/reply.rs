@@ -23,9 +23,6 @@ impl Reply {
     /// A reply of this body without metadata.
     #[must_use]
     pub fn from_body(body: Body) -> Self {
-        Self {
-            body,
-            metadata: Metadata::new(),
-        }
+        Self { body, metadata: Metadata::new() }
     }
 }

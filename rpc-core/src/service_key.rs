@@ -99,10 +99,7 @@ impl FromStr for ServiceKey {
     type Err = ParseServiceKeyError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fail = |why| ParseServiceKeyError {
-            text: cut(text, 200).to_owned(),
-            why,
-        };
+        let fail = |why| ParseServiceKeyError { text: cut(text, 200).to_owned(), why };
         if text.len() > 0x3fff {
             return Err(fail("and at most 16383 bytes"));
         }

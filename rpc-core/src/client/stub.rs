@@ -50,11 +50,7 @@ impl Stub {
     /// A stub of these methods; `owner` lives as long as any clone of it.
     #[must_use]
     pub fn new(methods: Vec<StubMethod>, owner: Arc<dyn Send + Sync>) -> Self {
-        Self {
-            methods: methods.into(),
-            options: None,
-            owner,
-        }
+        Self { methods: methods.into(), options: None, owner }
     }
 
     /// The same stub with options for every call made through it.
@@ -88,21 +84,15 @@ impl Stub {
             invocation.codecs = Some(target.codecs.clone());
         }
         let reply =
-            target
-                .invoker
-                .invoke(invocation)
-                .await
-                .map_err(|status| match status.call() {
-                    Some(_) => status,
-                    None => status.with_call(target.method.path().clone()),
-                })?;
+            target.invoker.invoke(invocation).await.map_err(|status| match status.call() {
+                Some(_) => status,
+                None => status.with_call(target.method.path().clone()),
+            })?;
         if target.method.kind() == MethodKind::OneWay {
             return Ok(R::default());
         }
         reply.body.decode().map_err(|error| {
-            error
-                .into_reply_status(target.method.path())
-                .with_call(target.method.path().clone())
+            error.into_reply_status(target.method.path()).with_call(target.method.path().clone())
         })
     }
 
@@ -137,8 +127,6 @@ impl Stub {
 
 impl fmt::Debug for Stub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.methods.iter().map(|target| &target.method))
-            .finish()
+        f.debug_list().entries(self.methods.iter().map(|target| &target.method)).finish()
     }
 }

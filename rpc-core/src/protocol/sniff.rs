@@ -70,11 +70,7 @@ fn decide(bytes: &[u8]) -> Decision {
         }
         possible |= prefix.starts_with(bytes);
     }
-    if possible {
-        Decision::NotYet
-    } else {
-        Decision::Never
-    }
+    if possible { Decision::NotYet } else { Decision::Never }
 }
 
 #[cfg(test)]
@@ -104,14 +100,9 @@ mod tests {
     #[tokio::test]
     async fn every_face_is_told_by_its_first_bytes_however_they_are_cut() {
         for step in 1..24 {
+            assert_eq!(sniffed(b"\xda\xbb\xe2\x00", step).await.unwrap(), Face::Dubbo);
             assert_eq!(
-                sniffed(b"\xda\xbb\xe2\x00", step).await.unwrap(),
-                Face::Dubbo
-            );
-            assert_eq!(
-                sniffed(b"POST /Greeter/hello HTTP/1.1\r\n", step)
-                    .await
-                    .unwrap(),
+                sniffed(b"POST /Greeter/hello HTTP/1.1\r\n", step).await.unwrap(),
                 Face::Http1
             );
             assert_eq!(sniffed(HTTP2, step).await.unwrap(), Face::Http2);
@@ -122,10 +113,7 @@ mod tests {
     async fn anything_else_is_refused_and_named() {
         for bytes in [&b"\xda\xbc"[..], b"PRX", b"hello\n", b"\x16\x03\x01"] {
             let error = sniffed(bytes, 1).await.unwrap_err();
-            assert!(
-                error.to_string().contains("no protocol begins with"),
-                "{error}"
-            );
+            assert!(error.to_string().contains("no protocol begins with"), "{error}");
         }
         assert!(sniffed(b"PO", 1).await.is_err());
     }

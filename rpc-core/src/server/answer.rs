@@ -46,15 +46,7 @@ impl Answer {
             let future = span.in_scope(|| invoker.invoke(invocation));
             Box::pin(tracing::Instrument::instrument(future, span))
         };
-        Self {
-            route,
-            future,
-            context,
-            started,
-            deadline,
-            polled: false,
-            ended: false,
-        }
+        Self { route, future, context, started, deadline, polled: false, ended: false }
     }
 
     /// What is answered.
@@ -70,9 +62,7 @@ impl Answer {
     /// Notes the end of the call at `now`; called once, by whoever has the result.
     pub(crate) fn record(&mut self, result: &Result<Reply, Status>, now: Instant) {
         self.ended = true;
-        self.route
-            .metrics()
-            .record(result, now.saturating_duration_since(self.started));
+        self.route.metrics().record(result, now.saturating_duration_since(self.started));
     }
 
     /// Runs to the end or to the deadline, when the handler's future is dropped. A call whose
@@ -80,9 +70,7 @@ impl Answer {
     pub(crate) async fn until_deadline(mut self) -> Result<Reply, Status> {
         let (deadline, began) = (self.deadline.instant(), Instant::now());
         let result = if deadline <= began {
-            Err(Status::deadline_exceeded(
-                "no time was left when the handler's turn came",
-            ))
+            Err(Status::deadline_exceeded("no time was left when the handler's turn came"))
         } else {
             match self.first_poll(began).await {
                 Poll::Ready(result) => result,
@@ -115,24 +103,16 @@ impl Future for Answer {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.polled = true;
-        let Self {
-            future,
-            context,
-            route,
-            ..
-        } = &mut *self;
-        let polled = context::enter(context, || {
-            catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)))
-        });
+        let Self { future, context, route, .. } = &mut *self;
+        let polled =
+            context::enter(context, || catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))));
         match polled {
             Ok(polled) => polled,
             Err(panic) => {
                 let call = route.method().path();
                 let message = panic_message(&*panic);
                 tracing::error!(%call, message, "a handler panicked");
-                Poll::Ready(Err(Status::internal(format!(
-                    "the handler of {call} panicked"
-                ))))
+                Poll::Ready(Err(Status::internal(format!("the handler of {call} panicked"))))
             }
         }
     }
@@ -142,9 +122,7 @@ impl Drop for Answer {
     /// A call that is dropped before its end was cancelled.
     fn drop(&mut self) {
         if !self.ended {
-            self.route
-                .metrics()
-                .record_code(Code::Cancelled, self.started.elapsed());
+            self.route.metrics().record_code(Code::Cancelled, self.started.elapsed());
         }
     }
 }

@@ -44,12 +44,7 @@ impl Dispatcher {
     /// An empty table that answers in these codecs.
     #[must_use]
     pub fn new(codecs: Codecs, metrics: Metrics) -> Self {
-        Self {
-            routes: HashMap::default(),
-            services: Vec::new(),
-            codecs,
-            metrics,
-        }
+        Self { routes: HashMap::default(), services: Vec::new(), codecs, metrics }
     }
 
     /// Adds every method of `handler` under `service`. `layer` wraps each: the layers of position
@@ -70,25 +65,12 @@ impl Dispatcher {
         }
         for (index, described) in handler.descriptor().methods.iter().enumerate() {
             let (name, kind) = (described.name, described.kind);
-            let method = Arc::new(Method::new(
-                service.clone(),
-                name,
-                kind,
-                described.idempotent,
-            ));
-            let bound = Bound {
-                handler: handler.clone(),
-                index,
-            };
+            let method = Arc::new(Method::new(service.clone(), name, kind, described.idempotent));
+            let bound = Bound { handler: handler.clone(), index };
             let invoker = layer(BoxInvoker::from_invoke(bound));
             let metrics = self.metrics.method(&method);
             let path = method.path().clone();
-            let route = Route {
-                method,
-                invoker,
-                metrics,
-                first_poll: AtomicU32::new(0),
-            };
+            let route = Route { method, invoker, metrics, first_poll: AtomicU32::new(0) };
             self.routes.insert(path, Arc::new(route));
         }
         self.services.push(service);
@@ -126,10 +108,7 @@ impl Dispatcher {
         let known = |known: Vec<&str>| known.join(", ");
         let text = match self.services.iter().find(|known| known.as_str() == service) {
             Some(key) => {
-                let routes = self
-                    .routes
-                    .values()
-                    .filter(|route| route.method.service() == key);
+                let routes = self.routes.values().filter(|route| route.method.service() == key);
                 let mut names: Vec<&str> = routes.map(|route| route.method.name()).collect();
                 names.sort_unstable();
                 let (method, names) = (method.escape_debug(), known(names));
@@ -137,10 +116,7 @@ impl Dispatcher {
             }
             None => {
                 let names = known(self.services.iter().map(ServiceKey::as_str).collect());
-                format!(
-                    "no service `{}` here, available: {names}",
-                    service.escape_debug()
-                )
+                format!("no service `{}` here, available: {names}", service.escape_debug())
             }
         };
         Status::unimplemented(text).with_delivery(Delivery::Refused)

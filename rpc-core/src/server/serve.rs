@@ -111,10 +111,7 @@ impl ServerState {
         let before = self.connections.fetch_add(1, Ordering::AcqRel);
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         self.drivers().push((id, driver));
-        let guard = ConnectionGuard {
-            state: self.clone(),
-            id,
-        };
+        let guard = ConnectionGuard { state: self.clone(), id };
         (before < self.config.max_connections).then_some(guard)
     }
 
@@ -123,13 +120,8 @@ impl ServerState {
     }
 
     fn enter(&self, phase: Phase) {
-        self.phase
-            .send_modify(|current| *current = phase.max(*current));
-        let wakers: Vec<Waker> = self
-            .drivers()
-            .iter()
-            .filter_map(|(_, d)| d.take())
-            .collect();
+        self.phase.send_modify(|current| *current = phase.max(*current));
+        let wakers: Vec<Waker> = self.drivers().iter().filter_map(|(_, d)| d.take()).collect();
         wakers.into_iter().for_each(Waker::wake);
     }
 
@@ -216,11 +208,7 @@ impl Server {
             drained: AtomicWaker::new(),
         });
         let accepting = tokio::spawn(listener::accept_loop(listener, state.clone()));
-        Ok(Self {
-            local_addr,
-            state,
-            accepting,
-        })
+        Ok(Self { local_addr, state, accepting })
     }
 
     /// The address that is bound, with the port the system chose if 0 was asked for.
@@ -240,20 +228,13 @@ impl Server {
         let (started, state) = (Instant::now(), self.state.clone());
         let limit = started + limit;
         state.enter(Phase::Notice);
-        state
-            .wait_zero(&state.connections, (started + notice).min(limit))
-            .await;
-        self.accepting.abort();
+        state.wait_zero(&state.connections, (started + notice).min(limit)).await;
         state.enter(Phase::Refusing);
         let cut_calls = state.wait_zero(&state.running, limit).await;
         state.enter(Phase::Closing);
         let flush = Instant::now() + Duration::from_secs(1);
         let cut_connections = state.wait_zero(&state.connections, flush).await;
-        DrainReport {
-            cut_calls,
-            cut_connections,
-            took: started.elapsed(),
-        }
+        DrainReport { cut_calls, cut_connections, took: started.elapsed() }
     }
 }
 
@@ -266,8 +247,6 @@ impl Drop for Server {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server")
-            .field("local_addr", &self.local_addr)
-            .finish_non_exhaustive()
+        f.debug_struct("Server").field("local_addr", &self.local_addr).finish_non_exhaustive()
     }
 }

@@ -7,10 +7,7 @@ use std::fmt;
 /// The kind of a call's failure. `Ok` never appears in a [`Status`](super::Status) of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
-#[allow(
-    missing_docs,
-    reason = "the names are gRPC's and are described at the source above"
-)]
+#[allow(missing_docs, reason = "the names are gRPC's and are described at the source above")]
 pub enum Code {
     Ok = 0,
     Cancelled = 1,
@@ -56,10 +53,7 @@ impl Code {
     /// The code with this number; unknown numbers are `Unknown`, as gRPC asks.
     #[must_use]
     pub fn from_number(number: u8) -> Self {
-        Self::ALL
-            .get(usize::from(number))
-            .copied()
-            .unwrap_or(Self::Unknown)
+        Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Unknown)
     }
 
     /// gRPC's number of the code.

@@ -278,13 +278,7 @@ impl fmt::Display for Status {
             write!(f, " ({})", inner.delivery.as_str())?;
         }
         for (number, attempt) in inner.attempts.iter().enumerate() {
-            let AttemptFailure {
-                address,
-                code,
-                message,
-                delivery,
-                elapsed,
-            } = attempt;
+            let AttemptFailure { address, code, message, delivery, elapsed } = attempt;
             let (number, delivery) = (number + 1, delivery.as_str());
             write!(f, "; attempt {number} at {address} after {elapsed:.1?}: ")?;
             write!(f, "{code}: {message} ({delivery})")?;
@@ -299,17 +293,11 @@ impl fmt::Display for Status {
 impl fmt::Debug for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Status");
-        out.field("code", &self.0.code)
-            .field("message", &self.0.message);
-        out.field("delivery", &self.0.delivery)
-            .field("call", &self.0.call);
-        out.field("address", &self.0.address)
-            .field("details", &self.0.details);
-        out.field("metadata", &self.0.metadata)
-            .field("attempts", &self.0.attempts);
-        out.field("hint", &self.0.hint)
-            .field("source", &self.0.source)
-            .finish()
+        out.field("code", &self.0.code).field("message", &self.0.message);
+        out.field("delivery", &self.0.delivery).field("call", &self.0.call);
+        out.field("address", &self.0.address).field("details", &self.0.details);
+        out.field("metadata", &self.0.metadata).field("attempts", &self.0.attempts);
+        out.field("hint", &self.0.hint).field("source", &self.0.source).finish()
     }
 }
 

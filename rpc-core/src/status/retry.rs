@@ -63,52 +63,25 @@ mod tests {
     fn a_call_that_never_ran_may_always_be_sent_again() {
         for idempotent in [true, false] {
             for delivery in [Delivery::NotSent, Delivery::Refused] {
-                assert_eq!(
-                    decide(delivery, Code::Unavailable, idempotent),
-                    Resend::Free
-                );
-                assert_eq!(
-                    decide(delivery, Code::ResourceExhausted, idempotent),
-                    Resend::Free
-                );
-                assert_eq!(
-                    decide(delivery, Code::Unimplemented, idempotent),
-                    Resend::Free
-                );
+                assert_eq!(decide(delivery, Code::Unavailable, idempotent), Resend::Free);
+                assert_eq!(decide(delivery, Code::ResourceExhausted, idempotent), Resend::Free);
+                assert_eq!(decide(delivery, Code::Unimplemented, idempotent), Resend::Free);
             }
         }
     }
 
     #[test]
     fn a_call_that_may_have_run_is_sent_again_only_if_idempotent() {
-        assert_eq!(
-            decide(Delivery::MaybeSent, Code::Unavailable, true),
-            Resend::Budgeted
-        );
-        assert_eq!(
-            decide(Delivery::MaybeSent, Code::Unavailable, false),
-            Resend::No
-        );
-        assert_eq!(
-            decide(Delivery::Answered, Code::Unavailable, true),
-            Resend::Budgeted
-        );
-        assert_eq!(
-            decide(Delivery::Answered, Code::Unavailable, false),
-            Resend::No
-        );
+        assert_eq!(decide(Delivery::MaybeSent, Code::Unavailable, true), Resend::Budgeted);
+        assert_eq!(decide(Delivery::MaybeSent, Code::Unavailable, false), Resend::No);
+        assert_eq!(decide(Delivery::Answered, Code::Unavailable, true), Resend::Budgeted);
+        assert_eq!(decide(Delivery::Answered, Code::Unavailable, false), Resend::No);
     }
 
     #[test]
     fn an_answer_and_a_passed_deadline_are_final() {
         assert_eq!(decide(Delivery::Answered, Code::NotFound, true), Resend::No);
-        assert_eq!(
-            decide(Delivery::MaybeSent, Code::DeadlineExceeded, true),
-            Resend::No
-        );
-        assert_eq!(
-            decide(Delivery::NotSent, Code::InvalidArgument, true),
-            Resend::No
-        );
+        assert_eq!(decide(Delivery::MaybeSent, Code::DeadlineExceeded, true), Resend::No);
+        assert_eq!(decide(Delivery::NotSent, Code::InvalidArgument, true), Resend::No);
     }
 }

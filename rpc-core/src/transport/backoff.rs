@@ -18,11 +18,7 @@ impl Backoff {
     /// Waits that begin at `first` and grow to `max`.
     #[must_use]
     pub const fn new(first: Duration, max: Duration) -> Self {
-        Self {
-            first,
-            max,
-            next: first,
-        }
+        Self { first, max, next: first }
     }
 
     /// The wait before the next try.
@@ -54,10 +50,7 @@ mod tests {
         let mut expected = 0.1_f64;
         for _ in 0..40 {
             let wait = backoff.next_wait().as_secs_f64();
-            assert!(
-                (expected * 0.79..=expected * 1.21).contains(&wait),
-                "{wait} of {expected}"
-            );
+            assert!((expected * 0.79..=expected * 1.21).contains(&wait), "{wait} of {expected}");
             expected = (expected * 1.6).min(30.0);
         }
         backoff.reset();

@@ -13,7 +13,7 @@ use super::{BoxTransport, Rewind, tcp};
 use crate::error::Error;
 use crate::protocol::sniff::{self, Face};
 use crate::protocol::{dubbo, json};
-use crate::server::{ConnectionGuard, ServerState};
+use crate::server::{ConnectionGuard, Phase, ServerState};
 
 const BACKLOG: u32 = 1024;
 
@@ -60,16 +60,25 @@ fn bind_error(address: SocketAddr, error: io::Error) -> Error {
     Error::bind(format!("cannot listen on {address}: {error}; {remedy}")).with_source(error)
 }
 
-/// Accepts until it is aborted; the connections end with it.
+/// Accepts until the server refuses new calls, then waits for its connections; they end with it.
 pub(crate) async fn accept_loop(listener: Listener, state: Arc<ServerState>) {
     let mut connections = JoinSet::new();
+    let mut phase = state.watch_phase();
+    tokio::select! {
+        () = accept(listener, &state, &mut connections) => {}
+        _ = phase.wait_for(|phase| *phase >= Phase::Refusing) => {}
+    }
+    while connections.join_next().await.is_some() {}
+}
+
+async fn accept(listener: Listener, state: &Arc<ServerState>, connections: &mut JoinSet<()>) {
     let mut failing = false;
     loop {
         while connections.try_join_next().is_some() {}
         match listener.inner.accept().await {
             Ok((stream, peer)) => {
                 failing = false;
-                spawn(&mut connections, stream, peer, &state);
+                spawn(connections, stream, peer, state);
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -134,13 +143,7 @@ async fn serve(
             dubbo::server::serve(io, first, peer, state, driver).await
         }
         Face::Http1 | Face::Http2 if state.config.json => {
-            json::serve(
-                Box::new(Rewind::new(first, io)),
-                face == Face::Http2,
-                peer,
-                state,
-            )
-            .await
+            json::serve(Box::new(Rewind::new(first, io)), face == Face::Http2, peer, state).await
         }
         face => {
             let text = format!("{face:?} is not served here: see `provider.protocols`");

@@ -52,11 +52,7 @@ impl WriteQueue {
 
     /// Bytes that wait.
     pub(crate) fn len(&self) -> usize {
-        self.chunks
-            .iter()
-            .map(|chunk| chunk.bytes().len())
-            .sum::<usize>()
-            - self.written
+        self.chunks.iter().map(|chunk| chunk.bytes().len()).sum::<usize>() - self.written
     }
 
     /// The buffer to append to.
@@ -160,9 +156,7 @@ mod tests {
         queue.take(&mut source);
         assert_eq!((queue.len(), source.len()), (20, 0));
         let write = async {
-            std::future::poll_fn(|cx| queue.poll_write(&mut io, cx))
-                .await
-                .unwrap();
+            std::future::poll_fn(|cx| queue.poll_write(&mut io, cx)).await.unwrap();
             drop(io);
         };
         let mut seen = String::new();

@@ -36,21 +36,13 @@ enum Stage {
 
 impl Call {
     pub(super) fn new(shared: Arc<Shared>, invocation: Invocation) -> Self {
-        Self {
-            shared,
-            codec: None,
-            stage: Stage::Unsent(invocation),
-        }
+        Self { shared, codec: None, stage: Stage::Unsent(invocation) }
     }
 
     /// Encodes the request into the connection's buffer; `None` for a one-way call, which is over.
     fn send(&mut self, invocation: Invocation, cx: &Context<'_>) -> Result<Option<u64>, Status> {
         let not_sent = |status: Status| status.with_delivery(Delivery::NotSent);
-        let Some(codec) = invocation
-            .codecs
-            .as_ref()
-            .map(|codecs| codecs.first().clone())
-        else {
+        let Some(codec) = invocation.codecs.as_ref().map(|codecs| codecs.first().clone()) else {
             return Err(not_sent(Status::internal("the call names no codec")));
         };
         // Large bodies are encoded outside of the lock and not copied into the buffer.
@@ -75,20 +67,19 @@ impl Call {
             ))));
         }
         let two_way = invocation.method().kind() != MethodKind::OneWay;
-        let id =
-            match two_way {
-                false => u64::MAX,
-                true => {
-                    let batch = inner.batch;
-                    inner.pending.insert(cx.waker().clone(), deadline, batch).ok_or_else(|| {
+        let id = match two_way {
+            false => u64::MAX,
+            true => {
+                let batch = inner.batch;
+                inner.pending.insert(cx.waker().clone(), deadline, batch).ok_or_else(|| {
                     let limit = self.shared.config.max_in_flight;
                     not_sent(Status::resource_exhausted(format!(
                         "{limit} calls wait for {} already; raise `consumer.limits.in_flight`",
                         self.shared.address
                     )))
                 })?
-                }
-            };
+            }
+        };
         let header = Header::request(codec.dubbo_id(), two_way, id);
         let head = |buf: &mut BytesMut| {
             let left = u64::try_from(left.as_micros()).unwrap_or(u64::MAX);
@@ -128,33 +119,21 @@ impl Call {
 
     fn finish(&self, outcome: Outcome) -> Result<Reply, Status> {
         let Outcome::Frame(header, body) = outcome else {
-            let Outcome::Failed(status) = outcome else {
-                unreachable!("there are two outcomes")
-            };
+            let Outcome::Failed(status) = outcome else { unreachable!("there are two outcomes") };
             return Err(status);
         };
-        let codec = self
-            .codec
-            .as_ref()
-            .filter(|codec| codec.dubbo_id() == header.serialization());
+        let codec = self.codec.as_ref().filter(|codec| codec.dubbo_id() == header.serialization());
         let Some(codec) = codec else {
             let (id, status) = (header.serialization(), header.status);
             let text = format!("the answer is in serialization {id} (status {status})");
             return Err(Status::internal(text).with_delivery(Delivery::MaybeSent));
         };
         match compact::parse_answer(body) {
-            Ok(Answer::Value { metadata, value }) => Ok(Reply {
-                body: Body::from_bytes(codec.clone(), value),
-                metadata,
-            }),
-            Ok(Answer::Status {
-                status,
-                details: None,
-            }) => Err(status),
-            Ok(Answer::Status {
-                status,
-                details: Some((name, bytes)),
-            }) => {
+            Ok(Answer::Value { metadata, value }) => {
+                Ok(Reply { body: Body::from_bytes(codec.clone(), value), metadata })
+            }
+            Ok(Answer::Status { status, details: None }) => Err(status),
+            Ok(Answer::Status { status, details: Some((name, bytes)) }) => {
                 let type_name = String::from_utf8_lossy(&name).into();
                 let body = Body::from_bytes(codec.clone(), bytes);
                 Err(status.with_details(Details { type_name, body }))

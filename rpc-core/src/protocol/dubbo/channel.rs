@@ -41,10 +41,7 @@ enum Link {
     /// Nothing yet; the first call starts the task that keeps a connection.
     Idle,
     /// The task is connecting, or waits to try again at the instant.
-    Waiting {
-        next_try: Instant,
-        last_error: Option<Status>,
-    },
+    Waiting { next_try: Instant, last_error: Option<Status> },
     /// Connected.
     Up(Arc<Shared>),
 }
@@ -56,24 +53,10 @@ impl DubboChannel {
         dial: Arc<dyn Dial>,
         epoch: Arc<AtomicU64>,
     ) -> Self {
-        let (state, link) = (
-            AtomicU8::new(ChannelState::Idle as u8),
-            Mutex::new(Link::Idle),
-        );
+        let (state, link) = (AtomicU8::new(ChannelState::Idle as u8), Mutex::new(Link::Idle));
         let (attempts, hurry) = (watch::Sender::new(0), Notify::new());
-        let core = Core {
-            address,
-            config,
-            dial,
-            state,
-            epoch,
-            link,
-            attempts,
-            hurry,
-        };
-        Self {
-            core: Arc::new(core),
-        }
+        let core = Core { address, config, dial, state, epoch, link, attempts, hurry };
+        Self { core: Arc::new(core) }
     }
 
     /// Ends a backoff: there is reason to believe that the provider is back.
@@ -122,10 +105,7 @@ impl Drop for DubboChannel {
 impl fmt::Debug for DubboChannel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (address, state) = (self.address(), self.state());
-        f.debug_struct("DubboChannel")
-            .field("address", address)
-            .field("state", &state)
-            .finish()
+        f.debug_struct("DubboChannel").field("address", address).field("state", &state).finish()
     }
 }
 
@@ -161,17 +141,13 @@ impl Core {
                 Link::Up(shared) if shared.life() != Life::Closed => return Ok(shared.clone()),
                 Link::Up(_) => {}
                 Link::Idle => {
-                    *link = Link::Waiting {
-                        next_try: Instant::now(),
-                        last_error: None,
-                    };
+                    *link = Link::Waiting { next_try: Instant::now(), last_error: None };
                     self.set_state(ChannelState::Connecting);
                     tokio::spawn(keep_connected(Arc::downgrade(self)));
                 }
-                Link::Waiting {
-                    next_try,
-                    last_error: Some(error),
-                } if *next_try > invocation.deadline.instant() => {
+                Link::Waiting { next_try, last_error: Some(error) }
+                    if *next_try > invocation.deadline.instant() =>
+                {
                     return Err(error.clone());
                 }
                 Link::Waiting { .. } => {}
@@ -186,10 +162,7 @@ impl Core {
         }
         match &*self.lock() {
             Link::Up(shared) => Ok(shared.clone()),
-            Link::Waiting {
-                last_error: Some(error),
-                ..
-            } => Err(error.clone()),
+            Link::Waiting { last_error: Some(error), .. } => Err(error.clone()),
             Link::Waiting { .. } | Link::Idle => {
                 let text = format!("the connection to {} was lost at once", self.address);
                 Err(Status::unavailable(text).with_delivery(Delivery::NotSent))
@@ -223,20 +196,14 @@ async fn keep_connected(channel: Weak<Core>) {
                 };
                 // Down, not connecting: calls go elsewhere until it is proven to be back.
                 core.set_state(ChannelState::Down);
-                let now = Link::Waiting {
-                    next_try: Instant::now(),
-                    last_error: None,
-                };
+                let now = Link::Waiting { next_try: Instant::now(), last_error: None };
                 *core.lock() = now;
             }
             Err(status) => {
                 let wait = backoff.next_wait();
                 core.set_state(ChannelState::Down);
                 let next_try = Instant::now() + wait;
-                core.attempt_ended(Link::Waiting {
-                    next_try,
-                    last_error: Some(status),
-                });
+                core.attempt_ended(Link::Waiting { next_try, last_error: Some(status) });
                 let _ = tokio::time::timeout(wait, core.hurry.notified()).await;
             }
         }
@@ -251,12 +218,7 @@ fn held(channel: &Weak<Core>) -> Option<Arc<Core>> {
 type Driving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 async fn connect(core: &Arc<Core>) -> Result<(Arc<Shared>, Driving), Status> {
-    let Core {
-        address,
-        config,
-        dial,
-        ..
-    } = &**core;
+    let Core { address, config, dial, .. } = &**core;
     let fail = |why: String| {
         Status::unavailable(format!("cannot connect to {address}: {why}"))
             .with_delivery(Delivery::NotSent)
@@ -265,10 +227,7 @@ async fn connect(core: &Arc<Core>) -> Result<(Arc<Shared>, Driving), Status> {
         Ok(Ok(io)) => io,
         Ok(Err(error)) => return Err(fail(error.to_string())),
         Err(_) => {
-            return Err(fail(format!(
-                "no answer within {:?}",
-                config.connect_timeout
-            )));
+            return Err(fail(format!("no answer within {:?}", config.connect_timeout)));
         }
     };
     let shared = Arc::new(Shared::new(address.clone(), config.clone()));

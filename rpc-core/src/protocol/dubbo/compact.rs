@@ -66,11 +66,7 @@ pub(super) fn split_request_head(body: &mut Bytes) -> Result<RequestHead, Malfor
         0 => Metadata::new(),
         _ => split_metadata(body)?,
     };
-    Ok(RequestHead {
-        path,
-        timeout_us,
-        metadata,
-    })
+    Ok(RequestHead { path, timeout_us, metadata })
 }
 
 /// Appends what stands before the value of an answer.
@@ -81,11 +77,7 @@ pub(super) fn put_value_head(buf: &mut BytesMut, metadata: &Metadata) {
 /// Appends a status in place of a value. Details that cannot be written are left out.
 pub(super) fn put_status(buf: &mut BytesMut, status: &Status, codec: &dyn Codec) {
     let refused = status.delivery() == Delivery::Refused;
-    put_kind(
-        buf,
-        if refused { REFUSED } else { STATUS },
-        status.metadata(),
-    );
+    put_kind(buf, if refused { REFUSED } else { STATUS }, status.metadata());
     buf.put_u8(status.code().number());
     put_text(buf, status.message());
     let Some(details) = status.details() else {
@@ -107,10 +99,7 @@ pub(super) enum Answer {
     /// The bytes of the value.
     Value { metadata: Metadata, value: Bytes },
     /// A failure, and the typed error beside it: name and bytes.
-    Status {
-        status: Status,
-        details: Option<(Bytes, Bytes)>,
-    },
+    Status { status: Status, details: Option<(Bytes, Bytes)> },
 }
 
 /// Reads the body of an answer.
@@ -121,22 +110,13 @@ pub(super) fn parse_answer(mut body: Bytes) -> Result<Answer, Malformed> {
         _ => split_metadata(&mut body)?,
     };
     match kind & KIND {
-        VALUE => Ok(Answer::Value {
-            metadata,
-            value: body,
-        }),
+        VALUE => Ok(Answer::Value { metadata, value: body }),
         kind @ (STATUS | REFUSED) => {
             let code = Code::from_number(split_u8(&mut body)?);
             let message = split_text(&mut body)?;
             let type_name = split_bytes(&mut body)?;
-            let delivery = if kind == REFUSED {
-                Delivery::Refused
-            } else {
-                Delivery::Answered
-            };
-            let status = Status::new(code, message)
-                .with_delivery(delivery)
-                .with_metadata(metadata);
+            let delivery = if kind == REFUSED { Delivery::Refused } else { Delivery::Answered };
+            let status = Status::new(code, message).with_delivery(delivery).with_metadata(metadata);
             let details = (!type_name.is_empty()).then_some((type_name, body));
             Ok(Answer::Status { status, details })
         }
@@ -254,14 +234,8 @@ mod tests {
     #[test]
     fn lengths_past_the_end_do_not_allocate() {
         let mut body = Bytes::from_static(&[0, 0xff, 0xff, 0xff, 0xff, 0x0f]);
-        assert_eq!(
-            split_request_head(&mut body),
-            Err(Malformed("a length passes the end"))
-        );
+        assert_eq!(split_request_head(&mut body), Err(Malformed("a length passes the end")));
         let mut body = Bytes::from_static(&[0xff; 32]);
-        assert_eq!(
-            split_request_head(&mut body),
-            Err(Malformed("unknown flags"))
-        );
+        assert_eq!(split_request_head(&mut body), Err(Malformed("unknown flags")));
     }
 }

@@ -79,13 +79,7 @@ impl Shared {
             closed: None,
         };
         let (inner, driver) = (Mutex::new(inner), AtomicWaker::new());
-        Self {
-            address,
-            config,
-            inner,
-            driver,
-            life: AtomicU8::new(Life::Open as u8),
-        }
+        Self { address, config, inner, driver, life: AtomicU8::new(Life::Open as u8) }
     }
 
     /// The shared part. A panic cannot leave it half changed, so poison is ignored.
@@ -264,9 +258,8 @@ impl<F: Fn() + Send> Driver<F> {
             let body = self.input.split_to(len).freeze();
             if header.is_event() || header.is_request() {
                 self.take_event(&mut inner, header, &body);
-            } else if let Some(waker) = inner
-                .pending
-                .complete(header.id, Outcome::Frame(header, body))
+            } else if let Some(waker) =
+                inner.pending.complete(header.id, Outcome::Frame(header, body))
             {
                 self.wakers.push(waker);
             }
@@ -283,8 +276,7 @@ impl<F: Fn() + Send> Driver<F> {
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
         let failed = Outcome::Failed(Status::resource_exhausted(text));
-        self.wakers
-            .extend(inner.pending.complete(header.id, failed));
+        self.wakers.extend(inner.pending.complete(header.id, failed));
         self.input.advance(header::LEN);
         self.skip = len;
         Ok(())
@@ -355,9 +347,7 @@ impl<F: Fn() + Send> Driver<F> {
     }
 
     fn next_timer(&self) -> Instant {
-        let alive = self
-            .pong
-            .unwrap_or(self.last_read + self.shared.config.heartbeat);
+        let alive = self.pong.unwrap_or(self.last_read + self.shared.config.heartbeat);
         self.sweep.map_or(alive, |sweep| sweep.min(alive))
     }
 
@@ -384,12 +374,7 @@ impl<F: Fn() + Send> Driver<F> {
     /// Ends every call whose time is up and tells the provider that nobody waits.
     fn sweep_deadlines(&mut self, now: Instant) {
         let mut inner = self.shared.lock();
-        let Inner {
-            pending,
-            out,
-            batch,
-            ..
-        } = &mut *inner;
+        let Inner { pending, out, batch, .. } = &mut *inner;
         let mut late = false;
         let next = pending.sweep(now, &mut self.wakers, |id, sent_with| {
             late = true;
@@ -409,9 +394,7 @@ impl<F: Fn() + Send> Driver<F> {
 
     /// Tells every waiting call that the connection is gone.
     fn fail_all(&mut self, why: &str) {
-        self.shared
-            .life
-            .store(Life::Closed as u8, Ordering::Release);
+        self.shared.life.store(Life::Closed as u8, Ordering::Release);
         let mut inner = self.shared.lock();
         let written = inner.batch;
         inner.closed = Some(Status::unavailable(why.to_owned()).with_delivery(Delivery::NotSent));
@@ -427,9 +410,5 @@ impl<F: Fn() + Send> Driver<F> {
 
 /// Whether a request that goes with write `batch` may have left, when `written` writes are taken.
 fn delivery(batch: u64, written: u64) -> Delivery {
-    if batch < written {
-        Delivery::MaybeSent
-    } else {
-        Delivery::NotSent
-    }
+    if batch < written { Delivery::MaybeSent } else { Delivery::NotSent }
 }

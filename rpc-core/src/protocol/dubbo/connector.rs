@@ -60,12 +60,7 @@ impl DubboConnector {
     #[must_use]
     pub fn with_dial(config: ClientConfig, dial: Arc<dyn Dial>) -> Self {
         let (config, epoch) = (Arc::new(config), Arc::new(AtomicU64::new(0)));
-        Self {
-            config,
-            dial,
-            epoch,
-            channels: Mutex::default(),
-        }
+        Self { config, dial, epoch, channels: Mutex::default() }
     }
 }
 

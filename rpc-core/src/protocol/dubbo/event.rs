@@ -79,12 +79,7 @@ mod tests {
 
     #[test]
     fn events_survive_writing_and_reading() {
-        for event in [
-            Event::Heartbeat,
-            Event::ReadOnly,
-            Event::Writeable,
-            Event::Cancel(77),
-        ] {
+        for event in [Event::Heartbeat, Event::ReadOnly, Event::Writeable, Event::Cancel(77)] {
             let mut buf = BytesMut::new();
             event.put(&mut buf, 13, 5);
             let header = Header::parse(&buf).unwrap().unwrap();

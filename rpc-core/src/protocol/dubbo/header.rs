@@ -42,38 +42,20 @@ pub(super) struct BadMagic(u8, u8);
 impl Header {
     pub(super) const fn request(serialization: u8, two_way: bool, id: u64) -> Self {
         let flags = REQUEST | serialization | if two_way { TWO_WAY } else { 0 };
-        Self {
-            flags,
-            status: 0,
-            id,
-            body_len: 0,
-        }
+        Self { flags, status: 0, id, body_len: 0 }
     }
 
     pub(super) const fn response(serialization: u8, status: u8, id: u64) -> Self {
-        Self {
-            flags: serialization,
-            status,
-            id,
-            body_len: 0,
-        }
+        Self { flags: serialization, status, id, body_len: 0 }
     }
 
     pub(super) const fn event(serialization: u8, two_way: bool, id: u64) -> Self {
         let request = Self::request(serialization, two_way, id);
-        Self {
-            flags: request.flags | EVENT,
-            ..request
-        }
+        Self { flags: request.flags | EVENT, ..request }
     }
 
     pub(super) const fn event_answer(serialization: u8, id: u64) -> Self {
-        Self {
-            flags: EVENT | serialization,
-            status: status::OK,
-            id,
-            body_len: 0,
-        }
+        Self { flags: EVENT | serialization, status: status::OK, id, body_len: 0 }
     }
 
     pub(super) const fn is_request(self) -> bool {
@@ -105,12 +87,7 @@ impl Header {
             return Ok(None);
         };
         let id = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
-        Ok(Some(Self {
-            flags,
-            status,
-            id,
-            body_len: u32::from_be_bytes([i, j, k, l]),
-        }))
+        Ok(Some(Self { flags, status, id, body_len: u32::from_be_bytes([i, j, k, l]) }))
     }
 
     /// Appends the header; the length is patched by [`finish`] once the body stands behind it.
@@ -150,10 +127,7 @@ mod tests {
     fn a_heartbeat_request_is_the_bytes_of_the_specification() {
         let mut buf = BytesMut::new();
         Header::event(2, true, 1).put(&mut buf);
-        assert_eq!(
-            buf[..],
-            [0xda, 0xbb, 0xe2, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]
-        );
+        assert_eq!(buf[..], [0xda, 0xbb, 0xe2, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]);
     }
 
     #[test]

@@ -39,11 +39,7 @@ enum State {
     /// The next free slot.
     Free(u32),
     /// Waiting. `batch` is the number of the write that carries the request.
-    Waiting {
-        waker: Waker,
-        deadline: Instant,
-        batch: u64,
-    },
+    Waiting { waker: Waker, deadline: Instant, batch: u64 },
     /// Answered; the caller has not looked yet.
     Done(Outcome),
 }
@@ -54,12 +50,7 @@ impl Pending {
     /// A table for at most `limit` waiting calls.
     pub(super) fn new(limit: usize) -> Self {
         let limit = limit.min(NONE as usize - 1);
-        Self {
-            slots: Vec::new(),
-            free: NONE,
-            waiting: 0,
-            limit,
-        }
+        Self { slots: Vec::new(), free: NONE, waiting: 0, limit }
     }
 
     /// How many calls wait for an answer.
@@ -69,11 +60,7 @@ impl Pending {
 
     /// Takes a slot and returns the request id; `None` when the table is full.
     pub(super) fn insert(&mut self, waker: Waker, deadline: Instant, batch: u64) -> Option<u64> {
-        let state = State::Waiting {
-            waker,
-            deadline,
-            batch,
-        };
+        let state = State::Waiting { waker, deadline, batch };
         let index = if self.free != NONE {
             let index = self.free;
             let slot = &mut self.slots[index as usize];
@@ -86,10 +73,7 @@ impl Pending {
             if self.slots.len() >= self.limit {
                 return None;
             }
-            self.slots.push(Slot {
-                generation: 0,
-                state,
-            });
+            self.slots.push(Slot { generation: 0, state });
             (self.slots.len() - 1) as u32
         };
         self.waiting += 1;
@@ -112,11 +96,7 @@ impl Pending {
     /// Takes the outcome of `id` and frees its slot; otherwise remembers `waker`.
     pub(super) fn poll(&mut self, id: u64, waker: &Waker) -> Option<Outcome> {
         let slot = self.slots.get_mut(slot_of(id))?;
-        debug_assert_eq!(
-            slot.generation,
-            generation_of(id),
-            "a call polls its own slot"
-        );
+        debug_assert_eq!(slot.generation, generation_of(id), "a call polls its own slot");
         match &mut slot.state {
             State::Waiting { waker: known, .. } => {
                 known.clone_from(waker);
@@ -161,10 +141,7 @@ impl Pending {
     ) -> Option<Instant> {
         let mut earliest: Option<Instant> = None;
         for (index, slot) in self.slots.iter_mut().enumerate() {
-            let State::Waiting {
-                deadline, batch, ..
-            } = &slot.state
-            else {
+            let State::Waiting { deadline, batch, .. } = &slot.state else {
                 continue;
             };
             if *deadline > now {
@@ -239,9 +216,7 @@ mod tests {
     #[test]
     fn a_second_answer_to_one_call_is_dropped() {
         let mut pending = Pending::new(1);
-        let id = pending
-            .insert(Waker::noop().clone(), Instant::now(), 0)
-            .unwrap();
+        let id = pending.insert(Waker::noop().clone(), Instant::now(), 0).unwrap();
         assert!(pending.complete(id, frame(id)).is_some());
         assert!(pending.complete(id, frame(id)).is_none());
         assert!(pending.complete(id ^ 1 << 32, frame(id)).is_none());

@@ -57,11 +57,7 @@ pub(crate) async fn serve(
     driver: Arc<AtomicWaker>,
 ) -> io::Result<()> {
     let inner = Mutex::default();
-    let shared = Arc::new(Shared {
-        state,
-        inner,
-        driver,
-    });
+    let shared = Arc::new(Shared { state, inner, driver });
     let now = Instant::now();
     let mut connection = Connection {
         shared: shared.clone(),
@@ -231,10 +227,7 @@ impl Connection {
             let Some(header) = Header::parse(&self.input).map_err(invalid)? else {
                 return Ok(None);
             };
-            let (len, limit) = (
-                header.body_len as usize,
-                self.shared.state.config.max_payload,
-            );
+            let (len, limit) = (header.body_len as usize, self.shared.state.config.max_payload);
             if len > limit {
                 self.refuse_large(header, limit)?;
                 continue;
@@ -314,9 +307,7 @@ impl Connection {
         let began = *clock;
         let polled = Pin::new(&mut answer).poll(&mut Context::from_waker(Waker::noop()));
         *clock = Instant::now();
-        answer
-            .route()
-            .note_first_poll(clock.saturating_duration_since(began));
+        answer.route().note_first_poll(clock.saturating_duration_since(began));
         match polled {
             // Its new task polls it again at once and is the one to be woken.
             Poll::Pending => self.spawn(header, answer, codec),
@@ -334,10 +325,7 @@ impl Connection {
         let state = &self.shared.state;
         let refuse = |status: Status, number| (status.with_delivery(Delivery::Refused), number);
         if state.phase() >= Phase::Refusing {
-            return Err(refuse(
-                Status::unavailable("the provider is shutting down"),
-                status::OK,
-            ));
+            return Err(refuse(Status::unavailable("the provider is shutting down"), status::OK));
         }
         let codecs = state.dispatcher.codecs();
         let Some(codec) = codecs.by_dubbo_id(header.serialization()) else {
@@ -350,11 +338,8 @@ impl Connection {
         };
         let malformed =
             |error: String| refuse(Status::invalid_argument(error), status::BAD_REQUEST);
-        let RequestHead {
-            path,
-            timeout_us,
-            metadata,
-        } = compact::split_request_head(&mut body).map_err(|e| malformed(e.to_string()))?;
+        let RequestHead { path, timeout_us, metadata } =
+            compact::split_request_head(&mut body).map_err(|e| malformed(e.to_string()))?;
         let path = std::str::from_utf8(&path)
             .map_err(|_| malformed("the name of the method is not UTF-8".to_owned()))?;
         let route = state.dispatcher.route(path);
@@ -447,11 +432,7 @@ impl Connection {
 
     fn next_timer(&self) -> Instant {
         let config = &self.shared.state.config;
-        let tick = config
-            .frame_timeout
-            .min(config.write_timeout)
-            .min(config.idle_timeout)
-            / 2;
+        let tick = config.frame_timeout.min(config.write_timeout).min(config.idle_timeout) / 2;
         Instant::now() + tick
     }
 
@@ -459,9 +440,7 @@ impl Connection {
     fn check_time(&self) -> io::Result<()> {
         let (now, config) = (Instant::now(), &self.shared.state.config);
         let timed_out = |what: &str| Err(io::Error::new(io::ErrorKind::TimedOut, what));
-        if self
-            .frame_since
-            .is_some_and(|since| now - since > config.frame_timeout)
+        if self.frame_since.is_some_and(|since| now - since > config.frame_timeout)
             && now - self.last_read > config.frame_timeout / 4
         {
             return timed_out("a frame did not arrive whole in time");
@@ -486,13 +465,7 @@ impl Shared {
         if inner.running.remove(&id).is_none() {
             return;
         }
-        put_answer(
-            &mut inner.out,
-            id,
-            codec,
-            result,
-            self.state.config.max_payload,
-        );
+        put_answer(&mut inner.out, id, codec, result, self.state.config.max_payload);
         let wake = !std::mem::replace(&mut inner.flush, true);
         drop(inner);
         if wake {

@@ -26,10 +26,7 @@ impl Refusal {
 
 impl From<Status> for Refusal {
     fn from(status: Status) -> Self {
-        Self {
-            http: http_status(status.code()),
-            status,
-        }
+        Self { http: http_status(status.code()), status }
     }
 }
 
@@ -46,10 +43,7 @@ pub(super) fn answer(
 ) -> Response<Full<Bytes>> {
     let written = result.and_then(|reply| {
         let mut buf = BytesMut::with_capacity(reply.body.size_hint() + 16);
-        reply
-            .body
-            .encode(codec, &mut buf)
-            .map_err(|e| e.into_reply_status("the call"))?;
+        reply.body.encode(codec, &mut buf).map_err(|e| e.into_reply_status("the call"))?;
         match buf.len() {
             len if len > limit => Err(Status::resource_exhausted(format!(
                 "the reply has {len} bytes, more than the limit of {limit}; raise \
@@ -88,9 +82,7 @@ fn failure(http: StatusCode, status: &Status, details: Option<Value>) -> Respons
     bytes.push(b'\n');
     let mut response = response(http, "application/json", status.metadata(), bytes.into());
     if http == StatusCode::METHOD_NOT_ALLOWED {
-        response
-            .headers_mut()
-            .insert(ALLOW, HeaderValue::from_static("POST"));
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
     }
     response
 }

@@ -86,11 +86,7 @@ async fn respond(
     let result = match called {
         Err(refusal) => return Ok(answer::refusal(&refusal)),
         Ok((route, invocation, started)) => match state.begin_call() {
-            Some(_guard) => {
-                Answer::new(route, invocation, started)
-                    .until_deadline()
-                    .await
-            }
+            Some(_guard) => Answer::new(route, invocation, started).until_deadline().await,
             None => {
                 let limit = state.config.max_in_flight;
                 let text = format!("{limit} calls run already; raise `provider.limits.in_flight`");

@@ -33,15 +33,8 @@ pub(super) fn codec(head: &Parts, codecs: &Codecs) -> Result<Arc<dyn Codec>, Ref
     let text = head
         .headers
         .get(CONTENT_TYPE)
-        .map_or("application/json", |value| {
-            value.to_str().unwrap_or_default()
-        });
-    let essence = text
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+        .map_or("application/json", |value| value.to_str().unwrap_or_default());
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let from_page =
         head.headers.contains_key(ORIGIN) || head.headers.contains_key("sec-fetch-site");
     let subtype = match essence.strip_prefix("application/") {
@@ -55,22 +48,15 @@ pub(super) fn codec(head: &Parts, codecs: &Codecs) -> Result<Arc<dyn Codec>, Ref
         None => "",
     };
     codecs.by_content_subtype(subtype).cloned().ok_or_else(|| {
-        let known: Vec<String> = codecs
-            .iter()
-            .map(|codec| format!("application/{}", codec.content_subtype()))
-            .collect();
+        let known: Vec<String> =
+            codecs.iter().map(|codec| format!("application/{}", codec.content_subtype())).collect();
         let (essence, known) = (essence.escape_debug(), known.join(", "));
-        unsupported(format!(
-            "content type `{essence}` is not spoken here, available: {known}"
-        ))
+        unsupported(format!("content type `{essence}` is not spoken here, available: {known}"))
     })
 }
 
 fn unsupported(text: String) -> Refusal {
-    Refusal::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        refused(Status::invalid_argument(text)),
-    )
+    Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, refused(Status::invalid_argument(text)))
 }
 
 /// Reads the request into a call of a method that is served here.
@@ -85,10 +71,7 @@ pub(super) async fn call(
         return Err(Status::unavailable("the provider is shutting down").into());
     }
     if head.method != Verb::POST {
-        let text = format!(
-            "{} is not taken here; POST the arguments instead",
-            head.method
-        );
+        let text = format!("{} is not taken here; POST the arguments instead", head.method);
         let status = refused(Status::unimplemented(text));
         return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, status));
     }
@@ -109,10 +92,7 @@ pub(super) async fn call(
                  `provider.limits.payload`"
             ))),
         ),
-        false => refused(Status::invalid_argument(format!(
-            "the body broke off: {error}"
-        )))
-        .into(),
+        false => refused(Status::invalid_argument(format!("the body broke off: {error}"))).into(),
     })?;
     let started = Instant::now();
     let deadline = Deadline::after_from(started, timeout(&head.headers, state)?);
@@ -142,30 +122,19 @@ fn timeout(headers: &HeaderMap, state: &ServerState) -> Result<Duration, Refusal
     };
     let millis = value.to_str().ok().and_then(|text| text.parse().ok());
     millis.map(Duration::from_millis).ok_or_else(|| {
-        refused(Status::invalid_argument(format!(
-            "`{TIMEOUT}` is not a number of milliseconds"
-        )))
-        .into()
+        refused(Status::invalid_argument(format!("`{TIMEOUT}` is not a number of milliseconds")))
+            .into()
     })
 }
 
 /// Every header that is not HTTP's own business.
 fn metadata(headers: &HeaderMap) -> Metadata {
     let texts = headers.iter().filter(|(name, _)| !is_http(name));
-    texts
-        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
-        .collect()
+    texts.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect()
 }
 
 fn is_http(name: &HeaderName) -> bool {
-    const PREFIXES: [&str; 6] = [
-        "accept",
-        "content-",
-        "sec-",
-        "tri-service-",
-        "if-",
-        "proxy-",
-    ];
+    const PREFIXES: [&str; 6] = ["accept", "content-", "sec-", "tri-service-", "if-", "proxy-"];
     const NAMES: [&str; 10] = [
         "host",
         "user-agent",
