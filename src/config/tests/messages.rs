@@ -46,7 +46,7 @@ fn an_unknown_key_is_named_with_its_place_and_the_known_ones() {
 }
 
 #[test]
-fn a_bad_value_is_named_with_its_place_and_what_is_possible() {
+fn a_bad_amount_is_named_with_its_place_and_how_to_write_one() {
     for (text, message) in [
         (
             "[consumer]\ntimeout = \"3 apples\"",
@@ -67,6 +67,14 @@ fn a_bad_value_is_named_with_its_place_and_what_is_possible() {
             "1:27: provider.limits.payload: `8MB` is no size: write bytes as a number, \
              or a whole number and a unit, such as 512B, 16KiB, 8MiB, 1GiB",
         ),
+    ] {
+        assert_eq!(file_error(text), format!("dubhe.toml:{message}"));
+    }
+}
+
+#[test]
+fn a_choice_that_is_not_possible_says_which_are() {
+    for (text, message) in [
         (
             "provider.protocols = [\"jsn\"]",
             "1:22: provider.protocols: unknown protocol `jsn` (did you mean `json`?), \
