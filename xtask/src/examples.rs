@@ -22,9 +22,9 @@ struct Example {
 
 /// Every example. Programs are `[[example]]` targets of the workspace.
 const EXAMPLES: [Example; 5] = [
-    quickstart("protobuf", &["quickstart", "--codec", "protobuf"]),
-    quickstart("msgpack", &["quickstart", "--codec", "msgpack"]),
-    quickstart("json", &["quickstart", "--codec", "json"]),
+    quickstart(&["quickstart", "--codec", "protobuf"]),
+    quickstart(&["quickstart", "--codec", "msgpack"]),
+    quickstart(&["quickstart", "--codec", "json"]),
     Example {
         name: "greeter",
         provider: Some(("greeter-provider", "ready")),
@@ -37,9 +37,9 @@ const EXAMPLES: [Example; 5] = [
     },
 ];
 
-const fn quickstart(name: &'static str, program: &'static [&'static str]) -> Example {
+const fn quickstart(program: &'static [&'static str]) -> Example {
     Example {
-        name,
+        name: "quickstart",
         provider: None,
         program,
     }
@@ -51,7 +51,9 @@ pub(crate) fn run(names: &[String]) -> Result<(), Failure> {
         .iter()
         .find(|name| EXAMPLES.iter().all(|known| known.name != **name))
     {
-        let known = EXAMPLES.map(|example| example.name).join(", ");
+        let mut known = EXAMPLES.map(|example| example.name).to_vec();
+        known.dedup();
+        let known = known.join(", ");
         return Err(Failure::new(format!(
             "unknown example `{name}`, available: {known}"
         )));
