@@ -1,1 +1,3 @@
 //! Dubhe.
+
+pub mod config;

@@ -72,6 +72,13 @@ impl Error {
         Self::new(Kind::Closed, message.into())
     }
 
+    /// The same error with the place it happened at, such as `dubhe.toml:3:1`, before its message.
+    #[must_use]
+    pub fn at(mut self, place: impl fmt::Display) -> Self {
+        self.0.message = format!("{place}: {}", self.0.message);
+        self
+    }
+
     /// The same error with the one that caused it.
     #[must_use]
     pub fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {

@@ -2,6 +2,8 @@
 //!
 //! `Status` is the only error a call can have; what goes wrong while things are set up is an
 //! [`Error`](crate::Error). The inner part is boxed, so a `Result` of a call stays small.
+//!
+//! Long because `Status`, its builders and its questions are one type.
 
 mod code;
 mod convert;

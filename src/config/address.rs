@@ -1,0 +1,224 @@
+//! Addresses in configuration: where a registry is, and where consumers find this provider.
+//!
+//! What follows a registry's scheme is the registry's own matter.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Where instances are listed: `scheme://…`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RegistryAddress {
+    text: String,
+    scheme_end: usize,
+}
+
+impl RegistryAddress {
+    /// The scheme, such as `dev`; it names the registry's extension.
+    #[must_use]
+    pub fn scheme(&self) -> &str {
+        &self.text[..self.scheme_end]
+    }
+
+    /// The whole address.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl FromStr for RegistryAddress {
+    type Err = ParseAddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fail = || ParseAddressError {
+            text: text.to_owned(),
+            expected: "a registry's address: write scheme://…, such as dev:// or static://HOST:PORT",
+        };
+        let (scheme, rest) = text.split_once("://").ok_or_else(fail)?;
+        let is_scheme = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
+        let is_blank = |c: char| c.is_whitespace() || c.is_control();
+        if scheme.is_empty() || !scheme.chars().all(is_scheme) || rest.contains(is_blank) {
+            return Err(fail());
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            scheme_end: scheme.len(),
+        })
+    }
+}
+
+impl TryFrom<String> for RegistryAddress {
+    type Error = ParseAddressError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<RegistryAddress> for String {
+    fn from(address: RegistryAddress) -> Self {
+        address.text
+    }
+}
+
+impl fmt::Display for RegistryAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+// === impl AdvertisedAddress ===
+
+/// Where consumers connect to: a host, and a port if it is not the one that is bound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AdvertisedAddress {
+    /// A name or an IP address, the latter without brackets.
+    pub host: String,
+    /// The port; `None` for the one that is bound.
+    pub port: Option<u16>,
+}
+
+impl AdvertisedAddress {
+    /// `host:port` as instances publish it; `bound` is used where no port is set.
+    #[must_use]
+    pub fn with_bound_port(&self, bound: u16) -> String {
+        let whole = Self {
+            host: self.host.clone(),
+            port: Some(self.port.unwrap_or(bound)),
+        };
+        whole.to_string()
+    }
+
+    fn parse_name(text: &str) -> Option<Self> {
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) => (host, Some(port.parse().ok().filter(|port| *port > 0)?)),
+            None => (text, None),
+        };
+        let is_host = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+        (!host.is_empty() && host.chars().all(is_host)).then(|| Self {
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
+impl FromStr for AdvertisedAddress {
+    type Err = ParseAddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let address = if let Ok(ip) = text.parse::<IpAddr>() {
+            (!ip.is_unspecified()).then_some((ip, None))
+        } else if let Ok(socket) = text.parse::<SocketAddr>() {
+            (!socket.ip().is_unspecified() && socket.port() > 0)
+                .then(|| (socket.ip(), Some(socket.port())))
+        } else {
+            return Self::parse_name(text).ok_or_else(|| not_advertised(text));
+        };
+        let (ip, port) = address.ok_or_else(|| not_advertised(text))?;
+        Ok(Self {
+            host: ip.to_string(),
+            port,
+        })
+    }
+}
+
+fn not_advertised(text: &str) -> ParseAddressError {
+    ParseAddressError {
+        text: text.to_owned(),
+        expected: "an address to connect to: write a host, or HOST:PORT, that others can reach",
+    }
+}
+
+impl TryFrom<String> for AdvertisedAddress {
+    type Error = ParseAddressError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<AdvertisedAddress> for String {
+    fn from(address: AdvertisedAddress) -> Self {
+        address.to_string()
+    }
+}
+
+impl fmt::Display for AdvertisedAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.port, self.host.parse::<Ipv6Addr>()) {
+            (Some(port), Ok(host)) => write!(f, "[{host}]:{port}"),
+            (Some(port), Err(_)) => write!(f, "{}:{port}", self.host),
+            (None, _) => f.write_str(&self.host),
+        }
+    }
+}
+
+/// Why a text is no address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is not {expected}", .text.escape_debug())]
+pub struct ParseAddressError {
+    text: String,
+    expected: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_address_begins_with_its_scheme() {
+        for (text, scheme) in [
+            ("dev://", "dev"),
+            ("dev://shop", "dev"),
+            ("static://127.0.0.1:1,127.0.0.1:2", "static"),
+            ("zookeeper://127.0.0.1:2181", "zookeeper"),
+        ] {
+            let address: RegistryAddress = text.parse().unwrap();
+            assert_eq!((address.scheme(), address.as_str()), (scheme, text));
+        }
+        for text in ["", "dev", "dev:/", "://x", "Dev://", "dev://a b"] {
+            let message = text.parse::<RegistryAddress>().unwrap_err().to_string();
+            assert!(
+                message.contains("write scheme://…, such as dev://"),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_advertised_address_takes_the_bound_port_unless_it_has_its_own() {
+        for (text, whole) in [
+            ("10.1.2.3", "10.1.2.3:20880"),
+            ("10.1.2.3:99", "10.1.2.3:99"),
+            ("shop.internal", "shop.internal:20880"),
+            ("shop.internal:99", "shop.internal:99"),
+            ("::1", "[::1]:20880"),
+            ("[::1]:99", "[::1]:99"),
+        ] {
+            let address: AdvertisedAddress = text.parse().unwrap();
+            assert_eq!(address.with_bound_port(20880), whole);
+        }
+    }
+
+    #[test]
+    fn nobody_can_connect_to_an_unspecified_address() {
+        for text in [
+            "",
+            "0.0.0.0",
+            "[::]:80",
+            "a b",
+            ":80",
+            "host:x",
+            "host:0",
+            "10.0.0.1:0",
+        ] {
+            let message = text.parse::<AdvertisedAddress>().unwrap_err().to_string();
+            assert!(message.contains("write a host, or HOST:PORT"), "{message}");
+        }
+    }
+}

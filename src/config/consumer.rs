@@ -1,0 +1,113 @@
+//! The section `[consumer]`: how calls are made, for all services, for one, for one method of one.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rpc_core::{Deadline, ServiceKey};
+use serde::{Deserialize, Serialize};
+
+use super::selector::Selector;
+use super::value::{optional, positive, size};
+
+/// `[consumer]`: settings of the calling side.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ConsumerConfig {
+    /// Codec to prefer, by name. Default `protobuf`.
+    pub codec: String,
+    /// Cluster policy. Default `failover`.
+    pub cluster: Selector,
+    /// Load balancer. Default `p2c`.
+    pub loadbalance: Selector,
+    /// How long a call may take in all, retries included. Default 1 s.
+    #[serde(with = "positive")]
+    pub timeout: Duration,
+    /// How often a call may be sent again. Default 2.
+    pub retries: u32,
+    /// How long an attempt to connect may take. Default 1 s.
+    #[serde(with = "positive")]
+    pub connect_timeout: Duration,
+    /// Silence after which a connection is asked whether it lives. Default 10 s.
+    #[serde(with = "positive")]
+    pub heartbeat: Duration,
+    /// How long it may take to answer that before it counts as dead. Default 5 s.
+    #[serde(with = "positive")]
+    pub heartbeat_timeout: Duration,
+    /// `[consumer.limits]`
+    pub limits: ConsumerLimits,
+    /// `[consumer.services."…"]`, by interface or by `group/interface:version`.
+    pub services: BTreeMap<ServiceKey, ServiceOverrides>,
+}
+
+impl Default for ConsumerConfig {
+    fn default() -> Self {
+        Self {
+            codec: "protobuf".to_owned(),
+            cluster: Selector::new("failover"),
+            loadbalance: Selector::new("p2c"),
+            timeout: Deadline::DEFAULT_TIMEOUT,
+            retries: 2,
+            connect_timeout: Duration::from_secs(1),
+            heartbeat: Duration::from_secs(10),
+            heartbeat_timeout: Duration::from_secs(5),
+            limits: ConsumerLimits::default(),
+            services: BTreeMap::new(),
+        }
+    }
+}
+
+/// `[consumer.limits]`: what a consumer holds and takes; past one a call fails and names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ConsumerLimits {
+    /// Largest body of a request or an answer, in bytes. Default 8 MiB; exactly that much passes.
+    #[serde(with = "size")]
+    pub payload: usize,
+    /// Calls waiting on one connection. Default 65,536.
+    pub in_flight: u32,
+}
+
+impl Default for ConsumerLimits {
+    fn default() -> Self {
+        Self {
+            payload: 8 << 20,
+            in_flight: 65_536,
+        }
+    }
+}
+
+/// `[consumer.services."…"]`: settings of the calls of one service, and of its methods.
+///
+/// No `deny_unknown_fields`: serde cannot combine it with `flatten`. Unknown keys are found before,
+/// against the list of known ones.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct ServiceOverrides {
+    /// For all its methods.
+    #[serde(flatten)]
+    pub call: CallOverrides,
+    /// `[consumer.services."…".methods.m]`, by name on the wire.
+    pub methods: BTreeMap<String, CallOverrides>,
+}
+
+/// What can be set for the calls of one service or method; what is not set comes from the next
+/// wider level.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct CallOverrides {
+    /// Codec to prefer, by name.
+    pub codec: Option<String>,
+    /// Cluster policy.
+    pub cluster: Option<Selector>,
+    /// Load balancer.
+    pub loadbalance: Option<Selector>,
+    /// How long a call may take in all.
+    #[serde(with = "optional")]
+    pub timeout: Option<Duration>,
+    /// How often a call may be sent again.
+    pub retries: Option<u32>,
+}

@@ -1,0 +1,41 @@
+//! Configuration: one typed tree, filled from code, file and environment.
+//!
+//! Weakest first: defaults, the attribute on the trait, the builder, the file (`DUBHE_CONFIG`, else
+//! `dubhe.toml`), the environment (`DUBHE_CONSUMER__CODEC=json`). A call's own options are stronger
+//! than all and are no part of this. Keys, defaults and rules are in `docs/configuration.md`.
+//!
+//! Every source becomes a [`Layer`]; [`Config::load`] checks each setting by itself, so that an
+//! error names its place, and merges them. What a name means (which codecs exist) is left to
+//! whoever has the extensions, through [`Config::check_extensions`].
+
+mod address;
+mod consumer;
+mod environment;
+mod file;
+mod key;
+mod layer;
+mod load;
+mod method;
+mod names;
+mod origin;
+mod process;
+mod provider;
+mod schema;
+mod selector;
+mod tree;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::address::{AdvertisedAddress, ParseAddressError, RegistryAddress};
+pub use self::consumer::{CallOverrides, ConsumerConfig, ConsumerLimits, ServiceOverrides};
+pub use self::file::ConfigFile;
+pub use self::layer::Layer;
+pub use self::load::Sources;
+pub use self::method::{Decided, MethodConfig, MethodDefaults};
+pub use self::names::Kind;
+pub use self::origin::{Origin, Setting};
+pub use self::provider::{Face, Faces, ProviderConfig, ProviderLimits};
+pub use self::selector::Selector;
+pub use self::tree::{ApplicationConfig, Config, RegistryConfig, Secret};

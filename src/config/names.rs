@@ -1,0 +1,85 @@
+//! Names of extensions in the configuration: which of them exist is known to whoever has the
+//! extensions, where they stand only here.
+
+use rpc_core::Error;
+
+use super::key::Key;
+use super::selector::Selector;
+use super::tree::Config;
+
+/// Kinds of extensions that configuration chooses by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// `registry.address`, by its scheme.
+    Registry,
+    /// `codec`
+    Codec,
+    /// `cluster`
+    Cluster,
+    /// `loadbalance`
+    LoadBalance,
+}
+
+impl Config {
+    /// Hands every extension that is chosen anywhere to `check`.
+    ///
+    /// # Errors
+    /// The first error of `check`, with the place of the choice in front.
+    pub fn check_extensions(
+        &self,
+        mut check: impl FnMut(Kind, &Selector) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        for (kind, key, selector) in self.extensions() {
+            check(kind, &selector)
+                .map_err(|error| error.at(format_args!("{}: {key}", self.origins.of(&key))))?;
+        }
+        Ok(())
+    }
+
+    fn extensions(&self) -> Vec<(Kind, Key, Selector)> {
+        let consumer = Key::dotted("consumer");
+        let all = &self.consumer;
+        let mut found = vec![
+            (
+                Kind::Codec,
+                consumer.child("codec"),
+                Selector::new(&*all.codec),
+            ),
+            (
+                Kind::Cluster,
+                consumer.child("cluster"),
+                all.cluster.clone(),
+            ),
+            (
+                Kind::LoadBalance,
+                consumer.child("loadbalance"),
+                all.loadbalance.clone(),
+            ),
+        ];
+        if let Some(address) = &self.registry.address {
+            let scheme = Selector::new(address.scheme());
+            found.push((Kind::Registry, Key::dotted("registry.address"), scheme));
+        }
+        for (service, overrides) in &all.services {
+            let section = consumer.child("services").child(service.as_str());
+            let methods = overrides.methods.iter();
+            let methods = methods.map(|(name, call)| (section.child("methods").child(name), call));
+            for (section, call) in [(section.clone(), &overrides.call)]
+                .into_iter()
+                .chain(methods)
+            {
+                let codec = call.codec.as_deref().map(Selector::new);
+                let chosen = [
+                    (Kind::Codec, "codec", codec),
+                    (Kind::Cluster, "cluster", call.cluster.clone()),
+                    (Kind::LoadBalance, "loadbalance", call.loadbalance.clone()),
+                ];
+                for (kind, name, selector) in chosen {
+                    found.extend(selector.map(|selector| (kind, section.child(name), selector)));
+                }
+            }
+        }
+        found
+    }
+}

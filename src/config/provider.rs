@@ -1,0 +1,175 @@
+//! The section `[provider]`: where services are served, how much at once, how they go down.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use rpc_core::Error;
+use serde::{Deserialize, Serialize};
+
+use super::address::AdvertisedAddress;
+use super::value::{duration, positive, size};
+
+/// `[provider]`: settings of the serving side.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ProviderConfig {
+    /// TCP port; 0 takes any that is free. Default 20880.
+    pub port: u16,
+    /// Address to bind. Default: loopback with `dev://`, else the interface that routes to the
+    /// registry.
+    pub bind: Option<IpAddr>,
+    /// Address consumers connect to, if it is not the bound one.
+    pub advertise: Option<AdvertisedAddress>,
+    /// Faces served on the port. Default: all.
+    pub protocols: Faces,
+    /// Share of traffic relative to other instances; 0 is none unless all are 0. Default 100.
+    pub weight: u32,
+    /// How long calls are still served after unregistering, so that consumers hear of it.
+    /// Default 3 s.
+    #[serde(with = "duration")]
+    pub notice: Duration,
+    /// How long running calls may take to end before they are cut. Default 30 s.
+    #[serde(with = "duration")]
+    pub drain_timeout: Duration,
+    /// `[provider.limits]`
+    pub limits: ProviderLimits,
+}
+
+impl Default for ProviderConfig {
+    fn default() -> Self {
+        Self {
+            port: 20880,
+            bind: None,
+            advertise: None,
+            protocols: Faces::default(),
+            weight: 100,
+            notice: Duration::from_secs(3),
+            drain_timeout: Duration::from_secs(30),
+            limits: ProviderLimits::default(),
+        }
+    }
+}
+
+/// `[provider.limits]`: what a peer may ask of a provider; past one it gets an error that names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ProviderLimits {
+    /// Largest body of a request or an answer, in bytes. Default 8 MiB; exactly that much passes.
+    #[serde(with = "size")]
+    pub payload: usize,
+    /// Largest header of a request, in bytes. Default 16 KiB.
+    #[serde(with = "size")]
+    pub header: usize,
+    /// Open connections. Default 10,000.
+    pub connections: u32,
+    /// Calls running at once, over all connections. Default 10,000.
+    pub in_flight: u32,
+    /// Time for the first bytes of a connection, by which its face is told. Default 5 s.
+    #[serde(with = "positive")]
+    pub sniff_timeout: Duration,
+    /// Time for each request's header once it has begun. Default 10 s.
+    #[serde(with = "positive")]
+    pub header_timeout: Duration,
+    /// How long a connection may be silent before it is closed. Default 10 min.
+    #[serde(with = "positive")]
+    pub idle_timeout: Duration,
+}
+
+impl Default for ProviderLimits {
+    fn default() -> Self {
+        Self {
+            payload: 8 << 20,
+            header: 16 << 10,
+            connections: 10_000,
+            in_flight: 10_000,
+            sniff_timeout: Duration::from_secs(5),
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(600),
+        }
+    }
+}
+
+// === impl Face ===
+
+/// A wire protocol a provider speaks; all share one port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "&'static str")]
+#[non_exhaustive]
+pub enum Face {
+    /// Dubbo2 framing on one multiplexed connection.
+    Dubbo,
+    /// JSON over HTTP.
+    Json,
+}
+
+impl Face {
+    /// Every face there is.
+    pub const ALL: [Self; 2] = [Self::Dubbo, Self::Json];
+
+    /// The name in configuration and in what instances publish.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dubbo => "dubbo",
+            Self::Json => "json",
+        }
+    }
+}
+
+impl TryFrom<String> for Face {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self, Error> {
+        let known = Self::ALL.into_iter().find(|face| face.name() == name);
+        known.ok_or_else(|| Error::unknown_name("protocol", &name, Self::ALL.map(Self::name)))
+    }
+}
+
+impl From<Face> for &'static str {
+    fn from(face: Face) -> Self {
+        face.name()
+    }
+}
+
+/// One face at least, none twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Face>")]
+pub struct Faces(Vec<Face>);
+
+impl Faces {
+    /// Whether `face` is served.
+    #[must_use]
+    pub fn contains(&self, face: Face) -> bool {
+        self.0.contains(&face)
+    }
+
+    /// Their names, as instances publish them.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().map(|face| face.name())
+    }
+}
+
+impl Default for Faces {
+    fn default() -> Self {
+        Self(Face::ALL.to_vec())
+    }
+}
+
+impl TryFrom<Vec<Face>> for Faces {
+    type Error = &'static str;
+
+    fn try_from(faces: Vec<Face>) -> Result<Self, Self::Error> {
+        let mut kept = Vec::new();
+        for face in faces {
+            if !kept.contains(&face) {
+                kept.push(face);
+            }
+        }
+        if kept.is_empty() {
+            return Err("an empty list serves nobody: name one protocol at least");
+        }
+        Ok(Self(kept))
+    }
+}

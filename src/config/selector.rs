@@ -1,0 +1,108 @@
+//! Which extension, with which parameters: `"failover"` or `{ name = "forking", forks = 2 }`.
+
+use std::fmt;
+
+use rpc_core::Params;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+/// An extension chosen by name, and its parameters. Whether there is one of that name is known to
+/// the [`ExtensionPoint`](rpc_core::ExtensionPoint) that builds it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selector {
+    /// The name of the extension.
+    pub name: String,
+    /// Its parameters; empty for its defaults.
+    pub params: Params,
+}
+
+impl Selector {
+    /// The extension `name` with its defaults.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            params: Params::new(),
+        }
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        for (at, (key, value)) in self.params.iter().enumerate() {
+            write!(f, "{}{key}: {value}", if at == 0 { " { " } else { ", " })?;
+        }
+        f.write_str(if self.params.is_empty() { "" } else { " }" })
+    }
+}
+
+impl Serialize for Selector {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Selector {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(name) if !name.is_empty() => Ok(Self::new(name)),
+            Value::Object(mut params) => match params.remove("name") {
+                Some(Value::String(name)) if !name.is_empty() => Ok(Self { name, params }),
+                Some(other) => Err(D::Error::custom(format!("{other} is no name"))),
+                None => Err(D::Error::custom(
+                    "the name is missing: write { name = \"…\", … }",
+                )),
+            },
+            other => Err(D::Error::custom(format!(
+                "{other} chooses nothing: write a name in quotes, or {{ name = \"…\", … }}"
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_name_alone_takes_the_defaults() {
+        let selector: Selector = serde_json::from_value(json!("failover")).unwrap();
+        assert_eq!(selector, Selector::new("failover"));
+        assert_eq!(selector.to_string(), "failover");
+    }
+
+    #[test]
+    fn a_table_has_a_name_and_parameters() {
+        let value = json!({ "name": "forking", "forks": 2 });
+        let selector: Selector = serde_json::from_value(value).unwrap();
+        assert_eq!(selector.name, "forking");
+        assert_eq!(selector.params["forks"], 2);
+        assert_eq!(selector.to_string(), "forking { forks: 2 }");
+    }
+
+    #[test]
+    fn what_chooses_nothing_says_how_to_write_it() {
+        for (value, message) in [
+            (
+                json!({ "forks": 2 }),
+                "the name is missing: write { name = \"…\", … }",
+            ),
+            (json!({ "name": 3 }), "3 is no name"),
+            (
+                json!(7),
+                "7 chooses nothing: write a name in quotes, or { name = \"…\", … }",
+            ),
+            (
+                json!(""),
+                "\"\" chooses nothing: write a name in quotes, or { name = \"…\", … }",
+            ),
+        ] {
+            let error = serde_json::from_value::<Selector>(value).unwrap_err();
+            assert_eq!(error.to_string(), message);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! What wins where several sources or levels set a key, and whether the page about them is complete.
+
+use std::time::Duration;
+
+use rpc_core::ServiceKey;
+use serde_json::Value;
+
+use super::{file, inventory, sources};
+use crate::config::environment::variable;
+use crate::config::schema::Schema;
+use crate::config::*;
+
+#[test]
+fn nothing_set_gives_the_defaults() {
+    let config = Config::load(Sources::default()).unwrap();
+    assert_eq!(config, Config::default());
+    assert_eq!(config.consumer.timeout, Duration::from_secs(1));
+    assert!(
+        config
+            .sources()
+            .iter()
+            .all(|setting| setting.origin == Origin::Default)
+    );
+}
+
+#[test]
+fn the_file_of_the_design_is_understood() {
+    let config = file(
+        r#"
+        application.name = "shop"
+        [registry]
+        address = "zookeeper://127.0.0.1:2181"
+        [provider]
+        port = 0
+        bind = "0.0.0.0"
+        advertise = "10.1.2.3"
+        protocols = ["json"]
+        limits = { payload = "1MiB", header = 4096 }
+        [consumer]
+        codec = "msgpack"
+        cluster = { name = "forking", forks = 2 }
+        "#,
+    );
+    assert_eq!(config.application.name, "shop");
+    assert_eq!(config.registry_address().unwrap().scheme(), "zookeeper");
+    assert_eq!(config.provider.port, 0);
+    assert_eq!(config.provider.bind, Some([0, 0, 0, 0].into()));
+    assert_eq!(
+        config.provider.advertise.unwrap().with_bound_port(7),
+        "10.1.2.3:7"
+    );
+    assert!(!config.provider.protocols.contains(Face::Dubbo));
+    assert_eq!(config.provider.limits.payload, 1 << 20);
+    assert_eq!(config.provider.limits.header, 4096);
+    assert_eq!(config.consumer.cluster.params["forks"], 2);
+}
+
+#[test]
+fn a_stronger_source_overwrites_a_weaker_one() {
+    let text = "[consumer]\ntimeout = \"2s\"\nretries = 5\n";
+    let mut sources = sources(text, &[("DUBHE_CONSUMER__TIMEOUT", "3s"), ("PATH", "/")]);
+    sources.builder = Layer::new()
+        .set("consumer.timeout", "9s")
+        .set("consumer.retries", 9)
+        .set("registry.address", "dev://");
+    let config = Config::load(sources).unwrap();
+    assert_eq!(config.consumer.timeout, Duration::from_secs(3));
+    assert_eq!(config.consumer.retries, 5);
+    let shown: Vec<String> = config
+        .sources()
+        .iter()
+        .filter(|setting| setting.origin != Origin::Default)
+        .map(|Setting { key, value, origin }| format!("{key} = {value} ({origin})"))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "consumer.retries = 5 (dubhe.toml:3:11)",
+            "consumer.timeout = \"3s\" (DUBHE_CONSUMER__TIMEOUT)",
+            "registry.address = \"dev://\" (builder)",
+        ]
+    );
+}
+
+#[test]
+fn the_most_specific_level_wins_over_sources() {
+    let text = r#"
+        [consumer.services."shop.Inventory"]
+        timeout = "2s"
+        retries = 1
+        [consumer.services."shop.Inventory".methods.reserve]
+        timeout = "300ms"
+    "#;
+    let config = Config::load(sources(text, &[("DUBHE_CONSUMER__TIMEOUT", "9s")])).unwrap();
+    let timeout = |service: &ServiceKey, method| {
+        let settings = config.method(service, method, &MethodDefaults::default());
+        settings.timeout.value.as_millis()
+    };
+    assert_eq!(timeout(&inventory(), "reserve"), 300);
+    assert_eq!(timeout(&inventory(), "count"), 2000);
+    assert_eq!(timeout(&ServiceKey::new("Other"), "count"), 9000);
+    let settings = config.method(&inventory(), "reserve", &MethodDefaults::default());
+    assert_eq!(settings.retries.value, 1);
+    assert_eq!(
+        settings.retries.key,
+        "consumer.services.\"shop.Inventory\".retries"
+    );
+    assert_eq!(settings.retries.origin.to_string(), "dubhe.toml:4:19");
+    assert_eq!(settings.codec.origin, Origin::Default);
+}
+
+#[test]
+fn a_whole_service_key_is_stronger_than_its_interface() {
+    let config = file(
+        "[consumer.services]\n\"shop.Inventory\".retries = 1\n\"blue/shop.Inventory:2\".retries = 7\n",
+    );
+    let retries = |service: &ServiceKey| {
+        let settings = config.method(service, "count", &MethodDefaults::default());
+        settings.retries.value
+    };
+    assert_eq!(
+        retries(&ServiceKey::with_parts("shop.Inventory", "blue", "2")),
+        7
+    );
+    assert_eq!(
+        retries(&ServiceKey::with_parts("shop.Inventory", "", "2")),
+        1
+    );
+}
+
+#[test]
+fn the_attribute_is_stronger_than_the_default_alone() {
+    let attribute = MethodDefaults {
+        timeout: Some(Duration::from_millis(70)),
+        cluster: Some(Selector::new("failfast")),
+        ..MethodDefaults::default()
+    };
+    let timeout = |config: &Config| config.method(&inventory(), "count", &attribute).timeout;
+    let decided = timeout(&Config::default());
+    assert_eq!(decided.value, Duration::from_millis(70));
+    assert_eq!(decided.origin, Origin::Attribute);
+    assert_eq!(
+        timeout(&file("consumer.timeout = \"1s\"")).value,
+        Duration::from_secs(1)
+    );
+    let cluster = Config::default()
+        .method(&inventory(), "count", &attribute)
+        .cluster;
+    assert_eq!(cluster.value.name, "failfast");
+}
+
+#[test]
+fn variables_set_keys_with_or_without_quotes() {
+    let variables = [
+        ("DUBHE_CONSUMER__CODEC", "json"),
+        ("DUBHE_CONSUMER__LOADBALANCE", "\"random\""),
+        (
+            "DUBHE_CONSUMER__CLUSTER",
+            "{ name = \"forking\", forks = 3 }",
+        ),
+        ("DUBHE_PROVIDER__PORT", "0"),
+        ("DUBHE_PROVIDER__PROTOCOLS", "[\"dubbo\"]"),
+        ("DUBHE_PROVIDER__LIMITS__SNIFF_TIMEOUT", "9s"),
+        ("DUBHE_APPLICATION__NAME", "123"),
+        ("DUBHE_REGISTRY__CACHE", "false"),
+        ("DUBHE_LOG", "debug"),
+    ];
+    let config = Config::load(sources("", &variables)).unwrap();
+    assert_eq!(config.consumer.codec, "json");
+    assert_eq!(config.consumer.loadbalance, Selector::new("random"));
+    assert_eq!(config.consumer.cluster.params["forks"], 3);
+    assert_eq!(config.provider.port, 0);
+    assert_eq!(
+        config.provider.protocols.names().collect::<Vec<_>>(),
+        ["dubbo"]
+    );
+    assert_eq!(config.provider.limits.sniff_timeout, Duration::from_secs(9));
+    assert_eq!(config.application.name, "123");
+    assert!(!config.registry.cache);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_page_lists_every_key_with_its_default() {
+    let page = include_str!("../../../docs/configuration.md");
+    let rows: Vec<&str> = page
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .collect();
+    let schema = Schema::new();
+    let keys = schema.leaves();
+    for (key, default) in &keys {
+        let default = match default {
+            Value::Null => "none".to_owned(),
+            value => format!("`{value}`"),
+        };
+        let place = if key.has_any() {
+            "–".to_owned()
+        } else {
+            format!("`{}`", variable(key))
+        };
+        let row = format!("| `{key}` | {default} | {place} | ");
+        assert!(
+            rows.iter().any(|found| found.starts_with(&row)),
+            "docs/configuration.md has no row that begins with\n{row}"
+        );
+    }
+    assert_eq!(
+        rows.len(),
+        keys.len(),
+        "docs/configuration.md lists a key that does not exist"
+    );
+}

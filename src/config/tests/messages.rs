@@ -1,0 +1,245 @@
+//! What a person reads when something in the configuration is wrong.
+
+use std::ffi::OsString;
+
+use rpc_core::{Error, ServiceKey};
+
+use super::{file, inventory, sources};
+use crate::config::*;
+
+fn file_error(text: &str) -> String {
+    Config::load(sources(text, &[])).unwrap_err().to_string()
+}
+
+fn environment_error(name: &str, value: &str) -> String {
+    let error = Config::load(sources("", &[(name, value)])).unwrap_err();
+    error.to_string()
+}
+
+#[test]
+fn one_registry_may_be_written_as_a_list() {
+    let config = file("[[registry]]\naddress = \"dev://\"\n");
+    assert_eq!(config.registry_address().unwrap().as_str(), "dev://");
+    assert_eq!(
+        file_error("[[registry]]\naddress = \"dev://\"\n[[registry]]\naddress = \"dev://b\"\n"),
+        "dubhe.toml:3:1: registry: exactly one registry is supported: keep one [[registry]]"
+    );
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_place_and_the_known_ones() {
+    assert_eq!(
+        file_error("[registry]\ncache = true\n  adress = \"dev://\"\n"),
+        "dubhe.toml:3:3: unknown key in [registry] `adress` (did you mean `address`?), \
+         available: address, cache, cache_dir, token"
+    );
+    assert_eq!(
+        file_error("[provder]\nport = 1\n"),
+        "dubhe.toml:1:2: unknown section `provder` (did you mean `provider`?), \
+         available: application, consumer, provider, registry"
+    );
+    assert_eq!(
+        file_error("[consumer.services.\"a.B\".methods.c]\nretry = 1\n"),
+        "dubhe.toml:2:1: unknown key in [consumer.services.\"a.B\".methods.c] `retry`, \
+         available: cluster, codec, loadbalance, retries, timeout"
+    );
+}
+
+#[test]
+fn a_bad_amount_is_named_with_its_place_and_how_to_write_one() {
+    for (text, message) in [
+        (
+            "[consumer]\ntimeout = \"3 apples\"",
+            "2:11: consumer.timeout: `3 apples` is no duration: \
+             write a whole number and a unit, such as 300ms, 1s, 2m, 1h",
+        ),
+        (
+            "consumer.timeout = 300",
+            "1:20: consumer.timeout: 300 is no duration: \
+             write it with its unit in quotes, such as \"300ms\"",
+        ),
+        (
+            "consumer.services.X.timeout = \"0s\"",
+            "1:31: consumer.services.X.timeout: 0 is too short: it must be longer than zero",
+        ),
+        (
+            "provider.limits.payload = \"8MB\"",
+            "1:27: provider.limits.payload: `8MB` is no size: write bytes as a number, \
+             or a whole number and a unit, such as 512B, 16KiB, 8MiB, 1GiB",
+        ),
+    ] {
+        assert_eq!(file_error(text), format!("dubhe.toml:{message}"));
+    }
+}
+
+#[test]
+fn a_choice_that_is_not_possible_says_which_are() {
+    for (text, message) in [
+        (
+            "provider.protocols = [\"jsn\"]",
+            "1:22: provider.protocols: unknown protocol `jsn` (did you mean `json`?), \
+             available: dubbo, json",
+        ),
+        (
+            "provider.protocols = []",
+            "1:22: provider.protocols: an empty list serves nobody: name one protocol at least",
+        ),
+        (
+            "registry.address = \"localhost\"",
+            "1:20: registry.address: `localhost` is not a registry's address: \
+             write scheme://…, such as dev:// or static://HOST:PORT",
+        ),
+        (
+            "provider.advertise = \"0.0.0.0\"",
+            "1:22: provider.advertise: `0.0.0.0` is not an address to connect to: \
+             write a host, or HOST:PORT, that others can reach",
+        ),
+        (
+            "consumer.services.\"a b\".retries = 1",
+            "1:35: consumer.services.\"a b\".retries: `a b` is no service key: \
+             expected [group/]interface[:version], without blanks or control characters",
+        ),
+        (
+            "provider.port = 70000",
+            "1:17: provider.port: invalid value: integer `70000`, expected u16",
+        ),
+        (
+            "provider = 3",
+            "1:12: provider: expected a section [provider], this is a value (integer)",
+        ),
+        (
+            "application.name = 2026-11-21",
+            "1:20: application.name: dates are not used here: write a text in quotes",
+        ),
+    ] {
+        assert_eq!(file_error(text), format!("dubhe.toml:{message}"));
+    }
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_refused_with_line_and_column() {
+    let message = file_error("[consumer]\ntimeout = \n");
+    assert!(message.starts_with("dubhe.toml:2:11: "), "{message}");
+    let message = file_error("[consumer]\nretries = 1\nretries = 2\n");
+    assert!(
+        message.starts_with("dubhe.toml:3:1: duplicate key"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_variable_that_sets_nothing_is_an_error() {
+    let message = environment_error("DUBHE_CONSUMER__CODEX", "json");
+    let start = "unknown environment variable `DUBHE_CONSUMER__CODEX` \
+                 (did you mean `DUBHE_CONSUMER__CODEC`?), available: DUBHE_APPLICATION__NAME, ";
+    assert!(message.starts_with(start), "{message}");
+    assert!(
+        message.ends_with("DUBHE_CONFIG, DUBHE_LOG, DUBHE_PYTHON"),
+        "{message}"
+    );
+    assert_eq!(
+        environment_error("DUBHE_CONSUMER__RETRIES", "many"),
+        "DUBHE_CONSUMER__RETRIES: consumer.retries: invalid type: string \"many\", expected u32"
+    );
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_an_error() {
+    use std::os::unix::ffi::OsStringExt;
+    let mut sources = Sources::default();
+    let value = OsString::from_vec(vec![0xff]);
+    sources.environment = vec![("DUBHE_CONSUMER__CODEC".into(), value)];
+    let message = Config::load(sources).unwrap_err().to_string();
+    assert_eq!(message, "DUBHE_CONSUMER__CODEC: the value is not UTF-8");
+}
+
+#[test]
+fn a_builder_is_held_to_the_same_rules() {
+    let load = |builder| {
+        let sources = Sources {
+            builder,
+            ..Sources::default()
+        };
+        Config::load(sources).map_err(|error| error.to_string())
+    };
+    assert_eq!(
+        load(Layer::new().set("consumer.timout", "1s")).unwrap_err(),
+        "builder: unknown key in [consumer] `timout` (did you mean `timeout`?), available: \
+         cluster, codec, connect_timeout, heartbeat, heartbeat_timeout, limits, loadbalance, \
+         retries, services, timeout"
+    );
+    assert_eq!(
+        load(Layer::new().set("consumer", 1)).unwrap_err(),
+        "builder: consumer: is a section, it takes no value"
+    );
+    assert_eq!(
+        load(Layer::new().set("consumer.cluster.name", "x")).unwrap_err(),
+        "builder: consumer.cluster: is a key, it has no keys of its own"
+    );
+    let key = [
+        "consumer",
+        "services",
+        "shop.Inventory",
+        "methods",
+        "count",
+        "retries",
+    ];
+    let config = load(Layer::new().set_at(key, 4)).unwrap();
+    let settings = config.method(&inventory(), "count", &MethodDefaults::default());
+    assert_eq!(settings.retries.value, 4);
+}
+
+#[test]
+fn names_nobody_knows_are_pointed_at() {
+    let config = file("[consumer.services.X.methods.go]\ncodec = \"jsn\"\n");
+    let known = ["json", "protobuf"];
+    let error = config
+        .check_extensions(|kind, selector| match kind {
+            Kind::Codec if !known.contains(&&*selector.name) => {
+                Err(Error::unknown_name("codec", &selector.name, known))
+            }
+            _ => Ok(()),
+        })
+        .unwrap_err();
+    assert!(error.is_unknown_name());
+    assert_eq!(
+        error.to_string(),
+        "dubhe.toml:2:9: consumer.services.X.methods.go.codec: \
+         unknown codec `jsn` (did you mean `json`?), available: json, protobuf"
+    );
+    let error = config
+        .check_methods(&ServiceKey::new("X"), ["goes", "come"])
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "dubhe.toml:2:9: unknown method in [consumer.services.X.methods] `go`, \
+         available: goes, come"
+    );
+    assert!(config.check_methods(&ServiceKey::new("X"), ["go"]).is_ok());
+}
+
+#[test]
+fn no_registry_anywhere_says_where_to_set_one() {
+    let message = Config::default()
+        .registry_address()
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.starts_with("no registry is set: write address = \"dev://\""),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_token_is_never_shown() {
+    let config = file("registry.token = \"open sesame\"");
+    assert_eq!(
+        config.registry.token.as_ref().unwrap().expose(),
+        "open sesame"
+    );
+    assert!(!format!("{config:?} {:?}", config.sources()).contains("sesame"));
+    assert_eq!(
+        file_error("registry.token = 7"),
+        "dubhe.toml:1:18: registry.token: a secret is a text: write it in quotes"
+    );
+}

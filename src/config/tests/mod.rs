@@ -1,0 +1,30 @@
+//! The configuration as a whole, from files and variables given as text.
+
+mod merging;
+mod messages;
+
+use std::ffi::OsString;
+
+use rpc_core::ServiceKey;
+
+use super::{Config, ConfigFile, Layer, Sources};
+
+fn sources(file: &str, environment: &[(&str, &str)]) -> Sources {
+    let owned = |(name, value): &(&str, &str)| (OsString::from(name), OsString::from(value));
+    Sources {
+        builder: Layer::new(),
+        file: Some(ConfigFile {
+            path: "dubhe.toml".to_owned(),
+            text: file.to_owned(),
+        }),
+        environment: environment.iter().map(owned).collect(),
+    }
+}
+
+fn file(text: &str) -> Config {
+    Config::load(sources(text, &[])).unwrap()
+}
+
+fn inventory() -> ServiceKey {
+    ServiceKey::new("shop.Inventory")
+}

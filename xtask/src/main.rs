@@ -1,0 +1,100 @@
+//! The repository's own commands: `cargo xtask <command>`.
+//!
+//! Plain Rust without dependencies, so that the first command of a newcomer compiles in a second.
+//! What is checked stands in the commands; the rules of the house that no tool knows are in
+//! `tests/tidy.rs`.
+
+mod ci;
+mod examples;
+mod features;
+mod process;
+mod python;
+mod tasks;
+
+use std::process::ExitCode;
+
+use self::process::Failure;
+
+/// A command: its name, what it does, and how.
+type Task = (
+    &'static str,
+    &'static str,
+    fn(&[String]) -> Result<(), Failure>,
+);
+
+const TASKS: [Task; 11] = [
+    ("fmt", "format everything; --check only looks", tasks::fmt),
+    (
+        "lint",
+        "clippy on every target, warnings are errors",
+        tasks::lint,
+    ),
+    (
+        "test",
+        "every test, with its set-up; takes cargo test's arguments",
+        tasks::test,
+    ),
+    (
+        "tidy",
+        "the rules of the house alone (part of test)",
+        tasks::tidy,
+    ),
+    (
+        "doc",
+        "the documentation, warnings are errors; takes --open",
+        tasks::doc,
+    ),
+    (
+        "features",
+        "each feature of each crate by itself",
+        features::check,
+    ),
+    (
+        "deny",
+        "licences, advisories and sources of dependencies",
+        tasks::deny,
+    ),
+    (
+        "examples",
+        "run every example, or those named",
+        examples::run,
+    ),
+    (
+        "bench",
+        "measure against other RPC crates; --quick, --json",
+        tasks::bench,
+    ),
+    (
+        "python",
+        "make the Python that tests use and print its path",
+        python::print,
+    ),
+    ("ci", "everything that must pass, in sequence", ci::run),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((name, rest)) = arguments.split_first() else {
+        eprintln!("{}", usage());
+        return ExitCode::from(2);
+    };
+    let Some((_, _, task)) = TASKS.iter().find(|(known, _, _)| known == name) else {
+        eprintln!("unknown command `{name}`\n{}", usage());
+        return ExitCode::from(2);
+    };
+    match task(rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask {name}: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage() -> String {
+    let lines = TASKS.map(|(name, what, _)| format!("  {name:<10} {what}"));
+    format!(
+        "usage: cargo xtask <command> [arguments]\n\n{}",
+        lines.join("\n")
+    )
+}

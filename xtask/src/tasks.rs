@@ -1,0 +1,54 @@
+//! The commands that hand on to one program.
+
+use crate::process::{Failure, cargo, run};
+use crate::python;
+
+type Done = Result<(), Failure>;
+
+pub(crate) fn fmt(arguments: &[String]) -> Done {
+    run(cargo(["fmt", "--all"]).args(arguments))
+}
+
+pub(crate) fn lint(arguments: &[String]) -> Done {
+    let mut command = cargo(["clippy", "--workspace", "--all-targets", "--all-features"]);
+    run(command.args(arguments).args(["--", "-D", "warnings"]))
+}
+
+pub(crate) fn test(arguments: &[String]) -> Done {
+    let python = python::prepare()?;
+    let mut command = cargo(["test", "--workspace"]);
+    run(command.args(arguments).env(python::VARIABLE, python))
+}
+
+pub(crate) fn tidy(arguments: &[String]) -> Done {
+    run(cargo(["test", "--package", "dubhe", "--test", "tidy"]).args(arguments))
+}
+
+pub(crate) fn doc(arguments: &[String]) -> Done {
+    let mut command = cargo(["doc", "--workspace", "--no-deps", "--all-features"]);
+    run(command.args(arguments).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+pub(crate) fn deny(arguments: &[String]) -> Done {
+    if !has_deny() {
+        return Err(Failure::new(
+            "cargo-deny is not installed: run `cargo install --locked cargo-deny`",
+        ));
+    }
+    run(cargo(["deny", "--all-features", "check"]).args(arguments))
+}
+
+/// Whether `cargo deny` can be run here.
+pub(crate) fn has_deny() -> bool {
+    let answer = cargo(["deny", "--version"]).output();
+    answer.is_ok_and(|answer| answer.status.success())
+}
+
+/// The harness is a workspace of its own, so that the crates we compare with cost users nothing.
+pub(crate) fn bench(arguments: &[String]) -> Done {
+    let command = ["run", "--release", "--manifest-path", "benches/Cargo.toml"];
+    let mut command = cargo(command);
+    run(command
+        .args(["--package", "bench-runner", "--"])
+        .args(arguments))
+}
