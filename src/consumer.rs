@@ -1,0 +1,260 @@
+//! The consumer: subscribe, directory, routers, balancer, policy, stub. Wiring only.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use cluster::router::RouterChain;
+use cluster::{AttemptLayers, Cluster, Directory, DirectoryOptions, DirectoryState, RetryBudget};
+use registry::Registry;
+use rpc_core::client::{ServiceClient, Stub, StubMethod};
+use rpc_core::descriptor::{MethodDescriptor, ServiceDescriptor};
+use rpc_core::protocol::dubbo::{ClientConfig, DubboConnector};
+use rpc_core::{BoxInvoker, Codecs, Connector, Error, Invoker, Method, Metrics, ServiceKey};
+use tower_layer::Layer as TowerLayer;
+
+use crate::config::{Config, Layer, MethodDefaults, Sources};
+use crate::extensions::Extensions;
+use crate::layers::Layers;
+
+/// Share of calls that may be sent again although they may have run, in percent.
+const RETRY_PERCENT: u32 = 20;
+
+/// Such calls that are free in every second.
+const RETRIES_PER_SECOND: u32 = 10;
+
+/// Calls services: holds the registry session, the connections and the retry budget that all of
+/// its clients share. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Consumer(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    extensions: Extensions,
+    codecs: Codecs,
+    registry: Arc<dyn Registry>,
+    connector: Arc<DubboConnector>,
+    budget: Arc<RetryBudget>,
+    metrics: Metrics,
+    call_layers: Layers,
+    attempt_layers: AttemptLayers,
+    directories: Mutex<HashMap<ServiceKey, Weak<Directory>>>,
+}
+
+impl Consumer {
+    /// A consumer of the registry at `url`, such as `dev://`.
+    ///
+    /// The configuration file and the environment are stronger than `url`.
+    pub fn new(url: &str) -> ConsumerBuilder {
+        Self::builder().set("registry.address", url)
+    }
+
+    /// A consumer whose registry the configuration names.
+    pub fn builder() -> ConsumerBuilder {
+        ConsumerBuilder::default()
+    }
+
+    /// A client of the service that `C` was made for. Clients of one consumer share connections.
+    ///
+    /// A registry that is away is no error: the client begins with the list on disk, or waits.
+    ///
+    /// # Errors
+    /// Settings for methods that the service does not have; the consumer's registry was shut down.
+    pub async fn client<C: ServiceClient>(&self) -> Result<C, Error> {
+        let ServiceDescriptor { interface, group, version, .. } = *C::DESCRIPTOR;
+        self.client_of(ServiceKey::with_parts(interface, group, version)).await
+    }
+
+    /// A client of a service under another key: of another group or version.
+    ///
+    /// # Errors
+    /// As [`client`](Self::client).
+    pub async fn client_of<C: ServiceClient>(&self, service: ServiceKey) -> Result<C, Error> {
+        let methods = C::DESCRIPTOR.methods;
+        self.0.config.check_methods(&service, methods.iter().map(|method| method.name))?;
+        let directory = self.0.directory(&service).await?;
+        let methods: Result<Vec<StubMethod>, Error> =
+            methods.iter().map(|method| self.0.method(&service, &directory, method)).collect();
+        Ok(C::from_stub(Stub::new(methods?, self.0.metrics.clone(), Arc::new(self.clone()))))
+    }
+
+    /// Where the list of a service in use comes from, how old it is, how many can be called.
+    #[must_use]
+    pub fn directory_state(&self, service: &ServiceKey) -> Option<DirectoryState> {
+        Some(self.0.known_directory(service)?.state())
+    }
+
+    /// How many calls were sent again since the consumer was made.
+    #[must_use]
+    pub fn resends(&self) -> u64 {
+        self.0.budget.resends()
+    }
+
+    /// The counters of the calls made through it.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+}
+
+impl Inner {
+    async fn directory(&self, service: &ServiceKey) -> Result<Arc<Directory>, Error> {
+        if let Some(known) = self.known_directory(service) {
+            return Ok(known);
+        }
+        let subscription = self.registry.subscribe(service).await?;
+        let options =
+            DirectoryOptions { layers: self.attempt_layers.clone(), ..DirectoryOptions::default() };
+        let connector: Arc<dyn Connector> = self.connector.clone();
+        let directory = Directory::follow(service.clone(), subscription, connector, options);
+        let directory = Arc::new(directory);
+        let mut directories = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
+        directories.retain(|_, directory| directory.strong_count() > 0);
+        directories.insert(service.clone(), Arc::downgrade(&directory));
+        Ok(directory)
+    }
+
+    fn known_directory(&self, service: &ServiceKey) -> Option<Arc<Directory>> {
+        let directories = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
+        directories.get(service).and_then(Weak::upgrade)
+    }
+
+    fn method(
+        &self,
+        service: &ServiceKey,
+        directory: &Arc<Directory>,
+        described: &MethodDescriptor,
+    ) -> Result<StubMethod, Error> {
+        let MethodDescriptor { name, kind, idempotent, .. } = *described;
+        let settings = self.config.method(service, name, &MethodDefaults::from(described));
+        let cluster = Cluster {
+            directory: directory.clone(),
+            routers: RouterChain::new(Vec::new()),
+            balancer: self.extensions.load_balance(&settings.loadbalance.value)?,
+            policy: self
+                .extensions
+                .policy(&settings.cluster.value, Some(settings.retries.value))?,
+            budget: self.budget.clone(),
+            seed: None,
+        };
+        let codec = &settings.codec.value;
+        let codecs = self.codecs.preferring(codec).ok_or_else(|| {
+            Error::unknown_name("codec", codec, self.codecs.names())
+        })?;
+        Ok(StubMethod {
+            method: Arc::new(Method::new(service.clone(), name, kind, idempotent)),
+            invoker: self.call_layers.apply(cluster.into_invoker()),
+            timeout: settings.timeout.value,
+            codecs,
+        })
+    }
+}
+
+/// What a consumer is made of; the configuration file and the environment are stronger than what
+/// is set here.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct ConsumerBuilder {
+    layer: Layer,
+    sources: Option<Sources>,
+    extensions: Extensions,
+    call_layers: Layers,
+    attempt_layers: AttemptLayers,
+}
+
+impl ConsumerBuilder {
+    /// Sets a key of the configuration, such as `consumer.timeout`, as a file would.
+    pub fn set(mut self, key: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.layer = self.layer.set(key, value);
+        self
+    }
+
+    /// Takes file and environment from `sources` instead of the process; what
+    /// [`set`](Self::set) says is then not asked.
+    pub fn sources(mut self, sources: Sources) -> Self {
+        self.sources = Some(sources);
+        self
+    }
+
+    /// What can be chosen by name.
+    pub fn extensions(mut self, extensions: Extensions) -> Self {
+        self.extensions = extensions;
+        self
+    }
+
+    /// A tower layer around every call, inside those there are.
+    pub fn call_layer<L>(mut self, layer: L) -> Self
+    where
+        L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
+    {
+        self.call_layers.push(layer);
+        self
+    }
+
+    /// A tower layer around every attempt at a provider, inside those there are.
+    pub fn attempt_layer<L>(mut self, layer: L) -> Self
+    where
+        L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
+    {
+        self.attempt_layers = self.attempt_layers.layer(layer);
+        self
+    }
+
+    /// The consumer. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// Settings that are unknown or cannot work, with their place and the remedy.
+    pub fn build(self) -> Result<Consumer, Error> {
+        let sources = match self.sources {
+            Some(sources) => sources,
+            None => Sources::of_process(self.layer)?,
+        };
+        let config = Config::load(sources)?;
+        self.extensions.check(&config)?;
+        let registry = self.extensions.registry(&config.registry_settings()?)?;
+        Ok(Consumer(Arc::new(Inner {
+            codecs: self.extensions.codecs(&config.consumer.codec)?,
+            registry,
+            connector: Arc::new(DubboConnector::new(client_config(&config))),
+            budget: Arc::new(RetryBudget::new(RETRY_PERCENT, RETRIES_PER_SECOND)),
+            metrics: Metrics::new("consumer"),
+            call_layers: self.call_layers,
+            attempt_layers: self.attempt_layers,
+            directories: Mutex::default(),
+            extensions: self.extensions,
+            config,
+        })))
+    }
+}
+
+fn client_config(config: &Config) -> ClientConfig {
+    let consumer = &config.consumer;
+    ClientConfig {
+        connect_timeout: consumer.connect_timeout,
+        heartbeat: consumer.heartbeat,
+        heartbeat_timeout: consumer.heartbeat_timeout,
+        max_payload: consumer.limits.payload,
+        max_in_flight: consumer.limits.in_flight as usize,
+        max_queued: consumer.limits.queued,
+    }
+}
+
+/// `GreeterClient::connect("dev://")`: a client with a consumer of its own.
+pub trait Connect: ServiceClient {
+    /// A client of the service through the registry at `url`. Programs with several clients share
+    /// a [`Consumer`] between them instead.
+    ///
+    /// # Errors
+    /// Settings that are unknown or cannot work.
+    fn connect(url: &str) -> impl Future<Output = Result<Self, Error>> + Send {
+        async move { Consumer::new(url).build()?.client().await }
+    }
+}
+
+impl<C: ServiceClient> Connect for C {}

@@ -1,0 +1,103 @@
+//! Everything that can be chosen by name: the built-ins, and what a program adds.
+
+use std::sync::Arc;
+
+use cluster::load_balance::LoadBalance;
+use cluster::policy::ClusterPolicy;
+use registry::{Registry, RegistryConfig};
+use rpc_core::{Codec, Codecs, Error, Extension, ExtensionPoint, Params};
+
+use crate::config::{Config, Kind, Selector};
+
+/// One [`ExtensionPoint`] per kind; the default has all built-ins.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Extensions {
+    codecs: ExtensionPoint<dyn Codec>,
+    registries: ExtensionPoint<dyn Registry>,
+    load_balancers: ExtensionPoint<dyn LoadBalance>,
+    policies: ExtensionPoint<dyn ClusterPolicy>,
+}
+
+impl Default for Extensions {
+    fn default() -> Self {
+        Self {
+            codecs: codecs::builtin(),
+            registries: registry::builtin(),
+            load_balancers: cluster::load_balance::builtin(),
+            policies: cluster::policy::builtin(),
+        }
+    }
+}
+
+impl Extensions {
+    /// The same with a codec.
+    pub fn with_codec<E: Extension<dyn Codec>>(mut self) -> Self {
+        self.codecs = self.codecs.with::<E>();
+        self
+    }
+
+    /// The same with a registry.
+    pub fn with_registry<E: Extension<dyn Registry>>(mut self) -> Self {
+        self.registries = self.registries.with::<E>();
+        self
+    }
+
+    /// The same with a load balancer.
+    pub fn with_load_balance<E: Extension<dyn LoadBalance>>(mut self) -> Self {
+        self.load_balancers = self.load_balancers.with::<E>();
+        self
+    }
+
+    /// The same with a cluster policy.
+    pub fn with_cluster<E: Extension<dyn ClusterPolicy>>(mut self) -> Self {
+        self.policies = self.policies.with::<E>();
+        self
+    }
+
+    /// Whether every extension that `config` chooses exists and takes its parameters.
+    pub(crate) fn check(&self, config: &Config) -> Result<(), Error> {
+        config.check_extensions(|kind, chosen| match kind {
+            Kind::Registry => match self.registries.names().any(|name| name == chosen.name) {
+                true => Ok(()),
+                false => {
+                    Err(Error::unknown_name("registry", &chosen.name, self.registries.names()))
+                }
+            },
+            Kind::Codec => self.codecs.build(&chosen.name, chosen.params.clone()).map(drop),
+            Kind::Cluster => self.policy(chosen, None).map(drop),
+            Kind::LoadBalance => self.load_balance(chosen).map(drop),
+        })
+    }
+
+    /// Every codec, the one named `first` in front.
+    pub(crate) fn codecs(&self, first: &str) -> Result<Codecs, Error> {
+        let first = self.codecs.build(first, Params::new())?;
+        let others: Result<Vec<Arc<dyn Codec>>, Error> =
+            self.codecs.names().map(|name| self.codecs.build(name, Params::new())).collect();
+        Ok(Codecs::new(first, others?))
+    }
+
+    pub(crate) fn registry(&self, config: &RegistryConfig) -> Result<Arc<dyn Registry>, Error> {
+        registry::open(&self.registries, config)
+    }
+
+    pub(crate) fn load_balance(&self, chosen: &Selector) -> Result<Arc<dyn LoadBalance>, Error> {
+        self.load_balancers.build(&chosen.name, chosen.params.clone())
+    }
+
+    /// The policy; `retries` is offered to those that take it and do not set it themselves.
+    pub(crate) fn policy(
+        &self,
+        chosen: &Selector,
+        retries: Option<u32>,
+    ) -> Result<Arc<dyn ClusterPolicy>, Error> {
+        let plain = self.policies.build(&chosen.name, chosen.params.clone())?;
+        let Some(retries) = retries.filter(|_| !chosen.params.contains_key("retries")) else {
+            return Ok(plain);
+        };
+        let mut params = chosen.params.clone();
+        params.insert("retries".to_owned(), retries.into());
+        Ok(self.policies.build(&chosen.name, params).unwrap_or(plain))
+    }
+}

@@ -1,0 +1,232 @@
+//! The provider: dispatch, export, register; and the way back down. Wiring only.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use registry::{Registration, Registry};
+use rpc_core::descriptor::ServiceDescriptor;
+use rpc_core::server::{Dispatcher, DrainReport, Handler, Server, ServerConfig};
+use rpc_core::{BoxInvoker, Error, Instance, Invoker, Metrics, ServiceKey};
+use tower_layer::Layer as TowerLayer;
+
+use crate::address::{self, Place};
+use crate::config::{Config, Face, Layer, Sources};
+use crate::extensions::Extensions;
+use crate::layers::Layers;
+use crate::signal;
+
+/// What a provider is made of; the configuration file and the environment are stronger than what
+/// is set here.
+#[derive(Default)]
+#[must_use]
+pub struct Provider {
+    layer: Layer,
+    sources: Option<Sources>,
+    extensions: Extensions,
+    layers: Layers,
+    services: Vec<(ServiceKey, Arc<dyn Handler>)>,
+}
+
+impl Provider {
+    /// A provider that registers at `url`, such as `dev://`.
+    ///
+    /// The configuration file and the environment are stronger than `url`.
+    pub fn new(url: &str) -> Self {
+        Self::builder().set("registry.address", url)
+    }
+
+    /// A provider whose registry the configuration names.
+    pub fn builder() -> Self {
+        Self::default()
+    }
+
+    /// Serves `handler`, a generated server, under the name of its trait.
+    pub fn serve(self, handler: impl Handler) -> Self {
+        let ServiceDescriptor { interface, group, version, .. } = *handler.descriptor();
+        self.serve_as(ServiceKey::with_parts(interface, group, version), handler)
+    }
+
+    /// Serves `handler` under another key: of another group or version.
+    pub fn serve_as(mut self, service: ServiceKey, handler: impl Handler) -> Self {
+        self.services.push((service, Arc::new(handler)));
+        self
+    }
+
+    /// Sets a key of the configuration, such as `provider.port`, as a file would.
+    pub fn set(mut self, key: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.layer = self.layer.set(key, value);
+        self
+    }
+
+    /// Takes file and environment from `sources` instead of the process; what
+    /// [`set`](Self::set) says is then not asked.
+    pub fn sources(mut self, sources: Sources) -> Self {
+        self.sources = Some(sources);
+        self
+    }
+
+    /// What can be chosen by name.
+    pub fn extensions(mut self, extensions: Extensions) -> Self {
+        self.extensions = extensions;
+        self
+    }
+
+    /// A tower layer around every handler, inside those there are.
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
+    {
+        self.layers.push(layer);
+        self
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains: tells consumers, unregisters, lets running
+    /// calls end within the limits of `provider.notice` and `provider.drain_timeout`.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn run(self) -> Result<DrainReport, Error> {
+        let running = self.start().await?;
+        let signal = signal::shutdown().await?;
+        tracing::info!(signal, "shutting down");
+        Ok(running.shutdown().await)
+    }
+
+    /// Binds the port, and only then registers.
+    ///
+    /// # Errors
+    /// Settings that are unknown or cannot work, no service, a port that is in use.
+    pub async fn start(self) -> Result<RunningProvider, Error> {
+        let sources = match self.sources {
+            Some(sources) => sources,
+            None => Sources::of_process(self.layer)?,
+        };
+        let config = Config::load(sources)?;
+        self.extensions.check(&config)?;
+        if self.services.is_empty() {
+            let text = "there is nothing to serve: call `.serve(YourServer::new(implementation))`";
+            return Err(Error::invalid_config(text));
+        }
+        let registry = self.extensions.registry(&config.registry_settings()?)?;
+        let codecs = self.extensions.codecs(&config.consumer.codec)?;
+        let metrics = Metrics::new("provider");
+        let mut dispatcher = Dispatcher::new(codecs, metrics);
+        for (service, handler) in self.services {
+            dispatcher.add(service, handler, |inner| self.layers.apply(inner))?;
+        }
+        let dispatcher = Arc::new(dispatcher);
+        let place = Place::of(&config)?;
+        let server = bind(&place, &dispatcher, &config).await?;
+        let address = place.advertised(server.local_addr());
+        let mut running =
+            RunningProvider { server, registry, dispatcher, address, config, registered: vec![] };
+        running.register().await?;
+        Ok(running)
+    }
+}
+
+async fn bind(
+    place: &Place,
+    dispatcher: &Arc<Dispatcher>,
+    config: &Config,
+) -> Result<Server, Error> {
+    let settings = server_config(config);
+    match Server::bind(place.bind, dispatcher.clone(), settings.clone()).await {
+        Err(error) if error.is_bind() && place.may_move => {
+            // Several providers of one machine share the default port in development.
+            tracing::info!(port = place.bind.port(), "the default port is taken, using a free one");
+            let any = SocketAddr::new(place.bind.ip(), 0);
+            Server::bind(any, dispatcher.clone(), settings).await
+        }
+        bound => bound,
+    }
+}
+
+fn server_config(config: &Config) -> ServerConfig {
+    let (provider, limits) = (&config.provider, &config.provider.limits);
+    ServerConfig {
+        dubbo: provider.protocols.contains(Face::Dubbo),
+        json: provider.protocols.contains(Face::Json),
+        max_payload: limits.payload,
+        max_header: limits.header,
+        max_connections: limits.connections as usize,
+        max_in_flight: limits.in_flight as usize,
+        sniff_timeout: limits.sniff_timeout,
+        frame_timeout: limits.header_timeout,
+        idle_timeout: limits.idle_timeout,
+        ..ServerConfig::default()
+    }
+}
+
+/// A provider that serves; dropping it closes everything at once.
+#[derive(Debug)]
+pub struct RunningProvider {
+    server: Server,
+    registry: Arc<dyn Registry>,
+    dispatcher: Arc<Dispatcher>,
+    address: String,
+    config: Config,
+    registered: Vec<Registration>,
+}
+
+impl RunningProvider {
+    /// The address that is bound.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.server.local_addr()
+    }
+
+    /// The address that consumers are told, as `host:port`.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The counters of the calls answered by it.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        self.dispatcher.metrics()
+    }
+
+    /// Whether the registry has confirmed every service.
+    #[must_use]
+    pub fn is_registered(&self) -> bool {
+        self.registered.iter().all(Registration::is_registered)
+    }
+
+    /// Ends politely: tells consumers, unregisters, serves on while they go, waits for running
+    /// calls, closes.
+    pub async fn shutdown(self) -> DrainReport {
+        self.server.announce_drain();
+        for registration in self.registered {
+            if let Err(error) = registration.unregister().await {
+                tracing::warn!(%error, "could not unregister");
+            }
+        }
+        let provider = &self.config.provider;
+        let report = self.server.drain(provider.notice, provider.drain_timeout).await;
+        self.registry.shutdown().await;
+        let DrainReport { cut_calls, cut_connections, took } = report;
+        tracing::info!(cut_calls, cut_connections, ?took, "drained");
+        report
+    }
+
+    async fn register(&mut self) -> Result<(), Error> {
+        let id: Arc<str> = uuid::Uuid::now_v7().to_string().into();
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        for service in self.dispatcher.services() {
+            let mut instance = Instance::new(service.clone(), &self.address, &id);
+            instance.application.clone_from(&self.config.application.name);
+            instance.weight = self.config.provider.weight;
+            instance.started_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+            instance.protocols =
+                self.config.provider.protocols.names().map(str::to_owned).collect();
+            instance.codecs = self.dispatcher.codecs().names().map(str::to_owned).collect();
+            self.registered.push(self.registry.register(instance).await?);
+            let (bound, advertised) = (self.local_addr(), &self.address);
+            tracing::info!(%service, %bound, advertised, registry = self.registry.address(), "serving");
+        }
+        Ok(())
+    }
+}
