@@ -320,7 +320,10 @@ fn every_extension_is_in_the_docs() {
         }
         let text = read(&path);
         for line in split_tests(&text).0 {
-            let Some((_, value)) = line.split_once("const NAME: &'static str = \"") else {
+            let Some((_, value)) = line
+                .split_once("str = \"")
+                .filter(|(name, _)| name.contains("const NAME: "))
+            else {
                 continue;
             };
             let name = value.trim_end_matches("\";");

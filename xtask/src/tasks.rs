@@ -16,7 +16,10 @@ pub(crate) fn lint(arguments: &[String]) -> Done {
 
 pub(crate) fn test(arguments: &[String]) -> Done {
     let python = python::prepare()?;
-    let mut command = cargo(["test", "--workspace"]);
+    let chosen = ["-p", "--package", "--manifest-path"];
+    let is_chosen = arguments.iter().any(|word| chosen.contains(&&**word));
+    let mut command = cargo(["test"]);
+    command.args((!is_chosen).then_some("--workspace"));
     run(command.args(arguments).env(python::VARIABLE, python))
 }
 

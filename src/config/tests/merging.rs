@@ -211,3 +211,13 @@ fn the_page_lists_every_key_with_its_default() {
         "docs/configuration.md lists a key that does not exist"
     );
 }
+
+#[test]
+fn the_file_on_the_page_is_understood() {
+    let page = include_str!("../../../docs/configuration.md");
+    let block = page.split("```toml\n").nth(1).unwrap();
+    let config = file(block.split("```").next().unwrap());
+    let method = config.method(&inventory(), "reserve", &MethodDefaults::default());
+    assert_eq!(method.cluster.value.name, "failfast");
+    assert_eq!(method.loadbalance.value.name, "roundrobin");
+}

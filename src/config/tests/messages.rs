@@ -243,3 +243,29 @@ fn a_token_is_never_shown() {
         "dubhe.toml:1:18: registry.token: a secret is a text: write it in quotes"
     );
 }
+
+#[test]
+fn a_file_nested_beyond_reason_is_refused() {
+    let deep = 20_000;
+    for text in [
+        format!(
+            "consumer.cluster = {}1{}",
+            "[".repeat(deep),
+            "]".repeat(deep)
+        ),
+        format!(
+            "consumer.cluster = {}1{}",
+            "{ a = ".repeat(deep),
+            " }".repeat(deep)
+        ),
+        format!("{}a = 1", "consumer.".repeat(deep)),
+        format!("[{}a]", "consumer.".repeat(deep)),
+        format!("consumer.cluster = {{ {}a = 1 }}", "a.".repeat(deep)),
+    ] {
+        assert!(
+            file_error(&text).starts_with("dubhe.toml:1:"),
+            "{}",
+            file_error(&text)
+        );
+    }
+}
