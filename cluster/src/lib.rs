@@ -1,1 +1,34 @@
-//! Not yet written.
+//! From a list of instances to one chosen provider, and what to do when it fails.
+//!
+//! A call passes: [`ClusterPolicy`](policy::ClusterPolicy) (what to do on failure) over the
+//! [`Picker`] (a tower service of [`Attempt`]s), which takes the candidates of the [`Directory`],
+//! narrows them by its [`RouterChain`](router::RouterChain), lets a
+//! [`LoadBalance`](load_balance::LoadBalance) select one [`Endpoint`], and sends the call there.
+//! [`Cluster`] puts these together and erases the whole.
+//!
+//! This crate never encodes, never opens a socket and never talks to a registry: it is given
+//! snapshots, and channels by a [`Connector`](rpc_core::Connector). The first attempt of a call
+//! costs one allocation, takes no lock and does nothing proportional to the number of instances,
+//! unless a router or a balancer's weights ask for it.
+
+mod attempt_layers;
+mod budget;
+mod candidates;
+mod dice;
+mod directory;
+mod endpoint;
+mod invoker;
+mod load;
+pub mod load_balance;
+mod picker;
+pub mod policy;
+pub mod router;
+
+pub use self::attempt_layers::AttemptLayers;
+pub use self::budget::RetryBudget;
+pub use self::candidates::Candidates;
+pub use self::directory::{Directory, DirectoryOptions, DirectoryState};
+pub use self::endpoint::{Endpoint, EndpointFuture};
+pub use self::invoker::Cluster;
+pub use self::load::Load;
+pub use self::picker::{Attempt, AttemptFuture, Picker};

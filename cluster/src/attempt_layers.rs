@@ -1,0 +1,54 @@
+//! Tower layers at position `attempt`: around each endpoint, run once for each attempt.
+//!
+//! They are applied when an endpoint is made and live as long as it: what they keep (a breaker's
+//! state, a limit) belongs to one instance of one service.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rpc_core::{BoxInvoker, Instance, Invoker};
+use tower_layer::Layer;
+
+type Wrap = Arc<dyn Fn(&Instance, BoxInvoker) -> BoxInvoker + Send + Sync>;
+
+/// Layers to put around every endpoint, the first outermost; cheap to clone.
+#[derive(Clone, Default)]
+pub struct AttemptLayers(Vec<Wrap>);
+
+impl AttemptLayers {
+    /// No layers: costs nothing per call.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same with a tower layer inside those there are.
+    #[must_use]
+    pub fn layer<L>(self, layer: L) -> Self
+    where
+        L: Layer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
+    {
+        self.wrap(move |_, inner| BoxInvoker::new(layer.layer(inner)))
+    }
+
+    /// The same with a layer that depends on the instance it surrounds.
+    #[must_use]
+    pub fn wrap<F>(mut self, wrap: F) -> Self
+    where
+        F: Fn(&Instance, BoxInvoker) -> BoxInvoker + Send + Sync + 'static,
+    {
+        self.0.push(Arc::new(wrap));
+        self
+    }
+
+    pub(crate) fn apply(&self, instance: &Instance, inner: BoxInvoker) -> BoxInvoker {
+        let outward = self.0.iter().rev();
+        outward.fold(inner, |inner, wrap| wrap(instance, inner))
+    }
+}
+
+impl fmt::Debug for AttemptLayers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AttemptLayers({})", self.0.len())
+    }
+}

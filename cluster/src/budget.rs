@@ -1,0 +1,155 @@
+//! The retry budget: how many calls that may have run may be sent again.
+//!
+//! Finagle's rule: a share of all calls plus a floor per second, over a window of ten seconds. One
+//! budget serves a whole consumer, so that retries of one service cannot grow while another is in
+//! trouble. Counting a call is lock-free; drawing on the budget takes a short lock, as it is rare.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+const WINDOW_SECONDS: u32 = 10;
+
+/// Bounds the re-sends of calls that may have run; shared by all methods of a consumer.
+#[derive(Debug)]
+pub struct RetryBudget {
+    percent: u32,
+    per_second: u32,
+    calls: Window,
+    draws: Mutex<Window>,
+    resends: AtomicU64,
+}
+
+impl RetryBudget {
+    /// A budget of `percent` % of the calls of the last ten seconds, plus `per_second` for each of
+    /// them.
+    #[must_use]
+    pub fn new(percent: u32, per_second: u32) -> Self {
+        let origin = Instant::now();
+        Self {
+            percent,
+            per_second,
+            calls: Window::new(origin),
+            draws: Mutex::new(Window::new(origin)),
+            resends: AtomicU64::new(0),
+        }
+    }
+
+    /// How many calls were sent again since it was made, whether they drew on it or not.
+    #[must_use]
+    pub fn resends(&self) -> u64 {
+        self.resends.load(Relaxed)
+    }
+
+    /// What may be drawn at `now`.
+    #[must_use]
+    pub fn available(&self, now: Instant) -> u64 {
+        let draws = self.draws.lock().unwrap_or_else(PoisonError::into_inner);
+        self.limit(now).saturating_sub(draws.sum(now))
+    }
+
+    /// Draws one re-send of a call that may have run; `false` if none is left.
+    #[must_use]
+    pub fn draw(&self, now: Instant) -> bool {
+        let draws = self.draws.lock().unwrap_or_else(PoisonError::into_inner);
+        let allowed = draws.sum(now) < self.limit(now);
+        if allowed {
+            draws.count(now);
+            self.note_resend();
+        }
+        allowed
+    }
+
+    /// Counts a re-send that costs nothing, because the call cannot have run.
+    pub fn note_resend(&self) {
+        self.resends.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a call.
+    pub(crate) fn deposit(&self, now: Instant) {
+        self.calls.count(now);
+    }
+
+    fn limit(&self, now: Instant) -> u64 {
+        let floor = u64::from(self.per_second) * u64::from(WINDOW_SECONDS);
+        self.calls.sum(now) * u64::from(self.percent) / 100 + floor
+    }
+}
+
+impl Default for RetryBudget {
+    /// 20 % of the calls plus 10 a second.
+    fn default() -> Self {
+        Self::new(20, 10)
+    }
+}
+
+// === impl Window ===
+
+/// How often something happened in the last ten seconds, by the second.
+#[derive(Debug)]
+struct Window {
+    origin: Instant,
+    /// Each packs the second it stands for (high half) and the count (low half) into one word.
+    slots: [AtomicU64; WINDOW_SECONDS as usize],
+}
+
+impl Window {
+    fn new(origin: Instant) -> Self {
+        Self {
+            origin,
+            slots: Default::default(),
+        }
+    }
+
+    fn count(&self, now: Instant) {
+        let second = self.second(now);
+        let slot = &self.slots[(second % u64::from(WINDOW_SECONDS)) as usize];
+        let step = |word: u64| match word >> 32 {
+            same if same == second => Some(word + 1),
+            _ => Some((second << 32) + 1),
+        };
+        let _ = slot.fetch_update(Relaxed, Relaxed, step);
+    }
+
+    fn sum(&self, now: Instant) -> u64 {
+        let oldest = self
+            .second(now)
+            .saturating_sub(u64::from(WINDOW_SECONDS) - 1);
+        let words = self.slots.iter().map(|slot| slot.load(Relaxed));
+        let recent = words.filter(|word| word >> 32 >= oldest);
+        recent.map(|word| word & u64::from(u32::MAX)).sum()
+    }
+
+    /// Seconds since the origin, from 1 on: 0 marks a slot that was never used.
+    fn second(&self, now: Instant) -> u64 {
+        let since: Duration = now.saturating_duration_since(self.origin);
+        (since.as_secs() + 1).min(u64::from(u32::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_floor_serves_those_who_call_little_and_renews_itself() {
+        let budget = RetryBudget::new(20, 10);
+        let now = Instant::now();
+        assert_eq!((0..200).filter(|_| budget.draw(now)).count(), 100);
+        let later = now + Duration::from_secs(11);
+        assert_eq!(budget.available(later), 100);
+        assert_eq!(budget.resends(), 100);
+    }
+
+    #[test]
+    fn a_share_of_the_calls_of_the_window_is_added() {
+        let budget = RetryBudget::new(20, 0);
+        let now = Instant::now();
+        assert!(!budget.draw(now));
+        (0..1000).for_each(|_| budget.deposit(now));
+        assert_eq!((0..500).filter(|_| budget.draw(now)).count(), 200);
+        assert_eq!(budget.available(now + Duration::from_secs(60)), 0);
+    }
+}

@@ -1,0 +1,153 @@
+//! The endpoints a balancer may choose from, with their weights prepared.
+//!
+//! Immutable and shared by all calls until the list, a weight or the state of a connection
+//! changes, so that a choice costs no work proportional to their number.
+
+use std::sync::Arc;
+
+use rpc_core::ChannelState;
+
+use crate::dice::Dice;
+use crate::endpoint::Endpoint;
+
+/// Endpoints and their weights at one time.
+#[derive(Debug)]
+pub struct Candidates {
+    endpoints: Vec<Arc<Endpoint>>,
+    weights: Weights,
+    /// What it was made from, if it is all that a directory offers.
+    made_from: Option<(u64, u64)>,
+}
+
+/// Shares of traffic.
+#[derive(Debug)]
+enum Weights {
+    /// All have the same.
+    Equal,
+    /// Sums of the weights up to and with each endpoint, and the greatest weight.
+    Varied { sums: Box<[u64]>, heaviest: u32 },
+}
+
+impl Candidates {
+    /// These endpoints, with the weights they have now.
+    #[must_use]
+    pub fn new(endpoints: Vec<Arc<Endpoint>>) -> Self {
+        Self {
+            weights: Weights::of(&endpoints),
+            endpoints,
+            made_from: None,
+        }
+    }
+
+    /// All of `listed` that are fit to be called, made from this version and epoch.
+    ///
+    /// Connected and unused ones come first. One that is connecting makes callers wait, one that
+    /// is down or draining turns them away: they are candidates only if there are no better ones.
+    pub(crate) fn fit(listed: &[Arc<Endpoint>], version: u64, epoch: u64) -> Self {
+        let ranks: Vec<u8> = listed.iter().map(|e| rank(e.channel().state())).collect();
+        let best = ranks.iter().min().copied().unwrap_or(0);
+        let fit = listed.iter().zip(ranks).filter(|(_, rank)| *rank == best);
+        Self {
+            made_from: Some((version, epoch)),
+            ..Self::new(fit.map(|(endpoint, _)| endpoint.clone()).collect())
+        }
+    }
+
+    pub(crate) fn is_made_from(&self, version: u64, epoch: u64) -> bool {
+        self.made_from == Some((version, epoch))
+    }
+
+    /// Whether these are all that a directory offers, rather than a part that a router or a
+    /// re-send has left.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.made_from.is_some()
+    }
+
+    /// The endpoints, in the order of their addresses.
+    #[must_use]
+    pub fn endpoints(&self) -> &[Arc<Endpoint>] {
+        &self.endpoints
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.endpoints.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.endpoints.is_empty()
+    }
+
+    /// Whether all have the same weight; also if all have 0.
+    #[must_use]
+    pub fn is_equally_weighted(&self) -> bool {
+        matches!(self.weights, Weights::Equal)
+    }
+
+    /// The share of the endpoint at `index`; the heaviest has 1. All have 1 if all are equal.
+    #[must_use]
+    pub fn share(&self, index: usize) -> f64 {
+        match &self.weights {
+            Weights::Equal => 1.0,
+            Weights::Varied { sums, heaviest } => {
+                weight_at(sums, index) as f64 / f64::from(*heaviest)
+            }
+        }
+    }
+
+    /// The weight of the endpoint at `index`; 1 if all are equal.
+    #[must_use]
+    pub fn weight(&self, index: usize) -> u64 {
+        match &self.weights {
+            Weights::Equal => 1,
+            Weights::Varied { sums, .. } => weight_at(sums, index),
+        }
+    }
+
+    /// An index drawn with the probability of its weight.
+    pub(crate) fn draw(&self, dice: &Dice) -> usize {
+        match &self.weights {
+            Weights::Equal => dice.index(self.endpoints.len()),
+            Weights::Varied { sums, .. } => {
+                let point = dice.below(sums.last().copied().unwrap_or(0));
+                sums.partition_point(|sum| *sum <= point)
+            }
+        }
+    }
+}
+
+impl Weights {
+    fn of(endpoints: &[Arc<Endpoint>]) -> Self {
+        let weights: Vec<u32> = endpoints.iter().map(|e| e.weight()).collect();
+        if weights.iter().all(|weight| *weight == weights[0]) {
+            return Self::Equal;
+        }
+        let heaviest = weights.iter().max().copied().unwrap_or(1);
+        let running = weights.iter().scan(0_u64, |sum, weight| {
+            *sum += u64::from(*weight);
+            Some(*sum)
+        });
+        Self::Varied {
+            sums: running.collect(),
+            heaviest,
+        }
+    }
+}
+
+fn weight_at(sums: &[u64], index: usize) -> u64 {
+    let before = index.checked_sub(1).map_or(0, |previous| sums[previous]);
+    sums[index] - before
+}
+
+/// The lower, the fitter for a new call.
+const fn rank(state: ChannelState) -> u8 {
+    match state {
+        ChannelState::Ready | ChannelState::Idle => 0,
+        ChannelState::Connecting => 1,
+        ChannelState::Down | ChannelState::Draining => 2,
+    }
+}

@@ -1,0 +1,60 @@
+//! Randomness for balancers and pauses: lock-free, shared, and reproducible from a seed.
+//!
+//! SplitMix64 (Steele, Lea, Flood 2014) over an atomic counter: one `fetch_add` a roll. Good
+//! enough to spread load; nothing here needs to be hard to guess.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A generator that many threads roll at once.
+#[derive(Debug)]
+pub(crate) struct Dice(AtomicU64);
+
+impl Dice {
+    /// A generator that gives the same rolls for the same seed, or others each time for none.
+    pub(crate) fn new(seed: Option<u64>) -> Self {
+        Self(AtomicU64::new(seed.unwrap_or_else(rand::random)))
+    }
+
+    /// 64 random bits.
+    fn roll(&self) -> u64 {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut z = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number from 0 up to and without `end`; 0 if `end` is 0.
+    pub(crate) fn below(&self, end: u64) -> u64 {
+        // The high half of a 128-bit product maps evenly enough, without a division.
+        let wide = u128::from(self.roll()) * u128::from(end);
+        u64::try_from(wide >> 64).unwrap_or(0)
+    }
+
+    /// An index of a list of this length; 0 if it is empty.
+    pub(crate) fn index(&self, len: usize) -> usize {
+        usize::try_from(self.below(len as u64)).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_seeds_roll_equal_numbers() {
+        let (a, b) = (Dice::new(Some(7)), Dice::new(Some(7)));
+        assert!((0..100).all(|_| a.below(1_000_000) == b.below(1_000_000)));
+    }
+
+    #[test]
+    fn every_number_below_the_end_comes_up_evenly() {
+        let dice = Dice::new(Some(1));
+        let mut counts = [0_u32; 10];
+        for _ in 0..10_000 {
+            counts[dice.index(10)] += 1;
+        }
+        assert!(counts.iter().all(|n| (850..1150).contains(n)), "{counts:?}");
+        assert_eq!(dice.index(0), 0);
+    }
+}

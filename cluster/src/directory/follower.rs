@@ -1,0 +1,173 @@
+//! The writer's side of a directory: snapshots in, lists of endpoints out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rpc_core::{ChannelState, Held, Instance, Snapshot, Source, Subscription, hold};
+use tokio::time::{Instant, sleep};
+
+use super::{List, Shared};
+use crate::endpoint::Endpoint;
+
+/// How often growing weights and held endpoints are looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Follows one subscription; owned by the directory's task.
+pub(super) struct Follower {
+    shared: Arc<Shared>,
+    pushed: Snapshot,
+    received: Instant,
+    /// How many endpoints are held although they are no longer listed.
+    held: usize,
+    /// The shrink that is not believed yet.
+    shrink: Option<Shrink>,
+}
+
+/// A push that removed most of a list.
+struct Shrink {
+    before: Vec<Instance>,
+    since: Instant,
+}
+
+impl Follower {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            pushed: Snapshot::pending(),
+            received: Instant::now(),
+            held: 0,
+            shrink: None,
+        }
+    }
+
+    /// Runs until the directory aborts it, or the registry is shut down and nothing is left to
+    /// watch.
+    pub(super) async fn run(mut self, mut subscription: Subscription) {
+        let mut is_open = true;
+        loop {
+            let is_changing = self.is_changing();
+            tokio::select! {
+                next = subscription.next(), if is_open => match next {
+                    Some(snapshot) => self.accept(snapshot),
+                    None => {
+                        is_open = false;
+                        self.shared.heard.send_replace(true);
+                    }
+                },
+                () = sleep(TICK), if is_changing => self.rebuild(),
+                else => return,
+            }
+        }
+    }
+
+    /// Takes over a snapshot. One that says nothing is none.
+    pub(super) fn accept(&mut self, snapshot: Snapshot) {
+        if snapshot.source == Source::Pending {
+            return;
+        }
+        self.pushed = snapshot;
+        self.received = Instant::now();
+        self.rebuild();
+        self.shared.heard.send_replace(true);
+    }
+
+    fn is_changing(&self) -> bool {
+        let list = self.shared.list.load();
+        self.held > 0 || list.endpoints.iter().any(|endpoint| endpoint.is_warming())
+    }
+
+    /// Publishes what follows from the last snapshot at this time.
+    fn rebuild(&mut self) {
+        let now = Instant::now();
+        let old = self.shared.list.load_full();
+        let instances = self.with_held(&old, now);
+        let endpoints: Vec<Arc<Endpoint>> = instances
+            .into_iter()
+            .map(|instance| self.endpoint(&old, instance))
+            .collect();
+        let mut is_same = same(&old.endpoints, &endpoints);
+        for endpoint in &endpoints {
+            is_same &= !endpoint.warm(now, self.shared.options.warmup);
+        }
+        if !is_same {
+            tracing::debug!(
+                service = %self.shared.service,
+                endpoints = endpoints.len(),
+                held = self.held,
+                source = ?self.pushed.source,
+                "directory changed",
+            );
+        }
+        self.shared.publish(List {
+            // Same version, same candidates: a list that says the same makes no work.
+            version: old.version + u64::from(!is_same),
+            endpoints,
+            held: self.held,
+            source: self.pushed.source,
+            received: self.received,
+        });
+    }
+
+    /// The listed instances and those held, by address.
+    fn with_held(&mut self, old: &List, now: Instant) -> Vec<Instance> {
+        let is_new = self.shrink.is_none();
+        // Compared with the list before the shrink began, so that those held stay held also when
+        // some of them die meanwhile.
+        let shrink = self.shrink.take().unwrap_or_else(|| Shrink {
+            before: old.endpoints.iter().map(|e| e.instance().clone()).collect(),
+            since: now,
+        });
+        let elapsed = now.saturating_duration_since(shrink.since);
+        let limit = self.shared.options.hold;
+        let alive = |instance: &Instance| at(old, &instance.address).is_some_and(|e| answers(e));
+        let pushed = &self.pushed.instances;
+        let Held {
+            mut instances,
+            held,
+        } = hold(&shrink.before, pushed, elapsed, limit, alive);
+        self.held = held;
+        if held > 0 {
+            self.shrink = Some(shrink);
+        }
+        if held > 0 && is_new {
+            tracing::warn!(
+                service = %self.shared.service,
+                listed = pushed.len(),
+                held,
+                "the registry's list shrank suddenly; keeping removed instances that still answer",
+            );
+        }
+        instances.sort_by(|a, b| a.address.cmp(&b.address));
+        instances
+    }
+
+    /// The endpoint of `instance`: the one there was, if it is the same provider.
+    fn endpoint(&self, old: &List, instance: Instance) -> Arc<Endpoint> {
+        let layers = &self.shared.options.layers;
+        match at(old, &instance.address) {
+            Some(endpoint) if *endpoint.instance() == instance => endpoint.clone(),
+            Some(endpoint) if endpoint.instance().id == instance.id => {
+                Arc::new(endpoint.renewed(instance, layers))
+            }
+            _ => {
+                let channel = self.shared.connector.channel(&instance);
+                Arc::new(Endpoint::new(instance, channel, layers))
+            }
+        }
+    }
+}
+
+fn at<'a>(list: &'a List, address: &str) -> Option<&'a Arc<Endpoint>> {
+    let by_address = |endpoint: &Arc<Endpoint>| (**endpoint.address()).cmp(address);
+    let index = list.endpoints.binary_search_by(by_address).ok()?;
+    list.endpoints.get(index)
+}
+
+/// Whether it is connected and still has the service.
+fn answers(endpoint: &Endpoint) -> bool {
+    endpoint.channel().state() == ChannelState::Ready && !endpoint.is_stale()
+}
+
+fn same(old: &[Arc<Endpoint>], new: &[Arc<Endpoint>]) -> bool {
+    old.len() == new.len() && old.iter().zip(new).all(|(a, b)| Arc::ptr_eq(a, b))
+}

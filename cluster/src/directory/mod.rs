@@ -1,0 +1,226 @@
+//! The live set of a service: follows the snapshots of a registry, keeps endpoints across them.
+//!
+//! Snapshots are complete; the differences are computed here. An endpoint whose address and id
+//! stay keeps its load and its connection. Empty and suddenly shrunken lists are held against for
+//! a bounded time (see [`rpc_core::hold`]). Losing the registry changes nothing at all.
+//!
+//! A task follows the subscription and ends with the directory. Readers never wait for it: they
+//! read immutable lists by an `Arc` swap.
+
+mod follower;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+use rpc_core::{Connector, Deadline, Delivery, ServiceKey, Source, Status, Subscription};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout_at};
+
+use self::follower::Follower;
+use crate::attempt_layers::AttemptLayers;
+use crate::candidates::Candidates;
+use crate::endpoint::Endpoint;
+use crate::load_balance::DEFAULT_WARMUP;
+
+/// How a directory treats its instances.
+#[derive(Debug, Clone)]
+pub struct DirectoryOptions {
+    /// For how long instances are held that an empty or shrunken list removed; 5 minutes.
+    pub hold: Duration,
+    /// For how long an instance that has just started grows to its weight; 10 minutes.
+    pub warmup: Duration,
+    /// Layers around each endpoint; none.
+    pub layers: AttemptLayers,
+}
+
+impl Default for DirectoryOptions {
+    fn default() -> Self {
+        Self {
+            hold: Duration::from_secs(300),
+            warmup: DEFAULT_WARMUP,
+            layers: AttemptLayers::new(),
+        }
+    }
+}
+
+/// What a directory knows at one time, for people to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryState {
+    /// Where the list comes from.
+    pub source: Source,
+    /// How old the list is: since it arrived, plus its age in the cache if it came from there.
+    pub age: Duration,
+    /// How many endpoints there are, those held included.
+    pub endpoints: usize,
+    /// How many of them the registry no longer lists.
+    pub held: usize,
+    /// How many of them calls may go to now.
+    pub candidates: usize,
+}
+
+/// The endpoints of one service; dropping it ends the subscription.
+#[derive(Debug)]
+pub struct Directory {
+    shared: Arc<Shared>,
+    follower: AbortHandle,
+}
+
+/// What the follower writes and calls read.
+#[derive(Debug)]
+struct Shared {
+    service: ServiceKey,
+    connector: Arc<dyn Connector>,
+    options: DirectoryOptions,
+    list: ArcSwap<List>,
+    /// That of `list`, readable without touching it.
+    version: AtomicU64,
+    candidates: ArcSwap<Candidates>,
+    /// Whether the registry has said anything, or never will.
+    heard: watch::Sender<bool>,
+}
+
+/// All endpoints at one time.
+#[derive(Debug)]
+struct List {
+    version: u64,
+    endpoints: Vec<Arc<Endpoint>>,
+    held: usize,
+    source: Source,
+    received: Instant,
+}
+
+impl Directory {
+    /// A directory that follows `subscription` and opens channels by `connector`.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn follow(
+        service: ServiceKey,
+        subscription: Subscription,
+        connector: Arc<dyn Connector>,
+        options: DirectoryOptions,
+    ) -> Self {
+        let empty = List {
+            version: 0,
+            endpoints: Vec::new(),
+            held: 0,
+            source: Source::Pending,
+            received: Instant::now(),
+        };
+        let shared = Arc::new(Shared {
+            service,
+            connector,
+            options,
+            list: ArcSwap::from_pointee(empty),
+            version: AtomicU64::new(0),
+            candidates: ArcSwap::from_pointee(Candidates::new(Vec::new())),
+            heard: watch::Sender::new(false),
+        });
+        let mut follower = Follower::new(shared.clone());
+        follower.accept(subscription.latest());
+        let task = tokio::spawn(follower.run(subscription));
+        Self {
+            shared,
+            follower: task.abort_handle(),
+        }
+    }
+
+    /// The service.
+    #[must_use]
+    pub fn service(&self) -> &ServiceKey {
+        &self.shared.service
+    }
+
+    /// All endpoints, in the order of their addresses, whatever their state.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<Arc<Endpoint>> {
+        self.shared.list.load().endpoints.clone()
+    }
+
+    /// The endpoints that calls may go to now. Made anew only after a change of the list, of a
+    /// weight or of a connection.
+    pub(crate) fn candidates(&self) -> Guard<Arc<Candidates>> {
+        let shared = &*self.shared;
+        // Read before the states, so that a change meanwhile makes the result out of date.
+        let epoch = shared.connector.epoch();
+        let version = shared.version.load(Ordering::Acquire);
+        let cached = shared.candidates.load();
+        if cached.is_made_from(version, epoch) {
+            return cached;
+        }
+        let list = shared.list.load();
+        let fresh = Arc::new(Candidates::fit(&list.endpoints, list.version, epoch));
+        shared.candidates.store(fresh.clone());
+        Guard::from_inner(fresh)
+    }
+
+    /// Waits until the registry has said something; `false` if `deadline` passes first.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost if the future is dropped.
+    pub async fn wait_ready(&self, deadline: Deadline) -> bool {
+        let mut heard = self.shared.heard.subscribe();
+        let waited = timeout_at(deadline.instant(), heard.wait_for(|heard| *heard)).await;
+        matches!(waited, Ok(Ok(_)))
+    }
+
+    /// Whether nothing was heard of the registry yet.
+    pub(crate) fn is_pending(&self) -> bool {
+        !*self.shared.heard.borrow()
+    }
+
+    /// What it knows now.
+    #[must_use]
+    pub fn state(&self) -> DirectoryState {
+        let list = self.shared.list.load();
+        let cached = match list.source {
+            Source::Cache { age } => age,
+            _ => Duration::ZERO,
+        };
+        DirectoryState {
+            source: list.source,
+            age: list.received.elapsed() + cached,
+            endpoints: list.endpoints.len(),
+            held: list.held,
+            candidates: self.candidates().len(),
+        }
+    }
+
+    /// The status of a call for which there is no endpoint, and why there is none.
+    pub(crate) fn no_instance(&self) -> Status {
+        let (service, state) = (&self.shared.service, self.state());
+        let why = match state.source {
+            Source::Pending => {
+                "the registry has not answered yet; check that it is running and reachable"
+                    .to_owned()
+            }
+            Source::Cache { .. } => format!(
+                "the registry is not reachable and the cached list ({:.0?} old) is empty",
+                state.age
+            ),
+            _ => "the registry is reachable and lists none; start a provider, or check that its \
+                  registry, group and version are those of this consumer"
+                .to_owned(),
+        };
+        Status::unavailable(format!("no instance of {service}: {why}"))
+            .with_delivery(Delivery::NotSent)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        self.follower.abort();
+    }
+}
+
+impl Shared {
+    fn publish(&self, list: List) {
+        let version = list.version;
+        self.list.store(Arc::new(list));
+        self.version.store(version, Ordering::Release);
+    }
+}

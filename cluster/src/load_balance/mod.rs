@@ -1,0 +1,46 @@
+//! Load balancers choose one of the candidates of a call.
+//!
+//! One is built for each method, so what it keeps is the method's own.
+
+mod p2c;
+mod random;
+mod round_robin;
+mod weight;
+
+use std::fmt;
+
+use rpc_core::{ExtensionPoint, Invocation};
+use serde::Deserialize;
+use tokio::time::Instant;
+
+pub use self::p2c::P2c;
+pub use self::random::Random;
+pub use self::round_robin::RoundRobin;
+pub use self::weight::{DEFAULT_WARMUP, warmed_weight};
+use crate::candidates::Candidates;
+
+/// Chooses one of the candidates of a call.
+#[diagnostic::on_unimplemented(note = "a balancer implements `Debug` and `LoadBalance::select`")]
+pub trait LoadBalance: fmt::Debug + Send + Sync + 'static {
+    /// The index of the endpoint to call; `candidates` holds at least two. Runs for each attempt
+    /// of each call at the time `now`, so it does no I/O and no work it can do without.
+    fn select(&self, candidates: &Candidates, invocation: &Invocation, now: Instant) -> usize;
+}
+
+/// The parameters of balancers that draw lots.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SeedConfig {
+    /// Makes the choices reproducible, for tests and simulations; without it they differ from run
+    /// to run.
+    pub seed: Option<u64>,
+}
+
+/// The balancers that come with Dubhe.
+#[must_use]
+pub fn builtin() -> ExtensionPoint<dyn LoadBalance> {
+    ExtensionPoint::new("loadbalance")
+        .with::<P2c>()
+        .with::<Random>()
+        .with::<RoundRobin>()
+}

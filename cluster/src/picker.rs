@@ -1,0 +1,251 @@
+//! The picking service: an attempt in, the reply of one endpoint out.
+//!
+//! Candidates of the directory, narrowed by the routers, without those tried, one selected by the
+//! balancer, called. Policies are layers over this; it never sends anything twice.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rpc_core::{Delivery, Invocation, Reply, ReplyFuture, Status};
+use tokio::time::Instant;
+use tower_service::Service;
+
+use crate::budget::RetryBudget;
+use crate::candidates::Candidates;
+use crate::dice::Dice;
+use crate::directory::Directory;
+use crate::endpoint::{Endpoint, EndpointFuture};
+use crate::load_balance::LoadBalance;
+use crate::router::RouterChain;
+
+/// One try of a call.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// What is called.
+    pub invocation: Invocation,
+    /// Addresses to avoid while there are others: those tried before.
+    pub excluded: Vec<Arc<str>>,
+    /// Which try it is, from 1.
+    pub number: u32,
+    /// The present time, which whoever makes attempts has read already.
+    pub now: Instant,
+}
+
+impl Attempt {
+    /// The first try of a call. Does not allocate.
+    #[must_use]
+    pub const fn first(invocation: Invocation, now: Instant) -> Self {
+        Self {
+            invocation,
+            excluded: Vec::new(),
+            number: 1,
+            now,
+        }
+    }
+}
+
+/// Sends attempts to endpoints of its choice; a clone is one atomic increment.
+#[derive(Debug, Clone)]
+pub struct Picker(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    directory: Arc<Directory>,
+    routers: RouterChain,
+    balancer: Arc<dyn LoadBalance>,
+    budget: Arc<RetryBudget>,
+    dice: Dice,
+}
+
+impl Picker {
+    /// A picker of these parts; `seed` makes the pauses of policies reproducible.
+    #[must_use]
+    pub fn new(
+        directory: Arc<Directory>,
+        routers: RouterChain,
+        balancer: Arc<dyn LoadBalance>,
+        budget: Arc<RetryBudget>,
+        seed: Option<u64>,
+    ) -> Self {
+        Self(Arc::new(Parts {
+            directory,
+            routers,
+            balancer,
+            budget,
+            dice: Dice::new(seed),
+        }))
+    }
+
+    /// What bounds the re-sends of the whole consumer.
+    #[must_use]
+    pub fn budget(&self) -> &RetryBudget {
+        &self.0.budget
+    }
+
+    /// The endpoints this call may go to now, before one is selected; for policies that call
+    /// several, and for people who ask why. Empty if there is none.
+    #[must_use]
+    pub fn endpoints(&self, invocation: &Invocation) -> Vec<Arc<Endpoint>> {
+        let candidates = self.0.directory.candidates();
+        let narrowed = self.0.routers.narrow(candidates.endpoints(), invocation);
+        narrowed.map_or_else(|_| Vec::new(), |left| left.into_iter().cloned().collect())
+    }
+
+    /// A random time from half of `longest` up to it, for policies that pause.
+    #[must_use]
+    pub fn jitter(&self, longest: Duration) -> Duration {
+        let half = u64::try_from(longest.as_nanos() / 2).unwrap_or(u64::MAX);
+        Duration::from_nanos(half + self.0.dice.below(half))
+    }
+
+    /// Starts an attempt. Dropping the future cancels it.
+    ///
+    /// While the registry has not said anything, it waits for that until the call's deadline.
+    ///
+    /// # Errors
+    /// Those of the endpoint, naming its address; without an address: `unavailable`, not sent, if
+    /// there is no endpoint; `deadline_exceeded`, not sent, if no time is left.
+    pub fn attempt(&self, attempt: Attempt) -> AttemptFuture {
+        if attempt.number == 1 {
+            self.0.budget.deposit(attempt.now);
+        }
+        if attempt.invocation.deadline.instant() <= attempt.now {
+            let late = Status::deadline_exceeded("no time was left to send the call");
+            return AttemptFuture::failed(late.with_delivery(Delivery::NotSent));
+        }
+        let candidates = self.0.directory.candidates();
+        if candidates.is_empty() {
+            return self.without_candidates(attempt);
+        }
+        self.send(&candidates, attempt)
+    }
+
+    fn send(&self, candidates: &Candidates, attempt: Attempt) -> AttemptFuture {
+        match self.choose(candidates, &attempt) {
+            Ok(endpoint) => start(&endpoint, attempt),
+            Err(status) => AttemptFuture::failed(status),
+        }
+    }
+
+    fn choose(&self, whole: &Candidates, attempt: &Attempt) -> Result<Arc<Endpoint>, Status> {
+        if self.0.routers.is_empty() && attempt.excluded.is_empty() {
+            return Ok(self.select(whole, attempt).clone());
+        }
+        let mut left = (self.0.routers).narrow(whole.endpoints(), &attempt.invocation)?;
+        let is_new = |endpoint: &Arc<Endpoint>| !attempt.excluded.contains(endpoint.address());
+        if left.iter().any(|endpoint| is_new(endpoint)) {
+            left.retain(|endpoint| is_new(endpoint));
+        }
+        if left.len() == whole.len() {
+            return Ok(self.select(whole, attempt).clone());
+        }
+        let left = Candidates::new(left.into_iter().cloned().collect());
+        Ok(self.select(&left, attempt).clone())
+    }
+
+    /// The endpoint the balancer selects. `candidates` is not empty.
+    fn select<'a>(&self, candidates: &'a Candidates, attempt: &Attempt) -> &'a Arc<Endpoint> {
+        let (endpoints, invocation) = (candidates.endpoints(), &attempt.invocation);
+        let index = match endpoints.len() {
+            1 => 0,
+            _ => self.0.balancer.select(candidates, invocation, attempt.now),
+        };
+        // A balancer from outside may be wrong about the length; that must not panic.
+        &endpoints[index % endpoints.len()]
+    }
+
+    fn without_candidates(&self, attempt: Attempt) -> AttemptFuture {
+        let directory = self.0.directory.clone();
+        // Asked before the list is read again: the first snapshot may come between.
+        let is_pending = directory.is_pending();
+        let candidates = directory.candidates();
+        if !candidates.is_empty() {
+            return self.send(&candidates, attempt);
+        }
+        if !is_pending {
+            return AttemptFuture::failed(directory.no_instance());
+        }
+        let this = self.clone();
+        let waiting = async move {
+            directory.wait_ready(attempt.invocation.deadline).await;
+            let candidates = directory.candidates().clone();
+            if candidates.is_empty() {
+                return Err(directory.no_instance());
+            }
+            let now = Instant::now();
+            this.send(&candidates, Attempt { now, ..attempt }).await
+        };
+        AttemptFuture(State::Waiting(Box::pin(waiting)))
+    }
+}
+
+fn start(endpoint: &Arc<Endpoint>, attempt: Attempt) -> AttemptFuture {
+    match endpoint.call(attempt.invocation, attempt.now, attempt.number) {
+        Ok(running) => AttemptFuture(State::Running(running)),
+        Err(status) => AttemptFuture::failed(status),
+    }
+}
+
+impl Service<Attempt> for Picker {
+    type Response = Reply;
+    type Error = Status;
+    type Future = AttemptFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, attempt: Attempt) -> AttemptFuture {
+        self.attempt(attempt)
+    }
+}
+
+// === impl AttemptFuture ===
+
+/// An attempt under way. Not boxed: it lives inside the future of its policy.
+#[must_use = "futures do nothing unless polled"]
+pub struct AttemptFuture(State);
+
+enum State {
+    /// At its endpoint.
+    Running(EndpointFuture),
+    /// For the first word of the registry.
+    Waiting(ReplyFuture),
+    /// Before it was sent; `None` once that was told.
+    Failed(Option<Status>),
+}
+
+impl AttemptFuture {
+    fn failed(status: Status) -> Self {
+        Self(State::Failed(Some(status)))
+    }
+}
+
+impl Future for AttemptFuture {
+    type Output = Result<Reply, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.get_mut().0 {
+            State::Running(running) => Pin::new(running).poll(cx),
+            State::Waiting(waiting) => waiting.as_mut().poll(cx),
+            State::Failed(status) => match status.take() {
+                Some(status) => Poll::Ready(Err(status)),
+                None => Poll::Pending,
+            },
+        }
+    }
+}
+
+impl fmt::Debug for AttemptFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            State::Running(_) => "AttemptFuture(running)",
+            State::Waiting(_) => "AttemptFuture(waiting)",
+            State::Failed(_) => "AttemptFuture(failed)",
+        })
+    }
+}

@@ -1,0 +1,230 @@
+//! `failover`, the default: a failed attempt is followed by one at another provider.
+//!
+//! Only where [`may_resend`] allows it, and never past the deadline. A call that cannot have run
+//! is sent again freely, at most once to each instance and `retries` times beyond. One that may
+//! have run is sent again at most `retries` times and draws on the consumer's [`RetryBudget`]
+//! (crate::RetryBudget). Providers not tried yet come first; where none is left, a short pause
+//! comes before each further attempt.
+//!
+//! Costs one clone of the invocation and one allocation while nothing fails.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rpc_core::status::{Resend, may_resend};
+use rpc_core::{
+    BoxInvoker, Code, Error, Extension, Invocation, Invoke, Reply, ReplyFuture, Status,
+};
+use serde::Deserialize;
+use tokio::time::{Instant, sleep};
+
+use super::{ClusterPolicy, History};
+use crate::picker::{Attempt, Picker};
+
+/// How many instances one call tries freely before it gives up, however many there are.
+const MAX_FREE: usize = 64;
+
+/// The pause before the first attempt at a provider that failed this call already; doubles.
+const PAUSE: Duration = Duration::from_millis(10);
+const MAX_PAUSE: Duration = Duration::from_millis(200);
+
+/// The parameters of [`Failover`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FailoverConfig {
+    /// How often a call that may have run is sent again; 2.
+    pub retries: u32,
+}
+
+impl Default for FailoverConfig {
+    fn default() -> Self {
+        Self { retries: 2 }
+    }
+}
+
+/// Tries another provider.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Failover {
+    config: FailoverConfig,
+}
+
+impl Failover {
+    /// A policy that sends calls that may have run again at most `retries` times.
+    #[must_use]
+    pub const fn new(retries: u32) -> Self {
+        Self {
+            config: FailoverConfig { retries },
+        }
+    }
+}
+
+impl Extension<dyn ClusterPolicy> for Failover {
+    const NAME: &'static str = "failover";
+    type Config = FailoverConfig;
+
+    fn build(config: FailoverConfig) -> Result<Arc<dyn ClusterPolicy>, Error> {
+        Ok(Arc::new(Self { config }))
+    }
+}
+
+impl ClusterPolicy for Failover {
+    fn layer(&self, picker: Picker) -> BoxInvoker {
+        BoxInvoker::from_invoke(FailoverInvoker {
+            picker,
+            retries: self.config.retries,
+        })
+    }
+}
+
+struct FailoverInvoker {
+    picker: Picker,
+    retries: u32,
+}
+
+impl Invoke for FailoverInvoker {
+    fn invoke(&self, invocation: Invocation) -> ReplyFuture {
+        let started = Instant::now();
+        let (picker, retries) = (self.picker.clone(), self.retries);
+        let first = picker.attempt(Attempt::first(invocation.clone(), started));
+        Box::pin(async move {
+            match first.await {
+                Ok(reply) => Ok(reply),
+                // Boxed, so that the future of a call that succeeds stays small.
+                Err(status) => {
+                    let resending = Resending::new(picker, retries, invocation);
+                    Box::pin(resending.run(status, started)).await
+                }
+            }
+        })
+    }
+}
+
+// === impl Resending ===
+
+/// A call whose first attempt failed.
+struct Resending {
+    picker: Picker,
+    retries: u32,
+    invocation: Invocation,
+    history: History,
+    free: usize,
+    budgeted: u32,
+    pauses: u32,
+}
+
+impl Resending {
+    const fn new(picker: Picker, retries: u32, invocation: Invocation) -> Self {
+        Self {
+            picker,
+            retries,
+            invocation,
+            history: History::new(),
+            free: 0,
+            budgeted: 0,
+            pauses: 0,
+        }
+    }
+
+    async fn run(mut self, first: Status, started: Instant) -> Result<Reply, Status> {
+        let (mut status, mut started) = (first, started);
+        loop {
+            self.history.add(&status, started.elapsed());
+            if let Err(why) = self.permit(&status) {
+                return Err(self.give_up(status, why));
+            }
+            let tried = self.history.addresses();
+            if !self.pause(&tried).await {
+                return Err(self.give_up(status, Some("deadline".to_owned())));
+            }
+            started = Instant::now();
+            match self.picker.attempt(self.attempt(tried, started)).await {
+                Ok(reply) => return Ok(reply),
+                Err(failed) => status = failed,
+            }
+        }
+    }
+
+    fn attempt(&self, tried: Vec<Arc<str>>, now: Instant) -> Attempt {
+        tracing::debug!(
+            method = %self.invocation.method().path(),
+            tried = ?tried,
+            "sending a failed call again",
+        );
+        Attempt {
+            invocation: self.invocation.clone(),
+            number: u32::try_from(tried.len() + 1).unwrap_or(u32::MAX),
+            excluded: tried,
+            now,
+        }
+    }
+
+    /// Whether the call may be sent again; if not, what decided that, if it was a setting.
+    fn permit(&mut self, status: &Status) -> Result<(), Option<String>> {
+        let now = Instant::now();
+        let idempotent = self.invocation.method().is_idempotent();
+        if status.address().is_none() {
+            // No endpoint was reached, so another attempt would not reach one either.
+            return Err(self.is_late(status, now).then(|| "deadline".to_owned()));
+        }
+        match may_resend(status, idempotent) {
+            Resend::No if self.is_late(status, now) => Err(Some("deadline".to_owned())),
+            Resend::No if !idempotent && may_resend(status, true) != Resend::No => {
+                Err(Some("the method is not idempotent".to_owned()))
+            }
+            Resend::No => Err(None),
+            _ if self.is_late(status, now) => Err(Some("deadline".to_owned())),
+            Resend::Free => self.permit_free(),
+            Resend::Budgeted => self.permit_budgeted(now),
+        }
+    }
+
+    fn permit_free(&mut self) -> Result<(), Option<String>> {
+        let instances = self.picker.endpoints(&self.invocation).len().min(MAX_FREE);
+        let retries = self.retries;
+        if self.free >= instances + retries as usize {
+            return Err(Some(format!(
+                "{instances} instances and retries = {retries}"
+            )));
+        }
+        self.free += 1;
+        self.picker.budget().note_resend();
+        Ok(())
+    }
+
+    fn permit_budgeted(&mut self, now: Instant) -> Result<(), Option<String>> {
+        if self.budgeted >= self.retries {
+            return Err(Some(format!("retries = {}", self.retries)));
+        }
+        if !self.picker.budget().draw(now) {
+            return Err(Some("the retry budget is used up".to_owned()));
+        }
+        self.budgeted += 1;
+        Ok(())
+    }
+
+    fn is_late(&self, status: &Status, now: Instant) -> bool {
+        self.invocation.deadline.instant() <= now || status.code() == Code::DeadlineExceeded
+    }
+
+    /// Waits if every provider was tried; `false` if the deadline would pass meanwhile.
+    async fn pause(&mut self, tried: &[Arc<str>]) -> bool {
+        let endpoints = self.picker.endpoints(&self.invocation);
+        if endpoints.iter().any(|e| !tried.contains(e.address())) {
+            return true;
+        }
+        let longest = (PAUSE * 2_u32.saturating_pow(self.pauses)).min(MAX_PAUSE);
+        self.pauses = (self.pauses + 1).min(8);
+        // Calls that failed together must not come back together.
+        let pause = self.picker.jitter(longest);
+        if pause >= self.invocation.deadline.remaining() {
+            return false;
+        }
+        sleep(pause).await;
+        true
+    }
+
+    fn give_up(self, status: Status, why: Option<String>) -> Status {
+        self.history
+            .into_status(status, self.invocation.method(), why)
+    }
+}
