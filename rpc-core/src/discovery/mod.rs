@@ -3,6 +3,8 @@
 //! A registry always pushes the whole list; only the directory computes differences. Lists heal
 //! themselves that way: a lost push is repaired by the next.
 
+mod hold;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+pub use self::hold::{Held, hold};
 use crate::service_key::ServiceKey;
 
 /// One provider of one service, as data.

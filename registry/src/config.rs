@@ -1,0 +1,28 @@
+//! What every registry is configured with: its address and where it may keep things on this machine.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The parameters of a registry; the same for all, so that a scheme can be changed alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RegistryConfig {
+    /// Its address, such as `dubhe://127.0.0.1:20890`; see [`RegistryUrl`](crate::RegistryUrl).
+    pub url: String,
+    /// Folder of the disk cache; none by default, which switches the cache off.
+    pub cache_dir: Option<PathBuf>,
+    /// Folder where the processes of one user meet for `dev://`; `/tmp/dubhe-<uid>` by default.
+    pub runtime_dir: Option<PathBuf>,
+}
+
+impl RegistryConfig {
+    /// An address with everything else at its default.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Registry addresses as text: `scheme://[user[:password]@]host[:port][,host[:port]...][/path][?key=value&...]`.
+//!
+//! Strict on purpose: a slip in an address is told when it is read, with what was expected, and not
+//! as a connection that never comes up. Which schemes exist is the extension point's knowledge, and
+//! which hosts and keys a scheme takes is its own file's.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fmt::Write as _;
+
+use rpc_core::Error;
+
+/// A registry's address, parsed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RegistryUrl {
+    /// Which registry: `dev`, `dubhe`, `static`, `memory` and so on.
+    pub scheme: String,
+    /// User name, or the empty string.
+    pub user: String,
+    /// Password, or the empty string; never printed.
+    pub password: String,
+    /// Where its servers are, in the order given; empty if the address has none.
+    pub hosts: Vec<Host>,
+    /// What follows the hosts, without the leading `/`.
+    pub path: String,
+    /// Parameters by key, percent-decoded.
+    pub query: BTreeMap<String, String>,
+}
+
+/// One server of a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Name or IP address; IPv6 addresses without brackets.
+    pub name: String,
+    /// Port, if one was given.
+    pub port: Option<u16>,
+}
+
+impl Host {
+    /// The `host:port` to connect to, with `default` where no port was given.
+    #[must_use]
+    pub fn address(&self, default: u16) -> String {
+        let port = self.port.unwrap_or(default);
+        if self.name.contains(':') {
+            format!("[{}]:{port}", self.name)
+        } else {
+            format!("{}:{port}", self.name)
+        }
+    }
+}
+
+// === impl RegistryUrl ===
+
+impl RegistryUrl {
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// No scheme, a bad port, an empty host, a malformed or repeated parameter.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        Self::read(text).map_err(|why| {
+            Error::invalid_config(format!(
+                "registry address `{}` is malformed: {why}, expected \
+                 scheme://[user[:password]@]host[:port][,host[:port]...][/path][?key=value&...]",
+                redacted(text)
+            ))
+        })
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err("it holds blanks or control characters".to_owned());
+        }
+        let (scheme, rest) = text.split_once("://").ok_or("it has no `://`")?;
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
+        if scheme.is_empty() || !scheme.chars().all(plain) {
+            return Err("its scheme is not lower-case letters and digits".to_owned());
+        }
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let (user, password) = login.split_once(':').unwrap_or((login, ""));
+        Ok(Self {
+            scheme: scheme.to_owned(),
+            user: decode(user)?,
+            password: decode(password)?,
+            hosts: match hosts {
+                "" => Vec::new(),
+                hosts => hosts.split(',').map(read_host).collect::<Result<_, _>>()?,
+            },
+            path: decode(path)?,
+            query: read_query(query)?,
+        })
+    }
+
+    /// Checks that every parameter is one of `known`.
+    ///
+    /// # Errors
+    /// Another parameter, listing the known ones.
+    pub fn expect_keys(&self, known: &[&str]) -> Result<(), Error> {
+        let Some(key) = self.query.keys().find(|key| !known.contains(&key.as_str())) else {
+            return Ok(());
+        };
+        let kind = format!("parameter of {}://", self.scheme);
+        if known.is_empty() {
+            let key = key.escape_debug();
+            return Err(Error::invalid_config(format!("unknown {kind} `{key}`, it takes none")));
+        }
+        Err(Error::unknown_name(&kind, key, known.iter().copied()))
+    }
+
+    /// The values of a comma-separated parameter; none if it is absent.
+    #[must_use]
+    pub fn values(&self, key: &str) -> Vec<String> {
+        let text = self.query.get(key).map_or("", String::as_str);
+        let parts = text.split(',').filter(|part| !part.is_empty());
+        parts.map(str::to_owned).collect()
+    }
+
+    /// An error about this address: what is wrong with it and what to write.
+    pub(crate) fn wrong(&self, why: &str) -> Error {
+        Error::invalid_config(format!("registry address `{self}`: {why}"))
+    }
+}
+
+impl fmt::Display for RegistryUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://", self.scheme)?;
+        for (i, host) in self.hosts.iter().enumerate() {
+            f.write_str(if i > 0 { "," } else { "" })?;
+            let bracketed = host.name.contains(':');
+            f.write_str(if bracketed { "[" } else { "" })?;
+            f.write_str(&host.name)?;
+            f.write_str(if bracketed { "]" } else { "" })?;
+            if let Some(port) = host.port {
+                write!(f, ":{port}")?;
+            }
+        }
+        if !self.path.is_empty() {
+            f.write_char('/')?;
+            f.write_str(&self.path)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for RegistryUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RegistryUrl({self})")
+    }
+}
+
+fn read_host(text: &str) -> Result<Host, String> {
+    let (name, port) = if let Some(rest) = text.strip_prefix('[') {
+        let (name, rest) = rest.split_once(']').ok_or("a `[` is not closed")?;
+        if name.parse::<std::net::Ipv6Addr>().is_err() {
+            return Err(format!("`{name}` is no IPv6 address"));
+        }
+        match rest {
+            "" => (name, None),
+            rest => (name, Some(rest.strip_prefix(':').ok_or("a `]` is followed by no `:`")?)),
+        }
+    } else {
+        match text.split_once(':') {
+            Some((name, port)) => (name, Some(port)),
+            None => (text, None),
+        }
+    };
+    if name.is_empty() {
+        return Err("a host is empty".to_owned());
+    }
+    let bad_port = |port| format!("`{port}` is no port (1 to 65535)");
+    let port = match port {
+        None => None,
+        Some(port) => match port.parse::<u16>() {
+            Ok(number) if number > 0 => Some(number),
+            _ => return Err(bad_port(port)),
+        },
+    };
+    Ok(Host {
+        name: name.to_owned(),
+        port,
+    })
+}
+
+fn read_query(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let mut query = BTreeMap::new();
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair
+            .split_once('=')
+            .ok_or_else(|| format!("parameter `{pair}` has no `=`"))?;
+        if query.insert(decode(key)?, decode(value)?).is_some() {
+            return Err(format!("parameter `{key}` is given twice"));
+        }
+    }
+    Ok(query)
+}
+
+/// Resolves `%XX`.
+fn decode(text: &str) -> Result<String, String> {
+    let wrong = || format!("`{text}` has a malformed `%XX`");
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digit = |b: Option<u8>| b.and_then(|b| char::from(b).to_digit(16));
+            let (Some(high), Some(low)) = (digit(rest.next()), digit(rest.next())) else {
+                return Err(wrong());
+            };
+            bytes.push(u8::try_from(high * 16 + low).map_err(|_| wrong())?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| wrong())
+}
+
+/// `text` without what could be a password.
+fn redacted(text: &str) -> String {
+    let shown: String = text.chars().take(200).collect();
+    let shown = match (shown.find("://"), shown.rfind('@')) {
+        (Some(start), Some(end)) if start + 3 < end => {
+            format!("{}***{}", &shown[..start + 3], &shown[end..])
+        }
+        _ => shown,
+    };
+    shown.escape_debug().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_is_read() {
+        let url = RegistryUrl::parse("dubhe://ann:p%40ss@a:1,[::1]:2,c/x/y?k=v%20w&l=1,2").unwrap();
+        assert_eq!((url.scheme.as_str(), url.user.as_str()), ("dubhe", "ann"));
+        assert_eq!((url.password.as_str(), url.path.as_str()), ("p@ss", "x/y"));
+        let hosts: Vec<_> = url.hosts.iter().map(|host| host.address(9)).collect();
+        assert_eq!(hosts, ["a:1", "[::1]:2", "c:9"]);
+        assert_eq!(url.query["k"], "v w");
+        assert_eq!(url.values("l"), ["1", "2"]);
+        assert_eq!(url.to_string(), "dubhe://a:1,[::1]:2,c/x/y");
+    }
+
+    #[test]
+    fn malformed_addresses_are_refused_with_the_expected_form() {
+        for (text, why) in [
+            ("localhost", "no `://`"),
+            ("://a", "scheme"),
+            ("dubhe://a:0", "`0` is no port"),
+            ("dubhe://a:x", "`x` is no port"),
+            ("dubhe://a:99999", "`99999` is no port"),
+            ("dubhe://:1", "host is empty"),
+            ("dubhe://a,,b", "host is empty"),
+            ("dubhe://[::1", "not closed"),
+            ("dubhe://[zz]:1", "no IPv6"),
+            ("dubhe://a?k", "no `=`"),
+            ("dubhe://a?k=1&k=2", "twice"),
+            ("dubhe://a?k=%zz", "%XX"),
+            ("dubhe://a b", "blanks"),
+        ] {
+            let error = RegistryUrl::parse(text).unwrap_err().to_string();
+            assert!(error.contains(why), "{text}: {error}");
+            assert!(error.contains("expected scheme://"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_never_printed() {
+        let url = RegistryUrl::parse("dubhe://ann:secret@a:1").unwrap();
+        assert!(!format!("{url} {url:?}").contains("secret"));
+        let error = RegistryUrl::parse("dubhe://ann:secret@a:x").unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_parameter_lists_the_known_ones() {
+        let url = RegistryUrl::parse("static://a:1?codec=json").unwrap();
+        let error = url.expect_keys(&["codecs", "protocols"]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "unknown parameter of static:// `codec` (did you mean `codecs`?), \
+             available: codecs, protocols"
+        );
+    }
+}

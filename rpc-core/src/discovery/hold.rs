@@ -1,0 +1,101 @@
+//! Empty and shrink protection: what a list becomes that suddenly lost most of its addresses.
+//!
+//! A registry that restarts, is cut in two or is emptied by mistake says "nobody is there" about
+//! providers that serve calls at that moment. One push that removes more than half of the addresses
+//! is therefore not believed about those that still answer, for a bounded time. Whether an address
+//! answers is known to whoever holds connections, so the rule takes it as a predicate; a provider
+//! that stops gracefully closes or drains its connections first, and is let go at once.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::Instance;
+
+/// A list with the removed addresses that are kept for now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// What to use: the pushed list and, after it, the instances that are held.
+    pub instances: Vec<Instance>,
+    /// How many of them the registry no longer lists; 0 means the pushed list stands as it is.
+    pub held: usize,
+}
+
+/// Merges a `pushed` list with the `previous` one, the result of the last merge.
+///
+/// When more than half of the previous addresses are gone, those that are `alive` stay, as long as
+/// `since` (the time since the first push of this shrink) is below `limit` (5 minutes is usual).
+/// Ask again when a connection changes or the limit is reached; once `held` is 0 the shrink is over.
+pub fn hold(
+    previous: &[Instance],
+    pushed: &[Instance],
+    since: Duration,
+    limit: Duration,
+    alive: impl Fn(&Instance) -> bool,
+) -> Held {
+    let mut instances = pushed.to_vec();
+    if since < limit {
+        let listed: HashSet<&str> = pushed.iter().map(|i| &*i.address).collect();
+        let gone = |i: &&Instance| !listed.contains(&*i.address);
+        if previous.iter().filter(gone).count() * 2 > previous.len() {
+            instances.extend(previous.iter().filter(gone).filter(|i| alive(i)).cloned());
+        }
+    }
+    Held {
+        held: instances.len() - pushed.len(),
+        instances,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ServiceKey;
+
+    const LIMIT: Duration = Duration::from_secs(300);
+
+    fn list(addresses: &[&str]) -> Vec<Instance> {
+        let instance = |a: &&str| Instance::new(ServiceKey::new("shop.Inventory"), a, "id");
+        addresses.iter().map(instance).collect()
+    }
+
+    fn addresses(held: &Held) -> Vec<&str> {
+        held.instances.iter().map(|i| &*i.address).collect()
+    }
+
+    #[test]
+    fn an_empty_push_keeps_what_still_answers() {
+        let held = hold(
+            &list(&["a:1", "b:1"]),
+            &[],
+            Duration::ZERO,
+            LIMIT,
+            |i| &*i.address == "a:1",
+        );
+        assert_eq!((addresses(&held), held.held), (vec!["a:1"], 1));
+    }
+
+    #[test]
+    fn half_of_the_addresses_may_go_at_once_and_more_may_not() {
+        let before = list(&["a:1", "b:1", "c:1", "d:1"]);
+        let half = hold(&before, &list(&["a:1", "b:1"]), Duration::ZERO, LIMIT, |_| true);
+        assert_eq!((addresses(&half), half.held), (vec!["a:1", "b:1"], 0));
+        let more = hold(&before, &list(&["a:1", "e:1"]), Duration::ZERO, LIMIT, |_| true);
+        assert_eq!(addresses(&more), ["a:1", "e:1", "b:1", "c:1", "d:1"]);
+    }
+
+    #[test]
+    fn what_is_held_is_let_go_at_the_limit_or_when_it_stops_answering() {
+        let before = list(&["a:1", "b:1", "c:1"]);
+        for (since, alive) in [(LIMIT, true), (Duration::ZERO, false)] {
+            let held = hold(&before, &list(&["a:1"]), since, LIMIT, |_| alive);
+            assert_eq!((addresses(&held), held.held), (vec!["a:1"], 0));
+        }
+    }
+
+    #[test]
+    fn a_held_address_that_is_listed_again_is_no_longer_held() {
+        let before = list(&["a:1", "b:1", "c:1"]);
+        let held = hold(&before, &before, Duration::ZERO, LIMIT, |_| true);
+        assert_eq!((held.instances.len(), held.held), (3, 0));
+    }
+}
