@@ -29,6 +29,9 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         crate::Pace::default()
     }
 
+    /// Lets go of what outlives a session, such as a hosted server; the registry was shut down.
+    fn close(&self) {}
+
     /// Whether its lists are worth keeping on disk.
     fn is_cached(&self) -> bool {
         true

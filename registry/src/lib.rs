@@ -1,1 +1,114 @@
-//! Not yet written.
+//! Where providers are listed: one contract, and every registry behind it.
+//!
+//! A [`Registry`] registers [`Instance`]s and lets consumers follow complete lists of them. What
+//! registries have in common stands here once ([`supervise`]: sessions, backoff, repair, disk
+//! cache); a new one writes a [`Backend`] in one file and gets one line in [`builtin`].
+//!
+//! This crate never sees a call and never connects to a provider. Whether a list that shrank is to
+//! be believed is decided by [`rpc_core::hold`], with the connections at hand.
+
+mod backend;
+mod cache;
+mod config;
+pub mod embedded;
+mod fixed;
+mod memory;
+mod recover;
+mod registration;
+mod url;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rpc_core::{Error, ExtensionPoint, Instance, Params, ServiceKey, Subscription};
+
+pub use self::backend::{Backend, Demand, Listing, Session, Updates};
+pub use self::config::RegistryConfig;
+pub use self::fixed::Fixed;
+pub use self::memory::Memory;
+pub use self::recover::{Pace, supervise};
+pub use self::registration::Registration;
+pub use self::url::{Host, RegistryUrl};
+
+/// A place where providers are listed.
+///
+/// A registry that is away is no error: registrations and subscriptions are taken on and made good
+/// as soon as it answers. All methods need a tokio runtime.
+#[async_trait]
+pub trait Registry: fmt::Debug + Send + Sync + 'static {
+    /// Its address for people, without password.
+    fn address(&self) -> String;
+
+    /// Lists `instance` and keeps it listed while the guard lives. Waits for the confirmation, at
+    /// most 1 s and only while the registry answers.
+    ///
+    /// # Errors
+    /// The registry was shut down.
+    async fn register(&self, instance: Instance) -> Result<Registration, Error>;
+
+    /// Follows the list of `service`. Begins with the registry's list if it answers within 1 s,
+    /// else with the disk cache's, else with a pending one.
+    ///
+    /// # Errors
+    /// The registry was shut down.
+    async fn subscribe(&self, service: &ServiceKey) -> Result<Subscription, Error>;
+
+    /// The instances of `service` now, for tools.
+    ///
+    /// # Errors
+    /// The registry does not answer.
+    async fn list(&self, service: &ServiceKey) -> Result<Vec<Instance>, Error>;
+
+    /// Every service that has an instance now, sorted, for tools.
+    ///
+    /// # Errors
+    /// The registry does not answer.
+    async fn services(&self) -> Result<Vec<ServiceKey>, Error>;
+
+    /// Takes every instance off the lists and ends all subscriptions; waits at most 3 s.
+    async fn shutdown(&self);
+}
+
+/// The registries of this crate, by scheme.
+#[must_use]
+pub fn builtin() -> ExtensionPoint<dyn Registry> {
+    ExtensionPoint::new("registry")
+        .with::<embedded::Dev>()
+        .with::<embedded::Dubhe>()
+        .with::<Fixed>()
+        .with::<Memory>()
+}
+
+/// Makes the built-in registry at `url`, without disk cache; nothing is connected before first use.
+///
+/// # Errors
+/// A malformed address, an unknown scheme or parameter.
+pub fn connect(url: &str) -> Result<Arc<dyn Registry>, Error> {
+    open(&builtin(), &RegistryConfig::new(url))
+}
+
+/// Makes the registry that `config` describes; its scheme is looked up among `registries`.
+///
+/// # Errors
+/// A malformed address, an unknown scheme or parameter.
+pub fn open(
+    registries: &ExtensionPoint<dyn Registry>,
+    config: &RegistryConfig,
+) -> Result<Arc<dyn Registry>, Error> {
+    let url = RegistryUrl::parse(&config.url)?;
+    let mut params = Params::new();
+    params.insert("url".to_owned(), config.url.as_str().into());
+    for (key, dir) in [
+        ("cache_dir", &config.cache_dir),
+        ("runtime_dir", &config.runtime_dir),
+    ] {
+        if let Some(dir) = dir {
+            let text = dir.to_str().ok_or_else(|| {
+                Error::invalid_config(format!("{key} `{}` is not UTF-8", dir.display()))
+            })?;
+            params.insert(key.to_owned(), text.into());
+        }
+    }
+    registries.build(&url.scheme, params)
+}

@@ -103,7 +103,9 @@ impl RegistryUrl {
         let kind = format!("parameter of {}://", self.scheme);
         if known.is_empty() {
             let key = key.escape_debug();
-            return Err(Error::invalid_config(format!("unknown {kind} `{key}`, it takes none")));
+            return Err(Error::invalid_config(format!(
+                "unknown {kind} `{key}`, it takes none"
+            )));
         }
         Err(Error::unknown_name(&kind, key, known.iter().copied()))
     }
@@ -157,7 +159,13 @@ fn read_host(text: &str) -> Result<Host, String> {
         }
         match rest {
             "" => (name, None),
-            rest => (name, Some(rest.strip_prefix(':').ok_or("a `]` is followed by no `:`")?)),
+            rest => (
+                name,
+                Some(
+                    rest.strip_prefix(':')
+                        .ok_or("a `]` is followed by no `:`")?,
+                ),
+            ),
         }
     } else {
         match text.split_once(':') {

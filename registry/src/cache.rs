@@ -1,0 +1,271 @@
+//! The last list of each service on disk, so that a consumer can start while its registry is away.
+//!
+//! One file for each registry and service. It is written whole to a temporary file, synced and
+//! renamed, and carries a checksum: a reader sees a complete list or none. A damaged file is
+//! ignored with one warning and replaced by the next list. Nothing here can make a call fail.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rpc_core::{Instance, ServiceKey, Snapshot, Source};
+
+/// An unchanged list is written again after this time, which bounds the error of its age.
+pub(crate) const REWRITE_AFTER: Duration = Duration::from_secs(600);
+
+/// Largest file that is written or read.
+const MAX_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Most files in the folder; past it the oldest goes.
+const MAX_FILES: usize = 4096;
+
+const MAGIC: &str = "dubhe-cache-1";
+
+/// The lists of one registry on disk.
+#[derive(Debug, Clone)]
+pub(crate) struct Cache {
+    dir: PathBuf,
+    registry: Arc<str>,
+}
+
+impl Cache {
+    pub(crate) fn new(dir: &Path, registry: &str) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            registry: registry.into(),
+        }
+    }
+
+    /// The last list of `service` with its age, if there is a whole one that is not empty.
+    pub(crate) async fn read(&self, service: &ServiceKey) -> Option<Snapshot> {
+        let (cache, service) = (self.clone(), service.clone());
+        let read = move || cache.read_now(&service);
+        tokio::task::spawn_blocking(read).await.ok().flatten()
+    }
+
+    /// Keeps the list. An empty one is not kept: it would help nobody, and may be a mistake.
+    pub(crate) async fn write(&self, service: &ServiceKey, instances: Arc<[Instance]>) {
+        if instances.is_empty() {
+            return;
+        }
+        let (cache, service) = (self.clone(), service.clone());
+        let write = move || {
+            let path = cache.path(&service);
+            if let Err(error) = cache.write_now(&path, &instances) {
+                let path = path.display();
+                tracing::warn!(%service, %path, %error, "list not cached, check the cache folder");
+            }
+        };
+        // Only a panic could fail here, and there is nobody to tell.
+        let _ = tokio::task::spawn_blocking(write).await;
+    }
+
+    fn path(&self, service: &ServiceKey) -> PathBuf {
+        let plain = |c: char| {
+            if c.is_ascii_alphanumeric() || c == '.' {
+                c
+            } else {
+                '_'
+            }
+        };
+        let mut name: String = service.as_str().chars().take(80).map(plain).collect();
+        let identity = format!("{}\n{service}", self.registry);
+        // Writing to a String cannot fail.
+        let _ = write!(name, "-{:016x}.list", checksum(identity.as_bytes()));
+        self.dir.join(name)
+    }
+
+    fn read_now(&self, service: &ServiceKey) -> Option<Snapshot> {
+        let path = self.path(service);
+        match self.read_file(&path, service) {
+            Ok(snapshot) => Some(snapshot),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                let path = path.display();
+                tracing::warn!(%service, %path, %error, "cached list ignored, the next one replaces it");
+                None
+            }
+        }
+    }
+
+    fn read_file(&self, path: &Path, service: &ServiceKey) -> io::Result<Snapshot> {
+        let mut bytes = Vec::new();
+        fs::File::open(path)?
+            .take(MAX_BYTES + 1)
+            .read_to_end(&mut bytes)?;
+        let wrong = |what: &'static str| io::Error::new(io::ErrorKind::InvalidData, what);
+        let split = bytes.iter().position(|b| *b == b'\n');
+        let (head, body) = bytes.split_at(split.ok_or_else(|| wrong("it is cut off"))?);
+        let body = &body[1..];
+        let head = str::from_utf8(head).map_err(|_| wrong("its first line is damaged"))?;
+        let mut parts = head.split(' ');
+        let (magic, sum, written) = (parts.next(), parts.next(), parts.next());
+        if magic != Some(MAGIC) {
+            return Err(wrong("it is of another kind or version"));
+        }
+        if sum != Some(&format!("{:016x}", checksum(body))) {
+            return Err(wrong("its checksum is wrong"));
+        }
+        let written = written
+            .and_then(|w| w.parse().ok())
+            .map(Duration::from_millis);
+        let written = written.ok_or_else(|| wrong("its first line is damaged"))?;
+        let mut instances: Vec<Instance> = serde_json::from_slice(body)?;
+        instances.retain(|instance| instance.service == *service);
+        // A clock that was set back makes a list young, never the reader fail.
+        let age = since_1970().saturating_sub(written);
+        Ok(Snapshot::new(instances, Source::Cache { age }))
+    }
+
+    fn write_now(&self, path: &Path, instances: &[Instance]) -> io::Result<()> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let body = serde_json::to_vec(instances)?;
+        if body.len() as u64 > MAX_BYTES - 200 {
+            return Err(io::Error::other("the list is larger than 32 MiB"));
+        }
+        fs::create_dir_all(&self.dir)?;
+        if !path.exists() {
+            self.make_room();
+        }
+        let (process, unique) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let temporary = path.with_extension(format!("{process}-{unique}.tmp"));
+        let write = || {
+            let mut file = fs::File::create(&temporary)?;
+            let (sum, written) = (checksum(&body), since_1970().as_millis());
+            file.write_all(format!("{MAGIC} {sum:016x} {written}\n").as_bytes())?;
+            file.write_all(&body)?;
+            file.sync_all()?;
+            fs::rename(&temporary, path)
+        };
+        write().inspect_err(|_| drop(fs::remove_file(&temporary)))
+    }
+
+    /// Removes the oldest file if the folder is full.
+    fn make_room(&self) {
+        let Ok(entries) = fs::read_dir(&self.dir) else {
+            return;
+        };
+        let age = |entry: &fs::DirEntry| entry.metadata().and_then(|m| m.modified()).ok();
+        let ours = |name: &Path| name.extension().is_some_and(|e| e == "list" || e == "tmp");
+        let files: Vec<_> = entries
+            .flatten()
+            .filter(|entry| ours(&entry.path()))
+            .collect();
+        if files.len() >= MAX_FILES
+            && let Some(oldest) = files.iter().min_by_key(|entry| age(entry))
+        {
+            // Another process may have been faster.
+            let _ = fs::remove_file(oldest.path());
+        }
+    }
+}
+
+fn since_1970() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+/// FNV-1a: finds damage, not forgery; the folder belongs to the user.
+fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service() -> ServiceKey {
+        "blue/shop.Inventory:1.0".parse().unwrap()
+    }
+
+    fn list(n: usize) -> Arc<[Instance]> {
+        let instance = |i| Instance::new(service(), &format!("10.0.0.1:{i}"), "id \u{1f600}\n");
+        (0..n).map(instance).collect()
+    }
+
+    #[tokio::test]
+    async fn a_list_comes_back_whole_and_with_its_age() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::new(&dir.path().join("new"), "dubhe://a:1");
+        assert_eq!(cache.read(&service()).await, None);
+        cache.write(&service(), list(3)).await;
+        let snapshot = cache.read(&service()).await.unwrap();
+        assert_eq!(snapshot.instances.len(), 3);
+        let Source::Cache { age } = snapshot.source else {
+            panic!("{snapshot:?}")
+        };
+        assert!(age < Duration::from_secs(60));
+        assert_eq!(fs::read_dir(dir.path().join("new")).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_old_list_says_how_old_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::new(dir.path(), "dubhe://a:1");
+        cache.write(&service(), list(1)).await;
+        let path = cache.path(&service());
+        let text = fs::read_to_string(&path).unwrap();
+        let written = text.lines().next().unwrap().split(' ').nth(2).unwrap();
+        let earlier = written.parse::<u64>().unwrap() - 3_600_000;
+        fs::write(&path, text.replace(written, &earlier.to_string())).unwrap();
+        let Source::Cache { age } = cache.read(&service()).await.unwrap().source else {
+            panic!("not from the cache")
+        };
+        assert!(age >= Duration::from_secs(3600) && age < Duration::from_secs(3700));
+    }
+
+    #[tokio::test]
+    async fn a_damaged_file_is_ignored_and_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::new(dir.path(), "dubhe://a:1");
+        cache.write(&service(), list(2)).await;
+        let path = cache.path(&service());
+        let whole = fs::read(&path).unwrap();
+        for end in 0..whole.len() {
+            fs::write(&path, &whole[..end]).unwrap();
+            assert_eq!(cache.read(&service()).await, None, "cut at {end}");
+        }
+        let start = whole.iter().position(|b| *b == b'\n').unwrap();
+        for at in [0, 15, start + 1, whole.len() - 2] {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            fs::write(&path, damaged).unwrap();
+            assert_eq!(cache.read(&service()).await, None, "damaged at {at}");
+        }
+        cache.write(&service(), list(2)).await;
+        assert!(cache.read(&service()).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn an_empty_list_does_not_replace_a_full_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::new(dir.path(), "dubhe://a:1");
+        cache.write(&service(), list(2)).await;
+        cache.write(&service(), list(0)).await;
+        assert_eq!(cache.read(&service()).await.unwrap().instances.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn registries_and_services_do_not_share_lists() {
+        let dir = tempfile::tempdir().unwrap();
+        Cache::new(dir.path(), "dubhe://a:1")
+            .write(&service(), list(2))
+            .await;
+        let other = Cache::new(dir.path(), "dubhe://b:1");
+        assert_eq!(other.read(&service()).await, None);
+        let other = Cache::new(dir.path(), "dubhe://a:1");
+        assert_eq!(
+            other
+                .read(&ServiceKey::new("blue_shop.Inventory_1.0"))
+                .await,
+            None
+        );
+    }
+}

@@ -1,0 +1,361 @@
+//! A session with an embedded registry, over whatever stream leads to it.
+//!
+//! Three tasks: one always reads (the server writes while it does not read, so we must), one writes
+//! what the operations queue, one renews the leases. They end with the session.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rpc_core::{Error, Instance, ServiceKey};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::table::Key;
+use super::wire::{
+    Answer, Ask, FrameReader, MAX_FROM_SERVER, Message, Request, VERSION, Version, frame,
+};
+use crate::backend::{Listing, Session, Updates};
+use crate::recover::locked;
+
+/// Requests that may wait to be written.
+const QUEUE: usize = 256;
+
+/// How long a renewal may take before the session counts as lost.
+const RENEW_LIMIT: Duration = Duration::from_secs(5);
+
+/// An open session.
+pub(crate) struct Client {
+    shared: Arc<Shared>,
+    _tasks: JoinSet<()>,
+}
+
+struct Shared {
+    address: String,
+    outgoing: mpsc::Sender<Bytes>,
+    next_id: AtomicU64,
+    waiting: Mutex<HashMap<u64, oneshot::Sender<Answer>>>,
+    lists: Mutex<HashMap<ServiceKey, watch::Sender<Option<Listing>>>>,
+    /// What this session has registered, to notice if the registry forgot some of it.
+    registered: Mutex<HashSet<Key>>,
+    /// Why the session ended, once it has.
+    end: watch::Sender<Option<String>>,
+}
+
+impl Client {
+    /// Says hello over `stream` and waits for the welcome.
+    pub(crate) async fn open<S>(stream: S, address: &str, token: &str) -> Result<Arc<Self>, Error>
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        let (read, write) = tokio::io::split(stream);
+        let (outgoing, queue) = mpsc::channel(QUEUE);
+        let shared = Arc::new(Shared {
+            address: address.to_owned(),
+            outgoing,
+            next_id: AtomicU64::new(0),
+            waiting: Mutex::default(),
+            lists: Mutex::default(),
+            registered: Mutex::default(),
+            end: watch::Sender::new(None),
+        });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(read_all(Arc::clone(&shared), read));
+        tasks.spawn(write_all(Arc::clone(&shared), write, queue));
+        let token = token.to_owned();
+        match shared
+            .ask(Ask::Hello {
+                version: VERSION,
+                token,
+            })
+            .await?
+        {
+            Answer::Welcome { renew_ms } => {
+                tasks.spawn(renew(
+                    Arc::clone(&shared),
+                    Duration::from_millis(renew_ms.max(1)),
+                ));
+            }
+            other => return Err(shared.unexpected(&other)),
+        }
+        Ok(Arc::new(Self {
+            shared,
+            _tasks: tasks,
+        }))
+    }
+}
+
+impl Shared {
+    async fn ask(&self, ask: Ask) -> Result<Answer, Error> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let (answer, answered) = oneshot::channel();
+        let _waiting = Waiting::new(self, id, answer);
+        let mut end = self.end.subscribe();
+        let exchange = async {
+            self.outgoing.send(frame(&Request { id, ask })).await.ok()?;
+            answered.await.ok()
+        };
+        tokio::select! {
+            biased;
+            answer = exchange => match answer {
+                Some(Answer::Refused { why }) => Err(self.error(&why)),
+                Some(answer) => Ok(answer),
+                None => Err(self.ended()),
+            },
+            _ = end.wait_for(Option::is_some) => Err(self.ended()),
+        }
+    }
+
+    /// Asks for something that has no answer but success.
+    async fn order(&self, ask: Ask) -> Result<(), Error> {
+        match self.ask(ask).await? {
+            Answer::Done {} => Ok(()),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    fn error(&self, why: &str) -> Error {
+        Error::unreachable(format!("registry {}: {}", self.address, why.escape_debug()))
+    }
+
+    fn ended(&self) -> Error {
+        let why = self.end.borrow().clone();
+        self.error(why.as_deref().unwrap_or("the session ended"))
+    }
+
+    fn unexpected(&self, answer: &Answer) -> Error {
+        let name: String = format!("{answer:?}").chars().take(40).collect();
+        self.error(&format!("unexpected answer {name}"))
+    }
+
+    fn finish(&self, why: String) {
+        self.end.send_if_modified(|end| {
+            let is_first = end.is_none();
+            end.get_or_insert(why);
+            is_first
+        });
+        locked(&self.waiting).clear();
+    }
+
+    fn deliver(&self, message: Message) -> Result<(), String> {
+        match message {
+            Message::Answer { id, answer } => {
+                // Nobody waits any more for what was given up.
+                if let Some(waiting) = locked(&self.waiting).remove(&id) {
+                    let _ = waiting.send(answer);
+                }
+            }
+            Message::Push { service, listing } => {
+                if let Some(list) = locked(&self.lists).get(&service) {
+                    list.send_replace(Some(listing.into()));
+                }
+            }
+            Message::Bye { why } => return Err(format!("it closed the connection: {why}")),
+        }
+        Ok(())
+    }
+}
+
+impl From<Version> for Listing {
+    fn from(version: Version) -> Self {
+        let instances = version.instances.into_iter();
+        Self {
+            revision: version.revision,
+            instances: instances.map(Arc::unwrap_or_clone).collect(),
+        }
+    }
+}
+
+/// Forgets a request when its future ends or is dropped.
+struct Waiting<'a>(&'a Shared, u64);
+
+impl<'a> Waiting<'a> {
+    fn new(shared: &'a Shared, id: u64, answer: oneshot::Sender<Answer>) -> Self {
+        locked(&shared.waiting).insert(id, answer);
+        Self(shared, id)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        locked(&self.0.waiting).remove(&self.1);
+    }
+}
+
+async fn read_all<S: AsyncRead>(shared: Arc<Shared>, stream: ReadHalf<S>) {
+    let mut reader = FrameReader::new(stream, MAX_FROM_SERVER);
+    let why = loop {
+        match reader.next::<Message>().await {
+            Ok(Some(message)) => {
+                if let Err(why) = shared.deliver(message) {
+                    break why;
+                }
+            }
+            Ok(None) => break "it closed the connection".to_owned(),
+            Err(error) => break error.to_string(),
+        }
+    };
+    shared.finish(why);
+}
+
+async fn write_all<S: AsyncWrite>(
+    shared: Arc<Shared>,
+    mut stream: WriteHalf<S>,
+    mut queue: mpsc::Receiver<Bytes>,
+) {
+    while let Some(frame) = queue.recv().await {
+        if let Err(error) = stream.write_all(&frame).await {
+            return shared.finish(format!("connection broken: {error}"));
+        }
+    }
+}
+
+async fn renew(shared: Arc<Shared>, every: Duration) {
+    let why = loop {
+        sleep(every.mul_f64(rand::random_range(0.8..=1.0))).await;
+        let expected = locked(&shared.registered).len();
+        match timeout(RENEW_LIMIT, shared.ask(Ask::Renew {})).await {
+            Ok(Ok(Answer::Renewed { held })) if held >= expected => {}
+            Ok(Ok(Answer::Renewed { held })) => {
+                break format!("it holds {held} of {expected} instances, registering them again");
+            }
+            Ok(Ok(_)) => break "it answered a renewal with something else".to_owned(),
+            Ok(Err(_)) => break "a renewal failed".to_owned(),
+            Err(_) => break format!("it did not answer a renewal within {RENEW_LIMIT:?}"),
+        }
+    };
+    shared.finish(why);
+}
+
+// === impl Client ===
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("address", &self.shared.address)
+            .finish()
+    }
+}
+
+#[async_trait]
+impl Session for Client {
+    async fn register(&self, instance: &Instance) -> Result<(), Error> {
+        let key = Key::of(instance);
+        self.shared
+            .order(Ask::Register {
+                instance: instance.clone(),
+            })
+            .await?;
+        locked(&self.shared.registered).insert(key);
+        Ok(())
+    }
+
+    async fn unregister(&self, instance: &Instance) -> Result<(), Error> {
+        let key = Key::of(instance);
+        locked(&self.shared.registered).remove(&key);
+        let Key {
+            service,
+            address,
+            id,
+        } = key;
+        self.shared
+            .order(Ask::Unregister {
+                service,
+                address,
+                id,
+            })
+            .await
+    }
+
+    async fn watch(&self, service: &ServiceKey, updates: &Updates) -> Result<(), Error> {
+        let mut watched = Watched::new(&self.shared, service);
+        let (service, known) = (service.clone(), updates.known());
+        self.shared.order(Ask::Subscribe { service, known }).await?;
+        loop {
+            tokio::select! {
+                changed = watched.list.changed() => {
+                    let listing = watched.list.borrow_and_update().clone();
+                    match (changed, listing) {
+                        (Ok(()), Some(listing)) => updates.put(listing),
+                        (Ok(()), None) => {}
+                        (Err(_), _) => return Err(self.shared.ended()),
+                    }
+                }
+                () = self.closed() => return Err(self.shared.ended()),
+            }
+        }
+    }
+
+    async fn fetch(&self, service: &ServiceKey) -> Result<Listing, Error> {
+        match self
+            .shared
+            .ask(Ask::Fetch {
+                service: service.clone(),
+            })
+            .await?
+        {
+            Answer::Listing(version) => Ok(version.into()),
+            other => Err(self.shared.unexpected(&other)),
+        }
+    }
+
+    async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
+        match self.shared.ask(Ask::Services {}).await? {
+            Answer::Services { services } => Ok(services),
+            other => Err(self.shared.unexpected(&other)),
+        }
+    }
+
+    async fn closed(&self) {
+        let mut end = self.shared.end.subscribe();
+        // The sender lives in `shared`, so this returns only at the end.
+        let _ = end.wait_for(Option::is_some).await;
+    }
+}
+
+/// One local watch of a service; the last one of it ends the subscription at the server.
+struct Watched<'a> {
+    shared: &'a Shared,
+    service: ServiceKey,
+    list: watch::Receiver<Option<Listing>>,
+}
+
+impl<'a> Watched<'a> {
+    fn new(shared: &'a Shared, service: &ServiceKey) -> Self {
+        let mut lists = locked(&shared.lists);
+        let list = lists
+            .entry(service.clone())
+            .or_insert_with(|| watch::Sender::new(None));
+        let mut list = list.subscribe();
+        list.mark_changed();
+        Self {
+            shared,
+            service: service.clone(),
+            list,
+        }
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        let mut lists = locked(&self.shared.lists);
+        if lists
+            .get(&self.service)
+            .is_some_and(|list| list.receiver_count() <= 1)
+        {
+            lists.remove(&self.service);
+            let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
+            let ask = Ask::Unsubscribe {
+                service: self.service.clone(),
+            };
+            // Full or closed: pushes for it are ignored from here on anyway.
+            let _ = self.shared.outgoing.try_send(frame(&Request { id, ask }));
+        }
+    }
+}

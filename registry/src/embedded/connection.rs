@@ -1,0 +1,255 @@
+//! One client of an embedded registry, as its server sees it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rpc_core::ServiceKey;
+use serde::Serialize;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::host::{Host, Outbox};
+use super::table::Key;
+use super::wire::{Answer, Ask, FrameReader, Message, Request, VERSION, frame};
+
+/// Serves one client until it or the server goes.
+pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(host: Arc<Host>, stream: S) {
+    let (read, mut write) = tokio::io::split(stream);
+    let Some((id, outbox)) = host.admit() else {
+        let max = host.config.max_connections;
+        let why = format!("the registry serves {max} connections, its limit (max_connections)");
+        // The client is told as far as possible; it is gone either way.
+        let _ = timeout(
+            host.config.patience,
+            send(&mut write, &Message::Bye { why }),
+        )
+        .await;
+        return;
+    };
+    let mut leaving = Leaving {
+        host,
+        id,
+        was_closed: false,
+    };
+    let mut connection = Connection {
+        reader: FrameReader::new(read, leaving.host.config.max_frame),
+        write,
+        id,
+        outbox,
+        watched: HashMap::new(),
+        next_push: Instant::now(),
+        host: Arc::clone(&leaving.host),
+    };
+    let end = connection.run().await;
+    leaving.was_closed = matches!(end, End::Closed);
+    if let End::Bye(why) = end {
+        tracing::debug!(connection = id, why, "registry closes a connection");
+        let _ = connection.send(&Message::Bye { why }).await;
+    }
+}
+
+/// Tells the host of the end of a connection, also when its task is aborted.
+struct Leaving {
+    host: Arc<Host>,
+    id: u64,
+    was_closed: bool,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.host.leave(self.id, self.was_closed);
+    }
+}
+
+/// Why a connection ends.
+enum End {
+    /// The client closed it, or its process did not live on.
+    Closed,
+    /// The client is silent or does not read; it may well be alive.
+    Silent,
+    /// The server closes it for this reason.
+    Bye(String),
+}
+
+struct Connection<S> {
+    reader: FrameReader<ReadHalf<S>>,
+    write: WriteHalf<S>,
+    id: u64,
+    host: Arc<Host>,
+    outbox: Arc<Outbox>,
+    /// Subscriptions, with how many instances the client had when it subscribed.
+    watched: HashMap<ServiceKey, usize>,
+    next_push: Instant,
+}
+
+impl<S: AsyncRead + AsyncWrite> Connection<S> {
+    async fn run(&mut self) -> End {
+        if let Err(end) = self.welcome().await {
+            return end;
+        }
+        match self.converse().await {
+            Ok(()) => End::Closed,
+            Err(end) => end,
+        }
+    }
+
+    /// Waits for a hello that fits.
+    async fn welcome(&mut self) -> Result<(), End> {
+        let limit = self.host.config.patience;
+        let Ok(first) = timeout(limit, self.reader.next::<Request>()).await else {
+            return Err(End::Bye(format!("no hello within {limit:?}")));
+        };
+        let (id, version, token) = match first {
+            Ok(Some(Request {
+                id,
+                ask: Ask::Hello { version, token },
+            })) => (id, version, token),
+            Ok(Some(_)) => return Err(End::Bye("the first frame must be a hello".to_owned())),
+            Ok(None) => return Err(End::Closed),
+            Err(error) => return Err(End::Bye(error.to_string())),
+        };
+        if version != VERSION {
+            let why = format!("protocol version {version} is not spoken here, only {VERSION}");
+            return Err(End::Bye(why));
+        }
+        if !is_same(token.as_bytes(), self.host.config.token.as_bytes()) {
+            let why = "the token is wrong, put it into the address as dubhe://:token@host:port";
+            return Err(End::Bye(why.to_owned()));
+        }
+        let renew_ms = u64::try_from(self.host.config.renew.as_millis()).unwrap_or(u64::MAX);
+        self.answer(id, Answer::Welcome { renew_ms }).await
+    }
+
+    async fn converse(&mut self) -> Result<(), End> {
+        let silence = self.host.config.lease;
+        let mut heard = Instant::now();
+        let mut has_news = false;
+        loop {
+            tokio::select! {
+                request = self.reader.next::<Request>() => {
+                    heard = Instant::now();
+                    match request {
+                        Ok(Some(request)) => self.handle(request).await?,
+                        Ok(None) => return Ok(()),
+                        Err(super::wire::FrameError::Io(_)) => return Err(End::Closed),
+                        Err(error) => return Err(End::Bye(error.to_string())),
+                    }
+                }
+                () = self.outbox.filled.notified(), if !has_news => has_news = true,
+                () = sleep_until(self.next_push), if has_news => has_news = self.push().await?,
+                () = sleep_until(heard + silence) => return Err(End::Silent),
+            }
+        }
+    }
+
+    async fn handle(&mut self, request: Request) -> Result<(), End> {
+        let Request { id, ask } = request;
+        let answer = match ask {
+            Ask::Hello { .. } => return Err(End::Bye("a second hello".to_owned())),
+            Ask::Register { instance } => match self.host.register(self.id, instance) {
+                Ok(()) => Answer::Done {},
+                Err(why) => Answer::Refused { why },
+            },
+            Ask::Unregister {
+                service,
+                address,
+                id,
+            } => {
+                self.host.unregister(&Key {
+                    service,
+                    address,
+                    id,
+                });
+                Answer::Done {}
+            }
+            Ask::Renew {} => Answer::Renewed {
+                held: self.host.renew(self.id),
+            },
+            Ask::Subscribe { service, known } => self.subscribe(service, known),
+            Ask::Unsubscribe { service } => {
+                self.watched.remove(&service);
+                self.host.unsubscribe(self.id, &service);
+                Answer::Done {}
+            }
+            Ask::Fetch { service } => match self.host.version(&service) {
+                version if self.withholds(&service, version.instances.len()) => Answer::Refused {
+                    why: "the registry has just started".to_owned(),
+                },
+                version => Answer::Listing((*version).clone()),
+            },
+            Ask::Services {} => Answer::Services {
+                services: self.host.services(),
+            },
+        };
+        self.answer(id, answer).await
+    }
+
+    fn subscribe(&mut self, service: ServiceKey, known: usize) -> Answer {
+        let max = self.host.config.max_per_connection;
+        if self.watched.len() >= max && !self.watched.contains_key(&service) {
+            let why = format!("a connection may subscribe to {max} (max_per_connection)");
+            return Answer::Refused { why };
+        }
+        self.host.subscribe(self.id, &service);
+        self.watched.insert(service, known);
+        Answer::Done {}
+    }
+
+    /// Pushes every list that changed; returns whether some are held back for later.
+    async fn push(&mut self) -> Result<bool, End> {
+        let mut is_withheld = false;
+        for service in self.outbox.take() {
+            if !self.watched.contains_key(&service) {
+                continue;
+            }
+            let version = self.host.version(&service);
+            if self.withholds(&service, version.instances.len()) {
+                is_withheld = true;
+                self.outbox.put_back(service);
+                continue;
+            }
+            let listing = (*version).clone();
+            self.send(&Message::Push { service, listing }).await?;
+        }
+        self.next_push = Instant::now() + self.host.config.push_gap;
+        Ok(is_withheld)
+    }
+
+    /// Whether a list is likely to be incomplete because the server has just started.
+    fn withholds(&self, service: &ServiceKey, length: usize) -> bool {
+        let is_young = self.host.started.elapsed() < self.host.config.withhold;
+        let known = self.watched.get(service);
+        is_young && known.is_some_and(|known| length < (*known).max(1))
+    }
+
+    async fn answer(&mut self, id: u64, answer: Answer) -> Result<(), End> {
+        self.send(&Message::Answer { id, answer }).await
+    }
+
+    async fn send(&mut self, message: &Message) -> Result<(), End> {
+        match timeout(self.patience(), send(&mut self.write, message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(End::Closed),
+            Err(_) => Err(End::Silent),
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        self.host.config.patience
+    }
+}
+
+async fn send(
+    write: &mut (impl AsyncWrite + Unpin),
+    message: &impl Serialize,
+) -> std::io::Result<()> {
+    write.write_all(&frame(message)).await?;
+    write.flush().await
+}
+
+/// Compares in a time that does not tell where the two differ.
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    let differ = a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b));
+    a.len() == b.len() && differ == 0
+}

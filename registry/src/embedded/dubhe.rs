@@ -1,0 +1,66 @@
+//! `dubhe://[:token@]host[:port]`: the client of an embedded registry that runs as a server.
+//!
+//! For small teams and single machines with more than one user; costs one connection a process.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rpc_core::{Error, Extension};
+use tokio::net::TcpStream;
+
+use super::client::Client;
+use crate::backend::{Backend, Demand, Session};
+use crate::{Registry, RegistryConfig, RegistryUrl, supervise};
+
+/// The port of a registry server, where the address gives none.
+pub const DEFAULT_PORT: u16 = 20890;
+
+/// A registry server somewhere.
+pub struct Dubhe {
+    url: RegistryUrl,
+    server: String,
+}
+
+impl Extension<dyn Registry> for Dubhe {
+    const NAME: &'static str = "dubhe";
+    type Config = RegistryConfig;
+
+    fn build(config: RegistryConfig) -> Result<Arc<dyn Registry>, Error> {
+        let url = RegistryUrl::parse(&config.url)?;
+        url.expect_keys(&[])?;
+        let [host] = &url.hosts[..] else {
+            return Err(url.wrong("it needs one server, as in dubhe://127.0.0.1:20890"));
+        };
+        let server = host.address(DEFAULT_PORT);
+        Ok(supervise(Arc::new(Self { url, server }), &config))
+    }
+}
+
+#[async_trait]
+impl Backend for Dubhe {
+    fn address(&self) -> String {
+        self.url.to_string()
+    }
+
+    async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
+        Ok(dial(&self.server, &self.url.to_string(), &self.url.password).await?)
+    }
+}
+
+/// Opens a session with the server at `server`, called `name` in errors.
+pub(crate) async fn dial(server: &str, name: &str, token: &str) -> Result<Arc<Client>, Error> {
+    let stream = TcpStream::connect(server).await.map_err(|error| {
+        let what = format!("registry {name}: cannot connect to {server}: {error}, is it running?");
+        Error::unreachable(what).with_source(error)
+    })?;
+    // Without it requests are late, no more.
+    let _ = stream.set_nodelay(true);
+    Client::open(stream, name, token).await
+}
+
+impl fmt::Debug for Dubhe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Dubhe({})", self.url)
+    }
+}

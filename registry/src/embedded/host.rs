@@ -1,0 +1,246 @@
+//! The registry itself, whoever may reach it: one table, its watchers, and the sweeps.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, Weak};
+
+use rpc_core::{Instance, ServiceKey};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use super::lease::Leases;
+use super::settings::ServerConfig;
+use super::table::{Key, Table};
+use super::wire::Version;
+use crate::recover::locked;
+
+/// What an embedded registry holds at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerStatus {
+    /// Open connections.
+    pub connections: usize,
+    /// Registered instances.
+    pub instances: usize,
+    /// Services that have an instance or a subscriber.
+    pub services: usize,
+    /// Subscriptions.
+    pub subscriptions: usize,
+    /// Whether silent instances are kept because too many fell silent at once.
+    pub is_preserving: bool,
+}
+
+/// Shared by all connections.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) config: ServerConfig,
+    pub(crate) started: Instant,
+    inner: Mutex<Inner>,
+    /// Something changed that may bring the next sweep forward.
+    changed: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    table: Table,
+    leases: Leases,
+    outboxes: HashMap<u64, Arc<Outbox>>,
+    watchers: HashMap<ServiceKey, HashSet<u64>>,
+    next_connection: u64,
+}
+
+/// What is to be pushed on one connection: names only, so that a slow reader costs nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    dirty: Mutex<BTreeSet<ServiceKey>>,
+    pub(crate) filled: Notify,
+}
+
+impl Outbox {
+    pub(crate) fn mark(&self, service: ServiceKey) {
+        locked(&self.dirty).insert(service);
+        self.filled.notify_one();
+    }
+
+    pub(crate) fn take(&self) -> BTreeSet<ServiceKey> {
+        std::mem::take(&mut *locked(&self.dirty))
+    }
+
+    /// Keeps a service for later without waking anybody.
+    pub(crate) fn put_back(&self, service: ServiceKey) {
+        locked(&self.dirty).insert(service);
+    }
+}
+
+impl Host {
+    /// A registry; its sweeping task ends with the last handle.
+    pub(crate) fn start(config: ServerConfig) -> Arc<Self> {
+        let (now, changed) = (Instant::now(), Arc::new(Notify::new()));
+        let host = Arc::new(Self {
+            config,
+            started: now,
+            inner: Mutex::new(Inner {
+                table: Table::new(),
+                leases: Leases::new(now),
+                outboxes: HashMap::new(),
+                watchers: HashMap::new(),
+                next_connection: 0,
+            }),
+            changed: Arc::clone(&changed),
+        });
+        tokio::spawn(sweep(Arc::downgrade(&host), changed));
+        host
+    }
+
+    /// Admits a connection, unless there are too many.
+    pub(crate) fn admit(&self) -> Option<(u64, Arc<Outbox>)> {
+        let mut inner = locked(&self.inner);
+        if inner.outboxes.len() >= self.config.max_connections {
+            return None;
+        }
+        inner.next_connection += 1;
+        let (id, outbox) = (inner.next_connection, Arc::new(Outbox::default()));
+        inner.outboxes.insert(id, Arc::clone(&outbox));
+        Some((id, outbox))
+    }
+
+    /// Forgets a connection. If the other side closed it, little is left of its leases.
+    pub(crate) fn leave(&self, connection: u64, was_closed: bool) {
+        let mut inner = locked(&self.inner);
+        inner.outboxes.remove(&connection);
+        inner.watchers.retain(|_, watchers| {
+            watchers.remove(&connection);
+            !watchers.is_empty()
+        });
+        if was_closed {
+            let until = Instant::now() + self.config.closed_lease;
+            inner.table.owned_mut(connection, |entry| {
+                entry.is_closed = true;
+                entry.expires = entry.expires.min(until);
+            });
+            self.changed.notify_one();
+        }
+    }
+
+    pub(crate) fn register(&self, connection: u64, instance: Instance) -> Result<(), String> {
+        let mut inner = locked(&self.inner);
+        let service = instance.service.clone();
+        let is_first = inner.table.len() == 0;
+        let context = (Instant::now(), &self.config);
+        if inner.table.register(instance, connection, context)? {
+            inner.tell(&service);
+        }
+        if is_first {
+            self.changed.notify_one();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn unregister(&self, key: &Key) -> bool {
+        let mut inner = locked(&self.inner);
+        let removed = inner.table.remove(key);
+        if removed {
+            inner.tell(&key.service);
+        }
+        removed
+    }
+
+    /// Takes every instance at `address` off the list of `service`.
+    pub(crate) fn remove_at(&self, service: &ServiceKey, address: &str) -> bool {
+        let keys = locked(&self.inner).table.keys_at(service, address);
+        keys.iter().filter(|key| self.unregister(key)).count() > 0
+    }
+
+    /// Extends the leases of a connection; returns how many it holds.
+    pub(crate) fn renew(&self, connection: u64) -> usize {
+        let now = Instant::now();
+        locked(&self.inner).table.owned_mut(connection, |entry| {
+            entry.renewed = now;
+            entry.expires = now + self.config.lease;
+        })
+    }
+
+    pub(crate) fn subscribe(&self, connection: u64, service: &ServiceKey) {
+        let mut inner = locked(&self.inner);
+        inner
+            .watchers
+            .entry(service.clone())
+            .or_default()
+            .insert(connection);
+        if let Some(outbox) = inner.outboxes.get(&connection) {
+            outbox.mark(service.clone());
+        }
+    }
+
+    pub(crate) fn unsubscribe(&self, connection: u64, service: &ServiceKey) {
+        let mut inner = locked(&self.inner);
+        if let Some(watchers) = inner.watchers.get_mut(service) {
+            watchers.remove(&connection);
+            if watchers.is_empty() {
+                inner.watchers.remove(service);
+            }
+        }
+    }
+
+    pub(crate) fn version(&self, service: &ServiceKey) -> Arc<Version> {
+        locked(&self.inner).table.version(service)
+    }
+
+    pub(crate) fn services(&self) -> Vec<ServiceKey> {
+        locked(&self.inner).table.services()
+    }
+
+    pub(crate) fn status(&self) -> ServerStatus {
+        let inner = locked(&self.inner);
+        let services: HashSet<ServiceKey> = inner.table.services().into_iter().collect();
+        let only_watched = inner.watchers.keys().filter(|key| !services.contains(key));
+        ServerStatus {
+            connections: inner.outboxes.len(),
+            instances: inner.table.len(),
+            services: services.len() + only_watched.count(),
+            subscriptions: inner.watchers.values().map(HashSet::len).sum(),
+            is_preserving: inner.leases.is_preserving(),
+        }
+    }
+
+    /// One sweep; returns when the next is due.
+    fn sweep(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let inner = &mut *locked(&self.inner);
+        let context = (now, &mut rand::rng());
+        let evicted = inner.leases.sweep(&mut inner.table, &self.config, context);
+        let services: HashSet<ServiceKey> = evicted.into_iter().map(|key| key.service).collect();
+        for service in &services {
+            tracing::info!(%service, "leases ran out, instances evicted");
+            inner.tell(service);
+        }
+        inner.leases.schedule(&inner.table, now)
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.changed.notify_one();
+    }
+}
+
+impl Inner {
+    /// Marks the list of `service` as changed for everybody who watches it.
+    fn tell(&self, service: &ServiceKey) {
+        let watchers = self.watchers.get(service).into_iter().flatten();
+        for outbox in watchers.filter_map(|id| self.outboxes.get(id)) {
+            outbox.mark(service.clone());
+        }
+    }
+}
+
+/// Sweeps when a sweep is due; ends when the host is dropped.
+async fn sweep(host: Weak<Host>, changed: Arc<Notify>) {
+    while let Some(due) = host.upgrade().map(|host| host.sweep()) {
+        match due {
+            Some(due) => tokio::select! {
+                () = sleep_until(due) => {}
+                () = changed.notified() => {}
+            },
+            None => changed.notified().await,
+        }
+    }
+}

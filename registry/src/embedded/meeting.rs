@@ -1,0 +1,227 @@
+//! Where the processes of one `dev://name` meet: a folder with a lock and an address.
+//!
+//! Whoever holds the lock hosts. The operating system frees it when the holder dies, however it dies,
+//! so there is never a host that is dead and still in office. The address file names the host's port
+//! and a random token that only the owner of the folder can read.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use rpc_core::Error;
+use serde::{Deserialize, Serialize};
+
+/// Where a `dev://` registry is found.
+#[derive(Debug, Clone)]
+pub(crate) struct Meeting {
+    dir: PathBuf,
+    name: String,
+}
+
+/// The host of the moment, as its file says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Address {
+    pub(crate) server: String,
+    pub(crate) token: String,
+}
+
+/// The right to host; ends when dropped, or with the process.
+#[derive(Debug)]
+pub(crate) struct Office {
+    meeting: Meeting,
+    _lock: File,
+}
+
+impl Meeting {
+    /// The meeting place `name` in `dir`, or in the user's own folder below `/tmp`.
+    pub(crate) fn new(dir: Option<PathBuf>, name: &str) -> Self {
+        Self {
+            dir: dir.unwrap_or_else(|| PathBuf::from(format!("/tmp/dubhe-{}", owner_of_files()))),
+            name: name.to_owned(),
+        }
+    }
+
+    /// The address of the host, if there is or was one.
+    pub(crate) fn address(&self) -> Result<Option<Address>, Error> {
+        self.check_folder()?;
+        match fs::read(self.file("address")) {
+            // Written whole or not at all; a damaged file is as good as none.
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.wrong(&error)),
+        }
+    }
+
+    /// Takes the right to host, unless somebody has it.
+    pub(crate) fn take_office(&self) -> Result<Option<Office>, Error> {
+        self.make_folder().map_err(|error| self.wrong(&error))?;
+        self.check_folder()?;
+        let open = File::options()
+            .create(true)
+            .append(true)
+            .open(self.file("lock"));
+        let lock = open.map_err(|error| self.wrong(&error))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(Office {
+                meeting: self.clone(),
+                _lock: lock,
+            })),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(self.wrong(&error)),
+        }
+    }
+
+    fn file(&self, kind: &str) -> PathBuf {
+        self.dir.join(format!("{}.{kind}", self.name))
+    }
+
+    fn wrong(&self, error: &io::Error) -> Error {
+        let dir = self.dir.display();
+        Error::unreachable(format!(
+            "dev://{} cannot use {dir}: {error}, set runtime_dir to a folder of yours",
+            self.name
+        ))
+    }
+
+    #[cfg(unix)]
+    fn make_folder(&self) -> io::Result<()> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.dir)
+    }
+
+    #[cfg(not(unix))]
+    fn make_folder(&self) -> io::Result<()> {
+        fs::create_dir_all(&self.dir)
+    }
+
+    /// A folder that others could write to would let them pose as the registry.
+    #[cfg(unix)]
+    fn check_folder(&self) -> Result<(), Error> {
+        use std::os::unix::fs::MetadataExt as _;
+        let meta = match fs::symlink_metadata(&self.dir) {
+            Ok(meta) => meta,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(self.wrong(&error)),
+        };
+        if !meta.is_dir() || meta.mode() & 0o022 != 0 || meta.uid() != owner_of_files() {
+            let what = "it must be a folder that belongs to this user and only the user may write";
+            return Err(self.wrong(&io::Error::other(what)));
+        }
+        Ok(())
+    }
+
+    #[cfg(not(unix))]
+    #[allow(clippy::unnecessary_wraps, reason = "the same signature as on unix")]
+    fn check_folder(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl Office {
+    /// Tells everybody where the host is.
+    pub(crate) fn announce(&self, address: &Address) -> Result<(), Error> {
+        let path = self.meeting.file("address");
+        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+        let write = || {
+            // A file of that name can only be left over from a dead process of our number.
+            let _ = fs::remove_file(&temporary);
+            let mut file = private(&temporary)?;
+            file.write_all(&serde_json::to_vec(address)?)?;
+            file.sync_all()?;
+            fs::rename(&temporary, &path)
+        };
+        write().map_err(|error| self.meeting.wrong(&error))
+    }
+}
+
+impl Drop for Office {
+    fn drop(&mut self) {
+        // The lock is still held, so the file is ours. Without it the next host is the first.
+        let _ = fs::remove_file(self.meeting.file("address"));
+    }
+}
+
+#[cfg(unix)]
+fn private(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
+#[cfg(not(unix))]
+fn private(path: &Path) -> io::Result<File> {
+    File::options().write(true).create_new(true).open(path)
+}
+
+/// The user this process makes files as; 0 where there is no such number.
+#[cfg(unix)]
+fn owner_of_files() -> u32 {
+    use std::os::unix::fs::MetadataExt as _;
+    if let Ok(meta) = fs::metadata("/proc/self") {
+        return meta.uid();
+    }
+    // Without /proc: whoever owns a file that we make.
+    let path = PathBuf::from(format!(
+        "/tmp/.dubhe-{}-{}",
+        std::process::id(),
+        rand::random::<u64>()
+    ));
+    let uid = private(&path)
+        .and_then(|file| file.metadata())
+        .map_or(0, |meta| meta.uid());
+    let _ = fs::remove_file(&path);
+    uid
+}
+
+#[cfg(not(unix))]
+fn owner_of_files() -> u32 {
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_holds_the_office_at_a_time_and_its_address_goes_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let meeting = Meeting::new(Some(dir.path().join("run")), "shop");
+        assert_eq!(meeting.address().unwrap(), None);
+        let office = meeting.take_office().unwrap().unwrap();
+        let address = Address {
+            server: "127.0.0.1:1".to_owned(),
+            token: "t".to_owned(),
+        };
+        office.announce(&address).unwrap();
+        assert_eq!(meeting.address().unwrap(), Some(address));
+        assert!(meeting.take_office().unwrap().is_none());
+        let other = Meeting::new(Some(dir.path().join("run")), "other");
+        assert!(other.take_office().unwrap().is_some());
+        drop(office);
+        assert_eq!(meeting.address().unwrap(), None);
+        assert!(meeting.take_office().unwrap().is_some());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_others_may_write_is_refused_and_ours_is_private() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path().join("run");
+        let meeting = Meeting::new(Some(run.clone()), "shop");
+        drop(meeting.take_office().unwrap());
+        assert_eq!(
+            fs::metadata(&run).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+        fs::set_permissions(&run, fs::Permissions::from_mode(0o777)).unwrap();
+        let error = meeting.take_office().unwrap_err().to_string();
+        assert!(error.contains("belongs to this user"), "{error}");
+    }
+}

@@ -1,0 +1,62 @@
+//! Limits and times of an embedded registry server.
+
+use std::time::Duration;
+
+/// How an [`EmbeddedServer`](super::EmbeddedServer) behaves.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// What a client must show; empty (the default) for none.
+    pub token: String,
+    /// How long an instance stays without being renewed; 30 s.
+    pub lease: Duration,
+    /// How often clients renew; 10 s.
+    pub renew: Duration,
+    /// What is left of a lease when its client closes the connection; 3 s.
+    pub closed_lease: Duration,
+    /// How long after its start the server withholds a list that is empty or shorter than the one
+    /// the subscriber has: its providers are on their way back; 10 s.
+    pub withhold: Duration,
+    /// Share of all instances that one sweep (at most one a second) may evict; 0.15.
+    pub evict_share: f64,
+    /// Share of the leases that must be renewed in time, else it is rather the server that is cut
+    /// off, and no silent instance is evicted; 0.85.
+    pub preserve_below: f64,
+    /// Longest time for which silent instances are kept for that reason; 15 min.
+    pub preserve_limit: Duration,
+    /// Least time between two pushes on one connection; 100 ms.
+    pub push_gap: Duration,
+    /// How long a client may take to say hello, or to take an answer; 5 s.
+    pub patience: Duration,
+    /// Most connections at a time; 4096.
+    pub max_connections: usize,
+    /// Most instances; 100,000.
+    pub max_instances: usize,
+    /// Most instances, and most subscriptions, of one connection; 10,000.
+    pub max_per_connection: usize,
+    /// Largest frame of a client in bytes; 256 KiB.
+    pub max_frame: usize,
+    /// Largest list of one service, in bytes of JSON; 32 MiB.
+    pub max_list: usize,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            token: String::new(),
+            lease: Duration::from_secs(30),
+            renew: Duration::from_secs(10),
+            closed_lease: Duration::from_secs(3),
+            withhold: Duration::from_secs(10),
+            evict_share: 0.15,
+            preserve_below: 0.85,
+            preserve_limit: Duration::from_secs(900),
+            push_gap: Duration::from_millis(100),
+            patience: Duration::from_secs(5),
+            max_connections: 4096,
+            max_instances: 100_000,
+            max_per_connection: 10_000,
+            max_frame: 256 * 1024,
+            max_list: 32 * 1024 * 1024,
+        }
+    }
+}

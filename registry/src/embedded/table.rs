@@ -1,0 +1,233 @@
+//! Who is registered: the instances of every service, their leases and owners, and lists of them.
+//!
+//! Plain data in memory without locks, clocks or tasks, so that a persistent form can take its place.
+//! Which leases end when is decided in `lease.rs`.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use rpc_core::{Instance, ServiceKey};
+use tokio::time::Instant;
+
+use super::settings::ServerConfig;
+use super::wire::Version;
+
+/// Names one instance: service, address, id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) service: ServiceKey,
+    pub(crate) address: Arc<str>,
+    pub(crate) id: Arc<str>,
+}
+
+impl Key {
+    pub(crate) fn of(instance: &Instance) -> Self {
+        Self {
+            service: instance.service.clone(),
+            address: Arc::clone(&instance.address),
+            id: Arc::clone(&instance.id),
+        }
+    }
+}
+
+/// An instance with its lease.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) instance: Arc<Instance>,
+    /// The connection that registered it last.
+    pub(crate) owner: u64,
+    pub(crate) renewed: Instant,
+    pub(crate) expires: Instant,
+    /// Whether its owner closed the connection.
+    pub(crate) is_closed: bool,
+    bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Service {
+    entries: BTreeMap<Key, Entry>,
+    bytes: usize,
+    /// The revision of its last change.
+    revision: u64,
+    version: Option<Arc<Version>>,
+}
+
+/// All services.
+#[derive(Debug)]
+pub(crate) struct Table {
+    services: HashMap<ServiceKey, Service>,
+    owned: HashMap<u64, HashSet<Key>>,
+    revision: u64,
+    count: usize,
+}
+
+impl Table {
+    pub(crate) fn new() -> Self {
+        Self {
+            services: HashMap::new(),
+            owned: HashMap::new(),
+            revision: 1,
+            count: 0,
+        }
+    }
+
+    /// How many instances there are.
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn services(&self) -> Vec<ServiceKey> {
+        self.services.keys().cloned().collect()
+    }
+
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&Key, &Entry)> {
+        self.services.values().flat_map(|service| &service.entries)
+    }
+
+    pub(crate) fn entries_mut(&mut self) -> impl Iterator<Item = (&Key, &mut Entry)> {
+        self.services
+            .values_mut()
+            .flat_map(|service| &mut service.entries)
+    }
+
+    /// The entries that `owner` registered last.
+    pub(crate) fn owned_mut(&mut self, owner: u64, mut act: impl FnMut(&mut Entry)) -> usize {
+        let mut held = 0;
+        for key in self.owned.get(&owner).into_iter().flatten() {
+            let service = self.services.get_mut(&key.service);
+            if let Some(entry) = service.and_then(|service| service.entries.get_mut(key)) {
+                act(entry);
+                held += 1;
+            }
+        }
+        held
+    }
+
+    /// The whole list of a service.
+    pub(crate) fn version(&mut self, service: &ServiceKey) -> Arc<Version> {
+        let Some(service) = self.services.get_mut(service) else {
+            return Arc::new(Version {
+                revision: self.revision,
+                instances: Vec::new(),
+            });
+        };
+        let make = || {
+            let entries = service.entries.values();
+            Arc::new(Version {
+                revision: service.revision,
+                instances: entries.map(|entry| Arc::clone(&entry.instance)).collect(),
+            })
+        };
+        Arc::clone(service.version.get_or_insert_with(make))
+    }
+
+    /// Registers `instance` for `owner`, who becomes the owner if there is another. Returns whether
+    /// the list has changed.
+    ///
+    /// # Errors
+    /// A limit is reached; the text names it.
+    pub(crate) fn register(
+        &mut self,
+        instance: Instance,
+        owner: u64,
+        (now, limits): (Instant, &ServerConfig),
+    ) -> Result<bool, String> {
+        let key = Key::of(&instance);
+        let bytes = serde_json::to_vec(&instance).map_or(0, |json| json.len());
+        let service = self.services.get(&key.service);
+        let old = service.and_then(|service| service.entries.get(&key));
+        let (old_bytes, is_new) = (old.map_or(0, |old| old.bytes), old.is_none());
+        let is_same = old.is_some_and(|old| *old.instance == instance);
+        if is_new && self.count >= limits.max_instances {
+            let max = limits.max_instances;
+            return Err(format!(
+                "the registry holds {max} instances, its limit (max_instances)"
+            ));
+        }
+        if service.map_or(0, |service| service.bytes) + bytes - old_bytes > limits.max_list {
+            let max = limits.max_list;
+            return Err(format!(
+                "the service's list would exceed {max} bytes (max_list)"
+            ));
+        }
+        let owned = self.owned.entry(owner).or_default();
+        if owned.len() >= limits.max_per_connection && !owned.contains(&key) {
+            let max = limits.max_per_connection;
+            return Err(format!(
+                "a connection may register {max} (max_per_connection)"
+            ));
+        }
+        owned.insert(key.clone());
+        let entry = Entry {
+            instance: Arc::new(instance),
+            owner,
+            renewed: now,
+            expires: now + limits.lease,
+            is_closed: false,
+            bytes,
+        };
+        self.insert(key, entry, !is_same);
+        Ok(!is_same)
+    }
+
+    fn insert(&mut self, key: Key, entry: Entry, is_change: bool) {
+        let service = self.services.entry(key.service.clone()).or_default();
+        if is_change {
+            self.revision += 1;
+            service.revision = self.revision;
+            service.version = None;
+        }
+        service.bytes += entry.bytes;
+        let owner = entry.owner;
+        match service.entries.insert(key.clone(), entry) {
+            Some(old) => {
+                service.bytes -= old.bytes;
+                if old.owner != owner {
+                    self.disown(old.owner, &key);
+                }
+            }
+            None => self.count += 1,
+        }
+    }
+
+    /// Takes an instance off its list; returns whether it was there.
+    pub(crate) fn remove(&mut self, key: &Key) -> bool {
+        let Some(service) = self.services.get_mut(&key.service) else {
+            return false;
+        };
+        let Some(entry) = service.entries.remove(key) else {
+            return false;
+        };
+        self.revision += 1;
+        self.count -= 1;
+        service.revision = self.revision;
+        service.version = None;
+        service.bytes -= entry.bytes;
+        if service.entries.is_empty() {
+            self.services.remove(&key.service);
+        }
+        self.disown(entry.owner, key);
+        true
+    }
+
+    /// The names of the instances of `service` at `address`.
+    pub(crate) fn keys_at(&self, service: &ServiceKey, address: &str) -> Vec<Key> {
+        let entries = self
+            .services
+            .get(service)
+            .map(|service| service.entries.keys());
+        let keys = entries.into_iter().flatten();
+        keys.filter(|key| &*key.address == address)
+            .cloned()
+            .collect()
+    }
+
+    fn disown(&mut self, owner: u64, key: &Key) {
+        if let Some(owned) = self.owned.get_mut(&owner) {
+            owned.remove(key);
+            if owned.is_empty() {
+                self.owned.remove(&owner);
+            }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What the embedded registry's client and server say to each other: JSON in length-delimited frames.
+//!
+//! A frame is a 32-bit big-endian length and that many bytes of JSON. The client asks with a number
+//! and is answered under it; pushes come unasked and always hold the whole list of a service.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use rpc_core::{Instance, ServiceKey};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// The version of this protocol; a server refuses others.
+pub(crate) const VERSION: u32 = 1;
+
+/// Largest frame a client accepts: 64 MiB, a list of about 200,000 instances.
+pub(crate) const MAX_FROM_SERVER: usize = 64 * 1024 * 1024;
+
+/// From the client.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Request {
+    pub(crate) id: u64,
+    pub(crate) ask: Ask,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ask {
+    /// Must come first.
+    Hello {
+        version: u32,
+        token: String,
+    },
+    Register {
+        instance: Instance,
+    },
+    Unregister {
+        service: ServiceKey,
+        address: Arc<str>,
+        id: Arc<str>,
+    },
+    /// Extends the leases of all instances of this connection.
+    Renew {},
+    /// `known`: how many instances the subscriber has at present.
+    Subscribe {
+        service: ServiceKey,
+        known: usize,
+    },
+    Unsubscribe {
+        service: ServiceKey,
+    },
+    Fetch {
+        service: ServiceKey,
+    },
+    Services {},
+}
+
+/// From the server.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Message {
+    Answer {
+        id: u64,
+        answer: Answer,
+    },
+    /// The whole list of a service that is subscribed to.
+    Push {
+        service: ServiceKey,
+        listing: Version,
+    },
+    /// The last frame before the server closes.
+    Bye {
+        why: String,
+    },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Answer {
+    /// To a hello: how often to renew.
+    Welcome {
+        renew_ms: u64,
+    },
+    Done {},
+    /// How many instances this connection holds.
+    Renewed {
+        held: usize,
+    },
+    Listing(Version),
+    Services {
+        services: Vec<ServiceKey>,
+    },
+    Refused {
+        why: String,
+    },
+}
+
+/// The list of a service at one revision.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Version {
+    pub(crate) revision: u64,
+    pub(crate) instances: Vec<Arc<Instance>>,
+}
+
+/// A message as a frame.
+pub(crate) fn frame(message: &impl Serialize) -> Bytes {
+    let mut writer = BytesMut::with_capacity(256).writer();
+    writer.get_mut().put_u32(0);
+    // Our own types have string keys only and writing to memory does not fail; an empty frame, which
+    // the other side refuses, would be the worst outcome.
+    let _ = serde_json::to_writer(&mut writer, message);
+    let mut bytes = writer.into_inner();
+    let length = u32::try_from(bytes.len() - 4).unwrap_or(u32::MAX);
+    bytes[..4].copy_from_slice(&length.to_be_bytes());
+    bytes.freeze()
+}
+
+/// Reads frames; what was read of one survives if the future is dropped.
+#[derive(Debug)]
+pub(crate) struct FrameReader<R> {
+    stream: R,
+    buffer: BytesMut,
+    max: usize,
+}
+
+impl<R: AsyncRead + Unpin> FrameReader<R> {
+    pub(crate) fn new(stream: R, max: usize) -> Self {
+        Self {
+            stream,
+            buffer: BytesMut::new(),
+            max,
+        }
+    }
+
+    /// The next frame; `None` where the other side closed between two frames.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost if the future is dropped.
+    pub(crate) async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
+        loop {
+            if let Some(message) = self.parse()? {
+                return Ok(Some(message));
+            }
+            if self
+                .stream
+                .read_buf(&mut self.buffer)
+                .await
+                .map_err(FrameError::Io)?
+                == 0
+            {
+                return match self.buffer.len() {
+                    0 => Ok(None),
+                    _ => Err(FrameError::Io(io::ErrorKind::UnexpectedEof.into())),
+                };
+            }
+        }
+    }
+
+    fn parse<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
+        let Some(head) = self.buffer.first_chunk::<4>() else {
+            return Ok(None);
+        };
+        let length = u32::from_be_bytes(*head) as usize;
+        if length > self.max {
+            return Err(FrameError::Oversized(length, self.max));
+        }
+        if self.buffer.len() < 4 + length {
+            // Not more than a step ahead of what came: a length alone reserves nothing large.
+            self.buffer
+                .reserve((4 + length - self.buffer.len()).min(64 * 1024));
+            return Ok(None);
+        }
+        self.buffer.advance(4);
+        let body = self.buffer.split_to(length);
+        serde_json::from_slice(&body)
+            .map(Some)
+            .map_err(FrameError::Json)
+    }
+}
+
+/// Why no frame could be read.
+#[derive(Debug)]
+pub(crate) enum FrameError {
+    Io(io::Error),
+    Oversized(usize, usize),
+    Json(serde_json::Error),
+}
+
+impl fmt::Display for FrameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "connection broken: {error}"),
+            Self::Oversized(length, max) => write!(
+                f,
+                "frame of {length} bytes exceeds the limit of {max} (max_frame), or this is not \
+                 the registry's protocol"
+            ),
+            Self::Json(error) => write!(f, "malformed frame: {error}"),
+        }
+    }
+}

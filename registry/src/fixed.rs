@@ -1,0 +1,95 @@
+//! `static://host:port,host:port`: a fixed list, the same for every service.
+//!
+//! For a handful of providers that never move, and for reaching one by hand. Costs nothing; notices
+//! nothing. Registering succeeds and changes nothing. `?codecs=json,msgpack` and
+//! `?protocols=dubbo,json` say what the providers speak, where it is not everything.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rpc_core::{Error, Extension, Instance, ServiceKey};
+
+use crate::backend::{Backend, Demand, Listing, Session, Updates};
+use crate::{Registry, RegistryConfig, RegistryUrl, supervise};
+
+/// The fixed list.
+#[derive(Debug, Clone)]
+pub struct Fixed {
+    address: String,
+    addresses: Vec<String>,
+    codecs: Vec<String>,
+    protocols: Vec<String>,
+}
+
+impl Extension<dyn Registry> for Fixed {
+    const NAME: &'static str = "static";
+    type Config = RegistryConfig;
+
+    fn build(config: RegistryConfig) -> Result<Arc<dyn Registry>, Error> {
+        let url = RegistryUrl::parse(&config.url)?;
+        url.expect_keys(&["codecs", "protocols"])?;
+        if url.hosts.is_empty() || url.hosts.iter().any(|host| host.port.is_none()) {
+            return Err(
+                url.wrong("every provider needs host and port, as in static://10.0.0.1:20880")
+            );
+        }
+        let fixed = Self {
+            address: url.to_string(),
+            addresses: url.hosts.iter().map(|host| host.address(0)).collect(),
+            codecs: url.values("codecs"),
+            protocols: url.values("protocols"),
+        };
+        Ok(supervise(Arc::new(fixed), &config))
+    }
+}
+
+#[async_trait]
+impl Backend for Fixed {
+    fn address(&self) -> String {
+        self.address.clone()
+    }
+
+    async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
+        Ok(Arc::new(self.clone()))
+    }
+
+    fn is_cached(&self) -> bool {
+        false
+    }
+}
+
+#[async_trait]
+impl Session for Fixed {
+    async fn register(&self, _: &Instance) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn unregister(&self, _: &Instance) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn watch(&self, service: &ServiceKey, updates: &Updates) -> Result<(), Error> {
+        updates.put(self.fetch(service).await?);
+        std::future::pending().await
+    }
+
+    async fn fetch(&self, service: &ServiceKey) -> Result<Listing, Error> {
+        let instance = |address: &String| Instance {
+            codecs: self.codecs.clone(),
+            protocols: self.protocols.clone(),
+            ..Instance::new(service.clone(), address, address)
+        };
+        Ok(Listing {
+            revision: 1,
+            instances: self.addresses.iter().map(instance).collect(),
+        })
+    }
+
+    async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn closed(&self) {
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,103 @@
+//! `memory://name`: a registry inside this process, for tests and programs that are one process.
+//!
+//! It is an embedded registry reached through pipes instead of sockets, so it behaves as one, leases
+//! included, and runs on paused time. Everybody who gives the same name meets in it; it vanishes with
+//! the last of them. The table of names is the one process-wide value of this crate: a name must mean
+//! the same registry to whoever reads it from a configuration.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, Weak};
+
+use async_trait::async_trait;
+use rpc_core::{Error, Extension};
+
+use crate::backend::{Backend, Demand, Session};
+use crate::embedded::{Client, Host, ServerConfig, serve};
+use crate::recover::locked;
+use crate::{Pace, Registry, RegistryConfig, RegistryUrl, supervise};
+
+/// Bytes that fit into a pipe before its writer waits.
+const PIPE: usize = 64 * 1024;
+
+static HOSTS: Mutex<BTreeMap<String, Weak<Host>>> = Mutex::new(BTreeMap::new());
+
+/// A registry of this process.
+pub struct Memory {
+    url: RegistryUrl,
+    /// Keeps the registry alive from the first use to the end.
+    host: Mutex<Option<Arc<Host>>>,
+}
+
+impl Extension<dyn Registry> for Memory {
+    const NAME: &'static str = "memory";
+    type Config = RegistryConfig;
+
+    fn build(config: RegistryConfig) -> Result<Arc<dyn Registry>, Error> {
+        let url = RegistryUrl::parse(&config.url)?;
+        url.expect_keys(&[])?;
+        if url.hosts.len() > 1 || url.hosts.iter().any(|host| host.port.is_some()) {
+            return Err(url.wrong("it takes one name and no port, as in memory://tests"));
+        }
+        let host = Mutex::new(None);
+        Ok(supervise(Arc::new(Self { url, host }), &config))
+    }
+}
+
+impl Memory {
+    /// The registry of this name, made if it is the first use. Must run in a runtime.
+    fn host(&self) -> Arc<Host> {
+        let mut mine = locked(&self.host);
+        let make = || {
+            let mut hosts = locked(&HOSTS);
+            hosts.retain(|_, host| host.strong_count() > 0);
+            let name = self.url.to_string();
+            if let Some(host) = hosts.get(&name).and_then(Weak::upgrade) {
+                return host;
+            }
+            let host = Host::start(ServerConfig {
+                push_gap: std::time::Duration::ZERO,
+                withhold: std::time::Duration::ZERO,
+                ..ServerConfig::default()
+            });
+            hosts.insert(name, Arc::downgrade(&host));
+            host
+        };
+        Arc::clone(mine.get_or_insert_with(make))
+    }
+}
+
+#[async_trait]
+impl Backend for Memory {
+    fn address(&self) -> String {
+        self.url.to_string()
+    }
+
+    async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
+        let (ours, theirs) = tokio::io::duplex(PIPE);
+        // Ends when our end of the pipe is dropped with the session.
+        tokio::spawn(serve(self.host(), theirs));
+        Ok(Client::open(ours, &self.address(), "").await?)
+    }
+
+    fn pace(&self) -> Pace {
+        Pace {
+            reader_spread: std::time::Duration::ZERO,
+            ..Pace::default()
+        }
+    }
+
+    fn is_cached(&self) -> bool {
+        false
+    }
+
+    fn close(&self) {
+        locked(&self.host).take();
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Memory({})", self.url)
+    }
+}

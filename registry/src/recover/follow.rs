@@ -1,0 +1,125 @@
+//! One subscription, kept whole: watched, watched again after every loss, repaired by re-listing.
+
+use std::sync::Arc;
+
+use rpc_core::{Error, ServiceKey, Snapshot, Source};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use super::link::{Link, State};
+use super::pace::Backoff;
+use crate::backend::{Listing, Session, Updates};
+use crate::cache::REWRITE_AFTER;
+
+/// Puts the lists of `service` into `snapshots`.
+///
+/// Ends when the last subscriber has gone or the registry is shut down.
+pub(crate) async fn follow(
+    link: Arc<Link>,
+    service: ServiceKey,
+    snapshots: watch::Sender<Snapshot>,
+) {
+    let mut closing = link.closing.subscribe();
+    let mut task = Follow {
+        state: link.state.subscribe(),
+        written: None,
+        link,
+        service,
+        snapshots: &snapshots,
+    };
+    tokio::select! {
+        () = task.run() => {}
+        () = snapshots.closed() => {}
+        _ = closing.wait_for(|closing| *closing) => {}
+    }
+}
+
+struct Follow<'a> {
+    link: Arc<Link>,
+    service: ServiceKey,
+    snapshots: &'a watch::Sender<Snapshot>,
+    state: watch::Receiver<State>,
+    /// When the cache was written last.
+    written: Option<Instant>,
+}
+
+impl Follow<'_> {
+    async fn run(&mut self) {
+        let mut backoff = Backoff::new(self.link.pace);
+        loop {
+            let session = self.state.borrow_and_update().session();
+            let Some(session) = session else {
+                if self.state.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            };
+            let began = Instant::now();
+            let error = self.follow_session(&*session).await;
+            let service = &self.service;
+            tracing::debug!(%service, %error, "watch ended, beginning it again");
+            if began.elapsed() >= self.link.pace.longest_pause {
+                backoff.reset();
+            }
+            tokio::select! {
+                () = sleep(backoff.pause()) => {}
+                _ = self.state.changed() => {}
+            }
+        }
+    }
+
+    /// Follows one session until its watch or a repair fails.
+    async fn follow_session(&mut self, session: &dyn Session) -> Error {
+        let (updates, mut newest) = Updates::new(self.snapshots.borrow().instances.len());
+        let (link, service) = (Arc::clone(&self.link), self.service.clone());
+        let watching = session.watch(&service, &updates);
+        let repairing = repair(&link, session, &service, &updates);
+        tokio::pin!(watching, repairing);
+        loop {
+            // In this order, so that what was read of the session first is seen first.
+            tokio::select! {
+                biased;
+                _ = newest.changed() => {
+                    let listing = newest.borrow_and_update().clone();
+                    self.publish(listing.unwrap_or_default()).await;
+                }
+                error = &mut repairing => return error,
+                ended = &mut watching => {
+                    return ended.err().unwrap_or_else(|| Error::closed("the watch ended"));
+                }
+            }
+        }
+    }
+
+    async fn publish(&mut self, listing: Listing) {
+        let snapshot = Snapshot::new(listing.instances, Source::Live);
+        let is_new = self.snapshots.send_if_modified(|current| {
+            let is_new = *current != snapshot;
+            if is_new {
+                *current = snapshot.clone();
+            }
+            is_new
+        });
+        let is_old = self.written.is_none_or(|at| at.elapsed() > REWRITE_AFTER);
+        if let Some(cache) = self.link.cache.as_ref().filter(|_| is_new || is_old) {
+            self.written = Some(Instant::now());
+            cache.write(&self.service, snapshot.instances).await;
+        }
+    }
+}
+
+/// Lists the service again from time to time and repairs what the watch has missed.
+async fn repair(
+    link: &Link,
+    session: &dyn Session,
+    service: &ServiceKey,
+    updates: &Updates,
+) -> Error {
+    loop {
+        sleep(link.pace.until_reconcile()).await;
+        match link.request(session.fetch(service)).await {
+            Ok(listing) => updates.put(listing),
+            Err(error) => return error,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! One registration, kept for as long as its guard lives.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rpc_core::{Error, Instance};
+use tokio::sync::{oneshot, watch};
+use tokio::time::sleep;
+
+use super::link::{Link, State};
+use super::pace::Backoff;
+use crate::backend::Session;
+use crate::registration::Wanted;
+
+/// Registers what is wanted, again after every loss and as a check now and then.
+///
+/// Ends when the guard asks for it or is dropped, or the registry is shut down; then it takes the
+/// instance off the list.
+pub(crate) async fn keep(
+    link: Arc<Link>,
+    mut wanted: watch::Receiver<Wanted>,
+    registered: watch::Sender<bool>,
+    done: oneshot::Sender<Result<(), Error>>,
+) {
+    let mut task = Keep {
+        state: link.state.subscribe(),
+        backoff: Backoff::new(link.pace),
+        listed: None,
+        link,
+    };
+    let mut closing = task.link.closing.subscribe();
+    loop {
+        let instance = match &*wanted.borrow_and_update() {
+            Wanted::Listed(instance) => instance.clone(),
+            Wanted::Gone => break,
+        };
+        let again = task.ensure(&instance, &registered).await;
+        tokio::select! {
+            changed = wanted.changed() => if changed.is_err() { break },
+            _ = closing.wait_for(|closing| *closing) => break,
+            _ = task.state.changed() => {}
+            () = sleep(again) => {}
+        }
+    }
+    registered.send_replace(false);
+    // An unheard answer only means that nobody waits for it.
+    let _ = done.send(task.remove().await);
+}
+
+struct Keep {
+    link: Arc<Link>,
+    state: watch::Receiver<State>,
+    backoff: Backoff,
+    /// What was sent to the registry last, whether or not it answered.
+    listed: Option<Instance>,
+}
+
+impl Keep {
+    /// Registers `instance`; returns when to look again.
+    async fn ensure(&mut self, instance: &Instance, registered: &watch::Sender<bool>) -> Duration {
+        let session = self.state.borrow_and_update().session();
+        let Some(session) = session else {
+            registered.send_if_modified(|is| std::mem::replace(is, false));
+            return self.link.pace.reconcile;
+        };
+        match self.list(&*session, instance).await {
+            Ok(()) => {
+                registered.send_if_modified(|is| !std::mem::replace(is, true));
+                self.backoff.reset();
+                self.link.pace.until_reconcile()
+            }
+            Err(error) => {
+                let was = registered.send_if_modified(|is| std::mem::replace(is, false));
+                let (service, endpoint) = (&instance.service, &instance.address);
+                if was || self.listed.is_none() {
+                    tracing::warn!(%service, %endpoint, %error, "not registered, trying again");
+                }
+                self.listed = Some(instance.clone());
+                self.backoff.pause()
+            }
+        }
+    }
+
+    async fn list(&mut self, session: &dyn Session, instance: &Instance) -> Result<(), Error> {
+        self.link.request(session.register(instance)).await?;
+        let old = self.listed.replace(instance.clone());
+        match old.filter(|old| old.address != instance.address || old.id != instance.id) {
+            Some(old) => self.link.request(session.unregister(&old)).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn remove(&self) -> Result<(), Error> {
+        let Some(listed) = &self.listed else {
+            return Ok(());
+        };
+        let state = self.state.borrow().clone();
+        match state {
+            State::Up(session) => self.link.request(session.unregister(listed)).await,
+            State::Down(error) => Err(error),
+            State::Connecting => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The session of a registry, opened again whenever it is lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rpc_core::Error;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::pace::{Backoff, Pace};
+use crate::backend::{Backend, Demand, Session};
+use crate::cache::Cache;
+
+/// What the loops of one registry share.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) pace: Pace,
+    pub(crate) cache: Option<Cache>,
+    pub(crate) state: watch::Sender<State>,
+    /// How many instances this process wants registered.
+    pub(crate) providers: watch::Sender<usize>,
+    pub(crate) closing: watch::Sender<bool>,
+}
+
+/// Whether there is a session.
+#[derive(Debug, Clone)]
+pub(crate) enum State {
+    /// Nothing was tried yet, or the first attempt runs.
+    Connecting,
+    /// There is one.
+    Up(Arc<dyn Session>),
+    /// The last attempt failed, or the session was lost.
+    Down(Error),
+}
+
+impl State {
+    pub(crate) fn session(&self) -> Option<Arc<dyn Session>> {
+        match self {
+            Self::Up(session) => Some(Arc::clone(session)),
+            Self::Connecting | Self::Down(_) => None,
+        }
+    }
+}
+
+impl Link {
+    pub(crate) fn new(backend: Arc<dyn Backend>, cache: Option<Cache>) -> Self {
+        Self {
+            pace: backend.pace(),
+            cache: cache.filter(|_| backend.is_cached()),
+            backend,
+            state: watch::Sender::new(State::Connecting),
+            providers: watch::Sender::new(0),
+            closing: watch::Sender::new(false),
+        }
+    }
+
+    /// Opens the session again and again; ends only by being aborted.
+    pub(crate) async fn keep_open(self: Arc<Self>) {
+        let mut backoff = Backoff::new(self.pace);
+        let mut providers = self.providers.subscribe();
+        let mut is_down = false;
+        loop {
+            let provides = *providers.borrow_and_update() > 0;
+            let pause = match self.open(Demand { provides }).await {
+                Ok(session) => {
+                    let opened = Instant::now();
+                    if std::mem::take(&mut is_down) {
+                        tracing::info!(registry = self.backend.address(), "registry is back");
+                    }
+                    self.state.send_replace(State::Up(Arc::clone(&session)));
+                    session.closed().await;
+                    self.lost(self.backend_lost("the session ended"), &mut is_down);
+                    // A session that dies young counts as a failure, lest the loop spins.
+                    if opened.elapsed() >= self.pace.longest_pause {
+                        backoff.reset();
+                    }
+                    backoff.pause() + self.spread(*providers.borrow() > 0)
+                }
+                Err(error) => {
+                    self.lost(error, &mut is_down);
+                    backoff.pause()
+                }
+            };
+            // A first registration may make possible what was not (hosting): try at once.
+            tokio::select! {
+                () = sleep(pause) => {}
+                _ = providers.wait_for(|n| (*n > 0) != provides) => {}
+            }
+        }
+    }
+
+    async fn open(&self, demand: Demand) -> Result<Arc<dyn Session>, Error> {
+        match timeout(self.pace.connect_timeout, self.backend.connect(&demand)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(self.backend_lost("it does not answer in time")),
+        }
+    }
+
+    fn backend_lost(&self, why: &str) -> Error {
+        Error::unreachable(format!("registry {}: {why}", self.backend.address()))
+    }
+
+    /// Tells once for each outage.
+    fn lost(&self, error: Error, is_down: &mut bool) {
+        if !std::mem::replace(is_down, true) {
+            let registry = self.backend.address();
+            tracing::warn!(registry, %error, "registry is away, going on with what is known");
+        }
+        self.state.send_replace(State::Down(error));
+    }
+
+    /// Readers come back later than providers, and not all at once.
+    fn spread(&self, provides: bool) -> Duration {
+        if provides {
+            Duration::ZERO
+        } else {
+            self.pace.reader_spread.mul_f64(rand::random())
+        }
+    }
+
+    /// The session, waiting for it at most `limit`, or until an attempt fails.
+    pub(crate) async fn session_within(&self, limit: Duration) -> Result<Arc<dyn Session>, Error> {
+        let mut state = self.state.subscribe();
+        let known = timeout(limit, state.wait_for(|s| !matches!(s, State::Connecting))).await;
+        match known.ok().and_then(Result::ok).as_deref() {
+            Some(State::Up(session)) => Ok(Arc::clone(session)),
+            Some(State::Down(error)) => Err(error.clone()),
+            Some(State::Connecting) | None => Err(self.backend_lost("it does not answer in time")),
+        }
+    }
+
+    /// Runs one operation within the request timeout.
+    pub(crate) async fn request<T>(
+        &self,
+        operation: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        match timeout(self.pace.request_timeout, operation).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(self.backend_lost("it does not answer in time")),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What every registry shares: sessions opened again, instances kept registered, lists repaired,
+//! cached and served while the registry is away. [`supervise`] makes a [`Registry`] of a [`Backend`].
+
+mod follow;
+mod keep;
+mod link;
+mod pace;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rpc_core::{Error, Instance, ServiceKey, Snapshot, Source, Subscription};
+use tokio::sync::{oneshot, watch};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
+
+use self::link::{Link, State};
+pub use self::pace::Pace;
+use crate::backend::Backend;
+use crate::cache::Cache;
+use crate::registration::{Registration, Wanted};
+use crate::{Registry, RegistryConfig};
+
+/// How long a shutdown waits for its instances to be taken off the lists.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
+
+/// A registry that keeps a session with `backend` and heals itself.
+///
+/// Nothing runs before the first use. The tasks it starts end with the last of the registry, its
+/// registrations and its subscriptions.
+#[must_use]
+pub fn supervise(backend: Arc<dyn Backend>, config: &RegistryConfig) -> Arc<dyn Registry> {
+    let address = backend.address();
+    let cache = config
+        .cache_dir
+        .as_deref()
+        .map(|dir| Cache::new(dir, &address));
+    Arc::new(Supervised {
+        tasks: Arc::new(Tasks {
+            link: Arc::new(Link::new(backend, cache)),
+            opener: Mutex::new(None),
+            loops: Mutex::new(JoinSet::new()),
+        }),
+    })
+}
+
+#[derive(Debug)]
+struct Supervised {
+    tasks: Arc<Tasks>,
+}
+
+/// Owner of every task of one registry; held by all its guards.
+#[derive(Debug)]
+struct Tasks {
+    link: Arc<Link>,
+    opener: Mutex<Option<AbortHandle>>,
+    loops: Mutex<JoinSet<()>>,
+}
+
+impl Tasks {
+    /// Starts the opener if it does not run.
+    fn open(&self) -> Result<&Arc<Link>, Error> {
+        if *self.link.closing.borrow() {
+            return Err(self.closed());
+        }
+        let mut opener = locked(&self.opener);
+        if opener.is_none() {
+            *opener = Some(tokio::spawn(Arc::clone(&self.link).keep_open()).abort_handle());
+        }
+        Ok(&self.link)
+    }
+
+    fn closed(&self) -> Error {
+        let address = self.link.backend.address();
+        Error::closed(format!(
+            "registry {address} was shut down, connect to it anew"
+        ))
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut loops = locked(&self.loops);
+        while loops.try_join_next().is_some() {}
+        loops.spawn(task);
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        if let Some(opener) = locked(&self.opener).take() {
+            opener.abort();
+        }
+        self.link.backend.close();
+    }
+}
+
+#[async_trait]
+impl Registry for Supervised {
+    fn address(&self) -> String {
+        self.tasks.link.backend.address()
+    }
+
+    async fn register(&self, instance: Instance) -> Result<Registration, Error> {
+        let link = Arc::clone(self.tasks.open()?);
+        let wanted = watch::Sender::new(Wanted::Listed(instance));
+        let (is_registered, mut registered) = watch::channel(false);
+        let (done, outcome) = oneshot::channel();
+        link.providers.send_modify(|n| *n += 1);
+        let counted = Counted(Arc::clone(&link));
+        let kept = keep::keep(Arc::clone(&link), wanted.subscribe(), is_registered, done);
+        self.tasks.spawn(async move {
+            let _counted = counted;
+            kept.await;
+        });
+        // Down is no error: the guard's task goes on.
+        let _ = timeout(link.pace.settle, async {
+            let mut state = link.state.subscribe();
+            tokio::select! {
+                _ = registered.wait_for(|is| *is) => {}
+                _ = state.wait_for(|state| matches!(state, State::Down(_))) => {}
+            }
+        })
+        .await;
+        Ok(Registration::new(
+            wanted,
+            registered,
+            outcome,
+            Arc::clone(&self.tasks),
+        ))
+    }
+
+    async fn subscribe(&self, service: &ServiceKey) -> Result<Subscription, Error> {
+        let link = Arc::clone(self.tasks.open()?);
+        let cached = match &link.cache {
+            Some(cache) => cache.read(service).await,
+            None => None,
+        };
+        let (snapshots, mut newest) = watch::channel(cached.unwrap_or_else(Snapshot::pending));
+        self.tasks.spawn(follow::follow(
+            Arc::clone(&link),
+            service.clone(),
+            snapshots,
+        ));
+        let _ = timeout(link.pace.settle, async {
+            let mut state = link.state.subscribe();
+            tokio::select! {
+                _ = newest.wait_for(|newest| newest.source == Source::Live) => {}
+                _ = state.wait_for(|state| matches!(state, State::Down(_))) => {}
+            }
+        })
+        .await;
+        Ok(Subscription::new(newest, Arc::clone(&self.tasks)))
+    }
+
+    async fn list(&self, service: &ServiceKey) -> Result<Vec<Instance>, Error> {
+        let link = self.tasks.open()?;
+        let session = link.session_within(link.pace.connect_timeout * 2).await?;
+        let listing = link.request(session.fetch(service)).await?;
+        Ok(Snapshot::new(listing.instances, Source::Live)
+            .instances
+            .to_vec())
+    }
+
+    async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
+        let link = self.tasks.open()?;
+        let session = link.session_within(link.pace.connect_timeout * 2).await?;
+        let mut services = link.request(session.services()).await?;
+        services.sort();
+        services.dedup();
+        Ok(services)
+    }
+
+    async fn shutdown(&self) {
+        self.tasks.link.closing.send_replace(true);
+        let mut loops = std::mem::take(&mut *locked(&self.tasks.loops));
+        let _ = timeout(SHUTDOWN_LIMIT, async {
+            while loops.join_next().await.is_some() {}
+        })
+        .await;
+        if let Some(opener) = locked(&self.tasks.opener).take() {
+            opener.abort();
+        }
+        self.tasks
+            .link
+            .state
+            .send_replace(State::Down(self.tasks.closed()));
+        self.tasks.link.backend.close();
+    }
+}
+
+/// Counts one wanted registration for as long as its task lives.
+struct Counted(Arc<Link>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.providers.send_modify(|n| *n -= 1);
+    }
+}
+
+/// These locks guard values that are whole at all times, so a poisoned one is as good.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,103 @@
+//! How fast a registry's loops run: timeouts, backoff, spread and repair.
+//!
+//! Everything that repeats carries jitter, so that processes which failed together do not come back
+//! together.
+
+use std::time::Duration;
+
+/// Times of a supervised registry.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace {
+    /// Limit of one attempt to open a session; 1 s.
+    pub connect_timeout: Duration,
+    /// Limit of one operation on a session; 5 s.
+    pub request_timeout: Duration,
+    /// First pause after a failed attempt, growing by 1.6 each time; 100 ms ± 20 %.
+    pub first_pause: Duration,
+    /// Longest pause; 4 s ± 20 %, so that 5 s after an outage every list is right again.
+    pub longest_pause: Duration,
+    /// A process that only reads waits up to this long after losing a session; 3 s. Its lists stay,
+    /// and a registry that comes back serves the providers first.
+    pub reader_spread: Duration,
+    /// How often lists and registrations are checked and repaired; 30 s ± 20 %.
+    pub reconcile: Duration,
+    /// How long `register` and `subscribe` wait for the registry before they go on without it; 1 s.
+    pub settle: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(1),
+            request_timeout: Duration::from_secs(5),
+            first_pause: Duration::from_millis(100),
+            longest_pause: Duration::from_secs(4),
+            reader_spread: Duration::from_secs(3),
+            reconcile: Duration::from_secs(30),
+            settle: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Pace {
+    /// The time until the next check.
+    pub(crate) fn until_reconcile(&self) -> Duration {
+        jittered(self.reconcile)
+    }
+}
+
+/// Growing pauses between attempts.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    pace: Pace,
+    pause: Duration,
+}
+
+impl Backoff {
+    pub(crate) fn new(pace: Pace) -> Self {
+        Self {
+            pace,
+            pause: pace.first_pause,
+        }
+    }
+
+    /// The next pause.
+    pub(crate) fn pause(&mut self) -> Duration {
+        let pause = self.pause;
+        self.pause = pause.mul_f64(1.6).min(self.pace.longest_pause);
+        jittered(pause)
+    }
+
+    /// To be called after a success.
+    pub(crate) fn reset(&mut self) {
+        self.pause = self.pace.first_pause;
+    }
+}
+
+/// `time` ± 20 %.
+fn jittered(time: Duration) -> Duration {
+    time.mul_f64(rand::random_range(0.8..=1.2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_the_longest_and_start_over_after_a_success() {
+        let mut backoff = Backoff::new(Pace::default());
+        let within = |pause: Duration, ms: f64| {
+            let ratio = pause.as_secs_f64() * 1e3 / ms;
+            assert!((0.79..=1.21).contains(&ratio), "{pause:?} is not {ms} ms");
+        };
+        for ms in [100.0, 160.0, 256.0] {
+            within(backoff.pause(), ms);
+        }
+        for _ in 0..20 {
+            backoff.pause();
+        }
+        within(backoff.pause(), 4000.0);
+        backoff.reset();
+        within(backoff.pause(), 100.0);
+    }
+}

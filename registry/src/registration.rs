@@ -1,0 +1,102 @@
+//! The guard of a registration: the instance stays listed for as long as it lives.
+
+use std::fmt;
+use std::time::Duration;
+
+use rpc_core::{Error, Instance};
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
+
+/// How long [`Registration::unregister`] waits for the registry.
+const UNREGISTER_LIMIT: Duration = Duration::from_secs(3);
+
+/// What a registration's task shall bring about.
+#[derive(Debug, Clone)]
+pub(crate) enum Wanted {
+    Listed(Instance),
+    Gone,
+}
+
+/// Keeps an instance registered; a task of its own registers it again after every loss.
+///
+/// Dropping it takes the instance off the list too, without anybody waiting for it.
+#[must_use = "dropping it unregisters the instance"]
+pub struct Registration {
+    wanted: watch::Sender<Wanted>,
+    registered: watch::Receiver<bool>,
+    outcome: oneshot::Receiver<Result<(), Error>>,
+    _tasks: Box<dyn Send + Sync>,
+}
+
+impl Registration {
+    pub(crate) fn new(
+        wanted: watch::Sender<Wanted>,
+        registered: watch::Receiver<bool>,
+        outcome: oneshot::Receiver<Result<(), Error>>,
+        tasks: impl Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            wanted,
+            registered,
+            outcome,
+            _tasks: Box::new(tasks),
+        }
+    }
+
+    /// Replaces what is listed; the newest content is what is registered again later.
+    ///
+    /// # Errors
+    /// It is of another service, or the registry was shut down.
+    pub fn update(&self, instance: Instance) -> Result<(), Error> {
+        if let Wanted::Listed(current) = &*self.wanted.borrow()
+            && current.service != instance.service
+        {
+            return Err(Error::invalid_config(format!(
+                "a registration of `{}` cannot become one of `{}`, register that one too",
+                current.service, instance.service
+            )));
+        }
+        let sent = self.wanted.send(Wanted::Listed(instance));
+        sent.map_err(|_| Error::closed("the registry was shut down, register anew"))
+    }
+
+    /// Whether the registry has confirmed the instance within the present session.
+    #[must_use]
+    pub fn is_registered(&self) -> bool {
+        *self.registered.borrow()
+    }
+
+    /// Follows [`is_registered`](Self::is_registered).
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<bool> {
+        self.registered.clone()
+    }
+
+    /// Takes the instance off the list and waits for the registry's answer, at most 3 s.
+    ///
+    /// # Errors
+    /// The registry is away; the instance then vanishes when its lease has run out.
+    ///
+    /// # Cancel safety
+    /// The instance is unregistered even if the future is dropped.
+    pub async fn unregister(self) -> Result<(), Error> {
+        self.wanted.send_replace(Wanted::Gone);
+        match timeout(UNREGISTER_LIMIT, self.outcome).await {
+            Ok(Ok(outcome)) => outcome,
+            // The task ended before, with the registry: it has unregistered already.
+            Ok(Err(_)) => Ok(()),
+            Err(_) => Err(Error::unreachable(
+                "the registry did not confirm within 3 s that the instance is off its list",
+            )),
+        }
+    }
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration")
+            .field("wanted", &*self.wanted.borrow())
+            .field("is_registered", &*self.registered.borrow())
+            .finish()
+    }
+}
