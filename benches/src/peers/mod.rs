@@ -101,17 +101,3 @@ pub(crate) fn find(name: &str) -> Result<Entry, String> {
 fn announce(addr: SocketAddr) {
     println!("{addr}");
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unknown_peer_is_refused_with_the_known_ones() {
-        let message = find("corba").unwrap_err();
-        assert!(
-            message.contains("`corba`") && message.contains("tarpc, tonic, volo"),
-            "{message}"
-        );
-    }
-}
