@@ -1,0 +1,5 @@
+namespace rs bench
+
+service Echo {
+    binary echo(1: required binary body),
+}
