@@ -15,25 +15,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         .output_type(payload)
         .codec_path("tonic_prost::ProstCodec")
         .build();
-    let service = manual::Service::builder()
-        .package("bench")
-        .name("Echo")
-        .method(echo)
-        .build();
+    let service = manual::Service::builder().package("bench").name("Echo").method(echo).build();
     manual::Builder::new().compile(&[service]);
 
-    volo_build::Builder::thrift()
-        .add_service("idl/echo.thrift")
-        .write()?;
+    volo_build::Builder::thrift().add_service("idl/echo.thrift").write()?;
 
-    let version = Command::new(std::env::var("RUSTC")?)
-        .arg("--version")
-        .output()?
-        .stdout;
-    println!(
-        "cargo:rustc-env=BENCH_RUSTC={}",
-        String::from_utf8(version)?.trim()
-    );
+    let version = Command::new(std::env::var("RUSTC")?).arg("--version").output()?.stdout;
+    println!("cargo:rustc-env=BENCH_RUSTC={}", String::from_utf8(version)?.trim());
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=idl");
     Ok(())

@@ -75,7 +75,7 @@ impl Consumer {
         let directory = self.0.directory(&service).await?;
         let methods: Result<Vec<StubMethod>, Error> =
             methods.iter().map(|method| self.0.method(&service, &directory, method)).collect();
-        Ok(C::from_stub(Stub::new(methods?, self.0.metrics.clone(), Arc::new(self.clone()))))
+        Ok(C::from_stub(Stub::new(methods?, Arc::new(self.clone()))))
     }
 
     /// Where the list of a service in use comes from, how old it is, how many can be called.
@@ -144,11 +144,14 @@ impl Inner {
             seed: None,
         };
         let codec = &settings.codec.value;
-        let codecs = self.codecs.preferring(codec).ok_or_else(|| {
-            Error::unknown_name("codec", codec, self.codecs.names())
-        })?;
+        let codecs = self
+            .codecs
+            .preferring(codec)
+            .ok_or_else(|| Error::unknown_name("codec", codec, self.codecs.names()))?;
+        let method = Arc::new(Method::new(service.clone(), name, kind, idempotent));
         Ok(StubMethod {
-            method: Arc::new(Method::new(service.clone(), name, kind, idempotent)),
+            metrics: self.metrics.method(&method),
+            method,
             invoker: self.call_layers.apply(cluster.into_invoker()),
             timeout: settings.timeout.value,
             codecs,

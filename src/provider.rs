@@ -10,7 +10,7 @@ use rpc_core::server::{Dispatcher, DrainReport, Handler, Server, ServerConfig};
 use rpc_core::{BoxInvoker, Error, Instance, Invoker, Metrics, ServiceKey};
 use tower_layer::Layer as TowerLayer;
 
-use crate::address::{self, Place};
+use crate::address::Place;
 use crate::config::{Config, Face, Layer, Sources};
 use crate::extensions::Extensions;
 use crate::layers::Layers;
@@ -87,10 +87,7 @@ impl Provider {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn run(self) -> Result<DrainReport, Error> {
-        let running = self.start().await?;
-        let signal = signal::shutdown().await?;
-        tracing::info!(signal, "shutting down");
-        Ok(running.shutdown().await)
+        self.start().await?.run().await
     }
 
     /// Binds the port, and only then registers.
@@ -193,6 +190,16 @@ impl RunningProvider {
     #[must_use]
     pub fn is_registered(&self) -> bool {
         self.registered.iter().all(Registration::is_registered)
+    }
+
+    /// Serves until SIGTERM or SIGINT, then shuts down.
+    ///
+    /// # Errors
+    /// Signals cannot be listened for.
+    pub async fn run(self) -> Result<DrainReport, Error> {
+        let signal = signal::shutdown().await?;
+        tracing::info!(signal, "shutting down");
+        Ok(self.shutdown().await)
     }
 
     /// Ends politely: tells consumers, unregisters, serves on while they go, waits for running

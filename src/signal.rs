@@ -8,10 +8,9 @@ pub(crate) async fn shutdown() -> Result<&'static str, Error> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let listen = |kind| {
-        let cannot = |error| {
-            Error::invalid_config("cannot listen for signals").with_source::<std::io::Error>(error)
-        };
-        signal(kind).map_err(cannot)
+        signal(kind).map_err(|error| {
+            Error::invalid_config(format!("cannot listen for signals: {error}")).with_source(error)
+        })
     };
     let (mut terminate, mut interrupt) =
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);

@@ -38,22 +38,15 @@ fn loaded(folder: &Path, variables: &[(&str, &str)]) -> String {
         }
     }
     let output = command
-        .args([
-            "--exact",
-            "the_inner_process_prints_what_it_loaded",
-            "--nocapture",
-        ])
+        .args(["--exact", "the_inner_process_prints_what_it_loaded", "--nocapture"])
         .current_dir(folder)
         .env(INNER, "1")
         .envs(variables.iter().copied())
         .output()
         .unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix(INNER)?.strip_prefix(": "));
-    line.unwrap_or_else(|| panic!("nothing printed: {text}"))
-        .to_owned()
+    let line = text.lines().find_map(|line| line.strip_prefix(INNER)?.strip_prefix(": "));
+    line.unwrap_or_else(|| panic!("nothing printed: {text}")).to_owned()
 }
 
 #[test]
@@ -64,15 +57,9 @@ fn a_process_finds_its_file_and_its_variables() {
     std::fs::write(folder.join("dubhe.toml"), "consumer.codec = \"from-file\"").unwrap();
     assert_eq!(loaded(folder, &[]), "from-file");
     std::fs::write(folder.join("other.toml"), "consumer.codec = \"from-other\"").unwrap();
-    assert_eq!(
-        loaded(folder, &[("DUBHE_CONFIG", "other.toml")]),
-        "from-other"
-    );
+    assert_eq!(loaded(folder, &[("DUBHE_CONFIG", "other.toml")]), "from-other");
     assert_eq!(loaded(folder, &[("DUBHE_CONFIG", "")]), "from-builder");
-    let variables = [
-        ("DUBHE_CONFIG", "other.toml"),
-        ("DUBHE_CONSUMER__CODEC", "from-variable"),
-    ];
+    let variables = [("DUBHE_CONFIG", "other.toml"), ("DUBHE_CONSUMER__CODEC", "from-variable")];
     assert_eq!(loaded(folder, &variables), "from-variable");
 }
 
@@ -87,11 +74,7 @@ fn a_named_file_that_does_not_exist_is_an_error() {
 #[test]
 fn a_mistake_in_the_file_is_pointed_at() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(
-        folder.path().join("dubhe.toml"),
-        "[consumer]\ncodek = \"json\"\n",
-    )
-    .unwrap();
+    std::fs::write(folder.path().join("dubhe.toml"), "[consumer]\ncodek = \"json\"\n").unwrap();
     let message = loaded(folder.path(), &[]);
     let start = "dubhe.toml:2:1: unknown key in [consumer] `codek` (did you mean `codec`?)";
     assert!(message.starts_with(start), "{message}");

@@ -24,11 +24,7 @@ const MAY_KNOW: [(&str, &[&str], &[&str]); 9] = [
     ("codecs", &["rpc-core"], &[]),
     ("registry", &["rpc-core"], &[]),
     ("cluster", &["rpc-core"], &[]),
-    (
-        ".",
-        &["rpc-core", "rpc-macros", "codecs", "registry", "cluster"],
-        &[],
-    ),
+    (".", &["rpc-core", "rpc-macros", "codecs", "registry", "cluster"], &[]),
     ("cli", &["."], &[]),
     ("examples", &["."], &[]),
     ("xtask", &[], &[]),
@@ -67,10 +63,7 @@ fn files(endings: &[&str]) -> Vec<PathBuf> {
 fn sources() -> Vec<PathBuf> {
     let mut files = files(&[".rs"]);
     files.retain(|path| !path.to_string_lossy().contains("tests/ui/"));
-    assert!(
-        files.len() > 20,
-        "the walk over the repository finds no sources"
-    );
+    assert!(files.len() > 20, "the walk over the repository finds no sources");
     files
 }
 
@@ -98,14 +91,9 @@ fn split_tests(text: &str) -> (Vec<&str>, Vec<&str>) {
 
 #[test]
 fn every_source_file_opens_by_saying_what_it_is() {
-    let without = sources()
-        .into_iter()
-        .filter(|path| !read(path).starts_with("//! "));
+    let without = sources().into_iter().filter(|path| !read(path).starts_with("//! "));
     let findings: Vec<String> = without.map(|path| path.display().to_string()).collect();
-    fail_on(
-        "begin the file with `//! ` and what, why, and what it leaves to others",
-        &findings,
-    );
+    fail_on("begin the file with `//! ` and what, why, and what it leaves to others", &findings);
 }
 
 #[test]
@@ -117,22 +105,14 @@ fn files_are_small() {
         let is_module = path.ends_with("mod.rs") || path.ends_with("lib.rs");
         let limit = if is_module { MODULE_LIMIT } else { FILE_LIMIT };
         let excused = text.lines().take_while(|line| line.starts_with("//!"));
-        let is_excused = excused
-            .into_iter()
-            .any(|line| line.starts_with("//! Long because"));
+        let is_excused = excused.into_iter().any(|line| line.starts_with("//! Long because"));
         for (lines, limit) in [(code_lines(&code), limit), (code_lines(&tests), FILE_LIMIT)] {
             if lines > limit && !is_excused {
-                findings.push(format!(
-                    "{}: {lines} code lines, limit {limit}",
-                    path.display()
-                ));
+                findings.push(format!("{}: {lines} code lines, limit {limit}", path.display()));
             }
         }
     }
-    fail_on(
-        "split the file, or say `//! Long because …` in its head",
-        &findings,
-    );
+    fail_on("split the file, or say `//! Long because …` in its head", &findings);
 }
 
 /// Line numbers and lengths of functions, by the indentation that rustfmt gives them.
@@ -148,14 +128,10 @@ fn functions(text: &str) -> Vec<(usize, usize)> {
             continue;
         }
         let body = lines[at..].iter().position(|line| line.ends_with('{'));
-        let signature = lines[at..]
-            .iter()
-            .position(|line| line.ends_with([';', '}']));
+        let signature = lines[at..].iter().position(|line| line.ends_with([';', '}']));
         if let Some(body) = body.filter(|body| signature.is_none_or(|end| *body < end)) {
             let close = format!("{}}}", &line[..line.len() - code.len()]);
-            let inside = lines[at + body..]
-                .iter()
-                .take_while(|line| !line.starts_with(&close));
+            let inside = lines[at + body..].iter().take_while(|line| !line.starts_with(&close));
             let end = at + body + inside.count();
             found.push((at + 1, code_lines(&lines[at..=end.min(lines.len() - 1)])));
         }
@@ -167,32 +143,21 @@ fn functions(text: &str) -> Vec<(usize, usize)> {
 fn functions_are_small() {
     let sample =
         "impl A {\n    pub fn a(\n        &self,\n    ) {\n        b();\n    }\n}\nfn c();\n";
-    assert_eq!(
-        functions(sample),
-        [(2, 5)],
-        "functions are measured wrongly"
-    );
+    assert_eq!(functions(sample), [(2, 5)], "functions are measured wrongly");
     let mut findings = Vec::new();
     for path in sources() {
         let text = read(&path);
         let lines: Vec<&str> = text.lines().collect();
         for (line, length) in functions(&text) {
             let above = lines[..line - 1].iter().rev();
-            let mut above = above
-                .map(|l| l.trim_start())
-                .take_while(|l| l.starts_with(['/', '#']));
+            let mut above = above.map(|l| l.trim_start()).take_while(|l| l.starts_with(['/', '#']));
             if length > FUNCTION_LIMIT && !above.any(|line| line.contains("// Long because")) {
                 let path = path.display();
-                findings.push(format!(
-                    "{path}:{line}: {length} lines, limit {FUNCTION_LIMIT}"
-                ));
+                findings.push(format!("{path}:{line}: {length} lines, limit {FUNCTION_LIMIT}"));
             }
         }
     }
-    fail_on(
-        "split the function, or say `// Long because …` above it",
-        &findings,
-    );
+    fail_on("split the function, or say `// Long because …` above it", &findings);
 }
 
 /// The manifests of the workspace by their folders.
@@ -202,10 +167,7 @@ fn manifests() -> BTreeMap<String, toml::Table> {
     for member in workspace["workspace"]["members"].as_array().unwrap() {
         members.push(member.as_str().unwrap().to_owned());
     }
-    members
-        .into_iter()
-        .map(|folder| (folder.clone(), manifest(&folder)))
-        .collect()
+    members.into_iter().map(|folder| (folder.clone(), manifest(&folder))).collect()
 }
 
 fn manifest(folder: &str) -> toml::Table {
@@ -221,10 +183,7 @@ fn names(manifest: &toml::Table, section: &str) -> Vec<String> {
 /// Our own crates by the name that manifests use, and their folders.
 fn own() -> BTreeMap<String, String> {
     let workspace = manifest(".");
-    let all = workspace["workspace"]["dependencies"]
-        .as_table()
-        .unwrap()
-        .clone();
+    let all = workspace["workspace"]["dependencies"].as_table().unwrap().clone();
     let with_path = all.into_iter().filter_map(|(name, value)| {
         let path = value.get("path")?.as_str()?.to_owned();
         Some((name, path))
@@ -245,9 +204,7 @@ fn crates_know_only_whom_they_may() {
         for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
             for name in names(&manifest, section) {
                 if manifest[section][&name].get("path").is_some() {
-                    findings.push(format!(
-                        "{folder}: write {name}.workspace = true, not a path"
-                    ));
+                    findings.push(format!("{folder}: write {name}.workspace = true, not a path"));
                 }
                 let Some(target) = own.get(&name) else {
                     continue;
@@ -258,13 +215,9 @@ fn crates_know_only_whom_they_may() {
                 }
             }
         }
-        let lints = manifest
-            .get("lints")
-            .and_then(|lints| lints.get("workspace"));
+        let lints = manifest.get("lints").and_then(|lints| lints.get("workspace"));
         if lints.and_then(toml::Value::as_bool) != Some(true) {
-            findings.push(format!(
-                "{folder}: inherit the lints: [lints] workspace = true"
-            ));
+            findings.push(format!("{folder}: inherit the lints: [lints] workspace = true"));
         }
     }
     fail_on("see the table of crates in docs/architecture.md", &findings);
@@ -284,9 +237,7 @@ fn every_dependency_has_its_reason() {
     }
     used.retain(|name| !own.contains_key(name));
     let page = read(Path::new("docs/dependencies.md"));
-    let rows = page
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
     let listed: BTreeMap<&str, &str> = rows.collect();
     let mut findings = Vec::new();
     for name in &used {
@@ -297,10 +248,7 @@ fn every_dependency_has_its_reason() {
     }
     let gone = listed.keys().filter(|name| !used.contains(**name));
     findings.extend(gone.map(|name| format!("{name}: nobody depends on it, remove its row")));
-    fail_on(
-        "docs/dependencies.md has a row for each dependency",
-        &findings,
-    );
+    fail_on("docs/dependencies.md has a row for each dependency", &findings);
 }
 
 #[test]
@@ -308,21 +256,14 @@ fn every_extension_is_in_the_docs() {
     let page = fs::read_to_string(root().join("docs/extending.md")).unwrap_or_default();
     let mut findings = Vec::new();
     for path in sources() {
-        let is_ours = [
-            "codecs/src",
-            "registry/src",
-            "cluster/src",
-            "rpc-core/src",
-            "src",
-        ];
+        let is_ours = ["codecs/src", "registry/src", "cluster/src", "rpc-core/src", "src"];
         if !is_ours.iter().any(|folder| path.starts_with(folder)) || path.ends_with("tests.rs") {
             continue;
         }
         let text = read(&path);
         for line in split_tests(&text).0 {
-            let Some((_, value)) = line
-                .split_once("str = \"")
-                .filter(|(name, _)| name.contains("const NAME: "))
+            let Some((_, value)) =
+                line.split_once("str = \"").filter(|(name, _)| name.contains("const NAME: "))
             else {
                 continue;
             };
@@ -341,10 +282,7 @@ fn nothing_is_left_lying_about() {
     let open = ["TO", "FIX"].map(|start| [start, if start == "TO" { "DO" } else { "ME" }].concat());
     let banned = [
         (["#[ign", "ore"].concat(), "run the test, or delete it"),
-        (
-            ["../sha", "red"].concat(),
-            "the repository must stand alone",
-        ),
+        (["../sha", "red"].concat(), "the repository must stand alone"),
         (["crates", ".io"].concat(), "name no registry's host"),
         (["pypi", ".org"].concat(), "name no registry's host"),
         (["python", "hosted.org"].concat(), "name no registry's host"),
@@ -369,8 +307,5 @@ fn nothing_is_left_lying_about() {
             }
         }
     }
-    fail_on(
-        "what is unfinished has an owner, what is foreign stays outside",
-        &findings,
-    );
+    fail_on("what is unfinished has an owner, what is foreign stays outside", &findings);
 }

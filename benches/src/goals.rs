@@ -46,26 +46,12 @@ const GOALS: [Goal; 5] = [
 ];
 
 const fn pinned(callers: usize, rival: &'static str, at_least: f64) -> Goal {
-    Goal {
-        cell: Cell {
-            placement: Placement::Pinned,
-            size: 64,
-            callers,
-        },
-        rival,
-        at_least,
-    }
+    Goal { cell: Cell { placement: Placement::Pinned, size: 64, callers }, rival, at_least }
 }
 
 /// Judges every goal by the rows there are.
 pub(crate) fn judge(rows: &[Row]) -> Vec<Outcome> {
-    GOALS
-        .iter()
-        .map(|&goal| Outcome {
-            goal,
-            verdict: goal.verdict(rows),
-        })
-        .collect()
+    GOALS.iter().map(|&goal| Outcome { goal, verdict: goal.verdict(rows) }).collect()
 }
 
 impl Goal {
@@ -90,15 +76,8 @@ impl fmt::Display for Outcome {
             Verdict::Missed { ratio } => ("missed", format!("{ratio:.2}x")),
             Verdict::NotRun => ("not run", "-".to_owned()),
         };
-        let Goal {
-            cell,
-            rival,
-            at_least,
-        } = self.goal;
-        write!(
-            f,
-            "{verdict:<7} {ratio:>6}  {cell}: at least {at_least}x the calls/s of {rival}"
-        )
+        let Goal { cell, rival, at_least } = self.goal;
+        write!(f, "{verdict:<7} {ratio:>6}  {cell}: at least {at_least}x the calls/s of {rival}")
     }
 }
 
@@ -125,22 +104,14 @@ mod tests {
 
     #[test]
     fn a_goal_without_one_of_its_two_peers_was_not_run() {
-        assert_eq!(
-            verdict(&[Row::of(CELL, SUBJECT, vec![run(1.0)])]),
-            Verdict::NotRun
-        );
+        assert_eq!(verdict(&[Row::of(CELL, SUBJECT, vec![run(1.0)])]), Verdict::NotRun);
     }
 
     #[test]
     fn failed_calls_miss_a_goal_however_fast_the_others_were() {
-        let failing = Sample {
-            failures: 1,
-            ..run(900.0)
-        };
-        let rows = [
-            Row::of(CELL, "tarpc", vec![run(100.0)]),
-            Row::of(CELL, SUBJECT, vec![failing]),
-        ];
+        let failing = Sample { failures: 1, ..run(900.0) };
+        let rows =
+            [Row::of(CELL, "tarpc", vec![run(100.0)]), Row::of(CELL, SUBJECT, vec![failing])];
         assert_eq!(verdict(&rows), Verdict::Missed { ratio: 9.0 });
     }
 }

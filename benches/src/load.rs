@@ -89,10 +89,7 @@ struct Window {
 impl Window {
     fn open_in(warm_up: Duration, measured: Duration) -> Self {
         let opens = Instant::now() + warm_up;
-        Self {
-            opens,
-            closes: opens + measured,
-        }
+        Self { opens, closes: opens + measured }
     }
 
     /// Waits for the window and gives the share of a core that client and server used in it. A
@@ -109,10 +106,7 @@ impl Window {
 
 fn at(instant: Instant, processes: [u32; 2]) -> Result<(Instant, [CpuTime; 2]), BoxError> {
     std::thread::sleep(instant.saturating_duration_since(Instant::now()));
-    Ok((
-        Instant::now(),
-        [CpuTime::of(processes[0])?, CpuTime::of(processes[1])?],
-    ))
+    Ok((Instant::now(), [CpuTime::of(processes[0])?, CpuTime::of(processes[1])?]))
 }
 
 /// What one caller saw.
@@ -138,9 +132,7 @@ async fn call<E: Echo>(echo: E, body: Bytes, window: Window, stop: Arc<AtomicBoo
         let ended = Instant::now();
         if window.opens <= ended && ended < window.closes {
             let nanos = (ended - began).as_nanos();
-            tally
-                .latencies
-                .push(u32::try_from(nanos).unwrap_or(u32::MAX));
+            tally.latencies.push(u32::try_from(nanos).unwrap_or(u32::MAX));
         }
         began = ended;
     }
@@ -150,14 +142,8 @@ async fn call<E: Echo>(echo: E, body: Bytes, window: Window, stop: Arc<AtomicBoo
 fn summary(tallies: Vec<Tally>, measured: Duration, cpu: [f64; 2]) -> Sample {
     let mut counts: Vec<_> = tallies.iter().map(|tally| tally.latencies.len()).collect();
     counts.sort_unstable();
-    let failed: Vec<_> = tallies
-        .iter()
-        .filter_map(|tally| tally.failure.clone())
-        .collect();
-    let mut latencies: Vec<_> = tallies
-        .into_iter()
-        .flat_map(|tally| tally.latencies)
-        .collect();
+    let failed: Vec<_> = tallies.iter().filter_map(|tally| tally.failure.clone()).collect();
+    let mut latencies: Vec<_> = tallies.into_iter().flat_map(|tally| tally.latencies).collect();
     let calls_per_second = latencies.len() as f64 / measured.as_secs_f64();
     Sample {
         calls_per_second,
@@ -191,18 +177,13 @@ mod tests {
     use super::*;
 
     fn caller(latencies: impl IntoIterator<Item = u32>) -> Tally {
-        Tally {
-            latencies: latencies.into_iter().collect(),
-            failure: None,
-        }
+        Tally { latencies: latencies.into_iter().collect(), failure: None }
     }
 
     #[test]
     fn percentiles_are_taken_over_the_calls_of_all_callers() {
-        let tallies = vec![
-            caller((1..=500).map(|n| n * 1000)),
-            caller((501..=1000).map(|n| n * 1000)),
-        ];
+        let tallies =
+            vec![caller((1..=500).map(|n| n * 1000)), caller((501..=1000).map(|n| n * 1000))];
         let sample = summary(tallies, Duration::from_secs(2), [0.5, 1.0]);
         assert_eq!((sample.p50, sample.p99, sample.p999), (500.0, 990.0, 999.0));
         assert_eq!((sample.client_cpu, sample.server_cpu), (1000.0, 2000.0));
@@ -211,26 +192,14 @@ mod tests {
     #[test]
     fn the_slowest_caller_is_held_against_the_median_one() {
         let tallies = [30, 10, 20].map(|calls| caller(vec![1000; calls]));
-        assert_eq!(
-            summary(tallies.into(), Duration::from_secs(1), [0.0; 2]).fairness,
-            0.5
-        );
+        assert_eq!(summary(tallies.into(), Duration::from_secs(1), [0.0; 2]).fairness, 0.5);
     }
 
     #[test]
     fn a_run_without_answers_gives_zeros() {
-        let failed = Tally {
-            failure: Some("gone".into()),
-            ..Tally::default()
-        };
+        let failed = Tally { failure: Some("gone".into()), ..Tally::default() };
         let sample = summary(vec![failed], Duration::from_secs(1), [1.0; 2]);
-        assert_eq!(
-            (sample.calls_per_second, sample.p99, sample.client_cpu),
-            (0.0, 0.0, 0.0)
-        );
-        assert_eq!(
-            (sample.failures, sample.failure.as_deref()),
-            (1, Some("gone"))
-        );
+        assert_eq!((sample.calls_per_second, sample.p99, sample.client_cpu), (0.0, 0.0, 0.0));
+        assert_eq!((sample.failures, sample.failure.as_deref()), (1, Some("gone")));
     }
 }

@@ -41,35 +41,17 @@ impl Machine {
             load: word("/proc/loadavg"),
             rustc: env!("BENCH_RUSTC"),
             commit: commit(),
-            peers: peers
-                .iter()
-                .map(|peer| (peer.name, version(LOCK, peer.package)))
-                .collect(),
+            peers: peers.iter().map(|peer| (peer.name, version(LOCK, peer.package))).collect(),
         }
     }
 }
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            cpu,
-            cores,
-            kernel,
-            load,
-            rustc,
-            commit,
-            ..
-        } = self;
-        writeln!(
-            f,
-            "machine: {cores} cores of {cpu}, Linux {kernel}, load {load}"
-        )?;
+        let Self { cpu, cores, kernel, load, rustc, commit, .. } = self;
+        writeln!(f, "machine: {cores} cores of {cpu}, Linux {kernel}, load {load}")?;
         writeln!(f, "build:   commit {commit}, {rustc}")?;
-        let peers: Vec<_> = self
-            .peers
-            .iter()
-            .map(|(name, of)| format!("{name} {of}"))
-            .collect();
+        let peers: Vec<_> = self.peers.iter().map(|(name, of)| format!("{name} {of}")).collect();
         writeln!(f, "peers:   {}", peers.join(", "))
     }
 }
@@ -81,19 +63,14 @@ pub(crate) fn cores() -> usize {
 
 fn cpu() -> String {
     let known = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = known
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    let name = known.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     name.map_or_else(|| "unknown".to_owned(), |(_, name)| name.trim().to_owned())
 }
 
 /// The first word of a file of one line.
 fn word(path: &str) -> String {
     let line = fs::read_to_string(path).unwrap_or_default();
-    line.split_whitespace()
-        .next()
-        .unwrap_or("unknown")
-        .to_owned()
+    line.split_whitespace().next().unwrap_or("unknown").to_owned()
 }
 
 /// The commit the sources are at, marked when they differ from it.

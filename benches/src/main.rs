@@ -137,12 +137,7 @@ impl Run {
             let seconds = plan.seconds;
             report::write(
                 &path,
-                &History {
-                    machine: &machine,
-                    seconds,
-                    rows: &rows,
-                    goals: &goals,
-                },
+                &History { machine: &machine, seconds, rows: &rows, goals: &goals },
             )?;
         }
         match rows.iter().map(|row| row.median.failures).sum::<usize>() {
@@ -162,11 +157,7 @@ impl Run {
         }
         let (runs, seconds) = if self.quick { (3, 1.0) } else { (5, 3.0) };
         Ok(Plan {
-            peers: if self.peers.is_empty() {
-                peers::builtin()
-            } else {
-                self.peers
-            },
+            peers: if self.peers.is_empty() { peers::builtin() } else { self.peers },
             placements,
             sizes: self.sizes,
             callers: self.callers,
@@ -196,10 +187,7 @@ impl Client {
 /// Runs a child's part on the runtime that all peers get.
 fn block_on<T>(part: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
     process::end_with_parent();
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(part)
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(part)
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

@@ -58,11 +58,7 @@ impl Plan {
         let mut cells = Vec::new();
         for &placement in &self.placements {
             for &size in &self.sizes {
-                cells.extend(self.callers.iter().map(|&callers| Cell {
-                    placement,
-                    size,
-                    callers,
-                }));
+                cells.extend(self.callers.iter().map(|&callers| Cell { placement, size, callers }));
             }
         }
         cells
@@ -81,19 +77,12 @@ impl Plan {
                 samples.push(sample.map_err(|error| format!("{} at {cell}: {error}", peer.name))?);
             }
         }
-        Ok(self
-            .peers
-            .iter()
-            .zip(runs)
-            .map(|(peer, runs)| Row::of(cell, peer.name, runs))
-            .collect())
+        Ok(self.peers.iter().zip(runs).map(|(peer, runs)| Row::of(cell, peer.name, runs)).collect())
     }
 
     fn run(&self, peer: Entry, cell: Cell) -> Result<Sample, BoxError> {
-        let server = Process::start(
-            cell.core(SERVER_CORE),
-            &words(["server", "--peer", peer.name]),
-        )?;
+        let server =
+            Process::start(cell.core(SERVER_CORE), &words(["server", "--peer", peer.name]))?;
         let addr = server.line(PATIENCE)?;
         let mut args = words(["client", "--peer", peer.name, "--addr", &addr]);
         args.extend(["--server".to_owned(), server.id().to_string()]);
@@ -118,16 +107,8 @@ impl fmt::Display for Cell {
             Placement::Pinned => "pinned",
             Placement::Free => "free",
         };
-        let callers = if self.callers == 1 {
-            "caller"
-        } else {
-            "callers"
-        };
-        write!(
-            f,
-            "{placement}, {} B, {} {callers}",
-            self.size, self.callers
-        )
+        let callers = if self.callers == 1 { "caller" } else { "callers" };
+        write!(f, "{placement}, {} B, {} {callers}", self.size, self.callers)
     }
 }
 

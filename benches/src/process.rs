@@ -40,11 +40,7 @@ impl Process {
             .spawn()
             .map_err(|error| format!("cannot start {:?}: {error}", command.get_program()))?;
         let stdout = child.stdout.take().expect("stdout was asked to be piped");
-        Ok(Self {
-            what,
-            child,
-            line: first_line(stdout),
-        })
+        Ok(Self { what, child, line: first_line(stdout) })
     }
 
     /// The process id; that of the program itself, as `taskset` becomes it.

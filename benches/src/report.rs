@@ -82,10 +82,7 @@ pub(crate) fn verdicts(outcomes: &[Outcome]) -> String {
     let count = |is: fn(Verdict) -> bool| outcomes.iter().filter(|of| is(of.verdict)).count();
     let not_run = count(|verdict| verdict == Verdict::NotRun);
     if not_run > 0 {
-        let _ = writeln!(
-            text,
-            "{not_run} not run: a peer or a cell is not in this selection"
-        );
+        let _ = writeln!(text, "{not_run} not run: a peer or a cell is not in this selection");
     }
     let met = count(|verdict| matches!(verdict, Verdict::Met { .. }));
     let _ = writeln!(text, "bench: {met} of {} goals met", outcomes.len());

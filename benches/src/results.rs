@@ -37,13 +37,7 @@ impl Row {
         };
         let speeds = || runs.iter().map(|run| run.calls_per_second);
         let distance = speeds().fold(0.0, f64::max) - speeds().fold(f64::INFINITY, f64::min);
-        Self {
-            cell,
-            peer,
-            spread: distance / median.calls_per_second,
-            median,
-            runs,
-        }
+        Self { cell, peer, spread: distance / median.calls_per_second, median, runs }
     }
 
     /// CPU microseconds a call on both sides together.
@@ -85,15 +79,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_row_shows_the_median_run_and_how_far_the_others_were_apart() {
-        let cell = Cell {
-            placement: crate::plan::Placement::Free,
-            size: 64,
-            callers: 1,
-        };
+        let cell = Cell { placement: crate::plan::Placement::Free, size: 64, callers: 1 };
         let row = Row::of(cell, "x", [90.0, 300.0, 100.0].map(run).into());
-        assert_eq!(
-            (row.median.calls_per_second, row.spread, row.cpu()),
-            (100.0, 2.1, 9.0)
-        );
+        assert_eq!((row.median.calls_per_second, row.spread, row.cpu()), (100.0, 2.1, 9.0));
     }
 }

@@ -97,10 +97,7 @@ struct Window {
 
 impl Window {
     fn new(origin: Instant) -> Self {
-        Self {
-            origin,
-            slots: Default::default(),
-        }
+        Self { origin, slots: Default::default() }
     }
 
     fn count(&self, now: Instant) {
@@ -114,9 +111,7 @@ impl Window {
     }
 
     fn sum(&self, now: Instant) -> u64 {
-        let oldest = self
-            .second(now)
-            .saturating_sub(u64::from(WINDOW_SECONDS) - 1);
+        let oldest = self.second(now).saturating_sub(u64::from(WINDOW_SECONDS) - 1);
         let words = self.slots.iter().map(|slot| slot.load(Relaxed));
         let recent = words.filter(|word| word >> 32 >= oldest);
         recent.map(|word| word & u64::from(u32::MAX)).sum()

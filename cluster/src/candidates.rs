@@ -32,11 +32,7 @@ impl Candidates {
     /// These endpoints, with the weights they have now.
     #[must_use]
     pub fn new(endpoints: Vec<Arc<Endpoint>>) -> Self {
-        Self {
-            weights: Weights::of(&endpoints),
-            endpoints,
-            made_from: None,
-        }
+        Self { weights: Weights::of(&endpoints), endpoints, made_from: None }
     }
 
     /// All of `listed` that are fit to be called, made from this version and epoch.
@@ -131,10 +127,7 @@ impl Weights {
             *sum += u64::from(*weight);
             Some(*sum)
         });
-        Self::Varied {
-            sums: running.collect(),
-            heaviest,
-        }
+        Self::Varied { sums: running.collect(), heaviest }
     }
 }
 

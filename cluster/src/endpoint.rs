@@ -53,10 +53,7 @@ impl Endpoint {
     /// The same endpoint after its instance has published other data of itself: the load stays.
     pub(crate) fn renewed(&self, instance: Instance, layers: &AttemptLayers) -> Self {
         let load = self.load.clone();
-        Self {
-            load,
-            ..Self::new(instance, self.channel.clone(), layers)
-        }
+        Self { load, ..Self::new(instance, self.channel.clone(), layers) }
     }
 
     /// What the registry says of it.
@@ -136,11 +133,7 @@ impl Endpoint {
         );
         let in_flight = InFlight::begin(self.clone(), now);
         let call = span.in_scope(|| self.invoker.invoke(invocation));
-        Ok(EndpointFuture {
-            call,
-            in_flight: Some(in_flight),
-            span,
-        })
+        Ok(EndpointFuture { call, in_flight: Some(in_flight), span })
     }
 
     /// Puts first the codec the call prefers among those the instance speaks.
@@ -275,11 +268,7 @@ struct InFlight {
 impl InFlight {
     fn begin(endpoint: Arc<Endpoint>, started: Instant) -> Self {
         endpoint.load.begin();
-        Self {
-            endpoint,
-            started,
-            finished: false,
-        }
+        Self { endpoint, started, finished: false }
     }
 
     fn finish(mut self, outcome: Result<Reply, Status>) -> Result<Reply, Status> {

@@ -32,14 +32,7 @@ impl Cluster {
     /// The invoker of these parts: the policy's layer over the picking service.
     #[must_use]
     pub fn into_invoker(self) -> BoxInvoker {
-        let Self {
-            directory,
-            routers,
-            balancer,
-            policy,
-            budget,
-            seed,
-        } = self;
+        let Self { directory, routers, balancer, policy, budget, seed } = self;
         policy.layer(Picker::new(directory, routers, balancer, budget, seed))
     }
 }

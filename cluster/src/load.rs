@@ -78,11 +78,7 @@ impl Load {
         let kept = self.kept(now);
         let blend = |bits: u64| {
             let old = f64::from_bits(bits);
-            let new = if fresh >= old {
-                fresh
-            } else {
-                old * kept + fresh * (1.0 - kept)
-            };
+            let new = if fresh >= old { fresh } else { old * kept + fresh * (1.0 - kept) };
             Some(new.to_bits())
         };
         // A loop of compare-and-swap, so that a failure is never overwritten by a quick success.

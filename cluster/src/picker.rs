@@ -39,12 +39,7 @@ impl Attempt {
     /// The first try of a call. Does not allocate.
     #[must_use]
     pub const fn first(invocation: Invocation, now: Instant) -> Self {
-        Self {
-            invocation,
-            excluded: Vec::new(),
-            number: 1,
-            now,
-        }
+        Self { invocation, excluded: Vec::new(), number: 1, now }
     }
 }
 
@@ -71,13 +66,7 @@ impl Picker {
         budget: Arc<RetryBudget>,
         seed: Option<u64>,
     ) -> Self {
-        Self(Arc::new(Parts {
-            directory,
-            routers,
-            balancer,
-            budget,
-            dice: Dice::new(seed),
-        }))
+        Self(Arc::new(Parts { directory, routers, balancer, budget, dice: Dice::new(seed) }))
     }
 
     /// What bounds the re-sends of the whole consumer.

@@ -29,9 +29,7 @@ async fn failfast_sends_nothing_again_even_if_it_never_left() {
 #[tokio::test(start_paused = true)]
 async fn failfast_leaves_a_business_error_as_it_is() {
     let fleet = Fleet::of(&["a:1"]);
-    fleet
-        .mock("a:1")
-        .answer(Answer::Fail(Status::not_found("no such item")));
+    fleet.mock("a:1").answer(Answer::Fail(Status::not_found("no such item")));
     let status = fleet.cluster(Failfast).invoke(call()).await.unwrap_err();
     assert_eq!(status.message(), "no such item");
     assert!(status.hint().is_none() && status.attempts().is_empty());

@@ -30,11 +30,7 @@ async fn failover_skips_endpoints_already_tried() {
     for address in ["a:1", "b:1", "c:1"] {
         fleet.mock(address).answer(maybe_sent());
     }
-    let status = fleet
-        .cluster(Failover::new(2))
-        .invoke(call())
-        .await
-        .unwrap_err();
+    let status = fleet.cluster(Failover::new(2)).invoke(call()).await.unwrap_err();
     let mut tried: Vec<&str> = status.attempts().iter().map(|a| &*a.address).collect();
     tried.sort_unstable();
     assert_eq!(tried, ["a:1", "b:1", "c:1"]);
@@ -56,10 +52,9 @@ async fn tried_providers_are_tried_again_after_a_pause_when_none_is_left() {
 async fn a_method_that_is_not_idempotent_is_never_sent_twice_if_it_may_have_run() {
     let fleet = Fleet::of(&["a:1", "b:1"]);
     let unavailable = Answer::Fail(Status::unavailable("shutting down"));
-    for (answer, delivery) in [
-        (maybe_sent(), Delivery::MaybeSent),
-        (unavailable, Delivery::Answered),
-    ] {
+    for (answer, delivery) in
+        [(maybe_sent(), Delivery::MaybeSent), (unavailable, Delivery::Answered)]
+    {
         let before = fleet.net.total();
         fleet.mock("a:1").answer(answer.clone());
         fleet.mock("b:1").answer(answer);
@@ -101,10 +96,8 @@ async fn free_attempts_are_bounded_by_the_list_and_the_retries() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_is_final() {
     let fleet = Fleet::of(&["a:1", "b:1"]);
-    let business = Status::unavailable("sold out").with_details(Details {
-        type_name: "shop.SoldOut".into(),
-        body: Body::typed(Nothing),
-    });
+    let business = Status::unavailable("sold out")
+        .with_details(Details { type_name: "shop.SoldOut".into(), body: Body::typed(Nothing) });
     for status in [business, Status::not_found("no such item")] {
         let before = fleet.net.total();
         fleet.mock("a:1").answer(Answer::Fail(status.clone()));
@@ -112,10 +105,7 @@ async fn an_answer_is_final() {
         let cluster = fleet.cluster(Failover::default());
         let failed = cluster.invoke(call()).await.unwrap_err();
         assert_eq!(fleet.net.total() - before, 1);
-        assert_eq!(
-            (failed.code(), failed.message()),
-            (status.code(), status.message())
-        );
+        assert_eq!((failed.code(), failed.message()), (status.code(), status.message()));
         assert!(failed.attempts().is_empty() && failed.hint().is_none());
         assert_eq!(failed.call(), Some("shop.Inventory/reserve"));
         assert!(failed.address().is_some());
@@ -154,11 +144,7 @@ async fn a_used_up_budget_ends_re_sends_of_calls_that_may_have_run() {
         hints.extend(status.hint().map(str::to_owned));
     }
     assert_eq!(fleet.net.total(), 120);
-    assert!(
-        hints
-            .iter()
-            .any(|hint| hint == "the retry budget is used up")
-    );
+    assert!(hints.iter().any(|hint| hint == "the retry budget is used up"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -240,10 +226,7 @@ async fn a_provider_whose_connection_is_down_is_called_only_if_all_are() {
     for _ in 0..10 {
         cluster.invoke(call()).await.unwrap();
     }
-    assert_eq!(
-        (fleet.mock("a:1").calls(), fleet.mock("b:1").calls()),
-        (0, 10)
-    );
+    assert_eq!((fleet.mock("a:1").calls(), fleet.mock("b:1").calls()), (0, 10));
     fleet.mock("b:1").set_state(ChannelState::Down);
     for _ in 0..100 {
         cluster.invoke(call()).await.unwrap();

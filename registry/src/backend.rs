@@ -134,10 +134,7 @@ mod tests {
     #[test]
     fn a_list_never_goes_back_in_revision() {
         let (updates, newest) = Updates::new(0);
-        let listing = |revision| Listing {
-            revision,
-            instances: Vec::new(),
-        };
+        let listing = |revision| Listing { revision, instances: Vec::new() };
         for revision in [3, 2, 5, 4] {
             updates.put(listing(revision));
         }

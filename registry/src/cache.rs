@@ -34,10 +34,7 @@ pub(crate) struct Cache {
 
 impl Cache {
     pub(crate) fn new(dir: &Path, registry: &str) -> Self {
-        Self {
-            dir: dir.to_owned(),
-            registry: registry.into(),
-        }
+        Self { dir: dir.to_owned(), registry: registry.into() }
     }
 
     /// The last list of `service` with its age, if there is a whole one that is not empty.
@@ -66,11 +63,7 @@ impl Cache {
 
     fn path(&self, service: &ServiceKey) -> PathBuf {
         let plain = |c: char| {
-            if c.is_ascii_alphanumeric() || c == '.' {
-                c
-            } else {
-                '_'
-            }
+            if c.is_ascii_alphanumeric() || c == '.' { c } else { '_' }
         };
         let mut name: String = service.as_str().chars().take(80).map(plain).collect();
         let identity = format!("{}\n{service}", self.registry);
@@ -94,9 +87,7 @@ impl Cache {
 
     fn read_file(&self, path: &Path, service: &ServiceKey) -> io::Result<Snapshot> {
         let mut bytes = Vec::new();
-        fs::File::open(path)?
-            .take(MAX_BYTES + 1)
-            .read_to_end(&mut bytes)?;
+        fs::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
         let wrong = |what: &'static str| io::Error::new(io::ErrorKind::InvalidData, what);
         let split = bytes.iter().position(|b| *b == b'\n');
         let (head, body) = bytes.split_at(split.ok_or_else(|| wrong("it is cut off"))?);
@@ -110,9 +101,7 @@ impl Cache {
         if sum != Some(&format!("{:016x}", checksum(body))) {
             return Err(wrong("its checksum is wrong"));
         }
-        let written = written
-            .and_then(|w| w.parse().ok())
-            .map(Duration::from_millis);
+        let written = written.and_then(|w| w.parse().ok()).map(Duration::from_millis);
         let written = written.ok_or_else(|| wrong("its first line is damaged"))?;
         let mut instances: Vec<Instance> = serde_json::from_slice(body)?;
         instances.retain(|instance| instance.service == *service);
@@ -151,10 +140,7 @@ impl Cache {
         };
         let age = |entry: &fs::DirEntry| entry.metadata().and_then(|m| m.modified()).ok();
         let ours = |name: &Path| name.extension().is_some_and(|e| e == "list" || e == "tmp");
-        let files: Vec<_> = entries
-            .flatten()
-            .filter(|entry| ours(&entry.path()))
-            .collect();
+        let files: Vec<_> = entries.flatten().filter(|entry| ours(&entry.path())).collect();
         if files.len() >= MAX_FILES
             && let Some(oldest) = files.iter().min_by_key(|entry| age(entry))
         {
@@ -165,9 +151,7 @@ impl Cache {
 }
 
 fn since_1970() -> Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// FNV-1a: finds damage, not forgery; the folder belongs to the user.
@@ -198,9 +182,7 @@ mod tests {
         cache.write(&service(), list(3)).await;
         let snapshot = cache.read(&service()).await.unwrap();
         assert_eq!(snapshot.instances.len(), 3);
-        let Source::Cache { age } = snapshot.source else {
-            panic!("{snapshot:?}")
-        };
+        let Source::Cache { age } = snapshot.source else { panic!("{snapshot:?}") };
         assert!(age < Duration::from_secs(60));
         assert_eq!(fs::read_dir(dir.path().join("new")).unwrap().count(), 1);
     }
@@ -255,17 +237,10 @@ mod tests {
     #[tokio::test]
     async fn registries_and_services_do_not_share_lists() {
         let dir = tempfile::tempdir().unwrap();
-        Cache::new(dir.path(), "dubhe://a:1")
-            .write(&service(), list(2))
-            .await;
+        Cache::new(dir.path(), "dubhe://a:1").write(&service(), list(2)).await;
         let other = Cache::new(dir.path(), "dubhe://b:1");
         assert_eq!(other.read(&service()).await, None);
         let other = Cache::new(dir.path(), "dubhe://a:1");
-        assert_eq!(
-            other
-                .read(&ServiceKey::new("blue_shop.Inventory_1.0"))
-                .await,
-            None
-        );
+        assert_eq!(other.read(&ServiceKey::new("blue_shop.Inventory_1.0")).await, None);
     }
 }

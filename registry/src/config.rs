@@ -20,9 +20,6 @@ impl RegistryConfig {
     /// An address with everything else at its default.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            ..Self::default()
-        }
+        Self { url: url.into(), ..Self::default() }
     }
 }

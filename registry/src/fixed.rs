@@ -79,10 +79,7 @@ impl Session for Fixed {
             protocols: self.protocols.clone(),
             ..Instance::new(service.clone(), address, address)
         };
-        Ok(Listing {
-            revision: 1,
-            instances: self.addresses.iter().map(instance).collect(),
-        })
+        Ok(Listing { revision: 1, instances: self.addresses.iter().map(instance).collect() })
     }
 
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {

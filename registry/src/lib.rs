@@ -99,10 +99,7 @@ pub fn open(
     let url = RegistryUrl::parse(&config.url)?;
     let mut params = Params::new();
     params.insert("url".to_owned(), config.url.as_str().into());
-    for (key, dir) in [
-        ("cache_dir", &config.cache_dir),
-        ("runtime_dir", &config.runtime_dir),
-    ] {
+    for (key, dir) in [("cache_dir", &config.cache_dir), ("runtime_dir", &config.runtime_dir)] {
         if let Some(dir) = dir {
             let text = dir.to_str().ok_or_else(|| {
                 Error::invalid_config(format!("{key} `{}` is not UTF-8", dir.display()))

@@ -81,10 +81,7 @@ impl Backend for Memory {
     }
 
     fn pace(&self) -> Pace {
-        Pace {
-            reader_spread: std::time::Duration::ZERO,
-            ..Pace::default()
-        }
+        Pace { reader_spread: std::time::Duration::ZERO, ..Pace::default() }
     }
 
     fn is_cached(&self) -> bool {

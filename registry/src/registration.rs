@@ -35,12 +35,7 @@ impl Registration {
         outcome: oneshot::Receiver<Result<(), Error>>,
         tasks: impl Send + Sync + 'static,
     ) -> Self {
-        Self {
-            wanted,
-            registered,
-            outcome,
-            _tasks: Box::new(tasks),
-        }
+        Self { wanted, registered, outcome, _tasks: Box::new(tasks) }
     }
 
     /// Replaces what is listed; the newest content is what is registered again later.

@@ -103,9 +103,7 @@ impl RegistryUrl {
         let kind = format!("parameter of {}://", self.scheme);
         if known.is_empty() {
             let key = key.escape_debug();
-            return Err(Error::invalid_config(format!(
-                "unknown {kind} `{key}`, it takes none"
-            )));
+            return Err(Error::invalid_config(format!("unknown {kind} `{key}`, it takes none")));
         }
         Err(Error::unknown_name(&kind, key, known.iter().copied()))
     }
@@ -159,13 +157,7 @@ fn read_host(text: &str) -> Result<Host, String> {
         }
         match rest {
             "" => (name, None),
-            rest => (
-                name,
-                Some(
-                    rest.strip_prefix(':')
-                        .ok_or("a `]` is followed by no `:`")?,
-                ),
-            ),
+            rest => (name, Some(rest.strip_prefix(':').ok_or("a `]` is followed by no `:`")?)),
         }
     } else {
         match text.split_once(':') {
@@ -184,18 +176,14 @@ fn read_host(text: &str) -> Result<Host, String> {
             _ => return Err(bad_port(port)),
         },
     };
-    Ok(Host {
-        name: name.to_owned(),
-        port,
-    })
+    Ok(Host { name: name.to_owned(), port })
 }
 
 fn read_query(text: &str) -> Result<BTreeMap<String, String>, String> {
     let mut query = BTreeMap::new();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair
-            .split_once('=')
-            .ok_or_else(|| format!("parameter `{pair}` has no `=`"))?;
+        let (key, value) =
+            pair.split_once('=').ok_or_else(|| format!("parameter `{pair}` has no `=`"))?;
         if query.insert(decode(key)?, decode(value)?).is_some() {
             return Err(format!("parameter `{key}` is given twice"));
         }

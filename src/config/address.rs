@@ -44,10 +44,7 @@ impl FromStr for RegistryAddress {
         if scheme.is_empty() || !scheme.chars().all(is_scheme) || rest.contains(is_blank) {
             return Err(fail());
         }
-        Ok(Self {
-            text: text.to_owned(),
-            scheme_end: scheme.len(),
-        })
+        Ok(Self { text: text.to_owned(), scheme_end: scheme.len() })
     }
 }
 
@@ -87,10 +84,7 @@ impl AdvertisedAddress {
     /// `host:port` as instances publish it; `bound` is used where no port is set.
     #[must_use]
     pub fn with_bound_port(&self, bound: u16) -> String {
-        let whole = Self {
-            host: self.host.clone(),
-            port: Some(self.port.unwrap_or(bound)),
-        };
+        let whole = Self { host: self.host.clone(), port: Some(self.port.unwrap_or(bound)) };
         whole.to_string()
     }
 
@@ -100,10 +94,8 @@ impl AdvertisedAddress {
             None => (text, None),
         };
         let is_host = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-        (!host.is_empty() && host.chars().all(is_host)).then(|| Self {
-            host: host.to_owned(),
-            port,
-        })
+        (!host.is_empty() && host.chars().all(is_host))
+            .then(|| Self { host: host.to_owned(), port })
     }
 }
 
@@ -120,10 +112,7 @@ impl FromStr for AdvertisedAddress {
             return Self::parse_name(text).ok_or_else(|| not_advertised(text));
         };
         let (ip, port) = address.ok_or_else(|| not_advertised(text))?;
-        Ok(Self {
-            host: ip.to_string(),
-            port,
-        })
+        Ok(Self { host: ip.to_string(), port })
     }
 }
 
@@ -183,10 +172,7 @@ mod tests {
         }
         for text in ["", "dev", "dev:/", "://x", "Dev://", "dev://a b"] {
             let message = text.parse::<RegistryAddress>().unwrap_err().to_string();
-            assert!(
-                message.contains("write scheme://…, such as dev://"),
-                "{message}"
-            );
+            assert!(message.contains("write scheme://…, such as dev://"), "{message}");
         }
     }
 
@@ -207,16 +193,7 @@ mod tests {
 
     #[test]
     fn nobody_can_connect_to_an_unspecified_address() {
-        for text in [
-            "",
-            "0.0.0.0",
-            "[::]:80",
-            "a b",
-            ":80",
-            "host:x",
-            "host:0",
-            "10.0.0.1:0",
-        ] {
+        for text in ["", "0.0.0.0", "[::]:80", "a b", ":80", "host:x", "host:0", "10.0.0.1:0"] {
             let message = text.parse::<AdvertisedAddress>().unwrap_err().to_string();
             assert!(message.contains("write a host, or HOST:PORT"), "{message}");
         }

@@ -67,14 +67,14 @@ pub struct ConsumerLimits {
     pub payload: usize,
     /// Calls waiting on one connection. Default 65,536.
     pub in_flight: u32,
+    /// Bytes waiting to be written on one connection. Default 64 MiB.
+    #[serde(with = "size")]
+    pub queued: usize,
 }
 
 impl Default for ConsumerLimits {
     fn default() -> Self {
-        Self {
-            payload: 8 << 20,
-            in_flight: 65_536,
-        }
+        Self { payload: 8 << 20, in_flight: 65_536, queued: 64 << 20 }
     }
 }
 

@@ -58,17 +58,11 @@ pub(super) fn variable(key: &Key) -> String {
 
 /// The text is read as TOML if the key takes that, else as a string without quotes.
 fn setting(key: &Key, name: &str, text: OsString) -> Result<Raw, Error> {
-    let origin = Origin::Environment {
-        variable: name.to_owned(),
-    };
+    let origin = Origin::Environment { variable: name.to_owned() };
     let text = text
         .into_string()
         .map_err(|_| Error::invalid_config("the value is not UTF-8").at(&origin))?;
-    let raw = |value| Raw {
-        key: key.clone(),
-        value,
-        origin: origin.clone(),
-    };
+    let raw = |value| Raw { key: key.clone(), value, origin: origin.clone() };
     let as_toml = value_of(&text).map(raw);
     let as_text = raw(Value::String(text));
     match as_toml {

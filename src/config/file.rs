@@ -28,11 +28,7 @@ impl ConfigFile {
             let offset = error.span().map_or(0, |span| span.start);
             Error::invalid_config(error.message()).at(self.origin(offset))
         })?;
-        let mut reader = Reader {
-            file: self,
-            schema,
-            layer: Layer::new(),
-        };
+        let mut reader = Reader { file: self, schema, layer: Layer::new() };
         reader.section(table.into_inner(), &Key::root())?;
         Ok(reader.layer)
     }
@@ -84,9 +80,8 @@ impl Reader<'_> {
         match (tables.next(), tables.next()) {
             (Some(only), None) => self.subsection(only, key),
             (first, second) => {
-                let place = second
-                    .or(first)
-                    .map_or(origin, |table| self.file.origin(table.span().start));
+                let place =
+                    second.or(first).map_or(origin, |table| self.file.origin(table.span().start));
                 Err(Error::invalid_config(
                     "registry: exactly one registry is supported: keep one [[registry]]",
                 )

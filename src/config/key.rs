@@ -71,13 +71,8 @@ mod tests {
 
     #[test]
     fn names_that_are_not_bare_are_quoted() {
-        let key = Key::dotted("consumer.services")
-            .child("shop.Inventory")
-            .child("timeout");
-        assert_eq!(
-            key.to_string(),
-            "consumer.services.\"shop.Inventory\".timeout"
-        );
+        let key = Key::dotted("consumer.services").child("shop.Inventory").child("timeout");
+        assert_eq!(key.to_string(), "consumer.services.\"shop.Inventory\".timeout");
         assert_eq!(key.section(2).to_string(), "consumer.services");
     }
 }

@@ -46,11 +46,7 @@ impl Layer {
     }
 
     fn push(mut self, key: Key, value: Value) -> Self {
-        self.settings.push(Raw {
-            key,
-            value,
-            origin: Origin::Builder,
-        });
+        self.settings.push(Raw { key, value, origin: Origin::Builder });
         self
     }
 }
@@ -78,9 +74,7 @@ impl Raw {
     pub(super) fn alone(&self) -> Result<(), String> {
         let mut tree = Value::Object(serde_json::Map::new());
         self.insert_into(&mut tree);
-        serde_json::from_value::<super::Config>(tree)
-            .map(drop)
-            .map_err(|error| error.to_string())
+        serde_json::from_value::<super::Config>(tree).map(drop).map_err(|error| error.to_string())
     }
 
     /// Puts the value at its place; what stood there before is gone.

@@ -78,11 +78,7 @@ impl Config {
         attribute: &MethodDefaults,
     ) -> MethodConfig {
         let levels = self.levels(service, method);
-        let at = |name| Place {
-            config: self,
-            levels: &levels,
-            name,
-        };
+        let at = |name| Place { config: self, levels: &levels, name };
         let all = &self.consumer;
         MethodConfig {
             timeout: at("timeout").decide(|c| c.timeout, &all.timeout, attribute.timeout),
@@ -108,9 +104,7 @@ impl Config {
             let overrides = service.methods.get(method)?;
             Some((key.child("methods").child(method), overrides))
         });
-        let whole = services
-            .iter()
-            .map(|(key, service)| (key.clone(), &service.call));
+        let whole = services.iter().map(|(key, service)| (key.clone(), &service.call));
         methods.chain(whole).collect()
     }
 
@@ -174,21 +168,15 @@ impl Place<'_> {
         }
         let for_all = self.decided(&Key::dotted("consumer"), for_all.clone());
         match attribute {
-            Some(value) if for_all.origin == Origin::Default => Decided {
-                value,
-                origin: Origin::Attribute,
-                ..for_all
-            },
+            Some(value) if for_all.origin == Origin::Default => {
+                Decided { value, origin: Origin::Attribute, ..for_all }
+            }
             _ => for_all,
         }
     }
 
     fn decided<T>(&self, section: &Key, value: T) -> Decided<T> {
         let key = section.child(self.name);
-        Decided {
-            value,
-            origin: self.config.origins.of(&key).clone(),
-            key: key.to_string(),
-        }
+        Decided { value, origin: self.config.origins.of(&key).clone(), key: key.to_string() }
     }
 }

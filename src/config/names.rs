@@ -41,21 +41,9 @@ impl Config {
         let consumer = Key::dotted("consumer");
         let all = &self.consumer;
         let mut found = vec![
-            (
-                Kind::Codec,
-                consumer.child("codec"),
-                Selector::new(&*all.codec),
-            ),
-            (
-                Kind::Cluster,
-                consumer.child("cluster"),
-                all.cluster.clone(),
-            ),
-            (
-                Kind::LoadBalance,
-                consumer.child("loadbalance"),
-                all.loadbalance.clone(),
-            ),
+            (Kind::Codec, consumer.child("codec"), Selector::new(&*all.codec)),
+            (Kind::Cluster, consumer.child("cluster"), all.cluster.clone()),
+            (Kind::LoadBalance, consumer.child("loadbalance"), all.loadbalance.clone()),
         ];
         if let Some(address) = &self.registry.address {
             let scheme = Selector::new(address.scheme());
@@ -65,10 +53,7 @@ impl Config {
             let section = consumer.child("services").child(service.as_str());
             let methods = overrides.methods.iter();
             let methods = methods.map(|(name, call)| (section.child("methods").child(name), call));
-            for (section, call) in [(section.clone(), &overrides.call)]
-                .into_iter()
-                .chain(methods)
-            {
+            for (section, call) in [(section.clone(), &overrides.call)].into_iter().chain(methods) {
                 let codec = call.codec.as_deref().map(Selector::new);
                 let chosen = [
                     (Kind::Codec, "codec", codec),

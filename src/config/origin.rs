@@ -61,9 +61,7 @@ impl Origins {
     /// Who set the first key in `section`.
     pub(super) fn first_in(&self, section: &Key) -> &Origin {
         let mut from_here = self.0.range(section..);
-        from_here
-            .next()
-            .map_or(&Origin::Default, |(_, origin)| origin)
+        from_here.next().map_or(&Origin::Default, |(_, origin)| origin)
     }
 }
 
@@ -80,13 +78,16 @@ pub struct Setting {
 }
 
 impl Config {
+    /// Whether nobody has set `key`, such as `provider.port`.
+    pub(crate) fn is_default(&self, key: &str) -> bool {
+        *self.origins.of(&Key::dotted(key)) == Origin::Default
+    }
+
     /// Every key that has a value, sorted by section, with where that value comes from.
     #[must_use]
     pub fn sources(&self) -> Vec<Setting> {
         let tree = self.to_value();
-        let set = leaves(&tree)
-            .into_iter()
-            .filter(|(_, value)| !value.is_null());
+        let set = leaves(&tree).into_iter().filter(|(_, value)| !value.is_null());
         set.map(|(key, value)| Setting {
             value: value.to_string(),
             origin: self.origins.of(&key).clone(),

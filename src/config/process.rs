@@ -3,7 +3,7 @@
 use std::env;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rpc_core::Error;
 
@@ -34,27 +34,26 @@ impl Sources {
                 found => Some(found.map_err(|error| cannot_read(DEFAULT_FILE, error))?),
             },
         };
-        Ok(Self {
-            builder,
-            file,
-            environment: env::vars_os().collect(),
-        })
+        Ok(Self { builder, file, environment: env::vars_os().collect() })
     }
+}
+
+/// `dubhe` in the user's cache directory, as the XDG base directory specification finds it.
+pub(super) fn cache_dir_of_user() -> Option<PathBuf> {
+    let absolute = |path: &PathBuf| path.is_absolute();
+    let set = |name| env::var_os(name).map(PathBuf::from).filter(absolute);
+    let base = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
+    Some(base.join("dubhe"))
 }
 
 fn read(path: &Path) -> std::io::Result<ConfigFile> {
     let mut text = String::new();
-    File::open(path)?
-        .take(MAX_FILE + 1)
-        .read_to_string(&mut text)?;
+    File::open(path)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
     if text.len() as u64 > MAX_FILE {
         let message = format!("it is larger than {MAX_FILE} bytes");
         return Err(std::io::Error::new(ErrorKind::FileTooLarge, message));
     }
-    Ok(ConfigFile {
-        path: path.display().to_string(),
-        text,
-    })
+    Ok(ConfigFile { path: path.display().to_string(), text })
 }
 
 fn cannot_read(path: impl AsRef<Path>, error: std::io::Error) -> Error {
@@ -78,18 +77,9 @@ mod tests {
     fn a_file_that_is_missing_is_named_with_the_remedy() {
         let directory = tempfile::tempdir().unwrap();
         let text = message(&directory.path().join("absent.toml"));
-        assert!(
-            text.starts_with("cannot read configuration file "),
-            "{text}"
-        );
-        assert!(
-            text.contains("absent.toml: No such file or directory"),
-            "{text}"
-        );
-        assert!(
-            text.ends_with("or set DUBHE_CONFIG to another file or to nothing"),
-            "{text}"
-        );
+        assert!(text.starts_with("cannot read configuration file "), "{text}");
+        assert!(text.contains("absent.toml: No such file or directory"), "{text}");
+        assert!(text.ends_with("or set DUBHE_CONFIG to another file or to nothing"), "{text}");
     }
 
     #[test]

@@ -37,10 +37,7 @@ impl Schema {
         let mut at = &self.0;
         for (depth, part) in key.parts().enumerate() {
             let Value::Object(section) = at else {
-                return Entry::Unknown {
-                    depth,
-                    known: Vec::new(),
-                };
+                return Entry::Unknown { depth, known: Vec::new() };
             };
             match section.get(part).or_else(|| section.get(ANY)) {
                 Some(next) => at = next,
@@ -50,11 +47,7 @@ impl Schema {
                 }
             }
         }
-        if at.is_object() {
-            Entry::Section
-        } else {
-            Entry::Leaf
-        }
+        if at.is_object() { Entry::Section } else { Entry::Leaf }
     }
 
     /// Every key with its default; where any name may stand, it has [`ANY`].

@@ -21,10 +21,7 @@ impl Selector {
     /// The extension `name` with its defaults.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            params: Params::new(),
-        }
+        Self { name: name.into(), params: Params::new() }
     }
 }
 
@@ -51,9 +48,7 @@ impl<'de> Deserialize<'de> for Selector {
             Value::Object(mut params) => match params.remove("name") {
                 Some(Value::String(name)) if !name.is_empty() => Ok(Self { name, params }),
                 Some(other) => Err(D::Error::custom(format!("{other} is no name"))),
-                None => Err(D::Error::custom(
-                    "the name is missing: write { name = \"…\", … }",
-                )),
+                None => Err(D::Error::custom("the name is missing: write { name = \"…\", … }")),
             },
             other => Err(D::Error::custom(format!(
                 "{other} chooses nothing: write a name in quotes, or {{ name = \"…\", … }}"
@@ -87,19 +82,10 @@ mod tests {
     #[test]
     fn what_chooses_nothing_says_how_to_write_it() {
         for (value, message) in [
-            (
-                json!({ "forks": 2 }),
-                "the name is missing: write { name = \"…\", … }",
-            ),
+            (json!({ "forks": 2 }), "the name is missing: write { name = \"…\", … }"),
             (json!({ "name": 3 }), "3 is no name"),
-            (
-                json!(7),
-                "7 chooses nothing: write a name in quotes, or { name = \"…\", … }",
-            ),
-            (
-                json!(""),
-                "\"\" chooses nothing: write a name in quotes, or { name = \"…\", … }",
-            ),
+            (json!(7), "7 chooses nothing: write a name in quotes, or { name = \"…\", … }"),
+            (json!(""), "\"\" chooses nothing: write a name in quotes, or { name = \"…\", … }"),
         ] {
             let error = serde_json::from_value::<Selector>(value).unwrap_err();
             assert_eq!(error.to_string(), message);

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::address::RegistryAddress;
 use super::consumer::ConsumerConfig;
 use super::origin::Origins;
+use super::process::cache_dir_of_user;
 use super::provider::ProviderConfig;
 
 /// Every setting with its value in force, and where each was set.
@@ -53,6 +54,17 @@ impl Config {
     }
 }
 
+impl Config {
+    /// What the registry is made from.
+    pub(crate) fn registry_settings(&self) -> Result<registry::RegistryConfig, Error> {
+        let mut settings = registry::RegistryConfig::new(self.registry_address()?.as_str());
+        if self.registry.cache {
+            settings.cache_dir = self.registry.cache_dir.clone().or_else(cache_dir_of_user);
+        }
+        Ok(settings)
+    }
+}
+
 /// `[application]`: whose process this is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -81,19 +93,12 @@ pub struct RegistryConfig {
 
 /// Paths need not be Unicode; what is shown of them is.
 fn lossy<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
-    path.as_ref()
-        .map(|path| path.to_string_lossy())
-        .serialize(to)
+    path.as_ref().map(|path| path.to_string_lossy()).serialize(to)
 }
 
 impl Default for RegistryConfig {
     fn default() -> Self {
-        Self {
-            address: None,
-            token: None,
-            cache: true,
-            cache_dir: None,
-        }
+        Self { address: None, token: None, cache: true, cache_dir: None }
     }
 }
 

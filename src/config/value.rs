@@ -6,35 +6,23 @@
 use std::time::Duration;
 
 /// Unit and its length in microseconds, the longest first.
-const TIMES: [(&str, u64); 5] = [
-    ("h", 3_600_000_000),
-    ("m", 60_000_000),
-    ("s", 1_000_000),
-    ("ms", 1_000),
-    ("us", 1),
-];
+const TIMES: [(&str, u64); 5] =
+    [("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1_000), ("us", 1)];
 
 /// Unit and its length in bytes, the longest first.
-const SIZES: [(&str, u64); 4] = [
-    ("GiB", 1 << 30),
-    ("MiB", 1 << 20),
-    ("KiB", 1 << 10),
-    ("B", 1),
-];
+const SIZES: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
 /// What the length field of a frame can say.
 const MAX_SIZE: u64 = i32::MAX as u64;
 
 /// Reads a duration: a whole number and `us`, `ms`, `s`, `m` or `h`.
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
-    parse(text, &TIMES)
-        .map(Duration::from_micros)
-        .ok_or_else(|| {
-            format!(
-                "`{}` is no duration: write a whole number and a unit, such as 300ms, 1s, 2m, 1h",
-                text.escape_debug()
-            )
-        })
+    parse(text, &TIMES).map(Duration::from_micros).ok_or_else(|| {
+        format!(
+            "`{}` is no duration: write a whole number and a unit, such as 300ms, 1s, 2m, 1h",
+            text.escape_debug()
+        )
+    })
 }
 
 /// Writes a duration in the longest unit that fits; below a microsecond it is cut.
@@ -58,9 +46,7 @@ fn parse_size(text: &str) -> Result<u64, String> {
 
 fn check_size(bytes: u64) -> Result<usize, String> {
     if bytes == 0 || bytes > MAX_SIZE {
-        return Err(format!(
-            "{bytes} bytes is out of range: 1 to {MAX_SIZE} are possible"
-        ));
+        return Err(format!("{bytes} bytes is out of range: 1 to {MAX_SIZE} are possible"));
     }
     usize::try_from(bytes).map_err(|_| format!("{bytes} bytes do not fit this machine"))
 }
@@ -76,10 +62,7 @@ fn show(amount: u64, units: &[(&str, u64)]) -> String {
     units
         .iter()
         .find(|(_, factor)| amount.is_multiple_of(*factor))
-        .map_or_else(
-            || amount.to_string(),
-            |(name, factor)| format!("{}{name}", amount / factor),
-        )
+        .map_or_else(|| amount.to_string(), |(name, factor)| format!("{}{name}", amount / factor))
 }
 
 /// A duration that may be zero.
@@ -154,12 +137,10 @@ pub(super) mod size {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
         let bytes = match serde_json::Value::deserialize(from)? {
             serde_json::Value::String(text) => super::parse_size(&text),
-            serde_json::Value::Number(number) => number
-                .as_u64()
-                .ok_or_else(|| format!("{number} is no number of bytes")),
-            other => Err(format!(
-                "{other} is no size: write it as \"8MiB\" or in bytes"
-            )),
+            serde_json::Value::Number(number) => {
+                number.as_u64().ok_or_else(|| format!("{number} is no number of bytes"))
+            }
+            other => Err(format!("{other} is no size: write it as \"8MiB\" or in bytes")),
         };
         bytes.and_then(super::check_size).map_err(Error::custom)
     }
@@ -186,17 +167,9 @@ mod tests {
 
     #[test]
     fn anything_else_is_no_duration() {
-        for text in [
-            "",
-            "5",
-            "s",
-            "-1s",
-            "1.5s",
-            "1d",
-            "1S",
-            "99999999999999999999s",
-            "9999999999999999h",
-        ] {
+        for text in
+            ["", "5", "s", "-1s", "1.5s", "1d", "1S", "99999999999999999999s", "9999999999999999h"]
+        {
             let message = parse_duration(text).unwrap_err();
             assert!(
                 message.contains("is no duration: write a whole number and a unit"),
@@ -214,36 +187,21 @@ mod tests {
 
     #[test]
     fn sizes_have_a_number_and_a_binary_unit() {
-        for (text, bytes) in [
-            ("512B", 512),
-            ("16KiB", 16_384),
-            ("8MiB", 8 << 20),
-            ("1GiB", 1 << 30),
-        ] {
+        for (text, bytes) in
+            [("512B", 512), ("16KiB", 16_384), ("8MiB", 8 << 20), ("1GiB", 1 << 30)]
+        {
             assert_eq!(parse_size(text), Ok(bytes));
             assert_eq!(show(bytes, &SIZES), text);
         }
         for text in ["8MB", "8", "MiB", "", "-1B"] {
-            assert!(
-                parse_size(text)
-                    .unwrap_err()
-                    .contains("is no size: write bytes")
-            );
+            assert!(parse_size(text).unwrap_err().contains("is no size: write bytes"));
         }
     }
 
     #[test]
     fn a_size_fits_the_length_field_of_a_frame() {
         assert_eq!(check_size(1), Ok(1));
-        assert!(
-            check_size(0)
-                .unwrap_err()
-                .contains("0 bytes is out of range")
-        );
-        assert!(
-            check_size(1 << 31)
-                .unwrap_err()
-                .contains("1 to 2147483647 are possible")
-        );
+        assert!(check_size(0).unwrap_err().contains("0 bytes is out of range"));
+        assert!(check_size(1 << 31).unwrap_err().contains("1 to 2147483647 are possible"));
     }
 }

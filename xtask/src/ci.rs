@@ -36,10 +36,7 @@ pub(crate) fn run(_: &[String]) -> Result<(), Failure> {
             summarise(&took, begin.elapsed());
             return Err(Failure::new(format!("step {name} failed: {failure}")));
         }
-        eprintln!(
-            "=== {name} passed in {:.1} s",
-            start.elapsed().as_secs_f64()
-        );
+        eprintln!("=== {name} passed in {:.1} s", start.elapsed().as_secs_f64());
     }
     summarise(&took, begin.elapsed());
     eprintln!("ci: all {} steps passed", STEPS.len());

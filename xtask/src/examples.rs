@@ -30,40 +30,23 @@ const EXAMPLES: [Example; 5] = [
         provider: Some(("greeter-provider", "ready")),
         program: &["greeter-consumer"],
     },
-    Example {
-        name: "codecs",
-        provider: None,
-        program: &["codecs"],
-    },
+    Example { name: "codecs", provider: None, program: &["codecs"] },
 ];
 
 const fn quickstart(program: &'static [&'static str]) -> Example {
-    Example {
-        name: "quickstart",
-        provider: None,
-        program,
-    }
+    Example { name: "quickstart", provider: None, program }
 }
 
 /// Runs all examples, or those named.
 pub(crate) fn run(names: &[String]) -> Result<(), Failure> {
-    if let Some(name) = names
-        .iter()
-        .find(|name| EXAMPLES.iter().all(|known| known.name != **name))
+    if let Some(name) = names.iter().find(|name| EXAMPLES.iter().all(|known| known.name != **name))
     {
         let mut known = EXAMPLES.map(|example| example.name).to_vec();
         known.dedup();
         let known = known.join(", ");
-        return Err(Failure::new(format!(
-            "unknown example `{name}`, available: {known}"
-        )));
+        return Err(Failure::new(format!("unknown example `{name}`, available: {known}")));
     }
-    run_program(&mut cargo([
-        "build",
-        "--release",
-        "--workspace",
-        "--examples",
-    ]))?;
+    run_program(&mut cargo(["build", "--release", "--workspace", "--examples"]))?;
     let chosen = |example: &&Example| names.is_empty() || names.iter().any(|n| n == example.name);
     EXAMPLES.iter().filter(chosen).try_for_each(run_one)
 }
@@ -99,10 +82,7 @@ impl Provider {
         let output = provider.child.stdout.take();
         // Ends with the provider, whose output it also keeps from filling its pipe.
         thread::spawn(move || {
-            for line in output
-                .into_iter()
-                .flat_map(|output| BufReader::new(output).lines())
-            {
+            for line in output.into_iter().flat_map(|output| BufReader::new(output).lines()) {
                 let Ok(line) = line else { break };
                 eprintln!("{name}: {line}");
                 if line.contains(ready) {
@@ -111,9 +91,7 @@ impl Provider {
             }
         });
         heard.recv_timeout(PATIENCE).map_err(|_| {
-            Failure::new(format!(
-                "{name} ended or did not print `{ready}` within {PATIENCE:?}"
-            ))
+            Failure::new(format!("{name} ended or did not print `{ready}` within {PATIENCE:?}"))
         })?;
         Ok(provider)
     }
@@ -128,18 +106,14 @@ impl Provider {
             match self.child.try_wait() {
                 Ok(Some(status)) if status.success() => return Ok(()),
                 Ok(Some(status)) => {
-                    return Err(Failure::new(format!(
-                        "{name} did not go politely: {status}"
-                    )));
+                    return Err(Failure::new(format!("{name} did not go politely: {status}")));
                 }
                 Ok(None) => thread::sleep(step),
                 Err(error) => return Err(Failure::new(format!("cannot wait for {name}: {error}"))),
             }
             waited += step;
         }
-        Err(Failure::new(format!(
-            "{name} still runs {PATIENCE:?} after SIGTERM"
-        )))
+        Err(Failure::new(format!("{name} still runs {PATIENCE:?} after SIGTERM")))
     }
 }
 

@@ -14,12 +14,7 @@ pub(crate) fn check(_: &[String]) -> Result<(), Failure> {
         if features.is_empty() {
             continue;
         }
-        let check = [
-            "check",
-            "--no-default-features",
-            "--manifest-path",
-            &manifest,
-        ];
+        let check = ["check", "--no-default-features", "--manifest-path", &manifest];
         run(&mut cargo(check))?;
         for feature in features {
             run(cargo(check).args(["--features", &feature]))?;
@@ -35,9 +30,7 @@ fn read(path: &str) -> Result<String, Failure> {
 
 /// The folders in `members = […]`.
 fn members(manifest: &str) -> Vec<String> {
-    let list = manifest
-        .split_once("members = [")
-        .map_or("", |(_, rest)| rest);
+    let list = manifest.split_once("members = [").map_or("", |(_, rest)| rest);
     let list = list.split_once(']').map_or("", |(list, _)| list);
     let quoted = list.split('"').skip(1).step_by(2);
     quoted.map(str::to_owned).collect()
@@ -45,17 +38,11 @@ fn members(manifest: &str) -> Vec<String> {
 
 /// The names in `[features]`, without the default set.
 fn features(manifest: &str) -> Vec<String> {
-    let lines = manifest
-        .lines()
-        .skip_while(|line| *line != "[features]")
-        .skip(1);
+    let lines = manifest.lines().skip_while(|line| *line != "[features]").skip(1);
     let section = lines.take_while(|line| !line.starts_with('['));
     let names = section.filter_map(|line| line.split_once(" = ["));
     let names = names.map(|(name, _)| name.trim_matches('"'));
-    names
-        .filter(|name| *name != "default")
-        .map(str::to_owned)
-        .collect()
+    names.filter(|name| *name != "default").map(str::to_owned).collect()
 }
 
 #[cfg(test)]

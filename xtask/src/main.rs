@@ -16,59 +16,19 @@ use std::process::ExitCode;
 use self::process::Failure;
 
 /// A command: its name, what it does, and how.
-type Task = (
-    &'static str,
-    &'static str,
-    fn(&[String]) -> Result<(), Failure>,
-);
+type Task = (&'static str, &'static str, fn(&[String]) -> Result<(), Failure>);
 
 const TASKS: [Task; 11] = [
     ("fmt", "format everything; --check only looks", tasks::fmt),
-    (
-        "lint",
-        "clippy on every target, warnings are errors",
-        tasks::lint,
-    ),
-    (
-        "test",
-        "every test, with its set-up; takes cargo test's arguments",
-        tasks::test,
-    ),
-    (
-        "tidy",
-        "the rules of the house alone (part of test)",
-        tasks::tidy,
-    ),
-    (
-        "doc",
-        "the documentation, warnings are errors; takes --open",
-        tasks::doc,
-    ),
-    (
-        "features",
-        "each feature of each crate by itself",
-        features::check,
-    ),
-    (
-        "deny",
-        "licences, advisories and sources of dependencies",
-        tasks::deny,
-    ),
-    (
-        "examples",
-        "run every example, or those named",
-        examples::run,
-    ),
-    (
-        "bench",
-        "measure against other RPC crates; --quick, --json",
-        tasks::bench,
-    ),
-    (
-        "python",
-        "make the Python that tests use and print its path",
-        python::print,
-    ),
+    ("lint", "clippy on every target, warnings are errors", tasks::lint),
+    ("test", "every test, with its set-up; takes cargo test's arguments", tasks::test),
+    ("tidy", "the rules of the house alone (part of test)", tasks::tidy),
+    ("doc", "the documentation, warnings are errors; takes --open", tasks::doc),
+    ("features", "each feature of each crate by itself", features::check),
+    ("deny", "licences, advisories and sources of dependencies", tasks::deny),
+    ("examples", "run every example, or those named", examples::run),
+    ("bench", "measure against other RPC crates; --quick, --json", tasks::bench),
+    ("python", "make the Python that tests use and print its path", python::print),
     ("ci", "everything that must pass, in sequence", ci::run),
 ];
 
@@ -93,8 +53,5 @@ fn main() -> ExitCode {
 
 fn usage() -> String {
     let lines = TASKS.map(|(name, what, _)| format!("  {name:<10} {what}"));
-    format!(
-        "usage: cargo xtask <command> [arguments]\n\n{}",
-        lines.join("\n")
-    )
+    format!("usage: cargo xtask <command> [arguments]\n\n{}", lines.join("\n"))
 }

@@ -19,11 +19,7 @@ pub(crate) fn prepare() -> Result<PathBuf, Failure> {
         return Ok(own.into());
     }
     let home = target().join("python");
-    let python = home.join(if cfg!(windows) {
-        "Scripts/python.exe"
-    } else {
-        "bin/python"
-    });
+    let python = home.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
     let stamp = home.join("packages.txt");
     let wanted = PACKAGES.join("\n");
     let is_ready = fs::read_to_string(&stamp).is_ok_and(|found| found == wanted);
@@ -43,9 +39,7 @@ pub(crate) fn print(_: &[String]) -> Result<(), Failure> {
 }
 
 fn make(home: &Path, python: &Path) -> Result<(), Failure> {
-    let base = ["python3", "python"]
-        .into_iter()
-        .find(|name| starts(name.as_ref()));
+    let base = ["python3", "python"].into_iter().find(|name| starts(name.as_ref()));
     let base = base.ok_or_else(|| {
         Failure::new(format!(
             "tests need Python 3.10 or later: install it (Debian: apt install python3 \
@@ -58,13 +52,7 @@ fn make(home: &Path, python: &Path) -> Result<(), Failure> {
             "{failure}; the module venv may be missing (Debian: apt install python3-venv)"
         ))
     })?;
-    let pip = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ];
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
     run(program(python).args(pip).args(PACKAGES)).map_err(|failure| {
         Failure::new(format!(
             "{failure}; pip needs a package index once, or set {VARIABLE} to an interpreter that \

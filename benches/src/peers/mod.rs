@@ -77,24 +77,16 @@ impl Entry {
 
 /// Every peer, in the order of the report.
 pub(crate) fn builtin() -> Vec<Entry> {
-    vec![
-        Entry::of::<tarpc::Tarpc>(),
-        Entry::of::<tonic::Tonic>(),
-        Entry::of::<volo::Volo>(),
-    ]
+    vec![Entry::of::<tarpc::Tarpc>(), Entry::of::<tonic::Tonic>(), Entry::of::<volo::Volo>()]
 }
 
 /// The peer called `name`.
 pub(crate) fn find(name: &str) -> Result<Entry, String> {
     let known = builtin();
-    known
-        .iter()
-        .find(|peer| peer.name == name)
-        .copied()
-        .ok_or_else(|| {
-            let names: Vec<_> = known.iter().map(|peer| peer.name).collect();
-            format!("unknown peer `{name}`, available: {}", names.join(", "))
-        })
+    known.iter().find(|peer| peer.name == name).copied().ok_or_else(|| {
+        let names: Vec<_> = known.iter().map(|peer| peer.name).collect();
+        format!("unknown peer `{name}`, available: {}", names.join(", "))
+    })
 }
 
 /// Tells the runner, which reads this process's output, where the server listens.

@@ -41,9 +41,7 @@ impl Peer for Tarpc {
         loop {
             let (stream, _) = listener.accept().await?;
             let transport = serde_transport::new(framed(stream)?, Bincode::default());
-            let config = server::Config {
-                pending_response_buffer: IN_FLIGHT,
-            };
+            let config = server::Config { pending_response_buffer: IN_FLIGHT };
             let requests = BaseChannel::new(config, transport).execute(Same.serve());
             tokio::spawn(requests.for_each(spawned));
         }

@@ -13,12 +13,7 @@ use self::stub::echo_client::EchoClient;
 use self::stub::echo_server::{self, EchoServer};
 use super::{BoxError, Echo, IN_FLIGHT, LOOPBACK, Peer, announce};
 
-#[allow(
-    private_interfaces,
-    unreachable_pub,
-    unused_qualifications,
-    reason = "generated code"
-)]
+#[allow(private_interfaces, unreachable_pub, unused_qualifications, reason = "generated code")]
 mod stub {
     include!(concat!(env!("OUT_DIR"), "/bench.Echo.rs"));
 }
@@ -79,9 +74,6 @@ impl Peer for Tonic {
 impl Echo for EchoClient<Channel> {
     async fn echo(&self, body: Bytes) -> Result<Bytes, BoxError> {
         // A channel is cloned per call: its calls take `&mut self`, and tonic documents the clone.
-        Ok(Self::echo(&mut self.clone(), Payload { body })
-            .await?
-            .into_inner()
-            .body)
+        Ok(Self::echo(&mut self.clone(), Payload { body }).await?.into_inner().body)
     }
 }

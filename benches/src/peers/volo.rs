@@ -35,17 +35,11 @@ impl Peer for Volo {
     async fn serve() -> Result<(), BoxError> {
         let listener = TcpListener::bind(LOOPBACK).await?;
         announce(listener.local_addr()?);
-        EchoServer::new(Same)
-            .multiplex(true)
-            .run(DefaultIncoming::from(listener))
-            .await
+        EchoServer::new(Same).multiplex(true).run(DefaultIncoming::from(listener)).await
     }
 
     async fn connect(addr: SocketAddr) -> Result<Self::Echo, BoxError> {
-        Ok(EchoClientBuilder::new("bench")
-            .multiplex(true)
-            .address(Address::Ip(addr))
-            .build())
+        Ok(EchoClientBuilder::new("bench").multiplex(true).address(Address::Ip(addr)).build())
     }
 }
 

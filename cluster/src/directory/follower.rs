@@ -81,10 +81,8 @@ impl Follower {
         let now = Instant::now();
         let old = self.shared.list.load_full();
         let instances = self.with_held(&old, now);
-        let endpoints: Vec<Arc<Endpoint>> = instances
-            .into_iter()
-            .map(|instance| self.endpoint(&old, instance))
-            .collect();
+        let endpoints: Vec<Arc<Endpoint>> =
+            instances.into_iter().map(|instance| self.endpoint(&old, instance)).collect();
         let mut is_same = same(&old.endpoints, &endpoints);
         for endpoint in &endpoints {
             is_same &= !endpoint.warm(now, self.shared.options.warmup);
@@ -121,10 +119,7 @@ impl Follower {
         let limit = self.shared.options.hold;
         let alive = |instance: &Instance| at(old, &instance.address).is_some_and(|e| answers(e));
         let pushed = &self.pushed.instances;
-        let Held {
-            mut instances,
-            held,
-        } = hold(&shrink.before, pushed, elapsed, limit, alive);
+        let Held { mut instances, held } = hold(&shrink.before, pushed, elapsed, limit, alive);
         self.held = held;
         if held > 0 {
             self.shrink = Some(shrink);

@@ -123,10 +123,7 @@ impl Directory {
         let mut follower = Follower::new(shared.clone());
         follower.accept(subscription.latest());
         let task = tokio::spawn(follower.run(subscription));
-        Self {
-            shared,
-            follower: task.abort_handle(),
-        }
+        Self { shared, follower: task.abort_handle() }
     }
 
     /// The service.

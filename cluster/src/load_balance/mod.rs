@@ -39,8 +39,5 @@ pub struct SeedConfig {
 /// The balancers that come with Dubhe.
 #[must_use]
 pub fn builtin() -> ExtensionPoint<dyn LoadBalance> {
-    ExtensionPoint::new("loadbalance")
-        .with::<P2c>()
-        .with::<Random>()
-        .with::<RoundRobin>()
+    ExtensionPoint::new("loadbalance").with::<P2c>().with::<Random>().with::<RoundRobin>()
 }

@@ -30,9 +30,7 @@ impl P2c {
     /// A balancer that draws the same for the same seed, or otherwise each time for none.
     #[must_use]
     pub fn new(seed: Option<u64>) -> Self {
-        Self {
-            dice: Dice::new(seed),
-        }
+        Self { dice: Dice::new(seed) }
     }
 
     fn select_equal(&self, candidates: &Candidates, now: Instant) -> usize {
@@ -40,11 +38,7 @@ impl P2c {
         // Of the others: skipping the first makes every pair as likely as any other.
         let other = self.dice.index(candidates.len() - 1);
         let second = other + usize::from(other >= first);
-        if cost(candidates, second, now) < cost(candidates, first, now) {
-            second
-        } else {
-            first
-        }
+        if cost(candidates, second, now) < cost(candidates, first, now) { second } else { first }
     }
 
     fn select_weighted(&self, candidates: &Candidates, now: Instant) -> usize {

@@ -22,9 +22,7 @@ impl Random {
     /// A balancer that draws the same for the same seed, or otherwise each time for none.
     #[must_use]
     pub fn new(seed: Option<u64>) -> Self {
-        Self {
-            dice: Dice::new(seed),
-        }
+        Self { dice: Dice::new(seed) }
     }
 }
 

@@ -48,9 +48,8 @@ impl RoundRobin {
         for (index, endpoint) in candidates.endpoints().iter().enumerate() {
             let weight = candidates.weight(index);
             let gain = i64::try_from(weight).unwrap_or(i64::MAX);
-            let account = accounts
-                .entry(endpoint.identity())
-                .or_insert_with(|| Account::new(weight, now));
+            let account =
+                accounts.entry(endpoint.identity()).or_insert_with(|| Account::new(weight, now));
             if account.weight != weight {
                 *account = Account::new(weight, now);
             }
@@ -73,11 +72,7 @@ impl RoundRobin {
 
 impl Account {
     const fn new(weight: u64, seen: Instant) -> Self {
-        Self {
-            credit: 0,
-            weight,
-            seen,
-        }
+        Self { credit: 0, weight, seen }
     }
 }
 

@@ -29,10 +29,8 @@ mod tests {
 
     #[test]
     fn the_weight_grows_evenly_from_one_to_the_whole() {
-        let grown: Vec<u32> = [0, 6, 60, 300, 599, 600, 9999]
-            .iter()
-            .map(|seconds| after(*seconds, 100))
-            .collect();
+        let grown: Vec<u32> =
+            [0, 6, 60, 300, 599, 600, 9999].iter().map(|seconds| after(*seconds, 100)).collect();
         assert_eq!(grown, [1, 1, 10, 50, 99, 100, 100]);
     }
 

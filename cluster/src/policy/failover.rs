@@ -52,9 +52,7 @@ impl Failover {
     /// A policy that sends calls that may have run again at most `retries` times.
     #[must_use]
     pub const fn new(retries: u32) -> Self {
-        Self {
-            config: FailoverConfig { retries },
-        }
+        Self { config: FailoverConfig { retries } }
     }
 }
 
@@ -69,10 +67,7 @@ impl Extension<dyn ClusterPolicy> for Failover {
 
 impl ClusterPolicy for Failover {
     fn layer(&self, picker: Picker) -> BoxInvoker {
-        BoxInvoker::from_invoke(FailoverInvoker {
-            picker,
-            retries: self.config.retries,
-        })
+        BoxInvoker::from_invoke(FailoverInvoker { picker, retries: self.config.retries })
     }
 }
 
@@ -182,9 +177,7 @@ impl Resending {
         let instances = self.picker.endpoints(&self.invocation).len().min(MAX_FREE);
         let retries = self.retries;
         if self.free >= instances + retries as usize {
-            return Err(Some(format!(
-                "{instances} instances and retries = {retries}"
-            )));
+            return Err(Some(format!("{instances} instances and retries = {retries}")));
         }
         self.free += 1;
         self.picker.budget().note_resend();
@@ -224,7 +217,6 @@ impl Resending {
     }
 
     fn give_up(self, status: Status, why: Option<String>) -> Status {
-        self.history
-            .into_status(status, self.invocation.method(), why)
+        self.history.into_status(status, self.invocation.method(), why)
     }
 }

@@ -27,7 +27,5 @@ pub trait ClusterPolicy: fmt::Debug + Send + Sync + 'static {
 /// The policies that come with Dubhe.
 #[must_use]
 pub fn builtin() -> ExtensionPoint<dyn ClusterPolicy> {
-    ExtensionPoint::new("cluster")
-        .with::<Failfast>()
-        .with::<Failover>()
+    ExtensionPoint::new("cluster").with::<Failfast>().with::<Failover>()
 }

@@ -1,9 +1,6 @@
 //! A fleet of mock providers: channels whose answers and states the test decides.
 #![allow(dead_code, reason = "each test file uses its own part")]
-#![allow(
-    clippy::unwrap_used,
-    reason = "this is test code outside of test functions"
-)]
+#![allow(clippy::unwrap_used, reason = "this is test code outside of test functions")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -145,9 +142,7 @@ impl Net {
     /// How many calls each provider got.
     pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
         let mocks = self.mocks.lock().unwrap();
-        let calls = mocks
-            .iter()
-            .map(|(name, mock)| (name.clone(), mock.calls()));
+        let calls = mocks.iter().map(|(name, mock)| (name.clone(), mock.calls()));
         calls.collect()
     }
 }
@@ -186,12 +181,7 @@ impl Fleet {
         let subscription = Subscription::new(snapshots, ());
         let connector = Arc::new(net.clone());
         let directory = Directory::follow(service(), subscription, connector, options);
-        Self {
-            net,
-            directory: Arc::new(directory),
-            push,
-            budget: Arc::new(RetryBudget::default()),
-        }
+        Self { net, directory: Arc::new(directory), push, budget: Arc::new(RetryBudget::default()) }
     }
 
     pub(crate) fn mock(&self, address: &str) -> Arc<Mock> {
@@ -199,11 +189,7 @@ impl Fleet {
     }
 
     pub(crate) fn cluster(&self, policy: impl ClusterPolicy) -> BoxInvoker {
-        self.build(
-            Arc::new(policy),
-            Arc::new(P2c::new(Some(1))),
-            RouterChain::default(),
-        )
+        self.build(Arc::new(policy), Arc::new(P2c::new(Some(1))), RouterChain::default())
     }
 
     pub(crate) fn build(
@@ -257,10 +243,7 @@ pub(crate) fn instance(address: &str) -> Instance {
 }
 
 pub(crate) fn snapshot(addresses: &[&str]) -> Snapshot {
-    Snapshot::new(
-        addresses.iter().map(|a| instance(a)).collect(),
-        Source::Live,
-    )
+    Snapshot::new(addresses.iter().map(|a| instance(a)).collect(), Source::Live)
 }
 
 /// A call of a method that may run twice, with a second to go.
@@ -275,11 +258,7 @@ pub(crate) fn write() -> Invocation {
 
 pub(crate) fn call_of(idempotent: bool, timeout: Duration) -> Invocation {
     let method = Method::new(service(), "reserve", MethodKind::Unary, idempotent);
-    Invocation::new(
-        method.into(),
-        Body::typed(Nothing),
-        Deadline::after(timeout),
-    )
+    Invocation::new(method.into(), Body::typed(Nothing), Deadline::after(timeout))
 }
 
 pub(crate) fn reply() -> Reply {
@@ -310,9 +289,7 @@ pub(crate) fn weighted(net: &Net, weights: &[u32]) -> Candidates {
 }
 
 pub(crate) fn codecs(names: &[&'static str]) -> Codecs {
-    let mut codecs = names
-        .iter()
-        .map(|name| Arc::new(Named(name)) as Arc<dyn Codec>);
+    let mut codecs = names.iter().map(|name| Arc::new(Named(name)) as Arc<dyn Codec>);
     Codecs::new(codecs.next().unwrap(), codecs)
 }
 

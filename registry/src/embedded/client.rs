@@ -69,25 +69,13 @@ impl Client {
         tasks.spawn(read_all(Arc::clone(&shared), read));
         tasks.spawn(write_all(Arc::clone(&shared), write, queue));
         let token = token.to_owned();
-        match shared
-            .ask(Ask::Hello {
-                version: VERSION,
-                token,
-            })
-            .await?
-        {
+        match shared.ask(Ask::Hello { version: VERSION, token }).await? {
             Answer::Welcome { renew_ms } => {
-                tasks.spawn(renew(
-                    Arc::clone(&shared),
-                    Duration::from_millis(renew_ms.max(1)),
-                ));
+                tasks.spawn(renew(Arc::clone(&shared), Duration::from_millis(renew_ms.max(1))));
             }
             other => return Err(shared.unexpected(&other)),
         }
-        Ok(Arc::new(Self {
-            shared,
-            _tasks: tasks,
-        }))
+        Ok(Arc::new(Self { shared, _tasks: tasks }))
     }
 }
 
@@ -237,9 +225,7 @@ async fn renew(shared: Arc<Shared>, every: Duration) {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("address", &self.shared.address)
-            .finish()
+        f.debug_struct("Client").field("address", &self.shared.address).finish()
     }
 }
 
@@ -247,11 +233,7 @@ impl fmt::Debug for Client {
 impl Session for Client {
     async fn register(&self, instance: &Instance) -> Result<(), Error> {
         let key = Key::of(instance);
-        self.shared
-            .order(Ask::Register {
-                instance: instance.clone(),
-            })
-            .await?;
+        self.shared.order(Ask::Register { instance: instance.clone() }).await?;
         locked(&self.shared.registered).insert(key);
         Ok(())
     }
@@ -259,18 +241,8 @@ impl Session for Client {
     async fn unregister(&self, instance: &Instance) -> Result<(), Error> {
         let key = Key::of(instance);
         locked(&self.shared.registered).remove(&key);
-        let Key {
-            service,
-            address,
-            id,
-        } = key;
-        self.shared
-            .order(Ask::Unregister {
-                service,
-                address,
-                id,
-            })
-            .await
+        let Key { service, address, id } = key;
+        self.shared.order(Ask::Unregister { service, address, id }).await
     }
 
     async fn watch(&self, service: &ServiceKey, updates: &Updates) -> Result<(), Error> {
@@ -293,13 +265,7 @@ impl Session for Client {
     }
 
     async fn fetch(&self, service: &ServiceKey) -> Result<Listing, Error> {
-        match self
-            .shared
-            .ask(Ask::Fetch {
-                service: service.clone(),
-            })
-            .await?
-        {
+        match self.shared.ask(Ask::Fetch { service: service.clone() }).await? {
             Answer::Listing(version) => Ok(version.into()),
             other => Err(self.shared.unexpected(&other)),
         }
@@ -329,31 +295,20 @@ struct Watched<'a> {
 impl<'a> Watched<'a> {
     fn new(shared: &'a Shared, service: &ServiceKey) -> Self {
         let mut lists = locked(&shared.lists);
-        let list = lists
-            .entry(service.clone())
-            .or_insert_with(|| watch::Sender::new(None));
+        let list = lists.entry(service.clone()).or_insert_with(|| watch::Sender::new(None));
         let mut list = list.subscribe();
         list.mark_changed();
-        Self {
-            shared,
-            service: service.clone(),
-            list,
-        }
+        Self { shared, service: service.clone(), list }
     }
 }
 
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
         let mut lists = locked(&self.shared.lists);
-        if lists
-            .get(&self.service)
-            .is_some_and(|list| list.receiver_count() <= 1)
-        {
+        if lists.get(&self.service).is_some_and(|list| list.receiver_count() <= 1) {
             lists.remove(&self.service);
             let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
-            let ask = Ask::Unsubscribe {
-                service: self.service.clone(),
-            };
+            let ask = Ask::Unsubscribe { service: self.service.clone() };
             // Full or closed: pushes for it are ignored from here on anyway.
             let _ = self.shared.outgoing.try_send(frame(&Request { id, ask }));
         }

@@ -95,10 +95,7 @@ impl Dev {
         .await?;
         let address = address(server.local_addr().to_string(), token);
         let office = off_thread(move || office.announce(&address).map(|()| office)).await?;
-        *locked(&self.hosting) = Some(Hosting {
-            _server: server,
-            _office: office,
-        });
+        *locked(&self.hosting) = Some(Hosting { _server: server, _office: office });
         tracing::debug!(registry = self.url, "this process hosts the registry");
         Ok(true)
     }
@@ -124,9 +121,7 @@ impl Backend for Dev {
         {
             return Ok(session);
         }
-        Err(Error::unreachable(format!(
-            "registry {url}: its host does not answer yet"
-        )))
+        Err(Error::unreachable(format!("registry {url}: its host does not answer yet")))
     }
 
     fn pace(&self) -> Pace {

@@ -160,11 +160,7 @@ impl Host {
 
     pub(crate) fn subscribe(&self, connection: u64, service: &ServiceKey) {
         let mut inner = locked(&self.inner);
-        inner
-            .watchers
-            .entry(service.clone())
-            .or_default()
-            .insert(connection);
+        inner.watchers.entry(service.clone()).or_default().insert(connection);
         if let Some(outbox) = inner.outboxes.get(&connection) {
             outbox.mark(service.clone());
         }

@@ -37,11 +37,7 @@ pub(crate) struct Leases {
 
 impl Leases {
     pub(crate) fn new(now: Instant) -> Self {
-        Self {
-            due: None,
-            quiet_until: now,
-            preserving_since: None,
-        }
+        Self { due: None, quiet_until: now, preserving_since: None }
     }
 
     pub(crate) fn is_preserving(&self) -> bool {
@@ -62,19 +58,14 @@ impl Leases {
         config: &ServerConfig,
         (now, rng): (Instant, &mut impl Rng),
     ) -> Vec<Key> {
-        let late = self
-            .due
-            .map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
+        let late = self.due.map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
         if late > TOLERANCE {
             for (_, entry) in table.entries_mut() {
                 entry.expires += late;
                 entry.renewed += late;
             }
             self.quiet_until = now + config.renew;
-            tracing::warn!(
-                late_ms = late.as_millis(),
-                "registry stood still, leases extended"
-            );
+            tracing::warn!(late_ms = late.as_millis(), "registry stood still, leases extended");
         }
         if now < self.quiet_until {
             return Vec::new();
@@ -120,11 +111,7 @@ impl Leases {
 }
 
 /// `part` of `whole`, rounded down, without floats beyond 2^52.
-#[allow(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss
-)]
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn share(whole: usize, part: f64) -> usize {
     (whole as f64 * part.clamp(0.0, 1.0)) as usize
 }
@@ -155,13 +142,7 @@ mod tests {
                 let instance = Instance::new(ServiceKey::new("shop.Inventory"), &address, "id");
                 table.register(instance, owner, (start, &config)).unwrap();
             }
-            Self {
-                table,
-                leases: Leases::new(start),
-                config,
-                start,
-                rng: StdRng::seed_from_u64(7),
-            }
+            Self { table, leases: Leases::new(start), config, start, rng: StdRng::seed_from_u64(7) }
         }
 
         fn renew(&mut self, owners: std::ops::Range<u64>, at: u64) {
@@ -182,8 +163,7 @@ mod tests {
         }
 
         fn sweep_late(&mut self, now: Instant) -> usize {
-            self.leases
-                .sweep(&mut self.table, &self.config, (now, &mut self.rng));
+            self.leases.sweep(&mut self.table, &self.config, (now, &mut self.rng));
             self.table.len()
         }
     }
@@ -205,15 +185,8 @@ mod tests {
             world.table.owned_mut(owner, |entry| entry.is_closed = true);
         }
         assert_eq!(world.sweep(30), 85);
-        let left: Vec<u64> = world
-            .table
-            .entries()
-            .map(|(_, entry)| entry.owner)
-            .collect();
-        assert!(
-            left.iter().any(|owner| *owner < 15),
-            "the first were evicted in order"
-        );
+        let left: Vec<u64> = world.table.entries().map(|(_, entry)| entry.owner).collect();
+        assert!(left.iter().any(|owner| *owner < 15), "the first were evicted in order");
         assert_eq!(world.sweep(31), 73);
     }
 

@@ -56,16 +56,10 @@ impl Meeting {
     pub(crate) fn take_office(&self) -> Result<Option<Office>, Error> {
         self.make_folder().map_err(|error| self.wrong(&error))?;
         self.check_folder()?;
-        let open = File::options()
-            .create(true)
-            .append(true)
-            .open(self.file("lock"));
+        let open = File::options().create(true).append(true).open(self.file("lock"));
         let lock = open.map_err(|error| self.wrong(&error))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Some(Office {
-                meeting: self.clone(),
-                _lock: lock,
-            })),
+            Ok(()) => Ok(Some(Office { meeting: self.clone(), _lock: lock })),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(error)) => Err(self.wrong(&error)),
         }
@@ -86,10 +80,7 @@ impl Meeting {
     #[cfg(unix)]
     fn make_folder(&self) -> io::Result<()> {
         use std::os::unix::fs::DirBuilderExt as _;
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.dir)
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)
     }
 
     #[cfg(not(unix))]
@@ -147,11 +138,7 @@ impl Drop for Office {
 #[cfg(unix)]
 fn private(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
+    File::options().write(true).create_new(true).mode(0o600).open(path)
 }
 
 #[cfg(not(unix))]
@@ -167,14 +154,9 @@ fn owner_of_files() -> u32 {
         return meta.uid();
     }
     // Without /proc: whoever owns a file that we make.
-    let path = PathBuf::from(format!(
-        "/tmp/.dubhe-{}-{}",
-        std::process::id(),
-        rand::random::<u64>()
-    ));
-    let uid = private(&path)
-        .and_then(|file| file.metadata())
-        .map_or(0, |meta| meta.uid());
+    let path =
+        PathBuf::from(format!("/tmp/.dubhe-{}-{}", std::process::id(), rand::random::<u64>()));
+    let uid = private(&path).and_then(|file| file.metadata()).map_or(0, |meta| meta.uid());
     let _ = fs::remove_file(&path);
     uid
 }
@@ -194,10 +176,7 @@ mod tests {
         let meeting = Meeting::new(Some(dir.path().join("run")), "shop");
         assert_eq!(meeting.address().unwrap(), None);
         let office = meeting.take_office().unwrap().unwrap();
-        let address = Address {
-            server: "127.0.0.1:1".to_owned(),
-            token: "t".to_owned(),
-        };
+        let address = Address { server: "127.0.0.1:1".to_owned(), token: "t".to_owned() };
         office.announce(&address).unwrap();
         assert_eq!(meeting.address().unwrap(), Some(address));
         assert!(meeting.take_office().unwrap().is_none());
@@ -216,10 +195,7 @@ mod tests {
         let run = dir.path().join("run");
         let meeting = Meeting::new(Some(run.clone()), "shop");
         drop(meeting.take_office().unwrap());
-        assert_eq!(
-            fs::metadata(&run).unwrap().permissions().mode() & 0o777,
-            0o700
-        );
+        assert_eq!(fs::metadata(&run).unwrap().permissions().mode() & 0o777, 0o700);
         fs::set_permissions(&run, fs::Permissions::from_mode(0o777)).unwrap();
         let error = meeting.take_office().unwrap_err().to_string();
         assert!(error.contains("belongs to this user"), "{error}");

@@ -45,11 +45,7 @@ impl EmbeddedServer {
         let local = listener.local_addr().map_err(wrong)?;
         let host = Host::start(config);
         let accepting = tokio::spawn(accept(listener, Arc::clone(&host))).abort_handle();
-        Ok(Self {
-            host,
-            address: local,
-            accepting,
-        })
+        Ok(Self { host, address: local, accepting })
     }
 
     /// Where it listens.

@@ -128,11 +128,7 @@ pub(crate) struct FrameReader<R> {
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub(crate) fn new(stream: R, max: usize) -> Self {
-        Self {
-            stream,
-            buffer: BytesMut::new(),
-            max,
-        }
+        Self { stream, buffer: BytesMut::new(), max }
     }
 
     /// The next frame; `None` where the other side closed between two frames.
@@ -144,13 +140,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             if let Some(message) = self.parse()? {
                 return Ok(Some(message));
             }
-            if self
-                .stream
-                .read_buf(&mut self.buffer)
-                .await
-                .map_err(FrameError::Io)?
-                == 0
-            {
+            if self.stream.read_buf(&mut self.buffer).await.map_err(FrameError::Io)? == 0 {
                 return match self.buffer.len() {
                     0 => Ok(None),
                     _ => Err(FrameError::Io(io::ErrorKind::UnexpectedEof.into())),
@@ -169,15 +159,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
         if self.buffer.len() < 4 + length {
             // Not more than a step ahead of what came: a length alone reserves nothing large.
-            self.buffer
-                .reserve((4 + length - self.buffer.len()).min(64 * 1024));
+            self.buffer.reserve((4 + length - self.buffer.len()).min(64 * 1024));
             return Ok(None);
         }
         self.buffer.advance(4);
         let body = self.buffer.split_to(length);
-        serde_json::from_slice(&body)
-            .map(Some)
-            .map_err(FrameError::Json)
+        serde_json::from_slice(&body).map(Some).map_err(FrameError::Json)
     }
 }
 

@@ -112,11 +112,7 @@ impl Link {
 
     /// Readers come back later than providers, and not all at once.
     fn spread(&self, provides: bool) -> Duration {
-        if provides {
-            Duration::ZERO
-        } else {
-            self.pace.reader_spread.mul_f64(rand::random())
-        }
+        if provides { Duration::ZERO } else { self.pace.reader_spread.mul_f64(rand::random()) }
     }
 
     /// The session, waiting for it at most `limit`, or until an attempt fails.

@@ -32,10 +32,7 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
 #[must_use]
 pub fn supervise(backend: Arc<dyn Backend>, config: &RegistryConfig) -> Arc<dyn Registry> {
     let address = backend.address();
-    let cache = config
-        .cache_dir
-        .as_deref()
-        .map(|dir| Cache::new(dir, &address));
+    let cache = config.cache_dir.as_deref().map(|dir| Cache::new(dir, &address));
     Arc::new(Supervised {
         tasks: Arc::new(Tasks {
             link: Arc::new(Link::new(backend, cache)),
@@ -73,9 +70,7 @@ impl Tasks {
 
     fn closed(&self) -> Error {
         let address = self.link.backend.address();
-        Error::closed(format!(
-            "registry {address} was shut down, connect to it anew"
-        ))
+        Error::closed(format!("registry {address} was shut down, connect to it anew"))
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -121,12 +116,7 @@ impl Registry for Supervised {
             }
         })
         .await;
-        Ok(Registration::new(
-            wanted,
-            registered,
-            outcome,
-            Arc::clone(&self.tasks),
-        ))
+        Ok(Registration::new(wanted, registered, outcome, Arc::clone(&self.tasks)))
     }
 
     async fn subscribe(&self, service: &ServiceKey) -> Result<Subscription, Error> {
@@ -136,11 +126,7 @@ impl Registry for Supervised {
             None => None,
         };
         let (snapshots, mut newest) = watch::channel(cached.unwrap_or_else(Snapshot::pending));
-        self.tasks.spawn(follow::follow(
-            Arc::clone(&link),
-            service.clone(),
-            snapshots,
-        ));
+        self.tasks.spawn(follow::follow(Arc::clone(&link), service.clone(), snapshots));
         let _ = timeout(link.pace.settle, async {
             let mut state = link.state.subscribe();
             tokio::select! {
@@ -156,9 +142,7 @@ impl Registry for Supervised {
         let link = self.tasks.open()?;
         let session = link.session_within(link.pace.connect_timeout * 2).await?;
         let listing = link.request(session.fetch(service)).await?;
-        Ok(Snapshot::new(listing.instances, Source::Live)
-            .instances
-            .to_vec())
+        Ok(Snapshot::new(listing.instances, Source::Live).instances.to_vec())
     }
 
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
@@ -173,17 +157,11 @@ impl Registry for Supervised {
     async fn shutdown(&self) {
         self.tasks.link.closing.send_replace(true);
         let mut loops = std::mem::take(&mut *locked(&self.tasks.loops));
-        let _ = timeout(SHUTDOWN_LIMIT, async {
-            while loops.join_next().await.is_some() {}
-        })
-        .await;
+        let _ = timeout(SHUTDOWN_LIMIT, async { while loops.join_next().await.is_some() {} }).await;
         if let Some(opener) = locked(&self.tasks.opener).take() {
             opener.abort();
         }
-        self.tasks
-            .link
-            .state
-            .send_replace(State::Down(self.tasks.closed()));
+        self.tasks.link.state.send_replace(State::Down(self.tasks.closed()));
         self.tasks.link.backend.close();
     }
 }

@@ -55,10 +55,7 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) fn new(pace: Pace) -> Self {
-        Self {
-            pace,
-            pause: pace.first_pause,
-        }
+        Self { pace, pause: pace.first_pause }
     }
 
     /// The next pause.

@@ -4,6 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+use tracing::Instrument;
+
 use crate::body::Body;
 use crate::client::options::CallOptions;
 use crate::codec::Codecs;
@@ -13,6 +16,8 @@ use crate::invocation::Invocation;
 use crate::invoker::BoxInvoker;
 use crate::message::Message;
 use crate::method::{Method, MethodKind};
+use crate::metrics::MethodMetrics;
+use crate::reply::Reply;
 use crate::server::context;
 use crate::status::{Delivery, Status};
 
@@ -36,6 +41,8 @@ pub struct StubMethod {
     pub timeout: Duration,
     /// The codecs to write it in, the preferred first.
     pub codecs: Codecs,
+    /// Its counters.
+    pub metrics: MethodMetrics,
 }
 
 /// The methods of a service and the options of the calls made through it; cheap to clone.
@@ -76,52 +83,72 @@ impl Stub {
         R: Message + Default,
     {
         let target = &self.methods[index];
-        let mut invocation = self.invocation(target, Body::typed(arguments))?;
-        if invocation.deadline.is_past() {
-            return Err(self.out_of_time(target));
+        let started = Instant::now();
+        let span = tracing::debug_span!(
+            "call",
+            service = %target.method.service(),
+            method = target.method.name(),
+        );
+        let call = self.invoke(target, Body::typed(arguments), started);
+        // An Instrumented future enters its span at every poll; a disabled one is not worth that.
+        let result = if span.is_disabled() { call.await } else { call.instrument(span).await };
+        let result = result.and_then(|reply| match target.method.kind() {
+            MethodKind::OneWay => Ok(R::default()),
+            _ => reply.body.decode().map_err(|error| {
+                let path = target.method.path();
+                error.into_reply_status(path).with_call(path.clone())
+            }),
+        });
+        target.metrics.record(&result, started.elapsed());
+        result
+    }
+
+    async fn invoke(
+        &self,
+        target: &StubMethod,
+        body: Body,
+        started: Instant,
+    ) -> Result<Reply, Status> {
+        let invocation = self.invocation(target, body, started)?;
+        if invocation.deadline.instant() <= started {
+            let text = "no time was left when the call was made";
+            return Err(Status::deadline_exceeded(text)
+                .with_delivery(Delivery::NotSent)
+                .with_call(target.method.path().clone()));
         }
-        if invocation.codecs.is_none() {
-            invocation.codecs = Some(target.codecs.clone());
-        }
-        let reply =
-            target.invoker.invoke(invocation).await.map_err(|status| match status.call() {
-                Some(_) => status,
-                None => status.with_call(target.method.path().clone()),
-            })?;
-        if target.method.kind() == MethodKind::OneWay {
-            return Ok(R::default());
-        }
-        reply.body.decode().map_err(|error| {
-            error.into_reply_status(target.method.path()).with_call(target.method.path().clone())
+        target.invoker.invoke(invocation).await.map_err(|status| match status.call() {
+            Some(_) => status,
+            None => status.with_call(target.method.path().clone()),
         })
     }
 
-    fn invocation(&self, target: &StubMethod, body: Body) -> Result<Invocation, Status> {
+    fn invocation(
+        &self,
+        target: &StubMethod,
+        body: Body,
+        started: Instant,
+    ) -> Result<Invocation, Status> {
         let Some(options) = self.options.as_deref() else {
-            let deadline = context::inherited_deadline(target.timeout);
-            return Ok(Invocation::new(target.method.clone(), body, deadline));
+            let deadline = context::inherited_deadline(started, target.timeout);
+            let mut invocation = Invocation::new(target.method.clone(), body, deadline);
+            invocation.codecs = Some(target.codecs.clone());
+            return Ok(invocation);
         };
         let timeout = options.timeout.unwrap_or(target.timeout);
-        let deadline = context::inherited_deadline(timeout);
+        let deadline = context::inherited_deadline(started, timeout);
         let mut invocation = Invocation::new(target.method.clone(), body, deadline);
         invocation.metadata = options.metadata.clone();
         invocation.hash_key = options.hash_key;
-        if let Some(name) = &options.codec {
-            let codecs = target.codecs.preferring(name).ok_or_else(|| {
+        invocation.codecs = Some(match &options.codec {
+            None => target.codecs.clone(),
+            Some(name) => target.codecs.preferring(name).ok_or_else(|| {
                 let error = Error::unknown_name("codec", name, target.codecs.names());
                 Status::invalid_argument(error.to_string())
                     .with_delivery(Delivery::NotSent)
                     .with_call(target.method.path().clone())
-            })?;
-            invocation.codecs = Some(codecs);
-        }
+            })?,
+        });
         Ok(invocation)
-    }
-
-    fn out_of_time(&self, target: &StubMethod) -> Status {
-        Status::deadline_exceeded("no time was left when the call was made")
-            .with_delivery(Delivery::NotSent)
-            .with_call(target.method.path().clone())
     }
 }
 

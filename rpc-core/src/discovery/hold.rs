@@ -40,10 +40,7 @@ pub fn hold(
             instances.extend(previous.iter().filter(gone).filter(|i| alive(i)).cloned());
         }
     }
-    Held {
-        held: instances.len() - pushed.len(),
-        instances,
-    }
+    Held { held: instances.len() - pushed.len(), instances }
 }
 
 #[cfg(test)]
@@ -64,30 +61,17 @@ mod tests {
 
     #[test]
     fn an_empty_push_keeps_what_still_answers() {
-        let held = hold(&list(&["a:1", "b:1"]), &[], Duration::ZERO, LIMIT, |i| {
-            &*i.address == "a:1"
-        });
+        let held =
+            hold(&list(&["a:1", "b:1"]), &[], Duration::ZERO, LIMIT, |i| &*i.address == "a:1");
         assert_eq!((addresses(&held), held.held), (vec!["a:1"], 1));
     }
 
     #[test]
     fn half_of_the_addresses_may_go_at_once_and_more_may_not() {
         let before = list(&["a:1", "b:1", "c:1", "d:1"]);
-        let half = hold(
-            &before,
-            &list(&["a:1", "b:1"]),
-            Duration::ZERO,
-            LIMIT,
-            |_| true,
-        );
+        let half = hold(&before, &list(&["a:1", "b:1"]), Duration::ZERO, LIMIT, |_| true);
         assert_eq!((addresses(&half), half.held), (vec!["a:1", "b:1"], 0));
-        let more = hold(
-            &before,
-            &list(&["a:1", "e:1"]),
-            Duration::ZERO,
-            LIMIT,
-            |_| true,
-        );
+        let more = hold(&before, &list(&["a:1", "e:1"]), Duration::ZERO, LIMIT, |_| true);
         assert_eq!(addresses(&more), ["a:1", "e:1", "b:1", "c:1", "d:1"]);
     }
 

@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::deadline::Deadline;
 use crate::invocation::Invocation;
 use crate::metadata::Metadata;
@@ -81,9 +83,9 @@ pub(crate) fn enter<T>(slot: &mut Option<CallContext>, poll: impl FnOnce() -> T)
     poll()
 }
 
-/// The deadline of a call made now: `timeout` from now, or the handler's own if that is earlier.
-pub(crate) fn inherited_deadline(timeout: Duration) -> Deadline {
-    let own = Deadline::after(timeout);
+/// The deadline of a call made at `now`: `timeout` later, or the handler's own if that is earlier.
+pub(crate) fn inherited_deadline(now: Instant, timeout: Duration) -> Deadline {
+    let own = Deadline::after_from(now, timeout);
     CURRENT.with_borrow(|current| match current {
         Some(context) => own.min(context.deadline),
         None => own,

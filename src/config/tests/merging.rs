@@ -15,12 +15,7 @@ fn nothing_set_gives_the_defaults() {
     let config = Config::load(Sources::default()).unwrap();
     assert_eq!(config, Config::default());
     assert_eq!(config.consumer.timeout, Duration::from_secs(1));
-    assert!(
-        config
-            .sources()
-            .iter()
-            .all(|setting| setting.origin == Origin::Default)
-    );
+    assert!(config.sources().iter().all(|setting| setting.origin == Origin::Default));
 }
 
 #[test]
@@ -45,10 +40,7 @@ fn the_file_of_the_design_is_understood() {
     assert_eq!(config.registry_address().unwrap().scheme(), "zookeeper");
     assert_eq!(config.provider.port, 0);
     assert_eq!(config.provider.bind, Some([0, 0, 0, 0].into()));
-    assert_eq!(
-        config.provider.advertise.unwrap().with_bound_port(7),
-        "10.1.2.3:7"
-    );
+    assert_eq!(config.provider.advertise.unwrap().with_bound_port(7), "10.1.2.3:7");
     assert!(!config.provider.protocols.contains(Face::Dubbo));
     assert_eq!(config.provider.limits.payload, 1 << 20);
     assert_eq!(config.provider.limits.header, 4096);
@@ -101,10 +93,7 @@ fn the_most_specific_level_wins_over_sources() {
     assert_eq!(timeout(&ServiceKey::new("Other"), "count"), 9000);
     let settings = config.method(&inventory(), "reserve", &MethodDefaults::default());
     assert_eq!(settings.retries.value, 1);
-    assert_eq!(
-        settings.retries.key,
-        "consumer.services.\"shop.Inventory\".retries"
-    );
+    assert_eq!(settings.retries.key, "consumer.services.\"shop.Inventory\".retries");
     assert_eq!(settings.retries.origin.to_string(), "dubhe.toml:4:19");
     assert_eq!(settings.codec.origin, Origin::Default);
 }
@@ -118,14 +107,8 @@ fn a_whole_service_key_is_stronger_than_its_interface() {
         let settings = config.method(service, "count", &MethodDefaults::default());
         settings.retries.value
     };
-    assert_eq!(
-        retries(&ServiceKey::with_parts("shop.Inventory", "blue", "2")),
-        7
-    );
-    assert_eq!(
-        retries(&ServiceKey::with_parts("shop.Inventory", "", "2")),
-        1
-    );
+    assert_eq!(retries(&ServiceKey::with_parts("shop.Inventory", "blue", "2")), 7);
+    assert_eq!(retries(&ServiceKey::with_parts("shop.Inventory", "", "2")), 1);
 }
 
 #[test]
@@ -139,13 +122,8 @@ fn the_attribute_is_stronger_than_the_default_alone() {
     let decided = timeout(&Config::default());
     assert_eq!(decided.value, Duration::from_millis(70));
     assert_eq!(decided.origin, Origin::Attribute);
-    assert_eq!(
-        timeout(&file("consumer.timeout = \"1s\"")).value,
-        Duration::from_secs(1)
-    );
-    let cluster = Config::default()
-        .method(&inventory(), "count", &attribute)
-        .cluster;
+    assert_eq!(timeout(&file("consumer.timeout = \"1s\"")).value, Duration::from_secs(1));
+    let cluster = Config::default().method(&inventory(), "count", &attribute).cluster;
     assert_eq!(cluster.value.name, "failfast");
 }
 
@@ -154,10 +132,7 @@ fn variables_set_keys_with_or_without_quotes() {
     let variables = [
         ("DUBHE_CONSUMER__CODEC", "json"),
         ("DUBHE_CONSUMER__LOADBALANCE", "\"random\""),
-        (
-            "DUBHE_CONSUMER__CLUSTER",
-            "{ name = \"forking\", forks = 3 }",
-        ),
+        ("DUBHE_CONSUMER__CLUSTER", "{ name = \"forking\", forks = 3 }"),
         ("DUBHE_PROVIDER__PORT", "0"),
         ("DUBHE_PROVIDER__PROTOCOLS", "[\"dubbo\"]"),
         ("DUBHE_PROVIDER__LIMITS__SNIFF_TIMEOUT", "9s"),
@@ -170,10 +145,7 @@ fn variables_set_keys_with_or_without_quotes() {
     assert_eq!(config.consumer.loadbalance, Selector::new("random"));
     assert_eq!(config.consumer.cluster.params["forks"], 3);
     assert_eq!(config.provider.port, 0);
-    assert_eq!(
-        config.provider.protocols.names().collect::<Vec<_>>(),
-        ["dubbo"]
-    );
+    assert_eq!(config.provider.protocols.names().collect::<Vec<_>>(), ["dubbo"]);
     assert_eq!(config.provider.limits.sniff_timeout, Duration::from_secs(9));
     assert_eq!(config.application.name, "123");
     assert!(!config.registry.cache);
@@ -183,10 +155,7 @@ fn variables_set_keys_with_or_without_quotes() {
 #[test]
 fn the_page_lists_every_key_with_its_default() {
     let page = include_str!("../../../docs/configuration.md");
-    let rows: Vec<&str> = page
-        .lines()
-        .filter(|line| line.starts_with("| `"))
-        .collect();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
     let schema = Schema::new();
     let keys = schema.leaves();
     for (key, default) in &keys {
@@ -194,22 +163,14 @@ fn the_page_lists_every_key_with_its_default() {
             Value::Null => "none".to_owned(),
             value => format!("`{value}`"),
         };
-        let place = if key.has_any() {
-            "–".to_owned()
-        } else {
-            format!("`{}`", variable(key))
-        };
+        let place = if key.has_any() { "–".to_owned() } else { format!("`{}`", variable(key)) };
         let row = format!("| `{key}` | {default} | {place} | ");
         assert!(
             rows.iter().any(|found| found.starts_with(&row)),
             "docs/configuration.md has no row that begins with\n{row}"
         );
     }
-    assert_eq!(
-        rows.len(),
-        keys.len(),
-        "docs/configuration.md lists a key that does not exist"
-    );
+    assert_eq!(rows.len(), keys.len(), "docs/configuration.md lists a key that does not exist");
 }
 
 #[test]

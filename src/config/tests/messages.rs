@@ -121,10 +121,7 @@ fn a_file_that_is_no_toml_is_refused_with_line_and_column() {
     let message = file_error("[consumer]\ntimeout = \n");
     assert!(message.starts_with("dubhe.toml:2:11: "), "{message}");
     let message = file_error("[consumer]\nretries = 1\nretries = 2\n");
-    assert!(
-        message.starts_with("dubhe.toml:3:1: duplicate key"),
-        "{message}"
-    );
+    assert!(message.starts_with("dubhe.toml:3:1: duplicate key"), "{message}");
 }
 
 #[test]
@@ -133,10 +130,7 @@ fn a_variable_that_sets_nothing_is_an_error() {
     let start = "unknown environment variable `DUBHE_CONSUMER__CODEX` \
                  (did you mean `DUBHE_CONSUMER__CODEC`?), available: DUBHE_APPLICATION__NAME, ";
     assert!(message.starts_with(start), "{message}");
-    assert!(
-        message.ends_with("DUBHE_CONFIG, DUBHE_LOG, DUBHE_PYTHON"),
-        "{message}"
-    );
+    assert!(message.ends_with("DUBHE_CONFIG, DUBHE_LOG, DUBHE_PYTHON"), "{message}");
     assert_eq!(
         environment_error("DUBHE_CONSUMER__RETRIES", "many"),
         "DUBHE_CONSUMER__RETRIES: consumer.retries: invalid type: string \"many\", expected u32"
@@ -156,10 +150,7 @@ fn a_variable_that_is_no_text_is_an_error() {
 #[test]
 fn a_builder_is_held_to_the_same_rules() {
     let load = |builder| {
-        let sources = Sources {
-            builder,
-            ..Sources::default()
-        };
+        let sources = Sources { builder, ..Sources::default() };
         Config::load(sources).map_err(|error| error.to_string())
     };
     assert_eq!(
@@ -176,14 +167,7 @@ fn a_builder_is_held_to_the_same_rules() {
         load(Layer::new().set("consumer.cluster.name", "x")).unwrap_err(),
         "builder: consumer.cluster: is a key, it has no keys of its own"
     );
-    let key = [
-        "consumer",
-        "services",
-        "shop.Inventory",
-        "methods",
-        "count",
-        "retries",
-    ];
+    let key = ["consumer", "services", "shop.Inventory", "methods", "count", "retries"];
     let config = load(Layer::new().set_at(key, 4)).unwrap();
     let settings = config.method(&inventory(), "count", &MethodDefaults::default());
     assert_eq!(settings.retries.value, 4);
@@ -207,9 +191,7 @@ fn names_nobody_knows_are_pointed_at() {
         "dubhe.toml:2:9: consumer.services.X.methods.go.codec: \
          unknown codec `jsn` (did you mean `json`?), available: json, protobuf"
     );
-    let error = config
-        .check_methods(&ServiceKey::new("X"), ["goes", "come"])
-        .unwrap_err();
+    let error = config.check_methods(&ServiceKey::new("X"), ["goes", "come"]).unwrap_err();
     assert_eq!(
         error.to_string(),
         "dubhe.toml:2:9: unknown method in [consumer.services.X.methods] `go`, \
@@ -220,23 +202,14 @@ fn names_nobody_knows_are_pointed_at() {
 
 #[test]
 fn no_registry_anywhere_says_where_to_set_one() {
-    let message = Config::default()
-        .registry_address()
-        .unwrap_err()
-        .to_string();
-    assert!(
-        message.starts_with("no registry is set: write address = \"dev://\""),
-        "{message}"
-    );
+    let message = Config::default().registry_address().unwrap_err().to_string();
+    assert!(message.starts_with("no registry is set: write address = \"dev://\""), "{message}");
 }
 
 #[test]
 fn a_token_is_never_shown() {
     let config = file("registry.token = \"open sesame\"");
-    assert_eq!(
-        config.registry.token.as_ref().unwrap().expose(),
-        "open sesame"
-    );
+    assert_eq!(config.registry.token.as_ref().unwrap().expose(), "open sesame");
     assert!(!format!("{config:?} {:?}", config.sources()).contains("sesame"));
     assert_eq!(
         file_error("registry.token = 7"),
@@ -248,24 +221,12 @@ fn a_token_is_never_shown() {
 fn a_file_nested_beyond_reason_is_refused() {
     let deep = 20_000;
     for text in [
-        format!(
-            "consumer.cluster = {}1{}",
-            "[".repeat(deep),
-            "]".repeat(deep)
-        ),
-        format!(
-            "consumer.cluster = {}1{}",
-            "{ a = ".repeat(deep),
-            " }".repeat(deep)
-        ),
+        format!("consumer.cluster = {}1{}", "[".repeat(deep), "]".repeat(deep)),
+        format!("consumer.cluster = {}1{}", "{ a = ".repeat(deep), " }".repeat(deep)),
         format!("{}a = 1", "consumer.".repeat(deep)),
         format!("[{}a]", "consumer.".repeat(deep)),
         format!("consumer.cluster = {{ {}a = 1 }}", "a.".repeat(deep)),
     ] {
-        assert!(
-            file_error(&text).starts_with("dubhe.toml:1:"),
-            "{}",
-            file_error(&text)
-        );
+        assert!(file_error(&text).starts_with("dubhe.toml:1:"), "{}", file_error(&text));
     }
 }

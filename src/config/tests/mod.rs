@@ -13,10 +13,7 @@ fn sources(file: &str, environment: &[(&str, &str)]) -> Sources {
     let owned = |(name, value): &(&str, &str)| (OsString::from(name), OsString::from(value));
     Sources {
         builder: Layer::new(),
-        file: Some(ConfigFile {
-            path: "dubhe.toml".to_owned(),
-            text: file.to_owned(),
-        }),
+        file: Some(ConfigFile { path: "dubhe.toml".to_owned(), text: file.to_owned() }),
         environment: environment.iter().map(owned).collect(),
     }
 }

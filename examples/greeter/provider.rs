@@ -1,0 +1,28 @@
+//! A provider as a program of its own.
+//!
+//! `cargo run --example greeter-provider`, then in another terminal
+//! `cargo run --example greeter-consumer`, or
+//! `curl -d '["bob"]' http://127.0.0.1:20880/Greeter/hello`
+
+mod api;
+
+use api::{Greeter, GreeterServer};
+use dubhe::prelude::*;
+
+struct Me;
+
+impl Greeter for Me {
+    async fn hello(&self, name: String) -> Result<String> {
+        Ok(format!("hi {name}"))
+    }
+}
+
+#[tokio::main]
+async fn main() -> std::result::Result<(), dubhe::Error> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let provider = Provider::new("dev://").serve(GreeterServer::new(Me));
+    let running = provider.start().await?;
+    println!("ready {}", running.address());
+    running.run().await?;
+    Ok(())
+}
