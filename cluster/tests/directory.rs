@@ -176,6 +176,39 @@ async fn one_that_is_connecting_is_waited_for_only_if_there_is_no_better_one() {
     assert_eq!(candidates(), 3);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn calls_on_many_threads_succeed_while_lists_and_states_change_under_them() {
+    let fleet = Fleet::of(&["a:1", "b:1"]);
+    for address in ["a:1", "b:1", "c:1"] {
+        fleet.mock(address).answer(Answer::After(Duration::ZERO));
+    }
+    let cluster = fleet.cluster(Failover::default());
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let cluster = cluster.clone();
+        callers.spawn(async move {
+            for _ in 0..500 {
+                cluster
+                    .invoke(call_of(false, Duration::from_secs(60)))
+                    .await
+                    .unwrap();
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+    let lists = [snapshot(&["b:1", "c:1"]), snapshot(&["a:1", "b:1"])];
+    for turn in 0.. {
+        if callers.try_join_next().is_some_and(|done| done.is_err()) || callers.is_empty() {
+            break;
+        }
+        fleet.push(lists[turn % 2].clone()).await;
+        let state = [ChannelState::Down, ChannelState::Ready][turn % 2];
+        fleet.mock("b:1").set_state(state);
+    }
+    assert!(callers.is_empty(), "a call failed");
+    assert_eq!(fleet.in_flight(), 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn dropping_the_directory_ends_the_subscription() {
     let (push, snapshots) = watch::channel(snapshot(&["a:1"]));

@@ -9,7 +9,7 @@ use dubhe_cluster::load_balance::{LoadBalance, P2c, Random, RoundRobin, builtin}
 use dubhe_cluster::policy::Failfast;
 use dubhe_cluster::router::{Router, RouterChain};
 use dubhe_cluster::{Candidates, DirectoryOptions, Endpoint, policy};
-use rpc_core::{Invocation, Params, Snapshot, Source};
+use rpc_core::{Error, Extension, Invocation, NoConfig, Params, Snapshot, Source};
 use support::*;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -223,6 +223,26 @@ async fn p2c_follows_the_weights_under_even_load() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn p2c_keeps_to_the_weights_where_latencies_differ_a_little() {
+    let mut instances = [instance("a:1"), instance("b:1")];
+    instances[1].weight = 50;
+    let list = Snapshot::new(instances.into(), Source::Live);
+    let fleet = Fleet::from(list, DirectoryOptions::default());
+    let answer = Answer::After(Duration::from_millis(3));
+    fleet.mock("a:1").answer(answer);
+    fleet
+        .mock("b:1")
+        .answer(Answer::After(Duration::from_millis(2)));
+    let balancer = Arc::new(P2c::new(Some(9)));
+    let cluster = fleet.build(Arc::new(Failfast), balancer, RouterChain::default());
+    for _ in 0..3000 {
+        cluster.invoke(call()).await.unwrap();
+    }
+    let share = fleet.mock("a:1").calls() as usize;
+    assert!(is_near(share, 2000.0, 0.10), "{share}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn p2c_spares_a_slow_provider_whatever_its_weight() {
     let shares = shares_of_weighted([100, 50, 50], Some(0)).await;
     assert!(shares[0] < 600, "{shares:?}");
@@ -277,4 +297,33 @@ fn unknown_names_and_parameters_are_refused_with_the_known_ones() {
         error.contains("failover") && error.contains("forks"),
         "{error}"
     );
+}
+
+/// A user's own: always the last.
+#[derive(Debug)]
+struct Last;
+
+impl LoadBalance for Last {
+    fn select(&self, _: &Candidates, _: &Invocation, _: Instant) -> usize {
+        usize::MAX
+    }
+}
+
+impl Extension<dyn LoadBalance> for Last {
+    const NAME: &'static str = "last";
+    type Config = NoConfig;
+
+    fn build(_: NoConfig) -> Result<Arc<dyn LoadBalance>, Error> {
+        Ok(Arc::new(Self))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_balancer_from_outside_is_one_registration_and_cannot_break_a_call() {
+    let balancer = builtin().with::<Last>().build("last", Params::new());
+    let fleet = Fleet::of(&["a:1", "b:1", "c:1"]);
+    let routers = RouterChain::default();
+    let cluster = fleet.build(Arc::new(Failfast), balancer.unwrap(), routers);
+    cluster.invoke(call()).await.unwrap();
+    assert_eq!(fleet.net.total(), 1);
 }
