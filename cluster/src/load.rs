@@ -137,6 +137,16 @@ mod tests {
     }
 
     #[test]
+    fn a_call_given_up_counts_only_if_it_took_longer_than_expected() {
+        let start = Instant::now();
+        let load = Load::new(start);
+        load.observe_at_least(50 * MS, start);
+        assert_eq!(load.latency(start), Some(50 * MS));
+        load.observe_at_least(MS, start);
+        assert_eq!(load.latency(start), Some(50 * MS));
+    }
+
+    #[test]
     fn an_unknown_endpoint_is_free_for_one_call_only() {
         let start = Instant::now();
         let (unknown, known) = (Load::new(start), Load::new(start));

@@ -49,6 +49,20 @@ async fn tried_providers_are_tried_again_after_a_pause_when_none_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pause_that_would_outlast_the_deadline_is_not_made() {
+    let fleet = Fleet::of(&["a:1"]);
+    fleet.mock("a:1").answer(maybe_sent());
+    let started = Instant::now();
+    let cluster = fleet.cluster(Failover::default());
+    let call = call_of(true, Duration::from_millis(3));
+    let status = cluster.invoke(call).await.unwrap_err();
+    assert_eq!(status.hint(), Some("deadline"));
+    assert_eq!(status.code(), Code::Unavailable);
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    assert_eq!((fleet.net.total(), fleet.budget.resends()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_method_that_is_not_idempotent_is_never_sent_twice_if_it_may_have_run() {
     let fleet = Fleet::of(&["a:1", "b:1"]);
     let unavailable = Answer::Fail(Status::unavailable("shutting down"));

@@ -2,9 +2,9 @@
 //!
 //! Only where [`may_resend`] allows it, and never past the deadline. A call that cannot have run
 //! is sent again freely, at most once to each instance and `retries` times beyond. One that may
-//! have run is sent again at most `retries` times and draws on the consumer's [`RetryBudget`]
-//! (crate::RetryBudget). Providers not tried yet come first; where none is left, a short pause
-//! comes before each further attempt.
+//! have run is sent again at most `retries` times and draws on the consumer's
+//! [`RetryBudget`](crate::RetryBudget). Providers not tried yet come first; where none is left, a
+//! short pause comes before each further attempt.
 //!
 //! Costs one clone of the invocation and one allocation while nothing fails.
 
@@ -124,53 +124,62 @@ impl Resending {
         let (mut status, mut started) = (first, started);
         loop {
             self.history.add(&status, started.elapsed());
-            if let Err(why) = self.permit(&status) {
-                return Err(self.give_up(status, why));
-            }
-            let tried = self.history.addresses();
-            if !self.pause(&tried).await {
-                return Err(self.give_up(status, Some("deadline".to_owned())));
+            match self.permit(&status) {
+                Ok(Duration::ZERO) => {}
+                Ok(pause) => sleep(pause).await,
+                Err(why) => return Err(self.give_up(status, why)),
             }
             started = Instant::now();
-            match self.picker.attempt(self.attempt(tried, started)).await {
+            match self.picker.attempt(self.next_attempt(started)).await {
                 Ok(reply) => return Ok(reply),
                 Err(failed) => status = failed,
             }
         }
     }
 
-    fn attempt(&self, tried: Vec<Arc<str>>, now: Instant) -> Attempt {
+    fn next_attempt(&self, now: Instant) -> Attempt {
+        let excluded = self.history.addresses();
         tracing::debug!(
             method = %self.invocation.method().path(),
-            tried = ?tried,
+            tried = ?excluded,
             "sending a failed call again",
         );
         Attempt {
             invocation: self.invocation.clone(),
-            number: u32::try_from(tried.len() + 1).unwrap_or(u32::MAX),
-            excluded: tried,
+            number: u32::try_from(excluded.len() + 1).unwrap_or(u32::MAX),
+            excluded,
             now,
         }
     }
 
-    /// Whether the call may be sent again; if not, what decided that, if it was a setting.
-    fn permit(&mut self, status: &Status) -> Result<(), Option<String>> {
-        let now = Instant::now();
+    /// After which pause the call may be sent again; if not, what decided that, if it was a
+    /// setting.
+    fn permit(&mut self, status: &Status) -> Result<Duration, Option<String>> {
+        let (now, deadline) = (Instant::now(), self.invocation.deadline.instant());
         let idempotent = self.invocation.method().is_idempotent();
-        if status.address().is_none() {
-            // No endpoint was reached, so another attempt would not reach one either.
-            return Err(self.is_late(status, now).then(|| "deadline".to_owned()));
+        let late = || Some("deadline".to_owned());
+        let resend = may_resend(status, idempotent);
+        // Where no endpoint was reached, another attempt would not reach one either.
+        if resend == Resend::No || status.address().is_none() {
+            let would_do = !idempotent && may_resend(status, true) != Resend::No;
+            return Err(match status.code() {
+                Code::DeadlineExceeded => late(),
+                _ if deadline <= now => late(),
+                _ if resend == Resend::No && would_do => {
+                    Some("the method is not idempotent".to_owned())
+                }
+                _ => None,
+            });
         }
-        match may_resend(status, idempotent) {
-            Resend::No if self.is_late(status, now) => Err(Some("deadline".to_owned())),
-            Resend::No if !idempotent && may_resend(status, true) != Resend::No => {
-                Err(Some("the method is not idempotent".to_owned()))
-            }
-            Resend::No => Err(None),
-            _ if self.is_late(status, now) => Err(Some("deadline".to_owned())),
-            Resend::Free => self.permit_free(),
-            Resend::Budgeted => self.permit_budgeted(now),
+        let pause = self.pause();
+        if deadline <= now + pause {
+            return Err(late());
         }
+        match resend {
+            Resend::Free => self.permit_free()?,
+            Resend::Budgeted | Resend::No => self.permit_budgeted(now)?,
+        }
+        Ok(pause)
     }
 
     fn permit_free(&mut self) -> Result<(), Option<String>> {
@@ -195,25 +204,17 @@ impl Resending {
         Ok(())
     }
 
-    fn is_late(&self, status: &Status, now: Instant) -> bool {
-        self.invocation.deadline.instant() <= now || status.code() == Code::DeadlineExceeded
-    }
-
-    /// Waits if every provider was tried; `false` if the deadline would pass meanwhile.
-    async fn pause(&mut self, tried: &[Arc<str>]) -> bool {
+    /// None while there are providers not tried yet.
+    fn pause(&mut self) -> Duration {
+        let tried = self.history.addresses();
         let endpoints = self.picker.endpoints(&self.invocation);
         if endpoints.iter().any(|e| !tried.contains(e.address())) {
-            return true;
+            return Duration::ZERO;
         }
         let longest = (PAUSE * 2_u32.saturating_pow(self.pauses)).min(MAX_PAUSE);
         self.pauses = (self.pauses + 1).min(8);
         // Calls that failed together must not come back together.
-        let pause = self.picker.jitter(longest);
-        if pause >= self.invocation.deadline.remaining() {
-            return false;
-        }
-        sleep(pause).await;
-        true
+        self.picker.jitter(longest)
     }
 
     fn give_up(self, status: Status, why: Option<String>) -> Status {
