@@ -1,14 +1,49 @@
-//! What messages are to codecs: an object-safe [`Message`] with protobuf's form and serde's.
+//! What messages are to codecs: an object-safe [`Message`] with protobuf's form and serde's, and
+//! the traits of the types that messages are made of.
 //!
-//! `#[dubhe::message]` implements it for structs and enums, `#[dubhe::service]` for argument
-//! lists, and [`Returned`](crate::message) wraps replies. The rules of the forms are in
-//! `docs/wire.md`.
+//! `#[dubhe::message]` implements them for structs and enums, `#[dubhe::service]` for argument
+//! lists, and [`Returned`] wraps replies. The rules of the forms are in `docs/wire.md`; each
+//! type's are beside its implementation.
+
+mod container;
+mod enumeration;
+mod read;
+mod record;
+mod returned;
+mod scalar;
+#[doc(hidden)]
+pub mod sole;
+mod traits;
+mod wire;
+mod write;
 
 use bytes::{Bytes, BytesMut};
+
+pub use self::container::MapKey;
+pub use self::returned::Returned;
+pub use self::traits::{Describe, Element, Field, Value};
+pub use self::wire::DecodeError;
+
+/// What generated code calls besides.
+#[doc(hidden)]
+pub mod generated {
+    pub use super::enumeration::{Enumeration, merge_enum, serialize_enum};
+    pub use super::read::{Positions, merge_record};
+    pub use super::record::{Record, merge_nested, merge_whole, skip_value};
+    pub use super::returned::generic_name;
+    pub use super::sole;
+    pub use super::wire::{DecodeError, Input, WireType};
+    pub use super::write::RecordWriter;
+}
 
 /// A value that travels as a whole message.
 ///
 /// Made by the macros; implementing it by hand is possible and rarely needed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message",
+    label = "not a message",
+    note = "put `#[dubhe::message]` on the type"
+)]
 pub trait Message: Send + Sync + 'static {
     /// Length of protobuf's form in bytes.
     fn proto_len(&self) -> usize;
@@ -20,7 +55,7 @@ pub trait Message: Send + Sync + 'static {
     ///
     /// # Errors
     /// Bytes that are no protobuf, are cut short, or are nested too deep.
-    fn merge_proto(&mut self, bytes: Bytes) -> Result<(), prost::DecodeError>;
+    fn merge_proto(&mut self, bytes: Bytes) -> Result<(), DecodeError>;
 
     /// Serde's form.
     fn as_serialize(&self) -> &dyn erased_serde::Serialize;

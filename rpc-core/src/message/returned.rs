@@ -1,0 +1,132 @@
+//! The reply of a method as a message.
+
+use bytes::{Bytes, BytesMut};
+use serde::{Deserializer, Serialize, Serializer};
+
+use super::Message;
+use super::record::{self, Record};
+use super::sole;
+use super::traits::{Describe, Field};
+use super::wire::{DecodeError, Input, WireType};
+use crate::descriptor::{FieldType, MessageType, Shape, Type};
+
+/// What a method returned: a message as itself, anything else as field 1, named `value`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Returned<T>(pub T);
+
+impl<T: Field> Record for Returned<T> {
+    const NAME: &'static str = "the result";
+    const TAGS: &'static [u32] = &[1];
+
+    fn tag_of(name: &str) -> Option<u32> {
+        (name == "value").then_some(1)
+    }
+
+    #[inline]
+    fn fields_len(&self) -> usize {
+        sole::len(&self.0)
+    }
+
+    #[inline]
+    fn encode_fields(&self, out: &mut BytesMut) {
+        sole::encode(&self.0, out);
+    }
+
+    #[inline]
+    fn merge_tagged(
+        &mut self,
+        tag: u32,
+        wire: WireType,
+        input: &mut Input,
+    ) -> Result<(), DecodeError> {
+        sole::merge_tagged(&mut self.0, tag, wire, input)
+    }
+
+    fn serialize_fields<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        sole::serialize(&self.0, "value", serializer)
+    }
+
+    fn merge_named<'de, D: Deserializer<'de>>(&mut self, _: u32, from: D) -> Result<(), D::Error> {
+        self.0.merge_serde(from)
+    }
+}
+
+impl<T: Field> Message for Returned<T> {
+    fn proto_len(&self) -> usize {
+        self.fields_len()
+    }
+
+    fn encode_proto(&self, buf: &mut BytesMut) {
+        self.encode_fields(buf);
+    }
+
+    fn merge_proto(&mut self, bytes: Bytes) -> Result<(), DecodeError> {
+        record::merge_whole(self, bytes)
+    }
+
+    fn as_serialize(&self) -> &dyn erased_serde::Serialize {
+        self
+    }
+
+    fn merge_serde(
+        &mut self,
+        deserializer: &mut dyn erased_serde::Deserializer<'_>,
+    ) -> Result<(), erased_serde::Error> {
+        sole::merge_result(self, |returned| &mut returned.0, deserializer)
+    }
+}
+
+impl<T: Field> Serialize for Returned<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.serialize_fields(serializer)
+    }
+}
+
+impl<T: Field> Describe for Returned<T> {
+    fn message_type() -> MessageType {
+        let own = |field| MessageType {
+            name: format!("{}Reply", shape_name(&T::shape())),
+            doc: "",
+            fields: vec![field],
+            is_oneof: false,
+            reserved: Vec::new(),
+        };
+        let field = FieldType {
+            name: "value",
+            json_name: "value",
+            doc: "",
+            tag: 1,
+            shape: T::shape,
+        };
+        sole::describe::<T>(own, field)
+    }
+}
+
+fn shape_name(shape: &Shape) -> String {
+    match shape {
+        Shape::Single(value) => type_name(value),
+        Shape::Optional(value) => format!("Optional{}", type_name(value)),
+        Shape::Repeated(value) => format!("{}List", type_name(value)),
+        Shape::Map(key, value) => format!("{}To{}Map", type_name(key), type_name(value)),
+    }
+}
+
+/// The name of a type as a part of another's name.
+fn type_name(value: &Type) -> String {
+    match value {
+        Type::Message(name, _) => name.clone(),
+        Type::Enum(of) => of.name.to_owned(),
+        plain => format!("{plain:?}"),
+    }
+}
+
+/// The name of a generic message with these parameters, such as `Page_User`.
+#[must_use]
+pub fn generic_name(name: &str, parameters: &[fn() -> Type]) -> String {
+    let mut whole = name.to_owned();
+    for parameter in parameters {
+        whole.push('_');
+        whole.push_str(&type_name(&parameter()));
+    }
+    whole
+}

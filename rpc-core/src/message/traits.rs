@@ -1,0 +1,240 @@
+//! The traits behind messages: [`Value`] (one value), [`Element`] (may be repeated), [`Field`]
+//! (anything that may stand in a message, an argument list or a result).
+//!
+//! Their methods are called by generated code only; users meet the names in bounds and in
+//! compile errors.
+
+use bytes::BytesMut;
+use serde::{Deserializer, Serializer};
+
+use super::wire::{self, DecodeError, Input, WireType};
+use crate::descriptor::{MessageType, Shape, Type};
+
+/// One value of protobuf: a number, a string, bytes, an enum or a message.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a single value in a message",
+    label = "not a number, `bool`, `String`, bytes, enum or message",
+    note = "put `#[dubhe::message]` on the type if it is yours",
+    note = "`Option`, `Vec` and maps cannot be nested in each other or stand in an enum's variant: \
+            wrap the inner one in a struct with `#[dubhe::message]`",
+    note = "`usize`, `isize`, `u128`, `i128`, `char`, tuples and references do not travel: use \
+            `u64`, `i64`, `String`, or a message"
+)]
+pub trait Value: Default + Send + Sync + 'static {
+    /// How protobuf writes it.
+    #[doc(hidden)]
+    const WIRE: WireType = WireType::LengthDelimited;
+
+    /// Whether it is a message, so that it can be a whole body.
+    #[doc(hidden)]
+    const IS_MESSAGE: bool = false;
+
+    /// Whether it may be left out; the reader fills in the default.
+    #[doc(hidden)]
+    #[inline]
+    fn is_default(&self) -> bool {
+        self.body_len() == 0
+    }
+
+    /// Length without key and length prefix.
+    #[doc(hidden)]
+    fn body_len(&self) -> usize;
+
+    /// Appends it without key and length prefix.
+    #[doc(hidden)]
+    fn encode_body(&self, out: &mut BytesMut);
+
+    /// Reads it; the key is read, a length prefix is not.
+    #[doc(hidden)]
+    fn merge_body(&mut self, input: &mut Input) -> Result<(), DecodeError>;
+
+    /// Reads one of its fields. Only messages have any.
+    #[doc(hidden)]
+    fn merge_tag(
+        &mut self,
+        tag: u32,
+        wire: WireType,
+        input: &mut Input,
+    ) -> Result<(), DecodeError> {
+        input.skip(tag, wire)
+    }
+
+    /// Writes serde's form.
+    #[doc(hidden)]
+    fn serialize_value<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
+
+    /// Reads serde's form over `self`.
+    #[doc(hidden)]
+    fn merge_value<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error>;
+
+    /// Its type for descriptors.
+    #[doc(hidden)]
+    fn value_type() -> Type;
+}
+
+/// A [`Value`] that may be repeated: every one but `u8`, because `Vec<u8>` is bytes.
+///
+/// Type parameters of generic messages are bound by it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an element of a `Vec` in a message, or the parameter of one",
+    label = "not a number, `bool`, `String`, bytes, enum or message",
+    note = "put `#[dubhe::message]` on the type if it is yours",
+    note = "`Option`, `Vec` and maps cannot be nested in each other: wrap the inner one in a \
+            struct with `#[dubhe::message]`"
+)]
+pub trait Element: Value {}
+
+/// What a field of a message, an argument and a result can be: a [`Value`], or an `Option`, `Vec`
+/// or map of values.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a field, an argument or a result",
+    label = "not a type that can travel",
+    note = "put `#[dubhe::message]` on the type if it is yours",
+    note = "what travels: `bool`, `i8`..`i64`, `u8`..`u64`, `f32`, `f64`, `String`, `Vec<u8>`, \
+            `Bytes`, `()`, messages, enums, and `Option`, `Vec`, `HashMap`, `BTreeMap` of those",
+    note = "`usize`, `isize`, `u128`, `i128`, `char`, tuples and references do not: use `u64`, \
+            `i64`, `String`, or a struct with `#[dubhe::message]`"
+)]
+pub trait Field: Default + Send + Sync + 'static {
+    /// Whether it is a message, so that it can be a whole body.
+    #[doc(hidden)]
+    const IS_MESSAGE: bool = false;
+
+    /// Length in protobuf with its key; 0 if it is left out.
+    #[doc(hidden)]
+    fn field_len(&self, tag: u32) -> usize;
+
+    /// Appends protobuf's form with its key, or nothing if it is the default.
+    #[doc(hidden)]
+    fn encode_field(&self, tag: u32, out: &mut BytesMut);
+
+    /// Reads protobuf's form; the key is read.
+    #[doc(hidden)]
+    fn merge_field(&mut self, wire: WireType, input: &mut Input) -> Result<(), DecodeError>;
+
+    /// Whether serde's form leaves it out, too.
+    #[doc(hidden)]
+    #[inline]
+    fn is_absent(&self) -> bool {
+        false
+    }
+
+    /// Writes serde's form.
+    #[doc(hidden)]
+    fn serialize_field<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
+
+    /// Reads serde's form over `self`.
+    #[doc(hidden)]
+    fn merge_serde<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error>;
+
+    /// Length as a whole body; asked of messages only.
+    #[doc(hidden)]
+    fn whole_len(&self) -> usize {
+        self.field_len(1)
+    }
+
+    /// Appends a whole body; asked of messages only.
+    #[doc(hidden)]
+    fn encode_whole(&self, out: &mut BytesMut) {
+        self.encode_field(1, out);
+    }
+
+    /// Reads one field of a whole body; asked of messages only.
+    #[doc(hidden)]
+    fn merge_whole(
+        &mut self,
+        tag: u32,
+        wire: WireType,
+        input: &mut Input,
+    ) -> Result<(), DecodeError> {
+        input.skip(tag, wire)
+    }
+
+    /// Its type for descriptors.
+    #[doc(hidden)]
+    fn shape() -> Shape;
+}
+
+impl<T: Value> Field for T {
+    const IS_MESSAGE: bool = T::IS_MESSAGE;
+
+    #[inline]
+    fn field_len(&self, tag: u32) -> usize {
+        if self.is_default() {
+            return 0;
+        }
+        value_len(self, tag)
+    }
+
+    #[inline]
+    fn encode_field(&self, tag: u32, out: &mut BytesMut) {
+        if !self.is_default() {
+            encode_value(self, tag, out);
+        }
+    }
+
+    #[inline]
+    fn merge_field(&mut self, wire: WireType, input: &mut Input) -> Result<(), DecodeError> {
+        wire::expect_wire(T::WIRE, wire)?;
+        self.merge_body(input)
+    }
+
+    fn serialize_field<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.serialize_value(serializer)
+    }
+
+    fn merge_serde<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error> {
+        self.merge_value(deserializer)
+    }
+
+    #[inline]
+    fn whole_len(&self) -> usize {
+        self.body_len()
+    }
+
+    #[inline]
+    fn encode_whole(&self, out: &mut BytesMut) {
+        self.encode_body(out);
+    }
+
+    #[inline]
+    fn merge_whole(
+        &mut self,
+        tag: u32,
+        wire: WireType,
+        input: &mut Input,
+    ) -> Result<(), DecodeError> {
+        self.merge_tag(tag, wire, input)
+    }
+
+    fn shape() -> Shape {
+        Shape::Single(T::value_type())
+    }
+}
+
+/// Length of `value` with its key, also if it is the default.
+#[inline]
+pub(super) fn value_len<T: Value>(value: &T, tag: u32) -> usize {
+    let body = value.body_len();
+    let prefix = match T::WIRE {
+        WireType::LengthDelimited => wire::encoded_len_varint(body as u64),
+        _ => 0,
+    };
+    wire::key_len(tag) + prefix + body
+}
+
+/// Appends `value` with its key, also if it is the default.
+#[inline]
+pub(super) fn encode_value<T: Value>(value: &T, tag: u32, out: &mut BytesMut) {
+    wire::put_key(tag, T::WIRE, out);
+    if T::WIRE == WireType::LengthDelimited {
+        wire::put_varint(value.body_len() as u64, out);
+    }
+    value.encode_body(out);
+}
+
+/// What can print itself into a `.proto`: messages, argument lists, replies.
+pub trait Describe {
+    /// The message as data.
+    fn message_type() -> MessageType;
+}

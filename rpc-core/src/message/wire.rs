@@ -1,0 +1,250 @@
+//! Protobuf's wire primitives: the one file that touches prost's hidden `encoding` module.
+//!
+//! Depth is counted here, because prost's own limit is fixed at another number. Field rules (what
+//! is written when, packing, presence) are left to the types.
+
+use std::fmt;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+pub use prost::encoding::WireType;
+use prost::encoding::{DecodeContext, bytes as prost_bytes, string as prost_string};
+pub(super) use prost::encoding::{encoded_len_varint, key_len};
+
+use crate::codec::MAX_DEPTH;
+
+/// Why bytes are not the protobuf form of a message.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DecodeError(Box<str>);
+
+impl DecodeError {
+    /// An error that says what was wrong.
+    #[cold]
+    #[must_use]
+    pub fn new(message: impl fmt::Display) -> Self {
+        Self(message.to_string().into())
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DecodeError({})", self.0)
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+impl From<prost::DecodeError> for DecodeError {
+    #[cold]
+    fn from(error: prost::DecodeError) -> Self {
+        let text = error.to_string();
+        Self::new(
+            text.strip_prefix("failed to decode Protobuf message: ")
+                .unwrap_or(&text),
+        )
+    }
+}
+
+/// Bytes being read, and how deep in them we are.
+#[derive(Debug)]
+pub struct Input {
+    bytes: Bytes,
+    depth: usize,
+}
+
+impl Input {
+    /// The bytes of one whole message.
+    #[must_use]
+    pub const fn new(bytes: Bytes) -> Self {
+        Self { bytes, depth: 1 }
+    }
+
+    /// Reads fields to the end, handing each key to `field`.
+    #[inline]
+    pub(super) fn fields(
+        &mut self,
+        mut field: impl FnMut(&mut Self, u32, WireType) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
+        while self.bytes.has_remaining() {
+            let (tag, wire) = prost::encoding::decode_key(&mut self.bytes)?;
+            field(self, tag, wire)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a length and the key and value of a map's entry within it.
+    #[inline]
+    pub(super) fn entry(
+        &mut self,
+        mut field: impl FnMut(&mut Self, u32, WireType) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
+        self.delimited(|input| {
+            let (tag, wire) = prost::encoding::decode_key(&mut input.bytes)?;
+            field(input, tag, wire)
+        })
+    }
+
+    /// Reads a length and the fields of the message within it, one level deeper.
+    #[inline]
+    pub(super) fn message(
+        &mut self,
+        field: impl FnMut(&mut Self, u32, WireType) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
+        self.enter()?;
+        self.entry(field)?;
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// Reads a length and calls `item` until as many bytes are gone.
+    #[inline]
+    pub(super) fn delimited(
+        &mut self,
+        mut item: impl FnMut(&mut Self) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
+        let length = self.length()?;
+        let end = self.bytes.remaining() - length;
+        while self.bytes.remaining() > end {
+            item(self)?;
+        }
+        if self.bytes.remaining() < end {
+            return Err(DecodeError::new(
+                "a value reaches past the end of its field",
+            ));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn varint(&mut self) -> Result<u64, DecodeError> {
+        Ok(prost::encoding::decode_varint(&mut self.bytes)?)
+    }
+
+    #[inline]
+    pub(super) fn fixed32(&mut self) -> Result<[u8; 4], DecodeError> {
+        self.array()
+    }
+
+    #[inline]
+    pub(super) fn fixed64(&mut self) -> Result<[u8; 8], DecodeError> {
+        self.array()
+    }
+
+    #[inline]
+    pub(super) fn string(&mut self, value: &mut String) -> Result<(), DecodeError> {
+        let context = DecodeContext::default();
+        Ok(prost_string::merge(
+            WireType::LengthDelimited,
+            value,
+            &mut self.bytes,
+            context,
+        )?)
+    }
+
+    #[inline]
+    pub(super) fn bytes(
+        &mut self,
+        value: &mut impl prost::encoding::BytesAdapter,
+    ) -> Result<(), DecodeError> {
+        let context = DecodeContext::default();
+        Ok(prost_bytes::merge(
+            WireType::LengthDelimited,
+            value,
+            &mut self.bytes,
+            context,
+        )?)
+    }
+
+    /// Passes over the value of an unknown field.
+    ///
+    /// # Errors
+    /// A value that is cut short, malformed or nested too deep.
+    pub fn skip(&mut self, tag: u32, wire: WireType) -> Result<(), DecodeError> {
+        let length = match wire {
+            WireType::Varint => return self.varint().map(|_| ()),
+            WireType::ThirtyTwoBit => 4,
+            WireType::SixtyFourBit => 8,
+            WireType::LengthDelimited => self.length()?,
+            WireType::StartGroup => return self.skip_group(tag),
+            WireType::EndGroup => return Err(DecodeError::new("a group ends that never began")),
+        };
+        if length > self.bytes.remaining() {
+            return Err(cut_short());
+        }
+        self.bytes.advance(length);
+        Ok(())
+    }
+
+    fn skip_group(&mut self, group: u32) -> Result<(), DecodeError> {
+        self.enter()?;
+        loop {
+            let (tag, wire) = prost::encoding::decode_key(&mut self.bytes)?;
+            match wire {
+                WireType::EndGroup if tag == group => break,
+                _ => self.skip(tag, wire)?,
+            }
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    #[inline]
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let array = *self.bytes.first_chunk().ok_or_else(cut_short)?;
+        self.bytes.advance(N);
+        Ok(array)
+    }
+
+    #[inline]
+    fn length(&mut self) -> Result<usize, DecodeError> {
+        match usize::try_from(self.varint()?) {
+            Ok(length) if length <= self.bytes.remaining() => Ok(length),
+            _ => Err(cut_short()),
+        }
+    }
+
+    #[inline]
+    fn enter(&mut self) -> Result<(), DecodeError> {
+        if self.depth >= MAX_DEPTH {
+            return Err(DecodeError::new(too_deep()));
+        }
+        self.depth += 1;
+        Ok(())
+    }
+}
+
+/// What every codec says of a value that is nested too deep.
+pub(super) fn too_deep() -> String {
+    format!("messages are nested deeper than the limit of {MAX_DEPTH}")
+}
+
+#[cold]
+fn cut_short() -> DecodeError {
+    DecodeError::new("the bytes end inside a value")
+}
+
+/// A field's value has another wire type than its declaration.
+#[inline]
+pub(super) fn expect_wire(expected: WireType, actual: WireType) -> Result<(), DecodeError> {
+    Ok(prost::encoding::check_wire_type(expected, actual)?)
+}
+
+#[inline]
+pub(super) fn put_key(tag: u32, wire: WireType, out: &mut BytesMut) {
+    put_varint(u64::from(tag << 3 | wire as u32), out);
+}
+
+#[inline]
+pub(super) fn put_varint(value: u64, out: &mut BytesMut) {
+    if value < 0x80 {
+        // The usual length, tag or small number.
+        out.put_u8(value as u8);
+    } else {
+        prost::encoding::encode_varint(value, out);
+    }
+}

@@ -1,0 +1,143 @@
+//! Attribute arguments: `#[message(…)]` on the type and `#[rpc(…)]` on fields and variants.
+
+use proc_macro2::Span;
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Ident, LitInt, LitStr, Path, Token, parenthesized, parse_quote};
+
+use crate::errors::Errors;
+
+/// What `#[message(…)]` says.
+pub(crate) struct TypeArgs {
+    /// The crate whose `__private` generated code names; `::dubhe` unless told.
+    pub(crate) krate: Path,
+    /// The name in a `.proto`, instead of the type's.
+    pub(crate) name: Option<LitStr>,
+    /// Numbers that must not be used again.
+    pub(crate) reserved: Vec<(u32, Span)>,
+}
+
+/// What `#[rpc(…)]` says of a field or variant.
+#[derive(Default)]
+pub(crate) struct FieldArgs {
+    pub(crate) tag: Option<(u32, Span)>,
+    pub(crate) name: Option<LitStr>,
+    /// On the variant of an error: the code of its status.
+    pub(crate) code: Option<LitStr>,
+    /// On the variant of an error: its text.
+    pub(crate) message: Option<LitStr>,
+    /// On the variant of an error: it holds what the framework says.
+    pub(crate) status: Option<Span>,
+}
+
+/// Where the arguments stand, which decides what is allowed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Message,
+    ErrorVariant,
+}
+
+impl TypeArgs {
+    pub(crate) fn parse(tokens: proc_macro2::TokenStream, errors: &mut Errors) -> Self {
+        let mut args = Self {
+            krate: parse_quote!(::dubhe),
+            name: None,
+            reserved: Vec::new(),
+        };
+        let parser = |input: ParseStream<'_>| {
+            while !input.is_empty() {
+                args.setting(input)?;
+                if !input.is_empty() {
+                    input.parse::<Token![,]>()?;
+                }
+            }
+            Ok(())
+        };
+        if let Err(error) = parser.parse2(tokens) {
+            errors.push(error);
+        }
+        args
+    }
+
+    fn setting(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
+        let key = Ident::parse_any(input)?;
+        match key.to_string().as_str() {
+            "crate" => self.krate = value(input)?,
+            "name" => self.name = Some(value(input)?),
+            "reserved" => {
+                let list;
+                parenthesized!(list in input);
+                for number in Punctuated::<LitInt, Token![,]>::parse_terminated(&list)? {
+                    self.reserved.push((number.base10_parse()?, number.span()));
+                }
+            }
+            other => {
+                let text = format!(
+                    "unknown argument `{other}`, available: crate = path, name = \"…\", \
+                     reserved(2, 3)"
+                );
+                return Err(syn::Error::new(key.span(), text));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FieldArgs {
+    /// Takes the `#[rpc(…)]` attributes out of `attrs`.
+    pub(crate) fn take(attrs: &mut Vec<Attribute>, place: Place, errors: &mut Errors) -> Self {
+        let mut args = Self::default();
+        attrs.retain(|attr| {
+            if !attr.path().is_ident("rpc") {
+                return true;
+            }
+            let parsed = attr.parse_args_with(|input: ParseStream<'_>| {
+                while !input.is_empty() {
+                    args.setting(input, place)?;
+                    if !input.is_empty() {
+                        input.parse::<Token![,]>()?;
+                    }
+                }
+                Ok(())
+            });
+            if let Err(error) = parsed {
+                errors.push(error);
+            }
+            false
+        });
+        args
+    }
+
+    fn setting(&mut self, input: ParseStream<'_>, place: Place) -> syn::Result<()> {
+        let key = Ident::parse_any(input)?;
+        let is_error = place == Place::ErrorVariant;
+        match key.to_string().as_str() {
+            "tag" => {
+                let number: LitInt = value(input)?;
+                self.tag = Some((number.base10_parse()?, number.span()));
+            }
+            "name" => self.name = Some(value(input)?),
+            "code" if is_error => self.code = Some(value(input)?),
+            "message" if is_error => self.message = Some(value(input)?),
+            "status" if is_error => self.status = Some(key.span()),
+            other => {
+                let known = match place {
+                    Place::Message => "tag = 3, name = \"…\"",
+                    Place::ErrorVariant => {
+                        "tag = 3, name = \"…\", code = \"not_found\", message = \"…\", status"
+                    }
+                };
+                let text = format!("unknown argument `{other}`, available: {known}");
+                return Err(syn::Error::new(key.span(), text));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What follows an equals sign.
+fn value<T: Parse>(input: ParseStream<'_>) -> syn::Result<T> {
+    input.parse::<Token![=]>()?;
+    input.parse()
+}

@@ -1,0 +1,121 @@
+//! `#[message]`: structs and enums that travel in every codec, and the argument lists of methods.
+
+mod args;
+mod check;
+mod expand;
+mod model;
+mod names;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::ext::IdentExt;
+use syn::{Fields, Generics, Ident, Item, ItemStruct, Path, Type};
+
+use self::args::{FieldArgs, Place, TypeArgs};
+use self::expand::Kind;
+use self::model::{Field, Head, Wire};
+use crate::errors::Errors;
+
+/// What `#[message(arguments)]` makes of `item`.
+pub(crate) fn expand(arguments: TokenStream, item: Item) -> TokenStream {
+    let mut errors = Errors::default();
+    let args = TypeArgs::parse(arguments, &mut errors);
+    let (item, code) = match item {
+        Item::Struct(mut item) => {
+            let code = expand_struct(args, &mut item, &mut errors);
+            (quote!(#item), code)
+        }
+        other => {
+            errors.at(
+                &other,
+                "a message is a struct or an enum; put `#[message]` on one of these",
+            );
+            (quote!(#other), TokenStream::new())
+        }
+    };
+    match errors.into_tokens() {
+        Some(errors) => quote!(#item #errors),
+        None => quote!(#item const _: () = { #code };),
+    }
+}
+
+fn expand_struct(args: TypeArgs, item: &mut ItemStruct, errors: &mut Errors) -> TokenStream {
+    let head = Head::new(args, &item.ident, &item.generics, &item.attrs);
+    check::generics(&item.generics, errors);
+    if let Fields::Unnamed(fields) = &item.fields {
+        errors.at(
+            fields,
+            "the fields of a message have names; write `{ name: Type, … }`",
+        );
+    }
+    let mut fields = named_fields(&mut item.fields, errors);
+    check::number(
+        &head,
+        fields.iter_mut().map(|field| &mut field.wire),
+        errors,
+    );
+    expand::record(&head, &fields, Kind::Message)
+}
+
+/// The named fields, without their `#[rpc(…)]`.
+fn named_fields(fields: &mut Fields, errors: &mut Errors) -> Vec<Field> {
+    let mut found = Vec::new();
+    for field in fields {
+        let args = FieldArgs::take(&mut field.attrs, Place::Message, errors);
+        if let Some(ident) = &field.ident {
+            found.push(Field {
+                ident: ident.clone(),
+                ty: field.ty.clone(),
+                wire: Wire::new(ident, &args, &field.attrs),
+            });
+        }
+    }
+    found
+}
+
+/// [`expand_arguments`] of a struct as written.
+pub(crate) fn expand_arguments_of(arguments: TokenStream, item: &ItemStruct) -> TokenStream {
+    let mut errors = Errors::default();
+    let args = TypeArgs::parse(arguments, &mut errors);
+    let field = |field: &syn::Field| Some((field.ident.clone()?, field.ty.clone()));
+    let fields: Vec<_> = item.fields.iter().filter_map(field).collect();
+    let code = expand_arguments(&args.krate, &item.ident, &item.generics, &fields);
+    errors.into_tokens().unwrap_or(code)
+}
+
+/// A struct named `name` of the arguments of a method, and all it needs to travel: `Message`,
+/// `Default`, `Describe`, `Serialize`. Its bounds are those of `generics`.
+pub(crate) fn expand_arguments(
+    krate: &Path,
+    name: &Ident,
+    generics: &Generics,
+    fields: &[(Ident, Type)],
+) -> TokenStream {
+    let head = Head {
+        krate: krate.clone(),
+        ident: name.clone(),
+        bounded: generics.clone(),
+        generics: generics.clone(),
+        name: name.unraw().to_string(),
+        docs: String::new(),
+        reserved: Vec::new(),
+        has_default: false,
+    };
+    let field = |(index, (ident, ty)): (usize, &(Ident, Type))| Field {
+        ident: ident.clone(),
+        ty: ty.clone(),
+        wire: Wire {
+            tag: u32::try_from(index).unwrap_or(u32::MAX - 1) + 1,
+            ..Wire::new(ident, &FieldArgs::default(), &[])
+        },
+    };
+    let (names, types): (Vec<_>, Vec<_>) = fields.iter().map(|(name, ty)| (name, ty)).unzip();
+    let fields: Vec<_> = fields.iter().enumerate().map(field).collect();
+    let code = expand::record(&head, &fields, Kind::Arguments);
+    let clause = &generics.where_clause;
+    quote! {
+        struct #name #generics #clause { #(#names: #types),* }
+
+        const _: () = { #code };
+    }
+}

@@ -1,0 +1,56 @@
+//! Names on the wire, made of Rust's.
+
+/// `user_id` or `UserId` to `user_id`.
+pub(crate) fn snake(name: &str) -> String {
+    let mut out = String::with_capacity(name.len() + 4);
+    let mut chars = name.chars().peekable();
+    let mut previous: Option<char> = None;
+    while let Some(c) = chars.next() {
+        let after_word = previous.is_some_and(|p| p.is_lowercase() || p.is_ascii_digit());
+        let before_word = previous.is_some_and(char::is_uppercase)
+            && chars.peek().is_some_and(|next| next.is_lowercase());
+        if c.is_uppercase() && (after_word || before_word) {
+            out.push('_');
+        }
+        out.extend(c.to_lowercase());
+        previous = Some(c);
+    }
+    out
+}
+
+/// `user_id` to `userId`, as protobuf makes JSON names: each underscore goes, what follows it is
+/// raised.
+pub(crate) fn lower_camel(snake: &str) -> String {
+    let mut out = String::with_capacity(snake.len());
+    let mut raise = false;
+    for c in snake.chars() {
+        match c {
+            '_' => raise = true,
+            _ if raise => {
+                out.push(c.to_ascii_uppercase());
+                raise = false;
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// `OutOfStock` to `OUT_OF_STOCK`.
+pub(crate) fn upper_snake(name: &str) -> String {
+    snake(name).to_uppercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_protobufs_spelling() {
+        assert_eq!(lower_camel("user_id"), "userId");
+        assert_eq!(lower_camel("x_1_y"), "x1Y");
+        assert_eq!(snake("OutOfStock"), "out_of_stock");
+        assert_eq!(snake("HTTPError"), "http_error");
+        assert_eq!(upper_snake("V2Beta"), "V2_BETA");
+    }
+}
