@@ -4,6 +4,7 @@
 //! is written once above this seam, so that all peers are driven by the same loop; it is erased
 //! around the whole run, never around a call.
 
+mod dubhe;
 mod tarpc;
 pub(crate) mod tonic;
 mod volo;
@@ -77,7 +78,13 @@ impl Entry {
 
 /// Every peer, in the order of the report.
 pub(crate) fn builtin() -> Vec<Entry> {
-    vec![Entry::of::<tarpc::Tarpc>(), Entry::of::<tonic::Tonic>(), Entry::of::<volo::Volo>()]
+    vec![
+        Entry::of::<dubhe::Dubhe>(),
+        Entry::of::<dubhe::DubheMsgpack>(),
+        Entry::of::<tarpc::Tarpc>(),
+        Entry::of::<tonic::Tonic>(),
+        Entry::of::<volo::Volo>(),
+    ]
 }
 
 /// The peer called `name`.
