@@ -1,7 +1,14 @@
 //! The one address of everything generated code needs. No part of the public interface.
 
+pub use std::boxed::Box;
+pub use std::clone::Clone;
+pub use std::fmt;
 pub use std::future::Future;
+pub use std::marker::{PhantomData, Send, Sized, Sync};
+pub use std::pin::Pin;
+pub use std::result::Result::{Err, Ok};
 pub use std::sync::Arc;
+pub use std::time::Duration;
 
 pub use async_trait::async_trait;
 pub use bytes::{Bytes, BytesMut};
@@ -13,3 +20,54 @@ pub use crate::message::generated::*;
 pub use crate::message::{Describe, Element, Field, Message, Returned, Value};
 pub use crate::server::Handler;
 pub use crate::*;
+
+/// What an async method is behind a pointer.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The answer of a handler to an index that its descriptor does not have.
+pub fn no_such_method(index: usize, invocation: Invocation) -> ReplyFuture {
+    let path = invocation.method().path().clone();
+    let message = format!("{path} is not served here: the service has no method {index}");
+    Box::pin(std::future::ready(Err(Status::unimplemented(message))))
+}
+
+/// What the error of a service method is: `Status`, or a typed business error.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the error of a service method",
+    label = "neither `Status` nor a business error",
+    note = "every call can fail on its way, so its error has room for a `Status`: return \
+            `Result<T>` of Dubhe, or put `#[dubhe::error]` on an enum of yours and return \
+            `Result<T, ThatEnum>`"
+)]
+pub trait CallError: Sized {
+    /// Its type as data; `None` for `Status`, which needs no description.
+    const TYPE: Option<fn() -> MessageType>;
+
+    /// What the caller gets.
+    fn from_status(status: Status) -> Self;
+
+    /// What travels.
+    fn into_status(self) -> Status;
+}
+
+impl CallError for Status {
+    const TYPE: Option<fn() -> MessageType> = None;
+
+    fn from_status(status: Status) -> Self {
+        status
+    }
+
+    fn into_status(self) -> Status {
+        self
+    }
+}
+
+/// A `Result` under whatever name; gives the type of its error.
+pub trait Outcome {
+    /// The error.
+    type Error;
+}
+
+impl<T, E> Outcome for std::result::Result<T, E> {
+    type Error = E;
+}

@@ -200,7 +200,7 @@ pub(crate) fn serialize_fields(
 ) -> TokenStream {
     let names = fields.iter().map(|field| &field.wire.json);
     quote! {
-        let present = 0usize #(+ usize::from(!#p::Field::is_absent(#access)))*;
+        let present = 0usize #(+ (!#p::Field::is_absent(#access)) as usize)*;
         #p::RecordWriter::new(serializer, present)? #(.field(#names, #access)?)* .end()
     }
 }
@@ -399,7 +399,7 @@ pub(crate) fn message_type(head: &Head, fields: &TokenStream, is_oneof: bool) ->
     let parameters = head.generics.type_params().map(|param| &param.ident);
     quote! {
         #p::MessageType {
-            name: #p::generic_name(#name, &[#(<#parameters as #p::Value>::value_type),*]),
+            name: #p::generic_name(#name, &[#(<#parameters as #p::Field>::shape),*]),
             doc: #docs,
             fields: ::std::vec![#fields],
             is_oneof: #is_oneof,
