@@ -44,9 +44,7 @@ async fn a_restart_on_the_same_address_is_another_endpoint() {
     fleet.cluster(Failfast).invoke(call()).await.unwrap();
     let mut restarted = instance("a:1");
     restarted.id = "a:1#2".into();
-    fleet
-        .push(Snapshot::new(vec![restarted], Source::Live))
-        .await;
+    fleet.push(Snapshot::new(vec![restarted], Source::Live)).await;
     let endpoint = &fleet.directory.endpoints()[0];
     assert_eq!(endpoint.load().latency(Instant::now()), None);
 }
@@ -58,9 +56,7 @@ async fn a_removed_endpoint_finishes_its_calls() {
     for address in ["b:1", "c:1"] {
         fleet.mock(address).set_state(ChannelState::Down);
     }
-    fleet
-        .mock("a:1")
-        .answer(Answer::After(Duration::from_millis(500)));
+    fleet.mock("a:1").answer(Answer::After(Duration::from_millis(500)));
     let running = tokio::spawn(fleet.cluster(Failover::default()).invoke(call()));
     settle().await;
     fleet.push(snapshot(&["b:1", "c:1"])).await;
@@ -75,11 +71,7 @@ async fn an_empty_push_keeps_those_that_answer_for_a_bounded_time() {
     fleet.push(snapshot(&[])).await;
     assert_eq!(fleet.addresses(), ["a:1", "b:1"]);
     assert_eq!(fleet.directory.state().held, 2);
-    fleet
-        .cluster(Failover::default())
-        .invoke(call())
-        .await
-        .unwrap();
+    fleet.cluster(Failover::default()).invoke(call()).await.unwrap();
     // One of them dies: the other stays held, although it is now alone.
     fleet.mock("a:1").set_state(ChannelState::Down);
     advance(Duration::from_secs(2)).await;
@@ -119,12 +111,7 @@ async fn a_held_address_where_the_service_is_gone_is_let_go() {
 #[tokio::test(start_paused = true)]
 async fn losing_the_registry_changes_nothing() {
     let fleet = Fleet::of(&["a:1"]);
-    let Fleet {
-        directory,
-        push,
-        net,
-        ..
-    } = fleet;
+    let Fleet { directory, push, net, .. } = fleet;
     push.send_replace(Snapshot::pending());
     settle().await;
     assert_eq!(directory.endpoints().len(), 1);
@@ -137,9 +124,7 @@ async fn losing_the_registry_changes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_registry_shut_down_before_its_first_word_ends_the_wait() {
-    let Fleet {
-        directory, push, ..
-    } = Fleet::pending();
+    let Fleet { directory, push, .. } = Fleet::pending();
     drop(push);
     let deadline = rpc_core::Deadline::after(Duration::from_secs(60));
     let started = Instant::now();
@@ -150,10 +135,7 @@ async fn a_registry_shut_down_before_its_first_word_ends_the_wait() {
 #[tokio::test(start_paused = true)]
 async fn the_state_tells_source_age_and_counts() {
     let age = Duration::from_secs(60);
-    let cached = Snapshot::new(
-        vec![instance("a:1"), instance("b:1")],
-        Source::Cache { age },
-    );
+    let cached = Snapshot::new(vec![instance("a:1"), instance("b:1")], Source::Cache { age });
     let fleet = Fleet::from(cached, DirectoryOptions::default());
     fleet.mock("b:1").set_state(ChannelState::Draining);
     advance(Duration::from_secs(5)).await;
@@ -188,10 +170,7 @@ async fn calls_on_many_threads_succeed_while_lists_and_states_change_under_them(
         let cluster = cluster.clone();
         callers.spawn(async move {
             for _ in 0..500 {
-                cluster
-                    .invoke(call_of(false, Duration::from_secs(60)))
-                    .await
-                    .unwrap();
+                cluster.invoke(call_of(false, Duration::from_secs(60))).await.unwrap();
                 tokio::task::yield_now().await;
             }
         });
@@ -224,9 +203,7 @@ async fn dropping_the_directory_ends_the_subscription() {
 #[tokio::test(start_paused = true)]
 async fn a_fresh_instance_grows_to_its_weight() {
     let mut fresh = instance("a:1");
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     fresh.started_ms = u64::try_from(now.as_millis()).unwrap();
     let list = Snapshot::new(vec![fresh, instance("b:1")], Source::Live);
     let fleet = Fleet::from(list, DirectoryOptions::default());
@@ -251,10 +228,9 @@ async fn a_call_goes_out_in_the_first_codec_both_speak() {
     let list = Snapshot::new(vec![speaks_json], Source::Live);
     let fleet = Fleet::from(list, DirectoryOptions::default());
     let cluster = fleet.cluster(Failfast);
-    for (offered, expected) in [
-        (vec!["protobuf", "msgpack", "json"], "msgpack"),
-        (vec!["json", "protobuf"], "json"),
-    ] {
+    for (offered, expected) in
+        [(vec!["protobuf", "msgpack", "json"], "msgpack"), (vec!["json", "protobuf"], "json")]
+    {
         let mut call = call();
         call.codecs = Some(codecs(&offered));
         cluster.invoke(call).await.unwrap();
@@ -275,10 +251,7 @@ async fn without_a_common_codec_nothing_is_sent_and_both_lists_are_named() {
     assert_eq!(status.code(), Code::FailedPrecondition);
     assert_eq!(status.delivery(), Delivery::NotSent);
     let text = status.to_string();
-    assert!(
-        text.contains("the caller offers protobuf, msgpack"),
-        "{text}"
-    );
+    assert!(text.contains("the caller offers protobuf, msgpack"), "{text}");
     assert!(text.contains("the provider speaks json"), "{text}");
 }
 
@@ -323,10 +296,7 @@ async fn routers_narrow_what_the_balancer_sees() {
     let routers = RouterChain::new(vec![Arc::new(Prefix("z"))]);
     let cluster = fleet.build(Arc::new(Failfast), balancer, routers);
     let text = cluster.invoke(call()).await.unwrap_err().to_string();
-    assert!(
-        text.contains("Prefix(\"z\") removed the last 3 of 3"),
-        "{text}"
-    );
+    assert!(text.contains("Prefix(\"z\") removed the last 3 of 3"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -338,10 +308,7 @@ async fn a_tower_layer_can_answer_in_place_of_the_endpoint() {
         }))
     };
     let layers = AttemptLayers::new().layer(tower_layer::layer_fn(refuse));
-    let options = DirectoryOptions {
-        layers,
-        ..DirectoryOptions::default()
-    };
+    let options = DirectoryOptions { layers, ..DirectoryOptions::default() };
     let fleet = Fleet::from(snapshot(&["a:1"]), options);
     let cluster = fleet.cluster(Failfast);
     let status = cluster.invoke(call()).await.unwrap_err();
@@ -364,10 +331,7 @@ async fn layers_run_once_for_each_attempt() {
             BoxInvoker::from_invoke(Around(around))
         }
     });
-    let options = DirectoryOptions {
-        layers,
-        ..DirectoryOptions::default()
-    };
+    let options = DirectoryOptions { layers, ..DirectoryOptions::default() };
     let fleet = Fleet::from(snapshot(&["a:1", "b:1"]), options);
     fleet.mock("a:1").answer(not_sent());
     fleet.mock("b:1").answer(not_sent());

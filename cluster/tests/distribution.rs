@@ -23,10 +23,7 @@ fn balancers(seed: u64) -> Vec<(&'static str, Arc<dyn LoadBalance>)> {
         let balancer = point.build(name, seeded);
         // A balancer without randomness takes no seed.
         let balancer = balancer.or_else(|_| point.build(name, Params::new()));
-        (
-            name,
-            balancer.expect("a built-in balancer needs no parameters"),
-        )
+        (name, balancer.expect("a built-in balancer needs no parameters"))
     };
     point.names().map(build).collect()
 }
@@ -49,13 +46,7 @@ fn is_near(count: usize, expected: f64, tolerance: f64) -> bool {
 async fn every_balancer_stays_in_range() {
     let net = Net::default();
     for (name, balancer) in balancers(1) {
-        for weights in [
-            vec![100],
-            vec![0, 0],
-            vec![1, 0, 7],
-            vec![u32::MAX; 3],
-            vec![5; 40],
-        ] {
+        for weights in [vec![100], vec![0, 0], vec![1, 0, 7], vec![u32::MAX; 3], vec![5; 40]] {
             let counts = spread(&*balancer, &weighted(&net, &weights), 200);
             assert_eq!(counts.iter().sum::<usize>(), 200, "{name}");
         }
@@ -80,10 +71,7 @@ async fn every_balancer_follows_the_weights_and_spares_the_weightless() {
     for (name, balancer) in balancers(3) {
         let counts = spread(&*balancer, &weighted(&net, &[10, 20, 0, 70]), 10_000);
         let expected = [1000.0, 2000.0, 0.0, 7000.0];
-        let follows = counts
-            .iter()
-            .zip(expected)
-            .all(|(count, e)| is_near(*count, e, 0.10));
+        let follows = counts.iter().zip(expected).all(|(count, e)| is_near(*count, e, 0.10));
         assert!(follows, "{name}: {counts:?}");
     }
 }
@@ -131,9 +119,7 @@ async fn round_robin_takes_turns_exactly_and_smoothly() {
 
     let candidates = weighted(&net, &[5, 1, 1]);
     let (balancer, call, now) = (RoundRobin::new(), call(), Instant::now());
-    let turns: Vec<usize> = (0..7)
-        .map(|_| balancer.select(&candidates, &call, now))
-        .collect();
+    let turns: Vec<usize> = (0..7).map(|_| balancer.select(&candidates, &call, now)).collect();
     // nginx's example of smoothness.
     assert_eq!(turns, [0, 0, 1, 0, 2, 0, 0]);
 }
@@ -167,9 +153,7 @@ async fn p2c_sends_little_to_one_slow_among_ten() {
     let addresses: Vec<String> = (0..10).map(|n| format!("p{n}:1")).collect();
     let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
     let fleet = Fleet::of(&addresses);
-    fleet
-        .mock("p3:1")
-        .answer(Answer::After(Duration::from_millis(200)));
+    fleet.mock("p3:1").answer(Answer::After(Duration::from_millis(200)));
     let balancer = Arc::new(P2c::new(Some(6)));
     let cluster = fleet.build(Arc::new(Failfast), balancer, RouterChain::default());
     for _ in 0..300 {
@@ -190,9 +174,7 @@ async fn shares_of_weighted(weights: [u32; 3], slow: Option<usize>) -> Vec<u64> 
     for (instance, weight) in instances.iter_mut().zip(weights) {
         instance.weight = weight;
     }
-    let addresses = instances
-        .each_ref()
-        .map(|instance| instance.address.clone());
+    let addresses = instances.each_ref().map(|instance| instance.address.clone());
     let list = Snapshot::new(instances.into(), Source::Live);
     let fleet = Fleet::from(list, DirectoryOptions::default());
     if let Some(slow) = slow {
@@ -215,10 +197,7 @@ async fn shares_of_weighted(weights: [u32; 3], slow: Option<usize>) -> Vec<u64> 
 async fn p2c_follows_the_weights_under_even_load() {
     let shares = shares_of_weighted([100, 50, 10], None).await;
     let expected = [3750.0, 1875.0, 375.0];
-    let follows = shares
-        .iter()
-        .zip(expected)
-        .all(|(share, e)| is_near(*share as usize, e, 0.25));
+    let follows = shares.iter().zip(expected).all(|(share, e)| is_near(*share as usize, e, 0.25));
     assert!(follows, "{shares:?}");
 }
 
@@ -230,9 +209,7 @@ async fn p2c_keeps_to_the_weights_where_latencies_differ_a_little() {
     let fleet = Fleet::from(list, DirectoryOptions::default());
     let answer = Answer::After(Duration::from_millis(3));
     fleet.mock("a:1").answer(answer);
-    fleet
-        .mock("b:1")
-        .answer(Answer::After(Duration::from_millis(2)));
+    fleet.mock("b:1").answer(Answer::After(Duration::from_millis(2)));
     let balancer = Arc::new(P2c::new(Some(9)));
     let cluster = fleet.build(Arc::new(Failfast), balancer, RouterChain::default());
     for _ in 0..3000 {
@@ -278,25 +255,13 @@ async fn equal_seeds_make_equal_choices() {
 
 #[test]
 fn unknown_names_and_parameters_are_refused_with_the_known_ones() {
-    let error = builtin()
-        .build("p2", Params::new())
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("unknown loadbalance `p2` (did you mean `p2c`?)"),
-        "{error}"
-    );
+    let error = builtin().build("p2", Params::new()).unwrap_err().to_string();
+    assert!(error.contains("unknown loadbalance `p2` (did you mean `p2c`?)"), "{error}");
     assert!(error.contains("p2c, random, roundrobin"), "{error}");
     let mut params = Params::new();
     params.insert("forks".to_owned(), 2.into());
-    let error = policy::builtin()
-        .build("failover", params)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("failover") && error.contains("forks"),
-        "{error}"
-    );
+    let error = policy::builtin().build("failover", params).unwrap_err().to_string();
+    assert!(error.contains("failover") && error.contains("forks"), "{error}");
 }
 
 /// A user's own: always the last.

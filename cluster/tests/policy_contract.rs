@@ -20,9 +20,8 @@ fn each() -> Vec<(&'static str, Fleet, BoxInvoker)> {
     let point = builtin();
     let build = |name| {
         let fleet = Fleet::of(&ADDRESSES);
-        let policy = point
-            .build(name, Params::new())
-            .expect("a built-in policy needs no parameters");
+        let policy =
+            point.build(name, Params::new()).expect("a built-in policy needs no parameters");
         let cluster = fleet.build(policy, Arc::new(P2c::new(Some(1))), RouterChain::default());
         (name, fleet, cluster)
     };
@@ -51,9 +50,7 @@ async fn every_policy_ends_at_the_deadline() {
     for (name, fleet, cluster) in each() {
         all_answer(&fleet, &Answer::Hang);
         let started = Instant::now();
-        let _ = cluster
-            .invoke(call_of(true, Duration::from_millis(300)))
-            .await;
+        let _ = cluster.invoke(call_of(true, Duration::from_millis(300))).await;
         assert!(started.elapsed() <= Duration::from_millis(300), "{name}");
     }
 }

@@ -39,9 +39,8 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let prices: Vec<Price> =
         [199, 2_50, 1].map(|cents| Price { cents, currency: "EUR".into() }).into();
     for codec in ["protobuf", "msgpack", "json"] {
-        let text = format!(
-            "[registry]\naddress = \"memory://codecs\"\n[consumer]\ncodec = \"{codec}\"\n"
-        );
+        let text =
+            format!("[registry]\naddress = \"memory://codecs\"\n[consumer]\ncodec = \"{codec}\"\n");
         let file = ConfigFile { path: "dubhe.toml".into(), text };
         let sources = Sources { builder: Layer::new(), file: Some(file), environment: vec![] };
         let consumer = Consumer::builder().sources(sources).build()?;

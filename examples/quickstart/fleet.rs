@@ -113,8 +113,10 @@ impl Member {
     pub async fn end(mut self) -> Result<(), BoxError> {
         self.tell_to_end();
         match tokio::time::timeout(PATIENCE, self.child.wait()).await {
-            Ok(status) if status?.success() => Ok(()),
-            Ok(_) => Err(format!("the {} failed", self.role).into()),
+            Ok(status) => match status? {
+                status if status.success() => Ok(()),
+                status => Err(format!("the {} failed: {status}", self.role).into()),
+            },
             Err(_) => Err(format!("the {} did not end within {PATIENCE:?}", self.role).into()),
         }
     }

@@ -41,7 +41,8 @@ struct Director {
 pub async fn tell(options: &Options) -> Result<bool, BoxError> {
     let mut director = Director::raise(options).await?;
     let mut consumer = director.fleet.consumer(options.callers)?;
-    let (length, terminal) = (Duration::from_secs(options.seconds), std::io::stdout().is_terminal());
+    let (length, terminal) =
+        (Duration::from_secs(options.seconds), std::io::stdout().is_terminal());
     println!("codec {}, {} callers, {} s", options.codec, options.callers, options.seconds);
     let (mut plot, mut last, mut began) = (PLOT.into_iter().peekable(), Report::default(), None);
     let mut stopping = false;

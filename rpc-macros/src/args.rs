@@ -39,12 +39,8 @@ pub(crate) struct MethodArgs {
 
 impl ServiceArgs {
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
-        let mut args = Self {
-            name: None,
-            group: None,
-            version: None,
-            krate: parse_quote!(::dubhe),
-        };
+        let mut args =
+            Self { name: None, group: None, version: None, krate: parse_quote!(::dubhe) };
         let settings = Punctuated::<Setting, Token![,]>::parse_terminated.parse2(tokens);
         for setting in accepted(settings, errors) {
             match setting.name.as_str() {
@@ -106,10 +102,7 @@ fn accepted(
             for setting in settings {
                 if accepted.iter().any(|known| known.name == setting.name) {
                     let name = &setting.name;
-                    errors.at(
-                        &setting.key,
-                        format_args!("`{name}` is set twice; keep one"),
-                    );
+                    errors.at(&setting.key, format_args!("`{name}` is set twice; keep one"));
                 } else {
                     accepted.push(setting);
                 }
@@ -133,11 +126,7 @@ impl Parse for Setting {
             Some(_) => Some(input.parse()?),
             None => None,
         };
-        Ok(Self {
-            name: key.to_string(),
-            key,
-            value,
-        })
+        Ok(Self { name: key.to_string(), key, value })
     }
 }
 
@@ -152,10 +141,7 @@ impl Setting {
     fn text(&self, example: &str, errors: &mut Errors) -> Option<LitStr> {
         match self.literal() {
             Some(Lit::Str(text)) => Some(text.clone()),
-            _ => self.wrong(
-                format_args!("a text: `{} = \"{example}\"`", self.name),
-                errors,
-            ),
+            _ => self.wrong(format_args!("a text: `{} = \"{example}\"`", self.name), errors),
         }
     }
 

@@ -55,9 +55,9 @@ fn check_trait(service: &Service, errors: &mut Errors) {
 fn check_supertraits(service: &Service, errors: &mut Errors) {
     for bound in &service.item.supertraits {
         let known = match bound {
-            TypeParamBound::Trait(bound) => ["Send", "Sync"]
-                .iter()
-                .any(|name| bound.path.is_ident(name)),
+            TypeParamBound::Trait(bound) => {
+                ["Send", "Sync"].iter().any(|name| bound.path.is_ident(name))
+            }
             TypeParamBound::Lifetime(lifetime) => lifetime.ident == "static",
             _ => false,
         };
@@ -75,10 +75,7 @@ fn check_trait_generics(generics: &Generics, errors: &mut Errors) {
                        remove this one and use owned types";
         errors.at(lifetime, message);
     }
-    let predicates = generics
-        .where_clause
-        .iter()
-        .flat_map(|clause| &clause.predicates);
+    let predicates = generics.where_clause.iter().flat_map(|clause| &clause.predicates);
     for predicate in predicates {
         if let WherePredicate::Type(bound) = predicate
             && matches!(&bound.bounded_ty, Type::Path(path) if starts_with_self(path))
@@ -93,11 +90,7 @@ fn check_trait_generics(generics: &Generics, errors: &mut Errors) {
 /// Interface, group and version form a service key, whose separators they must not contain.
 fn check_identity(service: &Service, errors: &mut Errors) {
     let args = &service.args;
-    for (key, text) in [
-        ("name", &args.name),
-        ("group", &args.group),
-        ("version", &args.version),
-    ] {
+    for (key, text) in [("name", &args.name), ("group", &args.group), ("version", &args.version)] {
         if let Some(text) = text {
             check_name(key, text, errors);
         }
@@ -141,16 +134,10 @@ fn check_signature(method: &Method, errors: &mut Errors) {
         errors.at(token, "a service method is not `unsafe`: remove `unsafe`");
     }
     if let Some(token) = &signature.abi {
-        errors.at(
-            token,
-            "a service method has Rust's own ABI: remove `extern`",
-        );
+        errors.at(token, "a service method has Rust's own ABI: remove `extern`");
     }
     if let Some(token) = &signature.variadic {
-        errors.at(
-            token,
-            "a service method has a fixed list of arguments: use `Vec<T>`",
-        );
+        errors.at(token, "a service method has a fixed list of arguments: use `Vec<T>`");
     }
     check_method_generics(&signature.generics, errors);
     check_attributes(&method.item.attrs, "method", errors);
@@ -261,11 +248,7 @@ fn check_one_way(method: &Method, errors: &mut Errors) {
         return;
     };
     let is_unit = matches!(&method.outcome.value, Type::Tuple(tuple) if tuple.elems.is_empty());
-    let has_business_error = method
-        .outcome
-        .error
-        .as_ref()
-        .is_some_and(|error| !is_status(error));
+    let has_business_error = method.outcome.error.as_ref().is_some_and(|error| !is_status(error));
     if !is_unit || has_business_error {
         let message = "a `oneway` method has no answer: let it return `Result<()>`, or remove \
                        `oneway`";

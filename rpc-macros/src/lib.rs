@@ -94,7 +94,5 @@ fn expand_service(args: proc_macro2::TokenStream, item: ItemTrait) -> proc_macro
     let args = args::ServiceArgs::parse(args, &mut errors);
     let service = model::Service::new(args, item, &mut errors);
     check::check(&service, &mut errors);
-    errors
-        .into_tokens()
-        .unwrap_or_else(|| expand::expand(&service))
+    errors.into_tokens().unwrap_or_else(|| expand::expand(&service))
 }

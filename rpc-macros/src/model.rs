@@ -184,30 +184,19 @@ fn result_types(ty: &Type) -> Option<Vec<Type>> {
         GenericArgument::Type(ty) => Some(ty.clone()),
         _ => None,
     });
-    types
-        .collect::<Option<Vec<_>>>()
-        .filter(|_| last.ident == "Result")
+    types.collect::<Option<Vec<_>>>().filter(|_| last.ident == "Result")
 }
 
 /// The text of doc comments, without the blank that follows the slashes.
 fn docs(attrs: &[Attribute]) -> String {
     let lines = attrs.iter().filter_map(|attr| match &attr.meta {
         Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
-            Expr::Lit(ExprLit {
-                lit: Lit::Str(line),
-                ..
-            }) => Some(line.value()),
+            Expr::Lit(ExprLit { lit: Lit::Str(line), .. }) => Some(line.value()),
             _ => None,
         },
         _ => None,
     });
-    let lines: Vec<_> = lines
-        .map(|line| {
-            line.strip_prefix(' ')
-                .unwrap_or(&line)
-                .trim_end()
-                .to_owned()
-        })
-        .collect();
+    let lines: Vec<_> =
+        lines.map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned()).collect();
     lines.join("\n")
 }

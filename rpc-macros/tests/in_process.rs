@@ -1,8 +1,5 @@
 //! Generated servers answer generated clients inside one process: values, errors, default bodies.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that fails here has found something"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that fails here has found something")]
 
 mod wiring;
 
@@ -44,9 +41,7 @@ trait Greeter {
             greetings.push(self.hello(name).await?);
         }
         if shout {
-            greetings
-                .iter_mut()
-                .for_each(|text| *text = text.to_uppercase());
+            greetings.iter_mut().for_each(|text| *text = text.to_uppercase());
         }
         Ok(greetings)
     }

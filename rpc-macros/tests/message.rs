@@ -38,10 +38,7 @@ fn proto<M: Message + Default>(message: &M) -> M {
 }
 
 fn sample() -> Page<User> {
-    let friend = User {
-        id: 1,
-        ..User::default()
-    };
+    let friend = User { id: 1, ..User::default() };
     let user = User {
         id: u64::MAX,
         full_name: "Ada".into(),
@@ -50,10 +47,7 @@ fn sample() -> Page<User> {
         best: Some(Box::new(friend)),
         data: vec![0, 255],
     };
-    Page {
-        items: vec![user.clone(), User::default(), user],
-        r#type: 7,
-    }
+    Page { items: vec![user.clone(), User::default(), user], r#type: 7 }
 }
 
 #[test]
@@ -68,19 +62,9 @@ fn a_message_survives_protobuf_and_json() {
 #[test]
 fn numbers_follow_the_declaration_and_skip_the_reserved() {
     let of = User::message_type();
-    let tags: Vec<_> = of
-        .fields
-        .iter()
-        .map(|field| (field.json_name, field.tag))
-        .collect();
-    let expected = [
-        ("id", 1),
-        ("fullName", 3),
-        ("tags", 4),
-        ("friends", 5),
-        ("best", 6),
-        ("blob", 9),
-    ];
+    let tags: Vec<_> = of.fields.iter().map(|field| (field.json_name, field.tag)).collect();
+    let expected =
+        [("id", 1), ("fullName", 3), ("tags", 4), ("friends", 5), ("best", 6), ("blob", 9)];
     assert_eq!(tags, expected);
     assert_eq!(Page::<User>::message_type().name, "Page_User");
 }
@@ -114,10 +98,7 @@ fn one_message_argument_is_the_body_and_other_arguments_form_one() {
     assert_eq!(proto(&OneMessage { page: page.clone() }).page, page);
     assert_eq!(OneMessage::message_type().name, "Page_User");
     assert_eq!(proto(&OneNumber { the_number: 5u16 }).the_number, 5);
-    let two = proto(&Two {
-        count: Some(0),
-        user: User::default(),
-    });
+    let two = proto(&Two { count: Some(0), user: User::default() });
     assert_eq!((two.count, two.user), (Some(0), User::default()));
     proto(&NoArguments {});
 }
@@ -132,40 +113,19 @@ fn json<M: Message + Default>(text: &str) -> Result<M, String> {
 
 #[test]
 fn argument_lists_read_names_and_positions_shorter_and_longer() {
-    for text in [
-        r#"[3,{"id":"7"}]"#,
-        r#"{"user":{"id":7},"count":3}"#,
-        r#"[3,{"id":7},9]"#,
-    ] {
+    for text in [r#"[3,{"id":"7"}]"#, r#"{"user":{"id":7},"count":3}"#, r#"[3,{"id":7},9]"#] {
         let two: Two = json(text).unwrap();
         assert_eq!((two.count, two.user.id), (Some(3), 7), "{text}");
     }
     assert_eq!(json::<Two>("[3]").unwrap().count, Some(3));
-    for text in [
-        "[5]",
-        r#"{"theNumber":5}"#,
-        r#"{"the_number":5.0,"x":[{}]}"#,
-        r#"["5"]"#,
-    ] {
-        assert_eq!(
-            json::<OneNumber<u16>>(text).unwrap().the_number,
-            5,
-            "{text}"
-        );
+    for text in ["[5]", r#"{"theNumber":5}"#, r#"{"the_number":5.0,"x":[{}]}"#, r#"["5"]"#] {
+        assert_eq!(json::<OneNumber<u16>>(text).unwrap().the_number, 5, "{text}");
     }
-    for text in [
-        r#"{"type":4,"items":[]}"#,
-        r#"[{"type":4}]"#,
-        r#"[{"type":4},1,2]"#,
-    ] {
+    for text in [r#"{"type":4,"items":[]}"#, r#"[{"type":4}]"#, r#"[{"type":4},1,2]"#] {
         assert_eq!(json::<OneMessage>(text).unwrap().page.r#type, 4, "{text}");
     }
     for text in ["[]", "{}", "null", "[1]"] {
         json::<NoArguments>(text).unwrap();
     }
-    assert!(
-        json::<User>("[5]")
-            .unwrap_err()
-            .contains("a map with the fields of User")
-    );
+    assert!(json::<User>("[5]").unwrap_err().contains("a map with the fields of User"));
 }

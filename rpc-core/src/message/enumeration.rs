@@ -59,15 +59,11 @@ impl<T: Enumeration> Primitive for Named<T> {
 
     fn from_u64(value: u64) -> Option<Self> {
         // A number past 32 bits is unknown like any other.
-        Some(Self(
-            i32::try_from(value).map_or_else(|_| T::default(), T::from_number),
-        ))
+        Some(Self(i32::try_from(value).map_or_else(|_| T::default(), T::from_number)))
     }
 
     fn from_i64(value: i64) -> Option<Self> {
-        Some(Self(
-            i32::try_from(value).map_or_else(|_| T::default(), T::from_number),
-        ))
+        Some(Self(i32::try_from(value).map_or_else(|_| T::default(), T::from_number)))
     }
 
     fn from_f64(value: f64) -> Option<Self> {

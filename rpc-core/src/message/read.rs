@@ -134,11 +134,7 @@ impl<T: Default + From<Vec<u8>>> Visitor<'_> for BytesVisitor<'_, T> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        let bytes = if self.is_text {
-            from_base64(text)
-        } else {
-            None
-        };
+        let bytes = if self.is_text { from_base64(text) } else { None };
         let Some(bytes) = bytes else {
             return Err(E::invalid_value(Unexpected::Str(text), &self));
         };
@@ -211,10 +207,7 @@ pub fn merge_record<'de, R: Record, D: Deserializer<'de>>(
         Positions::Compact => !deserializer.is_human_readable(),
         Positions::Never => false,
     };
-    deserializer.deserialize_any(RecordVisitor {
-        record,
-        by_position,
-    })
+    deserializer.deserialize_any(RecordVisitor { record, by_position })
 }
 
 struct RecordVisitor<'a, R> {
@@ -236,16 +229,10 @@ impl<'de, R: Record> Visitor<'de> for RecordVisitor<'_, R> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let record = self.record;
-        let mut key = KeyVisitor {
-            find: R::tag_of,
-            tag: None,
-        };
+        let mut key = KeyVisitor { find: R::tag_of, tag: None };
         while map.next_key_seed(&mut key)?.is_some() {
             match key.tag {
-                Some(tag) => map.next_value_seed(Entry {
-                    record: &mut *record,
-                    tag,
-                })?,
+                Some(tag) => map.next_value_seed(Entry { record: &mut *record, tag })?,
                 None => drop(map.next_value::<IgnoredAny>()?),
             }
         }
@@ -258,10 +245,7 @@ impl<'de, R: Record> Visitor<'de> for RecordVisitor<'_, R> {
         }
         for tag in R::TAGS {
             let record = &mut *self.record;
-            if seq
-                .next_element_seed(Entry { record, tag: *tag })?
-                .is_none()
-            {
+            if seq.next_element_seed(Entry { record, tag: *tag })?.is_none() {
                 return Ok(());
             }
         }

@@ -91,13 +91,8 @@ impl<T: Field> Describe for Returned<T> {
             is_oneof: false,
             reserved: Vec::new(),
         };
-        let field = FieldType {
-            name: "value",
-            json_name: "value",
-            doc: "",
-            tag: 1,
-            shape: T::shape,
-        };
+        let field =
+            FieldType { name: "value", json_name: "value", doc: "", tag: 1, shape: T::shape };
         sole::describe::<T>(own, field)
     }
 }

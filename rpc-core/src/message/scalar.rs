@@ -339,18 +339,4 @@ macro_rules! elements {
 }
 
 // Not `u8`: a `Vec` of it is bytes.
-elements!(
-    bool,
-    i8,
-    i16,
-    i32,
-    i64,
-    u16,
-    u32,
-    u64,
-    f32,
-    f64,
-    String,
-    Vec<u8>,
-    Bytes
-);
+elements!(bool, i8, i16, i32, i64, u16, u32, u64, f32, f64, String, Vec<u8>, Bytes);

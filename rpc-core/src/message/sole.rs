@@ -19,11 +19,7 @@ use crate::descriptor::{FieldType, MessageType, Shape, Type};
 /// Length of protobuf's form.
 #[inline]
 pub fn len<T: Field>(value: &T) -> usize {
-    if T::IS_MESSAGE {
-        value.whole_len()
-    } else {
-        value.field_len(1)
-    }
+    if T::IS_MESSAGE { value.whole_len() } else { value.field_len(1) }
 }
 
 /// Appends protobuf's form.
@@ -69,9 +65,7 @@ pub fn serialize<T: Field, S: Serializer>(
         return value.serialize_field(serializer);
     }
     let present = usize::from(!value.is_absent());
-    RecordWriter::new(serializer, present)?
-        .field(name, value)?
-        .end()
+    RecordWriter::new(serializer, present)?.field(name, value)?.end()
 }
 
 /// Reads serde's form of a list of one argument.

@@ -43,10 +43,7 @@ impl From<prost::DecodeError> for DecodeError {
     #[cold]
     fn from(error: prost::DecodeError) -> Self {
         let text = error.to_string();
-        Self::new(
-            text.strip_prefix("failed to decode Protobuf message: ")
-                .unwrap_or(&text),
-        )
+        Self::new(text.strip_prefix("failed to decode Protobuf message: ").unwrap_or(&text))
     }
 }
 
@@ -113,9 +110,7 @@ impl Input {
             item(self)?;
         }
         if self.bytes.remaining() < end {
-            return Err(DecodeError::new(
-                "a value reaches past the end of its field",
-            ));
+            return Err(DecodeError::new("a value reaches past the end of its field"));
         }
         Ok(())
     }
@@ -138,12 +133,7 @@ impl Input {
     #[inline]
     pub(super) fn string(&mut self, value: &mut String) -> Result<(), DecodeError> {
         let context = DecodeContext::default();
-        Ok(prost_string::merge(
-            WireType::LengthDelimited,
-            value,
-            &mut self.bytes,
-            context,
-        )?)
+        Ok(prost_string::merge(WireType::LengthDelimited, value, &mut self.bytes, context)?)
     }
 
     #[inline]
@@ -152,12 +142,7 @@ impl Input {
         value: &mut impl prost::encoding::BytesAdapter,
     ) -> Result<(), DecodeError> {
         let context = DecodeContext::default();
-        Ok(prost_bytes::merge(
-            WireType::LengthDelimited,
-            value,
-            &mut self.bytes,
-            context,
-        )?)
+        Ok(prost_bytes::merge(WireType::LengthDelimited, value, &mut self.bytes, context)?)
     }
 
     /// Passes over the value of an unknown field.

@@ -31,7 +31,7 @@ impl Message for Text {
         buf.extend_from_slice(self.0.as_bytes());
     }
 
-    fn merge_proto(&mut self, bytes: Bytes) -> Result<(), prost::DecodeError> {
+    fn merge_proto(&mut self, bytes: Bytes) -> Result<(), rpc_core::message::DecodeError> {
         self.0 = String::from_utf8_lossy(&bytes).into_owned();
         Ok(())
     }

@@ -38,10 +38,7 @@ pub(super) fn message(service: &Service, method: &Method) -> TokenStream {
 
 /// The message of `method`, made of variables that are named like its arguments.
 pub(super) fn build(service: &Service, method: &Method) -> TokenStream {
-    let (name, names) = (
-        service.names.arguments(method.name()),
-        method.argument_names(),
-    );
+    let (name, names) = (service.names.arguments(method.name()), method.argument_names());
     quote!(#name { #(#names),* })
 }
 
@@ -54,9 +51,7 @@ fn used_generics(service: &Service, method: &Method) -> Generics {
     let names: HashSet<_> = generics.params.iter().map(parameter_name).collect();
     let others: HashSet<_> = names.difference(&used).cloned().collect();
     let params = std::mem::take(&mut generics.params).into_iter();
-    generics.params = params
-        .filter(|param| !others.contains(&parameter_name(param)))
-        .collect();
+    generics.params = params.filter(|param| !others.contains(&parameter_name(param))).collect();
     for param in generics.type_params_mut() {
         param.default = None;
         without(&others, &mut param.bounds);
@@ -75,9 +70,7 @@ fn used_generics(service: &Service, method: &Method) -> Generics {
 /// Removes the elements that speak of one of `names`.
 fn without<T: ToTokens, P: Default>(names: &HashSet<String>, list: &mut Punctuated<T, P>) {
     let all = std::mem::take(list).into_iter();
-    *list = all
-        .filter(|element| idents(element.to_token_stream()).is_disjoint(names))
-        .collect();
+    *list = all.filter(|element| idents(element.to_token_stream()).is_disjoint(names)).collect();
 }
 
 fn parameter_name(param: &GenericParam) -> String {

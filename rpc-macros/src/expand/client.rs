@@ -19,11 +19,8 @@ pub(super) fn expand(service: &Service) -> TokenStream {
 
 fn client(service: &Service) -> TokenStream {
     let p = service.private();
-    let (vis, client, generics) = (
-        &service.item.vis,
-        &service.names.client,
-        &service.item.generics,
-    );
+    let (vis, client, generics) =
+        (&service.item.vis, &service.names.client, &service.item.generics);
     let (where_clause, marker) = (&generics.where_clause, marker(service));
     let doc = format!(
         "Calls [`{}`] wherever it is provided. A clone is cheap and shares its connections.",

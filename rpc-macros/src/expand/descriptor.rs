@@ -11,20 +11,14 @@ pub(super) fn expand(service: &Service) -> TokenStream {
     let client = &service.names.client;
     let generics = owned_generics(service);
     let (parameters, arguments, where_clause) = generics.split_for_impl();
-    let methods = service
-        .methods
-        .iter()
-        .map(|method| method_descriptor(service, method));
+    let methods = service.methods.iter().map(|method| method_descriptor(service, method));
     let (interface, docs) = (service.interface(), &service.docs);
-    let settings = [
-        ("group", &service.args.group),
-        ("version", &service.args.version),
-    ]
-    .into_iter()
-    .filter_map(|(key, value)| {
-        let key = syn::Ident::new(key, proc_macro2::Span::call_site());
-        value.as_ref().map(|value| quote!(.#key(#value)))
-    });
+    let settings = [("group", &service.args.group), ("version", &service.args.version)]
+        .into_iter()
+        .filter_map(|(key, value)| {
+            let key = syn::Ident::new(key, proc_macro2::Span::call_site());
+            value.as_ref().map(|value| quote!(.#key(#value)))
+        });
     quote! {
         impl #parameters #client #arguments #where_clause {
             const METHODS: &'static [#p::MethodDescriptor] = &[#(#methods),*];

@@ -17,16 +17,10 @@ pub(super) fn expand(service: &Service) -> TokenStream {
 
 fn dynamic(service: &Service) -> TokenStream {
     let p = service.private();
-    let (vis, dynamic, generics) = (
-        &service.item.vis,
-        &service.names.dynamic,
-        &service.item.generics,
-    );
+    let (vis, dynamic, generics) =
+        (&service.item.vis, &service.names.dynamic, &service.item.generics);
     let where_clause = &generics.where_clause;
-    let methods = service
-        .methods
-        .iter()
-        .map(|method| boxed_signature(service, method));
+    let methods = service.methods.iter().map(|method| boxed_signature(service, method));
     let doc = format!(
         "[`{0}`] behind a pointer: `Arc<dyn {dynamic}>` holds any implementation, and is one. \
          Implemented for everything that implements [`{0}`].",

@@ -20,10 +20,7 @@ fn interface(service: &Service) -> TokenStream {
     let item = &service.item;
     let (attrs, vis, ident, generics) = (&item.attrs, &item.vis, &item.ident, &item.generics);
     let (where_clause, token) = (&generics.where_clause, &item.trait_token);
-    let methods = service
-        .methods
-        .iter()
-        .map(|method| declaration(service, method));
+    let methods = service.methods.iter().map(|method| declaration(service, method));
     quote! {
         #(#attrs)*
         #[allow(clippy::manual_async_fn)]

@@ -33,10 +33,7 @@ pub(crate) fn expand(service: &Service) -> TokenStream {
 /// The trait's parameters with what every generated type needs of them.
 fn owned_generics(service: &Service) -> Generics {
     let mut generics = service.item.generics.clone();
-    let parameters: Vec<Ident> = generics
-        .type_params()
-        .map(|param| param.ident.clone())
-        .collect();
+    let parameters: Vec<Ident> = generics.type_params().map(|param| param.ident.clone()).collect();
     if !parameters.is_empty() {
         let clause = generics.make_where_clause();
         for parameter in parameters {
@@ -60,11 +57,7 @@ fn implementation_generics(service: &Service) -> Generics {
 /// The field type that uses every parameter and owns none.
 fn marker(service: &Service) -> TokenStream {
     let p = service.private();
-    let parameters = service
-        .item
-        .generics
-        .type_params()
-        .map(|param| &param.ident);
+    let parameters = service.item.generics.type_params().map(|param| &param.ident);
     quote!(#p::PhantomData<fn() -> (#(#parameters,)*)>)
 }
 

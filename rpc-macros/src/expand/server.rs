@@ -8,12 +8,8 @@ use super::{arguments, at, implementation_generics, marker, returned};
 use crate::model::{Method, Service};
 
 pub(super) fn expand(service: &Service) -> TokenStream {
-    let items = [
-        server(service),
-        server_inherent(service),
-        server_traits(service),
-        handler(service),
-    ];
+    let items =
+        [server(service), server_inherent(service), server_traits(service), handler(service)];
     quote!(#(#items)*)
 }
 
@@ -22,9 +18,7 @@ fn server(service: &Service) -> TokenStream {
     let (vis, server) = (&service.item.vis, &service.names.server);
     let implementation = &service.names.implementation;
     let mut generics = service.item.generics.clone();
-    generics
-        .params
-        .insert(0, parse_quote!(#implementation: ?#p::Sized));
+    generics.params.insert(0, parse_quote!(#implementation: ?#p::Sized));
     let (where_clause, marker) = (&generics.where_clause, marker(service));
     let doc = format!(
         "Serves an implementation of [`{}`]. A clone is cheap and serves the same one.",

@@ -40,11 +40,7 @@ pub(crate) enum Place {
 
 impl TypeArgs {
     pub(crate) fn parse(tokens: proc_macro2::TokenStream, errors: &mut Errors) -> Self {
-        let mut args = Self {
-            krate: parse_quote!(::dubhe),
-            name: None,
-            reserved: Vec::new(),
-        };
+        let mut args = Self { krate: parse_quote!(::dubhe), name: None, reserved: Vec::new() };
         let parser = |input: ParseStream<'_>| {
             while !input.is_empty() {
                 args.setting(input)?;

@@ -52,9 +52,7 @@ impl Head {
         generics: &Generics,
         attrs: &[Attribute],
     ) -> Self {
-        let name = args
-            .name
-            .map_or_else(|| ident.unraw().to_string(), |name| name.value());
+        let name = args.name.map_or_else(|| ident.unraw().to_string(), |name| name.value());
         Self {
             ident: ident.clone(),
             bounded: bounded(generics.clone(), &args.krate),
@@ -102,20 +100,12 @@ fn bounded(mut generics: Generics, krate: &Path) -> Generics {
 pub(crate) fn docs(attrs: &[Attribute]) -> String {
     let lines = attrs.iter().filter_map(|attr| match &attr.meta {
         Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
-            Expr::Lit(ExprLit {
-                lit: Lit::Str(line),
-                ..
-            }) => Some(line.value()),
+            Expr::Lit(ExprLit { lit: Lit::Str(line), .. }) => Some(line.value()),
             _ => None,
         },
         _ => None,
     });
-    let trimmed = |line: String| {
-        line.strip_prefix(' ')
-            .unwrap_or(&line)
-            .trim_end()
-            .to_owned()
-    };
+    let trimmed = |line: String| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned();
     lines.map(trimmed).collect::<Vec<_>>().join("\n")
 }
 
@@ -124,11 +114,7 @@ fn derives_default(attrs: &[Attribute]) -> bool {
     for attr in attrs.iter().filter(|attr| attr.path().is_ident("derive")) {
         // What cannot be read here is the business of `derive` itself.
         let _ = attr.parse_nested_meta(|meta| {
-            found |= meta
-                .path
-                .segments
-                .last()
-                .is_some_and(|last| last.ident == "Default");
+            found |= meta.path.segments.last().is_some_and(|last| last.ident == "Default");
             Ok(())
         });
     }

@@ -1,10 +1,5 @@
 //! A stub whose calls go straight to a handler, inside one process.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::unwrap_used,
-    reason = "each test takes what it needs"
-)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test takes what it needs")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +9,7 @@ use rpc_core::codec::CodecError;
 use rpc_core::message::Message;
 use rpc_core::server::Handler;
 use rpc_core::{
-    BoxInvoker, Codec, Codecs, Invocation, Invoke, Method, ReplyFuture, Result, ServiceKey,
+    BoxInvoker, Codec, Codecs, Invocation, Invoke, Method, Metrics, ReplyFuture, Result, ServiceKey,
 };
 
 /// What nobody may ask while bodies stay typed.
@@ -35,17 +30,11 @@ impl Codec for NoCodec {
     }
 
     fn encode(&self, _: &dyn Message, _: &mut bytes::BytesMut) -> Result<(), CodecError> {
-        Err(CodecError::new(
-            "none",
-            "bodies stay typed inside a process",
-        ))
+        Err(CodecError::new("none", "bodies stay typed inside a process"))
     }
 
     fn decode(&self, bytes: bytes::Bytes, _: &mut dyn Message) -> Result<(), CodecError> {
-        Err(CodecError::new(
-            "none",
-            format_args!("{} bytes", bytes.len()),
-        ))
+        Err(CodecError::new("none", format_args!("{} bytes", bytes.len())))
     }
 }
 
@@ -78,6 +67,7 @@ pub fn connect_recorded<C: ServiceClient>(
         }),
         timeout: Duration::from_secs(1),
         codecs: Codecs::new(Arc::new(NoCodec), []),
+        metrics: Metrics::new("consumer").method(&method::<C>(index)),
     });
     let stub = Stub::new(methods.collect(), Arc::new(()));
     (C::from_stub(stub), seen)
@@ -92,10 +82,5 @@ pub fn connect<C: ServiceClient>(handler: impl Handler) -> C {
 pub fn method<C: ServiceClient>(index: usize) -> Arc<Method> {
     let (service, method) = (C::DESCRIPTOR, C::DESCRIPTOR.methods[index]);
     let key = ServiceKey::with_parts(service.interface, service.group, service.version);
-    Arc::new(Method::new(
-        key,
-        method.name,
-        method.kind,
-        method.idempotent,
-    ))
+    Arc::new(Method::new(key, method.name, method.kind, method.idempotent))
 }
