@@ -71,3 +71,43 @@ pub trait Outcome {
 impl<T, E> Outcome for std::result::Result<T, E> {
     type Error = E;
 }
+
+/// What a method returns when all goes well. One trait for all that generated code does with it,
+/// so that rustc complains once about a type that cannot travel.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the result of a service method",
+    label = "not a type that can travel",
+    note = "put `#[dubhe::message]` on the type if it is yours",
+    note = "what travels: `bool`, `i8`..`i64`, `u8`..`u64`, `f32`, `f64`, `String`, `Vec<u8>`, \
+            `Bytes`, `()`, messages, enums, and `Option`, `Vec`, `HashMap`, `BTreeMap` of those"
+)]
+pub trait Answer: Sized {
+    /// Its type as data.
+    fn message_type() -> MessageType;
+
+    /// Calls the method at `index` for it.
+    fn call<A: Message>(
+        stub: &Stub,
+        index: usize,
+        arguments: A,
+    ) -> impl Future<Output = Result<Self>> + Send;
+
+    /// The reply that carries it.
+    fn into_reply(self) -> Reply;
+}
+
+impl<T: Field> Answer for T {
+    fn message_type() -> MessageType {
+        <Returned<T> as Describe>::message_type()
+    }
+
+    async fn call<A: Message>(stub: &Stub, index: usize, arguments: A) -> Result<Self> {
+        stub.call(index, arguments)
+            .await
+            .map(|Returned(value)| value)
+    }
+
+    fn into_reply(self) -> Reply {
+        Reply::new(Returned(self))
+    }
+}
