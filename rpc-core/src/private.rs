@@ -10,6 +10,6 @@ pub use {erased_serde, prost, serde};
 pub use crate::client::{CallOptions, ServiceClient, Stub};
 pub use crate::descriptor::*;
 pub use crate::message::generated::*;
-pub use crate::message::{Describe, Element, Field, Message, Returned, Value};
+pub use crate::message::{BusinessError, Describe, Element, Field, Message, Returned, Value};
 pub use crate::server::Handler;
 pub use crate::*;

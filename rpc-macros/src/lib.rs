@@ -8,13 +8,20 @@ mod errors;
 mod message;
 
 use proc_macro::TokenStream;
-use syn::{Item, ItemStruct, parse_macro_input};
+use syn::{Item, ItemEnum, ItemStruct, parse_macro_input};
 
 /// Makes a struct or enum a message.
 #[proc_macro_attribute]
 pub fn message(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as Item);
     message::expand(arguments.into(), item).into()
+}
+
+/// Makes an enum the business error of methods.
+#[proc_macro_attribute]
+pub fn error(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as ItemEnum);
+    message::error::expand(arguments.into(), item).into()
 }
 
 /// Makes a struct the argument list of a method, as `#[service]` does; for tests of that form.
