@@ -17,7 +17,7 @@ pub use {erased_serde, prost, serde};
 pub use crate::client::{CallOptions, ServiceClient, Stub};
 pub use crate::descriptor::*;
 pub use crate::message::generated::*;
-pub use crate::message::{Describe, Element, Field, Message, Returned, Value};
+pub use crate::message::{BusinessError, Describe, Element, Field, Message, Returned, Value};
 pub use crate::server::Handler;
 pub use crate::*;
 
@@ -29,37 +29,6 @@ pub fn no_such_method(index: usize, invocation: Invocation) -> ReplyFuture {
     let path = invocation.method().path().clone();
     let message = format!("{path} is not served here: the service has no method {index}");
     Box::pin(std::future::ready(Err(Status::unimplemented(message))))
-}
-
-/// What the error of a service method is: `Status`, or a typed business error.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the error of a service method",
-    label = "neither `Status` nor a business error",
-    note = "every call can fail on its way, so its error has room for a `Status`: return \
-            `Result<T>` of Dubhe, or put `#[dubhe::error]` on an enum of yours and return \
-            `Result<T, ThatEnum>`"
-)]
-pub trait CallError: Sized {
-    /// Its type as data; `None` for `Status`, which needs no description.
-    const TYPE: Option<fn() -> MessageType>;
-
-    /// What the caller gets.
-    fn from_status(status: Status) -> Self;
-
-    /// What travels.
-    fn into_status(self) -> Status;
-}
-
-impl CallError for Status {
-    const TYPE: Option<fn() -> MessageType> = None;
-
-    fn from_status(status: Status) -> Self {
-        status
-    }
-
-    fn into_status(self) -> Status {
-        self
-    }
 }
 
 /// A `Result` under whatever name; gives the type of its error.

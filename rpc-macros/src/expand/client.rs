@@ -128,7 +128,7 @@ fn call(service: &Service, index: usize, method: &Method) -> TokenStream {
     let span = at(method.outcome.error_type());
     let failure = {
         let p = placed(service, span);
-        quote_spanned!(span=> #p::CallError::from_status(status))
+        quote_spanned!(span=> #p::BusinessError::from_status(status))
     };
     quote! {
         async fn #name(&self, #(#names: #types),*) -> #output {

@@ -43,7 +43,7 @@ fn method_descriptor(service: &Service, method: &Method) -> TokenStream {
     let error = {
         let (outcome, span) = (&method.outcome.whole, at(method.outcome.error_type()));
         let p = placed(service, span);
-        quote_spanned!(span=> <<#outcome as #p::Outcome>::Error as #p::CallError>::TYPE)
+        quote_spanned!(span=> <<#outcome as #p::Outcome>::Error as #p::BusinessError>::DESCRIBED)
     };
     quote! {
         #p::MethodDescriptor::new(

@@ -128,7 +128,7 @@ fn arm(service: &Service, index: usize, method: &Method) -> TokenStream {
     let failure = {
         let span = at(method.outcome.error_type());
         let p = placed(service, span);
-        quote_spanned!(span=> #p::CallError::into_status(error))
+        quote_spanned!(span=> #p::BusinessError::into_status(error))
     };
     // Without arguments the message is read all the same: its bytes may be malformed.
     let let_arguments = match method.arguments.is_empty() {
