@@ -12,6 +12,7 @@ mod expand;
 mod message;
 mod model;
 mod names;
+mod travels;
 
 use proc_macro::TokenStream;
 use syn::{Item, ItemEnum, ItemStruct, ItemTrait, parse_macro_input};
