@@ -17,7 +17,7 @@ pub use {erased_serde, prost, serde};
 pub use crate::client::{CallOptions, ServiceClient, Stub};
 pub use crate::descriptor::*;
 pub use crate::message::generated::*;
-pub use crate::message::{Describe, Element, Field, Message, Returned, Value};
+pub use crate::message::{BusinessError, Describe, Element, Field, Message, Returned, Value};
 pub use crate::server::Handler;
 pub use crate::*;
 
@@ -31,37 +31,6 @@ pub fn no_such_method(index: usize, invocation: Invocation) -> ReplyFuture {
     Box::pin(std::future::ready(Err(Status::unimplemented(message))))
 }
 
-/// What the error of a service method is: `Status`, or a typed business error.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the error of a service method",
-    label = "neither `Status` nor a business error",
-    note = "every call can fail on its way, so its error has room for a `Status`: return \
-            `Result<T>` of Dubhe, or put `#[dubhe::error]` on an enum of yours and return \
-            `Result<T, ThatEnum>`"
-)]
-pub trait CallError: Sized {
-    /// Its type as data; `None` for `Status`, which needs no description.
-    const TYPE: Option<fn() -> MessageType>;
-
-    /// What the caller gets.
-    fn from_status(status: Status) -> Self;
-
-    /// What travels.
-    fn into_status(self) -> Status;
-}
-
-impl CallError for Status {
-    const TYPE: Option<fn() -> MessageType> = None;
-
-    fn from_status(status: Status) -> Self {
-        status
-    }
-
-    fn into_status(self) -> Status {
-        self
-    }
-}
-
 /// A `Result` under whatever name; gives the type of its error.
 pub trait Outcome {
     /// The error.
@@ -70,4 +39,44 @@ pub trait Outcome {
 
 impl<T, E> Outcome for std::result::Result<T, E> {
     type Error = E;
+}
+
+/// What a method returns when all goes well. One trait for all that generated code does with it,
+/// so that rustc complains once about a type that cannot travel.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the result of a service method",
+    label = "not a type that can travel",
+    note = "put `#[dubhe::message]` on the type if it is yours",
+    note = "what travels: `bool`, `i8`..`i64`, `u8`..`u64`, `f32`, `f64`, `String`, `Vec<u8>`, \
+            `Bytes`, `()`, messages, enums, and `Option`, `Vec`, `HashMap`, `BTreeMap` of those"
+)]
+pub trait Answer: Sized {
+    /// Its type as data.
+    fn message_type() -> MessageType;
+
+    /// Calls the method at `index` for it.
+    fn call<A: Message>(
+        stub: &Stub,
+        index: usize,
+        arguments: A,
+    ) -> impl Future<Output = Result<Self>> + Send;
+
+    /// The reply that carries it.
+    fn into_reply(self) -> Reply;
+}
+
+impl<T: Field> Answer for T {
+    fn message_type() -> MessageType {
+        <Returned<T> as Describe>::message_type()
+    }
+
+    async fn call<A: Message>(stub: &Stub, index: usize, arguments: A) -> Result<Self> {
+        stub.call(index, arguments)
+            .await
+            .map(|Returned(value)| value)
+    }
+
+    fn into_reply(self) -> Reply {
+        Reply::new(Returned(self))
+    }
 }

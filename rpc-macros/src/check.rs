@@ -5,15 +5,15 @@
 
 use std::collections::HashSet;
 
-use syn::spanned::Spanned;
-use syn::visit::{self, Visit};
+use syn::visit::Visit;
 use syn::{
-    Attribute, FnArg, GenericParam, Generics, Lifetime, LitStr, Pat, Receiver, TraitItem, Type,
-    TypeImplTrait, TypeParamBound, TypePath, TypeReference, TypeTraitObject, WherePredicate,
+    Attribute, FnArg, GenericParam, Generics, LitStr, Pat, Receiver, TraitItem, Type,
+    TypeParamBound, WherePredicate,
 };
 
 use crate::errors::Errors;
 use crate::model::{Argument, Method, Service};
+use crate::travels::{Travels, starts_with_self};
 
 /// Reports every rule that `service` breaks.
 pub(crate) fn check(service: &Service, errors: &mut Errors) {
@@ -303,52 +303,6 @@ fn check_names(service: &Service, errors: &mut Errors) {
                  `#[rpc(name = \"…\")]`"
             );
             errors.at_span(method.wire_name_span(), message);
-        }
-    }
-}
-
-fn starts_with_self(path: &TypePath) -> bool {
-    let first = path.path.segments.first();
-    path.qself.is_none() && first.is_some_and(|first| first.ident == "Self")
-}
-
-/// Reports the parts of a type that can never travel, whatever they implement.
-struct Travels<'e> {
-    errors: &'e mut Errors,
-}
-
-impl<'ast> Visit<'ast> for Travels<'_> {
-    fn visit_type_reference(&mut self, ty: &'ast TypeReference) {
-        let message = "a borrowed value cannot travel: use an owned type, such as `String` for \
-                       `&str` or `Vec<T>` for `&[T]`";
-        self.errors.at(ty, message);
-    }
-
-    fn visit_lifetime(&mut self, lifetime: &'ast Lifetime) {
-        if lifetime.ident != "static" {
-            let message = "a borrowed value cannot travel: use an owned type without a lifetime";
-            self.errors.at(lifetime, message);
-        }
-    }
-
-    fn visit_type_impl_trait(&mut self, ty: &'ast TypeImplTrait) {
-        let message = "`impl Trait` has no form on the wire, because both ends must know the type: \
-                       name a concrete type, or give the trait a type parameter";
-        self.errors.at(ty, message);
-    }
-
-    fn visit_type_trait_object(&mut self, ty: &'ast TypeTraitObject) {
-        let message = "`dyn Trait` has no form on the wire, because both ends must know the type: \
-                       name a concrete type, or an enum of those that occur";
-        self.errors.at(ty, message);
-    }
-
-    fn visit_type_path(&mut self, path: &'ast TypePath) {
-        if starts_with_self(path) {
-            let message = "`Self` is another type on each end: name a concrete type";
-            self.errors.at_span(path.span(), message);
-        } else {
-            visit::visit_type_path(self, path);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The attributes of Dubhe: [`macro@service`] on traits, [`macro@message`] on what they carry.
+//! The attributes of Dubhe: [`macro@service`] on traits, [`macro@message`] on what they carry,
+//! [`macro@error`] on what they fail with.
 //!
 //! Each goes through the same stages: arguments, model, check, expand. The macros know no crate of
 //! the workspace; they print paths into `<crate>::__private`, where `<crate>` is `::dubhe` unless
@@ -11,16 +12,21 @@ mod expand;
 mod message;
 mod model;
 mod names;
+mod travels;
 
 use proc_macro::TokenStream;
-use syn::{Item, ItemStruct, ItemTrait, parse_macro_input};
+use syn::{Item, ItemEnum, ItemStruct, ItemTrait, parse_macro_input};
 
 use crate::errors::Errors;
 
 /// Makes a trait a service that other processes call.
 ///
-/// ```ignore
-/// #[dubhe::service(name = "shop.Inventory", version = "1.0.0")]
+/// ```
+/// # extern crate rpc_core as dubhe;
+/// # use dubhe_rpc_macros::{error, message, service};
+/// use dubhe::{Result, Status};
+///
+/// #[service(name = "shop.Inventory", version = "1.0.0")]
 /// pub trait Inventory {
 ///     /// How many are left.
 ///     #[rpc(idempotent, timeout = "300ms")]
@@ -31,6 +37,21 @@ use crate::errors::Errors;
 ///     #[rpc(oneway)]
 ///     async fn viewed(&self, item: u64) -> Result<()>;
 /// }
+///
+/// #[message]
+/// #[derive(Debug)]
+/// pub struct Receipt {
+///     number: u64,
+/// }
+///
+/// #[error]
+/// #[derive(Debug)]
+/// pub enum ShopError {
+///     OutOfStock { left: u32 },
+///     #[rpc(status)]
+///     Status(Status),
+/// }
+/// # fn main() {}
 /// ```
 ///
 /// The trait's methods return futures that are `Send`; implement them with plain `async fn`. Beside
@@ -79,6 +100,13 @@ pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
 pub fn message(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as Item);
     message::expand(arguments.into(), item).into()
+}
+
+/// Makes an enum the business error of methods.
+#[proc_macro_attribute]
+pub fn error(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as ItemEnum);
+    message::error::expand(arguments.into(), item).into()
 }
 
 /// Makes a struct the argument list of a method, as `#[service]` does; for tests of that form.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use dubhe_rpc_macros::{arguments, message};
-use rpc_core::message::{Describe, Element, Message};
+use dubhe_rpc_macros::{arguments, error, message};
+use rpc_core::message::{BusinessError, Describe, Element, Message};
+use rpc_core::{Code, Status};
 
 #[message(crate = rpc_core, reserved(2))]
 #[derive(Debug, Clone, PartialEq)]
@@ -128,4 +129,110 @@ fn argument_lists_read_names_and_positions_shorter_and_longer() {
         json::<NoArguments>(text).unwrap();
     }
     assert!(json::<User>("[5]").unwrap_err().contains("a map with the fields of User"));
+}
+
+#[message(crate = rpc_core)]
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Color {
+    Red,
+    DarkGreen = 5,
+    Blue,
+}
+
+#[message(crate = rpc_core)]
+#[derive(Debug, Clone, PartialEq)]
+enum Figure<T> {
+    Nothing,
+    Circle(f64),
+    Rectangle {
+        left_side: T,
+        out: Option<Color>,
+        all: Vec<T>,
+    },
+    Group(Box<Page<User>>),
+}
+
+#[message(crate = rpc_core)]
+#[derive(Debug, Clone, PartialEq)]
+struct Picture {
+    color: Color,
+    figure: Figure<i64>,
+    more: Vec<Figure<i64>>,
+    colors: Vec<Color>,
+}
+
+#[test]
+fn enums_survive_protobuf_and_json() {
+    let rectangle = Figure::Rectangle {
+        left_side: -3,
+        out: Some(Color::Red),
+        all: vec![1, 2],
+    };
+    let picture = Picture {
+        color: Color::Blue,
+        figure: rectangle.clone(),
+        more: vec![
+            Figure::Nothing,
+            Figure::Circle(0.0),
+            rectangle,
+            Figure::Group(Box::new(sample())),
+        ],
+        colors: vec![Color::Red, Color::DarkGreen],
+    };
+    assert_eq!(proto(&picture), picture);
+    let text = serde_json::to_string(&picture).unwrap();
+    assert!(text.contains(r#""colors":["RED","DARK_GREEN"]"#), "{text}");
+    assert!(
+        text.contains(r#"{"rectangle":{"leftSide":"-3","out":"RED","all":["1","2"]}}"#),
+        "{text}"
+    );
+    assert_eq!(serde_json::from_str::<Picture>(&text).unwrap(), picture);
+    let read: Picture = serde_json::from_str(
+        r#"{"color":5,"colors":["Blue","??",99,null],"figure":{"nothing":null,"circle":1,"x":2}}"#,
+    )
+    .unwrap();
+    assert_eq!(read.color, Color::DarkGreen);
+    assert_eq!(
+        read.colors,
+        [Color::Blue, Color::Red, Color::Red, Color::Red]
+    );
+    assert_eq!(read.figure, Figure::Circle(1.0));
+}
+
+#[error(crate = rpc_core)]
+#[derive(Debug, Clone)]
+enum ShopError {
+    /// The shop is closed.
+    Closed,
+    #[rpc(code = "not_found", message = "no article {0}")]
+    NoArticle(String),
+    #[rpc(message = "only {left} of {sku}")]
+    OutOfStock { sku: String, left: u32 },
+    #[rpc(status)]
+    Status(Status),
+}
+
+#[test]
+fn a_business_error_comes_back_as_the_same_value() {
+    let status = ShopError::OutOfStock {
+        sku: "x".into(),
+        left: 2,
+    }
+    .into_status();
+    assert_eq!(
+        (status.code(), status.message()),
+        (Code::FailedPrecondition, "only 2 of x")
+    );
+    let error = ShopError::from_status(status);
+    assert!(matches!(error, ShopError::OutOfStock { sku, left: 2 } if sku == "x"));
+    let status = ShopError::NoArticle("y".into()).into_status();
+    assert_eq!(
+        (status.code(), status.message()),
+        (Code::NotFound, "no article y")
+    );
+    assert!(matches!(status.into(), ShopError::NoArticle(name) if name == "y"));
+    assert_eq!(ShopError::Closed.to_string(), "The shop is closed");
+    let status = ShopError::Status(Status::internal("z")).into_status();
+    assert!(status.details().is_none());
+    assert!(matches!(status.into(), ShopError::Status(status) if status.message() == "z"));
 }

@@ -5,8 +5,11 @@
 //! lists, and [`Returned`] wraps replies. The rules of the forms are in `docs/wire.md`; each
 //! type's are beside its implementation.
 
+mod business;
 mod container;
 mod enumeration;
+#[doc(hidden)]
+pub mod oneof;
 mod read;
 mod record;
 mod returned;
@@ -19,6 +22,7 @@ mod write;
 
 use bytes::{Bytes, BytesMut};
 
+pub use self::business::BusinessError;
 pub use self::container::MapKey;
 pub use self::returned::Returned;
 pub use self::traits::{Describe, Element, Field, Value};
@@ -27,7 +31,9 @@ pub use self::wire::DecodeError;
 /// What generated code calls besides.
 #[doc(hidden)]
 pub mod generated {
+    pub use super::business::{typed_error, typed_status};
     pub use super::enumeration::{Enumeration, merge_enum, serialize_enum};
+    pub use super::oneof::{self, OneOf};
     pub use super::read::{Positions, merge_record};
     pub use super::record::{Record, merge_nested, merge_whole, skip_value};
     pub use super::returned::generic_name;

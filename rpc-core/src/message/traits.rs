@@ -214,7 +214,7 @@ impl<T: Value> Field for T {
 
 /// Length of `value` with its key, also if it is the default.
 #[inline]
-pub(super) fn value_len<T: Value>(value: &T, tag: u32) -> usize {
+pub fn value_len<T: Value>(value: &T, tag: u32) -> usize {
     let body = value.body_len();
     let prefix = match T::WIRE {
         WireType::LengthDelimited => wire::encoded_len_varint(body as u64),
@@ -225,7 +225,7 @@ pub(super) fn value_len<T: Value>(value: &T, tag: u32) -> usize {
 
 /// Appends `value` with its key, also if it is the default.
 #[inline]
-pub(super) fn encode_value<T: Value>(value: &T, tag: u32, out: &mut BytesMut) {
+pub fn encode_value<T: Value>(value: &T, tag: u32, out: &mut BytesMut) {
     wire::put_key(tag, T::WIRE, out);
     if T::WIRE == WireType::LengthDelimited {
         wire::put_varint(value.body_len() as u64, out);

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
-use super::{arguments, at, marker, owned_generics, returned};
+use super::{answer, arguments, at, marker, owned_generics, placed};
 use crate::model::{Method, Service};
 
 pub(super) fn expand(service: &Service) -> TokenStream {
@@ -118,19 +118,19 @@ fn call(service: &Service, index: usize, method: &Method) -> TokenStream {
     let (name, output) = (method.name(), &method.outcome.whole);
     let (names, types) = (method.argument_names(), method.argument_types());
     let arguments = arguments::build(service, method);
-    let message = arguments::message(service, method);
-    let returned = returned(service, method);
+    let call = answer(service, method, "call");
     // On the user's types, where what is wrong with them belongs.
-    let reply = quote_spanned! {at(&method.outcome.value)=>
-        #p::Stub::call::<#message, #returned>(&self.stub, #index, #arguments).await
-    };
-    let failure = quote_spanned! {at(method.outcome.error_type())=>
-        #p::CallError::from_status(status)
+    let reply =
+        quote_spanned!(at(&method.outcome.value)=> #call(&self.stub, #index, #arguments).await);
+    let span = at(method.outcome.error_type());
+    let failure = {
+        let p = placed(service, span);
+        quote_spanned!(span=> #p::BusinessError::from_status(status))
     };
     quote! {
         async fn #name(&self, #(#names: #types),*) -> #output {
             match #reply {
-                #p::Ok(#p::Returned(value)) => #p::Ok(value),
+                #p::Ok(value) => #p::Ok(value),
                 #p::Err(status) => #p::Err(#failure),
             }
         }

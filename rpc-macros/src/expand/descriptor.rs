@@ -1,9 +1,9 @@
 //! The trait as data: constants of the generated client.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 
-use super::{arguments, owned_generics, returned};
+use super::{answer, arguments, at, owned_generics, placed};
 use crate::model::{Method, Service};
 
 pub(super) fn expand(service: &Service) -> TokenStream {
@@ -32,16 +32,21 @@ fn method_descriptor(service: &Service, method: &Method) -> TokenStream {
     let p = service.private();
     let (name, docs) = (method.wire_name(), &method.docs);
     let message = arguments::message(service, method);
-    let returned = returned(service, method);
-    let (outcome, settings) = (&method.outcome.whole, settings(service, method));
+    let message_type = answer(service, method, "message_type");
+    let settings = settings(service, method);
+    let error = {
+        let (outcome, span) = (&method.outcome.whole, at(method.outcome.error_type()));
+        let p = placed(service, span);
+        quote_spanned!(span=> <<#outcome as #p::Outcome>::Error as #p::BusinessError>::DESCRIBED)
+    };
     quote! {
         #p::MethodDescriptor::new(
             #name,
             <#message as #p::Describe>::message_type,
-            <#returned as #p::Describe>::message_type,
+            #message_type,
         )
         .doc(#docs)
-        .error(<<#outcome as #p::Outcome>::Error as #p::CallError>::TYPE)
+        .error(#error)
         #(#settings)*
     }
 }

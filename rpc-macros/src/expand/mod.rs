@@ -71,17 +71,23 @@ fn signature(service: &Service, method: &Method) -> TokenStream {
     }
 }
 
-/// The message that the reply of `method` forms, placed on the user's type, where rustc then says
-/// that the type cannot travel.
-fn returned(service: &Service, method: &Method) -> TokenStream {
+/// A function of the trait behind what `method` returns, placed on the user's type, where rustc
+/// then says that the type cannot travel.
+fn answer(service: &Service, method: &Method, function: &str) -> TokenStream {
     let value = &method.outcome.value;
     let span = at(value);
-    let p = service.private().into_iter().map(|mut token| {
+    let p = placed(service, span);
+    let function = Ident::new(function, span);
+    quote_spanned!(span=> <#value as #p::Answer>::#function)
+}
+
+/// The path of everything generated code names, at the place of the code that uses it.
+fn placed(service: &Service, span: Span) -> TokenStream {
+    let path = service.private().into_iter().map(|mut token| {
         token.set_span(span);
         token
     });
-    let p: TokenStream = p.collect();
-    quote_spanned!(span=> #p::Returned::<#value>)
+    path.collect()
 }
 
 /// The place of `ty` for code that is generated all the same, so that no lint takes it for the

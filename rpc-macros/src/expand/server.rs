@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::parse_quote;
 
-use super::{arguments, at, implementation_generics, marker, returned};
+use super::{answer, arguments, at, implementation_generics, marker, placed};
 use crate::model::{Method, Service};
 
 pub(super) fn expand(service: &Service) -> TokenStream {
@@ -118,9 +118,11 @@ fn arm(service: &Service, index: usize, method: &Method) -> TokenStream {
     let (implementation, bound) = (&service.names.implementation, service.bound());
     let message = arguments::message(service, method);
     let (name, names) = (method.name(), method.argument_names());
-    let returned = returned(service, method);
-    let failure = quote_spanned! {at(method.outcome.error_type())=>
-        #p::CallError::into_status(error)
+    let into_reply = answer(service, method, "into_reply");
+    let failure = {
+        let span = at(method.outcome.error_type());
+        let p = placed(service, span);
+        quote_spanned!(span=> #p::BusinessError::into_status(error))
     };
     // Without arguments the message is read all the same: its bytes may be malformed.
     let let_arguments = match method.arguments.is_empty() {
@@ -133,7 +135,7 @@ fn arm(service: &Service, index: usize, method: &Method) -> TokenStream {
             #p::Box::pin(async move {
                 #let_arguments = #p::Invocation::decode::<#message>(&invocation)?;
                 match <#implementation as #bound>::#name(&*service, #(arguments.#names),*).await {
-                    #p::Ok(value) => #p::Ok(#p::Reply::new(#returned(value))),
+                    #p::Ok(value) => #p::Ok(#into_reply(value)),
                     #p::Err(error) => #p::Err(#failure),
                 }
             })

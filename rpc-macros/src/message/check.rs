@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use proc_macro2::Span;
-use syn::{GenericParam, Generics};
+use syn::{GenericParam, Generics, ItemEnum};
 
 use super::model::{Head, Wire};
 use crate::errors::Errors;
@@ -90,6 +90,28 @@ pub(crate) fn generics(generics: &Generics, errors: &mut Errors) {
                 lifetime,
                 "a message owns its data and has no lifetimes; use `String`, `Vec<u8>` or `Bytes` \
                  in place of borrowed fields",
+            );
+        }
+    }
+}
+
+/// The default of an enum is its first variant, in every language.
+pub(crate) fn first_is_default(item: &ItemEnum, errors: &mut Errors) {
+    if item.variants.is_empty() {
+        errors.at(
+            &item.ident,
+            "an enum without variants has no value to send; add one",
+        );
+    }
+    for variant in item.variants.iter().skip(1) {
+        if variant
+            .attrs
+            .iter()
+            .any(|attr| attr.path().is_ident("default"))
+        {
+            errors.at(
+                variant,
+                "the default of an enum in a message is its first variant; put this one first",
             );
         }
     }

@@ -2,14 +2,18 @@
 
 mod args;
 mod check;
+mod enumeration;
+pub(crate) mod error;
 mod expand;
 mod model;
 mod names;
+mod oneof;
+mod variants;
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
-use syn::{Fields, Generics, Ident, Item, ItemStruct, Path, Type};
+use syn::{Fields, Generics, Ident, Item, ItemEnum, ItemStruct, Path, Type};
 
 use self::args::{FieldArgs, Place, TypeArgs};
 use self::expand::Kind;
@@ -23,6 +27,10 @@ pub(crate) fn expand(arguments: TokenStream, item: Item) -> TokenStream {
     let (item, code) = match item {
         Item::Struct(mut item) => {
             let code = expand_struct(args, &mut item, &mut errors);
+            (quote!(#item), code)
+        }
+        Item::Enum(mut item) => {
+            let code = expand_enum(args, &mut item, &mut errors);
             (quote!(#item), code)
         }
         other => {
@@ -45,6 +53,22 @@ fn expand_struct(args: TypeArgs, item: &mut ItemStruct, errors: &mut Errors) -> 
     let mut fields = named_fields(&mut item.fields, errors);
     check::number(&head, fields.iter_mut().map(|field| &mut field.wire), errors);
     expand::record(&head, &fields, Kind::Message)
+}
+
+fn expand_enum(args: TypeArgs, item: &mut ItemEnum, errors: &mut Errors) -> TokenStream {
+    let head = Head::new(args, &item.ident, &item.generics, &item.attrs);
+    check::generics(&item.generics, errors);
+    check::first_is_default(item, errors);
+    if item
+        .variants
+        .iter()
+        .all(|variant| variant.fields.is_empty())
+    {
+        let variants = variants::units(&head, item, errors);
+        return enumeration::expand(&head, &variants);
+    }
+    let variants = variants::variants(&head, item, Place::Message, errors);
+    oneof::expand(&head, &variants)
 }
 
 /// The named fields, without their `#[rpc(…)]`.

@@ -65,6 +65,20 @@ impl Head {
         }
     }
 
+    /// The head of a struct that only generated code sees, with the parameters of `of`.
+    pub(crate) fn hidden(of: &Self, ident: Ident) -> Self {
+        Self {
+            krate: of.krate.clone(),
+            name: ident.to_string(),
+            ident,
+            generics: of.generics.clone(),
+            bounded: of.bounded.clone(),
+            docs: String::new(),
+            reserved: Vec::new(),
+            has_default: false,
+        }
+    }
+
     /// The path of everything generated code names.
     pub(crate) fn private(&self) -> TokenStream {
         let krate = &self.krate;

@@ -1,0 +1,230 @@
+//! `#[error]`: an enum of business errors, with one variant for what the framework says.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Ident, ItemEnum};
+
+use super::args::{Place, TypeArgs};
+use super::expand::{self, implement};
+use super::model::Head;
+use super::variants::{self, Holds, Variant};
+use super::{check, names, oneof};
+use crate::errors::Errors;
+
+const CODES: [&str; 16] = [
+    "cancelled",
+    "unknown",
+    "invalid_argument",
+    "deadline_exceeded",
+    "not_found",
+    "already_exists",
+    "permission_denied",
+    "resource_exhausted",
+    "failed_precondition",
+    "aborted",
+    "out_of_range",
+    "unimplemented",
+    "internal",
+    "unavailable",
+    "data_loss",
+    "unauthenticated",
+];
+
+/// What `#[error(arguments)]` makes of `item`.
+pub(crate) fn expand(arguments: TokenStream, mut item: ItemEnum) -> TokenStream {
+    let mut errors = Errors::default();
+    let args = TypeArgs::parse(arguments, &mut errors);
+    let head = Head::new(args, &item.ident, &item.generics, &item.attrs);
+    check::generics(&item.generics, &mut errors);
+    let variants = variants::variants(&head, &mut item, Place::ErrorVariant, &mut errors);
+    let status = check_variants(&head, &variants, &mut errors);
+    match (errors.into_tokens(), status) {
+        (None, Some(status)) => {
+            let code = code(&head, &variants, &status);
+            quote!(#item const _: () = { #code };)
+        }
+        (errors, _) => quote!(#item #errors),
+    }
+}
+
+fn check_variants(head: &Head, variants: &[Variant], errors: &mut Errors) -> Option<Ident> {
+    let mut statuses = variants
+        .iter()
+        .filter(|variant| variant.args.status.is_some());
+    let first = statuses.next();
+    for other in statuses {
+        errors.at(
+            &other.ident,
+            "one variant holds the framework's status; remove `status` from the others",
+        );
+    }
+    match first {
+        Some(variant) if !matches!(variant.holds, Holds::One(_)) => errors.at(
+            &variant.ident,
+            format_args!(
+                "the variant for the framework's failures holds a status; write `{}(Status)`",
+                variant.ident
+            ),
+        ),
+        Some(_) => {}
+        None => errors.at(
+            &head.ident,
+            "a call can also fail in the framework, so its error needs a variant for that; add \
+             `#[rpc(status)] Status(Status)`",
+        ),
+    }
+    if variants.len() < 2 && first.is_some() {
+        errors.at(
+            &head.ident,
+            "an error has at least one variant of its own; without one return `Result<T>`",
+        );
+    }
+    for code in variants
+        .iter()
+        .filter_map(|variant| variant.args.code.as_ref())
+    {
+        if !CODES.contains(&code.value().as_str()) {
+            let known = CODES.join(", ");
+            errors.at(
+                code,
+                format_args!("unknown code `{}`, available: {known}", code.value()),
+            );
+        }
+    }
+    first.map(|variant| variant.ident.clone())
+}
+
+fn code(head: &Head, variants: &[Variant], status: &Ident) -> TokenStream {
+    let p = head.private();
+    let default = quote! {
+        /// No error of its own: what a status of another type reads as.
+        fn default() -> Self {
+            Self::#status(#p::Status::unknown("no error of this type"))
+        }
+    };
+    let default = implement(head, quote!(::core::default::Default), default);
+    let record = oneof::record(head, variants);
+    let merge = quote!(#p::merge_record(self, #p::Positions::Never, deserializer));
+    let message = expand::message(head, &merge);
+    let serialize = expand::serialize(head, &expand::write_fields(head));
+    let (display, error) = (display(head, variants), std_error(head, status));
+    let business = business(head, variants, status);
+    let from = quote! {
+        fn from(status: #p::Status) -> Self {
+            #p::BusinessError::from_status(status)
+        }
+    };
+    let from = implement(head, quote!(::core::convert::From<#p::Status>), from);
+    quote!(#default #record #message #serialize #display #error #business #from)
+}
+
+fn display(head: &Head, variants: &[Variant]) -> TokenStream {
+    let arms = variants.iter().map(|variant| {
+        let Variant {
+            ident, args, holds, ..
+        } = variant;
+        let text = match &args.message {
+            _ if args.status.is_some() => {
+                return quote!(Self::#ident(status) => ::core::fmt::Display::fmt(status, __f),);
+            }
+            None => {
+                let text = plain_text(variant);
+                return quote!(Self::#ident { .. } => __f.write_str(#text),);
+            }
+            Some(text) => text,
+        };
+        match holds {
+            Holds::Nothing => quote!(Self::#ident => ::core::write!(__f, #text),),
+            Holds::One(_) if text.value().contains("{0") => {
+                quote!(Self::#ident(__0) => ::core::write!(__f, #text, __0),)
+            }
+            Holds::One(_) => quote!(Self::#ident(_) => ::core::write!(__f, #text),),
+            Holds::Named(fields, _) => {
+                let names = fields.iter().map(|field| &field.ident);
+                quote! {
+                    #[allow(unused_variables, reason = "the text need not name every field")]
+                    Self::#ident { #(#names),* } => ::core::write!(__f, #text),
+                }
+            }
+        }
+    });
+    let body = quote! {
+        fn fmt(&self, __f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            match self { #(#arms)* }
+        }
+    };
+    implement(head, quote!(::core::fmt::Display), body)
+}
+
+/// The first line of the variant's doc comment, else its name in words.
+fn plain_text(variant: &Variant) -> String {
+    let docs = variant.wire.docs.lines().next().unwrap_or_default();
+    if docs.is_empty() {
+        return names::snake(&variant.ident.to_string()).replace('_', " ");
+    }
+    docs.trim_end_matches('.').to_owned()
+}
+
+fn std_error(head: &Head, status: &Ident) -> TokenStream {
+    let body = quote! {
+        fn source(&self) -> ::core::option::Option<&(dyn ::std::error::Error + 'static)> {
+            match self {
+                Self::#status(status) => ::std::error::Error::source(status),
+                _ => ::core::option::Option::None,
+            }
+        }
+    };
+    implement(head, quote!(::std::error::Error), body)
+}
+
+fn business(head: &Head, variants: &[Variant], status: &Ident) -> TokenStream {
+    let p = head.private();
+    let codes = variants.iter().map(|variant| {
+        let (ident, code) = (&variant.ident, variant.args.code.as_ref());
+        match code {
+            _ if variant.args.status.is_some() => quote!(Self::#ident(own) => own.code(),),
+            Some(code) => {
+                let code = Ident::new(&camel(&code.value()), code.span());
+                quote!(Self::#ident { .. } => #p::Code::#code,)
+            }
+            None => quote!(Self::#ident { .. } => #p::Code::FailedPrecondition,),
+        }
+    });
+    let body = quote! {
+        fn into_status(self) -> #p::Status {
+            let error = match self {
+                Self::#status(status) => return status,
+                error => error,
+            };
+            let text = ::std::string::ToString::to_string(&error);
+            let code = match &error { #(#codes)* };
+            #p::typed_status(code, text, &<Self as #p::Describe>::message_type().name, error)
+        }
+
+        fn from_status(status: #p::Status) -> Self {
+            let name = <Self as #p::Describe>::message_type().name;
+            match #p::typed_error(&status, &name) {
+                // A variant that is unknown here is none of ours.
+                ::core::option::Option::None | ::core::option::Option::Some(Self::#status(_)) => {
+                    Self::#status(status)
+                }
+                ::core::option::Option::Some(error) => error,
+            }
+        }
+
+        fn message_type() -> #p::MessageType {
+            <Self as #p::Describe>::message_type()
+        }
+    };
+    implement(head, quote!(#p::BusinessError), body)
+}
+
+/// `not_found` to `NotFound`.
+fn camel(snake: &str) -> String {
+    let word = |word: &str| {
+        let mut chars = word.chars();
+        let first = chars.next().map(|c| c.to_ascii_uppercase());
+        first.into_iter().chain(chars).collect::<String>()
+    };
+    snake.split('_').map(word).collect()
+}

@@ -1,0 +1,326 @@
+//! The code of enums with data: a message of one `oneof`.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::Ident;
+use syn::ext::IdentExt;
+
+use super::expand::{self, Kind, implement};
+use super::model::{Field, Head, Wire};
+use super::variants::{Holds, Variant};
+
+/// Everything an enum with data needs.
+pub(crate) fn expand(head: &Head, variants: &[Variant]) -> TokenStream {
+    let default = (!head.has_default).then(|| default(head, variants));
+    let record = record(head, variants);
+    let value = expand::value(head, "Never");
+    let message = expand::message(head, &expand::merge_value(head));
+    let serde = expand::serde_impls(head, &expand::write_fields(head));
+    quote!(#default #record #value #message #serde)
+}
+
+/// The variants as fields of a message: `Record`, `OneOf`, `Describe`, and what variants with
+/// named fields are read into.
+pub(crate) fn record(head: &Head, variants: &[Variant]) -> TokenStream {
+    let p = head.private();
+    let payloads = variants.iter().filter_map(|variant| payload(head, variant));
+    let name = &head.name;
+    let numbered: Vec<_> = travelling(variants).map(|variant| &variant.wire).collect();
+    let tag_of = expand::tag_of(&numbered);
+    let proto = proto(head, variants);
+    let names = variants.iter().map(|variant| variant_name(variant));
+    let body = quote! {
+        const NAME: &'static str = #name;
+        const TAGS: &'static [u32] = &[];
+
+        #tag_of
+
+        #proto
+
+        fn serialize_fields<__S: #p::serde::Serializer>(
+            &self,
+            serializer: __S,
+        ) -> ::core::result::Result<__S::Ok, __S::Error> {
+            let name = match self { #(#names)* };
+            #p::oneof::serialize(self, name, serializer)
+        }
+
+        fn merge_named<'__de, __D: #p::serde::Deserializer<'__de>>(
+            &mut self,
+            tag: u32,
+            deserializer: __D,
+        ) -> ::core::result::Result<(), __D::Error> {
+            #p::oneof::merge_named(self, tag, deserializer)
+        }
+    };
+    let record = implement(head, quote!(#p::Record), body);
+    let (oneof, describe) = (oneof(head, variants), describe(head, variants));
+    quote!(#(#payloads)* #record #oneof #describe)
+}
+
+fn travelling(variants: &[Variant]) -> impl Iterator<Item = &Variant> {
+    variants
+        .iter()
+        .filter(|variant| variant.args.status.is_none())
+}
+
+fn default(head: &Head, variants: &[Variant]) -> TokenStream {
+    let default = quote!(::core::default::Default::default());
+    let first = variants
+        .first()
+        .map(|Variant { ident, holds, .. }| match holds {
+            Holds::Nothing => quote!(Self::#ident),
+            Holds::One(_) => quote!(Self::#ident(#default)),
+            Holds::Named(fields, _) => {
+                let names = fields.iter().map(|field| &field.ident);
+                quote!(Self::#ident { #(#names: #default),* })
+            }
+        });
+    let body = quote!(fn default() -> Self { #first });
+    implement(head, quote!(::core::default::Default), body)
+}
+
+/// The hidden struct that the named fields of a variant are read into.
+fn payload(head: &Head, variant: &Variant) -> Option<TokenStream> {
+    let Holds::Named(fields, ident) = &variant.holds else {
+        return None;
+    };
+    let own = Head {
+        docs: variant.wire.docs.clone(),
+        ..Head::hidden(head, ident.clone())
+    };
+    let names = fields.iter().map(|field| &field.ident);
+    let types = fields.iter().map(|field| &field.ty);
+    let generics = &own.generics;
+    let clause = &generics.where_clause;
+    let parameters = generics.type_params().map(|param| &param.ident);
+    let code = expand::record(&own, fields, Kind::Variant);
+    Some(quote! {
+        struct #ident #generics #clause {
+            #(#names: #types,)*
+            __types: ::core::marker::PhantomData<fn() -> (#(#parameters,)*)>,
+        }
+
+        #code
+    })
+}
+
+/// Names of bindings that no field of the user's can hide.
+fn bindings(fields: &[Field]) -> Vec<Ident> {
+    let binding = |field: &Field| format_ident!("__{}", field.ident.unraw());
+    fields.iter().map(binding).collect()
+}
+
+/// `Self::Variant { name: __name, … }`
+fn pattern(variant: &Variant, fields: &[Field]) -> TokenStream {
+    let (ident, bindings) = (&variant.ident, bindings(fields));
+    let names = fields.iter().map(|field| &field.ident);
+    quote!(Self::#ident { #(#names: #bindings),* })
+}
+
+fn variant_name(variant: &Variant) -> TokenStream {
+    let Variant {
+        ident, wire, args, ..
+    } = variant;
+    let json = &wire.json;
+    match args.status {
+        Some(_) => quote!(Self::#ident { .. } => ::core::option::Option::None,),
+        None => quote!(Self::#ident { .. } => ::core::option::Option::Some(#json),),
+    }
+}
+
+fn proto(head: &Head, variants: &[Variant]) -> TokenStream {
+    let p = head.private();
+    let lens = variants.iter().map(|variant| proto_len(&p, variant));
+    let encodes = variants.iter().map(|variant| proto_encode(&p, variant));
+    let tags = travelling(variants).map(|variant| variant.wire.tag);
+    let merges = travelling(variants).map(|variant| {
+        become_and(
+            variant,
+            |value| quote!(#p::Field::merge_field(#value, wire, input)),
+        )
+    });
+    quote! {
+        #[inline]
+        fn fields_len(&self) -> usize {
+            match self { #(#lens)* }
+        }
+
+        #[inline]
+        fn encode_fields(&self, out: &mut #p::BytesMut) {
+            match self { #(#encodes)* }
+        }
+
+        #[inline]
+        fn merge_tagged(
+            &mut self,
+            tag: u32,
+            wire: #p::WireType,
+            input: &mut #p::Input,
+        ) -> ::core::result::Result<(), #p::DecodeError> {
+            match tag {
+                #(#tags => #merges)*
+                _ => input.skip(tag, wire),
+            }
+        }
+    }
+}
+
+fn proto_len(p: &TokenStream, variant: &Variant) -> TokenStream {
+    let Variant {
+        ident,
+        wire: Wire { tag, .. },
+        args,
+        holds,
+    } = variant;
+    match holds {
+        _ if args.status.is_some() => quote!(Self::#ident { .. } => 0,),
+        Holds::Nothing => quote!(Self::#ident => #p::oneof::value_len(&(), #tag),),
+        Holds::One(_) => quote!(Self::#ident(value) => #p::oneof::value_len(value, #tag),),
+        Holds::Named(fields, _) => {
+            let (pattern, len) = (pattern(variant, fields), named_len(p, fields));
+            quote!(#pattern => #p::oneof::nested_len(#tag, #len),)
+        }
+    }
+}
+
+fn named_len(p: &TokenStream, fields: &[Field]) -> TokenStream {
+    let bindings = bindings(fields);
+    let tags = fields.iter().map(|field| field.wire.tag);
+    quote!(0 #(+ #p::Field::field_len(#bindings, #tags))*)
+}
+
+fn proto_encode(p: &TokenStream, variant: &Variant) -> TokenStream {
+    let Variant {
+        ident,
+        wire: Wire { tag, .. },
+        args,
+        holds,
+    } = variant;
+    match holds {
+        _ if args.status.is_some() => quote!(Self::#ident { .. } => {}),
+        Holds::Nothing => quote!(Self::#ident => #p::oneof::encode_value(&(), #tag, out),),
+        Holds::One(_) => quote!(Self::#ident(value) => #p::oneof::encode_value(value, #tag, out),),
+        Holds::Named(fields, _) => {
+            let (pattern, len) = (pattern(variant, fields), named_len(p, fields));
+            let bindings = bindings(fields);
+            let tags = fields.iter().map(|field| field.wire.tag);
+            quote! {
+                #pattern => {
+                    #p::oneof::encode_head(#tag, #len, out);
+                    #(#p::Field::encode_field(#bindings, #tags, out);)*
+                }
+            }
+        }
+    }
+}
+
+/// Turns `self` into the variant, keeping what it holds if it is that already, and reads into
+/// what it holds by `read`.
+fn become_and(variant: &Variant, read: impl Fn(TokenStream) -> TokenStream) -> TokenStream {
+    let ident = &variant.ident;
+    match &variant.holds {
+        Holds::Nothing => {
+            let read = read(quote!(&mut ()));
+            quote!({ *self = Self::#ident; #read })
+        }
+        Holds::One(_) => {
+            let read = read(quote!(value));
+            quote! {{
+                if !::core::matches!(self, Self::#ident(_)) {
+                    *self = Self::#ident(::core::default::Default::default());
+                }
+                match self {
+                    Self::#ident(value) => #read,
+                    _ => ::core::result::Result::Ok(()),
+                }
+            }}
+        }
+        Holds::Named(fields, payload) => {
+            let (pattern, bindings) = (pattern(variant, fields), bindings(fields));
+            let names: Vec<_> = fields.iter().map(|field| &field.ident).collect();
+            let read = read(quote!(&mut payload));
+            quote! {{
+                let mut payload = match ::core::mem::take(self) {
+                    #pattern => #payload {
+                        #(#names: #bindings,)*
+                        __types: ::core::marker::PhantomData,
+                    },
+                    _ => ::core::default::Default::default(),
+                };
+                let outcome = #read;
+                *self = Self::#ident { #(#names: payload.#names),* };
+                outcome
+            }}
+        }
+    }
+}
+
+fn oneof(head: &Head, variants: &[Variant]) -> TokenStream {
+    let p = head.private();
+    let writes = variants
+        .iter()
+        .map(|variant| serialize_variant(&p, variant));
+    let tags = travelling(variants).map(|variant| variant.wire.tag);
+    let merges = travelling(variants).map(|variant| {
+        become_and(
+            variant,
+            |value| quote!(#p::Field::merge_serde(#value, deserializer)),
+        )
+    });
+    let body = quote! {
+        fn serialize_variant<__S: #p::serde::Serializer>(
+            &self,
+            serializer: __S,
+        ) -> ::core::result::Result<__S::Ok, __S::Error> {
+            match self { #(#writes)* }
+        }
+
+        fn merge_variant<'__de, __D: #p::serde::Deserializer<'__de>>(
+            &mut self,
+            tag: u32,
+            deserializer: __D,
+        ) -> ::core::result::Result<(), __D::Error> {
+            match tag {
+                #(#tags => #merges)*
+                _ => #p::skip_value(deserializer),
+            }
+        }
+    };
+    implement(head, quote!(#p::OneOf), body)
+}
+
+fn serialize_variant(p: &TokenStream, variant: &Variant) -> TokenStream {
+    let ident = &variant.ident;
+    match &variant.holds {
+        Holds::One(_) if variant.args.status.is_none() => {
+            quote!(Self::#ident(value) => #p::Field::serialize_field(value, serializer),)
+        }
+        Holds::Named(fields, _) => {
+            let (pattern, bindings) = (pattern(variant, fields), bindings(fields));
+            let access: Vec<_> = bindings.iter().map(|binding| quote!(#binding)).collect();
+            let write = expand::serialize_fields(p, fields, &access);
+            quote!(#pattern => { #write })
+        }
+        _ => quote!(Self::#ident { .. } => #p::Field::serialize_field(&(), serializer),),
+    }
+}
+
+fn describe(head: &Head, variants: &[Variant]) -> TokenStream {
+    let p = head.private();
+    let fields = travelling(variants).map(|variant| {
+        let shape = match &variant.holds {
+            Holds::Nothing => quote!(<() as #p::Field>::shape),
+            // A `oneof` holds single values only, so it is `Value` that is asked for.
+            Holds::One(ty) => quote!(|| #p::Shape::Single(<#ty as #p::Value>::value_type())),
+            Holds::Named(_, payload) => {
+                let (_, arguments, _) = head.generics.split_for_impl();
+                let turbofish = arguments.as_turbofish();
+                quote!(<#payload #turbofish as #p::Field>::shape)
+            }
+        };
+        expand::field_type(&p, &variant.wire, &shape)
+    });
+    let message = expand::message_type(head, &quote!(#(#fields),*), true);
+    expand::describe_impl(head, &message)
+}
