@@ -78,8 +78,8 @@ struct Connection<S> {
     id: u64,
     host: Arc<Host>,
     outbox: Arc<Outbox>,
-    /// Subscriptions, with how many instances the client had when it subscribed.
-    watched: HashMap<ServiceKey, usize>,
+    /// Subscriptions; until the first push with how many instances the client had before.
+    watched: HashMap<ServiceKey, Option<usize>>,
     next_push: Instant,
 }
 
@@ -192,7 +192,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             return Answer::Refused { why };
         }
         self.host.subscribe(self.id, &service);
-        self.watched.insert(service, known);
+        self.watched.insert(service, Some(known));
         Answer::Done {}
     }
 
@@ -209,6 +209,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 self.outbox.put_back(service);
                 continue;
             }
+            self.watched.insert(service.clone(), None);
             let listing = (*version).clone();
             self.send(&Message::Push { service, listing }).await?;
         }
@@ -219,8 +220,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     /// Whether a list is likely to be incomplete because the server has just started.
     fn withholds(&self, service: &ServiceKey, length: usize) -> bool {
         let is_young = self.host.started.elapsed() < self.host.config.withhold;
-        let known = self.watched.get(service);
-        is_young && known.is_some_and(|known| length < (*known).max(1))
+        let known = self.watched.get(service).copied().flatten();
+        is_young && known.is_some_and(|known| length < known.max(1))
     }
 
     async fn answer(&mut self, id: u64, answer: Answer) -> Result<(), End> {
