@@ -1,5 +1,7 @@
 //! `dev://` with real processes: who hosts, and what happens when the host is killed.
 
+#![allow(clippy::unwrap_used, reason = "this is test code")]
+
 mod world;
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! `dubhe://` against real servers on loopback that go away, come back, forget and are attacked.
 
+#![allow(clippy::unwrap_used, reason = "this is test code")]
+
 mod world;
 
 use std::io::{Read, Write};

@@ -1,5 +1,7 @@
 //! What every registry gets from `supervise`, with a backend that fails on command, on paused time.
 
+#![allow(clippy::unwrap_used, reason = "this is test code")]
+
 mod world;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! What the tests of registries share: places to register at, and waiting for what must come.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "this is test code")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
