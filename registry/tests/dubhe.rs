@@ -6,6 +6,7 @@ mod world;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -136,7 +137,9 @@ async fn a_consumer_starts_from_the_disk_cache_while_its_registry_is_dead() {
     let guard = registry.register(instance(SERVICE, "a:1")).await.unwrap();
     let mut list = registry.subscribe(&key(SERVICE)).await.unwrap();
     shows(&mut list, &["a:1"]).await;
-    eventually(|| std::fs::read_dir(dir.path()).unwrap().count() > 0).await;
+    let is_list = |path: &Path| path.extension().is_some_and(|e| e == "list");
+    let files = || std::fs::read_dir(dir.path()).unwrap().flatten();
+    eventually(|| files().any(|file| is_list(&file.path()))).await;
     place.server = None;
     drop((list, guard, registry));
 

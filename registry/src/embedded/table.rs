@@ -4,13 +4,14 @@
 //! Which leases end when is decided in `lease.rs`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use rpc_core::{Instance, ServiceKey};
 use tokio::time::Instant;
 
 use super::settings::ServerConfig;
-use super::wire::Version;
+use super::wire::{Message, Version, frame};
 
 /// Names one instance: service, address, id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,7 +50,38 @@ struct Service {
     bytes: usize,
     /// The revision of its last change.
     revision: u64,
-    version: Option<Arc<Version>>,
+    list: Option<Arc<List>>,
+}
+
+/// The list of a service at one revision, with its push, which is the same for everybody.
+#[derive(Debug)]
+pub(crate) struct List {
+    service: ServiceKey,
+    pub(crate) version: Version,
+    push: OnceLock<Bytes>,
+}
+
+impl List {
+    fn new(service: &ServiceKey, revision: u64, instances: Vec<Arc<Instance>>) -> Self {
+        let version = Version {
+            revision,
+            instances,
+        };
+        Self {
+            service: service.clone(),
+            version,
+            push: OnceLock::new(),
+        }
+    }
+
+    /// The frame that tells a subscriber; made once, outside the table's lock.
+    pub(crate) fn push(&self) -> Bytes {
+        let make = || {
+            let (service, listing) = (self.service.clone(), self.version.clone());
+            frame(&Message::Push { service, listing })
+        };
+        self.push.get_or_init(make).clone()
+    }
 }
 
 /// All services.
@@ -104,21 +136,16 @@ impl Table {
     }
 
     /// The whole list of a service.
-    pub(crate) fn version(&mut self, service: &ServiceKey) -> Arc<Version> {
-        let Some(service) = self.services.get_mut(service) else {
-            return Arc::new(Version {
-                revision: self.revision,
-                instances: Vec::new(),
-            });
+    pub(crate) fn list(&mut self, key: &ServiceKey) -> Arc<List> {
+        let Some(service) = self.services.get_mut(key) else {
+            return Arc::new(List::new(key, self.revision, Vec::new()));
         };
         let make = || {
             let entries = service.entries.values();
-            Arc::new(Version {
-                revision: service.revision,
-                instances: entries.map(|entry| Arc::clone(&entry.instance)).collect(),
-            })
+            let instances = entries.map(|entry| Arc::clone(&entry.instance)).collect();
+            Arc::new(List::new(key, service.revision, instances))
         };
-        Arc::clone(service.version.get_or_insert_with(make))
+        Arc::clone(service.list.get_or_insert_with(make))
     }
 
     /// Registers `instance` for `owner`, who becomes the owner if there is another. Returns whether
@@ -175,7 +202,7 @@ impl Table {
         if is_change {
             self.revision += 1;
             service.revision = self.revision;
-            service.version = None;
+            service.list = None;
         }
         service.bytes += entry.bytes;
         let owner = entry.owner;
@@ -201,7 +228,7 @@ impl Table {
         self.revision += 1;
         self.count -= 1;
         service.revision = self.revision;
-        service.version = None;
+        service.list = None;
         service.bytes -= entry.bytes;
         if service.entries.is_empty() {
             self.services.remove(&key.service);

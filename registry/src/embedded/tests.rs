@@ -32,7 +32,7 @@ async fn client(host: &Arc<Host>) -> Arc<Client> {
 }
 
 fn listed(host: &Host) -> usize {
-    host.version(&key()).instances.len()
+    host.list(&key()).version.instances.len()
 }
 
 fn no_withholding() -> ServerConfig {
