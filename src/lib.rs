@@ -23,7 +23,7 @@ pub use rpc_core::{
     BoxInvoker, Code, Codec, Deadline, Delivery, Error, Extension, Instance, Invocation, Invoker,
     Metadata, Method, MethodKind, Reply, Result, ServiceKey, Source, Status,
 };
-pub use rpc_macros::{message, service};
+pub use rpc_macros::{error, message, service};
 
 pub use self::consumer::{Connect, Consumer, ConsumerBuilder};
 pub use self::extensions::Extensions;

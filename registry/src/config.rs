@@ -1,11 +1,14 @@
 //! What every registry is configured with: its address and where it may keep things on this machine.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::url::redacted;
+
 /// The parameters of a registry; the same for all, so that a scheme can be changed alone.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RegistryConfig {
     /// Its address, such as `dubhe://127.0.0.1:20890`; see [`RegistryUrl`](crate::RegistryUrl).
@@ -21,5 +24,16 @@ impl RegistryConfig {
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self { url: url.into(), ..Self::default() }
+    }
+}
+
+impl fmt::Debug for RegistryConfig {
+    /// Without password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryConfig")
+            .field("url", &redacted(&self.url))
+            .field("cache_dir", &self.cache_dir)
+            .field("runtime_dir", &self.runtime_dir)
+            .finish()
     }
 }

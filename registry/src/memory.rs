@@ -56,7 +56,7 @@ impl Memory {
                 return host;
             }
             let host = Host::start(ServerConfig {
-                push_gap: std::time::Duration::ZERO,
+                push_gap: std::time::Duration::from_millis(5),
                 withhold: std::time::Duration::ZERO,
                 ..ServerConfig::default()
             });

@@ -211,7 +211,7 @@ fn decode(text: &str) -> Result<String, String> {
 }
 
 /// `text` without what could be a password.
-fn redacted(text: &str) -> String {
+pub(crate) fn redacted(text: &str) -> String {
     let shown: String = text.chars().take(200).collect();
     let shown = match (shown.find("://"), shown.rfind('@')) {
         (Some(start), Some(end)) if start + 3 < end => {
@@ -265,6 +265,8 @@ mod tests {
     fn a_password_is_never_printed() {
         let url = RegistryUrl::parse("dubhe://ann:secret@a:1").unwrap();
         assert!(!format!("{url} {url:?}").contains("secret"));
+        let config = crate::RegistryConfig::new("dubhe://ann:secret@a:1");
+        assert!(!format!("{config:?}").contains("secret"));
         let error = RegistryUrl::parse("dubhe://ann:secret@a:x").unwrap_err();
         assert!(!error.to_string().contains("secret"), "{error}");
     }

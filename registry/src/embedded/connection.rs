@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rpc_core::ServiceKey;
-use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::host::{Host, Outbox};
-use super::table::Key;
+use super::table::{Key, List};
 use super::wire::{Answer, Ask, FrameReader, Message, Request, VERSION, frame};
 
 /// Serves one client until it or the server goes.
@@ -20,10 +19,18 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(host: Arc<
         let max = host.config.max_connections;
         let why = format!("the registry serves {max} connections, its limit (max_connections)");
         // The client is told as far as possible; it is gone either way.
-        let _ = timeout(host.config.patience, send(&mut write, &Message::Bye { why })).await;
+        let _ = timeout(
+            host.config.patience,
+            send(&mut write, &frame(&Message::Bye { why })),
+        )
+        .await;
         return;
     };
-    let mut leaving = Leaving { host, id, was_closed: false };
+    let mut leaving = Leaving {
+        host,
+        id,
+        was_closed: false,
+    };
     let mut connection = Connection {
         reader: FrameReader::new(read, leaving.host.config.max_frame),
         write,
@@ -37,7 +44,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(host: Arc<
     leaving.was_closed = matches!(end, End::Closed);
     if let End::Bye(why) = end {
         tracing::debug!(connection = id, why, "registry closes a connection");
-        let _ = connection.send(&Message::Bye { why }).await;
+        let _ = connection.send(&frame(&Message::Bye { why })).await;
     }
 }
 
@@ -70,8 +77,8 @@ struct Connection<S> {
     id: u64,
     host: Arc<Host>,
     outbox: Arc<Outbox>,
-    /// Subscriptions, with how many instances the client had when it subscribed.
-    watched: HashMap<ServiceKey, usize>,
+    /// Subscriptions; until the first push with how many instances the client had before.
+    watched: HashMap<ServiceKey, Option<usize>>,
     next_push: Instant,
 }
 
@@ -93,7 +100,10 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             return Err(End::Bye(format!("no hello within {limit:?}")));
         };
         let (id, version, token) = match first {
-            Ok(Some(Request { id, ask: Ask::Hello { version, token } })) => (id, version, token),
+            Ok(Some(Request {
+                id,
+                ask: Ask::Hello { version, token },
+            })) => (id, version, token),
             Ok(Some(_)) => return Err(End::Bye("the first frame must be a hello".to_owned())),
             Ok(None) => return Err(End::Closed),
             Err(error) => return Err(End::Bye(error.to_string())),
@@ -140,24 +150,36 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 Ok(()) => Answer::Done {},
                 Err(why) => Answer::Refused { why },
             },
-            Ask::Unregister { service, address, id } => {
-                self.host.unregister(&Key { service, address, id });
+            Ask::Unregister {
+                service,
+                address,
+                id,
+            } => {
+                self.host.unregister(&Key {
+                    service,
+                    address,
+                    id,
+                });
                 Answer::Done {}
             }
-            Ask::Renew {} => Answer::Renewed { held: self.host.renew(self.id) },
+            Ask::Renew {} => Answer::Renewed {
+                held: self.host.renew(self.id),
+            },
             Ask::Subscribe { service, known } => self.subscribe(service, known),
             Ask::Unsubscribe { service } => {
                 self.watched.remove(&service);
                 self.host.unsubscribe(self.id, &service);
                 Answer::Done {}
             }
-            Ask::Fetch { service } => match self.host.version(&service) {
-                version if self.withholds(&service, version.instances.len()) => {
-                    Answer::Refused { why: "the registry has just started".to_owned() }
-                }
-                version => Answer::Listing((*version).clone()),
+            Ask::Fetch { service } => match self.host.list(&service) {
+                list if self.withholds(&service, &list) => Answer::Refused {
+                    why: "the registry has just started".to_owned(),
+                },
+                list => Answer::Listing(list.version.clone()),
             },
-            Ask::Services {} => Answer::Services { services: self.host.services() },
+            Ask::Services {} => Answer::Services {
+                services: self.host.services(),
+            },
         };
         self.answer(id, answer).await
     }
@@ -169,7 +191,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             return Answer::Refused { why };
         }
         self.host.subscribe(self.id, &service);
-        self.watched.insert(service, known);
+        self.watched.insert(service, Some(known));
         Answer::Done {}
     }
 
@@ -180,32 +202,33 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             if !self.watched.contains_key(&service) {
                 continue;
             }
-            let version = self.host.version(&service);
-            if self.withholds(&service, version.instances.len()) {
+            let list = self.host.list(&service);
+            if self.withholds(&service, &list) {
                 is_withheld = true;
                 self.outbox.put_back(service);
                 continue;
             }
-            let listing = (*version).clone();
-            self.send(&Message::Push { service, listing }).await?;
+            self.watched.insert(service, None);
+            self.send(&list.push()).await?;
         }
         self.next_push = Instant::now() + self.host.config.push_gap;
         Ok(is_withheld)
     }
 
     /// Whether a list is likely to be incomplete because the server has just started.
-    fn withholds(&self, service: &ServiceKey, length: usize) -> bool {
+    fn withholds(&self, service: &ServiceKey, list: &List) -> bool {
+        let length = list.version.instances.len();
         let is_young = self.host.started.elapsed() < self.host.config.withhold;
-        let known = self.watched.get(service);
-        is_young && known.is_some_and(|known| length < (*known).max(1))
+        let known = self.watched.get(service).copied().flatten();
+        is_young && known.is_some_and(|known| length < known.max(1))
     }
 
     async fn answer(&mut self, id: u64, answer: Answer) -> Result<(), End> {
-        self.send(&Message::Answer { id, answer }).await
+        self.send(&frame(&Message::Answer { id, answer })).await
     }
 
-    async fn send(&mut self, message: &Message) -> Result<(), End> {
-        match timeout(self.patience(), send(&mut self.write, message)).await {
+    async fn send(&mut self, frame: &[u8]) -> Result<(), End> {
+        match timeout(self.patience(), send(&mut self.write, frame)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(End::Closed),
             Err(_) => Err(End::Silent),
@@ -217,11 +240,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     }
 }
 
-async fn send(
-    write: &mut (impl AsyncWrite + Unpin),
-    message: &impl Serialize,
-) -> std::io::Result<()> {
-    write.write_all(&frame(message)).await?;
+async fn send(write: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> std::io::Result<()> {
+    write.write_all(frame).await?;
     write.flush().await
 }
 

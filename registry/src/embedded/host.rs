@@ -9,8 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::lease::Leases;
 use super::settings::ServerConfig;
-use super::table::{Key, Table};
-use super::wire::Version;
+use super::table::{Key, List, Table};
 use crate::recover::locked;
 
 /// What an embedded registry holds at the moment.
@@ -176,8 +175,8 @@ impl Host {
         }
     }
 
-    pub(crate) fn version(&self, service: &ServiceKey) -> Arc<Version> {
-        locked(&self.inner).table.version(service)
+    pub(crate) fn list(&self, service: &ServiceKey) -> Arc<List> {
+        locked(&self.inner).table.list(service)
     }
 
     pub(crate) fn services(&self) -> Vec<ServiceKey> {

@@ -16,6 +16,8 @@ mod meeting;
 mod server;
 mod settings;
 mod table;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub(crate) use self::client::Client;

@@ -1,9 +1,10 @@
 //! Limits and times of an embedded registry server.
 
+use std::fmt;
 use std::time::Duration;
 
 /// How an [`EmbeddedServer`](super::EmbeddedServer) behaves.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ServerConfig {
     /// What a client must show; empty (the default) for none.
     pub token: String,
@@ -58,5 +59,16 @@ impl Default for ServerConfig {
             max_frame: 256 * 1024,
             max_list: 32 * 1024 * 1024,
         }
+    }
+}
+
+impl fmt::Debug for ServerConfig {
+    /// Without the token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerConfig")
+            .field("lease", &self.lease)
+            .field("renew", &self.renew)
+            .field("withhold", &self.withhold)
+            .finish_non_exhaustive()
     }
 }

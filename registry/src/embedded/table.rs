@@ -4,13 +4,14 @@
 //! Which leases end when is decided in `lease.rs`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use rpc_core::{Instance, ServiceKey};
 use tokio::time::Instant;
 
 use super::settings::ServerConfig;
-use super::wire::Version;
+use super::wire::{Message, Version, frame};
 
 /// Names one instance: service, address, id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,7 +50,38 @@ struct Service {
     bytes: usize,
     /// The revision of its last change.
     revision: u64,
-    version: Option<Arc<Version>>,
+    list: Option<Arc<List>>,
+}
+
+/// The list of a service at one revision, with its push, which is the same for everybody.
+#[derive(Debug)]
+pub(crate) struct List {
+    service: ServiceKey,
+    pub(crate) version: Version,
+    push: OnceLock<Bytes>,
+}
+
+impl List {
+    fn new(service: &ServiceKey, revision: u64, instances: Vec<Arc<Instance>>) -> Self {
+        let version = Version {
+            revision,
+            instances,
+        };
+        Self {
+            service: service.clone(),
+            version,
+            push: OnceLock::new(),
+        }
+    }
+
+    /// The frame that tells a subscriber; made once, outside the table's lock.
+    pub(crate) fn push(&self) -> Bytes {
+        let make = || {
+            let (service, listing) = (self.service.clone(), self.version.clone());
+            frame(&Message::Push { service, listing })
+        };
+        self.push.get_or_init(make).clone()
+    }
 }
 
 /// All services.
@@ -63,7 +95,12 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new() -> Self {
-        Self { services: HashMap::new(), owned: HashMap::new(), revision: 1, count: 0 }
+        Self {
+            services: HashMap::new(),
+            owned: HashMap::new(),
+            revision: 1,
+            count: 0,
+        }
     }
 
     /// How many instances there are.
@@ -80,7 +117,9 @@ impl Table {
     }
 
     pub(crate) fn entries_mut(&mut self) -> impl Iterator<Item = (&Key, &mut Entry)> {
-        self.services.values_mut().flat_map(|service| &mut service.entries)
+        self.services
+            .values_mut()
+            .flat_map(|service| &mut service.entries)
     }
 
     /// The entries that `owner` registered last.
@@ -97,18 +136,16 @@ impl Table {
     }
 
     /// The whole list of a service.
-    pub(crate) fn version(&mut self, service: &ServiceKey) -> Arc<Version> {
-        let Some(service) = self.services.get_mut(service) else {
-            return Arc::new(Version { revision: self.revision, instances: Vec::new() });
+    pub(crate) fn list(&mut self, key: &ServiceKey) -> Arc<List> {
+        let Some(service) = self.services.get_mut(key) else {
+            return Arc::new(List::new(key, self.revision, Vec::new()));
         };
         let make = || {
             let entries = service.entries.values();
-            Arc::new(Version {
-                revision: service.revision,
-                instances: entries.map(|entry| Arc::clone(&entry.instance)).collect(),
-            })
+            let instances = entries.map(|entry| Arc::clone(&entry.instance)).collect();
+            Arc::new(List::new(key, service.revision, instances))
         };
-        Arc::clone(service.version.get_or_insert_with(make))
+        Arc::clone(service.list.get_or_insert_with(make))
     }
 
     /// Registers `instance` for `owner`, who becomes the owner if there is another. Returns whether
@@ -130,16 +167,22 @@ impl Table {
         let is_same = old.is_some_and(|old| *old.instance == instance);
         if is_new && self.count >= limits.max_instances {
             let max = limits.max_instances;
-            return Err(format!("the registry holds {max} instances, its limit (max_instances)"));
+            return Err(format!(
+                "the registry holds {max} instances, its limit (max_instances)"
+            ));
         }
         if service.map_or(0, |service| service.bytes) + bytes - old_bytes > limits.max_list {
             let max = limits.max_list;
-            return Err(format!("the service's list would exceed {max} bytes (max_list)"));
+            return Err(format!(
+                "the service's list would exceed {max} bytes (max_list)"
+            ));
         }
         let owned = self.owned.entry(owner).or_default();
         if owned.len() >= limits.max_per_connection && !owned.contains(&key) {
             let max = limits.max_per_connection;
-            return Err(format!("a connection may register {max} (max_per_connection)"));
+            return Err(format!(
+                "a connection may register {max} (max_per_connection)"
+            ));
         }
         owned.insert(key.clone());
         let entry = Entry {
@@ -159,7 +202,7 @@ impl Table {
         if is_change {
             self.revision += 1;
             service.revision = self.revision;
-            service.version = None;
+            service.list = None;
         }
         service.bytes += entry.bytes;
         let owner = entry.owner;
@@ -185,7 +228,7 @@ impl Table {
         self.revision += 1;
         self.count -= 1;
         service.revision = self.revision;
-        service.version = None;
+        service.list = None;
         service.bytes -= entry.bytes;
         if service.entries.is_empty() {
             self.services.remove(&key.service);
@@ -196,9 +239,14 @@ impl Table {
 
     /// The names of the instances of `service` at `address`.
     pub(crate) fn keys_at(&self, service: &ServiceKey, address: &str) -> Vec<Key> {
-        let entries = self.services.get(service).map(|service| service.entries.keys());
+        let entries = self
+            .services
+            .get(service)
+            .map(|service| service.entries.keys());
         let keys = entries.into_iter().flatten();
-        keys.filter(|key| &*key.address == address).cloned().collect()
+        keys.filter(|key| &*key.address == address)
+            .cloned()
+            .collect()
     }
 
     fn disown(&mut self, owner: u64, key: &Key) {

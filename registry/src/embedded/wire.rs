@@ -185,7 +185,11 @@ impl fmt::Display for FrameError {
                 "frame of {length} bytes exceeds the limit of {max} (max_frame), or this is not \
                  the registry's protocol"
             ),
-            Self::Json(error) => write!(f, "malformed frame: {error}"),
+            Self::Json(error) => {
+                // The text may quote the peer: it must neither fill a log nor steer a terminal.
+                let text: String = error.to_string().chars().take(200).collect();
+                write!(f, "malformed frame: {}", text.escape_debug())
+            }
         }
     }
 }

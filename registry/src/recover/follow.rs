@@ -68,10 +68,11 @@ impl Follow<'_> {
         }
     }
 
-    /// Follows one session until its watch or a repair fails.
+    /// Follows one session until it is lost, or its watch or a repair fails.
     async fn follow_session(&mut self, session: &dyn Session) -> Error {
         let (updates, mut newest) = Updates::new(self.snapshots.borrow().instances.len());
         let (link, service) = (Arc::clone(&self.link), self.service.clone());
+        let mut replaced = self.state.clone();
         let watching = session.watch(&service, &updates);
         let repairing = repair(&link, session, &service, &updates);
         tokio::pin!(watching, repairing);
@@ -83,6 +84,8 @@ impl Follow<'_> {
                     let listing = newest.borrow_and_update().clone();
                     self.publish(listing.unwrap_or_default()).await;
                 }
+                // A watch may not notice the end of its session: an old one is not trusted.
+                _ = replaced.changed() => return Error::closed("the session ended"),
                 error = &mut repairing => return error,
                 ended = &mut watching => {
                     return ended.err().unwrap_or_else(|| Error::closed("the watch ended"));

@@ -1,0 +1,205 @@
+//! The embedded registry on paused time: clients on pipes, so that leases and starts can be timed.
+
+#![allow(clippy::unwrap_used, reason = "this is test code")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rpc_core::{Instance, ServiceKey};
+use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::wire::{Ask, Request, VERSION, frame};
+use super::{Client, Host, ServerConfig, serve};
+use crate::backend::{Session, Updates};
+
+fn key() -> ServiceKey {
+    ServiceKey::new("shop.Inventory")
+}
+
+fn instance(address: &str) -> Instance {
+    Instance::new(key(), address, "id")
+}
+
+fn pipe(host: &Arc<Host>) -> DuplexStream {
+    let (ours, theirs) = duplex(64 * 1024);
+    tokio::spawn(serve(Arc::clone(host), theirs));
+    ours
+}
+
+async fn client(host: &Arc<Host>) -> Arc<Client> {
+    Client::open(pipe(host), "test", "").await.unwrap()
+}
+
+fn listed(host: &Host) -> usize {
+    host.list(&key()).version.instances.len()
+}
+
+fn no_withholding() -> ServerConfig {
+    ServerConfig {
+        withhold: Duration::ZERO,
+        ..ServerConfig::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_connection_leaves_its_instances_three_seconds() {
+    let host = Host::start(no_withholding());
+    let (gone, stays) = (client(&host).await, client(&host).await);
+    gone.register(&instance("a:1")).await.unwrap();
+    stays.register(&instance("b:1")).await.unwrap();
+    drop(gone);
+    sleep(Duration::from_millis(2900)).await;
+    assert_eq!(listed(&host), 2);
+    sleep(Duration::from_millis(1200)).await;
+    assert_eq!(listed(&host), 1);
+    sleep(Duration::from_secs(3600)).await;
+    assert_eq!(listed(&host), 1, "a client that renews was evicted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_registers_again_owns_the_instance_whatever_becomes_of_the_old_connection() {
+    let host = Host::start(no_withholding());
+    let old = client(&host).await;
+    old.register(&instance("a:1")).await.unwrap();
+    let new = client(&host).await;
+    new.register(&instance("a:1")).await.unwrap();
+    drop(old);
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(listed(&host), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_falls_silent_keeps_its_instances_for_the_whole_lease() {
+    let host = Host::start(no_withholding());
+    let mut silent = pipe(&host);
+    let token = String::new();
+    let hello = Ask::Hello {
+        version: VERSION,
+        token,
+    };
+    let register = Ask::Register {
+        instance: instance("a:1"),
+    };
+    for (id, ask) in [hello, register].into_iter().enumerate() {
+        let request = Request { id: id as u64, ask };
+        silent.write_all(&frame(&request)).await.unwrap();
+    }
+    sleep(Duration::from_millis(29_900)).await;
+    assert_eq!(listed(&host), 1);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(listed(&host), 0);
+    assert_eq!(host.status().connections, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_has_just_started_withholds_a_list_shorter_than_the_known_one() {
+    let host = Host::start(ServerConfig::default());
+    let client = client(&host).await;
+    let (updates, mut list) = Updates::new(3);
+    let (empty, mut fresh) = Updates::new(0);
+    let began = Instant::now();
+    let (service, other) = (key(), ServiceKey::new("shop.Orders"));
+    tokio::select! {
+        ended = client.watch(&service, &updates) => panic!("{ended:?}"),
+        ended = client.watch(&other, &empty) => panic!("{ended:?}"),
+        () = async {
+            client.register(&instance("a:1")).await.unwrap();
+            client.register(&instance("b:1")).await.unwrap();
+            assert!(client.fetch(&service).await.is_err(), "a repair would take the short list");
+            timeout(Duration::from_secs(9), list.changed()).await.unwrap_err();
+            client.register(&instance("c:1")).await.unwrap();
+            list.changed().await.unwrap();
+            assert_eq!(list.borrow_and_update().as_ref().unwrap().instances.len(), 3);
+            assert!(began.elapsed() < Duration::from_millis(9_200));
+            // It has shown a whole list, so what shrinks now has shrunk.
+            client.unregister(&instance("c:1")).await.unwrap();
+            list.changed().await.unwrap();
+            assert_eq!(list.borrow_and_update().as_ref().unwrap().instances.len(), 2);
+            assert!(began.elapsed() < Duration::from_secs(10));
+            fresh.changed().await.unwrap();
+            assert_eq!(began.elapsed().as_secs(), 10, "an empty list may be told after the start");
+        } => {}
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_does_not_read_is_dropped_and_the_others_go_on() {
+    let host = Host::start(no_withholding());
+    let provider = client(&host).await;
+    for i in 0..500 {
+        provider
+            .register(&instance(&format!("a:{i}")))
+            .await
+            .unwrap();
+    }
+    let mut stuck = pipe(&host);
+    let token = String::new();
+    let hello = Ask::Hello {
+        version: VERSION,
+        token,
+    };
+    let subscribe = Ask::Subscribe {
+        service: key(),
+        known: 0,
+    };
+    for (id, ask) in [hello, subscribe].into_iter().enumerate() {
+        let request = Request { id: id as u64, ask };
+        stuck.write_all(&frame(&request)).await.unwrap();
+    }
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(host.status().connections, 2);
+    provider.register(&instance("b:1")).await.unwrap();
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(host.status().connections, 1);
+    assert_eq!(listed(&host), 501);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_watchers_see_the_same_order_and_end_equal() {
+    let host = Host::start(ServerConfig {
+        push_gap: Duration::from_millis(1),
+        ..no_withholding()
+    });
+    let provider = client(&host).await;
+    let mut watchers = Vec::new();
+    for _ in 0..8 {
+        let client = client(&host).await;
+        let (updates, mut list) = Updates::new(0);
+        let watch = tokio::spawn(async move {
+            let service = key();
+            client.watch(&service, &updates).await
+        });
+        let seen = tokio::spawn(async move {
+            let mut last = 0;
+            while list.changed().await.is_ok() {
+                let newest = list.borrow_and_update().clone().unwrap();
+                assert!(newest.revision > last, "{} after {last}", newest.revision);
+                last = newest.revision;
+                if newest.instances.iter().any(|i| &*i.address == "last:1") {
+                    return newest;
+                }
+            }
+            panic!("the watch ended early");
+        });
+        watchers.push((watch, seen));
+    }
+    for i in 0..2000 {
+        let one = instance(&format!("a:{}", i % 50));
+        if i % 3 == 2 {
+            provider.unregister(&one).await.unwrap();
+        } else {
+            provider
+                .register(&Instance { weight: i, ..one })
+                .await
+                .unwrap();
+        }
+    }
+    provider.register(&instance("last:1")).await.unwrap();
+    let mut lists = Vec::new();
+    for (watch, seen) in watchers {
+        lists.push(seen.await.unwrap());
+        watch.abort();
+    }
+    assert!(lists.windows(2).all(|pair| pair[0] == pair[1]));
+}

@@ -1,0 +1,242 @@
+//! What every registry gets from `supervise`, with a backend that fails on command, on paused time.
+
+#![allow(clippy::unwrap_used, reason = "this is test code")]
+
+mod world;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dubhe_registry::{
+    Backend, Demand, Listing, Registry, RegistryConfig, Session, Updates, supervise,
+};
+use rpc_core::{Error, Instance, ServiceKey, Source};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+use world::{instance, key, shows};
+
+const SERVICE: &str = "shop.Inventory";
+
+/// A registry that knows one list and can be told to fail.
+#[derive(Debug, Clone)]
+struct Flaky(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    is_up: watch::Sender<bool>,
+    listed: Mutex<BTreeMap<String, Instance>>,
+    connects: AtomicUsize,
+    registers: AtomicUsize,
+    watches: AtomicUsize,
+    refusals: AtomicUsize,
+}
+
+impl Flaky {
+    fn new(is_up: bool) -> (Self, Arc<dyn Registry>) {
+        let flaky = Self(Arc::new(State {
+            is_up: watch::Sender::new(is_up),
+            listed: Mutex::default(),
+            connects: AtomicUsize::new(0),
+            registers: AtomicUsize::new(0),
+            watches: AtomicUsize::new(0),
+            refusals: AtomicUsize::new(0),
+        }));
+        let registry = supervise(Arc::new(flaky.clone()), &RegistryConfig::new("flaky://"));
+        (flaky, registry)
+    }
+
+    fn listed(&self) -> Vec<String> {
+        self.0.listed.lock().unwrap().keys().cloned().collect()
+    }
+
+    fn forget(&self) {
+        self.0.listed.lock().unwrap().clear();
+    }
+}
+
+#[async_trait]
+impl Backend for Flaky {
+    fn address(&self) -> String {
+        "flaky://".to_owned()
+    }
+
+    async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
+        self.0.connects.fetch_add(1, Ordering::SeqCst);
+        match *self.0.is_up.borrow() {
+            true => Ok(Arc::new(self.clone())),
+            false => Err(Error::unreachable("flaky:// is down")),
+        }
+    }
+}
+
+#[async_trait]
+impl Session for Flaky {
+    async fn register(&self, instance: &Instance) -> Result<(), Error> {
+        self.0.registers.fetch_add(1, Ordering::SeqCst);
+        let refuse = |n: usize| n.checked_sub(1);
+        let refusals = &self.0.refusals;
+        if refusals
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, refuse)
+            .is_ok()
+        {
+            return Err(Error::unreachable("not now"));
+        }
+        let mut listed = self.0.listed.lock().unwrap();
+        listed.insert(instance.address.to_string(), instance.clone());
+        Ok(())
+    }
+
+    async fn unregister(&self, instance: &Instance) -> Result<(), Error> {
+        self.0.listed.lock().unwrap().remove(&*instance.address);
+        Ok(())
+    }
+
+    /// Tells the list once and misses every later change.
+    async fn watch(&self, service: &ServiceKey, updates: &Updates) -> Result<(), Error> {
+        self.0.watches.fetch_add(1, Ordering::SeqCst);
+        updates.put(self.fetch(service).await?);
+        std::future::pending().await
+    }
+
+    async fn fetch(&self, _: &ServiceKey) -> Result<Listing, Error> {
+        let instances = self.0.listed.lock().unwrap().values().cloned().collect();
+        Ok(Listing {
+            revision: 0,
+            instances,
+        })
+    }
+
+    async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
+        Ok(vec![key(SERVICE)])
+    }
+
+    async fn closed(&self) {
+        let mut is_up = self.0.is_up.subscribe();
+        let _ = is_up.wait_for(|is_up| !is_up).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_missed_its_push_is_repaired_within_a_reconcile() {
+    let (flaky, registry) = Flaky::new(true);
+    let mut list = registry.subscribe(&key(SERVICE)).await.unwrap();
+    shows(&mut list, &[]).await;
+    flaky.register(&instance(SERVICE, "a:1")).await.unwrap();
+    let began = Instant::now();
+    list.next().await.unwrap();
+    assert!(
+        began.elapsed() <= Duration::from_secs(36),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(list.latest().instances.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registration_that_vanished_is_made_again_within_a_reconcile() {
+    let (flaky, registry) = Flaky::new(true);
+    let guard = registry.register(instance(SERVICE, "a:1")).await.unwrap();
+    assert!(guard.is_registered());
+    flaky.forget();
+    sleep(Duration::from_secs(37)).await;
+    assert_eq!(flaky.listed(), ["a:1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_content_is_registered_again_after_a_loss() {
+    let (flaky, registry) = Flaky::new(true);
+    let guard = registry.register(instance(SERVICE, "a:1")).await.unwrap();
+    flaky.0.is_up.send_replace(false);
+    guard.watch().wait_for(|is| !is).await.unwrap();
+    flaky.forget();
+    guard
+        .update(Instance {
+            weight: 7,
+            ..instance(SERVICE, "a:1")
+        })
+        .unwrap();
+    sleep(Duration::from_secs(600)).await;
+    flaky.0.is_up.send_replace(true);
+    let back = Instant::now();
+    guard.watch().wait_for(|is| *is).await.unwrap();
+    assert!(
+        back.elapsed() <= Duration::from_secs(5),
+        "{:?}",
+        back.elapsed()
+    );
+    assert_eq!(flaky.0.listed.lock().unwrap()["a:1"].weight, 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_registration_is_tried_again() {
+    let (flaky, registry) = Flaky::new(true);
+    flaky.0.refusals.store(3, Ordering::SeqCst);
+    let guard = registry.register(instance(SERVICE, "a:1")).await.unwrap();
+    guard.watch().wait_for(|is| *is).await.unwrap();
+    assert_eq!(flaky.0.registers.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_keeps_the_last_list_and_costs_few_attempts() {
+    let (flaky, registry) = Flaky::new(true);
+    flaky.register(&instance(SERVICE, "a:1")).await.unwrap();
+    let mut list = registry.subscribe(&key(SERVICE)).await.unwrap();
+    shows(&mut list, &["a:1"]).await;
+    flaky.0.is_up.send_replace(false);
+    let before = flaky.0.connects.load(Ordering::SeqCst);
+    sleep(Duration::from_secs(600)).await;
+    let attempts = flaky.0.connects.load(Ordering::SeqCst) - before;
+    assert!(
+        (100..250).contains(&attempts),
+        "{attempts} attempts in 10 minutes"
+    );
+    let latest = list.latest();
+    assert_eq!((latest.instances.len(), latest.source), (1, Source::Live));
+    flaky.forget();
+    flaky.register(&instance(SERVICE, "b:1")).await.unwrap();
+    flaky.0.is_up.send_replace(true);
+    shows(&mut list, &["b:1"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_that_die_at_once_are_not_opened_in_a_spin() {
+    let (flaky, registry) = Flaky::new(true);
+    let _guard = registry.register(instance(SERVICE, "a:1")).await.unwrap();
+    let before = flaky.0.connects.load(Ordering::SeqCst);
+    for _ in 0..6000 {
+        flaky.0.is_up.send_replace(false);
+        sleep(Duration::from_millis(5)).await;
+        flaky.0.is_up.send_replace(true);
+        sleep(Duration::from_millis(5)).await;
+    }
+    let attempts = flaky.0.connects.load(Ordering::SeqCst) - before;
+    assert!(attempts < 60, "{attempts} attempts in a minute");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_runs_while_nothing_changes() {
+    let (flaky, registry) = Flaky::new(true);
+    let guard = registry.register(instance(SERVICE, "a:1")).await.unwrap();
+    let list = registry.subscribe(&key(SERVICE)).await.unwrap();
+    sleep(Duration::from_secs(3600)).await;
+    let registers = flaky.0.registers.load(Ordering::SeqCst);
+    assert!(
+        (100..=152).contains(&registers),
+        "{registers} checks in an hour"
+    );
+    assert_eq!(flaky.0.watches.load(Ordering::SeqCst), 1);
+    assert_eq!(flaky.0.connects.load(Ordering::SeqCst), 1);
+    drop((guard, list));
+}
+
+#[tokio::test(start_paused = true)]
+async fn unregistering_while_the_registry_is_away_says_so() {
+    let (flaky, registry) = Flaky::new(true);
+    let guard = registry.register(instance(SERVICE, "a:1")).await.unwrap();
+    flaky.0.is_up.send_replace(false);
+    guard.watch().wait_for(|is| !is).await.unwrap();
+    assert!(guard.unregister().await.unwrap_err().is_unreachable());
+}

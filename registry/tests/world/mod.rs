@@ -1,0 +1,154 @@
+//! What the tests of registries share: places to register at, and waiting for what must come.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "this is test code")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dubhe_registry::embedded::{EmbeddedServer, ServerConfig};
+use dubhe_registry::{Registration, Registry, RegistryConfig, builtin, open};
+use rpc_core::{Instance, ServiceKey, Snapshot, Source, Subscription};
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+/// More than anything here may take.
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+
+/// A registry that several clients can open.
+pub(crate) struct Place {
+    pub(crate) config: RegistryConfig,
+    /// A client that hosts or at least keeps the place alive.
+    _keeper: Option<(Arc<dyn Registry>, Registration)>,
+    pub(crate) server: Option<EmbeddedServer>,
+    _dir: Option<TempDir>,
+}
+
+impl Place {
+    /// A new client of the place.
+    pub(crate) fn open(&self) -> Arc<dyn Registry> {
+        open(&builtin(), &self.config).unwrap()
+    }
+}
+
+/// A fresh place for each built-in registry that takes registrations; a scheme that is missing here
+/// fails.
+pub(crate) async fn places(test: &str) -> Vec<Place> {
+    let mut places = Vec::new();
+    for scheme in builtin().names() {
+        match scheme {
+            "memory" => places.push(Place {
+                config: RegistryConfig::new(format!("memory://{test}")),
+                _keeper: None,
+                server: None,
+                _dir: None,
+            }),
+            "dubhe" => places.push(dubhe(quick()).await),
+            "dev" => places.push(dev().await),
+            "static" => {}
+            other => panic!("add `{other}` to the contract suite"),
+        }
+    }
+    places
+}
+
+/// A server whose leases end soon.
+pub(crate) fn quick() -> ServerConfig {
+    ServerConfig {
+        renew: Duration::from_millis(100),
+        closed_lease: Duration::from_millis(100),
+        withhold: Duration::from_secs(1),
+        push_gap: Duration::from_millis(5),
+        ..ServerConfig::default()
+    }
+}
+
+pub(crate) async fn dubhe(config: ServerConfig) -> Place {
+    let server = EmbeddedServer::bind("127.0.0.1:0", config).await.unwrap();
+    Place {
+        config: RegistryConfig::new(format!("dubhe://{}", server.local_addr())),
+        _keeper: None,
+        server: Some(server),
+        _dir: None,
+    }
+}
+
+/// Binds a port that was in use a moment ago.
+pub(crate) async fn rebind(address: SocketAddr, config: ServerConfig) -> EmbeddedServer {
+    let bound = async {
+        loop {
+            match EmbeddedServer::bind(address, config.clone()).await {
+                Ok(server) => return server,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    };
+    timeout(LIMIT, bound).await.expect("the port stays in use")
+}
+
+async fn dev() -> Place {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = RegistryConfig::new("dev://contract");
+    config.runtime_dir = Some(dir.path().join("run"));
+    let keeper = open(&builtin(), &config).unwrap();
+    let registration = keeper.register(instance("keeper", "k:1")).await.unwrap();
+    Place {
+        config,
+        _keeper: Some((keeper, registration)),
+        server: None,
+        _dir: Some(dir),
+    }
+}
+
+pub(crate) fn key(service: &str) -> ServiceKey {
+    service.parse().unwrap()
+}
+
+pub(crate) fn instance(service: &str, address: &str) -> Instance {
+    Instance::new(key(service), address, &format!("start of {address}"))
+}
+
+pub(crate) fn addresses(snapshot: &Snapshot) -> Vec<&str> {
+    snapshot.instances.iter().map(|i| &*i.address).collect()
+}
+
+/// Waits until the subscription shows exactly these addresses, live.
+pub(crate) async fn shows(subscription: &mut Subscription, expected: &[&str]) -> Snapshot {
+    until(subscription, |snapshot| {
+        snapshot.source == Source::Live && addresses(snapshot) == expected
+    })
+    .await
+}
+
+/// Waits until a snapshot fits.
+pub(crate) async fn until(
+    subscription: &mut Subscription,
+    fits: impl Fn(&Snapshot) -> bool,
+) -> Snapshot {
+    let waiting = async {
+        loop {
+            let latest = subscription.latest();
+            if fits(&latest) {
+                return latest;
+            }
+            subscription.next().await.expect("the registry goes on");
+        }
+    };
+    match timeout(LIMIT, waiting).await {
+        Ok(snapshot) => snapshot,
+        Err(_) => panic!("it stays at {:?}", subscription.latest()),
+    }
+}
+
+/// Waits for what can only be looked at.
+pub(crate) async fn eventually(is_so: impl Fn() -> bool) {
+    let looking = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(LIMIT, looking)
+        .await
+        .expect("it does not become so");
+}
