@@ -1,5 +1,6 @@
 //! The provider: dispatch, export, register; and the way back down. Wiring only.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -19,7 +20,7 @@ use crate::signal;
 /// What a provider is made of; the configuration file and the environment are stronger than what
 /// is set here.
 #[derive(Default)]
-#[must_use]
+#[must_use = "a provider serves once it is started or run"]
 pub struct Provider {
     layer: Layer,
     sources: Option<Sources>,
@@ -120,6 +121,13 @@ impl Provider {
             RunningProvider { server, registry, dispatcher, address, config, registered: vec![] };
         running.register().await?;
         Ok(running)
+    }
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let services = self.services.iter().map(|(service, _)| service);
+        f.debug_tuple("Provider").field(&services.collect::<Vec<_>>()).finish()
     }
 }
 
