@@ -19,18 +19,11 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(host: Arc<
         let max = host.config.max_connections;
         let why = format!("the registry serves {max} connections, its limit (max_connections)");
         // The client is told as far as possible; it is gone either way.
-        let _ = timeout(
-            host.config.patience,
-            send(&mut write, &frame(&Message::Bye { why })),
-        )
-        .await;
+        let _ =
+            timeout(host.config.patience, send(&mut write, &frame(&Message::Bye { why }))).await;
         return;
     };
-    let mut leaving = Leaving {
-        host,
-        id,
-        was_closed: false,
-    };
+    let mut leaving = Leaving { host, id, was_closed: false };
     let mut connection = Connection {
         reader: FrameReader::new(read, leaving.host.config.max_frame),
         write,
@@ -100,10 +93,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             return Err(End::Bye(format!("no hello within {limit:?}")));
         };
         let (id, version, token) = match first {
-            Ok(Some(Request {
-                id,
-                ask: Ask::Hello { version, token },
-            })) => (id, version, token),
+            Ok(Some(Request { id, ask: Ask::Hello { version, token } })) => (id, version, token),
             Ok(Some(_)) => return Err(End::Bye("the first frame must be a hello".to_owned())),
             Ok(None) => return Err(End::Closed),
             Err(error) => return Err(End::Bye(error.to_string())),
@@ -150,21 +140,11 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 Ok(()) => Answer::Done {},
                 Err(why) => Answer::Refused { why },
             },
-            Ask::Unregister {
-                service,
-                address,
-                id,
-            } => {
-                self.host.unregister(&Key {
-                    service,
-                    address,
-                    id,
-                });
+            Ask::Unregister { service, address, id } => {
+                self.host.unregister(&Key { service, address, id });
                 Answer::Done {}
             }
-            Ask::Renew {} => Answer::Renewed {
-                held: self.host.renew(self.id),
-            },
+            Ask::Renew {} => Answer::Renewed { held: self.host.renew(self.id) },
             Ask::Subscribe { service, known } => self.subscribe(service, known),
             Ask::Unsubscribe { service } => {
                 self.watched.remove(&service);
@@ -172,14 +152,12 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 Answer::Done {}
             }
             Ask::Fetch { service } => match self.host.list(&service) {
-                list if self.withholds(&service, &list) => Answer::Refused {
-                    why: "the registry has just started".to_owned(),
-                },
+                list if self.withholds(&service, &list) => {
+                    Answer::Refused { why: "the registry has just started".to_owned() }
+                }
                 list => Answer::Listing(list.version.clone()),
             },
-            Ask::Services {} => Answer::Services {
-                services: self.host.services(),
-            },
+            Ask::Services {} => Answer::Services { services: self.host.services() },
         };
         self.answer(id, answer).await
     }
