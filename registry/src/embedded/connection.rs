@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::host::{Host, Outbox};
+use super::lease::TOLERANCE;
 use super::table::{Key, List};
 use super::wire::{Answer, Ask, FrameReader, Message, Request, VERSION, frame};
 
@@ -115,7 +116,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let mut heard = Instant::now();
         let mut has_news = false;
         loop {
+            // What was sent in time counts, however late it is read.
             tokio::select! {
+                biased;
                 request = self.reader.next::<Request>() => {
                     heard = Instant::now();
                     match request {
@@ -127,7 +130,13 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 }
                 () = self.outbox.filled.notified(), if !has_news => has_news = true,
                 () = sleep_until(self.next_push), if has_news => has_news = self.push().await?,
-                () = sleep_until(heard + silence) => return Err(End::Silent),
+                () = sleep_until(heard + silence) => {
+                    if heard.elapsed() < silence + TOLERANCE {
+                        return Err(End::Silent);
+                    }
+                    // It was the server that stood still.
+                    heard = Instant::now();
+                }
             }
         }
     }

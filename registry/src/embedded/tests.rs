@@ -180,3 +180,25 @@ async fn all_watchers_see_the_same_order_and_end_equal() {
     }
     assert!(lists.windows(2).all(|pair| pair[0] == pair[1]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_stood_still_for_two_leases_evicts_nobody() {
+    let host = Host::start(no_withholding());
+    let mut clients = Vec::new();
+    for i in 0..3 {
+        let client = client(&host).await;
+        client.register(&instance(&format!("a:{i}"))).await.unwrap();
+        clients.push(client);
+    }
+    sleep(Duration::from_secs(7)).await;
+    // All timers come late at once, as after a suspend.
+    tokio::time::advance(Duration::from_secs(60)).await;
+    for _ in 0..300 {
+        sleep(Duration::from_millis(100)).await;
+        assert_eq!(listed(&host), 3);
+    }
+    for client in clients {
+        let closed = timeout(Duration::from_secs(1), client.closed());
+        closed.await.expect_err("its session went on");
+    }
+}
