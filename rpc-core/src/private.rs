@@ -1,7 +1,14 @@
 //! The one address of everything generated code needs. No part of the public interface.
 
+pub use std::boxed::Box;
+pub use std::clone::Clone;
+pub use std::fmt;
 pub use std::future::Future;
+pub use std::marker::{PhantomData, Send, Sized, Sync};
+pub use std::pin::Pin;
+pub use std::result::Result::{Err, Ok};
 pub use std::sync::Arc;
+pub use std::time::Duration;
 
 pub use async_trait::async_trait;
 pub use bytes::{Bytes, BytesMut};
@@ -13,3 +20,63 @@ pub use crate::message::generated::*;
 pub use crate::message::{BusinessError, Describe, Element, Field, Message, Returned, Value};
 pub use crate::server::Handler;
 pub use crate::*;
+
+/// What an async method is behind a pointer.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The answer of a handler to an index that its descriptor does not have.
+pub fn no_such_method(index: usize, invocation: Invocation) -> ReplyFuture {
+    let path = invocation.method().path().clone();
+    let message = format!("{path} is not served here: the service has no method {index}");
+    Box::pin(std::future::ready(Err(Status::unimplemented(message))))
+}
+
+/// A `Result` under whatever name; gives the type of its error.
+pub trait Outcome {
+    /// The error.
+    type Error;
+}
+
+impl<T, E> Outcome for std::result::Result<T, E> {
+    type Error = E;
+}
+
+/// What a method returns when all goes well. One trait for all that generated code does with it,
+/// so that rustc complains once about a type that cannot travel.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the result of a service method",
+    label = "not a type that can travel",
+    note = "put `#[dubhe::message]` on the type if it is yours",
+    note = "what travels: `bool`, `i8`..`i64`, `u8`..`u64`, `f32`, `f64`, `String`, `Vec<u8>`, \
+            `Bytes`, `()`, messages, enums, and `Option`, `Vec`, `HashMap`, `BTreeMap` of those"
+)]
+pub trait Answer: Sized {
+    /// Its type as data.
+    fn message_type() -> MessageType;
+
+    /// Calls the method at `index` for it.
+    fn call<A: Message>(
+        stub: &Stub,
+        index: usize,
+        arguments: A,
+    ) -> impl Future<Output = Result<Self>> + Send;
+
+    /// The reply that carries it.
+    fn into_reply(self) -> Reply;
+}
+
+impl<T: Field> Answer for T {
+    fn message_type() -> MessageType {
+        <Returned<T> as Describe>::message_type()
+    }
+
+    async fn call<A: Message>(stub: &Stub, index: usize, arguments: A) -> Result<Self> {
+        stub.call(index, arguments)
+            .await
+            .map(|Returned(value)| value)
+    }
+
+    fn into_reply(self) -> Reply {
+        Reply::new(Returned(self))
+    }
+}

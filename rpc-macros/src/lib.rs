@@ -1,14 +1,99 @@
-//! The attributes of Dubhe: [`macro@message`], and its services and errors.
+//! The attributes of Dubhe: [`macro@service`] on traits, [`macro@message`] on what they carry,
+//! [`macro@error`] on what they fail with.
 //!
 //! Each goes through the same stages: arguments, model, check, expand. The macros know no crate of
 //! the workspace; they print paths into `<crate>::__private`, where `<crate>` is `::dubhe` unless
 //! `crate = …` says otherwise.
 
+mod args;
+mod check;
 mod errors;
+mod expand;
 mod message;
+mod model;
+mod names;
+mod travels;
 
 use proc_macro::TokenStream;
-use syn::{Item, ItemEnum, ItemStruct, parse_macro_input};
+use syn::{Item, ItemEnum, ItemStruct, ItemTrait, parse_macro_input};
+
+use crate::errors::Errors;
+
+/// Makes a trait a service that other processes call.
+///
+/// ```
+/// # extern crate rpc_core as dubhe;
+/// # use dubhe_rpc_macros::{error, message, service};
+/// use dubhe::{Result, Status};
+///
+/// #[service(name = "shop.Inventory", version = "1.0.0")]
+/// pub trait Inventory {
+///     /// How many are left.
+///     #[rpc(idempotent, timeout = "300ms")]
+///     async fn stock(&self, item: u64) -> Result<u32>;
+///
+///     async fn buy(&self, item: u64, count: u32) -> Result<Receipt, ShopError>;
+///
+///     #[rpc(oneway)]
+///     async fn viewed(&self, item: u64) -> Result<()>;
+/// }
+///
+/// #[message]
+/// #[derive(Debug)]
+/// pub struct Receipt {
+///     number: u64,
+/// }
+///
+/// #[error]
+/// #[derive(Debug)]
+/// pub enum ShopError {
+///     OutOfStock { left: u32 },
+///     #[rpc(status)]
+///     Status(Status),
+/// }
+/// # fn main() {}
+/// ```
+///
+/// The trait's methods return futures that are `Send`; implement them with plain `async fn`. Beside
+/// it stand, with its visibility and parameters:
+///
+/// - `InventoryClient`: implements the trait by calling a provider; `with(options)` for one call
+/// - `InventoryServer<T>`: serves an implementation, `new(T)` or `from_arc(Arc<T>)`
+/// - `DynInventory`: for injection; `Arc<dyn DynInventory>` holds any implementation, and is one
+///
+/// An `Arc` or `Box` of an implementation implements the trait. A method with a body is remote on
+/// the client; on a provider that does not implement it, it is that body.
+///
+/// On the trait: `name` (the interface name on the wire; the trait's unless set), `group`,
+/// `version`, `crate` (where Dubhe is, `::dubhe` unless set).
+///
+/// On a method, in `#[rpc(…)]`:
+///
+/// | key | meaning | default |
+/// | --- | --- | --- |
+/// | `name = "…"` | its name on the wire | the method's |
+/// | `idempotent` | running it twice does no harm, so it may be sent again | it may not |
+/// | `oneway` | nobody waits for an answer; returns `Result<()>` | answered |
+/// | `timeout = "300ms"` | for the whole call; `ms`, `s` or `m` | from configuration |
+/// | `retries = 2` | how often it is sent again at most | from configuration |
+/// | `cluster = "failfast"` | the cluster policy, by name | from configuration |
+/// | `fallback = "[]"` | what failsafe and failback answer, as JSON | the empty value |
+///
+/// `Result<T>` fails with a `Status`; `Result<T, E>` with a business error, an enum under
+/// `#[error]`, which arrives as the same value. `Result` may be any path that ends so.
+#[proc_macro_attribute]
+pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
+    let expanded = match syn::parse(item) {
+        Ok(Item::Trait(item)) => expand_service(args.into(), item),
+        Ok(other) => {
+            let message = "`#[service]` belongs on a trait: declare the methods in a trait and \
+                           implement that for your type";
+            syn::Error::new_spanned(other, message).into_compile_error()
+        }
+        Err(error) => error.into_compile_error(),
+    };
+    expanded.into()
+}
 
 /// Makes a struct or enum a message.
 #[proc_macro_attribute]
@@ -30,4 +115,14 @@ pub fn error(arguments: TokenStream, item: TokenStream) -> TokenStream {
 pub fn arguments(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as ItemStruct);
     message::expand_arguments_of(arguments.into(), &item).into()
+}
+
+fn expand_service(args: proc_macro2::TokenStream, item: ItemTrait) -> proc_macro2::TokenStream {
+    let mut errors = Errors::default();
+    let args = args::ServiceArgs::parse(args, &mut errors);
+    let service = model::Service::new(args, item, &mut errors);
+    check::check(&service, &mut errors);
+    errors
+        .into_tokens()
+        .unwrap_or_else(|| expand::expand(&service))
 }

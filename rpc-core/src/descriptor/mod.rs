@@ -111,6 +111,62 @@ impl MethodDescriptor {
             error: None,
         }
     }
+
+    /// The same with a doc comment.
+    #[must_use]
+    pub const fn doc(mut self, doc: &'static str) -> Self {
+        self.doc = doc;
+        self
+    }
+
+    /// The same of another kind.
+    #[must_use]
+    pub const fn kind(mut self, kind: MethodKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// The same, running which twice does no harm.
+    #[must_use]
+    pub const fn idempotent(mut self) -> Self {
+        self.idempotent = true;
+        self
+    }
+
+    /// The same with a timeout.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// The same with a number of retries.
+    #[must_use]
+    pub const fn retries(mut self, retries: u32) -> Self {
+        self.retries = Some(retries);
+        self
+    }
+
+    /// The same with a cluster policy, by name.
+    #[must_use]
+    pub const fn cluster(mut self, cluster: &'static str) -> Self {
+        self.cluster = Some(cluster);
+        self
+    }
+
+    /// The same with an answer in place of a failure, as JSON text.
+    #[must_use]
+    pub const fn fallback(mut self, fallback: &'static str) -> Self {
+        self.fallback = Some(fallback);
+        self
+    }
+
+    /// The same with a typed business error, or without one.
+    #[must_use]
+    pub const fn error(mut self, error: Option<fn() -> MessageType>) -> Self {
+        self.error = error;
+        self
+    }
 }
 
 /// A message as data.

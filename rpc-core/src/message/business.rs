@@ -15,6 +15,10 @@ use crate::status::{Code, Details, Status};
             failures of the framework; or return `dubhe::Result<T>`"
 )]
 pub trait BusinessError: Sized + Send + Sync + 'static {
+    /// Its type in a method's descriptor; `None` for `Status`, which every method may fail with.
+    #[doc(hidden)]
+    const DESCRIBED: Option<fn() -> MessageType> = Some(Self::message_type);
+
     /// The status that carries it.
     fn into_status(self) -> Status;
 
@@ -26,6 +30,8 @@ pub trait BusinessError: Sized + Send + Sync + 'static {
 }
 
 impl BusinessError for Status {
+    const DESCRIBED: Option<fn() -> MessageType> = None;
+
     fn into_status(self) -> Status {
         self
     }

@@ -122,11 +122,11 @@ fn type_name(value: &Type) -> String {
 
 /// The name of a generic message with these parameters, such as `Page_User`.
 #[must_use]
-pub fn generic_name(name: &str, parameters: &[fn() -> Type]) -> String {
+pub fn generic_name(name: &str, parameters: &[fn() -> Shape]) -> String {
     let mut whole = name.to_owned();
     for parameter in parameters {
         whole.push('_');
-        whole.push_str(&type_name(&parameter()));
+        whole.push_str(&shape_name(&parameter()));
     }
     whole
 }

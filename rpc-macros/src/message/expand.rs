@@ -1,8 +1,9 @@
 //! The code of structs and argument lists. Each function makes one item.
 
-use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
-use syn::parse_quote;
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Type, parse_quote};
 
 use super::model::{Field, Head, Wire};
 
@@ -51,11 +52,15 @@ pub(crate) fn implement(head: &Head, of: TokenStream, body: TokenStream) -> Toke
 }
 
 fn default(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
-    let names = fields.iter().map(|field| &field.ident);
+    let defaults = fields.iter().map(|field| {
+        let name = &field.ident;
+        let default = quote_spanned!(at(&field.ty)=> ::core::default::Default::default());
+        quote!(#name: #default)
+    });
     let marker = (kind == Kind::Variant).then(|| quote!(__types: ::core::marker::PhantomData));
     let body = quote! {
         fn default() -> Self {
-            Self { #(#names: ::core::default::Default::default(),)* #marker }
+            Self { #(#defaults,)* #marker }
         }
     };
     implement(head, quote!(::core::default::Default), body)
@@ -72,15 +77,15 @@ fn record_impl(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
     };
     let serialize_fields = match (kind, fields) {
         (Kind::Arguments, [field]) => {
-            let (member, json) = (&field.ident, &field.wire.json);
-            quote!(#p::sole::serialize(&self.#member, #json, serializer))
+            let (this, json) = (this(field), &field.wire.json);
+            quote!(#p::sole::serialize(#this, #json, serializer))
         }
         _ => {
-            let access: Vec<_> = fields.iter().map(|field| this(field)).collect();
+            let access: Vec<_> = fields.iter().map(this).collect();
             serialize_fields(&p, fields, &access)
         }
     };
-    let members = fields.iter().map(|field| &field.ident);
+    let members = fields.iter().map(this_mut);
     let member_tags = wires.iter().map(|wire| wire.tag);
     let body = quote! {
             const NAME: &'static str = #name;
@@ -103,7 +108,7 @@ fn record_impl(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
                 deserializer: __D,
             ) -> ::core::result::Result<(), __D::Error> {
                 match tag {
-                    #(#member_tags => #p::Field::merge_serde(&mut self.#members, deserializer),)*
+                    #(#member_tags => #p::Field::merge_serde(#members, deserializer),)*
                     _ => #p::skip_value(deserializer),
                 }
             }
@@ -111,9 +116,22 @@ fn record_impl(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
     implement(head, quote!(#p::Record), body)
 }
 
+/// The field, placed on the user's type, where rustc then says that the type cannot travel.
 fn this(field: &Field) -> TokenStream {
     let member = &field.ident;
-    quote!(&self.#member)
+    quote_spanned!(at(&field.ty)=> &self.#member)
+}
+
+/// The field to be written to, placed likewise.
+fn this_mut(field: &Field) -> TokenStream {
+    let member = &field.ident;
+    quote_spanned!(at(&field.ty)=> &mut self.#member)
+}
+
+/// The place of `ty` for code that is generated all the same, so that no lint takes it for the
+/// user's.
+fn at(ty: &Type) -> Span {
+    Span::call_site().located_at(ty.span())
 }
 
 /// Finds a tag by either spelling of a name.
@@ -138,17 +156,18 @@ pub(crate) fn tag_of(wires: &[&Wire]) -> TokenStream {
 
 /// Protobuf's form of a record.
 fn proto(p: &TokenStream, fields: &[Field]) -> TokenStream {
-    let members: Vec<_> = fields.iter().map(|field| &field.ident).collect();
+    let shared: Vec<_> = fields.iter().map(this).collect();
+    let exclusive = fields.iter().map(this_mut);
     let tags: Vec<_> = fields.iter().map(|field| field.wire.tag).collect();
     quote! {
         #[inline]
         fn fields_len(&self) -> usize {
-            0 #(+ #p::Field::field_len(&self.#members, #tags))*
+            0 #(+ #p::Field::field_len(#shared, #tags))*
         }
 
         #[inline]
         fn encode_fields(&self, out: &mut #p::BytesMut) {
-            #(#p::Field::encode_field(&self.#members, #tags, out);)*
+            #(#p::Field::encode_field(#shared, #tags, out);)*
         }
 
         #[inline]
@@ -159,7 +178,7 @@ fn proto(p: &TokenStream, fields: &[Field]) -> TokenStream {
             input: &mut #p::Input,
         ) -> ::core::result::Result<(), #p::DecodeError> {
             match tag {
-                #(#tags => #p::Field::merge_field(&mut self.#members, wire, input),)*
+                #(#tags => #p::Field::merge_field(#exclusive, wire, input),)*
                 _ => input.skip(tag, wire),
             }
         }
@@ -168,16 +187,16 @@ fn proto(p: &TokenStream, fields: &[Field]) -> TokenStream {
 
 /// Protobuf's form of a list of exactly one argument.
 fn sole_proto(p: &TokenStream, field: &Field) -> TokenStream {
-    let member = &field.ident;
+    let (shared, exclusive) = (this(field), this_mut(field));
     quote! {
         #[inline]
         fn fields_len(&self) -> usize {
-            #p::sole::len(&self.#member)
+            #p::sole::len(#shared)
         }
 
         #[inline]
         fn encode_fields(&self, out: &mut #p::BytesMut) {
-            #p::sole::encode(&self.#member, out);
+            #p::sole::encode(#shared, out);
         }
 
         #[inline]
@@ -187,7 +206,7 @@ fn sole_proto(p: &TokenStream, field: &Field) -> TokenStream {
             wire: #p::WireType,
             input: &mut #p::Input,
         ) -> ::core::result::Result<(), #p::DecodeError> {
-            #p::sole::merge_tagged(&mut self.#member, tag, wire, input)
+            #p::sole::merge_tagged(#exclusive, tag, wire, input)
         }
     }
 }
@@ -200,7 +219,7 @@ pub(crate) fn serialize_fields(
 ) -> TokenStream {
     let names = fields.iter().map(|field| &field.wire.json);
     quote! {
-        let present = 0usize #(+ usize::from(!#p::Field::is_absent(#access)))*;
+        let present = 0usize #(+ (!#p::Field::is_absent(#access)) as usize)*;
         #p::RecordWriter::new(serializer, present)? #(.field(#names, #access)?)* .end()
     }
 }
@@ -220,7 +239,7 @@ fn merge_arguments(head: &Head, fields: &[Field]) -> TokenStream {
     match fields {
         [field] => {
             let member = &field.ident;
-            quote!(#p::sole::merge_arguments(self, |list| &mut list.#member, deserializer))
+            quote_spanned!(at(&field.ty)=> #p::sole::merge_arguments(self, |list| &mut list.#member, deserializer))
         }
         _ => quote!(#p::merge_record(self, #p::Positions::Always, deserializer)),
     }
@@ -399,7 +418,7 @@ pub(crate) fn message_type(head: &Head, fields: &TokenStream, is_oneof: bool) ->
     let parameters = head.generics.type_params().map(|param| &param.ident);
     quote! {
         #p::MessageType {
-            name: #p::generic_name(#name, &[#(<#parameters as #p::Value>::value_type),*]),
+            name: #p::generic_name(#name, &[#(<#parameters as #p::Field>::shape),*]),
             doc: #docs,
             fields: ::std::vec![#fields],
             is_oneof: #is_oneof,

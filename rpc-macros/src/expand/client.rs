@@ -1,0 +1,141 @@
+//! `GreeterClient`: the trait over a stub.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+
+use super::{answer, arguments, at, marker, owned_generics, placed};
+use crate::model::{Method, Service};
+
+pub(super) fn expand(service: &Service) -> TokenStream {
+    let items = [
+        client(service),
+        client_inherent(service),
+        client_traits(service),
+        service_client(service),
+        interface(service),
+    ];
+    quote!(#(#items)*)
+}
+
+fn client(service: &Service) -> TokenStream {
+    let p = service.private();
+    let (vis, client, generics) = (
+        &service.item.vis,
+        &service.names.client,
+        &service.item.generics,
+    );
+    let (where_clause, marker) = (&generics.where_clause, marker(service));
+    let doc = format!(
+        "Calls [`{}`] wherever it is provided. A clone is cheap and shares its connections.",
+        service.item.ident
+    );
+    quote! {
+        #[doc = #doc]
+        #[allow(dead_code)]
+        #vis struct #client #generics #where_clause {
+            stub: #p::Stub,
+            marker: #marker,
+        }
+    }
+}
+
+fn client_inherent(service: &Service) -> TokenStream {
+    let p = service.private();
+    let client = &service.names.client;
+    let generics = owned_generics(service);
+    let (parameters, arguments, where_clause) = generics.split_for_impl();
+    quote! {
+        #[allow(dead_code, unreachable_pub)]
+        impl #parameters #client #arguments #where_clause {
+            /// The same client with `options` for every call made through it.
+            #[must_use]
+            pub fn with(&self, options: #p::CallOptions) -> Self {
+                Self {
+                    stub: #p::Stub::with_options(&self.stub, options),
+                    marker: #p::PhantomData,
+                }
+            }
+        }
+    }
+}
+
+/// By hand, because derives would ask the trait's parameters to be `Clone` and `Debug`.
+fn client_traits(service: &Service) -> TokenStream {
+    let p = service.private();
+    let (client, generics) = (&service.names.client, &service.item.generics);
+    let (parameters, arguments, where_clause) = generics.split_for_impl();
+    let name = client.to_string();
+    quote! {
+        impl #parameters #p::Clone for #client #arguments #where_clause {
+            fn clone(&self) -> Self {
+                Self {
+                    stub: #p::Clone::clone(&self.stub),
+                    marker: #p::PhantomData,
+                }
+            }
+        }
+
+        impl #parameters #p::fmt::Debug for #client #arguments #where_clause {
+            fn fmt(&self, f: &mut #p::fmt::Formatter<'_>) -> #p::fmt::Result {
+                f.debug_tuple(#name).field(&self.stub).finish()
+            }
+        }
+    }
+}
+
+fn service_client(service: &Service) -> TokenStream {
+    let p = service.private();
+    let client = &service.names.client;
+    let generics = owned_generics(service);
+    let (parameters, arguments, where_clause) = generics.split_for_impl();
+    quote! {
+        impl #parameters #p::ServiceClient for #client #arguments #where_clause {
+            const DESCRIPTOR: &'static #p::ServiceDescriptor = &Self::SERVICE;
+
+            fn from_stub(stub: #p::Stub) -> Self {
+                Self {
+                    stub,
+                    marker: #p::PhantomData,
+                }
+            }
+        }
+    }
+}
+
+fn interface(service: &Service) -> TokenStream {
+    let (client, bound) = (&service.names.client, service.bound());
+    let generics = owned_generics(service);
+    let (parameters, arguments, where_clause) = generics.split_for_impl();
+    let methods = service.methods.iter().enumerate();
+    let methods = methods.map(|(index, method)| call(service, index, method));
+    quote! {
+        #[allow(deprecated)]
+        impl #parameters #bound for #client #arguments #where_clause {
+            #(#methods)*
+        }
+    }
+}
+
+fn call(service: &Service, index: usize, method: &Method) -> TokenStream {
+    let p = service.private();
+    let (name, output) = (method.name(), &method.outcome.whole);
+    let (names, types) = (method.argument_names(), method.argument_types());
+    let arguments = arguments::build(service, method);
+    let call = answer(service, method, "call");
+    // On the user's types, where what is wrong with them belongs.
+    let reply =
+        quote_spanned!(at(&method.outcome.value)=> #call(&self.stub, #index, #arguments).await);
+    let span = at(method.outcome.error_type());
+    let failure = {
+        let p = placed(service, span);
+        quote_spanned!(span=> #p::BusinessError::from_status(status))
+    };
+    quote! {
+        async fn #name(&self, #(#names: #types),*) -> #output {
+            match #reply {
+                #p::Ok(value) => #p::Ok(value),
+                #p::Err(status) => #p::Err(#failure),
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The trait as data: constants of the generated client.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+
+use super::{answer, arguments, at, owned_generics, placed};
+use crate::model::{Method, Service};
+
+pub(super) fn expand(service: &Service) -> TokenStream {
+    let p = service.private();
+    let client = &service.names.client;
+    let generics = owned_generics(service);
+    let (parameters, arguments, where_clause) = generics.split_for_impl();
+    let methods = service
+        .methods
+        .iter()
+        .map(|method| method_descriptor(service, method));
+    let (interface, docs) = (service.interface(), &service.docs);
+    let settings = [
+        ("group", &service.args.group),
+        ("version", &service.args.version),
+    ]
+    .into_iter()
+    .filter_map(|(key, value)| {
+        let key = syn::Ident::new(key, proc_macro2::Span::call_site());
+        value.as_ref().map(|value| quote!(.#key(#value)))
+    });
+    quote! {
+        impl #parameters #client #arguments #where_clause {
+            const METHODS: &'static [#p::MethodDescriptor] = &[#(#methods),*];
+            const SERVICE: #p::ServiceDescriptor =
+                #p::ServiceDescriptor::new(#interface, Self::METHODS) #(#settings)* .doc(#docs);
+        }
+    }
+}
+
+fn method_descriptor(service: &Service, method: &Method) -> TokenStream {
+    let p = service.private();
+    let (name, docs) = (method.wire_name(), &method.docs);
+    let message = arguments::message(service, method);
+    let message_type = answer(service, method, "message_type");
+    let settings = settings(service, method);
+    let error = {
+        let (outcome, span) = (&method.outcome.whole, at(method.outcome.error_type()));
+        let p = placed(service, span);
+        quote_spanned!(span=> <<#outcome as #p::Outcome>::Error as #p::BusinessError>::DESCRIBED)
+    };
+    quote! {
+        #p::MethodDescriptor::new(
+            #name,
+            <#message as #p::Describe>::message_type,
+            #message_type,
+        )
+        .doc(#docs)
+        .error(#error)
+        #(#settings)*
+    }
+}
+
+/// A call of the builder for each thing that is set.
+fn settings(service: &Service, method: &Method) -> Vec<TokenStream> {
+    let p = service.private();
+    let args = &method.args;
+    let mut settings = Vec::new();
+    if args.oneway.is_some() {
+        settings.push(quote!(.kind(#p::MethodKind::OneWay)));
+    }
+    if args.idempotent.is_some() {
+        settings.push(quote!(.idempotent()));
+    }
+    if let Some(timeout) = args.timeout {
+        let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        settings.push(quote!(.timeout(#p::Duration::from_millis(#millis))));
+    }
+    if let Some(retries) = args.retries {
+        settings.push(quote!(.retries(#retries)));
+    }
+    if let Some(cluster) = &args.cluster {
+        settings.push(quote!(.cluster(#cluster)));
+    }
+    if let Some(fallback) = &args.fallback {
+        settings.push(quote!(.fallback(#fallback)));
+    }
+    settings
+}

@@ -1,0 +1,150 @@
+//! `GreeterServer`: a handler over an implementation of the trait.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::parse_quote;
+
+use super::{answer, arguments, at, implementation_generics, marker, placed};
+use crate::model::{Method, Service};
+
+pub(super) fn expand(service: &Service) -> TokenStream {
+    let items = [
+        server(service),
+        server_inherent(service),
+        server_traits(service),
+        handler(service),
+    ];
+    quote!(#(#items)*)
+}
+
+fn server(service: &Service) -> TokenStream {
+    let p = service.private();
+    let (vis, server) = (&service.item.vis, &service.names.server);
+    let implementation = &service.names.implementation;
+    let mut generics = service.item.generics.clone();
+    generics
+        .params
+        .insert(0, parse_quote!(#implementation: ?#p::Sized));
+    let (where_clause, marker) = (&generics.where_clause, marker(service));
+    let doc = format!(
+        "Serves an implementation of [`{}`]. A clone is cheap and serves the same one.",
+        service.item.ident
+    );
+    quote! {
+        #[doc = #doc]
+        #[allow(dead_code)]
+        #vis struct #server #generics #where_clause {
+            service: #p::Arc<#implementation>,
+            marker: #marker,
+        }
+    }
+}
+
+fn server_inherent(service: &Service) -> TokenStream {
+    let p = service.private();
+    let (server, implementation) = (&service.names.server, &service.names.implementation);
+    let generics = implementation_generics(service);
+    let (parameters, arguments, where_clause) = generics.split_for_impl();
+    quote! {
+        #[allow(dead_code, unreachable_pub)]
+        impl #parameters #server #arguments #where_clause {
+            /// Serves `service`.
+            #[must_use]
+            pub fn new(service: #implementation) -> Self
+            where
+                #implementation: #p::Sized,
+            {
+                Self::from_arc(#p::Arc::new(service))
+            }
+
+            /// Serves `service`, which is held elsewhere too.
+            #[must_use]
+            pub fn from_arc(service: #p::Arc<#implementation>) -> Self {
+                Self {
+                    service,
+                    marker: #p::PhantomData,
+                }
+            }
+        }
+    }
+}
+
+/// By hand, because derives would ask the implementation to be `Clone` and `Debug`.
+fn server_traits(service: &Service) -> TokenStream {
+    let p = service.private();
+    let server = &service.names.server;
+    let generics = implementation_generics(service);
+    let (parameters, arguments, where_clause) = generics.split_for_impl();
+    let name = server.to_string();
+    quote! {
+        impl #parameters #p::Clone for #server #arguments #where_clause {
+            fn clone(&self) -> Self {
+                Self {
+                    service: #p::Clone::clone(&self.service),
+                    marker: #p::PhantomData,
+                }
+            }
+        }
+
+        impl #parameters #p::fmt::Debug for #server #arguments #where_clause {
+            fn fmt(&self, f: &mut #p::fmt::Formatter<'_>) -> #p::fmt::Result {
+                f.write_str(#name)
+            }
+        }
+    }
+}
+
+fn handler(service: &Service) -> TokenStream {
+    let p = service.private();
+    let (server, client) = (&service.names.server, &service.names.client);
+    let generics = implementation_generics(service);
+    let (parameters, arguments, where_clause) = generics.split_for_impl();
+    let (_, client_arguments, _) = service.item.generics.split_for_impl();
+    let methods = service.methods.iter().enumerate();
+    let arms = methods.map(|(index, method)| arm(service, index, method));
+    quote! {
+        #[allow(deprecated)]
+        impl #parameters #p::Handler for #server #arguments #where_clause {
+            fn descriptor(&self) -> &'static #p::ServiceDescriptor {
+                <#client #client_arguments as #p::ServiceClient>::DESCRIPTOR
+            }
+
+            fn call(&self, index: usize, invocation: #p::Invocation) -> #p::ReplyFuture {
+                match index {
+                    #(#arms)*
+                    _ => #p::no_such_method(index, invocation),
+                }
+            }
+        }
+    }
+}
+
+fn arm(service: &Service, index: usize, method: &Method) -> TokenStream {
+    let p = service.private();
+    let (implementation, bound) = (&service.names.implementation, service.bound());
+    let message = arguments::message(service, method);
+    let (name, names) = (method.name(), method.argument_names());
+    let into_reply = answer(service, method, "into_reply");
+    let failure = {
+        let span = at(method.outcome.error_type());
+        let p = placed(service, span);
+        quote_spanned!(span=> #p::BusinessError::into_status(error))
+    };
+    // Without arguments the message is read all the same: its bytes may be malformed.
+    let let_arguments = match method.arguments.is_empty() {
+        true => quote!(let _),
+        false => quote!(let arguments),
+    };
+    quote! {
+        #index => {
+            let service = #p::Clone::clone(&self.service);
+            #p::Box::pin(async move {
+                #let_arguments = #p::Invocation::decode::<#message>(&invocation)?;
+                match <#implementation as #bound>::#name(&*service, #(arguments.#names),*).await {
+                    #p::Ok(value) => #p::Ok(#into_reply(value)),
+                    #p::Err(error) => #p::Err(#failure),
+                }
+            })
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Every identifier that generated code introduces, in one place.
+
+use std::collections::HashSet;
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::format_ident;
+use syn::Ident;
+use syn::ext::IdentExt;
+
+/// The names that belong to one trait.
+pub(crate) struct Names {
+    pub(crate) client: Ident,
+    pub(crate) server: Ident,
+    pub(crate) dynamic: Ident,
+    /// A type parameter that occurs nowhere in the trait: whatever implements it.
+    pub(crate) implementation: Ident,
+    interface: Ident,
+}
+
+impl Names {
+    /// The names for the trait `interface`, whose text is `tokens`.
+    pub(crate) fn new(interface: &Ident, tokens: TokenStream) -> Self {
+        let interface = interface.unraw();
+        Self {
+            client: format_ident!("{interface}Client"),
+            server: format_ident!("{interface}Server"),
+            dynamic: format_ident!("Dyn{interface}"),
+            implementation: unused("T", tokens),
+            interface,
+        }
+    }
+
+    /// The message that the arguments of `method` form.
+    pub(crate) fn arguments(&self, method: &Ident) -> Ident {
+        let mut camel = String::new();
+        for word in method.unraw().to_string().split('_') {
+            let mut letters = word.chars();
+            camel.extend(letters.next().into_iter().flat_map(char::to_uppercase));
+            camel.push_str(letters.as_str());
+        }
+        format_ident!("{}{camel}Arguments", self.interface, span = method.span())
+    }
+}
+
+/// The boxed form of `method`. Another name than its own, or a call would be ambiguous wherever
+/// both traits are in scope.
+pub(crate) fn boxed(method: &Ident) -> Ident {
+    format_ident!("boxed_{}", method.unraw(), span = method.span())
+}
+
+/// All identifiers in `tokens`.
+pub(crate) fn idents(tokens: TokenStream) -> HashSet<String> {
+    let mut found = HashSet::new();
+    for token in tokens {
+        match token {
+            TokenTree::Ident(ident) => drop(found.insert(ident.to_string())),
+            TokenTree::Group(group) => found.extend(idents(group.stream())),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+        }
+    }
+    found
+}
+
+/// `name`, with as many underscores before it as make it new in `tokens`.
+fn unused(name: &str, tokens: TokenStream) -> Ident {
+    let taken = idents(tokens);
+    let mut name = name.to_owned();
+    while taken.contains(&name) {
+        name.insert(0, '_');
+    }
+    format_ident!("{name}")
+}

@@ -1,0 +1,110 @@
+//! What a generated descriptor says of its trait.
+
+use std::time::Duration;
+
+use dubhe_rpc_macros::service;
+use rpc_core::client::ServiceClient;
+use rpc_core::descriptor::{MethodDescriptor, Shape, Type};
+use rpc_core::message::Field;
+use rpc_core::{MethodKind, Result};
+
+/// Greets people.
+///
+/// In several ways.
+#[service(crate = rpc_core, name = "demo.Greeter", group = "blue", version = "1.0.0")]
+trait Greeter {
+    /// Says hello.
+    #[rpc(idempotent, timeout = "300ms", retries = 2, cluster = "failfast")]
+    async fn hello(&self, name: String) -> Result<String>;
+    #[rpc(name = "addUp", fallback = "0")]
+    async fn add(&self, a: u32, b_or_more: Vec<u64>) -> Result<u32>;
+    #[rpc(oneway, timeout = "2m")]
+    async fn log(&self) -> Result<()>;
+    async fn r#type(&self) -> Result<Option<bool>> {
+        Ok(None)
+    }
+}
+
+#[service(crate = rpc_core)]
+trait Store<T: Field> {
+    async fn put(&self, value: T) -> Result<()>;
+    async fn find(&self) -> Result<T>;
+}
+
+fn method(name: &str) -> &'static MethodDescriptor {
+    let methods = GreeterClient::DESCRIPTOR.methods.iter();
+    let mut found = methods.filter(|method| method.name == name);
+    found.next().expect("the trait has this method")
+}
+
+#[test]
+fn a_service_is_named_by_its_attribute() {
+    let service = GreeterClient::DESCRIPTOR;
+    assert_eq!(service.interface, "demo.Greeter");
+    assert_eq!((service.group, service.version), ("blue", "1.0.0"));
+    assert_eq!(service.doc, "Greets people.\n\nIn several ways.");
+}
+
+#[test]
+fn a_service_without_a_name_has_that_of_the_trait() {
+    let service = StoreClient::<u32>::DESCRIPTOR;
+    assert_eq!(service.interface, "Store");
+    assert_eq!((service.group, service.version, service.doc), ("", "", ""));
+}
+
+#[test]
+fn methods_stand_in_the_order_of_declaration() {
+    let methods = GreeterClient::DESCRIPTOR.methods.iter();
+    let names: Vec<_> = methods.map(|method| method.name).collect();
+    assert_eq!(names, ["hello", "addUp", "log", "type"]);
+}
+
+#[test]
+fn settings_of_a_method_are_those_of_its_attribute() {
+    let hello = method("hello");
+    assert_eq!((hello.doc, hello.kind), ("Says hello.", MethodKind::Unary));
+    assert!(hello.idempotent);
+    assert_eq!(hello.timeout, Some(Duration::from_millis(300)));
+    assert_eq!((hello.retries, hello.cluster), (Some(2), Some("failfast")));
+    assert_eq!(method("addUp").fallback, Some("0"));
+    assert_eq!(method("log").kind, MethodKind::OneWay);
+    assert_eq!(method("log").timeout, Some(Duration::from_secs(120)));
+}
+
+#[test]
+fn a_method_without_settings_leaves_them_to_the_configuration() {
+    let plain = method("type");
+    assert_eq!((plain.doc, plain.kind), ("", MethodKind::Unary));
+    assert!(!plain.idempotent && plain.error.is_none());
+    assert_eq!((plain.timeout, plain.retries), (None, None));
+    assert_eq!((plain.cluster, plain.fallback), (None, None));
+}
+
+#[test]
+fn arguments_form_a_message_in_their_order() {
+    let arguments = (method("addUp").arguments)();
+    assert_eq!(arguments.name, "GreeterAddArguments");
+    let fields: Vec<_> = arguments
+        .fields
+        .iter()
+        .map(|field| (field.name, field.json_name, field.tag, (field.shape)()))
+        .collect();
+    let expected = [
+        ("a", "a", 1, Shape::Single(Type::Uint32)),
+        ("b_or_more", "bOrMore", 2, Shape::Repeated(Type::Uint64)),
+    ];
+    assert_eq!(fields, expected);
+    assert!((method("log").arguments)().fields.is_empty());
+}
+
+#[test]
+fn types_of_a_generic_service_are_those_of_its_parameters() {
+    let numbers = StoreClient::<u32>::DESCRIPTOR.methods;
+    let texts = StoreClient::<Option<String>>::DESCRIPTOR.methods;
+    let argument = |method: &MethodDescriptor| ((method.arguments)().fields[0].shape)();
+    let reply = |method: &MethodDescriptor| ((method.reply)().fields[0].shape)();
+    assert_eq!(argument(&numbers[0]), Shape::Single(Type::Uint32));
+    assert_eq!(argument(&texts[0]), Shape::Optional(Type::String));
+    assert_eq!(reply(&numbers[1]), Shape::Single(Type::Uint32));
+    assert_eq!(reply(&texts[1]), Shape::Optional(Type::String));
+}

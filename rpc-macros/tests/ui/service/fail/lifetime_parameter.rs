@@ -1,0 +1,8 @@
+use dubhe_rpc_macros::service;
+
+#[service(crate = rpc_core)]
+trait Greeter<'a> {
+    async fn hello(&self) -> Result<()>;
+}
+
+fn main() {}
