@@ -130,7 +130,7 @@ fn this_mut(field: &Field) -> TokenStream {
 
 /// The place of `ty` for code that is generated all the same, so that no lint takes it for the
 /// user's.
-fn at(ty: &Type) -> Span {
+pub(crate) fn at(ty: &Type) -> Span {
     Span::call_site().located_at(ty.span())
 }
 

@@ -56,7 +56,7 @@ fn expand_struct(args: TypeArgs, item: &mut ItemStruct, errors: &mut Errors) -> 
             "the fields of a message have names; write `{ name: Type, … }`",
         );
     }
-    let mut fields = named_fields(&mut item.fields, errors);
+    let mut fields = named_fields(&mut item.fields, true, errors);
     check::number(
         &head,
         fields.iter_mut().map(|field| &mut field.wire),
@@ -81,12 +81,14 @@ fn expand_enum(args: TypeArgs, item: &mut ItemEnum, errors: &mut Errors) -> Toke
     oneof::expand(&head, &variants)
 }
 
-/// The named fields, without their `#[rpc(…)]`.
-fn named_fields(fields: &mut Fields, errors: &mut Errors) -> Vec<Field> {
+/// The named fields, without their `#[rpc(…)]`; those of a variant stand in a struct of their
+/// own, which is not `Self`.
+fn named_fields(fields: &mut Fields, knows_self: bool, errors: &mut Errors) -> Vec<Field> {
     let mut found = Vec::new();
     for field in fields {
         let args = FieldArgs::take(&mut field.attrs, Place::Message, errors);
         if let Some(ident) = &field.ident {
+            check::travels(&field.ty, knows_self, errors);
             found.push(Field {
                 ident: ident.clone(),
                 ty: field.ty.clone(),

@@ -2,8 +2,8 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::Ident;
 use syn::ext::IdentExt;
+use syn::{Ident, Type};
 
 use super::expand::{self, Kind, implement};
 use super::model::{Field, Head, Wire};
@@ -28,7 +28,7 @@ pub(crate) fn record(head: &Head, variants: &[Variant]) -> TokenStream {
     let numbered: Vec<_> = travelling(variants).map(|variant| &variant.wire).collect();
     let tag_of = expand::tag_of(&numbered);
     let proto = proto(head, variants);
-    let names = variants.iter().map(|variant| variant_name(variant));
+    let names = variants.iter().map(variant_name);
     let body = quote! {
         const NAME: &'static str = #name;
         const TAGS: &'static [u32] = &[];
@@ -176,12 +176,20 @@ fn proto_len(p: &TokenStream, variant: &Variant) -> TokenStream {
     match holds {
         _ if args.status.is_some() => quote!(Self::#ident { .. } => 0,),
         Holds::Nothing => quote!(Self::#ident => #p::oneof::value_len(&(), #tag),),
-        Holds::One(_) => quote!(Self::#ident(value) => #p::oneof::value_len(value, #tag),),
+        Holds::One(ty) => {
+            let value = binding_at(ty);
+            quote!(Self::#ident(value) => #p::oneof::value_len(#value, #tag),)
+        }
         Holds::Named(fields, _) => {
             let (pattern, len) = (pattern(variant, fields), named_len(p, fields));
             quote!(#pattern => #p::oneof::nested_len(#tag, #len),)
         }
     }
+}
+
+/// The binding `value`, placed on the user's type, where rustc then says that it cannot travel.
+fn binding_at(ty: &Type) -> Ident {
+    Ident::new("value", expand::at(ty))
 }
 
 fn named_len(p: &TokenStream, fields: &[Field]) -> TokenStream {
@@ -200,7 +208,10 @@ fn proto_encode(p: &TokenStream, variant: &Variant) -> TokenStream {
     match holds {
         _ if args.status.is_some() => quote!(Self::#ident { .. } => {}),
         Holds::Nothing => quote!(Self::#ident => #p::oneof::encode_value(&(), #tag, out),),
-        Holds::One(_) => quote!(Self::#ident(value) => #p::oneof::encode_value(value, #tag, out),),
+        Holds::One(ty) => {
+            let value = binding_at(ty);
+            quote!(Self::#ident(value) => #p::oneof::encode_value(#value, #tag, out),)
+        }
         Holds::Named(fields, _) => {
             let (pattern, len) = (pattern(variant, fields), named_len(p, fields));
             let bindings = bindings(fields);

@@ -63,6 +63,7 @@ fn holds(
     match fields {
         Fields::Unit => Holds::Nothing,
         Fields::Unnamed(unnamed) if unnamed.unnamed.len() == 1 => {
+            check::travels(&unnamed.unnamed[0].ty, args.status.is_none(), errors);
             Holds::One(unnamed.unnamed[0].ty.clone())
         }
         Fields::Unnamed(unnamed) => {
@@ -75,7 +76,7 @@ fn holds(
             Holds::Nothing
         }
         Fields::Named(_) => {
-            let mut named = named_fields(fields, errors);
+            let mut named = named_fields(fields, false, errors);
             let payload = format_ident!("{}{}", head.ident.unraw(), variant.unraw());
             check::number(
                 &Head::hidden(head, payload.clone()),
@@ -114,7 +115,7 @@ pub(crate) fn units(head: &Head, item: &mut ItemEnum, errors: &mut Errors) -> Ve
         while explicit.is_none() && is_reserved(next) {
             next += 1;
         }
-        let (number, span) = explicit.unwrap_or((next, variant.ident.span()));
+        let (number, span) = explicit.unwrap_or_else(|| (next, variant.ident.span()));
         if explicit.is_some() && is_reserved(number) {
             errors.at_span(
                 span,
