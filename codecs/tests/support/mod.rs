@@ -4,6 +4,7 @@
     unreachable_pub,
     reason = "each test file uses a part of it"
 )]
+#![allow(clippy::unwrap_used, reason = "only tests call it")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -86,7 +87,7 @@ pub struct Everything {
     pub by_flag: BTreeMap<bool, Outcome>,
     pub hashed: HashMap<u32, String>,
     #[rpc(tag = 100, name = "back")]
-    pub itself: Option<Box<Everything>>,
+    pub itself: Option<Box<Self>>,
     pub r#type: u32,
 }
 

@@ -2,9 +2,11 @@
 
 mod args;
 mod check;
+mod describe;
 mod enumeration;
 pub(crate) mod error;
 mod expand;
+mod faces;
 mod model;
 mod names;
 mod oneof;

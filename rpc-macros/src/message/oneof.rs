@@ -8,14 +8,15 @@ use syn::{Ident, Type};
 use super::expand::{self, Kind, implement};
 use super::model::{Field, Head, Wire};
 use super::variants::{Holds, Variant};
+use super::{describe, faces};
 
 /// Everything an enum with data needs.
 pub(crate) fn expand(head: &Head, variants: &[Variant]) -> TokenStream {
     let default = (!head.has_default).then(|| default(head, variants));
     let record = record(head, variants);
-    let value = expand::value(head, "Never");
-    let message = expand::message(head, &expand::merge_value(head));
-    let serde = expand::serde_impls(head, &expand::write_fields(head));
+    let value = faces::value(head, "Never");
+    let message = faces::message(head, &expand::merge_value(head));
+    let serde = faces::serde_impls(head, &expand::write_fields(head));
     quote!(#default #record #value #message #serde)
 }
 
@@ -54,7 +55,7 @@ pub(crate) fn record(head: &Head, variants: &[Variant]) -> TokenStream {
         }
     };
     let record = implement(head, quote!(#p::Record), body);
-    let (oneof, describe) = (oneof(head, variants), describe(head, variants));
+    let (oneof, describe) = (oneof(head, variants), describe_variants(head, variants));
     quote!(#(#payloads)* #record #oneof #describe)
 }
 
@@ -317,7 +318,7 @@ fn serialize_variant(p: &TokenStream, variant: &Variant) -> TokenStream {
     }
 }
 
-fn describe(head: &Head, variants: &[Variant]) -> TokenStream {
+fn describe_variants(head: &Head, variants: &[Variant]) -> TokenStream {
     let p = head.private();
     let fields = travelling(variants).map(|variant| {
         let shape = match &variant.holds {
@@ -330,8 +331,8 @@ fn describe(head: &Head, variants: &[Variant]) -> TokenStream {
                 quote!(<#payload #turbofish as #p::Field>::shape)
             }
         };
-        expand::field_type(&p, &variant.wire, &shape)
+        describe::field_type(&p, &variant.wire, &shape)
     });
-    let message = expand::message_type(head, &quote!(#(#fields),*), true);
-    expand::describe_impl(head, &message)
+    let message = describe::message_type(head, &quote!(#(#fields),*), true);
+    describe::implement_by(head, &message)
 }

@@ -131,6 +131,15 @@ pub(crate) fn units(head: &Head, item: &mut ItemEnum, errors: &mut Errors) -> Ve
             Some(name) => name.value(),
             None => super::names::upper_snake(&variant.ident.unraw().to_string()),
         };
+        if found.iter().any(|other| other.name == name) {
+            errors.at_span(
+                variant.ident.span(),
+                format_args!(
+                    "two variants are named `{name}` on the wire; rename one with \
+                     `#[rpc(name = \"…\")]`"
+                ),
+            );
+        }
         found.push(Unit {
             ident: variant.ident.clone(),
             name,
