@@ -39,8 +39,8 @@ fn a_message_with_any_byte_changed_never_panics() {
 #[message(crate = rpc_core)]
 #[derive(Debug)]
 struct Node {
-    next: Option<Box<Node>>,
-    children: Vec<Node>,
+    next: Option<Box<Self>>,
+    children: Vec<Self>,
 }
 
 fn chain(depth: usize) -> Node {

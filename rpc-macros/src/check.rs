@@ -224,7 +224,11 @@ fn check_argument(argument: &Argument, has_body: bool, errors: &mut Errors) {
             errors.at(pattern, message);
         }
     }
-    Travels { errors }.visit_type(&argument.item.ty);
+    Travels {
+        errors,
+        knows_self: false,
+    }
+    .visit_type(&argument.item.ty);
 }
 
 fn check_outcome(method: &Method, errors: &mut Errors) {
@@ -237,9 +241,17 @@ fn check_outcome(method: &Method, errors: &mut Errors) {
         }
         return;
     }
-    Travels { errors }.visit_type(&method.outcome.value);
+    Travels {
+        errors,
+        knows_self: false,
+    }
+    .visit_type(&method.outcome.value);
     if let Some(error) = &method.outcome.error {
-        Travels { errors }.visit_type(error);
+        Travels {
+            errors,
+            knows_self: false,
+        }
+        .visit_type(error);
     }
 }
 

@@ -95,14 +95,74 @@ pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
     expanded.into()
 }
 
-/// Makes a struct or enum a message.
+/// Makes a struct or enum a message: it travels in every codec, as an argument, a result, or inside
+/// other messages.
+///
+/// ```ignore
+/// #[dubhe::message(reserved(2))]
+/// #[derive(Debug, Clone, PartialEq)]
+/// pub struct Article {
+///     pub id: u64,              // number 1
+///     pub price: Option<f64>,   // number 3: a removed field had 2
+///     #[rpc(tag = 9, name = "labels")]
+///     pub tags: Vec<String>,
+/// }
+/// ```
+///
+/// - A struct has named fields or none; it may be generic, and its type parameters are then
+///   elements (`rpc_core::message::Element`).
+/// - An enum without data travels by number in protobuf and by name elsewhere (`OutOfStock` as
+///   `OUT_OF_STOCK`). Its first variant has number 0.
+/// - An enum with data is a message of one `oneof`; a variant holds nothing, one value, or named
+///   fields.
+///
+/// Fields are numbered in the order of declaration, after `#[rpc(tag = n)]` from there on, without
+/// those in `reserved(…)`: reserve the number of a field that you remove, and nothing else moves.
+/// Names are the fields' own, lowerCamelCase in JSON and msgpack, or `#[rpc(name = "…")]`.
+///
+/// The same in every codec: an absent field is its default, an unknown one is skipped, an unknown
+/// value or variant of an enum is its first variant. `None` is left out.
+///
+/// On the type: `reserved(2, 3)`, `name` (in a `.proto`; the type's unless set), `crate` (where
+/// Dubhe is, `::dubhe` unless set).
+///
+/// Adds `Default` unless it is derived below the attribute, serde's `Serialize` and `Deserialize`
+/// in the form of the codecs, and nothing else: `Debug`, `Clone` and `PartialEq` are yours to
+/// derive. Place it above the derives. A message that holds itself needs an `Option<Box<Self>>` or
+/// a `Vec<Self>` on the way, because its default would have no end.
 #[proc_macro_attribute]
 pub fn message(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as Item);
     message::expand(arguments.into(), item).into()
 }
 
-/// Makes an enum the business error of methods.
+/// Makes an enum the business error of methods: what a provider returns arrives as the same value.
+///
+/// ```ignore
+/// #[dubhe::error]
+/// #[derive(Debug)]
+/// pub enum ShopError {
+///     /// The shop is closed.
+///     Closed,
+///     #[rpc(code = "not_found", message = "no article {0}")]
+///     NoArticle(String),
+///     #[rpc(message = "only {left} of {sku}")]
+///     OutOfStock { sku: String, left: u32 },
+///     #[rpc(status)]
+///     Status(Status),
+/// }
+/// ```
+///
+/// Variants are those of a message with data. Exactly one, marked `status`, holds the failures of
+/// the framework, such as a timeout, and everything that is no error of this type or a variant of
+/// it that is unknown here; it never travels as a value.
+///
+/// On a variant, in `#[rpc(…)]`: `code` (of the status that carries it; `failed_precondition`
+/// unless set), `message` (its text, with `{0}` or the names of fields; else the first line of its
+/// doc comment, else its name in words), `tag`, `name`.
+///
+/// Adds `Display`, `std::error::Error`, `From<Status>`, `Default` (the status variant) and
+/// `Serialize`; derive `Debug` yourself.
 #[proc_macro_attribute]
 pub fn error(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as ItemEnum);

@@ -10,6 +10,8 @@ use crate::errors::Errors;
 /// Reports the parts of a type that can never travel, whatever they implement.
 pub(crate) struct Travels<'e> {
     pub(crate) errors: &'e mut Errors,
+    /// Whether `Self` is one type wherever it is written.
+    pub(crate) knows_self: bool,
 }
 
 impl<'ast> Visit<'ast> for Travels<'_> {
@@ -39,7 +41,7 @@ impl<'ast> Visit<'ast> for Travels<'_> {
     }
 
     fn visit_type_path(&mut self, path: &'ast TypePath) {
-        if starts_with_self(path) {
+        if starts_with_self(path) && !self.knows_self {
             let message = "`Self` is another type on each end: name a concrete type";
             self.errors.at_span(path.span(), message);
         } else {

@@ -215,3 +215,35 @@ fn a_business_error_comes_back_as_the_same_value() {
     assert!(status.details().is_none());
     assert!(matches!(status.into(), ShopError::Status(status) if status.message() == "z"));
 }
+
+mod newer {
+    use dubhe_rpc_macros::error;
+    use rpc_core::Status;
+
+    #[error(crate = rpc_core)]
+    #[derive(Debug)]
+    pub enum ShopError {
+        #[rpc(tag = 9)]
+        OnFire,
+        #[rpc(status)]
+        Status(Status),
+    }
+}
+
+#[test]
+fn an_error_that_is_unknown_here_stays_the_status_it_came_in() {
+    let status = newer::ShopError::OnFire.into_status();
+    let error = ShopError::from_status(status);
+    assert!(matches!(&error, ShopError::Status(status) if status.message() == "on fire"));
+    assert!(error.into_status().details().is_some());
+
+    let details = rpc_core::status::Details {
+        type_name: "OtherError".into(),
+        body: rpc_core::Body::typed(ShopError::Closed),
+    };
+    let status = Status::aborted("x").with_details(details);
+    assert!(matches!(
+        ShopError::from_status(status),
+        ShopError::Status(_)
+    ));
+}

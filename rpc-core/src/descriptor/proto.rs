@@ -175,3 +175,71 @@ impl Printer<'_> {
         name
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::descriptor::MethodDescriptor;
+
+    fn message(name: &str, fields: Vec<FieldType>) -> MessageType {
+        MessageType {
+            name: name.to_owned(),
+            doc: "",
+            fields,
+            is_oneof: true,
+            reserved: vec![4],
+        }
+    }
+
+    fn field(name: &'static str, tag: u32, shape: fn() -> Shape) -> FieldType {
+        FieldType {
+            name,
+            json_name: name,
+            doc: "Said of it.",
+            tag,
+            shape,
+        }
+    }
+
+    fn order() -> MessageType {
+        message(
+            "Order",
+            vec![field("kind", 1, || Shape::Single(Type::Bool))],
+        )
+    }
+
+    fn other_order() -> MessageType {
+        let itself = || Shape::Single(Type::Message("Order".to_owned(), other_order));
+        message("Order", vec![field("itself", 3, itself)])
+    }
+
+    #[test]
+    fn two_types_of_one_name_are_told_apart_and_may_hold_themselves() {
+        static METHODS: [MethodDescriptor; 1] =
+            [MethodDescriptor::new("place", order, other_order).idempotent()];
+        let service = ServiceDescriptor::new("Order", &METHODS);
+        let expected = "syntax = \"proto3\";
+
+service Order {
+  rpc place(Order2) returns (Order3) { option idempotency_level = IDEMPOTENT; }
+}
+
+message Order2 {
+  reserved 4;
+  oneof kind_ {
+    // Said of it.
+    bool kind = 1;
+  }
+}
+
+message Order3 {
+  reserved 4;
+  oneof kind {
+    // Said of it.
+    Order3 itself = 3;
+  }
+}
+";
+        assert_eq!(service.to_proto(), expected);
+    }
+}

@@ -8,12 +8,14 @@
 mod business;
 mod container;
 mod enumeration;
+mod map;
 #[doc(hidden)]
 pub mod oneof;
 mod read;
 mod record;
 mod returned;
 mod scalar;
+mod single;
 #[doc(hidden)]
 pub mod sole;
 mod traits;
@@ -23,7 +25,7 @@ mod write;
 use bytes::{Bytes, BytesMut};
 
 pub use self::business::BusinessError;
-pub use self::container::MapKey;
+pub use self::map::MapKey;
 pub use self::returned::Returned;
 pub use self::traits::{Describe, Element, Field, Value};
 pub use self::wire::DecodeError;

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use proc_macro2::Span;
-use syn::{GenericParam, Generics, ItemEnum};
+use syn::visit::Visit;
+use syn::{GenericParam, Generics, ItemEnum, Type};
 
 use super::model::{Head, Wire};
 use crate::errors::Errors;
+use crate::travels::Travels;
 
 const MAX_TAG: u32 = (1 << 29) - 1;
 
@@ -80,6 +82,11 @@ fn check_tag(tag: u32, span: Span, is_explicit: bool, head: &Head, errors: &mut 
             ),
         );
     }
+}
+
+/// What can never travel, whatever it implements. `Self` can, where it is the type as written.
+pub(crate) fn travels(ty: &Type, knows_self: bool, errors: &mut Errors) {
+    Travels { errors, knows_self }.visit_type(ty);
 }
 
 /// Messages own their data, and live as long as they like.

@@ -3,7 +3,8 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::expand::{implement, serde_impls};
+use super::expand::implement;
+use super::faces::serde_impls;
 use super::model::Head;
 use super::variants::Unit;
 

@@ -8,7 +8,7 @@ use super::args::{Place, TypeArgs};
 use super::expand::{self, implement};
 use super::model::Head;
 use super::variants::{self, Holds, Variant};
-use super::{check, names, oneof};
+use super::{check, faces, names, oneof};
 use crate::errors::Errors;
 
 const CODES: [&str; 16] = [
@@ -97,8 +97,8 @@ fn code(head: &Head, variants: &[Variant], status: &Ident) -> TokenStream {
     let default = implement(head, quote!(::core::default::Default), default);
     let record = oneof::record(head, variants);
     let merge = quote!(#p::merge_record(self, #p::Positions::Never, deserializer));
-    let message = expand::message(head, &merge);
-    let serialize = expand::serialize(head, &expand::write_fields(head));
+    let message = faces::message(head, &merge);
+    let serialize = faces::serialize(head, &expand::write_fields(head));
     let (display, error) = (display(head, variants), std_error(head, status));
     let business = business(head, variants, status);
     let from = quote! {

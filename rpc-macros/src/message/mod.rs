@@ -2,9 +2,11 @@
 
 mod args;
 mod check;
+mod describe;
 mod enumeration;
 pub(crate) mod error;
 mod expand;
+mod faces;
 mod model;
 mod names;
 mod oneof;
@@ -34,7 +36,10 @@ pub(crate) fn expand(arguments: TokenStream, item: Item) -> TokenStream {
             (quote!(#item), code)
         }
         other => {
-            errors.at(&other, "a message is a struct or an enum; put `#[message]` on one of these");
+            errors.at(
+                &other,
+                "a message is a struct or an enum; put `#[message]` on one of these",
+            );
             (quote!(#other), TokenStream::new())
         }
     };
@@ -48,10 +53,17 @@ fn expand_struct(args: TypeArgs, item: &mut ItemStruct, errors: &mut Errors) -> 
     let head = Head::new(args, &item.ident, &item.generics, &item.attrs);
     check::generics(&item.generics, errors);
     if let Fields::Unnamed(fields) = &item.fields {
-        errors.at(fields, "the fields of a message have names; write `{ name: Type, … }`");
+        errors.at(
+            fields,
+            "the fields of a message have names; write `{ name: Type, … }`",
+        );
     }
-    let mut fields = named_fields(&mut item.fields, errors);
-    check::number(&head, fields.iter_mut().map(|field| &mut field.wire), errors);
+    let mut fields = named_fields(&mut item.fields, true, errors);
+    check::number(
+        &head,
+        fields.iter_mut().map(|field| &mut field.wire),
+        errors,
+    );
     expand::record(&head, &fields, Kind::Message)
 }
 
@@ -59,7 +71,11 @@ fn expand_enum(args: TypeArgs, item: &mut ItemEnum, errors: &mut Errors) -> Toke
     let head = Head::new(args, &item.ident, &item.generics, &item.attrs);
     check::generics(&item.generics, errors);
     check::first_is_default(item, errors);
-    if item.variants.iter().all(|variant| variant.fields.is_empty()) {
+    if item
+        .variants
+        .iter()
+        .all(|variant| variant.fields.is_empty())
+    {
         let variants = variants::units(&head, item, errors);
         return enumeration::expand(&head, &variants);
     }
@@ -67,12 +83,14 @@ fn expand_enum(args: TypeArgs, item: &mut ItemEnum, errors: &mut Errors) -> Toke
     oneof::expand(&head, &variants)
 }
 
-/// The named fields, without their `#[rpc(…)]`.
-fn named_fields(fields: &mut Fields, errors: &mut Errors) -> Vec<Field> {
+/// The named fields, without their `#[rpc(…)]`; those of a variant stand in a struct of their
+/// own, which is not `Self`.
+fn named_fields(fields: &mut Fields, knows_self: bool, errors: &mut Errors) -> Vec<Field> {
     let mut found = Vec::new();
     for field in fields {
         let args = FieldArgs::take(&mut field.attrs, Place::Message, errors);
         if let Some(ident) = &field.ident {
+            check::travels(&field.ty, knows_self, errors);
             found.push(Field {
                 ident: ident.clone(),
                 ty: field.ty.clone(),

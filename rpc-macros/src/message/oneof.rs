@@ -2,20 +2,21 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::Ident;
 use syn::ext::IdentExt;
+use syn::{Ident, Type};
 
 use super::expand::{self, Kind, implement};
 use super::model::{Field, Head, Wire};
 use super::variants::{Holds, Variant};
+use super::{describe, faces};
 
 /// Everything an enum with data needs.
 pub(crate) fn expand(head: &Head, variants: &[Variant]) -> TokenStream {
     let default = (!head.has_default).then(|| default(head, variants));
     let record = record(head, variants);
-    let value = expand::value(head, "Never");
-    let message = expand::message(head, &expand::merge_value(head));
-    let serde = expand::serde_impls(head, &expand::write_fields(head));
+    let value = faces::value(head, "Never");
+    let message = faces::message(head, &expand::merge_value(head));
+    let serde = faces::serde_impls(head, &expand::write_fields(head));
     quote!(#default #record #value #message #serde)
 }
 
@@ -28,7 +29,7 @@ pub(crate) fn record(head: &Head, variants: &[Variant]) -> TokenStream {
     let numbered: Vec<_> = travelling(variants).map(|variant| &variant.wire).collect();
     let tag_of = expand::tag_of(&numbered);
     let proto = proto(head, variants);
-    let names = variants.iter().map(|variant| variant_name(variant));
+    let names = variants.iter().map(variant_name);
     let body = quote! {
         const NAME: &'static str = #name;
         const TAGS: &'static [u32] = &[];
@@ -54,7 +55,7 @@ pub(crate) fn record(head: &Head, variants: &[Variant]) -> TokenStream {
         }
     };
     let record = implement(head, quote!(#p::Record), body);
-    let (oneof, describe) = (oneof(head, variants), describe(head, variants));
+    let (oneof, describe) = (oneof(head, variants), describe_variants(head, variants));
     quote!(#(#payloads)* #record #oneof #describe)
 }
 
@@ -159,12 +160,20 @@ fn proto_len(p: &TokenStream, variant: &Variant) -> TokenStream {
     match holds {
         _ if args.status.is_some() => quote!(Self::#ident { .. } => 0,),
         Holds::Nothing => quote!(Self::#ident => #p::oneof::value_len(&(), #tag),),
-        Holds::One(_) => quote!(Self::#ident(value) => #p::oneof::value_len(value, #tag),),
+        Holds::One(ty) => {
+            let value = binding_at(ty);
+            quote!(Self::#ident(value) => #p::oneof::value_len(#value, #tag),)
+        }
         Holds::Named(fields, _) => {
             let (pattern, len) = (pattern(variant, fields), named_len(p, fields));
             quote!(#pattern => #p::oneof::nested_len(#tag, #len),)
         }
     }
+}
+
+/// The binding `value`, placed on the user's type, where rustc then says that it cannot travel.
+fn binding_at(ty: &Type) -> Ident {
+    Ident::new("value", expand::at(ty))
 }
 
 fn named_len(p: &TokenStream, fields: &[Field]) -> TokenStream {
@@ -178,7 +187,10 @@ fn proto_encode(p: &TokenStream, variant: &Variant) -> TokenStream {
     match holds {
         _ if args.status.is_some() => quote!(Self::#ident { .. } => {}),
         Holds::Nothing => quote!(Self::#ident => #p::oneof::encode_value(&(), #tag, out),),
-        Holds::One(_) => quote!(Self::#ident(value) => #p::oneof::encode_value(value, #tag, out),),
+        Holds::One(ty) => {
+            let value = binding_at(ty);
+            quote!(Self::#ident(value) => #p::oneof::encode_value(#value, #tag, out),)
+        }
         Holds::Named(fields, _) => {
             let (pattern, len) = (pattern(variant, fields), named_len(p, fields));
             let bindings = bindings(fields);
@@ -279,7 +291,7 @@ fn serialize_variant(p: &TokenStream, variant: &Variant) -> TokenStream {
     }
 }
 
-fn describe(head: &Head, variants: &[Variant]) -> TokenStream {
+fn describe_variants(head: &Head, variants: &[Variant]) -> TokenStream {
     let p = head.private();
     let fields = travelling(variants).map(|variant| {
         let shape = match &variant.holds {
@@ -292,8 +304,8 @@ fn describe(head: &Head, variants: &[Variant]) -> TokenStream {
                 quote!(<#payload #turbofish as #p::Field>::shape)
             }
         };
-        expand::field_type(&p, &variant.wire, &shape)
+        describe::field_type(&p, &variant.wire, &shape)
     });
-    let message = expand::message_type(head, &quote!(#(#fields),*), true);
-    expand::describe_impl(head, &message)
+    let message = describe::message_type(head, &quote!(#(#fields),*), true);
+    describe::implement_by(head, &message)
 }

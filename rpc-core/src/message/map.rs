@@ -1,0 +1,138 @@
+//! `HashMap` and `BTreeMap`: entries of key and value, as protobuf has them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+use std::marker::PhantomData;
+
+use bytes::BytesMut;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserializer, Serializer};
+
+use super::read::Merge;
+use super::traits::{Field, Value};
+use super::wire::{self, DecodeError, Input, WireType, encoded_len_varint, key_len};
+use super::write::Written;
+use crate::descriptor::Shape;
+
+/// A key of a map: an integer, `bool` or `String`, as protobuf has it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the key of a map in a message",
+    label = "not an integer, `bool` or `String`",
+    note = "use an integer, `bool` or `String`, or a `Vec` of a message with key and value"
+)]
+pub trait MapKey: Value + Eq + Hash + Ord {}
+
+macro_rules! map_keys {
+    ($($ty:ty),*) => {$(impl MapKey for $ty {})*};
+}
+
+map_keys!(bool, i8, i16, i32, i64, u8, u16, u32, u64, String);
+
+/// The two maps of std, whose interfaces are alike but share no trait.
+macro_rules! maps {
+    ($($map:ident<K, V $(, $hasher:ident)?>;)*) => {$(
+        impl<K, V $(, $hasher)?> Field for $map<K, V $(, $hasher)?>
+        where
+            K: MapKey,
+            V: Value,
+            $($hasher: BuildHasher + Default + Send + Sync + 'static,)?
+        {
+            #[inline]
+            fn field_len(&self, tag: u32) -> usize {
+                let entry = |(key, value): (&K, &V)| {
+                    let body = entry_len(key, value);
+                    key_len(tag) + encoded_len_varint(body as u64) + body
+                };
+                self.iter().map(entry).sum()
+            }
+
+            #[inline]
+            fn encode_field(&self, tag: u32, out: &mut BytesMut) {
+                for (key, value) in self {
+                    wire::put_key(tag, WireType::LengthDelimited, out);
+                    wire::put_varint(entry_len(key, value) as u64, out);
+                    key.encode_field(1, out);
+                    value.encode_field(2, out);
+                }
+            }
+
+            fn merge_field(&mut self, wire: WireType, input: &mut Input) -> Result<(), DecodeError> {
+                wire::expect_wire(WireType::LengthDelimited, wire)?;
+                let (key, value) = merge_entry(input)?;
+                self.insert(key, value);
+                Ok(())
+            }
+
+            fn serialize_field<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
+                let mut map = serializer.serialize_map(Some(self.len()))?;
+                for (key, value) in self {
+                    map.serialize_entry(&Written(key), &Written(value))?;
+                }
+                map.end()
+            }
+
+            fn merge_serde<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error> {
+                self.clear();
+                deserializer.deserialize_any(MapVisitor {
+                    insert: |key: K, value: V| drop(self.insert(key, value)),
+                    entries: PhantomData,
+                })
+            }
+
+            fn shape() -> Shape {
+                Shape::Map(K::value_type(), V::value_type())
+            }
+        }
+    )*};
+}
+
+maps! {
+    BTreeMap<K, V>;
+    HashMap<K, V, S>;
+}
+
+#[inline]
+fn entry_len<K: Value, V: Value>(key: &K, value: &V) -> usize {
+    key.field_len(1) + value.field_len(2)
+}
+
+fn merge_entry<K: MapKey, V: Value>(input: &mut Input) -> Result<(K, V), DecodeError> {
+    let (mut key, mut value) = (K::default(), V::default());
+    input.entry(|input, tag, wire| match tag {
+        1 => key.merge_field(wire, input),
+        2 => value.merge_field(wire, input),
+        _ => input.skip(tag, wire),
+    })?;
+    Ok((key, value))
+}
+
+/// Hands each entry to a closure.
+struct MapVisitor<K, V, F> {
+    insert: F,
+    entries: PhantomData<fn(K, V)>,
+}
+
+impl<'de, K: MapKey, V: Value, F: FnMut(K, V)> Visitor<'de> for MapVisitor<K, V, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        loop {
+            let (mut key, mut value) = (K::default(), V::default());
+            if map.next_key_seed(Merge(&mut key))?.is_none() {
+                return Ok(());
+            }
+            map.next_value_seed(Merge(&mut value))?;
+            (self.insert)(key, value);
+        }
+    }
+}

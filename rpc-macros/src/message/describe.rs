@@ -1,0 +1,60 @@
+//! The code that gives a message as data, for descriptors and `.proto` files.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::expand::{Kind, implement};
+use super::model::{Field, Head, Wire};
+
+/// A record as data.
+pub(crate) fn record(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
+    let p = head.private();
+    let types = fields.iter().map(|field| {
+        let ty = &field.ty;
+        field_type(&p, &field.wire, &quote!(<#ty as #p::Field>::shape))
+    });
+    let message = match (kind, fields) {
+        (Kind::Arguments, [field]) => {
+            let ty = &field.ty;
+            let own = message_type(head, &quote!(field), false);
+            quote!(#p::sole::describe::<#ty>(|field| #own, #(#types)*))
+        }
+        _ => message_type(head, &quote!(#(#types),*), false),
+    };
+    implement_by(head, &message)
+}
+
+pub(crate) fn implement_by(head: &Head, message: &TokenStream) -> TokenStream {
+    let p = head.private();
+    let body = quote!(fn message_type() -> #p::MessageType { #message });
+    implement(head, quote!(#p::Describe), body)
+}
+
+pub(crate) fn field_type(p: &TokenStream, wire: &Wire, shape: &TokenStream) -> TokenStream {
+    let Wire {
+        tag,
+        name,
+        json,
+        docs,
+        ..
+    } = wire;
+    quote! {
+        #p::FieldType { name: #name, json_name: #json, doc: #docs, tag: #tag, shape: #shape }
+    }
+}
+
+pub(crate) fn message_type(head: &Head, fields: &TokenStream, is_oneof: bool) -> TokenStream {
+    let p = head.private();
+    let (name, docs) = (&head.name, &head.docs);
+    let reserved = head.reserved.iter().map(|(tag, _)| tag);
+    let parameters = head.generics.type_params().map(|param| &param.ident);
+    quote! {
+        #p::MessageType {
+            name: #p::generic_name(#name, &[#(<#parameters as #p::Field>::shape),*]),
+            doc: #docs,
+            fields: ::std::vec![#fields],
+            is_oneof: #is_oneof,
+            reserved: ::std::vec![#(#reserved),*],
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The faces a record shows besides its fields: a value in other messages, a message to codecs, a
+//! type to serde.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::parse_quote;
+
+use super::expand::implement;
+use super::model::Head;
+
+/// What lets a record stand in other messages; `positions` names how it reads from arrays.
+pub(crate) fn value(head: &Head, positions: &str) -> TokenStream {
+    let p = head.private();
+    let positions = format_ident!("{positions}");
+    let body = quote! {
+        const IS_MESSAGE: bool = true;
+
+        #[inline]
+        fn body_len(&self) -> usize {
+            #p::Record::fields_len(self)
+        }
+
+        #[inline]
+        fn encode_body(&self, out: &mut #p::BytesMut) {
+            #p::Record::encode_fields(self, out);
+        }
+
+        #[inline]
+        fn merge_body(
+            &mut self,
+            input: &mut #p::Input,
+        ) -> ::core::result::Result<(), #p::DecodeError> {
+            #p::merge_nested(self, input)
+        }
+
+        #[inline]
+        fn merge_tag(
+            &mut self,
+            tag: u32,
+            wire: #p::WireType,
+            input: &mut #p::Input,
+        ) -> ::core::result::Result<(), #p::DecodeError> {
+            #p::Record::merge_tagged(self, tag, wire, input)
+        }
+
+        fn serialize_value<__S: #p::serde::Serializer>(
+            &self,
+            serializer: __S,
+        ) -> ::core::result::Result<__S::Ok, __S::Error> {
+            #p::Record::serialize_fields(self, serializer)
+        }
+
+        fn merge_value<'__de, __D: #p::serde::Deserializer<'__de>>(
+            &mut self,
+            deserializer: __D,
+        ) -> ::core::result::Result<(), __D::Error> {
+            #p::merge_record(self, #p::Positions::#positions, deserializer)
+        }
+
+        fn value_type() -> #p::Type {
+            let message = <Self as #p::Describe>::message_type;
+            #p::Type::Message(message().name, message)
+        }
+    };
+    let value = implement(head, quote!(#p::Value), body);
+    let element = implement(head, quote!(#p::Element), TokenStream::new());
+    quote!(#value #element)
+}
+
+/// The object-safe face that codecs see.
+pub(crate) fn message(head: &Head, merge_serde: &TokenStream) -> TokenStream {
+    let p = head.private();
+    let body = quote! {
+        fn proto_len(&self) -> usize {
+            #p::Record::fields_len(self)
+        }
+
+        fn encode_proto(&self, buf: &mut #p::BytesMut) {
+            #p::Record::encode_fields(self, buf);
+        }
+
+        fn merge_proto(
+            &mut self,
+            bytes: #p::Bytes,
+        ) -> ::core::result::Result<(), #p::DecodeError> {
+            #p::merge_whole(self, bytes)
+        }
+
+        fn as_serialize(&self) -> &dyn #p::erased_serde::Serialize {
+            self
+        }
+
+        fn merge_serde(
+            &mut self,
+            deserializer: &mut dyn #p::erased_serde::Deserializer<'_>,
+        ) -> ::core::result::Result<(), #p::erased_serde::Error> {
+            #merge_serde
+        }
+    };
+    implement(head, quote!(#p::Message), body)
+}
+
+/// Serde's own traits, for messages: the same form as in codecs.
+pub(crate) fn serde_impls(head: &Head, write: &TokenStream) -> TokenStream {
+    let p = head.private();
+    let ident = &head.ident;
+    let serialize = serialize(head, write);
+    let mut generics = head.bounded.clone();
+    generics.params.insert(0, parse_quote!('__de));
+    let (params, _, clause) = generics.split_for_impl();
+    let (_, arguments, _) = head.generics.split_for_impl();
+    quote! {
+        #serialize
+
+        #[automatically_derived]
+        impl #params #p::serde::Deserialize<'__de> for #ident #arguments #clause {
+            fn deserialize<__D: #p::serde::Deserializer<'__de>>(
+                deserializer: __D,
+            ) -> ::core::result::Result<Self, __D::Error> {
+                let mut value = <Self as ::core::default::Default>::default();
+                #p::Value::merge_value(&mut value, deserializer)?;
+                ::core::result::Result::Ok(value)
+            }
+        }
+    }
+}
+
+pub(crate) fn serialize(head: &Head, write: &TokenStream) -> TokenStream {
+    let p = head.private();
+    let body = quote! {
+        fn serialize<__S: #p::serde::Serializer>(
+            &self,
+            serializer: __S,
+        ) -> ::core::result::Result<__S::Ok, __S::Error> {
+            #write
+        }
+    };
+    implement(head, quote!(#p::serde::Serialize), body)
+}

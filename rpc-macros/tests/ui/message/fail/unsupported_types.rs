@@ -1,0 +1,37 @@
+use std::collections::HashMap;
+
+use dubhe_rpc_macros::message;
+
+struct Foreign;
+
+#[message(crate = rpc_core)]
+struct Sizes {
+    length: usize,
+}
+
+#[message(crate = rpc_core)]
+struct Tuples {
+    pair: (u32, u32),
+}
+
+#[message(crate = rpc_core)]
+struct Unmarked {
+    foreign: Vec<Foreign>,
+}
+
+#[message(crate = rpc_core)]
+struct Nested {
+    lists: Vec<Vec<u32>>,
+}
+
+#[message(crate = rpc_core)]
+struct Keys {
+    by_float: HashMap<f64, u32>,
+}
+
+#[message(crate = rpc_core)]
+enum Repeated {
+    List(Vec<u32>),
+}
+
+fn main() {}
