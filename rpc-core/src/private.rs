@@ -71,9 +71,7 @@ impl<T: Field> Answer for T {
     }
 
     async fn call<A: Message>(stub: &Stub, index: usize, arguments: A) -> Result<Self> {
-        stub.call(index, arguments)
-            .await
-            .map(|Returned(value)| value)
+        stub.call(index, arguments).await.map(|Returned(value)| value)
     }
 
     fn into_reply(self) -> Reply {

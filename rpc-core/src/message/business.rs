@@ -54,10 +54,8 @@ impl BusinessError for Status {
 /// The status that carries `error`, named `type_name`.
 #[must_use]
 pub fn typed_status(code: Code, message: String, type_name: &str, error: impl Message) -> Status {
-    Status::new(code, message).with_details(Details {
-        type_name: Arc::from(type_name),
-        body: Body::typed(error),
-    })
+    Status::new(code, message)
+        .with_details(Details { type_name: Arc::from(type_name), body: Body::typed(error) })
 }
 
 /// The error named `type_name` that `status` carries, if it carries one that can be read.

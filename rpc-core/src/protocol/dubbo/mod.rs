@@ -13,6 +13,8 @@ mod header;
 mod pending;
 mod respond;
 pub(crate) mod server;
+#[cfg(test)]
+mod worked;
 
 pub use self::connector::{ClientConfig, DubboConnector};
 pub(crate) use self::header::MAGIC;
