@@ -28,7 +28,7 @@ impl Place {
             true => IpAddr::V4(Ipv4Addr::LOCALHOST),
             false => route_to(registry.as_str()),
         };
-        let ip = provider.bind.unwrap_or(match route {
+        let ip = provider.bind.unwrap_or_else(|| match route {
             route if route.is_loopback() => route,
             IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),

@@ -2,6 +2,8 @@
 //!
 //! `cargo run --example greeter-consumer [-- NAME]`
 
+#![allow(clippy::print_stdout, unreachable_pub, reason = "a program for people to read")]
+
 mod api;
 
 use std::time::Duration;

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dubhe::prelude::*;
 use dubhe::{ServiceKey, Source};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::api::{Stock, StockClient};
 use crate::{BoxError, parent_gone};

@@ -6,6 +6,8 @@
 //! for about ten seconds, kills one provider and then the registry with SIGKILL, brings both back,
 //! and shows who served what. Exits with 0 only if no call failed and the faults really happened.
 
+#![allow(clippy::print_stdout, unreachable_pub, reason = "a program for people to read")]
+
 mod api;
 mod consumer;
 mod fleet;
@@ -31,7 +33,7 @@ impl Options {
         let mut options = Self { codec: "protobuf".into(), seconds: 10, callers: 64 };
         let mut args = args.iter();
         while let Some(name) = args.next() {
-            let mut value = || args.next().ok_or(format!("{name} wants a value"));
+            let mut value = || args.next().ok_or_else(|| format!("{name} wants a value"));
             let number = |text: &String, least: u64| match text.parse() {
                 Ok(number) if number >= least && number <= 100_000 => Ok(number),
                 _ => Err(format!("{name} wants a number from {least}, got `{text}`")),

@@ -13,15 +13,9 @@ async fn a_registered_instance_is_seen_and_an_unregistered_one_is_gone() {
     for place in places("seen").await {
         let registry = place.open();
         let mut list = registry.subscribe(&key("shop.Inventory")).await.unwrap();
-        let one = registry
-            .register(instance("shop.Inventory", "a:1"))
-            .await
-            .unwrap();
+        let one = registry.register(instance("shop.Inventory", "a:1")).await.unwrap();
         assert!(one.is_registered(), "{registry:?}");
-        let two = registry
-            .register(instance("shop.Inventory", "b:1"))
-            .await
-            .unwrap();
+        let two = registry.register(instance("shop.Inventory", "b:1")).await.unwrap();
         shows(&mut list, &["a:1", "b:1"]).await;
         one.unregister().await.unwrap();
         shows(&mut list, &["b:1"]).await;
@@ -34,23 +28,11 @@ async fn a_registered_instance_is_seen_and_an_unregistered_one_is_gone() {
 async fn registries_see_each_others_instances_and_only_those_of_the_service() {
     for place in places("others").await {
         let (ours, theirs) = (place.open(), place.open());
-        let _a = ours
-            .register(instance("blue/shop.Inventory:1", "a:1"))
-            .await
-            .unwrap();
-        let _b = theirs
-            .register(instance("blue/shop.Inventory:1", "b:1"))
-            .await
-            .unwrap();
-        let _c = theirs
-            .register(instance("shop.Inventory:1", "c:1"))
-            .await
-            .unwrap();
+        let _a = ours.register(instance("blue/shop.Inventory:1", "a:1")).await.unwrap();
+        let _b = theirs.register(instance("blue/shop.Inventory:1", "b:1")).await.unwrap();
+        let _c = theirs.register(instance("shop.Inventory:1", "c:1")).await.unwrap();
         for registry in [&ours, &theirs] {
-            let mut list = registry
-                .subscribe(&key("blue/shop.Inventory:1"))
-                .await
-                .unwrap();
+            let mut list = registry.subscribe(&key("blue/shop.Inventory:1")).await.unwrap();
             shows(&mut list, &["a:1", "b:1"]).await;
         }
     }
@@ -62,10 +44,7 @@ async fn a_subscriber_may_come_before_any_provider() {
         let (reader, provider) = (place.open(), place.open());
         let mut list = reader.subscribe(&key("shop.Inventory")).await.unwrap();
         assert!(list.latest().instances.is_empty());
-        let _guard = provider
-            .register(instance("shop.Inventory", "a:1"))
-            .await
-            .unwrap();
+        let _guard = provider.register(instance("shop.Inventory", "a:1")).await.unwrap();
         shows(&mut list, &["a:1"]).await;
     }
 }
@@ -84,10 +63,7 @@ async fn the_youngest_start_of_an_address_wins() {
         let snapshot = shows(&mut list, &["a:1"]).await;
         assert_eq!(&*snapshot.instances[0].id, "young");
         young.unregister().await.unwrap();
-        until(&mut list, |list| {
-            list.instances.iter().any(|i| &*i.id == "old")
-        })
-        .await;
+        until(&mut list, |list| list.instances.iter().any(|i| &*i.id == "old")).await;
     }
 }
 
@@ -103,11 +79,7 @@ async fn an_instance_arrives_as_it_was_whatever_it_holds() {
             protocols: vec!["dubbo".to_owned(), String::new()],
             codecs: vec![odd.to_owned()],
             metadata: BTreeMap::from([(odd.to_owned(), odd.repeat(100))]),
-            ..Instance::new(
-                key("gr\u{fc}n/shop.Lager$Inner:1.0-\u{3b1}"),
-                "[::1]:20880",
-                odd,
-            )
+            ..Instance::new(key("gr\u{fc}n/shop.Lager$Inner:1.0-\u{3b1}"), "[::1]:20880", odd)
         };
         let _guard = registry.register(sent.clone()).await.unwrap();
         let list = place.open().subscribe(&sent.service).await.unwrap();
@@ -136,25 +108,16 @@ async fn a_thousand_instances_make_one_complete_list() {
 async fn an_update_replaces_what_is_listed() {
     for place in places("update").await {
         let registry = place.open();
-        let guard = registry
-            .register(instance("shop.Inventory", "a:1"))
-            .await
-            .unwrap();
+        let guard = registry.register(instance("shop.Inventory", "a:1")).await.unwrap();
         let mut list = registry.subscribe(&key("shop.Inventory")).await.unwrap();
         let mut heavy = instance("shop.Inventory", "a:1");
         heavy.weight = 200;
         guard.update(heavy).unwrap();
-        until(&mut list, |list| {
-            list.instances.iter().any(|i| i.weight == 200)
-        })
-        .await;
+        until(&mut list, |list| list.instances.iter().any(|i| i.weight == 200)).await;
         guard.update(instance("shop.Inventory", "b:1")).unwrap();
         shows(&mut list, &["b:1"]).await;
         let other = guard.update(instance("shop.Orders", "b:1")).unwrap_err();
-        assert!(
-            other.to_string().contains("register that one too"),
-            "{other}"
-        );
+        assert!(other.to_string().contains("register that one too"), "{other}");
     }
 }
 
@@ -162,14 +125,8 @@ async fn an_update_replaces_what_is_listed() {
 async fn tools_list_services_and_instances() {
     for place in places("tools").await {
         let registry = place.open();
-        let _a = registry
-            .register(instance("shop.Orders", "a:1"))
-            .await
-            .unwrap();
-        let _b = registry
-            .register(instance("shop.Inventory", "a:1"))
-            .await
-            .unwrap();
+        let _a = registry.register(instance("shop.Orders", "a:1")).await.unwrap();
+        let _b = registry.register(instance("shop.Inventory", "a:1")).await.unwrap();
         let mut services = registry.services().await.unwrap();
         services.retain(|service| service.as_str() != "keeper");
         assert_eq!(services, [key("shop.Inventory"), key("shop.Orders")]);
@@ -183,10 +140,7 @@ async fn tools_list_services_and_instances() {
 async fn a_shutdown_unregisters_ends_subscriptions_and_refuses_what_comes_later() {
     for place in places("shutdown").await {
         let (ours, theirs) = (place.open(), place.open());
-        let guard = ours
-            .register(instance("shop.Inventory", "a:1"))
-            .await
-            .unwrap();
+        let guard = ours.register(instance("shop.Inventory", "a:1")).await.unwrap();
         let mut ended = ours.subscribe(&key("shop.Inventory")).await.unwrap();
         let mut list = theirs.subscribe(&key("shop.Inventory")).await.unwrap();
         shows(&mut list, &["a:1"]).await;
@@ -196,27 +150,18 @@ async fn a_shutdown_unregisters_ends_subscriptions_and_refuses_what_comes_later(
         assert!(!guard.is_registered());
         guard.unregister().await.unwrap();
         let error = ours.subscribe(&key("shop.Inventory")).await.unwrap_err();
-        assert!(
-            error.is_closed() && error.to_string().contains("was shut down"),
-            "{error}"
-        );
+        assert!(error.is_closed() && error.to_string().contains("was shut down"), "{error}");
     }
 }
 
 #[tokio::test]
 async fn a_fixed_list_is_the_same_for_every_service_and_takes_registrations_without_effect() {
     let registry = connect("static://b:2,a:1?codecs=json,msgpack").unwrap();
-    let guard = registry
-        .register(instance("shop.Inventory", "c:3"))
-        .await
-        .unwrap();
+    let guard = registry.register(instance("shop.Inventory", "c:3")).await.unwrap();
     assert!(guard.is_registered());
     for service in ["shop.Inventory", "shop.Orders:2"] {
         let latest = registry.subscribe(&key(service)).await.unwrap().latest();
-        assert_eq!(
-            (addresses(&latest), latest.source),
-            (vec!["a:1", "b:2"], Source::Live)
-        );
+        assert_eq!((addresses(&latest), latest.source), (vec!["a:1", "b:2"], Source::Live));
         assert_eq!(latest.instances[0].codecs, ["json", "msgpack"]);
         assert_eq!(latest.instances[0].service, key(service));
     }
@@ -226,20 +171,14 @@ async fn a_fixed_list_is_the_same_for_every_service_and_takes_registrations_with
 #[test]
 fn wrong_addresses_say_what_to_write() {
     for (url, expected) in [
-        (
-            "zookeper://a:1",
-            "unknown registry `zookeper`, available: dev, dubhe, memory, static",
-        ),
+        ("zookeper://a:1", "unknown registry `zookeper`, available: dev, dubhe, memory, static"),
         ("stati://a:1", "did you mean `static`?"),
         ("localhost:20890", "expected scheme://"),
         ("static://a", "every provider needs host and port"),
         ("static://", "every provider needs host and port"),
         ("static://a:1?codec=json", "did you mean `codecs`?"),
         ("dubhe://", "it needs one server"),
-        (
-            "dubhe://a:1?x=1",
-            "unknown parameter of dubhe:// `x`, it takes none",
-        ),
+        ("dubhe://a:1?x=1", "unknown parameter of dubhe:// `x`, it takes none"),
         ("dev://shop:1", "one name"),
         ("dev://..", "one name"),
         ("memory://a:1", "one name and no port"),
@@ -252,13 +191,8 @@ fn wrong_addresses_say_what_to_write() {
 #[test]
 fn an_unknown_parameter_of_the_configuration_is_refused() {
     let params = serde_json::json!({"url": "memory://a", "cachedir": "/x"});
-    let serde_json::Value::Object(params) = params else {
-        unreachable!()
-    };
+    let serde_json::Value::Object(params) = params else { unreachable!() };
     let error = builtin().build("memory", params).unwrap_err().to_string();
-    assert!(
-        error.contains("cachedir") && error.contains("cache_dir"),
-        "{error}"
-    );
+    assert!(error.contains("cachedir") && error.contains("cache_dir"), "{error}");
     assert!(open(&builtin(), &RegistryConfig::new("memory://a")).is_ok());
 }

@@ -84,9 +84,7 @@ async fn another_provider_takes_over_from_a_killed_host_and_nobody_sees_a_shorte
     let taken_over =
         eventually(|| std::fs::read(run.join("test.address")).is_ok_and(|second| second != first));
     tokio::join!(taken_over, async {
-        let without_a = until(&mut list, |list| {
-            lost(list) || !addresses(list).contains(&"a:1")
-        });
+        let without_a = until(&mut list, |list| lost(list) || !addresses(list).contains(&"a:1"));
         assert!(!lost(&without_a.await));
     });
 
@@ -129,21 +127,12 @@ async fn a_consumer_alone_hosts_nothing_and_says_what_to_start() {
     let run = dir.path().join("run");
     let consumer = registry(&run);
     let error = consumer.services().await.unwrap_err().to_string();
-    assert!(
-        error.contains("dev://test: no provider runs, start one"),
-        "{error}"
-    );
+    assert!(error.contains("dev://test: no provider runs, start one"), "{error}");
     assert!(!run.exists());
     // Registering in the same process makes it the host at once.
     let registered = consumer.register(instance(SERVICE, "a:1"));
-    let guard = timeout(Duration::from_secs(5), registered)
-        .await
-        .unwrap()
-        .unwrap();
-    timeout(LIMIT, guard.watch().wait_for(|is| *is))
-        .await
-        .unwrap()
-        .unwrap();
+    let guard = timeout(Duration::from_secs(5), registered).await.unwrap().unwrap();
+    timeout(LIMIT, guard.watch().wait_for(|is| *is)).await.unwrap().unwrap();
     assert_eq!(consumer.services().await.unwrap(), [key(SERVICE)]);
 }
 

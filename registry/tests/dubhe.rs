@@ -70,20 +70,11 @@ async fn a_restart_of_the_server_empties_no_list_and_registers_all_again() {
     }
     place.server = None;
     let mut registered = b.watch();
-    timeout(LIMIT, registered.wait_for(|is| !is))
-        .await
-        .unwrap()
-        .unwrap();
+    timeout(LIMIT, registered.wait_for(|is| !is)).await.unwrap().unwrap();
     let server = rebind(address, quick()).await;
-    timeout(LIMIT, registered.wait_for(|is| *is))
-        .await
-        .unwrap()
-        .unwrap();
+    timeout(LIMIT, registered.wait_for(|is| *is)).await.unwrap().unwrap();
     eventually(|| server.status().instances == 2 && server.status().subscriptions == 2).await;
-    assert!(
-        !shrank.load(Ordering::SeqCst),
-        "a list lost instances over the restart"
-    );
+    assert!(!shrank.load(Ordering::SeqCst), "a list lost instances over the restart");
 }
 
 #[tokio::test]
@@ -111,16 +102,10 @@ async fn a_registry_that_is_down_at_the_start_is_no_error_and_heals() {
     let registry = place.open();
     let guard = registry.register(instance(SERVICE, "a:1")).await.unwrap();
     let mut list = registry.subscribe(&key(SERVICE)).await.unwrap();
-    assert_eq!(
-        (guard.is_registered(), list.latest().source),
-        (false, Source::Pending)
-    );
+    assert_eq!((guard.is_registered(), list.latest().source), (false, Source::Pending));
     let error = registry.list(&key(SERVICE)).await.unwrap_err();
     let expected = format!("registry dubhe://{address}: cannot connect to {address}: ");
-    assert!(
-        error.is_unreachable() && error.to_string().starts_with(&expected),
-        "{error}"
-    );
+    assert!(error.is_unreachable() && error.to_string().starts_with(&expected), "{error}");
     assert!(error.to_string().ends_with("is it running?"), "{error}");
     let _server = rebind(address, quick()).await;
     shows(&mut list, &["a:1"]).await;
@@ -146,10 +131,7 @@ async fn a_consumer_starts_from_the_disk_cache_while_its_registry_is_dead() {
     let restarted = place.open();
     let mut list = restarted.subscribe(&key(SERVICE)).await.unwrap();
     let snapshot = list.latest();
-    assert!(
-        matches!(snapshot.source, Source::Cache { .. }),
-        "{snapshot:?}"
-    );
+    assert!(matches!(snapshot.source, Source::Cache { .. }), "{snapshot:?}");
     assert_eq!(*snapshot.instances, [instance(SERVICE, "a:1")]);
     let _server = rebind(address, quick()).await;
     let provider = place.open();
@@ -159,16 +141,10 @@ async fn a_consumer_starts_from_the_disk_cache_while_its_registry_is_dead() {
 
 #[tokio::test]
 async fn a_wrong_token_is_refused_with_the_remedy() {
-    let config = ServerConfig {
-        token: "secret".to_owned(),
-        ..quick()
-    };
+    let config = ServerConfig { token: "secret".to_owned(), ..quick() };
     let place = dubhe(config).await;
     let error = place.open().services().await.unwrap_err().to_string();
-    assert!(
-        error.contains("the token is wrong") && error.contains(":token@"),
-        "{error}"
-    );
+    assert!(error.contains("the token is wrong") && error.contains(":token@"), "{error}");
     let address = place.server.as_ref().unwrap().local_addr();
     let registry = connect(&format!("dubhe://:secret@{address}")).unwrap();
     assert!(registry.services().await.unwrap().is_empty());
@@ -180,19 +156,12 @@ async fn a_port_in_use_is_told_with_the_remedy() {
     let place = dubhe(quick()).await;
     let address = place.server.as_ref().unwrap().local_addr();
     let error = EmbeddedServer::bind(address, quick()).await.unwrap_err();
-    assert!(
-        error.is_bind() && error.to_string().contains("choose another address"),
-        "{error}"
-    );
+    assert!(error.is_bind() && error.to_string().contains("choose another address"), "{error}");
 }
 
 #[tokio::test]
 async fn past_a_limit_the_client_is_told_which() {
-    let limits = ServerConfig {
-        max_instances: 1,
-        max_connections: 1,
-        ..quick()
-    };
+    let limits = ServerConfig { max_instances: 1, max_connections: 1, ..quick() };
     let place = dubhe(limits).await;
     let registry = place.open();
     let _first = registry.register(instance(SERVICE, "a:1")).await.unwrap();
@@ -202,10 +171,7 @@ async fn past_a_limit_the_client_is_told_which() {
     });
     assert!(!(&mut second).await.unwrap().is_registered());
     let error = place.open().services().await.unwrap_err().to_string();
-    assert!(
-        error.contains("serves 1 connections") && error.contains("max_connections"),
-        "{error}"
-    );
+    assert!(error.contains("serves 1 connections") && error.contains("max_connections"), "{error}");
     let mut list = registry.subscribe(&key(SERVICE)).await.unwrap();
     shows(&mut list, &["a:1"]).await;
 }
@@ -229,10 +195,7 @@ fn framed(text: &str) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_clients_are_told_off_and_disturb_nobody() {
-    let config = ServerConfig {
-        patience: Duration::from_millis(200),
-        ..quick()
-    };
+    let config = ServerConfig { patience: Duration::from_millis(200), ..quick() };
     let place = dubhe(config).await;
     let registry = place.open();
     let guard = registry.register(instance(SERVICE, "a:1")).await.unwrap();
@@ -248,40 +211,20 @@ async fn hostile_clients_are_told_off_and_disturb_nobody() {
         (framed(""), "malformed frame"),
         (framed(&deep), "malformed frame"),
         (framed("\u{0}\u{ff}"), "malformed frame"),
-        (
-            framed(r#"{"id":1,"ask":{"services":{}}}"#),
-            "must be a hello",
-        ),
-        (
-            framed(r#"{"id":1,"ask":{"hello":{"version":9,"token":""}}}"#),
-            "version 9",
-        ),
+        (framed(r#"{"id":1,"ask":{"services":{}}}"#), "must be a hello"),
+        (framed(r#"{"id":1,"ask":{"hello":{"version":9,"token":""}}}"#), "version 9"),
         (Vec::new(), "no hello within"),
         (hello[..20].to_vec(), "no hello within"),
-        (
-            after_hello(r#"{"id":1,"ask":{"nonsense":{}}}"#),
-            "malformed frame",
-        ),
-        (
-            after_hello(r#"{"id":1,"ask":{"fetch":{"service":"a b"}}}"#),
-            "no service key",
-        ),
-        (
-            after_hello(r#"{"id":2,"ask":{"hello":{"version":1,"token":""}}}"#),
-            "second hello",
-        ),
+        (after_hello(r#"{"id":1,"ask":{"nonsense":{}}}"#), "malformed frame"),
+        (after_hello(r#"{"id":1,"ask":{"fetch":{"service":"a b"}}}"#), "no service key"),
+        (after_hello(r#"{"id":2,"ask":{"hello":{"version":1,"token":""}}}"#), "second hello"),
     ] {
         let said = tokio::task::spawn_blocking({
             let bytes = bytes.clone();
             move || attack(address, &bytes)
         });
         let said = said.await.unwrap();
-        assert!(
-            said.contains(answer),
-            "{:?} to {:?}",
-            said,
-            String::from_utf8_lossy(&bytes)
-        );
+        assert!(said.contains(answer), "{:?} to {:?}", said, String::from_utf8_lossy(&bytes));
         assert!(guard.is_registered());
     }
     let _second = registry.register(instance(SERVICE, "b:1")).await.unwrap();
@@ -292,18 +235,13 @@ async fn hostile_clients_are_told_off_and_disturb_nobody() {
 async fn damaged_requests_never_bring_the_server_down() {
     use rand::rngs::StdRng;
     use rand::{RngExt as _, SeedableRng as _};
-    let config = ServerConfig {
-        patience: Duration::from_millis(20),
-        ..quick()
-    };
+    let config = ServerConfig { patience: Duration::from_millis(20), ..quick() };
     let place = dubhe(config).await;
     let address = place.server.as_ref().unwrap().local_addr();
     let mut rng = StdRng::seed_from_u64(11);
     let one = serde_json::to_string(&instance(SERVICE, "a:1")).unwrap();
     let hello = framed(r#"{"id":1,"ask":{"hello":{"version":1,"token":""}}}"#);
-    let register = framed(&format!(
-        r#"{{"id":2,"ask":{{"register":{{"instance":{one}}}}}}}"#
-    ));
+    let register = framed(&format!(r#"{{"id":2,"ask":{{"register":{{"instance":{one}}}}}}}"#));
     for _ in 0..300 {
         let mut bytes = [hello.clone(), register.clone()].concat();
         for _ in 0..rng.random_range(1..4) {
@@ -313,15 +251,8 @@ async fn damaged_requests_never_bring_the_server_down() {
         let mut stream = TcpStream::connect(address).unwrap();
         let _ = stream.write_all(&bytes);
     }
-    let registry = open(
-        &builtin(),
-        &RegistryConfig::new(format!("dubhe://{address}")),
-    )
-    .unwrap();
-    let guard = registry
-        .register(instance("shop.Other", "z:1"))
-        .await
-        .unwrap();
+    let registry = open(&builtin(), &RegistryConfig::new(format!("dubhe://{address}"))).unwrap();
+    let guard = registry.register(instance("shop.Other", "z:1")).await.unwrap();
     let mut list = registry.subscribe(&key("shop.Other")).await.unwrap();
     until(&mut list, |list| list.instances.len() == 1).await;
     assert!(guard.is_registered());

@@ -78,10 +78,7 @@ impl Session for Flaky {
         self.0.registers.fetch_add(1, Ordering::SeqCst);
         let refuse = |n: usize| n.checked_sub(1);
         let refusals = &self.0.refusals;
-        if refusals
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, refuse)
-            .is_ok()
-        {
+        if refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, refuse).is_ok() {
             return Err(Error::unreachable("not now"));
         }
         let mut listed = self.0.listed.lock().unwrap();
@@ -103,10 +100,7 @@ impl Session for Flaky {
 
     async fn fetch(&self, _: &ServiceKey) -> Result<Listing, Error> {
         let instances = self.0.listed.lock().unwrap().values().cloned().collect();
-        Ok(Listing {
-            revision: 0,
-            instances,
-        })
+        Ok(Listing { revision: 0, instances })
     }
 
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
@@ -127,11 +121,7 @@ async fn a_list_that_missed_its_push_is_repaired_within_a_reconcile() {
     flaky.register(&instance(SERVICE, "a:1")).await.unwrap();
     let began = Instant::now();
     list.next().await.unwrap();
-    assert!(
-        began.elapsed() <= Duration::from_secs(36),
-        "{:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() <= Duration::from_secs(36), "{:?}", began.elapsed());
     assert_eq!(list.latest().instances.len(), 1);
 }
 
@@ -152,21 +142,12 @@ async fn the_newest_content_is_registered_again_after_a_loss() {
     flaky.0.is_up.send_replace(false);
     guard.watch().wait_for(|is| !is).await.unwrap();
     flaky.forget();
-    guard
-        .update(Instance {
-            weight: 7,
-            ..instance(SERVICE, "a:1")
-        })
-        .unwrap();
+    guard.update(Instance { weight: 7, ..instance(SERVICE, "a:1") }).unwrap();
     sleep(Duration::from_secs(600)).await;
     flaky.0.is_up.send_replace(true);
     let back = Instant::now();
     guard.watch().wait_for(|is| *is).await.unwrap();
-    assert!(
-        back.elapsed() <= Duration::from_secs(5),
-        "{:?}",
-        back.elapsed()
-    );
+    assert!(back.elapsed() <= Duration::from_secs(5), "{:?}", back.elapsed());
     assert_eq!(flaky.0.listed.lock().unwrap()["a:1"].weight, 7);
 }
 
@@ -189,10 +170,7 @@ async fn an_outage_keeps_the_last_list_and_costs_few_attempts() {
     let before = flaky.0.connects.load(Ordering::SeqCst);
     sleep(Duration::from_secs(600)).await;
     let attempts = flaky.0.connects.load(Ordering::SeqCst) - before;
-    assert!(
-        (100..250).contains(&attempts),
-        "{attempts} attempts in 10 minutes"
-    );
+    assert!((100..250).contains(&attempts), "{attempts} attempts in 10 minutes");
     let latest = list.latest();
     assert_eq!((latest.instances.len(), latest.source), (1, Source::Live));
     flaky.forget();
@@ -223,10 +201,7 @@ async fn nothing_runs_while_nothing_changes() {
     let list = registry.subscribe(&key(SERVICE)).await.unwrap();
     sleep(Duration::from_secs(3600)).await;
     let registers = flaky.0.registers.load(Ordering::SeqCst);
-    assert!(
-        (100..=152).contains(&registers),
-        "{registers} checks in an hour"
-    );
+    assert!((100..=152).contains(&registers), "{registers} checks in an hour");
     assert_eq!(flaky.0.watches.load(Ordering::SeqCst), 1);
     assert_eq!(flaky.0.connects.load(Ordering::SeqCst), 1);
     drop((guard, list));

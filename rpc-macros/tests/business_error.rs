@@ -66,10 +66,7 @@ async fn a_business_error_arrives_as_the_same_value() {
     let error = divider().divide(1, 0).await.unwrap_err();
     assert!(matches!(error, DivideError::ByZero), "{error:?}");
     let error = divider().divide(5, 3).await.unwrap_err();
-    assert!(
-        matches!(error, DivideError::Remainder { rest: 2 }),
-        "{error:?}"
-    );
+    assert!(matches!(error, DivideError::Remainder { rest: 2 }), "{error:?}");
 }
 
 #[tokio::test]
@@ -78,10 +75,7 @@ async fn a_status_has_its_place_in_a_business_error() {
     let DivideError::Status(status) = error else {
         panic!("{error:?} is no status");
     };
-    assert_eq!(
-        (status.code(), status.message()),
-        (Code::Aborted, "not by seven")
-    );
+    assert_eq!((status.code(), status.message()), (Code::Aborted, "not by seven"));
     assert_eq!(status.call(), Some("Divider/divide"));
 }
 
@@ -89,10 +83,7 @@ async fn a_status_has_its_place_in_a_business_error() {
 async fn a_business_error_may_come_from_an_alias() {
     assert_eq!(divider().halve(84).await.unwrap(), 42);
     let error = divider().halve(5).await.unwrap_err();
-    assert!(
-        matches!(error, DivideError::Remainder { rest: 1 }),
-        "{error:?}"
-    );
+    assert!(matches!(error, DivideError::Remainder { rest: 1 }), "{error:?}");
 }
 
 #[tokio::test]

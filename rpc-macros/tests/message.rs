@@ -144,11 +144,7 @@ enum Color {
 enum Figure<T> {
     Nothing,
     Circle(f64),
-    Rectangle {
-        left_side: T,
-        out: Option<Color>,
-        all: Vec<T>,
-    },
+    Rectangle { left_side: T, out: Option<Color>, all: Vec<T> },
     Group(Box<Page<User>>),
 }
 
@@ -163,11 +159,7 @@ struct Picture {
 
 #[test]
 fn enums_survive_protobuf_and_json() {
-    let rectangle = Figure::Rectangle {
-        left_side: -3,
-        out: Some(Color::Red),
-        all: vec![1, 2],
-    };
+    let rectangle = Figure::Rectangle { left_side: -3, out: Some(Color::Red), all: vec![1, 2] };
     let picture = Picture {
         color: Color::Blue,
         figure: rectangle.clone(),
@@ -192,10 +184,7 @@ fn enums_survive_protobuf_and_json() {
     )
     .unwrap();
     assert_eq!(read.color, Color::DarkGreen);
-    assert_eq!(
-        read.colors,
-        [Color::Blue, Color::Red, Color::Red, Color::Red]
-    );
+    assert_eq!(read.colors, [Color::Blue, Color::Red, Color::Red, Color::Red]);
     assert_eq!(read.figure, Figure::Circle(1.0));
 }
 
@@ -214,22 +203,12 @@ enum ShopError {
 
 #[test]
 fn a_business_error_comes_back_as_the_same_value() {
-    let status = ShopError::OutOfStock {
-        sku: "x".into(),
-        left: 2,
-    }
-    .into_status();
-    assert_eq!(
-        (status.code(), status.message()),
-        (Code::FailedPrecondition, "only 2 of x")
-    );
+    let status = ShopError::OutOfStock { sku: "x".into(), left: 2 }.into_status();
+    assert_eq!((status.code(), status.message()), (Code::FailedPrecondition, "only 2 of x"));
     let error = ShopError::from_status(status);
     assert!(matches!(error, ShopError::OutOfStock { sku, left: 2 } if sku == "x"));
     let status = ShopError::NoArticle("y".into()).into_status();
-    assert_eq!(
-        (status.code(), status.message()),
-        (Code::NotFound, "no article y")
-    );
+    assert_eq!((status.code(), status.message()), (Code::NotFound, "no article y"));
     assert!(matches!(status.into(), ShopError::NoArticle(name) if name == "y"));
     assert_eq!(ShopError::Closed.to_string(), "The shop is closed");
     let status = ShopError::Status(Status::internal("z")).into_status();

@@ -40,10 +40,18 @@ impl Sources {
 
 /// `dubhe` in the user's cache directory, as the XDG base directory specification finds it.
 pub(super) fn cache_dir_of_user() -> Option<PathBuf> {
-    let absolute = |path: &PathBuf| path.is_absolute();
-    let set = |name| env::var_os(name).map(PathBuf::from).filter(absolute);
-    let base = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
+    let base = directory("XDG_CACHE_HOME").or_else(|| Some(directory("HOME")?.join(".cache")))?;
     Some(base.join("dubhe"))
+}
+
+/// `dubhe` in the user's runtime directory, where the processes of `dev://` meet.
+pub(super) fn runtime_dir_of_user() -> Option<PathBuf> {
+    Some(directory("XDG_RUNTIME_DIR")?.join("dubhe"))
+}
+
+/// The directory a variable names; relative ones do not count, as the specification says.
+fn directory(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
 fn read(path: &Path) -> std::io::Result<ConfigFile> {

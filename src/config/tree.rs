@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::address::RegistryAddress;
 use super::consumer::ConsumerConfig;
 use super::origin::Origins;
-use super::process::cache_dir_of_user;
+use super::process::{cache_dir_of_user, runtime_dir_of_user};
 use super::provider::ProviderConfig;
 
 /// Every setting with its value in force, and where each was set.
@@ -61,6 +61,7 @@ impl Config {
         if self.registry.cache {
             settings.cache_dir = self.registry.cache_dir.clone().or_else(cache_dir_of_user);
         }
+        settings.runtime_dir = runtime_dir_of_user();
         Ok(settings)
     }
 }

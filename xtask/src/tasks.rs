@@ -51,5 +51,5 @@ pub(crate) fn has_deny() -> bool {
 pub(crate) fn bench(arguments: &[String]) -> Done {
     let command = ["run", "--release", "--manifest-path", "benches/Cargo.toml"];
     let mut command = cargo(command);
-    run(command.args(["--package", "bench-runner", "--"]).args(arguments))
+    run(command.args(["--", "run"]).args(arguments))
 }

@@ -8,8 +8,9 @@ use dubhe::prelude::*;
 
 use super::{BoxError, Peer, announce};
 
+/// Gives back what it gets.
 #[dubhe::service]
-trait Mirror {
+pub(crate) trait Mirror {
     #[rpc(idempotent)]
     async fn echo(&self, body: Bytes) -> Result<Bytes>;
 }

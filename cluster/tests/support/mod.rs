@@ -330,7 +330,7 @@ impl Message for Nothing {
 
     fn encode_proto(&self, _: &mut BytesMut) {}
 
-    fn merge_proto(&mut self, _: Bytes) -> Result<(), prost::DecodeError> {
+    fn merge_proto(&mut self, _: Bytes) -> Result<(), rpc_core::message::DecodeError> {
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::host::{Host, Outbox};
+use super::lease::TOLERANCE;
 use super::table::{Key, List};
 use super::wire::{Answer, Ask, FrameReader, Message, Request, VERSION, frame};
 
@@ -19,18 +20,11 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(host: Arc<
         let max = host.config.max_connections;
         let why = format!("the registry serves {max} connections, its limit (max_connections)");
         // The client is told as far as possible; it is gone either way.
-        let _ = timeout(
-            host.config.patience,
-            send(&mut write, &frame(&Message::Bye { why })),
-        )
-        .await;
+        let _ =
+            timeout(host.config.patience, send(&mut write, &frame(&Message::Bye { why }))).await;
         return;
     };
-    let mut leaving = Leaving {
-        host,
-        id,
-        was_closed: false,
-    };
+    let mut leaving = Leaving { host, id, was_closed: false };
     let mut connection = Connection {
         reader: FrameReader::new(read, leaving.host.config.max_frame),
         write,
@@ -100,10 +94,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             return Err(End::Bye(format!("no hello within {limit:?}")));
         };
         let (id, version, token) = match first {
-            Ok(Some(Request {
-                id,
-                ask: Ask::Hello { version, token },
-            })) => (id, version, token),
+            Ok(Some(Request { id, ask: Ask::Hello { version, token } })) => (id, version, token),
             Ok(Some(_)) => return Err(End::Bye("the first frame must be a hello".to_owned())),
             Ok(None) => return Err(End::Closed),
             Err(error) => return Err(End::Bye(error.to_string())),
@@ -125,7 +116,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let mut heard = Instant::now();
         let mut has_news = false;
         loop {
+            // What was sent in time counts, however late it is read.
             tokio::select! {
+                biased;
                 request = self.reader.next::<Request>() => {
                     heard = Instant::now();
                     match request {
@@ -137,7 +130,13 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 }
                 () = self.outbox.filled.notified(), if !has_news => has_news = true,
                 () = sleep_until(self.next_push), if has_news => has_news = self.push().await?,
-                () = sleep_until(heard + silence) => return Err(End::Silent),
+                () = sleep_until(heard + silence) => {
+                    if heard.elapsed() < silence + TOLERANCE {
+                        return Err(End::Silent);
+                    }
+                    // It was the server that stood still.
+                    heard = Instant::now();
+                }
             }
         }
     }
@@ -150,21 +149,11 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 Ok(()) => Answer::Done {},
                 Err(why) => Answer::Refused { why },
             },
-            Ask::Unregister {
-                service,
-                address,
-                id,
-            } => {
-                self.host.unregister(&Key {
-                    service,
-                    address,
-                    id,
-                });
+            Ask::Unregister { service, address, id } => {
+                self.host.unregister(&Key { service, address, id });
                 Answer::Done {}
             }
-            Ask::Renew {} => Answer::Renewed {
-                held: self.host.renew(self.id),
-            },
+            Ask::Renew {} => Answer::Renewed { held: self.host.renew(self.id) },
             Ask::Subscribe { service, known } => self.subscribe(service, known),
             Ask::Unsubscribe { service } => {
                 self.watched.remove(&service);
@@ -172,14 +161,12 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 Answer::Done {}
             }
             Ask::Fetch { service } => match self.host.list(&service) {
-                list if self.withholds(&service, &list) => Answer::Refused {
-                    why: "the registry has just started".to_owned(),
-                },
+                list if self.withholds(&service, &list) => {
+                    Answer::Refused { why: "the registry has just started".to_owned() }
+                }
                 list => Answer::Listing(list.version.clone()),
             },
-            Ask::Services {} => Answer::Services {
-                services: self.host.services(),
-            },
+            Ask::Services {} => Answer::Services { services: self.host.services() },
         };
         self.answer(id, answer).await
     }

@@ -17,8 +17,8 @@ use tokio::time::Instant;
 use super::settings::ServerConfig;
 use super::table::{Key, Table};
 
-/// A sweep this late was not late by chance.
-const TOLERANCE: Duration = Duration::from_secs(1);
+/// A timer this late was not late by chance.
+pub(crate) const TOLERANCE: Duration = Duration::from_secs(1);
 
 /// Longest time between two sweeps: what is needed to notice that the process stood still.
 const HEARTBEAT: Duration = Duration::from_secs(5);

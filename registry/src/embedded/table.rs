@@ -63,15 +63,8 @@ pub(crate) struct List {
 
 impl List {
     fn new(service: &ServiceKey, revision: u64, instances: Vec<Arc<Instance>>) -> Self {
-        let version = Version {
-            revision,
-            instances,
-        };
-        Self {
-            service: service.clone(),
-            version,
-            push: OnceLock::new(),
-        }
+        let version = Version { revision, instances };
+        Self { service: service.clone(), version, push: OnceLock::new() }
     }
 
     /// The frame that tells a subscriber; made once, outside the table's lock.
@@ -95,12 +88,7 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new() -> Self {
-        Self {
-            services: HashMap::new(),
-            owned: HashMap::new(),
-            revision: 1,
-            count: 0,
-        }
+        Self { services: HashMap::new(), owned: HashMap::new(), revision: 1, count: 0 }
     }
 
     /// How many instances there are.
@@ -117,9 +105,7 @@ impl Table {
     }
 
     pub(crate) fn entries_mut(&mut self) -> impl Iterator<Item = (&Key, &mut Entry)> {
-        self.services
-            .values_mut()
-            .flat_map(|service| &mut service.entries)
+        self.services.values_mut().flat_map(|service| &mut service.entries)
     }
 
     /// The entries that `owner` registered last.
@@ -167,22 +153,16 @@ impl Table {
         let is_same = old.is_some_and(|old| *old.instance == instance);
         if is_new && self.count >= limits.max_instances {
             let max = limits.max_instances;
-            return Err(format!(
-                "the registry holds {max} instances, its limit (max_instances)"
-            ));
+            return Err(format!("the registry holds {max} instances, its limit (max_instances)"));
         }
         if service.map_or(0, |service| service.bytes) + bytes - old_bytes > limits.max_list {
             let max = limits.max_list;
-            return Err(format!(
-                "the service's list would exceed {max} bytes (max_list)"
-            ));
+            return Err(format!("the service's list would exceed {max} bytes (max_list)"));
         }
         let owned = self.owned.entry(owner).or_default();
         if owned.len() >= limits.max_per_connection && !owned.contains(&key) {
             let max = limits.max_per_connection;
-            return Err(format!(
-                "a connection may register {max} (max_per_connection)"
-            ));
+            return Err(format!("a connection may register {max} (max_per_connection)"));
         }
         owned.insert(key.clone());
         let entry = Entry {
@@ -239,14 +219,9 @@ impl Table {
 
     /// The names of the instances of `service` at `address`.
     pub(crate) fn keys_at(&self, service: &ServiceKey, address: &str) -> Vec<Key> {
-        let entries = self
-            .services
-            .get(service)
-            .map(|service| service.entries.keys());
+        let entries = self.services.get(service).map(|service| service.entries.keys());
         let keys = entries.into_iter().flatten();
-        keys.filter(|key| &*key.address == address)
-            .cloned()
-            .collect()
+        keys.filter(|key| &*key.address == address).cloned().collect()
     }
 
     fn disown(&mut self, owner: u64, key: &Key) {

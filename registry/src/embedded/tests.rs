@@ -36,10 +36,7 @@ fn listed(host: &Host) -> usize {
 }
 
 fn no_withholding() -> ServerConfig {
-    ServerConfig {
-        withhold: Duration::ZERO,
-        ..ServerConfig::default()
-    }
+    ServerConfig { withhold: Duration::ZERO, ..ServerConfig::default() }
 }
 
 #[tokio::test(start_paused = true)]
@@ -74,13 +71,8 @@ async fn a_client_that_falls_silent_keeps_its_instances_for_the_whole_lease() {
     let host = Host::start(no_withholding());
     let mut silent = pipe(&host);
     let token = String::new();
-    let hello = Ask::Hello {
-        version: VERSION,
-        token,
-    };
-    let register = Ask::Register {
-        instance: instance("a:1"),
-    };
+    let hello = Ask::Hello { version: VERSION, token };
+    let register = Ask::Register { instance: instance("a:1") };
     for (id, ask) in [hello, register].into_iter().enumerate() {
         let request = Request { id: id as u64, ask };
         silent.write_all(&frame(&request)).await.unwrap();
@@ -128,21 +120,12 @@ async fn a_reader_that_does_not_read_is_dropped_and_the_others_go_on() {
     let host = Host::start(no_withholding());
     let provider = client(&host).await;
     for i in 0..500 {
-        provider
-            .register(&instance(&format!("a:{i}")))
-            .await
-            .unwrap();
+        provider.register(&instance(&format!("a:{i}"))).await.unwrap();
     }
     let mut stuck = pipe(&host);
     let token = String::new();
-    let hello = Ask::Hello {
-        version: VERSION,
-        token,
-    };
-    let subscribe = Ask::Subscribe {
-        service: key(),
-        known: 0,
-    };
+    let hello = Ask::Hello { version: VERSION, token };
+    let subscribe = Ask::Subscribe { service: key(), known: 0 };
     for (id, ask) in [hello, subscribe].into_iter().enumerate() {
         let request = Request { id: id as u64, ask };
         stuck.write_all(&frame(&request)).await.unwrap();
@@ -157,10 +140,7 @@ async fn a_reader_that_does_not_read_is_dropped_and_the_others_go_on() {
 
 #[tokio::test(start_paused = true)]
 async fn all_watchers_see_the_same_order_and_end_equal() {
-    let host = Host::start(ServerConfig {
-        push_gap: Duration::from_millis(1),
-        ..no_withholding()
-    });
+    let host = Host::start(ServerConfig { push_gap: Duration::from_millis(1), ..no_withholding() });
     let provider = client(&host).await;
     let mut watchers = Vec::new();
     for _ in 0..8 {
@@ -189,10 +169,7 @@ async fn all_watchers_see_the_same_order_and_end_equal() {
         if i % 3 == 2 {
             provider.unregister(&one).await.unwrap();
         } else {
-            provider
-                .register(&Instance { weight: i, ..one })
-                .await
-                .unwrap();
+            provider.register(&Instance { weight: i, ..one }).await.unwrap();
         }
     }
     provider.register(&instance("last:1")).await.unwrap();
@@ -202,4 +179,26 @@ async fn all_watchers_see_the_same_order_and_end_equal() {
         watch.abort();
     }
     assert!(lists.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_stood_still_for_two_leases_evicts_nobody() {
+    let host = Host::start(no_withholding());
+    let mut clients = Vec::new();
+    for i in 0..3 {
+        let client = client(&host).await;
+        client.register(&instance(&format!("a:{i}"))).await.unwrap();
+        clients.push(client);
+    }
+    sleep(Duration::from_secs(7)).await;
+    // All timers come late at once, as after a suspend.
+    tokio::time::advance(Duration::from_secs(60)).await;
+    for _ in 0..300 {
+        sleep(Duration::from_millis(100)).await;
+        assert_eq!(listed(&host), 3);
+    }
+    for client in clients {
+        let closed = timeout(Duration::from_secs(1), client.closed());
+        closed.await.expect_err("its session went on");
+    }
 }

@@ -93,12 +93,7 @@ async fn dev() -> Place {
     config.runtime_dir = Some(dir.path().join("run"));
     let keeper = open(&builtin(), &config).unwrap();
     let registration = keeper.register(instance("keeper", "k:1")).await.unwrap();
-    Place {
-        config,
-        _keeper: Some((keeper, registration)),
-        server: None,
-        _dir: Some(dir),
-    }
+    Place { config, _keeper: Some((keeper, registration)), server: None, _dir: Some(dir) }
 }
 
 pub(crate) fn key(service: &str) -> ServiceKey {
@@ -148,7 +143,5 @@ pub(crate) async fn eventually(is_so: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(LIMIT, looking)
-        .await
-        .expect("it does not become so");
+    timeout(LIMIT, looking).await.expect("it does not become so");
 }

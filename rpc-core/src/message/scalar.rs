@@ -247,6 +247,11 @@ impl Primitive for bool {
 
 impl Value for String {
     #[inline]
+    fn is_default(&self) -> bool {
+        self.is_empty()
+    }
+
+    #[inline]
     fn body_len(&self) -> usize {
         self.len()
     }
@@ -297,6 +302,11 @@ pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
 macro_rules! bytes {
     ($($ty:ty),*) => {$(
         impl Value for $ty {
+            #[inline]
+            fn is_default(&self) -> bool {
+                self.is_empty()
+            }
+
             #[inline]
             fn body_len(&self) -> usize {
                 self.len()

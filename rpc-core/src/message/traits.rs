@@ -29,11 +29,12 @@ pub trait Value: Default + Send + Sync + 'static {
     #[doc(hidden)]
     const IS_MESSAGE: bool = false;
 
-    /// Whether it may be left out; the reader fills in the default.
+    /// Whether protobuf's form leaves it out; the reader fills in the default. Never so for
+    /// messages, because peers in other languages can ask whether one is there.
     #[doc(hidden)]
     #[inline]
     fn is_default(&self) -> bool {
-        self.body_len() == 0
+        false
     }
 
     /// Length without key and length prefix.

@@ -1,6 +1,7 @@
 //! What the wire tests share: a message that is a text, a codec that writes it as it is, a service
 //! of a few methods, and a provider and consumer on loopback.
 #![allow(dead_code, reason = "each test uses a part")]
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "a part of tests")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -98,17 +98,10 @@ pub(crate) fn generics(generics: &Generics, errors: &mut Errors) {
 /// The default of an enum is its first variant, in every language.
 pub(crate) fn first_is_default(item: &ItemEnum, errors: &mut Errors) {
     if item.variants.is_empty() {
-        errors.at(
-            &item.ident,
-            "an enum without variants has no value to send; add one",
-        );
+        errors.at(&item.ident, "an enum without variants has no value to send; add one");
     }
     for variant in item.variants.iter().skip(1) {
-        if variant
-            .attrs
-            .iter()
-            .any(|attr| attr.path().is_ident("default"))
-        {
+        if variant.attrs.iter().any(|attr| attr.path().is_ident("default")) {
             errors.at(
                 variant,
                 "the default of an enum in a message is its first variant; put this one first",

@@ -30,11 +30,7 @@ fn enumeration(head: &Head, variants: &[Unit]) -> TokenStream {
     let numbers: Vec<_> = variants.iter().map(|variant| variant.number).collect();
     let spellings = variants.iter().map(|variant| {
         let (name, own) = (&variant.name, variant.ident.to_string());
-        if *name == own {
-            quote!(#name)
-        } else {
-            quote!(#name | #own)
-        }
+        if *name == own { quote!(#name) } else { quote!(#name | #own) }
     });
     let body = quote! {
         fn number(&self) -> i32 {

@@ -48,9 +48,7 @@ pub(crate) fn expand(arguments: TokenStream, mut item: ItemEnum) -> TokenStream 
 }
 
 fn check_variants(head: &Head, variants: &[Variant], errors: &mut Errors) -> Option<Ident> {
-    let mut statuses = variants
-        .iter()
-        .filter(|variant| variant.args.status.is_some());
+    let mut statuses = variants.iter().filter(|variant| variant.args.status.is_some());
     let first = statuses.next();
     for other in statuses {
         errors.at(
@@ -79,16 +77,10 @@ fn check_variants(head: &Head, variants: &[Variant], errors: &mut Errors) -> Opt
             "an error has at least one variant of its own; without one return `Result<T>`",
         );
     }
-    for code in variants
-        .iter()
-        .filter_map(|variant| variant.args.code.as_ref())
-    {
+    for code in variants.iter().filter_map(|variant| variant.args.code.as_ref()) {
         if !CODES.contains(&code.value().as_str()) {
             let known = CODES.join(", ");
-            errors.at(
-                code,
-                format_args!("unknown code `{}`, available: {known}", code.value()),
-            );
+            errors.at(code, format_args!("unknown code `{}`, available: {known}", code.value()));
         }
     }
     first.map(|variant| variant.ident.clone())
@@ -120,9 +112,7 @@ fn code(head: &Head, variants: &[Variant], status: &Ident) -> TokenStream {
 
 fn display(head: &Head, variants: &[Variant]) -> TokenStream {
     let arms = variants.iter().map(|variant| {
-        let Variant {
-            ident, args, holds, ..
-        } = variant;
+        let Variant { ident, args, holds, .. } = variant;
         let text = match &args.message {
             _ if args.status.is_some() => {
                 return quote!(Self::#ident(status) => ::core::fmt::Display::fmt(status, __f),);

@@ -59,11 +59,7 @@ fn expand_enum(args: TypeArgs, item: &mut ItemEnum, errors: &mut Errors) -> Toke
     let head = Head::new(args, &item.ident, &item.generics, &item.attrs);
     check::generics(&item.generics, errors);
     check::first_is_default(item, errors);
-    if item
-        .variants
-        .iter()
-        .all(|variant| variant.fields.is_empty())
-    {
+    if item.variants.iter().all(|variant| variant.fields.is_empty()) {
         let variants = variants::units(&head, item, errors);
         return enumeration::expand(&head, &variants);
     }

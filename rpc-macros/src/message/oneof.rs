@@ -59,23 +59,19 @@ pub(crate) fn record(head: &Head, variants: &[Variant]) -> TokenStream {
 }
 
 fn travelling(variants: &[Variant]) -> impl Iterator<Item = &Variant> {
-    variants
-        .iter()
-        .filter(|variant| variant.args.status.is_none())
+    variants.iter().filter(|variant| variant.args.status.is_none())
 }
 
 fn default(head: &Head, variants: &[Variant]) -> TokenStream {
     let default = quote!(::core::default::Default::default());
-    let first = variants
-        .first()
-        .map(|Variant { ident, holds, .. }| match holds {
-            Holds::Nothing => quote!(Self::#ident),
-            Holds::One(_) => quote!(Self::#ident(#default)),
-            Holds::Named(fields, _) => {
-                let names = fields.iter().map(|field| &field.ident);
-                quote!(Self::#ident { #(#names: #default),* })
-            }
-        });
+    let first = variants.first().map(|Variant { ident, holds, .. }| match holds {
+        Holds::Nothing => quote!(Self::#ident),
+        Holds::One(_) => quote!(Self::#ident(#default)),
+        Holds::Named(fields, _) => {
+            let names = fields.iter().map(|field| &field.ident);
+            quote!(Self::#ident { #(#names: #default),* })
+        }
+    });
     let body = quote!(fn default() -> Self { #first });
     implement(head, quote!(::core::default::Default), body)
 }
@@ -85,10 +81,7 @@ fn payload(head: &Head, variant: &Variant) -> Option<TokenStream> {
     let Holds::Named(fields, ident) = &variant.holds else {
         return None;
     };
-    let own = Head {
-        docs: variant.wire.docs.clone(),
-        ..Head::hidden(head, ident.clone())
-    };
+    let own = Head { docs: variant.wire.docs.clone(), ..Head::hidden(head, ident.clone()) };
     let names = fields.iter().map(|field| &field.ident);
     let types = fields.iter().map(|field| &field.ty);
     let generics = &own.generics;
@@ -119,9 +112,7 @@ fn pattern(variant: &Variant, fields: &[Field]) -> TokenStream {
 }
 
 fn variant_name(variant: &Variant) -> TokenStream {
-    let Variant {
-        ident, wire, args, ..
-    } = variant;
+    let Variant { ident, wire, args, .. } = variant;
     let json = &wire.json;
     match args.status {
         Some(_) => quote!(Self::#ident { .. } => ::core::option::Option::None,),
@@ -135,10 +126,7 @@ fn proto(head: &Head, variants: &[Variant]) -> TokenStream {
     let encodes = variants.iter().map(|variant| proto_encode(&p, variant));
     let tags = travelling(variants).map(|variant| variant.wire.tag);
     let merges = travelling(variants).map(|variant| {
-        become_and(
-            variant,
-            |value| quote!(#p::Field::merge_field(#value, wire, input)),
-        )
+        become_and(variant, |value| quote!(#p::Field::merge_field(#value, wire, input)))
     });
     quote! {
         #[inline]
@@ -167,12 +155,7 @@ fn proto(head: &Head, variants: &[Variant]) -> TokenStream {
 }
 
 fn proto_len(p: &TokenStream, variant: &Variant) -> TokenStream {
-    let Variant {
-        ident,
-        wire: Wire { tag, .. },
-        args,
-        holds,
-    } = variant;
+    let Variant { ident, wire: Wire { tag, .. }, args, holds } = variant;
     match holds {
         _ if args.status.is_some() => quote!(Self::#ident { .. } => 0,),
         Holds::Nothing => quote!(Self::#ident => #p::oneof::value_len(&(), #tag),),
@@ -191,12 +174,7 @@ fn named_len(p: &TokenStream, fields: &[Field]) -> TokenStream {
 }
 
 fn proto_encode(p: &TokenStream, variant: &Variant) -> TokenStream {
-    let Variant {
-        ident,
-        wire: Wire { tag, .. },
-        args,
-        holds,
-    } = variant;
+    let Variant { ident, wire: Wire { tag, .. }, args, holds } = variant;
     match holds {
         _ if args.status.is_some() => quote!(Self::#ident { .. } => {}),
         Holds::Nothing => quote!(Self::#ident => #p::oneof::encode_value(&(), #tag, out),),
@@ -258,15 +236,10 @@ fn become_and(variant: &Variant, read: impl Fn(TokenStream) -> TokenStream) -> T
 
 fn oneof(head: &Head, variants: &[Variant]) -> TokenStream {
     let p = head.private();
-    let writes = variants
-        .iter()
-        .map(|variant| serialize_variant(&p, variant));
+    let writes = variants.iter().map(|variant| serialize_variant(&p, variant));
     let tags = travelling(variants).map(|variant| variant.wire.tag);
     let merges = travelling(variants).map(|variant| {
-        become_and(
-            variant,
-            |value| quote!(#p::Field::merge_serde(#value, deserializer)),
-        )
+        become_and(variant, |value| quote!(#p::Field::merge_serde(#value, deserializer)))
     });
     let body = quote! {
         fn serialize_variant<__S: #p::serde::Serializer>(

@@ -4,6 +4,8 @@
 //! Types are functions, not values, because a descriptor may belong to a generic service and types
 //! may refer to themselves.
 
+mod proto;
+
 use std::time::Duration;
 
 use crate::method::MethodKind;

@@ -1,0 +1,121 @@
+//! Stock Python protobuf reads what we write and writes what we read, from the `.proto` that the
+//! descriptor prints.
+//!
+//! Needs `pip install grpcio-tools==1.85.1 protobuf` for the interpreter in `DUBHE_PYTHON`, else
+//! `python3`. Without them it says so and passes, except where `CI` is set.
+
+mod support;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::{env, fs};
+
+use rpc_core::descriptor::{MethodDescriptor, ServiceDescriptor};
+use rpc_core::message::{Describe, Returned};
+use rpc_macros::arguments;
+
+use support::{Choice, Everything, Leaf, Outcome, codec, decode, encode, everything};
+
+#[arguments(crate = rpc_core)]
+struct CheckedEchoArguments {
+    message: Everything,
+}
+
+#[arguments(crate = rpc_core)]
+struct CheckedFindArguments {
+    user_id: u64,
+    outcomes: Vec<Outcome>,
+}
+
+#[arguments(crate = rpc_core)]
+struct CheckedListArguments {}
+
+fn service() -> ServiceDescriptor {
+    static METHODS: [MethodDescriptor; 3] = [
+        MethodDescriptor::new(
+            "echo",
+            CheckedEchoArguments::message_type,
+            Returned::<Everything>::message_type,
+        ),
+        MethodDescriptor::new(
+            "find",
+            CheckedFindArguments::message_type,
+            Returned::<Option<Leaf>>::message_type,
+        ),
+        MethodDescriptor::new(
+            "list",
+            CheckedListArguments::message_type,
+            Returned::<Vec<Choice>>::message_type,
+        ),
+    ];
+    ServiceDescriptor::new("dubhe.test.Checked", &METHODS).doc("Echoes everything.")
+}
+
+fn python() -> Option<String> {
+    let python = env::var("DUBHE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let probe = [
+        "-c",
+        "import grpc_tools.protoc, google.protobuf.json_format",
+    ];
+    let found = Command::new(&python).args(probe).output();
+    let reason = match found {
+        Ok(output) if output.status.success() => return Some(python),
+        Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
+        Err(error) => error.to_string(),
+    };
+    let missing = format!(
+        "{python} lacks the packages this test needs; run `{python} -m pip install \
+         grpcio-tools==1.85.1 protobuf`, or name another interpreter in DUBHE_PYTHON: {reason}"
+    );
+    assert!(env::var_os("CI").is_none(), "{missing}");
+    eprintln!("SKIPPED: {missing}");
+    None
+}
+
+#[test]
+fn stock_python_protobuf_reads_and_writes_our_messages() {
+    let Some(python) = python() else { return };
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("python_protobuf");
+    fs::create_dir_all(&folder).unwrap();
+    let (protobuf, json) = (codec("protobuf"), codec("json"));
+    fs::write(folder.join("service.proto"), service().to_proto()).unwrap();
+    fs::write(
+        folder.join("everything.pb"),
+        encode(&*protobuf, &everything()),
+    )
+    .unwrap();
+    fs::write(
+        folder.join("everything.json"),
+        encode(&*json, &everything()),
+    )
+    .unwrap();
+
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/python/check.py");
+    let output = Command::new(python)
+        .arg(script)
+        .arg(&folder)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{}", service().to_proto());
+
+    for (file, codec) in [
+        ("python.pb", &protobuf),
+        ("python.json", &json),
+        ("python_names.json", &json),
+        ("python_full.json", &json),
+    ] {
+        let bytes = fs::read(folder.join(file)).unwrap();
+        let read: Everything = decode(&**codec, bytes.into()).unwrap();
+        assert_eq!(read, everything(), "{file}");
+    }
+}
+
+#[test]
+fn the_proto_has_the_text_it_always_had() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/service.proto");
+    if !path.exists() && env::var("DUBHE_GOLDEN").is_ok_and(|value| value == "write") {
+        fs::write(&path, service().to_proto()).unwrap();
+    }
+    assert_eq!(service().to_proto(), fs::read_to_string(path).unwrap());
+}
