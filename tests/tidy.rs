@@ -21,7 +21,7 @@ const FUNCTION_LIMIT: usize = 60;
 const MAY_KNOW: [(&str, &[&str], &[&str]); 9] = [
     ("rpc-core", &[], &[]),
     ("rpc-macros", &[], &["rpc-core"]),
-    ("codecs", &["rpc-core"], &[]),
+    ("codecs", &["rpc-core"], &["rpc-macros"]),
     ("registry", &["rpc-core"], &[]),
     ("cluster", &["rpc-core"], &[]),
     (".", &["rpc-core", "rpc-macros", "codecs", "registry", "cluster"], &[]),
@@ -102,7 +102,9 @@ fn files_are_small() {
     for path in sources() {
         let text = read(&path);
         let (code, tests) = split_tests(&text);
-        let is_module = path.ends_with("mod.rs") || path.ends_with("lib.rs");
+        // What tests share is code of its own, not the contents page of a folder.
+        let is_contents = path.ends_with("mod.rs") || path.ends_with("lib.rs");
+        let is_module = is_contents && !path.components().any(|part| part.as_os_str() == "tests");
         let limit = if is_module { MODULE_LIMIT } else { FILE_LIMIT };
         let excused = text.lines().take_while(|line| line.starts_with("//!"));
         let is_excused = excused.into_iter().any(|line| line.starts_with("//! Long because"));

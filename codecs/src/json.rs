@@ -52,7 +52,6 @@ impl Codec for Json {
         message
             .merge_serde(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut json))
             .map_err(|error| CodecError::new(Self::NAME, error))?;
-        json.end()
-            .map_err(|error| CodecError::new(Self::NAME, error))
+        json.end().map_err(|error| CodecError::new(Self::NAME, error))
     }
 }

@@ -51,9 +51,7 @@ impl Codec for Msgpack {
         // each message is one level more.
         msgpack.set_max_depth(2 * MAX_DEPTH + 2);
         message
-            .merge_serde(&mut <dyn erased_serde::Deserializer<'_>>::erase(
-                &mut msgpack,
-            ))
+            .merge_serde(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut msgpack))
             .map_err(|error| CodecError::new(Self::NAME, error))
     }
 }

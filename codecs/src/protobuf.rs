@@ -42,8 +42,6 @@ impl Codec for Protobuf {
     }
 
     fn decode(&self, bytes: Bytes, message: &mut dyn Message) -> Result<(), CodecError> {
-        message
-            .merge_proto(bytes)
-            .map_err(|error| CodecError::new(Self::NAME, error))
+        message.merge_proto(bytes).map_err(|error| CodecError::new(Self::NAME, error))
     }
 }

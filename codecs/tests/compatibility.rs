@@ -106,13 +106,9 @@ fn new_order() -> new::Order {
         id: 1 << 60,
         state: new::State::Shipped,
         states: vec![new::State::Shipped, new::State::Open],
-        payment: new::Payment::Card {
-            number: "42".into(),
-        },
+        payment: new::Payment::Card { number: "42".into() },
         count: -4,
-        lines: vec![new::Line {
-            article: "x".into(),
-        }],
+        lines: vec![new::Line { article: "x".into() }],
         discount: Some(0.5),
         itself: Some(Box::new(new::Order::default())),
     }
@@ -154,23 +150,12 @@ fn an_old_peer_skips_what_it_does_not_know() {
 #[test]
 fn argument_lists_grow_at_the_end() {
     for codec in codecs() {
-        let call = OldPlace {
-            order: old_order(),
-            urgent: true,
-        };
+        let call = OldPlace { order: old_order(), urgent: true };
         let read: NewPlace = convert(&*codec, &call);
-        assert_eq!(
-            (read.order.count, read.urgent, read.lines.len()),
-            (-4, true, 0),
-            "{codec:?}"
-        );
+        assert_eq!((read.order.count, read.urgent, read.lines.len()), (-4, true, 0), "{codec:?}");
 
         let lines = vec![new::Line::default()];
-        let call = NewPlace {
-            order: new_order(),
-            urgent: true,
-            lines,
-        };
+        let call = NewPlace { order: new_order(), urgent: true, lines };
         let read: OldPlace = convert(&*codec, &call);
         assert_eq!((read.order.count, read.urgent), (-4, true), "{codec:?}");
     }
@@ -194,10 +179,7 @@ struct Nothing {}
 fn a_single_argument_may_get_company() {
     for codec in codecs() {
         assert_eq!(convert::<OneMore>(&*codec, &One { count: 3 }).count, 3);
-        let more = OneMore {
-            count: 3,
-            and: Some("x".into()),
-        };
+        let more = OneMore { count: 3, and: Some("x".into()) };
         assert_eq!(convert::<One>(&*codec, &more).count, 3);
         assert_eq!(convert::<One>(&*codec, &Nothing {}).count, 0);
         convert::<Nothing>(&*codec, &more);
@@ -221,31 +203,19 @@ fn json(text: &'static str) -> old::Order {
 fn json_is_read_in_both_spellings_and_kinds() {
     let read =
         json(r#"{"id":"12","count":"-3","state":1,"states":["OPEN","Open",1.0],"extra":[{}]}"#);
-    assert_eq!(
-        (read.id, read.count, &read.state),
-        (12, -3, &old::State::Open)
-    );
-    assert_eq!(
-        read.states,
-        [old::State::Open, old::State::Open, old::State::Open]
-    );
+    assert_eq!((read.id, read.count, &read.state), (12, -3, &old::State::Open));
+    assert_eq!(read.states, [old::State::Open, old::State::Open, old::State::Open]);
     let read =
         json(r#"{"id":12.0,"count":1e2,"note":null,"state":null,"states":null,"payment":null}"#);
     assert_eq!((read.id, read.count), (12, 100));
-    assert_eq!(
-        json(r#"{"state":"??","payment":{"card":{"number":"1"}}}"#),
-        old::Order::default()
-    );
+    assert_eq!(json(r#"{"state":"??","payment":{"card":{"number":"1"}}}"#), old::Order::default());
 }
 
 #[test]
 fn msgpack_is_read_as_a_map_by_names_or_an_array_by_positions() {
     let bytes = Bytes::from_static(b"\x93\x0c\xa4ring\x01");
     let read: old::Order = decode(&*codec("msgpack"), bytes).unwrap();
-    assert_eq!(
-        (read.id, read.note.as_str(), read.state),
-        (12, "ring", old::State::Open)
-    );
+    assert_eq!((read.id, read.note.as_str(), read.state), (12, "ring", old::State::Open));
     let bytes = Bytes::from_static(b"\x92\xcc\x09\xc0");
     let read: OneMore = decode(&*codec("msgpack"), bytes).unwrap();
     assert_eq!((read.count, read.and), (9, None));
@@ -254,11 +224,7 @@ fn msgpack_is_read_as_a_map_by_names_or_an_array_by_positions() {
 #[test]
 fn protobuf_reads_repeated_numbers_packed_or_not() {
     let protobuf = codec("protobuf");
-    for bytes in [
-        &b"\x0a\x02\x01\x02"[..],
-        b"\x08\x01\x08\x02",
-        b"\x08\x01\x0a\x01\x02",
-    ] {
+    for bytes in [&b"\x0a\x02\x01\x02"[..], b"\x08\x01\x08\x02", b"\x08\x01\x0a\x01\x02"] {
         let read: Returned<Vec<i32>> = decode(&*protobuf, Bytes::from_static(bytes)).unwrap();
         assert_eq!(read.0, [1, 2]);
     }

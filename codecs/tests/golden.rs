@@ -35,12 +35,7 @@ fn compare(name: &str, message: &impl Message) -> HashMap<&'static str, Bytes> {
             fs::write(&path, &bytes).unwrap();
         }
         let stored = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        assert_eq!(
-            bytes,
-            stored,
-            "{} writes {name} in other bytes",
-            codec.name()
-        );
+        assert_eq!(bytes, stored, "{} writes {name} in other bytes", codec.name());
         (codec.name(), Bytes::from(stored))
     };
     codecs().iter().map(check).collect()
@@ -56,19 +51,9 @@ fn a_message_of_every_type_has_the_bytes_it_always_had() {
 
 #[test]
 fn arguments_and_results_have_the_bytes_they_always_had() {
-    let leaf = Leaf {
-        id: 7,
-        display_name: "x".into(),
-    };
+    let leaf = Leaf { id: 7, display_name: "x".into() };
     let tags = vec!["a".to_owned()];
-    compare(
-        "arguments",
-        &Arguments {
-            user_id: 5,
-            leaf: leaf.clone(),
-            tags,
-        },
-    );
+    compare("arguments", &Arguments { user_id: 5, leaf: leaf.clone(), tags });
     compare("returned_list", &Returned(vec![leaf.clone()]));
     compare("returned_message", &Returned(leaf));
     compare("returned_nothing", &Returned(()));

@@ -17,10 +17,7 @@ fn a_message_cut_at_any_byte_is_an_error_or_a_shorter_message() {
             let read = decode::<Everything>(&*codec, bytes.slice(..end));
             // Protobuf has no end marker: cut between two fields it is a message without the rest.
             let may_end = codec.name() == "protobuf";
-            assert!(
-                may_end || read.is_err(),
-                "{codec:?} accepts the first {end} bytes"
-            );
+            assert!(may_end || read.is_err(), "{codec:?} accepts the first {end} bytes");
         }
     }
 }
@@ -47,17 +44,12 @@ struct Node {
 }
 
 fn chain(depth: usize) -> Node {
-    (1..depth).fold(Node::default(), |node, _| Node {
-        next: Some(Box::new(node)),
-        children: vec![],
-    })
+    (1..depth)
+        .fold(Node::default(), |node, _| Node { next: Some(Box::new(node)), children: vec![] })
 }
 
 fn tree(depth: usize) -> Node {
-    (1..depth).fold(Node::default(), |node, _| Node {
-        next: None,
-        children: vec![node],
-    })
+    (1..depth).fold(Node::default(), |node, _| Node { next: None, children: vec![node] })
 }
 
 #[test]
@@ -86,10 +78,7 @@ fn unknown_fields_nested_without_end_are_an_error() {
     decode::<Node>(&*codec("msgpack"), maps.into()).unwrap_err();
     let groups = vec![0x7b; deep];
     let error = decode::<Node>(&*codec("protobuf"), groups.into()).unwrap_err();
-    assert!(
-        error.to_string().contains("deeper than the limit of 64"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("deeper than the limit of 64"), "{error}");
 }
 
 #[test]
@@ -125,9 +114,7 @@ fn lengths_that_are_not_there_are_an_error() {
 fn numbers_that_do_not_fit_are_an_error_that_names_the_type() {
     let over = |codec: &dyn rpc_core::Codec| {
         let bytes = encode(codec, &Returned(300u32));
-        decode::<Returned<u8>>(codec, bytes)
-            .unwrap_err()
-            .to_string()
+        decode::<Returned<u8>>(codec, bytes).unwrap_err().to_string()
     };
     for codec in codecs() {
         let error = over(&*codec);
@@ -144,11 +131,7 @@ fn numbers_that_do_not_fit_are_an_error_that_names_the_type() {
     ] {
         decode::<Returned<u64>>(&*codec("json"), text.into()).unwrap_err();
     }
-    for text in [
-        r#"{"value":1e39}"#,
-        r#"{"value":"1e39"}"#,
-        r#"{"value":"nan"}"#,
-    ] {
+    for text in [r#"{"value":1e39}"#, r#"{"value":"1e39"}"#, r#"{"value":"nan"}"#] {
         decode::<Returned<f32>>(&*codec("json"), text.into()).unwrap_err();
     }
 }

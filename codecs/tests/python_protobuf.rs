@@ -53,10 +53,7 @@ fn service() -> ServiceDescriptor {
 
 fn python() -> Option<String> {
     let python = env::var("DUBHE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let probe = [
-        "-c",
-        "import grpc_tools.protoc, google.protobuf.json_format",
-    ];
+    let probe = ["-c", "import grpc_tools.protoc, google.protobuf.json_format"];
     let found = Command::new(&python).args(probe).output();
     let reason = match found {
         Ok(output) if output.status.success() => return Some(python),
@@ -79,23 +76,11 @@ fn stock_python_protobuf_reads_and_writes_our_messages() {
     fs::create_dir_all(&folder).unwrap();
     let (protobuf, json) = (codec("protobuf"), codec("json"));
     fs::write(folder.join("service.proto"), service().to_proto()).unwrap();
-    fs::write(
-        folder.join("everything.pb"),
-        encode(&*protobuf, &everything()),
-    )
-    .unwrap();
-    fs::write(
-        folder.join("everything.json"),
-        encode(&*json, &everything()),
-    )
-    .unwrap();
+    fs::write(folder.join("everything.pb"), encode(&*protobuf, &everything())).unwrap();
+    fs::write(folder.join("everything.json"), encode(&*json, &everything())).unwrap();
 
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/python/check.py");
-    let output = Command::new(python)
-        .arg(script)
-        .arg(&folder)
-        .output()
-        .unwrap();
+    let output = Command::new(python).arg(script).arg(&folder).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}\n{}", service().to_proto());
 

@@ -29,11 +29,7 @@ fn the_built_in_codecs_have_names_subtypes_and_ids_of_their_own() {
 fn a_message_of_every_type_survives_every_codec() {
     for codec in codecs() {
         for message in [everything(), Everything::default()] {
-            assert_eq!(
-                convert::<Everything>(&*codec, &message),
-                message,
-                "{codec:?}"
-            );
+            assert_eq!(convert::<Everything>(&*codec, &message), message, "{codec:?}");
         }
     }
 }
@@ -65,10 +61,7 @@ fn floats_that_are_no_numbers_survive_every_codec() {
 
 #[test]
 fn results_that_are_no_messages_are_wrapped_and_messages_are_not() {
-    let leaf = Leaf {
-        id: 5,
-        display_name: "x".into(),
-    };
+    let leaf = Leaf { id: 5, display_name: "x".into() };
     for codec in codecs() {
         assert_eq!(convert::<Returned<Leaf>>(&*codec, &leaf).0, leaf);
         assert_eq!(convert::<Leaf>(&*codec, &Returned(leaf.clone())), leaf);
@@ -79,10 +72,7 @@ fn results_that_are_no_messages_are_wrapped_and_messages_are_not() {
         }
         assert_eq!(convert::<Returned<()>>(&*codec, &Returned(())).0, ());
         let map = Returned(BTreeMap::from([(3u8, Outcome::AllGood)]));
-        assert_eq!(
-            convert::<Returned<BTreeMap<u8, Outcome>>>(&*codec, &map),
-            map
-        );
+        assert_eq!(convert::<Returned<BTreeMap<u8, Outcome>>>(&*codec, &map), map);
         let choice = Returned(Choice::Number(0));
         assert_eq!(convert::<Returned<Choice>>(&*codec, &choice), choice);
     }
@@ -135,10 +125,7 @@ fn choices() -> impl Strategy<Value = Choice> {
 }
 
 fn messages() -> impl Strategy<Value = Everything> {
-    let numbers = (
-        any::<(bool, i8, i16, i32, i64)>(),
-        any::<(u8, u16, u32, u64)>(),
-    );
+    let numbers = (any::<(bool, i8, i16, i32, i64)>(), any::<(u8, u16, u32, u64)>());
     let lists = (
         proptest::collection::vec(any::<u8>(), 0..50),
         proptest::collection::vec(any::<i64>(), 0..5),
@@ -171,11 +158,7 @@ fn messages() -> impl Strategy<Value = Everything> {
 #[test]
 fn any_message_survives_every_codec() {
     let seed = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
-    let config = Config {
-        cases: 200,
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let config = Config { cases: 200, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, seed);
     let codecs = codecs();
     let outcome = runner.run(&messages(), |message| {

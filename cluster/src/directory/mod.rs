@@ -8,6 +8,7 @@
 //! read immutable lists by an `Arc` swap.
 
 mod follower;
+mod state;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,46 +21,9 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
 use self::follower::Follower;
-use crate::attempt_layers::AttemptLayers;
+pub use self::state::{DirectoryOptions, DirectoryState};
 use crate::candidates::Candidates;
 use crate::endpoint::Endpoint;
-use crate::load_balance::DEFAULT_WARMUP;
-
-/// How a directory treats its instances.
-#[derive(Debug, Clone)]
-pub struct DirectoryOptions {
-    /// For how long instances are held that an empty or shrunken list removed; 5 minutes.
-    pub hold: Duration,
-    /// For how long an instance that has just started grows to its weight; 10 minutes.
-    pub warmup: Duration,
-    /// Layers around each endpoint; none.
-    pub layers: AttemptLayers,
-}
-
-impl Default for DirectoryOptions {
-    fn default() -> Self {
-        Self {
-            hold: Duration::from_secs(300),
-            warmup: DEFAULT_WARMUP,
-            layers: AttemptLayers::new(),
-        }
-    }
-}
-
-/// What a directory knows at one time, for people to look at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DirectoryState {
-    /// Where the list comes from.
-    pub source: Source,
-    /// How old the list is: since it arrived, plus its age in the cache if it came from there.
-    pub age: Duration,
-    /// How many endpoints there are, those held included.
-    pub endpoints: usize,
-    /// How many of them the registry no longer lists.
-    pub held: usize,
-    /// How many of them calls may go to now.
-    pub candidates: usize,
-}
 
 /// The endpoints of one service; dropping it ends the subscription.
 #[derive(Debug)]

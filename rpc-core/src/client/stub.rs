@@ -84,7 +84,7 @@ impl Stub {
     {
         let target = &self.methods[index];
         let started = Instant::now();
-        let span = tracing::debug_span!(
+        let span = tracing::info_span!(
             "call",
             service = %target.method.service(),
             method = target.method.name(),

@@ -12,15 +12,9 @@ impl ServiceDescriptor {
     /// The service and every type it uses, in the language of `.proto` files (proto3).
     #[must_use]
     pub fn to_proto(&self) -> String {
-        let (package, name) = self
-            .interface
-            .rsplit_once('.')
-            .unwrap_or(("", self.interface));
-        let mut printer = Printer {
-            out: "syntax = \"proto3\";\n".to_owned(),
-            service: name,
-            types: Vec::new(),
-        };
+        let (package, name) = self.interface.rsplit_once('.').unwrap_or(("", self.interface));
+        let mut printer =
+            Printer { out: "syntax = \"proto3\";\n".to_owned(), service: name, types: Vec::new() };
         if !package.is_empty() {
             printer.line(0, format_args!("\npackage {package};"));
         }
@@ -79,23 +73,14 @@ impl Printer<'_> {
             }
             if let Some(error) = method.error {
                 let error = self.message_name(error());
-                self.line(
-                    1,
-                    format_args!("// Fails with {error} in the status details."),
-                );
+                self.line(1, format_args!("// Fails with {error} in the status details."));
             }
             let arguments = self.message_name((method.arguments)());
             let reply = self.message_name((method.reply)());
-            let idempotent = if method.idempotent {
-                " { option idempotency_level = IDEMPOTENT; }"
-            } else {
-                ";"
-            };
+            let idempotent =
+                if method.idempotent { " { option idempotency_level = IDEMPOTENT; }" } else { ";" };
             let name = method.name;
-            self.line(
-                1,
-                format_args!("rpc {name}({arguments}) returns ({reply}){idempotent}"),
-            );
+            self.line(1, format_args!("rpc {name}({arguments}) returns ({reply}){idempotent}"));
         }
         self.line(0, format_args!("}}"));
     }
@@ -134,10 +119,7 @@ impl Printer<'_> {
                     format!("map<{key}, {value}>")
                 }
             };
-            self.line(
-                indent,
-                format_args!("{kind} {} = {};", field.name, field.tag),
-            );
+            self.line(indent, format_args!("{kind} {} = {};", field.name, field.tag));
         }
     }
 

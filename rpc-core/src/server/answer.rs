@@ -34,7 +34,7 @@ impl Answer {
     pub(crate) fn new(route: Arc<Route>, invocation: Invocation, started: Instant) -> Self {
         let context = Some(CallContext::of(&invocation));
         let deadline = invocation.deadline;
-        let span = tracing::debug_span!(
+        let span = tracing::info_span!(
             "serve",
             service = %invocation.method().service(),
             method = invocation.method().name(),

@@ -52,35 +52,13 @@ impl Call {
             })?),
             false => None,
         };
-        let deadline = invocation.deadline.instant();
         let left = invocation.deadline.remaining();
+        if left.is_zero() {
+            return Err(not_sent(Status::deadline_exceeded("no time was left to send the call")));
+        }
         let mut inner = self.shared.lock();
-        if let Some(closed) = &inner.closed {
-            return Err(closed.clone());
-        }
-        let (queued, limit) = (inner.out.len(), self.shared.config.max_queued);
-        if queued > limit {
-            return Err(not_sent(Status::resource_exhausted(format!(
-                "{queued} bytes wait to be written to {}, more than the limit of {limit}; raise \
-                 `consumer.limits.queued`",
-                self.shared.address
-            ))));
-        }
-        let two_way = invocation.method().kind() != MethodKind::OneWay;
-        let id = match two_way {
-            false => u64::MAX,
-            true => {
-                let batch = inner.batch;
-                inner.pending.insert(cx.waker().clone(), deadline, batch).ok_or_else(|| {
-                    let limit = self.shared.config.max_in_flight;
-                    not_sent(Status::resource_exhausted(format!(
-                        "{limit} calls wait for {} already; raise `consumer.limits.in_flight`",
-                        self.shared.address
-                    )))
-                })?
-            }
-        };
-        let header = Header::request(codec.dubbo_id(), two_way, id);
+        let id = self.admit(&mut inner, &invocation, cx)?;
+        let header = Header::request(codec.dubbo_id(), id.is_some(), id.unwrap_or(u64::MAX));
         let head = |buf: &mut BytesMut| {
             let left = u64::try_from(left.as_micros()).unwrap_or(u64::MAX);
             let path = invocation.method().path();
@@ -88,14 +66,8 @@ impl Call {
         };
         let limit = self.shared.config.max_payload;
         if let Err(status) = put(&mut inner, header, head, &invocation, &*codec, large, limit) {
-            if two_way {
-                inner.pending.abandon(id);
-            }
+            id.map(|id| inner.pending.abandon(id));
             return Err(not_sent(status));
-        }
-        let earlier = inner.earliest.is_none_or(|earliest| deadline < earliest);
-        if two_way && earlier {
-            inner.earliest = Some(deadline);
         }
         let wake = inner.request_flush();
         drop(inner);
@@ -103,7 +75,42 @@ impl Call {
             self.shared.wake();
         }
         self.codec = Some(codec);
-        Ok(two_way.then_some(id))
+        Ok(id)
+    }
+
+    /// Checks the limits of the connection and takes a slot for the answer, if there will be one.
+    fn admit(
+        &self,
+        inner: &mut Inner,
+        invocation: &Invocation,
+        cx: &Context<'_>,
+    ) -> Result<Option<u64>, Status> {
+        if let Some(closed) = &inner.closed {
+            return Err(closed.clone());
+        }
+        let Shared { address, config, .. } = &*self.shared;
+        let full = |text| Status::resource_exhausted(text).with_delivery(Delivery::NotSent);
+        let (queued, limit) = (inner.out.len(), config.max_queued);
+        if queued > limit {
+            return Err(full(format!(
+                "{queued} bytes wait to be written to {address}, more than the limit of {limit}; \
+                 raise `consumer.limits.queued`"
+            )));
+        }
+        if invocation.method().kind() == MethodKind::OneWay {
+            return Ok(None);
+        }
+        let (deadline, batch) = (invocation.deadline.instant(), inner.batch);
+        let Some(id) = inner.pending.insert(cx.waker().clone(), deadline, batch) else {
+            let limit = config.max_in_flight;
+            return Err(full(format!(
+                "{limit} calls wait for {address} already; raise `consumer.limits.in_flight`"
+            )));
+        };
+        if inner.earliest.is_none_or(|earliest| deadline < earliest) {
+            inner.earliest = Some(deadline);
+        }
+        Ok(Some(id))
     }
 
     fn poll_outcome(&self, id: u64, cx: &Context<'_>) -> Option<Outcome> {
@@ -118,9 +125,9 @@ impl Call {
     }
 
     fn finish(&self, outcome: Outcome) -> Result<Reply, Status> {
-        let Outcome::Frame(header, body) = outcome else {
-            let Outcome::Failed(status) = outcome else { unreachable!("there are two outcomes") };
-            return Err(status);
+        let (header, body) = match outcome {
+            Outcome::Frame(header, body) => (header, body),
+            Outcome::Failed(status) => return Err(status),
         };
         let codec = self.codec.as_ref().filter(|codec| codec.dubbo_id() == header.serialization());
         let Some(codec) = codec else {

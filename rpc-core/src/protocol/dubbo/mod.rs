@@ -11,6 +11,7 @@ mod connector;
 mod event;
 mod header;
 mod pending;
+mod request;
 mod respond;
 pub(crate) mod server;
 #[cfg(test)]

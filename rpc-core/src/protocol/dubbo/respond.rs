@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::compact;
 use super::header::{self, Header, status};
-use crate::codec::Codec;
+use crate::codec::{Codec, Codecs};
 use crate::reply::Reply;
 use crate::status::Status;
 use crate::transport::write_queue::{LARGE, WriteQueue};
@@ -67,14 +67,22 @@ fn put_reply(
     Ok(())
 }
 
-/// Appends a status as answer to `id`; `number` is the status byte of the header.
-pub(super) fn put_status(
+/// Appends a refusal: a status in the codec of the request, or a text if that is not spoken here.
+pub(super) fn put_refusal(
     buf: &mut BytesMut,
-    id: u64,
+    request: Header,
+    codecs: &Codecs,
+    refused: &Status,
     number: u8,
-    codec: &dyn Codec,
-    failed: &Status,
 ) {
+    match codecs.by_dubbo_id(request.serialization()) {
+        Some(codec) => put_status(buf, request.id, number, &**codec, refused),
+        None => put_bad_request(buf, request, refused.message()),
+    }
+}
+
+/// Appends a status as answer to `id`; `number` is the status byte of the header.
+fn put_status(buf: &mut BytesMut, id: u64, number: u8, codec: &dyn Codec, failed: &Status) {
     let start = buf.len();
     Header::response(codec.dubbo_id(), number, id).put(buf);
     compact::put_status(buf, failed, codec);
@@ -84,7 +92,7 @@ pub(super) fn put_status(
 
 /// Appends status 40 with a text, as hessian2 writes strings: all that can be said to a peer whose
 /// serialization is not spoken here.
-pub(super) fn put_bad_request(buf: &mut BytesMut, request: Header, text: &str) {
+fn put_bad_request(buf: &mut BytesMut, request: Header, text: &str) {
     let text: String = text.chars().filter(char::is_ascii).take(1000).collect();
     let start = buf.len();
     Header::response(super::server::HESSIAN2, status::BAD_REQUEST, request.id).put(buf);

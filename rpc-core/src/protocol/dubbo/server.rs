@@ -19,17 +19,14 @@ use tokio::io::AsyncReadExt;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
 
-use super::compact::{self, RequestHead};
 use super::event::{self, Event};
 use super::header::{self, Header, status};
-use super::respond::{put_answer, put_bad_request};
-use crate::body::Body;
+use super::request;
+use super::respond::{put_answer, put_refusal};
 use crate::codec::Codec;
-use crate::deadline::Deadline;
-use crate::invocation::Invocation;
 use crate::reply::Reply;
 use crate::server::answer::Answer;
-use crate::server::{Phase, Route, ServerState};
+use crate::server::{Phase, ServerState};
 use crate::status::{Delivery, Status};
 use crate::transport::BoxTransport;
 use crate::transport::write_queue::WriteQueue;
@@ -281,15 +278,16 @@ impl Connection {
 
     fn take_request(&mut self, header: Header, body: Bytes, now: Instant, clock: &mut Instant) {
         self.events = header.serialization();
-        let (route, invocation, codec) = match self.parse_request(header, body, now) {
-            Ok(parsed) => parsed,
-            Err((refused, status)) => {
-                if header.is_two_way() {
-                    self.refuse(header, &refused, status);
+        let (route, invocation, codec) =
+            match request::parse(&self.shared.state, self.peer, header, body, now) {
+                Ok(parsed) => parsed,
+                Err((refused, status)) => {
+                    if header.is_two_way() {
+                        self.refuse(header, &refused, status);
+                    }
+                    return;
                 }
-                return;
-            }
-        };
+            };
         if invocation.deadline.instant() <= *clock {
             let text = "the deadline passed before the handler could start";
             let refused = Status::deadline_exceeded(text).with_delivery(Delivery::Refused);
@@ -319,40 +317,6 @@ impl Connection {
                 }
             }
         }
-    }
-
-    fn parse_request(&self, header: Header, mut body: Bytes, now: Instant) -> Parsed {
-        let state = &self.shared.state;
-        let refuse = |status: Status, number| (status.with_delivery(Delivery::Refused), number);
-        if state.phase() >= Phase::Refusing {
-            return Err(refuse(Status::unavailable("the provider is shutting down"), status::OK));
-        }
-        let codecs = state.dispatcher.codecs();
-        let Some(codec) = codecs.by_dubbo_id(header.serialization()) else {
-            let (id, known) = (header.serialization(), codecs.names().collect::<Vec<_>>());
-            let text = format!(
-                "serialization id {id} is not spoken here, available: {}",
-                known.join(", ")
-            );
-            return Err(refuse(Status::unimplemented(text), status::BAD_REQUEST));
-        };
-        let malformed =
-            |error: String| refuse(Status::invalid_argument(error), status::BAD_REQUEST);
-        let RequestHead { path, timeout_us, metadata } =
-            compact::split_request_head(&mut body).map_err(|e| malformed(e.to_string()))?;
-        let path = std::str::from_utf8(&path)
-            .map_err(|_| malformed("the name of the method is not UTF-8".to_owned()))?;
-        let route = state.dispatcher.route(path);
-        let route = route.map_err(|status| (status, status::SERVICE_NOT_FOUND))?;
-        let timeout = match timeout_us {
-            Some(us) => std::time::Duration::from_micros(us),
-            None => state.config.default_timeout,
-        };
-        let body = Body::from_bytes(codec.clone(), body);
-        let deadline = Deadline::after_from(now, timeout);
-        let mut invocation = Invocation::new(route.method().clone(), body, deadline);
-        (invocation.metadata, invocation.peer) = (metadata, Some(self.peer));
-        Ok((route.clone(), invocation, codec.clone()))
     }
 
     /// Gives a call a task of its own, which ends at the latest with its deadline.
@@ -389,13 +353,7 @@ impl Connection {
 
     fn refuse(&mut self, header: Header, refused: &Status, status: u8) {
         let codecs = self.shared.state.dispatcher.codecs();
-        match codecs.by_dubbo_id(header.serialization()) {
-            Some(codec) => {
-                let out = self.writing.tail();
-                super::respond::put_status(out, header.id, status, &**codec, refused);
-            }
-            None => put_bad_request(self.writing.tail(), header, refused.message()),
-        }
+        put_refusal(self.writing.tail(), header, codecs, refused, status);
     }
 
     /// Writes what the stream takes at once.
@@ -454,9 +412,6 @@ impl Connection {
         Ok(())
     }
 }
-
-/// What a request is to be answered by, or why not: the status and its number in the header.
-type Parsed = Result<(Arc<Route>, Invocation, Arc<dyn Codec>), (Status, u8)>;
 
 impl Shared {
     /// Appends the answer of a call that had its own task.

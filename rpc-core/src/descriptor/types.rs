@@ -1,0 +1,100 @@
+//! Messages and their fields as data.
+
+/// A message as data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MessageType {
+    /// Name, unique within a service's `.proto`.
+    pub name: String,
+    /// The type's doc comment.
+    pub doc: &'static str,
+    /// Its fields in the order of declaration.
+    pub fields: Vec<FieldType>,
+    /// Whether its fields exclude each other: an enum with data is a message of one `oneof`.
+    pub is_oneof: bool,
+    /// Field numbers that must not be used again.
+    pub reserved: Vec<u32>,
+}
+
+/// A field of a message as data.
+#[derive(Debug, Clone)]
+pub struct FieldType {
+    /// Name in snake case, as a `.proto` writes it.
+    pub name: &'static str,
+    /// Name in lowerCamelCase, as JSON and msgpack write it.
+    pub json_name: &'static str,
+    /// The field's doc comment.
+    pub doc: &'static str,
+    /// Protobuf field number.
+    pub tag: u32,
+    /// Its type.
+    pub shape: fn() -> Shape,
+}
+
+impl PartialEq for FieldType {
+    fn eq(&self, other: &Self) -> bool {
+        (self.name, self.tag) == (other.name, other.tag) && (self.shape)() == (other.shape)()
+    }
+}
+
+/// How often a field's type occurs.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Shape {
+    /// Exactly one; absent means the default.
+    Single(Type),
+    /// None or one, and the difference counts.
+    Optional(Type),
+    /// Any number, in order.
+    Repeated(Type),
+    /// Keys to values.
+    Map(Type, Type),
+}
+
+/// A type of a value.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Type {
+    /// `bool`
+    Bool,
+    /// `i8`, `i16`, `i32`: protobuf's `int32`
+    Int32,
+    /// `i64`: protobuf's `int64`
+    Int64,
+    /// `u8`, `u16`, `u32`: protobuf's `uint32`
+    Uint32,
+    /// `u64`: protobuf's `uint64`
+    Uint64,
+    /// `f32`: protobuf's `float`
+    Float,
+    /// `f64`: protobuf's `double`
+    Double,
+    /// `String`
+    String,
+    /// `Vec<u8>` or `Bytes`
+    Bytes,
+    /// A message, by name; the function gives the rest, and may lead back here.
+    Message(String, fn() -> MessageType),
+    /// An enum without data.
+    Enum(EnumType),
+}
+
+impl PartialEq for Type {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Message(a, _), Self::Message(b, _)) => a == b,
+            (Self::Enum(a), Self::Enum(b)) => a == b,
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
+}
+
+/// An enum without data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnumType {
+    /// Its name.
+    pub name: &'static str,
+    /// The type's doc comment.
+    pub doc: &'static str,
+    /// Names and numbers of its variants; the first has number 0 and is the default.
+    pub variants: Vec<(&'static str, i32)>,
+}

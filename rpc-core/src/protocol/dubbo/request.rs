@@ -1,0 +1,57 @@
+//! From a request frame to an invocation, or to the refusal that says why not.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::compact::{self, RequestHead};
+use super::header::{Header, status};
+use crate::body::Body;
+use crate::codec::Codec;
+use crate::deadline::Deadline;
+use crate::invocation::Invocation;
+use crate::server::{Phase, Route, ServerState};
+use crate::status::{Delivery, Status};
+
+/// What a request is to be answered by, or why not: the status and its number in the header.
+pub(super) type Parsed = Result<(Arc<Route>, Invocation, Arc<dyn Codec>), (Status, u8)>;
+
+/// Reads a request that arrived at `now`. The arguments stay encoded.
+pub(super) fn parse(
+    state: &ServerState,
+    peer: SocketAddr,
+    header: Header,
+    mut body: Bytes,
+    now: Instant,
+) -> Parsed {
+    let refuse = |status: Status, number| (status.with_delivery(Delivery::Refused), number);
+    if state.phase() >= Phase::Refusing {
+        return Err(refuse(Status::unavailable("the provider is shutting down"), status::OK));
+    }
+    let codecs = state.dispatcher.codecs();
+    let Some(codec) = codecs.by_dubbo_id(header.serialization()) else {
+        let (id, known) = (header.serialization(), codecs.names().collect::<Vec<_>>());
+        let text =
+            format!("serialization id {id} is not spoken here, available: {}", known.join(", "));
+        return Err(refuse(Status::unimplemented(text), status::BAD_REQUEST));
+    };
+    let malformed = |error: String| refuse(Status::invalid_argument(error), status::BAD_REQUEST);
+    let RequestHead { path, timeout_us, metadata } =
+        compact::split_request_head(&mut body).map_err(|e| malformed(e.to_string()))?;
+    let path = std::str::from_utf8(&path)
+        .map_err(|_| malformed("the name of the method is not UTF-8".to_owned()))?;
+    let route = state.dispatcher.route(path);
+    let route = route.map_err(|status| (status, status::SERVICE_NOT_FOUND))?;
+    let timeout = match timeout_us {
+        Some(us) => Duration::from_micros(us),
+        None => state.config.default_timeout,
+    };
+    let body = Body::from_bytes(codec.clone(), body);
+    let deadline = Deadline::after_from(now, timeout);
+    let mut invocation = Invocation::new(route.method().clone(), body, deadline);
+    (invocation.metadata, invocation.peer) = (metadata, Some(peer));
+    Ok((route.clone(), invocation, codec.clone()))
+}
