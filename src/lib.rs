@@ -44,3 +44,26 @@ pub mod prelude {
     pub use crate::consumer::{Connect, Consumer};
     pub use crate::provider::Provider;
 }
+
+/// The contracts of what can be chosen by name, and what they are written in. The guide with an
+/// example of each is `docs/extending.md`.
+pub mod extend {
+    pub use cluster::load_balance::LoadBalance;
+    pub use cluster::policy::{ClusterPolicy, History};
+    pub use cluster::{Attempt, AttemptFuture, Candidates, Endpoint, Load, Picker, RetryBudget};
+    pub use registry::{
+        Backend, Demand, Listing, Pace, Registration, Registry, RegistryConfig, RegistryUrl,
+        Session, Updates, supervise,
+    };
+    pub use rpc_core::codec::{Codec, CodecError, MAX_DEPTH};
+    pub use rpc_core::message::Message;
+    pub use rpc_core::status::{Resend, may_resend};
+    pub use rpc_core::{
+        Extension, ExtensionPoint, Invoke, NoConfig, Params, ReplyFuture, Snapshot, Subscription,
+    };
+}
+
+/// The guide whose code is compiled and run with the documentation's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/extending.md")]
+pub mod extending {}

@@ -16,8 +16,8 @@ use super::value::{duration, positive, size};
 pub struct ProviderConfig {
     /// TCP port; 0 takes any that is free. Default 20880.
     pub port: u16,
-    /// Address to bind. Default: loopback with `dev://`, else the interface that routes to the
-    /// registry.
+    /// Address to bind. Default: loopback if the registry is on this machine, else every
+    /// interface.
     pub bind: Option<IpAddr>,
     /// Address consumers connect to, if it is not the bound one.
     pub advertise: Option<AdvertisedAddress>,

@@ -21,7 +21,12 @@ struct Example {
 }
 
 /// Every example. Programs are `[[example]]` targets of the workspace.
-const EXAMPLES: [Example; 5] = [
+const EXAMPLES: [Example; 6] = [
+    Example {
+        name: "first-call",
+        provider: Some(("first-call", "hi alice")),
+        program: &["greeter-consumer"],
+    },
     quickstart(&["quickstart", "--codec", "protobuf"]),
     quickstart(&["quickstart", "--codec", "msgpack"]),
     quickstart(&["quickstart", "--codec", "json"]),

@@ -1,6 +1,6 @@
 //! Our compact bodies: what stands around arguments and replies between Dubhe peers.
 //!
-//! The layout is in `docs/wire.md`. Lengths and counts are LEB128 varints of at most 32 bits;
+//! The layout is in `docs/wire.md`. Lengths and counts are LEB128 varints of at most nine bytes;
 //! nothing here allocates by a length that has not arrived.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};

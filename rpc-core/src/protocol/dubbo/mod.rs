@@ -14,6 +14,8 @@ mod pending;
 mod request;
 mod respond;
 pub(crate) mod server;
+#[cfg(test)]
+mod worked;
 
 pub use self::connector::{ClientConfig, DubboConnector};
 pub(crate) use self::header::MAGIC;

@@ -1,0 +1,68 @@
+//! Holds the worked example of `docs/wire.md` against what the code writes and reads.
+
+use bytes::{Bytes, BytesMut};
+
+use super::compact::{self, Answer};
+use super::header::{self, Header, status};
+use crate::message::{Message, Returned};
+use crate::metadata::Metadata;
+use crate::status::{Code, Delivery};
+
+const PAGE: &str = include_str!("../../../../docs/wire.md");
+
+/// The bytes of the block that begins with "```hex" and `name`.
+fn hex(name: &str) -> Vec<u8> {
+    let (_, rest) = PAGE.split_once(&format!("```hex {name}\n")).expect("the page has the block");
+    let (block, _) = rest.split_once("```").unwrap();
+    let code = block.lines().filter_map(|line| line.split('#').next());
+    let bytes = code.flat_map(str::split_whitespace);
+    bytes.map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
+}
+
+/// One string as field 1: the form of a list of one string, and of a result that is one.
+fn field_one(buf: &mut BytesMut, text: &str) {
+    Returned(text.to_owned()).encode_proto(buf);
+}
+
+fn put_request_body(buf: &mut BytesMut, metadata: &Metadata) {
+    compact::put_request_head(buf, "Greeter/hello", 1_000_000, metadata);
+    field_one(buf, "bob");
+}
+
+#[test]
+fn the_request_of_the_page_is_what_is_written() {
+    let mut buf = BytesMut::new();
+    Header::request(13, true, 0).put(&mut buf);
+    put_request_body(&mut buf, &Metadata::new());
+    header::finish(&mut buf, 0, 0, 1024).unwrap();
+    assert_eq!(buf[..], hex("request"));
+
+    let mut body = BytesMut::new();
+    put_request_body(&mut body, &Metadata::from_iter([("trace", "1")]));
+    assert_eq!(body[..], hex("request-with-metadata"));
+}
+
+#[test]
+fn the_answer_of_the_page_is_what_is_written() {
+    let mut buf = BytesMut::new();
+    Header::response(13, status::OK, 0).put(&mut buf);
+    compact::put_value_head(&mut buf, &Metadata::new());
+    field_one(&mut buf, "hi bob");
+    header::finish(&mut buf, 0, 0, 1024).unwrap();
+    assert_eq!(buf[..], hex("answer"));
+}
+
+#[test]
+fn the_refusal_of_the_page_is_what_is_read() {
+    let bytes = Bytes::from(hex("refusal"));
+    let header = Header::parse(&bytes).unwrap().unwrap();
+    assert_eq!((header.status, header.serialization()), (status::SERVICE_NOT_FOUND, 13));
+    assert_eq!(header.body_len as usize, bytes.len() - header::LEN);
+    let Answer::Status { status, details: None } =
+        compact::parse_answer(bytes.slice(header::LEN..)).unwrap()
+    else {
+        panic!("the page shows a status without details");
+    };
+    assert_eq!((status.code(), status.message()), (Code::Unimplemented, "gone"));
+    assert_eq!(status.delivery(), Delivery::Refused);
+}

@@ -1,0 +1,144 @@
+//! What the README and the pages under `docs/` say is so: the first call is an example that runs
+//! and answers `curl`, the tests they name exist, their links lead somewhere.
+
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    let text = fs::read_to_string(root().join(path));
+    text.unwrap_or_else(|error| panic!("cannot read {path}: {error}"))
+}
+
+/// The README and every page under `docs/`, with the folder that their links start from.
+fn pages() -> Vec<(PathBuf, String)> {
+    let mut paths = vec![root().join("README.md"), root().join("CONTRIBUTING.md")];
+    for folder in ["docs", "docs/adr", "examples"] {
+        let entries = fs::read_dir(root().join(folder)).unwrap();
+        let found = entries.map(|entry| entry.unwrap().path());
+        paths.extend(found.filter(|path| path.extension().is_some_and(|end| end == "md")));
+    }
+    paths.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}
+
+#[test]
+fn the_first_call_of_the_readme_is_the_example() {
+    let readme = read("README.md");
+    let (_, rest) = readme.split_once("```rust\n").expect("the README has a block of Rust");
+    let (block, _) = rest.split_once("```").unwrap();
+    let example = read("examples/first_call.rs");
+    let body = example.lines().skip_while(|line| line.starts_with("//!") || line.is_empty());
+    let body: Vec<&str> = body.collect();
+    assert_eq!(block.lines().collect::<Vec<_>>(), body, "README.md and examples/first_call.rs");
+}
+
+/// A running example; killed when it is dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only if it has gone already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The example as a program: built by the cargo that runs this test, in the same profile.
+fn first_call() -> PathBuf {
+    let deps = std::env::current_exe().unwrap();
+    let profile = deps.ancestors().nth(2).unwrap().to_owned();
+    let mut build = Command::new(env!("CARGO"));
+    build.current_dir(root()).args(["build", "--quiet", "--example", "first-call"]);
+    if profile.ends_with("release") {
+        build.arg("--release");
+    }
+    assert!(build.status().unwrap().success(), "the example does not build");
+    profile.join("examples/first-call")
+}
+
+/// A port of loopback that is free now.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// What `curl -d BODY` sends and gets.
+fn post_form(port: u16, path: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let length = body.len();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: curl/8.0\r\nAccept: */*\r\n\
+         Content-Length: {length}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Connection: close\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn the_first_call_greets_and_answers_curl() {
+    let readme = read("README.md");
+    let (port, cache) = (free_port(), tempfile::tempdir().unwrap());
+    let mut command = Command::new(first_call());
+    command
+        .env("DUBHE_CONFIG", "")
+        .env("DUBHE_REGISTRY__ADDRESS", format!("dev://readme-{}", std::process::id()))
+        .env("DUBHE_REGISTRY__CACHE_DIR", cache.path())
+        .env("DUBHE_PROVIDER__PORT", port.to_string())
+        .stdout(Stdio::piped());
+    let mut running = Running(command.spawn().unwrap());
+    let mut greeting = String::new();
+    BufReader::new(running.0.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
+    assert_eq!(greeting, "hi alice\n");
+
+    let answer = post_form(port, "/Greeter/hello", r#"["bob"]"#);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    assert_eq!(body, r#"{"value":"hi bob"}"#);
+    for said in [greeting.trim_end(), body, r#"curl -d '["bob"]' http://127.0.0.1:20880/"#] {
+        assert!(readme.contains(said), "the README does not say `{said}`");
+    }
+}
+
+#[test]
+fn every_test_that_a_page_names_exists() {
+    let (mut named, mut missing) = (0, Vec::new());
+    for (page, text) in pages() {
+        for quoted in text.split('`').skip(1).step_by(2) {
+            let Some((path, test)) = quoted.split_once(".rs::") else { continue };
+            named += 1;
+            let source = fs::read_to_string(root().join(format!("{path}.rs"))).unwrap_or_default();
+            if !source.contains(&format!("fn {test}(")) {
+                missing.push(format!("{}: {quoted}", page.display()));
+            }
+        }
+    }
+    assert!(named > 10, "the pages name {named} tests, which are too few to be all");
+    assert!(missing.is_empty(), "no such test:\n  {}", missing.join("\n  "));
+}
+
+#[test]
+fn every_link_of_a_page_leads_somewhere() {
+    let mut broken = Vec::new();
+    for (page, text) in pages() {
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let target = link.split('#').next().unwrap_or_default();
+            let is_file = !link.contains("://") && !target.is_empty();
+            if is_file && !page.parent().unwrap().join(target).exists() {
+                broken.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "links to nowhere:\n  {}", broken.join("\n  "));
+}
