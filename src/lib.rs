@@ -18,6 +18,7 @@ mod signal;
 #[doc(hidden)]
 pub use rpc_core::__private;
 pub use rpc_core::client::{CallOptions, ServiceClient};
+pub use rpc_core::message::{Element, Field};
 pub use rpc_core::server::{CallContext, DrainReport};
 pub use rpc_core::{
     BoxInvoker, Code, Codec, Deadline, Delivery, Error, Extension, Instance, Invocation, Invoker,

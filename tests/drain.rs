@@ -1,0 +1,119 @@
+//! Providers that are told to end: nobody who calls them notices.
+
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
+mod support;
+
+use std::time::Duration;
+
+use dubhe::prelude::*;
+use dubhe::{Consumer, ServiceKey};
+use support::load::{Calls, Load};
+use support::process::{self, ProviderCommand};
+use support::shop::{Clerk, Shop, ShopClient, ShopServer};
+use support::{soon, until_is};
+
+/// Nothing is sent again that may have run.
+const NO_RETRIES: &str = "consumer.retries = 0";
+
+#[test]
+fn becomes_a_provider() {
+    process::become_provider();
+}
+
+fn listed(consumer: &Consumer) -> usize {
+    consumer.directory_state(&ServiceKey::new("test.Shop")).unwrap().endpoints
+}
+
+#[tokio::test]
+async fn no_call_fails_when_a_provider_is_told_to_end_under_load() {
+    let (_registry, url) = support::registry(0).await;
+    let mut providers = ["a", "b", "c"].map(|name| ProviderCommand::new(name, &url).start());
+    let shop: ShopClient = support::consumer(&url, NO_RETRIES).client().await.unwrap();
+    let load = Load::start(&shop, Calls::Changing(3), 16);
+    for who in ["a", "b", "c"] {
+        load.answered_by(who).await;
+    }
+    providers[0].terminate();
+    assert!(providers[0].ended().await.success());
+    assert_eq!(providers[0].said("ended with "), "0 calls cut");
+    load.answered(100).await;
+    let seen = load.stop().await;
+    seen.assert_none_failed();
+}
+
+#[tokio::test]
+async fn a_running_call_still_answers_while_the_provider_is_off_the_list() {
+    let (registry, url) = support::registry(0).await;
+    let mut going = ProviderCommand::new("going", &url).start();
+    let consumer = support::consumer(&url, NO_RETRIES);
+    let shop: ShopClient = consumer.client().await.unwrap();
+    let running = tokio::spawn({
+        let shop = shop.clone();
+        async move { shop.build(7, 1500).await }
+    });
+    // Behind it on the same connection: when this is answered, that has begun.
+    shop.look(1).await.unwrap();
+    let _staying = ProviderCommand::new("staying", &url).start();
+    until_is("both are listed", || listed(&consumer) == 2).await;
+    going.terminate();
+    until_is("one is off the list", || registry.status().instances == 1).await;
+    assert!(!running.is_finished(), "the list was late");
+    assert_eq!(soon(running).await.unwrap().unwrap().who, "going");
+    assert!(going.ended().await.success());
+    assert_eq!(shop.look(2).await.unwrap().who, "staying");
+}
+
+#[tokio::test]
+async fn what_runs_too_long_is_cut_and_reported() {
+    let (_registry, url) = support::registry(0).await;
+    let command = ProviderCommand::new("slow", &url);
+    let mut provider = command.set("DUBHE_PROVIDER__DRAIN_TIMEOUT", "500ms").start();
+    let shop: ShopClient = support::consumer(&url, NO_RETRIES).client().await.unwrap();
+    let running = tokio::spawn({
+        let shop = shop.clone();
+        async move { shop.build(7, 60_000).await }
+    });
+    shop.look(1).await.unwrap();
+    provider.terminate();
+    assert!(provider.ended().await.success());
+    assert_eq!(provider.said("ended with "), "1 calls cut");
+    let status = soon(running).await.unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status}");
+}
+
+#[tokio::test]
+async fn a_rolling_restart_of_three_loses_no_call() {
+    let (_registry, url) = support::registry(0).await;
+    let mut providers = ["a", "b", "c"].map(|name| ProviderCommand::new(name, &url).start());
+    let consumer = support::consumer(&url, NO_RETRIES);
+    let shop: ShopClient = consumer.client().await.unwrap();
+    let load = Load::start(&shop, Calls::Changing(3), 16);
+    for (old, new) in providers.iter_mut().zip(["d", "e", "f"]) {
+        let started = ProviderCommand::new(new, &url).start();
+        load.answered_by(new).await;
+        old.terminate();
+        assert!(old.ended().await.success());
+        *old = started;
+    }
+    load.answered(100).await;
+    let seen = load.stop().await;
+    seen.assert_none_failed();
+    assert_eq!(seen.by_provider().len(), 6, "{:?}", seen.by_provider());
+    assert_eq!(listed(&consumer), 3);
+}
+
+#[tokio::test]
+async fn a_shutdown_in_the_program_reports_how_it_went() {
+    let registry = support::memory();
+    let provider = support::provider(&registry, "provider.drain_timeout = \"200ms\"");
+    let provider = provider.serve(ShopServer::new(Clerk::new("a"))).start().await.unwrap();
+    let shop: ShopClient = support::consumer(&registry, NO_RETRIES).client().await.unwrap();
+    let (stays, slow) = (shop.clone(), shop.clone());
+    let slow = tokio::spawn(async move { slow.build(1, 60_000).await });
+    stays.look(2).await.unwrap();
+    let report = soon(provider.shutdown()).await;
+    assert_eq!(report.cut_calls, 1);
+    assert!(report.took >= Duration::from_millis(200), "{report:?}");
+    assert_eq!(soon(slow).await.unwrap().unwrap_err().code(), Code::Unavailable);
+}

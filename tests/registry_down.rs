@@ -1,0 +1,136 @@
+//! The registry dies and comes back: calls go on, and lists become right again by themselves.
+
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
+mod support;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use dubhe::prelude::*;
+use dubhe::{DirectoryState, RunningProvider, ServiceKey, Source};
+use support::load::{Calls, Load};
+use support::shop::{Clerk, Shop, ShopClient, ShopServer};
+use support::{until, until_is};
+use tokio::net::TcpListener;
+
+fn state(consumer: &Consumer) -> DirectoryState {
+    consumer.directory_state(&ServiceKey::new("test.Shop")).unwrap()
+}
+
+async fn provider(name: &str, registry: &str) -> RunningProvider {
+    let provider = support::provider(registry, "").serve(ShopServer::new(Clerk::new(name)));
+    provider.start().await.unwrap()
+}
+
+#[tokio::test]
+async fn calls_go_on_without_the_registry_and_providers_come_back_to_it() {
+    let (registry, url) = support::registry(0).await;
+    let port = registry.local_addr().port();
+    let (a, b) = (provider("a", &url).await, provider("b", &url).await);
+    let consumer = support::consumer(&url, "");
+    let shop: ShopClient = consumer.client().await.unwrap();
+    let load = Load::start(&shop, Calls::Changing(1), 8);
+    until_is("both are listed", || state(&consumer).endpoints == 2).await;
+    load.answered(100).await;
+
+    drop(registry);
+    until_is("the providers notice", || !a.is_registered() && !b.is_registered()).await;
+    load.answered(500).await;
+    assert_eq!((state(&consumer).endpoints, state(&consumer).source), (2, Source::Live));
+
+    let (registry, _) = support::registry(port).await;
+    until_is("both register again", || registry.status().instances == 2).await;
+    until_is("both know it", || a.is_registered() && b.is_registered()).await;
+    let c = provider("c", &url).await;
+    load.answered_by("c").await;
+    assert!(c.is_registered());
+    load.stop().await.assert_none_failed();
+}
+
+#[tokio::test]
+async fn a_provider_starts_without_its_registry_and_registers_later() {
+    let (registry, url) = support::registry(0).await;
+    let port = registry.local_addr().port();
+    drop(registry);
+    let a = provider("a", &url).await;
+    assert!(!a.is_registered());
+    let (_registry, _) = support::registry(port).await;
+    let shop: ShopClient = support::consumer(&url, "").client().await.unwrap();
+    until("it is found", async || shop.look(1).await.ok()).await;
+    assert!(a.is_registered());
+}
+
+/// A consumer that keeps lists in `folder`.
+fn caching(url: &str, folder: &Path) -> Consumer {
+    let toml = format!("[registry]\ncache = true\ncache_dir = {:?}", folder.to_str().unwrap());
+    support::consumer(url, &toml)
+}
+
+#[tokio::test]
+async fn a_consumer_that_starts_without_its_registry_serves_from_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, url) = support::registry(0).await;
+    let port = registry.local_addr().port();
+    let _a = provider("a", &url).await;
+    {
+        let consumer = caching(&url, folder.path());
+        let shop: ShopClient = consumer.client().await.unwrap();
+        assert_eq!(shop.look(1).await.unwrap().who, "a");
+        let is_written = || std::fs::read_dir(folder.path()).is_ok_and(|mut d| d.next().is_some());
+        until_is("the list is on disk", is_written).await;
+    }
+    drop(registry);
+
+    let consumer = caching(&url, folder.path());
+    let shop: ShopClient = consumer.client().await.unwrap();
+    assert_eq!(shop.look(2).await.unwrap().who, "a");
+    let state_then = state(&consumer);
+    let Source::Cache { age } = state_then.source else { panic!("{state_then:?}") };
+    assert!(age < Duration::from_secs(60) && state_then.age >= age, "{state_then:?}");
+
+    let (_registry, _) = support::registry(port).await;
+    until_is("the list is live again", || state(&consumer).source == Source::Live).await;
+    assert_eq!(shop.look(3).await.unwrap().who, "a");
+}
+
+#[tokio::test]
+async fn without_registry_and_cache_a_call_says_so_in_time_and_heals_later() {
+    let (registry, url) = support::registry(0).await;
+    let port = registry.local_addr().port();
+    drop(registry);
+    let consumer = support::consumer(&url, "consumer.timeout = \"300ms\"");
+    let shop: ShopClient = consumer.client().await.unwrap();
+    let begun = Instant::now();
+    let status = shop.look(1).await.unwrap_err();
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert_eq!(status.code(), Code::Unavailable);
+    let text = "unavailable in test.Shop/look: no instance of test.Shop: the registry has not \
+                answered yet; check that it is running and reachable (not sent)";
+    assert_eq!(status.to_string(), text);
+
+    let (_registry, _) = support::registry(port).await;
+    let _a = provider("a", &url).await;
+    let answer = until("it heals", async || shop.look(2).await.ok()).await;
+    assert_eq!(answer.who, "a");
+}
+
+#[tokio::test]
+async fn a_registry_that_takes_connections_and_says_nothing_is_as_good_as_dead() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("dubhe://{}", silent.local_addr().unwrap());
+    let consumer = support::consumer(&url, "consumer.timeout = \"200ms\"");
+    let shop: ShopClient = consumer.client().await.unwrap();
+    let status = shop.look(1).await.unwrap_err();
+    assert!(status.message().contains("the registry has not answered yet"), "{status}");
+}
+
+#[tokio::test]
+async fn a_reachable_registry_without_the_service_is_told_apart() {
+    let (_registry, url) = support::registry(0).await;
+    let shop: ShopClient = support::consumer(&url, "").client().await.unwrap();
+    let status = shop.look(1).await.unwrap_err();
+    let text = "no instance of test.Shop: the registry is reachable and lists none; start a \
+                provider, or check that its registry, group and version are those of this consumer";
+    assert_eq!((status.code(), status.message()), (Code::Unavailable, text));
+}

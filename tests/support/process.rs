@@ -1,0 +1,170 @@
+//! Providers in processes of their own: the test program once more, down to one test that becomes
+//! the provider.
+//!
+//! Each test file that starts one has a test `becomes_a_provider` that calls [`become_provider`].
+//! What the processes say to each other are lines on the child's standard error.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use dubhe::Provider;
+
+use super::PATIENCE;
+use super::shop::{Clerk, ShopServer};
+
+/// Set in the inner process: the name of the provider.
+const NAME: &str = "TEST_BECOMES_A_PROVIDER";
+const LEDGER: &str = "TEST_LEDGER";
+
+/// A provider in a process of its own; killed when it is dropped.
+pub struct ProviderProcess {
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+    address: String,
+}
+
+/// How to start one.
+pub struct ProviderCommand {
+    name: String,
+    settings: Vec<(String, String)>,
+    ledger: Option<String>,
+    shell: Option<String>,
+}
+
+impl ProviderCommand {
+    /// A provider of the shop `name` at `registry`.
+    pub fn new(name: &str, registry: &str) -> Self {
+        let command =
+            Self { name: name.to_owned(), settings: Vec::new(), ledger: None, shell: None };
+        command
+            .set("DUBHE_CONFIG", "")
+            .set("DUBHE_REGISTRY__ADDRESS", registry)
+            .set("DUBHE_REGISTRY__CACHE", "false")
+            .set("DUBHE_PROVIDER__PORT", "0")
+            .set("DUBHE_PROVIDER__NOTICE", "300ms")
+            .set("DUBHE_PROVIDER__DRAIN_TIMEOUT", "5s")
+    }
+
+    /// With this variable in its environment.
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// That notes every execution at `path`.
+    pub fn ledger(mut self, path: &Path) -> Self {
+        self.ledger = Some(path.to_str().unwrap().to_owned());
+        self
+    }
+
+    /// Started by a shell that runs this first, such as `ulimit -n 64`.
+    pub fn after(mut self, shell: &str) -> Self {
+        self.shell = Some(shell.to_owned());
+        self
+    }
+
+    /// Starts it and waits until it serves and is registered.
+    pub fn start(self) -> ProviderProcess {
+        let program = std::env::current_exe().unwrap();
+        let mut command = match &self.shell {
+            None => Command::new(program),
+            Some(first) => {
+                let mut shell = Command::new("sh");
+                shell.arg("-c").arg(format!("{first}; exec \"$0\" \"$@\"")).arg(program);
+                shell
+            }
+        };
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("DUBHE_") {
+                command.env_remove(name);
+            }
+        }
+        command.args(["--exact", "becomes_a_provider", "--nocapture", "--test-threads=1"]);
+        command.env(NAME, &self.name).envs(self.settings);
+        command.envs(self.ledger.map(|path| (LEDGER, path)));
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let (stderr, heard) = (child.stderr.take().unwrap(), lines.clone());
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                heard.lock().unwrap().push(line);
+            }
+        });
+        let mut process = ProviderProcess { child, lines, address: String::new() };
+        process.address = process.said("serving ");
+        process
+    }
+}
+
+impl ProviderProcess {
+    /// `host:port`
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Waits until it has said a line that begins with `start`; returns the rest of the line.
+    pub fn said(&self, start: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let lines = self.lines.lock().unwrap();
+            if let Some(rest) = lines.iter().find_map(|line| line.strip_prefix(start)) {
+                return rest.to_owned();
+            }
+            assert!(begun.elapsed() < PATIENCE, "it never said `{start}`: {lines:#?}");
+            drop(lines);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// SIGKILL: no goodbye.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM: please.
+    pub fn terminate(&self) {
+        let kill = format!("kill -TERM {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let child = &mut self.child;
+        super::until("the process ends", async || child.try_wait().unwrap()).await
+    }
+}
+
+impl Drop for ProviderProcess {
+    fn drop(&mut self) {
+        // It may have ended before.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// In the inner process: provides the shop until it is told to end. Elsewhere: nothing.
+pub fn become_provider() {
+    let Ok(name) = std::env::var(NAME) else { return };
+    // Its end closes with the test, however that goes, and the process must not outlive it.
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(3);
+    });
+    let clerk = match std::env::var_os(LEDGER) {
+        Some(path) => Clerk::with_ledger(&name, Path::new(&path)),
+        None => Clerk::new(&name),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let running = Provider::builder().serve(ShopServer::new(clerk)).start().await.unwrap();
+        eprintln!("serving {}", running.address());
+        let report = running.run().await.unwrap();
+        eprintln!("ended with {} calls cut", report.cut_calls);
+    });
+    std::process::exit(0);
+}
