@@ -1,0 +1,139 @@
+//! Bad input, and the message a person sees for it: what, why, and what to do.
+
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
+mod support;
+
+use dubhe::prelude::*;
+use dubhe::{Error, Provider};
+use support::memory;
+use support::shop::{Clerk, ShopClient, ShopServer};
+
+/// Why a consumer with these settings cannot be built.
+fn consumer(registry: &str, toml: &str) -> String {
+    let sources = support::sources(registry, toml);
+    Consumer::builder().sources(sources).build().unwrap_err().to_string()
+}
+
+/// Why a provider cannot start.
+async fn provider(provider: Provider) -> Error {
+    provider.start().await.unwrap_err()
+}
+
+#[tokio::test]
+async fn an_unknown_name_in_the_file_is_pointed_at_with_what_there_is() {
+    let registry = memory();
+    for (toml, message) in [
+        (
+            "[consumer]\ncodec = \"jsn\"",
+            "dubhe.toml:2:9: consumer.codec: unknown codec `jsn` (did you mean `json`?), available: ",
+        ),
+        (
+            "consumer.cluster = \"failower\"",
+            "dubhe.toml:1:20: consumer.cluster: unknown cluster policy `failower` (did you mean \
+             `failover`?), available: ",
+        ),
+        (
+            "consumer.loadbalance = \"p3c\"",
+            "dubhe.toml:1:24: consumer.loadbalance: unknown load balancer `p3c` (did you mean \
+             `p2c`?), available: ",
+        ),
+        (
+            "[consumer]\ntimeot = \"1s\"",
+            "dubhe.toml:2:1: unknown key in [consumer] `timeot` (did you mean `timeout`?), \
+             available: ",
+        ),
+        (
+            "consumer.cluster = { name = \"failover\", retry = 3 }",
+            "dubhe.toml:1:20: consumer.cluster: ",
+        ),
+        ("consumer.timeout = 5", "dubhe.toml:1:20: consumer.timeout: 5 is no duration: write it"),
+        ("[provider\nport = 1", "dubhe.toml:1:"),
+    ] {
+        let text = consumer(&registry, toml);
+        assert!(text.starts_with(message), "{toml}\n gives {text}\n not   {message}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_variable_is_named_with_the_nearest() {
+    let mut sources = support::sources(&memory(), "");
+    sources.environment = vec![("DUBHE_CONSUMER__CODEK".into(), "json".into())];
+    let text = Consumer::builder().sources(sources).build().unwrap_err().to_string();
+    let start = "unknown environment variable `DUBHE_CONSUMER__CODEK` (did you mean \
+                 `DUBHE_CONSUMER__CODEC`?), available: ";
+    assert!(text.starts_with(start), "{text}");
+}
+
+#[tokio::test]
+async fn an_unknown_registry_is_named_with_those_there_are() {
+    let text = consumer("zokeeper://127.0.0.1:2181", "");
+    assert!(text.contains("unknown registry `zokeeper`"), "{text}");
+    for known in ["dev", "dubhe", "memory", "static"] {
+        assert!(text.contains(known), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_address_says_what_was_expected() {
+    for (address, part) in [
+        ("localhost:2181", "write scheme://…, such as dev:// or static://HOST:PORT"),
+        ("static://", "every provider needs host and port, as in static://10.0.0.1:20880"),
+        ("static://10.0.0.1", "every provider needs host and port, as in static://10.0.0.1:20880"),
+        ("static://10.0.0.1:99999", "is malformed: "),
+        ("dubhe://", "it needs one server, as in dubhe://127.0.0.1:20890"),
+        ("dev://a/../b:1", "registry address `dev://"),
+        ("memory://x?y=z", "unknown parameter of memory:// `y`, it takes none"),
+    ] {
+        let text = consumer(address, "");
+        assert!(text.contains(part), "{address} gives {text}, not {part}");
+    }
+}
+
+#[tokio::test]
+async fn no_registry_at_all_says_how_to_name_one() {
+    let sources = dubhe::config::Sources::default();
+    let text = Consumer::builder().sources(sources).build().unwrap_err().to_string();
+    assert!(text.contains("registry"), "{text}");
+    assert!(text.contains("DUBHE_REGISTRY__ADDRESS") || text.contains("[registry]"), "{text}");
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named_with_the_setting() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let toml = format!("provider.port = {port}");
+    let second = support::provider(&memory(), &toml).serve(ShopServer::new(Clerk::new("a")));
+    let error = provider(second).await;
+    assert!(error.is_bind());
+    let text = error.to_string();
+    let start = format!("cannot listen on 127.0.0.1:{port}: ");
+    assert!(text.starts_with(&start), "{text}");
+    let end =
+        "; another process listens there; stop it or set `provider.port` (0 takes a free one)";
+    assert!(text.ends_with(end), "{text}");
+}
+
+#[tokio::test]
+async fn nothing_to_serve_says_what_to_call() {
+    let error = provider(support::provider(&memory(), "")).await;
+    let text = "there is nothing to serve: call `.serve(YourServer::new(implementation))`";
+    assert_eq!(error.to_string(), text);
+}
+
+#[tokio::test]
+async fn a_service_served_twice_says_how_to_tell_them_apart() {
+    let shop = || ShopServer::new(Clerk::new("a"));
+    let error = provider(support::provider(&memory(), "").serve(shop()).serve(shop())).await;
+    let text = "service test.Shop is served twice; give one of them a group or a version";
+    assert_eq!(error.to_string(), text);
+}
+
+#[tokio::test]
+async fn settings_of_a_method_that_does_not_exist_are_refused() {
+    let toml = "[consumer.services.\"test.Shop\".methods.lok]\ntimeout = \"1s\"";
+    let consumer = support::consumer(&memory(), toml);
+    let text = consumer.client::<ShopClient>().await.unwrap_err().to_string();
+    assert!(text.starts_with("dubhe.toml:"), "{text}");
+    assert!(text.contains("`lok` (did you mean `look`?), available: "), "{text}");
+}
