@@ -100,6 +100,11 @@ impl Stub {
             }),
         });
         target.metrics.record(&result, started.elapsed());
+        if result.is_err() {
+            // A call can fail without waiting for anything. Callers that try on in a loop must not
+            // keep the thread from the tasks that would heal what fails.
+            tokio::task::consume_budget().await;
+        }
         result
     }
 
