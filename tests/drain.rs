@@ -9,7 +9,7 @@ use std::time::Duration;
 use dubhe::prelude::*;
 use dubhe::{Consumer, ServiceKey};
 use support::load::{Calls, Load};
-use support::process::{self, ProviderCommand};
+use support::process::{self, ProviderCommand, ProviderProcess};
 use support::shop::{Clerk, Shop, ShopClient, ShopServer};
 use support::{soon, until_is};
 
@@ -21,6 +21,11 @@ fn becomes_a_provider() {
     process::become_provider();
 }
 
+async fn fleet(url: &str) -> [ProviderProcess; 3] {
+    let start = |name| ProviderCommand::new(name, url).start();
+    [start("a").await, start("b").await, start("c").await]
+}
+
 fn listed(consumer: &Consumer) -> usize {
     consumer.directory_state(&ServiceKey::new("test.Shop")).unwrap().endpoints
 }
@@ -28,7 +33,7 @@ fn listed(consumer: &Consumer) -> usize {
 #[tokio::test]
 async fn no_call_fails_when_a_provider_is_told_to_end_under_load() {
     let (_registry, url) = support::registry(0).await;
-    let mut providers = ["a", "b", "c"].map(|name| ProviderCommand::new(name, &url).start());
+    let mut providers = fleet(&url).await;
     let shop: ShopClient = support::consumer(&url, NO_RETRIES).client().await.unwrap();
     let load = Load::start(&shop, Calls::Changing(3), 16);
     for who in ["a", "b", "c"] {
@@ -36,7 +41,7 @@ async fn no_call_fails_when_a_provider_is_told_to_end_under_load() {
     }
     providers[0].terminate();
     assert!(providers[0].ended().await.success());
-    assert_eq!(providers[0].said("ended with "), "0 calls cut");
+    assert_eq!(providers[0].said("ended with ").await, "0 calls cut");
     load.answered(100).await;
     let seen = load.stop().await;
     seen.assert_none_failed();
@@ -45,7 +50,7 @@ async fn no_call_fails_when_a_provider_is_told_to_end_under_load() {
 #[tokio::test]
 async fn a_running_call_still_answers_while_the_provider_is_off_the_list() {
     let (registry, url) = support::registry(0).await;
-    let mut going = ProviderCommand::new("going", &url).start();
+    let mut going = ProviderCommand::new("going", &url).start().await;
     let consumer = support::consumer(&url, NO_RETRIES);
     let shop: ShopClient = consumer.client().await.unwrap();
     let running = tokio::spawn({
@@ -54,7 +59,7 @@ async fn a_running_call_still_answers_while_the_provider_is_off_the_list() {
     });
     // Behind it on the same connection: when this is answered, that has begun.
     shop.look(1).await.unwrap();
-    let _staying = ProviderCommand::new("staying", &url).start();
+    let _staying = ProviderCommand::new("staying", &url).start().await;
     until_is("both are listed", || listed(&consumer) == 2).await;
     going.terminate();
     until_is("one is off the list", || registry.status().instances == 1).await;
@@ -68,7 +73,7 @@ async fn a_running_call_still_answers_while_the_provider_is_off_the_list() {
 async fn what_runs_too_long_is_cut_and_reported() {
     let (_registry, url) = support::registry(0).await;
     let command = ProviderCommand::new("slow", &url);
-    let mut provider = command.set("DUBHE_PROVIDER__DRAIN_TIMEOUT", "500ms").start();
+    let mut provider = command.set("DUBHE_PROVIDER__DRAIN_TIMEOUT", "500ms").start().await;
     let shop: ShopClient = support::consumer(&url, NO_RETRIES).client().await.unwrap();
     let running = tokio::spawn({
         let shop = shop.clone();
@@ -77,7 +82,7 @@ async fn what_runs_too_long_is_cut_and_reported() {
     shop.look(1).await.unwrap();
     provider.terminate();
     assert!(provider.ended().await.success());
-    assert_eq!(provider.said("ended with "), "1 calls cut");
+    assert_eq!(provider.said("ended with ").await, "1 calls cut");
     let status = soon(running).await.unwrap().unwrap_err();
     assert_eq!(status.code(), Code::Unavailable, "{status}");
 }
@@ -85,12 +90,12 @@ async fn what_runs_too_long_is_cut_and_reported() {
 #[tokio::test]
 async fn a_rolling_restart_of_three_loses_no_call() {
     let (_registry, url) = support::registry(0).await;
-    let mut providers = ["a", "b", "c"].map(|name| ProviderCommand::new(name, &url).start());
+    let mut providers = fleet(&url).await;
     let consumer = support::consumer(&url, NO_RETRIES);
     let shop: ShopClient = consumer.client().await.unwrap();
     let load = Load::start(&shop, Calls::Changing(3), 16);
     for (old, new) in providers.iter_mut().zip(["d", "e", "f"]) {
-        let started = ProviderCommand::new(new, &url).start();
+        let started = ProviderCommand::new(new, &url).start().await;
         load.answered_by(new).await;
         old.terminate();
         assert!(old.ended().await.success());

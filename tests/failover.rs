@@ -7,6 +7,7 @@ mod support;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dubhe::embedded::EmbeddedServer;
 use dubhe::prelude::*;
@@ -37,11 +38,11 @@ impl Fleet {
     async fn start() -> Self {
         let ((_registry, url), folder) = (support::registry(0).await, tempfile::tempdir().unwrap());
         let ledgers: Vec<PathBuf> = ["a", "b", "c"].map(|name| folder.path().join(name)).into();
-        let start = |path: &PathBuf| {
+        let mut providers = Vec::new();
+        for path in &ledgers {
             let name = path.file_name().unwrap().to_str().unwrap();
-            ProviderCommand::new(name, &url).ledger(path).start()
-        };
-        let providers = ledgers.iter().map(start).collect();
+            providers.push(ProviderCommand::new(name, &url).ledger(path).start().await);
+        }
         Self { _registry, url, providers, ledgers, _folder: folder }
     }
 
@@ -176,4 +177,26 @@ async fn failfast_is_chosen_by_config_for_one_method() {
     assert_eq!((clerk.executed(), consumer.resends()), (1, 0));
     assert_eq!(status.address(), Some(provider.address()));
     assert_eq!(status.hint(), Some("cluster = failfast"));
+}
+
+#[tokio::test]
+async fn a_caller_that_tries_on_in_a_loop_leaves_room_for_what_heals() {
+    // Lists nobody, so that calls fail without waiting for anything.
+    let consumer = support::consumer(&support::memory(), "");
+    let shop: ShopClient = consumer.client().await.unwrap();
+    let told = Arc::new(AtomicBool::new(false));
+    let caller = tokio::spawn({
+        let told = told.clone();
+        async move {
+            let mut left = 1_000_000;
+            while left > 0 && !told.load(Ordering::Acquire) {
+                shop.look(1).await.unwrap_err();
+                left -= 1;
+            }
+            left
+        }
+    });
+    tokio::task::yield_now().await;
+    told.store(true, Ordering::Release);
+    assert!(caller.await.unwrap() > 0, "the caller had the thread to itself");
 }

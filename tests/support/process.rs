@@ -8,11 +8,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use dubhe::Provider;
 
-use super::PATIENCE;
 use super::shop::{Clerk, ShopServer};
 
 /// Set in the inner process: the name of the provider.
@@ -67,7 +65,7 @@ impl ProviderCommand {
     }
 
     /// Starts it and waits until it serves and is registered.
-    pub fn start(self) -> ProviderProcess {
+    pub async fn start(self) -> ProviderProcess {
         let program = std::env::current_exe().unwrap();
         let mut command = match &self.shell {
             None => Command::new(program),
@@ -95,7 +93,7 @@ impl ProviderCommand {
             }
         });
         let mut process = ProviderProcess { child, lines, address: String::new() };
-        process.address = process.said("serving ");
+        process.address = process.said("serving ").await;
         process
     }
 }
@@ -107,17 +105,13 @@ impl ProviderProcess {
     }
 
     /// Waits until it has said a line that begins with `start`; returns the rest of the line.
-    pub fn said(&self, start: &str) -> String {
-        let begun = Instant::now();
-        loop {
+    pub async fn said(&self, start: &str) -> String {
+        let what = format!("the process says `{start}`");
+        super::until(&what, async || {
             let lines = self.lines.lock().unwrap();
-            if let Some(rest) = lines.iter().find_map(|line| line.strip_prefix(start)) {
-                return rest.to_owned();
-            }
-            assert!(begun.elapsed() < PATIENCE, "it never said `{start}`: {lines:#?}");
-            drop(lines);
-            std::thread::sleep(Duration::from_millis(5));
-        }
+            lines.iter().find_map(|line| Some(line.strip_prefix(start)?.to_owned()))
+        })
+        .await
     }
 
     /// SIGKILL: no goodbye.
@@ -162,6 +156,7 @@ pub fn become_provider() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let running = Provider::builder().serve(ShopServer::new(clerk)).start().await.unwrap();
+        super::until_is("it is registered", || running.is_registered()).await;
         eprintln!("serving {}", running.address());
         let report = running.run().await.unwrap();
         eprintln!("ended with {} calls cut", report.cut_calls);
