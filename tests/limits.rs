@@ -1,0 +1,238 @@
+//! What a provider and a consumer bear: bad peers, too many of anything, calls nobody waits for.
+
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use dubhe::prelude::*;
+use dubhe::{Delivery, RunningProvider};
+use support::http::post;
+use support::process::{self, ProviderCommand};
+use support::shop::{Clerk, Shop, ShopClient, ShopServer};
+use support::{Dice, memory, soon, until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+#[test]
+fn becomes_a_provider() {
+    process::become_provider();
+}
+
+/// A provider with these settings, and a client of it.
+async fn shop(toml: &str) -> (RunningProvider, ShopClient) {
+    let provider = support::provider(&memory(), toml).serve(ShopServer::new(Clerk::new("a")));
+    let provider = provider.start().await.unwrap();
+    let client = support::consumer(&support::fixed(&provider), toml).client().await.unwrap();
+    (provider, client)
+}
+
+/// Whether the peer closes before it sends anything.
+async fn closes(stream: &mut TcpStream) -> bool {
+    // A reset is as good as an end.
+    soon(stream.read(&mut [0; 1])).await.unwrap_or(0) == 0
+}
+
+#[tokio::test]
+async fn connections_past_the_limit_are_closed_and_the_others_live() {
+    let (provider, shop) = shop("provider.limits.connections = 3").await;
+    shop.look(1).await.unwrap();
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        open.push(TcpStream::connect(provider.local_addr()).await.unwrap());
+    }
+    let mut refused = TcpStream::connect(provider.local_addr()).await.unwrap();
+    assert!(closes(&mut refused).await);
+    shop.look(2).await.unwrap();
+    // When one goes there is room for another.
+    drop(open);
+    until("there is room", async || {
+        let mut stream = TcpStream::connect(provider.local_addr()).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.ok()?;
+        (stream.read(&mut [0; 1]).await.unwrap_or(0) == 1).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn calls_past_the_limit_in_flight_are_refused_by_the_name_of_its_setting() {
+    let (provider, shop) = shop("provider.limits.in_flight = 5\nconsumer.retries = 0").await;
+    let mut running = JoinSet::new();
+    for id in 0..5 {
+        let shop = shop.clone();
+        running.spawn(async move { shop.ponder(id, 60_000).await });
+    }
+    shop.look(1).await.unwrap();
+    let status = shop.ponder(6, 60_000).await.unwrap_err();
+    let text = "5 calls run already; raise `provider.limits.in_flight`";
+    assert_eq!((status.code(), status.message()), (Code::ResourceExhausted, text), "{status}");
+    let http = post(provider.local_addr(), "/test.Shop/look", "[1]").await;
+    assert_eq!((http.status, &*http.error().1), (429, text));
+    // Given up, they make room.
+    running.abort_all();
+    until("there is room", async || shop.ponder(7, 1).await.ok()).await;
+}
+
+#[tokio::test]
+async fn a_request_over_the_limit_names_the_setting_and_the_connection_lives() {
+    let (provider, _) = shop("provider.limits.payload = \"10KiB\"").await;
+    let strict =
+        support::consumer(&support::fixed(&provider), "consumer.limits.payload = \"1KiB\"");
+    let strict: ShopClient = strict.client().await.unwrap();
+    let lax: ShopClient = support::consumer(&support::fixed(&provider), "").client().await.unwrap();
+    for (shop, len, setting, delivery) in [
+        (&strict, 2_000, "consumer.limits.payload", Delivery::NotSent),
+        (&lax, 20_000, "provider.limits.payload", Delivery::Refused),
+        (&lax, 2_000_000, "provider.limits.payload", Delivery::Refused),
+    ] {
+        let status = shop.echo("a".repeat(len)).await.unwrap_err();
+        assert_eq!((status.code(), status.delivery()), (Code::InvalidArgument, delivery));
+        assert!(status.message().contains(setting), "{status}");
+        assert_eq!(shop.echo("b".into()).await.unwrap(), "b");
+    }
+    // An answer over the limit of the consumer.
+    let (provider, _) = self::shop("").await;
+    let strict =
+        support::consumer(&support::fixed(&provider), "consumer.limits.payload = \"1KiB\"");
+    let strict: ShopClient = strict.client().await.unwrap();
+    assert_eq!(strict.echo("a".repeat(900)).await.unwrap().len(), 900);
+}
+
+#[tokio::test]
+async fn slow_and_silent_connections_are_closed_while_others_are_served() {
+    let toml = "[provider.limits]\nsniff_timeout = \"300ms\"\nheader_timeout = \"300ms\"";
+    let (provider, shop) = shop(toml).await;
+    let mut bad = JoinSet::new();
+    for number in 0..500 {
+        let at = provider.local_addr();
+        bad.spawn(async move {
+            let mut stream = TcpStream::connect(at).await.unwrap();
+            let start: &[u8] = match number % 5 {
+                0 => b"",
+                1 => b"P",
+                2 => b"POST / HTTP/1.1\r\nhost:",
+                3 => b"\xda\xbb\xe2\0\0\0",
+                _ => b"hello",
+            };
+            // One that is closed already need not take it.
+            let _ = stream.write_all(start).await;
+            let mut rest = Vec::new();
+            let _ = stream.read_to_end(&mut rest).await;
+        });
+    }
+    let mut served = 0;
+    let all = async { while bad.join_next().await.is_some() {} };
+    tokio::pin!(all);
+    loop {
+        tokio::select! {
+            () = &mut all => break,
+            answer = shop.look(served) => { answer.unwrap(); served += 1 }
+            () = tokio::time::sleep(support::PATIENCE) => panic!("they stay open"),
+        }
+        assert!(served < 10_000_000, "they stay open");
+    }
+    assert!(served > 100, "{served}");
+}
+
+#[tokio::test]
+async fn a_full_table_of_descriptors_is_survived() {
+    let (_registry, url) = support::registry(0).await;
+    let provider = ProviderCommand::new("a", &url).after("ulimit -n 64").start().await;
+    let shop: ShopClient = support::consumer(&url, "").client().await.unwrap();
+    shop.look(1).await.unwrap();
+    let mut open = Vec::new();
+    for _ in 0..200 {
+        open.push(TcpStream::connect(provider.address()).await.unwrap());
+    }
+    // The connection there is goes on; new ones come when there is room again.
+    shop.look(2).await.unwrap();
+    drop(open);
+    let newcomer: ShopClient = support::consumer(&url, "").client().await.unwrap();
+    assert_eq!(soon(newcomer.look(3)).await.unwrap().who, "a");
+}
+
+#[tokio::test]
+async fn frames_that_are_no_frames_end_their_connection_alone() {
+    let (provider, shop) = shop("").await;
+    let mut dice = Dice::new(7);
+    for length in 0..200 {
+        let mut stream = TcpStream::connect(provider.local_addr()).await.unwrap();
+        let mut bytes = vec![0xda, 0xbb];
+        bytes.extend((0..length).map(|_| dice.below(256) as u8));
+        let _ = stream.write_all(&bytes).await;
+    }
+    // Longer than any frame may be.
+    let mut stream = TcpStream::connect(provider.local_addr()).await.unwrap();
+    stream.write_all(b"\xda\xbb\xed\0\0\0\0\0\0\0\0\x01\xff\xff\xff\xff").await.unwrap();
+    assert!(closes(&mut stream).await);
+    shop.look(1).await.unwrap();
+}
+
+/// Calls that are given up.
+const CANCELLED: u64 = 100_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_late_answer_of_a_cancelled_call_reaches_another_caller() {
+    let (_provider, shop) = shop("provider.limits.in_flight = 100000").await;
+    shop.look(0).await.unwrap();
+    let (cancelled, next) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(1)));
+    let failed = Arc::new(AtomicBool::new(false));
+    let mut callers = JoinSet::new();
+    for seed in 0..64 {
+        let (shop, next) = (shop.clone(), next.clone());
+        let (cancelled, failed) = (cancelled.clone(), failed.clone());
+        callers.spawn(async move {
+            let mut dice = Dice::new(seed);
+            let mut answered = 0_u64;
+            while cancelled.load(Ordering::Acquire) < CANCELLED && !failed.load(Ordering::Acquire) {
+                let id = next.fetch_add(1, Ordering::AcqRel);
+                let polls = dice.below(6);
+                let answer = match dice.below(8) {
+                    0 => polled(polls, shop.ponder(id, dice.below(3))).await,
+                    _ => polled(polls, shop.look(id)).await,
+                };
+                match answer {
+                    None => drop(cancelled.fetch_add(1, Ordering::AcqRel)),
+                    Some(answer) if answer.as_ref().is_ok_and(|answer| answer.id == id) => {
+                        answered += 1;
+                    }
+                    Some(wrong) => {
+                        failed.store(true, Ordering::Release);
+                        panic!("asked for {id}, got {wrong:?}");
+                    }
+                }
+            }
+            answered
+        });
+    }
+    let mut answered = 0;
+    while let Some(caller) =
+        tokio::time::timeout(Duration::from_secs(60), callers.join_next()).await.unwrap()
+    {
+        answered += caller.unwrap();
+    }
+    assert!(answered > 1000, "only {answered} calls were waited for");
+    assert!(cancelled.load(Ordering::Acquire) >= CANCELLED);
+    assert_eq!(shop.look(u64::MAX).await.unwrap().id, u64::MAX);
+}
+
+/// The outcome of `call` if it has one within so many polls, else it is dropped. With 5 polls it
+/// is waited for.
+async fn polled<T>(polls: u64, call: impl Future<Output = T>) -> Option<T> {
+    let mut call = std::pin::pin!(call);
+    if polls == 5 {
+        return Some(call.await);
+    }
+    for _ in 0..=polls {
+        let now = std::future::poll_fn(|cx| std::task::Poll::Ready(call.as_mut().poll(cx))).await;
+        if let std::task::Poll::Ready(answer) = now {
+            return Some(answer);
+        }
+        tokio::task::yield_now().await;
+    }
+    None
+}
