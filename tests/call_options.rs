@@ -154,7 +154,7 @@ async fn a_call_that_takes_too_long_ends_at_its_deadline_and_so_does_its_handler
     let (_running, client, dropped) = chain(1).await;
     // Connected before, so that the deadline passes while the call is at the provider.
     client.view().await.unwrap();
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     let client = client.with(CallOptions::new().timeout(Duration::from_millis(100)));
     let status = client.wait().await.unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded);

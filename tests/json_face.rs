@@ -239,7 +239,7 @@ async fn http2_calls_run_at_once_on_one_connection() {
         let request = Request::post(format!("http://{at}/test.Shop/ponder")).header(JSON.0, JSON.1);
         async move { sender.send_request(request.body(body).unwrap()).await.unwrap() }
     };
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     let calls: Vec<_> = (0..40).map(|number| (number, tokio::spawn(call(number)))).collect();
     for (number, call) in calls {
         let response = call.await.unwrap();
@@ -280,17 +280,17 @@ async fn a_face_that_is_not_served_is_refused() {
 #[tokio::test]
 async fn bodies_in_msgpack_and_protobuf_are_taken_too() {
     let (_provider, at) = start("").await;
-    let send = |content_type: &'static str, body: &'static [u8]| {
+    let echo = |content_type: &'static str, body: &'static [u8]| {
         let headers = [("content-type", content_type)];
-        async move { support::http::send(at, "POST", "/test.Shop/echo", &headers, body).await }
+        async move { send(at, "POST", "/test.Shop/echo", &headers, body).await }
     };
     // Field 1 of the arguments is the text; so is field 1 of the reply.
-    let proto = send("application/proto", b"\x0a\x03bob").await;
+    let proto = echo("application/proto", b"\x0a\x03bob").await;
     assert_eq!((proto.status, &*proto.body), (200, &b"\x0a\x03bob"[..]));
     assert_eq!(proto.header("content-type"), Some("application/proto"));
-    let msgpack = send("application/msgpack", b"\x91\xa3bob").await;
+    let msgpack = echo("application/msgpack", b"\x91\xa3bob").await;
     assert_eq!(msgpack.status, 200, "{msgpack:?}");
     assert!(msgpack.body.ends_with(b"\xa3bob"), "{msgpack:?}");
-    let wrong = send("application/proto", b"\x0a\xff").await;
+    let wrong = echo("application/proto", b"\x0a\xff").await;
     assert_eq!(wrong.status, 400, "{wrong:?}");
 }

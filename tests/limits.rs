@@ -24,7 +24,7 @@ fn becomes_a_provider() {
 }
 
 /// A provider with these settings, and a client of it.
-async fn shop(toml: &str) -> (RunningProvider, ShopClient) {
+async fn open(toml: &str) -> (RunningProvider, ShopClient) {
     let provider = support::provider(&memory(), toml).serve(ShopServer::new(Clerk::new("a")));
     let provider = provider.start().await.unwrap();
     let client = support::consumer(&support::fixed(&provider), toml).client().await.unwrap();
@@ -39,7 +39,7 @@ async fn closes(stream: &mut TcpStream) -> bool {
 
 #[tokio::test]
 async fn connections_past_the_limit_are_closed_and_the_others_live() {
-    let (provider, shop) = shop("provider.limits.connections = 3").await;
+    let (provider, shop) = open("provider.limits.connections = 3").await;
     shop.look(1).await.unwrap();
     let mut open = Vec::new();
     for _ in 0..2 {
@@ -60,7 +60,7 @@ async fn connections_past_the_limit_are_closed_and_the_others_live() {
 
 #[tokio::test]
 async fn calls_past_the_limit_in_flight_are_refused_by_the_name_of_its_setting() {
-    let (provider, shop) = shop("provider.limits.in_flight = 5\nconsumer.retries = 0").await;
+    let (provider, shop) = open("provider.limits.in_flight = 5\nconsumer.retries = 0").await;
     let mut running = JoinSet::new();
     for id in 0..5 {
         let shop = shop.clone();
@@ -79,7 +79,7 @@ async fn calls_past_the_limit_in_flight_are_refused_by_the_name_of_its_setting()
 
 #[tokio::test]
 async fn a_request_over_the_limit_names_the_setting_and_the_connection_lives() {
-    let (provider, _) = shop("provider.limits.payload = \"10KiB\"").await;
+    let (provider, _) = open("provider.limits.payload = \"10KiB\"").await;
     let strict =
         support::consumer(&support::fixed(&provider), "consumer.limits.payload = \"1KiB\"");
     let strict: ShopClient = strict.client().await.unwrap();
@@ -94,18 +94,25 @@ async fn a_request_over_the_limit_names_the_setting_and_the_connection_lives() {
         assert!(status.message().contains(setting), "{status}");
         assert_eq!(shop.echo("b".into()).await.unwrap(), "b");
     }
-    // An answer over the limit of the consumer.
-    let (provider, _) = self::shop("").await;
-    let strict =
+}
+
+#[tokio::test]
+async fn an_answer_over_the_limit_names_the_setting_and_the_connection_lives() {
+    let talkative = ShopServer::new(Clerk::new(&"a".repeat(5000)));
+    let provider = support::provider(&memory(), "").serve(talkative).start().await.unwrap();
+    let consumer =
         support::consumer(&support::fixed(&provider), "consumer.limits.payload = \"1KiB\"");
-    let strict: ShopClient = strict.client().await.unwrap();
-    assert_eq!(strict.echo("a".repeat(900)).await.unwrap().len(), 900);
+    let shop: ShopClient = consumer.client().await.unwrap();
+    let status = shop.look(1).await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+    assert!(status.message().contains("`consumer.limits.payload`"), "{status}");
+    assert_eq!(shop.echo("b".into()).await.unwrap(), "b");
 }
 
 #[tokio::test]
 async fn slow_and_silent_connections_are_closed_while_others_are_served() {
     let toml = "[provider.limits]\nsniff_timeout = \"300ms\"\nheader_timeout = \"300ms\"";
-    let (provider, shop) = shop(toml).await;
+    let (provider, shop) = open(toml).await;
     let mut bad = JoinSet::new();
     for number in 0..500 {
         let at = provider.local_addr();
@@ -157,7 +164,7 @@ async fn a_full_table_of_descriptors_is_survived() {
 
 #[tokio::test]
 async fn frames_that_are_no_frames_end_their_connection_alone() {
-    let (provider, shop) = shop("").await;
+    let (provider, shop) = open("").await;
     let mut dice = Dice::new(7);
     for length in 0..200 {
         let mut stream = TcpStream::connect(provider.local_addr()).await.unwrap();
@@ -177,7 +184,7 @@ const CANCELLED: u64 = 100_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_late_answer_of_a_cancelled_call_reaches_another_caller() {
-    let (_provider, shop) = shop("provider.limits.in_flight = 100000").await;
+    let (_provider, shop) = open("provider.limits.in_flight = 100000").await;
     shop.look(0).await.unwrap();
     let (cancelled, next) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(1)));
     let failed = Arc::new(AtomicBool::new(false));

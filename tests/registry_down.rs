@@ -5,7 +5,7 @@
 mod support;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dubhe::prelude::*;
 use dubhe::{DirectoryState, RunningProvider, ServiceKey, Source};
@@ -13,6 +13,7 @@ use support::load::{Calls, Load};
 use support::shop::{Clerk, Shop, ShopClient, ShopServer};
 use support::{until, until_is};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 fn state(consumer: &Consumer) -> DirectoryState {
     consumer.directory_state(&ServiceKey::new("test.Shop")).unwrap()

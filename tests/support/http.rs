@@ -64,9 +64,8 @@ pub async fn send_on(
         head += &format!("{name}: {value}\r\n");
     }
     head += &format!("content-length: {}\r\n\r\n", body.len());
-    stream.write_all(head.as_bytes()).await.unwrap();
-    // A server that refuses early may not read on.
-    let _ = stream.write_all(body).await;
+    // A server that refuses early may not read to the end.
+    let _ = stream.write_all(&[head.as_bytes(), body].concat()).await;
     soon(read(stream)).await
 }
 

@@ -13,11 +13,12 @@ pub mod shop;
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dubhe::config::{ConfigFile, Layer, Sources};
 use dubhe::embedded::{EmbeddedServer, ServerConfig};
 use dubhe::{Consumer, Provider, RunningProvider};
+use tokio::time::Instant;
 
 /// How long anything may take that is to happen soon; the machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(20);
