@@ -7,6 +7,8 @@
 //!
 //! The README shows a first call; `docs/` has configuration, wire format and architecture.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod address;
 pub mod config;
 mod consumer;

@@ -9,6 +9,8 @@
 //! | `msgpack` | `msgpack` | 14 | self-describing and compact |
 //! | `json` | `json` | 15 | people and browsers |
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 use rpc_core::{Codec, ExtensionPoint};
 
 #[cfg(feature = "json")]

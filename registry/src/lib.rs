@@ -7,6 +7,8 @@
 //! This crate never sees a call and never connects to a provider. Whether a list that shrank is to
 //! be believed is decided by [`rpc_core::hold`], with the connections at hand.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod backend;
 mod cache;
 mod config;
