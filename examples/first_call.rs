@@ -3,8 +3,6 @@
 //! `cargo run --example first-call`, then in another terminal
 //! `curl -d '["bob"]' http://127.0.0.1:20880/Greeter/hello`; Ctrl-C ends it.
 
-#![allow(clippy::print_stdout, reason = "a program that talks to people")]
-
 use dubhe::prelude::*;
 
 #[dubhe::service]

@@ -37,6 +37,8 @@
 //! # }
 //! ```
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod address;
 pub mod config;
 mod consumer;

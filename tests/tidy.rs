@@ -266,7 +266,7 @@ fn every_extension_is_in_the_docs() {
         let mut is_extension = false;
         for line in split_tests(&text).0 {
             if line.starts_with("impl") {
-                is_extension = line.contains(" Extension<");
+                is_extension = line.contains(" Extension<") || line.contains("Extension<dyn");
             }
             let Some((_, value)) = line
                 .split_once("str = \"")

@@ -27,6 +27,8 @@
 //! # }
 //! ```
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 use rpc_core::{Codec, ExtensionPoint};
 
 #[cfg(feature = "json")]

@@ -22,6 +22,8 @@
 //! # }
 //! ```
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod backend;
 mod cache;
 mod config;

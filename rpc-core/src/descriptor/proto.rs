@@ -182,30 +182,15 @@ mod tests {
     use crate::descriptor::MethodDescriptor;
 
     fn message(name: &str, fields: Vec<FieldType>) -> MessageType {
-        MessageType {
-            name: name.to_owned(),
-            doc: "",
-            fields,
-            is_oneof: true,
-            reserved: vec![4],
-        }
+        MessageType { name: name.to_owned(), doc: "", fields, is_oneof: true, reserved: vec![4] }
     }
 
     fn field(name: &'static str, tag: u32, shape: fn() -> Shape) -> FieldType {
-        FieldType {
-            name,
-            json_name: name,
-            doc: "Said of it.",
-            tag,
-            shape,
-        }
+        FieldType { name, json_name: name, doc: "Said of it.", tag, shape }
     }
 
     fn order() -> MessageType {
-        message(
-            "Order",
-            vec![field("kind", 1, || Shape::Single(Type::Bool))],
-        )
+        message("Order", vec![field("kind", 1, || Shape::Single(Type::Bool))])
     }
 
     fn other_order() -> MessageType {

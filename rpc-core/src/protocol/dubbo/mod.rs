@@ -13,6 +13,7 @@ mod header;
 mod pending;
 mod request;
 mod respond;
+mod running;
 pub(crate) mod server;
 #[cfg(test)]
 mod worked;
