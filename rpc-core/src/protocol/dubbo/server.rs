@@ -2,7 +2,7 @@
 //! are ready at once, and gives the others tasks of their own.
 //!
 //! The answers of one read gather into one write. Whether a method is polled here or in a task of
-//! its own is decided by the measured time of its first polls (DESIGN 4).
+//! its own is decided by the measured time of its first polls.
 
 use std::future::{Future, poll_fn};
 use std::io;
