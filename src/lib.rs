@@ -6,6 +6,38 @@
 //! - [`Extensions`]: codecs, registries, balancers and policies of your own
 //!
 //! The README shows a first call; `docs/` has configuration, wire format and architecture.
+//!
+//! ```
+//! use dubhe::prelude::*;
+//!
+//! #[dubhe::service]
+//! trait Greeter {
+//!     #[rpc(idempotent)]
+//!     async fn hello(&self, name: String) -> Result<String>;
+//! }
+//!
+//! struct Me;
+//!
+//! impl Greeter for Me {
+//!     async fn hello(&self, name: String) -> Result<String> {
+//!         Ok(format!("hi {name}"))
+//!     }
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+//! // `memory://` is a registry inside this process; `dev://` is one for this machine.
+//! let provider = Provider::new("memory://shop").set("provider.port", 0).set("provider.notice", "0s");
+//! let running = provider.serve(GreeterServer::new(Me)).start().await?;
+//!
+//! let greeter = GreeterClient::connect("memory://shop").await?;
+//! assert_eq!(greeter.hello("bob".into()).await?, "hi bob");
+//! running.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod address;
 pub mod config;

@@ -36,7 +36,9 @@ fn the_first_call_of_the_readme_is_the_example() {
     let (_, rest) = readme.split_once("```rust\n").expect("the README has a block of Rust");
     let (block, _) = rest.split_once("```").unwrap();
     let example = read("examples/first_call.rs");
-    let body = example.lines().skip_while(|line| line.starts_with("//!") || line.is_empty());
+    let is_head =
+        |line: &&str| line.is_empty() || line.starts_with("//!") || line.starts_with("#!");
+    let body = example.lines().skip_while(is_head);
     let body: Vec<&str> = body.collect();
     assert_eq!(block.lines().collect::<Vec<_>>(), body, "README.md and examples/first_call.rs");
 }

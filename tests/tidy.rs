@@ -263,9 +263,14 @@ fn every_extension_is_in_the_docs() {
             continue;
         }
         let text = read(&path);
+        let mut is_extension = false;
         for line in split_tests(&text).0 {
-            let Some((_, value)) =
-                line.split_once("str = \"").filter(|(name, _)| name.contains("const NAME: "))
+            if line.starts_with("impl") {
+                is_extension = line.contains(" Extension<") || line.contains("Extension<dyn");
+            }
+            let Some((_, value)) = line
+                .split_once("str = \"")
+                .filter(|(name, _)| is_extension && name.contains("const NAME: "))
             else {
                 continue;
             };

@@ -11,6 +11,8 @@
 //! costs one allocation, takes no lock and does nothing proportional to the number of instances,
 //! unless a router or a balancer's weights ask for it.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod attempt_layers;
 mod budget;
 mod candidates;

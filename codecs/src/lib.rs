@@ -8,6 +8,26 @@
 //! | `protobuf` | `proto` | 13 | speed, gRPC peers |
 //! | `msgpack` | `msgpack` | 14 | self-describing and compact |
 //! | `json` | `json` | 15 | people and browsers |
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use bytes::BytesMut;
+//! use rpc_core::Params;
+//! use rpc_core::message::Returned;
+//!
+//! let json = dubhe_codecs::builtin().build("json", Params::new())?;
+//! let mut buf = BytesMut::new();
+//! json.encode(&Returned(7_u64), &mut buf)?;
+//! assert_eq!(&buf[..], br#"{"value":"7"}"#);
+//!
+//! let mut read = Returned(0_u64);
+//! json.decode(buf.freeze(), &mut read)?;
+//! assert_eq!(read.0, 7);
+//! # Ok(())
+//! # }
+//! ```
+
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 use rpc_core::{Codec, ExtensionPoint};
 

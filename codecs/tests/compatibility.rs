@@ -1,5 +1,12 @@
 //! Old peers and new peers understand each other, in every codec and in both directions.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::use_self,
+    unreachable_pub,
+    reason = "the whole file is a test"
+)]
+
 mod support;
 
 use bytes::Bytes;

@@ -3,6 +3,8 @@
 //!
 //! `DUBHE_GOLDEN=write` writes files that are missing; it never overwrites one.
 
+#![allow(clippy::unwrap_used, clippy::use_self, reason = "the whole file is a test")]
+
 mod support;
 
 use std::collections::HashMap;

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --example codecs`
 
-#![allow(clippy::print_stdout, unreachable_pub, reason = "a program for people to read")]
+#![allow(unreachable_pub, reason = "a program for people to read")]
 
 use dubhe::config::{ConfigFile, Layer, Sources};
 use dubhe::prelude::*;

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --example greeter-consumer [-- NAME]`
 
-#![allow(clippy::print_stdout, unreachable_pub, reason = "a program for people to read")]
+#![allow(unreachable_pub, reason = "a program for people to read")]
 
 mod api;
 

@@ -4,7 +4,7 @@
 //! `cargo run --example greeter-consumer`, or
 //! `curl -d '["bob"]' http://127.0.0.1:20880/Greeter/hello`
 
-#![allow(clippy::print_stdout, unreachable_pub, reason = "a program for people to read")]
+#![allow(unreachable_pub, reason = "a program for people to read")]
 
 mod api;
 

@@ -6,7 +6,7 @@
 //! for about ten seconds, kills one provider and then the registry with SIGKILL, brings both back,
 //! and shows who served what. Exits with 0 only if no call failed and the faults really happened.
 
-#![allow(clippy::print_stdout, unreachable_pub, reason = "a program for people to read")]
+#![allow(unreachable_pub, reason = "a program for people to read")]
 
 mod api;
 mod consumer;

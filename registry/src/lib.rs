@@ -6,6 +6,23 @@
 //!
 //! This crate never sees a call and never connects to a provider. Whether a list that shrank is to
 //! be believed is decided by [`rpc_core::hold`], with the connections at hand.
+//!
+//! ```
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), rpc_core::Error> {
+//! use rpc_core::{Instance, ServiceKey};
+//!
+//! let registry = dubhe_registry::connect("memory://shop")?;
+//! let stock = ServiceKey::new("shop.Stock");
+//! let listed = registry.register(Instance::new(stock.clone(), "10.0.0.1:20880", "start-1")).await?;
+//! let subscription = registry.subscribe(&stock).await?;
+//! assert_eq!(&*subscription.latest().instances[0].address, "10.0.0.1:20880");
+//! listed.unregister().await?;
+//! # Ok(())
+//! # }
+//! ```
+
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod backend;
 mod cache;

@@ -9,6 +9,8 @@
 //!   [`Handler`](server::Handler)
 //! - discovery's nouns: [`Instance`], [`Snapshot`], [`Subscription`]
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod body;
 mod channel;
 pub mod client;

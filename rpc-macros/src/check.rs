@@ -224,11 +224,7 @@ fn check_argument(argument: &Argument, has_body: bool, errors: &mut Errors) {
             errors.at(pattern, message);
         }
     }
-    Travels {
-        errors,
-        knows_self: false,
-    }
-    .visit_type(&argument.item.ty);
+    Travels { errors, knows_self: false }.visit_type(&argument.item.ty);
 }
 
 fn check_outcome(method: &Method, errors: &mut Errors) {
@@ -241,17 +237,9 @@ fn check_outcome(method: &Method, errors: &mut Errors) {
         }
         return;
     }
-    Travels {
-        errors,
-        knows_self: false,
-    }
-    .visit_type(&method.outcome.value);
+    Travels { errors, knows_self: false }.visit_type(&method.outcome.value);
     if let Some(error) = &method.outcome.error {
-        Travels {
-            errors,
-            knows_self: false,
-        }
-        .visit_type(error);
+        Travels { errors, knows_self: false }.visit_type(error);
     }
 }
 

@@ -5,6 +5,8 @@
 //! the workspace; they print paths into `<crate>::__private`, where `<crate>` is `::dubhe` unless
 //! `crate = …` says otherwise.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod args;
 mod check;
 mod errors;

@@ -1,5 +1,12 @@
 //! What `#[message]` makes of structs and enums, seen through the object-safe [`Message`].
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::use_self,
+    unreachable_pub,
+    reason = "the whole file is a test"
+)]
+
 use std::collections::BTreeMap;
 
 use dubhe_rpc_macros::{arguments, error, message};
@@ -242,8 +249,5 @@ fn an_error_that_is_unknown_here_stays_the_status_it_came_in() {
         body: rpc_core::Body::typed(ShopError::Closed),
     };
     let status = Status::aborted("x").with_details(details);
-    assert!(matches!(
-        ShopError::from_status(status),
-        ShopError::Status(_)
-    ));
+    assert!(matches!(ShopError::from_status(status), ShopError::Status(_)));
 }

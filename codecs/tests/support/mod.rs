@@ -1,9 +1,5 @@
 //! Messages and shorthands that the tests of the codecs share.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "each test file uses a part of it"
-)]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "only tests call it")]
 
 use std::collections::{BTreeMap, HashMap};
@@ -30,11 +26,7 @@ pub enum Choice {
     Nothing,
     Number(i64),
     Text(String),
-    Point {
-        x: f64,
-        y: Option<f64>,
-        labels: Vec<String>,
-    },
+    Point { x: f64, y: Option<f64>, labels: Vec<String> },
     Inner(Leaf),
 }
 
@@ -93,15 +85,8 @@ pub struct Everything {
 
 /// A value in every field, none of them the default.
 pub fn everything() -> Everything {
-    let leaf = Leaf {
-        id: u64::MAX,
-        display_name: "Ada Löw".to_owned(),
-    };
-    let point = Choice::Point {
-        x: -0.0,
-        y: Some(0.0),
-        labels: vec!["a".into(), String::new()],
-    };
+    let leaf = Leaf { id: u64::MAX, display_name: "Ada Löw".to_owned() };
+    let point = Choice::Point { x: -0.0, y: Some(0.0), labels: vec!["a".into(), String::new()] };
     Everything {
         flag: true,
         tiny: i8::MIN,
@@ -134,20 +119,12 @@ pub fn everything() -> Everything {
         raws: vec![vec![], vec![1]],
         leaves: vec![Leaf::default(), leaf.clone()],
         outcomes: vec![Outcome::AllGood, Outcome::Unknown],
-        choices: vec![
-            Choice::Nothing,
-            Choice::Number(0),
-            Choice::Inner(leaf.clone()),
-            point,
-        ],
+        choices: vec![Choice::Nothing, Choice::Number(0), Choice::Inner(leaf.clone()), point],
         by_name: BTreeMap::from([(String::new(), Leaf::default()), ("k".into(), leaf)]),
         by_number: BTreeMap::from([(-1, 0.5), (0, 0.0)]),
         by_flag: BTreeMap::from([(false, Outcome::AllGood), (true, Outcome::Unknown)]),
         hashed: HashMap::from([(7, "seven".into())]),
-        itself: Some(Box::new(Everything {
-            text: "inner".into(),
-            ..Everything::default()
-        })),
+        itself: Some(Box::new(Everything { text: "inner".into(), ..Everything::default() })),
         r#type: 3,
     }
 }
@@ -160,9 +137,7 @@ pub fn codecs() -> Vec<Arc<dyn Codec>> {
 }
 
 pub fn codec(name: &str) -> Arc<dyn Codec> {
-    dubhe_codecs::builtin()
-        .build(name, rpc_core::Params::new())
-        .unwrap()
+    dubhe_codecs::builtin().build(name, rpc_core::Params::new()).unwrap()
 }
 
 pub fn encode(codec: &dyn Codec, message: &impl Message) -> Bytes {

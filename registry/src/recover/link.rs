@@ -77,12 +77,14 @@ impl Link {
                     }
                     backoff.pause() + self.spread(*providers.borrow() > 0)
                 }
+                // A registration came meanwhile and may make possible what was not (hosting).
+                Err(_) if (*providers.borrow() > 0) != provides => continue,
                 Err(error) => {
                     self.lost(error, &mut is_down);
                     backoff.pause()
                 }
             };
-            // A first registration may make possible what was not (hosting): try at once.
+            // Likewise here: then try at once.
             tokio::select! {
                 () = sleep(pause) => {}
                 _ = providers.wait_for(|n| (*n > 0) != provides) => {}

@@ -1,4 +1,4 @@
-//! The wire: one folder per face, told apart on one port by [`sniff`].
+//! The wire: one folder per face, told apart on one port by `sniff.rs`.
 
 pub mod dubbo;
 pub(crate) mod json;

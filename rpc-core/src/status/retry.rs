@@ -1,4 +1,4 @@
-//! The one decision whether a failed call may be sent again (DESIGN 3.4).
+//! The one decision whether a failed call may be sent again.
 //!
 //! Policies ask here and never match on codes themselves. Limits, budget and deadline come on top;
 //! they are the policy's.

@@ -31,13 +31,7 @@ pub(crate) fn implement_by(head: &Head, message: &TokenStream) -> TokenStream {
 }
 
 pub(crate) fn field_type(p: &TokenStream, wire: &Wire, shape: &TokenStream) -> TokenStream {
-    let Wire {
-        tag,
-        name,
-        json,
-        docs,
-        ..
-    } = wire;
+    let Wire { tag, name, json, docs, .. } = wire;
     quote! {
         #p::FieldType { name: #name, json_name: #json, doc: #docs, tag: #tag, shape: #shape }
     }

@@ -36,10 +36,7 @@ pub(crate) fn expand(arguments: TokenStream, item: Item) -> TokenStream {
             (quote!(#item), code)
         }
         other => {
-            errors.at(
-                &other,
-                "a message is a struct or an enum; put `#[message]` on one of these",
-            );
+            errors.at(&other, "a message is a struct or an enum; put `#[message]` on one of these");
             (quote!(#other), TokenStream::new())
         }
     };
@@ -53,17 +50,10 @@ fn expand_struct(args: TypeArgs, item: &mut ItemStruct, errors: &mut Errors) -> 
     let head = Head::new(args, &item.ident, &item.generics, &item.attrs);
     check::generics(&item.generics, errors);
     if let Fields::Unnamed(fields) = &item.fields {
-        errors.at(
-            fields,
-            "the fields of a message have names; write `{ name: Type, … }`",
-        );
+        errors.at(fields, "the fields of a message have names; write `{ name: Type, … }`");
     }
     let mut fields = named_fields(&mut item.fields, true, errors);
-    check::number(
-        &head,
-        fields.iter_mut().map(|field| &mut field.wire),
-        errors,
-    );
+    check::number(&head, fields.iter_mut().map(|field| &mut field.wire), errors);
     expand::record(&head, &fields, Kind::Message)
 }
 
@@ -71,11 +61,7 @@ fn expand_enum(args: TypeArgs, item: &mut ItemEnum, errors: &mut Errors) -> Toke
     let head = Head::new(args, &item.ident, &item.generics, &item.attrs);
     check::generics(&item.generics, errors);
     check::first_is_default(item, errors);
-    if item
-        .variants
-        .iter()
-        .all(|variant| variant.fields.is_empty())
-    {
+    if item.variants.iter().all(|variant| variant.fields.is_empty()) {
         let variants = variants::units(&head, item, errors);
         return enumeration::expand(&head, &variants);
     }

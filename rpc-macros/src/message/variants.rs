@@ -46,9 +46,7 @@ pub(crate) fn variants(
             args,
         });
     }
-    let numbered = found
-        .iter_mut()
-        .filter(|variant| variant.args.status.is_none());
+    let numbered = found.iter_mut().filter(|variant| variant.args.status.is_none());
     check::number(head, numbered.map(|variant| &mut variant.wire), errors);
     found
 }
@@ -107,20 +105,14 @@ pub(crate) fn units(head: &Head, item: &mut ItemEnum, errors: &mut Errors) -> Ve
             .tag
             .map(|(tag, span)| (i64::from(tag), span))
             .or_else(|| discriminant.and_then(|value| literal(value, errors)));
-        let is_reserved = |number: i64| {
-            head.reserved
-                .iter()
-                .any(|(tag, _)| i64::from(*tag) == number)
-        };
+        let is_reserved =
+            |number: i64| head.reserved.iter().any(|(tag, _)| i64::from(*tag) == number);
         while explicit.is_none() && is_reserved(next) {
             next += 1;
         }
         let (number, span) = explicit.unwrap_or_else(|| (next, variant.ident.span()));
         if explicit.is_some() && is_reserved(number) {
-            errors.at_span(
-                span,
-                format_args!("number {number} is reserved; choose another"),
-            );
+            errors.at_span(span, format_args!("number {number} is reserved; choose another"));
         }
         let number_32 = i32::try_from(number).unwrap_or_else(|_| {
             errors.at_span(span, "the number of a variant fits in i32");
@@ -140,11 +132,7 @@ pub(crate) fn units(head: &Head, item: &mut ItemEnum, errors: &mut Errors) -> Ve
                 ),
             );
         }
-        found.push(Unit {
-            ident: variant.ident.clone(),
-            name,
-            number: number_32,
-        });
+        found.push(Unit { ident: variant.ident.clone(), name, number: number_32 });
         next = number + 1;
     }
     found
@@ -172,28 +160,17 @@ fn check_unit(found: &[Unit], ident: &Ident, number: i32, span: Span, errors: &m
 /// The value of a discriminant that is a number as written.
 fn literal(value: &Expr, errors: &mut Errors) -> Option<(i64, Span)> {
     let number = match value {
-        Expr::Lit(ExprLit {
-            lit: Lit::Int(number),
-            ..
-        }) => number.base10_parse().ok(),
-        Expr::Unary(syn::ExprUnary {
-            op: syn::UnOp::Neg(_),
-            expr,
-            ..
-        }) => match &**expr {
-            Expr::Lit(ExprLit {
-                lit: Lit::Int(number),
-                ..
-            }) => number.base10_parse().ok().map(|number: i64| -number),
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.base10_parse().ok(),
+        Expr::Unary(syn::ExprUnary { op: syn::UnOp::Neg(_), expr, .. }) => match &**expr {
+            Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => {
+                number.base10_parse().ok().map(|number: i64| -number)
+            }
             _ => None,
         },
         _ => None,
     };
     if number.is_none() {
-        errors.at(
-            value,
-            "the number of a variant is written as a number, such as `= 3`",
-        );
+        errors.at(value, "the number of a variant is written as a number, such as `= 3`");
     }
     Some((number?, syn::spanned::Spanned::span(value)))
 }

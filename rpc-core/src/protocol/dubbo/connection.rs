@@ -1,6 +1,6 @@
 //! One open connection of a consumer: callers encode into a shared buffer, one task moves bytes.
 //!
-//! What makes it fast (DESIGN 4): a request is encoded straight into the buffer under a short
+//! What makes it fast: a request is encoded straight into the buffer under a short
 //! lock; the task that writes lets every ready caller run before it takes the buffer, so that one
 //! system call carries them all; answers are handed out in portions, so that callers and peer work
 //! at the same time; deadlines are swept, not timed one by one.

@@ -1,7 +1,7 @@
 //! The dubbo face: Dubbo2's 16-byte header over one multiplexed connection.
 //!
 //! Bodies are our compact ones so far (`docs/wire.md`); a body in Dubbo's own hessian2 form finds
-//! its place beside [`compact`], chosen by the serialization id of the frame.
+//! its place beside `compact.rs`, chosen by the serialization id of the frame.
 
 mod call;
 mod channel;
@@ -13,6 +13,7 @@ mod header;
 mod pending;
 mod request;
 mod respond;
+mod running;
 pub(crate) mod server;
 #[cfg(test)]
 mod worked;

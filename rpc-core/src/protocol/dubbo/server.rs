@@ -2,29 +2,26 @@
 //! are ready at once, and gives the others tasks of their own.
 //!
 //! The answers of one read gather into one write. Whether a method is polled here or in a task of
-//! its own is decided by the measured time of its first polls (DESIGN 4).
+//! its own is decided by the measured time of its first polls.
 
-use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes, BytesMut};
-use foldhash::fast::RandomState;
 use futures_util::task::AtomicWaker;
 use tokio::io::AsyncReadExt;
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
 
 use super::event::{self, Event};
 use super::header::{self, Header, status};
 use super::request;
 use super::respond::{put_answer, put_refusal};
+use super::running::Shared;
 use crate::codec::Codec;
-use crate::reply::Reply;
 use crate::server::answer::Answer;
 use crate::server::{Phase, ServerState};
 use crate::status::{Delivery, Status};
@@ -75,26 +72,6 @@ pub(crate) async fn serve(
     let running = std::mem::take(&mut shared.lock().running);
     running.into_values().for_each(|task| task.abort());
     result
-}
-
-/// What the connection's task shares with the tasks of its calls.
-struct Shared {
-    state: Arc<ServerState>,
-    inner: Mutex<Inner>,
-    driver: Arc<AtomicWaker>,
-}
-
-#[derive(Default)]
-struct Inner {
-    out: WriteQueue,
-    running: HashMap<u64, AbortHandle, RandomState>,
-    flush: bool,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 struct Connection {
@@ -410,22 +387,6 @@ impl Connection {
             return timed_out("the connection was idle");
         }
         Ok(())
-    }
-}
-
-impl Shared {
-    /// Appends the answer of a call that had its own task.
-    fn answer(&self, id: u64, codec: &dyn Codec, result: Result<Reply, Status>) {
-        let mut inner = self.lock();
-        if inner.running.remove(&id).is_none() {
-            return;
-        }
-        put_answer(&mut inner.out, id, codec, result, self.state.config.max_payload);
-        let wake = !std::mem::replace(&mut inner.flush, true);
-        drop(inner);
-        if wake {
-            self.driver.wake();
-        }
     }
 }
 
