@@ -78,7 +78,11 @@ async fn a_consumer_that_starts_without_its_registry_serves_from_the_disk() {
         let consumer = caching(&url, folder.path());
         let shop: ShopClient = consumer.client().await.unwrap();
         assert_eq!(shop.look(1).await.unwrap().who, "a");
-        let is_written = || std::fs::read_dir(folder.path()).is_ok_and(|mut d| d.next().is_some());
+        let is_written = || {
+            let files = std::fs::read_dir(folder.path()).into_iter().flatten().flatten();
+            // Not one that is still being written.
+            files.into_iter().any(|file| file.path().extension().is_some_and(|e| e == "list"))
+        };
         until_is("the list is on disk", is_written).await;
     }
     drop(registry);
