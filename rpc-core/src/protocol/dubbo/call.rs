@@ -16,6 +16,7 @@ use super::pending::Outcome;
 use crate::body::Body;
 use crate::codec::Codec;
 use crate::invocation::Invocation;
+use crate::metadata::Metadata;
 use crate::method::MethodKind;
 use crate::reply::Reply;
 use crate::status::{Delivery, Details, Status};
@@ -52,6 +53,7 @@ impl Call {
             })?),
             false => None,
         };
+        check_metadata(&invocation.metadata).map_err(not_sent)?;
         let left = invocation.deadline.remaining();
         if left.is_zero() {
             return Err(not_sent(Status::deadline_exceeded("no time was left to send the call")));
@@ -151,6 +153,19 @@ impl Call {
             }
         }
     }
+}
+
+/// Whether the provider will take this much beside the arguments.
+fn check_metadata(metadata: &Metadata) -> Result<(), Status> {
+    let bytes: usize = metadata.iter().map(|(key, value)| key.len() + value.len() + 4).sum();
+    if metadata.len() <= compact::MAX_ENTRIES && bytes <= compact::MAX_METADATA {
+        return Ok(());
+    }
+    let (entries, most, limit) = (metadata.len(), compact::MAX_ENTRIES, compact::MAX_METADATA);
+    Err(Status::invalid_argument(format!(
+        "the metadata has {entries} entries of {bytes} bytes in all, more than the limits of {most} \
+         and {limit}; send less, or send it as an argument"
+    )))
 }
 
 /// Appends header, head and arguments, or nothing at all.

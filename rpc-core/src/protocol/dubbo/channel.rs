@@ -5,13 +5,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::call::Call;
+use super::config::ClientConfig;
 use super::connection::{Driver, Life, Shared};
-use super::connector::ClientConfig;
 use crate::channel::{Channel, ChannelState};
 use crate::invocation::Invocation;
 use crate::invoker::{Invoke, ReplyFuture};
@@ -170,20 +171,41 @@ impl Core {
         }
     }
 
+    /// Is down for `wait`, or until somebody lists the address anew. Down, not connecting: calls go
+    /// elsewhere until it is proven to be back.
+    async fn wait_down(&self, wait: Duration) {
+        self.set_state(ChannelState::Down);
+        {
+            let mut link = self.lock();
+            if matches!(*link, Link::Up(_)) {
+                let text = format!("the connection to {} was lost", self.address);
+                let lost = Status::unavailable(text).with_delivery(Delivery::NotSent);
+                let next_try = Instant::now() + wait;
+                *link = Link::Waiting { next_try, last_error: Some(lost) };
+            }
+        }
+        if !wait.is_zero() {
+            let _ = tokio::time::timeout(wait, self.hurry.notified()).await;
+        }
+    }
+
     fn attempt_ended(&self, link: Link) {
         *self.lock() = link;
         self.attempts.send_modify(|attempts| *attempts += 1);
     }
 }
 
+/// A connection that ends sooner counts as a failed try: somebody accepts and hangs up.
+const SHORT_LIVED: Duration = Duration::from_secs(1);
+
 /// Connects, watches, and connects again with backoff. Ends when the channel is dropped.
 async fn keep_connected(channel: Weak<Core>) {
     let mut backoff = Backoff::default();
     loop {
         let Some(core) = held(&channel) else { return };
-        match connect(&core).await {
+        let wait = match connect(&core).await {
             Ok((shared, driver)) => {
-                backoff.reset();
+                let opened = Instant::now();
                 core.attempt_ended(Link::Up(shared));
                 core.set_state(ChannelState::Ready);
                 if Arc::strong_count(&core) == 1 {
@@ -191,22 +213,22 @@ async fn keep_connected(channel: Weak<Core>) {
                 }
                 drop(core);
                 driver.await;
-                let Some(core) = channel.upgrade() else {
-                    return;
-                };
-                // Down, not connecting: calls go elsewhere until it is proven to be back.
-                core.set_state(ChannelState::Down);
-                let now = Link::Waiting { next_try: Instant::now(), last_error: None };
-                *core.lock() = now;
+                if opened.elapsed() >= SHORT_LIVED {
+                    backoff.reset();
+                    Duration::ZERO
+                } else {
+                    backoff.next_wait()
+                }
             }
             Err(status) => {
                 let wait = backoff.next_wait();
-                core.set_state(ChannelState::Down);
                 let next_try = Instant::now() + wait;
                 core.attempt_ended(Link::Waiting { next_try, last_error: Some(status) });
-                let _ = tokio::time::timeout(wait, core.hurry.notified()).await;
+                wait
             }
-        }
+        };
+        let Some(core) = held(&channel) else { return };
+        core.wait_down(wait).await;
     }
 }
 

@@ -21,6 +21,9 @@ const ANSWER_HAS_METADATA: u8 = 0x80;
 /// How many bytes of metadata a frame may carry.
 pub(super) const MAX_METADATA: usize = 16 * 1024;
 
+/// How many entries of metadata a frame may carry.
+pub(super) const MAX_ENTRIES: usize = 128;
+
 /// A body that is not ours, or not whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("malformed frame body: {0}")]
@@ -143,6 +146,9 @@ fn put_metadata(buf: &mut BytesMut, metadata: &Metadata) {
 
 fn split_metadata(body: &mut Bytes) -> Result<Metadata, Malformed> {
     let count = split_varint(body)?;
+    if count > MAX_ENTRIES as u64 {
+        return Err(Malformed("more than 128 entries of metadata"));
+    }
     let start = body.len();
     let mut metadata = Metadata::new();
     for _ in 0..count {

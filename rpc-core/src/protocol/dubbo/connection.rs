@@ -18,7 +18,7 @@ use futures_util::task::AtomicWaker;
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, Sleep};
 
-use super::connector::ClientConfig;
+use super::config::ClientConfig;
 use super::event::{self, Event};
 use super::header::{self, Header};
 use super::pending::{Outcome, Pending};
@@ -250,8 +250,9 @@ impl<F: Fn() + Send> Driver<F> {
                 continue;
             }
             if self.input.len() < header::LEN + len {
-                // Exact-size reads: what is missing of a large answer goes straight to its place.
-                self.input.reserve(header::LEN + len - self.input.len());
+                // Exact-size reads, but never room for more than has come already, or four reads.
+                let missing = header::LEN + len - self.input.len();
+                self.input.reserve(missing.min(self.input.len().max(4 * READ)));
                 return Ok(());
             }
             self.input.advance(header::LEN);

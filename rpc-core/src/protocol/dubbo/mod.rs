@@ -6,6 +6,7 @@
 mod call;
 mod channel;
 mod compact;
+mod config;
 mod connection;
 mod connector;
 mod event;
@@ -18,5 +19,6 @@ pub(crate) mod server;
 #[cfg(test)]
 mod worked;
 
-pub use self::connector::{ClientConfig, DubboConnector};
+pub use self::config::ClientConfig;
+pub use self::connector::DubboConnector;
 pub(crate) use self::header::MAGIC;

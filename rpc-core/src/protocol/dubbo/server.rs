@@ -207,7 +207,9 @@ impl Connection {
                 continue;
             }
             if self.input.len() < header::LEN + len {
-                self.input.reserve(header::LEN + len - self.input.len());
+                // Exact-size reads, but never room for more than has come already, or four reads.
+                let missing = header::LEN + len - self.input.len();
+                self.input.reserve(missing.min(self.input.len().max(4 * READ)));
                 return Ok(None);
             }
             self.input.advance(header::LEN);

@@ -1,0 +1,33 @@
+//! Times and limits of a consumer's connections.
+
+use std::time::Duration;
+
+/// What every connection of a consumer keeps to.
+#[derive(Debug, Clone)]
+pub struct ClientConfig {
+    /// How long one try to connect may take; 1 s.
+    pub connect_timeout: Duration,
+    /// Silence after which a heartbeat asks whether the provider is there; 10 s.
+    pub heartbeat: Duration,
+    /// How long the answer to a heartbeat may take; 5 s.
+    pub heartbeat_timeout: Duration,
+    /// Largest body of a frame, either way, in bytes; 8 MiB.
+    pub max_payload: usize,
+    /// Most calls that wait on one connection; 65,536.
+    pub max_in_flight: usize,
+    /// Most bytes that wait to be written on one connection; 64 MiB.
+    pub max_queued: usize,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(1),
+            heartbeat: Duration::from_secs(10),
+            heartbeat_timeout: Duration::from_secs(5),
+            max_payload: 8 * 1024 * 1024,
+            max_in_flight: 65_536,
+            max_queued: 64 * 1024 * 1024,
+        }
+    }
+}
