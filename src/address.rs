@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
+use registry::RegistryUrl;
 use rpc_core::Error;
 
 use crate::config::{AdvertisedAddress, Config};
@@ -24,9 +25,15 @@ impl Place {
         let provider = &config.provider;
         let registry = config.registry_address()?;
         let is_dev = registry.scheme() == "dev";
-        let route = match is_dev {
-            true => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            false => route_to(registry.as_str()),
+        let route = match route_to(registry.as_str())? {
+            Some(route) => route,
+            None if provider.advertise.is_some() => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            None => {
+                return Err(Error::invalid_config(format!(
+                    "cannot tell which of this machine's addresses routes to {registry}; set \
+                     `provider.advertise`, and `provider.bind` if need be"
+                )));
+            }
         };
         let ip = provider.bind.unwrap_or_else(|| match route {
             route if route.is_loopback() => route,
@@ -51,18 +58,23 @@ impl Place {
 }
 
 /// The address of the interface from which packets to the registry leave; loopback if its address
-/// names no host. Connecting a datagram socket asks the routing table and sends nothing.
-fn route_to(registry: &str) -> IpAddr {
-    let rest = registry.split_once("://").map_or(registry, |(_, rest)| rest);
-    let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
-    let host = hosts.split(',').next().unwrap_or_default();
-    let routed = || {
-        let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-        socket.connect(host).ok()?;
+/// names no host, `None` if there is no route. Connecting a datagram socket asks the routing table
+/// and sends nothing.
+fn route_to(registry: &str) -> Result<Option<IpAddr>, Error> {
+    let url = RegistryUrl::parse(registry)?;
+    // Names of `dev://` and `memory://` are no hosts.
+    let is_local = matches!(&*url.scheme, "dev" | "memory");
+    let Some(host) = url.hosts.first().filter(|_| !is_local) else {
+        return Ok(Some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+    };
+    // Any port will do: nothing is sent.
+    let target = host.address(1);
+    let from = |any: IpAddr| {
+        let socket = UdpSocket::bind((any, 0)).ok()?;
+        socket.connect(&*target).ok()?;
         Some(socket.local_addr().ok()?.ip())
     };
-    routed().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    Ok(from(Ipv4Addr::UNSPECIFIED.into()).or_else(|| from(Ipv6Addr::UNSPECIFIED.into())))
 }
 
 #[cfg(test)]
@@ -72,13 +84,21 @@ mod tests {
     #[test]
     fn the_route_to_a_registry_on_loopback_is_loopback() {
         for url in ["dubhe://127.0.0.1:2090", "dubhe://me:secret@127.0.0.1:1,10.0.0.1:2/x?y=z"] {
-            assert_eq!(route_to(url), IpAddr::V4(Ipv4Addr::LOCALHOST), "{url}");
+            assert_eq!(route_to(url).unwrap(), Some(Ipv4Addr::LOCALHOST.into()), "{url}");
         }
+        assert_eq!(route_to("dubhe://127.0.0.1").unwrap(), Some(Ipv4Addr::LOCALHOST.into()));
+        assert_eq!(route_to("dubhe://[::1]:1").unwrap(), Some(Ipv6Addr::LOCALHOST.into()));
+    }
+
+    #[test]
+    fn a_registry_to_which_nothing_routes_is_not_taken_for_loopback() {
+        assert_eq!(route_to("dubhe://no-such-host.invalid:1").unwrap(), None);
     }
 
     #[test]
     fn a_registry_without_a_host_is_on_this_machine() {
-        assert_eq!(route_to("memory://shop"), IpAddr::V4(Ipv4Addr::LOCALHOST));
-        assert_eq!(route_to("static://"), IpAddr::V4(Ipv4Addr::LOCALHOST));
+        for url in ["memory://shop", "dev://", "dev://shop"] {
+            assert_eq!(route_to(url).unwrap(), Some(Ipv4Addr::LOCALHOST.into()), "{url}");
+        }
     }
 }

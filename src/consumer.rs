@@ -16,12 +16,6 @@ use crate::config::{Config, Layer, MethodDefaults, Sources};
 use crate::extensions::Extensions;
 use crate::layers::Layers;
 
-/// Share of calls that may be sent again although they may have run, in percent.
-const RETRY_PERCENT: u32 = 20;
-
-/// Such calls that are free in every second.
-const RETRIES_PER_SECOND: u32 = 10;
-
 /// Calls services: holds the registry session, the connections and the retry budget that all of
 /// its clients share. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -117,6 +111,10 @@ impl Inner {
         let directory = Arc::new(directory);
         let mut directories = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
         directories.retain(|_, directory| directory.strong_count() > 0);
+        if let Some(known) = directories.get(service).and_then(Weak::upgrade) {
+            // Another client of the service came first meanwhile; it has subscribed too.
+            return Ok(known);
+        }
         directories.insert(service.clone(), Arc::downgrade(&directory));
         Ok(directory)
     }
@@ -226,7 +224,7 @@ impl ConsumerBuilder {
             codecs: self.extensions.codecs(&config.consumer.codec)?,
             registry,
             connector: Arc::new(DubboConnector::new(client_config(&config))),
-            budget: Arc::new(RetryBudget::new(RETRY_PERCENT, RETRIES_PER_SECOND)),
+            budget: Arc::new(RetryBudget::default()),
             metrics: Metrics::new("consumer"),
             call_layers: self.call_layers,
             attempt_layers: self.attempt_layers,

@@ -15,7 +15,7 @@ use crate::address::Place;
 use crate::config::{Config, Face, Layer, Sources};
 use crate::extensions::Extensions;
 use crate::layers::Layers;
-use crate::signal;
+use crate::signal::Signals;
 
 /// What a provider is made of; the configuration file and the environment are stronger than what
 /// is set here.
@@ -88,7 +88,9 @@ impl Provider {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn run(self) -> Result<DrainReport, Error> {
-        self.start().await?.run().await
+        // Listening before anybody is told of the provider: no signal in between is lost.
+        let signals = Signals::listen()?;
+        self.start().await?.run_until(signals).await
     }
 
     /// Binds the port, and only then registers.
@@ -205,17 +207,31 @@ impl RunningProvider {
     /// # Errors
     /// Signals cannot be listened for.
     pub async fn run(self) -> Result<DrainReport, Error> {
-        let signal = signal::shutdown().await?;
-        tracing::info!(signal, "shutting down");
-        Ok(self.shutdown().await)
+        let signals = Signals::listen()?;
+        self.run_until(signals).await
+    }
+
+    async fn run_until(self, mut signals: Signals) -> Result<DrainReport, Error> {
+        let signal = signals.next().await;
+        tracing::info!(signal, "shutting down; once more ends it at once");
+        tokio::select! {
+            report = self.shutdown() => Ok(report),
+            signal = signals.next() => {
+                Err(Error::closed(format!("a second {signal} ended the drain; calls may be cut")))
+            }
+        }
     }
 
     /// Ends politely: tells consumers, unregisters, serves on while they go, waits for running
     /// calls, closes.
     pub async fn shutdown(self) -> DrainReport {
         self.server.announce_drain();
+        let mut leaving = tokio::task::JoinSet::new();
         for registration in self.registered {
-            if let Err(error) = registration.unregister().await {
+            leaving.spawn(registration.unregister());
+        }
+        while let Some(left) = leaving.join_next().await {
+            if let Ok(Err(error)) = left {
                 tracing::warn!(%error, "could not unregister");
             }
         }

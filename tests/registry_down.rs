@@ -111,7 +111,8 @@ async fn without_registry_and_cache_a_call_says_so_in_time_and_heals_later() {
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     assert_eq!(status.code(), Code::Unavailable);
     let text = "unavailable in test.Shop/look: no instance of test.Shop: the registry has not \
-                answered yet; check that it is running and reachable (not sent); decided by deadline";
+                answered yet; check that it is running and reachable (with `dev://`, that a provider \
+                runs: providers host it) (not sent); decided by deadline";
     assert_eq!(status.to_string(), text);
 
     let (_registry, _) = support::registry(port).await;

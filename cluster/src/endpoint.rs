@@ -164,6 +164,8 @@ impl Endpoint {
     }
 
     fn no_common_codec(&self, offered: &[&str]) -> Status {
+        // Without a load it would look idle and be tried first.
+        self.load.observe(FAILURE, Instant::now());
         let (offered, spoken) = (offered.join(", "), self.instance.codecs.join(", "));
         Status::failed_precondition(format!(
             "no common codec: the caller offers {offered}, the provider speaks {spoken}; \

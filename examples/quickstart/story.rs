@@ -150,6 +150,14 @@ impl Director {
         }
     }
 
+    /// Whether the provider that was brought back has answered calls in its second life.
+    fn revived_served(&self) -> Result<bool, BoxError> {
+        Ok(match self.ledgers.get(3) {
+            Some((_, path)) => ledger::read(path)?.1 > 0,
+            None => false,
+        })
+    }
+
     /// Prints who served what and the four figures that must hold; `true` if they do.
     fn judge(&self, last: &Report) -> Result<bool, BoxError> {
         let mut begun = BTreeMap::<&str, u64>::new();
@@ -174,11 +182,12 @@ impl Director {
             && last.resent > 0
             && alone > 0
             && executed >= last.issued
+            && self.revived_served()?
             && last.issued == last.succeeded + last.failed;
-        if !held {
-            println!("the faults did not happen as they should have: one of the figures is zero");
-        }
         println!("quickstart: {} calls, {} failed", last.issued, last.failed);
+        if !held {
+            println!("quickstart: the faults did not happen as they should have, see the figures");
+        }
         Ok(held && last.failed == 0 && last.issued > 0)
     }
 }

@@ -124,5 +124,8 @@ pub fn open(
             params.insert(key.to_owned(), text.into());
         }
     }
+    if let Some(token) = &config.token {
+        params.insert("token".to_owned(), token.as_str().into());
+    }
     registries.build(&url.scheme, params)
 }

@@ -25,14 +25,6 @@ pub enum ChannelState {
     Draining = 4,
 }
 
-impl ChannelState {
-    /// Whether new calls should go here while another channel can take them.
-    #[must_use]
-    pub const fn is_candidate(self) -> bool {
-        !matches!(self, Self::Down | Self::Draining)
-    }
-}
-
 /// A connection to one address that reopens by itself; shared by all directories of a consumer.
 ///
 /// Calls write in the first of their invocation's codecs; whoever picks the channel has put one
@@ -50,6 +42,12 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
     /// The channel to `instance`. Instances with the same address share one; dropping the last
     /// handle closes it once its calls are done. Does no I/O.
     fn channel(&self, instance: &Instance) -> Arc<dyn Channel>;
+
+    /// Whether it speaks a protocol of `instance`; one that names none is taken at its word.
+    fn reaches(&self, instance: &Instance) -> bool {
+        let _ = instance;
+        true
+    }
 
     /// A number that grows whenever the state of any of its channels changes, so that whoever
     /// keeps a filtered list of them knows when to filter again.

@@ -282,3 +282,44 @@ async fn a_missing_service_or_method_is_refused_with_what_there_is() {
         assert!(status.message().starts_with(expected), "{status}");
     }
 }
+
+#[tokio::test]
+async fn a_peer_that_accepts_and_hangs_up_is_not_asked_all_the_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let connector = support::connector(ClientConfig::default());
+    let channel = support::channel(&connector, address);
+    let hang_up = async {
+        let mut accepted = 0;
+        loop {
+            drop(listener.accept().await.unwrap());
+            accepted += 1;
+            assert!(accepted <= 6, "no backoff between connections");
+        }
+    };
+    let calling = async {
+        loop {
+            let status = support::call(&channel, ECHO, "", LONG).await.unwrap_err();
+            assert_eq!(status.code(), Code::Unavailable);
+        }
+    };
+    // Half a second has room for a first try and four with backoff.
+    let both = async { tokio::join!(hang_up, calling) };
+    assert!(tokio::time::timeout(Duration::from_millis(500), both).await.is_err());
+}
+
+#[tokio::test]
+async fn metadata_over_its_limits_is_refused_before_it_is_sent() {
+    let provider = support::provider(ServerConfig::default()).await;
+    let connector = support::connector(ClientConfig::default());
+    let channel = support::channel(&connector, provider.server.local_addr());
+    let many = (0..129).map(|n| (n.to_string(), String::new())).collect();
+    let long = [("key".to_owned(), "x".repeat(20_000))].into_iter().collect();
+    for metadata in [many, long] {
+        let mut invocation = support::invocation(ECHO, "", LONG);
+        invocation.metadata = metadata;
+        let status = channel.invoke(invocation).await.unwrap_err();
+        assert_eq!((status.code(), status.delivery()), (Code::InvalidArgument, Delivery::NotSent));
+        assert!(status.message().contains("more than the limits of 128 and 16384"), "{status}");
+    }
+}

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// Where instances are listed: `scheme://…`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RegistryAddress {
     text: String,
@@ -23,10 +23,16 @@ impl RegistryAddress {
         &self.text[..self.scheme_end]
     }
 
-    /// The whole address.
+    /// The whole address, with the password if it has one.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+}
+
+impl fmt::Debug for RegistryAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -63,8 +69,14 @@ impl From<RegistryAddress> for String {
 }
 
 impl fmt::Display for RegistryAddress {
+    /// The address with `***` in place of user and password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        let rest = &self.text[self.scheme_end + "://".len()..];
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        match authority.rfind('@') {
+            Some(at) => write!(f, "{}://***{}", self.scheme(), &rest[at..]),
+            None => f.write_str(&self.text),
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde_json::Value;
+
 use super::key::Key;
 use super::schema::leaves;
 use super::tree::Config;
@@ -88,8 +90,13 @@ impl Config {
     pub fn sources(&self) -> Vec<Setting> {
         let tree = self.to_value();
         let set = leaves(&tree).into_iter().filter(|(_, value)| !value.is_null());
+        let address = Key::dotted("registry.address");
+        let shown = |key: &Key, value: &Value| match &self.registry.address {
+            Some(registry) if *key == address => format!("\"{registry}\""),
+            _ => value.to_string(),
+        };
         set.map(|(key, value)| Setting {
-            value: value.to_string(),
+            value: shown(&key, value),
             origin: self.origins.of(&key).clone(),
             key: key.to_string(),
         })

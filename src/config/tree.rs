@@ -62,6 +62,7 @@ impl Config {
             settings.cache_dir = self.registry.cache_dir.clone().or_else(cache_dir_of_user);
         }
         settings.runtime_dir = runtime_dir_of_user();
+        settings.token = self.registry.token.as_ref().map(|token| token.expose().to_owned());
         Ok(settings)
     }
 }

@@ -65,7 +65,18 @@ impl Follower {
         if snapshot.source == Source::Pending {
             return;
         }
-        self.pushed = snapshot;
+        let (reached, others): (Vec<Instance>, Vec<Instance>) = snapshot
+            .instances
+            .iter()
+            .cloned()
+            .partition(|instance| self.shared.connector.reaches(instance));
+        if others.is_empty() {
+            self.pushed = snapshot;
+        } else {
+            let (service, left_out) = (&self.shared.service, others.len());
+            tracing::warn!(%service, left_out, "instances left out: no common protocol");
+            self.pushed = Snapshot::new(reached, snapshot.source);
+        }
         self.received = Instant::now();
         self.rebuild();
         self.shared.heard.send_replace(true);
@@ -158,9 +169,11 @@ fn at<'a>(list: &'a List, address: &str) -> Option<&'a Arc<Endpoint>> {
     list.endpoints.get(index)
 }
 
-/// Whether it is connected and still has the service.
+/// Whether nothing speaks against it: neither its connection nor its answers. One that was never
+/// called is given the benefit of the doubt.
 fn answers(endpoint: &Endpoint) -> bool {
-    endpoint.channel().state() == ChannelState::Ready && !endpoint.is_stale()
+    let state = endpoint.channel().state();
+    !matches!(state, ChannelState::Down | ChannelState::Draining) && !endpoint.is_stale()
 }
 
 fn same(old: &[Arc<Endpoint>], new: &[Arc<Endpoint>]) -> bool {

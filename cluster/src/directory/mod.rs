@@ -156,7 +156,8 @@ impl Directory {
         let (service, state) = (&self.shared.service, self.state());
         let why = match state.source {
             Source::Pending => {
-                "the registry has not answered yet; check that it is running and reachable"
+                "the registry has not answered yet; check that it is running and reachable (with \
+                 `dev://`, that a provider runs: providers host it)"
                     .to_owned()
             }
             Source::Cache { .. } => format!(

@@ -27,8 +27,11 @@ impl Extension<dyn Registry> for Dubhe {
     type Config = RegistryConfig;
 
     fn build(config: RegistryConfig) -> Result<Arc<dyn Registry>, Error> {
-        let url = RegistryUrl::parse(&config.url)?;
+        let mut url = RegistryUrl::parse(&config.url)?;
         url.expect_keys(&[])?;
+        if url.password.is_empty() {
+            url.password = config.token.clone().unwrap_or_default();
+        }
         let [host] = &url.hosts[..] else {
             return Err(url.wrong("it needs one server, as in dubhe://127.0.0.1:20890"));
         };

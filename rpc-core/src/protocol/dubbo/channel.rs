@@ -146,10 +146,10 @@ impl Core {
                     self.set_state(ChannelState::Connecting);
                     tokio::spawn(keep_connected(Arc::downgrade(self)));
                 }
-                Link::Waiting { next_try, last_error: Some(error) }
-                    if *next_try > invocation.deadline.instant() =>
-                {
-                    return Err(error.clone());
+                // Calls come here while it is down only if no other provider is up: ask at once.
+                Link::Waiting { next_try, .. } if *next_try > Instant::now() + HURRY => {
+                    *link = Link::Waiting { next_try: Instant::now() + HURRY, last_error: None };
+                    self.hurry.notify_one();
                 }
                 Link::Waiting { .. } => {}
             }
@@ -185,7 +185,10 @@ impl Core {
             }
         }
         if !wait.is_zero() {
-            let _ = tokio::time::timeout(wait, self.hurry.notified()).await;
+            // Pressed for or not, somebody who refuses is not asked all the time.
+            let least = wait.min(HURRY / 2);
+            tokio::time::sleep(least).await;
+            let _ = tokio::time::timeout(wait - least, self.hurry.notified()).await;
         }
     }
 
@@ -194,6 +197,9 @@ impl Core {
         self.attempts.send_modify(|attempts| *attempts += 1);
     }
 }
+
+/// However many calls press for it, a channel that is down tries no more often than this.
+const HURRY: Duration = Duration::from_millis(250);
 
 /// A connection that ends sooner counts as a failed try: somebody accepts and hangs up.
 const SHORT_LIVED: Duration = Duration::from_secs(1);

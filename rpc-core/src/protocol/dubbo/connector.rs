@@ -50,6 +50,10 @@ impl Connector for DubboConnector {
         channel
     }
 
+    fn reaches(&self, instance: &Instance) -> bool {
+        instance.protocols.is_empty() || instance.protocols.iter().any(|name| name == "dubbo")
+    }
+
     fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }
