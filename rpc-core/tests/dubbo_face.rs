@@ -323,3 +323,38 @@ async fn metadata_over_its_limits_is_refused_before_it_is_sent() {
         assert!(status.message().contains("more than the limits of 128 and 16384"), "{status}");
     }
 }
+
+#[tokio::test]
+async fn a_connection_that_was_opened_again_stays_open_without_calls() {
+    let config =
+        || ServerConfig { sniff_timeout: Duration::from_millis(100), ..ServerConfig::default() };
+    let provider = support::provider(config()).await;
+    let address = provider.server.local_addr();
+    let connector = support::connector(ClientConfig::default());
+    let channel = support::channel(&connector, address);
+    support::call(&channel, ECHO, "first", LONG).await.unwrap();
+    drop(provider);
+    let reaches = async |state| {
+        while channel.state() != state {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    reaches(ChannelState::Down).await;
+    let _provider = support::provider_at(address, config()).await;
+    reaches(ChannelState::Ready).await;
+    let closed = tokio::time::timeout(Duration::from_millis(400), reaches(ChannelState::Down));
+    assert!(closed.await.is_err(), "the provider closed a connection that said nothing");
+}
+
+#[tokio::test]
+async fn handlers_end_with_their_connection_also_when_the_server_is_dropped() {
+    let mut provider = support::provider(ServerConfig::default()).await;
+    let connector = support::connector(ClientConfig::default());
+    let channel = support::channel(&connector, provider.server.local_addr());
+    let call = tokio::spawn(channel.invoke(support::invocation(HANG, "", LONG)));
+    assert_eq!(provider.events.recv().await.unwrap(), "started");
+    drop(provider.server);
+    let dropped = tokio::time::timeout(Duration::from_secs(1), provider.events.recv());
+    assert_eq!(dropped.await.unwrap().unwrap(), "dropped");
+    call.await.unwrap().unwrap_err();
+}

@@ -14,5 +14,8 @@ pub trait Handler: Send + Sync + 'static {
     fn descriptor(&self) -> &'static ServiceDescriptor;
 
     /// Answers a call of the method at `index` of the descriptor.
+    ///
+    /// A failure of a method that has begun has the delivery `Answered`, also if it is that of a
+    /// call the method made: one that says `Refused` would be sent again.
     fn call(&self, index: usize, invocation: Invocation) -> ReplyFuture;
 }

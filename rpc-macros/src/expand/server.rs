@@ -136,7 +136,10 @@ fn arm(service: &Service, index: usize, method: &Method) -> TokenStream {
                 #let_arguments = #p::Invocation::decode::<#message>(&invocation)?;
                 match <#implementation as #bound>::#name(&*service, #(arguments.#names),*).await {
                     #p::Ok(value) => #p::Ok(#into_reply(value)),
-                    #p::Err(error) => #p::Err(#failure),
+                    // Whatever became of calls the handler made itself: this one ran.
+                    #p::Err(error) => {
+                        #p::Err(#p::Status::with_delivery(#failure, #p::Delivery::Answered))
+                    }
                 }
             })
         }

@@ -59,6 +59,7 @@ impl Call {
             return Err(not_sent(Status::deadline_exceeded("no time was left to send the call")));
         }
         let mut inner = self.shared.lock();
+        let earliest = inner.earliest;
         let id = self.admit(&mut inner, &invocation, cx)?;
         let header = Header::request(codec.dubbo_id(), id.is_some(), id.unwrap_or(u64::MAX));
         let head = |buf: &mut BytesMut| {
@@ -71,7 +72,8 @@ impl Call {
             id.map(|id| inner.pending.abandon(id));
             return Err(not_sent(status));
         }
-        let wake = inner.request_flush();
+        // Also for an earlier deadline alone: a write that is stuck must not hide it from the task.
+        let wake = inner.request_flush() | (inner.earliest != earliest);
         drop(inner);
         if wake {
             self.shared.wake();

@@ -103,6 +103,28 @@ impl Drop for DubboChannel {
     }
 }
 
+impl Drop for Core {
+    /// The last call that waited for a connection may outlive the channel.
+    fn drop(&mut self) {
+        if let Link::Up(shared) = self.link.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            shared.close();
+        }
+    }
+}
+
+/// Lets the next call start anew when the task that keeps the connection is ended from outside, as
+/// by the end of its runtime.
+struct Keeping(Weak<Core>);
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        if let Some(core) = self.0.upgrade() {
+            core.set_state(ChannelState::Idle);
+            core.attempt_ended(Link::Idle);
+        }
+    }
+}
+
 impl fmt::Debug for DubboChannel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (address, state) = (self.address(), self.state());
@@ -206,6 +228,7 @@ const SHORT_LIVED: Duration = Duration::from_secs(1);
 
 /// Connects, watches, and connects again with backoff. Ends when the channel is dropped.
 async fn keep_connected(channel: Weak<Core>) {
+    let _keeping = Keeping(channel.clone());
     let mut backoff = Backoff::default();
     loop {
         let Some(core) = held(&channel) else { return };

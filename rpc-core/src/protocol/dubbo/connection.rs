@@ -171,6 +171,8 @@ impl<F: Fn() + Send> Driver<F> {
     }
 
     async fn drive(&mut self) -> io::Result<()> {
+        // A provider closes connections that say nothing: the first word is ours.
+        self.heartbeat(Instant::now());
         let mut timer = pin!(tokio::time::sleep_until(self.next_timer()));
         loop {
             let seen = poll_fn(|cx| self.poll(cx, timer.as_mut())).await?;
@@ -318,7 +320,9 @@ impl<F: Fn() + Send> Driver<F> {
             let rest = wakers.len().saturating_sub(portion);
             wakers.drain(rest..).for_each(Waker::wake);
             tokio::task::yield_now().await;
-            self.take_out();
+            if self.writing.is_empty() {
+                self.take_out();
+            }
             if !self.writing.is_empty() {
                 poll_fn(|cx| match self.writing.poll_write(&mut self.io, cx) {
                     Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -363,25 +367,31 @@ impl<F: Fn() + Send> Driver<F> {
             self.sweep_deadlines(now);
         }
         if self.pong.is_none() && self.last_read + self.shared.config.heartbeat <= now {
-            let mut inner = self.shared.lock();
-            Event::Heartbeat.put(inner.out.tail(), EVENTS, u64::MAX);
-            inner.flush = true;
-            self.pong = Some(now + self.shared.config.heartbeat_timeout);
-            self.shared.wake();
+            self.heartbeat(now);
         }
         Ok(())
+    }
+
+    /// Asks whether the peer is there.
+    fn heartbeat(&mut self, now: Instant) {
+        let mut inner = self.shared.lock();
+        Event::Heartbeat.put(inner.out.tail(), EVENTS, u64::MAX);
+        inner.flush = true;
+        self.pong = Some(now + self.shared.config.heartbeat_timeout);
+        self.shared.wake();
     }
 
     /// Ends every call whose time is up and tells the provider that nobody waits.
     fn sweep_deadlines(&mut self, now: Instant) {
         let mut inner = self.shared.lock();
-        let Inner { pending, out, batch, .. } = &mut *inner;
+        let Inner { pending, out, .. } = &mut *inner;
         let mut late = false;
-        let next = pending.sweep(now, &mut self.wakers, |id, sent_with| {
+        let next = pending.sweep(now, &mut self.wakers, |id| {
             late = true;
             Event::Cancel(id).put(out.tail(), EVENTS, id);
-            let delivery = delivery(sent_with, *batch);
-            Status::deadline_exceeded("no answer before the deadline").with_delivery(delivery)
+            // Also if it still waits to be written: it stays in the buffer and may yet leave.
+            Status::deadline_exceeded("no answer before the deadline")
+                .with_delivery(Delivery::MaybeSent)
         });
         // At most one sweep a millisecond, however the deadlines are spread.
         self.sweep = next.map(|next| next.max(now + Duration::from_millis(1)));
@@ -392,7 +402,9 @@ impl<F: Fn() + Send> Driver<F> {
         drop(inner);
         self.wakers.drain(..).for_each(Waker::wake);
     }
+}
 
+impl<F> Driver<F> {
     /// Tells every waiting call that the connection is gone.
     fn fail_all(&mut self, why: &str) {
         self.shared.life.store(Life::Closed as u8, Ordering::Release);
@@ -406,6 +418,15 @@ impl<F: Fn() + Send> Driver<F> {
         });
         drop(inner);
         self.wakers.drain(..).for_each(Waker::wake);
+    }
+}
+
+impl<F> Drop for Driver<F> {
+    /// The runtime that drove the connection may end before its callers' do.
+    fn drop(&mut self) {
+        if self.shared.life() != Life::Closed {
+            self.fail_all("its task was ended");
+        }
     }
 }
 

@@ -131,24 +131,24 @@ impl Pending {
         self.waiting = 0;
     }
 
-    /// Ends every call whose deadline is not after `now`; `expired` gets id and batch and makes the
+    /// Ends every call whose deadline is not after `now`; `expired` gets its id and makes the
     /// outcome. Returns the earliest deadline that is left.
     pub(super) fn sweep(
         &mut self,
         now: Instant,
         wakers: &mut Vec<Waker>,
-        mut expired: impl FnMut(u64, u64) -> Status,
+        mut expired: impl FnMut(u64) -> Status,
     ) -> Option<Instant> {
         let mut earliest: Option<Instant> = None;
         for (index, slot) in self.slots.iter_mut().enumerate() {
-            let State::Waiting { deadline, batch, .. } = &slot.state else {
+            let State::Waiting { deadline, .. } = &slot.state else {
                 continue;
             };
             if *deadline > now {
                 earliest = Some(earliest.map_or(*deadline, |e| e.min(*deadline)));
                 continue;
             }
-            let status = expired(id(slot.generation, index as u32), *batch);
+            let status = expired(id(slot.generation, index as u32));
             let outcome = State::Done(Outcome::Failed(status));
             if let State::Waiting { waker, .. } = std::mem::replace(&mut slot.state, outcome) {
                 wakers.push(waker);
@@ -240,13 +240,10 @@ mod tests {
         let due = pending.insert(Waker::noop().clone(), now, 3).unwrap();
         pending.insert(Waker::noop().clone(), later, 4).unwrap();
         let (mut wakers, mut ended) = (Vec::new(), Vec::new());
-        let next = pending.sweep(now, &mut wakers, |id, batch| {
-            ended.push((id, batch));
+        let next = pending.sweep(now, &mut wakers, |id| {
+            ended.push(id);
             Status::deadline_exceeded("x")
         });
-        assert_eq!(
-            (next, ended, wakers.len(), pending.waiting()),
-            (Some(later), vec![(due, 3)], 1, 1)
-        );
+        assert_eq!((next, ended, wakers.len(), pending.waiting()), (Some(later), vec![due], 1, 1));
     }
 }

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::task::AtomicWaker;
@@ -42,6 +43,9 @@ const FAIR: usize = 512;
 /// Requests are not read while more than this waits to be written.
 const MAX_UNWRITTEN: usize = 4 * 1024 * 1024;
 
+/// How long a closing connection goes on reading what the peer still sends.
+const LINGER: Duration = Duration::from_millis(500);
+
 /// Serves a connection whose `first` bytes are read already, to its end.
 pub(crate) async fn serve(
     io: BoxTransport,
@@ -60,6 +64,7 @@ pub(crate) async fn serve(
         input: first,
         skip: 0,
         room: READ / 16,
+        more: false,
         writing: WriteQueue::default(),
         told: Phase::Serving,
         last_read: now,
@@ -67,11 +72,19 @@ pub(crate) async fn serve(
         written_at: now,
         events: HESSIAN2,
     };
-    let result = connection.drive().await;
-    // Nobody waits for these any more.
-    let running = std::mem::take(&mut shared.lock().running);
-    running.into_values().for_each(|task| task.abort());
-    result
+    // Nobody waits for its calls once it is over, however that comes.
+    let _calls = AbortCalls(shared);
+    connection.drive().await
+}
+
+/// Ends the calls of a connection with it.
+struct AbortCalls(Arc<Shared>);
+
+impl Drop for AbortCalls {
+    fn drop(&mut self) {
+        let running = std::mem::take(&mut self.0.lock().running);
+        running.into_values().for_each(|task| task.abort());
+    }
 }
 
 struct Connection {
@@ -83,6 +96,8 @@ struct Connection {
     skip: usize,
     /// Spare capacity below which the input gets a new buffer.
     room: usize,
+    /// Whether whole frames may wait in the input.
+    more: bool,
     writing: WriteQueue,
     /// The last phase the consumer was told of.
     told: Phase,
@@ -143,7 +158,13 @@ impl Connection {
             phase: self.shared.state.phase() != self.told,
             ..Seen::default()
         };
-        if self.writing.len() <= MAX_UNWRITTEN {
+        if self.writing.len() + self.shared.lock().out.len() > MAX_UNWRITTEN {
+            // It is we who do not read: no fault of the peer's.
+            self.last_read = Instant::now();
+            self.frame_since = self.frame_since.map(|_| self.last_read);
+        } else if self.more {
+            seen.read = true;
+        } else {
             if self.input.capacity() - self.input.len() < self.room {
                 self.input.reserve(READ);
             }
@@ -169,6 +190,7 @@ impl Connection {
         let now = Instant::now();
         self.last_read = now;
         let (mut clock, mut taken) = (now, 0_usize);
+        self.more = false;
         while let Some((header, body)) = self.next_frame()? {
             if header.is_event() {
                 self.take_event(header, &body);
@@ -178,9 +200,15 @@ impl Connection {
             taken += 1;
             if taken.is_multiple_of(PORTION) {
                 self.write_some().await?;
+                // The rest stays in the input until the peer has taken some of its answers.
+                self.more = self.writing.len() > MAX_UNWRITTEN;
+                if self.more {
+                    break;
+                }
             }
             if taken.is_multiple_of(FAIR) {
                 tokio::task::yield_now().await;
+                clock = Instant::now();
             }
         }
         self.frame_since = match self.input.is_empty() && self.skip == 0 {
@@ -300,6 +328,12 @@ impl Connection {
 
     /// Gives a call a task of its own, which ends at the latest with its deadline.
     fn spawn(&mut self, header: Header, answer: Answer, codec: Arc<dyn Codec>) {
+        if header.is_two_way() && self.shared.lock().running.contains_key(&header.id) {
+            let text = format!("request id {} is in use by a call that runs", header.id);
+            let refused = Status::invalid_argument(text).with_delivery(Delivery::Answered);
+            self.refuse(header, &refused, status::BAD_REQUEST);
+            return;
+        }
         let Some(guard) = self.shared.state.begin_call() else {
             let limit = self.shared.state.config.max_in_flight;
             let text = format!("{limit} calls run already; raise `provider.limits.in_flight`");
@@ -364,7 +398,15 @@ impl Connection {
     async fn close(&mut self) -> io::Result<()> {
         self.take_out();
         poll_fn(|cx| self.writing.poll_write(&mut self.io, cx)).await?;
-        tokio::io::AsyncWriteExt::shutdown(&mut self.io).await
+        tokio::io::AsyncWriteExt::shutdown(&mut self.io).await?;
+        // Closing with unread input would reset the connection and lose answers on their way.
+        let discard = async {
+            while self.io.read_buf(&mut self.input).await? > 0 {
+                self.input.clear();
+            }
+            Ok(())
+        };
+        tokio::time::timeout(LINGER, discard).await.unwrap_or(Ok(()))
     }
 
     fn next_timer(&self) -> Instant {
