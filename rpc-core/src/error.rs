@@ -6,11 +6,12 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-/// Why something could not be set up. `Display` names the thing, the cause and the remedy.
-#[derive(Debug, Clone)]
+/// Why something could not be set up. `Display` names the thing, the cause and the remedy; so does
+/// `Debug`, because that is what a `main` prints which returns it.
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Inner {
     kind: Kind,
     message: String,
@@ -120,6 +121,12 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -293,13 +293,16 @@ impl fmt::Display for Status {
 }
 
 impl fmt::Debug for Status {
+    /// As `Display`: it is what a `main` prints that returns it, and what a failed test shows.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = f.debug_struct("Status");
-        out.field("code", &self.0.code).field("message", &self.0.message);
-        out.field("delivery", &self.0.delivery).field("call", &self.0.call);
-        out.field("address", &self.0.address).field("details", &self.0.details);
-        out.field("metadata", &self.0.metadata).field("attempts", &self.0.attempts);
-        out.field("hint", &self.0.hint).field("source", &self.0.source).finish()
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Equal in code and message: what tests compare. Where it came from and how far it got is left out.
+impl PartialEq for Status {
+    fn eq(&self, other: &Self) -> bool {
+        (self.code(), self.message()) == (other.code(), other.message())
     }
 }
 

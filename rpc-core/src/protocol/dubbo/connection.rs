@@ -13,21 +13,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use futures_util::task::AtomicWaker;
-use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, Sleep};
 
 use super::config::ClientConfig;
 use super::event::{self, Event};
-use super::header::{self, Header};
+use super::frames::{Frame, Input};
+use super::header::Header;
 use super::pending::{Outcome, Pending};
 use crate::status::{Delivery, Status};
 use crate::transport::BoxTransport;
 use crate::transport::write_queue::WriteQueue;
-
-/// How much a read asks for at least.
-const READ: usize = 64 * 1024;
 
 /// Portions in which answers are handed out: a quarter of the calls in flight, within these.
 const PORTION: std::ops::RangeInclusive<usize> = 16..=64;
@@ -119,11 +116,7 @@ impl Inner {
 pub(super) struct Driver<F> {
     shared: Arc<Shared>,
     io: BoxTransport,
-    input: BytesMut,
-    /// Bytes of an answer over the limit that are still to be dropped.
-    skip: usize,
-    /// Spare capacity below which the input gets a new buffer: more after a large read.
-    room: usize,
+    input: Input,
     writing: WriteQueue,
     wakers: Vec<Waker>,
     /// When the deadlines are looked through next.
@@ -149,9 +142,7 @@ impl<F: Fn() + Send> Driver<F> {
         Self {
             shared,
             io,
-            input: BytesMut::with_capacity(READ),
-            skip: 0,
-            room: READ / 16,
+            input: Input::new(BytesMut::new()),
             writing: WriteQueue::default(),
             wakers: Vec::new(),
             sweep: None,
@@ -210,16 +201,11 @@ impl<F: Fn() + Send> Driver<F> {
                 self.sweep = Some(self.sweep.map_or(earliest, |sweep| sweep.min(earliest)));
             }
         }
-        if self.input.capacity() - self.input.len() < self.room {
-            self.input.reserve(READ);
-        }
-        if let Poll::Ready(read) = pin!(self.io.read_buf(&mut self.input)).poll(cx) {
-            let n = read?;
-            if n == 0 {
+        if let Poll::Ready(read) = self.input.poll_read(&mut self.io, cx) {
+            if read? == 0 {
                 let what = "the provider closed the connection";
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, what)));
             }
-            self.room = if n > READ / 4 { READ / 2 } else { READ / 16 };
             seen.read = true;
         }
         seen.timer = self.next_timer() < timer.deadline() || timer.poll(cx).is_ready();
@@ -235,54 +221,29 @@ impl<F: Fn() + Send> Driver<F> {
         (self.last_read, self.pong) = (Instant::now(), None);
         let shared = self.shared.clone();
         let mut inner = shared.lock();
-        loop {
-            if self.skip > 0 {
-                let n = self.skip.min(self.input.len());
-                self.input.advance(n);
-                self.skip -= n;
-            }
-            let header = match Header::parse(&self.input) {
-                Ok(Some(header)) => header,
-                Ok(None) => return Ok(()),
-                Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
-            };
-            let len = header.body_len as usize;
-            if len > self.shared.config.max_payload {
-                self.refuse_large(&mut inner, header)?;
-                continue;
-            }
-            if self.input.len() < header::LEN + len {
-                // Exact-size reads, but never room for more than has come already, or four reads.
-                let missing = header::LEN + len - self.input.len();
-                self.input.reserve(missing.min(self.input.len().max(4 * READ)));
-                return Ok(());
-            }
-            self.input.advance(header::LEN);
-            let body = self.input.split_to(len).freeze();
-            if header.is_event() || header.is_request() {
-                self.take_event(&mut inner, header, &body);
-            } else if let Some(waker) =
-                inner.pending.complete(header.id, Outcome::Frame(header, body))
-            {
-                self.wakers.push(waker);
+        while let Some(frame) = self.input.next(shared.config.max_payload)? {
+            match frame {
+                Frame::TooLarge(header) => self.refuse_large(&mut inner, header),
+                Frame::Whole(header, body) if header.is_event() || header.is_request() => {
+                    self.take_event(&mut inner, header, &body);
+                }
+                Frame::Whole(header, body) => {
+                    let outcome = Outcome::Frame(header, body);
+                    self.wakers.extend(inner.pending.complete(header.id, outcome));
+                }
             }
         }
+        Ok(())
     }
 
-    fn refuse_large(&mut self, inner: &mut Inner, header: Header) -> io::Result<()> {
-        let (len, limit) = (header.body_len as usize, self.shared.config.max_payload);
+    fn refuse_large(&mut self, inner: &mut Inner, header: Header) {
+        let (len, limit) = (header.body_len, self.shared.config.max_payload);
         let text = format!(
             "the reply has {len} bytes, more than the limit of {limit}; raise \
              `consumer.limits.payload` or ask for less"
         );
-        if len > i32::MAX as usize {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
-        }
         let failed = Outcome::Failed(Status::resource_exhausted(text));
         self.wakers.extend(inner.pending.complete(header.id, failed));
-        self.input.advance(header::LEN);
-        self.skip = len;
-        Ok(())
     }
 
     fn take_event(&self, inner: &mut Inner, header: Header, body: &[u8]) {

@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod connector;
 mod event;
+mod frames;
 mod header;
 mod pending;
 mod request;

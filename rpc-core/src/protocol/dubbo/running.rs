@@ -47,3 +47,13 @@ impl Shared {
         }
     }
 }
+
+/// Ends the calls of a connection with it.
+pub(super) struct AbortCalls(pub(super) Arc<Shared>);
+
+impl Drop for AbortCalls {
+    fn drop(&mut self) {
+        let running = std::mem::take(&mut self.0.lock().running);
+        running.into_values().for_each(|task| task.abort());
+    }
+}

@@ -12,16 +12,16 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use futures_util::task::AtomicWaker;
-use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, Sleep};
 
 use super::event::{self, Event};
-use super::header::{self, Header, status};
+use super::frames::{Frame, Input};
+use super::header::{Header, status};
 use super::request;
 use super::respond::{put_answer, put_refusal};
-use super::running::Shared;
+use super::running::{AbortCalls, Shared};
 use crate::codec::Codec;
 use crate::server::answer::Answer;
 use crate::server::{Phase, ServerState};
@@ -31,8 +31,6 @@ use crate::transport::write_queue::WriteQueue;
 
 /// Dubbo's id of hessian2, in which peers that are not ours speak.
 pub(super) const HESSIAN2: u8 = 2;
-
-const READ: usize = 64 * 1024;
 
 /// After this many answers what is gathered goes out, so that the consumer works meanwhile.
 const PORTION: usize = 64;
@@ -61,9 +59,7 @@ pub(crate) async fn serve(
         shared: shared.clone(),
         io,
         peer,
-        input: first,
-        skip: 0,
-        room: READ / 16,
+        input: Input::new(first),
         more: false,
         writing: WriteQueue::default(),
         told: Phase::Serving,
@@ -77,25 +73,11 @@ pub(crate) async fn serve(
     connection.drive().await
 }
 
-/// Ends the calls of a connection with it.
-struct AbortCalls(Arc<Shared>);
-
-impl Drop for AbortCalls {
-    fn drop(&mut self) {
-        let running = std::mem::take(&mut self.0.lock().running);
-        running.into_values().for_each(|task| task.abort());
-    }
-}
-
 struct Connection {
     shared: Arc<Shared>,
     io: BoxTransport,
     peer: SocketAddr,
-    input: BytesMut,
-    /// Bytes of a request over the limit that are still to be dropped.
-    skip: usize,
-    /// Spare capacity below which the input gets a new buffer.
-    room: usize,
+    input: Input,
     /// Whether whole frames may wait in the input.
     more: bool,
     writing: WriteQueue,
@@ -165,15 +147,10 @@ impl Connection {
         } else if self.more {
             seen.read = true;
         } else {
-            if self.input.capacity() - self.input.len() < self.room {
-                self.input.reserve(READ);
-            }
-            if let Poll::Ready(read) = pin!(self.io.read_buf(&mut self.input)).poll(cx) {
-                let n = read?;
-                if n == 0 {
+            if let Poll::Ready(read) = self.input.poll_read(&mut self.io, cx) {
+                if read? == 0 {
                     return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
                 }
-                self.room = if n > READ / 4 { READ / 2 } else { READ / 16 };
                 seen.read = true;
             }
         }
@@ -191,11 +168,17 @@ impl Connection {
         self.last_read = now;
         let (mut clock, mut taken) = (now, 0_usize);
         self.more = false;
-        while let Some((header, body)) = self.next_frame()? {
-            if header.is_event() {
-                self.take_event(header, &body);
-            } else if header.is_request() {
-                self.take_request(header, body, now, &mut clock);
+        let limit = self.shared.state.config.max_payload;
+        while let Some(frame) = self.input.next(limit)? {
+            self.frame_since = None;
+            match frame {
+                Frame::TooLarge(header) => self.refuse_large(header, limit),
+                Frame::Whole(header, body) if header.is_event() => self.take_event(header, &body),
+                Frame::Whole(header, body) if header.is_request() => {
+                    self.take_request(header, body, now, &mut clock);
+                }
+                // Nobody here has asked anything that an answer could be for.
+                Frame::Whole(..) => {}
             }
             taken += 1;
             if taken.is_multiple_of(PORTION) {
@@ -211,56 +194,24 @@ impl Connection {
                 clock = Instant::now();
             }
         }
-        self.frame_since = match self.input.is_empty() && self.skip == 0 {
+        self.frame_since = match self.input.is_empty() {
             true => None,
             false => self.frame_since.or(Some(now)),
         };
         Ok(())
     }
 
-    /// The next whole frame; `None` when more must be read first.
-    fn next_frame(&mut self) -> io::Result<Option<(Header, Bytes)>> {
-        loop {
-            if self.skip > 0 {
-                let n = self.skip.min(self.input.len());
-                self.input.advance(n);
-                self.skip -= n;
-            }
-            let Some(header) = Header::parse(&self.input).map_err(invalid)? else {
-                return Ok(None);
-            };
-            let (len, limit) = (header.body_len as usize, self.shared.state.config.max_payload);
-            if len > limit {
-                self.refuse_large(header, limit)?;
-                continue;
-            }
-            if self.input.len() < header::LEN + len {
-                // Exact-size reads, but never room for more than has come already, or four reads.
-                let missing = header::LEN + len - self.input.len();
-                self.input.reserve(missing.min(self.input.len().max(4 * READ)));
-                return Ok(None);
-            }
-            self.input.advance(header::LEN);
-            self.frame_since = None;
-            return Ok(Some((header, self.input.split_to(len).freeze())));
-        }
-    }
-
-    /// Answers a request over the limit and drops its bytes as they come.
-    fn refuse_large(&mut self, header: Header, limit: usize) -> io::Result<()> {
-        let len = header.body_len as usize;
-        let text = format!("Data length too large: {len}, max payload: {limit}");
-        if i32::try_from(header.body_len).is_err() {
-            return Err(invalid(text));
-        }
+    /// Answers a request over the limit; its bytes are dropped as they come.
+    fn refuse_large(&mut self, header: Header, limit: usize) {
         if header.is_request() && header.is_two_way() {
-            let text = format!("{text}; send less or raise `provider.limits.payload`");
+            let len = header.body_len;
+            let text = format!(
+                "Data length too large: {len}, max payload: {limit}; send less or raise \
+                 `provider.limits.payload`"
+            );
             let refused = Status::invalid_argument(text).with_delivery(Delivery::Refused);
             self.refuse(header, &refused, status::BAD_REQUEST);
         }
-        self.input.advance(header::LEN);
-        self.skip = len;
-        Ok(())
     }
 
     fn take_event(&mut self, header: Header, body: &[u8]) {
@@ -401,7 +352,7 @@ impl Connection {
         tokio::io::AsyncWriteExt::shutdown(&mut self.io).await?;
         // Closing with unread input would reset the connection and lose answers on their way.
         let discard = async {
-            while self.io.read_buf(&mut self.input).await? > 0 {
+            while poll_fn(|cx| self.input.poll_read(&mut self.io, cx)).await? > 0 {
                 self.input.clear();
             }
             Ok(())
@@ -432,8 +383,4 @@ impl Connection {
         }
         Ok(())
     }
-}
-
-fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, error)
 }

@@ -11,8 +11,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -77,14 +78,16 @@ async fn respond(
     peer: SocketAddr,
     state: Arc<ServerState>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (head, body) = request.into_parts();
-    let codec = match request::codec(&head, state.dispatcher.codecs()) {
-        Ok(codec) => codec,
-        Err(refusal) => return Ok(answer::refusal(&refusal)),
+    let (head, mut body) = request.into_parts();
+    let (codec, called) = match request::codec(&head, state.dispatcher.codecs()) {
+        Ok(codec) => {
+            let called = request::call(&head, &mut body, &codec, peer, &state).await;
+            (codec, called)
+        }
+        Err(refusal) => return Ok(refuse(&refusal, body, &state).await),
     };
-    let called = request::call(&head, body, &codec, peer, &state).await;
     let result = match called {
-        Err(refusal) => return Ok(answer::refusal(&refusal)),
+        Err(refusal) => return Ok(refuse(&refusal, body, &state).await),
         Ok((route, invocation, started)) => match state.begin_call() {
             Some(_guard) => Answer::new(route, invocation, started).until_deadline().await,
             None => {
@@ -95,4 +98,18 @@ async fn respond(
         },
     };
     Ok(answer::answer(result, &*codec, state.config.max_payload))
+}
+
+/// Answers a refusal, after what is left of the body: a stream that is reset before its answer was
+/// read loses it. Reads at most twice the limit, for at most a second.
+async fn refuse(
+    refusal: &answer::Refusal,
+    body: Incoming,
+    state: &ServerState,
+) -> Response<Full<Bytes>> {
+    let rest = Limited::new(body, state.config.max_payload.saturating_mul(2));
+    let mut rest = pin!(rest);
+    let discard = async { while let Some(Ok(_)) = rest.frame().await {} };
+    let _ = tokio::time::timeout(Duration::from_secs(1), discard).await;
+    answer::refusal(refusal)
 }

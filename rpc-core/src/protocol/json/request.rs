@@ -62,7 +62,7 @@ fn unsupported(text: String) -> Refusal {
 /// Reads the request into a call of a method that is served here.
 pub(super) async fn call(
     head: &Parts,
-    body: Incoming,
+    body: &mut Incoming,
     codec: &Arc<dyn Codec>,
     peer: SocketAddr,
     state: &ServerState,

@@ -1,0 +1,117 @@
+//! Frames out of the bytes of a connection, for both of its ends.
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::AsyncReadExt;
+
+use super::header::{self, Header};
+use crate::transport::BoxTransport;
+
+/// How much a read asks for at least.
+const READ: usize = 64 * 1024;
+
+/// What was read and is not yet taken.
+pub(super) struct Input {
+    bytes: BytesMut,
+    /// Bytes of a body over the limit that are still to be dropped.
+    skip: usize,
+    /// Spare capacity below which there is a new buffer: more after a large read.
+    room: usize,
+}
+
+/// What comes next in the input.
+pub(super) enum Frame {
+    Whole(Header, Bytes),
+    /// The body is over the limit; its bytes are dropped as they come.
+    TooLarge(Header),
+}
+
+impl Input {
+    /// An input that begins with what was read before.
+    pub(super) fn new(first: BytesMut) -> Self {
+        Self { bytes: first, skip: 0, room: READ / 16 }
+    }
+
+    /// Whether nothing waits, not even a part of a frame.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.skip == 0
+    }
+
+    /// Reads once; ready with the number of bytes, 0 at the end of the stream.
+    pub(super) fn poll_read(
+        &mut self,
+        io: &mut BoxTransport,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if self.bytes.capacity() - self.bytes.len() < self.room {
+            self.bytes.reserve(READ);
+        }
+        let n = ready!(pin!(io.read_buf(&mut self.bytes)).poll(cx))?;
+        self.room = if n > READ / 4 { READ / 2 } else { READ / 16 };
+        Poll::Ready(Ok(n))
+    }
+
+    /// Takes the next whole frame; `None` when more must be read first.
+    ///
+    /// # Errors
+    /// Bytes that cannot begin a frame, a negative length: there is no way to go on.
+    pub(super) fn next(&mut self, limit: usize) -> io::Result<Option<Frame>> {
+        let skipped = self.skip.min(self.bytes.len());
+        self.bytes.advance(skipped);
+        self.skip -= skipped;
+        let Some(header) = Header::parse(&self.bytes).map_err(invalid)? else {
+            return Ok(None);
+        };
+        let len = header.body_len as usize;
+        if i32::try_from(header.body_len).is_err() {
+            return Err(invalid("the length of a frame is negative"));
+        }
+        if len > limit {
+            self.bytes.advance(header::LEN);
+            self.skip = len;
+            return Ok(Some(Frame::TooLarge(header)));
+        }
+        if self.bytes.len() < header::LEN + len {
+            // Exact-size reads, but never room for more than has come already, or four reads.
+            let missing = header::LEN + len - self.bytes.len();
+            self.bytes.reserve(missing.min(self.bytes.len().max(4 * READ)));
+            return Ok(None);
+        }
+        self.bytes.advance(header::LEN);
+        Ok(Some(Frame::Whole(header, self.bytes.split_to(len).freeze())))
+    }
+
+    /// Drops what waits.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+    }
+}
+
+fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BufMut;
+
+    use super::*;
+
+    #[test]
+    fn a_frame_over_the_limit_is_told_once_and_its_bytes_are_dropped() {
+        let mut input = Input::new(BytesMut::new());
+        Header { body_len: 10, ..Header::request(13, true, 1) }.put(&mut input.bytes);
+        input.bytes.put_slice(&[0xda; 4]);
+        assert!(matches!(input.next(9), Ok(Some(Frame::TooLarge(header))) if header.id == 1));
+        assert!(matches!(input.next(9), Ok(None)));
+        assert!(!input.is_empty());
+        input.bytes.put_slice(&[0xbb; 6]);
+        Header::request(13, true, 2).put(&mut input.bytes);
+        assert!(matches!(input.next(9), Ok(Some(Frame::Whole(header, _))) if header.id == 2));
+        assert!(input.is_empty());
+    }
+}
