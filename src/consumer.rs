@@ -12,9 +12,10 @@ use rpc_core::protocol::dubbo::{ClientConfig, DubboConnector};
 use rpc_core::{BoxInvoker, Codecs, Connector, Error, Invoker, Method, Metrics, ServiceKey};
 use tower_layer::Layer as TowerLayer;
 
-use crate::config::{Config, Layer, MethodDefaults, Sources};
+use crate::config::{Config, MethodDefaults, Sources};
 use crate::extensions::Extensions;
 use crate::layers::Layers;
+use crate::setup::Setup;
 
 /// Calls services: holds the registry session, the connections and the retry budget that all of
 /// its clients share. Cheap to clone.
@@ -163,9 +164,7 @@ impl Inner {
 #[derive(Debug, Default)]
 #[must_use]
 pub struct ConsumerBuilder {
-    layer: Layer,
-    sources: Option<Sources>,
-    extensions: Extensions,
+    setup: Setup,
     call_layers: Layers,
     attempt_layers: AttemptLayers,
 }
@@ -173,20 +172,20 @@ pub struct ConsumerBuilder {
 impl ConsumerBuilder {
     /// Sets a key of the configuration, such as `consumer.timeout`, as a file would.
     pub fn set(mut self, key: &str, value: impl Into<serde_json::Value>) -> Self {
-        self.layer = self.layer.set(key, value);
+        self.setup.layer = self.setup.layer.set(key, value);
         self
     }
 
-    /// Takes file and environment from `sources` instead of the process; what
-    /// [`set`](Self::set) says is then not asked.
+    /// Takes file and environment from `sources` instead of the process. What [`set`](Self::set)
+    /// says counts all the same; the builder layer of `sources` is stronger.
     pub fn sources(mut self, sources: Sources) -> Self {
-        self.sources = Some(sources);
+        self.setup.sources = Some(sources);
         self
     }
 
     /// What can be chosen by name.
     pub fn extensions(mut self, extensions: Extensions) -> Self {
-        self.extensions = extensions;
+        self.setup.extensions = extensions;
         self
     }
 
@@ -213,15 +212,10 @@ impl ConsumerBuilder {
     /// # Errors
     /// Settings that are unknown or cannot work, with their place and the remedy.
     pub fn build(self) -> Result<Consumer, Error> {
-        let sources = match self.sources {
-            Some(sources) => sources,
-            None => Sources::of_process(self.layer)?,
-        };
-        let config = Config::load(sources)?;
-        self.extensions.check(&config)?;
-        let registry = self.extensions.registry(&config.registry_settings()?)?;
+        let config = self.setup.load()?;
+        let registry = self.setup.extensions.registry(&config.registry_settings()?)?;
         Ok(Consumer(Arc::new(Inner {
-            codecs: self.extensions.codecs(&config.consumer.codec)?,
+            codecs: self.setup.extensions.codecs(&config.consumer.codec)?,
             registry,
             connector: Arc::new(DubboConnector::new(client_config(&config))),
             budget: Arc::new(RetryBudget::default()),
@@ -229,7 +223,7 @@ impl ConsumerBuilder {
             call_layers: self.call_layers,
             attempt_layers: self.attempt_layers,
             directories: Mutex::default(),
-            extensions: self.extensions,
+            extensions: self.setup.extensions,
             config,
         })))
     }

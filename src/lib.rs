@@ -45,6 +45,7 @@ mod consumer;
 mod extensions;
 mod layers;
 mod provider;
+mod setup;
 mod signal;
 
 #[doc(hidden)]

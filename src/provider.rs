@@ -12,9 +12,10 @@ use rpc_core::{BoxInvoker, Error, Instance, Invoker, Metrics, ServiceKey};
 use tower_layer::Layer as TowerLayer;
 
 use crate::address::Place;
-use crate::config::{Config, Face, Layer, Sources};
+use crate::config::{Config, Face, Sources};
 use crate::extensions::Extensions;
 use crate::layers::Layers;
+use crate::setup::Setup;
 use crate::signal::Signals;
 
 /// What a provider is made of; the configuration file and the environment are stronger than what
@@ -22,9 +23,7 @@ use crate::signal::Signals;
 #[derive(Default)]
 #[must_use = "a provider serves once it is started or run"]
 pub struct Provider {
-    layer: Layer,
-    sources: Option<Sources>,
-    extensions: Extensions,
+    setup: Setup,
     layers: Layers,
     services: Vec<(ServiceKey, Arc<dyn Handler>)>,
 }
@@ -56,20 +55,20 @@ impl Provider {
 
     /// Sets a key of the configuration, such as `provider.port`, as a file would.
     pub fn set(mut self, key: &str, value: impl Into<serde_json::Value>) -> Self {
-        self.layer = self.layer.set(key, value);
+        self.setup.layer = self.setup.layer.set(key, value);
         self
     }
 
-    /// Takes file and environment from `sources` instead of the process; what
-    /// [`set`](Self::set) says is then not asked.
+    /// Takes file and environment from `sources` instead of the process. What [`set`](Self::set)
+    /// says counts all the same; the builder layer of `sources` is stronger.
     pub fn sources(mut self, sources: Sources) -> Self {
-        self.sources = Some(sources);
+        self.setup.sources = Some(sources);
         self
     }
 
     /// What can be chosen by name.
     pub fn extensions(mut self, extensions: Extensions) -> Self {
-        self.extensions = extensions;
+        self.setup.extensions = extensions;
         self
     }
 
@@ -98,18 +97,13 @@ impl Provider {
     /// # Errors
     /// Settings that are unknown or cannot work, no service, a port that is in use.
     pub async fn start(self) -> Result<RunningProvider, Error> {
-        let sources = match self.sources {
-            Some(sources) => sources,
-            None => Sources::of_process(self.layer)?,
-        };
-        let config = Config::load(sources)?;
-        self.extensions.check(&config)?;
+        let config = self.setup.load()?;
         if self.services.is_empty() {
             let text = "there is nothing to serve: call `.serve(YourServer::new(implementation))`";
             return Err(Error::invalid_config(text));
         }
-        let registry = self.extensions.registry(&config.registry_settings()?)?;
-        let codecs = self.extensions.codecs(&config.consumer.codec)?;
+        let registry = self.setup.extensions.registry(&config.registry_settings()?)?;
+        let codecs = self.setup.extensions.codecs(&config.consumer.codec)?;
         let metrics = Metrics::new("provider");
         let mut dispatcher = Dispatcher::new(codecs, metrics);
         for (service, handler) in self.services {

@@ -45,6 +45,12 @@ impl Layer {
         self.push(Key::of(key), value.into())
     }
 
+    /// The same, and behind it what `stronger` sets.
+    pub(crate) fn then(mut self, stronger: Self) -> Self {
+        self.settings.extend(stronger.settings);
+        self
+    }
+
     fn push(mut self, key: Key, value: Value) -> Self {
         self.settings.push(Raw { key, value, origin: Origin::Builder });
         self

@@ -1,0 +1,48 @@
+//! What both builders begin with: settings, where they come from, and what can be chosen by name.
+
+use rpc_core::Error;
+
+use crate::config::{Config, Layer, Sources};
+use crate::extensions::Extensions;
+
+/// The common part of a consumer's and a provider's builder.
+#[derive(Debug, Default)]
+pub(crate) struct Setup {
+    pub(crate) layer: Layer,
+    pub(crate) sources: Option<Sources>,
+    pub(crate) extensions: Extensions,
+}
+
+impl Setup {
+    /// The settings in force, their extensions known to exist. What the builder set comes before
+    /// what the sources' own builder layer sets; without sources, the process is asked.
+    pub(crate) fn load(&self) -> Result<Config, Error> {
+        let sources = match &self.sources {
+            Some(sources) => Sources {
+                builder: self.layer.clone().then(sources.builder.clone()),
+                ..sources.clone()
+            },
+            None => Sources::of_process(self.layer.clone())?,
+        };
+        let config = Config::load(sources)?;
+        self.extensions.check(&config)?;
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_a_builder_sets_counts_beside_given_sources_which_are_stronger() {
+        let layer = Layer::new().set("consumer.timeout", "2s").set("consumer.retries", 5);
+        let builder = Layer::new().set("consumer.retries", 1);
+        let sources = Some(Sources { builder, ..Sources::default() });
+        let config = Setup { layer, sources, extensions: Extensions::default() }.load().unwrap();
+        assert_eq!(config.consumer.timeout, Duration::from_secs(2));
+        assert_eq!(config.consumer.retries, 1);
+    }
+}
