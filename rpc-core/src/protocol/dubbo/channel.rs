@@ -199,11 +199,10 @@ impl Core {
         self.set_state(ChannelState::Down);
         {
             let mut link = self.lock();
-            if matches!(*link, Link::Up(_)) {
-                let text = format!("the connection to {} was lost", self.address);
-                let lost = Status::unavailable(text).with_delivery(Delivery::NotSent);
+            if let Link::Up(shared) = &*link {
+                let last_error = shared.lock().closed.clone();
                 let next_try = Instant::now() + wait;
-                *link = Link::Waiting { next_try, last_error: Some(lost) };
+                *link = Link::Waiting { next_try, last_error };
             }
         }
         if !wait.is_zero() {

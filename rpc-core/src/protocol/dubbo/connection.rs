@@ -17,11 +17,13 @@ use bytes::BytesMut;
 use futures_util::task::AtomicWaker;
 use tokio::time::{Instant, Sleep};
 
+use super::compact::{self, Answer};
 use super::config::ClientConfig;
 use super::event::{self, Event};
 use super::frames::{Frame, Input};
 use super::header::Header;
 use super::pending::{Outcome, Pending};
+use super::turn_away::NO_REQUEST;
 use crate::status::{Delivery, Status};
 use crate::transport::BoxTransport;
 use crate::transport::write_queue::WriteQueue;
@@ -124,7 +126,17 @@ pub(super) struct Driver<F> {
     last_read: Instant,
     /// When the peer must have said something, after a heartbeat.
     pong: Option<Instant>,
+    /// Why the provider does not take this connection.
+    refused: Option<Status>,
     on_drain: F,
+}
+
+/// How a connection ended.
+enum End {
+    /// What was written may have been read, and run.
+    Lost(String),
+    /// The provider has taken nothing that was written, and said why.
+    Refused(Status),
 }
 
 /// What a look at the stream found.
@@ -148,15 +160,18 @@ impl<F: Fn() + Send> Driver<F> {
             sweep: None,
             last_read: Instant::now(),
             pong: None,
+            refused: None,
             on_drain,
         }
     }
 
     /// Runs until the connection ends.
     pub(super) async fn run(mut self) {
-        let why = match self.drive().await {
-            Ok(()) => "the channel was closed".to_owned(),
-            Err(error) => error.to_string(),
+        let ended = self.drive().await;
+        let why = match (ended, self.refused.take()) {
+            (_, Some(status)) => End::Refused(status),
+            (Ok(()), None) => End::Lost("the channel was closed".to_owned()),
+            (Err(error), None) => End::Lost(error.to_string()),
         };
         self.fail_all(&why);
     }
@@ -226,6 +241,12 @@ impl<F: Fn() + Send> Driver<F> {
                 Frame::TooLarge(header) => self.refuse_large(&mut inner, header),
                 Frame::Whole(header, body) if header.is_event() || header.is_request() => {
                     self.take_event(&mut inner, header, &body);
+                }
+                Frame::Whole(header, body) if header.id == NO_REQUEST => {
+                    if let Ok(Answer::Status { status, .. }) = compact::parse_answer(body) {
+                        self.refused = Some(status);
+                        return Err(io::ErrorKind::ConnectionRefused.into());
+                    }
                 }
                 Frame::Whole(header, body) => {
                     let outcome = Outcome::Frame(header, body);
@@ -336,7 +357,7 @@ impl<F: Fn() + Send> Driver<F> {
     /// Asks whether the peer is there.
     fn heartbeat(&mut self, now: Instant) {
         let mut inner = self.shared.lock();
-        Event::Heartbeat.put(inner.out.tail(), EVENTS, u64::MAX);
+        Event::Heartbeat.put(inner.out.tail(), EVENTS, NO_REQUEST);
         inner.flush = true;
         self.pong = Some(now + self.shared.config.heartbeat_timeout);
         self.shared.wake();
@@ -367,18 +388,28 @@ impl<F: Fn() + Send> Driver<F> {
 
 impl<F> Driver<F> {
     /// Tells every waiting call that the connection is gone.
-    fn fail_all(&mut self, why: &str) {
+    fn fail_all(&mut self, end: &End) {
         self.shared.life.store(Life::Closed as u8, Ordering::Release);
         let mut inner = self.shared.lock();
         let written = inner.batch;
-        inner.closed = Some(Status::unavailable(why.to_owned()).with_delivery(Delivery::NotSent));
+        inner.closed = Some(end.status(Delivery::NotSent));
         inner.out.clear();
-        inner.pending.fail_all(&mut self.wakers, |batch| {
-            Status::unavailable(format!("connection lost: {why}"))
-                .with_delivery(delivery(batch, written))
-        });
+        inner.pending.fail_all(&mut self.wakers, |batch| end.status(delivery(batch, written)));
         drop(inner);
         self.wakers.drain(..).for_each(Waker::wake);
+    }
+}
+
+impl End {
+    /// The failure of a call that got this far before the end.
+    fn status(&self, delivery: Delivery) -> Status {
+        match (self, delivery) {
+            (Self::Lost(why), _) => {
+                Status::unavailable(format!("connection lost: {why}")).with_delivery(delivery)
+            }
+            (Self::Refused(status), Delivery::NotSent) => status.clone().with_delivery(delivery),
+            (Self::Refused(status), _) => status.clone().with_delivery(Delivery::Refused),
+        }
     }
 }
 
@@ -386,7 +417,7 @@ impl<F> Drop for Driver<F> {
     /// The runtime that drove the connection may end before its callers' do.
     fn drop(&mut self) {
         if self.shared.life() != Life::Closed {
-            self.fail_all("its task was ended");
+            self.fail_all(&End::Lost("its task was ended".to_owned()));
         }
     }
 }
