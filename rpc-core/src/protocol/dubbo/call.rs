@@ -9,10 +9,10 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 
 use super::compact::{self, Answer};
-use super::connection::{Inner, Shared};
 use super::event::Event;
 use super::header::{self, Header};
 use super::pending::Outcome;
+use super::shared::{Inner, Shared};
 use super::turn_away::NO_REQUEST;
 use crate::body::Body;
 use crate::codec::Codec;

@@ -17,6 +17,7 @@ mod request;
 mod respond;
 mod running;
 pub(crate) mod server;
+mod shared;
 mod turn_away;
 #[cfg(test)]
 mod worked;
