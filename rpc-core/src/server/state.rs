@@ -34,6 +34,8 @@ pub(crate) struct ServerState {
     reading: AtomicUsize,
     running: AtomicUsize,
     connections: AtomicUsize,
+    /// Bytes of HTTP requests and answers.
+    held: AtomicUsize,
     next_id: AtomicU64,
     /// Who must hear of a new phase, by connection.
     drivers: Mutex<Vec<(u64, Arc<AtomicWaker>)>>,
@@ -50,6 +52,7 @@ impl ServerState {
             reading: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
+            held: AtomicUsize::new(0),
             next_id: AtomicU64::new(0),
             drivers: Mutex::default(),
             drained: AtomicWaker::new(),
@@ -79,6 +82,17 @@ impl ServerState {
         let before = self.running.fetch_add(1, Ordering::AcqRel);
         let guard = CallGuard(self.clone());
         (before < self.config.max_in_flight).then_some(guard)
+    }
+
+    /// Counts bytes held for HTTP peers, unless that passes `limit`.
+    pub(crate) fn hold(&self, bytes: usize, limit: usize) -> bool {
+        let fits = |held: usize| held.checked_add(bytes).filter(|sum| *sum <= limit);
+        self.held.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).is_ok()
+    }
+
+    /// Takes them back.
+    pub(crate) fn let_go(&self, bytes: usize) {
+        self.held.fetch_sub(bytes, Ordering::AcqRel);
     }
 
     /// Counts a connection whose driver is woken at each new phase; `None` at the limit.
