@@ -25,7 +25,7 @@ use self::request::Called;
 use self::room::{Outgoing, Room};
 pub(crate) use self::turn_away::turn_away;
 use crate::server::answer::Answer;
-use crate::server::{CallGuard, Phase, ServerState, shutting_down};
+use crate::server::{CallGuard, Caller, Phase, ServerState, shutting_down};
 use crate::status::{Delivery, Status};
 use crate::transport::BoxTransport;
 
@@ -36,9 +36,9 @@ pub(crate) async fn serve(
     peer: SocketAddr,
     state: Arc<ServerState>,
 ) -> io::Result<()> {
-    let room = Room::new(state.clone());
+    let room = Room::new(Caller::new(state.clone()));
     tokio::select! {
-        ended = drive(io, http2, peer, &state, room.clone()) => ended.map_err(io::Error::other),
+        ended = drive(io, http2, peer, &state, &room) => ended.map_err(io::Error::other),
         () = room.stalled(state.config.write_timeout) => {
             Err(io::Error::new(io::ErrorKind::TimedOut, "the peer takes no answers"))
         }
@@ -49,11 +49,11 @@ async fn drive(
     io: BoxTransport,
     http2: bool,
     peer: SocketAddr,
-    state: &Arc<ServerState>,
-    room: Arc<Room>,
+    state: &ServerState,
+    room: &Arc<Room>,
 ) -> hyper::Result<()> {
-    let (shared, config) = (state.clone(), &state.config);
-    let service = service_fn(move |request| respond(request, peer, shared.clone(), room.clone()));
+    let (room, config) = (room.clone(), &state.config);
+    let service = service_fn(move |request| respond(request, peer, room.clone()));
     let mut phase = state.watch_phase();
     let told = async move {
         // An error means that the server is gone, which is the end as well.
@@ -97,10 +97,9 @@ async fn drive(
 async fn respond(
     request: Request<Incoming>,
     peer: SocketAddr,
-    state: Arc<ServerState>,
     room: Arc<Room>,
 ) -> Result<Response<Outgoing>, Infallible> {
-    let response = called(request, peer, &state, &room).await;
+    let response = called(request, peer, &room).await;
     let (head, bytes) = response.into_parts();
     Ok(match room.outgoing(bytes) {
         Ok(outgoing) => Response::from_parts(head, outgoing),
@@ -112,23 +111,19 @@ async fn respond(
 }
 
 /// The whole answer to a request.
-async fn called(
-    request: Request<Incoming>,
-    peer: SocketAddr,
-    state: &Arc<ServerState>,
-    room: &Arc<Room>,
-) -> Response<Bytes> {
+async fn called(request: Request<Incoming>, peer: SocketAddr, room: &Arc<Room>) -> Response<Bytes> {
+    let state = &room.caller.state;
     let (head, mut body) = request.into_parts();
     let codec = match request::codec(&head, state.dispatcher.codecs()) {
         Ok(codec) => codec,
         Err(refusal) => return refuse(&refusal, body, state).await,
     };
-    let called = match request::call(&head, &mut body, &codec, peer, state, room).await {
+    let called = match request::call(&head, &mut body, &codec, peer, room).await {
         Ok(called) => called,
         Err(refusal) => return refuse(&refusal, body, state).await,
     };
     let Called { route, invocation, started, held: _held } = called;
-    let result = match begin(state) {
+    let result = match begin(&room.caller) {
         Ok(_guard) => Answer::new(route, invocation, started).until_deadline().await,
         Err(refused) => Err(refused),
     };
@@ -136,16 +131,12 @@ async fn called(
 }
 
 /// Counts a call whose request is complete, unless there is no room or a drain came in between.
-fn begin(state: &Arc<ServerState>) -> Result<CallGuard, Status> {
-    let reading = state.begin_reading();
+fn begin(caller: &Arc<Caller>) -> Result<CallGuard, Status> {
+    let reading = caller.state.begin_reading();
     if reading.is_none() {
         return Err(shutting_down());
     }
-    state.begin_call().ok_or_else(|| {
-        let limit = state.config.max_in_flight;
-        let text = format!("{limit} calls run already; raise `provider.limits.in_flight`");
-        Status::resource_exhausted(text).with_delivery(Delivery::Refused)
-    })
+    caller.begin_call()
 }
 
 /// Answers a refusal, after what is left of the body: a stream that is reset before its answer was

@@ -79,9 +79,9 @@ pub(super) async fn call(
     body: &mut Incoming,
     codec: &Arc<dyn Codec>,
     peer: SocketAddr,
-    state: &ServerState,
     room: &Arc<Room>,
 ) -> Result<Called, Refusal> {
+    let state = &*room.caller.state;
     if state.phase() >= Phase::Refusing {
         return Err(shutting_down().into());
     }
@@ -91,7 +91,7 @@ pub(super) async fn call(
         return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, status));
     }
     let route = route(head, state)?;
-    let (bytes, held) = gather(body, state, room).await?;
+    let (bytes, held) = gather(body, room).await?;
     let started = Instant::now();
     let deadline = Deadline::after_from(started, timeout(&head.headers, state)?);
     let body = Body::from_bytes(codec.clone(), bytes);
@@ -101,12 +101,9 @@ pub(super) async fn call(
 }
 
 /// Gathers a body within the limits of its size, of the connection's room, and of time.
-async fn gather(
-    body: &mut Incoming,
-    state: &ServerState,
-    room: &Arc<Room>,
-) -> Result<(Bytes, Held), Refusal> {
-    let (limit, patience) = (state.config.max_payload, state.config.frame_timeout);
+async fn gather(body: &mut Incoming, room: &Arc<Room>) -> Result<(Bytes, Held), Refusal> {
+    let config = &room.caller.state.config;
+    let (limit, patience) = (config.max_payload, config.frame_timeout);
     let (began, mut bytes, mut held) = (Instant::now(), BytesMut::new(), room.hold());
     loop {
         // Once the first time is over, a body must have come at least this fast.

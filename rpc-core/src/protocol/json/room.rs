@@ -14,7 +14,7 @@ use foldhash::fast::RandomState;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::time::Instant;
 
-use crate::server::ServerState;
+use crate::server::Caller;
 use crate::status::{Delivery, Status};
 
 /// What one connection may hold, in largest bodies.
@@ -28,7 +28,7 @@ const PIECE: usize = 16 * 1024;
 
 /// The bytes that one connection holds.
 pub(super) struct Room {
-    state: Arc<ServerState>,
+    pub(super) caller: Arc<Caller>,
     inner: Mutex<Inner>,
 }
 
@@ -41,8 +41,8 @@ struct Inner {
 }
 
 impl Room {
-    pub(super) fn new(state: Arc<ServerState>) -> Arc<Self> {
-        Arc::new(Self { state, inner: Mutex::default() })
+    pub(super) fn new(caller: Arc<Caller>) -> Arc<Self> {
+        Arc::new(Self { caller, inner: Mutex::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -90,7 +90,7 @@ impl Held {
     /// # Errors
     /// `resource_exhausted`, refused, naming the limit, which this connection or all have reached.
     pub(super) fn grow(&mut self, more: usize) -> Result<(), Status> {
-        let state = &self.room.state;
+        let state = &self.room.caller.state;
         let largest = state.config.max_payload;
         let mut inner = self.room.lock();
         let (one, all) = (largest.saturating_mul(OF_ONE), largest.saturating_mul(OF_ALL));
@@ -117,7 +117,7 @@ fn full(whose: &str, limit: usize, times: usize) -> Status {
 impl Drop for Held {
     fn drop(&mut self) {
         self.room.lock().held -= self.bytes;
-        self.room.state.let_go(self.bytes);
+        self.room.caller.state.let_go(self.bytes);
     }
 }
 
