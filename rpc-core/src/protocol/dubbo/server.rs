@@ -383,9 +383,8 @@ impl Connection {
     fn check_time(&self) -> io::Result<()> {
         let (now, config) = (Instant::now(), &self.shared.state.config);
         let timed_out = |what: &str| Err(io::Error::new(io::ErrorKind::TimedOut, what));
-        if self.frame_since.is_some_and(|since| now - since > config.frame_timeout)
-            && now - self.last_read > config.frame_timeout / 4
-        {
+        let patience = config.time_for(self.input.begun());
+        if self.frame_since.is_some_and(|since| now - since > patience) {
             return timed_out("a frame did not arrive whole in time");
         }
         if !self.writing.is_empty() && now - self.written_at > config.write_timeout {
