@@ -132,6 +132,7 @@ async fn calls_past_the_limit_in_flight_are_refused_by_the_name_of_its_setting()
     let status = shop.ponder(6, 60_000).await.unwrap_err();
     let text = "5 calls run already; raise `provider.limits.in_flight`";
     assert_eq!((status.code(), status.message()), (Code::ResourceExhausted, text), "{status}");
+    assert_eq!(status.delivery(), Delivery::Refused, "it may be sent elsewhere");
     let http = post(provider.local_addr(), "/test.Shop/look", "[1]").await;
     assert_eq!((http.status, &*http.error().1), (429, text));
     // Given up, they make room.
@@ -160,6 +161,7 @@ async fn one_connection_has_at_most_half_of_the_calls_while_others_are_open() {
     let text = "3 calls of this connection run already, its share of 5 while others are open; \
                 raise `provider.limits.in_flight`";
     assert_eq!((status.code(), status.message()), (Code::ResourceExhausted, text), "{status}");
+    assert_eq!(status.delivery(), Delivery::Refused, "it may be sent elsewhere");
     // There is room left for the others.
     other.ponder(5, 1).await.unwrap();
     // Alone, it may have all.

@@ -263,7 +263,8 @@ impl Connection {
             }
             return;
         }
-        let inline = route.runs_inline();
+        // Without room, a call that would not end at once must not even begin.
+        let inline = route.runs_inline() && (!route.waits() || self.shared.caller.has_room());
         let mut answer = Answer::new(route, invocation, now);
         if !inline {
             self.spawn(header, answer, codec);
@@ -275,7 +276,10 @@ impl Connection {
         answer.route().note_first_poll(clock.saturating_duration_since(began));
         match polled {
             // Its new task polls it again at once and is the one to be woken.
-            Poll::Pending => self.spawn(header, answer, codec),
+            Poll::Pending => {
+                answer.route().note_waiting();
+                self.spawn(header, answer, codec);
+            }
             Poll::Ready(result) => {
                 answer.record(&result, *clock);
                 if header.is_two_way() {
