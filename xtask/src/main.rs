@@ -27,7 +27,11 @@ const TASKS: [Task; 11] = [
     ("features", "each feature of each crate by itself", features::check),
     ("deny", "licences, advisories and sources of dependencies", tasks::deny),
     ("examples", "run every example, or those named", examples::run),
-    ("bench", "measure against other RPC crates; --quick, --json", tasks::bench),
+    (
+        "bench",
+        "measure against other RPC crates, or `bench cluster`: the layer alone; --quick",
+        tasks::bench,
+    ),
     ("python", "make the Python that tests use and print its path", python::print),
     ("ci", "everything that must pass, in sequence", ci::run),
 ];
