@@ -18,7 +18,7 @@ use self::process::Failure;
 /// A command: its name, what it does, and how.
 type Task = (&'static str, &'static str, fn(&[String]) -> Result<(), Failure>);
 
-const TASKS: [Task; 11] = [
+const TASKS: [Task; 12] = [
     ("fmt", "format everything; --check only looks", tasks::fmt),
     ("lint", "clippy on every target, warnings are errors", tasks::lint),
     ("test", "every test, with its set-up; takes cargo test's arguments", tasks::test),
@@ -32,6 +32,7 @@ const TASKS: [Task; 11] = [
         "measure against other RPC crates, or `bench cluster`: the layer alone; --quick",
         tasks::bench,
     ),
+    ("chaos", "break fleets on purpose: cluster [--quick] [CHECK...]", tasks::chaos),
     ("python", "make the Python that tests use and print its path", python::print),
     ("ci", "everything that must pass, in sequence", ci::run),
 ];

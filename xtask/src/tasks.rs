@@ -57,3 +57,9 @@ pub(crate) fn bench(arguments: &[String]) -> Done {
     let mut command = cargo(command);
     run(command.args(["--", "run"]).args(arguments))
 }
+
+/// Breaks fleets of real processes; `cluster --list` names the checks.
+pub(crate) fn chaos(arguments: &[String]) -> Done {
+    let mut command = cargo(["run", "--release", "--quiet", "--package", "dubhe-chaos", "--"]);
+    run(command.args(arguments))
+}
