@@ -97,7 +97,7 @@ async fn a_registry_that_comes_back_ends_the_hold() {
 #[tokio::test(start_paused = true)]
 async fn a_held_address_where_the_service_is_gone_is_let_go() {
     let fleet = Fleet::of(&["a:1"]);
-    let gone = Status::unimplemented("no such service here").with_delivery(Delivery::Refused);
+    let gone = Status::service_missing("no such service here");
     fleet.mock("a:1").answer(Answer::Fail(gone));
     fleet.push(snapshot(&[])).await;
     let cluster = fleet.cluster(Failfast);
@@ -106,6 +106,19 @@ async fn a_held_address_where_the_service_is_gone_is_let_go() {
     advance(Duration::from_secs(2)).await;
     settle().await;
     assert!(fleet.addresses().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_address_that_only_lacks_a_method_is_kept() {
+    let fleet = Fleet::of(&["a:1"]);
+    let older = Status::unimplemented("no such method").with_delivery(Delivery::Refused);
+    fleet.mock("a:1").answer(Answer::Fail(older));
+    fleet.push(snapshot(&[])).await;
+    let status = fleet.cluster(Failfast).invoke(call()).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unimplemented);
+    advance(Duration::from_secs(2)).await;
+    settle().await;
+    assert_eq!(fleet.addresses(), ["a:1"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -267,9 +267,9 @@ async fn a_missing_service_or_method_is_refused_with_what_there_is() {
     let provider = support::provider(ServerConfig::default()).await;
     let connector = support::connector(ClientConfig::default());
     let channel = support::channel(&connector, provider.server.local_addr());
-    for (path, expected) in [
-        (("Other", "echo"), "no service `Other` here, available: Test"),
-        (("Test", "ecko"), "service Test has no method `ecko`, available: echo, fail"),
+    for (path, expected, is_service) in [
+        (("Other", "echo"), "no service `Other` here, available: Test", true),
+        (("Test", "ecko"), "service Test has no method `ecko`, available: echo, fail", false),
     ] {
         let key = rpc_core::ServiceKey::new(path.0);
         let method = rpc_core::Method::new(key, path.1, rpc_core::MethodKind::Unary, true);
@@ -280,6 +280,9 @@ async fn a_missing_service_or_method_is_refused_with_what_there_is() {
         let status = channel.invoke(invocation).await.unwrap_err();
         assert_eq!((status.code(), status.delivery()), (Code::Unimplemented, Delivery::Refused));
         assert!(status.message().starts_with(expected), "{status}");
+        assert_eq!(status.is_service_missing(), is_service, "{status}");
+        // A handler that passes on what another provider answered says nothing of its own service.
+        assert!(!status.with_delivery(Delivery::Answered).is_service_missing());
     }
 }
 
