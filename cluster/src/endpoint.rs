@@ -12,14 +12,14 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use rpc_core::{
-    BoxInvoker, Channel, Code, Codecs, Delivery, Instance, Invocation, Reply, ReplyFuture, Status,
+    AttemptLog, BoxInvoker, Channel, Code, Codecs, Delivery, Instance, Invocation, Reply, ReplyFuture, Status,
 };
 use tokio::time::Instant;
 use tracing::Span;
 
 use crate::attempt_layers::AttemptLayers;
 use crate::load::{FAILURE, Load};
-use crate::load_balance::warmed_weight;
+use crate::load_balance::{WARMUP, warmed_weight};
 
 /// An instance, the channel to it, and how loaded it is.
 pub struct Endpoint {
@@ -29,6 +29,8 @@ pub struct Endpoint {
     load: Arc<Load>,
     /// How long it had been up, and when that was so; `None` if it does not say.
     up: Option<(Duration, Instant)>,
+    /// How long it says it warms up.
+    warmup: Option<Duration>,
     weight: AtomicU32,
     stale: AtomicBool,
 }
@@ -41,6 +43,7 @@ impl Endpoint {
         let invoker = layers.apply(&instance, BoxInvoker::from_arc(channel.clone()));
         Self {
             up: uptime(&instance).map(|uptime| (uptime, now)),
+            warmup: published_warmup(&instance),
             weight: AtomicU32::new(instance.weight),
             stale: AtomicBool::new(false),
             load: Arc::new(Load::new(now)),
@@ -97,9 +100,10 @@ impl Endpoint {
         Arc::as_ptr(&self.load).addr()
     }
 
-    /// Adapts the weight to the time it has been up; says whether that changed it.
+    /// Adapts the weight to the time it has been up; says whether that changed it. `warmup` is for
+    /// those that do not say how long they warm up.
     pub(crate) fn warm(&self, now: Instant, warmup: Duration) -> bool {
-        let weight = self.instance.weight;
+        let (weight, warmup) = (self.instance.weight, self.warmup.unwrap_or(warmup));
         let weight = self.up.map_or(weight, |(before, at)| {
             warmed_weight(weight, before + now.saturating_duration_since(at), warmup)
         });
@@ -131,7 +135,7 @@ impl Endpoint {
             endpoint = %self.address(),
             attempt = number,
         );
-        let in_flight = InFlight::begin(self.clone(), now);
+        let in_flight = InFlight::begin(self.clone(), now, invocation.attempts.clone());
         let call = span.in_scope(|| self.invoker.invoke(invocation));
         Ok(EndpointFuture { call, in_flight: Some(in_flight), span })
     }
@@ -181,7 +185,7 @@ impl Endpoint {
         match outcome {
             Err(status) if is_endpoints_fault(status) => {
                 self.load.observe(elapsed.max(FAILURE), now);
-                if (status.delivery(), status.code()) == (Delivery::Refused, Code::Unimplemented) {
+                if status.is_service_missing() {
                     self.stale.store(true, Relaxed);
                 }
             }
@@ -207,6 +211,10 @@ fn uptime(instance: &Instance) -> Option<Duration> {
     let uptime = || SystemTime::now().duration_since(started);
     // A start in the future is a clock that differs: it has just started.
     (instance.started_ms > 0).then(|| uptime().unwrap_or_default())
+}
+
+fn published_warmup(instance: &Instance) -> Option<Duration> {
+    instance.metadata.get(WARMUP)?.parse().ok().map(Duration::from_millis)
 }
 
 /// Whether a failure speaks against the endpoint, rather than against the call.
@@ -264,18 +272,23 @@ impl fmt::Debug for EndpointFuture {
 struct InFlight {
     endpoint: Arc<Endpoint>,
     started: Instant,
+    log: Option<AttemptLog>,
     finished: bool,
 }
 
 impl InFlight {
-    fn begin(endpoint: Arc<Endpoint>, started: Instant) -> Self {
+    fn begin(endpoint: Arc<Endpoint>, started: Instant, log: Option<AttemptLog>) -> Self {
         endpoint.load.begin();
-        Self { endpoint, started, finished: false }
+        Self { endpoint, started, log, finished: false }
     }
 
     fn finish(mut self, outcome: Result<Reply, Status>) -> Result<Reply, Status> {
         self.finished = true;
         self.endpoint.record(&outcome, self.started);
+        if let Some(log) = &self.log {
+            let outcome = outcome.as_ref().map(|_| ());
+            log.note(self.endpoint.address(), self.started, Some(outcome));
+        }
         outcome.map_err(|status| match status.address() {
             Some(_) => status,
             None => status.with_address(self.endpoint.address().clone()),
@@ -290,6 +303,9 @@ impl Drop for InFlight {
         if !self.finished {
             let now = Instant::now();
             load.observe_at_least(now.saturating_duration_since(self.started), now);
+            if let Some(log) = &self.log {
+                log.note(self.endpoint.address(), self.started, None);
+            }
         }
     }
 }

@@ -98,7 +98,7 @@ async fn a_registry_that_comes_back_ends_the_hold() {
 #[tokio::test(start_paused = true)]
 async fn a_held_address_where_the_service_is_gone_is_let_go() {
     let fleet = Fleet::of(&["a:1"]);
-    let gone = Status::unimplemented("no such service here").with_delivery(Delivery::Refused);
+    let gone = Status::service_missing("no such service here");
     fleet.mock("a:1").answer(Answer::Fail(gone));
     fleet.push(snapshot(&[])).await;
     let cluster = fleet.cluster(Failfast);
@@ -107,6 +107,19 @@ async fn a_held_address_where_the_service_is_gone_is_let_go() {
     advance(Duration::from_secs(2)).await;
     settle().await;
     assert!(fleet.addresses().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_address_that_only_lacks_a_method_is_kept() {
+    let fleet = Fleet::of(&["a:1"]);
+    let older = Status::unimplemented("no such method").with_delivery(Delivery::Refused);
+    fleet.mock("a:1").answer(Answer::Fail(older));
+    fleet.push(snapshot(&[])).await;
+    let status = fleet.cluster(Failfast).invoke(call()).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unimplemented);
+    advance(Duration::from_secs(2)).await;
+    settle().await;
+    assert_eq!(fleet.addresses(), ["a:1"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -246,6 +259,29 @@ async fn a_fresh_instance_grows_to_its_weight() {
     advance(Duration::from_secs(301)).await;
     settle().await;
     assert_eq!(weights(), [100, 100]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_may_say_itself_how_long_it_warms_up() {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let fresh = |address, warmup: &str| {
+        let mut fresh = instance(address);
+        fresh.started_ms = u64::try_from(now.as_millis()).unwrap();
+        fresh.metadata.insert("warmup".into(), warmup.into());
+        fresh
+    };
+    let list = vec![fresh("a:1", "0"), fresh("b:1", "60000"), fresh("c:1", "soon")];
+    let fleet = Fleet::from(Snapshot::new(list, Source::Live), DirectoryOptions::default());
+    settle().await;
+    let weights = || -> Vec<u32> {
+        let endpoints = fleet.directory.endpoints();
+        endpoints.iter().map(|e| e.weight()).collect()
+    };
+    assert_eq!(weights(), [100, 1, 1]);
+    advance(Duration::from_secs(61)).await;
+    settle().await;
+    assert_eq!(weights()[..2], [100, 100]);
+    assert!((10..13).contains(&weights()[2]), "{:?}", weights());
 }
 
 #[tokio::test(start_paused = true)]
