@@ -116,7 +116,8 @@ impl Inner {
             return Ok(known);
         }
         let subscription = self.registry.subscribe(service).await?;
-        let options = DirectoryOptions { layers: self.around_attempts(), ..Default::default() };
+        let options =
+            DirectoryOptions { layers: self.around_attempts(), ..DirectoryOptions::default() };
         let connector: Arc<dyn Connector> = self.connector.clone();
         let directory = Directory::follow(service.clone(), subscription, connector, options);
         let directory = Arc::new(directory);
@@ -167,7 +168,6 @@ impl Inner {
             budget: self.budget.clone(),
             seed: None,
         };
-        routers: RouterChain,
         let codec = &settings.codec.value;
         let codecs = self
             .codecs
@@ -289,7 +289,6 @@ fn client_config(config: &Config) -> ClientConfig {
 pub trait Connect: ServiceClient {
     /// A client of the service through the registry at `url`. Programs with several clients share
     /// a [`Consumer`] between them instead.
-        let budget = &config.consumer.retry_budget;
     ///
     /// # Errors
     /// Settings that are unknown or cannot work.

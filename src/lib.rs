@@ -87,7 +87,6 @@ pub mod extend {
     pub use cluster::policy::{ClusterPolicy, History};
     pub use cluster::router::Router;
     pub use cluster::{Attempt, AttemptFuture, Candidates, Endpoint, Load, Picker, RetryBudget};
-    pub use cluster::router::Router;
     pub use registry::{
         Backend, Demand, Listing, Pace, Registration, Registry, RegistryConfig, RegistryUrl,
         Session, Updates, supervise,
