@@ -61,6 +61,7 @@ pub use rpc_macros::{error, message, service};
 
 pub use self::consumer::{Connect, Consumer, ConsumerBuilder};
 pub use self::extensions::Extensions;
+pub use self::layers::Scope;
 pub use self::provider::{Provider, RunningProvider};
 pub use cluster::DirectoryState;
 
@@ -84,7 +85,9 @@ pub mod prelude {
 pub mod extend {
     pub use cluster::load_balance::LoadBalance;
     pub use cluster::policy::{ClusterPolicy, History};
+    pub use cluster::router::Router;
     pub use cluster::{Attempt, AttemptFuture, Candidates, Endpoint, Load, Picker, RetryBudget};
+    pub use cluster::router::Router;
     pub use registry::{
         Backend, Demand, Listing, Pace, Registration, Registry, RegistryConfig, RegistryUrl,
         Session, Updates, supervise,

@@ -19,7 +19,7 @@ use tracing::Span;
 
 use crate::attempt_layers::AttemptLayers;
 use crate::load::{FAILURE, Load};
-use crate::load_balance::warmed_weight;
+use crate::load_balance::{WARMUP, warmed_weight};
 
 /// An instance, the channel to it, and how loaded it is.
 pub struct Endpoint {
@@ -29,6 +29,8 @@ pub struct Endpoint {
     load: Arc<Load>,
     /// How long it had been up, and when that was so; `None` if it does not say.
     up: Option<(Duration, Instant)>,
+    /// How long it says it warms up.
+    warmup: Option<Duration>,
     weight: AtomicU32,
     stale: AtomicBool,
 }
@@ -41,6 +43,7 @@ impl Endpoint {
         let invoker = layers.apply(&instance, BoxInvoker::from_arc(channel.clone()));
         Self {
             up: uptime(&instance).map(|uptime| (uptime, now)),
+            warmup: published_warmup(&instance),
             weight: AtomicU32::new(instance.weight),
             stale: AtomicBool::new(false),
             load: Arc::new(Load::new(now)),
@@ -97,9 +100,10 @@ impl Endpoint {
         Arc::as_ptr(&self.load).addr()
     }
 
-    /// Adapts the weight to the time it has been up; says whether that changed it.
+    /// Adapts the weight to the time it has been up; says whether that changed it. `warmup` is for
+    /// those that do not say how long they warm up.
     pub(crate) fn warm(&self, now: Instant, warmup: Duration) -> bool {
-        let weight = self.instance.weight;
+        let (weight, warmup) = (self.instance.weight, self.warmup.unwrap_or(warmup));
         let weight = self.up.map_or(weight, |(before, at)| {
             warmed_weight(weight, before + now.saturating_duration_since(at), warmup)
         });
@@ -207,6 +211,10 @@ fn uptime(instance: &Instance) -> Option<Duration> {
     let uptime = || SystemTime::now().duration_since(started);
     // A start in the future is a clock that differs: it has just started.
     (instance.started_ms > 0).then(|| uptime().unwrap_or_default())
+}
+
+fn published_warmup(instance: &Instance) -> Option<Duration> {
+    instance.metadata.get(WARMUP)?.parse().ok().map(Duration::from_millis)
 }
 
 /// Whether a failure speaks against the endpoint, rather than against the call.

@@ -262,6 +262,29 @@ async fn a_fresh_instance_grows_to_its_weight() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_instance_may_say_itself_how_long_it_warms_up() {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let fresh = |address, warmup: &str| {
+        let mut fresh = instance(address);
+        fresh.started_ms = u64::try_from(now.as_millis()).unwrap();
+        fresh.metadata.insert("warmup".into(), warmup.into());
+        fresh
+    };
+    let list = vec![fresh("a:1", "0"), fresh("b:1", "60000"), fresh("c:1", "soon")];
+    let fleet = Fleet::from(Snapshot::new(list, Source::Live), DirectoryOptions::default());
+    settle().await;
+    let weights = || -> Vec<u32> {
+        let endpoints = fleet.directory.endpoints();
+        endpoints.iter().map(|e| e.weight()).collect()
+    };
+    assert_eq!(weights(), [100, 1, 1]);
+    advance(Duration::from_secs(61)).await;
+    settle().await;
+    assert_eq!(weights()[..2], [100, 100]);
+    assert!((10..13).contains(&weights()[2]), "{:?}", weights());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_goes_out_in_the_first_codec_both_speak() {
     let mut speaks_json = instance("a:1");
     speaks_json.codecs = vec!["json".into(), "msgpack".into()];

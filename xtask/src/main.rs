@@ -27,11 +27,7 @@ const TASKS: [Task; 12] = [
     ("features", "each feature of each crate by itself", features::check),
     ("deny", "licences, advisories and sources of dependencies", tasks::deny),
     ("examples", "run every example, or those named", examples::run),
-    (
-        "bench",
-        "measure against other RPC crates, or `bench cluster`: the layer alone; --quick",
-        tasks::bench,
-    ),
+    ("bench", "measure against other RPC crates; `bench cluster`: the layer alone", tasks::bench),
     ("chaos", "break fleets on purpose: cluster [--quick] [CHECK...]", tasks::chaos),
     ("python", "make the Python that tests use and print its path", python::print),
     ("ci", "everything that must pass, in sequence", ci::run),

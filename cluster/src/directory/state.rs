@@ -14,7 +14,8 @@ use crate::load_balance::DEFAULT_WARMUP;
 pub struct DirectoryOptions {
     /// For how long instances are held that an empty or shrunken list removed; 5 minutes.
     pub hold: Duration,
-    /// For how long an instance that has just started grows to its weight; 10 minutes.
+    /// For how long an instance that has just started grows to its weight, unless it says so
+    /// itself; 10 minutes.
     pub warmup: Duration,
     /// Layers around each endpoint; none.
     pub layers: AttemptLayers,
