@@ -55,7 +55,7 @@ pub use rpc_core::message::{Element, Field};
 pub use rpc_core::server::{CallContext, DrainReport};
 pub use rpc_core::{
     BoxInvoker, Code, Codec, Deadline, Delivery, Error, Extension, Instance, Invocation, Invoker,
-    Metadata, Method, MethodKind, Reply, Result, ServiceKey, Source, Status,
+    Metadata, Method, MethodKind, Reply, Result, ServiceKey, Source, Status, Trouble,
 };
 pub use rpc_macros::{error, message, service};
 

@@ -185,7 +185,7 @@ impl Endpoint {
         match outcome {
             Err(status) if is_endpoints_fault(status) => {
                 self.load.observe(elapsed.max(FAILURE), now);
-                if (status.delivery(), status.code()) == (Delivery::Refused, Code::Unimplemented) {
+                if status.is_service_missing() {
                     self.stale.store(true, Relaxed);
                 }
             }

@@ -44,7 +44,10 @@ pub(super) fn parse(
     let path = std::str::from_utf8(&path)
         .map_err(|_| malformed("the name of the method is not UTF-8".to_owned()))?;
     let route = state.dispatcher.route(path);
-    let route = route.map_err(|status| (status, status::SERVICE_NOT_FOUND))?;
+    let route = route.map_err(|status| match status.is_service_missing() {
+        true => (status, status::SERVICE_NOT_FOUND),
+        false => (status, status::BAD_REQUEST),
+    })?;
     let timeout = match timeout_us {
         Some(us) => Duration::from_micros(us),
         None => state.config.default_timeout,
