@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use rpc_core::{
-    BoxInvoker, Channel, Code, Codecs, Delivery, Instance, Invocation, Reply, ReplyFuture, Status,
+    AttemptLog, BoxInvoker, Channel, Code, Codecs, Delivery, Instance, Invocation, Reply, ReplyFuture, Status,
 };
 use tokio::time::Instant;
 use tracing::Span;
@@ -135,7 +135,7 @@ impl Endpoint {
             endpoint = %self.address(),
             attempt = number,
         );
-        let in_flight = InFlight::begin(self.clone(), now);
+        let in_flight = InFlight::begin(self.clone(), now, invocation.attempts.clone());
         let call = span.in_scope(|| self.invoker.invoke(invocation));
         Ok(EndpointFuture { call, in_flight: Some(in_flight), span })
     }
@@ -272,18 +272,23 @@ impl fmt::Debug for EndpointFuture {
 struct InFlight {
     endpoint: Arc<Endpoint>,
     started: Instant,
+    log: Option<AttemptLog>,
     finished: bool,
 }
 
 impl InFlight {
-    fn begin(endpoint: Arc<Endpoint>, started: Instant) -> Self {
+    fn begin(endpoint: Arc<Endpoint>, started: Instant, log: Option<AttemptLog>) -> Self {
         endpoint.load.begin();
-        Self { endpoint, started, finished: false }
+        Self { endpoint, started, log, finished: false }
     }
 
     fn finish(mut self, outcome: Result<Reply, Status>) -> Result<Reply, Status> {
         self.finished = true;
         self.endpoint.record(&outcome, self.started);
+        if let Some(log) = &self.log {
+            let outcome = outcome.as_ref().map(|_| ());
+            log.note(self.endpoint.address(), self.started, Some(outcome));
+        }
         outcome.map_err(|status| match status.address() {
             Some(_) => status,
             None => status.with_address(self.endpoint.address().clone()),
@@ -298,6 +303,9 @@ impl Drop for InFlight {
         if !self.finished {
             let now = Instant::now();
             load.observe_at_least(now.saturating_duration_since(self.started), now);
+            if let Some(log) = &self.log {
+                log.note(self.endpoint.address(), self.started, None);
+            }
         }
     }
 }

@@ -11,6 +11,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod attempts;
 mod body;
 mod channel;
 pub mod client;
@@ -37,6 +38,7 @@ pub mod transport;
 #[path = "private.rs"]
 pub mod __private;
 
+pub use self::attempts::{AttemptLog, AttemptOutcome, AttemptRecord};
 pub use self::body::Body;
 pub use self::channel::{Channel, ChannelState, Connector};
 pub use self::codec::{Codec, Codecs};
