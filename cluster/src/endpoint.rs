@@ -12,8 +12,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use rpc_core::{
-    BoxInvoker, Channel, Code, Codecs, Delivery, Instance, Invocation, MethodKind, Reply,
-    ReplyFuture, Status,
+    AttemptLog, BoxInvoker, Channel, Code, Codecs, Delivery, Instance, Invocation, MethodKind,
+    Reply, ReplyFuture, Status,
 };
 use tokio::time::Instant;
 use tracing::Span;
@@ -21,7 +21,7 @@ use tracing::Span;
 use crate::attempt_layers::AttemptLayers;
 use crate::ejection::{Ejector, EndpointHealth, Health, Verdict};
 use crate::load::{FAILURE, Load};
-use crate::load_balance::warmed_weight;
+use crate::load_balance::{WARMUP, warmed_weight};
 
 /// An instance, the channel to it, how loaded it is and whether it is well.
 pub struct Endpoint {
@@ -32,6 +32,8 @@ pub struct Endpoint {
     health: Arc<Health>,
     /// How long it had been up, and when that was so; `None` if it does not say.
     up: Option<(Duration, Instant)>,
+    /// How long it says it warms up.
+    warmup: Option<Duration>,
     weight: AtomicU32,
 }
 
@@ -64,6 +66,7 @@ impl Endpoint {
         let invoker = layers.apply(&instance, BoxInvoker::from_arc(channel.clone()));
         Self {
             up: uptime(&instance).map(|uptime| (uptime, now)),
+            warmup: published_warmup(&instance),
             weight: AtomicU32::new(instance.weight),
             load: Arc::new(Load::new(now)),
             health,
@@ -135,9 +138,10 @@ impl Endpoint {
         Arc::as_ptr(&self.load).addr()
     }
 
-    /// Adapts the weight to the time it has been up; says whether that changed it.
+    /// Adapts the weight to the time it has been up; says whether that changed it. `warmup` is for
+    /// those that do not say how long they warm up.
     pub(crate) fn warm(&self, now: Instant, warmup: Duration) -> bool {
-        let weight = self.instance.weight;
+        let (weight, warmup) = (self.instance.weight, self.warmup.unwrap_or(warmup));
         let weight = self.up.map_or(weight, |(before, at)| {
             warmed_weight(weight, before + now.saturating_duration_since(at), warmup)
         });
@@ -194,7 +198,7 @@ impl Endpoint {
             endpoint = %self.address(),
             attempt = number,
         );
-        let in_flight = InFlight::begin(self.clone(), now, method.kind(), probe);
+        let in_flight = InFlight::begin(self.clone(), now, &invocation, probe);
         let call = span.in_scope(|| self.invoker.invoke(invocation));
         EndpointFuture { call, in_flight: Some(in_flight), span }
     }
@@ -276,6 +280,10 @@ fn uptime(instance: &Instance) -> Option<Duration> {
     (instance.started_ms > 0).then(|| uptime().unwrap_or_default())
 }
 
+fn published_warmup(instance: &Instance) -> Option<Duration> {
+    instance.metadata.get(WARMUP)?.parse().ok().map(Duration::from_millis)
+}
+
 /// Whether a failure speaks against the endpoint, rather than against the call.
 fn is_endpoints_fault(status: &Status) -> bool {
     let overloaded_or_gone = matches!(
@@ -334,18 +342,24 @@ struct InFlight {
     kind: MethodKind,
     /// Whether it decides that the endpoint is well again.
     probe: bool,
+    log: Option<AttemptLog>,
     finished: bool,
 }
 
 impl InFlight {
-    fn begin(endpoint: Arc<Endpoint>, started: Instant, kind: MethodKind, probe: bool) -> Self {
+    fn begin(endpoint: Arc<Endpoint>, started: Instant, call: &Invocation, probe: bool) -> Self {
         endpoint.load.begin();
-        Self { endpoint, started, kind, probe, finished: false }
+        let (kind, log) = (call.method().kind(), call.attempts.clone());
+        Self { endpoint, started, kind, probe, log, finished: false }
     }
 
     fn finish(mut self, outcome: Result<Reply, Status>) -> Result<Reply, Status> {
         self.finished = true;
         self.endpoint.record(&outcome, &self);
+        if let Some(log) = &self.log {
+            let outcome = outcome.as_ref().map(|_| ());
+            log.note(self.endpoint.address(), self.started, Some(outcome));
+        }
         outcome.map_err(|status| match status.address() {
             Some(_) => status,
             None => status.with_address(self.endpoint.address().clone()),
@@ -363,6 +377,9 @@ impl Drop for InFlight {
                 self.endpoint.health.end_probe(Verdict::Nothing, now);
             }
             load.observe_at_least(now.saturating_duration_since(self.started), now);
+            if let Some(log) = &self.log {
+                log.note(self.endpoint.address(), self.started, None);
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use dubhe_cluster::router::{Router, RouterChain};
 use dubhe_cluster::{AttemptLayers, Directory, DirectoryOptions, Endpoint};
 use rpc_core::{
     BoxInvoker, ChannelState, Code, Delivery, Invocation, Snapshot, Source, Status, Subscription,
+    Trouble,
 };
 use support::*;
 use tokio::sync::watch;
@@ -159,6 +160,32 @@ async fn the_state_tells_source_age_and_counts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_kept_list_is_told_from_a_live_one_and_the_lost_registry_is_named() {
+    let net = Net::default();
+    let (push, snapshots) = watch::channel(snapshot(&["a:1"]));
+    let (trouble, troubled) = watch::channel(None);
+    let subscription = Subscription::new(snapshots, ()).of_registry("dubhe://r:1", troubled);
+    let options = DirectoryOptions::default();
+    let directory = Directory::follow(service(), subscription, Arc::new(net), options);
+    assert_eq!(directory.state().to_string(), "live");
+    let lost = Trouble { error: "connection refused".into(), since: Instant::now() };
+    trouble.send_replace(Some(lost));
+    advance(Duration::from_secs(12)).await;
+    let told = directory.state().to_string();
+    assert_eq!(told, "kept (registry lost for 12 s: connection refused)");
+    assert_eq!(&*directory.state().registry, "dubhe://r:1");
+    let age = Duration::from_secs(60);
+    push.send_replace(Snapshot::new(vec![instance("a:1")], Source::Cache { age }));
+    settle().await;
+    let told = directory.state().to_string();
+    assert!(told.starts_with("from cache, age 60 s (registry lost for 12 s: "), "{told}");
+    trouble.send_replace(None);
+    push.send_replace(snapshot(&["a:1"]));
+    settle().await;
+    assert_eq!(directory.state().to_string(), "live");
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_is_connecting_is_waited_for_only_if_there_is_no_better_one() {
     let fleet = Fleet::of(&["a:1", "b:1", "c:1"]);
     let candidates = || fleet.directory.state().candidates;
@@ -232,6 +259,29 @@ async fn a_fresh_instance_grows_to_its_weight() {
     advance(Duration::from_secs(301)).await;
     settle().await;
     assert_eq!(weights(), [100, 100]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_may_say_itself_how_long_it_warms_up() {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let fresh = |address, warmup: &str| {
+        let mut fresh = instance(address);
+        fresh.started_ms = u64::try_from(now.as_millis()).unwrap();
+        fresh.metadata.insert("warmup".into(), warmup.into());
+        fresh
+    };
+    let list = vec![fresh("a:1", "0"), fresh("b:1", "60000"), fresh("c:1", "soon")];
+    let fleet = Fleet::from(Snapshot::new(list, Source::Live), DirectoryOptions::default());
+    settle().await;
+    let weights = || -> Vec<u32> {
+        let endpoints = fleet.directory.endpoints();
+        endpoints.iter().map(|e| e.weight()).collect()
+    };
+    assert_eq!(weights(), [100, 1, 1]);
+    advance(Duration::from_secs(61)).await;
+    settle().await;
+    assert_eq!(weights()[..2], [100, 100]);
+    assert!((10..13).contains(&weights()[2]), "{:?}", weights());
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,7 +13,7 @@ use crate::{examples, features, tasks};
 type Step = (&'static str, fn() -> Result<(), Failure>);
 
 /// The cheap ones first, so that a slip is told soon.
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     ("fmt", || tasks::fmt(&["--check".to_owned()])),
     ("lint", || tasks::lint(&[])),
     ("features", || features::check(&[])),
@@ -21,6 +21,7 @@ const STEPS: [Step; 7] = [
     ("deny", deny),
     ("test", || tasks::test(&[])),
     ("examples", || examples::run(&[])),
+    ("chaos", || tasks::chaos(&["cluster".to_owned(), "--quick".to_owned()])),
 ];
 
 /// Runs every step.

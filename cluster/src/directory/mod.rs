@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
-use rpc_core::{Connector, Deadline, Delivery, ServiceKey, Source, Status, Subscription};
+use rpc_core::{Connector, Deadline, Delivery, ServiceKey, Source, Status, Subscription, Trouble};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
@@ -46,6 +46,10 @@ struct Shared {
     ejector: Arc<Ejector>,
     /// Whether the registry has said anything, or never will.
     heard: watch::Sender<bool>,
+    /// Address of the registry, for people.
+    registry: Arc<str>,
+    /// What keeps the registry from confirming the list.
+    trouble: watch::Receiver<Option<Trouble>>,
 }
 
 /// All endpoints at one time.
@@ -86,6 +90,8 @@ impl Directory {
             version: AtomicU64::new(0),
             candidates: ArcSwap::from_pointee(Candidates::new(Vec::new())),
             heard: watch::Sender::new(false),
+            registry: subscription.registry().clone(),
+            trouble: subscription.watch_trouble(),
         });
         let mut follower = Follower::new(shared.clone());
         follower.accept(subscription.latest());
@@ -159,26 +165,14 @@ impl Directory {
                 .count(),
             stale: list.endpoints.iter().filter(|e| e.is_stale()).count(),
             ejections: self.shared.ejector.ejections(),
+            registry: self.shared.registry.clone(),
+            trouble: self.shared.trouble.borrow().clone(),
         }
     }
 
     /// The status of a call for which there is no endpoint, and why there is none.
     pub(crate) fn no_instance(&self) -> Status {
-        let (service, state) = (&self.shared.service, self.state());
-        let why = match state.source {
-            Source::Pending => {
-                "the registry has not answered yet; check that it is running and reachable (with \
-                 `dev://`, that a provider runs: providers host it)"
-                    .to_owned()
-            }
-            Source::Cache { .. } => format!(
-                "the registry is not reachable and the cached list ({:.0?} old) is empty",
-                state.age
-            ),
-            _ => "the registry is reachable and lists none; start a provider, or check that its \
-                  registry, group and version are those of this consumer"
-                .to_owned(),
-        };
+        let (service, why) = (&self.shared.service, self.state().why_empty());
         Status::unavailable(format!("no instance of {service}: {why}"))
             .with_delivery(Delivery::NotSent)
     }

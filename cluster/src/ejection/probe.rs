@@ -46,7 +46,9 @@ pub(crate) fn choose(
 }
 
 /// Runs until the call's deadline at the latest; at most one at a time for each endpoint.
-fn send_copy(endpoint: &Arc<Endpoint>, invocation: Invocation, now: Instant) {
+fn send_copy(endpoint: &Arc<Endpoint>, mut invocation: Invocation, now: Instant) {
+    // It is no attempt of the call.
+    invocation.attempts = None;
     let deadline = invocation.deadline.instant();
     if let Some(copy) = endpoint.probe(invocation, now) {
         tokio::spawn(timeout_at(deadline, copy));

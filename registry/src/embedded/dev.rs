@@ -47,7 +47,7 @@ impl Extension<dyn Registry> for Dev {
 
     fn build(config: RegistryConfig) -> Result<Arc<dyn Registry>, Error> {
         let url = RegistryUrl::parse(&config.url)?;
-        url.expect_keys(&[])?;
+        url.expect_only(false, &[])?;
         let name = match &url.hosts[..] {
             [] => "default",
             [host] if host.port.is_none() && is_plain(&host.name) => &host.name,

@@ -5,6 +5,7 @@
 
 mod answer;
 mod request;
+mod turn_away;
 
 use std::convert::Infallible;
 use std::io;
@@ -19,6 +20,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
+pub(crate) use self::turn_away::turn_away;
 use crate::server::answer::Answer;
 use crate::server::{Phase, ServerState};
 use crate::status::{Delivery, Status};
