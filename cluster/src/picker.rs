@@ -18,6 +18,7 @@ use crate::budget::RetryBudget;
 use crate::candidates::Candidates;
 use crate::dice::Dice;
 use crate::directory::Directory;
+use crate::ejection::choose_probe;
 use crate::endpoint::{Endpoint, EndpointFuture};
 use crate::load_balance::LoadBalance;
 use crate::router::RouterChain;
@@ -114,6 +115,12 @@ impl Picker {
     }
 
     fn send(&self, candidates: &Candidates, attempt: Attempt) -> AttemptFuture {
+        if !candidates.probation().is_empty() {
+            let Parts { routers, budget, dice, .. } = &*self.0;
+            if let Some(probe) = choose_probe(candidates, &attempt, routers, budget, dice) {
+                return AttemptFuture(State::Running(probe));
+            }
+        }
         match self.choose(candidates, &attempt) {
             Ok(endpoint) => start(&endpoint, attempt),
             Err(status) => AttemptFuture::failed(status),
