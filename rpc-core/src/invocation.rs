@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::body::Body;
+use crate::broadcast::NodeReplies;
 use crate::codec::Codecs;
 use crate::deadline::Deadline;
 use crate::message::Message;
@@ -25,6 +26,8 @@ pub struct Invocation {
     pub codecs: Option<Codecs>,
     /// Consumer side: what balancers hash to keep calls of one key together.
     pub hash_key: Option<u64>,
+    /// Consumer side: where a broadcast leaves what each provider answered, if anybody asks.
+    pub nodes: Option<NodeReplies>,
     /// Provider side: who called.
     pub peer: Option<SocketAddr>,
 }
@@ -33,8 +36,16 @@ impl Invocation {
     /// A call of `method` with nothing set beside its arguments and deadline.
     #[must_use]
     pub fn new(method: Arc<Method>, body: Body, deadline: Deadline) -> Self {
-        let metadata = Metadata::new();
-        Self { method, body, metadata, deadline, codecs: None, hash_key: None, peer: None }
+        Self {
+            method,
+            body,
+            metadata: Metadata::new(),
+            deadline,
+            codecs: None,
+            hash_key: None,
+            nodes: None,
+            peer: None,
+        }
     }
 
     /// The method that is called.

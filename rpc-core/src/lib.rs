@@ -12,12 +12,14 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod body;
+mod broadcast;
 mod channel;
 pub mod client;
 pub mod codec;
 mod deadline;
 pub mod descriptor;
 mod discovery;
+pub mod duration;
 mod error;
 mod extension;
 mod invocation;
@@ -38,6 +40,7 @@ pub mod transport;
 pub mod __private;
 
 pub use self::body::Body;
+pub use self::broadcast::{NodeReplies, NodeResult};
 pub use self::channel::{Channel, ChannelState, Connector};
 pub use self::codec::{Codec, Codecs};
 pub use self::deadline::Deadline;

@@ -11,7 +11,7 @@ use rpc_core::{Error, ServiceKey};
 
 use super::consumer::{CallOverrides, ServiceOverrides};
 use super::key::Key;
-use super::origin::Origin;
+use super::origin::{Origin, Strength};
 use super::selector::Selector;
 use super::tree::Config;
 
@@ -45,6 +45,8 @@ pub struct Decided<T> {
     pub key: String,
     /// Who set it.
     pub origin: Origin,
+    /// How it compares with other settings of the same method.
+    pub strength: Strength,
 }
 
 /// The settings of the calls of one method.
@@ -161,22 +163,25 @@ impl Place<'_> {
         for_all: &T,
         attribute: Option<T>,
     ) -> Decided<T> {
-        for (section, overrides) in self.levels {
+        for (wider, (section, overrides)) in self.levels.iter().rev().enumerate().rev() {
             if let Some(value) = of(overrides) {
-                return self.decided(section, value);
+                return self.decided(section, wider + 1, value);
             }
         }
-        let for_all = self.decided(&Key::dotted("consumer"), for_all.clone());
+        let for_all = self.decided(&Key::dotted("consumer"), 0, for_all.clone());
         match attribute {
             Some(value) if for_all.origin == Origin::Default => {
-                Decided { value, origin: Origin::Attribute, ..for_all }
+                let strength = Strength::new(0, &Origin::Attribute);
+                Decided { value, origin: Origin::Attribute, strength, ..for_all }
             }
             _ => for_all,
         }
     }
 
-    fn decided<T>(&self, section: &Key, value: T) -> Decided<T> {
+    fn decided<T>(&self, section: &Key, level: usize, value: T) -> Decided<T> {
         let key = section.child(self.name);
-        Decided { value, origin: self.config.origins.of(&key).clone(), key: key.to_string() }
+        let origin = self.config.origins.of(&key).clone();
+        let strength = Strength::new(level, &origin);
+        Decided { value, origin, strength, key: key.to_string() }
     }
 }
