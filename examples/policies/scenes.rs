@@ -1,8 +1,9 @@
 //! One scene a policy: a fleet that misbehaves, a call, and whether it went as stated.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::BoxError;
 use crate::api::{Price, Prices};
