@@ -16,7 +16,7 @@ use tower_layer::Layer as TowerLayer;
 
 use crate::config::{Config, MethodDefaults, Origin, Sources};
 use crate::extensions::Extensions;
-use crate::layers::Layers;
+use crate::layers::{Layers, Scope};
 use crate::policy;
 use crate::setup::Setup;
 
@@ -36,7 +36,7 @@ struct Inner {
     backlog: Arc<Backlog>,
     metrics: Metrics,
     call_layers: Layers,
-    attempt_layers: AttemptLayers,
+    attempt_layers: Layers,
     directories: Mutex<HashMap<ServiceKey, Weak<Directory>>>,
 }
 
@@ -72,11 +72,22 @@ impl Consumer {
     /// As [`client`](Self::client).
     pub async fn client_of<C: ServiceClient>(&self, service: ServiceKey) -> Result<C, Error> {
         let methods = C::DESCRIPTOR.methods;
-        self.0.config.check_methods(&service, methods.iter().map(|method| method.name))?;
+        let names = methods.iter().map(|method| method.name);
+        self.0.config.check_methods(&service, names.clone())?;
+        self.0.call_layers.check(&service, names.clone())?;
+        self.0.attempt_layers.check(&service, names)?;
+        if let Some((place, section)) = self.0.config.misnamed_section(&service) {
+            tracing::warn!(%service, section, %place, "no settings for this service; is it meant there?");
+        }
         let directory = self.0.directory(&service).await?;
-        let methods: Result<Vec<StubMethod>, Error> =
-            methods.iter().map(|method| self.0.method(&service, &directory, method)).collect();
-        Ok(C::from_stub(Stub::new(methods?, Arc::new(self.clone()))))
+        let chosen = self.0.config.routers(&service);
+        let routers = self.0.extensions.routers(&chosen.value).map_err(|e| chosen.blame(e))?;
+        let methods = methods.iter().map(|method| {
+            let routers = routers.clone();
+            self.0.method(&service, &directory, routers, method)
+        });
+        let methods = methods.collect::<Result<_, Error>>()?;
+        Ok(C::from_stub(Stub::new(methods, Arc::new(self.clone()))))
     }
 
     /// Where the list of a service in use comes from, how old it is, how many can be called.
@@ -118,7 +129,7 @@ impl Inner {
         }
         let subscription = self.registry.subscribe(service).await?;
         let options =
-            DirectoryOptions { layers: self.attempt_layers.clone(), ..DirectoryOptions::default() };
+            DirectoryOptions { layers: self.around_attempts(), ..DirectoryOptions::default() };
         let connector: Arc<dyn Connector> = self.connector.clone();
         let directory = Directory::follow(service.clone(), subscription, connector, options);
         let directory = Arc::new(directory);
@@ -132,6 +143,15 @@ impl Inner {
         Ok(directory)
     }
 
+    fn around_attempts(&self) -> AttemptLayers {
+        let layers = self.attempt_layers.clone();
+        match layers.is_empty() {
+            true => AttemptLayers::new(),
+            false => AttemptLayers::new()
+                .wrap(move |instance, inner| layers.apply(&instance.service, inner)),
+        }
+    }
+
     fn known_directory(&self, service: &ServiceKey) -> Option<Arc<Directory>> {
         let directories = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
         directories.get(service).and_then(Weak::upgrade)
@@ -141,6 +161,7 @@ impl Inner {
         &self,
         service: &ServiceKey,
         directory: &Arc<Directory>,
+        routers: RouterChain,
         described: &MethodDescriptor,
     ) -> Result<StubMethod, Error> {
         let MethodDescriptor { name, kind, idempotent, .. } = *described;
@@ -151,8 +172,11 @@ impl Inner {
         let method = Arc::new(method);
         let cluster = Cluster {
             directory: directory.clone(),
-            routers: RouterChain::new(Vec::new()),
-            balancer: self.extensions.load_balance(&settings.loadbalance.value)?,
+            routers,
+            balancer: self
+                .extensions
+                .load_balance(&settings.loadbalance.value)
+                .map_err(|error| settings.loadbalance.blame(error))?,
             policy: policy::of_method(&self.extensions, &settings, &method)?,
             budget: self.budget.clone(),
             backlog: self.backlog.clone(),
@@ -167,9 +191,9 @@ impl Inner {
             .ok_or_else(|| Error::unknown_name("codec", codec, self.codecs.names()))?;
         Ok(StubMethod {
             metrics: self.metrics.method(&method),
+            invoker: self.call_layers.apply(service, cluster.into_invoker()),
             method,
-            invoker: self.call_layers.apply(cluster.into_invoker()),
-            broadcast: self.call_layers.apply(broadcast.into_invoker()),
+            broadcast: self.call_layers.apply(service, broadcast.into_invoker()),
             timeout: settings.timeout.value,
             codecs,
         })
@@ -183,7 +207,7 @@ impl Inner {
 pub struct ConsumerBuilder {
     setup: Setup,
     call_layers: Layers,
-    attempt_layers: AttemptLayers,
+    attempt_layers: Layers,
 }
 
 impl ConsumerBuilder {
@@ -211,7 +235,16 @@ impl ConsumerBuilder {
     where
         L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
     {
-        self.call_layers.push(layer);
+        self.call_layers.push(None, layer);
+        self
+    }
+
+    /// A tower layer around the calls of one service or method, inside those there are.
+    pub fn call_layer_for<L>(mut self, scope: impl Into<Scope>, layer: L) -> Self
+    where
+        L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
+    {
+        self.call_layers.push(Some(scope.into()), layer);
         self
     }
 
@@ -220,7 +253,16 @@ impl ConsumerBuilder {
     where
         L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
     {
-        self.attempt_layers = self.attempt_layers.layer(layer);
+        self.attempt_layers.push(None, layer);
+        self
+    }
+
+    /// A tower layer around the attempts of one service or method, inside those there are.
+    pub fn attempt_layer_for<L>(mut self, scope: impl Into<Scope>, layer: L) -> Self
+    where
+        L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
+    {
+        self.attempt_layers.push(Some(scope.into()), layer);
         self
     }
 
@@ -230,12 +272,13 @@ impl ConsumerBuilder {
     /// Settings that are unknown or cannot work, with their place and the remedy.
     pub fn build(self) -> Result<Consumer, Error> {
         let config = self.setup.load()?;
+        let budget = &config.consumer.retry_budget;
         let registry = self.setup.extensions.registry(&config.registry_settings()?)?;
         Ok(Consumer(Arc::new(Inner {
             codecs: self.setup.extensions.codecs(&config.consumer.codec)?,
             registry,
             connector: Arc::new(DubboConnector::new(client_config(&config))),
-            budget: Arc::new(RetryBudget::default()),
+            budget: Arc::new(RetryBudget::new(budget.percent, budget.per_second)),
             backlog: Arc::default(),
             metrics: Metrics::new("consumer"),
             call_layers: self.call_layers,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cluster::load_balance::LoadBalance;
 use cluster::policy::{Broadcast, ClusterPolicy};
+use cluster::router::{Router, RouterChain};
 use registry::{Registry, RegistryConfig};
 use rpc_core::{Codec, Codecs, Error, Extension, ExtensionPoint, Params};
 
@@ -17,6 +18,7 @@ pub struct Extensions {
     registries: ExtensionPoint<dyn Registry>,
     load_balancers: ExtensionPoint<dyn LoadBalance>,
     policies: ExtensionPoint<dyn ClusterPolicy>,
+    routers: ExtensionPoint<dyn Router>,
 }
 
 impl Default for Extensions {
@@ -26,6 +28,7 @@ impl Default for Extensions {
             registries: registry::builtin(),
             load_balancers: cluster::load_balance::builtin(),
             policies: cluster::policy::builtin(),
+            routers: cluster::router::builtin(),
         }
     }
 }
@@ -55,6 +58,12 @@ impl Extensions {
         self
     }
 
+    /// The same with a router.
+    pub fn with_router<E: Extension<dyn Router>>(mut self) -> Self {
+        self.routers = self.routers.with::<E>();
+        self
+    }
+
     /// Whether every extension that `config` chooses exists and takes its parameters.
     pub(crate) fn check(&self, config: &Config) -> Result<(), Error> {
         config.check_extensions(|kind, chosen| match kind {
@@ -67,6 +76,7 @@ impl Extensions {
             Kind::Codec => self.codecs.build(&chosen.name, chosen.params.clone()).map(drop),
             Kind::Cluster => self.policy(chosen).map(drop),
             Kind::LoadBalance => self.load_balance(chosen).map(drop),
+            Kind::Router => self.router(chosen).map(drop),
         })
     }
 
@@ -78,8 +88,26 @@ impl Extensions {
         Ok(Codecs::new(first, others?))
     }
 
-    pub(crate) fn registry(&self, config: &RegistryConfig) -> Result<Arc<dyn Registry>, Error> {
-        registry::open(&self.registries, config)
+    /// The registry of these settings; several act as one.
+    pub(crate) fn registry(&self, settings: &[RegistryConfig]) -> Result<Arc<dyn Registry>, Error> {
+        let opened = settings.iter().map(|one| registry::open(&self.registries, one));
+        let mut opened = opened.collect::<Result<Vec<_>, Error>>()?;
+        match (opened.pop(), opened.is_empty()) {
+            (Some(only), true) => Ok(only),
+            _ => Err(Error::invalid_config(
+                "several registries at once are not supported yet: keep one address",
+            )),
+        }
+    }
+
+    /// The routers in their order, ready to be shared by the methods of a service.
+    pub(crate) fn routers(&self, chosen: &[Selector]) -> Result<RouterChain, Error> {
+        let routers = chosen.iter().map(|router| self.router(router));
+        Ok(RouterChain::new(routers.collect::<Result<_, _>>()?))
+    }
+
+    fn router(&self, chosen: &Selector) -> Result<Arc<dyn Router>, Error> {
+        self.routers.build(&chosen.name, chosen.params.clone())
     }
 
     pub(crate) fn load_balance(&self, chosen: &Selector) -> Result<Arc<dyn LoadBalance>, Error> {

@@ -56,12 +56,13 @@ pub use rpc_core::message::{Element, Field};
 pub use rpc_core::server::{CallContext, DrainReport};
 pub use rpc_core::{
     BoxInvoker, Code, Codec, Deadline, Delivery, Error, Extension, Instance, Invocation, Invoker,
-    Metadata, Method, MethodKind, NodeResult, Reply, Result, ServiceKey, Source, Status,
+    Metadata, Method, MethodKind, NodeResult, Reply, Result, ServiceKey, Source, Status, Trouble,
 };
 pub use rpc_macros::{error, message, service};
 
 pub use self::consumer::{Connect, Consumer, ConsumerBuilder};
 pub use self::extensions::Extensions;
+pub use self::layers::Scope;
 pub use self::provider::{Provider, RunningProvider};
 pub use cluster::{Backlog, DirectoryState};
 
@@ -85,6 +86,7 @@ pub mod prelude {
 pub mod extend {
     pub use cluster::load_balance::LoadBalance;
     pub use cluster::policy::{ClusterPolicy, History};
+    pub use cluster::router::Router;
     pub use cluster::{Attempt, AttemptFuture, Candidates, Endpoint, Load, Picker, RetryBudget};
     pub use registry::{
         Backend, Demand, Listing, Pace, Registration, Registry, RegistryConfig, RegistryUrl,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use cluster::load_balance::WARMUP;
 use registry::{Registration, Registry};
 use rpc_core::descriptor::ServiceDescriptor;
 use rpc_core::server::{Dispatcher, DrainReport, Handler, Server, ServerConfig};
@@ -14,7 +15,7 @@ use tower_layer::Layer as TowerLayer;
 use crate::address::Place;
 use crate::config::{Config, Face, Sources};
 use crate::extensions::Extensions;
-use crate::layers::Layers;
+use crate::layers::{Layers, Scope};
 use crate::setup::Setup;
 use crate::signal::Signals;
 
@@ -77,7 +78,16 @@ impl Provider {
     where
         L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
     {
-        self.layers.push(layer);
+        self.layers.push(None, layer);
+        self
+    }
+
+    /// A tower layer around the handlers of one service or method, inside those there are.
+    pub fn layer_for<L>(mut self, scope: impl Into<Scope>, layer: L) -> Self
+    where
+        L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
+    {
+        self.layers.push(Some(scope.into()), layer);
         self
     }
 
@@ -102,12 +112,18 @@ impl Provider {
             let text = "there is nothing to serve: call `.serve(YourServer::new(implementation))`";
             return Err(Error::invalid_config(text));
         }
+        let served: Vec<ServiceKey> = self.services.iter().map(|(key, _)| key.clone()).collect();
+        config.check_served(&served)?;
+        self.layers.check_served(&served)?;
         let registry = self.setup.extensions.registry(&config.registry_settings()?)?;
         let codecs = self.setup.extensions.codecs(&config.consumer.codec)?;
         let metrics = Metrics::new("provider");
         let mut dispatcher = Dispatcher::new(codecs, metrics);
         for (service, handler) in self.services {
-            dispatcher.add(service, handler, |inner| self.layers.apply(inner))?;
+            let methods = handler.descriptor().methods;
+            self.layers.check(&service, methods.iter().map(|method| method.name))?;
+            let around = |inner| self.layers.apply(&service, inner);
+            dispatcher.add(service.clone(), handler, around)?;
         }
         let dispatcher = Arc::new(dispatcher);
         let place = Place::of(&config)?;
@@ -243,7 +259,10 @@ impl RunningProvider {
         for service in self.dispatcher.services() {
             let mut instance = Instance::new(service.clone(), &self.address, &id);
             instance.application.clone_from(&self.config.application.name);
-            instance.weight = self.config.provider.weight;
+            let (weight, warmup) = self.config.instance(service);
+            instance.weight = weight;
+            instance.metadata.clone_from(&self.config.provider.metadata);
+            instance.metadata.insert(WARMUP.to_owned(), warmup.as_millis().to_string());
             instance.started_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
             instance.protocols =
                 self.config.provider.protocols.names().map(str::to_owned).collect();

@@ -19,6 +19,7 @@ use crate::budget::RetryBudget;
 use crate::candidates::Candidates;
 use crate::dice::Dice;
 use crate::directory::Directory;
+use crate::ejection::choose_probe;
 use crate::endpoint::{Endpoint, EndpointFuture};
 use crate::invoker::Cluster;
 use crate::load_balance::LoadBalance;
@@ -199,6 +200,12 @@ impl Picker {
     }
 
     fn send(&self, candidates: &Candidates, attempt: Attempt) -> AttemptFuture {
+        if !candidates.probation().is_empty() {
+            let Parts { routers, budget, dice, .. } = &*self.0;
+            if let Some(probe) = choose_probe(candidates, &attempt, routers, budget, dice) {
+                return AttemptFuture(State::Running(probe));
+            }
+        }
         match self.choose_of(candidates, &attempt) {
             Ok(endpoint) => start(&endpoint, attempt),
             Err(status) => AttemptFuture::failed(status),

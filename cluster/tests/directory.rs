@@ -3,7 +3,7 @@
 mod support;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use dubhe_cluster::load_balance::Random;
 use dubhe_cluster::policy::{Failfast, Failover};
@@ -11,6 +11,7 @@ use dubhe_cluster::router::{Router, RouterChain};
 use dubhe_cluster::{AttemptLayers, Directory, DirectoryOptions, Endpoint};
 use rpc_core::{
     BoxInvoker, ChannelState, Code, Delivery, Invocation, Snapshot, Source, Status, Subscription,
+    Trouble,
 };
 use support::*;
 use tokio::sync::watch;
@@ -97,7 +98,7 @@ async fn a_registry_that_comes_back_ends_the_hold() {
 #[tokio::test(start_paused = true)]
 async fn a_held_address_where_the_service_is_gone_is_let_go() {
     let fleet = Fleet::of(&["a:1"]);
-    let gone = Status::unimplemented("no such service here").with_delivery(Delivery::Refused);
+    let gone = Status::service_missing("no such service here");
     fleet.mock("a:1").answer(Answer::Fail(gone));
     fleet.push(snapshot(&[])).await;
     let cluster = fleet.cluster(Failfast);
@@ -106,6 +107,19 @@ async fn a_held_address_where_the_service_is_gone_is_let_go() {
     advance(Duration::from_secs(2)).await;
     settle().await;
     assert!(fleet.addresses().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_address_that_only_lacks_a_method_is_kept() {
+    let fleet = Fleet::of(&["a:1"]);
+    let older = Status::unimplemented("no such method").with_delivery(Delivery::Refused);
+    fleet.mock("a:1").answer(Answer::Fail(older));
+    fleet.push(snapshot(&[])).await;
+    let status = fleet.cluster(Failfast).invoke(call()).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unimplemented);
+    advance(Duration::from_secs(2)).await;
+    settle().await;
+    assert_eq!(fleet.addresses(), ["a:1"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -143,6 +157,32 @@ async fn the_state_tells_source_age_and_counts() {
     assert_eq!(state.source, Source::Cache { age });
     assert_eq!(state.age, Duration::from_secs(65));
     assert_eq!((state.endpoints, state.candidates, state.held), (2, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_list_is_told_from_a_live_one_and_the_lost_registry_is_named() {
+    let net = Net::default();
+    let (push, snapshots) = watch::channel(snapshot(&["a:1"]));
+    let (trouble, troubled) = watch::channel(None);
+    let subscription = Subscription::new(snapshots, ()).of_registry("dubhe://r:1", troubled);
+    let options = DirectoryOptions::default();
+    let directory = Directory::follow(service(), subscription, Arc::new(net), options);
+    assert_eq!(directory.state().to_string(), "live");
+    let lost = Trouble { error: "connection refused".into(), since: Instant::now() };
+    trouble.send_replace(Some(lost));
+    advance(Duration::from_secs(12)).await;
+    let told = directory.state().to_string();
+    assert_eq!(told, "kept (registry lost for 12 s: connection refused)");
+    assert_eq!(&*directory.state().registry, "dubhe://r:1");
+    let age = Duration::from_secs(60);
+    push.send_replace(Snapshot::new(vec![instance("a:1")], Source::Cache { age }));
+    settle().await;
+    let told = directory.state().to_string();
+    assert!(told.starts_with("from cache, age 60 s (registry lost for 12 s: "), "{told}");
+    trouble.send_replace(None);
+    push.send_replace(snapshot(&["a:1"]));
+    settle().await;
+    assert_eq!(directory.state().to_string(), "live");
 }
 
 #[tokio::test(start_paused = true)]
@@ -198,27 +238,6 @@ async fn dropping_the_directory_ends_the_subscription() {
     settle().await;
     drop(directory);
     push.closed().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_fresh_instance_grows_to_its_weight() {
-    let mut fresh = instance("a:1");
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    fresh.started_ms = u64::try_from(now.as_millis()).unwrap();
-    let list = Snapshot::new(vec![fresh, instance("b:1")], Source::Live);
-    let fleet = Fleet::from(list, DirectoryOptions::default());
-    settle().await;
-    let weights = || -> Vec<u32> {
-        let endpoints = fleet.directory.endpoints();
-        endpoints.iter().map(|e| e.weight()).collect()
-    };
-    assert_eq!(weights(), [1, 100]);
-    advance(Duration::from_secs(301)).await;
-    settle().await;
-    assert!((50..53).contains(&weights()[0]), "{:?}", weights());
-    advance(Duration::from_secs(301)).await;
-    settle().await;
-    assert_eq!(weights(), [100, 100]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::attempts::AttemptLog;
 use crate::body::Body;
 use crate::broadcast::NodeReplies;
 use crate::codec::Codecs;
@@ -26,6 +27,8 @@ pub struct Invocation {
     pub codecs: Option<Codecs>,
     /// Consumer side: what balancers hash to keep calls of one key together.
     pub hash_key: Option<u64>,
+    /// Consumer side: where endpoints write down the attempts, if anybody asks.
+    pub attempts: Option<AttemptLog>,
     /// Consumer side: where a broadcast leaves what each provider answered, if anybody asks.
     pub nodes: Option<NodeReplies>,
     /// Provider side: who called.
@@ -43,6 +46,7 @@ impl Invocation {
             deadline,
             codecs: None,
             hash_key: None,
+            attempts: None,
             nodes: None,
             peer: None,
         }

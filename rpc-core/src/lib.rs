@@ -11,6 +11,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod attempts;
 mod body;
 mod broadcast;
 mod channel;
@@ -39,13 +40,14 @@ pub mod transport;
 #[path = "private.rs"]
 pub mod __private;
 
+pub use self::attempts::{AttemptLog, AttemptOutcome, AttemptRecord};
 pub use self::body::Body;
 pub use self::broadcast::{NodeReplies, NodeResult};
 pub use self::channel::{Channel, ChannelState, Connector};
 pub use self::codec::{Codec, Codecs};
 pub use self::deadline::Deadline;
-pub use self::discovery::{Held, Instance, Snapshot, Source, Subscription, hold};
-pub use self::error::Error;
+pub use self::discovery::{Held, Instance, Snapshot, Source, Subscription, Trouble, hold};
+pub use self::error::{Error, nearest};
 pub use self::extension::{Extension, ExtensionPoint, NoConfig, Params};
 pub use self::invocation::Invocation;
 pub use self::invoker::{BoxInvoker, Invoke, Invoker, ReplyFuture};

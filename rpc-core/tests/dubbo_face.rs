@@ -1,4 +1,4 @@
-//! The dubbo face over real sockets: calls, failures, limits, cancellation, reconnecting, drain.
+//! The dubbo face over real sockets: calls, failures, limits, cancellation, drain.
 
 mod support;
 
@@ -9,7 +9,7 @@ use rpc_core::server::ServerConfig;
 use rpc_core::{ChannelState, Code, Delivery};
 use support::{ECHO, FAIL, HANG, LARGE, PANIC, SLOW_ECHO};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -126,44 +126,6 @@ async fn the_consumer_has_limits_of_its_own() {
 }
 
 #[tokio::test]
-async fn an_unreachable_provider_fails_without_sending_and_heals_by_itself() {
-    let unused = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = unused.local_addr().unwrap();
-    drop(unused);
-    let connector = support::connector(ClientConfig::default());
-    let channel = support::channel(&connector, address);
-    let status = support::call(&channel, ECHO, "", LONG).await.unwrap_err();
-    assert_eq!((status.code(), status.delivery()), (Code::Unavailable, Delivery::NotSent));
-    assert!(status.message().contains(&format!("cannot connect to {address}")), "{status}");
-    assert_eq!(channel.state(), ChannelState::Down);
-    let _provider = support::provider_at(address, ServerConfig::default()).await;
-    assert_eq!(support::call(&channel, ECHO, "back", LONG).await.unwrap(), "back");
-    assert_eq!(channel.state(), ChannelState::Ready);
-}
-
-#[tokio::test]
-async fn a_lost_connection_fails_its_calls_as_maybe_sent_and_is_opened_again() {
-    let mut provider = support::provider(ServerConfig::default()).await;
-    let address = provider.server.local_addr();
-    let connector = support::connector(ClientConfig::default());
-    let channel = support::channel(&connector, address);
-    let call = tokio::spawn(channel.invoke(support::invocation(HANG, "", LONG)));
-    assert_eq!(provider.events.recv().await.unwrap(), "started");
-    drop(provider);
-    let status = call.await.unwrap().unwrap_err();
-    assert_eq!((status.code(), status.delivery()), (Code::Unavailable, Delivery::MaybeSent));
-    let _provider = support::provider_at(address, ServerConfig::default()).await;
-    let answer = loop {
-        // A try to connect that began before the new provider may still fail a call, unsent.
-        match support::call(&channel, ECHO, "again", LONG).await {
-            Err(status) => assert_eq!(status.delivery(), Delivery::NotSent),
-            Ok(answer) => break answer,
-        }
-    };
-    assert_eq!(answer, "again");
-}
-
-#[tokio::test]
 async fn a_drain_tells_consumers_serves_what_runs_and_refuses_what_is_new() {
     let mut provider = support::provider(ServerConfig::default()).await;
     let connector = support::connector(ClientConfig::default());
@@ -187,25 +149,6 @@ async fn a_drain_tells_consumers_serves_what_runs_and_refuses_what_is_new() {
     running.await.unwrap().unwrap();
     let report = drain.await.unwrap();
     assert_eq!((report.cut_calls, report.cut_connections), (0, 0));
-}
-
-#[tokio::test]
-async fn a_silent_provider_with_calls_in_flight_is_noticed() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let config = ClientConfig {
-        heartbeat: Duration::from_millis(50),
-        heartbeat_timeout: Duration::from_millis(50),
-        ..ClientConfig::default()
-    };
-    let connector = support::connector(config);
-    let channel = support::channel(&connector, listener.local_addr().unwrap());
-    let call = tokio::spawn(channel.invoke(support::invocation(ECHO, "", LONG)));
-    let (mut silent, _) = listener.accept().await.unwrap();
-    let mut seen = Vec::new();
-    let _ = silent.read_buf(&mut seen).await.unwrap();
-    let status = call.await.unwrap().unwrap_err();
-    assert_eq!((status.code(), status.delivery()), (Code::Unavailable, Delivery::MaybeSent));
-    assert!(status.message().contains("did not answer a heartbeat"), "{status}");
 }
 
 #[tokio::test]
@@ -267,9 +210,9 @@ async fn a_missing_service_or_method_is_refused_with_what_there_is() {
     let provider = support::provider(ServerConfig::default()).await;
     let connector = support::connector(ClientConfig::default());
     let channel = support::channel(&connector, provider.server.local_addr());
-    for (path, expected) in [
-        (("Other", "echo"), "no service `Other` here, available: Test"),
-        (("Test", "ecko"), "service Test has no method `ecko`, available: echo, fail"),
+    for (path, expected, is_service) in [
+        (("Other", "echo"), "no service `Other` here, available: Test", true),
+        (("Test", "ecko"), "service Test has no method `ecko`, available: echo, fail", false),
     ] {
         let key = rpc_core::ServiceKey::new(path.0);
         let method = rpc_core::Method::new(key, path.1, rpc_core::MethodKind::Unary, true);
@@ -280,32 +223,10 @@ async fn a_missing_service_or_method_is_refused_with_what_there_is() {
         let status = channel.invoke(invocation).await.unwrap_err();
         assert_eq!((status.code(), status.delivery()), (Code::Unimplemented, Delivery::Refused));
         assert!(status.message().starts_with(expected), "{status}");
+        assert_eq!(status.is_service_missing(), is_service, "{status}");
+        // A handler that passes on what another provider answered says nothing of its own service.
+        assert!(!status.with_delivery(Delivery::Answered).is_service_missing());
     }
-}
-
-#[tokio::test]
-async fn a_peer_that_accepts_and_hangs_up_is_not_asked_all_the_time() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let connector = support::connector(ClientConfig::default());
-    let channel = support::channel(&connector, address);
-    let hang_up = async {
-        let mut accepted = 0;
-        loop {
-            drop(listener.accept().await.unwrap());
-            accepted += 1;
-            assert!(accepted <= 6, "no backoff between connections");
-        }
-    };
-    let calling = async {
-        loop {
-            let status = support::call(&channel, ECHO, "", LONG).await.unwrap_err();
-            assert_eq!(status.code(), Code::Unavailable);
-        }
-    };
-    // Half a second has room for a first try and four with backoff.
-    let both = async { tokio::join!(hang_up, calling) };
-    assert!(tokio::time::timeout(Duration::from_millis(500), both).await.is_err());
 }
 
 #[tokio::test]
@@ -322,28 +243,6 @@ async fn metadata_over_its_limits_is_refused_before_it_is_sent() {
         assert_eq!((status.code(), status.delivery()), (Code::InvalidArgument, Delivery::NotSent));
         assert!(status.message().contains("more than the limits of 128 and 16384"), "{status}");
     }
-}
-
-#[tokio::test]
-async fn a_connection_that_was_opened_again_stays_open_without_calls() {
-    let config =
-        || ServerConfig { sniff_timeout: Duration::from_millis(100), ..ServerConfig::default() };
-    let provider = support::provider(config()).await;
-    let address = provider.server.local_addr();
-    let connector = support::connector(ClientConfig::default());
-    let channel = support::channel(&connector, address);
-    support::call(&channel, ECHO, "first", LONG).await.unwrap();
-    drop(provider);
-    let reaches = async |state| {
-        while channel.state() != state {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    reaches(ChannelState::Down).await;
-    let _provider = support::provider_at(address, config()).await;
-    reaches(ChannelState::Ready).await;
-    let closed = tokio::time::timeout(Duration::from_millis(400), reaches(ChannelState::Down));
-    assert!(closed.await.is_err(), "the provider closed a connection that said nothing");
 }
 
 #[tokio::test]

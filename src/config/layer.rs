@@ -95,7 +95,7 @@ impl Raw {
         *at = self.value.clone();
     }
 
-    fn blame(&self, message: &str) -> Error {
+    pub(super) fn blame(&self, message: &str) -> Error {
         let Self { key, origin, .. } = self;
         Error::invalid_config(format!("{key}: {message}")).at(origin)
     }

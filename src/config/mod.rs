@@ -20,6 +20,7 @@ mod names;
 mod origin;
 mod process;
 mod provider;
+mod registry;
 mod schema;
 mod selector;
 mod tree;
@@ -29,13 +30,16 @@ mod value;
 mod tests;
 
 pub use self::address::{AdvertisedAddress, ParseAddressError, RegistryAddress};
-pub use self::consumer::{CallOverrides, ConsumerConfig, ConsumerLimits, ServiceOverrides};
+pub use self::consumer::{
+    CallOverrides, ConsumerConfig, ConsumerLimits, RetryBudgetConfig, ServiceOverrides,
+};
 pub use self::file::ConfigFile;
 pub use self::layer::Layer;
 pub use self::load::Sources;
 pub use self::method::{Decided, MethodConfig, MethodDefaults};
 pub use self::names::Kind;
 pub use self::origin::{Origin, Setting, Strength};
-pub use self::provider::{Face, Faces, ProviderConfig, ProviderLimits};
+pub use self::provider::{Face, Faces, InstanceOverrides, ProviderConfig, ProviderLimits};
+pub use self::registry::{RegistryAddresses, RegistryConfig};
 pub use self::selector::Selector;
-pub use self::tree::{ApplicationConfig, Config, RegistryConfig, Secret};
+pub use self::tree::{ApplicationConfig, Config, Secret};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::ser::{Error as _, Serialize, SerializeStruct, Serializer};
 use serde_json::Value;
 
 use super::key::Key;
@@ -107,6 +108,26 @@ pub struct Setting {
     pub origin: Origin,
 }
 
+impl Serialize for Setting {
+    /// `{ "key": …, "value": …, "origin": … }`, the value as itself and the origin as people read it.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let value: Value = serde_json::from_str(&self.value).map_err(S::Error::custom)?;
+        let mut setting = serializer.serialize_struct("Setting", 3)?;
+        setting.serialize_field("key", &self.key)?;
+        setting.serialize_field("value", &value)?;
+        setting.serialize_field("origin", &self.origin.to_string())?;
+        setting.end()
+    }
+}
+
+impl fmt::Display for Setting {
+    /// `key = value (origin)`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, value, origin } = self;
+        write!(f, "{key} = {value} ({origin})")
+    }
+}
+
 impl Config {
     /// Whether nobody has set `key`, such as `provider.port`.
     pub(crate) fn is_default(&self, key: &str) -> bool {
@@ -118,13 +139,8 @@ impl Config {
     pub fn sources(&self) -> Vec<Setting> {
         let tree = self.to_value();
         let set = leaves(&tree).into_iter().filter(|(_, value)| !value.is_null());
-        let address = Key::dotted("registry.address");
-        let shown = |key: &Key, value: &Value| match &self.registry.address {
-            Some(registry) if *key == address => format!("\"{registry}\""),
-            _ => value.to_string(),
-        };
         set.map(|(key, value)| Setting {
-            value: shown(&key, value),
+            value: value.to_string(),
             origin: self.origins.of(&key).clone(),
             key: key.to_string(),
         })

@@ -125,6 +125,21 @@ pub(super) mod optional {
     }
 }
 
+/// A duration that may be zero, or absent.
+pub(super) mod duration_or_none {
+    use std::time::Duration;
+
+    use serde::Deserializer;
+
+    pub(crate) use super::optional::serialize;
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        super::duration::deserialize(from).map(Some)
+    }
+}
+
 /// A number of bytes, one at least.
 pub(super) mod size {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 pub use self::p2c::P2c;
 pub use self::random::Random;
 pub use self::round_robin::RoundRobin;
-pub use self::weight::{DEFAULT_WARMUP, warmed_weight};
+pub use self::weight::{DEFAULT_WARMUP, WARMUP, warmed_weight};
 use crate::candidates::Candidates;
 
 /// Chooses one of the candidates of a call.
@@ -25,6 +25,21 @@ pub trait LoadBalance: fmt::Debug + Send + Sync + 'static {
     /// The index of the endpoint to call; `candidates` holds at least two. Runs for each attempt
     /// of each call at the time `now`, so it does no I/O and no work it can do without.
     fn select(&self, candidates: &Candidates, invocation: &Invocation, now: Instant) -> usize;
+
+    /// What it compares of the endpoint at `index`, for people who ask why: the lower, the rather
+    /// it is taken. Each balancer has its own unit; `None` where it compares nothing, and for an
+    /// endpoint without weight beside others. Changes
+    /// nothing, and may cost more than a selection.
+    fn score(
+        &self,
+        candidates: &Candidates,
+        index: usize,
+        invocation: &Invocation,
+        now: Instant,
+    ) -> Option<f64> {
+        let _ = (candidates, index, invocation, now);
+        None
+    }
 }
 
 /// The parameters of balancers that draw lots.

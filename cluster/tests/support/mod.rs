@@ -266,6 +266,13 @@ pub(crate) fn write() -> Invocation {
     call_of(false, Duration::from_secs(1))
 }
 
+/// A call that nothing comes back from.
+pub(crate) fn one_way() -> Invocation {
+    let method = Method::new(service(), "note", MethodKind::OneWay, true);
+    let deadline = Deadline::after(Duration::from_secs(1));
+    Invocation::new(method.into(), Body::typed(Nothing), deadline)
+}
+
 pub(crate) fn call_of(idempotent: bool, timeout: Duration) -> Invocation {
     Invocation::new(method(idempotent).into(), Body::typed(Nothing), Deadline::after(timeout))
 }

@@ -181,6 +181,7 @@ impl Stub {
         };
         invocation.metadata = options.metadata.clone();
         invocation.hash_key = options.hash_key;
+        invocation.attempts.clone_from(&options.attempts);
         invocation.codecs = Some(match &options.codec {
             None => target.codecs.clone(),
             Some(name) => target.codecs.preferring(name).ok_or_else(|| {

@@ -9,10 +9,11 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 
 use super::compact::{self, Answer};
-use super::connection::{Inner, Shared};
 use super::event::Event;
 use super::header::{self, Header};
 use super::pending::Outcome;
+use super::shared::{Inner, Shared};
+use super::turn_away::NO_REQUEST;
 use crate::body::Body;
 use crate::codec::Codec;
 use crate::invocation::Invocation;
@@ -61,7 +62,7 @@ impl Call {
         let mut inner = self.shared.lock();
         let earliest = inner.earliest;
         let id = self.admit(&mut inner, &invocation, cx)?;
-        let header = Header::request(codec.dubbo_id(), id.is_some(), id.unwrap_or(u64::MAX));
+        let header = Header::request(codec.dubbo_id(), id.is_some(), id.unwrap_or(NO_REQUEST));
         let head = |buf: &mut BytesMut| {
             let left = u64::try_from(left.as_micros()).unwrap_or(u64::MAX);
             let path = invocation.method().path();

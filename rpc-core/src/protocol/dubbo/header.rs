@@ -74,6 +74,11 @@ impl Header {
         self.flags & SERIALIZATION
     }
 
+    /// Whether it is in one of our own serializations (`docs/wire.md`).
+    pub(super) const fn is_compact(self) -> bool {
+        matches!(self.serialization(), 13..=15)
+    }
+
     /// Reads the header at the start of `bytes`; `None` while there are fewer than 16.
     pub(super) fn parse(bytes: &[u8]) -> Result<Option<Self>, BadMagic> {
         if let [first, rest @ ..] = bytes
