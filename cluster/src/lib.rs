@@ -14,6 +14,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod attempt_layers;
+mod backlog;
 mod budget;
 mod candidates;
 mod dice;
@@ -28,6 +29,7 @@ pub mod policy;
 pub mod router;
 
 pub use self::attempt_layers::AttemptLayers;
+pub use self::backlog::Backlog;
 pub use self::budget::RetryBudget;
 pub use self::candidates::Candidates;
 pub use self::directory::{Directory, DirectoryOptions, DirectoryState};

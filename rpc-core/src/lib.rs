@@ -13,6 +13,7 @@
 
 mod attempts;
 mod body;
+mod broadcast;
 mod channel;
 pub mod client;
 pub mod codec;
@@ -40,6 +41,7 @@ pub mod __private;
 
 pub use self::attempts::{AttemptLog, AttemptOutcome, AttemptRecord};
 pub use self::body::Body;
+pub use self::broadcast::{NodeReplies, NodeResult};
 pub use self::channel::{Channel, ChannelState, Connector};
 pub use self::codec::{Codec, Codecs};
 pub use self::deadline::Deadline;
