@@ -5,6 +5,9 @@
 
 #![allow(unreachable_pub, reason = "a program for people to read")]
 
+#[path = "../logging.rs"]
+mod logging;
+
 use std::time::Duration;
 
 use dubhe::Delivery;
@@ -53,6 +56,7 @@ impl Transfers for Bank {
 
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    logging::begin(logging::Level::WARN);
     let provider = Provider::new("memory://errors").set("provider.port", 0);
     let running = provider.set("provider.notice", "0s").serve(TransfersServer::new(Bank));
     let running = running.start().await?;

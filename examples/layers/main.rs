@@ -5,6 +5,8 @@
 #![allow(unreachable_pub, reason = "a program for people to read")]
 
 mod auth;
+#[path = "../logging.rs"]
+mod logging;
 mod timing;
 
 use auth::{RequireToken, SendToken};
@@ -35,6 +37,7 @@ impl Vault for Safe {
 
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    logging::begin(logging::Level::WARN);
     let (handlers, calls) = (Timing::default(), Timing::default());
     let provider = Provider::new("memory://layers")
         .set("provider.port", 0)
