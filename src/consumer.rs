@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use cluster::router::RouterChain;
-use cluster::{AttemptLayers, Cluster, Directory, DirectoryOptions, DirectoryState, RetryBudget};
+use cluster::{
+    AttemptLayers, Backlog, Cluster, Directory, DirectoryOptions, DirectoryState, RetryBudget,
+};
 use registry::Registry;
 use rpc_core::client::{ServiceClient, Stub, StubMethod};
 use rpc_core::descriptor::{MethodDescriptor, ServiceDescriptor};
@@ -12,9 +14,10 @@ use rpc_core::protocol::dubbo::{ClientConfig, DubboConnector};
 use rpc_core::{BoxInvoker, Codecs, Connector, Error, Invoker, Method, Metrics, ServiceKey};
 use tower_layer::Layer as TowerLayer;
 
-use crate::config::{Config, MethodDefaults, Sources};
+use crate::config::{Config, MethodDefaults, Origin, Sources};
 use crate::extensions::Extensions;
 use crate::layers::{Layers, Scope};
+use crate::policy;
 use crate::setup::Setup;
 
 /// Calls services: holds the registry session, the connections and the retry budget that all of
@@ -30,6 +33,7 @@ struct Inner {
     registry: Arc<dyn Registry>,
     connector: Arc<DubboConnector>,
     budget: Arc<RetryBudget>,
+    backlog: Arc<Backlog>,
     metrics: Metrics,
     call_layers: Layers,
     attempt_layers: Layers,
@@ -55,7 +59,8 @@ impl Consumer {
     /// A registry that is away is no error: the client begins with the list on disk, or waits.
     ///
     /// # Errors
-    /// Settings for methods that the service does not have; the consumer's registry was shut down.
+    /// Settings for methods that the service does not have, or that contradict what a method is; a
+    /// fallback that does not fit its method; the consumer's registry was shut down.
     pub async fn client<C: ServiceClient>(&self) -> Result<C, Error> {
         let ServiceDescriptor { interface, group, version, .. } = *C::DESCRIPTOR;
         self.client_of(ServiceKey::with_parts(interface, group, version)).await
@@ -95,6 +100,13 @@ impl Consumer {
     #[must_use]
     pub fn resends(&self) -> u64 {
         self.0.budget.resends()
+    }
+
+    /// The failed calls that wait to be sent again, under the policy `failback`; they end with the
+    /// last handle of this consumer and its clients.
+    #[must_use]
+    pub fn backlog(&self) -> &Backlog {
+        &self.0.backlog
     }
 
     /// The counters of the calls made through it.
@@ -154,6 +166,10 @@ impl Inner {
     ) -> Result<StubMethod, Error> {
         let MethodDescriptor { name, kind, idempotent, .. } = *described;
         let settings = self.config.method(service, name, &MethodDefaults::from(described));
+        let at = |error: Error| error.at(format_args!("{}: {service}", Origin::Attribute));
+        let stand_in = described.answer_in_place().map_err(at)?;
+        let method = Method::new(service.clone(), name, kind, idempotent).with_stand_in(stand_in);
+        let method = Arc::new(method);
         let cluster = Cluster {
             directory: directory.clone(),
             routers,
@@ -161,23 +177,23 @@ impl Inner {
                 .extensions
                 .load_balance(&settings.loadbalance.value)
                 .map_err(|error| settings.loadbalance.blame(error))?,
-            policy: self
-                .extensions
-                .policy(&settings.cluster.value, Some(settings.retries.value))
-                .map_err(|error| settings.cluster.blame(error))?,
+            policy: policy::of_method(&self.extensions, &settings, &method)?,
             budget: self.budget.clone(),
+            backlog: self.backlog.clone(),
             seed: None,
         };
+        let policy = self.extensions.broadcast(&settings.cluster.value)?;
+        let broadcast = Cluster { policy, ..cluster.clone() };
         let codec = &settings.codec.value;
         let codecs = self
             .codecs
             .preferring(codec)
             .ok_or_else(|| Error::unknown_name("codec", codec, self.codecs.names()))?;
-        let method = Arc::new(Method::new(service.clone(), name, kind, idempotent));
         Ok(StubMethod {
             metrics: self.metrics.method(&method),
             invoker: self.call_layers.apply(service, cluster.into_invoker()),
             method,
+            broadcast: self.call_layers.apply(service, broadcast.into_invoker()),
             timeout: settings.timeout.value,
             codecs,
         })
@@ -263,6 +279,7 @@ impl ConsumerBuilder {
             registry,
             connector: Arc::new(DubboConnector::new(client_config(&config))),
             budget: Arc::new(RetryBudget::new(budget.percent, budget.per_second)),
+            backlog: Arc::default(),
             metrics: Metrics::new("consumer"),
             call_layers: self.call_layers,
             attempt_layers: self.attempt_layers,

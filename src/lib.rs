@@ -44,6 +44,7 @@ pub mod config;
 mod consumer;
 mod extensions;
 mod layers;
+mod policy;
 mod provider;
 mod setup;
 mod signal;
@@ -55,7 +56,7 @@ pub use rpc_core::message::{Element, Field};
 pub use rpc_core::server::{CallContext, DrainReport};
 pub use rpc_core::{
     BoxInvoker, Code, Codec, Deadline, Delivery, Error, Extension, Instance, Invocation, Invoker,
-    Metadata, Method, MethodKind, Reply, Result, ServiceKey, Source, Status, Trouble,
+    Metadata, Method, MethodKind, NodeResult, Reply, Result, ServiceKey, Source, Status, Trouble,
 };
 pub use rpc_macros::{error, message, service};
 
@@ -63,7 +64,7 @@ pub use self::consumer::{Connect, Consumer, ConsumerBuilder};
 pub use self::extensions::Extensions;
 pub use self::layers::Scope;
 pub use self::provider::{Provider, RunningProvider};
-pub use cluster::DirectoryState;
+pub use cluster::{Backlog, DirectoryState};
 
 /// The embedded registry's server, for programs that host one.
 pub mod embedded {
@@ -93,9 +94,10 @@ pub mod extend {
     };
     pub use rpc_core::codec::{Codec, CodecError, MAX_DEPTH};
     pub use rpc_core::message::Message;
-    pub use rpc_core::status::{Resend, may_resend};
+    pub use rpc_core::status::{Resend, may_resend, may_resend_later};
     pub use rpc_core::{
-        Extension, ExtensionPoint, Invoke, NoConfig, Params, ReplyFuture, Snapshot, Subscription,
+        Extension, ExtensionPoint, Invoke, NoConfig, NodeReplies, Params, ReplyFuture, Snapshot,
+        Subscription,
     };
 }
 
