@@ -20,6 +20,7 @@ pub mod codec;
 mod deadline;
 pub mod descriptor;
 mod discovery;
+pub mod duration;
 mod error;
 mod extension;
 mod invocation;
