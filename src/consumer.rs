@@ -128,8 +128,12 @@ impl Inner {
             return Ok(known);
         }
         let subscription = self.registry.subscribe(service).await?;
-        let options =
-            DirectoryOptions { layers: self.around_attempts(), ..DirectoryOptions::default() };
+        let options = DirectoryOptions {
+            layers: self.around_attempts(),
+            ejection: self.config.consumer.ejection.rules(),
+            ejections: self.metrics.ejections(service),
+            ..DirectoryOptions::default()
+        };
         let connector: Arc<dyn Connector> = self.connector.clone();
         let directory = Directory::follow(service.clone(), subscription, connector, options);
         let directory = Arc::new(directory);

@@ -152,9 +152,11 @@ async fn bind(
     match Server::bind(place.bind, dispatcher.clone(), settings.clone()).await {
         Err(error) if error.is_bind() && place.may_move => {
             // Several providers of one machine share the default port in development.
-            tracing::info!(port = place.bind.port(), "the default port is taken, using a free one");
             let any = SocketAddr::new(place.bind.ip(), 0);
-            Server::bind(any, dispatcher.clone(), settings).await
+            let server = Server::bind(any, dispatcher.clone(), settings).await?;
+            let (taken, port) = (place.bind.port(), server.local_addr().port());
+            tracing::warn!(taken, port, "the default port is taken, using a free one");
+            Ok(server)
         }
         bound => bound,
     }

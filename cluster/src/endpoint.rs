@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use rpc_core::{
     AttemptLog, BoxInvoker, Channel, Code, Codecs, Delivery, Instance, Invocation, MethodKind,
-    Reply, ReplyFuture, Status,
+    Reply, ReplyFuture, Status, Tally,
 };
 use tokio::time::Instant;
 use tracing::Span;
@@ -44,7 +44,7 @@ impl Endpoint {
     /// An endpoint with its full weight, of whose load nothing is known, and that is never ejected.
     #[must_use]
     pub fn new(instance: Instance, channel: Arc<dyn Channel>, layers: &AttemptLayers) -> Self {
-        Self::watched(instance, channel, layers, Arc::new(Ejector::new(None)))
+        Self::watched(instance, channel, layers, Arc::new(Ejector::new(None, Tally::default())))
     }
 
     /// The same by the rules of its directory.
@@ -258,6 +258,9 @@ impl Endpoint {
         } else if self.health.end_probe(verdict, now) {
             self.load.forget();
         }
+        if !self.health.speaks_of_now(call.started) {
+            return;
+        }
         match outcome {
             Err(status) if is_endpoints_fault(status) => {
                 self.load.observe(elapsed.max(FAILURE), now);
@@ -379,11 +382,13 @@ impl Drop for InFlight {
         let load = &self.endpoint.load;
         load.end();
         if !self.finished {
-            let now = Instant::now();
+            let (now, health) = (Instant::now(), &self.endpoint.health);
             if self.probe {
-                self.endpoint.health.end_probe(Verdict::Nothing, now);
+                health.end_probe(Verdict::Nothing, now);
             }
-            load.observe_at_least(now.saturating_duration_since(self.started), now);
+            if health.speaks_of_now(self.started) {
+                load.observe_at_least(now.saturating_duration_since(self.started), now);
+            }
             if let Some(log) = &self.log {
                 log.note(self.endpoint.address(), self.started, None);
             }
