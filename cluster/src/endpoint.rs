@@ -12,7 +12,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use rpc_core::{
-    AttemptLog, BoxInvoker, Channel, Code, Codecs, Delivery, Instance, Invocation, Reply, ReplyFuture, Status,
+    AttemptLog, BoxInvoker, Channel, Code, Codecs, Delivery, Instance, Invocation, Reply,
+    ReplyFuture, Status,
 };
 use tokio::time::Instant;
 use tracing::Span;

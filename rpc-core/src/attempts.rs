@@ -71,12 +71,7 @@ impl AttemptLog {
 
     /// Writes down an attempt at `address` that began at `started` and ends now; `None` is one that
     /// was given up.
-    pub fn note(
-        &self,
-        address: &Arc<str>,
-        started: Instant,
-        outcome: Option<Result<(), &Status>>,
-    ) {
+    pub fn note(&self, address: &Arc<str>, started: Instant, outcome: Option<Result<(), &Status>>) {
         let elapsed = started.elapsed();
         let outcome = match outcome {
             None => AttemptOutcome::GivenUp,
