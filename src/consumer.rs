@@ -12,7 +12,7 @@ use rpc_core::protocol::dubbo::{ClientConfig, DubboConnector};
 use rpc_core::{BoxInvoker, Codecs, Connector, Error, Invoker, Method, Metrics, ServiceKey};
 use tower_layer::Layer as TowerLayer;
 
-use crate::config::{Config, MethodDefaults, Sources};
+use crate::config::{Config, MethodConfig, MethodDefaults, Sources};
 use crate::extensions::Extensions;
 use crate::layers::{Layers, Scope};
 use crate::setup::Setup;
@@ -20,15 +20,15 @@ use crate::setup::Setup;
 /// Calls services: holds the registry session, the connections and the retry budget that all of
 /// its clients share. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Consumer(Arc<Inner>);
+pub struct Consumer(pub(crate) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    config: Config,
-    extensions: Extensions,
-    codecs: Codecs,
-    registry: Arc<dyn Registry>,
-    connector: Arc<DubboConnector>,
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) extensions: Extensions,
+    pub(crate) codecs: Codecs,
+    pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) connector: Arc<DubboConnector>,
     budget: Arc<RetryBudget>,
     metrics: Metrics,
     call_layers: Layers,
@@ -67,16 +67,9 @@ impl Consumer {
     /// As [`client`](Self::client).
     pub async fn client_of<C: ServiceClient>(&self, service: ServiceKey) -> Result<C, Error> {
         let methods = C::DESCRIPTOR.methods;
-        let names = methods.iter().map(|method| method.name);
-        self.0.config.check_methods(&service, names.clone())?;
-        self.0.call_layers.check(&service, names.clone())?;
-        self.0.attempt_layers.check(&service, names)?;
-        if let Some((place, section)) = self.0.config.misnamed_section(&service) {
-            tracing::warn!(%service, section, %place, "no settings for this service; is it meant there?");
-        }
+        self.0.check(&service, methods.iter().map(|method| method.name))?;
         let directory = self.0.directory(&service).await?;
-        let chosen = self.0.config.routers(&service);
-        let routers = self.0.extensions.routers(&chosen.value).map_err(|e| chosen.blame(e))?;
+        let routers = self.0.routers(&service)?;
         let methods = methods.iter().map(|method| {
             let routers = routers.clone();
             self.0.method(&service, &directory, routers, method)
@@ -111,7 +104,28 @@ impl Consumer {
 }
 
 impl Inner {
-    async fn directory(&self, service: &ServiceKey) -> Result<Arc<Directory>, Error> {
+    /// Whether what is set for `service` is set for methods it has.
+    pub(crate) fn check<'a>(
+        &self,
+        service: &ServiceKey,
+        methods: impl Iterator<Item = &'a str> + Clone,
+    ) -> Result<(), Error> {
+        self.config.check_methods(service, methods.clone())?;
+        self.call_layers.check(service, methods.clone())?;
+        self.attempt_layers.check(service, methods)?;
+        if let Some((place, section)) = self.config.misnamed_section(service) {
+            tracing::warn!(%service, section, %place, "no settings for this service; is it meant there?");
+        }
+        Ok(())
+    }
+
+    /// What narrows the instances of `service`, for all its methods.
+    pub(crate) fn routers(&self, service: &ServiceKey) -> Result<RouterChain, Error> {
+        let chosen = self.config.routers(service);
+        self.extensions.routers(&chosen.value).map_err(|error| chosen.blame(error))
+    }
+
+    pub(crate) async fn directory(&self, service: &ServiceKey) -> Result<Arc<Directory>, Error> {
         if let Some(known) = self.known_directory(service) {
             return Ok(known);
         }
@@ -131,7 +145,7 @@ impl Inner {
         Ok(directory)
     }
 
-    fn around_attempts(&self) -> AttemptLayers {
+    pub(crate) fn around_attempts(&self) -> AttemptLayers {
         let layers = self.attempt_layers.clone();
         match layers.is_empty() {
             true => AttemptLayers::new(),
@@ -145,7 +159,7 @@ impl Inner {
         directories.get(service).and_then(Weak::upgrade)
     }
 
-    fn method(
+    pub(crate) fn method(
         &self,
         service: &ServiceKey,
         directory: &Arc<Directory>,
@@ -153,8 +167,18 @@ impl Inner {
         described: &MethodDescriptor,
     ) -> Result<StubMethod, Error> {
         let MethodDescriptor { name, kind, idempotent, .. } = *described;
-        let settings = self.config.method(service, name, &MethodDefaults::from(described));
-        let cluster = Cluster {
+        let method = Method::new(service.clone(), name, kind, idempotent);
+        self.stub_method(directory, routers, method, &MethodDefaults::from(described))
+    }
+
+    /// The parts that calls with these settings pass through.
+    pub(crate) fn cluster(
+        &self,
+        directory: &Arc<Directory>,
+        routers: RouterChain,
+        settings: &MethodConfig,
+    ) -> Result<Cluster, Error> {
+        Ok(Cluster {
             directory: directory.clone(),
             routers,
             balancer: self
@@ -167,16 +191,27 @@ impl Inner {
                 .map_err(|error| settings.cluster.blame(error))?,
             budget: self.budget.clone(),
             seed: None,
-        };
+        })
+    }
+
+    pub(crate) fn stub_method(
+        &self,
+        directory: &Arc<Directory>,
+        routers: RouterChain,
+        method: Method,
+        attribute: &MethodDefaults,
+    ) -> Result<StubMethod, Error> {
+        let settings = self.config.method(method.service(), method.name(), attribute);
+        let cluster = self.cluster(directory, routers, &settings)?;
         let codec = &settings.codec.value;
         let codecs = self
             .codecs
             .preferring(codec)
             .ok_or_else(|| Error::unknown_name("codec", codec, self.codecs.names()))?;
-        let method = Arc::new(Method::new(service.clone(), name, kind, idempotent));
+        let method = Arc::new(method);
         Ok(StubMethod {
             metrics: self.metrics.method(&method),
-            invoker: self.call_layers.apply(service, cluster.into_invoker()),
+            invoker: self.call_layers.apply(method.service(), cluster.into_invoker()),
             method,
             timeout: settings.timeout.value,
             codecs,
