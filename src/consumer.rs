@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use cluster::router::RouterChain;
-use cluster::{AttemptLayers, Cluster, Directory, DirectoryOptions, DirectoryState, RetryBudget};
+use cluster::{
+    AttemptLayers, Backlog, Cluster, Directory, DirectoryOptions, DirectoryState, RetryBudget,
+};
 use registry::Registry;
 use rpc_core::client::{ServiceClient, Stub, StubMethod};
 use rpc_core::descriptor::{MethodDescriptor, ServiceDescriptor};
@@ -12,9 +14,10 @@ use rpc_core::protocol::dubbo::{ClientConfig, DubboConnector};
 use rpc_core::{BoxInvoker, Codecs, Connector, Error, Invoker, Method, Metrics, ServiceKey};
 use tower_layer::Layer as TowerLayer;
 
-use crate::config::{Config, MethodConfig, MethodDefaults, Sources};
+use crate::config::{Config, MethodConfig, MethodDefaults, Origin, Sources};
 use crate::extensions::Extensions;
 use crate::layers::{Layers, Scope};
+use crate::policy;
 use crate::setup::Setup;
 
 /// Calls services: holds the registry session, the connections and the retry budget that all of
@@ -30,6 +33,7 @@ pub(crate) struct Inner {
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) connector: Arc<DubboConnector>,
     budget: Arc<RetryBudget>,
+    backlog: Arc<Backlog>,
     metrics: Metrics,
     call_layers: Layers,
     attempt_layers: Layers,
@@ -55,7 +59,8 @@ impl Consumer {
     /// A registry that is away is no error: the client begins with the list on disk, or waits.
     ///
     /// # Errors
-    /// Settings for methods that the service does not have; the consumer's registry was shut down.
+    /// Settings for methods that the service does not have, or that contradict what a method is; a
+    /// fallback that does not fit its method; the consumer's registry was shut down.
     pub async fn client<C: ServiceClient>(&self) -> Result<C, Error> {
         let ServiceDescriptor { interface, group, version, .. } = *C::DESCRIPTOR;
         self.client_of(ServiceKey::with_parts(interface, group, version)).await
@@ -88,6 +93,13 @@ impl Consumer {
     #[must_use]
     pub fn resends(&self) -> u64 {
         self.0.budget.resends()
+    }
+
+    /// The failed calls that wait to be sent again, under the policy `failback`; they end with the
+    /// last handle of this consumer and its clients.
+    #[must_use]
+    pub fn backlog(&self) -> &Backlog {
+        &self.0.backlog
     }
 
     /// The counters of the calls made through it.
@@ -167,7 +179,9 @@ impl Inner {
         described: &MethodDescriptor,
     ) -> Result<StubMethod, Error> {
         let MethodDescriptor { name, kind, idempotent, .. } = *described;
-        let method = Method::new(service.clone(), name, kind, idempotent);
+        let at = |error: Error| error.at(format_args!("{}: {service}", Origin::Attribute));
+        let stand_in = described.answer_in_place().map_err(at)?;
+        let method = Method::new(service.clone(), name, kind, idempotent).with_stand_in(stand_in);
         self.stub_method(directory, routers, method, &MethodDefaults::from(described))
     }
 
@@ -176,6 +190,7 @@ impl Inner {
         &self,
         directory: &Arc<Directory>,
         routers: RouterChain,
+        method: &Method,
         settings: &MethodConfig,
     ) -> Result<Cluster, Error> {
         Ok(Cluster {
@@ -185,11 +200,9 @@ impl Inner {
                 .extensions
                 .load_balance(&settings.loadbalance.value)
                 .map_err(|error| settings.loadbalance.blame(error))?,
-            policy: self
-                .extensions
-                .policy(&settings.cluster.value, Some(settings.retries.value))
-                .map_err(|error| settings.cluster.blame(error))?,
+            policy: policy::of_method(&self.extensions, settings, method)?,
             budget: self.budget.clone(),
+            backlog: self.backlog.clone(),
             seed: None,
         })
     }
@@ -201,18 +214,21 @@ impl Inner {
         method: Method,
         attribute: &MethodDefaults,
     ) -> Result<StubMethod, Error> {
-        let settings = self.config.method(method.service(), method.name(), attribute);
-        let cluster = self.cluster(directory, routers, &settings)?;
+        let (service, method) = (method.service().clone(), Arc::new(method));
+        let settings = self.config.method(&service, method.name(), attribute);
+        let cluster = self.cluster(directory, routers, &method, &settings)?;
+        let policy = self.extensions.broadcast(&settings.cluster.value)?;
+        let broadcast = Cluster { policy, ..cluster.clone() };
         let codec = &settings.codec.value;
         let codecs = self
             .codecs
             .preferring(codec)
             .ok_or_else(|| Error::unknown_name("codec", codec, self.codecs.names()))?;
-        let method = Arc::new(method);
         Ok(StubMethod {
             metrics: self.metrics.method(&method),
-            invoker: self.call_layers.apply(method.service(), cluster.into_invoker()),
+            invoker: self.call_layers.apply(&service, cluster.into_invoker()),
             method,
+            broadcast: self.call_layers.apply(&service, broadcast.into_invoker()),
             timeout: settings.timeout.value,
             codecs,
         })
@@ -298,6 +314,7 @@ impl ConsumerBuilder {
             registry,
             connector: Arc::new(DubboConnector::new(client_config(&config))),
             budget: Arc::new(RetryBudget::new(budget.percent, budget.per_second)),
+            backlog: Arc::default(),
             metrics: Metrics::new("consumer"),
             call_layers: self.call_layers,
             attempt_layers: self.attempt_layers,

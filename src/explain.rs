@@ -64,11 +64,12 @@ impl Consumer {
         directory.wait_ready(deadline).await;
         let settings = self.0.config.method(service, &method.name, &method.defaults());
         let routers = self.0.routers(service).map_err(set_up)?;
-        let cluster = self.0.cluster(&directory, routers, &settings).map_err(set_up)?;
-        let method = Arc::new(method.method(service));
+        let codecs = self.0.extensions.codecs("json").map_err(set_up)?;
+        let method = Arc::new(method.method(service, codecs.first()));
+        let cluster = self.0.cluster(&directory, routers, &method, &settings).map_err(set_up)?;
         let body = Body::typed(Json(arguments));
         let mut invocation = Invocation::new(method.clone(), body, deadline);
-        invocation.codecs = Some(self.0.extensions.codecs("json").map_err(set_up)?);
+        invocation.codecs = Some(codecs);
         let call = cluster.explain(&invocation);
         Ok(MethodExplanation { method, settings, call, resends: self.resends() })
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cluster::load_balance::LoadBalance;
-use cluster::policy::ClusterPolicy;
+use cluster::policy::{Broadcast, ClusterPolicy};
 use cluster::router::{Router, RouterChain};
 use registry::{Registry, RegistryConfig};
 use rpc_core::{Codec, Codecs, Error, Extension, ExtensionPoint, Params};
@@ -74,7 +74,7 @@ impl Extensions {
                 }
             },
             Kind::Codec => self.codecs.build(&chosen.name, chosen.params.clone()).map(drop),
-            Kind::Cluster => self.policy(chosen, None).map(drop),
+            Kind::Cluster => self.policy(chosen).map(drop),
             Kind::LoadBalance => self.load_balance(chosen).map(drop),
             Kind::Router => self.router(chosen).map(drop),
         })
@@ -114,18 +114,15 @@ impl Extensions {
         self.load_balancers.build(&chosen.name, chosen.params.clone())
     }
 
-    /// The policy; `retries` is offered to those that take it and do not set it themselves.
-    pub(crate) fn policy(
-        &self,
-        chosen: &Selector,
-        retries: Option<u32>,
-    ) -> Result<Arc<dyn ClusterPolicy>, Error> {
-        let plain = self.policies.build(&chosen.name, chosen.params.clone())?;
-        let Some(retries) = retries.filter(|_| !chosen.params.contains_key("retries")) else {
-            return Ok(plain);
-        };
-        let mut params = chosen.params.clone();
-        params.insert("retries".to_owned(), retries.into());
-        Ok(self.policies.build(&chosen.name, params).unwrap_or(plain))
+    pub(crate) fn policy(&self, chosen: &Selector) -> Result<Arc<dyn ClusterPolicy>, Error> {
+        self.policies.build(&chosen.name, chosen.params.clone())
+    }
+
+    /// The policy of broadcasts; its parameters are those of `chosen`, if that is one too.
+    pub(crate) fn broadcast(&self, chosen: &Selector) -> Result<Arc<dyn ClusterPolicy>, Error> {
+        match chosen.name == Broadcast::NAME {
+            true => self.policy(chosen),
+            false => self.policy(&Selector::new(Broadcast::NAME)),
+        }
     }
 }

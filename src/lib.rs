@@ -47,6 +47,7 @@ mod dynamic;
 mod explain;
 mod extensions;
 mod layers;
+mod policy;
 mod provider;
 mod setup;
 mod signal;
@@ -58,8 +59,8 @@ pub use rpc_core::message::{Element, Field};
 pub use rpc_core::server::{CallContext, DrainReport};
 pub use rpc_core::{
     AttemptLog, AttemptOutcome, AttemptRecord, BoxInvoker, ChannelState, Code, Codec, Deadline,
-    Delivery, Error, Extension, Instance, Invocation, Invoker, Metadata, Method, MethodKind, Reply,
-    Result, ServiceKey, Source, Status, Trouble,
+    Delivery, Error, Extension, Instance, Invocation, Invoker, Metadata, Method, MethodKind,
+    NodeResult, Reply, Result, ServiceKey, Source, Status, Trouble,
 };
 pub use rpc_macros::{error, message, service};
 
@@ -69,7 +70,7 @@ pub use self::explain::MethodExplanation;
 pub use self::extensions::Extensions;
 pub use self::layers::Scope;
 pub use self::provider::{Provider, RunningProvider};
-pub use cluster::{DirectoryState, Dropped, ExplainedEndpoint, Explanation, RouterStep};
+pub use cluster::{Backlog, DirectoryState, Dropped, ExplainedEndpoint, Explanation, RouterStep};
 
 /// The embedded registry's server, for programs that host one.
 pub mod embedded {
@@ -99,9 +100,10 @@ pub mod extend {
     };
     pub use rpc_core::codec::{Codec, CodecError, MAX_DEPTH};
     pub use rpc_core::message::Message;
-    pub use rpc_core::status::{Resend, may_resend};
+    pub use rpc_core::status::{Resend, may_resend, may_resend_later};
     pub use rpc_core::{
-        Extension, ExtensionPoint, Invoke, NoConfig, Params, ReplyFuture, Snapshot, Subscription,
+        Extension, ExtensionPoint, Invoke, NoConfig, NodeReplies, Params, ReplyFuture, Snapshot,
+        Subscription,
     };
 }
 

@@ -121,7 +121,8 @@ impl Provider {
         let metrics = Metrics::new("provider");
         let mut dispatcher = Dispatcher::new(codecs, metrics);
         let services = self.services.iter().map(|(service, handler)| (service, handler));
-        let describing = Arc::new(describing(services));
+        let json = self.setup.extensions.codecs("json").ok().map(|codecs| codecs.first().clone());
+        let describing = Arc::new(describing(services, json));
         for (service, handler) in self.services {
             let methods = handler.descriptor().methods;
             self.layers.check(&service, methods.iter().map(|method| method.name))?;

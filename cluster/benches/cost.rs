@@ -157,6 +157,7 @@ fn cluster(policy: &str, balancer: &str, size: usize) -> (BoxInvoker, watch::Sen
         balancer: load_balance::builtin().build(balancer, Params::new()).unwrap(),
         policy: policy::builtin().build(policy, Params::new()).unwrap(),
         budget: Arc::new(RetryBudget::default()),
+        backlog: Arc::default(),
         seed: Some(1),
     };
     (invoker.into_invoker(), push)

@@ -86,6 +86,11 @@ impl Load {
         self.stamp.store(self.nanos(now), Relaxed);
     }
 
+    /// Lets the past be the past: nothing is known until a call has ended.
+    pub(crate) fn forget(&self) {
+        self.estimate.store(0, Relaxed);
+    }
+
     /// Records that a call given up after `elapsed` would have taken at least that long.
     pub(crate) fn observe_at_least(&self, elapsed: Duration, now: Instant) {
         if elapsed.as_nanos() as f64 > self.faded(now) {

@@ -3,9 +3,11 @@
 mod world;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use dubhe_registry::{RegistryConfig, builtin, connect, open};
 use rpc_core::{Instance, Source};
+use tokio::task::JoinSet;
 use world::{addresses, instance, key, places, shows, until};
 
 #[tokio::test]
@@ -92,11 +94,14 @@ async fn a_thousand_instances_make_one_complete_list() {
     for place in places("thousand").await {
         let (registry, reader) = (place.open(), place.open());
         let mut list = reader.subscribe(&key("shop.Inventory")).await.unwrap();
-        let mut guards = Vec::new();
+        let mut registering = JoinSet::new();
         for i in 0..1000 {
-            let one = instance("shop.Inventory", &format!("10.0.0.1:{i}"));
-            guards.push(registry.register(one).await.unwrap());
+            let (registry, address) = (Arc::clone(&registry), format!("10.0.0.1:{i}"));
+            registering.spawn(async move {
+                registry.register(instance("shop.Inventory", &address)).await.unwrap()
+            });
         }
+        let _guards = registering.join_all().await;
         let full = until(&mut list, |list| list.instances.len() == 1000).await;
         assert!(full.instances.is_sorted_by_key(|i| i.address.clone()));
         registry.shutdown().await;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::attempts::AttemptLog;
 use crate::body::Body;
+use crate::broadcast::NodeReplies;
 use crate::codec::Codecs;
 use crate::deadline::Deadline;
 use crate::message::Message;
@@ -28,6 +29,8 @@ pub struct Invocation {
     pub hash_key: Option<u64>,
     /// Consumer side: where endpoints write down the attempts, if anybody asks.
     pub attempts: Option<AttemptLog>,
+    /// Consumer side: where a broadcast leaves what each provider answered, if anybody asks.
+    pub nodes: Option<NodeReplies>,
     /// Provider side: who called.
     pub peer: Option<SocketAddr>,
 }
@@ -44,6 +47,7 @@ impl Invocation {
             codecs: None,
             hash_key: None,
             attempts: None,
+            nodes: None,
             peer: None,
         }
     }

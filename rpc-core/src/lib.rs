@@ -13,12 +13,14 @@
 
 mod attempts;
 mod body;
+mod broadcast;
 mod channel;
 pub mod client;
 pub mod codec;
 mod deadline;
 pub mod descriptor;
 mod discovery;
+pub mod duration;
 mod error;
 mod extension;
 mod invocation;
@@ -40,6 +42,7 @@ pub mod __private;
 
 pub use self::attempts::{AttemptLog, AttemptOutcome, AttemptRecord};
 pub use self::body::Body;
+pub use self::broadcast::{NodeReplies, NodeResult};
 pub use self::channel::{Channel, ChannelState, Connector};
 pub use self::codec::{Codec, Codecs};
 pub use self::deadline::Deadline;

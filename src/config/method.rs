@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::consumer::{CallOverrides, ServiceOverrides};
 use super::key::Key;
-use super::origin::{Origin, Setting};
+use super::origin::{Origin, Setting, Strength};
 use super::selector::Selector;
 use super::tree::Config;
 use super::value::show_duration;
@@ -47,6 +47,8 @@ pub struct Decided<T> {
     pub key: String,
     /// Who set it.
     pub origin: Origin,
+    /// How it compares with other settings of the same method.
+    pub strength: Strength,
 }
 
 /// The settings of the calls of one method.
@@ -137,13 +139,16 @@ impl Config {
     pub fn routers(&self, service: &ServiceKey) -> Decided<Vec<Selector>> {
         let own =
             self.services(service).find_map(|(key, service)| Some((key, service.routers.clone()?)));
+        let level = usize::from(own.is_some());
         let (section, value) =
             own.unwrap_or_else(|| (Key::dotted("consumer"), self.consumer.routers.clone()));
-        self.decided(&section.child("routers"), value)
+        self.decided(&section.child("routers"), level, value)
     }
 
-    fn decided<T>(&self, key: &Key, value: T) -> Decided<T> {
-        Decided { value, origin: self.origins.of(key).clone(), key: key.to_string() }
+    fn decided<T>(&self, key: &Key, level: usize, value: T) -> Decided<T> {
+        let origin = self.origins.of(key).clone();
+        let strength = Strength::new(level, &origin);
+        Decided { value, origin, strength, key: key.to_string() }
     }
 
     /// The overrides for a method, the most specific first.
@@ -226,21 +231,22 @@ impl Place<'_> {
         for_all: &T,
         attribute: Option<T>,
     ) -> Decided<T> {
-        for (section, overrides) in self.levels {
+        for (wider, (section, overrides)) in self.levels.iter().rev().enumerate().rev() {
             if let Some(value) = of(overrides) {
-                return self.decided(section, value);
+                return self.decided(section, wider + 1, value);
             }
         }
-        let for_all = self.decided(&Key::dotted("consumer"), for_all.clone());
+        let for_all = self.decided(&Key::dotted("consumer"), 0, for_all.clone());
         match attribute {
             Some(value) if for_all.origin == Origin::Default => {
-                Decided { value, origin: Origin::Attribute, ..for_all }
+                let strength = Strength::new(0, &Origin::Attribute);
+                Decided { value, origin: Origin::Attribute, strength, ..for_all }
             }
             _ => for_all,
         }
     }
 
-    fn decided<T>(&self, section: &Key, value: T) -> Decided<T> {
-        self.config.decided(&section.child(self.name), value)
+    fn decided<T>(&self, section: &Key, level: usize, value: T) -> Decided<T> {
+        self.config.decided(&section.child(self.name), level, value)
     }
 }

@@ -54,6 +54,35 @@ impl fmt::Display for Origin {
     }
 }
 
+/// How much a setting of a method counts beside another that contradicts it: the more specific
+/// place first, then the stronger source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Strength {
+    /// 0 for all services, then the levels above `[consumer]` that are in force for the method.
+    level: usize,
+    source: u8,
+}
+
+impl Strength {
+    pub(super) const fn new(level: usize, origin: &Origin) -> Self {
+        let source = match origin {
+            Origin::Default => 0,
+            Origin::Attribute => 1,
+            Origin::Builder => 2,
+            Origin::File { .. } => 3,
+            Origin::Environment { .. } => 4,
+            Origin::Argument { .. } => 5,
+        };
+        Self { level, source }
+    }
+
+    /// Whether it was set for one service or one method, rather than for all.
+    #[must_use]
+    pub const fn is_specific(self) -> bool {
+        self.level > 0 || self.source == 1
+    }
+}
+
 /// The keys that somebody set, and who.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Origins(BTreeMap<Key, Origin>);

@@ -4,10 +4,10 @@
 
 use std::collections::HashSet;
 
-use rpc_core::ServiceKey;
 use rpc_core::descriptor::{
     EnumType, FieldType, MessageType, MethodDescriptor, ServiceDescriptor, Shape, Type,
 };
+use rpc_core::{Codec, ServiceKey};
 
 use super::types::{
     EnumDescription, EnumValue, FieldDescription, FieldLabel, MessageDescription,
@@ -17,13 +17,26 @@ use super::types::{
 /// Most messages and enums of one service; what is beyond them has an unknown type.
 const MAX_TYPES: usize = 1000;
 
+/// Longest answer in place of a failure in bytes.
+const MAX_STAND_IN: usize = 64 * 1024;
+
 /// Longest comment in characters.
 const MAX_DOC: usize = 2000;
 
 /// The description of what is served as `service`.
-pub(super) fn collect(service: &ServiceKey, descriptor: &ServiceDescriptor) -> ServiceDescription {
+pub(super) fn collect(
+    service: &ServiceKey,
+    descriptor: &ServiceDescriptor,
+    json: Option<&dyn Codec>,
+) -> ServiceDescription {
     let mut types = Types::default();
-    let methods = descriptor.methods.iter().map(|method| types.method(method)).collect();
+    let methods = descriptor.methods.iter();
+    let methods = methods
+        .map(|method| MethodDescription {
+            stand_in: json.and_then(|json| stand_in(method, json)),
+            ..types.method(method)
+        })
+        .collect();
     // Describing a message may find new ones, which go to the end of the list.
     let mut messages = Vec::new();
     while let Some((message, name)) = types.messages.get(messages.len()).cloned() {
@@ -55,6 +68,7 @@ impl Types {
             timeout_ms: method.timeout.and_then(|timeout| timeout.as_millis().try_into().ok()),
             retries: method.retries,
             cluster: method.cluster.map(str::to_owned),
+            stand_in: None,
             arguments: self.message_name((method.arguments)()).unwrap_or_default(),
             reply: self.message_name((method.reply)()).unwrap_or_default(),
             error: method.error.and_then(|error| self.message_name(error())),
@@ -144,6 +158,13 @@ impl Types {
         let mut names = std::iter::once(own.to_owned()).chain(numbered);
         names.find(|name| !used.contains(name))
     }
+}
+
+/// The answer in place of a failure as JSON, which dynamic calls are read from.
+fn stand_in(method: &MethodDescriptor, json: &dyn Codec) -> Option<String> {
+    let reply = method.answer_in_place().ok()??;
+    let text = String::from_utf8(reply.body.encoded(json).ok()?.to_vec()).ok()?;
+    (text.len() <= MAX_STAND_IN).then_some(text)
 }
 
 fn enumeration(of: &EnumType, name: &str) -> EnumDescription {

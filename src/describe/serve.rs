@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use rpc_core::descriptor::ServiceDescriptor;
 use rpc_core::server::Handler;
-use rpc_core::{Error, Result, ServiceKey, Status};
+use rpc_core::{Codec, Error, Result, ServiceKey, Status};
 use rpc_macros::service;
 
 use super::collect::collect;
@@ -25,6 +25,7 @@ pub(super) trait Describe {
 /// A handler that describes these services, itself included.
 pub(crate) fn describing<'a>(
     services: impl IntoIterator<Item = (&'a ServiceKey, &'a Arc<dyn Handler>)>,
+    json: Option<Arc<dyn Codec>>,
 ) -> impl Handler {
     let served = services.into_iter().map(|(service, handler)| (service, handler.descriptor()));
     let own = ServiceKey::new(DESCRIBE);
@@ -34,11 +35,15 @@ pub(crate) fn describing<'a>(
         let entry = Entry { service: service.clone(), descriptor, described: OnceLock::new() };
         (service.to_string(), entry)
     });
-    DescribeServer::new(Services(entries.collect()))
+    DescribeServer::new(Services { entries: entries.collect(), json })
 }
 
 /// The services of an instance by their keys.
-struct Services(HashMap<String, Entry>);
+struct Services {
+    entries: HashMap<String, Entry>,
+    /// What answers in place of failures are written in.
+    json: Option<Arc<dyn Codec>>,
+}
 
 struct Entry {
     service: ServiceKey,
@@ -49,14 +54,14 @@ struct Entry {
 
 impl Describe for Services {
     async fn describe(&self, service: String) -> Result<ServiceDescription> {
-        let Some(entry) = self.0.get(&service) else {
-            let mut known: Vec<&str> = self.0.keys().map(String::as_str).collect();
+        let Some(entry) = self.entries.get(&service) else {
+            let mut known: Vec<&str> = self.entries.keys().map(String::as_str).collect();
             known.sort_unstable();
             return Err(Status::not_found(
                 Error::unknown_name("service", &service, known).to_string(),
             ));
         };
-        let describe = || collect(&entry.service, entry.descriptor);
+        let describe = || collect(&entry.service, entry.descriptor, self.json.as_deref());
         Ok(entry.described.get_or_init(describe).clone())
     }
 }

@@ -41,6 +41,8 @@ pub struct MethodDescription {
     pub retries: Option<u32>,
     /// Cluster policy from the attribute.
     pub cluster: Option<String>,
+    /// What may be answered in place of a failure, as JSON, for policies that do so.
+    pub stand_in: Option<String>,
     /// Name of the message that its arguments form.
     pub arguments: String,
     /// Name of the message that its result forms.

@@ -10,8 +10,9 @@ mod json;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rpc_core::__private::Bytes;
 use rpc_core::client::{CallOptions, Stub, StubMethod};
-use rpc_core::{Codecs, Delivery, Error, Method, ServiceKey, Status};
+use rpc_core::{Body, Codec, Codecs, Delivery, Error, Method, Reply, ServiceKey, Status};
 use serde_json::Value;
 
 pub(crate) use self::json::Json;
@@ -76,7 +77,7 @@ impl Consumer {
             let method = self.0.stub_method(
                 &directory,
                 routers.clone(),
-                described.method(service),
+                described.method(service, codecs.first()),
                 &described.defaults(),
             )?;
             Ok(StubMethod { codecs: codecs.clone(), ..method })
@@ -158,9 +159,14 @@ impl DynamicClient {
 }
 
 impl MethodDescription {
-    /// The method as a call of `service` names it.
-    pub(crate) fn method(&self, service: &ServiceKey) -> Method {
+    /// The method as a call of `service` names it; `json` reads its answer in place of a failure.
+    pub(crate) fn method(&self, service: &ServiceKey, json: &Arc<dyn Codec>) -> Method {
+        let stand_in = self.stand_in.as_ref().map(|text| {
+            let bytes = Bytes::copy_from_slice(text.as_bytes());
+            Reply::from_body(Body::from_bytes(json.clone(), bytes))
+        });
         Method::new(service.clone(), &self.name, self.kind(), self.is_idempotent)
+            .with_stand_in(stand_in)
     }
 
     /// What its attribute sets.

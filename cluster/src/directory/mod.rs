@@ -23,6 +23,7 @@ use tokio::time::{Instant, timeout_at};
 use self::follower::Follower;
 pub use self::state::{DirectoryOptions, DirectoryState};
 use crate::candidates::Candidates;
+use crate::ejection::Ejector;
 use crate::endpoint::Endpoint;
 
 /// The endpoints of one service; dropping it ends the subscription.
@@ -42,6 +43,7 @@ struct Shared {
     /// That of `list`, readable without touching it.
     version: AtomicU64,
     candidates: ArcSwap<Candidates>,
+    ejector: Arc<Ejector>,
     /// Whether the registry has said anything, or never will.
     heard: watch::Sender<bool>,
     /// Address of the registry, for people.
@@ -82,6 +84,7 @@ impl Directory {
         let shared = Arc::new(Shared {
             service,
             connector,
+            ejector: Arc::new(Ejector::new(options.ejection)),
             options,
             list: ArcSwap::from_pointee(empty),
             version: AtomicU64::new(0),
@@ -109,18 +112,19 @@ impl Directory {
     }
 
     /// The endpoints that calls may go to now. Made anew only after a change of the list, of a
-    /// weight or of a connection.
+    /// weight, of a connection or of the standing of an endpoint.
     pub(crate) fn candidates(&self) -> Guard<Arc<Candidates>> {
         let shared = &*self.shared;
         // Read before the states, so that a change meanwhile makes the result out of date.
-        let epoch = shared.connector.epoch();
+        let epoch = shared.connector.epoch().wrapping_add(shared.ejector.epoch());
         let version = shared.version.load(Ordering::Acquire);
         let cached = shared.candidates.load();
         if cached.is_made_from(version, epoch) {
             return cached;
         }
         let list = shared.list.load();
-        let fresh = Arc::new(Candidates::fit(&list.endpoints, list.version, epoch));
+        let fresh =
+            Arc::new(Candidates::fit(&list.endpoints, &shared.ejector, list.version, epoch));
         shared.candidates.store(fresh.clone());
         Guard::from_inner(fresh)
     }
@@ -154,6 +158,13 @@ impl Directory {
             endpoints: list.endpoints.len(),
             held: list.held,
             candidates: self.candidates().len(),
+            ejected: list
+                .endpoints
+                .iter()
+                .filter(|e| e.condition().is_out() && !e.is_stale())
+                .count(),
+            stale: list.endpoints.iter().filter(|e| e.is_stale()).count(),
+            ejections: self.shared.ejector.ejections(),
             registry: self.shared.registry.clone(),
             trouble: self.shared.trouble.borrow().clone(),
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rpc_core::{Source, Trouble};
 
 use crate::attempt_layers::AttemptLayers;
+use crate::ejection::EjectionConfig;
 use crate::load_balance::DEFAULT_WARMUP;
 
 /// How a directory treats its instances.
@@ -19,6 +20,9 @@ pub struct DirectoryOptions {
     pub warmup: Duration,
     /// Layers around each endpoint; none.
     pub layers: AttemptLayers,
+    /// When endpoints that fail are taken out; by default they are. `None` leaves that to the
+    /// balancer.
+    pub ejection: Option<EjectionConfig>,
 }
 
 impl Default for DirectoryOptions {
@@ -27,6 +31,7 @@ impl Default for DirectoryOptions {
             hold: Duration::from_secs(300),
             warmup: DEFAULT_WARMUP,
             layers: AttemptLayers::new(),
+            ejection: Some(EjectionConfig::default()),
         }
     }
 }
@@ -45,6 +50,12 @@ pub struct DirectoryState {
     pub held: usize,
     /// How many of them calls may go to now.
     pub candidates: usize,
+    /// How many of them are ejected or on probation because their calls failed.
+    pub ejected: usize,
+    /// How many of them do not have the service: their address belongs to another program now.
+    pub stale: usize,
+    /// How often one was ejected since the directory was made.
+    pub ejections: u64,
     /// Address of the registry; empty if it has none.
     pub registry: Arc<str>,
     /// Why the registry does not confirm the list at present, and since when; `None` if it does.

@@ -149,7 +149,7 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// Runs what waits for the disk where waiting is fine.
-async fn off_thread<T: Send + 'static>(
+pub(super) async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let done = tokio::task::spawn_blocking(work).await;

@@ -3,6 +3,9 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
+#[cfg(feature = "store")]
+pub(crate) mod process;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +47,11 @@ pub(crate) async fn places(test: &str) -> Vec<Place> {
                 server: None,
                 _dir: None,
             }),
-            "dubhe" => places.push(dubhe(quick()).await),
+            "dubhe" => {
+                places.push(dubhe(quick()).await);
+                #[cfg(feature = "store")]
+                places.push(kept(quick()).await);
+            }
             "dev" => places.push(dev().await),
             "static" => {}
             other => panic!("add `{other}` to the contract suite"),
@@ -71,6 +78,20 @@ pub(crate) async fn dubhe(config: ServerConfig) -> Place {
         _keeper: None,
         server: Some(server),
         _dir: None,
+    }
+}
+
+/// As [`dubhe`], with a data folder.
+#[cfg(feature = "store")]
+pub(crate) async fn kept(config: ServerConfig) -> Place {
+    let dir = tempfile::tempdir().unwrap();
+    let server = EmbeddedServer::builder().listen("127.0.0.1:0").config(config);
+    let server = server.data_dir(dir.path()).start().await.unwrap();
+    Place {
+        config: RegistryConfig::new(format!("dubhe://{}", server.local_addr())),
+        _keeper: None,
+        server: Some(server),
+        _dir: Some(dir),
     }
 }
 

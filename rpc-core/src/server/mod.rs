@@ -5,9 +5,10 @@ pub(crate) mod context;
 mod dispatch;
 mod handler;
 mod serve;
+mod state;
 
 pub use self::context::CallContext;
 pub use self::dispatch::{Dispatcher, Route};
 pub use self::handler::Handler;
-pub(crate) use self::serve::{ConnectionGuard, Phase, ServerState};
 pub use self::serve::{DrainReport, Server, ServerConfig};
+pub(crate) use self::state::{CallGuard, ConnectionGuard, Phase, ServerState, shutting_down};

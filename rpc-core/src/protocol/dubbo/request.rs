@@ -13,7 +13,7 @@ use crate::body::Body;
 use crate::codec::Codec;
 use crate::deadline::Deadline;
 use crate::invocation::Invocation;
-use crate::server::{Phase, Route, ServerState};
+use crate::server::{Route, ServerState};
 use crate::status::{Delivery, Status};
 
 /// What a request is to be answered by, or why not: the status and its number in the header.
@@ -28,9 +28,6 @@ pub(super) fn parse(
     now: Instant,
 ) -> Parsed {
     let refuse = |status: Status, number| (status.with_delivery(Delivery::Refused), number);
-    if state.phase() >= Phase::Refusing {
-        return Err(refuse(Status::unavailable("the provider is shutting down"), status::OK));
-    }
     let codecs = state.dispatcher.codecs();
     let Some(codec) = codecs.by_dubbo_id(header.serialization()) else {
         let (id, known) = (header.serialization(), codecs.names().collect::<Vec<_>>());

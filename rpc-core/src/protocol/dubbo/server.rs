@@ -24,7 +24,7 @@ use super::respond::{put_answer, put_refusal};
 use super::running::{AbortCalls, Shared};
 use crate::codec::Codec;
 use crate::server::answer::Answer;
-use crate::server::{Phase, ServerState};
+use crate::server::{Phase, ServerState, shutting_down};
 use crate::status::{Delivery, Status};
 use crate::transport::BoxTransport;
 use crate::transport::write_queue::WriteQueue;
@@ -164,6 +164,9 @@ impl Connection {
 
     /// Acts on every whole frame of the input.
     async fn take_frames(&mut self) -> io::Result<()> {
+        let shared = self.shared.clone();
+        // Held until the requests of this read have begun.
+        let reading = shared.state.begin_reading();
         let now = Instant::now();
         self.last_read = now;
         let (mut clock, mut taken) = (now, 0_usize);
@@ -174,6 +177,11 @@ impl Connection {
             match frame {
                 Frame::TooLarge(header) => self.refuse_large(header, limit),
                 Frame::Whole(header, body) if header.is_event() => self.take_event(header, &body),
+                Frame::Whole(header, _) if header.is_request() && reading.is_none() => {
+                    if header.is_two_way() {
+                        self.refuse(header, &shutting_down(), status::OK);
+                    }
+                }
                 Frame::Whole(header, body) if header.is_request() => {
                     self.take_request(header, body, now, &mut clock);
                 }

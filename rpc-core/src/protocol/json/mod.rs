@@ -22,7 +22,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
 pub(crate) use self::turn_away::turn_away;
 use crate::server::answer::Answer;
-use crate::server::{Phase, ServerState};
+use crate::server::{CallGuard, Phase, ServerState, shutting_down};
 use crate::status::{Delivery, Status};
 use crate::transport::BoxTransport;
 
@@ -90,16 +90,25 @@ async fn respond(
     };
     let result = match called {
         Err(refusal) => return Ok(refuse(&refusal, body, &state).await),
-        Ok((route, invocation, started)) => match state.begin_call() {
-            Some(_guard) => Answer::new(route, invocation, started).until_deadline().await,
-            None => {
-                let limit = state.config.max_in_flight;
-                let text = format!("{limit} calls run already; raise `provider.limits.in_flight`");
-                Err(Status::resource_exhausted(text).with_delivery(Delivery::Refused))
-            }
+        Ok((route, invocation, started)) => match begin(&state) {
+            Ok(_guard) => Answer::new(route, invocation, started).until_deadline().await,
+            Err(refused) => Err(refused),
         },
     };
     Ok(answer::answer(result, &*codec, state.config.max_payload))
+}
+
+/// Counts a call whose request is complete, unless there is no room or a drain came in between.
+fn begin(state: &Arc<ServerState>) -> Result<CallGuard, Status> {
+    let reading = state.begin_reading();
+    if reading.is_none() {
+        return Err(shutting_down());
+    }
+    state.begin_call().ok_or_else(|| {
+        let limit = state.config.max_in_flight;
+        let text = format!("{limit} calls run already; raise `provider.limits.in_flight`");
+        Status::resource_exhausted(text).with_delivery(Delivery::Refused)
+    })
 }
 
 /// Answers a refusal, after what is left of the body: a stream that is reset before its answer was

@@ -17,7 +17,7 @@ use crate::codec::{Codec, Codecs};
 use crate::deadline::Deadline;
 use crate::invocation::Invocation;
 use crate::metadata::Metadata;
-use crate::server::{Phase, Route, ServerState};
+use crate::server::{Phase, Route, ServerState, shutting_down};
 use crate::status::{Delivery, Status};
 
 /// Header with the time a call may take in milliseconds, as Dubbo's Triple names it.
@@ -68,7 +68,7 @@ pub(super) async fn call(
     state: &ServerState,
 ) -> Result<(Arc<Route>, Invocation, Instant), Refusal> {
     if state.phase() >= Phase::Refusing {
-        return Err(Status::unavailable("the provider is shutting down").into());
+        return Err(shutting_down().into());
     }
     if head.method != Verb::POST {
         let text = format!("{} is not taken here; POST the arguments instead", head.method);

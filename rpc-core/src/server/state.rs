@@ -1,0 +1,173 @@
+//! What all connections of a server share: what it serves, how far down it is, who runs.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use futures_util::task::AtomicWaker;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::dispatch::Dispatcher;
+use super::serve::ServerConfig;
+use crate::status::{Delivery, Status};
+
+/// How far a server is on its way down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Serving.
+    Serving,
+    /// Consumers are told to send no new calls; those that come are still served.
+    Notice,
+    /// New calls are refused, running ones go on.
+    Refusing,
+    /// Connections write what they have and close.
+    Closing,
+}
+
+/// What all connections of a server share.
+pub(crate) struct ServerState {
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) config: ServerConfig,
+    phase: watch::Sender<Phase>,
+    /// Reads whose requests may begin.
+    reading: AtomicUsize,
+    running: AtomicUsize,
+    connections: AtomicUsize,
+    next_id: AtomicU64,
+    /// Who must hear of a new phase, by connection.
+    drivers: Mutex<Vec<(u64, Arc<AtomicWaker>)>>,
+    /// Wakes whoever waits for calls or connections to end.
+    drained: AtomicWaker,
+}
+
+impl ServerState {
+    pub(super) fn new(dispatcher: Arc<Dispatcher>, config: ServerConfig) -> Self {
+        Self {
+            dispatcher,
+            config,
+            phase: watch::Sender::new(Phase::Serving),
+            reading: AtomicUsize::new(0),
+            running: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
+            next_id: AtomicU64::new(0),
+            drivers: Mutex::default(),
+            drained: AtomicWaker::new(),
+        }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    pub(crate) fn watch_phase(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    /// Lets the requests of one read begin; `None` once new calls are refused.
+    ///
+    /// Counts before it looks, so that a drain either is seen here or waits for these requests:
+    /// none begins behind its back.
+    pub(crate) fn begin_reading(&self) -> Option<Reading<'_>> {
+        self.reading.fetch_add(1, Ordering::AcqRel);
+        let reading = Reading(self);
+        (self.phase() < Phase::Refusing).then_some(reading)
+    }
+
+    /// Counts a running call; `None` when the limit is reached.
+    pub(crate) fn begin_call(self: &Arc<Self>) -> Option<CallGuard> {
+        let before = self.running.fetch_add(1, Ordering::AcqRel);
+        let guard = CallGuard(self.clone());
+        (before < self.config.max_in_flight).then_some(guard)
+    }
+
+    /// Counts a connection whose driver is woken at each new phase; `None` at the limit.
+    pub(crate) fn begin_connection(
+        self: &Arc<Self>,
+        driver: Arc<AtomicWaker>,
+    ) -> Option<ConnectionGuard> {
+        let before = self.connections.fetch_add(1, Ordering::AcqRel);
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        self.drivers().push((id, driver));
+        let guard = ConnectionGuard { state: self.clone(), id };
+        (before < self.config.max_connections).then_some(guard)
+    }
+
+    fn drivers(&self) -> MutexGuard<'_, Vec<(u64, Arc<AtomicWaker>)>> {
+        self.drivers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        self.phase.send_modify(|current| *current = phase.max(*current));
+        let wakers: Vec<Waker> = self.drivers().iter().filter_map(|(_, d)| d.take()).collect();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Waits until no call runs and none can begin, at most until `deadline`; returns what is left.
+    pub(super) async fn no_calls(&self, deadline: Instant) -> usize {
+        self.wait_zero(&self.reading, deadline).await;
+        self.wait_zero(&self.running, deadline).await
+    }
+
+    /// The same of connections.
+    pub(super) async fn no_connections(&self, deadline: Instant) -> usize {
+        self.wait_zero(&self.connections, deadline).await
+    }
+
+    /// Waits until `count` is zero, at most until `deadline`; returns what is left.
+    async fn wait_zero(&self, count: &AtomicUsize, deadline: Instant) -> usize {
+        let zero = std::future::poll_fn(|cx| {
+            self.drained.register(cx.waker());
+            match count.load(Ordering::Acquire) {
+                0 => std::task::Poll::Ready(()),
+                _ => std::task::Poll::Pending,
+            }
+        });
+        match tokio::time::timeout_at(deadline, zero).await {
+            Ok(()) => 0,
+            Err(_) => count.load(Ordering::Acquire),
+        }
+    }
+}
+
+/// One read whose requests may begin; the count goes back when it is dropped.
+pub(crate) struct Reading<'a>(&'a ServerState);
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        if self.0.reading.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.drained.wake();
+        }
+    }
+}
+
+/// What a request is told that comes too late.
+pub(crate) fn shutting_down() -> Status {
+    Status::unavailable("the provider is shutting down").with_delivery(Delivery::Refused)
+}
+
+/// One running call; the count goes back when it is dropped.
+pub(crate) struct CallGuard(Arc<ServerState>);
+
+impl Drop for CallGuard {
+    fn drop(&mut self) {
+        if self.0.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.drained.wake();
+        }
+    }
+}
+
+/// One open connection; the count goes back when it is dropped.
+pub(crate) struct ConnectionGuard {
+    state: Arc<ServerState>,
+    id: u64,
+}
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.state.drivers().retain(|(id, _)| *id != self.id);
+        if self.state.connections.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.state.drained.wake();
+        }
+    }
+}
