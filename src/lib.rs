@@ -44,6 +44,7 @@ pub mod config;
 mod consumer;
 mod extensions;
 mod layers;
+mod machine;
 mod provider;
 mod setup;
 mod signal;

@@ -15,6 +15,7 @@ use crate::address::Place;
 use crate::config::{Config, Face, Sources};
 use crate::extensions::Extensions;
 use crate::layers::Layers;
+use crate::machine;
 use crate::setup::Setup;
 use crate::signal::Signals;
 
@@ -105,7 +106,8 @@ impl Provider {
         let registry = self.setup.extensions.registry(&config.registry_settings()?)?;
         let codecs = self.setup.extensions.codecs(&config.consumer.codec)?;
         let metrics = Metrics::new("provider");
-        let mut dispatcher = Dispatcher::new(codecs, metrics);
+        let mut dispatcher =
+            Dispatcher::new(codecs, metrics).with_machine_load(machine::load_percent);
         for (service, handler) in self.services {
             dispatcher.add(service, handler, |inner| self.layers.apply(inner))?;
         }

@@ -20,6 +20,7 @@ use tracing::Span;
 use crate::attempt_layers::AttemptLayers;
 use crate::load::{FAILURE, Load};
 use crate::load_balance::warmed_weight;
+use crate::load_report::LoadReport;
 
 /// An instance, the channel to it, and how loaded it is.
 pub struct Endpoint {
@@ -123,6 +124,9 @@ impl Endpoint {
         number: u32,
     ) -> Result<EndpointFuture, Status> {
         self.agree_on_codec(&mut invocation)?;
+        if self.load.known_report().is_some() {
+            LoadReport::ask(&mut invocation.metadata);
+        }
         let method = invocation.method();
         let span = tracing::info_span!(
             "attempt",
@@ -178,14 +182,23 @@ impl Endpoint {
     fn record(&self, outcome: &Result<Reply, Status>, started: Instant) {
         let now = Instant::now();
         let elapsed = now.saturating_duration_since(started);
+        let report = self.load.known_report();
         match outcome {
             Err(status) if is_endpoints_fault(status) => {
                 self.load.observe(elapsed.max(FAILURE), now);
+                report.inspect(|report| report.fail(now));
                 if (status.delivery(), status.code()) == (Delivery::Refused, Code::Unimplemented) {
                     self.stale.store(true, Relaxed);
                 }
             }
-            _ => self.load.observe(elapsed, now),
+            Err(status) => {
+                self.load.observe(elapsed, now);
+                report.inspect(|report| report.succeed(status.metadata(), elapsed, now));
+            }
+            Ok(reply) => {
+                self.load.observe(elapsed, now);
+                report.inspect(|report| report.succeed(&reply.metadata, elapsed, now));
+            }
         }
     }
 }

@@ -113,14 +113,14 @@ impl Picker {
         self.send(&candidates, attempt)
     }
 
-    fn send(&self, candidates: &Candidates, attempt: Attempt) -> AttemptFuture {
+    fn send(&self, candidates: &Arc<Candidates>, attempt: Attempt) -> AttemptFuture {
         match self.choose(candidates, &attempt) {
             Ok(endpoint) => start(&endpoint, attempt),
             Err(status) => AttemptFuture::failed(status),
         }
     }
 
-    fn choose(&self, whole: &Candidates, attempt: &Attempt) -> Result<Arc<Endpoint>, Status> {
+    fn choose(&self, whole: &Arc<Candidates>, attempt: &Attempt) -> Result<Arc<Endpoint>, Status> {
         if self.0.routers.is_empty() && attempt.excluded.is_empty() {
             return Ok(self.select(whole, attempt).clone());
         }
@@ -132,7 +132,7 @@ impl Picker {
         if left.len() == whole.len() {
             return Ok(self.select(whole, attempt).clone());
         }
-        let left = Candidates::new(left.into_iter().cloned().collect());
+        let left = Candidates::part(whole, left.into_iter().cloned().collect());
         Ok(self.select(&left, attempt).clone())
     }
 
