@@ -14,23 +14,31 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod attempt_layers;
+mod backlog;
 mod budget;
 mod candidates;
 mod dice;
 mod directory;
+mod ejection;
 mod endpoint;
+mod explain;
 mod invoker;
+mod latency_window;
 mod load;
 pub mod load_balance;
+mod load_report;
 mod picker;
 pub mod policy;
 pub mod router;
 
 pub use self::attempt_layers::AttemptLayers;
+pub use self::backlog::Backlog;
 pub use self::budget::RetryBudget;
 pub use self::candidates::Candidates;
 pub use self::directory::{Directory, DirectoryOptions, DirectoryState};
+pub use self::ejection::{EjectionConfig, EndpointHealth, HealthState};
 pub use self::endpoint::{Endpoint, EndpointFuture};
+pub use self::explain::{Dropped, ExplainedEndpoint, Explanation, RouterStep};
 pub use self::invoker::Cluster;
 pub use self::load::Load;
 pub use self::picker::{Attempt, AttemptFuture, Picker};

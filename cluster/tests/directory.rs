@@ -3,7 +3,7 @@
 mod support;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use dubhe_cluster::load_balance::Random;
 use dubhe_cluster::policy::{Failfast, Failover};
@@ -136,29 +136,6 @@ async fn losing_the_registry_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_registry_shut_down_before_its_first_word_ends_the_wait() {
-    let Fleet { directory, push, .. } = Fleet::pending();
-    drop(push);
-    let deadline = rpc_core::Deadline::after(Duration::from_secs(60));
-    let started = Instant::now();
-    assert!(directory.wait_ready(deadline).await);
-    assert_eq!(started.elapsed(), Duration::ZERO);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_state_tells_source_age_and_counts() {
-    let age = Duration::from_secs(60);
-    let cached = Snapshot::new(vec![instance("a:1"), instance("b:1")], Source::Cache { age });
-    let fleet = Fleet::from(cached, DirectoryOptions::default());
-    fleet.mock("b:1").set_state(ChannelState::Draining);
-    advance(Duration::from_secs(5)).await;
-    let state = fleet.directory.state();
-    assert_eq!(state.source, Source::Cache { age });
-    assert_eq!(state.age, Duration::from_secs(65));
-    assert_eq!((state.endpoints, state.candidates, state.held), (2, 1, 0));
-}
-
-#[tokio::test(start_paused = true)]
 async fn one_that_is_connecting_is_waited_for_only_if_there_is_no_better_one() {
     let fleet = Fleet::of(&["a:1", "b:1", "c:1"]);
     let candidates = || fleet.directory.state().candidates;
@@ -211,27 +188,6 @@ async fn dropping_the_directory_ends_the_subscription() {
     settle().await;
     drop(directory);
     push.closed().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_fresh_instance_grows_to_its_weight() {
-    let mut fresh = instance("a:1");
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    fresh.started_ms = u64::try_from(now.as_millis()).unwrap();
-    let list = Snapshot::new(vec![fresh, instance("b:1")], Source::Live);
-    let fleet = Fleet::from(list, DirectoryOptions::default());
-    settle().await;
-    let weights = || -> Vec<u32> {
-        let endpoints = fleet.directory.endpoints();
-        endpoints.iter().map(|e| e.weight()).collect()
-    };
-    assert_eq!(weights(), [1, 100]);
-    advance(Duration::from_secs(301)).await;
-    settle().await;
-    assert!((50..53).contains(&weights()[0]), "{:?}", weights());
-    advance(Duration::from_secs(301)).await;
-    settle().await;
-    assert_eq!(weights(), [100, 100]);
 }
 
 #[tokio::test(start_paused = true)]

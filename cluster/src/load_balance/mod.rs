@@ -2,9 +2,16 @@
 //!
 //! One is built for each method, so what it keeps is the method's own.
 
+mod adaptive;
+mod consistent_hash;
+mod least;
+mod least_active;
 mod p2c;
 mod random;
+mod ring;
 mod round_robin;
+mod shortest_response;
+mod two_choices;
 mod weight;
 
 use std::fmt;
@@ -13,10 +20,14 @@ use rpc_core::{ExtensionPoint, Invocation};
 use serde::Deserialize;
 use tokio::time::Instant;
 
+pub use self::adaptive::Adaptive;
+pub use self::consistent_hash::{ConsistentHash, ConsistentHashConfig};
+pub use self::least_active::LeastActive;
 pub use self::p2c::P2c;
 pub use self::random::Random;
 pub use self::round_robin::RoundRobin;
-pub use self::weight::{DEFAULT_WARMUP, warmed_weight};
+pub use self::shortest_response::ShortestResponse;
+pub use self::weight::{DEFAULT_WARMUP, WARMUP, warmed_weight};
 use crate::candidates::Candidates;
 
 /// Chooses one of the candidates of a call.
@@ -25,6 +36,21 @@ pub trait LoadBalance: fmt::Debug + Send + Sync + 'static {
     /// The index of the endpoint to call; `candidates` holds at least two. Runs for each attempt
     /// of each call at the time `now`, so it does no I/O and no work it can do without.
     fn select(&self, candidates: &Candidates, invocation: &Invocation, now: Instant) -> usize;
+
+    /// What it compares of the endpoint at `index`, for people who ask why: the lower, the rather
+    /// it is taken. Each balancer has its own unit; `None` where it compares nothing, and for an
+    /// endpoint without weight beside others. Changes
+    /// nothing, and may cost more than a selection.
+    fn score(
+        &self,
+        candidates: &Candidates,
+        index: usize,
+        invocation: &Invocation,
+        now: Instant,
+    ) -> Option<f64> {
+        let _ = (candidates, index, invocation, now);
+        None
+    }
 }
 
 /// The parameters of balancers that draw lots.
@@ -39,5 +65,12 @@ pub struct SeedConfig {
 /// The balancers that come with Dubhe.
 #[must_use]
 pub fn builtin() -> ExtensionPoint<dyn LoadBalance> {
-    ExtensionPoint::new("loadbalance").with::<P2c>().with::<Random>().with::<RoundRobin>()
+    ExtensionPoint::new("loadbalance")
+        .with::<P2c>()
+        .with::<Random>()
+        .with::<RoundRobin>()
+        .with::<LeastActive>()
+        .with::<ShortestResponse>()
+        .with::<ConsistentHash>()
+        .with::<Adaptive>()
 }

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, reason = "this is test code outside of test functions")]
 
+pub(crate) mod simulation;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -11,7 +13,9 @@ use bytes::{Bytes, BytesMut};
 use dubhe_cluster::load_balance::{LoadBalance, P2c};
 use dubhe_cluster::policy::ClusterPolicy;
 use dubhe_cluster::router::RouterChain;
-use dubhe_cluster::{Candidates, Cluster, Directory, DirectoryOptions, Endpoint, RetryBudget};
+use dubhe_cluster::{
+    Backlog, Candidates, Cluster, Directory, DirectoryOptions, Endpoint, RetryBudget,
+};
 use rpc_core::codec::CodecError;
 use rpc_core::message::Message;
 use rpc_core::{
@@ -21,11 +25,15 @@ use rpc_core::{
 };
 use tokio::sync::watch;
 
+use self::simulation::{Rolls, address};
+
 /// What a provider does with a call.
 #[derive(Clone)]
 pub(crate) enum Answer {
     /// Answers after this time.
     After(Duration),
+    /// Answers after half of this time up to one and a half, as the number of the call decides.
+    Around(Duration),
     /// Fails at once.
     Fail(Status),
     /// Never answers: the channel ends the call at its deadline.
@@ -76,7 +84,7 @@ impl Mock {
 
 impl Invoke for Mock {
     fn invoke(&self, invocation: Invocation) -> ReplyFuture {
-        self.calls.fetch_add(1, Relaxed);
+        let number = self.calls.fetch_add(1, Relaxed);
         let names = invocation.codecs.iter().flat_map(|codecs| codecs.names());
         *self.codecs.lock().unwrap() = names.map(str::to_owned).collect();
         let mut next = self.next.lock().unwrap();
@@ -84,17 +92,32 @@ impl Invoke for Mock {
             true => self.answer.lock().unwrap().clone(),
             false => next.remove(0),
         };
+        let seed =
+            self.address.bytes().fold(number, |sum, byte| sum.wrapping_mul(31) + u64::from(byte));
+        let answer = match answer {
+            Answer::Around(time) => {
+                let thousandths = Rolls(seed).below(1000) as u32;
+                Answer::After(time / 2 + time * thousandths / 1000)
+            }
+            other => other,
+        };
         Box::pin(async move {
             let deadline = invocation.deadline.instant();
+            let mut reply = reply();
+            if invocation.metadata.value("lb_adaptive") == Some("mem,load") {
+                let told = format!("curTime:{number},load:30.0");
+                reply.metadata.insert("lb_adaptive", told);
+            }
             match answer {
                 Answer::Fail(status) => return Err(status),
                 Answer::Hang => tokio::time::sleep_until(deadline).await,
                 Answer::After(time) => {
                     let slept = tokio::time::sleep(time);
                     if tokio::time::timeout_at(deadline, slept).await.is_ok() {
-                        return Ok(reply());
+                        return Ok(reply);
                     }
                 }
+                Answer::Around(_) => unreachable!("made certain above"),
             }
             Err(Status::deadline_exceeded("no answer in time").with_delivery(Delivery::MaybeSent))
         })
@@ -163,6 +186,7 @@ pub(crate) struct Fleet {
     pub(crate) directory: Arc<Directory>,
     pub(crate) push: watch::Sender<Snapshot>,
     pub(crate) budget: Arc<RetryBudget>,
+    pub(crate) backlog: Arc<Backlog>,
 }
 
 impl Fleet {
@@ -181,7 +205,13 @@ impl Fleet {
         let subscription = Subscription::new(snapshots, ());
         let connector = Arc::new(net.clone());
         let directory = Directory::follow(service(), subscription, connector, options);
-        Self { net, directory: Arc::new(directory), push, budget: Arc::new(RetryBudget::default()) }
+        Self {
+            net,
+            directory: Arc::new(directory),
+            push,
+            budget: Arc::new(RetryBudget::default()),
+            backlog: Arc::default(),
+        }
     }
 
     pub(crate) fn mock(&self, address: &str) -> Arc<Mock> {
@@ -204,6 +234,7 @@ impl Fleet {
             balancer,
             policy,
             budget: self.budget.clone(),
+            backlog: self.backlog.clone(),
             seed: Some(1),
         }
         .into_invoker()
@@ -256,9 +287,31 @@ pub(crate) fn write() -> Invocation {
     call_of(false, Duration::from_secs(1))
 }
 
+/// A call that nothing comes back from.
+pub(crate) fn one_way() -> Invocation {
+    let method = Method::new(service(), "note", MethodKind::OneWay, true);
+    let deadline = Deadline::after(Duration::from_secs(1));
+    Invocation::new(method.into(), Body::typed(Nothing), deadline)
+}
+
 pub(crate) fn call_of(idempotent: bool, timeout: Duration) -> Invocation {
-    let method = Method::new(service(), "reserve", MethodKind::Unary, idempotent);
-    Invocation::new(method.into(), Body::typed(Nothing), Deadline::after(timeout))
+    Invocation::new(method(idempotent).into(), Body::typed(Nothing), Deadline::after(timeout))
+}
+
+/// The method that calls are of; the empty answer may stand in for its failures.
+pub(crate) fn method(idempotent: bool) -> Method {
+    Method::new(service(), "reserve", MethodKind::Unary, idempotent).with_stand_in(Some(stand_in()))
+}
+
+/// An answer in place of a failure, which tells itself from a provider's.
+pub(crate) fn stand_in() -> Reply {
+    let mut reply = reply();
+    reply.metadata.insert("stand-in", "yes");
+    reply
+}
+
+pub(crate) fn is_stand_in(reply: &Reply) -> bool {
+    reply.metadata.value("stand-in").is_some()
 }
 
 pub(crate) fn reply() -> Reply {
@@ -279,13 +332,27 @@ pub(crate) fn not_sent() -> Answer {
 
 /// Candidates of these weights; each mock answers after 1 ms.
 pub(crate) fn weighted(net: &Net, weights: &[u32]) -> Candidates {
-    let endpoint = |(index, weight): (usize, &u32)| {
-        let mut instance = instance(&format!("p{index}:1"));
-        instance.weight = *weight;
-        let channel = net.mock(&instance.address);
-        Arc::new(Endpoint::new(instance, channel, &Default::default()))
-    };
+    let endpoint = |(index, weight): (usize, &u32)| endpoint(net, &address(index), *weight);
     Candidates::new(weights.iter().enumerate().map(endpoint).collect())
+}
+
+/// Candidates at these addresses.
+pub(crate) fn candidates_at(net: &Net, addresses: &[&str]) -> Candidates {
+    Candidates::new(addresses.iter().map(|address| endpoint(net, address, 100)).collect())
+}
+
+pub(crate) fn endpoint(net: &Net, address: &str, weight: u32) -> Arc<Endpoint> {
+    let mut instance = instance(address);
+    instance.weight = weight;
+    let channel = net.mock(&instance.address);
+    Arc::new(Endpoint::new(instance, channel, &Default::default()))
+}
+
+/// A call of this key.
+pub(crate) fn keyed(key: u64) -> Invocation {
+    let mut call = call();
+    call.hash_key = Some(key);
+    call
 }
 
 pub(crate) fn codecs(names: &[&'static str]) -> Codecs {

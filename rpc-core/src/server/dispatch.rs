@@ -15,6 +15,7 @@ use crate::invoker::{BoxInvoker, Invoke, ReplyFuture};
 use crate::method::Method;
 use crate::metrics::{MethodMetrics, Metrics};
 use crate::server::handler::Handler;
+use crate::server::load_report::MachineLoad;
 use crate::service_key::ServiceKey;
 use crate::status::{Delivery, Status};
 
@@ -29,6 +30,7 @@ pub struct Dispatcher {
     services: Vec<ServiceKey>,
     codecs: Codecs,
     metrics: Metrics,
+    machine: Option<MachineLoad>,
 }
 
 /// One method in the table.
@@ -36,6 +38,7 @@ pub struct Route {
     method: Arc<Method>,
     invoker: BoxInvoker,
     metrics: MethodMetrics,
+    machine: Option<MachineLoad>,
     /// Moving average of the time of first polls, in nanoseconds.
     first_poll: AtomicU32,
     /// Whether a handler has not been ready at its first poll.
@@ -46,7 +49,14 @@ impl Dispatcher {
     /// An empty table that answers in these codecs.
     #[must_use]
     pub fn new(codecs: Codecs, metrics: Metrics) -> Self {
-        Self { routes: HashMap::default(), services: Vec::new(), codecs, metrics }
+        Self { routes: HashMap::default(), services: Vec::new(), codecs, metrics, machine: None }
+    }
+
+    /// The same, telling callers that ask how loaded the machine is; for services added after it.
+    #[must_use]
+    pub fn with_machine_load(mut self, machine: MachineLoad) -> Self {
+        self.machine = Some(machine);
+        self
     }
 
     /// Adds every method of `handler` under `service`. `layer` wraps each: the layers of position
@@ -73,7 +83,8 @@ impl Dispatcher {
             let metrics = self.metrics.method(&method);
             let path = method.path().clone();
             let (first_poll, waits) = (AtomicU32::new(0), AtomicBool::new(false));
-            let route = Route { method, invoker, metrics, first_poll, waits };
+            let machine = self.machine;
+            let route = Route { method, invoker, metrics, machine, first_poll, waits };
             self.routes.insert(path, Arc::new(route));
         }
         self.services.push(service);
@@ -135,6 +146,11 @@ impl Route {
     /// What answers it.
     pub(crate) fn invoker(&self) -> &BoxInvoker {
         &self.invoker
+    }
+
+    /// How the load of the machine is learnt, if it is told.
+    pub(crate) fn machine(&self) -> Option<MachineLoad> {
+        self.machine
     }
 
     /// Its counters.
