@@ -197,9 +197,12 @@ async fn a_call_goes_out_in_the_first_codec_both_speak() {
     let list = Snapshot::new(vec![speaks_json], Source::Live);
     let fleet = Fleet::from(list, DirectoryOptions::default());
     let cluster = fleet.cluster(Failfast);
-    for (offered, expected) in
-        [(vec!["protobuf", "msgpack", "json"], "msgpack"), (vec!["json", "protobuf"], "json")]
-    {
+    for (offered, expected) in [
+        (vec!["protobuf", "msgpack", "json"], "msgpack"),
+        (vec!["json", "protobuf"], "json"),
+        (vec!["protobuf", "json"], "json"),
+        (vec!["protobuf", "msgpack"], "msgpack"),
+    ] {
         let mut call = call();
         call.codecs = Some(codecs(&offered));
         cluster.invoke(call).await.unwrap();
