@@ -178,10 +178,28 @@ impl Picker {
     /// `unavailable`, not sent: there is none.
     pub fn choose(&self, attempt: &Attempt) -> Result<Arc<Endpoint>, Status> {
         let candidates = self.0.directory.candidates();
-        match candidates.is_empty() {
-            true => Err(self.no_instance()),
-            false => self.choose_of(&candidates, attempt),
+        if candidates.is_empty() {
+            return Err(self.no_instance());
         }
+        match self.probe_of(&candidates, attempt) {
+            Some(endpoint) => Ok(endpoint),
+            None => self.choose_of(&candidates, attempt),
+        }
+    }
+
+    /// The endpoint on probation that this attempt is to try, because no other call does; `choose`
+    /// heeds it. A call that may run twice is copied for that instead, as long as the budget lasts.
+    #[must_use]
+    pub fn to_probe(&self, attempt: &Attempt) -> Option<Arc<Endpoint>> {
+        self.probe_of(&self.0.directory.candidates(), attempt)
+    }
+
+    fn probe_of(&self, candidates: &Candidates, attempt: &Attempt) -> Option<Arc<Endpoint>> {
+        if candidates.probation().is_empty() {
+            return None;
+        }
+        let Parts { routers, budget, dice, .. } = &*self.0;
+        choose_probe(candidates, attempt, routers, budget, dice)
     }
 
     /// Counts the first attempt of a call.
@@ -200,11 +218,10 @@ impl Picker {
     }
 
     fn send(&self, candidates: &Candidates, attempt: Attempt) -> AttemptFuture {
-        if !candidates.probation().is_empty() {
-            let Parts { routers, budget, dice, .. } = &*self.0;
-            if let Some(probe) = choose_probe(candidates, &attempt, routers, budget, dice) {
-                return AttemptFuture(State::Running(probe));
-            }
+        if let Some(endpoint) = self.probe_of(candidates, &attempt)
+            && let Some(probe) = endpoint.probe(attempt.invocation.clone(), attempt.now)
+        {
+            return AttemptFuture(State::Running(probe));
         }
         match self.choose_of(candidates, &attempt) {
             Ok(endpoint) => start(&endpoint, attempt),

@@ -57,9 +57,7 @@ async fn call_first(
     history: &mut History,
 ) -> Result<Reply, Status> {
     picker.ready(invocation).await?;
-    let mut endpoints = picker.reachable(invocation)?;
-    endpoints.sort_by_key(|endpoint| endpoint.channel().state() != ChannelState::Ready);
-    endpoints.truncate(MAX_TRIED);
+    let endpoints = in_order(picker, invocation)?;
     let count = endpoints.len();
     for (index, endpoint) in endpoints.iter().enumerate() {
         let now = Instant::now();
@@ -75,6 +73,17 @@ async fn call_first(
         picker.budget().note_resend();
     }
     Err(picker.no_instance())
+}
+
+/// Connected ones first; before all the one that nobody else finds well again.
+fn in_order(picker: &Picker, invocation: &Invocation) -> Result<Vec<Arc<Endpoint>>, Status> {
+    let mut endpoints = picker.reachable(invocation)?;
+    endpoints.sort_by_key(|endpoint| endpoint.channel().state() != ChannelState::Ready);
+    if let Some(probed) = picker.to_probe(&Attempt::first(invocation.clone(), Instant::now())) {
+        endpoints.insert(0, probed);
+    }
+    endpoints.truncate(MAX_TRIED);
+    Ok(endpoints)
 }
 
 async fn call(
