@@ -217,7 +217,7 @@ impl Picker {
         Ok(())
     }
 
-    fn send(&self, candidates: &Candidates, attempt: Attempt) -> AttemptFuture {
+    fn send(&self, candidates: &Arc<Candidates>, attempt: Attempt) -> AttemptFuture {
         if let Some(endpoint) = self.probe_of(candidates, &attempt)
             && let Some(probe) = endpoint.probe(attempt.invocation.clone(), attempt.now)
         {
@@ -229,7 +229,11 @@ impl Picker {
         }
     }
 
-    fn choose_of(&self, whole: &Candidates, attempt: &Attempt) -> Result<Arc<Endpoint>, Status> {
+    fn choose_of(
+        &self,
+        whole: &Arc<Candidates>,
+        attempt: &Attempt,
+    ) -> Result<Arc<Endpoint>, Status> {
         if self.0.routers.is_empty() && attempt.excluded.is_empty() {
             return Ok(self.select(whole, attempt).clone());
         }
@@ -241,7 +245,7 @@ impl Picker {
         if left.len() == whole.len() {
             return Ok(self.select(whole, attempt).clone());
         }
-        let left = Candidates::new(left.into_iter().cloned().collect());
+        let left = Candidates::part(whole, left.into_iter().cloned().collect());
         Ok(self.select(&left, attempt).clone())
     }
 

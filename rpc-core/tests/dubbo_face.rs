@@ -1,5 +1,7 @@
 //! The dubbo face over real sockets: calls, failures, limits, cancellation, drain.
 
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
 mod support;
 
 use std::time::Duration;
@@ -36,6 +38,25 @@ async fn many_calls_share_one_connection_and_each_gets_its_own_answer() {
         done.unwrap();
     }
     assert_eq!(channel.state(), ChannelState::Ready);
+}
+
+#[tokio::test]
+async fn an_answer_tells_the_load_of_the_machine_to_those_who_ask() {
+    let provider = support::provider(ServerConfig::default()).await;
+    let connector = support::connector(ClientConfig::default());
+    let channel = support::channel(&connector, provider.server.local_addr());
+    for method in [ECHO, SLOW_ECHO] {
+        let mut asking = support::invocation(method, "x", LONG);
+        assert!(channel.invoke(asking.clone()).await.unwrap().metadata.is_empty());
+        asking.metadata.insert("lb_adaptive", "mem,load");
+        let told = channel.invoke(asking).await.unwrap().metadata;
+        let told = told.value("lb_adaptive").unwrap();
+        let (time, load) = told.split_once(",load:").unwrap();
+        assert_eq!(load, "12.50");
+        let time: u128 = time.strip_prefix("curTime:").unwrap().parse().unwrap();
+        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis();
+        assert!(time <= now && now - time < LONG.as_millis(), "{told}");
+    }
 }
 
 #[tokio::test]
@@ -256,4 +277,40 @@ async fn handlers_end_with_their_connection_also_when_the_server_is_dropped() {
     let dropped = tokio::time::timeout(Duration::from_secs(1), provider.events.recv());
     assert_eq!(dropped.await.unwrap().unwrap(), "dropped");
     call.await.unwrap().unwrap_err();
+}
+
+/// Starts a one-way call of the method that hangs, and closes its connection once it has begun.
+async fn one_way_without_connection(provider: &mut support::Provider) {
+    let connector = support::connector(ClientConfig::default());
+    let channel = support::channel(&connector, provider.server.local_addr());
+    let key = rpc_core::ServiceKey::new("Test");
+    let method = rpc_core::Method::new(key, "hang", rpc_core::MethodKind::OneWay, false);
+    let body = rpc_core::Body::typed(support::Text::default());
+    let deadline = rpc_core::Deadline::after(LONG);
+    let mut invocation = rpc_core::Invocation::new(method.into(), body, deadline);
+    invocation.codecs = Some(support::codecs());
+    channel.invoke(invocation).await.unwrap();
+    assert_eq!(provider.events.recv().await.unwrap(), "started");
+}
+
+#[tokio::test]
+async fn a_one_way_call_goes_on_without_its_connection_and_a_drain_waits_for_it() {
+    let mut provider = support::provider(ServerConfig::default()).await;
+    one_way_without_connection(&mut provider).await;
+    let address = provider.server.local_addr();
+    let drain = tokio::spawn(provider.server.drain(Duration::ZERO, LONG));
+    while TcpStream::connect(address).await.is_ok() {}
+    assert!(!drain.is_finished(), "nobody waits for it");
+    provider.release.notify_one();
+    assert_eq!(drain.await.unwrap().cut_calls, 0);
+    assert!(provider.events.try_recv().is_err(), "it was not run to its end");
+}
+
+#[tokio::test]
+async fn a_one_way_call_ends_with_its_server() {
+    let mut provider = support::provider(ServerConfig::default()).await;
+    one_way_without_connection(&mut provider).await;
+    drop(provider.server);
+    let dropped = tokio::time::timeout(Duration::from_secs(1), provider.events.recv());
+    assert_eq!(dropped.await.unwrap().unwrap(), "dropped");
 }
