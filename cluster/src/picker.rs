@@ -198,7 +198,7 @@ impl Picker {
         };
         let new = || left.iter().filter(|e| !attempt.excluded.contains(e.address()));
         let connected = new().find(|e| e.channel().state() == ChannelState::Ready);
-        let found = connected.or_else(|| new().next()).or(left.first());
+        let found = connected.or_else(|| new().next()).or_else(|| left.first());
         found.cloned().ok_or_else(|| self.0.directory.no_instance())
     }
 
