@@ -19,7 +19,7 @@ use crate::budget::RetryBudget;
 use crate::candidates::Candidates;
 use crate::dice::Dice;
 use crate::directory::Directory;
-use crate::ejection::choose_probe;
+use crate::ejection::Probes;
 use crate::endpoint::{Endpoint, EndpointFuture};
 use crate::invoker::Cluster;
 use crate::load_balance::LoadBalance;
@@ -166,7 +166,13 @@ impl Picker {
     /// address.
     pub fn attempt_at(&self, endpoint: &Arc<Endpoint>, attempt: Attempt) -> AttemptFuture {
         match self.admit(&attempt) {
-            Ok(()) => start(endpoint, attempt),
+            Ok(()) => {
+                let candidates = self.0.directory.candidates();
+                if !candidates.probation().is_empty() {
+                    self.probes(&candidates).send_copy(&attempt);
+                }
+                start(endpoint, attempt)
+            }
             Err(late) => AttemptFuture::failed(late.with_address(endpoint.address().clone())),
         }
     }
@@ -201,15 +207,22 @@ impl Picker {
 
     fn send(&self, candidates: &Candidates, attempt: Attempt) -> AttemptFuture {
         if !candidates.probation().is_empty() {
-            let Parts { routers, budget, dice, .. } = &*self.0;
-            if let Some(probe) = choose_probe(candidates, &attempt, routers, budget, dice) {
-                return AttemptFuture(State::Running(probe));
+            let probes = self.probes(candidates);
+            if !probes.send_copy(&attempt)
+                && let Some(itself) = probes.send_itself(&attempt)
+            {
+                return AttemptFuture(State::Running(itself));
             }
         }
         match self.choose_of(candidates, &attempt) {
             Ok(endpoint) => start(&endpoint, attempt),
             Err(status) => AttemptFuture::failed(status),
         }
+    }
+
+    fn probes<'a>(&'a self, candidates: &'a Candidates) -> Probes<'a> {
+        let Parts { routers, budget, dice, .. } = &*self.0;
+        Probes { candidates, routers, budget, dice }
     }
 
     fn choose_of(&self, whole: &Candidates, attempt: &Attempt) -> Result<Arc<Endpoint>, Status> {

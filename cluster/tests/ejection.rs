@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dubhe_cluster::load_balance::RoundRobin;
-use dubhe_cluster::policy::{Failfast, Failover};
+use dubhe_cluster::policy::{Failfast, Failover, Forking};
 use dubhe_cluster::router::RouterChain;
 use dubhe_cluster::{DirectoryOptions, EjectionConfig, EndpointHealth, HealthState, RetryBudget};
 use rpc_core::status::Details;
@@ -179,6 +179,32 @@ async fn a_one_way_call_proves_nothing() {
         cluster.invoke(one_way()).await.unwrap();
     }
     assert_eq!(health(&fleet, "a:1").state, HealthState::Probation);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_no_call_can_probe_is_not_left_out_for_ever() {
+    let fleet = fleet(&["a:1", "b:1"]);
+    eject(&fleet, "a:1").await;
+    fleet.mock("a:1").answer(Answer::After(MS));
+    let cluster = in_turn(&fleet);
+    for second in 0..62 {
+        cluster.invoke(one_way()).await.unwrap();
+        assert!(second > 60 || !is_healthy(&fleet, "a:1"), "after {second} s");
+        sleep(1000 * MS).await;
+    }
+    assert!(is_healthy(&fleet, "a:1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn policies_that_choose_endpoints_themselves_probe_too() {
+    let fleet = fleet(&["a:1", "b:1", "c:1"]);
+    eject(&fleet, "a:1").await;
+    fleet.mock("a:1").answer(Answer::After(MS));
+    let turns = Arc::new(RoundRobin::new());
+    let forking = fleet.build(Arc::new(Forking::default()), turns, RouterChain::default());
+    next_call(&fleet, &forking, "a:1").await;
+    sleep(2 * MS).await;
+    assert!(is_healthy(&fleet, "a:1"));
 }
 
 #[tokio::test(start_paused = true)]
