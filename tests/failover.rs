@@ -173,6 +173,20 @@ async fn re_sends_stop_when_the_budget_is_used_up() {
 }
 
 #[tokio::test]
+async fn the_retry_budget_is_the_configured_one() {
+    let provider = support::provider(&support::memory(), "");
+    let provider = provider.serve(ShopServer::new(Clerk::new("a"))).start().await.unwrap();
+    let toml = "consumer.retry_budget = { percent = 0, per_second = 1 }";
+    let consumer = support::consumer(&support::fixed(&provider), toml);
+    let shop: ShopClient = consumer.client().await.unwrap();
+    for _ in 0..20 {
+        shop.fail(u32::from(Code::Unavailable.number())).await.unwrap_err();
+    }
+    // One for each second of the window of ten seconds.
+    assert_eq!(consumer.resends(), 10);
+}
+
+#[tokio::test]
 async fn failfast_is_chosen_by_config_for_one_method() {
     let clerk = Arc::new(Clerk::new("a"));
     let provider = support::provider(&support::memory(), "");

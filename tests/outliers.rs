@@ -88,7 +88,7 @@ async fn a_stopped_provider_is_left_out_and_comes_back_to_its_share() {
         let fleet = Fleet::start(&["a", "b", "c"], 0, &settings).await;
         let load = Load::start(&fleet.shop, Calls::Idempotent(3), CALLERS);
         load.answered_by("a").await;
-        fleet.providers[0].stop();
+        fleet.providers[0].suspend();
         until_is("it is out", || fleet.state().ejected == 1).await;
         // Those on their way to it end within their time.
         sleep(Duration::from_millis(500)).await;
@@ -122,7 +122,7 @@ async fn calls_that_change_something_fail_on_a_stopped_provider_only_as_long_as_
     let fleet = Fleet::start(&["a", "b", "c"], 0, QUICK).await;
     let load = Load::start(&fleet.shop, Calls::Changing(3), CALLERS);
     load.answered_by("a").await;
-    fleet.providers[0].stop();
+    fleet.providers[0].suspend();
     let stopped = Instant::now();
     until_is("it is out", || fleet.state().ejected == 1).await;
     // The first timeout comes after half a second.

@@ -131,12 +131,12 @@ impl ProviderProcess {
         self.signal("TERM");
     }
 
-    /// SIGSTOP: connected, and silent.
-    pub fn stop(&self) {
+    /// SIGSTOP: it hangs, its connections stay open.
+    pub fn suspend(&self) {
         self.signal("STOP");
     }
 
-    /// SIGCONT: as if nothing had been.
+    /// SIGCONT: it goes on where it stood.
     pub fn resume(&self) {
         self.signal("CONT");
     }

@@ -171,7 +171,8 @@ impl Directory {
     }
 
     /// The status of a call for which there is no endpoint, and why there is none.
-    pub(crate) fn no_instance(&self) -> Status {
+    #[must_use]
+    pub fn no_instance(&self) -> Status {
         let (service, why) = (&self.shared.service, self.state().why_empty());
         Status::unavailable(format!("no instance of {service}: {why}"))
             .with_delivery(Delivery::NotSent)
