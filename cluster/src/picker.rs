@@ -205,7 +205,7 @@ impl Picker {
         Ok(())
     }
 
-    fn send(&self, candidates: &Candidates, attempt: Attempt) -> AttemptFuture {
+    fn send(&self, candidates: &Arc<Candidates>, attempt: Attempt) -> AttemptFuture {
         if !candidates.probation().is_empty() {
             let probes = self.probes(candidates);
             if !probes.send_copy(&attempt)
@@ -225,7 +225,11 @@ impl Picker {
         Probes { candidates, routers, budget, dice }
     }
 
-    fn choose_of(&self, whole: &Candidates, attempt: &Attempt) -> Result<Arc<Endpoint>, Status> {
+    fn choose_of(
+        &self,
+        whole: &Arc<Candidates>,
+        attempt: &Attempt,
+    ) -> Result<Arc<Endpoint>, Status> {
         if self.0.routers.is_empty() && attempt.excluded.is_empty() {
             return Ok(self.select(whole, attempt).clone());
         }
@@ -237,7 +241,7 @@ impl Picker {
         if left.len() == whole.len() {
             return Ok(self.select(whole, attempt).clone());
         }
-        let left = Candidates::new(left.into_iter().cloned().collect());
+        let left = Candidates::part(whole, left.into_iter().cloned().collect());
         Ok(self.select(&left, attempt).clone())
     }
 
