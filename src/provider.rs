@@ -263,8 +263,9 @@ impl RunningProvider {
             instance.application.clone_from(&self.config.application.name);
             let (weight, warmup) = self.config.instance(service);
             instance.weight = weight;
-            instance.metadata.clone_from(&self.config.provider.metadata);
-            instance.metadata.insert(WARMUP.to_owned(), warmup.as_millis().to_string());
+            let mut metadata = self.config.provider.metadata.clone();
+            metadata.insert(WARMUP.to_owned(), warmup.as_millis().to_string());
+            instance.metadata = metadata.into();
             instance.started_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
             instance.protocols =
                 self.config.provider.protocols.names().map(str::to_owned).collect();

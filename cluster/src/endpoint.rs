@@ -6,8 +6,8 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
@@ -35,6 +35,9 @@ pub struct Endpoint {
     /// How long it says it warms up.
     warmup: Option<Duration>,
     weight: AtomicU32,
+    /// The codec that was agreed on for the first caller whose own it was not, as a list of one, so
+    /// that it is not made anew for each call.
+    agreed: OnceLock<Codecs>,
 }
 
 impl Endpoint {
@@ -68,6 +71,7 @@ impl Endpoint {
             up: uptime(&instance).map(|uptime| (uptime, now)),
             warmup: published_warmup(&instance),
             weight: AtomicU32::new(instance.weight),
+            agreed: OnceLock::new(),
             load: Arc::new(Load::new(now)),
             health,
             instance,
@@ -203,7 +207,7 @@ impl Endpoint {
         EndpointFuture { call, in_flight: Some(in_flight), span }
     }
 
-    /// Puts first the codec the call prefers among those the instance speaks.
+    /// Leaves, or puts first, the codec the call prefers among those the instance speaks.
     fn agree_on_codec(&self, invocation: &mut Invocation) -> Result<(), Status> {
         let spoken = &self.instance.codecs;
         let speaks = |name: &str| spoken.is_empty() || spoken.iter().any(|codec| codec == name);
@@ -222,11 +226,14 @@ impl Endpoint {
         if speaks(codecs.first().name()) {
             return Ok(());
         }
-        let chosen = codecs.names().find(|name| speaks(name));
-        match chosen.and_then(|name| codecs.preferring(name)) {
-            Some(codecs) => invocation.codecs = Some(codecs),
-            None => return Err(self.no_common_codec(&codecs.names().collect::<Vec<_>>())),
-        }
+        let Some(chosen) = codecs.iter().find(|codec| speaks(codec.name())) else {
+            return Err(self.no_common_codec(&codecs.names().collect::<Vec<_>>()));
+        };
+        let agreed = self.agreed.get_or_init(|| Codecs::new(chosen.clone(), []));
+        invocation.codecs = Some(match Arc::ptr_eq(agreed.first(), chosen) {
+            true => agreed.clone(),
+            false => Codecs::new(chosen.clone(), []),
+        });
         Ok(())
     }
 

@@ -91,6 +91,16 @@ impl Load {
         until_is("calls are answered", || self.count() >= before + more).await;
     }
 
+    /// Waits until so many more calls have ended, one way or the other.
+    pub async fn ended(&self, more: usize) {
+        let ended = || {
+            let seen = self.shared.seen.lock().unwrap();
+            seen.answered.len() + seen.failed.len()
+        };
+        let before = ended();
+        until_is("calls end", || ended() >= before + more).await;
+    }
+
     /// Waits until `who` has answered a call that was made after this.
     pub async fn answered_by(&self, who: &str) {
         let from = self.shared.next.load(Ordering::Acquire);

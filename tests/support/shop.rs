@@ -24,6 +24,13 @@ pub trait Shop {
     /// Changes something, and takes its time.
     async fn build(&self, id: u64, millis: u64) -> Result<Answer>;
 
+    /// Notes something that may be noted twice, and takes its time.
+    #[rpc(idempotent)]
+    async fn mark(&self, id: u64, millis: u64) -> Result<()>;
+
+    /// Notes something that must not be noted twice, and takes its time.
+    async fn note(&self, id: u64, millis: u64) -> Result<()>;
+
     /// Fails with the code of this number.
     #[rpc(idempotent)]
     async fn fail(&self, code: u32) -> Result<()>;
@@ -101,6 +108,14 @@ impl Shop for Clerk {
         let answer = self.begin(id);
         tokio::time::sleep(Duration::from_millis(millis)).await;
         Ok(answer)
+    }
+
+    async fn mark(&self, id: u64, millis: u64) -> Result<()> {
+        self.build(id, millis).await.map(drop)
+    }
+
+    async fn note(&self, id: u64, millis: u64) -> Result<()> {
+        self.build(id, millis).await.map(drop)
     }
 
     async fn fail(&self, code: u32) -> Result<()> {

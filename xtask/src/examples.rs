@@ -21,7 +21,7 @@ struct Example {
 }
 
 /// Every example. Programs are `[[example]]` targets of the workspace.
-const EXAMPLES: [Example; 8] = [
+const EXAMPLES: [Example; 9] = [
     Example {
         name: "first-call",
         provider: Some(("first-call", "hi alice")),
@@ -38,6 +38,7 @@ const EXAMPLES: [Example; 8] = [
     Example { name: "codecs", provider: None, program: &["codecs"] },
     Example { name: "errors", provider: None, program: &["errors"] },
     Example { name: "layers", provider: None, program: &["layers"] },
+    Example { name: "policies", provider: None, program: &["policies"] },
 ];
 
 const fn quickstart(program: &'static [&'static str]) -> Example {
