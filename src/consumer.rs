@@ -218,7 +218,8 @@ pub struct ConsumerBuilder {
 }
 
 impl ConsumerBuilder {
-    /// Sets a key of the configuration, such as `consumer.timeout`, as a file would.
+    /// Sets a key of the configuration, such as `consumer.timeout`, as a file would. Names with dots are in
+    /// quotes: `consumer.services."shop.Inventory".timeout`.
     pub fn set(mut self, key: &str, value: impl Into<serde_json::Value>) -> Self {
         self.setup.layer = self.setup.layer.set(key, value);
         self

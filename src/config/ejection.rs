@@ -5,7 +5,7 @@ use std::time::Duration;
 use cluster::EjectionConfig;
 use serde::{Deserialize, Serialize};
 
-use super::value::positive;
+use super::value::{at_least_one, percent, positive};
 
 /// `[consumer.ejection]`: each service keeps the health of its own instances by these rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,8 +16,10 @@ pub struct EjectionSettings {
     /// Default true.
     pub enabled: bool,
     /// Failures in a row that take one out. Default 5.
+    #[serde(deserialize_with = "at_least_one")]
     pub consecutive: u32,
     /// Share of successes in the last 10 s, in percent, below which a failure does. Default 80.
+    #[serde(deserialize_with = "percent")]
     pub success_percent: u32,
     /// Calls in these 10 s from which on the share says anything. Default 10.
     pub min_calls: u32,
@@ -32,6 +34,7 @@ pub struct EjectionSettings {
     pub max: Duration,
     /// Share of the connected instances, in percent, up to which they are left out; if more fail,
     /// all are called. Default 50.
+    #[serde(deserialize_with = "percent")]
     pub max_percent: u32,
 }
 

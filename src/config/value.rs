@@ -140,6 +140,23 @@ pub(super) mod duration_or_none {
     }
 }
 
+/// A share in percent, at most the whole.
+pub(super) fn percent<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    let share = <u32 as serde::Deserialize>::deserialize(from)?;
+    match share {
+        0..=100 => Ok(share),
+        _ => Err(serde::de::Error::custom(format!("{share} is no share: 0 to 100 are possible"))),
+    }
+}
+
+/// A number of something, one at least.
+pub(super) fn at_least_one<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    match <u32 as serde::Deserialize>::deserialize(from)? {
+        0 => Err(serde::de::Error::custom("0 is too few: it must be one at least")),
+        number => Ok(number),
+    }
+}
+
 /// A number of bytes, one at least.
 pub(super) mod size {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
