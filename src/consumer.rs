@@ -14,7 +14,7 @@ use rpc_core::protocol::dubbo::{ClientConfig, DubboConnector};
 use rpc_core::{BoxInvoker, Codecs, Connector, Error, Invoker, Method, Metrics, ServiceKey};
 use tower_layer::Layer as TowerLayer;
 
-use crate::config::{Config, MethodDefaults, Origin, Sources};
+use crate::config::{Config, MethodConfig, MethodDefaults, Origin, Sources};
 use crate::extensions::Extensions;
 use crate::layers::{Layers, Scope};
 use crate::policy;
@@ -23,15 +23,15 @@ use crate::setup::Setup;
 /// Calls services: holds the registry session, the connections and the retry budget that all of
 /// its clients share. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Consumer(Arc<Inner>);
+pub struct Consumer(pub(crate) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    config: Config,
-    extensions: Extensions,
-    codecs: Codecs,
-    registry: Arc<dyn Registry>,
-    connector: Arc<DubboConnector>,
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) extensions: Extensions,
+    pub(crate) codecs: Codecs,
+    pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) connector: Arc<DubboConnector>,
     budget: Arc<RetryBudget>,
     backlog: Arc<Backlog>,
     metrics: Metrics,
@@ -76,16 +76,9 @@ impl Consumer {
     /// As [`client`](Self::client).
     pub async fn client_of<C: ServiceClient>(&self, service: ServiceKey) -> Result<C, Error> {
         let methods = C::DESCRIPTOR.methods;
-        let names = methods.iter().map(|method| method.name);
-        self.0.config.check_methods(&service, names.clone())?;
-        self.0.call_layers.check(&service, names.clone())?;
-        self.0.attempt_layers.check(&service, names)?;
-        if let Some((place, section)) = self.0.config.misnamed_section(&service) {
-            tracing::warn!(%service, section, %place, "no settings for this service; is it meant there?");
-        }
+        self.0.check(&service, methods.iter().map(|method| method.name))?;
         let directory = self.0.directory(&service).await?;
-        let chosen = self.0.config.routers(&service);
-        let routers = self.0.extensions.routers(&chosen.value).map_err(|e| chosen.blame(e))?;
+        let routers = self.0.routers(&service)?;
         let methods = methods.iter().map(|method| {
             let routers = routers.clone();
             self.0.method(&service, &directory, routers, method)
@@ -127,7 +120,28 @@ impl Consumer {
 }
 
 impl Inner {
-    async fn directory(&self, service: &ServiceKey) -> Result<Arc<Directory>, Error> {
+    /// Whether what is set for `service` is set for methods it has.
+    pub(crate) fn check<'a>(
+        &self,
+        service: &ServiceKey,
+        methods: impl Iterator<Item = &'a str> + Clone,
+    ) -> Result<(), Error> {
+        self.config.check_methods(service, methods.clone())?;
+        self.call_layers.check(service, methods.clone())?;
+        self.attempt_layers.check(service, methods)?;
+        if let Some((place, section)) = self.config.misnamed_section(service) {
+            tracing::warn!(%service, section, %place, "no settings for this service; is it meant there?");
+        }
+        Ok(())
+    }
+
+    /// What narrows the instances of `service`, for all its methods.
+    pub(crate) fn routers(&self, service: &ServiceKey) -> Result<RouterChain, Error> {
+        let chosen = self.config.routers(service);
+        self.extensions.routers(&chosen.value).map_err(|error| chosen.blame(error))
+    }
+
+    pub(crate) async fn directory(&self, service: &ServiceKey) -> Result<Arc<Directory>, Error> {
         if let Some(known) = self.known_directory(service) {
             return Ok(known);
         }
@@ -135,6 +149,7 @@ impl Inner {
         let options = DirectoryOptions {
             layers: self.around_attempts(),
             ejection: self.config.consumer.ejection.rules(),
+            ejections: self.metrics.ejections(service),
             ..DirectoryOptions::default()
         };
         let connector: Arc<dyn Connector> = self.connector.clone();
@@ -150,7 +165,7 @@ impl Inner {
         Ok(directory)
     }
 
-    fn around_attempts(&self) -> AttemptLayers {
+    pub(crate) fn around_attempts(&self) -> AttemptLayers {
         let layers = self.attempt_layers.clone();
         match layers.is_empty() {
             true => AttemptLayers::new(),
@@ -164,7 +179,7 @@ impl Inner {
         directories.get(service).and_then(Weak::upgrade)
     }
 
-    fn method(
+    pub(crate) fn method(
         &self,
         service: &ServiceKey,
         directory: &Arc<Directory>,
@@ -172,23 +187,44 @@ impl Inner {
         described: &MethodDescriptor,
     ) -> Result<StubMethod, Error> {
         let MethodDescriptor { name, kind, idempotent, .. } = *described;
-        let settings = self.config.method(service, name, &MethodDefaults::from(described));
         let at = |error: Error| error.at(format_args!("{}: {service}", Origin::Attribute));
         let stand_in = described.answer_in_place().map_err(at)?;
         let method = Method::new(service.clone(), name, kind, idempotent).with_stand_in(stand_in);
-        let method = Arc::new(method);
-        let cluster = Cluster {
+        self.stub_method(directory, routers, method, &MethodDefaults::from(described))
+    }
+
+    /// The parts that calls with these settings pass through.
+    pub(crate) fn cluster(
+        &self,
+        directory: &Arc<Directory>,
+        routers: RouterChain,
+        method: &Method,
+        settings: &MethodConfig,
+    ) -> Result<Cluster, Error> {
+        Ok(Cluster {
             directory: directory.clone(),
             routers,
             balancer: self
                 .extensions
                 .load_balance(&settings.loadbalance.value)
                 .map_err(|error| settings.loadbalance.blame(error))?,
-            policy: policy::of_method(&self.extensions, &settings, &method)?,
+            policy: policy::of_method(&self.extensions, settings, method)?,
             budget: self.budget.clone(),
             backlog: self.backlog.clone(),
             seed: None,
-        };
+        })
+    }
+
+    pub(crate) fn stub_method(
+        &self,
+        directory: &Arc<Directory>,
+        routers: RouterChain,
+        method: Method,
+        attribute: &MethodDefaults,
+    ) -> Result<StubMethod, Error> {
+        let (service, method) = (method.service().clone(), Arc::new(method));
+        let settings = self.config.method(&service, method.name(), attribute);
+        let cluster = self.cluster(directory, routers, &method, &settings)?;
         let policy = self.extensions.broadcast(&settings.cluster.value)?;
         let broadcast = Cluster { policy, ..cluster.clone() };
         let codec = &settings.codec.value;
@@ -198,9 +234,9 @@ impl Inner {
             .ok_or_else(|| Error::unknown_name("codec", codec, self.codecs.names()))?;
         Ok(StubMethod {
             metrics: self.metrics.method(&method),
-            invoker: self.call_layers.apply(service, cluster.into_invoker()),
+            invoker: self.call_layers.apply(&service, cluster.into_invoker()),
             method,
-            broadcast: self.call_layers.apply(service, broadcast.into_invoker()),
+            broadcast: self.call_layers.apply(&service, broadcast.into_invoker()),
             timeout: settings.timeout.value,
             codecs,
         })

@@ -42,8 +42,12 @@
 mod address;
 pub mod config;
 mod consumer;
+pub mod describe;
+mod dynamic;
+mod explain;
 mod extensions;
 mod layers;
+mod machine;
 mod policy;
 mod provider;
 mod setup;
@@ -55,16 +59,19 @@ pub use rpc_core::client::{CallOptions, ServiceClient};
 pub use rpc_core::message::{Element, Field};
 pub use rpc_core::server::{CallContext, DrainReport};
 pub use rpc_core::{
-    BoxInvoker, Code, Codec, Deadline, Delivery, Error, Extension, Instance, Invocation, Invoker,
-    Metadata, Method, MethodKind, NodeResult, Reply, Result, ServiceKey, Source, Status, Trouble,
+    AttemptLog, AttemptOutcome, AttemptRecord, BoxInvoker, ChannelState, Code, Codec, Deadline,
+    Delivery, Error, Extension, Instance, Invocation, Invoker, Metadata, Method, MethodKind,
+    NodeResult, Reply, Result, ServiceKey, Source, Status, Trouble,
 };
 pub use rpc_macros::{error, message, service};
 
 pub use self::consumer::{Connect, Consumer, ConsumerBuilder};
+pub use self::dynamic::DynamicClient;
+pub use self::explain::MethodExplanation;
 pub use self::extensions::Extensions;
 pub use self::layers::Scope;
 pub use self::provider::{Provider, RunningProvider};
-pub use cluster::{Backlog, DirectoryState};
+pub use cluster::{Backlog, DirectoryState, Dropped, ExplainedEndpoint, Explanation, RouterStep};
 
 /// The embedded registry's server, for programs that host one.
 pub mod embedded {

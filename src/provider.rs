@@ -14,8 +14,10 @@ use tower_layer::Layer as TowerLayer;
 
 use crate::address::Place;
 use crate::config::{Config, Face, Sources};
+use crate::describe::{DESCRIBE, describing};
 use crate::extensions::Extensions;
 use crate::layers::{Layers, Scope};
+use crate::machine;
 use crate::setup::Setup;
 use crate::signal::Signals;
 
@@ -119,13 +121,19 @@ impl Provider {
         let registry = self.setup.extensions.registry(&config.registry_settings()?)?;
         let codecs = self.setup.extensions.codecs(&config.consumer.codec)?;
         let metrics = Metrics::new("provider");
-        let mut dispatcher = Dispatcher::new(codecs, metrics);
+        let mut dispatcher =
+            Dispatcher::new(codecs, metrics).with_machine_load(machine::load_percent);
+        let services = self.services.iter().map(|(service, handler)| (service, handler));
+        let json = self.setup.extensions.codecs("json").ok().map(|codecs| codecs.first().clone());
+        let describing = Arc::new(describing(services, json));
         for (service, handler) in self.services {
             let methods = handler.descriptor().methods;
             self.layers.check(&service, methods.iter().map(|method| method.name))?;
             let around = |inner| self.layers.apply(&service, inner);
             dispatcher.add(service.clone(), handler, around)?;
         }
+        let own = ServiceKey::new(DESCRIBE);
+        dispatcher.add(own.clone(), describing, |inner| self.layers.apply(&own, inner))?;
         let dispatcher = Arc::new(dispatcher);
         let place = Place::of(&config)?;
         let server = bind(&place, &dispatcher, &config).await?;
@@ -259,7 +267,9 @@ impl RunningProvider {
     async fn register(&mut self) -> Result<(), Error> {
         let id: Arc<str> = uuid::Uuid::now_v7().to_string().into();
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        for service in self.dispatcher.services() {
+        let services = self.dispatcher.services().iter();
+        // Whoever knows an instance can ask it; nobody looks the description up in a registry.
+        for service in services.filter(|service| service.as_str() != DESCRIBE) {
             let mut instance = Instance::new(service.clone(), &self.address, &id);
             instance.application.clone_from(&self.config.application.name);
             let (weight, warmup) = self.config.instance(service);

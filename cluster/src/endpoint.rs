@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use rpc_core::{
     AttemptLog, BoxInvoker, Channel, Code, Codecs, Delivery, Instance, Invocation, MethodKind,
-    Reply, ReplyFuture, Status,
+    Reply, ReplyFuture, Status, Tally,
 };
 use tokio::time::Instant;
 use tracing::Span;
@@ -22,6 +22,7 @@ use crate::attempt_layers::AttemptLayers;
 use crate::ejection::{Ejector, EndpointHealth, Health, Verdict};
 use crate::load::{FAILURE, Load};
 use crate::load_balance::{WARMUP, warmed_weight};
+use crate::load_report::LoadReport;
 
 /// An instance, the channel to it, how loaded it is and whether it is well.
 pub struct Endpoint {
@@ -44,7 +45,7 @@ impl Endpoint {
     /// An endpoint with its full weight, of whose load nothing is known, and that is never ejected.
     #[must_use]
     pub fn new(instance: Instance, channel: Arc<dyn Channel>, layers: &AttemptLayers) -> Self {
-        Self::watched(instance, channel, layers, Arc::new(Ejector::new(None)))
+        Self::watched(instance, channel, layers, Arc::new(Ejector::new(None, Tally::default())))
     }
 
     /// The same by the rules of its directory.
@@ -189,11 +190,14 @@ impl Endpoint {
 
     fn start(
         self: &Arc<Self>,
-        invocation: Invocation,
+        mut invocation: Invocation,
         now: Instant,
         number: u32,
         probe: bool,
     ) -> EndpointFuture {
+        if self.load.known_report().is_some() {
+            LoadReport::ask(&mut invocation.metadata);
+        }
         let method = invocation.method();
         let span = tracing::info_span!(
             "attempt",
@@ -258,11 +262,23 @@ impl Endpoint {
         } else if self.health.end_probe(verdict, now) {
             self.load.forget();
         }
+        if !self.health.speaks_of_now(call.started) {
+            return;
+        }
+        let report = self.load.known_report();
         match outcome {
             Err(status) if is_endpoints_fault(status) => {
                 self.load.observe(elapsed.max(FAILURE), now);
+                report.inspect(|report| report.fail(now));
             }
-            _ => self.load.observe(elapsed, now),
+            Err(status) => {
+                self.load.observe(elapsed, now);
+                report.inspect(|report| report.succeed(status.metadata(), elapsed, now));
+            }
+            Ok(reply) => {
+                self.load.observe(elapsed, now);
+                report.inspect(|report| report.succeed(&reply.metadata, elapsed, now));
+            }
         }
     }
 }
@@ -379,11 +395,13 @@ impl Drop for InFlight {
         let load = &self.endpoint.load;
         load.end();
         if !self.finished {
-            let now = Instant::now();
+            let (now, health) = (Instant::now(), &self.endpoint.health);
             if self.probe {
-                self.endpoint.health.end_probe(Verdict::Nothing, now);
+                health.end_probe(Verdict::Nothing, now);
             }
-            load.observe_at_least(now.saturating_duration_since(self.started), now);
+            if health.speaks_of_now(self.started) {
+                load.observe_at_least(now.saturating_duration_since(self.started), now);
+            }
             if let Some(log) = &self.log {
                 log.note(self.endpoint.address(), self.started, None);
             }

@@ -45,6 +45,21 @@ impl Layer {
         self.push(Key::of(key), value.into())
     }
 
+    /// The same with `key` set by an argument of the program, called `name` in messages: stronger
+    /// than file and environment.
+    pub fn argument(mut self, name: &str, key: &str, value: impl Into<Value>) -> Self {
+        let origin = Origin::Argument { name: name.to_owned() };
+        self.settings.push(Raw { key: Key::dotted(key), value: value.into(), origin });
+        self
+    }
+
+    /// What a builder set, and what arguments of the program did.
+    pub(super) fn split(self) -> (Self, Self) {
+        let is_argument = |setting: &Raw| matches!(setting.origin, Origin::Argument { .. });
+        let (arguments, builder) = self.settings.into_iter().partition(is_argument);
+        (Self { settings: builder }, Self { settings: arguments })
+    }
+
     /// The same, and behind it what `stronger` sets.
     pub(crate) fn then(mut self, stronger: Self) -> Self {
         self.settings.extend(stronger.settings);

@@ -1,7 +1,7 @@
 //! Configuration: one typed tree, filled from code, file and environment.
 //!
 //! Weakest first: defaults, the attribute on the trait, the builder, the file (`DUBHE_CONFIG`, else
-//! `dubhe.toml`), the environment (`DUBHE_CONSUMER__CODEC=json`). A call's own options are stronger
+//! `dubhe.toml`), the environment (`DUBHE_CONSUMER__CODEC=json`), arguments of a tool. A call's own options are stronger
 //! than all and are no part of this. Keys, defaults and rules are in `docs/configuration.md`.
 //!
 //! Every source becomes a [`Layer`]; [`Config::load`] checks each setting by itself, so that an

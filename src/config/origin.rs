@@ -34,6 +34,11 @@ pub enum Origin {
         /// Its name.
         variable: String,
     },
+    /// An argument of the program.
+    Argument {
+        /// As it is written, such as `--registry`.
+        name: String,
+    },
 }
 
 impl fmt::Display for Origin {
@@ -44,6 +49,7 @@ impl fmt::Display for Origin {
             Self::Builder => f.write_str("builder"),
             Self::File { path, line, column } => write!(f, "{path}:{line}:{column}"),
             Self::Environment { variable } => f.write_str(variable),
+            Self::Argument { name } => f.write_str(name),
         }
     }
 }
@@ -65,6 +71,7 @@ impl Strength {
             Origin::Builder => 2,
             Origin::File { .. } => 3,
             Origin::Environment { .. } => 4,
+            Origin::Argument { .. } => 5,
         };
         Self { level, source }
     }

@@ -102,6 +102,22 @@ pub(super) mod positive {
     }
 }
 
+/// A share of a hundred.
+pub(super) mod percent {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(value: &u32, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u32(*value)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+        match u32::deserialize(from)? {
+            percent @ 0..=100 => Ok(percent),
+            other => Err(Error::custom(format!("{other} is no share in percent: write 0 to 100"))),
+        }
+    }
+}
+
 /// A duration longer than zero that may be absent.
 pub(super) mod optional {
     use std::time::Duration;
@@ -137,15 +153,6 @@ pub(super) mod duration_or_none {
         from: D,
     ) -> Result<Option<Duration>, D::Error> {
         super::duration::deserialize(from).map(Some)
-    }
-}
-
-/// A share in percent, at most the whole.
-pub(super) fn percent<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
-    let share = <u32 as serde::Deserialize>::deserialize(from)?;
-    match share {
-        0..=100 => Ok(share),
-        _ => Err(serde::de::Error::custom(format!("{share} is no share: 0 to 100 are possible"))),
     }
 }
 

@@ -36,9 +36,9 @@ const EXAMPLES: [Example; 9] = [
         program: &["greeter-consumer"],
     },
     Example { name: "codecs", provider: None, program: &["codecs"] },
+    Example { name: "policies", provider: None, program: &["policies"] },
     Example { name: "errors", provider: None, program: &["errors"] },
     Example { name: "layers", provider: None, program: &["layers"] },
-    Example { name: "policies", provider: None, program: &["policies"] },
 ];
 
 const fn quickstart(program: &'static [&'static str]) -> Example {

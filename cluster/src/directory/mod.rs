@@ -84,7 +84,7 @@ impl Directory {
         let shared = Arc::new(Shared {
             service,
             connector,
-            ejector: Arc::new(Ejector::new(options.ejection)),
+            ejector: Arc::new(Ejector::new(options.ejection, options.ejections.clone())),
             options,
             list: ArcSwap::from_pointee(empty),
             version: AtomicU64::new(0),
@@ -171,7 +171,8 @@ impl Directory {
     }
 
     /// The status of a call for which there is no endpoint, and why there is none.
-    pub(crate) fn no_instance(&self) -> Status {
+    #[must_use]
+    pub fn no_instance(&self) -> Status {
         let (service, why) = (&self.shared.service, self.state().why_empty());
         Status::unavailable(format!("no instance of {service}: {why}"))
             .with_delivery(Delivery::NotSent)

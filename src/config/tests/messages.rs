@@ -175,7 +175,7 @@ fn a_choice_that_is_not_possible_says_which_are() {
         ),
         (
             "consumer.ejection.max_percent = 101",
-            "1:33: consumer.ejection.max_percent: 101 is no share: 0 to 100 are possible",
+            "1:33: consumer.ejection.max_percent: 101 is no share in percent: write 0 to 100",
         ),
         (
             "consumer.ejection.consecutive = 0",
@@ -238,8 +238,8 @@ fn a_builder_is_held_to_the_same_rules() {
     assert_eq!(
         load(Layer::new().set("consumer.timout", "1s")).unwrap_err(),
         "builder: unknown key in [consumer] `timout` (did you mean `timeout`?), available: \
-         cluster, codec, connect_timeout, ejection, heartbeat, heartbeat_timeout, limits, loadbalance, \
-         retries, retry_budget, routers, services, timeout"
+         cluster, codec, connect_timeout, ejection, heartbeat, heartbeat_timeout, limits, \
+         loadbalance, retries, retry_budget, routers, services, timeout"
     );
     assert_eq!(
         load(Layer::new().set("consumer", 1)).unwrap_err(),
