@@ -54,9 +54,13 @@ impl Consumer {
         ConsumerBuilder::default()
     }
 
-    /// A client of the service that `C` was made for. Clients of one consumer share connections.
+    /// A client of the service that `C` was made for: `consumer.client::<GreeterClient>().await?`.
+    /// Cheap to clone; all clients of one consumer share its connections, its registry session and
+    /// its retry budget, and keep it alive.
     ///
-    /// A registry that is away is no error: the client begins with the list on disk, or waits.
+    /// Waits for the registry's first list for at most 1 s. A registry that is away, or that lists
+    /// no provider, is no error here: the client begins with the list on disk, or its calls wait
+    /// for a list within their time. Dropping the future has no effect.
     ///
     /// # Errors
     /// Settings for methods that the service does not have, or that contradict what a method is; a
@@ -142,8 +146,12 @@ impl Inner {
             return Ok(known);
         }
         let subscription = self.registry.subscribe(service).await?;
-        let options =
-            DirectoryOptions { layers: self.around_attempts(), ..DirectoryOptions::default() };
+        let options = DirectoryOptions {
+            layers: self.around_attempts(),
+            ejection: self.config.consumer.ejection.rules(),
+            ejections: self.metrics.ejections(service),
+            ..DirectoryOptions::default()
+        };
         let connector: Arc<dyn Connector> = self.connector.clone();
         let directory = Directory::follow(service.clone(), subscription, connector, options);
         let directory = Arc::new(directory);

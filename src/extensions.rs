@@ -91,13 +91,7 @@ impl Extensions {
     /// The registry of these settings; several act as one.
     pub(crate) fn registry(&self, settings: &[RegistryConfig]) -> Result<Arc<dyn Registry>, Error> {
         let opened = settings.iter().map(|one| registry::open(&self.registries, one));
-        let mut opened = opened.collect::<Result<Vec<_>, Error>>()?;
-        match (opened.pop(), opened.is_empty()) {
-            (Some(only), true) => Ok(only),
-            _ => Err(Error::invalid_config(
-                "several registries at once are not supported yet: keep one address",
-            )),
-        }
+        registry::several(opened.collect::<Result<_, _>>()?)
     }
 
     /// The routers in their order, ready to be shared by the methods of a service.

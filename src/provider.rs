@@ -158,9 +158,11 @@ async fn bind(
     match Server::bind(place.bind, dispatcher.clone(), settings.clone()).await {
         Err(error) if error.is_bind() && place.may_move => {
             // Several providers of one machine share the default port in development.
-            tracing::info!(port = place.bind.port(), "the default port is taken, using a free one");
             let any = SocketAddr::new(place.bind.ip(), 0);
-            Server::bind(any, dispatcher.clone(), settings).await
+            let server = Server::bind(any, dispatcher.clone(), settings).await?;
+            let (taken, port) = (place.bind.port(), server.local_addr().port());
+            tracing::warn!(taken, port, "the default port is taken, using a free one");
+            Ok(server)
         }
         bound => bound,
     }
@@ -269,8 +271,9 @@ impl RunningProvider {
             instance.application.clone_from(&self.config.application.name);
             let (weight, warmup) = self.config.instance(service);
             instance.weight = weight;
-            instance.metadata.clone_from(&self.config.provider.metadata);
-            instance.metadata.insert(WARMUP.to_owned(), warmup.as_millis().to_string());
+            let mut metadata = self.config.provider.metadata.clone();
+            metadata.insert(WARMUP.to_owned(), warmup.as_millis().to_string());
+            instance.metadata = metadata.into();
             instance.started_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
             instance.protocols =
                 self.config.provider.protocols.names().map(str::to_owned).collect();

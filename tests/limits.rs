@@ -139,6 +139,34 @@ async fn calls_past_the_limit_in_flight_are_refused_by_the_name_of_its_setting()
 }
 
 #[tokio::test]
+async fn one_connection_has_at_most_half_of_the_calls_while_others_are_open() {
+    let (provider, hog) = open("provider.limits.in_flight = 5\nconsumer.retries = 0").await;
+    let mut running = JoinSet::new();
+    let mut begin = |shop: &ShopClient, calls: std::ops::Range<u64>| {
+        for id in calls {
+            let shop = shop.clone();
+            running.spawn(async move { shop.ponder(id, 60_000).await });
+        }
+    };
+    begin(&hog, 0..2);
+    hog.look(1).await.unwrap();
+    let other = support::consumer(&support::fixed(&provider), "consumer.retries = 0");
+    let other: ShopClient = other.client().await.unwrap();
+    other.look(2).await.unwrap();
+    begin(&hog, 2..3);
+    hog.look(3).await.unwrap();
+    let status = hog.ponder(4, 60_000).await.unwrap_err();
+    let text = "3 calls of this connection run already, its share of 5 while others are open; \
+                raise `provider.limits.in_flight`";
+    assert_eq!((status.code(), status.message()), (Code::ResourceExhausted, text), "{status}");
+    // There is room left for the others.
+    other.ponder(5, 1).await.unwrap();
+    // Alone, it may have all.
+    drop(other);
+    until("it is alone", async || hog.ponder(6, 1).await.ok()).await;
+}
+
+#[tokio::test]
 async fn a_request_over_the_limit_names_the_setting_and_the_connection_lives() {
     let (provider, _) = open("provider.limits.payload = \"10KiB\"").await;
     let strict =

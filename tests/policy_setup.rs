@@ -6,6 +6,7 @@ mod support;
 
 use std::sync::Arc;
 
+use dubhe::extend::Params;
 use dubhe::{Code, Consumer, Error, ServiceClient};
 use support::shop::{Clerk, Shop, ShopClient, ShopServer};
 
@@ -170,6 +171,27 @@ async fn general_retries_are_no_mistake_beside_the_choice_of_another_policy() {
     }
     // What the trait's author found sensible does not bind whoever runs the program.
     client::<ContradictionClient>("consumer.cluster = \"available\"").await.unwrap();
+}
+
+#[test]
+fn the_page_lists_the_parameters_of_policies_with_their_defaults() {
+    let page = include_str!("../docs/configuration.md");
+    let (_, table) = page.split_once("### Parameters of cluster policies").unwrap();
+    let point = cluster::policy::builtin();
+    let plain = |name| format!("{:?}", point.build(name, Params::new()).unwrap());
+    let mut listed = 0;
+    for row in table.lines().take_while(|line| !line.starts_with("## ")) {
+        let cells: Vec<&str> =
+            row.split(" | ").map(|cell| cell.trim_matches(['|', ' ', '`'])).collect();
+        let Some(name) = point.names().find(|name| cells[0] == *name) else { continue };
+        let default = serde_json::from_str(cells[2]).unwrap();
+        let params = Params::from_iter([(cells[1].to_owned(), default)]);
+        assert_eq!(format!("{:?}", point.build(name, params).unwrap()), plain(name), "{row}");
+        listed += 1;
+    }
+    let fields: usize = point.names().map(|name| plain(name).matches(": ").count()).sum();
+    let configs = point.names().filter(|name| plain(name).contains("config: ")).count();
+    assert_eq!(listed, fields - configs, "a parameter is not on the page");
 }
 
 /// How often a call of `fail` is sent again under these settings.

@@ -152,3 +152,19 @@ async fn a_reachable_registry_without_the_service_is_told_apart() {
     );
     assert_eq!((status.code(), status.message()), (Code::Unavailable, text));
 }
+
+#[tokio::test]
+async fn of_two_registries_either_is_enough_to_find_a_provider() {
+    let ((one, first), (two, second)) = (support::registry(0).await, support::registry(0).await);
+    let both = format!("{first},{second}");
+    let _a = provider("a", &both).await;
+    until_is("both list it", || one.status().instances + two.status().instances == 2).await;
+    drop(one);
+    let consumer = support::consumer(&both, "");
+    let shop: ShopClient = consumer.client().await.unwrap();
+    assert_eq!(shop.look(1).await.unwrap().who, "a");
+    let told = state(&consumer).to_string();
+    assert!(told.starts_with("kept (") && told.contains(&format!("{first}: cannot")), "{told}");
+    drop(two);
+    assert_eq!(shop.look(2).await.unwrap().who, "a");
+}

@@ -6,14 +6,14 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use rpc_core::{
     AttemptLog, BoxInvoker, Channel, Code, Codecs, Delivery, Instance, Invocation, MethodKind,
-    Reply, ReplyFuture, Status,
+    Reply, ReplyFuture, Status, Tally,
 };
 use tokio::time::Instant;
 use tracing::Span;
@@ -35,13 +35,16 @@ pub struct Endpoint {
     /// How long it says it warms up.
     warmup: Option<Duration>,
     weight: AtomicU32,
+    /// The codec that was agreed on for the first caller whose own it was not, as a list of one, so
+    /// that it is not made anew for each call.
+    agreed: OnceLock<Codecs>,
 }
 
 impl Endpoint {
     /// An endpoint with its full weight, of whose load nothing is known, and that is never ejected.
     #[must_use]
     pub fn new(instance: Instance, channel: Arc<dyn Channel>, layers: &AttemptLayers) -> Self {
-        Self::watched(instance, channel, layers, Arc::new(Ejector::new(None)))
+        Self::watched(instance, channel, layers, Arc::new(Ejector::new(None, Tally::default())))
     }
 
     /// The same by the rules of its directory.
@@ -68,6 +71,7 @@ impl Endpoint {
             up: uptime(&instance).map(|uptime| (uptime, now)),
             warmup: published_warmup(&instance),
             weight: AtomicU32::new(instance.weight),
+            agreed: OnceLock::new(),
             load: Arc::new(Load::new(now)),
             health,
             instance,
@@ -203,7 +207,7 @@ impl Endpoint {
         EndpointFuture { call, in_flight: Some(in_flight), span }
     }
 
-    /// Puts first the codec the call prefers among those the instance speaks.
+    /// Leaves, or puts first, the codec the call prefers among those the instance speaks.
     fn agree_on_codec(&self, invocation: &mut Invocation) -> Result<(), Status> {
         let spoken = &self.instance.codecs;
         let speaks = |name: &str| spoken.is_empty() || spoken.iter().any(|codec| codec == name);
@@ -222,11 +226,14 @@ impl Endpoint {
         if speaks(codecs.first().name()) {
             return Ok(());
         }
-        let chosen = codecs.names().find(|name| speaks(name));
-        match chosen.and_then(|name| codecs.preferring(name)) {
-            Some(codecs) => invocation.codecs = Some(codecs),
-            None => return Err(self.no_common_codec(&codecs.names().collect::<Vec<_>>())),
-        }
+        let Some(chosen) = codecs.iter().find(|codec| speaks(codec.name())) else {
+            return Err(self.no_common_codec(&codecs.names().collect::<Vec<_>>()));
+        };
+        let agreed = self.agreed.get_or_init(|| Codecs::new(chosen.clone(), []));
+        invocation.codecs = Some(match Arc::ptr_eq(agreed.first(), chosen) {
+            true => agreed.clone(),
+            false => Codecs::new(chosen.clone(), []),
+        });
         Ok(())
     }
 
@@ -250,6 +257,9 @@ impl Endpoint {
             self.health.record(verdict, call.started, now);
         } else if self.health.end_probe(verdict, now) {
             self.load.forget();
+        }
+        if !self.health.speaks_of_now(call.started) {
+            return;
         }
         match outcome {
             Err(status) if is_endpoints_fault(status) => {
@@ -372,11 +382,13 @@ impl Drop for InFlight {
         let load = &self.endpoint.load;
         load.end();
         if !self.finished {
-            let now = Instant::now();
+            let (now, health) = (Instant::now(), &self.endpoint.health);
             if self.probe {
-                self.endpoint.health.end_probe(Verdict::Nothing, now);
+                health.end_probe(Verdict::Nothing, now);
             }
-            load.observe_at_least(now.saturating_duration_since(self.started), now);
+            if health.speaks_of_now(self.started) {
+                load.observe_at_least(now.saturating_duration_since(self.started), now);
+            }
             if let Some(log) = &self.log {
                 log.note(self.endpoint.address(), self.started, None);
             }

@@ -335,6 +335,21 @@ async fn what_was_begun_before_it_came_back_does_not_speak_against_it() {
     assert!(is_healthy(&fleet, "a:1"), "{:?}", health(&fleet, "a:1"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn how_long_the_probe_took_is_forgotten_too() {
+    let fleet = fleet(&["a:1", "b:1"]);
+    eject(&fleet, "a:1").await;
+    fleet.mock("a:1").answer(Answer::After(400 * MS));
+    let cluster = fleet.cluster(Failover::default());
+    next_call(&fleet, &cluster, "a:1").await;
+    sleep(400 * MS).await;
+    fleet.mock("a:1").answer(Answer::After(MS));
+    let before = fleet.mock("a:1").calls();
+    calls(&cluster, 100).await;
+    let share = fleet.mock("a:1").calls() - before;
+    assert!((40..60).contains(&share), "{share} of 100");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn among_many_threads_there_is_one_probe() {
     let short = EjectionConfig { base: 20 * MS, ..config() };

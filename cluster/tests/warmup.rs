@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use dubhe_cluster::DirectoryOptions;
@@ -36,7 +37,7 @@ async fn an_instance_may_say_itself_how_long_it_warms_up() {
     let fresh = |address, warmup: &str| {
         let mut fresh = instance(address);
         fresh.started_ms = u64::try_from(now.as_millis()).unwrap();
-        fresh.metadata.insert("warmup".into(), warmup.into());
+        Arc::make_mut(&mut fresh.metadata).insert("warmup".into(), warmup.into());
         fresh
     };
     let list = vec![fresh("a:1", "0"), fresh("b:1", "60000"), fresh("c:1", "soon")];

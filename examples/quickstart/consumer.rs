@@ -2,6 +2,7 @@
 //! report of everything so far as a line of JSON four times a second and once at the end.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -105,6 +106,5 @@ fn print(consumer: &Consumer, seen: &Mutex<Seen>) -> Result<(), BoxError> {
         Some(state) => state.to_string(),
         None => String::new(),
     };
-    println!("{}", serde_json::to_string(&seen.report)?);
-    Ok(())
+    Ok(writeln!(std::io::stdout(), "{}", serde_json::to_string(&seen.report)?)?)
 }

@@ -82,6 +82,12 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
 
     /// Waits until the session is lost.
     async fn closed(&self);
+
+    /// How many processes share the registry, where it tells: the more there are, the longer each
+    /// waits before it opens a lost session again, lest they all come at once. Unknown by default.
+    fn peers(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// A complete list as a registry tells it.

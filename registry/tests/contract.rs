@@ -80,7 +80,7 @@ async fn an_instance_arrives_as_it_was_whatever_it_holds() {
             started_ms: u64::MAX,
             protocols: vec!["dubbo".to_owned(), String::new()],
             codecs: vec![odd.to_owned()],
-            metadata: BTreeMap::from([(odd.to_owned(), odd.repeat(100))]),
+            metadata: BTreeMap::from([(odd.to_owned(), odd.repeat(100))]).into(),
             ..Instance::new(key("gr\u{fc}n/shop.Lager$Inner:1.0-\u{3b1}"), "[::1]:20880", odd)
         };
         let _guard = registry.register(sent.clone()).await.unwrap();

@@ -53,7 +53,7 @@ pub use self::invocation::Invocation;
 pub use self::invoker::{BoxInvoker, Invoke, Invoker, ReplyFuture};
 pub use self::metadata::Metadata;
 pub use self::method::{Method, MethodKind};
-pub use self::metrics::{MethodMetrics, Metrics};
+pub use self::metrics::{MethodMetrics, Metrics, Tally};
 pub use self::reply::Reply;
 pub use self::service_key::{ParseServiceKeyError, ServiceKey};
 pub use self::status::{Code, Delivery, Status};

@@ -1,5 +1,7 @@
 //! The dubbo face over real sockets: calls, failures, limits, cancellation, drain.
 
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
 mod support;
 
 use std::time::Duration;
@@ -256,4 +258,40 @@ async fn handlers_end_with_their_connection_also_when_the_server_is_dropped() {
     let dropped = tokio::time::timeout(Duration::from_secs(1), provider.events.recv());
     assert_eq!(dropped.await.unwrap().unwrap(), "dropped");
     call.await.unwrap().unwrap_err();
+}
+
+/// Starts a one-way call of the method that hangs, and closes its connection once it has begun.
+async fn one_way_without_connection(provider: &mut support::Provider) {
+    let connector = support::connector(ClientConfig::default());
+    let channel = support::channel(&connector, provider.server.local_addr());
+    let key = rpc_core::ServiceKey::new("Test");
+    let method = rpc_core::Method::new(key, "hang", rpc_core::MethodKind::OneWay, false);
+    let body = rpc_core::Body::typed(support::Text::default());
+    let deadline = rpc_core::Deadline::after(LONG);
+    let mut invocation = rpc_core::Invocation::new(method.into(), body, deadline);
+    invocation.codecs = Some(support::codecs());
+    channel.invoke(invocation).await.unwrap();
+    assert_eq!(provider.events.recv().await.unwrap(), "started");
+}
+
+#[tokio::test]
+async fn a_one_way_call_goes_on_without_its_connection_and_a_drain_waits_for_it() {
+    let mut provider = support::provider(ServerConfig::default()).await;
+    one_way_without_connection(&mut provider).await;
+    let address = provider.server.local_addr();
+    let drain = tokio::spawn(provider.server.drain(Duration::ZERO, LONG));
+    while TcpStream::connect(address).await.is_ok() {}
+    assert!(!drain.is_finished(), "nobody waits for it");
+    provider.release.notify_one();
+    assert_eq!(drain.await.unwrap().cut_calls, 0);
+    assert!(provider.events.try_recv().is_err(), "it was not run to its end");
+}
+
+#[tokio::test]
+async fn a_one_way_call_ends_with_its_server() {
+    let mut provider = support::provider(ServerConfig::default()).await;
+    one_way_without_connection(&mut provider).await;
+    drop(provider.server);
+    let dropped = tokio::time::timeout(Duration::from_secs(1), provider.events.recv());
+    assert_eq!(dropped.await.unwrap().unwrap(), "dropped");
 }

@@ -42,7 +42,7 @@ struct Half(AtomicU32);
 
 impl Half {
     fn is_first(&self) -> bool {
-        self.0.fetch_add(1, Ordering::Relaxed) % 2 == 0
+        self.0.fetch_add(1, Ordering::Relaxed).is_multiple_of(2)
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rpc_core::{Deadline, ServiceKey};
 use serde::{Deserialize, Serialize};
 
+use super::ejection::EjectionSettings;
 use super::selector::{self, Selector};
 use super::value::{optional, positive, size};
 
@@ -39,6 +40,8 @@ pub struct ConsumerConfig {
     pub heartbeat_timeout: Duration,
     /// `[consumer.retry_budget]`
     pub retry_budget: RetryBudgetConfig,
+    /// `[consumer.ejection]`
+    pub ejection: EjectionSettings,
     /// `[consumer.limits]`
     pub limits: ConsumerLimits,
     /// `[consumer.services."…"]`, by interface or by `group/interface:version`.
@@ -58,6 +61,7 @@ impl Default for ConsumerConfig {
             heartbeat: Duration::from_secs(10),
             heartbeat_timeout: Duration::from_secs(5),
             retry_budget: RetryBudgetConfig::default(),
+            ejection: EjectionSettings::default(),
             limits: ConsumerLimits::default(),
             services: BTreeMap::new(),
         }

@@ -29,8 +29,8 @@ impl Layer {
         Self::default()
     }
 
-    /// The same with `key` (such as `consumer.timeout`) set by a builder to `value`, in the form a
-    /// file would have.
+    /// The same with `key` set by a builder to `value`, in the form a file would have. A name with
+    /// dots is quoted: `consumer.services."shop.Inventory".timeout`.
     pub fn set(self, key: &str, value: impl Into<Value>) -> Self {
         self.push(Key::dotted(key), value.into())
     }

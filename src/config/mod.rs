@@ -10,6 +10,7 @@
 
 mod address;
 mod consumer;
+mod ejection;
 mod environment;
 mod file;
 mod key;
@@ -33,6 +34,7 @@ pub use self::address::{AdvertisedAddress, ParseAddressError, RegistryAddress};
 pub use self::consumer::{
     CallOverrides, ConsumerConfig, ConsumerLimits, RetryBudgetConfig, ServiceOverrides,
 };
+pub use self::ejection::EjectionSettings;
 pub use self::file::ConfigFile;
 pub use self::layer::Layer;
 pub use self::load::Sources;

@@ -102,6 +102,22 @@ pub(super) mod positive {
     }
 }
 
+/// A share of a hundred.
+pub(super) mod percent {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(value: &u32, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u32(*value)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+        match u32::deserialize(from)? {
+            percent @ 0..=100 => Ok(percent),
+            other => Err(Error::custom(format!("{other} is no share in percent: write 0 to 100"))),
+        }
+    }
+}
+
 /// A duration longer than zero that may be absent.
 pub(super) mod optional {
     use std::time::Duration;

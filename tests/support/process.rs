@@ -16,6 +16,7 @@ use super::shop::{Clerk, ShopServer};
 /// Set in the inner process: the name of the provider.
 const NAME: &str = "TEST_BECOMES_A_PROVIDER";
 const LEDGER: &str = "TEST_LEDGER";
+const BROKEN: &str = "TEST_BROKEN";
 
 /// A provider in a process of its own; killed when it is dropped.
 pub struct ProviderProcess {
@@ -56,6 +57,11 @@ impl ProviderCommand {
     pub fn ledger(mut self, path: &Path) -> Self {
         self.ledger = Some(path.to_str().unwrap().to_owned());
         self
+    }
+
+    /// That fails every call with `unavailable` while there is a file at `path`.
+    pub fn broken_while(self, path: &Path) -> Self {
+        self.set(BROKEN, path.to_str().unwrap())
     }
 
     /// Started by a shell that runs this first, such as `ulimit -n 64`.
@@ -122,7 +128,21 @@ impl ProviderProcess {
 
     /// SIGTERM: please.
     pub fn terminate(&self) {
-        let kill = format!("kill -TERM {}", self.child.id());
+        self.signal("TERM");
+    }
+
+    /// SIGSTOP: it hangs, its connections stay open.
+    pub fn suspend(&self) {
+        self.signal("STOP");
+    }
+
+    /// SIGCONT: it goes on where it stood.
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
@@ -152,6 +172,10 @@ pub fn become_provider() {
     let clerk = match std::env::var_os(LEDGER) {
         Some(path) => Clerk::with_ledger(&name, Path::new(&path)),
         None => Clerk::new(&name),
+    };
+    let clerk = match std::env::var_os(BROKEN) {
+        Some(path) => clerk.broken_while(Path::new(&path)),
+        None => clerk,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

@@ -21,7 +21,7 @@ struct Example {
 }
 
 /// Every example. Programs are `[[example]]` targets of the workspace.
-const EXAMPLES: [Example; 6] = [
+const EXAMPLES: [Example; 9] = [
     Example {
         name: "first-call",
         provider: Some(("first-call", "hi alice")),
@@ -36,6 +36,9 @@ const EXAMPLES: [Example; 6] = [
         program: &["greeter-consumer"],
     },
     Example { name: "codecs", provider: None, program: &["codecs"] },
+    Example { name: "policies", provider: None, program: &["policies"] },
+    Example { name: "errors", provider: None, program: &["errors"] },
+    Example { name: "layers", provider: None, program: &["layers"] },
 ];
 
 const fn quickstart(program: &'static [&'static str]) -> Example {

@@ -84,7 +84,7 @@ impl Directory {
         let shared = Arc::new(Shared {
             service,
             connector,
-            ejector: Arc::new(Ejector::new(options.ejection)),
+            ejector: Arc::new(Ejector::new(options.ejection, options.ejections.clone())),
             options,
             list: ArcSwap::from_pointee(empty),
             version: AtomicU64::new(0),

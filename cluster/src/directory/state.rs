@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rpc_core::{Source, Trouble};
+use rpc_core::{Source, Tally, Trouble};
 
 use crate::attempt_layers::AttemptLayers;
 use crate::ejection::EjectionConfig;
@@ -23,6 +23,8 @@ pub struct DirectoryOptions {
     /// When endpoints that fail are taken out; by default they are. `None` leaves that to the
     /// balancer.
     pub ejection: Option<EjectionConfig>,
+    /// Counts them; a counter of its own.
+    pub ejections: Tally,
 }
 
 impl Default for DirectoryOptions {
@@ -32,6 +34,7 @@ impl Default for DirectoryOptions {
             warmup: DEFAULT_WARMUP,
             layers: AttemptLayers::new(),
             ejection: Some(EjectionConfig::default()),
+            ejections: Tally::default(),
         }
     }
 }
@@ -54,7 +57,7 @@ pub struct DirectoryState {
     pub ejected: usize,
     /// How many of them do not have the service: their address belongs to another program now.
     pub stale: usize,
-    /// How often one was ejected since the directory was made.
+    /// How often one was ejected, as far as its counter goes back.
     pub ejections: u64,
     /// Address of the registry; empty if it has none.
     pub registry: Arc<str>,

@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
-
 /// The rules by which endpoints are ejected. The numbers are Finagle's failure accrual with
 /// Linkerd's times, the cap is Envoy's panic threshold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EjectionConfig {
     /// Failures in a row that eject; 5.
     pub consecutive: u32,
@@ -17,13 +14,10 @@ pub struct EjectionConfig {
     pub min_calls: u32,
     /// How long after a failure without a success; 500 ms. For balancers that call an endpoint no
     /// more once it has failed: it would neither fail often enough nor ever be found well again.
-    #[serde(deserialize_with = "rpc_core::duration::positive")]
     pub failing_for: Duration,
     /// How long the first ejection lasts at most; 1 s. Each further one may last twice as long.
-    #[serde(deserialize_with = "rpc_core::duration::positive")]
     pub base: Duration,
     /// How long an ejection lasts at most; 60 s.
-    #[serde(deserialize_with = "rpc_core::duration::positive")]
     pub max: Duration,
     /// Share of the connected endpoints, in percent, up to which ejections count; 50. If more are
     /// ejected, all are called: what looks like so many bad endpoints is something else.

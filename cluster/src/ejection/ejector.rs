@@ -5,6 +5,7 @@ use std::sync::atomic::{
 };
 use std::time::Duration;
 
+use rpc_core::Tally;
 use tokio::sync::Notify;
 
 use super::EjectionConfig;
@@ -19,19 +20,19 @@ pub(crate) struct Ejector {
     /// Grows whenever the standing of an endpoint changes.
     epoch: AtomicU64,
     /// How often an endpoint was taken out.
-    ejections: AtomicU64,
+    ejections: Tally,
     /// Whether the directory's task must look at the endpoints from time to time.
     alert: AtomicBool,
     alerted: Notify,
 }
 
 impl Ejector {
-    pub(crate) fn new(config: Option<EjectionConfig>) -> Self {
+    pub(crate) fn new(config: Option<EjectionConfig>, ejections: Tally) -> Self {
         Self {
             dice: Dice::new(config.and_then(|config| config.seed)),
             config,
             epoch: AtomicU64::new(0),
-            ejections: AtomicU64::new(0),
+            ejections,
             alert: AtomicBool::new(false),
             alerted: Notify::new(),
         }
@@ -46,7 +47,7 @@ impl Ejector {
     }
 
     pub(crate) fn ejections(&self) -> u64 {
-        self.ejections.load(Acquire)
+        self.ejections.count()
     }
 
     /// Whether so many of the connected endpoints are ejected that all are to be called.
@@ -61,7 +62,7 @@ impl Ejector {
     }
 
     pub(super) fn count_ejection(&self) {
-        self.ejections.fetch_add(1, AcqRel);
+        self.ejections.add_one();
     }
 
     /// Half of `longest` and a random part of the other half: those ejected together do not come

@@ -148,8 +148,14 @@ impl Health {
         }
     }
 
+    /// Whether a call that began at `started` tells what the endpoint is like now: not if it has
+    /// recovered since.
+    pub(crate) fn speaks_of_now(&self, started: Instant) -> bool {
+        self.nanos(started) >= self.well_since.load(Relaxed)
+    }
+
     fn fail(&self, started: Instant, now: Instant) {
-        if self.nanos(started) < self.well_since.load(Relaxed) {
+        if !self.speaks_of_now(started) {
             return;
         }
         self.window.count(false, now);

@@ -130,7 +130,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             return Err(End::Bye(why.to_owned()));
         }
         let renew_ms = u64::try_from(self.host.config.renew.as_millis()).unwrap_or(u64::MAX);
-        self.answer(id, Answer::Welcome { renew_ms }).await
+        let clients = self.host.clients();
+        self.answer(id, Answer::Welcome { renew_ms, clients }).await
     }
 
     async fn converse(&mut self) -> Result<(), End> {
@@ -180,7 +181,10 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 self.host.unregister(&Key { service, address, id: instance });
                 return self.done(id).await;
             }
-            Ask::Renew {} => Answer::Renewed { held: self.host.renew(self.id) },
+            Ask::Renew {} => {
+                let (held, clients) = (self.host.renew(self.id), self.host.clients());
+                Answer::Renewed { held, clients }
+            }
             Ask::Subscribe { service, known } => self.subscribe(service, known),
             Ask::Unsubscribe { service } => {
                 self.watched.remove(&service);

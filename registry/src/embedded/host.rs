@@ -135,6 +135,11 @@ impl Host {
         Some((id, outbox))
     }
 
+    /// How many connections there are.
+    pub(crate) fn clients(&self) -> usize {
+        locked(&self.inner).outboxes.len()
+    }
+
     /// Forgets a connection. If the other side closed it, little is left of its leases.
     pub(crate) fn leave(&self, connection: u64, was_closed: bool) {
         let mut inner = locked(&self.inner);

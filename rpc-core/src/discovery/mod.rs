@@ -40,9 +40,10 @@ pub struct Instance {
     /// Codecs it speaks, by name; empty means unknown.
     #[serde(default)]
     pub codecs: Vec<String>,
-    /// Whatever else it publishes.
+    /// Whatever else it publishes; shared by all clones, because it can be large and lists are copied
+    /// often. [`Arc::make_mut`] changes it.
     #[serde(default)]
-    pub metadata: BTreeMap<String, String>,
+    pub metadata: Arc<BTreeMap<String, String>>,
 }
 
 fn default_weight() -> u32 {
@@ -62,7 +63,7 @@ impl Instance {
             started_ms: 0,
             protocols: Vec::new(),
             codecs: Vec::new(),
-            metadata: BTreeMap::new(),
+            metadata: Arc::default(),
         }
     }
 }

@@ -11,4 +11,6 @@ pub use self::context::CallContext;
 pub use self::dispatch::{Dispatcher, Route};
 pub use self::handler::Handler;
 pub use self::serve::{DrainReport, Server, ServerConfig};
-pub(crate) use self::state::{CallGuard, ConnectionGuard, Phase, ServerState, shutting_down};
+pub(crate) use self::state::{
+    CallGuard, Caller, ConnectionGuard, Phase, ServerState, shutting_down,
+};

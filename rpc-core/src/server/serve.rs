@@ -124,6 +124,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.accepting.abort();
+        self.state.abort_own();
         self.state.enter(Phase::Closing);
     }
 }

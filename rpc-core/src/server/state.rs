@@ -6,6 +6,7 @@ use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::dispatch::Dispatcher;
@@ -34,6 +35,10 @@ pub(crate) struct ServerState {
     reading: AtomicUsize,
     running: AtomicUsize,
     connections: AtomicUsize,
+    /// Calls that no connection owns.
+    own: Mutex<JoinSet<()>>,
+    /// Bytes of HTTP requests and answers.
+    held: AtomicUsize,
     next_id: AtomicU64,
     /// Who must hear of a new phase, by connection.
     drivers: Mutex<Vec<(u64, Arc<AtomicWaker>)>>,
@@ -50,6 +55,8 @@ impl ServerState {
             reading: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
+            own: Mutex::default(),
+            held: AtomicUsize::new(0),
             next_id: AtomicU64::new(0),
             drivers: Mutex::default(),
             drained: AtomicWaker::new(),
@@ -74,11 +81,27 @@ impl ServerState {
         (self.phase() < Phase::Refusing).then_some(reading)
     }
 
-    /// Counts a running call; `None` when the limit is reached.
-    pub(crate) fn begin_call(self: &Arc<Self>) -> Option<CallGuard> {
-        let before = self.running.fetch_add(1, Ordering::AcqRel);
-        let guard = CallGuard(self.clone());
-        (before < self.config.max_in_flight).then_some(guard)
+    /// Runs a call that outlives its connection, as one-way calls do; it ends with the server.
+    pub(crate) fn spawn_own(&self, call: impl Future<Output = ()> + Send + 'static) {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        while own.try_join_next().is_some() {}
+        own.spawn(call);
+    }
+
+    /// Ends the calls that have no connection.
+    pub(super) fn abort_own(&self) {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+    }
+
+    /// Counts bytes held for HTTP peers, unless that passes `limit`.
+    pub(crate) fn hold(&self, bytes: usize, limit: usize) -> bool {
+        let fits = |held: usize| held.checked_add(bytes).filter(|sum| *sum <= limit);
+        self.held.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).is_ok()
+    }
+
+    /// Takes them back.
+    pub(crate) fn let_go(&self, bytes: usize) {
+        self.held.fetch_sub(bytes, Ordering::AcqRel);
     }
 
     /// Counts a connection whose driver is woken at each new phase; `None` at the limit.
@@ -146,13 +169,50 @@ pub(crate) fn shutting_down() -> Status {
     Status::unavailable("the provider is shutting down").with_delivery(Delivery::Refused)
 }
 
-/// One running call; the count goes back when it is dropped.
-pub(crate) struct CallGuard(Arc<ServerState>);
+/// A connection as the counts of running calls see it.
+pub(crate) struct Caller {
+    pub(crate) state: Arc<ServerState>,
+    running: AtomicUsize,
+}
+
+impl Caller {
+    pub(crate) fn new(state: Arc<ServerState>) -> Arc<Self> {
+        Arc::new(Self { state, running: AtomicUsize::new(0) })
+    }
+
+    /// Counts a running call.
+    ///
+    /// # Errors
+    /// `resource_exhausted`, refused: the limit is reached by all connections together, or half of
+    /// it by this one while others are open.
+    pub(crate) fn begin_call(self: &Arc<Self>) -> Result<CallGuard, Status> {
+        let all = self.state.running.fetch_add(1, Ordering::AcqRel);
+        let own = self.running.fetch_add(1, Ordering::AcqRel);
+        let guard = CallGuard(self.clone());
+        let limit = self.state.config.max_in_flight;
+        let text = if all >= limit {
+            format!("{limit} calls run already; raise `provider.limits.in_flight`")
+        } else if own >= limit.div_ceil(2) && self.state.connections.load(Ordering::Acquire) > 1 {
+            format!(
+                "{own} calls of this connection run already, its share of {limit} while others \
+                 are open; raise `provider.limits.in_flight`"
+            )
+        } else {
+            return Ok(guard);
+        };
+        Err(Status::resource_exhausted(text).with_delivery(Delivery::Refused))
+    }
+}
+
+/// One running call; the counts go back when it is dropped.
+pub(crate) struct CallGuard(Arc<Caller>);
 
 impl Drop for CallGuard {
     fn drop(&mut self) {
-        if self.0.running.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.drained.wake();
+        let Caller { state, running } = &*self.0;
+        running.fetch_sub(1, Ordering::AcqRel);
+        if state.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+            state.drained.wake();
         }
     }
 }

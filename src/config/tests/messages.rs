@@ -230,8 +230,8 @@ fn a_builder_is_held_to_the_same_rules() {
     assert_eq!(
         load(Layer::new().set("consumer.timout", "1s")).unwrap_err(),
         "builder: unknown key in [consumer] `timout` (did you mean `timeout`?), available: \
-         cluster, codec, connect_timeout, heartbeat, heartbeat_timeout, limits, loadbalance, \
-         retries, retry_budget, routers, services, timeout"
+         cluster, codec, connect_timeout, ejection, heartbeat, heartbeat_timeout, limits, \
+         loadbalance, retries, retry_budget, routers, services, timeout"
     );
     assert_eq!(
         load(Layer::new().set("consumer", 1)).unwrap_err(),

@@ -55,10 +55,9 @@ impl Fleet {
 
     /// Starts one more provider, without adding it to the list.
     pub(crate) async fn provider(&self, name: &str, more: &[&str]) -> Result<Member, BoxError> {
-        let ledger = self.folder().join(format!("{name}.ledger"));
-        let ledger = ledger.to_str().ok_or("the folder's name is not UTF-8")?.to_owned();
+        let folder = self.folder().to_str().ok_or("the folder's name is not UTF-8")?;
         let registry = format!("registry.address={}", self.url());
-        let mut args = vec!["as-provider", name, &ledger, &registry];
+        let mut args = vec!["as-provider", name, folder, &registry];
         args.extend(["registry.cache=false", "provider.notice=300ms", "provider.port=0"]);
         args.extend(more);
         start(name, &args).await

@@ -1,4 +1,4 @@
-//! A provider process: `as-provider NAME LEDGER [KEY=VALUE…]`; the settings are configuration keys.
+//! A provider process: `as-provider NAME FOLDER [KEY=VALUE…]`; the settings are configuration keys.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,8 +17,7 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn serve(&self, id: u64, millis: u64) -> Result<String> {
-        let noted = self.ledger.note(id);
+    async fn serve(&self, noted: std::io::Result<()>, millis: u64) -> Result<String> {
         noted.map_err(|error| Status::internal(format!("ledger: {error}")))?;
         if self.failing.load(Ordering::Acquire) {
             return Err(Status::unavailable("as you asked"));
@@ -32,11 +31,11 @@ impl Keeper {
 
 impl Store for Keeper {
     async fn read(&self, id: u64, millis: u64) -> Result<String> {
-        self.serve(id, millis).await
+        self.serve(self.ledger.note_read(id), millis).await
     }
 
     async fn write(&self, id: u64, millis: u64) -> Result<String> {
-        self.serve(id, millis).await
+        self.serve(self.ledger.note_write(id), millis).await
     }
 
     async fn fail(&self, failing: bool) -> Result<()> {
@@ -46,10 +45,10 @@ impl Store for Keeper {
 }
 
 pub(crate) async fn run(args: &[String]) -> Result<(), BoxError> {
-    let [name, ledger, settings @ ..] = args else { return Err("want NAME LEDGER".into()) };
+    let [name, folder, settings @ ..] = args else { return Err("want NAME FOLDER".into()) };
     let keeper = Keeper {
         name: name.clone(),
-        ledger: Ledger::open(Path::new(ledger))?,
+        ledger: Ledger::open(Path::new(folder), name)?,
         failing: AtomicBool::new(false),
     };
     let mut provider = Provider::builder().set("application.name", name.as_str());

@@ -20,7 +20,7 @@ use super::event::Event;
 use super::frames::{Frame, Input};
 use super::header::Header;
 use super::pending::Outcome;
-use super::shared::{Inner, Life, Shared, take_event};
+use super::shared::{Inner, Life, Shared, take_event, void};
 use super::turn_away::NO_REQUEST;
 use crate::status::{Delivery, Status};
 use crate::transport::BoxTransport;
@@ -282,12 +282,15 @@ impl<F: Fn(Life) + Send> Driver<F> {
     /// Ends every call whose time is up and tells the provider that nobody waits.
     fn sweep_deadlines(&mut self, now: Instant) {
         let mut inner = self.shared.lock();
-        let Inner { pending, out, .. } = &mut *inner;
+        let Inner { pending, out, batch, .. } = &mut *inner;
         let mut late = false;
-        let next = pending.sweep(now, &mut self.wakers, |id| {
+        let next = pending.sweep(now, &mut self.wakers, |id, sent| {
+            if void(out, *batch, sent) {
+                let text = "the deadline passed before the call was written";
+                return Status::deadline_exceeded(text).with_delivery(Delivery::NotSent);
+            }
             late = true;
             Event::Cancel(id).put(out.tail(), EVENTS, id);
-            // Also if it still waits to be written: it stays in the buffer and may yet leave.
             Status::deadline_exceeded("no answer before the deadline")
                 .with_delivery(Delivery::MaybeSent)
         });

@@ -106,6 +106,13 @@ impl Header {
     }
 }
 
+/// Turns the request at the start of `frame` into an event that means nothing.
+pub(super) fn void(frame: &mut [u8]) {
+    if let [_, _, flags, ..] = frame {
+        *flags = (*flags | EVENT) & !TWO_WAY;
+    }
+}
+
 /// Writes the length of the body, `extra` bytes of which follow outside of `buf`, into the header
 /// that begins at `start`. Returns the whole length, or `Err` with it if it passes `limit`.
 pub(super) fn finish(

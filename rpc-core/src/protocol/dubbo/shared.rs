@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::config::ClientConfig;
 use super::event::{self, Event};
-use super::header::Header;
-use super::pending::Pending;
+use super::header::{self, Header};
+use super::pending::{Pending, Sent};
 use crate::status::Status;
 use crate::transport::write_queue::WriteQueue;
 
@@ -94,10 +94,22 @@ impl Shared {
 }
 
 impl Inner {
+    /// Takes a request back that lies here still: it becomes an event that means nothing. `false`
+    /// if its write has begun.
+    pub(super) fn void(&mut self, sent: Sent) -> bool {
+        void(&mut self.out, self.batch, sent)
+    }
+
     /// Asks for a write; `true` if the task must be woken for it.
     pub(super) fn request_flush(&mut self) -> bool {
         !std::mem::replace(&mut self.flush, true)
     }
+}
+
+/// See [`Inner::void`], for those who hold a part of it.
+pub(super) fn void(out: &mut WriteQueue, batch: u64, sent: Sent) -> bool {
+    let Some(place) = sent.place.filter(|_| sent.batch == batch) else { return false };
+    out.bytes_at(place).map(header::void).is_some()
 }
 
 /// Acts on an event; `Some` if the connection becomes something else by it.

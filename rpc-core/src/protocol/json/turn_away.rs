@@ -5,7 +5,7 @@ use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, StatusCode};
@@ -30,7 +30,7 @@ pub(crate) async fn turn_away(io: BoxTransport, http2: bool, why: &Status) -> io
             // A stream that is reset before its answer was read loses it.
             let mut rest = pin!(Limited::new(request.into_body(), LITTLE));
             while let Some(Ok(_)) = rest.frame().await {}
-            Ok::<_, Infallible>(answer::refusal(&refusal))
+            Ok::<_, Infallible>(answer::refusal(&refusal).map(Full::new))
         }
     });
     if !http2 {

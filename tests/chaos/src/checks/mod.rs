@@ -58,7 +58,7 @@ fn none_failed(report: &mut Report, what: &str, seen: &Seen) {
 
 /// Notes that no call was executed twice.
 fn none_repeated(report: &mut Report, fleet: &Fleet) -> Result<(), BoxError> {
-    let executed = ledger::read_all(fleet.folder())?;
+    let executed = ledger::writes(fleet.folder())?;
     let repeated = ledger::repeated(&executed);
     let figure = format!("{repeated} of {} executions", executed.len());
     report.note("no write was executed twice", &figure, repeated == 0);

@@ -20,11 +20,25 @@ pub(super) const POLICIES: Check = Check {
     run: |report, quick| Box::pin(policies(report, quick)),
 };
 
-const LOAD_BALANCERS: [&str; 3] = ["p2c", "random", "roundrobin"];
-const CLUSTER_POLICIES: [&str; 2] = ["failover", "failfast"];
+const LOAD_BALANCERS: [&str; 7] = [
+    "adaptive",
+    "consistenthash",
+    "leastactive",
+    "p2c",
+    "random",
+    "roundrobin",
+    "shortestresponse",
+];
+
+/// Each policy that calls one provider at a time, or is made for reads; and whether a read that
+/// met the stopped provider is to be answered by another within its second.
+const CLUSTER_POLICIES: [(&str, bool); 4] =
+    [("failover", true), ("failfast", false), ("forking", true), ("available", false)];
 
 async fn balancers(report: &mut Report, quick: bool) -> Result<(), BoxError> {
-    for name in LOAD_BALANCERS {
+    // The others are the same in a whole run; in a short one the ones unlike each other.
+    let short = ["consistenthash", "p2c", "roundrobin"];
+    for name in LOAD_BALANCERS.iter().filter(|name| !quick || short.contains(name)) {
         let setting = format!("consumer.loadbalance={name}");
         stop_and_kill(report, name, &[&setting], true, quick).await?;
     }
@@ -32,9 +46,9 @@ async fn balancers(report: &mut Report, quick: bool) -> Result<(), BoxError> {
 }
 
 async fn policies(report: &mut Report, quick: bool) -> Result<(), BoxError> {
-    for name in CLUSTER_POLICIES {
-        let setting = format!("consumer.cluster={name}");
-        stop_and_kill(report, name, &[&setting], name != "failfast", quick).await?;
+    for (name, resends) in CLUSTER_POLICIES {
+        let setting = format!("consumer.services.\"chaos.Store\".methods.read.cluster={name}");
+        stop_and_kill(report, name, &[&setting], resends, quick).await?;
     }
     Ok(())
 }

@@ -72,7 +72,7 @@ async fn cold_start(report: &mut Report, _: bool) -> Result<(), BoxError> {
     let begun = Instant::now();
     let client: StoreClient = third.client().await?;
     let failed = client.read(3, 0).await.err().map_or(String::new(), |status| status.to_string());
-    let named = failed.contains("registry");
+    let named = failed.contains(&fleet.registry.address);
     report.note("without a cache the error names the registry", &failed, named);
     report.at_most("until that was told", begun.elapsed(), Duration::from_millis(2500));
     fleet.revive_registry().await?;

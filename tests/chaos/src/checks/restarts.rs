@@ -94,7 +94,7 @@ async fn kill_writes(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     let late = seen.failed().filter(|call| call.due > killed + Duration::from_millis(200)).count();
     report.at_most("calls that failed later than 200 ms after the kill", late, 0);
     report.at_most("calls that failed in all", seen.failed().count(), under_way + 40);
-    let executed = ledger::read_all(fleet.folder())?;
+    let executed = ledger::writes(fleet.folder())?;
     let answered = seen.len() - seen.failed().count();
     report.at_least("executions for the calls that were answered", executed.len(), answered);
     none_repeated(report, &fleet)
