@@ -54,7 +54,7 @@ fn cluster(fleet: &Fleet, routers: Vec<Arc<dyn Router>>) -> Cluster {
 
 fn at<'a>(explained: &'a Explanation, address: &str) -> &'a ExplainedEndpoint {
     let mut endpoints = explained.endpoints.iter();
-    endpoints.find(|endpoint| &*endpoint.instance.address == address).unwrap()
+    endpoints.find(|endpoint| &*endpoint.instance.address == address).expect("it is listed")
 }
 
 #[tokio::test(start_paused = true)]
