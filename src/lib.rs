@@ -47,6 +47,7 @@ mod dynamic;
 mod explain;
 mod extensions;
 mod layers;
+mod machine;
 mod policy;
 mod provider;
 mod setup;

@@ -75,7 +75,7 @@ async fn listed(toml: &str) -> (u32, BTreeMap<String, String>) {
     let instances = registry::connect(&url).unwrap().list(&"test.Shop".parse().unwrap()).await;
     running.shutdown().await;
     let [instance] = &instances.unwrap()[..] else { panic!("one instance is registered") };
-    (instance.weight, instance.metadata.clone())
+    (instance.weight, (*instance.metadata).clone())
 }
 
 #[tokio::test]

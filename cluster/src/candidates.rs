@@ -3,7 +3,9 @@
 //! Immutable and shared by all calls until the list, a weight, the state of a connection or the
 //! standing of an endpoint changes, so that a choice costs no work proportional to their number.
 
-use std::sync::Arc;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, OnceLock};
 
 use rpc_core::ChannelState;
 
@@ -20,6 +22,9 @@ pub struct Candidates {
     probation: Vec<Arc<Endpoint>>,
     /// What it was made from, if it is all that a directory offers.
     made_from: Option<(u64, u64)>,
+    /// What a router or a re-send left these of.
+    whole: Option<Arc<Self>>,
+    fingerprint: OnceLock<u64>,
 }
 
 /// Shares of traffic.
@@ -34,9 +39,22 @@ enum Weights {
 impl Candidates {
     /// These endpoints, with the weights they have now.
     #[must_use]
-    pub fn new(endpoints: Vec<Arc<Endpoint>>) -> Self {
-        let (weights, probation) = (Weights::of(&endpoints), Vec::new());
-        Self { weights, endpoints, probation, made_from: None }
+    pub fn new(mut endpoints: Vec<Arc<Endpoint>>) -> Self {
+        // A directory's are in order already; a router may have mixed them up.
+        endpoints.sort_by(|a, b| a.address().cmp(b.address()));
+        Self {
+            weights: Weights::of(&endpoints),
+            endpoints,
+            probation: Vec::new(),
+            made_from: None,
+            whole: None,
+            fingerprint: OnceLock::new(),
+        }
+    }
+
+    /// Some of the endpoints of `whole`, in its order, with the weights they have now.
+    pub(crate) fn part(whole: &Arc<Self>, endpoints: Vec<Arc<Endpoint>>) -> Self {
+        Self { whole: Some(whole.clone()), ..Self::new(endpoints) }
     }
 
     /// All of `listed` that are fit to be called, made from this version and epoch.
@@ -79,7 +97,23 @@ impl Candidates {
     /// re-send has left.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.made_from.is_some()
+        self.whole.is_none()
+    }
+
+    /// What these are a part of: all that a directory offers; `None` if they are no part.
+    #[must_use]
+    pub fn part_of(&self) -> Option<&Self> {
+        self.whole.as_deref()
+    }
+
+    /// A number that other addresses would not have; computed once, when it is first asked for.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        *self.fingerprint.get_or_init(|| {
+            let mut hasher = DefaultHasher::new();
+            self.endpoints.len().hash(&mut hasher);
+            self.endpoints.iter().for_each(|endpoint| endpoint.address().hash(&mut hasher));
+            hasher.finish()
+        })
     }
 
     /// The endpoints, in the order of their addresses.

@@ -15,6 +15,11 @@ impl Dice {
         Self(AtomicU64::new(seed.unwrap_or_else(rand::random)))
     }
 
+    /// A generator of its own for one thread, made by one roll.
+    pub(crate) fn fork(&self) -> Self {
+        Self(AtomicU64::new(self.roll()))
+    }
+
     /// 64 random bits.
     fn roll(&self) -> u64 {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -22,6 +22,7 @@ use crate::attempt_layers::AttemptLayers;
 use crate::ejection::{Ejector, EndpointHealth, Health, Verdict};
 use crate::load::{FAILURE, Load};
 use crate::load_balance::{WARMUP, warmed_weight};
+use crate::load_report::LoadReport;
 
 /// An instance, the channel to it, how loaded it is and whether it is well.
 pub struct Endpoint {
@@ -189,11 +190,14 @@ impl Endpoint {
 
     fn start(
         self: &Arc<Self>,
-        invocation: Invocation,
+        mut invocation: Invocation,
         now: Instant,
         number: u32,
         probe: bool,
     ) -> EndpointFuture {
+        if self.load.known_report().is_some() {
+            LoadReport::ask(&mut invocation.metadata);
+        }
         let method = invocation.method();
         let span = tracing::info_span!(
             "attempt",
@@ -261,11 +265,20 @@ impl Endpoint {
         if !self.health.speaks_of_now(call.started) {
             return;
         }
+        let report = self.load.known_report();
         match outcome {
             Err(status) if is_endpoints_fault(status) => {
                 self.load.observe(elapsed.max(FAILURE), now);
+                report.inspect(|report| report.fail(now));
             }
-            _ => self.load.observe(elapsed, now),
+            Err(status) => {
+                self.load.observe(elapsed, now);
+                report.inspect(|report| report.succeed(status.metadata(), elapsed, now));
+            }
+            Ok(reply) => {
+                self.load.observe(elapsed, now);
+                report.inspect(|report| report.succeed(&reply.metadata, elapsed, now));
+            }
         }
     }
 }

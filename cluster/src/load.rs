@@ -4,14 +4,21 @@
 //! faster one bit by bit, and what is not confirmed fades over [`DECAY`]. A failed call counts as
 //! one of [`FAILURE`], as in Linkerd, so that an endpoint that fails fast does not attract traffic.
 //! Atomics only; updates that race lose nothing but a little precision.
+//!
+//! What single balancers want to know besides is kept from the moment they first ask.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Over how long an observed latency fades to 37 %.
-const DECAY: Duration = Duration::from_secs(10);
+use crate::latency_window::LatencyWindow;
+use crate::load_report::LoadReport;
+
+/// Over how long an observed latency fades to 37 %. Finagle's 10 s keep a provider that has
+/// recovered from a failure waiting for more than a minute.
+const DECAY: Duration = Duration::from_secs(1);
 
 /// The latency that a failed call is recorded with.
 pub(crate) const FAILURE: Duration = Duration::from_secs(5);
@@ -25,6 +32,8 @@ pub struct Load {
     /// When the estimate was made, in nanoseconds since `origin`.
     stamp: AtomicU64,
     origin: Instant,
+    window: OnceLock<Box<LatencyWindow>>,
+    report: OnceLock<Box<LoadReport>>,
 }
 
 impl Load {
@@ -36,6 +45,8 @@ impl Load {
             estimate: AtomicU64::new(0),
             stamp: AtomicU64::new(0),
             origin: now,
+            window: OnceLock::new(),
+            report: OnceLock::new(),
         }
     }
 
@@ -57,11 +68,63 @@ impl Load {
     /// An endpoint of which nothing is known is free for one call, and dear until that has ended:
     /// so a new one is tried, but not by all at once.
     pub(crate) fn cost(&self, now: Instant, scale: f64) -> f64 {
+        self.expected_wait(self.faded(now), scale)
+    }
+
+    fn expected_wait(&self, nanos: f64, scale: f64) -> f64 {
         let in_flight = f64::from(self.in_flight());
-        match self.faded(now) {
+        match nanos {
             0.0 => in_flight * scale * FAILURE.as_nanos() as f64,
             nanos => nanos * (1.0 + in_flight * scale),
         }
+    }
+
+    /// Makes an endpoint of which nothing is known as good as `peer`, so that a newcomer does not
+    /// outshine those whose last seconds were hard on all. A peer that fails is no measure.
+    pub(crate) fn learn_from(&self, peer: &Self, now: Instant) {
+        if self.estimate.load(Relaxed) != 0 {
+            return;
+        }
+        let measure = peer.faded(now);
+        if measure > 0.0 && measure < FAILURE.as_nanos() as f64 / 5.0 {
+            self.stamp.store(self.nanos(now), Relaxed);
+            // Whoever was first has observed it, which says more.
+            let _ = self.estimate.compare_exchange(0, measure.to_bits(), Relaxed, Relaxed);
+        }
+    }
+
+    /// What `shortestresponse` compares, in nanoseconds: the mean latency of the last 30 s x (1 +
+    /// calls in flight x `scale`). An endpoint of which nothing is known is judged as by
+    /// [`cost`](Self::cost).
+    pub(crate) fn mean_cost(&self, now: Instant, scale: f64) -> f64 {
+        let mean = self.window.get().and_then(|window| window.mean(now));
+        self.expected_wait(mean.unwrap_or(0.0), scale)
+    }
+
+    /// Whether means are kept.
+    pub(crate) fn keeps_means(&self) -> bool {
+        self.window.get().is_some()
+    }
+
+    /// Keeps means from now on, beginning with those of `peer`, if there is one: a newcomer has the
+    /// past of the others.
+    pub(crate) fn keep_means(&self, peer: Option<&Self>) {
+        self.window.get_or_init(|| {
+            let known = peer.and_then(|peer| peer.window.get());
+            Box::new(
+                known.map_or_else(|| LatencyWindow::new(self.origin), |peer| peer.as_of_peer()),
+            )
+        });
+    }
+
+    /// What the provider says of its own load, asked for from the first time this is called.
+    pub(crate) fn report(&self) -> &LoadReport {
+        self.report.get_or_init(Box::default)
+    }
+
+    /// The same, if it has been asked for.
+    pub(crate) fn known_report(&self) -> Option<&LoadReport> {
+        self.report.get().map(|report| &**report)
     }
 
     pub(crate) fn begin(&self) {
@@ -84,6 +147,9 @@ impl Load {
         // A loop of compare-and-swap, so that a failure is never overwritten by a quick success.
         let _ = self.estimate.fetch_update(Relaxed, Relaxed, blend);
         self.stamp.store(self.nanos(now), Relaxed);
+        if let Some(window) = self.window.get() {
+            window.add(latency, now);
+        }
     }
 
     /// Lets the past be the past: nothing is known until a call has ended.

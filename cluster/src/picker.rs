@@ -199,7 +199,7 @@ impl Picker {
         Ok(())
     }
 
-    fn send(&self, candidates: &Candidates, attempt: Attempt) -> AttemptFuture {
+    fn send(&self, candidates: &Arc<Candidates>, attempt: Attempt) -> AttemptFuture {
         if !candidates.probation().is_empty() {
             let Parts { routers, budget, dice, .. } = &*self.0;
             if let Some(probe) = choose_probe(candidates, &attempt, routers, budget, dice) {
@@ -212,7 +212,11 @@ impl Picker {
         }
     }
 
-    fn choose_of(&self, whole: &Candidates, attempt: &Attempt) -> Result<Arc<Endpoint>, Status> {
+    fn choose_of(
+        &self,
+        whole: &Arc<Candidates>,
+        attempt: &Attempt,
+    ) -> Result<Arc<Endpoint>, Status> {
         if self.0.routers.is_empty() && attempt.excluded.is_empty() {
             return Ok(self.select(whole, attempt).clone());
         }
@@ -224,7 +228,7 @@ impl Picker {
         if left.len() == whole.len() {
             return Ok(self.select(whole, attempt).clone());
         }
-        let left = Candidates::new(left.into_iter().cloned().collect());
+        let left = Candidates::part(whole, left.into_iter().cloned().collect());
         Ok(self.select(&left, attempt).clone())
     }
 

@@ -96,6 +96,15 @@ impl Body {
         }
     }
 
+    /// Appends the text of the argument at `index` as Java's `String.valueOf` has it, for what
+    /// hashes it; `false` if there is no such argument, or the body is encoded.
+    pub fn argument_text(&self, index: usize, out: &mut String) -> bool {
+        match &self.0 {
+            Repr::Typed(typed) => typed.message.argument_text(index, out),
+            Repr::Encoded { .. } => false,
+        }
+    }
+
     /// The codec of an encoded body.
     #[must_use]
     pub fn codec(&self) -> Option<&Arc<dyn Codec>> {

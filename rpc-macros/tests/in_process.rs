@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use dubhe_rpc_macros::service;
 use rpc_core::client::{CallOptions, ServiceClient};
-use rpc_core::message::{Element, Returned};
+use rpc_core::message::{Element, Message, Returned};
 use rpc_core::server::Handler;
 use rpc_core::{Body, Code, Deadline, Invocation, Reply, Result, Status};
 
@@ -149,6 +149,25 @@ async fn a_value_comes_back() {
 #[tokio::test]
 async fn several_arguments_arrive_in_their_places() {
     assert_eq!(greeter().add(30, 5, vec![4, 3]).await.unwrap(), 42);
+}
+
+#[test]
+fn the_text_of_each_argument_is_at_its_place_also_after_one_that_is_absent() {
+    let text = |message: &dyn Message, index| {
+        let mut text = String::new();
+        message.argument_text(index, &mut text).then_some(text)
+    };
+    let add = GreeterAddArguments { a: 30, b: 5, more: vec![4, 3] };
+    let texts: Vec<_> = (0..4).map(|index| text(&add, index)).collect();
+    assert_eq!(texts, [Some("30".into()), Some("5".into()), Some("[4, 3]".into()), None]);
+    let find = PlacesFindArguments { near: None, id: 7 };
+    assert_eq!([0, 1].map(|index| text(&find, index).unwrap()), ["null", "7"]);
+    assert_eq!(text(&GreeterLoggedArguments {}, 0), None);
+}
+
+#[service(crate = rpc_core)]
+trait Places {
+    async fn find(&self, near: Option<String>, id: u64) -> Result<()>;
 }
 
 #[tokio::test]

@@ -2,9 +2,16 @@
 //!
 //! One is built for each method, so what it keeps is the method's own.
 
+mod adaptive;
+mod consistent_hash;
+mod least;
+mod least_active;
 mod p2c;
 mod random;
+mod ring;
 mod round_robin;
+mod shortest_response;
+mod two_choices;
 mod weight;
 
 use std::fmt;
@@ -13,9 +20,13 @@ use rpc_core::{ExtensionPoint, Invocation};
 use serde::Deserialize;
 use tokio::time::Instant;
 
+pub use self::adaptive::Adaptive;
+pub use self::consistent_hash::{ConsistentHash, ConsistentHashConfig};
+pub use self::least_active::LeastActive;
 pub use self::p2c::P2c;
 pub use self::random::Random;
 pub use self::round_robin::RoundRobin;
+pub use self::shortest_response::ShortestResponse;
 pub use self::weight::{DEFAULT_WARMUP, WARMUP, warmed_weight};
 use crate::candidates::Candidates;
 
@@ -54,5 +65,12 @@ pub struct SeedConfig {
 /// The balancers that come with Dubhe.
 #[must_use]
 pub fn builtin() -> ExtensionPoint<dyn LoadBalance> {
-    ExtensionPoint::new("loadbalance").with::<P2c>().with::<Random>().with::<RoundRobin>()
+    ExtensionPoint::new("loadbalance")
+        .with::<P2c>()
+        .with::<Random>()
+        .with::<RoundRobin>()
+        .with::<LeastActive>()
+        .with::<ShortestResponse>()
+        .with::<ConsistentHash>()
+        .with::<Adaptive>()
 }

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, reason = "this is test code outside of test functions")]
 
+pub(crate) mod simulation;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -23,11 +25,15 @@ use rpc_core::{
 };
 use tokio::sync::watch;
 
+use self::simulation::{Rolls, address};
+
 /// What a provider does with a call.
 #[derive(Clone)]
 pub(crate) enum Answer {
     /// Answers after this time.
     After(Duration),
+    /// Answers after half of this time up to one and a half, as the number of the call decides.
+    Around(Duration),
     /// Fails at once.
     Fail(Status),
     /// Never answers: the channel ends the call at its deadline.
@@ -78,7 +84,7 @@ impl Mock {
 
 impl Invoke for Mock {
     fn invoke(&self, invocation: Invocation) -> ReplyFuture {
-        self.calls.fetch_add(1, Relaxed);
+        let number = self.calls.fetch_add(1, Relaxed);
         let names = invocation.codecs.iter().flat_map(|codecs| codecs.names());
         *self.codecs.lock().unwrap() = names.map(str::to_owned).collect();
         let mut next = self.next.lock().unwrap();
@@ -86,17 +92,32 @@ impl Invoke for Mock {
             true => self.answer.lock().unwrap().clone(),
             false => next.remove(0),
         };
+        let seed =
+            self.address.bytes().fold(number, |sum, byte| sum.wrapping_mul(31) + u64::from(byte));
+        let answer = match answer {
+            Answer::Around(time) => {
+                let thousandths = Rolls(seed).below(1000) as u32;
+                Answer::After(time / 2 + time * thousandths / 1000)
+            }
+            other => other,
+        };
         Box::pin(async move {
             let deadline = invocation.deadline.instant();
+            let mut reply = reply();
+            if invocation.metadata.value("lb_adaptive") == Some("mem,load") {
+                let told = format!("curTime:{number},load:30.0");
+                reply.metadata.insert("lb_adaptive", told);
+            }
             match answer {
                 Answer::Fail(status) => return Err(status),
                 Answer::Hang => tokio::time::sleep_until(deadline).await,
                 Answer::After(time) => {
                     let slept = tokio::time::sleep(time);
                     if tokio::time::timeout_at(deadline, slept).await.is_ok() {
-                        return Ok(reply());
+                        return Ok(reply);
                     }
                 }
+                Answer::Around(_) => unreachable!("made certain above"),
             }
             Err(Status::deadline_exceeded("no answer in time").with_delivery(Delivery::MaybeSent))
         })
@@ -311,13 +332,27 @@ pub(crate) fn not_sent() -> Answer {
 
 /// Candidates of these weights; each mock answers after 1 ms.
 pub(crate) fn weighted(net: &Net, weights: &[u32]) -> Candidates {
-    let endpoint = |(index, weight): (usize, &u32)| {
-        let mut instance = instance(&format!("p{index}:1"));
-        instance.weight = *weight;
-        let channel = net.mock(&instance.address);
-        Arc::new(Endpoint::new(instance, channel, &Default::default()))
-    };
+    let endpoint = |(index, weight): (usize, &u32)| endpoint(net, &address(index), *weight);
     Candidates::new(weights.iter().enumerate().map(endpoint).collect())
+}
+
+/// Candidates at these addresses.
+pub(crate) fn candidates_at(net: &Net, addresses: &[&str]) -> Candidates {
+    Candidates::new(addresses.iter().map(|address| endpoint(net, address, 100)).collect())
+}
+
+pub(crate) fn endpoint(net: &Net, address: &str, weight: u32) -> Arc<Endpoint> {
+    let mut instance = instance(address);
+    instance.weight = weight;
+    let channel = net.mock(&instance.address);
+    Arc::new(Endpoint::new(instance, channel, &Default::default()))
+}
+
+/// A call of this key.
+pub(crate) fn keyed(key: u64) -> Invocation {
+    let mut call = call();
+    call.hash_key = Some(key);
+    call
 }
 
 pub(crate) fn codecs(names: &[&'static str]) -> Codecs {

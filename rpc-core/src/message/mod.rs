@@ -18,6 +18,7 @@ mod scalar;
 mod single;
 #[doc(hidden)]
 pub mod sole;
+mod text;
 mod traits;
 mod wire;
 mod write;
@@ -40,6 +41,7 @@ pub mod generated {
     pub use super::record::{Record, merge_nested, merge_whole, skip_value};
     pub use super::returned::generic_name;
     pub use super::sole;
+    pub use super::text::argument_text;
     pub use super::wire::{DecodeError, Input, WireType};
     pub use super::write::RecordWriter;
 }
@@ -64,6 +66,14 @@ pub trait Message: Send + Sync + 'static {
     /// # Errors
     /// Bytes that are no protobuf, are cut short, or are nested too deep.
     fn merge_proto(&mut self, bytes: Bytes) -> Result<(), DecodeError>;
+
+    /// Appends the text of the argument at `index`, for what hashes it; `false` if there is none.
+    ///
+    /// The text is that of Java's `String.valueOf` for strings, integers and booleans. A message
+    /// that is no list of arguments is the one argument itself.
+    fn argument_text(&self, index: usize, out: &mut String) -> bool {
+        index == 0 && text::append(self.as_serialize(), out)
+    }
 
     /// Serde's form.
     fn as_serialize(&self) -> &dyn erased_serde::Serialize;

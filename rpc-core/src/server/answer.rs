@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::context::{self, CallContext};
 use super::dispatch::Route;
+use super::load_report;
 use crate::deadline::Deadline;
 use crate::invocation::Invocation;
 use crate::invoker::ReplyFuture;
@@ -25,6 +26,7 @@ pub(crate) struct Answer {
     context: Option<CallContext>,
     started: Instant,
     deadline: Deadline,
+    tells_load: bool,
     polled: bool,
     ended: bool,
 }
@@ -34,6 +36,7 @@ impl Answer {
     pub(crate) fn new(route: Arc<Route>, invocation: Invocation, started: Instant) -> Self {
         let context = Some(CallContext::of(&invocation));
         let deadline = invocation.deadline;
+        let tells_load = load_report::is_asked(&invocation.metadata);
         let span = tracing::info_span!(
             "serve",
             service = %invocation.method().service(),
@@ -46,7 +49,7 @@ impl Answer {
             let future = span.in_scope(|| invoker.invoke(invocation));
             Box::pin(tracing::Instrument::instrument(future, span))
         };
-        Self { route, future, context, started, deadline, polled: false, ended: false }
+        Self { route, future, context, started, deadline, tells_load, polled: false, ended: false }
     }
 
     /// What is answered.
@@ -103,10 +106,16 @@ impl Future for Answer {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.polled = true;
-        let Self { future, context, route, .. } = &mut *self;
+        let Self { future, context, route, tells_load, .. } = &mut *self;
         let polled =
             context::enter(context, || catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))));
         match polled {
+            Ok(Poll::Ready(Ok(mut reply))) => {
+                if *tells_load {
+                    load_report::tell(route.machine(), &mut reply.metadata);
+                }
+                Poll::Ready(Ok(reply))
+            }
             Ok(polled) => polled,
             Err(panic) => {
                 let call = route.method().path();

@@ -15,6 +15,7 @@ use crate::invoker::{BoxInvoker, Invoke, ReplyFuture};
 use crate::method::Method;
 use crate::metrics::{MethodMetrics, Metrics};
 use crate::server::handler::Handler;
+use crate::server::load_report::MachineLoad;
 use crate::service_key::ServiceKey;
 use crate::status::{Delivery, Status};
 
@@ -29,6 +30,7 @@ pub struct Dispatcher {
     services: Vec<ServiceKey>,
     codecs: Codecs,
     metrics: Metrics,
+    machine: Option<MachineLoad>,
 }
 
 /// One method in the table.
@@ -36,6 +38,7 @@ pub struct Route {
     method: Arc<Method>,
     invoker: BoxInvoker,
     metrics: MethodMetrics,
+    machine: Option<MachineLoad>,
     /// Moving average of the time of first polls, in nanoseconds.
     first_poll: AtomicU32,
 }
@@ -44,7 +47,14 @@ impl Dispatcher {
     /// An empty table that answers in these codecs.
     #[must_use]
     pub fn new(codecs: Codecs, metrics: Metrics) -> Self {
-        Self { routes: HashMap::default(), services: Vec::new(), codecs, metrics }
+        Self { routes: HashMap::default(), services: Vec::new(), codecs, metrics, machine: None }
+    }
+
+    /// The same, telling callers that ask how loaded the machine is; for services added after it.
+    #[must_use]
+    pub fn with_machine_load(mut self, machine: MachineLoad) -> Self {
+        self.machine = Some(machine);
+        self
     }
 
     /// Adds every method of `handler` under `service`. `layer` wraps each: the layers of position
@@ -70,7 +80,8 @@ impl Dispatcher {
             let invoker = layer(BoxInvoker::from_invoke(bound));
             let metrics = self.metrics.method(&method);
             let path = method.path().clone();
-            let route = Route { method, invoker, metrics, first_poll: AtomicU32::new(0) };
+            let (machine, first_poll) = (self.machine, AtomicU32::new(0));
+            let route = Route { method, invoker, metrics, machine, first_poll };
             self.routes.insert(path, Arc::new(route));
         }
         self.services.push(service);
@@ -132,6 +143,11 @@ impl Route {
     /// What answers it.
     pub(crate) fn invoker(&self) -> &BoxInvoker {
         &self.invoker
+    }
+
+    /// How the load of the machine is learnt, if it is told.
+    pub(crate) fn machine(&self) -> Option<MachineLoad> {
+        self.machine
     }
 
     /// Its counters.

@@ -166,7 +166,8 @@ pub async fn provider_at(address: SocketAddr, config: ServerConfig) -> Provider 
     let (sender, events) = mpsc::channel(1000);
     let release = Arc::new(Notify::new());
     let handler = TestHandler { events: sender, release: release.clone() };
-    let mut dispatcher = Dispatcher::new(codecs(), Metrics::new("provider"));
+    let mut dispatcher =
+        Dispatcher::new(codecs(), Metrics::new("provider")).with_machine_load(|| Some(12.5));
     dispatcher.add(ServiceKey::new("Test"), Arc::new(handler), |invoker| invoker).unwrap();
     let server = Server::bind(address, Arc::new(dispatcher), config).await.unwrap();
     Provider { server, events, release }

@@ -27,12 +27,13 @@ pub(crate) fn record(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
     let rest = match kind {
         Kind::Message => {
             let value = faces::value(head, "Compact");
-            let message = faces::message(head, &merge_value(head));
+            let message = faces::message(head, &merge_value(head), &TokenStream::new());
             let serde = faces::serde_impls(head, &write_fields(head));
             quote!(#value #message #serde)
         }
         Kind::Arguments => {
-            let message = faces::message(head, &merge_arguments(head, fields));
+            let merge = merge_arguments(head, fields);
+            let message = faces::message(head, &merge, &argument_text(head, fields));
             let serialize = faces::serialize(head, &write_fields(head));
             quote!(#message #serialize)
         }
@@ -233,6 +234,30 @@ pub(crate) fn write_fields(head: &Head) -> TokenStream {
 pub(crate) fn merge_value(head: &Head) -> TokenStream {
     let p = head.private();
     quote!(#p::Value::merge_value(self, deserializer))
+}
+
+/// What balancers hash.
+fn argument_text(head: &Head, fields: &[Field]) -> TokenStream {
+    let p = head.private();
+    if fields.is_empty() {
+        return quote! {
+            fn argument_text(&self, _: usize, _: &mut ::std::string::String) -> bool {
+                false
+            }
+        };
+    }
+    let arms = fields.iter().enumerate().map(|(index, field)| {
+        let field = this(field);
+        quote!(#index => #p::argument_text(#field, out),)
+    });
+    quote! {
+        fn argument_text(&self, index: usize, out: &mut ::std::string::String) -> bool {
+            match index {
+                #(#arms)*
+                _ => false,
+            }
+        }
+    }
 }
 
 fn merge_arguments(head: &Head, fields: &[Field]) -> TokenStream {

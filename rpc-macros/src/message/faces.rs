@@ -67,8 +67,8 @@ pub(crate) fn value(head: &Head, positions: &str) -> TokenStream {
     quote!(#value #element)
 }
 
-/// The object-safe face that codecs see.
-pub(crate) fn message(head: &Head, merge_serde: &TokenStream) -> TokenStream {
+/// The object-safe face that codecs see; `more` are methods that only some have.
+pub(crate) fn message(head: &Head, merge_serde: &TokenStream, more: &TokenStream) -> TokenStream {
     let p = head.private();
     let body = quote! {
         fn proto_len(&self) -> usize {
@@ -96,6 +96,8 @@ pub(crate) fn message(head: &Head, merge_serde: &TokenStream) -> TokenStream {
         ) -> ::core::result::Result<(), #p::erased_serde::Error> {
             #merge_serde
         }
+
+        #more
     };
     implement(head, quote!(#p::Message), body)
 }

@@ -15,7 +15,7 @@ pub(crate) fn expand(head: &Head, variants: &[Variant]) -> TokenStream {
     let default = (!head.has_default).then(|| default(head, variants));
     let record = record(head, variants);
     let value = faces::value(head, "Never");
-    let message = faces::message(head, &expand::merge_value(head));
+    let message = faces::message(head, &expand::merge_value(head), &TokenStream::new());
     let serde = faces::serde_impls(head, &expand::write_fields(head));
     quote!(#default #record #value #message #serde)
 }

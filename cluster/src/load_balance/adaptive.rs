@@ -1,0 +1,85 @@
+//! `adaptive`: of two endpoints drawn at random, the one whose provider bears less.
+//!
+//! Dubbo's formula over the provider's own load of its processors, latency, calls in flight and
+//! successes (`load_report.rs`). Choose it where machines differ or do other work besides. A call
+//! asks for the provider's load, and answers tell it. Where one of the two has told nothing, the
+//! one with fewer calls in flight is taken, and at a tie the first drawn. Costs two draws, two
+//! short locks, and some metadata in every call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rpc_core::{Error, Extension, Invocation};
+use tokio::time::Instant;
+
+use super::two_choices::better_of_two;
+use super::{LoadBalance, SeedConfig};
+use crate::candidates::Candidates;
+use crate::dice::Dice;
+
+/// Takes the less loaded of two drawn endpoints.
+#[derive(Debug)]
+pub struct Adaptive {
+    dice: Dice,
+}
+
+impl Adaptive {
+    /// A balancer that draws the same for the same seed, or otherwise each time for none.
+    #[must_use]
+    pub fn new(seed: Option<u64>) -> Self {
+        Self { dice: Dice::new(seed) }
+    }
+}
+
+/// Calls in flight in proportion to the weight.
+fn in_flight(candidates: &Candidates, index: usize) -> f64 {
+    f64::from(candidates.endpoints()[index].load().in_flight()) / candidates.share(index)
+}
+
+fn load(candidates: &Candidates, index: usize, now: Instant, timeout: Duration) -> Option<f64> {
+    let report = candidates.endpoints()[index].load().report();
+    report.load(now, timeout, in_flight(candidates, index))
+}
+
+fn time_left(invocation: &Invocation, now: Instant) -> Duration {
+    invocation.deadline.instant().saturating_duration_since(now)
+}
+
+impl Extension<dyn LoadBalance> for Adaptive {
+    const NAME: &'static str = "adaptive";
+    type Config = SeedConfig;
+
+    fn build(config: SeedConfig) -> Result<Arc<dyn LoadBalance>, Error> {
+        Ok(Arc::new(Self::new(config.seed)))
+    }
+}
+
+impl LoadBalance for Adaptive {
+    fn select(&self, candidates: &Candidates, invocation: &Invocation, now: Instant) -> usize {
+        let timeout = time_left(invocation, now);
+        let chosen = better_of_two(&self.dice, candidates, |first, second| {
+            let both = [first, second];
+            match both.map(|index| load(candidates, index, now, timeout)) {
+                [Some(one), Some(two)] => [one, two],
+                _ => both.map(|index| 1.0 + in_flight(candidates, index)),
+            }
+        });
+        candidates.endpoints()[chosen].load().report().pick(now, timeout);
+        chosen
+    }
+
+    /// The load by Dubbo's formula; `None` while the provider has told nothing.
+    fn score(
+        &self,
+        candidates: &Candidates,
+        index: usize,
+        invocation: &Invocation,
+        now: Instant,
+    ) -> Option<f64> {
+        if candidates.weight(index) == 0 {
+            return None;
+        }
+        let known = candidates.endpoints()[index].load().known_report()?;
+        known.load(now, time_left(invocation, now), in_flight(candidates, index))
+    }
+}

@@ -1,0 +1,61 @@
+//! `leastactive`: the endpoint with the fewest calls in flight.
+//!
+//! Choose it where calls differ much in length, so that their number says more than an average.
+//! Ties are drawn by weight, and calls count in proportion to it: an endpoint of half the weight
+//! holds half as many. Not the choice where a provider may fail at once: one that does has nothing
+//! in flight, and attracts calls. Costs two passes over the list.
+
+use std::sync::Arc;
+
+use rpc_core::{Error, Extension, Invocation};
+use tokio::time::Instant;
+
+use super::least::least;
+use super::{LoadBalance, SeedConfig};
+use crate::candidates::Candidates;
+use crate::dice::Dice;
+
+/// Takes the endpoint with the fewest calls in flight.
+#[derive(Debug)]
+pub struct LeastActive {
+    dice: Dice,
+}
+
+impl LeastActive {
+    /// A balancer that draws the same for the same seed, or otherwise each time for none.
+    #[must_use]
+    pub fn new(seed: Option<u64>) -> Self {
+        Self { dice: Dice::new(seed) }
+    }
+}
+
+fn cost(candidates: &Candidates, index: usize) -> f64 {
+    let in_flight = candidates.endpoints()[index].load().in_flight();
+    f64::from(in_flight) / candidates.share(index)
+}
+
+impl Extension<dyn LoadBalance> for LeastActive {
+    const NAME: &'static str = "leastactive";
+    type Config = SeedConfig;
+
+    fn build(config: SeedConfig) -> Result<Arc<dyn LoadBalance>, Error> {
+        Ok(Arc::new(Self::new(config.seed)))
+    }
+}
+
+impl LoadBalance for LeastActive {
+    fn select(&self, candidates: &Candidates, _: &Invocation, _: Instant) -> usize {
+        least(&self.dice, candidates, 1.0, |index| cost(candidates, index))
+    }
+
+    /// Calls in flight for the share of its weight.
+    fn score(
+        &self,
+        candidates: &Candidates,
+        index: usize,
+        _: &Invocation,
+        _: Instant,
+    ) -> Option<f64> {
+        (candidates.weight(index) > 0).then(|| cost(candidates, index))
+    }
+}

@@ -1,0 +1,205 @@
+//! What a provider says of its own load, and how its calls go: what `adaptive` compares.
+//!
+//! Dubbo's formula of adaptive balancing, with its numbers in milliseconds and percent. The
+//! provider's word comes in the metadata of its answers under [`KEY`], if the call asked for it.
+//! Mended: reading changes nothing (in Dubbo each look at an endpoint ages it), clocks of two
+//! machines are never compared, a failure counts as silence, and successes are counted over the
+//! last hundred calls or so instead of for ever.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rpc_core::Metadata;
+use tokio::time::Instant;
+
+/// The key of both the question and the answer.
+pub(crate) const KEY: &str = "lb_adaptive";
+/// What Dubbo asks for.
+const QUESTION: &str = "mem,load";
+
+/// How much of the average is kept when a sample comes.
+const BETA: f64 = 0.5;
+/// After so many calls the counts are halved, so that what was long ago weighs less.
+const REMEMBERED: f64 = 128.0;
+/// The weight in Dubbo's formula; drawing by weight is the balancer's part.
+const WEIGHT: f64 = 100.0;
+/// A machine at rest is not infinitely better than others, in percent.
+const LEAST_CPU: f64 = 1.0;
+
+/// What is known of one endpoint.
+#[derive(Debug, Default)]
+pub(crate) struct LoadReport(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Percent of all processors; `None` until the provider has told.
+    cpu: Option<f64>,
+    /// When it told, by its own clock: younger words only.
+    told_ms: u64,
+    /// Average latency in milliseconds, and when its last sample came.
+    ewma: f64,
+    sampled: Option<Instant>,
+    /// The last time it was taken, and how long that call may take.
+    picked: Option<(Instant, Duration)>,
+    ended: f64,
+    succeeded: f64,
+}
+
+impl LoadReport {
+    /// Asks the provider for its load with a call.
+    pub(crate) fn ask(metadata: &mut Metadata) {
+        metadata.insert(KEY, QUESTION);
+    }
+
+    /// Notes that it was taken for a call of `timeout`.
+    pub(crate) fn pick(&self, now: Instant, timeout: Duration) {
+        self.lock().picked = Some((now, timeout));
+    }
+
+    /// Notes an answer after `elapsed`, and what its metadata tell.
+    pub(crate) fn succeed(&self, metadata: &Metadata, elapsed: Duration, now: Instant) {
+        let mut known = self.lock();
+        known.count(1.0);
+        if let Some((told_ms, cpu)) = metadata.value(KEY).and_then(parse)
+            && told_ms >= known.told_ms
+        {
+            (known.told_ms, known.cpu) = (told_ms, Some(cpu));
+        }
+        known.sample(elapsed.as_secs_f64() * 1e3, now);
+    }
+
+    /// Notes a failure of the endpoint; it counts as latency of twice the call's timeout.
+    pub(crate) fn fail(&self, now: Instant) {
+        let mut known = self.lock();
+        known.count(0.0);
+        let timeout = known.picked.map_or(0.0, |(_, timeout)| timeout.as_secs_f64() * 1e3);
+        known.sample(2.0 * timeout, now);
+    }
+
+    /// Dubbo's load of an endpoint with `in_flight` calls (already in proportion to its weight);
+    /// 0 if it was not taken for twice the `timeout`, so that it is tried; `None` if the provider
+    /// has not told its own.
+    pub(crate) fn load(&self, now: Instant, timeout: Duration, in_flight: f64) -> Option<f64> {
+        let known = self.lock();
+        let cpu = known.cpu?.max(LEAST_CPU);
+        let is_recent =
+            |(at, _): (Instant, Duration)| now.saturating_duration_since(at) <= 2 * timeout;
+        if !known.picked.is_some_and(is_recent) {
+            return Some(0.0);
+        }
+        let succeeded = known.succeeded / (known.ended + in_flight + 1.0);
+        let latency = known.latency(now, timeout, in_flight > 0.0);
+        Some(cpu * (latency.sqrt() + 1.0) * (in_flight + 1.0) / (succeeded * WEIGHT + 1.0))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn count(&mut self, success: f64) {
+        self.ended += 1.0;
+        self.succeeded += success;
+        if self.ended >= REMEMBERED {
+            self.ended /= 2.0;
+            self.succeeded /= 2.0;
+        }
+    }
+
+    fn sample(&mut self, latency: f64, now: Instant) {
+        self.ewma = BETA * self.ewma + (1.0 - BETA) * latency;
+        self.sampled = Some(now);
+    }
+
+    /// The average at `now`. With every `timeout` that has passed without a sample, half of it
+    /// gives way: to twice the timeout if calls wait for an answer, to nothing if none do.
+    fn latency(&self, now: Instant, timeout: Duration, is_waiting: bool) -> f64 {
+        let silence = self.sampled.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        let timeout = timeout.as_secs_f64().max(1e-3);
+        let kept = BETA.powf((silence.as_secs_f64() / timeout).floor());
+        let silent = if is_waiting { 2.0 * timeout * 1e3 } else { 0.0 };
+        kept * self.ewma + (1.0 - kept) * silent
+    }
+}
+
+/// Reads `curTime:<ms>,load:<percent>`; whatever else is in it is skipped.
+fn parse(text: &str) -> Option<(u64, f64)> {
+    let value = |key| text.split(',').find_map(|part| part.trim().strip_prefix(key));
+    let load: f64 = value("load:")?.trim().parse().ok()?;
+    let told_ms = value("curTime:")?.trim().parse().ok()?;
+    (load.is_finite() && load >= 0.0).then_some((told_ms, load))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn told(text: &str) -> Metadata {
+        Metadata::from_iter([(KEY, text)])
+    }
+
+    fn reporting(now: Instant, cpu: &str, latency: Duration) -> LoadReport {
+        let report = LoadReport::default();
+        report.pick(now, SECOND);
+        report.succeed(&told(&format!("curTime:7,load:{cpu}")), latency, now);
+        report
+    }
+
+    #[test]
+    fn the_load_is_that_of_dubbos_formula() {
+        let now = Instant::now();
+        let report = reporting(now, "40", Duration::from_millis(18));
+        // 40 x (sqrt(9) + 1) x (1 + 1) / (1 / 3 x 100 + 1)
+        let load = report.load(now, SECOND, 1.0).unwrap();
+        assert!((load - 320.0 / (100.0 / 3.0 + 1.0)).abs() < 1e-9, "{load}");
+    }
+
+    #[test]
+    fn whoever_was_not_taken_for_twice_the_timeout_is_tried() {
+        let now = Instant::now();
+        let report = reporting(now, "40", SECOND);
+        assert!(report.load(now + 2 * SECOND, SECOND, 0.0).unwrap() > 0.0);
+        assert_eq!(report.load(now + 3 * SECOND, SECOND, 0.0), Some(0.0));
+    }
+
+    #[test]
+    fn silence_makes_an_endpoint_dear_only_while_calls_wait() {
+        let now = Instant::now();
+        let report = reporting(now, "40", Duration::from_millis(100));
+        let before = report.load(now, SECOND, 1.0).unwrap();
+        report.pick(now + SECOND, SECOND);
+        assert!(report.load(now + SECOND, SECOND, 1.0).unwrap() > 2.0 * before);
+        assert!(report.load(now + SECOND, SECOND, 0.0).unwrap() < before);
+    }
+
+    #[test]
+    fn failures_make_it_dear_and_successes_cheap_again() {
+        let now = Instant::now();
+        let report = reporting(now, "40", Duration::from_millis(10));
+        let before = report.load(now, SECOND, 0.0).unwrap();
+        report.fail(now);
+        assert!(report.load(now, SECOND, 0.0).unwrap() > 5.0 * before);
+        for _ in 0..200 {
+            report.succeed(&Metadata::new(), Duration::from_millis(10), now);
+        }
+        assert!(report.load(now, SECOND, 0.0).unwrap() < before);
+    }
+
+    #[test]
+    fn words_that_are_late_or_no_words_change_nothing() {
+        let now = Instant::now();
+        let report = reporting(now, "40", Duration::from_millis(10));
+        let loads = || report.load(now, SECOND, 0.0);
+        for text in ["curTime:6,load:1", "load:1", "curTime:9,load:NaN", "curTime:9,load:-1", ""] {
+            report.succeed(&told(text), Duration::from_millis(10), now);
+            assert_eq!(report.lock().cpu, Some(40.0), "{text}");
+        }
+        assert!(loads().is_some());
+        let silent = LoadReport::default();
+        silent.succeed(&told("curTime:x,load:1"), SECOND, now);
+        assert_eq!(silent.load(now, SECOND, 0.0), None);
+    }
+}

@@ -1,0 +1,190 @@
+//! Consistent hashing: the placement of Dubbo, the key of a call, and what moves when members come
+//! and go. The places are those that Python's `hashlib` computes by Dubbo's rules.
+
+mod support;
+
+use std::sync::Arc;
+
+use dubhe_cluster::load_balance::{ConsistentHash, ConsistentHashConfig, LoadBalance, builtin};
+use dubhe_cluster::router::RouterChain;
+use rpc_core::message::{DecodeError, Message};
+use rpc_core::{Body, Invocation, Params};
+use support::simulation::address;
+use support::*;
+use tokio::time::Instant;
+
+const THREE: [&str; 3] = ["10.0.0.1:20880", "10.0.0.2:20880", "10.0.0.3:20880"];
+const FIVE: [&str; 5] = [
+    "192.168.1.10:50051",
+    "192.168.1.11:50051",
+    "192.168.1.12:50051",
+    "192.168.1.13:50051",
+    "192.168.1.14:50051",
+];
+
+/// A list of arguments by their texts.
+struct Arguments(&'static [&'static str]);
+
+impl Message for Arguments {
+    fn proto_len(&self) -> usize {
+        0
+    }
+
+    fn encode_proto(&self, _: &mut bytes::BytesMut) {}
+
+    fn merge_proto(&mut self, _: bytes::Bytes) -> Result<(), DecodeError> {
+        Ok(())
+    }
+
+    fn argument_text(&self, index: usize, out: &mut String) -> bool {
+        self.0.get(index).inspect(|text| out.push_str(text)).is_some()
+    }
+
+    fn as_serialize(&self) -> &dyn erased_serde::Serialize {
+        &()
+    }
+
+    fn merge_serde(
+        &mut self,
+        _: &mut dyn erased_serde::Deserializer<'_>,
+    ) -> Result<(), erased_serde::Error> {
+        Ok(())
+    }
+}
+
+fn of(arguments: &'static [&'static str]) -> Invocation {
+    with_body(Body::typed(Arguments(arguments)))
+}
+
+fn with_body(body: Body) -> Invocation {
+    let mut call = call();
+    call.body = body;
+    call
+}
+
+fn hashing(hash_nodes: u32, hash_arguments: &[usize]) -> ConsistentHash {
+    let hash_arguments = hash_arguments.to_vec();
+    ConsistentHash::new(ConsistentHashConfig { hash_nodes, hash_arguments })
+        .expect("the parameters can work")
+}
+
+fn places(balancer: &ConsistentHash, addresses: &[&str], calls: &[Invocation]) -> Vec<usize> {
+    let (net, now) = (Net::default(), Instant::now());
+    let candidates = candidates_at(&net, addresses);
+    calls.iter().map(|call| balancer.select(&candidates, call, now)).collect()
+}
+
+#[tokio::test]
+async fn keys_are_placed_where_dubbo_places_them() {
+    let keys: [&'static [&'static str]; 12] = [
+        &[""],
+        &["bob"],
+        &["alice"],
+        &["0"],
+        &["42"],
+        &["-7"],
+        &["9223372036854775807"],
+        &["true"],
+        &["null"],
+        &["Ünïcode ✓"],
+        &["[1, 2, 3]"],
+        &["a much longer key with spaces"],
+    ];
+    let calls = keys.map(of);
+    let expected = [0, 0, 0, 0, 1, 0, 1, 0, 1, 2, 2, 0];
+    assert_eq!(places(&hashing(160, &[0]), &THREE, &calls), expected);
+    let expected = [0, 1, 0, 1, 2, 4, 2, 0, 1, 4, 4, 2];
+    assert_eq!(places(&hashing(160, &[0]), &FIVE, &calls), expected);
+    let expected = [0, 1, 0, 0, 4, 1, 1, 2, 1, 1, 0, 3];
+    assert_eq!(places(&hashing(20, &[0]), &FIVE, &calls), expected);
+}
+
+#[tokio::test]
+async fn the_key_is_the_text_of_the_chosen_arguments_or_the_hash_key_of_the_call() {
+    let call = of(&["bob", "true"]);
+    let place = |arguments: &[usize], call: &Invocation| {
+        places(&hashing(160, arguments), &THREE, std::slice::from_ref(call))[0]
+    };
+    assert_eq!(place(&[0, 1], &call), 1, "`bobtrue`");
+    assert_eq!(place(&[0, 9, 1], &call), 1, "what is not there is left out");
+    assert_eq!(place(&[1], &call), place(&[0], &of(&["true"])));
+    let keyed = |key| {
+        let mut call = call.clone();
+        call.hash_key = Some(key);
+        call
+    };
+    let keys = [0, 1, 42, u64::MAX].map(|key| place(&[0], &keyed(key)));
+    assert_eq!(keys, [0, 1, 1, 2], "the decimal text of the hash key, stronger than arguments");
+}
+
+#[tokio::test]
+async fn a_body_that_came_as_bytes_is_placed_by_them() {
+    let codec = codecs(&["json"]).first().clone();
+    let of = |text: &'static str| {
+        let bytes = bytes::Bytes::from_static(text.as_bytes());
+        with_body(Body::from_bytes(codec.clone(), bytes))
+    };
+    let calls = ["bob", "42", "[1, 2, 3]"].map(of);
+    assert_eq!(places(&hashing(160, &[0]), &THREE, &calls), [0, 1, 2]);
+}
+
+fn place_all(balancer: &ConsistentHash, members: &dubhe_cluster::Candidates) -> Vec<Arc<str>> {
+    let now = Instant::now();
+    let place = |key| {
+        let index = balancer.select(members, &keyed(key), now);
+        members.endpoints()[index].address().clone()
+    };
+    (0..10_000).map(place).collect()
+}
+
+#[tokio::test]
+async fn only_the_keys_of_who_leaves_move_and_they_come_back() {
+    let net = Net::default();
+    let names: Vec<String> = (0..10).map(address).collect();
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let balancer = hashing(160, &[0]);
+    let before = place_all(&balancer, &candidates_at(&net, &names));
+    let gone = names.remove(4);
+    let without = place_all(&balancer, &candidates_at(&net, &names));
+    let moved = before.iter().zip(&without).filter(|(a, b)| a != b).count();
+    assert!(before.iter().zip(&without).all(|(a, b)| a == b || &**a == gone));
+    assert!(moved <= 10_000 / 10 + 500, "{moved} of 10000 keys moved");
+    names.insert(4, gone);
+    assert_eq!(place_all(&balancer, &candidates_at(&net, &names)), before);
+    // A ring made at once is the ring that grew.
+    assert_eq!(place_all(&hashing(160, &[0]), &candidates_at(&net, &names)), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_re_send_goes_where_the_ring_without_the_tried_ones_leads() {
+    let fleet = Fleet::of(&THREE);
+    let policy = dubhe_cluster::policy::Failover::new(1);
+    let balancer = Arc::new(hashing(160, &[0]));
+    let cluster = fleet.build(Arc::new(policy), balancer, RouterChain::default());
+    fleet.mock(THREE[0]).answer(not_sent());
+    let rest = candidates_at(&Net::default(), &THREE[1..]);
+    let expected: Vec<Arc<str>> = place_all(&hashing(160, &[0]), &rest);
+    for key in 0..50 {
+        let before = [1, 2].map(|index| fleet.mock(THREE[index]).calls());
+        cluster.invoke(keyed(key)).await.unwrap();
+        let after = [1, 2].map(|index| fleet.mock(THREE[index]).calls());
+        let own = places(&hashing(160, &[0]), &THREE, &[keyed(key)])[0];
+        if own == 0 {
+            let went = if after[0] > before[0] { THREE[1] } else { THREE[2] };
+            assert_eq!(went, &*expected[key as usize], "key {key}");
+        }
+    }
+}
+
+#[test]
+fn parameters_that_cannot_work_are_refused() {
+    for (params, told) in [
+        (r#"{"hash_nodes": 3}"#, "hash_nodes of consistenthash is 3"),
+        (r#"{"hash_nodes": 20000}"#, "set it to 4 up to 10000"),
+        (r#"{"nodes": 3}"#, "unknown field `nodes`"),
+    ] {
+        let params: Params = serde_json::from_str(params).unwrap();
+        let error = builtin().build("consistenthash", params).unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+    }
+}
