@@ -21,7 +21,7 @@ struct Example {
 }
 
 /// Every example. Programs are `[[example]]` targets of the workspace.
-const EXAMPLES: [Example; 6] = [
+const EXAMPLES: [Example; 7] = [
     Example {
         name: "first-call",
         provider: Some(("first-call", "hi alice")),
@@ -36,6 +36,7 @@ const EXAMPLES: [Example; 6] = [
         program: &["greeter-consumer"],
     },
     Example { name: "codecs", provider: None, program: &["codecs"] },
+    Example { name: "balancers", provider: None, program: &["balancers"] },
 ];
 
 const fn quickstart(program: &'static [&'static str]) -> Example {

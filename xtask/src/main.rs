@@ -18,7 +18,7 @@ use self::process::Failure;
 /// A command: its name, what it does, and how.
 type Task = (&'static str, &'static str, fn(&[String]) -> Result<(), Failure>);
 
-const TASKS: [Task; 11] = [
+const TASKS: [Task; 12] = [
     ("fmt", "format everything; --check only looks", tasks::fmt),
     ("lint", "clippy on every target, warnings are errors", tasks::lint),
     ("test", "every test, with its set-up; takes cargo test's arguments", tasks::test),
@@ -27,6 +27,7 @@ const TASKS: [Task; 11] = [
     ("features", "each feature of each crate by itself", features::check),
     ("deny", "licences, advisories and sources of dependencies", tasks::deny),
     ("examples", "run every example, or those named", examples::run),
+    ("charts", "draw the balancers' charts in docs/charts", tasks::charts),
     ("bench", "measure against other RPC crates; --quick, --json", tasks::bench),
     ("python", "make the Python that tests use and print its path", python::print),
     ("ci", "everything that must pass, in sequence", ci::run),

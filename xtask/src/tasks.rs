@@ -53,3 +53,9 @@ pub(crate) fn bench(arguments: &[String]) -> Done {
     let mut command = cargo(command);
     run(command.args(["--", "run"]).args(arguments))
 }
+
+/// A simulation with a seed: the same files every time.
+pub(crate) fn charts(arguments: &[String]) -> Done {
+    let command = ["run", "--package", "dubhe-cluster", "--example", "charts", "--"];
+    run(cargo(command).args(arguments))
+}
