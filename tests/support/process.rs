@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use dubhe::Provider;
 
@@ -16,6 +17,8 @@ use super::shop::{Clerk, ShopServer};
 /// Set in the inner process: the name of the provider.
 const NAME: &str = "TEST_BECOMES_A_PROVIDER";
 const LEDGER: &str = "TEST_LEDGER";
+/// Milliseconds that the provider takes longer than it is asked to.
+pub const DELAY: &str = "TEST_DELAY_MS";
 
 /// A provider in a process of its own; killed when it is dropped.
 pub struct ProviderProcess {
@@ -122,7 +125,21 @@ impl ProviderProcess {
 
     /// SIGTERM: please.
     pub fn terminate(&self) {
-        let kill = format!("kill -TERM {}", self.child.id());
+        self.signal("TERM");
+    }
+
+    /// SIGSTOP: it hangs, with its connections open.
+    pub fn stop(&self) {
+        self.signal("STOP");
+    }
+
+    /// SIGCONT: it goes on.
+    pub fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
@@ -153,6 +170,8 @@ pub fn become_provider() {
         Some(path) => Clerk::with_ledger(&name, Path::new(&path)),
         None => Clerk::new(&name),
     };
+    let delay = std::env::var(DELAY).map_or(0, |millis| millis.parse().unwrap());
+    let clerk = clerk.slower_by(Duration::from_millis(delay));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let running = Provider::builder().serve(ShopServer::new(clerk)).start().await.unwrap();
