@@ -21,6 +21,7 @@ impl Greeter for Me {
 
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let provider = Provider::new("dev://").serve(GreeterServer::new(Me)).start().await?;
     let greeter = GreeterClient::connect("dev://").await?;
     println!("{}", greeter.hello("alice".into()).await?);

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use registry::RegistryUrl;
 use rpc_core::Error;
 
-use crate::config::{AdvertisedAddress, Config};
+use crate::config::{AdvertisedAddress, Config, RegistryAddress, RegistryAddresses};
 
 /// Where a provider listens.
 pub(crate) struct Place {
@@ -23,23 +23,25 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn of(config: &Config) -> Result<Self, Error> {
         let provider = &config.provider;
-        let registry = config.registry_address()?;
-        let is_dev = registry.scheme() == "dev";
-        let route = match route_to(registry.as_str())? {
-            Some(route) => route,
-            None if provider.advertise.is_some() => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            None => {
-                return Err(Error::invalid_config(format!(
-                    "cannot tell which of this machine's addresses routes to {registry}; set \
-                     `provider.advertise`, and `provider.bind` if need be"
-                )));
-            }
-        };
+        config.registry_address()?;
+        let route =
+            match route_to_all(&config.registry.address, |address| route_to(address.as_str()))? {
+                Some(route) => route,
+                None if provider.advertise.is_some() => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                None => {
+                    return Err(Error::invalid_config(format!(
+                        "cannot tell which of this machine's addresses routes to {}; set \
+                     `provider.advertise`, and `provider.bind` if need be",
+                        config.registry.address
+                    )));
+                }
+            };
         let ip = provider.bind.unwrap_or_else(|| match route {
             route if route.is_loopback() => route,
             IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         });
+        let is_dev = config.registry.address.iter().all(|address| address.scheme() == "dev");
         let may_move = is_dev && config.is_default("provider.port");
         let bind = SocketAddr::new(ip, provider.port);
         Ok(Self { bind, may_move, advertise: provider.advertise.clone(), route })
@@ -55,6 +57,22 @@ impl Place {
             None => bound.to_string(),
         }
     }
+}
+
+/// Of several registries the first counts that is not on this machine: who is reached through it
+/// is not on this machine either. `None` if no other has a route.
+fn route_to_all(
+    registries: &RegistryAddresses,
+    route: impl Fn(&RegistryAddress) -> Result<Option<IpAddr>, Error>,
+) -> Result<Option<IpAddr>, Error> {
+    let mut best = None;
+    for address in registries.iter() {
+        match route(address)? {
+            Some(found) if !found.is_loopback() => return Ok(Some(found)),
+            found => best = best.or(found),
+        }
+    }
+    Ok(best)
 }
 
 /// The address of the interface from which packets to the registry leave; loopback if its address
@@ -93,6 +111,21 @@ mod tests {
     #[test]
     fn a_registry_to_which_nothing_routes_is_not_taken_for_loopback() {
         assert_eq!(route_to("dubhe://no-such-host.invalid:1").unwrap(), None);
+    }
+
+    #[test]
+    fn of_several_registries_one_on_another_machine_decides() {
+        let registries: RegistryAddresses =
+            serde_json::from_value("dev://,dubhe://b:1,dubhe://c:1".into()).unwrap();
+        let (here, there) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([10, 1, 2, 3]));
+        let route = |address: &RegistryAddress| match address.as_str() {
+            "dev://" => Ok(Some(here)),
+            "dubhe://b:1" => Ok(None),
+            _ => Ok(Some(there)),
+        };
+        assert_eq!(route_to_all(&registries, route).unwrap(), Some(there));
+        assert_eq!(route_to_all(&registries, |_| Ok(Some(here))).unwrap(), Some(here));
+        assert_eq!(route_to_all(&registries, |_| Ok(None)).unwrap(), None);
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use cluster::router::RouterChain;
-use cluster::{AttemptLayers, Cluster, Directory, DirectoryOptions, DirectoryState, RetryBudget};
+use cluster::{
+    AttemptLayers, Backlog, Cluster, Directory, DirectoryOptions, DirectoryState, RetryBudget,
+};
 use registry::Registry;
 use rpc_core::client::{ServiceClient, Stub, StubMethod};
 use rpc_core::descriptor::{MethodDescriptor, ServiceDescriptor};
@@ -12,27 +14,29 @@ use rpc_core::protocol::dubbo::{ClientConfig, DubboConnector};
 use rpc_core::{BoxInvoker, Codecs, Connector, Error, Invoker, Method, Metrics, ServiceKey};
 use tower_layer::Layer as TowerLayer;
 
-use crate::config::{Config, MethodDefaults, Sources};
+use crate::config::{Config, MethodConfig, MethodDefaults, Origin, Sources};
 use crate::extensions::Extensions;
-use crate::layers::Layers;
+use crate::layers::{Layers, Scope};
+use crate::policy;
 use crate::setup::Setup;
 
 /// Calls services: holds the registry session, the connections and the retry budget that all of
 /// its clients share. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Consumer(Arc<Inner>);
+pub struct Consumer(pub(crate) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    config: Config,
-    extensions: Extensions,
-    codecs: Codecs,
-    registry: Arc<dyn Registry>,
-    connector: Arc<DubboConnector>,
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) extensions: Extensions,
+    pub(crate) codecs: Codecs,
+    pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) connector: Arc<DubboConnector>,
     budget: Arc<RetryBudget>,
+    backlog: Arc<Backlog>,
     metrics: Metrics,
     call_layers: Layers,
-    attempt_layers: AttemptLayers,
+    attempt_layers: Layers,
     directories: Mutex<HashMap<ServiceKey, Weak<Directory>>>,
 }
 
@@ -50,12 +54,17 @@ impl Consumer {
         ConsumerBuilder::default()
     }
 
-    /// A client of the service that `C` was made for. Clients of one consumer share connections.
+    /// A client of the service that `C` was made for: `consumer.client::<GreeterClient>().await?`.
+    /// Cheap to clone; all clients of one consumer share its connections, its registry session and
+    /// its retry budget, and keep it alive.
     ///
-    /// A registry that is away is no error: the client begins with the list on disk, or waits.
+    /// Waits for the registry's first list for at most 1 s. A registry that is away, or that lists
+    /// no provider, is no error here: the client begins with the list on disk, or its calls wait
+    /// for a list within their time. Dropping the future has no effect.
     ///
     /// # Errors
-    /// Settings for methods that the service does not have; the consumer's registry was shut down.
+    /// Settings for methods that the service does not have, or that contradict what a method is; a
+    /// fallback that does not fit its method; the consumer's registry was shut down.
     pub async fn client<C: ServiceClient>(&self) -> Result<C, Error> {
         let ServiceDescriptor { interface, group, version, .. } = *C::DESCRIPTOR;
         self.client_of(ServiceKey::with_parts(interface, group, version)).await
@@ -67,11 +76,15 @@ impl Consumer {
     /// As [`client`](Self::client).
     pub async fn client_of<C: ServiceClient>(&self, service: ServiceKey) -> Result<C, Error> {
         let methods = C::DESCRIPTOR.methods;
-        self.0.config.check_methods(&service, methods.iter().map(|method| method.name))?;
+        self.0.check(&service, methods.iter().map(|method| method.name))?;
         let directory = self.0.directory(&service).await?;
-        let methods: Result<Vec<StubMethod>, Error> =
-            methods.iter().map(|method| self.0.method(&service, &directory, method)).collect();
-        Ok(C::from_stub(Stub::new(methods?, Arc::new(self.clone()))))
+        let routers = self.0.routers(&service)?;
+        let methods = methods.iter().map(|method| {
+            let routers = routers.clone();
+            self.0.method(&service, &directory, routers, method)
+        });
+        let methods = methods.collect::<Result<_, Error>>()?;
+        Ok(C::from_stub(Stub::new(methods, Arc::new(self.clone()))))
     }
 
     /// Where the list of a service in use comes from, how old it is, how many can be called.
@@ -84,6 +97,13 @@ impl Consumer {
     #[must_use]
     pub fn resends(&self) -> u64 {
         self.0.budget.resends()
+    }
+
+    /// The failed calls that wait to be sent again, under the policy `failback`; they end with the
+    /// last handle of this consumer and its clients.
+    #[must_use]
+    pub fn backlog(&self) -> &Backlog {
+        &self.0.backlog
     }
 
     /// The counters of the calls made through it.
@@ -100,13 +120,38 @@ impl Consumer {
 }
 
 impl Inner {
-    async fn directory(&self, service: &ServiceKey) -> Result<Arc<Directory>, Error> {
+    /// Whether what is set for `service` is set for methods it has.
+    pub(crate) fn check<'a>(
+        &self,
+        service: &ServiceKey,
+        methods: impl Iterator<Item = &'a str> + Clone,
+    ) -> Result<(), Error> {
+        self.config.check_methods(service, methods.clone())?;
+        self.call_layers.check(service, methods.clone())?;
+        self.attempt_layers.check(service, methods)?;
+        if let Some((place, section)) = self.config.misnamed_section(service) {
+            tracing::warn!(%service, section, %place, "no settings for this service; is it meant there?");
+        }
+        Ok(())
+    }
+
+    /// What narrows the instances of `service`, for all its methods.
+    pub(crate) fn routers(&self, service: &ServiceKey) -> Result<RouterChain, Error> {
+        let chosen = self.config.routers(service);
+        self.extensions.routers(&chosen.value).map_err(|error| chosen.blame(error))
+    }
+
+    pub(crate) async fn directory(&self, service: &ServiceKey) -> Result<Arc<Directory>, Error> {
         if let Some(known) = self.known_directory(service) {
             return Ok(known);
         }
         let subscription = self.registry.subscribe(service).await?;
-        let options =
-            DirectoryOptions { layers: self.attempt_layers.clone(), ..DirectoryOptions::default() };
+        let options = DirectoryOptions {
+            layers: self.around_attempts(),
+            ejection: self.config.consumer.ejection.rules(),
+            ejections: self.metrics.ejections(service),
+            ..DirectoryOptions::default()
+        };
         let connector: Arc<dyn Connector> = self.connector.clone();
         let directory = Directory::follow(service.clone(), subscription, connector, options);
         let directory = Arc::new(directory);
@@ -120,39 +165,78 @@ impl Inner {
         Ok(directory)
     }
 
+    pub(crate) fn around_attempts(&self) -> AttemptLayers {
+        let layers = self.attempt_layers.clone();
+        match layers.is_empty() {
+            true => AttemptLayers::new(),
+            false => AttemptLayers::new()
+                .wrap(move |instance, inner| layers.apply(&instance.service, inner)),
+        }
+    }
+
     fn known_directory(&self, service: &ServiceKey) -> Option<Arc<Directory>> {
         let directories = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
         directories.get(service).and_then(Weak::upgrade)
     }
 
-    fn method(
+    pub(crate) fn method(
         &self,
         service: &ServiceKey,
         directory: &Arc<Directory>,
+        routers: RouterChain,
         described: &MethodDescriptor,
     ) -> Result<StubMethod, Error> {
         let MethodDescriptor { name, kind, idempotent, .. } = *described;
-        let settings = self.config.method(service, name, &MethodDefaults::from(described));
-        let cluster = Cluster {
+        let at = |error: Error| error.at(format_args!("{}: {service}", Origin::Attribute));
+        let stand_in = described.answer_in_place().map_err(at)?;
+        let method = Method::new(service.clone(), name, kind, idempotent).with_stand_in(stand_in);
+        self.stub_method(directory, routers, method, &MethodDefaults::from(described))
+    }
+
+    /// The parts that calls with these settings pass through.
+    pub(crate) fn cluster(
+        &self,
+        directory: &Arc<Directory>,
+        routers: RouterChain,
+        method: &Method,
+        settings: &MethodConfig,
+    ) -> Result<Cluster, Error> {
+        Ok(Cluster {
             directory: directory.clone(),
-            routers: RouterChain::new(Vec::new()),
-            balancer: self.extensions.load_balance(&settings.loadbalance.value)?,
-            policy: self
+            routers,
+            balancer: self
                 .extensions
-                .policy(&settings.cluster.value, Some(settings.retries.value))?,
+                .load_balance(&settings.loadbalance.value)
+                .map_err(|error| settings.loadbalance.blame(error))?,
+            policy: policy::of_method(&self.extensions, settings, method)?,
             budget: self.budget.clone(),
+            backlog: self.backlog.clone(),
             seed: None,
-        };
+        })
+    }
+
+    pub(crate) fn stub_method(
+        &self,
+        directory: &Arc<Directory>,
+        routers: RouterChain,
+        method: Method,
+        attribute: &MethodDefaults,
+    ) -> Result<StubMethod, Error> {
+        let (service, method) = (method.service().clone(), Arc::new(method));
+        let settings = self.config.method(&service, method.name(), attribute);
+        let cluster = self.cluster(directory, routers, &method, &settings)?;
+        let policy = self.extensions.broadcast(&settings.cluster.value)?;
+        let broadcast = Cluster { policy, ..cluster.clone() };
         let codec = &settings.codec.value;
         let codecs = self
             .codecs
             .preferring(codec)
             .ok_or_else(|| Error::unknown_name("codec", codec, self.codecs.names()))?;
-        let method = Arc::new(Method::new(service.clone(), name, kind, idempotent));
         Ok(StubMethod {
             metrics: self.metrics.method(&method),
+            invoker: self.call_layers.apply(&service, cluster.into_invoker()),
             method,
-            invoker: self.call_layers.apply(cluster.into_invoker()),
+            broadcast: self.call_layers.apply(&service, broadcast.into_invoker()),
             timeout: settings.timeout.value,
             codecs,
         })
@@ -166,7 +250,7 @@ impl Inner {
 pub struct ConsumerBuilder {
     setup: Setup,
     call_layers: Layers,
-    attempt_layers: AttemptLayers,
+    attempt_layers: Layers,
 }
 
 impl ConsumerBuilder {
@@ -194,7 +278,16 @@ impl ConsumerBuilder {
     where
         L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
     {
-        self.call_layers.push(layer);
+        self.call_layers.push(None, layer);
+        self
+    }
+
+    /// A tower layer around the calls of one service or method, inside those there are.
+    pub fn call_layer_for<L>(mut self, scope: impl Into<Scope>, layer: L) -> Self
+    where
+        L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
+    {
+        self.call_layers.push(Some(scope.into()), layer);
         self
     }
 
@@ -203,7 +296,16 @@ impl ConsumerBuilder {
     where
         L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
     {
-        self.attempt_layers = self.attempt_layers.layer(layer);
+        self.attempt_layers.push(None, layer);
+        self
+    }
+
+    /// A tower layer around the attempts of one service or method, inside those there are.
+    pub fn attempt_layer_for<L>(mut self, scope: impl Into<Scope>, layer: L) -> Self
+    where
+        L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
+    {
+        self.attempt_layers.push(Some(scope.into()), layer);
         self
     }
 
@@ -213,12 +315,14 @@ impl ConsumerBuilder {
     /// Settings that are unknown or cannot work, with their place and the remedy.
     pub fn build(self) -> Result<Consumer, Error> {
         let config = self.setup.load()?;
+        let budget = &config.consumer.retry_budget;
         let registry = self.setup.extensions.registry(&config.registry_settings()?)?;
         Ok(Consumer(Arc::new(Inner {
             codecs: self.setup.extensions.codecs(&config.consumer.codec)?,
             registry,
             connector: Arc::new(DubboConnector::new(client_config(&config))),
-            budget: Arc::new(RetryBudget::default()),
+            budget: Arc::new(RetryBudget::new(budget.percent, budget.per_second)),
+            backlog: Arc::default(),
             metrics: Metrics::new("consumer"),
             call_layers: self.call_layers,
             attempt_layers: self.attempt_layers,

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use cluster::load_balance::LoadBalance;
-use cluster::policy::ClusterPolicy;
+use cluster::policy::{Broadcast, ClusterPolicy};
+use cluster::router::{Router, RouterChain};
 use registry::{Registry, RegistryConfig};
 use rpc_core::{Codec, Codecs, Error, Extension, ExtensionPoint, Params};
 
@@ -17,6 +18,7 @@ pub struct Extensions {
     registries: ExtensionPoint<dyn Registry>,
     load_balancers: ExtensionPoint<dyn LoadBalance>,
     policies: ExtensionPoint<dyn ClusterPolicy>,
+    routers: ExtensionPoint<dyn Router>,
 }
 
 impl Default for Extensions {
@@ -26,6 +28,7 @@ impl Default for Extensions {
             registries: registry::builtin(),
             load_balancers: cluster::load_balance::builtin(),
             policies: cluster::policy::builtin(),
+            routers: cluster::router::builtin(),
         }
     }
 }
@@ -55,6 +58,12 @@ impl Extensions {
         self
     }
 
+    /// The same with a router.
+    pub fn with_router<E: Extension<dyn Router>>(mut self) -> Self {
+        self.routers = self.routers.with::<E>();
+        self
+    }
+
     /// Whether every extension that `config` chooses exists and takes its parameters.
     pub(crate) fn check(&self, config: &Config) -> Result<(), Error> {
         config.check_extensions(|kind, chosen| match kind {
@@ -65,8 +74,9 @@ impl Extensions {
                 }
             },
             Kind::Codec => self.codecs.build(&chosen.name, chosen.params.clone()).map(drop),
-            Kind::Cluster => self.policy(chosen, None).map(drop),
+            Kind::Cluster => self.policy(chosen).map(drop),
             Kind::LoadBalance => self.load_balance(chosen).map(drop),
+            Kind::Router => self.router(chosen).map(drop),
         })
     }
 
@@ -78,26 +88,35 @@ impl Extensions {
         Ok(Codecs::new(first, others?))
     }
 
-    pub(crate) fn registry(&self, config: &RegistryConfig) -> Result<Arc<dyn Registry>, Error> {
-        registry::open(&self.registries, config)
+    /// The registry of these settings; several act as one.
+    pub(crate) fn registry(&self, settings: &[RegistryConfig]) -> Result<Arc<dyn Registry>, Error> {
+        let opened = settings.iter().map(|one| registry::open(&self.registries, one));
+        registry::several(opened.collect::<Result<_, _>>()?)
+    }
+
+    /// The routers in their order, ready to be shared by the methods of a service.
+    pub(crate) fn routers(&self, chosen: &[Selector]) -> Result<RouterChain, Error> {
+        let routers = chosen.iter().map(|router| self.router(router));
+        Ok(RouterChain::new(routers.collect::<Result<_, _>>()?))
+    }
+
+    fn router(&self, chosen: &Selector) -> Result<Arc<dyn Router>, Error> {
+        self.routers.build(&chosen.name, chosen.params.clone())
     }
 
     pub(crate) fn load_balance(&self, chosen: &Selector) -> Result<Arc<dyn LoadBalance>, Error> {
         self.load_balancers.build(&chosen.name, chosen.params.clone())
     }
 
-    /// The policy; `retries` is offered to those that take it and do not set it themselves.
-    pub(crate) fn policy(
-        &self,
-        chosen: &Selector,
-        retries: Option<u32>,
-    ) -> Result<Arc<dyn ClusterPolicy>, Error> {
-        let plain = self.policies.build(&chosen.name, chosen.params.clone())?;
-        let Some(retries) = retries.filter(|_| !chosen.params.contains_key("retries")) else {
-            return Ok(plain);
-        };
-        let mut params = chosen.params.clone();
-        params.insert("retries".to_owned(), retries.into());
-        Ok(self.policies.build(&chosen.name, params).unwrap_or(plain))
+    pub(crate) fn policy(&self, chosen: &Selector) -> Result<Arc<dyn ClusterPolicy>, Error> {
+        self.policies.build(&chosen.name, chosen.params.clone())
+    }
+
+    /// The policy of broadcasts; its parameters are those of `chosen`, if that is one too.
+    pub(crate) fn broadcast(&self, chosen: &Selector) -> Result<Arc<dyn ClusterPolicy>, Error> {
+        match chosen.name == Broadcast::NAME {
+            true => self.policy(chosen),
+            false => self.policy(&Selector::new(Broadcast::NAME)),
+        }
     }
 }

@@ -1,34 +1,143 @@
 //! A program's own tower layers, at the three positions around a call.
 //!
 //! *call* runs once for each call a consumer makes, *attempt* once for each provider it is sent
-//! to, *provider* around each handler.
+//! to, *provider* around each handler. A layer is for everything, or has a [`Scope`].
 
 use std::fmt;
 use std::sync::Arc;
 
-use rpc_core::{BoxInvoker, Invoker};
+use rpc_core::{BoxInvoker, Error, Invocation, Invoke, Invoker, ReplyFuture, ServiceKey};
 use tower_layer::Layer;
 
-/// Layers of one position, the first outermost.
+/// What a layer is around: one service, or one method of it.
+///
+/// Made from a name, `"shop.Inventory"`, or from two, `("shop.Inventory", "reserve")`. The service
+/// is named by its interface, which means every group and version, or by its whole key; the method
+/// by its name on the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    service: String,
+    method: Option<String>,
+}
+
+impl From<&str> for Scope {
+    fn from(service: &str) -> Self {
+        Self { service: service.to_owned(), method: None }
+    }
+}
+
+impl From<(&str, &str)> for Scope {
+    fn from((service, method): (&str, &str)) -> Self {
+        Self { service: service.to_owned(), method: Some(method.to_owned()) }
+    }
+}
+
+impl Scope {
+    fn has(&self, service: &ServiceKey) -> bool {
+        self.service == service.as_str() || self.service == service.interface()
+    }
+
+    /// Whether `service`, if it is meant, has the method that is meant.
+    fn check<'a>(
+        &self,
+        service: &ServiceKey,
+        methods: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), Error> {
+        let Some(method) = self.method.as_deref().filter(|_| self.has(service)) else {
+            return Ok(());
+        };
+        let known: Vec<&str> = methods.into_iter().collect();
+        match known.contains(&method) {
+            true => Ok(()),
+            false => {
+                let kind = format!("method of {service} in the scope of a layer");
+                Err(Error::unknown_name(&kind, method, known))
+            }
+        }
+    }
+}
+
+// === impl Layers ===
+
+type Wrap = Arc<dyn Fn(BoxInvoker) -> BoxInvoker + Send + Sync>;
+
+/// Layers of one position, the first outermost; cheap to clone.
 #[derive(Clone, Default)]
-pub(crate) struct Layers(Vec<Arc<dyn Fn(BoxInvoker) -> BoxInvoker + Send + Sync>>);
+pub(crate) struct Layers(Vec<(Option<Scope>, Wrap)>);
 
 impl Layers {
     /// Adds a layer inside those there are.
-    pub(crate) fn push<L>(&mut self, layer: L)
+    pub(crate) fn push<L>(&mut self, scope: Option<Scope>, layer: L)
     where
         L: Layer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
     {
-        self.0.push(Arc::new(move |inner| BoxInvoker::new(layer.layer(inner))));
+        self.0.push((scope, Arc::new(move |inner| BoxInvoker::new(layer.layer(inner)))));
     }
 
-    pub(crate) fn apply(&self, inner: BoxInvoker) -> BoxInvoker {
-        self.0.iter().rev().fold(inner, |inner, wrap| wrap(inner))
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Puts those around `inner` that are for `service`.
+    pub(crate) fn apply(&self, service: &ServiceKey, inner: BoxInvoker) -> BoxInvoker {
+        self.0.iter().rev().fold(inner, |inner, (scope, wrap)| match scope {
+            None => wrap(inner),
+            Some(scope) if !scope.has(service) => inner,
+            Some(Scope { method: None, .. }) => wrap(inner),
+            Some(Scope { method: Some(method), .. }) => {
+                let (method, wrapped) = (method.clone(), wrap(inner.clone()));
+                BoxInvoker::from_invoke(ForMethod { method, wrapped, inner })
+            }
+        })
+    }
+
+    /// Whether every method in a scope exists, as far as it is one of `service`.
+    ///
+    /// # Errors
+    /// The first that does not, with those that do.
+    pub(crate) fn check<'a>(
+        &self,
+        service: &ServiceKey,
+        methods: impl IntoIterator<Item = &'a str> + Clone,
+    ) -> Result<(), Error> {
+        let mut scopes = self.0.iter().filter_map(|(scope, _)| scope.as_ref());
+        scopes.try_for_each(|scope| scope.check(service, methods.clone()))
+    }
+
+    /// Whether every scope names one of `served`.
+    ///
+    /// # Errors
+    /// The first that does not, with those that are served.
+    pub(crate) fn check_served(&self, served: &[ServiceKey]) -> Result<(), Error> {
+        let mut scopes = self.0.iter().filter_map(|(scope, _)| scope.as_ref());
+        match scopes.find(|scope| !served.iter().any(|service| scope.has(service))) {
+            None => Ok(()),
+            Some(scope) => {
+                let known = served.iter().map(ServiceKey::as_str);
+                Err(Error::unknown_name("service in the scope of a layer", &scope.service, known))
+            }
+        }
     }
 }
 
 impl fmt::Debug for Layers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Layers({})", self.0.len())
+    }
+}
+
+/// A layer's service for one method, what is inside it for the others.
+struct ForMethod {
+    method: String,
+    wrapped: BoxInvoker,
+    inner: BoxInvoker,
+}
+
+impl Invoke for ForMethod {
+    fn invoke(&self, invocation: Invocation) -> ReplyFuture {
+        match invocation.method().name() == self.method {
+            true => self.wrapped.invoke(invocation),
+            false => self.inner.invoke(invocation),
+        }
     }
 }

@@ -42,9 +42,13 @@
 mod address;
 pub mod config;
 mod consumer;
+pub mod describe;
+mod dynamic;
+mod explain;
 mod extensions;
 mod layers;
 mod machine;
+mod policy;
 mod provider;
 mod setup;
 mod signal;
@@ -55,15 +59,19 @@ pub use rpc_core::client::{CallOptions, ServiceClient};
 pub use rpc_core::message::{Element, Field};
 pub use rpc_core::server::{CallContext, DrainReport};
 pub use rpc_core::{
-    BoxInvoker, Code, Codec, Deadline, Delivery, Error, Extension, Instance, Invocation, Invoker,
-    Metadata, Method, MethodKind, Reply, Result, ServiceKey, Source, Status,
+    AttemptLog, AttemptOutcome, AttemptRecord, BoxInvoker, ChannelState, Code, Codec, Deadline,
+    Delivery, Error, Extension, Instance, Invocation, Invoker, Metadata, Method, MethodKind,
+    NodeResult, Reply, Result, ServiceKey, Source, Status, Trouble,
 };
 pub use rpc_macros::{error, message, service};
 
 pub use self::consumer::{Connect, Consumer, ConsumerBuilder};
+pub use self::dynamic::DynamicClient;
+pub use self::explain::MethodExplanation;
 pub use self::extensions::Extensions;
+pub use self::layers::Scope;
 pub use self::provider::{Provider, RunningProvider};
-pub use cluster::DirectoryState;
+pub use cluster::{Backlog, DirectoryState, Dropped, ExplainedEndpoint, Explanation, RouterStep};
 
 /// The embedded registry's server, for programs that host one.
 pub mod embedded {
@@ -85,6 +93,7 @@ pub mod prelude {
 pub mod extend {
     pub use cluster::load_balance::LoadBalance;
     pub use cluster::policy::{ClusterPolicy, History};
+    pub use cluster::router::Router;
     pub use cluster::{Attempt, AttemptFuture, Candidates, Endpoint, Load, Picker, RetryBudget};
     pub use registry::{
         Backend, Demand, Listing, Pace, Registration, Registry, RegistryConfig, RegistryUrl,
@@ -92,9 +101,10 @@ pub mod extend {
     };
     pub use rpc_core::codec::{Codec, CodecError, MAX_DEPTH};
     pub use rpc_core::message::Message;
-    pub use rpc_core::status::{Resend, may_resend};
+    pub use rpc_core::status::{Resend, may_resend, may_resend_later};
     pub use rpc_core::{
-        Extension, ExtensionPoint, Invoke, NoConfig, Params, ReplyFuture, Snapshot, Subscription,
+        Extension, ExtensionPoint, Invoke, NoConfig, NodeReplies, Params, ReplyFuture, Snapshot,
+        Subscription,
     };
 }
 

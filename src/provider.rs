@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use cluster::load_balance::WARMUP;
 use registry::{Registration, Registry};
 use rpc_core::descriptor::ServiceDescriptor;
 use rpc_core::server::{Dispatcher, DrainReport, Handler, Server, ServerConfig};
@@ -13,8 +14,9 @@ use tower_layer::Layer as TowerLayer;
 
 use crate::address::Place;
 use crate::config::{Config, Face, Sources};
+use crate::describe::{DESCRIBE, describing};
 use crate::extensions::Extensions;
-use crate::layers::Layers;
+use crate::layers::{Layers, Scope};
 use crate::machine;
 use crate::setup::Setup;
 use crate::signal::Signals;
@@ -78,7 +80,16 @@ impl Provider {
     where
         L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
     {
-        self.layers.push(layer);
+        self.layers.push(None, layer);
+        self
+    }
+
+    /// A tower layer around the handlers of one service or method, inside those there are.
+    pub fn layer_for<L>(mut self, scope: impl Into<Scope>, layer: L) -> Self
+    where
+        L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
+    {
+        self.layers.push(Some(scope.into()), layer);
         self
     }
 
@@ -103,14 +114,25 @@ impl Provider {
             let text = "there is nothing to serve: call `.serve(YourServer::new(implementation))`";
             return Err(Error::invalid_config(text));
         }
+        let served: Vec<ServiceKey> = self.services.iter().map(|(key, _)| key.clone()).collect();
+        config.check_served(&served)?;
+        self.layers.check_served(&served)?;
         let registry = self.setup.extensions.registry(&config.registry_settings()?)?;
         let codecs = self.setup.extensions.codecs(&config.consumer.codec)?;
         let metrics = Metrics::new("provider");
         let mut dispatcher =
             Dispatcher::new(codecs, metrics).with_machine_load(machine::load_percent);
+        let services = self.services.iter().map(|(service, handler)| (service, handler));
+        let json = self.setup.extensions.codecs("json").ok().map(|codecs| codecs.first().clone());
+        let describing = Arc::new(describing(services, json));
         for (service, handler) in self.services {
-            dispatcher.add(service, handler, |inner| self.layers.apply(inner))?;
+            let methods = handler.descriptor().methods;
+            self.layers.check(&service, methods.iter().map(|method| method.name))?;
+            let around = |inner| self.layers.apply(&service, inner);
+            dispatcher.add(service.clone(), handler, around)?;
         }
+        let own = ServiceKey::new(DESCRIBE);
+        dispatcher.add(own.clone(), describing, |inner| self.layers.apply(&own, inner))?;
         let dispatcher = Arc::new(dispatcher);
         let place = Place::of(&config)?;
         let server = bind(&place, &dispatcher, &config).await?;
@@ -138,9 +160,11 @@ async fn bind(
     match Server::bind(place.bind, dispatcher.clone(), settings.clone()).await {
         Err(error) if error.is_bind() && place.may_move => {
             // Several providers of one machine share the default port in development.
-            tracing::info!(port = place.bind.port(), "the default port is taken, using a free one");
             let any = SocketAddr::new(place.bind.ip(), 0);
-            Server::bind(any, dispatcher.clone(), settings).await
+            let server = Server::bind(any, dispatcher.clone(), settings).await?;
+            let (taken, port) = (place.bind.port(), server.local_addr().port());
+            tracing::warn!(taken, port, "the default port is taken, using a free one");
+            Ok(server)
         }
         bound => bound,
     }
@@ -242,10 +266,16 @@ impl RunningProvider {
     async fn register(&mut self) -> Result<(), Error> {
         let id: Arc<str> = uuid::Uuid::now_v7().to_string().into();
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        for service in self.dispatcher.services() {
+        let services = self.dispatcher.services().iter();
+        // Whoever knows an instance can ask it; nobody looks the description up in a registry.
+        for service in services.filter(|service| service.as_str() != DESCRIBE) {
             let mut instance = Instance::new(service.clone(), &self.address, &id);
             instance.application.clone_from(&self.config.application.name);
-            instance.weight = self.config.provider.weight;
+            let (weight, warmup) = self.config.instance(service);
+            instance.weight = weight;
+            let mut metadata = self.config.provider.metadata.clone();
+            metadata.insert(WARMUP.to_owned(), warmup.as_millis().to_string());
+            instance.metadata = metadata.into();
             instance.started_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
             instance.protocols =
                 self.config.provider.protocols.names().map(str::to_owned).collect();

@@ -1,6 +1,6 @@
 //! What both builders begin with: settings, where they come from, and what can be chosen by name.
 
-use rpc_core::Error;
+use rpc_core::{Delivery, Error, Status};
 
 use crate::config::{Config, Layer, Sources};
 use crate::extensions::Extensions;
@@ -28,6 +28,13 @@ impl Setup {
         self.extensions.check(&config)?;
         Ok(config)
     }
+}
+
+/// A failure to set something up, as that of a call that never began.
+pub(crate) fn set_up(error: Error) -> Status {
+    Status::failed_precondition(error.to_string())
+        .with_delivery(Delivery::NotSent)
+        .with_source(error)
 }
 
 #[cfg(test)]

@@ -88,9 +88,9 @@ async fn every_balancer_keeps_its_word_over_processes_and_loses_no_idempotent_ca
         assert!(is_even, "{balancer}: {first} % and {second} % for two that are alike");
 
         let load = Load::start(&shop, Calls::Idempotent(3), 8);
-        b.stop();
+        b.suspend();
         load.answered(60).await;
-        b.go_on();
+        b.resume();
         load.answered(60).await;
         b.kill();
         load.answered(60).await;

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use dubhe::embedded::EmbeddedServer;
 use dubhe::prelude::*;
@@ -17,6 +18,7 @@ use support::process::{self, ProviderCommand, ProviderProcess};
 use support::shop::{Clerk, Shop, ShopClient, ShopServer, read_ledger};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 const CALLERS: usize = 16;
 
@@ -46,8 +48,8 @@ impl Fleet {
         Self { _registry, url, providers, ledgers, _folder: folder }
     }
 
-    /// Calls, and kills the first provider in the middle.
-    async fn run_and_kill(&mut self, calls: Calls) -> (Seen, Consumer) {
+    /// Calls, and kills the first provider in the middle; when that was.
+    async fn run_and_kill(&mut self, calls: Calls) -> (Seen, Consumer, Instant) {
         let consumer = support::consumer(&self.url, "");
         let shop: ShopClient = consumer.client().await.unwrap();
         let load = Load::start(&shop, calls, CALLERS);
@@ -56,8 +58,9 @@ impl Fleet {
         }
         load.answered(200).await;
         self.providers[0].kill();
+        let killed = Instant::now();
         load.answered(200).await;
-        (load.stop().await, consumer)
+        (load.stop().await, consumer, killed)
     }
 
     /// The ids of every execution, wherever.
@@ -69,8 +72,10 @@ impl Fleet {
 #[tokio::test]
 async fn no_idempotent_call_fails_when_a_provider_is_killed() {
     let mut fleet = Fleet::start().await;
-    let (seen, consumer) = fleet.run_and_kill(Calls::Idempotent(3)).await;
+    let (seen, consumer, _) = fleet.run_and_kill(Calls::Idempotent(3)).await;
     seen.assert_none_failed();
+    // Of the five seconds that a call may take.
+    assert!(seen.slowest < Duration::from_secs(2), "{:?}", seen.slowest);
     assert!(consumer.resends() > 0, "the killed provider had calls in flight");
     assert!(fleet.executed().len() >= seen.answered.len());
     assert_eq!(seen.by_provider().len(), 3, "{:?}", seen.by_provider());
@@ -79,13 +84,15 @@ async fn no_idempotent_call_fails_when_a_provider_is_killed() {
 #[tokio::test]
 async fn a_call_that_changes_something_runs_at_most_once_when_a_provider_is_killed() {
     let mut fleet = Fleet::start().await;
-    let (seen, _) = fleet.run_and_kill(Calls::Changing(3)).await;
+    let (seen, _, killed) = fleet.run_and_kill(Calls::Changing(3)).await;
     let executed = fleet.executed();
     let distinct: HashSet<u64> = executed.iter().copied().collect();
     assert_eq!(executed.len(), distinct.len(), "a call was executed twice");
     assert!(seen.answered.keys().all(|id| distinct.contains(id)));
     assert!(!seen.failed.is_empty(), "the killed provider had calls in flight");
     assert!(seen.failed.len() <= CALLERS, "{} failed", seen.failed.len());
+    let last = seen.failed_at.iter().max().unwrap().saturating_duration_since(killed);
+    assert!(last <= Duration::from_millis(200), "one failed {last:?} after the kill");
     for (_, status) in &seen.failed {
         let told = (status.code(), status.delivery(), status.hint());
         let expected =
@@ -163,6 +170,20 @@ async fn re_sends_stop_when_the_budget_is_used_up() {
     // A fifth of the calls and ten for each second of the window, of three hundred wanted.
     assert!((100..=130).contains(&consumer.resends()), "{}", consumer.resends());
     assert_eq!(clerk.executed(), 100 + consumer.resends());
+}
+
+#[tokio::test]
+async fn the_retry_budget_is_the_configured_one() {
+    let provider = support::provider(&support::memory(), "");
+    let provider = provider.serve(ShopServer::new(Clerk::new("a"))).start().await.unwrap();
+    let toml = "consumer.retry_budget = { percent = 0, per_second = 1 }";
+    let consumer = support::consumer(&support::fixed(&provider), toml);
+    let shop: ShopClient = consumer.client().await.unwrap();
+    for _ in 0..20 {
+        shop.fail(u32::from(Code::Unavailable.number())).await.unwrap_err();
+    }
+    // One for each second of the window of ten seconds.
+    assert_eq!(consumer.resends(), 10);
 }
 
 #[tokio::test]

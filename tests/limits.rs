@@ -10,6 +10,9 @@ use std::time::Duration;
 
 use dubhe::prelude::*;
 use dubhe::{Delivery, RunningProvider};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use support::http::post;
 use support::process::{self, ProviderCommand};
 use support::shop::{Clerk, Shop, ShopClient, ShopServer};
@@ -39,7 +42,9 @@ async fn closes(stream: &mut TcpStream) -> bool {
 
 #[tokio::test]
 async fn connections_past_the_limit_are_closed_and_the_others_live() {
-    let (provider, shop) = open("provider.limits.connections = 3").await;
+    // A silent one past the limit has a deadline of its own, a shorter one.
+    let (provider, shop) =
+        open("provider.limits.connections = 3\nprovider.limits.sniff_timeout = \"60s\"").await;
     shop.look(1).await.unwrap();
     let mut open = Vec::new();
     for _ in 0..2 {
@@ -53,9 +58,65 @@ async fn connections_past_the_limit_are_closed_and_the_others_live() {
     until("there is room", async || {
         let mut stream = TcpStream::connect(provider.local_addr()).await.unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.ok()?;
-        (stream.read(&mut [0; 1]).await.unwrap_or(0) == 1).then_some(())
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).await.ok()?;
+        (&start == b"HTTP/1.1 405").then_some(())
     })
     .await;
+}
+
+const FULL: &str = "1 connections are open already; raise `provider.limits.connections`";
+
+#[tokio::test]
+async fn a_peer_past_the_limit_of_connections_is_told_so_in_the_face_it_speaks() {
+    let (provider, first) = open("provider.limits.connections = 1").await;
+    first.look(1).await.unwrap();
+    let second = support::consumer(&support::fixed(&provider), "consumer.retries = 0");
+    let second: ShopClient = second.client().await.unwrap();
+    // The call that opens the connection, and one that meets it after it was refused.
+    for _ in 0..2 {
+        let status = second.look(2).await.unwrap_err();
+        assert_eq!((status.code(), status.message()), (Code::ResourceExhausted, FULL), "{status}");
+        assert!(matches!(status.delivery(), Delivery::Refused | Delivery::NotSent), "{status}");
+    }
+    let http = post(provider.local_addr(), "/test.Shop/look", "[1]").await;
+    assert_eq!((http.status, http.error()), (503, ("resource_exhausted".into(), FULL.into())));
+    let http2 = post_http2(provider.local_addr(), "/test.Shop/look", "[1]").await;
+    assert_eq!((http2.0, http2.1["message"].as_str()), (503, Some(FULL)));
+    first.look(3).await.unwrap();
+    // With room again the refused consumer recovers by itself.
+    drop(first);
+    until("there is room", async || second.look(4).await.ok()).await;
+}
+
+#[tokio::test]
+async fn a_peer_whose_face_is_not_served_is_told_the_setting() {
+    let (json_only, shop) = open("provider.protocols = [\"json\"]\nconsumer.retries = 0").await;
+    let status = shop.look(1).await.unwrap_err();
+    let text = "dubbo is not served on this port; add it to `provider.protocols`";
+    assert_eq!((status.code(), status.message()), (Code::Unimplemented, text), "{status}");
+    assert_eq!(post(json_only.local_addr(), "/test.Shop/look", "[1]").await.status, 200);
+    let (dubbo_only, shop) = open("provider.protocols = [\"dubbo\"]").await;
+    let http = post(dubbo_only.local_addr(), "/test.Shop/look", "[1]").await;
+    let text = "json is not served on this port; add it to `provider.protocols`";
+    assert_eq!((http.status, http.error()), (503, ("unimplemented".into(), text.into())));
+    shop.look(2).await.unwrap();
+}
+
+/// Status and body of a POST over HTTP/2.
+async fn post_http2(at: std::net::SocketAddr, path: &str, json: &str) -> (u16, serde_json::Value) {
+    let io = TokioIo::new(TcpStream::connect(at).await.unwrap());
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    let driver = tokio::spawn(connection);
+    let request = hyper::Request::post(format!("http://{at}{path}"))
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(json.to_owned())));
+    let response = soon(sender.send_request(request.unwrap())).await.unwrap();
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    driver.abort();
+    (status, serde_json::from_slice(&body).unwrap())
 }
 
 #[tokio::test]
@@ -75,6 +136,34 @@ async fn calls_past_the_limit_in_flight_are_refused_by_the_name_of_its_setting()
     // Given up, they make room.
     running.abort_all();
     until("there is room", async || shop.ponder(7, 1).await.ok()).await;
+}
+
+#[tokio::test]
+async fn one_connection_has_at_most_half_of_the_calls_while_others_are_open() {
+    let (provider, hog) = open("provider.limits.in_flight = 5\nconsumer.retries = 0").await;
+    let mut running = JoinSet::new();
+    let mut begin = |shop: &ShopClient, calls: std::ops::Range<u64>| {
+        for id in calls {
+            let shop = shop.clone();
+            running.spawn(async move { shop.ponder(id, 60_000).await });
+        }
+    };
+    begin(&hog, 0..2);
+    hog.look(1).await.unwrap();
+    let other = support::consumer(&support::fixed(&provider), "consumer.retries = 0");
+    let other: ShopClient = other.client().await.unwrap();
+    other.look(2).await.unwrap();
+    begin(&hog, 2..3);
+    hog.look(3).await.unwrap();
+    let status = hog.ponder(4, 60_000).await.unwrap_err();
+    let text = "3 calls of this connection run already, its share of 5 while others are open; \
+                raise `provider.limits.in_flight`";
+    assert_eq!((status.code(), status.message()), (Code::ResourceExhausted, text), "{status}");
+    // There is room left for the others.
+    other.ponder(5, 1).await.unwrap();
+    // Alone, it may have all.
+    drop(other);
+    until("it is alone", async || hog.ponder(6, 1).await.ok()).await;
 }
 
 #[tokio::test]

@@ -39,6 +39,10 @@ async fn calls_go_on_without_the_registry_and_providers_come_back_to_it() {
     until_is("the providers notice", || !a.is_registered() && !b.is_registered()).await;
     load.answered(500).await;
     assert_eq!((state(&consumer).endpoints, state(&consumer).source), (2, Source::Live));
+    let kept = state(&consumer);
+    assert_eq!(kept.registry.to_string(), url);
+    assert!(kept.to_string().starts_with("kept (registry lost for "), "{kept}");
+    until_is("the cause is told", || state(&consumer).to_string().contains("cannot connect")).await;
 
     let (registry, _) = support::registry(port).await;
     until_is("both register again", || registry.status().instances == 2).await;
@@ -46,6 +50,7 @@ async fn calls_go_on_without_the_registry_and_providers_come_back_to_it() {
     let c = provider("c", &url).await;
     load.answered_by("c").await;
     assert!(c.is_registered());
+    assert_eq!(state(&consumer).to_string(), "live");
     load.stop().await.assert_none_failed();
 }
 
@@ -92,6 +97,8 @@ async fn a_consumer_that_starts_without_its_registry_serves_from_the_disk() {
     assert_eq!(shop.look(2).await.unwrap().who, "a");
     let state_then = state(&consumer);
     let Source::Cache { age } = state_then.source else { panic!("{state_then:?}") };
+    let told = state_then.to_string();
+    assert!(told.starts_with("from cache, age ") && told.contains("cannot connect to"), "{told}");
     assert!(age < Duration::from_secs(60) && state_then.age >= age, "{state_then:?}");
 
     let (_registry, _) = support::registry(port).await;
@@ -110,9 +117,12 @@ async fn without_registry_and_cache_a_call_says_so_in_time_and_heals_later() {
     let status = shop.look(1).await.unwrap_err();
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     assert_eq!(status.code(), Code::Unavailable);
-    let text = "unavailable in test.Shop/look: no instance of test.Shop: the registry has not \
-                answered yet; check that it is running and reachable (with `dev://`, that a provider \
-                runs: providers host it) (not sent); decided by deadline";
+    let text = format!(
+        "unavailable in test.Shop/look: no instance of test.Shop: registry {url} has not answered \
+         yet (cannot connect to 127.0.0.1:{port}: Connection refused (os error 111), is it \
+         running?); check that it is running and reachable (with `dev://`, that a provider runs: \
+         providers host it) (not sent); decided by deadline"
+    );
     assert_eq!(status.to_string(), text);
 
     let (_registry, _) = support::registry(port).await;
@@ -128,7 +138,7 @@ async fn a_registry_that_takes_connections_and_says_nothing_is_as_good_as_dead()
     let consumer = support::consumer(&url, "consumer.timeout = \"200ms\"");
     let shop: ShopClient = consumer.client().await.unwrap();
     let status = shop.look(1).await.unwrap_err();
-    assert!(status.message().contains("the registry has not answered yet"), "{status}");
+    assert!(status.message().contains(&format!("{url} has not answered yet")), "{status}");
 }
 
 #[tokio::test]
@@ -136,7 +146,25 @@ async fn a_reachable_registry_without_the_service_is_told_apart() {
     let (_registry, url) = support::registry(0).await;
     let shop: ShopClient = support::consumer(&url, "").client().await.unwrap();
     let status = shop.look(1).await.unwrap_err();
-    let text = "no instance of test.Shop: the registry is reachable and lists none; start a \
-                provider, or check that its registry, group and version are those of this consumer";
+    let text = &*format!(
+        "no instance of test.Shop: registry {url} is reachable and lists none; start a provider, \
+         or check that its registry, group and version are those of this consumer"
+    );
     assert_eq!((status.code(), status.message()), (Code::Unavailable, text));
+}
+
+#[tokio::test]
+async fn of_two_registries_either_is_enough_to_find_a_provider() {
+    let ((one, first), (two, second)) = (support::registry(0).await, support::registry(0).await);
+    let both = format!("{first},{second}");
+    let _a = provider("a", &both).await;
+    until_is("both list it", || one.status().instances + two.status().instances == 2).await;
+    drop(one);
+    let consumer = support::consumer(&both, "");
+    let shop: ShopClient = consumer.client().await.unwrap();
+    assert_eq!(shop.look(1).await.unwrap().who, "a");
+    let told = state(&consumer).to_string();
+    assert!(told.starts_with("kept (") && told.contains(&format!("{first}: cannot")), "{told}");
+    drop(two);
+    assert_eq!(shop.look(2).await.unwrap().who, "a");
 }

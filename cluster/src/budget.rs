@@ -1,4 +1,4 @@
-//! The retry budget: how many calls that may have run may be sent again.
+//! The retry budget: how many calls that may have run may be sent again, or to several at once.
 //!
 //! Finagle's rule: a share of all calls plus a floor per second, over a window of ten seconds. One
 //! budget serves a whole consumer, so that retries of one service cannot grow while another is in
@@ -53,11 +53,21 @@ impl RetryBudget {
     /// Draws one re-send of a call that may have run; `false` if none is left.
     #[must_use]
     pub fn draw(&self, now: Instant) -> bool {
+        let allowed = self.draw_copy(now);
+        if allowed {
+            self.note_resend();
+        }
+        allowed
+    }
+
+    /// Draws one copy of a call that is sent beside it, such as a fork: no re-send, but as much
+    /// load; `false` if none is left.
+    #[must_use]
+    pub fn draw_copy(&self, now: Instant) -> bool {
         let draws = self.draws.lock().unwrap_or_else(PoisonError::into_inner);
         let allowed = draws.sum(now) < self.limit(now);
         if allowed {
             draws.count(now);
-            self.note_resend();
         }
         allowed
     }

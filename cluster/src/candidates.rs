@@ -1,7 +1,7 @@
 //! The endpoints a balancer may choose from, with their weights prepared.
 //!
-//! Immutable and shared by all calls until the list, a weight or the state of a connection
-//! changes, so that a choice costs no work proportional to their number.
+//! Immutable and shared by all calls until the list, a weight, the state of a connection or the
+//! standing of an endpoint changes, so that a choice costs no work proportional to their number.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use rpc_core::ChannelState;
 
 use crate::dice::Dice;
+use crate::ejection::Ejector;
 use crate::endpoint::Endpoint;
 
 /// Endpoints and their weights at one time.
@@ -17,6 +18,8 @@ use crate::endpoint::Endpoint;
 pub struct Candidates {
     endpoints: Vec<Arc<Endpoint>>,
     weights: Weights,
+    /// Those that wait for a call to find out whether they are well again; none of `endpoints`.
+    probation: Vec<Arc<Endpoint>>,
     /// What it was made from, if it is all that a directory offers.
     made_from: Option<(u64, u64)>,
     /// What a router or a re-send left these of.
@@ -42,6 +45,7 @@ impl Candidates {
         Self {
             weights: Weights::of(&endpoints),
             endpoints,
+            probation: Vec::new(),
             made_from: None,
             whole: None,
             fingerprint: OnceLock::new(),
@@ -56,13 +60,31 @@ impl Candidates {
     /// All of `listed` that are fit to be called, made from this version and epoch.
     ///
     /// Connected and unused ones come first. One that is connecting makes callers wait, one that
-    /// is down or draining turns them away: they are candidates only if there are no better ones.
-    pub(crate) fn fit(listed: &[Arc<Endpoint>], version: u64, epoch: u64) -> Self {
-        let ranks: Vec<u8> = listed.iter().map(|e| rank(e.channel().state())).collect();
+    /// is ejected has failed them, one that is down or draining turns them away, a stale one does
+    /// not have the service: each is a candidate only if there are no better ones. If too many of
+    /// the connected ones are ejected, all of these are called: never the last one is left out.
+    pub(crate) fn fit(
+        listed: &[Arc<Endpoint>],
+        ejector: &Ejector,
+        version: u64,
+        epoch: u64,
+    ) -> Self {
+        let counts = |e: &&Arc<Endpoint>| is_connected(e) && !e.is_stale();
+        let connected = listed.iter().filter(counts).count();
+        let ejected = listed.iter().filter(counts).filter(|e| e.condition().is_out()).count();
+        let is_open = ejector.is_too_many(ejected, connected);
+        let ranks: Vec<u8> = listed.iter().map(|endpoint| rank(endpoint, is_open)).collect();
         let best = ranks.iter().min().copied().unwrap_or(0);
-        let fit = listed.iter().zip(ranks).filter(|(_, rank)| *rank == best);
+        let ranked = || listed.iter().zip(&ranks);
+        let fit = ranked().filter(|(_, rank)| **rank == best);
+        let probation = ranked().filter(|(endpoint, rank)| {
+            let turns_away =
+                matches!(endpoint.channel().state(), ChannelState::Down | ChannelState::Draining);
+            **rank != best && endpoint.condition().is_on_probation() && !turns_away
+        });
         Self {
             made_from: Some((version, epoch)),
+            probation: probation.map(|(endpoint, _)| endpoint.clone()).collect(),
             ..Self::new(fit.map(|(endpoint, _)| endpoint.clone()).collect())
         }
     }
@@ -98,6 +120,11 @@ impl Candidates {
     #[must_use]
     pub fn endpoints(&self) -> &[Arc<Endpoint>] {
         &self.endpoints
+    }
+
+    /// Those that wait for a call to find out whether they are well again.
+    pub(crate) fn probation(&self) -> &[Arc<Endpoint>] {
+        &self.probation
     }
 
     /// How many there are.
@@ -170,11 +197,19 @@ fn weight_at(sums: &[u64], index: usize) -> u64 {
     sums[index] - before
 }
 
-/// The lower, the fitter for a new call.
-const fn rank(state: ChannelState) -> u8 {
-    match state {
-        ChannelState::Ready | ChannelState::Idle => 0,
-        ChannelState::Connecting => 1,
-        ChannelState::Down | ChannelState::Draining => 2,
+/// The lower, the fitter for a new call; `is_open` if ejections do not count.
+fn rank(endpoint: &Endpoint, is_open: bool) -> u8 {
+    if endpoint.is_stale() {
+        return 4;
     }
+    match endpoint.channel().state() {
+        ChannelState::Down | ChannelState::Draining => 3,
+        _ if endpoint.condition().is_out() && !is_open => 2,
+        ChannelState::Connecting => 1,
+        ChannelState::Ready | ChannelState::Idle => 0,
+    }
+}
+
+fn is_connected(endpoint: &Endpoint) -> bool {
+    matches!(endpoint.channel().state(), ChannelState::Ready | ChannelState::Idle)
 }

@@ -6,55 +6,90 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use rpc_core::{
-    BoxInvoker, Channel, Code, Codecs, Delivery, Instance, Invocation, Reply, ReplyFuture, Status,
+    AttemptLog, BoxInvoker, Channel, Code, Codecs, Delivery, Instance, Invocation, MethodKind,
+    Reply, ReplyFuture, Status, Tally,
 };
 use tokio::time::Instant;
 use tracing::Span;
 
 use crate::attempt_layers::AttemptLayers;
+use crate::ejection::{Ejector, EndpointHealth, Health, Verdict};
 use crate::load::{FAILURE, Load};
-use crate::load_balance::warmed_weight;
+use crate::load_balance::{WARMUP, warmed_weight};
 use crate::load_report::LoadReport;
 
-/// An instance, the channel to it, and how loaded it is.
+/// An instance, the channel to it, how loaded it is and whether it is well.
 pub struct Endpoint {
     instance: Instance,
     channel: Arc<dyn Channel>,
     invoker: BoxInvoker,
     load: Arc<Load>,
+    health: Arc<Health>,
     /// How long it had been up, and when that was so; `None` if it does not say.
     up: Option<(Duration, Instant)>,
+    /// How long it says it warms up.
+    warmup: Option<Duration>,
     weight: AtomicU32,
-    stale: AtomicBool,
+    /// The codec that was agreed on for the first caller whose own it was not, as a list of one, so
+    /// that it is not made anew for each call.
+    agreed: OnceLock<Codecs>,
 }
 
 impl Endpoint {
-    /// An endpoint with its full weight, of whose load nothing is known.
+    /// An endpoint with its full weight, of whose load nothing is known, and that is never ejected.
     #[must_use]
     pub fn new(instance: Instance, channel: Arc<dyn Channel>, layers: &AttemptLayers) -> Self {
+        Self::watched(instance, channel, layers, Arc::new(Ejector::new(None, Tally::default())))
+    }
+
+    /// The same by the rules of its directory.
+    pub(crate) fn watched(
+        instance: Instance,
+        channel: Arc<dyn Channel>,
+        layers: &AttemptLayers,
+        ejector: Arc<Ejector>,
+    ) -> Self {
         let now = Instant::now();
+        let health = Arc::new(Health::new(ejector, instance.address.clone(), now));
+        Self::with_health(instance, channel, layers, health, now)
+    }
+
+    fn with_health(
+        instance: Instance,
+        channel: Arc<dyn Channel>,
+        layers: &AttemptLayers,
+        health: Arc<Health>,
+        now: Instant,
+    ) -> Self {
         let invoker = layers.apply(&instance, BoxInvoker::from_arc(channel.clone()));
         Self {
             up: uptime(&instance).map(|uptime| (uptime, now)),
+            warmup: published_warmup(&instance),
             weight: AtomicU32::new(instance.weight),
-            stale: AtomicBool::new(false),
+            agreed: OnceLock::new(),
             load: Arc::new(Load::new(now)),
+            health,
             instance,
             channel,
             invoker,
         }
     }
 
-    /// The same endpoint after its instance has published other data of itself: the load stays.
+    /// The same endpoint after its instance has published other data of itself: load and health
+    /// stay, but it is not stale.
     pub(crate) fn renewed(&self, instance: Instance, layers: &AttemptLayers) -> Self {
-        let load = self.load.clone();
-        Self { load, ..Self::new(instance, self.channel.clone(), layers) }
+        let (now, load, health) = (Instant::now(), self.load.clone(), self.health.clone());
+        if health.is_stale() {
+            load.forget();
+            health.relisted(now);
+        }
+        Self { load, ..Self::with_health(instance, self.channel.clone(), layers, health, now) }
     }
 
     /// What the registry says of it.
@@ -87,10 +122,20 @@ impl Endpoint {
         self.weight.load(Relaxed)
     }
 
+    /// Whether its calls go well, for people to look at.
+    #[must_use]
+    pub fn health(&self) -> EndpointHealth {
+        self.health.report(Instant::now())
+    }
+
     /// Whether it answered that its service is not there: somebody else got its port.
     #[must_use]
     pub fn is_stale(&self) -> bool {
-        self.stale.load(Relaxed)
+        self.health.is_stale()
+    }
+
+    pub(crate) fn condition(&self) -> &Health {
+        &self.health
     }
 
     /// What stays the same while the endpoint lives, also when its data changes.
@@ -98,9 +143,10 @@ impl Endpoint {
         Arc::as_ptr(&self.load).addr()
     }
 
-    /// Adapts the weight to the time it has been up; says whether that changed it.
+    /// Adapts the weight to the time it has been up; says whether that changed it. `warmup` is for
+    /// those that do not say how long they warm up.
     pub(crate) fn warm(&self, now: Instant, warmup: Duration) -> bool {
-        let weight = self.instance.weight;
+        let (weight, warmup) = (self.instance.weight, self.warmup.unwrap_or(warmup));
         let weight = self.up.map_or(weight, |(before, at)| {
             warmed_weight(weight, before + now.saturating_duration_since(at), warmup)
         });
@@ -124,6 +170,31 @@ impl Endpoint {
         number: u32,
     ) -> Result<EndpointFuture, Status> {
         self.agree_on_codec(&mut invocation)?;
+        // Whoever comes to an endpoint on probation first is the probe.
+        let probe = self.health.is_on_probation()
+            && invocation.method().kind() != MethodKind::OneWay
+            && self.health.begin_probe();
+        Ok(self.start(invocation, now, number, probe))
+    }
+
+    /// Starts a call that finds out whether the endpoint is well again; `None` if another does so,
+    /// or if it cannot be called.
+    pub(crate) fn probe(
+        self: &Arc<Self>,
+        mut invocation: Invocation,
+        now: Instant,
+    ) -> Option<EndpointFuture> {
+        self.agree_on_codec(&mut invocation).ok()?;
+        self.health.begin_probe().then(|| self.start(invocation, now, 1, true))
+    }
+
+    fn start(
+        self: &Arc<Self>,
+        mut invocation: Invocation,
+        now: Instant,
+        number: u32,
+        probe: bool,
+    ) -> EndpointFuture {
         if self.load.known_report().is_some() {
             LoadReport::ask(&mut invocation.metadata);
         }
@@ -135,12 +206,12 @@ impl Endpoint {
             endpoint = %self.address(),
             attempt = number,
         );
-        let in_flight = InFlight::begin(self.clone(), now);
+        let in_flight = InFlight::begin(self.clone(), now, &invocation, probe);
         let call = span.in_scope(|| self.invoker.invoke(invocation));
-        Ok(EndpointFuture { call, in_flight: Some(in_flight), span })
+        EndpointFuture { call, in_flight: Some(in_flight), span }
     }
 
-    /// Puts first the codec the call prefers among those the instance speaks.
+    /// Leaves, or puts first, the codec the call prefers among those the instance speaks.
     fn agree_on_codec(&self, invocation: &mut Invocation) -> Result<(), Status> {
         let spoken = &self.instance.codecs;
         let speaks = |name: &str| spoken.is_empty() || spoken.iter().any(|codec| codec == name);
@@ -159,11 +230,14 @@ impl Endpoint {
         if speaks(codecs.first().name()) {
             return Ok(());
         }
-        let chosen = codecs.names().find(|name| speaks(name));
-        match chosen.and_then(|name| codecs.preferring(name)) {
-            Some(codecs) => invocation.codecs = Some(codecs),
-            None => return Err(self.no_common_codec(&codecs.names().collect::<Vec<_>>())),
-        }
+        let Some(chosen) = codecs.iter().find(|codec| speaks(codec.name())) else {
+            return Err(self.no_common_codec(&codecs.names().collect::<Vec<_>>()));
+        };
+        let agreed = self.agreed.get_or_init(|| Codecs::new(chosen.clone(), []));
+        invocation.codecs = Some(match Arc::ptr_eq(agreed.first(), chosen) {
+            true => agreed.clone(),
+            false => Codecs::new(chosen.clone(), []),
+        });
         Ok(())
     }
 
@@ -179,17 +253,23 @@ impl Endpoint {
         .with_address(self.address().clone())
     }
 
-    fn record(&self, outcome: &Result<Reply, Status>, started: Instant) {
+    fn record(&self, outcome: &Result<Reply, Status>, call: &InFlight) {
         let now = Instant::now();
-        let elapsed = now.saturating_duration_since(started);
+        let elapsed = now.saturating_duration_since(call.started);
+        let verdict = Verdict::of(outcome, call.kind);
+        if !call.probe {
+            self.health.record(verdict, call.started, now);
+        } else if self.health.end_probe(verdict, now) {
+            self.load.forget();
+        }
+        if !self.health.speaks_of_now(call.started) {
+            return;
+        }
         let report = self.load.known_report();
         match outcome {
             Err(status) if is_endpoints_fault(status) => {
                 self.load.observe(elapsed.max(FAILURE), now);
                 report.inspect(|report| report.fail(now));
-                if (status.delivery(), status.code()) == (Delivery::Refused, Code::Unimplemented) {
-                    self.stale.store(true, Relaxed);
-                }
             }
             Err(status) => {
                 self.load.observe(elapsed, now);
@@ -208,6 +288,7 @@ impl fmt::Debug for Endpoint {
         f.debug_struct("Endpoint")
             .field("address", self.address())
             .field("state", &self.channel.state())
+            .field("health", &self.health().state)
             .field("weight", &self.weight())
             .field("in_flight", &self.load.in_flight())
             .finish_non_exhaustive()
@@ -220,6 +301,10 @@ fn uptime(instance: &Instance) -> Option<Duration> {
     let uptime = || SystemTime::now().duration_since(started);
     // A start in the future is a clock that differs: it has just started.
     (instance.started_ms > 0).then(|| uptime().unwrap_or_default())
+}
+
+fn published_warmup(instance: &Instance) -> Option<Duration> {
+    instance.metadata.get(WARMUP)?.parse().ok().map(Duration::from_millis)
 }
 
 /// Whether a failure speaks against the endpoint, rather than against the call.
@@ -277,18 +362,27 @@ impl fmt::Debug for EndpointFuture {
 struct InFlight {
     endpoint: Arc<Endpoint>,
     started: Instant,
+    kind: MethodKind,
+    /// Whether it decides that the endpoint is well again.
+    probe: bool,
+    log: Option<AttemptLog>,
     finished: bool,
 }
 
 impl InFlight {
-    fn begin(endpoint: Arc<Endpoint>, started: Instant) -> Self {
+    fn begin(endpoint: Arc<Endpoint>, started: Instant, call: &Invocation, probe: bool) -> Self {
         endpoint.load.begin();
-        Self { endpoint, started, finished: false }
+        let (kind, log) = (call.method().kind(), call.attempts.clone());
+        Self { endpoint, started, kind, probe, log, finished: false }
     }
 
     fn finish(mut self, outcome: Result<Reply, Status>) -> Result<Reply, Status> {
         self.finished = true;
-        self.endpoint.record(&outcome, self.started);
+        self.endpoint.record(&outcome, &self);
+        if let Some(log) = &self.log {
+            let outcome = outcome.as_ref().map(|_| ());
+            log.note(self.endpoint.address(), self.started, Some(outcome));
+        }
         outcome.map_err(|status| match status.address() {
             Some(_) => status,
             None => status.with_address(self.endpoint.address().clone()),
@@ -301,8 +395,16 @@ impl Drop for InFlight {
         let load = &self.endpoint.load;
         load.end();
         if !self.finished {
-            let now = Instant::now();
-            load.observe_at_least(now.saturating_duration_since(self.started), now);
+            let (now, health) = (Instant::now(), &self.endpoint.health);
+            if self.probe {
+                health.end_probe(Verdict::Nothing, now);
+            }
+            if health.speaks_of_now(self.started) {
+                load.observe_at_least(now.saturating_duration_since(self.started), now);
+            }
+            if let Some(log) = &self.log {
+                log.note(self.endpoint.address(), self.started, None);
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rpc_core::BoxInvoker;
 
+use crate::backlog::Backlog;
 use crate::budget::RetryBudget;
 use crate::directory::Directory;
 use crate::load_balance::LoadBalance;
@@ -24,6 +25,9 @@ pub struct Cluster {
     pub policy: Arc<dyn ClusterPolicy>,
     /// What bounds re-sends; shared by the whole consumer.
     pub budget: Arc<RetryBudget>,
+    /// Where failed calls wait to be sent again; shared by the whole consumer, which alone keeps
+    /// it alive.
+    pub backlog: Arc<Backlog>,
     /// Makes pauses between attempts reproducible; `None` for others each time.
     pub seed: Option<u64>,
 }
@@ -32,7 +36,7 @@ impl Cluster {
     /// The invoker of these parts: the policy's layer over the picking service.
     #[must_use]
     pub fn into_invoker(self) -> BoxInvoker {
-        let Self { directory, routers, balancer, policy, budget, seed } = self;
-        policy.layer(Picker::new(directory, routers, balancer, budget, seed))
+        let policy = self.policy.clone();
+        policy.layer(Picker::new(self))
     }
 }

@@ -9,16 +9,19 @@
 //! This crate never encodes, never opens a socket and never talks to a registry: it is given
 //! snapshots, and channels by a [`Connector`](rpc_core::Connector). The first attempt of a call
 //! costs one allocation, takes no lock and does nothing proportional to the number of instances,
-//! unless a router or a balancer's weights ask for it.
+//! unless a router, a balancer or its weights ask for it.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod attempt_layers;
+mod backlog;
 mod budget;
 mod candidates;
 mod dice;
 mod directory;
+mod ejection;
 mod endpoint;
+mod explain;
 mod invoker;
 mod latency_window;
 mod load;
@@ -29,10 +32,13 @@ pub mod policy;
 pub mod router;
 
 pub use self::attempt_layers::AttemptLayers;
+pub use self::backlog::Backlog;
 pub use self::budget::RetryBudget;
 pub use self::candidates::Candidates;
 pub use self::directory::{Directory, DirectoryOptions, DirectoryState};
+pub use self::ejection::{EjectionConfig, EndpointHealth, HealthState};
 pub use self::endpoint::{Endpoint, EndpointFuture};
+pub use self::explain::{Dropped, ExplainedEndpoint, Explanation, RouterStep};
 pub use self::invoker::Cluster;
 pub use self::load::Load;
 pub use self::picker::{Attempt, AttemptFuture, Picker};

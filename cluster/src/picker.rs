@@ -6,7 +6,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,11 +14,14 @@ use rpc_core::{Delivery, Invocation, Reply, ReplyFuture, Status};
 use tokio::time::Instant;
 use tower_service::Service;
 
+use crate::backlog::Backlog;
 use crate::budget::RetryBudget;
 use crate::candidates::Candidates;
 use crate::dice::Dice;
 use crate::directory::Directory;
+use crate::ejection::choose_probe;
 use crate::endpoint::{Endpoint, EndpointFuture};
+use crate::invoker::Cluster;
 use crate::load_balance::LoadBalance;
 use crate::router::RouterChain;
 
@@ -53,20 +56,17 @@ struct Parts {
     routers: RouterChain,
     balancer: Arc<dyn LoadBalance>,
     budget: Arc<RetryBudget>,
+    /// Weak, because what waits there holds a picker.
+    backlog: Weak<Backlog>,
     dice: Dice,
 }
 
 impl Picker {
-    /// A picker of these parts; `seed` makes the pauses of policies reproducible.
-    #[must_use]
-    pub fn new(
-        directory: Arc<Directory>,
-        routers: RouterChain,
-        balancer: Arc<dyn LoadBalance>,
-        budget: Arc<RetryBudget>,
-        seed: Option<u64>,
-    ) -> Self {
-        Self(Arc::new(Parts { directory, routers, balancer, budget, dice: Dice::new(seed) }))
+    /// A picker of these parts, but for the policy.
+    pub(crate) fn new(cluster: Cluster) -> Self {
+        let Cluster { directory, routers, balancer, budget, backlog, seed, policy: _ } = cluster;
+        let (backlog, dice) = (Arc::downgrade(&backlog), Dice::new(seed));
+        Self(Arc::new(Parts { directory, routers, balancer, budget, backlog, dice }))
     }
 
     /// What bounds the re-sends of the whole consumer.
@@ -75,13 +75,63 @@ impl Picker {
         &self.0.budget
     }
 
+    /// Where failed calls wait to be sent again; `None` once their consumer has ended.
+    #[must_use]
+    pub fn backlog(&self) -> Option<Arc<Backlog>> {
+        self.0.backlog.upgrade()
+    }
+
+    /// Waits until there is an endpoint, while the registry has not said anything and at most
+    /// until the call's deadline; for policies that choose endpoints themselves.
+    ///
+    /// # Errors
+    /// `unavailable`, not sent: there is none.
+    pub async fn ready(&self, invocation: &Invocation) -> Result<(), Status> {
+        let directory = &self.0.directory;
+        // Asked before the list is read: the first snapshot may come between.
+        if directory.is_pending() && directory.candidates().is_empty() {
+            directory.wait_ready(invocation.deadline).await;
+        }
+        if directory.candidates().is_empty() { Err(directory.no_instance()) } else { Ok(()) }
+    }
+
+    /// The status of a call for which there is no endpoint, saying why there is none.
+    #[must_use]
+    pub fn no_instance(&self) -> Status {
+        self.0.directory.no_instance()
+    }
+
     /// The endpoints this call may go to now, before one is selected; for policies that call
     /// several, and for people who ask why. Empty if there is none.
     #[must_use]
     pub fn endpoints(&self, invocation: &Invocation) -> Vec<Arc<Endpoint>> {
-        let candidates = self.0.directory.candidates();
-        let narrowed = self.0.routers.narrow(candidates.endpoints(), invocation);
-        narrowed.map_or_else(|_| Vec::new(), |left| left.into_iter().cloned().collect())
+        self.reachable(invocation).unwrap_or_default()
+    }
+
+    /// The same, or why there is none.
+    ///
+    /// # Errors
+    /// `unavailable`, not sent, naming the router that left none.
+    pub fn reachable(&self, invocation: &Invocation) -> Result<Vec<Arc<Endpoint>>, Status> {
+        self.narrow(self.0.directory.candidates().endpoints(), invocation)
+    }
+
+    /// Every endpoint that routers leave for this call, whatever the state of its connection, in
+    /// the order of addresses.
+    ///
+    /// # Errors
+    /// `unavailable`, not sent, naming the router that left none.
+    pub fn everyone(&self, invocation: &Invocation) -> Result<Vec<Arc<Endpoint>>, Status> {
+        self.narrow(&self.0.directory.endpoints(), invocation)
+    }
+
+    fn narrow(
+        &self,
+        endpoints: &[Arc<Endpoint>],
+        invocation: &Invocation,
+    ) -> Result<Vec<Arc<Endpoint>>, Status> {
+        let left = self.0.routers.narrow(endpoints, invocation)?;
+        Ok(left.into_iter().cloned().collect())
     }
 
     /// A random time from half of `longest` up to it, for policies that pause.
@@ -99,12 +149,8 @@ impl Picker {
     /// Those of the endpoint, naming its address; without an address: `unavailable`, not sent, if
     /// there is no endpoint; `deadline_exceeded`, not sent, if no time is left.
     pub fn attempt(&self, attempt: Attempt) -> AttemptFuture {
-        if attempt.number == 1 {
-            self.0.budget.deposit(attempt.now);
-        }
-        if attempt.invocation.deadline.instant() <= attempt.now {
-            let late = Status::deadline_exceeded("no time was left to send the call");
-            return AttemptFuture::failed(late.with_delivery(Delivery::NotSent));
+        if let Err(late) = self.admit(&attempt) {
+            return AttemptFuture::failed(late);
         }
         let candidates = self.0.directory.candidates();
         if candidates.is_empty() {
@@ -113,14 +159,64 @@ impl Picker {
         self.send(&candidates, attempt)
     }
 
+    /// Starts an attempt at this endpoint. Dropping the future cancels it.
+    ///
+    /// # Errors
+    /// Those of the endpoint, and `deadline_exceeded`, not sent, if no time is left; both name its
+    /// address.
+    pub fn attempt_at(&self, endpoint: &Arc<Endpoint>, attempt: Attempt) -> AttemptFuture {
+        match self.admit(&attempt) {
+            Ok(()) => start(endpoint, attempt),
+            Err(late) => AttemptFuture::failed(late.with_address(endpoint.address().clone())),
+        }
+    }
+
+    /// The endpoint that an attempt would go to now: one that routers leave, that is not excluded
+    /// while there are others, and that the balancer selects.
+    ///
+    /// # Errors
+    /// `unavailable`, not sent: there is none.
+    pub fn choose(&self, attempt: &Attempt) -> Result<Arc<Endpoint>, Status> {
+        let candidates = self.0.directory.candidates();
+        match candidates.is_empty() {
+            true => Err(self.no_instance()),
+            false => self.choose_of(&candidates, attempt),
+        }
+    }
+
+    /// Counts the first attempt of a call.
+    ///
+    /// # Errors
+    /// No time is left for it.
+    fn admit(&self, attempt: &Attempt) -> Result<(), Status> {
+        if attempt.number == 1 {
+            self.0.budget.deposit(attempt.now);
+        }
+        if attempt.invocation.deadline.instant() <= attempt.now {
+            let late = Status::deadline_exceeded("no time was left to send the call");
+            return Err(late.with_delivery(Delivery::NotSent));
+        }
+        Ok(())
+    }
+
     fn send(&self, candidates: &Arc<Candidates>, attempt: Attempt) -> AttemptFuture {
-        match self.choose(candidates, &attempt) {
+        if !candidates.probation().is_empty() {
+            let Parts { routers, budget, dice, .. } = &*self.0;
+            if let Some(probe) = choose_probe(candidates, &attempt, routers, budget, dice) {
+                return AttemptFuture(State::Running(probe));
+            }
+        }
+        match self.choose_of(candidates, &attempt) {
             Ok(endpoint) => start(&endpoint, attempt),
             Err(status) => AttemptFuture::failed(status),
         }
     }
 
-    fn choose(&self, whole: &Arc<Candidates>, attempt: &Attempt) -> Result<Arc<Endpoint>, Status> {
+    fn choose_of(
+        &self,
+        whole: &Arc<Candidates>,
+        attempt: &Attempt,
+    ) -> Result<Arc<Endpoint>, Status> {
         if self.0.routers.is_empty() && attempt.excluded.is_empty() {
             return Ok(self.select(whole, attempt).clone());
         }

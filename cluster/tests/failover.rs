@@ -221,7 +221,10 @@ async fn an_empty_list_fails_at_once_and_says_where_it_came_from() {
     let age = Duration::from_secs(90);
     for (source, expected) in [
         (Source::Live, "lists none; start a provider"),
-        (Source::Cache { age }, "cached list (90s old) is empty"),
+        (
+            Source::Cache { age },
+            "the registry is not reachable and the cached list (90s old) is empty",
+        ),
     ] {
         let fleet = Fleet::from(Snapshot::new(vec![], source), DirectoryOptions::default());
         let started = Instant::now();

@@ -1,5 +1,7 @@
 //! What holds for every built-in policy, present and to come.
 
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
 mod support;
 
 use std::sync::Arc;
@@ -8,7 +10,7 @@ use std::time::Duration;
 use dubhe_cluster::load_balance::P2c;
 use dubhe_cluster::policy::builtin;
 use dubhe_cluster::router::RouterChain;
-use rpc_core::{BoxInvoker, Params, Status};
+use rpc_core::{BoxInvoker, ChannelState, Method, MethodKind, Params, Status};
 use support::*;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -41,7 +43,7 @@ async fn every_policy_passes_success_through() {
             cluster.invoke(call()).await.unwrap();
             cluster.invoke(write()).await.unwrap();
         }
-        assert_eq!(fleet.budget.resends(), 0, "{name}");
+        assert_eq!((fleet.budget.resends(), fleet.backlog.dropped()), (0, 0), "{name}");
     }
 }
 
@@ -70,8 +72,76 @@ async fn under_every_policy_a_write_that_may_have_run_is_sent_once() {
         let _ = cluster.invoke(write()).await;
         tokio::time::advance(Duration::from_secs(60)).await;
         settle().await;
-        assert_eq!(fleet.net.total(), 1, "{name}");
+        // A broadcast is one call of each provider.
+        let providers = if name == "broadcast" { 3 } else { 1 };
+        let counts = fleet.net.counts();
+        assert_eq!(fleet.net.total(), providers, "{name}: {counts:?}");
+        assert!(counts.values().all(|count| *count <= 1), "{name}: {counts:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_every_policy_one_connected_provider_is_found_among_those_that_are_down() {
+    for (name, fleet, cluster) in each() {
+        for address in ["a:1", "b:1"] {
+            fleet.mock(address).answer(not_sent());
+            fleet.mock(address).set_state(ChannelState::Down);
+        }
+        for _ in 0..5 {
+            // Who calls everyone hears of those that are down.
+            let is_ok = cluster.invoke(call()).await.is_ok_and(|reply| !is_stand_in(&reply));
+            assert_eq!(is_ok, name != "broadcast", "{name}");
+        }
+        assert_eq!(fleet.mock("c:1").calls(), 5, "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_every_policy_a_call_waits_for_the_first_word_of_the_registry() {
+    let point = builtin();
+    for name in point.names() {
+        let fleet = Fleet::pending();
+        let policy = point.build(name, Params::new()).unwrap();
+        let cluster = fleet.build(policy, Arc::new(P2c::new(Some(1))), RouterChain::default());
+        let waiting = tokio::spawn(cluster.invoke(call()));
+        settle().await;
+        fleet.push(snapshot(&ADDRESSES)).await;
+        let reply = waiting.await.unwrap().unwrap_or_else(|status| panic!("{name}: {status}"));
+        assert!(!is_stand_in(&reply), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_policy_refuses_it_refuses_by_name_and_with_a_remedy() {
+    let bare = |idempotent| Method::new(service(), "reserve", MethodKind::Unary, idempotent);
+    let all = [method(true), method(false), bare(true), bare(false)];
+    let point = builtin();
+    for name in point.names() {
+        let policy = point.build(name, Params::new()).unwrap();
+        assert!(policy.check(&all[0]).is_ok(), "{name} refuses what no policy may refuse");
+        for refused in all.iter().filter_map(|method| policy.check(method).err()) {
+            let text = refused.to_string();
+            assert!(refused.is_invalid_config(), "{name}: {text}");
+            assert!(text.contains(&format!("`{name}`")), "{name}: {text}");
+            assert!(text.contains("shop.Inventory/reserve"), "{name}: {text}");
+            assert!(text.contains("or choose another policy for this method"), "{name}: {text}");
+        }
+        let refuses = all.iter().map(|method| policy.check(method).is_err()).collect::<Vec<_>>();
+        let expected = match name {
+            "failsafe" | "failback" => [false, false, true, true],
+            "forking" => [false, true, false, true],
+            _ => [false; 4],
+        };
+        assert_eq!(refuses, expected, "{name}");
+    }
+}
+
+#[test]
+fn only_policies_that_send_again_take_retries() {
+    let point = builtin();
+    let takes = |name: &&str| point.build(name, Params::new()).unwrap().with_retries(1).is_some();
+    let taking: Vec<&str> = point.names().filter(takes).collect();
+    assert_eq!(taking, ["failback", "failover"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,7 +165,9 @@ async fn under_every_policy_the_counters_return_to_zero() {
             }
             while calls.join_next().await.is_some() {}
         }
-        assert_eq!(fleet.in_flight(), 0, "{name}");
+        // Until what some of them do in the background is over.
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        assert_eq!((fleet.in_flight(), fleet.backlog.waiting()), (0, 0), "{name}");
     }
 }
 

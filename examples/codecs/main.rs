@@ -4,6 +4,9 @@
 
 #![allow(unreachable_pub, reason = "a program for people to read")]
 
+#[path = "../logging.rs"]
+mod logging;
+
 use dubhe::config::{ConfigFile, Layer, Sources};
 use dubhe::prelude::*;
 
@@ -36,6 +39,7 @@ impl Till for Adding {
 
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    logging::begin(logging::Level::WARN);
     let provider = Provider::new("memory://codecs").set("provider.port", 0);
     let running = provider.serve(TillServer::new(Adding)).start().await?;
     let prices: Vec<Price> =

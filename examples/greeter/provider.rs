@@ -7,6 +7,8 @@
 #![allow(unreachable_pub, reason = "a program for people to read")]
 
 mod api;
+#[path = "../logging.rs"]
+mod logging;
 
 use api::{Greeter, GreeterServer};
 use dubhe::prelude::*;
@@ -21,7 +23,7 @@ impl Greeter for Me {
 
 #[tokio::main]
 async fn main() -> std::result::Result<(), dubhe::Error> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    logging::begin(logging::Level::INFO);
     let provider = Provider::new("dev://").serve(GreeterServer::new(Me));
     let running = provider.start().await?;
     println!("ready {}", running.address());

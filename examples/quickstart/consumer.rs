@@ -2,12 +2,13 @@
 //! report of everything so far as a line of JSON four times a second and once at the end.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dubhe::prelude::*;
-use dubhe::{ServiceKey, Source};
+use dubhe::{DirectoryState, ServiceKey, Source};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -25,7 +26,8 @@ pub struct Report {
     pub p99: u64,
     pub longest: u64,
     pub by_provider: BTreeMap<String, u64>,
-    pub source: String,
+    /// How far the list of providers is to be trusted.
+    pub list: String,
     pub first_failure: Option<String>,
 }
 
@@ -97,11 +99,12 @@ fn print(consumer: &Consumer, seen: &Mutex<Seen>) -> Result<(), BoxError> {
     seen.report.longest = micros.last().copied().unwrap_or(0);
     seen.report.resent = consumer.resends();
     let state = consumer.directory_state(&ServiceKey::new("shop.Stock"));
-    seen.report.source = match state.map(|state| state.source) {
-        Some(Source::Live) => "live".into(),
-        Some(Source::Cache { age }) => format!("cache, {} s old", age.as_secs()),
-        _ => "pending".into(),
+    seen.report.list = match state {
+        Some(DirectoryState { source: Source::Live, trouble: Some(trouble), .. }) => {
+            format!("kept, registry lost for {} s", trouble.since.elapsed().as_secs())
+        }
+        Some(state) => state.to_string(),
+        None => String::new(),
     };
-    println!("{}", serde_json::to_string(&seen.report)?);
-    Ok(())
+    Ok(writeln!(std::io::stdout(), "{}", serde_json::to_string(&seen.report)?)?)
 }

@@ -21,6 +21,14 @@ pub struct Member {
     role: String,
 }
 
+/// Names the folder of the fleet to its processes.
+const FOLDER: &str = "QUICKSTART_FOLDER";
+
+/// In a process of the fleet: the folder of the one that started it.
+pub fn folder_of_parent() -> Option<PathBuf> {
+    std::env::var_os(FOLDER).map(PathBuf::from)
+}
+
 /// Starts processes of the fleet.
 pub struct Fleet {
     program: PathBuf,
@@ -71,11 +79,11 @@ impl Fleet {
         command.arg(role).args(args);
         // Only what is said here: a configuration of the reader's own shall not change the story.
         for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(|name| name.starts_with("DUBHE_")) {
+            if name.to_str().is_some_and(|name| name.starts_with("DUBHE_") && name != "DUBHE_LOG") {
                 command.env_remove(&name);
             }
         }
-        command.env("DUBHE_CONFIG", "");
+        command.env("DUBHE_CONFIG", "").env(FOLDER, self.folder.path());
         command.env("DUBHE_CONSUMER__CODEC", &self.codec);
         command.env("DUBHE_REGISTRY__CACHE_DIR", self.folder.path().join("cache"));
         if let Some(registry) = &self.registry {

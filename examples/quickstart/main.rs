@@ -12,6 +12,8 @@ mod api;
 mod consumer;
 mod fleet;
 mod ledger;
+#[path = "../logging.rs"]
+mod logging;
 mod provider;
 mod registry;
 mod story;
@@ -32,17 +34,23 @@ impl Options {
     fn parse(args: &[String]) -> Result<Self, String> {
         let mut options = Self { codec: "protobuf".into(), seconds: 10, callers: 64 };
         let mut args = args.iter();
-        while let Some(name) = args.next() {
-            let mut value = || args.next().ok_or_else(|| format!("{name} wants a value"));
-            let number = |text: &String, least: u64| match text.parse() {
+        while let Some(arg) = args.next() {
+            let (name, given) = match arg.split_once('=') {
+                Some((name, given)) => (name, Some(given.to_owned())),
+                None => (arg.as_str(), None),
+            };
+            let mut value = || match given.clone().or_else(|| args.next().cloned()) {
+                Some(value) => Ok(value),
+                None => Err(format!("{name} wants a value")),
+            };
+            let number = |text: String, least: u64| match text.parse() {
                 Ok(number) if number >= least && number <= 100_000 => Ok(number),
                 _ => Err(format!("{name} wants a number from {least}, got `{text}`")),
             };
-            match name.as_str() {
-                "--codec" => options.codec.clone_from(value()?),
+            match name {
+                "--codec" => options.codec = codec(value()?)?,
                 "--seconds" => options.seconds = number(value()?, 6)?,
                 "--callers" => options.callers = number(value()?, 1)? as usize,
-                "--help" | "-h" => return Err(String::new()),
                 other => return Err(format!("unknown argument `{other}`")),
             }
         }
@@ -50,16 +58,32 @@ impl Options {
     }
 }
 
+fn codec(name: String) -> Result<String, String> {
+    const CODECS: [&str; 3] = ["protobuf", "msgpack", "json"];
+    match CODECS.contains(&&*name) {
+        true => Ok(name),
+        false => Err(dubhe::Error::unknown_name("codec", &name, CODECS).to_string()),
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
+    // Faults are what this is about: what they make the processes say would drown the story.
+    logging::begin(logging::Level::ERROR);
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let role = match args.first().map(String::as_str) {
+    let (role, parent) = (args.first().map(String::as_str), std::os::unix::process::parent_id());
+    let ended = match role {
         Some("as-registry") => registry::run(&args[1..]).await,
         Some("as-provider") => provider::run(&args[1..]).await,
         Some("as-consumer") => consumer::run(&args[1..]).await,
         _ => return tell(&args).await,
     };
-    match role {
+    if std::os::unix::process::parent_id() != parent {
+        // Killed before it could clean up. The last of us to end leaves nothing behind.
+        let _ = fleet::folder_of_parent().map(std::fs::remove_dir_all);
+        return ExitCode::FAILURE;
+    }
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("quickstart {}: {error}", args[0]);
@@ -70,13 +94,14 @@ async fn main() -> ExitCode {
 
 /// The part a person starts: it directs the others.
 async fn tell(args: &[String]) -> ExitCode {
+    if args.iter().any(|arg| arg == "--help" || arg == "-h") {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
     let options = match Options::parse(args) {
         Ok(options) => options,
         Err(error) => {
-            if !error.is_empty() {
-                eprintln!("quickstart: {error}");
-            }
-            eprintln!("{USAGE}");
+            eprintln!("quickstart: {error}\n{USAGE}");
             return ExitCode::from(2);
         }
     };

@@ -1,5 +1,6 @@
 //! A provider process: `as-provider NAME PORT LEDGER`; the registry is named by the environment.
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub async fn run(args: &[String]) -> Result<(), BoxError> {
     println!("ready {}", running.address());
     parent_gone().await;
     let report = running.shutdown().await;
-    println!("drained {}", report.cut_calls);
+    // Whoever listens may be gone.
+    let _ = writeln!(std::io::stdout(), "drained {}", report.cut_calls);
     Ok(())
 }

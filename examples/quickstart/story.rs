@@ -37,6 +37,8 @@ struct Director {
     in_flight_at_kill: u64,
     /// Successes when the registry died, and when it came back.
     without_registry: (u64, u64),
+    /// Whether the consumer said meanwhile that its list was kept.
+    was_kept: bool,
 }
 
 /// Runs the whole story; `true` if it went as promised.
@@ -52,6 +54,7 @@ pub async fn tell(options: &Options) -> Result<bool, BoxError> {
         let report: Report = serde_json::from_str(&line)?;
         let began = *began.get_or_insert_with(Instant::now);
         show(&report, &last, began, terminal);
+        director.was_kept |= report.list.starts_with("kept");
         last = report;
         if let Some((_, act)) =
             plot.next_if(|(percent, _)| began.elapsed() * 100 >= length * *percent as u32)
@@ -81,6 +84,7 @@ impl Director {
             ledgers: Vec::new(),
             in_flight_at_kill: 0,
             without_registry: (0, 0),
+            was_kept: false,
         };
         for name in ["ada", "bob", "cyd"] {
             let (member, port) = director.start_provider(name, 0).await?;
@@ -181,6 +185,7 @@ impl Director {
         let held = self.in_flight_at_kill > 0
             && last.resent > 0
             && alone > 0
+            && self.was_kept
             && executed >= last.issued
             && self.revived_served()?
             && last.issued == last.succeeded + last.failed;
@@ -207,7 +212,7 @@ fn show(report: &Report, last: &Report, began: Instant, terminal: bool) {
         rate,
         report.p50,
         report.p99,
-        report.source,
+        report.list,
     );
     if terminal {
         print!("\r\x1b[K{line}");

@@ -82,6 +82,12 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
 
     /// Waits until the session is lost.
     async fn closed(&self);
+
+    /// How many processes share the registry, where it tells: the more there are, the longer each
+    /// waits before it opens a lost session again, lest they all come at once. Unknown by default.
+    fn peers(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// A complete list as a registry tells it.
@@ -113,11 +119,12 @@ impl Updates {
         self.known
     }
 
-    /// Replaces the list, unless it is older than the one at hand.
+    /// Replaces the list, unless it is older than the one at hand. The same list again is news too:
+    /// it was confirmed.
     pub fn put(&self, listing: Listing) {
         self.newest.send_if_modified(|newest| {
             let newer = newest.as_ref().is_none_or(|old| {
-                listing.revision == 0 || old.revision == 0 || listing.revision > old.revision
+                listing.revision == 0 || old.revision == 0 || listing.revision >= old.revision
             });
             if newer {
                 *newest = Some(listing);
@@ -130,6 +137,16 @@ impl Updates {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_same_list_again_confirms_it() {
+        let (updates, mut newest) = Updates::new(0);
+        let listing = Listing { revision: 3, instances: Vec::new() };
+        updates.put(listing.clone());
+        newest.mark_unchanged();
+        updates.put(listing);
+        assert!(newest.has_changed().unwrap());
+    }
 
     #[test]
     fn a_list_never_goes_back_in_revision() {

@@ -14,8 +14,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rpc_core::{Instance, ServiceKey, Snapshot, Source};
 
-/// An unchanged list is written again after this time, which bounds the error of its age.
-pub(crate) const REWRITE_AFTER: Duration = Duration::from_secs(600);
+/// A list that the registry confirms unchanged is written again after this time: its age counts from
+/// its last confirmation, and is told too high by at most this much and a reconcile.
+pub(crate) const REWRITE_AFTER: Duration = Duration::from_secs(300);
 
 /// Largest file that is written or read.
 const MAX_BYTES: u64 = 32 * 1024 * 1024;

@@ -27,7 +27,7 @@ impl Extension<dyn Registry> for Fixed {
 
     fn build(config: RegistryConfig) -> Result<Arc<dyn Registry>, Error> {
         let url = RegistryUrl::parse(&config.url)?;
-        url.expect_keys(&["codecs", "protocols"])?;
+        url.expect_only(false, &["codecs", "protocols"])?;
         if url.hosts.is_empty() || url.hosts.iter().any(|host| host.port.is_none()) {
             return Err(
                 url.wrong("every provider needs host and port, as in static://10.0.0.1:20880")

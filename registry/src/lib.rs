@@ -32,6 +32,7 @@ mod fixed;
 mod memory;
 mod recover;
 mod registration;
+mod several;
 mod url;
 
 use std::fmt;
@@ -46,6 +47,7 @@ pub use self::fixed::Fixed;
 pub use self::memory::Memory;
 pub use self::recover::{Pace, supervise};
 pub use self::registration::Registration;
+pub use self::several::several;
 pub use self::url::{Host, RegistryUrl};
 
 /// A place where providers are listed.

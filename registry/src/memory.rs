@@ -35,7 +35,7 @@ impl Extension<dyn Registry> for Memory {
 
     fn build(config: RegistryConfig) -> Result<Arc<dyn Registry>, Error> {
         let url = RegistryUrl::parse(&config.url)?;
-        url.expect_keys(&[])?;
+        url.expect_only(false, &[])?;
         if url.hosts.len() > 1 || url.hosts.iter().any(|host| host.port.is_some()) {
             return Err(url.wrong("it takes one name and no port, as in memory://tests"));
         }

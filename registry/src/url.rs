@@ -92,6 +92,29 @@ impl RegistryUrl {
         })
     }
 
+    /// Checks that the address holds only what its scheme understands: hosts, a password where
+    /// `takes_password`, and the parameters in `known`. A part that would be ignored is refused.
+    ///
+    /// # Errors
+    /// A user name, a password, a path or another parameter, which it names.
+    pub fn expect_only(&self, takes_password: bool, known: &[&str]) -> Result<(), Error> {
+        let scheme = &self.scheme;
+        if !self.user.is_empty() || (!self.password.is_empty() && !takes_password) {
+            let remedy = match takes_password {
+                true => format!("write {scheme}://:TOKEN@HOST, or set registry.token"),
+                false => "leave out what stands before the `@`".to_owned(),
+            };
+            let what = if self.user.is_empty() { "password" } else { "user name" };
+            return Err(self.wrong(&format!("{scheme}:// takes no {what}, {remedy}")));
+        }
+        if !self.path.is_empty() {
+            let path = self.path.escape_debug();
+            let why = format!("{scheme}:// takes no path, leave out `/{path}`");
+            return Err(self.wrong(&why));
+        }
+        self.expect_keys(known)
+    }
+
     /// Checks that every parameter is one of `known`.
     ///
     /// # Errors

@@ -3,9 +3,11 @@
 mod world;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use dubhe_registry::{RegistryConfig, builtin, connect, open};
 use rpc_core::{Instance, Source};
+use tokio::task::JoinSet;
 use world::{addresses, instance, key, places, shows, until};
 
 #[tokio::test]
@@ -78,7 +80,7 @@ async fn an_instance_arrives_as_it_was_whatever_it_holds() {
             started_ms: u64::MAX,
             protocols: vec!["dubbo".to_owned(), String::new()],
             codecs: vec![odd.to_owned()],
-            metadata: BTreeMap::from([(odd.to_owned(), odd.repeat(100))]),
+            metadata: BTreeMap::from([(odd.to_owned(), odd.repeat(100))]).into(),
             ..Instance::new(key("gr\u{fc}n/shop.Lager$Inner:1.0-\u{3b1}"), "[::1]:20880", odd)
         };
         let _guard = registry.register(sent.clone()).await.unwrap();
@@ -92,11 +94,14 @@ async fn a_thousand_instances_make_one_complete_list() {
     for place in places("thousand").await {
         let (registry, reader) = (place.open(), place.open());
         let mut list = reader.subscribe(&key("shop.Inventory")).await.unwrap();
-        let mut guards = Vec::new();
+        let mut registering = JoinSet::new();
         for i in 0..1000 {
-            let one = instance("shop.Inventory", &format!("10.0.0.1:{i}"));
-            guards.push(registry.register(one).await.unwrap());
+            let (registry, address) = (Arc::clone(&registry), format!("10.0.0.1:{i}"));
+            registering.spawn(async move {
+                registry.register(instance("shop.Inventory", &address)).await.unwrap()
+            });
         }
+        let _guards = registering.join_all().await;
         let full = until(&mut list, |list| list.instances.len() == 1000).await;
         assert!(full.instances.is_sorted_by_key(|i| i.address.clone()));
         registry.shutdown().await;
@@ -179,6 +184,17 @@ fn wrong_addresses_say_what_to_write() {
         ("static://a:1?codec=json", "did you mean `codecs`?"),
         ("dubhe://", "it needs one server"),
         ("dubhe://a:1?x=1", "unknown parameter of dubhe:// `x`, it takes none"),
+        ("dubhe://a:1/foo", "dubhe:// takes no path, leave out `/foo`"),
+        (
+            "dubhe://ann:s@a:1",
+            "takes no user name, write dubhe://:TOKEN@HOST, or set registry.token",
+        ),
+        ("static://a:1/foo", "static:// takes no path"),
+        ("static://:s@a:1", "takes no password, leave out what stands before the `@`"),
+        ("memory://a/b", "memory:// takes no path"),
+        ("memory://a?x=1", "unknown parameter of memory:// `x`"),
+        ("dev://shop/b", "dev:// takes no path"),
+        ("dev://shop?x=1", "unknown parameter of dev:// `x`"),
         ("dev://shop:1", "one name"),
         ("dev://..", "one name"),
         ("memory://a:1", "one name and no port"),

@@ -140,11 +140,16 @@ async fn a_consumer_starts_from_the_disk_cache_while_its_registry_is_dead() {
 }
 
 #[tokio::test]
-async fn a_wrong_token_is_refused_with_the_remedy() {
+async fn a_wrong_or_missing_token_is_refused_with_the_setting_that_gives_it() {
     let config = ServerConfig { token: "secret".to_owned(), ..quick() };
     let place = dubhe(config).await;
     let error = place.open().services().await.unwrap_err().to_string();
-    assert!(error.contains("the token is wrong") && error.contains(":token@"), "{error}");
+    assert!(error.contains("it needs a token, set registry.token"), "{error}");
+    let mut wrong = place.config.clone();
+    wrong.token = Some("secret!".to_owned());
+    let error = open(&builtin(), &wrong).unwrap().services().await.unwrap_err().to_string();
+    assert!(error.contains("the token is wrong, check registry.token"), "{error}");
+    assert!(!error.contains("secret"), "{error}");
     let address = place.server.as_ref().unwrap().local_addr();
     let registry = connect(&format!("dubhe://:secret@{address}")).unwrap();
     assert!(registry.services().await.unwrap().is_empty());

@@ -5,7 +5,7 @@
 mod world;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ struct Flaky(Arc<State>);
 struct State {
     is_up: watch::Sender<bool>,
     listed: Mutex<BTreeMap<String, Instance>>,
+    revision: AtomicU64,
     connects: AtomicUsize,
     registers: AtomicUsize,
     watches: AtomicUsize,
@@ -36,15 +37,20 @@ struct State {
 
 impl Flaky {
     fn new(is_up: bool) -> (Self, Arc<dyn Registry>) {
+        Self::with(is_up, RegistryConfig::new("flaky://"))
+    }
+
+    fn with(is_up: bool, config: RegistryConfig) -> (Self, Arc<dyn Registry>) {
         let flaky = Self(Arc::new(State {
             is_up: watch::Sender::new(is_up),
             listed: Mutex::default(),
+            revision: AtomicU64::new(1),
             connects: AtomicUsize::new(0),
             registers: AtomicUsize::new(0),
             watches: AtomicUsize::new(0),
             refusals: AtomicUsize::new(0),
         }));
-        let registry = supervise(Arc::new(flaky.clone()), &RegistryConfig::new("flaky://"));
+        let registry = supervise(Arc::new(flaky.clone()), &config);
         (flaky, registry)
     }
 
@@ -54,6 +60,7 @@ impl Flaky {
 
     fn forget(&self) {
         self.0.listed.lock().unwrap().clear();
+        self.0.revision.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -82,12 +89,15 @@ impl Session for Flaky {
             return Err(Error::unreachable("not now"));
         }
         let mut listed = self.0.listed.lock().unwrap();
-        listed.insert(instance.address.to_string(), instance.clone());
+        let old = listed.insert(instance.address.to_string(), instance.clone());
+        let is_news = old.as_ref() != Some(instance);
+        self.0.revision.fetch_add(u64::from(is_news), Ordering::SeqCst);
         Ok(())
     }
 
     async fn unregister(&self, instance: &Instance) -> Result<(), Error> {
         self.0.listed.lock().unwrap().remove(&*instance.address);
+        self.0.revision.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 
@@ -100,7 +110,7 @@ impl Session for Flaky {
 
     async fn fetch(&self, _: &ServiceKey) -> Result<Listing, Error> {
         let instances = self.0.listed.lock().unwrap().values().cloned().collect();
-        Ok(Listing { revision: 0, instances })
+        Ok(Listing { revision: self.0.revision.load(Ordering::SeqCst), instances })
     }
 
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
@@ -180,6 +190,24 @@ async fn an_outage_keeps_the_last_list_and_costs_few_attempts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lost_registry_is_named_with_its_error_for_as_long_as_it_is_lost() {
+    let (flaky, registry) = Flaky::new(true);
+    flaky.register(&instance(SERVICE, "a:1")).await.unwrap();
+    let mut list = registry.subscribe(&key(SERVICE)).await.unwrap();
+    shows(&mut list, &["a:1"]).await;
+    assert_eq!((&**list.registry(), list.trouble()), ("flaky://", None));
+    let mut trouble = list.watch_trouble();
+    let lost_at = Instant::now();
+    flaky.0.is_up.send_replace(false);
+    sleep(Duration::from_secs(60)).await;
+    let lost = list.trouble().unwrap();
+    assert_eq!((&*lost.error, lost.since), ("flaky:// is down", lost_at));
+    flaky.0.is_up.send_replace(true);
+    trouble.wait_for(Option::is_none).await.unwrap();
+    assert_eq!(list.trouble(), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn sessions_that_die_at_once_are_not_opened_in_a_spin() {
     let (flaky, registry) = Flaky::new(true);
     let _guard = registry.register(instance(SERVICE, "a:1")).await.unwrap();
@@ -214,4 +242,33 @@ async fn unregistering_while_the_registry_is_away_says_so() {
     flaky.0.is_up.send_replace(false);
     guard.watch().wait_for(|is| !is).await.unwrap();
     assert!(guard.unregister().await.unwrap_err().is_unreachable());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cached_list_is_as_old_as_its_last_confirmation_and_seldom_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = RegistryConfig::new("flaky://");
+    config.cache_dir = Some(dir.path().to_owned());
+    let (flaky, registry) = Flaky::with(true, config);
+    flaky.register(&instance(SERVICE, "a:1")).await.unwrap();
+    let mut list = registry.subscribe(&key(SERVICE)).await.unwrap();
+    shows(&mut list, &["a:1"]).await;
+    let files = || {
+        let entries = std::fs::read_dir(dir.path()).into_iter().flatten().flatten();
+        let paths = entries.map(|entry| entry.path());
+        paths.filter(|path| path.extension().is_some_and(|e| e == "list")).collect::<Vec<_>>()
+    };
+    // A file that was removed shows when it is written next.
+    let mut written = 0;
+    for _ in 0..3600 {
+        sleep(Duration::from_secs(1)).await;
+        for file in files() {
+            std::fs::remove_file(file).unwrap();
+            written += 1;
+        }
+    }
+    assert!((10..=12).contains(&written), "written {written} times in an hour");
+    flaky.0.is_up.send_replace(false);
+    sleep(Duration::from_secs(1200)).await;
+    assert_eq!(files().len(), 0, "written although nobody confirmed it");
 }

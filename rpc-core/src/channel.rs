@@ -15,11 +15,11 @@ use crate::invoker::Invoke;
 pub enum ChannelState {
     /// Never used; the first call connects.
     Idle = 0,
-    /// Connecting for the first time, or again after it was up.
+    /// Connecting for the first time, or connected to a provider that has not said a word yet.
     Connecting = 1,
-    /// Connected.
+    /// Connected, and the provider has answered.
     Ready = 2,
-    /// The last try to connect failed; the next comes after a backoff.
+    /// Lost, or the last try to connect failed; so until the provider answers on a new connection.
     Down = 3,
     /// Connected, but the provider asked for no new calls.
     Draining = 4,

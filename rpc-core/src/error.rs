@@ -41,7 +41,8 @@ impl Error {
     ) -> Self {
         let known: Vec<&str> = known.into_iter().collect();
         let nearest = nearest(name, &known).map(|n| format!(" (did you mean `{n}`?)"));
-        let (nearest, known) = (nearest.unwrap_or_default(), known.join(", "));
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let nearest = nearest.unwrap_or_default();
         let name = name.escape_debug();
         Self::new(
             Kind::UnknownName,
@@ -137,26 +138,31 @@ impl StdError for Error {
 }
 
 /// The known name closest to `name`, if it is close enough to be a slip of the hand.
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let limit = (name.chars().count() / 3).max(1);
     let scored = known.iter().map(|known| (edit_distance(name, known), *known));
     scored.filter(|(distance, _)| *distance <= limit).min().map(|(_, known)| known)
 }
 
-/// Levenshtein's edit distance, one row at a time.
+/// Edit distance with swapped neighbours as one edit (optimal string alignment), row by row.
 fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().take(64).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    for i in 0..a.len() {
+        let mut row = vec![i + 1];
+        for j in 0..b.len() {
+            let substituted = above[j] + usize::from(a[i] != b[j]);
+            let mut least = substituted.min(above[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
+                least = least.min(before[j - 1] + 1);
+            }
+            row.push(least);
         }
+        before = std::mem::replace(&mut above, row);
     }
-    row[b.len()]
+    above[b.len()]
 }
 
 #[cfg(test)]
@@ -172,5 +178,24 @@ mod tests {
             "unknown codec `jsn` (did you mean `json`?), available: json, msgpack, protobuf"
         );
         assert!(error.is_unknown_name());
+        let error = Error::unknown_name("router", "tag", []);
+        assert_eq!(error.to_string(), "unknown router `tag`, available: none");
+    }
+
+    #[test]
+    fn a_slip_of_the_hand_is_a_letter_more_less_other_or_two_swapped() {
+        let known = ["failover", "failfast", "tag", "p2c"];
+        for (name, meant) in [
+            ("failvoer", Some("failover")),
+            ("failfst", Some("failfast")),
+            ("tga", Some("tag")),
+            ("p2cc", Some("p2c")),
+            ("x2c", Some("p2c")),
+            ("random", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(name, &known), meant, "{name}");
+        }
+        assert_eq!(edit_distance(&"a".repeat(100_000), ""), 64);
     }
 }

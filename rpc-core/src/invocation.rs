@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::attempts::AttemptLog;
 use crate::body::Body;
+use crate::broadcast::NodeReplies;
 use crate::codec::Codecs;
 use crate::deadline::Deadline;
 use crate::message::Message;
@@ -25,6 +27,10 @@ pub struct Invocation {
     pub codecs: Option<Codecs>,
     /// Consumer side: what balancers hash to keep calls of one key together.
     pub hash_key: Option<u64>,
+    /// Consumer side: where endpoints write down the attempts, if anybody asks.
+    pub attempts: Option<AttemptLog>,
+    /// Consumer side: where a broadcast leaves what each provider answered, if anybody asks.
+    pub nodes: Option<NodeReplies>,
     /// Provider side: who called.
     pub peer: Option<SocketAddr>,
 }
@@ -33,8 +39,17 @@ impl Invocation {
     /// A call of `method` with nothing set beside its arguments and deadline.
     #[must_use]
     pub fn new(method: Arc<Method>, body: Body, deadline: Deadline) -> Self {
-        let metadata = Metadata::new();
-        Self { method, body, metadata, deadline, codecs: None, hash_key: None, peer: None }
+        Self {
+            method,
+            body,
+            metadata: Metadata::new(),
+            deadline,
+            codecs: None,
+            hash_key: None,
+            attempts: None,
+            nodes: None,
+            peer: None,
+        }
     }
 
     /// The method that is called.

@@ -11,13 +11,16 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod attempts;
 mod body;
+mod broadcast;
 mod channel;
 pub mod client;
 pub mod codec;
 mod deadline;
 pub mod descriptor;
 mod discovery;
+pub mod duration;
 mod error;
 mod extension;
 mod invocation;
@@ -37,18 +40,20 @@ pub mod transport;
 #[path = "private.rs"]
 pub mod __private;
 
+pub use self::attempts::{AttemptLog, AttemptOutcome, AttemptRecord};
 pub use self::body::Body;
+pub use self::broadcast::{NodeReplies, NodeResult};
 pub use self::channel::{Channel, ChannelState, Connector};
 pub use self::codec::{Codec, Codecs};
 pub use self::deadline::Deadline;
-pub use self::discovery::{Held, Instance, Snapshot, Source, Subscription, hold};
-pub use self::error::Error;
+pub use self::discovery::{Held, Instance, Snapshot, Source, Subscription, Trouble, hold};
+pub use self::error::{Error, nearest};
 pub use self::extension::{Extension, ExtensionPoint, NoConfig, Params};
 pub use self::invocation::Invocation;
 pub use self::invoker::{BoxInvoker, Invoke, Invoker, ReplyFuture};
 pub use self::metadata::Metadata;
 pub use self::method::{Method, MethodKind};
-pub use self::metrics::{MethodMetrics, Metrics};
+pub use self::metrics::{MethodMetrics, Metrics, Tally};
 pub use self::reply::Reply;
 pub use self::service_key::{ParseServiceKeyError, ServiceKey};
 pub use self::status::{Code, Delivery, Status};

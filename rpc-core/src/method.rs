@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::reply::Reply;
 use crate::service_key::ServiceKey;
 
 /// What goes to and fro in a call. Streaming kinds come with the Triple face.
@@ -22,6 +23,7 @@ pub struct Method {
     path: Arc<str>,
     kind: MethodKind,
     idempotent: bool,
+    stand_in: Option<Reply>,
 }
 
 impl Method {
@@ -29,7 +31,14 @@ impl Method {
     #[must_use]
     pub fn new(service: ServiceKey, name: &str, kind: MethodKind, idempotent: bool) -> Self {
         let path = format!("{service}/{name}").into();
-        Self { service, path, kind, idempotent }
+        Self { service, path, kind, idempotent, stand_in: None }
+    }
+
+    /// The same with an answer that may stand in for a failure.
+    #[must_use]
+    pub fn with_stand_in(mut self, stand_in: Option<Reply>) -> Self {
+        self.stand_in = stand_in;
+        self
     }
 
     /// The service it belongs to.
@@ -60,6 +69,13 @@ impl Method {
     #[must_use]
     pub fn is_idempotent(&self) -> bool {
         self.idempotent
+    }
+
+    /// What may be answered in place of a failure: the method's fallback, or the empty value of
+    /// what it returns. `None` if it has neither, and on providers.
+    #[must_use]
+    pub fn stand_in(&self) -> Option<&Reply> {
+        self.stand_in.as_ref()
     }
 }
 

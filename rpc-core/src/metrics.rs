@@ -15,11 +15,17 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::method::Method;
+use crate::service_key::ServiceKey;
 use crate::status::{Code, Status};
 
 /// Upper bounds of the duration buckets in seconds: 100 µs to 10 s.
 const BUCKETS: [f64; 11] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ServiceLabels {
+    service: String,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct MethodLabels {
@@ -60,6 +66,8 @@ struct Inner {
     registry: Mutex<Registry>,
     calls: Family<CallLabels, Counter>,
     durations: Family<MethodLabels, Histogram, Durations>,
+    /// Only where endpoints are ejected: on the consumer's side.
+    ejections: OnceLock<Family<ServiceLabels, Counter>>,
 }
 
 impl Metrics {
@@ -72,7 +80,21 @@ impl Metrics {
         registry.register("calls", "Calls that ended, by code", calls.clone());
         let help = "Time from start to end of a call in seconds";
         registry.register("call_duration_seconds", help, durations.clone());
-        Self(Arc::new(Inner { registry: Mutex::new(registry), calls, durations }))
+        let (registry, ejections) = (Mutex::new(registry), OnceLock::new());
+        Self(Arc::new(Inner { registry, calls, durations, ejections }))
+    }
+
+    /// The counter of how often endpoints of `service` were ejected.
+    #[must_use]
+    pub fn ejections(&self, service: &ServiceKey) -> Tally {
+        let family = self.0.ejections.get_or_init(|| {
+            let family = Family::<ServiceLabels, Counter>::default();
+            let mut registry = self.0.registry.lock().unwrap_or_else(PoisonError::into_inner);
+            registry.register("ejections", "Endpoints taken out as they failed", family.clone());
+            family
+        });
+        let labels = ServiceLabels { service: service.as_str().to_owned() };
+        Tally(family.get_or_create(&labels).clone())
     }
 
     /// The handles of `method`.
@@ -103,6 +125,23 @@ impl Metrics {
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Metrics")
+    }
+}
+
+/// A counter; clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct Tally(Counter);
+
+impl Tally {
+    /// Counts one more.
+    pub fn add_one(&self) {
+        self.0.inc();
+    }
+
+    /// How many there were.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.get()
     }
 }
 
@@ -152,7 +191,7 @@ impl fmt::Debug for MethodMetrics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{MethodKind, ServiceKey};
+    use crate::MethodKind;
 
     #[test]
     fn calls_are_counted_by_service_method_and_code() {
@@ -161,11 +200,14 @@ mod tests {
         let handles = metrics.method(&method);
         handles.record(&Ok(()), Duration::from_micros(300));
         handles.record::<()>(&Err(Status::unavailable("x")), Duration::from_secs(2));
+        metrics.ejections(method.service()).add_one();
+        metrics.ejections(method.service()).add_one();
         let text = metrics.render();
         for line in [
             r#"dubhe_consumer_calls_total{service="Greeter",method="hello",code="ok"} 1"#,
             r#"dubhe_consumer_calls_total{service="Greeter",method="hello",code="unavailable"} 1"#,
             r#"dubhe_consumer_call_duration_seconds_count{service="Greeter",method="hello"} 2"#,
+            r#"dubhe_consumer_ejections_total{service="Greeter"} 2"#,
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }

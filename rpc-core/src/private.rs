@@ -9,6 +9,7 @@ pub use std::pin::Pin;
 pub use std::result::Result::{Err, Ok};
 pub use std::sync::Arc;
 pub use std::time::Duration;
+pub use std::vec::Vec;
 
 pub use async_trait::async_trait;
 pub use bytes::{Bytes, BytesMut};
@@ -61,8 +62,26 @@ pub trait Answer: Sized {
         arguments: A,
     ) -> impl Future<Output = Result<Self>> + Send;
 
+    /// Calls the method at `index` at every provider.
+    fn broadcast<A: Message>(
+        stub: &Stub,
+        index: usize,
+        arguments: A,
+    ) -> impl Future<Output = Result<Vec<NodeResult<Self>>>> + Send;
+
+    /// What may be answered in place of a failure.
+    fn stand_in(fallback: Option<&str>) -> Result<Option<Reply>, codec::CodecError>;
+
     /// The reply that carries it.
     fn into_reply(self) -> Reply;
+}
+
+/// The same answers with other errors.
+pub fn map_errors<T, E>(
+    nodes: Vec<NodeResult<T>>,
+    error: impl Fn(Status) -> E,
+) -> Vec<NodeResult<T, E>> {
+    nodes.into_iter().map(|node| node.map_err(&error)).collect()
 }
 
 impl<T: Field> Answer for T {
@@ -72,6 +91,23 @@ impl<T: Field> Answer for T {
 
     async fn call<A: Message>(stub: &Stub, index: usize, arguments: A) -> Result<Self> {
         stub.call(index, arguments).await.map(|Returned(value)| value)
+    }
+
+    async fn broadcast<A: Message>(
+        stub: &Stub,
+        index: usize,
+        arguments: A,
+    ) -> Result<Vec<NodeResult<Self>>> {
+        let nodes = stub.broadcast(index, arguments).await?;
+        let value = |node: NodeResult<Returned<T>>| NodeResult {
+            address: node.address,
+            result: node.result.map(|Returned(value)| value),
+        };
+        Ok(nodes.into_iter().map(value).collect())
+    }
+
+    fn stand_in(fallback: Option<&str>) -> Result<Option<Reply>, codec::CodecError> {
+        stand_in::<T>(fallback)
     }
 
     fn into_reply(self) -> Reply {

@@ -1,4 +1,6 @@
-//! The dubbo face over real sockets: calls, failures, limits, cancellation, reconnecting, drain.
+//! The dubbo face over real sockets: calls, failures, limits, cancellation, drain.
+
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 
 mod support;
 
@@ -9,7 +11,7 @@ use rpc_core::server::ServerConfig;
 use rpc_core::{ChannelState, Code, Delivery};
 use support::{ECHO, FAIL, HANG, LARGE, PANIC, SLOW_ECHO};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -126,44 +128,6 @@ async fn the_consumer_has_limits_of_its_own() {
 }
 
 #[tokio::test]
-async fn an_unreachable_provider_fails_without_sending_and_heals_by_itself() {
-    let unused = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = unused.local_addr().unwrap();
-    drop(unused);
-    let connector = support::connector(ClientConfig::default());
-    let channel = support::channel(&connector, address);
-    let status = support::call(&channel, ECHO, "", LONG).await.unwrap_err();
-    assert_eq!((status.code(), status.delivery()), (Code::Unavailable, Delivery::NotSent));
-    assert!(status.message().contains(&format!("cannot connect to {address}")), "{status}");
-    assert_eq!(channel.state(), ChannelState::Down);
-    let _provider = support::provider_at(address, ServerConfig::default()).await;
-    assert_eq!(support::call(&channel, ECHO, "back", LONG).await.unwrap(), "back");
-    assert_eq!(channel.state(), ChannelState::Ready);
-}
-
-#[tokio::test]
-async fn a_lost_connection_fails_its_calls_as_maybe_sent_and_is_opened_again() {
-    let mut provider = support::provider(ServerConfig::default()).await;
-    let address = provider.server.local_addr();
-    let connector = support::connector(ClientConfig::default());
-    let channel = support::channel(&connector, address);
-    let call = tokio::spawn(channel.invoke(support::invocation(HANG, "", LONG)));
-    assert_eq!(provider.events.recv().await.unwrap(), "started");
-    drop(provider);
-    let status = call.await.unwrap().unwrap_err();
-    assert_eq!((status.code(), status.delivery()), (Code::Unavailable, Delivery::MaybeSent));
-    let _provider = support::provider_at(address, ServerConfig::default()).await;
-    let answer = loop {
-        // A try to connect that began before the new provider may still fail a call, unsent.
-        match support::call(&channel, ECHO, "again", LONG).await {
-            Err(status) => assert_eq!(status.delivery(), Delivery::NotSent),
-            Ok(answer) => break answer,
-        }
-    };
-    assert_eq!(answer, "again");
-}
-
-#[tokio::test]
 async fn a_drain_tells_consumers_serves_what_runs_and_refuses_what_is_new() {
     let mut provider = support::provider(ServerConfig::default()).await;
     let connector = support::connector(ClientConfig::default());
@@ -187,25 +151,6 @@ async fn a_drain_tells_consumers_serves_what_runs_and_refuses_what_is_new() {
     running.await.unwrap().unwrap();
     let report = drain.await.unwrap();
     assert_eq!((report.cut_calls, report.cut_connections), (0, 0));
-}
-
-#[tokio::test]
-async fn a_silent_provider_with_calls_in_flight_is_noticed() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let config = ClientConfig {
-        heartbeat: Duration::from_millis(50),
-        heartbeat_timeout: Duration::from_millis(50),
-        ..ClientConfig::default()
-    };
-    let connector = support::connector(config);
-    let channel = support::channel(&connector, listener.local_addr().unwrap());
-    let call = tokio::spawn(channel.invoke(support::invocation(ECHO, "", LONG)));
-    let (mut silent, _) = listener.accept().await.unwrap();
-    let mut seen = Vec::new();
-    let _ = silent.read_buf(&mut seen).await.unwrap();
-    let status = call.await.unwrap().unwrap_err();
-    assert_eq!((status.code(), status.delivery()), (Code::Unavailable, Delivery::MaybeSent));
-    assert!(status.message().contains("did not answer a heartbeat"), "{status}");
 }
 
 #[tokio::test]
@@ -267,9 +212,9 @@ async fn a_missing_service_or_method_is_refused_with_what_there_is() {
     let provider = support::provider(ServerConfig::default()).await;
     let connector = support::connector(ClientConfig::default());
     let channel = support::channel(&connector, provider.server.local_addr());
-    for (path, expected) in [
-        (("Other", "echo"), "no service `Other` here, available: Test"),
-        (("Test", "ecko"), "service Test has no method `ecko`, available: echo, fail"),
+    for (path, expected, is_service) in [
+        (("Other", "echo"), "no service `Other` here, available: Test", true),
+        (("Test", "ecko"), "service Test has no method `ecko`, available: echo, fail", false),
     ] {
         let key = rpc_core::ServiceKey::new(path.0);
         let method = rpc_core::Method::new(key, path.1, rpc_core::MethodKind::Unary, true);
@@ -280,32 +225,10 @@ async fn a_missing_service_or_method_is_refused_with_what_there_is() {
         let status = channel.invoke(invocation).await.unwrap_err();
         assert_eq!((status.code(), status.delivery()), (Code::Unimplemented, Delivery::Refused));
         assert!(status.message().starts_with(expected), "{status}");
+        assert_eq!(status.is_service_missing(), is_service, "{status}");
+        // A handler that passes on what another provider answered says nothing of its own service.
+        assert!(!status.with_delivery(Delivery::Answered).is_service_missing());
     }
-}
-
-#[tokio::test]
-async fn a_peer_that_accepts_and_hangs_up_is_not_asked_all_the_time() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let connector = support::connector(ClientConfig::default());
-    let channel = support::channel(&connector, address);
-    let hang_up = async {
-        let mut accepted = 0;
-        loop {
-            drop(listener.accept().await.unwrap());
-            accepted += 1;
-            assert!(accepted <= 6, "no backoff between connections");
-        }
-    };
-    let calling = async {
-        loop {
-            let status = support::call(&channel, ECHO, "", LONG).await.unwrap_err();
-            assert_eq!(status.code(), Code::Unavailable);
-        }
-    };
-    // Half a second has room for a first try and four with backoff.
-    let both = async { tokio::join!(hang_up, calling) };
-    assert!(tokio::time::timeout(Duration::from_millis(500), both).await.is_err());
 }
 
 #[tokio::test]
@@ -325,28 +248,6 @@ async fn metadata_over_its_limits_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_opened_again_stays_open_without_calls() {
-    let config =
-        || ServerConfig { sniff_timeout: Duration::from_millis(100), ..ServerConfig::default() };
-    let provider = support::provider(config()).await;
-    let address = provider.server.local_addr();
-    let connector = support::connector(ClientConfig::default());
-    let channel = support::channel(&connector, address);
-    support::call(&channel, ECHO, "first", LONG).await.unwrap();
-    drop(provider);
-    let reaches = async |state| {
-        while channel.state() != state {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    reaches(ChannelState::Down).await;
-    let _provider = support::provider_at(address, config()).await;
-    reaches(ChannelState::Ready).await;
-    let closed = tokio::time::timeout(Duration::from_millis(400), reaches(ChannelState::Down));
-    assert!(closed.await.is_err(), "the provider closed a connection that said nothing");
-}
-
-#[tokio::test]
 async fn handlers_end_with_their_connection_also_when_the_server_is_dropped() {
     let mut provider = support::provider(ServerConfig::default()).await;
     let connector = support::connector(ClientConfig::default());
@@ -357,4 +258,40 @@ async fn handlers_end_with_their_connection_also_when_the_server_is_dropped() {
     let dropped = tokio::time::timeout(Duration::from_secs(1), provider.events.recv());
     assert_eq!(dropped.await.unwrap().unwrap(), "dropped");
     call.await.unwrap().unwrap_err();
+}
+
+/// Starts a one-way call of the method that hangs, and closes its connection once it has begun.
+async fn one_way_without_connection(provider: &mut support::Provider) {
+    let connector = support::connector(ClientConfig::default());
+    let channel = support::channel(&connector, provider.server.local_addr());
+    let key = rpc_core::ServiceKey::new("Test");
+    let method = rpc_core::Method::new(key, "hang", rpc_core::MethodKind::OneWay, false);
+    let body = rpc_core::Body::typed(support::Text::default());
+    let deadline = rpc_core::Deadline::after(LONG);
+    let mut invocation = rpc_core::Invocation::new(method.into(), body, deadline);
+    invocation.codecs = Some(support::codecs());
+    channel.invoke(invocation).await.unwrap();
+    assert_eq!(provider.events.recv().await.unwrap(), "started");
+}
+
+#[tokio::test]
+async fn a_one_way_call_goes_on_without_its_connection_and_a_drain_waits_for_it() {
+    let mut provider = support::provider(ServerConfig::default()).await;
+    one_way_without_connection(&mut provider).await;
+    let address = provider.server.local_addr();
+    let drain = tokio::spawn(provider.server.drain(Duration::ZERO, LONG));
+    while TcpStream::connect(address).await.is_ok() {}
+    assert!(!drain.is_finished(), "nobody waits for it");
+    provider.release.notify_one();
+    assert_eq!(drain.await.unwrap().cut_calls, 0);
+    assert!(provider.events.try_recv().is_err(), "it was not run to its end");
+}
+
+#[tokio::test]
+async fn a_one_way_call_ends_with_its_server() {
+    let mut provider = support::provider(ServerConfig::default()).await;
+    one_way_without_connection(&mut provider).await;
+    drop(provider.server);
+    let dropped = tokio::time::timeout(Duration::from_secs(1), provider.events.recv());
+    assert_eq!(dropped.await.unwrap().unwrap(), "dropped");
 }

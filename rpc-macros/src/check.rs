@@ -286,11 +286,14 @@ fn check_names(service: &Service, errors: &mut Errors) {
     let (mut seen, mut messages) = (HashSet::new(), HashSet::new());
     for method in &service.methods {
         let name = method.wire_name();
-        if method.name() == "with" {
-            let message = "`with` is the generated client's own method for call options: name \
-                           this one otherwise, and add `#[rpc(name = \"with\")]` to keep its name \
-                           on the wire";
-            errors.at(method.name(), message);
+        for (own, purpose) in [("with", "call options"), ("broadcast", "calls to every provider")] {
+            if method.name() == own {
+                let message = format!(
+                    "`{own}` is the generated client's own method for {purpose}: name this one \
+                     otherwise, and add `#[rpc(name = \"{own}\")]` to keep its name on the wire"
+                );
+                errors.at(method.name(), message);
+            }
         }
         if !messages.insert(service.names.arguments(method.name())) {
             let message = "this name differs from an earlier method's only in its underscores and \

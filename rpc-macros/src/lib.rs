@@ -60,6 +60,8 @@ use crate::errors::Errors;
 /// it stand, with its visibility and parameters:
 ///
 /// - `InventoryClient`: implements the trait by calling a provider; `with(options)` for one call
+/// - `InventoryBroadcast`, by `client.broadcast()`: the same methods sent to every provider at once;
+///   each returns a `NodeResult` for every one of them, whatever policy is configured
 /// - `InventoryServer<T>`: serves an implementation, `new(T)` or `from_arc(Arc<T>)`
 /// - `DynInventory`: for injection; `Arc<dyn DynInventory>` holds any implementation, and is one
 ///
@@ -79,7 +81,7 @@ use crate::errors::Errors;
 /// | `timeout = "300ms"` | for the whole call; `ms`, `s` or `m` | from configuration |
 /// | `retries = 2` | how often it is sent again at most | from configuration |
 /// | `cluster = "failfast"` | the cluster policy, by name | from configuration |
-/// | `fallback = "[]"` | what failsafe and failback answer, as JSON | the empty value |
+/// | `fallback = "[]"` | what failsafe and failback answer, as JSON of the value | `()`, `None`, an empty collection |
 ///
 /// `Result<T>` fails with a `Status`; `Result<T, E>` with a business error, an enum under
 /// `#[error]`, which arrives as the same value. `Result` may be any path that ends so.

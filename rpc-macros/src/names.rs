@@ -10,6 +10,7 @@ use syn::ext::IdentExt;
 /// The names that belong to one trait.
 pub(crate) struct Names {
     pub(crate) client: Ident,
+    pub(crate) broadcast: Ident,
     pub(crate) server: Ident,
     pub(crate) dynamic: Ident,
     /// A type parameter that occurs nowhere in the trait: whatever implements it.
@@ -23,6 +24,7 @@ impl Names {
         let interface = interface.unraw();
         Self {
             client: format_ident!("{interface}Client"),
+            broadcast: format_ident!("{interface}Broadcast"),
             server: format_ident!("{interface}Server"),
             dynamic: format_ident!("Dyn{interface}"),
             implementation: unused("T", tokens),

@@ -1,12 +1,13 @@
 //! What a generated descriptor says of its trait.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use dubhe_rpc_macros::service;
+use dubhe_rpc_macros::{message, service};
 use rpc_core::client::ServiceClient;
 use rpc_core::descriptor::{MethodDescriptor, Shape, Type};
-use rpc_core::message::Field;
-use rpc_core::{MethodKind, Result};
+use rpc_core::message::{Field, Returned};
+use rpc_core::{MethodKind, Reply, Result};
 
 /// Greets people.
 ///
@@ -23,6 +24,36 @@ trait Greeter {
     async fn r#type(&self) -> Result<Option<bool>> {
         Ok(None)
     }
+}
+
+#[message(crate = rpc_core)]
+#[derive(Debug, PartialEq)]
+struct Place {
+    shelf: u32,
+    near: Option<Box<Self>>,
+}
+
+/// What stands in for a failure.
+#[service(crate = rpc_core)]
+trait Fallbacks {
+    async fn nothing(&self) -> Result<()>;
+    async fn maybe(&self) -> Result<Option<u32>>;
+    async fn several(&self) -> Result<Vec<Place>>;
+    async fn by_name(&self) -> Result<HashMap<String, u32>>;
+    async fn number(&self) -> Result<u32>;
+    async fn text(&self) -> Result<String>;
+    async fn bytes(&self) -> Result<Vec<u8>>;
+    async fn place(&self) -> Result<Place>;
+    #[rpc(fallback = "[{\"shelf\":7}]")]
+    async fn some(&self) -> Result<Vec<Place>>;
+    #[rpc(fallback = "\"none\"")]
+    async fn word(&self) -> Result<String>;
+    #[rpc(fallback = "{\"shelf\":1,\"near\":{\"shelves\":2}}")]
+    async fn typo(&self) -> Result<Place>;
+    #[rpc(fallback = "[]")]
+    async fn other_type(&self) -> Result<u32>;
+    #[rpc(fallback = "[1, 2")]
+    async fn no_json(&self) -> Result<Vec<u32>>;
 }
 
 #[service(crate = rpc_core)]
@@ -107,4 +138,43 @@ fn types_of_a_generic_service_are_those_of_its_parameters() {
     assert_eq!(argument(&texts[0]), Shape::Optional(Type::String));
     assert_eq!(reply(&numbers[1]), Shape::Single(Type::Uint32));
     assert_eq!(reply(&texts[1]), Shape::Optional(Type::String));
+}
+
+/// What stands in for a failure of this method.
+fn stand_in(name: &str) -> std::result::Result<Option<Reply>, String> {
+    let mut methods = FallbacksClient::DESCRIPTOR.methods.iter();
+    let method = methods.find(|method| method.name == name).expect("the trait has this method");
+    method.answer_in_place().map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_empty_value_stands_in_where_there_is_one() {
+    for name in ["nothing", "maybe", "several", "by_name"] {
+        assert!(stand_in(name).expect("no fallback can be wrong").is_some(), "{name}");
+    }
+    for name in ["number", "text", "bytes", "place"] {
+        assert!(stand_in(name).expect("no fallback can be wrong").is_none(), "{name}");
+    }
+}
+
+#[test]
+fn a_fallback_is_the_json_of_the_value() {
+    let some = stand_in("some").expect("it fits").expect("it is there");
+    let Returned(places) = some.body.decode::<Returned<Vec<Place>>>().expect("its own form");
+    assert_eq!(places, [Place { shelf: 7, near: None }]);
+    let word = stand_in("word").expect("it fits").expect("it is there");
+    let Returned(word) = word.body.decode::<Returned<String>>().expect("its own form");
+    assert_eq!(word, "none");
+}
+
+#[test]
+fn a_fallback_that_does_not_fit_names_the_method_and_what_is_wrong() {
+    let message = stand_in("typo").expect_err("a place has no such field");
+    assert!(message.starts_with("fallback = \"{\\\"shelf"), "{message}");
+    assert!(message.contains("of `typo` does not fit what the method returns"), "{message}");
+    assert!(message.contains("Place has no field `shelves`, available: shelf, near"), "{message}");
+    for name in ["other_type", "no_json"] {
+        let message = stand_in(name).expect_err("no value of the type");
+        assert!(message.contains(&format!("of `{name}` does not fit")), "{message}");
+    }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use rpc_core::{Deadline, ServiceKey};
 use serde::{Deserialize, Serialize};
 
-use super::selector::Selector;
+use super::ejection::EjectionSettings;
+use super::selector::{self, Selector};
 use super::value::{optional, positive, size};
 
 /// `[consumer]`: settings of the calling side.
@@ -20,6 +21,9 @@ pub struct ConsumerConfig {
     pub cluster: Selector,
     /// Load balancer. Default `p2c`.
     pub loadbalance: Selector,
+    /// What narrows the instances a call may go to, in this order. Default: nothing.
+    #[serde(deserialize_with = "selector::list::deserialize")]
+    pub routers: Vec<Selector>,
     /// How long a call may take in all, retries included. Default 1 s.
     #[serde(with = "positive")]
     pub timeout: Duration,
@@ -34,6 +38,10 @@ pub struct ConsumerConfig {
     /// How long it may take to answer that before it counts as dead. Default 5 s.
     #[serde(with = "positive")]
     pub heartbeat_timeout: Duration,
+    /// `[consumer.retry_budget]`
+    pub retry_budget: RetryBudgetConfig,
+    /// `[consumer.ejection]`
+    pub ejection: EjectionSettings,
     /// `[consumer.limits]`
     pub limits: ConsumerLimits,
     /// `[consumer.services."…"]`, by interface or by `group/interface:version`.
@@ -46,14 +54,35 @@ impl Default for ConsumerConfig {
             codec: "protobuf".to_owned(),
             cluster: Selector::new("failover"),
             loadbalance: Selector::new("p2c"),
+            routers: Vec::new(),
             timeout: Deadline::DEFAULT_TIMEOUT,
             retries: 2,
             connect_timeout: Duration::from_secs(1),
             heartbeat: Duration::from_secs(10),
             heartbeat_timeout: Duration::from_secs(5),
+            retry_budget: RetryBudgetConfig::default(),
+            ejection: EjectionSettings::default(),
             limits: ConsumerLimits::default(),
             services: BTreeMap::new(),
         }
+    }
+}
+
+/// `[consumer.retry_budget]`: how many calls that may have run are sent again, over all services
+/// and a window of ten seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct RetryBudgetConfig {
+    /// Share of all calls, in percent. Default 20.
+    pub percent: u32,
+    /// Besides, so many in each second. Default 10.
+    pub per_second: u32,
+}
+
+impl Default for RetryBudgetConfig {
+    fn default() -> Self {
+        Self { percent: 20, per_second: 10 }
     }
 }
 
@@ -89,6 +118,9 @@ pub struct ServiceOverrides {
     /// For all its methods.
     #[serde(flatten)]
     pub call: CallOverrides,
+    /// What narrows its instances, in this order, instead of `consumer.routers`.
+    #[serde(deserialize_with = "selector::list::optional")]
+    pub routers: Option<Vec<Selector>>,
     /// `[consumer.services."…".methods.m]`, by name on the wire.
     pub methods: BTreeMap<String, CallOverrides>,
 }

@@ -1,7 +1,8 @@
 //! Environment variables to settings: `DUBHE_CONSUMER__CODEC=json` sets `consumer.codec`.
 //!
-//! Names of services cannot be written in a variable's name, so keys below
-//! `consumer.services` are left to the file and the builder.
+//! Names of services cannot be written in a variable's name, so keys below `consumer.services` and
+//! `provider.services` are left to the file and the builder. A key whose last name is free
+//! (`provider.metadata.*`) takes the rest of the variable's name in lower case.
 
 use std::ffi::OsString;
 
@@ -9,7 +10,7 @@ use rpc_core::Error;
 use serde_json::Value;
 
 use super::file::value_of;
-use super::key::Key;
+use super::key::{ANY, Key};
 use super::layer::{Layer, Raw};
 use super::origin::Origin;
 use super::schema::Schema;
@@ -31,7 +32,7 @@ pub(super) fn parse(
     let keys: Vec<(String, Key)> = schema
         .leaves()
         .into_iter()
-        .filter(|(key, _)| !key.has_any())
+        .filter(|(key, _)| has_variable(key))
         .map(|(key, _)| (variable(&key), key))
         .collect();
     let mut layer = Layer::new();
@@ -40,14 +41,28 @@ pub(super) fn parse(
         if !name.starts_with(PREFIX) || RESERVED.contains(&&*name) {
             continue;
         }
-        let Some((_, key)) = keys.iter().find(|(known, _)| *known == name) else {
+        let Some(key) = keys.iter().find_map(|(known, key)| named(&name, known, key)) else {
             let known = keys.iter().map(|(known, _)| known.as_str());
             let known = known.chain(RESERVED);
             return Err(Error::unknown_name("environment variable", &name, known));
         };
-        layer.settings.push(setting(key, &name, text)?);
+        layer.settings.push(setting(&key, &name, text)?);
     }
     Ok(layer)
+}
+
+/// Whether a variable can set `key`: only its last name is free, if any.
+pub(super) fn has_variable(key: &Key) -> bool {
+    !key.section(key.parts().len() - 1).has_any()
+}
+
+/// The key that the variable `name` sets, if it is `key`, whose variable is `known`.
+fn named(name: &str, known: &str, key: &Key) -> Option<Key> {
+    let Some(start) = known.strip_suffix(ANY) else {
+        return (name == known).then(|| key.clone());
+    };
+    let free = name.strip_prefix(start).filter(|free| !free.is_empty())?;
+    Some(key.section(key.parts().len() - 1).child(&free.to_ascii_lowercase()))
 }
 
 /// The variable that sets `key`.

@@ -68,26 +68,56 @@ impl Reader<'_> {
 
     fn subsection(&mut self, value: Spanned<DeValue<'_>>, key: &Key) -> Result<(), Error> {
         let origin = self.file.origin(value.span().start);
-        let mut tables = match value.into_inner() {
-            DeValue::Table(table) => return self.section(table, key),
-            DeValue::Array(list) if *key == Key::dotted("registry") => list.into_iter(),
+        match value.into_inner() {
+            DeValue::Table(table) => self.section(table, key),
+            DeValue::Array(list) if *key == Key::dotted("registry") => {
+                self.registries(list.into_iter().collect(), key, origin)
+            }
             other => {
                 let is = other.type_str();
                 let message = format!("{key}: expected a section [{key}], this is a value ({is})");
-                return Err(Error::invalid_config(message).at(origin));
-            }
-        };
-        match (tables.next(), tables.next()) {
-            (Some(only), None) => self.subsection(only, key),
-            (first, second) => {
-                let place =
-                    second.or(first).map_or(origin, |table| self.file.origin(table.span().start));
-                Err(Error::invalid_config(
-                    "registry: exactly one registry is supported: keep one [[registry]]",
-                )
-                .at(place))
+                Err(Error::invalid_config(message).at(origin))
             }
         }
+    }
+
+    /// `[[registry]]`: each has an address and may have a token; what else is set holds for all.
+    fn registries(
+        &mut self,
+        mut tables: Vec<Spanned<DeValue<'_>>>,
+        section: &Key,
+        origin: Origin,
+    ) -> Result<(), Error> {
+        if tables.len() == 1 {
+            return tables.pop().map_or(Ok(()), |only| self.subsection(only, section));
+        }
+        let mut entries = Vec::new();
+        for table in tables {
+            let place = self.file.origin(table.span().start);
+            let mut reader = Reader { file: self.file, schema: self.schema, layer: Layer::new() };
+            reader.subsection(table, section)?;
+            let mut entry = serde_json::Map::new();
+            for setting in reader.layer.settings {
+                setting.check(self.schema)?;
+                let name = setting.key.parts().next_back().unwrap_or_default().to_owned();
+                match &*name {
+                    "address" | "token" => drop(entry.insert(name, setting.value)),
+                    _ if self.layer.settings.iter().any(|other| other.key == setting.key) => {
+                        let message = "an earlier [[registry]] sets it; it holds for all of them";
+                        return Err(setting.blame(message));
+                    }
+                    _ => self.layer.settings.push(setting),
+                }
+            }
+            if !entry.contains_key("address") {
+                let message = format!("{section}: it has no address; each [[{section}]] needs one");
+                return Err(Error::invalid_config(message).at(place));
+            }
+            entries.push(Value::Object(entry));
+        }
+        let key = section.child("address");
+        self.layer.settings.push(Raw { key, value: Value::Array(entries), origin });
+        Ok(())
     }
 
     fn leaf(&mut self, value: Spanned<DeValue<'_>>, key: Key) -> Result<(), Error> {

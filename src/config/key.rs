@@ -15,9 +15,19 @@ impl Key {
         Self(Vec::new())
     }
 
-    /// The key of a text without quotes, such as `consumer.timeout`.
+    /// The key of a text such as `consumer.timeout`; a name with dots stands in quotes, as
+    /// `Display` writes it.
     pub(super) fn dotted(text: &str) -> Self {
-        Self(text.split('.').map(str::to_owned).collect())
+        let (mut parts, mut last, mut quoted) = (Vec::new(), String::new(), false);
+        for c in text.chars() {
+            match c {
+                '"' => quoted = !quoted,
+                '.' if !quoted => parts.push(std::mem::take(&mut last)),
+                c => last.push(c),
+            }
+        }
+        parts.push(last);
+        Self(parts)
     }
 
     /// A key of these names.
@@ -74,5 +84,6 @@ mod tests {
         let key = Key::dotted("consumer.services").child("shop.Inventory").child("timeout");
         assert_eq!(key.to_string(), "consumer.services.\"shop.Inventory\".timeout");
         assert_eq!(key.section(2).to_string(), "consumer.services");
+        assert_eq!(Key::dotted(&key.to_string()), key);
     }
 }

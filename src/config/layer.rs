@@ -29,8 +29,8 @@ impl Layer {
         Self::default()
     }
 
-    /// The same with `key` (such as `consumer.timeout`) set by a builder to `value`, in the form a
-    /// file would have.
+    /// The same with `key` set by a builder to `value`, in the form a file would have. A name with
+    /// dots is quoted: `consumer.services."shop.Inventory".timeout`.
     pub fn set(self, key: &str, value: impl Into<Value>) -> Self {
         self.push(Key::dotted(key), value.into())
     }
@@ -43,6 +43,21 @@ impl Layer {
         value: impl Into<Value>,
     ) -> Self {
         self.push(Key::of(key), value.into())
+    }
+
+    /// The same with `key` set by an argument of the program, called `name` in messages: stronger
+    /// than file and environment.
+    pub fn argument(mut self, name: &str, key: &str, value: impl Into<Value>) -> Self {
+        let origin = Origin::Argument { name: name.to_owned() };
+        self.settings.push(Raw { key: Key::dotted(key), value: value.into(), origin });
+        self
+    }
+
+    /// What a builder set, and what arguments of the program did.
+    pub(super) fn split(self) -> (Self, Self) {
+        let is_argument = |setting: &Raw| matches!(setting.origin, Origin::Argument { .. });
+        let (arguments, builder) = self.settings.into_iter().partition(is_argument);
+        (Self { settings: builder }, Self { settings: arguments })
     }
 
     /// The same, and behind it what `stronger` sets.
@@ -95,7 +110,7 @@ impl Raw {
         *at = self.value.clone();
     }
 
-    fn blame(&self, message: &str) -> Error {
+    pub(super) fn blame(&self, message: &str) -> Error {
         let Self { key, origin, .. } = self;
         Error::invalid_config(format!("{key}: {message}")).at(origin)
     }

@@ -15,7 +15,7 @@ use super::tree::Config;
 /// all of them.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    /// What the program set.
+    /// What the program set, in code and by its arguments; the latter are the strongest source.
     pub builder: Layer,
     /// The configuration file.
     pub file: Option<ConfigFile>,
@@ -35,7 +35,8 @@ impl Config {
             None => Layer::new(),
         };
         let environment = environment::parse(sources.environment, &schema)?;
-        Self::merge([sources.builder, file, environment], &schema)
+        let (builder, arguments) = sources.builder.split();
+        Self::merge([builder, file, environment, arguments], &schema)
     }
 
     fn merge(

@@ -7,13 +7,15 @@
 use std::time::Duration;
 
 use rpc_core::descriptor::MethodDescriptor;
-use rpc_core::{Error, ServiceKey};
+use rpc_core::{Error, ServiceKey, nearest};
+use serde_json::{Value, json};
 
 use super::consumer::{CallOverrides, ServiceOverrides};
 use super::key::Key;
-use super::origin::Origin;
+use super::origin::{Origin, Setting, Strength};
 use super::selector::Selector;
 use super::tree::Config;
+use super::value::show_duration;
 
 /// What the attribute on the trait sets for a method.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -45,6 +47,8 @@ pub struct Decided<T> {
     pub key: String,
     /// Who set it.
     pub origin: Origin,
+    /// How it compares with other settings of the same method.
+    pub strength: Strength,
 }
 
 /// The settings of the calls of one method.
@@ -59,8 +63,40 @@ pub struct MethodConfig {
     pub cluster: Decided<Selector>,
     /// Load balancer.
     pub loadbalance: Decided<Selector>,
+    /// What narrows the instances, in this order; the same for every method of a service.
+    pub routers: Decided<Vec<Selector>>,
     /// Codec to prefer, by name.
     pub codec: Decided<String>,
+}
+
+impl MethodConfig {
+    /// The same as keys, values and who set them, for people: each key is the one that counted.
+    #[must_use]
+    pub fn settings(&self) -> Vec<Setting> {
+        let timeout = self.timeout.shown(|timeout| show_duration(*timeout).into());
+        let routers = self.routers.shown(|routers| json!(routers));
+        vec![
+            self.cluster.shown(|cluster| json!(cluster)),
+            self.codec.shown(|codec| json!(codec)),
+            self.loadbalance.shown(|balancer| json!(balancer)),
+            self.retries.shown(|retries| json!(retries)),
+            routers,
+            timeout,
+        ]
+    }
+}
+
+impl<T> Decided<T> {
+    fn shown(&self, value: impl Fn(&T) -> Value) -> Setting {
+        let Self { key, origin, .. } = self;
+        let value = value(&self.value).to_string();
+        Setting { key: key.clone(), value, origin: origin.clone() }
+    }
+
+    /// An error about this value, with its place in front.
+    pub(crate) fn blame(&self, error: Error) -> Error {
+        error.at(format_args!("{}: {}", self.origin, self.key))
+    }
 }
 
 /// A level above `[consumer]` that is in force for a method, and where it stands.
@@ -93,8 +129,26 @@ impl Config {
                 &all.loadbalance,
                 None,
             ),
+            routers: self.routers(service),
             codec: at("codec").decide(|c| c.codec.clone(), &all.codec, None),
         }
+    }
+
+    /// What narrows the instances of `service`, in this order.
+    #[must_use]
+    pub fn routers(&self, service: &ServiceKey) -> Decided<Vec<Selector>> {
+        let own =
+            self.services(service).find_map(|(key, service)| Some((key, service.routers.clone()?)));
+        let level = usize::from(own.is_some());
+        let (section, value) =
+            own.unwrap_or_else(|| (Key::dotted("consumer"), self.consumer.routers.clone()));
+        self.decided(&section.child("routers"), level, value)
+    }
+
+    fn decided<T>(&self, key: &Key, level: usize, value: T) -> Decided<T> {
+        let origin = self.origins.of(key).clone();
+        let strength = Strength::new(level, &origin);
+        Decided { value, origin, strength, key: key.to_string() }
     }
 
     /// The overrides for a method, the most specific first.
@@ -147,6 +201,22 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Where a section stands that was probably meant for `service`, and its name: `service` has
+    /// none, and this one differs by a slip of the hand.
+    pub(crate) fn misnamed_section(&self, service: &ServiceKey) -> Option<(&Origin, &str)> {
+        if self.services(service).next().is_some() {
+            return None;
+        }
+        let names = || self.consumer.services.keys().map(ServiceKey::interface);
+        let near = nearest(service.interface(), &names().collect::<Vec<_>>())?;
+        let is_near = |key: &&ServiceKey| key.interface() == near && near != service.interface();
+        let key = self.consumer.services.keys().find(is_near)?;
+        let section = Key::dotted("consumer.services").child(key.as_str());
+        Some((self.origins.first_in(&section), key.as_str()))
+    }
+}
+
 /// A key of a call, looked for level by level.
 struct Place<'a> {
     config: &'a Config,
@@ -161,22 +231,22 @@ impl Place<'_> {
         for_all: &T,
         attribute: Option<T>,
     ) -> Decided<T> {
-        for (section, overrides) in self.levels {
+        for (wider, (section, overrides)) in self.levels.iter().rev().enumerate().rev() {
             if let Some(value) = of(overrides) {
-                return self.decided(section, value);
+                return self.decided(section, wider + 1, value);
             }
         }
-        let for_all = self.decided(&Key::dotted("consumer"), for_all.clone());
+        let for_all = self.decided(&Key::dotted("consumer"), 0, for_all.clone());
         match attribute {
             Some(value) if for_all.origin == Origin::Default => {
-                Decided { value, origin: Origin::Attribute, ..for_all }
+                let strength = Strength::new(0, &Origin::Attribute);
+                Decided { value, origin: Origin::Attribute, strength, ..for_all }
             }
             _ => for_all,
         }
     }
 
-    fn decided<T>(&self, section: &Key, value: T) -> Decided<T> {
-        let key = section.child(self.name);
-        Decided { value, origin: self.config.origins.of(&key).clone(), key: key.to_string() }
+    fn decided<T>(&self, section: &Key, level: usize, value: T) -> Decided<T> {
+        self.config.decided(&section.child(self.name), level, value)
     }
 }

@@ -1,7 +1,7 @@
 //! Configuration: one typed tree, filled from code, file and environment.
 //!
 //! Weakest first: defaults, the attribute on the trait, the builder, the file (`DUBHE_CONFIG`, else
-//! `dubhe.toml`), the environment (`DUBHE_CONSUMER__CODEC=json`). A call's own options are stronger
+//! `dubhe.toml`), the environment (`DUBHE_CONSUMER__CODEC=json`), arguments of a tool. A call's own options are stronger
 //! than all and are no part of this. Keys, defaults and rules are in `docs/configuration.md`.
 //!
 //! Every source becomes a [`Layer`]; [`Config::load`] checks each setting by itself, so that an
@@ -10,6 +10,7 @@
 
 mod address;
 mod consumer;
+mod ejection;
 mod environment;
 mod file;
 mod key;
@@ -20,6 +21,7 @@ mod names;
 mod origin;
 mod process;
 mod provider;
+mod registry;
 mod schema;
 mod selector;
 mod tree;
@@ -29,13 +31,17 @@ mod value;
 mod tests;
 
 pub use self::address::{AdvertisedAddress, ParseAddressError, RegistryAddress};
-pub use self::consumer::{CallOverrides, ConsumerConfig, ConsumerLimits, ServiceOverrides};
+pub use self::consumer::{
+    CallOverrides, ConsumerConfig, ConsumerLimits, RetryBudgetConfig, ServiceOverrides,
+};
+pub use self::ejection::EjectionSettings;
 pub use self::file::ConfigFile;
 pub use self::layer::Layer;
 pub use self::load::Sources;
 pub use self::method::{Decided, MethodConfig, MethodDefaults};
 pub use self::names::Kind;
-pub use self::origin::{Origin, Setting};
-pub use self::provider::{Face, Faces, ProviderConfig, ProviderLimits};
+pub use self::origin::{Origin, Setting, Strength};
+pub use self::provider::{Face, Faces, InstanceOverrides, ProviderConfig, ProviderLimits};
+pub use self::registry::{RegistryAddresses, RegistryConfig};
 pub use self::selector::Selector;
-pub use self::tree::{ApplicationConfig, Config, RegistryConfig, Secret};
+pub use self::tree::{ApplicationConfig, Config, Secret};

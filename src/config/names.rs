@@ -19,6 +19,8 @@ pub enum Kind {
     Cluster,
     /// `loadbalance`
     LoadBalance,
+    /// `routers`, each
+    Router,
 }
 
 impl Config {
@@ -40,17 +42,25 @@ impl Config {
     fn extensions(&self) -> Vec<(Kind, Key, Selector)> {
         let consumer = Key::dotted("consumer");
         let all = &self.consumer;
+        let routers = |section: &Key, chosen: &[Selector]| {
+            let key = section.child("routers");
+            let found =
+                chosen.iter().map(move |router| (Kind::Router, key.clone(), router.clone()));
+            found.collect::<Vec<_>>()
+        };
         let mut found = vec![
             (Kind::Codec, consumer.child("codec"), Selector::new(&*all.codec)),
             (Kind::Cluster, consumer.child("cluster"), all.cluster.clone()),
             (Kind::LoadBalance, consumer.child("loadbalance"), all.loadbalance.clone()),
         ];
-        if let Some(address) = &self.registry.address {
+        found.extend(routers(&consumer, &all.routers));
+        for address in self.registry.address.iter() {
             let scheme = Selector::new(address.scheme());
             found.push((Kind::Registry, Key::dotted("registry.address"), scheme));
         }
         for (service, overrides) in &all.services {
             let section = consumer.child("services").child(service.as_str());
+            found.extend(routers(&section, overrides.routers.as_deref().unwrap_or_default()));
             let methods = overrides.methods.iter();
             let methods = methods.map(|(name, call)| (section.child("methods").child(name), call));
             for (section, call) in [(section.clone(), &overrides.call)].into_iter().chain(methods) {

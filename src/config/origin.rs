@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::ser::{Error as _, Serialize, SerializeStruct, Serializer};
 use serde_json::Value;
 
 use super::key::Key;
@@ -33,6 +34,11 @@ pub enum Origin {
         /// Its name.
         variable: String,
     },
+    /// An argument of the program.
+    Argument {
+        /// As it is written, such as `--registry`.
+        name: String,
+    },
 }
 
 impl fmt::Display for Origin {
@@ -43,7 +49,37 @@ impl fmt::Display for Origin {
             Self::Builder => f.write_str("builder"),
             Self::File { path, line, column } => write!(f, "{path}:{line}:{column}"),
             Self::Environment { variable } => f.write_str(variable),
+            Self::Argument { name } => f.write_str(name),
         }
+    }
+}
+
+/// How much a setting of a method counts beside another that contradicts it: the more specific
+/// place first, then the stronger source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Strength {
+    /// 0 for all services, then the levels above `[consumer]` that are in force for the method.
+    level: usize,
+    source: u8,
+}
+
+impl Strength {
+    pub(super) const fn new(level: usize, origin: &Origin) -> Self {
+        let source = match origin {
+            Origin::Default => 0,
+            Origin::Attribute => 1,
+            Origin::Builder => 2,
+            Origin::File { .. } => 3,
+            Origin::Environment { .. } => 4,
+            Origin::Argument { .. } => 5,
+        };
+        Self { level, source }
+    }
+
+    /// Whether it was set for one service or one method, rather than for all.
+    #[must_use]
+    pub const fn is_specific(self) -> bool {
+        self.level > 0 || self.source == 1
     }
 }
 
@@ -79,6 +115,26 @@ pub struct Setting {
     pub origin: Origin,
 }
 
+impl Serialize for Setting {
+    /// `{ "key": …, "value": …, "origin": … }`, the value as itself and the origin as people read it.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let value: Value = serde_json::from_str(&self.value).map_err(S::Error::custom)?;
+        let mut setting = serializer.serialize_struct("Setting", 3)?;
+        setting.serialize_field("key", &self.key)?;
+        setting.serialize_field("value", &value)?;
+        setting.serialize_field("origin", &self.origin.to_string())?;
+        setting.end()
+    }
+}
+
+impl fmt::Display for Setting {
+    /// `key = value (origin)`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, value, origin } = self;
+        write!(f, "{key} = {value} ({origin})")
+    }
+}
+
 impl Config {
     /// Whether nobody has set `key`, such as `provider.port`.
     pub(crate) fn is_default(&self, key: &str) -> bool {
@@ -90,13 +146,8 @@ impl Config {
     pub fn sources(&self) -> Vec<Setting> {
         let tree = self.to_value();
         let set = leaves(&tree).into_iter().filter(|(_, value)| !value.is_null());
-        let address = Key::dotted("registry.address");
-        let shown = |key: &Key, value: &Value| match &self.registry.address {
-            Some(registry) if *key == address => format!("\"{registry}\""),
-            _ => value.to_string(),
-        };
         set.map(|(key, value)| Setting {
-            value: shown(&key, value),
+            value: value.to_string(),
             origin: self.origins.of(&key).clone(),
             key: key.to_string(),
         })

@@ -1,13 +1,16 @@
 //! The section `[provider]`: where services are served, how much at once, how they go down.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use rpc_core::Error;
+use rpc_core::{Error, ServiceKey};
 use serde::{Deserialize, Serialize};
 
 use super::address::AdvertisedAddress;
-use super::value::{duration, positive, size};
+use super::key::Key;
+use super::tree::Config;
+use super::value::{duration, duration_or_none, positive, size};
 
 /// `[provider]`: settings of the serving side.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +28,11 @@ pub struct ProviderConfig {
     pub protocols: Faces,
     /// Share of traffic relative to other instances; 0 is none unless all are 0. Default 100.
     pub weight: u32,
+    /// How long the share grows after a start until it is whole; zero for at once. Default 10 min.
+    #[serde(with = "duration")]
+    pub warmup: Duration,
+    /// `[provider.metadata]`: what instances publish besides, for routers to read. Default: nothing.
+    pub metadata: BTreeMap<String, String>,
     /// How long calls are still served after unregistering, so that consumers hear of it.
     /// Default 3 s.
     #[serde(with = "duration")]
@@ -34,6 +42,8 @@ pub struct ProviderConfig {
     pub drain_timeout: Duration,
     /// `[provider.limits]`
     pub limits: ProviderLimits,
+    /// `[provider.services."…"]`, by interface or by `group/interface:version`.
+    pub services: BTreeMap<ServiceKey, InstanceOverrides>,
 }
 
 impl Default for ProviderConfig {
@@ -44,11 +54,26 @@ impl Default for ProviderConfig {
             advertise: None,
             protocols: Faces::default(),
             weight: 100,
+            warmup: Duration::from_secs(600),
+            metadata: BTreeMap::new(),
             notice: Duration::from_secs(3),
             drain_timeout: Duration::from_secs(30),
             limits: ProviderLimits::default(),
+            services: BTreeMap::new(),
         }
     }
+}
+
+/// `[provider.services."…"]`: how the instances of one service differ from the others.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct InstanceOverrides {
+    /// Share of traffic relative to other instances.
+    pub weight: Option<u32>,
+    /// How long the share grows after a start until it is whole.
+    #[serde(with = "duration_or_none")]
+    pub warmup: Option<Duration>,
 }
 
 /// `[provider.limits]`: what a peer may ask of a provider; past one it gets an error that names it.
@@ -88,6 +113,39 @@ impl Default for ProviderLimits {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(600),
         }
+    }
+}
+
+impl Config {
+    /// The settings of the instances of `service`: of its whole key, else of its interface, else
+    /// those of all.
+    pub(crate) fn instance(&self, service: &ServiceKey) -> (u32, Duration) {
+        let interface = ServiceKey::new(service.interface());
+        let found: Vec<&InstanceOverrides> = [service, &interface]
+            .iter()
+            .filter_map(|key| self.provider.services.get(*key))
+            .collect();
+        let weight = found.iter().find_map(|own| own.weight);
+        let warmup = found.iter().find_map(|own| own.warmup);
+        (weight.unwrap_or(self.provider.weight), warmup.unwrap_or(self.provider.warmup))
+    }
+
+    /// Whether every service in `[provider.services]` is among those that are served.
+    ///
+    /// # Errors
+    /// A service that is not, with its place and the known ones.
+    pub(crate) fn check_served(&self, served: &[ServiceKey]) -> Result<(), Error> {
+        let section = Key::dotted("provider.services");
+        for name in self.provider.services.keys() {
+            let is_name = |key: &&ServiceKey| *key == name || key.interface() == name.as_str();
+            if !served.iter().any(|key| is_name(&key)) {
+                let known = served.iter().map(ServiceKey::as_str);
+                let error =
+                    Error::unknown_name("service in [provider.services]", name.as_str(), known);
+                return Err(error.at(self.origins.first_in(&section.child(name.as_str()))));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::consumer::{CallOverrides, ServiceOverrides};
 use super::key::{ANY, Key};
+use super::provider::InstanceOverrides;
 use super::tree::Config;
 
 /// The tree of keys: objects are sections, everything else is a key with its default.
@@ -29,6 +30,8 @@ impl Schema {
             ..ServiceOverrides::default()
         };
         let key = rpc_core::ServiceKey::new(ANY);
+        example.provider.services.insert(key.clone(), InstanceOverrides::default());
+        example.provider.metadata.insert(ANY.to_owned(), String::new());
         example.consumer.services.insert(key, any);
         Self(example.to_value())
     }

@@ -57,6 +57,31 @@ impl<'de> Deserialize<'de> for Selector {
     }
 }
 
+/// A list of extensions in their order; one alone needs no brackets.
+pub(super) mod list {
+    use serde::{Deserialize, Deserializer, de::Error};
+    use serde_json::Value;
+
+    use super::Selector;
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<Selector>, D::Error> {
+        let values = match Value::deserialize(from)? {
+            Value::Array(values) => values,
+            one => vec![one],
+        };
+        let chosen = values.into_iter().map(serde_json::from_value);
+        chosen.collect::<Result<_, _>>().map_err(D::Error::custom)
+    }
+
+    pub(crate) fn optional<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Vec<Selector>>, D::Error> {
+        deserialize(from).map(Some)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -102,6 +102,22 @@ pub(super) mod positive {
     }
 }
 
+/// A share of a hundred.
+pub(super) mod percent {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(value: &u32, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u32(*value)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+        match u32::deserialize(from)? {
+            percent @ 0..=100 => Ok(percent),
+            other => Err(Error::custom(format!("{other} is no share in percent: write 0 to 100"))),
+        }
+    }
+}
+
 /// A duration longer than zero that may be absent.
 pub(super) mod optional {
     use std::time::Duration;
@@ -122,6 +138,21 @@ pub(super) mod optional {
         from: D,
     ) -> Result<Option<Duration>, D::Error> {
         super::positive::deserialize(from).map(Some)
+    }
+}
+
+/// A duration that may be zero, or absent.
+pub(super) mod duration_or_none {
+    use std::time::Duration;
+
+    use serde::Deserializer;
+
+    pub(crate) use super::optional::serialize;
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        super::duration::deserialize(from).map(Some)
     }
 }
 

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use dubhe::Status;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::shop::{Shop, ShopClient};
 use super::{soon, until_is};
@@ -38,6 +40,10 @@ pub struct Seen {
     /// Who answered each.
     pub answered: BTreeMap<u64, String>,
     pub failed: Vec<(u64, Status)>,
+    /// When each of those failed.
+    pub failed_at: Vec<Instant>,
+    /// How long the slowest answer took.
+    pub slowest: Duration,
 }
 
 impl Seen {
@@ -64,6 +70,7 @@ impl Load {
             load.callers.spawn(async move {
                 while !shared.stop.load(Ordering::Acquire) {
                     let id = shared.next.fetch_add(1, Ordering::AcqRel);
+                    let begun = Instant::now();
                     let result = match calls {
                         Calls::Idempotent(millis) => shop.ponder(id, millis).await,
                         Calls::Changing(millis) => shop.build(id, millis).await,
@@ -72,11 +79,13 @@ impl Load {
                     match result {
                         Ok(answer) => {
                             assert_eq!(answer.id, id, "the answer of another call");
+                            seen.slowest = seen.slowest.max(begun.elapsed());
                             seen.answered.insert(id, answer.who);
                         }
                         Err(status) => {
                             assert!(seen.failed.len() < 1000, "no end of failures: {status}");
                             seen.failed.push((id, status));
+                            seen.failed_at.push(Instant::now());
                         }
                     }
                 }
@@ -91,6 +100,16 @@ impl Load {
         until_is("calls are answered", || self.count() >= before + more).await;
     }
 
+    /// Waits until so many more calls have ended, one way or the other.
+    pub async fn ended(&self, more: usize) {
+        let ended = || {
+            let seen = self.shared.seen.lock().unwrap();
+            seen.answered.len() + seen.failed.len()
+        };
+        let before = ended();
+        until_is("calls end", || ended() >= before + more).await;
+    }
+
     /// Waits until `who` has answered a call that was made after this.
     pub async fn answered_by(&self, who: &str) {
         let from = self.shared.next.load(Ordering::Acquire);
@@ -99,6 +118,11 @@ impl Load {
             seen.answered.range(from..).any(|(_, by)| by == who)
         })
         .await;
+    }
+
+    /// How many calls have been made.
+    pub fn made(&self) -> u64 {
+        self.shared.next.load(Ordering::Acquire)
     }
 
     /// Lets every caller end its call.

@@ -19,6 +19,7 @@ const NAME: &str = "TEST_BECOMES_A_PROVIDER";
 const LEDGER: &str = "TEST_LEDGER";
 /// Milliseconds that the provider takes longer than it is asked to.
 pub const DELAY: &str = "TEST_DELAY_MS";
+const BROKEN: &str = "TEST_BROKEN";
 
 /// A provider in a process of its own; killed when it is dropped.
 pub struct ProviderProcess {
@@ -59,6 +60,11 @@ impl ProviderCommand {
     pub fn ledger(mut self, path: &Path) -> Self {
         self.ledger = Some(path.to_str().unwrap().to_owned());
         self
+    }
+
+    /// That fails every call with `unavailable` while there is a file at `path`.
+    pub fn broken_while(self, path: &Path) -> Self {
+        self.set(BROKEN, path.to_str().unwrap())
     }
 
     /// Started by a shell that runs this first, such as `ulimit -n 64`.
@@ -128,13 +134,13 @@ impl ProviderProcess {
         self.signal("TERM");
     }
 
-    /// SIGSTOP: it hangs, with its connections open.
-    pub fn stop(&self) {
+    /// SIGSTOP: it hangs, its connections stay open.
+    pub fn suspend(&self) {
         self.signal("STOP");
     }
 
-    /// SIGCONT: it goes on.
-    pub fn go_on(&self) {
+    /// SIGCONT: it goes on where it stood.
+    pub fn resume(&self) {
         self.signal("CONT");
     }
 
@@ -172,6 +178,10 @@ pub fn become_provider() {
     };
     let delay = std::env::var(DELAY).map_or(0, |millis| millis.parse().unwrap());
     let clerk = clerk.slower_by(Duration::from_millis(delay));
+    let clerk = match std::env::var_os(BROKEN) {
+        Some(path) => clerk.broken_while(Path::new(&path)),
+        None => clerk,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let running = Provider::builder().serve(ShopServer::new(clerk)).start().await.unwrap();

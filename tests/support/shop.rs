@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -23,6 +23,13 @@ pub trait Shop {
 
     /// Changes something, and takes its time.
     async fn build(&self, id: u64, millis: u64) -> Result<Answer>;
+
+    /// Notes something that may be noted twice, and takes its time.
+    #[rpc(idempotent)]
+    async fn mark(&self, id: u64, millis: u64) -> Result<()>;
+
+    /// Notes something that must not be noted twice, and takes its time.
+    async fn note(&self, id: u64, millis: u64) -> Result<()>;
 
     /// Fails with the code of this number.
     #[rpc(idempotent)]
@@ -47,6 +54,7 @@ pub struct Answer {
 pub struct Clerk {
     name: String,
     ledger: Option<File>,
+    broken: Option<PathBuf>,
     executed: AtomicU64,
     delay: Duration,
 }
@@ -54,7 +62,7 @@ pub struct Clerk {
 impl Clerk {
     pub fn new(name: &str) -> Self {
         let (executed, delay) = (AtomicU64::new(0), Duration::ZERO);
-        Self { name: name.to_owned(), ledger: None, executed, delay }
+        Self { name: name.to_owned(), ledger: None, broken: None, executed, delay }
     }
 
     /// A shop that takes so much longer wherever it takes its time.
@@ -68,9 +76,22 @@ impl Clerk {
         Self { ledger: Some(ledger), ..Self::new(name) }
     }
 
+    /// The same shop, which fails every call while there is a file at `path`.
+    pub fn broken_while(self, path: &Path) -> Self {
+        Self { broken: Some(path.to_owned()), ..self }
+    }
+
     /// How many calls have begun.
     pub fn executed(&self) -> u64 {
         self.executed.load(Ordering::Acquire)
+    }
+
+    fn try_begin(&self, id: u64) -> Result<Answer> {
+        let answer = self.begin(id);
+        match &self.broken {
+            Some(path) if path.exists() => Err(Status::unavailable("the shop is on fire")),
+            _ => Ok(answer),
+        }
     }
 
     fn begin(&self, id: u64) -> Answer {
@@ -91,23 +112,31 @@ pub fn read_ledger(path: &Path) -> Vec<u64> {
 
 impl Shop for Clerk {
     async fn look(&self, id: u64) -> Result<Answer> {
-        Ok(self.begin(id))
+        self.try_begin(id)
     }
 
     async fn buy(&self, id: u64) -> Result<Answer> {
-        Ok(self.begin(id))
+        self.try_begin(id)
     }
 
     async fn ponder(&self, id: u64, millis: u64) -> Result<Answer> {
-        let answer = self.begin(id);
+        let answer = self.try_begin(id)?;
         tokio::time::sleep(Duration::from_millis(millis) + self.delay).await;
         Ok(answer)
     }
 
     async fn build(&self, id: u64, millis: u64) -> Result<Answer> {
-        let answer = self.begin(id);
+        let answer = self.try_begin(id)?;
         tokio::time::sleep(Duration::from_millis(millis) + self.delay).await;
         Ok(answer)
+    }
+
+    async fn mark(&self, id: u64, millis: u64) -> Result<()> {
+        self.build(id, millis).await.map(drop)
+    }
+
+    async fn note(&self, id: u64, millis: u64) -> Result<()> {
+        self.build(id, millis).await.map(drop)
     }
 
     async fn fail(&self, code: u32) -> Result<()> {

@@ -8,19 +8,22 @@
 use std::time::{Duration, Instant};
 
 use crate::process::Failure;
-use crate::{examples, features, tasks};
+use crate::{examples, features, msrv, tasks};
 
 type Step = (&'static str, fn() -> Result<(), Failure>);
 
 /// The cheap ones first, so that a slip is told soon.
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 10] = [
     ("fmt", || tasks::fmt(&["--check".to_owned()])),
     ("lint", || tasks::lint(&[])),
     ("features", || features::check(&[])),
+    ("msrv", || msrv::check(&[])),
     ("doc", || tasks::doc(&[])),
     ("deny", deny),
     ("test", || tasks::test(&[])),
     ("examples", || examples::run(&[])),
+    ("cost", || tasks::bench(&["cluster".to_owned(), "--quick".to_owned()])),
+    ("chaos", || tasks::chaos(&["cluster".to_owned(), "--quick".to_owned()])),
 ];
 
 /// Runs every step.
@@ -55,6 +58,6 @@ fn deny() -> Result<(), Failure> {
     if tasks::has_deny() {
         return tasks::deny(&[]);
     }
-    eprintln!("cargo-deny is not installed, so licences and advisories were NOT checked");
+    eprintln!("cargo-deny is not installed, so advisories were NOT checked; licences are a test");
     Ok(())
 }

@@ -49,6 +49,10 @@ pub(crate) fn has_deny() -> bool {
 
 /// The harness is a workspace of its own, so that the crates we compare with cost users nothing.
 pub(crate) fn bench(arguments: &[String]) -> Done {
+    if let Some(("cluster", rest)) = arguments.split_first().map(|(first, rest)| (&**first, rest)) {
+        let mut command = cargo(["bench", "--package", "dubhe-cluster", "--bench", "cost", "--"]);
+        return run(command.args(rest));
+    }
     let command = ["run", "--release", "--manifest-path", "benches/Cargo.toml"];
     let mut command = cargo(command);
     run(command.args(["--", "run"]).args(arguments))
@@ -58,4 +62,10 @@ pub(crate) fn bench(arguments: &[String]) -> Done {
 pub(crate) fn charts(arguments: &[String]) -> Done {
     let command = ["run", "--package", "dubhe-cluster", "--example", "charts", "--"];
     run(cargo(command).args(arguments))
+}
+
+/// Breaks fleets of real processes; `cluster --list` names the checks.
+pub(crate) fn chaos(arguments: &[String]) -> Done {
+    let mut command = cargo(["run", "--release", "--quiet", "--package", "dubhe-chaos", "--"]);
+    run(command.args(arguments))
 }

@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rpc_core::{ChannelState, Held, Instance, Snapshot, Source, Subscription, hold};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use super::{List, Shared};
+use crate::ejection::Ejector;
 use crate::endpoint::Endpoint;
 
 /// How often growing weights and held endpoints are looked at.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How often the health of endpoints is looked at while one of them is not well.
+const REVIEW: Duration = Duration::from_millis(100);
 
 /// Follows one subscription; owned by the directory's task.
 pub(super) struct Follower {
@@ -40,10 +44,10 @@ impl Follower {
         }
     }
 
-    /// Runs until the directory aborts it, or the registry is shut down and nothing is left to
-    /// watch.
+    /// Runs until the directory aborts it.
     pub(super) async fn run(mut self, mut subscription: Subscription) {
         let mut is_open = true;
+        let (mut next_tick, mut next_review) = (Instant::now() + TICK, Instant::now());
         loop {
             let is_changing = self.is_changing();
             tokio::select! {
@@ -54,9 +58,25 @@ impl Follower {
                         self.shared.heard.send_replace(true);
                     }
                 },
-                () = sleep(TICK), if is_changing => self.rebuild(),
-                else => return,
+                () = sleep_until(next_tick), if is_changing => {
+                    next_tick = Instant::now() + TICK;
+                    self.rebuild();
+                }
+                () = alerted(&self.shared.ejector, next_review) => {
+                    next_review = Instant::now() + REVIEW;
+                    self.review();
+                }
             }
+        }
+    }
+
+    /// Looks at the health of the endpoints, and again later unless all are well.
+    fn review(&self) {
+        let (ejector, now) = (&self.shared.ejector, Instant::now());
+        ejector.rest();
+        let list = self.shared.list.load();
+        if list.endpoints.iter().filter(|endpoint| !endpoint.condition().review(now)).count() > 0 {
+            ejector.alert();
         }
     }
 
@@ -157,10 +177,17 @@ impl Follower {
             }
             _ => {
                 let channel = self.shared.connector.channel(&instance);
-                Arc::new(Endpoint::new(instance, channel, layers))
+                let ejector = self.shared.ejector.clone();
+                Arc::new(Endpoint::watched(instance, channel, layers, ejector))
             }
         }
     }
+}
+
+/// Waits until somebody is not well, and at least until `next`.
+async fn alerted(ejector: &Ejector, next: Instant) {
+    ejector.wait_alert().await;
+    sleep_until(next).await;
 }
 
 fn at<'a>(list: &'a List, address: &str) -> Option<&'a Arc<Endpoint>> {

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
-use rpc_core::{Connector, Deadline, Delivery, ServiceKey, Source, Status, Subscription};
+use rpc_core::{Connector, Deadline, Delivery, ServiceKey, Source, Status, Subscription, Trouble};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
@@ -23,6 +23,7 @@ use tokio::time::{Instant, timeout_at};
 use self::follower::Follower;
 pub use self::state::{DirectoryOptions, DirectoryState};
 use crate::candidates::Candidates;
+use crate::ejection::Ejector;
 use crate::endpoint::Endpoint;
 
 /// The endpoints of one service; dropping it ends the subscription.
@@ -42,8 +43,13 @@ struct Shared {
     /// That of `list`, readable without touching it.
     version: AtomicU64,
     candidates: ArcSwap<Candidates>,
+    ejector: Arc<Ejector>,
     /// Whether the registry has said anything, or never will.
     heard: watch::Sender<bool>,
+    /// Address of the registry, for people.
+    registry: Arc<str>,
+    /// What keeps the registry from confirming the list.
+    trouble: watch::Receiver<Option<Trouble>>,
 }
 
 /// All endpoints at one time.
@@ -78,11 +84,14 @@ impl Directory {
         let shared = Arc::new(Shared {
             service,
             connector,
+            ejector: Arc::new(Ejector::new(options.ejection, options.ejections.clone())),
             options,
             list: ArcSwap::from_pointee(empty),
             version: AtomicU64::new(0),
             candidates: ArcSwap::from_pointee(Candidates::new(Vec::new())),
             heard: watch::Sender::new(false),
+            registry: subscription.registry().clone(),
+            trouble: subscription.watch_trouble(),
         });
         let mut follower = Follower::new(shared.clone());
         follower.accept(subscription.latest());
@@ -103,18 +112,19 @@ impl Directory {
     }
 
     /// The endpoints that calls may go to now. Made anew only after a change of the list, of a
-    /// weight or of a connection.
+    /// weight, of a connection or of the standing of an endpoint.
     pub(crate) fn candidates(&self) -> Guard<Arc<Candidates>> {
         let shared = &*self.shared;
         // Read before the states, so that a change meanwhile makes the result out of date.
-        let epoch = shared.connector.epoch();
+        let epoch = shared.connector.epoch().wrapping_add(shared.ejector.epoch());
         let version = shared.version.load(Ordering::Acquire);
         let cached = shared.candidates.load();
         if cached.is_made_from(version, epoch) {
             return cached;
         }
         let list = shared.list.load();
-        let fresh = Arc::new(Candidates::fit(&list.endpoints, list.version, epoch));
+        let fresh =
+            Arc::new(Candidates::fit(&list.endpoints, &shared.ejector, list.version, epoch));
         shared.candidates.store(fresh.clone());
         Guard::from_inner(fresh)
     }
@@ -148,26 +158,22 @@ impl Directory {
             endpoints: list.endpoints.len(),
             held: list.held,
             candidates: self.candidates().len(),
+            ejected: list
+                .endpoints
+                .iter()
+                .filter(|e| e.condition().is_out() && !e.is_stale())
+                .count(),
+            stale: list.endpoints.iter().filter(|e| e.is_stale()).count(),
+            ejections: self.shared.ejector.ejections(),
+            registry: self.shared.registry.clone(),
+            trouble: self.shared.trouble.borrow().clone(),
         }
     }
 
     /// The status of a call for which there is no endpoint, and why there is none.
-    pub(crate) fn no_instance(&self) -> Status {
-        let (service, state) = (&self.shared.service, self.state());
-        let why = match state.source {
-            Source::Pending => {
-                "the registry has not answered yet; check that it is running and reachable (with \
-                 `dev://`, that a provider runs: providers host it)"
-                    .to_owned()
-            }
-            Source::Cache { .. } => format!(
-                "the registry is not reachable and the cached list ({:.0?} old) is empty",
-                state.age
-            ),
-            _ => "the registry is reachable and lists none; start a provider, or check that its \
-                  registry, group and version are those of this consumer"
-                .to_owned(),
-        };
+    #[must_use]
+    pub fn no_instance(&self) -> Status {
+        let (service, why) = (&self.shared.service, self.state().why_empty());
         Status::unavailable(format!("no instance of {service}: {why}"))
             .with_delivery(Delivery::NotSent)
     }

@@ -1,10 +1,13 @@
 //! What a directory is told and what it tells: its options, and its state for people.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use rpc_core::Source;
+use rpc_core::{Source, Tally, Trouble};
 
 use crate::attempt_layers::AttemptLayers;
+use crate::ejection::EjectionConfig;
 use crate::load_balance::DEFAULT_WARMUP;
 
 /// How a directory treats its instances.
@@ -12,10 +15,16 @@ use crate::load_balance::DEFAULT_WARMUP;
 pub struct DirectoryOptions {
     /// For how long instances are held that an empty or shrunken list removed; 5 minutes.
     pub hold: Duration,
-    /// For how long an instance that has just started grows to its weight; 10 minutes.
+    /// For how long an instance that has just started grows to its weight, unless it says so
+    /// itself; 10 minutes.
     pub warmup: Duration,
     /// Layers around each endpoint; none.
     pub layers: AttemptLayers,
+    /// When endpoints that fail are taken out; by default they are. `None` leaves that to the
+    /// balancer.
+    pub ejection: Option<EjectionConfig>,
+    /// Counts them; a counter of its own.
+    pub ejections: Tally,
 }
 
 impl Default for DirectoryOptions {
@@ -24,11 +33,14 @@ impl Default for DirectoryOptions {
             hold: Duration::from_secs(300),
             warmup: DEFAULT_WARMUP,
             layers: AttemptLayers::new(),
+            ejection: Some(EjectionConfig::default()),
+            ejections: Tally::default(),
         }
     }
 }
 
-/// What a directory knows at one time, for people to look at.
+/// What a directory knows at one time, for people to look at. `Display` tells how far the list is to
+/// be trusted: `live`, `kept (registry lost for 12 s: …)`, `from cache, age 90 s (…)`, `pending (…)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryState {
     /// Where the list comes from.
@@ -41,4 +53,62 @@ pub struct DirectoryState {
     pub held: usize,
     /// How many of them calls may go to now.
     pub candidates: usize,
+    /// How many of them are ejected or on probation because their calls failed.
+    pub ejected: usize,
+    /// How many of them do not have the service: their address belongs to another program now.
+    pub stale: usize,
+    /// How often one was ejected, as far as its counter goes back.
+    pub ejections: u64,
+    /// Address of the registry; empty if it has none.
+    pub registry: Arc<str>,
+    /// Why the registry does not confirm the list at present, and since when; `None` if it does.
+    pub trouble: Option<Trouble>,
+}
+
+impl fmt::Display for DirectoryState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.source, &self.trouble) {
+            (Source::Pending, _) => f.write_str("pending")?,
+            (Source::Cache { .. }, _) => write!(f, "from cache, age {} s", self.age.as_secs())?,
+            (_, None) => f.write_str("live")?,
+            (_, Some(_)) => f.write_str("kept")?,
+        }
+        match &self.trouble {
+            Some(trouble) => write!(f, " ({trouble})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl DirectoryState {
+    /// Why there is nobody to call, given that there is nobody, and what can be done.
+    pub(super) fn why_empty(&self) -> String {
+        let registry = match &*self.registry {
+            "" => "the registry".to_owned(),
+            address => format!("registry {address}"),
+        };
+        let trouble = self.trouble.as_ref().map(|trouble| {
+            let (seconds, error) = (trouble.since.elapsed().as_secs(), &trouble.error);
+            format!("{registry} has been lost for {seconds} s ({error})")
+        });
+        match (self.source, trouble) {
+            (Source::Pending, _) => {
+                let cause = self.trouble.as_ref().map(|trouble| format!(" ({})", trouble.error));
+                let cause = cause.unwrap_or_default();
+                format!(
+                    "{registry} has not answered yet{cause}; check that it is running and \
+                     reachable (with `dev://`, that a provider runs: providers host it)"
+                )
+            }
+            (Source::Cache { .. }, trouble) => {
+                let trouble = trouble.unwrap_or_else(|| format!("{registry} is not reachable"));
+                format!("{trouble} and the cached list ({:.0?} old) is empty", self.age)
+            }
+            (_, Some(trouble)) => format!("{trouble} and its last list was empty"),
+            (_, None) => format!(
+                "{registry} is reachable and lists none; start a provider, or check that its \
+                 registry, group and version are those of this consumer"
+            ),
+        }
+    }
 }

@@ -27,7 +27,7 @@ pub use self::p2c::P2c;
 pub use self::random::Random;
 pub use self::round_robin::RoundRobin;
 pub use self::shortest_response::ShortestResponse;
-pub use self::weight::{DEFAULT_WARMUP, warmed_weight};
+pub use self::weight::{DEFAULT_WARMUP, WARMUP, warmed_weight};
 use crate::candidates::Candidates;
 
 /// Chooses one of the candidates of a call.

@@ -7,6 +7,9 @@ use std::time::Duration;
 /// How long a provider warms up: 10 minutes, as in Dubbo.
 pub const DEFAULT_WARMUP: Duration = Duration::from_secs(600);
 
+/// Where an instance's metadata says how long it warms up, in milliseconds; Dubbo's name.
+pub const WARMUP: &str = "warmup";
+
 /// The weight of a provider that has been up for `uptime`: grows evenly over `warmup` from 1 to
 /// `weight`. A weight of 0 stays 0.
 #[must_use]

@@ -18,11 +18,8 @@ use rpc_core::{
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
-use super::{ClusterPolicy, History};
+use super::{ClusterPolicy, History, MAX_TRIED};
 use crate::picker::{Attempt, Picker};
-
-/// How many instances one call tries freely before it gives up, however many there are.
-const MAX_FREE: usize = 64;
 
 /// The pause before the first attempt at a provider that failed this call already; doubles.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -68,6 +65,10 @@ impl Extension<dyn ClusterPolicy> for Failover {
 impl ClusterPolicy for Failover {
     fn layer(&self, picker: Picker) -> BoxInvoker {
         BoxInvoker::from_invoke(FailoverInvoker { picker, retries: self.config.retries })
+    }
+
+    fn with_retries(&self, retries: u32) -> Option<Arc<dyn ClusterPolicy>> {
+        Some(Arc::new(Self::new(retries)))
     }
 }
 
@@ -183,7 +184,7 @@ impl Resending {
     }
 
     fn permit_free(&mut self) -> Result<(), Option<String>> {
-        let instances = self.picker.endpoints(&self.invocation).len().min(MAX_FREE);
+        let instances = self.picker.endpoints(&self.invocation).len().min(MAX_TRIED);
         let retries = self.retries;
         if self.free >= instances + retries as usize {
             return Err(Some(format!("{instances} instances and retries = {retries}")));

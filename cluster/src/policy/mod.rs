@@ -1,31 +1,83 @@
 //! Cluster policies: what to do when an attempt fails.
 //!
 //! A policy is a tower layer over the [`Picker`], erased at once: what it returns is the cluster
-//! invoker. Whether a call may be sent again is decided by [`rpc_core::status::may_resend`] alone;
-//! policies add limits, the budget and the deadline.
+//! invoker. Whether a call may be sent again is decided by [`rpc_core::status::may_resend`] and
+//! [`may_resend_later`](rpc_core::status::may_resend_later) alone; policies add limits, the budget
+//! and the deadline.
 
+mod available;
+mod broadcast;
+mod failback;
 mod failfast;
 mod failover;
+mod failsafe;
+mod forking;
 mod history;
+mod seldom;
 
 use std::fmt;
+use std::sync::Arc;
 
-use rpc_core::{BoxInvoker, ExtensionPoint};
+use rpc_core::{BoxInvoker, Error, ExtensionPoint, Method};
 
+pub use self::available::Available;
+pub use self::broadcast::{Broadcast, BroadcastConfig};
+pub use self::failback::{Failback, FailbackConfig};
 pub use self::failfast::Failfast;
 pub use self::failover::{Failover, FailoverConfig};
+pub use self::failsafe::Failsafe;
+pub use self::forking::{Forking, ForkingConfig};
 pub use self::history::History;
 use crate::picker::Picker;
+
+/// How many instances one call tries before it gives up, however many there are.
+const MAX_TRIED: usize = 64;
 
 /// What to do when an attempt fails.
 #[diagnostic::on_unimplemented(note = "a policy implements `Debug` and `ClusterPolicy::layer`")]
 pub trait ClusterPolicy: fmt::Debug + Send + Sync + 'static {
     /// The invoker that sends calls through `picker` by this policy.
     fn layer(&self, picker: Picker) -> BoxInvoker;
+
+    /// Whether calls of `method` can be made by this policy; asked when a client is made, before
+    /// any call.
+    ///
+    /// # Errors
+    /// What the method lacks, naming it, and the remedy.
+    fn check(&self, method: &Method) -> Result<(), Error> {
+        let _ = method;
+        Ok(())
+    }
+
+    /// The same policy with the `retries` that are set beside it; `None` if it takes none.
+    fn with_retries(&self, retries: u32) -> Option<Arc<dyn ClusterPolicy>> {
+        let _ = retries;
+        None
+    }
 }
 
 /// The policies that come with Dubhe.
 #[must_use]
 pub fn builtin() -> ExtensionPoint<dyn ClusterPolicy> {
-    ExtensionPoint::new("cluster").with::<Failfast>().with::<Failover>()
+    ExtensionPoint::new("cluster")
+        .with::<Available>()
+        .with::<Broadcast>()
+        .with::<Failback>()
+        .with::<Failfast>()
+        .with::<Failover>()
+        .with::<Failsafe>()
+        .with::<Forking>()
+}
+
+/// The check of policies that answer in place of a failure.
+fn needs_stand_in(policy: &str, method: &Method) -> Result<(), Error> {
+    if method.stand_in().is_some() {
+        return Ok(());
+    }
+    Err(Error::invalid_config(format!(
+        "`{policy}` has nothing to answer in place of a failure of {}, which returns neither `()`, \
+         an `Option` nor a collection: add `#[rpc(fallback = \"…\")]` with the answer as JSON to \
+         it, or choose another policy for this method",
+        method.path()
+    )))
 }

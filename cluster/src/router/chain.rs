@@ -18,6 +18,11 @@ impl RouterChain {
         Self(routers.into())
     }
 
+    /// The routers in their order.
+    pub(crate) fn routers(&self) -> &[Arc<dyn Router>] {
+        &self.0
+    }
+
     /// Whether there is no router.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -13,7 +13,9 @@ use bytes::{Bytes, BytesMut};
 use dubhe_cluster::load_balance::{LoadBalance, P2c};
 use dubhe_cluster::policy::ClusterPolicy;
 use dubhe_cluster::router::RouterChain;
-use dubhe_cluster::{Candidates, Cluster, Directory, DirectoryOptions, Endpoint, RetryBudget};
+use dubhe_cluster::{
+    Backlog, Candidates, Cluster, Directory, DirectoryOptions, Endpoint, RetryBudget,
+};
 use rpc_core::codec::CodecError;
 use rpc_core::message::Message;
 use rpc_core::{
@@ -184,6 +186,7 @@ pub(crate) struct Fleet {
     pub(crate) directory: Arc<Directory>,
     pub(crate) push: watch::Sender<Snapshot>,
     pub(crate) budget: Arc<RetryBudget>,
+    pub(crate) backlog: Arc<Backlog>,
 }
 
 impl Fleet {
@@ -202,7 +205,13 @@ impl Fleet {
         let subscription = Subscription::new(snapshots, ());
         let connector = Arc::new(net.clone());
         let directory = Directory::follow(service(), subscription, connector, options);
-        Self { net, directory: Arc::new(directory), push, budget: Arc::new(RetryBudget::default()) }
+        Self {
+            net,
+            directory: Arc::new(directory),
+            push,
+            budget: Arc::new(RetryBudget::default()),
+            backlog: Arc::default(),
+        }
     }
 
     pub(crate) fn mock(&self, address: &str) -> Arc<Mock> {
@@ -225,6 +234,7 @@ impl Fleet {
             balancer,
             policy,
             budget: self.budget.clone(),
+            backlog: self.backlog.clone(),
             seed: Some(1),
         }
         .into_invoker()
@@ -277,9 +287,31 @@ pub(crate) fn write() -> Invocation {
     call_of(false, Duration::from_secs(1))
 }
 
+/// A call that nothing comes back from.
+pub(crate) fn one_way() -> Invocation {
+    let method = Method::new(service(), "note", MethodKind::OneWay, true);
+    let deadline = Deadline::after(Duration::from_secs(1));
+    Invocation::new(method.into(), Body::typed(Nothing), deadline)
+}
+
 pub(crate) fn call_of(idempotent: bool, timeout: Duration) -> Invocation {
-    let method = Method::new(service(), "reserve", MethodKind::Unary, idempotent);
-    Invocation::new(method.into(), Body::typed(Nothing), Deadline::after(timeout))
+    Invocation::new(method(idempotent).into(), Body::typed(Nothing), Deadline::after(timeout))
+}
+
+/// The method that calls are of; the empty answer may stand in for its failures.
+pub(crate) fn method(idempotent: bool) -> Method {
+    Method::new(service(), "reserve", MethodKind::Unary, idempotent).with_stand_in(Some(stand_in()))
+}
+
+/// An answer in place of a failure, which tells itself from a provider's.
+pub(crate) fn stand_in() -> Reply {
+    let mut reply = reply();
+    reply.metadata.insert("stand-in", "yes");
+    reply
+}
+
+pub(crate) fn is_stand_in(reply: &Reply) -> bool {
+    reply.metadata.value("stand-in").is_some()
 }
 
 pub(crate) fn reply() -> Reply {

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ struct Shared {
     lists: Mutex<HashMap<ServiceKey, watch::Sender<Option<Listing>>>>,
     /// What this session has registered, to notice if the registry forgot some of it.
     registered: Mutex<HashSet<Key>>,
+    /// How many clients the registry has, by its last word; 0 if it does not tell.
+    peers: AtomicUsize,
     /// Why the session ended, once it has.
     end: watch::Sender<Option<String>>,
 }
@@ -63,6 +65,7 @@ impl Client {
             waiting: Mutex::default(),
             lists: Mutex::default(),
             registered: Mutex::default(),
+            peers: AtomicUsize::new(0),
             end: watch::Sender::new(None),
         });
         let mut tasks = JoinSet::new();
@@ -70,7 +73,8 @@ impl Client {
         tasks.spawn(write_all(Arc::clone(&shared), write, queue));
         let token = token.to_owned();
         match shared.ask(Ask::Hello { version: VERSION, token }).await? {
-            Answer::Welcome { renew_ms } => {
+            Answer::Welcome { renew_ms, clients } => {
+                shared.peers.store(clients, Ordering::Relaxed);
                 tasks.spawn(renew(Arc::clone(&shared), Duration::from_millis(renew_ms.max(1))));
             }
             other => return Err(shared.unexpected(&other)),
@@ -209,8 +213,10 @@ async fn renew(shared: Arc<Shared>, every: Duration) {
         sleep(every.mul_f64(rand::random_range(0.8..=1.0))).await;
         let expected = locked(&shared.registered).len();
         match timeout(RENEW_LIMIT, shared.ask(Ask::Renew {})).await {
-            Ok(Ok(Answer::Renewed { held })) if held >= expected => {}
-            Ok(Ok(Answer::Renewed { held })) => {
+            Ok(Ok(Answer::Renewed { held, clients })) if held >= expected => {
+                shared.peers.store(clients, Ordering::Relaxed);
+            }
+            Ok(Ok(Answer::Renewed { held, .. })) => {
                 break format!("it holds {held} of {expected} instances, registering them again");
             }
             Ok(Ok(_)) => break "it answered a renewal with something else".to_owned(),
@@ -282,6 +288,10 @@ impl Session for Client {
         let mut end = self.shared.end.subscribe();
         // The sender lives in `shared`, so this returns only at the end.
         let _ = end.wait_for(Option::is_some).await;
+    }
+
+    fn peers(&self) -> Option<usize> {
+        Some(self.shared.peers.load(Ordering::Relaxed)).filter(|peers| *peers > 0)
     }
 }
 

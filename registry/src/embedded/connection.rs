@@ -1,6 +1,6 @@
 //! One client of an embedded registry, as its server sees it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +10,12 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::host::{Host, Outbox};
 use super::lease::TOLERANCE;
+use super::store::SAFE_LIMIT;
 use super::table::{Key, List};
 use super::wire::{Answer, Ask, FrameReader, Message, Request, VERSION, frame};
+
+/// Most changes of one connection that wait until they are safe; past it nothing more is read.
+const MAX_UNSAFE: usize = 1024;
 
 /// Serves one client until it or the server goes.
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(host: Arc<Host>, stream: S) {
@@ -32,6 +36,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(host: Arc<
         outbox,
         watched: HashMap::new(),
         next_push: Instant::now(),
+        unsafe_changes: VecDeque::new(),
         host: Arc::clone(&leaving.host),
     };
     let end = connection.run().await;
@@ -65,6 +70,14 @@ enum End {
     Bye(String),
 }
 
+/// A change whose answer waits until it is safe.
+struct Unsafe {
+    id: u64,
+    change: u64,
+    /// When it is answered at the latest.
+    until: Instant,
+}
+
 struct Connection<S> {
     reader: FrameReader<ReadHalf<S>>,
     write: WriteHalf<S>,
@@ -74,6 +87,8 @@ struct Connection<S> {
     /// Subscriptions; until the first push with how many instances the client had before.
     watched: HashMap<ServiceKey, Option<usize>>,
     next_push: Instant,
+    /// In the order of the changes.
+    unsafe_changes: VecDeque<Unsafe>,
 }
 
 impl<S: AsyncRead + AsyncWrite> Connection<S> {
@@ -103,12 +118,20 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             let why = format!("protocol version {version} is not spoken here, only {VERSION}");
             return Err(End::Bye(why));
         }
-        if !is_same(token.as_bytes(), self.host.config.token.as_bytes()) {
-            let why = "the token is wrong, put it into the address as dubhe://:token@host:port";
+        let expected = &self.host.config.token;
+        if !expected.is_empty() && token.is_empty() {
+            return Err(End::Bye("it needs a token, set registry.token".to_owned()));
+        }
+        if !is_same(token.as_bytes(), expected.as_bytes()) {
+            let why = match expected.is_empty() {
+                true => "it takes no token, remove registry.token",
+                false => "the token is wrong, check registry.token",
+            };
             return Err(End::Bye(why.to_owned()));
         }
         let renew_ms = u64::try_from(self.host.config.renew.as_millis()).unwrap_or(u64::MAX);
-        self.answer(id, Answer::Welcome { renew_ms }).await
+        let clients = self.host.clients();
+        self.answer(id, Answer::Welcome { renew_ms, clients }).await
     }
 
     async fn converse(&mut self) -> Result<(), End> {
@@ -116,6 +139,10 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let mut heard = Instant::now();
         let mut has_news = false;
         loop {
+            let host = Arc::clone(&self.host);
+            let first = self.unsafe_changes.front();
+            let (is_unsafe, change, until) =
+                first.map_or((false, 0, heard), |first| (true, first.change, first.until));
             // What was sent in time counts, however late it is read.
             tokio::select! {
                 biased;
@@ -130,6 +157,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 }
                 () = self.outbox.filled.notified(), if !has_news => has_news = true,
                 () = sleep_until(self.next_push), if has_news => has_news = self.push().await?,
+                () = host.settled(change, until), if is_unsafe => self.answer_settled(change).await?,
                 () = sleep_until(heard + silence) => {
                     if heard.elapsed() < silence + TOLERANCE {
                         return Err(End::Silent);
@@ -146,14 +174,17 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let answer = match ask {
             Ask::Hello { .. } => return Err(End::Bye("a second hello".to_owned())),
             Ask::Register { instance } => match self.host.register(self.id, instance) {
-                Ok(()) => Answer::Done {},
+                Ok(()) => return self.done(id).await,
                 Err(why) => Answer::Refused { why },
             },
-            Ask::Unregister { service, address, id } => {
-                self.host.unregister(&Key { service, address, id });
-                Answer::Done {}
+            Ask::Unregister { service, address, id: instance } => {
+                self.host.unregister(&Key { service, address, id: instance });
+                return self.done(id).await;
             }
-            Ask::Renew {} => Answer::Renewed { held: self.host.renew(self.id) },
+            Ask::Renew {} => {
+                let (held, clients) = (self.host.renew(self.id), self.host.clients());
+                Answer::Renewed { held, clients }
+            }
             Ask::Subscribe { service, known } => self.subscribe(service, known),
             Ask::Unsubscribe { service } => {
                 self.watched.remove(&service);
@@ -169,6 +200,30 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             Ask::Services {} => Answer::Services { services: self.host.services() },
         };
         self.answer(id, answer).await
+    }
+
+    /// Answers a change: at once if nothing is saved, else when it is safe.
+    async fn done(&mut self, id: u64) -> Result<(), End> {
+        let Some(change) = self.host.last_change() else {
+            return self.answer(id, Answer::Done {}).await;
+        };
+        let unsafe_until = Instant::now() + SAFE_LIMIT;
+        self.unsafe_changes.push_back(Unsafe { id, change, until: unsafe_until });
+        if self.unsafe_changes.len() >= MAX_UNSAFE {
+            self.host.settled(change, unsafe_until).await;
+            self.answer_settled(change).await?;
+        }
+        Ok(())
+    }
+
+    /// Answers every change up to this one.
+    async fn answer_settled(&mut self, change: u64) -> Result<(), End> {
+        while self.unsafe_changes.front().is_some_and(|first| first.change <= change)
+            && let Some(first) = self.unsafe_changes.pop_front()
+        {
+            self.answer(first.id, Answer::Done {}).await?;
+        }
+        Ok(())
     }
 
     fn subscribe(&mut self, service: ServiceKey, known: usize) -> Answer {
@@ -207,7 +262,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let length = list.version.instances.len();
         let is_young = self.host.started.elapsed() < self.host.config.withhold;
         let known = self.watched.get(service).copied().flatten();
-        is_young && known.is_some_and(|known| length < known.max(1))
+        // One that remembers an earlier life knows when there is nobody.
+        let least = usize::from(self.host.restored.is_none());
+        is_young && known.is_some_and(|known| length < known.max(least))
     }
 
     async fn answer(&mut self, id: u64, answer: Answer) -> Result<(), End> {
@@ -232,8 +289,12 @@ async fn send(write: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> std::io::R
     write.flush().await
 }
 
-/// Compares in a time that does not tell where the two differ.
-fn is_same(a: &[u8], b: &[u8]) -> bool {
-    let differ = a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b));
-    a.len() == b.len() && differ == 0
+/// Compares in a time that follows from the length of `given` alone, not from where the two differ.
+fn is_same(given: &[u8], secret: &[u8]) -> bool {
+    let mut differ = u8::from(given.len() != secret.len());
+    for (i, byte) in given.iter().enumerate() {
+        let expected = secret.get(i % secret.len().max(1)).unwrap_or(&0);
+        differ = std::hint::black_box(differ | (byte ^ expected));
+    }
+    differ == 0
 }

@@ -47,7 +47,7 @@ impl Extension<dyn Registry> for Dev {
 
     fn build(config: RegistryConfig) -> Result<Arc<dyn Registry>, Error> {
         let url = RegistryUrl::parse(&config.url)?;
-        url.expect_keys(&[])?;
+        url.expect_only(false, &[])?;
         let name = match &url.hosts[..] {
             [] => "default",
             [host] if host.port.is_none() && is_plain(&host.name) => &host.name,
@@ -149,7 +149,7 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// Runs what waits for the disk where waiting is fine.
-async fn off_thread<T: Send + 'static>(
+pub(super) async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let done = tokio::task::spawn_blocking(work).await;

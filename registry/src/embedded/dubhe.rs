@@ -28,7 +28,7 @@ impl Extension<dyn Registry> for Dubhe {
 
     fn build(config: RegistryConfig) -> Result<Arc<dyn Registry>, Error> {
         let mut url = RegistryUrl::parse(&config.url)?;
-        url.expect_keys(&[])?;
+        url.expect_only(true, &[])?;
         if url.password.is_empty() {
             url.password = config.token.clone().unwrap_or_default();
         }

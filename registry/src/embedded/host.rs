@@ -5,15 +5,18 @@ use std::sync::{Arc, Mutex, Weak};
 
 use rpc_core::{Instance, ServiceKey};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::lease::Leases;
 use super::settings::ServerConfig;
+use super::store::{Batch, Journal, Opened, Past, SAFE_LIMIT, Unsaved};
 use super::table::{Key, List, Table};
 use crate::recover::locked;
 
 /// What an embedded registry holds at the moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServerStatus {
     /// Open connections.
     pub connections: usize,
@@ -25,6 +28,10 @@ pub struct ServerStatus {
     pub subscriptions: usize,
     /// Whether silent instances are kept because too many fell silent at once.
     pub is_preserving: bool,
+    /// How many instances it knew from before its start; 0 without a data folder.
+    pub restored: usize,
+    /// Why the last attempt to save failed; `None` if it did not.
+    pub store_error: Option<String>,
 }
 
 /// Shared by all connections.
@@ -32,7 +39,11 @@ pub struct ServerStatus {
 pub(crate) struct Host {
     pub(crate) config: ServerConfig,
     pub(crate) started: Instant,
+    /// How many instances it knew from an earlier life; `None` if it had none.
+    pub(crate) restored: Option<usize>,
     inner: Mutex<Inner>,
+    /// The way to what is kept on disk, if anything is.
+    journal: Option<Arc<Journal>>,
     /// Something changed that may bring the next sweep forward.
     changed: Arc<Notify>,
 }
@@ -44,6 +55,7 @@ struct Inner {
     outboxes: HashMap<u64, Arc<Outbox>>,
     watchers: HashMap<ServiceKey, HashSet<u64>>,
     next_connection: u64,
+    unsaved: Option<Unsaved>,
 }
 
 /// What is to be pushed on one connection: names only, so that a slow reader costs nothing.
@@ -72,17 +84,39 @@ impl Outbox {
 impl Host {
     /// A registry; its sweeping task ends with the last handle.
     pub(crate) fn start(config: ServerConfig) -> Arc<Self> {
+        Self::begin(config, Past::default(), None)
+    }
+
+    /// A registry that goes on where its last life ended, with a fresh lease for everybody, and the
+    /// task that saves what changes. The task ends with the last handle and then lets go of the
+    /// store.
+    pub(crate) fn restore(
+        config: ServerConfig,
+        (store, past): Opened,
+    ) -> (Arc<Self>, JoinHandle<()>) {
+        let journal = Arc::new(Journal::new());
+        let host = Self::begin(config, past, Some(Arc::clone(&journal)));
+        let keeping = tokio::spawn(journal.keep(store, Arc::downgrade(&host)));
+        (host, keeping)
+    }
+
+    fn begin(config: ServerConfig, past: Past, journal: Option<Arc<Journal>>) -> Arc<Self> {
         let (now, changed) = (Instant::now(), Arc::new(Notify::new()));
+        let restored = (past.life > 1).then_some(past.instances.len());
+        let (table, next_connection) = Table::restore(past, (now, &config));
         let host = Arc::new(Self {
             config,
             started: now,
+            restored,
             inner: Mutex::new(Inner {
-                table: Table::new(),
+                table,
                 leases: Leases::new(now),
                 outboxes: HashMap::new(),
                 watchers: HashMap::new(),
-                next_connection: 0,
+                next_connection,
+                unsaved: journal.is_some().then(Unsaved::default),
             }),
+            journal,
             changed: Arc::clone(&changed),
         });
         tokio::spawn(sweep(Arc::downgrade(&host), changed));
@@ -99,6 +133,11 @@ impl Host {
         let (id, outbox) = (inner.next_connection, Arc::new(Outbox::default()));
         inner.outboxes.insert(id, Arc::clone(&outbox));
         Some((id, outbox))
+    }
+
+    /// How many connections there are.
+    pub(crate) fn clients(&self) -> usize {
+        locked(&self.inner).outboxes.len()
     }
 
     /// Forgets a connection. If the other side closed it, little is left of its leases.
@@ -123,9 +162,10 @@ impl Host {
         let mut inner = locked(&self.inner);
         let service = instance.service.clone();
         let is_first = inner.table.len() == 0;
-        let context = (Instant::now(), &self.config);
-        if inner.table.register(instance, connection, context)? {
+        let (key, context) = (Key::of(&instance), (Instant::now(), &self.config));
+        if let Some(instance) = inner.table.register(instance, connection, context)? {
             inner.tell(&service);
+            self.note(&mut inner, key, Some(instance));
         }
         if is_first {
             self.changed.notify_one();
@@ -138,6 +178,7 @@ impl Host {
         let removed = inner.table.remove(key);
         if removed {
             inner.tell(&key.service);
+            self.note(&mut inner, key.clone(), None);
         }
         removed
     }
@@ -179,6 +220,46 @@ impl Host {
         locked(&self.inner).table.list(service)
     }
 
+    /// Has a change saved, if anything is.
+    fn note(&self, inner: &mut Inner, key: Key, instance: Option<Arc<Instance>>) {
+        if let (Some(unsaved), Some(journal)) = (&mut inner.unsaved, &self.journal) {
+            unsaved.note(key, instance);
+            journal.wake();
+        }
+    }
+
+    /// What is to be saved next, if anything is.
+    pub(crate) fn take_unsaved(&self) -> Option<Batch> {
+        let Inner { table, unsaved, .. } = &mut *locked(&self.inner);
+        unsaved.as_mut()?.take(table)
+    }
+
+    /// Has the whole table saved next, because a part of it was not.
+    pub(crate) fn save_all(&self) {
+        if let Some(unsaved) = &mut locked(&self.inner).unsaved {
+            unsaved.take_all();
+        }
+    }
+
+    /// Number of the last change that is to be saved; `None` if nothing is saved.
+    pub(crate) fn last_change(&self) -> Option<u64> {
+        locked(&self.inner).unsaved.as_ref().map(Unsaved::number)
+    }
+
+    /// Waits until the change of this number survives a crash, until `deadline` at most.
+    pub(crate) async fn settled(&self, change: u64, deadline: Instant) {
+        if let Some(journal) = &self.journal {
+            journal.settled(change, deadline).await;
+        }
+    }
+
+    /// Waits until the changes made so far survive a crash, at most a second.
+    pub(crate) async fn all_settled(&self) {
+        if let Some(change) = self.last_change() {
+            self.settled(change, Instant::now() + SAFE_LIMIT).await;
+        }
+    }
+
     pub(crate) fn services(&self) -> Vec<ServiceKey> {
         locked(&self.inner).table.services()
     }
@@ -193,6 +274,8 @@ impl Host {
             services: services.len() + only_watched.count(),
             subscriptions: inner.watchers.values().map(HashSet::len).sum(),
             is_preserving: inner.leases.is_preserving(),
+            restored: self.restored.unwrap_or(0),
+            store_error: self.journal.as_ref().and_then(|journal| journal.saved().error),
         }
     }
 
@@ -202,10 +285,13 @@ impl Host {
         let inner = &mut *locked(&self.inner);
         let context = (now, &mut rand::rng());
         let evicted = inner.leases.sweep(&mut inner.table, &self.config, context);
-        let services: HashSet<ServiceKey> = evicted.into_iter().map(|key| key.service).collect();
+        let services: HashSet<ServiceKey> = evicted.iter().map(|key| key.service.clone()).collect();
         for service in &services {
             tracing::info!(%service, "leases ran out, instances evicted");
             inner.tell(service);
+        }
+        for key in evicted {
+            self.note(inner, key, None);
         }
         inner.leases.schedule(&inner.table, now)
     }
@@ -214,6 +300,9 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         self.changed.notify_one();
+        if let Some(journal) = &self.journal {
+            journal.wake();
+        }
     }
 }
 

@@ -1,20 +1,24 @@
 //! The registry that comes with the framework: `dubhe://host:port` and `dev://name`.
 //!
-//! For one machine and small teams; it is not replicated and keeps its data in memory. A server is an
-//! [`EmbeddedServer`]; `dev://` runs one inside one of the providers. Layout of this folder: `wire.rs`
-//! is what both sides say; `table.rs`, `lease.rs`, `host.rs`, `connection.rs` and `server.rs` are the
-//! server, innermost first; `client.rs` is a session; `meeting.rs` is how the processes of `dev://`
-//! find each other.
+//! For one machine and small teams; it is not replicated. A server is an [`EmbeddedServer`], which keeps
+//! its data in a folder if it is given one (feature `store`); `dev://` runs one inside one of the
+//! providers. Layout of this folder: `wire.rs` is what both sides say; `table.rs`, `lease.rs`,
+//! `host.rs`, `connection.rs` and `server.rs` are the server, innermost first; `store.rs` is how its
+//! table is followed on disk, by `disk.rs`; `client.rs` is a session; `meeting.rs` is how the processes
+//! of `dev://` find each other.
 
 mod client;
 mod connection;
 mod dev;
+#[cfg(feature = "store")]
+mod disk;
 mod dubhe;
 mod host;
 mod lease;
 mod meeting;
 mod server;
 mod settings;
+mod store;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -26,5 +30,5 @@ pub use self::dev::Dev;
 pub use self::dubhe::{DEFAULT_PORT, Dubhe};
 pub(crate) use self::host::Host;
 pub use self::host::ServerStatus;
-pub use self::server::EmbeddedServer;
+pub use self::server::{EmbeddedServer, ServerBuilder};
 pub use self::settings::ServerConfig;

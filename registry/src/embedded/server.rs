@@ -1,51 +1,83 @@
 //! An embedded registry that listens on TCP.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rpc_core::{Error, ServiceKey};
+use rpc_core::{Error, Instance, ServiceKey};
 use tokio::net::{TcpListener, ToSocketAddrs};
-use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::sleep;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
 
 use super::connection;
+use super::dev::off_thread;
+use super::dubhe::DEFAULT_PORT;
 use super::host::{Host, ServerStatus};
 use super::settings::ServerConfig;
+use super::store::Opened;
 
 /// After a failed accept (too many open files, say) the server waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A running registry server. Dropping it stops it and closes all connections.
+/// How long a shutdown waits for connections, and again for the store.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
+
+/// A running registry server. Dropping it stops it and closes all connections;
+/// [`shutdown`](Self::shutdown) does so in order.
 ///
-/// What it knows is in memory; its clients tell it again after a restart. It is not replicated.
+/// With a data folder (feature `store`) it knows after a crash what was registered before; without
+/// one its clients tell it again after a restart. It is not replicated.
 #[derive(Debug)]
 pub struct EmbeddedServer {
     host: Arc<Host>,
     address: SocketAddr,
-    accepting: AbortHandle,
+    accepting: JoinHandle<()>,
+    stopping: watch::Sender<bool>,
+    /// Saves what changes; ends after the host.
+    keeping: Option<JoinHandle<()>>,
 }
 
+/// Sets up an [`EmbeddedServer`].
+#[must_use = "a server runs after `start`"]
+pub struct ServerBuilder {
+    address: String,
+    config: ServerConfig,
+    store: Option<OpenStore>,
+}
+
+type OpenStore = Box<dyn FnOnce() -> Result<Opened, Error> + Send>;
+
 impl EmbeddedServer {
-    /// Listens on `address`, such as `127.0.0.1:20890`; port 0 takes a free one.
+    /// A server on `127.0.0.1:20890` without token that keeps nothing on disk, to be changed.
+    pub fn builder() -> ServerBuilder {
+        let address = format!("127.0.0.1:{DEFAULT_PORT}");
+        ServerBuilder { address, config: ServerConfig::default(), store: None }
+    }
+
+    /// Listens on `address`, such as `127.0.0.1:20890`; port 0 takes a free one. Keeps nothing on
+    /// disk; see [`builder`](Self::builder).
     ///
     /// # Errors
     /// The address cannot be bound.
     pub async fn bind(
-        address: impl ToSocketAddrs + std::fmt::Debug,
+        address: impl ToSocketAddrs + fmt::Debug,
         config: ServerConfig,
     ) -> Result<Self, Error> {
-        let wrong = |error: std::io::Error| {
-            let what = format!(
-                "the registry cannot listen on {address:?}: {error}, choose another address"
-            );
-            Error::bind(what).with_source(error)
-        };
-        let listener = TcpListener::bind(&address).await.map_err(wrong)?;
-        let local = listener.local_addr().map_err(wrong)?;
-        let host = Host::start(config);
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&host))).abort_handle();
-        Ok(Self { host, address: local, accepting })
+        let (listener, local) = listen(address).await?;
+        Ok(Self::run(listener, local, Host::start(config), None))
+    }
+
+    fn run(
+        listener: TcpListener,
+        address: SocketAddr,
+        host: Arc<Host>,
+        keeping: Option<JoinHandle<()>>,
+    ) -> Self {
+        let stopping = watch::Sender::new(false);
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&host), stopping.subscribe()));
+        Self { host, address, accepting, stopping, keeping }
     }
 
     /// Where it listens.
@@ -60,10 +92,42 @@ impl EmbeddedServer {
         self.host.status()
     }
 
+    /// Every service that has an instance now, sorted.
+    #[must_use]
+    pub fn services(&self) -> Vec<ServiceKey> {
+        let mut services = self.host.services();
+        services.sort();
+        services
+    }
+
+    /// The instances of `service` now.
+    #[must_use]
+    pub fn instances(&self, service: &ServiceKey) -> Vec<Instance> {
+        let list = self.host.list(service);
+        list.version.instances.iter().map(|instance| Instance::clone(instance)).collect()
+    }
+
     /// Takes everything at `address` off the list of `service` by hand; returns whether there was
     /// something. A provider that lives registers itself again.
     pub fn remove(&self, service: &ServiceKey, address: &str) -> bool {
         self.host.remove_at(service, address)
+    }
+
+    /// Closes all connections, saves what is not saved yet and lets go of address and data folder;
+    /// takes at most 7 s. What is registered stays in the data folder.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the server.
+    pub async fn shutdown(mut self) {
+        self.stopping.send_replace(true);
+        // Whoever does not end in time is aborted with the server below.
+        let _ = timeout(SHUTDOWN_LIMIT, &mut self.accepting).await;
+        self.host.all_settled().await;
+        let keeping = self.keeping.take();
+        drop(self);
+        if let Some(keeping) = keeping {
+            let _ = timeout(SHUTDOWN_LIMIT, keeping).await;
+        }
     }
 }
 
@@ -73,8 +137,79 @@ impl Drop for EmbeddedServer {
     }
 }
 
-/// Accepts until aborted by the server's drop, and owns the tasks of all connections.
-async fn accept(listener: TcpListener, host: Arc<Host>) {
+// === impl ServerBuilder ===
+
+impl ServerBuilder {
+    /// Listens here; port 0 takes a free one.
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.address = address.into();
+        self
+    }
+
+    /// What clients must show in `registry.token`; none by default.
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.config.token = token.into();
+        self
+    }
+
+    /// Limits, times and token, instead of the defaults and what was set before.
+    pub fn config(mut self, config: ServerConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    #[cfg_attr(not(feature = "store"), allow(dead_code, reason = "the folder comes with it"))]
+    pub(super) fn store(
+        mut self,
+        open: impl FnOnce() -> Result<Opened, Error> + Send + 'static,
+    ) -> Self {
+        self.store = Some(Box::new(open));
+        self
+    }
+
+    /// Starts the server.
+    ///
+    /// # Errors
+    /// The address cannot be bound; the data folder cannot be used, or another server uses it.
+    pub async fn start(self) -> Result<EmbeddedServer, Error> {
+        // First, lest a second server on the same address touches the first one's folder.
+        let (listener, local) = listen(self.address).await?;
+        let (host, keeping) = match self.store {
+            None => (Host::start(self.config), None),
+            Some(open) => {
+                let (host, keeping) = Host::restore(self.config, off_thread(open).await?);
+                (host, Some(keeping))
+            }
+        };
+        Ok(EmbeddedServer::run(listener, local, host, keeping))
+    }
+}
+
+impl fmt::Debug for ServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder")
+            .field("address", &self.address)
+            .field("config", &self.config)
+            .field("keeps", &self.store.is_some())
+            .finish()
+    }
+}
+
+async fn listen(
+    address: impl ToSocketAddrs + fmt::Debug,
+) -> Result<(TcpListener, SocketAddr), Error> {
+    let wrong = |error: std::io::Error| {
+        let what =
+            format!("the registry cannot listen on {address:?}: {error}, choose another address");
+        Error::bind(what).with_source(error)
+    };
+    let listener = TcpListener::bind(&address).await.map_err(wrong)?;
+    let local = listener.local_addr().map_err(wrong)?;
+    Ok((listener, local))
+}
+
+/// Accepts until told to stop or aborted by the server's drop, and owns the tasks of all connections.
+async fn accept(listener: TcpListener, host: Arc<Host>, mut stopping: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -90,6 +225,9 @@ async fn accept(listener: TcpListener, host: Arc<Host>) {
                 }
             },
             Some(_) = connections.join_next() => {}
+            _ = stopping.changed() => break,
         }
     }
+    drop(listener);
+    connections.shutdown().await;
 }

@@ -1,7 +1,7 @@
 //! Who is registered: the instances of every service, their leases and owners, and lists of them.
 //!
-//! Plain data in memory without locks, clocks or tasks, so that a persistent form can take its place.
-//! Which leases end when is decided in `lease.rs`.
+//! Plain data in memory without locks, clocks or tasks. What is kept on disk of it is `store.rs`' matter,
+//! and which leases end when is decided in `lease.rs`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
@@ -11,7 +11,11 @@ use rpc_core::{Instance, ServiceKey};
 use tokio::time::Instant;
 
 use super::settings::ServerConfig;
+use super::store::Past;
 use super::wire::{Message, Version, frame};
+
+/// Revisions hold the number of the server's life above this many bits, and of the change below.
+const LIFE_SHIFT: u32 = 32;
 
 /// Names one instance: service, address, id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -91,6 +95,26 @@ impl Table {
         Self { services: HashMap::new(), owned: HashMap::new(), revision: 1, count: 0 }
     }
 
+    /// What an earlier life left, with a fresh lease for everybody; and the first number that is no
+    /// owner's. Those who came from one process have one owner, until they register again.
+    pub(crate) fn restore(past: Past, (now, limits): (Instant, &ServerConfig)) -> (Self, u64) {
+        let mut table = Self::new();
+        // Above all revisions of earlier lives, however many there were in each.
+        table.revision = (past.life << LIFE_SHIFT).max(1);
+        let mut owners = HashMap::new();
+        let mut left_out = 0;
+        for instance in past.instances {
+            let next = owners.len() as u64 + 1;
+            let process = (Arc::clone(&instance.address), Arc::clone(&instance.id));
+            let owner = *owners.entry(process).or_insert(next);
+            left_out += usize::from(table.register(instance, owner, (now, limits)).is_err());
+        }
+        if left_out > 0 {
+            tracing::warn!(left_out, "instances past the limits are not restored");
+        }
+        (table, owners.len() as u64)
+    }
+
     /// How many instances there are.
     pub(crate) fn len(&self) -> usize {
         self.count
@@ -134,8 +158,8 @@ impl Table {
         Arc::clone(service.list.get_or_insert_with(make))
     }
 
-    /// Registers `instance` for `owner`, who becomes the owner if there is another. Returns whether
-    /// the list has changed.
+    /// Registers `instance` for `owner`, who becomes the owner if there is another. Returns it if the
+    /// list has changed.
     ///
     /// # Errors
     /// A limit is reached; the text names it.
@@ -144,7 +168,7 @@ impl Table {
         instance: Instance,
         owner: u64,
         (now, limits): (Instant, &ServerConfig),
-    ) -> Result<bool, String> {
+    ) -> Result<Option<Arc<Instance>>, String> {
         let key = Key::of(&instance);
         let bytes = serde_json::to_vec(&instance).map_or(0, |json| json.len());
         let service = self.services.get(&key.service);
@@ -165,8 +189,9 @@ impl Table {
             return Err(format!("a connection may register {max} (max_per_connection)"));
         }
         owned.insert(key.clone());
+        let instance = Arc::new(instance);
         let entry = Entry {
-            instance: Arc::new(instance),
+            instance: Arc::clone(&instance),
             owner,
             renewed: now,
             expires: now + limits.lease,
@@ -174,7 +199,7 @@ impl Table {
             bytes,
         };
         self.insert(key, entry, !is_same);
-        Ok(!is_same)
+        Ok((!is_same).then_some(instance))
     }
 
     fn insert(&mut self, key: Key, entry: Entry, is_change: bool) {

@@ -2,16 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rpc_core::{Instance, ServiceKey};
+use async_trait::async_trait;
+use rpc_core::{Error, Instance, ServiceKey};
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::wire::{Ask, Request, VERSION, frame};
 use super::{Client, Host, ServerConfig, serve};
-use crate::backend::{Session, Updates};
+use crate::backend::{Backend, Demand, Session, Updates};
+use crate::recover::locked;
+use crate::{RegistryConfig, supervise};
 
 fn key() -> ServiceKey {
     ServiceKey::new("shop.Inventory")
@@ -200,5 +204,94 @@ async fn a_machine_that_stood_still_for_two_leases_evicts_nobody() {
     for client in clients {
         let closed = timeout(Duration::from_secs(1), client.closed());
         closed.await.expect_err("its session went on");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_loses_sight_of_half_its_providers_evicts_few_and_late() {
+    let host = Host::start(no_withholding());
+    let mut alive = Vec::new();
+    let mut unseen = Vec::new();
+    for i in 0..10 {
+        let client = client(&host).await;
+        client.register(&instance(&format!("a:{i}"))).await.unwrap();
+        alive.push(client);
+        let mut silent = pipe(&host);
+        let hello = Ask::Hello { version: VERSION, token: String::new() };
+        let register = Ask::Register { instance: instance(&format!("b:{i}")) };
+        for (id, ask) in [hello, register].into_iter().enumerate() {
+            silent.write_all(&frame(&Request { id: id as u64, ask })).await.unwrap();
+        }
+        unseen.push(silent);
+    }
+    sleep(Duration::from_secs(40)).await;
+    assert!(host.status().is_preserving, "{:?}", host.status());
+    let mut last = 20;
+    for second in 40..960 {
+        sleep(Duration::from_secs(1)).await;
+        let now = listed(&host);
+        assert!(last - now <= 3, "{} of {last} evicted in a sweep", last - now);
+        assert!(now == 20 || second > 900, "{now} at {second} s");
+        last = now;
+    }
+    assert_eq!(last, 10, "after a quarter of an hour they are rather dead");
+    assert!(!host.status().is_preserving);
+}
+
+/// A server that can go away and come back, and when clients came to it.
+#[derive(Debug, Default)]
+struct Piped {
+    server: Mutex<Option<(Arc<Host>, JoinSet<()>)>>,
+    came: Mutex<Vec<Instant>>,
+}
+
+#[async_trait]
+impl Backend for Piped {
+    fn address(&self) -> String {
+        "piped://".to_owned()
+    }
+
+    async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
+        let (ours, theirs) = duplex(64 * 1024);
+        {
+            let mut server = locked(&self.server);
+            let Some((host, connections)) = &mut *server else {
+                return Err(Error::unreachable("piped:// is down"));
+            };
+            connections.spawn(serve(Arc::clone(host), theirs));
+        }
+        locked(&self.came).push(Instant::now());
+        Ok(Client::open(ours, "piped://", "").await?)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn five_hundred_consumers_come_back_spread_and_soon() {
+    let piped = Arc::new(Piped::default());
+    let start = || Some((Host::start(no_withholding()), JoinSet::new()));
+    *locked(&piped.server) = start();
+    let mut consumers = Vec::new();
+    for _ in 0..500 {
+        let backend = Arc::clone(&piped) as Arc<dyn Backend>;
+        let registry = supervise(backend, &RegistryConfig::new("piped://"));
+        let list = registry.subscribe(&key()).await.unwrap();
+        consumers.push((registry, list));
+    }
+    for outage in [Duration::from_millis(200), Duration::from_secs(60)] {
+        sleep(Duration::from_secs(15)).await;
+        *locked(&piped.server) = None;
+        sleep(outage).await;
+        locked(&piped.came).clear();
+        *locked(&piped.server) = start();
+        let back = Instant::now();
+        sleep(Duration::from_secs(30)).await;
+        let mut came: Vec<Duration> = locked(&piped.came).iter().map(|at| *at - back).collect();
+        came.sort();
+        assert_eq!(came.len(), 500, "after {outage:?}, not all are back once");
+        let busiest = came.iter().map(|first| {
+            came.iter().filter(|at| *at >= first && **at < *first + Duration::from_secs(1)).count()
+        });
+        let busiest = busiest.max().unwrap();
+        assert!(busiest <= 125, "after {outage:?}, {busiest} of 500 come within a second");
     }
 }

@@ -80,14 +80,18 @@ pub(crate) enum Message {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Answer {
-    /// To a hello: how often to renew.
+    /// To a hello: how often to renew, and how many clients there are.
     Welcome {
         renew_ms: u64,
+        #[serde(default)]
+        clients: usize,
     },
     Done {},
-    /// How many instances this connection holds.
+    /// How many instances this connection holds, and how many clients there are.
     Renewed {
         held: usize,
+        #[serde(default)]
+        clients: usize,
     },
     Listing(Version),
     Services {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rpc_core::{Error, ServiceKey, Snapshot, Source};
+use rpc_core::{Error, ServiceKey, Snapshot, Source, Trouble};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -11,13 +11,14 @@ use super::pace::Backoff;
 use crate::backend::{Listing, Session, Updates};
 use crate::cache::REWRITE_AFTER;
 
-/// Puts the lists of `service` into `snapshots`.
+/// Puts the lists of `service` into `snapshots`, and into `trouble` why they are not confirmed.
 ///
 /// Ends when the last subscriber has gone or the registry is shut down.
 pub(crate) async fn follow(
     link: Arc<Link>,
     service: ServiceKey,
     snapshots: watch::Sender<Snapshot>,
+    trouble: watch::Sender<Option<Trouble>>,
 ) {
     let mut closing = link.closing.subscribe();
     let mut task = Follow {
@@ -26,6 +27,7 @@ pub(crate) async fn follow(
         link,
         service,
         snapshots: &snapshots,
+        trouble,
     };
     tokio::select! {
         () = task.run() => {}
@@ -38,6 +40,7 @@ struct Follow<'a> {
     link: Arc<Link>,
     service: ServiceKey,
     snapshots: &'a watch::Sender<Snapshot>,
+    trouble: watch::Sender<Option<Trouble>>,
     state: watch::Receiver<State>,
     /// When the cache was written last.
     written: Option<Instant>,
@@ -47,15 +50,22 @@ impl Follow<'_> {
     async fn run(&mut self) {
         let mut backoff = Backoff::new(self.link.pace);
         loop {
-            let session = self.state.borrow_and_update().session();
-            let Some(session) = session else {
-                if self.state.changed().await.is_err() {
-                    return;
+            let state = self.state.borrow_and_update().clone();
+            let session = match state {
+                State::Up(session) => session,
+                State::Connecting | State::Down(_) => {
+                    if let State::Down(error) = state {
+                        self.doubt(&error);
+                    }
+                    if self.state.changed().await.is_err() {
+                        return;
+                    }
+                    continue;
                 }
-                continue;
             };
             let began = Instant::now();
             let error = self.follow_session(&*session).await;
+            self.doubt(&error);
             let service = &self.service;
             tracing::debug!(%service, %error, "watch ended, beginning it again");
             if began.elapsed() >= self.link.pace.longest_pause {
@@ -94,6 +104,20 @@ impl Follow<'_> {
         }
     }
 
+    /// The list is not confirmed any more, for this reason; it stays.
+    fn doubt(&self, error: &Error) {
+        let address = self.link.backend.address();
+        let text = error.to_string();
+        let text = text.strip_prefix(&format!("registry {address}: ")).unwrap_or(&text);
+        self.trouble.send_if_modified(|trouble| {
+            let since = trouble.as_ref().map_or_else(Instant::now, |trouble| trouble.since);
+            let present = Some(Trouble { error: text.into(), since });
+            let is_news = *trouble != present;
+            *trouble = present;
+            is_news
+        });
+    }
+
     async fn publish(&mut self, listing: Listing) {
         let snapshot = Snapshot::new(listing.instances, Source::Live);
         let is_new = self.snapshots.send_if_modified(|current| {
@@ -103,6 +127,8 @@ impl Follow<'_> {
             }
             is_new
         });
+        // After the list, so that nobody takes the old one for confirmed.
+        self.trouble.send_if_modified(|trouble| trouble.take().is_some());
         let is_old = self.written.is_none_or(|at| at.elapsed() > REWRITE_AFTER);
         if let Some(cache) = self.link.cache.as_ref().filter(|_| is_new || is_old) {
             self.written = Some(Instant::now());

@@ -59,7 +59,7 @@ impl Link {
     pub(crate) async fn keep_open(self: Arc<Self>) {
         let mut backoff = Backoff::new(self.pace);
         let mut providers = self.providers.subscribe();
-        let mut is_down = false;
+        let (mut is_down, mut peers) = (false, None);
         loop {
             let provides = *providers.borrow_and_update() > 0;
             let pause = match self.open(Demand { provides }).await {
@@ -70,18 +70,21 @@ impl Link {
                     }
                     self.state.send_replace(State::Up(Arc::clone(&session)));
                     session.closed().await;
+                    peers = session.peers();
                     self.lost(self.backend_lost("the session ended"), &mut is_down);
                     // A session that dies young counts as a failure, lest the loop spins.
                     if opened.elapsed() >= self.pace.longest_pause {
                         backoff.reset();
                     }
-                    backoff.pause() + self.spread(*providers.borrow() > 0)
+                    let is_reader = *providers.borrow() == 0;
+                    backoff.pause() + self.pace.spread(peers).mul_f64(f64::from(is_reader))
                 }
                 // A registration came meanwhile and may make possible what was not (hosting).
                 Err(_) if (*providers.borrow() > 0) != provides => continue,
                 Err(error) => {
                     self.lost(error, &mut is_down);
-                    backoff.pause()
+                    let spread = peers.filter(|_| !provides).map(|_| self.pace.spread(peers));
+                    backoff.pause() + spread.unwrap_or_default()
                 }
             };
             // Likewise here: then try at once.
@@ -110,11 +113,6 @@ impl Link {
             tracing::warn!(registry, %error, "registry is away, going on with what is known");
         }
         self.state.send_replace(State::Down(error));
-    }
-
-    /// Readers come back later than providers, and not all at once.
-    fn spread(&self, provides: bool) -> Duration {
-        if provides { Duration::ZERO } else { self.pace.reader_spread.mul_f64(rand::random()) }
     }
 
     /// The session, waiting for it at most `limit`, or until an attempt fails.

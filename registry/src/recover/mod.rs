@@ -126,16 +126,18 @@ impl Registry for Supervised {
             None => None,
         };
         let (snapshots, mut newest) = watch::channel(cached.unwrap_or_else(Snapshot::pending));
-        self.tasks.spawn(follow::follow(Arc::clone(&link), service.clone(), snapshots));
+        let (troubled, trouble) = watch::channel(None);
+        self.tasks.spawn(follow::follow(Arc::clone(&link), service.clone(), snapshots, troubled));
+        let mut doubted = trouble.clone();
         let _ = timeout(link.pace.settle, async {
-            let mut state = link.state.subscribe();
             tokio::select! {
                 _ = newest.wait_for(|newest| newest.source == Source::Live) => {}
-                _ = state.wait_for(|state| matches!(state, State::Down(_))) => {}
+                _ = doubted.wait_for(Option::is_some) => {}
             }
         })
         .await;
-        Ok(Subscription::new(newest, Arc::clone(&self.tasks)))
+        let subscription = Subscription::new(newest, Arc::clone(&self.tasks));
+        Ok(subscription.of_registry(self.address(), trouble))
     }
 
     async fn list(&self, service: &ServiceKey) -> Result<Vec<Instance>, Error> {

@@ -5,6 +5,12 @@
 
 use std::time::Duration;
 
+/// The spread of one process more.
+const PER_PEER: Duration = Duration::from_micros(12_500);
+
+/// The spread of however many.
+const LONGEST_SPREAD: Duration = Duration::from_secs(15);
+
 /// Times of a supervised registry.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
@@ -14,10 +20,12 @@ pub struct Pace {
     pub request_timeout: Duration,
     /// First pause after a failed attempt, growing by 1.6 each time; 100 ms ± 20 %.
     pub first_pause: Duration,
-    /// Longest pause; 4 s ± 20 %, so that 5 s after an outage every list is right again.
+    /// Longest pause; 4 s ± 20 %, so that 5 s after an outage every provider is back, and a small
+    /// fleet's every list right again.
     pub longest_pause: Duration,
-    /// A process that only reads waits up to this long after losing a session; 3 s. Its lists stay,
-    /// and a registry that comes back serves the providers first.
+    /// A process that only reads waits up to this long more after losing a session; 3 s. Its lists
+    /// stay, and a registry that comes back serves the providers first. Where the registry tells how
+    /// many share it, that decides instead, unless this is zero: 80 come back in a second.
     pub reader_spread: Duration,
     /// How often lists and registrations are checked and repaired; 30 s ± 20 %.
     pub reconcile: Duration,
@@ -40,6 +48,18 @@ impl Default for Pace {
 }
 
 impl Pace {
+    /// What a reader adds to its next pause, given how many share the registry.
+    pub(crate) fn spread(&self, peers: Option<usize>) -> Duration {
+        let width = match peers {
+            Some(peers) if !self.reader_spread.is_zero() => {
+                let peers = u32::try_from(peers).unwrap_or(u32::MAX);
+                PER_PEER.saturating_mul(peers).min(LONGEST_SPREAD)
+            }
+            _ => self.reader_spread,
+        };
+        width.mul_f64(rand::random())
+    }
+
     /// The time until the next check.
     pub(crate) fn until_reconcile(&self) -> Duration {
         jittered(self.reconcile)

@@ -3,12 +3,15 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
+#[cfg(feature = "store")]
+pub(crate) mod process;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dubhe_registry::embedded::{EmbeddedServer, ServerConfig};
-use dubhe_registry::{Registration, Registry, RegistryConfig, builtin, open};
+use dubhe_registry::{Registration, Registry, RegistryConfig, builtin, open, several};
 use rpc_core::{Instance, ServiceKey, Snapshot, Source, Subscription};
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -22,13 +25,17 @@ pub(crate) struct Place {
     /// A client that hosts or at least keeps the place alive.
     _keeper: Option<(Arc<dyn Registry>, Registration)>,
     pub(crate) server: Option<EmbeddedServer>,
+    /// A second place; together they act as one.
+    second: Option<Box<Self>>,
     _dir: Option<TempDir>,
 }
 
 impl Place {
     /// A new client of the place.
     pub(crate) fn open(&self) -> Arc<dyn Registry> {
-        open(&builtin(), &self.config).unwrap()
+        let registry = open(&builtin(), &self.config).unwrap();
+        let second = self.second.as_ref().map(|second| second.open());
+        several([registry].into_iter().chain(second).collect()).unwrap()
     }
 }
 
@@ -42,9 +49,16 @@ pub(crate) async fn places(test: &str) -> Vec<Place> {
                 config: RegistryConfig::new(format!("memory://{test}")),
                 _keeper: None,
                 server: None,
+                second: None,
                 _dir: None,
             }),
-            "dubhe" => places.push(dubhe(quick()).await),
+            "dubhe" => {
+                let second = Some(Box::new(dubhe(quick()).await));
+                places.push(Place { second, ..dubhe(quick()).await });
+                places.push(dubhe(quick()).await);
+                #[cfg(feature = "store")]
+                places.push(kept(quick()).await);
+            }
             "dev" => places.push(dev().await),
             "static" => {}
             other => panic!("add `{other}` to the contract suite"),
@@ -70,7 +84,23 @@ pub(crate) async fn dubhe(config: ServerConfig) -> Place {
         config: RegistryConfig::new(format!("dubhe://{}", server.local_addr())),
         _keeper: None,
         server: Some(server),
+        second: None,
         _dir: None,
+    }
+}
+
+/// As [`dubhe`], with a data folder.
+#[cfg(feature = "store")]
+pub(crate) async fn kept(config: ServerConfig) -> Place {
+    let dir = tempfile::tempdir().unwrap();
+    let server = EmbeddedServer::builder().listen("127.0.0.1:0").config(config);
+    let server = server.data_dir(dir.path()).start().await.unwrap();
+    Place {
+        config: RegistryConfig::new(format!("dubhe://{}", server.local_addr())),
+        _keeper: None,
+        server: Some(server),
+        second: None,
+        _dir: Some(dir),
     }
 }
 
@@ -93,7 +123,13 @@ async fn dev() -> Place {
     config.runtime_dir = Some(dir.path().join("run"));
     let keeper = open(&builtin(), &config).unwrap();
     let registration = keeper.register(instance("keeper", "k:1")).await.unwrap();
-    Place { config, _keeper: Some((keeper, registration)), server: None, _dir: Some(dir) }
+    Place {
+        config,
+        _keeper: Some((keeper, registration)),
+        server: None,
+        second: None,
+        _dir: Some(dir),
+    }
 }
 
 pub(crate) fn key(service: &str) -> ServiceKey {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::attempts::AttemptLog;
 use crate::metadata::Metadata;
 
 /// Options of single calls: `client.with(CallOptions::new().timeout(…)).hello(…)`.
@@ -12,6 +13,7 @@ pub struct CallOptions {
     pub(crate) metadata: Metadata,
     pub(crate) hash_key: Option<u64>,
     pub(crate) codec: Option<String>,
+    pub(crate) attempts: Option<AttemptLog>,
 }
 
 impl CallOptions {
@@ -41,6 +43,12 @@ impl CallOptions {
     /// The codec to prefer, by name; an unknown one fails the call and lists the known ones.
     pub fn codec(mut self, name: impl Into<String>) -> Self {
         self.codec = Some(name.into());
+        self
+    }
+
+    /// Writes every attempt down in `log`, also those of calls that succeed.
+    pub fn attempts(mut self, log: &AttemptLog) -> Self {
+        self.attempts = Some(log.clone());
         self
     }
 }

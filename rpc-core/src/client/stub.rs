@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::body::Body;
+use crate::broadcast::{NodeReplies, NodeResult};
 use crate::client::options::CallOptions;
 use crate::codec::Codecs;
 use crate::descriptor::ServiceDescriptor;
@@ -37,6 +38,8 @@ pub struct StubMethod {
     pub method: Arc<Method>,
     /// What it is called through.
     pub invoker: BoxInvoker,
+    /// What calls every provider of it, and leaves their answers in the invocation's `nodes`.
+    pub broadcast: BoxInvoker,
     /// How long a call may take that says nothing.
     pub timeout: Duration,
     /// The codecs to write it in, the preferred first.
@@ -89,16 +92,13 @@ impl Stub {
             service = %target.method.service(),
             method = target.method.name(),
         );
-        let call = self.invoke(target, Body::typed(arguments), started);
+        let call = async {
+            let invocation = self.invocation(target, Body::typed(arguments), started)?;
+            send(target, &target.invoker, invocation).await
+        };
         // An Instrumented future enters its span at every poll; a disabled one is not worth that.
         let result = if span.is_disabled() { call.await } else { call.instrument(span).await };
-        let result = result.and_then(|reply| match target.method.kind() {
-            MethodKind::OneWay => Ok(R::default()),
-            _ => reply.body.decode().map_err(|error| {
-                let path = target.method.path();
-                error.into_reply_status(path).with_call(path.clone())
-            }),
-        });
+        let result = result.and_then(|reply| read(target, &reply));
         target.metrics.record(&result, started.elapsed());
         if result.is_err() {
             // A call can fail without waiting for anything. Callers that try on in a loop must not
@@ -108,52 +108,114 @@ impl Stub {
         result
     }
 
-    async fn invoke(
+    /// Calls the method at `index` at every provider, whatever policy is configured, and reads
+    /// what each answers; in the order of their addresses.
+    ///
+    /// # Errors
+    /// The call's status if no provider could be asked: there is none, or no time is left.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the calls, down to the providers' handlers.
+    pub async fn broadcast<A, R>(
         &self,
-        target: &StubMethod,
-        body: Body,
-        started: Instant,
-    ) -> Result<Reply, Status> {
-        let invocation = self.invocation(target, body, started)?;
-        if invocation.deadline.instant() <= started {
-            let text = "no time was left when the call was made";
-            return Err(Status::deadline_exceeded(text)
-                .with_delivery(Delivery::NotSent)
-                .with_call(target.method.path().clone()));
-        }
-        target.invoker.invoke(invocation).await.map_err(|status| match status.call() {
-            Some(_) => status,
-            None => status.with_call(target.method.path().clone()),
-        })
+        index: usize,
+        arguments: A,
+    ) -> Result<Vec<NodeResult<R>>, Status>
+    where
+        A: Message,
+        R: Message + Default,
+    {
+        let target = &self.methods[index];
+        let started = Instant::now();
+        let span = tracing::info_span!(
+            "broadcast",
+            service = %target.method.service(),
+            method = target.method.name(),
+        );
+        let nodes = NodeReplies::default();
+        let call = async {
+            let mut invocation = self.invocation(target, Body::typed(arguments), started)?;
+            invocation.nodes = Some(nodes.clone());
+            send(target, &target.broadcast, invocation).await
+        };
+        let result = call.instrument(span).await;
+        target.metrics.record(&result, started.elapsed());
+        let Some(nodes) = nodes.take() else {
+            tokio::task::consume_budget().await;
+            // A layer that answers by itself asked nobody.
+            return result.map(|_| Vec::new());
+        };
+        let read = |NodeResult { address, result }: NodeResult<Reply>| NodeResult {
+            result: result.and_then(|reply| read(target, &reply)).map_err(|status| {
+                let status = named(target, status);
+                match status.address() {
+                    Some(_) => status,
+                    None => status.with_address(address.clone()),
+                }
+            }),
+            address,
+        };
+        Ok(nodes.into_iter().map(read).collect())
     }
 
+    /// # Errors
+    /// Not sent: no time is left; a codec that does not exist.
     fn invocation(
         &self,
         target: &StubMethod,
         body: Body,
         started: Instant,
     ) -> Result<Invocation, Status> {
-        let Some(options) = self.options.as_deref() else {
-            let deadline = context::inherited_deadline(started, target.timeout);
-            let mut invocation = Invocation::new(target.method.clone(), body, deadline);
+        let options = self.options.as_deref();
+        let timeout = options.and_then(|options| options.timeout).unwrap_or(target.timeout);
+        let deadline = context::inherited_deadline(started, timeout);
+        if deadline.instant() <= started {
+            let text = "no time was left when the call was made";
+            let status = Status::deadline_exceeded(text).with_delivery(Delivery::NotSent);
+            return Err(named(target, status));
+        }
+        let mut invocation = Invocation::new(target.method.clone(), body, deadline);
+        let Some(options) = options else {
             invocation.codecs = Some(target.codecs.clone());
             return Ok(invocation);
         };
-        let timeout = options.timeout.unwrap_or(target.timeout);
-        let deadline = context::inherited_deadline(started, timeout);
-        let mut invocation = Invocation::new(target.method.clone(), body, deadline);
         invocation.metadata = options.metadata.clone();
         invocation.hash_key = options.hash_key;
+        invocation.attempts.clone_from(&options.attempts);
         invocation.codecs = Some(match &options.codec {
             None => target.codecs.clone(),
             Some(name) => target.codecs.preferring(name).ok_or_else(|| {
                 let error = Error::unknown_name("codec", name, target.codecs.names());
-                Status::invalid_argument(error.to_string())
-                    .with_delivery(Delivery::NotSent)
-                    .with_call(target.method.path().clone())
+                let status = Status::invalid_argument(error.to_string());
+                named(target, status.with_delivery(Delivery::NotSent))
             })?,
         });
         Ok(invocation)
+    }
+}
+
+async fn send(
+    target: &StubMethod,
+    through: &BoxInvoker,
+    invocation: Invocation,
+) -> Result<Reply, Status> {
+    through.invoke(invocation).await.map_err(|status| named(target, status))
+}
+
+fn named(target: &StubMethod, status: Status) -> Status {
+    match status.call() {
+        Some(_) => status,
+        None => status.with_call(target.method.path().clone()),
+    }
+}
+
+fn read<R: Message + Default>(target: &StubMethod, reply: &Reply) -> Result<R, Status> {
+    match target.method.kind() {
+        MethodKind::OneWay => Ok(R::default()),
+        MethodKind::Unary => reply.body.decode().map_err(|error| {
+            let path = target.method.path();
+            error.into_reply_status(path).with_call(path.clone())
+        }),
     }
 }
 

@@ -5,12 +5,16 @@
 //! may refer to themselves.
 
 mod proto;
+mod stand_in;
 mod types;
 
 use std::time::Duration;
 
+pub use self::stand_in::{StandIn, stand_in};
 pub use self::types::{EnumType, FieldType, MessageType, Shape, Type};
+use crate::error::Error;
 use crate::method::MethodKind;
+use crate::reply::Reply;
 
 /// What `#[dubhe::service]` knows of a trait.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +52,8 @@ pub struct MethodDescriptor {
     pub cluster: Option<&'static str>,
     /// The answer in place of a failure, as JSON text, for failsafe and failback.
     pub fallback: Option<&'static str>,
+    /// Makes that answer, or the empty value without one.
+    pub stand_in: StandIn,
     /// The message its arguments form.
     pub arguments: fn() -> MessageType,
     /// The message its reply forms.
@@ -102,6 +108,7 @@ impl MethodDescriptor {
             retries: None,
             cluster: None,
             fallback: None,
+            stand_in: |_| Ok(None),
             arguments,
             reply,
             error: None,
@@ -155,6 +162,27 @@ impl MethodDescriptor {
     pub const fn fallback(mut self, fallback: &'static str) -> Self {
         self.fallback = Some(fallback);
         self
+    }
+
+    /// The same with the function that makes the answer in place of a failure.
+    #[must_use]
+    pub const fn stand_in(mut self, stand_in: StandIn) -> Self {
+        self.stand_in = stand_in;
+        self
+    }
+
+    /// What the method may answer in place of a failure: its fallback, else the empty value of
+    /// what it returns, if that has one.
+    ///
+    /// # Errors
+    /// The fallback is no JSON, or does not fit what the method returns.
+    pub fn answer_in_place(&self) -> Result<Option<Reply>, Error> {
+        (self.stand_in)(self.fallback).map_err(|error| {
+            let (name, fallback) = (self.name, self.fallback.unwrap_or_default());
+            Error::invalid_config(format!(
+                "fallback = {fallback:?} of `{name}` does not fit what the method returns: {error}"
+            ))
+        })
     }
 
     /// The same with a typed business error, or without one.

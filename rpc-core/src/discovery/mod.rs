@@ -4,16 +4,16 @@
 //! themselves that way: a lost push is repaired by the next.
 
 mod hold;
+mod subscription;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
 
 pub use self::hold::{Held, hold};
+pub use self::subscription::{Subscription, Trouble};
 use crate::service_key::ServiceKey;
 
 /// One provider of one service, as data.
@@ -40,9 +40,10 @@ pub struct Instance {
     /// Codecs it speaks, by name; empty means unknown.
     #[serde(default)]
     pub codecs: Vec<String>,
-    /// Whatever else it publishes.
+    /// Whatever else it publishes; shared by all clones, because it can be large and lists are copied
+    /// often. [`Arc::make_mut`] changes it.
     #[serde(default)]
-    pub metadata: BTreeMap<String, String>,
+    pub metadata: Arc<BTreeMap<String, String>>,
 }
 
 fn default_weight() -> u32 {
@@ -62,7 +63,7 @@ impl Instance {
             started_ms: 0,
             protocols: Vec::new(),
             codecs: Vec::new(),
-            metadata: BTreeMap::new(),
+            metadata: Arc::default(),
         }
     }
 }
@@ -106,40 +107,5 @@ impl Snapshot {
         });
         instances.dedup_by(|later, kept| later.address == kept.address);
         Self { instances: instances.into(), source }
-    }
-}
-
-/// Follows the snapshots of one service; dropping it unsubscribes.
-pub struct Subscription {
-    snapshots: watch::Receiver<Snapshot>,
-    _guard: Box<dyn Send + Sync>,
-}
-
-impl Subscription {
-    /// A subscription that reads from `snapshots` and drops `guard` at its end.
-    #[must_use]
-    pub fn new(snapshots: watch::Receiver<Snapshot>, guard: impl Send + Sync + 'static) -> Self {
-        Self { snapshots, _guard: Box::new(guard) }
-    }
-
-    /// The newest snapshot.
-    #[must_use]
-    pub fn latest(&self) -> Snapshot {
-        self.snapshots.borrow().clone()
-    }
-
-    /// Waits for the next snapshot; `None` once the registry has been shut down.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost if the future is dropped.
-    pub async fn next(&mut self) -> Option<Snapshot> {
-        self.snapshots.changed().await.ok()?;
-        Some(self.snapshots.borrow_and_update().clone())
-    }
-}
-
-impl fmt::Debug for Subscription {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription").field("latest", &*self.snapshots.borrow()).finish()
     }
 }

@@ -117,19 +117,18 @@ impl Dispatcher {
     fn missing(&self, path: &str) -> Status {
         let (service, method) = path.rsplit_once('/').unwrap_or((path, ""));
         let known = |known: Vec<&str>| known.join(", ");
-        let text = match self.services.iter().find(|known| known.as_str() == service) {
-            Some(key) => {
-                let routes = self.routes.values().filter(|route| route.method.service() == key);
-                let mut names: Vec<&str> = routes.map(|route| route.method.name()).collect();
-                names.sort_unstable();
-                let (method, names) = (method.escape_debug(), known(names));
-                format!("service {service} has no method `{method}`, available: {names}")
-            }
-            None => {
-                let names = known(self.services.iter().map(ServiceKey::as_str).collect());
-                format!("no service `{}` here, available: {names}", service.escape_debug())
-            }
+        let Some(key) = self.services.iter().find(|known| known.as_str() == service) else {
+            let names = known(self.services.iter().map(ServiceKey::as_str).collect());
+            let service = service.escape_debug();
+            return Status::service_missing(format!(
+                "no service `{service}` here, available: {names}"
+            ));
         };
+        let routes = self.routes.values().filter(|route| route.method.service() == key);
+        let mut names: Vec<&str> = routes.map(|route| route.method.name()).collect();
+        names.sort_unstable();
+        let (method, names) = (method.escape_debug(), known(names));
+        let text = format!("service {service} has no method `{method}`, available: {names}");
         Status::unimplemented(text).with_delivery(Delivery::Refused)
     }
 }

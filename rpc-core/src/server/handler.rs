@@ -7,7 +7,8 @@ use crate::invoker::ReplyFuture;
 /// A service that can be served; `#[dubhe::service]` makes one of every implementation.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be served",
-    note = "wrap your implementation in the generated server: `GreeterServer::new(implementation)`"
+    note = "serve the server that `#[dubhe::service]` made of the trait: for a `trait Shop` that is \
+            `ShopServer::new(implementation)`"
 )]
 pub trait Handler: Send + Sync + 'static {
     /// The trait as data.

@@ -6,10 +6,13 @@ mod dispatch;
 mod handler;
 mod load_report;
 mod serve;
+mod state;
 
 pub use self::context::CallContext;
 pub use self::dispatch::{Dispatcher, Route};
 pub use self::handler::Handler;
 pub use self::load_report::MachineLoad;
-pub(crate) use self::serve::{ConnectionGuard, Phase, ServerState};
 pub use self::serve::{DrainReport, Server, ServerConfig};
+pub(crate) use self::state::{
+    CallGuard, Caller, ConnectionGuard, Phase, ServerState, shutting_down,
+};

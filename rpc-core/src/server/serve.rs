@@ -1,17 +1,14 @@
 //! A provider's port: accepts connections, tells their faces apart, and drains at the end.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::task::AtomicWaker;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::dispatch::Dispatcher;
+use super::state::{Phase, ServerState};
 use crate::error::Error;
 use crate::transport::listener::{self, Listener};
 
@@ -60,112 +57,8 @@ impl Default for ServerConfig {
     }
 }
 
-/// How far a server is on its way down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Phase {
-    /// Serving.
-    Serving,
-    /// Consumers are told to send no new calls; those that come are still served.
-    Notice,
-    /// New calls are refused, running ones go on.
-    Refusing,
-    /// Connections write what they have and close.
-    Closing,
-}
-
-/// What all connections of a server share.
-pub(crate) struct ServerState {
-    pub(crate) dispatcher: Arc<Dispatcher>,
-    pub(crate) config: ServerConfig,
-    phase: watch::Sender<Phase>,
-    running: AtomicUsize,
-    connections: AtomicUsize,
-    next_id: AtomicU64,
-    /// Who must hear of a new phase, by connection.
-    drivers: Mutex<Vec<(u64, Arc<AtomicWaker>)>>,
-    /// Wakes whoever waits for calls or connections to end.
-    drained: AtomicWaker,
-}
-
-impl ServerState {
-    pub(crate) fn phase(&self) -> Phase {
-        *self.phase.borrow()
-    }
-
-    pub(crate) fn watch_phase(&self) -> watch::Receiver<Phase> {
-        self.phase.subscribe()
-    }
-
-    /// Counts a running call; `None` when the limit is reached.
-    pub(crate) fn begin_call(self: &Arc<Self>) -> Option<CallGuard> {
-        let before = self.running.fetch_add(1, Ordering::AcqRel);
-        let guard = CallGuard(self.clone());
-        (before < self.config.max_in_flight).then_some(guard)
-    }
-
-    /// Counts a connection whose driver is woken at each new phase; `None` at the limit.
-    pub(crate) fn begin_connection(
-        self: &Arc<Self>,
-        driver: Arc<AtomicWaker>,
-    ) -> Option<ConnectionGuard> {
-        let before = self.connections.fetch_add(1, Ordering::AcqRel);
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        self.drivers().push((id, driver));
-        let guard = ConnectionGuard { state: self.clone(), id };
-        (before < self.config.max_connections).then_some(guard)
-    }
-
-    fn drivers(&self) -> MutexGuard<'_, Vec<(u64, Arc<AtomicWaker>)>> {
-        self.drivers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn enter(&self, phase: Phase) {
-        self.phase.send_modify(|current| *current = phase.max(*current));
-        let wakers: Vec<Waker> = self.drivers().iter().filter_map(|(_, d)| d.take()).collect();
-        wakers.into_iter().for_each(Waker::wake);
-    }
-
-    /// Waits until `count` is zero, at most until `deadline`; returns what is left.
-    async fn wait_zero(&self, count: &AtomicUsize, deadline: Instant) -> usize {
-        let zero = std::future::poll_fn(|cx| {
-            self.drained.register(cx.waker());
-            match count.load(Ordering::Acquire) {
-                0 => std::task::Poll::Ready(()),
-                _ => std::task::Poll::Pending,
-            }
-        });
-        match tokio::time::timeout_at(deadline, zero).await {
-            Ok(()) => 0,
-            Err(_) => count.load(Ordering::Acquire),
-        }
-    }
-}
-
-/// One running call; the count goes back when it is dropped.
-pub(crate) struct CallGuard(Arc<ServerState>);
-
-impl Drop for CallGuard {
-    fn drop(&mut self) {
-        if self.0.running.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.drained.wake();
-        }
-    }
-}
-
-/// One open connection; the count goes back when it is dropped.
-pub(crate) struct ConnectionGuard {
-    state: Arc<ServerState>,
-    id: u64,
-}
-
-impl Drop for ConnectionGuard {
-    fn drop(&mut self) {
-        self.state.drivers().retain(|(id, _)| *id != self.id);
-        if self.state.connections.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.state.drained.wake();
-        }
-    }
-}
+/// How long connections may take to write what they have, once no call runs.
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// A bound port and the task that accepts on it; dropping it closes everything at once.
 pub struct Server {
@@ -197,16 +90,7 @@ impl Server {
     ) -> Result<Self, Error> {
         let listener = Listener::bind(address).await?;
         let local_addr = listener.local_addr();
-        let state = Arc::new(ServerState {
-            dispatcher,
-            config,
-            phase: watch::Sender::new(Phase::Serving),
-            running: AtomicUsize::new(0),
-            connections: AtomicUsize::new(0),
-            next_id: AtomicU64::new(0),
-            drivers: Mutex::default(),
-            drained: AtomicWaker::new(),
-        });
+        let state = Arc::new(ServerState::new(dispatcher, config));
         let accepting = tokio::spawn(listener::accept_loop(listener, state.clone()));
         Ok(Self { local_addr, state, accepting })
     }
@@ -228,12 +112,11 @@ impl Server {
         let (started, state) = (Instant::now(), self.state.clone());
         let limit = started + limit;
         state.enter(Phase::Notice);
-        state.wait_zero(&state.connections, (started + notice).min(limit)).await;
+        state.no_connections((started + notice).min(limit)).await;
         state.enter(Phase::Refusing);
-        let cut_calls = state.wait_zero(&state.running, limit).await;
+        let cut_calls = state.no_calls(limit).await;
         state.enter(Phase::Closing);
-        let flush = Instant::now() + Duration::from_secs(1);
-        let cut_connections = state.wait_zero(&state.connections, flush).await;
+        let cut_connections = state.no_connections(Instant::now() + FLUSH).await;
         DrainReport { cut_calls, cut_connections, took: started.elapsed() }
     }
 }
@@ -241,6 +124,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.accepting.abort();
+        self.state.abort_own();
         self.state.enter(Phase::Closing);
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use self::code::Code;
 pub use self::convert::BoxError;
-pub use self::retry::{Resend, may_resend};
+pub use self::retry::{Resend, may_resend, may_resend_later};
 use crate::body::Body;
 use crate::metadata::Metadata;
 
@@ -72,6 +72,7 @@ struct Inner {
     code: Code,
     message: String,
     delivery: Delivery,
+    service_missing: bool,
     details: Option<Details>,
     metadata: Metadata,
     call: Option<Arc<str>>,
@@ -109,6 +110,7 @@ impl Status {
             code,
             message: message.into(),
             delivery: Delivery::Answered,
+            service_missing: false,
             details: None,
             metadata: Metadata::new(),
             call: None,
@@ -152,6 +154,21 @@ impl Status {
         data_loss => DataLoss,
         /// The caller is not known.
         unauthenticated => Unauthenticated,
+    }
+
+    /// The refusal of a provider that does not serve the service at all: `unimplemented`, refused.
+    #[must_use]
+    pub fn service_missing(message: impl Into<String>) -> Self {
+        let mut status = Self::unimplemented(message).with_delivery(Delivery::Refused);
+        status.0.service_missing = true;
+        status
+    }
+
+    /// Whether the provider refused because it does not serve the service: its address is stale,
+    /// as when another program has got its port. A missing method is not that.
+    #[must_use]
+    pub fn is_service_missing(&self) -> bool {
+        self.0.service_missing && self.0.delivery == Delivery::Refused
     }
 
     /// The kind of the failure.

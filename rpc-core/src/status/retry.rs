@@ -37,6 +37,21 @@ pub fn may_resend(status: &Status, idempotent: bool) -> Resend {
     }
 }
 
+/// Whether a call that failed with `status` may be sent again later, with a deadline of its own,
+/// after its caller has gone on.
+///
+/// As [`may_resend`], except that the deadline that has passed was the caller's: it says nothing
+/// about a later attempt but that the handler may have run.
+#[must_use]
+pub fn may_resend_later(status: &Status, idempotent: bool) -> Resend {
+    match (status.delivery(), status.code()) {
+        _ if status.details().is_some() => Resend::No,
+        (Delivery::NotSent | Delivery::Refused, Code::DeadlineExceeded) => Resend::Free,
+        (_, Code::DeadlineExceeded) if idempotent => Resend::Budgeted,
+        _ => may_resend(status, idempotent),
+    }
+}
+
 /// Codes that say the call itself is wrong, wherever it is sent.
 const fn is_callers_fault(code: Code) -> bool {
     matches!(
@@ -83,5 +98,20 @@ mod tests {
         assert_eq!(decide(Delivery::Answered, Code::NotFound, true), Resend::No);
         assert_eq!(decide(Delivery::MaybeSent, Code::DeadlineExceeded, true), Resend::No);
         assert_eq!(decide(Delivery::NotSent, Code::InvalidArgument, true), Resend::No);
+    }
+
+    #[test]
+    fn a_passed_deadline_does_not_forbid_a_later_attempt_with_its_own() {
+        let decide = |delivery, code, idempotent| {
+            may_resend_later(&Status::new(code, "x").with_delivery(delivery), idempotent)
+        };
+        assert_eq!(decide(Delivery::NotSent, Code::DeadlineExceeded, false), Resend::Free);
+        assert_eq!(decide(Delivery::MaybeSent, Code::DeadlineExceeded, true), Resend::Budgeted);
+        assert_eq!(decide(Delivery::Answered, Code::DeadlineExceeded, true), Resend::Budgeted);
+        for delivery in [Delivery::MaybeSent, Delivery::Answered] {
+            assert_eq!(decide(delivery, Code::DeadlineExceeded, false), Resend::No);
+            assert_eq!(decide(delivery, Code::Unavailable, false), Resend::No);
+        }
+        assert_eq!(decide(Delivery::Answered, Code::NotFound, true), Resend::No);
     }
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::{BoxTransport, Rewind, tcp};
+use super::{BoxTransport, Rewind, tcp, turn_away};
 use crate::error::Error;
 use crate::protocol::sniff::{self, Face};
 use crate::protocol::{dubbo, json};
@@ -72,13 +73,15 @@ pub(crate) async fn accept_loop(listener: Listener, state: Arc<ServerState>) {
 }
 
 async fn accept(listener: Listener, state: &Arc<ServerState>, connections: &mut JoinSet<()>) {
+    // Room for peers past the limit of connections.
+    let strangers = Arc::new(Semaphore::new(turn_away::MOST));
     let mut failing = false;
     loop {
         while connections.try_join_next().is_some() {}
         match listener.inner.accept().await {
             Ok((stream, peer)) => {
                 failing = false;
-                spawn(connections, stream, peer, state);
+                spawn(connections, stream, peer, state, &strangers);
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -107,14 +110,22 @@ fn spawn(
     stream: TcpStream,
     peer: SocketAddr,
     state: &Arc<ServerState>,
+    strangers: &Arc<Semaphore>,
 ) {
     let driver = Arc::new(AtomicWaker::new());
+    let state = state.clone();
     let Some(guard) = state.begin_connection(driver.clone()) else {
         let limit = state.config.max_connections;
-        tracing::warn!(%peer, limit, "connection closed: `provider.limits.connections` is reached");
+        tracing::warn!(%peer, limit, "connection refused: `provider.limits.connections` is reached");
+        let Ok(permit) = strangers.clone().try_acquire_owned() else { return };
+        connections.spawn(async move {
+            let _permit = permit;
+            if let Err(error) = turn_away::past_the_limit(Box::new(stream), &state).await {
+                tracing::debug!(%peer, %error, "connection ended");
+            }
+        });
         return;
     };
-    let state = state.clone();
     connections.spawn(async move {
         if let Err(error) = serve(stream, peer, state, driver, guard).await {
             tracing::debug!(%peer, %error, "connection ended");
@@ -145,9 +156,6 @@ async fn serve(
         Face::Http1 | Face::Http2 if state.config.json => {
             json::serve(Box::new(Rewind::new(first, io)), face == Face::Http2, peer, state).await
         }
-        face => {
-            let text = format!("{face:?} is not served here: see `provider.protocols`");
-            Err(io::Error::new(io::ErrorKind::InvalidData, text))
-        }
+        face => turn_away::of_another_face(io, face, first, &state).await,
     }
 }

@@ -4,6 +4,7 @@ mod backoff;
 pub(crate) mod listener;
 mod rewind;
 mod tcp;
+mod turn_away;
 pub(crate) mod write_queue;
 
 use std::fmt;

@@ -36,6 +36,13 @@ impl Chunk {
     }
 }
 
+/// Where something was appended that has not been taken yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    chunk: u32,
+    offset: u32,
+}
+
 /// Chunks in the order they will be written.
 #[derive(Debug, Default)]
 pub(crate) struct WriteQueue {
@@ -64,6 +71,21 @@ impl WriteQueue {
         match self.chunks.back_mut() {
             Some(Chunk::Gathered(buf)) => buf,
             _ => unreachable!("a gathering buffer was just put there"),
+        }
+    }
+
+    /// Where the next bytes are appended. It holds until what is here is taken; `None` past 4 GiB.
+    pub(crate) fn place(&mut self) -> Option<Place> {
+        let offset = u32::try_from(self.tail().len()).ok()?;
+        let chunk = u32::try_from(self.chunks.len() - 1).ok()?;
+        Some(Place { chunk, offset })
+    }
+
+    /// What was appended at `place` and after it.
+    pub(crate) fn bytes_at(&mut self, place: Place) -> Option<&mut [u8]> {
+        match self.chunks.get_mut(place.chunk as usize)? {
+            Chunk::Gathered(buf) => buf.get_mut(place.offset as usize..),
+            Chunk::Shared(_) => None,
         }
     }
 

@@ -204,3 +204,8 @@ pub async fn call(
     let reply = channel.invoke(invocation(index, text, timeout)).await?;
     Ok(reply.body.decode::<Text>().unwrap().0)
 }
+
+/// The test service as data, for handlers of a test's own.
+pub fn descriptor() -> &'static ServiceDescriptor {
+    &DESCRIPTOR
+}

@@ -2,43 +2,46 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::Ident;
 
 use super::{answer, arguments, at, marker, owned_generics, placed};
 use crate::model::{Method, Service};
 
 pub(super) fn expand(service: &Service) -> TokenStream {
-    let items = [
-        client(service),
-        client_inherent(service),
-        client_traits(service),
-        service_client(service),
-        interface(service),
-    ];
+    let items =
+        [client(service), client_inherent(service), service_client(service), interface(service)];
     quote!(#(#items)*)
 }
 
 fn client(service: &Service) -> TokenStream {
-    let p = service.private();
-    let (vis, client, generics) =
-        (&service.item.vis, &service.names.client, &service.item.generics);
-    let (where_clause, marker) = (&generics.where_clause, marker(service));
     let doc = format!(
         "Calls [`{}`] wherever it is provided. A clone is cheap and shares its connections.",
         service.item.ident
     );
+    over_stub(service, &service.names.client, &doc)
+}
+
+/// A type that is a stub and the trait's parameters.
+pub(super) fn over_stub(service: &Service, name: &Ident, doc: &str) -> TokenStream {
+    let p = service.private();
+    let (vis, generics) = (&service.item.vis, &service.item.generics);
+    let (where_clause, marker) = (&generics.where_clause, marker(service));
+    let traits = traits(service, name);
     quote! {
         #[doc = #doc]
         #[allow(dead_code)]
-        #vis struct #client #generics #where_clause {
+        #vis struct #name #generics #where_clause {
             stub: #p::Stub,
             marker: #marker,
         }
+
+        #traits
     }
 }
 
 fn client_inherent(service: &Service) -> TokenStream {
     let p = service.private();
-    let client = &service.names.client;
+    let (client, broadcast) = (&service.names.client, &service.names.broadcast);
     let generics = owned_generics(service);
     let (parameters, arguments, where_clause) = generics.split_for_impl();
     quote! {
@@ -52,18 +55,27 @@ fn client_inherent(service: &Service) -> TokenStream {
                     marker: #p::PhantomData,
                 }
             }
+
+            /// The same methods, sent to every provider at once: each gives the result of every
+            /// one of them, whatever policy is configured.
+            #[must_use]
+            pub fn broadcast(&self) -> #broadcast #arguments {
+                #broadcast {
+                    stub: #p::Clone::clone(&self.stub),
+                    marker: #p::PhantomData,
+                }
+            }
         }
     }
 }
 
 /// By hand, because derives would ask the trait's parameters to be `Clone` and `Debug`.
-fn client_traits(service: &Service) -> TokenStream {
+fn traits(service: &Service, name: &Ident) -> TokenStream {
     let p = service.private();
-    let (client, generics) = (&service.names.client, &service.item.generics);
-    let (parameters, arguments, where_clause) = generics.split_for_impl();
-    let name = client.to_string();
+    let (parameters, arguments, where_clause) = service.item.generics.split_for_impl();
+    let text = name.to_string();
     quote! {
-        impl #parameters #p::Clone for #client #arguments #where_clause {
+        impl #parameters #p::Clone for #name #arguments #where_clause {
             fn clone(&self) -> Self {
                 Self {
                     stub: #p::Clone::clone(&self.stub),
@@ -72,9 +84,9 @@ fn client_traits(service: &Service) -> TokenStream {
             }
         }
 
-        impl #parameters #p::fmt::Debug for #client #arguments #where_clause {
+        impl #parameters #p::fmt::Debug for #name #arguments #where_clause {
             fn fmt(&self, f: &mut #p::fmt::Formatter<'_>) -> #p::fmt::Result {
-                f.debug_tuple(#name).field(&self.stub).finish()
+                f.debug_tuple(#text).field(&self.stub).finish()
             }
         }
     }

@@ -33,6 +33,7 @@ fn method_descriptor(service: &Service, method: &Method) -> TokenStream {
     let (name, docs) = (method.wire_name(), &method.docs);
     let message = arguments::message(service, method);
     let message_type = answer(service, method, "message_type");
+    let stand_in = answer(service, method, "stand_in");
     let settings = settings(service, method);
     let error = {
         let (outcome, span) = (&method.outcome.whole, at(method.outcome.error_type()));
@@ -47,6 +48,7 @@ fn method_descriptor(service: &Service, method: &Method) -> TokenStream {
         )
         .doc(#docs)
         .error(#error)
+        .stand_in(#stand_in)
         #(#settings)*
     }
 }

@@ -4,6 +4,7 @@
 //! items, so that it means the same wherever the trait stands.
 
 mod arguments;
+mod broadcast;
 mod client;
 mod descriptor;
 mod dynamic;
@@ -23,6 +24,7 @@ pub(crate) fn expand(service: &Service) -> TokenStream {
         interface::expand(service),
         arguments::expand(service),
         client::expand(service),
+        broadcast::expand(service),
         descriptor::expand(service),
         server::expand(service),
         dynamic::expand(service),

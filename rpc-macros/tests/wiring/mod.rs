@@ -9,7 +9,8 @@ use rpc_core::codec::CodecError;
 use rpc_core::message::Message;
 use rpc_core::server::Handler;
 use rpc_core::{
-    BoxInvoker, Codec, Codecs, Invocation, Invoke, Method, Metrics, ReplyFuture, Result, ServiceKey,
+    BoxInvoker, Codec, Codecs, Invocation, Invoke, Method, Metrics, NodeResult, ReplyFuture,
+    Result, ServiceKey,
 };
 
 /// What nobody may ask while bodies stay typed.
@@ -38,10 +39,30 @@ impl Codec for NoCodec {
     }
 }
 
+#[derive(Clone)]
 struct Local {
     handler: Arc<dyn Handler>,
     index: usize,
     seen: Arc<Mutex<Vec<Invocation>>>,
+}
+
+/// The handler as if it were two providers.
+struct Twice(Local);
+
+impl Invoke for Twice {
+    fn invoke(&self, mut invocation: Invocation) -> ReplyFuture {
+        let (nodes, local) = (invocation.nodes.take().unwrap(), self.0.clone());
+        Box::pin(async move {
+            let mut replies = Vec::new();
+            for address in ["a:1", "b:1"] {
+                let result = local.invoke(invocation.clone()).await;
+                replies.push(NodeResult { address: address.into(), result });
+            }
+            let first = replies[0].result.clone();
+            nodes.put(replies);
+            first
+        })
+    }
 }
 
 impl Invoke for Local {
@@ -58,13 +79,11 @@ pub fn connect_recorded<C: ServiceClient>(
     let descriptor = C::DESCRIPTOR;
     let handler: Arc<dyn Handler> = Arc::new(handler);
     let seen = Arc::new(Mutex::new(Vec::new()));
+    let local = |index| Local { handler: handler.clone(), index, seen: seen.clone() };
     let methods = (0..descriptor.methods.len()).map(|index| StubMethod {
         method: method::<C>(index),
-        invoker: BoxInvoker::from_invoke(Local {
-            handler: handler.clone(),
-            index,
-            seen: seen.clone(),
-        }),
+        invoker: BoxInvoker::from_invoke(local(index)),
+        broadcast: BoxInvoker::from_invoke(Twice(local(index))),
         timeout: Duration::from_secs(1),
         codecs: Codecs::new(Arc::new(NoCodec), []),
         metrics: Metrics::new("consumer").method(&method::<C>(index)),

@@ -6,7 +6,7 @@ use rpc_core::ServiceKey;
 use serde_json::Value;
 
 use super::{file, inventory, sources};
-use crate::config::environment::variable;
+use crate::config::environment::{has_variable, variable};
 use crate::config::schema::Schema;
 use crate::config::*;
 
@@ -45,6 +45,138 @@ fn the_file_of_the_design_is_understood() {
     assert_eq!(config.provider.limits.payload, 1 << 20);
     assert_eq!(config.provider.limits.header, 4096);
     assert_eq!(config.consumer.cluster.params["forks"], 2);
+}
+
+/// The addresses and tokens that the registries are made from.
+fn registries(config: &Config) -> Vec<(String, Option<String>)> {
+    let settings = config.registry_settings().unwrap();
+    settings.into_iter().map(|one| (one.url, one.token)).collect()
+}
+
+#[test]
+fn several_registries_are_written_as_tables_as_a_list_or_with_commas() {
+    let both = [("dev://".to_owned(), None), ("dubhe://h:1,h:2".to_owned(), None)];
+    for text in [
+        "[[registry]]\naddress = \"dev://\"\n[[registry]]\naddress = \"dubhe://h:1,h:2\"\n",
+        "registry.address = [\"dev://\", \"dubhe://h:1,h:2\"]",
+        "registry.address = \"dev://,dubhe://h:1,h:2\"",
+    ] {
+        assert_eq!(registries(&file(text)), both, "{text}");
+    }
+    for value in ["dev://,dubhe://h:1,h:2", "[\"dev://\", \"dubhe://h:1,h:2\"]"] {
+        let config = Config::load(sources("", &[("DUBHE_REGISTRY__ADDRESS", value)])).unwrap();
+        assert_eq!(registries(&config), both, "{value}");
+    }
+    let config = file("[[registry]]\naddress = \"dev://\"\n");
+    assert_eq!(registries(&config), both[..1]);
+}
+
+#[test]
+fn each_of_several_registries_may_have_a_token_of_its_own() {
+    let config = file(
+        "[[registry]]\naddress = \"dubhe://a:1\"\ntoken = \"one\"\ncache = false\n\
+         [[registry]]\naddress = \"dubhe://b:1\"\n",
+    );
+    let own = |address: &str, token: Option<&str>| (address.to_owned(), token.map(str::to_owned));
+    assert_eq!(registries(&config), [own("dubhe://a:1", Some("one")), own("dubhe://b:1", None)]);
+    assert!(!config.registry.cache);
+    assert!(!format!("{config:?} {:?}", config.sources()).contains("one\""));
+    let all = Config::load(sources(
+        "registry.token = \"all\"\nregistry.address = \"dubhe://a:1,dubhe://b:1\"",
+        &[],
+    ));
+    assert!(registries(&all.unwrap()).iter().all(|(_, token)| token.as_deref() == Some("all")));
+}
+
+#[test]
+fn a_stronger_source_replaces_all_registries_of_a_weaker_one() {
+    let text = "[[registry]]\naddress = \"dubhe://a:1\"\n[[registry]]\naddress = \"dubhe://b:1\"\n";
+    let config = Config::load(sources(text, &[("DUBHE_REGISTRY__ADDRESS", "dev://")])).unwrap();
+    assert_eq!(registries(&config), [("dev://".to_owned(), None)]);
+}
+
+#[test]
+fn instances_of_a_service_are_published_as_its_section_says() {
+    let config = file(
+        r#"
+        [provider]
+        weight = 50
+        metadata = { zone = "a" }
+        [provider.services."shop.Inventory"]
+        weight = 10
+        warmup = "0s"
+        [provider.services."blue/shop.Inventory"]
+        weight = 20
+        "#,
+    );
+    assert_eq!(config.instance(&inventory()), (10, Duration::ZERO));
+    let blue = ServiceKey::with_parts("shop.Inventory", "blue", "");
+    assert_eq!(config.instance(&blue), (20, Duration::ZERO));
+    assert_eq!(config.instance(&ServiceKey::new("Other")), (50, Duration::from_secs(600)));
+    assert_eq!(config.provider.metadata["zone"], "a");
+    let variables = [("DUBHE_PROVIDER__METADATA__ZONE", "b"), ("DUBHE_PROVIDER__WARMUP", "1m")];
+    let config = Config::load(sources("provider.metadata.rack = \"7\"", &variables)).unwrap();
+    assert_eq!(config.provider.metadata["zone"], "b");
+    assert_eq!(config.provider.metadata["rack"], "7");
+    assert_eq!(config.instance(&inventory()), (100, Duration::from_secs(60)));
+}
+
+#[test]
+fn routers_of_a_service_replace_those_of_all() {
+    let config = file(
+        r#"
+        [consumer]
+        routers = ["tag", { name = "condition", force = true }]
+        [consumer.services."shop.Inventory"]
+        routers = "zone"
+        [consumer.services.Plain]
+        routers = []
+        "#,
+    );
+    let names = |service: &str| -> Vec<String> {
+        let routers = config.routers(&ServiceKey::new(service)).value;
+        routers.iter().map(Selector::to_string).collect()
+    };
+    assert_eq!(names("Other"), ["tag", "condition { force: true }"]);
+    assert_eq!(names("shop.Inventory"), ["zone"]);
+    assert!(names("Plain").is_empty());
+}
+
+#[test]
+fn the_settings_of_a_method_are_listed_with_their_places() {
+    let text = r#"
+        [consumer]
+        routers = ["tag"]
+        [consumer.services."shop.Inventory"]
+        retries = 1
+        [consumer.services."shop.Inventory".methods.reserve]
+        cluster = { name = "forking", forks = 2 }
+    "#;
+    let config = Config::load(sources(text, &[("DUBHE_CONSUMER__CODEC", "json")])).unwrap();
+    let attribute =
+        MethodDefaults { timeout: Some(Duration::from_millis(300)), ..MethodDefaults::default() };
+    let settings = config.method(&inventory(), "reserve", &attribute).settings();
+    let lines: Vec<String> = settings.iter().map(Setting::to_string).collect();
+    let service = "consumer.services.\"shop.Inventory\"";
+    assert_eq!(
+        lines,
+        [
+            format!(
+                "{service}.methods.reserve.cluster = \"forking {{ forks: 2 }}\" (dubhe.toml:7:19)"
+            ),
+            "consumer.codec = \"json\" (DUBHE_CONSUMER__CODEC)".to_owned(),
+            "consumer.loadbalance = \"p2c\" (default)".to_owned(),
+            format!("{service}.retries = 1 (dubhe.toml:5:19)"),
+            "consumer.routers = [\"tag\"] (dubhe.toml:3:19)".to_owned(),
+            "consumer.timeout = \"300ms\" (attribute on the trait)".to_owned(),
+        ]
+    );
+    assert_eq!(
+        serde_json::to_value(&settings[4]).unwrap(),
+        serde_json::json!({
+            "key": "consumer.routers", "value": ["tag"], "origin": "dubhe.toml:3:19"
+        })
+    );
 }
 
 #[test]
@@ -163,7 +295,10 @@ fn the_page_lists_every_key_with_its_default() {
             Value::Null => "none".to_owned(),
             value => format!("`{value}`"),
         };
-        let place = if key.has_any() { "–".to_owned() } else { format!("`{}`", variable(key)) };
+        let place = match has_variable(key) {
+            true => format!("`{}`", variable(key)),
+            false => "–".to_owned(),
+        };
         let row = format!("| `{key}` | {default} | {place} | ");
         assert!(
             rows.iter().any(|found| found.starts_with(&row)),

@@ -17,13 +17,87 @@ fn environment_error(name: &str, value: &str) -> String {
 }
 
 #[test]
-fn one_registry_may_be_written_as_a_list() {
-    let config = file("[[registry]]\naddress = \"dev://\"\n");
-    assert_eq!(config.registry_address().unwrap().as_str(), "dev://");
+fn a_mistake_in_one_of_several_registries_is_pointed_at() {
+    for (text, message) in [
+        (
+            "[[registry]]\naddress = \"dev://\"\n[[registry]]\ntoken = \"x\"\n",
+            "3:1: registry: it has no address; each [[registry]] needs one",
+        ),
+        (
+            "[[registry]]\naddress = \"dev://\"\n[[registry]]\nadress = \"dev://b\"\n",
+            "4:1: unknown key in [registry] `adress` (did you mean `address`?), \
+             available: address, cache, cache_dir, token",
+        ),
+        (
+            "[[registry]]\naddress = \"dev://\"\n[[registry]]\naddress = \"here\"\n",
+            "4:11: registry.address: `here` is not a registry's address: \
+             write scheme://…, such as dev:// or static://HOST:PORT",
+        ),
+        (
+            "[[registry]]\naddress = \"dev://\"\ncache = true\n\
+             [[registry]]\naddress = \"dev://b\"\ncache = false\n",
+            "6:9: registry.cache: an earlier [[registry]] sets it; it holds for all of them",
+        ),
+        (
+            "[[registry]]\naddress = \"dev://\"\n[[registry]]\naddress = \"dev://\"\n",
+            "1:1: registry.address: `dev://` is there twice: name each registry once",
+        ),
+        (
+            "registry.address = []",
+            "1:20: registry.address: an empty list lists nobody: name one registry",
+        ),
+        (
+            "registry.address = 3",
+            "1:20: registry.address: 3 is no registry: \
+             write its address in quotes, or a list of them",
+        ),
+    ] {
+        assert_eq!(file_error(text), format!("dubhe.toml:{message}"));
+    }
+}
+
+#[test]
+fn a_router_nobody_knows_is_pointed_at() {
+    let config =
+        file("[consumer.services.X]\nrouters = [\"tag\", { name = \"tga\", force = true }]\n");
+    let known = ["tag"];
+    let error = config.check_extensions(|kind, selector| match kind {
+        Kind::Router if !known.contains(&&*selector.name) => {
+            Err(Error::unknown_name("router", &selector.name, known))
+        }
+        _ => Ok(()),
+    });
     assert_eq!(
-        file_error("[[registry]]\naddress = \"dev://\"\n[[registry]]\naddress = \"dev://b\"\n"),
-        "dubhe.toml:3:1: registry: exactly one registry is supported: keep one [[registry]]"
+        error.unwrap_err().to_string(),
+        "dubhe.toml:2:11: consumer.services.X.routers: \
+         unknown router `tga` (did you mean `tag`?), available: tag"
     );
+}
+
+#[test]
+fn a_section_that_misses_its_service_by_a_slip_is_found() {
+    let config = file("consumer.services.\"shop.Inventry\".retries = 1");
+    let (origin, name) = config.misnamed_section(&inventory()).unwrap();
+    assert_eq!((origin.to_string(), name), ("dubhe.toml:1:45".to_owned(), "shop.Inventry"));
+    assert_eq!(config.misnamed_section(&ServiceKey::new("shop.Cart")), None);
+    assert_eq!(config.misnamed_section(&ServiceKey::new("shop.Inventry")), None);
+    let other_group = ServiceKey::with_parts("shop.Inventry", "blue", "");
+    assert_eq!(config.misnamed_section(&other_group), None);
+    let config = file("consumer.services.\"blue/shop.Inventory\".retries = 1");
+    assert_eq!(config.misnamed_section(&inventory()), None, "another group is no slip");
+}
+
+#[test]
+fn a_service_that_is_not_served_is_pointed_at() {
+    let config = file("[provider.services.\"shop.Inventry\"]\nweight = 1\n");
+    let served = [ServiceKey::with_parts("shop.Inventory", "blue", "")];
+    assert_eq!(
+        config.check_served(&served).unwrap_err().to_string(),
+        "dubhe.toml:2:10: unknown service in [provider.services] `shop.Inventry`, \
+         available: blue/shop.Inventory"
+    );
+    let config = file("provider.services.\"shop.Inventory\".weight = 1");
+    assert!(config.check_served(&served).is_ok());
 }
 
 #[test]
@@ -156,8 +230,8 @@ fn a_builder_is_held_to_the_same_rules() {
     assert_eq!(
         load(Layer::new().set("consumer.timout", "1s")).unwrap_err(),
         "builder: unknown key in [consumer] `timout` (did you mean `timeout`?), available: \
-         cluster, codec, connect_timeout, heartbeat, heartbeat_timeout, limits, loadbalance, \
-         retries, services, timeout"
+         cluster, codec, connect_timeout, ejection, heartbeat, heartbeat_timeout, limits, \
+         loadbalance, retries, retry_budget, routers, services, timeout"
     );
     assert_eq!(
         load(Layer::new().set("consumer", 1)).unwrap_err(),

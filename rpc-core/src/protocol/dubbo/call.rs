@@ -9,10 +9,11 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 
 use super::compact::{self, Answer};
-use super::connection::{Inner, Shared};
 use super::event::Event;
 use super::header::{self, Header};
-use super::pending::Outcome;
+use super::pending::{Outcome, Sent};
+use super::shared::{Inner, Shared};
+use super::turn_away::NO_REQUEST;
 use crate::body::Body;
 use crate::codec::Codec;
 use crate::invocation::Invocation;
@@ -61,7 +62,7 @@ impl Call {
         let mut inner = self.shared.lock();
         let earliest = inner.earliest;
         let id = self.admit(&mut inner, &invocation, cx)?;
-        let header = Header::request(codec.dubbo_id(), id.is_some(), id.unwrap_or(u64::MAX));
+        let header = Header::request(codec.dubbo_id(), id.is_some(), id.unwrap_or(NO_REQUEST));
         let head = |buf: &mut BytesMut| {
             let left = u64::try_from(left.as_micros()).unwrap_or(u64::MAX);
             let path = invocation.method().path();
@@ -104,8 +105,9 @@ impl Call {
         if invocation.method().kind() == MethodKind::OneWay {
             return Ok(None);
         }
-        let (deadline, batch) = (invocation.deadline.instant(), inner.batch);
-        let Some(id) = inner.pending.insert(cx.waker().clone(), deadline, batch) else {
+        let deadline = invocation.deadline.instant();
+        let sent = Sent { batch: inner.batch, place: inner.out.place() };
+        let Some(id) = inner.pending.insert(cx.waker().clone(), deadline, sent) else {
             let limit = config.max_in_flight;
             return Err(full(format!(
                 "{limit} calls wait for {address} already; raise `consumer.limits.in_flight`"
@@ -242,7 +244,8 @@ impl Drop for Call {
             return;
         };
         let mut inner = self.shared.lock();
-        let cancelled = inner.pending.abandon(id) && inner.closed.is_none();
+        let unanswered = inner.pending.abandon(id).filter(|_| inner.closed.is_none());
+        let cancelled = unanswered.is_some_and(|sent| !inner.void(sent));
         if cancelled {
             let serialization = self.codec.as_ref().map_or(13, |codec| codec.dubbo_id());
             Event::Cancel(id).put(inner.out.tail(), serialization, id);

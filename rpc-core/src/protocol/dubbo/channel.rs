@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use super::call::Call;
 use super::config::ClientConfig;
-use super::connection::{Driver, Life, Shared};
+use super::connection::Driver;
+use super::shared::{Life, Shared};
 use crate::channel::{Channel, ChannelState};
 use crate::invocation::Invocation;
 use crate::invoker::{Invoke, ReplyFuture};
@@ -195,16 +196,12 @@ impl Core {
 
     /// Is down for `wait`, or until somebody lists the address anew. Down, not connecting: calls go
     /// elsewhere until it is proven to be back.
-    async fn wait_down(&self, wait: Duration) {
+    async fn wait_down(&self, wait: Duration, last_error: Option<Status>) {
         self.set_state(ChannelState::Down);
-        {
-            let mut link = self.lock();
-            if matches!(*link, Link::Up(_)) {
-                let text = format!("the connection to {} was lost", self.address);
-                let lost = Status::unavailable(text).with_delivery(Delivery::NotSent);
-                let next_try = Instant::now() + wait;
-                *link = Link::Waiting { next_try, last_error: Some(lost) };
-            }
+        let down = Link::Waiting { next_try: Instant::now() + wait, last_error };
+        match self.is_up() {
+            true => *self.lock() = down,
+            false => self.attempt_ended(down),
         }
         if !wait.is_zero() {
             // Pressed for or not, somebody who refuses is not asked all the time.
@@ -212,6 +209,21 @@ impl Core {
             tokio::time::sleep(least).await;
             let _ = tokio::time::timeout(wait - least, self.hurry.notified()).await;
         }
+    }
+
+    /// Notes what the connection has become; `shared` is open to calls from its first word on.
+    fn became(&self, life: Life, shared: &Arc<Shared>) {
+        if !self.is_up() {
+            self.attempt_ended(Link::Up(shared.clone()));
+        }
+        self.set_state(match life {
+            Life::Open => ChannelState::Ready,
+            Life::Unproven | Life::Draining | Life::Closed => ChannelState::Draining,
+        });
+    }
+
+    fn is_up(&self) -> bool {
+        matches!(*self.lock(), Link::Up(_))
     }
 
     fn attempt_ended(&self, link: Link) {
@@ -227,37 +239,45 @@ const HURRY: Duration = Duration::from_millis(250);
 const SHORT_LIVED: Duration = Duration::from_secs(1);
 
 /// Connects, watches, and connects again with backoff. Ends when the channel is dropped.
+///
+/// Calls that have opened the channel are written as soon as there is a connection. Once it was
+/// lost, or failed, they wait until the provider has said a word on a new one: the kernel of a
+/// process that hangs accepts too.
 async fn keep_connected(channel: Weak<Core>) {
     let _keeping = Keeping(channel.clone());
-    let mut backoff = Backoff::default();
+    let (mut backoff, mut first) = (Backoff::default(), true);
     loop {
         let Some(core) = held(&channel) else { return };
-        let wait = match connect(&core).await {
+        let mut lived = Duration::ZERO;
+        let failed = match connect(&core).await {
             Ok((shared, driver)) => {
-                let opened = Instant::now();
-                core.attempt_ended(Link::Up(shared));
-                core.set_state(ChannelState::Ready);
+                if std::mem::take(&mut first) {
+                    core.attempt_ended(Link::Up(shared.clone()));
+                }
                 if Arc::strong_count(&core) == 1 {
                     return;
                 }
                 drop(core);
+                let opened = Instant::now();
                 driver.await;
-                if opened.elapsed() >= SHORT_LIVED {
-                    backoff.reset();
-                    Duration::ZERO
-                } else {
-                    backoff.next_wait()
-                }
+                lived = opened.elapsed();
+                shared.lock().closed.clone()
             }
             Err(status) => {
-                let wait = backoff.next_wait();
-                let next_try = Instant::now() + wait;
-                core.attempt_ended(Link::Waiting { next_try, last_error: Some(status) });
-                wait
+                first = false;
+                drop(core);
+                Some(status)
             }
         };
         let Some(core) = held(&channel) else { return };
-        core.wait_down(wait).await;
+        let wait = match core.is_up() && lived >= SHORT_LIVED {
+            true => {
+                backoff.reset();
+                Duration::ZERO
+            }
+            false => backoff.next_wait(),
+        };
+        core.wait_down(wait, failed).await;
     }
 }
 
@@ -283,13 +303,9 @@ async fn connect(core: &Arc<Core>) -> Result<(Arc<Shared>, Driving), Status> {
     };
     let shared = Arc::new(Shared::new(address.clone(), config.clone()));
     let (weak, watched) = (Arc::downgrade(core), shared.clone());
-    let driver = Driver::new(shared.clone(), io, move || {
-        if let Some(core) = weak.upgrade() {
-            core.set_state(match watched.life() {
-                Life::Open => ChannelState::Ready,
-                Life::Draining | Life::Closed => ChannelState::Draining,
-            });
-        }
+    let driver = Driver::new(shared.clone(), io, move |life| match weak.upgrade() {
+        Some(core) => core.became(life, &watched),
+        None => watched.close(),
     });
     Ok((shared, Box::pin(driver.run())))
 }

@@ -15,6 +15,7 @@ const HAS_METADATA: u8 = 0x02;
 const VALUE: u8 = 0;
 const STATUS: u8 = 1;
 const REFUSED: u8 = 2;
+const SERVICE_MISSING: u8 = 3;
 const KIND: u8 = 0x7f;
 const ANSWER_HAS_METADATA: u8 = 0x80;
 
@@ -79,8 +80,12 @@ pub(super) fn put_value_head(buf: &mut BytesMut, metadata: &Metadata) {
 
 /// Appends a status in place of a value. Details that cannot be written are left out.
 pub(super) fn put_status(buf: &mut BytesMut, status: &Status, codec: &dyn Codec) {
-    let refused = status.delivery() == Delivery::Refused;
-    put_kind(buf, if refused { REFUSED } else { STATUS }, status.metadata());
+    let kind = match status.delivery() {
+        Delivery::Refused if status.is_service_missing() => SERVICE_MISSING,
+        Delivery::Refused => REFUSED,
+        Delivery::NotSent | Delivery::MaybeSent | Delivery::Answered => STATUS,
+    };
+    put_kind(buf, kind, status.metadata());
     buf.put_u8(status.code().number());
     put_text(buf, status.message());
     let Some(details) = status.details() else {
@@ -114,12 +119,16 @@ pub(super) fn parse_answer(mut body: Bytes) -> Result<Answer, Malformed> {
     };
     match kind & KIND {
         VALUE => Ok(Answer::Value { metadata, value: body }),
-        kind @ (STATUS | REFUSED) => {
+        kind @ (STATUS | REFUSED | SERVICE_MISSING) => {
             let code = Code::from_number(split_u8(&mut body)?);
             let message = split_text(&mut body)?;
             let type_name = split_bytes(&mut body)?;
-            let delivery = if kind == REFUSED { Delivery::Refused } else { Delivery::Answered };
-            let status = Status::new(code, message).with_delivery(delivery).with_metadata(metadata);
+            let status = match kind {
+                SERVICE_MISSING => Status::service_missing(message),
+                REFUSED => Status::new(code, message).with_delivery(Delivery::Refused),
+                _ => Status::new(code, message),
+            };
+            let status = status.with_metadata(metadata);
             let details = (!type_name.is_empty()).then_some((type_name, body));
             Ok(Answer::Status { status, details })
         }

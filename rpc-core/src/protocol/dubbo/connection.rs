@@ -8,20 +8,20 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use futures_util::task::AtomicWaker;
 use tokio::time::{Instant, Sleep};
 
-use super::config::ClientConfig;
-use super::event::{self, Event};
+use super::compact::{self, Answer};
+use super::event::Event;
 use super::frames::{Frame, Input};
 use super::header::Header;
-use super::pending::{Outcome, Pending};
+use super::pending::Outcome;
+use super::shared::{Inner, Life, Shared, take_event, void};
+use super::turn_away::NO_REQUEST;
 use crate::status::{Delivery, Status};
 use crate::transport::BoxTransport;
 use crate::transport::write_queue::WriteQueue;
@@ -31,85 +31,6 @@ const PORTION: std::ops::RangeInclusive<usize> = 16..=64;
 
 /// The serialization id under which a connection sends its own events.
 const EVENTS: u8 = 13;
-
-/// What a connection is to its channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Life {
-    Open = 0,
-    Draining = 1,
-    Closed = 2,
-}
-
-/// The part of a connection that callers and its task share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) address: Arc<str>,
-    pub(super) config: Arc<ClientConfig>,
-    inner: Mutex<Inner>,
-    driver: AtomicWaker,
-    life: AtomicU8,
-}
-
-#[derive(Debug)]
-pub(super) struct Inner {
-    pub(super) out: WriteQueue,
-    pub(super) pending: Pending,
-    /// Number of the write that what is in `out` will go with.
-    pub(super) batch: u64,
-    /// Earliest deadline that the task has not been told of.
-    pub(super) earliest: Option<Instant>,
-    flush: bool,
-    closing: bool,
-    pub(super) closed: Option<Status>,
-}
-
-impl Shared {
-    pub(super) fn new(address: Arc<str>, config: Arc<ClientConfig>) -> Self {
-        let inner = Inner {
-            out: WriteQueue::default(),
-            pending: Pending::new(config.max_in_flight),
-            batch: 0,
-            earliest: None,
-            flush: false,
-            closing: false,
-            closed: None,
-        };
-        let (inner, driver) = (Mutex::new(inner), AtomicWaker::new());
-        Self { address, config, inner, driver, life: AtomicU8::new(Life::Open as u8) }
-    }
-
-    /// The shared part. A panic cannot leave it half changed, so poison is ignored.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Lets the task write what was appended; called after the lock is released.
-    pub(super) fn wake(&self) {
-        self.driver.wake();
-    }
-
-    pub(super) fn life(&self) -> Life {
-        match self.life.load(Ordering::Acquire) {
-            0 => Life::Open,
-            1 => Life::Draining,
-            _ => Life::Closed,
-        }
-    }
-
-    /// Ends the connection once its calls are done.
-    pub(super) fn close(&self) {
-        self.lock().closing = true;
-        self.wake();
-    }
-}
-
-impl Inner {
-    /// Asks for a write; `true` if the task must be woken for it.
-    pub(super) fn request_flush(&mut self) -> bool {
-        !std::mem::replace(&mut self.flush, true)
-    }
-}
 
 /// Moves the bytes of one connection. Ends when the connection does, or once it is closed by its
 /// channel and has no calls left; every waiting call has then been told.
@@ -123,8 +44,25 @@ pub(super) struct Driver<F> {
     sweep: Option<Instant>,
     last_read: Instant,
     /// When the peer must have said something, after a heartbeat.
-    pong: Option<Instant>,
-    on_drain: F,
+    pong: Option<Pong>,
+    /// Why the provider does not take this connection.
+    refused: Option<Status>,
+    on_life: F,
+}
+
+/// The answer to a heartbeat that is waited for.
+#[derive(Clone, Copy)]
+struct Pong {
+    due: Instant,
+    patience: Duration,
+}
+
+/// How a connection ended.
+enum End {
+    /// What was written may have been read, and run.
+    Lost(String),
+    /// The provider has taken nothing that was written, and said why.
+    Refused(Status),
 }
 
 /// What a look at the stream found.
@@ -136,9 +74,9 @@ struct Seen {
     closing: bool,
 }
 
-impl<F: Fn() + Send> Driver<F> {
-    /// A driver of `io`; `on_drain` is called when the peer asks for no new calls.
-    pub(super) fn new(shared: Arc<Shared>, io: BoxTransport, on_drain: F) -> Self {
+impl<F: Fn(Life) + Send> Driver<F> {
+    /// A driver of `io`; `on_life` is called with what the connection has become.
+    pub(super) fn new(shared: Arc<Shared>, io: BoxTransport, on_life: F) -> Self {
         Self {
             shared,
             io,
@@ -148,22 +86,27 @@ impl<F: Fn() + Send> Driver<F> {
             sweep: None,
             last_read: Instant::now(),
             pong: None,
-            on_drain,
+            refused: None,
+            on_life,
         }
     }
 
     /// Runs until the connection ends.
     pub(super) async fn run(mut self) {
-        let why = match self.drive().await {
-            Ok(()) => "the channel was closed".to_owned(),
-            Err(error) => error.to_string(),
+        let ended = self.drive().await;
+        let why = match (ended, self.refused.take()) {
+            (_, Some(status)) => End::Refused(status),
+            (Ok(()), None) => End::Lost("the channel was closed".to_owned()),
+            (Err(error), None) => End::Lost(error.to_string()),
         };
         self.fail_all(&why);
     }
 
     async fn drive(&mut self) -> io::Result<()> {
-        // A provider closes connections that say nothing: the first word is ours.
-        self.heartbeat(Instant::now());
+        // A provider closes connections that say nothing: the first word is ours. Its answer proves
+        // that there is more than a kernel that accepts.
+        let Shared { config, .. } = &*self.shared;
+        self.heartbeat(Instant::now(), config.heartbeat_timeout.min(config.connect_timeout));
         let mut timer = pin!(tokio::time::sleep_until(self.next_timer()));
         loop {
             let seen = poll_fn(|cx| self.poll(cx, timer.as_mut())).await?;
@@ -220,18 +163,32 @@ impl<F: Fn() + Send> Driver<F> {
     fn take_frames(&mut self) -> io::Result<()> {
         (self.last_read, self.pong) = (Instant::now(), None);
         let shared = self.shared.clone();
+        let before = shared.life();
+        let mut life = before;
         let mut inner = shared.lock();
         while let Some(frame) = self.input.next(shared.config.max_payload)? {
             match frame {
                 Frame::TooLarge(header) => self.refuse_large(&mut inner, header),
                 Frame::Whole(header, body) if header.is_event() || header.is_request() => {
-                    self.take_event(&mut inner, header, &body);
+                    life = take_event(&mut inner, header, &body).unwrap_or(life);
+                }
+                Frame::Whole(header, body) if header.id == NO_REQUEST => {
+                    if let Ok(Answer::Status { status, .. }) = compact::parse_answer(body) {
+                        self.refused = Some(status);
+                        return Err(io::ErrorKind::ConnectionRefused.into());
+                    }
                 }
                 Frame::Whole(header, body) => {
                     let outcome = Outcome::Frame(header, body);
                     self.wakers.extend(inner.pending.complete(header.id, outcome));
                 }
             }
+            life = if life == Life::Unproven { Life::Open } else { life };
+        }
+        drop(inner);
+        if life != before {
+            shared.set_life(life);
+            (self.on_life)(life);
         }
         Ok(())
     }
@@ -244,26 +201,6 @@ impl<F: Fn() + Send> Driver<F> {
         );
         let failed = Outcome::Failed(Status::resource_exhausted(text));
         self.wakers.extend(inner.pending.complete(header.id, failed));
-    }
-
-    fn take_event(&self, inner: &mut Inner, header: Header, body: &[u8]) {
-        if body.len() > event::MAX_LEN {
-            return;
-        }
-        match Event::parse(body) {
-            Event::Heartbeat if header.is_request() && header.is_two_way() => {
-                event::put_heartbeat_answer(inner.out.tail(), header.serialization(), header.id);
-                inner.flush = true;
-            }
-            Event::ReadOnly => self.set_life(Life::Draining),
-            Event::Writeable => self.set_life(Life::Open),
-            Event::Heartbeat | Event::Cancel(_) | Event::Unknown => {}
-        }
-    }
-
-    fn set_life(&self, life: Life) {
-        self.shared.life.store(life as u8, Ordering::Release);
-        (self.on_drain)();
     }
 
     /// Wakes the callers whose answers are here, a portion at a time. After each portion they run
@@ -313,14 +250,14 @@ impl<F: Fn() + Send> Driver<F> {
     }
 
     fn next_timer(&self) -> Instant {
-        let alive = self.pong.unwrap_or(self.last_read + self.shared.config.heartbeat);
+        let silence = self.last_read + self.shared.config.heartbeat;
+        let alive = self.pong.map_or(silence, |pong| pong.due);
         self.sweep.map_or(alive, |sweep| sweep.min(alive))
     }
 
     fn tick(&mut self) -> io::Result<()> {
         let now = Instant::now();
-        if self.pong.is_some_and(|pong| pong <= now) {
-            let waited = self.shared.config.heartbeat_timeout;
+        if let Some(Pong { patience: waited, .. }) = self.pong.filter(|pong| pong.due <= now) {
             let text = format!("the provider did not answer a heartbeat within {waited:?}");
             return Err(io::Error::new(io::ErrorKind::TimedOut, text));
         }
@@ -328,29 +265,32 @@ impl<F: Fn() + Send> Driver<F> {
             self.sweep_deadlines(now);
         }
         if self.pong.is_none() && self.last_read + self.shared.config.heartbeat <= now {
-            self.heartbeat(now);
+            self.heartbeat(now, self.shared.config.heartbeat_timeout);
         }
         Ok(())
     }
 
     /// Asks whether the peer is there.
-    fn heartbeat(&mut self, now: Instant) {
+    fn heartbeat(&mut self, now: Instant, patience: Duration) {
         let mut inner = self.shared.lock();
-        Event::Heartbeat.put(inner.out.tail(), EVENTS, u64::MAX);
+        Event::Heartbeat.put(inner.out.tail(), EVENTS, NO_REQUEST);
         inner.flush = true;
-        self.pong = Some(now + self.shared.config.heartbeat_timeout);
+        self.pong = Some(Pong { due: now + patience, patience });
         self.shared.wake();
     }
 
     /// Ends every call whose time is up and tells the provider that nobody waits.
     fn sweep_deadlines(&mut self, now: Instant) {
         let mut inner = self.shared.lock();
-        let Inner { pending, out, .. } = &mut *inner;
+        let Inner { pending, out, batch, .. } = &mut *inner;
         let mut late = false;
-        let next = pending.sweep(now, &mut self.wakers, |id| {
+        let next = pending.sweep(now, &mut self.wakers, |id, sent| {
+            if void(out, *batch, sent) {
+                let text = "the deadline passed before the call was written";
+                return Status::deadline_exceeded(text).with_delivery(Delivery::NotSent);
+            }
             late = true;
             Event::Cancel(id).put(out.tail(), EVENTS, id);
-            // Also if it still waits to be written: it stays in the buffer and may yet leave.
             Status::deadline_exceeded("no answer before the deadline")
                 .with_delivery(Delivery::MaybeSent)
         });
@@ -367,18 +307,28 @@ impl<F: Fn() + Send> Driver<F> {
 
 impl<F> Driver<F> {
     /// Tells every waiting call that the connection is gone.
-    fn fail_all(&mut self, why: &str) {
-        self.shared.life.store(Life::Closed as u8, Ordering::Release);
+    fn fail_all(&mut self, end: &End) {
+        self.shared.set_life(Life::Closed);
         let mut inner = self.shared.lock();
         let written = inner.batch;
-        inner.closed = Some(Status::unavailable(why.to_owned()).with_delivery(Delivery::NotSent));
+        inner.closed = Some(end.status(Delivery::NotSent));
         inner.out.clear();
-        inner.pending.fail_all(&mut self.wakers, |batch| {
-            Status::unavailable(format!("connection lost: {why}"))
-                .with_delivery(delivery(batch, written))
-        });
+        inner.pending.fail_all(&mut self.wakers, |batch| end.status(delivery(batch, written)));
         drop(inner);
         self.wakers.drain(..).for_each(Waker::wake);
+    }
+}
+
+impl End {
+    /// The failure of a call that got this far before the end.
+    fn status(&self, delivery: Delivery) -> Status {
+        match (self, delivery) {
+            (Self::Lost(why), _) => {
+                Status::unavailable(format!("connection lost: {why}")).with_delivery(delivery)
+            }
+            (Self::Refused(status), Delivery::NotSent) => status.clone().with_delivery(delivery),
+            (Self::Refused(status), _) => status.clone().with_delivery(Delivery::Refused),
+        }
     }
 }
 
@@ -386,7 +336,7 @@ impl<F> Drop for Driver<F> {
     /// The runtime that drove the connection may end before its callers' do.
     fn drop(&mut self) {
         if self.shared.life() != Life::Closed {
-            self.fail_all("its task was ended");
+            self.fail_all(&End::Lost("its task was ended".to_owned()));
         }
     }
 }

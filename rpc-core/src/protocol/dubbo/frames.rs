@@ -14,6 +14,9 @@ use crate::transport::BoxTransport;
 /// How much a read asks for at least.
 const READ: usize = 64 * 1024;
 
+/// The room of a larger frame is given back once it was taken.
+const KEEP: usize = 8 * READ;
+
 /// What was read and is not yet taken.
 pub(super) struct Input {
     bytes: BytesMut,
@@ -82,7 +85,12 @@ impl Input {
             return Ok(None);
         }
         self.bytes.advance(header::LEN);
-        Ok(Some(Frame::Whole(header, self.bytes.split_to(len).freeze())))
+        let body = self.bytes.split_to(len).freeze();
+        if len > KEEP {
+            // The next reads would find the room of this frame again, and keep it for good.
+            self.bytes = BytesMut::from(&self.bytes[..]);
+        }
+        Ok(Some(Frame::Whole(header, body)))
     }
 
     /// Drops what waits.
@@ -113,5 +121,37 @@ mod tests {
         Header::request(13, true, 2).put(&mut input.bytes);
         assert!(matches!(input.next(9), Ok(Some(Frame::Whole(header, _))) if header.id == 2));
         assert!(input.is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_room_of_a_large_frame_is_given_back_after_it() {
+        let (mut near, far) = tokio::io::duplex(64 * 1024);
+        let mut io: BoxTransport = Box::new(far);
+        let mut frames = BytesMut::new();
+        Header { body_len: 4 << 20, ..Header::request(13, true, 1) }.put(&mut frames);
+        frames.put_bytes(7, 4 << 20);
+        for id in 2..100 {
+            Header { body_len: 1000, ..Header::request(13, true, id) }.put(&mut frames);
+            frames.put_bytes(7, 1000);
+        }
+        let write = async {
+            tokio::io::AsyncWriteExt::write_all(&mut near, &frames).await.unwrap();
+        };
+        let mut input = Input::new(BytesMut::new());
+        let read = async {
+            let mut last = 0;
+            while last < 99 {
+                std::future::poll_fn(|cx| input.poll_read(&mut io, cx)).await.unwrap();
+                while let Some(Frame::Whole(header, _)) = input.next(8 << 20).unwrap() {
+                    assert_eq!(header.id, last + 1);
+                    last = header.id;
+                }
+            }
+        };
+        tokio::join!(write, read);
+        assert!(input.bytes.capacity() <= 2 * READ, "{}", input.bytes.capacity());
+        // Nor does the next read find it again, now that nobody holds the frame.
+        input.bytes.reserve(READ);
+        assert!(input.bytes.capacity() <= 2 * READ, "{}", input.bytes.capacity());
     }
 }

@@ -74,6 +74,11 @@ impl Header {
         self.flags & SERIALIZATION
     }
 
+    /// Whether it is in one of our own serializations (`docs/wire.md`).
+    pub(super) const fn is_compact(self) -> bool {
+        matches!(self.serialization(), 13..=15)
+    }
+
     /// Reads the header at the start of `bytes`; `None` while there are fewer than 16.
     pub(super) fn parse(bytes: &[u8]) -> Result<Option<Self>, BadMagic> {
         if let [first, rest @ ..] = bytes
@@ -98,6 +103,13 @@ impl Header {
         bytes[4..12].copy_from_slice(&self.id.to_be_bytes());
         bytes[12..].copy_from_slice(&self.body_len.to_be_bytes());
         buf.put_slice(&bytes);
+    }
+}
+
+/// Turns the request at the start of `frame` into an event that means nothing.
+pub(super) fn void(frame: &mut [u8]) {
+    if let [_, _, flags, ..] = frame {
+        *flags = (*flags | EVENT) & !TWO_WAY;
     }
 }
 

@@ -17,9 +17,12 @@ mod request;
 mod respond;
 mod running;
 pub(crate) mod server;
+mod shared;
+mod turn_away;
 #[cfg(test)]
 mod worked;
 
 pub use self::config::ClientConfig;
 pub use self::connector::DubboConnector;
 pub(crate) use self::header::MAGIC;
+pub(crate) use self::turn_away::turn_away;

@@ -10,12 +10,22 @@ use tokio::time::Instant;
 
 use super::header::Header;
 use crate::status::Status;
+use crate::transport::write_queue::Place;
 
 /// How a waiting call ends: a frame of its own, or a failure of this side.
 #[derive(Debug)]
 pub(super) enum Outcome {
     Frame(Header, Bytes),
     Failed(Status),
+}
+
+/// Where the request of a waiting call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sent {
+    /// The number of the write that carries it.
+    pub(super) batch: u64,
+    /// Where it lies until that write is begun.
+    pub(super) place: Option<Place>,
 }
 
 /// Waiting calls by slot.
@@ -38,8 +48,11 @@ struct Slot {
 enum State {
     /// The next free slot.
     Free(u32),
-    /// Waiting. `batch` is the number of the write that carries the request.
-    Waiting { waker: Waker, deadline: Instant, batch: u64 },
+    Waiting {
+        waker: Waker,
+        deadline: Instant,
+        sent: Sent,
+    },
     /// Answered; the caller has not looked yet.
     Done(Outcome),
 }
@@ -59,8 +72,8 @@ impl Pending {
     }
 
     /// Takes a slot and returns the request id; `None` when the table is full.
-    pub(super) fn insert(&mut self, waker: Waker, deadline: Instant, batch: u64) -> Option<u64> {
-        let state = State::Waiting { waker, deadline, batch };
+    pub(super) fn insert(&mut self, waker: Waker, deadline: Instant, sent: Sent) -> Option<u64> {
+        let state = State::Waiting { waker, deadline, sent };
         let index = if self.free != NONE {
             let index = self.free;
             let slot = &mut self.slots[index as usize];
@@ -107,13 +120,13 @@ impl Pending {
         }
     }
 
-    /// Frees the slot of a call that nobody waits for; `true` if it was still unanswered.
-    pub(super) fn abandon(&mut self, id: u64) -> bool {
-        let Some(slot) = self.slots.get(slot_of(id)) else {
-            return false;
+    /// Frees the slot of a call that nobody waits for; `Some` if it was still unanswered.
+    pub(super) fn abandon(&mut self, id: u64) -> Option<Sent> {
+        let was_waiting = match self.slots.get(slot_of(id))?.state {
+            State::Waiting { sent, .. } => Some(sent),
+            State::Free(_) | State::Done(_) => None,
         };
-        let was_waiting = matches!(slot.state, State::Waiting { .. });
-        self.waiting -= usize::from(was_waiting);
+        self.waiting -= usize::from(was_waiting.is_some());
         self.release(id);
         was_waiting
     }
@@ -121,8 +134,8 @@ impl Pending {
     /// Fails every waiting call; `why` is asked for each with the number of its write.
     pub(super) fn fail_all(&mut self, wakers: &mut Vec<Waker>, why: impl Fn(u64) -> Status) {
         for slot in &mut self.slots {
-            if let State::Waiting { batch, .. } = &slot.state {
-                let outcome = State::Done(Outcome::Failed(why(*batch)));
+            if let State::Waiting { sent, .. } = &slot.state {
+                let outcome = State::Done(Outcome::Failed(why(sent.batch)));
                 if let State::Waiting { waker, .. } = std::mem::replace(&mut slot.state, outcome) {
                     wakers.push(waker);
                 }
@@ -131,24 +144,24 @@ impl Pending {
         self.waiting = 0;
     }
 
-    /// Ends every call whose deadline is not after `now`; `expired` gets its id and makes the
-    /// outcome. Returns the earliest deadline that is left.
+    /// Ends every call whose deadline is not after `now`; `expired` gets its id and where its
+    /// request is, and makes the outcome. Returns the earliest deadline that is left.
     pub(super) fn sweep(
         &mut self,
         now: Instant,
         wakers: &mut Vec<Waker>,
-        mut expired: impl FnMut(u64) -> Status,
+        mut expired: impl FnMut(u64, Sent) -> Status,
     ) -> Option<Instant> {
         let mut earliest: Option<Instant> = None;
         for (index, slot) in self.slots.iter_mut().enumerate() {
-            let State::Waiting { deadline, .. } = &slot.state else {
+            let State::Waiting { deadline, sent, .. } = &slot.state else {
                 continue;
             };
             if *deadline > now {
                 earliest = Some(earliest.map_or(*deadline, |e| e.min(*deadline)));
                 continue;
             }
-            let status = expired(id(slot.generation, index as u32));
+            let status = expired(id(slot.generation, index as u32), *sent);
             let outcome = State::Done(Outcome::Failed(status));
             if let State::Waiting { waker, .. } = std::mem::replace(&mut slot.state, outcome) {
                 wakers.push(waker);
@@ -188,6 +201,8 @@ mod tests {
 
     use super::*;
 
+    const SENT: Sent = Sent { batch: 0, place: None };
+
     fn frame(id: u64) -> Outcome {
         Outcome::Frame(Header::response(13, 20, id), Bytes::new())
     }
@@ -197,11 +212,11 @@ mod tests {
         let (mut pending, deadline) = (Pending::new(64), Instant::now());
         let mut cancelled = Vec::new();
         for _ in 0..100_000 {
-            let id = pending.insert(Waker::noop().clone(), deadline, 0).unwrap();
-            assert!(pending.abandon(id));
+            let id = pending.insert(Waker::noop().clone(), deadline, SENT).unwrap();
+            assert_eq!(pending.abandon(id), Some(SENT));
             cancelled.push(id);
         }
-        let live = pending.insert(Waker::noop().clone(), deadline, 0).unwrap();
+        let live = pending.insert(Waker::noop().clone(), deadline, SENT).unwrap();
         for id in cancelled {
             assert!(pending.complete(id, frame(id)).is_none());
         }
@@ -216,7 +231,7 @@ mod tests {
     #[test]
     fn a_second_answer_to_one_call_is_dropped() {
         let mut pending = Pending::new(1);
-        let id = pending.insert(Waker::noop().clone(), Instant::now(), 0).unwrap();
+        let id = pending.insert(Waker::noop().clone(), Instant::now(), SENT).unwrap();
         assert!(pending.complete(id, frame(id)).is_some());
         assert!(pending.complete(id, frame(id)).is_none());
         assert!(pending.complete(id ^ 1 << 32, frame(id)).is_none());
@@ -226,21 +241,21 @@ mod tests {
     #[test]
     fn a_full_table_refuses_and_recovers() {
         let (mut pending, now) = (Pending::new(2), Instant::now());
-        let first = pending.insert(Waker::noop().clone(), now, 0).unwrap();
-        pending.insert(Waker::noop().clone(), now, 0).unwrap();
-        assert!(pending.insert(Waker::noop().clone(), now, 0).is_none());
+        let first = pending.insert(Waker::noop().clone(), now, SENT).unwrap();
+        pending.insert(Waker::noop().clone(), now, SENT).unwrap();
+        assert!(pending.insert(Waker::noop().clone(), now, SENT).is_none());
         pending.abandon(first);
-        assert!(pending.insert(Waker::noop().clone(), now, 0).is_some());
+        assert!(pending.insert(Waker::noop().clone(), now, SENT).is_some());
     }
 
     #[test]
     fn a_sweep_ends_what_is_due_and_names_the_next() {
         let (mut pending, now) = (Pending::new(8), Instant::now());
         let later = now + Duration::from_secs(1);
-        let due = pending.insert(Waker::noop().clone(), now, 3).unwrap();
-        pending.insert(Waker::noop().clone(), later, 4).unwrap();
+        let due = pending.insert(Waker::noop().clone(), now, SENT).unwrap();
+        pending.insert(Waker::noop().clone(), later, SENT).unwrap();
         let (mut wakers, mut ended) = (Vec::new(), Vec::new());
-        let next = pending.sweep(now, &mut wakers, |id| {
+        let next = pending.sweep(now, &mut wakers, |id, _| {
             ended.push(id);
             Status::deadline_exceeded("x")
         });

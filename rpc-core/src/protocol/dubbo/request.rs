@@ -13,7 +13,7 @@ use crate::body::Body;
 use crate::codec::Codec;
 use crate::deadline::Deadline;
 use crate::invocation::Invocation;
-use crate::server::{Phase, Route, ServerState};
+use crate::server::{Route, ServerState};
 use crate::status::{Delivery, Status};
 
 /// What a request is to be answered by, or why not: the status and its number in the header.
@@ -28,9 +28,6 @@ pub(super) fn parse(
     now: Instant,
 ) -> Parsed {
     let refuse = |status: Status, number| (status.with_delivery(Delivery::Refused), number);
-    if state.phase() >= Phase::Refusing {
-        return Err(refuse(Status::unavailable("the provider is shutting down"), status::OK));
-    }
     let codecs = state.dispatcher.codecs();
     let Some(codec) = codecs.by_dubbo_id(header.serialization()) else {
         let (id, known) = (header.serialization(), codecs.names().collect::<Vec<_>>());
@@ -44,7 +41,10 @@ pub(super) fn parse(
     let path = std::str::from_utf8(&path)
         .map_err(|_| malformed("the name of the method is not UTF-8".to_owned()))?;
     let route = state.dispatcher.route(path);
-    let route = route.map_err(|status| (status, status::SERVICE_NOT_FOUND))?;
+    let route = route.map_err(|status| match status.is_service_missing() {
+        true => (status, status::SERVICE_NOT_FOUND),
+        false => (status, status::BAD_REQUEST),
+    })?;
     let timeout = match timeout_us {
         Some(us) => Duration::from_micros(us),
         None => state.config.default_timeout,

@@ -82,7 +82,13 @@ pub(super) fn put_refusal(
 }
 
 /// Appends a status as answer to `id`; `number` is the status byte of the header.
-fn put_status(buf: &mut BytesMut, id: u64, number: u8, codec: &dyn Codec, failed: &Status) {
+pub(super) fn put_status(
+    buf: &mut BytesMut,
+    id: u64,
+    number: u8,
+    codec: &dyn Codec,
+    failed: &Status,
+) {
     let start = buf.len();
     Header::response(codec.dubbo_id(), number, id).put(buf);
     compact::put_status(buf, failed, codec);

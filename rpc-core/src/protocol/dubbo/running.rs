@@ -10,13 +10,14 @@ use tokio::task::AbortHandle;
 use super::respond::put_answer;
 use crate::codec::Codec;
 use crate::reply::Reply;
-use crate::server::ServerState;
+use crate::server::{Caller, ServerState};
 use crate::status::Status;
 use crate::transport::write_queue::WriteQueue;
 
 /// What the connection's task shares with the tasks of its calls.
 pub(super) struct Shared {
     pub(super) state: Arc<ServerState>,
+    pub(super) caller: Arc<Caller>,
     pub(super) inner: Mutex<Inner>,
     pub(super) driver: Arc<AtomicWaker>,
 }

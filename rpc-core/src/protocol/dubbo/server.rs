@@ -24,7 +24,7 @@ use super::respond::{put_answer, put_refusal};
 use super::running::{AbortCalls, Shared};
 use crate::codec::Codec;
 use crate::server::answer::Answer;
-use crate::server::{Phase, ServerState};
+use crate::server::{Caller, Phase, ServerState, shutting_down};
 use crate::status::{Delivery, Status};
 use crate::transport::BoxTransport;
 use crate::transport::write_queue::WriteQueue;
@@ -53,7 +53,8 @@ pub(crate) async fn serve(
     driver: Arc<AtomicWaker>,
 ) -> io::Result<()> {
     let inner = Mutex::default();
-    let shared = Arc::new(Shared { state, inner, driver });
+    let caller = Caller::new(state.clone());
+    let shared = Arc::new(Shared { state, caller, inner, driver });
     let now = Instant::now();
     let mut connection = Connection {
         shared: shared.clone(),
@@ -164,6 +165,9 @@ impl Connection {
 
     /// Acts on every whole frame of the input.
     async fn take_frames(&mut self) -> io::Result<()> {
+        let shared = self.shared.clone();
+        // Held until the requests of this read have begun.
+        let reading = shared.state.begin_reading();
         let now = Instant::now();
         self.last_read = now;
         let (mut clock, mut taken) = (now, 0_usize);
@@ -174,6 +178,11 @@ impl Connection {
             match frame {
                 Frame::TooLarge(header) => self.refuse_large(header, limit),
                 Frame::Whole(header, body) if header.is_event() => self.take_event(header, &body),
+                Frame::Whole(header, _) if header.is_request() && reading.is_none() => {
+                    if header.is_two_way() {
+                        self.refuse(header, &shutting_down(), status::OK);
+                    }
+                }
                 Frame::Whole(header, body) if header.is_request() => {
                     self.take_request(header, body, now, &mut clock);
                 }
@@ -285,34 +294,38 @@ impl Connection {
             self.refuse(header, &refused, status::BAD_REQUEST);
             return;
         }
-        let Some(guard) = self.shared.state.begin_call() else {
-            let limit = self.shared.state.config.max_in_flight;
-            let text = format!("{limit} calls run already; raise `provider.limits.in_flight`");
-            let refused = Status::resource_exhausted(text).with_delivery(Delivery::Refused);
-            // A call that was polled once is dropped here at its first await and may have begun.
-            let refused = match answer.was_polled() {
-                true => refused.with_delivery(Delivery::Answered),
-                false => refused,
-            };
-            if header.is_two_way() {
-                self.refuse(header, &refused, status::OVERLOADED);
+        let guard = match self.shared.caller.begin_call() {
+            Ok(guard) => guard,
+            Err(refused) => {
+                // A call that was polled once is dropped here at its first await and may have begun.
+                let refused = match answer.was_polled() {
+                    true => refused.with_delivery(Delivery::Answered),
+                    false => refused,
+                };
+                if header.is_two_way() {
+                    self.refuse(header, &refused, status::OVERLOADED);
+                }
+                return;
             }
-            return;
         };
+        if !header.is_two_way() {
+            // Its caller may be gone already, and wants it done all the same.
+            self.shared.state.spawn_own(async move {
+                let _guard = guard;
+                let _ = answer.until_deadline().await;
+            });
+            return;
+        }
         let shared = self.shared.clone();
         let call = async move {
             let _guard = guard;
             let result = answer.until_deadline().await;
-            if header.is_two_way() {
-                shared.answer(header.id, &*codec, result);
-            }
+            shared.answer(header.id, &*codec, result);
         };
         // Held over the spawn: the call's end takes the lock too and finds itself in the table.
         let mut inner = self.shared.lock();
         let task = tokio::spawn(call);
-        if header.is_two_way() {
-            inner.running.insert(header.id, task.abort_handle());
-        }
+        inner.running.insert(header.id, task.abort_handle());
     }
 
     fn refuse(&mut self, header: Header, refused: &Status, status: u8) {

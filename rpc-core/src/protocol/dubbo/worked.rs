@@ -4,6 +4,8 @@ use bytes::{Bytes, BytesMut};
 
 use super::compact::{self, Answer};
 use super::header::{self, Header, status};
+use super::respond;
+use crate::codec::{Codec, CodecError};
 use crate::message::{Message, Returned};
 use crate::metadata::Metadata;
 use crate::status::{Code, Delivery};
@@ -27,6 +29,33 @@ fn field_one(buf: &mut BytesMut, text: &str) {
 fn put_request_body(buf: &mut BytesMut, metadata: &Metadata) {
     compact::put_request_head(buf, "Greeter/hello", 1_000_000, metadata);
     field_one(buf, "bob");
+}
+
+/// A codec by its id alone: a status without a business error has nothing else of it.
+#[derive(Debug)]
+struct Id13;
+
+impl Codec for Id13 {
+    fn name(&self) -> &'static str {
+        "protobuf"
+    }
+
+    fn content_subtype(&self) -> &'static str {
+        "proto"
+    }
+
+    fn dubbo_id(&self) -> u8 {
+        13
+    }
+
+    fn encode(&self, message: &dyn Message, buf: &mut BytesMut) -> Result<(), CodecError> {
+        message.encode_proto(buf);
+        Ok(())
+    }
+
+    fn decode(&self, bytes: Bytes, message: &mut dyn Message) -> Result<(), CodecError> {
+        message.merge_proto(bytes).map_err(|error| CodecError::new("protobuf", error))
+    }
 }
 
 #[test]
@@ -53,7 +82,7 @@ fn the_answer_of_the_page_is_what_is_written() {
 }
 
 #[test]
-fn the_refusal_of_the_page_is_what_is_read() {
+fn the_refusal_of_the_page_is_what_is_read_and_written() {
     let bytes = Bytes::from(hex("refusal"));
     let header = Header::parse(&bytes).unwrap().unwrap();
     assert_eq!((header.status, header.serialization()), (status::SERVICE_NOT_FOUND, 13));
@@ -64,5 +93,9 @@ fn the_refusal_of_the_page_is_what_is_read() {
         panic!("the page shows a status without details");
     };
     assert_eq!((status.code(), status.message()), (Code::Unimplemented, "gone"));
-    assert_eq!(status.delivery(), Delivery::Refused);
+    assert_eq!((status.delivery(), status.is_service_missing()), (Delivery::Refused, true));
+
+    let mut buf = BytesMut::new();
+    respond::put_status(&mut buf, 0, status::SERVICE_NOT_FOUND, &Id13, &status);
+    assert_eq!(buf[..], bytes[..]);
 }

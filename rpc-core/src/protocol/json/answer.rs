@@ -1,7 +1,6 @@
 //! From an outcome to an HTTP response.
 
 use bytes::BytesMut;
-use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
@@ -31,7 +30,7 @@ impl From<Status> for Refusal {
 }
 
 /// The response to a request that is turned away.
-pub(super) fn refusal(refusal: &Refusal) -> Response<Full<Bytes>> {
+pub(super) fn refusal(refusal: &Refusal) -> Response<Bytes> {
     failure(refusal.http, &refusal.status, None)
 }
 
@@ -40,7 +39,7 @@ pub(super) fn answer(
     result: Result<Reply, Status>,
     codec: &dyn Codec,
     limit: usize,
-) -> Response<Full<Bytes>> {
+) -> Response<Bytes> {
     let written = result.and_then(|reply| {
         let mut buf = BytesMut::with_capacity(reply.body.size_hint() + 16);
         reply.body.encode(codec, &mut buf).map_err(|e| e.into_reply_status("the call"))?;
@@ -73,7 +72,7 @@ fn details(status: &Status, codec: &dyn Codec) -> Option<Value> {
     Some(json!([{ "type": &*details.type_name, "value": value }]))
 }
 
-fn failure(http: StatusCode, status: &Status, details: Option<Value>) -> Response<Full<Bytes>> {
+fn failure(http: StatusCode, status: &Status, details: Option<Value>) -> Response<Bytes> {
     let mut error = json!({ "code": status.code().name(), "message": status.message() });
     if let Some(details) = details {
         error["details"] = details;
@@ -92,8 +91,8 @@ fn response(
     content_type: &str,
     metadata: &Metadata,
     bytes: Bytes,
-) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(bytes));
+) -> Response<Bytes> {
+    let mut response = Response::new(bytes);
     *response.status_mut() = http;
     let headers = response.headers_mut();
     for (key, value) in metadata.iter() {

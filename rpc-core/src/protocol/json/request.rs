@@ -4,24 +4,29 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use bytes::BytesMut;
+use http_body_util::BodyExt;
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::{Method as Verb, StatusCode};
 use tokio::time::Instant;
 
 use super::answer::Refusal;
+use super::room::{Held, Room};
 use crate::body::Body;
 use crate::codec::{Codec, Codecs};
 use crate::deadline::Deadline;
 use crate::invocation::Invocation;
 use crate::metadata::Metadata;
-use crate::server::{Phase, Route, ServerState};
+use crate::server::{Phase, Route, ServerState, shutting_down};
 use crate::status::{Delivery, Status};
 
 /// Header with the time a call may take in milliseconds, as Dubbo's Triple names it.
 const TIMEOUT: &str = "tri-service-timeout";
+/// Bytes a second that a body brings at least, when it takes longer than a head may.
+const SLOWEST: u64 = 1024;
+
 const GROUP: &str = "tri-service-group";
 const VERSION: &str = "tri-service-version";
 
@@ -59,16 +64,26 @@ fn unsupported(text: String) -> Refusal {
     Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, refused(Status::invalid_argument(text)))
 }
 
+/// A request that is complete.
+pub(super) struct Called {
+    pub(super) route: Arc<Route>,
+    pub(super) invocation: Invocation,
+    pub(super) started: Instant,
+    /// Its arguments' share of the connection's room.
+    pub(super) held: Held,
+}
+
 /// Reads the request into a call of a method that is served here.
 pub(super) async fn call(
     head: &Parts,
     body: &mut Incoming,
     codec: &Arc<dyn Codec>,
     peer: SocketAddr,
-    state: &ServerState,
-) -> Result<(Arc<Route>, Invocation, Instant), Refusal> {
+    room: &Arc<Room>,
+) -> Result<Called, Refusal> {
+    let state = &*room.caller.state;
     if state.phase() >= Phase::Refusing {
-        return Err(Status::unavailable("the provider is shutting down").into());
+        return Err(shutting_down().into());
     }
     if head.method != Verb::POST {
         let text = format!("{} is not taken here; POST the arguments instead", head.method);
@@ -76,30 +91,47 @@ pub(super) async fn call(
         return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, status));
     }
     let route = route(head, state)?;
-    let limit = state.config.max_payload;
-    let read = Limited::new(body, limit).collect();
-    let Ok(read) = tokio::time::timeout(state.config.frame_timeout * 6, read).await else {
-        return Err(Refusal::new(
-            StatusCode::REQUEST_TIMEOUT,
-            refused(Status::deadline_exceeded("the body did not arrive in time")),
-        ));
-    };
-    let bytes = read.map_err(|error| match error.is::<LengthLimitError>() {
-        true => Refusal::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            refused(Status::invalid_argument(format!(
-                "the body has more than the limit of {limit} bytes; send less or raise \
-                 `provider.limits.payload`"
-            ))),
-        ),
-        false => refused(Status::invalid_argument(format!("the body broke off: {error}"))).into(),
-    })?;
+    let (bytes, held) = gather(body, room).await?;
     let started = Instant::now();
     let deadline = Deadline::after_from(started, timeout(&head.headers, state)?);
-    let body = Body::from_bytes(codec.clone(), bytes.to_bytes());
+    let body = Body::from_bytes(codec.clone(), bytes);
     let mut invocation = Invocation::new(route.method().clone(), body, deadline);
     (invocation.metadata, invocation.peer) = (metadata(&head.headers), Some(peer));
-    Ok((route, invocation, started))
+    Ok(Called { route, invocation, started, held })
+}
+
+/// Gathers a body within the limits of its size, of the connection's room, and of time.
+async fn gather(body: &mut Incoming, room: &Arc<Room>) -> Result<(Bytes, Held), Refusal> {
+    let config = &room.caller.state.config;
+    let (limit, patience) = (config.max_payload, config.frame_timeout);
+    let (began, mut bytes, mut held) = (Instant::now(), BytesMut::new(), room.hold());
+    loop {
+        // Once the first time is over, a body must have come at least this fast.
+        let slowest = Duration::from_millis(bytes.len() as u64 * 1000 / SLOWEST);
+        let until = began + (patience + slowest).min(patience * 6);
+        let Ok(frame) = tokio::time::timeout_at(until, body.frame()).await else {
+            let late = refused(Status::deadline_exceeded("the body did not arrive in time"));
+            return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, late));
+        };
+        let Some(frame) = frame else { return Ok((bytes.freeze(), held)) };
+        let frame = frame.map_err(|error| {
+            refused(Status::invalid_argument(format!("the body broke off: {error}")))
+        })?;
+        let Some(data) = frame.data_ref() else { continue };
+        if data.len() > limit - bytes.len() {
+            return Err(too_large(limit));
+        }
+        held.grow(data.len())?;
+        bytes.extend_from_slice(data);
+    }
+}
+
+fn too_large(limit: usize) -> Refusal {
+    let text = format!(
+        "the body has more than the limit of {limit} bytes; send less or raise \
+         `provider.limits.payload`"
+    );
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, refused(Status::invalid_argument(text)))
 }
 
 /// The method that the path names; group and version may stand in the path or in headers.

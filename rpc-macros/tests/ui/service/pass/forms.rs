@@ -142,6 +142,9 @@ mod elsewhere {
 
     pub(crate) async fn uses(client: PublicClient) -> Result<u32> {
         let _ = PublicServer::new(Me);
+        for node in client.broadcast().ping(1).await? {
+            let _: (std::sync::Arc<str>, Result<u32>) = (node.address, node.result);
+        }
         client.ping(1).await
     }
 }

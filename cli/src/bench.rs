@@ -1,0 +1,173 @@
+//! `dubhe bench`: load on one method, and how long its calls took.
+//!
+//! Either so many callers that each wait for their answer (`--concurrency`), or so many calls a
+//! second whatever the answers take (`--rate`). The latter shows what users of a busy service see:
+//! a call that could not start in time because others were slow is counted from when it should
+//! have. Calls go out as JSON through the whole cluster layer of a consumer.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use clap::Args;
+use dubhe::DynamicClient;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use crate::failure::Failure;
+use crate::latency::Latencies;
+use crate::options::Options;
+use crate::target::{self, CallArgs, Target};
+use crate::{Outcome, input, output};
+
+/// Callers without `--rate`, and with it.
+const CALLERS: [u16; 2] = [8, 1024];
+
+/// How many histograms the callers share.
+const SHARDS: usize = 16;
+
+/// Put load on a method and measure it.
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// The method, as SERVICE/METHOD
+    target: Target,
+    /// The arguments of every call, as for `dubhe call`
+    arguments: Option<String>,
+    /// Most calls at a time: 8, each followed by the next; 1024 with --rate
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    concurrency: Option<u16>,
+    /// Calls a second, whatever the answers take
+    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    rate: Option<u32>,
+    /// For how long calls are started
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = input::duration)]
+    duration: Duration,
+    /// Also if running the method twice does harm
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    call: CallArgs,
+}
+
+impl Bench {
+    pub(crate) async fn run(self, options: &Options) -> Outcome {
+        let arguments = input::arguments(self.arguments.as_deref())?;
+        let consumer = options.consumer()?;
+        let Target { service, method } = &self.target;
+        let client = target::client(&consumer, service).await?.with(self.call.options());
+        client.check(method, &arguments)?;
+        if !client.method(method)?.is_idempotent && !self.yes {
+            return Err(Failure::usage(format!(
+                "{service}/{method} is not idempotent: every call may change something; add --yes \
+                 if that is meant"
+            )));
+        }
+        let load = Load::new(client, method, arguments, self.rate, self.duration);
+        let callers = self.concurrency.unwrap_or(CALLERS[usize::from(self.rate.is_some())]);
+        let (latencies, took) = load.run(callers.into()).await?;
+        self.print(options, &latencies, took)?;
+        if latencies.failed() > 0 { Err(Failure::told()) } else { Ok(()) }
+    }
+
+    fn print(&self, options: &Options, latencies: &Latencies, took: Duration) -> Outcome {
+        let (succeeded, failed) = (latencies.succeeded(), latencies.failed());
+        let rate = succeeded as f64 / took.as_secs_f64().max(f64::EPSILON);
+        if options.json {
+            let mut whole = latencies.json();
+            whole["seconds"] = json!(took.as_secs_f64());
+            whole["succeeded_per_second"] = json!(rate);
+            return output::json(&whole);
+        }
+        let seconds = took.as_secs_f64();
+        let calls = succeeded + failed;
+        let tables = latencies.text();
+        output::text(format_args!(
+            "{calls} calls in {seconds:.1} s, {rate:.1} succeeded a second, {failed} failed\n{tables}"
+        ))
+    }
+}
+
+/// The calls to make, and when.
+struct Load {
+    client: DynamicClient,
+    method: String,
+    arguments: Value,
+    rate: Option<u32>,
+    begin: Instant,
+    end: Instant,
+    /// How many calls were given out, with a rate.
+    given: AtomicU64,
+    stopped: AtomicBool,
+}
+
+impl Load {
+    fn new(
+        client: DynamicClient,
+        method: &str,
+        arguments: Value,
+        rate: Option<u32>,
+        duration: Duration,
+    ) -> Self {
+        let begin = Instant::now();
+        let (given, stopped) = (AtomicU64::new(0), AtomicBool::new(false));
+        let method = method.to_owned();
+        Self { client, method, arguments, rate, begin, end: begin + duration, given, stopped }
+    }
+
+    /// Makes the calls; Ctrl-C ends it early. Calls under way are waited for.
+    async fn run(self, callers: usize) -> Result<(Latencies, Duration), Failure> {
+        let this = Arc::new(self);
+        let shards = (0..callers.min(SHARDS)).map(|_| Ok(Mutex::new(Latencies::new()?)));
+        let shards = Arc::new(shards.collect::<Result<Vec<_>, Failure>>()?);
+        let mut callers_at_work = JoinSet::new();
+        for caller in 0..callers {
+            callers_at_work.spawn(this.clone().call_on(shards.clone(), caller % SHARDS));
+        }
+        loop {
+            tokio::select! {
+                joined = callers_at_work.join_next() => if joined.is_none() { break },
+                _ = tokio::signal::ctrl_c() => this.stopped.store(true, Ordering::Relaxed),
+            }
+        }
+        let took = this.begin.elapsed();
+        let mut all = Latencies::new()?;
+        for shard in shards.iter() {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            all.add(std::mem::replace(&mut *shard, Latencies::new()?))?;
+        }
+        Ok((all, took))
+    }
+
+    /// One caller: makes one call after the other.
+    async fn call_on(self: Arc<Self>, shards: Arc<Vec<Mutex<Latencies>>>, shard: usize) {
+        while let Some(start) = self.next().await {
+            let result = self.client.call(&self.method, self.arguments.clone()).await;
+            let took = start.elapsed();
+            shards[shard].lock().unwrap_or_else(PoisonError::into_inner).note(took, &result);
+        }
+    }
+
+    /// Waits for the time of the next call and gives the time to count from; `None` at the end.
+    async fn next(&self) -> Option<Instant> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return None;
+        }
+        let Some(rate) = self.rate else {
+            let now = Instant::now();
+            return (now < self.end).then_some(now);
+        };
+        let number = self.given.fetch_add(1, Ordering::Relaxed);
+        let at = self.begin + Duration::from_secs_f64(number as f64 / f64::from(rate));
+        if at >= self.end {
+            return None;
+        }
+        if Instant::now() >= at {
+            // Every caller was busy: the call has been waiting since then.
+            return Some(at);
+        }
+        sleep_until(at).await;
+        // How late the timer is says nothing about the provider.
+        Some(Instant::now())
+    }
+}

@@ -1,0 +1,22 @@
+//! `dubhe completions`: what a shell needs to complete the command.
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use crate::{Cli, Outcome, output};
+
+/// Print a script that lets a shell complete this command.
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell to print it for
+    shell: Shell,
+}
+
+impl Completions {
+    pub(crate) fn run(self) -> Outcome {
+        let mut script = Vec::new();
+        // Into memory first: the generator panics where it cannot write.
+        clap_complete::generate(self.shell, &mut Cli::command(), "dubhe", &mut script);
+        output::text(String::from_utf8_lossy(&script))
+    }
+}

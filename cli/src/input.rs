@@ -1,0 +1,110 @@
+//! What people type: JSON, durations, pairs.
+
+use std::io::Read;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::failure::Failure;
+
+/// Largest JSON document read from standard input.
+const MAX_INPUT: u64 = 64 << 20;
+
+/// The arguments: JSON as typed, `-` for standard input, nothing for none.
+pub(crate) fn arguments(given: Option<&str>) -> Result<Value, Failure> {
+    match given {
+        None => Ok(Value::Null),
+        Some("-") => {
+            let mut text = String::new();
+            let read = std::io::stdin().take(MAX_INPUT + 1).read_to_string(&mut text);
+            read.map_err(|error| Failure::usage(format!("cannot read standard input: {error}")))?;
+            if text.len() as u64 > MAX_INPUT {
+                let text = format!("standard input is larger than {MAX_INPUT} bytes");
+                return Err(Failure::usage(text));
+            }
+            json(&text)
+        }
+        Some(text) => json(text),
+    }
+}
+
+/// Reads JSON; an error shows the place.
+fn json(text: &str) -> Result<Value, Failure> {
+    serde_json::from_str(text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        let shown = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+        let (line_text, caret) = around(shown, column);
+        let message = error.to_string();
+        let message = message.split(" at line ").next().unwrap_or(&message);
+        let mut hint = "";
+        if !text.trim_start().starts_with(['[', '{', '"']) {
+            hint = "\n  arguments are a list such as '[\"bob\", 3]' or an object; mind the shell's quotes";
+        }
+        Failure::usage(format!(
+            "the arguments are no JSON: {message} at line {line}, column {column}\n  \
+             {line_text}\n  {caret}{hint}"
+        ))
+    })
+}
+
+/// The part of a line around a column, and a caret below it.
+fn around(line: &str, column: usize) -> (String, String) {
+    const BEFORE: usize = 50;
+    // serde_json counts bytes, people see characters.
+    let before = line.bytes().take(column.saturating_sub(1)).filter(|b| b & 0xc0 != 0x80).count();
+    let skipped = before.saturating_sub(BEFORE);
+    let shown: String = line.chars().skip(skipped).take(BEFORE + 25).collect();
+    let shown = shown.replace(|c: char| c.is_control(), " ");
+    (shown, format!("{}^", " ".repeat(before - skipped)))
+}
+
+/// A duration as in the configuration: a number and `us`, `ms`, `s`, `m` or `h`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong =
+        || format!("`{text}` is no duration: write a number and a unit, such as 300ms, 10s, 2m");
+    let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let micros = match unit {
+        "us" => 1,
+        "ms" => 1_000,
+        "s" => 1_000_000,
+        "m" => 60_000_000,
+        "h" => 3_600_000_000,
+        _ => return Err(wrong()),
+    };
+    match number.checked_mul(micros) {
+        None | Some(0) => Err(wrong()),
+        Some(micros) => Ok(Duration::from_micros(micros)),
+    }
+}
+
+/// `key=value`
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("`{text}` is no pair: write KEY=VALUE")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_caret_stands_below_the_mistake() {
+        let (line, caret) = around("[\"é\" 3]", 7);
+        assert_eq!(line.chars().nth(caret.chars().count() - 1), Some('3'));
+        let long = format!("{}x", " ".repeat(200));
+        let (line, caret) = around(&long, 201);
+        assert_eq!(line.chars().nth(caret.chars().count() - 1), Some('x'));
+    }
+
+    #[test]
+    fn durations_have_a_unit_and_are_not_zero() {
+        assert_eq!(duration("300ms"), Ok(Duration::from_millis(300)));
+        for wrong in ["", "3", "0s", "s", "1.5s", "99999999999999999h"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What every subcommand takes, and the consumer that follows from it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use dubhe::Consumer;
+use dubhe::config::{ConfigFile, Layer, Sources};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::failure::Failure;
+
+/// The registry where nothing names one.
+const DEFAULT_REGISTRY: &str = "dev://";
+
+/// Options of every subcommand.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The registry, such as dubhe://127.0.0.1:20890; else that of the configuration, else dev://
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) registry: Option<String>,
+    /// What the registry asks for before it lets anybody in
+    #[arg(long, global = true, value_name = "TOKEN")]
+    pub(crate) token: Option<String>,
+    /// The configuration file, instead of DUBHE_CONFIG or ./dubhe.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Print JSON, for programs
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say on standard error what goes on; twice for more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+impl Options {
+    /// Where the settings come from: the process, and stronger than it the command line.
+    pub(crate) fn sources(&self) -> Result<Sources, Failure> {
+        let mut layer = Layer::new().set("registry.address", DEFAULT_REGISTRY);
+        if let Some(url) = &self.registry {
+            layer = layer.argument("--registry", "registry.address", url.as_str());
+        }
+        if let Some(token) = &self.token {
+            layer = layer.argument("--token", "registry.token", token.as_str());
+        }
+        let Some(path) = &self.file else {
+            return Ok(Sources::of_process(layer)?);
+        };
+        let environment = std::env::vars_os().collect();
+        Ok(Sources { builder: layer, file: Some(read(path)?), environment })
+    }
+
+    /// A consumer of these settings; connects to nothing yet.
+    pub(crate) fn consumer(&self) -> Result<Consumer, Failure> {
+        Ok(Consumer::builder().sources(self.sources()?).build()?)
+    }
+
+    /// Prints what the framework logs to standard error: nothing unless asked, because what goes
+    /// wrong is told as the outcome. `DUBHE_LOG` is a level for those who cannot add an option.
+    pub(crate) fn listen_to_log(&self) {
+        let level = match self.verbose {
+            0 => std::env::var("DUBHE_LOG").ok().and_then(|level| level.parse().ok()),
+            1 => Some(LevelFilter::INFO),
+            2 => Some(LevelFilter::DEBUG),
+            _ => Some(LevelFilter::TRACE),
+        };
+        tracing_subscriber::fmt()
+            .with_writer(std::io::stderr)
+            .with_max_level(level.unwrap_or(LevelFilter::OFF))
+            .init();
+    }
+}
+
+fn read(path: &Path) -> Result<ConfigFile, Failure> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        let path = path.display();
+        Failure::usage(format!("cannot read configuration file {path}: {error}; check --file"))
+    })?;
+    Ok(ConfigFile { path: path.display().to_string(), text })
+}

@@ -1,0 +1,101 @@
+//! How results are printed: tables for people, JSON for programs. A reader that goes away, as
+//! `| head` does, is no error.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::failure::Failure;
+
+/// Prints a text.
+pub(crate) fn text(text: impl fmt::Display) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    write!(out, "{text}")?;
+    Ok(out.flush()?)
+}
+
+/// Prints a JSON document.
+pub(crate) fn json(value: &Value) -> Result<(), Failure> {
+    text(format_args!("{value:#}\n"))
+}
+
+/// Rows under a head, in columns as wide as their widest cell.
+#[derive(Debug)]
+pub(crate) struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table of these columns.
+    pub(crate) fn new<const N: usize>(head: [&str; N]) -> Self {
+        Self { rows: vec![head.iter().map(|name| name.to_uppercase()).collect()] }
+    }
+
+    /// Adds a row; an empty cell is shown as a dash.
+    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
+        // What came from elsewhere must not move the cursor or break the line.
+        let clean = |cell: String| cell.replace(|c: char| c.is_control(), " ");
+        let shown = |cell: String| if cell.is_empty() { "-".to_owned() } else { clean(cell) };
+        self.rows.push(cells.into_iter().map(shown).collect());
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = |cell: &String| cell.chars().count();
+        let columns = self.rows.first().map_or(0, Vec::len);
+        let widest = |column: usize| self.rows.iter().map(|row| width(&row[column])).max();
+        let widths: Vec<usize> = (0..columns).filter_map(widest).collect();
+        for row in &self.rows {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                line += &format!("{cell:<width$}  ");
+            }
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// `1.25 ms`
+pub(crate) fn millis(time: Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1e3)
+}
+
+/// `3d 4h`, `5m 2s`: the two largest units.
+pub(crate) fn age(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let units = [("d", seconds / 86_400), ("h", seconds / 3600 % 24), ("m", seconds / 60 % 60)];
+    let mut shown: Vec<String> = units
+        .into_iter()
+        .chain([("s", seconds % 60)])
+        .skip_while(|(_, amount)| *amount == 0)
+        .take(2)
+        .map(|(unit, amount)| format!("{amount}{unit}"))
+        .collect();
+    if shown.is_empty() {
+        shown.push("0s".to_owned());
+    }
+    shown.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let mut table = Table::new(["a", "long head"]);
+        table.row(["wide\ncell".to_owned(), String::new()]);
+        table.row(["é".to_owned(), "x".to_owned()]);
+        assert_eq!(table.to_string(), "A          LONG HEAD\nwide cell  -\né          x\n");
+    }
+
+    #[test]
+    fn an_age_shows_its_two_largest_units() {
+        let shown = [0, 59, 3600, 90_061].map(|seconds| age(Duration::from_secs(seconds)));
+        assert_eq!(shown, ["0s", "59s", "1h 0m", "1d 1h"]);
+    }
+}

@@ -1,0 +1,94 @@
+//! What is called, as people write it: `SERVICE/METHOD`.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use dubhe::prelude::CallOptions;
+use dubhe::{Code, Consumer, Delivery, DynamicClient, Error, ServiceKey, Status};
+
+use crate::failure::Failure;
+use crate::input;
+
+/// A method of a service.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) service: ServiceKey,
+    pub(crate) method: String,
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form = "write SERVICE/METHOD, such as shop.Inventory/reserve";
+        let (service, method) =
+            text.rsplit_once('/').ok_or_else(|| format!("`{text}` names no method: {form}"))?;
+        if method.is_empty() {
+            return Err(format!("`{text}` names no method: {form}"));
+        }
+        let service = service.parse().map_err(|error| format!("{error}; {form}"))?;
+        Ok(Self { service, method: method.to_owned() })
+    }
+}
+
+/// Options of the calls that are made.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CallArgs {
+    /// How long a call may take in all, such as 300ms; else what is configured
+    #[arg(long, value_name = "TIME", value_parser = input::duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// A key/value for the provider; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = input::pair)]
+    metadata: Vec<(String, String)>,
+}
+
+impl CallArgs {
+    pub(crate) fn options(&self) -> CallOptions {
+        let mut options = CallOptions::new();
+        if let Some(timeout) = self.timeout {
+            options = options.timeout(timeout);
+        }
+        for (key, value) in &self.metadata {
+            options = options.metadata(key, value);
+        }
+        options
+    }
+}
+
+/// A client of the service; where there is none, what there is.
+pub(crate) async fn client(
+    consumer: &Consumer,
+    service: &ServiceKey,
+) -> Result<DynamicClient, Failure> {
+    match consumer.dynamic(service).await {
+        Err(status) if is_nobody(&status) => Err(nobody(consumer, service, status).await),
+        client => Ok(client?),
+    }
+}
+
+/// Whether no instance was found, rather than found and not reached.
+fn is_nobody(status: &Status) -> bool {
+    status.code() == Code::Unavailable
+        && status.delivery() == Delivery::NotSent
+        && status.address().is_none()
+}
+
+/// The same failure with the services that do exist, if the registry tells.
+async fn nobody(consumer: &Consumer, service: &ServiceKey, status: Status) -> Failure {
+    match consumer.services().await {
+        Ok(known) if !known.contains(service) => unknown(service, &known),
+        _ => status.into(),
+    }
+}
+
+/// No instance of `service` is listed, but of `known`.
+pub(crate) fn unknown(service: &ServiceKey, known: &[ServiceKey]) -> Failure {
+    if known.is_empty() {
+        return Failure::failed(format!(
+            "no instance of {service}: the registry lists no service at all; start a provider, or \
+             check --registry"
+        ));
+    }
+    let names = known.iter().map(ServiceKey::as_str);
+    Failure::failed(Error::unknown_name("service", service.as_str(), names).to_string())
+}

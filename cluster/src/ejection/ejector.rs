@@ -1,0 +1,97 @@
+//! What the endpoints of a directory share: the rules, and how they tell of a change.
+
+use std::sync::atomic::{
+    AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Release,
+};
+use std::time::Duration;
+
+use rpc_core::Tally;
+use tokio::sync::Notify;
+
+use super::EjectionConfig;
+use crate::dice::Dice;
+
+/// The rules of a directory.
+#[derive(Debug)]
+pub(crate) struct Ejector {
+    /// `None`: nothing is ejected; addresses without the service are stale all the same.
+    config: Option<EjectionConfig>,
+    dice: Dice,
+    /// Grows whenever the standing of an endpoint changes.
+    epoch: AtomicU64,
+    /// How often an endpoint was taken out.
+    ejections: Tally,
+    /// Whether the directory's task must look at the endpoints from time to time.
+    alert: AtomicBool,
+    alerted: Notify,
+}
+
+impl Ejector {
+    pub(crate) fn new(config: Option<EjectionConfig>, ejections: Tally) -> Self {
+        Self {
+            dice: Dice::new(config.and_then(|config| config.seed)),
+            config,
+            epoch: AtomicU64::new(0),
+            ejections,
+            alert: AtomicBool::new(false),
+            alerted: Notify::new(),
+        }
+    }
+
+    pub(crate) fn config(&self) -> Option<&EjectionConfig> {
+        self.config.as_ref()
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Acquire)
+    }
+
+    pub(crate) fn ejections(&self) -> u64 {
+        self.ejections.count()
+    }
+
+    /// Whether so many of the connected endpoints are ejected that all are to be called.
+    pub(crate) fn is_too_many(&self, ejected: usize, connected: usize) -> bool {
+        let percent = self.config.as_ref().map_or(0, |config| config.max_percent as usize);
+        ejected * 100 > connected * percent
+    }
+
+    /// Somebody's standing has changed: lists made of it are out of date.
+    pub(super) fn changed(&self) {
+        self.epoch.fetch_add(1, AcqRel);
+    }
+
+    pub(super) fn count_ejection(&self) {
+        self.ejections.add_one();
+    }
+
+    /// Half of `longest` and a random part of the other half: those ejected together do not come
+    /// back together.
+    pub(super) fn jitter(&self, longest: Duration) -> Duration {
+        let half = u64::try_from(longest.as_nanos() / 2).unwrap_or(u64::MAX / 2);
+        Duration::from_nanos(half + self.dice.below(half))
+    }
+
+    /// Asks the directory's task to look at the endpoints until all are well.
+    pub(crate) fn alert(&self) {
+        if !self.alert.load(Acquire) && !self.alert.swap(true, AcqRel) {
+            self.alerted.notify_one();
+        }
+    }
+
+    /// Waits until there is reason to look at the endpoints.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost if the future is dropped.
+    pub(crate) async fn wait_alert(&self) {
+        while !self.alert.load(Acquire) {
+            self.alerted.notified().await;
+        }
+    }
+
+    /// Lets the directory's task rest. Said before the last look, so that what happens during it
+    /// is not missed.
+    pub(crate) fn rest(&self) {
+        self.alert.store(false, Release);
+    }
+}

@@ -1,0 +1,307 @@
+//! The health of one endpoint: healthy, ejected, on probation, being probed, healthy again.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::window::{Sums, Window};
+use super::{EjectionConfig, Ejector, Verdict};
+
+/// How long an address without the service is left alone before it is asked again.
+const STALE: Duration = Duration::from_secs(60);
+
+/// An endpoint stays healthy that long, and one level of its ejections is forgotten.
+const FORGET: Duration = Duration::from_secs(10);
+
+/// How long an ended ejection waits for a call of which a copy can be the probe.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+const HEALTHY: u8 = 0;
+const EJECTED: u8 = 1;
+const PROBATION: u8 = 2;
+const PROBING: u8 = 3;
+
+/// Whether an endpoint is fit to be called, as its calls have shown.
+#[derive(Debug)]
+pub(crate) struct Health {
+    ejector: Arc<Ejector>,
+    address: Arc<str>,
+    origin: Instant,
+    standing: AtomicU8,
+    stale: AtomicBool,
+    window: Window,
+    in_row: AtomicU32,
+    /// When the first failure of the row was seen, in nanoseconds since `origin`.
+    failing_since: AtomicU64,
+    /// When it was last found to be well: calls begun before say nothing of what it is since.
+    well_since: AtomicU64,
+    term: Mutex<Term>,
+}
+
+/// An ejection, the present or the last one.
+#[derive(Debug)]
+struct Term {
+    until: Instant,
+    /// How many followed each other, less those forgotten.
+    level: u32,
+}
+
+/// The health of an endpoint, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndpointHealth {
+    /// Whether it is called.
+    pub state: HealthState,
+    /// Calls of the last 10 s that it answered, as far as they say anything of it.
+    pub successes: u64,
+    /// Calls of the last 10 s that speak against it.
+    pub failures: u64,
+    /// Failures since the last success.
+    pub in_row: u32,
+}
+
+/// Whether an endpoint is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HealthState {
+    /// It is.
+    Healthy,
+    /// It is not, while there are better ones.
+    Ejected {
+        /// For how long yet.
+        left: Duration,
+    },
+    /// Its ejection is over; one call decides whether it comes back.
+    Probation,
+    /// It does not have the service: another program got its address.
+    Stale,
+}
+
+impl Health {
+    pub(crate) fn new(ejector: Arc<Ejector>, address: Arc<str>, now: Instant) -> Self {
+        Self {
+            ejector,
+            address,
+            origin: now,
+            standing: AtomicU8::new(HEALTHY),
+            stale: AtomicBool::new(false),
+            window: Window::new(now),
+            in_row: AtomicU32::new(0),
+            failing_since: AtomicU64::new(0),
+            well_since: AtomicU64::new(0),
+            term: Mutex::new(Term { until: now, level: 0 }),
+        }
+    }
+
+    pub(crate) fn is_out(&self) -> bool {
+        self.standing.load(Relaxed) != HEALTHY
+    }
+
+    pub(crate) fn is_stale(&self) -> bool {
+        self.stale.load(Relaxed)
+    }
+
+    pub(crate) fn is_on_probation(&self) -> bool {
+        self.standing.load(Relaxed) == PROBATION
+    }
+
+    /// Whether it has waited long enough for a call of which a copy can be the probe.
+    pub(super) fn has_waited(&self, now: Instant) -> bool {
+        now >= self.term().until + PATIENCE
+    }
+
+    /// For people.
+    pub(crate) fn report(&self, now: Instant) -> EndpointHealth {
+        let sums = self.window.sums(now);
+        let state = match self.standing.load(Relaxed) {
+            _ if self.is_stale() => HealthState::Stale,
+            HEALTHY => HealthState::Healthy,
+            EJECTED => {
+                HealthState::Ejected { left: self.term().until.saturating_duration_since(now) }
+            }
+            _ => HealthState::Probation,
+        };
+        EndpointHealth {
+            state,
+            successes: sums.successes(),
+            failures: sums.failures,
+            in_row: self.in_row.load(Relaxed),
+        }
+    }
+
+    /// Records how a call ended that began at `started`.
+    pub(crate) fn record(&self, verdict: Verdict, started: Instant, now: Instant) {
+        match verdict {
+            Verdict::Success => {
+                self.window.count(true, now);
+                if self.in_row.load(Relaxed) != 0 {
+                    self.in_row.store(0, Relaxed);
+                }
+                if self.is_stale() {
+                    self.recover(now);
+                }
+            }
+            Verdict::Failure => self.fail(started, now),
+            Verdict::Missing => self.set_stale(now),
+            Verdict::Nothing => {}
+        }
+    }
+
+    /// Whether a call that began at `started` tells what the endpoint is like now: not if it has
+    /// recovered since.
+    pub(crate) fn speaks_of_now(&self, started: Instant) -> bool {
+        self.nanos(started) >= self.well_since.load(Relaxed)
+    }
+
+    fn fail(&self, started: Instant, now: Instant) {
+        if !self.speaks_of_now(started) {
+            return;
+        }
+        self.window.count(false, now);
+        let Some(config) = self.ejector.config() else { return };
+        let before = self.in_row.fetch_add(1, Relaxed);
+        if before == 0 {
+            self.failing_since.store(self.nanos(now), Relaxed);
+            self.ejector.alert();
+        }
+        if before.saturating_add(1) >= config.consecutive {
+            self.eject("failures in a row", now);
+        } else if is_poor(self.window.sums(now), config) {
+            self.eject("too few successes", now);
+        }
+    }
+
+    /// Healthy => Ejected
+    fn eject(&self, why: &str, now: Instant) {
+        let Some(config) = self.ejector.config() else { return };
+        let mut term = self.term();
+        if self.standing.load(Relaxed) != HEALTHY {
+            return;
+        }
+        let well = now.saturating_duration_since(self.origin).as_nanos();
+        let well = well.saturating_sub(u128::from(self.well_since.load(Relaxed)));
+        let forgotten = u32::try_from(well / FORGET.as_nanos()).unwrap_or(u32::MAX);
+        term.level = term.level.saturating_sub(forgotten) + 1;
+        let time = self.ejector.jitter(config.longest(term.level));
+        term.until = now + time;
+        self.standing.store(EJECTED, Relaxed);
+        drop(term);
+        let Sums { calls, failures } = self.window.sums(now);
+        tracing::warn!(
+            endpoint = %self.address, ?time, calls, failures, why, "provider ejected",
+        );
+        self.ejector.count_ejection();
+        self.ejector.changed();
+        self.ejector.alert();
+    }
+
+    /// Any => Ejected
+    fn set_stale(&self, now: Instant) {
+        let mut term = self.term();
+        term.until = now + self.ejector.jitter(STALE);
+        self.standing.store(EJECTED, Relaxed);
+        let is_new = !self.stale.swap(true, Relaxed);
+        drop(term);
+        if is_new {
+            tracing::warn!(endpoint = %self.address, "the service is not at this address any more");
+            self.ejector.changed();
+            self.ejector.alert();
+        }
+    }
+
+    /// Notices what no call would. Says whether there is nothing to look at.
+    pub(crate) fn review(&self, now: Instant) -> bool {
+        match self.standing.load(Relaxed) {
+            HEALTHY if self.in_row.load(Relaxed) == 0 => return true,
+            HEALTHY => {
+                let since = self.nanos(now).saturating_sub(self.failing_since.load(Relaxed));
+                let config = self.ejector.config();
+                if config.is_some_and(|c| u128::from(since) >= c.failing_for.as_nanos()) {
+                    self.eject("no success since a failure", now);
+                }
+            }
+            EJECTED => {
+                let term = self.term();
+                if now >= term.until {
+                    self.move_on(EJECTED, PROBATION);
+                }
+            }
+            _ => {}
+        }
+        false
+    }
+
+    /// Probation => Probing, for one caller alone: whether the call that asks is the probe.
+    pub(crate) fn begin_probe(&self) -> bool {
+        self.move_on(PROBATION, PROBING)
+    }
+
+    /// Probing => (Healthy | Ejected). Says whether it has recovered.
+    pub(crate) fn end_probe(&self, verdict: Verdict, now: Instant) -> bool {
+        match verdict {
+            Verdict::Success => {
+                self.recover(now);
+                return true;
+            }
+            Verdict::Missing => self.set_stale(now),
+            Verdict::Failure => self.extend(1, now),
+            Verdict::Nothing => self.extend(0, now),
+        }
+        false
+    }
+
+    /// The registry lists it with other data: it has registered again.
+    pub(crate) fn relisted(&self, now: Instant) {
+        if self.is_stale() {
+            self.recover(now);
+        }
+    }
+
+    /// Probing => Ejected
+    fn extend(&self, levels: u32, now: Instant) {
+        let mut term = self.term();
+        term.level = term.level.saturating_add(levels).max(1);
+        let longest = match self.ejector.config() {
+            Some(config) if !self.is_stale() => config.longest(term.level),
+            _ => STALE,
+        };
+        let time = self.ejector.jitter(longest);
+        term.until = now + time;
+        // Anything else: it was found stale or well meanwhile.
+        self.move_on(PROBING, EJECTED);
+        tracing::debug!(endpoint = %self.address, ?time, "provider stays ejected");
+    }
+
+    fn recover(&self, now: Instant) {
+        let _term = self.term();
+        self.stale.store(false, Relaxed);
+        self.in_row.store(0, Relaxed);
+        self.window.clear();
+        self.well_since.store(self.nanos(now), Relaxed);
+        self.standing.store(HEALTHY, Relaxed);
+        tracing::info!(endpoint = %self.address, "provider is back");
+        self.ejector.changed();
+    }
+
+    fn move_on(&self, from: u8, to: u8) -> bool {
+        let moved = self.standing.compare_exchange(from, to, Relaxed, Relaxed).is_ok();
+        if moved {
+            self.ejector.changed();
+        }
+        moved
+    }
+
+    fn term(&self) -> MutexGuard<'_, Term> {
+        self.term.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn nanos(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.origin).as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+fn is_poor(sums: Sums, config: &EjectionConfig) -> bool {
+    sums.calls >= u64::from(config.min_calls)
+        && sums.successes() * 100 < sums.calls * u64::from(config.success_percent)
+}

@@ -1,0 +1,25 @@
+//! Ejection of outliers: an endpoint that fails is called no more for a while, and comes back by
+//! one call that succeeds.
+//!
+//! Each endpoint keeps its own [`Health`]; calls record their outcome in it with two or three
+//! relaxed atomics. Only a change of standing takes a lock and makes the list of candidates anew.
+//! How many ejections count is decided where candidates are made: if too many endpoints are
+//! ejected, all are called. A task of the directory notices what no call would: that an ejection
+//! is over, and that an endpoint which failed is not called any more.
+//!
+//! Sources: Finagle's failure accrual (rules, one probe, fail open), Linkerd's breaker (times,
+//! equal jitter), Envoy's outlier detection (a level that decays while the host stays healthy).
+
+mod config;
+mod ejector;
+mod health;
+mod probe;
+mod verdict;
+mod window;
+
+pub use self::config::EjectionConfig;
+pub(crate) use self::ejector::Ejector;
+pub(crate) use self::health::Health;
+pub use self::health::{EndpointHealth, HealthState};
+pub(crate) use self::probe::choose as choose_probe;
+pub(crate) use self::verdict::Verdict;

@@ -1,0 +1,123 @@
+//! Successes and failures of the last ten seconds, by the second.
+//!
+//! One word a second, so that counting a call is one atomic update without a lock. A slot packs
+//! the second it stands for (24 bits), calls and failures (20 bits each).
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use tokio::time::Instant;
+
+const SECONDS: u64 = 10;
+const BITS: u32 = 20;
+const FULL: u64 = (1 << BITS) - 1;
+/// Seconds are told apart modulo half a year.
+const TAGS: u64 = (1 << 24) - 1;
+
+/// Outcomes of ten seconds.
+#[derive(Debug)]
+pub(super) struct Window {
+    origin: Instant,
+    slots: [AtomicU64; SECONDS as usize],
+}
+
+/// What a window holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sums {
+    pub(super) calls: u64,
+    pub(super) failures: u64,
+}
+
+impl Window {
+    pub(super) fn new(origin: Instant) -> Self {
+        Self { origin, slots: Default::default() }
+    }
+
+    pub(super) fn count(&self, success: bool, now: Instant) {
+        let second = self.second(now);
+        let slot = &self.slots[(second % SECONDS) as usize];
+        let failed = u64::from(!success);
+        let _ = slot.fetch_update(Relaxed, Relaxed, |word| {
+            let (mut calls, mut failures) = match tag(word) == second & TAGS {
+                true => (calls(word), failures(word)),
+                false => (0, 0),
+            };
+            if calls == FULL {
+                // More than a million in a second: the share is what counts.
+                (calls, failures) = (calls / 2, failures / 2);
+            }
+            Some(((second & TAGS) << (2 * BITS)) | ((calls + 1) << BITS) | (failures + failed))
+        });
+    }
+
+    pub(super) fn sums(&self, now: Instant) -> Sums {
+        let second = self.second(now);
+        let words = self.slots.iter().map(|slot| slot.load(Relaxed));
+        let recent = words.filter(|word| (second & TAGS).wrapping_sub(tag(*word)) & TAGS < SECONDS);
+        recent.fold(Sums { calls: 0, failures: 0 }, |sums, word| Sums {
+            calls: sums.calls + calls(word),
+            failures: sums.failures + failures(word),
+        })
+    }
+
+    pub(super) fn clear(&self) {
+        self.slots.iter().for_each(|slot| slot.store(0, Relaxed));
+    }
+
+    fn second(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.origin).as_secs()
+    }
+}
+
+impl Sums {
+    pub(super) const fn successes(self) -> u64 {
+        self.calls - self.failures
+    }
+}
+
+const fn tag(word: u64) -> u64 {
+    word >> (2 * BITS)
+}
+
+const fn calls(word: u64) -> u64 {
+    (word >> BITS) & FULL
+}
+
+const fn failures(word: u64) -> u64 {
+    word & FULL
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn outcomes_are_summed_over_ten_seconds() {
+        let start = Instant::now();
+        let window = Window::new(start);
+        for second in 0..15 {
+            let now = start + Duration::from_secs(second);
+            window.count(true, now);
+            window.count(false, now);
+        }
+        let sums = |second| window.sums(start + Duration::from_secs(second));
+        assert_eq!(sums(14), Sums { calls: 20, failures: 10 });
+        assert_eq!(sums(19), Sums { calls: 10, failures: 5 });
+        assert_eq!(sums(24), Sums { calls: 0, failures: 0 });
+        window.clear();
+        assert_eq!(sums(14).calls, 0);
+    }
+
+    #[test]
+    fn more_calls_than_a_slot_can_hold_keep_their_share() {
+        let now = Instant::now();
+        let window = Window::new(now);
+        for call in 0..2_500_000_u32 {
+            window.count(!call.is_multiple_of(4), now);
+        }
+        let sums = window.sums(now);
+        let percent = sums.failures * 100 / sums.calls;
+        assert!((24..=26).contains(&percent), "{sums:?}");
+    }
+}

@@ -1,0 +1,158 @@
+//! Why a call goes where it goes: every endpoint, who left it out, and how the balancer sees it.
+//!
+//! The same steps a call takes, looked at instead of taken: nothing is sent, counted or selected.
+//! The names of settings and who set them are the facade's to add.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rpc_core::{ChannelState, Instance, Invocation};
+use tokio::time::Instant;
+
+use crate::candidates::Candidates;
+use crate::directory::DirectoryState;
+use crate::endpoint::Endpoint;
+use crate::invoker::Cluster;
+
+/// What there is to choose from for one call at one time, and what narrowed it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// Where the list comes from and how old it is.
+    pub directory: DirectoryState,
+    /// Every endpoint there is, in the order of their addresses.
+    pub endpoints: Vec<ExplainedEndpoint>,
+    /// What each router did, in their order.
+    pub routers: Vec<RouterStep>,
+}
+
+/// One endpoint as a call sees it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ExplainedEndpoint {
+    /// What the registry says of it.
+    pub instance: Instance,
+    /// What its connection can do now.
+    pub state: ChannelState,
+    /// Whether it answered that its service is not there: somebody else got its port.
+    pub is_stale: bool,
+    /// Its weight now: less than its instance's while it warms up.
+    pub weight: u32,
+    /// Calls of this consumer in flight.
+    pub in_flight: u32,
+    /// The latency to expect; `None` until a call of this consumer has ended.
+    pub latency: Option<Duration>,
+    /// Why the call cannot go there; `None` if it can.
+    pub dropped: Option<Dropped>,
+    /// What the balancer compares, the lower the better, in its own unit; `None` where it compares
+    /// nothing.
+    pub score: Option<f64>,
+}
+
+/// Why a call cannot go to an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Dropped {
+    /// Others are better connected.
+    Unfit,
+    /// A router removed it; this is how the router describes itself.
+    Router(String),
+}
+
+/// What one router left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RouterStep {
+    /// How the router describes itself.
+    pub router: String,
+    /// How many endpoints it was given.
+    pub before: usize,
+    /// How many it left.
+    pub after: usize,
+}
+
+impl Cluster {
+    /// How a call made now would be sent. Changes nothing.
+    #[must_use]
+    pub fn explain(&self, invocation: &Invocation) -> Explanation {
+        let listed = self.directory.endpoints();
+        let fit = self.directory.candidates().clone();
+        let now = Instant::now();
+        let mut dropped: HashMap<Arc<str>, Dropped> = HashMap::new();
+        let mut left: Vec<&Arc<Endpoint>> = fit.endpoints().iter().collect();
+        mark(&mut dropped, &listed.iter().collect::<Vec<_>>(), &left, &Dropped::Unfit);
+        let mut routers = Vec::new();
+        for router in self.routers.routers() {
+            let before = left.clone();
+            router.narrow(&mut left, invocation);
+            let name = format!("{router:?}");
+            routers.push(RouterStep {
+                router: name.clone(),
+                before: before.len(),
+                after: left.len(),
+            });
+            mark(&mut dropped, &before, &left, &Dropped::Router(name));
+        }
+        let scores = self.scores(&fit, &left, invocation, now);
+        let endpoints = listed.iter().map(|endpoint| {
+            let address = endpoint.address();
+            let score = scores.get(address).copied();
+            explained(endpoint, dropped.remove(address), score, now)
+        });
+        Explanation { endpoints: endpoints.collect(), directory: self.directory.state(), routers }
+    }
+
+    /// What the balancer thinks of those that are `left`, by address.
+    fn scores(
+        &self,
+        whole: &Candidates,
+        left: &[&Arc<Endpoint>],
+        invocation: &Invocation,
+        now: Instant,
+    ) -> HashMap<Arc<str>, f64> {
+        let part;
+        let candidates = if left.len() == whole.len() {
+            whole
+        } else {
+            part = Candidates::new(left.iter().map(|endpoint| (*endpoint).clone()).collect());
+            &part
+        };
+        let scored = candidates.endpoints().iter().enumerate().filter_map(|(index, endpoint)| {
+            let score = self.balancer.score(candidates, index, invocation, now)?;
+            Some((endpoint.address().clone(), score))
+        });
+        scored.collect()
+    }
+}
+
+/// Notes `why` for those that were there `before` and are not `left`.
+fn mark(
+    dropped: &mut HashMap<Arc<str>, Dropped>,
+    before: &[&Arc<Endpoint>],
+    left: &[&Arc<Endpoint>],
+    why: &Dropped,
+) {
+    let left: HashSet<&Arc<str>> = left.iter().map(|endpoint| endpoint.address()).collect();
+    for endpoint in before.iter().filter(|endpoint| !left.contains(endpoint.address())) {
+        dropped.entry(endpoint.address().clone()).or_insert_with(|| why.clone());
+    }
+}
+
+fn explained(
+    endpoint: &Endpoint,
+    dropped: Option<Dropped>,
+    score: Option<f64>,
+    now: Instant,
+) -> ExplainedEndpoint {
+    ExplainedEndpoint {
+        instance: endpoint.instance().clone(),
+        state: endpoint.channel().state(),
+        is_stale: endpoint.is_stale(),
+        weight: endpoint.weight(),
+        in_flight: endpoint.load().in_flight(),
+        latency: endpoint.load().latency(now),
+        dropped,
+        score,
+    }
+}

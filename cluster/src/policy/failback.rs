@@ -1,0 +1,250 @@
+//! `failback`: a failed call is answered in its place and sent again in the background.
+//!
+//! Choose it for what must happen in the end and whose answer nobody needs: notifications, cache
+//! updates. After 5 s, then after twice that and so on (at most a minute, plus up to a tenth by
+//! lot), at another provider than the last, `retries` times. The answer in place of a failure is
+//! that of `failsafe`.
+//!
+//! It is a promise to try again, so it is given only where that may be: a call that cannot be
+//! repaired so (a business error, a call that may have run of a method that is not idempotent) and
+//! one for which there is no room fail at once. The waiting calls are the consumer's
+//! [`Backlog`](crate::Backlog), in memory: they end with the consumer.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use rpc_core::status::{Resend, may_resend_later};
+use rpc_core::{
+    BoxInvoker, Deadline, Error, Extension, Invocation, Invoke, Method, Reply, ReplyFuture, Status,
+};
+use serde::Deserialize;
+use tokio::time::{Instant, sleep};
+
+use super::seldom::Seldom;
+use super::{ClusterPolicy, History, needs_stand_in};
+use crate::backlog::Backlog;
+use crate::picker::{Attempt, Picker};
+
+/// The longest pause between two attempts.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
+
+/// The parameters of [`Failback`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FailbackConfig {
+    /// How often a failed call is sent again in the background; 3.
+    pub retries: u32,
+    /// How many failed calls of a method wait at most; 100.
+    pub tasks: usize,
+    /// The pause before the first attempt in the background; `"5s"`. Doubles.
+    #[serde(deserialize_with = "rpc_core::duration::positive")]
+    pub interval: Duration,
+}
+
+impl Default for FailbackConfig {
+    fn default() -> Self {
+        Self { retries: 3, tasks: 100, interval: Duration::from_secs(5) }
+    }
+}
+
+/// Answers now, tries again later.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Failback {
+    config: FailbackConfig,
+}
+
+impl Failback {
+    /// A policy with these parameters.
+    #[must_use]
+    pub const fn new(config: FailbackConfig) -> Self {
+        Self { config }
+    }
+}
+
+impl Extension<dyn ClusterPolicy> for Failback {
+    const NAME: &'static str = "failback";
+    type Config = FailbackConfig;
+
+    fn build(config: FailbackConfig) -> Result<Arc<dyn ClusterPolicy>, Error> {
+        Ok(Arc::new(Self { config }))
+    }
+}
+
+impl ClusterPolicy for Failback {
+    fn layer(&self, picker: Picker) -> BoxInvoker {
+        let (config, logged) = (self.config, Arc::default());
+        BoxInvoker::from_invoke(FailbackInvoker { picker, config, logged })
+    }
+
+    fn check(&self, method: &Method) -> Result<(), Error> {
+        needs_stand_in(Self::NAME, method)
+    }
+
+    fn with_retries(&self, retries: u32) -> Option<Arc<dyn ClusterPolicy>> {
+        Some(Arc::new(Self { config: FailbackConfig { retries, ..self.config } }))
+    }
+}
+
+#[derive(Clone)]
+struct FailbackInvoker {
+    picker: Picker,
+    config: FailbackConfig,
+    logged: Arc<Seldom>,
+}
+
+impl Invoke for FailbackInvoker {
+    fn invoke(&self, invocation: Invocation) -> ReplyFuture {
+        let started = Instant::now();
+        let first = self.picker.attempt(Attempt::first(invocation.clone(), started));
+        let this = self.clone();
+        Box::pin(async move {
+            match first.await {
+                Ok(reply) => Ok(reply),
+                Err(status) => this.put_off(invocation, status, started),
+            }
+        })
+    }
+}
+
+impl FailbackInvoker {
+    /// The answer in place of the failure, if the call is taken for later; else the failure.
+    fn put_off(
+        self,
+        invocation: Invocation,
+        status: Status,
+        started: Instant,
+    ) -> Result<Reply, Status> {
+        let method = invocation.method().clone();
+        let taken = match method.stand_in() {
+            Some(stand_in) => self.take(invocation, &status, started).map(|()| stand_in.clone()),
+            None => Err(None),
+        };
+        taken.map_err(|hint| {
+            let mut history = History::new();
+            history.add(&status, started.elapsed());
+            history.into_status(status, &method, hint)
+        })
+    }
+
+    /// # Errors
+    /// What decided that the call is not sent again, if it was a setting.
+    fn take(
+        &self,
+        invocation: Invocation,
+        status: &Status,
+        started: Instant,
+    ) -> Result<(), Option<String>> {
+        let (config, method) = (self.config, invocation.method().clone());
+        if may_resend_later(status, method.is_idempotent()) == Resend::No {
+            let would_do = may_resend_later(status, true) != Resend::No;
+            return Err(would_do.then(|| "the method is not idempotent".to_owned()));
+        }
+        if config.retries == 0 {
+            return Err(Some("cluster = failback, retries = 0".to_owned()));
+        }
+        let Some(backlog) = self.picker.backlog() else {
+            return Err(Some("the consumer has ended".to_owned()));
+        };
+        // What is left of the caller's time may be none; an attempt gets as much as the call had.
+        let time = invocation.deadline.instant().saturating_duration_since(started);
+        let pending = Pending {
+            picker: self.picker.clone(),
+            backlog: Arc::downgrade(&backlog),
+            invocation,
+            config,
+            time: time.max(Deadline::DEFAULT_TIMEOUT),
+            last: status.clone(),
+        };
+        if backlog.push(&method, config.tasks, pending.run()) {
+            return Ok(());
+        }
+        backlog.note_dropped();
+        if let Some(left_out) = self.logged.pass() {
+            tracing::error!(
+                service = %method.service(),
+                method = method.name(),
+                left_out,
+                "a failed call is dropped: {} wait to be sent again already (cluster = failback)",
+                config.tasks,
+            );
+        }
+        Err(Some(format!("cluster = failback, tasks = {}: so many calls wait", config.tasks)))
+    }
+}
+
+// === impl Pending ===
+
+/// A failed call that waits to be sent again.
+struct Pending {
+    picker: Picker,
+    backlog: Weak<Backlog>,
+    invocation: Invocation,
+    config: FailbackConfig,
+    /// How long an attempt may take.
+    time: Duration,
+    last: Status,
+}
+
+impl Pending {
+    /// Ends with a success, after the last retry, or when the call may not be sent again.
+    async fn run(mut self) {
+        for round in 0..self.config.retries {
+            sleep(self.pause(round)).await;
+            match self.permit() {
+                Resend::No => break,
+                // A round without budget is lost: what failed calls may cost is bounded.
+                Resend::Budgeted if !self.picker.budget().draw(Instant::now()) => continue,
+                Resend::Budgeted => {}
+                Resend::Free => self.picker.budget().note_resend(),
+            }
+            match self.picker.attempt(self.attempt(round)).await {
+                Ok(_) => return self.tell_success(round),
+                Err(status) => self.last = status,
+            }
+        }
+        self.drop_call();
+    }
+
+    fn permit(&self) -> Resend {
+        may_resend_later(&self.last, self.invocation.method().is_idempotent())
+    }
+
+    fn pause(&self, round: u32) -> Duration {
+        let doubled = self.config.interval.saturating_mul(2_u32.saturating_pow(round));
+        let pause = doubled.min(MAX_PAUSE.max(self.config.interval));
+        // Calls that failed together must not come back together.
+        pause + self.picker.jitter(pause / 5).saturating_sub(pause / 10)
+    }
+
+    fn attempt(&self, round: u32) -> Attempt {
+        let now = Instant::now();
+        let mut invocation = self.invocation.clone();
+        invocation.deadline = Deadline::after_from(now, self.time);
+        let excluded = self.last.address().map(Arc::from).into_iter().collect();
+        Attempt { invocation, excluded, number: round.saturating_add(2), now }
+    }
+
+    fn tell_success(&self, round: u32) {
+        let method = self.invocation.method();
+        tracing::info!(
+            service = %method.service(),
+            method = method.name(),
+            attempt = round.saturating_add(2),
+            "a call that had failed is done (cluster = failback)",
+        );
+    }
+
+    fn drop_call(&self) {
+        if let Some(backlog) = self.backlog.upgrade() {
+            backlog.note_dropped();
+        }
+        let (method, last) = (self.invocation.method(), &self.last);
+        tracing::error!(
+            service = %method.service(),
+            method = method.name(),
+            code = %last.code(),
+            "a failed call is dropped after its retries (cluster = failback, retries = {}): {last}",
+            self.config.retries,
+        );
+    }
+}

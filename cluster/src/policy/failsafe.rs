@@ -1,0 +1,76 @@
+//! `failsafe`: one attempt; a failure is logged, and the caller gets the empty value.
+//!
+//! Choose it for what a caller can do without: audit logs, counters, hints. A typed business error
+//! is an outcome of the method and passes, as in Dubbo. The answer in place of a failure is the
+//! method's `fallback`, else `()`, `None` or an empty collection; a method with neither is refused.
+//! Costs nothing over the attempt.
+
+use std::sync::Arc;
+
+use rpc_core::{
+    BoxInvoker, Error, Extension, Invocation, Invoke, Method, NoConfig, Reply, ReplyFuture, Status,
+};
+use tokio::time::Instant;
+
+use super::seldom::Seldom;
+use super::{ClusterPolicy, History, needs_stand_in};
+use crate::picker::{Attempt, Picker};
+
+/// One attempt, and never a failure.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Failsafe;
+
+impl Extension<dyn ClusterPolicy> for Failsafe {
+    const NAME: &'static str = "failsafe";
+    type Config = NoConfig;
+
+    fn build(_: NoConfig) -> Result<Arc<dyn ClusterPolicy>, Error> {
+        Ok(Arc::new(Self))
+    }
+}
+
+impl ClusterPolicy for Failsafe {
+    fn layer(&self, picker: Picker) -> BoxInvoker {
+        BoxInvoker::from_invoke(FailsafeInvoker { picker, logged: Arc::default() })
+    }
+
+    fn check(&self, method: &Method) -> Result<(), Error> {
+        needs_stand_in(Self::NAME, method)
+    }
+}
+
+struct FailsafeInvoker {
+    picker: Picker,
+    logged: Arc<Seldom>,
+}
+
+impl Invoke for FailsafeInvoker {
+    fn invoke(&self, invocation: Invocation) -> ReplyFuture {
+        let started = Instant::now();
+        let (method, logged) = (invocation.method().clone(), self.logged.clone());
+        let attempt = self.picker.attempt(Attempt::first(invocation, started));
+        Box::pin(async move {
+            attempt.await.or_else(|status| {
+                let mut history = History::new();
+                history.add(&status, started.elapsed());
+                answer(&method, history.into_status(status, &method, None), &logged)
+            })
+        })
+    }
+}
+
+fn answer(method: &Method, status: Status, logged: &Seldom) -> Result<Reply, Status> {
+    let Some(stand_in) = method.stand_in().filter(|_| status.details().is_none()) else {
+        return Err(status);
+    };
+    if let Some(left_out) = logged.pass() {
+        tracing::warn!(
+            service = %method.service(),
+            method = method.name(),
+            code = %status.code(),
+            left_out,
+            "a failed call is answered in its place (cluster = failsafe): {status}",
+        );
+    }
+    Ok(stand_in.clone())
+}

@@ -1,0 +1,179 @@
+//! `forking`: a call goes to several providers at once, and the first success is the answer.
+//!
+//! Choose it for reads whose slowest answers matter more than what they cost. The losers are
+//! cancelled, down to their handlers. Copies beyond the first draw on the consumer's
+//! [`RetryBudget`](crate::RetryBudget): when that is used up, fewer are sent. A copy that fails
+//! where failover would send again is followed by one at a provider that was not asked yet, so one
+//! healthy provider is enough. Only for idempotent methods; others are refused.
+//!
+//! Costs `forks` calls for each.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use rpc_core::status::{Resend, may_resend};
+use rpc_core::{
+    BoxInvoker, Delivery, Error, Extension, Invocation, Invoke, Method, Reply, ReplyFuture, Status,
+};
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::{ClusterPolicy, History, MAX_TRIED};
+use crate::budget::RetryBudget;
+use crate::picker::{Attempt, Picker};
+
+/// The parameters of [`Forking`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ForkingConfig {
+    /// How many providers are asked at once, at least 1; 2.
+    pub forks: usize,
+}
+
+impl Default for ForkingConfig {
+    fn default() -> Self {
+        Self { forks: 2 }
+    }
+}
+
+/// Asks several providers at once.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Forking {
+    config: ForkingConfig,
+}
+
+impl Extension<dyn ClusterPolicy> for Forking {
+    const NAME: &'static str = "forking";
+    type Config = ForkingConfig;
+
+    fn build(config: ForkingConfig) -> Result<Arc<dyn ClusterPolicy>, Error> {
+        if config.forks == 0 {
+            return Err(Error::invalid_config("forks = 0 asks nobody: write 1 or more"));
+        }
+        Ok(Arc::new(Self { config }))
+    }
+}
+
+impl ClusterPolicy for Forking {
+    fn layer(&self, picker: Picker) -> BoxInvoker {
+        BoxInvoker::from_invoke(ForkingInvoker { picker, forks: self.config.forks })
+    }
+
+    fn check(&self, method: &Method) -> Result<(), Error> {
+        if method.is_idempotent() {
+            return Ok(());
+        }
+        Err(Error::invalid_config(format!(
+            "`forking` runs a call at several providers, and {} is not idempotent: mark it \
+             `#[rpc(idempotent)]` if running it twice does no harm, or choose another policy for \
+             this method",
+            method.path()
+        )))
+    }
+}
+
+struct ForkingInvoker {
+    picker: Picker,
+    forks: usize,
+}
+
+impl Invoke for ForkingInvoker {
+    fn invoke(&self, invocation: Invocation) -> ReplyFuture {
+        let forks = if invocation.method().is_idempotent() { self.forks } else { 1 };
+        let race = Race {
+            picker: self.picker.clone(),
+            invocation,
+            asked: Vec::new(),
+            running: FuturesUnordered::new(),
+            history: History::new(),
+        };
+        Box::pin(race.run(forks))
+    }
+}
+
+// === impl Race ===
+
+/// The copies of one call; dropping it cancels those under way.
+struct Race {
+    picker: Picker,
+    invocation: Invocation,
+    /// Providers that have or had a copy.
+    asked: Vec<Arc<str>>,
+    running: FuturesUnordered<Pin<Box<dyn Future<Output = Ended> + Send>>>,
+    history: History,
+}
+
+/// How a copy ended, and after what time.
+type Ended = (Result<Reply, Status>, Duration);
+
+impl Race {
+    async fn run(mut self, forks: usize) -> Result<Reply, Status> {
+        let invocation = &self.invocation;
+        if let Err(status) = self.picker.ready(invocation).await {
+            return Err(status.with_call(invocation.method().path().clone()));
+        }
+        self.start(|_, _| true)?;
+        for _ in 1..forks {
+            if !self.start(RetryBudget::draw_copy)? {
+                break;
+            }
+        }
+        let mut told: Option<Status> = None;
+        while let Some((outcome, elapsed)) = self.running.next().await {
+            let status = match outcome {
+                Ok(reply) => return Ok(reply),
+                Err(status) => status,
+            };
+            self.history.add(&status, elapsed);
+            self.replace(&status);
+            // What a handler answered tells more than how another was not reached.
+            let is_answer = |status: &Status| status.delivery() == Delivery::Answered;
+            told = told.filter(is_answer).or(Some(status));
+        }
+        let status = told.unwrap_or_else(|| Status::internal("no copy of the call was sent"));
+        let hint = (self.asked.len() > 1 || forks > 1).then(|| format!("forks = {forks}"));
+        Err(self.history.into_status(status, self.invocation.method(), hint))
+    }
+
+    /// Sends a copy to a provider that has none; `false` if there is none left, or the budget does
+    /// not pay for it.
+    fn start(&mut self, pay: fn(&RetryBudget, Instant) -> bool) -> Result<bool, Status> {
+        let now = Instant::now();
+        let attempt = Attempt {
+            invocation: self.invocation.clone(),
+            excluded: self.asked.clone(),
+            number: u32::try_from(self.asked.len() + 1).unwrap_or(u32::MAX),
+            now,
+        };
+        let endpoint = self.picker.choose(&attempt)?;
+        if self.asked.len() >= MAX_TRIED || self.asked.contains(endpoint.address()) {
+            return Ok(false);
+        }
+        if !pay(self.picker.budget(), now) {
+            return Ok(false);
+        }
+        self.asked.push(endpoint.address().clone());
+        let copy = self.picker.attempt_at(&endpoint, attempt);
+        self.running.push(Box::pin(async move { (copy.await, now.elapsed()) }));
+        Ok(true)
+    }
+
+    /// Sends another copy where failover would send the call again. That there is nobody left is
+    /// told by the failures there are.
+    fn replace(&mut self, failed: &Status) {
+        if self.invocation.deadline.is_past() {
+            return;
+        }
+        let _ = match may_resend(failed, self.invocation.method().is_idempotent()) {
+            Resend::No => Ok(false),
+            Resend::Budgeted => self.start(RetryBudget::draw),
+            Resend::Free => self.start(|budget, _| {
+                budget.note_resend();
+                true
+            }),
+        };
+    }
+}

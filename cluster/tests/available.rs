@@ -1,0 +1,61 @@
+//! `available`: the first that can be called, and who comes after it.
+
+mod support;
+
+use dubhe_cluster::policy::Available;
+use rpc_core::{ChannelState, Delivery};
+use support::*;
+
+const ADDRESSES: [&str; 3] = ["a:1", "b:1", "c:1"];
+
+#[tokio::test(start_paused = true)]
+async fn the_first_address_gets_every_call() {
+    let fleet = Fleet::of(&ADDRESSES);
+    let cluster = fleet.cluster(Available);
+    for _ in 0..20 {
+        cluster.invoke(call()).await.unwrap();
+    }
+    assert_eq!(fleet.net.counts()["a:1"], 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_connected_comes_before_one_that_never_was() {
+    let fleet = Fleet::of(&ADDRESSES);
+    fleet.mock("a:1").set_state(ChannelState::Idle);
+    fleet.cluster(Available).invoke(call()).await.unwrap();
+    assert_eq!((fleet.mock("a:1").calls(), fleet.mock("b:1").calls()), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_first_is_down_the_next_serves() {
+    let fleet = Fleet::of(&ADDRESSES);
+    let cluster = fleet.cluster(Available);
+    fleet.mock("a:1").set_state(ChannelState::Down);
+    cluster.invoke(call()).await.unwrap();
+    fleet.mock("a:1").set_state(ChannelState::Ready);
+    cluster.invoke(call()).await.unwrap();
+    assert_eq!((fleet.mock("a:1").calls(), fleet.mock("b:1").calls()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_did_not_reach_its_provider_goes_to_the_next() {
+    let fleet = Fleet::of(&ADDRESSES);
+    fleet.mock("a:1").answer(not_sent());
+    fleet.mock("b:1").answer(not_sent());
+    fleet.cluster(Available).invoke(write()).await.unwrap();
+    assert_eq!((fleet.net.total(), fleet.budget.resends()), (3, 2));
+    fleet.mock("c:1").answer(not_sent());
+    let status = fleet.cluster(Available).invoke(write()).await.unwrap_err();
+    assert_eq!((fleet.net.total(), status.attempts().len()), (6, 3), "each once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_may_have_run_goes_nowhere_else() {
+    let fleet = Fleet::of(&ADDRESSES);
+    fleet.mock("a:1").answer(maybe_sent());
+    for call in [call(), write()] {
+        let before = fleet.net.total();
+        let status = fleet.cluster(Available).invoke(call).await.unwrap_err();
+        assert_eq!((fleet.net.total() - before, status.delivery()), (1, Delivery::MaybeSent));
+    }
+}

@@ -1,0 +1,62 @@
+//! What a directory tells of itself: where its list comes from, how old it is, whether its registry
+//! still confirms it.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dubhe_cluster::{Directory, DirectoryOptions};
+use rpc_core::{ChannelState, Snapshot, Source, Subscription, Trouble};
+use support::*;
+use tokio::sync::watch;
+use tokio::time::{Instant, advance};
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_shut_down_before_its_first_word_ends_the_wait() {
+    let Fleet { directory, push, .. } = Fleet::pending();
+    drop(push);
+    let deadline = rpc_core::Deadline::after(Duration::from_secs(60));
+    let started = Instant::now();
+    assert!(directory.wait_ready(deadline).await);
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_state_tells_source_age_and_counts() {
+    let age = Duration::from_secs(60);
+    let cached = Snapshot::new(vec![instance("a:1"), instance("b:1")], Source::Cache { age });
+    let fleet = Fleet::from(cached, DirectoryOptions::default());
+    fleet.mock("b:1").set_state(ChannelState::Draining);
+    advance(Duration::from_secs(5)).await;
+    let state = fleet.directory.state();
+    assert_eq!(state.source, Source::Cache { age });
+    assert_eq!(state.age, Duration::from_secs(65));
+    assert_eq!((state.endpoints, state.candidates, state.held), (2, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_list_is_told_from_a_live_one_and_the_lost_registry_is_named() {
+    let net = Net::default();
+    let (push, snapshots) = watch::channel(snapshot(&["a:1"]));
+    let (trouble, troubled) = watch::channel(None);
+    let subscription = Subscription::new(snapshots, ()).of_registry("dubhe://r:1", troubled);
+    let options = DirectoryOptions::default();
+    let directory = Directory::follow(service(), subscription, Arc::new(net), options);
+    assert_eq!(directory.state().to_string(), "live");
+    let lost = Trouble { error: "connection refused".into(), since: Instant::now() };
+    trouble.send_replace(Some(lost));
+    advance(Duration::from_secs(12)).await;
+    let told = directory.state().to_string();
+    assert_eq!(told, "kept (registry lost for 12 s: connection refused)");
+    assert_eq!(&*directory.state().registry, "dubhe://r:1");
+    let age = Duration::from_secs(60);
+    push.send_replace(Snapshot::new(vec![instance("a:1")], Source::Cache { age }));
+    settle().await;
+    let told = directory.state().to_string();
+    assert!(told.starts_with("from cache, age 60 s (registry lost for 12 s: "), "{told}");
+    trouble.send_replace(None);
+    push.send_replace(snapshot(&["a:1"]));
+    settle().await;
+    assert_eq!(directory.state().to_string(), "live");
+}

@@ -1,0 +1,144 @@
+//! `forking`: who is asked, whose answer counts, what becomes of the others, what it may cost.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dubhe_cluster::RetryBudget;
+use dubhe_cluster::load_balance::RoundRobin;
+use dubhe_cluster::policy::{ClusterPolicy, Forking, builtin};
+use dubhe_cluster::router::RouterChain;
+use rpc_core::{BoxInvoker, Code, Delivery, Status};
+use serde_json::json;
+use support::*;
+use tokio::time::Instant;
+
+const MS: Duration = Duration::from_millis(1);
+
+fn forking(forks: usize) -> Arc<dyn ClusterPolicy> {
+    let params = json!({ "forks": forks });
+    builtin().build("forking", params.as_object().unwrap().clone()).unwrap()
+}
+
+/// A cluster that asks its providers in turn, so that tests know who is asked.
+fn in_turn(fleet: &Fleet, forks: usize) -> BoxInvoker {
+    fleet.build(forking(forks), Arc::new(RoundRobin::default()), RouterChain::default())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_success_is_the_answer_and_the_losers_are_cancelled() {
+    let fleet = Fleet::of(&["a:1", "b:1", "c:1"]);
+    fleet.mock("a:1").answer(Answer::After(MS * 500));
+    fleet.mock("b:1").answer(Answer::After(MS * 20));
+    fleet.mock("c:1").answer(Answer::Hang);
+    let cluster = in_turn(&fleet, 3);
+    let started = Instant::now();
+    cluster.invoke(call()).await.unwrap();
+    assert_eq!(started.elapsed(), MS * 20);
+    assert_eq!((fleet.net.total(), fleet.in_flight()), (3, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_never_wins_over_a_later_success() {
+    let fleet = Fleet::of(&["a:1", "b:1"]);
+    fleet.mock("a:1").answer(Answer::Fail(Status::internal("broken")));
+    fleet.mock("b:1").answer(Answer::After(MS * 300));
+    let cluster = in_turn(&fleet, 2);
+    for _ in 0..10 {
+        cluster.invoke(call()).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_provider_is_asked_once_and_no_more_than_there_are() {
+    let fleet = Fleet::of(&["a:1", "b:1"]);
+    let cluster = in_turn(&fleet, 7);
+    cluster.invoke(call()).await.unwrap();
+    assert_eq!(fleet.net.counts().into_values().collect::<Vec<_>>(), [1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_fails_is_followed_by_one_at_a_provider_not_asked_yet() {
+    let addresses = ["a:1", "b:1", "c:1", "d:1", "e:1"];
+    let fleet = Fleet::of(&addresses);
+    for (address, answer) in
+        addresses.iter().zip([maybe_sent(), not_sent(), not_sent(), maybe_sent()])
+    {
+        fleet.mock(address).answer(answer);
+    }
+    let cluster = fleet.cluster(Forking::default());
+    for _ in 0..20 {
+        cluster.invoke(call()).await.unwrap();
+    }
+    assert_eq!(fleet.mock("e:1").calls(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_all_fail_the_status_tells_of_every_copy() {
+    let fleet = Fleet::of(&["a:1", "b:1", "c:1"]);
+    fleet.mock("a:1").answer(maybe_sent());
+    fleet.mock("b:1").answer(Answer::Fail(Status::not_found("no such item")));
+    fleet.mock("c:1").answer(not_sent());
+    let status = in_turn(&fleet, 3).invoke(call()).await.unwrap_err();
+    // A handler's answer tells more than how the others were not reached.
+    assert_eq!((status.code(), status.message()), (Code::NotFound, "no such item"));
+    assert_eq!(status.attempts().len(), 3, "{status}");
+    assert_eq!(status.hint(), Some("forks = 3"));
+    assert_eq!(status.call(), Some("shop.Inventory/reserve"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_none_of_whose_copies_was_sent_says_so_and_any_other_does_not() {
+    let fleet = Fleet::of(&["a:1", "b:1"]);
+    fleet.mock("a:1").answer(not_sent());
+    fleet.mock("b:1").answer(not_sent());
+    let status = in_turn(&fleet, 2).invoke(call()).await.unwrap_err();
+    assert_eq!(status.delivery(), Delivery::NotSent);
+    fleet.mock("a:1").answer(maybe_sent());
+    let status = in_turn(&fleet, 2).invoke(call()).await.unwrap_err();
+    assert_eq!(status.delivery(), Delivery::MaybeSent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn copies_beyond_the_first_draw_on_the_budget_and_stop_with_it() {
+    let mut fleet = Fleet::of(&["a:1", "b:1", "c:1"]);
+    fleet.budget = RetryBudget::new(20, 0).into();
+    let cluster = in_turn(&fleet, 2);
+    for _ in 0..100 {
+        cluster.invoke(call()).await.unwrap();
+    }
+    assert_eq!(fleet.net.total(), 120);
+    assert_eq!(fleet.budget.resends(), 0, "copies are no re-sends");
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_copies_end_at_the_deadline() {
+    let fleet = Fleet::of(&["a:1", "b:1"]);
+    fleet.mock("a:1").answer(Answer::Hang);
+    fleet.mock("b:1").answer(Answer::Hang);
+    let started = Instant::now();
+    let status = in_turn(&fleet, 2).invoke(call()).await.unwrap_err();
+    assert_eq!((started.elapsed(), status.code()), (MS * 1_000, Code::DeadlineExceeded));
+    assert_eq!(fleet.in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_call_cancels_all_its_copies() {
+    let fleet = Fleet::of(&["a:1", "b:1"]);
+    fleet.mock("a:1").answer(Answer::Hang);
+    fleet.mock("b:1").answer(Answer::Hang);
+    let call = tokio::spawn(in_turn(&fleet, 2).invoke(call()));
+    settle().await;
+    assert_eq!(fleet.in_flight(), 2);
+    call.abort();
+    settle().await;
+    assert_eq!(fleet.in_flight(), 0);
+}
+
+#[test]
+fn no_forks_at_all_are_refused() {
+    let params = json!({ "forks": 0 }).as_object().unwrap().clone();
+    let error = builtin().build("forking", params).unwrap_err().to_string();
+    assert_eq!(error, "forks = 0 asks nobody: write 1 or more");
+}

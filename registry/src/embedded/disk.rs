@@ -1,0 +1,286 @@
+//! A registry's instances in a folder: one redb file, and a lock so that one server uses it.
+//!
+//! redb commits are atomic and synced, so `kill -9` and power loss leave the last commit. The file is
+//! checked when it is opened. What it holds can be had again, since every provider registers anew
+//! within seconds; so a damaged file is set aside with a loud word, and the registry starts.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::{Database, ReadableTable as _, TableDefinition};
+use rpc_core::{Error, Instance};
+
+use super::server::ServerBuilder;
+use super::store::{Batch, Opened, Past, Store};
+
+/// Instances as JSON, by service, address and id.
+const INSTANCES: TableDefinition<'_, (&str, &str, &str), &[u8]> = TableDefinition::new("instances");
+
+/// Numbers by name: [`FORMAT`] and [`LIFE`].
+const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
+
+/// How the tables are to be read.
+const FORMAT: (&str, u64) = ("format", 1);
+
+/// How often the store was opened.
+const LIFE: &str = "life";
+
+impl ServerBuilder {
+    /// Keeps what is registered in this folder, which is made if it is missing, so that a server that
+    /// was killed knows it again. By default nothing is kept, and the providers tell it again.
+    ///
+    /// One server uses a folder at a time. A damaged file in it is renamed to `registry.damaged`,
+    /// logged as an error, and the server starts without it.
+    pub fn data_dir(self, dir: impl Into<PathBuf>) -> Self {
+        let dir = dir.into();
+        self.store(move || open(&dir))
+    }
+}
+
+/// The open file; the lock is freed with it, or with the process.
+#[derive(Debug)]
+struct Disk {
+    database: Database,
+    dir: PathBuf,
+    _lock: File,
+}
+
+/// Why a file cannot be opened.
+enum Failure {
+    /// What it holds is not what was written.
+    Damaged(String),
+    /// It may be whole, but cannot be used.
+    Unusable(String),
+}
+
+/// Opens the store in `dir` and begins a new life there.
+fn open(dir: &Path) -> Result<Opened, Error> {
+    let wrong = |why: &str| {
+        let dir = dir.display();
+        Error::invalid_config(format!("the registry cannot use its data folder {dir}: {why}"))
+    };
+    let on_disk = |error: io::Error| {
+        wrong(&format!("{error}, choose a folder that this user may write")).with_source(error)
+    };
+    fs::create_dir_all(dir).map_err(on_disk)?;
+    let lock = File::options().create(true).append(true).open(dir.join("registry.lock"));
+    let lock = lock.map_err(on_disk)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(wrong("another registry uses it, stop that one or choose another folder"));
+        }
+        Err(TryLockError::Error(error)) => return Err(on_disk(error)),
+    }
+    let path = dir.join("registry.redb");
+    let opened = match begin(&path) {
+        Err(Failure::Damaged(why)) => {
+            let aside = dir.join("registry.damaged");
+            let (file, kept) = (path.display(), aside.display());
+            tracing::error!(%file, %kept, why, "registry data is damaged, set aside, starting empty");
+            fs::rename(&path, &aside).map_err(on_disk)?;
+            begin(&path)
+        }
+        opened => opened,
+    };
+    let (database, past) = opened.map_err(|failure| match failure {
+        Failure::Damaged(why) | Failure::Unusable(why) => wrong(&why),
+    })?;
+    Ok((Arc::new(Disk { database, dir: dir.to_owned(), _lock: lock }), past))
+}
+
+/// Opens one file, reads all of it and notes the new life.
+fn begin(path: &Path) -> Result<(Database, Past), Failure> {
+    // Damage that redb does not foresee may make it panic; that too is damage, and no more.
+    let opened = catch_unwind(AssertUnwindSafe(|| {
+        let database =
+            Database::builder().set_check_integrity_on_open(true).create(path).map_err(failure)?;
+        let past = read(&database)?;
+        Ok((database, past))
+    }));
+    opened.unwrap_or_else(|_| Err(Failure::Damaged("its structure is broken".to_owned())))
+}
+
+fn read(database: &Database) -> Result<Past, Failure> {
+    let mut past = Past::default();
+    let transaction = database.begin_write().map_err(failure)?;
+    {
+        let mut numbers = transaction.open_table(NUMBERS).map_err(failure)?;
+        let mut number = |name, next: fn(u64) -> u64| {
+            let old = numbers.get(name).map_err(failure)?.map(|value| value.value());
+            let new = next(old.unwrap_or(0));
+            numbers.insert(name, new).map_err(failure)?;
+            Ok(old)
+        };
+        if let Some(format) = number(FORMAT.0, |_| FORMAT.1)?.filter(|format| *format != FORMAT.1) {
+            return Err(Failure::Unusable(format!(
+                "its data has format {format} and this version reads {}, choose another folder",
+                FORMAT.1
+            )));
+        }
+        past.life = number(LIFE, |life| life.saturating_add(1))?.unwrap_or(0).saturating_add(1);
+        let mut instances = transaction.open_table(INSTANCES).map_err(failure)?;
+        let keep = |_: (&str, &str, &str), json: &[u8]| match serde_json::from_slice(json) {
+            Ok(instance) => {
+                past.instances.push(instance);
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "an instance on disk cannot be read, left out");
+                false
+            }
+        };
+        instances.retain(keep).map_err(failure)?;
+    }
+    transaction.commit().map_err(failure)?;
+    Ok(past)
+}
+
+fn failure(error: impl Into<redb::Error>) -> Failure {
+    let error = error.into();
+    let text = error.to_string();
+    match error {
+        redb::Error::Io(error) => match error.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Failure::Damaged(text),
+            _ => Failure::Unusable(text),
+        },
+        redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => {
+            Failure::Unusable(format!("{text}, stop who uses it or choose another folder"))
+        }
+        _ => Failure::Damaged(text),
+    }
+}
+
+// === impl Disk ===
+
+impl Disk {
+    fn write(&self, batch: &Batch) -> Result<(), redb::Error> {
+        let transaction = self.database.begin_write()?;
+        {
+            let mut instances = transaction.open_table(INSTANCES)?;
+            if batch.is_whole {
+                instances.retain(|_, _| false)?;
+            }
+            for (key, instance) in &batch.changes {
+                let row = (key.service.as_str(), &*key.address, &*key.id);
+                match instance {
+                    Some(instance) => instances.insert(row, &*json(instance))?,
+                    None => instances.remove(row)?,
+                };
+            }
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+}
+
+impl Store for Disk {
+    fn commit(&self, batch: &Batch) -> Result<(), Error> {
+        self.write(batch).map_err(|error| {
+            let dir = self.dir.display();
+            Error::unreachable(format!("data folder {dir}: {error}, is the disk full?"))
+                .with_source(error)
+        })
+    }
+}
+
+fn json(instance: &Instance) -> Vec<u8> {
+    // Our own type has string keys only; what cannot be read later is left out then.
+    serde_json::to_vec(instance).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use rpc_core::ServiceKey;
+
+    use super::super::{EmbeddedServer, Host, ServerConfig};
+    use super::*;
+
+    fn instance(address: &str) -> Instance {
+        Instance::new(ServiceKey::new("shop.Inventory"), address, "id")
+    }
+
+    /// One life of a registry that registers these and ends in order.
+    async fn live(dir: &Path, addresses: &[&str]) -> (u64, usize) {
+        let (host, keeping) = Host::restore(ServerConfig::default(), open(dir).unwrap());
+        let restored = host.status().instances;
+        for address in addresses {
+            host.register(u64::MAX, instance(address)).unwrap();
+        }
+        host.all_settled().await;
+        let revision = host.list(&ServiceKey::new("shop.Inventory")).version.revision;
+        drop(host);
+        keeping.await.unwrap();
+        (revision, restored)
+    }
+
+    #[tokio::test]
+    async fn instances_come_back_in_the_next_life_and_revisions_grow_over_all_of_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut last, mut known) = (0, 0);
+        for address in ["a:1", "b:1", "c:1", "c:1"] {
+            let (revision, restored) = live(dir.path(), &[address]).await;
+            assert!(revision > last, "{revision} after {last}");
+            assert_eq!(restored, known);
+            (last, known) = (revision, (known + 1).min(3));
+        }
+    }
+
+    #[tokio::test]
+    async fn one_server_uses_a_folder_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let start = || EmbeddedServer::builder().listen("127.0.0.1:0").data_dir(dir.path()).start();
+        let first = start().await.unwrap();
+        let error = start().await.unwrap_err().to_string();
+        assert!(error.contains(&*dir.path().to_string_lossy()), "{error}");
+        assert!(error.contains("another registry uses it, stop that one"), "{error}");
+        first.shutdown().await;
+        start().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_cannot_be_used_is_named_with_the_remedy() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let started = EmbeddedServer::builder().listen("127.0.0.1:0").data_dir(file.path()).start();
+        let error = started.await.unwrap_err().to_string();
+        assert!(error.contains(&*file.path().to_string_lossy()), "{error}");
+        assert!(error.contains("choose a folder that this user may write"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_damaged_file_is_set_aside_or_read_right_and_never_stops_the_server() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, aside) = (dir.path().join("registry.redb"), dir.path().join("registry.damaged"));
+        live(dir.path(), &["a:1", "b:1", "c:1"]).await;
+        let whole = fs::read(&path).unwrap();
+        let mut damaged =
+            vec![b"not a database".to_vec(), vec![0; 100_000], whole[..5000].to_vec()];
+        let mut at = 0;
+        while at < whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x55;
+            damaged.push(bytes);
+            // Every byte of the header and the first pages, then samples.
+            at += if at < 400 { 9 } else { whole.len() / 40 };
+        }
+        for end in [1, 64, 4096, whole.len() / 2, whole.len() - 1] {
+            damaged.push(whole[..end].to_vec());
+        }
+        let mut set_aside = 0;
+        for bytes in damaged {
+            let _ = fs::remove_file(&aside);
+            fs::write(&path, &bytes).unwrap();
+            let (_, restored) = live(dir.path(), &[]).await;
+            let is_aside = aside.exists();
+            assert!(
+                restored == if is_aside { 0 } else { 3 },
+                "{restored} of 3, set aside: {is_aside}"
+            );
+            set_aside += usize::from(is_aside);
+        }
+        assert!(set_aside >= 3, "{set_aside}");
+    }
+}

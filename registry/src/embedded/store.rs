@@ -1,0 +1,279 @@
+//! What an embedded registry keeps beyond its own life, and how changes get there.
+//!
+//! The table in memory is the truth; a [`Store`] follows it. Changes are collected while one commit
+//! runs and written together by the next, so that many registrations cost few writes; whoever asked
+//! for one is answered when it is safe. A store that fails is told loudly and tried again, and the
+//! registry goes on from memory meanwhile: being listed matters more than being written down. Where
+//! and how a store keeps things is its own matter (`disk.rs`).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use rpc_core::{Error, Instance};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::host::Host;
+use super::table::{Key, Table};
+
+/// How long an answer waits for its change to be safe.
+pub(crate) const SAFE_LIMIT: Duration = Duration::from_secs(1);
+
+/// After a failed commit the store is left alone for this long.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// More single changes than this are written as the whole table instead.
+const MAX_CHANGES: usize = 10_000;
+
+/// Keeps the instances of a registry. Both methods may block.
+pub(crate) trait Store: fmt::Debug + Send + Sync + 'static {
+    /// Makes changes last, all or none; they survive the process's death once it returns.
+    fn commit(&self, batch: &Batch) -> Result<(), Error>;
+}
+
+/// What an earlier life of a registry left.
+#[derive(Debug, Default)]
+pub(crate) struct Past {
+    /// How often the store was opened, this time included.
+    pub(crate) life: u64,
+    pub(crate) instances: Vec<Instance>,
+}
+
+/// An opened store and what it held.
+pub(crate) type Opened = (Arc<dyn Store>, Past);
+
+/// Changes that are committed together.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "store"), allow(dead_code, reason = "a store reads it"))]
+pub(crate) struct Batch {
+    number: u64,
+    /// Whether `changes` are all there is, and what else is kept is to be forgotten.
+    pub(crate) is_whole: bool,
+    /// What an instance has become; `None` if it is gone.
+    pub(crate) changes: BTreeMap<Key, Option<Arc<Instance>>>,
+}
+
+/// Changes of a table that are not safe yet.
+#[derive(Debug, Default)]
+pub(crate) struct Unsaved {
+    changes: BTreeMap<Key, Option<Arc<Instance>>>,
+    is_whole: bool,
+    /// Of the last change.
+    number: u64,
+}
+
+/// How far a store is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Saved {
+    number: u64,
+    /// Why the last commit failed, if it did.
+    pub(crate) error: Option<String>,
+}
+
+/// The way from a table to its store.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    filled: Notify,
+    saved: watch::Sender<Saved>,
+}
+
+// === impl Unsaved ===
+
+impl Unsaved {
+    /// Number of the last change.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Notes what has become of an instance.
+    pub(crate) fn note(&mut self, key: Key, instance: Option<Arc<Instance>>) {
+        self.number += 1;
+        if self.is_whole {
+            return;
+        }
+        self.changes.insert(key, instance);
+        if self.changes.len() > MAX_CHANGES {
+            self.take_all();
+        }
+    }
+
+    /// Has the whole table written next.
+    pub(crate) fn take_all(&mut self) {
+        self.changes = BTreeMap::new();
+        self.is_whole = true;
+    }
+
+    /// What is to be committed next, if anything is.
+    pub(crate) fn take(&mut self, table: &Table) -> Option<Batch> {
+        let is_whole = std::mem::take(&mut self.is_whole);
+        let mut changes = std::mem::take(&mut self.changes);
+        if is_whole {
+            let entries = table.entries();
+            changes = entries.map(|(k, e)| (k.clone(), Some(Arc::clone(&e.instance)))).collect();
+        } else if changes.is_empty() {
+            return None;
+        }
+        Some(Batch { number: self.number, is_whole, changes })
+    }
+}
+
+// === impl Journal ===
+
+impl Journal {
+    pub(crate) fn new() -> Self {
+        Self { filled: Notify::new(), saved: watch::Sender::default() }
+    }
+
+    /// Says that there are unsaved changes, or that the host is gone.
+    pub(crate) fn wake(&self) {
+        self.filled.notify_one();
+    }
+
+    pub(crate) fn saved(&self) -> Saved {
+        self.saved.borrow().clone()
+    }
+
+    /// Waits until the change of this number is safe: until `deadline` at most, and not at all while
+    /// the store fails.
+    pub(crate) async fn settled(&self, number: u64, deadline: Instant) {
+        let mut saved = self.saved.subscribe();
+        let safe = saved.wait_for(|saved| saved.number >= number || saved.error.is_some());
+        let _ = timeout_at(deadline, safe).await;
+    }
+
+    /// Commits what comes; ends, and lets go of the store, when the host is dropped.
+    pub(crate) async fn keep(self: Arc<Self>, store: Arc<dyn Store>, host: Weak<Host>) {
+        loop {
+            self.filled.notified().await;
+            let Some(batch) = host.upgrade().map(|host| host.take_unsaved()) else {
+                return;
+            };
+            let Some(batch) = batch else {
+                continue;
+            };
+            let (number, writer) = (batch.number, Arc::clone(&store));
+            let committed = tokio::task::spawn_blocking(move || writer.commit(&batch)).await;
+            let committed = committed.unwrap_or_else(|_| Err(Error::closed("the store broke off")));
+            let error = committed.err().map(|error| error.to_string());
+            let had_failed = self.saved.borrow().error.is_some();
+            match (&error, had_failed) {
+                (Some(error), false) => tracing::error!(error, "registry cannot save, going on"),
+                (None, true) => tracing::info!("registry saves again"),
+                _ => {}
+            }
+            let has_failed = error.is_some();
+            self.saved.send_modify(|saved| {
+                saved.number = if has_failed { saved.number } else { number };
+                saved.error = error;
+            });
+            if has_failed {
+                if let Some(host) = host.upgrade() {
+                    host.save_all();
+                }
+                sleep(RETRY_PAUSE).await;
+                self.wake();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use rpc_core::ServiceKey;
+
+    use super::super::ServerConfig;
+    use super::*;
+
+    /// Remembers what it was given, and fails as often as told.
+    #[derive(Debug, Default)]
+    struct Fake {
+        rows: Mutex<BTreeMap<Key, Arc<Instance>>>,
+        failures: AtomicUsize,
+        commits: AtomicUsize,
+    }
+
+    impl Store for Fake {
+        fn commit(&self, batch: &Batch) -> Result<(), Error> {
+            if self
+                .failures
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
+                .is_ok()
+            {
+                return Err(Error::unreachable("disk full"));
+            }
+            self.commits.fetch_add(1, Ordering::SeqCst);
+            let mut rows = self.rows.lock().unwrap();
+            if batch.is_whole {
+                rows.clear();
+            }
+            for (key, change) in &batch.changes {
+                match change {
+                    Some(instance) => rows.insert(key.clone(), Arc::clone(instance)),
+                    None => rows.remove(key),
+                };
+            }
+            Ok(())
+        }
+    }
+
+    fn instance(address: &str) -> Instance {
+        Instance::new(ServiceKey::new("shop.Inventory"), address, "id")
+    }
+
+    fn start(fake: &Arc<Fake>) -> Arc<Host> {
+        let past = Past { life: 1, instances: Vec::new() };
+        Host::restore(ServerConfig::default(), (Arc::clone(fake) as Arc<dyn Store>, past)).0
+    }
+
+    fn saved(fake: &Fake) -> Vec<String> {
+        fake.rows.lock().unwrap().keys().map(|key| key.address.to_string()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_is_saved_when_it_is_answered_and_many_share_a_commit() {
+        let (fake, connection) = (Arc::new(Fake::default()), 1);
+        let host = start(&fake);
+        for i in 0..100 {
+            host.register(connection, instance(&format!("a:{i}"))).unwrap();
+        }
+        host.all_settled().await;
+        assert_eq!(saved(&fake).len(), 100);
+        assert!(fake.commits.load(Ordering::SeqCst) <= 2);
+        host.unregister(&Key::of(&instance("a:7")));
+        host.all_settled().await;
+        assert_eq!(saved(&fake).len(), 99);
+        // The same again changes nothing and costs nothing.
+        let commits = fake.commits.load(Ordering::SeqCst);
+        host.register(connection, instance("a:1")).unwrap();
+        host.all_settled().await;
+        assert_eq!(fake.commits.load(Ordering::SeqCst), commits);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_fails_delays_nobody_and_catches_up_later() {
+        let fake = Arc::new(Fake::default());
+        let host = start(&fake);
+        host.register(1, instance("a:1")).unwrap();
+        host.all_settled().await;
+        fake.failures.store(3, Ordering::SeqCst);
+        host.unregister(&Key::of(&instance("a:1")));
+        host.register(1, instance("b:1")).unwrap();
+        host.all_settled().await;
+        assert_eq!(host.status().store_error.unwrap(), "disk full");
+        let began = Instant::now();
+        host.register(1, instance("c:1")).unwrap();
+        host.all_settled().await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        assert_eq!(host.list(&ServiceKey::new("shop.Inventory")).version.instances.len(), 2);
+        while host.status().store_error.is_some() {
+            sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(saved(&fake), ["b:1", "c:1"]);
+        assert!(began.elapsed() < Duration::from_secs(5));
+    }
+}

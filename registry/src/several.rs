@@ -1,0 +1,238 @@
+//! Several registries that act as one: registered with all of them, found in any of them.
+//!
+//! For moving a fleet from one registry to another, for two sites, and for a registry that may be
+//! lost for long. Each registry keeps its own session, repair and cache ([`supervise`](crate::supervise)),
+//! so one that is away takes nothing from the others: its last list stays in the merged one. An address
+//! that several list counts once, by its youngest start.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use futures_util::future::{join_all, select_all};
+use rpc_core::{Error, Instance, ServiceKey, Snapshot, Source, Subscription, Trouble};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+
+use crate::recover::locked;
+use crate::registration::Wanted;
+use crate::{Registration, Registry};
+
+/// One registry made of all these; if it is one, that one.
+///
+/// - A registration is confirmed when all of them have confirmed it.
+/// - A list is the union of theirs, live as soon as one of them is; while one is lost, the
+///   subscription tells of that one's trouble.
+/// - `list` and `services` answer if at least one registry does.
+///
+/// # Errors
+/// The list is empty.
+pub fn several(mut registries: Vec<Arc<dyn Registry>>) -> Result<Arc<dyn Registry>, Error> {
+    match (registries.len(), registries.pop()) {
+        (_, None) => Err(Error::invalid_config("no registry is given, give one at least")),
+        (1, Some(only)) => Ok(only),
+        (_, Some(last)) => {
+            registries.push(last);
+            Ok(Arc::new(Several(registries)))
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Several(Vec<Arc<dyn Registry>>);
+
+#[async_trait]
+impl Registry for Several {
+    fn address(&self) -> String {
+        let addresses: Vec<String> = self.0.iter().map(|registry| registry.address()).collect();
+        addresses.join(" and ")
+    }
+
+    async fn register(&self, instance: Instance) -> Result<Registration, Error> {
+        let registering = self.0.iter().map(|registry| registry.register(instance.clone()));
+        let members: Vec<Registration> =
+            join_all(registering).await.into_iter().collect::<Result<_, _>>()?;
+        let wanted = watch::Sender::new(Wanted::Listed(instance));
+        let registered = watch::Sender::new(members.iter().all(Registration::is_registered));
+        let is_registered = registered.subscribe();
+        let (done, outcome) = oneshot::channel();
+        // Not aborted with the guard: dropping that unregisters, which may take a moment longer.
+        tokio::spawn(keep_all(members, wanted.subscribe(), registered, done));
+        Ok(Registration::new(wanted, is_registered, outcome, ()))
+    }
+
+    async fn subscribe(&self, service: &ServiceKey) -> Result<Subscription, Error> {
+        let subscribing = self.0.iter().map(|registry| registry.subscribe(service));
+        let members: Vec<Subscription> =
+            join_all(subscribing).await.into_iter().collect::<Result<_, _>>()?;
+        let seen = members.iter().map(Seen::of).collect();
+        let (snapshots, newest) = watch::channel(Snapshot::pending());
+        let (trouble, troubled) = watch::channel(None);
+        let merged = Arc::new(Merged { seen: Mutex::new(seen), snapshots, trouble });
+        merged.publish();
+        let mut tasks = JoinSet::new();
+        for (index, member) in members.into_iter().enumerate() {
+            tasks.spawn(follow(member, index, Arc::clone(&merged)));
+        }
+        Ok(Subscription::new(newest, tasks).of_registry(self.address(), troubled))
+    }
+
+    async fn list(&self, service: &ServiceKey) -> Result<Vec<Instance>, Error> {
+        let lists = join_all(self.0.iter().map(|registry| registry.list(service))).await;
+        Ok(Snapshot::new(any_of(lists)?, Source::Live).instances.to_vec())
+    }
+
+    async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
+        let lists = join_all(self.0.iter().map(|registry| registry.services())).await;
+        let mut services = any_of(lists)?;
+        services.sort();
+        services.dedup();
+        Ok(services)
+    }
+
+    async fn shutdown(&self) {
+        join_all(self.0.iter().map(|registry| registry.shutdown())).await;
+    }
+}
+
+/// What the registries say that answer; the first error if none does.
+fn any_of<T>(answers: Vec<Result<Vec<T>, Error>>) -> Result<Vec<T>, Error> {
+    let (mut all, mut answered, mut failed) = (Vec::new(), false, None);
+    for answer in answers {
+        match answer {
+            Ok(some) => {
+                answered = true;
+                all.extend(some);
+            }
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    match failed {
+        Some(error) if !answered => Err(error),
+        _ => Ok(all),
+    }
+}
+
+/// Does with every member what the guard wants, and tells it whether all of them are registered.
+///
+/// Ends when the guard asks for it or is dropped, or when a registry has been shut down; then it
+/// unregisters all.
+async fn keep_all(
+    members: Vec<Registration>,
+    mut wanted: watch::Receiver<Wanted>,
+    registered: watch::Sender<bool>,
+    done: oneshot::Sender<Result<(), Error>>,
+) {
+    let mut confirmed: Vec<watch::Receiver<bool>> =
+        members.iter().map(Registration::watch).collect();
+    loop {
+        let is = confirmed.iter_mut().all(|member| *member.borrow_and_update());
+        registered.send_if_modified(|was| std::mem::replace(was, is) != is);
+        let changes = confirmed.iter_mut().map(|member| Box::pin(member.changed()));
+        tokio::select! {
+            (change, ..) = select_all(changes) => match change {
+                Ok(()) => continue,
+                Err(_) => break,
+            },
+            changed = wanted.changed() => if changed.is_err() { break },
+        }
+        let instance = match &*wanted.borrow_and_update() {
+            Wanted::Listed(instance) => instance.clone(),
+            Wanted::Gone => break,
+        };
+        for member in &members {
+            // The guard has checked the service; a registry that was shut down ends this anyway.
+            let _ = member.update(instance.clone());
+        }
+    }
+    registered.send_replace(false);
+    let outcomes = join_all(members.into_iter().map(Registration::unregister)).await;
+    // An unheard answer only means that nobody waits for it.
+    let _ = done.send(outcomes.into_iter().collect());
+}
+
+/// What one registry says.
+#[derive(Debug)]
+struct Seen {
+    latest: Snapshot,
+    registry: Arc<str>,
+    trouble: Option<Trouble>,
+}
+
+impl Seen {
+    fn of(member: &Subscription) -> Self {
+        Self {
+            latest: member.latest(),
+            registry: Arc::clone(member.registry()),
+            trouble: member.trouble(),
+        }
+    }
+}
+
+/// What all of them say, and where that goes.
+#[derive(Debug)]
+struct Merged {
+    seen: Mutex<Vec<Seen>>,
+    snapshots: watch::Sender<Snapshot>,
+    trouble: watch::Sender<Option<Trouble>>,
+}
+
+impl Merged {
+    fn publish(&self) {
+        // Locked until both are told, lest an older union comes last.
+        let seen = locked(&self.seen);
+        let (snapshot, trouble) = (union(&seen), first_trouble(&seen));
+        self.snapshots.send_if_modified(|current| {
+            let is_new = *current != snapshot;
+            *current = snapshot;
+            is_new
+        });
+        self.trouble.send_if_modified(|current| {
+            let is_new = *current != trouble;
+            *current = trouble;
+            is_new
+        });
+    }
+}
+
+fn union(seen: &[Seen]) -> Snapshot {
+    let known = || seen.iter().filter(|one| one.latest.source != Source::Pending);
+    let is_live = known().any(|one| one.latest.source == Source::Live);
+    // Only cached ones: the union is as old as the oldest of them.
+    let age = known().filter_map(|one| match one.latest.source {
+        Source::Cache { age } => Some(age),
+        _ => None,
+    });
+    match (is_live, age.max()) {
+        (false, None) => Snapshot::pending(),
+        (is_live, age) => {
+            let source = if is_live { None } else { age };
+            let source = source.map_or(Source::Live, |age| Source::Cache { age });
+            let instances = known().flat_map(|one| one.latest.instances.iter().cloned());
+            Snapshot::new(instances.collect(), source)
+        }
+    }
+}
+
+/// The trouble of the registry that was lost first, with its address.
+fn first_trouble(seen: &[Seen]) -> Option<Trouble> {
+    let troubled = seen.iter().filter_map(|one| Some((&one.registry, one.trouble.as_ref()?)));
+    let (registry, trouble) = troubled.min_by_key(|(_, trouble)| trouble.since)?;
+    let error = format!("{registry}: {}", trouble.error).into();
+    Some(Trouble { error, since: trouble.since })
+}
+
+/// Follows one registry; ends with the merged subscription, or when that registry is shut down.
+async fn follow(mut member: Subscription, index: usize, merged: Arc<Merged>) {
+    let mut trouble = member.watch_trouble();
+    let mut is_told = true;
+    loop {
+        tokio::select! {
+            next = member.next() => if next.is_none() { return },
+            told = trouble.changed(), if is_told => is_told = told.is_ok(),
+        }
+        if let Some(mine) = locked(&merged.seen).get_mut(index) {
+            *mine = Seen::of(&member);
+        }
+        merged.publish();
+    }
+}

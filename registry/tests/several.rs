@@ -1,0 +1,90 @@
+//! Several registries as one, when one of them is dead at the start, dies, or comes back.
+
+#![allow(clippy::unwrap_used, reason = "this is test code")]
+
+mod world;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dubhe_registry::{Registry, builtin, open, several};
+use rpc_core::{Instance, Source};
+use tokio::time::timeout;
+use world::{LIMIT, Place, addresses, dubhe, instance, key, quick, rebind, shows, until};
+
+const SERVICE: &str = "shop.Inventory";
+
+fn both(one: &Place, two: &Place) -> Arc<dyn Registry> {
+    let registries = [one, two].map(|place| open(&builtin(), &place.config).unwrap());
+    several(registries.into()).unwrap()
+}
+
+#[tokio::test]
+async fn an_instance_is_listed_once_and_found_through_either_registry() {
+    let (one, two) = (dubhe(quick()).await, dubhe(quick()).await);
+    let registry = both(&one, &two);
+    let guard = registry.register(instance(SERVICE, "a:1")).await.unwrap();
+    assert!(guard.is_registered());
+    let _only_here = two.open().register(instance(SERVICE, "b:1")).await.unwrap();
+    let mut list = registry.subscribe(&key(SERVICE)).await.unwrap();
+    shows(&mut list, &["a:1", "b:1"]).await;
+    for (place, expected) in [(&one, vec!["a:1"]), (&two, vec!["a:1", "b:1"])] {
+        let mut list = place.open().subscribe(&key(SERVICE)).await.unwrap();
+        shows(&mut list, &expected).await;
+    }
+    assert_eq!(registry.list(&key(SERVICE)).await.unwrap().len(), 2);
+    guard.unregister().await.unwrap();
+    shows(&mut list, &["b:1"]).await;
+}
+
+#[tokio::test]
+async fn a_registry_that_dies_takes_nothing_off_the_list_and_is_named() {
+    let (one, mut two) = (dubhe(quick()).await, dubhe(quick()).await);
+    let address = two.server.as_ref().unwrap().local_addr();
+    let registry = both(&one, &two);
+    let guard = registry.register(instance(SERVICE, "a:1")).await.unwrap();
+    let only_there = two.open();
+    let _b = only_there.register(instance(SERVICE, "b:1")).await.unwrap();
+    let mut list = registry.subscribe(&key(SERVICE)).await.unwrap();
+    shows(&mut list, &["a:1", "b:1"]).await;
+    let mut trouble = list.watch_trouble();
+    two.server = None;
+    let lost = timeout(LIMIT, trouble.wait_for(Option::is_some)).await.unwrap().unwrap().clone();
+    let error = lost.unwrap().error;
+    assert!(error.starts_with(&format!("dubhe://{address}: ")), "{error}");
+    timeout(LIMIT, guard.watch().wait_for(|is| !is)).await.unwrap().unwrap();
+    // The other one goes on.
+    let _c = one.open().register(instance(SERVICE, "c:1")).await.unwrap();
+    shows(&mut list, &["a:1", "b:1", "c:1"]).await;
+    guard.update(Instance { weight: 7, ..instance(SERVICE, "a:1") }).unwrap();
+    until(&mut list, |list| list.instances.iter().any(|i| i.weight == 7)).await;
+    assert_eq!(registry.services().await.unwrap(), [key(SERVICE)]);
+
+    let _again = rebind(address, quick()).await;
+    timeout(LIMIT, guard.watch().wait_for(|is| *is)).await.unwrap().unwrap();
+    timeout(LIMIT, trouble.wait_for(Option::is_none)).await.unwrap().unwrap();
+    shows(&mut list, &["a:1", "b:1", "c:1"]).await;
+}
+
+#[tokio::test]
+async fn a_registry_that_is_dead_at_the_start_delays_the_others_by_no_more_than_a_second() {
+    let (one, mut two) = (dubhe(quick()).await, dubhe(quick()).await);
+    two.server = None;
+    let _a = one.open().register(instance(SERVICE, "a:1")).await.unwrap();
+    let registry = both(&one, &two);
+    let service = key(SERVICE);
+    let subscribing = timeout(Duration::from_secs(3), registry.subscribe(&service));
+    let list = subscribing.await.unwrap().unwrap();
+    assert_eq!((addresses(&list.latest()), list.latest().source), (vec!["a:1"], Source::Live));
+    let guard = registry.register(instance(SERVICE, "b:1")).await.unwrap();
+    assert!(!guard.is_registered(), "one of them has not confirmed");
+    assert!(registry.list(&key(SERVICE)).await.is_ok());
+    drop(one);
+    assert!(guard.unregister().await.is_err(), "one of them was not told");
+}
+
+#[tokio::test]
+async fn no_registry_at_all_is_refused() {
+    let error = several(Vec::new()).unwrap_err().to_string();
+    assert!(error.contains("give one at least"), "{error}");
+}

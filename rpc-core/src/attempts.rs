@@ -1,0 +1,128 @@
+//! Where the attempts of a call were, for people who ask: also those of a call that succeeded.
+//!
+//! A failed call lists its attempts in its [`Status`]; a successful one brings back a value and
+//! nothing else. Whoever wants to know hands an [`AttemptLog`] along with the call, and every
+//! endpoint writes down what became of it there. A call without one pays for a null pointer.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::status::{AttemptFailure, Status};
+
+/// No call has more attempts worth looking at.
+const MAX_RECORDS: usize = 1024;
+
+/// One attempt of a call and how it ended.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct AttemptRecord {
+    /// Where it went: `host:port`.
+    pub address: Arc<str>,
+    /// How long after the log was made it began.
+    pub begun: Duration,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// How it ended.
+    pub outcome: AttemptOutcome,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum AttemptOutcome {
+    /// With a reply.
+    Replied,
+    /// It failed.
+    Failed(AttemptFailure),
+    /// Nobody waited for it any more: another attempt was quicker, or the call was dropped.
+    GivenUp,
+}
+
+/// Collects the attempts of the calls it is handed along with; clones share what they collect.
+#[derive(Debug, Clone)]
+pub struct AttemptLog(Arc<Log>);
+
+#[derive(Debug)]
+struct Log {
+    made: Instant,
+    records: Mutex<Vec<AttemptRecord>>,
+}
+
+impl Default for AttemptLog {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl AttemptLog {
+    /// An empty log, whose clock starts now.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::new(Log { made: Instant::now(), records: Mutex::default() }))
+    }
+
+    /// The attempts that have ended so far, in the order of their ends; at most 1,024.
+    #[must_use]
+    pub fn records(&self) -> Vec<AttemptRecord> {
+        self.0.records.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Writes down an attempt at `address` that began at `started` and ends now; `None` is one that
+    /// was given up.
+    pub fn note(&self, address: &Arc<str>, started: Instant, outcome: Option<Result<(), &Status>>) {
+        let elapsed = started.elapsed();
+        let outcome = match outcome {
+            None => AttemptOutcome::GivenUp,
+            Some(Ok(())) => AttemptOutcome::Replied,
+            Some(Err(status)) => AttemptOutcome::Failed(AttemptFailure {
+                address: address.clone(),
+                code: status.code(),
+                message: status.message().to_owned(),
+                delivery: status.delivery(),
+                elapsed,
+            }),
+        };
+        let begun = started.saturating_duration_since(self.0.made);
+        let record = AttemptRecord { address: address.clone(), begun, elapsed, outcome };
+        let mut records = self.0.records.lock().unwrap_or_else(PoisonError::into_inner);
+        if records.len() < MAX_RECORDS {
+            records.push(record);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_log_tells_when_each_attempt_began_and_how_it_ended() {
+        let log = AttemptLog::new();
+        let (a, b) = (Arc::from("a:1"), Arc::from("b:1"));
+        let first = Instant::now();
+        tokio::time::advance(Duration::from_millis(3)).await;
+        log.clone().note(&a, first, Some(Err(&Status::unavailable("gone"))));
+        let second = Instant::now();
+        tokio::time::advance(Duration::from_millis(4)).await;
+        log.note(&b, second, Some(Ok(())));
+        log.note(&a, second, None);
+        let records = log.records();
+        let times: Vec<_> = records.iter().map(|r| (r.begun, r.elapsed)).collect();
+        let ms = Duration::from_millis;
+        assert_eq!(times, [(ms(0), ms(3)), (ms(3), ms(4)), (ms(3), ms(4))]);
+        assert!(matches!(&records[0].outcome, AttemptOutcome::Failed(f) if f.message == "gone"));
+        assert!(matches!(records[1].outcome, AttemptOutcome::Replied));
+        assert!(matches!(records[2].outcome, AttemptOutcome::GivenUp));
+    }
+
+    #[test]
+    fn a_log_does_not_grow_without_bound() {
+        let log = AttemptLog::new();
+        for _ in 0..2 * MAX_RECORDS {
+            log.note(&Arc::from("a:1"), Instant::now(), None);
+        }
+        assert_eq!(log.records().len(), MAX_RECORDS);
+    }
+}

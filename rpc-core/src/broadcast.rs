@@ -1,0 +1,42 @@
+//! What each provider answered to a call that went to all of them.
+//!
+//! A broadcast is a call like any other until it reaches the cluster's policy; the policy leaves
+//! the answers in the [`NodeReplies`] of the invocation, for whoever wants more than one reply.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::reply::Reply;
+use crate::status::Status;
+
+/// What became of a call at one provider.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeResult<T, E = Status> {
+    /// The provider, as `host:port`.
+    pub address: Arc<str>,
+    /// What it answered, or how the call failed there.
+    pub result: Result<T, E>,
+}
+
+impl<T, E> NodeResult<T, E> {
+    /// The same with another error.
+    pub fn map_err<F>(self, into: impl FnOnce(E) -> F) -> NodeResult<T, F> {
+        NodeResult { address: self.address, result: self.result.map_err(into) }
+    }
+}
+
+/// Where a broadcast leaves what each provider answered; a clone is the same place.
+#[derive(Debug, Clone, Default)]
+pub struct NodeReplies(Arc<Mutex<Option<Vec<NodeResult<Reply>>>>>);
+
+impl NodeReplies {
+    /// Leaves the answers, in place of those that were left before.
+    pub fn put(&self, replies: Vec<NodeResult<Reply>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(replies);
+    }
+
+    /// Takes the answers; `None` if the call never reached a provider.
+    #[must_use]
+    pub fn take(&self) -> Option<Vec<NodeResult<Reply>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}

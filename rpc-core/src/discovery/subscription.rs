@@ -1,0 +1,101 @@
+//! What a consumer holds of a registry: the list of one service, and whether the registry still
+//! stands behind it.
+//!
+//! A list outlives the registry that told it. So that nobody mistakes a list that was kept for one
+//! that is confirmed, a subscription carries beside it what keeps the registry from being heard.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::Snapshot;
+
+/// What keeps a registry from being heard at present.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// The last error, for people; does not begin with the registry's address.
+    pub error: Arc<str>,
+    /// When the registry was lost, or was first found not to answer.
+    pub since: Instant,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "registry lost for {} s: {}", self.since.elapsed().as_secs(), self.error)
+    }
+}
+
+/// Follows the snapshots of one service; dropping it unsubscribes.
+pub struct Subscription {
+    snapshots: watch::Receiver<Snapshot>,
+    registry: Arc<str>,
+    trouble: watch::Receiver<Option<Trouble>>,
+    _guard: Box<dyn Send + Sync>,
+}
+
+impl Subscription {
+    /// A subscription that reads from `snapshots` and drops `guard` at its end; of a registry
+    /// without a name, about which nothing is known.
+    #[must_use]
+    pub fn new(snapshots: watch::Receiver<Snapshot>, guard: impl Send + Sync + 'static) -> Self {
+        let (_, trouble) = watch::channel(None);
+        Self { snapshots, registry: Arc::from(""), trouble, _guard: Box::new(guard) }
+    }
+
+    /// The same, of the registry at `address`, whose present trouble is in `trouble`.
+    #[must_use]
+    pub fn of_registry(
+        mut self,
+        address: impl Into<Arc<str>>,
+        trouble: watch::Receiver<Option<Trouble>>,
+    ) -> Self {
+        self.registry = address.into();
+        self.trouble = trouble;
+        self
+    }
+
+    /// The newest snapshot.
+    #[must_use]
+    pub fn latest(&self) -> Snapshot {
+        self.snapshots.borrow().clone()
+    }
+
+    /// Waits for the next snapshot; `None` once the registry has been shut down.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost if the future is dropped.
+    pub async fn next(&mut self) -> Option<Snapshot> {
+        self.snapshots.changed().await.ok()?;
+        Some(self.snapshots.borrow_and_update().clone())
+    }
+
+    /// Address of the registry for people; empty if it has none.
+    #[must_use]
+    pub fn registry(&self) -> &Arc<str> {
+        &self.registry
+    }
+
+    /// Why the registry cannot be heard at present; `None` while it confirms the list.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.trouble.borrow().clone()
+    }
+
+    /// Follows [`trouble`](Self::trouble); may outlive the subscription.
+    #[must_use]
+    pub fn watch_trouble(&self) -> watch::Receiver<Option<Trouble>> {
+        self.trouble.clone()
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("registry", &self.registry)
+            .field("latest", &*self.snapshots.borrow())
+            .field("trouble", &*self.trouble.borrow())
+            .finish()
+    }
+}

@@ -1,0 +1,157 @@
+//! What a peer with many HTTP/2 streams may hold of a provider, and for how long.
+
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
+mod support;
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, Incoming};
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rpc_core::server::ServerConfig;
+use tokio::net::TcpStream;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const NAMED: &str = "4 times `provider.limits.payload`";
+
+/// A body that sends these pieces and then ends, or hangs.
+struct Pieces(VecDeque<Bytes>, bool);
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.0.pop_front() {
+            Some(piece) => Poll::Ready(Some(Ok(Frame::data(piece)))),
+            None if self.1 => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+}
+
+fn whole(text: String) -> Pieces {
+    Pieces([text.into()].into(), true)
+}
+
+/// A connection whose streams may be sent this much before the client takes it.
+async fn connect(at: SocketAddr, window: u32) -> (SendRequest<Pieces>, JoinHandle<bool>) {
+    let io = TokioIo::new(TcpStream::connect(at).await.unwrap());
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder.initial_stream_window_size(window);
+    let (sender, connection) = builder.handshake(io).await.unwrap();
+    (sender, tokio::spawn(async move { connection.await.is_ok() }))
+}
+
+fn post(
+    sender: &mut SendRequest<Pieces>,
+    method: &str,
+    body: Pieces,
+) -> JoinHandle<Response<Incoming>> {
+    let request = Request::post(format!("http://test/Test/{method}")).body(body).unwrap();
+    let response = sender.send_request(request);
+    tokio::spawn(async move { response.await.unwrap() })
+}
+
+async fn soon<T>(task: JoinHandle<T>) -> T {
+    tokio::time::timeout(PATIENCE, task).await.expect("nothing came of it").unwrap()
+}
+
+async fn text(response: Response<Incoming>) -> String {
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn config() -> ServerConfig {
+    ServerConfig {
+        max_payload: 10_000,
+        write_timeout: Duration::from_millis(300),
+        ..ServerConfig::default()
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_are_gathered_share_the_room_of_their_connection() {
+    let provider = support::provider(config()).await;
+    let (mut sender, _connection) = connect(provider.server.local_addr(), 65_535).await;
+    let mut open = JoinSet::new();
+    for _ in 0..5 {
+        let pieces = (0..9).map(|_| Bytes::from(vec![b'x'; 1000])).collect();
+        let response = post(&mut sender, "echo", Pieces(pieces, false));
+        open.spawn(async move { response.await.unwrap() });
+    }
+    // 45,000 bytes come, 40,000 have room: one of them is told so.
+    let refused = tokio::time::timeout(PATIENCE, open.join_next()).await.unwrap();
+    let refused = refused.unwrap().unwrap();
+    assert_eq!(refused.status(), 429);
+    let told = text(refused).await;
+    assert!(told.contains("this connection") && told.contains(NAMED), "{told}");
+    // Another connection has room of its own.
+    let (mut other, _connection) = connect(provider.server.local_addr(), 65_535).await;
+    let answer = soon(post(&mut other, "echo", whole("y".repeat(9000)))).await;
+    assert_eq!(text(answer).await.len(), 9000);
+    assert!(open.try_join_next().is_none(), "what had room goes on");
+}
+
+#[tokio::test]
+async fn answers_that_nobody_takes_share_the_room_and_end_their_connection() {
+    let provider = support::provider(config()).await;
+    let (mut sender, connection) = connect(provider.server.local_addr(), 0).await;
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        let response = soon(post(&mut sender, "large", whole("9900".into()))).await;
+        assert_eq!(response.status(), 200);
+        held.push(response);
+    }
+    let fifth = soon(post(&mut sender, "large", whole("9900".into()))).await;
+    assert_eq!(fifth.status(), 429);
+    held.push(fifth);
+    soon(connection).await;
+    let (mut other, _connection) = connect(provider.server.local_addr(), 65_535).await;
+    let answer = soon(post(&mut other, "large", whole("9900".into()))).await;
+    assert_eq!(text(answer).await.len(), 9900);
+}
+
+#[tokio::test]
+async fn large_answers_arrive_whole_through_small_windows() {
+    let server = ServerConfig { write_timeout: PATIENCE, ..ServerConfig::default() };
+    let provider = support::provider(server).await;
+    let (mut sender, _connection) = connect(provider.server.local_addr(), 1000).await;
+    let large: Vec<_> =
+        (0..8).map(|_| post(&mut sender, "large", whole("1000000".into()))).collect();
+    for response in large {
+        let response = soon(response).await;
+        assert_eq!(response.headers()["content-length"], "1000000");
+        let body = tokio::time::timeout(PATIENCE, text(response)).await.unwrap();
+        assert!(body.len() == 1_000_000 && body.bytes().all(|byte| byte == b'x'));
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_dribbles_is_given_up() {
+    let server =
+        ServerConfig { frame_timeout: Duration::from_millis(300), ..ServerConfig::default() };
+    let provider = support::provider(server).await;
+    let (mut sender, _connection) = connect(provider.server.local_addr(), 65_535).await;
+    let began = Instant::now();
+    let one = Pieces([Bytes::from_static(b"x")].into(), false);
+    let response = soon(post(&mut sender, "echo", one)).await;
+    assert_eq!(response.status(), 408);
+    assert!(text(response).await.contains("did not arrive in time"));
+    // Six times as long is for bodies that do come.
+    assert!(began.elapsed() < Duration::from_millis(1600), "{:?}", began.elapsed());
+}

@@ -1,0 +1,60 @@
+//! `GreeterBroadcast`: the methods of the trait, each sent to every provider.
+//!
+//! They are the type's own: their results differ from the trait's, so it is no implementation of it.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+
+use super::client::over_stub;
+use super::{answer, arguments, at, owned_generics, placed};
+use crate::model::{Method, Service};
+
+pub(super) fn expand(service: &Service) -> TokenStream {
+    let name = &service.names.broadcast;
+    let doc = format!(
+        "Calls every provider of [`{0}`] at once, and tells what each of them answered; made by \
+         [`{1}::broadcast`].",
+        service.item.ident, service.names.client
+    );
+    let type_ = over_stub(service, name, &doc);
+    let generics = owned_generics(service);
+    let (parameters, arguments, where_clause) = generics.split_for_impl();
+    let methods = service.methods.iter().enumerate();
+    let methods = methods.map(|(index, method)| call(service, index, method));
+    quote! {
+        #type_
+
+        #[allow(dead_code, deprecated, missing_docs, unreachable_pub)]
+        impl #parameters #name #arguments #where_clause {
+            #(#methods)*
+        }
+    }
+}
+
+fn call(service: &Service, index: usize, method: &Method) -> TokenStream {
+    let p = service.private();
+    let (attrs, name) = (&method.item.attrs, method.name());
+    let (value, whole) = (&method.outcome.value, &method.outcome.whole);
+    let (names, types) = (method.argument_names(), method.argument_types());
+    let arguments = arguments::build(service, method);
+    let broadcast = answer(service, method, "broadcast");
+    // On the user's types, where what is wrong with them belongs.
+    let nodes = quote_spanned!(at(&method.outcome.value)=> #broadcast(&self.stub, #index, #arguments).await);
+    let span = at(method.outcome.error_type());
+    let failure = {
+        let p = placed(service, span);
+        quote_spanned!(span=> #p::BusinessError::from_status(status))
+    };
+    quote! {
+        #(#attrs)*
+        pub async fn #name(
+            &self,
+            #(#names: #types),*
+        ) -> #p::Result<#p::Vec<#p::NodeResult<#value, <#whole as #p::Outcome>::Error>>> {
+            match #nodes {
+                #p::Ok(nodes) => #p::Ok(#p::map_errors(nodes, |status| #failure)),
+                #p::Err(status) => #p::Err(status),
+            }
+        }
+    }
+}

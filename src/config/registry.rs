@@ -1,0 +1,204 @@
+//! The section `[registry]`: where providers are listed, in one registry or in several.
+//!
+//! Several are written as `[[registry]]`, as a list of addresses, or as addresses with commas
+//! between them. Whatever the form, they are one value: a stronger source replaces all of them, so
+//! that nobody registers by mistake where a weaker source says.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use rpc_core::Error;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+use super::address::RegistryAddress;
+use super::process::{cache_dir_of_user, runtime_dir_of_user};
+use super::tree::{Config, Secret};
+
+/// `[registry]`: where providers are listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct RegistryConfig {
+    /// `scheme://…`, or several; the scheme chooses the registry. Default: none.
+    pub address: RegistryAddresses,
+    /// What a registry asks for before it lets anybody in, unless it has its own. Default: none.
+    pub token: Option<Secret>,
+    /// Whether lists are kept on disk, so that a consumer starts without its registry.
+    /// Default true.
+    pub cache: bool,
+    /// Directory of those lists. Default: `dubhe` in the user's cache directory.
+    #[serde(serialize_with = "lossy")]
+    pub cache_dir: Option<PathBuf>,
+}
+
+/// Paths need not be Unicode; what is shown of them is.
+fn lossy<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+    path.as_ref().map(|path| path.to_string_lossy()).serialize(to)
+}
+
+impl Default for RegistryConfig {
+    fn default() -> Self {
+        Self { address: RegistryAddresses::default(), token: None, cache: true, cache_dir: None }
+    }
+}
+
+impl Config {
+    /// Where instances are listed: the first registry, if there are several.
+    ///
+    /// # Errors
+    /// No registry is set anywhere.
+    pub fn registry_address(&self) -> Result<&RegistryAddress, Error> {
+        self.registry.address.iter().next().ok_or_else(|| {
+            Error::invalid_config(
+                "no registry is set: write address = \"dev://\" into [registry] of the \
+                 configuration file, set DUBHE_REGISTRY__ADDRESS, or give the address in code",
+            )
+        })
+    }
+
+    /// What the registries are made from; one at least.
+    pub(crate) fn registry_settings(&self) -> Result<Vec<registry::RegistryConfig>, Error> {
+        self.registry_address()?;
+        let cache_dir = || self.registry.cache_dir.clone().or_else(cache_dir_of_user);
+        let cache_dir = self.registry.cache.then(cache_dir).flatten();
+        let settings = |entry: &Entry| {
+            let mut settings = registry::RegistryConfig::new(entry.address.as_str());
+            let token = entry.token.as_ref().or(self.registry.token.as_ref());
+            settings.token = token.map(|token| token.expose().to_owned());
+            settings.cache_dir.clone_from(&cache_dir);
+            settings.runtime_dir = runtime_dir_of_user();
+            settings
+        };
+        Ok(self.registry.address.0.iter().map(settings).collect())
+    }
+}
+
+// === impl RegistryAddresses ===
+
+/// The registries in use, in order; none by default. `Serialize` shows them without passwords.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RegistryAddresses(Vec<Entry>);
+
+/// One registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    address: RegistryAddress,
+    /// Its own, from a `[[registry]]` of several.
+    token: Option<Secret>,
+}
+
+/// A registry in a list, as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    address: String,
+    token: Option<Secret>,
+}
+
+impl RegistryAddresses {
+    /// The addresses, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &RegistryAddress> {
+        self.0.iter().map(|entry| &entry.address)
+    }
+
+    /// Whether none is set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn push(&mut self, written: Written) -> Result<(), String> {
+        for address in split(&written.address) {
+            let address = address.parse().map_err(|error| format!("{error}"))?;
+            if self.iter().any(|known| *known == address) {
+                return Err(format!("`{address}` is there twice: name each registry once"));
+            }
+            self.0.push(Entry { address, token: written.token.clone() });
+        }
+        Ok(())
+    }
+}
+
+/// The addresses in a text. A comma also parts the hosts of one address; what begins another has a
+/// scheme.
+fn split(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut begun = 0;
+    for (comma, _) in text.match_indices(',') {
+        let rest = &text[comma + 1..];
+        let word = rest.split(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c))).next();
+        if word.is_some_and(|word| !word.is_empty() && rest[word.len()..].starts_with("://")) {
+            found.push(&text[begun..comma]);
+            begun = comma + 1;
+        }
+    }
+    found.push(&text[begun..]);
+    found
+}
+
+impl<'de> Deserialize<'de> for RegistryAddresses {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let values = match Value::deserialize(deserializer)? {
+            Value::Array(values) if values.is_empty() => {
+                return Err(D::Error::custom("an empty list lists nobody: name one registry"));
+            }
+            Value::Array(values) => values,
+            one => vec![one],
+        };
+        let mut addresses = Self::default();
+        for value in values {
+            let written = match value {
+                Value::String(address) => Written { address, token: None },
+                Value::Object(_) => serde_json::from_value(value).map_err(D::Error::custom)?,
+                other => {
+                    return Err(D::Error::custom(format!(
+                        "{other} is no registry: write its address in quotes, or a list of them"
+                    )));
+                }
+            };
+            addresses.push(written).map_err(D::Error::custom)?;
+        }
+        Ok(addresses)
+    }
+}
+
+impl Serialize for RegistryAddresses {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0[..] {
+            [] => serializer.serialize_none(),
+            [one] => serializer.collect_str(&one.address),
+            _ => serializer.collect_seq(self.iter().map(RegistryAddress::to_string)),
+        }
+    }
+}
+
+impl fmt::Display for RegistryAddresses {
+    /// Without passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, address) in self.iter().enumerate() {
+            write!(f, "{}{address}", if at == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comma_parts_registries_only_where_another_scheme_begins() {
+        for (text, parts) in [
+            ("dev://", vec!["dev://"]),
+            ("static://a:1,b:2", vec!["static://a:1,b:2"]),
+            ("dev://a,dubhe://h:1,h:2", vec!["dev://a", "dubhe://h:1,h:2"]),
+            ("zookeeper://a,etcd+x://b", vec!["zookeeper://a", "etcd+x://b"]),
+            ("", vec![""]),
+            (",://", vec![",://"]),
+        ] {
+            assert_eq!(split(text), parts, "{text}");
+        }
+    }
+}

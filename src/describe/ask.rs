@@ -1,0 +1,143 @@
+//! The consumer's side: asks the instances of a service what it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster::router::RouterChain;
+use cluster::{Directory, DirectoryOptions};
+use rpc_core::client::{CallOptions, ServiceClient, Stub};
+use rpc_core::{
+    Code, Deadline, Error, Instance, ServiceKey, Snapshot, Source, Status, Subscription,
+};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::serve::{DESCRIBE, Describe, DescribeClient};
+use super::types::ServiceDescription;
+use crate::consumer::Consumer;
+use crate::setup::set_up;
+
+/// How many instances are asked at once.
+const AT_ONCE: usize = 16;
+
+/// How many instances [`Consumer::describe_each`] asks.
+const MOST: usize = 100;
+
+impl Consumer {
+    /// What `service` is: its methods and types, as one of its instances describes them.
+    ///
+    /// Instances of different versions may describe different things; see
+    /// [`describe_each`](Self::describe_each). Waits at most `timeout` in all.
+    ///
+    /// # Errors
+    /// No instance is known or can be reached; none can describe itself, because it is older or
+    /// no Dubhe.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the call.
+    pub async fn describe(
+        &self,
+        service: &ServiceKey,
+        timeout: Duration,
+    ) -> Result<ServiceDescription, Status> {
+        let deadline = Deadline::after(timeout);
+        let instances = self.instances_to_ask(service, deadline).await?;
+        self.ask(service, instances, deadline).await.map_err(|status| explain(status, service))
+    }
+
+    /// What each instance of `service` says it is, by address: tells which can be reached, and
+    /// connects to them. Asks the first 100, some at once; waits at most `timeout` in all.
+    ///
+    /// # Errors
+    /// No instance is known.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the calls.
+    pub async fn describe_each(
+        &self,
+        service: &ServiceKey,
+        timeout: Duration,
+    ) -> Result<Vec<(Arc<str>, Result<ServiceDescription, Status>)>, Status> {
+        let deadline = Deadline::after(timeout);
+        let mut waiting = self.instances_to_ask(service, deadline).await?;
+        waiting.truncate(MOST);
+        waiting.reverse();
+        let (mut asking, mut told) = (JoinSet::new(), Vec::new());
+        loop {
+            while asking.len() < AT_ONCE
+                && let Some(instance) = waiting.pop()
+            {
+                let (this, service) = (self.clone(), service.clone());
+                asking.spawn(async move {
+                    let address = instance.address.clone();
+                    (address, this.ask(&service, vec![instance], deadline).await)
+                });
+            }
+            match asking.join_next().await {
+                Some(Ok(answer)) => told.push(answer),
+                Some(Err(error)) => tracing::warn!(%error, "asking an instance was cut off"),
+                None => break,
+            }
+        }
+        told.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(told)
+    }
+
+    /// The instances in the directory of `service`, once there are any.
+    async fn instances_to_ask(
+        &self,
+        service: &ServiceKey,
+        deadline: Deadline,
+    ) -> Result<Vec<Instance>, Status> {
+        let directory = self.0.directory(service).await.map_err(set_up)?;
+        directory.wait_ready(deadline).await;
+        let endpoints = directory.endpoints();
+        if endpoints.is_empty() {
+            return Err(directory.no_instance());
+        }
+        Ok(endpoints.iter().map(|endpoint| endpoint.instance().clone()).collect())
+    }
+
+    /// Asks one of `instances` after the other until one describes `service`.
+    ///
+    /// They are asked through a directory of their own: that an instance cannot describe itself
+    /// must not count against it when it is called.
+    async fn ask(
+        &self,
+        service: &ServiceKey,
+        instances: Vec<Instance>,
+        deadline: Deadline,
+    ) -> Result<ServiceDescription, Status> {
+        let own = ServiceKey::new(DESCRIBE);
+        let instances = instances.into_iter().map(|i| Instance { service: own.clone(), ..i });
+        let snapshot = Snapshot::new(instances.collect(), Source::Live);
+        let (kept, snapshots) = watch::channel(snapshot);
+        let subscription = Subscription::new(snapshots, kept);
+        let options =
+            DirectoryOptions { layers: self.0.around_attempts(), ..DirectoryOptions::default() };
+        let connector = self.0.connector.clone();
+        let directory = Directory::follow(own.clone(), subscription, connector, options);
+        let directory = Arc::new(directory);
+        let methods = DescribeClient::DESCRIPTOR.methods.iter();
+        let routers = RouterChain::default();
+        let methods =
+            methods.map(|method| self.0.method(&own, &directory, routers.clone(), method));
+        let methods = methods.collect::<Result<Vec<_>, Error>>().map_err(set_up)?;
+        let timeout = CallOptions::new().timeout(deadline.remaining());
+        let stub = Stub::new(methods, Arc::new(self.clone())).with_options(timeout);
+        Describe::describe(&DescribeClient::from_stub(stub), service.to_string()).await
+    }
+}
+
+/// Says what it means that nobody knows the service that describes.
+fn explain(status: Status, service: &ServiceKey) -> Status {
+    if status.code() != Code::Unimplemented {
+        return status;
+    }
+    Status::unimplemented(format!(
+        "no instance of {service} describes itself: it is of an older Dubhe or of another \
+         framework; call it by the client of its trait"
+    ))
+    .with_delivery(status.delivery())
+    .with_attempts(status.attempts().to_vec())
+}

@@ -1,0 +1,183 @@
+//! A descriptor, whose types are functions, becomes a description, whose types are names.
+//!
+//! Bounded, whatever the types are: so many of them, so much of each comment.
+
+use std::collections::HashSet;
+
+use rpc_core::descriptor::{
+    EnumType, FieldType, MessageType, MethodDescriptor, ServiceDescriptor, Shape, Type,
+};
+use rpc_core::{Codec, ServiceKey};
+
+use super::types::{
+    EnumDescription, EnumValue, FieldDescription, FieldLabel, MessageDescription,
+    MethodDescription, ServiceDescription, TypeDescription, TypeKind,
+};
+
+/// Most messages and enums of one service; what is beyond them has an unknown type.
+const MAX_TYPES: usize = 1000;
+
+/// Longest answer in place of a failure in bytes.
+const MAX_STAND_IN: usize = 64 * 1024;
+
+/// Longest comment in characters.
+const MAX_DOC: usize = 2000;
+
+/// The description of what is served as `service`.
+pub(super) fn collect(
+    service: &ServiceKey,
+    descriptor: &ServiceDescriptor,
+    json: Option<&dyn Codec>,
+) -> ServiceDescription {
+    let mut types = Types::default();
+    let methods = descriptor.methods.iter();
+    let methods = methods
+        .map(|method| MethodDescription {
+            stand_in: json.and_then(|json| stand_in(method, json)),
+            ..types.method(method)
+        })
+        .collect();
+    // Describing a message may find new ones, which go to the end of the list.
+    let mut messages = Vec::new();
+    while let Some((message, name)) = types.messages.get(messages.len()).cloned() {
+        messages.push(types.message(&message, name));
+    }
+    ServiceDescription {
+        service: service.to_string(),
+        doc: doc(descriptor.doc),
+        methods,
+        messages,
+        enums: types.enums.iter().map(|(of, name)| enumeration(of, name)).collect(),
+    }
+}
+
+/// The types found so far, each with the name it goes by.
+#[derive(Default)]
+struct Types {
+    messages: Vec<(MessageType, String)>,
+    enums: Vec<(EnumType, String)>,
+}
+
+impl Types {
+    fn method(&mut self, method: &MethodDescriptor) -> MethodDescription {
+        MethodDescription {
+            name: method.name.to_owned(),
+            doc: doc(method.doc),
+            is_one_way: method.kind == rpc_core::MethodKind::OneWay,
+            is_idempotent: method.idempotent,
+            timeout_ms: method.timeout.and_then(|timeout| timeout.as_millis().try_into().ok()),
+            retries: method.retries,
+            cluster: method.cluster.map(str::to_owned),
+            stand_in: None,
+            arguments: self.message_name((method.arguments)()).unwrap_or_default(),
+            reply: self.message_name((method.reply)()).unwrap_or_default(),
+            error: method.error.and_then(|error| self.message_name(error())),
+        }
+    }
+
+    fn message(&mut self, message: &MessageType, name: String) -> MessageDescription {
+        MessageDescription {
+            name,
+            doc: doc(message.doc),
+            fields: message.fields.iter().map(|field| self.field(field)).collect(),
+            is_oneof: message.is_oneof,
+            reserved: message.reserved.clone(),
+        }
+    }
+
+    fn field(&mut self, field: &FieldType) -> FieldDescription {
+        let (label, key, value) = match (field.shape)() {
+            Shape::Single(value) => (FieldLabel::Single, None, Some(value)),
+            Shape::Optional(value) => (FieldLabel::Optional, None, Some(value)),
+            Shape::Repeated(value) => (FieldLabel::Repeated, None, Some(value)),
+            Shape::Map(key, value) => (FieldLabel::Map, Some(key), Some(value)),
+            _ => (FieldLabel::Single, None, None),
+        };
+        FieldDescription {
+            name: field.name.to_owned(),
+            json_name: field.json_name.to_owned(),
+            doc: doc(field.doc),
+            tag: field.tag,
+            label,
+            key: key.map(|key| self.type_of(&key)),
+            value: value.map(|value| self.type_of(&value)).unwrap_or_default(),
+        }
+    }
+
+    fn type_of(&mut self, value: &Type) -> TypeDescription {
+        let (kind, name) = match value {
+            Type::Bool => (TypeKind::Bool, None),
+            Type::Int32 => (TypeKind::Int32, None),
+            Type::Int64 => (TypeKind::Int64, None),
+            Type::Uint32 => (TypeKind::Uint32, None),
+            Type::Uint64 => (TypeKind::Uint64, None),
+            Type::Float => (TypeKind::Float, None),
+            Type::Double => (TypeKind::Double, None),
+            Type::String => (TypeKind::String, None),
+            Type::Bytes => (TypeKind::Bytes, None),
+            Type::Message(_, message) => match self.message_name(message()) {
+                Some(name) => (TypeKind::Message, Some(name)),
+                None => (TypeKind::Unknown, None),
+            },
+            Type::Enum(of) => match self.enum_name(of) {
+                Some(name) => (TypeKind::Enum, Some(name)),
+                None => (TypeKind::Unknown, None),
+            },
+            _ => (TypeKind::Unknown, None),
+        };
+        TypeDescription { kind, name: name.unwrap_or_default() }
+    }
+
+    /// The name of `message`: its own, with a number if another type has that already.
+    fn message_name(&mut self, message: MessageType) -> Option<String> {
+        if let Some((_, name)) = self.messages.iter().find(|(known, _)| *known == message) {
+            return Some(name.clone());
+        }
+        let name = self.free_name(&message.name)?;
+        self.messages.push((message, name.clone()));
+        Some(name)
+    }
+
+    fn enum_name(&mut self, of: &EnumType) -> Option<String> {
+        if let Some((_, name)) = self.enums.iter().find(|(known, _)| known == of) {
+            return Some(name.clone());
+        }
+        let name = self.free_name(of.name)?;
+        self.enums.push((of.clone(), name.clone()));
+        Some(name)
+    }
+
+    fn free_name(&self, own: &str) -> Option<String> {
+        if self.messages.len() + self.enums.len() >= MAX_TYPES {
+            return None;
+        }
+        let messages = self.messages.iter().map(|(_, name)| name);
+        let used: HashSet<&String> =
+            messages.chain(self.enums.iter().map(|(_, name)| name)).collect();
+        let numbered = (2..).map(|number| format!("{own}{number}"));
+        let mut names = std::iter::once(own.to_owned()).chain(numbered);
+        names.find(|name| !used.contains(name))
+    }
+}
+
+/// The answer in place of a failure as JSON, which dynamic calls are read from.
+fn stand_in(method: &MethodDescriptor, json: &dyn Codec) -> Option<String> {
+    let reply = method.answer_in_place().ok()??;
+    let text = String::from_utf8(reply.body.encoded(json).ok()?.to_vec()).ok()?;
+    (text.len() <= MAX_STAND_IN).then_some(text)
+}
+
+fn enumeration(of: &EnumType, name: &str) -> EnumDescription {
+    let values = of.variants.iter();
+    EnumDescription {
+        name: name.to_owned(),
+        doc: doc(of.doc),
+        values: values
+            .map(|(name, number)| EnumValue { name: (*name).to_owned(), number: *number })
+            .collect(),
+    }
+}
+
+fn doc(text: &str) -> String {
+    text.chars().take(MAX_DOC).collect()
+}

@@ -1,0 +1,67 @@
+//! The provider's side: `dubhe.Describe`, served beside the services it describes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use rpc_core::descriptor::ServiceDescriptor;
+use rpc_core::server::Handler;
+use rpc_core::{Codec, Error, Result, ServiceKey, Status};
+use rpc_macros::service;
+
+use super::collect::collect;
+use super::types::ServiceDescription;
+
+/// The name it is served by.
+pub(crate) const DESCRIBE: &str = "dubhe.Describe";
+
+/// Describes the services of an instance.
+#[service(crate = crate, name = "dubhe.Describe")]
+pub(super) trait Describe {
+    /// The service of this key, `[group/]interface[:version]`; `not_found` lists those there are.
+    #[rpc(idempotent)]
+    async fn describe(&self, service: String) -> Result<ServiceDescription>;
+}
+
+/// A handler that describes these services, itself included.
+pub(crate) fn describing<'a>(
+    services: impl IntoIterator<Item = (&'a ServiceKey, &'a Arc<dyn Handler>)>,
+    json: Option<Arc<dyn Codec>>,
+) -> impl Handler {
+    let served = services.into_iter().map(|(service, handler)| (service, handler.descriptor()));
+    let own = ServiceKey::new(DESCRIBE);
+    let served =
+        served.chain([(&own, <DescribeClient as rpc_core::client::ServiceClient>::DESCRIPTOR)]);
+    let entries = served.map(|(service, descriptor)| {
+        let entry = Entry { service: service.clone(), descriptor, described: OnceLock::new() };
+        (service.to_string(), entry)
+    });
+    DescribeServer::new(Services { entries: entries.collect(), json })
+}
+
+/// The services of an instance by their keys.
+struct Services {
+    entries: HashMap<String, Entry>,
+    /// What answers in place of failures are written in.
+    json: Option<Arc<dyn Codec>>,
+}
+
+struct Entry {
+    service: ServiceKey,
+    descriptor: &'static ServiceDescriptor,
+    /// Made when somebody asks, once.
+    described: OnceLock<ServiceDescription>,
+}
+
+impl Describe for Services {
+    async fn describe(&self, service: String) -> Result<ServiceDescription> {
+        let Some(entry) = self.entries.get(&service) else {
+            let mut known: Vec<&str> = self.entries.keys().map(String::as_str).collect();
+            known.sort_unstable();
+            return Err(Status::not_found(
+                Error::unknown_name("service", &service, known).to_string(),
+            ));
+        };
+        let describe = || collect(&entry.service, entry.descriptor, self.json.as_deref());
+        Ok(entry.described.get_or_init(describe).clone())
+    }
+}

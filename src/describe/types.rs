@@ -1,0 +1,265 @@
+//! The messages of a description. They follow protobuf's notions, which every codec shares.
+
+use std::fmt::Write as _;
+
+use rpc_core::MethodKind;
+use rpc_macros::message;
+
+/// A service with everything one must know to call it.
+#[message(crate = crate)]
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ServiceDescription {
+    /// The whole key, `[group/]interface[:version]`.
+    pub service: String,
+    /// The trait's doc comment.
+    pub doc: String,
+    /// Its methods, in the order of declaration.
+    pub methods: Vec<MethodDescription>,
+    /// Every message that is used, by a name that is unique here.
+    pub messages: Vec<MessageDescription>,
+    /// Every enum without data that is used, by a name that is unique here.
+    pub enums: Vec<EnumDescription>,
+}
+
+/// A method.
+#[message(crate = crate)]
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct MethodDescription {
+    /// Name on the wire.
+    pub name: String,
+    /// The method's doc comment.
+    pub doc: String,
+    /// Whether nobody waits for an answer.
+    pub is_one_way: bool,
+    /// Whether running it twice does no harm.
+    pub is_idempotent: bool,
+    /// Timeout from the attribute, in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// Retries from the attribute.
+    pub retries: Option<u32>,
+    /// Cluster policy from the attribute.
+    pub cluster: Option<String>,
+    /// What may be answered in place of a failure, as JSON, for policies that do so.
+    pub stand_in: Option<String>,
+    /// Name of the message that its arguments form.
+    pub arguments: String,
+    /// Name of the message that its result forms.
+    pub reply: String,
+    /// Name of its typed business error.
+    pub error: Option<String>,
+}
+
+/// A message.
+#[message(crate = crate)]
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct MessageDescription {
+    /// Its name.
+    pub name: String,
+    /// The type's doc comment.
+    pub doc: String,
+    /// Its fields, in the order of declaration.
+    pub fields: Vec<FieldDescription>,
+    /// Whether its fields exclude each other: an enum with data.
+    pub is_oneof: bool,
+    /// Field numbers that must not be used again.
+    pub reserved: Vec<u32>,
+}
+
+/// A field of a message, or an argument.
+#[message(crate = crate)]
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct FieldDescription {
+    /// Name in snake case, as a `.proto` writes it.
+    pub name: String,
+    /// Name in lowerCamelCase, as JSON writes it.
+    pub json_name: String,
+    /// The field's doc comment.
+    pub doc: String,
+    /// Protobuf field number.
+    pub tag: u32,
+    /// How often its type occurs.
+    pub label: FieldLabel,
+    /// Type of the keys of a map; absent otherwise.
+    pub key: Option<TypeDescription>,
+    /// Its type; of a map, that of the values.
+    pub value: TypeDescription,
+}
+
+/// How often the type of a field occurs.
+#[message(crate = crate)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FieldLabel {
+    /// Exactly one; absent means the default.
+    Single,
+    /// None or one, and the difference counts.
+    Optional,
+    /// Any number, in order.
+    Repeated,
+    /// Keys to values.
+    Map,
+}
+
+/// A type.
+#[message(crate = crate)]
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct TypeDescription {
+    /// What kind of type it is.
+    pub kind: TypeKind,
+    /// Name of the message or enum; empty for others.
+    pub name: String,
+}
+
+/// Kinds of types.
+#[message(crate = crate)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TypeKind {
+    /// One that this version does not know, or that was left out because there are too many.
+    Unknown,
+    /// `bool`
+    Bool,
+    /// `int32`
+    Int32,
+    /// `int64`; in JSON a string
+    Int64,
+    /// `uint32`
+    Uint32,
+    /// `uint64`; in JSON a string
+    Uint64,
+    /// `float`
+    Float,
+    /// `double`
+    Double,
+    /// `string`
+    String,
+    /// `bytes`; in JSON base64
+    Bytes,
+    /// A message, by name.
+    Message,
+    /// An enum without data, by name; in JSON the name of the variant.
+    Enum,
+}
+
+/// An enum without data.
+#[message(crate = crate)]
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct EnumDescription {
+    /// Its name.
+    pub name: String,
+    /// The type's doc comment.
+    pub doc: String,
+    /// Its variants; the first is the default.
+    pub values: Vec<EnumValue>,
+}
+
+/// A variant of an enum.
+#[message(crate = crate)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EnumValue {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub number: i32,
+}
+
+impl ServiceDescription {
+    /// The method of this name.
+    #[must_use]
+    pub fn method(&self, name: &str) -> Option<&MethodDescription> {
+        self.methods.iter().find(|method| method.name == name)
+    }
+
+    /// The message of this name.
+    #[must_use]
+    pub fn message(&self, name: &str) -> Option<&MessageDescription> {
+        self.messages.iter().find(|message| message.name == name)
+    }
+
+    /// The enum of this name.
+    #[must_use]
+    pub fn enumeration(&self, name: &str) -> Option<&EnumDescription> {
+        self.enums.iter().find(|of| of.name == name)
+    }
+
+    /// A method in one line: `hello(name: string) -> (value: string)`.
+    #[must_use]
+    pub fn signature(&self, method: &MethodDescription) -> String {
+        let fields = |name: &str| match self.message(name) {
+            Some(message) => fields(&message.fields),
+            None => name.to_owned(),
+        };
+        let mut line = format!("{}({})", method.name, fields(&method.arguments));
+        if !method.is_one_way {
+            // Writing to a string cannot fail.
+            let _ = write!(line, " -> ({})", fields(&method.reply));
+        }
+        line
+    }
+}
+
+impl MethodDescription {
+    /// Unary or one-way.
+    #[must_use]
+    pub fn kind(&self) -> MethodKind {
+        if self.is_one_way { MethodKind::OneWay } else { MethodKind::Unary }
+    }
+}
+
+impl MessageDescription {
+    /// The field of this name, in either spelling.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&FieldDescription> {
+        self.fields.iter().find(|field| field.json_name == name || field.name == name)
+    }
+}
+
+impl FieldDescription {
+    /// Its whole type as a `.proto` writes it: `repeated Order`, `map<string, int64>`.
+    #[must_use]
+    pub fn type_text(&self) -> String {
+        let value = self.value.text();
+        match self.label {
+            FieldLabel::Single => value.to_owned(),
+            FieldLabel::Optional => format!("optional {value}"),
+            FieldLabel::Repeated => format!("repeated {value}"),
+            FieldLabel::Map => {
+                let key = self.key.as_ref().map_or("string", TypeDescription::text);
+                format!("map<{key}, {value}>")
+            }
+        }
+    }
+}
+
+impl TypeDescription {
+    /// Its name as a `.proto` writes it.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self.kind {
+            TypeKind::Unknown => "unknown",
+            TypeKind::Bool => "bool",
+            TypeKind::Int32 => "int32",
+            TypeKind::Int64 => "int64",
+            TypeKind::Uint32 => "uint32",
+            TypeKind::Uint64 => "uint64",
+            TypeKind::Float => "float",
+            TypeKind::Double => "double",
+            TypeKind::String => "string",
+            TypeKind::Bytes => "bytes",
+            TypeKind::Message | TypeKind::Enum => &self.name,
+        }
+    }
+}
+
+/// `sku: string, amount: uint32`
+pub(crate) fn fields(fields: &[FieldDescription]) -> String {
+    let one = |field: &FieldDescription| format!("{}: {}", field.json_name, field.type_text());
+    fields.iter().map(one).collect::<Vec<_>>().join(", ")
+}

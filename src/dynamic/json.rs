@@ -1,0 +1,140 @@
+//! A JSON value as a message: what a call without a stub sends and receives.
+//!
+//! It has serde's form only. The codecs of such calls are `json` alone, so protobuf's form is never
+//! asked for. What arrives is read to the depth that messages may have, and no deeper.
+
+use std::fmt;
+
+use rpc_core::__private::{Bytes, BytesMut, erased_serde};
+use rpc_core::codec::MAX_DEPTH;
+use rpc_core::message::{DecodeError, Message};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// What one allocates for arguments of which nothing is known.
+const SIZE_HINT: usize = 128;
+
+/// A JSON value that travels.
+#[derive(Debug, Default)]
+pub(crate) struct Json(pub(crate) Value);
+
+impl Message for Json {
+    fn proto_len(&self) -> usize {
+        SIZE_HINT
+    }
+
+    fn encode_proto(&self, _: &mut BytesMut) {}
+
+    fn merge_proto(&mut self, _: Bytes) -> Result<(), DecodeError> {
+        Err(DecodeError::new("a call without a stub reads JSON only"))
+    }
+
+    fn as_serialize(&self) -> &dyn erased_serde::Serialize {
+        &self.0
+    }
+
+    fn merge_serde(
+        &mut self,
+        deserializer: &mut dyn erased_serde::Deserializer<'_>,
+    ) -> Result<(), erased_serde::Error> {
+        // Room for the message itself and for what nests in it.
+        self.0 = Bounded(MAX_DEPTH * 2).deserialize(deserializer)?;
+        Ok(())
+    }
+}
+
+/// Reads a value that is nested at most this deep: the codec itself does not count.
+#[derive(Clone, Copy)]
+struct Bounded(usize);
+
+impl Bounded {
+    fn inner<E: Error>(self) -> Result<Self, E> {
+        self.0.checked_sub(1).map(Self).ok_or_else(|| E::custom("nested too deep"))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Bounded {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Bounded {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let (inner, mut list) = (self.inner()?, Vec::new());
+        while let Some(value) = seq.next_element_seed(inner)? {
+            list.push(value);
+        }
+        Ok(list.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let (inner, mut map) = (self.inner()?, Map::new());
+        while let Some(key) = entries.next_key::<String>()? {
+            map.insert(key, entries.next_value_seed(inner)?);
+        }
+        Ok(map.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Value, String> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        json.disable_recursion_limit();
+        let mut read = Json::default();
+        read.merge_serde(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut json))
+            .map_err(|error| error.to_string())?;
+        Ok(read.0)
+    }
+
+    #[test]
+    fn every_json_value_is_read_as_it_is() {
+        let value = json!({ "a": [1, -2, 0.5, "x", true, null], "b": { "c": u64::MAX } });
+        assert_eq!(read(&value.to_string()), Ok(value));
+    }
+
+    #[test]
+    fn an_answer_that_is_nested_without_end_is_refused() {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let deep = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
+            assert!(read(&deep).unwrap_err().contains("nested too deep"));
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Calls without a stub: arguments and results as JSON, methods as instances describe them.
+//!
+//! For tools, gateways and scripts. A call passes through the same layers, policy, routers and
+//! balancer as one of a generated client; it is written in the codec `json`, which the instances
+//! must speak.
+
+mod arguments;
+mod json;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rpc_core::__private::Bytes;
+use rpc_core::client::{CallOptions, Stub, StubMethod};
+use rpc_core::{Body, Codec, Codecs, Delivery, Error, Method, Reply, ServiceKey, Status};
+use serde_json::Value;
+
+pub(crate) use self::json::Json;
+use crate::config::{MethodDefaults, Selector};
+use crate::consumer::Consumer;
+use crate::describe::{MethodDescription, ServiceDescription};
+use crate::setup::set_up;
+
+/// How long the description of a service may take to come.
+const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Calls the methods of one service by name; cheap to clone.
+///
+/// It keeps the description it began with; make a new one to see newer methods.
+#[derive(Debug, Clone)]
+pub struct DynamicClient {
+    description: Arc<ServiceDescription>,
+    service: ServiceKey,
+    stub: Stub,
+}
+
+impl Consumer {
+    /// A client of `service` that needs no stub: its methods are those that an instance describes.
+    /// Waits at most 3 s for that.
+    ///
+    /// # Errors
+    /// No instance is known, can be reached or describes itself; settings for methods that do not
+    /// exist; the codec `json` is not there.
+    ///
+    /// ```
+    /// # use dubhe::prelude::*;
+    /// # #[dubhe::service]
+    /// # trait Greeter { #[rpc(idempotent)] async fn hello(&self, name: String) -> Result<String>; }
+    /// # struct Me;
+    /// # impl Greeter for Me {
+    /// #     async fn hello(&self, name: String) -> Result<String> { Ok(format!("hi {name}")) }
+    /// # }
+    /// # #[tokio::main]
+    /// # async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    /// # let provider = Provider::new("memory://dynamic").set("provider.port", 0).set("provider.notice", "0s");
+    /// # let running = provider.serve(GreeterServer::new(Me)).start().await?;
+    /// # let consumer = Consumer::new("memory://dynamic").build()?;
+    /// use serde_json::json;
+    ///
+    /// let greeter = consumer.dynamic(&"Greeter".parse()?).await?;
+    /// let reply = greeter.call("hello", json!(["bob"])).await?;
+    /// assert_eq!(reply, json!({ "value": "hi bob" }));
+    /// # running.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn dynamic(&self, service: &ServiceKey) -> Result<DynamicClient, Status> {
+        let description = self.describe(service, DESCRIBE_TIMEOUT).await?;
+        let names = description.methods.iter().map(|method| method.name.as_str());
+        self.0.check(service, names).map_err(set_up)?;
+        let directory = self.0.directory(service).await.map_err(set_up)?;
+        let codecs = self.0.extensions.codecs("json").map_err(set_up)?;
+        let routers = self.0.routers(service).map_err(set_up)?;
+        // Values are read and written as JSON only.
+        let codecs = Codecs::new(codecs.first().clone(), []);
+        let methods = description.methods.iter().map(|described| {
+            let method = self.0.stub_method(
+                &directory,
+                routers.clone(),
+                described.method(service, codecs.first()),
+                &described.defaults(),
+            )?;
+            Ok(StubMethod { codecs: codecs.clone(), ..method })
+        });
+        let methods = methods.collect::<Result<Vec<_>, Error>>().map_err(set_up)?;
+        Ok(DynamicClient {
+            description: Arc::new(description),
+            service: service.clone(),
+            stub: Stub::new(methods, Arc::new(self.clone())),
+        })
+    }
+}
+
+impl DynamicClient {
+    /// What the service is.
+    #[must_use]
+    pub fn description(&self) -> &ServiceDescription {
+        &self.description
+    }
+
+    /// The same client with options for every call made through it.
+    #[must_use]
+    pub fn with(&self, options: CallOptions) -> Self {
+        Self { stub: self.stub.with_options(options), ..self.clone() }
+    }
+
+    /// The method of this name.
+    ///
+    /// # Errors
+    /// `unimplemented`, not sent, with the methods there are.
+    pub fn method(&self, name: &str) -> Result<&MethodDescription, Status> {
+        self.index(name).map(|index| &self.description.methods[index])
+    }
+
+    /// Whether these arguments fit the method, as [`call`](Self::call) wants them.
+    ///
+    /// # Errors
+    /// As those of `call` that are told before anything is sent.
+    pub fn check(&self, method: &str, arguments: &Value) -> Result<(), Status> {
+        let described = self.method(method)?;
+        let path = format!("{}/{method}", self.service);
+        arguments::check(&self.description, described, &path, arguments).map_err(|message| {
+            Status::invalid_argument(message)
+                .with_delivery(Delivery::NotSent)
+                .with_call(path.into())
+        })
+    }
+
+    /// Calls `method`. `arguments` is a list in their order, or an object by their names; a method
+    /// whose only argument is a message takes that message. Optional ones, lists and maps may be
+    /// left out, others not. The result is in protobuf's JSON mapping; one that is no message is
+    /// the field `value` of an object. A one-way method gives `null`.
+    ///
+    /// # Errors
+    /// `unimplemented`, not sent, for an unknown method, with the known ones; `invalid_argument`,
+    /// not sent, for arguments that do not fit, with what is expected; else the call's status.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the call, down to the provider's handler.
+    pub async fn call(&self, method: &str, arguments: Value) -> Result<Value, Status> {
+        let index = self.index(method)?;
+        self.check(method, &arguments)?;
+        let arguments = match arguments {
+            Value::Null => Value::Array(Vec::new()),
+            given => given,
+        };
+        let Json(value) = self.stub.call(index, Json(arguments)).await?;
+        Ok(value)
+    }
+
+    fn index(&self, name: &str) -> Result<usize, Status> {
+        let methods = &self.description.methods;
+        methods.iter().position(|method| method.name == name).ok_or_else(|| {
+            let known = methods.iter().map(|method| method.name.as_str());
+            let error = Error::unknown_name(&format!("method of {}", self.service), name, known);
+            Status::unimplemented(error.to_string()).with_delivery(Delivery::NotSent)
+        })
+    }
+}
+
+impl MethodDescription {
+    /// The method as a call of `service` names it; `json` reads its answer in place of a failure.
+    pub(crate) fn method(&self, service: &ServiceKey, json: &Arc<dyn Codec>) -> Method {
+        let stand_in = self.stand_in.as_ref().map(|text| {
+            let bytes = Bytes::copy_from_slice(text.as_bytes());
+            Reply::from_body(Body::from_bytes(json.clone(), bytes))
+        });
+        Method::new(service.clone(), &self.name, self.kind(), self.is_idempotent)
+            .with_stand_in(stand_in)
+    }
+
+    /// What its attribute sets.
+    pub(crate) fn defaults(&self) -> MethodDefaults {
+        MethodDefaults {
+            timeout: self.timeout_ms.map(Duration::from_millis),
+            retries: self.retries,
+            cluster: self.cluster.as_deref().map(Selector::new),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Looking at what a consumer sees: services, instances, and why a call goes where it goes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster::Explanation;
+use rpc_core::{Body, Deadline, Error, Instance, Invocation, Method, ServiceKey, Status};
+use serde_json::Value;
+
+use crate::config::MethodConfig;
+use crate::consumer::Consumer;
+use crate::describe::MethodDescription;
+use crate::dynamic::Json;
+use crate::setup::set_up;
+
+/// How a call of one method would be made now, and why so.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct MethodExplanation {
+    /// What is called.
+    pub method: Arc<Method>,
+    /// The settings in force, and who set them.
+    pub settings: MethodConfig,
+    /// The endpoints, who left which of them out, and what the balancer thinks of the others.
+    pub call: Explanation,
+    /// How often this consumer has sent a call again so far, of all its services.
+    pub resends: u64,
+}
+
+impl Consumer {
+    /// Every service that has an instance now, sorted, as the registry lists them.
+    ///
+    /// # Errors
+    /// The registry does not answer.
+    pub async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
+        self.0.registry.services().await
+    }
+
+    /// The instances of `service` now, as the registry lists them; whether they can be called is
+    /// another matter.
+    ///
+    /// # Errors
+    /// The registry does not answer.
+    pub async fn instances(&self, service: &ServiceKey) -> Result<Vec<Instance>, Error> {
+        self.0.registry.list(service).await
+    }
+
+    /// How a call of this method of `service` with these arguments (null for none in particular)
+    /// would be made now. Nothing is sent; what is shown of
+    /// load and connections is what calls of this consumer have left. Waits at most `timeout` for
+    /// the registry's first word.
+    ///
+    /// # Errors
+    /// The registry was shut down; settings that cannot work.
+    pub async fn explain(
+        &self,
+        service: &ServiceKey,
+        method: &MethodDescription,
+        arguments: Value,
+        timeout: Duration,
+    ) -> Result<MethodExplanation, Status> {
+        let deadline = Deadline::after(timeout);
+        let directory = self.0.directory(service).await.map_err(set_up)?;
+        directory.wait_ready(deadline).await;
+        let settings = self.0.config.method(service, &method.name, &method.defaults());
+        let routers = self.0.routers(service).map_err(set_up)?;
+        let codecs = self.0.extensions.codecs("json").map_err(set_up)?;
+        let method = Arc::new(method.method(service, codecs.first()));
+        let cluster = self.0.cluster(&directory, routers, &method, &settings).map_err(set_up)?;
+        let body = Body::typed(Json(arguments));
+        let mut invocation = Invocation::new(method.clone(), body, deadline);
+        invocation.codecs = Some(codecs);
+        let call = cluster.explain(&invocation);
+        Ok(MethodExplanation { method, settings, call, resends: self.resends() })
+    }
+}

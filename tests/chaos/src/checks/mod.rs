@@ -1,0 +1,78 @@
+//! Every check: a scenario, its figures, and what it holds them to.
+//!
+//! Rows named `R…` are those of the project's reliability page (`docs/reliability.md`).
+
+mod faults;
+mod names;
+mod outliers;
+mod registry;
+mod restarts;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use crate::BoxError;
+use crate::api::{Store, StoreClient};
+use crate::fleet::{self, Fleet};
+use crate::ledger;
+use crate::load::Seen;
+use crate::report::Report;
+
+type Running<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> + 'a>>;
+
+/// One scenario; `run` is told whether it is to be short.
+pub(crate) struct Check {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) run: fn(&mut Report, bool) -> Running<'_>,
+}
+
+/// All of them, in the order they run.
+pub(crate) const ALL: &[Check] = &[
+    restarts::ROLLING,
+    restarts::KILL_READS,
+    restarts::KILL_WRITES,
+    outliers::STOPPED,
+    outliers::BLACK_HOLE,
+    outliers::MOST_FAIL,
+    outliers::ALL_FAIL,
+    faults::REFUSED_BY_LIMIT,
+    faults::NETWORK,
+    registry::KILLED,
+    registry::COLD_START,
+    names::BALANCERS,
+    names::POLICIES,
+];
+
+/// Five of a shorter run, fifteen of a whole one, or any such pair of seconds.
+const fn seconds(quick: bool, short: u64, whole: u64) -> Duration {
+    Duration::from_secs(if quick { short } else { whole })
+}
+
+/// Notes that nothing failed, and of what if something did.
+fn none_failed(report: &mut Report, what: &str, seen: &Seen) {
+    let passed = seen.failed().count() == 0 && seen.len() > 0;
+    report.note(what, &seen.failures(), passed);
+}
+
+/// Notes that no call was executed twice.
+fn none_repeated(report: &mut Report, fleet: &Fleet) -> Result<(), BoxError> {
+    let executed = ledger::writes(fleet.folder())?;
+    let repeated = ledger::repeated(&executed);
+    let figure = format!("{repeated} of {} executions", executed.len());
+    report.note("no write was executed twice", &figure, repeated == 0);
+    Ok(())
+}
+
+/// Tells one provider to answer every call with `unavailable`, or no longer.
+async fn set_failing(address: &str, failing: bool) -> Result<(), BoxError> {
+    let consumer = fleet::consumer(&format!("static://{address}"), &[])?;
+    let client: StoreClient = consumer.client().await?;
+    Ok(client.fail(failing).await?)
+}
+
+/// Real processes take real time: this is how scenarios are paced, never how they synchronise.
+async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}

@@ -1,0 +1,68 @@
+//! A provider process: `as-provider NAME FOLDER [KEY=VALUE…]`; the settings are configuration keys.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use dubhe::prelude::*;
+
+use crate::api::{Store, StoreServer};
+use crate::ledger::Ledger;
+use crate::{BoxError, fleet};
+
+struct Keeper {
+    name: String,
+    ledger: Ledger,
+    failing: AtomicBool,
+}
+
+impl Keeper {
+    async fn serve(&self, noted: std::io::Result<()>, millis: u64) -> Result<String> {
+        noted.map_err(|error| Status::internal(format!("ledger: {error}")))?;
+        if self.failing.load(Ordering::Acquire) {
+            return Err(Status::unavailable("as you asked"));
+        }
+        if millis > 0 {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+        }
+        Ok(self.name.clone())
+    }
+}
+
+impl Store for Keeper {
+    async fn read(&self, id: u64, millis: u64) -> Result<String> {
+        self.serve(self.ledger.note_read(id), millis).await
+    }
+
+    async fn write(&self, id: u64, millis: u64) -> Result<String> {
+        self.serve(self.ledger.note_write(id), millis).await
+    }
+
+    async fn fail(&self, failing: bool) -> Result<()> {
+        self.failing.store(failing, Ordering::Release);
+        Ok(())
+    }
+}
+
+pub(crate) async fn run(args: &[String]) -> Result<(), BoxError> {
+    let [name, folder, settings @ ..] = args else { return Err("want NAME FOLDER".into()) };
+    let keeper = Keeper {
+        name: name.clone(),
+        ledger: Ledger::open(Path::new(folder), name)?,
+        failing: AtomicBool::new(false),
+    };
+    let mut provider = Provider::builder().set("application.name", name.as_str());
+    for setting in settings {
+        let (key, value) = fleet::setting(setting)?;
+        provider = provider.set(key, value);
+    }
+    let running = provider.serve(StoreServer::new(keeper)).start().await?;
+    while !running.is_registered() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    println!("ready {}", running.address());
+    fleet::end_with_parent();
+    let report = running.run().await?;
+    println!("cut {}", report.cut_calls);
+    Ok(())
+}

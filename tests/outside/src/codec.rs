@@ -1,0 +1,72 @@
+//! A codec of one's own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use dubhe::extend::{Codec, CodecError, Extension, Message, NoConfig};
+use dubhe::{Error, Extensions};
+
+use crate::shop::{self, Shop, Stock, StockClient};
+
+/// JSON with line breaks, for people who read traffic. Counts what it writes and reads.
+#[derive(Debug)]
+struct Pretty;
+
+static WRITTEN: AtomicU64 = AtomicU64::new(0);
+static READ: AtomicU64 = AtomicU64::new(0);
+
+impl Extension<dyn Codec> for Pretty {
+    const NAME: &'static str = "pretty";
+    type Config = NoConfig;
+
+    fn build(_: NoConfig) -> Result<Arc<dyn Codec>, Error> {
+        Ok(Arc::new(Self))
+    }
+}
+
+impl Codec for Pretty {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn content_subtype(&self) -> &'static str {
+        "pretty+json"
+    }
+
+    fn dubbo_id(&self) -> u8 {
+        31
+    }
+
+    fn encode(&self, message: &dyn Message, buf: &mut BytesMut) -> Result<(), CodecError> {
+        WRITTEN.fetch_add(1, Ordering::AcqRel);
+        serde_json::to_writer_pretty(buf.writer(), message.as_serialize())
+            .map_err(|error| CodecError::new(Self::NAME, error))
+    }
+
+    fn decode(&self, bytes: Bytes, message: &mut dyn Message) -> Result<(), CodecError> {
+        READ.fetch_add(1, Ordering::AcqRel);
+        let mut json = serde_json::Deserializer::from_slice(&bytes);
+        let mut json = <dyn erased_serde::Deserializer<'_>>::erase(&mut json);
+        message.merge_serde(&mut json).map_err(|error| CodecError::new(Self::NAME, error))
+    }
+}
+
+#[tokio::test]
+async fn an_own_codec_is_chosen_by_name_and_used_at_both_ends() {
+    let url = "memory://own-codec";
+    let with = || Extensions::default().with_codec::<Pretty>();
+    let server = shop::StockServer::from_arc(Shop::new("a"));
+    let running = shop::provider(url).extensions(with()).serve(server).start().await.unwrap();
+    let consumer = shop::consumer(url).extensions(with()).set("consumer.codec", "pretty");
+    let stock: StockClient = consumer.build().unwrap().client().await.unwrap();
+    assert_eq!(stock.count(7).await.unwrap(), "a 7");
+    let figures = || (WRITTEN.load(Ordering::Acquire), READ.load(Ordering::Acquire));
+    assert_eq!(figures(), (2, 2), "request and reply");
+
+    // Who lacks it meets the provider in another codec.
+    let stock: StockClient = shop::consumer(url).build().unwrap().client().await.unwrap();
+    assert_eq!(stock.count(8).await.unwrap(), "a 8");
+    assert_eq!(figures(), (2, 2));
+    running.shutdown().await;
+}

@@ -1,0 +1,15 @@
+//! What users add of their own, in a crate that knows nothing of ours but `dubhe`.
+//!
+//! Each file is one kind of extension, written and chosen as a user would; what it lacked would be
+//! a gap in the public interface.
+
+#![cfg(test)]
+#![allow(clippy::unwrap_used, reason = "the whole crate is a test")]
+
+mod balancer;
+mod codec;
+mod layers;
+mod policy;
+mod registry;
+mod router;
+mod shop;

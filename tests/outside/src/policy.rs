@@ -1,0 +1,97 @@
+//! A cluster policy of one's own.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use dubhe::extend::{
+    Attempt, ClusterPolicy, Extension, Invoke, Picker, ReplyFuture, Resend, may_resend,
+};
+use dubhe::prelude::*;
+use dubhe::{BoxInvoker, Error, Extensions, Invocation};
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use crate::shop::{self, Shop, Stock, StockClient};
+
+/// Tries elsewhere what certainly did not run, a number of times.
+#[derive(Debug)]
+struct Again(AgainConfig);
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct AgainConfig {
+    times: u32,
+}
+
+impl Extension<dyn ClusterPolicy> for Again {
+    const NAME: &'static str = "again";
+    type Config = AgainConfig;
+
+    fn build(config: AgainConfig) -> std::result::Result<Arc<dyn ClusterPolicy>, Error> {
+        Ok(Arc::new(Self(config)))
+    }
+}
+
+impl ClusterPolicy for Again {
+    fn layer(&self, picker: Picker) -> BoxInvoker {
+        BoxInvoker::from_invoke(AgainInvoker { picker, times: self.0.times })
+    }
+}
+
+struct AgainInvoker {
+    picker: Picker,
+    times: u32,
+}
+
+impl Invoke for AgainInvoker {
+    fn invoke(&self, invocation: Invocation) -> ReplyFuture {
+        let (picker, times) = (self.picker.clone(), self.times);
+        Box::pin(async move {
+            let idempotent = invocation.method().is_idempotent();
+            let mut attempt = Attempt::first(invocation, Instant::now());
+            loop {
+                let status = match picker.attempt(attempt.clone()).await {
+                    Ok(reply) => return Ok(reply),
+                    Err(status) => status,
+                };
+                let is_over = attempt.number > times;
+                if is_over || may_resend(&status, idempotent) != Resend::Free {
+                    return Err(status);
+                }
+                attempt.excluded.extend(status.address().map(Arc::from));
+                attempt.number += 1;
+                attempt.now = Instant::now();
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn an_own_policy_is_chosen_by_name_for_one_method() {
+    let running = shop::serve("memory://own-policy", &Shop::new("a")).await;
+    // Bound and dropped: nobody listens there.
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let list = format!("static://{nobody},{}", running.address());
+    let method = |name| ["consumer", "services", "shop.Stock", "methods", name, "cluster"];
+    let settings = dubhe::config::Layer::new()
+        .set("registry.address", list)
+        // Both addresses are tried in turn, so that one of the first two calls meets nobody.
+        .set("consumer.loadbalance", "roundrobin")
+        .set_at(method("take"), serde_json::json!({ "name": "again", "times": 1 }))
+        .set_at(method("count"), "again");
+    let sources = dubhe::config::Sources { builder: settings, ..Default::default() };
+    let with = Extensions::default().with_cluster::<Again>();
+    let stock = || async {
+        let consumer = Consumer::builder().sources(sources.clone()).extensions(with.clone());
+        consumer.build().unwrap().client::<StockClient>().await.unwrap()
+    };
+    let tries_again = stock().await;
+    for article in 0..4 {
+        assert_eq!(tries_again.take(article).await.unwrap(), format!("a took {article}"));
+    }
+    let gives_up = stock().await;
+    let both = [gives_up.count(1).await, gives_up.count(2).await];
+    let failed: Vec<&Status> = both.iter().filter_map(|result| result.as_ref().err()).collect();
+    assert_eq!(failed.len(), 1, "{both:?}");
+    assert_eq!(failed[0].address(), Some(&*nobody.to_string()));
+}

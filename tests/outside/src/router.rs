@@ -1,0 +1,82 @@
+//! A router of one's own.
+
+use std::sync::Arc;
+
+use dubhe::extend::{Endpoint, Extension, Router};
+use dubhe::prelude::*;
+use dubhe::{Error, Extensions, Invocation};
+use serde::Deserialize;
+
+use crate::shop::{self, Shop, Stock, StockClient};
+
+/// Sends calls that carry a tag to the instances with that tag, and all others elsewhere.
+#[derive(Debug)]
+struct Tag(TagConfig);
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct TagConfig {
+    key: String,
+}
+
+impl Default for TagConfig {
+    fn default() -> Self {
+        Self { key: "tag".to_owned() }
+    }
+}
+
+impl Extension<dyn Router> for Tag {
+    const NAME: &'static str = "own-tag";
+    type Config = TagConfig;
+
+    fn build(config: TagConfig) -> std::result::Result<Arc<dyn Router>, Error> {
+        Ok(Arc::new(Self(config)))
+    }
+}
+
+impl Router for Tag {
+    fn narrow(&self, candidates: &mut Vec<&Arc<Endpoint>>, invocation: &Invocation) {
+        let wanted = invocation.metadata.value(&self.0.key);
+        let key = &self.0.key;
+        candidates
+            .retain(|endpoint| endpoint.instance().metadata.get(key).map(String::as_str) == wanted);
+    }
+}
+
+#[tokio::test]
+async fn an_own_router_is_chosen_by_name_for_all_services_or_one() {
+    let url = "memory://own-router";
+    let main = shop::serve(url, &Shop::new("main")).await;
+    let server = shop::StockServer::from_arc(Shop::new("gray"));
+    let gray = shop::provider(url).set("provider.metadata.tag", "gray").serve(server);
+    let gray = gray.start().await.unwrap();
+    let with = || Extensions::default().with_router::<Tag>();
+
+    for (key, value) in [
+        (vec!["consumer", "routers"], serde_json::json!(["own-tag"])),
+        (
+            vec!["consumer", "services", "shop.Stock", "routers"],
+            serde_json::json!([{ "name": "own-tag", "key": "tag" }]),
+        ),
+    ] {
+        let settings = dubhe::config::Layer::new().set_at(key, value);
+        let sources = dubhe::config::Sources { builder: settings, ..Default::default() };
+        let consumer = Consumer::new(url).set("registry.cache", false).sources(sources);
+        let consumer = consumer.extensions(with()).build().unwrap();
+        let stock: StockClient = consumer.client().await.unwrap();
+        let tagged = stock.with(CallOptions::new().metadata("tag", "gray"));
+        let nowhere = stock.with(CallOptions::new().metadata("tag", "none"));
+        for article in 0..10 {
+            assert_eq!(stock.count(article).await.unwrap(), format!("main {article}"));
+            assert_eq!(tagged.count(article).await.unwrap(), format!("gray {article}"));
+        }
+        let status = nowhere.count(1).await.unwrap_err();
+        assert!(status.message().contains("removed the last 2 of 2"), "{status}");
+    }
+    let unknown = shop::consumer(url).set("consumer.routers", "own-tga").extensions(with());
+    let message = unknown.build().unwrap_err().to_string();
+    let start = "builder: consumer.routers: unknown router `own-tga` (did you mean `own-tag`?)";
+    assert!(message.starts_with(start), "{message}");
+    gray.shutdown().await;
+    main.shutdown().await;
+}
