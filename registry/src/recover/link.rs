@@ -71,7 +71,8 @@ impl Link {
                     self.state.send_replace(State::Up(Arc::clone(&session)));
                     session.closed().await;
                     peers = session.peers();
-                    self.lost(self.backend_lost("the session ended"), &mut is_down);
+                    let unknown = || self.backend_lost("the session ended");
+                    self.lost(session.reason().unwrap_or_else(unknown), &mut is_down);
                     // A session that dies young counts as a failure, lest the loop spins.
                     if opened.elapsed() >= self.pace.longest_pause {
                         backoff.reset();
