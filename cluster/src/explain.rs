@@ -107,7 +107,7 @@ impl Cluster {
     /// What the balancer thinks of those that are `left`, by address.
     fn scores(
         &self,
-        whole: &Candidates,
+        whole: &Arc<Candidates>,
         left: &[&Arc<Endpoint>],
         invocation: &Invocation,
         now: Instant,
@@ -116,7 +116,7 @@ impl Cluster {
         let candidates = if left.len() == whole.len() {
             whole
         } else {
-            part = Candidates::new(left.iter().map(|endpoint| (*endpoint).clone()).collect());
+            part = Candidates::part(whole, left.iter().copied().cloned().collect());
             &part
         };
         let scored = candidates.endpoints().iter().enumerate().filter_map(|(index, endpoint)| {

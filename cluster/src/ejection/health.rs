@@ -221,12 +221,11 @@ impl Health {
                     self.eject("no success since a failure", now);
                 }
             }
-            EJECTED => {
-                let term = self.term();
-                if now >= term.until {
-                    self.move_on(EJECTED, PROBATION);
-                }
+            EJECTED if now >= self.term().until => {
+                self.move_on(EJECTED, PROBATION);
             }
+            // No call could be a probe for so long: nothing is known against it any more.
+            PROBATION if now >= self.term().until + self.longest() => self.recover(now),
             _ => {}
         }
         false
@@ -271,6 +270,10 @@ impl Health {
         // Anything else: it was found stale or well meanwhile.
         self.move_on(PROBING, EJECTED);
         tracing::debug!(endpoint = %self.address, ?time, "provider stays ejected");
+    }
+
+    fn longest(&self) -> Duration {
+        self.ejector.config().filter(|_| !self.is_stale()).map_or(STALE, |config| config.max)
     }
 
     fn recover(&self, now: Instant) {

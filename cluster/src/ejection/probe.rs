@@ -13,19 +13,19 @@ use tokio::time::{Instant, timeout_at};
 use crate::budget::RetryBudget;
 use crate::candidates::Candidates;
 use crate::dice::Dice;
-use crate::endpoint::{Endpoint, EndpointFuture};
+use crate::endpoint::Endpoint;
 use crate::picker::Attempt;
 use crate::router::RouterChain;
 
-/// Probes an endpoint on probation, if there is one for this attempt; returns the attempt's own
-/// future if it is the probe itself.
+/// Probes an endpoint on probation by a copy, if there is one for this attempt; returns the
+/// endpoint if the attempt is to be the probe itself.
 pub(crate) fn choose(
     candidates: &Candidates,
     attempt: &Attempt,
     routers: &RouterChain,
     budget: &RetryBudget,
     dice: &Dice,
-) -> Option<EndpointFuture> {
+) -> Option<Arc<Endpoint>> {
     let waiting = candidates.probation();
     let endpoint = waiting.get(dice.index(waiting.len()))?;
     let Attempt { invocation, number, now, .. } = attempt;
@@ -42,7 +42,7 @@ pub(crate) fn choose(
     }
     let is_its_turn =
         endpoint.condition().has_waited(*now) && dice.index(candidates.len() + 1) == 0;
-    is_its_turn.then(|| endpoint.probe(invocation.clone(), *now)).flatten()
+    is_its_turn.then(|| endpoint.clone())
 }
 
 /// Runs until the call's deadline at the latest; at most one at a time for each endpoint.

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, reason = "this is test code outside of test functions")]
 
+pub(crate) mod health;
 pub(crate) mod simulation;
 
 use std::collections::{BTreeMap, HashMap};
