@@ -110,7 +110,7 @@ async fn an_unknown_path_is_told_what_there_is() {
     let (_provider, at) = start("").await;
     let service = post(at, "/Greeter/hello", "[]").await;
     assert_eq!(service.status, 404);
-    let text = "no service `Greeter` here, available: test.Shop, test.Teller";
+    let text = "no service `Greeter` here, available: test.Shop, test.Teller, dubhe.Describe";
     assert_eq!(service.error(), ("unimplemented".to_owned(), text.to_owned()));
     let method = post(at, "/test.Teller/say", "[]").await;
     let text = "service test.Teller has no method `say`, available: tell, wait";
