@@ -21,8 +21,11 @@ use crate::options::Options;
 use crate::target::{self, CallArgs, Target};
 use crate::{Outcome, input, output};
 
-/// Callers without `--rate`, and with it.
-const CALLERS: [u16; 2] = [8, 1024];
+/// Callers that each wait for their answer, unless told.
+const CALLERS: u16 = 8;
+
+/// Most calls at a time with `--rate`, unless told.
+const PACED_CALLERS: u16 = 1024;
 
 /// How many histograms the callers share.
 const SHARDS: usize = 16;
@@ -31,8 +34,10 @@ const SHARDS: usize = 16;
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
     /// The method, as SERVICE/METHOD
+    #[arg(value_name = "SERVICE/METHOD")]
     target: Target,
     /// The arguments of every call, as for `dubhe call`
+    #[arg(value_name = "JSON")]
     arguments: Option<String>,
     /// Most calls at a time: 8, each followed by the next; 1024 with --rate
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
@@ -64,7 +69,8 @@ impl Bench {
             )));
         }
         let load = Load::new(client, method, arguments, self.rate, self.duration);
-        let callers = self.concurrency.unwrap_or(CALLERS[usize::from(self.rate.is_some())]);
+        let usual = if self.rate.is_some() { PACED_CALLERS } else { CALLERS };
+        let callers = self.concurrency.unwrap_or(usual);
         let (latencies, took) = load.run(callers.into()).await?;
         self.print(options, &latencies, took)?;
         if latencies.failed() > 0 { Err(Failure::told()) } else { Ok(()) }

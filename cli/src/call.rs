@@ -5,6 +5,7 @@ use dubhe::{AttemptLog, AttemptOutcome, AttemptRecord};
 use serde_json::{Value, json};
 
 use crate::options::Options;
+use crate::output::ms;
 use crate::target::{self, CallArgs, Target};
 use crate::{Outcome, input, output};
 
@@ -12,9 +13,11 @@ use crate::{Outcome, input, output};
 #[derive(Debug, Args)]
 pub(crate) struct Call {
     /// The method, as SERVICE/METHOD
+    #[arg(value_name = "SERVICE/METHOD")]
     target: Target,
     /// The arguments: a JSON list in their order, or an object by their names; - reads them from
     /// standard input
+    #[arg(value_name = "JSON")]
     arguments: Option<String>,
     #[command(flatten)]
     call: CallArgs,
@@ -48,8 +51,8 @@ fn attempt_json(attempt: &AttemptRecord) -> Value {
     };
     json!({
         "address": &*attempt.address,
-        "begun_ms": attempt.begun.as_secs_f64() * 1e3,
-        "elapsed_ms": attempt.elapsed.as_secs_f64() * 1e3,
+        "begun_ms": ms(attempt.begun),
+        "elapsed_ms": ms(attempt.elapsed),
         "outcome": outcome,
         "code": code,
         "message": message,

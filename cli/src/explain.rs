@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::call::attempts_json;
 use crate::failure::{Failure, status_json};
 use crate::options::Options;
-use crate::output::{Table, age, millis};
+use crate::output::{Table, age, millis, ms};
 use crate::target::{self, CallArgs, Target};
 use crate::{Outcome, input, output};
 
@@ -24,8 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     /// The method, as SERVICE/METHOD
+    #[arg(value_name = "SERVICE/METHOD")]
     target: Target,
     /// The arguments of a call to make, as for `dubhe call`
+    #[arg(value_name = "JSON")]
     arguments: Option<String>,
     /// Make the call also if running it twice does harm
     #[arg(long)]
@@ -123,7 +125,7 @@ fn endpoint_row(endpoint: &ExplainedEndpoint) -> [String; 8] {
         weight,
         endpoint.in_flight.to_string(),
         endpoint.latency.map(millis).unwrap_or_default(),
-        endpoint.score.map(|score| format!("{score:.3}")).unwrap_or_default(),
+        endpoint.score.map(score).unwrap_or_default(),
         match why_not(endpoint) {
             None => "yes".to_owned(),
             Some(why) => format!("no: {why}"),
@@ -137,6 +139,11 @@ fn why_not(endpoint: &ExplainedEndpoint) -> Option<String> {
         Dropped::Router(router) => Some(format!("removed by router {router}")),
         _ => Some("left out".to_owned()),
     }
+}
+
+/// Balancers have units of their own, from shares of one to nanoseconds.
+fn score(score: f64) -> String {
+    if score.abs() < 1000.0 { format!("{score:.3}") } else { format!("{score:.0}") }
 }
 
 fn health(health: &EndpointHealth) -> String {
@@ -200,7 +207,7 @@ fn explanation_json(explained: &MethodExplanation, made: Option<&Made>) -> Value
         "settings": settings.iter().map(|s| json!(s)).collect::<Vec<_>>(),
         "directory": {
             "state": directory.to_string(),
-            "age_ms": directory.age.as_secs_f64() * 1e3,
+            "age_ms": ms(directory.age),
             "endpoints": directory.endpoints,
             "held": directory.held,
             "candidates": directory.candidates,
@@ -229,7 +236,7 @@ fn endpoint_json(endpoint: &ExplainedEndpoint) -> Value {
         "weight": endpoint.weight,
         "full_weight": endpoint.instance.weight,
         "in_flight": endpoint.in_flight,
-        "latency_ms": endpoint.latency.map(|latency| latency.as_secs_f64() * 1e3),
+        "latency_ms": endpoint.latency.map(ms),
         "score": endpoint.score,
         "candidate": endpoint.dropped.is_none(),
         "dropped": why_not(endpoint),

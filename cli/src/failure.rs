@@ -7,7 +7,7 @@ use dubhe::{Code, Delivery, Error, Status};
 use serde_json::{Value, json};
 
 use crate::options::Options;
-use crate::output::{self, Table, millis};
+use crate::output::{self, Table, millis, ms};
 
 /// Somebody was asked, and it failed.
 const FAILED: u8 = 1;
@@ -111,7 +111,7 @@ pub(crate) fn status_json(status: &Status) -> Value {
     let attempts = status.attempts().iter().map(|attempt| {
         json!({
             "address": &*attempt.address,
-            "elapsed_ms": attempt.elapsed.as_secs_f64() * 1e3,
+            "elapsed_ms": ms(attempt.elapsed),
             "code": attempt.code.name(),
             "delivery": attempt.delivery.as_str(),
             "message": attempt.message,
@@ -130,7 +130,10 @@ pub(crate) fn status_json(status: &Status) -> Value {
 
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
+        // Told by this process alone, before anybody was asked.
         let is_mistake = status.delivery() == Delivery::NotSent
+            && status.address().is_none()
+            && status.attempts().is_empty()
             && matches!(
                 status.code(),
                 Code::InvalidArgument | Code::Unimplemented | Code::FailedPrecondition

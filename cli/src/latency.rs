@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
-use crate::output::{Table, millis};
+use crate::output::{Table, millis, ms};
 
 /// Longest latency that is told apart, in microseconds: an hour.
 const LONGEST: u64 = 3_600_000_000;
@@ -102,7 +102,6 @@ impl Latencies {
 
     /// The same for programs.
     pub(crate) fn json(&self) -> Value {
-        let ms = |time: Duration| time.as_secs_f64() * 1e3;
         let mut latency: serde_json::Map<String, Value> = PERCENTILES
             .iter()
             .map(|(name, p)| ((*name).to_owned(), json!(ms(self.percentile(*p)))))

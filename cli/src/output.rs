@@ -64,6 +64,11 @@ pub(crate) fn millis(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1e3)
 }
 
+/// Milliseconds for programs, to the microsecond.
+pub(crate) fn ms(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
 /// `3d 4h`, `5m 2s`: the two largest units.
 pub(crate) fn age(time: Duration) -> String {
     let seconds = time.as_secs();

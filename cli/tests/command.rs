@@ -151,3 +151,19 @@ async fn help_tells_the_exit_codes_and_what_every_subcommand_is_for() {
     run.prints("Call a method").prints("Put load on a method and measure it");
     dubhe(&[]).await.code(2).says("Usage: dubhe");
 }
+
+#[tokio::test]
+async fn the_page_of_the_command_has_a_section_for_every_subcommand() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/command.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let help = dubhe(&["--help"]).await.code(0).out;
+    let (_, rest) = help.split_once("Commands:\n").unwrap();
+    let (commands, _) = rest.split_once("\n\n").unwrap();
+    let names = commands.lines().filter_map(|line| line.split_whitespace().next());
+    let names: Vec<&str> = names.filter(|name| *name != "help").collect();
+    assert!(names.len() >= 7, "{names:?}");
+    for name in names {
+        assert!(page.contains(&format!("\n## `dubhe {name}`\n")), "{name}");
+        assert!(page.contains(&format!("\n$ dubhe {name}")), "{name}");
+    }
+}

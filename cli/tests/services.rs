@@ -91,6 +91,15 @@ async fn a_call_that_fails_tells_status_and_attempts_and_exits_with_1() {
 }
 
 #[tokio::test]
+async fn a_service_of_which_no_instance_can_be_reached_is_named() {
+    let (registry, one) = shop().await;
+    let gone = one.address().to_owned();
+    drop(one);
+    let run = registry.dubhe(&["call", "test.Stock/caller"]).await.code(1);
+    run.says("no instance of test.Stock tells what it offers").says(&gone).says("not sent");
+}
+
+#[tokio::test]
 async fn what_a_person_mistypes_is_told_before_anything_is_called() {
     let (registry, _one) = shop().await;
     for (args, code, says) in [

@@ -129,15 +129,23 @@ impl Consumer {
     }
 }
 
-/// Says what it means that nobody knows the service that describes.
+/// Says of which service it is that nobody tells what it offers.
 fn explain(status: Status, service: &ServiceKey) -> Status {
-    if status.code() != Code::Unimplemented {
+    if status.address().is_none() && status.attempts().is_empty() {
         return status;
     }
-    Status::unimplemented(format!(
-        "no instance of {service} describes itself: it is of an older Dubhe or of another \
-         framework; call it by the client of its trait"
-    ))
-    .with_delivery(status.delivery())
-    .with_attempts(status.attempts().to_vec())
+    let message = match status.code() {
+        Code::Unimplemented => format!(
+            "no instance of {service} describes itself: it is of an older Dubhe or of another \
+             framework; call it by the client of its trait"
+        ),
+        _ => format!("no instance of {service} tells what it offers: {}", status.message()),
+    };
+    let told = Status::new(status.code(), message)
+        .with_delivery(status.delivery())
+        .with_attempts(status.attempts().to_vec());
+    match status.hint() {
+        Some(hint) => told.with_hint(hint),
+        None => told,
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use rpc_core::__private::{Bytes, BytesMut, erased_serde};
+use rpc_core::__private::{Bytes, BytesMut, append_text, erased_serde};
 use rpc_core::codec::MAX_DEPTH;
 use rpc_core::message::{DecodeError, Message};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -27,6 +27,15 @@ impl Message for Json {
 
     fn merge_proto(&mut self, _: Bytes) -> Result<(), DecodeError> {
         Err(DecodeError::new("a call without a stub reads JSON only"))
+    }
+
+    /// As a stub's, for arguments in a list: balancers that hash send both to the same provider.
+    /// Arguments by name are one argument.
+    fn argument_text(&self, index: usize, out: &mut String) -> bool {
+        match &self.0 {
+            Value::Array(list) => list.get(index).is_some_and(|value| append_text(value, out)),
+            whole => index == 0 && append_text(whole, out),
+        }
     }
 
     fn as_serialize(&self) -> &dyn erased_serde::Serialize {
@@ -128,6 +137,18 @@ mod tests {
     fn every_json_value_is_read_as_it_is() {
         let value = json!({ "a": [1, -2, 0.5, "x", true, null], "b": { "c": u64::MAX } });
         assert_eq!(read(&value.to_string()), Ok(value));
+    }
+
+    #[test]
+    fn the_text_of_an_argument_is_that_of_a_typed_one() {
+        let list = Json(json!(["bob", 7, [true, null]]));
+        let texts = [0, 1, 2].map(|index| {
+            let mut text = String::new();
+            assert!(list.argument_text(index, &mut text));
+            text
+        });
+        assert_eq!(texts, ["bob", "7", "[true, null]"]);
+        assert!(!list.argument_text(3, &mut String::new()));
     }
 
     #[test]

@@ -65,7 +65,9 @@ impl Consumer {
     /// # }
     /// ```
     pub async fn dynamic(&self, service: &ServiceKey) -> Result<DynamicClient, Status> {
-        let description = self.describe(service, DESCRIBE_TIMEOUT).await?;
+        let description = self.describe(service, DESCRIBE_TIMEOUT).await;
+        // Whatever became of asking, the call itself was not sent.
+        let description = description.map_err(|status| status.with_delivery(Delivery::NotSent))?;
         let names = description.methods.iter().map(|method| method.name.as_str());
         self.0.check(service, names).map_err(set_up)?;
         let directory = self.0.directory(service).await.map_err(set_up)?;

@@ -41,7 +41,7 @@ pub mod generated {
     pub use super::record::{Record, merge_nested, merge_whole, skip_value};
     pub use super::returned::generic_name;
     pub use super::sole;
-    pub use super::text::argument_text;
+    pub use super::text::{append as append_text, argument_text};
     pub use super::wire::{DecodeError, Input, WireType};
     pub use super::write::RecordWriter;
 }

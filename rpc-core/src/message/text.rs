@@ -23,7 +23,7 @@ pub fn argument_text<T: Field>(value: &T, out: &mut String) -> bool {
 }
 
 /// Appends the text of `value`; `false`, and nothing appended, if it has none.
-pub(super) fn append<T: Serialize + ?Sized>(value: &T, out: &mut String) -> bool {
+pub fn append<T: Serialize + ?Sized>(value: &T, out: &mut String) -> bool {
     let start = out.len();
     let written = value.serialize(Text(out)).is_ok();
     if !written {
