@@ -129,10 +129,20 @@ impl Inner {
         self.config.check_methods(service, methods.clone())?;
         self.call_layers.check(service, methods.clone())?;
         self.attempt_layers.check(service, methods)?;
+        self.warn_of_slips(service);
+        Ok(())
+    }
+
+    /// What was set for a service of nearly the same name; no error, because both may exist.
+    fn warn_of_slips(&self, service: &ServiceKey) {
         if let Some((place, section)) = self.config.misnamed_section(service) {
             tracing::warn!(%service, section, %place, "no settings for this service; is it meant there?");
         }
-        Ok(())
+        for layers in [&self.call_layers, &self.attempt_layers] {
+            if let Some(scope) = layers.misnamed(service) {
+                tracing::warn!(%service, scope, "is this service meant by the scope of a layer?");
+            }
+        }
     }
 
     /// What narrows the instances of `service`, for all its methods.
@@ -254,7 +264,8 @@ pub struct ConsumerBuilder {
 }
 
 impl ConsumerBuilder {
-    /// Sets a key of the configuration, such as `consumer.timeout`, as a file would.
+    /// Sets a key of the configuration, such as `consumer.timeout`, as a file would. Names with dots are in
+    /// quotes: `consumer.services."shop.Inventory".timeout`.
     pub fn set(mut self, key: &str, value: impl Into<serde_json::Value>) -> Self {
         self.setup.layer = self.setup.layer.set(key, value);
         self

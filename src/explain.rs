@@ -62,7 +62,7 @@ impl Consumer {
         let deadline = Deadline::after(timeout);
         let directory = self.0.directory(service).await.map_err(set_up)?;
         directory.wait_ready(deadline).await;
-        let settings = self.0.config.method(service, &method.name, &method.defaults());
+        let settings = self.0.config.method(service, &method.name, &self.defaults_of(method));
         let routers = self.0.routers(service).map_err(set_up)?;
         let codecs = self.0.extensions.codecs("json").map_err(set_up)?;
         let method = Arc::new(method.method(service, codecs.first()));

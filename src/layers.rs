@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rpc_core::{BoxInvoker, Error, Invocation, Invoke, Invoker, ReplyFuture, ServiceKey};
+use rpc_core::{BoxInvoker, Error, Invocation, Invoke, Invoker, ReplyFuture, ServiceKey, nearest};
 use tower_layer::Layer;
 
 /// What a layer is around: one service, or one method of it.
@@ -104,6 +104,14 @@ impl Layers {
         scopes.try_for_each(|scope| scope.check(service, methods.clone()))
     }
 
+    /// The service of a scope that was probably meant for `service` and misses it by a slip of the
+    /// hand. It is no error: a consumer cannot know which services it will be asked for.
+    pub(crate) fn misnamed(&self, service: &ServiceKey) -> Option<&str> {
+        let scopes = self.0.iter().filter_map(|(scope, _)| scope.as_ref());
+        let others = scopes.filter(|scope| !scope.has(service)).map(|scope| &*scope.service);
+        nearest(service.interface(), &others.collect::<Vec<_>>())
+    }
+
     /// Whether every scope names one of `served`.
     ///
     /// # Errors
@@ -126,6 +134,8 @@ impl fmt::Debug for Layers {
     }
 }
 
+// === impl ForMethod ===
+
 /// A layer's service for one method, what is inside it for the others.
 struct ForMethod {
     method: String,
@@ -139,5 +149,23 @@ impl Invoke for ForMethod {
             true => self.wrapped.invoke(invocation),
             false => self.inner.invoke(invocation),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tower_layer::Identity;
+
+    use super::*;
+
+    #[test]
+    fn a_scope_that_misses_a_service_by_a_slip_is_found() {
+        let mut layers = Layers::default();
+        layers.push(Some("shop.Stok".into()), Identity::new());
+        layers.push(Some(("blue/shop.Cart", "add").into()), Identity::new());
+        assert_eq!(layers.misnamed(&ServiceKey::new("shop.Stock")), Some("shop.Stok"));
+        assert_eq!(layers.misnamed(&ServiceKey::new("shop.Stok")), None);
+        assert_eq!(layers.misnamed(&ServiceKey::with_parts("shop.Cart", "blue", "")), None);
+        assert_eq!(layers.misnamed(&ServiceKey::new("bank.Transfers")), None);
     }
 }

@@ -71,7 +71,10 @@ pub use self::explain::MethodExplanation;
 pub use self::extensions::Extensions;
 pub use self::layers::Scope;
 pub use self::provider::{Provider, RunningProvider};
-pub use cluster::{Backlog, DirectoryState, Dropped, ExplainedEndpoint, Explanation, RouterStep};
+pub use cluster::{
+    Backlog, DirectoryState, Dropped, EndpointHealth, ExplainedEndpoint, Explanation, HealthState,
+    RouterStep,
+};
 
 /// The embedded registry's server, for programs that host one.
 pub mod embedded {

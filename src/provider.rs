@@ -56,7 +56,8 @@ impl Provider {
         self
     }
 
-    /// Sets a key of the configuration, such as `provider.port`, as a file would.
+    /// Sets a key of the configuration, such as `provider.port`, as a file would. Names with dots are in
+    /// quotes: `provider.services."shop.Inventory".weight`.
     pub fn set(mut self, key: &str, value: impl Into<serde_json::Value>) -> Self {
         self.setup.layer = self.setup.layer.set(key, value);
         self

@@ -22,9 +22,9 @@ trait Chain {
     #[rpc(idempotent)]
     async fn left(&self, hops: u32) -> Result<Vec<u64>>;
 
-    /// Never ends by itself.
+    /// Never ends by itself, so many hops away.
     #[rpc(idempotent)]
-    async fn wait(&self) -> Result<()>;
+    async fn wait(&self, hops: u32) -> Result<()>;
 }
 
 #[dubhe::message]
@@ -71,7 +71,10 @@ impl Chain for Hop {
         Ok(all)
     }
 
-    async fn wait(&self) -> Result<()> {
+    async fn wait(&self, hops: u32) -> Result<()> {
+        if hops > 0 {
+            return self.next.as_ref().unwrap().wait(hops - 1).await;
+        }
         let _tells = OnDrop(self.dropped.clone());
         std::future::pending().await
     }
@@ -156,17 +159,31 @@ async fn a_call_that_takes_too_long_ends_at_its_deadline_and_so_does_its_handler
     client.view().await.unwrap();
     let begun = tokio::time::Instant::now();
     let client = client.with(CallOptions::new().timeout(Duration::from_millis(100)));
-    let status = client.wait().await.unwrap_err();
+    let status = client.wait(0).await.unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded);
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     until_is("the handler is dropped", || dropped.load(Ordering::Acquire)).await;
 }
 
 #[tokio::test]
+async fn a_deadline_ends_the_last_of_three_hops_with_the_first() {
+    let (_running, client, dropped) = chain(3).await;
+    // Connected before, all of them.
+    client.left(2).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    let client = client.with(CallOptions::new().timeout(Duration::from_millis(300)));
+    let status = client.wait(2).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+    until_is("the last handler is dropped", || dropped.load(Ordering::Acquire)).await;
+    let took = begun.elapsed();
+    assert!((290..600).contains(&took.as_millis()), "{took:?}");
+}
+
+#[tokio::test]
 async fn a_dropped_call_cancels_its_handler() {
     let (_running, client, dropped) = chain(1).await;
     client.view().await.unwrap();
-    let cut = tokio::time::timeout(Duration::from_millis(100), client.wait()).await;
+    let cut = tokio::time::timeout(Duration::from_millis(100), client.wait(0)).await;
     assert!(cut.is_err());
     until_is("the handler is dropped", || dropped.load(Ordering::Acquire)).await;
 }

@@ -143,14 +143,23 @@ async fn a_registry_that_takes_connections_and_says_nothing_is_as_good_as_dead()
 
 #[tokio::test]
 async fn a_reachable_registry_without_the_service_is_told_apart() {
-    let (_registry, url) = support::registry(0).await;
-    let shop: ShopClient = support::consumer(&url, "").client().await.unwrap();
+    let (registry, url) = support::registry(0).await;
+    let consumer = support::consumer(&url, "");
+    let shop: ShopClient = consumer.client().await.unwrap();
     let status = shop.look(1).await.unwrap_err();
     let text = &*format!(
         "no instance of test.Shop: registry {url} is reachable and lists none; start a provider, \
          or check that its registry, group and version are those of this consumer"
     );
     assert_eq!((status.code(), status.message()), (Code::Unavailable, text));
+
+    drop(registry);
+    until_is("the loss is noticed", || state(&consumer).to_string().contains("cannot connect"))
+        .await;
+    let status = shop.look(2).await.unwrap_err();
+    let text = format!("no instance of test.Shop: registry {url} has been lost for ");
+    assert!(status.message().starts_with(&text), "{status}");
+    assert!(status.message().contains("is it running?) and its last list was empty"), "{status}");
 }
 
 #[tokio::test]

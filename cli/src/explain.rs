@@ -5,14 +5,15 @@ use std::time::Duration;
 use clap::Args;
 use dubhe::prelude::CallOptions;
 use dubhe::{
-    AttemptLog, AttemptOutcome, ChannelState, Dropped, ExplainedEndpoint, MethodExplanation, Status,
+    AttemptLog, AttemptOutcome, ChannelState, Dropped, EndpointHealth, ExplainedEndpoint,
+    HealthState, MethodExplanation, Status,
 };
 use serde_json::{Value, json};
 
 use crate::call::attempts_json;
 use crate::failure::{Failure, status_json};
 use crate::options::Options;
-use crate::output::{Table, millis};
+use crate::output::{Table, age, millis};
 use crate::target::{self, CallArgs, Target};
 use crate::{Outcome, input, output};
 
@@ -90,8 +91,16 @@ fn explanation_text(explained: &MethodExplanation, made: Option<&Made>) -> Strin
     for step in &explained.call.routers {
         text += &format!("router {}: {} of {} left\n", step.router, step.after, step.before);
     }
-    let mut endpoints =
-        Table::new(["address", "state", "weight", "in flight", "latency", "score", "candidate"]);
+    let mut endpoints = Table::new([
+        "address",
+        "state",
+        "health",
+        "weight",
+        "in flight",
+        "latency",
+        "score",
+        "candidate",
+    ]);
     for endpoint in &explained.call.endpoints {
         endpoints.row(endpoint_row(endpoint));
     }
@@ -102,15 +111,15 @@ fn explanation_text(explained: &MethodExplanation, made: Option<&Made>) -> Strin
     text
 }
 
-fn endpoint_row(endpoint: &ExplainedEndpoint) -> [String; 7] {
-    let stale = if endpoint.is_stale { ", stale" } else { "" };
+fn endpoint_row(endpoint: &ExplainedEndpoint) -> [String; 8] {
     let weight = match (endpoint.weight, endpoint.instance.weight) {
         (now, full) if now < full => format!("{now} of {full}"),
         (now, _) => now.to_string(),
     };
     [
         endpoint.instance.address.to_string(),
-        format!("{}{stale}", state(endpoint.state)),
+        state(endpoint.state).to_owned(),
+        health(&endpoint.health),
         weight,
         endpoint.in_flight.to_string(),
         endpoint.latency.map(millis).unwrap_or_default(),
@@ -124,9 +133,19 @@ fn endpoint_row(endpoint: &ExplainedEndpoint) -> [String; 7] {
 
 fn why_not(endpoint: &ExplainedEndpoint) -> Option<String> {
     match endpoint.dropped.as_ref()? {
-        Dropped::Unfit => Some(format!("{}, others are better", state(endpoint.state))),
+        Dropped::Unfit => Some("others are better".to_owned()),
         Dropped::Router(router) => Some(format!("removed by router {router}")),
         _ => Some("left out".to_owned()),
+    }
+}
+
+fn health(health: &EndpointHealth) -> String {
+    match health.state {
+        HealthState::Healthy => "healthy".to_owned(),
+        HealthState::Ejected { left } => format!("ejected for {}", age(left)),
+        HealthState::Probation => "on probation".to_owned(),
+        HealthState::Stale => "stale".to_owned(),
+        _ => "unknown".to_owned(),
     }
 }
 
@@ -204,7 +223,9 @@ fn endpoint_json(endpoint: &ExplainedEndpoint) -> Value {
         "address": &*endpoint.instance.address,
         "id": &*endpoint.instance.id,
         "state": state(endpoint.state),
-        "stale": endpoint.is_stale,
+        "health": health(&endpoint.health),
+        "recent_successes": endpoint.health.successes,
+        "recent_failures": endpoint.health.failures,
         "weight": endpoint.weight,
         "full_weight": endpoint.instance.weight,
         "in_flight": endpoint.in_flight,

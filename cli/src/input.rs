@@ -37,6 +37,9 @@ fn json(text: &str) -> Result<Value, Failure> {
         let message = error.to_string();
         let message = message.split(" at line ").next().unwrap_or(&message);
         let mut hint = "";
+        if message.starts_with("expected ident") || message.starts_with("expected value") {
+            hint = "\n  texts stand in double quotes; mind that the shell takes quotes away";
+        }
         if !text.trim_start().starts_with(['[', '{', '"']) {
             hint = "\n  arguments are a list such as '[\"bob\", 3]' or an object; mind the shell's quotes";
         }

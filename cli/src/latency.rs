@@ -131,17 +131,19 @@ impl Latencies {
     /// Upper bounds in microseconds, each twice the one before, and how many calls are below it
     /// and above that; from the first that has any to the last.
     fn buckets(&self) -> Vec<(u64, u64)> {
-        if self.succeeded.is_empty() {
-            return Vec::new();
-        }
-        let first = self.succeeded.min().max(1).next_power_of_two();
-        let last = self.succeeded.max().max(1).next_power_of_two();
-        let mut upto = first;
-        let mut buckets = Vec::new();
-        while upto <= last {
-            let count = self.succeeded.count_between(upto / 2 + 1, upto);
-            buckets.push((upto, count));
-            upto *= 2;
+        let mut buckets: Vec<(u64, u64)> = Vec::new();
+        for step in self.succeeded.iter_recorded() {
+            let upto = step.value_iterated_to().max(1).next_power_of_two();
+            while let Some((last, _)) = buckets.last()
+                && last * 2 < upto
+            {
+                buckets.push((last * 2, 0));
+            }
+            let count = step.count_since_last_iteration();
+            match buckets.last_mut() {
+                Some((last, counted)) if *last == upto => *counted += count,
+                _ => buckets.push((upto, count)),
+            }
         }
         buckets
     }
@@ -181,7 +183,9 @@ mod tests {
         all.add(more).unwrap();
         assert_eq!((all.succeeded(), all.failed()), (100, 3));
         let in_bars: u64 = all.buckets().iter().map(|(_, count)| count).sum();
-        assert!((99..=101).contains(&in_bars), "{in_bars}");
+        assert_eq!(in_bars, 100);
+        let bounds: Vec<u64> = all.buckets().iter().map(|(upto, _)| upto / 1024).collect();
+        assert_eq!(bounds, [1, 2, 4, 8, 16, 32, 64, 128]);
         let p50 = all.percentile(50.0);
         assert!((50..=51).contains(&p50.as_millis()), "{p50:?}");
         let text = all.text();

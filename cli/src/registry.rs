@@ -1,34 +1,48 @@
 //! `dubhe registry`: serves the embedded registry until it is told to end.
 
+use std::path::PathBuf;
+
 use clap::Args;
-use dubhe::embedded::{DEFAULT_PORT, EmbeddedServer, ServerConfig};
+use dubhe::embedded::{DEFAULT_PORT, EmbeddedServer};
 use serde_json::json;
 
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::{Outcome, output};
 
-/// Serve a registry for dubhe://HOST:PORT.
+/// Serve a registry for dubhe://HOST:PORT; --token is what it asks clients for.
 #[derive(Debug, Args)]
 pub(crate) struct Registry {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value_t = format!("127.0.0.1:{DEFAULT_PORT}"))]
     listen: String,
+    /// A folder to keep in what is registered, so that a restart forgets nothing; else in memory
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
 }
 
 impl Registry {
     pub(crate) async fn run(self, options: &Options) -> Outcome {
         let mut end = End::listen()?;
-        let token = options.token.clone().unwrap_or_default();
-        let config = ServerConfig { token, ..ServerConfig::default() };
-        let server = EmbeddedServer::bind(self.listen.as_str(), config).await?;
+        let mut server = EmbeddedServer::builder().listen(&*self.listen);
+        if let Some(token) = &options.token {
+            server = server.token(token);
+        }
+        if let Some(folder) = &self.data {
+            server = server.data_dir(folder);
+        }
+        let server = server.start().await?;
         let url = format!("dubhe://{}", server.local_addr());
+        let restored = server.status().restored;
         match options.json {
-            true => output::json(&json!({ "registry": url }))?,
+            true => output::json(&json!({ "registry": url, "restored": restored }))?,
+            false if restored > 0 => {
+                output::text(format_args!("registry at {url}, {restored} instances restored\n"))?;
+            }
             false => output::text(format_args!("registry at {url}\n"))?,
         }
         end.wait().await;
-        drop(server);
+        server.shutdown().await;
         Ok(())
     }
 }

@@ -22,7 +22,6 @@ use crate::attempt_layers::AttemptLayers;
 use crate::ejection::{Ejector, EndpointHealth, Health, Verdict};
 use crate::load::{FAILURE, Load};
 use crate::load_balance::{WARMUP, warmed_weight};
-use crate::load_report::LoadReport;
 
 /// An instance, the channel to it, how loaded it is and whether it is well.
 pub struct Endpoint {
@@ -195,8 +194,8 @@ impl Endpoint {
         number: u32,
         probe: bool,
     ) -> EndpointFuture {
-        if self.load.known_report().is_some() {
-            LoadReport::ask(&mut invocation.metadata);
+        if let Some(report) = self.load.known_report() {
+            report.ask(&mut invocation.metadata, now);
         }
         let method = invocation.method();
         let span = tracing::info_span!(

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::candidates::Candidates;
 use crate::directory::DirectoryState;
+use crate::ejection::EndpointHealth;
 use crate::endpoint::Endpoint;
 use crate::invoker::Cluster;
 
@@ -35,8 +36,8 @@ pub struct ExplainedEndpoint {
     pub instance: Instance,
     /// What its connection can do now.
     pub state: ChannelState,
-    /// Whether it answered that its service is not there: somebody else got its port.
-    pub is_stale: bool,
+    /// How its calls have gone of late, and whether it is ejected for that.
+    pub health: EndpointHealth,
     /// Its weight now: less than its instance's while it warms up.
     pub weight: u32,
     /// Calls of this consumer in flight.
@@ -54,7 +55,7 @@ pub struct ExplainedEndpoint {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Dropped {
-    /// Others are better connected.
+    /// Others are better: connected, not ejected, not stale.
     Unfit,
     /// A router removed it; this is how the router describes itself.
     Router(String),
@@ -106,7 +107,7 @@ impl Cluster {
     /// What the balancer thinks of those that are `left`, by address.
     fn scores(
         &self,
-        whole: &Candidates,
+        whole: &Arc<Candidates>,
         left: &[&Arc<Endpoint>],
         invocation: &Invocation,
         now: Instant,
@@ -115,7 +116,7 @@ impl Cluster {
         let candidates = if left.len() == whole.len() {
             whole
         } else {
-            part = Candidates::new(left.iter().map(|endpoint| (*endpoint).clone()).collect());
+            part = Candidates::part(whole, left.iter().copied().cloned().collect());
             &part
         };
         let scored = candidates.endpoints().iter().enumerate().filter_map(|(index, endpoint)| {
@@ -148,7 +149,7 @@ fn explained(
     ExplainedEndpoint {
         instance: endpoint.instance().clone(),
         state: endpoint.channel().state(),
-        is_stale: endpoint.is_stale(),
+        health: endpoint.health(),
         weight: endpoint.weight(),
         in_flight: endpoint.load().in_flight(),
         latency: endpoint.load().latency(now),

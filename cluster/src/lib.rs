@@ -9,7 +9,7 @@
 //! This crate never encodes, never opens a socket and never talks to a registry: it is given
 //! snapshots, and channels by a [`Connector`](rpc_core::Connector). The first attempt of a call
 //! costs one allocation, takes no lock and does nothing proportional to the number of instances,
-//! unless a router or a balancer's weights ask for it.
+//! unless a router, a balancer or its weights ask for it.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 

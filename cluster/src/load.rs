@@ -229,4 +229,34 @@ mod tests {
         unknown.begin();
         assert!(unknown.cost(start, 1.0) > known.cost(start, 1.0));
     }
+
+    #[test]
+    fn a_newcomer_is_as_good_as_a_peer_that_does_not_fail() {
+        let start = Instant::now();
+        let [newcomer, peer, failing] = [(); 3].map(|()| Load::new(start));
+        newcomer.learn_from(&peer, start);
+        assert_eq!(newcomer.latency(start), None, "a peer of whom nothing is known tells nothing");
+        failing.observe(FAILURE, start);
+        newcomer.learn_from(&failing, start);
+        assert_eq!(newcomer.latency(start), None);
+        peer.observe(300 * MS, start);
+        newcomer.learn_from(&peer, start);
+        assert_eq!(newcomer.latency(start), Some(300 * MS));
+        peer.observe(MS, start + DECAY);
+        peer.learn_from(&newcomer, start + DECAY);
+        assert!(peer.latency(start + DECAY) < newcomer.latency(start), "what is known stays");
+    }
+
+    #[test]
+    fn means_of_a_newcomer_begin_with_those_of_a_peer() {
+        let start = Instant::now();
+        let [newcomer, peer] = [(); 2].map(|()| Load::new(start));
+        peer.keep_means(None);
+        peer.observe(60 * MS, start);
+        newcomer.keep_means(Some(&peer));
+        assert_eq!(newcomer.mean_cost(start, 1.0), 60e6);
+        newcomer.observe(20 * MS, start);
+        assert_eq!(newcomer.mean_cost(start, 1.0), 40e6);
+        assert_eq!(peer.mean_cost(start, 1.0), 60e6);
+    }
 }

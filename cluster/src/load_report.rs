@@ -17,6 +17,9 @@ pub(crate) const KEY: &str = "lb_adaptive";
 /// What Dubbo asks for.
 const QUESTION: &str = "mem,load";
 
+/// What is asked is an average over a minute, so not every call needs to carry the question.
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// How much of the average is kept when a sample comes.
 const BETA: f64 = 0.5;
 /// After so many calls the counts are halved, so that what was long ago weighs less.
@@ -36,6 +39,8 @@ struct Known {
     cpu: Option<f64>,
     /// When it told, by its own clock: younger words only.
     told_ms: u64,
+    /// When it was last asked.
+    asked: Option<Instant>,
     /// Average latency in milliseconds, and when its last sample came.
     ewma: f64,
     sampled: Option<Instant>,
@@ -46,9 +51,13 @@ struct Known {
 }
 
 impl LoadReport {
-    /// Asks the provider for its load with a call.
-    pub(crate) fn ask(metadata: &mut Metadata) {
-        metadata.insert(KEY, QUESTION);
+    /// Asks the provider for its load with a call, unless one has asked it a moment ago.
+    pub(crate) fn ask(&self, metadata: &mut Metadata, now: Instant) {
+        let mut known = self.lock();
+        if known.asked.is_none_or(|at| now.saturating_duration_since(at) >= PAUSE) {
+            known.asked = Some(now);
+            metadata.insert(KEY, QUESTION);
+        }
     }
 
     /// Notes that it was taken for a call of `timeout`.
@@ -163,6 +172,19 @@ mod tests {
         let report = reporting(now, "40", SECOND);
         assert!(report.load(now + 2 * SECOND, SECOND, 0.0).unwrap() > 0.0);
         assert_eq!(report.load(now + 3 * SECOND, SECOND, 0.0), Some(0.0));
+    }
+
+    #[test]
+    fn not_every_call_asks() {
+        let (now, report) = (Instant::now(), LoadReport::default());
+        let asks = |now| {
+            let mut metadata = Metadata::new();
+            report.ask(&mut metadata, now);
+            metadata.value(KEY) == Some("mem,load")
+        };
+        let milliseconds = [0, 1, 199, 200, 201, 399, 400].map(Duration::from_millis);
+        let asked = milliseconds.map(|after| asks(now + after));
+        assert_eq!(asked, [true, false, false, true, false, false, true]);
     }
 
     #[test]

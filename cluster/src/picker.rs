@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rpc_core::{Delivery, Invocation, Reply, ReplyFuture, Status};
+use rpc_core::{ChannelState, Delivery, Invocation, Reply, ReplyFuture, Status};
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -19,11 +19,15 @@ use crate::budget::RetryBudget;
 use crate::candidates::Candidates;
 use crate::dice::Dice;
 use crate::directory::Directory;
-use crate::ejection::Probes;
+use crate::ejection::choose_probe;
 use crate::endpoint::{Endpoint, EndpointFuture};
 use crate::invoker::Cluster;
 use crate::load_balance::LoadBalance;
 use crate::router::RouterChain;
+
+/// From how many candidates on the excluded ones are avoided by drawing again.
+const MANY: usize = 64;
+const REDRAWS: usize = 3;
 
 /// One try of a call.
 #[derive(Debug, Clone)]
@@ -95,25 +99,12 @@ impl Picker {
         if directory.candidates().is_empty() { Err(directory.no_instance()) } else { Ok(()) }
     }
 
-    /// The status of a call for which there is no endpoint, saying why there is none.
-    #[must_use]
-    pub fn no_instance(&self) -> Status {
-        self.0.directory.no_instance()
-    }
-
     /// The endpoints this call may go to now, before one is selected; for policies that call
     /// several, and for people who ask why. Empty if there is none.
     #[must_use]
     pub fn endpoints(&self, invocation: &Invocation) -> Vec<Arc<Endpoint>> {
-        self.reachable(invocation).unwrap_or_default()
-    }
-
-    /// The same, or why there is none.
-    ///
-    /// # Errors
-    /// `unavailable`, not sent, naming the router that left none.
-    pub fn reachable(&self, invocation: &Invocation) -> Result<Vec<Arc<Endpoint>>, Status> {
-        self.narrow(self.0.directory.candidates().endpoints(), invocation)
+        let candidates = self.0.directory.candidates();
+        self.narrow(candidates.endpoints(), invocation).unwrap_or_default()
     }
 
     /// Every endpoint that routers leave for this call, whatever the state of its connection, in
@@ -166,13 +157,7 @@ impl Picker {
     /// address.
     pub fn attempt_at(&self, endpoint: &Arc<Endpoint>, attempt: Attempt) -> AttemptFuture {
         match self.admit(&attempt) {
-            Ok(()) => {
-                let candidates = self.0.directory.candidates();
-                if !candidates.probation().is_empty() {
-                    self.probes(&candidates).send_copy(&attempt);
-                }
-                start(endpoint, attempt)
-            }
+            Ok(()) => start(endpoint, attempt),
             Err(late) => AttemptFuture::failed(late.with_address(endpoint.address().clone())),
         }
     }
@@ -184,10 +169,45 @@ impl Picker {
     /// `unavailable`, not sent: there is none.
     pub fn choose(&self, attempt: &Attempt) -> Result<Arc<Endpoint>, Status> {
         let candidates = self.0.directory.candidates();
-        match candidates.is_empty() {
-            true => Err(self.no_instance()),
-            false => self.choose_of(&candidates, attempt),
+        if candidates.is_empty() {
+            return Err(self.0.directory.no_instance());
         }
+        match self.probe_of(&candidates, attempt) {
+            Some(endpoint) => Ok(endpoint),
+            None => self.choose_of(&candidates, attempt),
+        }
+    }
+
+    /// The first endpoint in the order of addresses that is connected, or the first of all if none
+    /// is: one that routers leave, and that is not excluded while there are others.
+    ///
+    /// # Errors
+    /// `unavailable`, not sent: there is none.
+    pub fn first(&self, attempt: &Attempt) -> Result<Arc<Endpoint>, Status> {
+        let candidates = self.0.directory.candidates();
+        if let Some(endpoint) = self.probe_of(&candidates, attempt) {
+            return Ok(endpoint);
+        }
+        let narrowed;
+        let left = match self.0.routers.is_empty() {
+            true => candidates.endpoints(),
+            false => {
+                narrowed = self.narrow(candidates.endpoints(), &attempt.invocation)?;
+                &narrowed
+            }
+        };
+        let new = || left.iter().filter(|e| !attempt.excluded.contains(e.address()));
+        let connected = new().find(|e| e.channel().state() == ChannelState::Ready);
+        let found = connected.or_else(|| new().next()).or_else(|| left.first());
+        found.cloned().ok_or_else(|| self.0.directory.no_instance())
+    }
+
+    fn probe_of(&self, candidates: &Candidates, attempt: &Attempt) -> Option<Arc<Endpoint>> {
+        if candidates.probation().is_empty() {
+            return None;
+        }
+        let Parts { routers, budget, dice, .. } = &*self.0;
+        choose_probe(candidates, attempt, routers, budget, dice)
     }
 
     /// Counts the first attempt of a call.
@@ -206,23 +226,15 @@ impl Picker {
     }
 
     fn send(&self, candidates: &Arc<Candidates>, attempt: Attempt) -> AttemptFuture {
-        if !candidates.probation().is_empty() {
-            let probes = self.probes(candidates);
-            if !probes.send_copy(&attempt)
-                && let Some(itself) = probes.send_itself(&attempt)
-            {
-                return AttemptFuture(State::Running(itself));
-            }
+        if let Some(endpoint) = self.probe_of(candidates, &attempt)
+            && let Some(probe) = endpoint.probe(attempt.invocation.clone(), attempt.now)
+        {
+            return AttemptFuture(State::Running(probe));
         }
         match self.choose_of(candidates, &attempt) {
             Ok(endpoint) => start(&endpoint, attempt),
             Err(status) => AttemptFuture::failed(status),
         }
-    }
-
-    fn probes<'a>(&'a self, candidates: &'a Candidates) -> Probes<'a> {
-        let Parts { routers, budget, dice, .. } = &*self.0;
-        Probes { candidates, routers, budget, dice }
     }
 
     fn choose_of(
@@ -233,8 +245,15 @@ impl Picker {
         if self.0.routers.is_empty() && attempt.excluded.is_empty() {
             return Ok(self.select(whole, attempt).clone());
         }
-        let mut left = (self.0.routers).narrow(whole.endpoints(), &attempt.invocation)?;
         let is_new = |endpoint: &Arc<Endpoint>| !attempt.excluded.contains(endpoint.address());
+        if self.0.routers.is_empty() && whole.len() > MANY {
+            // Far cheaper than a list without the excluded, and the same where balancers draw.
+            let mut drawn = (0..REDRAWS).map(|_| self.select(whole, attempt));
+            if let Some(endpoint) = drawn.find(|endpoint| is_new(endpoint)) {
+                return Ok(endpoint.clone());
+            }
+        }
+        let mut left = (self.0.routers).narrow(whole.endpoints(), &attempt.invocation)?;
         if left.iter().any(|endpoint| is_new(endpoint)) {
             left.retain(|endpoint| is_new(endpoint));
         }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dubhe_cluster::RetryBudget;
-use dubhe_cluster::load_balance::RoundRobin;
+use dubhe_cluster::load_balance::{self, RoundRobin};
 use dubhe_cluster::policy::{ClusterPolicy, Forking, builtin};
 use dubhe_cluster::router::RouterChain;
-use rpc_core::{BoxInvoker, Code, Delivery, Status};
+use rpc_core::{BoxInvoker, Code, Delivery, Params, Status};
 use serde_json::json;
 use support::*;
 use tokio::time::Instant;
@@ -56,6 +56,23 @@ async fn each_provider_is_asked_once_and_no_more_than_there_are() {
     let cluster = in_turn(&fleet, 7);
     cluster.invoke(call()).await.unwrap();
     assert_eq!(fleet.net.counts().into_values().collect::<Vec<_>>(), [1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn among_many_providers_copies_go_to_different_ones_too() {
+    let addresses: Vec<String> = (0..300).map(|n| format!("p{n:03}:1")).collect();
+    let fleet = Fleet::of(&addresses.iter().map(String::as_str).collect::<Vec<_>>());
+    for balancer in load_balance::builtin().names() {
+        let balancer = load_balance::builtin().build(balancer, Params::new()).unwrap();
+        let cluster = fleet.build(forking(2), balancer, RouterChain::default());
+        let before = fleet.net.counts();
+        cluster.invoke(call()).await.unwrap();
+        let after = fleet.net.counts().into_iter();
+        let asked =
+            after.map(|(address, count)| count - before.get(&address).copied().unwrap_or(0));
+        let asked: Vec<u64> = asked.filter(|count| *count > 0).collect();
+        assert_eq!(asked, [1, 1]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,8 +7,9 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dubhe_cluster::load_balance::P2c;
-use dubhe_cluster::policy::builtin;
+use dubhe_cluster::HealthState;
+use dubhe_cluster::load_balance::{P2c, RoundRobin};
+use dubhe_cluster::policy::{Failfast, builtin};
 use dubhe_cluster::router::RouterChain;
 use rpc_core::{BoxInvoker, ChannelState, Method, MethodKind, Params, Status};
 use support::*;
@@ -108,6 +109,35 @@ async fn under_every_policy_a_call_waits_for_the_first_word_of_the_registry() {
         fleet.push(snapshot(&ADDRESSES)).await;
         let reply = waiting.await.unwrap().unwrap_or_else(|status| panic!("{name}: {status}"));
         assert!(!is_stand_in(&reply), "{name}");
+    }
+}
+
+/// Whether the endpoint is called as if nothing had been.
+fn is_healthy(fleet: &Fleet, address: &str) -> bool {
+    let endpoints = fleet.directory.endpoints();
+    let endpoint = endpoints.iter().find(|e| **e.address() == *address).unwrap();
+    endpoint.health().state == HealthState::Healthy
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_every_policy_a_provider_that_is_well_again_comes_back() {
+    for idempotent in [true, false] {
+        for (name, fleet, cluster) in each() {
+            fleet.mock("a:1").answer(maybe_sent());
+            let in_turn = (Arc::new(Failfast), Arc::new(RoundRobin::new()));
+            let in_turn = fleet.build(in_turn.0, in_turn.1, RouterChain::default());
+            while is_healthy(&fleet, "a:1") {
+                let _ = in_turn.invoke(call()).await;
+            }
+            fleet.mock("a:1").answer(Answer::After(Duration::from_millis(1)));
+            let begun = Instant::now();
+            while !is_healthy(&fleet, "a:1") {
+                let _ = cluster.invoke(call_of(idempotent, Duration::from_secs(1))).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                let waited = begun.elapsed();
+                assert!(waited < Duration::from_secs(10), "{name}, idempotent: {idempotent}");
+            }
+        }
     }
 }
 

@@ -4,13 +4,18 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rpc_core::descriptor::ServiceDescriptor;
 use rpc_core::protocol::dubbo::ClientConfig;
-use rpc_core::{ChannelState, Code, Delivery};
-use support::ECHO;
+use rpc_core::server::{Dispatcher, Handler, Server, ServerConfig};
+use rpc_core::{ChannelState, Code, Delivery, Invocation, Metrics, Reply, ReplyFuture, ServiceKey};
+use support::{ECHO, Text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -25,6 +30,68 @@ async fn frame(peer: &mut TcpStream) -> (u8, Vec<u8>) {
 
 fn holds(body: &[u8], text: &str) -> bool {
     body.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+/// A queue of requests, each with 100 ms to live.
+const QUEUED: u64 = 10_000;
+
+/// Keeps its thread for a millisecond, and notes calls that begin long after their deadline.
+struct Busy {
+    begun: Arc<AtomicU64>,
+    late: Arc<AtomicU64>,
+}
+
+impl Handler for Busy {
+    fn descriptor(&self) -> &'static ServiceDescriptor {
+        support::descriptor()
+    }
+
+    fn call(&self, _: usize, invocation: Invocation) -> ReplyFuture {
+        let (begun, late) = (self.begun.clone(), self.late.clone());
+        Box::pin(async move {
+            begun.fetch_add(1, Ordering::AcqRel);
+            let tolerance = Duration::from_millis(100);
+            if Instant::now() > invocation.deadline.instant() + tolerance {
+                late.fetch_add(1, Ordering::AcqRel);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+            Ok(Reply::new(Text::default()))
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_expired_in_the_queue_never_begins() {
+    let (begun, late) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let handler = Busy { begun: begun.clone(), late: late.clone() };
+    let mut dispatcher = Dispatcher::new(support::codecs(), Metrics::new("provider"));
+    dispatcher.add(ServiceKey::new("Test"), Arc::new(handler), |invoker| invoker).unwrap();
+    let address = "127.0.0.1:0".parse().unwrap();
+    let server = Server::bind(address, Arc::new(dispatcher), ServerConfig::default()).await;
+    let mut peer = TcpStream::connect(server.as_ref().unwrap().local_addr()).await.unwrap();
+    // Flags, path, 100,000 microseconds.
+    let body = [&[1, 9][..], b"Test/echo", &[0xa0, 0x8d, 0x06]].concat();
+    let mut queue = Vec::new();
+    for id in 0..QUEUED {
+        queue.extend_from_slice(&[0xda, 0xbb, 0xcd, 0]);
+        queue.extend_from_slice(&id.to_be_bytes());
+        queue.extend_from_slice(&(body.len() as u32).to_be_bytes());
+        queue.extend_from_slice(&body);
+    }
+    let (mut read, mut write) = peer.split();
+    let answered = async {
+        let (mut head, mut body) = ([0; 16], Vec::new());
+        for _ in 0..QUEUED {
+            read.read_exact(&mut head).await.unwrap();
+            body.resize(usize::from(head[15]) + (usize::from(head[14]) << 8), 0);
+            read.read_exact(&mut body).await.unwrap();
+        }
+    };
+    let both = async { tokio::join!(async { write.write_all(&queue).await.unwrap() }, answered) };
+    tokio::time::timeout(LONG, both).await.expect("each has an answer");
+    assert_eq!(late.load(Ordering::Acquire), 0);
+    let begun = begun.load(Ordering::Acquire);
+    assert!((1..QUEUED / 2).contains(&begun), "{begun} of {QUEUED} have run");
 }
 
 #[tokio::test]

@@ -155,3 +155,27 @@ async fn a_body_that_dribbles_is_given_up() {
     // Six times as long is for bodies that do come.
     assert!(began.elapsed() < Duration::from_millis(1600), "{:?}", began.elapsed());
 }
+
+#[tokio::test]
+async fn a_stream_that_is_reset_drops_its_handler() {
+    let mut provider = support::provider(ServerConfig::default()).await;
+    let (mut sender, _connection) = connect(provider.server.local_addr(), 65_535).await;
+    let call = post(&mut sender, "hang", whole(String::new()));
+    assert_eq!(provider.events.recv().await.unwrap(), "started");
+    call.abort();
+    let dropped = tokio::time::timeout(Duration::from_secs(1), provider.events.recv());
+    assert_eq!(dropped.await.unwrap().unwrap(), "dropped");
+    assert_eq!(text(soon(post(&mut sender, "echo", whole("x".into()))).await).await, "x");
+}
+
+#[tokio::test]
+async fn an_http1_peer_that_goes_drops_its_handler() {
+    let mut provider = support::provider(ServerConfig::default()).await;
+    let mut peer = TcpStream::connect(provider.server.local_addr()).await.unwrap();
+    let head = b"POST /Test/hang HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n";
+    tokio::io::AsyncWriteExt::write_all(&mut peer, head).await.unwrap();
+    assert_eq!(provider.events.recv().await.unwrap(), "started");
+    drop(peer);
+    let dropped = tokio::time::timeout(Duration::from_secs(1), provider.events.recv());
+    assert_eq!(dropped.await.unwrap().unwrap(), "dropped");
+}

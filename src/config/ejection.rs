@@ -5,7 +5,7 @@ use std::time::Duration;
 use cluster::EjectionConfig;
 use serde::{Deserialize, Serialize};
 
-use super::value::{percent, positive};
+use super::value::{at_least_one, percent, positive};
 
 /// `[consumer.ejection]`: each service keeps the health of its own instances by these rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,7 @@ pub struct EjectionSettings {
     /// Default true.
     pub enabled: bool,
     /// Failures in a row that take one out. Default 5.
+    #[serde(deserialize_with = "at_least_one")]
     pub consecutive: u32,
     /// Share of successes in the last 10 s, in percent, below which a failure does. Default 80.
     #[serde(with = "percent")]

@@ -156,6 +156,14 @@ pub(super) mod duration_or_none {
     }
 }
 
+/// A number of something, one at least.
+pub(super) fn at_least_one<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    match <u32 as serde::Deserialize>::deserialize(from)? {
+        0 => Err(serde::de::Error::custom("0 is too few: it must be one at least")),
+        number => Ok(number),
+    }
+}
+
 /// A number of bytes, one at least.
 pub(super) mod size {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};

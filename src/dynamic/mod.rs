@@ -74,12 +74,9 @@ impl Consumer {
         // Values are read and written as JSON only.
         let codecs = Codecs::new(codecs.first().clone(), []);
         let methods = description.methods.iter().map(|described| {
-            let method = self.0.stub_method(
-                &directory,
-                routers.clone(),
-                described.method(service, codecs.first()),
-                &described.defaults(),
-            )?;
+            let method = described.method(service, codecs.first());
+            let defaults = self.defaults_of(described);
+            let method = self.0.stub_method(&directory, routers.clone(), method, &defaults)?;
             Ok(StubMethod { codecs: codecs.clone(), ..method })
         });
         let methods = methods.collect::<Result<Vec<_>, Error>>().map_err(set_up)?;
@@ -88,6 +85,23 @@ impl Consumer {
             service: service.clone(),
             stub: Stub::new(methods, Arc::new(self.clone())),
         })
+    }
+}
+
+impl Consumer {
+    /// What the attribute of a method sets. A policy of the program's own, which only that program
+    /// has, is left out.
+    pub(crate) fn defaults_of(&self, method: &MethodDescription) -> MethodDefaults {
+        let chosen = method.cluster.as_deref().map(Selector::new);
+        let is_known = |chosen: &Selector| self.0.extensions.policy(chosen).is_ok();
+        if let Some(unknown) = chosen.as_ref().filter(|chosen| !is_known(chosen)) {
+            tracing::warn!(method = method.name, policy = unknown.name, "unknown here, left out");
+        }
+        MethodDefaults {
+            timeout: method.timeout_ms.map(Duration::from_millis),
+            retries: method.retries,
+            cluster: chosen.filter(is_known),
+        }
     }
 }
 
@@ -167,14 +181,5 @@ impl MethodDescription {
         });
         Method::new(service.clone(), &self.name, self.kind(), self.is_idempotent)
             .with_stand_in(stand_in)
-    }
-
-    /// What its attribute sets.
-    pub(crate) fn defaults(&self) -> MethodDefaults {
-        MethodDefaults {
-            timeout: self.timeout_ms.map(Duration::from_millis),
-            retries: self.retries,
-            cluster: self.cluster.as_deref().map(Selector::new),
-        }
     }
 }

@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use dubhe::Provider;
 
@@ -16,6 +17,8 @@ use super::shop::{Clerk, ShopServer};
 /// Set in the inner process: the name of the provider.
 const NAME: &str = "TEST_BECOMES_A_PROVIDER";
 const LEDGER: &str = "TEST_LEDGER";
+/// Milliseconds that the provider takes longer than it is asked to.
+pub const DELAY: &str = "TEST_DELAY_MS";
 const BROKEN: &str = "TEST_BROKEN";
 
 /// A provider in a process of its own; killed when it is dropped.
@@ -173,6 +176,8 @@ pub fn become_provider() {
         Some(path) => Clerk::with_ledger(&name, Path::new(&path)),
         None => Clerk::new(&name),
     };
+    let delay = std::env::var(DELAY).map_or(0, |millis| millis.parse().unwrap());
+    let clerk = clerk.slower_by(Duration::from_millis(delay));
     let clerk = match std::env::var_os(BROKEN) {
         Some(path) => clerk.broken_while(Path::new(&path)),
         None => clerk,

@@ -56,11 +56,18 @@ pub struct Clerk {
     ledger: Option<File>,
     broken: Option<PathBuf>,
     executed: AtomicU64,
+    delay: Duration,
 }
 
 impl Clerk {
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), ledger: None, broken: None, executed: AtomicU64::new(0) }
+        let (executed, delay) = (AtomicU64::new(0), Duration::ZERO);
+        Self { name: name.to_owned(), ledger: None, broken: None, executed, delay }
+    }
+
+    /// A shop that takes so much longer wherever it takes its time.
+    pub fn slower_by(self, delay: Duration) -> Self {
+        Self { delay, ..self }
     }
 
     /// A shop that notes every execution in a file that outlives its process.
@@ -114,13 +121,13 @@ impl Shop for Clerk {
 
     async fn ponder(&self, id: u64, millis: u64) -> Result<Answer> {
         let answer = self.try_begin(id)?;
-        tokio::time::sleep(Duration::from_millis(millis)).await;
+        tokio::time::sleep(Duration::from_millis(millis) + self.delay).await;
         Ok(answer)
     }
 
     async fn build(&self, id: u64, millis: u64) -> Result<Answer> {
         let answer = self.try_begin(id)?;
-        tokio::time::sleep(Duration::from_millis(millis)).await;
+        tokio::time::sleep(Duration::from_millis(millis) + self.delay).await;
         Ok(answer)
     }
 

@@ -21,7 +21,7 @@ struct Example {
 }
 
 /// Every example. Programs are `[[example]]` targets of the workspace.
-const EXAMPLES: [Example; 9] = [
+const EXAMPLES: [Example; 10] = [
     Example {
         name: "first-call",
         provider: Some(("first-call", "hi alice")),
@@ -36,6 +36,7 @@ const EXAMPLES: [Example; 9] = [
         program: &["greeter-consumer"],
     },
     Example { name: "codecs", provider: None, program: &["codecs"] },
+    Example { name: "balancers", provider: None, program: &["balancers"] },
     Example { name: "policies", provider: None, program: &["policies"] },
     Example { name: "errors", provider: None, program: &["errors"] },
     Example { name: "layers", provider: None, program: &["layers"] },

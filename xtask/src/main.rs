@@ -19,7 +19,7 @@ use self::process::Failure;
 /// A command: its name, what it does, and how.
 type Task = (&'static str, &'static str, fn(&[String]) -> Result<(), Failure>);
 
-const TASKS: [Task; 13] = [
+const TASKS: [Task; 14] = [
     ("fmt", "format everything; --check only looks", tasks::fmt),
     ("lint", "clippy on every target, warnings are errors", tasks::lint),
     ("test", "every test, with its set-up; takes cargo test's arguments", tasks::test),
@@ -29,6 +29,7 @@ const TASKS: [Task; 13] = [
     ("msrv", "compile with the oldest Rust that is promised", msrv::check),
     ("deny", "licences, advisories and sources of dependencies", tasks::deny),
     ("examples", "run every example, or those named", examples::run),
+    ("charts", "draw the balancers' charts in docs/charts", tasks::charts),
     ("bench", "measure against other RPC crates; `bench cluster`: the layer alone", tasks::bench),
     ("chaos", "break fleets on purpose: cluster [--quick] [CHECK...]", tasks::chaos),
     ("python", "make the Python that tests use and print its path", python::print),

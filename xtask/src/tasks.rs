@@ -58,6 +58,12 @@ pub(crate) fn bench(arguments: &[String]) -> Done {
     run(command.args(["--", "run"]).args(arguments))
 }
 
+/// A simulation with a seed: the same files every time.
+pub(crate) fn charts(arguments: &[String]) -> Done {
+    let command = ["run", "--package", "dubhe-cluster", "--example", "charts", "--"];
+    run(cargo(command).args(arguments))
+}
+
 /// Breaks fleets of real processes; `cluster --list` names the checks.
 pub(crate) fn chaos(arguments: &[String]) -> Done {
     let mut command = cargo(["run", "--release", "--quiet", "--package", "dubhe-chaos", "--"]);

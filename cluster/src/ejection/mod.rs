@@ -21,5 +21,5 @@ pub use self::config::EjectionConfig;
 pub(crate) use self::ejector::Ejector;
 pub(crate) use self::health::Health;
 pub use self::health::{EndpointHealth, HealthState};
-pub(crate) use self::probe::Probes;
+pub(crate) use self::probe::choose as choose_probe;
 pub(crate) use self::verdict::Verdict;

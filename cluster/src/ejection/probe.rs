@@ -13,54 +13,36 @@ use tokio::time::{Instant, timeout_at};
 use crate::budget::RetryBudget;
 use crate::candidates::Candidates;
 use crate::dice::Dice;
-use crate::endpoint::{Endpoint, EndpointFuture};
+use crate::endpoint::Endpoint;
 use crate::picker::Attempt;
 use crate::router::RouterChain;
 
-/// What a probe is chosen by.
-#[derive(Debug)]
-pub(crate) struct Probes<'a> {
-    pub(crate) candidates: &'a Candidates,
-    pub(crate) routers: &'a RouterChain,
-    pub(crate) budget: &'a RetryBudget,
-    pub(crate) dice: &'a Dice,
-}
-
-impl Probes<'_> {
-    /// Sends a copy of the call of `attempt` to an endpoint on probation, if there is one and the
-    /// call may run twice. Says whether that was possible.
-    pub(crate) fn send_copy(&self, attempt: &Attempt) -> bool {
-        let Attempt { invocation, now, .. } = attempt;
-        let endpoint = self.endpoint(attempt);
-        match endpoint {
-            Some(endpoint) if invocation.method().is_idempotent() && self.budget.draw(*now) => {
-                send_copy(endpoint, invocation.clone(), *now);
-                true
-            }
-            _ => false,
-        }
+/// Probes an endpoint on probation by a copy, if there is one for this attempt; returns the
+/// endpoint if the attempt is to be the probe itself.
+pub(crate) fn choose(
+    candidates: &Candidates,
+    attempt: &Attempt,
+    routers: &RouterChain,
+    budget: &RetryBudget,
+    dice: &Dice,
+) -> Option<Arc<Endpoint>> {
+    let waiting = candidates.probation();
+    let endpoint = waiting.get(dice.index(waiting.len()))?;
+    let Attempt { invocation, number, now, .. } = attempt;
+    let is_fit = *number == 1
+        && invocation.method().kind() != MethodKind::OneWay
+        && endpoint.condition().is_on_probation()
+        && is_routed(candidates, endpoint, invocation, routers);
+    if !is_fit {
+        return None;
     }
-
-    /// Starts `attempt` at an endpoint on probation, if there is one that has waited in vain for a
-    /// call of which a copy can be sent, and if it is this call's turn.
-    pub(crate) fn send_itself(&self, attempt: &Attempt) -> Option<EndpointFuture> {
-        let endpoint = self.endpoint(attempt)?;
-        let (fair, now) = (self.candidates.len() + 1, attempt.now);
-        let is_its_turn = endpoint.condition().has_waited(now) && self.dice.index(fair) == 0;
-        is_its_turn.then(|| endpoint.probe(attempt.invocation.clone(), now)).flatten()
+    if invocation.method().is_idempotent() && budget.draw(*now) {
+        send_copy(endpoint, invocation.clone(), *now);
+        return None;
     }
-
-    /// One that this attempt may probe.
-    fn endpoint(&self, attempt: &Attempt) -> Option<&Arc<Endpoint>> {
-        let waiting = self.candidates.probation();
-        let endpoint = waiting.get(self.dice.index(waiting.len()))?;
-        let invocation = &attempt.invocation;
-        let is_fit = attempt.number == 1
-            && invocation.method().kind() != MethodKind::OneWay
-            && endpoint.condition().is_on_probation()
-            && is_routed(self.candidates, endpoint, invocation, self.routers);
-        is_fit.then_some(endpoint)
-    }
+    let is_its_turn =
+        endpoint.condition().has_waited(*now) && dice.index(candidates.len() + 1) == 0;
+    is_its_turn.then(|| endpoint.clone())
 }
 
 /// Runs until the call's deadline at the latest; at most one at a time for each endpoint.

@@ -1,10 +1,10 @@
 //! `adaptive`: of two endpoints drawn at random, the one whose provider bears less.
 //!
 //! Dubbo's formula over the provider's own load of its processors, latency, calls in flight and
-//! successes (`load_report.rs`). Choose it where machines differ or do other work besides. A call
-//! asks for the provider's load, and answers tell it. Where one of the two has told nothing, the
-//! one with fewer calls in flight is taken, and at a tie the first drawn. Costs two draws, two
-//! short locks, and some metadata in every call.
+//! successes (`load_report.rs`). Choose it where machines differ or do other work besides. Now and
+//! then a call asks for the provider's load, and its answer tells it. Where one of the two has told
+//! nothing, the one with fewer calls in flight is taken, and at a tie the first drawn. Costs two
+//! draws, a few short locks, and some metadata five times a second.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use rpc_core::status::{Resend, may_resend};
 use rpc_core::{
-    BoxInvoker, ChannelState, Error, Extension, Invocation, Invoke, NoConfig, Reply, ReplyFuture,
-    Status,
+    BoxInvoker, Error, Extension, Invocation, Invoke, NoConfig, Reply, ReplyFuture, Status,
 };
 use tokio::time::Instant;
 
@@ -44,7 +43,7 @@ impl Invoke for AvailableInvoker {
         Box::pin(async move {
             let method = invocation.method().clone();
             let mut history = History::new();
-            call_first(&picker, &invocation, &mut history)
+            call_first(&picker, invocation, &mut history)
                 .await
                 .map_err(|status| history.into_status(status, &method, None))
         })
@@ -53,39 +52,35 @@ impl Invoke for AvailableInvoker {
 
 async fn call_first(
     picker: &Picker,
-    invocation: &Invocation,
+    invocation: Invocation,
     history: &mut History,
 ) -> Result<Reply, Status> {
-    picker.ready(invocation).await?;
-    let mut endpoints = picker.reachable(invocation)?;
-    endpoints.sort_by_key(|endpoint| endpoint.channel().state() != ChannelState::Ready);
-    endpoints.truncate(MAX_TRIED);
-    let count = endpoints.len();
-    for (index, endpoint) in endpoints.iter().enumerate() {
-        let now = Instant::now();
-        let status = match call(picker, endpoint, invocation, index, now).await {
+    picker.ready(&invocation).await?;
+    let mut attempt = Attempt::first(invocation, Instant::now());
+    let mut endpoint = picker.first(&attempt)?;
+    loop {
+        let status = match picker.attempt_at(&endpoint, attempt.clone()).await {
             Ok(reply) => return Ok(reply),
             Err(status) => status,
         };
-        history.add(&status, now.elapsed());
-        let was_reached = may_resend(&status, invocation.method().is_idempotent()) != Resend::Free;
-        if was_reached || index + 1 == count || invocation.deadline.is_past() {
-            return Err(status);
+        history.add(&status, attempt.now.elapsed());
+        attempt.excluded.push(endpoint.address().clone());
+        attempt.number += 1;
+        match next(picker, &attempt, &status) {
+            Some(other) => endpoint = other,
+            None => return Err(status),
         }
         picker.budget().note_resend();
+        attempt.now = Instant::now();
     }
-    Err(picker.no_instance())
 }
 
-async fn call(
-    picker: &Picker,
-    endpoint: &Arc<Endpoint>,
-    invocation: &Invocation,
-    index: usize,
-    now: Instant,
-) -> Result<Reply, Status> {
-    let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
-    let invocation = invocation.clone();
-    let attempt = Attempt { invocation, excluded: Vec::new(), number, now };
-    picker.attempt_at(endpoint, attempt).await
+/// The next that was not tried, if the last one was not reached.
+fn next(picker: &Picker, tried: &Attempt, failed: &Status) -> Option<Arc<Endpoint>> {
+    let Attempt { invocation, excluded, .. } = tried;
+    let was_reached = may_resend(failed, invocation.method().is_idempotent()) != Resend::Free;
+    if was_reached || invocation.deadline.is_past() || excluded.len() >= MAX_TRIED {
+        return None;
+    }
+    picker.first(tried).ok().filter(|endpoint| !excluded.contains(endpoint.address()))
 }

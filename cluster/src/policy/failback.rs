@@ -130,7 +130,7 @@ impl FailbackInvoker {
     /// What decided that the call is not sent again, if it was a setting.
     fn take(
         &self,
-        invocation: Invocation,
+        mut invocation: Invocation,
         status: &Status,
         started: Instant,
     ) -> Result<(), Option<String>> {
@@ -147,6 +147,8 @@ impl FailbackInvoker {
         };
         // What is left of the caller's time may be none; an attempt gets as much as the call had.
         let time = invocation.deadline.instant().saturating_duration_since(started);
+        // The call of whoever asks for its attempts has ended.
+        invocation.attempts = None;
         let pending = Pending {
             picker: self.picker.clone(),
             backlog: Arc::downgrade(&backlog),

@@ -83,7 +83,9 @@ impl Simulation {
         let all: Vec<String> = (0..self.instances).map(address).collect();
         let mut present = vec![true; self.instances];
         let names: Vec<&str> = all.iter().map(String::as_str).collect();
-        let fleet = Fleet::from(snapshot(&names), DirectoryOptions::default());
+        // Balancers alone: nobody else takes out those that fail.
+        let options = DirectoryOptions { ejection: None, ..DirectoryOptions::default() };
+        let fleet = Fleet::from(snapshot(&names), options);
         all.iter().for_each(|address| fleet.mock(address).answer(HEALTHY));
         let cluster = fleet.build(Arc::new(Failfast), balancer, RouterChain::default());
         let (ends, mut ended) = channel::<Ended>(100_000);

@@ -83,7 +83,8 @@ impl Subscription {
         self.trouble.borrow().clone()
     }
 
-    /// Follows [`trouble`](Self::trouble); may outlive the subscription.
+    /// Follows [`trouble`](Self::trouble); may outlive the subscription. Waiting for a change fails
+    /// once nobody watches the registry any more, and at once where it is not known.
     #[must_use]
     pub fn watch_trouble(&self) -> watch::Receiver<Option<Trouble>> {
         self.trouble.clone()

@@ -4,6 +4,8 @@
 //! Floats, bytes and messages have a stable text of our own. Entries of maps are sorted, because a
 //! `HashMap` gives them in a different order in every process.
 
+use std::fmt::Write as _;
+
 use serde::ser::{
     Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
@@ -69,7 +71,9 @@ impl<'a> Text<'a> {
 macro_rules! displayed {
     ($($name:ident($ty:ty) as $form:literal;)*) => {$(
         fn $name(self, value: $ty) -> Result<(), Error> {
-            self.put(&format!($form, value))
+            // Writing to a string never fails.
+            let _ = write!(self.0, $form, value);
+            Ok(())
         }
     )*};
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
@@ -41,6 +41,8 @@ pub struct Route {
     machine: Option<MachineLoad>,
     /// Moving average of the time of first polls, in nanoseconds.
     first_poll: AtomicU32,
+    /// Whether a handler has not been ready at its first poll.
+    waits: AtomicBool,
 }
 
 impl Dispatcher {
@@ -80,8 +82,9 @@ impl Dispatcher {
             let invoker = layer(BoxInvoker::from_invoke(bound));
             let metrics = self.metrics.method(&method);
             let path = method.path().clone();
-            let (machine, first_poll) = (self.machine, AtomicU32::new(0));
-            let route = Route { method, invoker, metrics, machine, first_poll };
+            let (first_poll, waits) = (AtomicU32::new(0), AtomicBool::new(false));
+            let machine = self.machine;
+            let route = Route { method, invoker, metrics, machine, first_poll, waits };
             self.routes.insert(path, Arc::new(route));
         }
         self.services.push(service);
@@ -159,6 +162,16 @@ impl Route {
     /// Whether its handlers are quick enough to be polled by the connection's own task.
     pub(crate) fn runs_inline(&self) -> bool {
         u128::from(self.first_poll.load(Ordering::Relaxed)) < INLINE_LIMIT.as_nanos()
+    }
+
+    /// Whether its calls are known to run on after their first poll, so that they need room.
+    pub(crate) fn waits(&self) -> bool {
+        self.waits.load(Ordering::Relaxed)
+    }
+
+    /// Notes a call that was not ready at its first poll.
+    pub(crate) fn note_waiting(&self) {
+        self.waits.store(true, Ordering::Relaxed);
     }
 
     /// Notes how long a first poll took; an eighth of it enters the average.

@@ -29,7 +29,8 @@ pub struct ServerConfig {
     pub max_in_flight: usize,
     /// How long a connection may take until its face is known; 5 s.
     pub sniff_timeout: Duration,
-    /// How long a frame or an HTTP head that has begun may take; 10 s.
+    /// How long a frame or an HTTP head that has begun may take; 10 s. A frame or a body has longer
+    /// as long as it brings 1 KiB a second.
     pub frame_timeout: Duration,
     /// How long a peer may take no byte of its answers; 10 s.
     pub write_timeout: Duration,
@@ -37,6 +38,16 @@ pub struct ServerConfig {
     pub idle_timeout: Duration,
     /// How long a call may run whose caller names no time; 60 s.
     pub default_timeout: Duration,
+}
+
+/// Bytes a second that a frame or a body brings at least, once it has taken long.
+const SLOWEST: u64 = 1024;
+
+impl ServerConfig {
+    /// How long a frame or a body may have taken of which `bytes` are here.
+    pub(crate) fn time_for(&self, bytes: usize) -> Duration {
+        self.frame_timeout + Duration::from_millis(bytes as u64 * 1000 / SLOWEST)
+    }
 }
 
 impl Default for ServerConfig {

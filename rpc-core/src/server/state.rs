@@ -180,6 +180,24 @@ impl Caller {
         Arc::new(Self { state, running: AtomicUsize::new(0) })
     }
 
+    /// Whether one more call may run now.
+    pub(crate) fn has_room(&self) -> bool {
+        let all = self.state.running.load(Ordering::Acquire);
+        self.room(all, self.running.load(Ordering::Acquire)) == Room::Left
+    }
+
+    /// What is left when `all` calls run, and `own` of them for this connection.
+    fn room(&self, all: usize, own: usize) -> Room {
+        let limit = self.state.config.max_in_flight;
+        if all >= limit {
+            Room::NoneAtAll
+        } else if own >= limit.div_ceil(2) && self.state.connections.load(Ordering::Acquire) > 1 {
+            Room::NoneForThis
+        } else {
+            Room::Left
+        }
+    }
+
     /// Counts a running call.
     ///
     /// # Errors
@@ -190,18 +208,26 @@ impl Caller {
         let own = self.running.fetch_add(1, Ordering::AcqRel);
         let guard = CallGuard(self.clone());
         let limit = self.state.config.max_in_flight;
-        let text = if all >= limit {
-            format!("{limit} calls run already; raise `provider.limits.in_flight`")
-        } else if own >= limit.div_ceil(2) && self.state.connections.load(Ordering::Acquire) > 1 {
-            format!(
+        let text = match self.room(all, own) {
+            Room::Left => return Ok(guard),
+            Room::NoneAtAll => {
+                format!("{limit} calls run already; raise `provider.limits.in_flight`")
+            }
+            Room::NoneForThis => format!(
                 "{own} calls of this connection run already, its share of {limit} while others \
                  are open; raise `provider.limits.in_flight`"
-            )
-        } else {
-            return Ok(guard);
+            ),
         };
         Err(Status::resource_exhausted(text).with_delivery(Delivery::Refused))
     }
+}
+
+/// Room for one more call.
+#[derive(PartialEq, Eq)]
+enum Room {
+    Left,
+    NoneAtAll,
+    NoneForThis,
 }
 
 /// One running call; the counts go back when it is dropped.

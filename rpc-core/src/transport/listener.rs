@@ -75,13 +75,18 @@ pub(crate) async fn accept_loop(listener: Listener, state: Arc<ServerState>) {
 async fn accept(listener: Listener, state: &Arc<ServerState>, connections: &mut JoinSet<()>) {
     // Room for peers past the limit of connections.
     let strangers = Arc::new(Semaphore::new(turn_away::MOST));
-    let mut failing = false;
+    let (mut failing, mut full) = (false, false);
     loop {
         while connections.try_join_next().is_some() {}
         match listener.inner.accept().await {
             Ok((stream, peer)) => {
                 failing = false;
-                spawn(connections, stream, peer, state, &strangers);
+                if spawn(connections, stream, peer, state, &strangers) {
+                    full = false;
+                } else if !std::mem::replace(&mut full, true) {
+                    let limit = state.config.max_connections;
+                    tracing::warn!(%peer, limit, "`provider.limits.connections` is reached");
+                }
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -105,32 +110,32 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
+/// Serves a new connection; `false` if it is one too many.
 fn spawn(
     connections: &mut JoinSet<()>,
     stream: TcpStream,
     peer: SocketAddr,
     state: &Arc<ServerState>,
     strangers: &Arc<Semaphore>,
-) {
+) -> bool {
     let driver = Arc::new(AtomicWaker::new());
     let state = state.clone();
     let Some(guard) = state.begin_connection(driver.clone()) else {
-        let limit = state.config.max_connections;
-        tracing::warn!(%peer, limit, "connection refused: `provider.limits.connections` is reached");
-        let Ok(permit) = strangers.clone().try_acquire_owned() else { return };
+        let Ok(permit) = strangers.clone().try_acquire_owned() else { return false };
         connections.spawn(async move {
             let _permit = permit;
             if let Err(error) = turn_away::past_the_limit(Box::new(stream), &state).await {
                 tracing::debug!(%peer, %error, "connection ended");
             }
         });
-        return;
+        return false;
     };
     connections.spawn(async move {
         if let Err(error) = serve(stream, peer, state, driver, guard).await {
             tracing::debug!(%peer, %error, "connection ended");
         }
     });
+    true
 }
 
 /// Serves one connection to its end.

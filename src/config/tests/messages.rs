@@ -174,6 +174,14 @@ fn a_choice_that_is_not_possible_says_which_are() {
              expected [group/]interface[:version], without blanks or control characters",
         ),
         (
+            "consumer.ejection.max_percent = 101",
+            "1:33: consumer.ejection.max_percent: 101 is no share in percent: write 0 to 100",
+        ),
+        (
+            "consumer.ejection.consecutive = 0",
+            "1:33: consumer.ejection.consecutive: 0 is too few: it must be one at least",
+        ),
+        (
             "provider.port = 70000",
             "1:17: provider.port: invalid value: integer `70000`, expected u16",
         ),

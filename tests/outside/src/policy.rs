@@ -72,17 +72,14 @@ async fn an_own_policy_is_chosen_by_name_for_one_method() {
     // Bound and dropped: nobody listens there.
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let list = format!("static://{nobody},{}", running.address());
-    let method = |name| ["consumer", "services", "shop.Stock", "methods", name, "cluster"];
-    let settings = dubhe::config::Layer::new()
-        .set("registry.address", list)
-        // Both addresses are tried in turn, so that one of the first two calls meets nobody.
-        .set("consumer.loadbalance", "roundrobin")
-        .set_at(method("take"), serde_json::json!({ "name": "again", "times": 1 }))
-        .set_at(method("count"), "again");
-    let sources = dubhe::config::Sources { builder: settings, ..Default::default() };
-    let with = Extensions::default().with_cluster::<Again>();
+    let method = |name| format!("consumer.services.\"shop.Stock\".methods.{name}.cluster");
     let stock = || async {
-        let consumer = Consumer::builder().sources(sources.clone()).extensions(with.clone());
+        let consumer = shop::consumer(&list)
+            .extensions(Extensions::default().with_cluster::<Again>())
+            // Both addresses are tried in turn, so that one of the first two calls meets nobody.
+            .set("consumer.loadbalance", "roundrobin")
+            .set(&method("take"), serde_json::json!({ "name": "again", "times": 1 }))
+            .set(&method("count"), "again");
         consumer.build().unwrap().client::<StockClient>().await.unwrap()
     };
     let tries_again = stock().await;

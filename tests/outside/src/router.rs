@@ -53,16 +53,13 @@ async fn an_own_router_is_chosen_by_name_for_all_services_or_one() {
     let with = || Extensions::default().with_router::<Tag>();
 
     for (key, value) in [
-        (vec!["consumer", "routers"], serde_json::json!(["own-tag"])),
+        ("consumer.routers", serde_json::json!(["own-tag"])),
         (
-            vec!["consumer", "services", "shop.Stock", "routers"],
+            "consumer.services.\"shop.Stock\".routers",
             serde_json::json!([{ "name": "own-tag", "key": "tag" }]),
         ),
     ] {
-        let settings = dubhe::config::Layer::new().set_at(key, value);
-        let sources = dubhe::config::Sources { builder: settings, ..Default::default() };
-        let consumer = Consumer::new(url).set("registry.cache", false).sources(sources);
-        let consumer = consumer.extensions(with()).build().unwrap();
+        let consumer = shop::consumer(url).extensions(with()).set(key, value).build().unwrap();
         let stock: StockClient = consumer.client().await.unwrap();
         let tagged = stock.with(CallOptions::new().metadata("tag", "gray"));
         let nowhere = stock.with(CallOptions::new().metadata("tag", "none"));

@@ -22,6 +22,8 @@ pub(super) struct Input {
     bytes: BytesMut,
     /// Bytes of a body over the limit that are still to be dropped.
     skip: usize,
+    /// Bytes of it that were dropped.
+    skipped: usize,
     /// Spare capacity below which there is a new buffer: more after a large read.
     room: usize,
 }
@@ -36,12 +38,17 @@ pub(super) enum Frame {
 impl Input {
     /// An input that begins with what was read before.
     pub(super) fn new(first: BytesMut) -> Self {
-        Self { bytes: first, skip: 0, room: READ / 16 }
+        Self { bytes: first, skip: 0, skipped: 0, room: READ / 16 }
     }
 
     /// Whether nothing waits, not even a part of a frame.
     pub(super) fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.skip == 0
+    }
+
+    /// How much of the frame has come that is not whole yet.
+    pub(super) fn begun(&self) -> usize {
+        self.bytes.len() + self.skipped
     }
 
     /// Reads once; ready with the number of bytes, 0 at the end of the stream.
@@ -66,6 +73,7 @@ impl Input {
         let skipped = self.skip.min(self.bytes.len());
         self.bytes.advance(skipped);
         self.skip -= skipped;
+        self.skipped = if self.skip == 0 { 0 } else { self.skipped + skipped };
         let Some(header) = Header::parse(&self.bytes).map_err(invalid)? else {
             return Ok(None);
         };

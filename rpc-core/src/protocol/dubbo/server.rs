@@ -263,7 +263,8 @@ impl Connection {
             }
             return;
         }
-        let inline = route.runs_inline();
+        // Without room, a call that would not end at once must not even begin.
+        let inline = route.runs_inline() && (!route.waits() || self.shared.caller.has_room());
         let mut answer = Answer::new(route, invocation, now);
         if !inline {
             self.spawn(header, answer, codec);
@@ -275,7 +276,10 @@ impl Connection {
         answer.route().note_first_poll(clock.saturating_duration_since(began));
         match polled {
             // Its new task polls it again at once and is the one to be woken.
-            Poll::Pending => self.spawn(header, answer, codec),
+            Poll::Pending => {
+                answer.route().note_waiting();
+                self.spawn(header, answer, codec);
+            }
             Poll::Ready(result) => {
                 answer.record(&result, *clock);
                 if header.is_two_way() {
@@ -383,9 +387,8 @@ impl Connection {
     fn check_time(&self) -> io::Result<()> {
         let (now, config) = (Instant::now(), &self.shared.state.config);
         let timed_out = |what: &str| Err(io::Error::new(io::ErrorKind::TimedOut, what));
-        if self.frame_since.is_some_and(|since| now - since > config.frame_timeout)
-            && now - self.last_read > config.frame_timeout / 4
-        {
+        let patience = config.time_for(self.input.begun());
+        if self.frame_since.is_some_and(|since| now - since > patience) {
             return timed_out("a frame did not arrive whole in time");
         }
         if !self.writing.is_empty() && now - self.written_at > config.write_timeout {

@@ -1,14 +1,18 @@
 //! Holds the worked example of `docs/wire.md` against what the code writes and reads.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::compact::{self, Answer};
 use super::header::{self, Header, status};
 use super::respond;
-use crate::codec::{Codec, CodecError};
+use super::turn_away::turn_away;
+use crate::codec::{Codec, CodecError, Codecs};
 use crate::message::{Message, Returned};
 use crate::metadata::Metadata;
-use crate::status::{Code, Delivery};
+use crate::status::{Code, Delivery, Status};
 
 const PAGE: &str = include_str!("../../../../docs/wire.md");
 
@@ -98,4 +102,23 @@ fn the_refusal_of_the_page_is_what_is_read_and_written() {
     let mut buf = BytesMut::new();
     respond::put_status(&mut buf, 0, status::SERVICE_NOT_FOUND, &Id13, &status);
     assert_eq!(buf[..], bytes[..]);
+}
+
+#[tokio::test]
+async fn a_peer_that_is_turned_away_gets_the_refusal_of_the_page() {
+    let codecs = Codecs::new(Arc::new(Id13), []);
+    let why = Status::resource_exhausted("full").with_delivery(Delivery::Refused);
+    let (mut peer, io) = tokio::io::duplex(1024);
+    let mut heartbeat = BytesMut::new();
+    Header::event(13, true, 7).put(&mut heartbeat);
+    let told = async {
+        peer.write_all(&heartbeat).await.unwrap();
+        let mut said = Vec::new();
+        peer.read_to_end(&mut said).await.unwrap();
+        drop(peer);
+        said
+    };
+    let (said, done) = tokio::join!(told, turn_away(Box::new(io), BytesMut::new(), &codecs, &why));
+    done.unwrap();
+    assert_eq!(said, hex("connection-refusal"));
 }

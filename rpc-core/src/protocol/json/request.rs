@@ -24,9 +24,6 @@ use crate::status::{Delivery, Status};
 
 /// Header with the time a call may take in milliseconds, as Dubbo's Triple names it.
 const TIMEOUT: &str = "tri-service-timeout";
-/// Bytes a second that a body brings at least, when it takes longer than a head may.
-const SLOWEST: u64 = 1024;
-
 const GROUP: &str = "tri-service-group";
 const VERSION: &str = "tri-service-version";
 
@@ -103,12 +100,10 @@ pub(super) async fn call(
 /// Gathers a body within the limits of its size, of the connection's room, and of time.
 async fn gather(body: &mut Incoming, room: &Arc<Room>) -> Result<(Bytes, Held), Refusal> {
     let config = &room.caller.state.config;
-    let (limit, patience) = (config.max_payload, config.frame_timeout);
+    let limit = config.max_payload;
     let (began, mut bytes, mut held) = (Instant::now(), BytesMut::new(), room.hold());
     loop {
-        // Once the first time is over, a body must have come at least this fast.
-        let slowest = Duration::from_millis(bytes.len() as u64 * 1000 / SLOWEST);
-        let until = began + (patience + slowest).min(patience * 6);
+        let until = began + config.time_for(bytes.len()).min(config.frame_timeout * 6);
         let Ok(frame) = tokio::time::timeout_at(until, body.frame()).await else {
             let late = refused(Status::deadline_exceeded("the body did not arrive in time"));
             return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, late));

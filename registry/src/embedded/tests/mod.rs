@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
+mod hostile;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -1,0 +1,153 @@
+//! The command itself: its settings, its load, its completions, and readers that go away.
+
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
+mod support;
+
+use serde_json::json;
+use support::{command, dubhe, run_with, shop};
+
+#[tokio::test]
+async fn config_shows_every_setting_and_who_set_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shop.toml");
+    std::fs::write(&file, "[consumer]\ntimeout = \"3s\"\nretries = 1\n").unwrap();
+    let file = file.to_str().unwrap();
+    let mut settings = command(&["config", "--file", file, "--registry", "memory://x"]);
+    settings.env("DUBHE_CONSUMER__RETRIES", "5");
+    let run = run_with(settings, "").await.code(0);
+    let line = |key: &str| {
+        let found = run.out.lines().find(|line| line.starts_with(key)).unwrap();
+        found.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(line("consumer.timeout"), ["consumer.timeout", "\"3s\"", &format!("{file}:2:11")]);
+    assert_eq!(line("consumer.retries"), ["consumer.retries", "5", "DUBHE_CONSUMER__RETRIES"]);
+    assert_eq!(line("consumer.codec"), ["consumer.codec", "\"protobuf\"", "default"]);
+    assert!(line("registry.address").join(" ").contains("memory://x"));
+    assert_eq!(line("registry.address").last().unwrap(), "--registry");
+    let set = dubhe(&["config", "--set", "--json", "--file", file]).await.code(0).json();
+    let timeout =
+        json!({ "key": "consumer.timeout", "value": "3s", "origin": format!("{file}:2:11") });
+    assert!(set["settings"].as_array().unwrap().contains(&timeout), "{set}");
+    assert!(!set.to_string().contains("\"default\""), "{set}");
+}
+
+#[tokio::test]
+async fn an_argument_is_stronger_than_file_and_environment() {
+    let mut run = command(&["config", "--set", "--registry", "memory://argument"]);
+    run.env("DUBHE_REGISTRY__ADDRESS", "memory://environment");
+    run_with(run, "").await.code(0).prints("memory://argument");
+    let mut run = command(&["config", "--set"]);
+    run.env("DUBHE_REGISTRY__ADDRESS", "memory://environment");
+    run_with(run, "").await.code(0).prints("memory://environment");
+}
+
+#[tokio::test]
+async fn a_secret_is_not_shown() {
+    let run =
+        dubhe(&["config", "--token", "hush", "--registry", "dubhe://:hush@x:1"]).await.code(0);
+    assert!(!run.out.contains("hush"), "{}", run.out);
+}
+
+#[tokio::test]
+async fn what_cannot_work_is_wrong_usage_and_points_at_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wrong.toml");
+    std::fs::write(&file, "[consumer]\ntimeuot = \"3s\"\n").unwrap();
+    let file = file.to_str().unwrap();
+    let place = format!("{file}:2:1");
+    for (args, says) in [
+        (
+            &["ls", "--registry", "dube://127.0.0.1:1"][..],
+            "--registry: registry.address: unknown registry `dube` (did you mean `dubhe`?)",
+        ),
+        (&["ls", "--registry", "127.0.0.1"], "is not a registry's address"),
+        (&["config", "--file", file], &place),
+        (&["ls", "--file", "/nowhere.toml"], "cannot read configuration file /nowhere.toml"),
+        (&["ls", "x y"], "is no service key"),
+    ] {
+        dubhe(args).await.code(2).says(says);
+    }
+}
+
+#[tokio::test]
+async fn bench_measures_so_many_callers_or_so_many_calls_a_second() {
+    let (registry, _one) = shop().await;
+    let closed =
+        ["bench", "test.Stock/left", "[\"a\", 1]", "--concurrency", "2", "--duration", "300ms"];
+    let run = registry.dubhe(&closed).await.code(0);
+    run.prints("P50").prints("P99.9").prints(", 0 failed").prints("#");
+    let open =
+        ["bench", "test.Stock/left", "[\"a\", 1]", "--rate", "50", "--duration", "1s", "--json"];
+    let shown = registry.dubhe(&open).await.code(0).json();
+    assert_eq!((&shown["succeeded"], &shown["failed"]), (&json!(50), &json!(0)));
+    let counted = shown["histogram"].as_array().unwrap().iter();
+    assert_eq!(counted.map(|bucket| bucket["count"].as_u64().unwrap()).sum::<u64>(), 50);
+    assert!(shown["latency_ms"]["p99"].as_f64().unwrap() > 0.0);
+}
+
+#[tokio::test]
+async fn a_rate_that_one_caller_cannot_keep_counts_from_when_calls_should_have_begun() {
+    let (registry, _one) = shop().await;
+    // 20 calls of 50 ms by one caller, given out within 200 ms: the last waits for all others.
+    let args = [
+        "bench",
+        "test.Stock/ponder",
+        "[50]",
+        "--rate",
+        "100",
+        "--duration",
+        "200ms",
+        "--concurrency",
+        "1",
+        "--timeout",
+        "5s",
+        "--json",
+    ];
+    let shown = registry.dubhe(&args).await.code(0).json();
+    assert_eq!(shown["succeeded"], 20);
+    assert!(shown["latency_ms"]["max"].as_f64().unwrap() > 700.0, "{shown}");
+}
+
+#[tokio::test]
+async fn bench_counts_failures_by_code_and_exits_with_1() {
+    let (registry, _one) = shop().await;
+    let args = ["bench", "test.Stock/flee", "--concurrency", "1", "--duration", "200ms"];
+    registry.dubhe(&args).await.code(1).prints("unavailable").prints("gone");
+    let write = [
+        "bench",
+        "test.Stock/take",
+        "{\"sku\": \"a\", \"amount\": 1}",
+        "--yes",
+        "--duration",
+        "100ms",
+    ];
+    registry.dubhe(&write).await.code(0);
+}
+
+#[tokio::test]
+async fn completions_name_every_subcommand() {
+    for shell in ["bash", "zsh", "fish"] {
+        let run = dubhe(&["completions", shell]).await.code(0);
+        for subcommand in ["registry", "ls", "call", "explain", "config", "bench", "completions"] {
+            assert!(run.out.contains(subcommand), "{shell}: {subcommand}");
+        }
+    }
+    dubhe(&["completions", "cmd.exe"]).await.code(2).says("possible values");
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_away_is_no_error() {
+    let mut child = command(&["completions", "bash"]).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn help_tells_the_exit_codes_and_what_every_subcommand_is_for() {
+    let run = dubhe(&["--help"]).await.code(0).prints("Exit codes:");
+    run.prints("Call a method").prints("Put load on a method and measure it");
+    dubhe(&[]).await.code(2).says("Usage: dubhe");
+}

@@ -1,0 +1,158 @@
+//! `ls`, `call` and `explain` against running providers.
+
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
+mod support;
+
+use serde_json::json;
+use support::{Registry, command, provider, run_with, shop};
+
+#[tokio::test]
+async fn ls_counts_the_instances_of_every_service() {
+    let (registry, _one) = shop().await;
+    let _two = provider(&registry.url, "").await;
+    let run = registry.dubhe(&["ls"]).await.code(0);
+    assert_eq!(run.out, "SERVICE     INSTANCES  APPLICATIONS\ntest.Stock  2          shelf\n");
+    let services = registry.dubhe(&["ls", "--json"]).await.code(0).json();
+    let expected = json!({ "service": "test.Stock", "instances": 2, "applications": ["shelf"] });
+    assert_eq!(services["services"], json!([expected]));
+}
+
+#[tokio::test]
+async fn ls_without_any_service_says_so() {
+    let registry = Registry::start(&[]).await;
+    assert_eq!(registry.dubhe(&["ls"]).await.code(0).out, "no services\n");
+    registry.dubhe(&["ls", "x.Y"]).await.code(1).says("the registry lists no service at all");
+}
+
+#[tokio::test]
+async fn ls_of_a_service_shows_instances_and_methods() {
+    let (registry, one) = shop().await;
+    let run = registry.dubhe(&["ls", "test.Stock"]).await.code(0);
+    let run = run.prints(one.address()).prints("up").prints("protobuf").prints("shelf");
+    let run = run.prints("left(sku: string, reserve: uint32) -> (value: uint32)  [idempotent]");
+    run.prints("    How many are left.").prints("take(sku: string, amount: uint32)");
+    let shown = registry.dubhe(&["ls", "test.Stock", "--json"]).await.code(0).json();
+    assert_eq!(shown["instances"][0]["address"], one.address());
+    assert_eq!(shown["instances"][0]["state"], "up");
+    assert_eq!(shown["methods"][0]["arguments"][1], json!({ "name": "reserve", "type": "uint32" }));
+    assert_eq!(shown["methods"][1]["idempotent"], false);
+}
+
+#[tokio::test]
+async fn an_instance_that_has_died_is_shown_as_unreachable() {
+    let (registry, one) = shop().await;
+    let other = provider(&registry.url, "").await;
+    let gone = other.address().to_owned();
+    // Its lease outlives its port for a moment.
+    drop(other);
+    let shown = registry.dubhe(&["ls", "test.Stock", "--json"]).await.code(0).json();
+    for instance in shown["instances"].as_array().unwrap() {
+        let expected = if instance["address"] == one.address() { "up" } else { "unreachable" };
+        assert_eq!(instance["state"], expected, "{instance} {gone}");
+    }
+}
+
+#[tokio::test]
+async fn call_prints_the_result_as_json() {
+    let (registry, one) = shop().await;
+    let left = registry.dubhe(&["call", "test.Stock/left", "[\"nut\", 30]"]).await.code(0);
+    assert_eq!(left.json(), json!({ "value": 70 }));
+    let by_name = "{\"sku\": \"nut\", \"amount\": 2}";
+    let taken = registry.dubhe(&["call", "test.Stock/take", by_name]).await.code(0);
+    assert_eq!(taken.json(), json!({ "sku": "nut", "amount": 2 }));
+    let args = ["call", "test.Stock/caller", "--metadata", "caller=me", "--json"];
+    let whole = registry.dubhe(&args).await.code(0).json();
+    assert_eq!(whole["result"], json!({ "value": "me" }));
+    assert_eq!(whole["attempts"][0]["address"], one.address());
+    assert_eq!(whole["attempts"][0]["outcome"], "replied");
+}
+
+#[tokio::test]
+async fn call_reads_arguments_from_standard_input() {
+    let (registry, _one) = shop().await;
+    let args = ["--registry", &registry.url, "call", "test.Stock/left", "-"];
+    let run = run_with(command(&args), "[\"nut\",\n 1]\n").await.code(0);
+    assert_eq!(run.json(), json!({ "value": 99 }));
+}
+
+#[tokio::test]
+async fn a_call_that_fails_tells_status_and_attempts_and_exits_with_1() {
+    let (registry, one) = shop().await;
+    let two = provider(&registry.url, "").await;
+    let run = registry.dubhe(&["call", "test.Stock/flee"]).await.code(1);
+    let run = run.says("error: unavailable in test.Stock/flee").says("gone");
+    run.says(one.address()).says(two.address()).says("decided by");
+    let error = registry.dubhe(&["call", "test.Stock/flee", "--json"]).await.code(1).json();
+    assert_eq!(error["error"]["code"], "unavailable");
+    assert!(error["error"]["attempts"].as_array().unwrap().len() >= 2);
+    let slow = ["call", "test.Stock/ponder", "[5000]", "--timeout", "50ms"];
+    registry.dubhe(&slow).await.code(1).says("deadline_exceeded");
+}
+
+#[tokio::test]
+async fn what_a_person_mistypes_is_told_before_anything_is_called() {
+    let (registry, _one) = shop().await;
+    for (args, code, says) in [
+        (&["call", "test.Stok/left", "[]"][..], 1, "(did you mean `test.Stock`?)"),
+        (&["ls", "test.Stok"], 1, "(did you mean `test.Stock`?)"),
+        (&["explain", "test.Stok/left"], 1, "(did you mean `test.Stock`?)"),
+        (
+            &["call", "test.Stock/lift", "[]"],
+            2,
+            "unknown method of test.Stock `lift` (did you mean `left`?)",
+        ),
+        (
+            &["call", "test.Stock/left", "[\"nut\"]"],
+            2,
+            "takes 2 arguments (sku: string, reserve: uint32), got 1",
+        ),
+        (
+            &["call", "test.Stock/left", "{\"sku\": \"a\", \"reserv\": 1}"],
+            2,
+            "(did you mean `reserve`?)",
+        ),
+        (
+            &["call", "test.Stock/left", "[\"nut\" 1]"],
+            2,
+            "line 1, column 8\n  [\"nut\" 1]\n         ^",
+        ),
+        (&["call", "test.Stock/left", "[nut]"], 2, "texts stand in double quotes"),
+        (&["call", "test.Stock/left", "nut"], 2, "mind the shell's quotes"),
+        (&["call", "test.Stock", "[]"], 2, "write SERVICE/METHOD"),
+        (&["call", "test.Stock/left", "[]", "--timeout", "5"], 2, "write a number and a unit"),
+        (&["call", "test.Stock/left", "[]", "--metadata", "x"], 2, "write KEY=VALUE"),
+        (&["bench", "test.Stock/take", "{\"sku\": \"a\", \"amount\": 1}"], 2, "add --yes"),
+        (&["explain", "test.Stock/take", "{\"sku\": \"a\", \"amount\": 1}"], 2, "add --yes"),
+        (&["frobnicate"], 2, "unrecognized subcommand"),
+    ] {
+        registry.dubhe(args).await.code(code).says(says);
+    }
+}
+
+#[tokio::test]
+async fn explain_shows_settings_endpoints_and_who_answered() {
+    let (registry, one) = shop().await;
+    let run = registry.dubhe(&["explain", "test.Stock/left"]).await.code(0);
+    let run = run.prints("test.Stock/left (idempotent)").prints("consumer.loadbalance");
+    let run = run.prints(one.address()).prints("ready").prints("healthy").prints("list: live");
+    assert!(!run.out.contains("ATTEMPT"), "{}", run.out);
+    let called = registry.dubhe(&["explain", "test.Stock/left", "[\"a\", 1]"]).await.code(0);
+    called.prints("ATTEMPT").prints("replied").prints("result: {\"value\":99}");
+}
+
+#[tokio::test]
+async fn explain_for_programs_has_every_endpoint_and_every_attempt() {
+    let (registry, _one) = shop().await;
+    let _two = provider(&registry.url, "").await;
+    let args = ["explain", "test.Stock/flee", "[]", "--json"];
+    let shown = registry.dubhe(&args).await.code(1).json();
+    assert_eq!(shown["method"], "test.Stock/flee");
+    assert_eq!(shown["endpoints"].as_array().unwrap().len(), 2);
+    assert_eq!(shown["endpoints"][0]["state"], "ready");
+    assert!(shown["attempts"].as_array().unwrap().len() >= 2, "{shown}");
+    assert_eq!(shown["error"]["code"], "unavailable");
+    let settings = shown["settings"].as_array().unwrap();
+    let timeout = settings.iter().find(|s| s["key"] == "consumer.timeout").unwrap();
+    assert_eq!((&timeout["value"], &timeout["origin"]), (&json!("1s"), &json!("default")));
+}

@@ -1,0 +1,122 @@
+//! What an explanation says of a call: who could get it, who left out whom, what the balancer
+//! compares; and what a log says of its attempts.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dubhe_cluster::load_balance::LoadBalance;
+use dubhe_cluster::policy::Failover;
+use dubhe_cluster::router::{Router, RouterChain};
+use dubhe_cluster::{
+    Backlog, Candidates, Cluster, Dropped, Endpoint, ExplainedEndpoint, Explanation,
+};
+use rpc_core::{AttemptLog, AttemptOutcome, ChannelState, Invocation};
+use support::*;
+use tokio::time::Instant;
+
+/// Takes the first, and scores by place.
+#[derive(Debug)]
+struct InOrder;
+
+impl LoadBalance for InOrder {
+    fn select(&self, _: &Candidates, _: &Invocation, _: Instant) -> usize {
+        0
+    }
+
+    fn score(&self, _: &Candidates, index: usize, _: &Invocation, _: Instant) -> Option<f64> {
+        Some(index as f64)
+    }
+}
+
+/// Leaves only addresses that begin so.
+#[derive(Debug)]
+struct Prefix(&'static str);
+
+impl Router for Prefix {
+    fn narrow(&self, candidates: &mut Vec<&Arc<Endpoint>>, _: &Invocation) {
+        candidates.retain(|endpoint| endpoint.address().starts_with(self.0));
+    }
+}
+
+fn cluster(fleet: &Fleet, routers: Vec<Arc<dyn Router>>) -> Cluster {
+    Cluster {
+        directory: fleet.directory.clone(),
+        routers: RouterChain::new(routers),
+        balancer: Arc::new(InOrder),
+        policy: Arc::new(Failover::default()),
+        budget: fleet.budget.clone(),
+        backlog: Arc::new(Backlog::default()),
+        seed: Some(1),
+    }
+}
+
+fn at<'a>(explained: &'a Explanation, address: &str) -> &'a ExplainedEndpoint {
+    let mut endpoints = explained.endpoints.iter();
+    endpoints.find(|endpoint| &*endpoint.instance.address == address).expect("it is listed")
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_endpoint_is_told_with_what_left_it_out() {
+    let fleet = Fleet::of(&["a1:1", "a2:1", "b1:1", "c1:1"]);
+    fleet.mock("c1:1").set_state(ChannelState::Down);
+    let routers: Vec<Arc<dyn Router>> = vec![Arc::new(Prefix("")), Arc::new(Prefix("a"))];
+    let explained = cluster(&fleet, routers).explain(&call());
+    assert_eq!(explained.endpoints.len(), 4);
+    assert_eq!(at(&explained, "a2:1").dropped, None);
+    let by_router = Some(Dropped::Router("Prefix(\"a\")".to_owned()));
+    assert_eq!(at(&explained, "b1:1").dropped, by_router);
+    assert_eq!(at(&explained, "c1:1").dropped, Some(Dropped::Unfit));
+    assert_eq!(at(&explained, "c1:1").state, ChannelState::Down);
+    let steps: Vec<_> = explained.routers.iter().map(|step| (step.before, step.after)).collect();
+    assert_eq!(steps, [(3, 3), (3, 2)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_balancer_scores_those_that_are_left_as_it_would_see_them() {
+    let fleet = Fleet::of(&["a1:1", "b1:1", "b2:1"]);
+    let explained = cluster(&fleet, vec![Arc::new(Prefix("b"))]).explain(&call());
+    let scores: Vec<_> = explained.endpoints.iter().map(|endpoint| endpoint.score).collect();
+    assert_eq!(scores, [None, Some(0.0), Some(1.0)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn explaining_sends_and_counts_nothing() {
+    let fleet = Fleet::of(&["a:1", "b:1"]);
+    let explained = cluster(&fleet, Vec::new()).explain(&call());
+    assert_eq!((fleet.net.total(), fleet.in_flight(), fleet.budget.resends()), (0, 0, 0));
+    assert!(explained.endpoints.iter().all(|endpoint| endpoint.latency.is_none()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_tells_of_every_attempt_of_a_call_that_succeeded() {
+    let fleet = Fleet::of(&["a:1", "b:1"]);
+    fleet.mock("a:1").answer(maybe_sent());
+    fleet.mock("b:1").answer(Answer::After(Duration::from_millis(7)));
+    let log = AttemptLog::new();
+    let mut invocation = call();
+    invocation.attempts = Some(log.clone());
+    cluster(&fleet, Vec::new()).into_invoker().invoke(invocation).await.unwrap();
+    let records = log.records();
+    let addresses: Vec<&str> = records.iter().map(|record| &*record.address).collect();
+    assert_eq!(addresses, ["a:1", "b:1"]);
+    assert!(matches!(records[0].outcome, AttemptOutcome::Failed(_)));
+    assert!(matches!(records[1].outcome, AttemptOutcome::Replied));
+    assert_eq!(records[1].elapsed, Duration::from_millis(7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_leaves_an_attempt_that_was_given_up() {
+    let fleet = Fleet::of(&["a:1"]);
+    fleet.mock("a:1").answer(Answer::Hang);
+    let log = AttemptLog::new();
+    let mut invocation = call();
+    invocation.attempts = Some(log.clone());
+    let running = cluster(&fleet, Vec::new()).into_invoker().invoke(invocation);
+    let waited = tokio::time::timeout(Duration::from_millis(5), running).await;
+    assert!(waited.is_err());
+    assert!(
+        matches!(log.records()[..], [ref only] if matches!(only.outcome, AttemptOutcome::GivenUp))
+    );
+}

@@ -1,0 +1,104 @@
+//! A server that turns clients away or talks nonsense: what its clients make of it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::{BufMut as _, BytesMut};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use rpc_core::Source;
+
+use super::super::wire::{Answer, FrameReader, MAX_FROM_SERVER, Message, Version};
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_client_without_the_token_says_so_and_does_not_hammer_the_server() {
+    let piped = Arc::new(Piped::default());
+    let config = ServerConfig { token: "secret".to_owned(), ..no_withholding() };
+    *locked(&piped.server) = Some((Host::start(config), JoinSet::new()));
+    let registry = supervise(Arc::clone(&piped) as _, &RegistryConfig::new("piped://"));
+    let list = registry.subscribe(&key()).await.unwrap();
+    let trouble = list.trouble().unwrap().error;
+    assert!(trouble.contains("it needs a token, set registry.token"), "{trouble}");
+    sleep(Duration::from_secs(60)).await;
+    let attempts = locked(&piped.came).len();
+    assert!((10..30).contains(&attempts), "{attempts} attempts in a minute");
+}
+
+/// A server that tells a good list and then something else.
+#[derive(Debug)]
+struct Babbler {
+    told: AtomicUsize,
+}
+
+#[async_trait]
+impl Backend for Babbler {
+    fn address(&self) -> String {
+        "babbler://".to_owned()
+    }
+
+    async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
+        let (ours, theirs) = duplex(1024 * 1024);
+        let seed = self.told.fetch_add(1, Ordering::Relaxed);
+        tokio::spawn(babble(theirs, seed as u64));
+        Ok(Client::open(ours, "babbler://", "").await?)
+    }
+}
+
+async fn babble(stream: DuplexStream, seed: u64) {
+    let (read, mut write) = tokio::io::split(stream);
+    let mut reader = FrameReader::new(read, MAX_FROM_SERVER);
+    while let Ok(Some(Request { id, ask })) = reader.next::<Request>().await {
+        let is_watched = matches!(ask, Ask::Subscribe { .. });
+        let answer = match ask {
+            Ask::Hello { .. } => Answer::Welcome { renew_ms: 10_000, clients: 1 },
+            _ => Answer::Done {},
+        };
+        let _ = write.write_all(&frame(&Message::Answer { id, answer })).await;
+        if is_watched {
+            let instances = vec![Arc::new(instance("a:1")), Arc::new(instance("b:1"))];
+            let good =
+                Message::Push { service: key(), listing: Version { revision: 1, instances } };
+            let _ = write.write_all(&frame(&good)).await;
+            sleep(Duration::from_millis(1)).await;
+            let _ = write.write_all(&nonsense(&frame(&good), seed)).await;
+            sleep(Duration::from_secs(1)).await;
+            return;
+        }
+    }
+}
+
+/// `good`, damaged in a way that can never be a list.
+fn nonsense(good: &[u8], seed: u64) -> Vec<u8> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut body = good[4..].to_vec();
+    let at = rng.random_range(1..body.len());
+    match seed % 6 {
+        0 => body.truncate(at),
+        // Never valid within JSON.
+        1 => body[at] = rng.random_range(0..0x20),
+        2 => body[at] = rng.random_range(0x80..=0xff),
+        3 => body = "[".repeat(rng.random_range(1..100_000)).into_bytes(),
+        4 => body = br#"{"push":{"service":"shop.Inventory","listing":{"revision":-1}}}"#.to_vec(),
+        _ => return (0..at).map(|_| rng.random()).collect(),
+    }
+    let mut framed = BytesMut::new();
+    framed.put_u32(u32::try_from(body.len()).unwrap());
+    framed.put_slice(&body);
+    framed.to_vec()
+}
+
+#[tokio::test(start_paused = true)]
+async fn nonsense_from_the_registry_changes_no_list() {
+    let babbler = Arc::new(Babbler { told: AtomicUsize::new(0) });
+    let registry = supervise(Arc::clone(&babbler) as _, &RegistryConfig::new("babbler://"));
+    let mut list = registry.subscribe(&key()).await.unwrap();
+    let seen = |list: &rpc_core::Snapshot| (list.instances.len(), list.source);
+    let mut trouble = list.watch_trouble();
+    while babbler.told.load(Ordering::Relaxed) < 3000 {
+        tokio::select! {
+            _ = trouble.changed() => {}
+            next = list.next() => assert_eq!(seen(&next.unwrap()), (2, Source::Live)),
+        }
+    }
+    assert_eq!(seen(&list.latest()), (2, Source::Live));
+}

@@ -1,0 +1,139 @@
+//! Every balancer over three provider processes: even while all are well, sparing one that is slow
+//! if it looks at that, and losing no idempotent call when one stops dead or is killed.
+
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
+use dubhe::prelude::*;
+use dubhe::{Consumer, ServiceKey};
+use support::load::{Calls, Load, Seen};
+use support::process::{self, ProviderCommand, ProviderProcess};
+use support::shop::{Clerk, Shop, ShopClient, ShopServer};
+
+/// Seconds between the signs of life are too long for a test of all balancers.
+const QUICK_TO_NOTICE: &str =
+    "consumer.heartbeat = \"200ms\"\nconsumer.heartbeat_timeout = \"300ms\"";
+
+/// Of three providers the third is slow: what percent of the calls it gets, and how many times as
+/// many calls of the first the second gets at most, and the other way round.
+const PROMISED: [(&str, RangeInclusive<usize>, usize); 7] = [
+    ("adaptive", 0..=20, 3),
+    ("leastactive", 1..=25, 2),
+    ("p2c", 0..=15, 3),
+    ("shortestresponse", 0..=20, 3),
+    // These do not look at latency.
+    ("consistenthash", 20..=47, 2),
+    ("random", 23..=44, 2),
+    ("roundrobin", 30..=36, 2),
+];
+
+#[test]
+fn becomes_a_provider() {
+    process::become_provider();
+}
+
+async fn provider(name: &str, url: &str) -> ProviderProcess {
+    let delay = if name == "c" { "25" } else { "0" };
+    let command = ProviderCommand::new(name, url).set(process::DELAY, delay);
+    // A weight that is the same however long it has been warming up.
+    command.set("DUBHE_PROVIDER__WEIGHT", "1").start().await
+}
+
+/// Percent of the answers by each of these.
+fn shares<const N: usize>(seen: &Seen, who: [&str; N]) -> [usize; N] {
+    let counts = seen.by_provider();
+    let total = seen.answered.len().max(1);
+    who.map(|who| counts.get(who).copied().unwrap_or_default() * 100 / total)
+}
+
+/// A client that knows all three, and that they are well.
+async fn client(consumer: &Consumer) -> ShopClient {
+    let shop: ShopClient = consumer.client().await.unwrap();
+    let known = || consumer.directory_state(&ServiceKey::new("test.Shop"));
+    let all = || known().is_some_and(|state| (state.endpoints, state.candidates) == (3, 3));
+    support::until_is("three are listed", all).await;
+    let load = Load::start(&shop, Calls::Idempotent(3), 8);
+    load.answered(60).await;
+    load.stop().await.assert_none_failed();
+    shop
+}
+
+#[tokio::test]
+async fn every_balancer_keeps_its_word_over_processes_and_loses_no_idempotent_call() {
+    let names: BTreeSet<&str> = PROMISED.iter().map(|(name, ..)| *name).collect();
+    let error = Consumer::new(&support::memory()).set("consumer.loadbalance", "none").build();
+    let listed = error.unwrap_err().to_string();
+    let known = listed.split_once("available: ").unwrap().1;
+    let known: BTreeSet<&str> = known.lines().next().unwrap().split(", ").collect();
+    assert_eq!(names, known, "every balancer promises something");
+    let (_registry, url) = support::registry(0).await;
+    let mut b = provider("b", &url).await;
+    let (_a, _c) = (provider("a", &url).await, provider("c", &url).await);
+    for (balancer, of_the_slow, uneven) in PROMISED {
+        let toml = format!("{QUICK_TO_NOTICE}\nconsumer.loadbalance = \"{balancer}\"");
+        let consumer = support::consumer(&url, &toml);
+        let shop = client(&consumer).await;
+
+        let load = Load::start(&shop, Calls::Idempotent(3), 8);
+        load.answered(600).await;
+        let seen = load.stop().await;
+        seen.assert_none_failed();
+        let [first, second, slow] = shares(&seen, ["a", "b", "c"]);
+        assert!(of_the_slow.contains(&slow), "{balancer} gives the slow one {slow} %");
+        let is_even = first <= uneven * second && second <= uneven * first;
+        assert!(is_even, "{balancer}: {first} % and {second} % for two that are alike");
+
+        let load = Load::start(&shop, Calls::Idempotent(3), 8);
+        b.suspend();
+        load.answered(60).await;
+        b.resume();
+        load.answered(60).await;
+        b.kill();
+        load.answered(60).await;
+        load.stop().await.assert_none_failed();
+        b = provider("b", &url).await;
+    }
+}
+
+#[tokio::test]
+async fn calls_of_one_argument_stay_with_one_provider_and_parameters_choose_which_argument() {
+    let registry = support::memory();
+    let mut running = Vec::new();
+    for name in ["a", "b", "c"] {
+        let provider = support::provider(&registry, "");
+        running.push(provider.serve(ShopServer::new(Clerk::new(name))).start().await.unwrap());
+    }
+    let places = async |toml: &str, calls: [(u64, u64); 6]| {
+        let consumer = support::consumer(&registry, toml);
+        let shop: ShopClient = consumer.client().await.unwrap();
+        let mut places = Vec::new();
+        for (id, millis) in calls {
+            places.push(shop.ponder(id, millis).await.unwrap().who);
+        }
+        places
+    };
+    let by_id = "consumer.loadbalance = \"consistenthash\"";
+    let by_millis = "consumer.loadbalance = { name = \"consistenthash\", hash_arguments = [1] }";
+    let one_id = places(by_id, [0, 1, 2, 3, 4, 5].map(|millis| (7, millis))).await;
+    assert!(one_id.iter().all(|who| *who == one_id[0]), "{one_id:?}");
+    let one_time = places(by_millis, [0, 10, 20, 30, 40, 50].map(|id| (id, 1))).await;
+    assert!(one_time.iter().all(|who| *who == one_time[0]), "{one_time:?}");
+    // By the other argument the same calls are those of 60 keys, which no provider has alone.
+    let mut spread = BTreeSet::new();
+    for tens in 0..10 {
+        let calls = [0, 1, 2, 3, 4, 5].map(|one| (tens * 6 + one, 1));
+        spread.extend(places(by_id, calls).await);
+    }
+    assert_eq!(spread.len(), 3);
+    // What hash_key says is stronger than any argument.
+    let consumer = support::consumer(&registry, by_id);
+    let shop: ShopClient = consumer.client().await.unwrap();
+    let keyed = shop.with(CallOptions::new().hash_key(7));
+    for id in 0..20 {
+        assert_eq!(keyed.look(id).await.unwrap().who, one_id[0]);
+    }
+}

@@ -1,0 +1,76 @@
+//! Several registries in one configuration: providers are listed in all, found through any, and one
+//! that dies takes nothing away.
+
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use dubhe::{Consumer, RunningProvider};
+use support::shop::{Clerk, Shop, ShopClient, ShopServer};
+
+/// The settings of both registries as a file has them, over the one that the tests set.
+fn both(first: &str, second: &str) -> String {
+    format!("[[registry]]\naddress = \"{first}\"\n[[registry]]\naddress = \"{second}\"\n")
+}
+
+async fn start(name: &str, toml: &str) -> RunningProvider {
+    let provider = support::provider(&support::memory(), toml);
+    let running = provider.serve(ShopServer::new(Clerk::new(name))).start().await.unwrap();
+    support::until_is("it is registered everywhere", || running.is_registered()).await;
+    running
+}
+
+/// Who answers through `consumer`, asked until all of `names` have.
+async fn all_answer(shop: &ShopClient, names: &[&str]) {
+    let mut seen = BTreeSet::new();
+    support::until("all of them answer", async || {
+        seen.insert(shop.look(1).await.unwrap().who);
+        names.iter().all(|name| seen.contains(*name)).then_some(())
+    })
+    .await;
+}
+
+async fn shop(consumer: &Consumer) -> ShopClient {
+    consumer.client().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_provider_of_several_registries_is_found_through_each_of_them() {
+    let (first, second) = (support::memory(), support::memory());
+    let running = start("a", &both(&first, &second)).await;
+    for registry in [&first, &second] {
+        all_answer(&shop(&support::consumer(registry, "")).await, &["a"]).await;
+    }
+    let only_second = support::provider(&second, "").serve(ShopServer::new(Clerk::new("b")));
+    let only_second = only_second.start().await.unwrap();
+    let consumer = support::consumer(&support::memory(), &both(&first, &second));
+    let shop = shop(&consumer).await;
+    all_answer(&shop, &["a", "b"]).await;
+    let state = consumer.directory_state(&"test.Shop".parse().unwrap()).unwrap();
+    assert_eq!(state.endpoints, 2, "who is in both lists counts once");
+    only_second.shutdown().await;
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn one_registry_that_dies_takes_nothing_away() {
+    let ((doomed, first), second) = (support::registry(0).await, support::memory());
+    let toml = both(&first, &second);
+    let running = start("a", &toml).await;
+    let consumer = support::consumer(&support::memory(), &toml);
+    let shop = shop(&consumer).await;
+    all_answer(&shop, &["a"]).await;
+
+    drop(doomed);
+    // It cannot be confirmed by the dead one, but it is found by way of the other.
+    let provider = support::provider(&support::memory(), &toml);
+    let later = provider.serve(ShopServer::new(Clerk::new("b"))).start().await.unwrap();
+    all_answer(&shop, &["a", "b"]).await;
+    for id in 0..100 {
+        shop.look(id).await.unwrap();
+    }
+    later.shutdown().await;
+    running.shutdown().await;
+}
