@@ -220,6 +220,14 @@ impl Caller {
         };
         Err(Status::resource_exhausted(text).with_delivery(Delivery::Refused))
     }
+
+    /// Counts a call that has begun, over the limit if there is no room: the first that a method
+    /// ever waits in, or one that came together with others of other connections.
+    pub(crate) fn count_call(self: &Arc<Self>) -> CallGuard {
+        self.state.running.fetch_add(1, Ordering::AcqRel);
+        self.running.fetch_add(1, Ordering::AcqRel);
+        CallGuard(self.clone())
+    }
 }
 
 /// Room for one more call.

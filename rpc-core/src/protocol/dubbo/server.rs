@@ -298,14 +298,14 @@ impl Connection {
             self.refuse(header, &refused, status::BAD_REQUEST);
             return;
         }
-        let guard = match self.shared.caller.begin_call() {
+        // What has begun is never turned away: nobody could tell how much of it was done.
+        let admitted = match answer.was_polled() {
+            true => Ok(self.shared.caller.count_call()),
+            false => self.shared.caller.begin_call(),
+        };
+        let guard = match admitted {
             Ok(guard) => guard,
             Err(refused) => {
-                // A call that was polled once is dropped here at its first await and may have begun.
-                let refused = match answer.was_polled() {
-                    true => refused.with_delivery(Delivery::Answered),
-                    false => refused,
-                };
                 if header.is_two_way() {
                     self.refuse(header, &refused, status::OVERLOADED);
                 }
