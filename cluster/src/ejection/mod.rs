@@ -1,8 +1,8 @@
 //! Ejection of outliers: an endpoint that fails is called no more for a while, and comes back by
 //! one call that succeeds.
 //!
-//! Each endpoint keeps its own [`Health`]; calls record their outcome in it with two or three
-//! relaxed atomics. Only a change of standing takes a lock and makes the list of candidates anew.
+//! Each endpoint keeps its own [`Health`]; a call that succeeds costs one relaxed update in it and
+//! a few reads. Only a change of standing takes a lock and makes the list of candidates anew.
 //! How many ejections count is decided where candidates are made: if too many endpoints are
 //! ejected, all are called. A task of the directory notices what no call would: that an ejection
 //! is over, and that an endpoint which failed is not called any more.
