@@ -115,9 +115,10 @@ impl Provider {
             let text = "there is nothing to serve: call `.serve(YourServer::new(implementation))`";
             return Err(Error::invalid_config(text));
         }
+        let own = ServiceKey::new(DESCRIBE);
         let served: Vec<ServiceKey> = self.services.iter().map(|(key, _)| key.clone()).collect();
         config.check_served(&served)?;
-        self.layers.check_served(&served)?;
+        self.layers.check_served(&[&served[..], std::slice::from_ref(&own)].concat())?;
         let registry = self.setup.extensions.registry(&config.registry_settings()?)?;
         let codecs = self.setup.extensions.codecs(&config.consumer.codec)?;
         let metrics = Metrics::new("provider");
@@ -132,7 +133,6 @@ impl Provider {
             let around = |inner| self.layers.apply(&service, inner);
             dispatcher.add(service.clone(), handler, around)?;
         }
-        let own = ServiceKey::new(DESCRIBE);
         dispatcher.add(own.clone(), describing, |inner| self.layers.apply(&own, inner))?;
         let dispatcher = Arc::new(dispatcher);
         let place = Place::of(&config)?;

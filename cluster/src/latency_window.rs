@@ -59,6 +59,13 @@ impl LatencyWindow {
         }
     }
 
+    /// Knows nothing any more.
+    pub(crate) fn forget(&self) {
+        let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
+        *sums = Sums::default();
+        self.mean.store(0, Relaxed);
+    }
+
     /// The mean in nanoseconds, more than 0; `None` if no call has ended within the window.
     pub(crate) fn mean(&self, now: Instant) -> Option<f64> {
         let mean = f64::from_bits(self.mean.load(Relaxed));

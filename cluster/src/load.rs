@@ -155,6 +155,9 @@ impl Load {
     /// Lets the past be the past: nothing is known until a call has ended.
     pub(crate) fn forget(&self) {
         self.estimate.store(0, Relaxed);
+        if let Some(window) = self.window.get() {
+            window.forget();
+        }
     }
 
     /// Records that a call given up after `elapsed` would have taken at least that long.

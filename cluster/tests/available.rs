@@ -1,5 +1,7 @@
 //! `available`: the first that can be called, and who comes after it.
 
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
 mod support;
 
 use dubhe_cluster::policy::Available;

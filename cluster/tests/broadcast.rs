@@ -1,5 +1,7 @@
 //! `broadcast`: everyone hears of it once, enough of them decide, and the asker gets every answer.
 
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
 mod support;
 
 use std::sync::Arc;

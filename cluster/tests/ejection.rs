@@ -6,10 +6,10 @@ mod support;
 
 use std::sync::Arc;
 
-use dubhe_cluster::HealthState;
 use dubhe_cluster::load_balance::RoundRobin;
 use dubhe_cluster::policy::{Failover, Forking};
 use dubhe_cluster::router::RouterChain;
+use dubhe_cluster::{EjectionConfig, HealthState};
 use rpc_core::status::Details;
 use rpc_core::{Body, ChannelState, Delivery, Snapshot, Source, Status};
 use support::health::*;
@@ -217,8 +217,8 @@ fn gone() -> Answer {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_without_the_service_comes_after_one_that_is_ejected() {
-    let fleet = fleet(&["a:1", "b:1"]);
+async fn an_address_without_the_service_comes_after_one_that_is_ejected_or_down() {
+    let fleet = fleet_with(&["a:1", "b:1"], Some(EjectionConfig { max_percent: 100, ..config() }));
     fleet.mock("a:1").answer(gone());
     let cluster = in_turn(&fleet);
     calls(&cluster, 2).await;
@@ -226,6 +226,8 @@ async fn an_address_without_the_service_comes_after_one_that_is_ejected() {
     assert_eq!(fleet.directory.state().stale, 1);
     eject(&fleet, "b:1").await;
     let before = fleet.mock("a:1").calls();
+    calls(&cluster, 20).await;
+    fleet.mock("b:1").set_state(ChannelState::Down);
     calls(&cluster, 20).await;
     assert_eq!(fleet.mock("a:1").calls(), before);
 }

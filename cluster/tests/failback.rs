@@ -1,5 +1,7 @@
 //! `failback`: when calls are sent again, to whom, how often, how many wait, and which never do.
 
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
 mod support;
 
 use std::sync::Arc;

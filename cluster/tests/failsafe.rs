@@ -1,5 +1,7 @@
 //! `failsafe`: whatever goes wrong on the way, the caller gets an answer; what went well passes.
 
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
 mod support;
 
 use std::time::Duration;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dubhe_cluster::load_balance::{LoadBalance, P2c, Random, RoundRobin};
+use dubhe_cluster::load_balance::{self, LoadBalance, P2c};
 use dubhe_cluster::policy::Failover;
 use dubhe_cluster::router::RouterChain;
 use dubhe_cluster::{DirectoryOptions, EjectionConfig, HealthState};
@@ -89,10 +89,15 @@ impl Run {
     }
 }
 
-fn balancers() -> [Arc<dyn LoadBalance>; 3] {
-    let seed = Some(1);
-    [Arc::new(P2c::new(seed)), Arc::new(RoundRobin::new()), Arc::new(Random::new(seed))]
+fn built(name: &str) -> Arc<dyn LoadBalance> {
+    let params = serde_json::json!({ "seed": 1 });
+    let params = if name == "roundrobin" { serde_json::json!({}) } else { params };
+    load_balance::builtin().build(name, params.as_object().unwrap().clone()).unwrap()
 }
+
+/// All but `consistenthash`, which sends calls that are alike to one provider.
+const EVEN: [&str; 6] =
+    ["p2c", "random", "roundrobin", "leastactive", "shortestresponse", "adaptive"];
 
 /// The slowest but one in a hundred of the calls made in this time.
 fn p99(seen: &[Seen], from: Instant, to: Instant) -> Duration {
@@ -104,45 +109,51 @@ fn p99(seen: &[Seen], from: Instant, to: Instant) -> Duration {
 
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_stops_is_out_within_a_second_of_the_first_timeout_and_comes_back() {
-    for idempotent in [true, false] {
-        for balancer in balancers() {
-            let name = format!("{balancer:?}, idempotent: {idempotent}");
-            let run = Run::start(&["a:1", "b:1", "c:1"], balancer, idempotent);
-            sleep(SECOND).await;
-            let started = Instant::now();
-            run.fleet.mock("a:1").answer(Answer::Hang);
-            let first_timeout = started + 500 * MS;
-            while !run.is_out("a:1") {
-                sleep(MS).await;
-            }
-            assert!(first_timeout.elapsed() <= SECOND, "{name}: {:?}", first_timeout.elapsed());
-            let in_flight = run.fleet.in_flight();
-            let (ejected, before) = (Instant::now(), run.fleet.mock("a:1").calls());
-            sleep(5 * SECOND).await;
-            let probes = run.fleet.mock("a:1").calls() - before;
-            assert!((1..=4).contains(&probes), "{name}: {probes} probes");
-            let continued = Instant::now();
-            run.fleet.mock("a:1").answer(Answer::After(2 * MS));
-            sleep(8 * SECOND).await;
-            let share = run.share("a:1", 3 * SECOND).await;
-            assert!((0.27..0.40).contains(&share), "{name}: a share of {share}");
-
-            let seen = run.end().await;
-            let failed: Vec<&Seen> = seen.iter().filter(|s| s.failed.is_some()).collect();
-            let late = failed.iter().filter(|s| s.at > ejected).count();
-            let early = failed.len() - late;
-            assert!(
-                early <= in_flight as usize + 5,
-                "{name}: {early} failed, {in_flight} in flight"
-            );
-            let allowed = if idempotent { 0 } else { probes as usize };
-            assert!(late <= allowed, "{name}: {late} failed later, {probes} probes");
-            let healthy = p99(&seen, started - SECOND / 2, started);
-            let after = p99(&seen, ejected + SECOND, continued);
-            assert!(after < 2 * healthy, "{name}: p99 {after:?}, {healthy:?} before");
-            assert!(seen.iter().all(|s| s.ended() <= s.at + 500 * MS));
-        }
+    for balancer in EVEN {
+        stop_one(balancer, true).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_change_something_fail_on_it_only_in_flight_and_as_probes() {
+    for balancer in ["p2c", "random", "roundrobin"] {
+        stop_one(balancer, false).await;
+    }
+}
+
+/// Stops one of three for five seconds.
+async fn stop_one(balancer: &str, idempotent: bool) {
+    let run = Run::start(&["a:1", "b:1", "c:1"], built(balancer), idempotent);
+    sleep(SECOND).await;
+    let started = Instant::now();
+    run.fleet.mock("a:1").answer(Answer::Hang);
+    let first_timeout = started + 500 * MS;
+    while !run.is_out("a:1") {
+        sleep(MS).await;
+    }
+    assert!(first_timeout.elapsed() <= SECOND, "{balancer}: {:?}", first_timeout.elapsed());
+    let in_flight = run.fleet.in_flight();
+    let (ejected, before) = (Instant::now(), run.fleet.mock("a:1").calls());
+    sleep(5 * SECOND).await;
+    let probes = run.fleet.mock("a:1").calls() - before;
+    assert!((1..=4).contains(&probes), "{balancer}: {probes} probes");
+    let continued = Instant::now();
+    run.fleet.mock("a:1").answer(Answer::After(2 * MS));
+    sleep(6 * SECOND).await;
+    let share = run.share("a:1", SECOND).await;
+    assert!((0.27..0.40).contains(&share), "{balancer}: a share of {share}");
+
+    let seen = run.end().await;
+    let failed = || seen.iter().filter(|s| s.failed.is_some());
+    let late = failed().filter(|s| s.at > ejected).count();
+    let early = failed().count() - late;
+    assert!(early <= in_flight as usize + 5, "{balancer}: {early} failed, {in_flight} in flight");
+    let allowed = if idempotent { 0 } else { probes as usize };
+    assert!(late <= allowed, "{balancer}: {late} failed later, {probes} probes");
+    let healthy = p99(&seen, started - SECOND / 2, started);
+    let after = p99(&seen, ejected + SECOND, continued);
+    assert!(after < 2 * healthy, "{balancer}: p99 {after:?}, {healthy:?} before");
+    assert!(seen.iter().all(|s| s.ended() <= s.at + 500 * MS));
 }
 
 #[tokio::test(start_paused = true)]
@@ -157,9 +168,8 @@ async fn p2c_leaves_a_stopped_provider_before_anything_has_timed_out() {
 
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_fails_at_once_attracts_no_calls() {
-    for balancer in balancers() {
-        let name = format!("{balancer:?}");
-        let run = Run::start(&["a:1", "b:1", "c:1"], balancer, true);
+    for name in EVEN {
+        let run = Run::start(&["a:1", "b:1", "c:1"], built(name), true);
         sleep(SECOND).await;
         let failing = Answer::Fail(Status::unavailable("no database"));
         run.fleet.mock("a:1").answer(failing);
@@ -175,9 +185,9 @@ async fn a_provider_that_fails_at_once_attracts_no_calls() {
 
 #[tokio::test(start_paused = true)]
 async fn with_three_of_four_out_all_four_are_called() {
-    for balancer in balancers() {
-        let name = format!("{balancer:?}");
-        let run = Run::start(&["a:1", "b:1", "c:1", "d:1"], balancer, true);
+    // Others may take the one that is well for all calls, and never hear that the third is not.
+    for name in ["p2c", "random", "roundrobin"] {
+        let run = Run::start(&["a:1", "b:1", "c:1", "d:1"], built(name), true);
         sleep(SECOND).await;
         for address in ["a:1", "b:1", "c:1"] {
             run.fleet.mock(address).answer(maybe_sent());

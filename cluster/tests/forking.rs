@@ -1,5 +1,7 @@
 //! `forking`: who is asked, whose answer counts, what becomes of the others, what it may cost.
 
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
 mod support;
 
 use std::sync::Arc;

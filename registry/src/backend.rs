@@ -83,6 +83,11 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
     /// Waits until the session is lost.
     async fn closed(&self);
 
+    /// Why the session was lost, once it was, where that is known. Unknown by default.
+    fn reason(&self) -> Option<Error> {
+        None
+    }
+
     /// How many processes share the registry, where it tells: the more there are, the longer each
     /// waits before it opens a lost session again, lest they all come at once. Unknown by default.
     fn peers(&self) -> Option<usize> {

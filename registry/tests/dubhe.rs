@@ -78,6 +78,19 @@ async fn a_restart_of_the_server_empties_no_list_and_registers_all_again() {
 }
 
 #[tokio::test]
+async fn a_lost_session_says_why_it_was_lost() {
+    let mut place = dubhe(quick()).await;
+    let list = place.open().subscribe(&key(SERVICE)).await.unwrap();
+    let mut trouble = list.watch_trouble();
+    place.server = None;
+    timeout(LIMIT, trouble.changed()).await.unwrap().unwrap();
+    let error = trouble.borrow_and_update().clone().unwrap().error;
+    // A reset, if something was on its way.
+    let causes = ["it closed the connection", "connection broken: "];
+    assert!(causes.iter().any(|cause| error.starts_with(cause)), "{error}");
+}
+
+#[tokio::test]
 async fn the_end_of_a_subscription_ends_it_at_the_server() {
     let place = dubhe(quick()).await;
     let registry = place.open();

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dubhe::Provider;
+use tokio::time::Instant;
 
 use super::shop::{Clerk, ShopServer};
 
@@ -134,9 +135,27 @@ impl ProviderProcess {
         self.signal("TERM");
     }
 
-    /// SIGSTOP: it hangs, its connections stay open.
+    /// SIGSTOP: it hangs, its connections stay open. Returns when every thread of it does: on a busy
+    /// machine one may run on for a while.
     pub fn suspend(&self) {
         self.signal("STOP");
+        let begun = Instant::now();
+        while !self.stands_still() {
+            assert!(begun.elapsed() < super::PATIENCE, "it runs on after SIGSTOP");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Whether all threads are stopped; true where the system does not tell.
+    fn stands_still(&self) -> bool {
+        let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", self.child.id())) else {
+            return true;
+        };
+        let stats =
+            threads.flatten().map(|thread| std::fs::read_to_string(thread.path().join("stat")));
+        // The state follows the name, which ends with the last parenthesis.
+        let is_stopped = |stat: &str| stat.rsplit(") ").next().is_some_and(|s| s.starts_with('T'));
+        stats.flatten().all(|stat| is_stopped(&stat))
     }
 
     /// SIGCONT: it goes on where it stood.

@@ -308,3 +308,27 @@ fn is_poor(sums: Sums, config: &EjectionConfig) -> bool {
     sums.calls >= u64::from(config.min_calls)
         && sums.successes() * 100 < sums.calls * u64::from(config.success_percent)
 }
+
+#[cfg(test)]
+mod tests {
+    use rpc_core::Tally;
+
+    use super::*;
+
+    #[test]
+    fn of_those_that_want_to_probe_one_alone_may() {
+        let (config, start) = (EjectionConfig::default(), Instant::now());
+        let ejector = Arc::new(Ejector::new(Some(config), Tally::default()));
+        let health = Health::new(ejector.clone(), "a:1".into(), start);
+        (0..5).for_each(|_| health.record(Verdict::Failure, start, start));
+        assert!(!health.begin_probe(), "its time is not over");
+        let later = start + config.base;
+        health.review(later);
+        let epoch = ejector.epoch();
+        assert!(health.begin_probe());
+        assert!(!health.begin_probe());
+        assert!(ejector.epoch() > epoch, "the list of candidates still offers it");
+        health.end_probe(Verdict::Failure, later);
+        assert!(!health.begin_probe());
+    }
+}

@@ -116,11 +116,9 @@ impl Race {
             return Err(status.with_call(invocation.method().path().clone()));
         }
         self.start(|_, _| true)?;
-        for _ in 1..forks {
-            if !self.start(RetryBudget::draw_copy)? {
-                break;
-            }
-        }
+        // Whatever keeps a further copy from being sent, the first is under way.
+        let mut further = 1..forks;
+        while further.next().is_some() && self.start(RetryBudget::draw_copy).unwrap_or(false) {}
         let mut told: Option<Status> = None;
         while let Some((outcome, elapsed)) = self.running.next().await {
             let status = match outcome {

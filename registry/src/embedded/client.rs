@@ -290,6 +290,10 @@ impl Session for Client {
         let _ = end.wait_for(Option::is_some).await;
     }
 
+    fn reason(&self) -> Option<Error> {
+        self.shared.end.borrow().as_deref().map(|why| self.shared.error(why))
+    }
+
     fn peers(&self) -> Option<usize> {
         Some(self.shared.peers.load(Ordering::Relaxed)).filter(|peers| *peers > 0)
     }

@@ -95,7 +95,10 @@ impl Follow<'_> {
                     self.publish(listing.unwrap_or_default()).await;
                 }
                 // A watch may not notice the end of its session: an old one is not trusted.
-                _ = replaced.changed() => return Error::closed("the session ended"),
+                _ = replaced.changed() => return match &*replaced.borrow() {
+                    State::Down(error) => error.clone(),
+                    State::Connecting | State::Up(_) => Error::closed("the session ended"),
+                },
                 error = &mut repairing => return error,
                 ended = &mut watching => {
                     return ended.err().unwrap_or_else(|| Error::closed("the watch ended"));

@@ -64,16 +64,20 @@ impl Link {
             let provides = *providers.borrow_and_update() > 0;
             let pause = match self.open(Demand { provides }).await {
                 Ok(session) => {
-                    let opened = Instant::now();
-                    if std::mem::take(&mut is_down) {
+                    let (opened, was_down) = (Instant::now(), std::mem::take(&mut is_down));
+                    if was_down {
                         tracing::info!(registry = self.backend.address(), "registry is back");
                     }
                     self.state.send_replace(State::Up(Arc::clone(&session)));
                     session.closed().await;
                     peers = session.peers();
-                    self.lost(self.backend_lost("the session ended"), &mut is_down);
+                    let is_young = opened.elapsed() < self.pace.longest_pause;
+                    // After one that dies young it is the same outage, which was told.
+                    is_down = was_down && is_young;
+                    let unknown = || self.backend_lost("the session ended");
+                    self.lost(session.reason().unwrap_or_else(unknown), &mut is_down);
                     // A session that dies young counts as a failure, lest the loop spins.
-                    if opened.elapsed() >= self.pace.longest_pause {
+                    if !is_young {
                         backoff.reset();
                     }
                     let is_reader = *providers.borrow() == 0;

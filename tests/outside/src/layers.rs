@@ -230,7 +230,7 @@ async fn a_scope_that_nothing_matches_is_an_error() {
     assert_eq!(
         message,
         "unknown service in the scope of a layer `shop.Stok` (did you mean `shop.Stock`?), \
-         available: shop.Stock"
+         available: shop.Stock, dubhe.Describe"
     );
     let expected = "unknown method of shop.Stock in the scope of a layer `tak` \
                     (did you mean `take`?), available: count, take";

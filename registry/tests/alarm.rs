@@ -1,0 +1,104 @@
+//! How often an outage is told: once, also when the registry takes every session and drops it.
+//!
+//! Alone in its program, because who listens to events is known to the whole process.
+
+#![allow(clippy::unwrap_used, reason = "this is test code")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dubhe_registry::{Backend, Demand, Listing, RegistryConfig, Session, Updates, supervise};
+use rpc_core::{Error, Instance, ServiceKey};
+use tokio::time::sleep;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+
+/// A registry each of whose sessions lasts a moment.
+#[derive(Debug, Default)]
+struct Fickle {
+    sessions: AtomicUsize,
+}
+
+#[async_trait]
+impl Backend for Fickle {
+    fn address(&self) -> String {
+        "fickle://".to_owned()
+    }
+
+    async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
+        self.sessions.fetch_add(1, Ordering::Relaxed);
+        Ok(Arc::new(Brief))
+    }
+}
+
+#[derive(Debug)]
+struct Brief;
+
+#[async_trait]
+impl Session for Brief {
+    async fn register(&self, _: &Instance) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn unregister(&self, _: &Instance) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn watch(&self, _: &ServiceKey, _: &Updates) -> Result<(), Error> {
+        std::future::pending().await
+    }
+
+    async fn fetch(&self, _: &ServiceKey) -> Result<Listing, Error> {
+        Ok(Listing::default())
+    }
+
+    async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn closed(&self) {
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Counts warnings.
+#[derive(Default)]
+struct Alarms(Arc<AtomicUsize>);
+
+impl Subscriber for Alarms {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let is_alarm = *event.metadata().level() <= Level::WARN;
+        self.0.fetch_add(usize::from(is_alarm), Ordering::Relaxed);
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_told_once_though_sessions_come_and_go() {
+    let alarms = Alarms::default();
+    let heard = Arc::clone(&alarms.0);
+    let _listening = tracing::subscriber::set_default(alarms);
+    let fickle = Arc::new(Fickle::default());
+    let registry = supervise(Arc::clone(&fickle) as _, &RegistryConfig::new("fickle://"));
+    let _list = registry.subscribe(&ServiceKey::new("shop.Inventory")).await.unwrap();
+    sleep(Duration::from_secs(600)).await;
+    assert!(fickle.sessions.load(Ordering::Relaxed) > 50);
+    assert_eq!(heard.load(Ordering::Relaxed), 1);
+}
