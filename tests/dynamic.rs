@@ -5,11 +5,14 @@
 mod support;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dubhe::describe::{FieldLabel, TypeKind};
 use dubhe::prelude::*;
 use dubhe::{AttemptLog, Delivery, DynamicClient, ServiceKey};
+use rpc_core::server::{Dispatcher, Server, ServerConfig};
+use rpc_core::{Codecs, Metrics, Params};
 use serde_json::{Value, json};
 use support::memory;
 
@@ -286,4 +289,28 @@ async fn an_explanation_has_settings_endpoints_and_what_calls_have_left() {
     assert_eq!(&*endpoint.instance.address, running.address());
     assert_eq!((endpoint.state, endpoint.in_flight), (dubhe::ChannelState::Ready, 0));
     assert!(endpoint.latency.is_some() && endpoint.dropped.is_none());
+}
+
+#[tokio::test]
+async fn a_provider_that_does_not_describe_itself_is_named_and_not_blamed() {
+    // As an older one: the service alone, without the one that describes it.
+    let codec = |name| codecs::builtin().build(name, Params::new()).unwrap();
+    let codecs = Codecs::new(codec("protobuf"), [codec("json")]);
+    let mut dispatcher = Dispatcher::new(codecs, Metrics::new("provider"));
+    dispatcher.add(orders(), Arc::new(OrdersServer::new(Clerk)), |inner| inner).unwrap();
+    let config = ServerConfig::default();
+    let server = Server::bind(([127, 0, 0, 1], 0).into(), Arc::new(dispatcher), config);
+    let server = server.await.unwrap();
+    let registry = format!("static://{}", server.local_addr());
+    let consumer = support::consumer(&registry, "");
+    let client: OrdersClient = consumer.client().await.unwrap();
+    client.nothing().await.unwrap();
+    let status = consumer.dynamic(&orders()).await.unwrap_err();
+    assert_eq!((status.code(), status.delivery()), (Code::Unimplemented, Delivery::NotSent));
+    assert!(status.message().contains("no instance of test.Orders:2 describes itself"), "{status}");
+    let attempts = status.attempts();
+    assert!(!attempts.is_empty() && attempts.iter().all(|a| a.delivery == Delivery::Refused));
+    let state = consumer.directory_state(&orders()).unwrap();
+    assert_eq!((state.endpoints, state.candidates), (1, 1));
+    client.nothing().await.unwrap();
 }

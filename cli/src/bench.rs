@@ -5,6 +5,7 @@
 //! a call that could not start in time because others were slow is counted from when it should
 //! have. Calls go out as JSON through the whole cluster layer of a consumer.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -130,10 +131,13 @@ impl Load {
         for caller in 0..callers {
             callers_at_work.spawn(this.clone().call_on(shards.clone(), caller % SHARDS));
         }
+        let mut interrupted = pin!(tokio::signal::ctrl_c());
         loop {
             tokio::select! {
                 joined = callers_at_work.join_next() => if joined.is_none() { break },
-                _ = tokio::signal::ctrl_c() => this.stopped.store(true, Ordering::Relaxed),
+                _ = &mut interrupted, if !this.stopped.load(Ordering::Relaxed) => {
+                    this.stopped.store(true, Ordering::Relaxed);
+                }
             }
         }
         let took = this.begin.elapsed();

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use dubhe::config::Config;
 use dubhe::embedded::{DEFAULT_PORT, EmbeddedServer};
 use serde_json::json;
 
@@ -25,8 +26,9 @@ impl Registry {
     pub(crate) async fn run(self, options: &Options) -> Outcome {
         let mut end = End::listen()?;
         let mut server = EmbeddedServer::builder().listen(&*self.listen);
-        if let Some(token) = &options.token {
-            server = server.token(token);
+        // From the command line, the file or the environment, where others cannot read it.
+        if let Some(token) = Config::load(options.sources()?)?.registry.token {
+            server = server.token(token.expose());
         }
         if let Some(folder) = &self.data {
             server = server.data_dir(folder);
@@ -47,29 +49,45 @@ impl Registry {
     }
 }
 
-/// SIGTERM or Ctrl-C.
+/// SIGTERM or Ctrl-C, caught from the moment this is made: none is lost while the server starts.
+#[cfg(unix)]
 struct End {
-    #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
 }
 
+#[cfg(unix)]
 impl End {
-    /// Listens from now on, so that no signal is lost while the server starts.
     fn listen() -> Result<Self, Failure> {
-        Ok(Self {
-            #[cfg(unix)]
-            terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-                .map_err(|error| Failure::failed(format!("cannot listen for signals: {error}")))?,
-        })
+        use tokio::signal::unix::{SignalKind, signal};
+
+        let wrong = |error| Failure::failed(format!("cannot listen for signals: {error}"));
+        let terminate = signal(SignalKind::terminate()).map_err(wrong)?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt()).map_err(wrong)? })
     }
 
     async fn wait(&mut self) {
-        #[cfg(unix)]
         tokio::select! {
             _ = self.terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
+            _ = self.interrupt.recv() => {}
         }
-        #[cfg(not(unix))]
-        let _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+struct End;
+
+#[cfg(not(unix))]
+impl End {
+    fn listen() -> Result<Self, Failure> {
+        Ok(Self)
+    }
+
+    async fn wait(&mut self) {
+        // Where it cannot be listened for, only a kill ends the server.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }

@@ -4,8 +4,10 @@
 
 mod support;
 
+use std::time::Duration;
+
 use serde_json::json;
-use support::{command, dubhe, run_with, shop};
+use support::{PATIENCE, command, dubhe, run_with, shop};
 
 #[tokio::test]
 async fn config_shows_every_setting_and_who_set_it() {
@@ -123,6 +125,26 @@ async fn bench_counts_failures_by_code_and_exits_with_1() {
         "100ms",
     ];
     registry.dubhe(&write).await.code(0);
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_a_bench_early_and_prints_what_there_is() {
+    let (registry, one) = shop().await;
+    let args = ["bench", "test.Stock/left", "[\"a\", 1]", "--duration", "10m"];
+    let child = command(&[&["--registry", &registry.url], &args[..]].concat()).spawn().unwrap();
+    let id = child.id().unwrap();
+    let is_called = || one.metrics().render().contains("method=\"left\",code=\"ok\"");
+    let waited = tokio::time::timeout(PATIENCE, async {
+        while !is_called() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    waited.await.unwrap();
+    support::signal(id, "INT").await;
+    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.contains("P50") && printed.contains(", 0 failed"), "{printed}");
+    assert_eq!(output.status.code(), Some(0));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 
 mod support;
 
-use support::{PATIENCE, Registry, dubhe, provider, shop};
+use support::{PATIENCE, Registry, command, dubhe, provider, run_with, shop};
 
 #[tokio::test]
 async fn it_prints_its_address_and_ends_cleanly_when_told_to() {
@@ -34,6 +34,16 @@ async fn a_token_is_asked_for_and_a_wrong_one_refused() {
         let run = registry.dubhe(wrong).await.code(1).says("token");
         assert!(!run.err.contains("secret"), "{}", run.err);
     }
+}
+
+#[tokio::test]
+async fn a_token_from_the_environment_is_asked_for_too() {
+    let mut server = command(&["registry", "--listen", "127.0.0.1:0"]);
+    let registry = Registry::of(server.env("DUBHE_REGISTRY__TOKEN", "secret")).await;
+    registry.dubhe(&["ls"]).await.code(1).says("token");
+    let mut client = command(&["ls", "--registry", &registry.url]);
+    client.env("DUBHE_REGISTRY__TOKEN", "secret");
+    run_with(client, "").await.code(0).prints("no services");
 }
 
 #[tokio::test]

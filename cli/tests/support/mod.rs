@@ -163,7 +163,11 @@ impl Registry {
     pub async fn start_at(listen: &str, args: &[&str]) -> Self {
         let mut all = vec!["registry", "--listen", listen];
         all.extend(args);
-        let mut child = command(&all).spawn().unwrap();
+        Self::of(&mut command(&all)).await
+    }
+
+    pub async fn of(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let said = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
         let at = said.find("dubhe://").unwrap();
@@ -178,10 +182,14 @@ impl Registry {
 
     /// Sends it a signal, such as TERM.
     pub async fn signal(&self, name: &str) {
-        let id = self.child.id().unwrap().to_string();
-        let sent = Command::new("kill").args([&format!("-{name}"), &*id]).status().await;
-        assert!(sent.unwrap().success());
+        signal(self.child.id().unwrap(), name).await;
     }
+}
+
+/// Sends a process a signal, such as TERM.
+pub async fn signal(id: u32, name: &str) {
+    let sent = Command::new("kill").args([format!("-{name}"), id.to_string()]).status().await;
+    assert!(sent.unwrap().success());
 }
 
 /// A provider of the stock in this process, registered.
