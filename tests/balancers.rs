@@ -7,12 +7,14 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex};
 
 use dubhe::prelude::*;
-use dubhe::{Consumer, ServiceKey};
+use dubhe::{Consumer, Reply, ServiceKey};
 use support::load::{Calls, Load, Seen};
 use support::process::{self, ProviderCommand, ProviderProcess};
 use support::shop::{Clerk, Shop, ShopClient, ShopServer};
+use tower::util::MapResponseLayer;
 
 /// Seconds between the signs of life are too long for a test of all balancers.
 const QUICK_TO_NOTICE: &str =
@@ -135,5 +137,35 @@ async fn calls_of_one_argument_stay_with_one_provider_and_parameters_choose_whic
     let keyed = shop.with(CallOptions::new().hash_key(7));
     for id in 0..20 {
         assert_eq!(keyed.look(id).await.unwrap().who, one_id[0]);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn adaptive_is_told_how_loaded_the_machines_of_providers_are() {
+    let registry = support::memory();
+    let mut running = Vec::new();
+    for name in ["a", "b"] {
+        let provider = support::provider(&registry, "");
+        running.push(provider.serve(ShopServer::new(Clerk::new(name))).start().await.unwrap());
+    }
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = told.clone();
+    let sources = support::sources(&registry, "consumer.loadbalance = \"adaptive\"");
+    let listening = MapResponseLayer::new(move |reply: Reply| {
+        heard.lock().unwrap().extend(reply.metadata.value("lb_adaptive").map(str::to_owned));
+        reply
+    });
+    let consumer = Consumer::builder().sources(sources).attempt_layer(listening).build().unwrap();
+    let shop: ShopClient = consumer.client().await.unwrap();
+    for id in 0..20 {
+        shop.look(id).await.unwrap();
+    }
+    let told = told.lock().unwrap();
+    // Each of the two is asked once within its first moments, not with every call.
+    assert!((2..20).contains(&told.len()), "{told:?}");
+    for text in told.iter() {
+        let load = text.split_once(",load:").unwrap().1;
+        assert!(load.parse::<f64>().unwrap() >= 0.0, "{text}");
     }
 }
