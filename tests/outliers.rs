@@ -90,9 +90,6 @@ async fn a_stopped_provider_is_left_out_and_comes_back_to_its_share() {
         load.answered_by("a").await;
         fleet.providers[0].suspend();
         until_is("it is out", || fleet.state().ejected == 1).await;
-        // Those on their way to it end within their time.
-        sleep(Duration::from_millis(500)).await;
-        let made = load.made();
         load.answered(2000).await;
         assert_eq!(fleet.state().candidates, 2, "{balancer}");
         fleet.providers[0].resume();
@@ -101,10 +98,8 @@ async fn a_stopped_provider_is_left_out_and_comes_back_to_its_share() {
         load.answered(3000).await;
         let after = fleet.executed();
         let seen = load.stop().await;
-        let late = seen.failed.iter().filter(|(id, _)| *id >= made).count();
-        assert_eq!(late, 0, "{balancer}: {:?}", seen.failed.last());
-        let early = seen.failed.len();
-        assert!(early <= CALLERS + 5, "{balancer}: {early} failed of {CALLERS} callers");
+        // Those that hung on it were answered by others halfway.
+        seen.assert_none_failed();
         let calls: Vec<usize> = after.iter().zip(&before).map(|(a, b)| a - b).collect();
         let share = calls[0] as f64 * 3.0 / calls.iter().sum::<usize>() as f64;
         assert!(fair.contains(&share), "{balancer}: {calls:?}");

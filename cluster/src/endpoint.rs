@@ -332,6 +332,23 @@ pub struct EndpointFuture {
     span: Span,
 }
 
+impl EndpointFuture {
+    /// Where the call is.
+    pub(crate) fn endpoint(&self) -> Option<&Arc<Endpoint>> {
+        self.in_flight.as_ref().map(|in_flight| &in_flight.endpoint)
+    }
+
+    /// Gives the call up because its answer is overdue, which speaks against the endpoint.
+    pub(crate) fn overdue(mut self) {
+        if let Some(in_flight) = self.in_flight.take() {
+            let text = "no answer in half of the call's time";
+            let late = Status::deadline_exceeded(text).with_delivery(Delivery::MaybeSent);
+            // The outcome is for the records alone.
+            let _ = in_flight.finish(Err(late));
+        }
+    }
+}
+
 impl Future for EndpointFuture {
     type Output = Result<Reply, Status>;
 

@@ -337,6 +337,23 @@ enum State {
 }
 
 impl AttemptFuture {
+    /// Where the attempt is; `None` before and after.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&Arc<Endpoint>> {
+        match &self.0 {
+            State::Running(running) => running.endpoint(),
+            State::Waiting(_) | State::Failed(_) => None,
+        }
+    }
+
+    /// Cancels it because its answer is overdue: the endpoint is judged as by a timeout, rather
+    /// than not at all, as when the future is dropped.
+    pub fn overdue(self) {
+        if let State::Running(running) = self.0 {
+            running.overdue();
+        }
+    }
+
     fn failed(status: Status) -> Self {
         Self(State::Failed(Some(status)))
     }

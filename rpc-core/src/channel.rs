@@ -28,7 +28,8 @@ pub enum ChannelState {
 /// A connection to one address that reopens by itself; shared by all directories of a consumer.
 ///
 /// Calls write in the first of their invocation's codecs; whoever picks the channel has put one
-/// there that the instance speaks.
+/// there that the instance speaks. Who waits for an answer is woken when half of the call's time
+/// has passed, to see whether there is something else to try.
 pub trait Channel: Invoke + fmt::Debug {
     /// Where it leads: `host:port`.
     fn address(&self) -> &Arc<str>;

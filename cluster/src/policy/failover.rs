@@ -6,6 +6,9 @@
 //! [`RetryBudget`](crate::RetryBudget). Providers not tried yet come first; where none is left, a
 //! short pause comes before each further attempt.
 //!
+//! A call that may run twice and still waits when half of its time has passed gets a copy at another
+//! provider, on the same budget; the first success is the answer ([`hedge`]).
+//!
 //! Costs one clone of the invocation and one allocation while nothing fails.
 
 use std::sync::Arc;
@@ -18,8 +21,10 @@ use rpc_core::{
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
+use super::hedge::{self, Race};
 use super::{ClusterPolicy, History, MAX_TRIED};
-use crate::picker::{Attempt, Picker};
+use crate::endpoint::Endpoint;
+use crate::picker::{Attempt, AttemptFuture, Picker};
 
 /// The pause before the first attempt at a provider that failed this call already; doubles.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -81,14 +86,24 @@ impl Invoke for FailoverInvoker {
     fn invoke(&self, invocation: Invocation) -> ReplyFuture {
         let started = Instant::now();
         let (picker, retries) = (self.picker.clone(), self.retries);
-        let first = picker.attempt(Attempt::first(invocation.clone(), started));
+        let mut first = picker.attempt(Attempt::first(invocation.clone(), started));
+        let may_run_twice = retries > 0 && invocation.method().is_idempotent();
+        let patience = may_run_twice.then(|| {
+            let left = invocation.deadline.remaining_from(started);
+            started + left / 2
+        });
         Box::pin(async move {
-            match first.await {
-                Ok(reply) => Ok(reply),
-                // Boxed, so that the future of a call that succeeds stays small.
-                Err(status) => {
+            let outcome = hedge::outcome_by(&mut first, patience).await;
+            // Boxed, so that the future of a call that succeeds stays small.
+            match outcome {
+                Some(Ok(reply)) => Ok(reply),
+                Some(Err(status)) => {
                     let resending = Resending::new(picker, retries, invocation);
                     Box::pin(resending.run(status, started)).await
+                }
+                None => {
+                    let resending = Resending::new(picker, retries, invocation);
+                    Box::pin(resending.hedge(first, started)).await
                 }
             }
         })
@@ -119,6 +134,49 @@ impl Resending {
             budgeted: 0,
             pauses: 0,
         }
+    }
+
+    /// Sends a copy elsewhere while `first` still waits; without budget or another provider, waits
+    /// on.
+    async fn hedge(mut self, first: AttemptFuture, started: Instant) -> Result<Reply, Status> {
+        let now = Instant::now();
+        let Some((endpoint, attempt)) = self.copy_of(&first, now) else {
+            return match first.await {
+                Ok(reply) => Ok(reply),
+                Err(status) => self.run(status, started).await,
+            };
+        };
+        self.budgeted += 1;
+        let copy = self.picker.attempt_at(&endpoint, attempt);
+        let (status, other, is_copy) = match hedge::race(first, copy).await {
+            Race::Won(reply) => return Ok(reply),
+            Race::Lost { status, other, is_copy } => (status, other, is_copy),
+        };
+        let (begun, others) = if is_copy { (now, started) } else { (started, now) };
+        if may_resend(&status, true) == Resend::No && status.code() != Code::DeadlineExceeded {
+            // An answer, if not the one hoped for.
+            return self.run(status, begun).await;
+        }
+        self.history.add(&status, begun.elapsed());
+        match other.await {
+            Ok(reply) => Ok(reply),
+            Err(status) => self.run(status, others).await,
+        }
+    }
+
+    /// The attempt at another provider than that of `first`, if there is one and the budget allows
+    /// it.
+    fn copy_of(&self, first: &AttemptFuture, now: Instant) -> Option<(Arc<Endpoint>, Attempt)> {
+        let address = first.endpoint()?.address().clone();
+        let attempt = Attempt {
+            invocation: self.invocation.clone(),
+            number: 2,
+            excluded: vec![address.clone()],
+            now,
+        };
+        let endpoint = self.picker.choose(&attempt).ok()?;
+        let is_elsewhere = *endpoint.address() != address;
+        (is_elsewhere && self.picker.budget().draw(now)).then_some((endpoint, attempt))
     }
 
     async fn run(mut self, first: Status, started: Instant) -> Result<Reply, Status> {

@@ -12,6 +12,7 @@ mod failfast;
 mod failover;
 mod failsafe;
 mod forking;
+mod hedge;
 mod history;
 mod seldom;
 

@@ -25,6 +25,7 @@ use rpc_core::{
     Source, Status, Subscription,
 };
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use self::simulation::{Rolls, address};
 
@@ -111,7 +112,12 @@ impl Invoke for Mock {
             }
             match answer {
                 Answer::Fail(status) => return Err(status),
-                Answer::Hang => tokio::time::sleep_until(deadline).await,
+                Answer::Hang => {
+                    // As channels do: who waits is woken when half of the time has passed.
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    tokio::time::sleep(left / 2).await;
+                    tokio::time::sleep_until(deadline).await;
+                }
                 Answer::After(time) => {
                     let slept = tokio::time::sleep(time);
                     if tokio::time::timeout_at(deadline, slept).await.is_ok() {

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
@@ -61,7 +62,7 @@ impl Call {
         }
         let mut inner = self.shared.lock();
         let earliest = inner.earliest;
-        let id = self.admit(&mut inner, &invocation, cx)?;
+        let id = self.admit(&mut inner, &invocation, left, cx)?;
         let header = Header::request(codec.dubbo_id(), id.is_some(), id.unwrap_or(NO_REQUEST));
         let head = |buf: &mut BytesMut| {
             let left = u64::try_from(left.as_micros()).unwrap_or(u64::MAX);
@@ -88,6 +89,7 @@ impl Call {
         &self,
         inner: &mut Inner,
         invocation: &Invocation,
+        left: Duration,
         cx: &Context<'_>,
     ) -> Result<Option<u64>, Status> {
         if let Some(closed) = &inner.closed {
@@ -107,14 +109,15 @@ impl Call {
         }
         let deadline = invocation.deadline.instant();
         let sent = Sent { batch: inner.batch, place: inner.out.place() };
-        let Some(id) = inner.pending.insert(cx.waker().clone(), deadline, sent) else {
+        let halfway = deadline.checked_sub(left / 2).unwrap_or(deadline);
+        let Some(id) = inner.pending.insert(cx.waker().clone(), halfway, deadline, sent) else {
             let limit = config.max_in_flight;
             return Err(full(format!(
                 "{limit} calls wait for {address} already; raise `consumer.limits.in_flight`"
             )));
         };
-        if inner.earliest.is_none_or(|earliest| deadline < earliest) {
-            inner.earliest = Some(deadline);
+        if inner.earliest.is_none_or(|earliest| halfway < earliest) {
+            inner.earliest = Some(halfway);
         }
         Ok(Some(id))
     }

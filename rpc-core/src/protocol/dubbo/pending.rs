@@ -50,6 +50,8 @@ enum State {
     Free(u32),
     Waiting {
         waker: Waker,
+        /// When its caller is to look what else it could do; `None` once it was woken for that.
+        halfway: Option<Instant>,
         deadline: Instant,
         sent: Sent,
     },
@@ -71,9 +73,16 @@ impl Pending {
         self.waiting
     }
 
-    /// Takes a slot and returns the request id; `None` when the table is full.
-    pub(super) fn insert(&mut self, waker: Waker, deadline: Instant, sent: Sent) -> Option<u64> {
-        let state = State::Waiting { waker, deadline, sent };
+    /// Takes a slot and returns the request id; `None` when the table is full. Who waits is woken
+    /// at `halfway` too, by the sweep.
+    pub(super) fn insert(
+        &mut self,
+        waker: Waker,
+        halfway: Instant,
+        deadline: Instant,
+        sent: Sent,
+    ) -> Option<u64> {
+        let state = State::Waiting { waker, halfway: Some(halfway), deadline, sent };
         let index = if self.free != NONE {
             let index = self.free;
             let slot = &mut self.slots[index as usize];
@@ -145,7 +154,8 @@ impl Pending {
     }
 
     /// Ends every call whose deadline is not after `now`; `expired` gets its id and where its
-    /// request is, and makes the outcome. Returns the earliest deadline that is left.
+    /// request is, and makes the outcome. Those halfway there are woken, once. Returns when the
+    /// next of either is due.
     pub(super) fn sweep(
         &mut self,
         now: Instant,
@@ -154,11 +164,15 @@ impl Pending {
     ) -> Option<Instant> {
         let mut earliest: Option<Instant> = None;
         for (index, slot) in self.slots.iter_mut().enumerate() {
-            let State::Waiting { deadline, sent, .. } = &slot.state else {
+            let State::Waiting { waker, halfway, deadline, sent } = &mut slot.state else {
                 continue;
             };
             if *deadline > now {
-                earliest = Some(earliest.map_or(*deadline, |e| e.min(*deadline)));
+                if halfway.take_if(|halfway| *halfway <= now).is_some() {
+                    wakers.push(waker.clone());
+                }
+                let due = halfway.unwrap_or(*deadline);
+                earliest = Some(earliest.map_or(due, |earliest| earliest.min(due)));
                 continue;
             }
             let status = expired(id(slot.generation, index as u32), *sent);
@@ -207,16 +221,21 @@ mod tests {
         Outcome::Frame(Header::response(13, 20, id), Bytes::new())
     }
 
+    /// A call until `deadline`, of which nobody is to be told that half of its time has passed.
+    fn wait(pending: &mut Pending, deadline: Instant) -> Option<u64> {
+        pending.insert(Waker::noop().clone(), deadline, deadline, SENT)
+    }
+
     #[test]
     fn late_answers_of_100_000_cancelled_calls_reach_nobody() {
         let (mut pending, deadline) = (Pending::new(64), Instant::now());
         let mut cancelled = Vec::new();
         for _ in 0..100_000 {
-            let id = pending.insert(Waker::noop().clone(), deadline, SENT).unwrap();
+            let id = wait(&mut pending, deadline).unwrap();
             assert_eq!(pending.abandon(id), Some(SENT));
             cancelled.push(id);
         }
-        let live = pending.insert(Waker::noop().clone(), deadline, SENT).unwrap();
+        let live = wait(&mut pending, deadline).unwrap();
         for id in cancelled {
             assert!(pending.complete(id, frame(id)).is_none());
         }
@@ -231,7 +250,7 @@ mod tests {
     #[test]
     fn a_second_answer_to_one_call_is_dropped() {
         let mut pending = Pending::new(1);
-        let id = pending.insert(Waker::noop().clone(), Instant::now(), SENT).unwrap();
+        let id = wait(&mut pending, Instant::now()).unwrap();
         assert!(pending.complete(id, frame(id)).is_some());
         assert!(pending.complete(id, frame(id)).is_none());
         assert!(pending.complete(id ^ 1 << 32, frame(id)).is_none());
@@ -241,24 +260,43 @@ mod tests {
     #[test]
     fn a_full_table_refuses_and_recovers() {
         let (mut pending, now) = (Pending::new(2), Instant::now());
-        let first = pending.insert(Waker::noop().clone(), now, SENT).unwrap();
-        pending.insert(Waker::noop().clone(), now, SENT).unwrap();
-        assert!(pending.insert(Waker::noop().clone(), now, SENT).is_none());
+        let first = wait(&mut pending, now).unwrap();
+        wait(&mut pending, now).unwrap();
+        assert!(wait(&mut pending, now).is_none());
         pending.abandon(first);
-        assert!(pending.insert(Waker::noop().clone(), now, SENT).is_some());
+        assert!(wait(&mut pending, now).is_some());
     }
 
     #[test]
     fn a_sweep_ends_what_is_due_and_names_the_next() {
         let (mut pending, now) = (Pending::new(8), Instant::now());
         let later = now + Duration::from_secs(1);
-        let due = pending.insert(Waker::noop().clone(), now, SENT).unwrap();
-        pending.insert(Waker::noop().clone(), later, SENT).unwrap();
+        let due = wait(&mut pending, now).unwrap();
+        wait(&mut pending, later).unwrap();
         let (mut wakers, mut ended) = (Vec::new(), Vec::new());
         let next = pending.sweep(now, &mut wakers, |id, _| {
             ended.push(id);
             Status::deadline_exceeded("x")
         });
         assert_eq!((next, ended, wakers.len(), pending.waiting()), (Some(later), vec![due], 1, 1));
+    }
+
+    #[test]
+    fn who_waits_is_woken_once_when_half_of_the_time_has_passed() {
+        let (mut pending, now) = (Pending::new(8), Instant::now());
+        let (half, end) = (now + Duration::from_millis(500), now + Duration::from_secs(1));
+        let id = pending.insert(Waker::noop().clone(), half, end, SENT).unwrap();
+        let mut sweep = |at| {
+            let mut wakers = Vec::new();
+            let next = pending.sweep(at, &mut wakers, |_, _| Status::deadline_exceeded("x"));
+            (next, wakers.len())
+        };
+        assert_eq!(sweep(now), (Some(half), 0));
+        assert_eq!(sweep(half), (Some(end), 1));
+        assert_eq!(sweep(half), (Some(end), 0));
+        assert!(pending.poll(id, Waker::noop()).is_none(), "it still waits");
+        let mut wakers = Vec::new();
+        pending.sweep(end, &mut wakers, |_, _| Status::deadline_exceeded("x"));
+        assert_eq!((wakers.len(), pending.waiting()), (1, 0));
     }
 }
