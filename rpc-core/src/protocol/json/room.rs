@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use hyper::body::{Body, Bytes, Frame, SizeHint};
+use hyper::body::{Body, Buf, Bytes, Frame, SizeHint};
 use tokio::time::Instant;
 
 use crate::server::Caller;
@@ -66,12 +66,14 @@ impl Room {
         Outgoing::new(bytes, self.hold())
     }
 
-    /// Returns once an answer has lain for `limit` or up to twice that, and none of it was taken.
+    /// Returns once answers have lain for `limit` or up to twice that, and nothing of any was
+    /// taken: a peer that leaves one alone and takes the others may have its reasons.
     pub(super) async fn stalled(&self, limit: Duration) {
         loop {
             tokio::time::sleep(limit).await;
-            let now = Instant::now();
-            if self.lock().untaken.values().any(|since| now - *since >= limit) {
+            let (now, inner) = (Instant::now(), self.lock());
+            let mut untaken = inner.untaken.values();
+            if !inner.untaken.is_empty() && untaken.all(|since| now - *since >= limit) {
                 return;
             }
         }
@@ -106,6 +108,15 @@ impl Held {
     }
 }
 
+impl Held {
+    /// The count of `bytes` of these, or of all there are, by itself.
+    fn split(&mut self, bytes: usize) -> Self {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        Self { room: self.room.clone(), bytes }
+    }
+}
+
 fn full(whose: &str, limit: usize, times: usize) -> Status {
     let text = format!(
         "requests and answers of {whose} would hold more than {limit} bytes, {times} times \
@@ -121,43 +132,68 @@ impl Drop for Held {
     }
 }
 
-/// The body of an answer.
-pub(super) struct Outgoing {
-    rest: Bytes,
+/// An answer that is not taken whole, for as long as anything of it lies here.
+struct Lying {
+    room: Arc<Room>,
     id: u64,
-    held: Held,
 }
 
-impl Outgoing {
-    fn new(rest: Bytes, held: Held) -> Self {
-        let mut inner = held.room.lock();
+impl Lying {
+    fn new(room: Arc<Room>) -> Arc<Self> {
+        let mut inner = room.lock();
         inner.next += 1;
         let id = inner.next;
         inner.untaken.insert(id, Instant::now());
         drop(inner);
-        Self { rest, id, held }
+        Arc::new(Self { room, id })
+    }
+
+    /// Notes that something of it was taken.
+    fn note_taken(&self) {
+        self.room.lock().untaken.insert(self.id, Instant::now());
+    }
+}
+
+impl Drop for Lying {
+    fn drop(&mut self) {
+        self.room.lock().untaken.remove(&self.id);
+    }
+}
+
+/// The body of an answer.
+pub(super) struct Outgoing {
+    rest: Bytes,
+    held: Held,
+    lying: Arc<Lying>,
+}
+
+impl Outgoing {
+    fn new(rest: Bytes, held: Held) -> Self {
+        let lying = Lying::new(held.room.clone());
+        Self { rest, held, lying }
     }
 }
 
 impl Body for Outgoing {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = std::convert::Infallible;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    ) -> Poll<Option<Result<Frame<Piece>, Self::Error>>> {
         if self.rest.is_empty() {
             return Poll::Ready(None);
         }
-        self.held.room.lock().untaken.insert(self.id, Instant::now());
-        if self.rest.len() <= PIECE && self.held.bytes <= PIECE {
-            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.rest)))));
-        }
-        // A copy: a piece that lies in the stream must not keep the whole alive.
         let len = self.rest.len().min(PIECE);
-        let piece = Bytes::copy_from_slice(&self.rest.split_to(len));
-        Poll::Ready(Some(Ok(Frame::data(piece))))
+        let bytes = match len == self.rest.len() && self.held.bytes <= PIECE {
+            true => std::mem::take(&mut self.rest),
+            // A copy: a piece that lies in the stream must not keep the whole alive.
+            false => Bytes::copy_from_slice(&self.rest.split_to(len)),
+        };
+        let held = self.held.split(len);
+        let lying = self.lying.clone();
+        Poll::Ready(Some(Ok(Frame::data(Piece { bytes, lying, _held: held }))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -169,8 +205,29 @@ impl Body for Outgoing {
     }
 }
 
-impl Drop for Outgoing {
+/// A part of an answer that is handed to the stream; counts until that has written it.
+pub(super) struct Piece {
+    bytes: Bytes,
+    lying: Arc<Lying>,
+    _held: Held,
+}
+
+impl Buf for Piece {
+    fn remaining(&self) -> usize {
+        self.bytes.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.bytes.chunk()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+    }
+}
+
+impl Drop for Piece {
     fn drop(&mut self) {
-        self.held.room.lock().untaken.remove(&self.id);
+        self.lying.note_taken();
     }
 }
