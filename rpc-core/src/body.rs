@@ -4,6 +4,7 @@
 //! knows the codec, and again (or from the cached bytes) if the call is sent again.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
@@ -60,7 +61,7 @@ impl Body {
                     buf.extend_from_slice(bytes);
                     Ok(())
                 }
-                _ => codec.encode(&typed.message, buf),
+                _ => encode(codec, &typed.message, buf),
             },
             Repr::Encoded { codec: own, bytes } => {
                 same_codec(&**own, codec)?;
@@ -83,7 +84,7 @@ impl Body {
                     return Ok(bytes.clone());
                 }
                 let mut buf = BytesMut::with_capacity(typed.message.proto_len());
-                codec.encode(&typed.message, &mut buf)?;
+                encode(codec, &typed.message, &mut buf)?;
                 let bytes = buf.freeze();
                 // Losing the race, or another codec's bytes being there, only costs the cache.
                 let _ = typed.cached.set((codec.name(), bytes.clone()));
@@ -146,10 +147,83 @@ impl fmt::Debug for Body {
     }
 }
 
+/// Encodes `message`. A codec or a message that panics fails this call alone: it runs while the buffer
+/// that all calls of a connection share is locked.
+fn encode(codec: &dyn Codec, message: &dyn Message, buf: &mut BytesMut) -> Result<(), CodecError> {
+    // What was appended by then is taken back by whoever asked, as after any error.
+    let encoded = catch_unwind(AssertUnwindSafe(|| codec.encode(message, buf)));
+    encoded.unwrap_or_else(|_| Err(CodecError::new(codec.name(), "encoding the message panicked")))
+}
+
 fn same_codec(own: &dyn Codec, asked: &dyn Codec) -> Result<(), CodecError> {
     if own.name() == asked.name() {
         return Ok(());
     }
     let own = own.name();
     Err(CodecError::new(asked.name(), format_args!("the body is already encoded as {own}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Panicking;
+
+    impl Codec for Panicking {
+        fn name(&self) -> &'static str {
+            "panicking"
+        }
+
+        fn content_subtype(&self) -> &'static str {
+            "panicking"
+        }
+
+        fn dubbo_id(&self) -> u8 {
+            31
+        }
+
+        fn encode(&self, _: &dyn Message, buf: &mut BytesMut) -> Result<(), CodecError> {
+            buf.extend_from_slice(b"half of it");
+            panic!("as it does");
+        }
+
+        fn decode(&self, _: Bytes, _: &mut dyn Message) -> Result<(), CodecError> {
+            Ok(())
+        }
+    }
+
+    #[derive(Debug)]
+    struct Empty;
+
+    impl Message for Empty {
+        fn proto_len(&self) -> usize {
+            0
+        }
+
+        fn encode_proto(&self, _: &mut BytesMut) {}
+
+        fn merge_proto(&mut self, _: Bytes) -> Result<(), crate::message::DecodeError> {
+            Ok(())
+        }
+
+        fn as_serialize(&self) -> &dyn erased_serde::Serialize {
+            &()
+        }
+
+        fn merge_serde(
+            &mut self,
+            _: &mut dyn erased_serde::Deserializer<'_>,
+        ) -> Result<(), erased_serde::Error> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_codec_that_panics_fails_the_call_and_nobody_else() {
+        let body = Body::typed(Empty);
+        let error = body.encode(&Panicking, &mut BytesMut::new()).unwrap_err();
+        assert!(error.to_string().contains("encoding the message panicked"), "{error}");
+        assert!(body.encoded(&Panicking).is_err());
+    }
 }

@@ -137,17 +137,25 @@ impl StdError for Error {
     }
 }
 
+/// Longer names are compared with none.
+const LONGEST: usize = 64;
+
 /// The known name closest to `name`, if it is close enough to be a slip of the hand.
 #[must_use]
 pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let limit = (name.chars().count() / 3).max(1);
+    let length = name.chars().count();
+    // What is this long was no slip, and is not worth comparing.
+    if length > LONGEST {
+        return None;
+    }
+    let limit = (length / 3).max(1);
     let scored = known.iter().map(|known| (edit_distance(name, known), *known));
     scored.filter(|(distance, _)| *distance <= limit).min().map(|(_, known)| known)
 }
 
 /// Edit distance with swapped neighbours as one edit (optimal string alignment), row by row.
 fn edit_distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().collect());
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(LONGEST).collect(), b.chars().collect());
     let mut before: Vec<usize> = Vec::new();
     let mut above: Vec<usize> = (0..=b.len()).collect();
     for i in 0..a.len() {
@@ -180,6 +188,13 @@ mod tests {
         assert!(error.is_unknown_name());
         let error = Error::unknown_name("router", "tag", []);
         assert_eq!(error.to_string(), "unknown router `tag`, available: none");
+    }
+
+    #[test]
+    fn a_name_that_goes_on_and_on_means_nothing_known() {
+        let endless = "failover".repeat(40);
+        assert_eq!(nearest(&endless, &["failover", "failfast"]), None);
+        assert_eq!(nearest("failovr", &["failover", "failfast"]), Some("failover"));
     }
 
     #[test]

@@ -135,8 +135,9 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.accepting.abort();
-        self.state.abort_own();
+        // First the phase: from then on none is added to the calls that are ended.
         self.state.enter(Phase::Closing);
+        self.state.abort_own();
     }
 }
 

@@ -85,7 +85,10 @@ impl ServerState {
     pub(crate) fn spawn_own(&self, call: impl Future<Output = ()> + Send + 'static) {
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         while own.try_join_next().is_some() {}
-        own.spawn(call);
+        // Under the lock, so that the end of the server finds it.
+        if self.phase() < Phase::Closing {
+            own.spawn(call);
+        }
     }
 
     /// Ends the calls that have no connection.
