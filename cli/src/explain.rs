@@ -66,14 +66,11 @@ impl Explain {
             made = Some(Made { log, result });
         }
         let explained = consumer.explain(service, method, arguments, PATIENCE).await?;
-        match options.json {
-            true => output::json(&explanation_json(&explained, made.as_ref()))?,
-            false => output::text(explanation_text(&explained, made.as_ref()))?,
-        }
-        match made {
-            Some(Made { result: Err(_), .. }) => Err(Failure::told()),
-            _ => Ok(()),
-        }
+        let printed = match options.json {
+            true => output::json(&explanation_json(&explained, made.as_ref())),
+            false => output::text(explanation_text(&explained, made.as_ref())),
+        };
+        Failure::told_if(made.is_some_and(|made| made.result.is_err()), printed)
     }
 
     fn options(&self, log: &AttemptLog) -> CallOptions {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use dubhe::{Code, Delivery, Error, Status};
 use serde_json::{Value, json};
 
+use crate::Outcome;
 use crate::options::Options;
 use crate::output::{self, Table, millis, ms};
 
@@ -45,8 +46,16 @@ impl Failure {
     }
 
     /// The result says already that it failed.
-    pub(crate) fn told() -> Self {
+    fn told() -> Self {
         Self { code: FAILED, kind: Kind::Told }
+    }
+
+    /// The outcome of a result that tells of a failure, if `failed`: that nobody read it hides none.
+    pub(crate) fn told_if(failed: bool, printed: Outcome) -> Outcome {
+        match printed {
+            Ok(()) | Err(Self { kind: Kind::Unread, .. }) if failed => Err(Self::told()),
+            printed => printed,
+        }
     }
 
     /// Prints it, and gives the code to exit with.

@@ -4,6 +4,7 @@
 #![allow(missing_docs, missing_debug_implementations, reason = "no interface of the crate")]
 
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dubhe::config::{Layer, Sources};
@@ -49,6 +50,9 @@ pub trait Stock {
 
 pub struct Shelf;
 
+/// The longest time in milliseconds that any shelf was asked to ponder.
+pub static LONGEST: AtomicU64 = AtomicU64::new(0);
+
 impl Stock for Shelf {
     async fn left(&self, _: String, reserve: u32) -> Result<u32> {
         Ok(100_u32.saturating_sub(reserve))
@@ -69,6 +73,7 @@ impl Stock for Shelf {
     }
 
     async fn ponder(&self, millis: u64) -> Result<()> {
+        LONGEST.fetch_max(millis, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_millis(millis)).await;
         Ok(())
     }
