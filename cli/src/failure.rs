@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::Outcome;
 use crate::options::Options;
-use crate::output::{self, Table, millis, ms};
+use crate::output::{self, Table, millis, ms, plain};
 
 /// Somebody was asked, and it failed.
 const FAILED: u8 = 1;
@@ -79,7 +79,7 @@ impl Failure {
 }
 
 fn error(text: &str) -> Result<(), Failure> {
-    Ok(writeln!(io::stderr().lock(), "error: {text}")?)
+    Ok(writeln!(io::stderr().lock(), "error: {}", plain(text))?)
 }
 
 /// The status in a line, what decided it, and a table of the attempts.

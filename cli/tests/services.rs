@@ -91,6 +91,26 @@ async fn a_call_that_fails_tells_status_and_attempts_and_exits_with_1() {
 }
 
 #[tokio::test]
+async fn what_a_provider_says_does_not_control_the_terminal() {
+    let (registry, _one) = shop().await;
+    for args in [
+        &["call", "test.Stock/flee"][..],
+        &["call", "test.Stock/flee", "--json"],
+        &["explain", "test.Stock/flee", "[]"],
+        &["bench", "test.Stock/flee", "--duration", "100ms"],
+    ] {
+        let run = registry.dubhe(args).await.code(1);
+        let all = run.out + &run.err;
+        assert!(all.contains("gone") && all.contains("[2J"), "{all:?}");
+        assert!(!all.contains(|c: char| c.is_control() && c != '\n'), "{all:?}");
+    }
+    let args = ["call", "test.Stock/caller", "--metadata", "caller=a\u{9b}b"];
+    let run = registry.dubhe(&args).await.code(0);
+    assert!(!run.out.contains('\u{9b}'), "{}", run.out);
+    assert_eq!(run.json(), json!({ "value": "a\u{9b}b" }));
+}
+
+#[tokio::test]
 async fn a_service_of_which_no_instance_can_be_reached_is_named() {
     let (registry, one) = shop().await;
     let gone = one.address().to_owned();

@@ -63,7 +63,7 @@ impl Stock for Shelf {
     }
 
     async fn flee(&self) -> Result<()> {
-        Err(Status::unavailable("gone"))
+        Err(Status::unavailable("gone\u{1b}[2J\u{9b}"))
     }
 
     async fn caller(&self) -> Result<String> {
