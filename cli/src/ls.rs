@@ -67,8 +67,11 @@ async fn instances(consumer: &Consumer, service: &ServiceKey, options: &Options)
     if instances.is_empty() {
         return Err(target::unknown(service, &consumer.services().await?));
     }
-    let described: Described =
-        consumer.describe_each(service, PATIENCE).await?.into_iter().collect();
+    // None of them may be for this consumer, such as those that serve HTTP alone; they are listed.
+    let (described, unasked) = match consumer.describe_each(service, PATIENCE).await {
+        Ok(told) => (told.into_iter().collect(), None),
+        Err(status) => (Described::new(), Some(status)),
+    };
     // Instances of two versions may differ; the methods shown are those of the youngest.
     let mut by_age: Vec<&Instance> = instances.iter().collect();
     by_age.sort_by_key(|instance| std::cmp::Reverse(instance.started_ms));
@@ -84,9 +87,10 @@ async fn instances(consumer: &Consumer, service: &ServiceKey, options: &Options)
         }));
     }
     output::text(instance_table(&instances, &described))?;
-    match description {
-        Some(description) => output::text(methods_text(description)),
-        None => output::text("\nno instance describes its methods\n"),
+    match (description, unasked) {
+        (Some(description), _) => output::text(methods_text(description)),
+        (None, Some(why)) => output::text(format_args!("\nnot asked: {}\n", why.message())),
+        (None, None) => output::text("\nno instance describes its methods\n"),
     }
 }
 

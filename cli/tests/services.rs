@@ -5,7 +5,7 @@
 mod support;
 
 use serde_json::json;
-use support::{Registry, command, provider, run_with, shop};
+use support::{Registry, command, provider, provider_of, run_with, shop};
 
 #[tokio::test]
 async fn ls_counts_the_instances_of_every_service() {
@@ -51,6 +51,18 @@ async fn an_instance_that_has_died_is_shown_as_unreachable() {
         let expected = if instance["address"] == one.address() { "up" } else { "unreachable" };
         assert_eq!(instance["state"], expected, "{instance} {gone}");
     }
+}
+
+#[tokio::test]
+async fn instances_that_no_consumer_can_call_are_listed_all_the_same() {
+    let registry = Registry::start(&[]).await;
+    let one = provider_of(&registry.url, "", &["json"]).await;
+    let run = registry.dubhe(&["ls", "test.Stock"]).await.code(0);
+    run.prints(one.address()).prints("not asked  ").prints("\nnot asked: ");
+    let shown = registry.dubhe(&["ls", "test.Stock", "--json"]).await.code(0).json();
+    assert_eq!(shown["instances"][0]["address"], one.address());
+    assert_eq!(shown["instances"][0]["state"], "not asked");
+    assert_eq!(shown["methods"], json!(null));
 }
 
 #[tokio::test]

@@ -199,12 +199,18 @@ pub async fn signal(id: u32, name: &str) {
 
 /// A provider of the stock in this process, registered.
 pub async fn provider(registry: &str, token: &str) -> RunningProvider {
+    provider_of(registry, token, &["dubbo", "json"]).await
+}
+
+/// The same, serving these protocols.
+pub async fn provider_of(registry: &str, token: &str, protocols: &[&str]) -> RunningProvider {
     let builder = Layer::new()
         .set("application.name", "shelf")
         .set("registry.address", registry)
         .set("registry.token", token)
         .set("registry.cache", false)
         .set("provider.port", 0)
+        .set("provider.protocols", protocols)
         .set("provider.notice", "0s");
     let sources = Sources { builder, ..Sources::default() };
     let provider = Provider::builder().sources(sources).serve(StockServer::new(Shelf));
