@@ -1,7 +1,9 @@
 //! `dubhe call`: one call, its arguments and its result as JSON.
 
+use std::time::Duration;
+
 use clap::Args;
-use dubhe::{AttemptLog, AttemptOutcome, AttemptRecord};
+use dubhe::{AttemptLog, AttemptOutcome};
 use serde_json::{Value, json};
 
 use crate::options::Options;
@@ -40,21 +42,31 @@ impl Call {
 
 /// The attempts of a call for programs.
 pub(crate) fn attempts_json(log: &AttemptLog) -> Value {
-    log.records().iter().map(attempt_json).collect()
+    let records = log.records();
+    let records = records.iter();
+    records.map(|a| attempt_json(&a.address, Some(a.begun), a.elapsed, &a.outcome)).collect()
 }
 
-fn attempt_json(attempt: &AttemptRecord) -> Value {
-    let (outcome, code, message) = match &attempt.outcome {
-        AttemptOutcome::Replied => ("replied", None, None),
-        AttemptOutcome::Failed(why) => ("failed", Some(why.code.name()), Some(&*why.message)),
-        _ => ("given up", None, None),
+/// An attempt for programs, in one form wherever it comes from; a status does not tell when its
+/// attempts began.
+pub(crate) fn attempt_json(
+    address: &str,
+    begun: Option<Duration>,
+    elapsed: Duration,
+    outcome: &AttemptOutcome,
+) -> Value {
+    let (outcome, why) = match outcome {
+        AttemptOutcome::Replied => ("replied", None),
+        AttemptOutcome::Failed(why) => ("failed", Some(why)),
+        _ => ("given_up", None),
     };
     json!({
-        "address": &*attempt.address,
-        "begun_ms": ms(attempt.begun),
-        "elapsed_ms": ms(attempt.elapsed),
+        "address": address,
+        "begun_ms": begun.map(ms),
+        "elapsed_ms": ms(elapsed),
         "outcome": outcome,
-        "code": code,
-        "message": message,
+        "code": why.map(|why| why.code.name()),
+        "delivery": why.map(|why| why.delivery.as_str()),
+        "message": why.map(|why| why.message.as_str()),
     })
 }

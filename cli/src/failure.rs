@@ -3,12 +3,13 @@
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
-use dubhe::{Code, Delivery, Error, Status};
+use dubhe::{AttemptOutcome, Code, Delivery, Error, Status};
 use serde_json::{Value, json};
 
 use crate::Outcome;
+use crate::call::attempt_json;
 use crate::options::Options;
-use crate::output::{self, Table, millis, ms, plain};
+use crate::output::{self, Table, millis, plain};
 
 /// Somebody was asked, and it failed.
 const FAILED: u8 = 1;
@@ -118,13 +119,8 @@ fn status_text(status: &Status) -> String {
 /// The status for programs.
 pub(crate) fn status_json(status: &Status) -> Value {
     let attempts = status.attempts().iter().map(|attempt| {
-        json!({
-            "address": &*attempt.address,
-            "elapsed_ms": ms(attempt.elapsed),
-            "code": attempt.code.name(),
-            "delivery": attempt.delivery.as_str(),
-            "message": attempt.message,
-        })
+        let failed = AttemptOutcome::Failed(attempt.clone());
+        attempt_json(&attempt.address, None, attempt.elapsed, &failed)
     });
     json!({
         "code": status.code().name(),

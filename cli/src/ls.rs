@@ -109,7 +109,10 @@ fn instance_table(instances: &[Instance], described: &Described) -> Table {
         let metadata = instance.metadata.iter().map(|(key, value)| format!("{key}={value}"));
         table.row([
             instance.address.to_string(),
-            state(instance, described).to_owned(),
+            match state(instance, described) {
+                "undescribed" => "up, undescribed".to_owned(),
+                state => state.replace('_', " "),
+            },
             instance.application.clone(),
             instance.weight.to_string(),
             uptime(instance).map(age).unwrap_or_default(),
@@ -121,14 +124,14 @@ fn instance_table(instances: &[Instance], described: &Described) -> Table {
     table
 }
 
-/// Whether it can be reached, as far as asking it has told.
+/// Whether it can be reached, as far as asking it has told; for programs.
 fn state(instance: &Instance, described: &Described) -> &'static str {
     match described.get(&instance.address) {
-        None => "not asked",
+        None => "not_asked",
         Some(Ok(_)) => "up",
         Some(Err(status)) => match status.code() {
             dubhe::Code::Unavailable | dubhe::Code::DeadlineExceeded => "unreachable",
-            _ => "up, undescribed",
+            _ => "undescribed",
         },
     }
 }

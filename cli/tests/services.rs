@@ -61,7 +61,7 @@ async fn instances_that_no_consumer_can_call_are_listed_all_the_same() {
     run.prints(one.address()).prints("not asked  ").prints("\nnot asked: ");
     let shown = registry.dubhe(&["ls", "test.Stock", "--json"]).await.code(0).json();
     assert_eq!(shown["instances"][0]["address"], one.address());
-    assert_eq!(shown["instances"][0]["state"], "not asked");
+    assert_eq!(shown["instances"][0]["state"], "not_asked");
     assert_eq!(shown["methods"], json!(null));
 }
 
@@ -191,7 +191,25 @@ async fn explain_for_programs_has_every_endpoint_and_every_attempt() {
     assert_eq!(shown["method"], "test.Stock/flee");
     assert_eq!(shown["endpoints"].as_array().unwrap().len(), 2);
     assert_eq!(shown["endpoints"][0]["state"], "ready");
+    for endpoint in shown["endpoints"].as_array().unwrap() {
+        let (state, left) = (&endpoint["health"]["state"], &endpoint["health"]["left_ms"]);
+        assert!(["healthy", "ejected", "probation"].contains(&state.as_str().unwrap()), "{shown}");
+        assert_eq!(left.is_number(), state == "ejected", "{shown}");
+    }
+    assert_eq!(shown["directory"]["source"], "live");
+    assert_eq!(shown["directory"]["trouble"], json!(null));
     assert!(shown["attempts"].as_array().unwrap().len() >= 2, "{shown}");
+    let keys = |attempt: &serde_json::Value| -> Vec<String> {
+        attempt.as_object().unwrap().keys().cloned().collect()
+    };
+    let worked = registry.dubhe(&["explain", "test.Stock/caller", "[]", "--json"]).await.json();
+    for attempt in [&shown["attempts"][0], &shown["error"]["attempts"][0]] {
+        assert_eq!(keys(attempt), keys(&worked["attempts"][0]));
+        assert_eq!(
+            (&attempt["outcome"], &attempt["code"]),
+            (&json!("failed"), &json!("unavailable"))
+        );
+    }
     assert_eq!(shown["error"]["code"], "unavailable");
     let settings = shown["settings"].as_array().unwrap();
     let timeout = settings.iter().find(|s| s["key"] == "consumer.timeout").unwrap();
