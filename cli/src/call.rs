@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use clap::Args;
-use dubhe::{AttemptLog, AttemptOutcome};
+use dubhe::{AttemptLog, AttemptOutcome, Consumer, Delivery, MethodKind};
 use serde_json::{Value, json};
 
+use crate::failure::Failure;
 use crate::options::Options;
 use crate::output::ms;
 use crate::target::{self, CallArgs, Target};
 use crate::{Outcome, input, output};
+
+/// How long a one-way call may take to be written.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Call a method.
 #[derive(Debug, Args)]
@@ -31,12 +35,34 @@ impl Call {
         let consumer = options.consumer()?;
         let client = target::client(&consumer, &self.target.service).await?;
         let log = AttemptLog::new();
-        let client = client.with(self.call.options().attempts(&log));
-        let result = client.call(&self.target.method, arguments).await?;
+        let calling = client.with(self.call.options().attempts(&log));
+        let result = calling.call(&self.target.method, arguments).await?;
+        if client.method(&self.target.method)?.kind() == MethodKind::OneWay {
+            self.written(&consumer, &log).await?;
+        }
         match options.json {
             true => output::json(&json!({ "result": result, "attempts": attempts_json(&log) })),
             false => output::json(&result),
         }
+    }
+}
+
+impl Call {
+    /// Waits until a one-way call has left this process, which would take it along when it ends: what
+    /// is asked after it on the same connections is answered after it was read.
+    async fn written(&self, consumer: &Consumer, log: &AttemptLog) -> Outcome {
+        let told = consumer.describe_each(&self.target.service, PATIENCE).await?;
+        let records = log.records();
+        let lost = told.into_iter().find_map(|(address, told)| {
+            let status = told.err()?;
+            let is_answer = status.delivery() == Delivery::Answered;
+            let is_it = records.iter().any(|attempt| attempt.address == address);
+            (is_it && !is_answer).then_some((address, status))
+        });
+        lost.map_or(Ok(()), |(address, status)| {
+            let why = status.message();
+            Err(Failure::failed(format!("the call may not have reached {address}: {why}")))
+        })
     }
 }
 

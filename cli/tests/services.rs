@@ -4,8 +4,14 @@
 
 mod support;
 
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use serde_json::json;
 use support::{Registry, command, provider, provider_of, run_with, shop};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::net::{TcpSocket, TcpStream};
 
 #[tokio::test]
 async fn ls_counts_the_instances_of_every_service() {
@@ -78,6 +84,49 @@ async fn call_prints_the_result_as_json() {
     assert_eq!(whole["result"], json!({ "value": "me" }));
     assert_eq!(whole["attempts"][0]["address"], one.address());
     assert_eq!(whole["attempts"][0]["outcome"], "replied");
+}
+
+#[tokio::test]
+async fn a_one_way_call_has_arrived_when_the_command_ends() {
+    let registry = Registry::start(&[]).await;
+    let one = provider(&registry.url, "").await;
+    let slow = slowly(one.address().to_owned()).await;
+    // More than the sockets between here and there hold.
+    let note = format!("[\"{}\"]", "x".repeat(7 << 20));
+    let url = format!("static://{slow}");
+    let args = ["--registry", &url, "call", "test.Stock/note", "-", "--timeout", "5s"];
+    run_with(command(&args), &note).await.code(0);
+    let arrived = async {
+        while support::NOTED.load(Ordering::Relaxed) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), arrived).await.expect("the call was lost");
+}
+
+/// An address in front of `address` whose readers take their time and hold little.
+async fn slowly(address: String) -> SocketAddr {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 << 10).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(8).unwrap();
+    let local = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((near, _)) = listener.accept().await {
+            let far = TcpStream::connect(&address).await.unwrap();
+            let (mut from_near, mut to_near) = near.into_split();
+            let (mut from_far, mut to_far) = far.into_split();
+            tokio::spawn(async move { copy(&mut from_far, &mut to_near).await });
+            tokio::spawn(async move {
+                let mut some = vec![0; 64 << 10];
+                while let Ok(count @ 1..) = from_near.read(&mut some).await {
+                    to_far.write_all(&some[..count]).await.unwrap();
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            });
+        }
+    });
+    local
 }
 
 #[tokio::test]

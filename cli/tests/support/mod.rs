@@ -43,12 +43,19 @@ pub trait Stock {
     #[rpc(idempotent)]
     async fn caller(&self) -> Result<String>;
 
+    /// Notes something, and answers nothing.
+    #[rpc(oneway)]
+    async fn note(&self, text: String) -> Result<()>;
+
     /// Takes its time.
     #[rpc(idempotent)]
     async fn ponder(&self, millis: u64) -> Result<()>;
 }
 
 pub struct Shelf;
+
+/// How many notes any shelf has got.
+pub static NOTED: AtomicU64 = AtomicU64::new(0);
 
 /// The longest time in milliseconds that any shelf was asked to ponder.
 pub static LONGEST: AtomicU64 = AtomicU64::new(0);
@@ -70,6 +77,11 @@ impl Stock for Shelf {
         let context = CallContext::current();
         let caller = context.and_then(|call| Some(call.metadata().value("caller")?.to_owned()));
         Ok(caller.unwrap_or_default())
+    }
+
+    async fn note(&self, _: String) -> Result<()> {
+        NOTED.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn ponder(&self, millis: u64) -> Result<()> {
