@@ -148,19 +148,18 @@ impl Load {
         for caller in 0..callers {
             callers_at_work.spawn(this.clone().call_on(shards.clone(), caller % SHARDS));
         }
-        let mut interrupted = pin!(tokio::signal::ctrl_c());
+        let mut interrupted = pin!(interrupt());
         let mut due_until = this.end;
         loop {
             tokio::select! {
                 joined = callers_at_work.join_next() => if joined.is_none() { break },
-                // Where it cannot be listened for, only the end ends it.
-                Ok(()) = &mut interrupted => {
+                () = &mut interrupted => {
                     if this.stopped.send_replace(true) {
                         callers_at_work.shutdown().await;
                         break;
                     }
                     due_until = due_until.min(Instant::now());
-                    interrupted.set(tokio::signal::ctrl_c());
+                    interrupted.set(interrupt());
                 }
             }
         }
@@ -215,5 +214,12 @@ impl Load {
         }
         // How late the timer is says nothing about the provider.
         Some(Instant::now())
+    }
+}
+
+/// Ctrl-C; where it cannot be listened for, only the end ends the load.
+async fn interrupt() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
