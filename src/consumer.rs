@@ -232,9 +232,20 @@ impl Inner {
         method: Method,
         attribute: &MethodDefaults,
     ) -> Result<StubMethod, Error> {
+        let settings = self.config.method(method.service(), method.name(), attribute);
+        self.stub_method_with(directory, routers, method, &settings)
+    }
+
+    /// As [`stub_method`](Self::stub_method), with settings that are not looked up.
+    pub(crate) fn stub_method_with(
+        &self,
+        directory: &Arc<Directory>,
+        routers: RouterChain,
+        method: Method,
+        settings: &MethodConfig,
+    ) -> Result<StubMethod, Error> {
         let (service, method) = (method.service().clone(), Arc::new(method));
-        let settings = self.config.method(&service, method.name(), attribute);
-        let cluster = self.cluster(directory, routers, &method, &settings)?;
+        let cluster = self.cluster(directory, routers, &method, settings)?;
         let policy = self.extensions.broadcast(&settings.cluster.value)?;
         let broadcast = Cluster { policy, ..cluster.clone() };
         let codec = &settings.codec.value;

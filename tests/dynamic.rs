@@ -136,6 +136,24 @@ async fn a_description_says_what_the_trait_says() {
 }
 
 #[tokio::test]
+async fn a_description_is_told_whatever_is_chosen_for_all_services() {
+    let registry = memory();
+    let provider = support::provider(&registry, "").serve(OrdersServer::new(Clerk));
+    let _running = provider.start().await.unwrap();
+    for policy in ["failsafe", "failback", "broadcast", "failfast", "forking"] {
+        let toml = format!(
+            "[consumer]\ncluster = \"{policy}\"\nloadbalance = \"consistenthash\"\n\
+             [consumer.services.\"test.Orders\"]\ncluster = \"failover\""
+        );
+        let consumer = support::consumer(&registry, &toml);
+        let described = consumer.describe(&orders(), PATIENCE).await.unwrap();
+        assert_eq!(&*described.service, "test.Orders:2", "{policy}");
+        let client = consumer.dynamic(&orders()).await.unwrap();
+        client.call("nothing", json!([])).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_description_holds_every_type_with_its_fields_and_numbers() {
     let (client, _running) = dynamic("").await;
     let described = client.description();

@@ -46,6 +46,12 @@ mod api {
         async fn count(&self) -> Result<u32>;
     }
 
+    #[dubhe::service(name = "test.Everyone")]
+    pub trait Everyone {
+        #[rpc(cluster = "broadcast")]
+        async fn reload(&self) -> Result<()>;
+    }
+
     #[dubhe::service(name = "test.Covered")]
     pub trait Covered {
         #[rpc(cluster = "failsafe", fallback = "7")]
@@ -98,6 +104,25 @@ async fn forking_is_refused_on_a_method_that_is_not_idempotent() {
     let message = refused::<RefusedClient>("").await;
     let start = "attribute on the trait: cluster of test.Refused/count: `forking` runs";
     assert!(message.starts_with(start), "{message}");
+}
+
+#[tokio::test]
+async fn broadcast_for_all_services_is_refused_on_a_method_that_is_not_idempotent() {
+    let all = "[consumer]\ncluster = \"broadcast\"";
+    let message = refused::<PlainClient>(all).await;
+    let start = "dubhe.toml:2:11: consumer.cluster: `broadcast` for all services would run \
+                 test.Plain/note, which is not idempotent, once at every provider: choose it for \
+                 the service or the method";
+    assert!(message.starts_with(start), "{message}");
+    let service = "consumer.services.\"test.Plain\"";
+    for meant in [
+        format!("[{service}]\ncluster = \"broadcast\""),
+        format!("{all}\n[{service}.methods.note]\ncluster = \"broadcast\""),
+        format!("{all}\n[{service}.methods.note]\ncluster = \"failover\""),
+    ] {
+        client::<PlainClient>(&meant).await.unwrap_or_else(|error| panic!("{meant}: {error}"));
+    }
+    client::<EveryoneClient>("").await.unwrap();
 }
 
 #[tokio::test]

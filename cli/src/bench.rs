@@ -3,16 +3,17 @@
 //! Either so many callers that each wait for their answer (`--concurrency`), or so many calls a
 //! second whatever the answers take (`--rate`). The latter shows what users of a busy service see:
 //! a call that could not start in time because others were slow is counted from when it should
-//! have. Calls go out as JSON through the whole cluster layer of a consumer.
+//! have, and one that could not start until the end is reported as not started. Calls go out as JSON through the whole cluster layer of a consumer.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
 use dubhe::DynamicClient;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
@@ -72,16 +73,18 @@ impl Bench {
         let load = Load::new(client, method, arguments, self.rate, self.duration);
         let usual = if self.rate.is_some() { PACED_CALLERS } else { CALLERS };
         let callers = self.concurrency.unwrap_or(usual);
-        let (latencies, took) = load.run(callers.into()).await?;
-        self.print(options, &latencies, took)?;
-        if latencies.failed() > 0 { Err(Failure::told()) } else { Ok(()) }
+        let measured = load.run(callers.into()).await?;
+        let failed = measured.latencies.failed() > 0;
+        Failure::told_if(failed, self.print(options, &measured))
     }
 
-    fn print(&self, options: &Options, latencies: &Latencies, took: Duration) -> Outcome {
+    fn print(&self, options: &Options, measured: &Measured) -> Outcome {
+        let Measured { latencies, took, not_started } = measured;
         let (succeeded, failed) = (latencies.succeeded(), latencies.failed());
         let rate = succeeded as f64 / took.as_secs_f64().max(f64::EPSILON);
         if options.json {
             let mut whole = latencies.json();
+            whole["not_started"] = json!(not_started);
             whole["seconds"] = json!(took.as_secs_f64());
             whole["succeeded_per_second"] = json!(rate);
             return output::json(&whole);
@@ -89,10 +92,23 @@ impl Bench {
         let seconds = took.as_secs_f64();
         let calls = succeeded + failed;
         let tables = latencies.text();
+        let rest = match not_started {
+            0 => String::new(),
+            count => format!(", {count} not started: more were under way than --concurrency"),
+        };
         output::text(format_args!(
-            "{calls} calls in {seconds:.1} s, {rate:.1} succeeded a second, {failed} failed\n{tables}"
+            "{calls} calls in {seconds:.1} s, {rate:.1} succeeded a second, {failed} failed{rest}\n\
+             {tables}"
         ))
     }
+}
+
+/// What a load came to.
+struct Measured {
+    latencies: Latencies,
+    took: Duration,
+    /// Calls that were due, with a rate, and found no caller free before the end.
+    not_started: u64,
 }
 
 /// The calls to make, and when.
@@ -105,7 +121,8 @@ struct Load {
     end: Instant,
     /// How many calls were given out, with a rate.
     given: AtomicU64,
-    stopped: AtomicBool,
+    started: AtomicU64,
+    stopped: watch::Sender<bool>,
 }
 
 impl Load {
@@ -117,13 +134,13 @@ impl Load {
         duration: Duration,
     ) -> Self {
         let begin = Instant::now();
-        let (given, stopped) = (AtomicU64::new(0), AtomicBool::new(false));
-        let method = method.to_owned();
-        Self { client, method, arguments, rate, begin, end: begin + duration, given, stopped }
+        let (end, method) = (begin + duration, method.to_owned());
+        let (given, started, stopped) = Default::default();
+        Self { client, method, arguments, rate, begin, end, given, started, stopped }
     }
 
-    /// Makes the calls; Ctrl-C ends it early. Calls under way are waited for.
-    async fn run(self, callers: usize) -> Result<(Latencies, Duration), Failure> {
+    /// Makes the calls; Ctrl-C ends it early. Calls under way are waited for, until Ctrl-C again.
+    async fn run(self, callers: usize) -> Result<Measured, Failure> {
         let this = Arc::new(self);
         let shards = (0..callers.min(SHARDS)).map(|_| Ok(Mutex::new(Latencies::new()?)));
         let shards = Arc::new(shards.collect::<Result<Vec<_>, Failure>>()?);
@@ -131,27 +148,44 @@ impl Load {
         for caller in 0..callers {
             callers_at_work.spawn(this.clone().call_on(shards.clone(), caller % SHARDS));
         }
-        let mut interrupted = pin!(tokio::signal::ctrl_c());
+        let mut interrupted = pin!(interrupt());
+        let mut due_until = this.end;
         loop {
             tokio::select! {
                 joined = callers_at_work.join_next() => if joined.is_none() { break },
-                _ = &mut interrupted, if !this.stopped.load(Ordering::Relaxed) => {
-                    this.stopped.store(true, Ordering::Relaxed);
+                () = &mut interrupted => {
+                    if this.stopped.send_replace(true) {
+                        callers_at_work.shutdown().await;
+                        break;
+                    }
+                    due_until = due_until.min(Instant::now());
+                    interrupted.set(interrupt());
                 }
             }
         }
         let took = this.begin.elapsed();
+        let due = this.due(due_until);
+        let not_started = due.saturating_sub(this.started.load(Ordering::Relaxed));
         let mut all = Latencies::new()?;
         for shard in shards.iter() {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             all.add(std::mem::replace(&mut *shard, Latencies::new()?))?;
         }
-        Ok((all, took))
+        Ok(Measured { latencies: all, took, not_started })
+    }
+
+    /// How many calls were due before `until`, with a rate.
+    fn due(&self, until: Instant) -> u64 {
+        let time = until.saturating_duration_since(self.begin).as_nanos();
+        let due = self.rate.map_or(0, |rate| (time * u128::from(rate)).div_ceil(1_000_000_000));
+        u64::try_from(due).unwrap_or(u64::MAX)
     }
 
     /// One caller: makes one call after the other.
     async fn call_on(self: Arc<Self>, shards: Arc<Vec<Mutex<Latencies>>>, shard: usize) {
-        while let Some(start) = self.next().await {
+        let mut stopped = self.stopped.subscribe();
+        while let Some(start) = self.next(&mut stopped).await {
+            self.started.fetch_add(1, Ordering::Relaxed);
             let result = self.client.call(&self.method, self.arguments.clone()).await;
             let took = start.elapsed();
             shards[shard].lock().unwrap_or_else(PoisonError::into_inner).note(took, &result);
@@ -159,25 +193,33 @@ impl Load {
     }
 
     /// Waits for the time of the next call and gives the time to count from; `None` at the end.
-    async fn next(&self) -> Option<Instant> {
-        if self.stopped.load(Ordering::Relaxed) {
+    async fn next(&self, stopped: &mut watch::Receiver<bool>) -> Option<Instant> {
+        let now = Instant::now();
+        if *stopped.borrow() || now >= self.end {
             return None;
         }
-        let Some(rate) = self.rate else {
-            let now = Instant::now();
-            return (now < self.end).then_some(now);
-        };
+        let Some(rate) = self.rate else { return Some(now) };
         let number = self.given.fetch_add(1, Ordering::Relaxed);
         let at = self.begin + Duration::from_secs_f64(number as f64 / f64::from(rate));
         if at >= self.end {
             return None;
         }
-        if Instant::now() >= at {
+        if now >= at {
             // Every caller was busy: the call has been waiting since then.
             return Some(at);
         }
-        sleep_until(at).await;
+        tokio::select! {
+            () = sleep_until(at) => {}
+            _ = stopped.wait_for(|stopped| *stopped) => return None,
+        }
         // How late the timer is says nothing about the provider.
         Some(Instant::now())
+    }
+}
+
+/// Ctrl-C; where it cannot be listened for, only the end ends the load.
+async fn interrupt() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }

@@ -17,6 +17,6 @@ impl Completions {
         let mut script = Vec::new();
         // Into memory first: the generator panics where it cannot write.
         clap_complete::generate(self.shell, &mut Cli::command(), "dubhe", &mut script);
-        output::text(String::from_utf8_lossy(&script))
+        output::raw(String::from_utf8_lossy(&script))
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::Args;
 use dubhe::prelude::CallOptions;
 use dubhe::{
-    AttemptLog, AttemptOutcome, ChannelState, Dropped, EndpointHealth, ExplainedEndpoint,
-    HealthState, MethodExplanation, Status,
+    AttemptLog, AttemptOutcome, ChannelState, DirectoryState, Dropped, EndpointHealth,
+    ExplainedEndpoint, HealthState, MethodExplanation, Source, Status,
 };
 use serde_json::{Value, json};
 
@@ -66,14 +66,11 @@ impl Explain {
             made = Some(Made { log, result });
         }
         let explained = consumer.explain(service, method, arguments, PATIENCE).await?;
-        match options.json {
-            true => output::json(&explanation_json(&explained, made.as_ref()))?,
-            false => output::text(explanation_text(&explained, made.as_ref()))?,
-        }
-        match made {
-            Some(Made { result: Err(_), .. }) => Err(Failure::told()),
-            _ => Ok(()),
-        }
+        let printed = match options.json {
+            true => output::json(&explanation_json(&explained, made.as_ref())),
+            false => output::text(explanation_text(&explained, made.as_ref())),
+        };
+        Failure::told_if(made.is_some_and(|made| made.result.is_err()), printed)
     }
 
     fn options(&self, log: &AttemptLog) -> CallOptions {
@@ -156,6 +153,53 @@ fn health(health: &EndpointHealth) -> String {
     }
 }
 
+/// The health for programs; the time left is that of an ejection.
+fn health_json(health: &EndpointHealth) -> Value {
+    let (state, left) = match health.state {
+        HealthState::Healthy => ("healthy", None),
+        HealthState::Ejected { left } => ("ejected", Some(left)),
+        HealthState::Probation => ("probation", None),
+        HealthState::Stale => ("stale", None),
+        _ => ("unknown", None),
+    };
+    json!({
+        "state": state,
+        "left_ms": left.map(ms),
+        "recent_successes": health.successes,
+        "recent_failures": health.failures,
+    })
+}
+
+/// Why it is no candidate, for programs.
+fn dropped_json(dropped: &Dropped) -> Value {
+    match dropped {
+        Dropped::Unfit => json!({ "reason": "unfit", "router": null }),
+        Dropped::Router(router) => json!({ "reason": "router", "router": router }),
+        _ => json!({ "reason": "unknown", "router": null }),
+    }
+}
+
+/// What the list is worth, for programs.
+fn directory_json(directory: &DirectoryState) -> Value {
+    let source = match directory.source {
+        Source::Pending => "pending",
+        Source::Live => "live",
+        Source::Cache { .. } => "cache",
+        _ => "unknown",
+    };
+    let trouble = directory.trouble.as_ref().map(
+        |trouble| json!({ "since_ms": ms(trouble.since.elapsed()), "error": &*trouble.error }),
+    );
+    json!({
+        "source": source,
+        "trouble": trouble,
+        "age_ms": ms(directory.age),
+        "endpoints": directory.endpoints,
+        "held": directory.held,
+        "candidates": directory.candidates,
+    })
+}
+
 fn state(state: ChannelState) -> &'static str {
     match state {
         ChannelState::Idle => "idle",
@@ -196,7 +240,6 @@ fn made_text(made: &Made) -> String {
 
 fn explanation_json(explained: &MethodExplanation, made: Option<&Made>) -> Value {
     let settings = explained.settings.settings();
-    let directory = &explained.call.directory;
     let routers =
         explained.call.routers.iter().map(
             |step| json!({ "router": step.router, "before": step.before, "after": step.after }),
@@ -205,13 +248,7 @@ fn explanation_json(explained: &MethodExplanation, made: Option<&Made>) -> Value
         "method": &**explained.method.path(),
         "idempotent": explained.method.is_idempotent(),
         "settings": settings.iter().map(|s| json!(s)).collect::<Vec<_>>(),
-        "directory": {
-            "state": directory.to_string(),
-            "age_ms": ms(directory.age),
-            "endpoints": directory.endpoints,
-            "held": directory.held,
-            "candidates": directory.candidates,
-        },
+        "directory": directory_json(&explained.call.directory),
         "routers": routers.collect::<Vec<_>>(),
         "endpoints": explained.call.endpoints.iter().map(endpoint_json).collect::<Vec<_>>(),
     });
@@ -230,15 +267,13 @@ fn endpoint_json(endpoint: &ExplainedEndpoint) -> Value {
         "address": &*endpoint.instance.address,
         "id": &*endpoint.instance.id,
         "state": state(endpoint.state),
-        "health": health(&endpoint.health),
-        "recent_successes": endpoint.health.successes,
-        "recent_failures": endpoint.health.failures,
+        "health": health_json(&endpoint.health),
         "weight": endpoint.weight,
         "full_weight": endpoint.instance.weight,
         "in_flight": endpoint.in_flight,
         "latency_ms": endpoint.latency.map(ms),
         "score": endpoint.score,
         "candidate": endpoint.dropped.is_none(),
-        "dropped": why_not(endpoint),
+        "dropped": endpoint.dropped.as_ref().map(dropped_json),
     })
 }

@@ -3,11 +3,13 @@
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
-use dubhe::{Code, Delivery, Error, Status};
+use dubhe::{AttemptOutcome, Code, Delivery, Error, Status};
 use serde_json::{Value, json};
 
+use crate::Outcome;
+use crate::call::attempt_json;
 use crate::options::Options;
-use crate::output::{self, Table, millis, ms};
+use crate::output::{self, Table, millis, plain};
 
 /// Somebody was asked, and it failed.
 const FAILED: u8 = 1;
@@ -45,8 +47,16 @@ impl Failure {
     }
 
     /// The result says already that it failed.
-    pub(crate) fn told() -> Self {
+    fn told() -> Self {
         Self { code: FAILED, kind: Kind::Told }
+    }
+
+    /// The outcome of a result that tells of a failure, if `failed`: that nobody read it hides none.
+    pub(crate) fn told_if(failed: bool, printed: Outcome) -> Outcome {
+        match printed {
+            Ok(()) | Err(Self { kind: Kind::Unread, .. }) if failed => Err(Self::told()),
+            printed => printed,
+        }
     }
 
     /// Prints it, and gives the code to exit with.
@@ -70,7 +80,7 @@ impl Failure {
 }
 
 fn error(text: &str) -> Result<(), Failure> {
-    Ok(writeln!(io::stderr().lock(), "error: {text}")?)
+    Ok(writeln!(io::stderr().lock(), "error: {}", plain(text))?)
 }
 
 /// The status in a line, what decided it, and a table of the attempts.
@@ -109,13 +119,8 @@ fn status_text(status: &Status) -> String {
 /// The status for programs.
 pub(crate) fn status_json(status: &Status) -> Value {
     let attempts = status.attempts().iter().map(|attempt| {
-        json!({
-            "address": &*attempt.address,
-            "elapsed_ms": ms(attempt.elapsed),
-            "code": attempt.code.name(),
-            "delivery": attempt.delivery.as_str(),
-            "message": attempt.message,
-        })
+        let failed = AttemptOutcome::Failed(attempt.clone());
+        attempt_json(&attempt.address, None, attempt.elapsed, &failed)
     });
     json!({
         "code": status.code().name(),

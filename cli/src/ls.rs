@@ -67,8 +67,11 @@ async fn instances(consumer: &Consumer, service: &ServiceKey, options: &Options)
     if instances.is_empty() {
         return Err(target::unknown(service, &consumer.services().await?));
     }
-    let described: Described =
-        consumer.describe_each(service, PATIENCE).await?.into_iter().collect();
+    // None of them may be for this consumer, such as those that serve HTTP alone; they are listed.
+    let (described, unasked) = match consumer.describe_each(service, PATIENCE).await {
+        Ok(told) => (told.into_iter().collect(), None),
+        Err(status) => (Described::new(), Some(status)),
+    };
     // Instances of two versions may differ; the methods shown are those of the youngest.
     let mut by_age: Vec<&Instance> = instances.iter().collect();
     by_age.sort_by_key(|instance| std::cmp::Reverse(instance.started_ms));
@@ -84,9 +87,10 @@ async fn instances(consumer: &Consumer, service: &ServiceKey, options: &Options)
         }));
     }
     output::text(instance_table(&instances, &described))?;
-    match description {
-        Some(description) => output::text(methods_text(description)),
-        None => output::text("\nno instance describes its methods\n"),
+    match (description, unasked) {
+        (Some(description), _) => output::text(methods_text(description)),
+        (None, Some(why)) => output::text(format_args!("\nnot asked: {}\n", why.message())),
+        (None, None) => output::text("\nno instance describes its methods\n"),
     }
 }
 
@@ -105,7 +109,10 @@ fn instance_table(instances: &[Instance], described: &Described) -> Table {
         let metadata = instance.metadata.iter().map(|(key, value)| format!("{key}={value}"));
         table.row([
             instance.address.to_string(),
-            state(instance, described).to_owned(),
+            match state(instance, described) {
+                "undescribed" => "up, undescribed".to_owned(),
+                state => state.replace('_', " "),
+            },
             instance.application.clone(),
             instance.weight.to_string(),
             uptime(instance).map(age).unwrap_or_default(),
@@ -117,14 +124,14 @@ fn instance_table(instances: &[Instance], described: &Described) -> Table {
     table
 }
 
-/// Whether it can be reached, as far as asking it has told.
+/// Whether it can be reached, as far as asking it has told; for programs.
 fn state(instance: &Instance, described: &Described) -> &'static str {
     match described.get(&instance.address) {
-        None => "not asked",
+        None => "not_asked",
         Some(Ok(_)) => "up",
         Some(Err(status)) => match status.code() {
             dubhe::Code::Unavailable | dubhe::Code::DeadlineExceeded => "unreachable",
-            _ => "up, undescribed",
+            _ => "undescribed",
         },
     }
 }

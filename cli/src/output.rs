@@ -9,8 +9,13 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 
-/// Prints a text.
+/// Prints a text for people.
 pub(crate) fn text(text: impl fmt::Display) -> Result<(), Failure> {
+    raw(plain(&text.to_string()))
+}
+
+/// Prints a text of this program's own as it is.
+pub(crate) fn raw(text: impl fmt::Display) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     write!(out, "{text}")?;
     Ok(out.flush()?)
@@ -18,7 +23,21 @@ pub(crate) fn text(text: impl fmt::Display) -> Result<(), Failure> {
 
 /// Prints a JSON document.
 pub(crate) fn json(value: &Value) -> Result<(), Failure> {
-    text(format_args!("{value:#}\n"))
+    let mut text = String::new();
+    for c in format!("{value:#}\n").chars() {
+        match c {
+            // JSON need not escape them, and they stand in its texts only; people read it too.
+            '\u{7f}'..='\u{9f}' => text += &format!("\\u{:04x}", u32::from(c)),
+            c => text.push(c),
+        }
+    }
+    raw(text)
+}
+
+/// The text with a space for every control character but the newline: what others wrote must not
+/// move the cursor, rename the window or hide what stands around it.
+pub(crate) fn plain(text: &str) -> String {
+    text.replace(|c: char| c.is_control() && c != '\n', " ")
 }
 
 /// Rows under a head, in columns as wide as their widest cell.
@@ -35,8 +54,8 @@ impl Table {
 
     /// Adds a row; an empty cell is shown as a dash.
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        // What came from elsewhere must not move the cursor or break the line.
-        let clean = |cell: String| cell.replace(|c: char| c.is_control(), " ");
+        // Nor must it break the line.
+        let clean = |cell: String| plain(&cell).replace('\n', " ");
         let shown = |cell: String| if cell.is_empty() { "-".to_owned() } else { clean(cell) };
         self.rows.push(cells.into_iter().map(shown).collect());
     }
@@ -96,6 +115,12 @@ mod tests {
         table.row(["wide\ncell".to_owned(), String::new()]);
         table.row(["é".to_owned(), "x".to_owned()]);
         assert_eq!(table.to_string(), "A          LONG HEAD\nwide cell  -\né          x\n");
+    }
+
+    #[test]
+    fn what_controls_a_terminal_is_not_printed() {
+        let evil = "a\u{1b}[2J\u{9b}1m\r\u{7}\u{7f}b\nc";
+        assert_eq!(plain(evil), "a [2J 1m   b\nc");
     }
 
     #[test]

@@ -4,8 +4,14 @@
 
 mod support;
 
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use serde_json::json;
-use support::{Registry, command, provider, run_with, shop};
+use support::{Registry, command, provider, provider_of, run_with, shop};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::net::{TcpSocket, TcpStream};
 
 #[tokio::test]
 async fn ls_counts_the_instances_of_every_service() {
@@ -54,6 +60,18 @@ async fn an_instance_that_has_died_is_shown_as_unreachable() {
 }
 
 #[tokio::test]
+async fn instances_that_no_consumer_can_call_are_listed_all_the_same() {
+    let registry = Registry::start(&[]).await;
+    let one = provider_of(&registry.url, "", &["json"]).await;
+    let run = registry.dubhe(&["ls", "test.Stock"]).await.code(0);
+    run.prints(one.address()).prints("not asked  ").prints("\nnot asked: ");
+    let shown = registry.dubhe(&["ls", "test.Stock", "--json"]).await.code(0).json();
+    assert_eq!(shown["instances"][0]["address"], one.address());
+    assert_eq!(shown["instances"][0]["state"], "not_asked");
+    assert_eq!(shown["methods"], json!(null));
+}
+
+#[tokio::test]
 async fn call_prints_the_result_as_json() {
     let (registry, one) = shop().await;
     let left = registry.dubhe(&["call", "test.Stock/left", "[\"nut\", 30]"]).await.code(0);
@@ -66,6 +84,49 @@ async fn call_prints_the_result_as_json() {
     assert_eq!(whole["result"], json!({ "value": "me" }));
     assert_eq!(whole["attempts"][0]["address"], one.address());
     assert_eq!(whole["attempts"][0]["outcome"], "replied");
+}
+
+#[tokio::test]
+async fn a_one_way_call_has_arrived_when_the_command_ends() {
+    let registry = Registry::start(&[]).await;
+    let one = provider(&registry.url, "").await;
+    let slow = slowly(one.address().to_owned()).await;
+    // More than the sockets between here and there hold.
+    let note = format!("[\"{}\"]", "x".repeat(7 << 20));
+    let url = format!("static://{slow}");
+    let args = ["--registry", &url, "call", "test.Stock/note", "-", "--timeout", "5s"];
+    run_with(command(&args), &note).await.code(0);
+    let arrived = async {
+        while support::NOTED.load(Ordering::Relaxed) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), arrived).await.expect("the call was lost");
+}
+
+/// An address in front of `address` whose readers take their time and hold little.
+async fn slowly(address: String) -> SocketAddr {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 << 10).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(8).unwrap();
+    let local = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((near, _)) = listener.accept().await {
+            let far = TcpStream::connect(&address).await.unwrap();
+            let (mut from_near, mut to_near) = near.into_split();
+            let (mut from_far, mut to_far) = far.into_split();
+            tokio::spawn(async move { copy(&mut from_far, &mut to_near).await });
+            tokio::spawn(async move {
+                let mut some = vec![0; 64 << 10];
+                while let Ok(count @ 1..) = from_near.read(&mut some).await {
+                    to_far.write_all(&some[..count]).await.unwrap();
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            });
+        }
+    });
+    local
 }
 
 #[tokio::test]
@@ -88,6 +149,26 @@ async fn a_call_that_fails_tells_status_and_attempts_and_exits_with_1() {
     assert!(error["error"]["attempts"].as_array().unwrap().len() >= 2);
     let slow = ["call", "test.Stock/ponder", "[5000]", "--timeout", "50ms"];
     registry.dubhe(&slow).await.code(1).says("deadline_exceeded");
+}
+
+#[tokio::test]
+async fn what_a_provider_says_does_not_control_the_terminal() {
+    let (registry, _one) = shop().await;
+    for args in [
+        &["call", "test.Stock/flee"][..],
+        &["call", "test.Stock/flee", "--json"],
+        &["explain", "test.Stock/flee", "[]"],
+        &["bench", "test.Stock/flee", "--duration", "100ms"],
+    ] {
+        let run = registry.dubhe(args).await.code(1);
+        let all = run.out + &run.err;
+        assert!(all.contains("gone") && all.contains("[2J"), "{all:?}");
+        assert!(!all.contains(|c: char| c.is_control() && c != '\n'), "{all:?}");
+    }
+    let args = ["call", "test.Stock/caller", "--metadata", "caller=a\u{9b}b"];
+    let run = registry.dubhe(&args).await.code(0);
+    assert!(!run.out.contains('\u{9b}'), "{}", run.out);
+    assert_eq!(run.json(), json!({ "value": "a\u{9b}b" }));
 }
 
 #[tokio::test]
@@ -159,7 +240,25 @@ async fn explain_for_programs_has_every_endpoint_and_every_attempt() {
     assert_eq!(shown["method"], "test.Stock/flee");
     assert_eq!(shown["endpoints"].as_array().unwrap().len(), 2);
     assert_eq!(shown["endpoints"][0]["state"], "ready");
+    for endpoint in shown["endpoints"].as_array().unwrap() {
+        let (state, left) = (&endpoint["health"]["state"], &endpoint["health"]["left_ms"]);
+        assert!(["healthy", "ejected", "probation"].contains(&state.as_str().unwrap()), "{shown}");
+        assert_eq!(left.is_number(), state == "ejected", "{shown}");
+    }
+    assert_eq!(shown["directory"]["source"], "live");
+    assert_eq!(shown["directory"]["trouble"], json!(null));
     assert!(shown["attempts"].as_array().unwrap().len() >= 2, "{shown}");
+    let keys = |attempt: &serde_json::Value| -> Vec<String> {
+        attempt.as_object().unwrap().keys().cloned().collect()
+    };
+    let worked = registry.dubhe(&["explain", "test.Stock/caller", "[]", "--json"]).await.json();
+    for attempt in [&shown["attempts"][0], &shown["error"]["attempts"][0]] {
+        assert_eq!(keys(attempt), keys(&worked["attempts"][0]));
+        assert_eq!(
+            (&attempt["outcome"], &attempt["code"]),
+            (&json!("failed"), &json!("unavailable"))
+        );
+    }
     assert_eq!(shown["error"]["code"], "unavailable");
     let settings = shown["settings"].as_array().unwrap();
     let timeout = settings.iter().find(|s| s["key"] == "consumer.timeout").unwrap();

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use cluster::router::RouterChain;
 use cluster::{Directory, DirectoryOptions};
-use rpc_core::client::{CallOptions, ServiceClient, Stub};
+use rpc_core::client::{CallOptions, ServiceClient, Stub, StubMethod};
+use rpc_core::descriptor::MethodDescriptor;
 use rpc_core::{
-    Code, Deadline, Error, Instance, ServiceKey, Snapshot, Source, Status, Subscription,
+    Code, Deadline, Error, Instance, Method, ServiceKey, Snapshot, Source, Status, Subscription,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::serve::{DESCRIBE, Describe, DescribeClient};
 use super::types::ServiceDescription;
+use crate::config::{Config, MethodDefaults};
 use crate::consumer::Consumer;
 use crate::setup::set_up;
 
@@ -119,13 +121,25 @@ impl Consumer {
         let directory = Directory::follow(own.clone(), subscription, connector, options);
         let directory = Arc::new(directory);
         let methods = DescribeClient::DESCRIPTOR.methods.iter();
-        let routers = RouterChain::default();
-        let methods =
-            methods.map(|method| self.0.method(&own, &directory, routers.clone(), method));
+        let methods = methods.map(|described| self.asking(&own, &directory, described));
         let methods = methods.collect::<Result<Vec<_>, Error>>().map_err(set_up)?;
         let timeout = CallOptions::new().timeout(deadline.remaining());
         let stub = Stub::new(methods, Arc::new(self.clone())).with_options(timeout);
         Describe::describe(&DescribeClient::from_stub(stub), service.to_string()).await
+    }
+
+    /// A method of [`DESCRIBE`] with the default settings, whatever those of `[consumer]` are: it
+    /// is asked by the framework, and a policy chosen for the services of a program may not fit.
+    fn asking(
+        &self,
+        own: &ServiceKey,
+        directory: &Arc<Directory>,
+        described: &MethodDescriptor,
+    ) -> Result<StubMethod, Error> {
+        let MethodDescriptor { name, kind, idempotent, .. } = *described;
+        let method = Method::new(own.clone(), name, kind, idempotent);
+        let settings = Config::default().method(own, name, &MethodDefaults::default());
+        self.0.stub_method_with(directory, RouterChain::default(), method, &settings)
     }
 }
 

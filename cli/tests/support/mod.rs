@@ -4,6 +4,7 @@
 #![allow(missing_docs, missing_debug_implementations, reason = "no interface of the crate")]
 
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dubhe::config::{Layer, Sources};
@@ -42,12 +43,22 @@ pub trait Stock {
     #[rpc(idempotent)]
     async fn caller(&self) -> Result<String>;
 
+    /// Notes something, and answers nothing.
+    #[rpc(oneway)]
+    async fn note(&self, text: String) -> Result<()>;
+
     /// Takes its time.
     #[rpc(idempotent)]
     async fn ponder(&self, millis: u64) -> Result<()>;
 }
 
 pub struct Shelf;
+
+/// How many notes any shelf has got.
+pub static NOTED: AtomicU64 = AtomicU64::new(0);
+
+/// The longest time in milliseconds that any shelf was asked to ponder.
+pub static LONGEST: AtomicU64 = AtomicU64::new(0);
 
 impl Stock for Shelf {
     async fn left(&self, _: String, reserve: u32) -> Result<u32> {
@@ -59,7 +70,7 @@ impl Stock for Shelf {
     }
 
     async fn flee(&self) -> Result<()> {
-        Err(Status::unavailable("gone"))
+        Err(Status::unavailable("gone\u{1b}[2J\u{9b}"))
     }
 
     async fn caller(&self) -> Result<String> {
@@ -68,7 +79,13 @@ impl Stock for Shelf {
         Ok(caller.unwrap_or_default())
     }
 
+    async fn note(&self, _: String) -> Result<()> {
+        NOTED.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
     async fn ponder(&self, millis: u64) -> Result<()> {
+        LONGEST.fetch_max(millis, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_millis(millis)).await;
         Ok(())
     }
@@ -194,12 +211,18 @@ pub async fn signal(id: u32, name: &str) {
 
 /// A provider of the stock in this process, registered.
 pub async fn provider(registry: &str, token: &str) -> RunningProvider {
+    provider_of(registry, token, &["dubbo", "json"]).await
+}
+
+/// The same, serving these protocols.
+pub async fn provider_of(registry: &str, token: &str, protocols: &[&str]) -> RunningProvider {
     let builder = Layer::new()
         .set("application.name", "shelf")
         .set("registry.address", registry)
         .set("registry.token", token)
         .set("registry.cache", false)
         .set("provider.port", 0)
+        .set("provider.protocols", protocols)
         .set("provider.notice", "0s");
     let sources = Sources { builder, ..Sources::default() };
     let provider = Provider::builder().sources(sources).serve(StockServer::new(Shelf));

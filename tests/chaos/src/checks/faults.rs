@@ -11,7 +11,7 @@ use crate::report::Report;
 
 pub(super) const REFUSED_BY_LIMIT: Check = Check {
     name: "refused-by-limit",
-    what: "R21: a provider at its limit refuses; the call goes elsewhere, retries off",
+    what: "a provider at its limit refuses; the call goes elsewhere, retries off",
     run: |report, quick| Box::pin(refused_by_limit(report, quick)),
 };
 

@@ -1,6 +1,6 @@
 //! Every check: a scenario, its figures, and what it holds them to.
 //!
-//! Rows named `R…` are those of the project's reliability page (`docs/reliability.md`).
+//! They hold fleets of processes to what `docs/reliability.md` says of each fault.
 
 mod faults;
 mod names;

@@ -1,4 +1,4 @@
-//! The same faults under every balancer and every policy.
+//! The same faults under every balancer and under the policies that can answer a read despite them.
 
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ pub(super) const BALANCERS: Check = Check {
 
 pub(super) const POLICIES: Check = Check {
     name: "policies",
-    what: "under every policy one of three is stopped and another killed",
+    what: "under each policy that asks one provider after another, or copies reads, one of three is \
+           stopped and another killed",
     run: |report, quick| Box::pin(policies(report, quick)),
 };
 
@@ -30,8 +31,9 @@ const LOAD_BALANCERS: [&str; 7] = [
     "shortestresponse",
 ];
 
-/// Each policy that calls one provider at a time, or is made for reads; and whether a read that
-/// met the stopped provider is to be answered by another within its second.
+/// The policies, and whether a read that met the stopped provider is to be answered by another
+/// within its second. Left out are `failsafe` and `failback`, which need a value to answer in place
+/// of a failure and a read of the store has none, and `broadcast`, which fails while one of all does.
 const CLUSTER_POLICIES: [(&str, bool); 4] =
     [("failover", true), ("failfast", false), ("forking", true), ("available", false)];
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Check, none_failed, pass, seconds};
+use super::{Check, none_failed, none_repeated, pass, seconds};
 use crate::BoxError;
 use crate::api::{Store, StoreClient};
 use crate::fleet::{self, Fleet, is_complete};
@@ -13,13 +13,13 @@ use crate::report::Report;
 
 pub(super) const KILLED: Check = Check {
     name: "registry-killed",
-    what: "R24: the registry is killed under load, and again, and comes back",
+    what: "the registry is killed under load, and again, and comes back",
     run: |report, quick| Box::pin(killed(report, quick)),
 };
 
 pub(super) const COLD_START: Check = Check {
     name: "cold-start",
-    what: "R25: a consumer starts while the registry is dead",
+    what: "a consumer starts while the registry is dead",
     run: |report, quick| Box::pin(cold_start(report, quick)),
 };
 
@@ -46,7 +46,7 @@ async fn killed(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     none_failed(report, "writes", &seen);
     let complete = is_complete(&consumer, 3);
     report.note("the list is the live set again", &complete.to_string(), complete);
-    Ok(())
+    none_repeated(report, &fleet)
 }
 
 async fn cold_start(report: &mut Report, _: bool) -> Result<(), BoxError> {

@@ -12,21 +12,25 @@ use crate::report::Report;
 
 pub(super) const ROLLING: Check = Check {
     name: "rolling-restart",
-    what: "R10: ten providers are replaced one after the other, retries off",
+    what: "ten providers are replaced one after the other, retries off",
     run: |report, quick| Box::pin(rolling(report, quick)),
 };
 
 pub(super) const KILL_READS: Check = Check {
     name: "kill-reads",
-    what: "R11: kill -9 of one of three under idempotent calls",
+    what: "kill -9 of one of three under idempotent calls",
     run: |report, quick| Box::pin(kill_reads(report, quick)),
 };
 
 pub(super) const KILL_WRITES: Check = Check {
     name: "kill-writes",
-    what: "R12: kill -9 of one of three under calls that are not idempotent, retries off",
+    what: "kill -9 of one of three under calls that are not idempotent, retries off",
     run: |report, quick| Box::pin(kill_writes(report, quick)),
 };
+
+/// Writes of 5 ms at 2000 a second keep ten under way, a third of them on the killed provider. Its
+/// port is known to be closed within milliseconds; the rest is for a machine that is busy.
+const LOST_BY_A_KILL: usize = 50;
 
 async fn rolling(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     let mut fleet = Fleet::start(10, &[]).await?;
@@ -89,11 +93,11 @@ async fn kill_writes(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     fleet.providers[0].kill().await?;
     pass(seconds(quick, 2, 5)).await;
     let seen = load.stop().await?;
-    // Those that were under way on the killed provider: executed, or on their way there.
-    let under_way = seen.failed().filter(|call| call.due <= killed).count();
+    let early = seen.between(Duration::ZERO, killed.saturating_sub(Duration::from_secs(1)));
+    none_failed(report, "calls that were due a second before the kill and earlier", &early);
     let late = seen.failed().filter(|call| call.due > killed + Duration::from_millis(200)).count();
     report.at_most("calls that failed later than 200 ms after the kill", late, 0);
-    report.at_most("calls that failed in all", seen.failed().count(), under_way + 40);
+    report.at_most("calls that failed in all", seen.failed().count(), LOST_BY_A_KILL);
     let executed = ledger::writes(fleet.folder())?;
     let answered = seen.len() - seen.failed().count();
     report.at_least("executions for the calls that were answered", executed.len(), answered);
