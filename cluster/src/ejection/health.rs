@@ -106,6 +106,10 @@ impl Health {
         self.standing.load(Relaxed) == PROBATION
     }
 
+    pub(super) fn ejector(&self) -> &Ejector {
+        &self.ejector
+    }
+
     /// Whether it has waited long enough for a call of which a copy can be the probe.
     pub(super) fn has_waited(&self, now: Instant) -> bool {
         now >= self.term().until + PATIENCE
@@ -226,6 +230,8 @@ impl Health {
             }
             // No call could be a probe for so long: nothing is known against it any more.
             PROBATION if now >= self.term().until + self.longest() => self.recover(now),
+            // The probe is a call with all the time in the world: it does not keep others away.
+            PROBING if now >= self.term().until + 2 * self.longest() => self.extend(1, now),
             _ => {}
         }
         false
@@ -257,9 +263,18 @@ impl Health {
         }
     }
 
+    /// Probing => Probation: no probe was sent after all.
+    pub(crate) fn undo_probe(&self) {
+        self.move_on(PROBING, PROBATION);
+    }
+
     /// Probing => Ejected
     fn extend(&self, levels: u32, now: Instant) {
         let mut term = self.term();
+        if !self.move_on(PROBING, EJECTED) {
+            // It was found stale or well meanwhile, or the probe has been judged by its time.
+            return;
+        }
         term.level = term.level.saturating_add(levels).max(1);
         let longest = match self.ejector.config() {
             Some(config) if !self.is_stale() => config.longest(term.level),
@@ -267,12 +282,11 @@ impl Health {
         };
         let time = self.ejector.jitter(longest);
         term.until = now + time;
-        // Anything else: it was found stale or well meanwhile.
-        self.move_on(PROBING, EJECTED);
         tracing::debug!(endpoint = %self.address, ?time, "provider stays ejected");
     }
 
-    fn longest(&self) -> Duration {
+    /// How long an ejection lasts at most, and a probe of it.
+    pub(super) fn longest(&self) -> Duration {
         self.ejector.config().filter(|_| !self.is_stale()).map_or(STALE, |config| config.max)
     }
 
