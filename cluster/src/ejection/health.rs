@@ -1,6 +1,9 @@
 //! The health of one endpoint: healthy, ejected, on probation, being probed, healthy again.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed,
+    Ordering::Release,
+};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -164,9 +167,8 @@ impl Health {
         }
         self.window.count(false, now);
         let Some(config) = self.ejector.config() else { return };
-        let before = self.in_row.fetch_add(1, Relaxed);
+        let before = self.count_failure(now);
         if before == 0 {
-            self.failing_since.store(self.nanos(now), Relaxed);
             self.ejector.alert();
         }
         if before.saturating_add(1) >= config.consecutive {
@@ -174,6 +176,19 @@ impl Health {
         } else if is_poor(self.window.sums(now), config) {
             self.eject("too few successes", now);
         }
+    }
+
+    /// Returns how many failures there were in a row before.
+    fn count_failure(&self, now: Instant) -> u32 {
+        // Whoever sees the first failure of a row must see its time: with that of an earlier row,
+        // one failure would look like one that has lasted.
+        let count = self.in_row.fetch_update(Release, Relaxed, |before| {
+            if before == 0 {
+                self.failing_since.store(self.nanos(now), Relaxed);
+            }
+            before.checked_add(1)
+        });
+        count.unwrap_or(u32::MAX)
     }
 
     /// Healthy => Ejected
@@ -217,7 +232,7 @@ impl Health {
     /// Notices what no call would. Says whether there is nothing to look at.
     pub(crate) fn review(&self, now: Instant) -> bool {
         match self.standing.load(Relaxed) {
-            HEALTHY if self.in_row.load(Relaxed) == 0 => return true,
+            HEALTHY if self.in_row.load(Acquire) == 0 => return true,
             HEALTHY => {
                 let since = self.nanos(now).saturating_sub(self.failing_since.load(Relaxed));
                 let config = self.ejector.config();
