@@ -157,20 +157,23 @@ impl FailbackInvoker {
             time: time.max(Deadline::DEFAULT_TIMEOUT),
             last: status.clone(),
         };
-        if backlog.push(&method, config.tasks, pending.run()) {
-            return Ok(());
-        }
-        backlog.note_dropped();
+        let size = pending.invocation.body.size_hint();
+        backlog.push(&method, config.tasks, size, pending.run()).map_err(|full| {
+            backlog.note_dropped();
+            self.tell_full(&method, &full);
+            Some(full)
+        })
+    }
+
+    fn tell_full(&self, method: &Method, why: &str) {
         if let Some(left_out) = self.logged.pass() {
             tracing::error!(
                 service = %method.service(),
                 method = method.name(),
                 left_out,
-                "a failed call is dropped: {} wait to be sent again already (cluster = failback)",
-                config.tasks,
+                "a failed call is dropped instead of sent again ({why})",
             );
         }
-        Err(Some(format!("cluster = failback, tasks = {}: so many calls wait", config.tasks)))
     }
 }
 
