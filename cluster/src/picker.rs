@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rpc_core::{ChannelState, Delivery, Invocation, Reply, ReplyFuture, Status};
+use rpc_core::{Delivery, Invocation, Reply, ReplyFuture, Status};
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -178,8 +178,9 @@ impl Picker {
         }
     }
 
-    /// The first endpoint in the order of addresses that is connected, or the first of all if none
-    /// is: one that routers leave, and that is not excluded while there are others.
+    /// The first endpoint in the order of addresses, of those whose connection is the best there
+    /// is: one that routers leave, and that is not excluded while there are others. One that was
+    /// never used counts like one that is connected, so that a new first one takes over.
     ///
     /// # Errors
     /// `unavailable`, not sent: there is none.
@@ -196,9 +197,8 @@ impl Picker {
                 &narrowed
             }
         };
-        let new = || left.iter().filter(|e| !attempt.excluded.contains(e.address()));
-        let connected = new().find(|e| e.channel().state() == ChannelState::Ready);
-        let found = connected.or_else(|| new().next()).or_else(|| left.first());
+        let new = left.iter().find(|e| !attempt.excluded.contains(e.address()));
+        let found = new.or_else(|| left.first());
         found.cloned().ok_or_else(|| self.0.directory.no_instance())
     }
 
