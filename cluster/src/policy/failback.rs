@@ -34,7 +34,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 pub struct FailbackConfig {
     /// How often a failed call is sent again in the background; 3.
     pub retries: u32,
-    /// How many failed calls of a method wait at most; 100.
+    /// How many failed calls of a method wait at most, at least 1; 100.
     pub tasks: usize,
     /// The pause before the first attempt in the background; `"5s"`. Doubles.
     #[serde(deserialize_with = "rpc_core::duration::positive")]
@@ -66,6 +66,11 @@ impl Extension<dyn ClusterPolicy> for Failback {
     type Config = FailbackConfig;
 
     fn build(config: FailbackConfig) -> Result<Arc<dyn ClusterPolicy>, Error> {
+        if config.tasks == 0 {
+            return Err(Error::invalid_config(
+                "tasks = 0 leaves no room for any call: write 1 or more, or choose failsafe",
+            ));
+        }
         Ok(Arc::new(Self { config }))
     }
 }
