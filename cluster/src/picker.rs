@@ -128,8 +128,7 @@ impl Picker {
     /// A random time from half of `longest` up to it, for policies that pause.
     #[must_use]
     pub fn jitter(&self, longest: Duration) -> Duration {
-        let half = u64::try_from(longest.as_nanos() / 2).unwrap_or(u64::MAX);
-        Duration::from_nanos(half + self.0.dice.below(half))
+        self.0.dice.jitter(longest)
     }
 
     /// Starts an attempt. Dropping the future cancels it.

@@ -74,8 +74,7 @@ impl Ejector {
     /// Half of `longest` and a random part of the other half: those ejected together do not come
     /// back together.
     pub(super) fn jitter(&self, longest: Duration) -> Duration {
-        let half = u64::try_from(longest.as_nanos() / 2).unwrap_or(u64::MAX / 2);
-        Duration::from_nanos(half + self.dice.below(half))
+        self.dice.jitter(longest)
     }
 
     /// Runs a probe until it ends or the directory does.
