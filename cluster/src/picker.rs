@@ -245,8 +245,8 @@ impl Picker {
             return Ok(self.select(whole, attempt).clone());
         }
         let is_new = |endpoint: &Arc<Endpoint>| !attempt.excluded.contains(endpoint.address());
-        if self.0.routers.is_empty() && whole.len() > MANY {
-            // Far cheaper than a list without the excluded, and the same where balancers draw.
+        if self.0.routers.is_empty() && whole.len() > MANY && self.0.balancer.draws() {
+            // Far cheaper than a list without the excluded, and the same.
             let mut drawn = (0..REDRAWS).map(|_| self.select(whole, attempt));
             if let Some(endpoint) = drawn.find(|endpoint| is_new(endpoint)) {
                 return Ok(endpoint.clone());
