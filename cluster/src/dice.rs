@@ -4,6 +4,7 @@
 //! enough to spread load; nothing here needs to be hard to guess.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// A generator that many threads roll at once.
 #[derive(Debug)]
@@ -40,6 +41,12 @@ impl Dice {
     pub(crate) fn index(&self, len: usize) -> usize {
         usize::try_from(self.below(len as u64)).unwrap_or(0)
     }
+
+    /// Half of `longest` and a random part of the other half ("equal jitter").
+    pub(crate) fn jitter(&self, longest: Duration) -> Duration {
+        let half = u64::try_from(longest.as_nanos() / 2).unwrap_or(u64::MAX / 2);
+        Duration::from_nanos(half + self.below(half))
+    }
 }
 
 #[cfg(test)]
@@ -50,6 +57,15 @@ mod tests {
     fn equal_seeds_roll_equal_numbers() {
         let (a, b) = (Dice::new(Some(7)), Dice::new(Some(7)));
         assert!((0..100).all(|_| a.below(1_000_000) == b.below(1_000_000)));
+    }
+
+    #[test]
+    fn jitter_is_from_half_of_the_time_up_to_it_and_never_too_much_for_the_clock() {
+        let (dice, second) = (Dice::new(Some(1)), Duration::from_secs(1));
+        let times: Vec<Duration> = (0..1000).map(|_| dice.jitter(second)).collect();
+        assert!(times.iter().all(|time| (second / 2..=second).contains(time)));
+        assert!(times.iter().any(|time| *time > second * 9 / 10));
+        assert!(dice.jitter(Duration::MAX) > second);
     }
 
     #[test]

@@ -180,11 +180,28 @@ impl Endpoint {
     /// or if it cannot be called.
     pub(crate) fn probe(
         self: &Arc<Self>,
-        mut invocation: Invocation,
+        invocation: Invocation,
         now: Instant,
     ) -> Option<EndpointFuture> {
+        self.probe_if(invocation, now, || true)
+    }
+
+    /// The same, unless `may` refuses; it is asked once nothing else stands in the way.
+    pub(crate) fn probe_if(
+        self: &Arc<Self>,
+        mut invocation: Invocation,
+        now: Instant,
+        may: impl FnOnce() -> bool,
+    ) -> Option<EndpointFuture> {
         self.agree_on_codec(&mut invocation).ok()?;
-        self.health.begin_probe().then(|| self.start(invocation, now, 1, true))
+        if !self.health.begin_probe() {
+            return None;
+        }
+        if !may() {
+            self.health.undo_probe();
+            return None;
+        }
+        Some(self.start(invocation, now, 1, true))
     }
 
     fn start(

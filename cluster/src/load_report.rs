@@ -37,8 +37,6 @@ pub(crate) struct LoadReport(Mutex<Known>);
 struct Known {
     /// Percent of all processors; `None` until the provider has told.
     cpu: Option<f64>,
-    /// When it told, by its own clock: younger words only.
-    told_ms: u64,
     /// When it was last asked.
     asked: Option<Instant>,
     /// Average latency in milliseconds, and when its last sample came.
@@ -69,10 +67,10 @@ impl LoadReport {
     pub(crate) fn succeed(&self, metadata: &Metadata, elapsed: Duration, now: Instant) {
         let mut known = self.lock();
         known.count(1.0);
-        if let Some((told_ms, cpu)) = metadata.value(KEY).and_then(parse)
-            && told_ms >= known.told_ms
-        {
-            (known.told_ms, known.cpu) = (told_ms, Some(cpu));
+        // The last to come counts: by the provider's clock, words would be late for as long as that
+        // was put back.
+        if let Some(cpu) = metadata.value(KEY).and_then(parse) {
+            known.cpu = Some(cpu);
         }
         known.sample(elapsed.as_secs_f64() * 1e3, now);
     }
@@ -132,12 +130,10 @@ impl Known {
     }
 }
 
-/// Reads `curTime:<ms>,load:<percent>`; whatever else is in it is skipped.
-fn parse(text: &str) -> Option<(u64, f64)> {
-    let value = |key| text.split(',').find_map(|part| part.trim().strip_prefix(key));
-    let load: f64 = value("load:")?.trim().parse().ok()?;
-    let told_ms = value("curTime:")?.trim().parse().ok()?;
-    (load.is_finite() && load >= 0.0).then_some((told_ms, load))
+/// Reads the percentage of `curTime:<ms>,load:<percent>`; whatever else is in it is skipped.
+fn parse(text: &str) -> Option<f64> {
+    let value = text.split(',').find_map(|part| part.trim().strip_prefix("load:"))?;
+    value.trim().parse().ok().filter(|load: &f64| load.is_finite() && *load >= 0.0)
 }
 
 #[cfg(test)]
@@ -211,17 +207,25 @@ mod tests {
     }
 
     #[test]
-    fn words_that_are_late_or_no_words_change_nothing() {
+    fn the_last_word_to_come_counts_also_of_a_provider_whose_clock_was_put_back() {
+        let now = Instant::now();
+        let report = reporting(now, "40", Duration::from_millis(10));
+        report.succeed(&told("curTime:6,load:90"), Duration::from_millis(10), now);
+        assert_eq!(report.lock().cpu, Some(90.0));
+    }
+
+    #[test]
+    fn what_is_no_word_changes_nothing() {
         let now = Instant::now();
         let report = reporting(now, "40", Duration::from_millis(10));
         let loads = || report.load(now, SECOND, 0.0);
-        for text in ["curTime:6,load:1", "load:1", "curTime:9,load:NaN", "curTime:9,load:-1", ""] {
+        for text in ["curTime:9", "load:x", "curTime:9,load:NaN", "curTime:9,load:-1", ""] {
             report.succeed(&told(text), Duration::from_millis(10), now);
             assert_eq!(report.lock().cpu, Some(40.0), "{text}");
         }
         assert!(loads().is_some());
         let silent = LoadReport::default();
-        silent.succeed(&told("curTime:x,load:1"), SECOND, now);
+        silent.succeed(&told("curTime:9,load:x"), SECOND, now);
         assert_eq!(silent.load(now, SECOND, 0.0), None);
     }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rpc_core::{ChannelState, Delivery, Invocation, Reply, ReplyFuture, Status};
+use rpc_core::{Delivery, Invocation, Reply, ReplyFuture, Status};
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -128,8 +128,7 @@ impl Picker {
     /// A random time from half of `longest` up to it, for policies that pause.
     #[must_use]
     pub fn jitter(&self, longest: Duration) -> Duration {
-        let half = u64::try_from(longest.as_nanos() / 2).unwrap_or(u64::MAX);
-        Duration::from_nanos(half + self.0.dice.below(half))
+        self.0.dice.jitter(longest)
     }
 
     /// Starts an attempt. Dropping the future cancels it.
@@ -178,8 +177,9 @@ impl Picker {
         }
     }
 
-    /// The first endpoint in the order of addresses that is connected, or the first of all if none
-    /// is: one that routers leave, and that is not excluded while there are others.
+    /// The first endpoint in the order of addresses, of those whose connection is the best there
+    /// is: one that routers leave, and that is not excluded while there are others. One that was
+    /// never used counts like one that is connected, so that a new first one takes over.
     ///
     /// # Errors
     /// `unavailable`, not sent: there is none.
@@ -196,9 +196,8 @@ impl Picker {
                 &narrowed
             }
         };
-        let new = || left.iter().filter(|e| !attempt.excluded.contains(e.address()));
-        let connected = new().find(|e| e.channel().state() == ChannelState::Ready);
-        let found = connected.or_else(|| new().next()).or_else(|| left.first());
+        let new = left.iter().find(|e| !attempt.excluded.contains(e.address()));
+        let found = new.or_else(|| left.first());
         found.cloned().ok_or_else(|| self.0.directory.no_instance())
     }
 
@@ -246,8 +245,8 @@ impl Picker {
             return Ok(self.select(whole, attempt).clone());
         }
         let is_new = |endpoint: &Arc<Endpoint>| !attempt.excluded.contains(endpoint.address());
-        if self.0.routers.is_empty() && whole.len() > MANY {
-            // Far cheaper than a list without the excluded, and the same where balancers draw.
+        if self.0.routers.is_empty() && whole.len() > MANY && self.0.balancer.draws() {
+            // Far cheaper than a list without the excluded, and the same.
             let mut drawn = (0..REDRAWS).map(|_| self.select(whole, attempt));
             if let Some(endpoint) = drawn.find(|endpoint| is_new(endpoint)) {
                 return Ok(endpoint.clone());

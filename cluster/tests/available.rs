@@ -21,11 +21,15 @@ async fn the_first_address_gets_every_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_is_connected_comes_before_one_that_never_was() {
+async fn a_first_one_that_was_never_used_takes_over_and_one_that_connects_does_not() {
     let fleet = Fleet::of(&ADDRESSES);
+    let cluster = fleet.cluster(Available);
     fleet.mock("a:1").set_state(ChannelState::Idle);
-    fleet.cluster(Available).invoke(call()).await.unwrap();
-    assert_eq!((fleet.mock("a:1").calls(), fleet.mock("b:1").calls()), (0, 1));
+    cluster.invoke(call()).await.unwrap();
+    assert_eq!((fleet.mock("a:1").calls(), fleet.mock("b:1").calls()), (1, 0));
+    fleet.mock("a:1").set_state(ChannelState::Connecting);
+    cluster.invoke(call()).await.unwrap();
+    assert_eq!((fleet.mock("a:1").calls(), fleet.mock("b:1").calls()), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]

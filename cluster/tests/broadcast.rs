@@ -50,6 +50,15 @@ async fn every_provider_hears_of_it_at_the_same_time_and_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_failure_is_told_with_the_time_it_took_and_not_with_that_of_the_slowest() {
+    let fleet = Fleet::of(&FOUR);
+    fleet.mock("a:1").answer(maybe_sent());
+    fleet.mock("b:1").answer(Answer::After(MS * 100));
+    let status = fleet.cluster(Broadcast::default()).invoke(call()).await.unwrap_err();
+    assert_eq!(status.attempts()[0].elapsed, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_failure_fails_the_call_but_stops_nothing() {
     let fleet = Fleet::of(&FOUR);
     fleet.mock("a:1").answer(maybe_sent());

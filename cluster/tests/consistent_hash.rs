@@ -180,7 +180,7 @@ async fn a_re_send_goes_where_the_ring_without_the_tried_ones_leads() {
 fn parameters_that_cannot_work_are_refused() {
     for (params, told) in [
         (r#"{"hash_nodes": 3}"#, "hash_nodes of consistenthash is 3"),
-        (r#"{"hash_nodes": 20000}"#, "set it to 4 up to 10000"),
+        (r#"{"hash_nodes": 1001}"#, "set it to 4 up to 1000: more make the ring large"),
         (r#"{"nodes": 3}"#, "unknown field `nodes`"),
     ] {
         let params: Params = serde_json::from_str(params).unwrap();

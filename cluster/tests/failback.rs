@@ -164,6 +164,28 @@ async fn what_does_not_fit_the_queue_fails_names_the_bound_and_is_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_all_waiting_calls_hold_is_bounded_and_given_back() {
+    let fleet = Fleet::of(&["a:1"]);
+    fleet.mock("a:1").answer(not_sent());
+    let cluster = fleet.cluster(Failback::default());
+    let bytes = bytes::Bytes::from(vec![0; 24 << 20]);
+    let large = || {
+        let mut call = call();
+        call.body = Body::from_bytes(Arc::new(Named("x")), bytes.clone());
+        call
+    };
+    for _ in 0..2 {
+        cluster.invoke(large()).await.unwrap();
+    }
+    let status = cluster.invoke(large()).await.unwrap_err();
+    assert_eq!(status.hint(), Some("cluster = failback: the calls that wait hold 64 MiB"));
+    cluster.invoke(call()).await.unwrap();
+    pass(SECOND * 600).await;
+    assert_eq!((fleet.backlog.waiting(), fleet.backlog.dropped()), (0, 4));
+    cluster.invoke(large()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_bound_holds_for_a_method_however_many_clients_it_has() {
     let fleet = Fleet::of(&["a:1"]);
     fleet.mock("a:1").answer(not_sent());
@@ -216,4 +238,12 @@ async fn with_retries_off_nothing_is_promised() {
     let config = FailbackConfig { retries: 0, ..FailbackConfig::default() };
     let status = fleet.cluster(Failback::new(config)).invoke(call()).await.unwrap_err();
     assert_eq!(status.hint(), Some("cluster = failback, retries = 0"));
+}
+
+#[test]
+fn a_queue_without_room_is_refused() {
+    let params = serde_json::json!({ "tasks": 0 }).as_object().unwrap().clone();
+    let error = dubhe_cluster::policy::builtin().build("failback", params).unwrap_err();
+    let text = "tasks = 0 leaves no room for any call: write 1 or more, or choose failsafe";
+    assert_eq!(error.to_string(), text);
 }

@@ -2,12 +2,16 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use dubhe_cluster::load_balance::LoadBalance;
 use dubhe_cluster::policy::Failover;
-use dubhe_cluster::{DirectoryOptions, RetryBudget};
+use dubhe_cluster::router::RouterChain;
+use dubhe_cluster::{Candidates, DirectoryOptions, RetryBudget};
 use rpc_core::status::Details;
-use rpc_core::{Body, ChannelState, Code, Delivery, Snapshot, Source, Status};
+use rpc_core::{Body, ChannelState, Code, Delivery, Invocation, Snapshot, Source, Status};
 use support::*;
 use tokio::time::Instant;
 
@@ -263,4 +267,27 @@ async fn a_dropped_call_leaves_nothing_in_flight() {
     call.abort();
     settle().await;
     assert_eq!(fleet.in_flight(), 0);
+}
+
+/// Always takes the first, and counts how often it is asked.
+#[derive(Debug, Default)]
+struct First(AtomicU64);
+
+impl LoadBalance for First {
+    fn select(&self, _: &Candidates, _: &Invocation, _: Instant) -> usize {
+        self.0.fetch_add(1, Relaxed);
+        0
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_balancer_that_keeps_count_is_asked_once_for_each_attempt_also_among_many() {
+    let addresses: Vec<String> = (100..200).map(|host| format!("{host}:1")).collect();
+    let fleet = Fleet::of(&addresses.iter().map(String::as_str).collect::<Vec<_>>());
+    fleet.mock("100:1").answer(maybe_sent());
+    let balancer = Arc::new(First::default());
+    let policy = Arc::new(Failover::default());
+    let cluster = fleet.build(policy, balancer.clone(), RouterChain::default());
+    cluster.invoke(call()).await.unwrap();
+    assert_eq!((fleet.mock("101:1").calls(), balancer.0.load(Relaxed)), (1, 2));
 }

@@ -156,8 +156,13 @@ async fn a_dropped_call_cancels_all_its_copies() {
 }
 
 #[test]
-fn no_forks_at_all_are_refused() {
-    let params = json!({ "forks": 0 }).as_object().unwrap().clone();
-    let error = builtin().build("forking", params).unwrap_err().to_string();
-    assert_eq!(error, "forks = 0 asks nobody: write 1 or more");
+fn no_forks_at_all_and_more_than_a_call_may_ask_are_refused() {
+    for (forks, text) in [
+        (0, "forks = 0 asks nobody: write 1 or more"),
+        (65, "forks = 65 asks more providers than one call may: write 64 or less"),
+    ] {
+        let params = json!({ "forks": forks }).as_object().unwrap().clone();
+        let error = builtin().build("forking", params).unwrap_err().to_string();
+        assert_eq!(error, text);
+    }
 }

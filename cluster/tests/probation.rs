@@ -50,31 +50,70 @@ async fn it_comes_back_by_one_call_that_succeeds_and_gets_no_other_meanwhile() {
 
 #[tokio::test(start_paused = true)]
 async fn the_caller_whose_call_is_copied_for_a_probe_notices_nothing() {
-    let fleet = fleet(&["a:1", "b:1"]);
+    let mut fleet = fleet(&["a:1", "b:1"]);
+    fleet.budget = RetryBudget::new(0, 10).into();
     eject(&fleet, "a:1").await;
     fleet.mock("a:1").answer(Answer::Hang);
     let cluster = in_turn(&fleet);
-    let (before, resends) = (fleet.mock("a:1").calls(), fleet.budget.resends());
-    for _ in 0..1000 {
+    let before = fleet.mock("a:1").calls();
+    for _ in 0..800 {
         let started = Instant::now();
         cluster.invoke(call()).await.unwrap();
         assert!(started.elapsed() < 5 * MS);
         sleep(9 * MS).await;
     }
     let probes = fleet.mock("a:1").calls() - before;
-    assert!((2..=4).contains(&probes), "{probes} in ten seconds");
-    assert_eq!(fleet.budget.resends() - resends, probes, "they draw on the budget");
+    assert!((2..=4).contains(&probes), "{probes} in eight seconds");
+    assert_eq!(fleet.budget.available(Instant::now()), 100 - probes, "they draw on the budget");
+    assert_eq!(fleet.budget.resends(), 0, "a copy beside a call is no re-send");
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_budget_no_copy_is_sent() {
+async fn without_budget_no_copy_is_sent_and_no_idempotent_call_is_the_probe_in_its_place() {
     let mut fleet = fleet(&["a:1", "b:1"]);
     fleet.budget = RetryBudget::new(0, 0).into();
     eject(&fleet, "a:1").await;
     let (cluster, before) = (in_turn(&fleet), fleet.mock("a:1").calls());
-    sleep(1100 * MS).await;
+    sleep(2500 * MS).await;
     calls(&cluster, 100).await;
     assert_eq!(fleet.mock("a:1").calls(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_of_a_patient_call_is_judged_after_the_longest_ejection_and_counts_as_a_failure() {
+    let fleet = fleet(&["a:1", "b:1"]);
+    eject(&fleet, "a:1").await;
+    fleet.mock("a:1").answer(Answer::Hang);
+    begin_patient_probe(&fleet).await;
+    let started = Instant::now();
+    while !is_ejected(&fleet, "a:1") {
+        assert!(started.elapsed() < config().max + 100 * MS, "the copy goes on");
+        sleep(10 * MS).await;
+    }
+    let HealthState::Ejected { left } = health(&fleet, "a:1").state else { unreachable!() };
+    assert!((900 * MS..=2000 * MS).contains(&left), "{left:?} is not twice as long");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_ends_with_the_directory() {
+    let fleet = fleet(&["a:1", "b:1"]);
+    eject(&fleet, "a:1").await;
+    fleet.mock("a:1").answer(Answer::Hang);
+    begin_patient_probe(&fleet).await;
+    let endpoint = fleet.directory.endpoints()[0].clone();
+    assert_eq!(endpoint.load().in_flight(), 1);
+    drop(fleet);
+    settle().await;
+    assert_eq!(endpoint.load().in_flight(), 0);
+}
+
+/// Calls with half an hour of time until one of them is copied to `a:1`.
+async fn begin_patient_probe(fleet: &Fleet) {
+    let (cluster, before) = (in_turn(fleet), fleet.mock("a:1").calls());
+    while fleet.mock("a:1").calls() == before {
+        cluster.invoke(call_of(true, Duration::from_secs(1800))).await.unwrap();
+        sleep(9 * MS).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -182,6 +182,7 @@ impl Directory {
 impl Drop for Directory {
     fn drop(&mut self) {
         self.follower.abort();
+        self.shared.ejector.stop_probes();
     }
 }
 

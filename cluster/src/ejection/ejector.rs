@@ -1,12 +1,15 @@
 //! What the endpoints of a directory share: the rules, and how they tell of a change.
 
+use std::future::Future;
 use std::sync::atomic::{
     AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Release,
 };
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rpc_core::Tally;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 use super::EjectionConfig;
 use crate::dice::Dice;
@@ -24,6 +27,8 @@ pub(crate) struct Ejector {
     /// Whether the directory's task must look at the endpoints from time to time.
     alert: AtomicBool,
     alerted: Notify,
+    /// The copies of calls that find out who is well again; at most one for each endpoint.
+    probes: Mutex<JoinSet<()>>,
 }
 
 impl Ejector {
@@ -35,6 +40,7 @@ impl Ejector {
             ejections,
             alert: AtomicBool::new(false),
             alerted: Notify::new(),
+            probes: Mutex::default(),
         }
     }
 
@@ -68,8 +74,19 @@ impl Ejector {
     /// Half of `longest` and a random part of the other half: those ejected together do not come
     /// back together.
     pub(super) fn jitter(&self, longest: Duration) -> Duration {
-        let half = u64::try_from(longest.as_nanos() / 2).unwrap_or(u64::MAX / 2);
-        Duration::from_nanos(half + self.dice.below(half))
+        self.dice.jitter(longest)
+    }
+
+    /// Runs a probe until it ends or the directory does.
+    pub(super) fn spawn_probe(&self, probe: impl Future<Output = ()> + Send + 'static) {
+        let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
+        while probes.try_join_next().is_some() {}
+        probes.spawn(probe);
+    }
+
+    /// Cancels all probes. They hold what they probe, so somebody has to.
+    pub(crate) fn stop_probes(&self) {
+        self.probes.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }
 
     /// Asks the directory's task to look at the endpoints until all are well.

@@ -1,6 +1,9 @@
 //! The health of one endpoint: healthy, ejected, on probation, being probed, healthy again.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed,
+    Ordering::Release,
+};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -106,6 +109,10 @@ impl Health {
         self.standing.load(Relaxed) == PROBATION
     }
 
+    pub(super) fn ejector(&self) -> &Ejector {
+        &self.ejector
+    }
+
     /// Whether it has waited long enough for a call of which a copy can be the probe.
     pub(super) fn has_waited(&self, now: Instant) -> bool {
         now >= self.term().until + PATIENCE
@@ -160,9 +167,8 @@ impl Health {
         }
         self.window.count(false, now);
         let Some(config) = self.ejector.config() else { return };
-        let before = self.in_row.fetch_add(1, Relaxed);
+        let before = self.count_failure(now);
         if before == 0 {
-            self.failing_since.store(self.nanos(now), Relaxed);
             self.ejector.alert();
         }
         if before.saturating_add(1) >= config.consecutive {
@@ -170,6 +176,19 @@ impl Health {
         } else if is_poor(self.window.sums(now), config) {
             self.eject("too few successes", now);
         }
+    }
+
+    /// Returns how many failures there were in a row before.
+    fn count_failure(&self, now: Instant) -> u32 {
+        // Whoever sees the first failure of a row must see its time: with that of an earlier row,
+        // one failure would look like one that has lasted.
+        let count = self.in_row.fetch_update(Release, Relaxed, |before| {
+            if before == 0 {
+                self.failing_since.store(self.nanos(now), Relaxed);
+            }
+            before.checked_add(1)
+        });
+        count.unwrap_or(u32::MAX)
     }
 
     /// Healthy => Ejected
@@ -213,7 +232,7 @@ impl Health {
     /// Notices what no call would. Says whether there is nothing to look at.
     pub(crate) fn review(&self, now: Instant) -> bool {
         match self.standing.load(Relaxed) {
-            HEALTHY if self.in_row.load(Relaxed) == 0 => return true,
+            HEALTHY if self.in_row.load(Acquire) == 0 => return true,
             HEALTHY => {
                 let since = self.nanos(now).saturating_sub(self.failing_since.load(Relaxed));
                 let config = self.ejector.config();
@@ -226,6 +245,8 @@ impl Health {
             }
             // No call could be a probe for so long: nothing is known against it any more.
             PROBATION if now >= self.term().until + self.longest() => self.recover(now),
+            // The probe is a call with all the time in the world: it does not keep others away.
+            PROBING if now >= self.term().until + 2 * self.longest() => self.extend(1, now),
             _ => {}
         }
         false
@@ -257,9 +278,18 @@ impl Health {
         }
     }
 
+    /// Probing => Probation: no probe was sent after all.
+    pub(crate) fn undo_probe(&self) {
+        self.move_on(PROBING, PROBATION);
+    }
+
     /// Probing => Ejected
     fn extend(&self, levels: u32, now: Instant) {
         let mut term = self.term();
+        if !self.move_on(PROBING, EJECTED) {
+            // It was found stale or well meanwhile, or the probe has been judged by its time.
+            return;
+        }
         term.level = term.level.saturating_add(levels).max(1);
         let longest = match self.ejector.config() {
             Some(config) if !self.is_stale() => config.longest(term.level),
@@ -267,12 +297,11 @@ impl Health {
         };
         let time = self.ejector.jitter(longest);
         term.until = now + time;
-        // Anything else: it was found stale or well meanwhile.
-        self.move_on(PROBING, EJECTED);
         tracing::debug!(endpoint = %self.address, ?time, "provider stays ejected");
     }
 
-    fn longest(&self) -> Duration {
+    /// How long an ejection lasts at most, and a probe of it.
+    pub(super) fn longest(&self) -> Duration {
         self.ejector.config().filter(|_| !self.is_stale()).map_or(STALE, |config| config.max)
     }
 

@@ -1,15 +1,16 @@
 //! Which call finds out whether an endpoint is well again.
 //!
 //! A copy of a call that may run twice, if there is one: its caller gets the answer of a healthy
-//! endpoint and notices nothing. The copy draws on the retry budget. Where no such call comes for
-//! a second, a call that must not run twice is the probe itself, with the probability of a fair
+//! endpoint and notices nothing. The copy draws on the retry budget; without any it is not
+//! sent. Where no such call comes for a second, a call that must not run twice is the probe itself, with the probability of a fair
 //! share, so that those who call little do not meet the endpoint more often than by chance.
 
 use std::sync::Arc;
 
-use rpc_core::{Invocation, MethodKind};
+use rpc_core::{Deadline, Invocation, MethodKind};
 use tokio::time::{Instant, timeout_at};
 
+use super::Verdict;
 use crate::budget::RetryBudget;
 use crate::candidates::Candidates;
 use crate::dice::Dice;
@@ -36,8 +37,8 @@ pub(crate) fn choose(
     if !is_fit {
         return None;
     }
-    if invocation.method().is_idempotent() && budget.draw(*now) {
-        send_copy(endpoint, invocation.clone(), *now);
+    if invocation.method().is_idempotent() {
+        send_copy(endpoint, invocation.clone(), budget, *now);
         return None;
     }
     let is_its_turn =
@@ -45,14 +46,34 @@ pub(crate) fn choose(
     is_its_turn.then(|| endpoint.clone())
 }
 
-/// Runs until the call's deadline at the latest; at most one at a time for each endpoint.
-fn send_copy(endpoint: &Arc<Endpoint>, mut invocation: Invocation, now: Instant) {
+/// Runs until the call's deadline, as long as an ejection lasts, or until the directory ends; at
+/// most one at a time for each endpoint. Without budget nothing is sent.
+fn send_copy(
+    endpoint: &Arc<Endpoint>,
+    mut invocation: Invocation,
+    budget: &RetryBudget,
+    now: Instant,
+) {
+    // Asked first, so that calls without budget do not change the endpoint's standing to and fro.
+    if budget.available(now) == 0 {
+        return;
+    }
+    let health = endpoint.condition();
     // It is no attempt of the call.
     invocation.attempts = None;
+    let left = invocation.deadline.instant().saturating_duration_since(now);
+    invocation.deadline = Deadline::after_from(now, left.min(health.longest()));
     let deadline = invocation.deadline.instant();
-    if let Some(copy) = endpoint.probe(invocation, now) {
-        tokio::spawn(timeout_at(deadline, copy));
-    }
+    let Some(mut copy) = endpoint.probe_if(invocation, now, || budget.draw_copy(now)) else {
+        return;
+    };
+    let probed = endpoint.clone();
+    health.ejector().spawn_probe(async move {
+        if timeout_at(deadline, &mut copy).await.is_err() {
+            // Judged before it is dropped: one that is given up says nothing of the endpoint.
+            probed.condition().end_probe(Verdict::Failure, Instant::now());
+        }
+    });
 }
 
 /// Whether the routers would leave it to this call, had it been among the candidates.

@@ -14,17 +14,18 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::LoadBalance;
-use super::ring::{Ring, place_of};
+use super::ring::{Ring, distance, place_of};
 use crate::candidates::Candidates;
 
-/// More points than this for one endpoint make a ring large, and hardly more even.
-const MAX_NODES: u32 = 10_000;
+/// More points than this for one endpoint make a ring large, and hardly more even: with ten
+/// thousand endpoints one of this size takes 80 MB for each method.
+const MAX_NODES: u32 = 1_000;
 
 /// The parameters of `consistenthash`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConsistentHashConfig {
-    /// Points of an endpoint on the ring, counted in fours as in Dubbo; 4 to 10000, 160 by default.
+    /// Points of an endpoint on the ring, counted in fours as in Dubbo; 4 to 1000, 160 by default.
     pub hash_nodes: u32,
     /// Which arguments make the key, by position; the first by default. What a call does not have
     /// is left out.
@@ -50,12 +51,13 @@ impl ConsistentHash {
     /// A balancer with these parameters.
     ///
     /// # Errors
-    /// `hash_nodes` below 4 or above 10000.
+    /// `hash_nodes` below 4 or above 1000.
     pub fn new(config: ConsistentHashConfig) -> Result<Self, Error> {
         let nodes = config.hash_nodes;
         if !(4..=MAX_NODES).contains(&nodes) {
             return Err(Error::invalid_config(format!(
-                "hash_nodes of consistenthash is {nodes}; set it to 4 up to {MAX_NODES}"
+                "hash_nodes of consistenthash is {nodes}; set it to 4 up to {MAX_NODES}: more make \
+                 the ring large, and hardly more even"
             )));
         }
         Ok(Self { config, ring: ArcSwap::default(), making: Mutex::default() })
@@ -125,7 +127,7 @@ impl LoadBalance for ConsistentHash {
         invocation: &Invocation,
         _: Instant,
     ) -> Option<f64> {
-        let ring = self.ring(candidates.part_of().unwrap_or(candidates));
-        ring.distance(self.place(invocation), candidates.endpoints().get(index)?.address())
+        let address = candidates.endpoints().get(index)?.address();
+        distance(self.place(invocation), address, self.config.hash_nodes)
     }
 }

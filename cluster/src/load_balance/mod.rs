@@ -37,6 +37,13 @@ pub trait LoadBalance: fmt::Debug + Send + Sync + 'static {
     /// of each call at the time `now`, so it does no I/O and no work it can do without.
     fn select(&self, candidates: &Candidates, invocation: &Invocation, now: Instant) -> usize;
 
+    /// Whether selecting again is cheap, gives another endpoint by lot, and leaves no trace, so that
+    /// a re-send among many may ask again until an endpoint comes that was not tried. Otherwise it
+    /// selects once, from a list without those.
+    fn draws(&self) -> bool {
+        false
+    }
+
     /// What it compares of the endpoint at `index`, for people who ask why: the lower, the rather
     /// it is taken. Each balancer has its own unit; `None` where it compares nothing, and for an
     /// endpoint without weight beside others. Changes

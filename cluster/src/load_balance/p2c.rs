@@ -54,6 +54,10 @@ impl LoadBalance for P2c {
         })
     }
 
+    fn draws(&self) -> bool {
+        true
+    }
+
     /// The expected wait in nanoseconds.
     fn score(
         &self,

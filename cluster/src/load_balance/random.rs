@@ -39,4 +39,8 @@ impl LoadBalance for Random {
     fn select(&self, candidates: &Candidates, _: &Invocation, _: Instant) -> usize {
         candidates.draw(&self.dice)
     }
+
+    fn draws(&self) -> bool {
+        true
+    }
 }

@@ -79,14 +79,13 @@ impl Ring {
         }
         found
     }
+}
 
-    /// How far from `place` the next point of `address` is, as a share of the circle.
-    pub(super) fn distance(&self, place: u32, address: &Arc<str>) -> Option<f64> {
-        let index = u32::try_from(self.addresses.binary_search(address).ok()?).ok()?;
-        let own = self.points.iter().filter(|(_, whose)| *whose == index);
-        let nearest = own.map(|(at, _)| at.wrapping_sub(place)).min()?;
-        Some(f64::from(nearest) / (f64::from(u32::MAX) + 1.0))
-    }
+/// How far from `place` the next point of `address` is, as a share of the circle. Computes the
+/// points of this address, which is far less than to look for them on the ring.
+pub(super) fn distance(place: u32, address: &str, nodes: u32) -> Option<f64> {
+    let nearest = points_of(address, nodes).map(|at| at.wrapping_sub(place)).min()?;
+    Some(f64::from(nearest) / (f64::from(u32::MAX) + 1.0))
 }
 
 /// Where the points of `address` are.

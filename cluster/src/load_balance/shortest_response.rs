@@ -41,11 +41,12 @@ fn welcome(candidates: &Candidates, now: Instant) {
     if loads().all(Load::keeps_means) {
         return;
     }
-    let mean = |load: &&Load| load.mean_cost(now, 0.0);
-    let mut known: Vec<&Load> =
-        loads().filter(|load| load.keeps_means() && mean(load) > 0.0).collect();
-    known.sort_by(|a, b| mean(a).total_cmp(&mean(b)));
-    let middle = known.get(known.len() / 2).copied();
+    // Each is read once: calls that end meanwhile change it, and a sort needs an order that stays.
+    let means =
+        loads().filter(|load| load.keeps_means()).map(|load| (load.mean_cost(now, 0.0), load));
+    let mut known: Vec<(f64, &Load)> = means.filter(|(mean, _)| *mean > 0.0).collect();
+    known.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    let middle = known.get(known.len() / 2).map(|(_, load)| *load);
     loads().filter(|load| !load.keeps_means()).for_each(|load| load.keep_means(middle));
 }
 

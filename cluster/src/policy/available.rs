@@ -1,7 +1,7 @@
 //! `available`: the first provider that can be called, without balancing.
 //!
-//! Choose it for a primary with stand-bys: in the order of addresses, the first that is connected;
-//! if none is, the first that may be. A call that did not reach its provider goes to the next; one
+//! Choose it for a primary with stand-bys: in the order of addresses, the first that is connected
+//! or was never used; if there is none, the first that may be. A call that did not reach its provider goes to the next; one
 //! that may have run ends with what became of it. Costs a look at the candidates.
 
 use std::sync::Arc;

@@ -8,6 +8,7 @@
 //! What each provider answered is left in the invocation's `nodes` for whoever asks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use rpc_core::{
@@ -94,8 +95,8 @@ impl Invoke for BroadcastInvoker {
     }
 }
 
-/// What became of the call at a provider, and when it began there.
-type Called = (NodeResult<Reply>, Instant);
+/// What became of the call at a provider, and how long it took there.
+type Called = (NodeResult<Reply>, Duration);
 
 /// In the order of `endpoints`.
 async fn call_all(
@@ -110,7 +111,7 @@ async fn call_all(
         let invocation = invocation.clone();
         let attempt = Attempt { invocation, excluded: Vec::new(), number, now };
         let result = picker.attempt_at(&endpoint, attempt).await;
-        (index, (NodeResult { address: endpoint.address().clone(), result }, now))
+        (index, (NodeResult { address: endpoint.address().clone(), result }, now.elapsed()))
     });
     let mut called: Vec<(usize, Called)> =
         stream::iter(calls).buffer_unordered(concurrency).collect().await;
@@ -130,9 +131,9 @@ fn judge(called: &[Called], method: &Method, quorum: u8) -> Result<Reply, Status
     }
     let mut history = History::new();
     let failures =
-        called.iter().filter_map(|(node, began)| Some((node.result.as_ref().err()?, began)));
-    for (status, began) in failures.clone().take(MAX_LISTED) {
-        history.add(status, began.elapsed());
+        called.iter().filter_map(|(node, took)| Some((node.result.as_ref().err()?, *took)));
+    for (status, took) in failures.clone().take(MAX_LISTED) {
+        history.add(status, took);
     }
     let statuses = failures.map(|(status, _)| status);
     Err(history.into_status(

@@ -34,7 +34,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 pub struct FailbackConfig {
     /// How often a failed call is sent again in the background; 3.
     pub retries: u32,
-    /// How many failed calls of a method wait at most; 100.
+    /// How many failed calls of a method wait at most, at least 1; 100.
     pub tasks: usize,
     /// The pause before the first attempt in the background; `"5s"`. Doubles.
     #[serde(deserialize_with = "rpc_core::duration::positive")]
@@ -66,6 +66,11 @@ impl Extension<dyn ClusterPolicy> for Failback {
     type Config = FailbackConfig;
 
     fn build(config: FailbackConfig) -> Result<Arc<dyn ClusterPolicy>, Error> {
+        if config.tasks == 0 {
+            return Err(Error::invalid_config(
+                "tasks = 0 leaves no room for any call: write 1 or more, or choose failsafe",
+            ));
+        }
         Ok(Arc::new(Self { config }))
     }
 }
@@ -157,20 +162,23 @@ impl FailbackInvoker {
             time: time.max(Deadline::DEFAULT_TIMEOUT),
             last: status.clone(),
         };
-        if backlog.push(&method, config.tasks, pending.run()) {
-            return Ok(());
-        }
-        backlog.note_dropped();
+        let size = pending.invocation.body.size_hint();
+        backlog.push(&method, config.tasks, size, pending.run()).map_err(|full| {
+            backlog.note_dropped();
+            self.tell_full(&method, &full);
+            Some(full)
+        })
+    }
+
+    fn tell_full(&self, method: &Method, why: &str) {
         if let Some(left_out) = self.logged.pass() {
             tracing::error!(
                 service = %method.service(),
                 method = method.name(),
                 left_out,
-                "a failed call is dropped: {} wait to be sent again already (cluster = failback)",
-                config.tasks,
+                "a failed call is dropped instead of sent again ({why})",
             );
         }
-        Err(Some(format!("cluster = failback, tasks = {}: so many calls wait", config.tasks)))
     }
 }
 

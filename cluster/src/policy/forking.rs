@@ -29,7 +29,7 @@ use crate::picker::{Attempt, Picker};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ForkingConfig {
-    /// How many providers are asked at once, at least 1; 2.
+    /// How many providers are asked at once, 1 to 64; 2.
     pub forks: usize,
 }
 
@@ -52,6 +52,12 @@ impl Extension<dyn ClusterPolicy> for Forking {
     fn build(config: ForkingConfig) -> Result<Arc<dyn ClusterPolicy>, Error> {
         if config.forks == 0 {
             return Err(Error::invalid_config("forks = 0 asks nobody: write 1 or more"));
+        }
+        if config.forks > MAX_TRIED {
+            return Err(Error::invalid_config(format!(
+                "forks = {} asks more providers than one call may: write {MAX_TRIED} or less",
+                config.forks
+            )));
         }
         Ok(Arc::new(Self { config }))
     }
