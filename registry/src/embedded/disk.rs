@@ -20,7 +20,7 @@ use crate::recover::locked;
 /// Instances as JSON, by service, address and id.
 const INSTANCES: TableDefinition<'_, (&str, &str, &str), &[u8]> = TableDefinition::new("instances");
 
-/// Numbers by name: [`FORMAT`] and [`LIFE`].
+/// Numbers by name: [`FORMAT`], [`LIFE`] and [`CURRENT`].
 const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
 
 /// How the tables are to be read.
@@ -28,6 +28,9 @@ const FORMAT: (&str, u64) = ("format", 1);
 
 /// How often the store was opened.
 const LIFE: &str = "life";
+
+/// Present if the last life ended in order, with everything saved.
+const CURRENT: &str = "current";
 
 impl ServerBuilder {
     /// Keeps what is registered in this folder, which is made if it is missing, so that a server that
@@ -138,18 +141,23 @@ fn read(database: &Database) -> Result<Past, Failure> {
             )));
         }
         past.life = number(LIFE, |life| life.saturating_add(1))?.unwrap_or(0).saturating_add(1);
+        past.is_current = numbers.remove(CURRENT).map_err(failure)?.is_some();
         let mut instances = transaction.open_table(INSTANCES).map_err(failure)?;
+        let (mut kept, mut is_complete) = (Vec::new(), true);
         let keep = |_: (&str, &str, &str), json: &[u8]| match serde_json::from_slice(json) {
             Ok(instance) => {
-                past.instances.push(instance);
+                kept.push(instance);
                 true
             }
             Err(error) => {
                 tracing::warn!(%error, "an instance on disk cannot be read, left out");
+                is_complete = false;
                 false
             }
         };
         instances.retain(keep).map_err(failure)?;
+        past.instances = kept;
+        past.is_current &= is_complete;
     }
     transaction.commit().map_err(failure)?;
     Ok(past)
@@ -224,6 +232,21 @@ impl Store for Disk {
         *held = Some(database);
         Ok(())
     }
+
+    fn finish(&self) -> Result<(), Error> {
+        let held = locked(&self.database);
+        let Some(database) = &*held else {
+            return Ok(());
+        };
+        let note = || -> Result<(), redb::Error> {
+            let transaction = database.begin_write()?;
+            transaction.open_table(NUMBERS)?.insert(CURRENT, 1)?;
+            Ok(transaction.commit()?)
+        };
+        note().map_err(|error| {
+            Error::unreachable(format!("data folder {}: {error}", self.dir.display()))
+        })
+    }
 }
 
 fn json(instance: &Instance) -> Vec<u8> {
@@ -270,6 +293,17 @@ mod tests {
             assert_eq!(restored, known);
             (last, known) = (revision, (known + 1).min(3));
         }
+    }
+
+    #[tokio::test]
+    async fn a_life_is_current_only_if_the_last_ended_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let is_current = || open(dir.path(), create).unwrap().1.is_current;
+        assert!(!is_current());
+        live(dir.path(), &["a:1"]).await;
+        assert!(is_current());
+        // That one just ended without a word.
+        assert!(!is_current());
     }
 
     static FAILS_ONCE: AtomicBool = AtomicBool::new(false);
