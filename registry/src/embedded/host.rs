@@ -124,6 +124,13 @@ impl Host {
             journal,
             changed: Arc::clone(&changed),
         });
+        if restored.is_some_and(|n| n != host.status().instances) {
+            // What was left out shall not come back with the next life.
+            host.save_all();
+            if let Some(journal) = &host.journal {
+                journal.wake();
+            }
+        }
         tokio::spawn(sweep(Arc::downgrade(&host), changed));
         host
     }

@@ -285,6 +285,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_a_restore_leaves_out_is_forgotten_on_disk_too() {
+        let fake = Arc::new(Fake::default());
+        let instances = vec![instance("a:1"), instance("b:1")];
+        for one in &instances {
+            fake.rows.lock().unwrap().insert(Key::of(one), Arc::new(one.clone()));
+        }
+        let past = Past { life: 2, instances, is_current: true };
+        let config = ServerConfig { max_instances: 1, ..ServerConfig::default() };
+        let (host, _keeping) = Host::restore(config, (Arc::clone(&fake) as Arc<dyn Store>, past));
+        sleep(Duration::from_millis(100)).await;
+        assert_eq!(saved(&fake), ["a:1"]);
+        assert!(!host.is_current);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_store_that_fails_delays_nobody_and_catches_up_later() {
         let fake = Arc::new(Fake::default());
         let host = start(&fake);
