@@ -20,8 +20,8 @@ use crate::{Registration, Registry};
 /// One registry made of all these; if it is one, that one.
 ///
 /// - A registration is confirmed when all of them have confirmed it.
-/// - A list is the union of theirs, live as soon as one of them is; while one is lost, the
-///   subscription tells of that one's trouble.
+/// - A list is the union of theirs, live as soon as one of them is (an empty one only when each has
+///   answered or failed); while one is lost, the subscription tells of that one's trouble.
 /// - `list` and `services` answer if at least one registry does.
 ///
 /// # Errors
@@ -202,6 +202,12 @@ fn union(seen: &[Seen]) -> Snapshot {
         Source::Cache { age } => Some(age),
         _ => None,
     });
+    // Nobody yet, and one that may know somebody has neither answered nor failed.
+    let is_empty = known().all(|one| one.latest.instances.is_empty());
+    let waits = |one: &Seen| one.latest.source == Source::Pending && one.trouble.is_none();
+    if is_empty && seen.iter().any(waits) {
+        return Snapshot::pending();
+    }
     match (is_live, age.max()) {
         (false, None) => Snapshot::pending(),
         (is_live, age) => {
@@ -234,5 +240,25 @@ async fn follow(mut member: Subscription, index: usize, merged: Arc<Merged>) {
             *mine = Seen::of(&member);
         }
         merged.publish();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(latest: Snapshot, trouble: Option<Trouble>) -> Seen {
+        Seen { latest, registry: Arc::from("registry"), trouble }
+    }
+
+    #[test]
+    fn an_empty_live_list_does_not_hide_a_registry_that_has_not_answered() {
+        let empty = || seen(Snapshot::new(Vec::new(), Source::Live), None);
+        let both = [empty(), seen(Snapshot::pending(), None)];
+        assert_eq!(union(&both).source, Source::Pending);
+        let error = Error::unreachable("lost").to_string().into();
+        let trouble = Trouble { error, since: tokio::time::Instant::now() };
+        let lost = [empty(), seen(Snapshot::pending(), Some(trouble))];
+        assert_eq!(union(&lost).source, Source::Live);
     }
 }

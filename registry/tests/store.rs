@@ -40,9 +40,9 @@ fn client(server: &ServerProcess) -> Arc<dyn Registry> {
     open(&builtin(), &server.config()).unwrap()
 }
 
-/// Follows a list; returns the shortest length it ever had after now.
+/// Follows a list; returns the shortest length it ever had from now on.
 fn shortest(mut list: Subscription) -> Arc<AtomicUsize> {
-    let shortest = Arc::new(AtomicUsize::new(usize::MAX));
+    let shortest = Arc::new(AtomicUsize::new(list.latest().instances.len()));
     let seen = Arc::clone(&shortest);
     tokio::spawn(async move {
         while let Some(snapshot) = list.next().await {

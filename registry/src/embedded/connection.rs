@@ -262,8 +262,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let length = list.version.instances.len();
         let is_young = self.host.started.elapsed() < self.host.config.withhold;
         let known = self.watched.get(service).copied().flatten();
-        // One that remembers an earlier life knows when there is nobody.
-        let least = usize::from(self.host.restored.is_none());
+        // One whose last life ended in order knows when there is nobody.
+        let least = usize::from(!self.host.is_current);
         is_young && known.is_some_and(|known| length < known.max(least))
     }
 

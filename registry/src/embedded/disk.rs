@@ -8,18 +8,19 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use redb::{Database, ReadableTable as _, TableDefinition};
 use rpc_core::{Error, Instance};
 
 use super::server::ServerBuilder;
 use super::store::{Batch, Opened, Past, Store};
+use crate::recover::locked;
 
 /// Instances as JSON, by service, address and id.
 const INSTANCES: TableDefinition<'_, (&str, &str, &str), &[u8]> = TableDefinition::new("instances");
 
-/// Numbers by name: [`FORMAT`] and [`LIFE`].
+/// Numbers by name: [`FORMAT`], [`LIFE`] and [`CURRENT`].
 const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
 
 /// How the tables are to be read.
@@ -27,6 +28,9 @@ const FORMAT: (&str, u64) = ("format", 1);
 
 /// How often the store was opened.
 const LIFE: &str = "life";
+
+/// Present if the last life ended in order, with everything saved.
+const CURRENT: &str = "current";
 
 impl ServerBuilder {
     /// Keeps what is registered in this folder, which is made if it is missing, so that a server that
@@ -36,15 +40,21 @@ impl ServerBuilder {
     /// logged as an error, and the server starts without it.
     pub fn data_dir(self, dir: impl Into<PathBuf>) -> Self {
         let dir = dir.into();
-        self.store(move || open(&dir))
+        self.store(move || open(&dir, create))
     }
 }
+
+/// How a file is opened.
+type Create = fn(&Path) -> Result<Database, redb::DatabaseError>;
 
 /// The open file; the lock is freed with it, or with the process.
 #[derive(Debug)]
 struct Disk {
-    database: Database,
+    /// `None` after an error: redb answers nothing more until it is opened again.
+    database: Mutex<Option<Database>>,
+    create: Create,
     dir: PathBuf,
+    life: u64,
     _lock: File,
 }
 
@@ -57,7 +67,7 @@ enum Failure {
 }
 
 /// Opens the store in `dir` and begins a new life there.
-fn open(dir: &Path) -> Result<Opened, Error> {
+fn open(dir: &Path, create: Create) -> Result<Opened, Error> {
     let wrong = |why: &str| {
         let dir = dir.display();
         Error::invalid_config(format!("the registry cannot use its data folder {dir}: {why}"))
@@ -75,29 +85,38 @@ fn open(dir: &Path) -> Result<Opened, Error> {
         }
         Err(TryLockError::Error(error)) => return Err(on_disk(error)),
     }
-    let path = dir.join("registry.redb");
-    let opened = match begin(&path) {
-        Err(Failure::Damaged(why)) => {
-            let aside = dir.join("registry.damaged");
-            let (file, kept) = (path.display(), aside.display());
-            tracing::error!(%file, %kept, why, "registry data is damaged, set aside, starting empty");
-            fs::rename(&path, &aside).map_err(on_disk)?;
-            begin(&path)
-        }
-        opened => opened,
-    };
+    let opened = begin_or_set_aside(dir, create);
     let (database, past) = opened.map_err(|failure| match failure {
         Failure::Damaged(why) | Failure::Unusable(why) => wrong(&why),
     })?;
-    Ok((Arc::new(Disk { database, dir: dir.to_owned(), _lock: lock }), past))
+    let (database, life, dir) = (Mutex::new(Some(database)), past.life, dir.to_owned());
+    Ok((Arc::new(Disk { database, create, dir, life, _lock: lock }), past))
+}
+
+fn create(path: &Path) -> Result<Database, redb::DatabaseError> {
+    Database::builder().set_check_integrity_on_open(true).create(path)
+}
+
+/// Opens the file in `dir`, or a new one where that is damaged.
+fn begin_or_set_aside(dir: &Path, create: Create) -> Result<(Database, Past), Failure> {
+    let path = dir.join("registry.redb");
+    match begin(&path, create) {
+        Err(Failure::Damaged(why)) => {
+            let aside = dir.join("registry.damaged");
+            let (file, kept) = (path.display(), aside.display());
+            tracing::error!(%file, %kept, why, "registry data is damaged, set aside, going on");
+            fs::rename(&path, &aside).map_err(redb::Error::Io).map_err(failure)?;
+            begin(&path, create)
+        }
+        opened => opened,
+    }
 }
 
 /// Opens one file, reads all of it and notes the new life.
-fn begin(path: &Path) -> Result<(Database, Past), Failure> {
+fn begin(path: &Path, create: Create) -> Result<(Database, Past), Failure> {
     // Damage that redb does not foresee may make it panic; that too is damage, and no more.
     let opened = catch_unwind(AssertUnwindSafe(|| {
-        let database =
-            Database::builder().set_check_integrity_on_open(true).create(path).map_err(failure)?;
+        let database = create(path).map_err(failure)?;
         let past = read(&database)?;
         Ok((database, past))
     }));
@@ -122,18 +141,23 @@ fn read(database: &Database) -> Result<Past, Failure> {
             )));
         }
         past.life = number(LIFE, |life| life.saturating_add(1))?.unwrap_or(0).saturating_add(1);
+        past.is_current = numbers.remove(CURRENT).map_err(failure)?.is_some();
         let mut instances = transaction.open_table(INSTANCES).map_err(failure)?;
+        let (mut kept, mut is_complete) = (Vec::new(), true);
         let keep = |_: (&str, &str, &str), json: &[u8]| match serde_json::from_slice(json) {
             Ok(instance) => {
-                past.instances.push(instance);
+                kept.push(instance);
                 true
             }
             Err(error) => {
                 tracing::warn!(%error, "an instance on disk cannot be read, left out");
+                is_complete = false;
                 false
             }
         };
         instances.retain(keep).map_err(failure)?;
+        past.instances = kept;
+        past.is_current &= is_complete;
     }
     transaction.commit().map_err(failure)?;
     Ok(past)
@@ -157,9 +181,20 @@ fn failure(error: impl Into<redb::Error>) -> Failure {
 // === impl Disk ===
 
 impl Disk {
-    fn write(&self, batch: &Batch) -> Result<(), redb::Error> {
-        let transaction = self.database.begin_write()?;
+    /// The file once more, after an error.
+    fn reopen(&self) -> Result<Database, Failure> {
+        begin_or_set_aside(&self.dir, self.create).map(|(database, _)| database)
+    }
+
+    fn write(&self, database: &Database, batch: &Batch) -> Result<(), redb::Error> {
+        let transaction = database.begin_write()?;
         {
+            if batch.is_whole {
+                // The file may be a new one, and later lives must come after this one.
+                let mut numbers = transaction.open_table(NUMBERS)?;
+                let life = numbers.get(LIFE)?.map_or(0, |life| life.value()).max(self.life);
+                numbers.insert(LIFE, life)?;
+            }
             let mut instances = transaction.open_table(INSTANCES)?;
             if batch.is_whole {
                 instances.retain(|_, _| false)?;
@@ -179,10 +214,37 @@ impl Disk {
 
 impl Store for Disk {
     fn commit(&self, batch: &Batch) -> Result<(), Error> {
-        self.write(batch).map_err(|error| {
-            let dir = self.dir.display();
+        let dir = self.dir.display();
+        let mut held = locked(&self.database);
+        let database = match held.take() {
+            Some(database) => database,
+            None => self.reopen().map_err(|failure| match failure {
+                Failure::Damaged(why) | Failure::Unusable(why) => {
+                    Error::unreachable(format!("data folder {dir}: {why}"))
+                }
+            })?,
+        };
+        // After an error the database is dropped; the caller comes again with the whole.
+        self.write(&database, batch).map_err(|error| {
             Error::unreachable(format!("data folder {dir}: {error}, is the disk full?"))
                 .with_source(error)
+        })?;
+        *held = Some(database);
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<(), Error> {
+        let held = locked(&self.database);
+        let Some(database) = &*held else {
+            return Ok(());
+        };
+        let note = || -> Result<(), redb::Error> {
+            let transaction = database.begin_write()?;
+            transaction.open_table(NUMBERS)?.insert(CURRENT, 1)?;
+            Ok(transaction.commit()?)
+        };
+        note().map_err(|error| {
+            Error::unreachable(format!("data folder {}: {error}", self.dir.display()))
         })
     }
 }
@@ -194,6 +256,10 @@ fn json(instance: &Instance) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use redb::{StorageBackend, backends::FileBackend};
     use rpc_core::ServiceKey;
 
     use super::super::{EmbeddedServer, Host, ServerConfig};
@@ -205,7 +271,7 @@ mod tests {
 
     /// One life of a registry that registers these and ends in order.
     async fn live(dir: &Path, addresses: &[&str]) -> (u64, usize) {
-        let (host, keeping) = Host::restore(ServerConfig::default(), open(dir).unwrap());
+        let (host, keeping) = Host::restore(ServerConfig::default(), open(dir, create).unwrap());
         let restored = host.status().instances;
         for address in addresses {
             host.register(u64::MAX, instance(address)).unwrap();
@@ -227,6 +293,75 @@ mod tests {
             assert_eq!(restored, known);
             (last, known) = (revision, (known + 1).min(3));
         }
+    }
+
+    #[tokio::test]
+    async fn a_life_is_current_only_if_the_last_ended_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let is_current = || open(dir.path(), create).unwrap().1.is_current;
+        assert!(!is_current());
+        live(dir.path(), &["a:1"]).await;
+        assert!(is_current());
+        // That one just ended without a word.
+        assert!(!is_current());
+    }
+
+    static FAILS_ONCE: AtomicBool = AtomicBool::new(false);
+
+    /// A file whose next sync fails when told so.
+    #[derive(Debug)]
+    struct Flaky(FileBackend);
+
+    impl StorageBackend for Flaky {
+        fn len(&self) -> io::Result<u64> {
+            self.0.len()
+        }
+        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+            self.0.read(offset, out)
+        }
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.0.set_len(len)
+        }
+        fn sync_data(&self) -> io::Result<()> {
+            match FAILS_ONCE.swap(false, Ordering::SeqCst) {
+                true => Err(io::ErrorKind::StorageFull.into()),
+                false => self.0.sync_data(),
+            }
+        }
+        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            self.0.write(offset, data)
+        }
+        fn close(&self) -> io::Result<()> {
+            self.0.close()
+        }
+    }
+
+    fn create_flaky(path: &Path) -> Result<Database, redb::DatabaseError> {
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
+        let file = FileBackend::new(file.map_err(redb::StorageError::Io)?)?;
+        Database::builder().create_with_backend(Flaky(file))
+    }
+
+    #[tokio::test]
+    async fn after_one_failed_write_the_file_is_opened_again_and_holds_everything() {
+        let dir = tempfile::tempdir().unwrap();
+        let opened = open(dir.path(), create_flaky).unwrap();
+        let (host, keeping) = Host::restore(ServerConfig::default(), opened);
+        host.register(1, instance("a:1")).unwrap();
+        host.all_settled().await;
+        FAILS_ONCE.store(true, Ordering::SeqCst);
+        host.register(1, instance("b:1")).unwrap();
+        host.all_settled().await;
+        assert!(host.status().store_error.is_some());
+        let healed = async {
+            while host.status().store_error.is_some() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), healed).await.unwrap();
+        drop(host);
+        keeping.await.unwrap();
+        assert_eq!(live(dir.path(), &[]).await.1, 2);
     }
 
     #[tokio::test]

@@ -40,7 +40,9 @@ pub(crate) struct Host {
     pub(crate) config: ServerConfig,
     pub(crate) started: Instant,
     /// How many instances it knew from an earlier life; `None` if it had none.
-    pub(crate) restored: Option<usize>,
+    restored: Option<usize>,
+    /// Whether it knew everybody when it started, so that an empty list means nobody.
+    pub(crate) is_current: bool,
     inner: Mutex<Inner>,
     /// The way to what is kept on disk, if anything is.
     journal: Option<Arc<Journal>>,
@@ -103,11 +105,14 @@ impl Host {
     fn begin(config: ServerConfig, past: Past, journal: Option<Arc<Journal>>) -> Arc<Self> {
         let (now, changed) = (Instant::now(), Arc::new(Notify::new()));
         let restored = (past.life > 1).then_some(past.instances.len());
+        let was_current = past.is_current;
         let (table, next_connection) = Table::restore(past, (now, &config));
+        let is_current = was_current && restored.is_none_or(|n| n == table.len());
         let host = Arc::new(Self {
             config,
             started: now,
             restored,
+            is_current,
             inner: Mutex::new(Inner {
                 table,
                 leases: Leases::new(now),
@@ -119,6 +124,13 @@ impl Host {
             journal,
             changed: Arc::clone(&changed),
         });
+        if restored.is_some_and(|n| n != host.status().instances) {
+            // What was left out shall not come back with the next life.
+            host.save_all();
+            if let Some(journal) = &host.journal {
+                journal.wake();
+            }
+        }
         tokio::spawn(sweep(Arc::downgrade(&host), changed));
         host
     }
@@ -300,8 +312,8 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         self.changed.notify_one();
-        if let Some(journal) = &self.journal {
-            journal.wake();
+        if let (Some(journal), Some(last)) = (&self.journal, self.last_change()) {
+            journal.end(last);
         }
     }
 }

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -27,10 +28,13 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// More single changes than this are written as the whole table instead.
 const MAX_CHANGES: usize = 10_000;
 
-/// Keeps the instances of a registry. Both methods may block.
+/// Keeps the instances of a registry. Its methods may block.
 pub(crate) trait Store: fmt::Debug + Send + Sync + 'static {
     /// Makes changes last, all or none; they survive the process's death once it returns.
     fn commit(&self, batch: &Batch) -> Result<(), Error>;
+
+    /// Notes that what is kept is all there was at the end of this life.
+    fn finish(&self) -> Result<(), Error>;
 }
 
 /// What an earlier life of a registry left.
@@ -39,6 +43,8 @@ pub(crate) struct Past {
     /// How often the store was opened, this time included.
     pub(crate) life: u64,
     pub(crate) instances: Vec<Instance>,
+    /// Whether that life ended in order, with everything saved.
+    pub(crate) is_current: bool,
 }
 
 /// An opened store and what it held.
@@ -77,6 +83,8 @@ pub(crate) struct Saved {
 pub(crate) struct Journal {
     filled: Notify,
     saved: watch::Sender<Saved>,
+    /// Whether the host ended with everything saved.
+    is_current: AtomicBool,
 }
 
 // === impl Unsaved ===
@@ -123,12 +131,26 @@ impl Unsaved {
 
 impl Journal {
     pub(crate) fn new() -> Self {
-        Self { filled: Notify::new(), saved: watch::Sender::default() }
+        Self {
+            filled: Notify::new(),
+            saved: watch::Sender::default(),
+            is_current: AtomicBool::new(false),
+        }
     }
 
     /// Says that there are unsaved changes, or that the host is gone.
     pub(crate) fn wake(&self) {
         self.filled.notify_one();
+    }
+
+    /// Says that the host ends after the change of this number.
+    pub(crate) fn end(&self, last: u64) {
+        let is_current = {
+            let saved = self.saved.borrow();
+            saved.number >= last && saved.error.is_none()
+        };
+        self.is_current.store(is_current, Ordering::SeqCst);
+        self.wake();
     }
 
     pub(crate) fn saved(&self) -> Saved {
@@ -148,6 +170,10 @@ impl Journal {
         loop {
             self.filled.notified().await;
             let Some(batch) = host.upgrade().map(|host| host.take_unsaved()) else {
+                if self.is_current.load(Ordering::SeqCst) {
+                    // Without the note the next life is only more careful.
+                    let _ = tokio::task::spawn_blocking(move || store.finish()).await;
+                }
                 return;
             };
             let Some(batch) = batch else {
@@ -182,7 +208,7 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use rpc_core::ServiceKey;
 
@@ -219,6 +245,10 @@ mod tests {
             }
             Ok(())
         }
+
+        fn finish(&self) -> Result<(), Error> {
+            Ok(())
+        }
     }
 
     fn instance(address: &str) -> Instance {
@@ -226,7 +256,7 @@ mod tests {
     }
 
     fn start(fake: &Arc<Fake>) -> Arc<Host> {
-        let past = Past { life: 1, instances: Vec::new() };
+        let past = Past { life: 1, ..Past::default() };
         Host::restore(ServerConfig::default(), (Arc::clone(fake) as Arc<dyn Store>, past)).0
     }
 
@@ -252,6 +282,21 @@ mod tests {
         host.register(connection, instance("a:1")).unwrap();
         host.all_settled().await;
         assert_eq!(fake.commits.load(Ordering::SeqCst), commits);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_restore_leaves_out_is_forgotten_on_disk_too() {
+        let fake = Arc::new(Fake::default());
+        let instances = vec![instance("a:1"), instance("b:1")];
+        for one in &instances {
+            fake.rows.lock().unwrap().insert(Key::of(one), Arc::new(one.clone()));
+        }
+        let past = Past { life: 2, instances, is_current: true };
+        let config = ServerConfig { max_instances: 1, ..ServerConfig::default() };
+        let (host, _keeping) = Host::restore(config, (Arc::clone(&fake) as Arc<dyn Store>, past));
+        sleep(Duration::from_millis(100)).await;
+        assert_eq!(saved(&fake), ["a:1"]);
+        assert!(!host.is_current);
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,6 +11,9 @@ use super::pace::{Backoff, Pace};
 use crate::backend::{Backend, Demand, Session};
 use crate::cache::Cache;
 
+/// A first connect that has not come about for this long is told as an outage.
+const FIRST_CONNECT: Duration = Duration::from_secs(3);
+
 /// What the loops of one registry share.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -60,10 +63,12 @@ impl Link {
         let mut backoff = Backoff::new(self.pace);
         let mut providers = self.providers.subscribe();
         let (mut is_down, mut peers) = (false, None);
+        let mut starting_until = Some(Instant::now() + FIRST_CONNECT);
         loop {
             let provides = *providers.borrow_and_update() > 0;
             let pause = match self.open(Demand { provides }).await {
                 Ok(session) => {
+                    starting_until = None;
                     let (opened, was_down) = (Instant::now(), std::mem::take(&mut is_down));
                     if was_down {
                         tracing::info!(registry = self.backend.address(), "registry is back");
@@ -85,6 +90,13 @@ impl Link {
                 }
                 // A registration came meanwhile and may make possible what was not (hosting).
                 Err(_) if (*providers.borrow() > 0) != provides => continue,
+                // Who starts before the registry is not in trouble yet.
+                Err(error) if starting_until.is_some_and(|until| Instant::now() < until) => {
+                    let registry = self.backend.address();
+                    tracing::debug!(registry, %error, "registry does not answer yet");
+                    self.state.send_replace(State::Down(error));
+                    backoff.pause()
+                }
                 Err(error) => {
                     self.lost(error, &mut is_down);
                     let spread = peers.filter(|_| !provides).map(|_| self.pace.spread(peers));
