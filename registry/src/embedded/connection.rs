@@ -12,7 +12,7 @@ use super::host::{Host, Outbox};
 use super::lease::TOLERANCE;
 use super::store::SAFE_LIMIT;
 use super::table::{Key, List};
-use super::wire::{Answer, Ask, FrameReader, Message, Request, VERSION, frame};
+use super::wire::{Answer, Ask, FrameReader, MAX_FROM_SERVER, Message, Request, VERSION, frame};
 
 /// Most changes of one connection that wait until they are safe; past it nothing more is read.
 const MAX_UNSAFE: usize = 1024;
@@ -199,7 +199,13 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             },
             Ask::Services {} => Answer::Services { services: self.host.services() },
         };
-        self.answer(id, answer).await
+        let is_long = matches!(answer, Answer::Services { .. });
+        let answer = frame(&Message::Answer { id, answer });
+        if is_long && answer.len() > MAX_FROM_SERVER {
+            let why = format!("the names of all services exceed {MAX_FROM_SERVER} bytes");
+            return self.answer(id, Answer::Refused { why }).await;
+        }
+        self.send(&answer).await
     }
 
     /// Answers a change: at once if nothing is saved, else when it is safe.

@@ -36,13 +36,17 @@ impl ServerBuilder {
     /// Keeps what is registered in this folder, which is made if it is missing, so that a server that
     /// was killed knows it again. By default nothing is kept, and the providers tell it again.
     ///
-    /// One server uses a folder at a time. A damaged file in it is renamed to `registry.damaged`,
-    /// logged as an error, and the server starts without it.
+    /// One server uses a folder at a time. A damaged file in it is renamed to `registry.damaged`
+    /// (then `registry.damaged.2` and so on), logged as an error, and the server starts without it.
+    /// On a full disk it starts from memory and saves once there is room.
     pub fn data_dir(self, dir: impl Into<PathBuf>) -> Self {
         let dir = dir.into();
         self.store(move || open(&dir, create))
     }
 }
+
+/// Most damaged files that are kept.
+const MAX_ASIDE: usize = 100;
 
 /// How a file is opened.
 type Create = fn(&Path) -> Result<Database, redb::DatabaseError>;
@@ -62,6 +66,8 @@ struct Disk {
 enum Failure {
     /// What it holds is not what was written.
     Damaged(String),
+    /// There is no space left to write.
+    Full(String),
     /// It may be whole, but cannot be used.
     Unusable(String),
 }
@@ -86,10 +92,16 @@ fn open(dir: &Path, create: Create) -> Result<Opened, Error> {
         Err(TryLockError::Error(error)) => return Err(on_disk(error)),
     }
     let opened = begin_or_set_aside(dir, create);
-    let (database, past) = opened.map_err(|failure| match failure {
-        Failure::Damaged(why) | Failure::Unusable(why) => wrong(&why),
-    })?;
-    let (database, life, dir) = (Mutex::new(Some(database)), past.life, dir.to_owned());
+    let (database, past) = match opened {
+        Ok((database, past)) => (Some(database), past),
+        Err(Failure::Full(why)) => {
+            let why = format!("data folder {}: {why}, make room on the disk", dir.display());
+            tracing::error!(why, "registry cannot save, starting from memory");
+            (None, Past { error: Some(why), ..Past::default() })
+        }
+        Err(Failure::Damaged(why) | Failure::Unusable(why)) => return Err(wrong(&why)),
+    };
+    let (database, life, dir) = (Mutex::new(database), past.life, dir.to_owned());
     Ok((Arc::new(Disk { database, create, dir, life, _lock: lock }), past))
 }
 
@@ -102,7 +114,7 @@ fn begin_or_set_aside(dir: &Path, create: Create) -> Result<(Database, Past), Fa
     let path = dir.join("registry.redb");
     match begin(&path, create) {
         Err(Failure::Damaged(why)) => {
-            let aside = dir.join("registry.damaged");
+            let aside = free_name(dir)?;
             let (file, kept) = (path.display(), aside.display());
             tracing::error!(%file, %kept, why, "registry data is damaged, set aside, going on");
             fs::rename(&path, &aside).map_err(redb::Error::Io).map_err(failure)?;
@@ -110,6 +122,17 @@ fn begin_or_set_aside(dir: &Path, create: Create) -> Result<(Database, Past), Fa
         }
         opened => opened,
     }
+}
+
+/// A name for a damaged file that no earlier one has.
+fn free_name(dir: &Path) -> Result<PathBuf, Failure> {
+    let later = (2..=MAX_ASIDE).map(|n| format!("registry.damaged.{n}"));
+    let mut names = std::iter::once("registry.damaged".to_owned()).chain(later);
+    let free = names.find_map(|name| Some(dir.join(name)).filter(|path| !path.exists()));
+    free.ok_or_else(|| {
+        let why = format!("it is damaged, and so were {MAX_ASIDE} before it, remove those");
+        Failure::Unusable(why)
+    })
 }
 
 /// Opens one file, reads all of it and notes the new life.
@@ -169,12 +192,14 @@ fn failure(error: impl Into<redb::Error>) -> Failure {
     match error {
         redb::Error::Io(error) => match error.kind() {
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Failure::Damaged(text),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Failure::Full(text),
             _ => Failure::Unusable(text),
         },
         redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => {
             Failure::Unusable(format!("{text}, stop who uses it or choose another folder"))
         }
-        _ => Failure::Damaged(text),
+        redb::Error::Corrupted(_) => Failure::Damaged(text),
+        _ => Failure::Unusable(text),
     }
 }
 
@@ -219,7 +244,7 @@ impl Store for Disk {
         let database = match held.take() {
             Some(database) => database,
             None => self.reopen().map_err(|failure| match failure {
-                Failure::Damaged(why) | Failure::Unusable(why) => {
+                Failure::Damaged(why) | Failure::Full(why) | Failure::Unusable(why) => {
                     Error::unreachable(format!("data folder {dir}: {why}"))
                 }
             })?,
@@ -304,6 +329,33 @@ mod tests {
         assert!(is_current());
         // That one just ended without a word.
         assert!(!is_current());
+    }
+
+    #[test]
+    fn only_damage_is_set_aside_and_never_over_an_earlier_file() {
+        for error in [redb::Error::UpgradeRequired(1), redb::Error::PreviousIo] {
+            assert!(matches!(failure(error), Failure::Unusable(_)));
+        }
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["registry.damaged", "registry.damaged.2"] {
+            fs::write(dir.path().join("registry.redb"), name).unwrap();
+            open(dir.path(), create).unwrap();
+            assert_eq!(fs::read_to_string(dir.path().join(name)).unwrap(), name);
+        }
+    }
+
+    #[tokio::test]
+    async fn on_a_full_disk_it_starts_from_memory_and_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let full = |_: &Path| {
+            let error = io::Error::from(io::ErrorKind::StorageFull);
+            Err(redb::DatabaseError::Storage(redb::StorageError::Io(error)))
+        };
+        let (host, _keeping) =
+            Host::restore(ServerConfig::default(), open(dir.path(), full).unwrap());
+        host.register(1, instance("a:1")).unwrap();
+        let error = host.status().store_error.unwrap();
+        assert!(error.contains("make room on the disk"), "{error}");
     }
 
     static FAILS_ONCE: AtomicBool = AtomicBool::new(false);

@@ -94,9 +94,9 @@ impl Host {
     /// store.
     pub(crate) fn restore(
         config: ServerConfig,
-        (store, past): Opened,
+        (store, mut past): Opened,
     ) -> (Arc<Self>, JoinHandle<()>) {
-        let journal = Arc::new(Journal::new());
+        let journal = Arc::new(Journal::new(past.error.take()));
         let host = Self::begin(config, past, Some(Arc::clone(&journal)));
         let keeping = tokio::spawn(journal.keep(store, Arc::downgrade(&host)));
         (host, keeping)
@@ -124,7 +124,8 @@ impl Host {
             journal,
             changed: Arc::clone(&changed),
         });
-        if restored.is_some_and(|n| n != host.status().instances) {
+        let status = host.status();
+        if status.store_error.is_some() || restored.is_some_and(|n| n != status.instances) {
             // What was left out shall not come back with the next life.
             host.save_all();
             if let Some(journal) = &host.journal {

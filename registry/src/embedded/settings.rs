@@ -38,6 +38,8 @@ pub struct ServerConfig {
     pub max_frame: usize,
     /// Largest list of one service, in bytes of JSON; 32 MiB.
     pub max_list: usize,
+    /// Most bytes of JSON of all instances together; 256 MiB.
+    pub max_bytes: usize,
 }
 
 impl Default for ServerConfig {
@@ -58,6 +60,7 @@ impl Default for ServerConfig {
             max_per_connection: 10_000,
             max_frame: 256 * 1024,
             max_list: 32 * 1024 * 1024,
+            max_bytes: 256 * 1024 * 1024,
         }
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct Past {
     pub(crate) instances: Vec<Instance>,
     /// Whether that life ended in order, with everything saved.
     pub(crate) is_current: bool,
+    /// Why nothing can be read or saved at present, if so.
+    pub(crate) error: Option<String>,
 }
 
 /// An opened store and what it held.
@@ -130,10 +132,10 @@ impl Unsaved {
 // === impl Journal ===
 
 impl Journal {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(error: Option<String>) -> Self {
         Self {
             filled: Notify::new(),
-            saved: watch::Sender::default(),
+            saved: watch::Sender::new(Saved { number: 0, error }),
             is_current: AtomicBool::new(false),
         }
     }
@@ -291,7 +293,7 @@ mod tests {
         for one in &instances {
             fake.rows.lock().unwrap().insert(Key::of(one), Arc::new(one.clone()));
         }
-        let past = Past { life: 2, instances, is_current: true };
+        let past = Past { life: 2, instances, is_current: true, error: None };
         let config = ServerConfig { max_instances: 1, ..ServerConfig::default() };
         let (host, _keeping) = Host::restore(config, (Arc::clone(&fake) as Arc<dyn Store>, past));
         sleep(Duration::from_millis(100)).await;

@@ -17,6 +17,9 @@ use super::wire::{Message, Version, frame};
 /// Revisions hold the number of the server's life above this many bits, and of the change below.
 const LIFE_SHIFT: u32 = 32;
 
+/// Longest service, address and id, in bytes.
+const MAX_NAME: usize = 512;
+
 /// Names one instance: service, address, id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Key {
@@ -32,6 +35,17 @@ impl Key {
             address: Arc::clone(&instance.address),
             id: Arc::clone(&instance.id),
         }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let service = self.service.as_str();
+        for (what, name) in [("service", service), ("address", &*self.address), ("id", &*self.id)] {
+            if name.len() > MAX_NAME {
+                let length = name.len();
+                return Err(format!("the {what} has {length} bytes and may have {MAX_NAME}"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -88,11 +102,12 @@ pub(crate) struct Table {
     owned: HashMap<u64, HashSet<Key>>,
     revision: u64,
     count: usize,
+    bytes: usize,
 }
 
 impl Table {
     pub(crate) fn new() -> Self {
-        Self { services: HashMap::new(), owned: HashMap::new(), revision: 1, count: 0 }
+        Self { services: HashMap::new(), owned: HashMap::new(), revision: 1, count: 0, bytes: 0 }
     }
 
     /// What an earlier life left, with a fresh lease for everybody; and the first number that is no
@@ -170,6 +185,7 @@ impl Table {
         (now, limits): (Instant, &ServerConfig),
     ) -> Result<Option<Arc<Instance>>, String> {
         let key = Key::of(&instance);
+        key.check()?;
         let bytes = serde_json::to_vec(&instance).map_or(0, |json| json.len());
         let service = self.services.get(&key.service);
         let old = service.and_then(|service| service.entries.get(&key));
@@ -182,6 +198,10 @@ impl Table {
         if service.map_or(0, |service| service.bytes) + bytes - old_bytes > limits.max_list {
             let max = limits.max_list;
             return Err(format!("the service's list would exceed {max} bytes (max_list)"));
+        }
+        if self.bytes + bytes - old_bytes > limits.max_bytes {
+            let max = limits.max_bytes;
+            return Err(format!("the registry's instances would exceed {max} bytes (max_bytes)"));
         }
         let owned = self.owned.entry(owner).or_default();
         if owned.len() >= limits.max_per_connection && !owned.contains(&key) {
@@ -210,10 +230,12 @@ impl Table {
             service.list = None;
         }
         service.bytes += entry.bytes;
+        self.bytes += entry.bytes;
         let owner = entry.owner;
         match service.entries.insert(key.clone(), entry) {
             Some(old) => {
                 service.bytes -= old.bytes;
+                self.bytes -= old.bytes;
                 if old.owner != owner {
                     self.disown(old.owner, &key);
                 }
@@ -235,6 +257,7 @@ impl Table {
         service.revision = self.revision;
         service.list = None;
         service.bytes -= entry.bytes;
+        self.bytes -= entry.bytes;
         if service.entries.is_empty() {
             self.services.remove(&key.service);
         }
@@ -256,5 +279,25 @@ impl Table {
                 self.owned.remove(&owner);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_and_too_many_bytes_are_refused_by_the_name_of_the_limit() {
+        let limits = ServerConfig { max_bytes: 1000, ..ServerConfig::default() };
+        let (mut table, context) = (Table::new(), (Instant::now(), &limits));
+        let one = |address: &str| Instance::new(ServiceKey::new("s.S"), address, "id");
+        let error = table.register(one(&"a".repeat(513)), 1, context).unwrap_err();
+        assert!(error.contains("the address has 513 bytes and may have 512"), "{error}");
+        table.register(one(&"a".repeat(500)), 1, context).unwrap();
+        table.register(one(&"a".repeat(500)), 2, context).unwrap();
+        let error = table.register(one(&"b".repeat(500)), 1, context).unwrap_err();
+        assert!(error.contains("max_bytes"), "{error}");
+        assert!(table.remove(&Key::of(&one(&"a".repeat(500)))));
+        table.register(one(&"b".repeat(500)), 1, context).unwrap();
     }
 }
