@@ -35,7 +35,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// A proxy whose target is told later by [`lead_to`](Self::lead_to).
+    /// A proxy, and where to say what it leads to.
     pub(crate) async fn start() -> Result<(Self, watch::Sender<String>), BoxError> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
