@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use rpc_core::{
     AttemptLog, BoxInvoker, Channel, Code, Codecs, Delivery, Instance, Invocation, MethodKind,
@@ -21,7 +21,7 @@ use tracing::Span;
 use crate::attempt_layers::AttemptLayers;
 use crate::ejection::{Ejector, EndpointHealth, Health, Verdict};
 use crate::load::{FAILURE, Load};
-use crate::load_balance::{WARMUP, warmed_weight};
+use crate::load_balance::{published_warmup, uptime, warmed_weight};
 
 /// An instance, the channel to it, how loaded it is and whether it is well.
 pub struct Endpoint {
@@ -309,18 +309,6 @@ impl fmt::Debug for Endpoint {
             .field("in_flight", &self.load.in_flight())
             .finish_non_exhaustive()
     }
-}
-
-/// How long the instance says it has been up, by this machine's clock.
-fn uptime(instance: &Instance) -> Option<Duration> {
-    let started = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(instance.started_ms))?;
-    let uptime = || SystemTime::now().duration_since(started);
-    // A start in the future is a clock that differs: it has just started.
-    (instance.started_ms > 0).then(|| uptime().unwrap_or_default())
-}
-
-fn published_warmup(instance: &Instance) -> Option<Duration> {
-    instance.metadata.get(WARMUP)?.parse().ok().map(Duration::from_millis)
 }
 
 /// Whether a failure speaks against the endpoint, rather than against the call.

@@ -28,6 +28,7 @@ pub use self::random::Random;
 pub use self::round_robin::RoundRobin;
 pub use self::shortest_response::ShortestResponse;
 pub use self::weight::{DEFAULT_WARMUP, WARMUP, warmed_weight};
+pub(crate) use self::weight::{published_warmup, uptime};
 use crate::candidates::Candidates;
 
 /// Chooses one of the candidates of a call.

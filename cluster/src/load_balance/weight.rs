@@ -2,7 +2,9 @@
 //!
 //! Dubbo's rule, with one mend: there a provider that has been up for 0 ms gets its full weight.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use rpc_core::Instance;
 
 /// How long a provider warms up: 10 minutes, as in Dubbo.
 pub const DEFAULT_WARMUP: Duration = Duration::from_secs(600);
@@ -20,6 +22,19 @@ pub fn warmed_weight(weight: u32, uptime: Duration, warmup: Duration) -> u32 {
     let share = uptime.as_secs_f64() / warmup.as_secs_f64();
     let warmed = (f64::from(weight) * share) as u32;
     warmed.max(1).min(weight)
+}
+
+/// How long the instance says it has been up, by this machine's clock.
+pub(crate) fn uptime(instance: &Instance) -> Option<Duration> {
+    let started = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(instance.started_ms))?;
+    let uptime = || SystemTime::now().duration_since(started);
+    // A start in the future is a clock that differs: it has just started.
+    (instance.started_ms > 0).then(|| uptime().unwrap_or_default())
+}
+
+/// How long the instance says that it warms up.
+pub(crate) fn published_warmup(instance: &Instance) -> Option<Duration> {
+    instance.metadata.get(WARMUP)?.parse().ok().map(Duration::from_millis)
 }
 
 #[cfg(test)]
