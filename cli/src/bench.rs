@@ -5,9 +5,11 @@
 //! a call that could not start in time because others were slow is counted from when it should
 //! have, and one that could not start until the end is reported as not started. Calls go out as JSON through the whole cluster layer of a consumer.
 
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use clap::Args;
@@ -144,11 +146,15 @@ impl Load {
         let this = Arc::new(self);
         let shards = (0..callers.min(SHARDS)).map(|_| Ok(Mutex::new(Latencies::new()?)));
         let shards = Arc::new(shards.collect::<Result<Vec<_>, Failure>>()?);
+        let mut interrupted = pin!(interrupt());
+        // It listens from its first poll on: before the first call, so that none is ever cut.
+        if poll_fn(|cx| Poll::Ready(interrupted.as_mut().poll(cx).is_ready())).await {
+            interrupted.set(interrupt());
+        }
         let mut callers_at_work = JoinSet::new();
         for caller in 0..callers {
             callers_at_work.spawn(this.clone().call_on(shards.clone(), caller % SHARDS));
         }
-        let mut interrupted = pin!(interrupt());
         let mut due_until = this.end;
         loop {
             tokio::select! {
