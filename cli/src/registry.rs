@@ -28,6 +28,13 @@ impl Registry {
         let mut server = EmbeddedServer::builder().listen(&*self.listen);
         // From the command line, the file or the environment, where others cannot read it.
         if let Some(token) = Config::load(options.sources()?)?.registry.token {
+            // Such as `--token "$UNSET"`: nobody means a registry that is open to all by that.
+            if token.expose().is_empty() {
+                return Err(Failure::usage(
+                    "the token is empty; give one, or leave --token and registry.token away for a \
+                     registry that asks for none",
+                ));
+            }
             server = server.token(token.expose());
         }
         if let Some(folder) = &self.data {

@@ -37,6 +37,12 @@ async fn a_token_is_asked_for_and_a_wrong_one_refused() {
 }
 
 #[tokio::test]
+async fn an_empty_token_is_refused_rather_than_taken_for_none() {
+    let command = command(&["registry", "--listen", "127.0.0.1:0", "--token", ""]);
+    run_with(command, "").await.code(2).says("the token is empty");
+}
+
+#[tokio::test]
 async fn a_token_from_the_environment_is_asked_for_too() {
     let mut server = command(&["registry", "--listen", "127.0.0.1:0"]);
     let registry = Registry::of(server.env("DUBHE_REGISTRY__TOKEN", "secret")).await;
