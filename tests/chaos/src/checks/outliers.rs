@@ -59,7 +59,9 @@ async fn stopped(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     report.at_most("p99 from 3 s after the stop", p99, limit);
     let share = seen.between(end.saturating_sub(2 * second), end).share_of("p0");
     let figure = format!("{:.0} % of the calls", share * 100.0);
-    report.note("share of the resumed one in the end", &figure, (0.26..=0.40).contains(&share));
+    // Fair share within 20 % is for half a minute later; p2c still sways after some seconds.
+    let fair = if quick { 0.18..=0.50 } else { 0.26..=0.40 };
+    report.note("share of the resumed one in the end", &figure, fair.contains(&share));
     none_repeated(report, &fleet)
 }
 
