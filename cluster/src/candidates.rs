@@ -7,8 +7,10 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::hint::black_box;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use rpc_core::ChannelState;
+use tokio::time::Instant;
 
 use crate::dice::Dice;
 use crate::ejection::Ejector;
@@ -25,12 +27,38 @@ pub struct Candidates {
     weights: Weights,
     /// Those that wait for a call to find out whether they are well again; none of `endpoints`.
     probation: Vec<Arc<Endpoint>>,
-    /// What it was made from, if it is all that a directory offers.
-    made_from: Option<(u64, u64)>,
+    /// If it is all that a directory offers.
+    fitness: Option<Fitness>,
     /// What a router or a re-send left these of.
     whole: Option<Arc<Self>>,
     fingerprint: OnceLock<u64>,
 }
+
+/// Which list and which states of it candidates were made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MadeOf {
+    /// That of the list.
+    pub(crate) version: u64,
+    /// How many changes of states came before.
+    pub(crate) changes: u64,
+}
+
+/// How candidates were told from the others of the list.
+#[derive(Debug)]
+struct Fitness {
+    made_of: MadeOf,
+    made: Instant,
+    /// Their rank.
+    best: u8,
+    /// Whether ejections did not count.
+    is_open: bool,
+}
+
+/// Up to how many candidates are made anew after every change.
+const FEW: usize = 64;
+
+/// How long more of them may be out of date, for each: far longer than it takes to make them anew.
+const AGE_EACH: Duration = Duration::from_micros(1);
 
 /// Shares of traffic.
 #[derive(Debug)]
@@ -52,7 +80,7 @@ impl Candidates {
             vitals: endpoints.iter().map(|endpoint| endpoint.vitals().clone()).collect(),
             endpoints,
             probation: Vec::new(),
-            made_from: None,
+            fitness: None,
             whole: None,
             fingerprint: OnceLock::new(),
         }
@@ -63,18 +91,13 @@ impl Candidates {
         Self { whole: Some(whole.clone()), ..Self::new(endpoints) }
     }
 
-    /// All of `listed` that are fit to be called, made from this version and epoch.
+    /// All of `listed` that are fit to be called.
     ///
     /// Connected and unused ones come first. One that is connecting makes callers wait, one that
     /// is ejected has failed them, one that is down or draining turns them away, a stale one does
     /// not have the service: each is a candidate only if there are no better ones. If too many of
     /// the connected ones are ejected, all of these are called: never the last one is left out.
-    pub(crate) fn fit(
-        listed: &[Arc<Endpoint>],
-        ejector: &Ejector,
-        version: u64,
-        epoch: u64,
-    ) -> Self {
+    pub(crate) fn fit(listed: &[Arc<Endpoint>], ejector: &Ejector, made_of: MadeOf) -> Self {
         let counts = |e: &&Arc<Endpoint>| is_connected(e) && !e.is_stale();
         let connected = listed.iter().filter(counts).count();
         let ejected = listed.iter().filter(counts).filter(|e| e.condition().is_out()).count();
@@ -89,14 +112,35 @@ impl Candidates {
             **rank != best && endpoint.condition().is_on_probation() && !turns_away
         });
         Self {
-            made_from: Some((version, epoch)),
+            fitness: Some(Fitness { made_of, made: Instant::now(), best, is_open }),
             probation: probation.map(|(endpoint, _)| endpoint.clone()).collect(),
             ..Self::new(fit.map(|(endpoint, _)| endpoint.clone()).collect())
         }
     }
 
-    pub(crate) fn is_made_from(&self, version: u64, epoch: u64) -> bool {
-        self.made_from == Some((version, epoch))
+    /// What they were made of, if they are all that a directory offers.
+    pub(crate) fn made_of(&self) -> Option<MadeOf> {
+        self.fitness.as_ref().map(|fitness| fitness.made_of)
+    }
+
+    /// Whether they are so many that they are used although something may have changed.
+    pub(crate) const fn may_be_old(&self) -> bool {
+        self.endpoints.len() > FEW
+    }
+
+    /// Whether they are used although something has changed.
+    pub(crate) fn is_young(&self, now: Instant) -> bool {
+        let count = u32::try_from(self.len()).unwrap_or(u32::MAX);
+        let is_new = |fitness: &Fitness| {
+            now.saturating_duration_since(fitness.made) < AGE_EACH.saturating_mul(count)
+        };
+        self.may_be_old() && self.fitness.as_ref().is_some_and(is_new)
+    }
+
+    /// Whether `endpoint`, one of them, still is as fit as they were.
+    pub(crate) fn still_has(&self, endpoint: &Endpoint) -> bool {
+        let is_as_fit = |fitness: &Fitness| rank(endpoint, fitness.is_open) <= fitness.best;
+        self.fitness.as_ref().is_none_or(is_as_fit)
     }
 
     /// Whether these are all that a directory offers, rather than a part that a router or a

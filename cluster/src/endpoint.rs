@@ -65,6 +65,7 @@ impl Endpoint {
         ejector: Arc<Ejector>,
     ) -> Self {
         let now = Instant::now();
+        channel.report_to(ejector.changes());
         let health = Health::new(ejector, instance.address.clone(), now);
         let vitals = Arc::new(Vitals { load: Load::new(now), health });
         Self::with_vitals(instance, channel, layers, vitals, now)

@@ -241,6 +241,18 @@ impl Picker {
         whole: &Arc<Candidates>,
         attempt: &Attempt,
     ) -> Result<Arc<Endpoint>, Status> {
+        let chosen = self.choose_among(whole, attempt)?;
+        match self.0.directory.instead_of(whole, &chosen) {
+            None => Ok(chosen),
+            Some(whole) => self.choose_among(&whole, attempt),
+        }
+    }
+
+    fn choose_among(
+        &self,
+        whole: &Arc<Candidates>,
+        attempt: &Attempt,
+    ) -> Result<Arc<Endpoint>, Status> {
         if self.0.routers.is_empty() && attempt.excluded.is_empty() {
             return Ok(self.select(whole, attempt).clone());
         }
