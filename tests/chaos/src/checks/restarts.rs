@@ -6,7 +6,7 @@ use super::{Check, none_failed, none_repeated, pass, seconds};
 use crate::BoxError;
 use crate::api::Store;
 use crate::fleet::Fleet;
-use crate::ledger;
+use crate::ledger::{self, Kind};
 use crate::load::{Calls, Load};
 use crate::report::Report;
 
@@ -98,7 +98,7 @@ async fn kill_writes(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     let late = seen.failed().filter(|call| call.due > killed + Duration::from_millis(200)).count();
     report.at_most("calls that failed later than 200 ms after the kill", late, 0);
     report.at_most("calls that failed in all", seen.failed().count(), LOST_BY_A_KILL);
-    let executed = ledger::writes(fleet.folder())?;
+    let executed = ledger::all(fleet.folder(), Kind::Write)?;
     let answered = seen.len() - seen.failed().count();
     report.at_least("executions for the calls that were answered", executed.len(), answered);
     none_repeated(report, &fleet)
