@@ -27,6 +27,7 @@ mod latency_window;
 mod load;
 pub mod load_balance;
 mod load_report;
+mod members;
 mod picker;
 pub mod policy;
 pub mod router;

@@ -25,6 +25,7 @@ pub use self::state::{DirectoryOptions, DirectoryState};
 use crate::candidates::Candidates;
 use crate::ejection::Ejector;
 use crate::endpoint::Endpoint;
+use crate::members::Members;
 
 /// The endpoints of one service; dropping it ends the subscription.
 #[derive(Debug)]
@@ -57,6 +58,7 @@ struct Shared {
 struct List {
     version: u64,
     endpoints: Vec<Arc<Endpoint>>,
+    members: Arc<Members>,
     held: usize,
     source: Source,
     received: Instant,
@@ -77,6 +79,7 @@ impl Directory {
         let empty = List {
             version: 0,
             endpoints: Vec::new(),
+            members: Members::of(&[]),
             held: 0,
             source: Source::Pending,
             received: Instant::now(),
@@ -123,8 +126,8 @@ impl Directory {
             return cached;
         }
         let list = shared.list.load();
-        let fresh =
-            Arc::new(Candidates::fit(&list.endpoints, &shared.ejector, list.version, epoch));
+        let List { endpoints, members, version, .. } = &**list;
+        let fresh = Arc::new(Candidates::fit(endpoints, members, &shared.ejector, *version, epoch));
         shared.candidates.store(fresh.clone());
         Guard::from_inner(fresh)
     }

@@ -9,6 +9,7 @@ mod least_active;
 mod p2c;
 mod random;
 mod ring;
+mod rings;
 mod round_robin;
 mod shortest_response;
 mod two_choices;
