@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rpc_core::ChannelState;
 
-use crate::dice::Dice;
+use crate::dice::{Dice, scale};
 use crate::ejection::Ejector;
 use crate::endpoint::{Endpoint, Vitals};
 use crate::load::Load;
@@ -225,10 +225,15 @@ impl Candidates {
 
     /// An index drawn with the probability of its weight.
     pub(crate) fn draw(&self, dice: &Dice) -> usize {
+        self.drawn_by(dice.roll())
+    }
+
+    /// The same, drawn by these random bits.
+    pub(crate) fn drawn_by(&self, roll: u64) -> usize {
         match &self.weights {
-            Weights::Equal => dice.index(self.endpoints.len()),
+            Weights::Equal => scale(roll, self.endpoints.len() as u64) as usize,
             Weights::Varied { sums, .. } => {
-                let point = dice.below(sums.last().copied().unwrap_or(0));
+                let point = scale(roll, sums.last().copied().unwrap_or(0));
                 sums.partition_point(|sum| *sum <= point)
             }
         }

@@ -42,4 +42,4 @@ pub use self::endpoint::{Endpoint, EndpointFuture};
 pub use self::explain::{Dropped, ExplainedEndpoint, Explanation, RouterStep};
 pub use self::invoker::Cluster;
 pub use self::load::Load;
-pub use self::picker::{Attempt, AttemptFuture, Picker};
+pub use self::picker::{Attempt, AttemptFuture, Left, Picker};
