@@ -227,7 +227,8 @@ impl Endpoint {
         probe: bool,
     ) -> EndpointFuture {
         if let Some(report) = self.load().known_report() {
-            report.ask(&mut invocation.metadata, now);
+            let timeout = invocation.deadline.remaining_from(now);
+            report.begin(&mut invocation.metadata, now, timeout);
         }
         let method = invocation.method();
         let span = tracing::info_span!(

@@ -25,6 +25,7 @@ pub use self::state::{DirectoryOptions, DirectoryState};
 use crate::candidates::{Candidates, MadeOf};
 use crate::ejection::Ejector;
 use crate::endpoint::Endpoint;
+use crate::members::Members;
 
 /// The endpoints of one service; dropping it ends the subscription.
 #[derive(Debug)]
@@ -57,6 +58,7 @@ struct Shared {
 struct List {
     version: u64,
     endpoints: Vec<Arc<Endpoint>>,
+    members: Arc<Members>,
     held: usize,
     source: Source,
     received: Instant,
@@ -77,6 +79,7 @@ impl Directory {
         let empty = List {
             version: 0,
             endpoints: Vec::new(),
+            members: Members::of(&[]),
             held: 0,
             source: Source::Pending,
             received: Instant::now(),
@@ -206,8 +209,9 @@ impl Shared {
 
     fn refresh(&self, made_of: MadeOf) -> Guard<Arc<Candidates>> {
         let list = self.list.load();
-        let made_of = MadeOf { version: list.version, ..made_of };
-        let fresh = Arc::new(Candidates::fit(&list.endpoints, &self.ejector, made_of));
+        let List { endpoints, members, version, .. } = &**list;
+        let made_of = MadeOf { version: *version, ..made_of };
+        let fresh = Arc::new(Candidates::fit(endpoints, members, &self.ejector, made_of));
         self.candidates.store(fresh.clone());
         Guard::from_inner(fresh)
     }

@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep};
 use super::hedge::{self, Race};
 use super::{ClusterPolicy, History, MAX_TRIED};
 use crate::endpoint::Endpoint;
-use crate::picker::{Attempt, AttemptFuture, Picker};
+use crate::picker::{Attempt, AttemptFuture, Left, Picker};
 
 /// The pause before the first attempt at a provider that failed this call already; doubles.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -230,19 +230,20 @@ impl Resending {
                 _ => None,
             });
         }
-        let pause = self.pause();
+        let left = self.picker.left(&self.invocation, &self.history.addresses());
+        let pause = self.pause(left);
         if deadline <= now + pause {
             return Err(late());
         }
         match resend {
-            Resend::Free => self.permit_free()?,
+            Resend::Free => self.permit_free(left)?,
             Resend::Budgeted | Resend::No => self.permit_budgeted(now)?,
         }
         Ok(pause)
     }
 
-    fn permit_free(&mut self) -> Result<(), Option<String>> {
-        let instances = self.picker.endpoints(&self.invocation).len().min(MAX_TRIED);
+    fn permit_free(&mut self, left: Left) -> Result<(), Option<String>> {
+        let instances = left.endpoints.min(MAX_TRIED);
         let retries = self.retries;
         if self.free >= instances + retries as usize {
             return Err(Some(format!("{instances} instances and retries = {retries}")));
@@ -264,10 +265,8 @@ impl Resending {
     }
 
     /// None while there are providers not tried yet.
-    fn pause(&mut self) -> Duration {
-        let tried = self.history.addresses();
-        let endpoints = self.picker.endpoints(&self.invocation);
-        if endpoints.iter().any(|e| !tried.contains(e.address())) {
+    fn pause(&mut self, left: Left) -> Duration {
+        if left.untried {
             return Duration::ZERO;
         }
         let longest = (PAUSE * 2_u32.saturating_pow(self.pauses)).min(MAX_PAUSE);
