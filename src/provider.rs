@@ -17,7 +17,7 @@ use crate::config::{Config, Face, Sources};
 use crate::describe::{DESCRIBE, describing};
 use crate::extensions::Extensions;
 use crate::layers::{Layers, Scope};
-use crate::machine;
+use crate::machine::Machine;
 use crate::setup::Setup;
 use crate::signal::Signals;
 
@@ -122,8 +122,9 @@ impl Provider {
         let registry = self.setup.extensions.registry(&config.registry_settings()?)?;
         let codecs = self.setup.extensions.codecs(&config.consumer.codec)?;
         let metrics = Metrics::new("provider");
-        let mut dispatcher =
-            Dispatcher::new(codecs, metrics).with_machine_load(machine::load_percent);
+        let machine = Machine::new();
+        let mut dispatcher = Dispatcher::new(codecs, metrics)
+            .with_machine_load(move || machine.load_percent());
         let services = self.services.iter().map(|(service, handler)| (service, handler));
         let json = self.setup.extensions.codecs("json").ok().map(|codecs| codecs.first().clone());
         let describing = Arc::new(describing(services, json));

@@ -11,7 +11,6 @@ mod state;
 pub use self::context::CallContext;
 pub use self::dispatch::{Dispatcher, Route};
 pub use self::handler::Handler;
-pub use self::load_report::MachineLoad;
 pub use self::serve::{DrainReport, Server, ServerConfig};
 pub(crate) use self::state::{
     CallGuard, Caller, ConnectionGuard, Phase, ServerState, shutting_down,
