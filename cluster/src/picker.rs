@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rpc_core::{Delivery, Invocation, Reply, ReplyFuture, Status};
+use rpc_core::{Delivery, Invocation, Reply, Status};
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -314,7 +314,7 @@ impl Picker {
                 return Err(directory.no_instance());
             }
             let now = Instant::now();
-            this.send(&candidates, Attempt { now, ..attempt }).await
+            Ok(this.send(&candidates, Attempt { now, ..attempt }))
         };
         AttemptFuture(State::Waiting(Box::pin(waiting)))
     }
@@ -350,8 +350,8 @@ pub struct AttemptFuture(State);
 enum State {
     /// At its endpoint.
     Running(EndpointFuture),
-    /// For the first word of the registry.
-    Waiting(ReplyFuture),
+    /// For the first word of the registry, after which it is sent.
+    Waiting(Pin<Box<dyn Future<Output = Result<AttemptFuture, Status>> + Send>>),
     /// Before it was sent; `None` once that was told.
     Failed(Option<Status>),
 }
@@ -383,13 +383,19 @@ impl Future for AttemptFuture {
     type Output = Result<Reply, Status>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.get_mut().0 {
-            State::Running(running) => Pin::new(running).poll(cx),
-            State::Waiting(waiting) => waiting.as_mut().poll(cx),
-            State::Failed(status) => match status.take() {
-                Some(status) => Poll::Ready(Err(status)),
-                None => Poll::Pending,
-            },
+        let this = self.get_mut();
+        loop {
+            match &mut this.0 {
+                State::Running(running) => return Pin::new(running).poll(cx),
+                // Waiting => (Running | Failed)
+                State::Waiting(waiting) => match waiting.as_mut().poll(cx) {
+                    Poll::Ready(sent) => *this = sent.unwrap_or_else(Self::failed),
+                    Poll::Pending => return Poll::Pending,
+                },
+                State::Failed(status) => {
+                    return status.take().map_or(Poll::Pending, |status| Poll::Ready(Err(status)));
+                }
+            }
         }
     }
 }

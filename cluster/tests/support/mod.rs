@@ -38,6 +38,8 @@ pub(crate) enum Answer {
     Around(Duration),
     /// Fails at once.
     Fail(Status),
+    /// Fails after this time.
+    FailAfter(Duration, Status),
     /// Never answers: the channel ends the call at its deadline.
     Hang,
 }
@@ -110,25 +112,33 @@ impl Invoke for Mock {
                 let told = format!("curTime:{number},load:30.0");
                 reply.metadata.insert("lb_adaptive", told);
             }
-            match answer {
+            let (time, outcome) = match answer {
                 Answer::Fail(status) => return Err(status),
-                Answer::Hang => {
-                    // As channels do: who waits is woken when half of the time has passed.
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    tokio::time::sleep(left / 2).await;
-                    tokio::time::sleep_until(deadline).await;
-                }
-                Answer::After(time) => {
-                    let slept = tokio::time::sleep(time);
-                    if tokio::time::timeout_at(deadline, slept).await.is_ok() {
-                        return Ok(reply);
-                    }
-                }
+                Answer::FailAfter(time, status) => (time, Err(status)),
+                Answer::After(time) => (time, Ok(reply)),
+                Answer::Hang => (Duration::MAX, Ok(reply)),
                 Answer::Around(_) => unreachable!("made certain above"),
+            };
+            if waited(time, deadline).await {
+                return outcome;
             }
             Err(Status::deadline_exceeded("no answer in time").with_delivery(Delivery::MaybeSent))
         })
     }
+}
+
+/// Waits for this time; `false` if the deadline comes first. As channels do, it wakes who waits when
+/// half of the time until then has passed.
+async fn waited(time: Duration, deadline: Instant) -> bool {
+    let now = Instant::now();
+    let left = deadline.saturating_duration_since(now);
+    if time <= left / 2 {
+        tokio::time::sleep(time).await;
+        return true;
+    }
+    tokio::time::sleep(left / 2).await;
+    let rest = tokio::time::sleep(time.min(Duration::from_secs(3600)) - left / 2);
+    tokio::time::timeout_at(deadline, rest).await.is_ok()
 }
 
 impl Channel for Mock {
