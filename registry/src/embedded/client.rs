@@ -113,7 +113,9 @@ impl Shared {
     }
 
     fn error(&self, why: &str) -> Error {
-        Error::unreachable(format!("registry {}: {}", self.address, why.escape_debug()))
+        // A server's words are printed by whoever meets the error.
+        let why = why.replace(char::is_control, " ");
+        Error::unreachable(format!("registry {}: {why}", self.address))
     }
 
     fn ended(&self) -> Error {
