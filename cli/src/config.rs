@@ -3,9 +3,10 @@
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::failure::Outcome;
 use crate::options::Options;
+use crate::output;
 use crate::output::Table;
-use crate::{Outcome, output};
 
 /// Show every setting in force, and who set it.
 #[derive(Debug, Args)]

@@ -212,6 +212,24 @@ async fn completions_name_every_subcommand() {
 }
 
 #[tokio::test]
+async fn shells_accept_their_completions() {
+    for (shell, check) in [("bash", "-n"), ("zsh", "-n"), ("fish", "--no-execute")] {
+        let script = dubhe(&["completions", shell]).await.code(0).out;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("dubhe");
+        std::fs::write(&file, script).unwrap();
+        let checked = tokio::process::Command::new(shell).arg(check).arg(&file).output().await;
+        // Few machines have all three; every one has the first.
+        let Ok(checked) = checked else {
+            assert_ne!(shell, "bash");
+            continue;
+        };
+        let said = String::from_utf8_lossy(&checked.stderr);
+        assert!(checked.status.success() && said.is_empty(), "{shell}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn a_reader_that_goes_away_is_no_error() {
     let mut child = command(&["completions", "bash"]).spawn().unwrap();
     drop(child.stdout.take());
