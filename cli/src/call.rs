@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use clap::Args;
-use dubhe::{AttemptLog, Consumer, Delivery, MethodKind};
+use dubhe::{AttemptLog, Consumer, Delivery, MethodKind, ServiceKey};
 use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
 use crate::options::Options;
-use crate::status::{attempts_json, stood_in_json, stood_in_text};
+use crate::status::{attempts_json, stood_in_json, stood_in_text, why_unreached};
 use crate::target::{self, CallArgs, Target};
 use crate::{input, output};
 
@@ -39,7 +39,7 @@ impl Call {
         let result = calling.call(&self.target.method, arguments).await?;
         let is_one_way = client.method(&self.target.method)?.kind() == MethodKind::OneWay;
         if is_one_way {
-            self.written(&consumer, &log).await?;
+            written(&consumer, &self.target.service, &log).await?;
         }
         if options.json {
             return output::json(&json!({
@@ -64,21 +64,25 @@ impl Call {
             None => Ok(()),
         }
     }
+}
 
-    /// Waits until a one-way call has left this process, which would take it along when it ends: what
-    /// is asked after it on the same connections is answered after it was read.
-    async fn written(&self, consumer: &Consumer, log: &AttemptLog) -> Outcome {
-        let told = consumer.describe_each(&self.target.service, PATIENCE).await?;
-        let records = log.records();
-        let lost = told.into_iter().find_map(|(address, told)| {
-            let status = told.err()?;
-            let is_answer = status.delivery() == Delivery::Answered;
-            let is_it = records.iter().any(|attempt| attempt.address == address);
-            (is_it && !is_answer).then_some((address, status))
-        });
-        lost.map_or(Ok(()), |(address, status)| {
-            let why = status.message();
-            Err(Failure::failed(format!("the call may not have reached {address}: {why}")))
-        })
-    }
+/// Waits until a one-way call has left this process, which would take it along when it ends: what
+/// is asked after it on the same connections is answered after it was read.
+pub(crate) async fn written(
+    consumer: &Consumer,
+    service: &ServiceKey,
+    log: &AttemptLog,
+) -> Outcome {
+    let told = consumer.describe_each(service, PATIENCE).await?;
+    let records = log.records();
+    let lost = told.into_iter().find_map(|(address, told)| {
+        let status = told.err()?;
+        let is_answer = status.delivery() == Delivery::Answered;
+        let is_it = records.iter().any(|attempt| attempt.address == address);
+        (is_it && !is_answer).then_some((address, status))
+    });
+    lost.map_or(Ok(()), |(address, status)| {
+        let why = why_unreached(&status);
+        Err(Failure::failed(format!("the call may not have reached {address}: {why}")))
+    })
 }

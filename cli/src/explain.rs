@@ -9,14 +9,17 @@ use dubhe::describe::ServiceDescription;
 use dubhe::prelude::CallOptions;
 use dubhe::{
     AttemptLog, AttemptOutcome, ChannelState, DirectoryState, Dropped, EndpointHealth,
-    ExplainedEndpoint, HealthState, MethodExplanation, Source, Status,
+    ExplainedEndpoint, HealthState, MethodExplanation, MethodKind, Source, Status,
 };
 use serde_json::{Value, json};
 
+use crate::call::written;
 use crate::failure::{Failure, Outcome};
 use crate::options::Options;
 use crate::output::{Table, age, millis, ms};
-use crate::status::{attempts_json, details_text, status_json, stood_in_json, stood_in_text};
+use crate::status::{
+    attempts_json, details_text, status_json, stood_in_json, stood_in_text, why_unreached,
+};
 use crate::target::{self, CallArgs, Target};
 use crate::{input, output};
 
@@ -69,6 +72,9 @@ impl Explain {
             let log = AttemptLog::new();
             let calling = client.with(self.options(&log));
             let result = calling.call(name, arguments.clone()).await;
+            if method.is_one_way && result.is_ok() {
+                written(&consumer, service, &log).await?;
+            }
             made = Some(Made { log, result });
         }
         let explained = consumer.explain(service, method, arguments, PATIENCE).await?;
@@ -116,7 +122,7 @@ fn explanation_text(explained: &MethodExplanation, told: &Told, made: Option<&Ma
         text += &format!("score: {unit}; the lower, the better\n");
     }
     if let Some(made) = made {
-        text += &made_text(made);
+        text += &made_text(explained, made);
     }
     text
 }
@@ -158,7 +164,7 @@ fn unfit(endpoint: &ExplainedEndpoint, told: &Told) -> String {
     }
     let unreached = told.get(&endpoint.instance.address).and_then(|told| told.as_ref().err());
     match (endpoint.state, unreached) {
-        (ChannelState::Down, Some(status)) => status.message().to_owned(),
+        (ChannelState::Down, Some(status)) => why_unreached(status).to_owned(),
         (ChannelState::Down, None) => "it cannot be connected to".to_owned(),
         (ChannelState::Draining, _) => "it is shutting down".to_owned(),
         (ChannelState::Connecting, _) => "it is not connected yet".to_owned(),
@@ -248,7 +254,7 @@ fn state(state: ChannelState) -> &'static str {
     }
 }
 
-fn made_text(made: &Made) -> String {
+fn made_text(explained: &MethodExplanation, made: &Made) -> String {
     let mut attempts = Table::new(["attempt", "address", "begun", "took", "outcome"]);
     for (number, attempt) in (1..).zip(made.log.records()) {
         let outcome = match &attempt.outcome {
@@ -268,6 +274,7 @@ fn made_text(made: &Made) -> String {
     }
     let mut text = format!("\n{attempts}\n");
     match &made.result {
+        Ok(_) if explained.method.kind() == MethodKind::OneWay => text += "sent\n",
         Ok(value) => text += &format!("result: {value}\n"),
         Err(status) => {
             text += &format!("failed: {}: {}\n", status.code(), status.message());
@@ -293,6 +300,7 @@ fn explanation_json(explained: &MethodExplanation, told: &Told, made: Option<&Ma
     let mut whole = json!({
         "method": &**explained.method.path(),
         "idempotent": explained.method.is_idempotent(),
+        "one_way": explained.method.kind() == MethodKind::OneWay,
         "settings": settings.iter().map(|s| json!(s)).collect::<Vec<_>>(),
         "directory": directory_json(&explained.call.directory),
         "routers": routers.collect::<Vec<_>>(),

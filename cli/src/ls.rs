@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::failure::{Failure, Outcome};
 use crate::options::Options;
 use crate::output::{Table, age};
-use crate::status::status_json;
+use crate::status::{status_json, why_unreached};
 use crate::{output, target};
 
 /// How long instances may take to describe themselves.
@@ -67,7 +67,7 @@ async fn services(consumer: &Consumer, options: &Options) -> Outcome {
         return Err(Failure::failed(format!(
             "no address tells what it serves, {address}: {}; if you know the service, try \
              `dubhe ls SERVICE` or `dubhe call SERVICE/METHOD`",
-            status.message()
+            why_unreached(status)
         )));
     }
     if options.json {
@@ -83,7 +83,7 @@ async fn services(consumer: &Consumer, options: &Options) -> Outcome {
         }));
     }
     for (address, status) in &silent {
-        let text = format!("{address} does not tell what it serves: {}", status.message());
+        let text = format!("{address} does not tell what it serves: {}", why_unreached(status));
         output::aside("note", &text)?;
     }
     if rows.is_empty() {
@@ -126,6 +126,12 @@ async fn instances(consumer: &Consumer, service: &ServiceKey, options: &Options)
             "instances": instances,
             "methods": description.map(methods_json),
         }));
+    }
+    for instance in instances.iter().filter(|it| state(it, &described) == "unreachable") {
+        if let Some(Err(status)) = described.get(&instance.address) {
+            let text = format!("{} is unreachable: {}", instance.address, why_unreached(status));
+            output::aside("note", &text)?;
+        }
     }
     output::text(instance_table(&instances, &described))?;
     match (description, unasked) {
@@ -220,6 +226,7 @@ fn instance_json(instance: &Instance, described: &Described) -> Value {
         "address": &*instance.address,
         "id": &*instance.id,
         "state": state(instance, described),
+        "error": described.get(&instance.address).and_then(|told| told.as_ref().err()).map(status_json),
         "application": instance.application,
         "weight": instance.weight,
         "started_ms": instance.started_ms,

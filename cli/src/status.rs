@@ -51,6 +51,11 @@ pub(crate) fn details_text(status: &Status) -> Option<String> {
     Some(value.map_or_else(|| type_name.to_string(), |value| format!("{type_name} {value}")))
 }
 
+/// Why an instance was not reached: that no time was left after that says nothing.
+pub(crate) fn why_unreached(status: &Status) -> &str {
+    status.attempts().last().map_or_else(|| status.message(), |attempt| &attempt.message)
+}
+
 /// The status for programs.
 pub(crate) fn status_json(status: &Status) -> Value {
     let attempts = status.attempts().iter().map(|attempt| {

@@ -102,6 +102,8 @@ async fn a_one_way_call_says_that_it_was_sent() {
     let shown =
         registry.dubhe(&["call", "test.Stock/note", "[\"x\"]", "--json"]).await.code(0).json();
     assert_eq!((&shown["result"], &shown["one_way"]), (&json!(null), &json!(true)));
+    let run = registry.dubhe(&["explain", "test.Stock/note", "[\"x\"]", "--yes"]).await.code(0);
+    run.prints("replied\n\nsent\n");
 }
 
 #[tokio::test]

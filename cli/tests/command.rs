@@ -33,6 +33,11 @@ async fn config_shows_every_setting_and_who_set_it() {
         json!({ "key": "consumer.timeout", "value": "3s", "origin": format!("{file}:2:11") });
     assert!(set["settings"].as_array().unwrap().contains(&timeout), "{set}");
     assert!(!set.to_string().contains("\"default\""), "{set}");
+    let bare = dubhe(&["config", "--set"]).await.code(0);
+    assert!(!bare.out.contains("registry.address"), "{}", bare.out);
+    let address = dubhe(&["config", "--json"]).await.code(0).json();
+    let dev = json!({ "key": "registry.address", "value": "dev://", "origin": "default" });
+    assert!(address["settings"].as_array().unwrap().contains(&dev), "{address}");
 }
 
 #[tokio::test]
