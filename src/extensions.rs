@@ -85,7 +85,9 @@ impl Extensions {
         let first = self.codecs.build(first, Params::new())?;
         let others: Result<Vec<Arc<dyn Codec>>, Error> =
             self.codecs.names().map(|name| self.codecs.build(name, Params::new())).collect();
-        Ok(Codecs::new(first, others?))
+        let codecs = Codecs::new(first, others?);
+        codecs.check()?;
+        Ok(codecs)
     }
 
     /// The registry of these settings; several act as one.

@@ -108,7 +108,8 @@ impl Provider {
     /// Binds the port, and only then registers.
     ///
     /// # Errors
-    /// Settings that are unknown or cannot work, no service, a port that is in use.
+    /// Settings that are unknown or cannot work, no service, a port that is in use, a registry that
+    /// refuses the provider, as by a wrong token. One that is away is no error.
     pub async fn start(self) -> Result<RunningProvider, Error> {
         let config = self.setup.load()?;
         if self.services.is_empty() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use dubhe::config::{Config, Layer, Sources};
-use dubhe::embedded::{DEFAULT_PORT, EmbeddedServer};
+use dubhe::embedded::{DEFAULT_PORT, EmbeddedServer, ServerStatus};
 use dubhe::{Consumer, Error};
 use serde_json::json;
 use tokio::time::timeout;
@@ -58,9 +58,11 @@ impl Registry {
             server => server?,
         };
         let url = format!("dubhe://{}", server.local_addr());
-        let restored = server.status().restored;
+        let ServerStatus { restored, store_error, .. } = server.status();
         match options.json {
-            true => output::json(&json!({ "registry": url, "restored": restored }))?,
+            true => output::json(
+                &json!({ "registry": url, "restored": restored, "store_error": store_error }),
+            )?,
             false if restored > 0 => {
                 output::text(format_args!("registry at {url}, {restored} instances restored\n"))?;
             }

@@ -5,18 +5,23 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::hint::black_box;
 use std::sync::{Arc, OnceLock};
 
 use rpc_core::ChannelState;
 
 use crate::dice::Dice;
 use crate::ejection::Ejector;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Vitals};
+use crate::load::Load;
 
 /// Endpoints and their weights at one time.
 #[derive(Debug)]
 pub struct Candidates {
     endpoints: Vec<Arc<Endpoint>>,
+    /// What calls change of each endpoint. Beside them, so that both are fetched at once: behind
+    /// the endpoint, which is cold among thousands, there would be two waits for the memory.
+    vitals: Vec<Arc<Vitals>>,
     weights: Weights,
     /// Those that wait for a call to find out whether they are well again; none of `endpoints`.
     probation: Vec<Arc<Endpoint>>,
@@ -44,6 +49,7 @@ impl Candidates {
         endpoints.sort_by(|a, b| a.address().cmp(b.address()));
         Self {
             weights: Weights::of(&endpoints),
+            vitals: endpoints.iter().map(|endpoint| endpoint.vitals().clone()).collect(),
             endpoints,
             probation: Vec::new(),
             made_from: None,
@@ -120,6 +126,19 @@ impl Candidates {
     #[must_use]
     pub fn endpoints(&self) -> &[Arc<Endpoint>] {
         &self.endpoints
+    }
+
+    /// How loaded the endpoint at `index` is; sooner known than by way of the endpoint.
+    pub(crate) fn load(&self, index: usize) -> &Load {
+        self.vitals[index].load()
+    }
+
+    /// Has the cache lines fetched that a call to the endpoint at `index` changes, all at once. A
+    /// change waits for its line, and what comes after it waits for the change: one after the
+    /// other they would cost several times as much, among thousands of endpoints.
+    pub(crate) fn touch(&self, index: usize) {
+        black_box(Arc::strong_count(&self.endpoints[index]));
+        self.vitals[index].touch();
     }
 
     /// Those that wait for a call to find out whether they are well again.

@@ -271,7 +271,9 @@ impl Picker {
             _ => self.0.balancer.select(candidates, invocation, attempt.now),
         };
         // A balancer from outside may be wrong about the length; that must not panic.
-        &endpoints[index % endpoints.len()]
+        let index = index % endpoints.len();
+        candidates.touch(index);
+        &endpoints[index]
     }
 
     fn without_candidates(&self, attempt: Attempt) -> AttemptFuture {

@@ -1,5 +1,6 @@
 //! The health of one endpoint: healthy, ejected, on probation, being probed, healthy again.
 
+use std::hint::black_box;
 use std::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed,
     Ordering::Release,
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 
 use super::window::{Sums, Window};
 use super::{EjectionConfig, Ejector, Verdict};
+use crate::load::nanos_since;
 
 /// How long an address without the service is left alone before it is asked again.
 const STALE: Duration = Duration::from_secs(60);
@@ -27,21 +29,23 @@ const EJECTED: u8 = 1;
 const PROBATION: u8 = 2;
 const PROBING: u8 = 3;
 
-/// Whether an endpoint is fit to be called, as its calls have shown.
+/// Whether an endpoint is fit to be called, as its calls have shown. What every call looks at comes
+/// first.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Health {
-    ejector: Arc<Ejector>,
-    address: Arc<str>,
-    origin: Instant,
     standing: AtomicU8,
     stale: AtomicBool,
-    window: Window,
     in_row: AtomicU32,
-    /// When the first failure of the row was seen, in nanoseconds since `origin`.
-    failing_since: AtomicU64,
+    origin: Instant,
     /// When it was last found to be well: calls begun before say nothing of what it is since.
     well_since: AtomicU64,
+    window: Window,
+    /// When the first failure of the row was seen, in nanoseconds since `origin`.
+    failing_since: AtomicU64,
     term: Mutex<Term>,
+    ejector: Arc<Ejector>,
+    address: Arc<str>,
     /// What the last failure that speaks against it was.
     last_error: Mutex<Option<Arc<str>>>,
 }
@@ -109,6 +113,12 @@ impl Health {
 
     pub(crate) fn is_out(&self) -> bool {
         self.standing.load(Relaxed) != HEALTHY
+    }
+
+    /// Has the cache lines fetched that the end of a call changes.
+    pub(crate) fn touch(&self) {
+        black_box(self.standing.load(Relaxed));
+        self.window.touch();
     }
 
     pub(crate) fn is_stale(&self) -> bool {
@@ -357,7 +367,7 @@ impl Health {
     }
 
     fn nanos(&self, now: Instant) -> u64 {
-        u64::try_from(now.saturating_duration_since(self.origin).as_nanos()).unwrap_or(u64::MAX)
+        nanos_since(self.origin, now)
     }
 }
 

@@ -33,11 +33,11 @@ impl Adaptive {
 
 /// Calls in flight in proportion to the weight.
 fn in_flight(candidates: &Candidates, index: usize) -> f64 {
-    f64::from(candidates.endpoints()[index].load().in_flight()) / candidates.share(index)
+    f64::from(candidates.load(index).in_flight()) / candidates.share(index)
 }
 
 fn load(candidates: &Candidates, index: usize, now: Instant, timeout: Duration) -> Option<f64> {
-    let report = candidates.endpoints()[index].load().report();
+    let report = candidates.load(index).report();
     report.load(now, timeout, in_flight(candidates, index))
 }
 
@@ -64,7 +64,7 @@ impl LoadBalance for Adaptive {
                 _ => both.map(|index| 1.0 + in_flight(candidates, index)),
             }
         });
-        candidates.endpoints()[chosen].load().report().pick(now, timeout);
+        candidates.load(chosen).report().pick(now, timeout);
         chosen
     }
 
@@ -79,7 +79,7 @@ impl LoadBalance for Adaptive {
         if candidates.weight(index) == 0 {
             return None;
         }
-        let known = candidates.endpoints()[index].load().known_report()?;
+        let known = candidates.load(index).known_report()?;
         known.load(now, time_left(invocation, now), in_flight(candidates, index))
     }
 

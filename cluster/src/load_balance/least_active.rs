@@ -30,7 +30,7 @@ impl LeastActive {
 }
 
 fn cost(candidates: &Candidates, index: usize) -> f64 {
-    let in_flight = candidates.endpoints()[index].load().in_flight();
+    let in_flight = candidates.load(index).in_flight();
     f64::from(in_flight) / candidates.share(index)
 }
 

@@ -51,7 +51,7 @@ fn welcome(candidates: &Candidates, now: Instant) {
 }
 
 fn cost(candidates: &Candidates, index: usize, now: Instant) -> f64 {
-    let load = candidates.endpoints()[index].load();
+    let load = candidates.load(index);
     load.mean_cost(now, 1.0 / candidates.share(index))
 }
 
