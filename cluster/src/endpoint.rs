@@ -289,6 +289,9 @@ impl Endpoint {
         let now = Instant::now();
         let elapsed = now.saturating_duration_since(call.started);
         let verdict = Verdict::of(outcome, call.kind);
+        if let (Verdict::Failure | Verdict::Missing, Err(status)) = (verdict, outcome) {
+            self.condition().note_error(status);
+        }
         if !call.probe {
             self.condition().record(verdict, call.started, now);
         } else if self.condition().end_probe(verdict, now) {

@@ -84,4 +84,8 @@ impl LoadBalance for Adaptive {
         let known = candidates.load(index).known_report()?;
         known.load(now, time_left(invocation, now), in_flight(candidates, index))
     }
+
+    fn score_unit(&self) -> &'static str {
+        "load by Dubbo's formula"
+    }
 }

@@ -116,4 +116,8 @@ impl LoadBalance for ConsistentHash {
         let address = candidates.endpoints().get(index)?.address();
         distance(self.place(invocation), address, self.config.hash_nodes)
     }
+
+    fn score_unit(&self) -> &'static str {
+        "share of the circle from the key of the call to the next point of the instance"
+    }
 }

@@ -63,4 +63,8 @@ impl LoadBalance for LeastActive {
     ) -> Option<f64> {
         (candidates.weight(index) > 0).then(|| cost(candidates, index))
     }
+
+    fn score_unit(&self) -> &'static str {
+        "calls in flight, by weight"
+    }
 }

@@ -63,6 +63,11 @@ pub trait LoadBalance: fmt::Debug + Send + Sync + 'static {
         let _ = (candidates, index, invocation, now);
         None
     }
+
+    /// What a [`score`](Self::score) counts, for people: `ns to wait`; empty if it has no unit.
+    fn score_unit(&self) -> &'static str {
+        ""
+    }
 }
 
 /// The parameters of balancers that draw lots.

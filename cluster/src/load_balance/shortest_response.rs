@@ -87,4 +87,8 @@ impl LoadBalance for ShortestResponse {
     ) -> Option<f64> {
         (candidates.weight(index) > 0).then(|| cost(candidates, index, now))
     }
+
+    fn score_unit(&self) -> &'static str {
+        "ns to wait: mean latency times calls in flight, by weight"
+    }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use rpc_core::status::{Resend, may_resend};
 use rpc_core::{
-    BoxInvoker, Code, Error, Extension, Invocation, Invoke, Reply, ReplyFuture, Status,
+    BoxInvoker, Code, Deadline, Error, Extension, Invocation, Invoke, Reply, ReplyFuture, Status,
 };
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -269,7 +269,7 @@ impl Resending {
     fn permit(&mut self, status: &Status) -> Result<Duration, Option<String>> {
         let (now, deadline) = (Instant::now(), self.invocation.deadline.instant());
         let idempotent = self.invocation.method().is_idempotent();
-        let late = || Some("deadline".to_owned());
+        let late = || Some(Deadline::HINT.to_owned());
         let resend = may_resend(status, idempotent);
         // Where no endpoint was reached, another attempt would not reach one either.
         if resend == Resend::No || status.address().is_none() {
