@@ -94,11 +94,14 @@ impl Provider {
         self
     }
 
-    /// Serves until SIGTERM or SIGINT, then drains: tells consumers, unregisters, lets running
-    /// calls end within the limits of `provider.notice` and `provider.drain_timeout`.
+    /// Serves until SIGTERM, SIGINT or SIGHUP, then drains: tells consumers, unregisters, lets
+    /// running calls end within the limits of `provider.notice` and `provider.drain_timeout`.
+    ///
+    /// Signals within a second of the first are the same request; a later one ends the drain. SIGHUP
+    /// is left alone where it is ignored, as under `nohup`, or where the program handles it itself.
     ///
     /// # Errors
-    /// As [`start`](Self::start).
+    /// As [`start`](Self::start); a second signal ended the drain.
     pub async fn run(self) -> Result<DrainReport, Error> {
         // Listening before anybody is told of the provider: no signal in between is lost.
         let signals = Signals::listen()?;
@@ -226,10 +229,10 @@ impl RunningProvider {
         self.registered.iter().all(Registration::is_registered)
     }
 
-    /// Serves until SIGTERM or SIGINT, then shuts down.
+    /// Serves until SIGTERM, SIGINT or SIGHUP, then shuts down, as [`Provider::run`].
     ///
     /// # Errors
-    /// Signals cannot be listened for.
+    /// Signals cannot be listened for; a second one ended the drain.
     pub async fn run(self) -> Result<DrainReport, Error> {
         let signals = Signals::listen()?;
         self.run_until(signals).await
@@ -237,10 +240,10 @@ impl RunningProvider {
 
     async fn run_until(self, mut signals: Signals) -> Result<DrainReport, Error> {
         let signal = signals.next().await;
-        tracing::info!(signal, "shutting down; once more ends it at once");
+        tracing::info!(signal, "shutting down; once more, a second later, ends it at once");
         tokio::select! {
             report = self.shutdown() => Ok(report),
-            signal = signals.next() => {
+            signal = signals.again() => {
                 Err(Error::closed(format!("a second {signal} ended the drain; calls may be cut")))
             }
         }
