@@ -148,8 +148,7 @@ impl Inner {
 
     /// What narrows the instances of `service`, for all its methods.
     pub(crate) fn routers(&self, service: &ServiceKey) -> Result<RouterChain, Error> {
-        let chosen = self.config.routers(service);
-        self.extensions.routers(&chosen.value).map_err(|error| chosen.blame(error))
+        self.extensions.routers(&self.config.routers(service))
     }
 
     pub(crate) async fn directory(&self, service: &ServiceKey) -> Result<Arc<Directory>, Error> {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use cluster::load_balance::LoadBalance;
 use cluster::policy::{Broadcast, ClusterPolicy};
-use cluster::router::{Router, RouterChain};
+use cluster::router::{ChosenRouter, Router, RouterChain};
 use registry::{Registry, RegistryConfig};
 use rpc_core::{Codec, Codecs, Error, Extension, ExtensionPoint, Params};
 
-use crate::config::{Config, Kind, Selector};
+use crate::config::{Config, Decided, Kind, Selector};
 
 /// One [`ExtensionPoint`] per kind; the default has all built-ins.
 #[derive(Debug, Clone)]
@@ -97,9 +97,14 @@ impl Extensions {
     }
 
     /// The routers in their order, ready to be shared by the methods of a service.
-    pub(crate) fn routers(&self, chosen: &[Selector]) -> Result<RouterChain, Error> {
-        let routers = chosen.iter().map(|router| self.router(router));
-        Ok(RouterChain::new(routers.collect::<Result<_, _>>()?))
+    pub(crate) fn routers(&self, chosen: &Decided<Vec<Selector>>) -> Result<RouterChain, Error> {
+        let set_by: Arc<str> = format!("{} ({})", chosen.key, chosen.origin).into();
+        let routers = chosen.value.iter().map(|selector| {
+            let router = self.router(selector).map_err(|error| chosen.blame(error))?;
+            let (name, set_by) = (selector.name.as_str().into(), set_by.clone());
+            Ok(ChosenRouter { router, name, set_by })
+        });
+        Ok(RouterChain::new(routers.collect::<Result<_, Error>>()?))
     }
 
     fn router(&self, chosen: &Selector) -> Result<Arc<dyn Router>, Error> {
