@@ -339,7 +339,8 @@ impl ConsumerBuilder {
     pub fn build(self) -> Result<Consumer, Error> {
         let config = self.setup.load()?;
         let budget = &config.consumer.retry_budget;
-        let registry = self.setup.extensions.registry(&config.registry_settings()?)?;
+        let registries = self.setup.extensions.registries(&config.registry_settings()?)?;
+        let registry = registry::several(registries)?;
         Ok(Consumer(Arc::new(Inner {
             codecs: self.setup.extensions.codecs(&config.consumer.codec)?,
             registry,

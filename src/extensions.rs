@@ -90,10 +90,12 @@ impl Extensions {
         Ok(codecs)
     }
 
-    /// The registry of these settings; several act as one.
-    pub(crate) fn registry(&self, settings: &[RegistryConfig]) -> Result<Arc<dyn Registry>, Error> {
-        let opened = settings.iter().map(|one| registry::open(&self.registries, one));
-        registry::several(opened.collect::<Result<_, _>>()?)
+    /// The registries of these settings, each.
+    pub(crate) fn registries(
+        &self,
+        settings: &[RegistryConfig],
+    ) -> Result<Vec<Arc<dyn Registry>>, Error> {
+        settings.iter().map(|one| registry::open(&self.registries, one)).collect()
     }
 
     /// The routers in their order, ready to be shared by the methods of a service.

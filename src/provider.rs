@@ -123,7 +123,7 @@ impl Provider {
         let served: Vec<ServiceKey> = self.services.iter().map(|(key, _)| key.clone()).collect();
         config.check_served(&served)?;
         self.layers.check_served(&[&served[..], std::slice::from_ref(&own)].concat())?;
-        let registry = self.setup.extensions.registry(&config.registry_settings()?)?;
+        let registries = self.setup.extensions.registries(&config.registry_settings()?)?;
         let codecs = self.setup.extensions.codecs(&config.consumer.codec)?;
         let metrics = Metrics::new("provider");
         let machine = Machine::new();
@@ -140,9 +140,10 @@ impl Provider {
         }
         dispatcher.add(own.clone(), describing, |inner| self.layers.apply(&own, inner))?;
         let dispatcher = Arc::new(dispatcher);
-        let place = Place::of(&config)?;
+        let place = Place::of(&config, &registries).await?;
         let server = bind(&place, &dispatcher, &config).await?;
         let address = place.advertised(server.local_addr());
+        let registry = registry::several(registries)?;
         let mut running =
             RunningProvider { server, registry, dispatcher, address, config, registered: vec![] };
         running.register().await?;
@@ -287,9 +288,11 @@ impl RunningProvider {
             instance.protocols =
                 self.config.provider.protocols.names().map(str::to_owned).collect();
             instance.codecs = self.dispatcher.codecs().names().map(str::to_owned).collect();
-            self.registered.push(self.registry.register(instance).await?);
+            let registration = self.registry.register(instance).await?;
             let (bound, advertised) = (self.local_addr(), &self.address);
-            tracing::info!(%service, %bound, advertised, registry = self.registry.address(), "serving");
+            let (registry, registered) = (self.registry.address(), registration.is_registered());
+            tracing::info!(%service, %bound, advertised, registry, registered, "serving");
+            self.registered.push(registration);
         }
         Ok(())
     }
