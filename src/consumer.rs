@@ -83,7 +83,7 @@ impl Consumer {
             let routers = routers.clone();
             self.0.method(&service, &directory, routers, method)
         });
-        let methods = methods.collect::<Result<_, Error>>()?;
+        let methods = methods.collect::<Result<Vec<_>, Error>>()?;
         Ok(C::from_stub(Stub::new(methods, Arc::new(self.clone()))))
     }
 
@@ -136,7 +136,9 @@ impl Inner {
     /// What was set for a service of nearly the same name; no error, because both may exist.
     fn warn_of_slips(&self, service: &ServiceKey) {
         if let Some((place, section)) = self.config.misnamed_section(service) {
-            tracing::warn!(%service, section, %place, "no settings for this service; is it meant there?");
+            let text =
+                "settings for a service of nearly this name, none for this one: is it meant?";
+            tracing::warn!(%service, section, %place, "{text}");
         }
         for layers in [&self.call_layers, &self.attempt_layers] {
             if let Some(scope) = layers.misnamed(service) {
@@ -148,7 +150,9 @@ impl Inner {
     /// What narrows the instances of `service`, for all its methods.
     pub(crate) fn routers(&self, service: &ServiceKey) -> Result<RouterChain, Error> {
         let chosen = self.config.routers(service);
-        self.extensions.routers(&chosen.value).map_err(|error| chosen.blame(error))
+        self.extensions
+            .routers(&chosen.value)
+            .map_err(|error| self.config.blame(&chosen.key, error))
     }
 
     pub(crate) async fn directory(&self, service: &ServiceKey) -> Result<Arc<Directory>, Error> {
@@ -200,6 +204,7 @@ impl Inner {
         let at = |error: Error| error.at(format_args!("{}: {service}", Origin::Attribute));
         let stand_in = described.answer_in_place().map_err(at)?;
         let method = Method::new(service.clone(), name, kind, idempotent).with_stand_in(stand_in);
+
         self.stub_method(directory, routers, method, &MethodDefaults::from(described))
     }
 
@@ -217,7 +222,7 @@ impl Inner {
             balancer: self
                 .extensions
                 .load_balance(&settings.loadbalance.value)
-                .map_err(|error| settings.loadbalance.blame(error))?,
+                .map_err(|error| self.config.blame(&settings.loadbalance.key, error))?,
             policy: policy::of_method(&self.extensions, settings, method)?,
             budget: self.budget.clone(),
             backlog: self.backlog.clone(),
@@ -338,7 +343,7 @@ impl ConsumerBuilder {
     pub fn build(self) -> Result<Consumer, Error> {
         let config = self.setup.load()?;
         let budget = &config.consumer.retry_budget;
-        let registry = self.setup.extensions.registry(&config.registry_settings()?)?;
+        let registry = self.setup.extensions.registry(&config)?;
         Ok(Consumer(Arc::new(Inner {
             codecs: self.setup.extensions.codecs(&config.consumer.codec)?,
             registry,

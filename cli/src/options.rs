@@ -1,13 +1,14 @@
 //! What every subcommand takes, and the consumer that follows from it.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::Args;
-use dubhe::Consumer;
 use dubhe::config::{ConfigFile, Layer, Sources};
+use dubhe::{Consumer, Error};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::Outcome;
 use crate::failure::Failure;
 
 /// The registry where nothing names one.
@@ -47,7 +48,8 @@ impl Options {
             return Ok(Sources::of_process(layer)?);
         };
         let environment = std::env::vars_os().collect();
-        Ok(Sources { builder: layer, file: Some(read(path)?), environment })
+        let file = ConfigFile::read(path).map_err(|error| error.at("--file"))?;
+        Ok(Sources { builder: layer, file: Some(file), environment })
     }
 
     /// A consumer of these settings; connects to nothing yet.
@@ -57,24 +59,24 @@ impl Options {
 
     /// Prints what the framework logs to standard error: nothing unless asked, because what goes
     /// wrong is told as the outcome. `DUBHE_LOG` is a level for those who cannot add an option.
-    pub(crate) fn listen_to_log(&self) {
+    pub(crate) fn listen_to_log(&self) -> Outcome {
         let level = match self.verbose {
-            0 => std::env::var("DUBHE_LOG").ok().and_then(|level| level.parse().ok()),
-            1 => Some(LevelFilter::INFO),
-            2 => Some(LevelFilter::DEBUG),
-            _ => Some(LevelFilter::TRACE),
+            0 => level_of(std::env::var_os("DUBHE_LOG"))?,
+            1 => LevelFilter::INFO,
+            2 => LevelFilter::DEBUG,
+            _ => LevelFilter::TRACE,
         };
-        tracing_subscriber::fmt()
-            .with_writer(std::io::stderr)
-            .with_max_level(level.unwrap_or(LevelFilter::OFF))
-            .init();
+        tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).init();
+        Ok(())
     }
 }
 
-fn read(path: &Path) -> Result<ConfigFile, Failure> {
-    let text = fs::read_to_string(path).map_err(|error| {
-        let path = path.display();
-        Failure::usage(format!("cannot read configuration file {path}: {error}; check --file"))
-    })?;
-    Ok(ConfigFile { path: path.display().to_string(), text })
+/// The level that a variable names; nothing is logged without it.
+fn level_of(variable: Option<OsString>) -> Result<LevelFilter, Failure> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let Some(name) = variable.filter(|name| !name.is_empty()) else { return Ok(LevelFilter::OFF) };
+    let name = name.to_string_lossy();
+    let is_level = LEVELS.iter().any(|level| name.eq_ignore_ascii_case(level));
+    let level = name.parse().ok().filter(|_| is_level);
+    level.ok_or_else(|| Error::unknown_name("level", &name, LEVELS).at("DUBHE_LOG").into())
 }

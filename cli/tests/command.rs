@@ -66,7 +66,11 @@ async fn what_cannot_work_is_wrong_usage_and_points_at_its_place() {
         ),
         (&["ls", "--registry", "127.0.0.1"], "is not a registry's address"),
         (&["config", "--file", file], &place),
-        (&["ls", "--file", "/nowhere.toml"], "cannot read configuration file /nowhere.toml"),
+        (
+            &["ls", "--file", "/nowhere.toml"],
+            "--file: cannot read configuration file /nowhere.toml: No such file or directory (os \
+             error 2); create it, or name another file",
+        ),
         (&["ls", "x y"], "is no service key"),
     ] {
         dubhe(args).await.code(2).says(says);

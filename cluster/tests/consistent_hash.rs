@@ -179,9 +179,12 @@ async fn a_re_send_goes_where_the_ring_without_the_tried_ones_leads() {
 #[test]
 fn parameters_that_cannot_work_are_refused() {
     for (params, told) in [
-        (r#"{"hash_nodes": 3}"#, "hash_nodes of consistenthash is 3"),
-        (r#"{"hash_nodes": 1001}"#, "set it to 4 up to 1000: more make the ring large"),
-        (r#"{"nodes": 3}"#, "unknown field `nodes`"),
+        (r#"{"hash_nodes": 3}"#, "hash_nodes: 3 is out of range: write 4 to 1000"),
+        (r#"{"hash_nodes": 1001}"#, "hash_nodes: 1001 is out of range: write 4 to 1000"),
+        (r#"{"hash_arguments": []}"#, "hash_arguments: an empty list would send all calls to one"),
+        (r#"{"hash_arguments": [-1]}"#, "hash_arguments[0]: -1 is out of range: write a whole"),
+        (r#"{"hash_arguments": ["id"]}"#, "hash_arguments[0]: \"id\" is no whole number"),
+        (r#"{"nodes": 3}"#, "unknown parameter of consistenthash `nodes`, available: hash_nodes, "),
     ] {
         let params: Params = serde_json::from_str(params).unwrap();
         let error = builtin().build("consistenthash", params).unwrap_err().to_string();

@@ -27,8 +27,8 @@ const MAX_NODES: u32 = 1_000;
 pub struct ConsistentHashConfig {
     /// Points of an endpoint on the ring, counted in fours as in Dubbo; 4 to 1000, 160 by default.
     pub hash_nodes: u32,
-    /// Which arguments make the key, by position; the first by default. What a call does not have
-    /// is left out.
+    /// Which arguments make the key, by position from 0, one at least; the first by default. What a
+    /// call does not have is left out, and left out.
     pub hash_arguments: Vec<usize>,
 }
 
@@ -51,14 +51,20 @@ impl ConsistentHash {
     /// A balancer with these parameters.
     ///
     /// # Errors
-    /// `hash_nodes` below 4 or above 1000.
+    /// `hash_nodes` below 4 or above 1000; no `hash_arguments`.
     pub fn new(config: ConsistentHashConfig) -> Result<Self, Error> {
         let nodes = config.hash_nodes;
         if !(4..=MAX_NODES).contains(&nodes) {
-            return Err(Error::invalid_config(format!(
-                "hash_nodes of consistenthash is {nodes}; set it to 4 up to {MAX_NODES}: more make \
-                 the ring large, and hardly more even"
-            )));
+            let error = Error::invalid_config(format!(
+                "{nodes} is out of range: write 4 to {MAX_NODES}; more make the ring large, and \
+                 hardly more even"
+            ));
+            return Err(error.in_parameter("hash_nodes"));
+        }
+        if config.hash_arguments.is_empty() {
+            let text = "an empty list would send all calls to one instance: name the position of \
+                        one argument at least, such as [0]";
+            return Err(Error::invalid_config(text).in_parameter("hash_arguments"));
         }
         Ok(Self { config, ring: ArcSwap::default(), making: Mutex::default() })
     }
