@@ -1,6 +1,6 @@
 //! The consumer: subscribe, directory, routers, balancer, policy, stub. Wiring only.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use cluster::router::RouterChain;
@@ -14,7 +14,7 @@ use rpc_core::protocol::dubbo::{ClientConfig, DubboConnector};
 use rpc_core::{BoxInvoker, Codecs, Connector, Error, Invoker, Method, Metrics, ServiceKey};
 use tower_layer::Layer as TowerLayer;
 
-use crate::config::{Config, MethodConfig, MethodDefaults, Origin, Sources};
+use crate::config::{Config, Decided, MethodConfig, MethodDefaults, Origin, Selector, Sources};
 use crate::extensions::Extensions;
 use crate::layers::{Layers, Scope};
 use crate::policy;
@@ -84,6 +84,7 @@ impl Consumer {
             self.0.method(&service, &directory, routers, method)
         });
         let methods = methods.collect::<Result<Vec<_>, Error>>()?;
+        self.0.check_balancers(&service, &methods)?;
         Ok(C::from_stub(Stub::new(methods, Arc::new(self.clone()))))
     }
 
@@ -155,6 +156,21 @@ impl Inner {
             .map_err(|error| self.config.blame(&chosen.key, error))
     }
 
+    /// Whether each balancer can serve the methods of `service` that one setting gives to it.
+    fn check_balancers(&self, service: &ServiceKey, methods: &[StubMethod]) -> Result<(), Error> {
+        let mut settings = BTreeMap::<String, (Selector, Vec<&Method>)>::new();
+        for method in methods {
+            let of = self.config.method(service, method.method.name(), &MethodDefaults::default());
+            let Decided { key, value, .. } = of.loadbalance;
+            settings.entry(key).or_insert_with(|| (value, Vec::new())).1.push(&method.method);
+        }
+        for (key, (balancer, methods)) in settings {
+            let checked = self.extensions.load_balance(&balancer)?.check(&methods);
+            checked.map_err(|error| self.config.blame(&key, error))?;
+        }
+        Ok(())
+    }
+
     pub(crate) async fn directory(&self, service: &ServiceKey) -> Result<Arc<Directory>, Error> {
         if let Some(known) = self.known_directory(service) {
             return Ok(known);
@@ -203,8 +219,9 @@ impl Inner {
         let MethodDescriptor { name, kind, idempotent, .. } = *described;
         let at = |error: Error| error.at(format_args!("{}: {service}", Origin::Attribute));
         let stand_in = described.answer_in_place().map_err(at)?;
-        let method = Method::new(service.clone(), name, kind, idempotent).with_stand_in(stand_in);
-
+        let method = Method::new(service.clone(), name, kind, idempotent)
+            .with_stand_in(stand_in)
+            .with_arguments(described.argument_count);
         self.stub_method(directory, routers, method, &MethodDefaults::from(described))
     }
 

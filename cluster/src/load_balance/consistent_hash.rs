@@ -9,7 +9,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use rpc_core::{Error, Extension, Invocation};
+use rpc_core::{Error, Extension, Invocation, Method};
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -28,7 +28,7 @@ pub struct ConsistentHashConfig {
     /// Points of an endpoint on the ring, counted in fours as in Dubbo; 4 to 1000, 160 by default.
     pub hash_nodes: u32,
     /// Which arguments make the key, by position from 0, one at least; the first by default. What a
-    /// call does not have is left out, and left out.
+    /// call does not have is left out, but one that no method has is refused.
     pub hash_arguments: Vec<usize>,
 }
 
@@ -123,6 +123,30 @@ impl LoadBalance for ConsistentHash {
             endpoints.binary_search_by(|endpoint| endpoint.address().cmp(address)).ok()
         });
         found.unwrap_or(0)
+    }
+
+    /// Whether each position is that of an argument of some method. The first is no claim that
+    /// there is one: it is the default, and calls may bring a key of their own.
+    fn check(&self, methods: &[&Method]) -> Result<(), Error> {
+        let counts: Option<Vec<usize>> = methods.iter().map(|method| method.arguments()).collect();
+        let most = counts.and_then(|counts| counts.into_iter().zip(methods).max_by_key(|of| of.0));
+        let Some((count, method)) = most else { return Ok(()) };
+        let is_beyond = |(_, position): &(usize, &usize)| **position >= count.max(1);
+        let mut positions = self.config.hash_arguments.iter().enumerate();
+        let Some((at, position)) = positions.find(is_beyond) else { return Ok(()) };
+        let path = method.path();
+        let (has, remedy) = match count {
+            0 => ("none".to_owned(), "leave it out".to_owned()),
+            1 => ("1".to_owned(), "write 0".to_owned()),
+            count => (count.to_string(), format!("write 0 to {}", count - 1)),
+        };
+        let error = Error::invalid_config(match methods {
+            [_] => format!("{path} has no argument {position}: it has {has}, {remedy}"),
+            _ => format!(
+                "no method has an argument {position}: {path} has the most, {has}, {remedy}"
+            ),
+        });
+        Err(error.in_parameter(&format!("[{at}]")).in_parameter("hash_arguments"))
     }
 
     /// How far the endpoint is from the key, as a share of the ring.
