@@ -55,17 +55,21 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let Cli { options, command } = Cli::parse();
-    options.listen_to_log();
-    let result = match command {
-        Command::Registry(registry) => registry.run(&options).await,
-        Command::Ls(ls) => ls.run(&options).await,
-        Command::Call(call) => call.run(&options).await,
-        Command::Explain(explain) => explain.run(&options).await,
-        Command::Config(config) => config.run(&options),
-        Command::Bench(bench) => bench.run(&options).await,
-        Command::Completions(completions) => completions.run(),
-    };
+    let result = run(&options, command).await;
     result.map_or_else(|failure| failure.report(&options), |()| ExitCode::SUCCESS)
+}
+
+async fn run(options: &Options, command: Command) -> Outcome {
+    options.listen_to_log()?;
+    match command {
+        Command::Registry(registry) => registry.run(options).await,
+        Command::Ls(ls) => ls.run(options).await,
+        Command::Call(call) => call.run(options).await,
+        Command::Explain(explain) => explain.run(options).await,
+        Command::Config(config) => config.run(options),
+        Command::Bench(bench) => bench.run(options).await,
+        Command::Completions(completions) => completions.run(),
+    }
 }
 
 /// What a subcommand comes to.

@@ -53,6 +53,23 @@ async fn a_secret_is_not_shown() {
 }
 
 #[tokio::test]
+async fn a_level_that_does_not_exist_is_told_instead_of_passed_over() {
+    for (level, code) in [("wrong", 2), ("inof", 2), ("INFO", 0), ("off", 0), ("", 0)] {
+        let mut run = command(&["config", "--set"]);
+        run.env("DUBHE_LOG", level);
+        run_with(run, "").await.code(code);
+    }
+    let mut run = command(&["config", "--set"]);
+    run.env("DUBHE_LOG", "inof");
+    let told = "DUBHE_LOG: unknown level `inof` (did you mean `info`?), available: off, error, warn, \
+                info, debug, trace";
+    run_with(run, "").await.code(2).says(told);
+    let mut run = command(&["config", "--set", "-v"]);
+    run.env("DUBHE_LOG", "wrong");
+    run_with(run, "").await.code(0);
+}
+
+#[tokio::test]
 async fn what_cannot_work_is_wrong_usage_and_points_at_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("wrong.toml");
