@@ -121,7 +121,7 @@ fn parse_size(text: &str) -> Result<usize, ParseAmountError> {
 fn check_size(bytes: u64) -> Result<usize, ParseAmountError> {
     let fits = usize::try_from(bytes).ok().filter(|_| (1..=MAX_SIZE).contains(&bytes));
     fits.ok_or_else(|| {
-        ParseAmountError(format!("{bytes} bytes is out of range: 1 to {MAX_SIZE} are possible"))
+        ParseAmountError(format!("{bytes} bytes are out of range: write 1 to {MAX_SIZE}"))
     })
 }
 
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn a_size_fits_the_length_field_of_a_frame() {
         assert_eq!(check_size(1), Ok(1));
-        assert!(check_size(0).unwrap_err().0.contains("0 bytes is out of range"));
-        assert!(check_size(1 << 31).unwrap_err().0.contains("1 to 2147483647 are possible"));
+        assert!(check_size(0).unwrap_err().0.contains("0 bytes are out of range"));
+        assert!(check_size(1 << 31).unwrap_err().0.contains("write 1 to 2147483647"));
     }
 }

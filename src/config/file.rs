@@ -28,8 +28,13 @@ impl ConfigFile {
             return Self { path: self.path.clone(), text: text.to_owned() }.parse(schema);
         }
         let table = DeTable::parse(&self.text).map_err(|error| {
-            let offset = error.span().map_or(0, |span| span.start);
-            Error::invalid_config(error.message()).at(self.origin(offset))
+            let span = error.span().unwrap_or_default();
+            let told = malformed(
+                error.message(),
+                self.text.get(span.clone()),
+                self.text.get(span.start..).unwrap_or_default(),
+            );
+            Error::invalid_config(told).at(self.origin(span.start))
         })?;
         let mut reader = Reader { file: self, schema, layer: Layer::new() };
         reader.section(table.into_inner(), &Key::root())?;
@@ -183,6 +188,21 @@ impl ConfigFile {
             other => number(&other)
                 .map_err(|message| Error::invalid_config(format!("{key}: {message}")).at(origin))?,
         })
+    }
+}
+
+/// What the parser found wrong at `place`, for two frequent mistakes in words of our own.
+fn malformed(message: &str, place: Option<&str>, from_here: &str) -> String {
+    let ends = |c: char| c.is_whitespace() || ",]}#\"'".contains(c);
+    let word = from_here.split(ends).next().unwrap_or_default();
+    match (message, place) {
+        ("duplicate key", Some(name)) => format!("duplicate key `{name}`: keep one of them"),
+        _ if message.starts_with("string values must be quoted")
+            || message.starts_with("invalid boolean") =>
+        {
+            format!("`{word}` is no value: texts stand in quotes, \"{word}\"")
+        }
+        _ => message.to_owned(),
     }
 }
 

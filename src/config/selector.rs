@@ -48,6 +48,10 @@ impl Serialize for Selector {
 impl<'de> Deserialize<'de> for Selector {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Value::deserialize(deserializer)? {
+            // In a variable whatever is no TOML is taken for a name.
+            Value::String(name) if name.starts_with(['{', '[']) => Err(D::Error::custom(format!(
+                "{name} is no name: mind the quotes inside, {{ name = \"…\", … }}"
+            ))),
             Value::String(name) if !name.is_empty() => Ok(Self::new(name)),
             Value::Object(mut params) => match params.remove("name") {
                 Some(Value::String(name)) if !name.is_empty() => Ok(Self { name, params }),
@@ -136,6 +140,7 @@ mod tests {
         for (value, message) in [
             (json!({ "forks": 2 }), "the name is missing: write { name = \"…\", … }"),
             (json!({ "name": 3 }), "3 is no name: write one in quotes"),
+            (json!("{name=x}"), "{name=x} is no name: mind the quotes inside, { name = \"…\", … }"),
             (json!(7), "7 chooses nothing: write a name in quotes, or { name = \"…\", … }"),
             (json!(""), "\"\" chooses nothing: write a name in quotes, or { name = \"…\", … }"),
         ] {

@@ -209,8 +209,24 @@ fn a_choice_that_is_not_possible_says_which_are() {
 fn a_file_that_is_no_toml_is_refused_with_line_and_column() {
     let message = file_error("[consumer]\ntimeout = \n");
     assert!(message.starts_with("dubhe.toml:2:11: "), "{message}");
-    let message = file_error("[consumer]\nretries = 1\nretries = 2\n");
-    assert!(message.starts_with("dubhe.toml:3:1: duplicate key"), "{message}");
+    for (text, told) in [
+        (
+            "[consumer]\nretries = 1\nretries = 2\n",
+            "3:1: duplicate key `retries`: keep one of them",
+        ),
+        ("[registry]\n[registry]\n", "2:2: duplicate key `registry`: keep one of them"),
+        (
+            "consumer.cluster = forking # fast",
+            "1:20: `forking` is no value: texts stand in quotes, \"forking\"",
+        ),
+        ("consumer.timeout = 1s", "1:20: `1s` is no value: texts stand in quotes, \"1s\""),
+        (
+            "consumer.cluster = { name = true_or_not }",
+            "1:29: `true_or_not` is no value: texts stand in quotes, \"true_or_not\"",
+        ),
+    ] {
+        assert_eq!(file_error(text), format!("dubhe.toml:{told}"));
+    }
 }
 
 #[test]
