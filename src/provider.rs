@@ -120,7 +120,7 @@ impl Provider {
         let served: Vec<ServiceKey> = self.services.iter().map(|(key, _)| key.clone()).collect();
         config.check_served(&served)?;
         self.layers.check_served(&[&served[..], std::slice::from_ref(&own)].concat())?;
-        let registry = self.setup.extensions.registry(&config.registry_settings()?)?;
+        let registry = self.setup.extensions.registry(&config)?;
         let codecs = self.setup.extensions.codecs(&config.consumer.codec)?;
         let metrics = Metrics::new("provider");
         let machine = Machine::new();
