@@ -85,7 +85,7 @@ async fn black_hole(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     let executed = ledger::all(fleet.folder(), Kind::Read)?.len() - executed_before;
     let calls = seen.between(begun, Duration::MAX).len();
     let wasted = executed.saturating_sub(calls) as f64 / calls.max(1) as f64;
-    report.at_most("executions that failed, as a share of the calls", wasted, 0.02);
+    report.at_most("executions that failed, as a share of the calls", wasted, 0.01);
     Ok(())
 }
 
