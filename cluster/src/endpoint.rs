@@ -65,6 +65,7 @@ impl Endpoint {
         ejector: Arc<Ejector>,
     ) -> Self {
         let now = Instant::now();
+        channel.report_to(ejector.changes());
         let health = Health::new(ejector, instance.address.clone(), now);
         let vitals = Arc::new(Vitals { load: Load::new(now), health });
         Self::with_vitals(instance, channel, layers, vitals, now)
@@ -226,7 +227,8 @@ impl Endpoint {
         probe: bool,
     ) -> EndpointFuture {
         if let Some(report) = self.load().known_report() {
-            report.ask(&mut invocation.metadata, now);
+            let timeout = invocation.deadline.remaining_from(now);
+            report.begin(&mut invocation.metadata, now, timeout);
         }
         let method = invocation.method();
         let span = tracing::info_span!(

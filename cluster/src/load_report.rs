@@ -6,7 +6,7 @@
 //! machines are never compared, a failure counts as silence, and successes are counted over the
 //! last hundred calls or so instead of for ever.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rpc_core::Metadata;
@@ -14,8 +14,9 @@ use tokio::time::Instant;
 
 /// The key of both the question and the answer.
 pub(crate) const KEY: &str = "lb_adaptive";
-/// What Dubbo asks for.
-const QUESTION: &str = "mem,load";
+/// What Dubbo asks for; shared by all calls that have no metadata of their own, so that asking
+/// allocates nothing.
+static QUESTION: LazyLock<Metadata> = LazyLock::new(|| Metadata::from_iter([(KEY, "mem,load")]));
 
 /// What is asked is an average over a minute, so not every call needs to carry the question.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -42,25 +43,22 @@ struct Known {
     /// Average latency in milliseconds, and when its last sample came.
     ewma: f64,
     sampled: Option<Instant>,
-    /// The last time it was taken, and how long that call may take.
+    /// The last time it was called, and how long that call may take.
     picked: Option<(Instant, Duration)>,
     ended: f64,
     succeeded: f64,
 }
 
 impl LoadReport {
-    /// Asks the provider for its load with a call, unless one has asked it a moment ago.
-    pub(crate) fn ask(&self, metadata: &mut Metadata, now: Instant) {
+    /// Notes that a call of `timeout` goes to it, which asks the provider for its load, unless one
+    /// has asked it a moment ago.
+    pub(crate) fn begin(&self, metadata: &mut Metadata, now: Instant, timeout: Duration) {
         let mut known = self.lock();
+        known.picked = Some((now, timeout));
         if known.asked.is_none_or(|at| now.saturating_duration_since(at) >= PAUSE) {
             known.asked = Some(now);
-            metadata.insert(KEY, QUESTION);
+            metadata.extend(&QUESTION);
         }
-    }
-
-    /// Notes that it was taken for a call of `timeout`.
-    pub(crate) fn pick(&self, now: Instant, timeout: Duration) {
-        self.lock().picked = Some((now, timeout));
     }
 
     /// Notes an answer after `elapsed`, and what its metadata tell.
@@ -84,7 +82,7 @@ impl LoadReport {
     }
 
     /// Dubbo's load of an endpoint with `in_flight` calls (already in proportion to its weight);
-    /// 0 if it was not taken for twice the `timeout`, so that it is tried; `None` if the provider
+    /// 0 if it was not called for twice the `timeout`, so that it is tried; `None` if the provider
     /// has not told its own.
     pub(crate) fn load(&self, now: Instant, timeout: Duration, in_flight: f64) -> Option<f64> {
         let known = self.lock();
@@ -124,7 +122,11 @@ impl Known {
     fn latency(&self, now: Instant, timeout: Duration, is_waiting: bool) -> f64 {
         let silence = self.sampled.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         let timeout = timeout.as_secs_f64().max(1e-3);
-        let kept = BETA.powf((silence.as_secs_f64() / timeout).floor());
+        let missed = (silence.as_secs_f64() / timeout).floor();
+        if missed < 1.0 {
+            return self.ewma;
+        }
+        let kept = BETA.powf(missed);
         let silent = if is_waiting { 2.0 * timeout * 1e3 } else { 0.0 };
         kept * self.ewma + (1.0 - kept) * silent
     }
@@ -148,7 +150,7 @@ mod tests {
 
     fn reporting(now: Instant, cpu: &str, latency: Duration) -> LoadReport {
         let report = LoadReport::default();
-        report.pick(now, SECOND);
+        report.begin(&mut Metadata::new(), now, SECOND);
         report.succeed(&told(&format!("curTime:7,load:{cpu}")), latency, now);
         report
     }
@@ -175,7 +177,7 @@ mod tests {
         let (now, report) = (Instant::now(), LoadReport::default());
         let asks = |now| {
             let mut metadata = Metadata::new();
-            report.ask(&mut metadata, now);
+            report.begin(&mut metadata, now, SECOND);
             metadata.value(KEY) == Some("mem,load")
         };
         let milliseconds = [0, 1, 199, 200, 201, 399, 400].map(Duration::from_millis);
@@ -188,7 +190,7 @@ mod tests {
         let now = Instant::now();
         let report = reporting(now, "40", Duration::from_millis(100));
         let before = report.load(now, SECOND, 1.0).unwrap();
-        report.pick(now + SECOND, SECOND);
+        report.begin(&mut Metadata::new(), now + SECOND, SECOND);
         assert!(report.load(now + SECOND, SECOND, 1.0).unwrap() > 2.0 * before);
         assert!(report.load(now + SECOND, SECOND, 0.0).unwrap() < before);
     }

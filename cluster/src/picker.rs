@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rpc_core::{Delivery, Invocation, Reply, ReplyFuture, Status};
+use rpc_core::{Delivery, Invocation, Reply, Status};
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -22,11 +22,10 @@ use crate::directory::Directory;
 use crate::ejection::choose_probe;
 use crate::endpoint::{Endpoint, EndpointFuture};
 use crate::invoker::Cluster;
-use crate::load_balance::LoadBalance;
+use crate::load_balance::{LoadBalance, MANY};
 use crate::router::RouterChain;
 
-/// From how many candidates on the excluded ones are avoided by drawing again.
-const MANY: usize = 64;
+/// How often another one is drawn of many candidates to avoid the excluded ones.
 const REDRAWS: usize = 3;
 
 /// One try of a call.
@@ -48,6 +47,15 @@ impl Attempt {
     pub const fn first(invocation: Invocation, now: Instant) -> Self {
         Self { invocation, excluded: Vec::new(), number: 1, now }
     }
+}
+
+/// What is left for a call to try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// How many endpoints it may go to.
+    pub endpoints: usize,
+    /// Whether one of them was not tried yet.
+    pub untried: bool,
 }
 
 /// Sends attempts to endpoints of its choice; a clone is one atomic increment.
@@ -99,12 +107,19 @@ impl Picker {
         if directory.candidates().is_empty() { Err(directory.no_instance()) } else { Ok(()) }
     }
 
-    /// The endpoints this call may go to now, before one is selected; for policies that call
-    /// several, and for people who ask why. Empty if there is none.
+    /// How many endpoints this call may go to now, and whether one of them is none of `tried`; for
+    /// policies that ask whether to try again. Looks at no more endpoints than were tried, unless
+    /// there are routers.
     #[must_use]
-    pub fn endpoints(&self, invocation: &Invocation) -> Vec<Arc<Endpoint>> {
+    pub fn left(&self, invocation: &Invocation, tried: &[Arc<str>]) -> Left {
         let candidates = self.0.directory.candidates();
-        self.narrow(candidates.endpoints(), invocation).unwrap_or_default()
+        let is_new = |endpoint: &Arc<Endpoint>| !tried.contains(endpoint.address());
+        if self.0.routers.is_empty() {
+            let untried = candidates.endpoints().iter().any(is_new);
+            return Left { endpoints: candidates.len(), untried };
+        }
+        let left = self.0.routers.narrow(candidates.endpoints(), invocation).unwrap_or_default();
+        Left { endpoints: left.len(), untried: left.into_iter().any(is_new) }
     }
 
     /// Every endpoint that routers leave for this call, whatever the state of its connection, in
@@ -113,15 +128,8 @@ impl Picker {
     /// # Errors
     /// `unavailable`, not sent, naming the router that left none.
     pub fn everyone(&self, invocation: &Invocation) -> Result<Vec<Arc<Endpoint>>, Status> {
-        self.narrow(&self.0.directory.endpoints(), invocation)
-    }
-
-    fn narrow(
-        &self,
-        endpoints: &[Arc<Endpoint>],
-        invocation: &Invocation,
-    ) -> Result<Vec<Arc<Endpoint>>, Status> {
-        let left = self.0.routers.narrow(endpoints, invocation)?;
+        let all = self.0.directory.endpoints();
+        let left = self.0.routers.narrow(&all, invocation)?;
         Ok(left.into_iter().cloned().collect())
     }
 
@@ -188,16 +196,15 @@ impl Picker {
         if let Some(endpoint) = self.probe_of(&candidates, attempt) {
             return Ok(endpoint);
         }
-        let narrowed;
-        let left = match self.0.routers.is_empty() {
-            true => candidates.endpoints(),
-            false => {
-                narrowed = self.narrow(candidates.endpoints(), &attempt.invocation)?;
-                &narrowed
-            }
+        let is_new = |endpoint: &Arc<Endpoint>| !attempt.excluded.contains(endpoint.address());
+        let found = if self.0.routers.is_empty() {
+            let all = candidates.endpoints();
+            all.iter().find(|endpoint| is_new(endpoint)).or_else(|| all.first())
+        } else {
+            let left = self.0.routers.narrow(candidates.endpoints(), &attempt.invocation)?;
+            let new = left.iter().find(|endpoint| is_new(endpoint));
+            new.or_else(|| left.first()).copied()
         };
-        let new = left.iter().find(|e| !attempt.excluded.contains(e.address()));
-        let found = new.or_else(|| left.first());
         found.cloned().ok_or_else(|| self.0.directory.no_instance())
     }
 
@@ -237,6 +244,18 @@ impl Picker {
     }
 
     fn choose_of(
+        &self,
+        whole: &Arc<Candidates>,
+        attempt: &Attempt,
+    ) -> Result<Arc<Endpoint>, Status> {
+        let chosen = self.choose_among(whole, attempt)?;
+        match self.0.directory.instead_of(whole, &chosen) {
+            None => Ok(chosen),
+            Some(whole) => self.choose_among(&whole, attempt),
+        }
+    }
+
+    fn choose_among(
         &self,
         whole: &Arc<Candidates>,
         attempt: &Attempt,
@@ -295,7 +314,7 @@ impl Picker {
                 return Err(directory.no_instance());
             }
             let now = Instant::now();
-            this.send(&candidates, Attempt { now, ..attempt }).await
+            Ok(this.send(&candidates, Attempt { now, ..attempt }))
         };
         AttemptFuture(State::Waiting(Box::pin(waiting)))
     }
@@ -331,8 +350,8 @@ pub struct AttemptFuture(State);
 enum State {
     /// At its endpoint.
     Running(EndpointFuture),
-    /// For the first word of the registry.
-    Waiting(ReplyFuture),
+    /// For the first word of the registry, after which it is sent.
+    Waiting(Pin<Box<dyn Future<Output = Result<AttemptFuture, Status>> + Send>>),
     /// Before it was sent; `None` once that was told.
     Failed(Option<Status>),
 }
@@ -364,13 +383,19 @@ impl Future for AttemptFuture {
     type Output = Result<Reply, Status>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.get_mut().0 {
-            State::Running(running) => Pin::new(running).poll(cx),
-            State::Waiting(waiting) => waiting.as_mut().poll(cx),
-            State::Failed(status) => match status.take() {
-                Some(status) => Poll::Ready(Err(status)),
-                None => Poll::Pending,
-            },
+        let this = self.get_mut();
+        loop {
+            match &mut this.0 {
+                State::Running(running) => return Pin::new(running).poll(cx),
+                // Waiting => (Running | Failed)
+                State::Waiting(waiting) => match waiting.as_mut().poll(cx) {
+                    Poll::Ready(sent) => *this = sent.unwrap_or_else(Self::failed),
+                    Poll::Pending => return Poll::Pending,
+                },
+                State::Failed(status) => {
+                    return status.take().map_or(Poll::Pending, |status| Poll::Ready(Err(status)));
+                }
+            }
         }
     }
 }
