@@ -175,3 +175,24 @@ async fn explain_says_why_an_instance_is_left_out_and_what_scores_count() {
     let run = registry.dubhe(&["explain", "test.Stock/left"]).await.code(0);
     run.prints(&format!("no: {why}")).prints("score: ns to wait").prints("the lower, the better");
 }
+
+#[tokio::test]
+async fn a_call_by_the_list_on_disk_says_that_the_registry_is_away() {
+    let (mut registry, _one) = shop().await;
+    let folder = tempfile::tempdir().unwrap();
+    let url = registry.url.clone();
+    let calling = |json: bool| {
+        let args = ["--registry", &url, "call", "test.Stock/left", "[\"a\", 1]", "--json"];
+        let mut call = command(&args[..if json { 6 } else { 5 }]);
+        call.env("DUBHE_REGISTRY__CACHE", "true").env("DUBHE_REGISTRY__CACHE_DIR", folder.path());
+        run_with(call, "")
+    };
+    assert_eq!(calling(false).await.code(0).err, "");
+    registry.child.kill().await.unwrap();
+    let run = calling(false).await.code(0);
+    assert_eq!(run.json(), json!({ "value": 99 }));
+    run.says("note: list of providers: from cache").says("cannot connect to");
+    let shown = calling(true).await.code(0).json();
+    assert_eq!(shown["directory"]["source"], "cache");
+    assert!(shown["directory"]["trouble"]["error"].is_string(), "{shown}");
+}
