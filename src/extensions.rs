@@ -5,10 +5,10 @@ use std::sync::Arc;
 use cluster::load_balance::LoadBalance;
 use cluster::policy::{Broadcast, ClusterPolicy};
 use cluster::router::{ChosenRouter, Router, RouterChain};
-use registry::{Registry, RegistryConfig};
+use registry::Registry;
 use rpc_core::{Codec, Codecs, Error, Extension, ExtensionPoint, Params};
 
-use crate::config::{Config, Decided, Kind, Selector};
+use crate::config::{Config, Kind, Selector};
 
 /// One [`ExtensionPoint`] per kind; the default has all built-ins.
 #[derive(Debug, Clone)]
@@ -67,12 +67,8 @@ impl Extensions {
     /// Whether every extension that `config` chooses exists and takes its parameters.
     pub(crate) fn check(&self, config: &Config) -> Result<(), Error> {
         config.check_extensions(|kind, chosen| match kind {
-            Kind::Registry => match self.registries.names().any(|name| name == chosen.name) {
-                true => Ok(()),
-                false => {
-                    Err(Error::unknown_name("registry", &chosen.name, self.registries.names()))
-                }
-            },
+            // What stands behind the scheme is checked when the registry is opened.
+            Kind::Registry => self.registries.check(&chosen.name),
             Kind::Codec => self.codecs.build(&chosen.name, chosen.params.clone()).map(drop),
             Kind::Cluster => self.policy(chosen).map(drop),
             Kind::LoadBalance => self.load_balance(chosen).map(drop),
@@ -90,21 +86,22 @@ impl Extensions {
         Ok(codecs)
     }
 
-    /// The registries of these settings, each.
-    pub(crate) fn registries(
-        &self,
-        settings: &[RegistryConfig],
-    ) -> Result<Vec<Arc<dyn Registry>>, Error> {
-        settings.iter().map(|one| registry::open(&self.registries, one)).collect()
+    /// The registries that `config` names, each.
+    pub(crate) fn registries(&self, config: &Config) -> Result<Vec<Arc<dyn Registry>>, Error> {
+        let settings = config.registry_settings()?.into_iter();
+        let opened = settings.map(|(key, one)| {
+            registry::open(&self.registries, &one).map_err(|error| config.blame(&key, error))
+        });
+        opened.collect()
     }
 
-    /// The routers in their order, ready to be shared by the methods of a service.
-    pub(crate) fn routers(&self, chosen: &Decided<Vec<Selector>>) -> Result<RouterChain, Error> {
-        let set_by: Arc<str> = format!("{} ({})", chosen.key, chosen.origin).into();
-        let routers = chosen.value.iter().map(|selector| {
-            let router = self.router(selector).map_err(|error| chosen.blame(error))?;
-            let (name, set_by) = (selector.name.as_str().into(), set_by.clone());
-            Ok(ChosenRouter { router, name, set_by })
+    /// The routers in their order, ready to be shared by the methods of a service; `set_by` says for
+    /// people what chose them.
+    pub(crate) fn routers(&self, chosen: &[Selector], set_by: &str) -> Result<RouterChain, Error> {
+        let set_by: Arc<str> = set_by.into();
+        let routers = chosen.iter().map(|selector| {
+            let (router, name) = (self.router(selector)?, selector.name.as_str().into());
+            Ok(ChosenRouter { router, name, set_by: set_by.clone() })
         });
         Ok(RouterChain::new(routers.collect::<Result<_, Error>>()?))
     }

@@ -13,8 +13,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rpc_core::{
-    AttemptLog, BoxInvoker, Channel, Code, Codecs, Delivery, Instance, Invocation, MethodKind,
-    Reply, ReplyFuture, Status, Tally,
+    AttemptLog, BoxInvoker, Channel, ChannelState, Code, Codecs, Delivery, Instance, Invocation,
+    MethodKind, Reply, ReplyFuture, Status, Tally,
 };
 use tokio::time::Instant;
 use tracing::Span;
@@ -308,10 +308,11 @@ impl Endpoint {
             }
             Err(status) => {
                 self.load().observe(elapsed, now);
-                report.inspect(|report| report.succeed(status.metadata(), elapsed, now));
+                report.inspect(|report| report.succeed(status.metadata(), Some(elapsed), now));
             }
             Ok(reply) => {
-                self.load().observe(elapsed, now);
+                let elapsed = (!call.connects).then_some(elapsed);
+                elapsed.inspect(|elapsed| self.load().observe(*elapsed, now));
                 report.inspect(|report| report.succeed(&reply.metadata, elapsed, now));
             }
         }
@@ -419,6 +420,8 @@ struct InFlight {
     kind: MethodKind,
     /// Whether it decides that the endpoint is well again.
     probe: bool,
+    /// Whether it waited for the connection, which says nothing of the provider.
+    connects: bool,
     log: Option<AttemptLog>,
     finished: bool,
 }
@@ -427,7 +430,8 @@ impl InFlight {
     fn begin(endpoint: Arc<Endpoint>, started: Instant, call: &Invocation, probe: bool) -> Self {
         endpoint.load().begin();
         let (kind, log) = (call.method().kind(), call.attempts.clone());
-        Self { endpoint, started, kind, probe, log, finished: false }
+        let connects = endpoint.channel.state() != ChannelState::Ready;
+        Self { endpoint, started, kind, probe, connects, log, finished: false }
     }
 
     fn finish(mut self, outcome: Result<Reply, Status>) -> Result<Reply, Status> {
