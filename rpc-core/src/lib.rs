@@ -50,7 +50,7 @@ pub use self::channel::{Channel, ChannelState, Connector};
 pub use self::codec::{Codec, Codecs};
 pub use self::deadline::Deadline;
 pub use self::discovery::{Held, Instance, Snapshot, Source, Subscription, Trouble, hold};
-pub use self::error::{Error, nearest};
+pub use self::error::{Error, nearest, nearest_service};
 pub use self::extension::{Extension, ExtensionPoint, NoConfig, Params};
 pub use self::invocation::Invocation;
 pub use self::invoker::{BoxInvoker, Invoke, Invoker, ReplyFuture};

@@ -90,6 +90,9 @@ fn a_section_that_misses_its_service_by_a_slip_is_found() {
     }
     let config = file("consumer.services.\"blue/shop.Inventory\".retries = 1");
     assert_eq!(config.misnamed_section(&inventory()), None, "another group is no slip");
+    let config = file("consumer.services.\"shop.Inventory:2.0.0\".retries = 1");
+    let found = config.misnamed_section(&ServiceKey::with_parts("shop.Inventory", "", "1.0.0"));
+    assert_eq!(found.map(|(_, name)| name), Some("shop.Inventory:2.0.0"));
 }
 
 #[test]
@@ -122,6 +125,23 @@ fn an_unknown_key_is_named_with_its_place_and_the_known_ones() {
         "dubhe.toml:2:1: unknown key in [consumer.services.\"a.B\".methods.c] `retry`, \
          available: cluster, codec, loadbalance, retries, timeout"
     );
+}
+
+#[test]
+fn quotes_that_were_forgotten_around_a_service_are_told() {
+    for (text, section) in [
+        ("[provider.services.m.A]\nweight = 5\n", "provider.services.\"m.A\""),
+        ("[consumer.services.m.A.methods.look]\nretries = 5\n", "consumer.services.\"m.A\""),
+        ("[consumer.services]\nm.deep.a.timeout = \"1s\"\n", "consumer.services.\"m.deep.a\""),
+    ] {
+        let error = file_error(text);
+        let expected = format!("the name of a service with dots stands in quotes: [{section}]");
+        assert!(error.ends_with(&expected), "{error}");
+    }
+    let slip = file_error("[consumer.services.Shop.metods.look]\nretries = 5\n");
+    assert!(slip.contains("did you mean `methods`?"), "{slip}");
+    let key = file_error("[consumer.services.Shop]\nweight = 5\n");
+    assert!(key.contains("unknown key in [consumer.services.Shop] `weight`, available:"), "{key}");
 }
 
 #[test]
