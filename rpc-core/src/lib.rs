@@ -30,6 +30,7 @@ pub mod message;
 mod metadata;
 mod method;
 mod metrics;
+mod panics;
 pub mod protocol;
 mod reply;
 pub mod server;

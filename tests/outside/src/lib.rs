@@ -9,6 +9,7 @@
 mod balancer;
 mod codec;
 mod layers;
+mod panics;
 mod policy;
 mod registry;
 mod router;
