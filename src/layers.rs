@@ -110,11 +110,10 @@ impl Layers {
     /// hand. It is no error: a consumer cannot know which services it will be asked for.
     pub(crate) fn misnamed(&self, service: &ServiceKey) -> Option<&str> {
         let scopes = self.0.iter().filter_map(|(scope, _)| scope.as_ref());
-        // Another group is another service.
-        let group_of = |scope: &str| scope.split_once('/').map(|(group, _)| group.to_owned());
-        let may_be = |scope: &&str| group_of(scope).is_none_or(|group| group == service.group());
         let others = scopes.filter(|scope| !scope.has(service)).map(|scope| &*scope.service);
-        let others = others.filter(may_be);
+        // Another group is another service.
+        let is_of = |name: &&str| name.split_once('/').is_none_or(|(of, _)| of == service.group());
+        let others = others.filter(is_of);
         nearest_service(service.as_str(), &others.collect::<Vec<_>>())
     }
 
