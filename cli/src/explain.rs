@@ -133,6 +133,7 @@ fn endpoint_row(endpoint: &ExplainedEndpoint) -> [String; 8] {
 fn why_not(endpoint: &ExplainedEndpoint) -> Option<String> {
     match endpoint.dropped.as_ref()? {
         Dropped::Unfit => Some("others are better".to_owned()),
+        Dropped::Weightless => Some("weight 0".to_owned()),
         Dropped::Router(router) => Some(format!("removed by router {router}")),
         _ => Some("left out".to_owned()),
     }
@@ -174,6 +175,7 @@ fn health_json(health: &EndpointHealth) -> Value {
 fn dropped_json(dropped: &Dropped) -> Value {
     match dropped {
         Dropped::Unfit => json!({ "reason": "unfit", "router": null }),
+        Dropped::Weightless => json!({ "reason": "weightless", "router": null }),
         Dropped::Router(router) => json!({ "reason": "router", "router": router }),
         _ => json!({ "reason": "unknown", "router": null }),
     }

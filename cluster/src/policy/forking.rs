@@ -152,7 +152,13 @@ impl Race {
             number: u32::try_from(self.asked.len() + 1).unwrap_or(u32::MAX),
             now,
         };
-        let endpoint = self.picker.choose(&attempt)?;
+        let endpoint = match self.running.is_empty() {
+            true => self.picker.choose(&attempt)?,
+            false => match self.picker.choose_other(&attempt) {
+                Some(endpoint) => endpoint,
+                None => return Ok(false),
+            },
+        };
         if self.asked.len() >= MAX_TRIED || self.asked.contains(endpoint.address()) {
             return Ok(false);
         }
