@@ -1,4 +1,5 @@
-//! Weights through the whole layer: what is without weight gets nothing.
+//! Weights through the whole layer: what is without weight gets nothing, and re-sends leave the
+//! shares of the others alone.
 
 #![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 
@@ -31,6 +32,20 @@ fn in_turn(fleet: &Fleet, policy: impl ClusterPolicy) -> BoxInvoker {
 
 fn calls<const N: usize>(fleet: &Fleet, addresses: [&str; N]) -> [u64; N] {
     addresses.map(|address| fleet.mock(address).calls())
+}
+
+#[tokio::test(start_paused = true)]
+async fn re_sends_leave_the_shares_of_roundrobin_alone() {
+    let fleet = fleet(&[("a:1", 100), ("b:1", 100), ("c:1", 300)]);
+    let busy = Status::resource_exhausted("too many calls").with_delivery(Delivery::Refused);
+    fleet.mock("c:1").answer(Answer::Fail(busy));
+    let cluster = in_turn(&fleet, Failover::new(0));
+    for _ in 0..3000 {
+        cluster.invoke(write()).await.unwrap();
+    }
+    let [a, b, c] = calls(&fleet, ["a:1", "b:1", "c:1"]);
+    assert!((1350..=1650).contains(&a) && (1350..=1650).contains(&b), "{a} {b} {c}");
+    assert!((1700..=1900).contains(&c), "{a} {b} {c}");
 }
 
 #[tokio::test(start_paused = true)]
