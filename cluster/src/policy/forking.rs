@@ -121,7 +121,8 @@ impl Race {
         if let Err(status) = self.picker.ready(invocation).await {
             return Err(status.with_call(invocation.method().path().clone()));
         }
-        self.start(|_, _| true)?;
+        let started = self.start(|_, _| true);
+        started.map_err(|status| status.with_call(self.invocation.method().path().clone()))?;
         // Whatever keeps a further copy from being sent, the first is under way.
         let mut further = 1..forks;
         while further.next().is_some() && self.start(RetryBudget::draw_copy).unwrap_or(false) {}
