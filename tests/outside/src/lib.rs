@@ -8,6 +8,7 @@
 
 mod balancer;
 mod codec;
+mod everyone;
 mod layers;
 mod policy;
 mod registry;
