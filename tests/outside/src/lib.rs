@@ -9,6 +9,7 @@
 mod balancer;
 mod codec;
 mod everyone;
+mod later;
 mod layers;
 mod policy;
 mod registry;
