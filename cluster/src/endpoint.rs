@@ -372,11 +372,20 @@ impl EndpointFuture {
         self.in_flight.as_ref().map(|in_flight| &in_flight.endpoint)
     }
 
+    /// Tells whoever asks for the attempts that this one is given up, although it may go on.
+    pub(crate) fn stop_logging(&mut self) {
+        if let Some(in_flight) = &mut self.in_flight
+            && let Some(log) = in_flight.log.take()
+        {
+            log.note(in_flight.endpoint.address(), in_flight.started, None);
+        }
+    }
+
     /// Gives the call up because its answer is overdue, which speaks against the endpoint.
     pub(crate) fn overdue(mut self) {
         if let Some(in_flight) = self.in_flight.take() {
-            let text = "no answer in half of the call's time";
-            let late = Status::deadline_exceeded(text).with_delivery(Delivery::MaybeSent);
+            let late = Status::deadline_exceeded("no answer for too long")
+                .with_delivery(Delivery::MaybeSent);
             // The outcome is for the records alone.
             let _ = in_flight.finish(Err(late));
         }

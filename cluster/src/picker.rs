@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rpc_core::{Delivery, Invocation, Reply, ReplyFuture, Status};
+use rpc_core::{Deadline, Delivery, Invocation, Reply, ReplyFuture, Status};
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -19,7 +19,7 @@ use crate::budget::RetryBudget;
 use crate::candidates::Candidates;
 use crate::dice::Dice;
 use crate::directory::Directory;
-use crate::ejection::choose_probe;
+use crate::ejection::{choose_probe, give_up};
 use crate::endpoint::{Endpoint, EndpointFuture};
 use crate::invoker::Cluster;
 use crate::load_balance::{LoadBalance, MANY};
@@ -359,6 +359,15 @@ impl AttemptFuture {
     pub fn overdue(self) {
         if let State::Running(running) = self.0 {
             running.overdue();
+        }
+    }
+
+    /// Cancels it because another attempt was quicker. An endpoint that is only given up on, and has
+    /// not answered for a second, is judged by this call: that then runs on, at most until
+    /// `deadline`, and nobody waits for it.
+    pub fn give_up(self, deadline: Deadline) {
+        if let State::Running(running) = self.0 {
+            give_up(running, deadline.instant());
         }
     }
 
