@@ -97,26 +97,28 @@ impl Candidates {
         version: u64,
         epoch: u64,
     ) -> Self {
-        let counts = |e: &&Arc<Endpoint>| is_connected(e) && !e.is_stale();
-        let connected = listed.iter().filter(counts).count();
-        let ejected = listed.iter().filter(counts).filter(|e| e.condition().is_out()).count();
-        let is_open = ejector.is_too_many(ejected, connected);
-        let ranks: Vec<u8> = listed.iter().map(|endpoint| rank(endpoint, is_open)).collect();
+        // Each is looked at once: endpoints that are ejected meanwhile must not add to those that
+        // were counted.
+        let seen: Vec<Seen> = listed.iter().map(|endpoint| Seen::of(endpoint)).collect();
+        let counted = || seen.iter().filter(|seen| seen.is_connected() && !seen.is_stale);
+        let ejected = counted().filter(|seen| seen.is_out).count();
+        let is_open = ejector.is_too_many(ejected, counted().count());
+        let ranks: Vec<u8> = seen.iter().map(|seen| seen.rank(is_open)).collect();
         let best = ranks.iter().min().copied().unwrap_or(0);
-        let ranked = || listed.iter().zip(&ranks);
-        let probation = ranked().filter(|(endpoint, rank)| {
-            let turns_away =
-                matches!(endpoint.channel().state(), ChannelState::Down | ChannelState::Draining);
-            **rank != best && endpoint.condition().is_on_probation() && !turns_away
-        });
-        let is_fit = |(_, rank): &(&Arc<Endpoint>, &u8)| **rank == best;
-        let fit: Vec<Arc<Endpoint>> =
-            ranked().filter(is_fit).map(|(endpoint, _)| endpoint.clone()).collect();
+        let waits = |(rank, seen): (&u8, &Seen)| {
+            *rank != best && seen.is_on_probation && !seen.turns_away()
+        };
+        let probation = listed.iter().zip(ranks.iter().zip(&seen)).filter(|(_, seen)| waits(*seen));
+        let fit: Vec<Arc<Endpoint>> = (listed.iter().zip(&ranks))
+            .filter(|(_, rank)| **rank == best)
+            .map(|(endpoint, _)| endpoint.clone())
+            .collect();
         let places = match fit.len() == listed.len() {
             true => Places::Same,
-            false => Places::At(
-                (0..).zip(&ranks).filter(|(_, r)| **r == best).map(|(at, _)| at).collect(),
-            ),
+            false => {
+                let fit = (0..).zip(&ranks).filter(|(_, rank)| **rank == best);
+                Places::At(fit.map(|(place, _)| place).collect())
+            }
         };
         Self {
             made_from: Some((version, epoch)),
@@ -260,19 +262,41 @@ fn weight_at(sums: &[u64], index: usize) -> u64 {
     sums[index] - before
 }
 
-/// The lower, the fitter for a new call; `is_open` if ejections do not count.
-fn rank(endpoint: &Endpoint, is_open: bool) -> u8 {
-    if endpoint.is_stale() {
-        return 4;
-    }
-    match endpoint.channel().state() {
-        ChannelState::Down | ChannelState::Draining => 3,
-        _ if endpoint.condition().is_out() && !is_open => 2,
-        ChannelState::Connecting => 1,
-        ChannelState::Ready | ChannelState::Idle => 0,
-    }
+/// What an endpoint was like when candidates were made.
+struct Seen {
+    state: ChannelState,
+    is_stale: bool,
+    is_out: bool,
+    is_on_probation: bool,
 }
 
-fn is_connected(endpoint: &Endpoint) -> bool {
-    matches!(endpoint.channel().state(), ChannelState::Ready | ChannelState::Idle)
+impl Seen {
+    fn of(endpoint: &Endpoint) -> Self {
+        let health = endpoint.condition();
+        Self {
+            state: endpoint.channel().state(),
+            is_stale: health.is_stale(),
+            is_out: health.is_out(),
+            is_on_probation: health.is_on_probation(),
+        }
+    }
+
+    const fn is_connected(&self) -> bool {
+        matches!(self.state, ChannelState::Ready | ChannelState::Idle)
+    }
+
+    const fn turns_away(&self) -> bool {
+        matches!(self.state, ChannelState::Down | ChannelState::Draining)
+    }
+
+    /// The lower, the fitter for a new call; `is_open` if ejections do not count.
+    const fn rank(&self, is_open: bool) -> u8 {
+        match self.state {
+            _ if self.is_stale => 4,
+            ChannelState::Down | ChannelState::Draining => 3,
+            _ if self.is_out && !is_open => 2,
+            ChannelState::Connecting => 1,
+            ChannelState::Ready | ChannelState::Idle => 0,
+        }
+    }
 }

@@ -14,6 +14,8 @@ mod config;
 mod ejector;
 mod health;
 mod probe;
+#[cfg(test)]
+mod races;
 mod silence;
 mod verdict;
 mod window;
