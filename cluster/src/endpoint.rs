@@ -178,6 +178,16 @@ impl Endpoint {
     /// `failed_precondition`, not sent, if caller and instance have no codec in common.
     pub fn call(
         self: &Arc<Self>,
+        invocation: Invocation,
+        now: Instant,
+        number: u32,
+    ) -> Result<EndpointFuture, Status> {
+        self.clone().called(invocation, now, number)
+    }
+
+    /// The same for whoever has a handle to give away.
+    pub(crate) fn called(
+        self: Arc<Self>,
         mut invocation: Invocation,
         now: Instant,
         number: u32,
@@ -215,11 +225,11 @@ impl Endpoint {
             self.condition().undo_probe();
             return None;
         }
-        Some(self.start(invocation, now, 1, true))
+        Some(self.clone().start(invocation, now, 1, true))
     }
 
     fn start(
-        self: &Arc<Self>,
+        self: Arc<Self>,
         mut invocation: Invocation,
         now: Instant,
         number: u32,
@@ -237,8 +247,8 @@ impl Endpoint {
             endpoint = %self.address(),
             attempt = number,
         );
-        let in_flight = InFlight::begin(self.clone(), now, &invocation, probe);
-        let call = span.in_scope(|| self.invoker.invoke(invocation));
+        let in_flight = InFlight::begin(self, now, &invocation, probe);
+        let call = span.in_scope(|| in_flight.endpoint.invoker.invoke(invocation));
         EndpointFuture { call, in_flight: Some(in_flight), span }
     }
 

@@ -25,9 +25,6 @@ use crate::invoker::Cluster;
 use crate::load_balance::{LoadBalance, MANY};
 use crate::router::RouterChain;
 
-/// How often another one is drawn of many candidates to avoid the excluded ones.
-const REDRAWS: usize = 3;
-
 /// One try of a call.
 #[derive(Debug, Clone)]
 pub struct Attempt {
@@ -164,7 +161,7 @@ impl Picker {
     /// address.
     pub fn attempt_at(&self, endpoint: &Arc<Endpoint>, attempt: Attempt) -> AttemptFuture {
         match self.admit(&attempt) {
-            Ok(()) => start(endpoint, attempt),
+            Ok(()) => start(endpoint.clone(), attempt),
             Err(late) => AttemptFuture::failed(late.with_address(endpoint.address().clone())),
         }
     }
@@ -238,7 +235,7 @@ impl Picker {
             return AttemptFuture(State::Running(probe));
         }
         match self.choose_of(candidates, &attempt) {
-            Ok(endpoint) => start(&endpoint, attempt),
+            Ok(endpoint) => start(endpoint, attempt),
             Err(status) => AttemptFuture::failed(status),
         }
     }
@@ -252,11 +249,13 @@ impl Picker {
             return Ok(self.select(whole, attempt).clone());
         }
         let is_new = |endpoint: &Arc<Endpoint>| !attempt.excluded.contains(endpoint.address());
-        if self.0.routers.is_empty() && whole.len() > MANY && self.0.balancer.draws() {
-            // Far cheaper than a list without the excluded, and the same.
-            let mut drawn = (0..REDRAWS).map(|_| self.select(whole, attempt));
-            if let Some(endpoint) = drawn.find(|endpoint| is_new(endpoint)) {
-                return Ok(endpoint.clone());
+        if self.0.routers.is_empty() && whole.len() > MANY {
+            let Attempt { invocation, now, .. } = attempt;
+            let is_left = |index: usize| whole.endpoints().get(index).is_some_and(is_new);
+            let index = self.0.balancer.select_left(whole, invocation, *now, &is_left);
+            if let Some(index) = index.filter(|index| is_left(*index)) {
+                whole.touch(index);
+                return Ok(whole.endpoints()[index].clone());
             }
         }
         let mut left = (self.0.routers).narrow(whole.endpoints(), &attempt.invocation)?;
@@ -308,8 +307,8 @@ impl Picker {
     }
 }
 
-fn start(endpoint: &Arc<Endpoint>, attempt: Attempt) -> AttemptFuture {
-    match endpoint.call(attempt.invocation, attempt.now, attempt.number) {
+fn start(endpoint: Arc<Endpoint>, attempt: Attempt) -> AttemptFuture {
+    match endpoint.called(attempt.invocation, attempt.now, attempt.number) {
         Ok(running) => AttemptFuture(State::Running(running)),
         Err(status) => AttemptFuture::failed(status),
     }

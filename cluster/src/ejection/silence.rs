@@ -38,9 +38,8 @@ impl Silence {
 
     /// A call is given up at `nanos`; says whether it is to be watched.
     pub(super) fn give_up(&self, nanos: u64) -> bool {
-        let since = match self.since.compare_exchange(0, nanos.max(1), Relaxed, Relaxed) {
-            Ok(_) => return false,
-            Err(since) => since,
+        let Err(since) = self.since.compare_exchange(0, nanos.max(1), Relaxed, Relaxed) else {
+            return false;
         };
         let is_long = u128::from(nanos.saturating_sub(since)) >= PATIENCE.as_nanos();
         is_long && !self.is_watched.swap(true, AcqRel)

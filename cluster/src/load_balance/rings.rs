@@ -8,7 +8,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Release};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant as WallClock;
 
 use arc_swap::{ArcSwap, Guard};
 use tokio::runtime::Handle;
@@ -81,7 +80,7 @@ impl Rings {
         if !old.is_before(members) {
             return;
         }
-        let begun = WallClock::now();
+        let begun = Instant::now();
         let mut ring = Ring::of(members, self.nodes, &old);
         ring.rests_until = Some(Instant::now() + begun.elapsed() * REST);
         self.current.store(Arc::new(ring));
