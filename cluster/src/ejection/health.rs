@@ -266,8 +266,11 @@ impl Health {
             EJECTED if now >= self.term().until => {
                 self.move_on(EJECTED, PROBATION);
             }
-            // No call could be a probe for so long: nothing is known against it any more.
-            PROBATION if now >= self.term().until + self.longest() => self.recover(now),
+            // No call could be a probe for so long: nothing is known against it any more. Unless one
+            // becomes the probe at this moment, which then decides.
+            PROBATION if now >= self.term().until + self.longest() && self.begin_probe() => {
+                self.recover(now);
+            }
             // The probe is a call with all the time in the world: it does not keep others away.
             PROBING if now >= self.term().until + 2 * self.longest() => self.extend(1, now),
             _ => {}

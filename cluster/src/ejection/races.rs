@@ -1,7 +1,7 @@
 //! What holds of an endpoint's health when many threads judge it at once.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use rpc_core::Tally;
@@ -18,7 +18,9 @@ struct Arena {
     health: Health,
     ejector: Arc<Ejector>,
     start: Instant,
-    milliseconds: AtomicU64,
+    /// Since then. Read for as long as a step lasts: on this clock a thread that has to wait in the
+    /// middle of one would come from minutes ago.
+    milliseconds: RwLock<u64>,
     /// Probes under way.
     probing: AtomicU32,
     /// Probes that ever were.
@@ -34,37 +36,30 @@ impl Arena {
             health: Health::new(ejector.clone(), "a:1".into(), start),
             ejector,
             start,
-            milliseconds: AtomicU64::new(0),
+            milliseconds: RwLock::new(0),
             probing: AtomicU32::new(0),
             probes: AtomicU32::new(0),
         }
     }
 
-    fn now(&self) -> Instant {
-        self.start + Duration::from_millis(self.milliseconds.load(SeqCst))
-    }
-
-    /// Not while somebody probes: a probe that takes minutes is given up, and the next may begin.
-    fn pass(&self, milliseconds: u64) {
-        if self.probing.load(SeqCst) == 0 {
-            self.milliseconds.fetch_add(milliseconds, SeqCst);
-        }
-    }
-
     fn step(&self, rolls: &mut Rolls) {
-        let now = self.now();
-        match rolls.below(10) {
-            0..3 => self.health.record(Verdict::Failure, now, now),
-            3 => self.health.record(Verdict::Success, now, now),
-            4 | 5 => self.pass(rolls.below(5_000)),
-            6 | 7 => {
+        let what = rolls.below(10);
+        if what == 0 {
+            *self.milliseconds.write().unwrap() += rolls.below(10_000);
+        }
+        let milliseconds = self.milliseconds.read().unwrap();
+        let now = self.start + Duration::from_millis(*milliseconds);
+        match what {
+            0..4 => self.health.record(Verdict::Failure, now, now),
+            4 => self.health.record(Verdict::Success, now, now),
+            5..8 => {
                 self.health.review(now);
             }
-            _ => self.probe(rolls),
+            _ => self.probe(rolls, now),
         }
     }
 
-    fn probe(&self, rolls: &mut Rolls) {
+    fn probe(&self, rolls: &mut Rolls, now: Instant) {
         if !self.health.begin_probe() {
             return;
         }
@@ -73,7 +68,6 @@ impl Arena {
         std::thread::yield_now();
         assert!(self.health.is_out(), "nobody but the probe brings it back");
         assert_eq!(self.probing.fetch_sub(1, SeqCst), 1);
-        let now = self.now();
         match rolls.below(4) {
             0 => self.health.undo_probe(),
             1 => assert!(self.health.end_probe(Verdict::Success, now)),
@@ -95,10 +89,11 @@ fn however_threads_interleave_one_probe_runs_at_a_time_and_decides() {
     let (probes, ejections) = (arena.probes.load(SeqCst), arena.ejector.ejections());
     assert!(probes > 30 && ejections > 10, "{probes} probes, {ejections} ejections");
     // Whatever state they have left it in, it comes back when nothing speaks against it.
+    let mut now = arena.start + Duration::from_millis(*arena.milliseconds.read().unwrap());
     for _ in 0..100 {
-        arena.pass(10_000);
-        arena.health.record(Verdict::Success, arena.now(), arena.now());
-        arena.health.review(arena.now());
+        now += Duration::from_secs(10);
+        arena.health.record(Verdict::Success, now, now);
+        arena.health.review(now);
     }
-    assert_eq!(arena.health.report(arena.now()).state, HealthState::Healthy);
+    assert_eq!(arena.health.report(now).state, HealthState::Healthy);
 }

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::endpoint::{Endpoint, EndpointFuture};
+use crate::endpoint::Endpoint;
+use crate::endpoint_future::EndpointFuture;
 
 /// How long an endpoint may keep silent before somebody looks at it.
 const PATIENCE: Duration = Duration::from_secs(1);
