@@ -48,7 +48,8 @@ impl Rings {
     /// The ring of these members, or the last one while that is being made.
     pub(super) fn of(self: &Arc<Self>, members: &Arc<Members>, now: Instant) -> Guard<Arc<Ring>> {
         let ring = self.current.load();
-        if !ring.is_before(members) {
+        // Lists that a balancer of a user's own makes for every call may be the same each time.
+        if !ring.is_before(members) || ring.addresses() == members.addresses() {
             return ring;
         }
         let is_small = members.addresses().len() * self.nodes as usize <= SMALL;
