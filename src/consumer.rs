@@ -64,7 +64,8 @@ impl Consumer {
     ///
     /// # Errors
     /// Settings for methods that the service does not have, or that contradict what a method is; a
-    /// fallback that does not fit its method; the consumer's registry was shut down.
+    /// fallback that does not fit its method; the registry refuses the consumer, as by a wrong token,
+    /// and there is no list on disk; the consumer's registry was shut down.
     pub async fn client<C: ServiceClient>(&self) -> Result<C, Error> {
         let ServiceDescriptor { interface, group, version, .. } = *C::DESCRIPTOR;
         self.client_of(ServiceKey::with_parts(interface, group, version)).await
@@ -281,6 +282,7 @@ impl Inner {
             method,
             broadcast: self.call_layers.apply(&service, broadcast.into_invoker()),
             timeout: settings.timeout.value,
+            timeout_set_by: settings.timeout_set_by().into(),
             codecs,
         })
     }
@@ -395,7 +397,7 @@ pub trait Connect: ServiceClient {
     /// a [`Consumer`] between them instead.
     ///
     /// # Errors
-    /// Settings that are unknown or cannot work.
+    /// As [`ConsumerBuilder::build`] and [`Consumer::client`].
     fn connect(url: &str) -> impl Future<Output = Result<Self, Error>> + Send {
         async move { Consumer::new(url).build()?.client().await }
     }

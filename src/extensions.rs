@@ -81,7 +81,9 @@ impl Extensions {
         let first = self.codecs.build(first, Params::new())?;
         let others: Result<Vec<Arc<dyn Codec>>, Error> =
             self.codecs.names().map(|name| self.codecs.build(name, Params::new())).collect();
-        Ok(Codecs::new(first, others?))
+        let codecs = Codecs::new(first, others?);
+        codecs.check()?;
+        Ok(codecs)
     }
 
     /// The registry that `config` names; several act as one.
@@ -111,10 +113,11 @@ impl Extensions {
         self.policies.build(&chosen.name, chosen.params.clone())
     }
 
-    /// The policy of broadcasts; its parameters are those of `chosen`, if that is one too.
+    /// The policy of broadcasts: the chosen one, if that calls everyone too.
     pub(crate) fn broadcast(&self, chosen: &Selector) -> Result<Arc<dyn ClusterPolicy>, Error> {
-        match chosen.name == Broadcast::NAME {
-            true => self.policy(chosen),
+        let chosen = self.policy(chosen)?;
+        match chosen.calls_everyone() {
+            true => Ok(chosen),
             false => self.policy(&Selector::new(Broadcast::NAME)),
         }
     }

@@ -17,7 +17,7 @@ use crate::config::{Config, Face, Sources};
 use crate::describe::{DESCRIBE, describing};
 use crate::extensions::Extensions;
 use crate::layers::{Layers, Scope};
-use crate::machine;
+use crate::machine::Machine;
 use crate::setup::Setup;
 use crate::signal::Signals;
 
@@ -105,10 +105,15 @@ impl Provider {
         self.start().await?.run_until(signals).await
     }
 
-    /// Binds the port, and only then registers.
+    /// Binds the port, and only then registers. A registry that is away is no error: the provider
+    /// registers as soon as it is back (see [`RunningProvider::is_registered`]).
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the port again; what was registered ends with its lease.
     ///
     /// # Errors
-    /// Settings that are unknown or cannot work, no service, a port that is in use.
+    /// Settings that are unknown or cannot work, no service, a port that is in use, a registry that
+    /// refuses the provider, as by a wrong token. One that is away is no error.
     pub async fn start(self) -> Result<RunningProvider, Error> {
         let config = self.setup.load()?;
         if self.services.is_empty() {
@@ -122,8 +127,9 @@ impl Provider {
         let registry = self.setup.extensions.registry(&config)?;
         let codecs = self.setup.extensions.codecs(&config.consumer.codec)?;
         let metrics = Metrics::new("provider");
+        let machine = Machine::new();
         let mut dispatcher =
-            Dispatcher::new(codecs, metrics).with_machine_load(machine::load_percent);
+            Dispatcher::new(codecs, metrics).with_machine_load(move || machine.load_percent());
         let services = self.services.iter().map(|(service, handler)| (service, handler));
         let json = self.setup.extensions.codecs("json").ok().map(|codecs| codecs.first().clone());
         let describing = Arc::new(describing(services, json));
@@ -180,6 +186,7 @@ fn server_config(config: &Config) -> ServerConfig {
         max_header: limits.header,
         max_connections: limits.connections as usize,
         max_in_flight: limits.in_flight as usize,
+        max_buffered: limits.buffered,
         sniff_timeout: limits.sniff_timeout,
         frame_timeout: limits.header_timeout,
         idle_timeout: limits.idle_timeout,
@@ -243,8 +250,11 @@ impl RunningProvider {
         }
     }
 
-    /// Ends politely: tells consumers, unregisters, serves on while they go, waits for running
-    /// calls, closes.
+    /// Ends politely: tells consumers, unregisters, serves on while they go (`provider.notice`),
+    /// waits for running calls (`provider.drain_timeout`, both together), closes.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes everything at once, and calls that run are cut.
     pub async fn shutdown(self) -> DrainReport {
         self.server.announce_drain();
         let mut leaving = tokio::task::JoinSet::new();

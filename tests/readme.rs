@@ -3,6 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 
+#[path = "support/example.rs"]
+mod example;
+
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -54,19 +58,6 @@ impl Drop for Running {
     }
 }
 
-/// The example as a program: built by the cargo that runs this test, in the same profile.
-fn first_call() -> PathBuf {
-    let deps = std::env::current_exe().unwrap();
-    let profile = deps.ancestors().nth(2).unwrap().to_owned();
-    let mut build = Command::new(env!("CARGO"));
-    build.current_dir(root()).args(["build", "--quiet", "--example", "first-call"]);
-    if profile.ends_with("release") {
-        build.arg("--release");
-    }
-    assert!(build.status().unwrap().success(), "the example does not build");
-    profile.join("examples/first-call")
-}
-
 /// A port of loopback that is free now.
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
@@ -92,7 +83,7 @@ fn post_form(port: u16, path: &str, body: &str) -> String {
 fn the_first_call_greets_and_answers_curl() {
     let readme = read("README.md");
     let (port, cache) = (free_port(), tempfile::tempdir().unwrap());
-    let mut command = Command::new(first_call());
+    let mut command = Command::new(example::build(&["first-call"]).join("first-call"));
     command
         .env("DUBHE_CONFIG", "")
         .env("DUBHE_REGISTRY__ADDRESS", format!("dev://readme-{}", std::process::id()))
@@ -128,6 +119,20 @@ fn every_test_that_a_page_names_exists() {
     }
     assert!(named > 10, "the pages name {named} tests, which are too few to be all");
     assert!(missing.is_empty(), "no such test:\n  {}", missing.join("\n  "));
+}
+
+#[test]
+fn every_check_of_chaos_has_its_place_in_a_page_and_every_one_named_exists() {
+    let checks = fs::read_dir(root().join("tests/chaos/src/checks")).unwrap();
+    let sources: String =
+        checks.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    let quoted = sources.split("Check {\n    name: \"").skip(1);
+    let known: BTreeSet<&str> = quoted.filter_map(|rest| rest.split('"').next()).collect();
+    let page = read("docs/reliability.md");
+    let words = page.split('`').skip(1).step_by(2);
+    let named: BTreeSet<&str> = words.filter_map(|word| word.strip_prefix("chaos ")).collect();
+    assert!(known.len() > 10, "{known:?}");
+    assert_eq!(named, known);
 }
 
 #[test]

@@ -1,14 +1,11 @@
 //! What every subcommand takes, and the consumer that follows from it.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
+use dubhe::Consumer;
 use dubhe::config::{ConfigFile, Layer, Sources};
-use dubhe::{Consumer, Error};
-use tracing_subscriber::filter::LevelFilter;
 
-use crate::Outcome;
 use crate::failure::Failure;
 
 /// The registry where nothing names one.
@@ -31,7 +28,7 @@ pub(crate) struct Options {
     pub(crate) json: bool,
     /// Say on standard error what goes on; twice for more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    verbose: u8,
+    pub(crate) verbose: u8,
 }
 
 impl Options {
@@ -56,27 +53,4 @@ impl Options {
     pub(crate) fn consumer(&self) -> Result<Consumer, Failure> {
         Ok(Consumer::builder().sources(self.sources()?).build()?)
     }
-
-    /// Prints what the framework logs to standard error: nothing unless asked, because what goes
-    /// wrong is told as the outcome. `DUBHE_LOG` is a level for those who cannot add an option.
-    pub(crate) fn listen_to_log(&self) -> Outcome {
-        let level = match self.verbose {
-            0 => level_of(std::env::var_os("DUBHE_LOG"))?,
-            1 => LevelFilter::INFO,
-            2 => LevelFilter::DEBUG,
-            _ => LevelFilter::TRACE,
-        };
-        tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).init();
-        Ok(())
-    }
-}
-
-/// The level that a variable names; nothing is logged without it.
-fn level_of(variable: Option<OsString>) -> Result<LevelFilter, Failure> {
-    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-    let Some(name) = variable.filter(|name| !name.is_empty()) else { return Ok(LevelFilter::OFF) };
-    let name = name.to_string_lossy();
-    let is_level = LEVELS.iter().any(|level| name.eq_ignore_ascii_case(level));
-    let level = name.parse().ok().filter(|_| is_level);
-    level.ok_or_else(|| Error::unknown_name("level", &name, LEVELS).at("DUBHE_LOG").into())
 }

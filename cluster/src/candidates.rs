@@ -3,29 +3,78 @@
 //! Immutable and shared by all calls until the list, a weight, the state of a connection or the
 //! standing of an endpoint changes, so that a choice costs no work proportional to their number.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
-use std::sync::{Arc, OnceLock};
+use std::borrow::Cow;
+use std::hint::black_box;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
 
 use rpc_core::ChannelState;
+use tokio::time::Instant;
 
-use crate::dice::Dice;
+use crate::dice::{Dice, scale};
 use crate::ejection::Ejector;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Vitals};
+use crate::load::Load;
+use crate::members::Members;
 
 /// Endpoints and their weights at one time.
 #[derive(Debug)]
 pub struct Candidates {
     endpoints: Vec<Arc<Endpoint>>,
+    /// What calls change of each endpoint. Beside them, so that both are fetched at once: behind
+    /// the endpoint, which is cold among thousands, there would be two waits for the memory.
+    vitals: Vec<Arc<Vitals>>,
     weights: Weights,
+    /// Those that would be among `endpoints`, had they any weight.
+    weightless: Vec<Arc<Endpoint>>,
     /// Those that wait for a call to find out whether they are well again; none of `endpoints`.
     probation: Vec<Arc<Endpoint>>,
-    /// What it was made from, if it is all that a directory offers.
-    made_from: Option<(u64, u64)>,
+    /// If it is all that a directory offers.
+    fitness: Option<Fitness>,
     /// What a router or a re-send left these of.
     whole: Option<Arc<Self>>,
-    fingerprint: OnceLock<u64>,
+    /// The list that these are of, fit or not.
+    members: Arc<Members>,
+    places: Places,
 }
+
+/// Where the candidates are among the members.
+#[derive(Debug)]
+enum Places {
+    /// They are the members.
+    Same,
+    /// The place of each.
+    At(Box<[u32]>),
+    /// To be found by address.
+    Unknown,
+}
+
+/// Which list and which states of it candidates were made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MadeOf {
+    /// That of the list.
+    pub(crate) version: u64,
+    /// How many changes of states came before.
+    pub(crate) changes: u64,
+}
+
+/// How candidates were told from the others of the list.
+#[derive(Debug)]
+struct Fitness {
+    made_of: MadeOf,
+    made: Instant,
+    /// Their rank.
+    best: u8,
+    /// Whether ejections did not count.
+    is_open: bool,
+}
+
+/// Up to how many candidates are made anew after every change.
+const FEW: usize = 64;
+
+/// How long more of them may be out of date, for each: far longer than it takes to make them anew.
+const AGE_EACH: Duration = Duration::from_micros(1);
 
 /// Shares of traffic.
 #[derive(Debug)]
@@ -40,34 +89,45 @@ impl Candidates {
     /// These endpoints, with the weights they have now.
     #[must_use]
     pub fn new(mut endpoints: Vec<Arc<Endpoint>>) -> Self {
-        // A directory's are in order already; a router may have mixed them up.
         endpoints.sort_by(|a, b| a.address().cmp(b.address()));
+        let members = Members::of(&endpoints);
+        Self::of(endpoints, members, Places::Same)
+    }
+
+    fn of(endpoints: Vec<Arc<Endpoint>>, members: Arc<Members>, places: Places) -> Self {
         Self {
             weights: Weights::of(&endpoints),
+            vitals: endpoints.iter().map(|endpoint| endpoint.vitals().clone()).collect(),
             endpoints,
+            weightless: Vec::new(),
             probation: Vec::new(),
-            made_from: None,
+            fitness: None,
             whole: None,
-            fingerprint: OnceLock::new(),
+            members,
+            places,
         }
     }
 
-    /// Some of the endpoints of `whole`, in its order, with the weights they have now.
-    pub(crate) fn part(whole: &Arc<Self>, endpoints: Vec<Arc<Endpoint>>) -> Self {
-        Self { whole: Some(whole.clone()), ..Self::new(endpoints) }
+    /// Some of the endpoints of `whole`, with the weights they have now.
+    pub(crate) fn part(whole: &Arc<Self>, mut endpoints: Vec<Arc<Endpoint>>) -> Self {
+        // A router may have mixed them up.
+        endpoints.sort_by(|a, b| a.address().cmp(b.address()));
+        let part = Self::of(endpoints, whole.members.clone(), Places::Unknown);
+        Self { whole: Some(whole.clone()), ..part }
     }
 
-    /// All of `listed` that are fit to be called, made from this version and epoch.
+    /// All of `listed`, the endpoints of `members`, that are fit to be called.
     ///
     /// Connected and unused ones come first. One that is connecting makes callers wait, one that
     /// is ejected has failed them, one that is down or draining turns them away, a stale one does
     /// not have the service: each is a candidate only if there are no better ones. If too many of
     /// the connected ones are ejected, all of these are called: never the last one is left out.
+    /// One without weight comes after all that have some and are well or connecting.
     pub(crate) fn fit(
         listed: &[Arc<Endpoint>],
+        members: &Arc<Members>,
         ejector: &Ejector,
-        version: u64,
-        epoch: u64,
+        made_of: MadeOf,
     ) -> Self {
         let counts = |e: &&Arc<Endpoint>| is_connected(e) && !e.is_stale();
         let connected = listed.iter().filter(counts).count();
@@ -76,21 +136,53 @@ impl Candidates {
         let ranks: Vec<u8> = listed.iter().map(|endpoint| rank(endpoint, is_open)).collect();
         let best = ranks.iter().min().copied().unwrap_or(0);
         let ranked = || listed.iter().zip(&ranks);
-        let fit = ranked().filter(|(_, rank)| **rank == best);
         let probation = ranked().filter(|(endpoint, rank)| {
             let turns_away =
                 matches!(endpoint.channel().state(), ChannelState::Down | ChannelState::Draining);
-            **rank != best && endpoint.condition().is_on_probation() && !turns_away
+            let is_called = endpoint.weight() > 0 || is_weightless(best);
+            **rank != best && endpoint.condition().is_on_probation() && !turns_away && is_called
         });
+        let is_fit = |(_, rank): &(&Arc<Endpoint>, &u8)| **rank == best;
+        let fit: Vec<Arc<Endpoint>> =
+            ranked().filter(is_fit).map(|(endpoint, _)| endpoint.clone()).collect();
+        let places = match fit.len() == listed.len() {
+            true => Places::Same,
+            false => Places::At(
+                (0..).zip(&ranks).filter(|(_, r)| **r == best).map(|(at, _)| at).collect(),
+            ),
+        };
+        let weightless = ranked().filter(|(_, rank)| weightless_beside(best).contains(*rank));
         Self {
-            made_from: Some((version, epoch)),
+            fitness: Some(Fitness { made_of, made: Instant::now(), best, is_open }),
+            weightless: weightless.map(|(endpoint, _)| endpoint.clone()).collect(),
             probation: probation.map(|(endpoint, _)| endpoint.clone()).collect(),
-            ..Self::new(fit.map(|(endpoint, _)| endpoint.clone()).collect())
+            ..Self::of(fit, members.clone(), places)
         }
     }
 
-    pub(crate) fn is_made_from(&self, version: u64, epoch: u64) -> bool {
-        self.made_from == Some((version, epoch))
+    /// What they were made of, if they are all that a directory offers.
+    pub(crate) fn made_of(&self) -> Option<MadeOf> {
+        self.fitness.as_ref().map(|fitness| fitness.made_of)
+    }
+
+    /// Whether they are so many that they are used although something may have changed.
+    pub(crate) const fn may_be_old(&self) -> bool {
+        self.endpoints.len() > FEW
+    }
+
+    /// Whether they are used although something has changed.
+    pub(crate) fn is_young(&self, now: Instant) -> bool {
+        let count = u32::try_from(self.len()).unwrap_or(u32::MAX);
+        let is_new = |fitness: &Fitness| {
+            now.saturating_duration_since(fitness.made) < AGE_EACH.saturating_mul(count)
+        };
+        self.may_be_old() && self.fitness.as_ref().is_some_and(is_new)
+    }
+
+    /// Whether `endpoint`, one of them, still is as fit as they were.
+    pub(crate) fn still_has(&self, endpoint: &Endpoint) -> bool {
+        let is_as_fit = |fitness: &Fitness| rank(endpoint, fitness.is_open) <= fitness.best;
+        self.fitness.as_ref().is_none_or(is_as_fit)
     }
 
     /// Whether these are all that a directory offers, rather than a part that a router or a
@@ -106,20 +198,58 @@ impl Candidates {
         self.whole.as_deref()
     }
 
-    /// A number that other addresses would not have; computed once, when it is first asked for.
-    pub(crate) fn fingerprint(&self) -> u64 {
-        *self.fingerprint.get_or_init(|| {
-            let mut hasher = DefaultHasher::new();
-            self.endpoints.len().hash(&mut hasher);
-            self.endpoints.iter().for_each(|endpoint| endpoint.address().hash(&mut hasher));
-            hasher.finish()
-        })
+    /// The list that these are of, fit or not.
+    pub(crate) fn members(&self) -> &Arc<Members> {
+        &self.members
+    }
+
+    /// The index of a member by its place among the members; `None` if it is not fit.
+    pub(crate) fn index_of_member(&self, place: usize) -> Option<usize> {
+        match &self.places {
+            Places::Same => Some(place),
+            Places::At(places) => places.binary_search(&u32::try_from(place).ok()?).ok(),
+            Places::Unknown => self.index_of(self.members.addresses().get(place)?),
+        }
+    }
+
+    /// The index of the endpoint at `address`.
+    pub(crate) fn index_of(&self, address: &str) -> Option<usize> {
+        self.endpoints.binary_search_by(|endpoint| (**endpoint.address()).cmp(address)).ok()
     }
 
     /// The endpoints, in the order of their addresses.
     #[must_use]
     pub fn endpoints(&self) -> &[Arc<Endpoint>] {
         &self.endpoints
+    }
+
+    /// How loaded the endpoint at `index` is; sooner known than by way of the endpoint.
+    pub(crate) fn load(&self, index: usize) -> &Load {
+        self.vitals[index].load()
+    }
+
+    /// Has the cache lines fetched that a call to the endpoint at `index` changes, all at once. A
+    /// change waits for its line, and what comes after it waits for the change: one after the
+    /// other they would cost several times as much, among thousands of endpoints.
+    pub(crate) fn touch(&self, index: usize) {
+        black_box(Arc::strong_count(&self.endpoints[index]));
+        self.vitals[index].touch();
+    }
+
+    /// Those that would be among the endpoints, had they any weight.
+    pub(crate) fn weightless(&self) -> &[Arc<Endpoint>] {
+        &self.weightless
+    }
+
+    /// The endpoints and those without weight beside them, in the order of their addresses: whom
+    /// routers are asked about, as they may leave none with weight.
+    pub(crate) fn with_weightless(&self) -> Cow<'_, [Arc<Endpoint>]> {
+        if self.weightless.is_empty() {
+            return Cow::Borrowed(&self.endpoints);
+        }
+        let mut all = [&*self.endpoints, &*self.weightless].concat();
+        all.sort_by(|a, b| a.address().cmp(b.address()));
+        Cow::Owned(all)
     }
 
     /// Those that wait for a call to find out whether they are well again.
@@ -167,10 +297,15 @@ impl Candidates {
 
     /// An index drawn with the probability of its weight.
     pub(crate) fn draw(&self, dice: &Dice) -> usize {
+        self.drawn_by(dice.roll())
+    }
+
+    /// The same, drawn by these random bits.
+    pub(crate) fn drawn_by(&self, roll: u64) -> usize {
         match &self.weights {
-            Weights::Equal => dice.index(self.endpoints.len()),
+            Weights::Equal => scale(roll, self.endpoints.len() as u64) as usize,
             Weights::Varied { sums, .. } => {
-                let point = dice.below(sums.last().copied().unwrap_or(0));
+                let point = scale(roll, sums.last().copied().unwrap_or(0));
                 sums.partition_point(|sum| *sum <= point)
             }
         }
@@ -199,14 +334,29 @@ fn weight_at(sums: &[u64], index: usize) -> u64 {
 
 /// The lower, the fitter for a new call; `is_open` if ejections do not count.
 fn rank(endpoint: &Endpoint, is_open: bool) -> u8 {
+    let weightless = u8::from(endpoint.weight() == 0);
     if endpoint.is_stale() {
-        return 4;
+        return 8 + weightless;
     }
     match endpoint.channel().state() {
-        ChannelState::Down | ChannelState::Draining => 3,
-        _ if endpoint.condition().is_out() && !is_open => 2,
-        ChannelState::Connecting => 1,
-        ChannelState::Ready | ChannelState::Idle => 0,
+        ChannelState::Down | ChannelState::Draining => 6 + weightless,
+        _ if endpoint.condition().is_out() && !is_open => 4 + weightless,
+        ChannelState::Connecting => 1 + 2 * weightless,
+        ChannelState::Ready | ChannelState::Idle => 2 * weightless,
+    }
+}
+
+/// Whether endpoints of this rank have no weight.
+const fn is_weightless(rank: u8) -> bool {
+    matches!(rank, 2 | 3 | 5 | 7 | 9)
+}
+
+/// The ranks of those that are as fit as those of `rank`, but for their weight.
+fn weightless_beside(rank: u8) -> RangeInclusive<u8> {
+    match rank {
+        0 | 1 => 2..=3,
+        4 | 6 | 8 => rank + 1..=rank + 1,
+        _ => RangeInclusive::new(1, 0),
     }
 }
 

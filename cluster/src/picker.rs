@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rpc_core::{Delivery, Invocation, Reply, ReplyFuture, Status};
+use rpc_core::{Delivery, Invocation, Reply, Status};
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -22,11 +22,10 @@ use crate::directory::Directory;
 use crate::ejection::choose_probe;
 use crate::endpoint::{Endpoint, EndpointFuture};
 use crate::invoker::Cluster;
-use crate::load_balance::LoadBalance;
+use crate::load_balance::{LoadBalance, MANY};
 use crate::router::RouterChain;
 
-/// From how many candidates on the excluded ones are avoided by drawing again.
-const MANY: usize = 64;
+/// How often another one is drawn of many candidates to avoid the excluded ones.
 const REDRAWS: usize = 3;
 
 /// One try of a call.
@@ -48,6 +47,15 @@ impl Attempt {
     pub const fn first(invocation: Invocation, now: Instant) -> Self {
         Self { invocation, excluded: Vec::new(), number: 1, now }
     }
+}
+
+/// What is left for a call to try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// How many endpoints it may go to.
+    pub endpoints: usize,
+    /// Whether one of them was not tried yet.
+    pub untried: bool,
 }
 
 /// Sends attempts to endpoints of its choice; a clone is one atomic increment.
@@ -99,29 +107,31 @@ impl Picker {
         if directory.candidates().is_empty() { Err(directory.no_instance()) } else { Ok(()) }
     }
 
-    /// The endpoints this call may go to now, before one is selected; for policies that call
-    /// several, and for people who ask why. Empty if there is none.
+    /// How many endpoints this call may go to now, and whether one of them is none of `tried`; for
+    /// policies that ask whether to try again. Looks at no more endpoints than were tried, unless
+    /// there are routers.
     #[must_use]
-    pub fn endpoints(&self, invocation: &Invocation) -> Vec<Arc<Endpoint>> {
+    pub fn left(&self, invocation: &Invocation, tried: &[Arc<str>]) -> Left {
         let candidates = self.0.directory.candidates();
-        self.narrow(candidates.endpoints(), invocation).unwrap_or_default()
+        let is_untried = |endpoint: &Arc<Endpoint>| !tried.contains(endpoint.address());
+        if self.0.routers.is_empty() {
+            let untried = candidates.endpoints().iter().any(is_untried);
+            return Left { endpoints: candidates.len(), untried };
+        }
+        let all = candidates.with_weightless();
+        let mut left = self.0.routers.narrow(&all, invocation).unwrap_or_default();
+        keep(&mut left, has_weight);
+        Left { endpoints: left.len(), untried: left.into_iter().any(is_untried) }
     }
 
-    /// Every endpoint that routers leave for this call, whatever the state of its connection, in
-    /// the order of addresses.
+    /// Every endpoint that routers leave for this call, whatever its weight and the state of its
+    /// connection, in the order of addresses.
     ///
     /// # Errors
     /// `unavailable`, not sent, naming the router that left none.
     pub fn everyone(&self, invocation: &Invocation) -> Result<Vec<Arc<Endpoint>>, Status> {
-        self.narrow(&self.0.directory.endpoints(), invocation)
-    }
-
-    fn narrow(
-        &self,
-        endpoints: &[Arc<Endpoint>],
-        invocation: &Invocation,
-    ) -> Result<Vec<Arc<Endpoint>>, Status> {
-        let left = self.0.routers.narrow(endpoints, invocation)?;
+        let all = self.0.directory.endpoints();
+        let left = self.0.routers.narrow(&all, invocation)?;
         Ok(left.into_iter().cloned().collect())
     }
 
@@ -162,7 +172,8 @@ impl Picker {
     }
 
     /// The endpoint that an attempt would go to now: one that routers leave, that is not excluded
-    /// while there are others, and that the balancer selects.
+    /// while there are others, and that the balancer selects. One without weight is chosen if none
+    /// has weight, and as a last resort if all that have are excluded.
     ///
     /// # Errors
     /// `unavailable`, not sent: there is none.
@@ -177,9 +188,28 @@ impl Picker {
         }
     }
 
+    /// The endpoint for a copy of a call that others have: as [`choose`](Self::choose), but never
+    /// one that is excluded, and one without weight only if none has weight. `None` if there is
+    /// none.
+    #[must_use]
+    pub fn choose_other(&self, attempt: &Attempt) -> Option<Arc<Endpoint>> {
+        let whole = self.0.directory.candidates();
+        if whole.is_empty() {
+            return None;
+        }
+        if let Some(drawn) = self.draw_new(&whole, attempt) {
+            return Some(drawn.clone());
+        }
+        let all = whole.with_weightless();
+        let mut left = self.0.routers.narrow(&all, &attempt.invocation).ok()?;
+        keep(&mut left, has_weight);
+        keep(&mut left, is_new(attempt)).then(|| self.select_of(&whole, left, attempt))
+    }
+
     /// The first endpoint in the order of addresses, of those whose connection is the best there
-    /// is: one that routers leave, and that is not excluded while there are others. One that was
-    /// never used counts like one that is connected, so that a new first one takes over.
+    /// is: one that routers leave, that is not excluded while there are others, and that has weight
+    /// while others have and are not excluded. One that was never used counts like one that is
+    /// connected, so that a new first one takes over.
     ///
     /// # Errors
     /// `unavailable`, not sent: there is none.
@@ -188,17 +218,15 @@ impl Picker {
         if let Some(endpoint) = self.probe_of(&candidates, attempt) {
             return Ok(endpoint);
         }
-        let narrowed;
-        let left = match self.0.routers.is_empty() {
-            true => candidates.endpoints(),
-            false => {
-                narrowed = self.narrow(candidates.endpoints(), &attempt.invocation)?;
-                &narrowed
-            }
-        };
-        let new = left.iter().find(|e| !attempt.excluded.contains(e.address()));
-        let found = new.or_else(|| left.first());
-        found.cloned().ok_or_else(|| self.0.directory.no_instance())
+        if self.0.routers.is_empty()
+            && let Some(first) = candidates.endpoints().iter().find(|e| is_new(attempt)(e))
+        {
+            return Ok(first.clone());
+        }
+        let all = candidates.with_weightless();
+        let mut left = self.0.routers.narrow(&all, &attempt.invocation)?;
+        keep_best(&mut left, attempt);
+        left.first().map(|first| Arc::clone(first)).ok_or_else(|| self.0.directory.no_instance())
     }
 
     fn probe_of(&self, candidates: &Candidates, attempt: &Attempt) -> Option<Arc<Endpoint>> {
@@ -241,26 +269,52 @@ impl Picker {
         whole: &Arc<Candidates>,
         attempt: &Attempt,
     ) -> Result<Arc<Endpoint>, Status> {
+        let chosen = self.choose_among(whole, attempt)?;
+        match self.0.directory.instead_of(whole, &chosen) {
+            None => Ok(chosen),
+            Some(whole) => self.choose_among(&whole, attempt),
+        }
+    }
+
+    fn choose_among(
+        &self,
+        whole: &Arc<Candidates>,
+        attempt: &Attempt,
+    ) -> Result<Arc<Endpoint>, Status> {
         if self.0.routers.is_empty() && attempt.excluded.is_empty() {
             return Ok(self.select(whole, attempt).clone());
         }
-        let is_new = |endpoint: &Arc<Endpoint>| !attempt.excluded.contains(endpoint.address());
-        if self.0.routers.is_empty() && whole.len() > MANY && self.0.balancer.draws() {
-            // Far cheaper than a list without the excluded, and the same.
-            let mut drawn = (0..REDRAWS).map(|_| self.select(whole, attempt));
-            if let Some(endpoint) = drawn.find(|endpoint| is_new(endpoint)) {
-                return Ok(endpoint.clone());
-            }
+        if let Some(drawn) = self.draw_new(whole, attempt) {
+            return Ok(drawn.clone());
         }
-        let mut left = (self.0.routers).narrow(whole.endpoints(), &attempt.invocation)?;
-        if left.iter().any(|endpoint| is_new(endpoint)) {
-            left.retain(|endpoint| is_new(endpoint));
+        let all = whole.with_weightless();
+        let mut left = self.0.routers.narrow(&all, &attempt.invocation)?;
+        keep_best(&mut left, attempt);
+        Ok(self.select_of(whole, left, attempt))
+    }
+
+    /// One of many that is not excluded, by drawing again: far cheaper than a list without the
+    /// excluded, and the same.
+    fn draw_new<'a>(&self, whole: &'a Candidates, attempt: &Attempt) -> Option<&'a Arc<Endpoint>> {
+        if !self.0.routers.is_empty() || whole.len() <= MANY || !self.0.balancer.draws() {
+            return None;
         }
-        if left.len() == whole.len() {
-            return Ok(self.select(whole, attempt).clone());
+        let mut drawn = (0..REDRAWS).map(|_| self.select(whole, attempt));
+        drawn.find(|endpoint| is_new(attempt)(endpoint))
+    }
+
+    /// The endpoint the balancer selects of those that are `left`, of which there is one.
+    fn select_of(
+        &self,
+        whole: &Arc<Candidates>,
+        left: Vec<&Arc<Endpoint>>,
+        attempt: &Attempt,
+    ) -> Arc<Endpoint> {
+        if left.len() == whole.len() && whole.weightless().is_empty() {
+            return self.select(whole, attempt).clone();
         }
         let left = Candidates::part(whole, left.into_iter().cloned().collect());
-        Ok(self.select(&left, attempt).clone())
+        self.select(&left, attempt).clone()
     }
 
     /// The endpoint the balancer selects. `candidates` is not empty.
@@ -271,7 +325,9 @@ impl Picker {
             _ => self.0.balancer.select(candidates, invocation, attempt.now),
         };
         // A balancer from outside may be wrong about the length; that must not panic.
-        &endpoints[index % endpoints.len()]
+        let index = index % endpoints.len();
+        candidates.touch(index);
+        &endpoints[index]
     }
 
     fn without_candidates(&self, attempt: Attempt) -> AttemptFuture {
@@ -293,9 +349,35 @@ impl Picker {
                 return Err(directory.no_instance());
             }
             let now = Instant::now();
-            this.send(&candidates, Attempt { now, ..attempt }).await
+            Ok(this.send(&candidates, Attempt { now, ..attempt }))
         };
         AttemptFuture(State::Waiting(Box::pin(waiting)))
+    }
+}
+
+pub(crate) fn has_weight(endpoint: &Arc<Endpoint>) -> bool {
+    endpoint.weight() > 0
+}
+
+fn is_new(attempt: &Attempt) -> impl Fn(&Arc<Endpoint>) -> bool {
+    |endpoint| !attempt.excluded.contains(endpoint.address())
+}
+
+/// Leaves those that `is` holds for, if there are any.
+pub(crate) fn keep(left: &mut Vec<&Arc<Endpoint>>, is: impl Fn(&Arc<Endpoint>) -> bool) -> bool {
+    let any = left.iter().any(|endpoint| is(endpoint));
+    if any {
+        left.retain(|endpoint| is(endpoint));
+    }
+    any
+}
+
+/// Leaves those that an attempt would rather go to: not excluded and with weight, or else not
+/// excluded, or else with weight.
+fn keep_best(left: &mut Vec<&Arc<Endpoint>>, attempt: &Attempt) {
+    let is_new = is_new(attempt);
+    if !keep(left, |endpoint| has_weight(endpoint) && is_new(endpoint)) && !keep(left, is_new) {
+        keep(left, has_weight);
     }
 }
 
@@ -329,8 +411,8 @@ pub struct AttemptFuture(State);
 enum State {
     /// At its endpoint.
     Running(EndpointFuture),
-    /// For the first word of the registry.
-    Waiting(ReplyFuture),
+    /// For the first word of the registry, after which it is sent.
+    Waiting(Pin<Box<dyn Future<Output = Result<AttemptFuture, Status>> + Send>>),
     /// Before it was sent; `None` once that was told.
     Failed(Option<Status>),
 }
@@ -362,13 +444,19 @@ impl Future for AttemptFuture {
     type Output = Result<Reply, Status>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.get_mut().0 {
-            State::Running(running) => Pin::new(running).poll(cx),
-            State::Waiting(waiting) => waiting.as_mut().poll(cx),
-            State::Failed(status) => match status.take() {
-                Some(status) => Poll::Ready(Err(status)),
-                None => Poll::Pending,
-            },
+        let this = self.get_mut();
+        loop {
+            match &mut this.0 {
+                State::Running(running) => return Pin::new(running).poll(cx),
+                // Waiting => (Running | Failed)
+                State::Waiting(waiting) => match waiting.as_mut().poll(cx) {
+                    Poll::Ready(sent) => *this = sent.unwrap_or_else(Self::failed),
+                    Poll::Pending => return Poll::Pending,
+                },
+                State::Failed(status) => {
+                    return status.take().map_or(Poll::Pending, |status| Poll::Ready(Err(status)));
+                }
+            }
         }
     }
 }

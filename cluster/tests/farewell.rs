@@ -1,4 +1,5 @@
-//! What a consumer says of the calls that are lost with it.
+//! What a consumer says when somebody goes: of the calls that are lost with it, and of providers that
+//! vanish from its list.
 //!
 //! Alone in its program, because who listens to events is known to the whole process.
 
@@ -8,10 +9,13 @@ mod support;
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use dubhe_cluster::Backlog;
 use dubhe_cluster::policy::Failback;
+use rpc_core::ChannelState;
 use support::*;
+use tokio::time::sleep;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -64,4 +68,29 @@ async fn calls_that_wait_are_not_lost_without_a_word() {
     let heard = warnings.0.lock().unwrap();
     assert!(heard.starts_with("message=the consumer ends"), "{heard}");
     assert!(heard.ends_with("waiting=3 "), "{heard}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn providers_that_say_goodbye_are_no_sudden_shrink_and_others_are_told_once() {
+    let warnings = Warnings::default();
+    let _listening = tracing::subscriber::set_default(warnings.clone());
+    let fleet = Fleet::of(&["a:1", "b:1", "c:1"]);
+    fleet.push(snapshot(&[])).await;
+    assert_eq!(fleet.directory.state().held, 3, "their goodbyes are under way");
+    sleep(Duration::from_millis(100)).await;
+    for address in ["a:1", "b:1", "c:1"] {
+        fleet.mock(address).set_state(ChannelState::Draining);
+    }
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(fleet.directory.state().held, 0);
+    assert_eq!(*warnings.0.lock().unwrap(), "");
+
+    let fleet = Fleet::of(&["a:1", "b:1", "c:1"]);
+    fleet.push(snapshot(&[])).await;
+    sleep(Duration::from_secs(3)).await;
+    let heard = warnings.0.lock().unwrap().clone();
+    assert!(heard.starts_with("message=the registry's list shrank suddenly"), "{heard}");
+    assert!(heard.contains("held=3"), "{heard}");
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(*warnings.0.lock().unwrap(), heard, "once");
 }

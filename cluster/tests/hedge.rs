@@ -4,18 +4,35 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use dubhe_cluster::load_balance::RoundRobin;
 use dubhe_cluster::policy::Failover;
+use dubhe_cluster::router::RouterChain;
 use dubhe_cluster::{DirectoryOptions, HealthState};
-use rpc_core::{Code, Status};
-use support::{Answer, Fleet, call, snapshot, write};
+use rpc_core::{BoxInvoker, ChannelState, Code, Delivery, Status};
+use support::{Answer, Fleet, call, maybe_sent, not_sent, snapshot, write};
 use tokio::time::Instant;
 
+const MS: Duration = Duration::from_millis(1);
 const HALF: Duration = Duration::from_millis(500);
+/// Half of the second half.
+const NEXT_HALF: Duration = Duration::from_millis(750);
 
 fn hang(fleet: &Fleet, addresses: &[&str]) {
     addresses.iter().for_each(|address| fleet.mock(address).answer(Answer::Hang));
+}
+
+/// A cluster whose first call goes to the first address, and its copies to the next ones.
+fn in_turn(fleet: &Fleet, retries: u32) -> BoxInvoker {
+    let balancer = Arc::new(RoundRobin::default());
+    fleet.build(Arc::new(Failover::new(retries)), balancer, RouterChain::default())
+}
+
+fn failures_of(fleet: &Fleet, address: &str) -> u64 {
+    let endpoints = fleet.directory.endpoints();
+    endpoints.iter().find(|e| &**e.address() == address).unwrap().health().failures
 }
 
 /// Calls until one has gone to `a:1` first; returns how long that took, and how it ended.
@@ -123,4 +140,120 @@ async fn dropping_the_call_cancels_both() {
     let late = tokio::time::timeout(HALF + Duration::from_millis(100), cluster.invoke(call()));
     assert!(late.await.is_err());
     assert_eq!((fleet.net.total(), fleet.in_flight()), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_fails_is_followed_by_another_while_the_first_still_hangs() {
+    for answer in [not_sent(), maybe_sent()] {
+        let fleet = Fleet::of(&["a:1", "b:1", "c:1"]);
+        hang(&fleet, &["a:1"]);
+        fleet.mock("b:1").answer(answer);
+        let (cluster, began) = (in_turn(&fleet, 2), Instant::now());
+        cluster.invoke(call()).await.unwrap();
+        assert!((HALF..HALF + MS * 20).contains(&began.elapsed()), "{:?}", began.elapsed());
+        assert_eq!((fleet.net.total(), fleet.in_flight()), (3, 0));
+        assert_eq!(failures_of(&fleet, "a:1"), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_one_that_fails_at_last_is_followed_by_another_while_its_copy_hangs() {
+    let fleet = Fleet::of(&["a:1", "b:1", "c:1"]);
+    let reset = Status::unavailable("connection reset").with_delivery(Delivery::MaybeSent);
+    fleet.mock("a:1").answer(Answer::FailAfter(MS * 600, reset));
+    hang(&fleet, &["b:1"]);
+    let (cluster, began) = (in_turn(&fleet, 2), Instant::now());
+    cluster.invoke(call()).await.unwrap();
+    assert_eq!(began.elapsed(), MS * 601);
+    assert_eq!((fleet.net.total(), fleet.in_flight()), (3, 0));
+    // It had a tenth of the call's time, which is no timeout.
+    assert_eq!(failures_of(&fleet, "b:1"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_copy_hangs_too_the_next_goes_out_at_half_of_what_is_left() {
+    let fleet = Fleet::of(&["a:1", "b:1", "c:1"]);
+    hang(&fleet, &["a:1", "b:1"]);
+    let (cluster, began) = (in_turn(&fleet, 2), Instant::now());
+    cluster.invoke(call()).await.unwrap();
+    assert!((NEXT_HALF..NEXT_HALF + MS * 20).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert_eq!((fleet.net.total(), fleet.in_flight(), fleet.budget.resends()), (3, 0, 2));
+    let failures = ["a:1", "b:1", "c:1"].map(|address| failures_of(&fleet, address));
+    assert_eq!(failures, [1, 1, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_are_no_more_copies_than_retries() {
+    let fleet = Fleet::of(&["a:1", "b:1", "c:1", "d:1"]);
+    hang(&fleet, &["a:1", "b:1", "c:1"]);
+    let status = in_turn(&fleet, 2).invoke(call()).await.unwrap_err();
+    assert_eq!((status.code(), fleet.net.total()), (Code::DeadlineExceeded, 3));
+    assert_eq!(status.attempts().len(), 3, "{status}");
+    in_turn(&fleet, 3).invoke(call()).await.unwrap();
+    assert_eq!(fleet.mock("d:1").calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_after_a_failure_gets_its_copy_too() {
+    let fleet = Fleet::of(&["a:1", "b:1", "c:1"]);
+    fleet.mock("a:1").answer(maybe_sent());
+    hang(&fleet, &["b:1"]);
+    let (cluster, began) = (in_turn(&fleet, 2), Instant::now());
+    cluster.invoke(call()).await.unwrap();
+    assert!((HALF..HALF + MS * 20).contains(&began.elapsed()), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_one_hangs_the_only_other_is_tried_until_it_is_back() {
+    let fleet = Fleet::of(&["a:1", "b:1"]);
+    hang(&fleet, &["a:1"]);
+    fleet.mock("b:1").answer_next([not_sent(), not_sent()]);
+    in_turn(&fleet, 2).invoke(call()).await.unwrap();
+    assert_eq!((fleet.mock("a:1").calls(), fleet.mock("b:1").calls()), (1, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_waits_for_the_only_other_to_be_reachable() {
+    let fleet = Fleet::of(&["a:1", "b:1"]);
+    hang(&fleet, &["a:1"]);
+    fleet.mock("b:1").set_state(ChannelState::Down);
+    let (mock, began) = (fleet.mock("b:1"), Instant::now());
+    tokio::spawn(async move {
+        tokio::time::sleep(MS * 600).await;
+        mock.set_state(ChannelState::Ready);
+    });
+    in_turn(&fleet, 2).invoke(call()).await.unwrap();
+    assert!((NEXT_HALF..NEXT_HALF + MS * 20).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert_eq!((fleet.mock("a:1").calls(), fleet.mock("b:1").calls()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waited_for_the_registry_gets_its_copy_elsewhere() {
+    let fleet = Fleet::pending();
+    hang(&fleet, &["a:1"]);
+    let began = Instant::now();
+    let waiting = tokio::spawn(in_turn(&fleet, 2).invoke(call()));
+    tokio::time::sleep(MS * 100).await;
+    fleet.push(snapshot(&["a:1", "b:1"])).await;
+    waiting.await.unwrap().unwrap();
+    assert!((HALF..HALF + MS * 60).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert_eq!((fleet.mock("a:1").calls(), fleet.mock("b:1").calls()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_one_healthy_provider_a_call_succeeds_whatever_three_others_do() {
+    let reset = Status::unavailable("connection reset").with_delivery(Delivery::MaybeSent);
+    let answers =
+        [Answer::Hang, not_sent(), maybe_sent(), Answer::FailAfter(MS * 600, reset.clone())];
+    for case in 0..answers.len().pow(3) {
+        let fleet = Fleet::of(&["a:1", "b:1", "c:1", "d:1"]);
+        let kinds = [case % 4, case / 4 % 4, case / 16];
+        for (address, kind) in ["a:1", "b:1", "c:1"].into_iter().zip(kinds) {
+            fleet.mock(address).answer(answers[kind].clone());
+        }
+        // One that fails after its copy was sent costs two.
+        let outcome = in_turn(&fleet, 6).invoke(call()).await;
+        assert!(outcome.is_ok(), "{kinds:?}: {}", outcome.unwrap_err());
+        assert_eq!(fleet.in_flight(), 0, "{kinds:?}");
+    }
 }

@@ -5,7 +5,11 @@
 
 #![allow(unreachable_pub, reason = "a program for people to read")]
 
+#[path = "../command_line.rs"]
+mod command_line;
+
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::time::Duration;
 
 use dubhe::prelude::*;
@@ -116,14 +120,15 @@ async fn measure(balancer: &str) -> std::result::Result<Seen, Box<dyn std::error
 
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let running = providers().await?;
-    println!("ten providers take {QUICK:?}, but the first takes {SLOW:?}\n");
-    println!("{:<17} {:>7} {:>18} {:>9}", "balancer", "calls", "share of the slow", "p99");
+    command_line::expect_nothing("balancers");
+    let (running, mut out) = (providers().await?, std::io::stdout());
+    writeln!(out, "ten providers take {QUICK:?}, but the first takes {SLOW:?}\n")?;
+    writeln!(out, "{:<17} {:>7} {:>18} {:>9}", "balancer", "calls", "share of the slow", "p99")?;
     let mut broken = Vec::new();
     for (balancer, most) in BALANCERS {
         let mut seen = measure(balancer).await?;
         let (calls, share, p99) = (seen.took.len(), seen.share(0), seen.p99());
-        println!("{balancer:<17} {calls:>7} {share:>16.1} % {:>6} ms", p99.as_millis());
+        writeln!(out, "{balancer:<17} {calls:>7} {share:>16.1} % {:>6} ms", p99.as_millis())?;
         // Whoever is not told of latency goes on giving the slow one its share.
         let is_blind = most > 20.0;
         let is_kept = share <= most && (!is_blind || (share >= 3.0 && p99 >= SLOW));
@@ -135,7 +140,7 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         provider.shutdown().await;
     }
     if broken.is_empty() {
-        println!("\nbalancers: each as stated");
+        writeln!(out, "\nbalancers: each as stated")?;
         return Ok(());
     }
     Err(format!("not as stated: {}", broken.join(", ")).into())

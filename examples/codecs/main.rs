@@ -4,6 +4,8 @@
 
 #![allow(unreachable_pub, reason = "a program for people to read")]
 
+#[path = "../command_line.rs"]
+mod command_line;
 #[path = "../logging.rs"]
 mod logging;
 
@@ -39,11 +41,13 @@ impl Till for Adding {
 
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    command_line::expect_nothing("codecs");
     logging::begin(logging::Level::WARN);
     let provider = Provider::new("memory://codecs").set("provider.port", 0);
     let running = provider.serve(TillServer::new(Adding)).start().await?;
     let prices: Vec<Price> =
         [199, 2_50, 1].map(|cents| Price { cents, currency: "EUR".into() }).into();
+    println!("199, 250 and 1 cents, summed up by a provider that is called in");
     for codec in ["protobuf", "msgpack", "json"] {
         let text =
             format!("[registry]\naddress = \"memory://codecs\"\n[consumer]\ncodec = \"{codec}\"\n");
@@ -52,7 +56,7 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         let consumer = Consumer::builder().sources(sources).build()?;
         let till: TillClient = consumer.client().await?;
         let sum = till.sum(prices.clone()).await?;
-        println!("{codec:<9} {} {}", sum.cents, sum.currency);
+        println!("  {codec:<9} {} cents {}", sum.cents, sum.currency);
         if sum.cents != 450 {
             return Err(format!("{codec} got the sum wrong").into());
         }

@@ -5,6 +5,8 @@
 
 #![allow(unreachable_pub, reason = "a program for people to read")]
 
+#[path = "../command_line.rs"]
+mod command_line;
 #[path = "../logging.rs"]
 mod logging;
 
@@ -56,6 +58,7 @@ impl Transfers for Bank {
 
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    command_line::expect_nothing("errors");
     logging::begin(logging::Level::WARN);
     let provider = Provider::new("memory://errors").set("provider.port", 0);
     let running = provider.set("provider.notice", "0s").serve(TransfersServer::new(Bank));
@@ -63,6 +66,7 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let bank = TransfersClient::connect("memory://errors").await?;
     let bank = bank.with(CallOptions::new().timeout(Duration::from_millis(300)));
 
+    println!("alice has 500 cents");
     let mut unexpected = 0;
     for (from, to, cents) in [
         ("alice", "bob", 200),
@@ -74,21 +78,24 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         let outcome = bank.transfer(from.into(), to.into(), cents).await;
         let (text, is_expected) = match (&outcome, to) {
             (Ok(left), "bob") => (format!("done, {left} cents left"), *left == 300),
-            (Err(TransferError::NoAccount(who)), "eve") => (format!("no account {who}"), who == to),
+            (Err(TransferError::NoAccount(who)), "eve") => {
+                (format!("not done: there is no account {who}"), who == to)
+            }
             (Err(TransferError::Short { missing, .. }), "bob") => {
-                (format!("refused, {missing} cents are missing"), *missing == 200)
+                (format!("not done: {missing} cents are missing"), *missing == 200)
             }
             (Err(TransferError::Status(status)), "") => (
-                format!("{}: {}", status.code(), status.message()),
+                format!("not done: {}: {}", status.code(), status.message()),
                 status.code() == Code::InvalidArgument && status.delivery() == Delivery::Answered,
             ),
             (Err(TransferError::Status(status)), "slow") => {
                 // Nobody knows whether it was done: it is not idempotent, so it is not sent again.
-                (format!("no answer: {}", status.code()), status.code() == Code::DeadlineExceeded)
+                (format!("unknown: {}", status.code()), status.code() == Code::DeadlineExceeded)
             }
             (other, _) => (format!("{other:?}"), false),
         };
-        println!("{cents} cents from {from} to {to:<6} {text}");
+        let to = if to.is_empty() { "nobody" } else { to };
+        println!("{cents} cents from {from} to {to:<7} {text}");
         unexpected += usize::from(!is_expected);
     }
     running.shutdown().await;

@@ -21,7 +21,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     logging::begin(logging::Level::WARN);
-    let name = std::env::args().nth(1).unwrap_or_else(|| "bob".to_owned());
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let name = match &arguments[..] {
+        [] => "bob".to_owned(),
+        [name] if !name.starts_with('-') => name.clone(),
+        _ => {
+            eprintln!("usage: greeter-consumer [NAME]");
+            std::process::exit(2);
+        }
+    };
     let greeter = GreeterClient::connect("dev://").await?;
     let begun = Instant::now();
     let mut waiting = false;

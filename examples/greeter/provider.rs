@@ -7,6 +7,8 @@
 #![allow(unreachable_pub, reason = "a program for people to read")]
 
 mod api;
+#[path = "../command_line.rs"]
+mod command_line;
 #[path = "../logging.rs"]
 mod logging;
 
@@ -23,6 +25,7 @@ impl Greeter for Me {
 
 #[tokio::main]
 async fn main() -> std::result::Result<(), dubhe::Error> {
+    command_line::expect_nothing("greeter-provider");
     logging::begin(logging::Level::INFO);
     let provider = Provider::new("dev://").serve(GreeterServer::new(Me));
     let running = provider.start().await?;

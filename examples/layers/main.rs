@@ -5,6 +5,8 @@
 #![allow(unreachable_pub, reason = "a program for people to read")]
 
 mod auth;
+#[path = "../command_line.rs"]
+mod command_line;
 #[path = "../logging.rs"]
 mod logging;
 mod timing;
@@ -37,6 +39,7 @@ impl Vault for Safe {
 
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    command_line::expect_nothing("layers");
     logging::begin(logging::Level::WARN);
     let (handlers, calls) = (Timing::default(), Timing::default());
     let provider = Provider::new("memory://layers")
@@ -66,7 +69,9 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             Err(status) => println!("{what:<33} {}: {}", status.code(), status.message()),
         }
     }
-    println!("\nin handlers and their layers\n{handlers}\nat the caller with the token\n{calls}");
+    println!(
+        "\ntimed around the handlers\n{handlers}\ntimed around the calls of who has the token\n{calls}"
+    );
     running.shutdown().await;
 
     let [balance, refused, withdrawn] = seen.map(|(_, outcome)| outcome.map_err(|s| s.code()));

@@ -9,9 +9,12 @@
 #![allow(unreachable_pub, reason = "a program for people to read")]
 
 mod api;
+#[path = "../command_line.rs"]
+mod command_line;
 mod fleet;
 mod scenes;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use scenes::Scene;
@@ -32,21 +35,29 @@ async fn play() -> Result<Vec<Scene>, BoxError> {
     ])
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let scenes = match play().await {
-        Ok(scenes) => scenes,
-        Err(error) => {
-            eprintln!("policies: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    println!("{:<18}  {:<42}  outcome", "policy", "situation");
-    for Scene { policy, situation, outcome, as_stated } in &scenes {
+/// Prints the table; `true` if every outcome is as stated.
+fn show(scenes: &[Scene]) -> std::io::Result<bool> {
+    let mut out = std::io::stdout();
+    writeln!(out, "{:<18}  {:<42}  what its caller sees", "policy", "situation")?;
+    for Scene { policy, situation, outcome, as_stated } in scenes {
         let mark = if *as_stated { "" } else { "   <- not as stated" };
-        println!("{policy:<18}  {situation:<42}  {outcome}{mark}");
+        writeln!(out, "{policy:<18}  {situation:<42}  {outcome}{mark}")?;
     }
     let wrong = scenes.iter().filter(|scene| !scene.as_stated).count();
-    println!("policies: {} outcomes, {wrong} not as stated", scenes.len());
-    if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    writeln!(out, "policies: {} outcomes, {wrong} not as stated", scenes.len())?;
+    Ok(wrong == 0)
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    command_line::expect_nothing("policies");
+    let shown = play().await.and_then(|scenes| Ok(show(&scenes)?));
+    match shown {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("policies: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -17,6 +17,15 @@ pub struct Scene {
     pub as_stated: bool,
 }
 
+/// An answer as a person would say it.
+fn words(answer: &dubhe::Result<Option<Price>>) -> &'static str {
+    match answer {
+        Ok(None) => "the empty value",
+        Ok(Some(_)) => "a price",
+        Err(_) => "an error",
+    }
+}
+
 type Outcome = Result<Scene, BoxError>;
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -38,7 +47,7 @@ pub async fn failover() -> Outcome {
     Ok(Scene {
         policy: "failover",
         situation: "two of three are broken, ten calls",
-        outcome: format!("{answered} answered, sent again {resends} times"),
+        outcome: format!("{answered} answered; {resends} re-sends, to providers not tried yet"),
         as_stated: answered == 10 && asked == 10 + resends,
     })
 }
@@ -53,7 +62,7 @@ pub async fn failfast() -> Outcome {
     Ok(Scene {
         policy: "failfast",
         situation: "all are broken",
-        outcome: format!("fails after {asked} attempt, decided by {told}"),
+        outcome: format!("an error after {asked} attempt, decided by {told}"),
         as_stated: asked == 1 && told == "cluster = failfast",
     })
 }
@@ -67,7 +76,7 @@ pub async fn failsafe() -> Outcome {
     Ok(Scene {
         policy: "failsafe",
         situation: "all are broken",
-        outcome: format!("{answer:?} after {asked} attempt"),
+        outcome: format!("{} after {asked} attempt", words(&answer)),
         as_stated: answer.is_ok_and(|price| price.is_none()) && asked == 1,
     })
 }
@@ -88,7 +97,7 @@ pub async fn failback() -> Outcome {
     Ok(Scene {
         policy: "failback",
         situation: "broken, and mended soon after",
-        outcome: format!("{answer:?} now, done by call {asked} later"),
+        outcome: format!("{} now; attempt {asked} does it later", words(&answer)),
         as_stated: answer.is_ok_and(|price| price.is_none())
             && (waiting, left, dropped, asked) == (1, 0, 0, 2),
     })
@@ -124,7 +133,7 @@ pub async fn broadcast() -> Outcome {
         policy: "broadcast",
         situation: "one of three is broken",
         outcome: format!(
-            "quorum 100 {}, quorum 60 {}; asked: {asked:?}",
+            "with quorum 100 it {}, with quorum 60 it {}; all three asked by both",
             word(strict.is_ok()),
             word(lenient.is_ok())
         ),
@@ -149,9 +158,9 @@ pub async fn by_node() -> Outcome {
     let told = told.join(", ");
     Ok(Scene {
         policy: "client.broadcast()",
-        situation: "well, broken and slow",
+        situation: "one is well, one broken, one slow",
         as_stated: told == "ok, unavailable, deadline_exceeded",
-        outcome: told,
+        outcome: format!("of each its own: {told}"),
     })
 }
 
@@ -170,7 +179,7 @@ pub async fn available() -> Outcome {
     Ok(Scene {
         policy: "available",
         situation: "the first of three leaves after five calls",
-        outcome: format!("{}, then {after}", before.join(" and ")),
+        outcome: format!("{} answers five, then {after}", before.join(" and ")),
         as_stated: before.len() == 1 && before[0] != after && after != "nobody",
     })
 }

@@ -47,13 +47,13 @@ pub async fn tell(options: &Options) -> Result<bool, BoxError> {
     let mut consumer = director.fleet.consumer(options.callers)?;
     let (length, terminal) =
         (Duration::from_secs(options.seconds), std::io::stdout().is_terminal());
-    println!("codec {}, {} callers, {} s", options.codec, options.callers, options.seconds);
+    say(&format!("codec {}, {} callers, {} s", options.codec, options.callers, options.seconds))?;
     let (mut plot, mut last, mut began) = (PLOT.into_iter().peekable(), Report::default(), None);
     let mut stopping = false;
     while let Some(line) = consumer.line().await? {
         let report: Report = serde_json::from_str(&line)?;
         let began = *began.get_or_insert_with(Instant::now);
-        show(&report, &last, began, terminal);
+        show(&report, &last, began, terminal)?;
         director.was_kept |= report.list.starts_with("kept");
         last = report;
         if let Some((_, act)) =
@@ -75,7 +75,7 @@ impl Director {
     async fn raise(options: &Options) -> Result<Self, BoxError> {
         let mut fleet = Fleet::new(options)?;
         let (registry, registry_port) = fleet.registry(0).await?;
-        println!("registry  127.0.0.1:{registry_port}");
+        say(&format!("registry  127.0.0.1:{registry_port}"))?;
         let mut director = Self {
             fleet,
             registry: Some((registry, registry_port)),
@@ -88,7 +88,7 @@ impl Director {
         };
         for name in ["ada", "bob", "cyd"] {
             let (member, port) = director.start_provider(name, 0).await?;
-            println!("provider  127.0.0.1:{port} {name}");
+            say(&format!("provider  127.0.0.1:{port} {name}"))?;
             director.providers.push((name.to_owned(), Some(member), port));
         }
         Ok(director)
@@ -133,7 +133,7 @@ impl Director {
                 format!("provider {name} is back")
             }
         };
-        println!("{}>>> {text}", if live { "\r\x1b[K" } else { "" });
+        say(&format!("{}>>> {text}", if live { "\r\x1b[K" } else { "" }))?;
         Ok(())
     }
 
@@ -168,19 +168,19 @@ impl Director {
         for (name, path) in &self.ledgers {
             *begun.entry(name).or_default() += ledger::read(path)?.0;
         }
-        println!("\nprovider     answered   executed");
+        say("\nprovider     answered   executed")?;
         for (name, executed) in &begun {
             let answered = last.by_provider.get(*name).copied().unwrap_or(0);
-            println!("{name:<8} {answered:>12} {executed:>10}");
+            say(&format!("{name:<8} {answered:>12} {executed:>10}"))?;
         }
         let executed: u64 = begun.values().sum();
         let alone = self.without_registry.1 - self.without_registry.0;
-        println!("calls in flight at the killed provider  {}", self.in_flight_at_kill);
-        println!("calls sent again                        {}", last.resent);
-        println!("calls while the registry was dead       {alone}");
-        println!("executions counted by the providers     {executed}");
+        say(&format!("calls in flight at the killed provider  {}", self.in_flight_at_kill))?;
+        say(&format!("calls sent again                        {}", last.resent))?;
+        say(&format!("calls while the registry was dead       {alone}"))?;
+        say(&format!("executions counted by the providers     {executed}"))?;
         if let Some(failure) = &last.first_failure {
-            println!("first failure: {failure}");
+            say(&format!("first failure: {failure}"))?;
         }
         let held = self.in_flight_at_kill > 0
             && last.resent > 0
@@ -189,15 +189,15 @@ impl Director {
             && executed >= last.issued
             && self.revived_served()?
             && last.issued == last.succeeded + last.failed;
-        println!("quickstart: {} calls, {} failed", last.issued, last.failed);
+        say(&format!("quickstart: {} calls, {} failed", last.issued, last.failed))?;
         if !held {
-            println!("quickstart: the faults did not happen as they should have, see the figures");
+            say("quickstart: the faults did not happen as they should have, see the figures")?;
         }
         Ok(held && last.failed == 0 && last.issued > 0)
     }
 }
 
-fn show(report: &Report, last: &Report, began: Instant, terminal: bool) {
+fn show(report: &Report, last: &Report, began: Instant, terminal: bool) -> Result<(), BoxError> {
     let rate = (report.succeeded - last.succeeded) * 4;
     let mut who = String::new();
     for (name, count) in &report.by_provider {
@@ -214,10 +214,15 @@ fn show(report: &Report, last: &Report, began: Instant, terminal: bool) {
         report.p99,
         report.list,
     );
-    if terminal {
-        print!("\r\x1b[K{line}");
-        let _ = std::io::stdout().flush();
-    } else {
-        println!("{line}");
+    if !terminal {
+        return say(&line);
     }
+    print!("\r\x1b[K{line}");
+    Ok(std::io::stdout().flush()?)
+}
+
+/// Prints a line. Who reads only the beginning has seen enough: the fleet ends too.
+fn say(line: &str) -> Result<(), BoxError> {
+    let said = writeln!(std::io::stdout(), "{line}");
+    said.map_err(|_| "nobody reads on, so it ended early".into())
 }

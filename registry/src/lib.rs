@@ -53,7 +53,8 @@ pub use self::url::{Host, RegistryUrl};
 /// A place where providers are listed.
 ///
 /// A registry that is away is no error: registrations and subscriptions are taken on and made good
-/// as soon as it answers. All methods need a tokio runtime.
+/// as soon as it answers. One that answers and refuses us, as by a wrong token, is an error when they
+/// are set up ([`Error::is_refused`]); if it begins to later, they are kept and tried again. All methods need a tokio runtime.
 #[async_trait]
 pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// Its address for people, without password.
@@ -63,14 +64,14 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// most 1 s and only while the registry answers.
     ///
     /// # Errors
-    /// The registry was shut down.
+    /// The registry refuses us, or was shut down.
     async fn register(&self, instance: Instance) -> Result<Registration, Error>;
 
     /// Follows the list of `service`. Begins with the registry's list if it answers within 1 s,
     /// else with the disk cache's, else with a pending one.
     ///
     /// # Errors
-    /// The registry was shut down.
+    /// The registry refuses us and there is no list on disk, or it was shut down.
     async fn subscribe(&self, service: &ServiceKey) -> Result<Subscription, Error>;
 
     /// The instances of `service` now, for tools.

@@ -1,17 +1,18 @@
-//! How often an outage is told: once, also when the registry takes every session and drops it.
+//! How often an outage is told: once, also when the registry takes every session and drops it; and
+//! once more, louder, when it turns out to refuse us.
 //!
 //! Alone in its program, because who listens to events is known to the whole process.
 
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use dubhe_registry::{Backend, Demand, Listing, RegistryConfig, Session, Updates, supervise};
 use rpc_core::{Error, Instance, ServiceKey};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
@@ -63,9 +64,29 @@ impl Session for Brief {
     }
 }
 
-/// Counts warnings.
+/// A registry that is not there for a minute, then refuses everybody.
+#[derive(Debug)]
+struct Stern {
+    begun: Instant,
+}
+
+#[async_trait]
+impl Backend for Stern {
+    fn address(&self) -> String {
+        "stern://".to_owned()
+    }
+
+    async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
+        match self.begun.elapsed() < Duration::from_secs(60) {
+            true => Err(Error::unreachable("stern:// is down")),
+            false => Err(Error::refused("stern:// wants another token")),
+        }
+    }
+}
+
+/// Notes the level of every warning and error.
 #[derive(Default)]
-struct Alarms(Arc<AtomicUsize>);
+struct Alarms(Arc<Mutex<Vec<Level>>>);
 
 impl Subscriber for Alarms {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
@@ -81,8 +102,8 @@ impl Subscriber for Alarms {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let is_alarm = *event.metadata().level() <= Level::WARN;
-        self.0.fetch_add(usize::from(is_alarm), Ordering::Relaxed);
+        let level = *event.metadata().level();
+        self.0.lock().unwrap().extend((level <= Level::WARN).then_some(level));
     }
 
     fn enter(&self, _: &Id) {}
@@ -100,5 +121,17 @@ async fn an_outage_is_told_once_though_sessions_come_and_go() {
     let _list = registry.subscribe(&ServiceKey::new("shop.Inventory")).await.unwrap();
     sleep(Duration::from_secs(600)).await;
     assert!(fickle.sessions.load(Ordering::Relaxed) > 50);
-    assert_eq!(heard.load(Ordering::Relaxed), 1);
+    assert_eq!(*heard.lock().unwrap(), [Level::WARN]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_is_back_and_refuses_us_is_told_as_an_error_once() {
+    let alarms = Alarms::default();
+    let heard = Arc::clone(&alarms.0);
+    let _listening = tracing::subscriber::set_default(alarms);
+    let stern = Arc::new(Stern { begun: Instant::now() });
+    let registry = supervise(stern, &RegistryConfig::new("stern://"));
+    let _list = registry.subscribe(&ServiceKey::new("shop.Inventory")).await.unwrap();
+    sleep(Duration::from_secs(600)).await;
+    assert_eq!(*heard.lock().unwrap(), [Level::WARN, Level::ERROR]);
 }

@@ -156,8 +156,9 @@ async fn a_consumer_starts_from_the_disk_cache_while_its_registry_is_dead() {
 async fn a_wrong_or_missing_token_is_refused_with_the_setting_that_gives_it() {
     let config = ServerConfig { token: "secret".to_owned(), ..quick() };
     let place = dubhe(config).await;
-    let error = place.open().services().await.unwrap_err().to_string();
-    assert!(error.contains("it needs a token, set registry.token"), "{error}");
+    let needs = place.open().services().await.unwrap_err();
+    assert!(needs.is_refused());
+    assert!(needs.to_string().contains("it needs a token, set registry.token"), "{needs}");
     let mut wrong = place.config.clone();
     wrong.token = Some("secret!".to_owned());
     let error = open(&builtin(), &wrong).unwrap().services().await.unwrap_err().to_string();

@@ -5,7 +5,7 @@
 mod world;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ struct Flaky(Arc<State>);
 #[derive(Debug)]
 struct State {
     is_up: watch::Sender<bool>,
+    /// While it is down: whether it answers and refuses everybody.
+    refuses: AtomicBool,
     listed: Mutex<BTreeMap<String, Instance>>,
     revision: AtomicU64,
     connects: AtomicUsize,
@@ -43,6 +45,7 @@ impl Flaky {
     fn with(is_up: bool, config: RegistryConfig) -> (Self, Arc<dyn Registry>) {
         let flaky = Self(Arc::new(State {
             is_up: watch::Sender::new(is_up),
+            refuses: AtomicBool::new(false),
             listed: Mutex::default(),
             revision: AtomicU64::new(1),
             connects: AtomicUsize::new(0),
@@ -74,6 +77,9 @@ impl Backend for Flaky {
         self.0.connects.fetch_add(1, Ordering::SeqCst);
         match *self.0.is_up.borrow() {
             true => Ok(Arc::new(self.clone())),
+            false if self.0.refuses.load(Ordering::SeqCst) => {
+                Err(Error::refused("flaky:// wants another token"))
+            }
             false => Err(Error::unreachable("flaky:// is down")),
         }
     }
@@ -271,4 +277,50 @@ async fn a_cached_list_is_as_old_as_its_last_confirmation_and_seldom_written() {
     flaky.0.is_up.send_replace(false);
     sleep(Duration::from_secs(1200)).await;
     assert_eq!(files().len(), 0, "written although nobody confirmed it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_refused_at_the_start_is_told_and_who_is_refused_later_is_kept() {
+    let (flaky, registry) = Flaky::new(false);
+    flaky.0.refuses.store(true, Ordering::SeqCst);
+    let begun = Instant::now();
+    let refused = registry.register(instance(SERVICE, "a:1")).await.unwrap_err();
+    assert_eq!((refused.is_refused(), begun.elapsed()), (true, Duration::ZERO));
+    assert_eq!(refused.to_string(), "flaky:// wants another token");
+    assert!(registry.subscribe(&key(SERVICE)).await.unwrap_err().is_refused());
+    flaky.0.is_up.send_replace(true);
+    sleep(Duration::from_secs(5)).await;
+    assert!(flaky.listed().is_empty(), "what was not taken on is not made good");
+
+    let guard = registry.register(instance(SERVICE, "a:1")).await.unwrap();
+    let mut list = registry.subscribe(&key(SERVICE)).await.unwrap();
+    shows(&mut list, &["a:1"]).await;
+    flaky.0.is_up.send_replace(false);
+    sleep(Duration::from_secs(60)).await;
+    assert!(!guard.is_registered());
+    assert_eq!(list.latest().instances.len(), 1, "the list stays");
+    flaky.0.is_up.send_replace(true);
+    sleep(Duration::from_secs(6)).await;
+    assert!(guard.is_registered() && list.trouble().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_on_disk_is_worth_more_than_a_refusal() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = RegistryConfig::new("flaky://");
+    config.cache_dir = Some(dir.path().to_owned());
+    let (_, first) = Flaky::with(true, config.clone());
+    let _guard = first.register(instance(SERVICE, "a:1")).await.unwrap();
+    let mut list = first.subscribe(&key(SERVICE)).await.unwrap();
+    shows(&mut list, &["a:1"]).await;
+    // Time stands still until the list is on the disk.
+    sleep(Duration::from_secs(1)).await;
+    first.shutdown().await;
+
+    let (flaky, second) = Flaky::with(false, config);
+    flaky.0.refuses.store(true, Ordering::SeqCst);
+    let list = second.subscribe(&key(SERVICE)).await.unwrap();
+    assert!(matches!(list.latest().source, Source::Cache { .. }));
+    assert_eq!(list.latest().instances.len(), 1);
+    assert!(list.trouble().unwrap().error.contains("another token"));
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::error::Error;
 use crate::message::Message;
 use crate::status::Status;
 
@@ -36,6 +37,9 @@ pub trait Codec: fmt::Debug + Send + Sync + 'static {
     /// Bytes that are not of this format, or nested deeper than [`MAX_DEPTH`].
     fn decode(&self, bytes: Bytes, message: &mut dyn Message) -> Result<(), CodecError>;
 }
+
+/// The largest serialization id: the header of Dubbo2 has five bits for it.
+const MAX_DUBBO_ID: u8 = 31;
 
 /// How deep messages may be nested, in every codec.
 pub const MAX_DEPTH: usize = 64;
@@ -83,6 +87,36 @@ impl Codecs {
             }
         }
         Self(list.into())
+    }
+
+    /// Whether each can be told from the others on the wire.
+    ///
+    /// # Errors
+    /// A serialization id past 31, or two codecs with the same one or the same content subtype.
+    pub fn check(&self) -> Result<(), Error> {
+        for (index, codec) in self.0.iter().enumerate() {
+            let (name, id, subtype) = (codec.name(), codec.dubbo_id(), codec.content_subtype());
+            if id > MAX_DUBBO_ID {
+                return Err(Error::invalid_config(format!(
+                    "the codec {name} has the serialization id {id}; the header has room for 0 to \
+                     {MAX_DUBBO_ID}: let its `dubbo_id` return one that is free"
+                )));
+            }
+            for other in &self.0[..index] {
+                let (of, same) = match (other.dubbo_id() == id, other.content_subtype() == subtype)
+                {
+                    (true, _) => ("dubbo_id", format!("serialization id {id}")),
+                    (_, true) => ("content_subtype", format!("content subtype {subtype}")),
+                    (false, false) => continue,
+                };
+                return Err(Error::invalid_config(format!(
+                    "the codecs {} and {name} have the same {same}, so nobody can tell which one \
+                     bytes are of: let the `{of}` of one return another",
+                    other.name()
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// The preferred codec.

@@ -26,6 +26,7 @@ enum Kind {
     InvalidConfig,
     Bind,
     Unreachable,
+    Refused,
     Closed,
 }
 
@@ -81,6 +82,13 @@ impl Error {
     #[must_use]
     pub fn unreachable(message: impl Into<String>) -> Self {
         Self::new(Kind::Unreachable, message.into())
+    }
+
+    /// A server answers and will not have us; trying again does not help before a setting is changed,
+    /// which the message names.
+    #[must_use]
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::new(Kind::Refused, message.into())
     }
 
     /// The thing was shut down before.
@@ -146,6 +154,12 @@ impl Error {
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         self.0.kind == Kind::Unreachable
+    }
+
+    /// Whether a server refused us for good, such as a registry to which we showed a wrong token.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.0.kind == Kind::Refused
     }
 
     /// Whether the thing had been shut down before.

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod json;
+mod scalar;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,8 +145,9 @@ impl DynamicClient {
 
     /// Calls `method`. `arguments` is a list in their order, or an object by their names; a method
     /// whose only argument is a message takes that message. Optional ones, lists and maps may be
-    /// left out, others not. The result is in protobuf's JSON mapping; one that is no message is
-    /// the field `value` of an object. A one-way method gives `null`.
+    /// left out or null, others not; every value must fit its type, down to the width of integers.
+    /// The result is in protobuf's JSON mapping; one that is no message is the field `value` of an
+    /// object. A one-way method gives `null`.
     ///
     /// # Errors
     /// `unimplemented`, not sent, for an unknown method, with the known ones; `invalid_argument`,
@@ -162,6 +164,14 @@ impl DynamicClient {
         };
         let Json(value) = self.stub.call(index, Json(arguments)).await?;
         Ok(value)
+    }
+
+    /// The typed business error that a failed call carries, in protobuf's JSON mapping: an object
+    /// of one entry, the variant and its fields. `None` if it carries none.
+    #[must_use]
+    pub fn details(status: &Status) -> Option<Value> {
+        let Json(value) = status.details()?.body.decode().ok()?;
+        Some(value)
     }
 
     fn index(&self, name: &str) -> Result<usize, Status> {

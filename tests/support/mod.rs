@@ -59,12 +59,7 @@ pub fn fixed(provider: &RunningProvider) -> String {
 
 /// A registry server that is quick to notice and to tell, on `port` (0: any).
 pub async fn registry(port: u16) -> (EmbeddedServer, String) {
-    let config = ServerConfig {
-        closed_lease: Duration::from_millis(500),
-        withhold: Duration::from_secs(3),
-        push_gap: Duration::from_millis(20),
-        ..ServerConfig::default()
-    };
+    let config = quick();
     // The port of one that was just dropped is free within moments.
     let server = until("the registry's port is free", async || {
         EmbeddedServer::bind(("127.0.0.1", port), config.clone()).await.ok()
@@ -72,6 +67,16 @@ pub async fn registry(port: u16) -> (EmbeddedServer, String) {
     let server = server.await;
     let url = format!("dubhe://{}", server.local_addr());
     (server, url)
+}
+
+/// The settings of a registry server that is quick to notice and to tell.
+pub fn quick() -> ServerConfig {
+    ServerConfig {
+        closed_lease: Duration::from_millis(500),
+        withhold: Duration::from_secs(3),
+        push_gap: Duration::from_millis(20),
+        ..ServerConfig::default()
+    }
 }
 
 /// Asks again and again until there is something; fails loudly when [`PATIENCE`] is over.

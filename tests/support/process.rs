@@ -1,5 +1,5 @@
-//! Providers in processes of their own: the test program once more, down to one test that becomes
-//! the provider.
+//! Providers and registries in processes of their own: the test program once more, down to one test
+//! that becomes the other process.
 //!
 //! Each test file that starts one has a test `becomes_a_provider` that calls [`become_provider`].
 //! What the processes say to each other are lines on the child's standard error.
@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dubhe::Provider;
+use dubhe::embedded::{EmbeddedServer, ServerConfig};
 use tokio::time::Instant;
 
 use super::shop::{Clerk, ShopServer};
@@ -21,9 +22,15 @@ const LEDGER: &str = "TEST_LEDGER";
 /// Milliseconds that the provider takes longer than it is asked to.
 pub const DELAY: &str = "TEST_DELAY_MS";
 const BROKEN: &str = "TEST_BROKEN";
+const SLOW: &str = "TEST_SLOW";
+/// Set in the inner process that becomes a registry: `PORT TOKEN`.
+const REGISTRY: &str = "TEST_BECOMES_A_REGISTRY";
 
-/// A provider in a process of its own; killed when it is dropped.
-pub struct ProviderProcess {
+/// A provider in a process of its own.
+pub type ProviderProcess = Process;
+
+/// A process of a test; killed when it is dropped.
+pub struct Process {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
     address: String,
@@ -68,6 +75,11 @@ impl ProviderCommand {
         self.set(BROKEN, path.to_str().unwrap())
     }
 
+    /// That takes longer for every call while there is a file at `path`.
+    pub fn slow_while(self, path: &Path) -> Self {
+        self.set(SLOW, path.to_str().unwrap())
+    }
+
     /// Started by a shell that runs this first, such as `ulimit -n 64`.
     pub fn after(mut self, shell: &str) -> Self {
         self.shell = Some(shell.to_owned());
@@ -85,14 +97,29 @@ impl ProviderCommand {
                 shell
             }
         };
+        command.env(NAME, &self.name).envs(self.settings);
+        command.envs(self.ledger.map(|path| (LEDGER, path)));
+        Process::start(command).await
+    }
+}
+
+impl Process {
+    /// A registry server on `port` (0: any) that lets in who shows `token` (empty: everybody).
+    pub async fn registry(port: u16, token: &str) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.env(REGISTRY, format!("{port} {token}"));
+        Self::start(command).await
+    }
+
+    /// Starts the test program by `command` and waits until it says where it serves.
+    async fn start(mut command: Command) -> Self {
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("DUBHE_") {
+            let is_set = command.get_envs().any(|(set, _)| set == name);
+            if name.to_string_lossy().starts_with("DUBHE_") && !is_set {
                 command.env_remove(name);
             }
         }
         command.args(["--exact", "becomes_a_provider", "--nocapture", "--test-threads=1"]);
-        command.env(NAME, &self.name).envs(self.settings);
-        command.envs(self.ledger.map(|path| (LEDGER, path)));
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = Arc::new(Mutex::new(Vec::new()));
@@ -102,13 +129,11 @@ impl ProviderCommand {
                 heard.lock().unwrap().push(line);
             }
         });
-        let mut process = ProviderProcess { child, lines, address: String::new() };
+        let mut process = Self { child, lines, address: String::new() };
         process.address = process.said("serving ").await;
         process
     }
-}
 
-impl ProviderProcess {
     /// `host:port`
     pub fn address(&self) -> &str {
         &self.address
@@ -175,7 +200,7 @@ impl ProviderProcess {
     }
 }
 
-impl Drop for ProviderProcess {
+impl Drop for Process {
     fn drop(&mut self) {
         // It may have ended before.
         let _ = self.child.kill();
@@ -183,22 +208,50 @@ impl Drop for ProviderProcess {
     }
 }
 
-/// In the inner process: provides the shop until it is told to end. Elsewhere: nothing.
+/// In the inner process: provides the shop until it is told to end, or is a registry until it is
+/// killed. Elsewhere: nothing.
 pub fn become_provider() {
-    let Ok(name) = std::env::var(NAME) else { return };
+    let (provider, registry) = (std::env::var(NAME), std::env::var(REGISTRY));
+    if provider.is_err() && registry.is_err() {
+        return;
+    }
     // Its end closes with the test, however that goes, and the process must not outlive it.
     std::thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         std::process::exit(3);
     });
+    match (provider, registry) {
+        (Ok(name), _) => provide(&name),
+        (Err(_), orders) => serve_registry(&orders.unwrap()),
+    }
+    std::process::exit(0);
+}
+
+fn serve_registry(orders: &str) {
+    let (port, token) = orders.split_once(' ').unwrap();
+    let config = ServerConfig { token: token.to_owned(), ..super::quick() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let port: u16 = port.parse().unwrap();
+        let server = EmbeddedServer::bind(("127.0.0.1", port), config).await.unwrap();
+        eprintln!("serving {}", server.local_addr());
+        std::future::pending::<()>().await;
+    });
+}
+
+fn provide(name: &str) {
     let clerk = match std::env::var_os(LEDGER) {
-        Some(path) => Clerk::with_ledger(&name, Path::new(&path)),
-        None => Clerk::new(&name),
+        Some(path) => Clerk::with_ledger(name, Path::new(&path)),
+        None => Clerk::new(name),
     };
     let delay = std::env::var(DELAY).map_or(0, |millis| millis.parse().unwrap());
     let clerk = clerk.slower_by(Duration::from_millis(delay));
     let clerk = match std::env::var_os(BROKEN) {
         Some(path) => clerk.broken_while(Path::new(&path)),
+        None => clerk,
+    };
+    let clerk = match std::env::var_os(SLOW) {
+        Some(path) => clerk.slow_while(Path::new(&path)),
         None => clerk,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -209,5 +262,4 @@ pub fn become_provider() {
         let report = running.run().await.unwrap();
         eprintln!("ended with {} calls cut", report.cut_calls);
     });
-    std::process::exit(0);
 }

@@ -31,7 +31,11 @@ const TASKS: [Task; 14] = [
     ("examples", "run every example, or those named", examples::run),
     ("charts", "draw the balancers' charts in docs/charts", tasks::charts),
     ("bench", "measure against other RPC crates; `bench cluster`: the layer alone", tasks::bench),
-    ("chaos", "break fleets on purpose: cluster [--quick] [CHECK...]", tasks::chaos),
+    (
+        "chaos",
+        "break fleets on purpose: cluster [--quick] [CHECK...]; cluster --list names them",
+        tasks::chaos,
+    ),
     ("python", "make the Python that tests use and print its path", python::print),
     ("ci", "everything that must pass, in sequence", ci::run),
 ];

@@ -31,6 +31,7 @@ pub(super) struct Follower {
 struct Shrink {
     before: Vec<Instance>,
     since: Instant,
+    is_told: bool,
 }
 
 impl Follower {
@@ -130,6 +131,7 @@ impl Follower {
         self.shared.publish(List {
             // Same version, same candidates: a list that says the same makes no work.
             version: old.version + u64::from(!is_same),
+            members: old.members.updated(&endpoints),
             endpoints,
             held: self.held,
             source: self.pushed.source,
@@ -139,12 +141,12 @@ impl Follower {
 
     /// The listed instances and those held, by address.
     fn with_held(&mut self, old: &List, now: Instant) -> Vec<Instance> {
-        let is_new = self.shrink.is_none();
         // Compared with the list before the shrink began, so that those held stay held also when
         // some of them die meanwhile.
-        let shrink = self.shrink.take().unwrap_or_else(|| Shrink {
+        let mut shrink = self.shrink.take().unwrap_or_else(|| Shrink {
             before: old.endpoints.iter().map(|e| e.instance().clone()).collect(),
             since: now,
+            is_told: false,
         });
         let elapsed = now.saturating_duration_since(shrink.since);
         let limit = self.shared.options.hold;
@@ -152,16 +154,18 @@ impl Follower {
         let pushed = &self.pushed.instances;
         let Held { mut instances, held } = hold(&shrink.before, pushed, elapsed, limit, alive);
         self.held = held;
-        if held > 0 {
-            self.shrink = Some(shrink);
-        }
-        if held > 0 && is_new {
+        // Providers that leave in order are off the list a moment before their goodbye is here.
+        let is_sudden = held > 0 && elapsed >= TICK;
+        if is_sudden && !std::mem::replace(&mut shrink.is_told, true) {
             tracing::warn!(
                 service = %self.shared.service,
                 listed = pushed.len(),
                 held,
                 "the registry's list shrank suddenly; keeping removed instances that still answer",
             );
+        }
+        if held > 0 {
+            self.shrink = Some(shrink);
         }
         instances.sort_by(|a, b| a.address.cmp(&b.address));
         instances

@@ -1,5 +1,6 @@
 //! The health of one endpoint: healthy, ejected, on probation, being probed, healthy again.
 
+use std::hint::black_box;
 use std::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed,
     Ordering::Release,
@@ -7,10 +8,12 @@ use std::sync::atomic::{
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rpc_core::Status;
 use tokio::time::Instant;
 
 use super::window::{Sums, Window};
 use super::{EjectionConfig, Ejector, Verdict};
+use crate::load::nanos_since;
 
 /// How long an address without the service is left alone before it is asked again.
 const STALE: Duration = Duration::from_secs(60);
@@ -26,21 +29,25 @@ const EJECTED: u8 = 1;
 const PROBATION: u8 = 2;
 const PROBING: u8 = 3;
 
-/// Whether an endpoint is fit to be called, as its calls have shown.
+/// Whether an endpoint is fit to be called, as its calls have shown. What every call looks at comes
+/// first.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Health {
-    ejector: Arc<Ejector>,
-    address: Arc<str>,
-    origin: Instant,
     standing: AtomicU8,
     stale: AtomicBool,
-    window: Window,
     in_row: AtomicU32,
-    /// When the first failure of the row was seen, in nanoseconds since `origin`.
-    failing_since: AtomicU64,
+    origin: Instant,
     /// When it was last found to be well: calls begun before say nothing of what it is since.
     well_since: AtomicU64,
+    window: Window,
+    /// When the first failure of the row was seen, in nanoseconds since `origin`.
+    failing_since: AtomicU64,
     term: Mutex<Term>,
+    ejector: Arc<Ejector>,
+    address: Arc<str>,
+    /// What the last failure that speaks against it was.
+    last_error: Mutex<Option<Arc<str>>>,
 }
 
 /// An ejection, the present or the last one.
@@ -49,13 +56,19 @@ struct Term {
     until: Instant,
     /// How many followed each other, less those forgotten.
     level: u32,
+    /// Which rule asked for it.
+    why: &'static str,
 }
 
 /// The health of an endpoint, for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointHealth {
     /// Whether it is called.
     pub state: HealthState,
+    /// Why it is not, in words: which rule said so. `None` while it is healthy.
+    pub why: Option<&'static str>,
+    /// What the last failure that speaks against it was; `None` if there was none.
+    pub last_error: Option<Arc<str>>,
     /// Calls of the last 10 s that it answered, as far as they say anything of it.
     pub successes: u64,
     /// Calls of the last 10 s that speak against it.
@@ -93,12 +106,19 @@ impl Health {
             in_row: AtomicU32::new(0),
             failing_since: AtomicU64::new(0),
             well_since: AtomicU64::new(0),
-            term: Mutex::new(Term { until: now, level: 0 }),
+            term: Mutex::new(Term { until: now, level: 0, why: "" }),
+            last_error: Mutex::default(),
         }
     }
 
     pub(crate) fn is_out(&self) -> bool {
         self.standing.load(Relaxed) != HEALTHY
+    }
+
+    /// Has the cache lines fetched that the end of a call changes.
+    pub(crate) fn touch(&self) {
+        black_box(self.standing.load(Relaxed));
+        self.window.touch();
     }
 
     pub(crate) fn is_stale(&self) -> bool {
@@ -129,12 +149,25 @@ impl Health {
             }
             _ => HealthState::Probation,
         };
+        let why = match state {
+            HealthState::Healthy => None,
+            HealthState::Stale => Some("the service is not at this address"),
+            _ => Some(self.term().why),
+        };
         EndpointHealth {
             state,
+            why,
+            last_error: self.last_error().clone(),
             successes: sums.successes(),
             failures: sums.failures,
             in_row: self.in_row.load(Relaxed),
         }
+    }
+
+    /// Keeps what a failure was that speaks against it, for people.
+    pub(crate) fn note_error(&self, status: &Status) {
+        let text = format!("{}: {}", status.code(), status.message());
+        *self.last_error() = Some(text.into());
     }
 
     /// Records how a call ended that began at `started`.
@@ -192,7 +225,7 @@ impl Health {
     }
 
     /// Healthy => Ejected
-    fn eject(&self, why: &str, now: Instant) {
+    fn eject(&self, why: &'static str, now: Instant) {
         let Some(config) = self.ejector.config() else { return };
         let mut term = self.term();
         if self.standing.load(Relaxed) != HEALTHY {
@@ -204,6 +237,7 @@ impl Health {
         term.level = term.level.saturating_sub(forgotten) + 1;
         let time = self.ejector.jitter(config.longest(term.level));
         term.until = now + time;
+        term.why = why;
         self.standing.store(EJECTED, Relaxed);
         drop(term);
         let Sums { calls, failures } = self.window.sums(now);
@@ -328,8 +362,12 @@ impl Health {
         self.term.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn last_error(&self) -> MutexGuard<'_, Option<Arc<str>>> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn nanos(&self, now: Instant) -> u64 {
-        u64::try_from(now.saturating_duration_since(self.origin).as_nanos()).unwrap_or(u64::MAX)
+        nanos_since(self.origin, now)
     }
 }
 
@@ -353,10 +391,10 @@ mod tests {
         assert!(!health.begin_probe(), "its time is not over");
         let later = start + config.base;
         health.review(later);
-        let epoch = ejector.epoch();
+        let before = ejector.changes().count();
         assert!(health.begin_probe());
         assert!(!health.begin_probe());
-        assert!(ejector.epoch() > epoch, "the list of candidates still offers it");
+        assert!(ejector.changes().count() > before, "the list of candidates still offers it");
         health.end_probe(Verdict::Failure, later);
         assert!(!health.begin_probe());
     }

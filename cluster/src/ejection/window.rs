@@ -3,6 +3,7 @@
 //! One word a second, so that counting a call is one atomic update without a lock. A slot packs
 //! the second it stands for (24 bits), calls and failures (20 bits each).
 
+use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tokio::time::Instant;
@@ -15,6 +16,7 @@ const TAGS: u64 = (1 << 24) - 1;
 
 /// Outcomes of ten seconds.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Window {
     origin: Instant,
     slots: [AtomicU64; SECONDS as usize],
@@ -47,6 +49,11 @@ impl Window {
             }
             Some(((second & TAGS) << (2 * BITS)) | ((calls + 1) << BITS) | (failures + failed))
         });
+    }
+
+    /// Has its cache lines fetched.
+    pub(super) fn touch(&self) {
+        black_box((self.slots[0].load(Relaxed), self.slots[SECONDS as usize - 1].load(Relaxed)));
     }
 
     pub(super) fn sums(&self, now: Instant) -> Sums {

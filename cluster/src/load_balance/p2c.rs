@@ -31,7 +31,7 @@ impl P2c {
 }
 
 fn cost(candidates: &Candidates, index: usize, now: Instant) -> f64 {
-    let load = candidates.endpoints()[index].load();
+    let load = candidates.load(index);
     load.cost(now, 1.0 / candidates.share(index))
 }
 
@@ -47,7 +47,7 @@ impl Extension<dyn LoadBalance> for P2c {
 impl LoadBalance for P2c {
     fn select(&self, candidates: &Candidates, _: &Invocation, now: Instant) -> usize {
         better_of_two(&self.dice, candidates, |first, second| {
-            let [one, two] = [first, second].map(|index| candidates.endpoints()[index].load());
+            let [one, two] = [first, second].map(|index| candidates.load(index));
             one.learn_from(two, now);
             two.learn_from(one, now);
             [first, second].map(|index| cost(candidates, index, now))
@@ -67,5 +67,9 @@ impl LoadBalance for P2c {
         now: Instant,
     ) -> Option<f64> {
         (candidates.weight(index) > 0).then(|| cost(candidates, index, now))
+    }
+
+    fn score_unit(&self) -> &'static str {
+        "ns to wait: latency times calls in flight, by weight"
     }
 }

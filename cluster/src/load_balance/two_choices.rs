@@ -25,6 +25,7 @@ pub(super) fn better_of_two(
         // Of the others: skipping the first makes every pair as likely as any other.
         let other = dice.index(candidates.len() - 1);
         let second = other + usize::from(other >= first);
+        [first, second].iter().for_each(|index| candidates.touch(*index));
         let [one, two] = costs(first, second);
         return if two < one { second } else { first };
     }
@@ -33,6 +34,7 @@ pub(super) fn better_of_two(
     let Some(second) = others.find(|other| *other != first) else {
         return first;
     };
+    [first, second].iter().for_each(|index| candidates.touch(*index));
     let [one, two] = costs(first, second);
     if 2.0 * two < one { second } else { first }
 }

@@ -69,6 +69,10 @@ impl ClusterPolicy for Broadcast {
     fn layer(&self, picker: Picker) -> BoxInvoker {
         BoxInvoker::from_invoke(BroadcastInvoker { picker, config: self.config })
     }
+
+    fn calls_everyone(&self) -> bool {
+        true
+    }
 }
 
 struct BroadcastInvoker {

@@ -15,14 +15,15 @@ use std::time::Duration;
 
 use rpc_core::status::{Resend, may_resend_later};
 use rpc_core::{
-    BoxInvoker, Deadline, Error, Extension, Invocation, Invoke, Method, Reply, ReplyFuture, Status,
+    AttemptLog, BoxInvoker, Deadline, Error, Extension, Invocation, Invoke, Method, Reply,
+    ReplyFuture, Status,
 };
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
 use super::seldom::Seldom;
 use super::{ClusterPolicy, History, needs_stand_in};
-use crate::backlog::Backlog;
+use crate::backlog::{Backlog, BacklogFull};
 use crate::picker::{Attempt, Picker};
 
 /// The longest pause between two attempts.
@@ -118,16 +119,23 @@ impl FailbackInvoker {
         status: Status,
         started: Instant,
     ) -> Result<Reply, Status> {
-        let method = invocation.method().clone();
+        let (method, log) = (invocation.method().clone(), invocation.attempts.clone());
         let taken = match method.stand_in() {
             Some(stand_in) => self.take(invocation, &status, started).map(|()| stand_in.clone()),
             None => Err(None),
         };
-        taken.map_err(|hint| {
-            let mut history = History::new();
-            history.add(&status, started.elapsed());
-            history.into_status(status, &method, hint)
-        })
+        let mut history = History::new();
+        history.add(&status, started.elapsed());
+        match taken {
+            Err(hint) => Err(history.into_status(status, &method, hint)),
+            Ok(stand_in) => {
+                let noted = |log: &AttemptLog| {
+                    log.note_stand_in(&history.into_status(status, &method, None));
+                };
+                log.as_ref().map(noted);
+                Ok(stand_in)
+            }
+        }
     }
 
     /// # Errors
@@ -164,6 +172,12 @@ impl FailbackInvoker {
         let size = pending.invocation.body.size_hint();
         backlog.push(&method, config.tasks, size, pending.run()).map_err(|full| {
             backlog.note_dropped();
+            let full = match full {
+                BacklogFull::Calls(tasks) => {
+                    format!("cluster = failback, tasks = {tasks}: so many calls wait")
+                }
+                BacklogFull::Bytes => format!("cluster = failback: {full}"),
+            };
             self.tell_full(&method, &full);
             Some(full)
         })

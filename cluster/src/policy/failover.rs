@@ -7,7 +7,8 @@
 //! short pause comes before each further attempt.
 //!
 //! A call that may run twice and still waits when half of its time has passed gets a copy at another
-//! provider, on the same budget; the first success is the answer ([`hedge`]).
+//! provider, on the same budget, and the next at half of what is left then; the first success is
+//! the answer ([`hedge`]). An attempt that fails is followed by another while the others run on.
 //!
 //! Costs one clone of the invocation and one allocation while nothing fails.
 
@@ -16,15 +17,15 @@ use std::time::Duration;
 
 use rpc_core::status::{Resend, may_resend};
 use rpc_core::{
-    BoxInvoker, Code, Error, Extension, Invocation, Invoke, Reply, ReplyFuture, Status,
+    BoxInvoker, Code, Deadline, Error, Extension, Invocation, Invoke, Reply, ReplyFuture, Status,
 };
 use serde::Deserialize;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use super::hedge::{self, Race};
+use super::hedge::{self, Running};
 use super::{ClusterPolicy, History, MAX_TRIED};
 use crate::endpoint::Endpoint;
-use crate::picker::{Attempt, AttemptFuture, Picker};
+use crate::picker::{Attempt, AttemptFuture, Left, Picker};
 
 /// The pause before the first attempt at a provider that failed this call already; doubles.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -88,47 +89,62 @@ impl Invoke for FailoverInvoker {
         let (picker, retries) = (self.picker.clone(), self.retries);
         let mut first = picker.attempt(Attempt::first(invocation.clone(), started));
         let may_run_twice = retries > 0 && invocation.method().is_idempotent();
-        let patience = may_run_twice.then(|| {
-            let left = invocation.deadline.remaining_from(started);
-            started + left / 2
-        });
+        let deadline = invocation.deadline.instant();
+        let patience = may_run_twice.then(|| halfway(started, deadline));
         Box::pin(async move {
-            let outcome = hedge::outcome_by(&mut first, patience).await;
+            let failure = match hedge::outcome_by(&mut first, patience).await {
+                Some(Ok(reply)) => return Ok(reply),
+                Some(Err(status)) => Some(status),
+                None => None,
+            };
             // Boxed, so that the future of a call that succeeds stays small.
-            match outcome {
-                Some(Ok(reply)) => Ok(reply),
-                Some(Err(status)) => {
-                    let resending = Resending::new(picker, retries, invocation);
-                    Box::pin(resending.run(status, started)).await
-                }
-                None => {
-                    let resending = Resending::new(picker, retries, invocation);
-                    Box::pin(resending.hedge(first, started)).await
-                }
-            }
+            let resending = Resending::new(picker, retries, invocation);
+            Box::pin(resending.run(first, started, failure)).await
         })
     }
 }
 
+fn halfway(now: Instant, deadline: Instant) -> Instant {
+    now + deadline.saturating_duration_since(now) / 2
+}
+
+/// Whether a provider has answered, if not as hoped for; nobody else is asked then.
+fn is_answer(status: &Status) -> bool {
+    may_resend(status, true) == Resend::No && status.code() != Code::DeadlineExceeded
+}
+
 // === impl Resending ===
 
-/// A call whose first attempt failed.
+/// A call whose first attempt failed or is late.
 struct Resending {
     picker: Picker,
     retries: u32,
     invocation: Invocation,
+    running: Running,
+    /// What is sent when, unless the call ends before.
+    next: Option<(Instant, Next)>,
     history: History,
     free: usize,
     budgeted: u32,
     pauses: u32,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// A copy, as those that run may hang.
+    Copy,
+    /// The call again, as one has failed; this is paid for.
+    Resend,
+}
+
 impl Resending {
-    const fn new(picker: Picker, retries: u32, invocation: Invocation) -> Self {
+    fn new(picker: Picker, retries: u32, invocation: Invocation) -> Self {
         Self {
             picker,
             retries,
             invocation,
+            running: Running::default(),
+            next: None,
             history: History::new(),
             free: 0,
             budgeted: 0,
@@ -136,79 +152,118 @@ impl Resending {
         }
     }
 
-    /// Sends a copy elsewhere while `first` still waits; without budget or another provider, waits
-    /// on.
-    async fn hedge(mut self, first: AttemptFuture, started: Instant) -> Result<Reply, Status> {
-        let now = Instant::now();
-        let Some((endpoint, attempt)) = self.copy_of(&first, now) else {
-            return match first.await {
-                Ok(reply) => Ok(reply),
-                Err(status) => self.run(status, started).await,
-            };
-        };
-        self.budgeted += 1;
-        let copy = self.picker.attempt_at(&endpoint, attempt);
-        let (status, other, is_copy) = match hedge::race(first, copy).await {
-            Race::Won(reply) => return Ok(reply),
-            Race::Lost { status, other, is_copy } => (status, other, is_copy),
-        };
-        let (begun, others) = if is_copy { (now, started) } else { (started, now) };
-        if may_resend(&status, true) == Resend::No && status.code() != Code::DeadlineExceeded {
-            // An answer, if not the one hoped for.
-            return self.run(status, begun).await;
+    /// Goes on after `first`, which has failed so or is late, until an attempt succeeds, or none
+    /// runs and none may follow.
+    async fn run(
+        mut self,
+        first: AttemptFuture,
+        started: Instant,
+        failure: Option<Status>,
+    ) -> Result<Reply, Status> {
+        match failure {
+            Some(status) => self.failed(status, started.elapsed())?,
+            None => {
+                self.running.push(first, started);
+                self.send(Next::Copy)?;
+            }
         }
-        self.history.add(&status, begun.elapsed());
-        match other.await {
-            Ok(reply) => Ok(reply),
-            Err(status) => self.run(status, others).await,
-        }
-    }
-
-    /// The attempt at another provider than that of `first`, if there is one and the budget allows
-    /// it.
-    fn copy_of(&self, first: &AttemptFuture, now: Instant) -> Option<(Arc<Endpoint>, Attempt)> {
-        let address = first.endpoint()?.address().clone();
-        let attempt = Attempt {
-            invocation: self.invocation.clone(),
-            number: 2,
-            excluded: vec![address.clone()],
-            now,
-        };
-        let endpoint = self.picker.choose(&attempt).ok()?;
-        let is_elsewhere = *endpoint.address() != address;
-        (is_elsewhere && self.picker.budget().draw(now)).then_some((endpoint, attempt))
-    }
-
-    async fn run(mut self, first: Status, started: Instant) -> Result<Reply, Status> {
-        let (mut status, mut started) = (first, started);
         loop {
-            self.history.add(&status, started.elapsed());
-            match self.permit(&status) {
-                Ok(Duration::ZERO) => {}
-                Ok(pause) => sleep(pause).await,
-                Err(why) => return Err(self.give_up(status, why)),
+            let Some(ended) = self.running.next_by(self.next.map(|(due, _)| due)).await else {
+                if let Some((_, next)) = self.next {
+                    self.send(next)?;
+                }
+                continue;
+            };
+            if ended.outcome.as_ref().map_or_else(is_answer, |_| true) {
+                self.running.overtake(ended.before);
             }
-            started = Instant::now();
-            match self.picker.attempt(self.next_attempt(started)).await {
+            match ended.outcome {
                 Ok(reply) => return Ok(reply),
-                Err(failed) => status = failed,
+                Err(status) => self.failed(status, ended.took)?,
             }
         }
     }
 
-    fn next_attempt(&self, now: Instant) -> Attempt {
-        let excluded = self.history.addresses();
+    /// Follows a failed attempt by another, if there may be one.
+    ///
+    /// # Errors
+    /// What the call ends with: it is an answer, or nothing runs and nothing may follow.
+    fn failed(&mut self, status: Status, took: Duration) -> Result<(), Status> {
+        self.history.add(&status, took);
+        let is_answer = is_answer(&status);
+        if !is_answer && matches!(self.next, Some((_, Next::Resend))) {
+            return Ok(());
+        }
+        match self.permit(&status) {
+            Ok(Duration::ZERO) => self.send(Next::Resend),
+            Ok(pause) => {
+                self.next = Some((Instant::now() + pause, Next::Resend));
+                Ok(())
+            }
+            Err(why) if is_answer || self.running.is_empty() => Err(self.give_up(status, why)),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Sends the call to another provider. Is there none, or no budget for a copy, it looks again
+    /// at half of what is left.
+    ///
+    /// # Errors
+    /// What the call ends with: nothing runs, and there is no provider.
+    fn send(&mut self, next: Next) -> Result<(), Status> {
+        let now = Instant::now();
+        self.next = self.later(now, next);
+        let (endpoint, attempt) = match self.elsewhere(now) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(()),
+            Err(status) => return Err(self.give_up(status, None)),
+        };
+        if next == Next::Copy {
+            if self.permit_budgeted(now).is_err() {
+                return Ok(());
+            }
+            self.running.are_late();
+        }
         tracing::debug!(
             method = %self.invocation.method().path(),
-            tried = ?excluded,
-            "sending a failed call again",
+            tried = ?attempt.excluded,
+            "sending a call again",
         );
-        Attempt {
-            invocation: self.invocation.clone(),
-            number: u32::try_from(excluded.len() + 1).unwrap_or(u32::MAX),
-            excluded,
-            now,
+        self.running.push(self.picker.attempt_at(&endpoint, attempt), now);
+        self.next = self.later(now, Next::Copy);
+        Ok(())
+    }
+
+    /// `next` at half of the time that is left, if there may be such.
+    fn later(&self, now: Instant, next: Next) -> Option<(Instant, Next)> {
+        let deadline = self.invocation.deadline.instant();
+        let may_copy = self.invocation.method().is_idempotent() && self.budgeted < self.retries;
+        let may = now < deadline && (next == Next::Resend || may_copy);
+        may.then(|| (halfway(now, deadline), next))
+    }
+
+    /// The attempt at a provider that was not tried, or else at one that has failed; `None` if all
+    /// that may be called have the call.
+    fn elsewhere(&self, now: Instant) -> Result<Option<(Arc<Endpoint>, Attempt)>, Status> {
+        let excluded = self.tried();
+        let number = u32::try_from(excluded.len() + 1).unwrap_or(u32::MAX);
+        let mut attempt = Attempt { invocation: self.invocation.clone(), number, excluded, now };
+        if self.running.is_empty() {
+            return Ok(Some((self.picker.choose(&attempt)?, attempt)));
         }
+        let mut endpoint = self.picker.choose_other(&attempt);
+        if endpoint.is_none() {
+            attempt.excluded = self.running.addresses().cloned().collect();
+            endpoint = self.picker.choose_other(&attempt);
+        }
+        Ok(endpoint.map(|endpoint| (endpoint, attempt)))
+    }
+
+    /// Where attempts have failed or run.
+    fn tried(&self) -> Vec<Arc<str>> {
+        let mut tried = self.history.addresses();
+        tried.extend(self.running.addresses().cloned());
+        tried
     }
 
     /// After which pause the call may be sent again; if not, what decided that, if it was a
@@ -216,7 +271,7 @@ impl Resending {
     fn permit(&mut self, status: &Status) -> Result<Duration, Option<String>> {
         let (now, deadline) = (Instant::now(), self.invocation.deadline.instant());
         let idempotent = self.invocation.method().is_idempotent();
-        let late = || Some("deadline".to_owned());
+        let late = || Some(Deadline::HINT.to_owned());
         let resend = may_resend(status, idempotent);
         // Where no endpoint was reached, another attempt would not reach one either.
         if resend == Resend::No || status.address().is_none() {
@@ -230,19 +285,20 @@ impl Resending {
                 _ => None,
             });
         }
-        let pause = self.pause();
+        let left = self.picker.left(&self.invocation, &self.tried());
+        let pause = self.pause(left);
         if deadline <= now + pause {
             return Err(late());
         }
         match resend {
-            Resend::Free => self.permit_free()?,
+            Resend::Free => self.permit_free(left)?,
             Resend::Budgeted | Resend::No => self.permit_budgeted(now)?,
         }
         Ok(pause)
     }
 
-    fn permit_free(&mut self) -> Result<(), Option<String>> {
-        let instances = self.picker.endpoints(&self.invocation).len().min(MAX_TRIED);
+    fn permit_free(&mut self, left: Left) -> Result<(), Option<String>> {
+        let instances = left.endpoints.min(MAX_TRIED);
         let retries = self.retries;
         if self.free >= instances + retries as usize {
             return Err(Some(format!("{instances} instances and retries = {retries}")));
@@ -264,10 +320,8 @@ impl Resending {
     }
 
     /// None while there are providers not tried yet.
-    fn pause(&mut self) -> Duration {
-        let tried = self.history.addresses();
-        let endpoints = self.picker.endpoints(&self.invocation);
-        if endpoints.iter().any(|e| !tried.contains(e.address())) {
+    fn pause(&mut self, left: Left) -> Duration {
+        if left.untried {
             return Duration::ZERO;
         }
         let longest = (PAUSE * 2_u32.saturating_pow(self.pauses)).min(MAX_PAUSE);
@@ -276,7 +330,7 @@ impl Resending {
         self.picker.jitter(longest)
     }
 
-    fn give_up(self, status: Status, why: Option<String>) -> Status {
-        self.history.into_status(status, self.invocation.method(), why)
+    fn give_up(&mut self, status: Status, why: Option<String>) -> Status {
+        std::mem::take(&mut self.history).into_status(status, self.invocation.method(), why)
     }
 }

@@ -118,7 +118,8 @@ impl Race {
         if let Err(status) = self.picker.ready(invocation).await {
             return Err(status.with_call(invocation.method().path().clone()));
         }
-        self.start(|_, _| true)?;
+        let started = self.start(|_, _| true);
+        started.map_err(|status| status.with_call(self.invocation.method().path().clone()))?;
         // Whatever keeps a further copy from being sent, the first is under way.
         let mut further = 1..forks;
         while further.next().is_some() && self.start(RetryBudget::draw_copy).unwrap_or(false) {}
@@ -149,7 +150,13 @@ impl Race {
             number: u32::try_from(self.asked.len() + 1).unwrap_or(u32::MAX),
             now,
         };
-        let endpoint = self.picker.choose(&attempt)?;
+        let endpoint = match self.running.is_empty() {
+            true => self.picker.choose(&attempt)?,
+            false => match self.picker.choose_other(&attempt) {
+                Some(endpoint) => endpoint,
+                None => return Ok(false),
+            },
+        };
         if self.asked.len() >= MAX_TRIED || self.asked.contains(endpoint.address()) {
             return Ok(false);
         }

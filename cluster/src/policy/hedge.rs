@@ -1,19 +1,23 @@
-//! A second try while the first still waits, for `failover`.
+//! The attempts of a call that run beside each other, for `failover`.
 //!
 //! A provider that hangs answers neither yes nor no. A call that may run twice does not wait for
-//! it to the end: when half of its time has passed, a copy goes to another provider, and the first
-//! success is the answer. This is hedging (gRPC's A6) at a delay that grows with the deadline, so
-//! that it needs no setting; copies draw on the retry budget.
+//! it to the end: when half of its time has passed, a copy goes to another provider, at half of
+//! what is left then the next, and the first success is the answer. This is hedging (gRPC's A6) at
+//! a delay that grows with the deadline, so that it needs no setting; copies draw on the retry
+//! budget.
 //!
-//! There is no timer for each call: channels wake their callers at that time, see
-//! [`Channel`](rpc_core::Channel). Over one that does not, a call waits to its end.
+//! There is no timer for each call: channels wake their callers at half of their time, see
+//! [`Channel`](rpc_core::Channel). Over one that does not, a call waits for its first attempt to
+//! its end. Only what happens after that has a timer.
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::Poll;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use rpc_core::{Reply, Status};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::picker::AttemptFuture;
 
@@ -37,29 +41,66 @@ pub(super) async fn outcome_by(
     .await
 }
 
-/// How a call and its copy ended.
-pub(super) enum Race {
-    /// One succeeded; the other was cancelled.
-    Won(Reply),
-    /// The first of the two to fail, and what is left of the other.
-    Lost { status: Status, other: AttemptFuture, is_copy: bool },
+/// The attempts under way, the earliest first; dropping them cancels them.
+#[derive(Default)]
+pub(super) struct Running(Vec<Started>);
+
+struct Started {
+    attempt: AttemptFuture,
+    at: Instant,
+    /// Whether a copy was sent because there was no answer from it.
+    is_late: bool,
 }
 
-/// Waits for the first of the two to end. If the copy succeeds, the first was overdue.
-pub(super) async fn race(first: AttemptFuture, copy: AttemptFuture) -> Race {
-    let (mut first, mut copy) = (first, copy);
-    let (outcome, is_copy) = poll_fn(|cx| match Pin::new(&mut first).poll(cx) {
-        Poll::Ready(outcome) => Poll::Ready((outcome, false)),
-        Poll::Pending => Pin::new(&mut copy).poll(cx).map(|outcome| (outcome, true)),
-    })
-    .await;
-    match (outcome, is_copy) {
-        (Ok(reply), true) => {
-            first.overdue();
-            Race::Won(reply)
+/// How one of them ended, and how many of those that run were started before it.
+pub(super) struct Ended {
+    pub(super) outcome: Result<Reply, Status>,
+    pub(super) took: Duration,
+    pub(super) before: usize,
+}
+
+impl Running {
+    pub(super) fn push(&mut self, attempt: AttemptFuture, at: Instant) {
+        self.0.push(Started { attempt, at, is_late: false });
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Where they are.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.0.iter().filter_map(|started| Some(started.attempt.endpoint()?.address()))
+    }
+
+    /// Notes that a copy is sent because none of them has answered.
+    pub(super) fn are_late(&mut self) {
+        self.0.iter_mut().for_each(|started| started.is_late = true);
+    }
+
+    /// Waits for the next to end; `None` if none has by `due`.
+    pub(super) async fn next_by(&mut self, due: Option<Instant>) -> Option<Ended> {
+        let next = poll_fn(|cx| self.poll_next(cx));
+        match due {
+            Some(due) => timeout_at(due, next).await.ok(),
+            None => Some(next.await),
         }
-        (Ok(reply), false) => Race::Won(reply),
-        (Err(status), true) => Race::Lost { status, other: first, is_copy },
-        (Err(status), false) => Race::Lost { status, other: copy, is_copy },
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        for before in 0..self.0.len() {
+            if let Poll::Ready(outcome) = Pin::new(&mut self.0[before].attempt).poll(cx) {
+                let took = self.0.remove(before).at.elapsed();
+                return Poll::Ready(Ended { outcome, took, before });
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Gives up the first `before`, because one that was started later has answered: the late ones
+    /// among them are judged as by a timeout.
+    pub(super) fn overtake(&mut self, before: usize) {
+        let overtaken = self.0.drain(..before);
+        overtaken.filter(|started| started.is_late).for_each(|late| late.attempt.overdue());
     }
 }

@@ -20,9 +20,9 @@ use dubhe_cluster::{
 use rpc_core::codec::CodecError;
 use rpc_core::message::Message;
 use rpc_core::{
-    Body, BoxInvoker, Channel, ChannelState, Codec, Codecs, Connector, Deadline, Delivery,
-    Instance, Invocation, Invoke, Method, MethodKind, Reply, ReplyFuture, ServiceKey, Snapshot,
-    Source, Status, Subscription,
+    Body, BoxInvoker, Changes, Channel, ChannelState, Codec, Codecs, Connector, Deadline, Delivery,
+    Instance, Invocation, Invoke, Listeners, Method, MethodKind, Reply, ReplyFuture, ServiceKey,
+    Snapshot, Source, Status, Subscription,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -38,6 +38,8 @@ pub(crate) enum Answer {
     Around(Duration),
     /// Fails at once.
     Fail(Status),
+    /// Fails after this time.
+    FailAfter(Duration, Status),
     /// Never answers: the channel ends the call at its deadline.
     Hang,
 }
@@ -51,7 +53,7 @@ pub(crate) struct Mock {
     next: Mutex<Vec<Answer>>,
     calls: AtomicU64,
     codecs: Mutex<Vec<String>>,
-    epoch: Arc<AtomicU64>,
+    listeners: Listeners,
 }
 
 impl std::fmt::Debug for Mock {
@@ -63,7 +65,7 @@ impl std::fmt::Debug for Mock {
 impl Mock {
     pub(crate) fn set_state(&self, state: ChannelState) {
         *self.state.lock().unwrap() = state;
-        self.epoch.fetch_add(1, Relaxed);
+        self.listeners.note();
     }
 
     pub(crate) fn answer(&self, answer: Answer) {
@@ -110,25 +112,33 @@ impl Invoke for Mock {
                 let told = format!("curTime:{number},load:30.0");
                 reply.metadata.insert("lb_adaptive", told);
             }
-            match answer {
+            let (time, outcome) = match answer {
                 Answer::Fail(status) => return Err(status),
-                Answer::Hang => {
-                    // As channels do: who waits is woken when half of the time has passed.
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    tokio::time::sleep(left / 2).await;
-                    tokio::time::sleep_until(deadline).await;
-                }
-                Answer::After(time) => {
-                    let slept = tokio::time::sleep(time);
-                    if tokio::time::timeout_at(deadline, slept).await.is_ok() {
-                        return Ok(reply);
-                    }
-                }
+                Answer::FailAfter(time, status) => (time, Err(status)),
+                Answer::After(time) => (time, Ok(reply)),
+                Answer::Hang => (Duration::MAX, Ok(reply)),
                 Answer::Around(_) => unreachable!("made certain above"),
+            };
+            if waited(time, deadline).await {
+                return outcome;
             }
             Err(Status::deadline_exceeded("no answer in time").with_delivery(Delivery::MaybeSent))
         })
     }
+}
+
+/// Waits for this time; `false` if the deadline comes first. As channels do, it wakes who waits when
+/// half of the time until then has passed.
+async fn waited(time: Duration, deadline: Instant) -> bool {
+    let now = Instant::now();
+    let left = deadline.saturating_duration_since(now);
+    if time <= left / 2 {
+        tokio::time::sleep(time).await;
+        return true;
+    }
+    tokio::time::sleep(left / 2).await;
+    let rest = tokio::time::sleep(time.min(Duration::from_secs(3600)) - left / 2);
+    tokio::time::timeout_at(deadline, rest).await.is_ok()
 }
 
 impl Channel for Mock {
@@ -139,13 +149,16 @@ impl Channel for Mock {
     fn state(&self) -> ChannelState {
         *self.state.lock().unwrap()
     }
+
+    fn report_to(&self, changes: &Changes) {
+        self.listeners.add(changes);
+    }
 }
 
 /// All mock providers by address; connects to any.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Net {
     mocks: Arc<Mutex<HashMap<String, Arc<Mock>>>>,
-    epoch: Arc<AtomicU64>,
 }
 
 impl Net {
@@ -159,7 +172,7 @@ impl Net {
                 next: Mutex::default(),
                 calls: AtomicU64::new(0),
                 codecs: Mutex::default(),
-                epoch: self.epoch.clone(),
+                listeners: Listeners::default(),
             })
         };
         mocks.entry(address.to_owned()).or_insert_with(new).clone()
@@ -180,10 +193,6 @@ impl Net {
 impl Connector for Net {
     fn channel(&self, instance: &Instance) -> Arc<dyn Channel> {
         self.mock(&instance.address)
-    }
-
-    fn epoch(&self) -> u64 {
-        self.epoch.load(Relaxed)
     }
 }
 

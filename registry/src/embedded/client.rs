@@ -72,7 +72,9 @@ impl Client {
         tasks.spawn(read_all(Arc::clone(&shared), read));
         tasks.spawn(write_all(Arc::clone(&shared), write, queue));
         let token = token.to_owned();
-        match shared.ask(Ask::Hello { version: VERSION, token }).await? {
+        match shared.exchange(Ask::Hello { version: VERSION, token }).await? {
+            // The next hello would be the same one.
+            Answer::Refused { why } => return Err(Error::refused(shared.text(&why))),
             Answer::Welcome { renew_ms, clients } => {
                 shared.peers.store(clients, Ordering::Relaxed);
                 tasks.spawn(renew(Arc::clone(&shared), Duration::from_millis(renew_ms.max(1))));
@@ -84,7 +86,15 @@ impl Client {
 }
 
 impl Shared {
+    /// Asks, and takes a refusal for an error.
     async fn ask(&self, ask: Ask) -> Result<Answer, Error> {
+        match self.exchange(ask).await? {
+            Answer::Refused { why } => Err(self.error(&why)),
+            answer => Ok(answer),
+        }
+    }
+
+    async fn exchange(&self, ask: Ask) -> Result<Answer, Error> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
         let _waiting = Waiting::new(self, id, answer);
@@ -95,11 +105,7 @@ impl Shared {
         };
         tokio::select! {
             biased;
-            answer = exchange => match answer {
-                Some(Answer::Refused { why }) => Err(self.error(&why)),
-                Some(answer) => Ok(answer),
-                None => Err(self.ended()),
-            },
+            answer = exchange => answer.ok_or_else(|| self.ended()),
             _ = end.wait_for(Option::is_some) => Err(self.ended()),
         }
     }
@@ -113,7 +119,12 @@ impl Shared {
     }
 
     fn error(&self, why: &str) -> Error {
-        Error::unreachable(format!("registry {}: {}", self.address, why.escape_debug()))
+        Error::unreachable(self.text(why))
+    }
+
+    /// A server's words are printed by whoever meets the error.
+    fn text(&self, why: &str) -> String {
+        format!("registry {}: {}", self.address, why.replace(char::is_control, " "))
     }
 
     fn ended(&self) -> Error {

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use rpc_core::ServiceKey;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -114,20 +115,10 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             Ok(None) => return Err(End::Closed),
             Err(error) => return Err(End::Bye(error.to_string())),
         };
-        if version != VERSION {
-            let why = format!("protocol version {version} is not spoken here, only {VERSION}");
+        if let Err(why) = check_hello(version, &token, &self.host.config.token) {
+            // Answered, not only told goodbye: so it is known that the next hello is no better.
+            self.answer(id, Answer::Refused { why: why.clone() }).await?;
             return Err(End::Bye(why));
-        }
-        let expected = &self.host.config.token;
-        if !expected.is_empty() && token.is_empty() {
-            return Err(End::Bye("it needs a token, set registry.token".to_owned()));
-        }
-        if !is_same(token.as_bytes(), expected.as_bytes()) {
-            let why = match expected.is_empty() {
-                true => "it takes no token, remove registry.token",
-                false => "the token is wrong, check registry.token",
-            };
-            return Err(End::Bye(why.to_owned()));
         }
         let renew_ms = u64::try_from(self.host.config.renew.as_millis()).unwrap_or(u64::MAX);
         let clients = self.host.clients();
@@ -199,13 +190,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             },
             Ask::Services {} => Answer::Services { services: self.host.services() },
         };
-        let is_long = matches!(answer, Answer::Services { .. });
-        let answer = frame(&Message::Answer { id, answer });
-        if is_long && answer.len() > MAX_FROM_SERVER {
-            let why = format!("the names of all services exceed {MAX_FROM_SERVER} bytes");
-            return self.answer(id, Answer::Refused { why }).await;
-        }
-        self.send(&answer).await
+        self.send(&within(MAX_FROM_SERVER, id, answer)).await
     }
 
     /// Answers a change: at once if nothing is saved, else when it is safe.
@@ -295,6 +280,33 @@ async fn send(write: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> std::io::R
     write.flush().await
 }
 
+/// The frame of `answer`, or that of a refusal where a client would not take one so long. Only the
+/// names of all services have no bound of their own.
+fn within(max: usize, id: u64, answer: Answer) -> Bytes {
+    let is_unbounded = matches!(answer, Answer::Services { .. });
+    let answer = frame(&Message::Answer { id, answer });
+    if !is_unbounded || answer.len() <= max {
+        return answer;
+    }
+    let why = format!("the names of all services exceed {max} bytes, ask for one service");
+    frame(&Message::Answer { id, answer: Answer::Refused { why } })
+}
+
+/// Whether a client may come in that shows `token`; else what it has to change.
+fn check_hello(version: u32, token: &str, expected: &str) -> Result<(), String> {
+    if version != VERSION {
+        return Err(format!("protocol version {version} is not spoken here, only {VERSION}"));
+    }
+    if is_same(token.as_bytes(), expected.as_bytes()) {
+        return Ok(());
+    }
+    Err(match (expected.is_empty(), token.is_empty()) {
+        (true, _) => "it takes no token, remove registry.token".to_owned(),
+        (false, true) => "it needs a token, set registry.token".to_owned(),
+        (false, false) => "the token is wrong, check registry.token".to_owned(),
+    })
+}
+
 /// Compares in a time that follows from the length of `given` alone, not from where the two differ.
 fn is_same(given: &[u8], secret: &[u8]) -> bool {
     let mut differ = u8::from(given.len() != secret.len());
@@ -303,4 +315,23 @@ fn is_same(given: &[u8], secret: &[u8]) -> bool {
         differ = std::hint::black_box(differ | (byte ^ expected));
     }
     differ == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_no_client_would_take_are_refused_and_others_pass() {
+        let services: Vec<_> = (0..9).map(|n| ServiceKey::new(&format!("shop.S{n}"))).collect();
+        let whole = within(1000, 7, Answer::Services { services: services.clone() });
+        let answer = |max| {
+            let frame = within(max, 7, Answer::Services { services: services.clone() });
+            String::from_utf8_lossy(&frame[4..]).into_owned()
+        };
+        assert!(answer(whole.len()).contains("shop.S8"));
+        let refused = answer(whole.len() - 1);
+        assert!(refused.contains("\"id\":7") && !refused.contains("shop.S8"), "{refused}");
+        assert!(refused.contains("the names of all services exceed"), "{refused}");
+    }
 }

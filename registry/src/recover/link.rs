@@ -26,6 +26,15 @@ pub(crate) struct Link {
     pub(crate) closing: watch::Sender<bool>,
 }
 
+/// What was logged of the present outage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Told {
+    #[default]
+    Nothing,
+    Away,
+    Refused,
+}
+
 /// Whether there is a session.
 #[derive(Debug, Clone)]
 pub(crate) enum State {
@@ -62,15 +71,15 @@ impl Link {
     pub(crate) async fn keep_open(self: Arc<Self>) {
         let mut backoff = Backoff::new(self.pace);
         let mut providers = self.providers.subscribe();
-        let (mut is_down, mut peers) = (false, None);
+        let (mut told, mut peers) = (Told::Nothing, None);
         let mut starting_until = Some(Instant::now() + FIRST_CONNECT);
         loop {
             let provides = *providers.borrow_and_update() > 0;
             let pause = match self.open(Demand { provides }).await {
                 Ok(session) => {
                     starting_until = None;
-                    let (opened, was_down) = (Instant::now(), std::mem::take(&mut is_down));
-                    if was_down {
+                    let (opened, before) = (Instant::now(), std::mem::take(&mut told));
+                    if before != Told::Nothing {
                         tracing::info!(registry = self.backend.address(), "registry is back");
                     }
                     self.state.send_replace(State::Up(Arc::clone(&session)));
@@ -78,9 +87,9 @@ impl Link {
                     peers = session.peers();
                     let is_young = opened.elapsed() < self.pace.longest_pause;
                     // After one that dies young it is the same outage, which was told.
-                    is_down = was_down && is_young;
+                    told = if is_young { before } else { Told::Nothing };
                     let unknown = || self.backend_lost("the session ended");
-                    self.lost(session.reason().unwrap_or_else(unknown), &mut is_down);
+                    self.lost(session.reason().unwrap_or_else(unknown), &mut told);
                     // A session that dies young counts as a failure, lest the loop spins.
                     if !is_young {
                         backoff.reset();
@@ -91,14 +100,17 @@ impl Link {
                 // A registration came meanwhile and may make possible what was not (hosting).
                 Err(_) if (*providers.borrow() > 0) != provides => continue,
                 // Who starts before the registry is not in trouble yet.
-                Err(error) if starting_until.is_some_and(|until| Instant::now() < until) => {
+                Err(error)
+                    if !error.is_refused()
+                        && starting_until.is_some_and(|until| Instant::now() < until) =>
+                {
                     let registry = self.backend.address();
                     tracing::debug!(registry, %error, "registry does not answer yet");
                     self.state.send_replace(State::Down(error));
                     backoff.pause()
                 }
                 Err(error) => {
-                    self.lost(error, &mut is_down);
+                    self.lost(error, &mut told);
                     let spread = peers.filter(|_| !provides).map(|_| self.pace.spread(peers));
                     backoff.pause() + spread.unwrap_or_default()
                 }
@@ -122,13 +134,25 @@ impl Link {
         Error::unreachable(format!("registry {}: {why}", self.backend.address()))
     }
 
-    /// Tells once for each outage.
-    fn lost(&self, error: Error, is_down: &mut bool) {
-        if !std::mem::replace(is_down, true) {
-            let registry = self.backend.address();
+    /// Tells once for each outage; that the registry is there and refuses us is worse, and told too.
+    fn lost(&self, error: Error, told: &mut Told) {
+        let (registry, before) = (self.backend.address(), *told);
+        if error.is_refused() && before != Told::Refused {
+            *told = Told::Refused;
+            tracing::error!(registry, %error, "registry refuses us, going on with what is known");
+        } else if before == Told::Nothing {
+            *told = Told::Away;
             tracing::warn!(registry, %error, "registry is away, going on with what is known");
         }
         self.state.send_replace(State::Down(error));
+    }
+
+    /// Fails if the last that was heard of the registry is that it refuses us.
+    pub(crate) fn check_admitted(&self) -> Result<(), Error> {
+        match &*self.state.borrow() {
+            State::Down(error) if error.is_refused() => Err(error.clone()),
+            State::Down(_) | State::Connecting | State::Up(_) => Ok(()),
+        }
     }
 
     /// The session, waiting for it at most `limit`, or until an attempt fails.
@@ -151,5 +175,21 @@ impl Link {
             Ok(outcome) => outcome,
             Err(_) => Err(self.backend_lost("it does not answer in time")),
         }
+    }
+}
+
+/// Counts one wanted registration for as long as its task lives.
+pub(crate) struct Counted(Arc<Link>);
+
+impl Counted {
+    pub(crate) fn new(link: &Arc<Link>) -> Self {
+        link.providers.send_modify(|n| *n += 1);
+        Self(Arc::clone(link))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.providers.send_modify(|n| *n -= 1);
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
-use self::link::{Link, State};
+use self::link::{Counted, Link, State};
 pub use self::pace::Pace;
 use crate::backend::Backend;
 use crate::cache::Cache;
@@ -100,8 +100,7 @@ impl Registry for Supervised {
         let wanted = watch::Sender::new(Wanted::Listed(instance));
         let (is_registered, mut registered) = watch::channel(false);
         let (done, outcome) = oneshot::channel();
-        link.providers.send_modify(|n| *n += 1);
-        let counted = Counted(Arc::clone(&link));
+        let counted = Counted::new(&link);
         let kept = keep::keep(Arc::clone(&link), wanted.subscribe(), is_registered, done);
         self.tasks.spawn(async move {
             let _counted = counted;
@@ -116,6 +115,7 @@ impl Registry for Supervised {
             }
         })
         .await;
+        link.check_admitted()?;
         Ok(Registration::new(wanted, registered, outcome, Arc::clone(&self.tasks)))
     }
 
@@ -136,6 +136,10 @@ impl Registry for Supervised {
             }
         })
         .await;
+        // A list from the disk is worth more than an error; the log has that.
+        if newest.borrow().source == Source::Pending {
+            link.check_admitted()?;
+        }
         let subscription = Subscription::new(newest, Arc::clone(&self.tasks));
         Ok(subscription.of_registry(self.address(), trouble))
     }
@@ -165,15 +169,6 @@ impl Registry for Supervised {
         }
         self.tasks.link.state.send_replace(State::Down(self.tasks.closed()));
         self.tasks.link.backend.close();
-    }
-}
-
-/// Counts one wanted registration for as long as its task lives.
-struct Counted(Arc<Link>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.providers.send_modify(|n| *n -= 1);
     }
 }
 

@@ -52,6 +52,55 @@ impl Codec for Pretty {
     }
 }
 
+/// A second codec of a program's own, under an id that is taken or impossible.
+#[derive(Debug)]
+struct Strange<const ID: u8>;
+
+impl<const ID: u8> Extension<dyn Codec> for Strange<ID> {
+    const NAME: &'static str = "strange";
+    type Config = NoConfig;
+
+    fn build(_: NoConfig) -> Result<Arc<dyn Codec>, Error> {
+        Ok(Arc::new(Self))
+    }
+}
+
+impl<const ID: u8> Codec for Strange<ID> {
+    fn name(&self) -> &'static str {
+        "strange"
+    }
+
+    fn content_subtype(&self) -> &'static str {
+        "strange"
+    }
+
+    fn dubbo_id(&self) -> u8 {
+        ID
+    }
+
+    fn encode(&self, message: &dyn Message, buf: &mut BytesMut) -> Result<(), CodecError> {
+        Pretty.encode(message, buf)
+    }
+
+    fn decode(&self, bytes: Bytes, message: &mut dyn Message) -> Result<(), CodecError> {
+        Pretty.decode(bytes, message)
+    }
+}
+
+#[tokio::test]
+async fn codecs_that_nobody_could_tell_apart_on_the_wire_are_refused_by_name() {
+    let url = "memory://strange-codec";
+    let with = || Extensions::default().with_codec::<Pretty>();
+    let same = with().with_codec::<Strange<31>>();
+    let refused = shop::consumer(url).extensions(same).build().unwrap_err().to_string();
+    assert!(refused.contains("pretty and strange have the same serialization id 31"), "{refused}");
+    let large = with().with_codec::<Strange<32>>();
+    let server = shop::StockServer::from_arc(Shop::new("a"));
+    let started = shop::provider(url).extensions(large).serve(server).start().await;
+    let refused = started.map(drop).unwrap_err().to_string();
+    assert!(refused.contains("strange has the serialization id 32"), "{refused}");
+}
+
 #[tokio::test]
 async fn an_own_codec_is_chosen_by_name_and_used_at_both_ends() {
     let url = "memory://own-codec";

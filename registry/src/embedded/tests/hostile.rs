@@ -16,9 +16,9 @@ async fn a_client_without_the_token_says_so_and_does_not_hammer_the_server() {
     let config = ServerConfig { token: "secret".to_owned(), ..no_withholding() };
     *locked(&piped.server) = Some((Host::start(config), JoinSet::new()));
     let registry = supervise(Arc::clone(&piped) as _, &RegistryConfig::new("piped://"));
-    let list = registry.subscribe(&key()).await.unwrap();
-    let trouble = list.trouble().unwrap().error;
-    assert!(trouble.contains("it needs a token, set registry.token"), "{trouble}");
+    let refused = registry.subscribe(&key()).await.unwrap_err();
+    assert!(refused.is_refused(), "{refused}");
+    assert!(refused.to_string().contains("it needs a token, set registry.token"), "{refused}");
     sleep(Duration::from_secs(60)).await;
     let attempts = locked(&piped.came).len();
     assert!((10..30).contains(&attempts), "{attempts} attempts in a minute");

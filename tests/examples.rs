@@ -1,0 +1,53 @@
+//! What the examples answer to people who start them otherwise than their first lines say.
+
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
+#[path = "support/example.rs"]
+mod example;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
+
+/// All but `first-call`, which is the README's program to the letter.
+const EXAMPLES: [&str; 8] = [
+    "balancers",
+    "codecs",
+    "errors",
+    "greeter-consumer",
+    "greeter-provider",
+    "layers",
+    "policies",
+    "quickstart",
+];
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn arguments_that_an_example_does_not_know_end_it_with_its_usage() {
+    let folder = example::build(&EXAMPLES);
+    for name in EXAMPLES {
+        let output = Command::new(folder.join(name)).arg("--no-such-thing").output().unwrap();
+        let Output { status, stdout, stderr } = output;
+        assert_eq!(status.code(), Some(2), "{name}: {}", text(&stderr));
+        assert!(stdout.is_empty() && text(&stderr).contains("usage: "), "{name}");
+    }
+}
+
+#[test]
+fn an_example_whose_reader_leaves_ends_without_a_panic() {
+    let folder = example::build(&["policies", "quickstart"]);
+    for name in ["policies", "quickstart"] {
+        let mut command = Command::new(folder.join(name));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut first = String::new();
+        let mut reader = BufReader::new(child.stdout.take().unwrap());
+        reader.read_line(&mut first).unwrap();
+        drop(reader);
+        let output = child.wait_with_output().unwrap();
+        assert!(!first.is_empty(), "{name} said nothing");
+        assert!(!text(&output.stderr).contains("panicked"), "{name}: {}", text(&output.stderr));
+    }
+}
