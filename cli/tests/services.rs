@@ -267,3 +267,17 @@ async fn explain_for_programs_has_every_endpoint_and_every_attempt() {
     let timeout = settings.iter().find(|s| s["key"] == "consumer.timeout").unwrap();
     assert_eq!((&timeout["value"], &timeout["origin"]), (&json!("1s"), &json!("default")));
 }
+
+#[tokio::test]
+async fn an_address_that_accepts_and_says_nothing_is_told_with_how_long_it_was_waited_for() {
+    // Connections wait in its queue, as at a process that was stopped.
+    let silent = TcpSocket::new_v4().unwrap();
+    silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let silent = silent.listen(64).unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let url = format!("static://{address}");
+    let args = ["--registry", &url, "ls", "test.Stock"];
+    let run = run_with(command(&args), "").await.code(0);
+    let (_, told) = run.err.split_once(&format!("note: {address} is unreachable: ")).unwrap();
+    assert!(told.contains("within 1s") || told.contains("within 2s"), "{told}");
+}
