@@ -97,11 +97,14 @@ pub mod extend {
     pub use cluster::load_balance::LoadBalance;
     pub use cluster::policy::{ClusterPolicy, History};
     pub use cluster::router::Router;
-    pub use cluster::{Attempt, AttemptFuture, Candidates, Endpoint, Load, Picker, RetryBudget};
+    pub use cluster::{
+        Attempt, AttemptFuture, BacklogFull, Candidates, Endpoint, Load, Picker, RetryBudget,
+    };
     pub use registry::{
         Backend, Demand, Listing, Pace, Registration, Registry, RegistryConfig, RegistryUrl,
         Session, Updates, supervise,
     };
+    pub use rpc_core::amount;
     pub use rpc_core::codec::{Codec, CodecError, MAX_DEPTH};
     pub use rpc_core::message::Message;
     pub use rpc_core::status::{Resend, may_resend, may_resend_later};

@@ -151,6 +151,7 @@ fn endpoint_row(endpoint: &ExplainedEndpoint, told: &Told) -> [String; 8] {
 fn why_not(endpoint: &ExplainedEndpoint, told: &Told) -> Option<String> {
     Some(match endpoint.dropped.as_ref()? {
         Dropped::Unfit => unfit(endpoint, told),
+        Dropped::Weightless => "its weight is 0".to_owned(),
         Dropped::Router(router) => format!("removed by router {router}"),
         _ => "left out".to_owned(),
     })
@@ -218,6 +219,7 @@ fn health_json(health: &EndpointHealth) -> Value {
 fn dropped_json(endpoint: &ExplainedEndpoint, told: &Told) -> Option<Value> {
     let (reason, router) = match endpoint.dropped.as_ref()? {
         Dropped::Unfit => ("unfit", None),
+        Dropped::Weightless => ("weightless", None),
         Dropped::Router(router) => ("router", Some(router)),
         _ => ("unknown", None),
     };

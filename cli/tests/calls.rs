@@ -135,16 +135,6 @@ async fn settings_for_a_service_of_nearly_the_same_name_are_told_without_being_a
 }
 
 #[tokio::test]
-async fn a_level_that_does_not_exist_is_told() {
-    for level in ["infoo", "7"] {
-        let mut run = command(&["ls", "--registry", "static://127.0.0.1:1"]);
-        run.env("DUBHE_LOG", level);
-        let says = format!("DUBHE_LOG: `{level}` is no level: write off, error, warn");
-        run_with(run, "").await.code(2).says(&says);
-    }
-}
-
-#[tokio::test]
 async fn addresses_given_by_hand_are_listed_by_what_they_serve() {
     let (_registry, one) = shop().await;
     let url = format!("static://{},127.0.0.1:1", one.address());

@@ -15,6 +15,7 @@ use crate::directory::DirectoryState;
 use crate::ejection::EndpointHealth;
 use crate::endpoint::Endpoint;
 use crate::invoker::Cluster;
+use crate::picker::{has_weight, keep};
 
 /// What there is to choose from for one call at one time, and what narrowed it.
 #[derive(Debug, Clone)]
@@ -59,6 +60,8 @@ pub struct ExplainedEndpoint {
 pub enum Dropped {
     /// Others are better: connected, not ejected, not stale.
     Unfit,
+    /// Its weight is 0, and others have some.
+    Weightless,
     /// A router removed it; this is how the router describes itself.
     Router(String),
 }
@@ -83,7 +86,8 @@ impl Cluster {
         let fit = self.directory.candidates().clone();
         let now = Instant::now();
         let mut dropped: HashMap<Arc<str>, Dropped> = HashMap::new();
-        let mut left: Vec<&Arc<Endpoint>> = fit.endpoints().iter().collect();
+        let all = fit.with_weightless();
+        let mut left: Vec<&Arc<Endpoint>> = all.iter().collect();
         mark(&mut dropped, &listed.iter().collect::<Vec<_>>(), &left, &Dropped::Unfit);
         let mut routers = Vec::new();
         for router in self.routers.routers() {
@@ -97,6 +101,9 @@ impl Cluster {
             });
             mark(&mut dropped, &before, &left, &Dropped::Router(name));
         }
+        let before = left.clone();
+        keep(&mut left, has_weight);
+        mark(&mut dropped, &before, &left, &Dropped::Weightless);
         let scores = self.scores(&fit, &left, invocation, now);
         let endpoints = listed.iter().map(|endpoint| {
             let address = endpoint.address();
@@ -120,7 +127,7 @@ impl Cluster {
         now: Instant,
     ) -> HashMap<Arc<str>, f64> {
         let part;
-        let candidates = if left.len() == whole.len() {
+        let candidates = if left.len() == whole.len() && whole.weightless().is_empty() {
             whole
         } else {
             part = Candidates::part(whole, left.iter().copied().cloned().collect());

@@ -33,7 +33,7 @@ pub mod policy;
 pub mod router;
 
 pub use self::attempt_layers::AttemptLayers;
-pub use self::backlog::Backlog;
+pub use self::backlog::{Backlog, BacklogFull};
 pub use self::budget::RetryBudget;
 pub use self::candidates::Candidates;
 pub use self::directory::{Directory, DirectoryOptions, DirectoryState};

@@ -113,17 +113,19 @@ impl Picker {
     #[must_use]
     pub fn left(&self, invocation: &Invocation, tried: &[Arc<str>]) -> Left {
         let candidates = self.0.directory.candidates();
-        let is_new = |endpoint: &Arc<Endpoint>| !tried.contains(endpoint.address());
+        let is_untried = |endpoint: &Arc<Endpoint>| !tried.contains(endpoint.address());
         if self.0.routers.is_empty() {
-            let untried = candidates.endpoints().iter().any(is_new);
+            let untried = candidates.endpoints().iter().any(is_untried);
             return Left { endpoints: candidates.len(), untried };
         }
-        let left = self.0.routers.narrow(candidates.endpoints(), invocation).unwrap_or_default();
-        Left { endpoints: left.len(), untried: left.into_iter().any(is_new) }
+        let all = candidates.with_weightless();
+        let mut left = self.0.routers.narrow(&all, invocation).unwrap_or_default();
+        keep(&mut left, has_weight);
+        Left { endpoints: left.len(), untried: left.into_iter().any(is_untried) }
     }
 
-    /// Every endpoint that routers leave for this call, whatever the state of its connection, in
-    /// the order of addresses.
+    /// Every endpoint that routers leave for this call, whatever its weight and the state of its
+    /// connection, in the order of addresses.
     ///
     /// # Errors
     /// `unavailable`, not sent, naming the router that left none.
@@ -170,7 +172,8 @@ impl Picker {
     }
 
     /// The endpoint that an attempt would go to now: one that routers leave, that is not excluded
-    /// while there are others, and that the balancer selects.
+    /// while there are others, and that the balancer selects. One without weight is chosen if none
+    /// has weight, and as a last resort if all that have are excluded.
     ///
     /// # Errors
     /// `unavailable`, not sent: there is none.
@@ -185,9 +188,28 @@ impl Picker {
         }
     }
 
+    /// The endpoint for a copy of a call that others have: as [`choose`](Self::choose), but never
+    /// one that is excluded, and one without weight only if none has weight. `None` if there is
+    /// none.
+    #[must_use]
+    pub fn choose_other(&self, attempt: &Attempt) -> Option<Arc<Endpoint>> {
+        let whole = self.0.directory.candidates();
+        if whole.is_empty() {
+            return None;
+        }
+        if let Some(drawn) = self.draw_new(&whole, attempt) {
+            return Some(drawn.clone());
+        }
+        let all = whole.with_weightless();
+        let mut left = self.0.routers.narrow(&all, &attempt.invocation).ok()?;
+        keep(&mut left, has_weight);
+        keep(&mut left, is_new(attempt)).then(|| self.select_of(&whole, left, attempt))
+    }
+
     /// The first endpoint in the order of addresses, of those whose connection is the best there
-    /// is: one that routers leave, and that is not excluded while there are others. One that was
-    /// never used counts like one that is connected, so that a new first one takes over.
+    /// is: one that routers leave, that is not excluded while there are others, and that has weight
+    /// while others have and are not excluded. One that was never used counts like one that is
+    /// connected, so that a new first one takes over.
     ///
     /// # Errors
     /// `unavailable`, not sent: there is none.
@@ -196,16 +218,15 @@ impl Picker {
         if let Some(endpoint) = self.probe_of(&candidates, attempt) {
             return Ok(endpoint);
         }
-        let is_new = |endpoint: &Arc<Endpoint>| !attempt.excluded.contains(endpoint.address());
-        let found = if self.0.routers.is_empty() {
-            let all = candidates.endpoints();
-            all.iter().find(|endpoint| is_new(endpoint)).or_else(|| all.first())
-        } else {
-            let left = self.0.routers.narrow(candidates.endpoints(), &attempt.invocation)?;
-            let new = left.iter().find(|endpoint| is_new(endpoint));
-            new.or_else(|| left.first()).copied()
-        };
-        found.cloned().ok_or_else(|| self.0.directory.no_instance())
+        if self.0.routers.is_empty()
+            && let Some(first) = candidates.endpoints().iter().find(|e| is_new(attempt)(e))
+        {
+            return Ok(first.clone());
+        }
+        let all = candidates.with_weightless();
+        let mut left = self.0.routers.narrow(&all, &attempt.invocation)?;
+        keep_best(&mut left, attempt);
+        left.first().map(|first| Arc::clone(first)).ok_or_else(|| self.0.directory.no_instance())
     }
 
     fn probe_of(&self, candidates: &Candidates, attempt: &Attempt) -> Option<Arc<Endpoint>> {
@@ -263,23 +284,37 @@ impl Picker {
         if self.0.routers.is_empty() && attempt.excluded.is_empty() {
             return Ok(self.select(whole, attempt).clone());
         }
-        let is_new = |endpoint: &Arc<Endpoint>| !attempt.excluded.contains(endpoint.address());
-        if self.0.routers.is_empty() && whole.len() > MANY && self.0.balancer.draws() {
-            // Far cheaper than a list without the excluded, and the same.
-            let mut drawn = (0..REDRAWS).map(|_| self.select(whole, attempt));
-            if let Some(endpoint) = drawn.find(|endpoint| is_new(endpoint)) {
-                return Ok(endpoint.clone());
-            }
+        if let Some(drawn) = self.draw_new(whole, attempt) {
+            return Ok(drawn.clone());
         }
-        let mut left = (self.0.routers).narrow(whole.endpoints(), &attempt.invocation)?;
-        if left.iter().any(|endpoint| is_new(endpoint)) {
-            left.retain(|endpoint| is_new(endpoint));
+        let all = whole.with_weightless();
+        let mut left = self.0.routers.narrow(&all, &attempt.invocation)?;
+        keep_best(&mut left, attempt);
+        Ok(self.select_of(whole, left, attempt))
+    }
+
+    /// One of many that is not excluded, by drawing again: far cheaper than a list without the
+    /// excluded, and the same.
+    fn draw_new<'a>(&self, whole: &'a Candidates, attempt: &Attempt) -> Option<&'a Arc<Endpoint>> {
+        if !self.0.routers.is_empty() || whole.len() <= MANY || !self.0.balancer.draws() {
+            return None;
         }
-        if left.len() == whole.len() {
-            return Ok(self.select(whole, attempt).clone());
+        let mut drawn = (0..REDRAWS).map(|_| self.select(whole, attempt));
+        drawn.find(|endpoint| is_new(attempt)(endpoint))
+    }
+
+    /// The endpoint the balancer selects of those that are `left`, of which there is one.
+    fn select_of(
+        &self,
+        whole: &Arc<Candidates>,
+        left: Vec<&Arc<Endpoint>>,
+        attempt: &Attempt,
+    ) -> Arc<Endpoint> {
+        if left.len() == whole.len() && whole.weightless().is_empty() {
+            return self.select(whole, attempt).clone();
         }
         let left = Candidates::part(whole, left.into_iter().cloned().collect());
-        Ok(self.select(&left, attempt).clone())
+        self.select(&left, attempt).clone()
     }
 
     /// The endpoint the balancer selects. `candidates` is not empty.
@@ -317,6 +352,32 @@ impl Picker {
             Ok(this.send(&candidates, Attempt { now, ..attempt }))
         };
         AttemptFuture(State::Waiting(Box::pin(waiting)))
+    }
+}
+
+pub(crate) fn has_weight(endpoint: &Arc<Endpoint>) -> bool {
+    endpoint.weight() > 0
+}
+
+fn is_new(attempt: &Attempt) -> impl Fn(&Arc<Endpoint>) -> bool {
+    |endpoint| !attempt.excluded.contains(endpoint.address())
+}
+
+/// Leaves those that `is` holds for, if there are any.
+pub(crate) fn keep(left: &mut Vec<&Arc<Endpoint>>, is: impl Fn(&Arc<Endpoint>) -> bool) -> bool {
+    let any = left.iter().any(|endpoint| is(endpoint));
+    if any {
+        left.retain(|endpoint| is(endpoint));
+    }
+    any
+}
+
+/// Leaves those that an attempt would rather go to: not excluded and with weight, or else not
+/// excluded, or else with weight.
+fn keep_best(left: &mut Vec<&Arc<Endpoint>>, attempt: &Attempt) {
+    let is_new = is_new(attempt);
+    if !keep(left, |endpoint| has_weight(endpoint) && is_new(endpoint)) && !keep(left, is_new) {
+        keep(left, has_weight);
     }
 }
 

@@ -46,7 +46,11 @@ impl RoundRobin {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut richest, mut most, mut total) = (0, i64::MIN, 0);
         for (index, endpoint) in candidates.endpoints().iter().enumerate() {
-            let weight = candidates.weight(index);
+            // Its own, also where all of a part have the same: an account is of one weight.
+            let weight = match candidates.is_equally_weighted() {
+                true => u64::from(endpoint.weight()).max(1),
+                false => candidates.weight(index),
+            };
             let gain = i64::try_from(weight).unwrap_or(i64::MAX);
             let account =
                 accounts.entry(endpoint.identity()).or_insert_with(|| Account::new(weight, now));

@@ -215,8 +215,8 @@ impl Resending {
         self.next = self.later(now, next);
         let (endpoint, attempt) = match self.elsewhere(now) {
             Ok(Some(found)) => found,
-            Err(status) if self.running.is_empty() => return Err(self.give_up(status, None)),
-            Ok(None) | Err(_) => return Ok(()),
+            Ok(None) => return Ok(()),
+            Err(status) => return Err(self.give_up(status, None)),
         };
         if next == Next::Copy {
             if self.permit_budgeted(now).is_err() {
@@ -243,18 +243,20 @@ impl Resending {
     }
 
     /// The attempt at a provider that was not tried, or else at one that has failed; `None` if all
-    /// that can be called have the call.
+    /// that may be called have the call.
     fn elsewhere(&self, now: Instant) -> Result<Option<(Arc<Endpoint>, Attempt)>, Status> {
         let excluded = self.tried();
         let number = u32::try_from(excluded.len() + 1).unwrap_or(u32::MAX);
         let mut attempt = Attempt { invocation: self.invocation.clone(), number, excluded, now };
-        let runs = |endpoint: &Endpoint| self.running.addresses().any(|a| a == endpoint.address());
-        let mut endpoint = self.picker.choose(&attempt)?;
-        if runs(&endpoint) {
-            attempt.excluded = self.running.addresses().cloned().collect();
-            endpoint = self.picker.choose(&attempt)?;
+        if self.running.is_empty() {
+            return Ok(Some((self.picker.choose(&attempt)?, attempt)));
         }
-        Ok((!runs(&endpoint)).then_some((endpoint, attempt)))
+        let mut endpoint = self.picker.choose_other(&attempt);
+        if endpoint.is_none() {
+            attempt.excluded = self.running.addresses().cloned().collect();
+            endpoint = self.picker.choose_other(&attempt);
+        }
+        Ok(endpoint.map(|endpoint| (endpoint, attempt)))
     }
 
     /// Where attempts have failed or run.

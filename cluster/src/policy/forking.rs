@@ -50,16 +50,13 @@ impl Extension<dyn ClusterPolicy> for Forking {
     type Config = ForkingConfig;
 
     fn build(config: ForkingConfig) -> Result<Arc<dyn ClusterPolicy>, Error> {
-        if config.forks == 0 {
-            return Err(Error::invalid_config("forks = 0 asks nobody: write 1 or more"));
-        }
-        if config.forks > MAX_TRIED {
-            return Err(Error::invalid_config(format!(
-                "forks = {} asks more providers than one call may: write {MAX_TRIED} or less",
-                config.forks
-            )));
-        }
-        Ok(Arc::new(Self { config }))
+        let why = match config.forks {
+            0 => "0 asks nobody".to_owned(),
+            forks if forks > MAX_TRIED => format!("{forks} are more than one call may ask"),
+            _ => return Ok(Arc::new(Self { config })),
+        };
+        let error = Error::invalid_config(format!("{why}: write 1 to {MAX_TRIED}"));
+        Err(error.in_parameter("forks"))
     }
 }
 
@@ -121,7 +118,8 @@ impl Race {
         if let Err(status) = self.picker.ready(invocation).await {
             return Err(status.with_call(invocation.method().path().clone()));
         }
-        self.start(|_, _| true)?;
+        let started = self.start(|_, _| true);
+        started.map_err(|status| status.with_call(self.invocation.method().path().clone()))?;
         // Whatever keeps a further copy from being sent, the first is under way.
         let mut further = 1..forks;
         while further.next().is_some() && self.start(RetryBudget::draw_copy).unwrap_or(false) {}
@@ -152,7 +150,13 @@ impl Race {
             number: u32::try_from(self.asked.len() + 1).unwrap_or(u32::MAX),
             now,
         };
-        let endpoint = self.picker.choose(&attempt)?;
+        let endpoint = match self.running.is_empty() {
+            true => self.picker.choose(&attempt)?,
+            false => match self.picker.choose_other(&attempt) {
+                Some(endpoint) => endpoint,
+                None => return Ok(false),
+            },
+        };
         if self.asked.len() >= MAX_TRIED || self.asked.contains(endpoint.address()) {
             return Ok(false);
         }
