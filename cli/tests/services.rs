@@ -213,7 +213,11 @@ async fn what_a_person_mistypes_is_told_before_anything_is_called() {
         (&["call", "test.Stock/left", "[nut]"], 2, "texts stand in double quotes"),
         (&["call", "test.Stock/left", "nut"], 2, "mind the shell's quotes"),
         (&["call", "test.Stock", "[]"], 2, "write SERVICE/METHOD"),
-        (&["call", "test.Stock/left", "[]", "--timeout", "5"], 2, "write a number and a unit"),
+        (
+            &["call", "test.Stock/left", "[]", "--timeout", "5"],
+            2,
+            "write a whole number and a unit",
+        ),
         (&["call", "test.Stock/left", "[]", "--metadata", "x"], 2, "write KEY=VALUE"),
         (&["bench", "test.Stock/take", "{\"sku\": \"a\", \"amount\": 1}"], 2, "add --yes"),
         (&["explain", "test.Stock/take", "{\"sku\": \"a\", \"amount\": 1}"], 2, "add --yes"),
