@@ -260,6 +260,7 @@ impl Inner {
             method,
             broadcast: self.call_layers.apply(&service, broadcast.into_invoker()),
             timeout: settings.timeout.value,
+            timeout_set_by: settings.timeout_set_by().into(),
             codecs,
         })
     }

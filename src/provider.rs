@@ -17,7 +17,7 @@ use crate::config::{Config, Face, Sources};
 use crate::describe::{DESCRIBE, describing};
 use crate::extensions::Extensions;
 use crate::layers::{Layers, Scope};
-use crate::machine;
+use crate::machine::Machine;
 use crate::setup::Setup;
 use crate::signal::Signals;
 
@@ -123,8 +123,9 @@ impl Provider {
         let registry = self.setup.extensions.registry(&config.registry_settings()?)?;
         let codecs = self.setup.extensions.codecs(&config.consumer.codec)?;
         let metrics = Metrics::new("provider");
+        let machine = Machine::new();
         let mut dispatcher =
-            Dispatcher::new(codecs, metrics).with_machine_load(machine::load_percent);
+            Dispatcher::new(codecs, metrics).with_machine_load(move || machine.load_percent());
         let services = self.services.iter().map(|(service, handler)| (service, handler));
         let json = self.setup.extensions.codecs("json").ok().map(|codecs| codecs.first().clone());
         let describing = Arc::new(describing(services, json));
@@ -181,6 +182,7 @@ fn server_config(config: &Config) -> ServerConfig {
         max_header: limits.header,
         max_connections: limits.connections as usize,
         max_in_flight: limits.in_flight as usize,
+        max_buffered: limits.buffered,
         sniff_timeout: limits.sniff_timeout,
         frame_timeout: limits.header_timeout,
         idle_timeout: limits.idle_timeout,

@@ -5,15 +5,16 @@
 
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use dubhe::prelude::*;
-use dubhe::{Consumer, Reply, ServiceKey};
+use dubhe::{Consumer, Delivery, Reply, ServiceKey};
 use support::load::{Calls, Load, Seen};
 use support::process::{self, ProviderCommand, ProviderProcess};
-use support::shop::{Clerk, Shop, ShopClient, ShopServer};
+use support::shop::{Clerk, Shop, ShopClient, ShopServer, read_ledger};
 use tower::util::MapResponseLayer;
 
 /// Seconds between the signs of life are too long for a test of all balancers.
@@ -38,9 +39,10 @@ fn becomes_a_provider() {
     process::become_provider();
 }
 
-async fn provider(name: &str, url: &str) -> ProviderProcess {
+async fn provider(name: &str, url: &str, folder: &Path) -> ProviderProcess {
     let delay = if name == "c" { "25" } else { "0" };
     let command = ProviderCommand::new(name, url).set(process::DELAY, delay);
+    let command = command.ledger(&folder.join(name));
     // A weight that is the same however long it has been warming up.
     command.set("DUBHE_PROVIDER__WEIGHT", "1").start().await
 }
@@ -64,6 +66,18 @@ async fn client(consumer: &Consumer) -> ShopClient {
     shop
 }
 
+/// Fails if one of these calls was executed twice, or was answered and not executed.
+fn assert_none_ran_twice(folder: &Path, writes: &Seen) {
+    let executed = ["a", "b", "c"].map(|name| read_ledger(&folder.join(name)));
+    let mut counts = BTreeMap::<u64, usize>::new();
+    executed.iter().flatten().for_each(|id| *counts.entry(*id).or_default() += 1);
+    let count = |id: &u64| counts.get(id).copied().unwrap_or_default();
+    assert!(writes.answered.keys().all(|id| count(id) == 1), "answered, and not executed once");
+    for (id, status) in &writes.failed {
+        assert!(count(id) <= 1 && status.delivery() == Delivery::MaybeSent, "{status}");
+    }
+}
+
 #[tokio::test]
 async fn every_balancer_keeps_its_word_over_processes_and_loses_no_idempotent_call() {
     let names: BTreeSet<&str> = PROMISED.iter().map(|(name, ..)| *name).collect();
@@ -73,8 +87,10 @@ async fn every_balancer_keeps_its_word_over_processes_and_loses_no_idempotent_ca
     let known: BTreeSet<&str> = known.lines().next().unwrap().split(", ").collect();
     assert_eq!(names, known, "every balancer promises something");
     let (_registry, url) = support::registry(0).await;
-    let mut b = provider("b", &url).await;
-    let (_a, _c) = (provider("a", &url).await, provider("c", &url).await);
+    let folder = tempfile::tempdir().unwrap();
+    let start = async |name| provider(name, &url, folder.path()).await;
+    let mut b = start("b").await;
+    let (_a, _c) = (start("a").await, start("c").await);
     for (balancer, of_the_slow, uneven) in PROMISED {
         let toml = format!("{QUICK_TO_NOTICE}\nconsumer.loadbalance = \"{balancer}\"");
         let consumer = support::consumer(&url, &toml);
@@ -90,6 +106,7 @@ async fn every_balancer_keeps_its_word_over_processes_and_loses_no_idempotent_ca
         assert!(is_even, "{balancer}: {first} % and {second} % for two that are alike");
 
         let load = Load::start(&shop, Calls::Idempotent(3), 8);
+        let writes = Load::start(&shop, Calls::Changing(3), 4);
         b.suspend();
         load.answered(60).await;
         b.resume();
@@ -97,7 +114,8 @@ async fn every_balancer_keeps_its_word_over_processes_and_loses_no_idempotent_ca
         b.kill();
         load.answered(60).await;
         load.stop().await.assert_none_failed();
-        b = provider("b", &url).await;
+        assert_none_ran_twice(folder.path(), &writes.stop().await);
+        b = start("b").await;
     }
 }
 

@@ -163,7 +163,7 @@ async fn with_three_of_four_out_all_four_are_called_until_they_are_back() {
     assert!(before.iter().zip(&after).all(|(b, a)| b < a), "{before:?}, {after:?}");
     std::fs::remove_file(&fleet.fire).unwrap();
     until_is("all are back", || fleet.state().ejected == 0).await;
-    let made = load.made();
+    let made = load.next_id();
     load.answered(200).await;
     let seen = load.stop().await;
     assert!(seen.failed.iter().all(|(id, _)| *id < made), "{:?}", seen.failed.last());

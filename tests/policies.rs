@@ -6,7 +6,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dubhe::embedded::EmbeddedServer;
@@ -41,7 +41,9 @@ impl Fleet {
         let (mut providers, mut ledgers) = (Vec::new(), BTreeMap::new());
         for name in ["a", "b", "c"] {
             let path = folder.path().join(name);
-            let provider = ProviderCommand::new(name, &url).ledger(&path).start().await;
+            let slow = slow_file(folder.path(), name);
+            let provider = ProviderCommand::new(name, &url).ledger(&path).slow_while(&slow);
+            let provider = provider.start().await;
             ledgers.insert(provider.address().to_owned(), path);
             providers.push(provider);
         }
@@ -70,6 +72,12 @@ impl Fleet {
         })
         .await;
         (shop, consumer)
+    }
+
+    /// Makes the handlers of a provider take their time.
+    fn slow_down(&self, provider: usize) {
+        let ledger = &self.ledgers[self.providers[provider].address()];
+        std::fs::write(slow_file(ledger.parent().unwrap(), &name_of(ledger)), "").unwrap();
     }
 
     /// How often each id ran at the provider of this address.
@@ -108,6 +116,16 @@ impl Fleet {
     }
 }
 
+/// Where there is a file while the provider of this name is to be slow.
+fn slow_file(folder: &Path, name: &str) -> PathBuf {
+    folder.join(name).with_extension("slow")
+}
+
+/// Whose ledger it is.
+fn name_of(ledger: &Path) -> String {
+    ledger.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
 /// `policy`, or the table of it with these parameters.
 fn quoted(policy: &str, params: &str) -> String {
     match params.is_empty() {
@@ -116,13 +134,15 @@ fn quoted(policy: &str, params: &str) -> String {
     }
 }
 
-/// Calls under `policy` while one provider is killed and another hangs for a while.
+/// Calls under `policy` while one provider is slow and then killed and another hangs for a while.
 async fn run_with_faults(policy: &str, params: &str, calls: Calls) -> (Fleet, support::load::Seen) {
     let mut fleet = Fleet::start().await;
     let (shop, _consumer) = fleet.shop(policy, params).await;
     // What hangs ends with the deadline of the call that waits for it.
     let shop = shop.with(CallOptions::new().timeout(Duration::from_millis(600)));
     let load = Load::start(&shop, calls, CALLERS);
+    load.answered(50).await;
+    fleet.slow_down(0);
     load.answered(50).await;
     fleet.providers[0].kill();
     load.answered(50).await;
@@ -167,6 +187,7 @@ async fn under_failsafe_callers_hear_of_nothing_and_writes_run_at_most_once() {
     let mut fleet = Fleet::start().await;
     let (shop, _consumer) = fleet.shop("failsafe", "").await;
     let shop = shop.with(CallOptions::new().timeout(Duration::from_millis(400)));
+    fleet.slow_down(2);
     let calls: Vec<_> = (0..30)
         .map(|id| {
             let shop = shop.clone();
@@ -184,6 +205,9 @@ async fn under_failsafe_callers_hear_of_nothing_and_writes_run_at_most_once() {
     shop.note(100, 0).await.unwrap();
     fleet.providers[1].resume();
     fleet.assert_nothing_ran_twice();
+    // What is only slow was waited for.
+    let slow = fleet.ran_at(fleet.providers[2].address());
+    assert!(!slow.is_empty(), "the slow one had no calls");
 }
 
 #[tokio::test]
@@ -224,6 +248,9 @@ async fn under_failback_a_write_that_may_have_run_fails_and_never_runs_again() {
 async fn under_failback_a_call_that_hung_is_done_when_the_provider_is_replaced() {
     let fleet = Fleet::start().await;
     let (shop, consumer) = fleet.shop("failback", "interval = \"100ms\"").await;
+    (0..3).for_each(|provider| fleet.slow_down(provider));
+    shop.mark(0, 0).await.unwrap();
+    assert_eq!((consumer.backlog().waiting(), fleet.ran()[&0]), (0, 1), "it is only slow");
     fleet.providers.iter().for_each(ProviderProcess::suspend);
     let shop = shop.with(CallOptions::new().timeout(Duration::from_millis(200)));
     shop.mark(1, 0).await.unwrap();
@@ -262,6 +289,7 @@ async fn a_broadcast_reaches_every_provider_once_and_tells_who_hangs() {
     let addresses = |nodes: &[NodeResult<()>]| -> BTreeSet<String> {
         nodes.iter().map(|node| node.address.to_string()).collect()
     };
+    fleet.slow_down(2);
     // Whatever policy is configured, and on a method that changes something.
     let nodes = shop.broadcast().note(1, 0).await.unwrap();
     assert_eq!(addresses(&nodes), fleet.ledgers.keys().cloned().collect());
@@ -316,6 +344,9 @@ async fn under_available_the_first_serves_until_it_dies_and_then_the_next() {
     let mut fleet = Fleet::start().await;
     let (shop, _consumer) = fleet.shop("available", "").await;
     for id in 0..20 {
+        if id == 15 {
+            fleet.slow_down(0);
+        }
         shop.build(id, 0).await.unwrap();
     }
     let first = fleet.providers[0].address().to_owned();

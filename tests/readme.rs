@@ -6,6 +6,7 @@
 #[path = "support/example.rs"]
 mod example;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -118,6 +119,20 @@ fn every_test_that_a_page_names_exists() {
     }
     assert!(named > 10, "the pages name {named} tests, which are too few to be all");
     assert!(missing.is_empty(), "no such test:\n  {}", missing.join("\n  "));
+}
+
+#[test]
+fn every_check_of_chaos_has_its_place_in_a_page_and_every_one_named_exists() {
+    let checks = fs::read_dir(root().join("tests/chaos/src/checks")).unwrap();
+    let sources: String =
+        checks.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    let quoted = sources.split("Check {\n    name: \"").skip(1);
+    let known: BTreeSet<&str> = quoted.filter_map(|rest| rest.split('"').next()).collect();
+    let page = read("docs/reliability.md");
+    let words = page.split('`').skip(1).step_by(2);
+    let named: BTreeSet<&str> = words.filter_map(|word| word.strip_prefix("chaos ")).collect();
+    assert!(known.len() > 10, "{known:?}");
+    assert_eq!(named, known);
 }
 
 #[test]

@@ -121,7 +121,7 @@ async fn without_registry_and_cache_a_call_says_so_in_time_and_heals_later() {
         "unavailable in test.Shop/look: no instance of test.Shop: registry {url} has not answered \
          yet (cannot connect to 127.0.0.1:{port}: Connection refused (os error 111), is it \
          running?); check that it is running and reachable (with `dev://`, that a provider runs: \
-         providers host it) (not sent); decided by deadline"
+         providers host it) (not sent); decided by deadline: consumer.timeout = 300ms (dubhe.toml:1:20)"
     );
     assert_eq!(status.to_string(), text);
 

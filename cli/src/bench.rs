@@ -3,7 +3,9 @@
 //! Either so many callers that each wait for their answer (`--concurrency`), or so many calls a
 //! second whatever the answers take (`--rate`). The latter shows what users of a busy service see:
 //! a call that could not start in time because others were slow is counted from when it should
-//! have, and one that could not start until the end is reported as not started. Calls go out as JSON through the whole cluster layer of a consumer.
+//! have, and one that could not start until the end is reported as not started. Calls go out as
+//! JSON through the whole cluster layer of a consumer. A failure that a policy answers in its place
+//! is a failure here: it says nothing of the provider that calls are quick while there is none.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -13,17 +15,18 @@ use std::task::Poll;
 use std::time::Duration;
 
 use clap::Args;
-use dubhe::DynamicClient;
+use dubhe::prelude::CallOptions;
+use dubhe::{AttemptLog, DynamicClient};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
 use crate::latency::Latencies;
 use crate::options::Options;
 use crate::target::{self, CallArgs, Target};
-use crate::{Outcome, input, output};
+use crate::{input, output};
 
 /// Callers that each wait for their answer, unless told.
 const CALLERS: u16 = 8;
@@ -64,7 +67,7 @@ impl Bench {
         let arguments = input::arguments(self.arguments.as_deref())?;
         let consumer = options.consumer()?;
         let Target { service, method } = &self.target;
-        let client = target::client(&consumer, service).await?.with(self.call.options());
+        let client = target::client(&consumer, service).await?;
         client.check(method, &arguments)?;
         if !client.method(method)?.is_idempotent && !self.yes {
             return Err(Failure::usage(format!(
@@ -72,7 +75,7 @@ impl Bench {
                  if that is meant"
             )));
         }
-        let load = Load::new(client, method, arguments, self.rate, self.duration);
+        let load = Load::new(&self, client, arguments);
         let usual = if self.rate.is_some() { PACED_CALLERS } else { CALLERS };
         let callers = self.concurrency.unwrap_or(usual);
         let measured = load.run(callers.into()).await?;
@@ -116,6 +119,7 @@ struct Measured {
 /// The calls to make, and when.
 struct Load {
     client: DynamicClient,
+    options: CallOptions,
     method: String,
     arguments: Value,
     rate: Option<u32>,
@@ -128,17 +132,11 @@ struct Load {
 }
 
 impl Load {
-    fn new(
-        client: DynamicClient,
-        method: &str,
-        arguments: Value,
-        rate: Option<u32>,
-        duration: Duration,
-    ) -> Self {
-        let begin = Instant::now();
-        let (end, method) = (begin + duration, method.to_owned());
+    fn new(bench: &Bench, client: DynamicClient, arguments: Value) -> Self {
+        let (begin, method) = (Instant::now(), bench.target.method.clone());
+        let (end, rate, options) = (begin + bench.duration, bench.rate, bench.call.options());
         let (given, started, stopped) = Default::default();
-        Self { client, method, arguments, rate, begin, end, given, started, stopped }
+        Self { client, options, method, arguments, rate, begin, end, given, started, stopped }
     }
 
     /// Makes the calls; Ctrl-C ends it early. Calls under way are waited for, until Ctrl-C again.
@@ -192,8 +190,11 @@ impl Load {
         let mut stopped = self.stopped.subscribe();
         while let Some(start) = self.next(&mut stopped).await {
             self.started.fetch_add(1, Ordering::Relaxed);
-            let result = self.client.call(&self.method, self.arguments.clone()).await;
+            let log = AttemptLog::new();
+            let client = self.client.with(self.options.clone().attempts(&log));
+            let result = client.call(&self.method, self.arguments.clone()).await;
             let took = start.elapsed();
+            let result = log.stood_in_for().map_or(result, Err);
             shards[shard].lock().unwrap_or_else(PoisonError::into_inner).note(took, &result);
         }
     }

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use clap::Args;
-use dubhe::{AttemptLog, AttemptOutcome, Consumer, Delivery, MethodKind};
-use serde_json::{Value, json};
+use dubhe::{AttemptLog, Consumer, Delivery, MethodKind, ServiceKey};
+use serde_json::json;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
 use crate::options::Options;
-use crate::output::ms;
+use crate::status::{attempts_json, stood_in_json, stood_in_text, why_unreached};
 use crate::target::{self, CallArgs, Target};
-use crate::{Outcome, input, output};
+use crate::{input, output};
 
 /// How long a one-way call may take to be written.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,62 +37,52 @@ impl Call {
         let log = AttemptLog::new();
         let calling = client.with(self.call.options().attempts(&log));
         let result = calling.call(&self.target.method, arguments).await?;
-        if client.method(&self.target.method)?.kind() == MethodKind::OneWay {
-            self.written(&consumer, &log).await?;
+        let is_one_way = client.method(&self.target.method)?.kind() == MethodKind::OneWay;
+        if is_one_way {
+            written(&consumer, &self.target.service, &log).await?;
         }
-        match options.json {
-            true => output::json(&json!({ "result": result, "attempts": attempts_json(&log) })),
-            false => output::json(&result),
+        if options.json {
+            return output::json(&json!({
+                "result": result,
+                "one_way": is_one_way,
+                "stood_in_for": stood_in_json(&log),
+                "attempts": attempts_json(&log),
+            }));
+        }
+        if let Some(note) = stood_in_text(&log) {
+            output::aside("note", &note)?;
+        }
+        self.doubt_the_list(&consumer)?;
+        if is_one_way { output::text("sent\n") } else { output::json(&result) }
+    }
+
+    /// Says so if the providers are those of the list on disk, or of a registry that has gone.
+    fn doubt_the_list(&self, consumer: &Consumer) -> Outcome {
+        let list = consumer.directory_state(&self.target.service);
+        match list.filter(|list| list.trouble.is_some()) {
+            Some(list) => output::aside("note", &format!("list of providers: {list}")),
+            None => Ok(()),
         }
     }
 }
 
-impl Call {
-    /// Waits until a one-way call has left this process, which would take it along when it ends: what
-    /// is asked after it on the same connections is answered after it was read.
-    async fn written(&self, consumer: &Consumer, log: &AttemptLog) -> Outcome {
-        let told = consumer.describe_each(&self.target.service, PATIENCE).await?;
-        let records = log.records();
-        let lost = told.into_iter().find_map(|(address, told)| {
-            let status = told.err()?;
-            let is_answer = status.delivery() == Delivery::Answered;
-            let is_it = records.iter().any(|attempt| attempt.address == address);
-            (is_it && !is_answer).then_some((address, status))
-        });
-        lost.map_or(Ok(()), |(address, status)| {
-            let why = status.message();
-            Err(Failure::failed(format!("the call may not have reached {address}: {why}")))
-        })
-    }
-}
-
-/// The attempts of a call for programs.
-pub(crate) fn attempts_json(log: &AttemptLog) -> Value {
+/// Waits until a one-way call has left this process, which would take it along when it ends: what
+/// is asked after it on the same connections is answered after it was read.
+pub(crate) async fn written(
+    consumer: &Consumer,
+    service: &ServiceKey,
+    log: &AttemptLog,
+) -> Outcome {
+    let told = consumer.describe_each(service, PATIENCE).await?;
     let records = log.records();
-    let records = records.iter();
-    records.map(|a| attempt_json(&a.address, Some(a.begun), a.elapsed, &a.outcome)).collect()
-}
-
-/// An attempt for programs, in one form wherever it comes from; a status does not tell when its
-/// attempts began.
-pub(crate) fn attempt_json(
-    address: &str,
-    begun: Option<Duration>,
-    elapsed: Duration,
-    outcome: &AttemptOutcome,
-) -> Value {
-    let (outcome, why) = match outcome {
-        AttemptOutcome::Replied => ("replied", None),
-        AttemptOutcome::Failed(why) => ("failed", Some(why)),
-        _ => ("given_up", None),
-    };
-    json!({
-        "address": address,
-        "begun_ms": begun.map(ms),
-        "elapsed_ms": ms(elapsed),
-        "outcome": outcome,
-        "code": why.map(|why| why.code.name()),
-        "delivery": why.map(|why| why.delivery.as_str()),
-        "message": why.map(|why| why.message.as_str()),
+    let lost = told.into_iter().find_map(|(address, told)| {
+        let status = told.err()?;
+        let is_answer = status.delivery() == Delivery::Answered;
+        let is_it = records.iter().any(|attempt| attempt.address == address);
+        (is_it && !is_answer).then_some((address, status))
+    });
+    lost.map_or(Ok(()), |(address, status)| {
+        let why = why_unreached(&status);
+        Err(Failure::failed(format!("the call may not have reached {address}: {why}")))
     })
 }

@@ -3,7 +3,8 @@
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use crate::{Cli, Outcome, output};
+use crate::failure::Outcome;
+use crate::{Cli, output};
 
 /// Print a script that lets a shell complete this command.
 #[derive(Debug, Args)]

@@ -1,11 +1,13 @@
 //! `dubhe config`: every setting in force and who set it.
 
 use clap::Args;
+use dubhe::config::Origin;
 use serde_json::{Value, json};
 
+use crate::failure::Outcome;
 use crate::options::Options;
+use crate::output;
 use crate::output::Table;
-use crate::{Outcome, output};
 
 /// Show every setting in force, and who set it.
 #[derive(Debug, Args)]
@@ -19,7 +21,13 @@ impl Config {
     pub(crate) fn run(self, options: &Options) -> Outcome {
         let consumer = options.consumer()?;
         let mut settings = consumer.config().sources();
-        settings.retain(|setting| !self.set || setting.origin != dubhe::config::Origin::Default);
+        for setting in &mut settings {
+            // What this program sets is the default of its users.
+            if setting.origin == Origin::Builder {
+                setting.origin = Origin::Default;
+            }
+        }
+        settings.retain(|setting| !self.set || setting.origin != Origin::Default);
         if options.json {
             let settings: Vec<Value> = settings.iter().map(|setting| json!(setting)).collect();
             return output::json(&json!({ "settings": settings }));

@@ -1,21 +1,27 @@
 //! `dubhe explain`: why a call goes where it goes, and what became of each attempt of one.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use dubhe::describe::ServiceDescription;
 use dubhe::prelude::CallOptions;
 use dubhe::{
     AttemptLog, AttemptOutcome, ChannelState, DirectoryState, Dropped, EndpointHealth,
-    ExplainedEndpoint, HealthState, MethodExplanation, Source, Status,
+    ExplainedEndpoint, HealthState, MethodExplanation, MethodKind, Source, Status,
 };
 use serde_json::{Value, json};
 
-use crate::call::attempts_json;
-use crate::failure::{Failure, status_json};
+use crate::call::written;
+use crate::failure::{Failure, Outcome};
 use crate::options::Options;
 use crate::output::{Table, age, millis, ms};
+use crate::status::{
+    attempts_json, details_text, status_json, stood_in_json, stood_in_text, why_unreached,
+};
 use crate::target::{self, CallArgs, Target};
-use crate::{Outcome, input, output};
+use crate::{input, output};
 
 /// How long instances may take to answer, and the registry to tell of them.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -36,6 +42,9 @@ pub(crate) struct Explain {
     call: CallArgs,
 }
 
+/// What instances said of themselves, by address: shows who can be reached, and why not.
+type Told = HashMap<Arc<str>, Result<ServiceDescription, Status>>;
+
 /// What became of the call that was made.
 struct Made {
     log: AttemptLog,
@@ -50,7 +59,7 @@ impl Explain {
         let client = target::client(&consumer, service).await?;
         let method = client.method(name)?;
         // Connects, so that what is shown of the connections is true.
-        consumer.describe_each(service, PATIENCE).await?;
+        let told = consumer.describe_each(service, PATIENCE).await?.into_iter().collect();
         let mut made = None;
         if self.arguments.is_some() {
             client.check(name, &arguments)?;
@@ -63,12 +72,15 @@ impl Explain {
             let log = AttemptLog::new();
             let calling = client.with(self.options(&log));
             let result = calling.call(name, arguments.clone()).await;
+            if method.is_one_way && result.is_ok() {
+                written(&consumer, service, &log).await?;
+            }
             made = Some(Made { log, result });
         }
         let explained = consumer.explain(service, method, arguments, PATIENCE).await?;
         let printed = match options.json {
-            true => output::json(&explanation_json(&explained, made.as_ref())),
-            false => output::text(explanation_text(&explained, made.as_ref())),
+            true => output::json(&explanation_json(&explained, &told, made.as_ref())),
+            false => output::text(explanation_text(&explained, &told, made.as_ref())),
         };
         Failure::told_if(made.is_some_and(|made| made.result.is_err()), printed)
     }
@@ -78,7 +90,7 @@ impl Explain {
     }
 }
 
-fn explanation_text(explained: &MethodExplanation, made: Option<&Made>) -> String {
+fn explanation_text(explained: &MethodExplanation, told: &Told, made: Option<&Made>) -> String {
     let method = &explained.method;
     let twice = if method.is_idempotent() { "idempotent" } else { "not idempotent" };
     let mut text = format!("{} ({twice})\n\n", method.path());
@@ -101,16 +113,21 @@ fn explanation_text(explained: &MethodExplanation, made: Option<&Made>) -> Strin
         "candidate",
     ]);
     for endpoint in &explained.call.endpoints {
-        endpoints.row(endpoint_row(endpoint));
+        endpoints.row(endpoint_row(endpoint, told));
     }
     text += &format!("\n{endpoints}");
+    if explained.call.endpoints.iter().any(|endpoint| endpoint.score.is_some()) {
+        let unit = Some(explained.call.score_unit).filter(|unit| !unit.is_empty());
+        let unit = unit.unwrap_or("in a unit of the balancer's own");
+        text += &format!("score: {unit}; the lower, the better\n");
+    }
     if let Some(made) = made {
-        text += &made_text(made);
+        text += &made_text(explained, made);
     }
     text
 }
 
-fn endpoint_row(endpoint: &ExplainedEndpoint) -> [String; 8] {
+fn endpoint_row(endpoint: &ExplainedEndpoint, told: &Told) -> [String; 8] {
     let weight = match (endpoint.weight, endpoint.instance.weight) {
         (now, full) if now < full => format!("{now} of {full}"),
         (now, _) => now.to_string(),
@@ -123,25 +140,49 @@ fn endpoint_row(endpoint: &ExplainedEndpoint) -> [String; 8] {
         endpoint.in_flight.to_string(),
         endpoint.latency.map(millis).unwrap_or_default(),
         endpoint.score.map(score).unwrap_or_default(),
-        match why_not(endpoint) {
+        match why_not(endpoint, told) {
             None => "yes".to_owned(),
             Some(why) => format!("no: {why}"),
         },
     ]
 }
 
-fn why_not(endpoint: &ExplainedEndpoint) -> Option<String> {
-    match endpoint.dropped.as_ref()? {
-        Dropped::Unfit => Some("others are better".to_owned()),
-        Dropped::Weightless => Some("weight 0".to_owned()),
-        Dropped::Router(router) => Some(format!("removed by router {router}")),
-        _ => Some("left out".to_owned()),
+fn why_not(endpoint: &ExplainedEndpoint, told: &Told) -> Option<String> {
+    Some(match endpoint.dropped.as_ref()? {
+        Dropped::Unfit => unfit(endpoint, told),
+        Dropped::Weightless => "weight 0".to_owned(),
+        Dropped::Router(router) => format!("removed by router {router}"),
+        _ => "left out".to_owned(),
+    })
+}
+
+/// Why others are better.
+fn unfit(endpoint: &ExplainedEndpoint, told: &Told) -> String {
+    let EndpointHealth { why, last_error, .. } = &endpoint.health;
+    if let Some(why) = why {
+        let last = last_error.as_ref().map(|error| format!(", last {error}"));
+        return format!("{why}{}", last.unwrap_or_default());
+    }
+    let unreached = told.get(&endpoint.instance.address).and_then(|told| told.as_ref().err());
+    match (endpoint.state, unreached) {
+        (ChannelState::Down, Some(status)) => why_unreached(status).to_owned(),
+        (ChannelState::Down, None) => "it cannot be connected to".to_owned(),
+        (ChannelState::Draining, _) => "it is shutting down".to_owned(),
+        (ChannelState::Connecting, _) => "it is not connected yet".to_owned(),
+        _ => "others are better".to_owned(),
     }
 }
 
-/// Balancers have units of their own, from shares of one to nanoseconds.
+/// To six digits: balancers have units of their own, from shares of one to nanoseconds, and scores
+/// that differ must look so.
 fn score(score: f64) -> String {
-    if score.abs() < 1000.0 { format!("{score:.3}") } else { format!("{score:.0}") }
+    let magnitude = if score == 0.0 { 0.0 } else { score.abs().log10().floor() };
+    let decimals = (5.0 - magnitude).clamp(0.0, 15.0) as usize;
+    let shown = format!("{score:.decimals$}");
+    match shown.contains('.') {
+        true => shown.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => shown,
+    }
 }
 
 fn health(health: &EndpointHealth) -> String {
@@ -166,19 +207,22 @@ fn health_json(health: &EndpointHealth) -> Value {
     json!({
         "state": state,
         "left_ms": left.map(ms),
+        "why": health.why,
+        "last_error": health.last_error.as_deref(),
         "recent_successes": health.successes,
         "recent_failures": health.failures,
     })
 }
 
 /// Why it is no candidate, for programs.
-fn dropped_json(dropped: &Dropped) -> Value {
-    match dropped {
-        Dropped::Unfit => json!({ "reason": "unfit", "router": null }),
-        Dropped::Weightless => json!({ "reason": "weightless", "router": null }),
-        Dropped::Router(router) => json!({ "reason": "router", "router": router }),
-        _ => json!({ "reason": "unknown", "router": null }),
-    }
+fn dropped_json(endpoint: &ExplainedEndpoint, told: &Told) -> Option<Value> {
+    let (reason, router) = match endpoint.dropped.as_ref()? {
+        Dropped::Unfit => ("unfit", None),
+        Dropped::Weightless => ("weightless", None),
+        Dropped::Router(router) => ("router", Some(router)),
+        _ => ("unknown", None),
+    };
+    Some(json!({ "reason": reason, "router": router, "why": why_not(endpoint, told) }))
 }
 
 /// What the list is worth, for programs.
@@ -212,7 +256,7 @@ fn state(state: ChannelState) -> &'static str {
     }
 }
 
-fn made_text(made: &Made) -> String {
+fn made_text(explained: &MethodExplanation, made: &Made) -> String {
     let mut attempts = Table::new(["attempt", "address", "begun", "took", "outcome"]);
     for (number, attempt) in (1..).zip(made.log.records()) {
         let outcome = match &attempt.outcome {
@@ -230,32 +274,44 @@ fn made_text(made: &Made) -> String {
             outcome,
         ]);
     }
+    let mut text = format!("\n{attempts}\n");
     match &made.result {
-        Ok(value) => format!("\n{attempts}\nresult: {value}\n"),
+        Ok(_) if explained.method.kind() == MethodKind::OneWay => text += "sent\n",
+        Ok(value) => text += &format!("result: {value}\n"),
         Err(status) => {
-            let hint = status.hint().map(|hint| format!("; decided by {hint}"));
-            let (code, message) = (status.code(), status.message());
-            format!("\n{attempts}\nfailed: {code}: {message}{}\n", hint.unwrap_or_default())
+            text += &format!("failed: {}: {}\n", status.code(), status.message());
+            let hint = status.hint().map(|hint| format!("decided by {hint}"));
+            for line in details_text(status).into_iter().chain(hint) {
+                text += &format!("  {line}\n");
+            }
         }
     }
+    if let Some(note) = stood_in_text(&made.log) {
+        text += &format!("note: {note}\n");
+    }
+    text
 }
 
-fn explanation_json(explained: &MethodExplanation, made: Option<&Made>) -> Value {
+fn explanation_json(explained: &MethodExplanation, told: &Told, made: Option<&Made>) -> Value {
     let settings = explained.settings.settings();
     let routers =
         explained.call.routers.iter().map(
             |step| json!({ "router": step.router, "before": step.before, "after": step.after }),
         );
+    let endpoints = explained.call.endpoints.iter().map(|endpoint| endpoint_json(endpoint, told));
     let mut whole = json!({
         "method": &**explained.method.path(),
         "idempotent": explained.method.is_idempotent(),
+        "one_way": explained.method.kind() == MethodKind::OneWay,
         "settings": settings.iter().map(|s| json!(s)).collect::<Vec<_>>(),
         "directory": directory_json(&explained.call.directory),
         "routers": routers.collect::<Vec<_>>(),
-        "endpoints": explained.call.endpoints.iter().map(endpoint_json).collect::<Vec<_>>(),
+        "endpoints": endpoints.collect::<Vec<_>>(),
+        "score_unit": explained.call.score_unit,
     });
     if let Some(Made { log, result }) = made {
         whole["attempts"] = attempts_json(log);
+        whole["stood_in_for"] = stood_in_json(log);
         match result {
             Ok(value) => whole["result"] = value.clone(),
             Err(status) => whole["error"] = status_json(status),
@@ -264,7 +320,7 @@ fn explanation_json(explained: &MethodExplanation, made: Option<&Made>) -> Value
     whole
 }
 
-fn endpoint_json(endpoint: &ExplainedEndpoint) -> Value {
+fn endpoint_json(endpoint: &ExplainedEndpoint, told: &Told) -> Value {
     json!({
         "address": &*endpoint.instance.address,
         "id": &*endpoint.instance.id,
@@ -276,6 +332,17 @@ fn endpoint_json(endpoint: &ExplainedEndpoint) -> Value {
         "latency_ms": endpoint.latency.map(ms),
         "score": endpoint.score,
         "candidate": endpoint.dropped.is_none(),
-        "dropped": endpoint.dropped.as_ref().map(dropped_json),
+        "dropped": dropped_json(endpoint, told),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::score;
+
+    #[test]
+    fn scores_that_differ_look_so_in_every_unit() {
+        let shown = [0.0, 15_744_920.4, 1.0 / 3.0, 0.000_812_3, 0.000_812_4, 2.5].map(score);
+        assert_eq!(shown, ["0", "15744920", "0.333333", "0.0008123", "0.0008124", "2.5"]);
+    }
 }

@@ -4,8 +4,10 @@ use std::io::Read;
 use std::time::Duration;
 
 use serde_json::Value;
+use serde_json::error::Category;
 
 use crate::failure::Failure;
+use crate::strict;
 
 /// Largest JSON document read from standard input.
 const MAX_INPUT: u64 = 64 << 20;
@@ -30,7 +32,9 @@ pub(crate) fn arguments(given: Option<&str>) -> Result<Value, Failure> {
 
 /// Reads JSON; an error shows the place.
 fn json(text: &str) -> Result<Value, Failure> {
-    serde_json::from_str(text).map_err(|error| {
+    // Windows' editors begin files with it.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    strict::parse(text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         let shown = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
         let (line_text, caret) = around(shown, column);
@@ -43,8 +47,13 @@ fn json(text: &str) -> Result<Value, Failure> {
         if !text.trim_start().starts_with(['[', '{', '"']) {
             hint = "\n  arguments are a list such as '[\"bob\", 3]' or an object; mind the shell's quotes";
         }
+        // Data is sound JSON, but not what is wanted.
+        let what = match error.classify() {
+            Category::Data => "wrong",
+            _ => "no JSON",
+        };
         Failure::usage(format!(
-            "the arguments are no JSON: {message} at line {line}, column {column}\n  \
+            "the arguments are {what}: {message} at line {line}, column {column}\n  \
              {line_text}\n  {caret}{hint}"
         ))
     })
@@ -82,6 +91,18 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// `host:port`; whether the host exists is found out when it is used.
+pub(crate) fn address(text: &str) -> Result<String, String> {
+    let is_one = text.rsplit_once(':').is_some_and(|(host, port)| {
+        let is_bare_v6 = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
+        !host.is_empty() && !is_bare_v6 && port.parse::<u16>().is_ok()
+    });
+    match is_one {
+        true => Ok(text.to_owned()),
+        false => Err(format!("`{text}` is no address: write HOST:PORT, such as 127.0.0.1:20890")),
+    }
+}
+
 /// `key=value`
 pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -101,6 +122,16 @@ mod tests {
         let long = format!("{}x", " ".repeat(200));
         let (line, caret) = around(&long, 201);
         assert_eq!(line.chars().nth(caret.chars().count() - 1), Some('x'));
+    }
+
+    #[test]
+    fn an_address_has_a_host_and_a_port() {
+        for right in ["127.0.0.1:0", "registry.internal:20890", "[::1]:20890"] {
+            assert_eq!(address(right).as_deref(), Ok(right));
+        }
+        for wrong in ["", "nonsense", ":1", "host:", "host:66000", "::1:20890"] {
+            assert!(address(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,17 +1,19 @@
 //! `dubhe ls`: services, or the instances and methods of one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use dubhe::describe::ServiceDescription;
-use dubhe::{Consumer, Instance, ServiceKey, Status};
+use dubhe::{Code, Consumer, Instance, ServiceKey, Status};
 use serde_json::{Value, json};
 
+use crate::failure::{Failure, Outcome};
 use crate::options::Options;
 use crate::output::{Table, age};
-use crate::{Outcome, output, target};
+use crate::status::{status_json, why_unreached};
+use crate::{output, target};
 
 /// How long instances may take to describe themselves.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -33,29 +35,64 @@ impl Ls {
     }
 }
 
+/// A service in the list.
+#[derive(Default)]
+struct Row {
+    instances: usize,
+    applications: BTreeSet<String>,
+}
+
 async fn services(consumer: &Consumer, options: &Options) -> Outcome {
-    let mut rows = Vec::new();
+    let mut rows: BTreeMap<ServiceKey, Row> = BTreeMap::new();
     for service in consumer.services().await? {
         let instances = consumer.instances(&service).await?;
-        let mut applications: Vec<String> = instances.into_iter().map(|i| i.application).collect();
-        let count = applications.len();
-        applications.retain(|name| !name.is_empty());
-        applications.sort_unstable();
-        applications.dedup();
-        rows.push((service, count, applications));
+        let row = rows.entry(service).or_default();
+        row.instances = instances.len();
+        let applications = instances.into_iter().map(|instance| instance.application);
+        row.applications.extend(applications.filter(|name| !name.is_empty()));
+    }
+    // A registry that knows addresses alone, such as static://, leaves it to them.
+    let mut silent = Vec::new();
+    for (address, told) in consumer.served(PATIENCE).await? {
+        match told {
+            Ok(served) => {
+                served.into_iter().for_each(|it| rows.entry(it).or_default().instances += 1);
+            }
+            Err(status) => silent.push((address, status)),
+        }
+    }
+    if let [(address, status), ..] = &silent[..]
+        && rows.is_empty()
+    {
+        return Err(Failure::failed(format!(
+            "no address tells what it serves, {address}: {}; if you know the service, try \
+             `dubhe ls SERVICE` or `dubhe call SERVICE/METHOD`",
+            why_unreached(status)
+        )));
     }
     if options.json {
-        let rows = rows.iter().map(|(service, count, applications)| {
-            json!({ "service": service.as_str(), "instances": count, "applications": applications })
+        let services = rows.iter().map(|(service, Row { instances, applications })| {
+            json!({ "service": service.as_str(), "instances": instances, "applications": applications })
         });
-        return output::json(&json!({ "services": rows.collect::<Vec<_>>() }));
+        let silent = silent.iter().map(
+            |(address, status)| json!({ "address": &**address, "error": status_json(status) }),
+        );
+        return output::json(&json!({
+            "services": services.collect::<Vec<_>>(),
+            "silent": silent.collect::<Vec<_>>(),
+        }));
+    }
+    for (address, status) in &silent {
+        let text = format!("{address} does not tell what it serves: {}", why_unreached(status));
+        output::aside("note", &text)?;
     }
     if rows.is_empty() {
         return output::text("no services\n");
     }
     let mut table = Table::new(["service", "instances", "applications"]);
-    for (service, count, applications) in rows {
-        table.row([service.to_string(), count.to_string(), applications.join(", ")]);
+    for (service, Row { instances, applications }) in rows {
+        let applications: Vec<String> = applications.into_iter().collect();
+        table.row([service.to_string(), instances.to_string(), applications.join(", ")]);
     }
     output::text(table)
 }
@@ -68,10 +105,14 @@ async fn instances(consumer: &Consumer, service: &ServiceKey, options: &Options)
         return Err(target::unknown(service, &consumer.services().await?));
     }
     // None of them may be for this consumer, such as those that serve HTTP alone; they are listed.
-    let (described, unasked) = match consumer.describe_each(service, PATIENCE).await {
+    let (described, unasked): (Described, _) = match consumer.describe_each(service, PATIENCE).await
+    {
         Ok(told) => (told.into_iter().collect(), None),
         Err(status) => (Described::new(), Some(status)),
     };
+    if let Some(status) = nowhere(&described) {
+        return Err(Failure::failed(status.message()));
+    }
     // Instances of two versions may differ; the methods shown are those of the youngest.
     let mut by_age: Vec<&Instance> = instances.iter().collect();
     by_age.sort_by_key(|instance| std::cmp::Reverse(instance.started_ms));
@@ -86,12 +127,28 @@ async fn instances(consumer: &Consumer, service: &ServiceKey, options: &Options)
             "methods": description.map(methods_json),
         }));
     }
+    for instance in instances.iter().filter(|it| state(it, &described) == "unreachable") {
+        if let Some(Err(status)) = described.get(&instance.address) {
+            let text = format!("{} is unreachable: {}", instance.address, why_unreached(status));
+            output::aside("note", &text)?;
+        }
+    }
     output::text(instance_table(&instances, &described))?;
     match (description, unasked) {
         (Some(description), _) => output::text(methods_text(description)),
         (None, Some(why)) => output::text(format_args!("\nnot asked: {}\n", why.message())),
         (None, None) => output::text("\nno instance describes its methods\n"),
     }
+}
+
+/// The refusal of one of the instances, if all say that they do not serve it: their addresses were
+/// given by hand.
+fn nowhere(described: &Described) -> Option<&Status> {
+    let mut refusals = described
+        .values()
+        .map(|told| told.as_ref().err().filter(|status| status.code() == Code::NotFound));
+    let first = refusals.next()??;
+    refusals.all(|refusal| refusal.is_some()).then_some(first)
 }
 
 fn instance_table(instances: &[Instance], described: &Described) -> Table {
@@ -130,7 +187,8 @@ fn state(instance: &Instance, described: &Described) -> &'static str {
         None => "not_asked",
         Some(Ok(_)) => "up",
         Some(Err(status)) => match status.code() {
-            dubhe::Code::Unavailable | dubhe::Code::DeadlineExceeded => "unreachable",
+            Code::Unavailable | Code::DeadlineExceeded => "unreachable",
+            Code::NotFound => "not_served",
             _ => "undescribed",
         },
     }
@@ -168,6 +226,7 @@ fn instance_json(instance: &Instance, described: &Described) -> Value {
         "address": &*instance.address,
         "id": &*instance.id,
         "state": state(instance, described),
+        "error": described.get(&instance.address).and_then(|told| told.as_ref().err()).map(status_json),
         "application": instance.application,
         "weight": instance.weight,
         "started_ms": instance.started_ms,

@@ -1,8 +1,8 @@
 //! The `dubhe` command: a registry to run, services to see, to call, to explain and to measure.
 //!
 //! It uses the public interface of `dubhe` only. Each subcommand is a file; `options.rs` is what
-//! all take, `output.rs` how all print, `failure.rs` how all fail. Results go to standard output,
-//! everything else to standard error.
+//! all take, `output.rs` how all print, `status.rs` how all tell of a call, `failure.rs` how all
+//! fail. Results go to standard output, everything else to standard error.
 
 mod bench;
 mod call;
@@ -12,18 +12,24 @@ mod explain;
 mod failure;
 mod input;
 mod latency;
+mod log;
 mod ls;
 mod options;
 mod output;
 mod registry;
+mod status;
+mod strict;
 mod target;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::failure::Failure;
+use serde_json::json;
+
+use crate::failure::{Failure, Kind, Outcome};
 use crate::options::Options;
+use crate::status::{status_json, status_text};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -55,18 +61,36 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let Cli { options, command } = Cli::parse();
-    options.listen_to_log();
-    let result = match command {
-        Command::Registry(registry) => registry.run(&options).await,
-        Command::Ls(ls) => ls.run(&options).await,
-        Command::Call(call) => call.run(&options).await,
-        Command::Explain(explain) => explain.run(&options).await,
-        Command::Config(config) => config.run(&options),
-        Command::Bench(bench) => bench.run(&options).await,
-        Command::Completions(completions) => completions.run(),
-    };
-    result.map_or_else(|failure| failure.report(&options), |()| ExitCode::SUCCESS)
+    match run(command, &options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => report(&failure, options.json),
+    }
 }
 
-/// What a subcommand comes to.
-type Outcome = Result<(), Failure>;
+async fn run(command: Command, options: &Options) -> Outcome {
+    log::listen(options.verbose)?;
+    match command {
+        Command::Registry(registry) => registry.run(options).await,
+        Command::Ls(ls) => ls.run(options).await,
+        Command::Call(call) => call.run(options).await,
+        Command::Explain(explain) => explain.run(options).await,
+        Command::Config(config) => config.run(options),
+        Command::Bench(bench) => bench.run(options).await,
+        Command::Completions(completions) => completions.run(),
+    }
+}
+
+/// Prints the failure, and gives the code to exit with.
+fn report(failure: &Failure, as_json: bool) -> ExitCode {
+    let printed = match &failure.kind {
+        Kind::Told => Ok(()),
+        Kind::Unread => return ExitCode::SUCCESS,
+        Kind::Text(text) if as_json => output::json(&json!({ "error": { "message": text } })),
+        Kind::Call(status) if as_json => output::json(&json!({ "error": status_json(status) })),
+        Kind::Text(text) => output::aside("error", text),
+        Kind::Call(status) => output::aside("error", &status_text(status)),
+    };
+    // Nobody listens; the code is all that is left to say.
+    drop(printed);
+    ExitCode::from(failure.code)
+}

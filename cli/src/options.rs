@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use dubhe::Consumer;
 use dubhe::config::{ConfigFile, Layer, Sources};
-use tracing_subscriber::filter::LevelFilter;
 
 use crate::failure::Failure;
 
@@ -30,7 +29,7 @@ pub(crate) struct Options {
     pub(crate) json: bool,
     /// Say on standard error what goes on; twice for more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    verbose: u8,
+    pub(crate) verbose: u8,
 }
 
 impl Options {
@@ -53,21 +52,6 @@ impl Options {
     /// A consumer of these settings; connects to nothing yet.
     pub(crate) fn consumer(&self) -> Result<Consumer, Failure> {
         Ok(Consumer::builder().sources(self.sources()?).build()?)
-    }
-
-    /// Prints what the framework logs to standard error: nothing unless asked, because what goes
-    /// wrong is told as the outcome. `DUBHE_LOG` is a level for those who cannot add an option.
-    pub(crate) fn listen_to_log(&self) {
-        let level = match self.verbose {
-            0 => std::env::var("DUBHE_LOG").ok().and_then(|level| level.parse().ok()),
-            1 => Some(LevelFilter::INFO),
-            2 => Some(LevelFilter::DEBUG),
-            _ => Some(LevelFilter::TRACE),
-        };
-        tracing_subscriber::fmt()
-            .with_writer(std::io::stderr)
-            .with_max_level(level.unwrap_or(LevelFilter::OFF))
-            .init();
     }
 }
 

@@ -21,6 +21,11 @@ pub(crate) fn raw(text: impl fmt::Display) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
+/// Prints a text for people that is no result, to standard error.
+pub(crate) fn aside(what: &str, text: &str) -> Result<(), Failure> {
+    Ok(writeln!(io::stderr().lock(), "{what}: {}", plain(text))?)
+}
+
 /// Prints a JSON document.
 pub(crate) fn json(value: &Value) -> Result<(), Failure> {
     let mut text = String::new();

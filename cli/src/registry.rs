@@ -1,21 +1,34 @@
 //! `dubhe registry`: serves the embedded registry until it is told to end.
 
+use std::error::Error as _;
+use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
-use dubhe::config::Config;
-use dubhe::embedded::{DEFAULT_PORT, EmbeddedServer};
+use dubhe::config::{Config, Layer, Sources};
+use dubhe::embedded::{DEFAULT_PORT, EmbeddedServer, ServerStatus};
+use dubhe::{Consumer, Error};
 use serde_json::json;
+use tokio::time::timeout;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
 use crate::options::Options;
-use crate::{Outcome, output};
+use crate::{input, output};
+
+/// How long who has an address already may take to tell what it is.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Serve a registry for dubhe://HOST:PORT; --token is what it asks clients for.
 #[derive(Debug, Args)]
 pub(crate) struct Registry {
     /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "HOST:PORT", default_value_t = format!("127.0.0.1:{DEFAULT_PORT}"))]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        default_value_t = format!("127.0.0.1:{DEFAULT_PORT}"),
+        value_parser = input::address
+    )]
     listen: String,
     /// A folder to keep in what is registered, so that a restart forgets nothing; else in memory
     #[arg(long, value_name = "DIR")]
@@ -40,11 +53,16 @@ impl Registry {
         if let Some(folder) = &self.data {
             server = server.data_dir(folder);
         }
-        let server = server.start().await?;
+        let server = match server.start().await {
+            Err(error) if error.is_bind() => return Err(self.not_bound(&error, options).await),
+            server => server?,
+        };
         let url = format!("dubhe://{}", server.local_addr());
-        let restored = server.status().restored;
+        let ServerStatus { restored, store_error, .. } = server.status();
         match options.json {
-            true => output::json(&json!({ "registry": url, "restored": restored }))?,
+            true => output::json(
+                &json!({ "registry": url, "restored": restored, "store_error": store_error }),
+            )?,
             false if restored > 0 => {
                 output::text(format_args!("registry at {url}, {restored} instances restored\n"))?;
             }
@@ -53,6 +71,39 @@ impl Registry {
         end.wait().await;
         server.shutdown().await;
         Ok(())
+    }
+}
+
+impl Registry {
+    /// Says who has the address, if a registry answers there.
+    async fn not_bound(&self, error: &Error, options: &Options) -> Failure {
+        let is_taken = error
+            .source()
+            .and_then(|source| source.downcast_ref::<io::Error>())
+            .is_some_and(|source| source.kind() == io::ErrorKind::AddrInUse);
+        let url = format!("dubhe://{}", self.listen);
+        match is_taken && is_registry(&url, options).await {
+            true => Failure::failed(format!(
+                "{error}; a registry runs there already: use it by --registry {url}, or give \
+                 this one another --listen"
+            )),
+            false => Failure::failed(error.to_string()),
+        }
+    }
+}
+
+/// Whether a registry answers at `url`, be it that it asks for another token.
+async fn is_registry(url: &str, options: &Options) -> bool {
+    let mut layer = Layer::new().set("registry.address", url).set("registry.cache", false);
+    if let Some(token) = &options.token {
+        layer = layer.set("registry.token", token.as_str());
+    }
+    let sources = Sources { builder: layer, ..Sources::default() };
+    let Ok(consumer) = Consumer::builder().sources(sources).build() else { return false };
+    match timeout(PATIENCE, consumer.services()).await {
+        Ok(Ok(_)) => true,
+        Ok(Err(error)) => error.to_string().contains("token"),
+        Err(_) => false,
     }
 }
 

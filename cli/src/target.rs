@@ -71,6 +71,7 @@ fn is_nobody(status: &Status) -> bool {
     status.code() == Code::Unavailable
         && status.delivery() == Delivery::NotSent
         && status.address().is_none()
+        && status.attempts().is_empty()
 }
 
 /// The same failure with the services that do exist, if the registry tells.

@@ -33,6 +33,11 @@ async fn config_shows_every_setting_and_who_set_it() {
         json!({ "key": "consumer.timeout", "value": "3s", "origin": format!("{file}:2:11") });
     assert!(set["settings"].as_array().unwrap().contains(&timeout), "{set}");
     assert!(!set.to_string().contains("\"default\""), "{set}");
+    let bare = dubhe(&["config", "--set"]).await.code(0);
+    assert!(!bare.out.contains("registry.address"), "{}", bare.out);
+    let address = dubhe(&["config", "--json"]).await.code(0).json();
+    let dev = json!({ "key": "registry.address", "value": "dev://", "origin": "default" });
+    assert!(address["settings"].as_array().unwrap().contains(&dev), "{address}");
 }
 
 #[tokio::test]
@@ -209,6 +214,24 @@ async fn completions_name_every_subcommand() {
         }
     }
     dubhe(&["completions", "cmd.exe"]).await.code(2).says("possible values");
+}
+
+#[tokio::test]
+async fn shells_accept_their_completions() {
+    for (shell, check) in [("bash", "-n"), ("zsh", "-n"), ("fish", "--no-execute")] {
+        let script = dubhe(&["completions", shell]).await.code(0).out;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("dubhe");
+        std::fs::write(&file, script).unwrap();
+        let checked = tokio::process::Command::new(shell).arg(check).arg(&file).output().await;
+        // Few machines have all three; every one has the first.
+        let Ok(checked) = checked else {
+            assert_ne!(shell, "bash");
+            continue;
+        };
+        let said = String::from_utf8_lossy(&checked.stderr);
+        assert!(checked.status.success() && said.is_empty(), "{shell}: {said}");
+    }
 }
 
 #[tokio::test]

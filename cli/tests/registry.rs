@@ -4,7 +4,10 @@
 
 mod support;
 
+use std::net::TcpListener;
+
 use support::{PATIENCE, Registry, command, dubhe, provider, run_with, shop};
+use tokio::io::AsyncReadExt;
 
 #[tokio::test]
 async fn it_prints_its_address_and_ends_cleanly_when_told_to() {
@@ -23,6 +26,43 @@ async fn a_port_in_use_is_told_with_the_remedy() {
     let address = registry.url.strip_prefix("dubhe://").unwrap();
     let run = dubhe(&["registry", "--listen", address]).await.code(1);
     run.says(address).says("in use").says("choose another address");
+    let run = dubhe(&["registry", "--listen", address]).await.code(1);
+    run.says(&format!("a registry runs there already: use it by --registry {}", registry.url));
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap().to_string();
+    let run = dubhe(&["registry", "--listen", &address]).await.code(1).says("in use");
+    assert!(!run.err.contains("a registry runs"), "{}", run.err);
+}
+
+#[tokio::test]
+async fn what_is_no_address_is_wrong_usage() {
+    for wrong in ["nonsense", "127.0.0.1", "127.0.0.1:99999", ":0"] {
+        dubhe(&["registry", "--listen", wrong]).await.code(2).says("write HOST:PORT");
+    }
+}
+
+#[tokio::test]
+async fn damaged_data_is_set_aside_and_told_without_being_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("registry.redb"), "no database").unwrap();
+    let data = ["--data", folder.path().to_str().unwrap()];
+    let mut registry = Registry::start(&data).await;
+    registry.signal("TERM").await;
+    let mut said = String::new();
+    let mut errors = registry.child.stderr.take().unwrap();
+    tokio::time::timeout(PATIENCE, errors.read_to_string(&mut said)).await.unwrap().unwrap();
+    assert!(said.contains("ERROR registry data is damaged, set aside, going on"), "{said}");
+    let kept = folder.path().join("registry.damaged");
+    assert!(said.contains(kept.to_str().unwrap()), "{said}");
+    assert_eq!(std::fs::read_to_string(kept).unwrap(), "no database");
+}
+
+#[tokio::test]
+async fn a_data_folder_that_cannot_be_used_is_wrong_usage() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let run = dubhe(&["registry", "--listen", "127.0.0.1:0", "--data", path]).await.code(2);
+    run.says(path).says("choose a folder that this user may write");
 }
 
 #[tokio::test]
@@ -69,9 +109,10 @@ async fn what_is_registered_survives_a_kill_in_the_data_folder() {
 async fn two_servers_do_not_share_a_data_folder() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_str().unwrap();
-    let _registry = Registry::start(&["--data", data]).await;
-    let run = dubhe(&["registry", "--listen", "127.0.0.1:0", "--data", data]).await;
-    assert!(run.code != 0 && run.err.contains(data), "{}", run.err);
+    let registry = Registry::start(&["--data", data]).await;
+    let run = dubhe(&["registry", "--listen", "127.0.0.1:0", "--data", data]).await.code(2);
+    let holder = format!("another registry (process {}) uses it", registry.child.id().unwrap());
+    run.says(data).says(&holder);
 }
 
 #[tokio::test]

@@ -56,7 +56,10 @@ async fn an_instance_that_has_died_is_shown_as_unreachable() {
     for instance in shown["instances"].as_array().unwrap() {
         let expected = if instance["address"] == one.address() { "up" } else { "unreachable" };
         assert_eq!(instance["state"], expected, "{instance} {gone}");
+        assert_eq!(instance["error"].is_null(), expected == "up", "{instance}");
     }
+    let run = registry.dubhe(&["ls", "test.Stock"]).await.code(0);
+    run.says(&format!("note: {gone} is unreachable: cannot connect to {gone}"));
 }
 
 #[tokio::test]

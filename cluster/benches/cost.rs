@@ -20,8 +20,9 @@ use dubhe_cluster::router::RouterChain;
 use dubhe_cluster::{Cluster, Directory, DirectoryOptions, RetryBudget, load_balance, policy};
 use rpc_core::message::Message;
 use rpc_core::{
-    Body, BoxInvoker, Channel, ChannelState, Connector, Deadline, Instance, Invocation, Invoke,
-    Method, MethodKind, Params, Reply, ReplyFuture, ServiceKey, Snapshot, Source, Subscription,
+    Body, BoxInvoker, Changes, Channel, ChannelState, Connector, Deadline, Instance, Invocation,
+    Invoke, Method, MethodKind, Params, Reply, ReplyFuture, ServiceKey, Snapshot, Source,
+    Subscription,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -264,10 +265,6 @@ impl Connector for Everywhere {
     fn channel(&self, instance: &Instance) -> Arc<dyn Channel> {
         Arc::new(Answering::new(&instance.address))
     }
-
-    fn epoch(&self) -> u64 {
-        0
-    }
 }
 
 /// A channel that answers at once.
@@ -294,6 +291,8 @@ impl Channel for Answering {
     fn state(&self) -> ChannelState {
         ChannelState::Ready
     }
+
+    fn report_to(&self, _: &Changes) {}
 }
 
 /// The empty message.

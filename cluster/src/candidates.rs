@@ -4,18 +4,19 @@
 //! standing of an endpoint changes, so that a choice costs no work proportional to their number.
 
 use std::borrow::Cow;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
 use std::hint::black_box;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::time::Duration;
 
 use rpc_core::ChannelState;
+use tokio::time::Instant;
 
-use crate::dice::Dice;
+use crate::dice::{Dice, scale};
 use crate::ejection::Ejector;
 use crate::endpoint::{Endpoint, Vitals};
 use crate::load::Load;
+use crate::members::Members;
 
 /// Endpoints and their weights at one time.
 #[derive(Debug)]
@@ -29,12 +30,51 @@ pub struct Candidates {
     weightless: Vec<Arc<Endpoint>>,
     /// Those that wait for a call to find out whether they are well again; none of `endpoints`.
     probation: Vec<Arc<Endpoint>>,
-    /// What it was made from, if it is all that a directory offers.
-    made_from: Option<(u64, u64)>,
+    /// If it is all that a directory offers.
+    fitness: Option<Fitness>,
     /// What a router or a re-send left these of.
     whole: Option<Arc<Self>>,
-    fingerprint: OnceLock<u64>,
+    /// The list that these are of, fit or not.
+    members: Arc<Members>,
+    places: Places,
 }
+
+/// Where the candidates are among the members.
+#[derive(Debug)]
+enum Places {
+    /// They are the members.
+    Same,
+    /// The place of each.
+    At(Box<[u32]>),
+    /// To be found by address.
+    Unknown,
+}
+
+/// Which list and which states of it candidates were made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MadeOf {
+    /// That of the list.
+    pub(crate) version: u64,
+    /// How many changes of states came before.
+    pub(crate) changes: u64,
+}
+
+/// How candidates were told from the others of the list.
+#[derive(Debug)]
+struct Fitness {
+    made_of: MadeOf,
+    made: Instant,
+    /// Their rank.
+    best: u8,
+    /// Whether ejections did not count.
+    is_open: bool,
+}
+
+/// Up to how many candidates are made anew after every change.
+const FEW: usize = 64;
+
+/// How long more of them may be out of date, for each: far longer than it takes to make them anew.
+const AGE_EACH: Duration = Duration::from_micros(1);
 
 /// Shares of traffic.
 #[derive(Debug)]
@@ -49,26 +89,34 @@ impl Candidates {
     /// These endpoints, with the weights they have now.
     #[must_use]
     pub fn new(mut endpoints: Vec<Arc<Endpoint>>) -> Self {
-        // A directory's are in order already; a router may have mixed them up.
         endpoints.sort_by(|a, b| a.address().cmp(b.address()));
+        let members = Members::of(&endpoints);
+        Self::of(endpoints, members, Places::Same)
+    }
+
+    fn of(endpoints: Vec<Arc<Endpoint>>, members: Arc<Members>, places: Places) -> Self {
         Self {
             weights: Weights::of(&endpoints),
             vitals: endpoints.iter().map(|endpoint| endpoint.vitals().clone()).collect(),
             endpoints,
             weightless: Vec::new(),
             probation: Vec::new(),
-            made_from: None,
+            fitness: None,
             whole: None,
-            fingerprint: OnceLock::new(),
+            members,
+            places,
         }
     }
 
-    /// Some of the endpoints of `whole`, in its order, with the weights they have now.
-    pub(crate) fn part(whole: &Arc<Self>, endpoints: Vec<Arc<Endpoint>>) -> Self {
-        Self { whole: Some(whole.clone()), ..Self::new(endpoints) }
+    /// Some of the endpoints of `whole`, with the weights they have now.
+    pub(crate) fn part(whole: &Arc<Self>, mut endpoints: Vec<Arc<Endpoint>>) -> Self {
+        // A router may have mixed them up.
+        endpoints.sort_by(|a, b| a.address().cmp(b.address()));
+        let part = Self::of(endpoints, whole.members.clone(), Places::Unknown);
+        Self { whole: Some(whole.clone()), ..part }
     }
 
-    /// All of `listed` that are fit to be called, made from this version and epoch.
+    /// All of `listed`, the endpoints of `members`, that are fit to be called.
     ///
     /// Connected and unused ones come first. One that is connecting makes callers wait, one that
     /// is ejected has failed them, one that is down or draining turns them away, a stale one does
@@ -77,9 +125,9 @@ impl Candidates {
     /// One without weight comes after all that have some and are well or connecting.
     pub(crate) fn fit(
         listed: &[Arc<Endpoint>],
+        members: &Arc<Members>,
         ejector: &Ejector,
-        version: u64,
-        epoch: u64,
+        made_of: MadeOf,
     ) -> Self {
         let counts = |e: &&Arc<Endpoint>| is_connected(e) && !e.is_stale();
         let connected = listed.iter().filter(counts).count();
@@ -88,7 +136,6 @@ impl Candidates {
         let ranks: Vec<u8> = listed.iter().map(|endpoint| rank(endpoint, is_open)).collect();
         let best = ranks.iter().min().copied().unwrap_or(0);
         let ranked = || listed.iter().zip(&ranks);
-        let fit = ranked().filter(|(_, rank)| **rank == best);
         let probation = ranked().filter(|(endpoint, rank)| {
             let turns_away =
                 matches!(endpoint.channel().state(), ChannelState::Down | ChannelState::Draining);
@@ -96,16 +143,46 @@ impl Candidates {
             **rank != best && endpoint.condition().is_on_probation() && !turns_away && is_called
         });
         let weightless = ranked().filter(|(_, rank)| weightless_beside(best).contains(*rank));
+        let is_fit = |(_, rank): &(&Arc<Endpoint>, &u8)| **rank == best;
+        let fit: Vec<Arc<Endpoint>> =
+            ranked().filter(is_fit).map(|(endpoint, _)| endpoint.clone()).collect();
+        let places = match fit.len() == listed.len() {
+            true => Places::Same,
+            false => Places::At(
+                (0..).zip(&ranks).filter(|(_, r)| **r == best).map(|(at, _)| at).collect(),
+            ),
+        };
         Self {
-            made_from: Some((version, epoch)),
             weightless: weightless.map(|(endpoint, _)| endpoint.clone()).collect(),
+            fitness: Some(Fitness { made_of, made: Instant::now(), best, is_open }),
             probation: probation.map(|(endpoint, _)| endpoint.clone()).collect(),
-            ..Self::new(fit.map(|(endpoint, _)| endpoint.clone()).collect())
+            ..Self::of(fit, members.clone(), places)
         }
     }
 
-    pub(crate) fn is_made_from(&self, version: u64, epoch: u64) -> bool {
-        self.made_from == Some((version, epoch))
+    /// What they were made of, if they are all that a directory offers.
+    pub(crate) fn made_of(&self) -> Option<MadeOf> {
+        self.fitness.as_ref().map(|fitness| fitness.made_of)
+    }
+
+    /// Whether they are so many that they are used although something may have changed.
+    pub(crate) const fn may_be_old(&self) -> bool {
+        self.endpoints.len() > FEW
+    }
+
+    /// Whether they are used although something has changed.
+    pub(crate) fn is_young(&self, now: Instant) -> bool {
+        let count = u32::try_from(self.len()).unwrap_or(u32::MAX);
+        let is_new = |fitness: &Fitness| {
+            now.saturating_duration_since(fitness.made) < AGE_EACH.saturating_mul(count)
+        };
+        self.may_be_old() && self.fitness.as_ref().is_some_and(is_new)
+    }
+
+    /// Whether `endpoint`, one of them, still is as fit as they were.
+    pub(crate) fn still_has(&self, endpoint: &Endpoint) -> bool {
+        let is_as_fit = |fitness: &Fitness| rank(endpoint, fitness.is_open) <= fitness.best;
+        self.fitness.as_ref().is_none_or(is_as_fit)
     }
 
     /// Whether these are all that a directory offers, rather than a part that a router or a
@@ -121,14 +198,23 @@ impl Candidates {
         self.whole.as_deref()
     }
 
-    /// A number that other addresses would not have; computed once, when it is first asked for.
-    pub(crate) fn fingerprint(&self) -> u64 {
-        *self.fingerprint.get_or_init(|| {
-            let mut hasher = DefaultHasher::new();
-            self.endpoints.len().hash(&mut hasher);
-            self.endpoints.iter().for_each(|endpoint| endpoint.address().hash(&mut hasher));
-            hasher.finish()
-        })
+    /// The list that these are of, fit or not.
+    pub(crate) fn members(&self) -> &Arc<Members> {
+        &self.members
+    }
+
+    /// The index of a member by its place among the members; `None` if it is not fit.
+    pub(crate) fn index_of_member(&self, place: usize) -> Option<usize> {
+        match &self.places {
+            Places::Same => Some(place),
+            Places::At(places) => places.binary_search(&u32::try_from(place).ok()?).ok(),
+            Places::Unknown => self.index_of(self.members.addresses().get(place)?),
+        }
+    }
+
+    /// The index of the endpoint at `address`.
+    pub(crate) fn index_of(&self, address: &str) -> Option<usize> {
+        self.endpoints.binary_search_by(|endpoint| (**endpoint.address()).cmp(address)).ok()
     }
 
     /// The endpoints, in the order of their addresses.
@@ -211,10 +297,15 @@ impl Candidates {
 
     /// An index drawn with the probability of its weight.
     pub(crate) fn draw(&self, dice: &Dice) -> usize {
+        self.drawn_by(dice.roll())
+    }
+
+    /// The same, drawn by these random bits.
+    pub(crate) fn drawn_by(&self, roll: u64) -> usize {
         match &self.weights {
-            Weights::Equal => dice.index(self.endpoints.len()),
+            Weights::Equal => scale(roll, self.endpoints.len() as u64) as usize,
             Weights::Varied { sums, .. } => {
-                let point = dice.below(sums.last().copied().unwrap_or(0));
+                let point = scale(roll, sums.last().copied().unwrap_or(0));
                 sums.partition_point(|sum| *sum <= point)
             }
         }

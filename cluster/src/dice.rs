@@ -17,24 +17,18 @@ impl Dice {
     }
 
     /// A generator of its own for one thread, made by one roll.
-    pub(crate) fn fork(&self) -> Self {
-        Self(AtomicU64::new(self.roll()))
+    pub(crate) fn fork(&self) -> Rolls {
+        Rolls(self.roll())
     }
 
     /// 64 random bits.
-    fn roll(&self) -> u64 {
-        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut z = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+    pub(crate) fn roll(&self) -> u64 {
+        mix(self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP))
     }
 
     /// A number from 0 up to and without `end`; 0 if `end` is 0.
     pub(crate) fn below(&self, end: u64) -> u64 {
-        // The high half of a 128-bit product maps evenly enough, without a division.
-        let wide = u128::from(self.roll()) * u128::from(end);
-        u64::try_from(wide >> 64).unwrap_or(0)
+        scale(self.roll(), end)
     }
 
     /// An index of a list of this length; 0 if it is empty.
@@ -47,6 +41,38 @@ impl Dice {
         let half = u64::try_from(longest.as_nanos() / 2).unwrap_or(u64::MAX / 2);
         Duration::from_nanos(half + self.below(half))
     }
+}
+
+/// The same for one thread, which no other disturbs.
+#[derive(Debug)]
+pub(crate) struct Rolls(u64);
+
+impl Rolls {
+    /// 64 random bits.
+    pub(crate) fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(STEP);
+        mix(self.0)
+    }
+
+    /// A number from 0 up to and without `end`; 0 if `end` is 0.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        scale(self.roll(), end)
+    }
+}
+
+const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
+const fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// A number from 0 up to and without `end` of 64 random bits; 0 if `end` is 0.
+pub(crate) fn scale(roll: u64, end: u64) -> u64 {
+    // The high half of a 128-bit product maps evenly enough, without a division.
+    let wide = u128::from(roll) * u128::from(end);
+    u64::try_from(wide >> 64).unwrap_or(0)
 }
 
 #[cfg(test)]

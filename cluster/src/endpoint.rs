@@ -13,8 +13,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rpc_core::{
-    AttemptLog, BoxInvoker, Channel, Code, Codecs, Delivery, Instance, Invocation, MethodKind,
-    Reply, ReplyFuture, Status, Tally,
+    AttemptLog, BoxInvoker, Channel, ChannelState, Code, Codecs, Delivery, Instance, Invocation,
+    MethodKind, Reply, ReplyFuture, Status, Tally,
 };
 use tokio::time::Instant;
 use tracing::Span;
@@ -65,6 +65,7 @@ impl Endpoint {
         ejector: Arc<Ejector>,
     ) -> Self {
         let now = Instant::now();
+        channel.report_to(ejector.changes());
         let health = Health::new(ejector, instance.address.clone(), now);
         let vitals = Arc::new(Vitals { load: Load::new(now), health });
         Self::with_vitals(instance, channel, layers, vitals, now)
@@ -226,7 +227,8 @@ impl Endpoint {
         probe: bool,
     ) -> EndpointFuture {
         if let Some(report) = self.load().known_report() {
-            report.ask(&mut invocation.metadata, now);
+            let timeout = invocation.deadline.remaining_from(now);
+            report.begin(&mut invocation.metadata, now, timeout);
         }
         let method = invocation.method();
         let span = tracing::info_span!(
@@ -287,6 +289,9 @@ impl Endpoint {
         let now = Instant::now();
         let elapsed = now.saturating_duration_since(call.started);
         let verdict = Verdict::of(outcome, call.kind);
+        if let (Verdict::Failure | Verdict::Missing, Err(status)) = (verdict, outcome) {
+            self.condition().note_error(status);
+        }
         if !call.probe {
             self.condition().record(verdict, call.started, now);
         } else if self.condition().end_probe(verdict, now) {
@@ -303,10 +308,11 @@ impl Endpoint {
             }
             Err(status) => {
                 self.load().observe(elapsed, now);
-                report.inspect(|report| report.succeed(status.metadata(), elapsed, now));
+                report.inspect(|report| report.succeed(status.metadata(), Some(elapsed), now));
             }
             Ok(reply) => {
-                self.load().observe(elapsed, now);
+                let elapsed = (!call.connects).then_some(elapsed);
+                elapsed.inspect(|elapsed| self.load().observe(*elapsed, now));
                 report.inspect(|report| report.succeed(&reply.metadata, elapsed, now));
             }
         }
@@ -414,6 +420,8 @@ struct InFlight {
     kind: MethodKind,
     /// Whether it decides that the endpoint is well again.
     probe: bool,
+    /// Whether it waited for the connection, which says nothing of the provider.
+    connects: bool,
     log: Option<AttemptLog>,
     finished: bool,
 }
@@ -422,7 +430,8 @@ impl InFlight {
     fn begin(endpoint: Arc<Endpoint>, started: Instant, call: &Invocation, probe: bool) -> Self {
         endpoint.load().begin();
         let (kind, log) = (call.method().kind(), call.attempts.clone());
-        Self { endpoint, started, kind, probe, log, finished: false }
+        let connects = endpoint.channel.state() != ChannelState::Ready;
+        Self { endpoint, started, kind, probe, connects, log, finished: false }
     }
 
     fn finish(mut self, outcome: Result<Reply, Status>) -> Result<Reply, Status> {

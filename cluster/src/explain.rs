@@ -27,6 +27,8 @@ pub struct Explanation {
     pub endpoints: Vec<ExplainedEndpoint>,
     /// What each router did, in their order.
     pub routers: Vec<RouterStep>,
+    /// What the scores count, in words; empty where the balancer does not say.
+    pub score_unit: &'static str,
 }
 
 /// One endpoint as a call sees it.
@@ -108,7 +110,12 @@ impl Cluster {
             let score = scores.get(address).copied();
             explained(endpoint, dropped.remove(address), score, now)
         });
-        Explanation { endpoints: endpoints.collect(), directory: self.directory.state(), routers }
+        Explanation {
+            endpoints: endpoints.collect(),
+            directory: self.directory.state(),
+            routers,
+            score_unit: self.balancer.score_unit(),
+        }
     }
 
     /// What the balancer thinks of those that are `left`, by address.

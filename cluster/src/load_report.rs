@@ -3,10 +3,11 @@
 //! Dubbo's formula of adaptive balancing, with its numbers in milliseconds and percent. The
 //! provider's word comes in the metadata of its answers under [`KEY`], if the call asked for it.
 //! Mended: reading changes nothing (in Dubbo each look at an endpoint ages it), clocks of two
-//! machines are never compared, a failure counts as silence, and successes are counted over the
-//! last hundred calls or so instead of for ever.
+//! machines are never compared, a failure counts as silence, successes are counted over the
+//! last hundred calls or so instead of for ever, and who has few of them is not held to fail: in
+//! Dubbo one with a single call, all successful, is twice as bad as one with a hundred.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rpc_core::Metadata;
@@ -14,8 +15,9 @@ use tokio::time::Instant;
 
 /// The key of both the question and the answer.
 pub(crate) const KEY: &str = "lb_adaptive";
-/// What Dubbo asks for.
-const QUESTION: &str = "mem,load";
+/// What Dubbo asks for; shared by all calls that have no metadata of their own, so that asking
+/// allocates nothing.
+static QUESTION: LazyLock<Metadata> = LazyLock::new(|| Metadata::from_iter([(KEY, "mem,load")]));
 
 /// What is asked is an average over a minute, so not every call needs to carry the question.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -39,32 +41,30 @@ struct Known {
     cpu: Option<f64>,
     /// When it was last asked.
     asked: Option<Instant>,
-    /// Average latency in milliseconds, and when its last sample came.
+    /// Average latency in milliseconds, 0 until a sample has come, and when the last one did.
     ewma: f64,
     sampled: Option<Instant>,
-    /// The last time it was taken, and how long that call may take.
+    /// The last time it was called, and how long that call may take.
     picked: Option<(Instant, Duration)>,
     ended: f64,
     succeeded: f64,
 }
 
 impl LoadReport {
-    /// Asks the provider for its load with a call, unless one has asked it a moment ago.
-    pub(crate) fn ask(&self, metadata: &mut Metadata, now: Instant) {
+    /// Notes that a call of `timeout` goes to it, which asks the provider for its load, unless one
+    /// has asked it a moment ago.
+    pub(crate) fn begin(&self, metadata: &mut Metadata, now: Instant, timeout: Duration) {
         let mut known = self.lock();
+        known.picked = Some((now, timeout));
         if known.asked.is_none_or(|at| now.saturating_duration_since(at) >= PAUSE) {
             known.asked = Some(now);
-            metadata.insert(KEY, QUESTION);
+            metadata.extend(&QUESTION);
         }
     }
 
-    /// Notes that it was taken for a call of `timeout`.
-    pub(crate) fn pick(&self, now: Instant, timeout: Duration) {
-        self.lock().picked = Some((now, timeout));
-    }
-
-    /// Notes an answer after `elapsed`, and what its metadata tell.
-    pub(crate) fn succeed(&self, metadata: &Metadata, elapsed: Duration, now: Instant) {
+    /// Notes an answer after `elapsed`, if that says something of the provider, and what its
+    /// metadata tell.
+    pub(crate) fn succeed(&self, metadata: &Metadata, elapsed: Option<Duration>, now: Instant) {
         let mut known = self.lock();
         known.count(1.0);
         // The last to come counts: by the provider's clock, words would be late for as long as that
@@ -72,7 +72,9 @@ impl LoadReport {
         if let Some(cpu) = metadata.value(KEY).and_then(parse) {
             known.cpu = Some(cpu);
         }
-        known.sample(elapsed.as_secs_f64() * 1e3, now);
+        if let Some(elapsed) = elapsed {
+            known.sample(elapsed.as_secs_f64() * 1e3, now);
+        }
     }
 
     /// Notes a failure of the endpoint; it counts as latency of twice the call's timeout.
@@ -84,7 +86,7 @@ impl LoadReport {
     }
 
     /// Dubbo's load of an endpoint with `in_flight` calls (already in proportion to its weight);
-    /// 0 if it was not taken for twice the `timeout`, so that it is tried; `None` if the provider
+    /// 0 if it was not called for twice the `timeout`, so that it is tried; `None` if the provider
     /// has not told its own.
     pub(crate) fn load(&self, now: Instant, timeout: Duration, in_flight: f64) -> Option<f64> {
         let known = self.lock();
@@ -94,7 +96,7 @@ impl LoadReport {
         if !known.picked.is_some_and(is_recent) {
             return Some(0.0);
         }
-        let succeeded = known.succeeded / (known.ended + in_flight + 1.0);
+        let succeeded = (known.succeeded + 1.0) / (known.ended + in_flight + 1.0);
         let latency = known.latency(now, timeout, in_flight > 0.0);
         Some(cpu * (latency.sqrt() + 1.0) * (in_flight + 1.0) / (succeeded * WEIGHT + 1.0))
     }
@@ -115,7 +117,10 @@ impl Known {
     }
 
     fn sample(&mut self, latency: f64, now: Instant) {
-        self.ewma = BETA * self.ewma + (1.0 - BETA) * latency;
+        self.ewma = match self.sampled {
+            Some(_) => BETA * self.ewma + (1.0 - BETA) * latency,
+            None => latency,
+        };
         self.sampled = Some(now);
     }
 
@@ -124,7 +129,11 @@ impl Known {
     fn latency(&self, now: Instant, timeout: Duration, is_waiting: bool) -> f64 {
         let silence = self.sampled.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         let timeout = timeout.as_secs_f64().max(1e-3);
-        let kept = BETA.powf((silence.as_secs_f64() / timeout).floor());
+        let missed = (silence.as_secs_f64() / timeout).floor();
+        if missed < 1.0 {
+            return self.ewma;
+        }
+        let kept = BETA.powf(missed);
         let silent = if is_waiting { 2.0 * timeout * 1e3 } else { 0.0 };
         kept * self.ewma + (1.0 - kept) * silent
     }
@@ -148,18 +157,18 @@ mod tests {
 
     fn reporting(now: Instant, cpu: &str, latency: Duration) -> LoadReport {
         let report = LoadReport::default();
-        report.pick(now, SECOND);
-        report.succeed(&told(&format!("curTime:7,load:{cpu}")), latency, now);
+        report.begin(&mut Metadata::new(), now, SECOND);
+        report.succeed(&told(&format!("curTime:7,load:{cpu}")), Some(latency), now);
         report
     }
 
     #[test]
     fn the_load_is_that_of_dubbos_formula() {
         let now = Instant::now();
-        let report = reporting(now, "40", Duration::from_millis(18));
-        // 40 x (sqrt(9) + 1) x (1 + 1) / (1 / 3 x 100 + 1)
+        let report = reporting(now, "40", Duration::from_millis(9));
+        // 40 x (sqrt(9) + 1) x (1 + 1) / ((1 + 1) / (1 + 1 + 1) x 100 + 1)
         let load = report.load(now, SECOND, 1.0).unwrap();
-        assert!((load - 320.0 / (100.0 / 3.0 + 1.0)).abs() < 1e-9, "{load}");
+        assert!((load - 320.0 / (200.0 / 3.0 + 1.0)).abs() < 1e-9, "{load}");
     }
 
     #[test]
@@ -175,7 +184,7 @@ mod tests {
         let (now, report) = (Instant::now(), LoadReport::default());
         let asks = |now| {
             let mut metadata = Metadata::new();
-            report.ask(&mut metadata, now);
+            report.begin(&mut metadata, now, SECOND);
             metadata.value(KEY) == Some("mem,load")
         };
         let milliseconds = [0, 1, 199, 200, 201, 399, 400].map(Duration::from_millis);
@@ -188,7 +197,7 @@ mod tests {
         let now = Instant::now();
         let report = reporting(now, "40", Duration::from_millis(100));
         let before = report.load(now, SECOND, 1.0).unwrap();
-        report.pick(now + SECOND, SECOND);
+        report.begin(&mut Metadata::new(), now + SECOND, SECOND);
         assert!(report.load(now + SECOND, SECOND, 1.0).unwrap() > 2.0 * before);
         assert!(report.load(now + SECOND, SECOND, 0.0).unwrap() < before);
     }
@@ -201,16 +210,29 @@ mod tests {
         report.fail(now);
         assert!(report.load(now, SECOND, 0.0).unwrap() > 5.0 * before);
         for _ in 0..200 {
-            report.succeed(&Metadata::new(), Duration::from_millis(10), now);
+            report.succeed(&Metadata::new(), Some(Duration::from_millis(10)), now);
         }
-        assert!(report.load(now, SECOND, 0.0).unwrap() < before);
+        assert!(report.load(now, SECOND, 0.0).unwrap() < 1.1 * before);
+    }
+
+    #[test]
+    fn who_was_called_once_is_no_worse_than_who_was_called_often() {
+        let now = Instant::now();
+        let load = |calls| {
+            let report = reporting(now, "40", Duration::from_millis(10));
+            for _ in 1..calls {
+                report.succeed(&Metadata::new(), Some(Duration::from_millis(10)), now);
+            }
+            report.load(now, SECOND, 0.0).unwrap()
+        };
+        assert!((load(1) / load(100) - 1.0).abs() < 1e-9, "{} {}", load(1), load(100));
     }
 
     #[test]
     fn the_last_word_to_come_counts_also_of_a_provider_whose_clock_was_put_back() {
         let now = Instant::now();
         let report = reporting(now, "40", Duration::from_millis(10));
-        report.succeed(&told("curTime:6,load:90"), Duration::from_millis(10), now);
+        report.succeed(&told("curTime:6,load:90"), Some(Duration::from_millis(10)), now);
         assert_eq!(report.lock().cpu, Some(90.0));
     }
 
@@ -220,12 +242,12 @@ mod tests {
         let report = reporting(now, "40", Duration::from_millis(10));
         let loads = || report.load(now, SECOND, 0.0);
         for text in ["curTime:9", "load:x", "curTime:9,load:NaN", "curTime:9,load:-1", ""] {
-            report.succeed(&told(text), Duration::from_millis(10), now);
+            report.succeed(&told(text), Some(Duration::from_millis(10)), now);
             assert_eq!(report.lock().cpu, Some(40.0), "{text}");
         }
         assert!(loads().is_some());
         let silent = LoadReport::default();
-        silent.succeed(&told("curTime:9,load:x"), SECOND, now);
+        silent.succeed(&told("curTime:9,load:x"), Some(SECOND), now);
         assert_eq!(silent.load(now, SECOND, 0.0), None);
     }
 }

@@ -22,11 +22,10 @@ use crate::directory::Directory;
 use crate::ejection::choose_probe;
 use crate::endpoint::{Endpoint, EndpointFuture};
 use crate::invoker::Cluster;
-use crate::load_balance::LoadBalance;
+use crate::load_balance::{LoadBalance, MANY};
 use crate::router::RouterChain;
 
-/// From how many candidates on the excluded ones are avoided by drawing again.
-const MANY: usize = 64;
+/// How often another one is drawn of many candidates to avoid the excluded ones.
 const REDRAWS: usize = 3;
 
 /// One try of a call.
@@ -48,6 +47,15 @@ impl Attempt {
     pub const fn first(invocation: Invocation, now: Instant) -> Self {
         Self { invocation, excluded: Vec::new(), number: 1, now }
     }
+}
+
+/// What is left for a call to try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// How many endpoints it may go to.
+    pub endpoints: usize,
+    /// Whether one of them was not tried yet.
+    pub untried: bool,
 }
 
 /// Sends attempts to endpoints of its choice; a clone is one atomic increment.
@@ -99,15 +107,21 @@ impl Picker {
         if directory.candidates().is_empty() { Err(directory.no_instance()) } else { Ok(()) }
     }
 
-    /// The endpoints this call may go to now, before one is selected; for policies that call
-    /// several, and for people who ask why. Empty if there is none.
+    /// How many endpoints this call may go to now, and whether one of them is none of `tried`; for
+    /// policies that ask whether to try again. Looks at no more endpoints than were tried, unless
+    /// there are routers.
     #[must_use]
-    pub fn endpoints(&self, invocation: &Invocation) -> Vec<Arc<Endpoint>> {
+    pub fn left(&self, invocation: &Invocation, tried: &[Arc<str>]) -> Left {
         let candidates = self.0.directory.candidates();
+        let is_new = |endpoint: &Arc<Endpoint>| !tried.contains(endpoint.address());
+        if self.0.routers.is_empty() {
+            let untried = candidates.endpoints().iter().any(is_new);
+            return Left { endpoints: candidates.len(), untried };
+        }
         let all = candidates.with_weightless();
         let mut left = self.0.routers.narrow(&all, invocation).unwrap_or_default();
         keep(&mut left, has_weight);
-        left.into_iter().cloned().collect()
+        Left { endpoints: left.len(), untried: left.into_iter().any(is_new) }
     }
 
     /// Every endpoint that routers leave for this call, whatever its weight and the state of its
@@ -183,13 +197,11 @@ impl Picker {
         if whole.is_empty() {
             return None;
         }
-        if let Some(drawn) = self.draw_new(&whole, attempt) {
-            return Some(drawn.clone());
+        let chosen = self.choose_other_among(&whole, attempt)?;
+        match self.0.directory.instead_of(&whole, &chosen) {
+            None => Some(chosen),
+            Some(whole) => self.choose_other_among(&whole, attempt),
         }
-        let all = whole.with_weightless();
-        let mut left = self.0.routers.narrow(&all, &attempt.invocation).ok()?;
-        keep(&mut left, has_weight);
-        keep(&mut left, is_new(attempt)).then(|| self.select_of(&whole, left, attempt))
     }
 
     /// The first endpoint in the order of addresses, of those whose connection is the best there
@@ -255,6 +267,18 @@ impl Picker {
         whole: &Arc<Candidates>,
         attempt: &Attempt,
     ) -> Result<Arc<Endpoint>, Status> {
+        let chosen = self.choose_among(whole, attempt)?;
+        match self.0.directory.instead_of(whole, &chosen) {
+            None => Ok(chosen),
+            Some(whole) => self.choose_among(&whole, attempt),
+        }
+    }
+
+    fn choose_among(
+        &self,
+        whole: &Arc<Candidates>,
+        attempt: &Attempt,
+    ) -> Result<Arc<Endpoint>, Status> {
         if self.0.routers.is_empty() && attempt.excluded.is_empty() {
             return Ok(self.select(whole, attempt).clone());
         }
@@ -265,6 +289,20 @@ impl Picker {
         let mut left = self.0.routers.narrow(&all, &attempt.invocation)?;
         keep_best(&mut left, attempt);
         Ok(self.select_of(whole, left, attempt))
+    }
+
+    fn choose_other_among(
+        &self,
+        whole: &Arc<Candidates>,
+        attempt: &Attempt,
+    ) -> Option<Arc<Endpoint>> {
+        if let Some(drawn) = self.draw_new(whole, attempt) {
+            return Some(drawn.clone());
+        }
+        let all = whole.with_weightless();
+        let mut left = self.0.routers.narrow(&all, &attempt.invocation).ok()?;
+        keep(&mut left, has_weight);
+        keep(&mut left, is_new(attempt)).then(|| self.select_of(whole, left, attempt))
     }
 
     /// One of many that is not excluded, by drawing again: far cheaper than a list without the

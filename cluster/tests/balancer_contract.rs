@@ -1,5 +1,5 @@
 //! What every built-in balancer keeps to: any list, any weights, many threads, and no work that
-//! grows with the list where it promises none.
+//! grows with the list.
 
 #![allow(clippy::disallowed_types, reason = "what a choice costs is real time")]
 
@@ -15,9 +15,6 @@ use support::simulation::{Rolls, address, seeded};
 use support::*;
 use tokio::sync::watch;
 use tokio::time::Instant;
-
-/// Those whose choice costs the same for any number of endpoints of equal weight.
-const FLAT: [&str; 5] = ["adaptive", "consistenthash", "p2c", "random", "roundrobin"];
 
 fn each(seed: u64, check: impl Fn(&str, &dyn LoadBalance)) {
     for name in builtin().names() {
@@ -154,7 +151,7 @@ fn cost(balancer: &dyn LoadBalance, list: &Candidates) -> Duration {
 async fn a_choice_among_ten_thousand_costs_as_much_as_one_among_ten() {
     let net = Net::default();
     let [few, many] = [10, 10_000].map(|len| weighted(&net, &vec![100; len]));
-    for name in FLAT {
+    for name in builtin().names() {
         let balancer = seeded(name, 7);
         let (few, many) = (cost(&*balancer, &few), cost(&*balancer, &many));
         // Work along the list would make it a thousand times as much.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use dubhe_cluster::load_balance::{ConsistentHash, ConsistentHashConfig, LoadBalance, builtin};
 use dubhe_cluster::router::RouterChain;
 use rpc_core::message::{DecodeError, Message};
-use rpc_core::{Body, Invocation, Params};
+use rpc_core::{Body, ChannelState, Invocation, Params};
 use support::simulation::address;
 use support::*;
 use tokio::time::Instant;
@@ -174,6 +174,73 @@ async fn a_re_send_goes_where_the_ring_without_the_tried_ones_leads() {
             assert_eq!(went, &*expected[key as usize], "key {key}");
         }
     }
+}
+
+/// To whom calls of the first 300 keys go.
+async fn owners(fleet: &Fleet, cluster: &rpc_core::BoxInvoker) -> Vec<String> {
+    let mut owners = Vec::new();
+    for key in 0..300 {
+        let before = fleet.net.counts();
+        cluster.invoke(keyed(key)).await.expect("somebody is well");
+        let after = fleet.net.counts();
+        let called = after.into_iter().find(|(address, calls)| before[address] < *calls);
+        owners.push(called.expect("somebody was called").0);
+    }
+    owners
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_keys_of_who_cannot_be_called_are_lent_to_others_and_come_back() {
+    let fleet = Fleet::of(&FIVE);
+    let policy = Arc::new(dubhe_cluster::policy::Failover::new(1));
+    let cluster = fleet.build(policy, Arc::new(hashing(160, &[0])), RouterChain::default());
+    let own = owners(&fleet, &cluster).await;
+    for state in [ChannelState::Connecting, ChannelState::Down, ChannelState::Draining] {
+        fleet.mock(FIVE[2]).set_state(state);
+        let lent = owners(&fleet, &cluster).await;
+        assert!(own.iter().zip(&lent).all(|(own, lent)| own == lent || own == FIVE[2]));
+        let rest: Vec<&str> = FIVE.into_iter().filter(|address| *address != FIVE[2]).collect();
+        let calls: Vec<Invocation> = (0..300).map(keyed).collect();
+        let expected = places(&hashing(160, &[0]), &rest, &calls);
+        assert!(lent.iter().zip(expected).all(|(lent, index)| lent == rest[index]));
+        fleet.mock(FIVE[2]).set_state(ChannelState::Ready);
+        assert_eq!(owners(&fleet, &cluster).await, own);
+    }
+}
+
+/// So many that no call waits for their ring.
+const MANY: usize = 500;
+
+#[tokio::test]
+async fn calls_go_by_the_last_ring_while_that_of_a_long_list_is_made() {
+    let net = Net::default();
+    let names: Vec<String> = (0..=MANY).map(address).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (without_last, without_first) = (&names[..MANY], &names[1..]);
+    let balancer = hashing(160, &[0]);
+    let before = place_all(&balancer, &candidates_at(&net, without_last));
+    // One has left and one has come.
+    let changed = candidates_at(&net, without_first);
+    let expected = place_all(&hashing(160, &[0]), &changed);
+    let moved = |key: &usize| expected[*key] != before[*key];
+    let is_of_newcomer = |key: &usize| &*expected[*key] == names[MANY];
+    let taken_over = (0..before.len()).find(is_of_newcomer).expect("it has keys");
+    let given_up = (0..before.len()).find(|key| moved(key) && !is_of_newcomer(key));
+    let given_up = given_up.expect("the other had keys");
+    // Later than any rest after a ring.
+    let later = Instant::now() + std::time::Duration::from_secs(3600);
+    let place = |key: usize| {
+        let index = balancer.select(&changed, &keyed(key as u64), later);
+        changed.endpoints()[index].address().clone()
+    };
+    assert_eq!(place(taken_over), before[taken_over], "the newcomer is not on the ring yet");
+    assert_eq!(place(given_up), expected[given_up], "who has left is walked past");
+    let begun = std::time::Instant::now();
+    while place(taken_over) != expected[taken_over] {
+        assert!(begun.elapsed().as_secs() < 30, "the ring is never made");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(place_all(&balancer, &changed), expected);
 }
 
 #[test]

@@ -50,6 +50,35 @@ async fn a_restart_on_the_same_address_is_another_endpoint() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_many_endpoints_none_is_called_that_is_down_by_now() {
+    let names: Vec<String> = (0..200).map(|number| format!("n{number:03}:1")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let fleet = Fleet::of(&names);
+    let cluster = fleet.cluster(Failfast);
+    // No time passes between the changes, so the list of many is not made anew after each.
+    for name in &names[1..] {
+        cluster.invoke(call()).await.unwrap();
+        let down = fleet.mock(name);
+        down.set_state(ChannelState::Down);
+        down.answer(Answer::Fail(Status::unavailable("called although it is down")));
+        for _ in 0..3 {
+            cluster.invoke(call()).await.unwrap();
+        }
+    }
+    let before = fleet.mock("n000:1").calls();
+    cluster.invoke(call()).await.unwrap();
+    assert_eq!(fleet.mock("n000:1").calls(), before + 1);
+    fleet.mock("n001:1").answer(Answer::After(Duration::from_millis(1)));
+    fleet.mock("n001:1").set_state(ChannelState::Ready);
+    let back = fleet.mock("n001:1").calls();
+    for _ in 0..20 {
+        advance(Duration::from_millis(1)).await;
+        cluster.invoke(call()).await.unwrap();
+    }
+    assert!(fleet.mock("n001:1").calls() > back, "it is not seen to be back");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_removed_endpoint_finishes_its_calls() {
     let fleet = Fleet::of(&["a:1", "b:1", "c:1"]);
     fleet.mock("a:1").set_state(ChannelState::Ready);

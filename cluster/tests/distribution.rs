@@ -235,6 +235,56 @@ async fn p2c_is_not_drawn_to_an_endpoint_that_fails_fast() {
     assert!((1..5).contains(&failed), "{failed}");
 }
 
+/// Those that compare all of a short list, and some of a long one.
+const COMPARING: [&str; 2] = ["leastactive", "shortestresponse"];
+
+#[tokio::test(start_paused = true)]
+async fn of_a_long_list_the_drawn_ones_follow_the_weights() {
+    let weights: Vec<u32> = (0..400).map(|index| [0, 10, 20, 70][index % 4]).collect();
+    let candidates = weighted(&Net::default(), &weights);
+    for name in COMPARING {
+        let counts = spread(&*seeded(name, 9), &candidates, 10_000);
+        let of_weight = |class: usize| counts.iter().skip(class).step_by(4).sum::<usize>();
+        let expected = [0.0, 1000.0, 2000.0, 7000.0];
+        let follows = (0..4).all(|class| is_near(of_weight(class), expected[class], 0.10));
+        assert!(follows, "{name}: {:?}", [0, 1, 2, 3].map(of_weight));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_last_are_spread_over_a_long_list_nearly_as_over_a_short_one() {
+    let (net, now) = (Net::default(), Instant::now());
+    for len in [50, 1000] {
+        let candidates = weighted(&net, &vec![100; len]);
+        let balancer = seeded("leastactive", 10);
+        let mut running = Vec::new();
+        for _ in 0..5 * len {
+            let index = balancer.select(&candidates, &call(), now);
+            running.push(candidates.endpoints()[index].call(call(), now, 1).unwrap());
+        }
+        let counts = candidates.endpoints().iter().map(|endpoint| endpoint.load().in_flight());
+        let (most, least) = (counts.clone().max(), counts.min());
+        let bounds = if len == 50 { (Some(5), Some(5)) } else { (Some(6), Some(4)) };
+        assert!(most <= bounds.0 && least >= bounds.1, "{least:?} to {most:?} of {len}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_one_of_a_long_list_gets_nearly_nothing() {
+    let addresses: Vec<String> = (0..100).map(simulation::address).collect();
+    let fleet = Fleet::of(&addresses.iter().map(String::as_str).collect::<Vec<_>>());
+    let cluster =
+        fleet.build(Arc::new(Failfast), seeded("shortestresponse", 11), RouterChain::default());
+    fleet.mock(&addresses[7]).answer(Answer::After(Duration::from_millis(200)));
+    for _ in 0..3000 {
+        cluster.invoke(call()).await.unwrap();
+    }
+    let slow = fleet.mock(&addresses[7]).calls();
+    assert!((1..5).contains(&slow), "{slow}");
+    let least = fleet.net.counts().into_values().filter(|calls| *calls != slow).min();
+    assert!(least > Some(10), "{least:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn equal_seeds_make_equal_choices() {
     let net = Net::default();

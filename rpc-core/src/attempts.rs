@@ -48,6 +48,7 @@ pub struct AttemptLog(Arc<Log>);
 struct Log {
     made: Instant,
     records: Mutex<Vec<AttemptRecord>>,
+    stood_in: Mutex<Option<Status>>,
 }
 
 impl Default for AttemptLog {
@@ -60,13 +61,29 @@ impl AttemptLog {
     /// An empty log, whose clock starts now.
     #[must_use]
     pub fn new() -> Self {
-        Self(Arc::new(Log { made: Instant::now(), records: Mutex::default() }))
+        Self(Arc::new(Log {
+            made: Instant::now(),
+            records: Mutex::default(),
+            stood_in: Mutex::default(),
+        }))
     }
 
     /// The attempts that have ended so far, in the order of their ends; at most 1,024.
     #[must_use]
     pub fn records(&self) -> Vec<AttemptRecord> {
         self.0.records.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The failure in whose place the last of these calls was answered, as failsafe and failback
+    /// do; `None` if what it brought back is a provider's.
+    #[must_use]
+    pub fn stood_in_for(&self) -> Option<Status> {
+        self.0.stood_in.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Writes down that a call is answered in the place of this failure; for policies that do so.
+    pub fn note_stand_in(&self, failure: &Status) {
+        *self.0.stood_in.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.clone());
     }
 
     /// Writes down an attempt at `address` that began at `started` and ends now; `None` is one that
@@ -115,6 +132,14 @@ mod tests {
         assert!(matches!(&records[0].outcome, AttemptOutcome::Failed(f) if f.message == "gone"));
         assert!(matches!(records[1].outcome, AttemptOutcome::Replied));
         assert!(matches!(records[2].outcome, AttemptOutcome::GivenUp));
+    }
+
+    #[test]
+    fn a_log_tells_of_the_failure_that_was_answered_in_its_place() {
+        let log = AttemptLog::new();
+        assert!(log.stood_in_for().is_none());
+        log.clone().note_stand_in(&Status::unavailable("gone"));
+        assert_eq!(log.stood_in_for(), Some(Status::unavailable("gone")));
     }
 
     #[test]

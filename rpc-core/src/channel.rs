@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::changes::Changes;
 use crate::discovery::Instance;
 use crate::invoker::Invoke;
 
@@ -36,6 +37,10 @@ pub trait Channel: Invoke + fmt::Debug {
 
     /// What it can do now.
     fn state(&self) -> ChannelState;
+
+    /// Notes every change of its state in `changes` from now on, so that whoever keeps a list of
+    /// channels filtered by it knows when to filter again.
+    fn report_to(&self, changes: &Changes);
 }
 
 /// Opens channels; owned by a consumer.
@@ -49,8 +54,4 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
         let _ = instance;
         true
     }
-
-    /// A number that grows whenever the state of any of its channels changes, so that whoever
-    /// keeps a filtered list of them knows when to filter again.
-    fn epoch(&self) -> u64;
 }

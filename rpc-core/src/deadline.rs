@@ -17,6 +17,10 @@ impl Deadline {
     /// The longest time a deadline can be away: one day. Longer ones are cut to it.
     pub const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
+    /// The [hint](crate::Status::hint) of a call that its deadline has ended; the stub adds which
+    /// setting that was.
+    pub const HINT: &'static str = "deadline";
+
     /// A deadline `timeout` from now.
     #[must_use]
     pub fn after(timeout: Duration) -> Self {

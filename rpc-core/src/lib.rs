@@ -14,6 +14,7 @@
 mod attempts;
 mod body;
 mod broadcast;
+mod changes;
 mod channel;
 pub mod client;
 pub mod codec;
@@ -43,6 +44,7 @@ pub mod __private;
 pub use self::attempts::{AttemptLog, AttemptOutcome, AttemptRecord};
 pub use self::body::Body;
 pub use self::broadcast::{NodeReplies, NodeResult};
+pub use self::changes::{Changes, Listeners};
 pub use self::channel::{Channel, ChannelState, Connector};
 pub use self::codec::{Codec, Codecs};
 pub use self::deadline::Deadline;

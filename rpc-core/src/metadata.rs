@@ -4,12 +4,12 @@
 //! is a null pointer, neither allocated nor written to the wire.
 
 use std::fmt;
+use std::sync::Arc;
 
-/// Text key/values of a call, in the order they were added.
+/// Text key/values of a call, in the order they were added. Clones share them until one changes.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
-    #[allow(clippy::box_collection, reason = "one word in every call instead of three")]
-    entries: Option<Box<Vec<(String, String)>>>,
+    entries: Option<Arc<Vec<(String, String)>>>,
 }
 
 impl Metadata {
@@ -41,7 +41,7 @@ impl Metadata {
     pub fn insert(&mut self, key: impl Into<String>, value: impl Into<String>) {
         let (mut key, value) = (key.into(), value.into());
         key.make_ascii_lowercase();
-        let entries = self.entries.get_or_insert_default();
+        let entries = Arc::make_mut(self.entries.get_or_insert_default());
         match entries.iter_mut().find(|(k, _)| *k == key) {
             Some(entry) => entry.1 = value,
             None => entries.push((key, value)),
@@ -50,7 +50,7 @@ impl Metadata {
 
     /// Removes `key` and returns its value.
     pub fn remove(&mut self, key: &str) -> Option<String> {
-        let entries = self.entries.as_mut()?;
+        let entries = Arc::make_mut(self.entries.as_mut()?);
         let at = entries.iter().position(|(k, _)| k.eq_ignore_ascii_case(key))?;
         Some(entries.remove(at).1)
     }
@@ -62,8 +62,13 @@ impl Metadata {
             .flat_map(|entries| entries.iter().map(|(k, v)| (k.as_str(), v.as_str())))
     }
 
-    /// Adds every entry of `other`, replacing those of the same key.
+    /// Adds every entry of `other`, replacing those of the same key. Does not allocate if there is
+    /// none yet.
     pub fn extend(&mut self, other: &Self) {
+        if self.is_empty() {
+            self.entries.clone_from(&other.entries);
+            return;
+        }
         for (key, value) in other.iter() {
             self.insert(key, value);
         }
@@ -98,5 +103,18 @@ mod tests {
         assert_eq!(metadata.len(), 1);
         assert_eq!(metadata.remove("trace-id").as_deref(), Some("2"));
         assert!(metadata.is_empty());
+    }
+
+    #[test]
+    fn clones_share_entries_until_one_of_them_changes() {
+        let first = Metadata::from_iter([("a", "1")]);
+        let mut second = Metadata::new();
+        second.extend(&first);
+        second.insert("b", "2");
+        let mut third = second.clone();
+        third.remove("a");
+        let entries = [&first, &second, &third].map(Metadata::len);
+        assert_eq!(entries, [1, 2, 1]);
+        assert_eq!(third.value("b"), Some("2"));
     }
 }

@@ -23,7 +23,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 const PATIENCE: Duration = Duration::from_secs(10);
-const NAMED: &str = "4 times `provider.limits.payload`";
+const NAMED: &str = "raise `provider.limits.buffered`";
 
 /// A body that sends these pieces and then ends, or hangs.
 struct Pieces(VecDeque<Bytes>, bool);
@@ -79,6 +79,7 @@ async fn text(response: Response<Incoming>) -> String {
 fn config() -> ServerConfig {
     ServerConfig {
         max_payload: 10_000,
+        max_buffered: 80_000,
         write_timeout: Duration::from_millis(300),
         ..ServerConfig::default()
     }

@@ -70,6 +70,12 @@ pub struct MethodConfig {
 }
 
 impl MethodConfig {
+    /// The timeout and who set it, in a line: `consumer.timeout = 1s (default)`.
+    pub(crate) fn timeout_set_by(&self) -> String {
+        let Decided { value, key, origin, .. } = &self.timeout;
+        format!("{key} = {} ({origin})", show_duration(*value))
+    }
+
     /// The same as keys, values and who set them, for people: each key is the one that counted.
     #[must_use]
     pub fn settings(&self) -> Vec<Setting> {

@@ -89,8 +89,13 @@ pub struct ProviderLimits {
     pub header: usize,
     /// Open connections. Default 10,000.
     pub connections: u32,
-    /// Calls running at once, over all connections. Default 10,000.
+    /// Calls running at once, over all connections; one has at most as many as it leaves to others.
+    /// Default 10,000.
     pub in_flight: u32,
+    /// Bytes of requests and answers that all connections hold; one has at most half of it, two a
+    /// third each, and so on. Default 512 MiB.
+    #[serde(with = "size")]
+    pub buffered: usize,
     /// Time for the first bytes of a connection, by which its face is told. Default 5 s.
     #[serde(with = "positive")]
     pub sniff_timeout: Duration,
@@ -109,6 +114,7 @@ impl Default for ProviderLimits {
             header: 16 << 10,
             connections: 10_000,
             in_flight: 10_000,
+            buffered: 512 << 20,
             sniff_timeout: Duration::from_secs(5),
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(600),

@@ -1,5 +1,6 @@
 //! The consumer's side: asks the instances of a service what it is.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,9 @@ const AT_ONCE: usize = 16;
 
 /// How many instances [`Consumer::describe_each`] asks.
 const MOST: usize = 100;
+
+/// What each instance has told, by address.
+pub type ToldEach<T> = Vec<(Arc<str>, Result<T, Status>)>;
 
 impl Consumer {
     /// What `service` is: its methods and types, as one of its instances describes them.
@@ -59,30 +63,39 @@ impl Consumer {
         &self,
         service: &ServiceKey,
         timeout: Duration,
-    ) -> Result<Vec<(Arc<str>, Result<ServiceDescription, Status>)>, Status> {
+    ) -> Result<ToldEach<ServiceDescription>, Status> {
         let deadline = Deadline::after(timeout);
-        let mut waiting = self.instances_to_ask(service, deadline).await?;
-        waiting.truncate(MOST);
-        waiting.reverse();
-        let (mut asking, mut told) = (JoinSet::new(), Vec::new());
-        loop {
-            while asking.len() < AT_ONCE
-                && let Some(instance) = waiting.pop()
-            {
-                let (this, service) = (self.clone(), service.clone());
-                asking.spawn(async move {
-                    let address = instance.address.clone();
-                    (address, this.ask(&service, vec![instance], deadline).await)
-                });
+        let instances = self.instances_to_ask(service, deadline).await?;
+        Ok(each(instances, |instance| {
+            let (this, service) = (self.clone(), service.clone());
+            async move { this.ask(&service, vec![instance], deadline).await }
+        })
+        .await)
+    }
+
+    /// What each instance says it serves, by address, where the registry knows addresses but not
+    /// what is there, as `static://` does; nothing where it lists services. Asks the first 100,
+    /// some at once; waits at most `timeout` for each to answer.
+    ///
+    /// # Errors
+    /// The registry does not answer.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the calls.
+    pub async fn served(&self, timeout: Duration) -> Result<ToldEach<Vec<ServiceKey>>, Error> {
+        // Registered nowhere: who lists it lists everything everywhere.
+        let instances = self.instances(&ServiceKey::new(DESCRIBE)).await?;
+        let deadline = Deadline::after(timeout);
+        Ok(each(instances, |instance| {
+            let this = self.clone();
+            async move {
+                let client = this.describer(vec![instance], deadline)?;
+                let services = Describe::services(&client).await?;
+                // A key that cannot be read is none that could be called.
+                Ok(services.iter().filter_map(|service| service.parse().ok()).collect())
             }
-            match asking.join_next().await {
-                Some(Ok(answer)) => told.push(answer),
-                Some(Err(error)) => tracing::warn!(%error, "asking an instance was cut off"),
-                None => break,
-            }
-        }
-        told.sort_by(|(a, _), (b, _)| a.cmp(b));
-        Ok(told)
+        })
+        .await)
     }
 
     /// The instances in the directory of `service`, once there are any.
@@ -101,15 +114,25 @@ impl Consumer {
     }
 
     /// Asks one of `instances` after the other until one describes `service`.
-    ///
-    /// They are asked through a directory of their own: that an instance cannot describe itself
-    /// must not count against it when it is called.
     async fn ask(
         &self,
         service: &ServiceKey,
         instances: Vec<Instance>,
         deadline: Deadline,
     ) -> Result<ServiceDescription, Status> {
+        let client = self.describer(instances, deadline)?;
+        Describe::describe(&client, service.to_string()).await
+    }
+
+    /// What asks one of `instances` after the other until one answers.
+    ///
+    /// They are asked through a directory of their own: that an instance cannot describe itself
+    /// must not count against it when it is called.
+    fn describer(
+        &self,
+        instances: Vec<Instance>,
+        deadline: Deadline,
+    ) -> Result<DescribeClient, Status> {
         let own = ServiceKey::new(DESCRIBE);
         let instances = instances.into_iter().map(|i| Instance { service: own.clone(), ..i });
         let snapshot = Snapshot::new(instances.collect(), Source::Live);
@@ -125,7 +148,7 @@ impl Consumer {
         let methods = methods.collect::<Result<Vec<_>, Error>>().map_err(set_up)?;
         let timeout = CallOptions::new().timeout(deadline.remaining());
         let stub = Stub::new(methods, Arc::new(self.clone())).with_options(timeout);
-        Describe::describe(&DescribeClient::from_stub(stub), service.to_string()).await
+        Ok(DescribeClient::from_stub(stub))
     }
 
     /// A method of [`DESCRIBE`] with the default settings, whatever those of `[consumer]` are: it
@@ -143,12 +166,41 @@ impl Consumer {
     }
 }
 
+/// Asks the first 100 of `instances`, some at once, and gives what they tell in the order of their
+/// addresses.
+async fn each<T, F>(mut instances: Vec<Instance>, ask: impl Fn(Instance) -> F) -> ToldEach<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, Status>> + Send + 'static,
+{
+    instances.truncate(MOST);
+    instances.reverse();
+    let (mut asking, mut told) = (JoinSet::new(), Vec::new());
+    loop {
+        while asking.len() < AT_ONCE
+            && let Some(instance) = instances.pop()
+        {
+            let (address, answer) = (instance.address.clone(), ask(instance));
+            asking.spawn(async move { (address, answer.await) });
+        }
+        match asking.join_next().await {
+            Some(Ok(answer)) => told.push(answer),
+            Some(Err(error)) => tracing::warn!(%error, "asking an instance was cut off"),
+            None => break,
+        }
+    }
+    told.sort_by(|(a, _), (b, _)| a.cmp(b));
+    told
+}
+
 /// Says of which service it is that nobody tells what it offers.
 fn explain(status: Status, service: &ServiceKey) -> Status {
     if status.address().is_none() && status.attempts().is_empty() {
         return status;
     }
     let message = match status.code() {
+        // The provider names the services that it does have.
+        Code::NotFound => status.message().to_owned(),
         Code::Unimplemented => format!(
             "no instance of {service} describes itself: it is of an older Dubhe or of another \
              framework; call it by the client of its trait"
@@ -158,7 +210,8 @@ fn explain(status: Status, service: &ServiceKey) -> Status {
     let told = Status::new(status.code(), message)
         .with_delivery(status.delivery())
         .with_attempts(status.attempts().to_vec());
-    match status.hint() {
+    // How long one waits for that is no setting.
+    match status.hint().filter(|hint| !hint.starts_with(Deadline::HINT)) {
         Some(hint) => told.with_hint(hint),
         None => told,
     }

@@ -107,9 +107,9 @@ impl Types {
     fn type_of(&mut self, value: &Type) -> TypeDescription {
         let (kind, name) = match value {
             Type::Bool => (TypeKind::Bool, None),
-            Type::Int32 => (TypeKind::Int32, None),
+            Type::Int8 | Type::Int16 | Type::Int32 => (TypeKind::Int32, None),
             Type::Int64 => (TypeKind::Int64, None),
-            Type::Uint32 => (TypeKind::Uint32, None),
+            Type::Uint8 | Type::Uint16 | Type::Uint32 => (TypeKind::Uint32, None),
             Type::Uint64 => (TypeKind::Uint64, None),
             Type::Float => (TypeKind::Float, None),
             Type::Double => (TypeKind::Double, None),
@@ -125,7 +125,12 @@ impl Types {
             },
             _ => (TypeKind::Unknown, None),
         };
-        TypeDescription { kind, name: name.unwrap_or_default() }
+        let bits = match value {
+            Type::Int8 | Type::Uint8 => 8,
+            Type::Int16 | Type::Uint16 => 16,
+            _ => 0,
+        };
+        TypeDescription { kind, name: name.unwrap_or_default(), bits }
     }
 
     /// The name of `message`: its own, with a number if another type has that already.

@@ -12,6 +12,7 @@ mod collect;
 mod serve;
 mod types;
 
+pub use self::ask::ToldEach;
 pub(crate) use self::serve::{DESCRIBE, describing};
 pub(crate) use self::types::fields;
 pub use self::types::{

@@ -20,6 +20,10 @@ pub(super) trait Describe {
     /// The service of this key, `[group/]interface[:version]`; `not_found` lists those there are.
     #[rpc(idempotent)]
     async fn describe(&self, service: String) -> Result<ServiceDescription>;
+
+    /// The keys of the services of the program, sorted.
+    #[rpc(idempotent)]
+    async fn services(&self) -> Result<Vec<String>>;
 }
 
 /// A handler that describes these services, itself included.
@@ -52,16 +56,29 @@ struct Entry {
     described: OnceLock<ServiceDescription>,
 }
 
+impl Services {
+    /// The keys of all but the describing one, sorted.
+    fn of_the_program(&self) -> Vec<&str> {
+        let mut known: Vec<&str> = self.entries.keys().map(String::as_str).collect();
+        known.retain(|service| *service != DESCRIBE);
+        known.sort_unstable();
+        known
+    }
+}
+
 impl Describe for Services {
     async fn describe(&self, service: String) -> Result<ServiceDescription> {
         let Some(entry) = self.entries.get(&service) else {
-            let mut known: Vec<&str> = self.entries.keys().map(String::as_str).collect();
-            known.sort_unstable();
+            let known = self.of_the_program();
             return Err(Status::not_found(
                 Error::unknown_name("service", &service, known).to_string(),
             ));
         };
         let describe = || collect(&entry.service, entry.descriptor, self.json.as_deref());
         Ok(entry.described.get_or_init(describe).clone())
+    }
+
+    async fn services(&self) -> Result<Vec<String>> {
+        Ok(self.of_the_program().into_iter().map(str::to_owned).collect())
     }
 }

@@ -113,6 +113,8 @@ pub struct TypeDescription {
     pub kind: TypeKind,
     /// Name of the message or enum; empty for others.
     pub name: String,
+    /// 8 or 16 for an integer that is narrower than its kind, which has no narrower ones; else 0.
+    pub bits: u32,
 }
 
 /// Kinds of types.
@@ -239,10 +241,14 @@ impl FieldDescription {
 }
 
 impl TypeDescription {
-    /// Its name as a `.proto` writes it.
+    /// Its name as a `.proto` writes it; narrow integers in the same manner, such as `uint8`.
     #[must_use]
     pub fn text(&self) -> &str {
         match self.kind {
+            TypeKind::Int32 if self.bits == 8 => "int8",
+            TypeKind::Int32 if self.bits == 16 => "int16",
+            TypeKind::Uint32 if self.bits == 8 => "uint8",
+            TypeKind::Uint32 if self.bits == 16 => "uint16",
             TypeKind::Unknown => "unknown",
             TypeKind::Bool => "bool",
             TypeKind::Int32 => "int32",

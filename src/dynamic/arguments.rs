@@ -2,15 +2,16 @@
 //!
 //! Stricter than the wire, where absent means the default and unknown names are skipped: that is
 //! for versions that differ, while a person who forgets an argument or mistypes a name wants to
-//! know. Whether a number fits its type is left to the provider.
+//! know. What does not fit its type is told here too, instead of by a provider that was asked.
 
 use rpc_core::Error;
 use rpc_core::codec::MAX_DEPTH;
 use serde_json::{Map, Value};
 
+use super::scalar;
 use crate::describe::{
-    FieldDescription, FieldLabel, MessageDescription, MethodDescription, ServiceDescription,
-    TypeDescription, TypeKind, fields,
+    EnumValue, FieldDescription, FieldLabel, MessageDescription, MethodDescription,
+    ServiceDescription, TypeDescription, TypeKind, fields,
 };
 
 /// Says what is wrong with the arguments of the call at `path`, and what is expected.
@@ -35,7 +36,7 @@ pub(super) fn check(
         other => Err(format!(
             "{path} takes {}, got {}: write a list such as [{other}], or an object",
             takes(message),
-            kind_of(other)
+            scalar::kind_of(other)
         )),
     }
 }
@@ -73,24 +74,25 @@ impl Check<'_> {
             .try_for_each(|(field, value)| self.field(field, value, &field.json_name, 0))
     }
 
-    /// Arguments by name: those that must be there are.
+    /// Arguments by name.
     fn object(
         &self,
         message: &MessageDescription,
         object: &Map<String, Value>,
     ) -> Result<(), String> {
-        self.fields(message, object, "", 0)?;
-        if message.is_oneof {
-            return Ok(());
-        }
+        self.fields(message, object, "", 0)
+    }
+
+    /// The field that must be there and is not.
+    fn missing<'m>(
+        message: &'m MessageDescription,
+        object: &Map<String, Value>,
+    ) -> Option<&'m FieldDescription> {
         let is_there = |field: &FieldDescription| {
             object.contains_key(&field.json_name) || object.contains_key(&field.name)
         };
-        let missing = message.fields.iter().find(|field| is_required(field) && !is_there(field));
-        missing.map_or(Ok(()), |field| {
-            let (path, takes, name) = (self.path, takes(message), &field.json_name);
-            Err(format!("{path} takes {takes}: `{name}` is missing"))
-        })
+        let mut fields = message.fields.iter();
+        fields.find(|field| !message.is_oneof && is_required(field) && !is_there(field))
     }
 
     fn fields(
@@ -114,10 +116,19 @@ impl Check<'_> {
                 let known = message.fields.iter().map(|field| field.json_name.as_str());
                 return Err(Error::unknown_name(&of, key, known).to_string());
             };
+            if *key != field.json_name && object.contains_key(&field.json_name) {
+                let name = &field.json_name;
+                return Err(format!("`{key}` and `{name}` are the same field: leave one away"));
+            }
             let at = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
             self.field(field, value, &at, depth)?;
         }
-        Ok(())
+        let Some(missing) = Self::missing(message, object) else { return Ok(()) };
+        let (name, ty) = (&missing.json_name, missing.type_text());
+        match at {
+            "" => Err(format!("{} takes {}: `{name}` is missing", self.path, takes(message))),
+            at => Err(format!("`{at}.{name}` ({ty}) is missing")),
+        }
     }
 
     fn field(
@@ -128,15 +139,19 @@ impl Check<'_> {
         depth: usize,
     ) -> Result<(), String> {
         match (field.label, value) {
-            // Null is absent: the default, or the provider's to refuse.
-            (_, Value::Null) => Ok(()),
+            // Null is absent; what must be there is not spared by it.
+            (FieldLabel::Optional | FieldLabel::Repeated | FieldLabel::Map, Value::Null) => Ok(()),
             (FieldLabel::Repeated, Value::Array(list)) => {
                 list.iter().enumerate().try_for_each(|(index, value)| {
                     self.value(&field.value, value, &format!("{at}[{index}]"), depth)
                 })
             }
             (FieldLabel::Map, Value::Object(map)) => map.iter().try_for_each(|(key, value)| {
-                self.value(&field.value, value, &format!("{at}[{key:?}]"), depth)
+                let at = format!("{at}[{key:?}]");
+                if let Some(of) = &field.key {
+                    scalar::check_key(of, key).map_err(|why| format!("`{at}`: the key {why}"))?;
+                }
+                self.value(&field.value, value, &at, depth)
             }),
             (FieldLabel::Single | FieldLabel::Optional, value) => {
                 self.value(&field.value, value, at, depth)
@@ -152,34 +167,41 @@ impl Check<'_> {
         at: &str,
         depth: usize,
     ) -> Result<(), String> {
-        let fits = match (of.kind, value) {
+        match (of.kind, value) {
             (TypeKind::Message, Value::Object(object)) => {
                 if depth >= MAX_DEPTH {
                     return Err(format!("`{at}` is nested deeper than {MAX_DEPTH} messages"));
                 }
                 let Some(message) = self.service.message(&of.name) else { return Ok(()) };
-                return self.fields(message, object, at, depth + 1);
+                self.fields(message, object, at, depth + 1)
             }
-            (TypeKind::Enum, Value::String(name)) => return self.variant(of, name, at),
-            (TypeKind::Unknown, _) => true,
-            (TypeKind::Bool, value) => value.is_boolean(),
-            (TypeKind::String | TypeKind::Bytes, value) => value.is_string(),
-            (TypeKind::Message, _) => false,
-            // Numbers may be written as text, as 64-bit ones are.
-            (_, value) => value.is_number() || value.is_string(),
-        };
-        if fits { Ok(()) } else { Err(expected(at, of.text(), value)) }
+            (TypeKind::Enum, Value::String(_) | Value::Number(_)) => self.variant(of, value, at),
+            (TypeKind::Message | TypeKind::Enum, _) => Err(expected(at, of.text(), value)),
+            (TypeKind::Unknown, _) => Ok(()),
+            _ => scalar::check(of, value).map_err(|why| format!("`{at}`: {why}")),
+        }
     }
 
     /// On the wire an unknown variant reads as the first one; a person has mistyped it.
-    fn variant(&self, of: &TypeDescription, name: &str, at: &str) -> Result<(), String> {
+    fn variant(&self, of: &TypeDescription, value: &Value, at: &str) -> Result<(), String> {
         let Some(described) = self.service.enumeration(&of.name) else { return Ok(()) };
+        let of = format!("{} in `{at}`", of.name);
+        let Value::String(name) = value else {
+            let is_it = |known: &EnumValue| value.as_f64() == Some(f64::from(known.number));
+            if described.values.iter().any(is_it) {
+                return Ok(());
+            }
+            let known =
+                described.values.iter().map(|known| format!("{} {}", known.number, known.name));
+            let known: Vec<String> = known.collect();
+            return Err(format!("unknown {of} `{value}`, available: {}", known.join(", ")));
+        };
         let plain = |text: &str| text.replace('_', "").to_ascii_lowercase();
         if described.values.iter().any(|value| plain(&value.name) == plain(name)) {
             return Ok(());
         }
         let known = described.values.iter().map(|value| value.name.as_str());
-        Err(Error::unknown_name(&format!("{} in `{at}`", of.name), name, known).to_string())
+        Err(Error::unknown_name(&of, name, known).to_string())
     }
 }
 
@@ -197,19 +219,5 @@ fn takes(message: &MessageDescription) -> String {
 }
 
 fn expected(at: &str, expected: &str, got: &Value) -> String {
-    format!("`{at}`: expected {expected}, got {}", kind_of(got))
-}
-
-fn kind_of(value: &Value) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(value) => value.to_string(),
-        Value::Number(value) => format!("the number {value}"),
-        Value::String(text) => {
-            let start: String = text.chars().take(40).collect();
-            format!("the text {start:?}")
-        }
-        Value::Array(_) => "a list".to_owned(),
-        Value::Object(_) => "an object".to_owned(),
-    }
+    format!("`{at}`: {}", scalar::expected(expected, got))
 }

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod json;
+mod scalar;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,6 +163,14 @@ impl DynamicClient {
         };
         let Json(value) = self.stub.call(index, Json(arguments)).await?;
         Ok(value)
+    }
+
+    /// The typed business error that a failed call carries, in protobuf's JSON mapping: an object
+    /// of one entry, the variant and its fields. `None` if it carries none.
+    #[must_use]
+    pub fn details(status: &Status) -> Option<Value> {
+        let Json(value) = status.details()?.body.decode().ok()?;
+        Some(value)
     }
 
     fn index(&self, name: &str) -> Result<usize, Status> {

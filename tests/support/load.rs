@@ -21,6 +21,9 @@ pub enum Calls {
     Changing(u64),
 }
 
+/// Ids are unique over all loads of a program, as they meet in the ledgers of providers.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
 /// Calls going on.
 pub struct Load {
     shared: Arc<Shared>,
@@ -29,7 +32,6 @@ pub struct Load {
 
 #[derive(Default)]
 struct Shared {
-    next: AtomicU64,
     stop: AtomicBool,
     seen: Mutex<Seen>,
 }
@@ -69,7 +71,7 @@ impl Load {
             let (shared, shop) = (load.shared.clone(), shop.clone());
             load.callers.spawn(async move {
                 while !shared.stop.load(Ordering::Acquire) {
-                    let id = shared.next.fetch_add(1, Ordering::AcqRel);
+                    let id = NEXT.fetch_add(1, Ordering::AcqRel);
                     let begun = Instant::now();
                     let result = match calls {
                         Calls::Idempotent(millis) => shop.ponder(id, millis).await,
@@ -112,7 +114,7 @@ impl Load {
 
     /// Waits until `who` has answered a call that was made after this.
     pub async fn answered_by(&self, who: &str) {
-        let from = self.shared.next.load(Ordering::Acquire);
+        let from = NEXT.load(Ordering::Acquire);
         until_is("the provider answers", || {
             let seen = self.shared.seen.lock().unwrap();
             seen.answered.range(from..).any(|(_, by)| by == who)
@@ -120,9 +122,9 @@ impl Load {
         .await;
     }
 
-    /// How many calls have been made.
-    pub fn made(&self) -> u64 {
-        self.shared.next.load(Ordering::Acquire)
+    /// The id of the next call; those made so far have smaller ones.
+    pub fn next_id(&self) -> u64 {
+        NEXT.load(Ordering::Acquire)
     }
 
     /// Lets every caller end its call.

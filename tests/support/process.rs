@@ -22,6 +22,7 @@ const LEDGER: &str = "TEST_LEDGER";
 /// Milliseconds that the provider takes longer than it is asked to.
 pub const DELAY: &str = "TEST_DELAY_MS";
 const BROKEN: &str = "TEST_BROKEN";
+const SLOW: &str = "TEST_SLOW";
 /// Set in the inner process that becomes a registry: `PORT TOKEN`.
 const REGISTRY: &str = "TEST_BECOMES_A_REGISTRY";
 
@@ -72,6 +73,11 @@ impl ProviderCommand {
     /// That fails every call with `unavailable` while there is a file at `path`.
     pub fn broken_while(self, path: &Path) -> Self {
         self.set(BROKEN, path.to_str().unwrap())
+    }
+
+    /// That takes longer for every call while there is a file at `path`.
+    pub fn slow_while(self, path: &Path) -> Self {
+        self.set(SLOW, path.to_str().unwrap())
     }
 
     /// Started by a shell that runs this first, such as `ulimit -n 64`.
@@ -242,6 +248,10 @@ fn provide(name: &str) {
     let clerk = clerk.slower_by(Duration::from_millis(delay));
     let clerk = match std::env::var_os(BROKEN) {
         Some(path) => clerk.broken_while(Path::new(&path)),
+        None => clerk,
+    };
+    let clerk = match std::env::var_os(SLOW) {
+        Some(path) => clerk.slow_while(Path::new(&path)),
         None => clerk,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

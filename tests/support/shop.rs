@@ -50,11 +50,15 @@ pub struct Answer {
     pub who: String,
 }
 
+/// How much longer a slow shop takes.
+pub const SLOWNESS: Duration = Duration::from_millis(150);
+
 /// A shop of this name.
 pub struct Clerk {
     name: String,
     ledger: Option<File>,
     broken: Option<PathBuf>,
+    slow: Option<PathBuf>,
     executed: AtomicU64,
     delay: Duration,
 }
@@ -62,7 +66,7 @@ pub struct Clerk {
 impl Clerk {
     pub fn new(name: &str) -> Self {
         let (executed, delay) = (AtomicU64::new(0), Duration::ZERO);
-        Self { name: name.to_owned(), ledger: None, broken: None, executed, delay }
+        Self { name: name.to_owned(), ledger: None, broken: None, slow: None, executed, delay }
     }
 
     /// A shop that takes so much longer wherever it takes its time.
@@ -79,6 +83,18 @@ impl Clerk {
     /// The same shop, which fails every call while there is a file at `path`.
     pub fn broken_while(self, path: &Path) -> Self {
         Self { broken: Some(path.to_owned()), ..self }
+    }
+
+    /// The same shop, which takes [`SLOWNESS`] longer while there is a file at `path`.
+    pub fn slow_while(self, path: &Path) -> Self {
+        Self { slow: Some(path.to_owned()), ..self }
+    }
+
+    /// Takes so many milliseconds, and however much longer it was told to take.
+    async fn work(&self, millis: u64) {
+        let is_slow = self.slow.as_ref().is_some_and(|path| path.exists());
+        let slowness = if is_slow { SLOWNESS } else { Duration::ZERO };
+        tokio::time::sleep(Duration::from_millis(millis) + self.delay + slowness).await;
     }
 
     /// How many calls have begun.
@@ -121,13 +137,13 @@ impl Shop for Clerk {
 
     async fn ponder(&self, id: u64, millis: u64) -> Result<Answer> {
         let answer = self.try_begin(id)?;
-        tokio::time::sleep(Duration::from_millis(millis) + self.delay).await;
+        self.work(millis).await;
         Ok(answer)
     }
 
     async fn build(&self, id: u64, millis: u64) -> Result<Answer> {
         let answer = self.try_begin(id)?;
-        tokio::time::sleep(Duration::from_millis(millis) + self.delay).await;
+        self.work(millis).await;
         Ok(answer)
     }
 

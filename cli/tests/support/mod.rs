@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 #![allow(missing_docs, missing_debug_implementations, reason = "no interface of the crate")]
 
+use std::collections::HashMap;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -50,6 +51,28 @@ pub trait Stock {
     /// Takes its time.
     #[rpc(idempotent)]
     async fn ponder(&self, millis: u64) -> Result<()>;
+
+    /// Says why not.
+    #[rpc(idempotent)]
+    async fn refuse(&self) -> Result<u32, Refusal>;
+
+    /// Fails, and is answered all the same.
+    #[rpc(idempotent, cluster = "failsafe", fallback = "7")]
+    async fn guess(&self) -> Result<u32>;
+
+    /// How many of each shelf, by its number.
+    #[rpc(idempotent)]
+    async fn count(&self, shelves: HashMap<u8, Item>) -> Result<u32>;
+}
+
+/// Why there is nothing to be had.
+#[dubhe::error]
+#[derive(Debug, PartialEq)]
+pub enum Refusal {
+    #[rpc(code = "not_found", message = "{left} are left")]
+    OutOfStock { left: u32 },
+    #[rpc(status)]
+    Status(Status),
 }
 
 pub struct Shelf;
@@ -88,6 +111,18 @@ impl Stock for Shelf {
         LONGEST.fetch_max(millis, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_millis(millis)).await;
         Ok(())
+    }
+
+    async fn refuse(&self) -> Result<u32, Refusal> {
+        Err(Refusal::OutOfStock { left: 3 })
+    }
+
+    async fn guess(&self) -> Result<u32> {
+        Err(Status::unavailable("nobody knows"))
+    }
+
+    async fn count(&self, shelves: HashMap<u8, Item>) -> Result<u32> {
+        Ok(shelves.values().map(|item| item.amount).sum())
     }
 }
 

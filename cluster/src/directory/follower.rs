@@ -131,6 +131,7 @@ impl Follower {
         self.shared.publish(List {
             // Same version, same candidates: a list that says the same makes no work.
             version: old.version + u64::from(!is_same),
+            members: old.members.updated(&endpoints),
             endpoints,
             held: self.held,
             source: self.pushed.source,

@@ -22,9 +22,10 @@ use tokio::time::{Instant, timeout_at};
 
 use self::follower::Follower;
 pub use self::state::{DirectoryOptions, DirectoryState};
-use crate::candidates::Candidates;
+use crate::candidates::{Candidates, MadeOf};
 use crate::ejection::Ejector;
 use crate::endpoint::Endpoint;
+use crate::members::Members;
 
 /// The endpoints of one service; dropping it ends the subscription.
 #[derive(Debug)]
@@ -57,6 +58,7 @@ struct Shared {
 struct List {
     version: u64,
     endpoints: Vec<Arc<Endpoint>>,
+    members: Arc<Members>,
     held: usize,
     source: Source,
     received: Instant,
@@ -77,6 +79,7 @@ impl Directory {
         let empty = List {
             version: 0,
             endpoints: Vec::new(),
+            members: Members::of(&[]),
             held: 0,
             source: Source::Pending,
             received: Instant::now(),
@@ -115,18 +118,29 @@ impl Directory {
     /// weight, of a connection or of the standing of an endpoint.
     pub(crate) fn candidates(&self) -> Guard<Arc<Candidates>> {
         let shared = &*self.shared;
-        // Read before the states, so that a change meanwhile makes the result out of date.
-        let epoch = shared.connector.epoch().wrapping_add(shared.ejector.epoch());
-        let version = shared.version.load(Ordering::Acquire);
+        let made_of = shared.made_of();
         let cached = shared.candidates.load();
-        if cached.is_made_from(version, epoch) {
-            return cached;
+        match cached.made_of() {
+            Some(of) if of == made_of => cached,
+            // While thousands connect, each change would cost a walk over all of them.
+            Some(of) if of.version == made_of.version && cached.is_young(Instant::now()) => cached,
+            _ => shared.refresh(made_of),
         }
-        let list = shared.list.load();
-        let fresh =
-            Arc::new(Candidates::fit(&list.endpoints, &shared.ejector, list.version, epoch));
-        shared.candidates.store(fresh.clone());
-        Guard::from_inner(fresh)
+    }
+
+    /// After `endpoint` was selected of `candidates`: those of now, if these are out of date and it
+    /// is less fit by now than they were.
+    pub(crate) fn instead_of(
+        &self,
+        candidates: &Candidates,
+        endpoint: &Endpoint,
+    ) -> Option<Guard<Arc<Candidates>>> {
+        if !candidates.may_be_old() {
+            return None;
+        }
+        let made_of = self.shared.made_of();
+        let is_old = candidates.made_of() != Some(made_of);
+        (is_old && !candidates.still_has(endpoint)).then(|| self.shared.refresh(made_of))
     }
 
     /// Waits until the registry has said something; `false` if `deadline` passes first.
@@ -187,6 +201,21 @@ impl Drop for Directory {
 }
 
 impl Shared {
+    /// Read before the states, so that a change meanwhile makes a list of them out of date.
+    fn made_of(&self) -> MadeOf {
+        let changes = self.ejector.changes().count();
+        MadeOf { version: self.version.load(Ordering::Acquire), changes }
+    }
+
+    fn refresh(&self, made_of: MadeOf) -> Guard<Arc<Candidates>> {
+        let list = self.list.load();
+        let List { endpoints, members, version, .. } = &**list;
+        let made_of = MadeOf { version: *version, ..made_of };
+        let fresh = Arc::new(Candidates::fit(endpoints, members, &self.ejector, made_of));
+        self.candidates.store(fresh.clone());
+        Guard::from_inner(fresh)
+    }
+
     fn publish(&self, list: List) {
         let version = list.version;
         self.list.store(Arc::new(list));

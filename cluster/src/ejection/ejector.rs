@@ -1,13 +1,11 @@
 //! What the endpoints of a directory share: the rules, and how they tell of a change.
 
 use std::future::Future;
-use std::sync::atomic::{
-    AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Release,
-};
+use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rpc_core::Tally;
+use rpc_core::{Changes, Tally};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -20,8 +18,8 @@ pub(crate) struct Ejector {
     /// `None`: nothing is ejected; addresses without the service are stale all the same.
     config: Option<EjectionConfig>,
     dice: Dice,
-    /// Grows whenever the standing of an endpoint changes.
-    epoch: AtomicU64,
+    /// Of the standing of endpoints, and of the state of their channels.
+    changes: Changes,
     /// How often an endpoint was taken out.
     ejections: Tally,
     /// Whether the directory's task must look at the endpoints from time to time.
@@ -36,7 +34,7 @@ impl Ejector {
         Self {
             dice: Dice::new(config.and_then(|config| config.seed)),
             config,
-            epoch: AtomicU64::new(0),
+            changes: Changes::default(),
             ejections,
             alert: AtomicBool::new(false),
             alerted: Notify::new(),
@@ -48,8 +46,9 @@ impl Ejector {
         self.config.as_ref()
     }
 
-    pub(crate) fn epoch(&self) -> u64 {
-        self.epoch.load(Acquire)
+    /// What makes a list of those that are fit out of date.
+    pub(crate) const fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     pub(crate) fn ejections(&self) -> u64 {
@@ -64,7 +63,7 @@ impl Ejector {
 
     /// Somebody's standing has changed: lists made of it are out of date.
     pub(super) fn changed(&self) {
-        self.epoch.fetch_add(1, AcqRel);
+        self.changes.note();
     }
 
     pub(super) fn count_ejection(&self) {

@@ -8,6 +8,7 @@ use std::sync::atomic::{
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rpc_core::Status;
 use tokio::time::Instant;
 
 use super::window::{Sums, Window};
@@ -45,6 +46,8 @@ pub(crate) struct Health {
     term: Mutex<Term>,
     ejector: Arc<Ejector>,
     address: Arc<str>,
+    /// What the last failure that speaks against it was.
+    last_error: Mutex<Option<Arc<str>>>,
 }
 
 /// An ejection, the present or the last one.
@@ -53,13 +56,19 @@ struct Term {
     until: Instant,
     /// How many followed each other, less those forgotten.
     level: u32,
+    /// Which rule asked for it.
+    why: &'static str,
 }
 
 /// The health of an endpoint, for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointHealth {
     /// Whether it is called.
     pub state: HealthState,
+    /// Why it is not, in words: which rule said so. `None` while it is healthy.
+    pub why: Option<&'static str>,
+    /// What the last failure that speaks against it was; `None` if there was none.
+    pub last_error: Option<Arc<str>>,
     /// Calls of the last 10 s that it answered, as far as they say anything of it.
     pub successes: u64,
     /// Calls of the last 10 s that speak against it.
@@ -97,7 +106,8 @@ impl Health {
             in_row: AtomicU32::new(0),
             failing_since: AtomicU64::new(0),
             well_since: AtomicU64::new(0),
-            term: Mutex::new(Term { until: now, level: 0 }),
+            term: Mutex::new(Term { until: now, level: 0, why: "" }),
+            last_error: Mutex::default(),
         }
     }
 
@@ -139,12 +149,25 @@ impl Health {
             }
             _ => HealthState::Probation,
         };
+        let why = match state {
+            HealthState::Healthy => None,
+            HealthState::Stale => Some("the service is not at this address"),
+            _ => Some(self.term().why),
+        };
         EndpointHealth {
             state,
+            why,
+            last_error: self.last_error().clone(),
             successes: sums.successes(),
             failures: sums.failures,
             in_row: self.in_row.load(Relaxed),
         }
+    }
+
+    /// Keeps what a failure was that speaks against it, for people.
+    pub(crate) fn note_error(&self, status: &Status) {
+        let text = format!("{}: {}", status.code(), status.message());
+        *self.last_error() = Some(text.into());
     }
 
     /// Records how a call ended that began at `started`.
@@ -202,7 +225,7 @@ impl Health {
     }
 
     /// Healthy => Ejected
-    fn eject(&self, why: &str, now: Instant) {
+    fn eject(&self, why: &'static str, now: Instant) {
         let Some(config) = self.ejector.config() else { return };
         let mut term = self.term();
         if self.standing.load(Relaxed) != HEALTHY {
@@ -214,6 +237,7 @@ impl Health {
         term.level = term.level.saturating_sub(forgotten) + 1;
         let time = self.ejector.jitter(config.longest(term.level));
         term.until = now + time;
+        term.why = why;
         self.standing.store(EJECTED, Relaxed);
         drop(term);
         let Sums { calls, failures } = self.window.sums(now);
@@ -338,6 +362,10 @@ impl Health {
         self.term.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn last_error(&self) -> MutexGuard<'_, Option<Arc<str>>> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn nanos(&self, now: Instant) -> u64 {
         nanos_since(self.origin, now)
     }
@@ -363,10 +391,10 @@ mod tests {
         assert!(!health.begin_probe(), "its time is not over");
         let later = start + config.base;
         health.review(later);
-        let epoch = ejector.epoch();
+        let before = ejector.changes().count();
         assert!(health.begin_probe());
         assert!(!health.begin_probe());
-        assert!(ejector.epoch() > epoch, "the list of candidates still offers it");
+        assert!(ejector.changes().count() > before, "the list of candidates still offers it");
         health.end_probe(Verdict::Failure, later);
         assert!(!health.begin_probe());
     }

@@ -42,7 +42,7 @@ fn load(candidates: &Candidates, index: usize, now: Instant, timeout: Duration) 
 }
 
 fn time_left(invocation: &Invocation, now: Instant) -> Duration {
-    invocation.deadline.instant().saturating_duration_since(now)
+    invocation.deadline.remaining_from(now)
 }
 
 impl Extension<dyn LoadBalance> for Adaptive {
@@ -57,15 +57,17 @@ impl Extension<dyn LoadBalance> for Adaptive {
 impl LoadBalance for Adaptive {
     fn select(&self, candidates: &Candidates, invocation: &Invocation, now: Instant) -> usize {
         let timeout = time_left(invocation, now);
-        let chosen = better_of_two(&self.dice, candidates, |first, second| {
+        better_of_two(&self.dice, candidates, |first, second| {
             let both = [first, second];
             match both.map(|index| load(candidates, index, now, timeout)) {
                 [Some(one), Some(two)] => [one, two],
                 _ => both.map(|index| 1.0 + in_flight(candidates, index)),
             }
-        });
-        candidates.load(chosen).report().pick(now, timeout);
-        chosen
+        })
+    }
+
+    fn draws(&self) -> bool {
+        true
     }
 
     /// The load by Dubbo's formula; `None` while the provider has told nothing.
@@ -81,5 +83,9 @@ impl LoadBalance for Adaptive {
         }
         let known = candidates.load(index).known_report()?;
         known.load(now, time_left(invocation, now), in_flight(candidates, index))
+    }
+
+    fn score_unit(&self) -> &'static str {
+        "load by Dubbo's formula"
     }
 }

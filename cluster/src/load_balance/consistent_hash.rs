@@ -3,19 +3,22 @@
 //! The placement is Dubbo's, so that consumers in Java, Go and Rust agree where a key is. Choose
 //! it for caches and sessions on providers. Weights are ignored; a key that many calls share is
 //! one provider's burden. The key is the call's `hash_key`, or else the text of chosen arguments.
-//! Costs a digest and a binary search; a change of the list costs the points of who is new and a
-//! pass over the ring.
+//! Costs a digest and two looks at the memory; a change of the list costs the points of who is new
+//! and a pass over the ring (`rings.rs`).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use rpc_core::{Error, Extension, Invocation};
 use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::LoadBalance;
-use super::ring::{Ring, distance, place_of};
+use super::ring::{distance, place_of, place_of_number};
+use super::rings::Rings;
 use crate::candidates::Candidates;
+
+/// What the texts of arguments mostly have room in.
+const KEY_ROOM: usize = 64;
 
 /// More points than this for one endpoint make a ring large, and hardly more even: with ten
 /// thousand endpoints one of this size takes 80 MB for each method.
@@ -42,9 +45,7 @@ impl Default for ConsistentHashConfig {
 #[derive(Debug)]
 pub struct ConsistentHash {
     config: ConsistentHashConfig,
-    ring: ArcSwap<Ring>,
-    /// Held by whoever makes a ring, so that one does and the others wait for it.
-    making: Mutex<()>,
+    rings: Arc<Rings>,
 }
 
 impl ConsistentHash {
@@ -60,38 +61,24 @@ impl ConsistentHash {
                  the ring large, and hardly more even"
             )));
         }
-        Ok(Self { config, ring: ArcSwap::default(), making: Mutex::default() })
+        let rings = Arc::new(Rings::new(nodes));
+        Ok(Self { config, rings })
     }
 
     fn place(&self, invocation: &Invocation) -> u32 {
         if let Some(key) = invocation.hash_key {
-            return place_of(key.to_string().as_bytes());
+            return place_of_number(key);
         }
         let body = &invocation.body;
         if let Some(codec) = body.codec() {
             // Nobody here can read single arguments; equal calls have equal bytes.
             return body.encoded(&**codec).map_or(0, |bytes| place_of(&bytes));
         }
-        let mut key = String::new();
+        let mut key = String::with_capacity(KEY_ROOM);
         for argument in &self.config.hash_arguments {
             body.argument_text(*argument, &mut key);
         }
         place_of(key.as_bytes())
-    }
-
-    fn ring(&self, whole: &Candidates) -> Arc<Ring> {
-        let ring = self.ring.load();
-        if ring.is_of(whole) {
-            return ring.clone();
-        }
-        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = self.ring.load_full();
-        if old.is_of(whole) {
-            return old;
-        }
-        let fresh = Arc::new(Ring::of(whole, self.config.hash_nodes, &old));
-        self.ring.store(fresh.clone());
-        fresh
     }
 }
 
@@ -105,17 +92,16 @@ impl Extension<dyn LoadBalance> for ConsistentHash {
 }
 
 impl LoadBalance for ConsistentHash {
-    fn select(&self, candidates: &Candidates, invocation: &Invocation, _: Instant) -> usize {
+    fn select(&self, candidates: &Candidates, invocation: &Invocation, now: Instant) -> usize {
         let place = self.place(invocation);
-        // A part of a list goes by the ring of the whole, walking on past who is missing: that
-        // lands where the part's own ring would, and a re-send makes no ring.
-        let Some(whole) = candidates.part_of() else {
-            return self.ring(candidates).find(place, |index, _| Some(index)).unwrap_or(0);
+        let ring = self.rings.of(candidates.members(), now);
+        // The ring is that of the list. Who is not among the candidates is walked past, which lands
+        // where a ring without them would: no ring is made for a re-send, or while an endpoint is
+        // ejected or connecting.
+        let found = match ring.is_of(candidates.members()) {
+            true => ring.find(place, |member| candidates.index_of_member(member)),
+            false => ring.find(place, |member| candidates.index_of(ring.addresses().get(member)?)),
         };
-        let endpoints = candidates.endpoints();
-        let found = self.ring(whole).find(place, |_, address| {
-            endpoints.binary_search_by(|endpoint| endpoint.address().cmp(address)).ok()
-        });
         found.unwrap_or(0)
     }
 
@@ -129,5 +115,9 @@ impl LoadBalance for ConsistentHash {
     ) -> Option<f64> {
         let address = candidates.endpoints().get(index)?.address();
         distance(self.place(invocation), address, self.config.hash_nodes)
+    }
+
+    fn score_unit(&self) -> &'static str {
+        "share of the circle from the key of the call to the next point of the instance"
     }
 }

@@ -1,16 +1,16 @@
-//! `leastactive`: the endpoint with the fewest calls in flight.
+//! `leastactive`: the endpoint with the fewest calls in flight; among more than 64, of 16 drawn.
 //!
 //! Choose it where calls differ much in length, so that their number says more than an average.
 //! Ties are drawn by weight, and calls count in proportion to it: an endpoint of half the weight
 //! holds half as many. Not the choice where a provider may fail at once: one that does has nothing
-//! in flight, and attracts calls. Costs two passes over the list.
+//! in flight, and attracts calls. Costs a look at each, at 16 of a long list.
 
 use std::sync::Arc;
 
 use rpc_core::{Error, Extension, Invocation};
 use tokio::time::Instant;
 
-use super::least::least;
+use super::least::Compared;
 use super::{LoadBalance, SeedConfig};
 use crate::candidates::Candidates;
 use crate::dice::Dice;
@@ -45,7 +45,12 @@ impl Extension<dyn LoadBalance> for LeastActive {
 
 impl LoadBalance for LeastActive {
     fn select(&self, candidates: &Candidates, _: &Invocation, _: Instant) -> usize {
-        least(&self.dice, candidates, 1.0, |index| cost(candidates, index))
+        Compared::of(candidates, &self.dice).least(1.0, |index| cost(candidates, index))
+    }
+
+    /// Of long lists, which alone are asked again.
+    fn draws(&self) -> bool {
+        true
     }
 
     /// Calls in flight for the share of its weight.
@@ -57,5 +62,9 @@ impl LoadBalance for LeastActive {
         _: Instant,
     ) -> Option<f64> {
         (candidates.weight(index) > 0).then(|| cost(candidates, index))
+    }
+
+    fn score_unit(&self) -> &'static str {
+        "calls in flight, by weight"
     }
 }

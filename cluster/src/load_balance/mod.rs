@@ -9,6 +9,7 @@ mod least_active;
 mod p2c;
 mod random;
 mod ring;
+mod rings;
 mod round_robin;
 mod shortest_response;
 mod two_choices;
@@ -31,6 +32,9 @@ pub use self::weight::{DEFAULT_WARMUP, WARMUP, warmed_weight};
 pub(crate) use self::weight::{published_warmup, uptime};
 use crate::candidates::Candidates;
 
+/// More candidates than this are many: nothing then goes over all of them that need not.
+pub(crate) const MANY: usize = 64;
+
 /// Chooses one of the candidates of a call.
 #[diagnostic::on_unimplemented(note = "a balancer implements `Debug` and `LoadBalance::select`")]
 pub trait LoadBalance: fmt::Debug + Send + Sync + 'static {
@@ -40,7 +44,7 @@ pub trait LoadBalance: fmt::Debug + Send + Sync + 'static {
 
     /// Whether selecting again is cheap, gives another endpoint by lot, and leaves no trace, so that
     /// a re-send among many may ask again until an endpoint comes that was not tried. Otherwise it
-    /// selects once, from a list without those.
+    /// selects once, from a list without those. Asked where there are more than 64 candidates.
     fn draws(&self) -> bool {
         false
     }
@@ -58,6 +62,11 @@ pub trait LoadBalance: fmt::Debug + Send + Sync + 'static {
     ) -> Option<f64> {
         let _ = (candidates, index, invocation, now);
         None
+    }
+
+    /// What a [`score`](Self::score) counts, for people: `ns to wait`; empty if it has no unit.
+    fn score_unit(&self) -> &'static str {
+        ""
     }
 }
 

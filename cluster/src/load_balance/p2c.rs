@@ -68,4 +68,8 @@ impl LoadBalance for P2c {
     ) -> Option<f64> {
         (candidates.weight(index) > 0).then(|| cost(candidates, index, now))
     }
+
+    fn score_unit(&self) -> &'static str {
+        "ns to wait: latency times calls in flight, by weight"
+    }
 }

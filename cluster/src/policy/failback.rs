@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use rpc_core::status::{Resend, may_resend_later};
 use rpc_core::{
-    BoxInvoker, Deadline, Error, Extension, Invocation, Invoke, Method, Reply, ReplyFuture, Status,
+    AttemptLog, BoxInvoker, Deadline, Error, Extension, Invocation, Invoke, Method, Reply,
+    ReplyFuture, Status,
 };
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
@@ -119,16 +120,23 @@ impl FailbackInvoker {
         status: Status,
         started: Instant,
     ) -> Result<Reply, Status> {
-        let method = invocation.method().clone();
+        let (method, log) = (invocation.method().clone(), invocation.attempts.clone());
         let taken = match method.stand_in() {
             Some(stand_in) => self.take(invocation, &status, started).map(|()| stand_in.clone()),
             None => Err(None),
         };
-        taken.map_err(|hint| {
-            let mut history = History::new();
-            history.add(&status, started.elapsed());
-            history.into_status(status, &method, hint)
-        })
+        let mut history = History::new();
+        history.add(&status, started.elapsed());
+        match taken {
+            Err(hint) => Err(history.into_status(status, &method, hint)),
+            Ok(stand_in) => {
+                let noted = |log: &AttemptLog| {
+                    log.note_stand_in(&history.into_status(status, &method, None));
+                };
+                log.as_ref().map(noted);
+                Ok(stand_in)
+            }
+        }
     }
 
     /// # Errors

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use rpc_core::status::{Resend, may_resend};
 use rpc_core::{
-    BoxInvoker, Code, Error, Extension, Invocation, Invoke, Reply, ReplyFuture, Status,
+    BoxInvoker, Code, Deadline, Error, Extension, Invocation, Invoke, Reply, ReplyFuture, Status,
 };
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use super::hedge::{self, Running};
 use super::{ClusterPolicy, History, MAX_TRIED};
 use crate::endpoint::Endpoint;
-use crate::picker::{Attempt, AttemptFuture, Picker};
+use crate::picker::{Attempt, AttemptFuture, Left, Picker};
 
 /// The pause before the first attempt at a provider that failed this call already; doubles.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -271,7 +271,7 @@ impl Resending {
     fn permit(&mut self, status: &Status) -> Result<Duration, Option<String>> {
         let (now, deadline) = (Instant::now(), self.invocation.deadline.instant());
         let idempotent = self.invocation.method().is_idempotent();
-        let late = || Some("deadline".to_owned());
+        let late = || Some(Deadline::HINT.to_owned());
         let resend = may_resend(status, idempotent);
         // Where no endpoint was reached, another attempt would not reach one either.
         if resend == Resend::No || status.address().is_none() {
@@ -285,19 +285,20 @@ impl Resending {
                 _ => None,
             });
         }
-        let pause = self.pause();
+        let left = self.picker.left(&self.invocation, &self.tried());
+        let pause = self.pause(left);
         if deadline <= now + pause {
             return Err(late());
         }
         match resend {
-            Resend::Free => self.permit_free()?,
+            Resend::Free => self.permit_free(left)?,
             Resend::Budgeted | Resend::No => self.permit_budgeted(now)?,
         }
         Ok(pause)
     }
 
-    fn permit_free(&mut self) -> Result<(), Option<String>> {
-        let instances = self.picker.endpoints(&self.invocation).len().min(MAX_TRIED);
+    fn permit_free(&mut self, left: Left) -> Result<(), Option<String>> {
+        let instances = left.endpoints.min(MAX_TRIED);
         let retries = self.retries;
         if self.free >= instances + retries as usize {
             return Err(Some(format!("{instances} instances and retries = {retries}")));
@@ -319,10 +320,8 @@ impl Resending {
     }
 
     /// None while there are providers not tried yet.
-    fn pause(&mut self) -> Duration {
-        let tried = self.tried();
-        let endpoints = self.picker.endpoints(&self.invocation);
-        if endpoints.iter().any(|e| !tried.contains(e.address())) {
+    fn pause(&mut self, left: Left) -> Duration {
+        if left.untried {
             return Duration::ZERO;
         }
         let longest = (PAUSE * 2_u32.saturating_pow(self.pauses)).min(MAX_PAUSE);

@@ -8,7 +8,8 @@
 use std::sync::Arc;
 
 use rpc_core::{
-    BoxInvoker, Error, Extension, Invocation, Invoke, Method, NoConfig, Reply, ReplyFuture, Status,
+    AttemptLog, BoxInvoker, Error, Extension, Invocation, Invoke, Method, NoConfig, Reply,
+    ReplyFuture, Status,
 };
 use tokio::time::Instant;
 
@@ -48,21 +49,29 @@ impl Invoke for FailsafeInvoker {
     fn invoke(&self, invocation: Invocation) -> ReplyFuture {
         let started = Instant::now();
         let (method, logged) = (invocation.method().clone(), self.logged.clone());
+        let log = invocation.attempts.clone();
         let attempt = self.picker.attempt(Attempt::first(invocation, started));
         Box::pin(async move {
             attempt.await.or_else(|status| {
                 let mut history = History::new();
                 history.add(&status, started.elapsed());
-                answer(&method, history.into_status(status, &method, None), &logged)
+                let status = history.into_status(status, &method, None);
+                answer(&method, status, log.as_ref(), &logged)
             })
         })
     }
 }
 
-fn answer(method: &Method, status: Status, logged: &Seldom) -> Result<Reply, Status> {
+fn answer(
+    method: &Method,
+    status: Status,
+    log: Option<&AttemptLog>,
+    logged: &Seldom,
+) -> Result<Reply, Status> {
     let Some(stand_in) = method.stand_in().filter(|_| status.details().is_none()) else {
         return Err(status);
     };
+    log.inspect(|log| log.note_stand_in(&status));
     if let Some(left_out) = logged.pass() {
         tracing::warn!(
             service = %method.service(),

@@ -20,9 +20,9 @@ use dubhe_cluster::{
 use rpc_core::codec::CodecError;
 use rpc_core::message::Message;
 use rpc_core::{
-    Body, BoxInvoker, Channel, ChannelState, Codec, Codecs, Connector, Deadline, Delivery,
-    Instance, Invocation, Invoke, Method, MethodKind, Reply, ReplyFuture, ServiceKey, Snapshot,
-    Source, Status, Subscription,
+    Body, BoxInvoker, Changes, Channel, ChannelState, Codec, Codecs, Connector, Deadline, Delivery,
+    Instance, Invocation, Invoke, Listeners, Method, MethodKind, Reply, ReplyFuture, ServiceKey,
+    Snapshot, Source, Status, Subscription,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -53,7 +53,7 @@ pub(crate) struct Mock {
     next: Mutex<Vec<Answer>>,
     calls: AtomicU64,
     codecs: Mutex<Vec<String>>,
-    epoch: Arc<AtomicU64>,
+    listeners: Listeners,
 }
 
 impl std::fmt::Debug for Mock {
@@ -65,7 +65,7 @@ impl std::fmt::Debug for Mock {
 impl Mock {
     pub(crate) fn set_state(&self, state: ChannelState) {
         *self.state.lock().unwrap() = state;
-        self.epoch.fetch_add(1, Relaxed);
+        self.listeners.note();
     }
 
     pub(crate) fn answer(&self, answer: Answer) {
@@ -149,13 +149,16 @@ impl Channel for Mock {
     fn state(&self) -> ChannelState {
         *self.state.lock().unwrap()
     }
+
+    fn report_to(&self, changes: &Changes) {
+        self.listeners.add(changes);
+    }
 }
 
 /// All mock providers by address; connects to any.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Net {
     mocks: Arc<Mutex<HashMap<String, Arc<Mock>>>>,
-    epoch: Arc<AtomicU64>,
 }
 
 impl Net {
@@ -169,7 +172,7 @@ impl Net {
                 next: Mutex::default(),
                 calls: AtomicU64::new(0),
                 codecs: Mutex::default(),
-                epoch: self.epoch.clone(),
+                listeners: Listeners::default(),
             })
         };
         mocks.entry(address.to_owned()).or_insert_with(new).clone()
@@ -190,10 +193,6 @@ impl Net {
 impl Connector for Net {
     fn channel(&self, instance: &Instance) -> Arc<dyn Channel> {
         self.mock(&instance.address)
-    }
-
-    fn epoch(&self) -> u64 {
-        self.epoch.load(Relaxed)
     }
 }
 

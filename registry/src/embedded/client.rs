@@ -122,8 +122,9 @@ impl Shared {
         Error::unreachable(self.text(why))
     }
 
+    /// A server's words are printed by whoever meets the error.
     fn text(&self, why: &str) -> String {
-        format!("registry {}: {}", self.address, why.escape_debug())
+        format!("registry {}: {}", self.address, why.replace(char::is_control, " "))
     }
 
     fn ended(&self) -> Error {

@@ -5,7 +5,7 @@
 //! within seconds; so a damaged file is set aside with a loud word, and the registry starts.
 
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -82,12 +82,18 @@ fn open(dir: &Path, create: Create) -> Result<Opened, Error> {
         wrong(&format!("{error}, choose a folder that this user may write")).with_source(error)
     };
     fs::create_dir_all(dir).map_err(on_disk)?;
-    let lock = File::options().create(true).append(true).open(dir.join("registry.lock"));
+    let path = dir.join("registry.lock");
+    let lock = File::options().create(true).append(true).open(&path);
     let lock = lock.map_err(on_disk)?;
     match lock.try_lock() {
-        Ok(()) => {}
+        Ok(()) => note_holder(&lock),
         Err(TryLockError::WouldBlock) => {
-            return Err(wrong("another registry uses it, stop that one or choose another folder"));
+            let who = fs::read_to_string(&path).unwrap_or_default();
+            let is_id = !who.is_empty() && who.bytes().all(|byte| byte.is_ascii_digit());
+            let who = if is_id { format!(" (process {who})") } else { String::new() };
+            let why =
+                format!("another registry{who} uses it, stop that one or choose another folder");
+            return Err(wrong(&why));
         }
         Err(TryLockError::Error(error)) => return Err(on_disk(error)),
     }
@@ -103,6 +109,14 @@ fn open(dir: &Path, create: Create) -> Result<Opened, Error> {
     };
     let (database, life, dir) = (Mutex::new(database), past.life, dir.to_owned());
     Ok((Arc::new(Disk { database, create, dir, life, _lock: lock }), past))
+}
+
+/// Leaves word of who holds the lock, for people; it holds without that, too.
+fn note_holder(mut lock: &File) {
+    let noted = lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id()));
+    if let Err(error) = noted {
+        tracing::debug!(%error, "the lock does not say who holds it");
+    }
 }
 
 fn create(path: &Path) -> Result<Database, redb::DatabaseError> {

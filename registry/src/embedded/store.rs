@@ -188,7 +188,8 @@ impl Journal {
             let had_failed = self.saved.borrow().error.is_some();
             match (&error, had_failed) {
                 (Some(error), false) => tracing::error!(error, "registry cannot save, going on"),
-                (None, true) => tracing::info!("registry saves again"),
+                // Whoever saw the error wants to see its end.
+                (None, true) => tracing::warn!("registry saves again"),
                 _ => {}
             }
             let has_failed = error.is_some();

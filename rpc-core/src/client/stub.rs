@@ -11,6 +11,7 @@ use crate::body::Body;
 use crate::broadcast::{NodeReplies, NodeResult};
 use crate::client::options::CallOptions;
 use crate::codec::Codecs;
+use crate::deadline::Deadline;
 use crate::descriptor::ServiceDescriptor;
 use crate::error::Error;
 use crate::invocation::Invocation;
@@ -20,7 +21,7 @@ use crate::method::{Method, MethodKind};
 use crate::metrics::MethodMetrics;
 use crate::reply::Reply;
 use crate::server::context;
-use crate::status::{Delivery, Status};
+use crate::status::{Code, Delivery, Status};
 
 /// What generated clients are: built from a stub, described by their trait.
 pub trait ServiceClient: Clone + Send + Sync + 'static {
@@ -42,6 +43,8 @@ pub struct StubMethod {
     pub broadcast: BoxInvoker,
     /// How long a call may take that says nothing.
     pub timeout: Duration,
+    /// What says so, for people: such as `consumer.timeout = 1s (default)`.
+    pub timeout_set_by: Arc<str>,
     /// The codecs to write it in, the preferred first.
     pub codecs: Codecs,
     /// Its counters.
@@ -100,6 +103,7 @@ impl Stub {
         let result = if span.is_disabled() { call.await } else { call.instrument(span).await };
         let result = result.and_then(|reply| read(target, &reply));
         target.metrics.record(&result, started.elapsed());
+        let result = result.map_err(|status| self.blame_deadline(target, status, started));
         if result.is_err() {
             // A call can fail without waiting for anything. Callers that try on in a loop must not
             // keep the thread from the tasks that would heal what fails.
@@ -143,7 +147,10 @@ impl Stub {
         let Some(nodes) = nodes.take() else {
             tokio::task::consume_budget().await;
             // A layer that answers by itself asked nobody.
-            return result.map(|_| Vec::new());
+            return match result {
+                Ok(_) => Ok(Vec::new()),
+                Err(status) => Err(self.blame_deadline(target, status, started)),
+            };
         };
         let read = |NodeResult { address, result }: NodeResult<Reply>| NodeResult {
             result: result.and_then(|reply| read(target, &reply)).map_err(|status| {
@@ -156,6 +163,26 @@ impl Stub {
             address,
         };
         Ok(nodes.into_iter().map(read).collect())
+    }
+
+    /// Which setting the deadline came from, if that is what ended the call.
+    fn blame_deadline(&self, target: &StubMethod, status: Status, started: Instant) -> Status {
+        let is_late = status.code() == Code::DeadlineExceeded
+            && status.delivery() != Delivery::Answered
+            && status.hint().is_none();
+        if !is_late && status.hint() != Some(Deadline::HINT) {
+            return status;
+        }
+        let hint = Deadline::HINT;
+        let own = self.options.as_deref().and_then(|options| options.timeout);
+        let timeout = own.unwrap_or(target.timeout);
+        if context::inherited_deadline(started, timeout) < Deadline::after_from(started, timeout) {
+            return status.with_hint(format!("{hint} of the call that is being handled"));
+        }
+        status.with_hint(match own {
+            Some(own) => format!("{hint}: {own:?}, set for this call"),
+            None => format!("{hint}: {}", target.timeout_set_by),
+        })
     }
 
     /// # Errors

@@ -138,9 +138,9 @@ impl Printer<'_> {
     fn type_name(&mut self, value: &Type) -> String {
         let plain = match value {
             Type::Bool => "bool",
-            Type::Int32 => "int32",
+            Type::Int8 | Type::Int16 | Type::Int32 => "int32",
             Type::Int64 => "int64",
-            Type::Uint32 => "uint32",
+            Type::Uint8 | Type::Uint16 | Type::Uint32 => "uint32",
             Type::Uint64 => "uint64",
             Type::Float => "float",
             Type::Double => "double",

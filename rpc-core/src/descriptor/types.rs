@@ -56,11 +56,19 @@ pub enum Shape {
 pub enum Type {
     /// `bool`
     Bool,
-    /// `i8`, `i16`, `i32`: protobuf's `int32`
+    /// `i8`: protobuf's `int32`
+    Int8,
+    /// `i16`: protobuf's `int32`
+    Int16,
+    /// `i32`: protobuf's `int32`
     Int32,
     /// `i64`: protobuf's `int64`
     Int64,
-    /// `u8`, `u16`, `u32`: protobuf's `uint32`
+    /// `u8`: protobuf's `uint32`
+    Uint8,
+    /// `u16`: protobuf's `uint32`
+    Uint16,
+    /// `u32`: protobuf's `uint32`
     Uint32,
     /// `u64`: protobuf's `uint64`
     Uint64,

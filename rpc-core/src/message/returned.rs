@@ -111,6 +111,9 @@ fn type_name(value: &Type) -> String {
     match value {
         Type::Message(name, _) => name.clone(),
         Type::Enum(of) => of.name.to_owned(),
+        // As the `.proto` has them: its messages are named by what they hold.
+        Type::Int8 | Type::Int16 => "Int32".to_owned(),
+        Type::Uint8 | Type::Uint16 => "Uint32".to_owned(),
         plain => format!("{plain:?}"),
     }
 }

@@ -91,12 +91,12 @@ macro_rules! integers {
 }
 
 integers! {
-    i8 through i32 is Int32, Serialize::serialize;
-    i16 through i32 is Int32, Serialize::serialize;
+    i8 through i32 is Int8, Serialize::serialize;
+    i16 through i32 is Int16, Serialize::serialize;
     i32 through i32 is Int32, Serialize::serialize;
     i64 through i64 is Int64, serialize_wide;
-    u8 through u32 is Uint32, Serialize::serialize;
-    u16 through u32 is Uint32, Serialize::serialize;
+    u8 through u32 is Uint8, Serialize::serialize;
+    u16 through u32 is Uint16, Serialize::serialize;
     u32 through u32 is Uint32, Serialize::serialize;
     u64 through u64 is Uint64, serialize_wide;
 }

@@ -111,8 +111,8 @@ impl Future for Answer {
             context::enter(context, || catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))));
         match polled {
             Ok(Poll::Ready(Ok(mut reply))) => {
-                if *tells_load {
-                    load_report::tell(route.machine(), &mut reply.metadata);
+                if let (true, Some(machine)) = (*tells_load, route.machine()) {
+                    machine.tell(&mut reply.metadata);
                 }
                 Poll::Ready(Ok(reply))
             }

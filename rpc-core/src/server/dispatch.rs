@@ -53,9 +53,14 @@ impl Dispatcher {
     }
 
     /// The same, telling callers that ask how loaded the machine is; for services added after it.
+    /// `machine` returns the load in percent of all processors, `None` if that is not known. It is
+    /// called for every answer that tells it, so it must not wait for anything.
     #[must_use]
-    pub fn with_machine_load(mut self, machine: MachineLoad) -> Self {
-        self.machine = Some(machine);
+    pub fn with_machine_load(
+        mut self,
+        machine: impl Fn() -> Option<f64> + Send + Sync + 'static,
+    ) -> Self {
+        self.machine = Some(MachineLoad::new(machine));
         self
     }
 
@@ -83,7 +88,7 @@ impl Dispatcher {
             let metrics = self.metrics.method(&method);
             let path = method.path().clone();
             let (first_poll, waits) = (AtomicU32::new(0), AtomicBool::new(false));
-            let machine = self.machine;
+            let machine = self.machine.clone();
             let route = Route { method, invoker, metrics, machine, first_poll, waits };
             self.routes.insert(path, Arc::new(route));
         }
@@ -148,9 +153,9 @@ impl Route {
         &self.invoker
     }
 
-    /// How the load of the machine is learnt, if it is told.
-    pub(crate) fn machine(&self) -> Option<MachineLoad> {
-        self.machine
+    /// What tells the load of the machine, if it is told.
+    pub(super) fn machine(&self) -> Option<&MachineLoad> {
+        self.machine.as_ref()
     }
 
     /// Its counters.

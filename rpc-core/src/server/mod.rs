@@ -6,13 +6,12 @@ mod dispatch;
 mod handler;
 mod load_report;
 mod serve;
+mod share;
 mod state;
 
 pub use self::context::CallContext;
 pub use self::dispatch::{Dispatcher, Route};
 pub use self::handler::Handler;
-pub use self::load_report::MachineLoad;
 pub use self::serve::{DrainReport, Server, ServerConfig};
-pub(crate) use self::state::{
-    CallGuard, Caller, ConnectionGuard, Phase, ServerState, shutting_down,
-};
+pub(crate) use self::share::{CallGuard, Caller, Held};
+pub(crate) use self::state::{ConnectionGuard, Phase, Reading, ServerState, shutting_down};

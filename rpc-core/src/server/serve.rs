@@ -25,8 +25,12 @@ pub struct ServerConfig {
     pub max_header: usize,
     /// Most connections at a time; 10,000.
     pub max_connections: usize,
-    /// Most calls that run at a time, those that end at once not counted; 20,000.
+    /// Most calls that run at a time, those that end at once not counted; 10,000. A connection has
+    /// at most as many as it leaves, unless it is the only one.
     pub max_in_flight: usize,
+    /// Most bytes of requests and answers that all connections hold; 512 MiB. A connection has at
+    /// most as many as it leaves, so half of them.
+    pub max_buffered: usize,
     /// How long a connection may take until its face is known; 5 s.
     pub sniff_timeout: Duration,
     /// How long a frame or an HTTP head that has begun may take; 10 s. A frame or a body has longer
@@ -44,7 +48,12 @@ pub struct ServerConfig {
 const SLOWEST: u64 = 1024;
 
 impl ServerConfig {
-    /// How long a frame or a body may have taken of which `bytes` are here.
+    /// Whether it is too little that a frame brought so much in this time.
+    pub(crate) fn is_slow(&self, bytes: usize, took: Duration) -> bool {
+        (bytes as u128) < took.as_millis() * u128::from(SLOWEST) / 1000
+    }
+
+    /// How long a body may have taken of which `bytes` are here.
     pub(crate) fn time_for(&self, bytes: usize) -> Duration {
         self.frame_timeout + Duration::from_millis(bytes as u64 * 1000 / SLOWEST)
     }
@@ -58,7 +67,8 @@ impl Default for ServerConfig {
             max_payload: 8 * 1024 * 1024,
             max_header: 16 * 1024,
             max_connections: 10_000,
-            max_in_flight: 20_000,
+            max_in_flight: 10_000,
+            max_buffered: 512 * 1024 * 1024,
             sniff_timeout: Duration::from_secs(5),
             frame_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(10),

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::dispatch::Dispatcher;
 use super::serve::ServerConfig;
+use super::share::Pool;
 use crate::status::{Delivery, Status};
 
 /// How far a server is on its way down.
@@ -33,12 +34,15 @@ pub(crate) struct ServerState {
     phase: watch::Sender<Phase>,
     /// Reads whose requests may begin.
     reading: AtomicUsize,
-    running: AtomicUsize,
+    /// Running calls.
+    pub(super) calls: Pool,
+    /// Those of them that go on without their connection.
+    pub(super) one_way: AtomicUsize,
+    /// Bytes of requests and answers.
+    pub(super) bytes: Pool,
     connections: AtomicUsize,
     /// Calls that no connection owns.
     own: Mutex<JoinSet<()>>,
-    /// Bytes of HTTP requests and answers.
-    held: AtomicUsize,
     next_id: AtomicU64,
     /// Who must hear of a new phase, by connection.
     drivers: Mutex<Vec<(u64, Arc<AtomicWaker>)>>,
@@ -50,13 +54,14 @@ impl ServerState {
     pub(super) fn new(dispatcher: Arc<Dispatcher>, config: ServerConfig) -> Self {
         Self {
             dispatcher,
+            calls: Pool::new(config.max_in_flight),
+            one_way: AtomicUsize::new(0),
+            bytes: Pool::new(config.max_buffered),
             config,
             phase: watch::Sender::new(Phase::Serving),
             reading: AtomicUsize::new(0),
-            running: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             own: Mutex::default(),
-            held: AtomicUsize::new(0),
             next_id: AtomicU64::new(0),
             drivers: Mutex::default(),
             drained: AtomicWaker::new(),
@@ -96,15 +101,14 @@ impl ServerState {
         self.own.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }
 
-    /// Counts bytes held for HTTP peers, unless that passes `limit`.
-    pub(crate) fn hold(&self, bytes: usize, limit: usize) -> bool {
-        let fits = |held: usize| held.checked_add(bytes).filter(|sum| *sum <= limit);
-        self.held.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).is_ok()
+    /// Whether at most one connection is open.
+    pub(super) fn is_alone(&self) -> bool {
+        self.connections.load(Ordering::Acquire) <= 1
     }
 
-    /// Takes them back.
-    pub(crate) fn let_go(&self, bytes: usize) {
-        self.held.fetch_sub(bytes, Ordering::AcqRel);
+    /// Wakes whoever waits for calls or connections to end.
+    pub(super) fn wake_drain(&self) {
+        self.drained.wake();
     }
 
     /// Counts a connection whose driver is woken at each new phase; `None` at the limit.
@@ -132,7 +136,7 @@ impl ServerState {
     /// Waits until no call runs and none can begin, at most until `deadline`; returns what is left.
     pub(super) async fn no_calls(&self, deadline: Instant) -> usize {
         self.wait_zero(&self.reading, deadline).await;
-        self.wait_zero(&self.running, deadline).await
+        self.wait_zero(self.calls.taken(), deadline).await
     }
 
     /// The same of connections.
@@ -170,88 +174,6 @@ impl Drop for Reading<'_> {
 /// What a request is told that comes too late.
 pub(crate) fn shutting_down() -> Status {
     Status::unavailable("the provider is shutting down").with_delivery(Delivery::Refused)
-}
-
-/// A connection as the counts of running calls see it.
-pub(crate) struct Caller {
-    pub(crate) state: Arc<ServerState>,
-    running: AtomicUsize,
-}
-
-impl Caller {
-    pub(crate) fn new(state: Arc<ServerState>) -> Arc<Self> {
-        Arc::new(Self { state, running: AtomicUsize::new(0) })
-    }
-
-    /// Whether one more call may run now.
-    pub(crate) fn has_room(&self) -> bool {
-        let all = self.state.running.load(Ordering::Acquire);
-        self.room(all, self.running.load(Ordering::Acquire)) == Room::Left
-    }
-
-    /// What is left when `all` calls run, and `own` of them for this connection.
-    fn room(&self, all: usize, own: usize) -> Room {
-        let limit = self.state.config.max_in_flight;
-        if all >= limit {
-            Room::NoneAtAll
-        } else if own >= limit.div_ceil(2) && self.state.connections.load(Ordering::Acquire) > 1 {
-            Room::NoneForThis
-        } else {
-            Room::Left
-        }
-    }
-
-    /// Counts a running call.
-    ///
-    /// # Errors
-    /// `resource_exhausted`, refused: the limit is reached by all connections together, or half of
-    /// it by this one while others are open.
-    pub(crate) fn begin_call(self: &Arc<Self>) -> Result<CallGuard, Status> {
-        let all = self.state.running.fetch_add(1, Ordering::AcqRel);
-        let own = self.running.fetch_add(1, Ordering::AcqRel);
-        let guard = CallGuard(self.clone());
-        let limit = self.state.config.max_in_flight;
-        let text = match self.room(all, own) {
-            Room::Left => return Ok(guard),
-            Room::NoneAtAll => {
-                format!("{limit} calls run already; raise `provider.limits.in_flight`")
-            }
-            Room::NoneForThis => format!(
-                "{own} calls of this connection run already, its share of {limit} while others \
-                 are open; raise `provider.limits.in_flight`"
-            ),
-        };
-        Err(Status::resource_exhausted(text).with_delivery(Delivery::Refused))
-    }
-
-    /// Counts a call that has begun, over the limit if there is no room: the first that a method
-    /// ever waits in, or one that came together with others of other connections.
-    pub(crate) fn count_call(self: &Arc<Self>) -> CallGuard {
-        self.state.running.fetch_add(1, Ordering::AcqRel);
-        self.running.fetch_add(1, Ordering::AcqRel);
-        CallGuard(self.clone())
-    }
-}
-
-/// Room for one more call.
-#[derive(PartialEq, Eq)]
-enum Room {
-    Left,
-    NoneAtAll,
-    NoneForThis,
-}
-
-/// One running call; the counts go back when it is dropped.
-pub(crate) struct CallGuard(Arc<Caller>);
-
-impl Drop for CallGuard {
-    fn drop(&mut self) {
-        let Caller { state, running } = &*self.0;
-        running.fetch_sub(1, Ordering::AcqRel);
-        if state.running.fetch_sub(1, Ordering::AcqRel) == 1 {
-            state.drained.wake();
-        }
-    }
 }
 
 /// One open connection; the count goes back when it is dropped.

@@ -47,6 +47,8 @@ pub(crate) struct Place {
 #[derive(Debug, Default)]
 pub(crate) struct WriteQueue {
     chunks: VecDeque<Chunk>,
+    /// Bytes of the chunks that do not grow any more: all but a gathering buffer at the end.
+    sealed: usize,
     /// Bytes of the first chunk that are written already.
     written: usize,
     spare: Option<BytesMut>,
@@ -54,12 +56,20 @@ pub(crate) struct WriteQueue {
 
 impl WriteQueue {
     pub(crate) fn is_empty(&self) -> bool {
-        self.chunks.iter().all(|chunk| chunk.bytes().is_empty())
+        self.len() == 0
     }
 
     /// Bytes that wait.
     pub(crate) fn len(&self) -> usize {
-        self.chunks.iter().map(|chunk| chunk.bytes().len()).sum::<usize>() - self.written
+        self.sealed + self.growing() - self.written
+    }
+
+    /// Bytes of the gathering buffer at the end.
+    fn growing(&self) -> usize {
+        match self.chunks.back() {
+            Some(Chunk::Gathered(buf)) => buf.len(),
+            Some(Chunk::Shared(_)) | None => 0,
+        }
     }
 
     /// The buffer to append to.
@@ -91,6 +101,7 @@ impl WriteQueue {
 
     /// Appends bytes without copying them.
     pub(crate) fn push_shared(&mut self, bytes: Bytes) {
+        self.sealed += self.growing() + bytes.len();
         self.chunks.push_back(Chunk::Shared(bytes));
     }
 
@@ -99,13 +110,16 @@ impl WriteQueue {
         if from.spare.is_none() {
             from.spare = self.spare.take();
         }
-        self.chunks.append(&mut from.chunks);
+        if !from.chunks.is_empty() {
+            self.sealed += self.growing() + std::mem::take(&mut from.sealed);
+            self.chunks.append(&mut from.chunks);
+        }
     }
 
     /// Drops everything that waits.
     pub(crate) fn clear(&mut self) {
         self.chunks.clear();
-        self.written = 0;
+        (self.sealed, self.written) = (0, 0);
     }
 
     /// Writes as much as the stream takes; ready once nothing is left.
@@ -150,11 +164,16 @@ impl WriteQueue {
                 break;
             }
             self.written -= len;
-            if let Some(Chunk::Gathered(mut buf)) = self.chunks.pop_front()
-                && buf.capacity() <= KEEP
-            {
-                buf.clear();
-                self.spare = Some(buf);
+            let was_growing = self.chunks.len() == 1;
+            match self.chunks.pop_front() {
+                Some(Chunk::Gathered(mut buf)) => {
+                    self.sealed -= if was_growing { 0 } else { len };
+                    if buf.capacity() <= KEEP {
+                        buf.clear();
+                        self.spare = Some(buf);
+                    }
+                }
+                Some(Chunk::Shared(_)) | None => self.sealed -= len,
             }
         }
     }

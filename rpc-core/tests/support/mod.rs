@@ -17,6 +17,8 @@ use rpc_core::{
     Body, Channel, Codec, Codecs, Connector, Deadline, Instance, Invocation, Method, MethodKind,
     Metrics, Reply, ReplyFuture, ServiceKey, Status,
 };
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 
 /// A text as a message.
@@ -84,20 +86,22 @@ pub const PANIC: usize = 2;
 pub const FAIL: usize = 3;
 pub const LARGE: usize = 4;
 pub const SLOW_ECHO: usize = 5;
+pub const LATE_LARGE: usize = 6;
 
-const NAMES: [&str; 6] = ["echo", "hang", "panic", "fail", "large", "slow_echo"];
+const NAMES: [&str; 7] = ["echo", "hang", "panic", "fail", "large", "slow_echo", "late_large"];
 
 fn no_type() -> MessageType {
     MessageType { name: "Text".into(), doc: "", fields: vec![], is_oneof: false, reserved: vec![] }
 }
 
-static METHODS: [MethodDescriptor; 6] = [
+static METHODS: [MethodDescriptor; 7] = [
     MethodDescriptor::new("echo", no_type, no_type),
     MethodDescriptor::new("hang", no_type, no_type),
     MethodDescriptor::new("panic", no_type, no_type),
     MethodDescriptor::new("fail", no_type, no_type),
     MethodDescriptor::new("large", no_type, no_type),
     MethodDescriptor::new("slow_echo", no_type, no_type),
+    MethodDescriptor::new("late_large", no_type, no_type),
 ];
 
 static DESCRIPTOR: ServiceDescriptor = ServiceDescriptor::new("Test", &METHODS);
@@ -137,7 +141,10 @@ impl Handler for TestHandler {
                     Ok(Reply::new(Text(text)))
                 }
                 PANIC => panic!("as asked: {text}"),
-                LARGE => {
+                LARGE | LATE_LARGE => {
+                    if index == LATE_LARGE {
+                        tokio::task::yield_now().await;
+                    }
                     let len = text.parse().map_err(|_| Status::invalid_argument("no number"))?;
                     Ok(Reply::new(Text("x".repeat(len))))
                 }
@@ -193,6 +200,27 @@ pub fn invocation(index: usize, text: &str, timeout: Duration) -> Invocation {
     let mut invocation = Invocation::new(method, body, Deadline::after(timeout));
     invocation.codecs = Some(codecs());
     invocation
+}
+
+/// The frame of a two-way request of our own, or of a one-way one, with 60 s to live.
+pub fn frame(id: u64, one_way: bool, index: usize, text: &str) -> Vec<u8> {
+    let path = format!("Test/{}", NAMES[index]);
+    // Flags, path, 60,000,000 microseconds.
+    let head = [&[1, path.len() as u8][..], path.as_bytes(), &[0x80, 0x8e, 0xce, 0x1c]].concat();
+    let body = [&head, text.as_bytes()].concat();
+    let flags = if one_way { 0x8d } else { 0xcd };
+    let length = (body.len() as u32).to_be_bytes();
+    [&[0xda, 0xbb, flags, 0][..], &id.to_be_bytes(), &length, &body].concat()
+}
+
+/// Status byte, id and body of the next frame.
+pub async fn answer(peer: &mut TcpStream) -> (u8, u64, Vec<u8>) {
+    let mut head = [0; 16];
+    peer.read_exact(&mut head).await.unwrap();
+    let [_, _, _, status, a, b, c, d, e, f, g, h, i, j, k, l] = head;
+    let mut body = vec![0; u32::from_be_bytes([i, j, k, l]) as usize];
+    peer.read_exact(&mut body).await.unwrap();
+    (status, u64::from_be_bytes([a, b, c, d, e, f, g, h]), body)
 }
 
 pub async fn call(

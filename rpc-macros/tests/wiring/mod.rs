@@ -85,6 +85,7 @@ pub fn connect_recorded<C: ServiceClient>(
         invoker: BoxInvoker::from_invoke(local(index)),
         broadcast: BoxInvoker::from_invoke(Twice(local(index))),
         timeout: Duration::from_secs(1),
+        timeout_set_by: "this test".into(),
         codecs: Codecs::new(Arc::new(NoCodec), []),
         metrics: Metrics::new("consumer").method(&method::<C>(index)),
     });

@@ -22,6 +22,11 @@ const OUTSTANDING: usize = 512;
 /// Ids are unique over all loads of the process, as the ledgers are read together.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
+/// An id that no other call has.
+pub(crate) fn fresh_id() -> u64 {
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 /// What is called.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Calls {
@@ -29,15 +34,26 @@ pub(crate) enum Calls {
     Reads(u64),
     /// Not idempotent, taking so many milliseconds.
     Writes(u64),
+    /// Idempotent, with an empty value that can stand in for the answer.
+    Finds(u64),
+    /// Not idempotent, answering nothing.
+    Notes(u64),
+    /// Idempotent, answering nothing.
+    Marks(u64),
 }
+
+/// Who answered where the empty value stood in for an answer.
+pub(crate) const NOBODY: &str = "nobody";
 
 /// One call that has ended.
 #[derive(Debug, Clone)]
 pub(crate) struct Ended {
+    pub(crate) id: u64,
     /// When it was due, since the load began.
     pub(crate) due: Duration,
     /// From when it was due to its end.
     pub(crate) latency: Duration,
+    /// Who answered, as far as the answer tells.
     pub(crate) outcome: Result<String, (Code, Delivery, String)>,
 }
 
@@ -104,14 +120,19 @@ impl Load {
 }
 
 async fn call(client: &StoreClient, calls: Calls, begun: Instant, due: Duration) -> Ended {
-    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    let id = fresh_id();
     let result = match calls {
         Calls::Reads(millis) => client.read(id, millis).await,
         Calls::Writes(millis) => client.write(id, millis).await,
+        Calls::Finds(millis) => {
+            client.find(id, millis).await.map(|found| found.unwrap_or_else(|| NOBODY.to_owned()))
+        }
+        Calls::Notes(millis) => client.note(id, millis).await.map(|()| String::new()),
+        Calls::Marks(millis) => client.mark(id, millis).await.map(|()| String::new()),
     };
     let told = |status: Status| (status.code(), status.delivery(), status.to_string());
     let latency = begun.elapsed().saturating_sub(due);
-    Ended { due, latency, outcome: result.map_err(told) }
+    Ended { id, due, latency, outcome: result.map_err(told) }
 }
 
 /// Every call of a load.
@@ -121,6 +142,11 @@ pub(crate) struct Seen(Vec<Ended>);
 impl Seen {
     pub(crate) fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Every call.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = &Ended> {
+        self.0.iter()
     }
 
     /// The calls that failed.

@@ -1,27 +1,30 @@
 //! A provider process: `as-provider NAME FOLDER [KEY=VALUE…]`; the settings are configuration keys.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use dubhe::prelude::*;
 
 use crate::api::{Store, StoreServer};
-use crate::ledger::Ledger;
+use crate::ledger::{Kind, Ledger};
 use crate::{BoxError, fleet};
 
 struct Keeper {
     name: String,
     ledger: Ledger,
     failing: AtomicBool,
+    /// Milliseconds that every call takes longer.
+    slow: AtomicU64,
 }
 
 impl Keeper {
-    async fn serve(&self, noted: std::io::Result<()>, millis: u64) -> Result<String> {
-        noted.map_err(|error| Status::internal(format!("ledger: {error}")))?;
+    async fn serve(&self, kind: Kind, id: u64, millis: u64) -> Result<String> {
+        self.ledger.note(kind, id).map_err(|error| Status::internal(format!("ledger: {error}")))?;
         if self.failing.load(Ordering::Acquire) {
             return Err(Status::unavailable("as you asked"));
         }
+        let millis = millis + self.slow.load(Ordering::Acquire);
         if millis > 0 {
             tokio::time::sleep(Duration::from_millis(millis)).await;
         }
@@ -31,15 +34,36 @@ impl Keeper {
 
 impl Store for Keeper {
     async fn read(&self, id: u64, millis: u64) -> Result<String> {
-        self.serve(self.ledger.note_read(id), millis).await
+        self.serve(Kind::Read, id, millis).await
+    }
+
+    async fn find(&self, id: u64, millis: u64) -> Result<Option<String>> {
+        self.serve(Kind::Read, id, millis).await.map(Some)
     }
 
     async fn write(&self, id: u64, millis: u64) -> Result<String> {
-        self.serve(self.ledger.note_write(id), millis).await
+        self.serve(Kind::Write, id, millis).await
+    }
+
+    async fn note(&self, id: u64, millis: u64) -> Result<()> {
+        self.serve(Kind::Write, id, millis).await.map(drop)
+    }
+
+    async fn mark(&self, id: u64, millis: u64) -> Result<()> {
+        self.serve(Kind::Mark, id, millis).await.map(drop)
+    }
+
+    async fn tell(&self, id: u64, millis: u64) -> Result<String> {
+        self.serve(Kind::Tell, id, millis).await
     }
 
     async fn fail(&self, failing: bool) -> Result<()> {
         self.failing.store(failing, Ordering::Release);
+        Ok(())
+    }
+
+    async fn slow(&self, millis: u64) -> Result<()> {
+        self.slow.store(millis, Ordering::Release);
         Ok(())
     }
 }
@@ -50,6 +74,7 @@ pub(crate) async fn run(args: &[String]) -> Result<(), BoxError> {
         name: name.clone(),
         ledger: Ledger::open(Path::new(folder), name)?,
         failing: AtomicBool::new(false),
+        slow: AtomicU64::new(0),
     };
     let mut provider = Provider::builder().set("application.name", name.as_str());
     for setting in settings {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use super::call::Call;
 use super::config::ClientConfig;
 use super::connection::Driver;
 use super::shared::{Life, Shared};
+use crate::changes::{Changes, Listeners};
 use crate::channel::{Channel, ChannelState};
 use crate::invocation::Invocation;
 use crate::invoker::{Invoke, ReplyFuture};
@@ -30,7 +31,7 @@ struct Core {
     config: Arc<ClientConfig>,
     dial: Arc<dyn Dial>,
     state: AtomicU8,
-    epoch: Arc<AtomicU64>,
+    listeners: Listeners,
     link: Mutex<Link>,
     /// Grows with every connect attempt that ended; calls that wait for one watch it.
     attempts: watch::Sender<u64>,
@@ -49,15 +50,11 @@ enum Link {
 }
 
 impl DubboChannel {
-    pub(super) fn new(
-        address: Arc<str>,
-        config: Arc<ClientConfig>,
-        dial: Arc<dyn Dial>,
-        epoch: Arc<AtomicU64>,
-    ) -> Self {
+    pub(super) fn new(address: Arc<str>, config: Arc<ClientConfig>, dial: Arc<dyn Dial>) -> Self {
         let (state, link) = (AtomicU8::new(ChannelState::Idle as u8), Mutex::new(Link::Idle));
         let (attempts, hurry) = (watch::Sender::new(0), Notify::new());
-        let core = Core { address, config, dial, state, epoch, link, attempts, hurry };
+        let listeners = Listeners::default();
+        let core = Core { address, config, dial, state, listeners, link, attempts, hurry };
         Self { core: Arc::new(core) }
     }
 
@@ -76,6 +73,10 @@ impl Channel for DubboChannel {
 
     fn state(&self) -> ChannelState {
         self.core.state()
+    }
+
+    fn report_to(&self, changes: &Changes) {
+        self.core.listeners.add(changes);
     }
 }
 
@@ -150,7 +151,7 @@ impl Core {
 
     fn set_state(&self, state: ChannelState) {
         if self.state.swap(state as u8, Ordering::AcqRel) != state as u8 {
-            self.epoch.fetch_add(1, Ordering::AcqRel);
+            self.listeners.note();
             tracing::debug!(endpoint = %self.address, ?state, "channel");
         }
     }

@@ -1,7 +1,6 @@
 //! The channels of a consumer, by address: shared by all its directories.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::channel::DubboChannel;
@@ -15,7 +14,6 @@ use crate::transport::{Dial, Tcp};
 pub struct DubboConnector {
     config: Arc<ClientConfig>,
     dial: Arc<dyn Dial>,
-    epoch: Arc<AtomicU64>,
     channels: Mutex<HashMap<Arc<str>, Weak<DubboChannel>>>,
 }
 
@@ -29,8 +27,7 @@ impl DubboConnector {
     /// A connector over another transport.
     #[must_use]
     pub fn with_dial(config: ClientConfig, dial: Arc<dyn Dial>) -> Self {
-        let (config, epoch) = (Arc::new(config), Arc::new(AtomicU64::new(0)));
-        Self { config, dial, epoch, channels: Mutex::default() }
+        Self { config: Arc::new(config), dial, channels: Mutex::default() }
     }
 }
 
@@ -42,19 +39,18 @@ impl Connector for DubboConnector {
             channel.hurry();
             return channel;
         }
-        channels.retain(|_, channel| channel.strong_count() > 0);
-        let (address, config) = (instance.address.clone(), self.config.clone());
-        let (dial, epoch) = (self.dial.clone(), self.epoch.clone());
-        let channel = Arc::new(DubboChannel::new(address.clone(), config, dial, epoch));
+        // Only when it would grow: then a list of thousands is not walked for each of them.
+        if channels.len() == channels.capacity() {
+            channels.retain(|_, channel| channel.strong_count() > 0);
+        }
+        let (address, config, dial) =
+            (instance.address.clone(), self.config.clone(), self.dial.clone());
+        let channel = Arc::new(DubboChannel::new(address.clone(), config, dial));
         channels.insert(address, Arc::downgrade(&channel));
         channel
     }
 
     fn reaches(&self, instance: &Instance) -> bool {
         instance.protocols.is_empty() || instance.protocols.iter().any(|name| name == "dubbo")
-    }
-
-    fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Acquire)
     }
 }

@@ -46,6 +46,20 @@ impl Input {
         self.bytes.is_empty() && self.skip == 0
     }
 
+    /// Bytes that lie here.
+    pub(super) fn waiting(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Gives up the frame that is arriving: what has come of it goes, and so will what comes.
+    pub(super) fn give_up(&mut self) -> Option<Header> {
+        let header = Header::parse(&self.bytes).ok()??;
+        let whole = header::LEN + header.body_len as usize;
+        (self.skip, self.skipped) = (whole.saturating_sub(self.bytes.len()), self.bytes.len());
+        self.bytes = BytesMut::new();
+        Some(header)
+    }
+
     /// How much of the frame has come that is not whole yet.
     pub(super) fn begun(&self) -> usize {
         self.bytes.len() + self.skipped

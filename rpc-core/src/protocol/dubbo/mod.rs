@@ -12,6 +12,8 @@ mod connector;
 mod event;
 mod frames;
 mod header;
+mod outgoing;
+mod pace;
 mod pending;
 mod request;
 mod respond;

@@ -9,17 +9,19 @@ use crate::reply::Reply;
 use crate::status::Status;
 use crate::transport::write_queue::{LARGE, WriteQueue};
 
-/// Appends the outcome of a call. A reply that cannot be written becomes the status that says so.
+/// Appends the outcome of a call. What cannot be written, or finds no `room` with so many bytes in
+/// `out`, becomes the status that says so.
 pub(super) fn put_answer(
     out: &mut WriteQueue,
     id: u64,
     codec: &dyn Codec,
     result: Result<Reply, Status>,
     limit: usize,
+    room: impl FnOnce(usize) -> Result<(), Status>,
 ) {
     let failed = match result {
-        Ok(reply) => put_reply(out, id, codec, &reply, limit).err(),
-        Err(status) => Some(status),
+        Ok(reply) => put_reply(out, id, codec, &reply, limit, room).err(),
+        Err(status) => put_failure(out, id, codec, &status, limit, room).err(),
     };
     if let Some(failed) = failed {
         put_status(out.tail(), id, status::OK, codec, &failed);
@@ -32,6 +34,7 @@ fn put_reply(
     codec: &dyn Codec,
     reply: &Reply,
     limit: usize,
+    room: impl FnOnce(usize) -> Result<(), Status>,
 ) -> Result<(), Status> {
     let unfit = |error: crate::codec::CodecError| error.into_reply_status("the call");
     // Large bodies go out as they are instead of through the gathering buffer.
@@ -39,6 +42,8 @@ fn put_reply(
         true => Some(reply.body.encoded(codec).map_err(unfit)?),
         false => None,
     };
+    let extra = large.as_ref().map_or(0, bytes::Bytes::len);
+    let waits = out.len();
     let buf = out.tail();
     let start = buf.len();
     Header::response(codec.dubbo_id(), status::OK, id).put(buf);
@@ -47,24 +52,50 @@ fn put_reply(
         Some(_) => Ok(()),
         None => reply.body.encode(codec, buf).map_err(unfit),
     };
-    let extra = large.as_ref().map_or(0, bytes::Bytes::len);
-    let finished = encoded.and_then(|()| {
-        header::finish(buf, start, extra, limit).map_err(|len| {
-            Status::resource_exhausted(format!(
-                "the reply has {len} bytes, more than the limit of {limit}; raise \
-                 `provider.limits.payload` or return less"
-            ))
+    let finished = encoded
+        .and_then(|()| {
+            header::finish(buf, start, extra, limit).map_err(|len| too_large("reply", len, limit))
         })
-    });
-    match (finished, large) {
-        (Ok(_), Some(bytes)) => out.push_shared(bytes),
-        (Ok(_), None) => {}
-        (Err(status), _) => {
-            buf.truncate(start);
-            return Err(status);
-        }
+        .and_then(|_| room(waits + buf.len() - start + extra));
+    if let Err(status) = finished {
+        buf.truncate(start);
+        return Err(status);
+    }
+    if let Some(bytes) = large {
+        out.push_shared(bytes);
     }
     Ok(())
+}
+
+/// The same of a call that failed.
+fn put_failure(
+    out: &mut WriteQueue,
+    id: u64,
+    codec: &dyn Codec,
+    failed: &Status,
+    limit: usize,
+    room: impl FnOnce(usize) -> Result<(), Status>,
+) -> Result<(), Status> {
+    let waits = out.len();
+    let buf = out.tail();
+    let start = buf.len();
+    put_status(buf, id, status::OK, codec, failed);
+    let len = buf.len() - start;
+    let fits = match len <= limit.saturating_add(header::LEN) {
+        true => room(waits + len),
+        false => Err(too_large("error", len, limit)),
+    };
+    if fits.is_err() {
+        buf.truncate(start);
+    }
+    fits
+}
+
+fn too_large(what: &str, len: usize, limit: usize) -> Status {
+    Status::resource_exhausted(format!(
+        "the {what} has {len} bytes, more than the limit of {limit}; raise \
+         `provider.limits.payload` or return less"
+    ))
 }
 
 /// Appends a refusal: a status in the codec of the request, or a text if that is not spoken here.
@@ -92,7 +123,7 @@ pub(super) fn put_status(
     let start = buf.len();
     Header::response(codec.dubbo_id(), number, id).put(buf);
     compact::put_status(buf, failed, codec);
-    // A status is as large as the handler made it; what passes 32 bits cannot be in memory here.
+    // Who wrote more than the limit takes it back; 32 bits it cannot pass.
     let _ = header::finish(buf, start, 0, u32::MAX as usize);
 }
 

@@ -8,7 +8,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -19,15 +19,17 @@ use tokio::time::{Instant, Sleep};
 use super::event::{self, Event};
 use super::frames::{Frame, Input};
 use super::header::{Header, status};
+use super::outgoing::{Outgoing, counted};
+use super::pace::Pace;
 use super::request;
-use super::respond::{put_answer, put_refusal};
+use super::respond::put_refusal;
 use super::running::{AbortCalls, Shared};
 use crate::codec::Codec;
 use crate::server::answer::Answer;
-use crate::server::{Caller, Phase, ServerState, shutting_down};
+use crate::server::{Held, Phase, Reading, ServerState, shutting_down};
 use crate::status::{Delivery, Status};
 use crate::transport::BoxTransport;
-use crate::transport::write_queue::WriteQueue;
+use crate::transport::write_queue::LARGE;
 
 /// Dubbo's id of hessian2, in which peers that are not ours speak.
 pub(super) const HESSIAN2: u8 = 2;
@@ -37,9 +39,6 @@ const PORTION: usize = 64;
 
 /// After this many requests the task lets others run.
 const FAIR: usize = 512;
-
-/// Requests are not read while more than this waits to be written.
-const MAX_UNWRITTEN: usize = 4 * 1024 * 1024;
 
 /// How long a closing connection goes on reading what the peer still sends.
 const LINGER: Duration = Duration::from_millis(500);
@@ -52,20 +51,19 @@ pub(crate) async fn serve(
     state: Arc<ServerState>,
     driver: Arc<AtomicWaker>,
 ) -> io::Result<()> {
-    let inner = Mutex::default();
-    let caller = Caller::new(state.clone());
-    let shared = Arc::new(Shared { state, caller, inner, driver });
+    let shared = Shared::new(state, driver);
     let now = Instant::now();
     let mut connection = Connection {
         shared: shared.clone(),
         io,
         peer,
         input: Input::new(first),
+        arriving: Held::nothing(shared.caller.clone()),
         more: false,
-        writing: WriteQueue::default(),
+        writing: Outgoing::new(shared.caller.clone()),
         told: Phase::Serving,
         last_read: now,
-        frame_since: None,
+        pace: None,
         written_at: now,
         events: HESSIAN2,
     };
@@ -79,14 +77,16 @@ struct Connection {
     io: BoxTransport,
     peer: SocketAddr,
     input: Input,
+    /// Counts what lies in the input, as far as it is more than a little.
+    arriving: Held,
     /// Whether whole frames may wait in the input.
     more: bool,
-    writing: WriteQueue,
+    writing: Outgoing,
     /// The last phase the consumer was told of.
     told: Phase,
     last_read: Instant,
-    /// When the frame began that is not whole yet.
-    frame_since: Option<Instant>,
+    /// The frame that has begun and is not whole yet.
+    pace: Option<Pace>,
     /// When the peer last took bytes, or had none to take.
     written_at: Instant,
     /// The serialization the peer last spoke, in which our own events go.
@@ -136,15 +136,18 @@ impl Connection {
         if written || self.writing.len() < before {
             self.written_at = Instant::now();
         }
-        let mut seen = Seen {
-            flush: written && self.shared.lock().flush,
-            phase: self.shared.state.phase() != self.told,
-            ..Seen::default()
+        let (flush, besides) = {
+            let inner = self.shared.lock();
+            (inner.flush, inner.out.len())
         };
-        if self.writing.len() + self.shared.lock().out.len() > MAX_UNWRITTEN {
+        let phase = self.shared.state.phase() != self.told;
+        let mut seen = Seen { flush: written && flush, phase, ..Seen::default() };
+        if self.writing.is_full(besides) {
             // It is we who do not read: no fault of the peer's.
             self.last_read = Instant::now();
-            self.frame_since = self.frame_since.map(|_| self.last_read);
+            if let Some(pace) = &mut self.pace {
+                pace.since = self.last_read;
+            }
         } else if self.more {
             seen.read = true;
         } else {
@@ -174,26 +177,13 @@ impl Connection {
         self.more = false;
         let limit = self.shared.state.config.max_payload;
         while let Some(frame) = self.input.next(limit)? {
-            self.frame_since = None;
-            match frame {
-                Frame::TooLarge(header) => self.refuse_large(header, limit),
-                Frame::Whole(header, body) if header.is_event() => self.take_event(header, &body),
-                Frame::Whole(header, _) if header.is_request() && reading.is_none() => {
-                    if header.is_two_way() {
-                        self.refuse(header, &shutting_down(), status::OK);
-                    }
-                }
-                Frame::Whole(header, body) if header.is_request() => {
-                    self.take_request(header, body, now, &mut clock);
-                }
-                // Nobody here has asked anything that an answer could be for.
-                Frame::Whole(..) => {}
-            }
+            self.pace = None;
+            self.take_frame(frame, reading.as_ref(), now, &mut clock);
             taken += 1;
-            if taken.is_multiple_of(PORTION) {
+            if taken.is_multiple_of(PORTION) || self.writing.is_long() {
                 self.write_some().await?;
                 // The rest stays in the input until the peer has taken some of its answers.
-                self.more = self.writing.len() > MAX_UNWRITTEN;
+                self.more = self.writing.is_full(0);
                 if self.more {
                     break;
                 }
@@ -203,24 +193,71 @@ impl Connection {
                 clock = Instant::now();
             }
         }
-        self.frame_since = match self.input.is_empty() {
+        self.count_arriving();
+        self.pace = match self.input.is_empty() {
             true => None,
-            false => self.frame_since.or(Some(now)),
+            false => self.pace.or_else(|| Some(Pace::begun(now))),
         };
         Ok(())
     }
 
-    /// Answers a request over the limit; its bytes are dropped as they come.
-    fn refuse_large(&mut self, header: Header, limit: usize) {
-        if header.is_request() && header.is_two_way() {
-            let len = header.body_len;
-            let text = format!(
-                "Data length too large: {len}, max payload: {limit}; send less or raise \
-                 `provider.limits.payload`"
-            );
-            let refused = Status::invalid_argument(text).with_delivery(Delivery::Refused);
-            self.refuse(header, &refused, status::BAD_REQUEST);
+    fn take_frame(
+        &mut self,
+        frame: Frame,
+        reading: Option<&Reading<'_>>,
+        now: Instant,
+        clock: &mut Instant,
+    ) {
+        match frame {
+            Frame::TooLarge(header) => self.refuse_large(header),
+            Frame::Whole(header, body) if header.is_event() => self.take_event(header, &body),
+            Frame::Whole(header, _) if header.is_request() && reading.is_none() => {
+                self.refuse(header, &shutting_down(), status::OK);
+            }
+            Frame::Whole(header, body) if header.is_request() => {
+                self.take_request(header, body, now, clock);
+            }
+            // Nobody here has asked anything that an answer could be for.
+            Frame::Whole(..) => {}
         }
+    }
+
+    /// Counts what lies in the input. A frame that there is no room for is refused; its bytes are
+    /// dropped as they come.
+    fn count_arriving(&mut self) {
+        let due = counted(self.input.waiting());
+        self.arriving.shrink_to(due);
+        // Nothing more is read before the frames that wait here are taken.
+        if self.more {
+            return;
+        }
+        if let Err(full) = self.arriving.grow(due - self.arriving.bytes()) {
+            self.arriving.shrink_to(0);
+            if let Some(header) = self.input.give_up() {
+                self.refuse(header, &full, status::OVERLOADED);
+            }
+        }
+    }
+
+    /// Counts the body of a request, unless it is small: as many as may run hold little of these.
+    fn hold(&mut self, len: usize) -> Result<Option<Held>, Status> {
+        if len < LARGE {
+            return Ok(None);
+        }
+        let mut held = self.arriving.split(len);
+        held.grow(len - held.bytes())?;
+        Ok(Some(held))
+    }
+
+    /// Answers a request over the limit; its bytes are dropped as they come.
+    fn refuse_large(&mut self, header: Header) {
+        let (len, limit) = (header.body_len, self.shared.state.config.max_payload);
+        let text = format!(
+            "Data length too large: {len}, max payload: {limit}; send less or raise \
+             `provider.limits.payload`"
+        );
+        let refused = Status::invalid_argument(text).with_delivery(Delivery::Refused);
+        self.refuse(header, &refused, status::BAD_REQUEST);
     }
 
     fn take_event(&mut self, header: Header, body: &[u8]) {
@@ -245,30 +282,27 @@ impl Connection {
 
     fn take_request(&mut self, header: Header, body: Bytes, now: Instant, clock: &mut Instant) {
         self.events = header.serialization();
+        let len = body.len();
         let (route, invocation, codec) =
             match request::parse(&self.shared.state, self.peer, header, body, now) {
                 Ok(parsed) => parsed,
-                Err((refused, status)) => {
-                    if header.is_two_way() {
-                        self.refuse(header, &refused, status);
-                    }
-                    return;
-                }
+                Err((refused, status)) => return self.refuse(header, &refused, status),
             };
         if invocation.deadline.instant() <= *clock {
             let text = "the deadline passed before the handler could start";
             let refused = Status::deadline_exceeded(text).with_delivery(Delivery::Refused);
-            if header.is_two_way() {
-                self.refuse(header, &refused, status::OK);
-            }
-            return;
+            return self.refuse(header, &refused, status::OK);
         }
+        let held = match self.hold(len) {
+            Ok(held) => held,
+            Err(full) => return self.refuse(header, &full, status::OVERLOADED),
+        };
         // Without room, a call that would not end at once must not even begin.
-        let inline = route.runs_inline() && (!route.waits() || self.shared.caller.has_room());
+        let inline = route.runs_inline()
+            && (!route.waits() || self.shared.caller.has_room(!header.is_two_way()));
         let mut answer = Answer::new(route, invocation, now);
         if !inline {
-            self.spawn(header, answer, codec);
-            return;
+            return self.spawn(header, answer, codec, held);
         }
         let began = *clock;
         let polled = Pin::new(&mut answer).poll(&mut Context::from_waker(Waker::noop()));
@@ -278,63 +312,35 @@ impl Connection {
             // Its new task polls it again at once and is the one to be woken.
             Poll::Pending => {
                 answer.route().note_waiting();
-                self.spawn(header, answer, codec);
+                self.spawn(header, answer, codec, held);
             }
             Poll::Ready(result) => {
                 answer.record(&result, *clock);
+                drop(held);
                 if header.is_two_way() {
                     let limit = self.shared.state.config.max_payload;
-                    put_answer(&mut self.writing, header.id, &*codec, result, limit);
+                    self.writing.put_answer(header.id, &*codec, result, limit);
                 }
             }
         }
     }
 
-    /// Gives a call a task of its own, which ends at the latest with its deadline.
-    fn spawn(&mut self, header: Header, answer: Answer, codec: Arc<dyn Codec>) {
-        if header.is_two_way() && self.shared.lock().running.contains_key(&header.id) {
-            let text = format!("request id {} is in use by a call that runs", header.id);
-            let refused = Status::invalid_argument(text).with_delivery(Delivery::Answered);
-            self.refuse(header, &refused, status::BAD_REQUEST);
-            return;
+    fn spawn(&mut self, header: Header, call: Answer, codec: Arc<dyn Codec>, held: Option<Held>) {
+        let begun = match header.is_two_way() {
+            true => self.shared.spawn(header.id, call, codec, held),
+            false => self.shared.spawn_one_way(call, held),
+        };
+        if let Err((refused, status)) = begun {
+            self.refuse(header, &refused, status);
         }
-        // What has begun is never turned away: nobody could tell how much of it was done.
-        let admitted = match answer.was_polled() {
-            true => Ok(self.shared.caller.count_call()),
-            false => self.shared.caller.begin_call(),
-        };
-        let guard = match admitted {
-            Ok(guard) => guard,
-            Err(refused) => {
-                if header.is_two_way() {
-                    self.refuse(header, &refused, status::OVERLOADED);
-                }
-                return;
-            }
-        };
-        if !header.is_two_way() {
-            // Its caller may be gone already, and wants it done all the same.
-            self.shared.state.spawn_own(async move {
-                let _guard = guard;
-                let _ = answer.until_deadline().await;
-            });
-            return;
-        }
-        let shared = self.shared.clone();
-        let call = async move {
-            let _guard = guard;
-            let result = answer.until_deadline().await;
-            shared.answer(header.id, &*codec, result);
-        };
-        // Held over the spawn: the call's end takes the lock too and finds itself in the table.
-        let mut inner = self.shared.lock();
-        let task = tokio::spawn(call);
-        inner.running.insert(header.id, task.abort_handle());
     }
 
+    /// Answers a request that is turned away; one that is one-way has no answer.
     fn refuse(&mut self, header: Header, refused: &Status, status: u8) {
-        let codecs = self.shared.state.dispatcher.codecs();
-        put_refusal(self.writing.tail(), header, codecs, refused, status);
+        if header.is_request() && header.is_two_way() {
+            let codecs = self.shared.state.dispatcher.codecs();
+            put_refusal(self.writing.tail(), header, codecs, refused, status);
+        }
     }
 
     /// Writes what the stream takes at once.
@@ -384,14 +390,14 @@ impl Connection {
     }
 
     /// Ends a connection that is idle, sends a frame without end, or takes no answers.
-    fn check_time(&self) -> io::Result<()> {
+    fn check_time(&mut self) -> io::Result<()> {
         let (now, config) = (Instant::now(), &self.shared.state.config);
         let timed_out = |what: &str| Err(io::Error::new(io::ErrorKind::TimedOut, what));
-        let patience = config.time_for(self.input.begun());
-        if self.frame_since.is_some_and(|since| now - since > patience) {
+        let begun = self.input.begun();
+        if self.pace.as_mut().is_some_and(|pace| !pace.keeps_up(now, begun, config)) {
             return timed_out("a frame did not arrive whole in time");
         }
-        if !self.writing.is_empty() && now - self.written_at > config.write_timeout {
+        if self.writing.len() > 0 && now - self.written_at > config.write_timeout {
             return timed_out("the peer takes no answers");
         }
         if now - self.last_read > config.idle_timeout && self.shared.lock().running.is_empty() {

@@ -13,13 +13,13 @@ use hyper::{Method as Verb, StatusCode};
 use tokio::time::Instant;
 
 use super::answer::Refusal;
-use super::room::{Held, Room};
+use super::room::Room;
 use crate::body::Body;
 use crate::codec::{Codec, Codecs};
 use crate::deadline::Deadline;
 use crate::invocation::Invocation;
 use crate::metadata::Metadata;
-use crate::server::{Phase, Route, ServerState, shutting_down};
+use crate::server::{Held, Phase, Route, ServerState, shutting_down};
 use crate::status::{Delivery, Status};
 
 /// Header with the time a call may take in milliseconds, as Dubbo's Triple names it.
@@ -66,7 +66,7 @@ pub(super) struct Called {
     pub(super) route: Arc<Route>,
     pub(super) invocation: Invocation,
     pub(super) started: Instant,
-    /// Its arguments' share of the connection's room.
+    /// The bytes of its arguments, which count while it runs.
     pub(super) held: Held,
 }
 

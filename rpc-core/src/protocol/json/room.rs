@@ -1,8 +1,7 @@
-//! How much the requests and answers of one HTTP connection may hold, and for how long an answer
-//! may lie that nobody takes.
+//! What the requests and answers of one HTTP connection hold, and for how long an answer may lie
+//! that nobody takes.
 //!
-//! HTTP/2 bounds each of its streams; a peer with many of them is bounded here, together with all
-//! other peers.
+//! HTTP/2 bounds each of its streams; a peer with many of them is bounded here.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -14,19 +13,13 @@ use foldhash::fast::RandomState;
 use hyper::body::{Body, Buf, Bytes, Frame, SizeHint};
 use tokio::time::Instant;
 
-use crate::server::Caller;
-use crate::status::{Delivery, Status};
-
-/// What one connection may hold, in largest bodies.
-const OF_ONE: usize = 4;
-
-/// What all of them may hold, in largest bodies.
-const OF_ALL: usize = 64;
+use crate::server::{Caller, Held};
+use crate::status::Status;
 
 /// An answer leaves in pieces of this size, so that the stream holds little of what is not taken.
 const PIECE: usize = 16 * 1024;
 
-/// The bytes that one connection holds.
+/// The answers of one connection, and what counts the bytes that it holds.
 pub(super) struct Room {
     pub(super) caller: Arc<Caller>,
     inner: Mutex<Inner>,
@@ -34,7 +27,6 @@ pub(super) struct Room {
 
 #[derive(Default)]
 struct Inner {
-    held: usize,
     next: u64,
     /// Answers that are not taken whole, and when they last gave a piece.
     untaken: HashMap<u64, Instant, RandomState>,
@@ -50,20 +42,20 @@ impl Room {
     }
 
     /// Nothing yet, to be grown with what arrives.
-    pub(super) fn hold(self: &Arc<Self>) -> Held {
-        Held { room: self.clone(), bytes: 0 }
+    pub(super) fn hold(&self) -> Held {
+        Held::nothing(self.caller.clone())
     }
 
     /// An answer on its way out, or why there is no room for it.
     pub(super) fn outgoing(self: &Arc<Self>, bytes: Bytes) -> Result<Outgoing, Status> {
         let mut held = self.hold();
         held.grow(bytes.len())?;
-        Ok(Outgoing::new(bytes, held))
+        Ok(Outgoing::new(bytes, held, self.clone()))
     }
 
     /// The same of one that is known to be small.
     pub(super) fn small(self: &Arc<Self>, bytes: Bytes) -> Outgoing {
-        Outgoing::new(bytes, self.hold())
+        Outgoing::new(bytes, self.hold(), self.clone())
     }
 
     /// Returns once answers have lain for `limit` or up to twice that, and nothing of any was
@@ -77,58 +69,6 @@ impl Room {
                 return;
             }
         }
-    }
-}
-
-/// Bytes that count until it is dropped.
-pub(super) struct Held {
-    room: Arc<Room>,
-    bytes: usize,
-}
-
-impl Held {
-    /// Counts `more` bytes.
-    ///
-    /// # Errors
-    /// `resource_exhausted`, refused, naming the limit, which this connection or all have reached.
-    pub(super) fn grow(&mut self, more: usize) -> Result<(), Status> {
-        let state = &self.room.caller.state;
-        let largest = state.config.max_payload;
-        let mut inner = self.room.lock();
-        let (one, all) = (largest.saturating_mul(OF_ONE), largest.saturating_mul(OF_ALL));
-        if inner.held.saturating_add(more) > one {
-            return Err(full("this connection", one, OF_ONE));
-        }
-        if !state.hold(more, all) {
-            return Err(full("all connections", all, OF_ALL));
-        }
-        inner.held += more;
-        self.bytes += more;
-        Ok(())
-    }
-}
-
-impl Held {
-    /// The count of `bytes` of these, or of all there are, by itself.
-    fn split(&mut self, bytes: usize) -> Self {
-        let bytes = bytes.min(self.bytes);
-        self.bytes -= bytes;
-        Self { room: self.room.clone(), bytes }
-    }
-}
-
-fn full(whose: &str, limit: usize, times: usize) -> Status {
-    let text = format!(
-        "requests and answers of {whose} would hold more than {limit} bytes, {times} times \
-         `provider.limits.payload`; send less at a time or raise it"
-    );
-    Status::resource_exhausted(text).with_delivery(Delivery::Refused)
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.room.lock().held -= self.bytes;
-        self.room.caller.state.let_go(self.bytes);
     }
 }
 
@@ -168,9 +108,8 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    fn new(rest: Bytes, held: Held) -> Self {
-        let lying = Lying::new(held.room.clone());
-        Self { rest, held, lying }
+    fn new(rest: Bytes, held: Held, room: Arc<Room>) -> Self {
+        Self { rest, held, lying: Lying::new(room) }
     }
 }
 
@@ -186,7 +125,7 @@ impl Body for Outgoing {
             return Poll::Ready(None);
         }
         let len = self.rest.len().min(PIECE);
-        let bytes = match len == self.rest.len() && self.held.bytes <= PIECE {
+        let bytes = match len == self.rest.len() && self.held.bytes() <= PIECE {
             true => std::mem::take(&mut self.rest),
             // A copy: a piece that lies in the stream must not keep the whole alive.
             false => Bytes::copy_from_slice(&self.rest.split_to(len)),

@@ -2,20 +2,24 @@
 //!
 //! They hold fleets of processes to what `docs/reliability.md` says of each fault.
 
+mod balancers;
 mod faults;
-mod names;
+mod gauntlet;
 mod outliers;
+mod policies;
 mod registry;
 mod restarts;
+mod telling;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use self::gauntlet::Faults;
 use crate::BoxError;
 use crate::api::{Store, StoreClient};
 use crate::fleet::{self, Fleet};
-use crate::ledger;
+use crate::ledger::{self, Kind};
 use crate::load::Seen;
 use crate::report::Report;
 
@@ -41,8 +45,8 @@ pub(crate) const ALL: &[Check] = &[
     faults::NETWORK,
     registry::KILLED,
     registry::COLD_START,
-    names::BALANCERS,
-    names::POLICIES,
+    balancers::BALANCERS,
+    policies::POLICIES,
 ];
 
 /// Five of a shorter run, fifteen of a whole one, or any such pair of seconds.
@@ -56,9 +60,16 @@ fn none_failed(report: &mut Report, what: &str, seen: &Seen) {
     report.note(what, &seen.failures(), passed);
 }
 
+/// Notes that calls failed only around the faults, but for those that found out whether it is over.
+fn few_failed_unexcused(report: &mut Report, what: &str, seen: &Seen, faults: &Faults) {
+    let others = seen.failed().filter(|call| !faults.excuse(call)).count();
+    let figure = format!("{others} besides those that met a fault; in all {}", seen.failures());
+    report.note(what, &figure, others <= seen.len() / 100 && seen.len() > 0);
+}
+
 /// Notes that no call was executed twice.
 fn none_repeated(report: &mut Report, fleet: &Fleet) -> Result<(), BoxError> {
-    let executed = ledger::writes(fleet.folder())?;
+    let executed = ledger::all(fleet.folder(), Kind::Write)?;
     let repeated = ledger::repeated(&executed);
     let figure = format!("{repeated} of {} executions", executed.len());
     report.note("no write was executed twice", &figure, repeated == 0);
@@ -70,6 +81,13 @@ async fn set_failing(address: &str, failing: bool) -> Result<(), BoxError> {
     let consumer = fleet::consumer(&format!("static://{address}"), &[])?;
     let client: StoreClient = consumer.client().await?;
     Ok(client.fail(failing).await?)
+}
+
+/// Tells one provider to take so many milliseconds longer.
+async fn set_slow(address: &str, millis: u64) -> Result<(), BoxError> {
+    let consumer = fleet::consumer(&format!("static://{address}"), &[])?;
+    let client: StoreClient = consumer.client().await?;
+    Ok(client.slow(millis).await?)
 }
 
 /// Real processes take real time: this is how scenarios are paced, never how they synchronise.

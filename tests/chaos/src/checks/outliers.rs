@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Check, none_failed, none_repeated, pass, seconds, set_failing};
 use crate::BoxError;
 use crate::fleet::Fleet;
-use crate::ledger;
+use crate::ledger::{self, Kind};
 use crate::load::{Calls, Load};
 use crate::report::Report;
 
@@ -72,14 +72,14 @@ async fn black_hole(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     let load = Load::start(&client, Calls::Reads(2), 2000);
     pass(seconds(quick, 1, 3)).await;
     let begun = load.now();
-    let executed_before = ledger::reads(fleet.folder())?.len();
+    let executed_before = ledger::all(fleet.folder(), Kind::Read)?.len();
     set_failing(&fleet.providers[0].address, true).await?;
     pass(seconds(quick, 4, 10)).await;
     let seen = load.stop().await?;
     let after = seen.between(begun + Duration::from_secs(2), Duration::MAX);
     let success = 1.0 - after.failed().count() as f64 / after.len().max(1) as f64;
     report.at_least("share of successful calls from 2 s on", success, 0.999);
-    let executed = ledger::reads(fleet.folder())?.len() - executed_before;
+    let executed = ledger::all(fleet.folder(), Kind::Read)?.len() - executed_before;
     let calls = seen.between(begun, Duration::MAX).len();
     let wasted = executed.saturating_sub(calls) as f64 / calls.max(1) as f64;
     report.at_most("executions that failed, as a share of the calls", wasted, 0.02);
@@ -128,9 +128,9 @@ async fn all_fail(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     for provider in &fleet.providers {
         set_failing(&provider.address, true).await?;
     }
-    let (begun, executed) = (load.now(), ledger::reads(fleet.folder())?.len());
+    let (begun, executed) = (load.now(), ledger::all(fleet.folder(), Kind::Read)?.len());
     pass(seconds(quick, 12, 30)).await;
-    let (healed, ended) = (load.now(), ledger::reads(fleet.folder())?.len());
+    let (healed, ended) = (load.now(), ledger::all(fleet.folder(), Kind::Read)?.len());
     for provider in &fleet.providers {
         set_failing(&provider.address, false).await?;
     }

@@ -1,0 +1,61 @@
+//! What the framework logs, on standard error.
+
+use std::env::{self, VarError};
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::failure::{Failure, Outcome};
+
+/// The level for those who cannot add an option.
+const VARIABLE: &str = "DUBHE_LOG";
+
+/// Whose warnings the outcome of a command repeats: attempts that fail, and a registry that is away.
+const TOLD: [&str; 3] =
+    ["dubhe_cluster::policy", "dubhe_cluster::ejection", "dubhe_registry::recover"];
+
+/// Prints it from now on: warnings, or with `-v` and [`VARIABLE`] what is asked for.
+pub(crate) fn listen(verbose: u8) -> Outcome {
+    let level = match verbose {
+        0 => from_environment()?,
+        1 => Some(LevelFilter::INFO),
+        2 => Some(LevelFilter::DEBUG),
+        _ => Some(LevelFilter::TRACE),
+    };
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
+    let registry = tracing_subscriber::registry();
+    match level {
+        Some(level) => registry.with(lines.with_filter(level)).init(),
+        None => {
+            let is_news = |target: &str| !TOLD.iter().any(|told| target.starts_with(told));
+            let news = filter_fn(move |of| {
+                *of.level() <= LevelFilter::WARN && of.is_event() && is_news(of.target())
+            });
+            let lines = lines.without_time().with_target(false).compact();
+            registry.with(lines.with_filter(news)).init();
+        }
+    }
+    Ok(())
+}
+
+/// # Errors
+/// Something that is no level, which would else be taken for none.
+fn from_environment() -> Result<Option<LevelFilter>, Failure> {
+    let wrong = |text: &str| {
+        Failure::usage(format!(
+            "{VARIABLE}: `{}` is no level: write off, error, warn, info, debug or trace",
+            text.escape_debug()
+        ))
+    };
+    match env::var(VARIABLE) {
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(text)) => Err(wrong(&text.to_string_lossy())),
+        Ok(text) if text.is_empty() => Ok(None),
+        Ok(text) => text.parse().map(Some).map_err(|_| wrong(&text)),
+    }
+}
