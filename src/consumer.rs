@@ -1,6 +1,6 @@
 //! The consumer: subscribe, directory, routers, balancer, policy, stub. Wiring only.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use cluster::router::RouterChain;
@@ -14,7 +14,7 @@ use rpc_core::protocol::dubbo::{ClientConfig, DubboConnector};
 use rpc_core::{BoxInvoker, Codecs, Connector, Error, Invoker, Method, Metrics, ServiceKey};
 use tower_layer::Layer as TowerLayer;
 
-use crate::config::{Config, MethodConfig, MethodDefaults, Origin, Sources};
+use crate::config::{Config, Decided, MethodConfig, MethodDefaults, Origin, Selector, Sources};
 use crate::extensions::Extensions;
 use crate::layers::{Layers, Scope};
 use crate::policy;
@@ -84,7 +84,8 @@ impl Consumer {
             let routers = routers.clone();
             self.0.method(&service, &directory, routers, method)
         });
-        let methods = methods.collect::<Result<_, Error>>()?;
+        let methods = methods.collect::<Result<Vec<_>, Error>>()?;
+        self.0.check_balancers(&service, &methods)?;
         Ok(C::from_stub(Stub::new(methods, Arc::new(self.clone()))))
     }
 
@@ -137,7 +138,9 @@ impl Inner {
     /// What was set for a service of nearly the same name; no error, because both may exist.
     fn warn_of_slips(&self, service: &ServiceKey) {
         if let Some((place, section)) = self.config.misnamed_section(service) {
-            tracing::warn!(%service, section, %place, "no settings for this service; is it meant there?");
+            let text =
+                "settings for a service of nearly this name, none for this one: is it meant?";
+            tracing::warn!(%service, section, %place, "{text}");
         }
         for layers in [&self.call_layers, &self.attempt_layers] {
             if let Some(scope) = layers.misnamed(service) {
@@ -149,7 +152,24 @@ impl Inner {
     /// What narrows the instances of `service`, for all its methods.
     pub(crate) fn routers(&self, service: &ServiceKey) -> Result<RouterChain, Error> {
         let chosen = self.config.routers(service);
-        self.extensions.routers(&chosen.value).map_err(|error| chosen.blame(error))
+        self.extensions
+            .routers(&chosen.value)
+            .map_err(|error| self.config.blame(&chosen.key, error))
+    }
+
+    /// Whether each balancer can serve the methods of `service` that one setting gives to it.
+    fn check_balancers(&self, service: &ServiceKey, methods: &[StubMethod]) -> Result<(), Error> {
+        let mut settings = BTreeMap::<String, (Selector, Vec<&Method>)>::new();
+        for method in methods {
+            let of = self.config.method(service, method.method.name(), &MethodDefaults::default());
+            let Decided { key, value, .. } = of.loadbalance;
+            settings.entry(key).or_insert_with(|| (value, Vec::new())).1.push(&method.method);
+        }
+        for (key, (balancer, methods)) in settings {
+            let checked = self.extensions.load_balance(&balancer)?.check(&methods);
+            checked.map_err(|error| self.config.blame(&key, error))?;
+        }
+        Ok(())
     }
 
     pub(crate) async fn directory(&self, service: &ServiceKey) -> Result<Arc<Directory>, Error> {
@@ -200,7 +220,9 @@ impl Inner {
         let MethodDescriptor { name, kind, idempotent, .. } = *described;
         let at = |error: Error| error.at(format_args!("{}: {service}", Origin::Attribute));
         let stand_in = described.answer_in_place().map_err(at)?;
-        let method = Method::new(service.clone(), name, kind, idempotent).with_stand_in(stand_in);
+        let method = Method::new(service.clone(), name, kind, idempotent)
+            .with_stand_in(stand_in)
+            .with_arguments(described.argument_count);
         self.stub_method(directory, routers, method, &MethodDefaults::from(described))
     }
 
@@ -218,7 +240,7 @@ impl Inner {
             balancer: self
                 .extensions
                 .load_balance(&settings.loadbalance.value)
-                .map_err(|error| settings.loadbalance.blame(error))?,
+                .map_err(|error| self.config.blame(&settings.loadbalance.key, error))?,
             policy: policy::of_method(&self.extensions, settings, method)?,
             budget: self.budget.clone(),
             backlog: self.backlog.clone(),
@@ -340,7 +362,7 @@ impl ConsumerBuilder {
     pub fn build(self) -> Result<Consumer, Error> {
         let config = self.setup.load()?;
         let budget = &config.consumer.retry_budget;
-        let registry = self.setup.extensions.registry(&config.registry_settings()?)?;
+        let registry = self.setup.extensions.registry(&config)?;
         Ok(Consumer(Arc::new(Inner {
             codecs: self.setup.extensions.codecs(&config.consumer.codec)?,
             registry,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cluster::load_balance::LoadBalance;
 use cluster::policy::{Broadcast, ClusterPolicy};
 use cluster::router::{Router, RouterChain};
-use registry::{Registry, RegistryConfig};
+use registry::Registry;
 use rpc_core::{Codec, Codecs, Error, Extension, ExtensionPoint, Params};
 
 use crate::config::{Config, Kind, Selector};
@@ -67,12 +67,8 @@ impl Extensions {
     /// Whether every extension that `config` chooses exists and takes its parameters.
     pub(crate) fn check(&self, config: &Config) -> Result<(), Error> {
         config.check_extensions(|kind, chosen| match kind {
-            Kind::Registry => match self.registries.names().any(|name| name == chosen.name) {
-                true => Ok(()),
-                false => {
-                    Err(Error::unknown_name("registry", &chosen.name, self.registries.names()))
-                }
-            },
+            // What stands behind the scheme is checked when the registry is opened.
+            Kind::Registry => self.registries.check(&chosen.name),
             Kind::Codec => self.codecs.build(&chosen.name, chosen.params.clone()).map(drop),
             Kind::Cluster => self.policy(chosen).map(drop),
             Kind::LoadBalance => self.load_balance(chosen).map(drop),
@@ -90,9 +86,12 @@ impl Extensions {
         Ok(codecs)
     }
 
-    /// The registry of these settings; several act as one.
-    pub(crate) fn registry(&self, settings: &[RegistryConfig]) -> Result<Arc<dyn Registry>, Error> {
-        let opened = settings.iter().map(|one| registry::open(&self.registries, one));
+    /// The registry that `config` names; several act as one.
+    pub(crate) fn registry(&self, config: &Config) -> Result<Arc<dyn Registry>, Error> {
+        let settings = config.registry_settings()?.into_iter();
+        let opened = settings.map(|(key, one)| {
+            registry::open(&self.registries, &one).map_err(|error| config.blame(&key, error))
+        });
         registry::several(opened.collect::<Result<_, _>>()?)
     }
 

@@ -104,6 +104,7 @@ pub mod extend {
         Backend, Demand, Listing, Pace, Registration, Registry, RegistryConfig, RegistryUrl,
         Session, Updates, supervise,
     };
+    pub use rpc_core::amount;
     pub use rpc_core::codec::{Codec, CodecError, MAX_DEPTH};
     pub use rpc_core::message::Message;
     pub use rpc_core::status::{Resend, may_resend, may_resend_later};

@@ -105,7 +105,11 @@ impl Provider {
         self.start().await?.run_until(signals).await
     }
 
-    /// Binds the port, and only then registers.
+    /// Binds the port, and only then registers. A registry that is away is no error: the provider
+    /// registers as soon as it is back (see [`RunningProvider::is_registered`]).
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the port again; what was registered ends with its lease.
     ///
     /// # Errors
     /// Settings that are unknown or cannot work, no service, a port that is in use, a registry that
@@ -120,7 +124,7 @@ impl Provider {
         let served: Vec<ServiceKey> = self.services.iter().map(|(key, _)| key.clone()).collect();
         config.check_served(&served)?;
         self.layers.check_served(&[&served[..], std::slice::from_ref(&own)].concat())?;
-        let registry = self.setup.extensions.registry(&config.registry_settings()?)?;
+        let registry = self.setup.extensions.registry(&config)?;
         let codecs = self.setup.extensions.codecs(&config.consumer.codec)?;
         let metrics = Metrics::new("provider");
         let machine = Machine::new();
@@ -246,8 +250,11 @@ impl RunningProvider {
         }
     }
 
-    /// Ends politely: tells consumers, unregisters, serves on while they go, waits for running
-    /// calls, closes.
+    /// Ends politely: tells consumers, unregisters, serves on while they go (`provider.notice`),
+    /// waits for running calls (`provider.drain_timeout`, both together), closes.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes everything at once, and calls that run are cut.
     pub async fn shutdown(self) -> DrainReport {
         self.server.announce_drain();
         let mut leaving = tokio::task::JoinSet::new();

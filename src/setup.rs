@@ -1,6 +1,6 @@
 //! What both builders begin with: settings, where they come from, and what can be chosen by name.
 
-use rpc_core::{Delivery, Error, Status};
+use rpc_core::{Code, Delivery, Error, Status};
 
 use crate::config::{Config, Layer, Sources};
 use crate::extensions::Extensions;
@@ -30,11 +30,11 @@ impl Setup {
     }
 }
 
-/// A failure to set something up, as that of a call that never began.
+/// A failure to set something up, as that of a call that never began. A registry that refuses us was
+/// asked, unlike settings that cannot work.
 pub(crate) fn set_up(error: Error) -> Status {
-    Status::failed_precondition(error.to_string())
-        .with_delivery(Delivery::NotSent)
-        .with_source(error)
+    let code = if error.is_refused() { Code::Unauthenticated } else { Code::FailedPrecondition };
+    Status::new(code, error.to_string()).with_delivery(Delivery::NotSent).with_source(error)
 }
 
 #[cfg(test)]

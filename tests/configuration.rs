@@ -97,7 +97,7 @@ async fn a_section_for_a_service_that_is_not_served_is_pointed_at() {
     let started = provider.serve(ShopServer::new(Clerk::new("a"))).start().await;
     assert_eq!(
         started.map(drop).unwrap_err().to_string(),
-        "dubhe.toml:2:10: unknown service in [provider.services] `test.Shp` \
+        "dubhe.toml:1:20: unknown service in [provider.services] `test.Shp` \
          (did you mean `test.Shop`?), available: test.Shop"
     );
 }

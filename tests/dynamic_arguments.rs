@@ -119,6 +119,7 @@ async fn a_value_that_its_type_has_no_room_for_is_not_sent_and_its_place_is_told
         (json!({ "c": 1.5 }), "`c`: 1.5 is no whole number, as int32 is"),
         (json!({ "c": "x" }), "`c`: expected int32, got the text \"x\""),
         (json!({ "d": "18446744073709551616" }), "`d`: 18446744073709551616 does not fit uint64"),
+        (json!({ "d": 18_446_744_073_709_551_616.0 }), "e+19 does not fit uint64: 0 to 184467"),
         (json!({ "d": 1e19 }), "`d`: 1e+19 is not exact: write uint64 with digits alone"),
         (json!({ "k": "9223372036854775808" }), "does not fit int64: -9223372036854775808 to"),
         (json!({ "e": 1e39 }), "does not fit float: 3.4028235e38 is the most"),

@@ -108,9 +108,13 @@ async fn who_starts_while_the_registry_hangs_is_told_in_time_and_served_when_it_
 
     // A call that has the time waits for the list.
     let patient = shop.with(CallOptions::new().timeout(support::PATIENCE));
-    let waiting = tokio::spawn(async move { patient.look(2).await });
+    let of_all = patient.clone();
+    let asking = tokio::spawn(async move { of_all.broadcast().look(2).await });
+    let waiting = tokio::spawn(async move { patient.look(3).await });
     registry.resume();
     waiting.await.unwrap().unwrap();
+    let nodes = asking.await.unwrap().unwrap();
+    assert!(nodes.iter().any(|node| node.result.is_ok()), "{nodes:?}");
     until_is("the late one is registered too", || late.is_registered()).await;
     drop(early);
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
 use crate::options::Options;
-use crate::status::{attempts_json, stood_in_json, stood_in_text, why_unreached};
+use crate::status::{attempts_json, directory_json, stood_in_json, stood_in_text, why_unreached};
 use crate::target::{self, CallArgs, Target};
 use crate::{input, output};
 
@@ -41,8 +41,10 @@ impl Call {
         if is_one_way {
             written(&consumer, &self.target.service, &log).await?;
         }
+        let list = consumer.directory_state(&self.target.service);
         if options.json {
             return output::json(&json!({
+                "directory": list.as_ref().map(directory_json),
                 "result": result,
                 "one_way": is_one_way,
                 "stood_in_for": stood_in_json(&log),
@@ -52,17 +54,11 @@ impl Call {
         if let Some(note) = stood_in_text(&log) {
             output::aside("note", &note)?;
         }
-        self.doubt_the_list(&consumer)?;
-        if is_one_way { output::text("sent\n") } else { output::json(&result) }
-    }
-
-    /// Says so if the providers are those of the list on disk, or of a registry that has gone.
-    fn doubt_the_list(&self, consumer: &Consumer) -> Outcome {
-        let list = consumer.directory_state(&self.target.service);
-        match list.filter(|list| list.trouble.is_some()) {
-            Some(list) => output::aside("note", &format!("list of providers: {list}")),
-            None => Ok(()),
+        // The providers are those of the list on disk, or of a registry that has gone.
+        if let Some(list) = list.filter(|list| list.trouble.is_some()) {
+            output::aside("note", &format!("list of providers: {list}"))?;
         }
+        if is_one_way { output::text("sent\n") } else { output::json(&result) }
     }
 }
 

@@ -8,8 +8,8 @@ use clap::Args;
 use dubhe::describe::ServiceDescription;
 use dubhe::prelude::CallOptions;
 use dubhe::{
-    AttemptLog, AttemptOutcome, ChannelState, DirectoryState, Dropped, EndpointHealth,
-    ExplainedEndpoint, HealthState, MethodExplanation, MethodKind, Source, Status,
+    AttemptLog, AttemptOutcome, ChannelState, Dropped, EndpointHealth, ExplainedEndpoint,
+    HealthState, MethodExplanation, MethodKind, Status,
 };
 use serde_json::{Value, json};
 
@@ -18,7 +18,8 @@ use crate::failure::{Failure, Outcome};
 use crate::options::Options;
 use crate::output::{Table, age, millis, ms};
 use crate::status::{
-    attempts_json, details_text, status_json, stood_in_json, stood_in_text, why_unreached,
+    attempts_json, details_text, directory_json, status_json, stood_in_json, stood_in_text,
+    why_unreached,
 };
 use crate::target::{self, CallArgs, Target};
 use crate::{input, output};
@@ -150,7 +151,7 @@ fn endpoint_row(endpoint: &ExplainedEndpoint, told: &Told) -> [String; 8] {
 fn why_not(endpoint: &ExplainedEndpoint, told: &Told) -> Option<String> {
     Some(match endpoint.dropped.as_ref()? {
         Dropped::Unfit => unfit(endpoint, told),
-        Dropped::Weightless => "weight 0".to_owned(),
+        Dropped::Weightless => "its weight is 0".to_owned(),
         Dropped::Router(router) => format!("removed by router {router}"),
         _ => "left out".to_owned(),
     })
@@ -223,27 +224,6 @@ fn dropped_json(endpoint: &ExplainedEndpoint, told: &Told) -> Option<Value> {
         _ => ("unknown", None),
     };
     Some(json!({ "reason": reason, "router": router, "why": why_not(endpoint, told) }))
-}
-
-/// What the list is worth, for programs.
-fn directory_json(directory: &DirectoryState) -> Value {
-    let source = match directory.source {
-        Source::Pending => "pending",
-        Source::Live => "live",
-        Source::Cache { .. } => "cache",
-        _ => "unknown",
-    };
-    let trouble = directory.trouble.as_ref().map(
-        |trouble| json!({ "since_ms": ms(trouble.since.elapsed()), "error": &*trouble.error }),
-    );
-    json!({
-        "source": source,
-        "trouble": trouble,
-        "age_ms": ms(directory.age),
-        "endpoints": directory.endpoints,
-        "held": directory.held,
-        "candidates": directory.candidates,
-    })
 }
 
 fn state(state: ChannelState) -> &'static str {

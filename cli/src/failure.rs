@@ -1,5 +1,6 @@
 //! How a subcommand fails, and the code it exits with. What is printed of it is `main.rs`'s.
 
+use std::error::Error as _;
 use std::io::{self, ErrorKind};
 
 use dubhe::{Code, Delivery, Error, Status};
@@ -56,29 +57,39 @@ impl Failure {
 
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
-        let was_asked = status.delivery() != Delivery::NotSent
-            || status.attempts().iter().any(|attempt| attempt.delivery != Delivery::NotSent);
-        let is_mistake = match status.code() {
-            // Also with an address: arguments that are too large, a codec the provider lacks.
-            Code::InvalidArgument | Code::FailedPrecondition => !was_asked,
-            // With one, a provider said so.
-            Code::Unimplemented => {
-                !was_asked && status.address().is_none() && status.attempts().is_empty()
-            }
-            _ => false,
-        };
+        let set_up = status.source().and_then(|source| source.downcast_ref::<Error>());
+        let is_mistake = set_up.map_or_else(|| is_wrong_call(&status), is_wrong_setting);
         let code = if is_mistake { USAGE } else { FAILED };
         Self { code, kind: Kind::Call(Box::new(status)) }
     }
 }
 
+/// Whether nothing was called because the call itself cannot be.
+fn is_wrong_call(status: &Status) -> bool {
+    let was_asked = status.delivery() != Delivery::NotSent
+        || status.attempts().iter().any(|attempt| attempt.delivery != Delivery::NotSent);
+    match status.code() {
+        // Also with an address: arguments that are too large, a codec the provider lacks.
+        Code::InvalidArgument | Code::FailedPrecondition => !was_asked,
+        // With one, a provider said so.
+        Code::Unimplemented => {
+            !was_asked && status.address().is_none() && status.attempts().is_empty()
+        }
+        _ => false,
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        match error.is_unknown_name() || error.is_invalid_config() {
+        match is_wrong_setting(&error) {
             true => Self::usage(error.to_string()),
             false => Self::failed(error.to_string()),
         }
     }
+}
+
+fn is_wrong_setting(error: &Error) -> bool {
+    error.is_unknown_name() || error.is_invalid_config()
 }
 
 impl From<io::Error> for Failure {

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::time::Duration;
 
+use dubhe::extend::amount::{self, ParseAmountError};
 use serde_json::Value;
 use serde_json::error::Category;
 
@@ -70,25 +71,9 @@ fn around(line: &str, column: usize) -> (String, String) {
     (shown, format!("{}^", " ".repeat(before - skipped)))
 }
 
-/// A duration as in the configuration: a number and `us`, `ms`, `s`, `m` or `h`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong =
-        || format!("`{text}` is no duration: write a number and a unit, such as 300ms, 10s, 2m");
-    let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let micros = match unit {
-        "us" => 1,
-        "ms" => 1_000,
-        "s" => 1_000_000,
-        "m" => 60_000_000,
-        "h" => 3_600_000_000,
-        _ => return Err(wrong()),
-    };
-    match number.checked_mul(micros) {
-        None | Some(0) => Err(wrong()),
-        Some(micros) => Ok(Duration::from_micros(micros)),
-    }
+/// A duration as in the configuration, longer than zero.
+pub(crate) fn duration(text: &str) -> Result<Duration, ParseAmountError> {
+    amount::parse_positive_duration(text)
 }
 
 /// `host:port`; whether the host exists is found out when it is used.

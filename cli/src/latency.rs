@@ -54,7 +54,7 @@ impl Latencies {
                 let failed = self
                     .failed
                     .entry(status.code().name())
-                    .or_insert_with(|| Failed { count: 0, example: status.message().to_owned() });
+                    .or_insert_with(|| Failed { count: 0, example: why(status) });
                 failed.count += 1;
             }
         }
@@ -162,6 +162,12 @@ impl Latencies {
     }
 }
 
+/// The message, and the setting that decided it.
+fn why(status: &Status) -> String {
+    let hint = status.hint().map(|hint| format!("; decided by {hint}"));
+    format!("{}{}", status.message(), hint.unwrap_or_default())
+}
+
 const fn micros(micros: u64) -> Duration {
     Duration::from_micros(micros)
 }
@@ -177,7 +183,8 @@ mod tests {
             all.note(Duration::from_millis(millis), &Ok(()));
         }
         for _ in 0..3 {
-            more.note(Duration::ZERO, &Err::<(), _>(Status::unavailable("gone")));
+            let gone = Status::unavailable("gone").with_hint("retries = 0");
+            more.note(Duration::ZERO, &Err::<(), _>(gone));
         }
         all.add(more).unwrap();
         assert_eq!((all.succeeded(), all.failed()), (100, 3));
@@ -188,7 +195,7 @@ mod tests {
         let p50 = all.percentile(50.0);
         assert!((50..=51).contains(&p50.as_millis()), "{p50:?}");
         let text = all.text();
-        assert!(text.contains("unavailable") && text.contains("gone"), "{text}");
+        assert!(text.contains("unavailable") && text.contains("gone; decided by retries = 0"));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What the framework logs, on standard error.
 
-use std::env::{self, VarError};
+use std::env;
 use std::io::{self, IsTerminal};
 
+use dubhe::Error;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
@@ -46,16 +47,12 @@ pub(crate) fn listen(verbose: u8) -> Outcome {
 /// # Errors
 /// Something that is no level, which would else be taken for none.
 fn from_environment() -> Result<Option<LevelFilter>, Failure> {
-    let wrong = |text: &str| {
-        Failure::usage(format!(
-            "{VARIABLE}: `{}` is no level: write off, error, warn, info, debug or trace",
-            text.escape_debug()
-        ))
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let Some(name) = env::var_os(VARIABLE).filter(|name| !name.is_empty()) else {
+        return Ok(None);
     };
-    match env::var(VARIABLE) {
-        Err(VarError::NotPresent) => Ok(None),
-        Err(VarError::NotUnicode(text)) => Err(wrong(&text.to_string_lossy())),
-        Ok(text) if text.is_empty() => Ok(None),
-        Ok(text) => text.parse().map(Some).map_err(|_| wrong(&text)),
-    }
+    let name = name.to_string_lossy();
+    let is_level = LEVELS.iter().any(|level| name.eq_ignore_ascii_case(level));
+    let level = name.parse().ok().filter(|_| is_level).map(Some);
+    level.ok_or_else(|| Error::unknown_name("level", &name, LEVELS).at(VARIABLE).into())
 }

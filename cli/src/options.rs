@@ -1,7 +1,6 @@
 //! What every subcommand takes, and the consumer that follows from it.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use dubhe::Consumer;
@@ -46,19 +45,12 @@ impl Options {
             return Ok(Sources::of_process(layer)?);
         };
         let environment = std::env::vars_os().collect();
-        Ok(Sources { builder: layer, file: Some(read(path)?), environment })
+        let file = ConfigFile::read(path).map_err(|error| error.at("--file"))?;
+        Ok(Sources { builder: layer, file: Some(file), environment })
     }
 
     /// A consumer of these settings; connects to nothing yet.
     pub(crate) fn consumer(&self) -> Result<Consumer, Failure> {
         Ok(Consumer::builder().sources(self.sources()?).build()?)
     }
-}
-
-fn read(path: &Path) -> Result<ConfigFile, Failure> {
-    let text = fs::read_to_string(path).map_err(|error| {
-        let path = path.display();
-        Failure::usage(format!("cannot read configuration file {path}: {error}; check --file"))
-    })?;
-    Ok(ConfigFile { path: path.display().to_string(), text })
 }

@@ -102,7 +102,7 @@ async fn is_registry(url: &str, options: &Options) -> bool {
     let Ok(consumer) = Consumer::builder().sources(sources).build() else { return false };
     match timeout(PATIENCE, consumer.services()).await {
         Ok(Ok(_)) => true,
-        Ok(Err(error)) => error.to_string().contains("token"),
+        Ok(Err(error)) => error.is_refused(),
         Err(_) => false,
     }
 }

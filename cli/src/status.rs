@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use dubhe::{AttemptLog, AttemptOutcome, Delivery, DynamicClient, Status};
+use dubhe::{AttemptLog, AttemptOutcome, Delivery, DirectoryState, DynamicClient, Source, Status};
 use serde_json::{Value, json};
 
 use crate::output::{Table, millis, ms};
@@ -120,4 +120,25 @@ pub(crate) fn stood_in_text(log: &AttemptLog) -> Option<String> {
         "no provider's answer, but what stands in for a failure: {}",
         status_text(&status)
     ))
+}
+
+/// What the list is worth, for programs.
+pub(crate) fn directory_json(directory: &DirectoryState) -> Value {
+    let source = match directory.source {
+        Source::Pending => "pending",
+        Source::Live => "live",
+        Source::Cache { .. } => "cache",
+        _ => "unknown",
+    };
+    let trouble = directory.trouble.as_ref().map(
+        |trouble| json!({ "since_ms": ms(trouble.since.elapsed()), "error": &*trouble.error }),
+    );
+    json!({
+        "source": source,
+        "trouble": trouble,
+        "age_ms": ms(directory.age),
+        "endpoints": directory.endpoints,
+        "held": directory.held,
+        "candidates": directory.candidates,
+    })
 }

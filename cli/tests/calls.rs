@@ -135,16 +135,6 @@ async fn settings_for_a_service_of_nearly_the_same_name_are_told_without_being_a
 }
 
 #[tokio::test]
-async fn a_level_that_does_not_exist_is_told() {
-    for level in ["infoo", "7"] {
-        let mut run = command(&["ls", "--registry", "static://127.0.0.1:1"]);
-        run.env("DUBHE_LOG", level);
-        let says = format!("DUBHE_LOG: `{level}` is no level: write off, error, warn");
-        run_with(run, "").await.code(2).says(&says);
-    }
-}
-
-#[tokio::test]
 async fn addresses_given_by_hand_are_listed_by_what_they_serve() {
     let (_registry, one) = shop().await;
     let url = format!("static://{},127.0.0.1:1", one.address());
@@ -184,4 +174,25 @@ async fn explain_says_why_an_instance_is_left_out_and_what_scores_count() {
     assert!(why.contains(&format!("cannot connect to {gone}")), "{why}");
     let run = registry.dubhe(&["explain", "test.Stock/left"]).await.code(0);
     run.prints(&format!("no: {why}")).prints("score: ns to wait").prints("the lower, the better");
+}
+
+#[tokio::test]
+async fn a_call_by_the_list_on_disk_says_that_the_registry_is_away() {
+    let (mut registry, _one) = shop().await;
+    let folder = tempfile::tempdir().unwrap();
+    let url = registry.url.clone();
+    let calling = |json: bool| {
+        let args = ["--registry", &url, "call", "test.Stock/left", "[\"a\", 1]", "--json"];
+        let mut call = command(&args[..if json { 6 } else { 5 }]);
+        call.env("DUBHE_REGISTRY__CACHE", "true").env("DUBHE_REGISTRY__CACHE_DIR", folder.path());
+        run_with(call, "")
+    };
+    assert_eq!(calling(false).await.code(0).err, "");
+    registry.child.kill().await.unwrap();
+    let run = calling(false).await.code(0);
+    assert_eq!(run.json(), json!({ "value": 99 }));
+    run.says("note: list of providers: from cache").says("cannot connect to");
+    let shown = calling(true).await.code(0).json();
+    assert_eq!(shown["directory"]["source"], "cache");
+    assert!(shown["directory"]["trouble"]["error"].is_string(), "{shown}");
 }

@@ -58,6 +58,23 @@ async fn a_secret_is_not_shown() {
 }
 
 #[tokio::test]
+async fn a_level_that_does_not_exist_is_told_instead_of_passed_over() {
+    for (level, code) in [("wrong", 2), ("inof", 2), ("INFO", 0), ("off", 0), ("", 0)] {
+        let mut run = command(&["config", "--set"]);
+        run.env("DUBHE_LOG", level);
+        run_with(run, "").await.code(code);
+    }
+    let mut run = command(&["config", "--set"]);
+    run.env("DUBHE_LOG", "inof");
+    let told = "DUBHE_LOG: unknown level `inof` (did you mean `info`?), available: off, error, warn, \
+                info, debug, trace";
+    run_with(run, "").await.code(2).says(told);
+    let mut run = command(&["config", "--set", "-v"]);
+    run.env("DUBHE_LOG", "wrong");
+    run_with(run, "").await.code(0);
+}
+
+#[tokio::test]
 async fn what_cannot_work_is_wrong_usage_and_points_at_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("wrong.toml");
@@ -71,7 +88,11 @@ async fn what_cannot_work_is_wrong_usage_and_points_at_its_place() {
         ),
         (&["ls", "--registry", "127.0.0.1"], "is not a registry's address"),
         (&["config", "--file", file], &place),
-        (&["ls", "--file", "/nowhere.toml"], "cannot read configuration file /nowhere.toml"),
+        (
+            &["ls", "--file", "/nowhere.toml"],
+            "--file: cannot read configuration file /nowhere.toml: No such file or directory (os \
+             error 2); create it, or name another file",
+        ),
         (&["ls", "x y"], "is no service key"),
     ] {
         dubhe(args).await.code(2).says(says);

@@ -28,6 +28,9 @@ async fn a_port_in_use_is_told_with_the_remedy() {
     run.says(address).says("in use").says("choose another address");
     let run = dubhe(&["registry", "--listen", address]).await.code(1);
     run.says(&format!("a registry runs there already: use it by --registry {}", registry.url));
+    let closed = Registry::start(&["--token", "secret"]).await;
+    let address = closed.url.strip_prefix("dubhe://").unwrap();
+    dubhe(&["registry", "--listen", address]).await.code(1).says("a registry runs there already");
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = other.local_addr().unwrap().to_string();
     let run = dubhe(&["registry", "--listen", &address]).await.code(1).says("in use");

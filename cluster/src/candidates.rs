@@ -142,7 +142,6 @@ impl Candidates {
             let is_called = endpoint.weight() > 0 || is_weightless(best);
             **rank != best && endpoint.condition().is_on_probation() && !turns_away && is_called
         });
-        let weightless = ranked().filter(|(_, rank)| weightless_beside(best).contains(*rank));
         let is_fit = |(_, rank): &(&Arc<Endpoint>, &u8)| **rank == best;
         let fit: Vec<Arc<Endpoint>> =
             ranked().filter(is_fit).map(|(endpoint, _)| endpoint.clone()).collect();
@@ -152,9 +151,10 @@ impl Candidates {
                 (0..).zip(&ranks).filter(|(_, r)| **r == best).map(|(at, _)| at).collect(),
             ),
         };
+        let weightless = ranked().filter(|(_, rank)| weightless_beside(best).contains(*rank));
         Self {
-            weightless: weightless.map(|(endpoint, _)| endpoint.clone()).collect(),
             fitness: Some(Fitness { made_of, made: Instant::now(), best, is_open }),
+            weightless: weightless.map(|(endpoint, _)| endpoint.clone()).collect(),
             probation: probation.map(|(endpoint, _)| endpoint.clone()).collect(),
             ..Self::of(fit, members.clone(), places)
         }

@@ -113,15 +113,15 @@ impl Picker {
     #[must_use]
     pub fn left(&self, invocation: &Invocation, tried: &[Arc<str>]) -> Left {
         let candidates = self.0.directory.candidates();
-        let is_new = |endpoint: &Arc<Endpoint>| !tried.contains(endpoint.address());
+        let is_untried = |endpoint: &Arc<Endpoint>| !tried.contains(endpoint.address());
         if self.0.routers.is_empty() {
-            let untried = candidates.endpoints().iter().any(is_new);
+            let untried = candidates.endpoints().iter().any(is_untried);
             return Left { endpoints: candidates.len(), untried };
         }
         let all = candidates.with_weightless();
         let mut left = self.0.routers.narrow(&all, invocation).unwrap_or_default();
         keep(&mut left, has_weight);
-        Left { endpoints: left.len(), untried: left.into_iter().any(is_new) }
+        Left { endpoints: left.len(), untried: left.into_iter().any(is_untried) }
     }
 
     /// Every endpoint that routers leave for this call, whatever its weight and the state of its
@@ -197,11 +197,13 @@ impl Picker {
         if whole.is_empty() {
             return None;
         }
-        let chosen = self.choose_other_among(&whole, attempt)?;
-        match self.0.directory.instead_of(&whole, &chosen) {
-            None => Some(chosen),
-            Some(whole) => self.choose_other_among(&whole, attempt),
+        if let Some(drawn) = self.draw_new(&whole, attempt) {
+            return Some(drawn.clone());
         }
+        let all = whole.with_weightless();
+        let mut left = self.0.routers.narrow(&all, &attempt.invocation).ok()?;
+        keep(&mut left, has_weight);
+        keep(&mut left, is_new(attempt)).then(|| self.select_of(&whole, left, attempt))
     }
 
     /// The first endpoint in the order of addresses, of those whose connection is the best there
@@ -289,20 +291,6 @@ impl Picker {
         let mut left = self.0.routers.narrow(&all, &attempt.invocation)?;
         keep_best(&mut left, attempt);
         Ok(self.select_of(whole, left, attempt))
-    }
-
-    fn choose_other_among(
-        &self,
-        whole: &Arc<Candidates>,
-        attempt: &Attempt,
-    ) -> Option<Arc<Endpoint>> {
-        if let Some(drawn) = self.draw_new(whole, attempt) {
-            return Some(drawn.clone());
-        }
-        let all = whole.with_weightless();
-        let mut left = self.0.routers.narrow(&all, &attempt.invocation).ok()?;
-        keep(&mut left, has_weight);
-        keep(&mut left, is_new(attempt)).then(|| self.select_of(whole, left, attempt))
     }
 
     /// One of many that is not excluded, by drawing again: far cheaper than a list without the

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use dubhe_cluster::load_balance::{ConsistentHash, ConsistentHashConfig, LoadBalance, builtin};
 use dubhe_cluster::router::RouterChain;
 use rpc_core::message::{DecodeError, Message};
-use rpc_core::{Body, ChannelState, Invocation, Params};
+use rpc_core::{Body, ChannelState, Invocation, Method, MethodKind, Params, ServiceKey};
 use support::simulation::address;
 use support::*;
 use tokio::time::Instant;
@@ -246,12 +246,48 @@ async fn calls_go_by_the_last_ring_while_that_of_a_long_list_is_made() {
 #[test]
 fn parameters_that_cannot_work_are_refused() {
     for (params, told) in [
-        (r#"{"hash_nodes": 3}"#, "hash_nodes of consistenthash is 3"),
-        (r#"{"hash_nodes": 1001}"#, "set it to 4 up to 1000: more make the ring large"),
-        (r#"{"nodes": 3}"#, "unknown field `nodes`"),
+        (r#"{"hash_nodes": 3}"#, "hash_nodes: 3 is out of range: write 4 to 1000"),
+        (r#"{"hash_nodes": 1001}"#, "hash_nodes: 1001 is out of range: write 4 to 1000"),
+        (r#"{"hash_arguments": []}"#, "hash_arguments: an empty list would send all calls to one"),
+        (r#"{"hash_arguments": [-1]}"#, "hash_arguments[0]: -1 is out of range: write a whole"),
+        (r#"{"hash_arguments": ["id"]}"#, "hash_arguments[0]: \"id\" is no whole number"),
+        (r#"{"nodes": 3}"#, "unknown parameter of consistenthash `nodes`, available: hash_nodes, "),
     ] {
         let params: Params = serde_json::from_str(params).unwrap();
         let error = builtin().build("consistenthash", params).unwrap_err().to_string();
         assert!(error.contains(told), "{error}");
+    }
+}
+
+#[test]
+fn a_position_that_no_method_has_is_refused() {
+    let method = |name: &str, count| {
+        let method = Method::new(ServiceKey::new("shop.Stock"), name, MethodKind::Unary, true);
+        method.with_arguments(count)
+    };
+    let (none, one) = (method("ping", Some(0)), method("look", Some(1)));
+    let (three, unknown) = (method("move", Some(3)), method("dynamic", None));
+    let told = |positions: &[usize], methods: &[&Method]| {
+        let checked = hashing(160, positions).check(methods);
+        checked.err().map(|error| error.to_string())
+    };
+    assert_eq!(told(&[0, 2], &[&none, &one, &three]), None, "one has it, the others do without");
+    assert_eq!(told(&[0], &[&none]), None, "the default claims nothing");
+    assert_eq!(told(&[9], &[&one, &unknown]), None, "who knows");
+    for (positions, methods, message) in [
+        (
+            &[0, 3][..],
+            &[&one, &three][..],
+            "hash_arguments[1]: no method has an argument 3: shop.Stock/move has the most, 3, \
+             write 0 to 2",
+        ),
+        (&[1], &[&one], "hash_arguments[0]: shop.Stock/look has no argument 1: it has 1, write 0"),
+        (
+            &[1],
+            &[&none],
+            "hash_arguments[0]: shop.Stock/ping has no argument 1: it has none, leave it out",
+        ),
+    ] {
+        assert_eq!(told(positions, methods).as_deref(), Some(message));
     }
 }

@@ -36,6 +36,17 @@ async fn five_failures_in_a_row_eject_and_four_do_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_ejected_one_is_told_with_the_rule_and_the_last_failure() {
+    let fleet = fleet(&["a:1", "b:1"]);
+    assert_eq!(health(&fleet, "a:1").why, None);
+    eject(&fleet, "a:1").await;
+    let told = health(&fleet, "a:1");
+    assert_eq!(told.why, Some("failures in a row"));
+    assert_eq!(told.last_error.as_deref(), Some("unavailable: connection reset"));
+    assert_eq!(health(&fleet, "b:1").last_error, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn fewer_than_four_successes_in_five_eject_although_they_come_in_between() {
     let fleet = fleet(&["a:1", "b:1"]);
     let cluster = in_turn(&fleet);

@@ -244,6 +244,6 @@ async fn with_retries_off_nothing_is_promised() {
 fn a_queue_without_room_is_refused() {
     let params = serde_json::json!({ "tasks": 0 }).as_object().unwrap().clone();
     let error = dubhe_cluster::policy::builtin().build("failback", params).unwrap_err();
-    let text = "tasks = 0 leaves no room for any call: write 1 or more, or choose failsafe";
+    let text = "tasks: 0 leaves no room for any call: write 1 or more, or choose failsafe";
     assert_eq!(error.to_string(), text);
 }

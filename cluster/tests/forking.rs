@@ -158,8 +158,8 @@ async fn a_dropped_call_cancels_all_its_copies() {
 #[test]
 fn no_forks_at_all_and_more_than_a_call_may_ask_are_refused() {
     for (forks, text) in [
-        (0, "forks = 0 asks nobody: write 1 or more"),
-        (65, "forks = 65 asks more providers than one call may: write 64 or less"),
+        (0, "forks: 0 asks nobody: write 1 to 64"),
+        (65, "forks: 65 are more than one call may ask: write 1 to 64"),
     ] {
         let params = json!({ "forks": forks }).as_object().unwrap().clone();
         let error = builtin().build("forking", params).unwrap_err().to_string();

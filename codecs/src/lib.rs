@@ -48,7 +48,8 @@ pub use self::protobuf::Protobuf;
 /// Every built-in codec.
 #[must_use]
 pub fn builtin() -> ExtensionPoint<dyn Codec> {
-    let point = ExtensionPoint::new("codec");
+    // What a feature leaves out is no unknown name.
+    let point = ExtensionPoint::new("codec").without(&["protobuf", "msgpack", "json", "hessian2"]);
     #[cfg(feature = "protobuf")]
     let point = point.with::<Protobuf>();
     #[cfg(feature = "msgpack")]

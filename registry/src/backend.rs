@@ -21,7 +21,8 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// One attempt to open a session; is dropped if it takes longer than the connect timeout.
     ///
     /// # Errors
-    /// The registry does not answer or refuses; says which, at what address.
+    /// The registry does not answer, or refuses us ([`Error::refused`]), which ends what is being set up;
+    /// says which, at what address.
     async fn connect(&self, demand: &Demand) -> Result<Arc<dyn Session>, Error>;
 
     /// How sessions are opened again and lists repaired.

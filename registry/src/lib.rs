@@ -94,6 +94,7 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
 #[must_use]
 pub fn builtin() -> ExtensionPoint<dyn Registry> {
     ExtensionPoint::new("registry")
+        .without(&["zookeeper", "etcd", "nacos"])
         .with::<embedded::Dev>()
         .with::<embedded::Dubhe>()
         .with::<Fixed>()

@@ -23,6 +23,7 @@ use crate::{Registration, Registry};
 /// - A list is the union of theirs, live as soon as one of them is (an empty one only when each has
 ///   answered or failed); while one is lost, the subscription tells of that one's trouble.
 /// - `list` and `services` answer if at least one registry does.
+/// - One that refuses us is an error of whatever is set up, also while others would not.
 ///
 /// # Errors
 /// The list is empty.

@@ -178,9 +178,11 @@ fn wrong_addresses_say_what_to_write() {
     for (url, expected) in [
         ("zookeper://a:1", "unknown registry `zookeper`, available: dev, dubhe, memory, static"),
         ("stati://a:1", "did you mean `static`?"),
-        ("localhost:20890", "expected scheme://"),
+        ("localhost:20890", "it has no `://`: write scheme://…, such as dev://"),
         ("static://a", "every provider needs host and port"),
         ("static://", "every provider needs host and port"),
+        ("static://a:0", "registry address `static://a:0`: `0` is no port: write 1 to 65535"),
+        ("dubhe://:1", "a host is empty: write a name or an IP address"),
         ("static://a:1?codec=json", "did you mean `codecs`?"),
         ("dubhe://", "it needs one server"),
         ("dubhe://a:1?x=1", "unknown parameter of dubhe:// `x`, it takes none"),

@@ -14,6 +14,8 @@ pub struct Error(Box<Inner>);
 #[derive(Clone)]
 struct Inner {
     kind: Kind,
+    /// What is to blame inside a value, the outermost first, until its place is known.
+    parameter: Vec<String>,
     message: String,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
@@ -30,7 +32,7 @@ enum Kind {
 
 impl Error {
     fn new(kind: Kind, message: String) -> Self {
-        Self(Box::new(Inner { kind, message, source: None }))
+        Self(Box::new(Inner { kind, parameter: Vec::new(), message, source: None }))
     }
 
     /// `name` is not among `known`; `kind` says of what, such as `codec`.
@@ -42,13 +44,26 @@ impl Error {
     ) -> Self {
         let known: Vec<&str> = known.into_iter().collect();
         let nearest = nearest(name, &known).map(|n| format!(" (did you mean `{n}`?)"));
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         let nearest = nearest.unwrap_or_default();
         let name = name.escape_debug();
+        let known = listed(&known);
         Self::new(
             Kind::UnknownName,
             format!("unknown {kind} `{name}`{nearest}, available: {known}"),
         )
+    }
+
+    /// `name` means something, but is not part of this build; `known` are.
+    #[must_use]
+    pub fn not_built_in<'a>(
+        kind: &str,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let known = listed(&known.into_iter().collect::<Vec<_>>());
+        let name = name.escape_debug();
+        let message = format!("{kind} `{name}` is not built in, available: {known}");
+        Self::new(Kind::UnknownName, message)
     }
 
     /// A setting has a value that cannot work; the message names it and the remedy.
@@ -85,8 +100,29 @@ impl Error {
     /// The same error with the place it happened at, such as `dubhe.toml:3:1`, before its message.
     #[must_use]
     pub fn at(mut self, place: impl fmt::Display) -> Self {
-        self.0.message = format!("{place}: {}", self.0.message);
+        self.0.message = format!("{place}: {self}");
+        self.0.parameter.clear();
         self
+    }
+
+    /// The same error as one of the parameter `name` of an extension, or of what is inside it: the
+    /// configuration points at the line of that parameter.
+    ///
+    /// ```
+    /// # use dubhe_rpc_core::Error;
+    /// let error = Error::invalid_config("0 asks nobody: write 1 to 64").in_parameter("forks");
+    /// assert_eq!(error.to_string(), "forks: 0 asks nobody: write 1 to 64");
+    /// ```
+    #[must_use]
+    pub fn in_parameter(mut self, name: &str) -> Self {
+        self.0.parameter.insert(0, name.to_owned());
+        self
+    }
+
+    /// Takes away what [`in_parameter`](Self::in_parameter) said, the outermost first, for who
+    /// knows the place of it; elements of lists are `[0]`, `[1]` and so on.
+    pub fn take_parameter(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.0.parameter)
     }
 
     /// The same error with the one that caused it.
@@ -135,7 +171,15 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)
+        // A name that nobody knows stands in the message.
+        let unknown = usize::from(self.is_unknown_name());
+        let steps = &self.0.parameter[..self.0.parameter.len().saturating_sub(unknown)];
+        for (at, step) in steps.iter().enumerate() {
+            let dot = if at == 0 || step.starts_with('[') { "" } else { "." };
+            write!(f, "{dot}{step}")?;
+        }
+        let colon = if steps.is_empty() { "" } else { ": " };
+        write!(f, "{colon}{}", self.0.message)
     }
 }
 
@@ -149,6 +193,10 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source.as_ref().map(|source| &**source as _)
     }
+}
+
+fn listed(known: &[&str]) -> String {
+    if known.is_empty() { "none".to_owned() } else { known.join(", ") }
 }
 
 /// Longer names are compared with none.

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
+use crate::settings;
 
 /// Parameters of an extension as configuration gives them: names to JSON values.
 pub type Params = serde_json::Map<String, serde_json::Value>;
@@ -20,20 +21,24 @@ pub trait Extension<P: ?Sized>: Sized + 'static {
     /// The name in configuration.
     const NAME: &'static str;
 
-    /// Its parameters; carries `#[serde(default, deny_unknown_fields)]`.
+    /// Its parameters; carries `#[serde(default)]`. A name that it does not have is an error, and
+    /// a value that does not fit is told with its place.
     type Config: DeserializeOwned;
 
     /// Makes the strategy. Does no I/O: whatever connects, connects on first use.
     ///
     /// # Errors
-    /// Parameters that cannot work together.
+    /// Parameters that cannot work; [`Error::in_parameter`] says which one is to blame.
     fn build(config: Self::Config) -> Result<Arc<P>, Error>;
 }
 
 /// The parameters of an extension that has none.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct NoConfig {}
+
+fn parameter_of(extension: &str) -> String {
+    format!("parameter of {extension}")
+}
 
 type Factory<P> = fn(Params) -> Result<Arc<P>, Error>;
 
@@ -41,25 +46,41 @@ type Factory<P> = fn(Params) -> Result<Arc<P>, Error>;
 pub struct ExtensionPoint<P: ?Sized> {
     kind: &'static str,
     factories: BTreeMap<&'static str, Factory<P>>,
+    absent: &'static [&'static str],
 }
 
 impl<P: ?Sized + 'static> ExtensionPoint<P> {
     /// No extension yet; `kind` is how error messages call them, such as `codec`.
     #[must_use]
     pub const fn new(kind: &'static str) -> Self {
-        Self { kind, factories: BTreeMap::new() }
+        Self { kind, factories: BTreeMap::new(), absent: &[] }
     }
 
     /// The same with `E`; an earlier one of the same name is replaced.
     #[must_use]
     pub fn with<E: Extension<P>>(mut self) -> Self {
         self.factories.insert(E::NAME, |params| {
-            let config = serde_json::from_value(params.into()).map_err(|error| {
-                Error::invalid_config(format!("parameters of {}: {error}", E::NAME))
-            })?;
+            let config = settings::read(params.into());
+            let config = config.map_err(|error| error.into_error(&parameter_of(E::NAME)))?;
             E::build(config)
         });
         self
+    }
+
+    /// The same, told of names that users of Dubbo expect and that nothing here has: whoever
+    /// writes one made no slip. An extension of that name may come all the same.
+    #[must_use]
+    pub const fn without(mut self, absent: &'static [&'static str]) -> Self {
+        self.absent = absent;
+        self
+    }
+
+    /// Whether there is an extension `name`.
+    ///
+    /// # Errors
+    /// An unknown name, listing the known ones.
+    pub fn check(&self, name: &str) -> Result<(), Error> {
+        self.factory(name).map(drop)
     }
 
     /// Makes the extension `name`.
@@ -67,10 +88,14 @@ impl<P: ?Sized + 'static> ExtensionPoint<P> {
     /// # Errors
     /// An unknown name, listing the known ones; parameters it does not take.
     pub fn build(&self, name: &str, params: Params) -> Result<Arc<P>, Error> {
-        match self.factories.get(name) {
-            Some(factory) => factory(params),
-            None => Err(Error::unknown_name(self.kind, name, self.names())),
-        }
+        self.factory(name)?(params)
+    }
+
+    fn factory(&self, name: &str) -> Result<Factory<P>, Error> {
+        self.factories.get(name).copied().ok_or_else(|| match self.absent.contains(&name) {
+            true => Error::not_built_in(self.kind, name, self.names()),
+            false => Error::unknown_name(self.kind, name, self.names()),
+        })
     }
 
     /// Every name, sorted.
@@ -81,7 +106,7 @@ impl<P: ?Sized + 'static> ExtensionPoint<P> {
 
 impl<P: ?Sized> Clone for ExtensionPoint<P> {
     fn clone(&self) -> Self {
-        Self { kind: self.kind, factories: self.factories.clone() }
+        Self { factories: self.factories.clone(), ..*self }
     }
 }
 

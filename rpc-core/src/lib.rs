@@ -11,6 +11,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod amount;
 mod attempts;
 mod body;
 mod broadcast;
@@ -21,7 +22,6 @@ pub mod codec;
 mod deadline;
 pub mod descriptor;
 mod discovery;
-pub mod duration;
 mod error;
 mod extension;
 mod invocation;
@@ -34,6 +34,7 @@ pub mod protocol;
 mod reply;
 pub mod server;
 mod service_key;
+pub mod settings;
 pub mod status;
 pub mod transport;
 

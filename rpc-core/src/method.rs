@@ -24,6 +24,7 @@ pub struct Method {
     kind: MethodKind,
     idempotent: bool,
     stand_in: Option<Reply>,
+    arguments: Option<usize>,
 }
 
 impl Method {
@@ -31,13 +32,20 @@ impl Method {
     #[must_use]
     pub fn new(service: ServiceKey, name: &str, kind: MethodKind, idempotent: bool) -> Self {
         let path = format!("{service}/{name}").into();
-        Self { service, path, kind, idempotent, stand_in: None }
+        Self { service, path, kind, idempotent, stand_in: None, arguments: None }
     }
 
     /// The same with an answer that may stand in for a failure.
     #[must_use]
     pub fn with_stand_in(mut self, stand_in: Option<Reply>) -> Self {
         self.stand_in = stand_in;
+        self
+    }
+
+    /// The same with the number of its arguments; `None` where that is not known.
+    #[must_use]
+    pub fn with_arguments(mut self, arguments: Option<usize>) -> Self {
+        self.arguments = arguments;
         self
     }
 
@@ -76,6 +84,13 @@ impl Method {
     #[must_use]
     pub fn stand_in(&self) -> Option<&Reply> {
         self.stand_in.as_ref()
+    }
+
+    /// How many arguments it has. `None` where nobody said: on providers, and for methods that are
+    /// called without a stub.
+    #[must_use]
+    pub fn arguments(&self) -> Option<usize> {
+        self.arguments
     }
 }
 

@@ -11,7 +11,7 @@ use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitInt, LitStr, Path, Token, parse_quote};
 
-use crate::errors::Errors;
+use crate::errors::{Errors, did_you_mean};
 
 const SERVICE_KEYS: &str = "name, group, version, crate";
 const METHOD_KEYS: &str = "name, idempotent, oneway, timeout, retries, cluster, fallback";
@@ -188,7 +188,8 @@ impl Setting {
     }
 
     fn unknown(&self, known: &str, errors: &mut Errors) {
-        let message = format!("unknown key `{}`, known: {known}", self.name);
+        let meant = did_you_mean(&self.name, known);
+        let message = format!("unknown key `{}`{meant}, known: {known}", self.name);
         errors.at(&self.key, message);
     }
 }

@@ -31,3 +31,52 @@ impl Errors {
         self.0.map(|error| error.into_compile_error())
     }
 }
+
+/// ` (did you mean …?)` if `name` is one slip of the hand away from a word of `known`, else nothing.
+pub(crate) fn did_you_mean(name: &str, known: &str) -> String {
+    let words = known.split(|c: char| !c.is_alphanumeric() && c != '_');
+    let nearest = words.into_iter().find(|word| !word.is_empty() && is_slip(name, word));
+    nearest.map(|word| format!(" (did you mean `{word}`?)")).unwrap_or_default()
+}
+
+/// Whether one letter is too much, missing or another, or two neighbours are swapped.
+fn is_slip(written: &str, meant: &str) -> bool {
+    let (mut a, mut b) = (written.as_bytes(), meant.as_bytes());
+    while let ([x, rest_a @ ..], [y, rest_b @ ..]) = (a, b)
+        && x == y
+    {
+        (a, b) = (rest_a, rest_b);
+    }
+    while let ([rest_a @ .., x], [rest_b @ .., y]) = (a, b)
+        && x == y
+    {
+        (a, b) = (rest_a, rest_b);
+    }
+    match (a, b) {
+        ([_], [] | [_]) | ([], [_]) => true,
+        ([x, y], [u, v]) => x == v && y == u,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_slip_of_the_hand_is_recognised_and_two_are_not() {
+        let known = "name, idempotent, oneway, timeout = \"300ms\"";
+        for (written, meant) in [
+            ("nmae", "name"),
+            ("idempotnt", "idempotent"),
+            ("one_way", "oneway"),
+            ("timeour", "timeout"),
+            ("names", "name"),
+        ] {
+            assert_eq!(did_you_mean(written, known), format!(" (did you mean `{meant}`?)"));
+        }
+        for other in ["retries", "nmea", "idemp", "n"] {
+            assert_eq!(did_you_mean(other, known), "", "{other}");
+        }
+    }
+}

@@ -102,8 +102,10 @@ pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
 /// Makes a struct or enum a message: it travels in every codec, as an argument, a result, or inside
 /// other messages.
 ///
-/// ```ignore
-/// #[dubhe::message(reserved(2))]
+/// ```
+/// # extern crate rpc_core as dubhe;
+/// # use dubhe_rpc_macros::message;
+/// #[message(reserved(2))]
 /// #[derive(Debug, Clone, PartialEq)]
 /// pub struct Article {
 ///     pub id: u64,              // number 1
@@ -111,6 +113,8 @@ pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
 ///     #[rpc(tag = 9, name = "labels")]
 ///     pub tags: Vec<String>,
 /// }
+///
+/// assert_eq!(Article::default().price, None);
 /// ```
 ///
 /// - A struct has named fields or none; it may be generic, and its type parameters are then
@@ -142,8 +146,12 @@ pub fn message(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Makes an enum the business error of methods: what a provider returns arrives as the same value.
 ///
-/// ```ignore
-/// #[dubhe::error]
+/// ```
+/// # extern crate rpc_core as dubhe;
+/// # use dubhe_rpc_macros::error;
+/// use dubhe::Status;
+///
+/// #[error]
 /// #[derive(Debug)]
 /// pub enum ShopError {
 ///     /// The shop is closed.
@@ -155,6 +163,9 @@ pub fn message(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///     #[rpc(status)]
 ///     Status(Status),
 /// }
+///
+/// let left = ShopError::OutOfStock { sku: "mug".into(), left: 2 };
+/// assert_eq!(left.to_string(), "only 2 of mug");
 /// ```
 ///
 /// Variants are those of a message with data. Exactly one, marked `status`, holds the failures of

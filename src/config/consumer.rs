@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ejection::EjectionSettings;
 use super::selector::{self, Selector};
-use super::value::{optional, positive, size};
+use super::value::{at_least_one, optional, positive, size};
 
 /// `[consumer]`: settings of the calling side.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -95,6 +95,7 @@ pub struct ConsumerLimits {
     #[serde(with = "size")]
     pub payload: usize,
     /// Calls waiting on one connection. Default 65,536.
+    #[serde(deserialize_with = "at_least_one")]
     pub in_flight: u32,
     /// Bytes waiting to be written on one connection. Default 64 MiB.
     #[serde(with = "size")]

@@ -19,7 +19,7 @@ pub struct EjectionSettings {
     #[serde(deserialize_with = "at_least_one")]
     pub consecutive: u32,
     /// Share of successes in the last 10 s, in percent, below which a failure does. Default 80.
-    #[serde(with = "percent")]
+    #[serde(deserialize_with = "percent")]
     pub success_percent: u32,
     /// Calls in these 10 s from which on the share says anything. Default 10.
     pub min_calls: u32,
@@ -34,7 +34,7 @@ pub struct EjectionSettings {
     pub max: Duration,
     /// Share of the connected instances, in percent, up to which they are left out; if more fail,
     /// all are called. Default 50.
-    #[serde(with = "percent")]
+    #[serde(deserialize_with = "percent")]
     pub max_percent: u32,
 }
 

@@ -38,17 +38,58 @@ pub(super) fn parse(
     let mut layer = Layer::new();
     for (name, text) in variables {
         let name = name.to_string_lossy();
-        if !name.starts_with(PREFIX) || RESERVED.contains(&&*name) {
+        if !is_meant(&name, &keys) || RESERVED.contains(&&*name) {
             continue;
         }
         let Some(key) = keys.iter().find_map(|(known, key)| named(&name, known, key)) else {
-            let known = keys.iter().map(|(known, _)| known.as_str());
-            let known = known.chain(RESERVED);
-            return Err(Error::unknown_name("environment variable", &name, known));
+            let known: Vec<&str> = keys.iter().map(|(known, _)| known.as_str()).collect();
+            return Err(unknown(&name, &known));
         };
         layer.settings.push(setting(&key, &name, text)?);
     }
     Ok(layer)
+}
+
+/// Whether a variable is meant for us: by its beginning; in small letters, if a section follows.
+fn is_meant(name: &str, keys: &[(String, Key)]) -> bool {
+    let section = name.find("__").map(|end| name[..end + 2].to_ascii_uppercase());
+    let is_section = |section: String| keys.iter().any(|(known, _)| known.starts_with(&section));
+    name.starts_with(PREFIX) || section.is_some_and(is_section)
+}
+
+/// The error of a variable that sets nothing: why, if that can be told, and those that do.
+fn unknown(name: &str, known: &[&str]) -> Error {
+    if let Some(why) = misplaced(name, known) {
+        return Error::invalid_config(format!("environment variable `{name}`: {why}"));
+    }
+    // Of a section that exists, only its own variables.
+    let mut sections = name.rmatch_indices("__").map(|(end, _)| &name[..end + 2]);
+    let section = sections.find(|section| known.iter().any(|known| known.starts_with(section)));
+    let in_section = known.iter().filter(|known| known.starts_with(section.unwrap_or_default()));
+    let reserved = RESERVED.iter().filter(|_| section.is_none());
+    Error::unknown_name("environment variable", name, in_section.chain(reserved).copied())
+}
+
+/// Why what a variable means to set has no variable of this name.
+fn misplaced(name: &str, known: &[&str]) -> Option<String> {
+    let capitals = name.to_ascii_uppercase();
+    if capitals != name && known.contains(&&*capitals) {
+        return Some(format!("variables are in capitals, write `{capitals}`"));
+    }
+    for side in ["consumer", "provider"] {
+        if capitals.starts_with(&variable(&Key::of([side, "services", ""]))) {
+            return Some(format!(
+                "settings of one service have no variable, because names of services hold dots: \
+                 write [{side}.services.\"…\"] into the configuration file"
+            ));
+        }
+    }
+    let is_below = |key: &&&str| capitals.strip_prefix(**key).is_some_and(|r| r.starts_with("__"));
+    let key = known.iter().find(is_below)?;
+    Some(format!(
+        "parameters of an extension have no variable of their own, write them into the value: \
+         {key}='{{ name = \"…\", … }}'"
+    ))
 }
 
 /// Whether a variable can set `key`: only its last name is free, if any.
@@ -77,7 +118,7 @@ fn setting(key: &Key, name: &str, text: OsString) -> Result<Raw, Error> {
     let text = text
         .into_string()
         .map_err(|_| Error::invalid_config("the value is not UTF-8").at(&origin))?;
-    let raw = |value| Raw { key: key.clone(), value, origin: origin.clone() };
+    let raw = |value| Raw::new(key.clone(), value, origin.clone());
     let as_toml = value_of(&text).map(raw);
     let as_text = raw(Value::String(text));
     match as_toml {

@@ -3,13 +3,12 @@
 //! The text comes from outside; who finds and reads the file is `process.rs`.
 
 use rpc_core::Error;
-use serde::Deserialize;
 use serde_json::Value;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, ValueDeserializer};
+use toml::de::{DeTable, DeValue};
 
 use super::key::Key;
-use super::layer::{Layer, Raw, unknown_key};
+use super::layer::{Inside, Layer, Raw, unknown_key};
 use super::origin::Origin;
 use super::schema::{Entry, Schema};
 
@@ -24,16 +23,25 @@ pub struct ConfigFile {
 
 impl ConfigFile {
     pub(super) fn parse(&self, schema: &Schema) -> Result<Layer, Error> {
+        if let Some(text) = self.text.strip_prefix('\u{feff}') {
+            // A mark of the encoding is no column.
+            return Self { path: self.path.clone(), text: text.to_owned() }.parse(schema);
+        }
         let table = DeTable::parse(&self.text).map_err(|error| {
-            let offset = error.span().map_or(0, |span| span.start);
-            Error::invalid_config(error.message()).at(self.origin(offset))
+            let span = error.span().unwrap_or_default();
+            let told = malformed(
+                error.message(),
+                self.text.get(span.clone()),
+                self.text.get(span.start..).unwrap_or_default(),
+            );
+            Error::invalid_config(told).at(self.origin(span.start))
         })?;
         let mut reader = Reader { file: self, schema, layer: Layer::new() };
         reader.section(table.into_inner(), &Key::root())?;
         Ok(reader.layer)
     }
 
-    fn origin(&self, offset: usize) -> Origin {
+    pub(super) fn origin(&self, offset: usize) -> Origin {
         let before = self.text.get(..offset).unwrap_or(&self.text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Origin::File {
@@ -55,7 +63,10 @@ impl Reader<'_> {
         for (name, value) in table {
             let key = section.child(name.get_ref());
             match self.schema.lookup(&key) {
-                Entry::Section => self.subsection(value, &key)?,
+                Entry::Section => {
+                    self.layer.sections.push((key.clone(), self.file.origin(name.span().start)));
+                    self.subsection(value, &key)?;
+                }
                 Entry::Leaf => self.leaf(value, key)?,
                 Entry::Unknown { depth, known } => {
                     let origin = self.file.origin(name.span().start);
@@ -91,8 +102,9 @@ impl Reader<'_> {
         if tables.len() == 1 {
             return tables.pop().map_or(Ok(()), |only| self.subsection(only, section));
         }
-        let mut entries = Vec::new();
-        for table in tables {
+        let key = section.child("address");
+        let (mut entries, mut inside) = (Vec::new(), Vec::new());
+        for (index, table) in tables.into_iter().enumerate() {
             let place = self.file.origin(table.span().start);
             let mut reader = Reader { file: self.file, schema: self.schema, layer: Layer::new() };
             reader.subsection(table, section)?;
@@ -101,7 +113,11 @@ impl Reader<'_> {
                 setting.check(self.schema)?;
                 let name = setting.key.parts().next_back().unwrap_or_default().to_owned();
                 match &*name {
-                    "address" | "token" => drop(entry.insert(name, setting.value)),
+                    "address" | "token" => {
+                        let key = key.item(index).child(&name);
+                        inside.push(Inside { key, name: None, value: setting.origin });
+                        entry.insert(name, setting.value);
+                    }
                     _ if self.layer.settings.iter().any(|other| other.key == setting.key) => {
                         let message = "an earlier [[registry]] sets it; it holds for all of them";
                         return Err(setting.blame(message));
@@ -113,30 +129,99 @@ impl Reader<'_> {
                 let message = format!("{section}: it has no address; each [[{section}]] needs one");
                 return Err(Error::invalid_config(message).at(place));
             }
+            inside.push(Inside { key: key.item(index), name: None, value: place });
             entries.push(Value::Object(entry));
         }
-        let key = section.child("address");
-        self.layer.settings.push(Raw { key, value: Value::Array(entries), origin });
+        self.layer.settings.push(Raw { key, value: Value::Array(entries), origin, inside });
         Ok(())
     }
 
     fn leaf(&mut self, value: Spanned<DeValue<'_>>, key: Key) -> Result<(), Error> {
         let origin = self.file.origin(value.span().start);
-        let value = to_json(value)
-            .map_err(|message| Error::invalid_config(format!("{key}: {message}")).at(&origin))?;
-        self.layer.settings.push(Raw { key, value, origin });
+        let mut inside = Vec::new();
+        let value = self.file.value(value, &key, &mut inside)?;
+        self.layer.settings.push(Raw { key, value, origin, inside });
         Ok(())
     }
 }
 
 /// The value of a TOML text such as `3`, `["a"]` or `{ name = "a" }`, if it is one.
 pub(super) fn value_of(text: &str) -> Option<Value> {
-    to_json(DeValue::parse(text).ok()?).ok()
+    let file = ConfigFile { path: String::new(), text: text.to_owned() };
+    file.value(DeValue::parse(text).ok()?, &Key::root(), &mut Vec::new()).ok()
 }
 
-fn to_json(value: Spanned<DeValue<'_>>) -> Result<Value, String> {
-    if value.get_ref().is_datetime() {
-        return Err("dates are not used here: write a text in quotes".to_owned());
+impl ConfigFile {
+    /// The value of `key`, and where what is inside it stands.
+    fn value(
+        &self,
+        value: Spanned<DeValue<'_>>,
+        key: &Key,
+        inside: &mut Vec<Inside>,
+    ) -> Result<Value, Error> {
+        let origin = self.origin(value.span().start);
+        Ok(match value.into_inner() {
+            DeValue::String(text) => Value::String(text.into_owned()),
+            DeValue::Boolean(is) => Value::Bool(is),
+            DeValue::Array(list) => {
+                let mut elements = Vec::new();
+                for (index, element) in list.into_iter().enumerate() {
+                    let key = key.item(index);
+                    let place = self.origin(element.span().start);
+                    elements.push(self.value(element, &key, inside)?);
+                    inside.push(Inside { key, name: None, value: place });
+                }
+                Value::Array(elements)
+            }
+            DeValue::Table(table) => {
+                let mut entries = serde_json::Map::new();
+                for (name, entry) in table {
+                    let key = key.child(name.get_ref());
+                    let place = self.origin(entry.span().start);
+                    let value = self.value(entry, &key, inside)?;
+                    let name_place = Some(self.origin(name.span().start));
+                    inside.push(Inside { key, name: name_place, value: place });
+                    entries.insert(name.into_inner().into_owned(), value);
+                }
+                Value::Object(entries)
+            }
+            other => number(&other)
+                .map_err(|message| Error::invalid_config(format!("{key}: {message}")).at(origin))?,
+        })
     }
-    Value::deserialize(ValueDeserializer::from(value)).map_err(|error| error.message().to_owned())
+}
+
+/// What the parser found wrong at `place`, for two frequent mistakes in words of our own.
+fn malformed(message: &str, place: Option<&str>, from_here: &str) -> String {
+    let ends = |c: char| c.is_whitespace() || ",]}#\"'".contains(c);
+    let word = from_here.split(ends).next().unwrap_or_default();
+    match (message, place) {
+        ("duplicate key", Some(name)) => format!("duplicate key `{name}`: keep one of them"),
+        _ if message.starts_with("string values must be quoted")
+            || message.starts_with("invalid boolean") =>
+        {
+            format!("`{word}` is no value: texts stand in quotes, \"{word}\"")
+        }
+        _ => message.to_owned(),
+    }
+}
+
+fn number(value: &DeValue<'_>) -> Result<Value, String> {
+    match value {
+        DeValue::Integer(integer) => {
+            let (digits, radix) = (integer.as_str(), integer.radix());
+            let small = i64::from_str_radix(digits, radix).map(Value::from);
+            let number = small.or_else(|_| u64::from_str_radix(digits, radix).map(Value::from));
+            number.map_err(|_| {
+                format!("{integer} is a number beyond all bounds: write a smaller one")
+            })
+        }
+        DeValue::Float(float) => {
+            let number = float.as_str().parse().ok().and_then(serde_json::Number::from_f64);
+            let told =
+                || format!("{} is no number to reckon with: write a finite one", float.as_str());
+            number.map(Value::Number).ok_or_else(told)
+        }
+        _ => Err("dates are not used here: write a text in quotes".to_owned()),
+    }
 }

@@ -15,14 +15,17 @@ impl Key {
         Self(Vec::new())
     }
 
-    /// The key of a text such as `consumer.timeout`; a name with dots stands in quotes, as
-    /// `Display` writes it.
+    /// The key of a text such as `consumer.timeout`, as `Display` writes it: a name with dots stands
+    /// in quotes, the position of an element in brackets.
     pub(super) fn dotted(text: &str) -> Self {
         let (mut parts, mut last, mut quoted) = (Vec::new(), String::new(), false);
         for c in text.chars() {
             match c {
                 '"' => quoted = !quoted,
                 '.' if !quoted => parts.push(std::mem::take(&mut last)),
+                '[' if !quoted && !last.is_empty() => {
+                    parts.push(std::mem::replace(&mut last, "[".to_owned()));
+                }
                 c => last.push(c),
             }
         }
@@ -40,6 +43,16 @@ impl Key {
         let mut parts = self.0.clone();
         parts.push(name.to_owned());
         Self(parts)
+    }
+
+    /// The key of the element at `index` of the list at this key.
+    pub(super) fn item(&self, index: usize) -> Self {
+        self.child(&format!("[{index}]"))
+    }
+
+    /// Whether it is `other` or inside of it.
+    pub(super) fn is_in(&self, other: &Self) -> bool {
+        self.0.starts_with(&other.0)
     }
 
     /// The section of the first `depth` names.
@@ -62,10 +75,11 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '*';
         for (at, part) in self.0.iter().enumerate() {
-            if at > 0 {
+            let is_item = part.starts_with('[');
+            if at > 0 && !is_item {
                 f.write_str(".")?;
             }
-            if !part.is_empty() && part.chars().all(is_bare) {
+            if is_item || !part.is_empty() && part.chars().all(is_bare) {
                 f.write_str(part)?;
             } else {
                 write!(f, "{part:?}")?;
@@ -85,5 +99,8 @@ mod tests {
         assert_eq!(key.to_string(), "consumer.services.\"shop.Inventory\".timeout");
         assert_eq!(key.section(2).to_string(), "consumer.services");
         assert_eq!(Key::dotted(&key.to_string()), key);
+        let item = Key::dotted("consumer.routers").item(1).child("force");
+        assert_eq!(item.to_string(), "consumer.routers[1].force");
+        assert_eq!(Key::dotted(&item.to_string()), item);
     }
 }

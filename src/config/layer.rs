@@ -1,10 +1,11 @@
 //! What one source sets: the form that builder, file and environment share before they are merged.
 
 use rpc_core::Error;
+use rpc_core::settings::{self, SettingError};
 use serde_json::Value;
 
 use super::key::Key;
-use super::origin::Origin;
+use super::origin::{Origin, Origins};
 use super::schema::{Entry, Schema};
 
 /// The settings of one source, in its order. A builder fills one; it is checked with all others
@@ -13,6 +14,8 @@ use super::schema::{Entry, Schema};
 #[must_use]
 pub struct Layer {
     pub(super) settings: Vec<Raw>,
+    /// Where the names of its sections stand, in a file.
+    pub(super) sections: Vec<(Key, Origin)>,
 }
 
 /// A setting as its source has it.
@@ -21,6 +24,17 @@ pub(super) struct Raw {
     pub(super) key: Key,
     pub(super) value: Value,
     pub(super) origin: Origin,
+    /// Where in a file that stands which is inside the value.
+    pub(super) inside: Vec<Inside>,
+}
+
+/// A parameter of an extension, an element of a list and the like, in a file.
+#[derive(Debug, Clone)]
+pub(super) struct Inside {
+    pub(super) key: Key,
+    /// Elements of lists have none.
+    pub(super) name: Option<Origin>,
+    pub(super) value: Origin,
 }
 
 impl Layer {
@@ -49,7 +63,7 @@ impl Layer {
     /// than file and environment.
     pub fn argument(mut self, name: &str, key: &str, value: impl Into<Value>) -> Self {
         let origin = Origin::Argument { name: name.to_owned() };
-        self.settings.push(Raw { key: Key::dotted(key), value: value.into(), origin });
+        self.settings.push(Raw::new(Key::dotted(key), value.into(), origin));
         self
     }
 
@@ -57,7 +71,8 @@ impl Layer {
     pub(super) fn split(self) -> (Self, Self) {
         let is_argument = |setting: &Raw| matches!(setting.origin, Origin::Argument { .. });
         let (arguments, builder) = self.settings.into_iter().partition(is_argument);
-        (Self { settings: builder }, Self { settings: arguments })
+        let layer = |settings| Self { settings, sections: Vec::new() };
+        (layer(builder), layer(arguments))
     }
 
     /// The same, and behind it what `stronger` sets.
@@ -67,12 +82,16 @@ impl Layer {
     }
 
     fn push(mut self, key: Key, value: Value) -> Self {
-        self.settings.push(Raw { key, value, origin: Origin::Builder });
+        self.settings.push(Raw::new(key, value, Origin::Builder));
         self
     }
 }
 
 impl Raw {
+    pub(super) fn new(key: Key, value: Value, origin: Origin) -> Self {
+        Self { key, value, origin, inside: Vec::new() }
+    }
+
     /// Whether this key exists and, alone, takes this value.
     ///
     /// # Errors
@@ -85,17 +104,22 @@ impl Raw {
                 return Err(unknown_key(&self.key, depth, known).at(&self.origin));
             }
         }
-        match self.alone() {
-            Ok(()) => Ok(()),
-            Err(message) => Err(self.blame(&message)),
-        }
+        let Err(error) = self.alone() else { return Ok(()) };
+        let mut error = error.into_error(&format!("key of {}", self.key));
+        // The way from the root; cut short where serde reads a section twice.
+        let way = error.take_parameter();
+        let inside = way.get(self.key.parts().len()..).unwrap_or_default();
+        let error = inside.iter().rev().fold(error, |error, step| error.in_parameter(step));
+        let mut origins = Origins::default();
+        origins.set(self);
+        Err(origins.blame(&self.key, error))
     }
 
     /// Whether the tree takes this setting when nothing else is set.
-    pub(super) fn alone(&self) -> Result<(), String> {
+    pub(super) fn alone(&self) -> Result<(), SettingError> {
         let mut tree = Value::Object(serde_json::Map::new());
         self.insert_into(&mut tree);
-        serde_json::from_value::<super::Config>(tree).map(drop).map_err(|error| error.to_string())
+        settings::read::<super::Config>(tree).map(drop)
     }
 
     /// Puts the value at its place; what stood there before is gone.

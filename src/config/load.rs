@@ -2,12 +2,14 @@
 
 use std::ffi::OsString;
 
-use rpc_core::Error;
+use rpc_core::{Error, settings};
 use serde_json::Value;
 
 use super::environment;
 use super::file::ConfigFile;
+use super::key::Key;
 use super::layer::Layer;
+use super::origin::Origins;
 use super::schema::Schema;
 use super::tree::Config;
 
@@ -44,16 +46,18 @@ impl Config {
         schema: &Schema,
     ) -> Result<Self, Error> {
         let mut tree = Value::Object(serde_json::Map::new());
-        let mut origins = super::origin::Origins::default();
+        let mut origins = Origins::default();
         for layer in weakest_first {
             for setting in layer.settings {
                 setting.check(schema)?;
                 setting.insert_into(&mut tree);
-                origins.insert(setting.key, setting.origin);
+                origins.set(&setting);
             }
+            layer.sections.into_iter().for_each(|(key, origin)| origins.name_section(key, origin));
         }
-        let mut config: Self = serde_json::from_value(tree)
-            .map_err(|error| Error::invalid_config(error.to_string()))?;
+        let read = settings::read::<Self>(tree);
+        let mut config =
+            read.map_err(|error| origins.blame(&Key::root(), error.into_error("key")))?;
         config.origins = origins;
         Ok(config)
     }

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use rpc_core::amount::show_duration;
 use rpc_core::descriptor::MethodDescriptor;
 use rpc_core::{Error, ServiceKey, nearest};
 use serde_json::{Value, json};
@@ -15,7 +16,6 @@ use super::key::Key;
 use super::origin::{Origin, Setting, Strength};
 use super::selector::Selector;
 use super::tree::Config;
-use super::value::show_duration;
 
 /// What the attribute on the trait sets for a method.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -80,11 +80,13 @@ impl MethodConfig {
     #[must_use]
     pub fn settings(&self) -> Vec<Setting> {
         let timeout = self.timeout.shown(|timeout| show_duration(*timeout).into());
-        let routers = self.routers.shown(|routers| json!(routers));
+        let routers = self.routers.shown(|routers| {
+            routers.iter().map(|router| Value::from(router.to_string())).collect()
+        });
         vec![
-            self.cluster.shown(|cluster| json!(cluster)),
+            self.cluster.shown(|cluster| json!(cluster.to_string())),
             self.codec.shown(|codec| json!(codec)),
-            self.loadbalance.shown(|balancer| json!(balancer)),
+            self.loadbalance.shown(|balancer| json!(balancer.to_string())),
             self.retries.shown(|retries| json!(retries)),
             routers,
             timeout,
@@ -97,11 +99,6 @@ impl<T> Decided<T> {
         let Self { key, origin, .. } = self;
         let value = value(&self.value).to_string();
         Setting { key: key.clone(), value, origin: origin.clone() }
-    }
-
-    /// An error about this value, with its place in front.
-    pub(crate) fn blame(&self, error: Error) -> Error {
-        error.at(format_args!("{}: {}", self.origin, self.key))
     }
 }
 
@@ -199,7 +196,7 @@ impl Config {
                     let section = key.child("methods");
                     let kind = format!("method in [{section}]");
                     let error = Error::unknown_name(&kind, name, methods);
-                    return Err(error.at(self.origins.first_in(&section.child(name))));
+                    return Err(error.at(self.origins.of_section(&section.child(name))));
                 }
             }
         }
@@ -209,17 +206,22 @@ impl Config {
 
 impl Config {
     /// Where a section stands that was probably meant for `service`, and its name: `service` has
-    /// none, and this one differs by a slip of the hand.
+    /// none, and this one differs by a slip of the hand or by the package.
     pub(crate) fn misnamed_section(&self, service: &ServiceKey) -> Option<(&Origin, &str)> {
         if self.services(service).next().is_some() {
             return None;
         }
-        let names = || self.consumer.services.keys().map(ServiceKey::interface);
-        let near = nearest(service.interface(), &names().collect::<Vec<_>>())?;
-        let is_near = |key: &&ServiceKey| key.interface() == near && near != service.interface();
-        let key = self.consumer.services.keys().find(is_near)?;
+        let own = service.interface();
+        let names: Vec<&str> = self.consumer.services.keys().map(ServiceKey::interface).collect();
+        // `Inventory` for `shop.Inventory`, or the other way round.
+        let is_part = |long: &str, short: &str| {
+            long.strip_suffix(short).is_some_and(|package| package.ends_with('.'))
+        };
+        let part = || names.iter().find(|name| is_part(own, name) || is_part(name, own)).copied();
+        let near = nearest(own, &names).or_else(part).filter(|near| *near != own)?;
+        let key = self.consumer.services.keys().find(|key| key.interface() == near)?;
         let section = Key::dotted("consumer.services").child(key.as_str());
-        Some((self.origins.first_in(&section), key.as_str()))
+        Some((self.origins.of_section(&section), key.as_str()))
     }
 }
 

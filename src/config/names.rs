@@ -27,14 +27,14 @@ impl Config {
     /// Hands every extension that is chosen anywhere to `check`.
     ///
     /// # Errors
-    /// The first error of `check`, with the place of the choice in front.
+    /// The first error of `check`, with the place of the choice in front, or that of the parameter
+    /// to blame.
     pub fn check_extensions(
         &self,
         mut check: impl FnMut(Kind, &Selector) -> Result<(), Error>,
     ) -> Result<(), Error> {
         for (kind, key, selector) in self.extensions() {
-            check(kind, &selector)
-                .map_err(|error| error.at(format_args!("{}: {key}", self.origins.of(&key))))?;
+            check(kind, &selector).map_err(|error| self.origins.blame(&key, error))?;
         }
         Ok(())
     }
@@ -44,8 +44,11 @@ impl Config {
         let all = &self.consumer;
         let routers = |section: &Key, chosen: &[Selector]| {
             let key = section.child("routers");
-            let found =
-                chosen.iter().map(move |router| (Kind::Router, key.clone(), router.clone()));
+            // One alone may be written without brackets.
+            let is_list = chosen.len() > 1 || self.origins.has(&key.item(0));
+            let place = |at| if is_list { key.item(at) } else { key.clone() };
+            let found = chosen.iter().enumerate();
+            let found = found.map(|(at, router)| (Kind::Router, place(at), router.clone()));
             found.collect::<Vec<_>>()
         };
         let mut found = vec![
@@ -54,9 +57,8 @@ impl Config {
             (Kind::LoadBalance, consumer.child("loadbalance"), all.loadbalance.clone()),
         ];
         found.extend(routers(&consumer, &all.routers));
-        for address in self.registry.address.iter() {
-            let scheme = Selector::new(address.scheme());
-            found.push((Kind::Registry, Key::dotted("registry.address"), scheme));
+        for (address, key) in self.registry.address.with_keys() {
+            found.push((Kind::Registry, key, Selector::new(address.scheme())));
         }
         for (service, overrides) in &all.services {
             let section = consumer.child("services").child(service.as_str());

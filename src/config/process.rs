@@ -15,6 +15,9 @@ use super::load::Sources;
 /// Looked for in the working directory when `DUBHE_CONFIG` is not set.
 const DEFAULT_FILE: &str = "dubhe.toml";
 
+/// What can be done about a file that cannot be read.
+const OTHER: &str = "set DUBHE_CONFIG to another file or to nothing";
+
 /// No configuration is larger; what is was named by mistake.
 const MAX_FILE: u64 = 1 << 20;
 
@@ -28,11 +31,15 @@ impl Sources {
     pub fn of_process(builder: Layer) -> Result<Self, Error> {
         let file = match env::var_os(FILE) {
             Some(path) if path.is_empty() => None,
-            Some(path) => Some(read(Path::new(&path)).map_err(|error| cannot_read(&path, error))?),
-            None => match read(Path::new(DEFAULT_FILE)) {
-                Err(error) if error.kind() == ErrorKind::NotFound => None,
-                found => Some(found.map_err(|error| cannot_read(DEFAULT_FILE, error))?),
-            },
+            Some(path) => Some(ConfigFile::read_or(Path::new(&path), OTHER)?),
+            None => {
+                let path = Path::new(DEFAULT_FILE);
+                // What is there but cannot be looked at is told by reading it.
+                path.try_exists()
+                    .unwrap_or(true)
+                    .then(|| ConfigFile::read_or(path, OTHER))
+                    .transpose()?
+            }
         };
         Ok(Self { builder, file, environment: env::vars_os().collect() })
     }
@@ -54,23 +61,52 @@ fn directory(variable: &str) -> Option<PathBuf> {
     env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
-fn read(path: &Path) -> std::io::Result<ConfigFile> {
-    let mut text = String::new();
-    File::open(path)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_FILE {
+impl ConfigFile {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// It cannot be read, is no text or too large, with the remedy.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        Self::read_or(path, "name another file")
+    }
+
+    /// As [`read`](Self::read); `other` is what else can be done.
+    fn read_or(path: &Path, other: &str) -> Result<Self, Error> {
+        let bytes = bytes_of(path).map_err(|error| cannot_read(path, error, other))?;
+        let path = path.display().to_string();
+        let text = match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let (valid, why) = (error.utf8_error().valid_up_to(), error.utf8_error());
+                let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
+                let told = "from here on the file is not UTF-8: save it as UTF-8";
+                let place = Self { path, text }.origin(valid);
+                return Err(Error::invalid_config(told).at(place).with_source(why));
+            }
+        };
+        Ok(Self { path, text })
+    }
+}
+
+fn bytes_of(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE {
         let message = format!("it is larger than {MAX_FILE} bytes");
         return Err(std::io::Error::new(ErrorKind::FileTooLarge, message));
     }
-    Ok(ConfigFile { path: path.display().to_string(), text })
+    Ok(bytes)
 }
 
-fn cannot_read(path: impl AsRef<Path>, error: std::io::Error) -> Error {
-    let path = path.as_ref().display();
-    Error::invalid_config(format!(
-        "cannot read configuration file {path}: {error}; create it, or set {FILE} to another \
-         file or to nothing"
-    ))
-    .with_source(error)
+fn cannot_read(path: &Path, error: std::io::Error, other: &str) -> Error {
+    let path = path.display();
+    let remedy = match error.kind() {
+        ErrorKind::NotFound => format!("create it, or {other}"),
+        ErrorKind::PermissionDenied => format!("let this user read it, or {other}"),
+        _ => other.to_owned(),
+    };
+    let told = format!("cannot read configuration file {path}: {error}; {remedy}");
+    Error::invalid_config(told).with_source(error)
 }
 
 #[cfg(test)]
@@ -78,7 +114,7 @@ mod tests {
     use super::*;
 
     fn message(path: &Path) -> String {
-        cannot_read(path, read(path).unwrap_err()).to_string()
+        ConfigFile::read_or(path, OTHER).unwrap_err().to_string()
     }
 
     #[test]
@@ -96,9 +132,12 @@ mod tests {
         let path = directory.path().join("large.toml");
         std::fs::write(&path, " ".repeat((1 << 20) + 1)).unwrap();
         assert!(message(&path).contains("it is larger than 1048576 bytes"));
-        std::fs::write(&path, [0xff, 0xfe]).unwrap();
-        assert!(message(&path).contains("valid UTF-8"));
-        assert!(message(directory.path()).contains("Is a directory"));
+        std::fs::write(&path, b"[provider]\nport = \xff\xfe").unwrap();
+        let told = "large.toml:2:8: from here on the file is not UTF-8: save it as UTF-8";
+        assert!(message(&path).ends_with(told), "{}", message(&path));
+        let text = message(directory.path());
+        let told = "Is a directory (os error 21); set DUBHE_CONFIG to another file or to nothing";
+        assert!(text.ends_with(told), "{text}");
     }
 
     #[test]
@@ -106,7 +145,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("dubhe.toml");
         std::fs::write(&path, "[provider]\nport = 1\n").unwrap();
-        let file = read(&path).unwrap();
+        let file = ConfigFile::read(&path).unwrap();
         assert_eq!(file.text, "[provider]\nport = 1\n");
         assert_eq!(file.path, path.display().to_string());
     }

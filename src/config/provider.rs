@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::address::AdvertisedAddress;
 use super::key::Key;
 use super::tree::Config;
-use super::value::{duration, duration_or_none, positive, size};
+use super::value::{at_least_one, duration, duration_or_none, ip, port, positive, size};
 
 /// `[provider]`: settings of the serving side.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,9 +18,11 @@ use super::value::{duration, duration_or_none, positive, size};
 #[non_exhaustive]
 pub struct ProviderConfig {
     /// TCP port; 0 takes any that is free. Default 20880.
+    #[serde(deserialize_with = "port")]
     pub port: u16,
     /// Address to bind. Default: loopback if the registry is on this machine, else every
     /// interface.
+    #[serde(deserialize_with = "ip")]
     pub bind: Option<IpAddr>,
     /// Address consumers connect to, if it is not the bound one.
     pub advertise: Option<AdvertisedAddress>,
@@ -88,9 +90,11 @@ pub struct ProviderLimits {
     #[serde(with = "size")]
     pub header: usize,
     /// Open connections. Default 10,000.
+    #[serde(deserialize_with = "at_least_one")]
     pub connections: u32,
     /// Calls running at once, over all connections; one has at most as many as it leaves to others.
     /// Default 10,000.
+    #[serde(deserialize_with = "at_least_one")]
     pub in_flight: u32,
     /// Bytes of requests and answers that all connections hold; one has at most half of it, two a
     /// third each, and so on. Default 512 MiB.
@@ -145,10 +149,14 @@ impl Config {
         for name in self.provider.services.keys() {
             let is_name = |key: &&ServiceKey| *key == name || key.interface() == name.as_str();
             if !served.iter().any(|key| is_name(&key)) {
-                let known = served.iter().map(ServiceKey::as_str);
+                // Either names a section.
+                let known = served.iter().flat_map(|key| match key.interface() {
+                    interface if interface == key.as_str() => vec![interface],
+                    interface => vec![interface, key.as_str()],
+                });
                 let error =
                     Error::unknown_name("service in [provider.services]", name.as_str(), known);
-                return Err(error.at(self.origins.first_in(&section.child(name.as_str()))));
+                return Err(error.at(self.origins.of_section(&section.child(name.as_str()))));
             }
         }
         Ok(())
@@ -187,7 +195,10 @@ impl TryFrom<String> for Face {
 
     fn try_from(name: String) -> Result<Self, Error> {
         let known = Self::ALL.into_iter().find(|face| face.name() == name);
-        known.ok_or_else(|| Error::unknown_name("protocol", &name, Self::ALL.map(Self::name)))
+        known.ok_or_else(|| match &*name {
+            "triple" | "tri" => Error::not_built_in("protocol", &name, Self::ALL.map(Self::name)),
+            _ => Error::unknown_name("protocol", &name, Self::ALL.map(Self::name)),
+        })
     }
 }
 

@@ -8,13 +8,15 @@ use std::fmt;
 use std::path::PathBuf;
 
 use rpc_core::Error;
-use serde::de::Error as _;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, DeserializeSeed, Error as _, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
 
 use super::address::RegistryAddress;
+use super::key::Key;
 use super::process::{cache_dir_of_user, runtime_dir_of_user};
 use super::tree::{Config, Secret};
+use super::value::folder;
 
 /// `[registry]`: where providers are listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +31,7 @@ pub struct RegistryConfig {
     /// Default true.
     pub cache: bool,
     /// Directory of those lists. Default: `dubhe` in the user's cache directory.
-    #[serde(serialize_with = "lossy")]
+    #[serde(serialize_with = "lossy", deserialize_with = "folder")]
     pub cache_dir: Option<PathBuf>,
 }
 
@@ -58,8 +60,10 @@ impl Config {
         })
     }
 
-    /// What the registries are made from; one at least.
-    pub(crate) fn registry_settings(&self) -> Result<Vec<registry::RegistryConfig>, Error> {
+    /// What the registries are made from, one at least, each with the key of its address.
+    pub(crate) fn registry_settings(
+        &self,
+    ) -> Result<Vec<(String, registry::RegistryConfig)>, Error> {
         self.registry_address()?;
         let cache_dir = || self.registry.cache_dir.clone().or_else(cache_dir_of_user);
         let cache_dir = self.registry.cache.then(cache_dir).flatten();
@@ -69,7 +73,7 @@ impl Config {
             settings.token = token.map(|token| token.expose().to_owned());
             settings.cache_dir.clone_from(&cache_dir);
             settings.runtime_dir = runtime_dir_of_user();
-            settings
+            (entry.key().to_string(), settings)
         };
         Ok(self.registry.address.0.iter().map(settings).collect())
     }
@@ -87,6 +91,29 @@ struct Entry {
     address: RegistryAddress,
     /// Its own, from a `[[registry]]` of several.
     token: Option<Secret>,
+    place: Place,
+}
+
+/// Where an address is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// It, or several with commas between them, is the whole value.
+    Alone,
+    /// It is this element of a list.
+    Item(usize),
+    /// It stands in this one of several tables.
+    Table(usize),
+}
+
+impl Entry {
+    fn key(&self) -> Key {
+        let key = Key::dotted("registry.address");
+        match self.place {
+            Place::Alone => key,
+            Place::Item(index) => key.item(index),
+            Place::Table(index) => key.item(index).child("address"),
+        }
+    }
 }
 
 /// A registry in a list, as it is written.
@@ -109,13 +136,18 @@ impl RegistryAddresses {
         self.0.is_empty()
     }
 
-    fn push(&mut self, written: Written) -> Result<(), String> {
+    /// The addresses, each with the key it is written at.
+    pub(super) fn with_keys(&self) -> impl Iterator<Item = (&RegistryAddress, Key)> {
+        self.0.iter().map(|entry| (&entry.address, entry.key()))
+    }
+
+    fn push(&mut self, written: &Written, place: Place) -> Result<(), String> {
         for address in split(&written.address) {
             let address = address.parse().map_err(|error| format!("{error}"))?;
             if self.iter().any(|known| *known == address) {
                 return Err(format!("`{address}` is there twice: name each registry once"));
             }
-            self.0.push(Entry { address, token: written.token.clone() });
+            self.0.push(Entry { address, token: written.token.clone(), place });
         }
         Ok(())
     }
@@ -140,27 +172,61 @@ fn split(text: &str) -> Vec<&str> {
 
 impl<'de> Deserialize<'de> for RegistryAddresses {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let values = match Value::deserialize(deserializer)? {
-            Value::Array(values) if values.is_empty() => {
-                return Err(D::Error::custom("an empty list lists nobody: name one registry"));
-            }
-            Value::Array(values) => values,
-            one => vec![one],
-        };
         let mut addresses = Self::default();
-        for value in values {
-            let written = match value {
-                Value::String(address) => Written { address, token: None },
-                Value::Object(_) => serde_json::from_value(value).map_err(D::Error::custom)?,
-                other => {
-                    return Err(D::Error::custom(format!(
-                        "{other} is no registry: write its address in quotes, or a list of them"
-                    )));
-                }
-            };
-            addresses.push(written).map_err(D::Error::custom)?;
-        }
+        Reading { into: &mut addresses, index: None }.deserialize(deserializer)?;
         Ok(addresses)
+    }
+}
+
+/// Reads what stands at `registry.address`, or the element at `index` of it, so that a mistake is
+/// told with its place.
+struct Reading<'a> {
+    into: &'a mut RegistryAddresses,
+    index: Option<usize>,
+}
+
+impl<'de> DeserializeSeed<'de> for Reading<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Reading<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.index {
+            None => "an address in quotes, or a list of them",
+            Some(_) => "an address in quotes",
+        })
+    }
+
+    fn visit_str<E: de::Error>(self, address: &str) -> Result<(), E> {
+        let written = Written { address: address.to_owned(), token: None };
+        let place = self.index.map_or(Place::Alone, Place::Item);
+        self.into.push(&written, place).map_err(E::custom)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        let written = Written::deserialize(MapAccessDeserializer::new(map))?;
+        let place = self.index.map_or(Place::Alone, Place::Table);
+        self.into.push(&written, place).map_err(A::Error::custom)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        if self.index.is_some() {
+            return Err(A::Error::invalid_type(Unexpected::Seq, &self));
+        }
+        let mut next = 0;
+        while list.next_element_seed(Reading { into: self.into, index: Some(next) })?.is_some() {
+            next += 1;
+        }
+        match next {
+            0 => Err(A::Error::custom("an empty list lists nobody: name one registry")),
+            _ => Ok(()),
+        }
     }
 }
 

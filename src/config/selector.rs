@@ -37,17 +37,27 @@ impl fmt::Display for Selector {
 
 impl Serialize for Selector {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if self.params.is_empty() {
+            return serializer.serialize_str(&self.name);
+        }
+        let params = self.params.iter().map(|(name, value)| (&**name, value));
+        serializer.collect_map([("name", &Value::from(&*self.name))].into_iter().chain(params))
     }
 }
 
 impl<'de> Deserialize<'de> for Selector {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Value::deserialize(deserializer)? {
+            // In a variable whatever is no TOML is taken for a name.
+            Value::String(name) if name.starts_with(['{', '[']) => Err(D::Error::custom(format!(
+                "{name} is no name: mind the quotes inside, {{ name = \"…\", … }}"
+            ))),
             Value::String(name) if !name.is_empty() => Ok(Self::new(name)),
             Value::Object(mut params) => match params.remove("name") {
                 Some(Value::String(name)) if !name.is_empty() => Ok(Self { name, params }),
-                Some(other) => Err(D::Error::custom(format!("{other} is no name"))),
+                Some(other) => {
+                    Err(D::Error::custom(format!("{other} is no name: write one in quotes")))
+                }
                 None => Err(D::Error::custom("the name is missing: write { name = \"…\", … }")),
             },
             other => Err(D::Error::custom(format!(
@@ -59,20 +69,41 @@ impl<'de> Deserialize<'de> for Selector {
 
 /// A list of extensions in their order; one alone needs no brackets.
 pub(super) mod list {
-    use serde::{Deserialize, Deserializer, de::Error};
-    use serde_json::Value;
+    use std::fmt;
+
+    use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+    use serde::de::{Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+    use serde::{Deserialize, Deserializer};
 
     use super::Selector;
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Vec<Selector>, D::Error> {
-        let values = match Value::deserialize(from)? {
-            Value::Array(values) => values,
-            one => vec![one],
-        };
-        let chosen = values.into_iter().map(serde_json::from_value);
-        chosen.collect::<Result<_, _>>().map_err(D::Error::custom)
+        from.deserialize_any(List)
+    }
+
+    /// Element by element, so that a mistake is told with its place.
+    struct List;
+
+    impl<'de> Visitor<'de> for List {
+        type Value = Vec<Selector>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a name in quotes, { name = \"…\", … }, or a list of these")
+        }
+
+        fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+            Ok(vec![Selector::deserialize(name.into_deserializer())?])
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            Ok(vec![Selector::deserialize(MapAccessDeserializer::new(map))?])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(list))
+        }
     }
 
     pub(crate) fn optional<'de, D: Deserializer<'de>>(
@@ -108,7 +139,8 @@ mod tests {
     fn what_chooses_nothing_says_how_to_write_it() {
         for (value, message) in [
             (json!({ "forks": 2 }), "the name is missing: write { name = \"…\", … }"),
-            (json!({ "name": 3 }), "3 is no name"),
+            (json!({ "name": 3 }), "3 is no name: write one in quotes"),
+            (json!("{name=x}"), "{name=x} is no name: mind the quotes inside, { name = \"…\", … }"),
             (json!(7), "7 chooses nothing: write a name in quotes, or { name = \"…\", … }"),
             (json!(""), "\"\" chooses nothing: write a name in quotes, or { name = \"…\", … }"),
         ] {

@@ -145,8 +145,9 @@ impl DynamicClient {
 
     /// Calls `method`. `arguments` is a list in their order, or an object by their names; a method
     /// whose only argument is a message takes that message. Optional ones, lists and maps may be
-    /// left out, others not. The result is in protobuf's JSON mapping; one that is no message is
-    /// the field `value` of an object. A one-way method gives `null`.
+    /// left out or null, others not; every value must fit its type, down to the width of integers.
+    /// The result is in protobuf's JSON mapping; one that is no message is the field `value` of an
+    /// object. A one-way method gives `null`.
     ///
     /// # Errors
     /// `unimplemented`, not sent, for an unknown method, with the known ones; `invalid_argument`,

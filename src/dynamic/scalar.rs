@@ -74,7 +74,8 @@ fn is_whole(of: &TypeDescription, value: &Value) -> Result<bool, String> {
     if number.fract() != 0.0 {
         return Err(format!("{shown} is no whole number, as {name} is"));
     }
-    if number < least as f64 || number > most as f64 || shown.parse::<i128>().is_ok() {
+    // The greatest of 64 bits rounds up to the first that is too large.
+    if number < least as f64 || number >= most as f64 || shown.parse::<i128>().is_ok() {
         return Err(format!("{shown} does not fit {name}: {least} to {most} are possible"));
     }
     Err(format!("{shown} is not exact: write {name} with digits alone"))

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use rpc_core::{Error, Extension, Invocation};
+use rpc_core::{Error, Extension, Invocation, Method};
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -30,8 +30,8 @@ const MAX_NODES: u32 = 1_000;
 pub struct ConsistentHashConfig {
     /// Points of an endpoint on the ring, counted in fours as in Dubbo; 4 to 1000, 160 by default.
     pub hash_nodes: u32,
-    /// Which arguments make the key, by position; the first by default. What a call does not have
-    /// is left out.
+    /// Which arguments make the key, by position from 0, one at least; the first by default. What a
+    /// call does not have is left out, but one that no method has is refused.
     pub hash_arguments: Vec<usize>,
 }
 
@@ -52,14 +52,20 @@ impl ConsistentHash {
     /// A balancer with these parameters.
     ///
     /// # Errors
-    /// `hash_nodes` below 4 or above 1000.
+    /// `hash_nodes` below 4 or above 1000; no `hash_arguments`.
     pub fn new(config: ConsistentHashConfig) -> Result<Self, Error> {
         let nodes = config.hash_nodes;
         if !(4..=MAX_NODES).contains(&nodes) {
-            return Err(Error::invalid_config(format!(
-                "hash_nodes of consistenthash is {nodes}; set it to 4 up to {MAX_NODES}: more make \
-                 the ring large, and hardly more even"
-            )));
+            let error = Error::invalid_config(format!(
+                "{nodes} is out of range: write 4 to {MAX_NODES}; more make the ring large, and \
+                 hardly more even"
+            ));
+            return Err(error.in_parameter("hash_nodes"));
+        }
+        if config.hash_arguments.is_empty() {
+            let text = "an empty list would send all calls to one instance: name the position of \
+                        one argument at least, such as [0]";
+            return Err(Error::invalid_config(text).in_parameter("hash_arguments"));
         }
         let rings = Arc::new(Rings::new(nodes));
         Ok(Self { config, rings })
@@ -103,6 +109,30 @@ impl LoadBalance for ConsistentHash {
             false => ring.find(place, |member| candidates.index_of(ring.addresses().get(member)?)),
         };
         found.unwrap_or(0)
+    }
+
+    /// Whether each position is that of an argument of some method. The first is no claim that
+    /// there is one: it is the default, and calls may bring a key of their own.
+    fn check(&self, methods: &[&Method]) -> Result<(), Error> {
+        let counts: Option<Vec<usize>> = methods.iter().map(|method| method.arguments()).collect();
+        let most = counts.and_then(|counts| counts.into_iter().zip(methods).max_by_key(|of| of.0));
+        let Some((count, method)) = most else { return Ok(()) };
+        let is_beyond = |(_, position): &(usize, &usize)| **position >= count.max(1);
+        let mut positions = self.config.hash_arguments.iter().enumerate();
+        let Some((at, position)) = positions.find(is_beyond) else { return Ok(()) };
+        let path = method.path();
+        let (has, remedy) = match count {
+            0 => ("none".to_owned(), "leave it out".to_owned()),
+            1 => ("1".to_owned(), "write 0".to_owned()),
+            count => (count.to_string(), format!("write 0 to {}", count - 1)),
+        };
+        let error = Error::invalid_config(match methods {
+            [_] => format!("{path} has no argument {position}: it has {has}, {remedy}"),
+            _ => format!(
+                "no method has an argument {position}: {path} has the most, {has}, {remedy}"
+            ),
+        });
+        Err(error.in_parameter(&format!("[{at}]")).in_parameter("hash_arguments"))
     }
 
     /// How far the endpoint is from the key, as a share of the ring.

@@ -17,7 +17,7 @@ mod weight;
 
 use std::fmt;
 
-use rpc_core::{ExtensionPoint, Invocation};
+use rpc_core::{Error, ExtensionPoint, Invocation, Method};
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -47,6 +47,16 @@ pub trait LoadBalance: fmt::Debug + Send + Sync + 'static {
     /// selects once, from a list without those. Asked where there are more than 64 candidates.
     fn draws(&self) -> bool {
         false
+    }
+
+    /// Whether calls of `methods` can be balanced by it; asked when a client is made, before any
+    /// call, with all methods of a service that one setting gives to this balancer.
+    ///
+    /// # Errors
+    /// What the methods lack, naming them, and the remedy.
+    fn check(&self, methods: &[&Method]) -> Result<(), Error> {
+        let _ = methods;
+        Ok(())
     }
 
     /// What it compares of the endpoint at `index`, for people who ask why: the lower, the rather

@@ -30,7 +30,7 @@ const MAX_LISTED: usize = 16;
 #[serde(default, deny_unknown_fields)]
 pub struct BroadcastConfig {
     /// How many percent of the providers must succeed, 1 to 100; 100.
-    pub quorum: u8,
+    pub quorum: usize,
     /// How many providers are called at a time, at least 1; 256.
     pub concurrency: usize,
 }
@@ -54,11 +54,12 @@ impl Extension<dyn ClusterPolicy> for Broadcast {
     fn build(config: BroadcastConfig) -> Result<Arc<dyn ClusterPolicy>, Error> {
         let BroadcastConfig { quorum, concurrency } = config;
         if !(1..=100).contains(&quorum) {
-            let text = format!("quorum = {quorum} is no share of the providers: write 1 to 100");
-            return Err(Error::invalid_config(text));
+            let text = format!("{quorum} is no share of the providers in percent: write 1 to 100");
+            return Err(Error::invalid_config(text).in_parameter("quorum"));
         }
         if concurrency == 0 {
-            return Err(Error::invalid_config("concurrency = 0 calls nobody: write 1 or more"));
+            let error = Error::invalid_config("0 calls nobody: write 1 or more");
+            return Err(error.in_parameter("concurrency"));
         }
         Ok(Arc::new(Self { config }))
     }
@@ -124,9 +125,9 @@ async fn call_all(
 }
 
 /// The reply of the first success, if enough have succeeded.
-fn judge(called: &[Called], method: &Method, quorum: u8) -> Result<Reply, Status> {
+fn judge(called: &[Called], method: &Method, quorum: usize) -> Result<Reply, Status> {
     let all = called.len();
-    let needed = (all * usize::from(quorum)).div_ceil(100).max(1);
+    let needed = (all * quorum).div_ceil(100).max(1);
     let succeeded = called.iter().filter(|(node, _)| node.result.is_ok()).count();
     if succeeded >= needed
         && let Some(reply) = called.iter().find_map(|(node, _)| node.result.as_ref().ok())

@@ -38,7 +38,7 @@ pub struct FailbackConfig {
     /// How many failed calls of a method wait at most, at least 1; 100.
     pub tasks: usize,
     /// The pause before the first attempt in the background; `"5s"`. Doubles.
-    #[serde(deserialize_with = "rpc_core::duration::positive")]
+    #[serde(deserialize_with = "rpc_core::amount::positive_duration")]
     pub interval: Duration,
 }
 
@@ -68,9 +68,8 @@ impl Extension<dyn ClusterPolicy> for Failback {
 
     fn build(config: FailbackConfig) -> Result<Arc<dyn ClusterPolicy>, Error> {
         if config.tasks == 0 {
-            return Err(Error::invalid_config(
-                "tasks = 0 leaves no room for any call: write 1 or more, or choose failsafe",
-            ));
+            let text = "0 leaves no room for any call: write 1 or more, or choose failsafe";
+            return Err(Error::invalid_config(text).in_parameter("tasks"));
         }
         Ok(Arc::new(Self { config }))
     }

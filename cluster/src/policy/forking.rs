@@ -50,16 +50,13 @@ impl Extension<dyn ClusterPolicy> for Forking {
     type Config = ForkingConfig;
 
     fn build(config: ForkingConfig) -> Result<Arc<dyn ClusterPolicy>, Error> {
-        if config.forks == 0 {
-            return Err(Error::invalid_config("forks = 0 asks nobody: write 1 or more"));
-        }
-        if config.forks > MAX_TRIED {
-            return Err(Error::invalid_config(format!(
-                "forks = {} asks more providers than one call may: write {MAX_TRIED} or less",
-                config.forks
-            )));
-        }
-        Ok(Arc::new(Self { config }))
+        let why = match config.forks {
+            0 => "0 asks nobody".to_owned(),
+            forks if forks > MAX_TRIED => format!("{forks} are more than one call may ask"),
+            _ => return Ok(Arc::new(Self { config })),
+        };
+        let error = Error::invalid_config(format!("{why}: write 1 to {MAX_TRIED}"));
+        Err(error.in_parameter("forks"))
     }
 }
 

@@ -5,7 +5,17 @@ use std::time::Duration;
 use crate::attempts::AttemptLog;
 use crate::metadata::Metadata;
 
-/// Options of single calls: `client.with(CallOptions::new().timeout(…)).hello(…)`.
+/// Options of single calls, for `with` of a generated client. What is not set is as configured.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use rpc_core::client::CallOptions;
+///
+/// let patient = CallOptions::new().timeout(Duration::from_secs(5)).metadata("tenant", "blue");
+/// // client.with(patient).hello("bob".into()).await
+/// # drop(patient);
+/// ```
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct CallOptions {
@@ -22,13 +32,15 @@ impl CallOptions {
         Self::default()
     }
 
-    /// How long the call may take in all, retries included.
+    /// How long the call may take in all, retries included; at most a day, and never longer than a
+    /// handler has left in which the call is made. Zero fails the call before it is sent.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// A key/value for the provider.
+    /// A key/value for the provider. Past 128 of them, or 16 KiB in all, the call fails with
+    /// `invalid_argument` before it is sent.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.metadata.insert(key, value);
         self

@@ -167,13 +167,15 @@ impl Stub {
 
     /// Which setting the deadline came from, if that is what ended the call.
     fn blame_deadline(&self, target: &StubMethod, status: Status, started: Instant) -> Status {
-        let is_late = status.code() == Code::DeadlineExceeded
-            && status.delivery() != Delivery::Answered
-            && status.hint().is_none();
-        if !is_late && status.hint() != Some(Deadline::HINT) {
-            return status;
-        }
         let hint = Deadline::HINT;
+        let is_late =
+            status.code() == Code::DeadlineExceeded && status.delivery() != Delivery::Answered;
+        let hint = match status.hint() {
+            Some(before) if before == hint => hint.to_owned(),
+            Some(before) if is_late => format!("{before}, {hint}"),
+            None if is_late => hint.to_owned(),
+            _ => return status,
+        };
         let own = self.options.as_deref().and_then(|options| options.timeout);
         let timeout = own.unwrap_or(target.timeout);
         if context::inherited_deadline(started, timeout) < Deadline::after_from(started, timeout) {

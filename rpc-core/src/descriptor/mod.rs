@@ -56,6 +56,8 @@ pub struct MethodDescriptor {
     pub stand_in: StandIn,
     /// The message its arguments form.
     pub arguments: fn() -> MessageType,
+    /// How many arguments it has; `None` if the macro did not say.
+    pub argument_count: Option<usize>,
     /// The message its reply forms.
     pub reply: fn() -> MessageType,
     /// The typed business error, if it has one.
@@ -110,6 +112,7 @@ impl MethodDescriptor {
             fallback: None,
             stand_in: |_| Ok(None),
             arguments,
+            argument_count: None,
             reply,
             error: None,
         }
@@ -119,6 +122,13 @@ impl MethodDescriptor {
     #[must_use]
     pub const fn doc(mut self, doc: &'static str) -> Self {
         self.doc = doc;
+        self
+    }
+
+    /// The same with the number of its arguments.
+    #[must_use]
+    pub const fn argument_count(mut self, count: usize) -> Self {
+        self.argument_count = Some(count);
         self
     }
 

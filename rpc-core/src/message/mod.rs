@@ -38,7 +38,7 @@ pub mod generated {
     pub use super::enumeration::{Enumeration, merge_enum, serialize_enum};
     pub use super::oneof::{self, OneOf};
     pub use super::read::{Positions, merge_record};
-    pub use super::record::{Record, merge_nested, merge_whole, skip_value};
+    pub use super::record::{Record, absent, merge_nested, merge_whole, skip_value};
     pub use super::returned::generic_name;
     pub use super::sole;
     pub use super::text::{append as append_text, argument_text};

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serializer};
 
+use super::traits::Field;
 use super::wire::{DecodeError, Input, WireType};
 
 /// Named, numbered fields.
@@ -69,6 +70,12 @@ pub fn merge_nested<R: Record>(record: &mut R, input: &mut Input) -> Result<(), 
 #[inline]
 pub fn merge_whole<R: Record>(record: &mut R, bytes: Bytes) -> Result<(), DecodeError> {
     Input::new(bytes).fields(|input, tag, wire| record.merge_tagged(tag, wire, input))
+}
+
+/// What a field is that was not sent.
+#[must_use]
+pub fn absent<T: Field>() -> T {
+    T::default()
 }
 
 /// Reads the value of an unknown field and drops it.

@@ -100,7 +100,7 @@ pub struct DrainReport {
 }
 
 impl Server {
-    /// Binds `address` and begins to accept.
+    /// Binds `address` and begins to accept; port 0 takes a free one. Needs a tokio runtime.
     ///
     /// # Errors
     /// The address cannot be bound; the message names it and what to do.
@@ -128,7 +128,12 @@ impl Server {
     }
 
     /// Ends politely: serves on for at most `notice` while consumers go, then refuses new calls
-    /// and waits for the running ones until `limit` has passed in all, then closes.
+    /// and waits for the running ones until `limit` has passed in all, then closes, which takes a
+    /// second more at most.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the server: everything is closed at once, and calls that run are
+    /// cut.
     pub async fn drain(self, notice: Duration, limit: Duration) -> DrainReport {
         let (started, state) = (Instant::now(), self.state.clone());
         let limit = started + limit;

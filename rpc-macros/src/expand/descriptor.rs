@@ -35,6 +35,7 @@ fn method_descriptor(service: &Service, method: &Method) -> TokenStream {
     let message_type = answer(service, method, "message_type");
     let stand_in = answer(service, method, "stand_in");
     let settings = settings(service, method);
+    let count = method.arguments.len();
     let error = {
         let (outcome, span) = (&method.outcome.whole, at(method.outcome.error_type()));
         let p = placed(service, span);
@@ -47,6 +48,7 @@ fn method_descriptor(service: &Service, method: &Method) -> TokenStream {
             #message_type,
         )
         .doc(#docs)
+        .argument_count(#count)
         .error(#error)
         .stand_in(#stand_in)
         #(#settings)*

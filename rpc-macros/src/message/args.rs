@@ -6,7 +6,7 @@ use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Ident, LitInt, LitStr, Path, Token, parenthesized, parse_quote};
 
-use crate::errors::Errors;
+use crate::errors::{Errors, did_you_mean};
 
 /// What `#[message(…)]` says.
 pub(crate) struct TypeArgs {
@@ -69,11 +69,7 @@ impl TypeArgs {
                 }
             }
             other => {
-                let text = format!(
-                    "unknown argument `{other}`, available: crate = path, name = \"…\", \
-                     reserved(2, 3)"
-                );
-                return Err(syn::Error::new(key.span(), text));
+                return Err(unknown(&key, other, "crate = path, name = \"…\", reserved(2, 3)"));
             }
         }
         Ok(())
@@ -124,12 +120,17 @@ impl FieldArgs {
                         "tag = 3, name = \"…\", code = \"not_found\", message = \"…\", status"
                     }
                 };
-                let text = format!("unknown argument `{other}`, available: {known}");
-                return Err(syn::Error::new(key.span(), text));
+                return Err(unknown(&key, other, known));
             }
         }
         Ok(())
     }
+}
+
+fn unknown(key: &Ident, name: &str, known: &str) -> syn::Error {
+    let meant = did_you_mean(name, known);
+    let text = format!("unknown argument `{name}`{meant}, available: {known}");
+    syn::Error::new(key.span(), text)
 }
 
 /// What follows an equals sign.

@@ -54,9 +54,11 @@ pub(crate) fn implement(head: &Head, of: TokenStream, body: TokenStream) -> Toke
 }
 
 fn default(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
+    let p = head.private();
     let defaults = fields.iter().map(|field| {
         let name = &field.ident;
-        let default = quote_spanned!(at(&field.ty)=> ::core::default::Default::default());
+        // Not `Default` itself: of a type that cannot travel, that is not what is to be said.
+        let default = quote_spanned!(at(&field.ty)=> #p::absent());
         quote!(#name: #default)
     });
     let marker = (kind == Kind::Variant).then(|| quote!(__types: ::core::marker::PhantomData));

@@ -50,7 +50,7 @@ fn the_file_of_the_design_is_understood() {
 /// The addresses and tokens that the registries are made from.
 fn registries(config: &Config) -> Vec<(String, Option<String>)> {
     let settings = config.registry_settings().unwrap();
-    settings.into_iter().map(|one| (one.url, one.token)).collect()
+    settings.into_iter().map(|(_, one)| (one.url, one.token)).collect()
 }
 
 #[test]

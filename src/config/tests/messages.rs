@@ -40,7 +40,7 @@ fn a_mistake_in_one_of_several_registries_is_pointed_at() {
         ),
         (
             "[[registry]]\naddress = \"dev://\"\n[[registry]]\naddress = \"dev://\"\n",
-            "1:1: registry.address: `dev://` is there twice: name each registry once",
+            "3:1: registry.address[1]: `dev://` is there twice: name each registry once",
         ),
         (
             "registry.address = []",
@@ -48,8 +48,8 @@ fn a_mistake_in_one_of_several_registries_is_pointed_at() {
         ),
         (
             "registry.address = 3",
-            "1:20: registry.address: 3 is no registry: \
-             write its address in quotes, or a list of them",
+            "1:20: registry.address: 3 is not possible here: \
+             expected an address in quotes, or a list of them",
         ),
     ] {
         assert_eq!(file_error(text), format!("dubhe.toml:{message}"));
@@ -69,7 +69,7 @@ fn a_router_nobody_knows_is_pointed_at() {
     });
     assert_eq!(
         error.unwrap_err().to_string(),
-        "dubhe.toml:2:11: consumer.services.X.routers: \
+        "dubhe.toml:2:28: consumer.services.X.routers[1]: \
          unknown router `tga` (did you mean `tag`?), available: tag"
     );
 }
@@ -78,11 +78,16 @@ fn a_router_nobody_knows_is_pointed_at() {
 fn a_section_that_misses_its_service_by_a_slip_is_found() {
     let config = file("consumer.services.\"shop.Inventry\".retries = 1");
     let (origin, name) = config.misnamed_section(&inventory()).unwrap();
-    assert_eq!((origin.to_string(), name), ("dubhe.toml:1:45".to_owned(), "shop.Inventry"));
+    assert_eq!((origin.to_string(), name), ("dubhe.toml:1:19".to_owned(), "shop.Inventry"));
     assert_eq!(config.misnamed_section(&ServiceKey::new("shop.Cart")), None);
     assert_eq!(config.misnamed_section(&ServiceKey::new("shop.Inventry")), None);
     let other_group = ServiceKey::with_parts("shop.Inventry", "blue", "");
     assert_eq!(config.misnamed_section(&other_group), None);
+    for (section, service) in [("Inventory", "shop.Inventory"), ("shop.Cart", "Cart")] {
+        let config = file(&format!("consumer.services.\"{section}\".retries = 1"));
+        let found = config.misnamed_section(&ServiceKey::new(service));
+        assert_eq!(found.map(|(_, name)| name), Some(section), "the package is missing");
+    }
     let config = file("consumer.services.\"blue/shop.Inventory\".retries = 1");
     assert_eq!(config.misnamed_section(&inventory()), None, "another group is no slip");
 }
@@ -93,8 +98,8 @@ fn a_service_that_is_not_served_is_pointed_at() {
     let served = [ServiceKey::with_parts("shop.Inventory", "blue", "")];
     assert_eq!(
         config.check_served(&served).unwrap_err().to_string(),
-        "dubhe.toml:2:10: unknown service in [provider.services] `shop.Inventry`, \
-         available: blue/shop.Inventory"
+        "dubhe.toml:1:20: unknown service in [provider.services] `shop.Inventry` \
+         (did you mean `shop.Inventory`?), available: shop.Inventory, blue/shop.Inventory"
     );
     let config = file("provider.services.\"shop.Inventory\".weight = 1");
     assert!(config.check_served(&served).is_ok());
@@ -151,7 +156,7 @@ fn a_choice_that_is_not_possible_says_which_are() {
     for (text, message) in [
         (
             "provider.protocols = [\"jsn\"]",
-            "1:22: provider.protocols: unknown protocol `jsn` (did you mean `json`?), \
+            "1:23: provider.protocols[0]: unknown protocol `jsn` (did you mean `json`?), \
              available: dubbo, json",
         ),
         (
@@ -179,11 +184,13 @@ fn a_choice_that_is_not_possible_says_which_are() {
         ),
         (
             "consumer.ejection.consecutive = 0",
-            "1:33: consumer.ejection.consecutive: 0 is too few: it must be one at least",
+            "1:33: consumer.ejection.consecutive: 0 is no number of them: \
+             write a whole number, 1 at least",
         ),
         (
             "provider.port = 70000",
-            "1:17: provider.port: invalid value: integer `70000`, expected u16",
+            "1:17: provider.port: 70000 is no port: \
+             write 1 to 65535, or 0 for any that is free",
         ),
         (
             "provider = 3",
@@ -202,20 +209,60 @@ fn a_choice_that_is_not_possible_says_which_are() {
 fn a_file_that_is_no_toml_is_refused_with_line_and_column() {
     let message = file_error("[consumer]\ntimeout = \n");
     assert!(message.starts_with("dubhe.toml:2:11: "), "{message}");
-    let message = file_error("[consumer]\nretries = 1\nretries = 2\n");
-    assert!(message.starts_with("dubhe.toml:3:1: duplicate key"), "{message}");
+    for (text, told) in [
+        (
+            "[consumer]\nretries = 1\nretries = 2\n",
+            "3:1: duplicate key `retries`: keep one of them",
+        ),
+        ("[registry]\n[registry]\n", "2:2: duplicate key `registry`: keep one of them"),
+        (
+            "consumer.cluster = forking # fast",
+            "1:20: `forking` is no value: texts stand in quotes, \"forking\"",
+        ),
+        ("consumer.timeout = 1s", "1:20: `1s` is no value: texts stand in quotes, \"1s\""),
+        (
+            "consumer.cluster = { name = true_or_not }",
+            "1:29: `true_or_not` is no value: texts stand in quotes, \"true_or_not\"",
+        ),
+    ] {
+        assert_eq!(file_error(text), format!("dubhe.toml:{told}"));
+    }
 }
 
 #[test]
 fn a_variable_that_sets_nothing_is_an_error() {
     let message = environment_error("DUBHE_CONSUMER__CODEX", "json");
     let start = "unknown environment variable `DUBHE_CONSUMER__CODEX` \
-                 (did you mean `DUBHE_CONSUMER__CODEC`?), available: DUBHE_APPLICATION__NAME, ";
+                 (did you mean `DUBHE_CONSUMER__CODEC`?), available: DUBHE_CONSUMER__CLUSTER, ";
+    assert!(message.starts_with(start), "{message}");
+    assert!(message.ends_with(", DUBHE_CONSUMER__ROUTERS, DUBHE_CONSUMER__TIMEOUT"), "{message}");
+    let message = environment_error("DUBHE_LOGG", "info");
+    let start = "unknown environment variable `DUBHE_LOGG` (did you mean `DUBHE_LOG`?), \
+                 available: DUBHE_APPLICATION__NAME, ";
     assert!(message.starts_with(start), "{message}");
     assert!(message.ends_with("DUBHE_CONFIG, DUBHE_LOG, DUBHE_PYTHON"), "{message}");
+    for (name, told) in [
+        ("dubhe_consumer__timeout", "variables are in capitals, write `DUBHE_CONSUMER__TIMEOUT`"),
+        ("DUBHE_consumer__timeout", "variables are in capitals, write `DUBHE_CONSUMER__TIMEOUT`"),
+        (
+            "DUBHE_CONSUMER__SERVICES__X__TIMEOUT",
+            "settings of one service have no variable, because names of services hold dots: \
+             write [consumer.services.\"…\"] into the configuration file",
+        ),
+        (
+            "DUBHE_CONSUMER__CLUSTER__FORKS",
+            "parameters of an extension have no variable of their own, write them into the value: \
+             DUBHE_CONSUMER__CLUSTER='{ name = \"…\", … }'",
+        ),
+    ] {
+        let message = environment_error(name, "1s");
+        assert_eq!(message, format!("environment variable `{name}`: {told}"));
+    }
+    assert!(Config::load(sources("", &[("dubhe_version", "1"), ("DUBHEX", "1")])).is_ok());
     assert_eq!(
         environment_error("DUBHE_CONSUMER__RETRIES", "many"),
-        "DUBHE_CONSUMER__RETRIES: consumer.retries: invalid type: string \"many\", expected u32"
+        "DUBHE_CONSUMER__RETRIES: consumer.retries: \"many\" is no whole number: \
+         write one from 0 to 4294967295"
     );
 }
 
@@ -276,7 +323,7 @@ fn names_nobody_knows_are_pointed_at() {
     let error = config.check_methods(&ServiceKey::new("X"), ["goes", "come"]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "dubhe.toml:2:9: unknown method in [consumer.services.X.methods] `go`, \
+        "dubhe.toml:1:30: unknown method in [consumer.services.X.methods] `go`, \
          available: goes, come"
     );
     assert!(config.check_methods(&ServiceKey::new("X"), ["go"]).is_ok());

@@ -2,6 +2,8 @@
 
 mod merging;
 mod messages;
+mod parameters;
+mod values;
 
 use std::ffi::OsString;
 

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::sync::Arc;
 
+use dubhe::config::{ConfigFile, Sources};
 use dubhe::extend::{
     Attempt, ClusterPolicy, Extension, Invoke, Picker, ReplyFuture, Resend, may_resend,
 };
@@ -18,7 +19,7 @@ use crate::shop::{self, Shop, Stock, StockClient};
 struct Again(AgainConfig);
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 struct AgainConfig {
     times: u32,
 }
@@ -28,6 +29,10 @@ impl Extension<dyn ClusterPolicy> for Again {
     type Config = AgainConfig;
 
     fn build(config: AgainConfig) -> std::result::Result<Arc<dyn ClusterPolicy>, Error> {
+        if config.times > 3 {
+            let error = Error::invalid_config("more than 3 help nobody: write 0 to 3");
+            return Err(error.in_parameter("times"));
+        }
         Ok(Arc::new(Self(config)))
     }
 }
@@ -91,4 +96,28 @@ async fn an_own_policy_is_chosen_by_name_for_one_method() {
     let failed: Vec<&Status> = both.iter().filter_map(|result| result.as_ref().err()).collect();
     assert_eq!(failed.len(), 1, "{both:?}");
     assert_eq!(failed[0].address(), Some(&*nobody.to_string()));
+}
+
+#[test]
+fn parameters_of_an_own_policy_are_pointed_at_as_those_of_ours() {
+    for (parameter, message) in [
+        (
+            "tmies = 1",
+            "2:29: consumer.cluster: unknown parameter of again `tmies` (did you mean `times`?), \
+             available: times",
+        ),
+        (
+            "times = \"once\"",
+            "2:37: consumer.cluster.times: \"once\" is no whole number: write one from 0 to 4294967295",
+        ),
+        ("times = 9", "2:37: consumer.cluster.times: more than 3 help nobody: write 0 to 3"),
+    ] {
+        let text = format!("[consumer]\ncluster = {{ name = \"again\", {parameter} }}\n");
+        let file = ConfigFile { path: "dubhe.toml".to_owned(), text };
+        let consumer = Consumer::new("memory://own-parameters")
+            .sources(Sources { file: Some(file), ..Sources::default() })
+            .extensions(Extensions::default().with_cluster::<Again>());
+        let error = consumer.build().unwrap_err();
+        assert_eq!(error.to_string(), format!("dubhe.toml:{message}"));
+    }
 }

@@ -25,6 +25,10 @@ pub(super) const MAX_METADATA: usize = 16 * 1024;
 /// How many entries of metadata a frame may carry.
 pub(super) const MAX_ENTRIES: usize = 128;
 
+/// How long a path may be: four names of 255 letters and what stands between them. What is not
+/// served is answered by its name.
+const MAX_PATH: usize = 1024;
+
 /// A body that is not ours, or not whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("malformed frame body: {0}")]
@@ -62,6 +66,9 @@ pub(super) fn split_request_head(body: &mut Bytes) -> Result<RequestHead, Malfor
         return Err(Malformed("unknown flags"));
     }
     let path = split_bytes(body)?;
+    if path.len() > MAX_PATH {
+        return Err(Malformed("a path of more than 1024 bytes"));
+    }
     let timeout_us = match flags & HAS_TIMEOUT {
         0 => None,
         _ => Some(split_varint(body)?),

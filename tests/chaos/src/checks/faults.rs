@@ -79,10 +79,8 @@ async fn one_fault(
     let still = is_complete(&consumer, fleet.providers.len());
     proxy.set(Fault::None);
     let (reads, writes) = (reads.stop().await?, writes.stop().await?);
-    // A read that hangs on the lost one leaves no time for another within a second: those that
-    // were under way when it happened may fail by their deadline, and none later.
-    let settled = reads.between(begun + Duration::from_millis(2500), Duration::MAX);
-    none_failed(report, &format!("{name}: reads from 2.5 s on"), &settled);
+    // What hangs on the lost one is answered by another halfway.
+    none_failed(report, &format!("{name}: reads"), &reads);
     let settled = writes.between(begun + Duration::from_millis(2500), Duration::MAX);
     let share = settled.failed().count() as f64 / settled.len().max(1) as f64;
     report.at_most(&format!("{name}: share of failed writes from 2.5 s on"), share, 0.005);

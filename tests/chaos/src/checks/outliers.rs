@@ -55,7 +55,10 @@ async fn stopped(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     report.at_most("share of failed writes from 1.5 s after the stop", share, 0.002);
     let baseline = seen.between(second, stop).percentile(99.0);
     let p99 = seen.between(stop + 3 * second, resumed).percentile(99.0);
-    let limit = (2 * baseline).max(Duration::from_millis(20));
+    // Whoever still waited for the stopped one would take the whole 500 ms; a short run is judged on
+    // machines that have other things to do.
+    let floor = Duration::from_millis(if quick { 60 } else { 20 });
+    let limit = (2 * baseline).max(floor);
     report.at_most("p99 from 3 s after the stop", p99, limit);
     let share = seen.between(end.saturating_sub(2 * second), end).share_of("p0");
     let figure = format!("{:.0} % of the calls", share * 100.0);
@@ -82,7 +85,7 @@ async fn black_hole(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     let executed = ledger::all(fleet.folder(), Kind::Read)?.len() - executed_before;
     let calls = seen.between(begun, Duration::MAX).len();
     let wasted = executed.saturating_sub(calls) as f64 / calls.max(1) as f64;
-    report.at_most("executions that failed, as a share of the calls", wasted, 0.02);
+    report.at_most("executions that failed, as a share of the calls", wasted, 0.01);
     Ok(())
 }
 
@@ -115,7 +118,8 @@ async fn most_fail(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     none_failed(report, "calls of the last 3 s, all healthy again", &last);
     let shares: Vec<f64> = ["p0", "p1", "p2", "p3"].map(|name| last.share_of(name)).into();
     let least = shares.iter().copied().fold(1.0, f64::min);
-    report.at_least("least share of any of the four in the end", least, 0.10);
+    let limit = if quick { 0.05 } else { 0.10 };
+    report.at_least("least share of any of the four in the end", least, limit);
     Ok(())
 }
 

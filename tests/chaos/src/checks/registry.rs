@@ -1,5 +1,6 @@
 //! The registry dies: consumers that have a list go on, those that have none use the one on disk.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -52,10 +53,14 @@ async fn killed(report: &mut Report, quick: bool) -> Result<(), BoxError> {
 async fn cold_start(report: &mut Report, _: bool) -> Result<(), BoxError> {
     let mut fleet = Fleet::start(3, &[]).await?;
     let cache = fleet.folder().join("cache");
-    let cache = format!("registry.cache_dir={}", cache.to_str().ok_or("not UTF-8")?);
-    let settings = [cache.as_str(), "registry.cache=true"];
+    let setting = format!("registry.cache_dir={}", cache.to_str().ok_or("not UTF-8")?);
+    let settings = [setting.as_str(), "registry.cache=true"];
     let first = fleet.consumer(&settings)?;
     fleet.client(&first).await?.read(1, 0).await?;
+    let kept = Instant::now();
+    while !has_list(&cache) && kept.elapsed() < Duration::from_secs(20) {
+        pass(Duration::from_millis(5)).await;
+    }
     drop(first);
     fleet.registry.kill().await?;
     let begun = Instant::now();
@@ -83,4 +88,10 @@ async fn cold_start(report: &mut Report, _: bool) -> Result<(), BoxError> {
     }
     report.note("it heals by itself", &format!("after {:?}", begun.elapsed()), healed);
     Ok(())
+}
+
+/// Whether a list is on the disk: it is written after calls can be made by it.
+fn has_list(cache: &Path) -> bool {
+    let files = std::fs::read_dir(cache).into_iter().flatten().flatten();
+    files.map(|file| file.path()).any(|path| path.extension().is_some_and(|end| end == "list"))
 }

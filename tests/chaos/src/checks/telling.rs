@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dubhe::{Code, Consumer};
+use dubhe::Code;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -36,10 +36,9 @@ pub(super) struct Telling {
 
 impl Telling {
     pub(super) async fn start(fleet: &Fleet) -> Result<Self, BoxError> {
-        let consumer = fleet.consumer(&[])?;
-        let client = fleet.client(&consumer).await?;
+        let client = fleet.client(&fleet.consumer(&[])?).await?;
         let stop = Arc::<AtomicBool>::default();
-        let task = tokio::spawn(tell(consumer, client, stop.clone()));
+        let task = tokio::spawn(tell(client, stop.clone()));
         Ok(Self { stop, task })
     }
 
@@ -49,11 +48,7 @@ impl Telling {
     }
 }
 
-async fn tell(
-    _consumer: Consumer,
-    client: StoreClient,
-    stop: Arc<AtomicBool>,
-) -> dubhe::Result<Vec<Told>> {
+async fn tell(client: StoreClient, stop: Arc<AtomicBool>) -> dubhe::Result<Vec<Told>> {
     let (start, mut all) = (Instant::now(), Vec::new());
     while !stop.load(Ordering::Acquire) {
         let (id, begun) = (fresh_id(), start.elapsed());

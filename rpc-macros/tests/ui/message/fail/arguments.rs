@@ -1,6 +1,6 @@
 use dubhe_rpc_macros::message;
 
-#[message(crate = rpc_core, tags(1))]
+#[message(crate = rpc_core, reserve(1))]
 struct OnTheType {
     field: u32,
 }

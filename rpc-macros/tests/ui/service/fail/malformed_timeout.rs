@@ -6,7 +6,7 @@ trait Greeter {
     async fn number(&self) -> Result<()>;
     #[rpc(timeout = "300")]
     async fn no_unit(&self) -> Result<()>;
-    #[rpc(timeout = "1h")]
+    #[rpc(timeout = "1x")]
     async fn other_unit(&self) -> Result<()>;
     #[rpc(timeout = "1.5s")]
     async fn fraction(&self) -> Result<()>;

@@ -4,6 +4,8 @@ use dubhe_rpc_macros::service;
 trait Greeter {
     #[rpc(idempotnt, time_out = "1s")]
     async fn hello(&self) -> Result<()>;
+    #[rpc(retry = 2)]
+    async fn far(&self) -> Result<()>;
 }
 
 fn main() {}

@@ -1,0 +1,225 @@
+//! Reads settings into types: serde, with the place inside and in words for people.
+//!
+//! What a derived `Deserialize` expects is said without the names of Rust's types, which mean
+//! nothing to whoever writes a file. A name that a struct does not have is an error whether or not
+//! the struct says `deny_unknown_fields`; one below `#[serde(flatten)]` is not seen.
+
+mod read;
+mod words;
+
+use std::fmt;
+
+use serde::de::{self, DeserializeOwned, Expected, Unexpected};
+use serde_json::Value;
+
+use self::read::Node;
+use crate::error::Error;
+
+/// Reads `value` into a `T`.
+///
+/// # Errors
+/// The first thing that does not fit, where it is and what would.
+pub fn read<T: DeserializeOwned>(value: Value) -> Result<T, SettingError> {
+    T::deserialize(Node::new(value))
+}
+
+/// What does not fit, and where inside the value that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingError {
+    /// The innermost first.
+    path: Vec<String>,
+    problem: Problem,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Problem {
+    /// A name that its section does not have, and those it has.
+    Unknown {
+        name: String,
+        known: &'static [&'static str],
+    },
+    Wrong(String),
+}
+
+impl SettingError {
+    fn new(problem: Problem) -> Self {
+        Self { path: Vec::new(), problem }
+    }
+
+    fn wrong(message: impl Into<String>) -> Self {
+        Self::new(Problem::Wrong(message.into()))
+    }
+
+    fn unknown(name: &str, known: &'static [&'static str]) -> Self {
+        Self::new(Problem::Unknown { name: name.to_owned(), known })
+    }
+
+    fn inside(mut self, step: impl Into<String>) -> Self {
+        self.path.push(step.into());
+        self
+    }
+
+    /// The same as an error of set-up that knows its place inside the value; `kind` says of what a
+    /// name is unknown, such as `parameter of forking`.
+    #[must_use]
+    pub fn into_error(self, kind: &str) -> Error {
+        let error = match self.problem {
+            Problem::Unknown { name, known } => {
+                Error::unknown_name(kind, &name, known.iter().copied())
+            }
+            Problem::Wrong(message) => Error::invalid_config(message),
+        };
+        self.path.into_iter().fold(error, |error, step| error.in_parameter(&step))
+    }
+}
+
+impl fmt::Display for SettingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.clone().into_error("name"), f)
+    }
+}
+
+impl std::error::Error for SettingError {}
+
+impl de::Error for SettingError {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::wrong(message.to_string())
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::wrong(words::mismatch(found, &expected.to_string()))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::invalid_type(found, expected)
+    }
+
+    fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
+        Self::wrong(format!("{length} elements do not fit: expected {expected}"))
+    }
+
+    fn unknown_variant(name: &str, known: &'static [&'static str]) -> Self {
+        Self::wrong(Error::unknown_name("choice", name, known.iter().copied()).to_string())
+    }
+
+    fn unknown_field(name: &str, known: &'static [&'static str]) -> Self {
+        Self::unknown(name, known)
+    }
+
+    fn missing_field(name: &'static str) -> Self {
+        Self::wrong(format!("`{name}` is missing: write {{ {name} = … }}"))
+    }
+
+    fn duplicate_field(name: &'static str) -> Self {
+        Self::wrong(format!("`{name}` is there twice"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default)]
+    struct Sample {
+        port: u16,
+        #[serde(rename = "half")]
+        _half: f32,
+        #[serde(rename = "on")]
+        _on: bool,
+        #[serde(rename = "name")]
+        _name: Option<String>,
+        list: Vec<usize>,
+        #[serde(rename = "inner")]
+        _inner: BTreeMap<String, Self>,
+        #[serde(rename = "choice")]
+        _choice: Option<Choice>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Choice {
+        Red,
+        Green { shade: u8 },
+    }
+
+    fn message(value: Value) -> String {
+        read::<Sample>(value).unwrap_err().into_error("parameter of sample").to_string()
+    }
+
+    #[test]
+    fn what_fits_is_read() {
+        let value = json!({
+            "port": 7, "half": 1, "on": true, "name": null, "list": [1, 2],
+            "inner": { "x": { "choice": { "green": { "shade": 3 } } } }, "choice": "red",
+        });
+        let sample: Sample = read(value).unwrap();
+        assert_eq!((sample.port, sample.list), (7, vec![1, 2]));
+        let Some(Choice::Green { shade }) = sample._inner["x"]._choice else { panic!("green") };
+        assert_eq!(shade, 3);
+        assert!(matches!(sample._choice, Some(Choice::Red)));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_in_words_with_its_place() {
+        for (value, told) in [
+            (
+                json!({ "port": 65_536 }),
+                "port: 65536 is out of range: write a whole number from 0 to 65535",
+            ),
+            (
+                json!({ "port": -1 }),
+                "port: -1 is out of range: write a whole number from 0 to 65535",
+            ),
+            (json!({ "port": 1.5 }), "port: 1.5 is no whole number: write one from 0 to 65535"),
+            (json!({ "port": null }), "port: null is no whole number: write one from 0 to 65535"),
+            (json!({ "port": [] }), "port: a list is no whole number: write one from 0 to 65535"),
+            (json!({ "port": "x" }), "port: \"x\" is no whole number: write one from 0 to 65535"),
+            (
+                json!({ "port": "7" }),
+                "port: \"7\" is no whole number: write one from 0 to 65535, without quotes",
+            ),
+            (json!({ "half": true }), "half: true is no number: write one such as 0.5"),
+            (
+                json!({ "on": "yes" }),
+                "on: \"yes\" is neither true nor false: write one of them, without quotes",
+            ),
+            (json!({ "name": 3 }), "name: 3 is no text: write it in quotes"),
+            (json!({ "name": {} }), "name: a table is no text: write one in quotes"),
+            (json!({ "list": 3 }), "list: 3 is no list: write [3]"),
+            (
+                json!({ "list": [0, -1] }),
+                "list[1]: -1 is out of range: write a whole number from 0 on",
+            ),
+            (json!({ "inner": "x" }), "inner: \"x\" is no table: write { … }"),
+            (
+                json!({ "inner": { "a": { "port": true } } }),
+                "inner.a.port: true is no whole number: write one from 0 to 65535",
+            ),
+            (
+                json!({ "choice": "rde" }),
+                "choice: unknown choice `rde` (did you mean `red`?), available: red, green",
+            ),
+            (
+                json!({ "choice": { "green": {} } }),
+                "choice.green: `shade` is missing: write { shade = … }",
+            ),
+        ] {
+            assert_eq!(message(value.clone()), told, "{value}");
+        }
+        assert_eq!(message(json!([1])), "a list is no table: write { … }");
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused_even_where_the_struct_would_ignore_it() {
+        let told = "unknown parameter of sample `prot` (did you mean `port`?), \
+                    available: port, half, on, name, list, inner, choice";
+        assert_eq!(message(json!({ "prot": 1 })), told);
+        assert_eq!(message(json!({ "inner": { "a": { "prot": 1 } } })), format!("inner.a: {told}"));
+    }
+}

@@ -1,0 +1,252 @@
+//! What a person reads about a value of the wrong kind: every key, every kind of value.
+
+use rpc_core::ServiceKey;
+use serde_json::{Value, json};
+
+use super::sources;
+use crate::config::schema::Schema;
+use crate::config::*;
+
+fn file_error(text: &str) -> String {
+    Config::load(sources(text, &[])).unwrap_err().to_string()
+}
+
+#[test]
+fn values_of_the_wrong_kind_are_told_in_words() {
+    let retries = "consumer.retries";
+    let timeout = "consumer.timeout";
+    let share = "consumer.ejection.max_percent";
+    let port = "is no port: write 1 to 65535, or 0 for any that is free";
+    let ip = "is no IP address: write one without a port in quotes, such as \"0.0.0.0\"";
+    let number = "is no whole number: write one from 0 to 4294967295";
+    let range = "is out of range: write a whole number from 0 to 4294967295";
+    let truth = "is neither true nor false: write one of them";
+    let chooses = "chooses nothing: write a name in quotes, or { name = \"…\", … }";
+    for (key, value, told) in [
+        ("provider.port", "65536", format!("65536 {port}")),
+        ("provider.port", "-1", format!("-1 {port}")),
+        ("provider.port", "\"http\"", format!("\"http\" {port}")),
+        ("provider.bind", "\"localhost\"", format!("\"localhost\" {ip}")),
+        ("provider.bind", "\"0.0.0.0:80\"", format!("\"0.0.0.0:80\" {ip}")),
+        ("provider.protocols", "\"json\"", "\"json\" is no list: write [\"json\"]".into()),
+        ("provider.weight", "1.5", format!("1.5 {number}")),
+        (
+            "provider.limits.connections",
+            "0",
+            "0 is no number of them: write a whole number, 1 at least".into(),
+        ),
+        (
+            "provider.limits.payload",
+            "-1",
+            "-1 is no number of bytes: write 1 to 2147483647, or \"8MiB\"".into(),
+        ),
+        ("provider.limits.payload", "[]", "[] is no size: write it as \"8MiB\" or in bytes".into()),
+        ("provider.metadata.zone", "7", "7 is no text: write it in quotes".into()),
+        ("provider.advertise", "7", "7 is no text: write it in quotes".into()),
+        ("registry.cache", "\"no\"", format!("\"no\" {truth}, without quotes")),
+        ("registry.cache", "1", format!("1 {truth}")),
+        ("registry.cache_dir", "\"\"", "\"\" is no folder: write its path in quotes".into()),
+        ("application.name", "3", "3 is no text: write it in quotes".into()),
+        ("application.name", "[\"a\"]", "a list is no text: write one in quotes".into()),
+        (retries, "-1", format!("-1 {range}")),
+        (retries, "4294967296", format!("4294967296 {range}")),
+        (
+            retries,
+            "99999999999999999999",
+            "99999999999999999999 is a number beyond all bounds: write a smaller one".into(),
+        ),
+        (retries, "2.0", format!("2.0 {number}")),
+        (retries, "inf", "inf is no number to reckon with: write a finite one".into()),
+        (retries, "\"2\"", format!("\"2\" {number}, without quotes")),
+        (retries, "true", format!("true {number}")),
+        (retries, "\"\"", format!("\"\" {number}")),
+        (retries, "[2]", format!("a list {number}")),
+        (retries, "{}", format!("a table {number}")),
+        (retries, "2026-11-21", "dates are not used here: write a text in quotes".into()),
+        (share, "101", "101 is no share in percent: write 0 to 100".into()),
+        (share, "\"50%\"", "\"50%\" is no share in percent: write 0 to 100".into()),
+        (
+            timeout,
+            "\"\"",
+            "`` is no duration: write a whole number and a unit, such as 300ms, 1s, 2m, 1h".into(),
+        ),
+        (
+            timeout,
+            "true",
+            "true is no duration: write it with its unit in quotes, such as \"300ms\"".into(),
+        ),
+        ("consumer.cluster", "7", format!("7 {chooses}")),
+        (
+            "consumer.routers",
+            "7",
+            "7 is not possible here: expected a name in quotes, { name = \"…\", … }, or a list of \
+             these"
+                .into(),
+        ),
+    ] {
+        let origin = format!("dubhe.toml:1:{}", key.len() + 4);
+        let text = format!("{key} = {value}");
+        assert_eq!(file_error(&text), format!("{origin}: {key}: {told}"), "{text}");
+    }
+    let builder = Layer::new().set(retries, Value::Null);
+    let message = Config::load(Sources { builder, ..Sources::default() }).unwrap_err().to_string();
+    assert_eq!(message, format!("builder: {retries}: null {number}"));
+}
+
+#[test]
+fn a_mistake_inside_a_list_is_pointed_at() {
+    for (text, told) in [
+        (
+            "consumer.routers = [\"tag\", 7]",
+            "1:28: consumer.routers[1]: \
+             7 chooses nothing: write a name in quotes, or { name = \"…\", … }",
+        ),
+        (
+            "registry.address = [\"dev://\", { adress = \"dev://b\" }]",
+            "1:33: registry.address[1]: unknown key of registry.address `adress` \
+             (did you mean `address`?), available: address, token",
+        ),
+    ] {
+        assert_eq!(file_error(text), format!("dubhe.toml:{told}"));
+    }
+}
+
+/// Words of Rust and of serde that mean nothing to whoever writes a file.
+const STRANGE: [&str; 14] = [
+    "u8", "u16", "u32", "u64", "usize", "i32", "i64", "f64", "struct", "type", "invalid",
+    "visitor", "sequence", "integer",
+];
+
+/// One of these tells what to do.
+const REMEDIES: [&str; 4] = ["write ", "expected ", "name one", "available: "];
+
+#[test]
+fn no_message_of_any_key_speaks_of_rust() {
+    let wrong = json!([
+        -1, 1_u64 << 40, 1.5, true, null, "", "no such thing", [], [[]], [7], {}, { "name": 7 },
+        { "x": 7 }
+    ]);
+    let mut seen = 0;
+    for (key, _) in Schema::new().leaves() {
+        for value in wrong.as_array().unwrap() {
+            let parts = key.parts().map(|part| if part == "*" { "a" } else { part });
+            let builder = Layer::new().set_at(parts, value.clone());
+            let Err(error) = Config::load(Sources { builder, ..Sources::default() }) else {
+                continue;
+            };
+            let message = error.to_string();
+            let mut words = message.split(|c: char| !c.is_alphanumeric());
+            assert!(!words.any(|word| STRANGE.contains(&word)), "{value} for {key}: {message}");
+            let place = format!("builder: {}", key.to_string().replace('*', "a"));
+            assert!(message.starts_with(&place), "{value} for {key}: {message}");
+            let is_told = REMEDIES.iter().any(|remedy| message.contains(remedy));
+            assert!(is_told, "{value} for {key}: {message}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 300, "only {seen} values were refused");
+}
+
+#[test]
+fn a_section_with_a_slip_is_found_at_any_depth() {
+    let sections =
+        "(did you mean `consumer`?), available: application, consumer, provider, registry";
+    for (text, place, told) in [
+        ("[consumr]", "1:2", format!("unknown section `consumr` {sections}")),
+        ("consumr.retries = 1", "1:1", format!("unknown section `consumr` {sections}")),
+        (
+            "[consumer.service.\"x\"]\nretries = 1",
+            "1:11",
+            "unknown key in [consumer] `service` (did you mean `services`?), available: ".into(),
+        ),
+        (
+            "[consumer.ejektion]",
+            "1:11",
+            "unknown key in [consumer] `ejektion` (did you mean `ejection`?), available: ".into(),
+        ),
+        (
+            "[consumer.services.x.method.y]",
+            "1:22",
+            "unknown key in [consumer.services.x] `method` (did you mean `methods`?), ".into(),
+        ),
+        (
+            "[[consumer]]",
+            "1:1",
+            "consumer: expected a section [consumer], this is a value (array)".into(),
+        ),
+        (
+            "consumer = \"x\"",
+            "1:12",
+            "consumer: expected a section [consumer], this is a value (string)".into(),
+        ),
+    ] {
+        let message = file_error(text);
+        let start = format!("dubhe.toml:{place}: {told}");
+        assert!(message.starts_with(&start), "{text}: {message}");
+    }
+}
+
+#[test]
+fn a_file_may_be_empty_or_begin_with_a_mark_of_its_encoding() {
+    for text in ["", "\n", "# nothing", "\u{feff}", "\u{feff}consumer.retries = 2"] {
+        assert!(Config::load(sources(text, &[])).is_ok(), "{text:?}");
+    }
+    let message = file_error("\u{feff}consumer.retries = -2");
+    assert!(message.starts_with("dubhe.toml:1:20: "), "the mark is no column: {message}");
+}
+
+#[test]
+fn the_sample_of_the_design_loads_but_for_what_is_not_built_in() {
+    let sample = |address: &str, protocols: &str| {
+        format!(
+            r#"
+[application]
+name = "shop"
+
+[registry]
+address = "{address}"        # or dev://, dubhe://, etcd://, nacos://, static://; [[registry]] for several
+
+[provider]
+port = 20880                                   # bind = "0.0.0.0", advertise = "10.1.2.3" where they differ
+protocols = {protocols}
+
+[consumer]
+codec = "protobuf"                            # protobuf | msgpack | json | hessian2
+cluster = "failover"
+loadbalance = "p2c"
+timeout = "1s"
+retries = 2
+
+[consumer.services."shop.Inventory"]
+cluster = {{ name = "forking", forks = 2 }}
+
+[consumer.services."shop.Inventory".methods.reserve]
+cluster = "failfast"
+timeout = "300ms"
+"#
+        )
+    };
+    let extensions = crate::Extensions::default();
+    let load = |text: &str| {
+        let config = Config::load(sources(text, &[]))?;
+        extensions.check(&config)?;
+        extensions.registry(&config)?;
+        Ok::<_, rpc_core::Error>(config)
+    };
+    let config = load(&sample("dev://", "[\"dubbo\", \"json\"]")).unwrap();
+    let service = ServiceKey::new("shop.Inventory");
+    let method = |name| config.method(&service, name, &MethodDefaults::default());
+    assert_eq!(method("reserve").cluster.value, Selector::new("failfast"));
+    assert_eq!(method("reserve").timeout.value.as_millis(), 300);
+    assert_eq!(method("count").cluster.value.params["forks"], 2);
+    assert_eq!(
+        load(&sample("zookeeper://127.0.0.1:2181", "[\"dubbo\"]")).unwrap_err().to_string(),
+        "dubhe.toml:6:11: registry.address: registry `zookeeper` is not built in, available: dev, \
+         dubhe, memory, static"
+    );
+    assert_eq!(
+        load(&sample("dev://", "[\"dubbo\", \"triple\", \"json\"]")).unwrap_err().to_string(),
+        "dubhe.toml:10:23: provider.protocols[1]: protocol `triple` is not built in, available: \
+         dubbo, json"
+    );
+}
