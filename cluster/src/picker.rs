@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rpc_core::{Delivery, Invocation, Reply, Status};
+use rpc_core::{Deadline, Delivery, Invocation, Reply, Status};
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -19,14 +19,12 @@ use crate::budget::RetryBudget;
 use crate::candidates::Candidates;
 use crate::dice::Dice;
 use crate::directory::Directory;
-use crate::ejection::choose_probe;
-use crate::endpoint::{Endpoint, EndpointFuture};
+use crate::ejection::{choose_probe, give_up};
+use crate::endpoint::Endpoint;
+use crate::endpoint_future::EndpointFuture;
 use crate::invoker::Cluster;
 use crate::load_balance::{LoadBalance, MANY};
 use crate::router::RouterChain;
-
-/// How often another one is drawn of many candidates to avoid the excluded ones.
-const REDRAWS: usize = 3;
 
 /// One try of a call.
 #[derive(Debug, Clone)]
@@ -166,7 +164,7 @@ impl Picker {
     /// address.
     pub fn attempt_at(&self, endpoint: &Arc<Endpoint>, attempt: Attempt) -> AttemptFuture {
         match self.admit(&attempt) {
-            Ok(()) => start(endpoint, attempt),
+            Ok(()) => start(endpoint.clone(), attempt),
             Err(late) => AttemptFuture::failed(late.with_address(endpoint.address().clone())),
         }
     }
@@ -257,7 +255,7 @@ impl Picker {
             return AttemptFuture(State::Running(probe));
         }
         match self.choose_of(candidates, &attempt) {
-            Ok(endpoint) => start(&endpoint, attempt),
+            Ok(endpoint) => start(endpoint, attempt),
             Err(status) => AttemptFuture::failed(status),
         }
     }
@@ -282,8 +280,8 @@ impl Picker {
         if self.0.routers.is_empty() && attempt.excluded.is_empty() {
             return Ok(self.select(whole, attempt).clone());
         }
-        if let Some(drawn) = self.draw_new(whole, attempt) {
-            return Ok(drawn.clone());
+        if let Some(selected) = self.select_new(whole, attempt) {
+            return Ok(selected.clone());
         }
         let all = whole.with_weightless();
         let mut left = self.0.routers.narrow(&all, &attempt.invocation)?;
@@ -296,8 +294,8 @@ impl Picker {
         whole: &Arc<Candidates>,
         attempt: &Attempt,
     ) -> Option<Arc<Endpoint>> {
-        if let Some(drawn) = self.draw_new(whole, attempt) {
-            return Some(drawn.clone());
+        if let Some(selected) = self.select_new(whole, attempt) {
+            return Some(selected.clone());
         }
         let all = whole.with_weightless();
         let mut left = self.0.routers.narrow(&all, &attempt.invocation).ok()?;
@@ -305,14 +303,22 @@ impl Picker {
         keep(&mut left, is_new(attempt)).then(|| self.select_of(whole, left, attempt))
     }
 
-    /// One of many that is not excluded, by drawing again: far cheaper than a list without the
-    /// excluded, and the same.
-    fn draw_new<'a>(&self, whole: &'a Candidates, attempt: &Attempt) -> Option<&'a Arc<Endpoint>> {
-        if !self.0.routers.is_empty() || whole.len() <= MANY || !self.0.balancer.draws() {
+    /// One of many that is not excluded: far cheaper than a list without the excluded, and the
+    /// same.
+    fn select_new<'a>(
+        &self,
+        whole: &'a Candidates,
+        attempt: &Attempt,
+    ) -> Option<&'a Arc<Endpoint>> {
+        if !self.0.routers.is_empty() || whole.len() <= MANY {
             return None;
         }
-        let mut drawn = (0..REDRAWS).map(|_| self.select(whole, attempt));
-        drawn.find(|endpoint| is_new(attempt)(endpoint))
+        let Attempt { invocation, now, .. } = attempt;
+        let is_left = |index: usize| whole.endpoints().get(index).is_some_and(is_new(attempt));
+        let index = self.0.balancer.select_left(whole, invocation, *now, &is_left);
+        let index = index.filter(|index| is_left(*index))?;
+        whole.touch(index);
+        Some(&whole.endpoints()[index])
     }
 
     /// The endpoint the balancer selects of those that are `left`, of which there is one.
@@ -393,8 +399,8 @@ fn keep_best(left: &mut Vec<&Arc<Endpoint>>, attempt: &Attempt) {
     }
 }
 
-fn start(endpoint: &Arc<Endpoint>, attempt: Attempt) -> AttemptFuture {
-    match endpoint.call(attempt.invocation, attempt.now, attempt.number) {
+fn start(endpoint: Arc<Endpoint>, attempt: Attempt) -> AttemptFuture {
+    match endpoint.called(attempt.invocation, attempt.now, attempt.number) {
         Ok(running) => AttemptFuture(State::Running(running)),
         Err(status) => AttemptFuture::failed(status),
     }
@@ -444,6 +450,15 @@ impl AttemptFuture {
     pub fn overdue(self) {
         if let State::Running(running) = self.0 {
             running.overdue();
+        }
+    }
+
+    /// Cancels it because another attempt was quicker. An endpoint that is only given up on, and has
+    /// not answered for a second, is judged by this call: that then runs on, at most until
+    /// `deadline`, and nobody waits for it.
+    pub fn give_up(self, deadline: Deadline) {
+        if let State::Running(running) = self.0 {
+            give_up(running, deadline.instant());
         }
     }
 
