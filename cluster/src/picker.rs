@@ -195,13 +195,11 @@ impl Picker {
         if whole.is_empty() {
             return None;
         }
-        if let Some(selected) = self.select_new(&whole, attempt) {
-            return Some(selected.clone());
+        let chosen = self.choose_other_among(&whole, attempt)?;
+        match self.0.directory.instead_of(&whole, &chosen) {
+            None => Some(chosen),
+            Some(whole) => self.choose_other_among(&whole, attempt),
         }
-        let all = whole.with_weightless();
-        let mut left = self.0.routers.narrow(&all, &attempt.invocation).ok()?;
-        keep(&mut left, has_weight);
-        keep(&mut left, is_new(attempt)).then(|| self.select_of(&whole, left, attempt))
     }
 
     /// The first endpoint in the order of addresses, of those whose connection is the best there
@@ -289,6 +287,20 @@ impl Picker {
         let mut left = self.0.routers.narrow(&all, &attempt.invocation)?;
         keep_best(&mut left, attempt);
         Ok(self.select_of(whole, left, attempt))
+    }
+
+    fn choose_other_among(
+        &self,
+        whole: &Arc<Candidates>,
+        attempt: &Attempt,
+    ) -> Option<Arc<Endpoint>> {
+        if let Some(selected) = self.select_new(whole, attempt) {
+            return Some(selected.clone());
+        }
+        let all = whole.with_weightless();
+        let mut left = self.0.routers.narrow(&all, &attempt.invocation).ok()?;
+        keep(&mut left, has_weight);
+        keep(&mut left, is_new(attempt)).then(|| self.select_of(whole, left, attempt))
     }
 
     /// One of many that is not excluded: far cheaper than a list without the excluded, and the
