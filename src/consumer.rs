@@ -152,8 +152,9 @@ impl Inner {
     /// What narrows the instances of `service`, for all its methods.
     pub(crate) fn routers(&self, service: &ServiceKey) -> Result<RouterChain, Error> {
         let chosen = self.config.routers(service);
+        let set_by = format!("{} ({})", chosen.key, chosen.origin);
         self.extensions
-            .routers(&chosen.value)
+            .routers(&chosen.value, &set_by)
             .map_err(|error| self.config.blame(&chosen.key, error))
     }
 
@@ -362,7 +363,7 @@ impl ConsumerBuilder {
     pub fn build(self) -> Result<Consumer, Error> {
         let config = self.setup.load()?;
         let budget = &config.consumer.retry_budget;
-        let registry = self.setup.extensions.registry(&config)?;
+        let registry = registry::several(self.setup.extensions.registries(&config)?)?;
         Ok(Consumer(Arc::new(Inner {
             codecs: self.setup.extensions.codecs(&config.consumer.codec)?,
             registry,

@@ -219,7 +219,7 @@ timeout = "300ms"
     let load = |text: &str| {
         let config = Config::load(sources(text, &[]))?;
         extensions.check(&config)?;
-        extensions.registry(&config)?;
+        extensions.registries(&config)?;
         Ok::<_, rpc_core::Error>(config)
     };
     let config = load(&sample("dev://", "[\"dubbo\", \"json\"]")).unwrap();
