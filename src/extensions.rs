@@ -118,10 +118,11 @@ impl Extensions {
         self.policies.build(&chosen.name, chosen.params.clone())
     }
 
-    /// The policy of broadcasts; its parameters are those of `chosen`, if that is one too.
+    /// The policy of broadcasts: the chosen one, if that calls everyone too.
     pub(crate) fn broadcast(&self, chosen: &Selector) -> Result<Arc<dyn ClusterPolicy>, Error> {
-        match chosen.name == Broadcast::NAME {
-            true => self.policy(chosen),
+        let chosen = self.policy(chosen)?;
+        match chosen.calls_everyone() {
+            true => Ok(chosen),
             false => self.policy(&Selector::new(Broadcast::NAME)),
         }
     }

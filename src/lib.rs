@@ -97,7 +97,9 @@ pub mod extend {
     pub use cluster::load_balance::LoadBalance;
     pub use cluster::policy::{ClusterPolicy, History};
     pub use cluster::router::Router;
-    pub use cluster::{Attempt, AttemptFuture, Candidates, Endpoint, Load, Picker, RetryBudget};
+    pub use cluster::{
+        Attempt, AttemptFuture, BacklogFull, Candidates, Endpoint, Load, Picker, RetryBudget,
+    };
     pub use registry::{
         Backend, Demand, Listing, Pace, Registration, Registry, RegistryConfig, RegistryUrl,
         Session, Updates, supervise,

@@ -8,8 +8,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use cluster::policy::{Broadcast, ClusterPolicy};
-use rpc_core::{Error, Extension, Method};
+use cluster::policy::ClusterPolicy;
+use rpc_core::{Error, Method};
 
 use crate::config::{Decided, MethodConfig, Origin};
 use crate::extensions::Extensions;
@@ -28,22 +28,27 @@ pub(crate) fn of_method(
     let at = |error: Error| error.at(place(chosen, method));
     let policy = extensions.policy(&chosen.value).map_err(at)?;
     policy.check(method).map_err(at)?;
-    meant_for_all(settings, method).map_err(at)?;
+    meant_for_all(&*policy, settings, method).map_err(at)?;
     with_retries(policy, settings, method)
 }
 
 /// Whether a method that changes something is to change it at every provider: that has to be said
 /// of it or of its service, because every other policy runs such a call at most once.
-fn meant_for_all(settings: &MethodConfig, method: &Method) -> Result<(), Error> {
+fn meant_for_all(
+    policy: &dyn ClusterPolicy,
+    settings: &MethodConfig,
+    method: &Method,
+) -> Result<(), Error> {
     let chosen = &settings.cluster;
     let is_meant = method.is_idempotent() || chosen.strength.is_specific();
-    if chosen.value.name != Broadcast::NAME || is_meant {
+    if !policy.calls_everyone() || is_meant {
         return Ok(());
     }
     Err(Error::invalid_config(format!(
-        "`broadcast` for all services would run {}, which is not idempotent, once at every \
-         provider: choose it for the service or the method if that is meant, else choose another \
-         policy for it",
+        "`{}` for all services would run {}, which is not idempotent, once at every provider: \
+         choose it for the service or the method if that is meant, else choose another policy for \
+         it",
+        chosen.value.name,
         method.path()
     )))
 }

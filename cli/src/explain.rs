@@ -151,6 +151,7 @@ fn endpoint_row(endpoint: &ExplainedEndpoint, told: &Told) -> [String; 8] {
 fn why_not(endpoint: &ExplainedEndpoint, told: &Told) -> Option<String> {
     Some(match endpoint.dropped.as_ref()? {
         Dropped::Unfit => unfit(endpoint, told),
+        Dropped::Weightless => "its weight is 0".to_owned(),
         Dropped::Router { name, why: None } => format!("removed by router {name}"),
         Dropped::Router { name, why: Some(why) } => format!("removed by router {name}: {why}"),
         _ => "left out".to_owned(),
@@ -219,6 +220,7 @@ fn health_json(health: &EndpointHealth) -> Value {
 fn dropped_json(endpoint: &ExplainedEndpoint, told: &Told) -> Option<Value> {
     let (reason, router) = match endpoint.dropped.as_ref()? {
         Dropped::Unfit => ("unfit", None),
+        Dropped::Weightless => ("weightless", None),
         Dropped::Router { name, .. } => ("router", Some(name)),
         _ => ("unknown", None),
     };

@@ -5,6 +5,7 @@
 //! process.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,8 +26,15 @@ pub struct Backlog {
     dropped: AtomicU64,
 }
 
-/// Why there is no room for a call, as a hint for its caller.
-pub(crate) type Full = String;
+/// Why a [`Backlog`] has no room for a call; shown as a hint for its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BacklogFull {
+    /// So many calls of the method wait already.
+    Calls(usize),
+    /// The bodies of the waiting calls of all methods would hold more than 64 MiB.
+    Bytes,
+}
 
 /// A waiting call's part of the bytes, for as long as it exists.
 struct Room {
@@ -49,26 +57,38 @@ impl Backlog {
         self.dropped.load(Relaxed)
     }
 
-    /// Takes a call of `method` whose body holds `size` bytes, unless `bound` of the method wait
-    /// already or the bodies of all would hold too much; `resending` is the task that sends it.
-    pub(crate) fn push<F>(
+    /// Takes a call of `method` whose body holds `size` bytes
+    /// ([`Body::size_hint`](rpc_core::Body::size_hint)); for policies that send failed calls again
+    /// after their callers have gone on.
+    ///
+    /// `resending` is all that becomes of the call: it is spawned at once and waits, asks
+    /// [`may_resend_later`](rpc_core::status::may_resend_later) and sends by itself, with a deadline
+    /// of its own, and counts the call by [`note_dropped`](Self::note_dropped) if it gives it up. It
+    /// may hold a [`Picker`](crate::Picker), but no `Arc` of this backlog, as it is cancelled when
+    /// the consumer ends, and with it the backlog.
+    ///
+    /// # Errors
+    /// `bound` calls of the method wait already, or the bodies of all would hold more than 64 MiB.
+    /// The call is not counted as dropped then; whoever gives it up does that.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn push<F>(
         &self,
         method: &Method,
         bound: usize,
         size: usize,
         resending: F,
-    ) -> Result<(), Full>
+    ) -> Result<(), BacklogFull>
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let mut methods = self.methods.lock().unwrap_or_else(PoisonError::into_inner);
         let tasks = methods.entry(method.path().clone()).or_default();
         if unfinished(tasks) >= bound {
-            return Err(format!("cluster = failback, tasks = {bound}: so many calls wait"));
+            return Err(BacklogFull::Calls(bound));
         }
-        let Some(room) = Room::take(&self.bytes, size) else {
-            return Err(format!("cluster = failback: the calls that wait hold {MAX_MIB} MiB"));
-        };
+        let room = Room::take(&self.bytes, size).ok_or(BacklogFull::Bytes)?;
         tasks.spawn(async move {
             let _room = room;
             resending.await;
@@ -77,7 +97,7 @@ impl Backlog {
     }
 
     /// Counts a call that is given up.
-    pub(crate) fn note_dropped(&self) {
+    pub fn note_dropped(&self) {
         self.dropped.fetch_add(1, Relaxed);
     }
 }
@@ -88,9 +108,17 @@ impl Drop for Backlog {
         if waiting > 0 {
             tracing::warn!(
                 waiting,
-                "the consumer ends, and with it calls that wait to be sent again \
-                 (cluster = failback); they are lost",
+                "the consumer ends, and with it calls that wait to be sent again; they are lost",
             );
+        }
+    }
+}
+
+impl fmt::Display for BacklogFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Calls(bound) => write!(f, "{bound} calls of the method wait already"),
+            Self::Bytes => write!(f, "the calls that wait hold {MAX_MIB} MiB"),
         }
     }
 }

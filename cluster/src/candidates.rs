@@ -3,7 +3,9 @@
 //! Immutable and shared by all calls until the list, a weight, the state of a connection or the
 //! standing of an endpoint changes, so that a choice costs no work proportional to their number.
 
+use std::borrow::Cow;
 use std::hint::black_box;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +26,8 @@ pub struct Candidates {
     /// the endpoint, which is cold among thousands, there would be two waits for the memory.
     vitals: Vec<Arc<Vitals>>,
     weights: Weights,
+    /// Those that would be among `endpoints`, had they any weight.
+    weightless: Vec<Arc<Endpoint>>,
     /// Those that wait for a call to find out whether they are well again; none of `endpoints`.
     probation: Vec<Arc<Endpoint>>,
     /// If it is all that a directory offers.
@@ -95,6 +99,7 @@ impl Candidates {
             weights: Weights::of(&endpoints),
             vitals: endpoints.iter().map(|endpoint| endpoint.vitals().clone()).collect(),
             endpoints,
+            weightless: Vec::new(),
             probation: Vec::new(),
             fitness: None,
             whole: None,
@@ -117,35 +122,40 @@ impl Candidates {
     /// is ejected has failed them, one that is down or draining turns them away, a stale one does
     /// not have the service: each is a candidate only if there are no better ones. If too many of
     /// the connected ones are ejected, all of these are called: never the last one is left out.
+    /// One without weight comes after all that have some and are well or connecting.
     pub(crate) fn fit(
         listed: &[Arc<Endpoint>],
         members: &Arc<Members>,
         ejector: &Ejector,
         made_of: MadeOf,
     ) -> Self {
-        let counts = |e: &&Arc<Endpoint>| is_connected(e) && !e.is_stale();
-        let connected = listed.iter().filter(counts).count();
-        let ejected = listed.iter().filter(counts).filter(|e| e.condition().is_out()).count();
-        let is_open = ejector.is_too_many(ejected, connected);
-        let ranks: Vec<u8> = listed.iter().map(|endpoint| rank(endpoint, is_open)).collect();
+        // Each is looked at once: endpoints that are ejected meanwhile must not add to those that
+        // were counted.
+        let seen: Vec<Seen> = listed.iter().map(|endpoint| Seen::of(endpoint)).collect();
+        let counted = || seen.iter().filter(|seen| seen.is_connected() && !seen.is_stale);
+        let ejected = counted().filter(|seen| seen.is_out).count();
+        let is_open = ejector.is_too_many(ejected, counted().count());
+        let ranks: Vec<u8> = seen.iter().map(|seen| seen.rank(is_open)).collect();
         let best = ranks.iter().min().copied().unwrap_or(0);
         let ranked = || listed.iter().zip(&ranks);
-        let probation = ranked().filter(|(endpoint, rank)| {
-            let turns_away =
-                matches!(endpoint.channel().state(), ChannelState::Down | ChannelState::Draining);
-            **rank != best && endpoint.condition().is_on_probation() && !turns_away
-        });
-        let is_fit = |(_, rank): &(&Arc<Endpoint>, &u8)| **rank == best;
+        let waits = |(rank, seen): (&u8, &Seen)| {
+            let is_called = !seen.is_weightless || is_weightless(best);
+            *rank != best && seen.is_on_probation && !seen.turns_away() && is_called
+        };
+        let probation = listed.iter().zip(ranks.iter().zip(&seen)).filter(|(_, seen)| waits(*seen));
         let fit: Vec<Arc<Endpoint>> =
-            ranked().filter(is_fit).map(|(endpoint, _)| endpoint.clone()).collect();
+            ranked().filter(|(_, rank)| **rank == best).map(|(e, _)| e.clone()).collect();
         let places = match fit.len() == listed.len() {
             true => Places::Same,
-            false => Places::At(
-                (0..).zip(&ranks).filter(|(_, r)| **r == best).map(|(at, _)| at).collect(),
-            ),
+            false => {
+                let fit = (0..).zip(&ranks).filter(|(_, rank)| **rank == best);
+                Places::At(fit.map(|(place, _)| place).collect())
+            }
         };
+        let weightless = ranked().filter(|(_, rank)| weightless_beside(best).contains(*rank));
         Self {
             fitness: Some(Fitness { made_of, made: Instant::now(), best, is_open }),
+            weightless: weightless.map(|(endpoint, _)| endpoint.clone()).collect(),
             probation: probation.map(|(endpoint, _)| endpoint.clone()).collect(),
             ..Self::of(fit, members.clone(), places)
         }
@@ -172,7 +182,8 @@ impl Candidates {
 
     /// Whether `endpoint`, one of them, still is as fit as they were.
     pub(crate) fn still_has(&self, endpoint: &Endpoint) -> bool {
-        let is_as_fit = |fitness: &Fitness| rank(endpoint, fitness.is_open) <= fitness.best;
+        let is_as_fit =
+            |fitness: &Fitness| Seen::of(endpoint).rank(fitness.is_open) <= fitness.best;
         self.fitness.as_ref().is_none_or(is_as_fit)
     }
 
@@ -225,6 +236,22 @@ impl Candidates {
     pub(crate) fn touch(&self, index: usize) {
         black_box(Arc::strong_count(&self.endpoints[index]));
         self.vitals[index].touch();
+    }
+
+    /// Those that would be among the endpoints, had they any weight.
+    pub(crate) fn weightless(&self) -> &[Arc<Endpoint>] {
+        &self.weightless
+    }
+
+    /// The endpoints and those without weight beside them, in the order of their addresses: whom
+    /// routers are asked about, as they may leave none with weight.
+    pub(crate) fn with_weightless(&self) -> Cow<'_, [Arc<Endpoint>]> {
+        if self.weightless.is_empty() {
+            return Cow::Borrowed(&self.endpoints);
+        }
+        let mut all = [&*self.endpoints, &*self.weightless].concat();
+        all.sort_by(|a, b| a.address().cmp(b.address()));
+        Cow::Owned(all)
     }
 
     /// Those that wait for a call to find out whether they are well again.
@@ -307,19 +334,58 @@ fn weight_at(sums: &[u64], index: usize) -> u64 {
     sums[index] - before
 }
 
-/// The lower, the fitter for a new call; `is_open` if ejections do not count.
-fn rank(endpoint: &Endpoint, is_open: bool) -> u8 {
-    if endpoint.is_stale() {
-        return 4;
-    }
-    match endpoint.channel().state() {
-        ChannelState::Down | ChannelState::Draining => 3,
-        _ if endpoint.condition().is_out() && !is_open => 2,
-        ChannelState::Connecting => 1,
-        ChannelState::Ready | ChannelState::Idle => 0,
+/// Whether endpoints of this rank have no weight.
+const fn is_weightless(rank: u8) -> bool {
+    matches!(rank, 2 | 3 | 5 | 7 | 9)
+}
+
+/// The ranks of those that are as fit as those of `rank`, but for their weight.
+fn weightless_beside(rank: u8) -> RangeInclusive<u8> {
+    match rank {
+        0 | 1 => 2..=3,
+        4 | 6 | 8 => rank + 1..=rank + 1,
+        _ => RangeInclusive::new(1, 0),
     }
 }
 
-fn is_connected(endpoint: &Endpoint) -> bool {
-    matches!(endpoint.channel().state(), ChannelState::Ready | ChannelState::Idle)
+/// What an endpoint was like when candidates were made.
+struct Seen {
+    state: ChannelState,
+    is_stale: bool,
+    is_out: bool,
+    is_on_probation: bool,
+    is_weightless: bool,
+}
+
+impl Seen {
+    fn of(endpoint: &Endpoint) -> Self {
+        let health = endpoint.condition();
+        Self {
+            state: endpoint.channel().state(),
+            is_stale: health.is_stale(),
+            is_out: health.is_out(),
+            is_on_probation: health.is_on_probation(),
+            is_weightless: endpoint.weight() == 0,
+        }
+    }
+
+    const fn is_connected(&self) -> bool {
+        matches!(self.state, ChannelState::Ready | ChannelState::Idle)
+    }
+
+    const fn turns_away(&self) -> bool {
+        matches!(self.state, ChannelState::Down | ChannelState::Draining)
+    }
+
+    /// The lower, the fitter for a new call; `is_open` if ejections do not count.
+    fn rank(&self, is_open: bool) -> u8 {
+        let weightless = u8::from(self.is_weightless);
+        match self.state {
+            _ if self.is_stale => 8 + weightless,
+            ChannelState::Down | ChannelState::Draining => 6 + weightless,
+            _ if self.is_out && !is_open => 4 + weightless,
+            ChannelState::Connecting => 1 + 2 * weightless,
+            ChannelState::Ready | ChannelState::Idle => 2 * weightless,
+        }
+    }
 }

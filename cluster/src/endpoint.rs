@@ -4,23 +4,19 @@
 //! `attempt` to the channel, and records how it went. The channel ends calls at their deadline.
 
 use std::fmt;
-use std::future::Future;
 use std::hint::black_box;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rpc_core::{
-    AttemptLog, BoxInvoker, Channel, ChannelState, Code, Codecs, Delivery, Instance, Invocation,
-    MethodKind, Reply, ReplyFuture, Status, Tally,
+    BoxInvoker, Channel, Codecs, Delivery, Instance, Invocation, MethodKind, Status, Tally,
 };
 use tokio::time::Instant;
-use tracing::Span;
 
 use crate::attempt_layers::AttemptLayers;
-use crate::ejection::{Ejector, EndpointHealth, Health, Verdict};
+use crate::ejection::{Ejector, EndpointHealth, Health};
+use crate::endpoint_future::{EndpointFuture, InFlight};
 use crate::load::{FAILURE, Load};
 use crate::load_balance::{published_warmup, uptime, warmed_weight};
 
@@ -179,6 +175,16 @@ impl Endpoint {
     /// `failed_precondition`, not sent, if caller and instance have no codec in common.
     pub fn call(
         self: &Arc<Self>,
+        invocation: Invocation,
+        now: Instant,
+        number: u32,
+    ) -> Result<EndpointFuture, Status> {
+        self.clone().called(invocation, now, number)
+    }
+
+    /// The same for whoever has a handle to give away.
+    pub(crate) fn called(
+        self: Arc<Self>,
         mut invocation: Invocation,
         now: Instant,
         number: u32,
@@ -216,11 +222,11 @@ impl Endpoint {
             self.condition().undo_probe();
             return None;
         }
-        Some(self.start(invocation, now, 1, true))
+        Some(self.clone().start(invocation, now, 1, true))
     }
 
     fn start(
-        self: &Arc<Self>,
+        self: Arc<Self>,
         mut invocation: Invocation,
         now: Instant,
         number: u32,
@@ -238,9 +244,9 @@ impl Endpoint {
             endpoint = %self.address(),
             attempt = number,
         );
-        let in_flight = InFlight::begin(self.clone(), now, &invocation, probe);
-        let call = span.in_scope(|| self.invoker.invoke(invocation));
-        EndpointFuture { call, in_flight: Some(in_flight), span }
+        let in_flight = InFlight::begin(self, now, &invocation, probe);
+        let call = span.in_scope(|| in_flight.endpoint.invoker.invoke(invocation));
+        EndpointFuture::new(call, in_flight, span)
     }
 
     /// Leaves, or puts first, the codec the call prefers among those the instance speaks.
@@ -284,39 +290,6 @@ impl Endpoint {
         .with_delivery(Delivery::NotSent)
         .with_address(self.address().clone())
     }
-
-    fn record(&self, outcome: &Result<Reply, Status>, call: &InFlight) {
-        let now = Instant::now();
-        let elapsed = now.saturating_duration_since(call.started);
-        let verdict = Verdict::of(outcome, call.kind);
-        if let (Verdict::Failure | Verdict::Missing, Err(status)) = (verdict, outcome) {
-            self.condition().note_error(status);
-        }
-        if !call.probe {
-            self.condition().record(verdict, call.started, now);
-        } else if self.condition().end_probe(verdict, now) {
-            self.load().forget();
-        }
-        if !self.condition().speaks_of_now(call.started) {
-            return;
-        }
-        let report = self.load().known_report();
-        match outcome {
-            Err(status) if is_endpoints_fault(status) => {
-                self.load().observe(elapsed.max(FAILURE), now);
-                report.inspect(|report| report.fail(now));
-            }
-            Err(status) => {
-                self.load().observe(elapsed, now);
-                report.inspect(|report| report.succeed(status.metadata(), Some(elapsed), now));
-            }
-            Ok(reply) => {
-                let elapsed = (!call.connects).then_some(elapsed);
-                elapsed.inspect(|elapsed| self.load().observe(*elapsed, now));
-                report.inspect(|report| report.succeed(&reply.metadata, elapsed, now));
-            }
-        }
-    }
 }
 
 impl fmt::Debug for Endpoint {
@@ -331,22 +304,6 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// Whether a failure speaks against the endpoint, rather than against the call.
-fn is_endpoints_fault(status: &Status) -> bool {
-    let overloaded_or_gone = matches!(
-        status.code(),
-        Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted
-    );
-    let callers_fault = matches!(
-        status.code(),
-        Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange | Code::Cancelled
-    );
-    match status.delivery() {
-        Delivery::Answered => overloaded_or_gone && status.details().is_none(),
-        Delivery::NotSent | Delivery::MaybeSent | Delivery::Refused => !callers_fault,
-    }
-}
-
 // === impl Vitals ===
 
 impl Vitals {
@@ -358,111 +315,5 @@ impl Vitals {
     pub(crate) fn touch(&self) {
         black_box(self.load.in_flight());
         self.health.touch();
-    }
-}
-
-// === impl EndpointFuture ===
-
-/// A call in flight at one endpoint.
-#[must_use = "futures do nothing unless polled"]
-pub struct EndpointFuture {
-    call: ReplyFuture,
-    in_flight: Option<InFlight>,
-    span: Span,
-}
-
-impl EndpointFuture {
-    /// Where the call is.
-    pub(crate) fn endpoint(&self) -> Option<&Arc<Endpoint>> {
-        self.in_flight.as_ref().map(|in_flight| &in_flight.endpoint)
-    }
-
-    /// Gives the call up because its answer is overdue, which speaks against the endpoint.
-    pub(crate) fn overdue(mut self) {
-        if let Some(in_flight) = self.in_flight.take() {
-            let text = "no answer in half of the call's time";
-            let late = Status::deadline_exceeded(text).with_delivery(Delivery::MaybeSent);
-            // The outcome is for the records alone.
-            let _ = in_flight.finish(Err(late));
-        }
-    }
-}
-
-impl Future for EndpointFuture {
-    type Output = Result<Reply, Status>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        let _entered = this.span.enter();
-        let Poll::Ready(outcome) = this.call.as_mut().poll(cx) else {
-            return Poll::Pending;
-        };
-        // Taken here, so that the count is down when the caller sees the outcome.
-        let Some(in_flight) = this.in_flight.take() else {
-            return Poll::Ready(outcome);
-        };
-        Poll::Ready(in_flight.finish(outcome))
-    }
-}
-
-impl fmt::Debug for EndpointFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EndpointFuture")
-    }
-}
-
-// === impl InFlight ===
-
-/// Counts a call for as long as it exists, also when it is given up.
-struct InFlight {
-    endpoint: Arc<Endpoint>,
-    started: Instant,
-    kind: MethodKind,
-    /// Whether it decides that the endpoint is well again.
-    probe: bool,
-    /// Whether it waited for the connection, which says nothing of the provider.
-    connects: bool,
-    log: Option<AttemptLog>,
-    finished: bool,
-}
-
-impl InFlight {
-    fn begin(endpoint: Arc<Endpoint>, started: Instant, call: &Invocation, probe: bool) -> Self {
-        endpoint.load().begin();
-        let (kind, log) = (call.method().kind(), call.attempts.clone());
-        let connects = endpoint.channel.state() != ChannelState::Ready;
-        Self { endpoint, started, kind, probe, connects, log, finished: false }
-    }
-
-    fn finish(mut self, outcome: Result<Reply, Status>) -> Result<Reply, Status> {
-        self.finished = true;
-        self.endpoint.record(&outcome, &self);
-        if let Some(log) = &self.log {
-            let outcome = outcome.as_ref().map(|_| ());
-            log.note(self.endpoint.address(), self.started, Some(outcome));
-        }
-        outcome.map_err(|status| match status.address() {
-            Some(_) => status,
-            None => status.with_address(self.endpoint.address().clone()),
-        })
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        let load = self.endpoint.load();
-        load.end();
-        if !self.finished {
-            let (now, health) = (Instant::now(), self.endpoint.condition());
-            if self.probe {
-                health.end_probe(Verdict::Nothing, now);
-            }
-            if health.speaks_of_now(self.started) {
-                load.observe_at_least(now.saturating_duration_since(self.started), now);
-            }
-            if let Some(log) = &self.log {
-                log.note(self.endpoint.address(), self.started, None);
-            }
-        }
     }
 }

@@ -15,6 +15,7 @@ use crate::directory::DirectoryState;
 use crate::ejection::EndpointHealth;
 use crate::endpoint::Endpoint;
 use crate::invoker::Cluster;
+use crate::picker::{has_weight, keep};
 use crate::router::ChosenRouter;
 
 /// What there is to choose from for one call at one time, and what narrowed it.
@@ -60,6 +61,8 @@ pub struct ExplainedEndpoint {
 pub enum Dropped {
     /// Others are better: connected, not ejected, not stale.
     Unfit,
+    /// Its weight is 0, and others have some.
+    Weightless,
     /// A router removed it.
     Router {
         /// Its name in the configuration.
@@ -89,7 +92,8 @@ impl Cluster {
         let fit = self.directory.candidates().clone();
         let now = Instant::now();
         let mut dropped: HashMap<Arc<str>, Dropped> = HashMap::new();
-        let mut left: Vec<&Arc<Endpoint>> = fit.endpoints().iter().collect();
+        let all = fit.with_weightless();
+        let mut left: Vec<&Arc<Endpoint>> = all.iter().collect();
         mark(&mut dropped, &listed.iter().collect::<Vec<_>>(), &left, |_| Dropped::Unfit);
         let mut routers = Vec::new();
         for ChosenRouter { router, name, .. } in self.routers.routers() {
@@ -106,6 +110,9 @@ impl Cluster {
                 why: router.why(endpoint, invocation),
             });
         }
+        let before = left.clone();
+        keep(&mut left, has_weight);
+        mark(&mut dropped, &before, &left, |_| Dropped::Weightless);
         let scores = self.scores(&fit, &left, invocation, now);
         let endpoints = listed.iter().map(|endpoint| {
             let address = endpoint.address();
@@ -129,7 +136,7 @@ impl Cluster {
         now: Instant,
     ) -> HashMap<Arc<str>, f64> {
         let part;
-        let candidates = if left.len() == whole.len() {
+        let candidates = if left.len() == whole.len() && whole.weightless().is_empty() {
             whole
         } else {
             part = Candidates::part(whole, left.iter().copied().cloned().collect());

@@ -13,6 +13,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod attempt;
 mod attempt_layers;
 mod backlog;
 mod budget;
@@ -21,6 +22,7 @@ mod dice;
 mod directory;
 mod ejection;
 mod endpoint;
+mod endpoint_future;
 mod explain;
 mod invoker;
 mod latency_window;
@@ -32,14 +34,16 @@ mod picker;
 pub mod policy;
 pub mod router;
 
+pub use self::attempt::{Attempt, AttemptFuture};
 pub use self::attempt_layers::AttemptLayers;
-pub use self::backlog::Backlog;
+pub use self::backlog::{Backlog, BacklogFull};
 pub use self::budget::RetryBudget;
 pub use self::candidates::Candidates;
 pub use self::directory::{Directory, DirectoryOptions, DirectoryState};
 pub use self::ejection::{EjectionConfig, EndpointHealth, HealthState};
-pub use self::endpoint::{Endpoint, EndpointFuture};
+pub use self::endpoint::Endpoint;
+pub use self::endpoint_future::EndpointFuture;
 pub use self::explain::{Dropped, ExplainedEndpoint, Explanation, RouterStep};
 pub use self::invoker::Cluster;
 pub use self::load::Load;
-pub use self::picker::{Attempt, AttemptFuture, Left, Picker};
+pub use self::picker::{Left, Picker};

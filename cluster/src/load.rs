@@ -23,6 +23,9 @@ use crate::load_report::LoadReport;
 /// recovered from a failure waiting for more than a minute.
 const DECAY: Duration = Duration::from_secs(1);
 
+/// The part of [`DECAY`] up to which fading needs no exponential function.
+const SHORT: f64 = 1.0 / 64.0;
+
 /// The latency that a failed call is recorded with.
 pub(crate) const FAILURE: Duration = Duration::from_secs(5);
 
@@ -142,7 +145,8 @@ impl Load {
     /// Records that a call took `latency`.
     pub(crate) fn observe(&self, latency: Duration, now: Instant) {
         let fresh = (latency.as_nanos() as f64).max(1.0);
-        let kept = self.kept(now);
+        let nanos = self.nanos(now);
+        let kept = self.kept(nanos);
         let blend = |bits: u64| {
             let old = f64::from_bits(bits);
             let new = if fresh >= old { fresh } else { old * kept + fresh * (1.0 - kept) };
@@ -150,7 +154,7 @@ impl Load {
         };
         // A loop of compare-and-swap, so that a failure is never overwritten by a quick success.
         let _ = self.estimate.fetch_update(Relaxed, Relaxed, blend);
-        self.stamp.store(self.nanos(now), Relaxed);
+        self.stamp.store(nanos, Relaxed);
         if let Some(window) = self.window.get() {
             window.add(latency, now);
         }
@@ -172,13 +176,17 @@ impl Load {
     }
 
     fn faded(&self, now: Instant) -> f64 {
-        f64::from_bits(self.estimate.load(Relaxed)) * self.kept(now)
+        f64::from_bits(self.estimate.load(Relaxed)) * self.kept(self.nanos(now))
     }
 
-    /// The share of the estimate that has not faded by `now`.
-    fn kept(&self, now: Instant) -> f64 {
-        let age = self.nanos(now).saturating_sub(self.stamp.load(Relaxed));
-        (-(age as f64) / DECAY.as_nanos() as f64).exp()
+    /// The share of the estimate that has not faded at `nanos` since `origin`.
+    fn kept(&self, nanos: u64) -> f64 {
+        let age = nanos.saturating_sub(self.stamp.load(Relaxed)) as f64 / DECAY.as_nanos() as f64;
+        if age < SHORT {
+            // The series up to the square is right to a millionth, and a tenth of the work.
+            return 1.0 - age + age * age / 2.0;
+        }
+        (-age).exp()
     }
 
     fn nanos(&self, now: Instant) -> u64 {

@@ -3,9 +3,6 @@
 //! Candidates of the directory, narrowed by the routers, without those tried, one selected by the
 //! balancer, called. Policies are layers over this; it never sends anything twice.
 
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,40 +11,17 @@ use rpc_core::{Delivery, Invocation, Reply, Status};
 use tokio::time::Instant;
 use tower_service::Service;
 
+use crate::attempt::{Attempt, AttemptFuture};
 use crate::backlog::Backlog;
 use crate::budget::RetryBudget;
 use crate::candidates::Candidates;
 use crate::dice::Dice;
 use crate::directory::Directory;
 use crate::ejection::choose_probe;
-use crate::endpoint::{Endpoint, EndpointFuture};
+use crate::endpoint::Endpoint;
 use crate::invoker::Cluster;
 use crate::load_balance::{LoadBalance, MANY};
 use crate::router::RouterChain;
-
-/// How often another one is drawn of many candidates to avoid the excluded ones.
-const REDRAWS: usize = 3;
-
-/// One try of a call.
-#[derive(Debug, Clone)]
-pub struct Attempt {
-    /// What is called.
-    pub invocation: Invocation,
-    /// Addresses to avoid while there are others: those tried before.
-    pub excluded: Vec<Arc<str>>,
-    /// Which try it is, from 1.
-    pub number: u32,
-    /// The present time, which whoever makes attempts has read already.
-    pub now: Instant,
-}
-
-impl Attempt {
-    /// The first try of a call. Does not allocate.
-    #[must_use]
-    pub const fn first(invocation: Invocation, now: Instant) -> Self {
-        Self { invocation, excluded: Vec::new(), number: 1, now }
-    }
-}
 
 /// What is left for a call to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,17 +87,19 @@ impl Picker {
     #[must_use]
     pub fn left(&self, invocation: &Invocation, tried: &[Arc<str>]) -> Left {
         let candidates = self.0.directory.candidates();
-        let is_new = |endpoint: &Arc<Endpoint>| !tried.contains(endpoint.address());
+        let is_untried = |endpoint: &Arc<Endpoint>| !tried.contains(endpoint.address());
         if self.0.routers.is_empty() {
-            let untried = candidates.endpoints().iter().any(is_new);
+            let untried = candidates.endpoints().iter().any(is_untried);
             return Left { endpoints: candidates.len(), untried };
         }
-        let left = self.0.routers.narrow(candidates.endpoints(), invocation).unwrap_or_default();
-        Left { endpoints: left.len(), untried: left.into_iter().any(is_new) }
+        let all = candidates.with_weightless();
+        let mut left = self.0.routers.narrow(&all, invocation).unwrap_or_default();
+        keep(&mut left, has_weight);
+        Left { endpoints: left.len(), untried: left.into_iter().any(is_untried) }
     }
 
-    /// Every endpoint that routers leave for this call, whatever the state of its connection, in
-    /// the order of addresses.
+    /// Every endpoint that routers leave for this call, whatever its weight and the state of its
+    /// connection, in the order of addresses.
     ///
     /// # Errors
     /// `unavailable`, not sent, naming the router that left none.
@@ -164,13 +140,14 @@ impl Picker {
     /// address.
     pub fn attempt_at(&self, endpoint: &Arc<Endpoint>, attempt: Attempt) -> AttemptFuture {
         match self.admit(&attempt) {
-            Ok(()) => start(endpoint, attempt),
+            Ok(()) => start(endpoint.clone(), attempt),
             Err(late) => AttemptFuture::failed(late.with_address(endpoint.address().clone())),
         }
     }
 
     /// The endpoint that an attempt would go to now: one that routers leave, that is not excluded
-    /// while there are others, and that the balancer selects.
+    /// while there are others, and that the balancer selects. One without weight is chosen if none
+    /// has weight, and as a last resort if all that have are excluded.
     ///
     /// # Errors
     /// `unavailable`, not sent: there is none.
@@ -185,9 +162,26 @@ impl Picker {
         }
     }
 
+    /// The endpoint for a copy of a call that others have: as [`choose`](Self::choose), but never
+    /// one that is excluded, and one without weight only if none has weight. `None` if there is
+    /// none.
+    #[must_use]
+    pub fn choose_other(&self, attempt: &Attempt) -> Option<Arc<Endpoint>> {
+        let whole = self.0.directory.candidates();
+        if whole.is_empty() {
+            return None;
+        }
+        let chosen = self.choose_other_among(&whole, attempt)?;
+        match self.0.directory.instead_of(&whole, &chosen) {
+            None => Some(chosen),
+            Some(whole) => self.choose_other_among(&whole, attempt),
+        }
+    }
+
     /// The first endpoint in the order of addresses, of those whose connection is the best there
-    /// is: one that routers leave, and that is not excluded while there are others. One that was
-    /// never used counts like one that is connected, so that a new first one takes over.
+    /// is: one that routers leave, that is not excluded while there are others, and that has weight
+    /// while others have and are not excluded. One that was never used counts like one that is
+    /// connected, so that a new first one takes over.
     ///
     /// # Errors
     /// `unavailable`, not sent: there is none.
@@ -196,16 +190,15 @@ impl Picker {
         if let Some(endpoint) = self.probe_of(&candidates, attempt) {
             return Ok(endpoint);
         }
-        let is_new = |endpoint: &Arc<Endpoint>| !attempt.excluded.contains(endpoint.address());
-        let found = if self.0.routers.is_empty() {
-            let all = candidates.endpoints();
-            all.iter().find(|endpoint| is_new(endpoint)).or_else(|| all.first())
-        } else {
-            let left = self.0.routers.narrow(candidates.endpoints(), &attempt.invocation)?;
-            let new = left.iter().find(|endpoint| is_new(endpoint));
-            new.or_else(|| left.first()).copied()
-        };
-        found.cloned().ok_or_else(|| self.0.directory.no_instance())
+        if self.0.routers.is_empty()
+            && let Some(first) = candidates.endpoints().iter().find(|e| is_new(attempt)(e))
+        {
+            return Ok(first.clone());
+        }
+        let all = candidates.with_weightless();
+        let mut left = self.0.routers.narrow(&all, &attempt.invocation)?;
+        keep_best(&mut left, attempt);
+        left.first().map(|first| Arc::clone(first)).ok_or_else(|| self.0.directory.no_instance())
     }
 
     fn probe_of(&self, candidates: &Candidates, attempt: &Attempt) -> Option<Arc<Endpoint>> {
@@ -235,10 +228,10 @@ impl Picker {
         if let Some(endpoint) = self.probe_of(candidates, &attempt)
             && let Some(probe) = endpoint.probe(attempt.invocation.clone(), attempt.now)
         {
-            return AttemptFuture(State::Running(probe));
+            return AttemptFuture::running(probe);
         }
         match self.choose_of(candidates, &attempt) {
-            Ok(endpoint) => start(&endpoint, attempt),
+            Ok(endpoint) => start(endpoint, attempt),
             Err(status) => AttemptFuture::failed(status),
         }
     }
@@ -263,23 +256,59 @@ impl Picker {
         if self.0.routers.is_empty() && attempt.excluded.is_empty() {
             return Ok(self.select(whole, attempt).clone());
         }
-        let is_new = |endpoint: &Arc<Endpoint>| !attempt.excluded.contains(endpoint.address());
-        if self.0.routers.is_empty() && whole.len() > MANY && self.0.balancer.draws() {
-            // Far cheaper than a list without the excluded, and the same.
-            let mut drawn = (0..REDRAWS).map(|_| self.select(whole, attempt));
-            if let Some(endpoint) = drawn.find(|endpoint| is_new(endpoint)) {
-                return Ok(endpoint.clone());
-            }
+        if let Some(selected) = self.select_new(whole, attempt) {
+            return Ok(selected.clone());
         }
-        let mut left = (self.0.routers).narrow(whole.endpoints(), &attempt.invocation)?;
-        if left.iter().any(|endpoint| is_new(endpoint)) {
-            left.retain(|endpoint| is_new(endpoint));
+        let all = whole.with_weightless();
+        let mut left = self.0.routers.narrow(&all, &attempt.invocation)?;
+        keep_best(&mut left, attempt);
+        Ok(self.select_of(whole, left, attempt))
+    }
+
+    fn choose_other_among(
+        &self,
+        whole: &Arc<Candidates>,
+        attempt: &Attempt,
+    ) -> Option<Arc<Endpoint>> {
+        if let Some(selected) = self.select_new(whole, attempt) {
+            return Some(selected.clone());
         }
-        if left.len() == whole.len() {
-            return Ok(self.select(whole, attempt).clone());
+        let all = whole.with_weightless();
+        let mut left = self.0.routers.narrow(&all, &attempt.invocation).ok()?;
+        keep(&mut left, has_weight);
+        keep(&mut left, is_new(attempt)).then(|| self.select_of(whole, left, attempt))
+    }
+
+    /// One of many that is not excluded: far cheaper than a list without the excluded, and the
+    /// same.
+    fn select_new<'a>(
+        &self,
+        whole: &'a Candidates,
+        attempt: &Attempt,
+    ) -> Option<&'a Arc<Endpoint>> {
+        if !self.0.routers.is_empty() || whole.len() <= MANY {
+            return None;
+        }
+        let Attempt { invocation, now, .. } = attempt;
+        let is_left = |index: usize| whole.endpoints().get(index).is_some_and(is_new(attempt));
+        let index = self.0.balancer.select_left(whole, invocation, *now, &is_left);
+        let index = index.filter(|index| is_left(*index))?;
+        whole.touch(index);
+        Some(&whole.endpoints()[index])
+    }
+
+    /// The endpoint the balancer selects of those that are `left`, of which there is one.
+    fn select_of(
+        &self,
+        whole: &Arc<Candidates>,
+        left: Vec<&Arc<Endpoint>>,
+        attempt: &Attempt,
+    ) -> Arc<Endpoint> {
+        if left.len() == whole.len() && whole.weightless().is_empty() {
+            return self.select(whole, attempt).clone();
         }
         let left = Candidates::part(whole, left.into_iter().cloned().collect());
-        Ok(self.select(&left, attempt).clone())
+        self.select(&left, attempt).clone()
     }
 
     /// The endpoint the balancer selects. `candidates` is not empty.
@@ -316,13 +345,39 @@ impl Picker {
             let now = Instant::now();
             Ok(this.send(&candidates, Attempt { now, ..attempt }))
         };
-        AttemptFuture(State::Waiting(Box::pin(waiting)))
+        AttemptFuture::waiting(Box::pin(waiting))
     }
 }
 
-fn start(endpoint: &Arc<Endpoint>, attempt: Attempt) -> AttemptFuture {
-    match endpoint.call(attempt.invocation, attempt.now, attempt.number) {
-        Ok(running) => AttemptFuture(State::Running(running)),
+pub(crate) fn has_weight(endpoint: &Arc<Endpoint>) -> bool {
+    endpoint.weight() > 0
+}
+
+fn is_new(attempt: &Attempt) -> impl Fn(&Arc<Endpoint>) -> bool {
+    |endpoint| !attempt.excluded.contains(endpoint.address())
+}
+
+/// Leaves those that `is` holds for, if there are any.
+pub(crate) fn keep(left: &mut Vec<&Arc<Endpoint>>, is: impl Fn(&Arc<Endpoint>) -> bool) -> bool {
+    let any = left.iter().any(|endpoint| is(endpoint));
+    if any {
+        left.retain(|endpoint| is(endpoint));
+    }
+    any
+}
+
+/// Leaves those that an attempt would rather go to: not excluded and with weight, or else not
+/// excluded, or else with weight.
+fn keep_best(left: &mut Vec<&Arc<Endpoint>>, attempt: &Attempt) {
+    let is_new = is_new(attempt);
+    if !keep(left, |endpoint| has_weight(endpoint) && is_new(endpoint)) && !keep(left, is_new) {
+        keep(left, has_weight);
+    }
+}
+
+fn start(endpoint: Arc<Endpoint>, attempt: Attempt) -> AttemptFuture {
+    match endpoint.called(attempt.invocation, attempt.now, attempt.number) {
+        Ok(running) => AttemptFuture::running(running),
         Err(status) => AttemptFuture::failed(status),
     }
 }
@@ -338,74 +393,5 @@ impl Service<Attempt> for Picker {
 
     fn call(&mut self, attempt: Attempt) -> AttemptFuture {
         self.attempt(attempt)
-    }
-}
-
-// === impl AttemptFuture ===
-
-/// An attempt under way. Not boxed: it lives inside the future of its policy.
-#[must_use = "futures do nothing unless polled"]
-pub struct AttemptFuture(State);
-
-enum State {
-    /// At its endpoint.
-    Running(EndpointFuture),
-    /// For the first word of the registry, after which it is sent.
-    Waiting(Pin<Box<dyn Future<Output = Result<AttemptFuture, Status>> + Send>>),
-    /// Before it was sent; `None` once that was told.
-    Failed(Option<Status>),
-}
-
-impl AttemptFuture {
-    /// Where the attempt is; `None` before and after.
-    #[must_use]
-    pub fn endpoint(&self) -> Option<&Arc<Endpoint>> {
-        match &self.0 {
-            State::Running(running) => running.endpoint(),
-            State::Waiting(_) | State::Failed(_) => None,
-        }
-    }
-
-    /// Cancels it because its answer is overdue: the endpoint is judged as by a timeout, rather
-    /// than not at all, as when the future is dropped.
-    pub fn overdue(self) {
-        if let State::Running(running) = self.0 {
-            running.overdue();
-        }
-    }
-
-    fn failed(status: Status) -> Self {
-        Self(State::Failed(Some(status)))
-    }
-}
-
-impl Future for AttemptFuture {
-    type Output = Result<Reply, Status>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        loop {
-            match &mut this.0 {
-                State::Running(running) => return Pin::new(running).poll(cx),
-                // Waiting => (Running | Failed)
-                State::Waiting(waiting) => match waiting.as_mut().poll(cx) {
-                    Poll::Ready(sent) => *this = sent.unwrap_or_else(Self::failed),
-                    Poll::Pending => return Poll::Pending,
-                },
-                State::Failed(status) => {
-                    return status.take().map_or(Poll::Pending, |status| Poll::Ready(Err(status)));
-                }
-            }
-        }
-    }
-}
-
-impl fmt::Debug for AttemptFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            State::Running(_) => "AttemptFuture(running)",
-            State::Waiting(_) => "AttemptFuture(waiting)",
-            State::Failed(_) => "AttemptFuture(failed)",
-        })
     }
 }

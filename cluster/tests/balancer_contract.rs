@@ -133,6 +133,27 @@ async fn many_threads_choose_at_once_from_lists_that_change() {
     });
 }
 
+#[tokio::test]
+async fn a_re_send_in_a_long_list_goes_elsewhere_and_by_key_where_a_list_without_leads() {
+    let net = Net::default();
+    let list = weighted(&net, &[100; 100]);
+    each(9, |name, balancer| {
+        for key in 0..100 {
+            let (call, now) = (keyed(key), Instant::now());
+            let tried = balancer.select(&list, &call, now);
+            let other = balancer.select_left(&list, &call, now, &|index| index != tried);
+            let other = other.unwrap_or_else(|| panic!("{name} goes over the whole list"));
+            assert_ne!(other, tried, "{name}");
+            if name == "consistenthash" {
+                let mut rest = list.endpoints().to_vec();
+                rest.remove(tried);
+                let expected = seeded(name, 9).select(&Candidates::new(rest), &call, now);
+                assert_eq!(other, expected + usize::from(expected >= tried));
+            }
+        }
+    });
+}
+
 /// The quickest of several rounds, so that a busy machine does not decide.
 fn cost(balancer: &dyn LoadBalance, list: &Candidates) -> Duration {
     let (now, call) = (Instant::now(), keyed(7));

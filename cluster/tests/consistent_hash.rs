@@ -235,7 +235,7 @@ async fn calls_go_by_the_last_ring_while_that_of_a_long_list_is_made() {
     };
     assert_eq!(place(taken_over), before[taken_over], "the newcomer is not on the ring yet");
     assert_eq!(place(given_up), expected[given_up], "who has left is walked past");
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     while place(taken_over) != expected[taken_over] {
         assert!(begun.elapsed().as_secs() < 30, "the ring is never made");
         tokio::task::yield_now().await;

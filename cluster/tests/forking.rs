@@ -7,10 +7,10 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dubhe_cluster::RetryBudget;
 use dubhe_cluster::load_balance::{self, RoundRobin};
 use dubhe_cluster::policy::{ClusterPolicy, Forking, builtin};
 use dubhe_cluster::router::RouterChain;
+use dubhe_cluster::{HealthState, RetryBudget};
 use rpc_core::{BoxInvoker, Code, Delivery, Params, Status};
 use serde_json::json;
 use support::*;
@@ -152,6 +152,49 @@ async fn a_dropped_call_cancels_all_its_copies() {
     assert_eq!(fleet.in_flight(), 2);
     call.abort();
     settle().await;
+    assert_eq!(fleet.in_flight(), 0);
+}
+
+/// Calls every 20 ms for so many seconds; the most calls that were under way after one.
+async fn call_for(fleet: &Fleet, cluster: &BoxInvoker, seconds: u64) -> u32 {
+    let (until, mut most) = (Instant::now() + MS * 1_000 * u32::try_from(seconds).unwrap(), 0);
+    while Instant::now() < until {
+        cluster.invoke(call()).await.unwrap();
+        most = most.max(fleet.in_flight());
+        tokio::time::sleep(MS * 20).await;
+    }
+    most
+}
+
+fn state_of(fleet: &Fleet, address: &str) -> HealthState {
+    let endpoints = fleet.directory.endpoints();
+    endpoints.iter().find(|endpoint| &**endpoint.address() == address).unwrap().health().state
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_hangs_is_ejected_although_it_only_ever_loses() {
+    let fleet = Fleet::of(&["a:1", "b:1", "c:1"]);
+    fleet.mock("a:1").answer(Answer::Hang);
+    let cluster = in_turn(&fleet, 2);
+    let most = call_for(&fleet, &cluster, 5).await;
+    // Ejected, or waiting for the call that finds it hanging still.
+    assert_ne!(state_of(&fleet, "a:1"), HealthState::Healthy);
+    assert!(fleet.directory.state().ejections > 0);
+    assert_eq!(most, 1, "one loser at a time runs on");
+    let others = ["b:1", "c:1"].map(|address| state_of(&fleet, address));
+    assert_eq!(others, [HealthState::Healthy; 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_always_loses_because_it_is_slow_stays() {
+    let fleet = Fleet::of(&["a:1", "b:1"]);
+    fleet.mock("a:1").answer(Answer::After(MS * 400));
+    let cluster = in_turn(&fleet, 2);
+    for _ in 0..20 {
+        call_for(&fleet, &cluster, 1).await;
+        assert_eq!(state_of(&fleet, "a:1"), HealthState::Healthy);
+    }
+    tokio::time::sleep(MS * 1_000).await;
     assert_eq!(fleet.in_flight(), 0);
 }
 

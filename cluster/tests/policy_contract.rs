@@ -7,11 +7,11 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dubhe_cluster::HealthState;
 use dubhe_cluster::load_balance::{P2c, RoundRobin};
 use dubhe_cluster::policy::{Failfast, builtin};
-use dubhe_cluster::router::RouterChain;
-use rpc_core::{BoxInvoker, ChannelState, Method, MethodKind, Params, Status};
+use dubhe_cluster::router::{Router, RouterChain};
+use dubhe_cluster::{Endpoint, HealthState};
+use rpc_core::{BoxInvoker, ChannelState, Invocation, Method, MethodKind, Params, Status};
 use support::*;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -208,6 +208,33 @@ async fn under_every_policy_a_failure_names_the_call_and_the_provider() {
         if let Err(status) = cluster.invoke(write()).await {
             assert_eq!(status.call(), Some("shop.Inventory/reserve"), "{name}");
             assert!(!status.attempts().is_empty(), "{name}: {status}");
+        }
+    }
+}
+
+/// Leaves nobody.
+#[derive(Debug)]
+struct Nobody;
+
+impl Router for Nobody {
+    fn narrow(&self, candidates: &mut Vec<&Arc<Endpoint>>, _: &Invocation) {
+        candidates.clear();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_every_policy_a_call_that_routers_leave_nobody_for_is_named() {
+    for name in builtin().names() {
+        let fleet = Fleet::of(&ADDRESSES);
+        let policy = builtin().build(name, Params::new()).unwrap();
+        let routers = chain(vec![("nobody", Arc::new(Nobody))]);
+        let cluster = fleet.build(policy, Arc::new(P2c::new(Some(1))), routers);
+        match cluster.invoke(call()).await {
+            Ok(reply) => assert!(is_stand_in(&reply), "{name}"),
+            Err(status) => {
+                assert_eq!(status.call(), Some("shop.Inventory/reserve"), "{name}");
+                assert!(status.message().contains("router `nobody` of"), "{name}: {status}");
+            }
         }
     }
 }

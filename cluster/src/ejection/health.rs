@@ -11,6 +11,7 @@ use std::time::Duration;
 use rpc_core::Status;
 use tokio::time::Instant;
 
+use super::silence::Silence;
 use super::window::{Sums, Window};
 use super::{EjectionConfig, Ejector, Verdict};
 use crate::load::nanos_since;
@@ -40,6 +41,7 @@ pub(crate) struct Health {
     origin: Instant,
     /// When it was last found to be well: calls begun before say nothing of what it is since.
     well_since: AtomicU64,
+    silence: Silence,
     window: Window,
     /// When the first failure of the row was seen, in nanoseconds since `origin`.
     failing_since: AtomicU64,
@@ -102,6 +104,7 @@ impl Health {
             origin: now,
             standing: AtomicU8::new(HEALTHY),
             stale: AtomicBool::new(false),
+            silence: Silence::default(),
             window: Window::new(now),
             in_row: AtomicU32::new(0),
             failing_since: AtomicU64::new(0),
@@ -172,6 +175,7 @@ impl Health {
 
     /// Records how a call ended that began at `started`.
     pub(crate) fn record(&self, verdict: Verdict, started: Instant, now: Instant) {
+        self.silence.end();
         match verdict {
             Verdict::Success => {
                 self.window.count(true, now);
@@ -186,6 +190,15 @@ impl Health {
             Verdict::Missing => self.set_stale(now),
             Verdict::Nothing => {}
         }
+    }
+
+    /// Notes that a call is given up because another was quicker; says whether it is to be watched.
+    pub(super) fn give_up(&self, now: Instant) -> bool {
+        self.ejector.config().is_some() && !self.is_out() && self.silence.give_up(self.nanos(now))
+    }
+
+    pub(super) fn end_watch(&self) {
+        self.silence.end_watch();
     }
 
     /// Whether a call that began at `started` tells what the endpoint is like now: not if it has
@@ -277,8 +290,11 @@ impl Health {
             EJECTED if now >= self.term().until => {
                 self.move_on(EJECTED, PROBATION);
             }
-            // No call could be a probe for so long: nothing is known against it any more.
-            PROBATION if now >= self.term().until + self.longest() => self.recover(now),
+            // No call could be a probe for so long: nothing is known against it any more. Unless one
+            // becomes the probe at this moment, which then decides.
+            PROBATION if now >= self.term().until + self.longest() && self.begin_probe() => {
+                self.recover(now);
+            }
             // The probe is a call with all the time in the world: it does not keep others away.
             PROBING if now >= self.term().until + 2 * self.longest() => self.extend(1, now),
             _ => {}

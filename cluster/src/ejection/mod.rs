@@ -14,6 +14,9 @@ mod config;
 mod ejector;
 mod health;
 mod probe;
+#[cfg(test)]
+mod races;
+mod silence;
 mod verdict;
 mod window;
 
@@ -22,4 +25,5 @@ pub(crate) use self::ejector::Ejector;
 pub(crate) use self::health::Health;
 pub use self::health::{EndpointHealth, HealthState};
 pub(crate) use self::probe::choose as choose_probe;
+pub(crate) use self::silence::give_up;
 pub(crate) use self::verdict::Verdict;

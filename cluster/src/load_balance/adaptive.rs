@@ -13,7 +13,7 @@ use rpc_core::{Error, Extension, Invocation};
 use tokio::time::Instant;
 
 use super::two_choices::better_of_two;
-use super::{LoadBalance, SeedConfig};
+use super::{LoadBalance, SeedConfig, select_again};
 use crate::candidates::Candidates;
 use crate::dice::Dice;
 
@@ -66,8 +66,14 @@ impl LoadBalance for Adaptive {
         })
     }
 
-    fn draws(&self) -> bool {
-        true
+    fn select_left(
+        &self,
+        candidates: &Candidates,
+        invocation: &Invocation,
+        now: Instant,
+        is_left: &dyn Fn(usize) -> bool,
+    ) -> Option<usize> {
+        select_again(|| self.select(candidates, invocation, now), is_left)
     }
 
     /// The load by Dubbo's formula; `None` while the provider has told nothing.

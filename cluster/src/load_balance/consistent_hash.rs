@@ -86,6 +86,27 @@ impl ConsistentHash {
         }
         place_of(key.as_bytes())
     }
+
+    /// The index of whom the call belongs to, of those that are left.
+    ///
+    /// The ring is that of the list. Who is not among the candidates, or not left, is walked past,
+    /// which lands where a ring without them would: no ring is made for a re-send, or while an
+    /// endpoint is ejected or connecting.
+    fn owner(
+        &self,
+        candidates: &Candidates,
+        invocation: &Invocation,
+        now: Instant,
+        is_left: &dyn Fn(usize) -> bool,
+    ) -> Option<usize> {
+        let (place, members) = (self.place(invocation), candidates.members());
+        let ring = self.rings.of(members, now);
+        let left = |index: Option<usize>| index.filter(|index| is_left(*index));
+        if ring.is_of(members) {
+            return ring.find(place, |member| left(candidates.index_of_member(member)));
+        }
+        ring.find(place, |member| left(candidates.index_of(ring.addresses().get(member)?)))
+    }
 }
 
 impl Extension<dyn LoadBalance> for ConsistentHash {
@@ -99,16 +120,17 @@ impl Extension<dyn LoadBalance> for ConsistentHash {
 
 impl LoadBalance for ConsistentHash {
     fn select(&self, candidates: &Candidates, invocation: &Invocation, now: Instant) -> usize {
-        let place = self.place(invocation);
-        let ring = self.rings.of(candidates.members(), now);
-        // The ring is that of the list. Who is not among the candidates is walked past, which lands
-        // where a ring without them would: no ring is made for a re-send, or while an endpoint is
-        // ejected or connecting.
-        let found = match ring.is_of(candidates.members()) {
-            true => ring.find(place, |member| candidates.index_of_member(member)),
-            false => ring.find(place, |member| candidates.index_of(ring.addresses().get(member)?)),
-        };
-        found.unwrap_or(0)
+        self.owner(candidates, invocation, now, &|_| true).unwrap_or(0)
+    }
+
+    fn select_left(
+        &self,
+        candidates: &Candidates,
+        invocation: &Invocation,
+        now: Instant,
+        is_left: &dyn Fn(usize) -> bool,
+    ) -> Option<usize> {
+        self.owner(candidates, invocation, now, is_left)
     }
 
     /// Whether each position is that of an argument of some method. The first is no claim that

@@ -11,7 +11,7 @@ use rpc_core::{Error, Extension, Invocation};
 use tokio::time::Instant;
 
 use super::least::Compared;
-use super::{LoadBalance, SeedConfig};
+use super::{LoadBalance, SeedConfig, select_again};
 use crate::candidates::Candidates;
 use crate::dice::Dice;
 
@@ -48,9 +48,14 @@ impl LoadBalance for LeastActive {
         Compared::of(candidates, &self.dice).least(1.0, |index| cost(candidates, index))
     }
 
-    /// Of long lists, which alone are asked again.
-    fn draws(&self) -> bool {
-        true
+    fn select_left(
+        &self,
+        candidates: &Candidates,
+        invocation: &Invocation,
+        now: Instant,
+        is_left: &dyn Fn(usize) -> bool,
+    ) -> Option<usize> {
+        select_again(|| self.select(candidates, invocation, now), is_left)
     }
 
     /// Calls in flight for the share of its weight.

@@ -35,6 +35,9 @@ use crate::candidates::Candidates;
 /// More candidates than this are many: nothing then goes over all of them that need not.
 pub(crate) const MANY: usize = 64;
 
+/// How often another endpoint is selected that may be the same again.
+const REDRAWS: usize = 3;
+
 /// Chooses one of the candidates of a call.
 #[diagnostic::on_unimplemented(note = "a balancer implements `Debug` and `LoadBalance::select`")]
 pub trait LoadBalance: fmt::Debug + Send + Sync + 'static {
@@ -42,11 +45,18 @@ pub trait LoadBalance: fmt::Debug + Send + Sync + 'static {
     /// of each call at the time `now`, so it does no I/O and no work it can do without.
     fn select(&self, candidates: &Candidates, invocation: &Invocation, now: Instant) -> usize;
 
-    /// Whether selecting again is cheap, gives another endpoint by lot, and leaves no trace, so that
-    /// a re-send among many may ask again until an endpoint comes that was not tried. Otherwise it
-    /// selects once, from a list without those. Asked where there are more than 64 candidates.
-    fn draws(&self) -> bool {
-        false
+    /// Selects among those for which `is_left` holds, for a re-send or a copy, without work that
+    /// grows with the list; `None` if it cannot, and then it selects from a list of those. Asked
+    /// where there are more than 64 candidates.
+    fn select_left(
+        &self,
+        candidates: &Candidates,
+        invocation: &Invocation,
+        now: Instant,
+        is_left: &dyn Fn(usize) -> bool,
+    ) -> Option<usize> {
+        let _ = (candidates, invocation, now, is_left);
+        None
     }
 
     /// Whether calls of `methods` can be balanced by it; asked when a client is made, before any
@@ -78,6 +88,11 @@ pub trait LoadBalance: fmt::Debug + Send + Sync + 'static {
     fn score_unit(&self) -> &'static str {
         ""
     }
+}
+
+/// Selects again until one comes that is left; for balancers that give another one each time.
+fn select_again(select: impl Fn() -> usize, is_left: &dyn Fn(usize) -> bool) -> Option<usize> {
+    (0..REDRAWS).map(|_| select()).find(|index| is_left(*index))
 }
 
 /// The parameters of balancers that draw lots.

@@ -12,7 +12,7 @@ use rpc_core::{Error, Extension, Invocation};
 use tokio::time::Instant;
 
 use super::two_choices::better_of_two;
-use super::{LoadBalance, SeedConfig};
+use super::{LoadBalance, SeedConfig, select_again};
 use crate::candidates::Candidates;
 use crate::dice::Dice;
 
@@ -54,8 +54,14 @@ impl LoadBalance for P2c {
         })
     }
 
-    fn draws(&self) -> bool {
-        true
+    fn select_left(
+        &self,
+        candidates: &Candidates,
+        invocation: &Invocation,
+        now: Instant,
+        is_left: &dyn Fn(usize) -> bool,
+    ) -> Option<usize> {
+        select_again(|| self.select(candidates, invocation, now), is_left)
     }
 
     /// The expected wait in nanoseconds.

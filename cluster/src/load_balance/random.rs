@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rpc_core::{Error, Extension, Invocation};
 use tokio::time::Instant;
 
-use super::{LoadBalance, SeedConfig};
+use super::{LoadBalance, SeedConfig, select_again};
 use crate::candidates::Candidates;
 use crate::dice::Dice;
 
@@ -40,7 +40,13 @@ impl LoadBalance for Random {
         candidates.draw(&self.dice)
     }
 
-    fn draws(&self) -> bool {
-        true
+    fn select_left(
+        &self,
+        candidates: &Candidates,
+        invocation: &Invocation,
+        now: Instant,
+        is_left: &dyn Fn(usize) -> bool,
+    ) -> Option<usize> {
+        select_again(|| self.select(candidates, invocation, now), is_left)
     }
 }

@@ -59,7 +59,7 @@ impl Ring {
             points.extend(points_of(address, nodes).map(|at| (at, place)));
         }
         // A sort that finds what is in order already: most of it, after a change.
-        points.sort();
+        points.sort_by_key(|(at, whose)| (u64::from(*at) << 32) | u64::from(*whose));
         let (table, low_bits) = table_of(&points);
         Self { members: Some(members.clone()), points, table, low_bits, rests_until: None }
     }

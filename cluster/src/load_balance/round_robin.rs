@@ -12,7 +12,7 @@ use std::time::Duration;
 use rpc_core::{Error, Extension, Invocation, NoConfig};
 use tokio::time::Instant;
 
-use super::LoadBalance;
+use super::{LoadBalance, select_again};
 use crate::candidates::Candidates;
 
 /// What was not a candidate for this long is forgotten.
@@ -46,7 +46,11 @@ impl RoundRobin {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut richest, mut most, mut total) = (0, i64::MIN, 0);
         for (index, endpoint) in candidates.endpoints().iter().enumerate() {
-            let weight = candidates.weight(index);
+            // Its own, also where all of a part have the same: an account is of one weight.
+            let weight = match candidates.is_equally_weighted() {
+                true => u64::from(endpoint.weight()).max(1),
+                false => candidates.weight(index),
+            };
             let gain = i64::try_from(weight).unwrap_or(i64::MAX);
             let account =
                 accounts.entry(endpoint.identity()).or_insert_with(|| Account::new(weight, now));
@@ -91,5 +95,18 @@ impl LoadBalance for RoundRobin {
             return self.turn.fetch_add(1, Relaxed) % candidates.len().max(1);
         }
         self.select_weighted(candidates, now)
+    }
+
+    /// Goes on in turn, past those that are not left.
+    fn select_left(
+        &self,
+        candidates: &Candidates,
+        invocation: &Invocation,
+        now: Instant,
+        is_left: &dyn Fn(usize) -> bool,
+    ) -> Option<usize> {
+        let is_cheap = candidates.is_equally_weighted() && candidates.is_whole();
+        let select = || self.select(candidates, invocation, now);
+        is_cheap.then(|| select_again(select, is_left)).flatten()
     }
 }

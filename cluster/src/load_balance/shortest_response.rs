@@ -13,7 +13,7 @@ use rpc_core::{Error, Extension, Invocation};
 use tokio::time::Instant;
 
 use super::least::Compared;
-use super::{LoadBalance, SeedConfig};
+use super::{LoadBalance, SeedConfig, select_again};
 use crate::candidates::Candidates;
 use crate::dice::Dice;
 use crate::load::Load;
@@ -72,9 +72,14 @@ impl LoadBalance for ShortestResponse {
         compared.least(EQUAL, |index| cost(candidates, index, now))
     }
 
-    /// Of long lists, which alone are asked again.
-    fn draws(&self) -> bool {
-        true
+    fn select_left(
+        &self,
+        candidates: &Candidates,
+        invocation: &Invocation,
+        now: Instant,
+        is_left: &dyn Fn(usize) -> bool,
+    ) -> Option<usize> {
+        select_again(|| self.select(candidates, invocation, now), is_left)
     }
 
     /// The expected response in nanoseconds.

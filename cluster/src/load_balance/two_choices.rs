@@ -5,11 +5,9 @@
 //! if it is clearly (twice) better: at even load the shares are those of the weights exactly,
 //! uneven load overrides them.
 
+use super::REDRAWS;
 use crate::candidates::Candidates;
 use crate::dice::Dice;
-
-/// How often another second endpoint is drawn if it is the first again.
-const REDRAWS: usize = 3;
 
 /// The better of two drawn endpoints; `costs` tells those of a first and a second.
 pub(super) fn better_of_two(

@@ -23,8 +23,9 @@ use tokio::time::{Instant, sleep};
 
 use super::seldom::Seldom;
 use super::{ClusterPolicy, History, needs_stand_in};
-use crate::backlog::Backlog;
-use crate::picker::{Attempt, Picker};
+use crate::attempt::Attempt;
+use crate::backlog::{Backlog, BacklogFull};
+use crate::picker::Picker;
 
 /// The longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
@@ -172,6 +173,12 @@ impl FailbackInvoker {
         let size = pending.invocation.body.size_hint();
         backlog.push(&method, config.tasks, size, pending.run()).map_err(|full| {
             backlog.note_dropped();
+            let full = match full {
+                BacklogFull::Calls(tasks) => {
+                    format!("cluster = failback, tasks = {tasks}: so many calls wait")
+                }
+                BacklogFull::Bytes => format!("cluster = failback: {full}"),
+            };
             self.tell_full(&method, &full);
             Some(full)
         })

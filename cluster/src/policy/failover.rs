@@ -26,8 +26,9 @@ use tokio::time::Instant;
 
 use super::hedge::{self, Running};
 use super::{ClusterPolicy, History, MAX_TRIED};
+use crate::attempt::{Attempt, AttemptFuture};
 use crate::endpoint::Endpoint;
-use crate::picker::{Attempt, AttemptFuture, Left, Picker};
+use crate::picker::{Left, Picker};
 
 /// The pause before the first attempt at a provider that failed this call already; doubles.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -217,12 +218,12 @@ impl Resending {
         self.next = self.later(now, next);
         let (endpoint, attempt) = match self.elsewhere(now) {
             Ok(Some(found)) => found,
-            Err(status) if self.running.is_empty() => return Err(self.give_up(status, None)),
             Ok(None) if self.running.is_empty() => {
                 let status = Status::unimplemented("those left do not have the method");
                 return Err(self.give_up(status.with_delivery(Delivery::Refused), None));
             }
-            Ok(None) | Err(_) => return Ok(()),
+            Ok(None) => return Ok(()),
+            Err(status) => return Err(self.give_up(status, None)),
         };
         if next == Next::Copy {
             if self.permit_budgeted(now).is_err() {
@@ -249,19 +250,22 @@ impl Resending {
     }
 
     /// The attempt at a provider that was not tried, or else at one that has failed; `None` if all
-    /// that can be called have the call, or lack the method.
+    /// that may be called have the call, or lack the method.
     fn elsewhere(&self, now: Instant) -> Result<Option<(Arc<Endpoint>, Attempt)>, Status> {
         let excluded = self.tried();
         let number = u32::try_from(excluded.len() + 1).unwrap_or(u32::MAX);
         let mut attempt = Attempt { invocation: self.invocation.clone(), number, excluded, now };
-        let mut endpoint = self.picker.choose(&attempt)?;
         let mut barred = self.history.lacking();
         barred.extend(self.running.addresses().cloned());
-        if barred.contains(endpoint.address()) {
-            attempt.excluded.clone_from(&barred);
-            endpoint = self.picker.choose(&attempt)?;
+        if barred.is_empty() {
+            return Ok(Some((self.picker.choose(&attempt)?, attempt)));
         }
-        Ok((!barred.contains(endpoint.address())).then_some((endpoint, attempt)))
+        let mut endpoint = self.picker.choose_other(&attempt);
+        if endpoint.is_none() {
+            attempt.excluded = barred;
+            endpoint = self.picker.choose_other(&attempt);
+        }
+        Ok(endpoint.map(|endpoint| (endpoint, attempt)))
     }
 
     /// Where attempts have failed or run.

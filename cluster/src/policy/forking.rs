@@ -1,7 +1,8 @@
 //! `forking`: a call goes to several providers at once, and the first success is the answer.
 //!
 //! Choose it for reads whose slowest answers matter more than what they cost. The losers are
-//! cancelled, down to their handlers. Copies beyond the first draw on the consumer's
+//! cancelled, down to their handlers; of a provider that was only given up on for a second and has
+//! not answered meanwhile, one runs on to its end, so that one which hangs is noticed. Copies beyond the first draw on the consumer's
 //! [`RetryBudget`](crate::RetryBudget): when that is used up, fewer are sent. A copy that fails
 //! where failover would send again is followed by one at a provider that was not asked yet, so one
 //! healthy provider is enough. Only for idempotent methods; others are refused.
@@ -11,6 +12,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -22,8 +24,9 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::{ClusterPolicy, History, MAX_TRIED};
+use crate::attempt::{Attempt, AttemptFuture};
 use crate::budget::RetryBudget;
-use crate::picker::{Attempt, Picker};
+use crate::picker::Picker;
 
 /// The parameters of [`Forking`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -105,12 +108,25 @@ struct Race {
     invocation: Invocation,
     /// Providers that have or had a copy.
     asked: Vec<Arc<str>>,
-    running: FuturesUnordered<Pin<Box<dyn Future<Output = Ended> + Send>>>,
+    running: FuturesUnordered<Copy>,
     history: History,
 }
 
-/// How a copy ended, and after what time.
-type Ended = (Result<Reply, Status>, Duration);
+/// One of them, and when it was sent.
+struct Copy {
+    attempt: AttemptFuture,
+    sent: Instant,
+}
+
+impl Future for Copy {
+    /// How it ended, and after what time.
+    type Output = (Result<Reply, Status>, Duration);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = Pin::new(&mut self.attempt).poll(cx);
+        outcome.map(|outcome| (outcome, self.sent.elapsed()))
+    }
+}
 
 impl Race {
     async fn run(mut self, forks: usize) -> Result<Reply, Status> {
@@ -118,14 +134,18 @@ impl Race {
         if let Err(status) = self.picker.ready(invocation).await {
             return Err(status.with_call(invocation.method().path().clone()));
         }
-        self.start(|_, _| true)?;
+        let started = self.start(|_, _| true);
+        started.map_err(|status| status.with_call(self.invocation.method().path().clone()))?;
         // Whatever keeps a further copy from being sent, the first is under way.
         let mut further = 1..forks;
         while further.next().is_some() && self.start(RetryBudget::draw_copy).unwrap_or(false) {}
         let mut told: Option<Status> = None;
         while let Some((outcome, elapsed)) = self.running.next().await {
             let status = match outcome {
-                Ok(reply) => return Ok(reply),
+                Ok(reply) => {
+                    self.give_up_losers();
+                    return Ok(reply);
+                }
                 Err(status) => status,
             };
             self.history.add(&status, elapsed);
@@ -149,7 +169,13 @@ impl Race {
             number: u32::try_from(self.asked.len() + 1).unwrap_or(u32::MAX),
             now,
         };
-        let endpoint = self.picker.choose(&attempt)?;
+        let endpoint = match self.running.is_empty() {
+            true => self.picker.choose(&attempt)?,
+            false => match self.picker.choose_other(&attempt) {
+                Some(endpoint) => endpoint,
+                None => return Ok(false),
+            },
+        };
         if self.asked.len() >= MAX_TRIED || self.asked.contains(endpoint.address()) {
             return Ok(false);
         }
@@ -157,9 +183,16 @@ impl Race {
             return Ok(false);
         }
         self.asked.push(endpoint.address().clone());
-        let copy = self.picker.attempt_at(&endpoint, attempt);
-        self.running.push(Box::pin(async move { (copy.await, now.elapsed()) }));
+        let attempt = self.picker.attempt_at(&endpoint, attempt);
+        self.running.push(Copy { attempt, sent: now });
         Ok(true)
+    }
+
+    fn give_up_losers(self) {
+        let deadline = self.invocation.deadline;
+        for loser in self.running {
+            loser.attempt.give_up(deadline);
+        }
     }
 
     /// Sends another copy where failover would send the call again. That there is nobody left is

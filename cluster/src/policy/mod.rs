@@ -50,6 +50,14 @@ pub trait ClusterPolicy: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
+    /// Whether it sends a call to every provider. Such a policy has to be chosen for the service or
+    /// the method if that is not idempotent, because any other runs a call at most once; and where
+    /// it is chosen it serves `client.broadcast()` too, so it leaves what each provider answered in
+    /// the invocation's [`nodes`](rpc_core::Invocation::nodes).
+    fn calls_everyone(&self) -> bool {
+        false
+    }
+
     /// The same policy with the `retries` that are set beside it; `None` if it takes none.
     fn with_retries(&self, retries: u32) -> Option<Arc<dyn ClusterPolicy>> {
         let _ = retries;

@@ -8,6 +8,8 @@
 
 mod balancer;
 mod codec;
+mod everyone;
+mod later;
 mod layers;
 mod panics;
 mod policy;

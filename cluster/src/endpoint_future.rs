@@ -1,0 +1,189 @@
+//! A call in flight at one endpoint: it is counted while it lasts, and how it went is recorded.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use rpc_core::{
+    AttemptLog, ChannelState, Code, Delivery, Invocation, MethodKind, Reply, ReplyFuture, Status,
+};
+use tokio::time::Instant;
+use tracing::Span;
+
+use crate::ejection::Verdict;
+use crate::endpoint::Endpoint;
+use crate::load::FAILURE;
+
+/// A call in flight at one endpoint.
+#[must_use = "futures do nothing unless polled"]
+pub struct EndpointFuture {
+    call: ReplyFuture,
+    in_flight: Option<InFlight>,
+    span: Span,
+}
+
+impl EndpointFuture {
+    pub(crate) fn new(call: ReplyFuture, in_flight: InFlight, span: Span) -> Self {
+        Self { call, in_flight: Some(in_flight), span }
+    }
+
+    /// Where the call is.
+    pub(crate) fn endpoint(&self) -> Option<&Arc<Endpoint>> {
+        self.in_flight.as_ref().map(|in_flight| &in_flight.endpoint)
+    }
+
+    /// Tells whoever asks for the attempts that this one is given up, although it may go on.
+    pub(crate) fn stop_logging(&mut self) {
+        if let Some(in_flight) = &mut self.in_flight
+            && let Some(log) = in_flight.log.take()
+        {
+            log.note(in_flight.endpoint.address(), in_flight.started, None);
+        }
+    }
+
+    /// Gives the call up because its answer is overdue, which speaks against the endpoint.
+    pub(crate) fn overdue(mut self) {
+        if let Some(in_flight) = self.in_flight.take() {
+            let text = "no answer in half of the call's time";
+            let late = Status::deadline_exceeded(text).with_delivery(Delivery::MaybeSent);
+            // The outcome is for the records alone.
+            let _ = in_flight.finish(Err(late));
+        }
+    }
+}
+
+impl Future for EndpointFuture {
+    type Output = Result<Reply, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let _entered = this.span.enter();
+        let Poll::Ready(outcome) = this.call.as_mut().poll(cx) else {
+            return Poll::Pending;
+        };
+        // Taken here, so that the count is down when the caller sees the outcome.
+        let Some(in_flight) = this.in_flight.take() else {
+            return Poll::Ready(outcome);
+        };
+        Poll::Ready(in_flight.finish(outcome))
+    }
+}
+
+impl fmt::Debug for EndpointFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EndpointFuture")
+    }
+}
+
+// === impl InFlight ===
+
+/// Counts a call for as long as it exists, also when it is given up.
+pub(crate) struct InFlight {
+    pub(crate) endpoint: Arc<Endpoint>,
+    started: Instant,
+    kind: MethodKind,
+    /// Whether it decides that the endpoint is well again.
+    probe: bool,
+    /// Whether it waited for the connection, which says nothing of the provider.
+    connects: bool,
+    log: Option<AttemptLog>,
+    finished: bool,
+}
+
+impl InFlight {
+    pub(crate) fn begin(
+        endpoint: Arc<Endpoint>,
+        started: Instant,
+        call: &Invocation,
+        probe: bool,
+    ) -> Self {
+        endpoint.load().begin();
+        let (kind, log) = (call.method().kind(), call.attempts.clone());
+        let connects = endpoint.channel().state() != ChannelState::Ready;
+        Self { endpoint, started, kind, probe, connects, log, finished: false }
+    }
+
+    fn finish(mut self, outcome: Result<Reply, Status>) -> Result<Reply, Status> {
+        self.finished = true;
+        self.record(&outcome);
+        if let Some(log) = &self.log {
+            let outcome = outcome.as_ref().map(|_| ());
+            log.note(self.endpoint.address(), self.started, Some(outcome));
+        }
+        outcome.map_err(|status| match status.address() {
+            Some(_) => status,
+            None => status.with_address(self.endpoint.address().clone()),
+        })
+    }
+
+    fn record(&self, outcome: &Result<Reply, Status>) {
+        let (health, load) = (self.endpoint.condition(), self.endpoint.load());
+        let now = Instant::now();
+        let elapsed = now.saturating_duration_since(self.started);
+        let verdict = Verdict::of(outcome, self.kind);
+        if let (Verdict::Failure | Verdict::Missing, Err(status)) = (verdict, outcome) {
+            health.note_error(status);
+        }
+        if !self.probe {
+            health.record(verdict, self.started, now);
+        } else if health.end_probe(verdict, now) {
+            load.forget();
+        }
+        if !health.speaks_of_now(self.started) {
+            return;
+        }
+        let report = load.known_report();
+        match outcome {
+            Err(status) if is_endpoints_fault(status) => {
+                load.observe(elapsed.max(FAILURE), now);
+                report.inspect(|report| report.fail(now));
+            }
+            Err(status) => {
+                load.observe(elapsed, now);
+                report.inspect(|report| report.succeed(status.metadata(), Some(elapsed), now));
+            }
+            Ok(reply) => {
+                let elapsed = (!self.connects).then_some(elapsed);
+                elapsed.inspect(|elapsed| load.observe(*elapsed, now));
+                report.inspect(|report| report.succeed(&reply.metadata, elapsed, now));
+            }
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let load = self.endpoint.load();
+        load.end();
+        if !self.finished {
+            let (now, health) = (Instant::now(), self.endpoint.condition());
+            if self.probe {
+                health.end_probe(Verdict::Nothing, now);
+            }
+            if health.speaks_of_now(self.started) {
+                load.observe_at_least(now.saturating_duration_since(self.started), now);
+            }
+            if let Some(log) = &self.log {
+                log.note(self.endpoint.address(), self.started, None);
+            }
+        }
+    }
+}
+
+/// Whether a failure speaks against the endpoint, rather than against the call.
+fn is_endpoints_fault(status: &Status) -> bool {
+    let overloaded_or_gone = matches!(
+        status.code(),
+        Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted
+    );
+    let callers_fault = matches!(
+        status.code(),
+        Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange | Code::Cancelled
+    );
+    match status.delivery() {
+        Delivery::Answered => overloaded_or_gone && status.details().is_none(),
+        Delivery::NotSent | Delivery::MaybeSent | Delivery::Refused => !callers_fault,
+    }
+}
