@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use bytes::{BufMut, Bytes, BytesMut};
 use dubhe::extend::{
-    Candidates, ClusterPolicy, Endpoint, Extension, Invoke, LoadBalance, NoConfig, Picker,
-    ReplyFuture, Router,
+    Attempt, Candidates, ClusterPolicy, Codec, CodecError, Endpoint, Extension, Invoke,
+    LoadBalance, Message, NoConfig, Picker, ReplyFuture, Router,
 };
 use dubhe::prelude::*;
 use dubhe::{BoxInvoker, Delivery, Error, Extensions, Invocation};
@@ -75,7 +76,7 @@ impl Invoke for WildInvoker {
         let picker = self.0.clone();
         Box::pin(async move {
             panic_if(&invocation, "policy");
-            picker.attempt(dubhe::extend::Attempt::first(invocation, Instant::now())).await
+            picker.attempt(Attempt::first(invocation, Instant::now())).await
         })
     }
 }
@@ -126,4 +127,79 @@ async fn an_own_extension_that_panics_fails_one_call_as_internal() {
     let status = asked.take(1).await.unwrap_err();
     assert_eq!((status.code(), status.delivery()), (Code::Internal, Delivery::Answered));
     stock.take(2).await.unwrap();
+}
+
+/// JSON, but it panics halfway through what has a 13 in it.
+#[derive(Debug)]
+struct Superstitious;
+
+impl Extension<dyn Codec> for Superstitious {
+    const NAME: &'static str = "superstitious";
+    type Config = NoConfig;
+
+    fn build(_: NoConfig) -> std::result::Result<Arc<dyn Codec>, Error> {
+        Ok(Arc::new(Self))
+    }
+}
+
+impl Codec for Superstitious {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn content_subtype(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn dubbo_id(&self) -> u8 {
+        31
+    }
+
+    fn encode(
+        &self,
+        message: &dyn Message,
+        buf: &mut BytesMut,
+    ) -> std::result::Result<(), CodecError> {
+        let text = serde_json::to_string(message.as_serialize())
+            .map_err(|error| CodecError::new(Self::NAME, error))?;
+        let (half, rest) = text.split_at(text.len() / 2);
+        buf.put_slice(half.as_bytes());
+        assert!(!text.contains("13"), "there is a 13 in it");
+        buf.put_slice(rest.as_bytes());
+        Ok(())
+    }
+
+    fn decode(
+        &self,
+        bytes: Bytes,
+        message: &mut dyn Message,
+    ) -> std::result::Result<(), CodecError> {
+        let mut json = serde_json::Deserializer::from_slice(&bytes);
+        let mut json = <dyn erased_serde::Deserializer<'_>>::erase(&mut json);
+        message.merge_serde(&mut json).map_err(|error| CodecError::new(Self::NAME, error))
+    }
+}
+
+#[tokio::test]
+async fn an_own_codec_that_panics_halfway_leaves_nothing_to_other_calls_of_its_connection() {
+    let url = "memory://own-codec-panics";
+    let extensions = || Extensions::default().with_codec::<Superstitious>();
+    let server = StockServer::from_arc(Shop::new("a"));
+    let provider = shop::provider(url).extensions(extensions()).serve(server);
+    let provider = provider.start().await.unwrap();
+    let consumer = shop::consumer(url)
+        .extensions(extensions())
+        .set("consumer.codec", "superstitious")
+        .set("consumer.retries", 0)
+        .build()
+        .unwrap();
+    let stock: StockClient = consumer.client().await.unwrap();
+    for article in 1..5 {
+        assert_eq!(stock.take(article).await.unwrap(), format!("a took {article}"));
+        let status = stock.take(13).await.unwrap_err();
+        assert!(status.message().contains("there is a 13 in it"), "{status}");
+        assert_eq!(status.delivery(), Delivery::NotSent, "{status}");
+    }
+    assert_eq!(stock.take(5).await.unwrap(), "a took 5");
+    provider.shutdown().await;
 }
