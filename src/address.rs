@@ -4,11 +4,20 @@
 //! interface, and the address told is that of the interface which routes to the registry.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
 
-use registry::RegistryUrl;
+use registry::{Registry, RegistryUrl};
 use rpc_core::Error;
+use tokio::net::lookup_host;
+use tokio::time::timeout;
 
-use crate::config::{AdvertisedAddress, Config, RegistryAddress, RegistryAddresses};
+use crate::config::{AdvertisedAddress, Config, RegistryAddress};
+
+/// How long the name of a registry's host may take to be looked up.
+const LOOKUP: Duration = Duration::from_secs(2);
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Where a provider listens.
 pub(crate) struct Place {
@@ -21,21 +30,25 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    pub(crate) fn of(config: &Config) -> Result<Self, Error> {
+    /// Where a provider of these `registries` listens, which are those of `config` in its order.
+    pub(crate) async fn of(
+        config: &Config,
+        registries: &[Arc<dyn Registry>],
+    ) -> Result<Self, Error> {
         let provider = &config.provider;
-        config.registry_address()?;
-        let route =
-            match route_to_all(&config.registry.address, |address| route_to(address.as_str()))? {
-                Some(route) => route,
-                None if provider.advertise.is_some() => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-                None => {
-                    return Err(Error::invalid_config(format!(
-                        "cannot tell which of this machine's addresses routes to {}; set \
+        let locals = registries.iter().map(|registry| registry.is_local());
+        let addresses = config.registry.address.iter().zip(locals);
+        let route = match route_to_all(addresses, async |at| route_to(at.as_str()).await).await? {
+            Some(route) => route,
+            None if provider.advertise.is_some() => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            None => {
+                return Err(Error::invalid_config(format!(
+                    "cannot tell which of this machine's addresses routes to {}; set \
                      `provider.advertise`, and `provider.bind` if need be",
-                        config.registry.address
-                    )));
-                }
-            };
+                    config.registry.address
+                )));
+            }
+        };
         let ip = provider.bind.unwrap_or_else(|| match route {
             route if route.is_loopback() => route,
             IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -61,13 +74,14 @@ impl Place {
 
 /// Of several registries the first counts that is not on this machine: who is reached through it
 /// is not on this machine either. `None` if no other has a route.
-fn route_to_all(
-    registries: &RegistryAddresses,
-    route: impl Fn(&RegistryAddress) -> Result<Option<IpAddr>, Error>,
+async fn route_to_all(
+    registries: impl IntoIterator<Item = (&RegistryAddress, bool)>,
+    route: impl AsyncFn(&RegistryAddress) -> Result<Option<IpAddr>, Error>,
 ) -> Result<Option<IpAddr>, Error> {
     let mut best = None;
-    for address in registries.iter() {
-        match route(address)? {
+    for (address, is_local) in registries {
+        let found = if is_local { Some(LOOPBACK) } else { route(address).await? };
+        match found {
             Some(found) if !found.is_loopback() => return Ok(Some(found)),
             found => best = best.or(found),
         }
@@ -78,60 +92,68 @@ fn route_to_all(
 /// The address of the interface from which packets to the registry leave; loopback if its address
 /// names no host, `None` if there is no route. Connecting a datagram socket asks the routing table
 /// and sends nothing.
-fn route_to(registry: &str) -> Result<Option<IpAddr>, Error> {
+async fn route_to(registry: &str) -> Result<Option<IpAddr>, Error> {
     let url = RegistryUrl::parse(registry)?;
-    // Names of `dev://` and `memory://` are no hosts.
-    let is_local = matches!(&*url.scheme, "dev" | "memory");
-    let Some(host) = url.hosts.first().filter(|_| !is_local) else {
-        return Ok(Some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+    let Some(host) = url.hosts.first() else {
+        return Ok(Some(LOOPBACK));
     };
     // Any port will do: nothing is sent.
-    let target = host.address(1);
-    let from = |any: IpAddr| {
+    let found = timeout(LOOKUP, lookup_host(host.address(1))).await;
+    let mut targets: Vec<SocketAddr> =
+        found.ok().and_then(Result::ok).into_iter().flatten().collect();
+    targets.sort_by_key(SocketAddr::is_ipv6);
+    let from = |target: SocketAddr| {
+        let any: IpAddr = match target {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
         let socket = UdpSocket::bind((any, 0)).ok()?;
-        socket.connect(&*target).ok()?;
+        socket.connect(target).ok()?;
         Some(socket.local_addr().ok()?.ip())
     };
-    Ok(from(Ipv4Addr::UNSPECIFIED.into()).or_else(|| from(Ipv6Addr::UNSPECIFIED.into())))
+    Ok(targets.into_iter().find_map(from))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::RegistryAddresses;
 
-    #[test]
-    fn the_route_to_a_registry_on_loopback_is_loopback() {
-        for url in ["dubhe://127.0.0.1:2090", "dubhe://me:secret@127.0.0.1:1,10.0.0.1:2/x?y=z"] {
-            assert_eq!(route_to(url).unwrap(), Some(Ipv4Addr::LOCALHOST.into()), "{url}");
+    #[tokio::test]
+    async fn the_route_to_a_registry_on_loopback_is_loopback() {
+        for url in [
+            "dubhe://127.0.0.1:2090",
+            "dubhe://me:secret@127.0.0.1:1,10.0.0.1:2/x?y=z",
+            "dubhe://127.0.0.1",
+            "dubhe://localhost",
+            "hosts:///etc/hosts",
+        ] {
+            assert_eq!(route_to(url).await.unwrap(), Some(LOOPBACK), "{url}");
         }
-        assert_eq!(route_to("dubhe://127.0.0.1").unwrap(), Some(Ipv4Addr::LOCALHOST.into()));
-        assert_eq!(route_to("dubhe://[::1]:1").unwrap(), Some(Ipv6Addr::LOCALHOST.into()));
+        let six = route_to("dubhe://[::1]:1").await.unwrap();
+        assert_eq!(six, Some(Ipv6Addr::LOCALHOST.into()));
     }
 
-    #[test]
-    fn a_registry_to_which_nothing_routes_is_not_taken_for_loopback() {
-        assert_eq!(route_to("dubhe://no-such-host.invalid:1").unwrap(), None);
+    #[tokio::test]
+    async fn a_registry_to_which_nothing_routes_is_not_taken_for_loopback() {
+        assert_eq!(route_to("dubhe://no-such-host.invalid:1").await.unwrap(), None);
     }
 
-    #[test]
-    fn of_several_registries_one_on_another_machine_decides() {
+    #[tokio::test]
+    async fn of_several_registries_one_on_another_machine_decides() {
         let registries: RegistryAddresses =
-            serde_json::from_value("dev://,dubhe://b:1,dubhe://c:1".into()).unwrap();
-        let (here, there) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([10, 1, 2, 3]));
-        let route = |address: &RegistryAddress| match address.as_str() {
-            "dev://" => Ok(Some(here)),
+            serde_json::from_value("mine://shop,dubhe://b:1,dubhe://c:1".into()).unwrap();
+        let addresses = || registries.iter().zip([true, false, false]);
+        let there = IpAddr::from([10, 1, 2, 3]);
+        let route = async |address: &RegistryAddress| match address.as_str() {
             "dubhe://b:1" => Ok(None),
-            _ => Ok(Some(there)),
+            "dubhe://c:1" => Ok(Some(there)),
+            local => panic!("{local} names no host"),
         };
-        assert_eq!(route_to_all(&registries, route).unwrap(), Some(there));
-        assert_eq!(route_to_all(&registries, |_| Ok(Some(here))).unwrap(), Some(here));
-        assert_eq!(route_to_all(&registries, |_| Ok(None)).unwrap(), None);
-    }
-
-    #[test]
-    fn a_registry_without_a_host_is_on_this_machine() {
-        for url in ["memory://shop", "dev://", "dev://shop"] {
-            assert_eq!(route_to(url).unwrap(), Some(Ipv4Addr::LOCALHOST.into()), "{url}");
-        }
+        assert_eq!(route_to_all(addresses(), route).await.unwrap(), Some(there));
+        let nowhere = route_to_all(addresses(), async |_| Ok(None)).await.unwrap();
+        assert_eq!(nowhere, Some(LOOPBACK));
+        let remote = registries.iter().map(|address| (address, false));
+        assert_eq!(route_to_all(remote, async |_| Ok(None)).await.unwrap(), None);
     }
 }

@@ -155,8 +155,9 @@ impl Inner {
     }
 
     fn router_chain(&self, chosen: &Decided<Vec<Selector>>) -> Result<RouterChain, Error> {
+        let set_by = format!("{} ({})", chosen.key, chosen.origin);
         self.extensions
-            .routers(&chosen.value)
+            .routers(&chosen.value, &set_by)
             .map_err(|error| self.config.blame(&chosen.key, error))
     }
 
@@ -367,7 +368,7 @@ impl ConsumerBuilder {
     pub fn build(self) -> Result<Consumer, Error> {
         let config = self.setup.load()?;
         let budget = &config.consumer.retry_budget;
-        let registry = self.setup.extensions.registry(&config)?;
+        let registry = registry::several(self.setup.extensions.registries(&config)?)?;
         Ok(Consumer(Arc::new(Inner {
             codecs: self.setup.extensions.codecs(&config.consumer.codec)?,
             registry,

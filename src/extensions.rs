@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cluster::load_balance::LoadBalance;
 use cluster::policy::{Broadcast, ClusterPolicy};
-use cluster::router::{Router, RouterChain};
+use cluster::router::{ChosenRouter, Router, RouterChain};
 use registry::Registry;
 use rpc_core::{Codec, Codecs, Error, Extension, ExtensionPoint, Params};
 
@@ -86,19 +86,24 @@ impl Extensions {
         Ok(codecs)
     }
 
-    /// The registry that `config` names; several act as one.
-    pub(crate) fn registry(&self, config: &Config) -> Result<Arc<dyn Registry>, Error> {
+    /// The registries that `config` names, each.
+    pub(crate) fn registries(&self, config: &Config) -> Result<Vec<Arc<dyn Registry>>, Error> {
         let settings = config.registry_settings()?.into_iter();
         let opened = settings.map(|(key, one)| {
             registry::open(&self.registries, &one).map_err(|error| config.blame(&key, error))
         });
-        registry::several(opened.collect::<Result<_, _>>()?)
+        opened.collect()
     }
 
-    /// The routers in their order, ready to be shared by the methods of a service.
-    pub(crate) fn routers(&self, chosen: &[Selector]) -> Result<RouterChain, Error> {
-        let routers = chosen.iter().map(|router| self.router(router));
-        Ok(RouterChain::new(routers.collect::<Result<_, _>>()?))
+    /// The routers in their order, ready to be shared by the methods of a service; `set_by` says for
+    /// people what chose them.
+    pub(crate) fn routers(&self, chosen: &[Selector], set_by: &str) -> Result<RouterChain, Error> {
+        let set_by: Arc<str> = set_by.into();
+        let routers = chosen.iter().map(|selector| {
+            let (router, name) = (self.router(selector)?, selector.name.as_str().into());
+            Ok(ChosenRouter { router, name, set_by: set_by.clone() })
+        });
+        Ok(RouterChain::new(routers.collect::<Result<_, Error>>()?))
     }
 
     fn router(&self, chosen: &Selector) -> Result<Arc<dyn Router>, Error> {

@@ -94,11 +94,14 @@ impl Provider {
         self
     }
 
-    /// Serves until SIGTERM or SIGINT, then drains: tells consumers, unregisters, lets running
-    /// calls end within the limits of `provider.notice` and `provider.drain_timeout`.
+    /// Serves until SIGTERM, SIGINT or SIGHUP, then drains: tells consumers, unregisters, lets
+    /// running calls end within the limits of `provider.notice` and `provider.drain_timeout`.
+    ///
+    /// Signals within a second of the first are the same request; a later one ends the drain. SIGHUP
+    /// is left alone where it is ignored, as under `nohup`, or where the program handles it itself.
     ///
     /// # Errors
-    /// As [`start`](Self::start).
+    /// As [`start`](Self::start); a second signal ended the drain.
     pub async fn run(self) -> Result<DrainReport, Error> {
         // Listening before anybody is told of the provider: no signal in between is lost.
         let signals = Signals::listen()?;
@@ -124,7 +127,7 @@ impl Provider {
         let served: Vec<ServiceKey> = self.services.iter().map(|(key, _)| key.clone()).collect();
         config.check_served(&served)?;
         self.layers.check_served(&[&served[..], std::slice::from_ref(&own)].concat())?;
-        let registry = self.setup.extensions.registry(&config)?;
+        let registries = self.setup.extensions.registries(&config)?;
         let codecs = self.setup.extensions.codecs(&config.consumer.codec)?;
         let metrics = Metrics::new("provider");
         let machine = Machine::new();
@@ -141,9 +144,10 @@ impl Provider {
         }
         dispatcher.add(own.clone(), describing, |inner| self.layers.apply(&own, inner))?;
         let dispatcher = Arc::new(dispatcher);
-        let place = Place::of(&config)?;
+        let place = Place::of(&config, &registries).await?;
         let server = bind(&place, &dispatcher, &config).await?;
         let address = place.advertised(server.local_addr());
+        let registry = registry::several(registries)?;
         let mut running =
             RunningProvider { server, registry, dispatcher, address, config, registered: vec![] };
         running.register().await?;
@@ -230,10 +234,10 @@ impl RunningProvider {
         self.registered.iter().all(Registration::is_registered)
     }
 
-    /// Serves until SIGTERM or SIGINT, then shuts down.
+    /// Serves until SIGTERM, SIGINT or SIGHUP, then shuts down, as [`Provider::run`].
     ///
     /// # Errors
-    /// Signals cannot be listened for.
+    /// Signals cannot be listened for; a second one ended the drain.
     pub async fn run(self) -> Result<DrainReport, Error> {
         let signals = Signals::listen()?;
         self.run_until(signals).await
@@ -241,10 +245,10 @@ impl RunningProvider {
 
     async fn run_until(self, mut signals: Signals) -> Result<DrainReport, Error> {
         let signal = signals.next().await;
-        tracing::info!(signal, "shutting down; once more ends it at once");
+        tracing::info!(signal, "shutting down; once more, a second later, ends it at once");
         tokio::select! {
             report = self.shutdown() => Ok(report),
-            signal = signals.next() => {
+            signal = signals.again() => {
                 Err(Error::closed(format!("a second {signal} ended the drain; calls may be cut")))
             }
         }
@@ -291,9 +295,11 @@ impl RunningProvider {
             instance.protocols =
                 self.config.provider.protocols.names().map(str::to_owned).collect();
             instance.codecs = self.dispatcher.codecs().names().map(str::to_owned).collect();
-            self.registered.push(self.registry.register(instance).await?);
+            let registration = self.registry.register(instance).await?;
             let (bound, advertised) = (self.local_addr(), &self.address);
-            tracing::info!(%service, %bound, advertised, registry = self.registry.address(), "serving");
+            let (registry, registered) = (self.registry.address(), registration.is_registered());
+            tracing::info!(%service, %bound, advertised, registry, registered, "serving");
+            self.registered.push(registration);
         }
         Ok(())
     }

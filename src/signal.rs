@@ -1,12 +1,21 @@
-//! Being asked to end: SIGTERM and SIGINT, or Ctrl-C where there are no signals.
+//! Being asked to end: SIGTERM, SIGINT and SIGHUP, or Ctrl-C where there are no signals.
+
+use std::time::Duration;
 
 use rpc_core::Error;
+use tokio::time::{Instant, timeout_at};
+
+/// Signals that come within this time of the first belong to it: `timeout` signals its child and
+/// then its whole group, a closed terminal and a service manager do likewise.
+const ONE_REQUEST: Duration = Duration::from_secs(1);
 
 /// Signals that ask the process to end, caught from the moment this is made.
 #[cfg(unix)]
 pub(crate) struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    /// A closed terminal; `None` where that is to go unnoticed, or is the program's own to handle.
+    hangup: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
@@ -15,17 +24,61 @@ impl Signals {
         use tokio::signal::unix::{SignalKind, signal};
 
         let listen = |kind| signal(kind).map_err(cannot_listen);
+        // Asked before anything is caught: what is caught later is caught by us.
+        let hangup = is_hangup_ours().then(|| listen(SignalKind::hangup())).transpose()?;
         let terminate = listen(SignalKind::terminate())?;
-        Ok(Self { terminate, interrupt: listen(SignalKind::interrupt())? })
+        Ok(Self { terminate, interrupt: listen(SignalKind::interrupt())?, hangup })
     }
 
     /// Waits for the next one and names it.
     pub(crate) async fn next(&mut self) -> &'static str {
+        let Self { terminate, interrupt, hangup } = self;
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+            Some(_) = async { Some(hangup.as_mut()?.recv().await) } => "SIGHUP",
         }
     }
+}
+
+impl Signals {
+    /// After the first: waits for one that is not part of the same request, and names it.
+    pub(crate) async fn again(&mut self) -> &'static str {
+        another(async || self.next().await).await
+    }
+}
+
+/// The first of `next` that comes more than [`ONE_REQUEST`] from now.
+async fn another(mut next: impl AsyncFnMut() -> &'static str) -> &'static str {
+    let until = Instant::now() + ONE_REQUEST;
+    while timeout_at(until, next()).await.is_ok() {}
+    next().await
+}
+
+/// Whether SIGHUP would end the process, so that it is ours to catch: `nohup` has it ignored, and a
+/// program may handle it by itself, to read its settings again. Once it is ours, it stays so.
+/// Where the system does not tell, it is not.
+#[cfg(unix)]
+fn is_hangup_ours() -> bool {
+    use std::sync::OnceLock;
+
+    static IS_OURS: OnceLock<bool> = OnceLock::new();
+    *IS_OURS.get_or_init(|| {
+        let status = std::fs::read_to_string("/proc/self/status");
+        status.is_ok_and(|status| is_hangup_deadly(&status))
+    })
+}
+
+/// Whether SIGHUP is neither ignored nor caught, by the text of `/proc/self/status`.
+#[cfg(unix)]
+fn is_hangup_deadly(status: &str) -> bool {
+    // Signal number 1 is the lowest bit.
+    let has = |name| {
+        let mut lines = status.lines();
+        let mask = lines.find_map(|line: &str| line.strip_prefix(name))?;
+        Some(u64::from_str_radix(mask.trim(), 16).ok()? & 1 == 1)
+    };
+    has("SigIgn:") == Some(false) && has("SigCgt:") == Some(false)
 }
 
 /// Ctrl-C.
@@ -50,4 +103,40 @@ impl Signals {
 
 fn cannot_listen(error: std::io::Error) -> Error {
     Error::invalid_config(format!("cannot listen for signals: {error}")).with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn signals_within_a_second_are_one_request_and_a_later_one_is_another() {
+        let begun = Instant::now();
+        let mut due = VecDeque::from([0, 5, 990, 1_500].map(Duration::from_millis));
+        let name = another(async || {
+            // Whoever gives up waiting has not heard it.
+            sleep(due[0].saturating_sub(begun.elapsed())).await;
+            due.pop_front();
+            "SIGTERM"
+        });
+        assert_eq!(name.await, "SIGTERM");
+        assert_eq!(begun.elapsed(), Duration::from_millis(1_500));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_hangup_that_is_ignored_or_caught_by_the_program_is_left_alone() {
+        let status = |ignored, caught| {
+            format!("Name:\tx\nSigBlk:\t0000000000000000\nSigIgn:\t{ignored}\nSigCgt:\t{caught}\n")
+        };
+        let (none, hangup) = ("0000000000001000", "0000000000001001");
+        assert!(is_hangup_deadly(&status(none, none)));
+        assert!(!is_hangup_deadly(&status(hangup, none)));
+        assert!(!is_hangup_deadly(&status(none, hangup)));
+        assert!(!is_hangup_deadly("Name:\tx\n"));
+    }
 }

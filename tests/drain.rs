@@ -10,8 +10,10 @@ use dubhe::prelude::*;
 use dubhe::{Consumer, ServiceKey};
 use support::load::{Calls, Load};
 use support::process::{self, ProviderCommand, ProviderProcess};
-use support::shop::{Clerk, Shop, ShopClient, ShopServer};
-use support::{soon, until_is};
+use support::shop::{Answer, Clerk, Shop, ShopClient, ShopServer};
+use support::{soon, until, until_is};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// Nothing is sent again that may have run.
 const NO_RETRIES: &str = "consumer.retries = 0";
@@ -85,6 +87,77 @@ async fn what_runs_too_long_is_cut_and_reported() {
     assert_eq!(provider.said("ended with ").await, "1 calls cut");
     let status = soon(running).await.unwrap().unwrap_err();
     assert_eq!(status.code(), Code::Unavailable, "{status}");
+}
+
+/// A call that takes longer than a second and has begun at the only provider.
+async fn call_under_way(url: &str) -> JoinHandle<Result<Answer>> {
+    let shop: ShopClient = support::consumer(url, NO_RETRIES).client().await.unwrap();
+    let calls = shop.clone();
+    let running = tokio::spawn(async move { calls.build(7, 2500).await });
+    // Behind it on the same connection: when this is answered, that has begun.
+    shop.look(1).await.unwrap();
+    running
+}
+
+#[tokio::test]
+async fn a_signal_that_is_delivered_twice_is_one_and_cuts_nothing() {
+    let (_registry, url) = support::registry(0).await;
+    // It signals its child, and then the group of both.
+    let mut provider = ProviderCommand::new("a", &url).under("timeout 60").start().await;
+    let running = call_under_way(&url).await;
+    provider.terminate();
+    soon(running).await.unwrap().unwrap();
+    assert!(provider.ended().await.success());
+    assert_eq!(provider.said("ended with ").await, "0 calls cut");
+}
+
+#[tokio::test]
+async fn a_second_signal_after_a_second_ends_the_drain_and_says_so() {
+    let (_registry, url) = support::registry(0).await;
+    let mut provider = ProviderCommand::new("a", &url).start().await;
+    let running = call_under_way(&url).await;
+    let begun = Instant::now();
+    let mut signals = 0;
+    until("the drain is ended", async || {
+        signals += 1;
+        provider.terminate();
+        running.is_finished().then_some(())
+    })
+    .await;
+    assert!(begun.elapsed() >= Duration::from_secs(1), "it ended after {:?}", begun.elapsed());
+    running.await.unwrap().unwrap_err();
+    assert!(!provider.ended().await.success() && signals > 1);
+    let said = provider.said("called `Result::unwrap()` on an `Err` value: ").await;
+    assert_eq!(said, "a second SIGTERM ended the drain; calls may be cut");
+}
+
+#[tokio::test]
+async fn a_closed_terminal_drains_a_provider() {
+    let (registry, url) = support::registry(0).await;
+    let mut provider = ProviderCommand::new("a", &url).start().await;
+    let running = call_under_way(&url).await;
+    provider.signal("HUP");
+    until_is("it is off the list", || registry.status().instances == 0).await;
+    soon(running).await.unwrap().unwrap();
+    assert!(provider.ended().await.success());
+    assert_eq!(provider.said("ended with ").await, "0 calls cut");
+}
+
+#[tokio::test]
+async fn under_nohup_a_closed_terminal_goes_unnoticed() {
+    let (_registry, url) = support::registry(0).await;
+    let mut provider = ProviderCommand::new("a", &url).under("nohup").start().await;
+    let shop: ShopClient = support::consumer(&url, NO_RETRIES).client().await.unwrap();
+    // It listens for signals by now.
+    shop.look(1).await.unwrap();
+    provider.signal("HUP");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", provider.id())).unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    assert_eq!(u64::from_str_radix(ignored.trim(), 16).unwrap() & 1, 1, "{status}");
+    shop.look(2).await.unwrap();
+    provider.terminate();
+    assert!(provider.ended().await.success());
+    assert_eq!(provider.said("ended with ").await, "0 calls cut");
 }
 
 #[tokio::test]

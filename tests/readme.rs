@@ -105,6 +105,34 @@ fn the_first_call_greets_and_answers_curl() {
 }
 
 #[test]
+fn the_first_call_ends_on_ctrl_c_without_a_warning() {
+    let cache = tempfile::tempdir().unwrap();
+    let mut command = Command::new(example::build(&["first-call"]).join("first-call"));
+    command
+        .env("DUBHE_CONFIG", "")
+        .env("DUBHE_REGISTRY__ADDRESS", format!("dev://readme-end-{}", std::process::id()))
+        .env("DUBHE_REGISTRY__CACHE_DIR", cache.path())
+        .env("DUBHE_PROVIDER__PORT", "0")
+        .env("DUBHE_PROVIDER__NOTICE", "100ms")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut running = Running(command.spawn().unwrap());
+    let mut greeting = String::new();
+    BufReader::new(running.0.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
+    let mut log = BufReader::new(running.0.stderr.take().unwrap());
+    let interrupt = format!("kill -INT {}", running.0.id());
+    let mut said = String::new();
+    while !said.contains("shutting down") {
+        // Again until it listens: before that it would end without a word.
+        assert!(Command::new("sh").args(["-c", &interrupt]).status().unwrap().success());
+        log.read_line(&mut said).unwrap();
+    }
+    log.read_to_string(&mut said).unwrap();
+    assert!(running.0.wait().unwrap().success(), "{said}");
+    assert!(said.contains("drained") && !said.contains("WARN"), "{said}");
+}
+
+#[test]
 fn every_test_that_a_page_names_exists() {
     let (mut named, mut missing) = (0, Vec::new());
     for (page, text) in pages() {

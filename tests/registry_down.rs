@@ -118,10 +118,9 @@ async fn without_registry_and_cache_a_call_says_so_in_time_and_heals_later() {
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     assert_eq!(status.code(), Code::Unavailable);
     let text = format!(
-        "unavailable in test.Shop/look: no instance of test.Shop: registry {url} has not answered \
-         yet (cannot connect to 127.0.0.1:{port}: Connection refused (os error 111), is it \
-         running?); check that it is running and reachable (with `dev://`, that a provider runs: \
-         providers host it) (not sent); decided by deadline: consumer.timeout = 300ms (dubhe.toml:1:20)"
+        "unavailable in test.Shop/look: no instance of test.Shop: registry {url} gives no list: \
+         cannot connect to 127.0.0.1:{port}: Connection refused (os error 111), is it running? \
+         (not sent); decided by deadline: consumer.timeout = 300ms (dubhe.toml:1:20)"
     );
     assert_eq!(status.to_string(), text);
 
@@ -137,8 +136,10 @@ async fn a_registry_that_takes_connections_and_says_nothing_is_as_good_as_dead()
     let url = format!("dubhe://{}", silent.local_addr().unwrap());
     let consumer = support::consumer(&url, "consumer.timeout = \"200ms\"");
     let shop: ShopClient = consumer.client().await.unwrap();
+    let remedy = "check that it is running and reachable";
     let status = shop.look(1).await.unwrap_err();
-    assert!(status.message().contains(&format!("{url} has not answered yet")), "{status}");
+    assert!(status.message().contains(&format!("no instance of test.Shop: registry {url} ")));
+    assert!(status.message().ends_with(remedy), "{status}");
 }
 
 #[tokio::test]
@@ -160,6 +161,46 @@ async fn a_reachable_registry_without_the_service_is_told_apart() {
     let text = format!("no instance of test.Shop: registry {url} has been lost for ");
     assert!(status.message().starts_with(&text), "{status}");
     assert!(status.message().contains("is it running?) and its last list was empty"), "{status}");
+}
+
+#[tokio::test]
+async fn without_a_provider_of_a_dev_registry_the_remedy_is_to_start_one() {
+    let url = format!("dev://nobody-{}", std::process::id());
+    let shop: ShopClient =
+        support::consumer(&url, "consumer.timeout = \"300ms\"").client().await.unwrap();
+    let status = shop.look(1).await.unwrap_err();
+    let text = format!(
+        "no instance of test.Shop: registry {url} gives no list: no provider runs, start one with \
+         this registry"
+    );
+    assert_eq!(status.message(), text);
+}
+
+#[tokio::test]
+async fn a_provider_without_the_protocol_of_a_client_is_told_from_one_that_is_not_there() {
+    let (_registry, url) = support::registry(0).await;
+    let provider = support::provider(&url, "provider.protocols = [\"json\"]");
+    let provider = provider.serve(ShopServer::new(Clerk::new("a"))).start().await.unwrap();
+    let shop: ShopClient = support::consumer(&url, "").client().await.unwrap();
+    let status = shop.look(1).await.unwrap_err();
+    let text = format!(
+        "no instance of test.Shop: registry {url} lists 1 (at {}), all left out because they speak \
+         only json and this consumer needs dubbo; add `dubbo` to their `provider.protocols`",
+        provider.address()
+    );
+    assert_eq!((status.code(), status.message()), (Code::Unavailable, &*text));
+}
+
+#[tokio::test]
+async fn the_port_of_a_provider_is_not_taken_for_a_registry_without_a_hint() {
+    let (_registry, url) = support::registry(0).await;
+    let provider = provider("a", &url).await;
+    let wrong = format!("dubhe://{}", provider.address());
+    let shop: ShopClient =
+        support::consumer(&wrong, "consumer.timeout = \"300ms\"").client().await.unwrap();
+    let status = shop.look(1).await.unwrap_err();
+    let hint = "check host and port: what listens there may be a provider and no registry";
+    assert!(status.message().ends_with(hint), "{status}");
 }
 
 #[tokio::test]

@@ -152,7 +152,8 @@ fn why_not(endpoint: &ExplainedEndpoint, told: &Told) -> Option<String> {
     Some(match endpoint.dropped.as_ref()? {
         Dropped::Unfit => unfit(endpoint, told),
         Dropped::Weightless => "its weight is 0".to_owned(),
-        Dropped::Router(router) => format!("removed by router {router}"),
+        Dropped::Router { name, why: None } => format!("removed by router {name}"),
+        Dropped::Router { name, why: Some(why) } => format!("removed by router {name}: {why}"),
         _ => "left out".to_owned(),
     })
 }
@@ -220,7 +221,7 @@ fn dropped_json(endpoint: &ExplainedEndpoint, told: &Told) -> Option<Value> {
     let (reason, router) = match endpoint.dropped.as_ref()? {
         Dropped::Unfit => ("unfit", None),
         Dropped::Weightless => ("weightless", None),
-        Dropped::Router(router) => ("router", Some(router)),
+        Dropped::Router { name, .. } => ("router", Some(name)),
         _ => ("unknown", None),
     };
     Some(json!({ "reason": reason, "router": router, "why": why_not(endpoint, told) }))

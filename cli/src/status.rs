@@ -51,9 +51,12 @@ pub(crate) fn details_text(status: &Status) -> Option<String> {
     Some(value.map_or_else(|| type_name.to_string(), |value| format!("{type_name} {value}")))
 }
 
-/// Why an instance was not reached: that no time was left after that says nothing.
+/// Why an instance was not reached: what the attempt met that had the most time. Those after it
+/// tell how little was left.
 pub(crate) fn why_unreached(status: &Status) -> &str {
-    status.attempts().last().map_or_else(|| status.message(), |attempt| &attempt.message)
+    let attempts = status.attempts().iter();
+    let longest = attempts.max_by_key(|attempt| attempt.elapsed);
+    longest.map_or_else(|| status.message(), |attempt| &attempt.message)
 }
 
 /// The status for programs.

@@ -128,7 +128,7 @@ async fn settings_for_a_service_of_nearly_the_same_name_are_told_without_being_a
     let args = ["call", "test.Stock/left", "[\"a\", 1]", "--file", file];
     let run = registry.dubhe(&args).await.code(0);
     assert_eq!(run.json(), json!({ "value": 99 }));
-    run.says("WARN no settings for this service; is it meant there?").says("test.Stok").says(file);
+    run.says("WARN settings for a service of nearly this name").says("test.Stok").says(file);
     let mut quiet = command(&[&["--registry", &registry.url], &args[..]].concat());
     quiet.env("DUBHE_LOG", "off");
     assert_eq!(run_with(quiet, "").await.code(0).err, "");

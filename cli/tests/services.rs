@@ -213,7 +213,11 @@ async fn what_a_person_mistypes_is_told_before_anything_is_called() {
         (&["call", "test.Stock/left", "[nut]"], 2, "texts stand in double quotes"),
         (&["call", "test.Stock/left", "nut"], 2, "mind the shell's quotes"),
         (&["call", "test.Stock", "[]"], 2, "write SERVICE/METHOD"),
-        (&["call", "test.Stock/left", "[]", "--timeout", "5"], 2, "write a number and a unit"),
+        (
+            &["call", "test.Stock/left", "[]", "--timeout", "5"],
+            2,
+            "write a whole number and a unit",
+        ),
         (&["call", "test.Stock/left", "[]", "--metadata", "x"], 2, "write KEY=VALUE"),
         (&["bench", "test.Stock/take", "{\"sku\": \"a\", \"amount\": 1}"], 2, "add --yes"),
         (&["explain", "test.Stock/take", "{\"sku\": \"a\", \"amount\": 1}"], 2, "add --yes"),
@@ -266,4 +270,18 @@ async fn explain_for_programs_has_every_endpoint_and_every_attempt() {
     let settings = shown["settings"].as_array().unwrap();
     let timeout = settings.iter().find(|s| s["key"] == "consumer.timeout").unwrap();
     assert_eq!((&timeout["value"], &timeout["origin"]), (&json!("1s"), &json!("default")));
+}
+
+#[tokio::test]
+async fn an_address_that_accepts_and_says_nothing_is_told_with_how_long_it_was_waited_for() {
+    // Connections wait in its queue, as at a process that was stopped.
+    let silent = TcpSocket::new_v4().unwrap();
+    silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let silent = silent.listen(64).unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let url = format!("static://{address}");
+    let args = ["--registry", &url, "ls", "test.Stock"];
+    let run = run_with(command(&args), "").await.code(0);
+    let (_, told) = run.err.split_once(&format!("note: {address} is unreachable: ")).unwrap();
+    assert!(told.contains("within 1s") || told.contains("within 2s"), "{told}");
 }

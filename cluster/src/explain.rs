@@ -16,6 +16,7 @@ use crate::ejection::EndpointHealth;
 use crate::endpoint::Endpoint;
 use crate::invoker::Cluster;
 use crate::picker::{has_weight, keep};
+use crate::router::ChosenRouter;
 
 /// What there is to choose from for one call at one time, and what narrowed it.
 #[derive(Debug, Clone)]
@@ -62,15 +63,20 @@ pub enum Dropped {
     Unfit,
     /// Its weight is 0, and others have some.
     Weightless,
-    /// A router removed it; this is how the router describes itself.
-    Router(String),
+    /// A router removed it.
+    Router {
+        /// Its name in the configuration.
+        name: String,
+        /// Why, where it says.
+        why: Option<String>,
+    },
 }
 
 /// What one router left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RouterStep {
-    /// How the router describes itself.
+    /// Its name in the configuration.
     pub router: String,
     /// How many endpoints it was given.
     pub before: usize,
@@ -88,22 +94,25 @@ impl Cluster {
         let mut dropped: HashMap<Arc<str>, Dropped> = HashMap::new();
         let all = fit.with_weightless();
         let mut left: Vec<&Arc<Endpoint>> = all.iter().collect();
-        mark(&mut dropped, &listed.iter().collect::<Vec<_>>(), &left, &Dropped::Unfit);
+        mark(&mut dropped, &listed.iter().collect::<Vec<_>>(), &left, |_| Dropped::Unfit);
         let mut routers = Vec::new();
-        for router in self.routers.routers() {
+        for ChosenRouter { router, name, .. } in self.routers.routers() {
             let before = left.clone();
             router.narrow(&mut left, invocation);
-            let name = format!("{router:?}");
+            let name = name.to_string();
             routers.push(RouterStep {
                 router: name.clone(),
                 before: before.len(),
                 after: left.len(),
             });
-            mark(&mut dropped, &before, &left, &Dropped::Router(name));
+            mark(&mut dropped, &before, &left, |endpoint| Dropped::Router {
+                name: name.clone(),
+                why: router.why(endpoint, invocation),
+            });
         }
         let before = left.clone();
         keep(&mut left, has_weight);
-        mark(&mut dropped, &before, &left, &Dropped::Weightless);
+        mark(&mut dropped, &before, &left, |_| Dropped::Weightless);
         let scores = self.scores(&fit, &left, invocation, now);
         let endpoints = listed.iter().map(|endpoint| {
             let address = endpoint.address();
@@ -146,11 +155,11 @@ fn mark(
     dropped: &mut HashMap<Arc<str>, Dropped>,
     before: &[&Arc<Endpoint>],
     left: &[&Arc<Endpoint>],
-    why: &Dropped,
+    why: impl Fn(&Endpoint) -> Dropped,
 ) {
     let left: HashSet<&Arc<str>> = left.iter().map(|endpoint| endpoint.address()).collect();
     for endpoint in before.iter().filter(|endpoint| !left.contains(endpoint.address())) {
-        dropped.entry(endpoint.address().clone()).or_insert_with(|| why.clone());
+        dropped.entry(endpoint.address().clone()).or_insert_with(|| why(endpoint));
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dubhe_cluster::load_balance::Random;
 use dubhe_cluster::policy::{Failfast, Failover};
-use dubhe_cluster::router::{Router, RouterChain};
+use dubhe_cluster::router::Router;
 use dubhe_cluster::{AttemptLayers, Directory, DirectoryOptions, Endpoint};
 use rpc_core::{
     BoxInvoker, ChannelState, Code, Delivery, Invocation, Snapshot, Source, Status, Subscription,
@@ -281,12 +281,16 @@ impl Router for Prefix {
     fn narrow(&self, candidates: &mut Vec<&Arc<Endpoint>>, _: &Invocation) {
         candidates.retain(|endpoint| endpoint.address().starts_with(self.0));
     }
+
+    fn why(&self, _: &Endpoint, _: &Invocation) -> Option<String> {
+        Some(format!("it begins otherwise than {}", self.0))
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn routers_narrow_what_the_balancer_sees() {
     let fleet = Fleet::of(&["a1:1", "a2:1", "b:1"]);
-    let routers = RouterChain::new(vec![Arc::new(Prefix("a")), Arc::new(Prefix("a2"))]);
+    let routers = chain(vec![("a", Arc::new(Prefix("a"))), ("a2", Arc::new(Prefix("a2")))]);
     let balancer = Arc::new(Random::new(Some(1)));
     let cluster = fleet.build(Arc::new(Failfast), balancer.clone(), routers);
     for _ in 0..10 {
@@ -294,10 +298,15 @@ async fn routers_narrow_what_the_balancer_sees() {
     }
     assert_eq!(fleet.mock("a2:1").calls(), 10);
 
-    let routers = RouterChain::new(vec![Arc::new(Prefix("z"))]);
+    let routers = chain(vec![("first", Arc::new(Prefix("a"))), ("last", Arc::new(Prefix("z")))]);
     let cluster = fleet.build(Arc::new(Failfast), balancer, routers);
-    let text = cluster.invoke(call()).await.unwrap_err().to_string();
-    assert!(text.contains("Prefix(\"z\") removed the last 3 of 3"), "{text}");
+    let status = cluster.invoke(call()).await.unwrap_err();
+    assert_eq!(
+        status.message(),
+        "no instance of shop.Inventory is left by the routing rules: router `last` of \
+         consumer.routers (dubhe.toml:3:1) removed the last 2 of 3 (a1:1: it begins otherwise than \
+         z); check that rule"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -137,7 +137,7 @@ impl Router for Halves {
 #[tokio::test(start_paused = true)]
 async fn round_robin_is_even_within_each_part_that_routers_leave() {
     let fleet = Fleet::of(&["a1:1", "a2:1", "b1:1", "b2:1"]);
-    let routers = RouterChain::new(vec![Arc::new(Halves)]);
+    let routers = chain(vec![("halves", Arc::new(Halves))]);
     let cluster = fleet.build(Arc::new(Failfast), Arc::new(RoundRobin::new()), routers);
     for key in 0..100 {
         cluster.invoke(keyed(key)).await.unwrap();

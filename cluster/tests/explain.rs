@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dubhe_cluster::load_balance::LoadBalance;
 use dubhe_cluster::policy::Failover;
-use dubhe_cluster::router::{Router, RouterChain};
+use dubhe_cluster::router::Router;
 use dubhe_cluster::{
     Backlog, Candidates, Cluster, Dropped, Endpoint, ExplainedEndpoint, Explanation,
 };
@@ -38,12 +38,16 @@ impl Router for Prefix {
     fn narrow(&self, candidates: &mut Vec<&Arc<Endpoint>>, _: &Invocation) {
         candidates.retain(|endpoint| endpoint.address().starts_with(self.0));
     }
+
+    fn why(&self, endpoint: &Endpoint, _: &Invocation) -> Option<String> {
+        Some(format!("{} does not begin with {}", endpoint.address(), self.0))
+    }
 }
 
 fn cluster(fleet: &Fleet, routers: Vec<Arc<dyn Router>>) -> Cluster {
     Cluster {
         directory: fleet.directory.clone(),
-        routers: RouterChain::new(routers),
+        routers: chain(routers.into_iter().map(|router| ("prefix", router)).collect()),
         balancer: Arc::new(InOrder),
         policy: Arc::new(Failover::default()),
         budget: fleet.budget.clone(),
@@ -65,12 +69,14 @@ async fn every_endpoint_is_told_with_what_left_it_out() {
     let explained = cluster(&fleet, routers).explain(&call());
     assert_eq!(explained.endpoints.len(), 4);
     assert_eq!(at(&explained, "a2:1").dropped, None);
-    let by_router = Some(Dropped::Router("Prefix(\"a\")".to_owned()));
+    let why = Some("b1:1 does not begin with a".to_owned());
+    let by_router = Some(Dropped::Router { name: "prefix".to_owned(), why });
     assert_eq!(at(&explained, "b1:1").dropped, by_router);
     assert_eq!(at(&explained, "c1:1").dropped, Some(Dropped::Unfit));
     assert_eq!(at(&explained, "c1:1").state, ChannelState::Down);
     let steps: Vec<_> = explained.routers.iter().map(|step| (step.before, step.after)).collect();
     assert_eq!(steps, [(3, 3), (3, 2)]);
+    assert!(explained.routers.iter().all(|step| step.router == "prefix"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -197,6 +197,29 @@ async fn a_call_one_of_whose_attempts_may_have_run_is_not_told_to_be_unsent() {
     assert_eq!(status.delivery(), Delivery::MaybeSent);
 }
 
+fn no_such_method() -> Answer {
+    let status = Status::unimplemented("no such method");
+    Answer::Fail(status.with_delivery(Delivery::Refused))
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_have_the_method_is_not_asked_twice_for_one_call() {
+    let fleet = Fleet::of(&["a:1"]);
+    fleet.mock("a:1").answer(no_such_method());
+    let status = fleet.cluster(Failover::default()).invoke(call()).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unimplemented);
+    assert_eq!(fleet.net.total(), 1, "{status}");
+
+    let fleet = Fleet::of(&["a:1", "b:1", "c:1"]);
+    fleet.mock("a:1").answer(no_such_method());
+    fleet.mock("b:1").answer(no_such_method());
+    fleet.mock("c:1").answer_next([not_sent(), maybe_sent()]);
+    let cluster = fleet.cluster(Failover::default());
+    cluster.invoke(call()).await.unwrap();
+    assert!(fleet.mock("a:1").calls() <= 1 && fleet.mock("b:1").calls() <= 1);
+    assert_eq!(fleet.mock("c:1").calls(), 3);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_waits_for_the_first_word_of_the_registry() {
     let fleet = Fleet::pending();

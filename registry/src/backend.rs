@@ -33,6 +33,11 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// Lets go of what outlives a session, such as a hosted server; the registry was shut down.
     fn close(&self) {}
 
+    /// Whether only programs of this machine share it: then its address names no host.
+    fn is_local(&self) -> bool {
+        false
+    }
+
     /// Whether its lists are worth keeping on disk.
     fn is_cached(&self) -> bool {
         true

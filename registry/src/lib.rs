@@ -86,6 +86,12 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// The registry does not answer.
     async fn services(&self) -> Result<Vec<ServiceKey>, Error>;
 
+    /// Whether only programs of this machine share it, so that its address names no host: providers
+    /// then listen on loopback, unless they are told otherwise. By default it is not.
+    fn is_local(&self) -> bool {
+        false
+    }
+
     /// Takes every instance off the lists and ends all subscriptions; waits at most 3 s.
     async fn shutdown(&self);
 }

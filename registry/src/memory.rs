@@ -84,6 +84,10 @@ impl Backend for Memory {
         Pace { reader_spread: std::time::Duration::ZERO, ..Pace::default() }
     }
 
+    fn is_local(&self) -> bool {
+        true
+    }
+
     fn is_cached(&self) -> bool {
         false
     }

@@ -48,6 +48,10 @@ impl Registry for Several {
         addresses.join(" and ")
     }
 
+    fn is_local(&self) -> bool {
+        self.0.iter().all(|registry| registry.is_local())
+    }
+
     async fn register(&self, instance: Instance) -> Result<Registration, Error> {
         let registering = self.0.iter().map(|registry| registry.register(instance.clone()));
         let members: Vec<Registration> =

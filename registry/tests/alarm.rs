@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use dubhe_registry::{Backend, Demand, Listing, RegistryConfig, Session, Updates, supervise};
 use rpc_core::{Error, Instance, ServiceKey};
 use tokio::time::{Instant, sleep};
+use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
@@ -84,9 +85,100 @@ impl Backend for Stern {
     }
 }
 
+/// A registry that comes up after a minute.
+#[derive(Debug)]
+struct Late {
+    begun: Instant,
+}
+
+#[async_trait]
+impl Backend for Late {
+    fn address(&self) -> String {
+        "late://".to_owned()
+    }
+
+    async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
+        match self.begun.elapsed() < Duration::from_secs(60) {
+            true => Err(Error::unreachable("connection refused")),
+            false => Ok(Arc::new(Lasting)),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Lasting;
+
+#[async_trait]
+impl Session for Lasting {
+    async fn register(&self, _: &Instance) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn unregister(&self, _: &Instance) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn watch(&self, _: &ServiceKey, _: &Updates) -> Result<(), Error> {
+        std::future::pending().await
+    }
+
+    async fn fetch(&self, _: &ServiceKey) -> Result<Listing, Error> {
+        Ok(Listing::default())
+    }
+
+    async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn closed(&self) {
+        std::future::pending().await
+    }
+}
+
 /// Notes the level of every warning and error.
 #[derive(Default)]
 struct Alarms(Arc<Mutex<Vec<Level>>>);
+
+/// Notes all that is said to people, with its fields.
+#[derive(Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+/// The fields of an event, one after the other.
+struct Fields<'a>(&'a mut String);
+
+impl Visit for Fields<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        *self.0 += &format!(" {field}={value:?}");
+    }
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= Level::INFO
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = event.metadata().level().to_string();
+        event.record(&mut Fields(&mut line));
+        self.0.lock().unwrap().push(line);
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
 
 impl Subscriber for Alarms {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
@@ -134,4 +226,24 @@ async fn a_registry_that_is_back_and_refuses_us_is_told_as_an_error_once() {
     let _list = registry.subscribe(&ServiceKey::new("shop.Inventory")).await.unwrap();
     sleep(Duration::from_secs(600)).await;
     assert_eq!(*heard.lock().unwrap(), [Level::WARN, Level::ERROR]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_nobody_can_find_is_told_at_once_and_again_when_it_is_found() {
+    let log = Log::default();
+    let heard = Arc::clone(&log.0);
+    let _listening = tracing::subscriber::set_default(log);
+    let late = Arc::new(Late { begun: Instant::now() });
+    let registry = supervise(late, &RegistryConfig::new("late://"));
+    let instance = Instance::new(ServiceKey::new("shop.Inventory"), "10.0.0.1:20880", "1");
+    let registered = registry.register(instance).await.unwrap();
+    assert!(!registered.is_registered());
+    let told = "WARN message=not registered yet: nobody finds this provider through late://; \
+                trying again error=connection refused";
+    assert_eq!(*heard.lock().unwrap(), [told]);
+    registered.watch().wait_for(|is| *is).await.unwrap();
+    let back = "INFO message=registry is back registry=late://";
+    let listed = "INFO message=registered service=shop.Inventory endpoint=10.0.0.1:20880 \
+                  registry=late://";
+    assert_eq!(*heard.lock().unwrap(), [told, back, listed]);
 }

@@ -20,6 +20,27 @@ use world::{LIMIT, dubhe, eventually, instance, key, quick, rebind, shows, until
 const SERVICE: &str = "shop.Inventory";
 
 #[tokio::test]
+async fn who_is_no_registry_is_told_by_what_it_says_and_by_its_silence() {
+    for (answer, expected) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "it speaks HTTP; check host and port"),
+        (b"\xda\xbb\x02\x14", "it speaks the dubbo protocol; check host and port"),
+        (b"", "it closed the connection without a word; check host and port"),
+    ] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("dubhe://{}", listener.local_addr().unwrap());
+        let other = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut heard = [0; 4];
+            stream.read_exact(&mut heard).unwrap();
+            stream.write_all(answer).unwrap();
+        });
+        let error = connect(&url).unwrap().list(&key(SERVICE)).await.unwrap_err();
+        assert!(error.to_string().starts_with(&format!("registry {url}: {expected}")), "{error}");
+        other.join().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn what_is_removed_by_hand_is_registered_again() {
     let place = dubhe(quick()).await;
     let registry = place.open();

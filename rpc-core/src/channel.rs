@@ -49,9 +49,9 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
     /// handle closes it once its calls are done. Does no I/O.
     fn channel(&self, instance: &Instance) -> Arc<dyn Channel>;
 
-    /// Whether it speaks a protocol of `instance`; one that names none is taken at its word.
-    fn reaches(&self, instance: &Instance) -> bool {
-        let _ = instance;
-        true
+    /// The protocol it speaks, by the name under which instances publish theirs; `None` if it reaches
+    /// every instance.
+    fn protocol(&self) -> Option<&'static str> {
+        None
     }
 }

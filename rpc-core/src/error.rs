@@ -109,7 +109,7 @@ impl Error {
     /// configuration points at the line of that parameter.
     ///
     /// ```
-    /// # use dubhe_rpc_core::Error;
+    /// # use rpc_core::Error;
     /// let error = Error::invalid_config("0 asks nobody: write 1 to 64").in_parameter("forks");
     /// assert_eq!(error.to_string(), "forks: 0 asks nobody: write 1 to 64");
     /// ```

@@ -88,6 +88,10 @@ fn methods_stand_in_the_order_of_declaration() {
     let methods = GreeterClient::DESCRIPTOR.methods.iter();
     let names: Vec<_> = methods.map(|method| method.name).collect();
     assert_eq!(names, ["hello", "addUp", "log", "type"]);
+    for method in GreeterClient::DESCRIPTOR.methods {
+        let fields = (method.arguments)().fields.len();
+        assert_eq!(method.argument_count, Some(fields), "{}", method.name);
+    }
 }
 
 #[test]

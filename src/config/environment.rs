@@ -84,8 +84,9 @@ fn misplaced(name: &str, known: &[&str]) -> Option<String> {
             ));
         }
     }
-    let is_below = |key: &&&str| capitals.strip_prefix(**key).is_some_and(|r| r.starts_with("__"));
-    let key = known.iter().find(is_below)?;
+    let extensions = ["cluster", "loadbalance", "routers"];
+    let mut keys = extensions.map(|name| variable(&Key::of(["consumer", name]))).into_iter();
+    let key = keys.find(|key| capitals.starts_with(&format!("{key}__")))?;
     Some(format!(
         "parameters of an extension have no variable of their own, write them into the value: \
          {key}='{{ name = \"…\", … }}'"

@@ -81,7 +81,16 @@ impl ProviderCommand {
     }
 
     /// Started by a shell that runs this first, such as `ulimit -n 64`.
-    pub fn after(mut self, shell: &str) -> Self {
+    pub fn after(self, shell: &str) -> Self {
+        self.by_shell(&format!("{shell}; exec"))
+    }
+
+    /// Run by this command, such as `timeout 60`.
+    pub fn under(self, command: &str) -> Self {
+        self.by_shell(&format!("exec {command}"))
+    }
+
+    fn by_shell(mut self, shell: &str) -> Self {
         self.shell = Some(shell.to_owned());
         self
     }
@@ -93,7 +102,7 @@ impl ProviderCommand {
             None => Command::new(program),
             Some(first) => {
                 let mut shell = Command::new("sh");
-                shell.arg("-c").arg(format!("{first}; exec \"$0\" \"$@\"")).arg(program);
+                shell.arg("-c").arg(format!("{first} \"$0\" \"$@\"")).arg(program);
                 shell
             }
         };
@@ -188,7 +197,13 @@ impl Process {
         self.signal("CONT");
     }
 
-    fn signal(&self, name: &str) {
+    /// Its number; that of the shell's command, if it was started after one.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends this signal, such as `HUP`.
+    pub fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }

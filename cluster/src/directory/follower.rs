@@ -23,6 +23,7 @@ pub(super) struct Follower {
     received: Instant,
     /// How many endpoints are held although they are no longer listed.
     held: usize,
+    left_out: Arc<[Instance]>,
     /// The shrink that is not believed yet.
     shrink: Option<Shrink>,
 }
@@ -41,6 +42,7 @@ impl Follower {
             pushed: Snapshot::pending(),
             received: Instant::now(),
             held: 0,
+            left_out: Arc::default(),
             shrink: None,
         }
     }
@@ -86,18 +88,20 @@ impl Follower {
         if snapshot.source == Source::Pending {
             return;
         }
+        let needed = self.shared.connector.protocol();
         let (reached, others): (Vec<Instance>, Vec<Instance>) = snapshot
             .instances
             .iter()
             .cloned()
-            .partition(|instance| self.shared.connector.reaches(instance));
+            .partition(|instance| needed.is_none_or(|protocol| instance.speaks(protocol)));
         if others.is_empty() {
             self.pushed = snapshot;
         } else {
             let (service, left_out) = (&self.shared.service, others.len());
-            tracing::warn!(%service, left_out, "instances left out: no common protocol");
+            tracing::warn!(%service, left_out, needed, "instances left out: no common protocol");
             self.pushed = Snapshot::new(reached, snapshot.source);
         }
+        self.left_out = others.into();
         self.received = Instant::now();
         self.rebuild();
         self.shared.heard.send_replace(true);
@@ -134,6 +138,7 @@ impl Follower {
             members: old.members.updated(&endpoints),
             endpoints,
             held: self.held,
+            left_out: self.left_out.clone(),
             source: self.pushed.source,
             received: self.received,
         });

@@ -15,7 +15,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
-use rpc_core::{Connector, Deadline, Delivery, ServiceKey, Source, Status, Subscription, Trouble};
+use rpc_core::{
+    Connector, Deadline, Delivery, Instance, ServiceKey, Source, Status, Subscription, Trouble,
+};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
@@ -60,6 +62,8 @@ struct List {
     endpoints: Vec<Arc<Endpoint>>,
     members: Arc<Members>,
     held: usize,
+    /// What the registry lists besides and this consumer cannot talk to.
+    left_out: Arc<[Instance]>,
     source: Source,
     received: Instant,
 }
@@ -81,6 +85,7 @@ impl Directory {
             endpoints: Vec::new(),
             members: Members::of(&[]),
             held: 0,
+            left_out: Arc::default(),
             source: Source::Pending,
             received: Instant::now(),
         };
@@ -171,6 +176,7 @@ impl Directory {
             age: list.received.elapsed() + cached,
             endpoints: list.endpoints.len(),
             held: list.held,
+            left_out: list.left_out.len(),
             candidates: self.candidates().len(),
             ejected: list
                 .endpoints
@@ -187,7 +193,12 @@ impl Directory {
     /// The status of a call for which there is no endpoint, and why there is none.
     #[must_use]
     pub fn no_instance(&self) -> Status {
-        let (service, why) = (&self.shared.service, self.state().why_empty());
+        let (service, state) = (&self.shared.service, self.state());
+        let left_out = &self.shared.list.load().left_out;
+        let why = match self.shared.connector.protocol() {
+            Some(needed) if !left_out.is_empty() => state.why_left_out(left_out, needed),
+            _ => state.why_empty(),
+        };
         Status::unavailable(format!("no instance of {service}: {why}"))
             .with_delivery(Delivery::NotSent)
     }

@@ -1,10 +1,11 @@
 //! What a directory is told and what it tells: its options, and its state for people.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rpc_core::{Source, Tally, Trouble};
+use rpc_core::{Instance, Source, Tally, Trouble};
 
 use crate::attempt_layers::AttemptLayers;
 use crate::ejection::EjectionConfig;
@@ -51,6 +52,8 @@ pub struct DirectoryState {
     pub endpoints: usize,
     /// How many of them the registry no longer lists.
     pub held: usize,
+    /// How many more the registry lists that speak no protocol of this consumer.
+    pub left_out: usize,
     /// How many of them calls may go to now.
     pub candidates: usize,
     /// How many of them are ejected or on probation because their calls failed.
@@ -80,26 +83,51 @@ impl fmt::Display for DirectoryState {
     }
 }
 
+/// How many addresses an error names.
+const NAMED: usize = 3;
+
 impl DirectoryState {
-    /// Why there is nobody to call, given that there is nobody, and what can be done.
-    pub(super) fn why_empty(&self) -> String {
-        let registry = match &*self.registry {
+    fn registry(&self) -> String {
+        match &*self.registry {
             "" => "the registry".to_owned(),
             address => format!("registry {address}"),
+        }
+    }
+
+    /// Why there is nobody to call, given that these are all there is and that calls need the protocol
+    /// `needed`.
+    pub(super) fn why_left_out(&self, left_out: &[Instance], needed: &str) -> String {
+        let (registry, count) = (self.registry(), left_out.len());
+        let spoken: BTreeSet<&str> =
+            left_out.iter().flat_map(|instance| &instance.protocols).map(String::as_str).collect();
+        let spoken = spoken.into_iter().collect::<Vec<_>>().join(" and ");
+        let named: Vec<&str> = left_out.iter().take(NAMED).map(|one| &*one.address).collect();
+        let more = match count.saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
         };
+        format!(
+            "{registry} lists {count} (at {}{more}), all left out because they speak only {spoken} \
+             and this consumer needs {needed}; add `{needed}` to their `provider.protocols`",
+            named.join(", ")
+        )
+    }
+
+    /// Why there is nobody to call, given that there is nobody, and what can be done.
+    pub(super) fn why_empty(&self) -> String {
+        let registry = self.registry();
         let trouble = self.trouble.as_ref().map(|trouble| {
             let (seconds, error) = (trouble.since.elapsed().as_secs(), &trouble.error);
             format!("{registry} has been lost for {seconds} s ({error})")
         });
         match (self.source, trouble) {
-            (Source::Pending, _) => {
-                let cause = self.trouble.as_ref().map(|trouble| format!(" ({})", trouble.error));
-                let cause = cause.unwrap_or_default();
-                format!(
-                    "{registry} has not answered yet{cause}; check that it is running and \
-                     reachable (with `dev://`, that a provider runs: providers host it)"
-                )
-            }
+            // Each cause comes with its own remedy: what a registry needs differs.
+            (Source::Pending, _) => match &self.trouble {
+                Some(trouble) => format!("{registry} gives no list: {}", trouble.error),
+                None => format!(
+                    "{registry} has not answered yet; check that it is running and reachable"
+                ),
+            },
             (Source::Cache { .. }, trouble) => {
                 let trouble = trouble.unwrap_or_else(|| format!("{registry} is not reachable"));
                 format!("{trouble} and the cached list ({:.0?} old) is empty", self.age)

@@ -4,7 +4,8 @@
 //! is sent again freely, at most once to each instance and `retries` times beyond. One that may
 //! have run is sent again at most `retries` times and draws on the consumer's
 //! [`RetryBudget`](crate::RetryBudget). Providers not tried yet come first; where none is left, a
-//! short pause comes before each further attempt.
+//! short pause comes before each further attempt. One that does not have the method is not asked
+//! twice.
 //!
 //! A call that may run twice and still waits when half of its time has passed gets a copy at another
 //! provider, on the same budget, and the next at half of what is left then; the first success is
@@ -17,7 +18,8 @@ use std::time::Duration;
 
 use rpc_core::status::{Resend, may_resend};
 use rpc_core::{
-    BoxInvoker, Code, Deadline, Error, Extension, Invocation, Invoke, Reply, ReplyFuture, Status,
+    BoxInvoker, Code, Deadline, Delivery, Error, Extension, Invocation, Invoke, Reply, ReplyFuture,
+    Status,
 };
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -215,6 +217,10 @@ impl Resending {
         self.next = self.later(now, next);
         let (endpoint, attempt) = match self.elsewhere(now) {
             Ok(Some(found)) => found,
+            Ok(None) if self.running.is_empty() => {
+                let status = Status::unimplemented("those left do not have the method");
+                return Err(self.give_up(status.with_delivery(Delivery::Refused), None));
+            }
             Ok(None) => return Ok(()),
             Err(status) => return Err(self.give_up(status, None)),
         };
@@ -243,17 +249,19 @@ impl Resending {
     }
 
     /// The attempt at a provider that was not tried, or else at one that has failed; `None` if all
-    /// that may be called have the call.
+    /// that may be called have the call, or lack the method.
     fn elsewhere(&self, now: Instant) -> Result<Option<(Arc<Endpoint>, Attempt)>, Status> {
         let excluded = self.tried();
         let number = u32::try_from(excluded.len() + 1).unwrap_or(u32::MAX);
         let mut attempt = Attempt { invocation: self.invocation.clone(), number, excluded, now };
-        if self.running.is_empty() {
+        let mut barred = self.history.lacking();
+        barred.extend(self.running.addresses().cloned());
+        if barred.is_empty() {
             return Ok(Some((self.picker.choose(&attempt)?, attempt)));
         }
         let mut endpoint = self.picker.choose_other(&attempt);
         if endpoint.is_none() {
-            attempt.excluded = self.running.addresses().cloned().collect();
+            attempt.excluded = barred;
             endpoint = self.picker.choose_other(&attempt);
         }
         Ok(endpoint.map(|endpoint| (endpoint, attempt)))
@@ -284,6 +292,10 @@ impl Resending {
                 }
                 _ => None,
             });
+        }
+        let lacking = self.history.lacking();
+        if !lacking.is_empty() && !self.picker.left(&self.invocation, &lacking).untried {
+            return Err(None);
         }
         let left = self.picker.left(&self.invocation, &self.tried());
         let pause = self.pause(left);

@@ -187,9 +187,9 @@ impl Race {
         Ok(true)
     }
 
-    fn give_up_losers(&mut self) {
+    fn give_up_losers(self) {
         let deadline = self.invocation.deadline;
-        for loser in std::mem::take(&mut self.running) {
+        for loser in self.running {
             loser.attempt.give_up(deadline);
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rpc_core::status::AttemptFailure;
-use rpc_core::{Delivery, Method, Status};
+use rpc_core::{Code, Delivery, Method, Status};
 
 /// What was tried for a call so far; for policies of any kind.
 #[derive(Debug, Default)]
@@ -46,6 +46,15 @@ impl History {
     #[must_use]
     pub fn addresses(&self) -> Vec<Arc<str>> {
         self.0.iter().map(|failed| failed.address.clone()).collect()
+    }
+
+    /// The addresses that do not have what is called: to ask them again is in vain.
+    #[must_use]
+    pub fn lacking(&self) -> Vec<Arc<str>> {
+        let lacks = |failed: &&AttemptFailure| {
+            failed.code == Code::Unimplemented && failed.delivery == Delivery::Refused
+        };
+        self.0.iter().filter(lacks).map(|failed| failed.address.clone()).collect()
     }
 
     /// The status the call ends with: the last one, naming the call, every attempt, and what

@@ -9,17 +9,28 @@ use crate::endpoint::Endpoint;
 
 /// Routers, each narrowing what the one before has left; cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct RouterChain(Arc<[Arc<dyn Router>]>);
+pub struct RouterChain(Arc<[ChosenRouter]>);
+
+/// A router, and how people know it.
+#[derive(Debug, Clone)]
+pub struct ChosenRouter {
+    /// It.
+    pub router: Arc<dyn Router>,
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// What chose it: such as `consumer.routers (dubhe.toml:3:1)`.
+    pub set_by: Arc<str>,
+}
 
 impl RouterChain {
     /// A chain of these routers.
     #[must_use]
-    pub fn new(routers: Vec<Arc<dyn Router>>) -> Self {
+    pub fn new(routers: Vec<ChosenRouter>) -> Self {
         Self(routers.into())
     }
 
     /// The routers in their order.
-    pub(crate) fn routers(&self) -> &[Arc<dyn Router>] {
+    pub(crate) fn routers(&self) -> &[ChosenRouter] {
         &self.0
     }
 
@@ -39,19 +50,34 @@ impl RouterChain {
         invocation: &Invocation,
     ) -> Result<Vec<&'a Arc<Endpoint>>, Status> {
         let mut left: Vec<&Arc<Endpoint>> = endpoints.iter().collect();
-        for router in self.0.iter() {
+        for (at, chosen) in self.0.iter().enumerate() {
             let before = left.len();
-            router.narrow(&mut left, invocation);
+            chosen.router.narrow(&mut left, invocation);
             if left.is_empty() && before > 0 {
-                let service = invocation.method().service();
-                return Err(Status::unavailable(format!(
-                    "no instance of {service} is left by the routing rules: {router:?} removed \
-                     the last {before} of {}; check that rule",
-                    endpoints.len()
-                ))
-                .with_delivery(Delivery::NotSent));
+                return Err(self.nobody(at, endpoints, invocation));
             }
         }
         Ok(left)
+    }
+
+    /// The status of a call of which the router at this place has left nobody.
+    fn nobody(&self, at: usize, endpoints: &[Arc<Endpoint>], invocation: &Invocation) -> Status {
+        let ChosenRouter { router, name, set_by } = &self.0[at];
+        // Once more what came before it: calls that are not in trouble need not note it.
+        let mut given: Vec<&Arc<Endpoint>> = endpoints.iter().collect();
+        for earlier in &self.0[..at] {
+            earlier.router.narrow(&mut given, invocation);
+        }
+        let why = given.first().and_then(|endpoint| {
+            Some(format!(" ({}: {})", endpoint.address(), router.why(endpoint, invocation)?))
+        });
+        let (why, service) = (why.unwrap_or_default(), invocation.method().service());
+        Status::unavailable(format!(
+            "no instance of {service} is left by the routing rules: router `{name}` of {set_by} \
+             removed the last {} of {}{why}; check that rule",
+            given.len(),
+            endpoints.len()
+        ))
+        .with_delivery(Delivery::NotSent)
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use dubhe_cluster::load_balance::{LoadBalance, P2c};
 use dubhe_cluster::policy::ClusterPolicy;
-use dubhe_cluster::router::RouterChain;
+use dubhe_cluster::router::{ChosenRouter, Router, RouterChain};
 use dubhe_cluster::{
     Backlog, Candidates, Cluster, Directory, DirectoryOptions, Endpoint, RetryBudget,
 };
@@ -369,6 +369,16 @@ pub(crate) fn keyed(key: u64) -> Invocation {
     let mut call = call();
     call.hash_key = Some(key);
     call
+}
+
+/// A chain of these routers as `consumer.routers` of a file would name them.
+pub(crate) fn chain(routers: Vec<(&str, Arc<dyn Router>)>) -> RouterChain {
+    let chosen = |(name, router): (&str, Arc<dyn Router>)| ChosenRouter {
+        router,
+        name: name.into(),
+        set_by: "consumer.routers (dubhe.toml:3:1)".into(),
+    };
+    RouterChain::new(routers.into_iter().map(chosen).collect())
 }
 
 pub(crate) fn codecs(names: &[&'static str]) -> Codecs {

@@ -19,7 +19,8 @@ use tokio::time::{sleep, timeout};
 
 use super::table::Key;
 use super::wire::{
-    Answer, Ask, FrameReader, MAX_FROM_SERVER, Message, Request, VERSION, Version, frame,
+    Answer, Ask, FrameError, FrameReader, MAX_FROM_SERVER, Message, Request, VERSION, Version,
+    frame,
 };
 use crate::backend::{Listing, Session, Updates};
 use crate::recover::locked;
@@ -29,6 +30,10 @@ const QUEUE: usize = 256;
 
 /// How long a renewal may take before the session counts as lost.
 const RENEW_LIMIT: Duration = Duration::from_secs(5);
+
+/// As a provider does, which does not know what is said to it.
+const NOT_A_WORD: &str = "it closed the connection without a word; check host and port: what \
+                          listens there may be a provider and no registry";
 
 /// An open session.
 pub(crate) struct Client {
@@ -193,9 +198,12 @@ impl Drop for Waiting<'_> {
 
 async fn read_all<S: AsyncRead>(shared: Arc<Shared>, stream: ReadHalf<S>) {
     let mut reader = FrameReader::new(stream, MAX_FROM_SERVER);
+    let mut is_silent = true;
     let why = loop {
         match reader.next::<Message>().await {
+            Ok(None) | Err(FrameError::Io(_)) if is_silent => break NOT_A_WORD.to_owned(),
             Ok(Some(message)) => {
+                is_silent = false;
                 if let Err(why) = shared.deliver(message) {
                     break why;
                 }

@@ -130,8 +130,14 @@ impl Backend for Dev {
             first_pause: Duration::from_millis(50),
             longest_pause: Duration::from_millis(200),
             reader_spread: Duration::ZERO,
+            // Another provider takes over, or everybody ends, as with the one program of a first try.
+            grace: Duration::from_secs(1),
             ..Pace::default()
         }
+    }
+
+    fn is_local(&self) -> bool {
+        true
     }
 
     fn is_cached(&self) -> bool {

@@ -159,7 +159,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         };
         let length = u32::from_be_bytes(*head) as usize;
         if length > self.max {
-            return Err(FrameError::Oversized(length, self.max));
+            return Err(match head {
+                b"HTTP" => FrameError::Foreign("HTTP"),
+                [0xda, 0xbb, ..] => FrameError::Foreign("the dubbo protocol"),
+                _ => FrameError::Oversized(length, self.max),
+            });
         }
         if self.buffer.len() < 4 + length {
             // Not more than a step ahead of what came: a length alone reserves nothing large.
@@ -177,6 +181,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 pub(crate) enum FrameError {
     Io(io::Error),
     Oversized(usize, usize),
+    /// What is spoken instead.
+    Foreign(&'static str),
     Json(serde_json::Error),
 }
 
@@ -188,6 +194,10 @@ impl fmt::Display for FrameError {
                 f,
                 "frame of {length} bytes exceeds the limit of {max} (max_frame), or this is not \
                  the registry's protocol"
+            ),
+            Self::Foreign(what) => write!(
+                f,
+                "it speaks {what}; check host and port: what listens there is no registry"
             ),
             Self::Json(error) => {
                 // The text may quote the peer: it must neither fill a log nor steer a terminal.

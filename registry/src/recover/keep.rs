@@ -26,6 +26,7 @@ pub(crate) async fn keep(
         state: link.state.subscribe(),
         backoff: Backoff::new(link.pace),
         listed: None,
+        is_late: false,
         link,
     };
     let mut closing = task.link.closing.subscribe();
@@ -53,19 +54,27 @@ struct Keep {
     backoff: Backoff,
     /// What was sent to the registry last, whether or not it answered.
     listed: Option<Instance>,
+    /// Whether it could not be registered at once, which people may have been told.
+    is_late: bool,
 }
 
 impl Keep {
     /// Registers `instance`; returns when to look again.
     async fn ensure(&mut self, instance: &Instance, registered: &watch::Sender<bool>) -> Duration {
-        let session = self.state.borrow_and_update().session();
-        let Some(session) = session else {
+        let state = self.state.borrow_and_update().clone();
+        let Some(session) = state.session() else {
+            self.is_late |= matches!(state, State::Down(_));
             registered.send_if_modified(|is| std::mem::replace(is, false));
             return self.link.pace.reconcile;
         };
         match self.list(&*session, instance).await {
             Ok(()) => {
                 registered.send_if_modified(|is| !std::mem::replace(is, true));
+                if std::mem::take(&mut self.is_late) {
+                    let (service, endpoint) = (&instance.service, &instance.address);
+                    let registry = self.link.backend.address();
+                    tracing::info!(%service, %endpoint, registry, "registered");
+                }
                 self.backoff.reset();
                 self.link.pace.until_reconcile()
             }
@@ -75,7 +84,7 @@ impl Keep {
                 if was || self.listed.is_none() {
                     tracing::warn!(%service, %endpoint, %error, "not registered, trying again");
                 }
-                self.listed = Some(instance.clone());
+                (self.listed, self.is_late) = (Some(instance.clone()), true);
                 self.backoff.pause()
             }
         }

@@ -11,8 +11,11 @@ use super::pace::{Backoff, Pace};
 use crate::backend::{Backend, Demand, Session};
 use crate::cache::Cache;
 
-/// A first connect that has not come about for this long is told as an outage.
+/// Who only reads and starts before the registry is not in trouble until this long after.
 const FIRST_CONNECT: Duration = Duration::from_secs(3);
+
+/// What is said of a registry that says nothing.
+const SILENT: &str = "it does not answer in time, check that it is running and reachable";
 
 /// What the loops of one registry share.
 #[derive(Debug)]
@@ -33,6 +36,14 @@ enum Told {
     Nothing,
     Away,
     Refused,
+}
+
+/// The present time without a session, and what people know of it.
+struct Outage {
+    told: Told,
+    since: Instant,
+    /// Whether there was none before either.
+    is_first: bool,
 }
 
 /// Whether there is a session.
@@ -71,25 +82,27 @@ impl Link {
     pub(crate) async fn keep_open(self: Arc<Self>) {
         let mut backoff = Backoff::new(self.pace);
         let mut providers = self.providers.subscribe();
-        let (mut told, mut peers) = (Told::Nothing, None);
-        let mut starting_until = Some(Instant::now() + FIRST_CONNECT);
+        let mut outage = Outage { told: Told::Nothing, since: Instant::now(), is_first: true };
+        let mut peers = None;
         loop {
             let provides = *providers.borrow_and_update() > 0;
             let pause = match self.open(Demand { provides }).await {
                 Ok(session) => {
-                    starting_until = None;
-                    let (opened, before) = (Instant::now(), std::mem::take(&mut told));
-                    if before != Told::Nothing {
+                    let opened = Instant::now();
+                    if outage.told != Told::Nothing {
                         tracing::info!(registry = self.backend.address(), "registry is back");
                     }
+                    outage.is_first = false;
                     self.state.send_replace(State::Up(Arc::clone(&session)));
                     session.closed().await;
                     peers = session.peers();
                     let is_young = opened.elapsed() < self.pace.longest_pause;
                     // After one that dies young it is the same outage, which was told.
-                    told = if is_young { before } else { Told::Nothing };
+                    if !is_young {
+                        (outage.told, outage.since) = (Told::Nothing, Instant::now());
+                    }
                     let unknown = || self.backend_lost("the session ended");
-                    self.lost(session.reason().unwrap_or_else(unknown), &mut told);
+                    self.lost(session.reason().unwrap_or_else(unknown), &mut outage);
                     // A session that dies young counts as a failure, lest the loop spins.
                     if !is_young {
                         backoff.reset();
@@ -99,18 +112,8 @@ impl Link {
                 }
                 // A registration came meanwhile and may make possible what was not (hosting).
                 Err(_) if (*providers.borrow() > 0) != provides => continue,
-                // Who starts before the registry is not in trouble yet.
-                Err(error)
-                    if !error.is_refused()
-                        && starting_until.is_some_and(|until| Instant::now() < until) =>
-                {
-                    let registry = self.backend.address();
-                    tracing::debug!(registry, %error, "registry does not answer yet");
-                    self.state.send_replace(State::Down(error));
-                    backoff.pause()
-                }
                 Err(error) => {
-                    self.lost(error, &mut told);
+                    self.lost(error, &mut outage);
                     let spread = peers.filter(|_| !provides).map(|_| self.pace.spread(peers));
                     backoff.pause() + spread.unwrap_or_default()
                 }
@@ -126,7 +129,7 @@ impl Link {
     async fn open(&self, demand: Demand) -> Result<Arc<dyn Session>, Error> {
         match timeout(self.pace.connect_timeout, self.backend.connect(&demand)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(self.backend_lost("it does not answer in time")),
+            Err(_) => Err(self.backend_lost(SILENT)),
         }
     }
 
@@ -135,13 +138,26 @@ impl Link {
     }
 
     /// Tells once for each outage; that the registry is there and refuses us is worse, and told too.
-    fn lost(&self, error: Error, told: &mut Told) {
-        let (registry, before) = (self.backend.address(), *told);
-        if error.is_refused() && before != Told::Refused {
-            *told = Told::Refused;
+    fn lost(&self, error: Error, outage: &mut Outage) {
+        let registry = self.backend.address();
+        let is_unlisted = outage.is_first && *self.providers.borrow() > 0;
+        let is_reader_at_start = outage.is_first && !is_unlisted;
+        let first = if is_reader_at_start { FIRST_CONNECT } else { Duration::ZERO };
+        if error.is_refused() && outage.told != Told::Refused {
+            outage.told = Told::Refused;
             tracing::error!(registry, %error, "registry refuses us, going on with what is known");
-        } else if before == Told::Nothing {
-            *told = Told::Away;
+        } else if outage.told != Told::Nothing
+            || outage.since.elapsed() < self.pace.grace.max(first)
+        {
+            tracing::debug!(registry, %error, "registry does not answer");
+        } else if is_unlisted {
+            outage.told = Told::Away;
+            tracing::warn!(
+                %error,
+                "not registered yet: nobody finds this provider through {registry}; trying again"
+            );
+        } else {
+            outage.told = Told::Away;
             tracing::warn!(registry, %error, "registry is away, going on with what is known");
         }
         self.state.send_replace(State::Down(error));
@@ -162,7 +178,7 @@ impl Link {
         match known.ok().and_then(Result::ok).as_deref() {
             Some(State::Up(session)) => Ok(Arc::clone(session)),
             Some(State::Down(error)) => Err(error.clone()),
-            Some(State::Connecting) | None => Err(self.backend_lost("it does not answer in time")),
+            Some(State::Connecting) | None => Err(self.backend_lost(SILENT)),
         }
     }
 
@@ -173,7 +189,7 @@ impl Link {
     ) -> Result<T, Error> {
         match timeout(self.pace.request_timeout, operation).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(self.backend_lost("it does not answer in time")),
+            Err(_) => Err(self.backend_lost(SILENT)),
         }
     }
 }

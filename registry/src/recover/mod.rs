@@ -95,6 +95,10 @@ impl Registry for Supervised {
         self.tasks.link.backend.address()
     }
 
+    fn is_local(&self) -> bool {
+        self.tasks.link.backend.is_local()
+    }
+
     async fn register(&self, instance: Instance) -> Result<Registration, Error> {
         let link = Arc::clone(self.tasks.open()?);
         let wanted = watch::Sender::new(Wanted::Listed(instance));

@@ -29,6 +29,9 @@ pub struct Pace {
     pub reader_spread: Duration,
     /// How often lists and registrations are checked and repaired; 30 s ± 20 %.
     pub reconcile: Duration,
+    /// How long it may be away before that is logged as a warning; zero. For registries to which
+    /// somebody else comes back at once, in order.
+    pub grace: Duration,
     /// How long `register` and `subscribe` wait for the registry before they go on without it; 1 s.
     pub settle: Duration,
 }
@@ -42,6 +45,7 @@ impl Default for Pace {
             longest_pause: Duration::from_secs(4),
             reader_spread: Duration::from_secs(3),
             reconcile: Duration::from_secs(30),
+            grace: Duration::ZERO,
             settle: Duration::from_secs(1),
         }
     }

@@ -66,6 +66,12 @@ impl Instance {
             metadata: Arc::default(),
         }
     }
+
+    /// Whether it serves `protocol`; one that names none is taken at its word.
+    #[must_use]
+    pub fn speaks(&self, protocol: &str) -> bool {
+        self.protocols.is_empty() || self.protocols.iter().any(|name| name == protocol)
+    }
 }
 
 /// Where a snapshot comes from.

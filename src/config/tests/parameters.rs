@@ -13,7 +13,7 @@ fn refused(sources: Sources) -> String {
         Ok(config) => config,
         Err(error) => return error.to_string(),
     };
-    let checked = extensions.check(&config).and_then(|()| extensions.registry(&config).map(drop));
+    let checked = extensions.check(&config).and_then(|()| extensions.registries(&config).map(drop));
     checked.map_or_else(|error| error.to_string(), |()| "it was accepted".to_owned())
 }
 

@@ -11,86 +11,75 @@ fn file_error(text: &str) -> String {
     Config::load(sources(text, &[])).unwrap_err().to_string()
 }
 
+/// Whether `key = value` is refused with its place and these words.
+fn check(key: &str, value: &str, told: &str) {
+    let origin = format!("dubhe.toml:1:{}", key.len() + 4);
+    let text = format!("{key} = {value}");
+    assert_eq!(file_error(&text), format!("{origin}: {key}: {told}"), "{text}");
+}
+
 #[test]
-fn values_of_the_wrong_kind_are_told_in_words() {
-    let retries = "consumer.retries";
-    let timeout = "consumer.timeout";
-    let share = "consumer.ejection.max_percent";
+fn a_number_of_the_wrong_kind_is_told_in_words() {
     let port = "is no port: write 1 to 65535, or 0 for any that is free";
-    let ip = "is no IP address: write one without a port in quotes, such as \"0.0.0.0\"";
-    let number = "is no whole number: write one from 0 to 4294967295";
-    let range = "is out of range: write a whole number from 0 to 4294967295";
-    let truth = "is neither true nor false: write one of them";
-    let chooses = "chooses nothing: write a name in quotes, or { name = \"…\", … }";
-    for (key, value, told) in [
-        ("provider.port", "65536", format!("65536 {port}")),
-        ("provider.port", "-1", format!("-1 {port}")),
-        ("provider.port", "\"http\"", format!("\"http\" {port}")),
-        ("provider.bind", "\"localhost\"", format!("\"localhost\" {ip}")),
-        ("provider.bind", "\"0.0.0.0:80\"", format!("\"0.0.0.0:80\" {ip}")),
-        ("provider.protocols", "\"json\"", "\"json\" is no list: write [\"json\"]".into()),
-        ("provider.weight", "1.5", format!("1.5 {number}")),
-        (
-            "provider.limits.connections",
-            "0",
-            "0 is no number of them: write a whole number, 1 at least".into(),
-        ),
-        (
-            "provider.limits.payload",
-            "-1",
-            "-1 is no number of bytes: write 1 to 2147483647, or \"8MiB\"".into(),
-        ),
-        ("provider.limits.payload", "[]", "[] is no size: write it as \"8MiB\" or in bytes".into()),
-        ("provider.metadata.zone", "7", "7 is no text: write it in quotes".into()),
-        ("provider.advertise", "7", "7 is no text: write it in quotes".into()),
-        ("registry.cache", "\"no\"", format!("\"no\" {truth}, without quotes")),
-        ("registry.cache", "1", format!("1 {truth}")),
-        ("registry.cache_dir", "\"\"", "\"\" is no folder: write its path in quotes".into()),
-        ("application.name", "3", "3 is no text: write it in quotes".into()),
-        ("application.name", "[\"a\"]", "a list is no text: write one in quotes".into()),
-        (retries, "-1", format!("-1 {range}")),
-        (retries, "4294967296", format!("4294967296 {range}")),
-        (
-            retries,
-            "99999999999999999999",
-            "99999999999999999999 is a number beyond all bounds: write a smaller one".into(),
-        ),
-        (retries, "2.0", format!("2.0 {number}")),
-        (retries, "inf", "inf is no number to reckon with: write a finite one".into()),
-        (retries, "\"2\"", format!("\"2\" {number}, without quotes")),
-        (retries, "true", format!("true {number}")),
-        (retries, "\"\"", format!("\"\" {number}")),
-        (retries, "[2]", format!("a list {number}")),
-        (retries, "{}", format!("a table {number}")),
-        (retries, "2026-11-21", "dates are not used here: write a text in quotes".into()),
-        (share, "101", "101 is no share in percent: write 0 to 100".into()),
-        (share, "\"50%\"", "\"50%\" is no share in percent: write 0 to 100".into()),
-        (
-            timeout,
-            "\"\"",
-            "`` is no duration: write a whole number and a unit, such as 300ms, 1s, 2m, 1h".into(),
-        ),
-        (
-            timeout,
-            "true",
-            "true is no duration: write it with its unit in quotes, such as \"300ms\"".into(),
-        ),
-        ("consumer.cluster", "7", format!("7 {chooses}")),
-        (
-            "consumer.routers",
-            "7",
-            "7 is not possible here: expected a name in quotes, { name = \"…\", … }, or a list of \
-             these"
-                .into(),
-        ),
-    ] {
-        let origin = format!("dubhe.toml:1:{}", key.len() + 4);
-        let text = format!("{key} = {value}");
-        assert_eq!(file_error(&text), format!("{origin}: {key}: {told}"), "{text}");
+    for value in ["65536", "-1", "\"http\"", "1.5", "true"] {
+        check("provider.port", value, &format!("{value} {port}"));
     }
-    let builder = Layer::new().set(retries, Value::Null);
+    let share = "is no share in percent: write 0 to 100";
+    for value in ["101", "-1", "\"50%\""] {
+        check("consumer.ejection.max_percent", value, &format!("{value} {share}"));
+    }
+    for key in ["provider.limits.connections", "consumer.limits.in_flight"] {
+        check(key, "0", "0 is no number of them: write a whole number, 1 at least");
+    }
+    let (key, number) = ("consumer.retries", "is no whole number: write one from 0 to 4294967295");
+    for value in ["2.0", "true", "\"\"", "\"two\""] {
+        check(key, value, &format!("{value} {number}"));
+    }
+    for value in ["-1", "4294967296"] {
+        let range = "is out of range: write a whole number from 0 to 4294967295";
+        check(key, value, &format!("{value} {range}"));
+    }
+    check(key, "[2]", &format!("a list {number}"));
+    check(key, "{}", &format!("a table {number}"));
+    check(key, "\"2\"", &format!("\"2\" {number}, without quotes"));
+    let endless = "99999999999999999999";
+    check(key, endless, &format!("{endless} is a number beyond all bounds: write a smaller one"));
+    check(key, "inf", "inf is no number to reckon with: write a finite one");
+    let builder = Layer::new().set(key, Value::Null);
     let message = Config::load(Sources { builder, ..Sources::default() }).unwrap_err().to_string();
-    assert_eq!(message, format!("builder: {retries}: null {number}"));
+    assert_eq!(message, format!("builder: {key}: null {number}"));
+}
+
+#[test]
+fn any_other_value_of_the_wrong_kind_is_told_in_words() {
+    let ip = "is no IP address: write one without a port in quotes, such as \"0.0.0.0\"";
+    let chooses = "chooses nothing: write a name in quotes, or { name = \"…\", … }";
+    let written = "is no duration: write a whole number and a unit, such as 300ms, 1s, 2m, 1h";
+    let quoted = "is no duration: write it with its unit in quotes, such as \"300ms\"";
+    let bytes = "is no number of bytes: write 1 to 2147483647, or \"8MiB\"";
+    let truth = "is neither true nor false: write one of them";
+    for (key, value, told) in [
+        ("provider.bind", "\"localhost\"", ip),
+        ("provider.bind", "\"0.0.0.0:80\"", ip),
+        ("provider.protocols", "\"json\"", "is no list: write [\"json\"]"),
+        ("provider.limits.payload", "-1", bytes),
+        ("provider.limits.payload", "[]", "is no size: write it as \"8MiB\" or in bytes"),
+        ("provider.metadata.zone", "7", "is no text: write it in quotes"),
+        ("provider.advertise", "7", "is no text: write it in quotes"),
+        ("registry.cache", "1", truth),
+        ("registry.cache_dir", "\"\"", "is no folder: write its path in quotes"),
+        ("application.name", "3", "is no text: write it in quotes"),
+        ("consumer.timeout", "true", quoted),
+        ("consumer.cluster", "7", chooses),
+    ] {
+        check(key, value, &format!("{value} {told}"));
+    }
+    check("registry.cache", "\"no\"", &format!("\"no\" {truth}, without quotes"));
+    check("application.name", "[\"a\"]", "a list is no text: write one in quotes");
+    check("consumer.retries", "2026-11-21", "dates are not used here: write a text in quotes");
+    check("consumer.timeout", "\"\"", &format!("`` {written}"));
+    let routers = "a name in quotes, { name = \"…\", … }, or a list of these";
+    check("consumer.routers", "7", &format!("7 is not possible here: expected {routers}"));
 }
 
 #[test]
@@ -240,7 +229,7 @@ timeout = "300ms"
     let load = |text: &str| {
         let config = Config::load(sources(text, &[]))?;
         extensions.check(&config)?;
-        extensions.registry(&config)?;
+        extensions.registries(&config)?;
         Ok::<_, rpc_core::Error>(config)
     };
     let config = load(&sample("dev://", "[\"dubbo\", \"json\"]")).unwrap();

@@ -41,6 +41,10 @@ impl Router for Tag {
         candidates
             .retain(|endpoint| endpoint.instance().metadata.get(key).map(String::as_str) == wanted);
     }
+
+    fn why(&self, _: &Endpoint, _: &Invocation) -> Option<String> {
+        Some(format!("its {} is another", self.0.key))
+    }
 }
 
 #[tokio::test]
@@ -68,7 +72,9 @@ async fn an_own_router_is_chosen_by_name_for_all_services_one_or_a_method() {
             assert_eq!(tagged.count(article).await.unwrap(), format!("gray {article}"));
         }
         let status = nowhere.count(1).await.unwrap_err();
-        assert!(status.message().contains("removed the last 2 of 2"), "{status}");
+        let text = format!("router `own-tag` of {key} (builder) removed the last 2 of 2 (");
+        assert!(status.message().contains(&text), "{status}");
+        assert!(status.message().ends_with(": its tag is another); check that rule"), "{status}");
     }
     let own = "consumer.services.\"shop.Stock\".methods.count.routers";
     let consumer = shop::consumer(url).extensions(with()).set(own, "own-tag").build().unwrap();

@@ -50,7 +50,7 @@ impl Connector for DubboConnector {
         channel
     }
 
-    fn reaches(&self, instance: &Instance) -> bool {
-        instance.protocols.is_empty() || instance.protocols.iter().any(|name| name == "dubbo")
+    fn protocol(&self) -> Option<&'static str> {
+        Some("dubbo")
     }
 }
