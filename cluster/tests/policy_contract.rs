@@ -227,13 +227,13 @@ async fn under_every_policy_a_call_that_routers_leave_nobody_for_is_named() {
     for name in builtin().names() {
         let fleet = Fleet::of(&ADDRESSES);
         let policy = builtin().build(name, Params::new()).unwrap();
-        let routers = RouterChain::new(vec![Arc::new(Nobody)]);
+        let routers = chain(vec![("nobody", Arc::new(Nobody))]);
         let cluster = fleet.build(policy, Arc::new(P2c::new(Some(1))), routers);
         match cluster.invoke(call()).await {
             Ok(reply) => assert!(is_stand_in(&reply), "{name}"),
             Err(status) => {
                 assert_eq!(status.call(), Some("shop.Inventory/reserve"), "{name}");
-                assert!(status.message().contains("Nobody removed the last 3"), "{name}: {status}");
+                assert!(status.message().contains("router `nobody` of "), "{name}: {status}");
             }
         }
     }

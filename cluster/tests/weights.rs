@@ -158,7 +158,7 @@ async fn weights_are_compared_among_those_that_routers_leave() {
         [|| Arc::new(Failover::default()), || Arc::new(Available)];
     for policy in policies {
         let routed = |prefix| {
-            let routers = RouterChain::new(vec![Arc::new(Prefix(prefix))]);
+            let routers = chain(vec![("prefix", Arc::new(Prefix(prefix)))]);
             fleet.build(policy(), Arc::new(RoundRobin::default()), routers)
         };
         for _ in 0..10 {
