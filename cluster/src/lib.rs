@@ -13,6 +13,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod attempt;
 mod attempt_layers;
 mod backlog;
 mod budget;
@@ -33,6 +34,7 @@ mod picker;
 pub mod policy;
 pub mod router;
 
+pub use self::attempt::{Attempt, AttemptFuture};
 pub use self::attempt_layers::AttemptLayers;
 pub use self::backlog::{Backlog, BacklogFull};
 pub use self::budget::RetryBudget;
@@ -44,4 +46,4 @@ pub use self::endpoint_future::EndpointFuture;
 pub use self::explain::{Dropped, ExplainedEndpoint, Explanation, RouterStep};
 pub use self::invoker::Cluster;
 pub use self::load::Load;
-pub use self::picker::{Attempt, AttemptFuture, Left, Picker};
+pub use self::picker::{Left, Picker};

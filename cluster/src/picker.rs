@@ -3,49 +3,25 @@
 //! Candidates of the directory, narrowed by the routers, without those tried, one selected by the
 //! balancer, called. Policies are layers over this; it never sends anything twice.
 
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rpc_core::{Deadline, Delivery, Invocation, Reply, Status};
+use rpc_core::{Delivery, Invocation, Reply, Status};
 use tokio::time::Instant;
 use tower_service::Service;
 
+use crate::attempt::{Attempt, AttemptFuture};
 use crate::backlog::Backlog;
 use crate::budget::RetryBudget;
 use crate::candidates::Candidates;
 use crate::dice::Dice;
 use crate::directory::Directory;
-use crate::ejection::{choose_probe, give_up};
+use crate::ejection::choose_probe;
 use crate::endpoint::Endpoint;
-use crate::endpoint_future::EndpointFuture;
 use crate::invoker::Cluster;
 use crate::load_balance::{LoadBalance, MANY};
 use crate::router::RouterChain;
-
-/// One try of a call.
-#[derive(Debug, Clone)]
-pub struct Attempt {
-    /// What is called.
-    pub invocation: Invocation,
-    /// Addresses to avoid while there are others: those tried before.
-    pub excluded: Vec<Arc<str>>,
-    /// Which try it is, from 1.
-    pub number: u32,
-    /// The present time, which whoever makes attempts has read already.
-    pub now: Instant,
-}
-
-impl Attempt {
-    /// The first try of a call. Does not allocate.
-    #[must_use]
-    pub const fn first(invocation: Invocation, now: Instant) -> Self {
-        Self { invocation, excluded: Vec::new(), number: 1, now }
-    }
-}
 
 /// What is left for a call to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -252,7 +228,7 @@ impl Picker {
         if let Some(endpoint) = self.probe_of(candidates, &attempt)
             && let Some(probe) = endpoint.probe(attempt.invocation.clone(), attempt.now)
         {
-            return AttemptFuture(State::Running(probe));
+            return AttemptFuture::running(probe);
         }
         match self.choose_of(candidates, &attempt) {
             Ok(endpoint) => start(endpoint, attempt),
@@ -369,7 +345,7 @@ impl Picker {
             let now = Instant::now();
             Ok(this.send(&candidates, Attempt { now, ..attempt }))
         };
-        AttemptFuture(State::Waiting(Box::pin(waiting)))
+        AttemptFuture::waiting(waiting)
     }
 }
 
@@ -401,7 +377,7 @@ fn keep_best(left: &mut Vec<&Arc<Endpoint>>, attempt: &Attempt) {
 
 fn start(endpoint: Arc<Endpoint>, attempt: Attempt) -> AttemptFuture {
     match endpoint.called(attempt.invocation, attempt.now, attempt.number) {
-        Ok(running) => AttemptFuture(State::Running(running)),
+        Ok(running) => AttemptFuture::running(running),
         Err(status) => AttemptFuture::failed(status),
     }
 }
@@ -417,83 +393,5 @@ impl Service<Attempt> for Picker {
 
     fn call(&mut self, attempt: Attempt) -> AttemptFuture {
         self.attempt(attempt)
-    }
-}
-
-// === impl AttemptFuture ===
-
-/// An attempt under way. Not boxed: it lives inside the future of its policy.
-#[must_use = "futures do nothing unless polled"]
-pub struct AttemptFuture(State);
-
-enum State {
-    /// At its endpoint.
-    Running(EndpointFuture),
-    /// For the first word of the registry, after which it is sent.
-    Waiting(Pin<Box<dyn Future<Output = Result<AttemptFuture, Status>> + Send>>),
-    /// Before it was sent; `None` once that was told.
-    Failed(Option<Status>),
-}
-
-impl AttemptFuture {
-    /// Where the attempt is; `None` before and after.
-    #[must_use]
-    pub fn endpoint(&self) -> Option<&Arc<Endpoint>> {
-        match &self.0 {
-            State::Running(running) => running.endpoint(),
-            State::Waiting(_) | State::Failed(_) => None,
-        }
-    }
-
-    /// Cancels it because its answer is overdue: the endpoint is judged as by a timeout, rather
-    /// than not at all, as when the future is dropped.
-    pub fn overdue(self) {
-        if let State::Running(running) = self.0 {
-            running.overdue();
-        }
-    }
-
-    /// Cancels it because another attempt was quicker. An endpoint that is only given up on, and has
-    /// not answered for a second, is judged by this call: that then runs on, at most until
-    /// `deadline`, and nobody waits for it.
-    pub fn give_up(self, deadline: Deadline) {
-        if let State::Running(running) = self.0 {
-            give_up(running, deadline.instant());
-        }
-    }
-
-    fn failed(status: Status) -> Self {
-        Self(State::Failed(Some(status)))
-    }
-}
-
-impl Future for AttemptFuture {
-    type Output = Result<Reply, Status>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        loop {
-            match &mut this.0 {
-                State::Running(running) => return Pin::new(running).poll(cx),
-                // Waiting => (Running | Failed)
-                State::Waiting(waiting) => match waiting.as_mut().poll(cx) {
-                    Poll::Ready(sent) => *this = sent.unwrap_or_else(Self::failed),
-                    Poll::Pending => return Poll::Pending,
-                },
-                State::Failed(status) => {
-                    return status.take().map_or(Poll::Pending, |status| Poll::Ready(Err(status)));
-                }
-            }
-        }
-    }
-}
-
-impl fmt::Debug for AttemptFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            State::Running(_) => "AttemptFuture(running)",
-            State::Waiting(_) => "AttemptFuture(waiting)",
-            State::Failed(_) => "AttemptFuture(failed)",
-        })
     }
 }

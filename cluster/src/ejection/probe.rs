@@ -11,11 +11,11 @@ use rpc_core::{Deadline, Invocation, MethodKind};
 use tokio::time::{Instant, timeout_at};
 
 use super::Verdict;
+use crate::attempt::Attempt;
 use crate::budget::RetryBudget;
 use crate::candidates::Candidates;
 use crate::dice::Dice;
 use crate::endpoint::Endpoint;
-use crate::picker::Attempt;
 use crate::router::RouterChain;
 
 /// Probes an endpoint on probation by a copy, if there is one for this attempt; returns the

@@ -13,8 +13,9 @@ use rpc_core::{
 use tokio::time::Instant;
 
 use super::{ClusterPolicy, History, MAX_TRIED};
+use crate::attempt::Attempt;
 use crate::endpoint::Endpoint;
-use crate::picker::{Attempt, Picker};
+use crate::picker::Picker;
 
 /// Calls the first provider that can be called.
 #[derive(Debug, Clone, Copy, Default)]

@@ -19,8 +19,9 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::{ClusterPolicy, History};
+use crate::attempt::Attempt;
 use crate::endpoint::Endpoint;
-use crate::picker::{Attempt, Picker};
+use crate::picker::Picker;
 
 /// How many failures the status of a call lists, however many there were.
 const MAX_LISTED: usize = 16;

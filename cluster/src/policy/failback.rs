@@ -23,8 +23,9 @@ use tokio::time::{Instant, sleep};
 
 use super::seldom::Seldom;
 use super::{ClusterPolicy, History, needs_stand_in};
+use crate::attempt::Attempt;
 use crate::backlog::{Backlog, BacklogFull};
-use crate::picker::{Attempt, Picker};
+use crate::picker::Picker;
 
 /// The longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_secs(60);

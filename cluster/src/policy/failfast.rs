@@ -10,7 +10,8 @@ use rpc_core::{BoxInvoker, Error, Extension, Invocation, Invoke, NoConfig, Reply
 use tokio::time::Instant;
 
 use super::{ClusterPolicy, History};
-use crate::picker::{Attempt, Picker};
+use crate::attempt::Attempt;
+use crate::picker::Picker;
 
 /// One attempt.
 #[derive(Debug, Clone, Copy, Default)]

@@ -26,8 +26,9 @@ use tokio::time::Instant;
 
 use super::hedge::{self, Running};
 use super::{ClusterPolicy, History, MAX_TRIED};
+use crate::attempt::{Attempt, AttemptFuture};
 use crate::endpoint::Endpoint;
-use crate::picker::{Attempt, AttemptFuture, Left, Picker};
+use crate::picker::{Left, Picker};
 
 /// The pause before the first attempt at a provider that failed this call already; doubles.
 const PAUSE: Duration = Duration::from_millis(10);

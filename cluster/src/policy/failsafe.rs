@@ -15,7 +15,8 @@ use tokio::time::Instant;
 
 use super::seldom::Seldom;
 use super::{ClusterPolicy, History, needs_stand_in};
-use crate::picker::{Attempt, Picker};
+use crate::attempt::Attempt;
+use crate::picker::Picker;
 
 /// One attempt, and never a failure.
 #[derive(Debug, Clone, Copy, Default)]

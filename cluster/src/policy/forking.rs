@@ -24,8 +24,9 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::{ClusterPolicy, History, MAX_TRIED};
+use crate::attempt::{Attempt, AttemptFuture};
 use crate::budget::RetryBudget;
-use crate::picker::{Attempt, AttemptFuture, Picker};
+use crate::picker::Picker;
 
 /// The parameters of [`Forking`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -19,7 +19,7 @@ use std::time::Duration;
 use rpc_core::{Reply, Status};
 use tokio::time::{Instant, timeout_at};
 
-use crate::picker::AttemptFuture;
+use crate::attempt::AttemptFuture;
 
 /// The outcome of `first`; `None` if there is none by `patience`.
 pub(super) async fn outcome_by(
