@@ -1,4 +1,4 @@
-//! One try of a call: what is asked of the picker, and what it gives.
+//! One try of a call: what is to be tried, and the try while it runs.
 
 use std::fmt;
 use std::future::Future;
@@ -34,17 +34,18 @@ impl Attempt {
     }
 }
 
-// === impl AttemptFuture ===
-
 /// An attempt under way. Not boxed: it lives inside the future of its policy.
 #[must_use = "futures do nothing unless polled"]
 pub struct AttemptFuture(State);
+
+/// An attempt once the registry has said something.
+type Later = Pin<Box<dyn Future<Output = Result<AttemptFuture, Status>> + Send>>;
 
 enum State {
     /// At its endpoint.
     Running(EndpointFuture),
     /// For the first word of the registry, after which it is sent.
-    Waiting(Pin<Box<dyn Future<Output = Result<AttemptFuture, Status>> + Send>>),
+    Waiting(Later),
     /// Before it was sent; `None` once that was told.
     Failed(Option<Status>),
 }
@@ -76,18 +77,15 @@ impl AttemptFuture {
         }
     }
 
-    pub(crate) fn running(call: EndpointFuture) -> Self {
-        Self(State::Running(call))
+    pub(crate) const fn running(at_endpoint: EndpointFuture) -> Self {
+        Self(State::Running(at_endpoint))
     }
 
-    /// One that waits for the first word of the registry and is sent then.
-    pub(crate) fn waiting(
-        until_sent: impl Future<Output = Result<Self, Status>> + Send + 'static,
-    ) -> Self {
-        Self(State::Waiting(Box::pin(until_sent)))
+    pub(crate) const fn waiting(later: Later) -> Self {
+        Self(State::Waiting(later))
     }
 
-    pub(crate) fn failed(status: Status) -> Self {
+    pub(crate) const fn failed(status: Status) -> Self {
         Self(State::Failed(Some(status)))
     }
 }

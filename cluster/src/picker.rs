@@ -345,7 +345,7 @@ impl Picker {
             let now = Instant::now();
             Ok(this.send(&candidates, Attempt { now, ..attempt }))
         };
-        AttemptFuture::waiting(waiting)
+        AttemptFuture::waiting(Box::pin(waiting))
     }
 }
 

@@ -233,7 +233,7 @@ async fn under_every_policy_a_call_that_routers_leave_nobody_for_is_named() {
             Ok(reply) => assert!(is_stand_in(&reply), "{name}"),
             Err(status) => {
                 assert_eq!(status.call(), Some("shop.Inventory/reserve"), "{name}");
-                assert!(status.message().contains("router `nobody` of "), "{name}: {status}");
+                assert!(status.message().contains("router `nobody` of"), "{name}: {status}");
             }
         }
     }

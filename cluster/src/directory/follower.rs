@@ -6,7 +6,7 @@ use std::time::Duration;
 use rpc_core::{ChannelState, Held, Instance, Snapshot, Source, Subscription, hold};
 use tokio::time::{Instant, sleep_until};
 
-use super::{List, Shared};
+use super::shared::{List, Shared};
 use crate::ejection::Ejector;
 use crate::endpoint::Endpoint;
 

@@ -8,23 +8,23 @@
 //! read immutable lists by an `Arc` swap.
 
 mod follower;
+mod shared;
 mod state;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
-use rpc_core::{
-    Connector, Deadline, Delivery, Instance, ServiceKey, Source, Status, Subscription, Trouble,
-};
+use rpc_core::{Connector, Deadline, Delivery, ServiceKey, Source, Status, Subscription};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
 use self::follower::Follower;
+use self::shared::{List, Shared};
 pub use self::state::{DirectoryOptions, DirectoryState};
-use crate::candidates::{Candidates, MadeOf};
+use crate::candidates::Candidates;
 use crate::ejection::Ejector;
 use crate::endpoint::Endpoint;
 use crate::members::Members;
@@ -34,38 +34,6 @@ use crate::members::Members;
 pub struct Directory {
     shared: Arc<Shared>,
     follower: AbortHandle,
-}
-
-/// What the follower writes and calls read.
-#[derive(Debug)]
-struct Shared {
-    service: ServiceKey,
-    connector: Arc<dyn Connector>,
-    options: DirectoryOptions,
-    list: ArcSwap<List>,
-    /// That of `list`, readable without touching it.
-    version: AtomicU64,
-    candidates: ArcSwap<Candidates>,
-    ejector: Arc<Ejector>,
-    /// Whether the registry has said anything, or never will.
-    heard: watch::Sender<bool>,
-    /// Address of the registry, for people.
-    registry: Arc<str>,
-    /// What keeps the registry from confirming the list.
-    trouble: watch::Receiver<Option<Trouble>>,
-}
-
-/// All endpoints at one time.
-#[derive(Debug)]
-struct List {
-    version: u64,
-    endpoints: Vec<Arc<Endpoint>>,
-    members: Arc<Members>,
-    held: usize,
-    /// What the registry lists besides and this consumer cannot talk to.
-    left_out: Arc<[Instance]>,
-    source: Source,
-    received: Instant,
 }
 
 impl Directory {
@@ -208,28 +176,5 @@ impl Drop for Directory {
     fn drop(&mut self) {
         self.follower.abort();
         self.shared.ejector.stop_probes();
-    }
-}
-
-impl Shared {
-    /// Read before the states, so that a change meanwhile makes a list of them out of date.
-    fn made_of(&self) -> MadeOf {
-        let changes = self.ejector.changes().count();
-        MadeOf { version: self.version.load(Ordering::Acquire), changes }
-    }
-
-    fn refresh(&self, made_of: MadeOf) -> Guard<Arc<Candidates>> {
-        let list = self.list.load();
-        let List { endpoints, members, version, .. } = &**list;
-        let made_of = MadeOf { version: *version, ..made_of };
-        let fresh = Arc::new(Candidates::fit(endpoints, members, &self.ejector, made_of));
-        self.candidates.store(fresh.clone());
-        Guard::from_inner(fresh)
-    }
-
-    fn publish(&self, list: List) {
-        let version = list.version;
-        self.list.store(Arc::new(list));
-        self.version.store(version, Ordering::Release);
     }
 }

@@ -1,0 +1,70 @@
+//! What the task of a directory writes, and calls read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::{ArcSwap, Guard};
+use rpc_core::{Connector, Instance, ServiceKey, Source, Trouble};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::DirectoryOptions;
+use crate::candidates::{Candidates, MadeOf};
+use crate::ejection::Ejector;
+use crate::endpoint::Endpoint;
+use crate::members::Members;
+
+/// What the follower writes and calls read.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) service: ServiceKey,
+    pub(super) connector: Arc<dyn Connector>,
+    pub(super) options: DirectoryOptions,
+    pub(super) list: ArcSwap<List>,
+    /// That of `list`, readable without touching it.
+    pub(super) version: AtomicU64,
+    pub(super) candidates: ArcSwap<Candidates>,
+    pub(super) ejector: Arc<Ejector>,
+    /// Whether the registry has said anything, or never will.
+    pub(super) heard: watch::Sender<bool>,
+    /// Address of the registry, for people.
+    pub(super) registry: Arc<str>,
+    /// What keeps the registry from confirming the list.
+    pub(super) trouble: watch::Receiver<Option<Trouble>>,
+}
+
+/// All endpoints at one time.
+#[derive(Debug)]
+pub(super) struct List {
+    pub(super) version: u64,
+    pub(super) endpoints: Vec<Arc<Endpoint>>,
+    pub(super) members: Arc<Members>,
+    pub(super) held: usize,
+    /// What the registry lists besides and this consumer cannot talk to.
+    pub(super) left_out: Arc<[Instance]>,
+    pub(super) source: Source,
+    pub(super) received: Instant,
+}
+
+impl Shared {
+    /// Read before the states, so that a change meanwhile makes a list of them out of date.
+    pub(super) fn made_of(&self) -> MadeOf {
+        let changes = self.ejector.changes().count();
+        MadeOf { version: self.version.load(Ordering::Acquire), changes }
+    }
+
+    pub(super) fn refresh(&self, made_of: MadeOf) -> Guard<Arc<Candidates>> {
+        let list = self.list.load();
+        let List { endpoints, members, version, .. } = &**list;
+        let made_of = MadeOf { version: *version, ..made_of };
+        let fresh = Arc::new(Candidates::fit(endpoints, members, &self.ejector, made_of));
+        self.candidates.store(fresh.clone());
+        Guard::from_inner(fresh)
+    }
+
+    pub(super) fn publish(&self, list: List) {
+        let version = list.version;
+        self.list.store(Arc::new(list));
+        self.version.store(version, Ordering::Release);
+    }
+}
