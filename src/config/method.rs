@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rpc_core::amount::show_duration;
 use rpc_core::descriptor::MethodDescriptor;
-use rpc_core::{Error, ServiceKey, nearest};
+use rpc_core::{Error, ServiceKey, nearest_service};
 use serde_json::{Value, json};
 
 use super::consumer::{CallOverrides, ServiceOverrides};
@@ -223,17 +223,13 @@ impl Config {
         if self.services(service).next().is_some() {
             return None;
         }
-        let own = service.interface();
-        let names: Vec<&str> = self.consumer.services.keys().map(ServiceKey::interface).collect();
-        // `Inventory` for `shop.Inventory`, or the other way round.
-        let is_part = |long: &str, short: &str| {
-            long.strip_suffix(short).is_some_and(|package| package.ends_with('.'))
-        };
-        let part = || names.iter().find(|name| is_part(own, name) || is_part(name, own)).copied();
-        let near = nearest(own, &names).or_else(part).filter(|near| *near != own)?;
-        let key = self.consumer.services.keys().find(|key| key.interface() == near)?;
-        let section = Key::dotted("consumer.services").child(key.as_str());
-        Some((self.origins.of_section(&section), key.as_str()))
+        // Another group is another service.
+        let may_be = |key: &&ServiceKey| key.group().is_empty() || key.group() == service.group();
+        let names = self.consumer.services.keys().filter(may_be).map(ServiceKey::as_str);
+        let names: Vec<&str> = names.collect();
+        let near = nearest_service(service.as_str(), &names)?;
+        let section = Key::dotted("consumer.services").child(near);
+        Some((self.origins.of_section(&section), near))
     }
 }
 

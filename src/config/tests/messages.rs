@@ -4,12 +4,8 @@ use std::ffi::OsString;
 
 use rpc_core::{Error, ServiceKey};
 
-use super::{file, inventory, sources};
+use super::{file, file_error, inventory, sources};
 use crate::config::*;
-
-fn file_error(text: &str) -> String {
-    Config::load(sources(text, &[])).unwrap_err().to_string()
-}
 
 fn environment_error(name: &str, value: &str) -> String {
     let error = Config::load(sources("", &[(name, value)])).unwrap_err();
@@ -76,37 +72,6 @@ fn a_router_nobody_knows_is_pointed_at() {
             )
         );
     }
-}
-
-#[test]
-fn a_section_that_misses_its_service_by_a_slip_is_found() {
-    let config = file("consumer.services.\"shop.Inventry\".retries = 1");
-    let (origin, name) = config.misnamed_section(&inventory()).unwrap();
-    assert_eq!((origin.to_string(), name), ("dubhe.toml:1:19".to_owned(), "shop.Inventry"));
-    assert_eq!(config.misnamed_section(&ServiceKey::new("shop.Cart")), None);
-    assert_eq!(config.misnamed_section(&ServiceKey::new("shop.Inventry")), None);
-    let other_group = ServiceKey::with_parts("shop.Inventry", "blue", "");
-    assert_eq!(config.misnamed_section(&other_group), None);
-    for (section, service) in [("Inventory", "shop.Inventory"), ("shop.Cart", "Cart")] {
-        let config = file(&format!("consumer.services.\"{section}\".retries = 1"));
-        let found = config.misnamed_section(&ServiceKey::new(service));
-        assert_eq!(found.map(|(_, name)| name), Some(section), "the package is missing");
-    }
-    let config = file("consumer.services.\"blue/shop.Inventory\".retries = 1");
-    assert_eq!(config.misnamed_section(&inventory()), None, "another group is no slip");
-}
-
-#[test]
-fn a_service_that_is_not_served_is_pointed_at() {
-    let config = file("[provider.services.\"shop.Inventry\"]\nweight = 1\n");
-    let served = [ServiceKey::with_parts("shop.Inventory", "blue", "")];
-    assert_eq!(
-        config.check_served(&served).unwrap_err().to_string(),
-        "dubhe.toml:1:20: unknown service in [provider.services] `shop.Inventry` \
-         (did you mean `shop.Inventory`?), available: shop.Inventory, blue/shop.Inventory"
-    );
-    let config = file("provider.services.\"shop.Inventory\".weight = 1");
-    assert!(config.check_served(&served).is_ok());
 }
 
 #[test]

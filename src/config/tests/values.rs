@@ -3,13 +3,9 @@
 use rpc_core::ServiceKey;
 use serde_json::{Value, json};
 
-use super::sources;
+use super::{file_error, sources};
 use crate::config::schema::Schema;
 use crate::config::*;
-
-fn file_error(text: &str) -> String {
-    Config::load(sources(text, &[])).unwrap_err().to_string()
-}
 
 /// Whether `key = value` is refused with its place and these words.
 fn check(key: &str, value: &str, told: &str) {

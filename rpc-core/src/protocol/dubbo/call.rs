@@ -16,10 +16,11 @@ use super::pending::{Outcome, Sent};
 use super::shared::{Inner, Shared};
 use super::turn_away::NO_REQUEST;
 use crate::body::Body;
-use crate::codec::Codec;
+use crate::codec::{Codec, CodecError};
 use crate::invocation::Invocation;
 use crate::metadata::Metadata;
 use crate::method::MethodKind;
+use crate::panics;
 use crate::reply::Reply;
 use crate::status::{Delivery, Details, Status};
 use crate::transport::write_queue::LARGE;
@@ -192,7 +193,9 @@ fn put(
     let extra = large.as_ref().map_or(0, Bytes::len);
     let encoded = match large {
         Some(_) => Ok(()),
-        None => invocation.body.encode(codec, buf),
+        // A codec that panics must not leave half a frame to all calls of the connection.
+        None => panics::catch(|| invocation.body.encode(codec, buf))
+            .unwrap_or_else(|message| Err(CodecError::new(codec.name(), message))),
     };
     let finished = encoded
         .map_err(|error| error.into_argument_status(invocation.method().path()))
