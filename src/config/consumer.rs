@@ -123,7 +123,22 @@ pub struct ServiceOverrides {
     #[serde(deserialize_with = "selector::list::optional")]
     pub routers: Option<Vec<Selector>>,
     /// `[consumer.services."…".methods.m]`, by name on the wire.
-    pub methods: BTreeMap<String, CallOverrides>,
+    pub methods: BTreeMap<String, MethodOverrides>,
+}
+
+/// `[consumer.services."…".methods.m]`: settings of the calls of one method. As for
+/// [`ServiceOverrides`], unknown keys are found before.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct MethodOverrides {
+    /// What a service has too.
+    #[serde(flatten)]
+    pub call: CallOverrides,
+    /// What narrows the instances of its calls, in this order, instead of the routers of the
+    /// service. Not below `call`, where a mistake in the list could not be pointed at.
+    #[serde(deserialize_with = "selector::list::optional")]
+    pub routers: Option<Vec<Selector>>,
 }
 
 /// What can be set for the calls of one service or method; what is not set comes from the next

@@ -63,7 +63,7 @@ pub struct MethodConfig {
     pub cluster: Decided<Selector>,
     /// Load balancer.
     pub loadbalance: Decided<Selector>,
-    /// What narrows the instances, in this order; the same for every method of a service.
+    /// What narrows the instances, in this order.
     pub routers: Decided<Vec<Selector>>,
     /// Codec to prefer, by name.
     pub codec: Decided<String>,
@@ -132,12 +132,13 @@ impl Config {
                 &all.loadbalance,
                 None,
             ),
-            routers: self.routers(service),
+            routers: self.routers_of(service, method),
             codec: at("codec").decide(|c| c.codec.clone(), &all.codec, None),
         }
     }
 
-    /// What narrows the instances of `service`, in this order.
+    /// What narrows the instances of `service`, in this order, for methods that have none of their
+    /// own.
     #[must_use]
     pub fn routers(&self, service: &ServiceKey) -> Decided<Vec<Selector>> {
         let own =
@@ -146,6 +147,17 @@ impl Config {
         let (section, value) =
             own.unwrap_or_else(|| (Key::dotted("consumer"), self.consumer.routers.clone()));
         self.decided(&section.child("routers"), level, value)
+    }
+
+    fn routers_of(&self, service: &ServiceKey, method: &str) -> Decided<Vec<Selector>> {
+        let own = self.services(service).find_map(|(key, service)| {
+            let routers = service.methods.get(method)?.routers.clone()?;
+            Some((key.child("methods").child(method).child("routers"), routers))
+        });
+        match own {
+            Some((key, routers)) => self.decided(&key, 2, routers),
+            None => self.routers(service),
+        }
     }
 
     fn decided<T>(&self, key: &Key, level: usize, value: T) -> Decided<T> {
@@ -159,7 +171,7 @@ impl Config {
         let services: Vec<(Key, &ServiceOverrides)> = self.services(service).collect();
         let methods = services.iter().filter_map(|(key, service)| {
             let overrides = service.methods.get(method)?;
-            Some((key.child("methods").child(method), overrides))
+            Some((key.child("methods").child(method), &overrides.call))
         });
         let whole = services.iter().map(|(key, service)| (key.clone(), &service.call));
         methods.chain(whole).collect()

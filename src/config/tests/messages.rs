@@ -54,20 +54,24 @@ fn a_mistake_in_one_of_several_registries_is_pointed_at() {
 
 #[test]
 fn a_router_nobody_knows_is_pointed_at() {
-    let config =
-        file("[consumer.services.X]\nrouters = [\"tag\", { name = \"tga\", force = true }]\n");
-    let known = ["tag"];
-    let error = config.check_extensions(|kind, selector| match kind {
-        Kind::Router if !known.contains(&&*selector.name) => {
-            Err(Error::unknown_name("router", &selector.name, known))
-        }
-        _ => Ok(()),
-    });
-    assert_eq!(
-        error.unwrap_err().to_string(),
-        "dubhe.toml:2:28: consumer.services.X.routers[1]: \
-         unknown router `tga` (did you mean `tag`?), available: tag"
-    );
+    for section in ["consumer.services.X", "consumer.services.X.methods.m"] {
+        let text =
+            format!("[{section}]\nrouters = [\"tag\", {{ name = \"tga\", force = true }}]\n");
+        let known = ["tag"];
+        let error = file(&text).check_extensions(|kind, selector| match kind {
+            Kind::Router if !known.contains(&&*selector.name) => {
+                Err(Error::unknown_name("router", &selector.name, known))
+            }
+            _ => Ok(()),
+        });
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            format!(
+                "dubhe.toml:2:28: {section}.routers[1]: \
+                 unknown router `tga` (did you mean `tag`?), available: tag"
+            )
+        );
+    }
 }
 
 #[test]
@@ -85,7 +89,7 @@ fn an_unknown_key_is_named_with_its_place_and_the_known_ones() {
     assert_eq!(
         file_error("[consumer.services.\"a.B\".methods.c]\nretry = 1\n"),
         "dubhe.toml:2:1: unknown key in [consumer.services.\"a.B\".methods.c] `retry`, \
-         available: cluster, codec, loadbalance, retries, timeout"
+         available: cluster, codec, loadbalance, retries, routers, timeout"
     );
 }
 

@@ -87,6 +87,16 @@ fn a_mistake_inside_a_list_is_pointed_at() {
              7 chooses nothing: write a name in quotes, or { name = \"…\", … }",
         ),
         (
+            "consumer.services.X.routers = [\"tag\", 7]",
+            "1:39: consumer.services.X.routers[1]: \
+             7 chooses nothing: write a name in quotes, or { name = \"…\", … }",
+        ),
+        (
+            "consumer.services.X.methods.m.routers = [\"tag\", 7]",
+            "1:49: consumer.services.X.methods.m.routers[1]: \
+             7 chooses nothing: write a name in quotes, or { name = \"…\", … }",
+        ),
+        (
             "registry.address = [\"dev://\", { adress = \"dev://b\" }]",
             "1:33: registry.address[1]: unknown key of registry.address `adress` \
              (did you mean `address`?), available: address, token",
