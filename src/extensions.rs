@@ -78,9 +78,18 @@ impl Extensions {
 
     /// Every codec, the one named `first` in front.
     pub(crate) fn codecs(&self, first: &str) -> Result<Codecs, Error> {
-        let first = self.codecs.build(first, Params::new())?;
-        let others: Result<Vec<Arc<dyn Codec>>, Error> =
-            self.codecs.names().map(|name| self.codecs.build(name, Params::new())).collect();
+        let build = |name: &str| {
+            let codec = self.codecs.build(name, Params::new())?;
+            match codec.name() {
+                own if own == name => Ok(codec),
+                // It would take the place of another without a word.
+                own => Err(Error::invalid_config(format!(
+                    "the codec {name} calls itself {own}: let its `name` return {name}"
+                ))),
+            }
+        };
+        let first = build(first)?;
+        let others: Result<Vec<Arc<dyn Codec>>, Error> = self.codecs.names().map(build).collect();
         let codecs = Codecs::new(first, others?);
         codecs.check()?;
         Ok(codecs)
