@@ -2,7 +2,7 @@
 
 use rpc_core::{Code, Delivery, Error, Status};
 
-use crate::config::{Config, Layer, Sources};
+use crate::config::{Config, Layer, LeftOut, Sources};
 use crate::extensions::Extensions;
 
 /// The common part of a consumer's and a provider's builder.
@@ -17,6 +17,20 @@ impl Setup {
     /// The settings in force, their extensions known to exist. What the builder set comes before
     /// what the sources' own builder layer sets; without sources, the process is asked.
     pub(crate) fn load(&self) -> Result<Config, Error> {
+        let config = self.settings()?;
+        self.extensions.check(&config)?;
+        Ok(config)
+    }
+
+    /// The same without what is chosen by a name that is not known here, and that.
+    pub(crate) fn load_known(&self) -> Result<(Config, Vec<LeftOut>), Error> {
+        let mut config = self.settings()?;
+        self.extensions.check_known(&config)?;
+        let left_out = config.leave_out_unknown(|kind, chosen| self.extensions.knows(kind, chosen));
+        Ok((config, left_out))
+    }
+
+    fn settings(&self) -> Result<Config, Error> {
         let sources = match &self.sources {
             Some(sources) => Sources {
                 builder: self.layer.clone().then(sources.builder.clone()),
@@ -24,9 +38,7 @@ impl Setup {
             },
             None => Sources::of_process(self.layer.clone())?,
         };
-        let config = Config::load(sources)?;
-        self.extensions.check(&config)?;
-        Ok(config)
+        Config::load(sources)
     }
 }
 

@@ -7,6 +7,7 @@ use rpc_core::{Deadline, ServiceKey};
 use serde::{Deserialize, Serialize};
 
 use super::ejection::EjectionSettings;
+use super::names::Kind;
 use super::selector::{self, Selector};
 use super::value::{at_least_one, optional, positive, size};
 
@@ -124,6 +125,32 @@ pub struct ServiceOverrides {
     pub routers: Option<Vec<Selector>>,
     /// `[consumer.services."…".methods.m]`, by name on the wire.
     pub methods: BTreeMap<String, CallOverrides>,
+}
+
+impl ConsumerConfig {
+    /// Leaves only the choices that `is_known` holds for; others are as if they were not set.
+    pub(super) fn retain_chosen(&mut self, is_known: impl Fn(Kind, &Selector) -> bool) {
+        let default = Self::default();
+        if !is_known(Kind::Codec, &Selector::new(&*self.codec)) {
+            self.codec = default.codec;
+        }
+        if !is_known(Kind::Cluster, &self.cluster) {
+            self.cluster = default.cluster;
+        }
+        if !is_known(Kind::LoadBalance, &self.loadbalance) {
+            self.loadbalance = default.loadbalance;
+        }
+        let is_router = |router: &Selector| is_known(Kind::Router, router);
+        self.routers.retain(is_router);
+        for service in self.services.values_mut() {
+            service.routers.iter_mut().for_each(|routers| routers.retain(is_router));
+            for call in [&mut service.call].into_iter().chain(service.methods.values_mut()) {
+                call.codec.take_if(|codec| !is_known(Kind::Codec, &Selector::new(&**codec)));
+                call.cluster.take_if(|chosen| !is_known(Kind::Cluster, chosen));
+                call.loadbalance.take_if(|chosen| !is_known(Kind::LoadBalance, chosen));
+            }
+        }
+    }
 }
 
 /// What can be set for the calls of one service or method; what is not set comes from the next
