@@ -98,9 +98,7 @@ fn is_whole(message: &MessageDescription, only: &Map<String, Value>) -> bool {
         field.label == FieldLabel::Map || field.value.kind == TypeKind::Message
     };
     match &message.fields[..] {
-        [first, ..] if takes_object(first) => {
-            only.keys().all(|key| message.field(key).is_some())
-        }
+        [first, ..] if takes_object(first) => only.keys().all(|key| message.field(key).is_some()),
         _ => true,
     }
 }
