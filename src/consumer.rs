@@ -159,9 +159,12 @@ impl Inner {
         }
     }
 
-    /// What narrows the instances of `service`, for all its methods.
+    /// What narrows the instances of `service`, for all its methods that have none of their own.
     pub(crate) fn routers(&self, service: &ServiceKey) -> Result<RouterChain, Error> {
-        let chosen = self.config.routers(service);
+        self.router_chain(&self.config.routers(service))
+    }
+
+    fn router_chain(&self, chosen: &Decided<Vec<Selector>>) -> Result<RouterChain, Error> {
         let set_by = format!("{} ({})", chosen.key, chosen.origin);
         self.extensions
             .routers(&chosen.value, &set_by)
@@ -241,7 +244,7 @@ impl Inner {
         self.stub_method(directory, routers, method, &MethodDefaults::from(described))
     }
 
-    /// The parts that calls with these settings pass through.
+    /// The parts that calls with these settings pass through; `routers` are those of the service.
     pub(crate) fn cluster(
         &self,
         directory: &Arc<Directory>,
@@ -249,6 +252,8 @@ impl Inner {
         method: &Method,
         settings: &MethodConfig,
     ) -> Result<Cluster, Error> {
+        let is_own = settings.routers.key != self.config.routers(method.service()).key;
+        let routers = if is_own { self.router_chain(&settings.routers)? } else { routers };
         Ok(Cluster {
             directory: directory.clone(),
             routers,

@@ -6,7 +6,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rpc_core::{BoxInvoker, Error, Invocation, Invoke, Invoker, ReplyFuture, ServiceKey, nearest};
+use rpc_core::{
+    BoxInvoker, Error, Invocation, Invoke, Invoker, ReplyFuture, ServiceKey, nearest_service,
+};
 use tower_layer::Layer;
 
 /// What a layer is around: one service, or one method of it.
@@ -109,7 +111,10 @@ impl Layers {
     pub(crate) fn misnamed(&self, service: &ServiceKey) -> Option<&str> {
         let scopes = self.0.iter().filter_map(|(scope, _)| scope.as_ref());
         let others = scopes.filter(|scope| !scope.has(service)).map(|scope| &*scope.service);
-        nearest(service.interface(), &others.collect::<Vec<_>>())
+        // Another group is another service.
+        let is_of = |name: &&str| name.split_once('/').is_none_or(|(of, _)| of == service.group());
+        let others = others.filter(is_of);
+        nearest_service(service.as_str(), &others.collect::<Vec<_>>())
     }
 
     /// Whether every scope names one of `served`.
@@ -122,7 +127,11 @@ impl Layers {
             None => Ok(()),
             Some(scope) => {
                 let known = served.iter().map(ServiceKey::as_str);
-                Err(Error::unknown_name("service in the scope of a layer", &scope.service, known))
+                Err(Error::unknown_service(
+                    "service in the scope of a layer",
+                    &scope.service,
+                    known,
+                ))
             }
         }
     }
@@ -167,5 +176,17 @@ mod tests {
         assert_eq!(layers.misnamed(&ServiceKey::new("shop.Stok")), None);
         assert_eq!(layers.misnamed(&ServiceKey::with_parts("shop.Cart", "blue", "")), None);
         assert_eq!(layers.misnamed(&ServiceKey::new("bank.Transfers")), None);
+    }
+
+    #[test]
+    fn a_scope_without_its_package_is_refused_with_the_service_that_is_served() {
+        let mut layers = Layers::default();
+        layers.push(Some("Greeter".into()), Identity::new());
+        let served = [ServiceKey::with_parts("ext.Greeter", "", "1.0.0")];
+        assert_eq!(
+            layers.check_served(&served).unwrap_err().to_string(),
+            "unknown service in the scope of a layer `Greeter` (did you mean `ext.Greeter:1.0.0`?), \
+             available: ext.Greeter:1.0.0"
+        );
     }
 }

@@ -101,14 +101,24 @@ async fn call_under_way(url: &str) -> JoinHandle<Result<Answer>> {
 
 #[tokio::test]
 async fn a_signal_that_is_delivered_twice_is_one_and_cuts_nothing() {
-    let (_registry, url) = support::registry(0).await;
-    // It signals its child, and then the group of both.
-    let mut provider = ProviderCommand::new("a", &url).under("timeout 60").start().await;
-    let running = call_under_way(&url).await;
-    provider.terminate();
-    soon(running).await.unwrap().unwrap();
-    assert!(provider.ended().await.success());
-    assert_eq!(provider.said("ended with ").await, "0 calls cut");
+    let (registry, url) = support::registry(0).await;
+    loop {
+        // `timeout` delivers each signal to its child and again to the group of both.
+        let mut provider = ProviderCommand::new("a", &url).under("timeout 60").start().await;
+        let running = call_under_way(&url).await;
+        let begun = Instant::now();
+        provider.terminate();
+        until_is("the drain has begun", || registry.status().instances == 0).await;
+        provider.terminate();
+        if begun.elapsed() > Duration::from_millis(900) {
+            // The machine was too busy for them to be one.
+            continue;
+        }
+        soon(running).await.unwrap().unwrap();
+        assert!(provider.ended().await.success());
+        assert_eq!(provider.said("ended with ").await, "0 calls cut");
+        break;
+    }
 }
 
 #[tokio::test]

@@ -329,7 +329,7 @@ async fn an_explanation_has_settings_endpoints_and_what_calls_have_left() {
     let toml = "[consumer.services.\"test.Orders\"]\ntimeout = \"4s\"\n";
     let consumer = support::consumer(&registry, toml);
     let client = consumer.dynamic(&orders()).await.unwrap();
-    // Of the first one the time to connect is no latency.
+    // The first may wait for the connection, which says nothing of the provider.
     for _ in 0..2 {
         client.call("nothing", Value::Null).await.unwrap();
     }

@@ -63,7 +63,13 @@ impl Fleet {
             let policy = if is_refused { quoted("failover", "") } else { quoted(policy, toml) };
             format!("methods.{method}.cluster = {policy}\n")
         });
-        let toml = format!("[consumer.services.\"test.Shop\"]\n{}", methods.concat());
+        // A copy for each call: by default the first hundred or so use the budget up, and a call
+        // that then has one copy only fails with that.
+        let budget = match policy {
+            "forking" => "[consumer.retry_budget]\nper_second = 10000\n",
+            _ => "",
+        };
+        let toml = format!("{budget}[consumer.services.\"test.Shop\"]\n{}", methods.concat());
         let consumer = support::consumer(&self.url, &toml);
         let shop: ShopClient = consumer.client().await.unwrap();
         let service = dubhe::ServiceKey::new("test.Shop");

@@ -47,7 +47,11 @@ async fn a_section_for_a_service_of_nearly_this_name_is_told_when_a_client_is_ma
         support::consumer(&memory(), &toml).client::<ShopClient>().await.unwrap();
         std::mem::take(&mut *warnings.0.lock().unwrap())
     };
-    for (section, name) in [("\"test.Shpo\"", "test.Shpo"), ("Shop", "Shop")] {
+    for (section, name) in [
+        ("\"test.Shpo\"", "test.Shpo"),
+        ("Shop", "Shop"),
+        ("\"test.Shop:2.0.0\"", "test.Shop:2.0.0"),
+    ] {
         let told = made(section).await;
         let [text] = &told[..] else { panic!("one warning for {section}: {told:?}") };
         for part in

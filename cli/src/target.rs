@@ -91,5 +91,5 @@ pub(crate) fn unknown(service: &ServiceKey, known: &[ServiceKey]) -> Failure {
         ));
     }
     let names = known.iter().map(ServiceKey::as_str);
-    Failure::failed(Error::unknown_name("service", service.as_str(), names).to_string())
+    Failure::failed(Error::unknown_service("service", service.as_str(), names).to_string())
 }

@@ -15,6 +15,7 @@ cluster = \"mine\"
 
 [consumer.services.\"test.Stock\".methods.left]
 loadbalance = \"leastactve\"
+routers = [\"mine\"]
 ";
 
 /// A folder with a file of these settings, and the file's name.
@@ -39,12 +40,13 @@ async fn a_program_with_extensions_of_its_own_is_listed_called_explained_and_mea
     for args in calls {
         let run = registry.dubhe(&[args, &["--file", &file]].concat()).await.code(0);
         let places = [
-            (":2:24: consumer.loadbalance: unknown loadbalance `nth`"),
-            (":3:9: consumer.codec: unknown codec `pretty`"),
-            (":4:12: consumer.routers[0]: unknown router `own`"),
-            (":5:11: consumer.cluster: unknown cluster `mine`"),
-            (":8:15: consumer.services.\"test.Stock\".methods.left.loadbalance: unknown loadbalance \
-              `leastactve` (did you mean `leastactive`?)"),
+            ":2:24: consumer.loadbalance: unknown loadbalance `nth`",
+            ":3:9: consumer.codec: unknown codec `pretty`",
+            ":4:12: consumer.routers[0]: unknown router `own`",
+            ":5:11: consumer.cluster: unknown cluster `mine`",
+            ":8:15: consumer.services.\"test.Stock\".methods.left.loadbalance: unknown loadbalance \
+             `leastactve` (did you mean `leastactive`?)",
+            ":9:12: consumer.services.\"test.Stock\".methods.left.routers[0]: unknown router `mine`",
         ];
         let run =
             places.into_iter().fold(run, |run, place| run.says(&format!("warning: {file}{place}")));

@@ -4,13 +4,13 @@
 //! knows the codec, and again (or from the cached bytes) if the call is sent again.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 
 use crate::codec::{Codec, CodecError};
 use crate::message::Message;
+use crate::panics;
 
 /// A typed message or encoded bytes; cheap to clone.
 #[derive(Clone)]
@@ -151,8 +151,10 @@ impl fmt::Debug for Body {
 /// that all calls of a connection share is locked.
 fn encode(codec: &dyn Codec, message: &dyn Message, buf: &mut BytesMut) -> Result<(), CodecError> {
     // What was appended by then is taken back by whoever asked, as after any error.
-    let encoded = catch_unwind(AssertUnwindSafe(|| codec.encode(message, buf)));
-    encoded.unwrap_or_else(|_| Err(CodecError::new(codec.name(), "encoding the message panicked")))
+    panics::catch(|| codec.encode(message, buf)).unwrap_or_else(|panic| {
+        let what = format_args!("encoding the message panicked: {panic}");
+        Err(CodecError::new(codec.name(), what))
+    })
 }
 
 fn same_codec(own: &dyn Codec, asked: &dyn Codec) -> Result<(), CodecError> {

@@ -43,10 +43,24 @@ impl Error {
         known: impl IntoIterator<Item = &'a str>,
     ) -> Self {
         let known: Vec<&str> = known.into_iter().collect();
-        let nearest = nearest(name, &known).map(|n| format!(" (did you mean `{n}`?)"));
-        let nearest = nearest.unwrap_or_default();
-        let name = name.escape_debug();
-        let known = listed(&known);
+        Self::unknown(kind, name, &known, nearest(name, &known))
+    }
+
+    /// As [`unknown_name`](Self::unknown_name) for keys of services, which may be meant although
+    /// group, version or package are not theirs.
+    #[must_use]
+    pub fn unknown_service<'a>(
+        kind: &str,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let known: Vec<&str> = known.into_iter().collect();
+        Self::unknown(kind, name, &known, nearest_service(name, &known))
+    }
+
+    fn unknown(kind: &str, name: &str, known: &[&str], nearest: Option<&str>) -> Self {
+        let nearest = nearest.map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default();
+        let (name, known) = (name.escape_debug(), listed(known));
         Self::new(
             Kind::UnknownName,
             format!("unknown {kind} `{name}`{nearest}, available: {known}"),
@@ -215,6 +229,37 @@ pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     scored.filter(|(distance, _)| *distance <= limit).min().map(|(_, known)| known)
 }
 
+/// The known key of a service that `name` was probably meant for: a slip of the hand away, of another
+/// group or version, or one of both written without its package.
+#[must_use]
+pub fn nearest_service<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    // From the whole of a key to the least of it that tells services apart.
+    let near_by = |part: fn(&str) -> &str, among: &[&'a str]| {
+        let parts: Vec<&str> = among.iter().copied().map(part).collect();
+        let near = nearest(part(name), &parts)?;
+        among.iter().copied().find(|key| part(key) == near)
+    };
+    let is_short = |key: &str| !interface_of(key).contains('.');
+    // With a package each they are as likely two services.
+    let one_is_short = |key: &&&str| is_short(name) || is_short(key);
+    near_by(|key| key, known).or_else(|| near_by(interface_of, known)).or_else(|| {
+        let among: Vec<&str> = known.iter().filter(one_is_short).copied().collect();
+        near_by(simple_name_of, &among)
+    })
+}
+
+/// `shop.Inventory` of `blue/shop.Inventory:1.0.0`.
+fn interface_of(key: &str) -> &str {
+    let key = key.split_once('/').map_or(key, |(_, rest)| rest);
+    key.split_once(':').map_or(key, |(interface, _)| interface)
+}
+
+/// `Inventory` of it.
+fn simple_name_of(key: &str) -> &str {
+    let interface = interface_of(key);
+    interface.rsplit_once('.').map_or(interface, |(_, name)| name)
+}
+
 /// Edit distance with swapped neighbours as one edit (optimal string alignment), row by row.
 fn edit_distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(LONGEST).collect(), b.chars().collect());
@@ -250,6 +295,28 @@ mod tests {
         assert!(error.is_unknown_name());
         let error = Error::unknown_name("router", "tag", []);
         assert_eq!(error.to_string(), "unknown router `tag`, available: none");
+    }
+
+    #[test]
+    fn a_service_may_be_meant_by_another_group_version_or_package() {
+        let known = ["blue/shop.Inventory:1.0.0", "ext.Greeter", "Clock"];
+        for (name, meant) in [
+            ("shop.Inventory", Some(known[0])),
+            ("shop.Inventor", Some(known[0])),
+            ("shop.Inventory:2.0.0", Some(known[0])),
+            ("Inventory", Some(known[0])),
+            ("Greeter", Some("ext.Greeter")),
+            ("Greter:1", Some("ext.Greeter")),
+            ("time.Clock", Some("Clock")),
+            // As likely another one.
+            ("international.Greeter", None),
+            ("shop.Cart", None),
+        ] {
+            assert_eq!(nearest_service(name, &known), meant, "{name}");
+        }
+        let text = Error::unknown_service("service", "Greeter", ["ext.Greeter"]).to_string();
+        let expected = "unknown service `Greeter` (did you mean `ext.Greeter`?), available: ";
+        assert!(text.starts_with(expected), "{text}");
     }
 
     #[test]

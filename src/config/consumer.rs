@@ -124,7 +124,22 @@ pub struct ServiceOverrides {
     #[serde(deserialize_with = "selector::list::optional")]
     pub routers: Option<Vec<Selector>>,
     /// `[consumer.services."…".methods.m]`, by name on the wire.
-    pub methods: BTreeMap<String, CallOverrides>,
+    pub methods: BTreeMap<String, MethodOverrides>,
+}
+
+/// `[consumer.services."…".methods.m]`: settings of the calls of one method. As for
+/// [`ServiceOverrides`], unknown keys are found before.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct MethodOverrides {
+    /// What a service has too.
+    #[serde(flatten)]
+    pub call: CallOverrides,
+    /// What narrows the instances of its calls, in this order, instead of the routers of the
+    /// service. Not below `call`, where a mistake in the list could not be pointed at.
+    #[serde(deserialize_with = "selector::list::optional")]
+    pub routers: Option<Vec<Selector>>,
 }
 
 impl ConsumerConfig {
@@ -143,8 +158,11 @@ impl ConsumerConfig {
         let is_router = |router: &Selector| is_known(Kind::Router, router);
         self.routers.retain(is_router);
         for service in self.services.values_mut() {
-            service.routers.iter_mut().for_each(|routers| routers.retain(is_router));
-            for call in [&mut service.call].into_iter().chain(service.methods.values_mut()) {
+            let methods = service.methods.values_mut();
+            let methods = methods.map(|method| (&mut method.call, &mut method.routers));
+            let levels = [(&mut service.call, &mut service.routers)].into_iter().chain(methods);
+            for (call, routers) in levels {
+                routers.iter_mut().for_each(|routers| routers.retain(is_router));
                 call.codec.take_if(|codec| !is_known(Kind::Codec, &Selector::new(&**codec)));
                 call.cluster.take_if(|chosen| !is_known(Kind::Cluster, chosen));
                 call.loadbalance.take_if(|chosen| !is_known(Kind::LoadBalance, chosen));

@@ -70,7 +70,7 @@ impl Reader<'_> {
                 Entry::Leaf => self.leaf(value, key)?,
                 Entry::Unknown { depth, known } => {
                     let origin = self.file.origin(name.span().start);
-                    return Err(unknown_key(&key, depth, known).at(origin));
+                    return Err(unknown_key(&deepest(key, &value), depth, known).at(origin));
                 }
             }
         }
@@ -224,4 +224,14 @@ fn number(value: &DeValue<'_>) -> Result<Value, String> {
         }
         _ => Err("dates are not used here: write a text in quotes".to_owned()),
     }
+}
+
+/// The first key that `value`, which stands at `key`, would set.
+fn deepest(mut key: Key, mut value: &Spanned<DeValue<'_>>) -> Key {
+    while let Some((name, inner)) = value.get_ref().as_table().and_then(|table| table.iter().next())
+    {
+        key = key.child(name.get_ref());
+        value = inner;
+    }
+    key
 }

@@ -1,7 +1,7 @@
 //! What one source sets: the form that builder, file and environment share before they are merged.
 
-use rpc_core::Error;
 use rpc_core::settings::{self, SettingError};
+use rpc_core::{Error, nearest};
 use serde_json::Value;
 
 use super::key::Key;
@@ -146,10 +146,33 @@ pub(super) fn unknown_key(key: &Key, depth: usize, known: Vec<&str>) -> Error {
     if known.is_empty() {
         return Error::invalid_config(format!("{section}: is a key, it has no keys of its own"));
     }
+    if let Some(name) = unquoted_service(key, depth, &known) {
+        let (part, section) =
+            (key.parts().nth(depth).unwrap_or_default(), key.section(2).child(&name));
+        return Error::invalid_config(format!(
+            "[{}] has no key `{part}`; the name of a service with dots stands in quotes: [{section}]",
+            key.section(depth)
+        ));
+    }
     let kind = match depth {
         0 => "section".to_owned(),
         _ => format!("key in [{section}]"),
     };
     let name = key.parts().nth(depth).unwrap_or_default();
     Error::unknown_name(&kind, name, known)
+}
+
+/// The service that was meant if quotes were forgotten around its name: the parts of `key` up to the
+/// first of `known`. `None` if the unknown part, the one at `depth`, rather is a key.
+fn unquoted_service(key: &Key, depth: usize, known: &[&str]) -> Option<String> {
+    let parts: Vec<&str> = key.parts().collect();
+    let is_name = matches!(parts[..], ["consumer" | "provider", "services", ..]) && depth == 3;
+    let part = parts.get(depth)?;
+    let is_more = parts.len() > depth + 1 || part.starts_with(char::is_uppercase);
+    if !is_name || !is_more || nearest(part, known).is_some() {
+        return None;
+    }
+    let name: Vec<&str> =
+        parts[2..].iter().take_while(|part| !known.contains(part)).copied().collect();
+    Some(name.join("."))
 }

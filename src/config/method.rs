@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rpc_core::amount::show_duration;
 use rpc_core::descriptor::MethodDescriptor;
-use rpc_core::{Error, ServiceKey, nearest};
+use rpc_core::{Error, ServiceKey, nearest_service};
 use serde_json::{Value, json};
 
 use super::consumer::{CallOverrides, ServiceOverrides};
@@ -63,7 +63,7 @@ pub struct MethodConfig {
     pub cluster: Decided<Selector>,
     /// Load balancer.
     pub loadbalance: Decided<Selector>,
-    /// What narrows the instances, in this order; the same for every method of a service.
+    /// What narrows the instances, in this order.
     pub routers: Decided<Vec<Selector>>,
     /// Codec to prefer, by name.
     pub codec: Decided<String>,
@@ -132,12 +132,13 @@ impl Config {
                 &all.loadbalance,
                 None,
             ),
-            routers: self.routers(service),
+            routers: self.routers_of(service, method),
             codec: at("codec").decide(|c| c.codec.clone(), &all.codec, None),
         }
     }
 
-    /// What narrows the instances of `service`, in this order.
+    /// What narrows the instances of `service`, in this order, for methods that have none of their
+    /// own.
     #[must_use]
     pub fn routers(&self, service: &ServiceKey) -> Decided<Vec<Selector>> {
         let own =
@@ -146,6 +147,17 @@ impl Config {
         let (section, value) =
             own.unwrap_or_else(|| (Key::dotted("consumer"), self.consumer.routers.clone()));
         self.decided(&section.child("routers"), level, value)
+    }
+
+    fn routers_of(&self, service: &ServiceKey, method: &str) -> Decided<Vec<Selector>> {
+        let own = self.services(service).find_map(|(key, service)| {
+            let routers = service.methods.get(method)?.routers.clone()?;
+            Some((key.child("methods").child(method).child("routers"), routers))
+        });
+        match own {
+            Some((key, routers)) => self.decided(&key, 2, routers),
+            None => self.routers(service),
+        }
     }
 
     fn decided<T>(&self, key: &Key, level: usize, value: T) -> Decided<T> {
@@ -159,7 +171,7 @@ impl Config {
         let services: Vec<(Key, &ServiceOverrides)> = self.services(service).collect();
         let methods = services.iter().filter_map(|(key, service)| {
             let overrides = service.methods.get(method)?;
-            Some((key.child("methods").child(method), overrides))
+            Some((key.child("methods").child(method), &overrides.call))
         });
         let whole = services.iter().map(|(key, service)| (key.clone(), &service.call));
         methods.chain(whole).collect()
@@ -211,17 +223,13 @@ impl Config {
         if self.services(service).next().is_some() {
             return None;
         }
-        let own = service.interface();
-        let names: Vec<&str> = self.consumer.services.keys().map(ServiceKey::interface).collect();
-        // `Inventory` for `shop.Inventory`, or the other way round.
-        let is_part = |long: &str, short: &str| {
-            long.strip_suffix(short).is_some_and(|package| package.ends_with('.'))
-        };
-        let part = || names.iter().find(|name| is_part(own, name) || is_part(name, own)).copied();
-        let near = nearest(own, &names).or_else(part).filter(|near| *near != own)?;
-        let key = self.consumer.services.keys().find(|key| key.interface() == near)?;
-        let section = Key::dotted("consumer.services").child(key.as_str());
-        Some((self.origins.of_section(&section), key.as_str()))
+        // Another group is another service.
+        let may_be = |key: &&ServiceKey| key.group().is_empty() || key.group() == service.group();
+        let names = self.consumer.services.keys().filter(may_be).map(ServiceKey::as_str);
+        let names: Vec<&str> = names.collect();
+        let near = nearest_service(service.as_str(), &names)?;
+        let section = Key::dotted("consumer.services").child(near);
+        Some((self.origins.of_section(&section), near))
     }
 }
 

@@ -32,7 +32,8 @@ mod tests;
 
 pub use self::address::{AdvertisedAddress, ParseAddressError, RegistryAddress};
 pub use self::consumer::{
-    CallOverrides, ConsumerConfig, ConsumerLimits, RetryBudgetConfig, ServiceOverrides,
+    CallOverrides, ConsumerConfig, ConsumerLimits, MethodOverrides, RetryBudgetConfig,
+    ServiceOverrides,
 };
 pub use self::ejection::EjectionSettings;
 pub use self::file::ConfigFile;

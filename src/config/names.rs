@@ -104,7 +104,13 @@ impl Config {
             let section = consumer.child("services").child(service.as_str());
             found.extend(routers(&section, overrides.routers.as_deref().unwrap_or_default()));
             let methods = overrides.methods.iter();
-            let methods = methods.map(|(name, call)| (section.child("methods").child(name), call));
+            let methods: Vec<_> = methods
+                .map(|(name, method)| (section.child("methods").child(name), method))
+                .collect();
+            for (section, method) in &methods {
+                found.extend(routers(section, method.routers.as_deref().unwrap_or_default()));
+            }
+            let methods = methods.into_iter().map(|(section, method)| (section, &method.call));
             for (section, call) in [(section.clone(), &overrides.call)].into_iter().chain(methods) {
                 let codec = call.codec.as_deref().map(Selector::new);
                 let chosen = [

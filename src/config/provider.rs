@@ -155,7 +155,7 @@ impl Config {
                     interface => vec![interface, key.as_str()],
                 });
                 let error =
-                    Error::unknown_name("service in [provider.services]", name.as_str(), known);
+                    Error::unknown_service("service in [provider.services]", name.as_str(), known);
                 return Err(error.at(self.origins.of_section(&section.child(name.as_str()))));
             }
         }

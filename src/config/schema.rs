@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::consumer::{CallOverrides, ServiceOverrides};
+use super::consumer::{MethodOverrides, ServiceOverrides};
 use super::key::{ANY, Key};
 use super::provider::InstanceOverrides;
 use super::tree::Config;
@@ -26,7 +26,7 @@ impl Schema {
     pub(super) fn new() -> Self {
         let mut example = Config::default();
         let any = ServiceOverrides {
-            methods: [(ANY.to_owned(), CallOverrides::default())].into(),
+            methods: [(ANY.to_owned(), MethodOverrides::default())].into(),
             ..ServiceOverrides::default()
         };
         let key = rpc_core::ServiceKey::new(ANY);

@@ -71,7 +71,7 @@ impl Describe for Services {
         let Some(entry) = self.entries.get(&service) else {
             let known = self.of_the_program();
             return Err(Status::not_found(
-                Error::unknown_name("service", &service, known).to_string(),
+                Error::unknown_service("service", &service, known).to_string(),
             ));
         };
         let describe = || collect(&entry.service, entry.descriptor, self.json.as_deref());

@@ -1,7 +1,9 @@
 //! A typed call becomes an [`Invocation`]: the ground under every generated client.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -19,6 +21,7 @@ use crate::invoker::BoxInvoker;
 use crate::message::Message;
 use crate::method::{Method, MethodKind};
 use crate::metrics::MethodMetrics;
+use crate::panics;
 use crate::reply::Reply;
 use crate::server::context;
 use crate::status::{Code, Delivery, Status};
@@ -228,7 +231,29 @@ async fn send(
     through: &BoxInvoker,
     invocation: Invocation,
 ) -> Result<Reply, Status> {
-    through.invoke(invocation).await.map_err(|status| named(target, status))
+    // Layers, policy, router and balancer may be a program's own. One that panics fails this call, as a
+    // handler does, and not the task of whoever makes it.
+    let outcome = match panics::catch(|| through.invoke(invocation)) {
+        Ok(mut call) => {
+            poll_fn(|cx| match panics::catch(|| call.as_mut().poll(cx)) {
+                Ok(polled) => polled,
+                Err(message) => Poll::Ready(Err(panicked(target, &message))),
+            })
+            .await
+        }
+        Err(message) => Err(panicked(target, &message)),
+    };
+    outcome.map_err(|status| named(target, status))
+}
+
+/// The status of a call in which something on this side has panicked, perhaps after it was sent.
+fn panicked(target: &StubMethod, message: &str) -> Status {
+    let call = target.method.path();
+    tracing::error!(%call, message, "an extension of this consumer panicked");
+    Status::internal(format!(
+        "a layer, policy, router, balancer or codec of this consumer panicked: {message}"
+    ))
+    .with_delivery(Delivery::MaybeSent)
 }
 
 fn named(target: &StubMethod, status: Status) -> Status {
@@ -241,10 +266,13 @@ fn named(target: &StubMethod, status: Status) -> Status {
 fn read<R: Message + Default>(target: &StubMethod, reply: &Reply) -> Result<R, Status> {
     match target.method.kind() {
         MethodKind::OneWay => Ok(R::default()),
-        MethodKind::Unary => reply.body.decode().map_err(|error| {
-            let path = target.method.path();
-            error.into_reply_status(path).with_call(path.clone())
-        }),
+        MethodKind::Unary => match panics::catch(|| reply.body.decode()) {
+            Ok(decoded) => decoded.map_err(|error| {
+                let path = target.method.path();
+                error.into_reply_status(path).with_call(path.clone())
+            }),
+            Err(message) => Err(named(target, panicked(target, &message))),
+        },
     }
 }
 

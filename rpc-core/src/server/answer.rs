@@ -1,8 +1,6 @@
 //! One call being answered: the handler's future with its view of the call, its panics caught.
 
-use std::any::Any;
-use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::future::{Future, poll_fn, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,6 +13,7 @@ use super::load_report;
 use crate::deadline::Deadline;
 use crate::invocation::Invocation;
 use crate::invoker::ReplyFuture;
+use crate::panics;
 use crate::reply::Reply;
 use crate::status::{Code, Status};
 
@@ -42,11 +41,15 @@ impl Answer {
             service = %invocation.method().service(),
             method = invocation.method().name(),
         );
-        let invoker = route.invoker();
+        // A layer around the handler may do its work before it has a future.
+        let invoke = || match panics::catch(|| route.invoker().invoke(invocation)) {
+            Ok(future) => future,
+            Err(message) => Box::pin(ready(Err(panicked(&route, &message)))),
+        };
         let future = if span.is_disabled() {
-            invoker.invoke(invocation)
+            invoke()
         } else {
-            let future = span.in_scope(|| invoker.invoke(invocation));
+            let future = span.in_scope(invoke);
             Box::pin(tracing::Instrument::instrument(future, span))
         };
         Self { route, future, context, started, deadline, tells_load, polled: false, ended: false }
@@ -107,8 +110,7 @@ impl Future for Answer {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.polled = true;
         let Self { future, context, route, tells_load, .. } = &mut *self;
-        let polled =
-            context::enter(context, || catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))));
+        let polled = context::enter(context, || panics::catch(|| future.as_mut().poll(cx)));
         match polled {
             Ok(Poll::Ready(Ok(mut reply))) => {
                 if let (true, Some(machine)) = (*tells_load, route.machine()) {
@@ -117,12 +119,7 @@ impl Future for Answer {
                 Poll::Ready(Ok(reply))
             }
             Ok(polled) => polled,
-            Err(panic) => {
-                let call = route.method().path();
-                let message = panic_message(&*panic);
-                tracing::error!(%call, message, "a handler panicked");
-                Poll::Ready(Err(Status::internal(format!("the handler of {call} panicked"))))
-            }
+            Err(message) => Poll::Ready(Err(panicked(route, &message))),
         }
     }
 }
@@ -136,10 +133,8 @@ impl Drop for Answer {
     }
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-        (Some(text), _) => text,
-        (_, Some(text)) => text,
-        _ => "no message",
-    }
+fn panicked(route: &Route, message: &str) -> Status {
+    let call = route.method().path();
+    tracing::error!(%call, message, "a handler panicked");
+    Status::internal(format!("the handler of {call} panicked"))
 }

@@ -143,6 +143,41 @@ fn routers_of_a_service_replace_those_of_all() {
 }
 
 #[test]
+fn routers_of_a_method_replace_those_of_its_service() {
+    let config = file(
+        r#"
+        [consumer]
+        routers = ["tag"]
+        [consumer.services."shop.Inventory"]
+        routers = "zone"
+        [consumer.services."shop.Inventory".methods.reserve]
+        routers = [{ name = "condition", force = true }]
+        [consumer.services."shop.Inventory".methods.free]
+        routers = []
+        "#,
+    );
+    let decided = |service: &str, method: &str| {
+        let config = config.method(&ServiceKey::new(service), method, &MethodDefaults::default());
+        let names: Vec<String> = config.routers.value.iter().map(Selector::to_string).collect();
+        (names.join(", "), config.routers.key)
+    };
+    let section = "consumer.services.\"shop.Inventory\"";
+    for (service, method, routers, key) in [
+        ("Other", "reserve", "tag", "consumer.routers".to_owned()),
+        ("shop.Inventory", "look", "zone", format!("{section}.routers")),
+        (
+            "shop.Inventory",
+            "reserve",
+            "condition { force: true }",
+            format!("{section}.methods.reserve.routers"),
+        ),
+        ("shop.Inventory", "free", "", format!("{section}.methods.free.routers")),
+    ] {
+        assert_eq!(decided(service, method), (routers.to_owned(), key));
+    }
+}
+
+#[test]
 fn the_settings_of_a_method_are_listed_with_their_places() {
     let text = r#"
         [consumer]

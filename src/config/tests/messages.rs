@@ -4,12 +4,8 @@ use std::ffi::OsString;
 
 use rpc_core::{Error, ServiceKey};
 
-use super::{file, inventory, sources};
+use super::{file, file_error, inventory, sources};
 use crate::config::*;
-
-fn file_error(text: &str) -> String {
-    Config::load(sources(text, &[])).unwrap_err().to_string()
-}
 
 fn environment_error(name: &str, value: &str) -> String {
     let error = Config::load(sources("", &[(name, value)])).unwrap_err();
@@ -58,51 +54,24 @@ fn a_mistake_in_one_of_several_registries_is_pointed_at() {
 
 #[test]
 fn a_router_nobody_knows_is_pointed_at() {
-    let config =
-        file("[consumer.services.X]\nrouters = [\"tag\", { name = \"tga\", force = true }]\n");
-    let known = ["tag"];
-    let error = config.check_extensions(|kind, selector| match kind {
-        Kind::Router if !known.contains(&&*selector.name) => {
-            Err(Error::unknown_name("router", &selector.name, known))
-        }
-        _ => Ok(()),
-    });
-    assert_eq!(
-        error.unwrap_err().to_string(),
-        "dubhe.toml:2:28: consumer.services.X.routers[1]: \
-         unknown router `tga` (did you mean `tag`?), available: tag"
-    );
-}
-
-#[test]
-fn a_section_that_misses_its_service_by_a_slip_is_found() {
-    let config = file("consumer.services.\"shop.Inventry\".retries = 1");
-    let (origin, name) = config.misnamed_section(&inventory()).unwrap();
-    assert_eq!((origin.to_string(), name), ("dubhe.toml:1:19".to_owned(), "shop.Inventry"));
-    assert_eq!(config.misnamed_section(&ServiceKey::new("shop.Cart")), None);
-    assert_eq!(config.misnamed_section(&ServiceKey::new("shop.Inventry")), None);
-    let other_group = ServiceKey::with_parts("shop.Inventry", "blue", "");
-    assert_eq!(config.misnamed_section(&other_group), None);
-    for (section, service) in [("Inventory", "shop.Inventory"), ("shop.Cart", "Cart")] {
-        let config = file(&format!("consumer.services.\"{section}\".retries = 1"));
-        let found = config.misnamed_section(&ServiceKey::new(service));
-        assert_eq!(found.map(|(_, name)| name), Some(section), "the package is missing");
+    for section in ["consumer.services.X", "consumer.services.X.methods.m"] {
+        let text =
+            format!("[{section}]\nrouters = [\"tag\", {{ name = \"tga\", force = true }}]\n");
+        let known = ["tag"];
+        let error = file(&text).check_extensions(|kind, selector| match kind {
+            Kind::Router if !known.contains(&&*selector.name) => {
+                Err(Error::unknown_name("router", &selector.name, known))
+            }
+            _ => Ok(()),
+        });
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            format!(
+                "dubhe.toml:2:28: {section}.routers[1]: \
+                 unknown router `tga` (did you mean `tag`?), available: tag"
+            )
+        );
     }
-    let config = file("consumer.services.\"blue/shop.Inventory\".retries = 1");
-    assert_eq!(config.misnamed_section(&inventory()), None, "another group is no slip");
-}
-
-#[test]
-fn a_service_that_is_not_served_is_pointed_at() {
-    let config = file("[provider.services.\"shop.Inventry\"]\nweight = 1\n");
-    let served = [ServiceKey::with_parts("shop.Inventory", "blue", "")];
-    assert_eq!(
-        config.check_served(&served).unwrap_err().to_string(),
-        "dubhe.toml:1:20: unknown service in [provider.services] `shop.Inventry` \
-         (did you mean `shop.Inventory`?), available: shop.Inventory, blue/shop.Inventory"
-    );
-    let config = file("provider.services.\"shop.Inventory\".weight = 1");
-    assert!(config.check_served(&served).is_ok());
 }
 
 #[test]
@@ -120,7 +89,7 @@ fn an_unknown_key_is_named_with_its_place_and_the_known_ones() {
     assert_eq!(
         file_error("[consumer.services.\"a.B\".methods.c]\nretry = 1\n"),
         "dubhe.toml:2:1: unknown key in [consumer.services.\"a.B\".methods.c] `retry`, \
-         available: cluster, codec, loadbalance, retries, timeout"
+         available: cluster, codec, loadbalance, retries, routers, timeout"
     );
 }
 

@@ -3,6 +3,7 @@
 mod merging;
 mod messages;
 mod parameters;
+mod services;
 mod values;
 
 use std::ffi::OsString;
@@ -22,6 +23,10 @@ fn sources(file: &str, environment: &[(&str, &str)]) -> Sources {
 
 fn file(text: &str) -> Config {
     Config::load(sources(text, &[])).unwrap()
+}
+
+fn file_error(text: &str) -> String {
+    Config::load(sources(text, &[])).unwrap_err().to_string()
 }
 
 fn inventory() -> ServiceKey {

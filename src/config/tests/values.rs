@@ -3,13 +3,9 @@
 use rpc_core::ServiceKey;
 use serde_json::{Value, json};
 
-use super::sources;
+use super::{file_error, sources};
 use crate::config::schema::Schema;
 use crate::config::*;
-
-fn file_error(text: &str) -> String {
-    Config::load(sources(text, &[])).unwrap_err().to_string()
-}
 
 /// Whether `key = value` is refused with its place and these words.
 fn check(key: &str, value: &str, told: &str) {
@@ -88,6 +84,16 @@ fn a_mistake_inside_a_list_is_pointed_at() {
         (
             "consumer.routers = [\"tag\", 7]",
             "1:28: consumer.routers[1]: \
+             7 chooses nothing: write a name in quotes, or { name = \"…\", … }",
+        ),
+        (
+            "consumer.services.X.routers = [\"tag\", 7]",
+            "1:39: consumer.services.X.routers[1]: \
+             7 chooses nothing: write a name in quotes, or { name = \"…\", … }",
+        ),
+        (
+            "consumer.services.X.methods.m.routers = [\"tag\", 7]",
+            "1:49: consumer.services.X.methods.m.routers[1]: \
              7 chooses nothing: write a name in quotes, or { name = \"…\", … }",
         ),
         (

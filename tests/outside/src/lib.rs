@@ -11,6 +11,7 @@ mod codec;
 mod everyone;
 mod later;
 mod layers;
+mod panics;
 mod policy;
 mod registry;
 mod router;

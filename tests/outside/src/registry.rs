@@ -12,7 +12,7 @@ use dubhe::{Error, Extensions, Instance, ServiceKey};
 
 use crate::shop::{self, Shop, Stock, StockClient};
 
-/// `folder:///path`: each instance is a file named after its address.
+/// `folder://NAME/path`: each instance is a file named after its address. The name is for people.
 #[derive(Debug, Clone)]
 struct Folder {
     url: String,
@@ -24,7 +24,8 @@ impl Extension<dyn Registry> for Folder {
     type Config = RegistryConfig;
 
     fn build(config: RegistryConfig) -> Result<Arc<dyn Registry>, Error> {
-        let path = config.url.trim_start_matches("folder://").into();
+        let rest = config.url.trim_start_matches("folder://");
+        let path = rest.find('/').map_or("", |at| &rest[at..]).into();
         let folder = Self { url: config.url.clone(), path };
         Ok(supervise(Arc::new(folder), &config))
     }
@@ -42,6 +43,10 @@ impl Backend for Folder {
 
     async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
         Ok(Arc::new(self.clone()))
+    }
+
+    fn is_local(&self) -> bool {
+        true
     }
 }
 
@@ -89,13 +94,14 @@ impl Session for Folder {
 #[tokio::test]
 async fn an_own_registry_is_chosen_by_its_scheme() {
     let folder = tempfile::tempdir().unwrap();
-    let url = format!("folder://{}", folder.path().display());
+    let url = format!("folder://stock{}", folder.path().display());
     let with = || Extensions::default().with_registry::<Folder>();
     let start = |name| {
         let server = shop::StockServer::from_arc(Shop::new(name));
         shop::provider(&url).extensions(with()).serve(server).start()
     };
     let first = start("first").await.unwrap();
+    assert!(first.local_addr().ip().is_loopback(), "its name was taken for a host");
     assert!(folder.path().join(first.address()).exists());
 
     let consumer = shop::consumer(&url).extensions(with()).build().unwrap();

@@ -48,7 +48,7 @@ impl Router for Tag {
 }
 
 #[tokio::test]
-async fn an_own_router_is_chosen_by_name_for_all_services_or_one() {
+async fn an_own_router_is_chosen_by_name_for_all_services_one_or_a_method() {
     let url = "memory://own-router";
     let main = shop::serve(url, &Shop::new("main")).await;
     let server = shop::StockServer::from_arc(Shop::new("gray"));
@@ -76,6 +76,13 @@ async fn an_own_router_is_chosen_by_name_for_all_services_or_one() {
         assert!(status.message().contains(&text), "{status}");
         assert!(status.message().ends_with(": its tag is another); check that rule"), "{status}");
     }
+    let own = "consumer.services.\"shop.Stock\".methods.count.routers";
+    let consumer = shop::consumer(url).extensions(with()).set(own, "own-tag").build().unwrap();
+    let stock: StockClient = consumer.client().await.unwrap();
+    let tagged = stock.with(CallOptions::new().metadata("tag", "none"));
+    assert_eq!(tagged.count(1).await.unwrap_err().code(), Code::Unavailable);
+    tagged.take(1).await.unwrap();
+
     let unknown = shop::consumer(url).set("consumer.routers", "own-tga").extensions(with());
     let message = unknown.build().unwrap_err().to_string();
     let start = "builder: consumer.routers: unknown router `own-tga` (did you mean `own-tag`?)";

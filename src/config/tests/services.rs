@@ -1,0 +1,56 @@
+//! Names of services in the configuration: what was probably meant, and quotes around them.
+
+use rpc_core::ServiceKey;
+
+use super::{file, file_error, inventory};
+
+#[test]
+fn a_section_that_misses_its_service_by_a_slip_is_found() {
+    let config = file("consumer.services.\"shop.Inventry\".retries = 1");
+    let (origin, name) = config.misnamed_section(&inventory()).unwrap();
+    assert_eq!((origin.to_string(), name), ("dubhe.toml:1:19".to_owned(), "shop.Inventry"));
+    assert_eq!(config.misnamed_section(&ServiceKey::new("shop.Cart")), None);
+    assert_eq!(config.misnamed_section(&ServiceKey::new("shop.Inventry")), None);
+    let other_group = ServiceKey::with_parts("shop.Inventry", "blue", "");
+    assert_eq!(config.misnamed_section(&other_group), None);
+    for (section, service) in [("Inventory", "shop.Inventory"), ("shop.Cart", "Cart")] {
+        let config = file(&format!("consumer.services.\"{section}\".retries = 1"));
+        let found = config.misnamed_section(&ServiceKey::new(service));
+        assert_eq!(found.map(|(_, name)| name), Some(section), "the package is missing");
+    }
+    let config = file("consumer.services.\"blue/shop.Inventory\".retries = 1");
+    assert_eq!(config.misnamed_section(&inventory()), None, "another group is no slip");
+    let config = file("consumer.services.\"shop.Inventory:2.0.0\".retries = 1");
+    let found = config.misnamed_section(&ServiceKey::with_parts("shop.Inventory", "", "1.0.0"));
+    assert_eq!(found.map(|(_, name)| name), Some("shop.Inventory:2.0.0"));
+}
+
+#[test]
+fn a_service_that_is_not_served_is_pointed_at() {
+    let config = file("[provider.services.\"shop.Inventry\"]\nweight = 1\n");
+    let served = [ServiceKey::with_parts("shop.Inventory", "blue", "")];
+    assert_eq!(
+        config.check_served(&served).unwrap_err().to_string(),
+        "dubhe.toml:1:20: unknown service in [provider.services] `shop.Inventry` \
+         (did you mean `shop.Inventory`?), available: shop.Inventory, blue/shop.Inventory"
+    );
+    let config = file("provider.services.\"shop.Inventory\".weight = 1");
+    assert!(config.check_served(&served).is_ok());
+}
+
+#[test]
+fn quotes_that_were_forgotten_around_a_service_are_told() {
+    for (text, section) in [
+        ("[provider.services.m.A]\nweight = 5\n", "provider.services.\"m.A\""),
+        ("[consumer.services.m.A.methods.look]\nretries = 5\n", "consumer.services.\"m.A\""),
+        ("[consumer.services]\nm.deep.a.timeout = \"1s\"\n", "consumer.services.\"m.deep.a\""),
+    ] {
+        let error = file_error(text);
+        let expected = format!("the name of a service with dots stands in quotes: [{section}]");
+        assert!(error.ends_with(&expected), "{error}");
+    }
+    let slip = file_error("[consumer.services.Shop.metods.look]\nretries = 5\n");
+    assert!(slip.contains("did you mean `methods`?"), "{slip}");
+    let key = file_error("[consumer.services.Shop]\nweight = 5\n");
+    assert!(key.contains("unknown key in [consumer.services.Shop] `weight`, available:"), "{key}");
+}
