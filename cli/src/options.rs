@@ -61,7 +61,7 @@ impl Options {
         let consumer = self.consumer()?;
         for left_out in consumer.left_out() {
             let text =
-                format!("{}; left out here, only a program that adds it has it", left_out.error);
+                format!("{}; left out here, only a program that adds it knows it", left_out.error);
             output::aside("warning", &text)?;
         }
         Ok(consumer)
