@@ -66,14 +66,37 @@ impl Extensions {
 
     /// Whether every extension that `config` chooses exists and takes its parameters.
     pub(crate) fn check(&self, config: &Config) -> Result<(), Error> {
-        config.check_extensions(|kind, chosen| match kind {
+        config.check_extensions(|kind, chosen| self.check_one(kind, chosen))
+    }
+
+    /// The same for those whose name is known, and for registries.
+    pub(crate) fn check_known(&self, config: &Config) -> Result<(), Error> {
+        config.check_extensions(|kind, chosen| match self.knows(kind, chosen) {
+            Err(_) if kind != Kind::Registry => Ok(()),
+            _ => self.check_one(kind, chosen),
+        })
+    }
+
+    /// Whether there is an extension of this name, whatever its parameters.
+    pub(crate) fn knows(&self, kind: Kind, chosen: &Selector) -> Result<(), Error> {
+        match kind {
+            Kind::Registry => self.registries.check(&chosen.name),
+            Kind::Codec => self.codecs.check(&chosen.name),
+            Kind::Cluster => self.policies.check(&chosen.name),
+            Kind::LoadBalance => self.load_balancers.check(&chosen.name),
+            Kind::Router => self.routers.check(&chosen.name),
+        }
+    }
+
+    fn check_one(&self, kind: Kind, chosen: &Selector) -> Result<(), Error> {
+        match kind {
             // What stands behind the scheme is checked when the registry is opened.
             Kind::Registry => self.registries.check(&chosen.name),
             Kind::Codec => self.codecs.build(&chosen.name, chosen.params.clone()).map(drop),
             Kind::Cluster => self.policy(chosen).map(drop),
             Kind::LoadBalance => self.load_balance(chosen).map(drop),
             Kind::Router => self.router(chosen).map(drop),
-        })
+        }
     }
 
     /// Every codec, the one named `first` in front.

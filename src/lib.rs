@@ -71,6 +71,7 @@ pub use self::explain::MethodExplanation;
 pub use self::extensions::Extensions;
 pub use self::layers::Scope;
 pub use self::provider::{Provider, RunningProvider};
+pub use cluster::policy::Choice;
 pub use cluster::{
     Backlog, DirectoryState, Dropped, EndpointHealth, ExplainedEndpoint, Explanation, HealthState,
     RouterStep,
@@ -95,7 +96,7 @@ pub mod prelude {
 /// example of each is `docs/extending.md`.
 pub mod extend {
     pub use cluster::load_balance::LoadBalance;
-    pub use cluster::policy::{ClusterPolicy, History};
+    pub use cluster::policy::{Choice, ClusterPolicy, History};
     pub use cluster::router::Router;
     pub use cluster::{
         Attempt, AttemptFuture, BacklogFull, Candidates, Endpoint, Load, Picker, RetryBudget,

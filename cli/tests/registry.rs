@@ -74,7 +74,7 @@ async fn a_token_is_asked_for_and_a_wrong_one_refused() {
     let _provider = provider(&registry.url, "secret").await;
     registry.dubhe(&["ls", "--token", "secret"]).await.code(0).prints("test.Stock");
     for wrong in [&["ls"][..], &["ls", "--token", "guess"], &["call", "test.Stock/caller"]] {
-        let run = registry.dubhe(wrong).await.code(1).says("token");
+        let run = registry.dubhe(wrong).await.code(1).says("--token or registry.token");
         assert!(!run.err.contains("secret"), "{}", run.err);
     }
 }

@@ -72,6 +72,7 @@ impl Types {
             arguments: self.message_name((method.arguments)()).unwrap_or_default(),
             reply: self.message_name((method.reply)()).unwrap_or_default(),
             error: method.error.and_then(|error| self.message_name(error())),
+            argument_count: method.argument_count.and_then(|count| count.try_into().ok()),
         }
     }
 

@@ -30,7 +30,7 @@ pub(super) fn check(
         Value::Null => check.list(message, &[]),
         Value::Object(object) => check.object(message, object),
         Value::Array(list) => match &list[..] {
-            [Value::Object(only)] if check.is_whole(message, only) => check.object(message, only),
+            [Value::Object(only)] if is_whole(message, only) => check.object(message, only),
             list => check.list(message, list),
         },
         other => Err(format!(
@@ -41,26 +41,74 @@ pub(super) fn check(
     }
 }
 
+/// The arguments as a list in the order of declaration, which is what a stub sends: balancers that
+/// hash find each at its position. `arguments` have been checked.
+pub(super) fn in_order(
+    service: &ServiceDescription,
+    method: &MethodDescription,
+    arguments: Value,
+) -> Value {
+    let message = service.message(&method.arguments).filter(|message| is_list(method, message));
+    match (arguments, message) {
+        (Value::Null, _) => Value::Array(Vec::new()),
+        (Value::Object(object), Some(message)) => list_of(message, object),
+        (Value::Array(mut list), Some(message)) if is_named(message, &list) => match list.pop() {
+            Some(Value::Object(object)) => list_of(message, object),
+            other => other.into_iter().collect(),
+        },
+        (given, _) => given,
+    }
+}
+
+/// Whether the fields of `message` are the arguments, rather than those of a message that is the
+/// only argument.
+fn is_list(method: &MethodDescription, message: &MessageDescription) -> bool {
+    match (method.argument_count, message.fields.len()) {
+        // The name is the only difference to a message of one field.
+        (Some(1), 1) => {
+            let name = message.name.trim_end_matches(|c: char| c.is_ascii_digit());
+            name.ends_with("Arguments")
+        }
+        (Some(count), fields) => usize::try_from(count).is_ok_and(|count| count == fields),
+        (None, _) => false,
+    }
+}
+
+/// Whether a list holds nothing but the arguments by their names.
+fn is_named(message: &MessageDescription, list: &[Value]) -> bool {
+    matches!(list, [Value::Object(only)] if is_whole(message, only))
+}
+
+fn list_of(message: &MessageDescription, mut object: Map<String, Value>) -> Value {
+    let fields = message.fields.iter();
+    let values = fields.map(|field| {
+        let value = object.remove(&field.json_name).or_else(|| object.remove(&field.name));
+        value.unwrap_or_default()
+    });
+    let mut values: Vec<Value> = values.collect();
+    let given = values.iter().rposition(|value| !value.is_null()).map_or(0, |last| last + 1);
+    values.truncate(given);
+    Value::Array(values)
+}
+
+/// Whether the only element of a list is the message that is the method's only argument, or the
+/// arguments by their names.
+fn is_whole(message: &MessageDescription, only: &Map<String, Value>) -> bool {
+    let takes_object = |field: &FieldDescription| {
+        field.label == FieldLabel::Map || field.value.kind == TypeKind::Message
+    };
+    match &message.fields[..] {
+        [first, ..] if takes_object(first) => only.keys().all(|key| message.field(key).is_some()),
+        _ => true,
+    }
+}
+
 struct Check<'a> {
     service: &'a ServiceDescription,
     path: &'a str,
 }
 
 impl Check<'_> {
-    /// Whether the only element of a list is the message that is the method's only argument.
-    fn is_whole(&self, message: &MessageDescription, only: &Map<String, Value>) -> bool {
-        let takes_object = |field: &FieldDescription| {
-            field.label == FieldLabel::Map || field.value.kind == TypeKind::Message
-        };
-        match &message.fields[..] {
-            [field] if takes_object(field) => only.keys().all(|key| message.field(key).is_some()),
-            [first, _, ..] if takes_object(first) => {
-                only.keys().all(|key| message.field(key).is_some())
-            }
-            _ => true,
-        }
-    }
-
     fn list(&self, message: &MessageDescription, list: &[Value]) -> Result<(), String> {
         let least = message.fields.iter().rposition(is_required).map_or(0, |last| last + 1);
         let (path, most) = (self.path, message.fields.len());
