@@ -6,7 +6,7 @@
 mod example;
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 /// All but `first-call`, which is the README's program to the letter.
 const EXAMPLES: [&str; 8] = [
@@ -28,7 +28,8 @@ fn text(bytes: &[u8]) -> String {
 fn arguments_that_an_example_does_not_know_end_it_with_its_usage() {
     let folder = example::build(&EXAMPLES);
     for name in EXAMPLES {
-        let output = Command::new(folder.join(name)).arg("--no-such-thing").output().unwrap();
+        let mut command = example::command(&folder.join(name));
+        let output = command.arg("--no-such-thing").output().unwrap();
         let Output { status, stdout, stderr } = output;
         assert_eq!(status.code(), Some(2), "{name}: {}", text(&stderr));
         assert!(stdout.is_empty() && text(&stderr).contains("usage: "), "{name}");
@@ -39,7 +40,7 @@ fn arguments_that_an_example_does_not_know_end_it_with_its_usage() {
 fn an_example_whose_reader_leaves_ends_without_a_panic() {
     let folder = example::build(&["policies", "quickstart"]);
     for name in ["policies", "quickstart"] {
-        let mut command = Command::new(folder.join(name));
+        let mut command = example::command(&folder.join(name));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut first = String::new();

@@ -185,25 +185,38 @@ async fn pings_and_settings_whose_answers_nobody_takes_stop_being_read() {
 
 #[tokio::test]
 async fn streams_that_are_opened_and_reset_end_their_connection_and_leave_no_calls() {
-    let config = ServerConfig { max_in_flight: 1000, ..ServerConfig::default() };
-    let provider = support::provider(config).await;
-    let mut peer = raw_h2(&provider).await;
-    let mut sent = 0_u32;
-    let ended = loop {
-        let mut portion = Vec::new();
-        for _ in 0..100 {
+    // Calls whose bodies are to come, and calls that are whole and run.
+    for is_whole in [false, true] {
+        let flags = if is_whole { 0x5 } else { 0x4 };
+        let mut provider = support::provider(ServerConfig::default()).await;
+        let mut peer = raw_h2(&provider).await;
+        let mut sent = 0_u32;
+        while is_whole && sent < 10 {
             let stream = sent * 2 + 1;
-            portion.extend(h2(1, 0x4, stream, HEAD));
-            portion.extend(h2(3, 0, stream, &8_u32.to_be_bytes()));
+            peer.write_all(&h2(1, flags, stream, HEAD)).await.unwrap();
+            assert_eq!(provider.events.recv().await.unwrap(), "started");
+            peer.write_all(&h2(3, 0, stream, &8_u32.to_be_bytes())).await.unwrap();
+            assert_eq!(provider.events.recv().await.unwrap(), "dropped");
             sent += 1;
         }
-        if peer.write_all(&portion).await.is_err() {
-            break true;
-        }
-        if sent > 1_000_000 {
-            break false;
-        }
-    };
-    assert!(ended, "all of {sent} were borne");
-    others_are_served(&provider).await;
+        let ended = loop {
+            let mut portion = Vec::new();
+            for _ in 0..100 {
+                let stream = sent * 2 + 1;
+                portion.extend(h2(1, flags, stream, HEAD));
+                portion.extend(h2(3, 0, stream, &8_u32.to_be_bytes()));
+                sent += 1;
+            }
+            if peer.write_all(&portion).await.is_err() {
+                break true;
+            }
+            if sent > 1_000_000 {
+                break false;
+            }
+        };
+        assert!(ended, "all of {sent} were borne");
+        others_are_served(&provider).await;
+        let report = provider.server.drain(Duration::ZERO, Duration::from_secs(1)).await;
+        assert_eq!(report.cut_calls, 0, "left of {sent}");
+    }
 }

@@ -18,3 +18,14 @@ pub fn build(names: &[&str]) -> PathBuf {
     assert!(build.status().unwrap().success(), "the examples do not build");
     profile.join("examples")
 }
+
+/// To run the program at `path` with none of the settings of whoever runs the test.
+pub fn command(path: &Path) -> Command {
+    let mut command = Command::new(path);
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for name in names.filter(|name| name.to_string_lossy().starts_with("DUBHE_")) {
+        command.env_remove(name);
+    }
+    command.env("DUBHE_CONFIG", "");
+    command
+}

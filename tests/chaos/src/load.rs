@@ -54,7 +54,25 @@ pub(crate) struct Ended {
     /// From when it was due to its end.
     pub(crate) latency: Duration,
     /// Who answered, as far as the answer tells.
-    pub(crate) outcome: Result<String, (Code, Delivery, String)>,
+    pub(crate) outcome: Result<String, Failure>,
+}
+
+/// Why a call failed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Failure {
+    pub(crate) code: Code,
+    pub(crate) delivery: Delivery,
+    /// The provider of the last attempt, `host:port`.
+    pub(crate) address: Option<String>,
+    pub(crate) text: String,
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        let address = status.address().map(str::to_owned);
+        let (code, delivery) = (status.code(), status.delivery());
+        Self { code, delivery, address, text: status.to_string() }
+    }
 }
 
 /// Calls going on.
@@ -130,9 +148,8 @@ async fn call(client: &StoreClient, calls: Calls, begun: Instant, due: Duration)
         Calls::Notes(millis) => client.note(id, millis).await.map(|()| String::new()),
         Calls::Marks(millis) => client.mark(id, millis).await.map(|()| String::new()),
     };
-    let told = |status: Status| (status.code(), status.delivery(), status.to_string());
     let latency = begun.elapsed().saturating_sub(due);
-    Ended { id, due, latency, outcome: result.map_err(told) }
+    Ended { id, due, latency, outcome: result.map_err(Failure::from) }
 }
 
 /// Every call of a load.
@@ -152,6 +169,11 @@ impl Seen {
     /// The calls that failed.
     pub(crate) fn failed(&self) -> impl Iterator<Item = &Ended> {
         self.0.iter().filter(|call| call.outcome.is_err())
+    }
+
+    /// Why they did.
+    pub(crate) fn reasons(&self) -> impl Iterator<Item = &Failure> {
+        self.0.iter().filter_map(|call| call.outcome.as_ref().err())
     }
 
     /// The calls that were due between these times.
@@ -186,12 +208,12 @@ impl Seen {
     /// How many calls failed, and of what: for people.
     pub(crate) fn failures(&self) -> String {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-        for (code, delivery, _) in self.failed().filter_map(|call| call.outcome.as_ref().err()) {
+        for Failure { code, delivery, .. } in self.reasons() {
             *counts.entry(format!("{code}, {}", delivery.as_str())).or_default() += 1;
         }
         let parts: Vec<String> = counts.iter().map(|(what, n)| format!("{n} {what}")).collect();
-        let first = self.failed().next().and_then(|call| call.outcome.as_ref().err());
-        let example = first.map_or(String::new(), |(_, _, text)| format!("; such as: {text}"));
+        let example = self.reasons().next();
+        let example = example.map_or(String::new(), |first| format!("; such as: {}", first.text));
         format!(
             "{} of {} failed ({}){example}",
             self.failed().count(),

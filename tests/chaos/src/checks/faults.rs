@@ -84,11 +84,8 @@ async fn one_fault(
     let settled = writes.between(begun + Duration::from_millis(2500), Duration::MAX);
     let share = settled.failed().count() as f64 / settled.len().max(1) as f64;
     report.at_most(&format!("{name}: share of failed writes from 2.5 s on"), share, 0.005);
-    let unclear = writes.failed().filter(|call| {
-        let outcome = call.outcome.as_ref();
-        outcome.is_err_and(|(code, _, _)| {
-            !matches!(code, dubhe::Code::Unavailable | dubhe::Code::DeadlineExceeded)
-        })
+    let unclear = writes.reasons().filter(|failure| {
+        !matches!(failure.code, dubhe::Code::Unavailable | dubhe::Code::DeadlineExceeded)
     });
     report.at_most(&format!("{name}: failures of another kind"), unclear.count(), 0);
     report.note(&format!("{name}: the list was left alone"), &still.to_string(), still);

@@ -35,21 +35,33 @@ pub(super) struct Outcome {
     pub(super) writes: Seen,
 }
 
-/// When it happened, since the loads began.
-#[derive(Debug, Clone, Copy)]
+/// When it happened, since the loads began, and to whom.
+#[derive(Debug)]
 pub(super) struct Faults {
     pub(super) killed: Duration,
     pub(super) stopped: Duration,
     pub(super) resumed: Duration,
+    /// The address of the one that was killed.
+    dead: String,
+    /// The address of the one that was stopped.
+    hung: String,
 }
 
 impl Faults {
-    /// Whether a call may have met a fault that nobody could know of yet: one that is under way when
-    /// it happens ends with its deadline of a second, and so do those of the second after it.
+    /// Whether a failed call names the provider whose fault it met while nobody could know of that.
     pub(super) fn excuse(&self, call: &Ended) -> bool {
-        let (before, after) = (Duration::from_millis(1200), Duration::from_millis(2500));
-        let excuses = |at: Duration| call.due + before >= at && call.due <= at + after;
-        excuses(self.killed) || excuses(self.stopped)
+        let [by_kill, by_stop] = self.can_meet(call);
+        let told = call.outcome.as_ref().err().and_then(|failure| failure.address.as_ref());
+        told.is_some_and(|at| (by_kill && *at == self.dead) || (by_stop && *at == self.hung))
+    }
+
+    /// Whether a call was under way, by its times, when nobody could know yet of the kill or of the
+    /// stop. A kill ends at once what it has, with some time for a busy machine; calls that hang end
+    /// with their deadline of a second, and so do those of the second after it.
+    pub(super) fn can_meet(&self, call: &Ended) -> [bool; 2] {
+        let (ended, millis) = (call.due + call.latency, Duration::from_millis);
+        [(self.killed, millis(500)), (self.stopped, millis(2500))]
+            .map(|(at, known)| ended >= at && call.due <= at + known)
     }
 }
 
@@ -89,5 +101,6 @@ pub(super) async fn run(
         let (reads, writes) = (reads.stop().await?, writes.stop().await?);
         outcomes.push(Outcome { name, consumer, reads, writes });
     }
-    Ok((Faults { killed, stopped, resumed }, outcomes))
+    let [dead, hung] = [0, 1].map(|number| fleet.providers[number].address.clone());
+    Ok((Faults { killed, stopped, resumed, dead, hung }, outcomes))
 }

@@ -60,7 +60,8 @@ fn none_failed(report: &mut Report, what: &str, seen: &Seen) {
     report.note(what, &seen.failures(), passed);
 }
 
-/// Notes that calls failed only around the faults, but for those that found out whether it is over.
+/// Notes that calls failed only by the provider that broke and before that was known, but for those
+/// that found out whether it is over.
 fn few_failed_unexcused(report: &mut Report, what: &str, seen: &Seen, faults: &Faults) {
     let others = seen.failed().filter(|call| !faults.excuse(call)).count();
     let figure = format!("{others} besides those that met a fault; in all {}", seen.failures());

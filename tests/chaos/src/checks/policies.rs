@@ -31,6 +31,10 @@ struct Policy {
     writes: Calls,
 }
 
+/// A share of the calls goes to every provider: by others a run may pass without a call that meets a
+/// fault, and then show nothing of a policy.
+const EVEN: &[&str] = &["consumer.loadbalance=roundrobin"];
+
 const POLICY: Policy = Policy {
     name: "",
     cluster: "",
@@ -42,12 +46,13 @@ const POLICY: Policy = Policy {
 
 const ALL: [Policy; 6] = [
     Policy { name: "failover", cluster: "failover", ..POLICY },
-    Policy { name: "failfast", cluster: "failfast", ..POLICY },
+    Policy { name: "failfast", cluster: "failfast", more: EVEN, ..POLICY },
     Policy { name: "available", cluster: "available", ..POLICY },
     Policy {
         name: "failsafe",
         cluster: "failsafe",
         methods: &["find", "note"],
+        more: EVEN,
         reads: Calls::Finds(TAKES),
         writes: Calls::Notes(TAKES),
         ..POLICY
@@ -56,6 +61,7 @@ const ALL: [Policy; 6] = [
         name: "failback",
         cluster: r#"{"name": "failback", "interval": "500ms"}"#,
         methods: &["mark", "note"],
+        more: EVEN,
         reads: Calls::Marks(TAKES),
         writes: Calls::Notes(TAKES),
         ..POLICY
@@ -123,13 +129,15 @@ async fn judge(
     Ok(())
 }
 
-/// The empty value stands in for what failed, and for nothing else.
+/// The empty value stands in for what failed, and for nothing else. It does not tell where it
+/// failed, so those that can have met a fault are held to what one of three gets in some three seconds.
 fn stand_ins(report: &mut Report, finds: &Seen, faults: &Faults) {
     let by_nobody = finds.calls().filter(|call| call.outcome.as_deref() == Ok(NOBODY));
-    let (excused, others): (Vec<_>, Vec<_>) = by_nobody.partition(|call| faults.excuse(call));
+    let (excused, others): (Vec<_>, Vec<_>) =
+        by_nobody.partition(|call| faults.can_meet(call).contains(&true));
     report.at_least("failsafe: empty values for reads that met a fault", excused.len(), 1);
-    let limit = finds.len() / 100;
-    report.at_most("failsafe: empty values for other reads", others.len(), limit);
+    report.at_most("failsafe: the same", excused.len(), finds.len() / 10);
+    report.at_most("failsafe: empty values for other reads", others.len(), finds.len() / 100);
 }
 
 /// While the first address answers, it answers everything; then the next does. Looked at with some
@@ -176,10 +184,7 @@ async fn done_later(report: &mut Report, fleet: &Fleet, outcome: &Outcome) -> Re
     let promised = notes.calls().filter(|call| call.outcome.is_ok());
     let undone = promised.filter(|call| !noted.contains(&call.id)).count();
     report.at_most("failback: writes promised and not done", undone, 0);
-    let unsent = notes.failed().filter(|call| {
-        let outcome = call.outcome.as_ref();
-        outcome.is_err_and(|(_, delivery, _)| *delivery != Delivery::MaybeSent)
-    });
+    let unsent = notes.reasons().filter(|failure| failure.delivery != Delivery::MaybeSent);
     report.at_most("failback: writes that failed though they cannot have run", unsent.count(), 0);
     Ok(())
 }
