@@ -186,12 +186,15 @@ fn a_file_that_is_no_toml_is_refused_with_line_and_column() {
         ("[registry]\n[registry]\n", "2:2: duplicate key `registry`: keep one of them"),
         (
             "consumer.cluster = forking # fast",
-            "1:20: `forking` is no value: texts stand in quotes, \"forking\"",
+            "1:20: this is no value: a text stands in quotes, key = \"text\"",
         ),
-        ("consumer.timeout = 1s", "1:20: `1s` is no value: texts stand in quotes, \"1s\""),
+        (
+            "consumer.timeout = 1s",
+            "1:20: this is no value: a text stands in quotes, key = \"text\"",
+        ),
         (
             "consumer.cluster = { name = true_or_not }",
-            "1:29: `true_or_not` is no value: texts stand in quotes, \"true_or_not\"",
+            "1:29: this is no value: a text stands in quotes, key = \"text\"",
         ),
     ] {
         assert_eq!(file_error(text), format!("dubhe.toml:{told}"));
@@ -313,6 +316,32 @@ fn a_token_is_never_shown() {
         file_error("registry.token = 7"),
         "dubhe.toml:1:18: registry.token: a secret is a text: write it in quotes"
     );
+}
+
+#[test]
+fn a_secret_is_not_shown_by_what_is_wrong_with_it() {
+    for text in [
+        "registry.token = sesame",
+        "registry.token = \"sesame",
+        "registry.token = [sesame]",
+        "registry.address = dubhe://:sesame@h:1",
+        "registry.address = \"dubhe://ann:ses ame@h:1\"",
+        "registry.address = \"ann:sesame@127.0.0.1:1\"",
+        "registry.address = \"ann:sesame://@127.0.0.1:1\"",
+        "registry.address = [\"dubhe://:se/same@h\", \"dubhe://:se/same@h\"]",
+        "provider.advertise = \"ann:sesame@h\"",
+    ] {
+        let told = file_error(text);
+        assert!(told.starts_with("dubhe.toml:1:"), "{told}");
+        assert!(!told.contains("ses") && !told.contains("same"), "{told}");
+    }
+    for number in ["31415926535897932384", "31415926535e9999"] {
+        let told = file_error(&format!("registry.token = {number}"));
+        assert!(told.starts_with("dubhe.toml:1:18: registry.token: "), "{told}");
+        assert!(!told.contains("31415"), "{told}");
+    }
+    let told = file_error("registry.address = \"ann:sesame@127.0.0.1:1\"");
+    assert!(told.contains("`***@127.0.0.1:1` is not a registry's address"), "{told}");
 }
 
 #[test]
