@@ -239,6 +239,46 @@ fn a_variable_that_sets_nothing_is_an_error() {
 }
 
 #[test]
+fn the_links_of_a_service_of_kubernetes_are_passed_over_and_slips_are_not() {
+    let links = [
+        ("DUBHE_REGISTRY_SERVICE_HOST", "10.96.0.9"),
+        ("DUBHE_REGISTRY_SERVICE_PORT", "20890"),
+        ("DUBHE_REGISTRY_SERVICE_PORT_MAIN_2", "20890"),
+        ("DUBHE_REGISTRY_PORT", "tcp://10.96.0.9:20890"),
+        ("DUBHE_REGISTRY_PORT_20890_TCP", "tcp://10.96.0.9:20890"),
+        ("DUBHE_REGISTRY_PORT_20890_TCP_PROTO", "tcp"),
+        ("DUBHE_REGISTRY_PORT_20890_TCP_PORT", "20890"),
+        ("DUBHE_REGISTRY_PORT_20890_TCP_ADDR", "10.96.0.9"),
+        ("DUBHE_A_B_PORT_53_UDP_ADDR", "10.96.0.9"),
+        ("DUBHE_PROVIDER_PORT", "tcp://[fd00::9]:20880"),
+        ("DUBHE_PORT", "tcp://10.96.0.9:80"),
+        ("DUBHE_SERVICE_HOST", "10.96.0.9"),
+        ("DUBHE_PROVIDER__METADATA__A_SERVICE_HOST", "b"),
+    ];
+    let config = Config::load(sources("", &links)).unwrap();
+    assert_eq!(config.provider.metadata["a_service_host"], "b");
+    for (slip, value, meant) in [
+        ("DUBHE_CONSUMER_TIMEOUT", "1s", "DUBHE_CONSUMER__TIMEOUT"),
+        ("DUBHE_PROVIDER_PORT", "20880", "DUBHE_PROVIDER__PORT"),
+        ("DUBHE_REGISTRY_ADDRESS", "tcp://h:1", "DUBHE_REGISTRY__ADDRESS"),
+    ] {
+        let told = environment_error(slip, value);
+        let start = format!("unknown environment variable `{slip}` (did you mean `{meant}`?)");
+        assert!(told.starts_with(&start), "{told}");
+    }
+    for slip in [
+        "DUBHE_X_PORT_TCP",
+        "DUBHE_X_PORT_1_TCPX",
+        "DUBHE_X_PORT_1_TCP_HOST",
+        "DUBHE_X_SERVICE_PORTS",
+        "DUBHE_X_SERVICE_HOSTS",
+        "DUBHE_CONSUMER__SERVICE_HOST",
+    ] {
+        assert!(environment_error(slip, "1").contains(slip), "{slip}");
+    }
+}
+
+#[test]
 fn a_variable_that_is_no_text_is_an_error() {
     use std::os::unix::ffi::OsStringExt;
     let mut sources = Sources::default();
