@@ -354,8 +354,24 @@ fn a_token_is_never_shown() {
     assert!(!format!("{config:?} {:?}", config.sources()).contains("sesame"));
     assert_eq!(
         file_error("registry.token = 7"),
-        "dubhe.toml:1:18: registry.token: a secret is a text: write it in quotes"
+        "dubhe.toml:1:18: registry.token: a token is a text: write it in quotes"
     );
+}
+
+#[test]
+fn an_empty_token_is_an_error_of_every_source() {
+    let told = "registry.token: the token is empty: write one, or leave it away";
+    assert_eq!(file_error("registry.token = \"\""), format!("dubhe.toml:1:18: {told}"));
+    assert_eq!(
+        environment_error("DUBHE_REGISTRY__TOKEN", ""),
+        format!("DUBHE_REGISTRY__TOKEN: {told}")
+    );
+    let builder = Layer::new().set("registry.token", "");
+    let error = Config::load(Sources { builder, ..Sources::default() }).unwrap_err();
+    assert_eq!(error.to_string(), format!("builder: {told}"));
+    let several = "[[registry]]\naddress = \"dev://\"\n[[registry]]\n\
+                   address = \"dev://b\"\ntoken = \"\"\n";
+    assert_eq!(file_error(several), format!("dubhe.toml:5:9: {told}"));
 }
 
 #[test]
