@@ -77,8 +77,9 @@ pub use cluster::{
     RouterStep,
 };
 
-/// The embedded registry's server, for programs that host one.
+/// The embedded registry's server, for programs that host one, and when such a program is to end.
 pub mod embedded {
+    pub use crate::signal::Signals;
     pub use registry::embedded::*;
 }
 
