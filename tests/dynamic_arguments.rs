@@ -21,6 +21,15 @@ enum Colour {
 
 #[dubhe::message]
 #[derive(Debug, Clone, PartialEq)]
+enum Paint {
+    Red,
+    DarkGreen,
+    #[rpc(name = "CODE_7")]
+    HTTPCode,
+}
+
+#[dubhe::message]
+#[derive(Debug, Clone, PartialEq)]
 struct Item {
     amount: u8,
     sku_code: String,
@@ -75,6 +84,21 @@ trait Typed {
 
     #[rpc(idempotent)]
     async fn wait(&self) -> Result<()>;
+
+    #[rpc(idempotent)]
+    async fn paint(&self, paint: Paint) -> Result<Paint>;
+
+    #[rpc(idempotent)]
+    async fn opt(&self, x: Option<Item>, y: Option<u8>) -> Result<bool>;
+
+    #[rpc(idempotent)]
+    async fn map(&self, x: BTreeMap<String, u8>) -> Result<u32>;
+
+    #[rpc(idempotent)]
+    async fn one(&self, x: u64) -> Result<u64>;
+
+    #[rpc(idempotent)]
+    async fn whole(&self, item: Item) -> Result<u8>;
 }
 
 struct Clerk;
@@ -98,6 +122,26 @@ impl Typed for Clerk {
 
     async fn wait(&self) -> Result<()> {
         std::future::pending().await
+    }
+
+    async fn paint(&self, paint: Paint) -> Result<Paint> {
+        Ok(paint)
+    }
+
+    async fn opt(&self, x: Option<Item>, y: Option<u8>) -> Result<bool> {
+        Ok(x.is_some() && y.is_some())
+    }
+
+    async fn map(&self, x: BTreeMap<String, u8>) -> Result<u32> {
+        Ok(x.into_values().map(u32::from).sum())
+    }
+
+    async fn one(&self, x: u64) -> Result<u64> {
+        Ok(x)
+    }
+
+    async fn whole(&self, item: Item) -> Result<u8> {
+        Ok(item.amount)
     }
 }
 
@@ -192,6 +236,59 @@ async fn what_must_be_there_is_missed_at_every_depth_and_null_does_not_stand_for
 }
 
 #[tokio::test]
+async fn a_variant_is_taken_in_the_spellings_that_providers_read_and_in_no_other() {
+    let (client, _running) = clerk("").await;
+    for (given, arrives) in [
+        (json!("DARK_GREEN"), "DARK_GREEN"),
+        (json!("DarkGreen"), "DARK_GREEN"),
+        (json!(1), "DARK_GREEN"),
+        (json!("CODE_7"), "CODE_7"),
+        (json!("HTTPCode"), "CODE_7"),
+    ] {
+        let painted = client.call("paint", json!([given])).await.unwrap();
+        assert_eq!(painted, json!({ "value": arrives }), "{given}");
+    }
+    for wrong in ["dark_green", "darkGreen", "darkgreen", "Dark_Green", "red", "HTTP_CODE"] {
+        let status = client.call("paint", json!([wrong])).await.unwrap_err();
+        assert_eq!(status.delivery(), Delivery::NotSent, "{wrong}: {status}");
+        let expected = format!("unknown Paint in `paint` `{wrong}`");
+        assert!(status.message().contains(&expected), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn an_object_alone_in_a_list_is_the_whole_only_where_the_provider_reads_it_so() {
+    let (client, _running) = clerk("").await;
+    let item = json!({ "amount": 7, "skuCode": "a" });
+    for (method, arguments, expected) in [
+        ("opt", json!([item]), json!(false)),
+        ("opt", json!([item, 1]), json!(true)),
+        ("opt", json!({ "x": item, "y": 1 }), json!(true)),
+        ("map", json!([{ "x": 1, "z": 2 }]), json!(3)),
+        ("map", json!([{ "x": 1 }]), json!(1)),
+        ("map", json!({ "x": { "x": 4 } }), json!(4)),
+        ("one", json!({ "x": 1 }), json!("1")),
+        ("whole", json!([item]), json!(7)),
+        ("whole", item.clone(), json!(7)),
+    ] {
+        let result = client.call(method, arguments.clone()).await.unwrap();
+        assert_eq!(result, json!({ "value": expected }), "{method} {arguments}");
+    }
+    for (method, arguments, expected) in [
+        ("opt", json!([{ "x": item, "y": 1 }]), "unknown field of `x` (Item) `x`"),
+        ("map", json!([{ "x": { "x": 4 } }]), "`x[\"x\"]`: expected uint8, got an object"),
+        ("one", json!([{ "x": 1 }]), "`x`: expected uint64, got an object"),
+        ("whole", json!([7, "a"]), "takes one Item, alone or in a list, got 2 arguments"),
+        ("whole", json!([[7, "a"]]), "takes one Item, alone or in a list, got a list"),
+        ("whole", json!([]), "`amount` is missing"),
+    ] {
+        let status = client.call(method, arguments.clone()).await.unwrap_err();
+        assert_eq!(status.delivery(), Delivery::NotSent, "{method} {arguments}: {status}");
+        assert!(status.message().contains(expected), "{method} {arguments}: {status}");
+    }
+}
+
+#[tokio::test]
 async fn a_narrow_integer_is_described_by_its_own_width() {
     let (client, _running) = clerk("").await;
     let described = client.description();
@@ -240,6 +337,9 @@ async fn a_deadline_that_ended_a_call_is_named_with_who_set_it() {
     let brief = client.with(CallOptions::new().timeout(std::time::Duration::from_millis(20)));
     let status = brief.call("wait", Value::Null).await.unwrap_err();
     assert_eq!(status.hint(), Some("deadline: 20ms, set for this call"));
+    let brief = client.with(CallOptions::new().timeout(std::time::Duration::from_micros(1500)));
+    let status = brief.call("wait", Value::Null).await.unwrap_err();
+    assert_eq!(status.hint(), Some("deadline: 1500us, set for this call"));
 }
 
 #[tokio::test]

@@ -49,6 +49,9 @@ pub struct MethodDescription {
     pub reply: String,
     /// Name of its typed business error.
     pub error: Option<String>,
+    /// Whether its only argument is the message `arguments` itself, instead of a field of it;
+    /// absent if the provider is too old to tell.
+    pub takes_message: Option<bool>,
 }
 
 /// A message.
@@ -170,6 +173,8 @@ pub struct EnumValue {
     pub name: String,
     /// Its number.
     pub number: i32,
+    /// Its name in Rust, which is read too; empty if the provider is too old to tell.
+    pub rust_name: String,
 }
 
 impl ServiceDescription {

@@ -27,12 +27,9 @@ pub(super) fn check(
     };
     let check = Check { service, path };
     match arguments {
-        Value::Null => check.list(message, &[]),
+        Value::Null => check.list(message, &[], method.takes_message),
         Value::Object(object) => check.object(message, object),
-        Value::Array(list) => match &list[..] {
-            [Value::Object(only)] if check.is_whole(message, only) => check.object(message, only),
-            list => check.list(message, list),
-        },
+        Value::Array(list) => check.list(message, list, method.takes_message),
         other => Err(format!(
             "{path} takes {}, got {}: write a list such as [{other}], or an object",
             takes(message),
@@ -47,21 +44,54 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// Whether the only element of a list is the message that is the method's only argument.
-    fn is_whole(&self, message: &MessageDescription, only: &Map<String, Value>) -> bool {
-        let takes_object = |field: &FieldDescription| {
-            field.label == FieldLabel::Map || field.value.kind == TypeKind::Message
-        };
-        match &message.fields[..] {
-            [field] if takes_object(field) => only.keys().all(|key| message.field(key).is_some()),
-            [first, _, ..] if takes_object(first) => {
-                only.keys().all(|key| message.field(key).is_some())
-            }
-            _ => true,
+    /// A list holds the message that is the method's only argument, or the arguments by position.
+    fn list(
+        &self,
+        message: &MessageDescription,
+        list: &[Value],
+        takes_message: Option<bool>,
+    ) -> Result<(), String> {
+        match (takes_message, list) {
+            (Some(true), list) => self.only(message, list),
+            (None, [Value::Object(object)]) => self.untold(message, list, object),
+            _ => self.positions(message, list),
         }
     }
 
-    fn list(&self, message: &MessageDescription, list: &[Value]) -> Result<(), String> {
+    /// The message that is the method's only argument.
+    fn only(&self, message: &MessageDescription, list: &[Value]) -> Result<(), String> {
+        let got = match list {
+            [] => return self.object(message, &Map::new()),
+            [Value::Object(object)] => return self.object(message, object),
+            [other] => scalar::kind_of(other),
+            more => format!("{} arguments", more.len()),
+        };
+        let (path, name) = (self.path, &message.name);
+        Err(format!("{path} takes one {name}, alone or in a list, got {got}"))
+    }
+
+    /// An object alone in a list, for a provider that is too old to tell how it reads that.
+    fn untold(
+        &self,
+        message: &MessageDescription,
+        list: &[Value],
+        object: &Map<String, Value>,
+    ) -> Result<(), String> {
+        match (self.object(message, object), self.positions(message, list)) {
+            (Ok(()), Ok(())) => Err(format!(
+                "{} takes {}: the object in the list may be the first of them or hold them all; \
+                 write an object by their names, without a list",
+                self.path,
+                takes(message)
+            )),
+            (Ok(()), _) | (_, Ok(())) => Ok(()),
+            // Who writes the names of arguments means these.
+            (named, _) if object.keys().any(|key| message.field(key).is_some()) => named,
+            (_, placed) => placed,
+        }
+    }
+
+    fn positions(&self, message: &MessageDescription, list: &[Value]) -> Result<(), String> {
         let least = message.fields.iter().rposition(is_required).map_or(0, |last| last + 1);
         let (path, most) = (self.path, message.fields.len());
         if list.len() < least || list.len() > most {
@@ -196,8 +226,9 @@ impl Check<'_> {
             let known: Vec<String> = known.collect();
             return Err(format!("unknown {of} `{value}`, available: {}", known.join(", ")));
         };
-        let plain = |text: &str| text.replace('_', "").to_ascii_lowercase();
-        if described.values.iter().any(|value| plain(&value.name) == plain(name)) {
+        // No other spelling: what a provider does not know it takes for the first variant.
+        let is_it = |known: &EnumValue| known.name == *name || known.rust_name == *name;
+        if !name.is_empty() && described.values.iter().any(is_it) {
             return Ok(());
         }
         let known = described.values.iter().map(|value| value.name.as_str());
@@ -220,4 +251,73 @@ fn takes(message: &MessageDescription) -> String {
 
 fn expected(at: &str, expected: &str, got: &Value) -> String {
     format!("`{at}`: {}", scalar::expected(expected, got))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::describe::EnumDescription;
+
+    fn field(name: &str, label: FieldLabel, kind: TypeKind, of: &str) -> FieldDescription {
+        FieldDescription {
+            name: name.to_owned(),
+            json_name: name.to_owned(),
+            label,
+            value: TypeDescription { kind, name: of.to_owned(), bits: 0 },
+            ..FieldDescription::default()
+        }
+    }
+
+    /// A service of a provider that tells neither spellings nor what takes a message whole.
+    fn older(arguments: Vec<FieldDescription>) -> ServiceDescription {
+        let message = |name: &str, fields| MessageDescription {
+            name: name.to_owned(),
+            fields,
+            ..MessageDescription::default()
+        };
+        let red = EnumValue { name: "RED".to_owned(), ..EnumValue::default() };
+        let line = vec![field("x", FieldLabel::Optional, TypeKind::Message, "Line")];
+        ServiceDescription {
+            messages: vec![message("Arguments", arguments), message("Line", line)],
+            enums: vec![EnumDescription {
+                name: "Colour".to_owned(),
+                values: vec![red],
+                ..EnumDescription::default()
+            }],
+            ..ServiceDescription::default()
+        }
+    }
+
+    fn checked(service: &ServiceDescription, arguments: &Value) -> Result<(), String> {
+        let method =
+            MethodDescription { arguments: "Arguments".to_owned(), ..MethodDescription::default() };
+        check(service, &method, "S/m", arguments)
+    }
+
+    #[test]
+    fn an_older_provider_is_sent_an_object_alone_in_a_list_only_if_that_means_one_thing() {
+        let line = field("x", FieldLabel::Optional, TypeKind::Message, "Line");
+        let number = field("y", FieldLabel::Optional, TypeKind::Uint32, "");
+        let service = older(vec![line, number]);
+        assert_eq!(checked(&service, &json!([{ "y": 1 }])), Ok(()));
+        assert_eq!(checked(&service, &json!([{ "x": { "x": {} } }, 1])), Ok(()));
+        let message = checked(&service, &json!([{ "x": {} }])).unwrap_err();
+        assert!(message.contains("may be the first of them or hold them all"), "{message}");
+        assert_eq!(checked(&service, &json!({ "x": {} })), Ok(()));
+        let message = checked(&service, &json!([{ "y": "a" }])).unwrap_err();
+        assert_eq!(message, "`y`: expected uint32, got the text \"a\"");
+        let message = checked(&service, &json!([{ "z": 1 }])).unwrap_err();
+        assert!(message.starts_with("unknown field of `x` (Line) `z`"), "{message}");
+    }
+
+    #[test]
+    fn an_older_provider_is_sent_a_variant_by_its_name_on_the_wire() {
+        let service = older(vec![field("c", FieldLabel::Optional, TypeKind::Enum, "Colour")]);
+        assert_eq!(checked(&service, &json!(["RED"])), Ok(()));
+        for wrong in ["Red", "red", ""] {
+            assert!(checked(&service, &json!([wrong])).is_err(), "{wrong}");
+        }
+    }
 }
