@@ -8,6 +8,7 @@ use rpc_core::Error;
 use rpc_core::codec::MAX_DEPTH;
 use serde_json::{Map, Value};
 
+use super::place::{Place, cut};
 use super::scalar;
 use crate::describe::{
     EnumValue, FieldDescription, FieldLabel, MessageDescription, MethodDescription,
@@ -31,9 +32,10 @@ pub(super) fn check(
         Value::Object(object) => check.object(message, object),
         Value::Array(list) => check.list(message, list, method.takes_message),
         other => Err(format!(
-            "{path} takes {}, got {}: write a list such as [{other}], or an object",
+            "{path} takes {}, got {}: write a list such as [{}], or an object",
             takes(message),
-            scalar::kind_of(other)
+            scalar::kind_of(other),
+            cut(&other.to_string())
         )),
     }
 }
@@ -99,9 +101,9 @@ impl Check<'_> {
             return Err(format!("{path} takes {takes}, got {}", list.len()));
         }
         let pairs = message.fields.iter().zip(list);
-        pairs
-            .into_iter()
-            .try_for_each(|(field, value)| self.field(field, value, &field.json_name, 0))
+        pairs.into_iter().try_for_each(|(field, value)| {
+            self.field(field, value, &Place::Field(&Place::Whole, &field.json_name), 0)
+        })
     }
 
     /// Arguments by name.
@@ -110,7 +112,7 @@ impl Check<'_> {
         message: &MessageDescription,
         object: &Map<String, Value>,
     ) -> Result<(), String> {
-        self.fields(message, object, "", 0)
+        self.fields(message, object, &Place::Whole, 0)
     }
 
     /// The field that must be there and is not.
@@ -129,35 +131,34 @@ impl Check<'_> {
         &self,
         message: &MessageDescription,
         object: &Map<String, Value>,
-        at: &str,
+        at: &Place<'_>,
         depth: usize,
     ) -> Result<(), String> {
         if message.is_oneof && object.len() != 1 {
-            let (names, path) = (fields(&message.fields), self.path);
-            let place = if at.is_empty() { path } else { at };
+            let names = fields(&message.fields);
+            let place = if at.is_whole() { self.path.to_owned() } else { at.to_string() };
             return Err(format!("`{place}` takes exactly one of {names}, got {}", object.len()));
         }
         for (key, value) in object {
             let Some(field) = message.field(key) else {
-                let of = match at {
-                    "" => format!("argument of {}", self.path),
-                    at => format!("field of `{at}` ({})", message.name),
+                let of = match at.is_whole() {
+                    true => format!("argument of {}", self.path),
+                    false => format!("field of `{at}` ({})", message.name),
                 };
                 let known = message.fields.iter().map(|field| field.json_name.as_str());
-                return Err(Error::unknown_name(&of, key, known).to_string());
+                return Err(Error::unknown_name(&of, &cut(key), known).to_string());
             };
             if *key != field.json_name && object.contains_key(&field.json_name) {
                 let name = &field.json_name;
                 return Err(format!("`{key}` and `{name}` are the same field: leave one away"));
             }
-            let at = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
-            self.field(field, value, &at, depth)?;
+            self.field(field, value, &Place::Field(at, key), depth)?;
         }
         let Some(missing) = Self::missing(message, object) else { return Ok(()) };
         let (name, ty) = (&missing.json_name, missing.type_text());
-        match at {
-            "" => Err(format!("{} takes {}: `{name}` is missing", self.path, takes(message))),
-            at => Err(format!("`{at}.{name}` ({ty}) is missing")),
+        match at.is_whole() {
+            true => Err(format!("{} takes {}: `{name}` is missing", self.path, takes(message))),
+            false => Err(format!("`{at}.{name}` ({ty}) is missing")),
         }
     }
 
@@ -165,7 +166,7 @@ impl Check<'_> {
         &self,
         field: &FieldDescription,
         value: &Value,
-        at: &str,
+        at: &Place<'_>,
         depth: usize,
     ) -> Result<(), String> {
         match (field.label, value) {
@@ -173,11 +174,11 @@ impl Check<'_> {
             (FieldLabel::Optional | FieldLabel::Repeated | FieldLabel::Map, Value::Null) => Ok(()),
             (FieldLabel::Repeated, Value::Array(list)) => {
                 list.iter().enumerate().try_for_each(|(index, value)| {
-                    self.value(&field.value, value, &format!("{at}[{index}]"), depth)
+                    self.value(&field.value, value, &Place::Element(at, index), depth)
                 })
             }
             (FieldLabel::Map, Value::Object(map)) => map.iter().try_for_each(|(key, value)| {
-                let at = format!("{at}[{key:?}]");
+                let at = Place::Entry(at, key);
                 if let Some(of) = &field.key {
                     scalar::check_key(of, key).map_err(|why| format!("`{at}`: the key {why}"))?;
                 }
@@ -194,7 +195,7 @@ impl Check<'_> {
         &self,
         of: &TypeDescription,
         value: &Value,
-        at: &str,
+        at: &Place<'_>,
         depth: usize,
     ) -> Result<(), String> {
         match (of.kind, value) {
@@ -213,9 +214,9 @@ impl Check<'_> {
     }
 
     /// On the wire an unknown variant reads as the first one; a person has mistyped it.
-    fn variant(&self, of: &TypeDescription, value: &Value, at: &str) -> Result<(), String> {
+    fn variant(&self, of: &TypeDescription, value: &Value, at: &Place<'_>) -> Result<(), String> {
         let Some(described) = self.service.enumeration(&of.name) else { return Ok(()) };
-        let of = format!("{} in `{at}`", of.name);
+        let unknown = || format!("{} in `{at}`", of.name);
         let Value::String(name) = value else {
             let is_it = |known: &EnumValue| value.as_f64() == Some(f64::from(known.number));
             if described.values.iter().any(is_it) {
@@ -224,7 +225,8 @@ impl Check<'_> {
             let known =
                 described.values.iter().map(|known| format!("{} {}", known.number, known.name));
             let known: Vec<String> = known.collect();
-            return Err(format!("unknown {of} `{value}`, available: {}", known.join(", ")));
+            let (of, known) = (unknown(), known.join(", "));
+            return Err(format!("unknown {of} `{value}`, available: {known}"));
         };
         // No other spelling: what a provider does not know it takes for the first variant.
         let is_it = |known: &EnumValue| known.name == *name || known.rust_name == *name;
@@ -232,7 +234,7 @@ impl Check<'_> {
             return Ok(());
         }
         let known = described.values.iter().map(|value| value.name.as_str());
-        Err(Error::unknown_name(&of, name, known).to_string())
+        Err(Error::unknown_name(&unknown(), &cut(name), known).to_string())
     }
 }
 
@@ -249,7 +251,7 @@ fn takes(message: &MessageDescription) -> String {
     }
 }
 
-fn expected(at: &str, expected: &str, got: &Value) -> String {
+fn expected(at: &Place<'_>, expected: &str, got: &Value) -> String {
     format!("`{at}`: {}", scalar::expected(expected, got))
 }
 
@@ -319,5 +321,28 @@ mod tests {
         for wrong in ["Red", "red", ""] {
             assert!(checked(&service, &json!([wrong])).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_place_of_a_value_costs_nothing_until_it_is_wrong() {
+        let key_of = |kind| TypeDescription { kind, ..TypeDescription::default() };
+        let map = field("x", FieldLabel::Map, TypeKind::Message, "List");
+        let map = FieldDescription { key: Some(key_of(TypeKind::String)), ..map };
+        let mut service = older(vec![map]);
+        service.messages.push(MessageDescription {
+            name: "List".to_owned(),
+            fields: vec![field("y", FieldLabel::Repeated, TypeKind::Uint32, "")],
+            ..MessageDescription::default()
+        });
+        let (key, mut list) = ("k".repeat(500_000), vec![json!(1); 200_000]);
+        let arguments = json!({ "x": { &key: { "y": list } } });
+        let started = std::time::Instant::now();
+        assert_eq!(checked(&service, &arguments), Ok(()));
+        // A hundred gigabytes of places, were they written.
+        assert!(started.elapsed() < std::time::Duration::from_secs(5));
+        list.push(json!("a"));
+        let message = checked(&service, &json!({ "x": { &key: { "y": list } } })).unwrap_err();
+        let place = format!("`x[\"{}…\"].y[200000]`: expected uint32", "k".repeat(60));
+        assert!(message.starts_with(&place), "{message}");
     }
 }
