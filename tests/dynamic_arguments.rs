@@ -166,6 +166,26 @@ async fn a_value_that_its_type_has_no_room_for_is_not_sent_and_its_place_is_told
         (json!({ "d": 18_446_744_073_709_551_616.0 }), "e+19 does not fit uint64: 0 to 184467"),
         (json!({ "d": 1e19 }), "`d`: 1e+19 is not exact: write uint64 with digits alone"),
         (json!({ "k": "9223372036854775808" }), "does not fit int64: -9223372036854775808 to"),
+        // What the parser of JSON makes of -9223372036854775809.
+        (
+            json!({ "k": -9_223_372_036_854_775_809.0 }),
+            "does not fit int64: -9223372036854775808 to",
+        ),
+        (json!({ "k": "-9223372036854775809" }), "`k`: -9223372036854775809 does not fit int64"),
+        (json!({ "k": 9_007_199_254_740_993.0 }), "is not exact: write int64 with digits alone"),
+        (json!({ "k": "1e400" }), "`k`: 1e400 does not fit int64"),
+        (json!({ "k": "1e-1" }), "`k`: 1e-1 is no whole number, as int64 is"),
+        (json!({ "k": "9007199254740993.5" }), "9007199254740993.5 is no whole number"),
+        (json!({ "k": "+1" }), "`k`: expected int64, got the text \"+1\""),
+        (json!({ "d": "01" }), "`d`: expected uint64, got the text \"01\""),
+        (json!({ "f": "+1" }), "`f`: expected double, got the text \"+1\""),
+        (json!({ "f": ".5" }), "`f`: expected double, got the text \".5\""),
+        (json!({ "i": { "01": true } }), "the key is wrong: expected int16, got the text \"01\""),
+        (
+            json!({ "i": { "1": true, "1.0": true } }),
+            "`i[\"1.0\"]`: the key is that of another entry",
+        ),
+        (json!({ "i": { "1e0": true, "1.0": true } }), "the key is that of another entry"),
         (json!({ "e": 1e39 }), "does not fit float: 3.4028235e38 is the most"),
         (json!({ "e": "nan" }), "`e`: expected float, got the text \"nan\""),
         (json!({ "f": "1e999" }), "`f`: 1e999 does not fit double"),
@@ -202,6 +222,22 @@ async fn what_protobufs_json_mapping_allows_is_sent_and_arrives() {
     for given in [&same, &other] {
         assert_eq!(client.call("numbers", given.clone()).await.unwrap(), same);
     }
+    for (given, arrives) in [
+        (json!("1e2"), "100"),
+        (json!("1.0"), "1"),
+        (json!("1e18"), "1000000000000000000"),
+        (json!("9007199254740993.0"), "9007199254740993"),
+        (json!(1e2), "100"),
+        (json!("-0"), "0"),
+        (json!(-0.0), "0"),
+    ] {
+        let arrived = client.call("numbers", json!({ "d": given })).await.unwrap();
+        assert_eq!(arrived["d"], arrives, "{given}");
+        let arrived = client.call("numbers", json!({ "k": given })).await.unwrap();
+        assert_eq!(arrived["k"], arrives, "{given}");
+    }
+    let keys = client.call("numbers", json!({ "i": { "1e2": true } })).await.unwrap();
+    assert_eq!(keys["i"], json!({ "100": true }));
     let lists = client.call("numbers", json!({ "a": null, "i": null, "j": null })).await.unwrap();
     assert_eq!(lists, json!({ "i": {}, "j": {} }));
 }
@@ -352,6 +388,12 @@ async fn addresses_given_by_hand_are_asked_what_is_there() {
     assert_eq!(&*served[0].0, running.address());
     assert_eq!(served[0].1.as_ref().unwrap(), &["test.Typed".parse().unwrap()]);
     assert_eq!(&*silent[0].0, "127.0.0.1:1");
+    // However many there are, the last one too.
+    let others: Vec<String> = (1..=130).map(|host| format!("127.0.1.{host}:1")).collect();
+    let url = format!("static://{},{}", others.join(","), running.address());
+    let told = consumer(&url, "").served(support::PATIENCE).await.unwrap();
+    assert_eq!(told.len(), 131);
+    assert_eq!(told.iter().filter(|(_, told)| told.is_ok()).count(), 1);
     // A registry that lists services needs no such question.
     assert_eq!(consumer(&registry, "").served(support::PATIENCE).await.unwrap().len(), 0);
 }

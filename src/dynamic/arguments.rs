@@ -4,6 +4,8 @@
 //! for versions that differ, while a person who forgets an argument or mistypes a name wants to
 //! know. What does not fit its type is told here too, instead of by a provider that was asked.
 
+use std::collections::HashSet;
+
 use rpc_core::Error;
 use rpc_core::codec::MAX_DEPTH;
 use serde_json::{Map, Value};
@@ -177,18 +179,33 @@ impl Check<'_> {
                     self.value(&field.value, value, &Place::Element(at, index), depth)
                 })
             }
-            (FieldLabel::Map, Value::Object(map)) => map.iter().try_for_each(|(key, value)| {
-                let at = Place::Entry(at, key);
-                if let Some(of) = &field.key {
-                    scalar::check_key(of, key).map_err(|why| format!("`{at}`: the key {why}"))?;
-                }
-                self.value(&field.value, value, &at, depth)
-            }),
+            (FieldLabel::Map, Value::Object(map)) => self.entries(field, map, at, depth),
             (FieldLabel::Single | FieldLabel::Optional, value) => {
                 self.value(&field.value, value, at, depth)
             }
             (_, other) => Err(expected(at, &field.type_text(), other)),
         }
+    }
+
+    fn entries(
+        &self,
+        field: &FieldDescription,
+        map: &Map<String, Value>,
+        at: &Place<'_>,
+        depth: usize,
+    ) -> Result<(), String> {
+        let mut numbers = HashSet::new();
+        map.iter().try_for_each(|(key, value)| {
+            let at = Place::Entry(at, key);
+            if let Some(of) = &field.key {
+                let number =
+                    scalar::check_key(of, key).map_err(|why| format!("`{at}`: the key {why}"))?;
+                if number.is_some_and(|number| !numbers.insert(number)) {
+                    return Err(format!("`{at}`: the key is that of another entry, written anew"));
+                }
+            }
+            self.value(&field.value, value, &at, depth)
+        })
     }
 
     fn value(
