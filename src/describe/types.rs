@@ -51,6 +51,9 @@ pub struct MethodDescription {
     pub error: Option<String>,
     /// How many arguments it has; absent where the provider is older than this field.
     pub argument_count: Option<u32>,
+    /// Whether its only argument is the message `arguments` itself, instead of a field of it;
+    /// absent if the provider is too old to tell.
+    pub takes_message: Option<bool>,
 }
 
 /// A message.
@@ -172,6 +175,8 @@ pub struct EnumValue {
     pub name: String,
     /// Its number.
     pub number: i32,
+    /// Its name in Rust, which is read too; empty if the provider is too old to tell.
+    pub rust_name: String,
 }
 
 impl ServiceDescription {

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod json;
+mod place;
 mod scalar;
 
 use std::sync::Arc;
