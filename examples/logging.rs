@@ -2,13 +2,12 @@
 
 pub use tracing_subscriber::filter::LevelFilter as Level;
 
-/// Begins to log; `default` is the level without `DUBHE_LOG`.
+/// Begins to log; `default` is the level without `DUBHE_LOG`. Ends the program at what is no level.
 pub fn begin(default: Level) {
-    let asked = std::env::var("DUBHE_LOG").ok();
-    let level = asked.as_deref().map_or(Ok(default), str::parse);
-    if level.is_err() {
+    let asked = std::env::var("DUBHE_LOG").ok().filter(|asked| !asked.is_empty());
+    let Ok(level) = asked.as_deref().map_or(Ok(default), str::parse::<Level>) else {
         eprintln!("DUBHE_LOG is no level: write off, error, warn, info, debug or trace");
-    }
-    let level = level.unwrap_or(default);
+        std::process::exit(2);
+    };
     tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();
 }

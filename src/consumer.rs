@@ -14,7 +14,9 @@ use rpc_core::protocol::dubbo::{ClientConfig, DubboConnector};
 use rpc_core::{BoxInvoker, Codecs, Connector, Error, Invoker, Method, Metrics, ServiceKey};
 use tower_layer::Layer as TowerLayer;
 
-use crate::config::{Config, Decided, MethodConfig, MethodDefaults, Origin, Selector, Sources};
+use crate::config::{
+    Config, Decided, LeftOut, MethodConfig, MethodDefaults, Origin, Selector, Sources,
+};
 use crate::extensions::Extensions;
 use crate::layers::{Layers, Scope};
 use crate::policy;
@@ -38,6 +40,7 @@ pub(crate) struct Inner {
     call_layers: Layers,
     attempt_layers: Layers,
     directories: Mutex<HashMap<ServiceKey, Weak<Directory>>>,
+    left_out: Vec<LeftOut>,
 }
 
 impl Consumer {
@@ -114,6 +117,13 @@ impl Consumer {
         &self.0.metrics
     }
 
+    /// The choices of extensions that are not known here, if the builder was told to
+    /// [leave them out](ConsumerBuilder::leave_out_unknown).
+    #[must_use]
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.0.left_out
+    }
+
     /// The settings in force.
     #[must_use]
     pub fn config(&self) -> &Config {
@@ -162,7 +172,11 @@ impl Inner {
     }
 
     /// Whether each balancer can serve the methods of `service` that one setting gives to it.
-    fn check_balancers(&self, service: &ServiceKey, methods: &[StubMethod]) -> Result<(), Error> {
+    pub(crate) fn check_balancers(
+        &self,
+        service: &ServiceKey,
+        methods: &[StubMethod],
+    ) -> Result<(), Error> {
         let mut settings = BTreeMap::<String, (Selector, Vec<&Method>)>::new();
         for method in methods {
             let of = self.config.method(service, method.method.name(), &MethodDefaults::default());
@@ -302,6 +316,7 @@ pub struct ConsumerBuilder {
     setup: Setup,
     call_layers: Layers,
     attempt_layers: Layers,
+    leaves_out_unknown: bool,
 }
 
 impl ConsumerBuilder {
@@ -322,6 +337,14 @@ impl ConsumerBuilder {
     /// What can be chosen by name.
     pub fn extensions(mut self, extensions: Extensions) -> Self {
         self.setup.extensions = extensions;
+        self
+    }
+
+    /// Leaves out policies, balancers, routers and codecs whose names are not known here, as if
+    /// they were not set; [`Consumer::left_out`] tells which. For tools that share the settings of a
+    /// program but not its extensions; by default each is an error.
+    pub fn leave_out_unknown(mut self) -> Self {
+        self.leaves_out_unknown = true;
         self
     }
 
@@ -366,7 +389,10 @@ impl ConsumerBuilder {
     /// # Errors
     /// Settings that are unknown or cannot work, with their place and the remedy.
     pub fn build(self) -> Result<Consumer, Error> {
-        let config = self.setup.load()?;
+        let (config, left_out) = match self.leaves_out_unknown {
+            true => self.setup.load_known()?,
+            false => (self.setup.load()?, Vec::new()),
+        };
         let budget = &config.consumer.retry_budget;
         let registry = registry::several(self.setup.extensions.registries(&config)?)?;
         Ok(Consumer(Arc::new(Inner {
@@ -381,6 +407,7 @@ impl ConsumerBuilder {
             directories: Mutex::default(),
             extensions: self.setup.extensions,
             config,
+            left_out,
         })))
     }
 }

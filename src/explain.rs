@@ -45,7 +45,8 @@ impl Consumer {
         self.0.registry.list(service).await
     }
 
-    /// How a call of this method of `service` with these arguments (null for none in particular)
+    /// How a call of this method of `service` with these arguments (null for none in particular,
+    /// else in the order of [`DynamicClient::arguments`](crate::DynamicClient::arguments))
     /// would be made now. Nothing is sent; what is shown of
     /// load and connections is what calls of this consumer have left. Waits at most `timeout` for
     /// the registry's first word.

@@ -66,21 +66,53 @@ impl Extensions {
 
     /// Whether every extension that `config` chooses exists and takes its parameters.
     pub(crate) fn check(&self, config: &Config) -> Result<(), Error> {
-        config.check_extensions(|kind, chosen| match kind {
+        config.check_extensions(|kind, chosen| self.check_one(kind, chosen))
+    }
+
+    /// The same for those whose name is known, and for registries.
+    pub(crate) fn check_known(&self, config: &Config) -> Result<(), Error> {
+        config.check_extensions(|kind, chosen| match self.knows(kind, chosen) {
+            Err(_) if kind != Kind::Registry => Ok(()),
+            _ => self.check_one(kind, chosen),
+        })
+    }
+
+    /// Whether there is an extension of this name, whatever its parameters.
+    pub(crate) fn knows(&self, kind: Kind, chosen: &Selector) -> Result<(), Error> {
+        match kind {
+            Kind::Registry => self.registries.check(&chosen.name),
+            Kind::Codec => self.codecs.check(&chosen.name),
+            Kind::Cluster => self.policies.check(&chosen.name),
+            Kind::LoadBalance => self.load_balancers.check(&chosen.name),
+            Kind::Router => self.routers.check(&chosen.name),
+        }
+    }
+
+    fn check_one(&self, kind: Kind, chosen: &Selector) -> Result<(), Error> {
+        match kind {
             // What stands behind the scheme is checked when the registry is opened.
             Kind::Registry => self.registries.check(&chosen.name),
             Kind::Codec => self.codecs.build(&chosen.name, chosen.params.clone()).map(drop),
             Kind::Cluster => self.policy(chosen).map(drop),
             Kind::LoadBalance => self.load_balance(chosen).map(drop),
             Kind::Router => self.router(chosen).map(drop),
-        })
+        }
     }
 
     /// Every codec, the one named `first` in front.
     pub(crate) fn codecs(&self, first: &str) -> Result<Codecs, Error> {
-        let first = self.codecs.build(first, Params::new())?;
-        let others: Result<Vec<Arc<dyn Codec>>, Error> =
-            self.codecs.names().map(|name| self.codecs.build(name, Params::new())).collect();
+        let build = |name: &str| {
+            let codec = self.codecs.build(name, Params::new())?;
+            match codec.name() {
+                own if own == name => Ok(codec),
+                // It would take the place of another without a word.
+                own => Err(Error::invalid_config(format!(
+                    "the codec {name} calls itself {own}: let its `name` return {name}"
+                ))),
+            }
+        };
+        let first = build(first)?;
+        let others: Result<Vec<Arc<dyn Codec>>, Error> = self.codecs.names().map(build).collect();
         let codecs = Codecs::new(first, others?);
         codecs.check()?;
         Ok(codecs)

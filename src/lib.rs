@@ -71,13 +71,15 @@ pub use self::explain::MethodExplanation;
 pub use self::extensions::Extensions;
 pub use self::layers::Scope;
 pub use self::provider::{Provider, RunningProvider};
+pub use cluster::policy::Choice;
 pub use cluster::{
     Backlog, DirectoryState, Dropped, EndpointHealth, ExplainedEndpoint, Explanation, HealthState,
     RouterStep,
 };
 
-/// The embedded registry's server, for programs that host one.
+/// The embedded registry's server, for programs that host one, and when such a program is to end.
 pub mod embedded {
+    pub use crate::signal::Signals;
     pub use registry::embedded::*;
 }
 
@@ -95,7 +97,7 @@ pub mod prelude {
 /// example of each is `docs/extending.md`.
 pub mod extend {
     pub use cluster::load_balance::LoadBalance;
-    pub use cluster::policy::{ClusterPolicy, History};
+    pub use cluster::policy::{Choice, ClusterPolicy, History};
     pub use cluster::router::Router;
     pub use cluster::{
         Attempt, AttemptFuture, BacklogFull, Candidates, Endpoint, Load, Picker, RetryBudget,

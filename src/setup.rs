@@ -2,7 +2,7 @@
 
 use rpc_core::{Code, Delivery, Error, Status};
 
-use crate::config::{Config, Layer, Sources};
+use crate::config::{Config, Layer, LeftOut, Sources};
 use crate::extensions::Extensions;
 
 /// The common part of a consumer's and a provider's builder.
@@ -17,6 +17,20 @@ impl Setup {
     /// The settings in force, their extensions known to exist. What the builder set comes before
     /// what the sources' own builder layer sets; without sources, the process is asked.
     pub(crate) fn load(&self) -> Result<Config, Error> {
+        let config = self.settings()?;
+        self.extensions.check(&config)?;
+        Ok(config)
+    }
+
+    /// The same without what is chosen by a name that is not known here, and that.
+    pub(crate) fn load_known(&self) -> Result<(Config, Vec<LeftOut>), Error> {
+        let mut config = self.settings()?;
+        self.extensions.check_known(&config)?;
+        let left_out = config.leave_out_unknown(|kind, chosen| self.extensions.knows(kind, chosen));
+        Ok((config, left_out))
+    }
+
+    fn settings(&self) -> Result<Config, Error> {
         let sources = match &self.sources {
             Some(sources) => Sources {
                 builder: self.layer.clone().then(sources.builder.clone()),
@@ -24,9 +38,7 @@ impl Setup {
             },
             None => Sources::of_process(self.layer.clone())?,
         };
-        let config = Config::load(sources)?;
-        self.extensions.check(&config)?;
-        Ok(config)
+        Config::load(sources)
     }
 }
 
@@ -39,9 +51,11 @@ pub(crate) fn set_up(error: Error) -> Status {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use super::*;
+    use crate::config::{MethodDefaults, Origin, Selector};
 
     #[test]
     fn what_a_builder_sets_counts_beside_given_sources_which_are_stronger() {
@@ -51,5 +65,40 @@ mod tests {
         let config = Setup { layer, sources, extensions: Extensions::default() }.load().unwrap();
         assert_eq!(config.consumer.timeout, Duration::from_secs(2));
         assert_eq!(config.consumer.retries, 1);
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_out_as_if_it_were_not_set_and_is_told() {
+        let layer = Layer::new()
+            .set("consumer.loadbalance", "nth")
+            .set("consumer.routers", serde_json::json!(["own"]))
+            .set("consumer.services.Greeter.cluster", "mine")
+            .set("consumer.services.Greeter.methods.hello.codec", "pretty");
+        let sources = Some(Sources::default());
+        let setup = Setup { layer, sources, extensions: Extensions::default() };
+        assert!(setup.load().is_err());
+        let (config, left_out) = setup.load_known().unwrap();
+        let told: Vec<_> = left_out.iter().map(|it| (&*it.key, &*it.name)).collect();
+        let expected = [
+            ("consumer.loadbalance", "nth"),
+            ("consumer.routers", "own"),
+            ("consumer.services.Greeter.methods.hello.codec", "pretty"),
+            ("consumer.services.Greeter.cluster", "mine"),
+        ];
+        assert_eq!(BTreeSet::from_iter(told), BTreeSet::from(expected));
+        let greeter = rpc_core::ServiceKey::new("Greeter");
+        let attribute =
+            MethodDefaults { cluster: Some(Selector::new("failfast")), ..Default::default() };
+        let hello = config.method(&greeter, "hello", &attribute);
+        assert_eq!((&*hello.codec.value, hello.codec.origin), ("protobuf", Origin::Default));
+        assert_eq!(
+            (&*hello.cluster.value.name, hello.cluster.origin),
+            ("failfast", Origin::Attribute)
+        );
+        assert_eq!(
+            (&*hello.loadbalance.value.name, hello.loadbalance.origin),
+            ("p2c", Origin::Default)
+        );
+        assert!(hello.routers.value.is_empty());
     }
 }

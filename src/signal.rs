@@ -9,9 +9,12 @@ use tokio::time::{Instant, timeout_at};
 /// then its whole group, a closed terminal and a service manager do likewise.
 const ONE_REQUEST: Duration = Duration::from_secs(1);
 
-/// Signals that ask the process to end, caught from the moment this is made.
+/// Signals that ask the process to end, caught from the moment this is made: SIGTERM, SIGINT, and
+/// SIGHUP unless it is ignored, as under `nohup`, or the program handles it. Providers have their own;
+/// this is for programs that serve something else, such as a registry.
 #[cfg(unix)]
-pub(crate) struct Signals {
+#[derive(Debug)]
+pub struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
     /// A closed terminal; `None` where that is to go unnoticed, or is the program's own to handle.
@@ -20,7 +23,11 @@ pub(crate) struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    pub(crate) fn listen() -> Result<Self, Error> {
+    /// Catches them from now on: none is lost while the program starts.
+    ///
+    /// # Errors
+    /// The system does not let this process listen.
+    pub fn listen() -> Result<Self, Error> {
         use tokio::signal::unix::{SignalKind, signal};
 
         let listen = |kind| signal(kind).map_err(cannot_listen);
@@ -31,7 +38,7 @@ impl Signals {
     }
 
     /// Waits for the next one and names it.
-    pub(crate) async fn next(&mut self) -> &'static str {
+    pub async fn next(&mut self) -> &'static str {
         let Self { terminate, interrupt, hangup } = self;
         tokio::select! {
             _ = terminate.recv() => "SIGTERM",
@@ -83,16 +90,21 @@ fn is_hangup_deadly(status: &str) -> bool {
 
 /// Ctrl-C.
 #[cfg(not(unix))]
-pub(crate) struct Signals(());
+#[derive(Debug)]
+pub struct Signals(());
 
 #[cfg(not(unix))]
 impl Signals {
-    pub(crate) fn listen() -> Result<Self, Error> {
+    /// Catches them from now on: none is lost while the program starts.
+    ///
+    /// # Errors
+    /// The system does not let this process listen.
+    pub fn listen() -> Result<Self, Error> {
         Ok(Self(()))
     }
 
     /// Waits for the next one and names it.
-    pub(crate) async fn next(&mut self) -> &'static str {
+    pub async fn next(&mut self) -> &'static str {
         if let Err(error) = tokio::signal::ctrl_c().await.map_err(cannot_listen) {
             tracing::error!(%error, "only a kill ends this process");
             std::future::pending::<()>().await;

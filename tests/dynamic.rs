@@ -212,6 +212,37 @@ async fn arguments_go_as_a_list_or_by_name_and_a_message_as_itself() {
 }
 
 #[tokio::test]
+async fn arguments_by_name_are_put_in_the_order_that_a_stub_sends() {
+    let (client, _running) = dynamic("").await;
+    let order = json!({ "lines": [], "size": "SMALL" });
+    for (method, given, sent) in [
+        ("count", json!({ "atLeast": 5, "sku": "a" }), json!(["a", 5])),
+        ("count", json!({ "tags": {}, "at_least": 5, "sku": "a" }), json!(["a", 5, {}])),
+        ("count", json!([{ "atLeast": 5, "sku": "a" }]), json!(["a", 5])),
+        ("maybe", json!({ "sku": "a" }), json!(["a"])),
+        ("log", json!({ "text": "x" }), json!(["x"])),
+        ("log", json!(["x"]), json!(["x"])),
+        ("nothing", Value::Null, json!([])),
+        ("place", order.clone(), order.clone()),
+        ("place", json!([order]), json!([order])),
+    ] {
+        assert_eq!(client.arguments(method, given).unwrap(), sent, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_position_that_no_method_has_is_pointed_at_without_a_stub_too() {
+    let registry = memory();
+    let provider = support::provider(&registry, "").serve(OrdersServer::new(Clerk));
+    let _running = provider.start().await.unwrap();
+    let toml = "consumer.loadbalance = { name = \"consistenthash\", hash_arguments = [3] }";
+    let status = support::consumer(&registry, toml).dynamic(&orders()).await.unwrap_err();
+    let told = "dubhe.toml:1:69: consumer.loadbalance.hash_arguments[0]: no method has an argument 3: \
+                test.Orders:2/count has the most, 3, write 0 to 2";
+    assert!(status.message().contains(told), "{status}");
+}
+
+#[tokio::test]
 async fn an_unknown_method_is_not_sent_and_lists_the_known_ones() {
     let (client, _running) = dynamic("").await;
     let message = refusal(&client, "plaice", json!([])).await;
@@ -309,7 +340,7 @@ async fn an_explanation_has_settings_endpoints_and_what_calls_have_left() {
     let [endpoint] = &explained.call.endpoints[..] else { panic!("one instance") };
     assert_eq!(&*endpoint.instance.address, running.address());
     assert_eq!((endpoint.state, endpoint.in_flight), (dubhe::ChannelState::Ready, 0));
-    assert!(endpoint.latency.is_some() && endpoint.dropped.is_none());
+    assert_eq!((endpoint.latency.is_some(), &endpoint.dropped), (true, &None));
 }
 
 #[tokio::test]

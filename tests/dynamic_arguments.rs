@@ -21,6 +21,15 @@ enum Colour {
 
 #[dubhe::message]
 #[derive(Debug, Clone, PartialEq)]
+enum Paint {
+    Red,
+    DarkGreen,
+    #[rpc(name = "CODE_7")]
+    HTTPCode,
+}
+
+#[dubhe::message]
+#[derive(Debug, Clone, PartialEq)]
 struct Item {
     amount: u8,
     sku_code: String,
@@ -75,6 +84,21 @@ trait Typed {
 
     #[rpc(idempotent)]
     async fn wait(&self) -> Result<()>;
+
+    #[rpc(idempotent)]
+    async fn paint(&self, paint: Paint) -> Result<Paint>;
+
+    #[rpc(idempotent)]
+    async fn opt(&self, x: Option<Item>, y: Option<u8>) -> Result<bool>;
+
+    #[rpc(idempotent)]
+    async fn map(&self, x: BTreeMap<String, u8>) -> Result<u32>;
+
+    #[rpc(idempotent)]
+    async fn one(&self, x: u64) -> Result<u64>;
+
+    #[rpc(idempotent)]
+    async fn whole(&self, item: Item) -> Result<u8>;
 }
 
 struct Clerk;
@@ -99,6 +123,26 @@ impl Typed for Clerk {
     async fn wait(&self) -> Result<()> {
         std::future::pending().await
     }
+
+    async fn paint(&self, paint: Paint) -> Result<Paint> {
+        Ok(paint)
+    }
+
+    async fn opt(&self, x: Option<Item>, y: Option<u8>) -> Result<bool> {
+        Ok(x.is_some() && y.is_some())
+    }
+
+    async fn map(&self, x: BTreeMap<String, u8>) -> Result<u32> {
+        Ok(x.into_values().map(u32::from).sum())
+    }
+
+    async fn one(&self, x: u64) -> Result<u64> {
+        Ok(x)
+    }
+
+    async fn whole(&self, item: Item) -> Result<u8> {
+        Ok(item.amount)
+    }
 }
 
 async fn clerk(toml: &str) -> (DynamicClient, RunningProvider) {
@@ -122,6 +166,26 @@ async fn a_value_that_its_type_has_no_room_for_is_not_sent_and_its_place_is_told
         (json!({ "d": 18_446_744_073_709_551_616.0 }), "e+19 does not fit uint64: 0 to 184467"),
         (json!({ "d": 1e19 }), "`d`: 1e+19 is not exact: write uint64 with digits alone"),
         (json!({ "k": "9223372036854775808" }), "does not fit int64: -9223372036854775808 to"),
+        // What the parser of JSON makes of -9223372036854775809.
+        (
+            json!({ "k": -9_223_372_036_854_775_809.0 }),
+            "does not fit int64: -9223372036854775808 to",
+        ),
+        (json!({ "k": "-9223372036854775809" }), "`k`: -9223372036854775809 does not fit int64"),
+        (json!({ "k": 9_007_199_254_740_993.0 }), "is not exact: write int64 with digits alone"),
+        (json!({ "k": "1e400" }), "`k`: 1e400 does not fit int64"),
+        (json!({ "k": "1e-1" }), "`k`: 1e-1 is no whole number, as int64 is"),
+        (json!({ "k": "9007199254740993.5" }), "9007199254740993.5 is no whole number"),
+        (json!({ "k": "+1" }), "`k`: expected int64, got the text \"+1\""),
+        (json!({ "d": "01" }), "`d`: expected uint64, got the text \"01\""),
+        (json!({ "f": "+1" }), "`f`: expected double, got the text \"+1\""),
+        (json!({ "f": ".5" }), "`f`: expected double, got the text \".5\""),
+        (json!({ "i": { "01": true } }), "the key is wrong: expected int16, got the text \"01\""),
+        (
+            json!({ "i": { "1": true, "1.0": true } }),
+            "`i[\"1.0\"]`: the key is that of another entry",
+        ),
+        (json!({ "i": { "1e0": true, "1.0": true } }), "the key is that of another entry"),
         (json!({ "e": 1e39 }), "does not fit float: 3.4028235e38 is the most"),
         (json!({ "e": "nan" }), "`e`: expected float, got the text \"nan\""),
         (json!({ "f": "1e999" }), "`f`: 1e999 does not fit double"),
@@ -158,6 +222,22 @@ async fn what_protobufs_json_mapping_allows_is_sent_and_arrives() {
     for given in [&same, &other] {
         assert_eq!(client.call("numbers", given.clone()).await.unwrap(), same);
     }
+    for (given, arrives) in [
+        (json!("1e2"), "100"),
+        (json!("1.0"), "1"),
+        (json!("1e18"), "1000000000000000000"),
+        (json!("9007199254740993.0"), "9007199254740993"),
+        (json!(1e2), "100"),
+        (json!("-0"), "0"),
+        (json!(-0.0), "0"),
+    ] {
+        let arrived = client.call("numbers", json!({ "d": given })).await.unwrap();
+        assert_eq!(arrived["d"], arrives, "{given}");
+        let arrived = client.call("numbers", json!({ "k": given })).await.unwrap();
+        assert_eq!(arrived["k"], arrives, "{given}");
+    }
+    let keys = client.call("numbers", json!({ "i": { "1e2": true } })).await.unwrap();
+    assert_eq!(keys["i"], json!({ "100": true }));
     let lists = client.call("numbers", json!({ "a": null, "i": null, "j": null })).await.unwrap();
     assert_eq!(lists, json!({ "i": {}, "j": {} }));
 }
@@ -189,6 +269,59 @@ async fn what_must_be_there_is_missed_at_every_depth_and_null_does_not_stand_for
     }
     let placed = client.call("place", json!([true, { "items": [item] }])).await.unwrap();
     assert_eq!(placed, json!({ "value": 1 }));
+}
+
+#[tokio::test]
+async fn a_variant_is_taken_in_the_spellings_that_providers_read_and_in_no_other() {
+    let (client, _running) = clerk("").await;
+    for (given, arrives) in [
+        (json!("DARK_GREEN"), "DARK_GREEN"),
+        (json!("DarkGreen"), "DARK_GREEN"),
+        (json!(1), "DARK_GREEN"),
+        (json!("CODE_7"), "CODE_7"),
+        (json!("HTTPCode"), "CODE_7"),
+    ] {
+        let painted = client.call("paint", json!([given])).await.unwrap();
+        assert_eq!(painted, json!({ "value": arrives }), "{given}");
+    }
+    for wrong in ["dark_green", "darkGreen", "darkgreen", "Dark_Green", "red", "HTTP_CODE"] {
+        let status = client.call("paint", json!([wrong])).await.unwrap_err();
+        assert_eq!(status.delivery(), Delivery::NotSent, "{wrong}: {status}");
+        let expected = format!("unknown Paint in `paint` `{wrong}`");
+        assert!(status.message().contains(&expected), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn an_object_alone_in_a_list_is_the_whole_only_where_the_provider_reads_it_so() {
+    let (client, _running) = clerk("").await;
+    let item = json!({ "amount": 7, "skuCode": "a" });
+    for (method, arguments, expected) in [
+        ("opt", json!([item]), json!(false)),
+        ("opt", json!([item, 1]), json!(true)),
+        ("opt", json!({ "x": item, "y": 1 }), json!(true)),
+        ("map", json!([{ "x": 1, "z": 2 }]), json!(3)),
+        ("map", json!([{ "x": 1 }]), json!(1)),
+        ("map", json!({ "x": { "x": 4 } }), json!(4)),
+        ("one", json!({ "x": 1 }), json!("1")),
+        ("whole", json!([item]), json!(7)),
+        ("whole", item.clone(), json!(7)),
+    ] {
+        let result = client.call(method, arguments.clone()).await.unwrap();
+        assert_eq!(result, json!({ "value": expected }), "{method} {arguments}");
+    }
+    for (method, arguments, expected) in [
+        ("opt", json!([{ "x": item, "y": 1 }]), "unknown field of `x` (Item) `x`"),
+        ("map", json!([{ "x": { "x": 4 } }]), "`x[\"x\"]`: expected uint8, got an object"),
+        ("one", json!([{ "x": 1 }]), "`x`: expected uint64, got an object"),
+        ("whole", json!([7, "a"]), "takes one Item, alone or in a list, got 2 arguments"),
+        ("whole", json!([[7, "a"]]), "takes one Item, alone or in a list, got a list"),
+        ("whole", json!([]), "`amount` is missing"),
+    ] {
+        let status = client.call(method, arguments.clone()).await.unwrap_err();
+        assert_eq!(status.delivery(), Delivery::NotSent, "{method} {arguments}: {status}");
+        assert!(status.message().contains(expected), "{method} {arguments}: {status}");
+    }
 }
 
 #[tokio::test]
@@ -240,6 +373,9 @@ async fn a_deadline_that_ended_a_call_is_named_with_who_set_it() {
     let brief = client.with(CallOptions::new().timeout(std::time::Duration::from_millis(20)));
     let status = brief.call("wait", Value::Null).await.unwrap_err();
     assert_eq!(status.hint(), Some("deadline: 20ms, set for this call"));
+    let brief = client.with(CallOptions::new().timeout(std::time::Duration::from_micros(1500)));
+    let status = brief.call("wait", Value::Null).await.unwrap_err();
+    assert_eq!(status.hint(), Some("deadline: 1500us, set for this call"));
 }
 
 #[tokio::test]
@@ -252,6 +388,12 @@ async fn addresses_given_by_hand_are_asked_what_is_there() {
     assert_eq!(&*served[0].0, running.address());
     assert_eq!(served[0].1.as_ref().unwrap(), &["test.Typed".parse().unwrap()]);
     assert_eq!(&*silent[0].0, "127.0.0.1:1");
+    // However many there are, the last one too.
+    let others: Vec<String> = (1..=130).map(|host| format!("127.0.1.{host}:1")).collect();
+    let url = format!("static://{},{}", others.join(","), running.address());
+    let told = consumer(&url, "").served(support::PATIENCE).await.unwrap();
+    assert_eq!(told.len(), 131);
+    assert_eq!(told.iter().filter(|(_, told)| told.is_ok()).count(), 1);
     // A registry that lists services needs no such question.
     assert_eq!(consumer(&registry, "").served(support::PATIENCE).await.unwrap().len(), 0);
 }

@@ -65,7 +65,7 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) async fn run(self, options: &Options) -> Outcome {
         let arguments = input::arguments(self.arguments.as_deref())?;
-        let consumer = options.consumer()?;
+        let consumer = options.caller()?;
         let Target { service, method } = &self.target;
         let client = target::client(&consumer, service).await?;
         client.check(method, &arguments)?;
@@ -79,16 +79,16 @@ impl Bench {
         let usual = if self.rate.is_some() { PACED_CALLERS } else { CALLERS };
         let callers = self.concurrency.unwrap_or(usual);
         let measured = load.run(callers.into()).await?;
-        let failed = measured.latencies.failed() > 0;
-        Failure::told_if(failed, self.print(options, &measured))
+        Failure::told_if(!measured.is_complete(), self.print(options, &measured))
     }
 
     fn print(&self, options: &Options, measured: &Measured) -> Outcome {
-        let Measured { latencies, took, not_started } = measured;
+        let Measured { latencies, took, given_up, not_started } = measured;
         let (succeeded, failed) = (latencies.succeeded(), latencies.failed());
         let rate = succeeded as f64 / took.as_secs_f64().max(f64::EPSILON);
         if options.json {
             let mut whole = latencies.json();
+            whole["given_up"] = json!(given_up);
             whole["not_started"] = json!(not_started);
             whole["seconds"] = json!(took.as_secs_f64());
             whole["succeeded_per_second"] = json!(rate);
@@ -97,10 +97,13 @@ impl Bench {
         let seconds = took.as_secs_f64();
         let calls = succeeded + failed;
         let tables = latencies.text();
-        let rest = match not_started {
-            0 => String::new(),
-            count => format!(", {count} not started: more were under way than --concurrency"),
-        };
+        let mut rest = String::new();
+        if *given_up > 0 {
+            rest += &format!(", {given_up} given up");
+        }
+        if *not_started > 0 {
+            rest += &format!(", {not_started} not started: more were under way than --concurrency");
+        }
         output::text(format_args!(
             "{calls} calls in {seconds:.1} s, {rate:.1} succeeded a second, {failed} failed{rest}\n\
              {tables}"
@@ -112,8 +115,17 @@ impl Bench {
 struct Measured {
     latencies: Latencies,
     took: Duration,
+    /// Calls that were under way when the load was ended at once.
+    given_up: u64,
     /// Calls that were due, with a rate, and found no caller free before the end.
     not_started: u64,
+}
+
+impl Measured {
+    /// Whether every call that was due was made, and succeeded.
+    fn is_complete(&self) -> bool {
+        self.latencies.failed() + self.given_up + self.not_started == 0
+    }
 }
 
 /// The calls to make, and when.
@@ -168,14 +180,15 @@ impl Load {
             }
         }
         let took = this.begin.elapsed();
-        let due = this.due(due_until);
-        let not_started = due.saturating_sub(this.started.load(Ordering::Relaxed));
+        let started = this.started.load(Ordering::Relaxed);
+        let not_started = this.due(due_until).saturating_sub(started);
         let mut all = Latencies::new()?;
         for shard in shards.iter() {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             all.add(std::mem::replace(&mut *shard, Latencies::new()?))?;
         }
-        Ok(Measured { latencies: all, took, not_started })
+        let given_up = started.saturating_sub(all.succeeded() + all.failed());
+        Ok(Measured { latencies: all, took, given_up, not_started })
     }
 
     /// How many calls were due before `until`, with a rate.
@@ -195,7 +208,9 @@ impl Load {
             let result = client.call(&self.method, self.arguments.clone()).await;
             let took = start.elapsed();
             let result = log.stood_in_for().map_or(result, Err);
-            shards[shard].lock().unwrap_or_else(PoisonError::into_inner).note(took, &result);
+            let mut shard = shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
+            shard.note(took, &result);
+            shard.note_providers(&log);
         }
     }
 

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
 use crate::options::Options;
+use crate::ordered::Ordered;
 use crate::status::{attempts_json, directory_json, stood_in_json, stood_in_text, why_unreached};
 use crate::target::{self, CallArgs, Target};
 use crate::{input, output};
@@ -32,7 +33,7 @@ pub(crate) struct Call {
 impl Call {
     pub(crate) async fn run(self, options: &Options) -> Outcome {
         let arguments = input::arguments(self.arguments.as_deref())?;
-        let consumer = options.consumer()?;
+        let consumer = options.caller()?;
         let client = target::client(&consumer, &self.target.service).await?;
         let log = AttemptLog::new();
         let calling = client.with(self.call.options().attempts(&log));
@@ -58,7 +59,10 @@ impl Call {
         if let Some(list) = list.filter(|list| list.trouble.is_some()) {
             output::aside("note", &format!("list of providers: {list}"))?;
         }
-        if is_one_way { output::text("sent\n") } else { output::json(&result) }
+        match is_one_way {
+            true => output::text("sent\n"),
+            false => output::json(&Ordered::reply(&client, &self.target.method, &result)),
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! `dubhe config`: every setting in force and who set it.
 
 use clap::Args;
-use dubhe::config::Origin;
+use dubhe::Consumer;
+use dubhe::config::{Origin, Setting};
 use serde_json::{Value, json};
 
 use crate::failure::Outcome;
@@ -19,8 +20,9 @@ pub(crate) struct Config {
 
 impl Config {
     pub(crate) fn run(self, options: &Options) -> Outcome {
-        let consumer = options.consumer()?;
-        let mut settings = consumer.config().sources();
+        // As it is written, also what the command would leave out.
+        let mut settings = dubhe::config::Config::load(options.sources()?)?.sources();
+        let consumer = options.caller()?;
         for setting in &mut settings {
             // What this program sets is the default of its users.
             if setting.origin == Origin::Builder {
@@ -29,14 +31,34 @@ impl Config {
         }
         settings.retain(|setting| !self.set || setting.origin != Origin::Default);
         if options.json {
-            let settings: Vec<Value> = settings.iter().map(|setting| json!(setting)).collect();
+            let setting = |setting: &Setting| {
+                let mut shown = json!(setting);
+                if let Some(name) = left_out(&consumer, setting) {
+                    shown["unknown"] = name.into();
+                }
+                shown
+            };
+            let settings: Vec<Value> = settings.iter().map(setting).collect();
             return output::json(&json!({ "settings": settings }));
         }
         let mut table = Table::new(["key", "value", "set by"]);
         for setting in settings {
-            let origin = setting.origin.to_string();
-            table.row([setting.key, setting.value, origin]);
+            let unknown = left_out(&consumer, &setting);
+            let note = unknown.map(|name| format!(" (`{name}` is not known to this command)"));
+            let value = setting.value + &note.unwrap_or_default();
+            table.row([setting.key, value, setting.origin.to_string()]);
         }
         output::text(table)
     }
+}
+
+/// The name in it, or in the choice it belongs to, that only a program with that extension knows.
+fn left_out<'a>(consumer: &'a Consumer, setting: &Setting) -> Option<&'a str> {
+    let is_in = |key: &str, whole: &str| {
+        let rest = key.strip_prefix(whole);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    let mut all = consumer.left_out().iter();
+    let found = all.find(|out| is_in(&setting.key, &out.key) || is_in(&out.key, &setting.key));
+    found.map(|out| &*out.name)
 }

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use dubhe::{Code, Delivery, Error, Status};
 
 /// Somebody was asked, and it failed.
-const FAILED: u8 = 1;
+pub(crate) const FAILED: u8 = 1;
 /// What was typed or configured is wrong; nothing was called.
 const USAGE: u8 = 2;
 
@@ -58,6 +58,11 @@ impl Failure {
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         let set_up = status.source().and_then(|source| source.downcast_ref::<Error>());
+        if let Some(error) = set_up.filter(|error| error.is_refused()) {
+            let refused = Status::new(status.code(), refusal(error));
+            let kind = Kind::Call(Box::new(refused.with_delivery(status.delivery())));
+            return Self { code: FAILED, kind };
+        }
         let is_mistake = set_up.map_or_else(|| is_wrong_call(&status), is_wrong_setting);
         let code = if is_mistake { USAGE } else { FAILED };
         Self { code, kind: Kind::Call(Box::new(status)) }
@@ -83,9 +88,15 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match is_wrong_setting(&error) {
             true => Self::usage(error.to_string()),
+            false if error.is_refused() => Self::failed(refusal(&error)),
             false => Self::failed(error.to_string()),
         }
     }
+}
+
+/// A registry's refusal, with the argument beside the setting that it names.
+fn refusal(error: &Error) -> String {
+    error.to_string().replace("registry.token", "--token or registry.token")
 }
 
 fn is_wrong_setting(error: &Error) -> bool {

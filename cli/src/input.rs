@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::time::Duration;
 
+use dubhe::Deadline;
 use dubhe::extend::amount::{self, ParseAmountError};
 use serde_json::Value;
 use serde_json::error::Category;
@@ -76,6 +77,16 @@ pub(crate) fn duration(text: &str) -> Result<Duration, ParseAmountError> {
     amount::parse_positive_duration(text)
 }
 
+/// How long a call may take: as [`duration`], and no longer than calls can.
+pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
+    match duration(text) {
+        Ok(timeout) if timeout > Deadline::MAX_TIMEOUT => {
+            Err(format!("`{text}` is longer than a call may take: write 24h at most"))
+        }
+        timeout => timeout.map_err(|error| error.to_string()),
+    }
+}
+
 /// `host:port`; whether the host exists is found out when it is used.
 pub(crate) fn address(text: &str) -> Result<String, String> {
     let is_one = text.rsplit_once(':').is_some_and(|(host, port)| {
@@ -88,12 +99,17 @@ pub(crate) fn address(text: &str) -> Result<String, String> {
     }
 }
 
-/// `key=value`
+/// `key=value`; the key is one that HTTP can carry too.
 pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err(format!("`{text}` is no pair: write KEY=VALUE")),
+    let shown = text.escape_debug();
+    let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
+        return Err(format!("`{shown}` is no pair: write KEY=VALUE"));
+    };
+    if !key.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+        let key = key.escape_debug();
+        return Err(format!("`{key}` is no key: write letters, digits, `-`, `_` and `.` alone"));
     }
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 #[cfg(test)]
@@ -116,6 +132,27 @@ mod tests {
         }
         for wrong in ["", "nonsense", ":1", "host:", "host:66000", "::1:20890"] {
             assert!(address(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_that_would_be_cut_is_refused() {
+        assert_eq!(timeout("24h"), Ok(Duration::from_secs(86_400)));
+        assert_eq!(
+            timeout("25h"),
+            Err("`25h` is longer than a call may take: write 24h at most".into())
+        );
+        assert!(timeout("0s").unwrap_err().contains("longer than zero"));
+    }
+
+    #[test]
+    fn a_key_of_metadata_is_one_that_travels_everywhere() {
+        assert_eq!(pair("X-Tenant_1.a=b=c d"), Ok(("X-Tenant_1.a".into(), "b=c d".into())));
+        for wrong in ["a b=c", "a\nb=c", "ä=c"] {
+            assert!(pair(wrong).unwrap_err().contains("is no key"), "{wrong}");
+        }
+        for wrong in ["a", "=c", ""] {
+            assert!(pair(wrong).unwrap_err().contains("write KEY=VALUE"), "{wrong}");
         }
     }
 

@@ -1,10 +1,11 @@
-//! What a load came to: latencies in a histogram of fixed size, failures by code.
+//! What a load came to: latencies in a histogram of fixed size, failures by code, who answered.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
-use dubhe::Status;
+use dubhe::{AttemptLog, AttemptOutcome, Delivery, Status};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
@@ -26,6 +27,8 @@ const BAR: u64 = 50;
 pub(crate) struct Latencies {
     succeeded: Histogram<u64>,
     failed: BTreeMap<&'static str, Failed>,
+    /// How many calls each provider answered.
+    answered: BTreeMap<Arc<str>, u64>,
 }
 
 /// Failures of one code.
@@ -40,7 +43,7 @@ impl Latencies {
     pub(crate) fn new() -> Result<Self, Failure> {
         let succeeded = Histogram::new_with_bounds(1, LONGEST, 3)
             .map_err(|error| Failure::failed(format!("cannot make a histogram: {error}")))?;
-        Ok(Self { succeeded, failed: BTreeMap::new() })
+        Ok(Self { succeeded, failed: BTreeMap::new(), answered: BTreeMap::new() })
     }
 
     /// Notes a call that took this long.
@@ -60,6 +63,20 @@ impl Latencies {
         }
     }
 
+    /// Notes who has answered the call of this log, be it by a failure.
+    pub(crate) fn note_providers(&mut self, log: &AttemptLog) {
+        for attempt in log.records() {
+            let is_answer = match &attempt.outcome {
+                AttemptOutcome::Replied => true,
+                AttemptOutcome::Failed(why) => why.delivery == Delivery::Answered,
+                _ => false,
+            };
+            if is_answer {
+                *self.answered.entry(attempt.address).or_default() += 1;
+            }
+        }
+    }
+
     /// Takes over what `other` has.
     pub(crate) fn add(&mut self, other: Self) -> Result<(), Failure> {
         self.succeeded
@@ -68,6 +85,9 @@ impl Latencies {
         for (code, more) in other.failed {
             let known = self.failed.entry(code);
             known.and_modify(|failed| failed.count += more.count).or_insert(more);
+        }
+        for (address, count) in other.answered {
+            *self.answered.entry(address).or_default() += count;
         }
         Ok(())
     }
@@ -97,6 +117,13 @@ impl Latencies {
             }
             let _ = write!(text, "\n{table}");
         }
+        if !self.answered.is_empty() {
+            let mut table = Table::new(["provider", "answered"]);
+            for (address, count) in &self.answered {
+                table.row([address.to_string(), count.to_string()]);
+            }
+            let _ = write!(text, "\n{table}");
+        }
         text
     }
 
@@ -114,12 +141,16 @@ impl Latencies {
             .buckets()
             .into_iter()
             .map(|(upto, count)| json!({ "upto_ms": ms(micros(upto)), "count": count }));
+        let providers = self.answered.iter();
+        let providers =
+            providers.map(|(address, count)| json!({ "address": &**address, "answered": count }));
         json!({
             "succeeded": self.succeeded(),
             "failed": self.failed(),
             "latency_ms": latency,
             "failures": failures.collect::<Vec<_>>(),
             "histogram": histogram.collect::<Vec<_>>(),
+            "providers": providers.collect::<Vec<_>>(),
         })
     }
 

@@ -10,9 +10,11 @@ use dubhe::{Code, Consumer, Instance, ServiceKey, Status};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Outcome};
+use crate::methods::Methods;
 use crate::options::Options;
 use crate::output::{Table, age};
 use crate::status::{status_json, why_unreached};
+use crate::target::Target;
 use crate::{output, target};
 
 /// How long instances may take to describe themselves.
@@ -21,7 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// List services, or the instances and methods of one.
 #[derive(Debug, Args)]
 pub(crate) struct Ls {
-    /// A service, as [GROUP/]INTERFACE[:VERSION]
+    /// A service, as [GROUP/]INTERFACE[:VERSION], or one of its methods, as SERVICE/METHOD
+    #[arg(value_name = "SERVICE[/METHOD]")]
     service: Option<ServiceKey>,
 }
 
@@ -30,7 +33,7 @@ impl Ls {
         let consumer = options.consumer()?;
         match self.service {
             None => services(&consumer, options).await,
-            Some(service) => instances(&consumer, &service, options).await,
+            Some(name) => one(&consumer, name, options).await,
         }
     }
 }
@@ -99,45 +102,82 @@ async fn services(consumer: &Consumer, options: &Options) -> Outcome {
 
 type Described = HashMap<Arc<str>, Result<ServiceDescription, Status>>;
 
-async fn instances(consumer: &Consumer, service: &ServiceKey, options: &Options) -> Outcome {
-    let instances = consumer.instances(service).await?;
-    if instances.is_empty() {
-        return Err(target::unknown(service, &consumer.services().await?));
+/// What there is of one service.
+struct Listing {
+    service: ServiceKey,
+    instances: Vec<Instance>,
+    described: Described,
+    /// Why none was asked.
+    unasked: Option<Status>,
+}
+
+impl Listing {
+    async fn of(consumer: &Consumer, service: ServiceKey) -> Result<Self, Failure> {
+        let instances = consumer.instances(&service).await?;
+        if instances.is_empty() {
+            return Err(target::unknown(&service, &consumer.services().await?));
+        }
+        // None of them may be for this consumer, such as those that serve HTTP alone; they are
+        // listed.
+        let (described, unasked): (Described, _) =
+            match consumer.describe_each(&service, PATIENCE).await {
+                Ok(told) => (told.into_iter().collect(), None),
+                Err(status) => (Described::new(), Some(status)),
+            };
+        if let Some(status) = nowhere(&described) {
+            return Err(Failure::failed(status.message()));
+        }
+        Ok(Self { service, instances, described, unasked })
     }
-    // None of them may be for this consumer, such as those that serve HTTP alone; they are listed.
-    let (described, unasked): (Described, _) = match consumer.describe_each(service, PATIENCE).await
-    {
-        Ok(told) => (told.into_iter().collect(), None),
-        Err(status) => (Described::new(), Some(status)),
-    };
-    if let Some(status) = nowhere(&described) {
-        return Err(Failure::failed(status.message()));
+
+    /// What the youngest instance says, because instances of two versions may differ.
+    fn description(&self) -> Option<&ServiceDescription> {
+        let mut by_age: Vec<&Instance> = self.instances.iter().collect();
+        by_age.sort_by_key(|instance| std::cmp::Reverse(instance.started_ms));
+        let mut told = by_age.into_iter().map(|instance| self.described.get(&instance.address));
+        told.find_map(|told| told?.as_ref().ok())
     }
-    // Instances of two versions may differ; the methods shown are those of the youngest.
-    let mut by_age: Vec<&Instance> = instances.iter().collect();
-    by_age.sort_by_key(|instance| std::cmp::Reverse(instance.started_ms));
-    let description =
-        by_age.into_iter().find_map(|instance| described.get(&instance.address)?.as_ref().ok());
-    if options.json {
-        let instances: Vec<Value> =
-            instances.iter().map(|instance| instance_json(instance, &described)).collect();
-        return output::json(&json!({
-            "service": service.as_str(),
-            "instances": instances,
-            "methods": description.map(methods_json),
-        }));
-    }
-    for instance in instances.iter().filter(|it| state(it, &described) == "unreachable") {
-        if let Some(Err(status)) = described.get(&instance.address) {
-            let text = format!("{} is unreachable: {}", instance.address, why_unreached(status));
-            output::aside("note", &text)?;
+
+    /// Prints it, of its methods only `method` if there is one.
+    fn print(&self, method: Option<&str>, options: &Options) -> Outcome {
+        let Self { service, instances, described, unasked } = self;
+        let shown = self.description().map(|of| Methods::of(of, method)).transpose()?;
+        if options.json {
+            let instances: Vec<Value> =
+                instances.iter().map(|instance| instance_json(instance, described)).collect();
+            return output::json(&json!({
+                "service": service.as_str(),
+                "instances": instances,
+                "methods": shown.as_ref().map(Methods::json),
+                "types": shown.as_ref().map(Methods::types_json),
+            }));
+        }
+        for instance in instances.iter().filter(|it| state(it, described) == "unreachable") {
+            if let Some(Err(status)) = described.get(&instance.address) {
+                let why = why_unreached(status);
+                output::aside("note", &format!("{} is unreachable: {why}", instance.address))?;
+            }
+        }
+        output::text(instance_table(instances, described))?;
+        match (shown, unasked) {
+            (Some(shown), _) => output::text(shown.text()),
+            (None, Some(why)) => output::text(format_args!("\nnot asked: {}\n", why.message())),
+            (None, None) => output::text("\nno instance describes its methods\n"),
         }
     }
-    output::text(instance_table(&instances, &described))?;
-    match (description, unasked) {
-        (Some(description), _) => output::text(methods_text(description)),
-        (None, Some(why)) => output::text(format_args!("\nnot asked: {}\n", why.message())),
-        (None, None) => output::text("\nno instance describes its methods\n"),
+}
+
+/// The service of this name, or else a method of one, which a group and a service look like.
+async fn one(consumer: &Consumer, name: ServiceKey, options: &Options) -> Outcome {
+    let method = name.as_str().parse::<Target>();
+    let failure = match Listing::of(consumer, name).await {
+        Ok(listing) => return listing.print(None, options),
+        Err(failure) => failure,
+    };
+    let Ok(Target { service, method }) = method else { return Err(failure) };
+    match Listing::of(consumer, service).await {
+        Ok(listing) => listing.print(Some(&method), options),
+        Err(_) => Err(failure),
     }
 }
 
@@ -200,27 +240,6 @@ fn uptime(instance: &Instance) -> Option<Duration> {
     (instance.started_ms > 0).then(|| now.saturating_sub(started))
 }
 
-fn methods_text(description: &ServiceDescription) -> String {
-    let mut text = String::from("\n");
-    for method in &description.methods {
-        let mut notes = Vec::new();
-        if method.is_idempotent {
-            notes.push("idempotent");
-        }
-        if method.is_one_way {
-            notes.push("one-way");
-        }
-        let notes =
-            if notes.is_empty() { String::new() } else { format!("  [{}]", notes.join(", ")) };
-        text += &format!("{}{notes}\n", description.signature(method));
-        for line in method.doc.lines() {
-            text += format!("    {line}").trim_end();
-            text.push('\n');
-        }
-    }
-    text
-}
-
 fn instance_json(instance: &Instance, described: &Described) -> Value {
     json!({
         "address": &*instance.address,
@@ -234,25 +253,4 @@ fn instance_json(instance: &Instance, described: &Described) -> Value {
         "codecs": instance.codecs,
         "metadata": instance.metadata,
     })
-}
-
-fn methods_json(description: &ServiceDescription) -> Value {
-    let methods = description.methods.iter().map(|method| {
-        let fields = |name: &str| {
-            let fields = description.message(name).map_or(&[][..], |message| &message.fields);
-            let fields = fields.iter();
-            let field = fields.map(|f| json!({ "name": f.json_name, "type": f.type_text() }));
-            field.collect::<Vec<_>>()
-        };
-        json!({
-            "name": method.name,
-            "doc": method.doc,
-            "idempotent": method.is_idempotent,
-            "one_way": method.is_one_way,
-            "arguments": fields(&method.arguments),
-            "result": fields(&method.reply),
-            "error": method.error,
-        })
-    });
-    Value::Array(methods.collect())
 }

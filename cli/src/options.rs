@@ -7,6 +7,7 @@ use dubhe::Consumer;
 use dubhe::config::{ConfigFile, Layer, Sources};
 
 use crate::failure::Failure;
+use crate::output;
 
 /// The registry where nothing names one.
 const DEFAULT_REGISTRY: &str = "dev://";
@@ -49,8 +50,20 @@ impl Options {
         Ok(Sources { builder: layer, file: Some(file), environment })
     }
 
-    /// A consumer of these settings; connects to nothing yet.
+    /// A consumer of these settings; connects to nothing yet. What they choose of a program's own
+    /// extensions is left out.
     pub(crate) fn consumer(&self) -> Result<Consumer, Failure> {
-        Ok(Consumer::builder().sources(self.sources()?).build()?)
+        Ok(Consumer::builder().sources(self.sources()?).leave_out_unknown().build()?)
+    }
+
+    /// The same for a subcommand that calls: it says what its calls go without.
+    pub(crate) fn caller(&self) -> Result<Consumer, Failure> {
+        let consumer = self.consumer()?;
+        for left_out in consumer.left_out() {
+            let text =
+                format!("{}; left out here, only a program that adds it knows it", left_out.error);
+            output::aside("warning", &text)?;
+        }
+        Ok(consumer)
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde::Serialize;
 
 use crate::failure::Failure;
 
@@ -27,9 +27,10 @@ pub(crate) fn aside(what: &str, text: &str) -> Result<(), Failure> {
 }
 
 /// Prints a JSON document.
-pub(crate) fn json(value: &Value) -> Result<(), Failure> {
+pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
     let mut text = String::new();
-    for c in format!("{value:#}\n").chars() {
+    let printed = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
+    for c in printed.chars().chain(['\n']) {
         match c {
             // JSON need not escape them, and they stand in its texts only; people read it too.
             '\u{7f}'..='\u{9f}' => text += &format!("\\u{:04x}", u32::from(c)),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use dubhe::config::{Config, Layer, Sources};
-use dubhe::embedded::{DEFAULT_PORT, EmbeddedServer, ServerStatus};
+use dubhe::embedded::{DEFAULT_PORT, EmbeddedServer, ServerStatus, Signals};
 use dubhe::{Consumer, Error};
 use serde_json::json;
 use tokio::time::timeout;
@@ -37,17 +37,10 @@ pub(crate) struct Registry {
 
 impl Registry {
     pub(crate) async fn run(self, options: &Options) -> Outcome {
-        let mut end = End::listen()?;
+        let mut signals = Signals::listen()?;
         let mut server = EmbeddedServer::builder().listen(&*self.listen);
-        // From the command line, the file or the environment, where others cannot read it.
+        // From any source: others can read the command line, but neither file nor environment.
         if let Some(token) = Config::load(options.sources()?)?.registry.token {
-            // Such as `--token "$UNSET"`: nobody means a registry that is open to all by that.
-            if token.expose().is_empty() {
-                return Err(Failure::usage(
-                    "the token is empty; give one, or leave --token and registry.token away for a \
-                     registry that asks for none",
-                ));
-            }
             server = server.token(token.expose());
         }
         if let Some(folder) = &self.data {
@@ -68,7 +61,7 @@ impl Registry {
             }
             false => output::text(format_args!("registry at {url}\n"))?,
         }
-        end.wait().await;
+        signals.next().await;
         server.shutdown().await;
         Ok(())
     }
@@ -104,48 +97,5 @@ async fn is_registry(url: &str, options: &Options) -> bool {
         Ok(Ok(_)) => true,
         Ok(Err(error)) => error.is_refused(),
         Err(_) => false,
-    }
-}
-
-/// SIGTERM or Ctrl-C, caught from the moment this is made: none is lost while the server starts.
-#[cfg(unix)]
-struct End {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl End {
-    fn listen() -> Result<Self, Failure> {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        let wrong = |error| Failure::failed(format!("cannot listen for signals: {error}"));
-        let terminate = signal(SignalKind::terminate()).map_err(wrong)?;
-        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt()).map_err(wrong)? })
-    }
-
-    async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-/// Ctrl-C.
-#[cfg(not(unix))]
-struct End;
-
-#[cfg(not(unix))]
-impl End {
-    fn listen() -> Result<Self, Failure> {
-        Ok(Self)
-    }
-
-    async fn wait(&mut self) {
-        // Where it cannot be listened for, only a kill ends the server.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
     }
 }

@@ -35,7 +35,7 @@ impl FromStr for Target {
 #[derive(Debug, clap::Args)]
 pub(crate) struct CallArgs {
     /// How long a call may take in all, such as 300ms; else what is configured
-    #[arg(long, value_name = "TIME", value_parser = input::duration)]
+    #[arg(long, value_name = "TIME", value_parser = input::timeout)]
     pub(crate) timeout: Option<Duration>,
     /// A key/value for the provider; may be given several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = input::pair)]
@@ -67,7 +67,7 @@ pub(crate) async fn client(
 }
 
 /// Whether no instance was found, rather than found and not reached.
-fn is_nobody(status: &Status) -> bool {
+pub(crate) fn is_nobody(status: &Status) -> bool {
     status.code() == Code::Unavailable
         && status.delivery() == Delivery::NotSent
         && status.address().is_none()

@@ -133,7 +133,7 @@ async fn a_rate_that_one_caller_cannot_keep_counts_from_when_calls_should_have_b
         "5s",
         "--json",
     ];
-    let shown = registry.dubhe(&args).await.code(0).json();
+    let shown = registry.dubhe(&args).await.code(1).json();
     let (succeeded, rest) = (&shown["succeeded"], &shown["not_started"]);
     assert!((1..=12).contains(&succeeded.as_u64().unwrap()), "{shown}");
     assert_eq!(succeeded.as_u64().unwrap() + rest.as_u64().unwrap(), 60, "{shown}");
@@ -169,10 +169,11 @@ async fn ctrl_c_again_gives_up_the_calls_under_way() {
             }
         }
     });
-    assert_eq!(ended.await.unwrap().code(), Some(0));
+    assert_eq!(ended.await.unwrap().code(), Some(1));
     let shown = child.wait_with_output().await.unwrap().stdout;
     let shown: serde_json::Value = serde_json::from_slice(&shown).unwrap();
     assert_eq!((&shown["succeeded"], &shown["failed"]), (&json!(0), &json!(0)));
+    assert!(shown["given_up"].as_u64().unwrap() >= 1, "{shown}");
 }
 
 #[tokio::test]
@@ -204,6 +205,19 @@ async fn bench_counts_failures_by_code_and_exits_with_1() {
         "100ms",
     ];
     registry.dubhe(&write).await.code(0);
+}
+
+#[tokio::test]
+async fn bench_says_who_answered_how_often() {
+    let (registry, one) = shop().await;
+    let args = ["bench", "test.Stock/left", "[\"a\", 1]", "--rate", "50", "--duration", "200ms"];
+    let run = registry.dubhe(&args).await.code(0);
+    run.prints("PROVIDER").prints(&format!("{}  10\n", one.address()));
+    let shown = registry.dubhe(&[&args[..], &["--json"]].concat()).await.code(0).json();
+    assert_eq!(shown["providers"], json!([{ "address": one.address(), "answered": 10 }]));
+    let refused = ["bench", "test.Stock/refuse", "--rate", "50", "--duration", "100ms", "--json"];
+    let shown = registry.dubhe(&refused).await.code(1).json();
+    assert_eq!(shown["providers"][0]["answered"], 5);
 }
 
 #[tokio::test]

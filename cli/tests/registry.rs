@@ -11,7 +11,7 @@ use tokio::io::AsyncReadExt;
 
 #[tokio::test]
 async fn it_prints_its_address_and_ends_cleanly_when_told_to() {
-    for signal in ["TERM", "INT"] {
+    for signal in ["TERM", "INT", "HUP"] {
         let mut registry = Registry::start(&[]).await;
         assert_eq!(registry.said, format!("registry at {}", registry.url));
         registry.signal(signal).await;
@@ -74,15 +74,19 @@ async fn a_token_is_asked_for_and_a_wrong_one_refused() {
     let _provider = provider(&registry.url, "secret").await;
     registry.dubhe(&["ls", "--token", "secret"]).await.code(0).prints("test.Stock");
     for wrong in [&["ls"][..], &["ls", "--token", "guess"], &["call", "test.Stock/caller"]] {
-        let run = registry.dubhe(wrong).await.code(1).says("token");
+        let run = registry.dubhe(wrong).await.code(1).says("--token or registry.token");
         assert!(!run.err.contains("secret"), "{}", run.err);
     }
 }
 
 #[tokio::test]
 async fn an_empty_token_is_refused_rather_than_taken_for_none() {
-    let command = command(&["registry", "--listen", "127.0.0.1:0", "--token", ""]);
-    run_with(command, "").await.code(2).says("the token is empty");
+    for wanted in [&["registry", "--listen", "127.0.0.1:0"][..], &["ls"], &["config"]] {
+        let mut run = command(wanted);
+        run.args(["--token", ""]);
+        let told = run_with(run, "").await.code(2);
+        told.says("--token: registry.token: the token is empty: write one, or leave it away");
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::json;
-use support::{Registry, command, provider, provider_of, run_with, shop};
+use support::{Registry, command, dubhe, provider, provider_of, run_with, shop};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -43,6 +43,32 @@ async fn ls_of_a_service_shows_instances_and_methods() {
     assert_eq!(shown["instances"][0]["state"], "up");
     assert_eq!(shown["methods"][0]["arguments"][1], json!({ "name": "reserve", "type": "uint32" }));
     assert_eq!(shown["methods"][1]["idempotent"], false);
+}
+
+#[tokio::test]
+async fn ls_shows_one_method_the_types_it_uses_and_how_it_fails() {
+    let (registry, one) = shop().await;
+    let run = registry.dubhe(&["ls", "test.Stock/count"]).await.code(0);
+    let run = run.prints(one.address());
+    let method = "count(shelves: map<uint32, Item>) -> (value: uint32)  [idempotent]\n";
+    let types = "message Item\n    sku: string\n    amount: uint32\n";
+    let (_, methods) = run.out.split_once("\n\n").unwrap();
+    let doc = "    How many of each shelf, by its number.\n";
+    assert_eq!(methods.replace("uint8", "uint32"), format!("{method}{doc}\n{types}"));
+    let run = registry.dubhe(&["ls", "test.Stock/refuse"]).await.code(0);
+    let run = run.prints("refuse() -> (value: uint32)  [idempotent, fails with Refusal]\n");
+    run.prints("one of Refusal\n    outOfStock: ").prints("\n    left: uint32\n");
+    let shown = registry.dubhe(&["ls", "test.Stock/refuse", "--json"]).await.code(0).json();
+    assert_eq!(shown["methods"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&shown["types"][0]["name"], &shown["types"][0]["kind"]),
+        (&json!("Refusal"), &json!("oneof"))
+    );
+    let run = registry.dubhe(&["ls", "test.Stock/lift"]).await.code(2);
+    run.says("unknown method of test.Stock `lift` (did you mean `left`?)");
+    registry.dubhe(&["ls", "test.Stok/left"]).await.code(1).says("available: test.Stock");
+    let url = format!("static://{}", one.address());
+    dubhe(&["--registry", &url, "ls", "test.Stock/left"]).await.code(0).prints("left(sku: string");
 }
 
 #[tokio::test]

@@ -60,6 +60,14 @@ impl AttemptFuture {
         }
     }
 
+    /// When it was sent to its endpoint; `None` before and after.
+    pub(crate) fn sent_at(&self) -> Option<Instant> {
+        match &self.0 {
+            State::Running(running) => running.started(),
+            State::Waiting(_) | State::Failed(_) => None,
+        }
+    }
+
     /// Cancels it because its answer is overdue: the endpoint is judged as by a timeout, rather
     /// than not at all, as when the future is dropped.
     pub fn overdue(self) {

@@ -16,6 +16,7 @@ use crate::dice::{Dice, scale};
 use crate::ejection::Ejector;
 use crate::endpoint::{Endpoint, Vitals};
 use crate::load::Load;
+use crate::load_balance::MANY;
 use crate::members::Members;
 
 /// Endpoints and their weights at one time.
@@ -69,9 +70,6 @@ struct Fitness {
     /// Whether ejections did not count.
     is_open: bool,
 }
-
-/// Up to how many candidates are made anew after every change.
-const FEW: usize = 64;
 
 /// How long more of them may be out of date, for each: far longer than it takes to make them anew.
 const AGE_EACH: Duration = Duration::from_micros(1);
@@ -168,7 +166,7 @@ impl Candidates {
 
     /// Whether they are so many that they are used although something may have changed.
     pub(crate) const fn may_be_old(&self) -> bool {
-        self.endpoints.len() > FEW
+        self.endpoints.len() > MANY
     }
 
     /// Whether they are used although something has changed.

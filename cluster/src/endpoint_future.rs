@@ -34,6 +34,11 @@ impl EndpointFuture {
         self.in_flight.as_ref().map(|in_flight| &in_flight.endpoint)
     }
 
+    /// When the call began.
+    pub(crate) fn started(&self) -> Option<Instant> {
+        self.in_flight.as_ref().map(|in_flight| in_flight.started)
+    }
+
     /// Tells whoever asks for the attempts that this one is given up, although it may go on.
     pub(crate) fn stop_logging(&mut self) {
         if let Some(in_flight) = &mut self.in_flight

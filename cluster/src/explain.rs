@@ -16,6 +16,7 @@ use crate::ejection::EndpointHealth;
 use crate::endpoint::Endpoint;
 use crate::invoker::Cluster;
 use crate::picker::{has_weight, keep};
+use crate::policy::Choice;
 use crate::router::ChosenRouter;
 
 /// What there is to choose from for one call at one time, and what narrowed it.
@@ -28,6 +29,8 @@ pub struct Explanation {
     pub endpoints: Vec<ExplainedEndpoint>,
     /// What each router did, in their order.
     pub routers: Vec<RouterStep>,
+    /// Which of those that are left the policy sends it to.
+    pub choice: Choice,
     /// What the scores count, in words; empty where the balancer does not say.
     pub score_unit: &'static str,
 }
@@ -92,7 +95,9 @@ impl Cluster {
         let fit = self.directory.candidates().clone();
         let now = Instant::now();
         let mut dropped: HashMap<Arc<str>, Dropped> = HashMap::new();
-        let all = fit.with_weightless();
+        let choice = self.policy.choice();
+        let fit_or_all = fit.with_weightless();
+        let all = if choice == Choice::Everyone { &listed[..] } else { &fit_or_all[..] };
         let mut left: Vec<&Arc<Endpoint>> = all.iter().collect();
         mark(&mut dropped, &listed.iter().collect::<Vec<_>>(), &left, |_| Dropped::Unfit);
         let mut routers = Vec::new();
@@ -110,10 +115,16 @@ impl Cluster {
                 why: router.why(endpoint, invocation),
             });
         }
-        let before = left.clone();
-        keep(&mut left, has_weight);
-        mark(&mut dropped, &before, &left, |_| Dropped::Weightless);
-        let scores = self.scores(&fit, &left, invocation, now);
+        if choice != Choice::Everyone {
+            let before = left.clone();
+            keep(&mut left, has_weight);
+            mark(&mut dropped, &before, &left, |_| Dropped::Weightless);
+        }
+        // Of others nothing is compared.
+        let scores = match choice {
+            Choice::Balanced => self.scores(&fit, &left, invocation, now),
+            Choice::First | Choice::Everyone => HashMap::new(),
+        };
         let endpoints = listed.iter().map(|endpoint| {
             let address = endpoint.address();
             let score = scores.get(address).copied();
@@ -123,6 +134,7 @@ impl Cluster {
             endpoints: endpoints.collect(),
             directory: self.directory.state(),
             routers,
+            choice,
             score_unit: self.balancer.score_unit(),
         }
     }

@@ -168,9 +168,6 @@ impl Picker {
     #[must_use]
     pub fn choose_other(&self, attempt: &Attempt) -> Option<Arc<Endpoint>> {
         let whole = self.0.directory.candidates();
-        if whole.is_empty() {
-            return None;
-        }
         let chosen = self.choose_other_among(&whole, attempt)?;
         match self.0.directory.instead_of(&whole, &chosen) {
             None => Some(chosen),
@@ -190,6 +187,18 @@ impl Picker {
         if let Some(endpoint) = self.probe_of(&candidates, attempt) {
             return Ok(endpoint);
         }
+        let first = self.first_of(&candidates, attempt)?;
+        match self.0.directory.instead_of(&candidates, &first) {
+            None => Ok(first),
+            Some(candidates) => self.first_of(&candidates, attempt),
+        }
+    }
+
+    fn first_of(
+        &self,
+        candidates: &Candidates,
+        attempt: &Attempt,
+    ) -> Result<Arc<Endpoint>, Status> {
         if self.0.routers.is_empty()
             && let Some(first) = candidates.endpoints().iter().find(|e| is_new(attempt)(e))
         {
@@ -217,11 +226,7 @@ impl Picker {
         if attempt.number == 1 {
             self.0.budget.deposit(attempt.now);
         }
-        if attempt.invocation.deadline.instant() <= attempt.now {
-            let late = Status::deadline_exceeded("no time was left to send the call");
-            return Err(late.with_delivery(Delivery::NotSent));
-        }
-        Ok(())
+        in_time(attempt)
     }
 
     fn send(&self, candidates: &Arc<Candidates>, attempt: Attempt) -> AttemptFuture {
@@ -253,6 +258,9 @@ impl Picker {
         whole: &Arc<Candidates>,
         attempt: &Attempt,
     ) -> Result<Arc<Endpoint>, Status> {
+        if whole.is_empty() {
+            return Err(self.0.directory.no_instance());
+        }
         if self.0.routers.is_empty() && attempt.excluded.is_empty() {
             return Ok(self.select(whole, attempt).clone());
         }
@@ -270,6 +278,9 @@ impl Picker {
         whole: &Arc<Candidates>,
         attempt: &Attempt,
     ) -> Option<Arc<Endpoint>> {
+        if whole.is_empty() {
+            return None;
+        }
         if let Some(selected) = self.select_new(whole, attempt) {
             return Some(selected.clone());
         }
@@ -342,11 +353,20 @@ impl Picker {
             if candidates.is_empty() {
                 return Err(directory.no_instance());
             }
-            let now = Instant::now();
-            Ok(this.send(&candidates, Attempt { now, ..attempt }))
+            let attempt = Attempt { now: Instant::now(), ..attempt };
+            in_time(&attempt)?;
+            Ok(this.send(&candidates, attempt))
         };
         AttemptFuture::waiting(Box::pin(waiting))
     }
+}
+
+fn in_time(attempt: &Attempt) -> Result<(), Status> {
+    if attempt.invocation.deadline.instant() <= attempt.now {
+        let late = Status::deadline_exceeded("no time was left to send the call");
+        return Err(late.with_delivery(Delivery::NotSent));
+    }
+    Ok(())
 }
 
 pub(crate) fn has_weight(endpoint: &Arc<Endpoint>) -> bool {

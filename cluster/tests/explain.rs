@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dubhe_cluster::load_balance::LoadBalance;
-use dubhe_cluster::policy::Failover;
+use dubhe_cluster::policy::{Available, Broadcast, Choice, Failover};
 use dubhe_cluster::router::Router;
 use dubhe_cluster::{
     Backlog, Candidates, Cluster, Dropped, Endpoint, ExplainedEndpoint, Explanation,
@@ -85,6 +85,29 @@ async fn the_balancer_scores_those_that_are_left_as_it_would_see_them() {
     let explained = cluster(&fleet, vec![Arc::new(Prefix("b"))]).explain(&call());
     let scores: Vec<_> = explained.endpoints.iter().map(|endpoint| endpoint.score).collect();
     assert_eq!(scores, [None, Some(0.0), Some(1.0)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_calls_everyone_leaves_out_only_what_routers_do() {
+    let fleet = Fleet::of(&["a1:1", "a2:1", "b1:1"]);
+    fleet.mock("a2:1").set_state(ChannelState::Down);
+    let balanced = cluster(&fleet, vec![Arc::new(Prefix("a"))]);
+    let policy = Arc::new(Broadcast::default());
+    let explained = Cluster { policy, ..balanced }.explain(&call());
+    assert_eq!(explained.choice, Choice::Everyone);
+    let called: Vec<_> = explained.endpoints.iter().map(|it| it.dropped.is_none()).collect();
+    assert_eq!(called, [true, true, false]);
+    assert!(explained.endpoints.iter().all(|endpoint| endpoint.score.is_none()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_takes_the_first_shows_no_score() {
+    let fleet = Fleet::of(&["a1:1", "b1:1"]);
+    let policy = Arc::new(Available);
+    let explained = Cluster { policy, ..cluster(&fleet, Vec::new()) }.explain(&call());
+    assert_eq!(explained.choice, Choice::First);
+    assert!(explained.endpoints.iter().all(|it| it.dropped.is_none() && it.score.is_none()));
+    assert_eq!(cluster(&fleet, Vec::new()).explain(&call()).choice, Choice::Balanced);
 }
 
 #[tokio::test(start_paused = true)]

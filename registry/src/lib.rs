@@ -48,7 +48,7 @@ pub use self::memory::Memory;
 pub use self::recover::{Pace, supervise};
 pub use self::registration::Registration;
 pub use self::several::several;
-pub use self::url::{Host, RegistryUrl};
+pub use self::url::{Host, RegistryUrl, redacted};
 
 /// A place where providers are listed.
 ///

@@ -70,8 +70,7 @@ impl RegistryUrl {
         let (scheme, rest) = text
             .split_once("://")
             .ok_or("it has no `://`: write scheme://…, such as dev:// or static://HOST:PORT")?;
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
-        if scheme.is_empty() || !scheme.chars().all(plain) {
+        if !is_scheme(scheme) {
             return Err(
                 "its scheme is not lower-case letters and digits: write one such as dev or static"
                     .to_owned(),
@@ -79,12 +78,23 @@ impl RegistryUrl {
         }
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        if path.contains('@') || query.contains('@') {
+            // Else the end of a password would be read, and shown, as a path or a parameter.
+            return Err(
+                "an `@` stands behind a `/` or `?`: in user name and password write %2F and \
+                 %3F for these, elsewhere write %40 for the `@`"
+                    .to_owned(),
+            );
+        }
         let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
         let (user, password) = login.split_once(':').unwrap_or((login, ""));
+        let decode_login = |text| {
+            decode(text).map_err(|_| "its user name or password has a malformed `%XX`".to_owned())
+        };
         Ok(Self {
             scheme: scheme.to_owned(),
-            user: decode(user)?,
-            password: decode(password)?,
+            user: decode_login(user)?,
+            password: decode_login(password)?,
             hosts: match hosts {
                 "" => Vec::new(),
                 hosts => hosts.split(',').map(read_host).collect::<Result<_, _>>()?,
@@ -236,15 +246,23 @@ fn decode(text: &str) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| wrong())
 }
 
-/// `text` without what could be a password.
-pub(crate) fn redacted(text: &str) -> String {
-    let shown: String = text.chars().take(200).collect();
-    let shown = match (shown.find("://"), shown.rfind('@')) {
-        (Some(start), Some(end)) if start + 3 < end => {
-            format!("{}***{}", &shown[..start + 3], &shown[end..])
-        }
-        _ => shown,
+fn is_scheme(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
+    !text.is_empty() && text.chars().all(plain)
+}
+
+/// An address as messages show it, be it malformed: `***` stands for all between the scheme and the
+/// last `@`, which could be a password. Long ones are cut.
+#[must_use]
+pub fn redacted(text: &str) -> String {
+    let shown = match text.rsplit_once('@') {
+        Some((login, rest)) => match login.split_once("://") {
+            Some((scheme, _)) if is_scheme(scheme) => format!("{scheme}://***@{rest}"),
+            _ => format!("***@{rest}"),
+        },
+        None => text.to_owned(),
     };
+    let shown: String = shown.chars().take(200).collect();
     shown.escape_debug().to_string()
 }
 
@@ -294,6 +312,29 @@ mod tests {
         assert!(!format!("{config:?}").contains("secret"));
         let error = RegistryUrl::parse("dubhe://ann:secret@a:x").unwrap_err();
         assert!(!error.to_string().contains("secret"), "{error}");
+        let long = format!("{}secret@a:x", "x".repeat(300));
+        for text in [
+            "dubhe://ann:secret/more@a:1",
+            "dubhe://ann:1/secret@a:1",
+            "dubhe://ann:1?secret@a:1",
+            "dubhe://ann:1?k=secret@a:1",
+            "dubhe://secret?k@a:1",
+            "dubhe://ann:secret%@a:1",
+            "dubhe://ann:sec ret@a:1",
+            "ann:secret@a:1",
+            "ann:secret://@a:1",
+            &long,
+        ] {
+            let error = RegistryUrl::parse(text).unwrap_err().to_string();
+            assert!(!error.contains("sec"), "{text}: {error}");
+            assert!(error.contains("***@a:"), "{text}: {error}");
+        }
+        let error = RegistryUrl::parse("dubhe://:a/b@h").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "registry address `dubhe://***@h`: an `@` stands behind a `/` or `?`: in user name and \
+             password write %2F and %3F for these, elsewhere write %40 for the `@`"
+        );
     }
 
     #[test]

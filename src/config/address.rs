@@ -41,7 +41,7 @@ impl FromStr for RegistryAddress {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let fail = || ParseAddressError {
-            text: text.to_owned(),
+            shown: registry::redacted(text),
             expected: "a registry's address: write scheme://…, such as dev:// or static://HOST:PORT",
         };
         let (scheme, rest) = text.split_once("://").ok_or_else(fail)?;
@@ -71,12 +71,7 @@ impl From<RegistryAddress> for String {
 impl fmt::Display for RegistryAddress {
     /// The address with `***` in place of user and password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rest = &self.text[self.scheme_end + "://".len()..];
-        let authority = rest.split(['/', '?']).next().unwrap_or_default();
-        match authority.rfind('@') {
-            Some(at) => write!(f, "{}://***{}", self.scheme(), &rest[at..]),
-            None => f.write_str(&self.text),
-        }
+        f.write_str(&registry::redacted(&self.text))
     }
 }
 
@@ -130,7 +125,7 @@ impl FromStr for AdvertisedAddress {
 
 fn not_advertised(text: &str) -> ParseAddressError {
     ParseAddressError {
-        text: text.to_owned(),
+        shown: registry::redacted(text),
         expected: "an address to connect to: write a host, or HOST:PORT, that others can reach",
     }
 }
@@ -161,9 +156,10 @@ impl fmt::Display for AdvertisedAddress {
 
 /// Why a text is no address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not {expected}", .text.escape_debug())]
+#[error("`{shown}` is not {expected}")]
 pub struct ParseAddressError {
-    text: String,
+    /// Without what may be a password.
+    shown: String,
     expected: &'static str,
 }
 
@@ -186,6 +182,20 @@ mod tests {
             let message = text.parse::<RegistryAddress>().unwrap_err().to_string();
             assert!(message.contains("write scheme://…, such as dev://"), "{message}");
         }
+    }
+
+    #[test]
+    fn what_may_be_a_password_is_never_shown() {
+        for (text, shown) in [
+            ("dubhe://ann:secret@h:1", "dubhe://***@h:1"),
+            ("dubhe://ann:sec/ret@h:1", "dubhe://***@h:1"),
+            ("dubhe://:sec?r@t@h:1", "dubhe://***@h:1"),
+        ] {
+            assert_eq!(text.parse::<RegistryAddress>().unwrap().to_string(), shown);
+        }
+        let error = "dubhe://ann:sec ret@h:1".parse::<RegistryAddress>().unwrap_err();
+        assert!(error.to_string().starts_with("`dubhe://***@h:1` is not "), "{error}");
+        assert!(!format!("{error:?}").contains("ret"), "{error:?}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use rpc_core::{Deadline, ServiceKey};
 use serde::{Deserialize, Serialize};
 
 use super::ejection::EjectionSettings;
+use super::names::Kind;
 use super::selector::{self, Selector};
 use super::value::{at_least_one, optional, positive, size};
 
@@ -139,6 +140,35 @@ pub struct MethodOverrides {
     /// service. Not below `call`, where a mistake in the list could not be pointed at.
     #[serde(deserialize_with = "selector::list::optional")]
     pub routers: Option<Vec<Selector>>,
+}
+
+impl ConsumerConfig {
+    /// Leaves only the choices that `is_known` holds for; others are as if they were not set.
+    pub(super) fn retain_chosen(&mut self, is_known: impl Fn(Kind, &Selector) -> bool) {
+        let default = Self::default();
+        if !is_known(Kind::Codec, &Selector::new(&*self.codec)) {
+            self.codec = default.codec;
+        }
+        if !is_known(Kind::Cluster, &self.cluster) {
+            self.cluster = default.cluster;
+        }
+        if !is_known(Kind::LoadBalance, &self.loadbalance) {
+            self.loadbalance = default.loadbalance;
+        }
+        let is_router = |router: &Selector| is_known(Kind::Router, router);
+        self.routers.retain(is_router);
+        for service in self.services.values_mut() {
+            let methods = service.methods.values_mut();
+            let methods = methods.map(|method| (&mut method.call, &mut method.routers));
+            let levels = [(&mut service.call, &mut service.routers)].into_iter().chain(methods);
+            for (call, routers) in levels {
+                routers.iter_mut().for_each(|routers| routers.retain(is_router));
+                call.codec.take_if(|codec| !is_known(Kind::Codec, &Selector::new(&**codec)));
+                call.cluster.take_if(|chosen| !is_known(Kind::Cluster, chosen));
+                call.loadbalance.take_if(|chosen| !is_known(Kind::LoadBalance, chosen));
+            }
+        }
+    }
 }
 
 /// What can be set for the calls of one service or method; what is not set comes from the next

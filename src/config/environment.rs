@@ -42,6 +42,9 @@ pub(super) fn parse(
             continue;
         }
         let Some(key) = keys.iter().find_map(|(known, key)| named(&name, known, key)) else {
+            if is_service_link(&name, &text.to_string_lossy()) {
+                continue;
+            }
             let known: Vec<&str> = keys.iter().map(|(known, _)| known.as_str()).collect();
             return Err(unknown(&name, &known));
         };
@@ -55,6 +58,29 @@ fn is_meant(name: &str, keys: &[(String, Key)]) -> bool {
     let section = name.find("__").map(|end| name[..end + 2].to_ascii_uppercase());
     let is_section = |section: String| keys.iter().any(|(known, _)| known.starts_with(&section));
     name.starts_with(PREFIX) || section.is_some_and(is_section)
+}
+
+/// Whether a variable is one of those by which Kubernetes tells every pod of a Service whose name
+/// begins with ours, such as `dubhe-registry`: nobody in the pod has set it.
+fn is_service_link(name: &str, value: &str) -> bool {
+    // No link, but a key: it has a section.
+    if name.contains("__") {
+        return false;
+    }
+    let is_end = |rest: &str| rest.is_empty() || rest.starts_with('_');
+    let is_port = |rest: &str| match rest.strip_prefix('_') {
+        // `DUBHE_PROVIDER_PORT=20880` is a slip, a link has an address.
+        None => rest.is_empty() && value.contains("://"),
+        Some(rest) => {
+            let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+            let mut protocols = ["_TCP", "_UDP", "_SCTP"].into_iter();
+            let part = protocols.find_map(|protocol| rest.strip_prefix(protocol));
+            part.is_some_and(|part| ["", "_PROTO", "_PORT", "_ADDR"].contains(&part))
+        }
+    };
+    name.ends_with("_SERVICE_HOST")
+        || name.split_once("_SERVICE_PORT").is_some_and(|(_, rest)| is_end(rest))
+        || name.match_indices("_PORT").any(|(at, port)| is_port(&name[at + port.len()..]))
 }
 
 /// The error of a variable that sets nothing: why, if that can be told, and those that do.

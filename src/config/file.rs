@@ -29,11 +29,7 @@ impl ConfigFile {
         }
         let table = DeTable::parse(&self.text).map_err(|error| {
             let span = error.span().unwrap_or_default();
-            let told = malformed(
-                error.message(),
-                self.text.get(span.clone()),
-                self.text.get(span.start..).unwrap_or_default(),
-            );
+            let told = malformed(error.message(), self.text.get(span.clone()));
             Error::invalid_config(told).at(self.origin(span.start))
         })?;
         let mut reader = Reader { file: self, schema, layer: Layer::new() };
@@ -191,38 +187,35 @@ impl ConfigFile {
     }
 }
 
-/// What the parser found wrong at `place`, for two frequent mistakes in words of our own.
-fn malformed(message: &str, place: Option<&str>, from_here: &str) -> String {
-    let ends = |c: char| c.is_whitespace() || ",]}#\"'".contains(c);
-    let word = from_here.split(ends).next().unwrap_or_default();
+/// What the parser found wrong at `place`, for two frequent mistakes in words of our own. A value is
+/// not repeated: it may be a secret.
+fn malformed(message: &str, place: Option<&str>) -> String {
     match (message, place) {
         ("duplicate key", Some(name)) => format!("duplicate key `{name}`: keep one of them"),
         _ if message.starts_with("string values must be quoted")
             || message.starts_with("invalid boolean") =>
         {
-            format!("`{word}` is no value: texts stand in quotes, \"{word}\"")
+            "this is no value: a text stands in quotes, key = \"text\"".to_owned()
         }
         _ => message.to_owned(),
     }
 }
 
-fn number(value: &DeValue<'_>) -> Result<Value, String> {
+/// As above, a value is not repeated.
+fn number(value: &DeValue<'_>) -> Result<Value, &'static str> {
     match value {
         DeValue::Integer(integer) => {
             let (digits, radix) = (integer.as_str(), integer.radix());
             let small = i64::from_str_radix(digits, radix).map(Value::from);
             let number = small.or_else(|_| u64::from_str_radix(digits, radix).map(Value::from));
-            number.map_err(|_| {
-                format!("{integer} is a number beyond all bounds: write a smaller one")
-            })
+            number.map_err(|_| "this is a number beyond all bounds: write a smaller one")
         }
         DeValue::Float(float) => {
             let number = float.as_str().parse().ok().and_then(serde_json::Number::from_f64);
-            let told =
-                || format!("{} is no number to reckon with: write a finite one", float.as_str());
-            number.map(Value::Number).ok_or_else(told)
+            let told = "this is no number to reckon with: write a finite one";
+            number.map(Value::Number).ok_or(told)
         }
-        _ => Err("dates are not used here: write a text in quotes".to_owned()),
+        _ => Err("dates are not used here: write a text in quotes"),
     }
 }
 

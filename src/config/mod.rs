@@ -40,7 +40,7 @@ pub use self::file::ConfigFile;
 pub use self::layer::Layer;
 pub use self::load::Sources;
 pub use self::method::{Decided, MethodConfig, MethodDefaults};
-pub use self::names::Kind;
+pub use self::names::{Kind, LeftOut};
 pub use self::origin::{Origin, Setting, Strength};
 pub use self::provider::{Face, Faces, InstanceOverrides, ProviderConfig, ProviderLimits};
 pub use self::registry::{RegistryAddresses, RegistryConfig};

@@ -1,5 +1,8 @@
 //! Names of extensions in the configuration: which of them exist is known to whoever has the
 //! extensions, where they stand only here.
+//!
+//! Programs are strict about them. A tool that shares a program's settings but not its extensions
+//! can leave out what it does not know.
 
 use rpc_core::Error;
 
@@ -23,6 +26,18 @@ pub enum Kind {
     Router,
 }
 
+/// A choice that was left out, because it is of an extension that is not known here.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct LeftOut {
+    /// The key it stands at, as TOML writes it.
+    pub key: String,
+    /// The name that is not known.
+    pub name: String,
+    /// Its place, and the names that are known.
+    pub error: Error,
+}
+
 impl Config {
     /// Hands every extension that is chosen anywhere to `check`.
     ///
@@ -37,6 +52,31 @@ impl Config {
             check(kind, &selector).map_err(|error| self.origins.blame(&key, error))?;
         }
         Ok(())
+    }
+
+    /// Leaves out what is chosen by a name that `check` refuses, as if it were not set, and gives
+    /// each with the refusal. A registry cannot be left out.
+    pub(crate) fn leave_out_unknown(
+        &mut self,
+        check: impl Fn(Kind, &Selector) -> Result<(), Error>,
+    ) -> Vec<LeftOut> {
+        let mut left_out = Vec::new();
+        for (kind, key, selector) in self.extensions() {
+            if kind != Kind::Registry
+                && let Err(error) = check(kind, &selector)
+            {
+                left_out.push(LeftOut {
+                    key: key.to_string(),
+                    name: selector.name,
+                    error: self.origins.blame(&key, error),
+                });
+            }
+        }
+        for left_out in &left_out {
+            self.origins.unset(&Key::dotted(&left_out.key));
+        }
+        self.consumer.retain_chosen(|kind, selector| check(kind, selector).is_ok());
+        left_out
     }
 
     fn extensions(&self) -> Vec<(Kind, Key, Selector)> {

@@ -97,15 +97,20 @@ pub(super) struct Origins {
 impl Origins {
     /// Notes where `setting` stands; of what stood at its key before nothing is left.
     pub(super) fn set(&mut self, setting: &Raw) {
-        for places in [&mut self.values, &mut self.names] {
-            let old = places.range(&setting.key..).take_while(|(key, _)| key.is_in(&setting.key));
-            let old: Vec<Key> = old.map(|(key, _)| key.clone()).collect();
-            old.iter().for_each(|key| drop(places.remove(key)));
-        }
+        self.unset(&setting.key);
         self.values.insert(setting.key.clone(), setting.origin.clone());
         for Inside { key, name, value } in &setting.inside {
             self.values.insert(key.clone(), value.clone());
             self.names.extend(name.iter().map(|name| (key.clone(), name.clone())));
+        }
+    }
+
+    /// Forgets what stood at `key` and inside of it.
+    pub(super) fn unset(&mut self, unset: &Key) {
+        for places in [&mut self.values, &mut self.names] {
+            let old = places.range(unset..).take_while(|(key, _)| key.is_in(unset));
+            let old: Vec<Key> = old.map(|(key, _)| key.clone()).collect();
+            old.iter().for_each(|key| drop(places.remove(key)));
         }
     }
 

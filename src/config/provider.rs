@@ -28,7 +28,8 @@ pub struct ProviderConfig {
     pub advertise: Option<AdvertisedAddress>,
     /// Faces served on the port. Default: all.
     pub protocols: Faces,
-    /// Share of traffic relative to other instances; 0 is none unless all are 0. Default 100.
+    /// Share of traffic relative to other instances; 0 is none while others that have some can be
+    /// called. Default 100.
     pub weight: u32,
     /// How long the share grows after a start until it is whole; zero for at once. Default 10 min.
     #[serde(with = "duration")]

@@ -47,7 +47,7 @@ pub struct ApplicationConfig {
     pub name: String,
 }
 
-/// A text that is never printed: `Debug`, `Serialize` and [`Config::sources`] show `***`.
+/// A token, not empty, that is never printed: `Debug`, `Serialize` and [`Config::sources`] show `***`.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(into = "String")]
 pub struct Secret(String);
@@ -63,8 +63,12 @@ impl Secret {
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Value::deserialize(deserializer)? {
+            // Such as `--token "$UNSET"`: nobody means a registry that is open to all by that.
+            Value::String(text) if text.is_empty() => {
+                Err(D::Error::custom("the token is empty: write one, or leave it away"))
+            }
             Value::String(text) => Ok(Self(text)),
-            _ => Err(D::Error::custom("a secret is a text: write it in quotes")),
+            _ => Err(D::Error::custom("a token is a text: write it in quotes")),
         }
     }
 }

@@ -72,6 +72,8 @@ impl Types {
             arguments: self.message_name((method.arguments)()).unwrap_or_default(),
             reply: self.message_name((method.reply)()).unwrap_or_default(),
             error: method.error.and_then(|error| self.message_name(error())),
+            argument_count: method.argument_count.and_then(|count| count.try_into().ok()),
+            takes_message: method.takes_message,
         }
     }
 
@@ -178,7 +180,11 @@ fn enumeration(of: &EnumType, name: &str) -> EnumDescription {
         name: name.to_owned(),
         doc: doc(of.doc),
         values: values
-            .map(|(name, number)| EnumValue { name: (*name).to_owned(), number: *number })
+            .map(|value| EnumValue {
+                name: value.name.to_owned(),
+                number: value.number,
+                rust_name: value.rust_name.to_owned(),
+            })
             .collect(),
     }
 }

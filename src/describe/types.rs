@@ -49,6 +49,11 @@ pub struct MethodDescription {
     pub reply: String,
     /// Name of its typed business error.
     pub error: Option<String>,
+    /// How many arguments it has; absent where the provider is older than this field.
+    pub argument_count: Option<u32>,
+    /// Whether its only argument is the message `arguments` itself, instead of a field of it;
+    /// absent if the provider is too old to tell.
+    pub takes_message: Option<bool>,
 }
 
 /// A message.
@@ -170,6 +175,8 @@ pub struct EnumValue {
     pub name: String,
     /// Its number.
     pub number: i32,
+    /// Its name in Rust, which is read too; empty if the provider is too old to tell.
+    pub rust_name: String,
 }
 
 impl ServiceDescription {
@@ -208,6 +215,18 @@ impl ServiceDescription {
 }
 
 impl MethodDescription {
+    /// A method of which its name alone is known, because no instance tells of it. It counts as one
+    /// that any policy can serve.
+    #[must_use]
+    pub fn unknown(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            is_idempotent: true,
+            stand_in: Some("null".to_owned()),
+            ..Self::default()
+        }
+    }
+
     /// Unary or one-way.
     #[must_use]
     pub fn kind(&self) -> MethodKind {

@@ -4,10 +4,13 @@
 //! for versions that differ, while a person who forgets an argument or mistypes a name wants to
 //! know. What does not fit its type is told here too, instead of by a provider that was asked.
 
+use std::collections::HashSet;
+
 use rpc_core::Error;
 use rpc_core::codec::MAX_DEPTH;
 use serde_json::{Map, Value};
 
+use super::place::{Place, cut};
 use super::scalar;
 use crate::describe::{
     EnumValue, FieldDescription, FieldLabel, MessageDescription, MethodDescription,
@@ -27,18 +30,42 @@ pub(super) fn check(
     };
     let check = Check { service, path };
     match arguments {
-        Value::Null => check.list(message, &[]),
+        Value::Null => check.list(message, &[], method.takes_message),
         Value::Object(object) => check.object(message, object),
-        Value::Array(list) => match &list[..] {
-            [Value::Object(only)] if check.is_whole(message, only) => check.object(message, only),
-            list => check.list(message, list),
-        },
+        Value::Array(list) => check.list(message, list, method.takes_message),
         other => Err(format!(
-            "{path} takes {}, got {}: write a list such as [{other}], or an object",
+            "{path} takes {}, got {}: write a list such as [{}], or an object",
             takes(message),
-            scalar::kind_of(other)
+            scalar::kind_of(other),
+            cut(&other.to_string())
         )),
     }
+}
+
+/// The arguments as a list in the order of declaration, which is what a stub sends: balancers that
+/// hash find each at its position. `arguments` have been checked.
+pub(super) fn in_order(
+    service: &ServiceDescription,
+    method: &MethodDescription,
+    arguments: Value,
+) -> Value {
+    match (arguments, method.takes_message, service.message(&method.arguments)) {
+        (Value::Null, ..) => Value::Array(Vec::new()),
+        (Value::Object(object), Some(false), Some(message)) => list_of(message, object),
+        (given, ..) => given,
+    }
+}
+
+fn list_of(message: &MessageDescription, mut object: Map<String, Value>) -> Value {
+    let fields = message.fields.iter();
+    let values = fields.map(|field| {
+        let value = object.remove(&field.json_name).or_else(|| object.remove(&field.name));
+        value.unwrap_or_default()
+    });
+    let mut values: Vec<Value> = values.collect();
+    let given = values.iter().rposition(|value| !value.is_null()).map_or(0, |last| last + 1);
+    values.truncate(given);
+    Value::Array(values)
 }
 
 struct Check<'a> {
@@ -47,21 +74,54 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// Whether the only element of a list is the message that is the method's only argument.
-    fn is_whole(&self, message: &MessageDescription, only: &Map<String, Value>) -> bool {
-        let takes_object = |field: &FieldDescription| {
-            field.label == FieldLabel::Map || field.value.kind == TypeKind::Message
-        };
-        match &message.fields[..] {
-            [field] if takes_object(field) => only.keys().all(|key| message.field(key).is_some()),
-            [first, _, ..] if takes_object(first) => {
-                only.keys().all(|key| message.field(key).is_some())
-            }
-            _ => true,
+    /// A list holds the message that is the method's only argument, or the arguments by position.
+    fn list(
+        &self,
+        message: &MessageDescription,
+        list: &[Value],
+        takes_message: Option<bool>,
+    ) -> Result<(), String> {
+        match (takes_message, list) {
+            (Some(true), list) => self.only(message, list),
+            (None, [Value::Object(object)]) => self.untold(message, list, object),
+            _ => self.positions(message, list),
         }
     }
 
-    fn list(&self, message: &MessageDescription, list: &[Value]) -> Result<(), String> {
+    /// The message that is the method's only argument.
+    fn only(&self, message: &MessageDescription, list: &[Value]) -> Result<(), String> {
+        let got = match list {
+            [] => return self.object(message, &Map::new()),
+            [Value::Object(object)] => return self.object(message, object),
+            [other] => scalar::kind_of(other),
+            more => format!("{} arguments", more.len()),
+        };
+        let (path, name) = (self.path, &message.name);
+        Err(format!("{path} takes one {name}, alone or in a list, got {got}"))
+    }
+
+    /// An object alone in a list, for a provider that is too old to tell how it reads that.
+    fn untold(
+        &self,
+        message: &MessageDescription,
+        list: &[Value],
+        object: &Map<String, Value>,
+    ) -> Result<(), String> {
+        match (self.object(message, object), self.positions(message, list)) {
+            (Ok(()), Ok(())) => Err(format!(
+                "{} takes {}: the object in the list may be the first of them or hold them all; \
+                 write an object by their names, without a list",
+                self.path,
+                takes(message)
+            )),
+            (Ok(()), _) | (_, Ok(())) => Ok(()),
+            // Who writes the names of arguments means these.
+            (named, _) if object.keys().any(|key| message.field(key).is_some()) => named,
+            (_, placed) => placed,
+        }
+    }
+
+    fn positions(&self, message: &MessageDescription, list: &[Value]) -> Result<(), String> {
         let least = message.fields.iter().rposition(is_required).map_or(0, |last| last + 1);
         let (path, most) = (self.path, message.fields.len());
         if list.len() < least || list.len() > most {
@@ -69,9 +129,9 @@ impl Check<'_> {
             return Err(format!("{path} takes {takes}, got {}", list.len()));
         }
         let pairs = message.fields.iter().zip(list);
-        pairs
-            .into_iter()
-            .try_for_each(|(field, value)| self.field(field, value, &field.json_name, 0))
+        pairs.into_iter().try_for_each(|(field, value)| {
+            self.field(field, value, &Place::Field(&Place::Whole, &field.json_name), 0)
+        })
     }
 
     /// Arguments by name.
@@ -80,7 +140,7 @@ impl Check<'_> {
         message: &MessageDescription,
         object: &Map<String, Value>,
     ) -> Result<(), String> {
-        self.fields(message, object, "", 0)
+        self.fields(message, object, &Place::Whole, 0)
     }
 
     /// The field that must be there and is not.
@@ -99,35 +159,34 @@ impl Check<'_> {
         &self,
         message: &MessageDescription,
         object: &Map<String, Value>,
-        at: &str,
+        at: &Place<'_>,
         depth: usize,
     ) -> Result<(), String> {
         if message.is_oneof && object.len() != 1 {
-            let (names, path) = (fields(&message.fields), self.path);
-            let place = if at.is_empty() { path } else { at };
+            let names = fields(&message.fields);
+            let place = if at.is_whole() { self.path.to_owned() } else { at.to_string() };
             return Err(format!("`{place}` takes exactly one of {names}, got {}", object.len()));
         }
         for (key, value) in object {
             let Some(field) = message.field(key) else {
-                let of = match at {
-                    "" => format!("argument of {}", self.path),
-                    at => format!("field of `{at}` ({})", message.name),
+                let of = match at.is_whole() {
+                    true => format!("argument of {}", self.path),
+                    false => format!("field of `{at}` ({})", message.name),
                 };
                 let known = message.fields.iter().map(|field| field.json_name.as_str());
-                return Err(Error::unknown_name(&of, key, known).to_string());
+                return Err(Error::unknown_name(&of, &cut(key), known).to_string());
             };
             if *key != field.json_name && object.contains_key(&field.json_name) {
                 let name = &field.json_name;
                 return Err(format!("`{key}` and `{name}` are the same field: leave one away"));
             }
-            let at = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
-            self.field(field, value, &at, depth)?;
+            self.field(field, value, &Place::Field(at, key), depth)?;
         }
         let Some(missing) = Self::missing(message, object) else { return Ok(()) };
         let (name, ty) = (&missing.json_name, missing.type_text());
-        match at {
-            "" => Err(format!("{} takes {}: `{name}` is missing", self.path, takes(message))),
-            at => Err(format!("`{at}.{name}` ({ty}) is missing")),
+        match at.is_whole() {
+            true => Err(format!("{} takes {}: `{name}` is missing", self.path, takes(message))),
+            false => Err(format!("`{at}.{name}` ({ty}) is missing")),
         }
     }
 
@@ -135,7 +194,7 @@ impl Check<'_> {
         &self,
         field: &FieldDescription,
         value: &Value,
-        at: &str,
+        at: &Place<'_>,
         depth: usize,
     ) -> Result<(), String> {
         match (field.label, value) {
@@ -143,16 +202,10 @@ impl Check<'_> {
             (FieldLabel::Optional | FieldLabel::Repeated | FieldLabel::Map, Value::Null) => Ok(()),
             (FieldLabel::Repeated, Value::Array(list)) => {
                 list.iter().enumerate().try_for_each(|(index, value)| {
-                    self.value(&field.value, value, &format!("{at}[{index}]"), depth)
+                    self.value(&field.value, value, &Place::Element(at, index), depth)
                 })
             }
-            (FieldLabel::Map, Value::Object(map)) => map.iter().try_for_each(|(key, value)| {
-                let at = format!("{at}[{key:?}]");
-                if let Some(of) = &field.key {
-                    scalar::check_key(of, key).map_err(|why| format!("`{at}`: the key {why}"))?;
-                }
-                self.value(&field.value, value, &at, depth)
-            }),
+            (FieldLabel::Map, Value::Object(map)) => self.entries(field, map, at, depth),
             (FieldLabel::Single | FieldLabel::Optional, value) => {
                 self.value(&field.value, value, at, depth)
             }
@@ -160,11 +213,32 @@ impl Check<'_> {
         }
     }
 
+    fn entries(
+        &self,
+        field: &FieldDescription,
+        map: &Map<String, Value>,
+        at: &Place<'_>,
+        depth: usize,
+    ) -> Result<(), String> {
+        let mut numbers = HashSet::new();
+        map.iter().try_for_each(|(key, value)| {
+            let at = Place::Entry(at, key);
+            if let Some(of) = &field.key {
+                let number =
+                    scalar::check_key(of, key).map_err(|why| format!("`{at}`: the key {why}"))?;
+                if number.is_some_and(|number| !numbers.insert(number)) {
+                    return Err(format!("`{at}`: the key is that of another entry, written anew"));
+                }
+            }
+            self.value(&field.value, value, &at, depth)
+        })
+    }
+
     fn value(
         &self,
         of: &TypeDescription,
         value: &Value,
-        at: &str,
+        at: &Place<'_>,
         depth: usize,
     ) -> Result<(), String> {
         match (of.kind, value) {
@@ -183,9 +257,9 @@ impl Check<'_> {
     }
 
     /// On the wire an unknown variant reads as the first one; a person has mistyped it.
-    fn variant(&self, of: &TypeDescription, value: &Value, at: &str) -> Result<(), String> {
+    fn variant(&self, of: &TypeDescription, value: &Value, at: &Place<'_>) -> Result<(), String> {
         let Some(described) = self.service.enumeration(&of.name) else { return Ok(()) };
-        let of = format!("{} in `{at}`", of.name);
+        let unknown = || format!("{} in `{at}`", of.name);
         let Value::String(name) = value else {
             let is_it = |known: &EnumValue| value.as_f64() == Some(f64::from(known.number));
             if described.values.iter().any(is_it) {
@@ -194,14 +268,16 @@ impl Check<'_> {
             let known =
                 described.values.iter().map(|known| format!("{} {}", known.number, known.name));
             let known: Vec<String> = known.collect();
-            return Err(format!("unknown {of} `{value}`, available: {}", known.join(", ")));
+            let (of, known) = (unknown(), known.join(", "));
+            return Err(format!("unknown {of} `{value}`, available: {known}"));
         };
-        let plain = |text: &str| text.replace('_', "").to_ascii_lowercase();
-        if described.values.iter().any(|value| plain(&value.name) == plain(name)) {
+        // No other spelling: what a provider does not know it takes for the first variant.
+        let is_it = |known: &EnumValue| known.name == *name || known.rust_name == *name;
+        if !name.is_empty() && described.values.iter().any(is_it) {
             return Ok(());
         }
         let known = described.values.iter().map(|value| value.name.as_str());
-        Err(Error::unknown_name(&of, name, known).to_string())
+        Err(Error::unknown_name(&unknown(), &cut(name), known).to_string())
     }
 }
 
@@ -218,6 +294,98 @@ fn takes(message: &MessageDescription) -> String {
     }
 }
 
-fn expected(at: &str, expected: &str, got: &Value) -> String {
+fn expected(at: &Place<'_>, expected: &str, got: &Value) -> String {
     format!("`{at}`: {}", scalar::expected(expected, got))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::describe::EnumDescription;
+
+    fn field(name: &str, label: FieldLabel, kind: TypeKind, of: &str) -> FieldDescription {
+        FieldDescription {
+            name: name.to_owned(),
+            json_name: name.to_owned(),
+            label,
+            value: TypeDescription { kind, name: of.to_owned(), bits: 0 },
+            ..FieldDescription::default()
+        }
+    }
+
+    /// A service of a provider that tells neither spellings nor what takes a message whole.
+    fn older(arguments: Vec<FieldDescription>) -> ServiceDescription {
+        let message = |name: &str, fields| MessageDescription {
+            name: name.to_owned(),
+            fields,
+            ..MessageDescription::default()
+        };
+        let red = EnumValue { name: "RED".to_owned(), ..EnumValue::default() };
+        let line = vec![field("x", FieldLabel::Optional, TypeKind::Message, "Line")];
+        ServiceDescription {
+            messages: vec![message("Arguments", arguments), message("Line", line)],
+            enums: vec![EnumDescription {
+                name: "Colour".to_owned(),
+                values: vec![red],
+                ..EnumDescription::default()
+            }],
+            ..ServiceDescription::default()
+        }
+    }
+
+    fn checked(service: &ServiceDescription, arguments: &Value) -> Result<(), String> {
+        let method =
+            MethodDescription { arguments: "Arguments".to_owned(), ..MethodDescription::default() };
+        check(service, &method, "S/m", arguments)
+    }
+
+    #[test]
+    fn an_older_provider_is_sent_an_object_alone_in_a_list_only_if_that_means_one_thing() {
+        let line = field("x", FieldLabel::Optional, TypeKind::Message, "Line");
+        let number = field("y", FieldLabel::Optional, TypeKind::Uint32, "");
+        let service = older(vec![line, number]);
+        assert_eq!(checked(&service, &json!([{ "y": 1 }])), Ok(()));
+        assert_eq!(checked(&service, &json!([{ "x": { "x": {} } }, 1])), Ok(()));
+        let message = checked(&service, &json!([{ "x": {} }])).unwrap_err();
+        assert!(message.contains("may be the first of them or hold them all"), "{message}");
+        assert_eq!(checked(&service, &json!({ "x": {} })), Ok(()));
+        let message = checked(&service, &json!([{ "y": "a" }])).unwrap_err();
+        assert_eq!(message, "`y`: expected uint32, got the text \"a\"");
+        let message = checked(&service, &json!([{ "z": 1 }])).unwrap_err();
+        assert!(message.starts_with("unknown field of `x` (Line) `z`"), "{message}");
+    }
+
+    #[test]
+    fn an_older_provider_is_sent_a_variant_by_its_name_on_the_wire() {
+        let service = older(vec![field("c", FieldLabel::Optional, TypeKind::Enum, "Colour")]);
+        assert_eq!(checked(&service, &json!(["RED"])), Ok(()));
+        for wrong in ["Red", "red", ""] {
+            assert!(checked(&service, &json!([wrong])).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_place_of_a_value_costs_nothing_until_it_is_wrong() {
+        let key_of = |kind| TypeDescription { kind, ..TypeDescription::default() };
+        let map = field("x", FieldLabel::Map, TypeKind::Message, "List");
+        let map = FieldDescription { key: Some(key_of(TypeKind::String)), ..map };
+        let mut service = older(vec![map]);
+        service.messages.push(MessageDescription {
+            name: "List".to_owned(),
+            fields: vec![field("y", FieldLabel::Repeated, TypeKind::Uint32, "")],
+            ..MessageDescription::default()
+        });
+        let (key, mut list) = ("k".repeat(500_000), vec![json!(1); 200_000]);
+        let arguments = json!({ "x": { &key: { "y": list } } });
+        let started = tokio::time::Instant::now();
+        assert_eq!(checked(&service, &arguments), Ok(()));
+        // A hundred gigabytes of places, were they written.
+        assert!(started.elapsed() < std::time::Duration::from_secs(5));
+        list.push(json!("a"));
+        let message = checked(&service, &json!({ "x": { &key: { "y": list } } })).unwrap_err();
+        let place = format!("`x[\"{}…\"].y[200000]`: expected uint32", "k".repeat(60));
+        assert!(message.starts_with(&place), "{message}");
+    }
 }

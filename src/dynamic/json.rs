@@ -29,8 +29,8 @@ impl Message for Json {
         Err(DecodeError::new("a call without a stub reads JSON only"))
     }
 
-    /// As a stub's, for arguments in a list: balancers that hash send both to the same provider.
-    /// Arguments by name are one argument.
+    /// As a stub's: balancers that hash send both to the same provider. What is no list is the one
+    /// argument itself.
     fn argument_text(&self, index: usize, out: &mut String) -> bool {
         match &self.0 {
             Value::Array(list) => list.get(index).is_some_and(|value| append_text(value, out)),

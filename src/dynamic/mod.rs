@@ -6,6 +6,7 @@
 
 mod arguments;
 mod json;
+mod place;
 mod scalar;
 
 use std::sync::Arc;
@@ -40,8 +41,8 @@ impl Consumer {
     /// Waits at most 3 s for that.
     ///
     /// # Errors
-    /// No instance is known, can be reached or describes itself; settings for methods that do not
-    /// exist; the codec `json` is not there.
+    /// No instance is known, can be reached or describes itself; settings for methods or arguments
+    /// that do not exist; the codec `json` is not there.
     ///
     /// ```
     /// # use dubhe::prelude::*;
@@ -83,6 +84,7 @@ impl Consumer {
             Ok(StubMethod { codecs: codecs.clone(), ..method })
         });
         let methods = methods.collect::<Result<Vec<_>, Error>>().map_err(set_up)?;
+        self.0.check_balancers(service, &methods).map_err(set_up)?;
         Ok(DynamicClient {
             description: Arc::new(description),
             service: service.clone(),
@@ -143,6 +145,17 @@ impl DynamicClient {
         })
     }
 
+    /// The arguments as a call sends them: those given by name as a list in the order of
+    /// declaration, as a stub has them. Balancers that hash find each at its position.
+    ///
+    /// # Errors
+    /// As those of [`check`](Self::check).
+    pub fn arguments(&self, method: &str, arguments: Value) -> Result<Value, Status> {
+        self.check(method, &arguments)?;
+        let described = self.method(method)?;
+        Ok(arguments::in_order(&self.description, described, arguments))
+    }
+
     /// Calls `method`. `arguments` is a list in their order, or an object by their names; a method
     /// whose only argument is a message takes that message. Optional ones, lists and maps may be
     /// left out or null, others not; every value must fit its type, down to the width of integers.
@@ -157,11 +170,7 @@ impl DynamicClient {
     /// Dropping the future cancels the call, down to the provider's handler.
     pub async fn call(&self, method: &str, arguments: Value) -> Result<Value, Status> {
         let index = self.index(method)?;
-        self.check(method, &arguments)?;
-        let arguments = match arguments {
-            Value::Null => Value::Array(Vec::new()),
-            given => given,
-        };
+        let arguments = self.arguments(method, arguments)?;
         let Json(value) = self.stub.call(index, Json(arguments)).await?;
         Ok(value)
     }
@@ -193,5 +202,6 @@ impl MethodDescription {
         });
         Method::new(service.clone(), &self.name, self.kind(), self.is_idempotent)
             .with_stand_in(stand_in)
+            .with_arguments(self.argument_count.and_then(|count| count.try_into().ok()))
     }
 }

@@ -3,10 +3,11 @@
 //! The reading itself decides: what is refused here is exactly what a provider would refuse. Only
 //! the words are this file's.
 
-use rpc_core::__private::Bytes;
+use rpc_core::__private::{Bytes, is_number};
 use rpc_core::message::Field;
 use serde_json::Value;
 
+use super::place::cut;
 use crate::describe::{TypeDescription, TypeKind};
 
 /// Whether a value fits an integer, and its range.
@@ -18,7 +19,6 @@ macro_rules! integer {
 
 /// Says what is wrong with `value` where a value of this type is expected.
 pub(super) fn check(of: &TypeDescription, value: &Value) -> Result<(), String> {
-    let is_number = value.is_number() || value.is_string();
     let fits = match of.kind {
         TypeKind::Bool => value.is_boolean(),
         TypeKind::String => value.is_string(),
@@ -28,27 +28,36 @@ pub(super) fn check(of: &TypeDescription, value: &Value) -> Result<(), String> {
             }
             value => value.is_string(),
         },
-        // Numbers may be written as text, as 64-bit ones are.
-        TypeKind::Float => is_number && in_range::<f32>(value)?,
-        TypeKind::Double => is_number && in_range::<f64>(value)?,
-        _ => is_number && is_whole(of, value)?,
+        TypeKind::Float => in_range::<f32>(value)?,
+        TypeKind::Double => in_range::<f64>(value)?,
+        _ => is_whole(of, value)?,
     };
     if fits { Ok(()) } else { Err(expected(of.text(), value)) }
 }
 
-/// Says what is wrong with the key of a map, which is text in JSON.
-pub(super) fn check_key(of: &TypeDescription, key: &str) -> Result<(), String> {
+/// Says what is wrong with the key of a map, which is text in JSON; gives the number that it is, if
+/// it is one, because a number has several texts.
+pub(super) fn check_key(of: &TypeDescription, key: &str) -> Result<Option<i128>, String> {
     let value = Value::String(key.to_owned());
     match of.kind {
-        TypeKind::Bool if fits::<bool>(&value) => Ok(()),
-        TypeKind::Bool => Err("is neither \"true\" nor \"false\"".to_owned()),
-        TypeKind::Unknown => Ok(()),
-        _ => check(of, &value).map_err(|why| format!("is wrong: {why}")),
+        TypeKind::Bool if fits::<bool>(&value) => return Ok(None),
+        TypeKind::Bool => return Err("is neither \"true\" nor \"false\"".to_owned()),
+        TypeKind::Unknown => return Ok(None),
+        _ => check(of, &value).map_err(|why| format!("is wrong: {why}"))?,
     }
+    Ok(match of.kind {
+        TypeKind::String => None,
+        _ => read::<i64>(&value).map(i128::from).or_else(|| read::<u64>(&value).map(i128::from)),
+    })
 }
 
 fn fits<T: Field>(value: &Value) -> bool {
-    T::default().merge_serde(value).is_ok()
+    read::<T>(value).is_some()
+}
+
+fn read<T: Field>(value: &Value) -> Option<T> {
+    let mut read = T::default();
+    read.merge_serde(value).ok().map(|()| read)
 }
 
 /// Whether it is an integer at all.
@@ -66,19 +75,37 @@ fn is_whole(of: &TypeDescription, value: &Value) -> Result<bool, String> {
         (TypeKind::Uint32, _) => integer!(u32, value),
         _ => integer!(u64, value),
     };
-    if fits {
+    if fits && !value.is_null() {
         return Ok(true);
     }
-    let (shown, name) = (plain(value), of.text());
-    let Ok(number) = shown.parse::<f64>() else { return Ok(false) };
-    if number.fract() != 0.0 {
+    let Some((shown, number)) = number(value) else { return Ok(false) };
+    let name = of.text();
+    if number.is_finite() && number.fract() != 0.0 {
         return Err(format!("{shown} is no whole number, as {name} is"));
     }
-    // The greatest of 64 bits rounds up to the first that is too large.
-    if number < least as f64 || number >= most as f64 || shown.parse::<i128>().is_ok() {
-        return Err(format!("{shown} does not fit {name}: {least} to {most} are possible"));
+    let range = format!("{least} to {most} are possible");
+    if number < least as f64 || number > most as f64 || shown.parse::<i128>().is_ok() {
+        return Err(format!("{shown} does not fit {name}: {range}"));
     }
-    Err(format!("{shown} is not exact: write {name} with digits alone"))
+    // At the ends of 64 bits a float may be rounded from what fits or from what does not.
+    if number == least as f64 || number == most as f64 {
+        return Err(format!("{shown} does not fit {name}: {range}, in digits alone"));
+    }
+    match value.is_string() {
+        true => Err(format!("{shown} is no whole number, as {name} is")),
+        false => Err(format!("{shown} is not exact: write {name} with digits alone")),
+    }
+}
+
+/// A number, or one written as text, as 64-bit ones are, with its text.
+fn number(value: &Value) -> Option<(String, f64)> {
+    let shown = match value {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) if is_number(text) => text.clone(),
+        _ => return None,
+    };
+    let number = shown.parse().ok()?;
+    Some((cut(&shown), number))
 }
 
 /// Whether it is a number at all.
@@ -86,16 +113,15 @@ fn is_whole(of: &TypeDescription, value: &Value) -> Result<bool, String> {
 /// # Errors
 /// It is a number, but too large.
 fn in_range<T: Field + Bounded>(value: &Value) -> Result<bool, String> {
-    if fits::<T>(value) {
+    // Null reads as the default.
+    if !value.is_null() && fits::<T>(value) {
         return Ok(true);
     }
-    let shown = plain(value);
-    match shown.parse::<f64>() {
-        // Rust's own words for what is no number are not those of JSON.
-        Ok(number) if shown.contains(|c: char| c.is_ascii_digit()) && !number.is_nan() => {
+    match number(value) {
+        Some((shown, _)) => {
             Err(format!("{shown} does not fit {}: {} is the most", T::NAME, T::MOST))
         }
-        _ => Ok(false),
+        None => Ok(false),
     }
 }
 
@@ -115,10 +141,6 @@ impl Bounded for f64 {
     const MOST: &'static str = "1.7976931348623157e308";
 }
 
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
 /// What was expected and what came.
 pub(super) fn expected(expected: &str, got: &Value) -> String {
     format!("expected {expected}, got {}", kind_of(got))
@@ -131,8 +153,7 @@ pub(super) fn kind_of(value: &Value) -> String {
         Value::Bool(value) => value.to_string(),
         Value::Number(value) => format!("the number {value}"),
         Value::String(text) => {
-            let start: String = text.chars().take(40).collect();
-            format!("the text {start:?}")
+            format!("the text {:?}", cut(text))
         }
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "an object".to_owned(),

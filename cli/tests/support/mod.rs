@@ -251,10 +251,13 @@ pub async fn provider(registry: &str, token: &str) -> RunningProvider {
 
 /// The same, serving these protocols.
 pub async fn provider_of(registry: &str, token: &str, protocols: &[&str]) -> RunningProvider {
-    let builder = Layer::new()
+    let token = match token {
+        "" => Layer::new(),
+        token => Layer::new().set("registry.token", token),
+    };
+    let builder = token
         .set("application.name", "shelf")
         .set("registry.address", registry)
-        .set("registry.token", token)
         .set("registry.cache", false)
         .set("provider.port", 0)
         .set("provider.protocols", protocols)

@@ -89,12 +89,18 @@ impl Ring {
     }
 
     /// Whom `at` belongs to: the first at or after it for which `is` gives something, asked by the
-    /// place among the members. Of several on one point it is the last, as in Dubbo's map.
-    pub(super) fn find<T>(&self, at: u32, is: impl Fn(usize) -> Option<T>) -> Option<T> {
+    /// place among the members; looked for on at most so many points. Of several on one point it is
+    /// the last, as in Dubbo's map.
+    pub(super) fn find<T>(
+        &self,
+        at: u32,
+        most: usize,
+        is: impl Fn(usize) -> Option<T>,
+    ) -> Option<T> {
         let count = self.points.len();
         let first = self.first_from(at);
         let mut found = None;
-        for index in (first..count).chain(0..first) {
+        for index in (first..count).chain(0..first).take(most) {
             let (at, whose) = self.points[index];
             found = is(whose as usize).or(found);
             let is_shared = self.points.get(index + 1).is_some_and(|(next, _)| *next == at);

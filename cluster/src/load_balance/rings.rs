@@ -3,8 +3,9 @@
 //! A ring is that of a directory's list, so one is made when the list changes, and not when the
 //! state of its endpoints does. Small ones are made by the call that first needs them, within a
 //! millisecond or so. Calls do not wait for a large one: they go by the last one meanwhile, walking
-//! past who is gone, and whoever is new gets its keys when the new ring is there. Only the very
-//! first ring has to be waited for.
+//! past who is gone, and whoever is new gets its keys when the new ring is there. Where hardly
+//! anybody of the last one is left, keys are spread over the list without a ring meanwhile. Only
+//! the very first ring has to be waited for.
 
 use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Release};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,6 +43,13 @@ impl Rings {
             current: ArcSwap::default(),
             making: Mutex::default(),
             is_making: AtomicBool::new(false),
+        }
+    }
+
+    /// Makes the ring of these members although the last one rests: that leads to nobody.
+    pub(super) fn hurry(self: &Arc<Self>, members: &Arc<Members>) {
+        if let Ok(runtime) = Handle::try_current() {
+            self.make_beside(&runtime, members);
         }
     }
 

@@ -12,7 +12,7 @@ use rpc_core::{
 };
 use tokio::time::Instant;
 
-use super::{ClusterPolicy, History, MAX_TRIED};
+use super::{Choice, ClusterPolicy, History, MAX_TRIED};
 use crate::attempt::Attempt;
 use crate::endpoint::Endpoint;
 use crate::picker::Picker;
@@ -33,6 +33,10 @@ impl Extension<dyn ClusterPolicy> for Available {
 impl ClusterPolicy for Available {
     fn layer(&self, picker: Picker) -> BoxInvoker {
         BoxInvoker::from_invoke(AvailableInvoker(picker))
+    }
+
+    fn choice(&self) -> Choice {
+        Choice::First
     }
 }
 

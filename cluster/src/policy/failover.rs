@@ -24,7 +24,7 @@ use rpc_core::{
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::hedge::{self, Running};
+use super::hedge::{self, Running, halfway};
 use super::{ClusterPolicy, History, MAX_TRIED};
 use crate::attempt::{Attempt, AttemptFuture};
 use crate::endpoint::Endpoint;
@@ -92,10 +92,9 @@ impl Invoke for FailoverInvoker {
         let (picker, retries) = (self.picker.clone(), self.retries);
         let mut first = picker.attempt(Attempt::first(invocation.clone(), started));
         let may_run_twice = retries > 0 && invocation.method().is_idempotent();
-        let deadline = invocation.deadline.instant();
-        let patience = may_run_twice.then(|| halfway(started, deadline));
+        let deadline = may_run_twice.then(|| invocation.deadline.instant());
         Box::pin(async move {
-            let failure = match hedge::outcome_by(&mut first, patience).await {
+            let failure = match hedge::outcome_by(&mut first, deadline).await {
                 Some(Ok(reply)) => return Ok(reply),
                 Some(Err(status)) => Some(status),
                 None => None,
@@ -107,13 +106,11 @@ impl Invoke for FailoverInvoker {
     }
 }
 
-fn halfway(now: Instant, deadline: Instant) -> Instant {
-    now + deadline.saturating_duration_since(now) / 2
-}
-
 /// Whether a provider has answered, if not as hoped for; nobody else is asked then.
 fn is_answer(status: &Status) -> bool {
-    may_resend(status, true) == Resend::No && status.code() != Code::DeadlineExceeded
+    status.delivery() == Delivery::Answered
+        && may_resend(status, true) == Resend::No
+        && status.code() != Code::DeadlineExceeded
 }
 
 // === impl Resending ===
@@ -222,14 +219,14 @@ impl Resending {
                 let status = Status::unimplemented("those left do not have the method");
                 return Err(self.give_up(status.with_delivery(Delivery::Refused), None));
             }
-            Ok(None) => return Ok(()),
-            Err(status) => return Err(self.give_up(status, None)),
+            Err(status) if self.running.is_empty() => return Err(self.give_up(status, None)),
+            Ok(None) | Err(_) => return Ok(()),
         };
         if next == Next::Copy {
             if self.permit_budgeted(now).is_err() {
                 return Ok(());
             }
-            self.running.are_late();
+            self.running.are_late(now, self.invocation.deadline.instant());
         }
         tracing::debug!(
             method = %self.invocation.method().path(),
@@ -265,6 +262,10 @@ impl Resending {
             attempt.excluded = barred;
             endpoint = self.picker.choose_other(&attempt);
         }
+        if endpoint.is_none() {
+            // Nobody is there, or routers leave nobody, which is another thing to say.
+            self.picker.choose(&attempt)?;
+        }
         Ok(endpoint.map(|endpoint| (endpoint, attempt)))
     }
 
@@ -286,7 +287,7 @@ impl Resending {
         if resend == Resend::No || status.address().is_none() {
             let would_do = !idempotent && may_resend(status, true) != Resend::No;
             return Err(match status.code() {
-                Code::DeadlineExceeded => late(),
+                Code::DeadlineExceeded if status.delivery() != Delivery::Answered => late(),
                 _ if deadline <= now => late(),
                 _ if resend == Resend::No && would_do => {
                     Some("the method is not idempotent".to_owned())

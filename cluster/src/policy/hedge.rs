@@ -21,10 +21,16 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::attempt::AttemptFuture;
 
-/// The outcome of `first`; `None` if there is none by `patience`.
+/// Half of the time that is left at `now`.
+pub(super) fn halfway(now: Instant, deadline: Instant) -> Instant {
+    now + deadline.saturating_duration_since(now) / 2
+}
+
+/// The outcome of `first`; `None` if there is none when half of the time it was sent with has
+/// passed, and `deadline` is given.
 pub(super) async fn outcome_by(
     first: &mut AttemptFuture,
-    patience: Option<Instant>,
+    deadline: Option<Instant>,
 ) -> Option<Result<Reply, Status>> {
     let mut polls = 0_u32;
     poll_fn(|cx| {
@@ -33,8 +39,12 @@ pub(super) async fn outcome_by(
         }
         polls = polls.saturating_add(1);
         // The clock is read only by calls that were woken in vain.
-        match patience {
-            Some(patience) if polls > 1 && Instant::now() >= patience => Poll::Ready(None),
+        match (deadline, first.sent_at()) {
+            (Some(deadline), Some(sent))
+                if polls > 1 && Instant::now() >= halfway(sent, deadline) =>
+            {
+                Poll::Ready(None)
+            }
             _ => Poll::Pending,
         }
     })
@@ -60,7 +70,9 @@ pub(super) struct Ended {
 }
 
 impl Running {
-    pub(super) fn push(&mut self, attempt: AttemptFuture, at: Instant) {
+    /// Adds one that was begun at this time; it may have been sent later.
+    pub(super) fn push(&mut self, attempt: AttemptFuture, begun: Instant) {
+        let at = attempt.sent_at().unwrap_or(begun);
         self.0.push(Started { attempt, at, is_late: false });
     }
 
@@ -73,9 +85,11 @@ impl Running {
         self.0.iter().filter_map(|started| Some(started.attempt.endpoint()?.address()))
     }
 
-    /// Notes that a copy is sent because none of them has answered.
-    pub(super) fn are_late(&mut self) {
-        self.0.iter_mut().for_each(|started| started.is_late = true);
+    /// Notes that a copy is sent because those have not answered that have had half of their time.
+    pub(super) fn are_late(&mut self, now: Instant, deadline: Instant) {
+        for started in &mut self.0 {
+            started.is_late |= halfway(started.at, deadline) <= now;
+        }
     }
 
     /// Waits for the next to end; `None` if none has by `due`.

@@ -58,11 +58,29 @@ pub trait ClusterPolicy: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Which endpoints a call is sent to, as far as tools show it; changes no call. The default: all
+    /// of them if it [calls everyone](Self::calls_everyone), else one that the balancer selects.
+    fn choice(&self) -> Choice {
+        if self.calls_everyone() { Choice::Everyone } else { Choice::Balanced }
+    }
+
     /// The same policy with the `retries` that are set beside it; `None` if it takes none.
     fn with_retries(&self, retries: u32) -> Option<Arc<dyn ClusterPolicy>> {
         let _ = retries;
         None
     }
+}
+
+/// Whom a policy sends a call to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Choice {
+    /// Candidates that the balancer selects.
+    Balanced,
+    /// The first candidate in the order of addresses; nothing is compared.
+    First,
+    /// Every endpoint that routers leave, whatever its connection, health and weight.
+    Everyone,
 }
 
 /// The policies that come with Dubhe.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use crate::amount::show_duration;
 use crate::body::Body;
 use crate::broadcast::{NodeReplies, NodeResult};
 use crate::client::options::CallOptions;
@@ -185,7 +186,7 @@ impl Stub {
             return status.with_hint(format!("{hint} of the call that is being handled"));
         }
         status.with_hint(match own {
-            Some(own) => format!("{hint}: {own:?}, set for this call"),
+            Some(own) => format!("{hint}: {}, set for this call", show_duration(own)),
             None => format!("{hint}: {}", target.timeout_set_by),
         })
     }

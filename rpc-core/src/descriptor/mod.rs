@@ -11,7 +11,7 @@ mod types;
 use std::time::Duration;
 
 pub use self::stand_in::{StandIn, stand_in};
-pub use self::types::{EnumType, FieldType, MessageType, Shape, Type};
+pub use self::types::{EnumType, FieldType, MessageType, Shape, Type, VariantType};
 use crate::error::Error;
 use crate::method::MethodKind;
 use crate::reply::Reply;
@@ -58,6 +58,9 @@ pub struct MethodDescriptor {
     pub arguments: fn() -> MessageType,
     /// How many arguments it has; `None` if the macro did not say.
     pub argument_count: Option<usize>,
+    /// Whether its only argument is that message, instead of a field of it; `None` if the macro did
+    /// not say.
+    pub takes_message: Option<bool>,
     /// The message its reply forms.
     pub reply: fn() -> MessageType,
     /// The typed business error, if it has one.
@@ -113,6 +116,7 @@ impl MethodDescriptor {
             stand_in: |_| Ok(None),
             arguments,
             argument_count: None,
+            takes_message: None,
             reply,
             error: None,
         }
@@ -129,6 +133,13 @@ impl MethodDescriptor {
     #[must_use]
     pub const fn argument_count(mut self, count: usize) -> Self {
         self.argument_count = Some(count);
+        self
+    }
+
+    /// The same, whose only argument is the message that the arguments form, or is not.
+    #[must_use]
+    pub const fn takes_message(mut self, takes_message: bool) -> Self {
+        self.takes_message = Some(takes_message);
         self
     }
 

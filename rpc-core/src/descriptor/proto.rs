@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{EnumType, FieldType, MessageType, ServiceDescriptor, Shape, Type};
+use super::{EnumType, FieldType, MessageType, ServiceDescriptor, Shape, Type, VariantType};
 use crate::method::MethodKind;
 
 impl ServiceDescriptor {
@@ -128,8 +128,8 @@ impl Printer<'_> {
         self.doc(0, of.doc);
         self.line(0, format_args!("message {name} {{"));
         self.line(1, format_args!("enum Value {{"));
-        for (variant, number) in &of.variants {
-            self.line(2, format_args!("{variant} = {number};"));
+        for VariantType { name, number, .. } in &of.variants {
+            self.line(2, format_args!("{name} = {number};"));
         }
         self.line(1, format_args!("}}"));
         self.line(0, format_args!("}}"));

@@ -103,6 +103,17 @@ pub struct EnumType {
     pub name: &'static str,
     /// The type's doc comment.
     pub doc: &'static str,
-    /// Names and numbers of its variants; the first has number 0 and is the default.
-    pub variants: Vec<(&'static str, i32)>,
+    /// Its variants; the first has number 0 and is the default.
+    pub variants: Vec<VariantType>,
+}
+
+/// A variant of an enum without data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VariantType {
+    /// Name on the wire, such as `DARK_GREEN`.
+    pub name: &'static str,
+    /// Name in Rust, such as `DarkGreen`, which is read too.
+    pub rust_name: &'static str,
+    /// Its number.
+    pub number: i32,
 }

@@ -28,7 +28,8 @@ pub struct Instance {
     /// Name of the application it belongs to, or the empty string.
     #[serde(default)]
     pub application: String,
-    /// Share of traffic relative to others; 100 is usual, 0 is none unless all are 0.
+    /// Share of traffic relative to others; 100 is usual, 0 is none while others that have some can
+    /// be called.
     #[serde(default = "default_weight")]
     pub weight: u32,
     /// When it started, in milliseconds since 1970; 0 if unknown.

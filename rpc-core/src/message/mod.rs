@@ -9,6 +9,7 @@ mod business;
 mod container;
 mod enumeration;
 mod map;
+mod number;
 #[doc(hidden)]
 pub mod oneof;
 mod read;
@@ -36,6 +37,7 @@ pub use self::wire::DecodeError;
 pub mod generated {
     pub use super::business::{typed_error, typed_status};
     pub use super::enumeration::{Enumeration, merge_enum, serialize_enum};
+    pub use super::number::is_number;
     pub use super::oneof::{self, OneOf};
     pub use super::read::{Positions, merge_record};
     pub use super::record::{Record, absent, merge_nested, merge_whole, skip_value};

@@ -12,6 +12,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserializer, Serialize, Serializer};
 
+use super::number;
 use super::read::{BytesVisitor, Primitive, PrimitiveVisitor, StringVisitor};
 use super::traits::{Element, Value};
 use super::wire::{DecodeError, Input, WireType, encoded_len_varint, put_varint};
@@ -78,13 +79,13 @@ macro_rules! integers {
             }
 
             fn from_f64(value: f64) -> Option<Self> {
-                // Past 2^53 a float no longer says which integer was meant.
-                let exact = value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0;
+                // From 2^53 on a float no longer says which integer was meant.
+                let exact = value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0;
                 exact.then_some(value as i64)?.try_into().ok()
             }
 
             fn from_text(text: &str) -> Option<Self> {
-                text.parse().ok()
+                number::integer(text)?.try_into().ok()
             }
         }
     )*};
@@ -171,6 +172,7 @@ macro_rules! floats {
                     "NaN" => Some(Self::NAN),
                     "Infinity" => Some(Self::INFINITY),
                     "-Infinity" => Some(Self::NEG_INFINITY),
+                    _ if !number::is_number(text) => None,
                     _ => text.parse().ok().filter(|value: &Self| value.is_finite()),
                 }
             }

@@ -236,6 +236,9 @@ pub fn encode_value<T: Value>(value: &T, tag: u32, out: &mut BytesMut) {
 
 /// What can print itself into a `.proto`: messages, argument lists, replies.
 pub trait Describe {
+    /// Whether it is an argument list that is its only argument, which is a message.
+    const IS_ARGUMENT: bool = false;
+
     /// The message as data.
     fn message_type() -> MessageType;
 }

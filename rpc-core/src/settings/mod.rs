@@ -209,10 +209,83 @@ mod tests {
                 json!({ "choice": { "green": {} } }),
                 "choice.green: `shade` is missing: write { shade = … }",
             ),
+            (
+                json!({ "choice": { "green": { "shade": 1 }, "red": null } }),
+                "choice: a choice has one name, not 2: write { NAME = … }",
+            ),
         ] {
             assert_eq!(message(value.clone()), told, "{value}");
         }
         assert_eq!(message(json!([1])), "a list is no table: write { … }");
+    }
+
+    #[test]
+    fn keys_of_maps_are_read_as_what_they_are_declared() {
+        #[derive(Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+        struct Name(String);
+
+        #[derive(Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+        #[serde(rename_all = "lowercase")]
+        enum Colour {
+            Red,
+        }
+
+        fn keys<K: DeserializeOwned + Ord>(names: Value) -> Result<Vec<K>, String> {
+            let read = read::<BTreeMap<K, u8>>(names);
+            let told = |error: SettingError| error.into_error("name").to_string();
+            read.map(|map| map.into_keys().collect()).map_err(told)
+        }
+
+        assert_eq!(keys::<u16>(json!({ "1": 0, "65535": 0 })), Ok(vec![1, 65_535]));
+        assert_eq!(keys::<i8>(json!({ "-1": 0 })), Ok(vec![-1]));
+        assert_eq!(keys::<bool>(json!({ "true": 0 })), Ok(vec![true]));
+        assert_eq!(keys::<char>(json!({ "x": 0 })), Ok(vec!['x']));
+        assert_eq!(keys::<Name>(json!({ "a.b": 0 })), Ok(vec![Name("a.b".to_owned())]));
+        assert_eq!(keys::<Colour>(json!({ "red": 0 })), Ok(vec![Colour::Red]));
+        assert_eq!(keys::<Option<u16>>(json!({ "7": 0 })), Ok(vec![Some(7)]));
+        for (key, told) in [
+            ("x", "x: \"x\" is no whole number: write one from 0 to 65535"),
+            ("01", "01: \"01\" is no whole number: write one from 0 to 65535"),
+            ("65536", "65536: 65536 is out of range: write a whole number from 0 to 65535"),
+            ("-1", "-1: -1 is out of range: write a whole number from 0 to 65535"),
+        ] {
+            assert_eq!(keys::<u16>(json!({ key: 0 })), Err(told.to_owned()));
+        }
+        assert_eq!(
+            keys::<bool>(json!({ "yes": 0 })).unwrap_err(),
+            "yes: \"yes\" is neither true nor false: write one of them"
+        );
+        assert_eq!(
+            keys::<Colour>(json!({ "rde": 0 })).unwrap_err(),
+            "rde: unknown choice `rde` (did you mean `red`?), available: red"
+        );
+    }
+
+    #[test]
+    fn a_list_that_is_longer_than_what_is_read_from_it_is_refused() {
+        assert_eq!(read::<(u8, u8)>(json!([1, 2])), Ok((1, 2)));
+        let told = |value| read::<(u8, u8)>(value).unwrap_err().to_string();
+        assert_eq!(told(json!([1, 2, 3])), "3 elements do not fit: write 2");
+        assert_eq!(told(json!([1])), "1 elements do not fit: expected a tuple of size 2");
+        let told = read::<BTreeMap<String, [u8; 1]>>(json!({ "a": [1, 2] })).unwrap_err();
+        assert_eq!(told.to_string(), "a: 2 elements do not fit: write 1");
+    }
+
+    #[test]
+    fn a_field_that_takes_anything_is_no_unknown_name() {
+        use serde::de::IgnoredAny;
+
+        #[derive(Debug, Deserialize)]
+        struct Loose {
+            #[serde(rename = "old")]
+            _old: Option<IgnoredAny>,
+            #[serde(rename = "older")]
+            _older: IgnoredAny,
+        }
+
+        assert!(read::<Loose>(json!({ "old": [1], "older": { "x": 1 } })).is_ok());
+        let told = read::<Loose>(json!({ "oldr": 1, "older": 1 })).unwrap_err().to_string();
+        assert!(told.starts_with("unknown name `oldr`"), "{told}");
     }
 
     #[test]

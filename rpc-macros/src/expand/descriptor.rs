@@ -49,6 +49,7 @@ fn method_descriptor(service: &Service, method: &Method) -> TokenStream {
         )
         .doc(#docs)
         .argument_count(#count)
+        .takes_message(<#message as #p::Describe>::IS_ARGUMENT)
         .error(#error)
         .stand_in(#stand_in)
         #(#settings)*

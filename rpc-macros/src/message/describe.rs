@@ -13,15 +13,21 @@ pub(crate) fn record(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
         let ty = &field.ty;
         field_type(&p, &field.wire, &quote!(<#ty as #p::Field>::shape))
     });
-    let message = match (kind, fields) {
+    match (kind, fields) {
         (Kind::Arguments, [field]) => {
             let ty = &field.ty;
             let own = message_type(head, &quote!(field), false);
-            quote!(#p::sole::describe::<#ty>(|field| #own, #(#types)*))
+            let body = quote! {
+                const IS_ARGUMENT: bool = <#ty as #p::Field>::IS_MESSAGE;
+
+                fn message_type() -> #p::MessageType {
+                    #p::sole::describe::<#ty>(|field| #own, #(#types)*)
+                }
+            };
+            implement(head, quote!(#p::Describe), body)
         }
-        _ => message_type(head, &quote!(#(#types),*), false),
-    };
-    implement_by(head, &message)
+        _ => implement_by(head, &message_type(head, &quote!(#(#types),*), false)),
+    }
 }
 
 pub(crate) fn implement_by(head: &Head, message: &TokenStream) -> TokenStream {

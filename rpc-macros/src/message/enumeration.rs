@@ -29,10 +29,11 @@ fn enumeration(head: &Head, variants: &[Unit]) -> TokenStream {
     let idents: Vec<_> = variants.iter().map(|variant| &variant.ident).collect();
     let names: Vec<_> = variants.iter().map(|variant| &variant.name).collect();
     let numbers: Vec<_> = variants.iter().map(|variant| variant.number).collect();
-    let spellings = variants.iter().map(|variant| {
-        let (name, own) = (&variant.name, variant.ident.to_string());
-        if *name == own { quote!(#name) } else { quote!(#name | #own) }
-    });
+    let rust_names: Vec<_> = idents.iter().map(ToString::to_string).collect();
+    let spellings = names
+        .iter()
+        .zip(&rust_names)
+        .map(|(name, own)| if *name == own { quote!(#name) } else { quote!(#name | #own) });
     let body = quote! {
         fn number(&self) -> i32 {
             match self { #(Self::#idents => #numbers,)* }
@@ -60,7 +61,11 @@ fn enumeration(head: &Head, variants: &[Unit]) -> TokenStream {
             #p::EnumType {
                 name: #enum_name,
                 doc: #docs,
-                variants: ::std::vec![#((#names, #numbers)),*],
+                variants: ::std::vec![#(#p::VariantType {
+                    name: #names,
+                    rust_name: #rust_names,
+                    number: #numbers,
+                }),*],
             }
         }
     };

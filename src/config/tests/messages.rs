@@ -186,12 +186,15 @@ fn a_file_that_is_no_toml_is_refused_with_line_and_column() {
         ("[registry]\n[registry]\n", "2:2: duplicate key `registry`: keep one of them"),
         (
             "consumer.cluster = forking # fast",
-            "1:20: `forking` is no value: texts stand in quotes, \"forking\"",
+            "1:20: this is no value: a text stands in quotes, key = \"text\"",
         ),
-        ("consumer.timeout = 1s", "1:20: `1s` is no value: texts stand in quotes, \"1s\""),
+        (
+            "consumer.timeout = 1s",
+            "1:20: this is no value: a text stands in quotes, key = \"text\"",
+        ),
         (
             "consumer.cluster = { name = true_or_not }",
-            "1:29: `true_or_not` is no value: texts stand in quotes, \"true_or_not\"",
+            "1:29: this is no value: a text stands in quotes, key = \"text\"",
         ),
     ] {
         assert_eq!(file_error(text), format!("dubhe.toml:{told}"));
@@ -233,6 +236,46 @@ fn a_variable_that_sets_nothing_is_an_error() {
         "DUBHE_CONSUMER__RETRIES: consumer.retries: \"many\" is no whole number: \
          write one from 0 to 4294967295"
     );
+}
+
+#[test]
+fn the_links_of_a_service_of_kubernetes_are_passed_over_and_slips_are_not() {
+    let links = [
+        ("DUBHE_REGISTRY_SERVICE_HOST", "10.96.0.9"),
+        ("DUBHE_REGISTRY_SERVICE_PORT", "20890"),
+        ("DUBHE_REGISTRY_SERVICE_PORT_MAIN_2", "20890"),
+        ("DUBHE_REGISTRY_PORT", "tcp://10.96.0.9:20890"),
+        ("DUBHE_REGISTRY_PORT_20890_TCP", "tcp://10.96.0.9:20890"),
+        ("DUBHE_REGISTRY_PORT_20890_TCP_PROTO", "tcp"),
+        ("DUBHE_REGISTRY_PORT_20890_TCP_PORT", "20890"),
+        ("DUBHE_REGISTRY_PORT_20890_TCP_ADDR", "10.96.0.9"),
+        ("DUBHE_A_B_PORT_53_UDP_ADDR", "10.96.0.9"),
+        ("DUBHE_PROVIDER_PORT", "tcp://[fd00::9]:20880"),
+        ("DUBHE_PORT", "tcp://10.96.0.9:80"),
+        ("DUBHE_SERVICE_HOST", "10.96.0.9"),
+        ("DUBHE_PROVIDER__METADATA__A_SERVICE_HOST", "b"),
+    ];
+    let config = Config::load(sources("", &links)).unwrap();
+    assert_eq!(config.provider.metadata["a_service_host"], "b");
+    for (slip, value, meant) in [
+        ("DUBHE_CONSUMER_TIMEOUT", "1s", "DUBHE_CONSUMER__TIMEOUT"),
+        ("DUBHE_PROVIDER_PORT", "20880", "DUBHE_PROVIDER__PORT"),
+        ("DUBHE_REGISTRY_ADDRESS", "tcp://h:1", "DUBHE_REGISTRY__ADDRESS"),
+    ] {
+        let told = environment_error(slip, value);
+        let start = format!("unknown environment variable `{slip}` (did you mean `{meant}`?)");
+        assert!(told.starts_with(&start), "{told}");
+    }
+    for slip in [
+        "DUBHE_X_PORT_TCP",
+        "DUBHE_X_PORT_1_TCPX",
+        "DUBHE_X_PORT_1_TCP_HOST",
+        "DUBHE_X_SERVICE_PORTS",
+        "DUBHE_X_SERVICE_HOSTS",
+        "DUBHE_CONSUMER__SERVICE_HOST",
+    ] {
+        assert!(environment_error(slip, "1").contains(slip), "{slip}");
+    }
 }
 
 #[test]
@@ -311,8 +354,50 @@ fn a_token_is_never_shown() {
     assert!(!format!("{config:?} {:?}", config.sources()).contains("sesame"));
     assert_eq!(
         file_error("registry.token = 7"),
-        "dubhe.toml:1:18: registry.token: a secret is a text: write it in quotes"
+        "dubhe.toml:1:18: registry.token: a token is a text: write it in quotes"
     );
+}
+
+#[test]
+fn an_empty_token_is_an_error_of_every_source() {
+    let told = "registry.token: the token is empty: write one, or leave it away";
+    assert_eq!(file_error("registry.token = \"\""), format!("dubhe.toml:1:18: {told}"));
+    assert_eq!(
+        environment_error("DUBHE_REGISTRY__TOKEN", ""),
+        format!("DUBHE_REGISTRY__TOKEN: {told}")
+    );
+    let builder = Layer::new().set("registry.token", "");
+    let error = Config::load(Sources { builder, ..Sources::default() }).unwrap_err();
+    assert_eq!(error.to_string(), format!("builder: {told}"));
+    let several = "[[registry]]\naddress = \"dev://\"\n[[registry]]\n\
+                   address = \"dev://b\"\ntoken = \"\"\n";
+    assert_eq!(file_error(several), format!("dubhe.toml:5:9: {told}"));
+}
+
+#[test]
+fn a_secret_is_not_shown_by_what_is_wrong_with_it() {
+    for text in [
+        "registry.token = sesame",
+        "registry.token = \"sesame",
+        "registry.token = [sesame]",
+        "registry.address = dubhe://:sesame@h:1",
+        "registry.address = \"dubhe://ann:ses ame@h:1\"",
+        "registry.address = \"ann:sesame@127.0.0.1:1\"",
+        "registry.address = \"ann:sesame://@127.0.0.1:1\"",
+        "registry.address = [\"dubhe://:se/same@h\", \"dubhe://:se/same@h\"]",
+        "provider.advertise = \"ann:sesame@h\"",
+    ] {
+        let told = file_error(text);
+        assert!(told.starts_with("dubhe.toml:1:"), "{told}");
+        assert!(!told.contains("ses") && !told.contains("same"), "{told}");
+    }
+    for number in ["31415926535897932384", "31415926535e9999"] {
+        let told = file_error(&format!("registry.token = {number}"));
+        assert!(told.starts_with("dubhe.toml:1:18: registry.token: "), "{told}");
+        assert!(!told.contains("31415"), "{told}");
+    }
+    let told = file_error("registry.address = \"ann:sesame@127.0.0.1:1\"");
+    assert!(told.contains("`***@127.0.0.1:1` is not a registry's address"), "{told}");
 }
 
 #[test]
