@@ -39,7 +39,7 @@ fn arguments_that_an_example_does_not_know_end_it_with_its_usage() {
 #[test]
 fn a_level_that_does_not_exist_is_an_error_of_an_example() {
     let folder = example::build(&["codecs"]);
-    let mut command = Command::new(folder.join("codecs"));
+    let mut command = example::command(&folder.join("codecs"));
     let Output { status, stdout, stderr } = command.env("DUBHE_LOG", "inof").output().unwrap();
     assert_eq!(status.code(), Some(2), "{}", text(&stderr));
     assert!(stdout.is_empty() && text(&stderr).contains("write off, error, warn"));
