@@ -1,5 +1,5 @@
-//! Every balancer over three provider processes: even while all are well, sparing one that is slow
-//! if it looks at that, and losing no idempotent call when one stops dead or is killed.
+//! Every balancer over three provider processes: even if it looks at nothing else, sparing one that
+//! is slow if it looks at that, and losing no idempotent call when one stops dead or is killed.
 
 #![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 
@@ -21,17 +21,17 @@ use tower::util::MapResponseLayer;
 const QUICK_TO_NOTICE: &str =
     "consumer.heartbeat = \"200ms\"\nconsumer.heartbeat_timeout = \"300ms\"";
 
-/// Of three providers the third is slow: what percent of the calls it gets, and how many times as
-/// many calls of the first the second gets at most, and the other way round.
-const PROMISED: [(&str, RangeInclusive<usize>, usize); 7] = [
-    ("adaptive", 0..=20, 3),
-    ("leastactive", 1..=25, 2),
-    ("p2c", 0..=15, 3),
-    ("shortestresponse", 0..=20, 3),
-    // These do not look at latency.
-    ("consistenthash", 20..=47, 2),
-    ("random", 23..=44, 2),
-    ("roundrobin", 30..=36, 2),
+/// Of three providers the third is slow: what percent of the calls it gets, and whether the other
+/// two, which are alike, get about as many each. Who looks at latency follows what it measures, and
+/// on a busy machine one of the two may wait for long.
+const PROMISED: [(&str, RangeInclusive<usize>, bool); 7] = [
+    ("adaptive", 0..=20, false),
+    ("leastactive", 1..=25, false),
+    ("p2c", 0..=15, false),
+    ("shortestresponse", 0..=20, false),
+    ("consistenthash", 20..=47, true),
+    ("random", 23..=44, true),
+    ("roundrobin", 30..=36, true),
 ];
 
 #[test]
@@ -40,7 +40,8 @@ fn becomes_a_provider() {
 }
 
 async fn provider(name: &str, url: &str, folder: &Path) -> ProviderProcess {
-    let delay = if name == "c" { "25" } else { "0" };
+    // Longer than a busy machine keeps the others waiting, who take three milliseconds.
+    let delay = if name == "c" { "60" } else { "0" };
     let command = ProviderCommand::new(name, url).set(process::DELAY, delay);
     let command = command.ledger(&folder.join(name));
     // A weight that is the same however long it has been warming up.
@@ -91,7 +92,7 @@ async fn every_balancer_keeps_its_word_over_processes_and_loses_no_idempotent_ca
     let start = async |name| provider(name, &url, folder.path()).await;
     let mut b = start("b").await;
     let (_a, _c) = (start("a").await, start("c").await);
-    for (balancer, of_the_slow, uneven) in PROMISED {
+    for (balancer, of_the_slow, is_even) in PROMISED {
         let toml = format!("{QUICK_TO_NOTICE}\nconsumer.loadbalance = \"{balancer}\"");
         let consumer = support::consumer(&url, &toml);
         let shop = client(&consumer).await;
@@ -102,17 +103,23 @@ async fn every_balancer_keeps_its_word_over_processes_and_loses_no_idempotent_ca
         seen.assert_none_failed();
         let [first, second, slow] = shares(&seen, ["a", "b", "c"]);
         assert!(of_the_slow.contains(&slow), "{balancer} gives the slow one {slow} %");
-        let is_even = first <= uneven * second && second <= uneven * first;
-        assert!(is_even, "{balancer}: {first} % and {second} % for two that are alike");
+        let are_near = first <= 2 * second && second <= 2 * first;
+        assert!(
+            are_near || !is_even,
+            "{balancer}: {first} % and {second} % for two that are alike"
+        );
 
         let load = Load::start(&shop, Calls::Idempotent(3), 8);
         let writes = Load::start(&shop, Calls::Changing(3), 4);
         b.suspend();
         load.answered(60).await;
+        writes.answered(20).await;
         b.resume();
         load.answered(60).await;
+        writes.answered(20).await;
         b.kill();
         load.answered(60).await;
+        writes.answered(20).await;
         load.stop().await.assert_none_failed();
         assert_none_ran_twice(folder.path(), &writes.stop().await);
         b = start("b").await;

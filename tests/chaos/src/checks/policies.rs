@@ -55,7 +55,6 @@ const ALL: [Policy; 6] = [
         more: EVEN,
         reads: Calls::Finds(TAKES),
         writes: Calls::Notes(TAKES),
-        ..POLICY
     },
     Policy {
         name: "failback",
@@ -64,7 +63,6 @@ const ALL: [Policy; 6] = [
         more: EVEN,
         reads: Calls::Marks(TAKES),
         writes: Calls::Notes(TAKES),
-        ..POLICY
     },
     Policy {
         name: "forking",
