@@ -28,13 +28,29 @@ impl ConfigFile {
             return Self { path: self.path.clone(), text: text.to_owned() }.parse(schema);
         }
         let table = DeTable::parse(&self.text).map_err(|error| {
-            let span = error.span().unwrap_or_default();
+            let Some(span) = error.span() else { return self.too_deep() };
             let told = malformed(error.message(), self.text.get(span.clone()));
             Error::invalid_config(told).at(self.origin(span.start))
         })?;
         let mut reader = Reader { file: self, schema, layer: Layer::new() };
         reader.section(table.into_inner(), &Key::root())?;
         Ok(reader.layer)
+    }
+
+    /// The error of a key with more dots than the parser bears, which does not say where it is.
+    fn too_deep(&self) -> Error {
+        let is_deep = |text| {
+            let (_, errors) = DeTable::parse_recoverable(text);
+            errors.iter().any(|error| error.span().is_none())
+        };
+        let newlines = self.text.match_indices('\n').map(|(newline, _)| newline + 1);
+        let lines: Vec<usize> = std::iter::once(0).chain(newlines).collect();
+        let first_after = lines.partition_point(|start| !is_deep(&self.text[..*start]));
+        let line = first_after.checked_sub(1).map_or(0, |line| lines[line]);
+        let rest = &self.text[line..];
+        let indent = rest.len() - rest.trim_start().len();
+        let told = "a key of too many names: write fewer dots";
+        Error::invalid_config(told).at(self.origin(line + indent))
     }
 
     pub(super) fn origin(&self, offset: usize) -> Origin {
