@@ -270,6 +270,22 @@ fn no_registry_anywhere_says_where_to_set_one() {
 }
 
 #[test]
+fn places_in_a_large_file_are_found_at_once() {
+    // As large as a file may be; counted from its beginning each time, this takes half a minute.
+    for between in [", ", ",\n"] {
+        let list = vec!["\"ä\""; 170_000].join(between);
+        let begun = tokio::time::Instant::now();
+        let told = file_error(&format!("consumer.routers = [\n{list}, 7]"));
+        let place = match between {
+            ", " => "dubhe.toml:2:850001: ",
+            _ => "dubhe.toml:170001:6: ",
+        };
+        assert!(told.starts_with(place), "{told}");
+        assert!(begun.elapsed().as_secs() < 15, "{:?}", begun.elapsed());
+    }
+}
+
+#[test]
 fn a_file_nested_beyond_reason_is_refused() {
     let deep = 20_000;
     for text in [
