@@ -109,6 +109,10 @@ async fn free_attempts_are_bounded_by_the_list_and_the_retries() {
     assert_eq!(fleet.net.total(), 6);
     assert_eq!(status.hint(), Some("3 instances and retries = 2"));
     assert_eq!(status.delivery(), Delivery::NotSent);
+    let one = Fleet::of(&["a:1"]);
+    one.mock("a:1").answer(not_sent());
+    let status = one.cluster(Failover::new(2)).invoke(call()).await.unwrap_err();
+    assert_eq!(status.hint(), Some("1 instance and retries = 2"));
 }
 
 #[tokio::test(start_paused = true)]

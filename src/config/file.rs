@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::key::Key;
 use super::layer::{Inside, Layer, Raw, unknown_key};
 use super::origin::Origin;
+use super::places::Places;
 use super::schema::{Entry, Schema};
 
 /// A configuration file that was read.
@@ -27,29 +28,35 @@ impl ConfigFile {
             // A mark of the encoding is no column.
             return Self { path: self.path.clone(), text: text.to_owned() }.parse(schema);
         }
+        let places = Places::of(self);
         let table = DeTable::parse(&self.text).map_err(|error| {
-            let span = error.span().unwrap_or_default();
+            let Some(span) = error.span() else { return self.too_deep(&places) };
             let told = malformed(error.message(), self.text.get(span.clone()));
-            Error::invalid_config(told).at(self.origin(span.start))
+            Error::invalid_config(told).at(places.origin(span.start))
         })?;
-        let mut reader = Reader { file: self, schema, layer: Layer::new() };
+        let mut reader = Reader { places: &places, schema, layer: Layer::new() };
         reader.section(table.into_inner(), &Key::root())?;
         Ok(reader.layer)
     }
 
-    pub(super) fn origin(&self, offset: usize) -> Origin {
-        let before = self.text.get(..offset).unwrap_or(&self.text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Origin::File {
-            path: self.path.clone(),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-        }
+    /// The error of a key with more dots than the parser bears, which does not say where it is.
+    fn too_deep(&self, places: &Places<'_>) -> Error {
+        let is_deep = |text| {
+            let (_, errors) = DeTable::parse_recoverable(text);
+            errors.iter().any(|error| error.span().is_none())
+        };
+        let lines = places.lines();
+        let first_after = lines.partition_point(|start| !is_deep(&self.text[..*start]));
+        let line = first_after.checked_sub(1).map_or(0, |line| lines[line]);
+        let rest = &self.text[line..];
+        let indent = rest.len() - rest.trim_start().len();
+        let told = "a key of too many names: write fewer dots";
+        Error::invalid_config(told).at(places.origin(line + indent))
     }
 }
 
 struct Reader<'a> {
-    file: &'a ConfigFile,
+    places: &'a Places<'a>,
     schema: &'a Schema,
     layer: Layer,
 }
@@ -60,12 +67,12 @@ impl Reader<'_> {
             let key = section.child(name.get_ref());
             match self.schema.lookup(&key) {
                 Entry::Section => {
-                    self.layer.sections.push((key.clone(), self.file.origin(name.span().start)));
+                    self.layer.sections.push((key.clone(), self.places.origin(name.span().start)));
                     self.subsection(value, &key)?;
                 }
                 Entry::Leaf => self.leaf(value, key)?,
                 Entry::Unknown { depth, known } => {
-                    let origin = self.file.origin(name.span().start);
+                    let origin = self.places.origin(name.span().start);
                     return Err(unknown_key(&deepest(key, &value), depth, known).at(origin));
                 }
             }
@@ -74,7 +81,7 @@ impl Reader<'_> {
     }
 
     fn subsection(&mut self, value: Spanned<DeValue<'_>>, key: &Key) -> Result<(), Error> {
-        let origin = self.file.origin(value.span().start);
+        let origin = self.places.origin(value.span().start);
         match value.into_inner() {
             DeValue::Table(table) => self.section(table, key),
             DeValue::Array(list) if *key == Key::dotted("registry") => {
@@ -101,8 +108,9 @@ impl Reader<'_> {
         let key = section.child("address");
         let (mut entries, mut inside) = (Vec::new(), Vec::new());
         for (index, table) in tables.into_iter().enumerate() {
-            let place = self.file.origin(table.span().start);
-            let mut reader = Reader { file: self.file, schema: self.schema, layer: Layer::new() };
+            let place = self.places.origin(table.span().start);
+            let mut reader =
+                Reader { places: self.places, schema: self.schema, layer: Layer::new() };
             reader.subsection(table, section)?;
             let mut entry = serde_json::Map::new();
             for setting in reader.layer.settings {
@@ -133,9 +141,9 @@ impl Reader<'_> {
     }
 
     fn leaf(&mut self, value: Spanned<DeValue<'_>>, key: Key) -> Result<(), Error> {
-        let origin = self.file.origin(value.span().start);
+        let origin = self.places.origin(value.span().start);
         let mut inside = Vec::new();
-        let value = self.file.value(value, &key, &mut inside)?;
+        let value = read(value, &key, self.places, &mut inside)?;
         self.layer.settings.push(Raw { key, value, origin, inside });
         Ok(())
     }
@@ -144,47 +152,45 @@ impl Reader<'_> {
 /// The value of a TOML text such as `3`, `["a"]` or `{ name = "a" }`, if it is one.
 pub(super) fn value_of(text: &str) -> Option<Value> {
     let file = ConfigFile { path: String::new(), text: text.to_owned() };
-    file.value(DeValue::parse(text).ok()?, &Key::root(), &mut Vec::new()).ok()
+    read(DeValue::parse(text).ok()?, &Key::root(), &Places::of(&file), &mut Vec::new()).ok()
 }
 
-impl ConfigFile {
-    /// The value of `key`, and where what is inside it stands.
-    fn value(
-        &self,
-        value: Spanned<DeValue<'_>>,
-        key: &Key,
-        inside: &mut Vec<Inside>,
-    ) -> Result<Value, Error> {
-        let origin = self.origin(value.span().start);
-        Ok(match value.into_inner() {
-            DeValue::String(text) => Value::String(text.into_owned()),
-            DeValue::Boolean(is) => Value::Bool(is),
-            DeValue::Array(list) => {
-                let mut elements = Vec::new();
-                for (index, element) in list.into_iter().enumerate() {
-                    let key = key.item(index);
-                    let place = self.origin(element.span().start);
-                    elements.push(self.value(element, &key, inside)?);
-                    inside.push(Inside { key, name: None, value: place });
-                }
-                Value::Array(elements)
+/// The value of `key`, and where what is inside it stands.
+fn read(
+    value: Spanned<DeValue<'_>>,
+    key: &Key,
+    places: &Places<'_>,
+    inside: &mut Vec<Inside>,
+) -> Result<Value, Error> {
+    let origin = places.origin(value.span().start);
+    Ok(match value.into_inner() {
+        DeValue::String(text) => Value::String(text.into_owned()),
+        DeValue::Boolean(is) => Value::Bool(is),
+        DeValue::Array(list) => {
+            let mut elements = Vec::new();
+            for (index, element) in list.into_iter().enumerate() {
+                let key = key.item(index);
+                let place = places.origin(element.span().start);
+                elements.push(read(element, &key, places, inside)?);
+                inside.push(Inside { key, name: None, value: place });
             }
-            DeValue::Table(table) => {
-                let mut entries = serde_json::Map::new();
-                for (name, entry) in table {
-                    let key = key.child(name.get_ref());
-                    let place = self.origin(entry.span().start);
-                    let value = self.value(entry, &key, inside)?;
-                    let name_place = Some(self.origin(name.span().start));
-                    inside.push(Inside { key, name: name_place, value: place });
-                    entries.insert(name.into_inner().into_owned(), value);
-                }
-                Value::Object(entries)
+            Value::Array(elements)
+        }
+        DeValue::Table(table) => {
+            let mut entries = serde_json::Map::new();
+            for (name, entry) in table {
+                let key = key.child(name.get_ref());
+                let place = places.origin(entry.span().start);
+                let value = read(entry, &key, places, inside)?;
+                let name_place = Some(places.origin(name.span().start));
+                inside.push(Inside { key, name: name_place, value: place });
+                entries.insert(name.into_inner().into_owned(), value);
             }
-            other => number(&other)
-                .map_err(|message| Error::invalid_config(format!("{key}: {message}")).at(origin))?,
-        })
-    }
+            Value::Object(entries)
+        }
+        other => number(&other)
+            .map_err(|message| Error::invalid_config(format!("{key}: {message}")).at(origin))?,
+    })
 }
 
 /// What the parser found wrong at `place`, for two frequent mistakes in words of our own. A value is

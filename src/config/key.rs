@@ -7,7 +7,14 @@ pub(super) const ANY: &str = "*";
 
 /// A path of names. `Display` writes it as TOML does.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key(Vec<String>);
+pub(super) struct Key(Vec<Part>);
+
+/// A name, or `[0]` and so on for an element of a list: a name may look like that too.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Part {
+    text: String,
+    is_item: bool,
+}
 
 impl Key {
     /// The whole tree.
@@ -18,15 +25,17 @@ impl Key {
     /// The key of a text such as `consumer.timeout`, as `Display` writes it: a name with dots stands
     /// in quotes, the position of an element in brackets.
     pub(super) fn dotted(text: &str) -> Self {
-        let (mut parts, mut last, mut quoted) = (Vec::new(), String::new(), false);
+        let name = || Part { text: String::new(), is_item: false };
+        let (mut parts, mut last, mut quoted) = (Vec::new(), name(), false);
         for c in text.chars() {
             match c {
                 '"' => quoted = !quoted,
-                '.' if !quoted => parts.push(std::mem::take(&mut last)),
-                '[' if !quoted && !last.is_empty() => {
-                    parts.push(std::mem::replace(&mut last, "[".to_owned()));
+                '.' if !quoted => parts.push(std::mem::replace(&mut last, name())),
+                '[' if !quoted && !last.text.is_empty() => {
+                    let item = Part { text: "[".to_owned(), is_item: true };
+                    parts.push(std::mem::replace(&mut last, item));
                 }
-                c => last.push(c),
+                c => last.text.push(c),
             }
         }
         parts.push(last);
@@ -35,19 +44,29 @@ impl Key {
 
     /// A key of these names.
     pub(super) fn of<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
-        Self(parts.into_iter().map(str::to_owned).collect())
+        parts.into_iter().fold(Self::root(), |key, name| key.child(name))
     }
 
     /// The key of `name` in this section.
     pub(super) fn child(&self, name: &str) -> Self {
-        let mut parts = self.0.clone();
-        parts.push(name.to_owned());
-        Self(parts)
+        self.with(name.to_owned(), false)
     }
 
     /// The key of the element at `index` of the list at this key.
     pub(super) fn item(&self, index: usize) -> Self {
-        self.child(&format!("[{index}]"))
+        self.with(format!("[{index}]"), true)
+    }
+
+    /// The key of what an error calls `step` inside the value at this key: a name, or `[0]` and so on.
+    pub(super) fn step(&self, step: &str) -> Self {
+        let index = step.strip_prefix('[').and_then(|step| step.strip_suffix(']'));
+        self.with(step.to_owned(), index.is_some_and(|index| index.parse::<usize>().is_ok()))
+    }
+
+    fn with(&self, text: String, is_item: bool) -> Self {
+        let mut parts = self.0.clone();
+        parts.push(Part { text, is_item });
+        Self(parts)
     }
 
     /// Whether it is `other` or inside of it.
@@ -62,27 +81,26 @@ impl Key {
 
     /// Its names, the outermost first.
     pub(super) fn parts(&self) -> impl DoubleEndedIterator<Item = &str> + ExactSizeIterator {
-        self.0.iter().map(String::as_str)
+        self.0.iter().map(|part| &*part.text)
     }
 
     /// Whether a part of it may be any name.
     pub(super) fn has_any(&self) -> bool {
-        self.0.iter().any(|part| part == ANY)
+        self.parts().any(|part| part == ANY)
     }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '*';
-        for (at, part) in self.0.iter().enumerate() {
-            let is_item = part.starts_with('[');
+        for (at, Part { text, is_item }) in self.0.iter().enumerate() {
             if at > 0 && !is_item {
                 f.write_str(".")?;
             }
-            if is_item || !part.is_empty() && part.chars().all(is_bare) {
-                f.write_str(part)?;
+            if *is_item || !text.is_empty() && text.chars().all(is_bare) {
+                f.write_str(text)?;
             } else {
-                write!(f, "{part:?}")?;
+                write!(f, "{text:?}")?;
             }
         }
         Ok(())
@@ -102,5 +120,9 @@ mod tests {
         let item = Key::dotted("consumer.routers").item(1).child("force");
         assert_eq!(item.to_string(), "consumer.routers[1].force");
         assert_eq!(Key::dotted(&item.to_string()), item);
+        let name = Key::dotted("provider.metadata").child("[0]");
+        assert_eq!(name.to_string(), "provider.metadata.\"[0]\"");
+        assert_eq!(Key::dotted(&name.to_string()), name);
+        assert_ne!(name, Key::dotted("provider.metadata").item(0));
     }
 }

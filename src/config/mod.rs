@@ -19,6 +19,7 @@ mod load;
 mod method;
 mod names;
 mod origin;
+mod places;
 mod process;
 mod provider;
 mod registry;

@@ -140,7 +140,7 @@ impl Origins {
     /// `error`, about `key` or what it says is inside its value, with the place in front.
     pub(super) fn blame(&self, key: &Key, mut error: Error) -> Error {
         let inside = error.take_parameter();
-        let whole = inside.iter().fold(key.clone(), |key, step| key.child(step));
+        let whole = inside.iter().fold(key.clone(), |key, step| key.step(step));
         let (shown, origin) = match (error.is_unknown_name(), inside.is_empty()) {
             // It is no key, so it is the section that is shown.
             (true, false) => {

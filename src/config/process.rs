@@ -11,6 +11,7 @@ use super::environment::FILE;
 use super::file::ConfigFile;
 use super::layer::Layer;
 use super::load::Sources;
+use super::places::Places;
 
 /// Looked for in the working directory when `DUBHE_CONFIG` is not set.
 const DEFAULT_FILE: &str = "dubhe.toml";
@@ -80,7 +81,7 @@ impl ConfigFile {
                 let (valid, why) = (error.utf8_error().valid_up_to(), error.utf8_error());
                 let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
                 let told = "from here on the file is not UTF-8: save it as UTF-8";
-                let place = Self { path, text }.origin(valid);
+                let place = Places::of(&Self { path, text }).origin(valid);
                 return Err(Error::invalid_config(told).at(place).with_source(why));
             }
         };

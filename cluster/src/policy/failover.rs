@@ -315,7 +315,8 @@ impl Resending {
         let instances = left.endpoints.min(MAX_TRIED);
         let retries = self.retries;
         if self.free >= instances + retries as usize {
-            return Err(Some(format!("{instances} instances and retries = {retries}")));
+            let plural = if instances == 1 { "" } else { "s" };
+            return Err(Some(format!("{instances} instance{plural} and retries = {retries}")));
         }
         self.free += 1;
         self.picker.budget().note_resend();

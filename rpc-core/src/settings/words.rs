@@ -19,6 +19,7 @@ pub(super) fn mismatch(found: Unexpected<'_>, expected: &str) -> String {
         },
         "a sequence" => match found {
             Unexpected::Seq | Unexpected::Map => format!("{shown} is no list: write [ … ]"),
+            Unexpected::Str(text) => format!("{shown} is no list: write {}", as_list(text)),
             _ => format!("{shown} is no list: write [{shown}]"),
         },
         "f32" | "f64" => format!("{shown} is no number: write one such as 0.5{}", unquoted(found)),
@@ -33,6 +34,18 @@ pub(super) fn mismatch(found: Unexpected<'_>, expected: &str) -> String {
             }
             (None, _) => format!("{shown} is not possible here: expected {other}"),
         },
+    }
+}
+
+/// The list that was meant by a text such as `a,b`, `[a]` or `a`.
+fn as_list(text: &str) -> String {
+    let words = text.trim_matches(['[', ']']).split(',');
+    let words = words.map(|word| word.trim().trim_matches(['"', '\'']));
+    let quoted: Vec<String> =
+        words.filter(|word| !word.is_empty()).map(|word| format!("{word:?}")).collect();
+    match quoted.is_empty() || text.chars().count() > SHOWN {
+        true => "[ … ]".to_owned(),
+        false => format!("[{}]", quoted.join(", ")),
     }
 }
 

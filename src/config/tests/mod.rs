@@ -3,8 +3,10 @@
 mod merging;
 mod messages;
 mod parameters;
+mod secrets;
 mod services;
 mod values;
+mod variables;
 
 use std::ffi::OsString;
 
@@ -31,4 +33,9 @@ fn file_error(text: &str) -> String {
 
 fn inventory() -> ServiceKey {
     ServiceKey::new("shop.Inventory")
+}
+
+fn environment_error(name: &str, value: &str) -> String {
+    let error = Config::load(sources("", &[(name, value)])).unwrap_err();
+    error.to_string()
 }
