@@ -57,7 +57,7 @@ impl Explain {
         let arguments = input::arguments(self.arguments.as_deref())?;
         let consumer = options.consumer()?;
         let (service, name) = (&self.target.service, &self.target.method);
-        let client = target::client(&consumer, service).await?;
+        let client = target::client(&consumer, service, &self.call).await?;
         let method = client.method(name)?;
         // Connects, so that what is shown of the connections is true.
         let told = consumer.describe_each(service, PATIENCE).await?.into_iter().collect();
