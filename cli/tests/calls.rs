@@ -122,7 +122,7 @@ async fn a_call_that_is_late_names_the_deadline_and_who_set_it() {
 async fn the_timeout_bounds_the_asking_before_the_call_too() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("static://{}", silent.local_addr().unwrap());
-    let started = std::time::Instant::now();
+    let started = tokio::time::Instant::now();
     let args = ["call", "test.Stock/left", "[\"a\", 1]", "--timeout", "300ms"];
     dubhe(&[&["--registry", &url], &args[..]].concat()).await.code(1);
     assert!(started.elapsed() < std::time::Duration::from_secs(2), "{:?}", started.elapsed());

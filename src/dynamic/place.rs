@@ -11,11 +11,11 @@ pub(super) enum Place<'a> {
     /// The arguments themselves.
     Whole,
     /// A field, by name.
-    Field(&'a Place<'a>, &'a str),
+    Field(&'a Self, &'a str),
     /// An element of a list.
-    Element(&'a Place<'a>, usize),
+    Element(&'a Self, usize),
     /// An entry of a map, by key.
-    Entry(&'a Place<'a>, &'a str),
+    Entry(&'a Self, &'a str),
 }
 
 impl Place<'_> {
