@@ -104,8 +104,8 @@ impl Consumer {
     }
 
     /// What each instance says it serves, by address, where the registry knows addresses but not
-    /// what is there, as `static://` does; nothing where it lists services. Asks all, some at
-    /// once; waits at most `timeout` in all for them to answer.
+    /// what is there, as `static://` does; nothing where it lists services. Asks all, 16 at
+    /// once; waits at most `timeout` for each to answer.
     ///
     /// # Errors
     /// The registry does not answer.
@@ -115,9 +115,10 @@ impl Consumer {
     pub async fn served(&self, timeout: Duration) -> Result<ToldEach<Vec<ServiceKey>>, Error> {
         // Registered nowhere: who lists it lists everything everywhere.
         let instances = self.instances(&ServiceKey::new(DESCRIBE)).await?;
-        let deadline = Deadline::after(timeout);
         Ok(each(instances, |instance| {
             let this = self.clone();
+            // Its own: dead addresses before it must not use up its time.
+            let deadline = Deadline::after(timeout);
             async move {
                 let client = this.describer(vec![instance], deadline)?;
                 let services = Describe::services(&client).await?;
