@@ -176,6 +176,21 @@ async fn a_description_holds_every_type_with_its_fields_and_numbers() {
     let values = &described.enumeration("Size").unwrap().values;
     let values: Vec<_> = values.iter().map(|value| (&*value.name, value.number)).collect();
     assert_eq!(values, [("SMALL", 0), ("VERY_LARGE", 1)]);
+    let whole = |method| described.method(method).unwrap().takes_message;
+    assert_eq!(["place", "nothing", "log"].map(whole), [Some(true), Some(false), Some(false)]);
+}
+
+#[tokio::test]
+async fn chosen_addresses_are_asked_and_no_others() {
+    let registry = memory();
+    let start = || support::provider(&registry, "").serve(OrdersServer::new(Clerk)).start();
+    let (_one, other) = (start().await.unwrap(), start().await.unwrap());
+    let consumer = support::consumer(&registry, "");
+    assert_eq!(consumer.describe_each(&orders(), PATIENCE).await.unwrap().len(), 2);
+    let chosen = [other.address().into(), "127.0.0.1:1".into()];
+    let told = consumer.describe_at(&orders(), &chosen, PATIENCE).await.unwrap();
+    let addresses: Vec<&str> = told.iter().map(|(address, _)| &**address).collect();
+    assert_eq!(addresses, [other.address()]);
 }
 
 #[tokio::test]

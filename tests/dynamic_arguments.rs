@@ -171,7 +171,6 @@ async fn a_value_that_its_type_has_no_room_for_is_not_sent_and_its_place_is_told
             json!({ "k": -9_223_372_036_854_775_809.0 }),
             "does not fit int64: -9223372036854775808 to",
         ),
-        (json!({ "k": "-9223372036854775809" }), "`k`: -9223372036854775809 does not fit int64"),
         (json!({ "k": 9_007_199_254_740_993.0 }), "is not exact: write int64 with digits alone"),
         (json!({ "k": "1e400" }), "`k`: 1e400 does not fit int64"),
         (json!({ "k": "1e-1" }), "`k`: 1e-1 is no whole number, as int64 is"),
@@ -179,7 +178,6 @@ async fn a_value_that_its_type_has_no_room_for_is_not_sent_and_its_place_is_told
         (json!({ "k": "+1" }), "`k`: expected int64, got the text \"+1\""),
         (json!({ "d": "01" }), "`d`: expected uint64, got the text \"01\""),
         (json!({ "f": "+1" }), "`f`: expected double, got the text \"+1\""),
-        (json!({ "f": ".5" }), "`f`: expected double, got the text \".5\""),
         (json!({ "i": { "01": true } }), "the key is wrong: expected int16, got the text \"01\""),
         (
             json!({ "i": { "1": true, "1.0": true } }),

@@ -67,7 +67,7 @@ impl Bench {
         let arguments = input::arguments(self.arguments.as_deref())?;
         let consumer = options.caller()?;
         let Target { service, method } = &self.target;
-        let client = target::client(&consumer, service).await?;
+        let client = target::client(&consumer, service, &self.call).await?;
         client.check(method, &arguments)?;
         if !client.method(method)?.is_idempotent && !self.yes {
             return Err(Failure::usage(format!(

@@ -34,7 +34,7 @@ impl Call {
     pub(crate) async fn run(self, options: &Options) -> Outcome {
         let arguments = input::arguments(self.arguments.as_deref())?;
         let consumer = options.caller()?;
-        let client = target::client(&consumer, &self.target.service).await?;
+        let client = target::client(&consumer, &self.target.service, &self.call).await?;
         let log = AttemptLog::new();
         let calling = client.with(self.call.options().attempts(&log));
         let result = calling.call(&self.target.method, arguments).await?;
@@ -73,13 +73,11 @@ pub(crate) async fn written(
     service: &ServiceKey,
     log: &AttemptLog,
 ) -> Outcome {
-    let told = consumer.describe_each(service, PATIENCE).await?;
-    let records = log.records();
+    let sent_to: Vec<_> = log.records().into_iter().map(|attempt| attempt.address).collect();
+    let told = consumer.describe_at(service, &sent_to, PATIENCE).await?;
     let lost = told.into_iter().find_map(|(address, told)| {
         let status = told.err()?;
-        let is_answer = status.delivery() == Delivery::Answered;
-        let is_it = records.iter().any(|attempt| attempt.address == address);
-        (is_it && !is_answer).then_some((address, status))
+        (status.delivery() != Delivery::Answered).then_some((address, status))
     });
     lost.map_or(Ok(()), |(address, status)| {
         let why = why_unreached(&status);

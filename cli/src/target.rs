@@ -55,12 +55,14 @@ impl CallArgs {
     }
 }
 
-/// A client of the service; where there is none, what there is.
+/// A client of the service, within the time of a call; where there is none, what there is.
 pub(crate) async fn client(
     consumer: &Consumer,
     service: &ServiceKey,
+    call: &CallArgs,
 ) -> Result<DynamicClient, Failure> {
-    match consumer.dynamic(service).await {
+    let timeout = call.timeout.unwrap_or(Duration::MAX);
+    match consumer.dynamic_within(service, timeout).await {
         Err(status) if is_nobody(&status) => Err(nobody(consumer, service, status).await),
         client => Ok(client?),
     }

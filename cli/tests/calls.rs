@@ -119,6 +119,16 @@ async fn a_call_that_is_late_names_the_deadline_and_who_set_it() {
 }
 
 #[tokio::test]
+async fn the_timeout_bounds_the_asking_before_the_call_too() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("static://{}", silent.local_addr().unwrap());
+    let started = tokio::time::Instant::now();
+    let args = ["call", "test.Stock/left", "[\"a\", 1]", "--timeout", "300ms"];
+    dubhe(&[&["--registry", &url], &args[..]].concat()).await.code(1);
+    assert!(started.elapsed() < std::time::Duration::from_secs(2), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
 async fn settings_for_a_service_of_nearly_the_same_name_are_told_without_being_asked() {
     let (registry, _one) = shop().await;
     let folder = tempfile::tempdir().unwrap();

@@ -65,17 +65,47 @@ impl Consumer {
         timeout: Duration,
     ) -> Result<ToldEach<ServiceDescription>, Status> {
         let deadline = Deadline::after(timeout);
-        let instances = self.instances_to_ask(service, deadline).await?;
-        Ok(each(instances, |instance| {
+        let mut instances = self.instances_to_ask(service, deadline).await?;
+        instances.truncate(MOST);
+        Ok(self.describe_all(service, instances, deadline).await)
+    }
+
+    /// As [`describe_each`](Self::describe_each), but of these addresses alone, and of all of them.
+    /// Those that are no instance of `service` now are left out.
+    ///
+    /// # Errors
+    /// No instance is known.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the calls.
+    pub async fn describe_at(
+        &self,
+        service: &ServiceKey,
+        addresses: &[Arc<str>],
+        timeout: Duration,
+    ) -> Result<ToldEach<ServiceDescription>, Status> {
+        let deadline = Deadline::after(timeout);
+        let mut instances = self.instances_to_ask(service, deadline).await?;
+        instances.retain(|instance| addresses.contains(&instance.address));
+        Ok(self.describe_all(service, instances, deadline).await)
+    }
+
+    async fn describe_all(
+        &self,
+        service: &ServiceKey,
+        instances: Vec<Instance>,
+        deadline: Deadline,
+    ) -> ToldEach<ServiceDescription> {
+        each(instances, |instance| {
             let (this, service) = (self.clone(), service.clone());
             async move { this.ask(&service, vec![instance], deadline).await }
         })
-        .await)
+        .await
     }
 
     /// What each instance says it serves, by address, where the registry knows addresses but not
-    /// what is there, as `static://` does; nothing where it lists services. Asks the first 100,
-    /// some at once; waits at most `timeout` for each to answer.
+    /// what is there, as `static://` does; nothing where it lists services. Asks all, 16 at
+    /// once; waits at most `timeout` for each to answer.
     ///
     /// # Errors
     /// The registry does not answer.
@@ -85,9 +115,10 @@ impl Consumer {
     pub async fn served(&self, timeout: Duration) -> Result<ToldEach<Vec<ServiceKey>>, Error> {
         // Registered nowhere: who lists it lists everything everywhere.
         let instances = self.instances(&ServiceKey::new(DESCRIBE)).await?;
-        let deadline = Deadline::after(timeout);
         Ok(each(instances, |instance| {
             let this = self.clone();
+            // Its own: dead addresses before it must not use up its time.
+            let deadline = Deadline::after(timeout);
             async move {
                 let client = this.describer(vec![instance], deadline)?;
                 let services = Describe::services(&client).await?;
@@ -166,14 +197,13 @@ impl Consumer {
     }
 }
 
-/// Asks the first 100 of `instances`, some at once, and gives what they tell in the order of their
+/// Asks `instances`, some at once, and gives what they tell in the order of their
 /// addresses.
 async fn each<T, F>(mut instances: Vec<Instance>, ask: impl Fn(Instance) -> F) -> ToldEach<T>
 where
     T: Send + 'static,
     F: Future<Output = Result<T, Status>> + Send + 'static,
 {
-    instances.truncate(MOST);
     instances.reverse();
     let (mut asking, mut told) = (JoinSet::new(), Vec::new());
     loop {

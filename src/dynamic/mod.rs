@@ -67,7 +67,20 @@ impl Consumer {
     /// # }
     /// ```
     pub async fn dynamic(&self, service: &ServiceKey) -> Result<DynamicClient, Status> {
-        let description = self.describe(service, DESCRIBE_TIMEOUT).await;
+        self.dynamic_within(service, DESCRIBE_TIMEOUT).await
+    }
+
+    /// As [`dynamic`](Self::dynamic), but waits at most `timeout` for the description, and 3 s
+    /// whatever it is.
+    ///
+    /// # Errors
+    /// As [`dynamic`](Self::dynamic).
+    pub async fn dynamic_within(
+        &self,
+        service: &ServiceKey,
+        timeout: Duration,
+    ) -> Result<DynamicClient, Status> {
+        let description = self.describe(service, timeout.min(DESCRIBE_TIMEOUT)).await;
         // Whatever became of asking, the call itself was not sent.
         let description = description.map_err(|status| status.with_delivery(Delivery::NotSent))?;
         let names = description.methods.iter().map(|method| method.name.as_str());

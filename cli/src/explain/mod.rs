@@ -63,7 +63,7 @@ impl Explain {
     pub(crate) async fn run(self, options: &Options) -> Outcome {
         let arguments = input::arguments(self.arguments.as_deref())?;
         let consumer = options.caller()?;
-        let shown = match target::client(&consumer, &self.target.service).await {
+        let shown = match target::client(&consumer, &self.target.service, &self.call).await {
             Ok(client) => self.known(&consumer, client, arguments).await?,
             Err(failure) => self.unknown(&consumer, failure).await?,
         };
