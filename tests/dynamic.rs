@@ -233,7 +233,6 @@ async fn arguments_by_name_are_put_in_the_order_that_a_stub_sends() {
     for (method, given, sent) in [
         ("count", json!({ "atLeast": 5, "sku": "a" }), json!(["a", 5])),
         ("count", json!({ "tags": {}, "at_least": 5, "sku": "a" }), json!(["a", 5, {}])),
-        ("count", json!([{ "atLeast": 5, "sku": "a" }]), json!(["a", 5])),
         ("maybe", json!({ "sku": "a" }), json!(["a"])),
         ("log", json!({ "text": "x" }), json!(["x"])),
         ("log", json!(["x"]), json!(["x"])),
