@@ -35,8 +35,8 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// A registry and `count` providers named `p0`, `p1` and so on, with these settings.
     pub(crate) async fn start(count: usize, settings: &[&str]) -> Result<Self, BoxError> {
-        let registry = start("registry", &["as-registry", "0"]).await?;
         let folder = tempfile::tempdir()?;
+        let registry = registry("0", folder.path()).await?;
         let mut fleet = Self { registry, providers: Vec::new(), folder };
         for number in 0..count {
             let provider = fleet.provider(&format!("p{number}"), settings).await?;
@@ -69,10 +69,10 @@ impl Fleet {
         self.revive_registry().await
     }
 
-    /// Starts a registry on the port of the one that was killed.
+    /// Starts a registry on the port of the one that was killed, with the data that left.
     pub(crate) async fn revive_registry(&mut self) -> Result<(), BoxError> {
         let port = self.registry.address.rsplit(':').next().unwrap_or_default().to_owned();
-        self.registry = start("registry", &["as-registry", &port]).await?;
+        self.registry = registry(&port, self.folder()).await?;
         Ok(())
     }
 
@@ -158,6 +158,13 @@ impl Member {
     }
 }
 
+/// A registry that keeps its data in `folder`.
+async fn registry(port: &str, folder: &Path) -> Result<Member, BoxError> {
+    let data = folder.join("registry");
+    let data = data.to_str().ok_or("the folder's name is not UTF-8")?;
+    start("registry", &["as-registry", port, data]).await
+}
+
 async fn start(name: &str, args: &[&str]) -> Result<Member, BoxError> {
     let program: PathBuf = std::env::current_exe()?;
     let mut command = Command::new(program);
@@ -182,13 +189,14 @@ async fn start(name: &str, args: &[&str]) -> Result<Member, BoxError> {
 
 /// In a registry process: serves until the parent has gone.
 pub(crate) async fn become_registry(args: &[String]) -> Result<(), BoxError> {
-    let port: u16 = args.first().ok_or("want PORT")?.parse()?;
+    let [port, data] = args else { return Err("want PORT FOLDER".into()) };
     let config = ServerConfig {
         closed_lease: Duration::from_millis(500),
         withhold: Duration::from_secs(3),
         ..ServerConfig::default()
     };
-    let server = EmbeddedServer::bind(("127.0.0.1", port), config).await?;
+    let server = EmbeddedServer::builder().listen(format!("127.0.0.1:{port}")).config(config);
+    let server = server.data_dir(data).start().await?;
     println!("ready {}", server.local_addr());
     end_with_parent();
     std::future::pending().await

@@ -38,6 +38,13 @@ async fn killed(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     pass(seconds(quick, 6, 60)).await;
     fleet.revive_registry().await?;
     let back = Instant::now();
+    let newcomer = fleet.consumer(&[])?;
+    let read = newcomer.client::<StoreClient>().await?.read(0, 0).await;
+    let figure = match &read {
+        Ok(who) => format!("answered by {who} after {:?}", back.elapsed()),
+        Err(status) => status.to_string(),
+    };
+    report.note("a newcomer finds a provider by what the killed one kept", &figure, read.is_ok());
     while !is_complete(&consumer, 3) && back.elapsed() < Duration::from_secs(30) {
         pass(Duration::from_millis(20)).await;
     }
