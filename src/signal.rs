@@ -51,15 +51,26 @@ impl Signals {
 impl Signals {
     /// After the first: waits for one that is not part of the same request, and names it.
     pub(crate) async fn again(&mut self) -> &'static str {
-        another(async || self.next().await).await
+        another(self).await
     }
 }
 
-/// The first of `next` that comes more than [`ONE_REQUEST`] from now.
-async fn another(mut next: impl AsyncFnMut() -> &'static str) -> &'static str {
+/// Where signals come from.
+trait Source {
+    fn next(&mut self) -> impl Future<Output = &'static str> + Send;
+}
+
+impl Source for Signals {
+    fn next(&mut self) -> impl Future<Output = &'static str> + Send {
+        Self::next(self)
+    }
+}
+
+/// The first that comes more than [`ONE_REQUEST`] from now.
+async fn another(source: &mut impl Source) -> &'static str {
     let until = Instant::now() + ONE_REQUEST;
-    while timeout_at(until, next()).await.is_ok() {}
-    next().await
+    while timeout_at(until, source.next()).await.is_ok() {}
+    source.next().await
 }
 
 /// Whether SIGHUP would end the process, so that it is ours to catch: `nohup` has it ignored, and a
@@ -125,17 +136,23 @@ mod tests {
 
     use super::*;
 
+    /// Signals at these times from its beginning on.
+    struct Due(Instant, VecDeque<Duration>);
+
+    impl Source for Due {
+        async fn next(&mut self) -> &'static str {
+            // Whoever gives up waiting has not heard it.
+            sleep(self.1[0].saturating_sub(self.0.elapsed())).await;
+            self.1.pop_front();
+            "SIGTERM"
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn signals_within_a_second_are_one_request_and_a_later_one_is_another() {
         let begun = Instant::now();
-        let mut due = VecDeque::from([0, 5, 990, 1_500].map(Duration::from_millis));
-        let name = another(async || {
-            // Whoever gives up waiting has not heard it.
-            sleep(due[0].saturating_sub(begun.elapsed())).await;
-            due.pop_front();
-            "SIGTERM"
-        });
-        assert_eq!(name.await, "SIGTERM");
+        let due = VecDeque::from([0, 5, 990, 1_500].map(Duration::from_millis));
+        assert_eq!(another(&mut Due(begun, due)).await, "SIGTERM");
         assert_eq!(begun.elapsed(), Duration::from_millis(1_500));
     }
 

@@ -32,6 +32,27 @@ impl Greeter for Me {
     }
 }
 
+/// Of what programs give to `tokio::spawn`.
+fn is_for_tasks<T: Send + 'static>(_: impl FnOnce() -> T) {}
+
+#[test]
+fn everything_that_is_waited_for_can_be_a_task_of_its_own() {
+    is_for_tasks(|| Provider::new("dev://").serve(GreeterServer::new(Me)).run());
+    is_for_tasks(|| Provider::new("dev://").serve(GreeterServer::new(Me)).start());
+    is_for_tasks(|| GreeterClient::connect("dev://"));
+    is_for_tasks(|| async {
+        let running = Provider::new("dev://").serve(GreeterServer::new(Me)).start().await?;
+        let consumer = dubhe::Consumer::new("dev://").build()?;
+        let greeter: GreeterClient = consumer.client().await?;
+        let said = greeter.hello("a".into()).await?;
+        let dynamic = consumer.dynamic(&"Greeter".parse()?).await?;
+        dynamic.call("hello", serde_json::json!([said])).await?;
+        greeter.broadcast().hello("a".into()).await?;
+        running.shutdown().await;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+    });
+}
+
 #[dubhe::service(name = "test.Counter")]
 trait Counter {
     #[rpc(oneway)]
