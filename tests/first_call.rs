@@ -42,7 +42,7 @@ fn everything_that_is_waited_for_can_be_a_task_of_its_own() {
     is_for_tasks(|| GreeterClient::connect("dev://"));
     is_for_tasks(|| async {
         let running = Provider::new("dev://").serve(GreeterServer::new(Me)).start().await?;
-        let consumer = dubhe::Consumer::new("dev://").build()?;
+        let consumer = Consumer::new("dev://").build()?;
         let greeter: GreeterClient = consumer.client().await?;
         let said = greeter.hello("a".into()).await?;
         let dynamic = consumer.dynamic(&"Greeter".parse()?).await?;
