@@ -53,11 +53,12 @@ mod provider;
 mod setup;
 mod signal;
 
+pub use protocols::DrainReport;
 #[doc(hidden)]
 pub use rpc_core::__private;
 pub use rpc_core::client::{CallOptions, ServiceClient};
 pub use rpc_core::message::{Element, Field};
-pub use rpc_core::server::{CallContext, DrainReport};
+pub use rpc_core::server::CallContext;
 pub use rpc_core::{
     AttemptLog, AttemptOutcome, AttemptRecord, BoxInvoker, ChannelState, Code, Codec, Deadline,
     Delivery, Error, Extension, Instance, Invocation, Invoker, Metadata, Method, MethodKind,

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cluster::load_balance::WARMUP;
+use protocols::{DrainReport, Server};
 use registry::{Registration, Registry};
 use rpc_core::descriptor::ServiceDescriptor;
-use rpc_core::server::{Dispatcher, DrainReport, Handler, Server, ServerConfig};
+use rpc_core::server::{Dispatcher, Handler, ServerConfig};
 use rpc_core::{BoxInvoker, Error, Instance, Invoker, Metrics, ServiceKey};
 use tower_layer::Layer as TowerLayer;
 

@@ -13,6 +13,7 @@
 
 pub mod amount;
 mod attempts;
+mod backoff;
 mod body;
 mod broadcast;
 mod changes;
@@ -31,7 +32,6 @@ mod metadata;
 mod method;
 mod metrics;
 mod panics;
-pub mod protocol;
 mod reply;
 pub mod server;
 mod service_key;
@@ -44,6 +44,7 @@ pub mod transport;
 pub mod __private;
 
 pub use self::attempts::{AttemptLog, AttemptOutcome, AttemptRecord};
+pub use self::backoff::Backoff;
 pub use self::body::Body;
 pub use self::broadcast::{NodeReplies, NodeResult};
 pub use self::changes::{Changes, Listeners};

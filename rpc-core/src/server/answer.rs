@@ -1,5 +1,6 @@
 //! One call being answered: the handler's future with its view of the call, its panics caught.
 
+use std::fmt;
 use std::future::{Future, poll_fn, ready};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::status::{Code, Status};
 
 /// The future of one answer. It is `Unpin` and starts no timer: who runs it long bounds it by
 /// [`until_deadline`](Self::until_deadline).
-pub(crate) struct Answer {
+pub struct Answer {
     route: Arc<Route>,
     future: ReplyFuture,
     context: Option<CallContext>,
@@ -32,7 +33,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// Starts `invocation`, which arrived at `started`.
-    pub(crate) fn new(route: Arc<Route>, invocation: Invocation, started: Instant) -> Self {
+    pub fn new(route: Arc<Route>, invocation: Invocation, started: Instant) -> Self {
         let context = Some(CallContext::of(&invocation));
         let deadline = invocation.deadline;
         let tells_load = load_report::is_asked(&invocation.metadata);
@@ -56,24 +57,24 @@ impl Answer {
     }
 
     /// What is answered.
-    pub(crate) fn route(&self) -> &Arc<Route> {
+    pub fn route(&self) -> &Arc<Route> {
         &self.route
     }
 
     /// Whether the handler may have begun.
-    pub(crate) fn was_polled(&self) -> bool {
+    pub fn was_polled(&self) -> bool {
         self.polled
     }
 
     /// Notes the end of the call at `now`; called once, by whoever has the result.
-    pub(crate) fn record(&mut self, result: &Result<Reply, Status>, now: Instant) {
+    pub fn record(&mut self, result: &Result<Reply, Status>, now: Instant) {
         self.ended = true;
         self.route.metrics().record(result, now.saturating_duration_since(self.started));
     }
 
     /// Runs to the end or to the deadline, when the handler's future is dropped. A call whose
     /// deadline passed while it waited for its turn never starts.
-    pub(crate) async fn until_deadline(mut self) -> Result<Reply, Status> {
+    pub async fn until_deadline(mut self) -> Result<Reply, Status> {
         let (deadline, began) = (self.deadline.instant(), Instant::now());
         let result = if deadline <= began {
             Err(Status::deadline_exceeded("no time was left when the handler's turn came"))
@@ -121,6 +122,12 @@ impl Future for Answer {
             Ok(polled) => polled,
             Err(message) => Poll::Ready(Err(panicked(route, &message))),
         }
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Answer").field(&self.route).finish()
     }
 }
 

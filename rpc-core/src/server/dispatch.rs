@@ -165,22 +165,22 @@ impl Route {
     }
 
     /// Whether its handlers are quick enough to be polled by the connection's own task.
-    pub(crate) fn runs_inline(&self) -> bool {
+    pub fn runs_inline(&self) -> bool {
         u128::from(self.first_poll.load(Ordering::Relaxed)) < INLINE_LIMIT.as_nanos()
     }
 
     /// Whether its calls are known to run on after their first poll, so that they need room.
-    pub(crate) fn waits(&self) -> bool {
+    pub fn waits(&self) -> bool {
         self.waits.load(Ordering::Relaxed)
     }
 
     /// Notes a call that was not ready at its first poll.
-    pub(crate) fn note_waiting(&self) {
+    pub fn note_waiting(&self) {
         self.waits.store(true, Ordering::Relaxed);
     }
 
     /// Notes how long a first poll took; an eighth of it enters the average.
-    pub(crate) fn note_first_poll(&self, took: Duration) {
+    pub fn note_first_poll(&self, took: Duration) {
         let took = u32::try_from(took.as_nanos()).unwrap_or(u32::MAX);
         let old = self.first_poll.load(Ordering::Relaxed);
         let new = old - old / 8 + took / 8;

@@ -1,17 +1,18 @@
 //! The provider's end: handlers, their table, and the handler's view of its call.
 
-pub(crate) mod answer;
+mod answer;
+mod config;
 pub(crate) mod context;
 mod dispatch;
 mod handler;
+mod limit;
 mod load_report;
-mod serve;
-mod share;
 mod state;
 
+pub use self::answer::Answer;
+pub use self::config::ServerConfig;
 pub use self::context::CallContext;
 pub use self::dispatch::{Dispatcher, Route};
 pub use self::handler::Handler;
-pub use self::serve::{DrainReport, Server, ServerConfig};
-pub(crate) use self::share::{CallGuard, Caller, Held};
-pub(crate) use self::state::{ConnectionGuard, Phase, Reading, ServerState, shutting_down};
+pub use self::limit::{CallGuard, ConnectionShare, HeldBytes};
+pub use self::state::{ConnectionGuard, Phase, Reading, ServerState, shutting_down};

@@ -1,5 +1,6 @@
 //! What all connections of a server share: what it serves, how far down it is, who runs.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -9,14 +10,14 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::config::ServerConfig;
 use super::dispatch::Dispatcher;
-use super::serve::ServerConfig;
-use super::share::Pool;
+use super::limit::Quota;
 use crate::status::{Delivery, Status};
 
 /// How far a server is on its way down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Phase {
+pub enum Phase {
     /// Serving.
     Serving,
     /// Consumers are told to send no new calls; those that come are still served.
@@ -28,18 +29,18 @@ pub(crate) enum Phase {
 }
 
 /// What all connections of a server share.
-pub(crate) struct ServerState {
-    pub(crate) dispatcher: Arc<Dispatcher>,
-    pub(crate) config: ServerConfig,
+pub struct ServerState {
+    dispatcher: Arc<Dispatcher>,
+    config: ServerConfig,
     phase: watch::Sender<Phase>,
     /// Reads whose requests may begin.
     reading: AtomicUsize,
     /// Running calls.
-    pub(super) calls: Pool,
+    pub(super) calls: Quota,
     /// Those of them that go on without their connection.
     pub(super) one_way: AtomicUsize,
     /// Bytes of requests and answers.
-    pub(super) bytes: Pool,
+    pub(super) bytes: Quota,
     connections: AtomicUsize,
     /// Calls that no connection owns.
     own: Mutex<JoinSet<()>>,
@@ -51,12 +52,14 @@ pub(crate) struct ServerState {
 }
 
 impl ServerState {
-    pub(super) fn new(dispatcher: Arc<Dispatcher>, config: ServerConfig) -> Self {
+    /// The state of a server that has no connection yet.
+    #[must_use]
+    pub fn new(dispatcher: Arc<Dispatcher>, config: ServerConfig) -> Self {
         Self {
             dispatcher,
-            calls: Pool::new(config.max_in_flight),
+            calls: Quota::new(config.max_in_flight),
             one_way: AtomicUsize::new(0),
-            bytes: Pool::new(config.max_buffered),
+            bytes: Quota::new(config.max_buffered),
             config,
             phase: watch::Sender::new(Phase::Serving),
             reading: AtomicUsize::new(0),
@@ -68,11 +71,27 @@ impl ServerState {
         }
     }
 
-    pub(crate) fn phase(&self) -> Phase {
+    /// What is served.
+    #[must_use]
+    pub fn dispatcher(&self) -> &Arc<Dispatcher> {
+        &self.dispatcher
+    }
+
+    /// Its limits and times.
+    #[must_use]
+    pub fn config(&self) -> &ServerConfig {
+        &self.config
+    }
+
+    /// How far it is on its way down.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
         *self.phase.borrow()
     }
 
-    pub(crate) fn watch_phase(&self) -> watch::Receiver<Phase> {
+    /// Follows how far it is on its way down.
+    #[must_use]
+    pub fn watch_phase(&self) -> watch::Receiver<Phase> {
         self.phase.subscribe()
     }
 
@@ -80,14 +99,14 @@ impl ServerState {
     ///
     /// Counts before it looks, so that a drain either is seen here or waits for these requests:
     /// none begins behind its back.
-    pub(crate) fn begin_reading(&self) -> Option<Reading<'_>> {
+    pub fn begin_reading(&self) -> Option<Reading<'_>> {
         self.reading.fetch_add(1, Ordering::AcqRel);
         let reading = Reading(self);
         (self.phase() < Phase::Refusing).then_some(reading)
     }
 
     /// Runs a call that outlives its connection, as one-way calls do; it ends with the server.
-    pub(crate) fn spawn_own(&self, call: impl Future<Output = ()> + Send + 'static) {
+    pub fn spawn_own(&self, call: impl Future<Output = ()> + Send + 'static) {
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         while own.try_join_next().is_some() {}
         // Under the lock, so that the end of the server finds it.
@@ -97,7 +116,7 @@ impl ServerState {
     }
 
     /// Ends the calls that have no connection.
-    pub(super) fn abort_own(&self) {
+    pub fn abort_own(&self) {
         self.own.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }
 
@@ -112,10 +131,7 @@ impl ServerState {
     }
 
     /// Counts a connection whose driver is woken at each new phase; `None` at the limit.
-    pub(crate) fn begin_connection(
-        self: &Arc<Self>,
-        driver: Arc<AtomicWaker>,
-    ) -> Option<ConnectionGuard> {
+    pub fn begin_connection(self: &Arc<Self>, driver: Arc<AtomicWaker>) -> Option<ConnectionGuard> {
         let before = self.connections.fetch_add(1, Ordering::AcqRel);
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         self.drivers().push((id, driver));
@@ -127,20 +143,21 @@ impl ServerState {
         self.drivers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn enter(&self, phase: Phase) {
+    /// Goes on to `phase` and wakes every connection; never back.
+    pub fn enter(&self, phase: Phase) {
         self.phase.send_modify(|current| *current = phase.max(*current));
         let wakers: Vec<Waker> = self.drivers().iter().filter_map(|(_, d)| d.take()).collect();
         wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Waits until no call runs and none can begin, at most until `deadline`; returns what is left.
-    pub(super) async fn no_calls(&self, deadline: Instant) -> usize {
+    pub async fn no_calls(&self, deadline: Instant) -> usize {
         self.wait_zero(&self.reading, deadline).await;
         self.wait_zero(self.calls.taken(), deadline).await
     }
 
     /// The same of connections.
-    pub(super) async fn no_connections(&self, deadline: Instant) -> usize {
+    pub async fn no_connections(&self, deadline: Instant) -> usize {
         self.wait_zero(&self.connections, deadline).await
     }
 
@@ -160,8 +177,15 @@ impl ServerState {
     }
 }
 
+impl fmt::Debug for ServerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerState").field("phase", &self.phase()).finish_non_exhaustive()
+    }
+}
+
 /// One read whose requests may begin; the count goes back when it is dropped.
-pub(crate) struct Reading<'a>(&'a ServerState);
+#[derive(Debug)]
+pub struct Reading<'a>(&'a ServerState);
 
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
@@ -172,12 +196,13 @@ impl Drop for Reading<'_> {
 }
 
 /// What a request is told that comes too late.
-pub(crate) fn shutting_down() -> Status {
+pub fn shutting_down() -> Status {
     Status::unavailable("the provider is shutting down").with_delivery(Delivery::Refused)
 }
 
 /// One open connection; the count goes back when it is dropped.
-pub(crate) struct ConnectionGuard {
+#[derive(Debug)]
+pub struct ConnectionGuard {
     state: Arc<ServerState>,
     id: u64,
 }

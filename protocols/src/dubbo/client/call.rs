@@ -1,0 +1,258 @@
+//! One call on an open connection: encodes its request into the shared buffer, waits in its slot,
+//! reads the answer.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use rpc_core::codec::Codec;
+use rpc_core::status::{Delivery, Details, Status};
+use rpc_core::{Body, Invocation, Metadata, MethodKind, Reply};
+
+use super::pending::{Outcome, Sent};
+use super::shared::{Inner, Shared};
+use crate::dubbo::wire::compact::{self, Answer};
+use crate::dubbo::wire::event::Event;
+use crate::dubbo::wire::header::NO_REQUEST;
+use crate::dubbo::wire::header::{self, Header};
+use crate::transport::write_queue::LARGE;
+
+/// One call on an open connection. Dropping it frees its slot and tells the provider.
+pub(super) struct Call {
+    shared: Arc<Shared>,
+    codec: Option<Arc<dyn Codec>>,
+    stage: Stage,
+}
+
+enum Stage {
+    Unsent(Invocation),
+    Waiting(u64),
+    Over,
+}
+
+impl Call {
+    pub(super) fn new(shared: Arc<Shared>, invocation: Invocation) -> Self {
+        Self { shared, codec: None, stage: Stage::Unsent(invocation) }
+    }
+
+    /// Encodes the request into the connection's buffer; `None` for a one-way call, which is over.
+    fn send(&mut self, invocation: Invocation, cx: &Context<'_>) -> Result<Option<u64>, Status> {
+        let not_sent = |status: Status| status.with_delivery(Delivery::NotSent);
+        let Some(codec) = invocation.codecs.as_ref().map(|codecs| codecs.first().clone()) else {
+            return Err(not_sent(Status::internal("the call names no codec")));
+        };
+        // Large bodies are encoded outside of the lock and not copied into the buffer.
+        let large = match invocation.body.size_hint() >= LARGE {
+            true => Some(invocation.body.encoded(&*codec).map_err(|error| {
+                not_sent(error.into_argument_status(invocation.method().path()))
+            })?),
+            false => None,
+        };
+        check_metadata(&invocation.metadata).map_err(not_sent)?;
+        let left = invocation.deadline.remaining();
+        if left.is_zero() {
+            return Err(not_sent(Status::deadline_exceeded("no time was left to send the call")));
+        }
+        let mut inner = self.shared.lock();
+        let earliest = inner.earliest;
+        let id = self.admit(&mut inner, &invocation, left, cx)?;
+        let header = Header::request(codec.dubbo_id(), id.is_some(), id.unwrap_or(NO_REQUEST));
+        let head = |buf: &mut BytesMut| {
+            let left = u64::try_from(left.as_micros()).unwrap_or(u64::MAX);
+            let path = invocation.method().path();
+            compact::put_request_head(buf, path, left, &invocation.metadata);
+        };
+        let limit = self.shared.config.max_payload;
+        if let Err(status) = put(&mut inner, header, head, &invocation, &*codec, large, limit) {
+            id.map(|id| inner.pending.abandon(id));
+            return Err(not_sent(status));
+        }
+        // Also for an earlier deadline alone: a write that is stuck must not hide it from the task.
+        let wake = inner.request_flush() | (inner.earliest != earliest);
+        drop(inner);
+        if wake {
+            self.shared.wake();
+        }
+        self.codec = Some(codec);
+        Ok(id)
+    }
+
+    /// Checks the limits of the connection and takes a slot for the answer, if there will be one.
+    fn admit(
+        &self,
+        inner: &mut Inner,
+        invocation: &Invocation,
+        left: Duration,
+        cx: &Context<'_>,
+    ) -> Result<Option<u64>, Status> {
+        if let Some(closed) = &inner.closed {
+            return Err(closed.clone());
+        }
+        let Shared { address, config, .. } = &*self.shared;
+        let full = |text| Status::resource_exhausted(text).with_delivery(Delivery::NotSent);
+        let (queued, limit) = (inner.out.len(), config.max_queued);
+        if queued > limit {
+            return Err(full(format!(
+                "{queued} bytes wait to be written to {address}, more than the limit of {limit}; \
+                 raise `consumer.limits.queued`"
+            )));
+        }
+        if invocation.method().kind() == MethodKind::OneWay {
+            return Ok(None);
+        }
+        let deadline = invocation.deadline.instant();
+        let sent = Sent { batch: inner.batch, place: inner.out.place() };
+        let halfway = deadline.checked_sub(left / 2).unwrap_or(deadline);
+        let Some(id) = inner.pending.insert(cx.waker().clone(), halfway, deadline, sent) else {
+            let limit = config.max_in_flight;
+            return Err(full(format!(
+                "{limit} calls wait for {address} already; raise `consumer.limits.in_flight`"
+            )));
+        };
+        if inner.earliest.is_none_or(|earliest| halfway < earliest) {
+            inner.earliest = Some(halfway);
+        }
+        Ok(Some(id))
+    }
+
+    fn poll_outcome(&self, id: u64, cx: &Context<'_>) -> Option<Outcome> {
+        self.shared.lock().pending.poll(id, cx.waker())
+    }
+
+    /// Nothing comes back: the body is empty, and no stub reads it.
+    fn sent_one_way(&self) -> Result<Reply, Status> {
+        let codec = self.codec.clone();
+        let codec = codec.ok_or_else(|| Status::internal("a one-way call was sent uncoded"))?;
+        Ok(Reply::from_body(Body::from_bytes(codec, Bytes::new())))
+    }
+
+    fn finish(&self, outcome: Outcome) -> Result<Reply, Status> {
+        let (header, body) = match outcome {
+            Outcome::Frame(header, body) => (header, body),
+            Outcome::Failed(status) => return Err(status),
+        };
+        let codec = self.codec.as_ref().filter(|codec| codec.dubbo_id() == header.serialization());
+        let Some(codec) = codec else {
+            let (id, status) = (header.serialization(), header.status);
+            let text = format!("the answer is in serialization {id} (status {status})");
+            return Err(Status::internal(text).with_delivery(Delivery::MaybeSent));
+        };
+        match compact::parse_answer(body) {
+            Ok(Answer::Value { metadata, value }) => {
+                Ok(Reply { body: Body::from_bytes(codec.clone(), value), metadata })
+            }
+            Ok(Answer::Status { status, details: None }) => Err(status),
+            Ok(Answer::Status { status, details: Some((name, bytes)) }) => {
+                let type_name = String::from_utf8_lossy(&name).into();
+                let body = Body::from_bytes(codec.clone(), bytes);
+                Err(status.with_details(Details { type_name, body }))
+            }
+            Err(error) => {
+                let text = format!("the answer cannot be read: {error}");
+                Err(Status::internal(text).with_delivery(Delivery::MaybeSent))
+            }
+        }
+    }
+}
+
+/// Whether the provider will take this much beside the arguments.
+fn check_metadata(metadata: &Metadata) -> Result<(), Status> {
+    let bytes: usize = metadata.iter().map(|(key, value)| key.len() + value.len() + 4).sum();
+    if metadata.len() <= compact::MAX_ENTRIES && bytes <= compact::MAX_METADATA {
+        return Ok(());
+    }
+    let (entries, most, limit) = (metadata.len(), compact::MAX_ENTRIES, compact::MAX_METADATA);
+    Err(Status::invalid_argument(format!(
+        "the metadata has {entries} entries of {bytes} bytes in all, more than the limits of {most} \
+         and {limit}; send less, or send it as an argument"
+    )))
+}
+
+/// Appends header, head and arguments, or nothing at all.
+fn put(
+    inner: &mut Inner,
+    header: Header,
+    head: impl FnOnce(&mut BytesMut),
+    invocation: &Invocation,
+    codec: &dyn Codec,
+    large: Option<Bytes>,
+    limit: usize,
+) -> Result<(), Status> {
+    let buf = inner.out.tail();
+    let start = buf.len();
+    header.put(buf);
+    head(buf);
+    let extra = large.as_ref().map_or(0, Bytes::len);
+    let encoded = match large {
+        Some(_) => Ok(()),
+        None => invocation.body.encode(codec, buf),
+    };
+    let finished = encoded
+        .map_err(|error| error.into_argument_status(invocation.method().path()))
+        .and_then(|()| {
+            header::finish(buf, start, extra, limit).map_err(|len| {
+                Status::invalid_argument(format!(
+                    "the request has {len} bytes, more than the limit of {limit}; send less or \
+                     raise `consumer.limits.payload`"
+                ))
+            })
+        });
+    if let Err(status) = finished {
+        buf.truncate(start);
+        return Err(status);
+    }
+    if let Some(bytes) = large {
+        inner.out.push_shared(bytes);
+    }
+    Ok(())
+}
+
+impl Future for Call {
+    type Output = Result<Reply, Status>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            // Unsent => (Waiting | Over)
+            Stage::Unsent(invocation) => match self.send(invocation, cx) {
+                Ok(Some(id)) => {
+                    self.stage = Stage::Waiting(id);
+                    Poll::Pending
+                }
+                Ok(None) => Poll::Ready(self.sent_one_way()),
+                Err(status) => Poll::Ready(Err(status)),
+            },
+            // Waiting => (Waiting | Over)
+            Stage::Waiting(id) => match self.poll_outcome(id, cx) {
+                Some(outcome) => Poll::Ready(self.finish(outcome)),
+                None => {
+                    self.stage = Stage::Waiting(id);
+                    Poll::Pending
+                }
+            },
+            Stage::Over => unreachable!("a call is not polled after it ended"),
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let Stage::Waiting(id) = self.stage else {
+            return;
+        };
+        let mut inner = self.shared.lock();
+        let unanswered = inner.pending.abandon(id).filter(|_| inner.closed.is_none());
+        let cancelled = unanswered.is_some_and(|sent| !inner.void(sent));
+        if cancelled {
+            let serialization = self.codec.as_ref().map_or(13, |codec| codec.dubbo_id());
+            Event::Cancel(id).put(inner.out.tail(), serialization, id);
+        }
+        let wake = cancelled && inner.request_flush();
+        drop(inner);
+        if wake {
+            self.shared.wake();
+        }
+    }
+}

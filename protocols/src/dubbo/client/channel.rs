@@ -1,0 +1,311 @@
+//! The channel to one address: connects on first use, reconnects by itself, and starts calls.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use rpc_core::status::{Delivery, Status};
+use rpc_core::transport::Dial;
+use rpc_core::{
+    Backoff, Changes, Channel, ChannelState, Invocation, Invoke, Listeners, ReplyFuture,
+};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::call::Call;
+use super::config::ClientConfig;
+use super::driver::Driver;
+use super::shared::{Life, Shared};
+
+/// A connection to one address that reopens by itself.
+pub(super) struct DubboChannel {
+    core: Arc<Core>,
+}
+
+struct Core {
+    address: Arc<str>,
+    config: Arc<ClientConfig>,
+    dial: Arc<dyn Dial>,
+    state: AtomicU8,
+    listeners: Listeners,
+    link: Mutex<Link>,
+    /// Grows with every connect attempt that ended; calls that wait for one watch it.
+    attempts: watch::Sender<u64>,
+    /// Ends a backoff early.
+    hurry: Notify,
+}
+
+/// What stands between the channel and its address.
+enum Link {
+    /// Nothing yet; the first call starts the task that keeps a connection.
+    Idle,
+    /// The task is connecting, or waits to try again at the instant.
+    Waiting { next_try: Instant, last_error: Option<Status> },
+    /// Connected.
+    Up(Arc<Shared>),
+}
+
+impl DubboChannel {
+    pub(super) fn new(address: Arc<str>, config: Arc<ClientConfig>, dial: Arc<dyn Dial>) -> Self {
+        let (state, link) = (AtomicU8::new(ChannelState::Idle as u8), Mutex::new(Link::Idle));
+        let (attempts, hurry) = (watch::Sender::new(0), Notify::new());
+        let listeners = Listeners::default();
+        let core = Core { address, config, dial, state, listeners, link, attempts, hurry };
+        Self { core: Arc::new(core) }
+    }
+
+    /// Ends a backoff: there is reason to believe that the provider is back.
+    pub(super) fn hurry(&self) {
+        if self.state() == ChannelState::Down {
+            self.core.hurry.notify_one();
+        }
+    }
+}
+
+impl Channel for DubboChannel {
+    fn address(&self) -> &Arc<str> {
+        &self.core.address
+    }
+
+    fn state(&self) -> ChannelState {
+        self.core.state()
+    }
+
+    fn report_to(&self, changes: &Changes) {
+        self.core.listeners.add(changes);
+    }
+}
+
+impl Invoke for DubboChannel {
+    fn invoke(&self, invocation: Invocation) -> ReplyFuture {
+        if let Link::Up(shared) = &*self.core.lock()
+            && shared.life() != Life::Closed
+        {
+            return Box::pin(Call::new(shared.clone(), invocation));
+        }
+        let core = self.core.clone();
+        Box::pin(async move {
+            let shared = core.connected(&invocation).await?;
+            Call::new(shared, invocation).await
+        })
+    }
+}
+
+impl Drop for DubboChannel {
+    fn drop(&mut self) {
+        // The task that keeps the connection holds the core weakly between its steps.
+        if let Link::Up(shared) = &*self.core.lock() {
+            shared.close();
+        }
+        self.core.hurry.notify_one();
+    }
+}
+
+impl Drop for Core {
+    /// The last call that waited for a connection may outlive the channel.
+    fn drop(&mut self) {
+        if let Link::Up(shared) = self.link.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            shared.close();
+        }
+    }
+}
+
+/// Lets the next call start anew when the task that keeps the connection is ended from outside, as
+/// by the end of its runtime.
+struct Keeping(Weak<Core>);
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        if let Some(core) = self.0.upgrade() {
+            core.set_state(ChannelState::Idle);
+            core.attempt_ended(Link::Idle);
+        }
+    }
+}
+
+impl fmt::Debug for DubboChannel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (address, state) = (self.address(), self.state());
+        f.debug_struct("DubboChannel").field("address", address).field("state", &state).finish()
+    }
+}
+
+impl Core {
+    fn lock(&self) -> MutexGuard<'_, Link> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> ChannelState {
+        match self.state.load(Ordering::Acquire) {
+            0 => ChannelState::Idle,
+            1 => ChannelState::Connecting,
+            2 => ChannelState::Ready,
+            3 => ChannelState::Down,
+            _ => ChannelState::Draining,
+        }
+    }
+
+    fn set_state(&self, state: ChannelState) {
+        if self.state.swap(state as u8, Ordering::AcqRel) != state as u8 {
+            self.listeners.note();
+            tracing::debug!(endpoint = %self.address, ?state, "channel");
+        }
+    }
+
+    /// The open connection, waiting for the attempt under way, never past the deadline.
+    async fn connected(self: &Arc<Self>, invocation: &Invocation) -> Result<Arc<Shared>, Status> {
+        let mut attempts = self.attempts.subscribe();
+        let seen = *attempts.borrow_and_update();
+        {
+            let mut link = self.lock();
+            match &*link {
+                Link::Up(shared) if shared.life() != Life::Closed => return Ok(shared.clone()),
+                Link::Up(_) => {}
+                Link::Idle => {
+                    *link = Link::Waiting { next_try: Instant::now(), last_error: None };
+                    self.set_state(ChannelState::Connecting);
+                    tokio::spawn(keep_connected(Arc::downgrade(self)));
+                }
+                // Calls come here while it is down only if no other provider is up: ask at once.
+                Link::Waiting { next_try, .. } if *next_try > Instant::now() + HURRY => {
+                    *link = Link::Waiting { next_try: Instant::now() + HURRY, last_error: None };
+                    self.hurry.notify_one();
+                }
+                Link::Waiting { .. } => {}
+            }
+        }
+        // Half of what is left: the rest is for another provider, should this one not answer.
+        let patience = invocation.deadline.remaining() / 2;
+        let ended = attempts.wait_for(|attempt| *attempt != seen);
+        if tokio::time::timeout(patience, ended).await.is_err() {
+            let text = format!("no connection to {} within {patience:.1?}", self.address);
+            return Err(Status::unavailable(text).with_delivery(Delivery::NotSent));
+        }
+        match &*self.lock() {
+            Link::Up(shared) => Ok(shared.clone()),
+            Link::Waiting { last_error: Some(error), .. } => Err(error.clone()),
+            Link::Waiting { .. } | Link::Idle => {
+                let text = format!("the connection to {} was lost at once", self.address);
+                Err(Status::unavailable(text).with_delivery(Delivery::NotSent))
+            }
+        }
+    }
+
+    /// Is down for `wait`, or until somebody lists the address anew. Down, not connecting: calls go
+    /// elsewhere until it is proven to be back.
+    async fn wait_down(&self, wait: Duration, last_error: Option<Status>) {
+        self.set_state(ChannelState::Down);
+        let down = Link::Waiting { next_try: Instant::now() + wait, last_error };
+        match self.is_up() {
+            true => *self.lock() = down,
+            false => self.attempt_ended(down),
+        }
+        if !wait.is_zero() {
+            // Pressed for or not, somebody who refuses is not asked all the time.
+            let least = wait.min(HURRY / 2);
+            tokio::time::sleep(least).await;
+            let _ = tokio::time::timeout(wait - least, self.hurry.notified()).await;
+        }
+    }
+
+    /// Notes what the connection has become; `shared` is open to calls from its first word on.
+    fn became(&self, life: Life, shared: &Arc<Shared>) {
+        if !self.is_up() {
+            self.attempt_ended(Link::Up(shared.clone()));
+        }
+        self.set_state(match life {
+            Life::Open => ChannelState::Ready,
+            Life::Unproven | Life::Draining | Life::Closed => ChannelState::Draining,
+        });
+    }
+
+    fn is_up(&self) -> bool {
+        matches!(*self.lock(), Link::Up(_))
+    }
+
+    fn attempt_ended(&self, link: Link) {
+        *self.lock() = link;
+        self.attempts.send_modify(|attempts| *attempts += 1);
+    }
+}
+
+/// However many calls press for it, a channel that is down tries no more often than this.
+const HURRY: Duration = Duration::from_millis(250);
+
+/// A connection that ends sooner counts as a failed try: somebody accepts and hangs up.
+const SHORT_LIVED: Duration = Duration::from_secs(1);
+
+/// Connects, watches, and connects again with backoff. Ends when the channel is dropped.
+///
+/// Calls that have opened the channel are written as soon as there is a connection. Once it was
+/// lost, or failed, they wait until the provider has said a word on a new one: the kernel of a
+/// process that hangs accepts too.
+async fn keep_connected(channel: Weak<Core>) {
+    let _keeping = Keeping(channel.clone());
+    let (mut backoff, mut first) = (Backoff::default(), true);
+    loop {
+        let Some(core) = held(&channel) else { return };
+        let mut lived = Duration::ZERO;
+        let failed = match connect(&core).await {
+            Ok((shared, driver)) => {
+                if std::mem::take(&mut first) {
+                    core.attempt_ended(Link::Up(shared.clone()));
+                }
+                if Arc::strong_count(&core) == 1 {
+                    return;
+                }
+                drop(core);
+                let opened = Instant::now();
+                driver.await;
+                lived = opened.elapsed();
+                shared.lock().closed.clone()
+            }
+            Err(status) => {
+                first = false;
+                drop(core);
+                Some(status)
+            }
+        };
+        let Some(core) = held(&channel) else { return };
+        let wait = match core.is_up() && lived >= SHORT_LIVED {
+            true => {
+                backoff.reset();
+                Duration::ZERO
+            }
+            false => backoff.next_wait(),
+        };
+        core.wait_down(wait, failed).await;
+    }
+}
+
+/// The core while anybody but its own task holds it.
+fn held(channel: &Weak<Core>) -> Option<Arc<Core>> {
+    channel.upgrade().filter(|core| Arc::strong_count(core) > 1)
+}
+
+type Driving = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+async fn connect(core: &Arc<Core>) -> Result<(Arc<Shared>, Driving), Status> {
+    let Core { address, config, dial, .. } = &**core;
+    let fail = |why: String| {
+        Status::unavailable(format!("cannot connect to {address}: {why}"))
+            .with_delivery(Delivery::NotSent)
+    };
+    let io = match tokio::time::timeout(config.connect_timeout, dial.dial(address)).await {
+        Ok(Ok(io)) => io,
+        Ok(Err(error)) => return Err(fail(error.to_string())),
+        Err(_) => {
+            return Err(fail(format!("no answer within {:?}", config.connect_timeout)));
+        }
+    };
+    let shared = Arc::new(Shared::new(address.clone(), config.clone()));
+    let (weak, watched) = (Arc::downgrade(core), shared.clone());
+    let driver = Driver::new(shared.clone(), io, move |life| match weak.upgrade() {
+        Some(core) => core.became(life, &watched),
+        None => watched.close(),
+    });
+    Ok((shared, Box::pin(driver.run())))
+}

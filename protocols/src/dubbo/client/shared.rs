@@ -1,0 +1,130 @@
+//! What callers and the task of a consumer's connection share: requests on their way out, calls
+//! that wait, and what has become of the connection.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::task::AtomicWaker;
+use rpc_core::status::Status;
+use tokio::time::Instant;
+
+use super::config::ClientConfig;
+use super::pending::{Pending, Sent};
+use crate::dubbo::wire::event::{self, Event};
+use crate::dubbo::wire::header::{self, Header};
+use crate::transport::write_queue::WriteQueue;
+
+/// What a connection is to its channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Life {
+    /// The peer has said nothing yet: perhaps only its kernel is there.
+    Unproven = 0,
+    Open = 1,
+    Draining = 2,
+    Closed = 3,
+}
+
+/// The part of a connection that callers and its task share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) address: Arc<str>,
+    pub(super) config: Arc<ClientConfig>,
+    inner: Mutex<Inner>,
+    pub(super) driver: AtomicWaker,
+    life: AtomicU8,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) out: WriteQueue,
+    pub(super) pending: Pending,
+    /// Number of the write that what is in `out` will go with.
+    pub(super) batch: u64,
+    /// Earliest deadline that the task has not been told of.
+    pub(super) earliest: Option<Instant>,
+    pub(super) flush: bool,
+    pub(super) closing: bool,
+    pub(super) closed: Option<Status>,
+}
+
+impl Shared {
+    pub(super) fn new(address: Arc<str>, config: Arc<ClientConfig>) -> Self {
+        let inner = Inner {
+            out: WriteQueue::default(),
+            pending: Pending::new(config.max_in_flight),
+            batch: 0,
+            earliest: None,
+            flush: false,
+            closing: false,
+            closed: None,
+        };
+        let (inner, driver) = (Mutex::new(inner), AtomicWaker::new());
+        Self { address, config, inner, driver, life: AtomicU8::new(Life::Unproven as u8) }
+    }
+
+    /// The shared part. A panic cannot leave it half changed, so poison is ignored.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the task write what was appended; called after the lock is released.
+    pub(super) fn wake(&self) {
+        self.driver.wake();
+    }
+
+    pub(super) fn life(&self) -> Life {
+        match self.life.load(Ordering::Acquire) {
+            0 => Life::Unproven,
+            1 => Life::Open,
+            2 => Life::Draining,
+            _ => Life::Closed,
+        }
+    }
+
+    pub(super) fn set_life(&self, life: Life) {
+        self.life.store(life as u8, Ordering::Release);
+    }
+
+    /// Ends the connection once its calls are done.
+    pub(super) fn close(&self) {
+        self.lock().closing = true;
+        self.wake();
+    }
+}
+
+impl Inner {
+    /// Takes a request back that lies here still: it becomes an event that means nothing. `false`
+    /// if its write has begun.
+    pub(super) fn void(&mut self, sent: Sent) -> bool {
+        void(&mut self.out, self.batch, sent)
+    }
+
+    /// Asks for a write; `true` if the task must be woken for it.
+    pub(super) fn request_flush(&mut self) -> bool {
+        !std::mem::replace(&mut self.flush, true)
+    }
+}
+
+/// See [`Inner::void`], for those who hold a part of it.
+pub(super) fn void(out: &mut WriteQueue, batch: u64, sent: Sent) -> bool {
+    let Some(place) = sent.place.filter(|_| sent.batch == batch) else { return false };
+    out.bytes_at(place).map(header::void).is_some()
+}
+
+/// Acts on an event; `Some` if the connection becomes something else by it.
+pub(super) fn take_event(inner: &mut Inner, header: Header, body: &[u8]) -> Option<Life> {
+    if body.len() > event::MAX_LEN {
+        return None;
+    }
+    match Event::parse(body) {
+        Event::Heartbeat if header.is_request() && header.is_two_way() => {
+            event::put_heartbeat_answer(inner.out.tail(), header.serialization(), header.id);
+            inner.flush = true;
+            None
+        }
+        Event::ReadOnly => Some(Life::Draining),
+        Event::Writeable => Some(Life::Open),
+        Event::Heartbeat | Event::Cancel(_) | Event::Unknown => None,
+    }
+}

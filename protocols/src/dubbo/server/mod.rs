@@ -1,0 +1,12 @@
+//! The provider's end: requests read from a connection, their answers gathered and written.
+
+mod connection;
+mod outgoing;
+mod pace;
+mod request;
+pub(super) mod respond;
+mod running;
+pub(super) mod turn_away;
+
+pub(crate) use self::connection::serve;
+pub(crate) use self::turn_away::turn_away;

@@ -1,0 +1,55 @@
+//! From a request frame to an invocation, or to the refusal that says why not.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rpc_core::codec::Codec;
+use rpc_core::server::{Route, ServerState};
+use rpc_core::status::{Delivery, Status};
+use rpc_core::{Body, Deadline, Invocation};
+use tokio::time::Instant;
+
+use crate::dubbo::wire::compact::{self, RequestHead};
+use crate::dubbo::wire::header::{Header, status};
+
+/// What a request is to be answered by, or why not: the status and its number in the header.
+pub(super) type Parsed = Result<(Arc<Route>, Invocation, Arc<dyn Codec>), (Status, u8)>;
+
+/// Reads a request that arrived at `now`. The arguments stay encoded.
+pub(super) fn parse(
+    state: &ServerState,
+    peer: SocketAddr,
+    header: Header,
+    mut body: Bytes,
+    now: Instant,
+) -> Parsed {
+    let refuse = |status: Status, number| (status.with_delivery(Delivery::Refused), number);
+    let codecs = state.dispatcher().codecs();
+    let Some(codec) = codecs.by_dubbo_id(header.serialization()) else {
+        let (id, known) = (header.serialization(), codecs.names().collect::<Vec<_>>());
+        let text =
+            format!("serialization id {id} is not spoken here, available: {}", known.join(", "));
+        return Err(refuse(Status::unimplemented(text), status::BAD_REQUEST));
+    };
+    let malformed = |error: String| refuse(Status::invalid_argument(error), status::BAD_REQUEST);
+    let RequestHead { path, timeout_us, metadata } =
+        compact::split_request_head(&mut body).map_err(|e| malformed(e.to_string()))?;
+    let path = std::str::from_utf8(&path)
+        .map_err(|_| malformed("the name of the method is not UTF-8".to_owned()))?;
+    let route = state.dispatcher().route(path);
+    let route = route.map_err(|status| match status.is_service_missing() {
+        true => (status, status::SERVICE_NOT_FOUND),
+        false => (status, status::BAD_REQUEST),
+    })?;
+    let timeout = match timeout_us {
+        Some(us) => Duration::from_micros(us),
+        None => state.config().default_timeout,
+    };
+    let body = Body::from_bytes(codec.clone(), body);
+    let deadline = Deadline::after_from(now, timeout);
+    let mut invocation = Invocation::new(route.method().clone(), body, deadline);
+    (invocation.metadata, invocation.peer) = (metadata, Some(peer));
+    Ok((route.clone(), invocation, codec.clone()))
+}

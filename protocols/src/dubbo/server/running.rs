@@ -1,0 +1,131 @@
+//! What a provider's connection shares with the tasks of its calls: who runs, and their answers.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use foldhash::fast::RandomState;
+use futures_util::task::AtomicWaker;
+use rpc_core::Reply;
+use rpc_core::codec::Codec;
+use rpc_core::server::Answer;
+use rpc_core::server::{CallGuard, ConnectionShare, HeldBytes, ServerState};
+use rpc_core::status::{Delivery, Status};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::outgoing::Outgoing;
+use crate::dubbo::wire::header::status;
+
+/// Why a call is turned away, and the number of that in the header.
+type Refused = (Status, u8);
+
+/// What the connection's task shares with the tasks of its calls.
+pub(super) struct Shared {
+    pub(super) state: Arc<ServerState>,
+    pub(super) caller: Arc<ConnectionShare>,
+    pub(super) driver: Arc<AtomicWaker>,
+    inner: Mutex<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) out: Outgoing,
+    pub(super) running: HashMap<u64, AbortHandle, RandomState>,
+    pub(super) flush: bool,
+}
+
+impl Shared {
+    pub(super) fn new(state: Arc<ServerState>, driver: Arc<AtomicWaker>) -> Arc<Self> {
+        let caller = ConnectionShare::new(state.clone());
+        let out = Outgoing::new(caller.clone());
+        let inner = Mutex::new(Inner { out, running: HashMap::default(), flush: false });
+        Arc::new(Self { state, caller, driver, inner })
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a call a task of its own, which ends at the latest with its deadline.
+    pub(super) fn spawn(
+        self: &Arc<Self>,
+        id: u64,
+        mut call: Answer,
+        codec: Arc<dyn Codec>,
+        held: Option<HeldBytes>,
+    ) -> Result<(), Refused> {
+        if self.lock().running.contains_key(&id) {
+            let text = format!("request id {id} is in use by a call that runs");
+            let refused = Status::invalid_argument(text).with_delivery(Delivery::Answered);
+            return Err((refused, status::BAD_REQUEST));
+        }
+        let guard =
+            admit(&mut call, || self.caller.begin_call(), || self.caller.count_call(false))?;
+        let shared = self.clone();
+        let call = async move {
+            let _guard = guard;
+            let result = call.until_deadline().await;
+            // Its arguments are gone, and make room for the answer.
+            drop(held);
+            shared.answer(id, &*codec, result);
+        };
+        // HeldBytes over the spawn: the call's end takes the lock too and finds itself in the table.
+        let mut inner = self.lock();
+        let task = tokio::spawn(call);
+        inner.running.insert(id, task.abort_handle());
+        Ok(())
+    }
+
+    /// The same of a call without answer: its caller may be gone already, and wants it done.
+    pub(super) fn spawn_one_way(
+        &self,
+        mut call: Answer,
+        held: Option<HeldBytes>,
+    ) -> Result<(), Refused> {
+        let (begin, count) = (|| self.caller.begin_one_way(), || self.caller.count_call(true));
+        let guard = admit(&mut call, begin, count)?;
+        self.state.spawn_own(async move {
+            let _counted = (guard, held);
+            let _ = call.until_deadline().await;
+        });
+        Ok(())
+    }
+
+    /// Appends the answer of a call that had its own task.
+    fn answer(&self, id: u64, codec: &dyn Codec, result: Result<Reply, Status>) {
+        let mut inner = self.lock();
+        if inner.running.remove(&id).is_none() {
+            return;
+        }
+        inner.out.put_answer(id, codec, result, self.state.config().max_payload);
+        let wake = !std::mem::replace(&mut inner.flush, true);
+        drop(inner);
+        if wake {
+            self.driver.wake();
+        }
+    }
+}
+
+/// Counts a call. What has begun is never turned away: nobody could tell how much of it was done.
+fn admit(
+    call: &mut Answer,
+    begin: impl FnOnce() -> Result<CallGuard, Status>,
+    count: impl FnOnce() -> CallGuard,
+) -> Result<CallGuard, Refused> {
+    if call.was_polled() {
+        return Ok(count());
+    }
+    begin().map_err(|refused| {
+        call.record(&Err(refused.clone()), Instant::now());
+        (refused, status::OVERLOADED)
+    })
+}
+
+/// Ends the calls of a connection with it.
+pub(super) struct AbortCalls(pub(super) Arc<Shared>);
+
+impl Drop for AbortCalls {
+    fn drop(&mut self) {
+        let running = std::mem::take(&mut self.0.lock().running);
+        running.into_values().for_each(|task| task.abort());
+    }
+}

@@ -1,0 +1,262 @@
+//! Our compact bodies: what stands around arguments and replies between Dubhe peers.
+//!
+//! The layout is in `docs/wire.md`. Lengths and counts are LEB128 varints of at most nine bytes;
+//! nothing here allocates by a length that has not arrived.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use rpc_core::Metadata;
+use rpc_core::codec::Codec;
+use rpc_core::status::{Code, Delivery, Status};
+
+const HAS_TIMEOUT: u8 = 0x01;
+const HAS_METADATA: u8 = 0x02;
+
+const VALUE: u8 = 0;
+const STATUS: u8 = 1;
+const REFUSED: u8 = 2;
+const SERVICE_MISSING: u8 = 3;
+const KIND: u8 = 0x7f;
+const ANSWER_HAS_METADATA: u8 = 0x80;
+
+/// How many bytes of metadata a frame may carry.
+pub(crate) const MAX_METADATA: usize = 16 * 1024;
+
+/// How many entries of metadata a frame may carry.
+pub(crate) const MAX_ENTRIES: usize = 128;
+
+/// How long a path may be: four names of 255 letters and what stands between them. What is not
+/// served is answered by its name.
+const MAX_PATH: usize = 1024;
+
+/// A body that is not ours, or not whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("malformed frame body: {0}")]
+pub(crate) struct Malformed(&'static str);
+
+/// What stands before the arguments of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct RequestHead {
+    /// `service/method`.
+    pub(crate) path: Bytes,
+    /// Time left when it was sent, in microseconds.
+    pub(crate) timeout_us: Option<u64>,
+    pub(crate) metadata: Metadata,
+}
+
+/// Appends what stands before the arguments.
+pub(crate) fn put_request_head(
+    buf: &mut BytesMut,
+    path: &str,
+    timeout_us: u64,
+    metadata: &Metadata,
+) {
+    buf.put_u8(HAS_TIMEOUT | if metadata.is_empty() { 0 } else { HAS_METADATA });
+    put_text(buf, path);
+    put_varint(buf, timeout_us);
+    if !metadata.is_empty() {
+        put_metadata(buf, metadata);
+    }
+}
+
+/// Splits what stands before the arguments off `body`, which then holds the arguments.
+pub(crate) fn split_request_head(body: &mut Bytes) -> Result<RequestHead, Malformed> {
+    let flags = split_u8(body)?;
+    if flags & !(HAS_TIMEOUT | HAS_METADATA) != 0 {
+        return Err(Malformed("unknown flags"));
+    }
+    let path = split_bytes(body)?;
+    if path.len() > MAX_PATH {
+        return Err(Malformed("a path of more than 1024 bytes"));
+    }
+    let timeout_us = match flags & HAS_TIMEOUT {
+        0 => None,
+        _ => Some(split_varint(body)?),
+    };
+    let metadata = match flags & HAS_METADATA {
+        0 => Metadata::new(),
+        _ => split_metadata(body)?,
+    };
+    Ok(RequestHead { path, timeout_us, metadata })
+}
+
+/// Appends what stands before the value of an answer.
+pub(crate) fn put_value_head(buf: &mut BytesMut, metadata: &Metadata) {
+    put_kind(buf, VALUE, metadata);
+}
+
+/// Appends a status in place of a value. Details that cannot be written are left out.
+pub(crate) fn put_status(buf: &mut BytesMut, status: &Status, codec: &dyn Codec) {
+    let kind = match status.delivery() {
+        Delivery::Refused if status.is_service_missing() => SERVICE_MISSING,
+        Delivery::Refused => REFUSED,
+        Delivery::NotSent | Delivery::MaybeSent | Delivery::Answered => STATUS,
+    };
+    put_kind(buf, kind, status.metadata());
+    buf.put_u8(status.code().number());
+    put_text(buf, status.message());
+    let Some(details) = status.details() else {
+        buf.put_u8(0);
+        return;
+    };
+    let start = buf.len();
+    put_text(buf, &details.type_name);
+    if let Err(error) = details.body.encode(codec, buf) {
+        tracing::warn!(%error, details = %details.type_name, "error details could not be written");
+        buf.truncate(start);
+        buf.put_u8(0);
+    }
+}
+
+/// An answer without its codec.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The bytes of the value.
+    Value { metadata: Metadata, value: Bytes },
+    /// A failure, and the typed error beside it: name and bytes.
+    Status { status: Status, details: Option<(Bytes, Bytes)> },
+}
+
+/// Reads the body of an answer.
+pub(crate) fn parse_answer(mut body: Bytes) -> Result<Answer, Malformed> {
+    let kind = split_u8(&mut body)?;
+    let metadata = match kind & ANSWER_HAS_METADATA {
+        0 => Metadata::new(),
+        _ => split_metadata(&mut body)?,
+    };
+    match kind & KIND {
+        VALUE => Ok(Answer::Value { metadata, value: body }),
+        kind @ (STATUS | REFUSED | SERVICE_MISSING) => {
+            let code = Code::from_number(split_u8(&mut body)?);
+            let message = split_text(&mut body)?;
+            let type_name = split_bytes(&mut body)?;
+            let status = match kind {
+                SERVICE_MISSING => Status::service_missing(message),
+                REFUSED => Status::new(code, message).with_delivery(Delivery::Refused),
+                _ => Status::new(code, message),
+            };
+            let status = status.with_metadata(metadata);
+            let details = (!type_name.is_empty()).then_some((type_name, body));
+            Ok(Answer::Status { status, details })
+        }
+        _ => Err(Malformed("unknown kind of answer")),
+    }
+}
+
+fn put_kind(buf: &mut BytesMut, kind: u8, metadata: &Metadata) {
+    if metadata.is_empty() {
+        buf.put_u8(kind);
+    } else {
+        buf.put_u8(kind | ANSWER_HAS_METADATA);
+        put_metadata(buf, metadata);
+    }
+}
+
+fn put_metadata(buf: &mut BytesMut, metadata: &Metadata) {
+    put_varint(buf, metadata.len() as u64);
+    for (key, value) in metadata.iter() {
+        put_text(buf, key);
+        put_text(buf, value);
+    }
+}
+
+fn split_metadata(body: &mut Bytes) -> Result<Metadata, Malformed> {
+    let count = split_varint(body)?;
+    if count > MAX_ENTRIES as u64 {
+        return Err(Malformed("more than 128 entries of metadata"));
+    }
+    let start = body.len();
+    let mut metadata = Metadata::new();
+    for _ in 0..count {
+        metadata.insert(split_text(body)?, split_text(body)?);
+        if start - body.len() > MAX_METADATA {
+            return Err(Malformed("more than 16 KiB of metadata"));
+        }
+    }
+    Ok(metadata)
+}
+
+fn put_text(buf: &mut BytesMut, text: &str) {
+    put_varint(buf, text.len() as u64);
+    buf.put_slice(text.as_bytes());
+}
+
+fn split_text(body: &mut Bytes) -> Result<String, Malformed> {
+    let bytes = split_bytes(body)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| Malformed("text is not UTF-8"))?;
+    Ok(text.to_owned())
+}
+
+fn split_bytes(body: &mut Bytes) -> Result<Bytes, Malformed> {
+    let len = split_varint(body)?;
+    match usize::try_from(len) {
+        Ok(len) if len <= body.len() => Ok(body.split_to(len)),
+        _ => Err(Malformed("a length passes the end")),
+    }
+}
+
+fn split_u8(body: &mut Bytes) -> Result<u8, Malformed> {
+    if body.is_empty() {
+        return Err(Malformed("it ends early"));
+    }
+    Ok(body.get_u8())
+}
+
+fn put_varint(buf: &mut BytesMut, mut value: u64) {
+    while value >= 0x80 {
+        buf.put_u8(value as u8 | 0x80);
+        value >>= 7;
+    }
+    buf.put_u8(value as u8);
+}
+
+fn split_varint(body: &mut Bytes) -> Result<u64, Malformed> {
+    let mut value = 0;
+    for (at, byte) in body.iter().take(9).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            body.advance(at + 1);
+            return Ok(value);
+        }
+    }
+    Err(Malformed("a number does not end"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request_bytes() -> Bytes {
+        let mut buf = BytesMut::new();
+        let metadata = Metadata::from_iter([("trace", "1"), ("tenant", "blue")]);
+        put_request_head(&mut buf, "shop.Inventory/reserve", 300_000, &metadata);
+        buf.put_slice(b"arguments");
+        buf.freeze()
+    }
+
+    #[test]
+    fn a_request_head_survives_and_leaves_the_arguments() {
+        let mut body = request_bytes();
+        let head = split_request_head(&mut body).unwrap();
+        assert_eq!(head.path, "shop.Inventory/reserve");
+        assert_eq!(head.timeout_us, Some(300_000));
+        assert_eq!(head.metadata.value("tenant"), Some("blue"));
+        assert_eq!(body, "arguments");
+    }
+
+    #[test]
+    fn a_request_head_cut_anywhere_is_malformed() {
+        let whole = request_bytes();
+        for len in 0..whole.len() - b"arguments".len() {
+            let mut body = whole.slice(..len);
+            assert!(split_request_head(&mut body).is_err(), "cut at {len}");
+        }
+    }
+
+    #[test]
+    fn lengths_past_the_end_do_not_allocate() {
+        let mut body = Bytes::from_static(&[0, 0xff, 0xff, 0xff, 0xff, 0x0f]);
+        assert_eq!(split_request_head(&mut body), Err(Malformed("a length passes the end")));
+        let mut body = Bytes::from_static(&[0xff; 32]);
+        assert_eq!(split_request_head(&mut body), Err(Malformed("unknown flags")));
+    }
+}

@@ -1,0 +1,128 @@
+//! From an outcome to an HTTP response.
+
+use bytes::BytesMut;
+use hyper::body::Bytes;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
+use rpc_core::codec::Codec;
+use rpc_core::status::{Code, Status};
+use rpc_core::{Metadata, Reply};
+use serde_json::{Value, json};
+
+/// A request that is turned away: the HTTP status and why.
+pub(super) struct Refusal {
+    http: StatusCode,
+    status: Status,
+}
+
+impl Refusal {
+    pub(super) fn new(http: StatusCode, status: Status) -> Self {
+        Self { http, status }
+    }
+}
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        Self { http: http_status(status.code()), status }
+    }
+}
+
+/// The response to a request that is turned away.
+pub(super) fn refusal(refusal: &Refusal) -> Response<Bytes> {
+    failure(refusal.http, &refusal.status, None)
+}
+
+/// The response to a call that was answered.
+pub(super) fn answer(
+    result: Result<Reply, Status>,
+    codec: &dyn Codec,
+    limit: usize,
+) -> Response<Bytes> {
+    let written = result.and_then(|reply| {
+        let mut buf = BytesMut::with_capacity(reply.body.size_hint() + 16);
+        reply.body.encode(codec, &mut buf).map_err(|e| e.into_reply_status("the call"))?;
+        match buf.len() {
+            len if len > limit => Err(Status::resource_exhausted(format!(
+                "the reply has {len} bytes, more than the limit of {limit}; raise \
+                 `provider.limits.payload` or return less"
+            ))),
+            _ => Ok((reply.metadata, buf.freeze())),
+        }
+    });
+    match written {
+        Ok((metadata, bytes)) => {
+            let content_type = format!("application/{}", codec.content_subtype());
+            response(StatusCode::OK, &content_type, &metadata, bytes)
+        }
+        Err(status) => {
+            let details = details(&status, codec);
+            failure(http_status(status.code()), &status, details)
+        }
+    }
+}
+
+/// The typed business error, where the codec of the call is text that fits into the error.
+fn details(status: &Status, codec: &dyn Codec) -> Option<Value> {
+    let details = status.details()?;
+    let mut buf = BytesMut::new();
+    details.body.encode(codec, &mut buf).ok()?;
+    let value: Value = serde_json::from_slice(&buf).ok()?;
+    Some(json!([{ "type": &*details.type_name, "value": value }]))
+}
+
+fn failure(http: StatusCode, status: &Status, details: Option<Value>) -> Response<Bytes> {
+    let mut error = json!({ "code": status.code().name(), "message": status.message() });
+    if let Some(details) = details {
+        error["details"] = details;
+    }
+    let mut bytes = error.to_string().into_bytes();
+    bytes.push(b'\n');
+    let mut response = response(http, "application/json", status.metadata(), bytes.into());
+    if http == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    }
+    response
+}
+
+fn response(
+    http: StatusCode,
+    content_type: &str,
+    metadata: &Metadata,
+    bytes: Bytes,
+) -> Response<Bytes> {
+    let mut response = Response::new(bytes);
+    *response.status_mut() = http;
+    let headers = response.headers_mut();
+    for (key, value) in metadata.iter() {
+        // What cannot be a header is left out: the value is whole without it.
+        if let (Ok(key), Ok(value)) = (HeaderName::try_from(key), HeaderValue::from_str(value)) {
+            headers.append(key, value);
+        }
+    }
+    if let Ok(value) = HeaderValue::from_str(content_type) {
+        headers.insert(CONTENT_TYPE, value);
+    }
+    response
+}
+
+/// The HTTP status of a code, as Connect maps them.
+///
+/// Source: <https://connectrpc.com/docs/protocol#error-codes>.
+fn http_status(code: Code) -> StatusCode {
+    match code {
+        Code::Ok => StatusCode::OK,
+        Code::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
+        Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => {
+            StatusCode::BAD_REQUEST
+        }
+        Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+        // A path that is not served is what HTTP calls not found.
+        Code::NotFound | Code::Unimplemented => StatusCode::NOT_FOUND,
+        Code::AlreadyExists | Code::Aborted => StatusCode::CONFLICT,
+        Code::PermissionDenied => StatusCode::FORBIDDEN,
+        Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
+        Code::Unknown | Code::Internal | Code::DataLoss => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+    }
+}

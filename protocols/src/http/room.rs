@@ -1,0 +1,171 @@
+//! What the requests and answers of one HTTP connection hold, and for how long an answer may lie
+//! that nobody takes.
+//!
+//! HTTP/2 bounds each of its streams; a peer with many of them is bounded here.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+use hyper::body::{Body, Buf, Bytes, Frame, SizeHint};
+use rpc_core::server::{ConnectionShare, HeldBytes};
+use rpc_core::status::Status;
+use tokio::time::Instant;
+
+/// An answer leaves in pieces of this size, so that the stream holds little of what is not taken.
+const PIECE: usize = 16 * 1024;
+
+/// The answers of one connection, and what counts the bytes that it holds.
+pub(super) struct Room {
+    pub(super) caller: Arc<ConnectionShare>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    next: u64,
+    /// Answers that are not taken whole, and when they last gave a piece.
+    untaken: HashMap<u64, Instant, RandomState>,
+}
+
+impl Room {
+    pub(super) fn new(caller: Arc<ConnectionShare>) -> Arc<Self> {
+        Arc::new(Self { caller, inner: Mutex::default() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nothing yet, to be grown with what arrives.
+    pub(super) fn hold(&self) -> HeldBytes {
+        HeldBytes::nothing(self.caller.clone())
+    }
+
+    /// An answer on its way out, or why there is no room for it.
+    pub(super) fn outgoing(self: &Arc<Self>, bytes: Bytes) -> Result<Outgoing, Status> {
+        let mut held = self.hold();
+        held.grow(bytes.len())?;
+        Ok(Outgoing::new(bytes, held, self.clone()))
+    }
+
+    /// The same of one that is known to be small.
+    pub(super) fn small(self: &Arc<Self>, bytes: Bytes) -> Outgoing {
+        Outgoing::new(bytes, self.hold(), self.clone())
+    }
+
+    /// Returns once answers have lain for `limit` or up to twice that, and nothing of any was
+    /// taken: a peer that leaves one alone and takes the others may have its reasons.
+    pub(super) async fn stalled(&self, limit: Duration) {
+        loop {
+            tokio::time::sleep(limit).await;
+            let (now, inner) = (Instant::now(), self.lock());
+            let mut untaken = inner.untaken.values();
+            if !inner.untaken.is_empty() && untaken.all(|since| now - *since >= limit) {
+                return;
+            }
+        }
+    }
+}
+
+/// An answer that is not taken whole, for as long as anything of it lies here.
+struct Lying {
+    room: Arc<Room>,
+    id: u64,
+}
+
+impl Lying {
+    fn new(room: Arc<Room>) -> Arc<Self> {
+        let mut inner = room.lock();
+        inner.next += 1;
+        let id = inner.next;
+        inner.untaken.insert(id, Instant::now());
+        drop(inner);
+        Arc::new(Self { room, id })
+    }
+
+    /// Notes that something of it was taken.
+    fn note_taken(&self) {
+        self.room.lock().untaken.insert(self.id, Instant::now());
+    }
+}
+
+impl Drop for Lying {
+    fn drop(&mut self) {
+        self.room.lock().untaken.remove(&self.id);
+    }
+}
+
+/// The body of an answer.
+pub(super) struct Outgoing {
+    rest: Bytes,
+    held: HeldBytes,
+    lying: Arc<Lying>,
+}
+
+impl Outgoing {
+    fn new(rest: Bytes, held: HeldBytes, room: Arc<Room>) -> Self {
+        Self { rest, held, lying: Lying::new(room) }
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Piece;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Piece>, Self::Error>>> {
+        if self.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        let len = self.rest.len().min(PIECE);
+        let bytes = match len == self.rest.len() && self.held.bytes() <= PIECE {
+            true => std::mem::take(&mut self.rest),
+            // A copy: a piece that lies in the stream must not keep the whole alive.
+            false => Bytes::copy_from_slice(&self.rest.split_to(len)),
+        };
+        let held = self.held.split(len);
+        let lying = self.lying.clone();
+        Poll::Ready(Some(Ok(Frame::data(Piece { bytes, lying, _held: held }))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.len() as u64)
+    }
+}
+
+/// A part of an answer that is handed to the stream; counts until that has written it.
+pub(super) struct Piece {
+    bytes: Bytes,
+    lying: Arc<Lying>,
+    _held: HeldBytes,
+}
+
+impl Buf for Piece {
+    fn remaining(&self) -> usize {
+        self.bytes.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.bytes.chunk()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        self.lying.note_taken();
+    }
+}

@@ -1,0 +1,177 @@
+//! Connections that are lost, refused, silent or new: what a channel makes of them.
+
+mod support;
+
+use std::time::Duration;
+
+use dubhe_protocols::dubbo::ClientConfig;
+use rpc_core::server::ServerConfig;
+use rpc_core::{ChannelState, Code, Delivery};
+use support::{ECHO, HANG};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+const LONG: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn an_unreachable_provider_fails_without_sending_and_heals_by_itself() {
+    let unused = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = unused.local_addr().unwrap();
+    drop(unused);
+    let connector = support::connector(ClientConfig::default());
+    let channel = support::channel(&connector, address);
+    let status = support::call(&channel, ECHO, "", LONG).await.unwrap_err();
+    assert_eq!((status.code(), status.delivery()), (Code::Unavailable, Delivery::NotSent));
+    assert!(status.message().contains(&format!("cannot connect to {address}")), "{status}");
+    assert_eq!(channel.state(), ChannelState::Down);
+    let _provider = support::provider_at(address, ServerConfig::default()).await;
+    assert_eq!(support::call(&channel, ECHO, "back", LONG).await.unwrap(), "back");
+    assert_eq!(channel.state(), ChannelState::Ready);
+}
+
+#[tokio::test]
+async fn a_lost_connection_fails_its_calls_as_maybe_sent_and_is_opened_again() {
+    let mut provider = support::provider(ServerConfig::default()).await;
+    let address = provider.server.local_addr();
+    let connector = support::connector(ClientConfig::default());
+    let channel = support::channel(&connector, address);
+    let call = tokio::spawn(channel.invoke(support::invocation(HANG, "", LONG)));
+    assert_eq!(provider.events.recv().await.unwrap(), "started");
+    drop(provider);
+    let status = call.await.unwrap().unwrap_err();
+    assert_eq!((status.code(), status.delivery()), (Code::Unavailable, Delivery::MaybeSent));
+    let _provider = support::provider_at(address, ServerConfig::default()).await;
+    let answer = loop {
+        // A try to connect that began before the new provider may still fail a call, unsent.
+        match support::call(&channel, ECHO, "again", LONG).await {
+            Err(status) => assert_eq!(status.delivery(), Delivery::NotSent),
+            Ok(answer) => break answer,
+        }
+    };
+    assert_eq!(answer, "again");
+}
+
+#[tokio::test]
+async fn a_silent_provider_with_calls_in_flight_is_noticed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = ClientConfig {
+        heartbeat: Duration::from_millis(50),
+        heartbeat_timeout: Duration::from_millis(50),
+        ..ClientConfig::default()
+    };
+    let connector = support::connector(config);
+    let channel = support::channel(&connector, listener.local_addr().unwrap());
+    let call = tokio::spawn(channel.invoke(support::invocation(ECHO, "", LONG)));
+    let (mut silent, _) = listener.accept().await.unwrap();
+    let mut seen = Vec::new();
+    let _ = silent.read_buf(&mut seen).await.unwrap();
+    let status = call.await.unwrap().unwrap_err();
+    assert_eq!((status.code(), status.delivery()), (Code::Unavailable, Delivery::MaybeSent));
+    assert!(status.message().contains("did not answer a heartbeat"), "{status}");
+}
+
+#[tokio::test]
+async fn a_peer_that_accepts_and_hangs_up_is_not_asked_all_the_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let connector = support::connector(ClientConfig::default());
+    let channel = support::channel(&connector, address);
+    let hang_up = async {
+        let mut accepted = 0;
+        loop {
+            drop(listener.accept().await.unwrap());
+            accepted += 1;
+            assert!(accepted <= 6, "no backoff between connections");
+        }
+    };
+    let calling = async {
+        loop {
+            let status = support::call(&channel, ECHO, "", LONG).await.unwrap_err();
+            assert_eq!(status.code(), Code::Unavailable);
+        }
+    };
+    // Half a second has room for a first try and four with backoff.
+    let both = async { tokio::join!(hang_up, calling) };
+    assert!(tokio::time::timeout(Duration::from_millis(500), both).await.is_err());
+}
+
+#[tokio::test]
+async fn a_connection_that_was_opened_again_stays_open_without_calls() {
+    let config =
+        || ServerConfig { sniff_timeout: Duration::from_millis(100), ..ServerConfig::default() };
+    let provider = support::provider(config()).await;
+    let address = provider.server.local_addr();
+    let connector = support::connector(ClientConfig::default());
+    let channel = support::channel(&connector, address);
+    support::call(&channel, ECHO, "first", LONG).await.unwrap();
+    drop(provider);
+    let reaches = async |state| {
+        while channel.state() != state {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    reaches(ChannelState::Down).await;
+    let _provider = support::provider_at(address, config()).await;
+    reaches(ChannelState::Ready).await;
+    let closed = tokio::time::timeout(Duration::from_millis(400), reaches(ChannelState::Down));
+    assert!(closed.await.is_err(), "the provider closed a connection that said nothing");
+}
+
+/// Accepts on `address` once it is free, and says nothing to anybody.
+async fn silent_at(address: std::net::SocketAddr) -> TcpListener {
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_ready_again_only_when_the_provider_has_answered() {
+    let provider = support::provider(ServerConfig::default()).await;
+    let address = provider.server.local_addr();
+    let timeout = Duration::from_millis(100);
+    let config = ClientConfig { connect_timeout: timeout, ..ClientConfig::default() };
+    let connector = support::connector(config);
+    let channel = support::channel(&connector, address);
+    support::call(&channel, ECHO, "first", LONG).await.unwrap();
+    drop(provider);
+    // As a stopped process: the kernel accepts, nobody reads.
+    let silent = silent_at(address).await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let (mut stream, _) = silent.accept().await.unwrap();
+        let mut heartbeat = [0; 16];
+        stream.read_exact(&mut heartbeat).await.unwrap();
+        assert_eq!(heartbeat[2] & 0xe0, 0xe0, "the first word is a heartbeat");
+        assert_eq!(channel.state(), ChannelState::Down);
+        let status = support::call(&channel, ECHO, "", LONG).await.unwrap_err();
+        assert_eq!((status.code(), status.delivery()), (Code::Unavailable, Delivery::NotSent));
+        assert!(status.message().contains("did not answer a heartbeat within 100ms"), "{status}");
+        held.push(stream);
+    }
+    drop((silent, held));
+    let _provider = support::provider_at(address, ServerConfig::default()).await;
+    while support::call(&channel, ECHO, "back", LONG).await.is_err() {}
+    assert_eq!(channel.state(), ChannelState::Ready);
+}
+
+#[tokio::test]
+async fn the_first_connection_takes_calls_at_once_and_is_ready_with_the_first_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let connector = support::connector(ClientConfig::default());
+    let channel = support::channel(&connector, listener.local_addr().unwrap());
+    let call = tokio::spawn(channel.invoke(support::invocation(ECHO, "x", LONG)));
+    let (mut provider, _) = listener.accept().await.unwrap();
+    let mut frames = [0; 16 + 16];
+    provider.read_exact(&mut frames).await.unwrap();
+    assert_eq!(frames[16 + 2] & 0xe0, 0xc0, "the request follows the heartbeat at once");
+    assert_eq!(channel.state(), ChannelState::Connecting);
+    let heartbeat = [&[0xda, 0xbb, 0x2d, 20][..], &[0xff; 8], &[0; 4]].concat();
+    provider.write_all(&heartbeat).await.unwrap();
+    while channel.state() != ChannelState::Ready {
+        tokio::task::yield_now().await;
+    }
+    call.abort();
+}

@@ -1,0 +1,69 @@
+//! Limits and times of a provider, whatever protocols it serves.
+
+use std::time::Duration;
+
+/// What a provider's port keeps to.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Whether the dubbo face is served.
+    pub dubbo: bool,
+    /// Whether the json face is served.
+    pub json: bool,
+    /// Largest body of a request or reply, in bytes; 8 MiB.
+    pub max_payload: usize,
+    /// Largest head of an HTTP request, in bytes; 16 KiB.
+    pub max_header: usize,
+    /// Most connections at a time; 10,000.
+    pub max_connections: usize,
+    /// Most calls that run at a time, those that end at once not counted; 10,000. A connection has
+    /// at most as many as it leaves, unless it is the only one.
+    pub max_in_flight: usize,
+    /// Most bytes of requests and answers that all connections hold; 512 MiB. A connection has at
+    /// most as many as it leaves, so half of them.
+    pub max_buffered: usize,
+    /// How long a connection may take until its face is known; 5 s.
+    pub sniff_timeout: Duration,
+    /// How long a frame or an HTTP head that has begun may take; 10 s. A frame or a body has longer
+    /// as long as it brings 1 KiB a second.
+    pub frame_timeout: Duration,
+    /// How long a peer may take no byte of its answers; 10 s.
+    pub write_timeout: Duration,
+    /// Silence after which a connection is closed; 600 s.
+    pub idle_timeout: Duration,
+    /// How long a call may run whose caller names no time; 60 s.
+    pub default_timeout: Duration,
+}
+
+/// Bytes a second that a frame or a body brings at least, once it has taken long.
+const SLOWEST: u64 = 1024;
+
+impl ServerConfig {
+    /// Whether it is too little that a frame brought so much in this time.
+    pub fn is_slow(&self, bytes: usize, took: Duration) -> bool {
+        (bytes as u128) < took.as_millis() * u128::from(SLOWEST) / 1000
+    }
+
+    /// How long a body may have taken of which `bytes` are here.
+    pub fn time_for(&self, bytes: usize) -> Duration {
+        self.frame_timeout + Duration::from_millis(bytes as u64 * 1000 / SLOWEST)
+    }
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            dubbo: true,
+            json: true,
+            max_payload: 8 * 1024 * 1024,
+            max_header: 16 * 1024,
+            max_connections: 10_000,
+            max_in_flight: 10_000,
+            max_buffered: 512 * 1024 * 1024,
+            sniff_timeout: Duration::from_secs(5),
+            frame_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(600),
+            default_timeout: Duration::from_secs(60),
+        }
+    }
+}
