@@ -7,10 +7,11 @@ use cluster::router::RouterChain;
 use cluster::{
     AttemptLayers, Backlog, Cluster, Directory, DirectoryOptions, DirectoryState, RetryBudget,
 };
-use protocols::dubbo::{ClientConfig, DubboConnector};
+use protocols::{Connections, Tcp};
 use registry::Registry;
-use rpc_core::client::{ServiceClient, Stub, StubMethod};
+use rpc_core::client::{ClientConfig, ServiceClient, Stub, StubMethod};
 use rpc_core::descriptor::{MethodDescriptor, ServiceDescriptor};
+use rpc_core::transport::Dial;
 use rpc_core::{BoxInvoker, Codecs, Connector, Error, Invoker, Method, Metrics, ServiceKey};
 use tower_layer::Layer as TowerLayer;
 
@@ -33,7 +34,7 @@ pub(crate) struct Inner {
     pub(crate) extensions: Extensions,
     pub(crate) codecs: Codecs,
     pub(crate) registry: Arc<dyn Registry>,
-    pub(crate) connector: Arc<DubboConnector>,
+    pub(crate) connector: Arc<Connections>,
     budget: Arc<RetryBudget>,
     backlog: Arc<Backlog>,
     metrics: Metrics,
@@ -316,6 +317,7 @@ pub struct ConsumerBuilder {
     setup: Setup,
     call_layers: Layers,
     attempt_layers: Layers,
+    dial: Option<Arc<dyn Dial>>,
     leaves_out_unknown: bool,
 }
 
@@ -345,6 +347,13 @@ impl ConsumerBuilder {
     /// program but not its extensions; by default each is an error.
     pub fn leave_out_unknown(mut self) -> Self {
         self.leaves_out_unknown = true;
+        self
+    }
+
+    /// Opens connections to providers by `dial` instead of TCP: over TLS, Unix sockets, an in-memory
+    /// network.
+    pub fn dial(mut self, dial: impl Dial) -> Self {
+        self.dial = Some(Arc::new(dial));
         self
     }
 
@@ -395,10 +404,12 @@ impl ConsumerBuilder {
         };
         let budget = &config.consumer.retry_budget;
         let registry = registry::several(self.setup.extensions.registries(&config)?)?;
+        let protocols = self.setup.extensions.protocols()?;
+        let dial = self.dial.unwrap_or_else(|| Arc::new(Tcp));
         Ok(Consumer(Arc::new(Inner {
             codecs: self.setup.extensions.codecs(&config.consumer.codec)?,
             registry,
-            connector: Arc::new(DubboConnector::new(client_config(&config))),
+            connector: Arc::new(Connections::with_dial(&protocols, client_config(&config), dial)?),
             budget: Arc::new(RetryBudget::new(budget.percent, budget.per_second)),
             backlog: Arc::default(),
             metrics: Metrics::new("consumer"),

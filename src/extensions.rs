@@ -6,7 +6,7 @@ use cluster::load_balance::LoadBalance;
 use cluster::policy::{Broadcast, ClusterPolicy};
 use cluster::router::{ChosenRouter, Router, RouterChain};
 use registry::Registry;
-use rpc_core::{Codec, Codecs, Error, Extension, ExtensionPoint, Params};
+use rpc_core::{Codec, Codecs, Error, Extension, ExtensionPoint, Params, Protocol, Protocols};
 
 use crate::config::{Config, Kind, Selector};
 
@@ -19,6 +19,7 @@ pub struct Extensions {
     load_balancers: ExtensionPoint<dyn LoadBalance>,
     policies: ExtensionPoint<dyn ClusterPolicy>,
     routers: ExtensionPoint<dyn Router>,
+    protocols: ExtensionPoint<dyn Protocol>,
 }
 
 impl Default for Extensions {
@@ -29,6 +30,7 @@ impl Default for Extensions {
             load_balancers: cluster::load_balance::builtin(),
             policies: cluster::policy::builtin(),
             routers: cluster::router::builtin(),
+            protocols: protocols::builtin(),
         }
     }
 }
@@ -64,6 +66,12 @@ impl Extensions {
         self
     }
 
+    /// The same with a wire protocol.
+    pub fn with_protocol<E: Extension<dyn Protocol>>(mut self) -> Self {
+        self.protocols = self.protocols.with::<E>();
+        self
+    }
+
     /// Whether every extension that `config` chooses exists and takes its parameters.
     pub(crate) fn check(&self, config: &Config) -> Result<(), Error> {
         config.check_extensions(|kind, chosen| self.check_one(kind, chosen))
@@ -85,6 +93,7 @@ impl Extensions {
             Kind::Cluster => self.policies.check(&chosen.name),
             Kind::LoadBalance => self.load_balancers.check(&chosen.name),
             Kind::Router => self.routers.check(&chosen.name),
+            Kind::Protocol => self.knows_protocol(&chosen.name),
         }
     }
 
@@ -96,6 +105,7 @@ impl Extensions {
             Kind::Cluster => self.policy(chosen).map(drop),
             Kind::LoadBalance => self.load_balance(chosen).map(drop),
             Kind::Router => self.router(chosen).map(drop),
+            Kind::Protocol => self.knows_protocol(&chosen.name),
         }
     }
 
@@ -136,6 +146,19 @@ impl Extensions {
             Ok(ChosenRouter { router, name, set_by: set_by.clone() })
         });
         Ok(RouterChain::new(routers.collect::<Result<_, Error>>()?))
+    }
+
+    /// Every protocol.
+    pub(crate) fn protocols(&self) -> Result<Protocols, Error> {
+        protocols::table_of(&self.protocols)
+    }
+
+    fn knows_protocol(&self, name: &str) -> Result<(), Error> {
+        let table = self.protocols()?;
+        match table.names().any(|known| known == name) {
+            true => Ok(()),
+            false => Err(self.protocols.unknown(name, table.names())),
+        }
     }
 
     fn router(&self, chosen: &Selector) -> Result<Arc<dyn Router>, Error> {

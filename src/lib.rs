@@ -59,10 +59,11 @@ pub use rpc_core::__private;
 pub use rpc_core::client::{CallOptions, ServiceClient};
 pub use rpc_core::message::{Element, Field};
 pub use rpc_core::server::CallContext;
+pub use rpc_core::transport::TransportAddr;
 pub use rpc_core::{
-    AttemptLog, AttemptOutcome, AttemptRecord, BoxInvoker, ChannelState, Code, Codec, Deadline,
-    Delivery, Error, Extension, Instance, Invocation, Invoker, Metadata, Method, MethodKind,
-    NodeResult, Reply, Result, ServiceKey, Source, Status, Trouble,
+    AttemptLog, AttemptOutcome, AttemptRecord, Body, BoxInvoker, ChannelState, Code, Codec, Codecs,
+    Deadline, Delivery, Error, Extension, Instance, Invocation, Invoker, Metadata, Method,
+    MethodKind, NodeResult, Peer, Reply, Result, ServiceKey, Source, Status, Trouble,
 };
 pub use rpc_macros::{error, message, service};
 
@@ -108,12 +109,18 @@ pub mod extend {
         Session, Updates, supervise,
     };
     pub use rpc_core::amount;
+    pub use rpc_core::client::ClientConfig;
     pub use rpc_core::codec::{Codec, CodecError, MAX_DEPTH};
     pub use rpc_core::message::Message;
+    pub use rpc_core::protocol::{Accepted, Protocol, ProtocolClient, ServeFuture, Sniff, Target};
+    pub use rpc_core::server::{Answer, ConnectionShare, Phase, ServerState, shutting_down};
     pub use rpc_core::status::{Resend, may_resend, may_resend_later};
+    pub use rpc_core::transport::{
+        AcceptFuture, BoxTransport, Dial, DialFuture, Listen, Transport,
+    };
     pub use rpc_core::{
-        Extension, ExtensionPoint, Invoke, NoConfig, NodeReplies, Params, ReplyFuture, Snapshot,
-        Subscription,
+        Changes, Channel, Extension, ExtensionPoint, Invoke, NoConfig, NodeReplies, Params,
+        ReplyFuture, Snapshot, Subscription,
     };
 }
 

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cluster::load_balance::WARMUP;
-use protocols::{DrainReport, Server};
+use protocols::{DrainReport, Server, TcpListen};
 use registry::{Registration, Registry};
 use rpc_core::descriptor::ServiceDescriptor;
 use rpc_core::server::{Dispatcher, Handler, ServerConfig};
+use rpc_core::transport::Listen;
 use rpc_core::{BoxInvoker, Error, Instance, Invoker, Metrics, ServiceKey};
 use tower_layer::Layer as TowerLayer;
 
 use crate::address::Place;
-use crate::config::{Config, Face, Sources};
+use crate::config::{Config, Sources};
 use crate::describe::{DESCRIBE, describing};
 use crate::extensions::Extensions;
 use crate::layers::{Layers, Scope};
@@ -30,6 +31,7 @@ pub struct Provider {
     setup: Setup,
     layers: Layers,
     services: Vec<(ServiceKey, Arc<dyn Handler>)>,
+    listeners: Vec<Box<dyn Listen>>,
 }
 
 impl Provider {
@@ -95,6 +97,13 @@ impl Provider {
         self
     }
 
+    /// Accepts on `listener` besides the port: a Unix socket, an inherited descriptor, an in-memory
+    /// network. Consumers are told of the port alone; who calls over the listener knows of it.
+    pub fn listen(mut self, listener: impl Listen) -> Self {
+        self.listeners.push(Box::new(listener));
+        self
+    }
+
     /// Serves until SIGTERM, SIGINT or SIGHUP, then drains: tells consumers, unregisters, lets
     /// running calls end within the limits of `provider.notice` and `provider.drain_timeout`.
     ///
@@ -146,11 +155,25 @@ impl Provider {
         dispatcher.add(own.clone(), describing, |inner| self.layers.apply(&own, inner))?;
         let dispatcher = Arc::new(dispatcher);
         let place = Place::of(&config, &registries).await?;
-        let server = bind(&place, &dispatcher, &config).await?;
-        let address = place.advertised(server.local_addr());
+        let protocols = self.setup.extensions.protocols()?;
+        let served = config.provider.protocols.names().map(str::to_owned);
+        let listener = bind(&place)?;
+        let local_addr = listener.socket_addr();
+        let address = place.advertised(local_addr);
+        let mut listeners: Vec<Box<dyn Listen>> = vec![Box::new(listener)];
+        listeners.extend(self.listeners);
+        let (protocols, limits) = (protocols.serving(served), server_config(&config));
+        let server = Server::new(listeners, dispatcher.clone(), protocols, limits);
         let registry = registry::several(registries)?;
-        let mut running =
-            RunningProvider { server, registry, dispatcher, address, config, registered: vec![] };
+        let mut running = RunningProvider {
+            server,
+            registry,
+            dispatcher,
+            local_addr,
+            address,
+            config,
+            registered: vec![],
+        };
         running.register().await?;
         Ok(running)
     }
@@ -163,30 +186,23 @@ impl fmt::Debug for Provider {
     }
 }
 
-async fn bind(
-    place: &Place,
-    dispatcher: &Arc<Dispatcher>,
-    config: &Config,
-) -> Result<Server, Error> {
-    let settings = server_config(config);
-    match Server::bind(place.bind, dispatcher.clone(), settings.clone()).await {
+/// Binds the provider's own port.
+fn bind(place: &Place) -> Result<TcpListen, Error> {
+    match TcpListen::bind(place.bind) {
         Err(error) if error.is_bind() && place.may_move => {
             // Several providers of one machine share the default port in development.
-            let any = SocketAddr::new(place.bind.ip(), 0);
-            let server = Server::bind(any, dispatcher.clone(), settings).await?;
-            let (taken, port) = (place.bind.port(), server.local_addr().port());
+            let listener = TcpListen::bind(SocketAddr::new(place.bind.ip(), 0))?;
+            let (taken, port) = (place.bind.port(), listener.socket_addr().port());
             tracing::warn!(taken, port, "the default port is taken, using a free one");
-            Ok(server)
+            Ok(listener)
         }
         bound => bound,
     }
 }
 
 fn server_config(config: &Config) -> ServerConfig {
-    let (provider, limits) = (&config.provider, &config.provider.limits);
+    let limits = &config.provider.limits;
     ServerConfig {
-        dubbo: provider.protocols.contains(Face::Dubbo),
-        json: provider.protocols.contains(Face::Json),
         max_payload: limits.payload,
         max_header: limits.header,
         max_connections: limits.connections as usize,
@@ -205,6 +221,7 @@ pub struct RunningProvider {
     server: Server,
     registry: Arc<dyn Registry>,
     dispatcher: Arc<Dispatcher>,
+    local_addr: SocketAddr,
     address: String,
     config: Config,
     registered: Vec<Registration>,
@@ -214,7 +231,7 @@ impl RunningProvider {
     /// The address that is bound.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.server.local_addr()
+        self.local_addr
     }
 
     /// The address that consumers are told, as `host:port`.

@@ -55,7 +55,7 @@ impl Chain for Hop {
         let call = CallContext::current().unwrap();
         Ok(View {
             method: call.method().path().to_string(),
-            peer: call.peer().unwrap().ip().to_string(),
+            peer: call.peer().unwrap().address().socket().unwrap().ip().to_string(),
             tenant: call.metadata().value("tenant").unwrap_or_default().to_owned(),
             entries: u32::try_from(call.metadata().len()).unwrap(),
             left_ms: call.deadline().remaining().as_millis() as u64,

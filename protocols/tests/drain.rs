@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dubhe_protocols::Server;
-use dubhe_protocols::dubbo::ClientConfig;
+use rpc_core::client::ClientConfig;
 use rpc_core::descriptor::ServiceDescriptor;
 use rpc_core::server::{Dispatcher, Handler, ServerConfig};
 use rpc_core::{Invocation, Metrics, Reply, ReplyFuture, ServiceKey};
@@ -43,14 +43,14 @@ impl Handler for Counting {
 }
 
 /// A provider of the test service and the number of executions that have begun.
-async fn counting() -> (Server, Arc<AtomicUsize>) {
+fn counting() -> (Server, SocketAddr, Arc<AtomicUsize>) {
     let begun = Arc::new(AtomicUsize::new(0));
     let handler = Counting { descriptor: support::descriptor(), begun: begun.clone() };
     let mut dispatcher = Dispatcher::new(support::codecs(), Metrics::new("provider"));
     dispatcher.add(ServiceKey::new("Test"), Arc::new(handler), |invoker| invoker).unwrap();
     let address = "127.0.0.1:0".parse().unwrap();
-    let server = Server::bind(address, Arc::new(dispatcher), ServerConfig::default()).await;
-    (server.unwrap(), begun)
+    let (server, address) = support::serve(address, dispatcher, ServerConfig::default());
+    (server, address, begun)
 }
 
 /// Returns once nobody listens at `address` any more: the provider takes no new calls.
@@ -62,8 +62,7 @@ async fn refuses(address: SocketAddr) {
 
 #[tokio::test]
 async fn a_request_whose_body_ends_after_the_drain_began_is_refused() {
-    let (server, begun) = counting().await;
-    let address = server.local_addr();
+    let (server, address, begun) = counting();
     let mut peer = TcpStream::connect(address).await.unwrap();
     let head = "POST /Test/slow_echo HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nab";
     peer.write_all(head.as_bytes()).await.unwrap();
@@ -86,9 +85,9 @@ async fn a_request_whose_body_ends_after_the_drain_began_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_begins_before_a_drain_is_answered() {
     for round in 0..30 {
-        let (server, begun) = counting().await;
+        let (server, address, begun) = counting();
         let connector = support::connector(ClientConfig::default());
-        let channel = support::channel(&connector, server.local_addr());
+        let channel = support::channel(&connector, address);
         let answered = Arc::new(AtomicUsize::new(0));
         let mut callers = JoinSet::new();
         for _ in 0..8 {

@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use dubhe_protocols::dubbo::ClientConfig;
+use rpc_core::client::ClientConfig;
 use rpc_core::server::ServerConfig;
 use rpc_core::{ChannelState, Code, Delivery};
 use support::{ECHO, FAIL, HANG, LARGE, PANIC, SLOW_ECHO};
@@ -20,7 +20,7 @@ const LONG: Duration = Duration::from_secs(20);
 async fn many_calls_share_one_connection_and_each_gets_its_own_answer() {
     let provider = support::provider(ServerConfig::default()).await;
     let connector = support::connector(ClientConfig::default());
-    let channel = support::channel(&connector, provider.server.local_addr());
+    let channel = support::channel(&connector, provider.address);
     assert_eq!(channel.state(), ChannelState::Idle);
     let mut tasks = tokio::task::JoinSet::new();
     for caller in 0..64 {
@@ -44,7 +44,7 @@ async fn many_calls_share_one_connection_and_each_gets_its_own_answer() {
 async fn a_panic_is_an_internal_answer_and_the_connection_goes_on() {
     let provider = support::provider(ServerConfig::default()).await;
     let connector = support::connector(ClientConfig::default());
-    let channel = support::channel(&connector, provider.server.local_addr());
+    let channel = support::channel(&connector, provider.address);
     let status = support::call(&channel, PANIC, "x", LONG).await.unwrap_err();
     assert_eq!((status.code(), status.delivery()), (Code::Internal, Delivery::Answered));
     assert!(status.message().contains("Test/panic panicked"), "{status}");
@@ -57,7 +57,7 @@ async fn a_panic_is_an_internal_answer_and_the_connection_goes_on() {
 async fn a_deadline_ends_the_call_at_both_ends() {
     let mut provider = support::provider(ServerConfig::default()).await;
     let connector = support::connector(ClientConfig::default());
-    let channel = support::channel(&connector, provider.server.local_addr());
+    let channel = support::channel(&connector, provider.address);
     support::call(&channel, ECHO, "warm", LONG).await.unwrap();
     let began = Instant::now();
     let status = support::call(&channel, HANG, "", Duration::from_millis(300)).await.unwrap_err();
@@ -73,7 +73,7 @@ async fn a_deadline_ends_the_call_at_both_ends() {
 async fn dropping_a_call_drops_the_handler() {
     let mut provider = support::provider(ServerConfig::default()).await;
     let connector = support::connector(ClientConfig::default());
-    let channel = support::channel(&connector, provider.server.local_addr());
+    let channel = support::channel(&connector, provider.address);
     let call = tokio::spawn({
         let channel = channel.clone();
         async move { support::call(&channel, HANG, "", LONG).await }
@@ -90,7 +90,7 @@ async fn payloads_at_the_limit_pass_and_one_byte_more_is_refused_by_name() {
     let server = ServerConfig { max_payload: 100_000, ..ServerConfig::default() };
     let provider = support::provider(server).await;
     let connector = support::connector(ClientConfig::default());
-    let channel = support::channel(&connector, provider.server.local_addr());
+    let channel = support::channel(&connector, provider.address);
     // Before the text stand one byte of flags, the path with its length, and the timeout.
     let overhead = 1 + 1 + "Test/echo".len() + 4;
     let fits = "x".repeat(100_000 - overhead);
@@ -111,7 +111,7 @@ async fn the_consumer_has_limits_of_its_own() {
     let provider = support::provider(ServerConfig::default()).await;
     let config = ClientConfig { max_payload: 1000, max_in_flight: 1, ..ClientConfig::default() };
     let connector = support::connector(config);
-    let channel = support::channel(&connector, provider.server.local_addr());
+    let channel = support::channel(&connector, provider.address);
     let status = support::call(&channel, ECHO, &"x".repeat(1001), LONG).await.unwrap_err();
     assert_eq!((status.code(), status.delivery()), (Code::InvalidArgument, Delivery::NotSent));
     assert!(status.message().contains("`consumer.limits.payload`"), "{status}");
@@ -131,7 +131,7 @@ async fn the_consumer_has_limits_of_its_own() {
 async fn a_drain_tells_consumers_serves_what_runs_and_refuses_what_is_new() {
     let mut provider = support::provider(ServerConfig::default()).await;
     let connector = support::connector(ClientConfig::default());
-    let channel = support::channel(&connector, provider.server.local_addr());
+    let channel = support::channel(&connector, provider.address);
     let running = tokio::spawn(channel.invoke(support::invocation(HANG, "old", LONG)));
     assert_eq!(provider.events.recv().await.unwrap(), "started");
     provider.server.announce_drain();
@@ -156,7 +156,7 @@ async fn a_drain_tells_consumers_serves_what_runs_and_refuses_what_is_new() {
 #[tokio::test]
 async fn heartbeats_of_real_dubbo_peers_are_answered_in_their_form() {
     let provider = support::provider(ServerConfig::default()).await;
-    let mut peer = TcpStream::connect(provider.server.local_addr()).await.unwrap();
+    let mut peer = TcpStream::connect(provider.address).await.unwrap();
     let request = [0xda, 0xbb, 0xe2, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 1, 0x4e];
     for byte in request {
         peer.write_all(&[byte]).await.unwrap();
@@ -169,7 +169,7 @@ async fn heartbeats_of_real_dubbo_peers_are_answered_in_their_form() {
 #[tokio::test]
 async fn a_serialization_that_is_not_spoken_is_answered_by_name() {
     let provider = support::provider(ServerConfig::default()).await;
-    let mut peer = TcpStream::connect(provider.server.local_addr()).await.unwrap();
+    let mut peer = TcpStream::connect(provider.address).await.unwrap();
     let request = [0xda, 0xbb, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1, 0x4e];
     peer.write_all(&request).await.unwrap();
     let mut head = [0; 16];
@@ -189,7 +189,7 @@ async fn garbage_closes_its_own_connection_only() {
         ..ServerConfig::default()
     };
     let provider = support::provider(config).await;
-    let address = provider.server.local_addr();
+    let address = provider.address;
     let connector = support::connector(ClientConfig::default());
     let channel = support::channel(&connector, address);
     support::call(&channel, ECHO, "before", LONG).await.unwrap();
@@ -211,7 +211,7 @@ async fn garbage_closes_its_own_connection_only() {
 async fn a_missing_service_or_method_is_refused_with_what_there_is() {
     let provider = support::provider(ServerConfig::default()).await;
     let connector = support::connector(ClientConfig::default());
-    let channel = support::channel(&connector, provider.server.local_addr());
+    let channel = support::channel(&connector, provider.address);
     for (path, expected, is_service) in [
         (("Other", "echo"), "no service `Other` here, available: Test", true),
         (("Test", "ecko"), "service Test has no method `ecko`, available: echo, fail", false),
@@ -235,7 +235,7 @@ async fn a_missing_service_or_method_is_refused_with_what_there_is() {
 async fn metadata_over_its_limits_is_refused_before_it_is_sent() {
     let provider = support::provider(ServerConfig::default()).await;
     let connector = support::connector(ClientConfig::default());
-    let channel = support::channel(&connector, provider.server.local_addr());
+    let channel = support::channel(&connector, provider.address);
     let many = (0..129).map(|n| (n.to_string(), String::new())).collect();
     let long = [("key".to_owned(), "x".repeat(20_000))].into_iter().collect();
     for metadata in [many, long] {
@@ -251,7 +251,7 @@ async fn metadata_over_its_limits_is_refused_before_it_is_sent() {
 async fn handlers_end_with_their_connection_also_when_the_server_is_dropped() {
     let mut provider = support::provider(ServerConfig::default()).await;
     let connector = support::connector(ClientConfig::default());
-    let channel = support::channel(&connector, provider.server.local_addr());
+    let channel = support::channel(&connector, provider.address);
     let call = tokio::spawn(channel.invoke(support::invocation(HANG, "", LONG)));
     assert_eq!(provider.events.recv().await.unwrap(), "started");
     drop(provider.server);
@@ -263,7 +263,7 @@ async fn handlers_end_with_their_connection_also_when_the_server_is_dropped() {
 /// Starts a one-way call of the method that hangs, and closes its connection once it has begun.
 async fn one_way_without_connection(provider: &mut support::Provider) {
     let connector = support::connector(ClientConfig::default());
-    let channel = support::channel(&connector, provider.server.local_addr());
+    let channel = support::channel(&connector, provider.address);
     let key = rpc_core::ServiceKey::new("Test");
     let method = rpc_core::Method::new(key, "hang", rpc_core::MethodKind::OneWay, false);
     let body = rpc_core::Body::typed(support::Text::default());
@@ -278,7 +278,7 @@ async fn one_way_without_connection(provider: &mut support::Provider) {
 async fn a_one_way_call_goes_on_without_its_connection_and_a_drain_waits_for_it() {
     let mut provider = support::provider(ServerConfig::default()).await;
     one_way_without_connection(&mut provider).await;
-    let address = provider.server.local_addr();
+    let address = provider.address;
     let drain = tokio::spawn(provider.server.drain(Duration::ZERO, LONG));
     while TcpStream::connect(address).await.is_ok() {}
     assert!(!drain.is_finished(), "nobody waits for it");

@@ -7,7 +7,8 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dubhe_protocols::dubbo::{ClientConfig, DubboConnector};
+use dubhe_protocols::Connections;
+use rpc_core::client::ClientConfig;
 use rpc_core::server::ServerConfig;
 use rpc_core::{Channel, Code, Delivery, Status};
 use support::{ECHO, HANG, LARGE, LATE_LARGE, Provider};
@@ -25,9 +26,9 @@ fn config() -> ServerConfig {
 }
 
 /// A peer with a connection of its own.
-fn peer(provider: &Provider) -> (DubboConnector, Arc<dyn Channel>) {
+fn peer(provider: &Provider) -> (Connections, Arc<dyn Channel>) {
     let connector = support::connector(ClientConfig::default());
-    let channel = support::channel(&connector, provider.server.local_addr());
+    let channel = support::channel(&connector, provider.address);
     (connector, channel)
 }
 
@@ -41,7 +42,7 @@ fn begin(
 }
 
 async fn raw(provider: &Provider) -> TcpStream {
-    TcpStream::connect(provider.server.local_addr()).await.unwrap()
+    TcpStream::connect(provider.address).await.unwrap()
 }
 
 async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {

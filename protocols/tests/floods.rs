@@ -7,7 +7,7 @@ mod support;
 
 use std::time::Duration;
 
-use dubhe_protocols::dubbo::ClientConfig;
+use rpc_core::client::ClientConfig;
 use rpc_core::server::ServerConfig;
 use support::{ECHO, HANG, Provider};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,13 +21,13 @@ const MANY: usize = 2_000_000;
 async fn raw(provider: &Provider) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
-    socket.connect(provider.server.local_addr()).await.unwrap()
+    socket.connect(provider.address).await.unwrap()
 }
 
 /// Another peer is served.
 async fn others_are_served(provider: &Provider) {
     let connector = support::connector(ClientConfig::default());
-    let channel = support::channel(&connector, provider.server.local_addr());
+    let channel = support::channel(&connector, provider.address);
     assert_eq!(support::call(&channel, ECHO, "here", LONG).await.unwrap(), "here");
 }
 

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use dubhe_protocols::Server;
-use dubhe_protocols::dubbo::ClientConfig;
+use rpc_core::client::ClientConfig;
 use rpc_core::descriptor::ServiceDescriptor;
 use rpc_core::server::{Dispatcher, Handler, ServerConfig};
 use rpc_core::{ChannelState, Code, Delivery, Invocation, Metrics, Reply, ReplyFuture, ServiceKey};
@@ -68,8 +67,8 @@ async fn a_request_that_expired_in_the_queue_never_begins() {
     let mut dispatcher = Dispatcher::new(support::codecs(), Metrics::new("provider"));
     dispatcher.add(ServiceKey::new("Test"), Arc::new(handler), |invoker| invoker).unwrap();
     let address = "127.0.0.1:0".parse().unwrap();
-    let server = Server::bind(address, Arc::new(dispatcher), ServerConfig::default()).await;
-    let mut peer = TcpStream::connect(server.as_ref().unwrap().local_addr()).await.unwrap();
+    let (_server, address) = support::serve(address, dispatcher, ServerConfig::default());
+    let mut peer = TcpStream::connect(address).await.unwrap();
     // Flags, path, 100,000 microseconds.
     let body = [&[1, 9][..], b"Test/echo", &[0xa0, 0x8d, 0x06]].concat();
     let mut queue = Vec::new();

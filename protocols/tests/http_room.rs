@@ -88,7 +88,7 @@ fn config() -> ServerConfig {
 #[tokio::test]
 async fn bodies_that_are_gathered_share_the_room_of_their_connection() {
     let provider = support::provider(config()).await;
-    let (mut sender, _connection) = connect(provider.server.local_addr(), 65_535).await;
+    let (mut sender, _connection) = connect(provider.address, 65_535).await;
     let mut open = JoinSet::new();
     for _ in 0..5 {
         let pieces = (0..9).map(|_| Bytes::from(vec![b'x'; 1000])).collect();
@@ -102,7 +102,7 @@ async fn bodies_that_are_gathered_share_the_room_of_their_connection() {
     let told = text(refused).await;
     assert!(told.contains("this connection") && told.contains(NAMED), "{told}");
     // Another connection has room of its own.
-    let (mut other, _connection) = connect(provider.server.local_addr(), 65_535).await;
+    let (mut other, _connection) = connect(provider.address, 65_535).await;
     let answer = soon(post(&mut other, "echo", whole("y".repeat(9000)))).await;
     assert_eq!(text(answer).await.len(), 9000);
     assert!(open.try_join_next().is_none(), "what had room goes on");
@@ -113,7 +113,7 @@ async fn answers_that_nobody_takes_share_the_room_and_end_their_connection() {
     let provider = support::provider(config()).await;
     // With a window of one byte, HTTP/2 takes a whole piece into its own buffer.
     for window in [0, 1] {
-        let (mut sender, connection) = connect(provider.server.local_addr(), window).await;
+        let (mut sender, connection) = connect(provider.address, window).await;
         let mut held = Vec::new();
         for _ in 0..4 {
             let response = soon(post(&mut sender, "large", whole("9900".into()))).await;
@@ -125,7 +125,7 @@ async fn answers_that_nobody_takes_share_the_room_and_end_their_connection() {
         held.push(fifth);
         soon(connection).await;
     }
-    let (mut other, _connection) = connect(provider.server.local_addr(), 65_535).await;
+    let (mut other, _connection) = connect(provider.address, 65_535).await;
     let answer = soon(post(&mut other, "large", whole("9900".into()))).await;
     assert_eq!(text(answer).await.len(), 9900);
 }
@@ -134,7 +134,7 @@ async fn answers_that_nobody_takes_share_the_room_and_end_their_connection() {
 async fn large_answers_arrive_whole_through_small_windows() {
     let server = ServerConfig { write_timeout: PATIENCE, ..ServerConfig::default() };
     let provider = support::provider(server).await;
-    let (mut sender, _connection) = connect(provider.server.local_addr(), 1000).await;
+    let (mut sender, _connection) = connect(provider.address, 1000).await;
     let large: Vec<_> =
         (0..8).map(|_| post(&mut sender, "large", whole("1000000".into()))).collect();
     for response in large {
@@ -150,7 +150,7 @@ async fn a_body_that_dribbles_is_given_up() {
     let server =
         ServerConfig { frame_timeout: Duration::from_millis(300), ..ServerConfig::default() };
     let provider = support::provider(server).await;
-    let (mut sender, _connection) = connect(provider.server.local_addr(), 65_535).await;
+    let (mut sender, _connection) = connect(provider.address, 65_535).await;
     let began = Instant::now();
     let one = Pieces([Bytes::from_static(b"x")].into(), false);
     let response = soon(post(&mut sender, "echo", one)).await;
@@ -163,7 +163,7 @@ async fn a_body_that_dribbles_is_given_up() {
 #[tokio::test]
 async fn a_stream_that_is_reset_drops_its_handler() {
     let mut provider = support::provider(ServerConfig::default()).await;
-    let (mut sender, _connection) = connect(provider.server.local_addr(), 65_535).await;
+    let (mut sender, _connection) = connect(provider.address, 65_535).await;
     let call = post(&mut sender, "hang", whole(String::new()));
     assert_eq!(provider.events.recv().await.unwrap(), "started");
     call.abort();
@@ -175,7 +175,7 @@ async fn a_stream_that_is_reset_drops_its_handler() {
 #[tokio::test]
 async fn an_http1_peer_that_goes_drops_its_handler() {
     let mut provider = support::provider(ServerConfig::default()).await;
-    let mut peer = TcpStream::connect(provider.server.local_addr()).await.unwrap();
+    let mut peer = TcpStream::connect(provider.address).await.unwrap();
     let head = b"POST /Test/hang HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n";
     tokio::io::AsyncWriteExt::write_all(&mut peer, head).await.unwrap();
     assert_eq!(provider.events.recv().await.unwrap(), "started");

@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use dubhe_protocols::dubbo::ClientConfig;
+use rpc_core::client::ClientConfig;
 use rpc_core::server::ServerConfig;
 use support::{ECHO, SLOW_ECHO};
 
@@ -14,7 +14,7 @@ const LONG: Duration = Duration::from_secs(20);
 async fn an_answer_tells_the_load_of_the_machine_to_those_who_ask() {
     let provider = support::provider(ServerConfig::default()).await;
     let connector = support::connector(ClientConfig::default());
-    let channel = support::channel(&connector, provider.server.local_addr());
+    let channel = support::channel(&connector, provider.address);
     for method in [ECHO, SLOW_ECHO] {
         let mut asking = support::invocation(method, "x", LONG);
         assert!(channel.invoke(asking.clone()).await.unwrap().metadata.is_empty());

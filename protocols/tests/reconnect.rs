@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use dubhe_protocols::dubbo::ClientConfig;
+use rpc_core::client::ClientConfig;
 use rpc_core::server::ServerConfig;
 use rpc_core::{ChannelState, Code, Delivery};
 use support::{ECHO, HANG};
@@ -32,7 +32,7 @@ async fn an_unreachable_provider_fails_without_sending_and_heals_by_itself() {
 #[tokio::test]
 async fn a_lost_connection_fails_its_calls_as_maybe_sent_and_is_opened_again() {
     let mut provider = support::provider(ServerConfig::default()).await;
-    let address = provider.server.local_addr();
+    let address = provider.address;
     let connector = support::connector(ClientConfig::default());
     let channel = support::channel(&connector, address);
     let call = tokio::spawn(channel.invoke(support::invocation(HANG, "", LONG)));
@@ -100,7 +100,7 @@ async fn a_connection_that_was_opened_again_stays_open_without_calls() {
     let config =
         || ServerConfig { sniff_timeout: Duration::from_millis(100), ..ServerConfig::default() };
     let provider = support::provider(config()).await;
-    let address = provider.server.local_addr();
+    let address = provider.address;
     let connector = support::connector(ClientConfig::default());
     let channel = support::channel(&connector, address);
     support::call(&channel, ECHO, "first", LONG).await.unwrap();
@@ -130,7 +130,7 @@ async fn silent_at(address: std::net::SocketAddr) -> TcpListener {
 #[tokio::test]
 async fn a_connection_is_ready_again_only_when_the_provider_has_answered() {
     let provider = support::provider(ServerConfig::default()).await;
-    let address = provider.server.local_addr();
+    let address = provider.address;
     let timeout = Duration::from_millis(100);
     let config = ClientConfig { connect_timeout: timeout, ..ClientConfig::default() };
     let connector = support::connector(config);

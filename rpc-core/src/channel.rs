@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::changes::Changes;
 use crate::discovery::Instance;
 use crate::invoker::Invoke;
+use crate::method::MethodKind;
 
 /// What a channel can do for a call made now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,17 +42,29 @@ pub trait Channel: Invoke + fmt::Debug {
     /// Notes every change of its state in `changes` from now on, so that whoever keeps a list of
     /// channels filtered by it knows when to filter again.
     fn report_to(&self, changes: &Changes);
+
+    /// Ends a wait between two tries to connect: there is reason to believe that the provider is back.
+    fn hurry(&self) {}
 }
 
 /// Opens channels; owned by a consumer.
 pub trait Connector: fmt::Debug + Send + Sync + 'static {
-    /// The channel to `instance`. Instances with the same address share one; dropping the last
-    /// handle closes it once its calls are done. Does no I/O.
+    /// The channel to `instance`, which it [reaches](Self::reaches). Instances with the same address
+    /// and protocol share one; dropping the last handle closes it once its calls are done. Does no I/O.
     fn channel(&self, instance: &Instance) -> Arc<dyn Channel>;
 
-    /// The protocol it speaks, by the name under which instances publish theirs; `None` if it reaches
-    /// every instance.
-    fn protocol(&self) -> Option<&'static str> {
-        None
+    /// Whether it speaks a protocol that `instance` speaks.
+    fn reaches(&self, _: &Instance) -> bool {
+        true
+    }
+
+    /// The protocols it speaks, by the names under which instances publish theirs; for messages.
+    fn protocols(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// Whether methods of this kind can be called at `instance`.
+    fn carries(&self, _: &Instance, _: MethodKind) -> bool {
+        true
     }
 }

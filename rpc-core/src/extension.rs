@@ -92,10 +92,15 @@ impl<P: ?Sized + 'static> ExtensionPoint<P> {
     }
 
     fn factory(&self, name: &str) -> Result<Factory<P>, Error> {
-        self.factories.get(name).copied().ok_or_else(|| match self.absent.contains(&name) {
-            true => Error::not_built_in(self.kind, name, self.names()),
-            false => Error::unknown_name(self.kind, name, self.names()),
-        })
+        self.factories.get(name).copied().ok_or_else(|| self.unknown(name, self.names()))
+    }
+
+    /// The error of a `name` that is not among the `known` ones.
+    pub fn unknown(&self, name: &str, known: impl IntoIterator<Item = &'static str>) -> Error {
+        match self.absent.contains(&name) {
+            true => Error::not_built_in(self.kind, name, known),
+            false => Error::unknown_name(self.kind, name, known),
+        }
     }
 
     /// Every name, sorted.

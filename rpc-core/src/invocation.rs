@@ -1,6 +1,5 @@
 //! What is called: method, arguments, metadata and deadline. The same noun on both sides.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::attempts::AttemptLog;
@@ -11,6 +10,7 @@ use crate::deadline::Deadline;
 use crate::message::Message;
 use crate::metadata::Metadata;
 use crate::method::Method;
+use crate::peer::Peer;
 use crate::status::Status;
 
 /// One call; cheap to clone, so that every attempt has its own.
@@ -32,7 +32,7 @@ pub struct Invocation {
     /// Consumer side: where a broadcast leaves what each provider answered, if anybody asks.
     pub nodes: Option<NodeReplies>,
     /// Provider side: who called.
-    pub peer: Option<SocketAddr>,
+    pub peer: Option<Arc<Peer>>,
 }
 
 impl Invocation {

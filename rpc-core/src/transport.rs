@@ -1,9 +1,14 @@
-//! What bytes move over: streams, and how they are opened. Sockets are the protocols' crate's.
+//! What bytes move over: streams, how they are opened, and how they are accepted.
+//!
+//! The seams for TLS, Unix sockets, inherited descriptors and simulated networks. Sockets are the
+//! business of the protocols' crate.
 
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -22,4 +27,62 @@ pub type DialFuture<'a> = Pin<Box<dyn Future<Output = io::Result<BoxTransport>> 
 pub trait Dial: fmt::Debug + Send + Sync + 'static {
     /// Opens a stream to `address` (`host:port`). The caller bounds the time.
     fn dial<'a>(&'a self, address: &'a str) -> DialFuture<'a>;
+}
+
+/// The future of [`Listen::accept`].
+pub type AcceptFuture<'a> =
+    Pin<Box<dyn Future<Output = io::Result<(BoxTransport, TransportAddr)>> + Send + 'a>>;
+
+/// Accepts streams; the other half of [`Dial`].
+///
+/// A TCP port, a Unix socket, an inherited descriptor and an in-memory network are listeners alike.
+/// Dropping the listener closes it.
+pub trait Listen: fmt::Debug + Send + 'static {
+    /// Waits for the next stream and returns it with the address it comes from.
+    ///
+    /// # Errors
+    /// The listener cannot accept now, as without descriptors. It is asked again after 50 ms. A
+    /// stream that fails while it is being accepted is no error of the listener: skip it.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no stream.
+    fn accept(&mut self) -> AcceptFuture<'_>;
+
+    /// Where it listens.
+    fn local_addr(&self) -> TransportAddr;
+}
+
+/// Where a stream comes from, or where a listener is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum TransportAddr {
+    /// An IP address and a port.
+    Socket(SocketAddr),
+    /// Anything else, as its listener names it: the path of a Unix socket, a simulated host.
+    Named(Arc<str>),
+}
+
+impl TransportAddr {
+    /// The IP address and port, if it has them.
+    #[must_use]
+    pub const fn socket(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Socket(address) => Some(*address),
+            Self::Named(_) => None,
+        }
+    }
+}
+
+impl From<SocketAddr> for TransportAddr {
+    fn from(address: SocketAddr) -> Self {
+        Self::Socket(address)
+    }
+}
+
+impl fmt::Display for TransportAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(address) => address.fmt(f),
+            Self::Named(name) => name.fmt(f),
+        }
+    }
 }

@@ -24,6 +24,8 @@ pub enum Kind {
     LoadBalance,
     /// `routers`, each
     Router,
+    /// `provider.protocols`, each
+    Protocol,
 }
 
 /// A choice that was left out, because it is of an extension that is not known here.
@@ -97,6 +99,16 @@ impl Config {
             (Kind::LoadBalance, consumer.child("loadbalance"), all.loadbalance.clone()),
         ];
         found.extend(routers(&consumer, &all.routers));
+        let protocols = Key::dotted("provider.protocols");
+        // The default is what is built in; a message about it would have no place to point at.
+        if self.origins.has(&protocols.item(0)) || self.origins.has(&protocols) {
+            let names = self.provider.protocols.names().enumerate();
+            let place = |at: usize| match self.origins.has(&protocols.item(0)) {
+                true => protocols.item(at),
+                false => protocols.clone(),
+            };
+            found.extend(names.map(|(at, name)| (Kind::Protocol, place(at), Selector::new(name))));
+        }
         for (address, key) in self.registry.address.with_keys() {
             found.push((Kind::Registry, key, Selector::new(address.scheme())));
         }

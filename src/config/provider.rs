@@ -26,8 +26,8 @@ pub struct ProviderConfig {
     pub bind: Option<IpAddr>,
     /// Address consumers connect to, if it is not the bound one.
     pub advertise: Option<AdvertisedAddress>,
-    /// Faces served on the port. Default: all.
-    pub protocols: Faces,
+    /// Protocols served on the port, by name. Default: all that are built in.
+    pub protocols: ProtocolNames,
     /// Share of traffic relative to other instances; 0 is none while others that have some can be
     /// called. Default 100.
     pub weight: u32,
@@ -55,7 +55,7 @@ impl Default for ProviderConfig {
             port: 20880,
             bind: None,
             advertise: None,
-            protocols: Faces::default(),
+            protocols: ProtocolNames::default(),
             weight: 100,
             warmup: Duration::from_secs(600),
             metadata: BTreeMap::new(),
@@ -101,7 +101,7 @@ pub struct ProviderLimits {
     /// third each, and so on. Default 512 MiB.
     #[serde(with = "size")]
     pub buffered: usize,
-    /// Time for the first bytes of a connection, by which its face is told. Default 5 s.
+    /// Time for the first bytes of a connection, by which its protocol is told. Default 5 s.
     #[serde(with = "positive")]
     pub sniff_timeout: Duration,
     /// Time for each request's header once it has begun. Default 10 s.
@@ -164,83 +164,43 @@ impl Config {
     }
 }
 
-// === impl Face ===
+// === impl ProtocolNames ===
 
-/// A wire protocol a provider speaks; all share one port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "&'static str")]
-#[non_exhaustive]
-pub enum Face {
-    /// Dubbo2 framing on one multiplexed connection.
-    Dubbo,
-    /// JSON over HTTP.
-    Json,
-}
-
-impl Face {
-    /// Every face there is.
-    pub const ALL: [Self; 2] = [Self::Dubbo, Self::Json];
-
-    /// The name in configuration and in what instances publish.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Dubbo => "dubbo",
-            Self::Json => "json",
-        }
-    }
-}
-
-impl TryFrom<String> for Face {
-    type Error = Error;
-
-    fn try_from(name: String) -> Result<Self, Error> {
-        let known = Self::ALL.into_iter().find(|face| face.name() == name);
-        known.ok_or_else(|| match &*name {
-            "triple" | "tri" => Error::not_built_in("protocol", &name, Self::ALL.map(Self::name)),
-            _ => Error::unknown_name("protocol", &name, Self::ALL.map(Self::name)),
-        })
-    }
-}
-
-impl From<Face> for &'static str {
-    fn from(face: Face) -> Self {
-        face.name()
-    }
-}
-
-/// One face at least, none twice.
+/// The wire protocols a provider speaks, by name; all share one port. One at least, none twice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Face>")]
-pub struct Faces(Vec<Face>);
+#[serde(try_from = "Vec<String>")]
+pub struct ProtocolNames(Vec<String>);
 
-impl Faces {
-    /// Whether `face` is served.
+impl ProtocolNames {
+    /// Whether the protocol `name` is served.
     #[must_use]
-    pub fn contains(&self, face: Face) -> bool {
-        self.0.contains(&face)
+    pub fn contains(&self, name: &str) -> bool {
+        self.names().any(|served| served == name)
     }
 
-    /// Their names, as instances publish them.
-    pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.0.iter().map(|face| face.name())
+    /// The names, as instances publish them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
     }
 }
 
-impl Default for Faces {
+impl Default for ProtocolNames {
+    /// Every protocol that is built in.
     fn default() -> Self {
-        Self(Face::ALL.to_vec())
+        let table = protocols::table().ok();
+        let names = table.iter().flat_map(rpc_core::Protocols::names);
+        Self(names.map(str::to_owned).collect())
     }
 }
 
-impl TryFrom<Vec<Face>> for Faces {
+impl TryFrom<Vec<String>> for ProtocolNames {
     type Error = &'static str;
 
-    fn try_from(faces: Vec<Face>) -> Result<Self, Self::Error> {
+    fn try_from(names: Vec<String>) -> Result<Self, Self::Error> {
         let mut kept = Vec::new();
-        for face in faces {
-            if !kept.contains(&face) {
-                kept.push(face);
+        for name in names {
+            if !kept.contains(&name) {
+                kept.push(name);
             }
         }
         if kept.is_empty() {

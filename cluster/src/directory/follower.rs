@@ -88,16 +88,14 @@ impl Follower {
         if snapshot.source == Source::Pending {
             return;
         }
-        let needed = self.shared.connector.protocol();
-        let (reached, others): (Vec<Instance>, Vec<Instance>) = snapshot
-            .instances
-            .iter()
-            .cloned()
-            .partition(|instance| needed.is_none_or(|protocol| instance.speaks(protocol)));
+        let connector = &self.shared.connector;
+        let (reached, others): (Vec<Instance>, Vec<Instance>) =
+            snapshot.instances.iter().cloned().partition(|instance| connector.reaches(instance));
         if others.is_empty() {
             self.pushed = snapshot;
         } else {
             let (service, left_out) = (&self.shared.service, others.len());
+            let needed = connector.protocols().join(", ");
             tracing::warn!(%service, left_out, needed, "instances left out: no common protocol");
             self.pushed = Snapshot::new(reached, snapshot.source);
         }

@@ -163,9 +163,9 @@ impl Directory {
     pub fn no_instance(&self) -> Status {
         let (service, state) = (&self.shared.service, self.state());
         let left_out = &self.shared.list.load().left_out;
-        let why = match self.shared.connector.protocol() {
-            Some(needed) if !left_out.is_empty() => state.why_left_out(left_out, needed),
-            _ => state.why_empty(),
+        let why = match left_out.is_empty() {
+            true => state.why_empty(),
+            false => state.why_left_out(left_out, &self.shared.connector.protocols()),
         };
         Status::unavailable(format!("no instance of {service}: {why}"))
             .with_delivery(Delivery::NotSent)

@@ -94,9 +94,9 @@ impl DirectoryState {
         }
     }
 
-    /// Why there is nobody to call, given that these are all there is and that calls need the protocol
-    /// `needed`.
-    pub(super) fn why_left_out(&self, left_out: &[Instance], needed: &str) -> String {
+    /// Why there is nobody to call, given that these are all there is and that calls need one of the
+    /// protocols `needed`.
+    pub(super) fn why_left_out(&self, left_out: &[Instance], needed: &[&str]) -> String {
         let (registry, count) = (self.registry(), left_out.len());
         let spoken: BTreeSet<&str> =
             left_out.iter().flat_map(|instance| &instance.protocols).map(String::as_str).collect();
@@ -108,8 +108,10 @@ impl DirectoryState {
         };
         format!(
             "{registry} lists {count} (at {}{more}), all left out because they speak only {spoken} \
-             and this consumer needs {needed}; add `{needed}` to their `provider.protocols`",
-            named.join(", ")
+             and this consumer needs {}; add `{}` to their `provider.protocols`",
+            named.join(", "),
+            needed.join(" or "),
+            needed.join("` or `"),
         )
     }
 

@@ -9,6 +9,49 @@ mod server;
 mod tests;
 mod wire;
 
-pub use self::client::{ClientConfig, DubboConnector};
-pub(crate) use self::server::{serve, turn_away};
-pub(crate) use self::wire::header::MAGIC;
+use std::sync::Arc;
+
+use rpc_core::protocol::{Accepted, Protocol, ProtocolClient, ServeFuture, Sniff};
+use rpc_core::{Error, Extension, NoConfig, Status};
+
+use self::client::DubboClient;
+use self::wire::header::MAGIC;
+
+/// Dubbo2 framing on one multiplexed connection; both ends.
+#[derive(Debug)]
+pub struct Dubbo;
+
+impl Extension<dyn Protocol> for Dubbo {
+    const NAME: &'static str = "dubbo";
+    type Config = NoConfig;
+
+    fn build(_: NoConfig) -> Result<Arc<dyn Protocol>, Error> {
+        Ok(Arc::new(Self))
+    }
+}
+
+impl Protocol for Dubbo {
+    fn names(&self) -> &[&'static str] {
+        &[Self::NAME]
+    }
+
+    fn sniff(&self, first: &[u8]) -> Sniff {
+        Sniff::prefix(first, &MAGIC)
+    }
+
+    fn serve(&self, accepted: Accepted) -> ServeFuture {
+        let peer = accepted.peer(Self::NAME);
+        Box::pin(server::serve(accepted, peer))
+    }
+
+    fn turn_away(&self, accepted: Accepted, why: Status) -> ServeFuture {
+        let Accepted { io, first, server, .. } = accepted;
+        Box::pin(
+            async move { server::turn_away(io, first, server.dispatcher().codecs(), &why).await },
+        )
+    }
+
+    fn client(&self) -> Option<Arc<dyn ProtocolClient>> {
+        Some(Arc::new(DubboClient))
+    }
+}

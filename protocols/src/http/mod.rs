@@ -4,13 +4,13 @@
 //! names. Errors are JSON with the HTTP status of their code (`docs/wire.md`).
 
 mod answer;
+mod entry;
 mod request;
 mod room;
 mod turn_away;
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,19 +21,21 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
+pub use self::entry::Http;
 use self::request::Called;
 use self::room::{Outgoing, Room};
-pub(crate) use self::turn_away::turn_away;
+use self::turn_away::turn_away;
+use rpc_core::Peer;
 use rpc_core::server::Answer;
 use rpc_core::server::{CallGuard, ConnectionShare, Phase, ServerState, shutting_down};
 use rpc_core::status::{Delivery, Status};
 use rpc_core::transport::BoxTransport;
 
 /// Serves one HTTP connection to its end.
-pub(crate) async fn serve(
+async fn serve(
     io: BoxTransport,
     http2: bool,
-    peer: SocketAddr,
+    peer: Arc<Peer>,
     state: Arc<ServerState>,
 ) -> io::Result<()> {
     let room = Room::new(ConnectionShare::new(state.clone()));
@@ -48,12 +50,12 @@ pub(crate) async fn serve(
 async fn drive(
     io: BoxTransport,
     http2: bool,
-    peer: SocketAddr,
+    peer: Arc<Peer>,
     state: &ServerState,
     room: &Arc<Room>,
 ) -> hyper::Result<()> {
     let (room, config) = (room.clone(), &state.config());
-    let service = service_fn(move |request| respond(request, peer, room.clone()));
+    let service = service_fn(move |request| respond(request, peer.clone(), room.clone()));
     let mut phase = state.watch_phase();
     let told = async move {
         // An error means that the server is gone, which is the end as well.
@@ -96,7 +98,7 @@ async fn drive(
 
 async fn respond(
     request: Request<Incoming>,
-    peer: SocketAddr,
+    peer: Arc<Peer>,
     room: Arc<Room>,
 ) -> Result<Response<Outgoing>, Infallible> {
     let response = called(request, peer, &room).await;
@@ -111,14 +113,14 @@ async fn respond(
 }
 
 /// The whole answer to a request.
-async fn called(request: Request<Incoming>, peer: SocketAddr, room: &Arc<Room>) -> Response<Bytes> {
+async fn called(request: Request<Incoming>, peer: Arc<Peer>, room: &Arc<Room>) -> Response<Bytes> {
     let state = &room.caller.state();
     let (head, mut body) = request.into_parts();
     let codec = match request::codec(&head, state.dispatcher().codecs()) {
         Ok(codec) => codec,
         Err(refusal) => return refuse(&refusal, body, state).await,
     };
-    let called = match request::call(&head, &mut body, &codec, peer, room).await {
+    let called = match request::call(&head, &mut body, &codec, &peer, room).await {
         Ok(called) => called,
         Err(refusal) => return refuse(&refusal, body, state).await,
     };

@@ -1,6 +1,5 @@
 //! From an HTTP request to an invocation: codec, method, limits, metadata, deadline.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use hyper::{Method as Verb, StatusCode};
 use rpc_core::codec::{Codec, Codecs};
 use rpc_core::server::{HeldBytes, Phase, Route, ServerState, shutting_down};
 use rpc_core::status::{Delivery, Status};
-use rpc_core::{Body, Deadline, Invocation, Metadata};
+use rpc_core::{Body, Deadline, Invocation, Metadata, Peer};
 use tokio::time::Instant;
 
 use super::answer::Refusal;
@@ -72,7 +71,7 @@ pub(super) async fn call(
     head: &Parts,
     body: &mut Incoming,
     codec: &Arc<dyn Codec>,
-    peer: SocketAddr,
+    peer: &Arc<Peer>,
     room: &Arc<Room>,
 ) -> Result<Called, Refusal> {
     let state = &*room.caller.state();
@@ -90,7 +89,7 @@ pub(super) async fn call(
     let deadline = Deadline::after_from(started, timeout(&head.headers, state)?);
     let body = Body::from_bytes(codec.clone(), bytes);
     let mut invocation = Invocation::new(route.method().clone(), body, deadline);
-    (invocation.metadata, invocation.peer) = (metadata(&head.headers), Some(peer));
+    (invocation.metadata, invocation.peer) = (metadata(&head.headers), Some(peer.clone()));
     Ok(Called { route, invocation, started, held })
 }
 

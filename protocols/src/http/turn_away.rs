@@ -20,7 +20,7 @@ use super::answer::{self, Refusal};
 const LITTLE: usize = 16 * 1024;
 
 /// Tells the peer `why` it is not served. The caller bounds the time.
-pub(crate) async fn turn_away(io: BoxTransport, http2: bool, why: &Status) -> io::Result<()> {
+pub(super) async fn turn_away(io: BoxTransport, http2: bool, why: &Status) -> io::Result<()> {
     let (io, told) = (TokioIo::new(io), Arc::new(Notify::new()));
     let (asked, why) = (told.clone(), why.clone());
     let service = service_fn(move |request: Request<Incoming>| {

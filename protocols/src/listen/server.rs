@@ -1,24 +1,24 @@
-//! A provider's port: accepts connections, tells their faces apart, and drains at the end.
+//! A provider's listeners: they accept connections, and drain at the end.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rpc_core::Error;
+use rpc_core::Protocols;
 use rpc_core::server::{Dispatcher, Phase, ServerConfig, ServerState};
+use rpc_core::transport::{Listen, TransportAddr};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::accept::{self, Listener};
+use super::accept;
 
 /// How long connections may take to write what they have, once no call runs.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// A bound port and the task that accepts on it; dropping it closes everything at once.
+/// Listeners and the tasks that accept on them; dropping it closes everything at once.
 pub struct Server {
-    local_addr: SocketAddr,
+    local_addrs: Vec<TransportAddr>,
     state: Arc<ServerState>,
-    accepting: JoinHandle<()>,
+    accepting: Vec<JoinHandle<()>>,
 }
 
 /// What a drain found.
@@ -33,26 +33,27 @@ pub struct DrainReport {
 }
 
 impl Server {
-    /// Binds `address` and begins to accept; port 0 takes a free one. Needs a tokio runtime.
-    ///
-    /// # Errors
-    /// The address cannot be bound; the message names it and what to do.
-    pub async fn bind(
-        address: SocketAddr,
+    /// Begins to accept on `listeners`. Needs a tokio runtime.
+    #[must_use]
+    pub fn new(
+        listeners: Vec<Box<dyn Listen>>,
         dispatcher: Arc<Dispatcher>,
+        protocols: Protocols,
         config: ServerConfig,
-    ) -> Result<Self, Error> {
-        let listener = Listener::bind(address).await?;
-        let local_addr = listener.local_addr();
-        let state = Arc::new(ServerState::new(dispatcher, config));
-        let accepting = tokio::spawn(accept::accept_loop(listener, state.clone()));
-        Ok(Self { local_addr, state, accepting })
+    ) -> Self {
+        let local_addrs = listeners.iter().map(|listener| listener.local_addr()).collect();
+        let state = Arc::new(ServerState::new(dispatcher, protocols, config));
+        let accepting = listeners.into_iter();
+        let accepting = accepting
+            .map(|listener| tokio::spawn(accept::accept_loop(listener, state.clone())))
+            .collect();
+        Self { local_addrs, state, accepting }
     }
 
-    /// The address that is bound, with the port the system chose if 0 was asked for.
+    /// Where it listens, in the order of its listeners.
     #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+    pub fn local_addrs(&self) -> &[TransportAddr] {
+        &self.local_addrs
     }
 
     /// Asks consumers for no new calls; those that come all the same are served.
@@ -82,7 +83,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.accepting.abort();
+        self.accepting.iter().for_each(JoinHandle::abort);
         // First the phase: from then on none is added to the calls that are ended.
         self.state.enter(Phase::Closing);
         self.state.abort_own();
@@ -91,6 +92,6 @@ impl Drop for Server {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").field("local_addr", &self.local_addr).finish_non_exhaustive()
+        f.debug_struct("Server").field("local_addrs", &self.local_addrs).finish_non_exhaustive()
     }
 }

@@ -1,76 +1,44 @@
-//! Tells the faces of one port apart by the first bytes.
+//! Tells the protocols of one port apart by the first bytes.
 //!
-//! `da bb` is Dubbo2; `PRI * HTTP/2.0` is HTTP/2; an HTTP method and a blank is HTTP/1. No two
-//! prefixes conflict, so at most the length of HTTP/2's preface is looked at. The caller owns the
-//! deadline.
+//! Each protocol of the table looks at them; the first that recognises them has the connection. The
+//! caller owns the deadline.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::BytesMut;
+use rpc_core::protocol::Sniff;
 use rpc_core::transport::BoxTransport;
+use rpc_core::{Protocol, Protocols};
 use tokio::io::AsyncReadExt;
 
-use crate::dubbo;
+/// How many first bytes are looked at: those of HTTP/2's preface, the longest that is known.
+const MOST: usize = 24;
 
-/// What a connection speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Face {
-    Dubbo,
-    Http1,
-    Http2,
-}
-
-const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-const METHODS: [&[u8]; 9] = [
-    b"GET ",
-    b"POST ",
-    b"PUT ",
-    b"HEAD ",
-    b"PATCH ",
-    b"TRACE ",
-    b"DELETE ",
-    b"OPTIONS ",
-    b"CONNECT ",
-];
-
-/// Reads until the face is known; returns it and what was read.
-pub(crate) async fn sniff(io: &mut BoxTransport) -> io::Result<(Face, BytesMut)> {
+/// Reads until the protocol is known; returns it and what was read.
+pub(super) async fn sniff(
+    io: &mut BoxTransport,
+    protocols: &Protocols,
+) -> io::Result<(Arc<dyn Protocol>, BytesMut)> {
     let mut first = BytesMut::with_capacity(4096);
     loop {
-        match decide(&first) {
-            Decision::Is(face) => return Ok((face, first)),
-            Decision::Never => {
-                let seen: Vec<u8> = first.iter().copied().take(8).collect();
-                let text = format!("no protocol begins with `{}`", seen.escape_ascii());
-                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        let mut possible = false;
+        for protocol in protocols.iter() {
+            match protocol.sniff(&first) {
+                Sniff::Yes => return Ok((protocol.clone(), first)),
+                Sniff::NotYet => possible = true,
+                Sniff::No => {}
             }
-            Decision::NotYet => {}
+        }
+        if !possible || first.len() >= MOST {
+            let seen: Vec<u8> = first.iter().copied().take(8).collect();
+            let text = format!("no protocol begins with `{}`", seen.escape_ascii());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
         if io.read_buf(&mut first).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-}
-
-enum Decision {
-    Is(Face),
-    NotYet,
-    Never,
-}
-
-fn decide(bytes: &[u8]) -> Decision {
-    let candidates = [(&dubbo::MAGIC[..], Face::Dubbo), (HTTP2, Face::Http2)]
-        .into_iter()
-        .chain(METHODS.map(|method| (method, Face::Http1)));
-    let mut possible = false;
-    for (prefix, face) in candidates {
-        if bytes.starts_with(prefix) {
-            return Decision::Is(face);
-        }
-        possible |= prefix.starts_with(bytes);
-    }
-    if possible { Decision::NotYet } else { Decision::Never }
 }
 
 #[cfg(test)]
@@ -79,7 +47,7 @@ mod tests {
 
     use super::*;
 
-    async fn sniffed(bytes: &[u8], step: usize) -> io::Result<Face> {
+    async fn sniffed(bytes: &[u8], step: usize) -> io::Result<&'static str> {
         let (mut client, server) = tokio::io::duplex(1);
         let mut server: BoxTransport = Box::new(server);
         let write = async {
@@ -89,23 +57,23 @@ mod tests {
             }
             drop(client);
         };
-        let (_, face) = tokio::join!(write, async {
-            let sniffed = sniff(&mut server).await;
+        let protocols = crate::table().unwrap();
+        let (_, found) = tokio::join!(write, async {
+            let sniffed = sniff(&mut server, &protocols).await;
             drop(server);
             sniffed
         });
-        face.map(|(face, _)| face)
+        found.map(|(protocol, _)| protocol.names()[0])
     }
 
     #[tokio::test]
-    async fn every_face_is_told_by_its_first_bytes_however_they_are_cut() {
+    async fn every_protocol_is_told_by_its_first_bytes_however_they_are_cut() {
         for step in 1..24 {
-            assert_eq!(sniffed(b"\xda\xbb\xe2\x00", step).await.unwrap(), Face::Dubbo);
-            assert_eq!(
-                sniffed(b"POST /Greeter/hello HTTP/1.1\r\n", step).await.unwrap(),
-                Face::Http1
-            );
-            assert_eq!(sniffed(HTTP2, step).await.unwrap(), Face::Http2);
+            assert_eq!(sniffed(b"\xda\xbb\xe2\x00", step).await.unwrap(), "dubbo");
+            let (http1, http2) =
+                (b"POST /Greeter/hello HTTP/1.1\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+            assert_eq!(sniffed(http1, step).await.unwrap(), "json");
+            assert_eq!(sniffed(http2, step).await.unwrap(), "json");
         }
     }
 

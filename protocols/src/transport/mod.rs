@@ -1,6 +1,8 @@
 //! Bytes moving: sockets, and what waits to be written to them. Framing is the protocols'.
 
-pub(crate) mod tcp;
+mod rewind;
+mod tcp;
 pub(crate) mod write_queue;
 
-pub use self::tcp::Tcp;
+pub(crate) use self::rewind::Rewind;
+pub use self::tcp::{Tcp, TcpListen};

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use dubhe_protocols::Server;
-use dubhe_protocols::dubbo::{ClientConfig, DubboConnector};
+use dubhe_protocols::Connections;
+use dubhe_protocols::{Server, TcpListen};
+use rpc_core::client::ClientConfig;
 use rpc_core::codec::CodecError;
 use rpc_core::descriptor::{MessageType, MethodDescriptor, ServiceDescriptor};
 use rpc_core::message::Message;
@@ -162,6 +163,7 @@ impl Handler for TestHandler {
 /// A provider on loopback and what its handlers report.
 pub struct Provider {
     pub server: Server,
+    pub address: SocketAddr,
     pub events: mpsc::Receiver<String>,
     pub release: Arc<Notify>,
 }
@@ -177,19 +179,31 @@ pub async fn provider_at(address: SocketAddr, config: ServerConfig) -> Provider 
     let mut dispatcher =
         Dispatcher::new(codecs(), Metrics::new("provider")).with_machine_load(|| Some(12.5));
     dispatcher.add(ServiceKey::new("Test"), Arc::new(handler), |invoker| invoker).unwrap();
-    let server = Server::bind(address, Arc::new(dispatcher), config).await.unwrap();
-    Provider { server, events, release }
+    let (server, address) = serve(address, dispatcher, config);
+    Provider { server, address, events, release }
+}
+
+/// Serves `dispatcher` in every protocol there is.
+pub fn serve(
+    address: SocketAddr,
+    dispatcher: Dispatcher,
+    config: ServerConfig,
+) -> (Server, SocketAddr) {
+    let listener = TcpListen::bind(address).unwrap();
+    let address = listener.socket_addr();
+    let protocols = dubhe_protocols::table().unwrap();
+    (Server::new(vec![Box::new(listener)], Arc::new(dispatcher), protocols, config), address)
 }
 
 pub fn codecs() -> Codecs {
     Codecs::new(Arc::new(Plain), [])
 }
 
-pub fn connector(config: ClientConfig) -> DubboConnector {
-    DubboConnector::new(config)
+pub fn connector(config: ClientConfig) -> Connections {
+    Connections::new(&dubhe_protocols::table().unwrap(), config).unwrap()
 }
 
-pub fn channel(connector: &DubboConnector, address: SocketAddr) -> Arc<dyn Channel> {
+pub fn channel(connector: &Connections, address: SocketAddr) -> Arc<dyn Channel> {
     let key = ServiceKey::new("Test");
     connector.channel(&Instance::new(key, &address.to_string(), "1"))
 }

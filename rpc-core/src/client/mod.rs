@@ -1,7 +1,9 @@
 //! The consumer's end: typed calls to invocations.
 
+mod config;
 mod options;
 mod stub;
 
+pub use self::config::ClientConfig;
 pub use self::options::CallOptions;
 pub use self::stub::{ServiceClient, Stub, StubMethod};

@@ -5,10 +5,6 @@ use std::time::Duration;
 /// What a provider's port keeps to.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
-    /// Whether the dubbo face is served.
-    pub dubbo: bool,
-    /// Whether the json face is served.
-    pub json: bool,
     /// Largest body of a request or reply, in bytes; 8 MiB.
     pub max_payload: usize,
     /// Largest head of an HTTP request, in bytes; 16 KiB.
@@ -21,7 +17,7 @@ pub struct ServerConfig {
     /// Most bytes of requests and answers that all connections hold; 512 MiB. A connection has at
     /// most as many as it leaves, so half of them.
     pub max_buffered: usize,
-    /// How long a connection may take until its face is known; 5 s.
+    /// How long a connection may take until its protocol is known; 5 s.
     pub sniff_timeout: Duration,
     /// How long a frame or an HTTP head that has begun may take; 10 s. A frame or a body has longer
     /// as long as it brings 1 KiB a second.
@@ -52,8 +48,6 @@ impl ServerConfig {
 impl Default for ServerConfig {
     fn default() -> Self {
         Self {
-            dubbo: true,
-            json: true,
             max_payload: 8 * 1024 * 1024,
             max_header: 16 * 1024,
             max_connections: 10_000,

@@ -4,7 +4,6 @@
 //! and no allocation, and tasks that the handler spawns do not inherit it.
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use crate::deadline::Deadline;
 use crate::invocation::Invocation;
 use crate::metadata::Metadata;
 use crate::method::Method;
+use crate::peer::Peer;
 
 thread_local! {
     static CURRENT: RefCell<Option<CallContext>> = const { RefCell::new(None) };
@@ -25,7 +25,7 @@ pub struct CallContext {
     method: Arc<Method>,
     metadata: Metadata,
     deadline: Deadline,
-    peer: Option<SocketAddr>,
+    peer: Option<Arc<Peer>>,
 }
 
 impl CallContext {
@@ -54,10 +54,10 @@ impl CallContext {
         self.deadline
     }
 
-    /// Who called, if it came over a socket.
+    /// Who called; `None` if the call did not come over a protocol.
     #[must_use]
-    pub fn peer(&self) -> Option<SocketAddr> {
-        self.peer
+    pub fn peer(&self) -> Option<&Peer> {
+        self.peer.as_deref()
     }
 
     pub(crate) fn of(invocation: &Invocation) -> Self {
@@ -65,7 +65,7 @@ impl CallContext {
             method: invocation.method().clone(),
             metadata: invocation.metadata.clone(),
             deadline: invocation.deadline,
-            peer: invocation.peer,
+            peer: invocation.peer.clone(),
         }
     }
 }

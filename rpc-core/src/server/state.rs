@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::config::ServerConfig;
 use super::dispatch::Dispatcher;
 use super::limit::Quota;
+use crate::protocol::Protocols;
 use crate::status::{Delivery, Status};
 
 /// How far a server is on its way down.
@@ -31,6 +32,7 @@ pub enum Phase {
 /// What all connections of a server share.
 pub struct ServerState {
     dispatcher: Arc<Dispatcher>,
+    protocols: Protocols,
     config: ServerConfig,
     phase: watch::Sender<Phase>,
     /// Reads whose requests may begin.
@@ -54,9 +56,10 @@ pub struct ServerState {
 impl ServerState {
     /// The state of a server that has no connection yet.
     #[must_use]
-    pub fn new(dispatcher: Arc<Dispatcher>, config: ServerConfig) -> Self {
+    pub fn new(dispatcher: Arc<Dispatcher>, protocols: Protocols, config: ServerConfig) -> Self {
         Self {
             dispatcher,
+            protocols,
             calls: Quota::new(config.max_in_flight),
             one_way: AtomicUsize::new(0),
             bytes: Quota::new(config.max_buffered),
@@ -75,6 +78,12 @@ impl ServerState {
     #[must_use]
     pub fn dispatcher(&self) -> &Arc<Dispatcher> {
         &self.dispatcher
+    }
+
+    /// The protocols that may be spoken.
+    #[must_use]
+    pub fn protocols(&self) -> &Protocols {
+        &self.protocols
     }
 
     /// Its limits and times.

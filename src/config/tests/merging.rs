@@ -41,7 +41,7 @@ fn the_file_of_the_design_is_understood() {
     assert_eq!(config.provider.port, 0);
     assert_eq!(config.provider.bind, Some([0, 0, 0, 0].into()));
     assert_eq!(config.provider.advertise.unwrap().with_bound_port(7), "10.1.2.3:7");
-    assert!(!config.provider.protocols.contains(Face::Dubbo));
+    assert!(!config.provider.protocols.contains("dubbo"));
     assert_eq!(config.provider.limits.payload, 1 << 20);
     assert_eq!(config.provider.limits.header, 4096);
     assert_eq!(config.consumer.cluster.params["forks"], 2);

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use rpc_core::client::ClientConfig;
+use rpc_core::protocol::Target;
 use rpc_core::status::{Delivery, Status};
 use rpc_core::transport::Dial;
 use rpc_core::{
@@ -16,7 +18,6 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::call::Call;
-use super::config::ClientConfig;
 use super::driver::Driver;
 use super::shared::{Life, Shared};
 
@@ -49,19 +50,13 @@ enum Link {
 }
 
 impl DubboChannel {
-    pub(super) fn new(address: Arc<str>, config: Arc<ClientConfig>, dial: Arc<dyn Dial>) -> Self {
+    pub(super) fn new(target: Target) -> Self {
+        let Target { address, config, dial } = target;
         let (state, link) = (AtomicU8::new(ChannelState::Idle as u8), Mutex::new(Link::Idle));
         let (attempts, hurry) = (watch::Sender::new(0), Notify::new());
         let listeners = Listeners::default();
         let core = Core { address, config, dial, state, listeners, link, attempts, hurry };
         Self { core: Arc::new(core) }
-    }
-
-    /// Ends a backoff: there is reason to believe that the provider is back.
-    pub(super) fn hurry(&self) {
-        if self.state() == ChannelState::Down {
-            self.core.hurry.notify_one();
-        }
     }
 }
 
@@ -76,6 +71,12 @@ impl Channel for DubboChannel {
 
     fn report_to(&self, changes: &Changes) {
         self.core.listeners.add(changes);
+    }
+
+    fn hurry(&self) {
+        if self.state() == ChannelState::Down {
+            self.core.hurry.notify_one();
+        }
     }
 }
 

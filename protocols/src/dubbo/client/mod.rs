@@ -2,11 +2,27 @@
 
 mod call;
 mod channel;
-mod config;
-mod connector;
 mod driver;
 mod pending;
 mod shared;
 
-pub use self::config::ClientConfig;
-pub use self::connector::DubboConnector;
+use std::sync::Arc;
+
+use rpc_core::protocol::{ProtocolClient, Target};
+use rpc_core::{Channel, MethodKind};
+
+use self::channel::DubboChannel;
+
+/// Opens dubbo channels.
+#[derive(Debug)]
+pub(super) struct DubboClient;
+
+impl ProtocolClient for DubboClient {
+    fn channel(&self, target: Target) -> Arc<dyn Channel> {
+        Arc::new(DubboChannel::new(target))
+    }
+
+    fn carries(&self, kind: MethodKind) -> bool {
+        matches!(kind, MethodKind::Unary | MethodKind::OneWay)
+    }
+}

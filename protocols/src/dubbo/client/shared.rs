@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::task::AtomicWaker;
+use rpc_core::client::ClientConfig;
 use rpc_core::status::Status;
 use tokio::time::Instant;
 
-use super::config::ClientConfig;
 use super::pending::{Pending, Sent};
 use crate::dubbo::wire::event::{self, Event};
 use crate::dubbo::wire::header::{self, Header};

@@ -6,17 +6,17 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use futures_util::task::AtomicWaker;
+use bytes::Bytes;
+use rpc_core::Peer;
 use rpc_core::codec::Codec;
+use rpc_core::protocol::Accepted;
 use rpc_core::server::Answer;
-use rpc_core::server::{HeldBytes, Phase, Reading, ServerState, shutting_down};
+use rpc_core::server::{HeldBytes, Phase, Reading, shutting_down};
 use rpc_core::status::{Delivery, Status};
 use rpc_core::transport::BoxTransport;
 use tokio::time::{Instant, Sleep};
@@ -40,15 +40,10 @@ const FAIR: usize = 512;
 /// How long a closing connection goes on reading what the peer still sends.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// Serves a connection whose `first` bytes are read already, to its end.
-pub(crate) async fn serve(
-    io: BoxTransport,
-    first: BytesMut,
-    peer: SocketAddr,
-    state: Arc<ServerState>,
-    driver: Arc<AtomicWaker>,
-) -> io::Result<()> {
-    let shared = Shared::new(state, driver);
+/// Serves a connection to its end.
+pub(crate) async fn serve(accepted: Accepted, peer: Arc<Peer>) -> io::Result<()> {
+    let Accepted { io, first, server, driver, .. } = accepted;
+    let shared = Shared::new(server, driver);
     let now = Instant::now();
     let mut connection = Connection {
         shared: shared.clone(),
@@ -72,7 +67,7 @@ pub(crate) async fn serve(
 struct Connection {
     shared: Arc<Shared>,
     io: BoxTransport,
-    peer: SocketAddr,
+    peer: Arc<Peer>,
     input: Input,
     /// Counts what lies in the input, as far as it is more than a little.
     arriving: HeldBytes,
@@ -281,7 +276,7 @@ impl Connection {
         self.events = header.serialization();
         let len = body.len();
         let (route, invocation, codec) =
-            match request::parse(&self.shared.state, self.peer, header, body, now) {
+            match request::parse(&self.shared.state, &self.peer, header, body, now) {
                 Ok(parsed) => parsed,
                 Err((refused, status)) => return self.refuse(header, &refused, status),
             };

@@ -1,6 +1,5 @@
 //! From a request frame to an invocation, or to the refusal that says why not.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use bytes::Bytes;
 use rpc_core::codec::Codec;
 use rpc_core::server::{Route, ServerState};
 use rpc_core::status::{Delivery, Status};
-use rpc_core::{Body, Deadline, Invocation};
+use rpc_core::{Body, Deadline, Invocation, Peer};
 use tokio::time::Instant;
 
 use crate::dubbo::wire::compact::{self, RequestHead};
@@ -20,7 +19,7 @@ pub(super) type Parsed = Result<(Arc<Route>, Invocation, Arc<dyn Codec>), (Statu
 /// Reads a request that arrived at `now`. The arguments stay encoded.
 pub(super) fn parse(
     state: &ServerState,
-    peer: SocketAddr,
+    peer: &Arc<Peer>,
     header: Header,
     mut body: Bytes,
     now: Instant,
@@ -50,6 +49,6 @@ pub(super) fn parse(
     let body = Body::from_bytes(codec.clone(), body);
     let deadline = Deadline::after_from(now, timeout);
     let mut invocation = Invocation::new(route.method().clone(), body, deadline);
-    (invocation.metadata, invocation.peer) = (metadata, Some(peer));
+    (invocation.metadata, invocation.peer) = (metadata, Some(peer.clone()));
     Ok((route.clone(), invocation, codec.clone()))
 }

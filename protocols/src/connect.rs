@@ -1,0 +1,100 @@
+//! The channels of a consumer: shared by all its directories, opened by the protocol that fits.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use rpc_core::client::ClientConfig;
+use rpc_core::protocol::{ProtocolClient, Target};
+use rpc_core::transport::Dial;
+use rpc_core::{Channel, Connector, Error, Instance, MethodKind, Protocols};
+
+use crate::transport::Tcp;
+
+/// Opens channels over a table of protocols. Instances with the same address and protocol share one.
+#[derive(Debug)]
+pub struct Connections {
+    /// Never empty; in the order in which they are preferred.
+    clients: Vec<(&'static str, Arc<dyn ProtocolClient>)>,
+    config: Arc<ClientConfig>,
+    dial: Arc<dyn Dial>,
+    channels: Mutex<HashMap<Key, Weak<dyn Channel>>>,
+}
+
+/// What channels are shared by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    address: Arc<str>,
+    protocol: &'static str,
+}
+
+impl Connections {
+    /// Channels over TCP.
+    ///
+    /// # Errors
+    /// None of the protocols has a consumer's end.
+    pub fn new(protocols: &Protocols, config: ClientConfig) -> Result<Self, Error> {
+        Self::with_dial(protocols, config, Arc::new(Tcp))
+    }
+
+    /// Channels over another transport.
+    ///
+    /// # Errors
+    /// None of the protocols has a consumer's end.
+    pub fn with_dial(
+        protocols: &Protocols,
+        config: ClientConfig,
+        dial: Arc<dyn Dial>,
+    ) -> Result<Self, Error> {
+        let clients = protocols.iter().filter_map(|protocol| Some((protocol, protocol.client()?)));
+        let clients: Vec<_> = clients
+            .flat_map(|(protocol, client)| {
+                protocol.names().iter().map(move |name| (*name, client.clone()))
+            })
+            .collect();
+        if clients.is_empty() {
+            let known = protocols.names().collect::<Vec<_>>().join(", ");
+            return Err(Error::invalid_config(format!(
+                "none of the protocols {known} can be called: add one that has a consumer's end"
+            )));
+        }
+        Ok(Self { clients, config: Arc::new(config), dial, channels: Mutex::default() })
+    }
+
+    /// The protocol in which `instance` is called.
+    fn common(&self, instance: &Instance) -> Option<&(&'static str, Arc<dyn ProtocolClient>)> {
+        self.clients.iter().find(|(name, _)| instance.speaks(name))
+    }
+}
+
+impl Connector for Connections {
+    fn channel(&self, instance: &Instance) -> Arc<dyn Channel> {
+        let (protocol, client) = self.common(instance).unwrap_or(&self.clients[0]);
+        let key = Key { address: instance.address.clone(), protocol };
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(channel) = channels.get(&key).and_then(Weak::upgrade) {
+            // Somebody lists the address anew: a backoff has waited long enough.
+            channel.hurry();
+            return channel;
+        }
+        // Only when it would grow: then a list of thousands is not walked for each of them.
+        if channels.len() == channels.capacity() {
+            channels.retain(|_, channel| channel.strong_count() > 0);
+        }
+        let (dial, config) = (self.dial.clone(), self.config.clone());
+        let channel = client.channel(Target { address: key.address.clone(), dial, config });
+        channels.insert(key, Arc::downgrade(&channel));
+        channel
+    }
+
+    fn reaches(&self, instance: &Instance) -> bool {
+        self.common(instance).is_some()
+    }
+
+    fn protocols(&self) -> Vec<&'static str> {
+        self.clients.iter().map(|(name, _)| *name).collect()
+    }
+
+    fn carries(&self, instance: &Instance, kind: MethodKind) -> bool {
+        self.common(instance).is_some_and(|(_, client)| client.carries(kind))
+    }
+}

@@ -1,0 +1,208 @@
+//! The contract of a wire protocol, and the table of those a process speaks.
+//!
+//! A protocol has two ends. The provider's is told by the first bytes of a connection, serves it, and
+//! turns peers away that are not served. The consumer's opens channels; a protocol may lack it. All
+//! names, choices and error texts come from the table: nothing else lists protocols.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use futures_util::task::AtomicWaker;
+
+use crate::channel::Channel;
+use crate::client::ClientConfig;
+use crate::error::Error;
+use crate::method::MethodKind;
+use crate::peer::Peer;
+use crate::server::ServerState;
+use crate::status::Status;
+use crate::transport::{BoxTransport, Dial, TransportAddr};
+
+/// The future of [`Protocol::serve`] and [`Protocol::turn_away`].
+pub type ServeFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+
+/// A wire protocol.
+pub trait Protocol: fmt::Debug + Send + Sync + 'static {
+    /// The names that `provider.protocols` lists and instances publish: one for most, several for a
+    /// stack that carries several, as HTTP does. At least one; the first names the protocol.
+    fn names(&self) -> &[&'static str];
+
+    /// What the `first` bytes of a connection say. At most 24 are looked at.
+    fn sniff(&self, first: &[u8]) -> Sniff;
+
+    /// Serves a connection to its end. It ends too when the server closes: see
+    /// [`ServerState::phase`].
+    fn serve(&self, accepted: Accepted) -> ServeFuture;
+
+    /// Tells a peer `why` it is not served, and closes. The caller bounds the time.
+    fn turn_away(&self, accepted: Accepted, why: Status) -> ServeFuture;
+
+    /// The consumer's end; `None` for a protocol that is only served.
+    fn client(&self) -> Option<Arc<dyn ProtocolClient>> {
+        None
+    }
+}
+
+/// The consumer's end of a protocol.
+pub trait ProtocolClient: fmt::Debug + Send + Sync + 'static {
+    /// A channel to `target`. Does no I/O: the first call connects.
+    fn channel(&self, target: Target) -> Arc<dyn Channel>;
+
+    /// Whether it can carry methods of this kind.
+    fn carries(&self, kind: MethodKind) -> bool;
+}
+
+/// What the first bytes of a connection say about one protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sniff {
+    /// They begin a connection of this protocol.
+    Yes,
+    /// They may, once there are more of them.
+    NotYet,
+    /// They cannot.
+    No,
+}
+
+impl Sniff {
+    /// Compares the `first` bytes with `prefix`.
+    #[must_use]
+    pub fn prefix(first: &[u8], prefix: &[u8]) -> Self {
+        if first.starts_with(prefix) {
+            Self::Yes
+        } else if prefix.starts_with(first) {
+            Self::NotYet
+        } else {
+            Self::No
+        }
+    }
+
+    /// Compares the `first` bytes with each of `prefixes`.
+    #[must_use]
+    pub fn prefixes<'a>(first: &[u8], prefixes: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut said = Self::No;
+        for prefix in prefixes {
+            match Self::prefix(first, prefix) {
+                Self::Yes => return Self::Yes,
+                Self::NotYet => said = Self::NotYet,
+                Self::No => {}
+            }
+        }
+        said
+    }
+}
+
+/// A connection that was accepted and whose protocol is known.
+pub struct Accepted {
+    /// The stream, of which [`first`](Self::first) is read already.
+    pub io: BoxTransport,
+    /// What was read to tell the protocol.
+    pub first: BytesMut,
+    /// Where the peer is.
+    pub from: TransportAddr,
+    /// What all connections of the server share.
+    pub server: Arc<ServerState>,
+    /// Is woken at each new [`Phase`](crate::server::Phase) of the server: whoever drives the
+    /// connection registers there.
+    pub driver: Arc<AtomicWaker>,
+}
+
+impl Accepted {
+    /// The peer of this connection, which speaks `protocol`.
+    #[must_use]
+    pub fn peer(&self, protocol: &'static str) -> Arc<Peer> {
+        Arc::new(Peer::new(self.from.clone(), protocol))
+    }
+}
+
+impl fmt::Debug for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accepted").field("from", &self.from).finish_non_exhaustive()
+    }
+}
+
+/// Where a channel leads, and what it keeps to.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// `host:port`.
+    pub address: Arc<str>,
+    /// How streams are opened.
+    pub dial: Arc<dyn Dial>,
+    /// Limits and times.
+    pub config: Arc<ClientConfig>,
+}
+
+/// The protocols of a process in their order; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Protocols {
+    table: Arc<[Arc<dyn Protocol>]>,
+    /// The names that are served; all of the table if there are none.
+    served: Option<Arc<[String]>>,
+}
+
+impl Protocols {
+    /// A table of which everything is served.
+    ///
+    /// # Errors
+    /// Two protocols of the same name.
+    pub fn new(table: Vec<Arc<dyn Protocol>>) -> Result<Self, Error> {
+        let protocols = Self { table: table.into(), served: None };
+        let names: Vec<&str> = protocols.names().collect();
+        let twice = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name));
+        match twice {
+            None => Ok(protocols),
+            Some((_, name)) => Err(Error::invalid_config(format!(
+                "two protocols have the name `{name}`, so nobody can tell which is meant: let the \
+                 `names` of one return another"
+            ))),
+        }
+    }
+
+    /// The same table, of which only `served` is served.
+    #[must_use]
+    pub fn serving(mut self, served: impl IntoIterator<Item = String>) -> Self {
+        self.served = Some(served.into_iter().collect());
+        self
+    }
+
+    /// Every name in the table, served or not.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.table.iter().flat_map(|protocol| protocol.names()).copied()
+    }
+
+    /// Whether `name` is served.
+    #[must_use]
+    pub fn serves(&self, name: &str) -> bool {
+        self.served.as_ref().is_none_or(|served| served.iter().any(|one| one == name))
+    }
+
+    /// Whether anything that `protocol` carries is served.
+    #[must_use]
+    pub fn serves_any(&self, protocol: &dyn Protocol) -> bool {
+        protocol.names().iter().any(|name| self.serves(name))
+    }
+
+    /// The protocols of the table.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Protocol>> {
+        self.table.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_possible_prefix_is_waited_for() {
+        let prefixes = [&b"PRI *"[..], b"PUT "];
+        let said = |first: &[u8]| Sniff::prefixes(first, prefixes);
+        assert_eq!(said(b""), Sniff::NotYet);
+        assert_eq!(said(b"P"), Sniff::NotYet);
+        assert_eq!(said(b"PUT /x"), Sniff::Yes);
+        assert_eq!(said(b"PR"), Sniff::NotYet);
+        assert_eq!(said(b"POST"), Sniff::No);
+    }
+}
