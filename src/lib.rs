@@ -113,7 +113,7 @@ pub mod extend {
     pub use rpc_core::codec::{Codec, CodecError, MAX_DEPTH};
     pub use rpc_core::message::Message;
     pub use rpc_core::protocol::{Accepted, Protocol, ProtocolClient, ServeFuture, Sniff, Target};
-    pub use rpc_core::server::{Answer, ConnectionShare, Phase, ServerState, shutting_down};
+    pub use rpc_core::server::{Answer, ConnectionShare, Phase, Route, ServerState, shutting_down};
     pub use rpc_core::status::{Resend, may_resend, may_resend_later};
     pub use rpc_core::transport::{
         AcceptFuture, BoxTransport, Dial, DialFuture, Listen, Transport,

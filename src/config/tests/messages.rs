@@ -117,11 +117,6 @@ fn a_bad_amount_is_named_with_its_place_and_how_to_write_one() {
 fn a_choice_that_is_not_possible_says_which_are() {
     for (text, message) in [
         (
-            "provider.protocols = [\"jsn\"]",
-            "1:23: provider.protocols[0]: unknown protocol `jsn` (did you mean `json`?), \
-             available: dubbo, json",
-        ),
-        (
             "provider.protocols = []",
             "1:22: provider.protocols: an empty list serves nobody: name one protocol at least",
         ),

@@ -254,6 +254,11 @@ fn what_is_not_built_in_is_told_apart_from_a_slip() {
             "provider.protocols = [\"dubbo\", \"triple\", \"json\"]",
             "1:32: provider.protocols[1]: protocol `triple` is not built in, available: dubbo, json",
         ),
+        (
+            "provider.protocols = [\"jsn\"]",
+            "1:23: provider.protocols[0]: unknown protocol `jsn` (did you mean `json`?), \
+             available: dubbo, json",
+        ),
     ] {
         assert_eq!(file_error(text), format!("dubhe.toml:{message}"));
     }

@@ -13,6 +13,8 @@ mod later;
 mod layers;
 mod panics;
 mod policy;
+mod protocol;
 mod registry;
 mod router;
 mod shop;
+mod transport;
