@@ -61,9 +61,10 @@ pub use rpc_core::message::{Element, Field};
 pub use rpc_core::server::CallContext;
 pub use rpc_core::transport::TransportAddr;
 pub use rpc_core::{
-    AttemptLog, AttemptOutcome, AttemptRecord, Body, BoxInvoker, ChannelState, Code, Codec, Codecs,
-    Deadline, Delivery, Error, Extension, Instance, Invocation, Invoker, Metadata, Method,
-    MethodKind, NodeResult, Peer, Reply, Result, ServiceKey, Source, Status, Trouble,
+    AttemptLog, AttemptOutcome, AttemptRecord, Body, BoxInvoker, CallExtensions, ChannelState,
+    Code, Codec, Codecs, Deadline, Delivery, Error, Extension, Instance, Invocation, Invoker,
+    Metadata, MetadataValue, Method, MethodKind, NodeResult, Peer, Reply, Result, ServiceKey,
+    Source, Status, Trouble,
 };
 pub use rpc_macros::{error, message, service};
 

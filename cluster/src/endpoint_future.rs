@@ -105,7 +105,7 @@ impl InFlight {
         probe: bool,
     ) -> Self {
         endpoint.load().begin();
-        let (kind, log) = (call.method().kind(), call.attempts.clone());
+        let (kind, log) = (call.method().kind(), call.extensions.get::<AttemptLog>().cloned());
         let connects = endpoint.channel().state() != ChannelState::Ready;
         Self { endpoint, started, kind, probe, connects, log, finished: false }
     }

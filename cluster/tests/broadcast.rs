@@ -30,7 +30,7 @@ fn cluster(fleet: &Fleet, params: serde_json::Value) -> BoxInvoker {
 /// What each provider answered to a call that goes to all.
 async fn ask(cluster: &BoxInvoker, mut call: rpc_core::Invocation) -> Vec<NodeResult<()>> {
     let nodes = NodeReplies::default();
-    call.nodes = Some(nodes.clone());
+    call.extensions.insert(nodes.clone());
     let _ = cluster.invoke(call).await;
     let nodes = nodes.take().expect("the providers were reached").into_iter();
     nodes.map(|node| NodeResult { address: node.address, result: node.result.map(drop) }).collect()
@@ -131,7 +131,7 @@ async fn without_a_provider_nobody_was_asked() {
     let fleet = Fleet::of(&[]);
     let mut call = call();
     let nodes = NodeReplies::default();
-    call.nodes = Some(nodes.clone());
+    call.extensions.insert(nodes.clone());
     let status = fleet.cluster(Broadcast::default()).invoke(call).await.unwrap_err();
     assert!(status.message().starts_with("no instance of shop.Inventory"), "{status}");
     assert!(nodes.take().is_none());

@@ -125,7 +125,7 @@ async fn a_log_tells_of_every_attempt_of_a_call_that_succeeded() {
     fleet.mock("b:1").answer(Answer::After(Duration::from_millis(7)));
     let log = AttemptLog::new();
     let mut invocation = call();
-    invocation.attempts = Some(log.clone());
+    invocation.extensions.insert(log.clone());
     cluster(&fleet, Vec::new()).into_invoker().invoke(invocation).await.unwrap();
     let records = log.records();
     let addresses: Vec<&str> = records.iter().map(|record| &*record.address).collect();
@@ -141,7 +141,7 @@ async fn a_call_that_is_dropped_leaves_an_attempt_that_was_given_up() {
     fleet.mock("a:1").answer(Answer::Hang);
     let log = AttemptLog::new();
     let mut invocation = call();
-    invocation.attempts = Some(log.clone());
+    invocation.extensions.insert(log.clone());
     let running = cluster(&fleet, Vec::new()).into_invoker().invoke(invocation);
     let waited = tokio::time::timeout(Duration::from_millis(5), running).await;
     assert!(waited.is_err());

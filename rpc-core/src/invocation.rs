@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::attempts::AttemptLog;
 use crate::body::Body;
-use crate::broadcast::NodeReplies;
 use crate::codec::Codecs;
 use crate::deadline::Deadline;
 use crate::message::Message;
@@ -27,13 +25,19 @@ pub struct Invocation {
     pub codecs: Option<Codecs>,
     /// Consumer side: what balancers hash to keep calls of one key together.
     pub hash_key: Option<u64>,
-    /// Consumer side: where endpoints write down the attempts, if anybody asks.
-    pub attempts: Option<AttemptLog>,
-    /// Consumer side: where a broadcast leaves what each provider answered, if anybody asks.
-    pub nodes: Option<NodeReplies>,
     /// Provider side: who called.
     pub peer: Option<Arc<Peer>>,
+    /// Typed things that layers, policies and callers leave for each other; they do not travel. On
+    /// the consumer's side an [`AttemptLog`] is where endpoints write down the attempts, a
+    /// [`NodeReplies`] where a broadcast leaves what each provider answered.
+    ///
+    /// [`AttemptLog`]: crate::AttemptLog
+    /// [`NodeReplies`]: crate::NodeReplies
+    pub extensions: CallExtensions,
 }
+
+/// Typed values beside a call or its reply, one of each type; free while empty.
+pub use http::Extensions as CallExtensions;
 
 impl Invocation {
     /// A call of `method` with nothing set beside its arguments and deadline.
@@ -46,9 +50,8 @@ impl Invocation {
             deadline,
             codecs: None,
             hash_key: None,
-            attempts: None,
-            nodes: None,
             peer: None,
+            extensions: CallExtensions::new(),
         }
     }
 

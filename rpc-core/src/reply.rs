@@ -1,6 +1,7 @@
 //! What a successful call brings back.
 
 use crate::body::Body;
+use crate::invocation::CallExtensions;
 use crate::message::Message;
 use crate::metadata::Metadata;
 
@@ -11,6 +12,8 @@ pub struct Reply {
     pub body: Body,
     /// Key/values beside it.
     pub metadata: Metadata,
+    /// Typed things that layers leave for each other; they do not travel.
+    pub extensions: CallExtensions,
 }
 
 impl Reply {
@@ -23,6 +26,6 @@ impl Reply {
     /// A reply of this body without metadata.
     #[must_use]
     pub fn from_body(body: Body) -> Self {
-        Self { body, metadata: Metadata::new() }
+        Self { body, metadata: Metadata::new(), extensions: CallExtensions::new() }
     }
 }

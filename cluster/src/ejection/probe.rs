@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use rpc_core::{Deadline, Invocation, MethodKind};
+use rpc_core::{AttemptLog, Deadline, Invocation, MethodKind};
 use tokio::time::{Instant, timeout_at};
 
 use super::Verdict;
@@ -60,7 +60,7 @@ fn send_copy(
     }
     let health = endpoint.condition();
     // It is no attempt of the call.
-    invocation.attempts = None;
+    invocation.extensions.remove::<AttemptLog>();
     let left = invocation.deadline.instant().saturating_duration_since(now);
     invocation.deadline = Deadline::after_from(now, left.min(health.longest()));
     let deadline = invocation.deadline.instant();

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use rpc_core::{
-    BoxInvoker, Delivery, Error, Extension, Invocation, Invoke, Method, NodeResult, Reply,
-    ReplyFuture, Status,
+    BoxInvoker, Delivery, Error, Extension, Invocation, Invoke, Method, NodeReplies, NodeResult,
+    Reply, ReplyFuture, Status,
 };
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -85,7 +85,8 @@ impl Invoke for BroadcastInvoker {
     fn invoke(&self, mut invocation: Invocation) -> ReplyFuture {
         let (picker, config) = (self.picker.clone(), self.config);
         Box::pin(async move {
-            let (method, asker) = (invocation.method().clone(), invocation.nodes.take());
+            let (method, asker) =
+                (invocation.method().clone(), invocation.extensions.remove::<NodeReplies>());
             let endpoints = match picker.ready(&invocation).await {
                 Ok(()) => picker.everyone(&invocation),
                 Err(status) => Err(status),

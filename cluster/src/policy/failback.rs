@@ -120,7 +120,8 @@ impl FailbackInvoker {
         status: Status,
         started: Instant,
     ) -> Result<Reply, Status> {
-        let (method, log) = (invocation.method().clone(), invocation.attempts.clone());
+        let (method, log) =
+            (invocation.method().clone(), invocation.extensions.get::<AttemptLog>().cloned());
         let taken = match method.stand_in() {
             Some(stand_in) => self.take(invocation, &status, started).map(|()| stand_in.clone()),
             None => Err(None),
@@ -161,7 +162,7 @@ impl FailbackInvoker {
         // What is left of the caller's time may be none; an attempt gets as much as the call had.
         let time = invocation.deadline.instant().saturating_duration_since(started);
         // The call of whoever asks for its attempts has ended.
-        invocation.attempts = None;
+        invocation.extensions.remove::<AttemptLog>();
         let pending = Pending {
             picker: self.picker.clone(),
             backlog: Arc::downgrade(&backlog),

@@ -50,7 +50,7 @@ impl Invoke for FailsafeInvoker {
     fn invoke(&self, invocation: Invocation) -> ReplyFuture {
         let started = Instant::now();
         let (method, logged) = (invocation.method().clone(), self.logged.clone());
-        let log = invocation.attempts.clone();
+        let log = invocation.extensions.get::<AttemptLog>().cloned();
         let attempt = self.picker.attempt(Attempt::first(invocation, started));
         Box::pin(async move {
             attempt.await.or_else(|status| {

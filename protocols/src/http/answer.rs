@@ -94,6 +94,7 @@ fn response(
     *response.status_mut() = http;
     let headers = response.headers_mut();
     for (key, value) in metadata.iter() {
+        let Some(value) = value.as_text() else { continue };
         // What cannot be a header is left out: the value is whole without it.
         if let (Ok(key), Ok(value)) = (HeaderName::try_from(key), HeaderValue::from_str(value)) {
             headers.append(key, value);

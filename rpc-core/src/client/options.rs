@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::attempts::AttemptLog;
-use crate::metadata::Metadata;
+use crate::metadata::{Metadata, MetadataValue};
 
 /// Options of single calls, for `with` of a generated client. What is not set is as configured.
 ///
@@ -39,9 +39,9 @@ impl CallOptions {
         self
     }
 
-    /// A key/value for the provider. Past 128 of them, or 16 KiB in all, the call fails with
-    /// `invalid_argument` before it is sent.
-    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+    /// A key/value for the provider, text or bytes; replaces what the key had. Past 128 of them, or
+    /// 16 KiB in all, the call fails with `invalid_argument` before it is sent.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<MetadataValue>) -> Self {
         self.metadata.insert(key, value);
         self
     }

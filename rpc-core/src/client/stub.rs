@@ -143,7 +143,7 @@ impl Stub {
         let nodes = NodeReplies::default();
         let call = async {
             let mut invocation = self.invocation(target, Body::typed(arguments), started)?;
-            invocation.nodes = Some(nodes.clone());
+            invocation.extensions.insert(nodes.clone());
             send(target, &target.broadcast, invocation).await
         };
         let result = call.instrument(span).await;
@@ -214,7 +214,9 @@ impl Stub {
         };
         invocation.metadata = options.metadata.clone();
         invocation.hash_key = options.hash_key;
-        invocation.attempts.clone_from(&options.attempts);
+        if let Some(log) = &options.attempts {
+            invocation.extensions.insert(log.clone());
+        }
         invocation.codecs = Some(match &options.codec {
             None => target.codecs.clone(),
             Some(name) => target.codecs.preferring(name).ok_or_else(|| {

@@ -9,8 +9,8 @@ use rpc_core::codec::CodecError;
 use rpc_core::message::Message;
 use rpc_core::server::Handler;
 use rpc_core::{
-    BoxInvoker, Codec, Codecs, Invocation, Invoke, Method, Metrics, NodeResult, ReplyFuture,
-    Result, ServiceKey,
+    BoxInvoker, Codec, Codecs, Invocation, Invoke, Method, Metrics, NodeReplies, NodeResult,
+    ReplyFuture, Result, ServiceKey,
 };
 
 /// What nobody may ask while bodies stay typed.
@@ -51,7 +51,8 @@ struct Twice(Local);
 
 impl Invoke for Twice {
     fn invoke(&self, mut invocation: Invocation) -> ReplyFuture {
-        let (nodes, local) = (invocation.nodes.take().unwrap(), self.0.clone());
+        let (nodes, local) =
+            (invocation.extensions.remove::<NodeReplies>().unwrap(), self.0.clone());
         Box::pin(async move {
             let mut replies = Vec::new();
             for address in ["a:1", "b:1"] {

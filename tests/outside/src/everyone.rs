@@ -38,7 +38,7 @@ impl Invoke for ParadeInvoker {
     fn invoke(&self, mut invocation: Invocation) -> ReplyFuture {
         let picker = self.0.clone();
         Box::pin(async move {
-            let asker = invocation.nodes.take();
+            let asker = invocation.extensions.remove::<NodeReplies>();
             picker.ready(&invocation).await?;
             let (mut nodes, mut last): (Vec<NodeResult<Reply>>, _) = (Vec::new(), None);
             for endpoint in picker.everyone(&invocation)? {

@@ -142,7 +142,9 @@ impl Call {
         };
         match compact::parse_answer(body) {
             Ok(Answer::Value { metadata, value }) => {
-                Ok(Reply { body: Body::from_bytes(codec.clone(), value), metadata })
+                let mut reply = Reply::from_body(Body::from_bytes(codec.clone(), value));
+                reply.metadata = metadata;
+                Ok(reply)
             }
             Ok(Answer::Status { status, details: None }) => Err(status),
             Ok(Answer::Status { status, details: Some((name, bytes)) }) => {

@@ -4,19 +4,21 @@
 //! nothing here allocates by a length that has not arrived.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use rpc_core::Metadata;
 use rpc_core::codec::Codec;
 use rpc_core::status::{Code, Delivery, Status};
+use rpc_core::{Metadata, MetadataValue};
 
 const HAS_TIMEOUT: u8 = 0x01;
 const HAS_METADATA: u8 = 0x02;
+const HAS_BLOCK: u8 = 0x04;
 
 const VALUE: u8 = 0;
 const STATUS: u8 = 1;
 const REFUSED: u8 = 2;
 const SERVICE_MISSING: u8 = 3;
-const KIND: u8 = 0x7f;
+const KIND: u8 = 0x3f;
 const ANSWER_HAS_METADATA: u8 = 0x80;
+const ANSWER_HAS_BLOCK: u8 = 0x40;
 
 /// How many bytes of metadata a frame may carry.
 pub(crate) const MAX_METADATA: usize = 16 * 1024;
@@ -50,18 +52,20 @@ pub(crate) fn put_request_head(
     timeout_us: u64,
     metadata: &Metadata,
 ) {
-    buf.put_u8(HAS_TIMEOUT | if metadata.is_empty() { 0 } else { HAS_METADATA });
+    let flags = buf.len();
+    buf.put_u8(HAS_TIMEOUT);
     put_text(buf, path);
     put_varint(buf, timeout_us);
     if !metadata.is_empty() {
-        put_metadata(buf, metadata);
+        let has = put_metadata(buf, metadata);
+        buf[flags] |= has.flags(HAS_METADATA, HAS_BLOCK);
     }
 }
 
 /// Splits what stands before the arguments off `body`, which then holds the arguments.
 pub(crate) fn split_request_head(body: &mut Bytes) -> Result<RequestHead, Malformed> {
     let flags = split_u8(body)?;
-    if flags & !(HAS_TIMEOUT | HAS_METADATA) != 0 {
+    if flags & !(HAS_TIMEOUT | HAS_METADATA | HAS_BLOCK) != 0 {
         return Err(Malformed("unknown flags"));
     }
     let path = split_bytes(body)?;
@@ -72,10 +76,7 @@ pub(crate) fn split_request_head(body: &mut Bytes) -> Result<RequestHead, Malfor
         0 => None,
         _ => Some(split_varint(body)?),
     };
-    let metadata = match flags & HAS_METADATA {
-        0 => Metadata::new(),
-        _ => split_metadata(body)?,
-    };
+    let metadata = split_beside(body, flags & HAS_METADATA != 0, flags & HAS_BLOCK != 0)?;
     Ok(RequestHead { path, timeout_us, metadata })
 }
 
@@ -119,10 +120,8 @@ pub(crate) enum Answer {
 /// Reads the body of an answer.
 pub(crate) fn parse_answer(mut body: Bytes) -> Result<Answer, Malformed> {
     let kind = split_u8(&mut body)?;
-    let metadata = match kind & ANSWER_HAS_METADATA {
-        0 => Metadata::new(),
-        _ => split_metadata(&mut body)?,
-    };
+    let has = |flag| kind & flag != 0;
+    let metadata = split_beside(&mut body, has(ANSWER_HAS_METADATA), has(ANSWER_HAS_BLOCK))?;
     match kind & KIND {
         VALUE => Ok(Answer::Value { metadata, value: body }),
         kind @ (STATUS | REFUSED | SERVICE_MISSING) => {
@@ -143,36 +142,129 @@ pub(crate) fn parse_answer(mut body: Bytes) -> Result<Answer, Malformed> {
 }
 
 fn put_kind(buf: &mut BytesMut, kind: u8, metadata: &Metadata) {
-    if metadata.is_empty() {
-        buf.put_u8(kind);
-    } else {
-        buf.put_u8(kind | ANSWER_HAS_METADATA);
-        put_metadata(buf, metadata);
+    let start = buf.len();
+    buf.put_u8(kind);
+    if !metadata.is_empty() {
+        let has = put_metadata(buf, metadata);
+        buf[start] |= has.flags(ANSWER_HAS_METADATA, ANSWER_HAS_BLOCK);
     }
 }
 
-fn put_metadata(buf: &mut BytesMut, metadata: &Metadata) {
-    put_varint(buf, metadata.len() as u64);
-    for (key, value) in metadata.iter() {
-        put_text(buf, key);
-        put_text(buf, value);
+/// What was written beside arguments or value.
+struct Beside {
+    metadata: bool,
+    block: bool,
+}
+
+impl Beside {
+    const fn flags(&self, metadata: u8, block: u8) -> u8 {
+        (if self.metadata { metadata } else { 0 }) | if self.block { block } else { 0 }
     }
 }
 
-fn split_metadata(body: &mut Bytes) -> Result<Metadata, Malformed> {
-    let count = split_varint(body)?;
-    if count > MAX_ENTRIES as u64 {
-        return Err(Malformed("more than 128 entries of metadata"));
-    }
-    let start = body.len();
-    let mut metadata = Metadata::new();
-    for _ in 0..count {
-        metadata.insert(split_text(body)?, split_text(body)?);
-        if start - body.len() > MAX_METADATA {
-            return Err(Malformed("more than 16 KiB of metadata"));
+/// Appends the texts, then the block with the bytes; each only if there are any.
+fn put_metadata(buf: &mut BytesMut, metadata: &Metadata) -> Beside {
+    let texts = || metadata.iter().filter_map(|(key, value)| Some((key, value.as_text()?)));
+    let texts_len = texts().count();
+    if texts_len > 0 {
+        put_varint(buf, texts_len as u64);
+        for (key, value) in texts() {
+            put_text(buf, key);
+            put_text(buf, value);
         }
     }
-    Ok(metadata)
+    let has_bytes = metadata.len() > texts_len;
+    if has_bytes {
+        let mut records = BytesMut::new();
+        put_record(&mut records, BINARY_METADATA, |record| {
+            put_varint(record, (metadata.len() - texts_len) as u64);
+            for (key, value) in metadata.iter() {
+                if let Some(bytes) = value.as_binary() {
+                    put_text(record, key);
+                    put_bytes(record, bytes);
+                }
+            }
+        });
+        put_bytes(buf, &records);
+    }
+    Beside { metadata: texts_len > 0, block: has_bytes }
+}
+
+// === the block of records ===
+
+/// A record of the block: bytes of metadata. Readers skip records that they do not know.
+const BINARY_METADATA: u64 = 1;
+
+/// How many bytes a block may have: what metadata may have, and as much for everything else.
+const MAX_BLOCK: usize = 2 * MAX_METADATA;
+
+fn put_record(block: &mut BytesMut, id: u64, write: impl FnOnce(&mut BytesMut)) {
+    let mut record = BytesMut::new();
+    write(&mut record);
+    put_varint(block, id);
+    put_bytes(block, &record);
+}
+
+/// Reads what stands beside arguments or value.
+fn split_beside(body: &mut Bytes, metadata: bool, block: bool) -> Result<Metadata, Malformed> {
+    let mut found = Found { metadata: Metadata::new(), entries: 0, bytes: 0 };
+    if metadata {
+        found.split_entries(body, |body| Ok(split_text(body)?.into()))?;
+    }
+    if block {
+        let mut block = split_bytes(body)?;
+        if block.len() > MAX_BLOCK {
+            return Err(Malformed("a block of more than 32 KiB"));
+        }
+        while !block.is_empty() {
+            let id = split_varint(&mut block)?;
+            let mut record = split_bytes(&mut block)?;
+            if id == BINARY_METADATA {
+                // A copy: a few bytes must not keep the whole frame alive.
+                let copied =
+                    |record: &mut Bytes| Ok(Bytes::copy_from_slice(&split_bytes(record)?).into());
+                found.split_entries(&mut record, copied)?;
+            }
+        }
+    }
+    Ok(found.metadata)
+}
+
+/// Metadata as it is read, against the limits of texts and bytes together.
+struct Found {
+    metadata: Metadata,
+    entries: u64,
+    bytes: usize,
+}
+
+impl Found {
+    fn split_entries(
+        &mut self,
+        body: &mut Bytes,
+        value: impl Fn(&mut Bytes) -> Result<MetadataValue, Malformed>,
+    ) -> Result<(), Malformed> {
+        let count = split_varint(body)?;
+        self.entries = self.entries.saturating_add(count);
+        if self.entries > MAX_ENTRIES as u64 {
+            return Err(Malformed("more than 128 entries of metadata"));
+        }
+        for _ in 0..count {
+            let before = body.len();
+            self.metadata.append(split_text(body)?, value(body)?);
+            self.bytes += before - body.len();
+            if self.bytes > MAX_METADATA {
+                return Err(Malformed("more than 16 KiB of metadata"));
+            }
+        }
+        Ok(())
+    }
+}
+
+// === primitives ===
+
+fn put_bytes(buf: &mut BytesMut, bytes: &[u8]) {
+    put_varint(buf, bytes.len() as u64);
+    buf.put_slice(bytes);
 }
 
 fn put_text(buf: &mut BytesMut, text: &str) {
@@ -253,10 +345,47 @@ mod tests {
     }
 
     #[test]
+    fn metadata_of_text_and_bytes_survives_in_requests_and_answers() {
+        let mut metadata = Metadata::from_iter([("a", "1"), ("a", "2")]);
+        metadata.append("trace-bin", Bytes::from_static(&[0, 255]));
+        let only_bytes = Metadata::from_iter([("b-bin", Bytes::from_static(b"x"))]);
+        for metadata in [metadata, only_bytes] {
+            let mut buf = BytesMut::new();
+            put_request_head(&mut buf, "S/m", 1, &metadata);
+            buf.put_slice(b"arguments");
+            let mut body = buf.freeze();
+            assert_eq!(split_request_head(&mut body).unwrap().metadata, metadata);
+            assert_eq!(body, "arguments");
+            let mut buf = BytesMut::new();
+            put_value_head(&mut buf, &metadata);
+            let Ok(Answer::Value { metadata: read, value }) = parse_answer(buf.freeze()) else {
+                panic!("a value");
+            };
+            assert_eq!((read, value), (metadata, Bytes::new()));
+        }
+    }
+
+    #[test]
+    fn records_that_are_not_known_are_skipped_and_their_lengths_are_checked() {
+        let head = |block: &[u8]| {
+            let head = [&[HAS_BLOCK, 3][..], b"S/m", &[block.len() as u8], block].concat();
+            split_request_head(&mut Bytes::from(head)).map(|head| head.metadata)
+        };
+        // Record 99 of two bytes, then `k` as a byte.
+        let known = [1, 4, 1, 1, b'k', 1, 7];
+        let read = head(&[&[99, 2, 0, 0][..], &known[..2], &[5], &known[2..]].concat());
+        assert!(read.is_err(), "a record that does not end");
+        let read = head(&[&[99, 2, 0, 0, 1, 5][..], &known[2..]].concat()).unwrap();
+        assert_eq!(read.binary("k").unwrap(), &[7][..]);
+        assert_eq!(head(&[99, 3, 0]), Err(Malformed("a length passes the end")));
+        assert_eq!(head(&[]), Ok(Metadata::new()));
+    }
+
+    #[test]
     fn lengths_past_the_end_do_not_allocate() {
         let mut body = Bytes::from_static(&[0, 0xff, 0xff, 0xff, 0xff, 0x0f]);
         assert_eq!(split_request_head(&mut body), Err(Malformed("a length passes the end")));
-        let mut body = Bytes::from_static(&[0xff; 32]);
+        let mut body = Bytes::from_static(&[0xf8; 32]);
         assert_eq!(split_request_head(&mut body), Err(Malformed("unknown flags")));
     }
 }
