@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use dubhe::extend::{Attempt, ClusterPolicy, Extension, Invoke, NoConfig, Picker, ReplyFuture};
+use dubhe::extend::{
+    Attempt, ClusterPolicy, Extension, Invoke, NoConfig, NodeReplies, Picker, ReplyFuture,
+};
 use dubhe::prelude::*;
 use dubhe::{BoxInvoker, Error, Extensions, Invocation, NodeResult, Reply};
 use tokio::time::Instant;
