@@ -4,6 +4,7 @@
 //! names. Errors are JSON with the HTTP status of their code (`docs/wire.md`).
 
 mod answer;
+mod frames;
 mod request;
 mod room;
 mod turn_away;
@@ -21,6 +22,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
+use self::frames::Frames;
 use self::request::Called;
 use self::room::{Outgoing, Room};
 pub(crate) use self::turn_away::turn_away;
@@ -59,8 +61,8 @@ async fn drive(
         // An error means that the server is gone, which is the end as well.
         let _ = phase.wait_for(|phase| *phase >= Phase::Notice).await;
     };
-    let io = TokioIo::new(io);
     if http2 {
+        let io = TokioIo::new(Frames::new(io, config.frame_timeout));
         let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(256)
@@ -82,7 +84,7 @@ async fn drive(
             .timer(TokioTimer::new())
             .header_read_timeout(config.frame_timeout)
             .max_buf_size(config.max_header.max(8 * 1024))
-            .serve_connection(io, service);
+            .serve_connection(TokioIo::new(io), service);
         let mut connection = pin!(connection);
         tokio::select! {
             result = connection.as_mut() => result,
