@@ -167,7 +167,7 @@ async fn bind(
     dispatcher: &Arc<Dispatcher>,
     config: &Config,
 ) -> Result<Server, Error> {
-    let settings = server_config(config);
+    let settings = server_config(config, place.hosts(config));
     match Server::bind(place.bind, dispatcher.clone(), settings.clone()).await {
         Err(error) if error.is_bind() && place.may_move => {
             // Several providers of one machine share the default port in development.
@@ -181,11 +181,12 @@ async fn bind(
     }
 }
 
-fn server_config(config: &Config) -> ServerConfig {
+fn server_config(config: &Config, hosts: Option<Vec<String>>) -> ServerConfig {
     let (provider, limits) = (&config.provider, &config.provider.limits);
     ServerConfig {
         dubbo: provider.protocols.contains(Face::Dubbo),
         json: provider.protocols.contains(Face::Json),
+        hosts,
         max_payload: limits.payload,
         max_header: limits.header,
         max_connections: limits.connections as usize,

@@ -19,6 +19,10 @@ pub struct ServerConfig {
     pub dubbo: bool,
     /// Whether the json face is served.
     pub json: bool,
+    /// Names and addresses, besides those of loopback, by which HTTP requests may call the provider,
+    /// without port and brackets; `None`, which is the default, for any. A provider on loopback has
+    /// some, so that no web page reaches it by a name of its own.
+    pub hosts: Option<Vec<String>>,
     /// Largest body of a request or reply, in bytes; 8 MiB.
     pub max_payload: usize,
     /// Largest head of an HTTP request, in bytes; 16 KiB.
@@ -64,6 +68,7 @@ impl Default for ServerConfig {
         Self {
             dubbo: true,
             json: true,
+            hosts: None,
             max_payload: 8 * 1024 * 1024,
             max_header: 16 * 1024,
             max_connections: 10_000,

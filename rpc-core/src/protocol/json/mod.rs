@@ -4,7 +4,10 @@
 //! names. Errors are JSON with the HTTP status of their code (`docs/wire.md`).
 
 mod answer;
+mod browser;
 mod frames;
+mod headers;
+mod host;
 mod request;
 mod room;
 mod turn_away;
@@ -14,9 +17,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -116,13 +117,13 @@ async fn respond(
 async fn called(request: Request<Incoming>, peer: SocketAddr, room: &Arc<Room>) -> Response<Bytes> {
     let state = &room.caller.state;
     let (head, mut body) = request.into_parts();
-    let codec = match request::codec(&head, state.dispatcher.codecs()) {
+    let codec = match request::check(&head, state) {
         Ok(codec) => codec,
-        Err(refusal) => return refuse(&refusal, body, state).await,
+        Err(refusal) => return refuse(&refusal, body, room),
     };
     let called = match request::call(&head, &mut body, &codec, peer, room).await {
         Ok(called) => called,
-        Err(refusal) => return refuse(&refusal, body, state).await,
+        Err(refusal) => return refuse(&refusal, body, room),
     };
     let Called { route, invocation, started, held: _held } = called;
     let result = match begin(&room.caller) {
@@ -141,12 +142,9 @@ fn begin(caller: &Arc<Caller>) -> Result<CallGuard, Status> {
     caller.begin_call()
 }
 
-/// Answers a refusal, after what is left of the body: a stream that is reset before its answer was
-/// read loses it. Reads at most twice the limit, for at most a second.
-async fn refuse(refusal: &answer::Refusal, body: Incoming, state: &ServerState) -> Response<Bytes> {
-    let rest = Limited::new(body, state.config.max_payload.saturating_mul(2));
-    let mut rest = pin!(rest);
-    let discard = async { while let Some(Ok(_)) = rest.frame().await {} };
-    let _ = tokio::time::timeout(Duration::from_secs(1), discard).await;
+/// Answers a refusal at once. What is left of the body is read and dropped meanwhile: a stream that
+/// is reset before its answer was read loses it.
+fn refuse(refusal: &answer::Refusal, body: Incoming, room: &Room) -> Response<Bytes> {
+    room.discard(body);
     answer::refusal(refusal)
 }

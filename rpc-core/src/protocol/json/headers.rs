@@ -1,0 +1,108 @@
+//! Headers to metadata and back: nothing is left out without a word.
+
+use hyper::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
+
+use crate::metadata::Metadata;
+use crate::status::Status;
+
+/// Every header that is not HTTP's own business. Several of one name are one value, as RFC 9110,
+/// 5.3 joins them, and the crumbs of a cookie as RFC 9113, 8.2.3 does.
+///
+/// # Errors
+/// A value that is not UTF-8.
+pub(super) fn metadata(headers: &HeaderMap) -> Result<Metadata, Status> {
+    let mut metadata = Metadata::new();
+    for name in headers.keys().filter(|name| !is_http(name)) {
+        let joint = if *name == COOKIE { "; " } else { ", " };
+        let mut whole = String::new();
+        for (index, value) in headers.get_all(name).iter().enumerate() {
+            if index > 0 {
+                whole.push_str(joint);
+            }
+            whole.push_str(text(name, value)?);
+        }
+        metadata.insert(name.as_str(), whole);
+    }
+    Ok(metadata)
+}
+
+/// The value of a header that has one, and at most once.
+///
+/// # Errors
+/// It stands twice or is not UTF-8.
+pub(super) fn single<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'a str>, Status> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        let text = format!("the header `{name}` stands twice; send it once");
+        return Err(Status::invalid_argument(text));
+    }
+    text(name, value).map(Some)
+}
+
+fn text<'a>(name: &HeaderName, value: &'a HeaderValue) -> Result<&'a str, Status> {
+    std::str::from_utf8(value.as_bytes()).map_err(|_| {
+        let text = format!("the header `{name}` is not UTF-8; send text, or other bytes as base64");
+        Status::invalid_argument(text)
+    })
+}
+
+fn is_http(name: &HeaderName) -> bool {
+    const PREFIXES: [&str; 6] = ["accept", "content-", "sec-", "tri-service-", "if-", "proxy-"];
+    const NAMES: [&str; 10] = [
+        "host",
+        "user-agent",
+        "connection",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+        "expect",
+        "origin",
+        "referer",
+        "keep-alive",
+    ];
+    let name = name.as_str();
+    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Adds metadata to the headers of an answer; returns why the first that cannot be one is not
+/// among them.
+pub(super) fn add(metadata: &Metadata, headers: &mut HeaderMap) -> Option<String> {
+    let mut missing = None;
+    for (key, value) in metadata.iter() {
+        match header(key, value) {
+            Ok((name, value)) => drop(headers.append(name, value)),
+            Err(why) => {
+                missing.get_or_insert_with(|| {
+                    let key = key.escape_debug();
+                    format!("the metadata `{key}` of the answer cannot be an HTTP header: {why}")
+                });
+            }
+        }
+    }
+    missing
+}
+
+fn header(key: &str, value: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
+    /// What frames an answer: another value would break it.
+    const FRAMING: [&str; 9] = [
+        "connection",
+        "content-length",
+        "content-type",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    let name = HeaderName::try_from(key).map_err(|_| "its key is no name of one")?;
+    if FRAMING.contains(&name.as_str()) {
+        return Err("HTTP sets that one itself");
+    }
+    let value = HeaderValue::from_str(value).map_err(|_| "its value has control characters")?;
+    Ok((name, value))
+}
