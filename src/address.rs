@@ -65,6 +65,22 @@ impl Place {
         Ok(Self { bind, may_move, advertise: provider.advertise.clone(), route })
     }
 
+    /// Names and addresses by which HTTP requests may call the provider besides those of loopback;
+    /// `None` for any. A web page reaches loopback under a name of its own, so there they count.
+    pub(crate) fn hosts(&self, config: &Config) -> Option<Vec<String>> {
+        let (own, bound) = (&config.provider.hosts, self.bind.ip());
+        if own.is_empty() && !bound.is_loopback() {
+            return None;
+        }
+        let advertised = match &self.advertise {
+            Some(advertise) => advertise.host.clone(),
+            None if bound.is_unspecified() => self.route.to_string(),
+            None => bound.to_string(),
+        };
+        let own = own.iter().map(|name| name.as_str().to_owned());
+        Some(own.chain([bound.to_string(), advertised]).collect())
+    }
+
     /// What consumers are told once `bound` is known.
     pub(crate) fn advertised(&self, bound: SocketAddr) -> String {
         match &self.advertise {

@@ -162,7 +162,8 @@ impl Provider {
         let address = place.advertised(local_addr);
         let mut listeners: Vec<Box<dyn Listen>> = vec![Box::new(listener)];
         listeners.extend(self.listeners);
-        let (protocols, limits) = (protocols.serving(served), server_config(&config));
+        let (protocols, limits) =
+            (protocols.serving(served), server_config(&config, place.hosts(&config)));
         let server = Server::new(listeners, dispatcher.clone(), protocols, limits);
         let registry = registry::several(registries)?;
         let mut running = RunningProvider {
@@ -200,9 +201,10 @@ fn bind(place: &Place) -> Result<TcpListen, Error> {
     }
 }
 
-fn server_config(config: &Config) -> ServerConfig {
+fn server_config(config: &Config, hosts: Option<Vec<String>>) -> ServerConfig {
     let limits = &config.provider.limits;
     ServerConfig {
+        hosts,
         max_payload: limits.payload,
         max_header: limits.header,
         max_connections: limits.connections as usize,

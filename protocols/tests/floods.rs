@@ -172,6 +172,91 @@ async fn a_header_without_end_ends_its_connection() {
     others_are_served(&provider).await;
 }
 
+/// A provider that has little patience with heads, and none who waits for it to end.
+async fn impatient() -> Provider {
+    let config = ServerConfig {
+        frame_timeout: Duration::from_millis(300),
+        idle_timeout: LONG * 30,
+        ..ServerConfig::default()
+    };
+    support::provider(config).await
+}
+
+#[tokio::test]
+async fn http2_without_a_request_ends_in_time() {
+    let provider = impatient().await;
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let settings = h2(4, 0, 0, &[]);
+    for first in [
+        preface.to_vec(),
+        [preface, &settings[..]].concat(),
+        [preface, &settings[..4]].concat(),
+        // Half a head, and a whole one that is to be continued.
+        [preface, &settings[..], &h2(1, 0x5, 1, HEAD)[..12]].concat(),
+        [preface, &settings[..], &h2(1, 0x1, 1, HEAD)].concat(),
+        [preface, &settings[..], &h2(1, 0x1, 1, HEAD), &h2(9, 0, 1, b"")].concat(),
+    ] {
+        let mut peer = raw(&provider).await;
+        peer.write_all(&first).await.unwrap();
+        assert!(closes(&mut peer).await, "{first:?}");
+    }
+    others_are_served(&provider).await;
+}
+
+#[tokio::test]
+async fn http2_that_answers_pings_but_asks_for_nothing_ends_in_time() {
+    let provider = impatient().await;
+    let mut peer = raw_h2(&provider).await;
+    // What comes in between does not give it more time.
+    let chatter = async {
+        while peer.write_all(&h2(6, 0, 0, &[0; 8])).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(LONG, chatter).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_later_head_of_http2_that_never_ends_ends_its_connection() {
+    let mut provider = impatient().await;
+    for rest in [h2(1, 0x1, 3, HEAD), h2(1, 0x5, 3, HEAD)[..20].to_vec(), vec![0]] {
+        let mut peer = raw_h2(&provider).await;
+        peer.write_all(&h2(1, 0x5, 1, HEAD)).await.unwrap();
+        assert_eq!(provider.events.recv().await.unwrap(), "started");
+        peer.write_all(&rest).await.unwrap();
+        assert!(closes(&mut peer).await, "{rest:?}");
+        assert_eq!(provider.events.recv().await.unwrap(), "dropped");
+    }
+}
+
+#[tokio::test]
+async fn http2_that_has_asked_may_wait_as_long_as_its_answer_takes() {
+    let mut provider = impatient().await;
+    let mut peer = raw_h2(&provider).await;
+    peer.write_all(&h2(1, 0x5, 1, HEAD)).await.unwrap();
+    assert_eq!(provider.events.recv().await.unwrap(), "started");
+    let mut read = Vec::new();
+    let wait = async { while peer.read_buf(&mut read).await.is_ok_and(|n| n > 0) {} };
+    tokio::time::timeout(Duration::from_millis(900), wait).await.expect_err("it was closed");
+    provider.release.notify_waiters();
+    // `:status: 200`
+    while !read.contains(&0x88) {
+        let n = tokio::time::timeout(LONG, peer.read_buf(&mut read)).await.unwrap().unwrap();
+        assert!(n > 0, "it was closed without an answer");
+    }
+}
+
+#[tokio::test]
+async fn http1_that_is_told_and_then_silent_ends_in_time() {
+    let provider = impatient().await;
+    for first in ["POST ", "GET / HTTP/1.1\r\n", "POST /Test/echo HTTP/1.1\r\nhost: a\r\n"] {
+        let mut peer = raw(&provider).await;
+        peer.write_all(first.as_bytes()).await.unwrap();
+        assert!(closes(&mut peer).await, "{first:?}");
+    }
+    others_are_served(&provider).await;
+}
+
 #[tokio::test]
 async fn pings_and_settings_whose_answers_nobody_takes_stop_being_read() {
     for frame in [h2(6, 0, 0, &[0; 8]), h2(4, 0, 0, &[])] {

@@ -161,6 +161,24 @@ async fn a_body_that_dribbles_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_body_that_says_it_is_too_long_is_refused_before_it_comes() {
+    let provider = support::provider(config()).await;
+    let (mut sender, _connection) = connect(provider.address, 65_535).await;
+    for (length, status) in [("10001", 413), ("10000", 200)] {
+        let request = Request::post("http://test/Test/echo").header("content-length", length);
+        let body = match status {
+            200 => whole("x".repeat(10_000)),
+            _ => Pieces(VecDeque::new(), false),
+        };
+        let begun = Instant::now();
+        let response = sender.send_request(request.body(body).unwrap());
+        let response = tokio::time::timeout(PATIENCE, response).await.unwrap().unwrap();
+        assert_eq!(response.status(), status);
+        assert!(begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_is_reset_drops_its_handler() {
     let mut provider = support::provider(ServerConfig::default()).await;
     let (mut sender, _connection) = connect(provider.address, 65_535).await;

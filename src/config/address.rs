@@ -154,6 +154,54 @@ impl fmt::Display for AdvertisedAddress {
     }
 }
 
+// === impl HostName ===
+
+/// A name or an IP address, without port and brackets; a name in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct HostName(String);
+
+impl HostName {
+    /// The name or address.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for HostName {
+    type Err = ParseAddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+        if let Ok(ip) = bare.parse::<IpAddr>() {
+            return Ok(Self(ip.to_string()));
+        }
+        let name = text.strip_suffix('.').unwrap_or(text);
+        match AdvertisedAddress::parse_name(name) {
+            Some(AdvertisedAddress { host, port: None }) => Ok(Self(host.to_ascii_lowercase())),
+            _ => Err(ParseAddressError {
+                shown: registry::redacted(text),
+                expected: "the name of a host: write one without a port, such as shop.local",
+            }),
+        }
+    }
+}
+
+impl TryFrom<String> for HostName {
+    type Error = ParseAddressError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<HostName> for String {
+    fn from(name: HostName) -> Self {
+        name.0
+    }
+}
+
 /// Why a text is no address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{shown}` is not {expected}")]
@@ -218,6 +266,23 @@ mod tests {
         for text in ["", "0.0.0.0", "[::]:80", "a b", ":80", "host:x", "host:0", "10.0.0.1:0"] {
             let message = text.parse::<AdvertisedAddress>().unwrap_err().to_string();
             assert!(message.contains("write a host, or HOST:PORT"), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_host_has_no_port() {
+        for (text, name) in [
+            ("Shop.Local", "shop.local"),
+            ("shop.local.", "shop.local"),
+            ("10.0.0.1", "10.0.0.1"),
+            ("[0::1]", "::1"),
+            ("::1", "::1"),
+        ] {
+            assert_eq!(text.parse::<HostName>().unwrap().as_str(), name);
+        }
+        for text in ["", ".", "shop.local:80", "10.0.0.1:80", "[::1]:80", "http://a", "*", "a b"] {
+            let message = text.parse::<HostName>().unwrap_err().to_string();
+            assert!(message.contains("write one without a port"), "{message}");
         }
     }
 }

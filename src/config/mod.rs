@@ -31,7 +31,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub use self::address::{AdvertisedAddress, ParseAddressError, RegistryAddress};
+pub use self::address::{AdvertisedAddress, HostName, ParseAddressError, RegistryAddress};
 pub use self::consumer::{
     CallOverrides, ConsumerConfig, ConsumerLimits, MethodOverrides, RetryBudgetConfig,
     ServiceOverrides,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rpc_core::{Error, ServiceKey};
 use serde::{Deserialize, Serialize};
 
-use super::address::AdvertisedAddress;
+use super::address::{AdvertisedAddress, HostName};
 use super::key::Key;
 use super::tree::Config;
 use super::value::{at_least_one, duration, duration_or_none, ip, port, positive, size};
@@ -26,6 +26,9 @@ pub struct ProviderConfig {
     pub bind: Option<IpAddr>,
     /// Address consumers connect to, if it is not the bound one.
     pub advertise: Option<AdvertisedAddress>,
+    /// Names and addresses by which HTTP requests may call this provider, besides loopback's and
+    /// those it is bound to and advertised by. Default: no other on loopback, elsewhere any.
+    pub hosts: Vec<HostName>,
     /// Protocols served on the port, by name. Default: all that are built in.
     pub protocols: ProtocolNames,
     /// Share of traffic relative to other instances; 0 is none while others that have some can be
@@ -55,6 +58,7 @@ impl Default for ProviderConfig {
             port: 20880,
             bind: None,
             advertise: None,
+            hosts: Vec::new(),
             protocols: ProtocolNames::default(),
             weight: 100,
             warmup: Duration::from_secs(600),

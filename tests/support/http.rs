@@ -59,7 +59,7 @@ pub async fn send_on(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Response {
-    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: test\r\n");
+    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }
@@ -67,6 +67,13 @@ pub async fn send_on(
     // A server that refuses early may not read to the end.
     let _ = stream.write_all(&[head.as_bytes(), body].concat()).await;
     soon(read(stream)).await
+}
+
+/// Sends these bytes as they are, on a connection of their own, and reads one response.
+pub async fn raw(address: SocketAddr, bytes: &[u8]) -> Response {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    soon(read(&mut stream)).await
 }
 
 /// Reads one response.

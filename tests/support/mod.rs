@@ -10,6 +10,7 @@ pub mod http;
 pub mod load;
 pub mod process;
 pub mod shop;
+pub mod till;
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -2,12 +2,14 @@
 
 use bytes::BytesMut;
 use hyper::body::Bytes;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use rpc_core::codec::Codec;
 use rpc_core::status::{Code, Status};
 use rpc_core::{Metadata, Reply};
 use serde_json::{Value, json};
+
+use super::headers;
 
 /// A request that is turned away: the HTTP status and why.
 pub(super) struct Refusal {
@@ -49,16 +51,15 @@ pub(super) fn answer(
             _ => Ok((reply.metadata, buf.freeze())),
         }
     });
-    match written {
-        Ok((metadata, bytes)) => {
-            let content_type = format!("application/{}", codec.content_subtype());
-            response(StatusCode::OK, &content_type, &metadata, bytes)
-        }
-        Err(status) => {
-            let details = details(&status, codec);
-            failure(http_status(status.code()), &status, details)
-        }
-    }
+    let written = written.and_then(|(metadata, bytes)| {
+        let content_type = format!("application/{}", codec.content_subtype());
+        let (response, missing) = response(StatusCode::OK, &content_type, &metadata, bytes);
+        missing.map_or(Ok(response), |why| Err(Status::internal(why)))
+    });
+    written.unwrap_or_else(|status| {
+        let details = details(&status, codec);
+        failure(http_status(status.code()), &status, details)
+    })
 }
 
 /// The typed business error, where the codec of the call is text that fits into the error.
@@ -71,39 +72,38 @@ fn details(status: &Status, codec: &dyn Codec) -> Option<Value> {
 }
 
 fn failure(http: StatusCode, status: &Status, details: Option<Value>) -> Response<Bytes> {
-    let mut error = json!({ "code": status.code().name(), "message": status.message() });
+    let (mut response, missing) =
+        response(http, "application/json", status.metadata(), Bytes::new());
+    let mut message = status.message().to_owned();
+    // The failure stays what it is, and says what it could not bring.
+    if let Some(why) = missing {
+        message += &format!(" ({why})");
+    }
+    let mut error = json!({ "code": status.code().name(), "message": message });
     if let Some(details) = details {
         error["details"] = details;
     }
-    let mut bytes = error.to_string().into_bytes();
-    bytes.push(b'\n');
-    let mut response = response(http, "application/json", status.metadata(), bytes.into());
+    *response.body_mut() = format!("{error}\n").into();
     if http == StatusCode::METHOD_NOT_ALLOWED {
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
     }
     response
 }
 
+/// A response, and why the first of its metadata is missing that cannot be a header.
 fn response(
     http: StatusCode,
     content_type: &str,
     metadata: &Metadata,
     bytes: Bytes,
-) -> Response<Bytes> {
+) -> (Response<Bytes>, Option<String>) {
     let mut response = Response::new(bytes);
     *response.status_mut() = http;
-    let headers = response.headers_mut();
-    for (key, value) in metadata.iter() {
-        let Some(value) = value.as_text() else { continue };
-        // What cannot be a header is left out: the value is whole without it.
-        if let (Ok(key), Ok(value)) = (HeaderName::try_from(key), HeaderValue::from_str(value)) {
-            headers.append(key, value);
-        }
-    }
+    let missing = headers::add(metadata, response.headers_mut());
     if let Ok(value) = HeaderValue::from_str(content_type) {
-        headers.insert(CONTENT_TYPE, value);
+        response.headers_mut().insert(CONTENT_TYPE, value);
     }
-    response
+    (response, missing)
 }
 
 /// The HTTP status of a code, as Connect maps them.

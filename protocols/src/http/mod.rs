@@ -4,7 +4,11 @@
 //! names. Errors are JSON with the HTTP status of their code (`docs/wire.md`).
 
 mod answer;
+mod browser;
 mod entry;
+mod frames;
+mod headers;
+mod host;
 mod request;
 mod room;
 mod turn_away;
@@ -13,15 +17,14 @@ use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
 pub use self::entry::Http;
+use self::frames::Frames;
 use self::request::Called;
 use self::room::{Outgoing, Room};
 use self::turn_away::turn_away;
@@ -61,8 +64,8 @@ async fn drive(
         // An error means that the server is gone, which is the end as well.
         let _ = phase.wait_for(|phase| *phase >= Phase::Notice).await;
     };
-    let io = TokioIo::new(io);
     if http2 {
+        let io = TokioIo::new(Frames::new(io, config.frame_timeout));
         let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(256)
@@ -84,7 +87,7 @@ async fn drive(
             .timer(TokioTimer::new())
             .header_read_timeout(config.frame_timeout)
             .max_buf_size(config.max_header.max(8 * 1024))
-            .serve_connection(io, service);
+            .serve_connection(TokioIo::new(io), service);
         let mut connection = pin!(connection);
         tokio::select! {
             result = connection.as_mut() => result,
@@ -116,13 +119,13 @@ async fn respond(
 async fn called(request: Request<Incoming>, peer: Arc<Peer>, room: &Arc<Room>) -> Response<Bytes> {
     let state = &room.caller.state();
     let (head, mut body) = request.into_parts();
-    let codec = match request::codec(&head, state.dispatcher().codecs()) {
+    let codec = match request::check(&head, state) {
         Ok(codec) => codec,
-        Err(refusal) => return refuse(&refusal, body, state).await,
+        Err(refusal) => return refuse(&refusal, body, room),
     };
     let called = match request::call(&head, &mut body, &codec, &peer, room).await {
         Ok(called) => called,
-        Err(refusal) => return refuse(&refusal, body, state).await,
+        Err(refusal) => return refuse(&refusal, body, room),
     };
     let Called { route, invocation, started, held: _held } = called;
     let result = match begin(&room.caller) {
@@ -141,12 +144,9 @@ fn begin(caller: &Arc<ConnectionShare>) -> Result<CallGuard, Status> {
     caller.begin_call()
 }
 
-/// Answers a refusal, after what is left of the body: a stream that is reset before its answer was
-/// read loses it. Reads at most twice the limit, for at most a second.
-async fn refuse(refusal: &answer::Refusal, body: Incoming, state: &ServerState) -> Response<Bytes> {
-    let rest = Limited::new(body, state.config().max_payload.saturating_mul(2));
-    let mut rest = pin!(rest);
-    let discard = async { while let Some(Ok(_)) = rest.frame().await {} };
-    let _ = tokio::time::timeout(Duration::from_secs(1), discard).await;
+/// Answers a refusal at once. What is left of the body is read and dropped meanwhile: a stream that
+/// is reset before its answer was read loses it.
+fn refuse(refusal: &answer::Refusal, body: Incoming, room: &Room) -> Response<Bytes> {
+    room.discard(body);
     answer::refusal(refusal)
 }

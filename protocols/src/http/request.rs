@@ -5,43 +5,52 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use http_body_util::BodyExt;
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, ORIGIN};
+use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName};
 use hyper::http::request::Parts;
 use hyper::{Method as Verb, StatusCode};
 use rpc_core::codec::{Codec, Codecs};
 use rpc_core::server::{HeldBytes, Phase, Route, ServerState, shutting_down};
 use rpc_core::status::{Delivery, Status};
-use rpc_core::{Body, Deadline, Invocation, Metadata, Peer};
+use rpc_core::{Body, Deadline, Invocation, Peer};
 use tokio::time::Instant;
 
 use super::answer::Refusal;
 use super::room::Room;
+use super::{browser, headers, host};
 
 /// Header with the time a call may take in milliseconds, as Dubbo's Triple names it.
-const TIMEOUT: &str = "tri-service-timeout";
-const GROUP: &str = "tri-service-group";
-const VERSION: &str = "tri-service-version";
+const TIMEOUT: HeaderName = HeaderName::from_static("tri-service-timeout");
+const GROUP: HeaderName = HeaderName::from_static("tri-service-group");
+const VERSION: HeaderName = HeaderName::from_static("tri-service-version");
 
-/// The codec that the content type names.
-///
-/// `curl -d` says it sends a form, and so could any web page without asking: such a body is taken
-/// as JSON only without the headers that browsers add.
-pub(super) fn codec(head: &Parts, codecs: &Codecs) -> Result<Arc<dyn Codec>, Refusal> {
-    let text = head
-        .headers
-        .get(CONTENT_TYPE)
-        .map_or("application/json", |value| value.to_str().unwrap_or_default());
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let from_page =
-        head.headers.contains_key(ORIGIN) || head.headers.contains_key("sec-fetch-site");
+/// Refuses what is not to reach a handler, whatever it says, and finds the codec.
+pub(super) fn check(head: &Parts, state: &ServerState) -> Result<Arc<dyn Codec>, Refusal> {
+    let host = host::named(head).map_err(refused)?;
+    if let (Some(host), Some(own)) = (host, &state.config().hosts) {
+        let others = host::refuse_others(host, own);
+        // It tells clients and caches that the name is at fault; 403 would be about the caller.
+        others.map_err(|why| Refusal::new(StatusCode::MISDIRECTED_REQUEST, refused(why)))?;
+    }
+    if state.phase() >= Phase::Refusing {
+        return Err(shutting_down().into());
+    }
+    if head.method != Verb::POST {
+        let text = format!("{} is not taken here; POST the arguments instead", head.method);
+        let status = refused(Status::unimplemented(text));
+        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, status));
+    }
+    let content_type = headers::single(&head.headers, &CONTENT_TYPE).map_err(refused)?;
+    browser::refuse_unasked(&head.headers).map_err(unsupported)?;
+    codec(content_type, state.dispatcher().codecs())
+}
+
+/// The codec that the content type names: JSON without one, and for a form, which `curl -d` says
+/// that it sends.
+fn codec(content_type: Option<&str>, codecs: &Codecs) -> Result<Arc<dyn Codec>, Refusal> {
+    let essence = content_type.map_or("application/json", browser::essence).to_ascii_lowercase();
     let subtype = match essence.strip_prefix("application/") {
-        Some("x-www-form-urlencoded") if !from_page => "json",
-        Some("x-www-form-urlencoded") => {
-            let text = "a form from a web page is not taken as JSON; \
-                        send `content-type: application/json`";
-            return Err(unsupported(text.to_owned()));
-        }
+        Some("x-www-form-urlencoded") => "json",
         Some(subtype) => subtype,
         None => "",
     };
@@ -49,12 +58,13 @@ pub(super) fn codec(head: &Parts, codecs: &Codecs) -> Result<Arc<dyn Codec>, Ref
         let known: Vec<String> =
             codecs.iter().map(|codec| format!("application/{}", codec.content_subtype())).collect();
         let (essence, known) = (essence.escape_debug(), known.join(", "));
-        unsupported(format!("content type `{essence}` is not spoken here, available: {known}"))
+        let text = format!("content type `{essence}` is not spoken here, available: {known}");
+        unsupported(Status::invalid_argument(text))
     })
 }
 
-fn unsupported(text: String) -> Refusal {
-    Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, refused(Status::invalid_argument(text)))
+fn unsupported(why: Status) -> Refusal {
+    Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, refused(why))
 }
 
 /// A request that is complete.
@@ -74,22 +84,16 @@ pub(super) async fn call(
     peer: &Arc<Peer>,
     room: &Arc<Room>,
 ) -> Result<Called, Refusal> {
-    let state = &*room.caller.state();
-    if state.phase() >= Phase::Refusing {
-        return Err(shutting_down().into());
-    }
-    if head.method != Verb::POST {
-        let text = format!("{} is not taken here; POST the arguments instead", head.method);
-        let status = refused(Status::unimplemented(text));
-        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, status));
-    }
+    let state = &**room.caller.state();
     let route = route(head, state)?;
+    let metadata = headers::metadata(&head.headers).map_err(refused)?;
+    let timeout = timeout(&head.headers, state)?;
     let (bytes, held) = gather(body, room).await?;
     let started = Instant::now();
-    let deadline = Deadline::after_from(started, timeout(&head.headers, state)?);
+    let deadline = Deadline::after_from(started, timeout);
     let body = Body::from_bytes(codec.clone(), bytes);
     let mut invocation = Invocation::new(route.method().clone(), body, deadline);
-    (invocation.metadata, invocation.peer) = (metadata(&head.headers), Some(peer.clone()));
+    (invocation.metadata, invocation.peer) = (metadata, Some(peer.clone()));
     Ok(Called { route, invocation, started, held })
 }
 
@@ -97,6 +101,9 @@ pub(super) async fn call(
 async fn gather(body: &mut Incoming, room: &Arc<Room>) -> Result<(Bytes, HeldBytes), Refusal> {
     let config = &room.caller.state().config();
     let limit = config.max_payload;
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large(limit));
+    }
     let (began, mut bytes, mut held) = (Instant::now(), BytesMut::new(), room.hold());
     loop {
         let until = began + config.time_for(bytes.len()).min(config.frame_timeout * 6);
@@ -127,10 +134,15 @@ fn too_large(limit: usize) -> Refusal {
 
 /// The method that the path names; group and version may stand in the path or in headers.
 fn route(head: &Parts, state: &ServerState) -> Result<Arc<Route>, Refusal> {
-    let path = head.uri.path().trim_start_matches('/');
-    let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let path = head.uri.path();
+    let path = path.strip_prefix('/').unwrap_or(path);
+    if !path.is_empty() && path.split('/').any(str::is_empty) {
+        let text = "the path has an empty segment; POST to `/service/method`";
+        return Err(refused(Status::invalid_argument(text)).into());
+    }
+    let text = |name| headers::single(&head.headers, &name).map_err(refused);
     let (service, method) = path.rsplit_once('/').unwrap_or(("", path));
-    let full = match (text(GROUP), text(VERSION)) {
+    let full = match (text(GROUP)?, text(VERSION)?) {
         (None, None) => return Ok(state.dispatcher().route(path)?.clone()),
         (Some(group), None) => format!("{group}/{service}/{method}"),
         (None, Some(version)) => format!("{service}:{version}/{method}"),
@@ -140,38 +152,13 @@ fn route(head: &Parts, state: &ServerState) -> Result<Arc<Route>, Refusal> {
 }
 
 fn timeout(headers: &HeaderMap, state: &ServerState) -> Result<Duration, Refusal> {
-    let Some(value) = headers.get(TIMEOUT) else {
+    let Some(text) = headers::single(headers, &TIMEOUT).map_err(refused)? else {
         return Ok(state.config().default_timeout);
     };
-    let millis = value.to_str().ok().and_then(|text| text.parse().ok());
-    millis.map(Duration::from_millis).ok_or_else(|| {
+    text.parse().map(Duration::from_millis).map_err(|_| {
         refused(Status::invalid_argument(format!("`{TIMEOUT}` is not a number of milliseconds")))
             .into()
     })
-}
-
-/// Every header that is not HTTP's own business.
-fn metadata(headers: &HeaderMap) -> Metadata {
-    let texts = headers.iter().filter(|(name, _)| !is_http(name));
-    texts.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect()
-}
-
-fn is_http(name: &HeaderName) -> bool {
-    const PREFIXES: [&str; 6] = ["accept", "content-", "sec-", "tri-service-", "if-", "proxy-"];
-    const NAMES: [&str; 10] = [
-        "host",
-        "user-agent",
-        "connection",
-        "te",
-        "transfer-encoding",
-        "upgrade",
-        "expect",
-        "origin",
-        "referer",
-        "keep-alive",
-    ];
-    let name = name.as_str();
-    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn refused(status: Status) -> Status {

@@ -4,15 +4,17 @@
 //! HTTP/2 bounds each of its streams; a peer with many of them is bounded here.
 
 use std::collections::HashMap;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use hyper::body::{Body, Buf, Bytes, Frame, SizeHint};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body, Buf, Bytes, Frame, Incoming, SizeHint};
 use rpc_core::server::{ConnectionShare, HeldBytes};
 use rpc_core::status::Status;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// An answer leaves in pieces of this size, so that the stream holds little of what is not taken.
@@ -22,7 +24,12 @@ const PIECE: usize = 16 * 1024;
 pub(super) struct Room {
     pub(super) caller: Arc<ConnectionShare>,
     inner: Mutex<Inner>,
+    /// Bodies of requests that are answered already, on their way to nowhere.
+    unread: Mutex<JoinSet<()>>,
 }
+
+/// How long such a body may take.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 struct Inner {
@@ -33,7 +40,7 @@ struct Inner {
 
 impl Room {
     pub(super) fn new(caller: Arc<ConnectionShare>) -> Arc<Self> {
-        Arc::new(Self { caller, inner: Mutex::default() })
+        Arc::new(Self { caller, inner: Mutex::default(), unread: Mutex::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -55,6 +62,22 @@ impl Room {
     /// The same of one that is known to be small.
     pub(super) fn small(self: &Arc<Self>, bytes: Bytes) -> Outgoing {
         Outgoing::new(bytes, self.hold(), self.clone())
+    }
+
+    /// Reads what is left of a body and drops it: at most twice the limit, for at most a second, and
+    /// not past the end of the connection.
+    pub(super) fn discard(&self, body: Incoming) {
+        if body.is_end_stream() {
+            return;
+        }
+        let limit = self.caller.state().config().max_payload.saturating_mul(2);
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        while unread.try_join_next().is_some() {}
+        unread.spawn(async move {
+            let mut rest = pin!(Limited::new(body, limit));
+            let discard = async { while let Some(Ok(_)) = rest.frame().await {} };
+            let _ = tokio::time::timeout(PATIENCE, discard).await;
+        });
     }
 
     /// Returns once answers have lain for `limit` or up to twice that, and nothing of any was

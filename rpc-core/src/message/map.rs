@@ -1,6 +1,6 @@
 //! `HashMap` and `BTreeMap`: entries of key and value, as protobuf has them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, btree_map, hash_map};
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::marker::PhantomData;
@@ -10,7 +10,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserializer, Serializer};
 
-use super::read::Merge;
+use super::read::{Merge, twice};
 use super::traits::{Field, Value};
 use super::wire::{self, DecodeError, Input, WireType, encoded_len_varint, key_len};
 use super::write::Written;
@@ -22,7 +22,7 @@ use crate::descriptor::Shape;
     label = "not an integer, `bool` or `String`",
     note = "use an integer, `bool` or `String`, or a `Vec` of a message with key and value"
 )]
-pub trait MapKey: Value + Eq + Hash + Ord {}
+pub trait MapKey: Value + Eq + Hash + Ord + fmt::Display {}
 
 macro_rules! map_keys {
     ($($ty:ty),*) => {$(impl MapKey for $ty {})*};
@@ -32,7 +32,7 @@ map_keys!(bool, i8, i16, i32, i64, u8, u16, u32, u64, String);
 
 /// The two maps of std, whose interfaces are alike but share no trait.
 macro_rules! maps {
-    ($($map:ident<K, V $(, $hasher:ident)?>;)*) => {$(
+    ($($map:ident<K, V $(, $hasher:ident)?> by $entry:ident;)*) => {$(
         impl<K, V $(, $hasher)?> Field for $map<K, V $(, $hasher)?>
         where
             K: MapKey,
@@ -76,7 +76,10 @@ macro_rules! maps {
             fn merge_serde<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error> {
                 self.clear();
                 deserializer.deserialize_any(MapVisitor {
-                    insert: |key: K, value: V| drop(self.insert(key, value)),
+                    insert: |key: K, value: V| match self.entry(key) {
+                        $entry::Entry::Vacant(entry) => { entry.insert(value); None }
+                        $entry::Entry::Occupied(entry) => Some(entry.key().to_string()),
+                    },
                     entries: PhantomData,
                 })
             }
@@ -89,8 +92,8 @@ macro_rules! maps {
 }
 
 maps! {
-    BTreeMap<K, V>;
-    HashMap<K, V, S>;
+    BTreeMap<K, V> by btree_map;
+    HashMap<K, V, S> by hash_map;
 }
 
 #[inline]
@@ -108,13 +111,15 @@ fn merge_entry<K: MapKey, V: Value>(input: &mut Input) -> Result<(K, V), DecodeE
     Ok((key, value))
 }
 
-/// Hands each entry to a closure.
+/// Hands each entry to a closure, which returns a key that was there already.
 struct MapVisitor<K, V, F> {
     insert: F,
     entries: PhantomData<fn(K, V)>,
 }
 
-impl<'de, K: MapKey, V: Value, F: FnMut(K, V)> Visitor<'de> for MapVisitor<K, V, F> {
+impl<'de, K: MapKey, V: Value, F: FnMut(K, V) -> Option<String>> Visitor<'de>
+    for MapVisitor<K, V, F>
+{
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -132,7 +137,9 @@ impl<'de, K: MapKey, V: Value, F: FnMut(K, V)> Visitor<'de> for MapVisitor<K, V,
                 return Ok(());
             }
             map.next_value_seed(Merge(&mut value))?;
-            (self.insert)(key, value);
+            if let Some(key) = (self.insert)(key, value) {
+                return Err(twice(&key));
+            }
         }
     }
 }

@@ -229,7 +229,7 @@ impl<'de, R: Record> Visitor<'de> for RecordVisitor<'_, R> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let record = self.record;
-        let mut key = KeyVisitor { find: R::tag_of, tag: None };
+        let mut key = KeyVisitor { find: R::tag_of, tag: None, seen: Seen::default() };
         while map.next_key_seed(&mut key)?.is_some() {
             match key.tag {
                 Some(tag) => map.next_value_seed(Entry { record: &mut *record, tag })?,
@@ -269,10 +269,40 @@ impl<'de, R: Record> DeserializeSeed<'de> for Entry<'_, R> {
     }
 }
 
+/// The tags that came.
+#[derive(Default)]
+struct Seen {
+    /// A bit for each of the small tags, which most are.
+    small: u128,
+    large: Vec<u32>,
+}
+
+impl Seen {
+    /// Notes a tag; `false` if it came before.
+    fn insert(&mut self, tag: u32) -> bool {
+        let bit = 1_u128.checked_shl(tag).unwrap_or(0);
+        let is_new = self.small & bit == 0 && !self.large.contains(&tag);
+        match bit {
+            0 if is_new => self.large.push(tag),
+            bit => self.small |= bit,
+        }
+        is_new
+    }
+}
+
+/// The error of a key that stands twice in one object: which value counts, readers disagree about.
+pub(super) fn twice<E: Error>(key: &str) -> E {
+    const SHOWN: usize = 64;
+    let shown: String = key.chars().take(SHOWN).collect();
+    let more = if shown.len() < key.len() { "…" } else { "" };
+    E::custom(format!("`{}{more}` stands twice; send it once", shown.escape_debug()))
+}
+
 /// Reads a name and finds its tag, without keeping the name.
 struct KeyVisitor {
     find: fn(&str) -> Option<u32>,
     tag: Option<u32>,
+    seen: Seen,
 }
 
 impl<'de> DeserializeSeed<'de> for &mut KeyVisitor {
@@ -293,7 +323,10 @@ impl Visitor<'_> for &mut KeyVisitor {
 
     fn visit_str<E: Error>(self, name: &str) -> Result<(), E> {
         self.tag = (self.find)(name);
-        Ok(())
+        match self.tag {
+            Some(tag) if !self.seen.insert(tag) => Err(twice(name)),
+            _ => Ok(()),
+        }
     }
 
     fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {

@@ -5,6 +5,10 @@ use std::time::Duration;
 /// What a provider's port keeps to.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
+    /// Names and addresses, besides those of loopback, by which HTTP requests may call the provider,
+    /// without port and brackets; `None`, which is the default, for any. A provider on loopback has
+    /// some, so that no web page reaches it by a name of its own.
+    pub hosts: Option<Vec<String>>,
     /// Largest body of a request or reply, in bytes; 8 MiB.
     pub max_payload: usize,
     /// Largest head of an HTTP request, in bytes; 16 KiB.
@@ -48,6 +52,7 @@ impl ServerConfig {
 impl Default for ServerConfig {
     fn default() -> Self {
         Self {
+            hosts: None,
             max_payload: 8 * 1024 * 1024,
             max_header: 16 * 1024,
             max_connections: 10_000,
