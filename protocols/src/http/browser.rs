@@ -7,7 +7,7 @@
 //!
 //! Source: <https://fetch.spec.whatwg.org/#cors-safelisted-request-header>.
 
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, ORIGIN, REFERER};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, ORIGIN, REFERER};
 use rpc_core::status::Status;
 
 /// Refuses a request that a page may have sent without asking.

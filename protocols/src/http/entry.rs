@@ -5,12 +5,16 @@ use std::sync::Arc;
 use rpc_core::protocol::{Accepted, Protocol, ServeFuture, Sniff};
 use rpc_core::{Error, Extension, NoConfig, Status};
 
-use super::{serve, turn_away};
+use super::connection::serve;
+use super::turn_away::turn_away;
+use super::{TRANSLATORS, Translator};
 use crate::transport::Rewind;
 
 /// HTTP/1.1 and HTTP/2; provider's end only.
 #[derive(Debug)]
-pub struct Http;
+pub struct Http {
+    names: Vec<&'static str>,
+}
 
 const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -31,13 +35,13 @@ impl Extension<dyn Protocol> for Http {
     type Config = NoConfig;
 
     fn build(_: NoConfig) -> Result<Arc<dyn Protocol>, Error> {
-        Ok(Arc::new(Self))
+        Ok(Arc::new(Self { names: TRANSLATORS.map(Translator::name).to_vec() }))
     }
 }
 
 impl Protocol for Http {
     fn names(&self) -> &[&'static str] {
-        &["json"]
+        &self.names
     }
 
     fn sniff(&self, first: &[u8]) -> Sniff {
@@ -45,10 +49,8 @@ impl Protocol for Http {
     }
 
     fn serve(&self, accepted: Accepted) -> ServeFuture {
-        let peer = accepted.peer("json");
-        let Accepted { io, first, server, .. } = accepted;
-        let is_http2 = first.starts_with(HTTP2);
-        Box::pin(serve(Box::new(Rewind::new(first, io)), is_http2, peer, server))
+        let is_http2 = accepted.first.starts_with(HTTP2);
+        Box::pin(serve(accepted, is_http2))
     }
 
     fn turn_away(&self, accepted: Accepted, why: Status) -> ServeFuture {

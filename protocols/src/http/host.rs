@@ -5,10 +5,10 @@
 
 use std::net::IpAddr;
 
-use hyper::Version;
-use hyper::header::{HOST, HeaderValue};
-use hyper::http::request::Parts;
-use hyper::http::uri::Authority;
+use http::Version;
+use http::header::{HOST, HeaderValue};
+use http::request::Parts;
+use http::uri::Authority;
 use rpc_core::status::Status;
 
 /// The host that a request names, without port and brackets; `None` where it need not name one.

@@ -4,18 +4,21 @@
 //! HTTP/2 bounds each of its streams; a peer with many of them is bounded here.
 
 use std::collections::HashMap;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use http_body_util::{BodyExt, Limited};
-use hyper::body::{Body, Buf, Bytes, Frame, Incoming, SizeHint};
+use http::Response;
+use hyper::body::{Body, Buf, Bytes, Frame, SizeHint};
 use rpc_core::server::{ConnectionShare, HeldBytes};
 use rpc_core::status::Status;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+
+use super::body::RequestBody;
+use super::refusal::{Refusal, refusal};
 
 /// An answer leaves in pieces of this size, so that the stream holds little of what is not taken.
 const PIECE: usize = 16 * 1024;
@@ -64,18 +67,31 @@ impl Room {
         Outgoing::new(bytes, self.hold(), self.clone())
     }
 
+    /// Answers a refusal at once. What is left of the body is read and dropped meanwhile: a stream
+    /// that is reset before its answer was read loses it.
+    pub(super) fn refuse(&self, refused: &Refusal, body: RequestBody) -> Response<Bytes> {
+        self.discard(body);
+        refusal(refused)
+    }
+
     /// Reads what is left of a body and drops it: at most twice the limit, for at most a second, and
     /// not past the end of the connection.
-    pub(super) fn discard(&self, body: Incoming) {
-        if body.is_end_stream() {
+    fn discard(&self, mut body: RequestBody) {
+        if body.is_over() {
             return;
         }
-        let limit = self.caller.state().config().max_payload.saturating_mul(2);
+        let mut left = self.caller.state().config().max_payload.saturating_mul(2);
         let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
         while unread.try_join_next().is_some() {}
         unread.spawn(async move {
-            let mut rest = pin!(Limited::new(body, limit));
-            let discard = async { while let Some(Ok(_)) = rest.frame().await {} };
+            let discard = async {
+                while let Some(Ok(data)) = body.data().await {
+                    match left.checked_sub(data.len()) {
+                        Some(less) => left = less,
+                        None => return,
+                    }
+                }
+            };
             let _ = tokio::time::timeout(PATIENCE, discard).await;
         });
     }

@@ -14,7 +14,7 @@ use rpc_core::status::Status;
 use rpc_core::transport::BoxTransport;
 use tokio::sync::Notify;
 
-use super::answer::{self, Refusal};
+use super::refusal::{self, Refusal};
 
 /// How much such a peer may hold of this process, in each of the buffers it has.
 const LITTLE: usize = 16 * 1024;
@@ -30,7 +30,7 @@ pub(super) async fn turn_away(io: BoxTransport, http2: bool, why: &Status) -> io
             // A stream that is reset before its answer was read loses it.
             let mut rest = pin!(Limited::new(request.into_body(), LITTLE));
             while let Some(Ok(_)) = rest.frame().await {}
-            Ok::<_, Infallible>(answer::refusal(&refusal).map(Full::new))
+            Ok::<_, Infallible>(refusal::refusal(&refusal).map(Full::new))
         }
     });
     if !http2 {

@@ -3,51 +3,30 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
-use http_body_util::BodyExt;
-use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName};
-use hyper::http::request::Parts;
-use hyper::{Method as Verb, StatusCode};
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
+use http::request::Parts;
 use rpc_core::codec::{Codec, Codecs};
-use rpc_core::server::{HeldBytes, Phase, Route, ServerState, shutting_down};
+use rpc_core::server::{HeldBytes, Route, ServerState};
 use rpc_core::status::{Delivery, Status};
 use rpc_core::{Body, Deadline, Invocation, Peer};
 use tokio::time::Instant;
 
-use super::answer::Refusal;
-use super::room::Room;
-use super::{browser, headers, host};
+use crate::http::body::RequestBody;
+use crate::http::refusal::Refusal;
+use crate::http::room::Room;
+use crate::http::{browser, headers};
 
 /// Header with the time a call may take in milliseconds, as Dubbo's Triple names it.
 const TIMEOUT: HeaderName = HeaderName::from_static("tri-service-timeout");
 const GROUP: HeaderName = HeaderName::from_static("tri-service-group");
 const VERSION: HeaderName = HeaderName::from_static("tri-service-version");
 
-/// Refuses what is not to reach a handler, whatever it says, and finds the codec.
-pub(super) fn check(head: &Parts, state: &ServerState) -> Result<Arc<dyn Codec>, Refusal> {
-    let host = host::named(head).map_err(refused)?;
-    if let (Some(host), Some(own)) = (host, &state.config().hosts) {
-        let others = host::refuse_others(host, own);
-        // It tells clients and caches that the name is at fault; 403 would be about the caller.
-        others.map_err(|why| Refusal::new(StatusCode::MISDIRECTED_REQUEST, refused(why)))?;
-    }
-    if state.phase() >= Phase::Refusing {
-        return Err(shutting_down().into());
-    }
-    if head.method != Verb::POST {
-        let text = format!("{} is not taken here; POST the arguments instead", head.method);
-        let status = refused(Status::unimplemented(text));
-        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, status));
-    }
-    let content_type = headers::single(&head.headers, &CONTENT_TYPE).map_err(refused)?;
-    browser::refuse_unasked(&head.headers).map_err(unsupported)?;
-    codec(content_type, state.dispatcher().codecs())
-}
-
 /// The codec that the content type names: JSON without one, and for a form, which `curl -d` says
 /// that it sends.
-fn codec(content_type: Option<&str>, codecs: &Codecs) -> Result<Arc<dyn Codec>, Refusal> {
+pub(super) fn codec(head: &Parts, codecs: &Codecs) -> Result<Arc<dyn Codec>, Refusal> {
+    let content_type = headers::single(&head.headers, &CONTENT_TYPE).map_err(refused)?;
     let essence = content_type.map_or("application/json", browser::essence).to_ascii_lowercase();
     let subtype = match essence.strip_prefix("application/") {
         Some("x-www-form-urlencoded") => "json",
@@ -79,7 +58,7 @@ pub(super) struct Called {
 /// Reads the request into a call of a method that is served here.
 pub(super) async fn call(
     head: &Parts,
-    body: &mut Incoming,
+    body: &mut RequestBody,
     codec: &Arc<dyn Codec>,
     peer: &Arc<Peer>,
     room: &Arc<Room>,
@@ -98,29 +77,28 @@ pub(super) async fn call(
 }
 
 /// Gathers a body within the limits of its size, of the connection's room, and of time.
-async fn gather(body: &mut Incoming, room: &Arc<Room>) -> Result<(Bytes, HeldBytes), Refusal> {
+async fn gather(body: &mut RequestBody, room: &Arc<Room>) -> Result<(Bytes, HeldBytes), Refusal> {
     let config = &room.caller.state().config();
     let limit = config.max_payload;
-    if body.size_hint().lower() > limit as u64 {
+    if body.least() > limit as u64 {
         return Err(too_large(limit));
     }
     let (began, mut bytes, mut held) = (Instant::now(), BytesMut::new(), room.hold());
     loop {
         let until = began + config.time_for(bytes.len()).min(config.frame_timeout * 6);
-        let Ok(frame) = tokio::time::timeout_at(until, body.frame()).await else {
+        let Ok(frame) = tokio::time::timeout_at(until, body.data()).await else {
             let late = refused(Status::deadline_exceeded("the body did not arrive in time"));
             return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, late));
         };
-        let Some(frame) = frame else { return Ok((bytes.freeze(), held)) };
-        let frame = frame.map_err(|error| {
+        let Some(data) = frame else { return Ok((bytes.freeze(), held)) };
+        let data = data.map_err(|error| {
             refused(Status::invalid_argument(format!("the body broke off: {error}")))
         })?;
-        let Some(data) = frame.data_ref() else { continue };
         if data.len() > limit - bytes.len() {
             return Err(too_large(limit));
         }
         held.grow(data.len())?;
-        bytes.extend_from_slice(data);
+        bytes.extend_from_slice(&data);
     }
 }
 

@@ -1,12 +1,10 @@
-//! From an outcome to an HTTP response.
+//! Failures as HTTP responses: JSON with the status of their code, whichever translator they are for.
 
-use bytes::BytesMut;
-use hyper::body::Bytes;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use hyper::{Response, StatusCode};
-use rpc_core::codec::Codec;
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+use rpc_core::Metadata;
 use rpc_core::status::{Code, Status};
-use rpc_core::{Metadata, Reply};
 use serde_json::{Value, json};
 
 use super::headers;
@@ -34,44 +32,12 @@ pub(super) fn refusal(refusal: &Refusal) -> Response<Bytes> {
     failure(refusal.http, &refusal.status, None)
 }
 
-/// The response to a call that was answered.
-pub(super) fn answer(
-    result: Result<Reply, Status>,
-    codec: &dyn Codec,
-    limit: usize,
+/// The response to a call that failed, with the typed business error as `details`.
+pub(super) fn failure(
+    http: StatusCode,
+    status: &Status,
+    details: Option<Value>,
 ) -> Response<Bytes> {
-    let written = result.and_then(|reply| {
-        let mut buf = BytesMut::with_capacity(reply.body.size_hint() + 16);
-        reply.body.encode(codec, &mut buf).map_err(|e| e.into_reply_status("the call"))?;
-        match buf.len() {
-            len if len > limit => Err(Status::resource_exhausted(format!(
-                "the reply has {len} bytes, more than the limit of {limit}; raise \
-                 `provider.limits.payload` or return less"
-            ))),
-            _ => Ok((reply.metadata, buf.freeze())),
-        }
-    });
-    let written = written.and_then(|(metadata, bytes)| {
-        let content_type = format!("application/{}", codec.content_subtype());
-        let (response, missing) = response(StatusCode::OK, &content_type, &metadata, bytes);
-        missing.map_or(Ok(response), |why| Err(Status::internal(why)))
-    });
-    written.unwrap_or_else(|status| {
-        let details = details(&status, codec);
-        failure(http_status(status.code()), &status, details)
-    })
-}
-
-/// The typed business error, where the codec of the call is text that fits into the error.
-fn details(status: &Status, codec: &dyn Codec) -> Option<Value> {
-    let details = status.details()?;
-    let mut buf = BytesMut::new();
-    details.body.encode(codec, &mut buf).ok()?;
-    let value: Value = serde_json::from_slice(&buf).ok()?;
-    Some(json!([{ "type": &*details.type_name, "value": value }]))
-}
-
-fn failure(http: StatusCode, status: &Status, details: Option<Value>) -> Response<Bytes> {
     let (mut response, missing) =
         response(http, "application/json", status.metadata(), Bytes::new());
     let mut message = status.message().to_owned();
@@ -91,7 +57,7 @@ fn failure(http: StatusCode, status: &Status, details: Option<Value>) -> Respons
 }
 
 /// A response, and why the first of its metadata is missing that cannot be a header.
-fn response(
+pub(super) fn response(
     http: StatusCode,
     content_type: &str,
     metadata: &Metadata,
@@ -109,7 +75,7 @@ fn response(
 /// The HTTP status of a code, as Connect maps them.
 ///
 /// Source: <https://connectrpc.com/docs/protocol#error-codes>.
-fn http_status(code: Code) -> StatusCode {
+pub(super) fn http_status(code: Code) -> StatusCode {
     match code {
         Code::Ok => StatusCode::OK,
         Code::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),

@@ -1,0 +1,131 @@
+//! One HTTP connection: driven to its end, its requests handed to the translator that claims them.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rpc_core::Peer;
+use rpc_core::protocol::Accepted;
+use rpc_core::server::{ConnectionShare, Phase, ServerState};
+use rpc_core::status::{Delivery, Status};
+use rpc_core::transport::{BoxTransport, TransportAddr};
+
+use super::body::RequestBody;
+use super::frames::Frames;
+use super::refusal::{Refusal, refusal};
+use super::room::{Outgoing, Room};
+use super::{TRANSLATORS, Translator, guard};
+use crate::transport::Rewind;
+
+/// Serves one connection to its end.
+pub(super) async fn serve(accepted: Accepted, is_http2: bool) -> io::Result<()> {
+    let Accepted { io, first, from, server, .. } = accepted;
+    let io: BoxTransport = Box::new(Rewind::new(first, io));
+    let room = Room::new(ConnectionShare::new(server.clone()));
+    tokio::select! {
+        ended = drive(io, is_http2, from, &server, &room) => ended.map_err(io::Error::other),
+        () = room.stalled(server.config().write_timeout) => {
+            Err(io::Error::new(io::ErrorKind::TimedOut, "the peer takes no answers"))
+        }
+    }
+}
+
+async fn drive(
+    io: BoxTransport,
+    is_http2: bool,
+    from: TransportAddr,
+    server: &ServerState,
+    room: &Arc<Room>,
+) -> hyper::Result<()> {
+    let (served, config) = (Served::new(from, room.clone()), server.config());
+    let service = service_fn(move |request| served.clone().respond(request));
+    let mut phase = server.watch_phase();
+    let told = async move {
+        // An error means that the server is gone, which is the end as well.
+        let _ = phase.wait_for(|phase| *phase >= Phase::Notice).await;
+    };
+    if is_http2 {
+        let io = TokioIo::new(Frames::new(io, config.frame_timeout));
+        let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(256)
+            .max_send_buf_size(64 * 1024)
+            .max_header_list_size(u32::try_from(config.max_header).unwrap_or(u32::MAX))
+            .keep_alive_interval(config.idle_timeout / 2)
+            .keep_alive_timeout(config.frame_timeout)
+            .serve_connection(io, service);
+        let mut connection = pin!(connection);
+        tokio::select! {
+            result = connection.as_mut() => result,
+            () = told => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        }
+    } else {
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(config.frame_timeout)
+            .max_buf_size(config.max_header.max(8 * 1024))
+            .serve_connection(TokioIo::new(io), service);
+        let mut connection = pin!(connection);
+        tokio::select! {
+            result = connection.as_mut() => result,
+            () = told => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        }
+    }
+}
+
+/// What the requests of a connection share.
+#[derive(Clone)]
+struct Served {
+    /// The translators that are served, each with the peer as its calls see it.
+    translators: Arc<[(&'static dyn Translator, Arc<Peer>)]>,
+    room: Arc<Room>,
+}
+
+impl Served {
+    fn new(from: TransportAddr, room: Arc<Room>) -> Self {
+        let protocols = room.caller.state().protocols();
+        let served = TRANSLATORS.into_iter().filter(|one| protocols.serves(one.name()));
+        let translators =
+            served.map(|one| (one, Arc::new(Peer::new(from.clone(), one.name())))).collect();
+        Self { translators, room }
+    }
+
+    async fn respond(self, request: Request<Incoming>) -> Result<Response<Outgoing>, Infallible> {
+        let (head, body) = request.into_parts();
+        let response = self.translated(head, RequestBody::new(body)).await;
+        let (head, bytes) = response.into_parts();
+        Ok(match self.room.outgoing(bytes) {
+            Ok(outgoing) => Response::from_parts(head, outgoing),
+            Err(full) => {
+                let full = full.with_delivery(Delivery::Answered);
+                refusal(&full.into()).map(|bytes| self.room.small(bytes))
+            }
+        })
+    }
+
+    async fn translated(&self, head: Parts, body: RequestBody) -> Response<Bytes> {
+        if let Err(refused) = guard::check(&head, self.room.caller.state()) {
+            return self.room.refuse(&refused, body);
+        }
+        let Some((translator, peer)) = self.translators.iter().find(|(one, _)| one.claims(&head))
+        else {
+            let text = "nothing that is served on this port speaks this; see `provider.protocols`";
+            let status = Status::unimplemented(text).with_delivery(Delivery::Refused);
+            return self.room.refuse(&Refusal::from(status), body);
+        };
+        translator.respond(Request::from_parts(head, body), peer.clone(), self.room.clone()).await
+    }
+}
