@@ -275,16 +275,18 @@ impl Session for Client {
         let (service, known) = (service.clone(), updates.known());
         self.shared.order(Ask::Subscribe { service, known }).await?;
         loop {
-            tokio::select! {
-                changed = watched.list.changed() => {
-                    let listing = watched.list.borrow_and_update().clone();
-                    match (changed, listing) {
-                        (Ok(()), Some(listing)) => updates.put(listing),
-                        (Ok(()), None) => {}
-                        (Err(_), _) => return Err(self.shared.ended()),
-                    }
-                }
-                () = self.closed() => return Err(self.shared.ended()),
+            let is_closed = tokio::select! {
+                biased;
+                changed = watched.list.changed() => changed.is_err(),
+                () = self.closed() => true,
+            };
+            // Also at the end: a list that came whole before it counts.
+            if !is_closed || watched.list.has_changed().unwrap_or(false) {
+                let newest = watched.list.borrow_and_update().clone();
+                newest.into_iter().for_each(|listing| updates.put(listing));
+            }
+            if is_closed {
+                return Err(self.shared.ended());
             }
         }
     }
