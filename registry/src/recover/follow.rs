@@ -10,6 +10,7 @@ use super::link::{Link, State};
 use super::pace::Backoff;
 use crate::backend::{Listing, Session, Updates};
 use crate::cache::REWRITE_AFTER;
+use crate::sound;
 
 /// Puts the lists of `service` into `snapshots`, and into `trouble` why they are not confirmed.
 ///
@@ -126,7 +127,9 @@ impl Follow<'_> {
         });
     }
 
-    async fn publish(&mut self, listing: Listing) {
+    async fn publish(&mut self, mut listing: Listing) {
+        let left_out = sound::sift(&mut listing.instances);
+        self.link.told.tell(&self.link.backend.address(), &self.service, &left_out);
         let snapshot = Snapshot::new(listing.instances, Source::Live);
         let is_new = self.snapshots.send_if_modified(|current| {
             let is_new = *current != snapshot;

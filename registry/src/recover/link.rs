@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::pace::{Backoff, Pace};
 use crate::backend::{Backend, Demand, Session};
 use crate::cache::Cache;
+use crate::sound::Teller;
 
 /// Who only reads and starts before the registry is not in trouble until this long after.
 const FIRST_CONNECT: Duration = Duration::from_secs(3);
@@ -27,6 +28,8 @@ pub(crate) struct Link {
     /// How many instances this process wants registered.
     pub(crate) providers: watch::Sender<usize>,
     pub(crate) closing: watch::Sender<bool>,
+    /// What people were told about lists.
+    pub(crate) told: Teller,
 }
 
 /// What was logged of the present outage.
@@ -75,6 +78,7 @@ impl Link {
             state: watch::Sender::new(State::Connecting),
             providers: watch::Sender::new(0),
             closing: watch::Sender::new(false),
+            told: Teller::default(),
         }
     }
 

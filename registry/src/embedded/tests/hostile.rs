@@ -30,6 +30,7 @@ struct Babbler {
     told: AtomicUsize,
     /// Between the list and what follows it; without one they come in one breath.
     pause: Duration,
+    identity: Arc<Identity>,
 }
 
 #[async_trait]
@@ -42,7 +43,7 @@ impl Backend for Babbler {
         let (ours, theirs) = duplex(1024 * 1024);
         let seed = self.told.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(babble(theirs, seed as u64, self.pause));
-        Ok(Client::open(ours, "babbler://", "").await?)
+        Ok(Client::open(ours, ("babbler://", ""), &self.identity).await?)
     }
 }
 
@@ -59,7 +60,7 @@ async fn babble(stream: DuplexStream, seed: u64, pause: Duration) {
         if is_watched {
             let addresses = ["a:1".to_owned(), format!("b:{seed}")];
             let instances = addresses.map(|address| Arc::new(instance(&address))).into();
-            let listing = Version { revision: 1, instances };
+            let listing = Version { revision: 1, instances, ..Version::default() };
             let good = frame(&Message::Push { service: key(), listing });
             let nonsense = nonsense(&good, seed);
             if pause.is_zero() {
@@ -127,4 +128,36 @@ async fn a_list_that_came_whole_counts_although_nonsense_follows_in_the_same_bre
     told.dedup();
     let all: Vec<_> = (0..told.len()).map(|session| format!("b:{session}")).collect();
     assert_eq!(told, all, "a session's list was lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_instance_of_a_pushed_list_costs_neither_the_others_nor_the_session() {
+    let (ours, theirs) = duplex(1024 * 1024);
+    tokio::spawn(async move {
+        let (read, mut write) = tokio::io::split(theirs);
+        let mut reader = FrameReader::new(read, MAX_FROM_SERVER);
+        while let Ok(Some(Request { id, ask })) = reader.next::<Request>().await {
+            let answer = match ask {
+                Ask::Hello { .. } => Answer::Welcome { renew_ms: 10_000, clients: 1 },
+                _ => Answer::Done {},
+            };
+            write.write_all(&frame(&Message::Answer { id, answer })).await.unwrap();
+            let good = serde_json::to_value(instance("a:1")).unwrap();
+            let mut list = vec![good.clone(), serde_json::json!(null), good];
+            list[0]["codecs"] = serde_json::json!([7]);
+            let push = serde_json::json!({"push": {"service": "shop.Inventory",
+                "listing": {"revision": 1, "instances": list}}});
+            write.write_all(&frame(&push)).await.unwrap();
+        }
+    });
+    let client = Client::open(ours, ("test", ""), &Identity::random()).await.unwrap();
+    let (updates, mut list) = Updates::new(0);
+    let service = key();
+    tokio::select! {
+        ended = client.watch(&service, &updates) => panic!("{ended:?}"),
+        _ = list.changed() => {}
+        () = sleep(Duration::from_secs(1)) => panic!("no list"),
+    }
+    assert_eq!(list.borrow().as_ref().unwrap().instances, [instance("a:1")]);
+    assert!(client.reason().is_none());
 }
