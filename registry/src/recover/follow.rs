@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rpc_core::{Error, ServiceKey, Snapshot, Source, Trouble};
+use rpc_core::{Error, ServiceKey, Snapshot, Trouble};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -10,7 +10,6 @@ use super::link::{Link, State};
 use super::pace::Backoff;
 use crate::backend::{Listing, Session, Updates};
 use crate::cache::REWRITE_AFTER;
-use crate::sound;
 
 /// Puts the lists of `service` into `snapshots`, and into `trouble` why they are not confirmed.
 ///
@@ -127,10 +126,8 @@ impl Follow<'_> {
         });
     }
 
-    async fn publish(&mut self, mut listing: Listing) {
-        let left_out = sound::sift(&mut listing.instances);
-        self.link.told.tell(&self.link.backend.address(), &self.service, &left_out);
-        let snapshot = Snapshot::new(listing.instances, Source::Live);
+    async fn publish(&mut self, listing: Listing) {
+        let snapshot = self.link.snapshot(&self.service, listing);
         let is_new = self.snapshots.send_if_modified(|current| {
             let is_new = *current != snapshot;
             if is_new {

@@ -152,18 +152,12 @@ impl Registry for Supervised {
 
     async fn list(&self, service: &ServiceKey) -> Result<Vec<Instance>, Error> {
         sound::check_listable(service)?;
-        let link = self.tasks.open()?;
-        let session = link.session_within(link.pace.connect_timeout * 2).await?;
-        let mut listing = link.request(session.fetch(service)).await?;
-        let left_out = sound::sift(&mut listing.instances);
-        link.told.tell(&link.backend.address(), service, &left_out);
-        Ok(Snapshot::new(listing.instances, Source::Live).instances.to_vec())
+        let listed = self.tasks.open()?.list(service).await?;
+        Ok(listed.instances.to_vec())
     }
 
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
-        let link = self.tasks.open()?;
-        let session = link.session_within(link.pace.connect_timeout * 2).await?;
-        let mut services = link.request(session.services()).await?;
+        let mut services = self.tasks.open()?.services().await?;
         services.sort();
         services.dedup();
         Ok(services)
