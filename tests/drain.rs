@@ -145,7 +145,9 @@ async fn a_second_signal_after_a_second_ends_the_drain_and_says_so() {
 #[tokio::test]
 async fn a_closed_terminal_drains_a_provider() {
     let (registry, url) = support::registry(0).await;
-    let mut provider = ProviderCommand::new("a", &url).start().await;
+    // Whoever runs the tests may have it ignored, as `nohup` does, and children inherit that.
+    let hearing = "env --default-signal=HUP";
+    let mut provider = ProviderCommand::new("a", &url).under(hearing).start().await;
     let running = call_under_way(&url).await;
     provider.signal("HUP");
     until_is("it is off the list", || registry.status().instances == 0).await;

@@ -6,13 +6,14 @@ mod support;
 
 use std::net::TcpListener;
 
-use support::{PATIENCE, Registry, command, dubhe, provider, run_with, shop};
+use support::{PATIENCE, Registry, command, dubhe, hearing_hangups, provider, run_with, shop};
 use tokio::io::AsyncReadExt;
 
 #[tokio::test]
 async fn it_prints_its_address_and_ends_cleanly_when_told_to() {
     for signal in ["TERM", "INT", "HUP"] {
-        let mut registry = Registry::start(&[]).await;
+        let args = ["registry", "--listen", "127.0.0.1:0"];
+        let mut registry = Registry::of(&mut hearing_hangups(&args)).await;
         assert_eq!(registry.said, format!("registry at {}", registry.url));
         registry.signal(signal).await;
         let ended = tokio::time::timeout(PATIENCE, registry.child.wait()).await.unwrap().unwrap();

@@ -54,8 +54,8 @@ pub struct Demand {
 /// An open session. Operations run concurrently; each is dropped past the request timeout.
 #[async_trait]
 pub trait Session: fmt::Debug + Send + Sync + 'static {
-    /// Makes the instance listed under this session, whatever was there before: creates it, takes it
-    /// over from an older session, replaces other content. Repeated as a check every 30 s.
+    /// Makes the instance listed under this session, whatever this process had there before: creates
+    /// it, takes it over from an older session, replaces other content. Repeated as a check every 30 s.
     ///
     /// # Errors
     /// The session is lost, or the registry refuses the instance.

@@ -13,6 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rpc_core::{Instance, ServiceKey, Snapshot, Source};
+use serde_json::value::RawValue;
+
+use crate::sound::{self, LeftOut};
 
 /// A list that the registry confirms unchanged is written again after this time: its age counts from
 /// its last confirmation, and is told too high by at most this much and a reconcile.
@@ -104,8 +107,16 @@ impl Cache {
         }
         let written = written.and_then(|w| w.parse().ok()).map(Duration::from_millis);
         let written = written.ok_or_else(|| wrong("its first line is damaged"))?;
-        let mut instances: Vec<Instance> = serde_json::from_slice(body)?;
+        let listed: Vec<&RawValue> = serde_json::from_slice(body)?;
+        let (mut instances, left_out) = sound::read(&listed);
+        if left_out.count > 0 {
+            let (path, LeftOut { count, why }) = (path.display(), left_out);
+            tracing::warn!(%service, %path, left_out = count, why, "instances of a cached list left out");
+        }
         instances.retain(|instance| instance.service == *service);
+        if instances.is_empty() {
+            return Err(wrong("it has no instance that can be used"));
+        }
         // A clock that was set back makes a list young, never the reader fail.
         let age = since_1970().saturating_sub(written);
         Ok(Snapshot::new(instances, Source::Cache { age }))
@@ -171,7 +182,7 @@ mod tests {
     }
 
     fn list(n: usize) -> Arc<[Instance]> {
-        let instance = |i| Instance::new(service(), &format!("10.0.0.1:{i}"), "id \u{1f600}\n");
+        let instance = |i| Instance::new(service(), &format!("10.0.0.1:{i}"), "id \u{1f600}");
         (0..n).map(instance).collect()
     }
 
@@ -224,6 +235,28 @@ mod tests {
         }
         cache.write(&service(), list(2)).await;
         assert!(cache.read(&service()).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_bad_entry_costs_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::new(dir.path(), "dubhe://a:1");
+        let mut instances = list(3).to_vec();
+        instances[1].address = "nowhere".into();
+        cache.write(&service(), instances.into()).await;
+        let path = cache.path(&service());
+        assert_eq!(cache.read(&service()).await.unwrap().instances.len(), 2);
+        let whole = fs::read_to_string(&path).unwrap();
+        let (_, body) = whole.split_once('\n').unwrap();
+        // As a later version may write it.
+        let body = body.replacen(r#""weight":100"#, r#""weight":{"of":100}"#, 1);
+        let sum = checksum(body.as_bytes());
+        fs::write(&path, format!("{MAGIC} {sum:016x} 1\n{body}")).unwrap();
+        assert_eq!(cache.read(&service()).await.unwrap().instances.len(), 1);
+        let none = body.replace("10.0.0.1:", "10.0.0.1 ");
+        let sum = checksum(none.as_bytes());
+        fs::write(&path, format!("{MAGIC} {sum:016x} 1\n{none}")).unwrap();
+        assert_eq!(cache.read(&service()).await, None);
     }
 
     #[tokio::test]

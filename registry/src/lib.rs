@@ -33,6 +33,7 @@ mod memory;
 mod recover;
 mod registration;
 mod several;
+mod sound;
 mod url;
 
 use std::fmt;
@@ -64,7 +65,8 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// most 1 s and only while the registry answers.
     ///
     /// # Errors
-    /// The registry refuses us, or was shut down.
+    /// The instance holds what no registry takes (control characters, an address that is not
+    /// `host:port`); the registry refuses us, or was shut down.
     async fn register(&self, instance: Instance) -> Result<Registration, Error>;
 
     /// Follows the list of `service`. Begins with the registry's list if it answers within 1 s,

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use rpc_core::{Error, Extension};
 
 use crate::backend::{Backend, Demand, Session};
-use crate::embedded::{Client, Host, ServerConfig, serve};
+use crate::embedded::{Client, Host, Identity, ServerConfig, serve};
 use crate::recover::locked;
 use crate::{Pace, Registry, RegistryConfig, RegistryUrl, supervise};
 
@@ -27,6 +27,7 @@ pub struct Memory {
     url: RegistryUrl,
     /// Keeps the registry alive from the first use to the end.
     host: Mutex<Option<Arc<Host>>>,
+    identity: Arc<Identity>,
 }
 
 impl Extension<dyn Registry> for Memory {
@@ -40,7 +41,7 @@ impl Extension<dyn Registry> for Memory {
             return Err(url.wrong("it takes one name and no port, as in memory://tests"));
         }
         let host = Mutex::new(None);
-        Ok(supervise(Arc::new(Self { url, host }), &config))
+        Ok(supervise(Arc::new(Self { url, host, identity: Identity::random() }), &config))
     }
 }
 
@@ -77,7 +78,7 @@ impl Backend for Memory {
         let (ours, theirs) = tokio::io::duplex(PIPE);
         // Ends when our end of the pipe is dropped with the session.
         tokio::spawn(serve(self.host(), theirs));
-        Ok(Client::open(ours, &self.address(), "").await?)
+        Ok(Client::open(ours, (&self.address(), ""), &self.identity).await?)
     }
 
     fn pace(&self) -> Pace {

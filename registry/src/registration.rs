@@ -7,6 +7,8 @@ use rpc_core::{Error, Instance};
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
+use crate::sound;
+
 /// How long [`Registration::unregister`] waits for the registry.
 const UNREGISTER_LIMIT: Duration = Duration::from_secs(3);
 
@@ -41,7 +43,7 @@ impl Registration {
     /// Replaces what is listed; the newest content is what is registered again later.
     ///
     /// # Errors
-    /// It is of another service, or the registry was shut down.
+    /// It is of another service, holds what no registry takes, or the registry was shut down.
     pub fn update(&self, instance: Instance) -> Result<(), Error> {
         if let Wanted::Listed(current) = &*self.wanted.borrow()
             && current.service != instance.service
@@ -51,6 +53,7 @@ impl Registration {
                 current.service, instance.service
             )));
         }
+        sound::check_registrable(&instance)?;
         let sent = self.wanted.send(Wanted::Listed(instance));
         sent.map_err(|_| Error::closed("the registry was shut down, register anew"))
     }

@@ -135,6 +135,52 @@ impl Session for Lasting {
     }
 }
 
+/// A registry with a list of which half is of no use, told anew every second.
+#[derive(Debug)]
+struct Messy;
+
+#[async_trait]
+impl Backend for Messy {
+    fn address(&self) -> String {
+        "messy://".to_owned()
+    }
+
+    async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
+        Ok(Arc::new(Self))
+    }
+}
+
+#[async_trait]
+impl Session for Messy {
+    async fn register(&self, _: &Instance) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn unregister(&self, _: &Instance) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn watch(&self, service: &ServiceKey, updates: &Updates) -> Result<(), Error> {
+        loop {
+            updates.put(self.fetch(service).await?);
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    async fn fetch(&self, service: &ServiceKey) -> Result<Listing, Error> {
+        let instance = |address| Instance::new(service.clone(), address, "1");
+        Ok(Listing { revision: 0, instances: ["a:1", "nowhere", "b\n:1"].map(instance).into() })
+    }
+
+    async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn closed(&self) {
+        std::future::pending().await
+    }
+}
+
 /// Notes the level of every warning and error.
 #[derive(Default)]
 struct Alarms(Arc<Mutex<Vec<Level>>>);
@@ -246,4 +292,21 @@ async fn a_provider_that_nobody_can_find_is_told_at_once_and_again_when_it_is_fo
     let listed = "INFO message=registered service=shop.Inventory endpoint=10.0.0.1:20880 \
                   registry=late://";
     assert_eq!(*heard.lock().unwrap(), [told, back, listed]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_out_of_a_list_is_told_once_in_ten_minutes() {
+    let log = Log::default();
+    let heard = Arc::clone(&log.0);
+    let _listening = tracing::subscriber::set_default(log);
+    let registry = supervise(Arc::new(Messy), &RegistryConfig::new("messy://"));
+    let list = registry.subscribe(&ServiceKey::new("shop.Inventory")).await.unwrap();
+    assert_eq!(list.latest().instances.len(), 1);
+    let told = "WARN message=instances that nobody can use are left out of the list, mend who \
+                registers them registry=messy:// service=shop.Inventory left_out=2 why=nowhere: \
+                the address `nowhere` is not of the form host:port";
+    sleep(Duration::from_secs(590)).await;
+    assert_eq!(*heard.lock().unwrap(), [told]);
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(*heard.lock().unwrap(), [told, told]);
 }

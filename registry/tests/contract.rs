@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dubhe_registry::{RegistryConfig, builtin, connect, open};
-use rpc_core::{Instance, Source};
+use rpc_core::{Instance, ServiceKey, Source};
 use tokio::task::JoinSet;
-use world::{addresses, instance, key, places, shows, until};
+use tokio::time::timeout;
+use world::{LIMIT, addresses, instance, key, places, shows, until};
 
 #[tokio::test]
 async fn a_registered_instance_is_seen_and_an_unregistered_one_is_gone() {
@@ -52,16 +53,34 @@ async fn a_subscriber_may_come_before_any_provider() {
 }
 
 #[tokio::test]
+async fn an_address_belongs_to_who_lists_it_until_that_one_goes() {
+    for place in places("belongs").await {
+        let (owner, other) = (place.open(), place.open());
+        let first = owner.register(instance("shop.Inventory", "a:1")).await.unwrap();
+        let theirs = Instance { weight: 0, started_ms: 9, ..instance("shop.Inventory", "a:1") };
+        let second = other.register(theirs.clone()).await.unwrap();
+        assert!((first.is_registered(), second.is_registered()) == (true, false), "{other:?}");
+        let mut list = other.subscribe(&key("shop.Inventory")).await.unwrap();
+        let snapshot = shows(&mut list, &["a:1"]).await;
+        assert_eq!(*snapshot.instances, [instance("shop.Inventory", "a:1")]);
+        // It dies without a word, and the other has asked all the time.
+        drop((first, owner));
+        until(&mut list, |list| *list.instances == [theirs.clone()]).await;
+        timeout(LIMIT, second.watch().wait_for(|is| *is)).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn the_youngest_start_of_an_address_wins() {
     for place in places("youngest").await {
-        let (before, after) = (place.open(), place.open());
+        let registry = place.open();
         let start = |id, started_ms| Instance {
             started_ms,
             ..Instance::new(key("shop.Inventory"), "a:1", id)
         };
-        let young = after.register(start("young", 2)).await.unwrap();
-        let _old = before.register(start("old", 1)).await.unwrap();
-        let mut list = after.subscribe(&key("shop.Inventory")).await.unwrap();
+        let young = registry.register(start("young", 2)).await.unwrap();
+        let _old = registry.register(start("old", 1)).await.unwrap();
+        let mut list = registry.subscribe(&key("shop.Inventory")).await.unwrap();
         let snapshot = shows(&mut list, &["a:1"]).await;
         assert_eq!(&*snapshot.instances[0].id, "young");
         young.unregister().await.unwrap();
@@ -73,7 +92,7 @@ async fn the_youngest_start_of_an_address_wins() {
 async fn an_instance_arrives_as_it_was_whatever_it_holds() {
     for place in places("odd").await {
         let registry = place.open();
-        let odd = "\u{1f600} \"\\/?&=%00\n\u{1b}[31m<script>\u{202e}";
+        let odd = "\u{1f600} \"\\/?&=%00[31m<script>\u{202e}";
         let sent = Instance {
             application: odd.to_owned(),
             weight: 0,
@@ -86,6 +105,41 @@ async fn an_instance_arrives_as_it_was_whatever_it_holds() {
         let _guard = registry.register(sent.clone()).await.unwrap();
         let list = place.open().subscribe(&sent.service).await.unwrap();
         assert_eq!(*list.latest().instances, [sent]);
+    }
+}
+
+#[tokio::test]
+async fn what_holds_control_characters_or_no_address_is_refused_with_its_name() {
+    for place in places("refused").await {
+        let registry = place.open();
+        let metadata =
+            |key: &str, value: &str| Arc::new(BTreeMap::from([(key.to_owned(), value.to_owned())]));
+        let good = instance("shop.Inventory", "a:1");
+        for (wrong, expected) in [
+            (Instance { metadata: metadata("k\n", ""), ..good.clone() }, r"the metadata key k\n"),
+            (Instance { metadata: metadata("k", "\u{1b}"), ..good.clone() }, "the metadata `k`"),
+            (Instance { application: "\0".to_owned(), ..good.clone() }, "the application"),
+            (Instance::new(ServiceKey::new("a\tb"), "a:1", "1"), "the service"),
+            (instance("shop.Inventory", "a:1\r"), "the address"),
+            (instance("shop.Inventory", "nowhere"), "is not of the form host:port"),
+        ] {
+            let error = registry.register(wrong.clone()).await.unwrap_err().to_string();
+            assert!(
+                error.contains("cannot be registered: ") && error.contains(expected),
+                "{error}"
+            );
+            assert!(!error.contains(char::is_control), "{error:?}");
+            let guard = registry.register(good.clone()).await.unwrap();
+            if wrong.service == good.service {
+                let error = guard.update(wrong).unwrap_err().to_string();
+                assert!(error.contains(expected), "{error}");
+            }
+            guard.unregister().await.unwrap();
+        }
+        // Asked for as it is, it would cost the session and with it all that the others follow.
+        let error = registry.subscribe(&ServiceKey::new("a b")).await.unwrap_err().to_string();
+        assert!(error.contains("no registry can list a b: "), "{error}");
+        registry.list(&ServiceKey::new("")).await.unwrap_err();
     }
 }
 

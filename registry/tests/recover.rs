@@ -142,6 +142,18 @@ async fn a_list_that_missed_its_push_is_repaired_within_a_reconcile() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_bad_instance_of_any_backend_costs_no_other() {
+    let (flaky, registry) = Flaky::new(true);
+    let long = format!("{}:1", "a".repeat(600));
+    for address in ["a:1", "b:1", "nowhere", "c\u{1b}[2J:1", &long] {
+        flaky.register(&instance(SERVICE, address)).await.unwrap();
+    }
+    let mut list = registry.subscribe(&key(SERVICE)).await.unwrap();
+    shows(&mut list, &["a:1", "b:1"]).await;
+    assert_eq!(registry.list(&key(SERVICE)).await.unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_registration_that_vanished_is_made_again_within_a_reconcile() {
     let (flaky, registry) = Flaky::new(true);
     let guard = registry.register(instance(SERVICE, "a:1")).await.unwrap();

@@ -76,6 +76,32 @@ async fn a_server_that_was_killed_knows_at_once_what_was_registered_and_evicts_w
 }
 
 #[tokio::test]
+async fn an_instance_stays_its_clients_own_over_a_kill_of_the_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = ServerProcess::start("127.0.0.1:0", LEASE, dir.path()).await;
+    let address = server.address.to_string();
+    let providers = providers(&server, 1).await;
+    let reader = client(&server);
+    let mut list = reader.subscribe(&key(SERVICE)).await.unwrap();
+    shows(&mut list, &["p0:1"]).await;
+    let thief = client(&server);
+    let theirs = Instance { weight: 0, started_ms: u64::MAX, ..instance(SERVICE, "p0:1") };
+    let stolen = thief.register(theirs).await.unwrap();
+    for _ in 0..3 {
+        server.kill();
+        server = ServerProcess::start(&address, LEASE, dir.path()).await;
+        let mut registered = providers[0].1.watch();
+        let back = registered.wait_for(|is| *is);
+        timeout(LIMIT, back).await.unwrap().unwrap();
+        sleep(LEASE / 3).await;
+        assert!(!stolen.is_registered());
+        let listed = client(&server).list(&key(SERVICE)).await.unwrap();
+        assert_eq!(listed, [instance(SERVICE, "p0:1")]);
+    }
+    assert_eq!(*list.latest().instances, [instance(SERVICE, "p0:1")]);
+}
+
+#[tokio::test]
 async fn a_server_that_is_stopped_for_more_than_two_leases_evicts_nobody() {
     let dir = tempfile::tempdir().unwrap();
     let server = ServerProcess::start("127.0.0.1:0", LEASE, dir.path()).await;

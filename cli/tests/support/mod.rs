@@ -167,7 +167,17 @@ impl Run {
 
 /// The command with nothing of this process's settings.
 pub fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dubhe"));
+    prepared(Command::new(env!("CARGO_BIN_EXE_dubhe")), args)
+}
+
+/// As [`command`], and SIGHUP ends it also where whoever runs the tests has it ignored (`nohup`).
+pub fn hearing_hangups(args: &[&str]) -> Command {
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_dubhe")]);
+    prepared(command, args)
+}
+
+fn prepared(mut command: Command, args: &[&str]) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("DUBHE_") {
             command.env_remove(name);

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::secret::Identity;
 use super::table::Key;
 use super::wire::{
     Answer, Ask, FrameError, FrameReader, MAX_FROM_SERVER, Message, Request, VERSION, Version,
@@ -43,6 +44,7 @@ pub(crate) struct Client {
 
 struct Shared {
     address: String,
+    identity: Arc<Identity>,
     outgoing: mpsc::Sender<Bytes>,
     next_id: AtomicU64,
     waiting: Mutex<HashMap<u64, oneshot::Sender<Answer>>>,
@@ -57,7 +59,11 @@ struct Shared {
 
 impl Client {
     /// Says hello over `stream` and waits for the welcome.
-    pub(crate) async fn open<S>(stream: S, address: &str, token: &str) -> Result<Arc<Self>, Error>
+    pub(crate) async fn open<S>(
+        stream: S,
+        (address, token): (&str, &str),
+        identity: &Arc<Identity>,
+    ) -> Result<Arc<Self>, Error>
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
@@ -65,6 +71,7 @@ impl Client {
         let (outgoing, queue) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared {
             address: address.to_owned(),
+            identity: Arc::clone(identity),
             outgoing,
             next_id: AtomicU64::new(0),
             waiting: Mutex::default(),
@@ -77,7 +84,8 @@ impl Client {
         tasks.spawn(read_all(Arc::clone(&shared), read));
         tasks.spawn(write_all(Arc::clone(&shared), write, queue));
         let token = token.to_owned();
-        match shared.exchange(Ask::Hello { version: VERSION, token }).await? {
+        let secret = identity.secret.clone();
+        match shared.exchange(Ask::Hello { version: VERSION, token, secret }).await? {
             // The next hello would be the same one.
             Answer::Refused { why } => return Err(Error::refused(shared.text(&why))),
             Answer::Welcome { renew_ms, clients } => {
@@ -160,6 +168,7 @@ impl Shared {
                 }
             }
             Message::Push { service, listing } => {
+                self.identity.told.tell(&self.address, &service, &listing.left_out);
                 if let Some(list) = locked(&self.lists).get(&service) {
                     list.send_replace(Some(listing.into()));
                 }
@@ -275,23 +284,28 @@ impl Session for Client {
         let (service, known) = (service.clone(), updates.known());
         self.shared.order(Ask::Subscribe { service, known }).await?;
         loop {
-            tokio::select! {
-                changed = watched.list.changed() => {
-                    let listing = watched.list.borrow_and_update().clone();
-                    match (changed, listing) {
-                        (Ok(()), Some(listing)) => updates.put(listing),
-                        (Ok(()), None) => {}
-                        (Err(_), _) => return Err(self.shared.ended()),
-                    }
-                }
-                () = self.closed() => return Err(self.shared.ended()),
+            let is_closed = tokio::select! {
+                biased;
+                changed = watched.list.changed() => changed.is_err(),
+                () = self.closed() => true,
+            };
+            // Also at the end: a list that came whole before it counts.
+            if !is_closed || watched.list.has_changed().unwrap_or(false) {
+                let newest = watched.list.borrow_and_update().clone();
+                newest.into_iter().for_each(|listing| updates.put(listing));
+            }
+            if is_closed {
+                return Err(self.shared.ended());
             }
         }
     }
 
     async fn fetch(&self, service: &ServiceKey) -> Result<Listing, Error> {
         match self.shared.ask(Ask::Fetch { service: service.clone() }).await? {
-            Answer::Listing(version) => Ok(version.into()),
+            Answer::Listing(version) => {
+                self.shared.identity.told.tell(&self.shared.address, service, &version.left_out);
+                Ok(version.into())
+            }
             other => Err(self.shared.unexpected(&other)),
         }
     }

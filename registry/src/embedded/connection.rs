@@ -9,11 +9,14 @@ use rpc_core::ServiceKey;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::admission::Caller;
 use super::host::{Host, Outbox};
 use super::lease::TOLERANCE;
+use super::secret::{MAX_SECRET, Secret, is_same};
 use super::store::SAFE_LIMIT;
 use super::table::{Key, List};
 use super::wire::{Answer, Ask, FrameReader, MAX_FROM_SERVER, Message, Request, VERSION, frame};
+use crate::sound;
 
 /// Most changes of one connection that wait until they are safe; past it nothing more is read.
 const MAX_UNSAFE: usize = 1024;
@@ -30,10 +33,11 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(host: Arc<
         return;
     };
     let mut leaving = Leaving { host, id, was_closed: false };
+    let caller = Caller { connection: id, secret: Secret::random() };
     let mut connection = Connection {
         reader: FrameReader::new(read, leaving.host.config.max_frame),
         write,
-        id,
+        caller,
         outbox,
         watched: HashMap::new(),
         next_push: Instant::now(),
@@ -41,7 +45,8 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(host: Arc<
         host: Arc::clone(&leaving.host),
     };
     let end = connection.run().await;
-    leaving.was_closed = matches!(end, End::Closed);
+    // One that breaks the protocol is as good as closed: what it left must not outlast it.
+    leaving.was_closed = matches!(end, End::Closed | End::Bye(_));
     if let End::Bye(why) = end {
         tracing::debug!(connection = id, why, "registry closes a connection");
         let _ = connection.send(&frame(&Message::Bye { why })).await;
@@ -82,7 +87,7 @@ struct Unsafe {
 struct Connection<S> {
     reader: FrameReader<ReadHalf<S>>,
     write: WriteHalf<S>,
-    id: u64,
+    caller: Caller,
     host: Arc<Host>,
     outbox: Arc<Outbox>,
     /// Subscriptions; until the first push with how many instances the client had before.
@@ -109,8 +114,10 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let Ok(first) = timeout(limit, self.reader.next::<Request>()).await else {
             return Err(End::Bye(format!("no hello within {limit:?}")));
         };
-        let (id, version, token) = match first {
-            Ok(Some(Request { id, ask: Ask::Hello { version, token } })) => (id, version, token),
+        let (id, version, token, secret) = match first {
+            Ok(Some(Request { id, ask: Ask::Hello { version, token, secret } })) => {
+                (id, version, token, secret)
+            }
             Ok(Some(_)) => return Err(End::Bye("the first frame must be a hello".to_owned())),
             Ok(None) => return Err(End::Closed),
             Err(error) => return Err(End::Bye(error.to_string())),
@@ -119,6 +126,13 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             // Answered, not only told goodbye: so it is known that the next hello is no better.
             self.answer(id, Answer::Refused { why: why.clone() }).await?;
             return Err(End::Bye(why));
+        }
+        if secret.len() > MAX_SECRET {
+            return Err(End::Bye(format!("the secret has more than {MAX_SECRET} bytes")));
+        }
+        // Who shows none is known by its connection alone.
+        if !secret.is_empty() {
+            self.caller.secret = secret;
         }
         let renew_ms = u64::try_from(self.host.config.renew.as_millis()).unwrap_or(u64::MAX);
         let clients = self.host.clients();
@@ -164,22 +178,25 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let Request { id, ask } = request;
         let answer = match ask {
             Ask::Hello { .. } => return Err(End::Bye("a second hello".to_owned())),
-            Ask::Register { instance } => match self.host.register(self.id, instance) {
+            Ask::Register { instance } => match self.host.register(&self.caller, instance) {
                 Ok(()) => return self.done(id).await,
                 Err(why) => Answer::Refused { why },
             },
             Ask::Unregister { service, address, id: instance } => {
-                self.host.unregister(&Key { service, address, id: instance });
-                return self.done(id).await;
+                match self.host.unregister(&self.caller, &Key { service, address, id: instance }) {
+                    Ok(()) => return self.done(id).await,
+                    Err(why) => Answer::Refused { why },
+                }
             }
             Ask::Renew {} => {
-                let (held, clients) = (self.host.renew(self.id), self.host.clients());
+                let (held, clients) =
+                    (self.host.renew(self.caller.connection), self.host.clients());
                 Answer::Renewed { held, clients }
             }
             Ask::Subscribe { service, known } => self.subscribe(service, known),
             Ask::Unsubscribe { service } => {
                 self.watched.remove(&service);
-                self.host.unsubscribe(self.id, &service);
+                self.host.unsubscribe(self.caller.connection, &service);
                 Answer::Done {}
             }
             Ask::Fetch { service } => match self.host.list(&service) {
@@ -218,12 +235,15 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     }
 
     fn subscribe(&mut self, service: ServiceKey, known: usize) -> Answer {
+        if let Err(why) = sound::check_service(&service) {
+            return Answer::Refused { why };
+        }
         let max = self.host.config.max_per_connection;
         if self.watched.len() >= max && !self.watched.contains_key(&service) {
             let why = format!("a connection may subscribe to {max} (max_per_connection)");
             return Answer::Refused { why };
         }
-        self.host.subscribe(self.id, &service);
+        self.host.subscribe(self.caller.connection, &service);
         self.watched.insert(service, Some(known));
         Answer::Done {}
     }
@@ -305,16 +325,6 @@ fn check_hello(version: u32, token: &str, expected: &str) -> Result<(), String> 
         (false, true) => "it needs a token, set registry.token".to_owned(),
         (false, false) => "the token is wrong, check registry.token".to_owned(),
     })
-}
-
-/// Compares in a time that follows from the length of `given` alone, not from where the two differ.
-fn is_same(given: &[u8], secret: &[u8]) -> bool {
-    let mut differ = u8::from(given.len() != secret.len());
-    for (i, byte) in given.iter().enumerate() {
-        let expected = secret.get(i % secret.len().max(1)).unwrap_or(&0);
-        differ = std::hint::black_box(differ | (byte ^ expected));
-    }
-    differ == 0
 }
 
 #[cfg(test)]

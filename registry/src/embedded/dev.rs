@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::client::Client;
 use super::dubhe::dial;
 use super::meeting::{Address, Meeting, Office};
+use super::secret::Identity;
 use super::server::EmbeddedServer;
 use super::settings::ServerConfig;
 use crate::backend::{Backend, Demand, Session};
@@ -30,6 +31,7 @@ const GREETING: Duration = Duration::from_millis(500);
 pub struct Dev {
     meeting: Meeting,
     url: String,
+    identity: Arc<Identity>,
     /// The registry, if this process hosts it.
     hosting: Mutex<Option<Hosting>>,
 }
@@ -57,6 +59,7 @@ impl Extension<dyn Registry> for Dev {
         let dev = Self {
             meeting: Meeting::new(dir, name),
             url: url.to_string(),
+            identity: Identity::random(),
             hosting: Mutex::new(None),
         };
         Ok(supervise(Arc::new(dev), &config))
@@ -70,7 +73,7 @@ impl Dev {
         let Some(Address { server, token }) = off_thread(move || meeting.address()).await? else {
             return Ok(None);
         };
-        let joined = timeout(GREETING, dial(&server, &self.url, &token)).await;
+        let joined = timeout(GREETING, dial(&server, (&self.url, &token), &self.identity)).await;
         Ok(joined.ok().and_then(Result::ok))
     }
 

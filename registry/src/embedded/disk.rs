@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use redb::{Database, ReadableTable as _, TableDefinition};
-use rpc_core::{Error, Instance};
+use rpc_core::Error;
 
 use super::server::ServerBuilder;
 use super::store::{Batch, Opened, Past, Store};
+use super::table::Record;
 use crate::recover::locked;
 
-/// Instances as JSON, by service, address and id.
+/// Records as JSON, by service, address and id.
 const INSTANCES: TableDefinition<'_, (&str, &str, &str), &[u8]> = TableDefinition::new("instances");
 
 /// Numbers by name: [`FORMAT`], [`LIFE`] and [`CURRENT`].
@@ -120,7 +121,20 @@ fn note_holder(mut lock: &File) {
 }
 
 fn create(path: &Path) -> Result<Database, redb::DatabaseError> {
+    make_private(path).map_err(redb::StorageError::Io)?;
     Database::builder().set_check_integrity_on_open(true).create(path)
+}
+
+/// Makes the file, which holds secrets, so that only this user reads it.
+#[cfg(unix)]
+fn make_private(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    File::options().append(true).create(true).mode(0o600).open(path).map(drop)
+}
+
+#[cfg(not(unix))]
+fn make_private(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Opens the file in `dir`, or a new one where that is damaged.
@@ -182,8 +196,8 @@ fn read(database: &Database) -> Result<Past, Failure> {
         let mut instances = transaction.open_table(INSTANCES).map_err(failure)?;
         let (mut kept, mut is_complete) = (Vec::new(), true);
         let keep = |_: (&str, &str, &str), json: &[u8]| match serde_json::from_slice(json) {
-            Ok(instance) => {
-                kept.push(instance);
+            Ok(record) => {
+                kept.push(record);
                 true
             }
             Err(error) => {
@@ -193,7 +207,7 @@ fn read(database: &Database) -> Result<Past, Failure> {
             }
         };
         instances.retain(keep).map_err(failure)?;
-        past.instances = kept;
+        past.records = kept;
         past.is_current &= is_complete;
     }
     transaction.commit().map_err(failure)?;
@@ -238,10 +252,10 @@ impl Disk {
             if batch.is_whole {
                 instances.retain(|_, _| false)?;
             }
-            for (key, instance) in &batch.changes {
+            for (key, record) in &batch.changes {
                 let row = (key.service.as_str(), &*key.address, &*key.id);
-                match instance {
-                    Some(instance) => instances.insert(row, &*json(instance))?,
+                match record {
+                    Some(record) => instances.insert(row, &*json(record))?,
                     None => instances.remove(row)?,
                 };
             }
@@ -288,9 +302,9 @@ impl Store for Disk {
     }
 }
 
-fn json(instance: &Instance) -> Vec<u8> {
+fn json(record: &Record) -> Vec<u8> {
     // Our own type has string keys only; what cannot be read later is left out then.
-    serde_json::to_vec(instance).unwrap_or_default()
+    serde_json::to_vec(record).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -299,8 +313,10 @@ mod tests {
     use std::time::Duration;
 
     use redb::{StorageBackend, backends::FileBackend};
-    use rpc_core::ServiceKey;
+    use rpc_core::{Instance, ServiceKey};
 
+    use super::super::admission::Caller;
+    use super::super::table::Key;
     use super::super::{EmbeddedServer, Host, ServerConfig};
     use super::*;
 
@@ -313,7 +329,7 @@ mod tests {
         let (host, keeping) = Host::restore(ServerConfig::default(), open(dir, create).unwrap());
         let restored = host.status().instances;
         for address in addresses {
-            host.register(u64::MAX, instance(address)).unwrap();
+            host.register(&Caller::numbered(0), instance(address)).unwrap();
         }
         host.all_settled().await;
         let revision = host.list(&ServiceKey::new("shop.Inventory")).version.revision;
@@ -332,6 +348,52 @@ mod tests {
             assert_eq!(restored, known);
             (last, known) = (revision, (known + 1).min(3));
         }
+    }
+
+    #[tokio::test]
+    async fn an_instance_stays_its_clients_own_in_the_next_life() {
+        let dir = tempfile::tempdir().unwrap();
+        live(dir.path(), &["a:1"]).await;
+        let opened = open(dir.path(), create).unwrap();
+        let (host, _keeping) = Host::restore(ServerConfig::default(), opened);
+        let other = Instance { id: "other".into(), ..instance("a:1") };
+        let error = host.register(&Caller::numbered(8), other).unwrap_err();
+        assert!(error.contains("listed by another client"), "{error}");
+        host.unregister(&Caller::numbered(8), &Key::of(&instance("a:1"))).unwrap_err();
+        // In another session, but known again.
+        let owner = Caller { connection: 9, ..Caller::numbered(0) };
+        host.register(&owner, Instance { weight: 7, ..instance("a:1") }).unwrap();
+        let list = host.list(&ServiceKey::new("shop.Inventory"));
+        assert_eq!(list.version.instances[0].weight, 7);
+    }
+
+    #[tokio::test]
+    async fn what_was_kept_before_there_were_secrets_is_anybodys() {
+        let dir = tempfile::tempdir().unwrap();
+        live(dir.path(), &["a:1"]).await;
+        {
+            let database = create(&dir.path().join("registry.redb")).unwrap();
+            let transaction = database.begin_write().unwrap();
+            let row = ("shop.Inventory", "a:1", "id");
+            let json = serde_json::to_vec(&instance("a:1")).unwrap();
+            transaction.open_table(INSTANCES).unwrap().insert(row, &*json).unwrap();
+            transaction.commit().unwrap();
+        }
+        let opened = open(dir.path(), create).unwrap();
+        let (host, _keeping) = Host::restore(ServerConfig::default(), opened);
+        assert_eq!(host.status().instances, 1);
+        host.register(&Caller::numbered(8), instance("a:1")).unwrap();
+        host.register(&Caller::numbered(9), instance("a:1")).unwrap_err();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_its_user_reads_the_file() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        open(dir.path(), create).unwrap();
+        let mode = fs::metadata(dir.path().join("registry.redb")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 
     #[tokio::test]
@@ -367,7 +429,7 @@ mod tests {
         };
         let (host, _keeping) =
             Host::restore(ServerConfig::default(), open(dir.path(), full).unwrap());
-        host.register(1, instance("a:1")).unwrap();
+        host.register(&Caller::numbered(1), instance("a:1")).unwrap();
         let error = host.status().store_error.unwrap();
         assert!(error.contains("make room on the disk"), "{error}");
     }
@@ -413,10 +475,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let opened = open(dir.path(), create_flaky).unwrap();
         let (host, keeping) = Host::restore(ServerConfig::default(), opened);
-        host.register(1, instance("a:1")).unwrap();
+        host.register(&Caller::numbered(1), instance("a:1")).unwrap();
         host.all_settled().await;
         FAILS_ONCE.store(true, Ordering::SeqCst);
-        host.register(1, instance("b:1")).unwrap();
+        host.register(&Caller::numbered(1), instance("b:1")).unwrap();
         host.all_settled().await;
         assert!(host.status().store_error.is_some());
         let healed = async {

@@ -10,6 +10,7 @@ use rpc_core::{Error, Extension};
 use tokio::net::TcpStream;
 
 use super::client::Client;
+use super::secret::Identity;
 use crate::backend::{Backend, Demand, Session};
 use crate::{Registry, RegistryConfig, RegistryUrl, supervise};
 
@@ -20,6 +21,7 @@ pub const DEFAULT_PORT: u16 = 20890;
 pub struct Dubhe {
     url: RegistryUrl,
     server: String,
+    identity: Arc<Identity>,
 }
 
 impl Extension<dyn Registry> for Dubhe {
@@ -36,7 +38,7 @@ impl Extension<dyn Registry> for Dubhe {
             return Err(url.wrong("it needs one server, as in dubhe://127.0.0.1:20890"));
         };
         let server = host.address(DEFAULT_PORT);
-        Ok(supervise(Arc::new(Self { url, server }), &config))
+        Ok(supervise(Arc::new(Self { url, server, identity: Identity::random() }), &config))
     }
 }
 
@@ -47,19 +49,23 @@ impl Backend for Dubhe {
     }
 
     async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
-        Ok(dial(&self.server, &self.url.to_string(), &self.url.password).await?)
+        Ok(dial(&self.server, (&self.url.to_string(), &self.url.password), &self.identity).await?)
     }
 }
 
 /// Opens a session with the server at `server`, called `name` in errors.
-pub(crate) async fn dial(server: &str, name: &str, token: &str) -> Result<Arc<Client>, Error> {
+pub(crate) async fn dial(
+    server: &str,
+    (name, token): (&str, &str),
+    identity: &Arc<Identity>,
+) -> Result<Arc<Client>, Error> {
     let stream = TcpStream::connect(server).await.map_err(|error| {
         let what = format!("registry {name}: cannot connect to {server}: {error}, is it running?");
         Error::unreachable(what).with_source(error)
     })?;
     // Without it requests are late, no more.
     let _ = stream.set_nodelay(true);
-    Client::open(stream, name, token).await
+    Client::open(stream, (name, token), identity).await
 }
 
 impl fmt::Debug for Dubhe {

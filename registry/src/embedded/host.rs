@@ -8,10 +8,11 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
+use super::admission::{Caller, Registered};
 use super::lease::Leases;
 use super::settings::ServerConfig;
 use super::store::{Batch, Journal, Opened, Past, SAFE_LIMIT, Unsaved};
-use super::table::{Key, List, Table};
+use super::table::{Key, List, Record, Table};
 use crate::recover::locked;
 
 /// What an embedded registry holds at the moment.
@@ -104,7 +105,7 @@ impl Host {
 
     fn begin(config: ServerConfig, past: Past, journal: Option<Arc<Journal>>) -> Arc<Self> {
         let (now, changed) = (Instant::now(), Arc::new(Notify::new()));
-        let restored = (past.life > 1).then_some(past.instances.len());
+        let restored = (past.life > 1).then_some(past.records.len());
         let was_current = past.is_current;
         let (table, next_connection) = Table::restore(past, (now, &config));
         let is_current = was_current && restored.is_none_or(|n| n == table.len());
@@ -162,23 +163,25 @@ impl Host {
             !watchers.is_empty()
         });
         if was_closed {
-            let until = Instant::now() + self.config.closed_lease;
-            inner.table.owned_mut(connection, |entry| {
-                entry.is_closed = true;
-                entry.expires = entry.expires.min(until);
-            });
+            inner.table.close(connection, Instant::now() + self.config.closed_lease);
             self.changed.notify_one();
         }
     }
 
-    pub(crate) fn register(&self, connection: u64, instance: Instance) -> Result<(), String> {
+    pub(crate) fn register(&self, caller: &Caller, instance: Instance) -> Result<(), String> {
         let mut inner = locked(&self.inner);
-        let service = instance.service.clone();
         let is_first = inner.table.len() == 0;
         let (key, context) = (Key::of(&instance), (Instant::now(), &self.config));
-        if let Some(instance) = inner.table.register(instance, connection, context)? {
-            inner.tell(&service);
-            self.note(&mut inner, key, Some(instance));
+        let Registered { removed, news } = inner.table.register(instance, caller, context)?;
+        for gone in removed {
+            let (service, address) = (&gone.service, &gone.address);
+            tracing::info!(%service, %address, "its client is gone and it gives way to another");
+            inner.tell(service);
+            self.note(&mut inner, gone, None);
+        }
+        if news.is_some() {
+            inner.tell(&key.service);
+            self.note(&mut inner, key, news);
         }
         if is_first {
             self.changed.notify_one();
@@ -186,7 +189,18 @@ impl Host {
         Ok(())
     }
 
-    pub(crate) fn unregister(&self, key: &Key) -> bool {
+    /// Takes an instance off its list for `caller`; fine if it is not there.
+    pub(crate) fn unregister(&self, caller: &Caller, key: &Key) -> Result<(), String> {
+        let mut inner = locked(&self.inner);
+        if inner.table.unregister(key, caller)? {
+            inner.tell(&key.service);
+            self.note(&mut inner, key.clone(), None);
+        }
+        Ok(())
+    }
+
+    /// Takes an instance off its list, whosever it is; returns whether it was there.
+    pub(crate) fn remove(&self, key: &Key) -> bool {
         let mut inner = locked(&self.inner);
         let removed = inner.table.remove(key);
         if removed {
@@ -199,7 +213,7 @@ impl Host {
     /// Takes every instance at `address` off the list of `service`.
     pub(crate) fn remove_at(&self, service: &ServiceKey, address: &str) -> bool {
         let keys = locked(&self.inner).table.keys_at(service, address);
-        keys.iter().filter(|key| self.unregister(key)).count() > 0
+        keys.iter().filter(|key| self.remove(key)).count() > 0
     }
 
     /// Extends the leases of a connection; returns how many it holds.
@@ -234,9 +248,9 @@ impl Host {
     }
 
     /// Has a change saved, if anything is.
-    fn note(&self, inner: &mut Inner, key: Key, instance: Option<Arc<Instance>>) {
+    fn note(&self, inner: &mut Inner, key: Key, record: Option<Record>) {
         if let (Some(unsaved), Some(journal)) = (&mut inner.unsaved, &self.journal) {
-            unsaved.note(key, instance);
+            unsaved.note(key, record);
             journal.wake();
         }
     }

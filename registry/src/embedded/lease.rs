@@ -87,7 +87,7 @@ impl Leases {
         let (mut open, mut in_time, mut silent) = (0_usize, 0_usize, HashSet::new());
         for (_, entry) in table.entries().filter(|(_, entry)| !entry.is_closed) {
             open += 1;
-            in_time += usize::from(entry.renewed + config.renew.mul_f64(1.5) > now);
+            in_time += usize::from(entry.is_in_time(now, config));
             if entry.expires <= now {
                 silent.insert(entry.owner);
             }
@@ -122,6 +122,7 @@ mod tests {
     use rand::rngs::StdRng;
     use rpc_core::{Instance, ServiceKey};
 
+    use super::super::admission::Caller;
     use super::*;
 
     /// A table in which `n` owners hold one instance each.
@@ -140,7 +141,8 @@ mod tests {
             for owner in 0..n {
                 let address = format!("10.0.0.1:{owner}");
                 let instance = Instance::new(ServiceKey::new("shop.Inventory"), &address, "id");
-                table.register(instance, owner, (start, &config)).unwrap();
+                let caller = Caller::numbered(owner);
+                table.register(instance, &caller, (start, &config)).unwrap();
             }
             Self { table, leases: Leases::new(start), config, start, rng: StdRng::seed_from_u64(7) }
         }

@@ -2,11 +2,12 @@
 //!
 //! For one machine and small teams; it is not replicated. A server is an [`EmbeddedServer`], which keeps
 //! its data in a folder if it is given one (feature `store`); `dev://` runs one inside one of the
-//! providers. Layout of this folder: `wire.rs` is what both sides say; `table.rs`, `lease.rs`,
-//! `host.rs`, `connection.rs` and `server.rs` are the server, innermost first; `store.rs` is how its
+//! providers. Layout of this folder: `wire.rs` is what both sides say, `secret.rs` by what a client
+//! is known again; `table.rs`, `admission.rs`, `lease.rs`, `host.rs`, `connection.rs` and `server.rs` are the server, innermost first; `store.rs` is how its
 //! table is followed on disk, by `disk.rs`; `client.rs` is a session; `meeting.rs` is how the processes
 //! of `dev://` find each other.
 
+mod admission;
 mod client;
 mod connection;
 mod dev;
@@ -16,6 +17,7 @@ mod dubhe;
 mod host;
 mod lease;
 mod meeting;
+mod secret;
 mod server;
 mod settings;
 mod store;
@@ -30,5 +32,6 @@ pub use self::dev::Dev;
 pub use self::dubhe::{DEFAULT_PORT, Dubhe};
 pub(crate) use self::host::Host;
 pub use self::host::ServerStatus;
+pub(crate) use self::secret::Identity;
 pub use self::server::{EmbeddedServer, ServerBuilder};
 pub use self::settings::ServerConfig;

@@ -34,6 +34,11 @@ pub struct ServerConfig {
     pub max_instances: usize,
     /// Most instances, and most subscriptions, of one connection; 10,000.
     pub max_per_connection: usize,
+    /// Largest instance, in bytes of JSON; 64 KiB.
+    pub max_instance: usize,
+    /// Most bytes of JSON of the instances of one connection together, so that none fills a list or
+    /// the registry alone; 8 MiB.
+    pub max_bytes_per_connection: usize,
     /// Largest frame of a client in bytes; 256 KiB.
     pub max_frame: usize,
     /// Largest list of one service, in bytes of JSON; 32 MiB.
@@ -58,10 +63,19 @@ impl Default for ServerConfig {
             max_connections: 4096,
             max_instances: 100_000,
             max_per_connection: 10_000,
+            max_instance: 64 * 1024,
+            max_bytes_per_connection: 8 * 1024 * 1024,
             max_frame: 256 * 1024,
             max_list: 32 * 1024 * 1024,
             max_bytes: 256 * 1024 * 1024,
         }
+    }
+}
+
+impl ServerConfig {
+    /// After this time without renewal a client is late, and another may have its addresses.
+    pub(crate) fn longest_silence(&self) -> Duration {
+        self.renew.mul_f64(1.5)
     }
 }
 

@@ -12,12 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use rpc_core::{Error, Instance};
+use rpc_core::Error;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::host::Host;
-use super::table::{Key, Table};
+use super::table::{Key, Record, Table};
 
 /// How long an answer waits for its change to be safe.
 pub(crate) const SAFE_LIMIT: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ pub(crate) trait Store: fmt::Debug + Send + Sync + 'static {
 pub(crate) struct Past {
     /// How often the store was opened, this time included.
     pub(crate) life: u64,
-    pub(crate) instances: Vec<Instance>,
+    pub(crate) records: Vec<Record>,
     /// Whether that life ended in order, with everything saved.
     pub(crate) is_current: bool,
     /// Why nothing can be read or saved at present, if so.
@@ -60,13 +60,13 @@ pub(crate) struct Batch {
     /// Whether `changes` are all there is, and what else is kept is to be forgotten.
     pub(crate) is_whole: bool,
     /// What an instance has become; `None` if it is gone.
-    pub(crate) changes: BTreeMap<Key, Option<Arc<Instance>>>,
+    pub(crate) changes: BTreeMap<Key, Option<Record>>,
 }
 
 /// Changes of a table that are not safe yet.
 #[derive(Debug, Default)]
 pub(crate) struct Unsaved {
-    changes: BTreeMap<Key, Option<Arc<Instance>>>,
+    changes: BTreeMap<Key, Option<Record>>,
     is_whole: bool,
     /// Of the last change.
     number: u64,
@@ -98,12 +98,12 @@ impl Unsaved {
     }
 
     /// Notes what has become of an instance.
-    pub(crate) fn note(&mut self, key: Key, instance: Option<Arc<Instance>>) {
+    pub(crate) fn note(&mut self, key: Key, record: Option<Record>) {
         self.number += 1;
         if self.is_whole {
             return;
         }
-        self.changes.insert(key, instance);
+        self.changes.insert(key, record);
         if self.changes.len() > MAX_CHANGES {
             self.take_all();
         }
@@ -121,7 +121,7 @@ impl Unsaved {
         let mut changes = std::mem::take(&mut self.changes);
         if is_whole {
             let entries = table.entries();
-            changes = entries.map(|(k, e)| (k.clone(), Some(Arc::clone(&e.instance)))).collect();
+            changes = entries.map(|(k, e)| (k.clone(), Some(e.record.clone()))).collect();
         } else if changes.is_empty() {
             return None;
         }
@@ -213,15 +213,16 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::atomic::AtomicUsize;
 
-    use rpc_core::ServiceKey;
+    use rpc_core::{Instance, ServiceKey};
 
     use super::super::ServerConfig;
+    use super::super::admission::Caller;
     use super::*;
 
     /// Remembers what it was given, and fails as often as told.
     #[derive(Debug, Default)]
     struct Fake {
-        rows: Mutex<BTreeMap<Key, Arc<Instance>>>,
+        rows: Mutex<BTreeMap<Key, Record>>,
         failures: AtomicUsize,
         commits: AtomicUsize,
     }
@@ -242,7 +243,7 @@ mod tests {
             }
             for (key, change) in &batch.changes {
                 match change {
-                    Some(instance) => rows.insert(key.clone(), Arc::clone(instance)),
+                    Some(record) => rows.insert(key.clone(), record.clone()),
                     None => rows.remove(key),
                 };
             }
@@ -269,20 +270,20 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_change_is_saved_when_it_is_answered_and_many_share_a_commit() {
-        let (fake, connection) = (Arc::new(Fake::default()), 1);
+        let (fake, connection) = (Arc::new(Fake::default()), Caller::numbered(1));
         let host = start(&fake);
         for i in 0..100 {
-            host.register(connection, instance(&format!("a:{i}"))).unwrap();
+            host.register(&connection, instance(&format!("a:{i}"))).unwrap();
         }
         host.all_settled().await;
         assert_eq!(saved(&fake).len(), 100);
         assert!(fake.commits.load(Ordering::SeqCst) <= 2);
-        host.unregister(&Key::of(&instance("a:7")));
+        host.remove(&Key::of(&instance("a:7")));
         host.all_settled().await;
         assert_eq!(saved(&fake).len(), 99);
         // The same again changes nothing and costs nothing.
         let commits = fake.commits.load(Ordering::SeqCst);
-        host.register(connection, instance("a:1")).unwrap();
+        host.register(&connection, instance("a:1")).unwrap();
         host.all_settled().await;
         assert_eq!(fake.commits.load(Ordering::SeqCst), commits);
     }
@@ -290,11 +291,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_a_restore_leaves_out_is_forgotten_on_disk_too() {
         let fake = Arc::new(Fake::default());
-        let instances = vec![instance("a:1"), instance("b:1")];
-        for one in &instances {
-            fake.rows.lock().unwrap().insert(Key::of(one), Arc::new(one.clone()));
+        let record = |address| Record {
+            instance: instance(address).into(),
+            secret: Caller::numbered(1).secret,
+        };
+        let records = vec![record("a:1"), record("b:1")];
+        for one in &records {
+            fake.rows.lock().unwrap().insert(Key::of(&one.instance), one.clone());
         }
-        let past = Past { life: 2, instances, is_current: true, error: None };
+        let past = Past { life: 2, records, is_current: true, error: None };
         let config = ServerConfig { max_instances: 1, ..ServerConfig::default() };
         let (host, _keeping) = Host::restore(config, (Arc::clone(&fake) as Arc<dyn Store>, past));
         sleep(Duration::from_millis(100)).await;
@@ -306,15 +311,15 @@ mod tests {
     async fn a_store_that_fails_delays_nobody_and_catches_up_later() {
         let fake = Arc::new(Fake::default());
         let host = start(&fake);
-        host.register(1, instance("a:1")).unwrap();
+        host.register(&Caller::numbered(1), instance("a:1")).unwrap();
         host.all_settled().await;
         fake.failures.store(3, Ordering::SeqCst);
-        host.unregister(&Key::of(&instance("a:1")));
-        host.register(1, instance("b:1")).unwrap();
+        host.remove(&Key::of(&instance("a:1")));
+        host.register(&Caller::numbered(1), instance("b:1")).unwrap();
         host.all_settled().await;
         assert_eq!(host.status().store_error.unwrap(), "disk full");
         let began = Instant::now();
-        host.register(1, instance("c:1")).unwrap();
+        host.register(&Caller::numbered(1), instance("c:1")).unwrap();
         host.all_settled().await;
         assert_eq!(began.elapsed(), Duration::ZERO);
         assert_eq!(host.list(&ServiceKey::new("shop.Inventory")).version.instances.len(), 2);

@@ -1,24 +1,24 @@
 //! Who is registered: the instances of every service, their leases and owners, and lists of them.
 //!
-//! Plain data in memory without locks, clocks or tasks. What is kept on disk of it is `store.rs`' matter,
-//! and which leases end when is decided in `lease.rs`.
+//! Plain data in memory without locks, clocks or tasks. What may be registered is `admission.rs`'
+//! matter, what is kept on disk of it `store.rs`', and which leases end when is decided in `lease.rs`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use rpc_core::{Instance, ServiceKey};
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::admission::Caller;
+use super::secret::Secret;
 use super::settings::ServerConfig;
 use super::store::Past;
 use super::wire::{Message, Version, frame};
 
 /// Revisions hold the number of the server's life above this many bits, and of the change below.
 const LIFE_SHIFT: u32 = 32;
-
-/// Longest service, address and id, in bytes.
-const MAX_NAME: usize = 512;
 
 /// Names one instance: service, address, id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,30 +36,36 @@ impl Key {
             id: Arc::clone(&instance.id),
         }
     }
+}
 
-    fn check(&self) -> Result<(), String> {
-        let service = self.service.as_str();
-        for (what, name) in [("service", service), ("address", &*self.address), ("id", &*self.id)] {
-            if name.len() > MAX_NAME {
-                let length = name.len();
-                return Err(format!("the {what} has {length} bytes and may have {MAX_NAME}"));
-            }
-        }
-        Ok(())
-    }
+/// An instance, and the secret of the client that registered it, which no list shows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    #[serde(flatten)]
+    pub(crate) instance: Arc<Instance>,
+    /// Empty in what was kept before there were any.
+    #[serde(default)]
+    pub(crate) secret: Secret,
 }
 
 /// An instance with its lease.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) instance: Arc<Instance>,
+    pub(crate) record: Record,
     /// The connection that registered it last.
     pub(crate) owner: u64,
     pub(crate) renewed: Instant,
     pub(crate) expires: Instant,
     /// Whether its owner closed the connection.
     pub(crate) is_closed: bool,
-    bytes: usize,
+    pub(super) bytes: usize,
+}
+
+impl Entry {
+    /// Whether its owner has renewed it when it should.
+    pub(crate) fn is_in_time(&self, now: Instant, config: &ServerConfig) -> bool {
+        self.renewed + config.longest_silence() > now
+    }
 }
 
 #[derive(Debug, Default)]
@@ -69,6 +75,14 @@ struct Service {
     /// The revision of its last change.
     revision: u64,
     list: Option<Arc<List>>,
+}
+
+/// What one connection has registered.
+#[derive(Debug, Default)]
+pub(super) struct Owned {
+    pub(super) keys: HashSet<Key>,
+    pub(super) bytes: usize,
+    is_closed: bool,
 }
 
 /// The list of a service at one revision, with its push, which is the same for everybody.
@@ -81,7 +95,7 @@ pub(crate) struct List {
 
 impl List {
     fn new(service: &ServiceKey, revision: u64, instances: Vec<Arc<Instance>>) -> Self {
-        let version = Version { revision, instances };
+        let version = Version { revision, instances, ..Version::default() };
         Self { service: service.clone(), version, push: OnceLock::new() }
     }
 
@@ -99,7 +113,7 @@ impl List {
 #[derive(Debug)]
 pub(crate) struct Table {
     services: HashMap<ServiceKey, Service>,
-    owned: HashMap<u64, HashSet<Key>>,
+    owned: HashMap<u64, Owned>,
     revision: u64,
     count: usize,
     bytes: usize,
@@ -118,11 +132,13 @@ impl Table {
         table.revision = (past.life << LIFE_SHIFT).max(1);
         let mut owners = HashMap::new();
         let mut left_out = 0;
-        for instance in past.instances {
+        for Record { instance, secret } in past.records {
             let next = owners.len() as u64 + 1;
             let process = (Arc::clone(&instance.address), Arc::clone(&instance.id));
-            let owner = *owners.entry(process).or_insert(next);
-            left_out += usize::from(table.register(instance, owner, (now, limits)).is_err());
+            let connection = *owners.entry(process).or_insert(next);
+            let (instance, caller) =
+                (Arc::unwrap_or_clone(instance), Caller { connection, secret });
+            left_out += usize::from(table.register(instance, &caller, (now, limits)).is_err());
         }
         if left_out > 0 {
             tracing::warn!(left_out, "instances past the limits are not restored");
@@ -135,8 +151,22 @@ impl Table {
         self.count
     }
 
+    /// The bytes of all instances together.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The bytes of the instances of `service` together.
+    pub(super) fn list_bytes(&self, service: &ServiceKey) -> usize {
+        self.services.get(service).map_or(0, |service| service.bytes)
+    }
+
     pub(crate) fn services(&self) -> Vec<ServiceKey> {
         self.services.keys().cloned().collect()
+    }
+
+    pub(super) fn entry(&self, key: &Key) -> Option<&Entry> {
+        self.services.get(&key.service)?.entries.get(key)
     }
 
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&Key, &Entry)> {
@@ -147,10 +177,34 @@ impl Table {
         self.services.values_mut().flat_map(|service| &mut service.entries)
     }
 
+    /// What is listed of `service` at `address`.
+    pub(super) fn at(
+        &self,
+        service: &ServiceKey,
+        address: &Arc<str>,
+    ) -> impl Iterator<Item = (&Key, &Entry)> {
+        let first =
+            Key { service: service.clone(), address: Arc::clone(address), id: Arc::default() };
+        let entries = self.services.get(service).map(|service| service.entries.range(&first..));
+        entries.into_iter().flatten().take_while(move |(key, _)| key.address == first.address)
+    }
+
+    /// What those have registered who have closed their connections.
+    pub(super) fn closed(&self) -> impl Iterator<Item = (&Key, &Entry)> {
+        let keys =
+            self.owned.values().filter(|owned| owned.is_closed).flat_map(|owned| &owned.keys);
+        keys.filter_map(|key| Some((key, self.entry(key)?)))
+    }
+
+    /// What this connection has registered, if anything.
+    pub(super) fn owned_by(&self, owner: u64) -> Option<&Owned> {
+        self.owned.get(&owner)
+    }
+
     /// The entries that `owner` registered last.
     pub(crate) fn owned_mut(&mut self, owner: u64, mut act: impl FnMut(&mut Entry)) -> usize {
         let mut held = 0;
-        for key in self.owned.get(&owner).into_iter().flatten() {
+        for key in self.owned.get(&owner).into_iter().flat_map(|owned| &owned.keys) {
             let service = self.services.get_mut(&key.service);
             if let Some(entry) = service.and_then(|service| service.entries.get_mut(key)) {
                 act(entry);
@@ -160,6 +214,17 @@ impl Table {
         held
     }
 
+    /// Notes that `owner` has closed its connection, and ends its leases by `until`.
+    pub(crate) fn close(&mut self, owner: u64, until: Instant) {
+        self.owned_mut(owner, |entry| {
+            entry.is_closed = true;
+            entry.expires = entry.expires.min(until);
+        });
+        if let Some(owned) = self.owned.get_mut(&owner) {
+            owned.is_closed = true;
+        }
+    }
+
     /// The whole list of a service.
     pub(crate) fn list(&mut self, key: &ServiceKey) -> Arc<List> {
         let Some(service) = self.services.get_mut(key) else {
@@ -167,137 +232,67 @@ impl Table {
         };
         let make = || {
             let entries = service.entries.values();
-            let instances = entries.map(|entry| Arc::clone(&entry.instance)).collect();
+            let instances = entries.map(|entry| Arc::clone(&entry.record.instance)).collect();
             Arc::new(List::new(key, service.revision, instances))
         };
         Arc::clone(service.list.get_or_insert_with(make))
     }
 
-    /// Registers `instance` for `owner`, who becomes the owner if there is another. Returns it if the
-    /// list has changed.
-    ///
-    /// # Errors
-    /// A limit is reached; the text names it.
-    pub(crate) fn register(
-        &mut self,
-        instance: Instance,
-        owner: u64,
-        (now, limits): (Instant, &ServerConfig),
-    ) -> Result<Option<Arc<Instance>>, String> {
-        let key = Key::of(&instance);
-        key.check()?;
-        let bytes = serde_json::to_vec(&instance).map_or(0, |json| json.len());
-        let service = self.services.get(&key.service);
-        let old = service.and_then(|service| service.entries.get(&key));
-        let (old_bytes, is_new) = (old.map_or(0, |old| old.bytes), old.is_none());
-        let is_same = old.is_some_and(|old| *old.instance == instance);
-        if is_new && self.count >= limits.max_instances {
-            let max = limits.max_instances;
-            return Err(format!("the registry holds {max} instances, its limit (max_instances)"));
-        }
-        if service.map_or(0, |service| service.bytes) + bytes - old_bytes > limits.max_list {
-            let max = limits.max_list;
-            return Err(format!("the service's list would exceed {max} bytes (max_list)"));
-        }
-        if self.bytes + bytes - old_bytes > limits.max_bytes {
-            let max = limits.max_bytes;
-            return Err(format!("the registry's instances would exceed {max} bytes (max_bytes)"));
-        }
-        let owned = self.owned.entry(owner).or_default();
-        if owned.len() >= limits.max_per_connection && !owned.contains(&key) {
-            let max = limits.max_per_connection;
-            return Err(format!("a connection may register {max} (max_per_connection)"));
-        }
-        owned.insert(key.clone());
-        let instance = Arc::new(instance);
-        let entry = Entry {
-            instance: Arc::clone(&instance),
-            owner,
-            renewed: now,
-            expires: now + limits.lease,
-            is_closed: false,
-            bytes,
-        };
-        self.insert(key, entry, !is_same);
-        Ok((!is_same).then_some(instance))
-    }
-
-    fn insert(&mut self, key: Key, entry: Entry, is_change: bool) {
+    /// Puts `entry` in the place of the one there was, if there was one. Only a new record changes the
+    /// list.
+    pub(super) fn insert(&mut self, key: Key, entry: Entry) {
+        let old = self.take(&key);
+        let is_news = old.is_none_or(|old| old.record != entry.record);
+        let owned = self.owned.entry(entry.owner).or_default();
+        owned.bytes += entry.bytes;
+        owned.keys.insert(key.clone());
+        self.count += 1;
+        self.bytes += entry.bytes;
         let service = self.services.entry(key.service.clone()).or_default();
-        if is_change {
+        service.bytes += entry.bytes;
+        if is_news {
             self.revision += 1;
             service.revision = self.revision;
             service.list = None;
         }
-        service.bytes += entry.bytes;
-        self.bytes += entry.bytes;
-        let owner = entry.owner;
-        match service.entries.insert(key.clone(), entry) {
-            Some(old) => {
-                service.bytes -= old.bytes;
-                self.bytes -= old.bytes;
-                if old.owner != owner {
-                    self.disown(old.owner, &key);
-                }
-            }
-            None => self.count += 1,
-        }
+        service.entries.insert(key, entry);
     }
 
     /// Takes an instance off its list; returns whether it was there.
     pub(crate) fn remove(&mut self, key: &Key) -> bool {
-        let Some(service) = self.services.get_mut(&key.service) else {
+        if self.take(key).is_none() {
             return false;
-        };
-        let Some(entry) = service.entries.remove(key) else {
-            return false;
-        };
+        }
         self.revision += 1;
-        self.count -= 1;
-        service.revision = self.revision;
-        service.list = None;
+        if let Some(service) = self.services.get_mut(&key.service) {
+            service.revision = self.revision;
+            service.list = None;
+            if service.entries.is_empty() {
+                self.services.remove(&key.service);
+            }
+        }
+        true
+    }
+
+    /// Takes an entry out of all accounts; its list is the caller's matter.
+    fn take(&mut self, key: &Key) -> Option<Entry> {
+        let service = self.services.get_mut(&key.service)?;
+        let entry = service.entries.remove(key)?;
         service.bytes -= entry.bytes;
         self.bytes -= entry.bytes;
-        if service.entries.is_empty() {
-            self.services.remove(&key.service);
+        self.count -= 1;
+        if let Some(owned) = self.owned.get_mut(&entry.owner) {
+            owned.bytes -= entry.bytes;
+            owned.keys.remove(key);
+            if owned.keys.is_empty() {
+                self.owned.remove(&entry.owner);
+            }
         }
-        self.disown(entry.owner, key);
-        true
+        Some(entry)
     }
 
     /// The names of the instances of `service` at `address`.
     pub(crate) fn keys_at(&self, service: &ServiceKey, address: &str) -> Vec<Key> {
-        let entries = self.services.get(service).map(|service| service.entries.keys());
-        let keys = entries.into_iter().flatten();
-        keys.filter(|key| &*key.address == address).cloned().collect()
-    }
-
-    fn disown(&mut self, owner: u64, key: &Key) {
-        if let Some(owned) = self.owned.get_mut(&owner) {
-            owned.remove(key);
-            if owned.is_empty() {
-                self.owned.remove(&owner);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_names_and_too_many_bytes_are_refused_by_the_name_of_the_limit() {
-        let limits = ServerConfig { max_bytes: 1000, ..ServerConfig::default() };
-        let (mut table, context) = (Table::new(), (Instant::now(), &limits));
-        let one = |address: &str| Instance::new(ServiceKey::new("s.S"), address, "id");
-        let error = table.register(one(&"a".repeat(513)), 1, context).unwrap_err();
-        assert!(error.contains("the address has 513 bytes and may have 512"), "{error}");
-        table.register(one(&"a".repeat(500)), 1, context).unwrap();
-        table.register(one(&"a".repeat(500)), 2, context).unwrap();
-        let error = table.register(one(&"b".repeat(500)), 1, context).unwrap_err();
-        assert!(error.contains("max_bytes"), "{error}");
-        assert!(table.remove(&Key::of(&one(&"a".repeat(500)))));
-        table.register(one(&"b".repeat(500)), 1, context).unwrap();
+        self.at(service, &address.into()).map(|(key, _)| key.clone()).collect()
     }
 }

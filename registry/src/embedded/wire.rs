@@ -10,8 +10,12 @@ use std::sync::Arc;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rpc_core::{Instance, ServiceKey};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 use tokio::io::{AsyncRead, AsyncReadExt};
+
+use super::secret::Secret;
+use crate::sound::{self, LeftOut};
 
 /// The version of this protocol; a server refuses others.
 pub(crate) const VERSION: u32 = 1;
@@ -33,6 +37,9 @@ pub(crate) enum Ask {
     Hello {
         version: u32,
         token: String,
+        /// By what the client is known again in its next session.
+        #[serde(default)]
+        secret: Secret,
     },
     Register {
         instance: Instance,
@@ -103,10 +110,27 @@ pub(crate) enum Answer {
 }
 
 /// The list of a service at one revision.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Version {
     pub(crate) revision: u64,
     pub(crate) instances: Vec<Arc<Instance>>,
+    /// What of it could not be read.
+    #[serde(skip)]
+    pub(crate) left_out: LeftOut,
+}
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Raw<'a> {
+            revision: u64,
+            #[serde(borrow)]
+            instances: Vec<&'a RawValue>,
+        }
+        let Raw { revision, instances } = Raw::deserialize(deserializer)?;
+        let (instances, left_out) = sound::read(&instances);
+        Ok(Self { revision, instances: instances.into_iter().map(Arc::new).collect(), left_out })
+    }
 }
 
 /// A message as a frame.
@@ -199,11 +223,8 @@ impl fmt::Display for FrameError {
                 f,
                 "it speaks {what}; check host and port: what listens there is no registry"
             ),
-            Self::Json(error) => {
-                // The text may quote the peer: it must neither fill a log nor steer a terminal.
-                let text: String = error.to_string().chars().take(200).collect();
-                write!(f, "malformed frame: {}", text.escape_debug())
-            }
+            // The text may quote the peer.
+            Self::Json(error) => write!(f, "malformed frame: {}", sound::plain(error)),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rpc_core::{Error, ServiceKey, Snapshot, Source, Trouble};
+use rpc_core::{Error, ServiceKey, Snapshot, Trouble};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -87,22 +87,27 @@ impl Follow<'_> {
         let repairing = repair(&link, session, &service, &updates);
         tokio::pin!(watching, repairing);
         loop {
-            // In this order, so that what was read of the session first is seen first.
-            tokio::select! {
+            // The watch before the state, so that what was read of the session first is seen first.
+            let ended = tokio::select! {
                 biased;
-                _ = newest.changed() => {
-                    let listing = newest.borrow_and_update().clone();
-                    self.publish(listing.unwrap_or_default()).await;
+                _ = newest.changed() => None,
+                ended = &mut watching => {
+                    Some(ended.err().unwrap_or_else(|| Error::closed("the watch ended")))
                 }
                 // A watch may not notice the end of its session: an old one is not trusted.
-                _ = replaced.changed() => return match &*replaced.borrow() {
+                _ = replaced.changed() => Some(match &*replaced.borrow() {
                     State::Down(error) => error.clone(),
                     State::Connecting | State::Up(_) => Error::closed("the session ended"),
-                },
-                error = &mut repairing => return error,
-                ended = &mut watching => {
-                    return ended.err().unwrap_or_else(|| Error::closed("the watch ended"));
-                }
+                }),
+                error = &mut repairing => Some(error),
+            };
+            // Also at the end: a list that came whole before it counts.
+            if ended.is_none() || newest.has_changed().unwrap_or(false) {
+                let listing = newest.borrow_and_update().clone();
+                self.publish(listing.unwrap_or_default()).await;
+            }
+            if let Some(error) = ended {
+                return error;
             }
         }
     }
@@ -122,7 +127,7 @@ impl Follow<'_> {
     }
 
     async fn publish(&mut self, listing: Listing) {
-        let snapshot = Snapshot::new(listing.instances, Source::Live);
+        let snapshot = self.link.snapshot(&self.service, listing);
         let is_new = self.snapshots.send_if_modified(|current| {
             let is_new = *current != snapshot;
             if is_new {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rpc_core::Error;
+use rpc_core::{Error, ServiceKey, Snapshot, Source};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::pace::{Backoff, Pace};
-use crate::backend::{Backend, Demand, Session};
+use crate::backend::{Backend, Demand, Listing, Session};
 use crate::cache::Cache;
+use crate::sound::{self, Teller};
 
 /// Who only reads and starts before the registry is not in trouble until this long after.
 const FIRST_CONNECT: Duration = Duration::from_secs(3);
@@ -27,6 +28,8 @@ pub(crate) struct Link {
     /// How many instances this process wants registered.
     pub(crate) providers: watch::Sender<usize>,
     pub(crate) closing: watch::Sender<bool>,
+    /// What people were told about lists.
+    pub(crate) told: Teller,
 }
 
 /// What was logged of the present outage.
@@ -75,6 +78,7 @@ impl Link {
             state: watch::Sender::new(State::Connecting),
             providers: watch::Sender::new(0),
             closing: watch::Sender::new(false),
+            told: Teller::default(),
         }
     }
 
@@ -171,8 +175,22 @@ impl Link {
         }
     }
 
-    /// The session, waiting for it at most `limit`, or until an attempt fails.
-    pub(crate) async fn session_within(&self, limit: Duration) -> Result<Arc<dyn Session>, Error> {
+    /// The list of `service` now.
+    pub(crate) async fn list(&self, service: &ServiceKey) -> Result<Snapshot, Error> {
+        let session = self.session().await?;
+        let listing = self.request(session.fetch(service)).await?;
+        Ok(self.snapshot(service, listing))
+    }
+
+    /// Every service that has an instance now.
+    pub(crate) async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
+        let session = self.session().await?;
+        self.request(session.services()).await
+    }
+
+    /// The session, waiting for it at most two attempts, or until one fails.
+    async fn session(&self) -> Result<Arc<dyn Session>, Error> {
+        let limit = self.pace.connect_timeout * 2;
         let mut state = self.state.subscribe();
         let known = timeout(limit, state.wait_for(|s| !matches!(s, State::Connecting))).await;
         match known.ok().and_then(Result::ok).as_deref() {
@@ -180,6 +198,13 @@ impl Link {
             Some(State::Down(error)) => Err(error.clone()),
             Some(State::Connecting) | None => Err(self.backend_lost(SILENT)),
         }
+    }
+
+    /// What a registry has told, without what nobody can use, which people are told.
+    pub(crate) fn snapshot(&self, service: &ServiceKey, mut listing: Listing) -> Snapshot {
+        let left_out = sound::sift(&mut listing.instances);
+        self.told.tell(&self.backend.address(), service, &left_out);
+        Snapshot::new(listing.instances, Source::Live)
     }
 
     /// Runs one operation within the request timeout.

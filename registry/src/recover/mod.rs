@@ -20,7 +20,7 @@ pub use self::pace::Pace;
 use crate::backend::Backend;
 use crate::cache::Cache;
 use crate::registration::{Registration, Wanted};
-use crate::{Registry, RegistryConfig};
+use crate::{Registry, RegistryConfig, sound};
 
 /// How long a shutdown waits for its instances to be taken off the lists.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
@@ -100,6 +100,7 @@ impl Registry for Supervised {
     }
 
     async fn register(&self, instance: Instance) -> Result<Registration, Error> {
+        sound::check_registrable(&instance)?;
         let link = Arc::clone(self.tasks.open()?);
         let wanted = watch::Sender::new(Wanted::Listed(instance));
         let (is_registered, mut registered) = watch::channel(false);
@@ -124,6 +125,7 @@ impl Registry for Supervised {
     }
 
     async fn subscribe(&self, service: &ServiceKey) -> Result<Subscription, Error> {
+        sound::check_listable(service)?;
         let link = Arc::clone(self.tasks.open()?);
         let cached = match &link.cache {
             Some(cache) => cache.read(service).await,
@@ -149,16 +151,13 @@ impl Registry for Supervised {
     }
 
     async fn list(&self, service: &ServiceKey) -> Result<Vec<Instance>, Error> {
-        let link = self.tasks.open()?;
-        let session = link.session_within(link.pace.connect_timeout * 2).await?;
-        let listing = link.request(session.fetch(service)).await?;
-        Ok(Snapshot::new(listing.instances, Source::Live).instances.to_vec())
+        sound::check_listable(service)?;
+        let listed = self.tasks.open()?.list(service).await?;
+        Ok(listed.instances.to_vec())
     }
 
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
-        let link = self.tasks.open()?;
-        let session = link.session_within(link.pace.connect_timeout * 2).await?;
-        let mut services = link.request(session.services()).await?;
+        let mut services = self.tasks.open()?.services().await?;
         services.sort();
         services.dedup();
         Ok(services)

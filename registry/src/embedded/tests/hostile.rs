@@ -24,10 +24,13 @@ async fn a_client_without_the_token_says_so_and_does_not_hammer_the_server() {
     assert!((10..30).contains(&attempts), "{attempts} attempts in a minute");
 }
 
-/// A server that tells a good list and then something else.
-#[derive(Debug)]
+/// A server that tells a good list, another for each session, and then something else.
+#[derive(Debug, Default)]
 struct Babbler {
     told: AtomicUsize,
+    /// Between the list and what follows it; without one they come in one breath.
+    pause: Duration,
+    identity: Arc<Identity>,
 }
 
 #[async_trait]
@@ -39,12 +42,12 @@ impl Backend for Babbler {
     async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
         let (ours, theirs) = duplex(1024 * 1024);
         let seed = self.told.fetch_add(1, Ordering::Relaxed);
-        tokio::spawn(babble(theirs, seed as u64));
-        Ok(Client::open(ours, "babbler://", "").await?)
+        tokio::spawn(babble(theirs, seed as u64, self.pause));
+        Ok(Client::open(ours, ("babbler://", ""), &self.identity).await?)
     }
 }
 
-async fn babble(stream: DuplexStream, seed: u64) {
+async fn babble(stream: DuplexStream, seed: u64, pause: Duration) {
     let (read, mut write) = tokio::io::split(stream);
     let mut reader = FrameReader::new(read, MAX_FROM_SERVER);
     while let Ok(Some(Request { id, ask })) = reader.next::<Request>().await {
@@ -55,12 +58,18 @@ async fn babble(stream: DuplexStream, seed: u64) {
         };
         let _ = write.write_all(&frame(&Message::Answer { id, answer })).await;
         if is_watched {
-            let instances = vec![Arc::new(instance("a:1")), Arc::new(instance("b:1"))];
-            let good =
-                Message::Push { service: key(), listing: Version { revision: 1, instances } };
-            let _ = write.write_all(&frame(&good)).await;
-            sleep(Duration::from_millis(1)).await;
-            let _ = write.write_all(&nonsense(&frame(&good), seed)).await;
+            let addresses = ["a:1".to_owned(), format!("b:{seed}")];
+            let instances = addresses.map(|address| Arc::new(instance(&address))).into();
+            let listing = Version { revision: 1, instances, ..Version::default() };
+            let good = frame(&Message::Push { service: key(), listing });
+            let nonsense = nonsense(&good, seed);
+            if pause.is_zero() {
+                let _ = write.write_all(&[&*good, &*nonsense].concat()).await;
+            } else {
+                let _ = write.write_all(&good).await;
+                sleep(pause).await;
+                let _ = write.write_all(&nonsense).await;
+            }
             sleep(Duration::from_secs(1)).await;
             return;
         }
@@ -89,7 +98,8 @@ fn nonsense(good: &[u8], seed: u64) -> Vec<u8> {
 
 #[tokio::test(start_paused = true)]
 async fn nonsense_from_the_registry_changes_no_list() {
-    let babbler = Arc::new(Babbler { told: AtomicUsize::new(0) });
+    let pause = Duration::from_millis(1);
+    let babbler = Arc::new(Babbler { pause, ..Babbler::default() });
     let registry = supervise(Arc::clone(&babbler) as _, &RegistryConfig::new("babbler://"));
     let mut list = registry.subscribe(&key()).await.unwrap();
     let seen = |list: &rpc_core::Snapshot| (list.instances.len(), list.source);
@@ -101,4 +111,53 @@ async fn nonsense_from_the_registry_changes_no_list() {
         }
     }
     assert_eq!(seen(&list.latest()), (2, Source::Live));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_came_whole_counts_although_nonsense_follows_in_the_same_breath() {
+    const SESSIONS: usize = 300;
+    let babbler = Arc::new(Babbler::default());
+    let registry = supervise(Arc::clone(&babbler) as _, &RegistryConfig::new("babbler://"));
+    let mut list = registry.subscribe(&key()).await.unwrap();
+    let mut seen = vec![list.latest()];
+    while babbler.told.load(Ordering::Relaxed) < SESSIONS {
+        let next = timeout(Duration::from_secs(60), list.next()).await;
+        seen.extend(next.expect("no list of a minute's sessions arrived"));
+    }
+    let mut told: Vec<_> = seen.iter().map(|list| list.instances[1].address.to_string()).collect();
+    told.dedup();
+    let all: Vec<_> = (0..told.len()).map(|session| format!("b:{session}")).collect();
+    assert_eq!(told, all, "a session's list was lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_instance_of_a_pushed_list_costs_neither_the_others_nor_the_session() {
+    let (ours, theirs) = duplex(1024 * 1024);
+    tokio::spawn(async move {
+        let (read, mut write) = tokio::io::split(theirs);
+        let mut reader = FrameReader::new(read, MAX_FROM_SERVER);
+        while let Ok(Some(Request { id, ask })) = reader.next::<Request>().await {
+            let answer = match ask {
+                Ask::Hello { .. } => Answer::Welcome { renew_ms: 10_000, clients: 1 },
+                _ => Answer::Done {},
+            };
+            write.write_all(&frame(&Message::Answer { id, answer })).await.unwrap();
+            let good = serde_json::to_value(instance("a:1")).unwrap();
+            let mut list = vec![good.clone(), serde_json::json!(null), good];
+            list[0]["codecs"] = serde_json::json!([7]);
+            let push = serde_json::json!({"push": {"service": "shop.Inventory",
+                "listing": {"revision": 1, "instances": list}}});
+            write.write_all(&frame(&push)).await.unwrap();
+        }
+    });
+    let client = Client::open(ours, ("test", ""), &Identity::random()).await.unwrap();
+    let (updates, mut list) = Updates::new(0);
+    let service = key();
+    tokio::select! {
+        ended = client.watch(&service, &updates) => panic!("{ended:?}"),
+        _ = list.changed() => {}
+        () = sleep(Duration::from_secs(1)) => panic!("no list"),
+    }
+    assert_eq!(list.borrow().as_ref().unwrap().instances, [instance("a:1")]);
+    assert!(client.reason().is_none());
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
 mod hostile;
+mod owners;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::secret::{Identity, Secret};
 use super::wire::{Ask, Request, VERSION, frame};
 use super::{Client, Host, ServerConfig, serve};
 use crate::backend::{Backend, Demand, Session, Updates};
@@ -34,7 +36,16 @@ fn pipe(host: &Arc<Host>) -> DuplexStream {
 }
 
 async fn client(host: &Arc<Host>) -> Arc<Client> {
-    Client::open(pipe(host), "test", "").await.unwrap()
+    known(host, &Identity::random()).await
+}
+
+/// A session of a client that may have had others.
+async fn known(host: &Arc<Host>, identity: &Arc<Identity>) -> Arc<Client> {
+    Client::open(pipe(host), ("test", ""), identity).await.unwrap()
+}
+
+fn hello() -> Ask {
+    Ask::Hello { version: VERSION, token: String::new(), secret: Secret::default() }
 }
 
 fn listed(host: &Host) -> usize {
@@ -63,9 +74,10 @@ async fn a_closed_connection_leaves_its_instances_three_seconds() {
 #[tokio::test(start_paused = true)]
 async fn who_registers_again_owns_the_instance_whatever_becomes_of_the_old_connection() {
     let host = Host::start(no_withholding());
-    let old = client(&host).await;
+    let identity = Identity::random();
+    let old = known(&host, &identity).await;
     old.register(&instance("a:1")).await.unwrap();
-    let new = client(&host).await;
+    let new = known(&host, &identity).await;
     new.register(&instance("a:1")).await.unwrap();
     drop(old);
     sleep(Duration::from_secs(60)).await;
@@ -76,10 +88,8 @@ async fn who_registers_again_owns_the_instance_whatever_becomes_of_the_old_conne
 async fn a_client_that_falls_silent_keeps_its_instances_for_the_whole_lease() {
     let host = Host::start(no_withholding());
     let mut silent = pipe(&host);
-    let token = String::new();
-    let hello = Ask::Hello { version: VERSION, token };
     let register = Ask::Register { instance: instance("a:1") };
-    for (id, ask) in [hello, register].into_iter().enumerate() {
+    for (id, ask) in [hello(), register].into_iter().enumerate() {
         let request = Request { id: id as u64, ask };
         silent.write_all(&frame(&request)).await.unwrap();
     }
@@ -129,10 +139,8 @@ async fn a_reader_that_does_not_read_is_dropped_and_the_others_go_on() {
         provider.register(&instance(&format!("a:{i}"))).await.unwrap();
     }
     let mut stuck = pipe(&host);
-    let token = String::new();
-    let hello = Ask::Hello { version: VERSION, token };
     let subscribe = Ask::Subscribe { service: key(), known: 0 };
-    for (id, ask) in [hello, subscribe].into_iter().enumerate() {
+    for (id, ask) in [hello(), subscribe].into_iter().enumerate() {
         let request = Request { id: id as u64, ask };
         stuck.write_all(&frame(&request)).await.unwrap();
     }
@@ -219,9 +227,8 @@ async fn a_registry_that_loses_sight_of_half_its_providers_evicts_few_and_late()
         client.register(&instance(&format!("a:{i}"))).await.unwrap();
         alive.push(client);
         let mut silent = pipe(&host);
-        let hello = Ask::Hello { version: VERSION, token: String::new() };
         let register = Ask::Register { instance: instance(&format!("b:{i}")) };
-        for (id, ask) in [hello, register].into_iter().enumerate() {
+        for (id, ask) in [hello(), register].into_iter().enumerate() {
             silent.write_all(&frame(&Request { id: id as u64, ask })).await.unwrap();
         }
         unseen.push(silent);
@@ -245,6 +252,7 @@ async fn a_registry_that_loses_sight_of_half_its_providers_evicts_few_and_late()
 struct Piped {
     server: Mutex<Option<(Arc<Host>, JoinSet<()>)>>,
     came: Mutex<Vec<Instant>>,
+    identity: Arc<Identity>,
 }
 
 #[async_trait]
@@ -263,7 +271,7 @@ impl Backend for Piped {
             connections.spawn(serve(Arc::clone(host), theirs));
         }
         locked(&self.came).push(Instant::now());
-        Ok(Client::open(ours, "piped://", "").await?)
+        Ok(Client::open(ours, ("piped://", ""), &self.identity).await?)
     }
 }
 

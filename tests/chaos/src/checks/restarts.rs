@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use dubhe::Consumer;
+
 use super::{Check, none_failed, none_repeated, pass, seconds};
 use crate::BoxError;
 use crate::api::Store;
 use crate::fleet::Fleet;
 use crate::ledger::{self, Kind};
-use crate::load::{Calls, Load};
+use crate::load::{Calls, Ended, Load, Seen};
 use crate::report::Report;
 
 pub(super) const ROLLING: Check = Check {
@@ -29,9 +31,11 @@ pub(super) const KILL_WRITES: Check = Check {
     run: |report, quick| Box::pin(kill_writes(report, quick)),
 };
 
-/// How many calls may be lost on their way to the killed provider, beside those it had begun: its
-/// machine has them, but it has not read them yet.
-const LOST_UNREAD: usize = 5;
+/// How often a provider is killed, at most, until one dies with a call that it had begun.
+const MOST_KILLS: usize = 10;
+
+/// The calls of the killed provider's callers.
+const WRITES_A_SECOND: u32 = 2000;
 
 async fn rolling(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     let mut fleet = Fleet::start(10, &[]).await?;
@@ -87,11 +91,37 @@ async fn kill_reads(report: &mut Report, quick: bool) -> Result<(), BoxError> {
 async fn kill_writes(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     let mut fleet = Fleet::start(3, &[]).await?;
     let consumer = fleet.consumer(&["consumer.retries=0"])?;
-    let client = fleet.client(&consumer).await?;
-    let load = Load::start(&client, Calls::Writes(5), 2000);
+    let mut begun = 0;
+    for kill in 1..=MOST_KILLS {
+        begun = kill_under_writes(report, &mut fleet, &consumer, quick).await?;
+        if begun > 0 {
+            break;
+        }
+        // It died between two calls, which is another fault: then the next one is killed.
+        report.note("a kill that hit no call", &format!("kill {kill}"), kill < MOST_KILLS);
+        let next = fleet.provider(&format!("n{kill}"), &[]).await?;
+        fleet.providers.push(next);
+    }
+    let figure = format!("{begun} by its ledger");
+    report.note("failed calls that the killed one had begun", &figure, begun > 0);
+    none_repeated(report, &fleet)
+}
+
+/// Kills the first provider under calls that are not idempotent; returns how many of those that
+/// failed it had begun.
+async fn kill_under_writes(
+    report: &mut Report,
+    fleet: &mut Fleet,
+    consumer: &Consumer,
+    quick: bool,
+) -> Result<usize, BoxError> {
+    let client = fleet.client(consumer).await?;
+    let load = Load::start(&client, Calls::Writes(5), WRITES_A_SECOND);
     pass(seconds(quick, 2, 5)).await;
     let killed = load.now();
-    fleet.providers[0].kill().await?;
+    let mut victim = fleet.providers.remove(0);
+    victim.kill().await?;
+    let dead = load.now();
     pass(seconds(quick, 2, 5)).await;
     let seen = load.stop().await?;
     let early = seen.between(Duration::ZERO, killed.saturating_sub(Duration::from_secs(1)));
@@ -99,14 +129,34 @@ async fn kill_writes(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     let late = seen.failed().filter(|call| call.due > killed + Duration::from_millis(200)).count();
     report.at_most("calls that failed later than 200 ms after the kill", late, 0);
     let executed = ledger::executed(fleet.folder(), Kind::Write)?;
-    let begun: HashSet<u64> = executed.get("p0").into_iter().flatten().copied().collect();
+    let its: HashSet<u64> = executed.get(&victim.name).into_iter().flatten().copied().collect();
     let (in_flight, unread): (Vec<_>, Vec<_>) =
-        seen.failed().partition(|call| begun.contains(&call.id));
-    let figure = format!("{} by its ledger", in_flight.len());
-    report.note("failed calls that the killed one had begun", &figure, !in_flight.is_empty());
-    report.at_most("failed calls that it had not begun", unread.len(), LOST_UNREAD);
-    let (executed, answered) =
-        (executed.values().map(Vec::len).sum(), seen.len() - seen.failed().count());
-    report.at_least("executions for the calls that were answered", executed, answered);
-    none_repeated(report, &fleet)
+        seen.failed().partition(|call| its.contains(&call.id));
+    let sent_there = |call: &&&Ended| {
+        let reason = call.outcome.as_ref().err();
+        reason.and_then(|reason| reason.address.as_deref()) == Some(&*victim.address)
+    };
+    let strays = unread.len() - unread.iter().filter(sent_there).count();
+    report.at_most("failed calls that were not sent to the killed one", strays, 0);
+    report.at_most(
+        "failed calls that it had not begun",
+        unread.len(),
+        unreadable(&seen, killed, dead),
+    );
+    let answered: HashSet<u64> =
+        seen.calls().filter(|call| call.outcome.is_ok()).map(|call| call.id).collect();
+    let done = executed.values().flatten().filter(|id| answered.contains(id)).count();
+    report.at_least("executions for the calls that were answered", done, answered.len());
+    Ok(in_flight.len())
+}
+
+/// How many calls could lie in the killed one's buffers, which it has and has not read: those that
+/// were due since it can have read last. As long as the slowest answer of that time took, it may
+/// not have come to run.
+fn unreadable(seen: &Seen, killed: Duration, dead: Duration) -> usize {
+    let second = Duration::from_secs(1);
+    let answers = seen.between(killed.saturating_sub(second), dead);
+    let slowest = answers.calls().filter(|call| call.outcome.is_ok()).map(|call| call.latency);
+    let asleep = slowest.max().unwrap_or_default();
+    seen.between(killed.saturating_sub(asleep), dead + asleep).len()
 }

@@ -1,0 +1,238 @@
+//! Which instances are sound, and lists in which one that is not costs no other.
+//!
+//! The same rules at every door: before an instance is registered, when a server takes it, when a list
+//! comes from a registry or from the disk.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use rpc_core::{Error, Instance, ServiceKey};
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use crate::recover::locked;
+
+/// Longest service, address and id, in bytes.
+const MAX_NAME: usize = 512;
+
+/// Largest instance of a list, in bytes of JSON: as much as a server's frame takes by default.
+const MAX_LISTED: usize = 256 * 1024;
+
+/// How often it is told, at most, that the list of a service has unsound instances.
+const TOLD_EVERY: Duration = Duration::from_secs(600);
+
+/// Fails with what is wrong with `instance`, and what to do.
+pub(crate) fn check(instance: &Instance) -> Result<(), String> {
+    check_service(&instance.service)?;
+    let Instance { address, id, application, protocols, codecs, metadata, .. } = instance;
+    check_name("address", address)?;
+    check_name("id", id)?;
+    if !is_address(address) {
+        return Err(format!("the address `{address}` is not of the form host:port"));
+    }
+    check_text("application", application)?;
+    protocols.iter().try_for_each(|name| check_text("protocol", name))?;
+    codecs.iter().try_for_each(|name| check_text("codec", name))?;
+    metadata.iter().try_for_each(|(key, value)| {
+        check_text("metadata key", key)?;
+        check_text(&format!("metadata `{key}`"), value)
+    })
+}
+
+/// Fails with what is wrong with the name of a service.
+pub(crate) fn check_service(service: &ServiceKey) -> Result<(), String> {
+    check_name("service", service.as_str())?;
+    // Those of a program's own are taken as they are until here.
+    service.as_str().parse::<ServiceKey>().map_err(|error| error.to_string())?;
+    Ok(())
+}
+
+/// As [`check`], for whoever wants it registered.
+pub(crate) fn check_registrable(instance: &Instance) -> Result<(), Error> {
+    check(instance).map_err(|why| {
+        let (service, address) = (plain(&instance.service), plain(&instance.address));
+        let what = format!("the instance of {service} at {address} cannot be registered: {why}");
+        Error::invalid_config(what)
+    })
+}
+
+/// As [`check_service`], for whoever wants its list.
+pub(crate) fn check_listable(service: &ServiceKey) -> Result<(), Error> {
+    check_service(service).map_err(|why| {
+        Error::invalid_config(format!("no registry can list {}: {why}", plain(service)))
+    })
+}
+
+fn check_name(what: &str, name: &str) -> Result<(), String> {
+    if name.len() > MAX_NAME {
+        return Err(format!("the {what} has {} bytes and may have {MAX_NAME}", name.len()));
+    }
+    check_text(what, name)
+}
+
+fn check_text(what: &str, text: &str) -> Result<(), String> {
+    match text.chars().any(char::is_control) {
+        true => Err(format!("the {what} {} holds control characters, leave them out", plain(text))),
+        false => Ok(()),
+    }
+}
+
+fn is_address(text: &str) -> bool {
+    let is_host = |host: &str| !host.is_empty() && !host.contains(char::is_whitespace);
+    text.rsplit_once(':').is_some_and(|(host, port)| is_host(host) && port.parse::<u16>().is_ok())
+}
+
+/// Text from outside as it may be shown: short, and steering no terminal.
+pub(crate) fn plain(text: impl fmt::Display) -> String {
+    let text: String = text.to_string().chars().take(200).collect();
+    text.escape_debug().to_string()
+}
+
+/// The sound instances of a list that was told as JSON.
+pub(crate) fn read(list: &[&RawValue]) -> (Vec<Instance>, LeftOut) {
+    let (mut instances, mut left_out) = (Vec::with_capacity(list.len()), LeftOut::default());
+    for json in list.iter().map(|json| json.get()) {
+        match serde_json::from_str(json) {
+            _ if json.len() > MAX_LISTED => {
+                let length = json.len();
+                left_out.add(format!("it has {length} bytes and may have {MAX_LISTED}"));
+            }
+            Ok(instance) => instances.push(instance),
+            Err(error) => left_out.add(plain(error)),
+        }
+    }
+    left_out.join(sift(&mut instances));
+    (instances, left_out)
+}
+
+/// Takes out of a list what is not sound.
+pub(crate) fn sift(instances: &mut Vec<Instance>) -> LeftOut {
+    let mut left_out = LeftOut::default();
+    instances.retain(|instance| match check(instance) {
+        Ok(()) => true,
+        Err(why) => {
+            left_out.add(format!("{}: {why}", plain(&instance.address)));
+            false
+        }
+    });
+    left_out
+}
+
+/// How many instances of a list were left out, and why the first of them was.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct LeftOut {
+    pub(crate) count: usize,
+    pub(crate) why: String,
+}
+
+impl LeftOut {
+    fn add(&mut self, why: String) {
+        if self.count == 0 {
+            self.why = why;
+        }
+        self.count += 1;
+    }
+
+    fn join(&mut self, others: Self) {
+        if self.count == 0 {
+            self.why = others.why;
+        }
+        self.count += others.count;
+    }
+}
+
+/// Tells what was left out of lists: once for each service, and again while it lasts.
+#[derive(Debug, Default)]
+pub(crate) struct Teller(Mutex<HashMap<ServiceKey, Instant>>);
+
+impl Teller {
+    pub(crate) fn tell(&self, registry: &str, service: &ServiceKey, left_out: &LeftOut) {
+        if left_out.count == 0 {
+            return;
+        }
+        let now = Instant::now();
+        {
+            let mut told = locked(&self.0);
+            told.retain(|_, at| now.saturating_duration_since(*at) < TOLD_EVERY);
+            if told.contains_key(service) {
+                return;
+            }
+            told.insert(service.clone(), now);
+        }
+        let LeftOut { count, why } = left_out;
+        tracing::warn!(
+            registry,
+            %service,
+            left_out = count,
+            why,
+            "instances that nobody can use are left out of the list, mend who registers them"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instance(address: &str) -> Instance {
+        Instance::new(ServiceKey::new("shop.Inventory"), address, "id")
+    }
+
+    fn with(change: impl FnOnce(&mut Instance)) -> Instance {
+        let mut instance = instance("10.0.0.1:20880");
+        change(&mut instance);
+        instance
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_instance_is_named_with_its_field() {
+        let metadata = |key: &str, value: &str| {
+            std::sync::Arc::new([(key.to_owned(), value.to_owned())].into())
+        };
+        for (wrong, expected) in [
+            (with(|i| i.service = ServiceKey::new("a b")), "`a b` is no service key"),
+            (
+                with(|i| i.service = ServiceKey::new("a\u{1b}")),
+                r"the service a\u{1b} holds control",
+            ),
+            (instance("a:1\n"), r"the address a:1\n holds control characters, leave them out"),
+            (instance("a"), "the address `a` is not of the form host:port"),
+            (instance(":1"), "host:port"),
+            (instance("a:65536"), "host:port"),
+            (instance("a b:1"), "host:port"),
+            (instance(&format!("{}:1", "a".repeat(511))), "the address has 513 bytes and may"),
+            (with(|i| i.id = "\0".into()), r"the id \0 holds"),
+            (with(|i| i.application = "\u{7f}".to_owned()), r"the application \u{7f} holds"),
+            (with(|i| i.protocols = vec!["a\r".to_owned()]), r"the protocol a\r holds"),
+            (with(|i| i.codecs = vec!["\t".to_owned()]), r"the codec \t holds"),
+            (with(|i| i.metadata = metadata("a\nb", "")), r"the metadata key a\nb holds"),
+            (
+                with(|i| i.metadata = metadata("zone", "\u{9b}")),
+                r"the metadata `zone` \u{9b} holds",
+            ),
+        ] {
+            let error = check(&wrong).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+            assert!(!error.contains(char::is_control), "{error:?}");
+        }
+        for address in ["10.0.0.1:20880", "[::1]:20880", "shop.example:0"] {
+            check(&instance(address)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_bad_instance_of_a_list_costs_no_other() {
+        let long =
+            format!(r#"{{"service":"a","address":"a:1","id":"{}"}}"#, "i".repeat(MAX_LISTED));
+        let good = r#"{"service":"a","address":"a:1","id":"1","new":[{}]}"#;
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let bad = [r#"{"service":"a b"}"#, "null", "7", r#"{"address":7}"#, &deep, &long];
+        let list = format!("[{good},{},{good}]", bad.join(","));
+        let list: Vec<&RawValue> = serde_json::from_str(&list).unwrap();
+        let (read, left_out) = read(&list);
+        assert_eq!((read.len(), left_out.count), (2, bad.len()));
+        assert!(left_out.why.contains("no service key"), "{left_out:?}");
+    }
+}
