@@ -11,6 +11,7 @@ use registry::Registry;
 use rpc_core::client::{ServiceClient, Stub, StubMethod};
 use rpc_core::descriptor::{MethodDescriptor, ServiceDescriptor};
 use rpc_core::protocol::dubbo::{ClientConfig, DubboConnector};
+use rpc_core::transport::{Dial, Tcp};
 use rpc_core::{BoxInvoker, Codecs, Connector, Error, Invoker, Method, Metrics, ServiceKey};
 use tower_layer::Layer as TowerLayer;
 
@@ -317,6 +318,7 @@ pub struct ConsumerBuilder {
     call_layers: Layers,
     attempt_layers: Layers,
     leaves_out_unknown: bool,
+    dial: Option<Arc<dyn Dial>>,
 }
 
 impl ConsumerBuilder {
@@ -384,6 +386,13 @@ impl ConsumerBuilder {
         self
     }
 
+    /// Opens connections by `dial` instead of over TCP: for measuring without sockets.
+    #[doc(hidden)]
+    pub fn dial(mut self, dial: Arc<dyn Dial>) -> Self {
+        self.dial = Some(dial);
+        self
+    }
+
     /// The consumer. Connects to nothing yet.
     ///
     /// # Errors
@@ -395,10 +404,11 @@ impl ConsumerBuilder {
         };
         let budget = &config.consumer.retry_budget;
         let registry = registry::several(self.setup.extensions.registries(&config)?)?;
+        let dial = self.dial.unwrap_or_else(|| Arc::new(Tcp));
         Ok(Consumer(Arc::new(Inner {
             codecs: self.setup.extensions.codecs(&config.consumer.codec)?,
             registry,
-            connector: Arc::new(DubboConnector::new(client_config(&config))),
+            connector: Arc::new(DubboConnector::with_dial(client_config(&config), dial)),
             budget: Arc::new(RetryBudget::new(budget.percent, budget.per_second)),
             backlog: Arc::default(),
             metrics: Metrics::new("consumer"),

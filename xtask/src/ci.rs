@@ -8,21 +8,23 @@
 use std::time::{Duration, Instant};
 
 use crate::process::Failure;
-use crate::{examples, features, msrv, tasks};
+use crate::{cost, examples, features, msrv, tasks};
 
 type Step = (&'static str, fn() -> Result<(), Failure>);
 
 /// The cheap ones first, so that a slip is told soon.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 12] = [
     ("fmt", || tasks::fmt(&["--check".to_owned()])),
     ("lint", || tasks::lint(&[])),
     ("features", || features::check(&[])),
     ("msrv", || msrv::check(&[])),
     ("doc", || tasks::doc(&[])),
     ("deny", deny),
+    ("benches", || tasks::check_benches(&[])),
     ("test", || tasks::test(&[])),
     ("examples", || examples::run(&[])),
-    ("cost", || tasks::bench(&["cluster".to_owned(), "--quick".to_owned()])),
+    ("cost", || cost::check(&[])),
+    ("cluster", || tasks::bench(&["cluster".to_owned(), "--quick".to_owned()])),
     ("chaos", || tasks::chaos(&["cluster".to_owned(), "--quick".to_owned()])),
 ];
 

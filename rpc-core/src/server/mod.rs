@@ -12,6 +12,8 @@ mod state;
 pub use self::context::CallContext;
 pub use self::dispatch::{Dispatcher, Route};
 pub use self::handler::Handler;
+#[doc(hidden)]
+pub use self::serve::serve_stream;
 pub use self::serve::{DrainReport, Server, ServerConfig};
 pub(crate) use self::share::{CallGuard, Caller, Held};
 pub(crate) use self::state::{ConnectionGuard, Phase, Reading, ServerState, shutting_down};

@@ -1,15 +1,18 @@
 //! A provider's port: accepts connections, tells their faces apart, and drains at the end.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::task::AtomicWaker;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::dispatch::Dispatcher;
 use super::state::{Phase, ServerState};
 use crate::error::Error;
+use crate::transport::BoxTransport;
 use crate::transport::listener::{self, Listener};
 
 /// What a provider's port keeps to.
@@ -145,6 +148,22 @@ impl Server {
         let cut_connections = state.no_connections(Instant::now() + FLUSH).await;
         DrainReport { cut_calls, cut_connections, took: started.elapsed() }
     }
+}
+
+/// Serves one stream, as the only connection of a server, to its end: for measuring without sockets.
+#[doc(hidden)]
+pub async fn serve_stream(
+    io: BoxTransport,
+    dispatcher: Arc<Dispatcher>,
+    config: ServerConfig,
+) -> io::Result<()> {
+    let state = Arc::new(ServerState::new(dispatcher, config));
+    let driver = Arc::new(AtomicWaker::new());
+    let Some(guard) = state.begin_connection(driver.clone()) else {
+        return Err(io::Error::other("`max_connections` allows none"));
+    };
+    let peer = SocketAddr::from(([127, 0, 0, 1], 0));
+    listener::serve(io, peer, state, driver, guard).await
 }
 
 impl Drop for Server {

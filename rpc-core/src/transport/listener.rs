@@ -131,7 +131,11 @@ fn spawn(
         return false;
     };
     connections.spawn(async move {
-        if let Err(error) = serve(stream, peer, state, driver, guard).await {
+        let served = match tcp::prepare(&stream) {
+            Ok(()) => serve(Box::new(stream), peer, state, driver, guard).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = served {
             tracing::debug!(%peer, %error, "connection ended");
         }
     });
@@ -139,15 +143,13 @@ fn spawn(
 }
 
 /// Serves one connection to its end.
-async fn serve(
-    stream: TcpStream,
+pub(crate) async fn serve(
+    mut io: BoxTransport,
     peer: SocketAddr,
     state: Arc<ServerState>,
     driver: Arc<AtomicWaker>,
     _guard: ConnectionGuard,
 ) -> io::Result<()> {
-    tcp::prepare(&stream)?;
-    let mut io: BoxTransport = Box::new(stream);
     let sniffed = tokio::time::timeout(state.config.sniff_timeout, sniff::sniff(&mut io)).await;
     let Ok(sniffed) = sniffed else {
         let text = "no face was recognised in time";
