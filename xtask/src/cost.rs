@@ -3,23 +3,20 @@
 //! Instructions are counted, not timed: the same on a busy machine as on an idle one. Each figure is
 //! the difference of two runs of `tests/cost` under callgrind, so that setting up counts nothing.
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 use std::fs;
 
 use crate::callgrind::Profile;
+use crate::figures::{Figure, SIDES, compare, name, rewritten};
 use crate::process::{Failure, cargo, is_ci, program, root, run, target};
 
 const PAGE: &str = "docs/cost.md";
 
-const SIDES: [&str; 2] = ["client", "server"];
 const CODECS: [&str; 3] = ["protobuf", "msgpack", "json"];
 const IN_FLIGHT: [u64; 2] = [1, 64];
 
 /// Calls of the shorter run; the longer one makes twice as many.
 const CALLS: u64 = 3200;
-
-/// How much more than its figure a call may cost, and how much less is to be written down.
-const TOLERANCE: f64 = 0.03;
 
 /// The far end of the connection, which belongs to no side of a call.
 const FAR_END: &str = "dubhe_cost::wire::";
@@ -74,56 +71,17 @@ fn has_valgrind() -> Result<bool, Failure> {
     Ok(false)
 }
 
-/// One row of the page.
-#[derive(Debug, Clone, PartialEq)]
-struct Figure {
-    /// Side, codec and calls in flight.
-    of: String,
-    instructions: f64,
-    allocations: f64,
-    /// Percent of the instructions that copy memory.
-    copying: f64,
-    clock_reads: f64,
-}
-
-impl Figure {
-    fn of(name: String, profile: &Profile) -> Self {
-        let per_call = |count: u64| count as f64 / CALLS as f64;
-        let own = profile.own.iter();
-        let copying: u64 = own.filter(|(name, _)| is_copying(name)).map(|(_, cost)| cost).sum();
-        Self {
-            of: name,
-            instructions: per_call(profile.total).round(),
-            allocations: per_call(profile.count(is_allocation)),
-            copying: 100.0 * copying as f64 / profile.total.max(1) as f64,
-            clock_reads: per_call(profile.count(|name| name.contains("clock::Clock::now"))),
-        }
+fn figure(of: String, profile: &Profile) -> Figure {
+    let per_call = |count: u64| count as f64 / CALLS as f64;
+    let own = profile.own.iter();
+    let copying: u64 = own.filter(|(name, _)| is_copying(name)).map(|(_, cost)| cost).sum();
+    Figure {
+        of,
+        instructions: per_call(profile.total).round(),
+        allocations: per_call(profile.count(is_allocation)),
+        copying: 100.0 * copying as f64 / profile.total.max(1) as f64,
+        clock_reads: per_call(profile.count(|name| name.contains("clock::Clock::now"))),
     }
-
-    fn row(&self) -> String {
-        let Self { of, instructions, allocations, copying, clock_reads } = self;
-        format!("| {of} | {instructions} | {allocations:.2} | {copying:.1} % | {clock_reads:.2} |")
-    }
-
-    /// Reads a row of the page.
-    fn parse(row: &str) -> Option<Self> {
-        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
-        let [side, codec, in_flight, instructions, allocations, copying, clock_reads] = cells[..]
-        else {
-            return None;
-        };
-        SIDES.contains(&side).then_some(Self {
-            of: name(side, codec, in_flight.parse().ok()?),
-            instructions: instructions.parse().ok()?,
-            allocations: allocations.parse().ok()?,
-            copying: copying.trim_end_matches(" %").parse().ok()?,
-            clock_reads: clock_reads.parse().ok()?,
-        })
-    }
-}
-
-fn name(side: &str, codec: &str, in_flight: u64) -> String {
-    format!("{side} | {codec} | {in_flight}")
 }
 
 fn is_copying(function: &str) -> bool {
@@ -141,7 +99,7 @@ fn measure_all() -> Result<Vec<Figure>, Failure> {
         for codec in CODECS {
             for in_flight in IN_FLIGHT {
                 let profile = measure(side, codec, in_flight)?;
-                let figure = Figure::of(name(side, codec, in_flight), &profile);
+                let figure = figure(name(side, codec, in_flight), &profile);
                 eprintln!("{}", figure.row());
                 figures.push(figure);
             }
@@ -206,89 +164,35 @@ fn judge(figures: &[Figure], write: bool) -> Result<(), Failure> {
     )))
 }
 
-/// Notes in `dearer` what grew by more than the tolerance, and tells what shrank.
-fn compare(before: &Figure, now: &Figure, dearer: &mut String) {
-    let pairs = [
-        ("instructions", before.instructions, now.instructions),
-        ("allocations", before.allocations, now.allocations),
-    ];
-    for (what, before, after) in pairs {
-        let (of, change) = (now.of.replace(" | ", ", "), after - before);
-        let percent = 100.0 * change / before.max(1.0);
-        if change > TOLERANCE * before {
-            let _ = writeln!(dearer, "  {of}: {after} {what}, not {before} ({percent:+.1} %)");
-        } else if change < -TOLERANCE * before {
-            eprintln!(
-                "{of}: {after} {what} in place of {before} ({percent:+.1} %): lower the figure by \
-                 `cargo xtask cost --write`, so that it stays so"
-            );
-        }
-    }
-}
-
-/// The page with these rows in place of those it has.
-fn rewritten(page: &str, figures: &[Figure]) -> String {
-    let mut rows = figures.iter().map(Figure::row);
-    let mut lines: Vec<String> = Vec::new();
-    for line in page.lines() {
-        lines.push(match Figure::parse(line).and_then(|_| rows.next()) {
-            Some(row) => row,
-            None => line.to_owned(),
-        });
-        // The page may have no rows yet.
-        if line.starts_with("| --- ") && !page.lines().any(|line| Figure::parse(line).is_some()) {
-            lines.extend(rows.by_ref());
-        }
-    }
-    lines.join("\n") + "\n"
-}
-
 fn show_profile(side: &str, codec: &str, in_flight: u64) -> Result<(), Failure> {
     let profile = measure(side, codec, in_flight)?;
-    let figure = Figure::of(name(side, codec, in_flight), &profile);
+    let figure = figure(name(side, codec, in_flight), &profile);
     let mut functions: Vec<(&String, &u64)> = profile.own.iter().collect();
     functions.sort_by_key(|(_, cost)| std::cmp::Reverse(**cost));
-    eprintln!("\n{}", figure.row());
+    eprintln!("\n{}\ninstructions of a call, by function", figure.row());
     for (name, cost) in functions.into_iter().take(SHOWN) {
         let share = 100.0 * *cost as f64 / profile.total.max(1) as f64;
         eprintln!("{:>8.0} {share:>5.1} %  {name}", *cost as f64 / CALLS as f64);
     }
+    show_callers("copies", &profile, is_copying);
+    show_callers("allocations", &profile, is_allocation);
+    show_callers("clock reads", &profile, |name| name.contains("time::instant::Instant::now"));
     Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PAGE: &str = "# Cost\n\n| side | codec | in flight | instructions | allocations | copying \
-        | clock reads |\n| --- | --- | --- | --- | --- | --- | --- |\n\
-        | client | json | 1 | 1000 | 10.00 | 8.0 % | 4.00 |\n\nThe end.\n";
-
-    fn figure(instructions: f64, allocations: f64) -> Figure {
-        let of = name("client", "json", 1);
-        Figure { of, instructions, allocations, copying: 8.0, clock_reads: 4.0 }
+/// Who calls the functions that `is` holds for, how often in a call, and what that costs.
+fn show_callers(what: &str, profile: &Profile, is: impl Fn(&str) -> bool) {
+    let mut callers: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    for ((caller, _), (count, cost)) in profile.calls.iter().filter(|((_, to), _)| is(to)) {
+        let sum = callers.entry(caller).or_default();
+        *sum = (sum.0 + count, sum.1 + cost);
     }
-
-    fn told(now: &Figure) -> String {
-        let mut dearer = String::new();
-        compare(&figure(1000.0, 10.0), now, &mut dearer);
-        dearer
-    }
-
-    #[test]
-    fn three_percent_more_are_taken_and_anything_above_is_not() {
-        assert_eq!(told(&figure(1030.0, 10.29)), "");
-        assert!(told(&figure(1031.0, 10.0)).contains("1031 instructions, not 1000 (+3.1 %)"));
-        assert!(told(&figure(1000.0, 11.0)).contains("11 allocations, not 10 (+10.0 %)"));
-        assert_eq!(told(&figure(500.0, 5.0)), "");
-    }
-
-    #[test]
-    fn rows_are_replaced_and_the_words_around_them_stay() {
-        assert_eq!(rewritten(PAGE, &[figure(1000.0, 10.0)]), PAGE);
-        let lower = rewritten(PAGE, &[figure(900.0, 9.0)]);
-        assert_eq!(lower, PAGE.replace("1000 | 10.00", "900 | 9.00"));
-        let bare: String = PAGE.split_inclusive('\n').filter(|l| !l.contains("json")).collect();
-        assert_eq!(rewritten(&bare, &[figure(1000.0, 10.0)]), PAGE);
+    let mut callers: Vec<(&str, (u64, u64))> = callers.into_iter().collect();
+    callers.retain(|(_, (count, _))| *count >= CALLS / 100);
+    callers.sort_by_key(|(_, (_, cost))| std::cmp::Reverse(*cost));
+    eprintln!("{what} of a call: instructions, times, by whom");
+    for (caller, (count, cost)) in callers.into_iter().take(SHOWN) {
+        let [cost, count] = [cost, count].map(|sum| sum as f64 / CALLS as f64);
+        eprintln!("{cost:>8.0} {count:>5.2} x  {caller}");
     }
 }

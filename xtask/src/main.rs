@@ -9,6 +9,7 @@ mod ci;
 mod cost;
 mod examples;
 mod features;
+mod figures;
 mod msrv;
 mod process;
 mod python;
