@@ -29,6 +29,12 @@ pub trait Dial: fmt::Debug + Send + Sync + 'static {
     fn dial<'a>(&'a self, address: &'a str) -> DialFuture<'a>;
 }
 
+impl<D: Dial + ?Sized> Dial for Arc<D> {
+    fn dial<'a>(&'a self, address: &'a str) -> DialFuture<'a> {
+        (**self).dial(address)
+    }
+}
+
 /// The future of [`Listen::accept`].
 pub type AcceptFuture<'a> =
     Pin<Box<dyn Future<Output = io::Result<(BoxTransport, TransportAddr)>> + Send + 'a>>;

@@ -8,12 +8,12 @@
 use std::time::{Duration, Instant};
 
 use crate::process::Failure;
-use crate::{examples, features, msrv, tasks};
+use crate::{cost, examples, features, msrv, tasks};
 
 type Step = (&'static str, fn() -> Result<(), Failure>);
 
 /// The cheap ones first, so that a slip is told soon.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 12] = [
     ("fmt", || tasks::fmt(&["--check".to_owned()])),
     ("lint", || tasks::lint(&[])),
     ("features", || features::check(&[])),
@@ -22,7 +22,9 @@ const STEPS: [Step; 10] = [
     ("deny", deny),
     ("test", || tasks::test(&[])),
     ("examples", || examples::run(&[])),
-    ("cost", || tasks::bench(&["cluster".to_owned(), "--quick".to_owned()])),
+    ("benches", || tasks::check_benches(&[])),
+    ("cost", || cost::check(&[])),
+    ("cluster", || tasks::bench(&["cluster".to_owned(), "--quick".to_owned()])),
     ("chaos", || tasks::chaos(&["cluster".to_owned(), "--quick".to_owned()])),
 ];
 

@@ -4,9 +4,12 @@
 //! What is checked stands in the commands; the rules of the house that no tool knows are in
 //! `tests/tidy.rs`.
 
+mod callgrind;
 mod ci;
+mod cost;
 mod examples;
 mod features;
+mod figures;
 mod msrv;
 mod process;
 mod python;
@@ -19,7 +22,7 @@ use self::process::Failure;
 /// A command: its name, what it does, and how.
 type Task = (&'static str, &'static str, fn(&[String]) -> Result<(), Failure>);
 
-const TASKS: [Task; 14] = [
+const TASKS: [Task; 16] = [
     ("fmt", "format everything; --check only looks", tasks::fmt),
     ("lint", "clippy on every target, warnings are errors", tasks::lint),
     ("test", "every test, with its set-up; takes cargo test's arguments", tasks::test),
@@ -29,8 +32,14 @@ const TASKS: [Task; 14] = [
     ("msrv", "compile with the oldest Rust that is promised", msrv::check),
     ("deny", "licences, advisories and sources of dependencies", tasks::deny),
     ("examples", "run every example, or those named", examples::run),
+    ("benches", "whether the harness of `bench` compiles", tasks::check_benches),
     ("charts", "draw the balancers' charts in docs/charts", tasks::charts),
     ("bench", "measure against other RPC crates; `bench cluster`: the layer alone", tasks::bench),
+    (
+        "cost",
+        "instructions and allocations of a call against docs/cost.md; --write, --profile",
+        cost::check,
+    ),
     (
         "chaos",
         "break fleets on purpose: cluster [--quick] [CHECK...]; cluster --list names them",

@@ -58,6 +58,12 @@ pub(crate) fn bench(arguments: &[String]) -> Done {
     run(command.args(["--", "run"]).args(arguments))
 }
 
+/// Whether that harness still compiles, with the versions of its lock file.
+pub(crate) fn check_benches(arguments: &[String]) -> Done {
+    let command = ["check", "--locked", "--all-targets", "--manifest-path", "benches/Cargo.toml"];
+    run(cargo(command).args(arguments))
+}
+
 /// A simulation with a seed: the same files every time.
 pub(crate) fn charts(arguments: &[String]) -> Done {
     let command = ["run", "--package", "dubhe-cluster", "--example", "charts", "--"];
