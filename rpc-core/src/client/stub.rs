@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -103,8 +104,13 @@ impl Stub {
             let invocation = self.invocation(target, Body::typed(arguments), started)?;
             send(target, &target.invoker, invocation).await
         };
+        // Pinned here: awaiting it in either branch would move it, invocation and all.
+        let mut call = pin!(call);
         // An Instrumented future enters its span at every poll; a disabled one is not worth that.
-        let result = if span.is_disabled() { call.await } else { call.instrument(span).await };
+        let result = match span.is_disabled() {
+            true => call.as_mut().await,
+            false => call.as_mut().instrument(span).await,
+        };
         let result = result.and_then(|reply| read(target, &reply));
         target.metrics.record(&result, started.elapsed());
         let result = result.map_err(|status| self.blame_deadline(target, status, started));

@@ -216,6 +216,17 @@ impl Future for Call {
     type Output = Result<Reply, Status>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // The usual poll, told apart first: it moves no invocation.
+        // Waiting => (Waiting | Over)
+        if let Stage::Waiting(id) = self.stage {
+            return match self.poll_outcome(id, cx) {
+                Some(outcome) => {
+                    self.stage = Stage::Over;
+                    Poll::Ready(self.finish(outcome))
+                }
+                None => Poll::Pending,
+            };
+        }
         match std::mem::replace(&mut self.stage, Stage::Over) {
             // Unsent => (Waiting | Over)
             Stage::Unsent(invocation) => match self.send(invocation, cx) {
@@ -226,15 +237,7 @@ impl Future for Call {
                 Ok(None) => Poll::Ready(self.sent_one_way()),
                 Err(status) => Poll::Ready(Err(status)),
             },
-            // Waiting => (Waiting | Over)
-            Stage::Waiting(id) => match self.poll_outcome(id, cx) {
-                Some(outcome) => Poll::Ready(self.finish(outcome)),
-                None => {
-                    self.stage = Stage::Waiting(id);
-                    Poll::Pending
-                }
-            },
-            Stage::Over => unreachable!("a call is not polled after it ended"),
+            Stage::Waiting(_) | Stage::Over => unreachable!("a call is not polled after it ended"),
         }
     }
 }
