@@ -30,7 +30,9 @@ impl Message for Arguments {
         0
     }
 
-    fn encode_proto(&self, _: &mut bytes::BytesMut) {}
+    fn encode_proto(&self, _: &mut bytes::BytesMut) -> Result<(), rpc_core::message::TooDeep> {
+        Ok(())
+    }
 
     fn merge_proto(&mut self, _: bytes::Bytes) -> Result<(), DecodeError> {
         Ok(())

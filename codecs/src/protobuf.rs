@@ -36,9 +36,7 @@ impl Codec for Protobuf {
     }
 
     fn encode(&self, message: &dyn Message, buf: &mut BytesMut) -> Result<(), CodecError> {
-        buf.reserve(message.proto_len());
-        message.encode_proto(buf);
-        Ok(())
+        message.encode_proto(buf).map_err(|error| CodecError::new(Self::NAME, error))
     }
 
     fn decode(&self, bytes: Bytes, message: &mut dyn Message) -> Result<(), CodecError> {

@@ -126,10 +126,9 @@ impl Body {
             Repr::Typed(typed) => {
                 // Calls inside one process meet typed bodies; protobuf's form is the common one.
                 let mut buf = BytesMut::with_capacity(typed.message.proto_len());
-                typed.message.encode_proto(&mut buf);
-                message
-                    .merge_proto(buf.freeze())
-                    .map_err(|error| CodecError::new("in-process", error))?;
+                let unfit = |error: &dyn fmt::Display| CodecError::new("in-process", error);
+                typed.message.encode_proto(&mut buf).map_err(|error| unfit(&error))?;
+                message.merge_proto(buf.freeze()).map_err(|error| unfit(&error))?;
             }
         }
         Ok(message)
@@ -203,7 +202,9 @@ mod tests {
             0
         }
 
-        fn encode_proto(&self, _: &mut BytesMut) {}
+        fn encode_proto(&self, _: &mut BytesMut) -> Result<(), crate::message::TooDeep> {
+            Ok(())
+        }
 
         fn merge_proto(&mut self, _: Bytes) -> Result<(), crate::message::DecodeError> {
             Ok(())

@@ -1,18 +1,22 @@
 //! A JSON value as a message: what a call without a stub sends and receives.
 //!
 //! It has serde's form only. The codecs of such calls are `json` alone, so protobuf's form is never
-//! asked for. What arrives is read to the depth that messages may have, and no deeper.
+//! asked for. It is read and written to the depth that messages may have, and no deeper.
 
 use std::fmt;
 
 use rpc_core::__private::{Bytes, BytesMut, append_text, erased_serde};
 use rpc_core::codec::MAX_DEPTH;
-use rpc_core::message::{DecodeError, Message};
+use rpc_core::message::{DecodeError, Message, TooDeep};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::{Map, Number, Value};
 
 /// What one allocates for arguments of which nothing is known.
 const SIZE_HINT: usize = 128;
+
+/// How deep it nests: room for each message and for a list or map in it.
+const MOST: usize = MAX_DEPTH * 2;
 
 /// A JSON value that travels.
 #[derive(Debug, Default)]
@@ -23,7 +27,9 @@ impl Message for Json {
         SIZE_HINT
     }
 
-    fn encode_proto(&self, _: &mut BytesMut) {}
+    fn encode_proto(&self, _: &mut BytesMut) -> Result<(), TooDeep> {
+        Ok(())
+    }
 
     fn merge_proto(&mut self, _: Bytes) -> Result<(), DecodeError> {
         Err(DecodeError::new("a call without a stub reads JSON only"))
@@ -32,6 +38,9 @@ impl Message for Json {
     /// As a stub's: balancers that hash send both to the same provider. What is no list is the one
     /// argument itself.
     fn argument_text(&self, index: usize, out: &mut String) -> bool {
+        if !nests_within(&self.0, MOST) {
+            return false;
+        }
         match &self.0 {
             Value::Array(list) => list.get(index).is_some_and(|value| append_text(value, out)),
             whole => index == 0 && append_text(whole, out),
@@ -39,16 +48,36 @@ impl Message for Json {
     }
 
     fn as_serialize(&self) -> &dyn erased_serde::Serialize {
-        &self.0
+        self
     }
 
     fn merge_serde(
         &mut self,
         deserializer: &mut dyn erased_serde::Deserializer<'_>,
     ) -> Result<(), erased_serde::Error> {
-        // Room for the message itself and for what nests in it.
-        self.0 = Bounded(MAX_DEPTH * 2).deserialize(deserializer)?;
+        self.0 = Bounded(MOST).deserialize(deserializer)?;
         Ok(())
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !nests_within(&self.0, MOST) {
+            return Err(S::Error::custom("nested too deep"));
+        }
+        self.0.serialize(serializer)
+    }
+}
+
+fn nests_within(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(list) => {
+            levels != 0 && list.iter().all(|value| nests_within(value, levels - 1))
+        }
+        Value::Object(map) => {
+            levels != 0 && map.values().all(|value| nests_within(value, levels - 1))
+        }
+        _ => true,
     }
 }
 
@@ -149,6 +178,18 @@ mod tests {
         });
         assert_eq!(texts, ["bob", "7", "[true, null]"]);
         assert!(!list.argument_text(3, &mut String::new()));
+    }
+
+    #[test]
+    fn arguments_that_are_nested_without_end_are_refused() {
+        let nested = |depth: usize| {
+            (0..depth).fold(Json(1.into()), |value, _| Json([value.0].into_iter().collect()))
+        };
+        let written = |json: &Json| serde_json::to_string(json).map_err(|error| error.to_string());
+        written(&nested(MOST)).unwrap();
+        let deep = nested(MOST + 1);
+        assert!(written(&deep).unwrap_err().contains("nested too deep"));
+        assert!(!deep.argument_text(0, &mut String::new()));
     }
 
     #[test]

@@ -421,7 +421,9 @@ impl Message for Nothing {
         0
     }
 
-    fn encode_proto(&self, _: &mut BytesMut) {}
+    fn encode_proto(&self, _: &mut BytesMut) -> Result<(), rpc_core::message::TooDeep> {
+        Ok(())
+    }
 
     fn merge_proto(&mut self, _: Bytes) -> Result<(), rpc_core::message::DecodeError> {
         Ok(())

@@ -20,6 +20,11 @@ use crate::descriptor::Shape;
 
 impl<T: Value> Field for Option<T> {
     #[inline]
+    fn nests_within(&self, levels: usize) -> bool {
+        self.as_ref().is_none_or(|value| value.nests_within(levels))
+    }
+
+    #[inline]
     fn field_len(&self, tag: u32) -> usize {
         self.as_ref().map_or(0, |value| value_len(value, tag))
     }
@@ -84,6 +89,12 @@ impl<'de, T: Value> Visitor<'de> for OptionVisitor<'_, T> {
 // === impl Vec ===
 
 impl<T: Element> Field for Vec<T> {
+    #[inline]
+    fn nests_within(&self, levels: usize) -> bool {
+        // Nobody walks a list of numbers for this.
+        !T::IS_MESSAGE || self.iter().all(|value| value.nests_within(levels))
+    }
+
     #[inline]
     fn field_len(&self, tag: u32) -> usize {
         if T::WIRE == WireType::LengthDelimited {

@@ -40,6 +40,11 @@ macro_rules! maps {
             $($hasher: BuildHasher + Default + Send + Sync + 'static,)?
         {
             #[inline]
+            fn nests_within(&self, levels: usize) -> bool {
+                !V::IS_MESSAGE || self.values().all(|value| value.nests_within(levels))
+            }
+
+            #[inline]
             fn field_len(&self, tag: u32) -> usize {
                 let entry = |(key, value): (&K, &V)| {
                     let body = entry_len(key, value);

@@ -30,7 +30,7 @@ pub use self::business::BusinessError;
 pub use self::map::MapKey;
 pub use self::returned::Returned;
 pub use self::traits::{Describe, Element, Field, Value};
-pub use self::wire::DecodeError;
+pub use self::wire::{DecodeError, TooDeep};
 
 /// What generated code calls besides.
 #[doc(hidden)]
@@ -40,11 +40,14 @@ pub mod generated {
     pub use super::number::is_number;
     pub use super::oneof::{self, OneOf};
     pub use super::read::{Positions, merge_record};
-    pub use super::record::{Record, absent, merge_nested, merge_whole, skip_value};
+    pub use super::record::{
+        Record, absent, encode_whole, len_whole, merge_nested, merge_whole, serialize_whole,
+        skip_value,
+    };
     pub use super::returned::generic_name;
     pub use super::sole;
     pub use super::text::{append as append_text, argument_text};
-    pub use super::wire::{DecodeError, Input, WireType};
+    pub use super::wire::{DecodeError, Input, TooDeep, WireType};
     pub use super::write::RecordWriter;
 }
 
@@ -57,11 +60,14 @@ pub mod generated {
     note = "put `#[dubhe::message]` on the type"
 )]
 pub trait Message: Send + Sync + 'static {
-    /// Length of protobuf's form in bytes.
+    /// Length of protobuf's form in bytes; 0 if [`encode_proto`](Self::encode_proto) refuses it.
     fn proto_len(&self) -> usize;
 
     /// Appends protobuf's form.
-    fn encode_proto(&self, buf: &mut BytesMut);
+    ///
+    /// # Errors
+    /// Messages are nested too deep in it; nothing is appended then.
+    fn encode_proto(&self, buf: &mut BytesMut) -> Result<(), TooDeep>;
 
     /// Reads protobuf's form over `self`; fields that are absent keep their value.
     ///
@@ -77,7 +83,7 @@ pub trait Message: Send + Sync + 'static {
         index == 0 && text::append(self.as_serialize(), out)
     }
 
-    /// Serde's form.
+    /// Serde's form; it refuses to be written if messages are nested too deep in it.
     fn as_serialize(&self) -> &dyn erased_serde::Serialize;
 
     /// Reads serde's form over `self`.

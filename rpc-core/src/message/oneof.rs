@@ -10,6 +10,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserializer, Serialize, Serializer};
 
 use super::record::Record;
+use super::traits::Value;
 pub use super::traits::{encode_value, value_len};
 use super::wire::WireType;
 use super::wire::{encoded_len_varint, key_len, put_key, put_varint};
@@ -31,6 +32,12 @@ pub trait OneOf: Record {
         tag: u32,
         deserializer: D,
     ) -> Result<(), D::Error>;
+}
+
+/// Whether a variant that holds `value` nests within `levels`, of which the enum takes one.
+#[inline]
+pub fn nests_within<T: Value>(value: &T, levels: usize) -> bool {
+    levels != 0 && value.nests_within(levels - 1)
 }
 
 /// Length of a variant that holds fields of this length.

@@ -7,12 +7,12 @@ use std::cell::Cell;
 use std::fmt;
 
 use serde::Deserializer;
-use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
 use super::record::Record;
 use super::scalar::from_base64;
 use super::traits::Field;
-use super::wire::too_deep;
+use super::wire::TooDeep;
 use crate::codec::MAX_DEPTH;
 
 /// Reads a field in place.
@@ -168,7 +168,7 @@ struct Level;
 impl Level {
     fn enter<E: Error>() -> Result<Self, E> {
         if DEPTH.get() >= MAX_DEPTH {
-            return Err(E::custom(too_deep()));
+            return Err(E::custom(TooDeep));
         }
         DEPTH.set(DEPTH.get() + 1);
         Ok(Self)
@@ -233,7 +233,7 @@ impl<'de, R: Record> Visitor<'de> for RecordVisitor<'_, R> {
         while map.next_key_seed(&mut key)?.is_some() {
             match key.tag {
                 Some(tag) => map.next_value_seed(Entry { record: &mut *record, tag })?,
-                None => drop(map.next_value::<IgnoredAny>()?),
+                None => map.next_value_seed(Skip::default())?,
             }
         }
         Ok(())
@@ -250,7 +250,74 @@ impl<'de, R: Record> Visitor<'de> for RecordVisitor<'_, R> {
             }
         }
         // A longer list comes from a newer peer.
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        while seq.next_element_seed(Skip::default())?.is_some() {}
+        Ok(())
+    }
+}
+
+/// Passes over the value of an unknown field, which nests as deep as a known one may.
+///
+/// Maps may be messages and count as such. Lists count where no message has one: in a list.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Skip {
+    is_in_list: bool,
+}
+
+macro_rules! skipped {
+    ($($visit:ident($($ty:ty)?);)*) => {$(
+        fn $visit<E: Error>(self $(, _: $ty)?) -> Result<(), E> {
+            Ok(())
+        }
+    )*};
+}
+
+impl<'de> DeserializeSeed<'de> for Skip {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Skip {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    skipped! {
+        visit_bool(bool);
+        visit_i64(i64);
+        visit_i128(i128);
+        visit_u64(u64);
+        visit_u128(u128);
+        visit_f64(f64);
+        visit_str(&str);
+        visit_bytes(&[u8]);
+        visit_none();
+        visit_unit();
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.deserialize(deserializer)
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.deserialize(deserializer)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let _level = if self.is_in_list { Some(Level::enter()?) } else { None };
+        while seq.next_element_seed(Self { is_in_list: true })?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let _level = Level::enter()?;
+        while map.next_key_seed(Self::default())?.is_some() {
+            map.next_value_seed(Self::default())?;
+        }
         Ok(())
     }
 }

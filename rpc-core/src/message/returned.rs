@@ -7,7 +7,7 @@ use super::Message;
 use super::record::{self, Record};
 use super::sole;
 use super::traits::{Describe, Field};
-use super::wire::{DecodeError, Input, WireType};
+use super::wire::{DecodeError, Input, TooDeep, WireType};
 use crate::descriptor::{FieldType, MessageType, Shape, Type};
 
 /// What a method returned: a message as itself, anything else as field 1, named `value`.
@@ -17,6 +17,12 @@ pub struct Returned<T>(pub T);
 impl<T: Field> Record for Returned<T> {
     const NAME: &'static str = "the result";
     const TAGS: &'static [u32] = &[1];
+    const ENDLESS_DEFAULT_USE_OPTION_BOX: usize = T::DEFAULT_HEAP;
+
+    #[inline]
+    fn nests_within(&self, levels: usize) -> bool {
+        sole::nests_within(&self.0, levels)
+    }
 
     fn tag_of(name: &str) -> Option<u32> {
         (name == "value").then_some(1)
@@ -53,11 +59,11 @@ impl<T: Field> Record for Returned<T> {
 
 impl<T: Field> Message for Returned<T> {
     fn proto_len(&self) -> usize {
-        self.fields_len()
+        record::len_whole(self)
     }
 
-    fn encode_proto(&self, buf: &mut BytesMut) {
-        self.encode_fields(buf);
+    fn encode_proto(&self, buf: &mut BytesMut) -> Result<(), TooDeep> {
+        record::encode_whole(self, buf)
     }
 
     fn merge_proto(&mut self, bytes: Bytes) -> Result<(), DecodeError> {
@@ -78,7 +84,7 @@ impl<T: Field> Message for Returned<T> {
 
 impl<T: Field> Serialize for Returned<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.serialize_fields(serializer)
+        record::serialize_whole(self, serializer)
     }
 }
 

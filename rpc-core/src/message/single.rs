@@ -15,6 +15,12 @@ use crate::descriptor::{MessageType, Type};
 impl<T: Value> Value for Box<T> {
     const WIRE: WireType = T::WIRE;
     const IS_MESSAGE: bool = T::IS_MESSAGE;
+    const DEFAULT_HEAP: usize = size_of::<T>() + T::DEFAULT_HEAP;
+
+    #[inline]
+    fn nests_within(&self, levels: usize) -> bool {
+        (**self).nests_within(levels)
+    }
 
     #[inline]
     fn is_default(&self) -> bool {
@@ -66,6 +72,12 @@ impl<T: Element> Element for Box<T> {}
 impl Record for () {
     const NAME: &'static str = "Empty";
     const TAGS: &'static [u32] = &[];
+    const ENDLESS_DEFAULT_USE_OPTION_BOX: usize = 0;
+
+    #[inline]
+    fn nests_within(&self, levels: usize) -> bool {
+        levels != 0
+    }
 
     fn tag_of(_: &str) -> Option<u32> {
         None
@@ -99,6 +111,11 @@ impl Record for () {
 
 impl Value for () {
     const IS_MESSAGE: bool = true;
+
+    #[inline]
+    fn nests_within(&self, levels: usize) -> bool {
+        Record::nests_within(self, levels)
+    }
 
     #[inline]
     fn body_len(&self) -> usize {

@@ -6,15 +6,25 @@
 use std::fmt;
 
 use bytes::BytesMut;
-use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
+use serde::de::{Error, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserializer, Serializer};
 
-use super::read::{Merge, Positions, merge_record};
+use super::read::{Merge, Positions, Skip, merge_record};
 use super::record::Record;
 use super::traits::Field;
 use super::wire::{DecodeError, Input, WireType};
 use super::write::RecordWriter;
 use crate::descriptor::{FieldType, MessageType, Shape, Type};
+
+/// Whether messages nest at most `levels` deep in the body.
+#[inline]
+pub fn nests_within<T: Field>(value: &T, levels: usize) -> bool {
+    if T::IS_MESSAGE {
+        value.nests_within(levels)
+    } else {
+        levels != 0 && value.nests_within(levels - 1)
+    }
+}
 
 /// Length of protobuf's form.
 #[inline]
@@ -129,7 +139,7 @@ impl<'de, T: Field> Visitor<'de> for ArgumentVisitor<'_, T> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         if seq.next_element_seed(Merge(self.0))?.is_some() {
-            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            while seq.next_element_seed(Skip::default())?.is_some() {}
         }
         Ok(())
     }

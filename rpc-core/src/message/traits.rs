@@ -29,6 +29,17 @@ pub trait Value: Default + Send + Sync + 'static {
     #[doc(hidden)]
     const IS_MESSAGE: bool = false;
 
+    /// Bytes that its default holds outside of itself.
+    #[doc(hidden)]
+    const DEFAULT_HEAP: usize = 0;
+
+    /// Whether messages nest at most `levels` deep in it, itself included.
+    #[doc(hidden)]
+    #[inline]
+    fn nests_within(&self, _levels: usize) -> bool {
+        true
+    }
+
     /// Whether protobuf's form leaves it out; the reader fills in the default. Never so for
     /// messages, because peers in other languages can ask whether one is there.
     #[doc(hidden)]
@@ -101,6 +112,14 @@ pub trait Field: Default + Send + Sync + 'static {
     #[doc(hidden)]
     const IS_MESSAGE: bool = false;
 
+    /// As [`Value::DEFAULT_HEAP`].
+    #[doc(hidden)]
+    const DEFAULT_HEAP: usize = 0;
+
+    /// As [`Value::nests_within`].
+    #[doc(hidden)]
+    fn nests_within(&self, levels: usize) -> bool;
+
     /// Length in protobuf with its key; 0 if it is left out.
     #[doc(hidden)]
     fn field_len(&self, tag: u32) -> usize;
@@ -158,6 +177,12 @@ pub trait Field: Default + Send + Sync + 'static {
 
 impl<T: Value> Field for T {
     const IS_MESSAGE: bool = T::IS_MESSAGE;
+    const DEFAULT_HEAP: usize = T::DEFAULT_HEAP;
+
+    #[inline]
+    fn nests_within(&self, levels: usize) -> bool {
+        T::nests_within(self, levels)
+    }
 
     #[inline]
     fn field_len(&self, tag: u32) -> usize {

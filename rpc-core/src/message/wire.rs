@@ -196,17 +196,24 @@ impl Input {
     #[inline]
     fn enter(&mut self) -> Result<(), DecodeError> {
         if self.depth >= MAX_DEPTH {
-            return Err(DecodeError::new(too_deep()));
+            return Err(DecodeError::new(TooDeep));
         }
         self.depth += 1;
         Ok(())
     }
 }
 
-/// What every codec says of a value that is nested too deep.
-pub(super) fn too_deep() -> String {
-    format!("messages are nested deeper than the limit of {MAX_DEPTH}")
+/// A value in which messages are nested deeper than [`MAX_DEPTH`]: no codec reads or writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooDeep;
+
+impl fmt::Display for TooDeep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "messages are nested deeper than the limit of {MAX_DEPTH}")
+    }
 }
+
+impl std::error::Error for TooDeep {}
 
 #[cold]
 fn cut_short() -> DecodeError {

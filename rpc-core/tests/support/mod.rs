@@ -30,8 +30,9 @@ impl Message for Text {
         self.0.len()
     }
 
-    fn encode_proto(&self, buf: &mut BytesMut) {
+    fn encode_proto(&self, buf: &mut BytesMut) -> Result<(), rpc_core::message::TooDeep> {
         buf.extend_from_slice(self.0.as_bytes());
+        Ok(())
     }
 
     fn merge_proto(&mut self, bytes: Bytes) -> Result<(), rpc_core::message::DecodeError> {
@@ -70,8 +71,7 @@ impl Codec for Plain {
     }
 
     fn encode(&self, message: &dyn Message, buf: &mut BytesMut) -> Result<(), CodecError> {
-        message.encode_proto(buf);
-        Ok(())
+        message.encode_proto(buf).map_err(|error| CodecError::new("plain", error))
     }
 
     fn decode(&self, bytes: Bytes, message: &mut dyn Message) -> Result<(), CodecError> {

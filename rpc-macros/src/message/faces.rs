@@ -14,6 +14,12 @@ pub(crate) fn value(head: &Head, positions: &str) -> TokenStream {
     let positions = format_ident!("{positions}");
     let body = quote! {
         const IS_MESSAGE: bool = true;
+        const DEFAULT_HEAP: usize = <Self as #p::Record>::ENDLESS_DEFAULT_USE_OPTION_BOX;
+
+        #[inline]
+        fn nests_within(&self, levels: usize) -> bool {
+            #p::Record::nests_within(self, levels)
+        }
 
         #[inline]
         fn body_len(&self) -> usize {
@@ -64,7 +70,12 @@ pub(crate) fn value(head: &Head, positions: &str) -> TokenStream {
     };
     let value = implement(head, quote!(#p::Value), body);
     let element = implement(head, quote!(#p::Element), TokenStream::new());
-    quote!(#value #element)
+    let ends = head.generics.params.is_empty().then(|| {
+        let ident = &head.ident;
+        // Makes rustc look for a default without end even if nobody asks for the constant.
+        quote!(const _: usize = <#ident as #p::Record>::ENDLESS_DEFAULT_USE_OPTION_BOX;)
+    });
+    quote!(#value #element #ends)
 }
 
 /// The object-safe face that codecs see; `more` are methods that only some have.
@@ -72,11 +83,14 @@ pub(crate) fn message(head: &Head, merge_serde: &TokenStream, more: &TokenStream
     let p = head.private();
     let body = quote! {
         fn proto_len(&self) -> usize {
-            #p::Record::fields_len(self)
+            #p::len_whole(self)
         }
 
-        fn encode_proto(&self, buf: &mut #p::BytesMut) {
-            #p::Record::encode_fields(self, buf);
+        fn encode_proto(
+            &self,
+            buf: &mut #p::BytesMut,
+        ) -> ::core::result::Result<(), #p::TooDeep> {
+            #p::encode_whole(self, buf)
         }
 
         fn merge_proto(

@@ -1,7 +1,7 @@
 //! The code of enums with data: a message of one `oneof`.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{Ident, Type};
 
@@ -30,9 +30,17 @@ pub(crate) fn record(head: &Head, variants: &[Variant]) -> TokenStream {
     let tag_of = expand::tag_of(&numbered);
     let proto = proto(head, variants);
     let names = variants.iter().map(variant_name);
+    let nests = variants.iter().map(|variant| nests_within(&p, variant));
+    let default_heap = default_heap(&p, variants);
     let body = quote! {
         const NAME: &'static str = #name;
         const TAGS: &'static [u32] = &[];
+        const ENDLESS_DEFAULT_USE_OPTION_BOX: usize = #default_heap;
+
+        #[inline]
+        fn nests_within(&self, levels: usize) -> bool {
+            match self { #(#nests)* }
+        }
 
         #tag_of
 
@@ -168,6 +176,39 @@ fn proto_len(p: &TokenStream, variant: &Variant) -> TokenStream {
             let (pattern, len) = (pattern(variant, fields), named_len(p, fields));
             quote!(#pattern => #p::oneof::nested_len(#tag, #len),)
         }
+    }
+}
+
+/// The look at depth before the enum is written.
+fn nests_within(p: &TokenStream, variant: &Variant) -> TokenStream {
+    let Variant { ident, args, holds, .. } = variant;
+    match holds {
+        _ if args.status.is_some() => quote!(Self::#ident { .. } => true,),
+        Holds::Nothing => quote!(Self::#ident => #p::oneof::nests_within(&(), levels),),
+        Holds::One(ty) => {
+            let value = binding_at(ty);
+            quote!(Self::#ident(value) => #p::oneof::nests_within(#value, levels),)
+        }
+        Holds::Named(fields, _) => {
+            let (pattern, bindings) = (pattern(variant, fields), bindings(fields));
+            // The variant is a message in a message.
+            quote! {
+                #pattern => {
+                    levels > 1 #(&& #p::Field::nests_within(#bindings, levels - 2))*
+                }
+            }
+        }
+    }
+}
+
+/// Bytes that the default, which is the first variant, holds outside of itself.
+fn default_heap(p: &TokenStream, variants: &[Variant]) -> TokenStream {
+    match variants.first().map(|first| (&first.args.status, &first.holds)) {
+        Some((None, Holds::One(ty))) => {
+            quote_spanned!(expand::at(ty)=> <#ty as #p::Value>::DEFAULT_HEAP)
+        }
+        Some((None, Holds::Named(fields, _))) => expand::default_heap(p, fields),
+        _ => quote!(0),
     }
 }
 

@@ -27,7 +27,7 @@ fn hex(name: &str) -> Vec<u8> {
 
 /// One string as field 1: the form of a list of one string, and of a result that is one.
 fn field_one(buf: &mut BytesMut, text: &str) {
-    Returned(text.to_owned()).encode_proto(buf);
+    Returned(text.to_owned()).encode_proto(buf).unwrap();
 }
 
 fn put_request_body(buf: &mut BytesMut, metadata: &Metadata) {
@@ -53,8 +53,7 @@ impl Codec for Id13 {
     }
 
     fn encode(&self, message: &dyn Message, buf: &mut BytesMut) -> Result<(), CodecError> {
-        message.encode_proto(buf);
-        Ok(())
+        message.encode_proto(buf).map_err(|error| CodecError::new("protobuf", error))
     }
 
     fn decode(&self, bytes: Bytes, message: &mut dyn Message) -> Result<(), CodecError> {
