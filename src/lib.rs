@@ -107,7 +107,7 @@ pub mod extend {
         Session, Updates, supervise,
     };
     pub use rpc_core::amount;
-    pub use rpc_core::codec::{Codec, CodecError, MAX_DEPTH};
+    pub use rpc_core::codec::{Codec, CodecError, Exceeded, Limits, MAX_DEPTH};
     pub use rpc_core::message::Message;
     pub use rpc_core::status::{Resend, may_resend, may_resend_later};
     pub use rpc_core::{

@@ -187,6 +187,7 @@ fn server_config(config: &Config) -> ServerConfig {
         dubbo: provider.protocols.contains(Face::Dubbo),
         json: provider.protocols.contains(Face::Json),
         max_payload: limits.payload,
+        max_decoded: limits.decoded,
         max_header: limits.header,
         max_connections: limits.connections as usize,
         max_in_flight: limits.in_flight as usize,

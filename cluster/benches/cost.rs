@@ -308,7 +308,11 @@ impl Message for Nothing {
         Ok(())
     }
 
-    fn merge_proto(&mut self, _: Bytes) -> Result<(), rpc_core::message::DecodeError> {
+    fn merge_proto(
+        &mut self,
+        _: Bytes,
+        _: &mut rpc_core::codec::Limits,
+    ) -> Result<(), rpc_core::message::DecodeError> {
         Ok(())
     }
 
@@ -319,6 +323,7 @@ impl Message for Nothing {
     fn merge_serde(
         &mut self,
         _: &mut dyn erased_serde::Deserializer<'_>,
+        _: &mut rpc_core::codec::Limits,
     ) -> Result<(), erased_serde::Error> {
         Ok(())
     }

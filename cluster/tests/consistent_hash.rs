@@ -34,7 +34,11 @@ impl Message for Arguments {
         Ok(())
     }
 
-    fn merge_proto(&mut self, _: bytes::Bytes) -> Result<(), DecodeError> {
+    fn merge_proto(
+        &mut self,
+        _: bytes::Bytes,
+        _: &mut rpc_core::codec::Limits,
+    ) -> Result<(), DecodeError> {
         Ok(())
     }
 
@@ -49,6 +53,7 @@ impl Message for Arguments {
     fn merge_serde(
         &mut self,
         _: &mut dyn erased_serde::Deserializer<'_>,
+        _: &mut rpc_core::codec::Limits,
     ) -> Result<(), erased_serde::Error> {
         Ok(())
     }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use rpc_core::codec::CodecError;
+use rpc_core::codec::{CodecError, Limits};
 use rpc_core::message::Message;
 use rpc_core::{Codec, Error, Extension, NoConfig};
 
@@ -39,7 +39,12 @@ impl Codec for Protobuf {
         message.encode_proto(buf).map_err(|error| CodecError::new(Self::NAME, error))
     }
 
-    fn decode(&self, bytes: Bytes, message: &mut dyn Message) -> Result<(), CodecError> {
-        message.merge_proto(bytes).map_err(|error| CodecError::new(Self::NAME, error))
+    fn decode(
+        &self,
+        bytes: Bytes,
+        message: &mut dyn Message,
+        limits: &mut Limits,
+    ) -> Result<(), CodecError> {
+        message.merge_proto(bytes, limits).map_err(|error| CodecError::new(Self::NAME, error))
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use rpc_core::Codec;
-use rpc_core::codec::{CodecError, MAX_DEPTH};
+use rpc_core::codec::{CodecError, Limits, MAX_DEPTH};
 use rpc_core::message::{Message, Returned};
 use rpc_macros::message;
 use serde::Serialize;
@@ -86,8 +86,13 @@ impl Codec for Own {
         message.as_serialize().serialize(&mut json).map_err(|e| CodecError::new("own", e))
     }
 
-    fn decode(&self, bytes: Bytes, message: &mut dyn Message) -> Result<(), CodecError> {
-        codec("json").decode(bytes, message)
+    fn decode(
+        &self,
+        bytes: Bytes,
+        message: &mut dyn Message,
+        limits: &mut Limits,
+    ) -> Result<(), CodecError> {
+        codec("json").decode(bytes, message, limits)
     }
 }
 

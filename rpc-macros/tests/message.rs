@@ -41,7 +41,7 @@ fn proto<M: Message + Default>(message: &M) -> M {
     message.encode_proto(&mut bytes).unwrap();
     assert_eq!(bytes.len(), message.proto_len());
     let mut read = M::default();
-    read.merge_proto(bytes.freeze()).unwrap();
+    read.merge_proto(bytes.freeze(), &mut rpc_core::codec::Limits::default()).unwrap();
     read
 }
 
@@ -114,7 +114,10 @@ fn one_message_argument_is_the_body_and_other_arguments_form_one() {
 fn json<M: Message + Default>(text: &str) -> Result<M, String> {
     let mut message = M::default();
     let mut json = serde_json::Deserializer::from_str(text);
-    let read = message.merge_serde(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut json));
+    let read = message.merge_serde(
+        &mut <dyn erased_serde::Deserializer<'_>>::erase(&mut json),
+        &mut rpc_core::codec::Limits::default(),
+    );
     read.map_err(|error| error.to_string())?;
     Ok(message)
 }

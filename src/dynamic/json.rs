@@ -6,7 +6,7 @@
 use std::fmt;
 
 use rpc_core::__private::{Bytes, BytesMut, append_text, erased_serde};
-use rpc_core::codec::MAX_DEPTH;
+use rpc_core::codec::{Limits, MAX_DEPTH};
 use rpc_core::message::{DecodeError, Message, TooDeep};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Error as _, Serialize, Serializer};
@@ -31,7 +31,7 @@ impl Message for Json {
         Ok(())
     }
 
-    fn merge_proto(&mut self, _: Bytes) -> Result<(), DecodeError> {
+    fn merge_proto(&mut self, _: Bytes, _: &mut Limits) -> Result<(), DecodeError> {
         Err(DecodeError::new("a call without a stub reads JSON only"))
     }
 
@@ -54,8 +54,9 @@ impl Message for Json {
     fn merge_serde(
         &mut self,
         deserializer: &mut dyn erased_serde::Deserializer<'_>,
+        limits: &mut Limits,
     ) -> Result<(), erased_serde::Error> {
-        self.0 = Bounded(MOST).deserialize(deserializer)?;
+        self.0 = Bounded { levels: MOST, limits }.deserialize(deserializer)?;
         Ok(())
     }
 }
@@ -81,17 +82,21 @@ fn nests_within(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// Reads a value that is nested at most this deep: the codec itself does not count.
-#[derive(Clone, Copy)]
-struct Bounded(usize);
+/// Reads a value that is nested at most this deep, which the codec itself does not count, and takes
+/// no more memory than it may.
+struct Bounded<'a> {
+    levels: usize,
+    limits: &'a mut Limits,
+}
 
-impl Bounded {
-    fn inner<E: Error>(self) -> Result<Self, E> {
-        self.0.checked_sub(1).map(Self).ok_or_else(|| E::custom("nested too deep"))
+impl Bounded<'_> {
+    /// How deep what a list or map holds may nest.
+    fn inner<E: Error>(&self) -> Result<usize, E> {
+        self.levels.checked_sub(1).ok_or_else(|| E::custom("nested too deep"))
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Bounded {
+impl<'de> DeserializeSeed<'de> for Bounded<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -99,7 +104,7 @@ impl<'de> DeserializeSeed<'de> for Bounded {
     }
 }
 
-impl<'de> Visitor<'de> for Bounded {
+impl<'de> Visitor<'de> for Bounded<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -127,21 +132,26 @@ impl<'de> Visitor<'de> for Bounded {
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        self.limits.take(value.len()).map_err(E::custom)?;
         Ok(value.into())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let (inner, mut list) = (self.inner()?, Vec::new());
-        while let Some(value) = seq.next_element_seed(inner)? {
+        let (levels, limits, mut list) = (self.inner()?, self.limits, Vec::new());
+        while let Some(value) = seq.next_element_seed(Bounded { levels, limits })? {
+            limits.room(&mut list, || usize::MAX).map_err(A::Error::custom)?;
             list.push(value);
         }
         Ok(list.into())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let (inner, mut map) = (self.inner()?, Map::new());
+        let (levels, limits, mut map) = (self.inner()?, self.limits, Map::new());
         while let Some(key) = entries.next_key::<String>()? {
-            map.insert(key, entries.next_value_seed(inner)?);
+            // Maps keep about as much room free as they use.
+            let cost = 2 * size_of::<(String, Value)>() + key.len();
+            limits.take(cost).map_err(A::Error::custom)?;
+            map.insert(key, entries.next_value_seed(Bounded { levels, limits })?);
         }
         Ok(map.into())
     }
@@ -157,7 +167,8 @@ mod tests {
         let mut json = serde_json::Deserializer::from_str(text);
         json.disable_recursion_limit();
         let mut read = Json::default();
-        read.merge_serde(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut json))
+        let mut limits = Limits::default();
+        read.merge_serde(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut json), &mut limits)
             .map_err(|error| error.to_string())?;
         Ok(read.0)
     }

@@ -26,6 +26,8 @@ mod write;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::codec::Limits;
+
 pub use self::business::BusinessError;
 pub use self::map::MapKey;
 pub use self::returned::Returned;
@@ -39,7 +41,7 @@ pub mod generated {
     pub use super::enumeration::{Enumeration, merge_enum, serialize_enum};
     pub use super::number::is_number;
     pub use super::oneof::{self, OneOf};
-    pub use super::read::{Positions, merge_record};
+    pub use super::read::{Positions, make, merge_record};
     pub use super::record::{
         Record, absent, encode_whole, len_whole, merge_nested, merge_whole, serialize_whole,
         skip_value,
@@ -72,8 +74,8 @@ pub trait Message: Send + Sync + 'static {
     /// Reads protobuf's form over `self`; fields that are absent keep their value.
     ///
     /// # Errors
-    /// Bytes that are no protobuf, are cut short, or are nested too deep.
-    fn merge_proto(&mut self, bytes: Bytes) -> Result<(), DecodeError>;
+    /// Bytes that are no protobuf, are cut short, are nested too deep or take too much memory.
+    fn merge_proto(&mut self, bytes: Bytes, limits: &mut Limits) -> Result<(), DecodeError>;
 
     /// Appends the text of the argument at `index`, for what hashes it; `false` if there is none.
     ///
@@ -89,9 +91,10 @@ pub trait Message: Send + Sync + 'static {
     /// Reads serde's form over `self`.
     ///
     /// # Errors
-    /// Whatever the deserializer reports, and values that do not fit.
+    /// Whatever the deserializer reports, and values that do not fit or are past the limits.
     fn merge_serde(
         &mut self,
         deserializer: &mut dyn erased_serde::Deserializer<'_>,
+        limits: &mut Limits,
     ) -> Result<(), erased_serde::Error>;
 }

@@ -10,7 +10,7 @@ use serde::{Deserializer, Serializer};
 use super::read::Skip;
 use super::traits::Field;
 use super::wire::{DecodeError, Input, TooDeep, WireType};
-use crate::codec::MAX_DEPTH;
+use crate::codec::{Limits, MAX_DEPTH};
 
 /// Named, numbered fields.
 pub trait Record: Default + Send + Sync + 'static {
@@ -62,6 +62,7 @@ pub trait Record: Default + Send + Sync + 'static {
         &mut self,
         tag: u32,
         deserializer: D,
+        limits: &mut Limits,
     ) -> Result<(), D::Error>;
 }
 
@@ -77,10 +78,17 @@ pub fn merge_nested<R: Record>(record: &mut R, input: &mut Input) -> Result<(), 
 /// Reads a record that is a whole message.
 ///
 /// # Errors
-/// Bytes that are no protobuf, are cut short, or are nested too deep.
+/// Bytes that are no protobuf, are cut short, are nested too deep or take too much memory.
 #[inline]
-pub fn merge_whole<R: Record>(record: &mut R, bytes: Bytes) -> Result<(), DecodeError> {
-    Input::new(bytes).fields(|input, tag, wire| record.merge_tagged(tag, wire, input))
+pub fn merge_whole<R: Record>(
+    record: &mut R,
+    bytes: Bytes,
+    limits: &mut Limits,
+) -> Result<(), DecodeError> {
+    let mut input = Input::new(bytes, limits.clone());
+    let outcome = input.whole(|input, tag, wire| record.merge_tagged(tag, wire, input));
+    *limits = input.into_limits();
+    outcome
 }
 
 /// Length of protobuf's form of a whole message; 0 if it is nested too deep to be written.
@@ -130,6 +138,9 @@ pub fn absent<T: Field>() -> T {
 ///
 /// # Errors
 /// Whatever the deserializer reports.
-pub fn skip_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
-    Skip::default().deserialize(deserializer)
+pub fn skip_value<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    limits: &mut Limits,
+) -> Result<(), D::Error> {
+    Skip::of(limits).deserialize(deserializer)
 }

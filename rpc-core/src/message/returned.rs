@@ -8,6 +8,7 @@ use super::record::{self, Record};
 use super::sole;
 use super::traits::{Describe, Field};
 use super::wire::{DecodeError, Input, TooDeep, WireType};
+use crate::codec::Limits;
 use crate::descriptor::{FieldType, MessageType, Shape, Type};
 
 /// What a method returned: a message as itself, anything else as field 1, named `value`.
@@ -52,8 +53,13 @@ impl<T: Field> Record for Returned<T> {
         sole::serialize(&self.0, "value", serializer)
     }
 
-    fn merge_named<'de, D: Deserializer<'de>>(&mut self, _: u32, from: D) -> Result<(), D::Error> {
-        self.0.merge_serde(from)
+    fn merge_named<'de, D: Deserializer<'de>>(
+        &mut self,
+        _: u32,
+        from: D,
+        limits: &mut Limits,
+    ) -> Result<(), D::Error> {
+        self.0.merge_serde(from, limits)
     }
 }
 
@@ -66,8 +72,8 @@ impl<T: Field> Message for Returned<T> {
         record::encode_whole(self, buf)
     }
 
-    fn merge_proto(&mut self, bytes: Bytes) -> Result<(), DecodeError> {
-        record::merge_whole(self, bytes)
+    fn merge_proto(&mut self, bytes: Bytes, limits: &mut Limits) -> Result<(), DecodeError> {
+        record::merge_whole(self, bytes, limits)
     }
 
     fn as_serialize(&self) -> &dyn erased_serde::Serialize {
@@ -77,8 +83,9 @@ impl<T: Field> Message for Returned<T> {
     fn merge_serde(
         &mut self,
         deserializer: &mut dyn erased_serde::Deserializer<'_>,
+        limits: &mut Limits,
     ) -> Result<(), erased_serde::Error> {
-        sole::merge_result(self, |returned| &mut returned.0, deserializer)
+        sole::merge_result(self, |returned| &mut returned.0, deserializer, limits)
     }
 }
 

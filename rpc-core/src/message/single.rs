@@ -8,6 +8,7 @@ use super::record::{self, Record};
 use super::traits::{Describe, Element, Value};
 use super::wire::{DecodeError, Input, WireType};
 use super::write::RecordWriter;
+use crate::codec::Limits;
 use crate::descriptor::{MessageType, Type};
 
 // === impl Box ===
@@ -56,8 +57,12 @@ impl<T: Value> Value for Box<T> {
         (**self).serialize_value(serializer)
     }
 
-    fn merge_value<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error> {
-        (**self).merge_value(deserializer)
+    fn merge_value<'de, D: Deserializer<'de>>(
+        &mut self,
+        deserializer: D,
+        limits: &mut Limits,
+    ) -> Result<(), D::Error> {
+        (**self).merge_value(deserializer, limits)
     }
 
     fn value_type() -> Type {
@@ -104,8 +109,13 @@ impl Record for () {
         RecordWriter::new(serializer, 0)?.end()
     }
 
-    fn merge_named<'de, D: Deserializer<'de>>(&mut self, _: u32, from: D) -> Result<(), D::Error> {
-        record::skip_value(from)
+    fn merge_named<'de, D: Deserializer<'de>>(
+        &mut self,
+        _: u32,
+        from: D,
+        limits: &mut Limits,
+    ) -> Result<(), D::Error> {
+        record::skip_value(from, limits)
     }
 }
 
@@ -133,8 +143,12 @@ impl Value for () {
         self.serialize_fields(serializer)
     }
 
-    fn merge_value<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error> {
-        merge_record(self, Positions::Always, deserializer)
+    fn merge_value<'de, D: Deserializer<'de>>(
+        &mut self,
+        deserializer: D,
+        limits: &mut Limits,
+    ) -> Result<(), D::Error> {
+        merge_record(self, Positions::Always, deserializer, limits)
     }
 
     fn value_type() -> Type {

@@ -8,6 +8,7 @@ use bytes::BytesMut;
 use serde::{Deserializer, Serializer};
 
 use super::wire::{self, DecodeError, Input, WireType};
+use crate::codec::Limits;
 use crate::descriptor::{MessageType, Shape, Type};
 
 /// One value of protobuf: a number, a string, bytes, an enum or a message.
@@ -77,7 +78,11 @@ pub trait Value: Default + Send + Sync + 'static {
 
     /// Reads serde's form over `self`.
     #[doc(hidden)]
-    fn merge_value<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error>;
+    fn merge_value<'de, D: Deserializer<'de>>(
+        &mut self,
+        deserializer: D,
+        limits: &mut Limits,
+    ) -> Result<(), D::Error>;
 
     /// Its type for descriptors.
     #[doc(hidden)]
@@ -145,7 +150,11 @@ pub trait Field: Default + Send + Sync + 'static {
 
     /// Reads serde's form over `self`.
     #[doc(hidden)]
-    fn merge_serde<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error>;
+    fn merge_serde<'de, D: Deserializer<'de>>(
+        &mut self,
+        deserializer: D,
+        limits: &mut Limits,
+    ) -> Result<(), D::Error>;
 
     /// Length as a whole body; asked of messages only.
     #[doc(hidden)]
@@ -209,8 +218,12 @@ impl<T: Value> Field for T {
         self.serialize_value(serializer)
     }
 
-    fn merge_serde<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error> {
-        self.merge_value(deserializer)
+    fn merge_serde<'de, D: Deserializer<'de>>(
+        &mut self,
+        deserializer: D,
+        limits: &mut Limits,
+    ) -> Result<(), D::Error> {
+        self.merge_value(deserializer, limits)
     }
 
     #[inline]

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::dispatch::Dispatcher;
 use super::state::{Phase, ServerState};
+use crate::codec::Limits;
 use crate::error::Error;
 use crate::transport::listener::{self, Listener};
 
@@ -21,6 +22,8 @@ pub struct ServerConfig {
     pub json: bool,
     /// Largest body of a request or reply, in bytes; 8 MiB.
     pub max_payload: usize,
+    /// Most memory that the arguments of one call take, in bytes; 64 MiB.
+    pub max_decoded: usize,
     /// Largest head of an HTTP request, in bytes; 16 KiB.
     pub max_header: usize,
     /// Most connections at a time; 10,000.
@@ -65,6 +68,7 @@ impl Default for ServerConfig {
             dubbo: true,
             json: true,
             max_payload: 8 * 1024 * 1024,
+            max_decoded: Limits::DECODED,
             max_header: 16 * 1024,
             max_connections: 10_000,
             max_in_flight: 10_000,

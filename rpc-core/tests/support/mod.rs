@@ -35,7 +35,11 @@ impl Message for Text {
         Ok(())
     }
 
-    fn merge_proto(&mut self, bytes: Bytes) -> Result<(), rpc_core::message::DecodeError> {
+    fn merge_proto(
+        &mut self,
+        bytes: Bytes,
+        _: &mut rpc_core::codec::Limits,
+    ) -> Result<(), rpc_core::message::DecodeError> {
         self.0 = String::from_utf8_lossy(&bytes).into_owned();
         Ok(())
     }
@@ -47,6 +51,7 @@ impl Message for Text {
     fn merge_serde(
         &mut self,
         deserializer: &mut dyn erased_serde::Deserializer<'_>,
+        _: &mut rpc_core::codec::Limits,
     ) -> Result<(), erased_serde::Error> {
         self.0 = erased_serde::deserialize(deserializer)?;
         Ok(())
@@ -74,8 +79,13 @@ impl Codec for Plain {
         message.encode_proto(buf).map_err(|error| CodecError::new("plain", error))
     }
 
-    fn decode(&self, bytes: Bytes, message: &mut dyn Message) -> Result<(), CodecError> {
-        message.merge_proto(bytes).map_err(|error| CodecError::new("plain", error))
+    fn decode(
+        &self,
+        bytes: Bytes,
+        message: &mut dyn Message,
+        limits: &mut rpc_core::codec::Limits,
+    ) -> Result<(), CodecError> {
+        message.merge_proto(bytes, limits).map_err(|error| CodecError::new("plain", error))
     }
 }
 

@@ -115,10 +115,11 @@ fn record_impl(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
                 &mut self,
                 tag: u32,
                 deserializer: __D,
+                limits: &mut #p::Limits,
             ) -> ::core::result::Result<(), __D::Error> {
                 match tag {
-                    #(#member_tags => #p::Field::merge_serde(#members, deserializer),)*
-                    _ => #p::skip_value(deserializer),
+                    #(#member_tags => #p::Field::merge_serde(#members, deserializer, limits),)*
+                    _ => #p::skip_value(deserializer, limits),
                 }
             }
     };
@@ -266,7 +267,7 @@ pub(crate) fn write_fields(head: &Head) -> TokenStream {
 
 pub(crate) fn merge_value(head: &Head) -> TokenStream {
     let p = head.private();
-    quote!(#p::Value::merge_value(self, deserializer))
+    quote!(#p::Value::merge_value(self, deserializer, limits))
 }
 
 /// What balancers hash.
@@ -298,8 +299,10 @@ fn merge_arguments(head: &Head, fields: &[Field]) -> TokenStream {
     match fields {
         [field] => {
             let member = &field.ident;
-            quote_spanned!(at(&field.ty)=> #p::sole::merge_arguments(self, |list| &mut list.#member, deserializer))
+            quote_spanned! {at(&field.ty)=>
+                #p::sole::merge_arguments(self, |list| &mut list.#member, deserializer, limits)
+            }
         }
-        _ => quote!(#p::merge_record(self, #p::Positions::Always, deserializer)),
+        _ => quote!(#p::merge_record(self, #p::Positions::Always, deserializer, limits)),
     }
 }

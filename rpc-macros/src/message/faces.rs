@@ -59,8 +59,9 @@ pub(crate) fn value(head: &Head, positions: &str) -> TokenStream {
         fn merge_value<'__de, __D: #p::serde::Deserializer<'__de>>(
             &mut self,
             deserializer: __D,
+            limits: &mut #p::Limits,
         ) -> ::core::result::Result<(), __D::Error> {
-            #p::merge_record(self, #p::Positions::#positions, deserializer)
+            #p::merge_record(self, #p::Positions::#positions, deserializer, limits)
         }
 
         fn value_type() -> #p::Type {
@@ -96,8 +97,9 @@ pub(crate) fn message(head: &Head, merge_serde: &TokenStream, more: &TokenStream
         fn merge_proto(
             &mut self,
             bytes: #p::Bytes,
+            limits: &mut #p::Limits,
         ) -> ::core::result::Result<(), #p::DecodeError> {
-            #p::merge_whole(self, bytes)
+            #p::merge_whole(self, bytes, limits)
         }
 
         fn as_serialize(&self) -> &dyn #p::erased_serde::Serialize {
@@ -107,6 +109,7 @@ pub(crate) fn message(head: &Head, merge_serde: &TokenStream, more: &TokenStream
         fn merge_serde(
             &mut self,
             deserializer: &mut dyn #p::erased_serde::Deserializer<'_>,
+            limits: &mut #p::Limits,
         ) -> ::core::result::Result<(), #p::erased_serde::Error> {
             #merge_serde
         }
@@ -134,7 +137,8 @@ pub(crate) fn serde_impls(head: &Head, write: &TokenStream) -> TokenStream {
                 deserializer: __D,
             ) -> ::core::result::Result<Self, __D::Error> {
                 let mut value = <Self as ::core::default::Default>::default();
-                #p::Value::merge_value(&mut value, deserializer)?;
+                let mut limits = #p::Limits::of_depth_alone();
+                #p::Value::merge_value(&mut value, deserializer, &mut limits)?;
                 ::core::result::Result::Ok(value)
             }
         }

@@ -58,8 +58,9 @@ pub(crate) fn record(head: &Head, variants: &[Variant]) -> TokenStream {
             &mut self,
             tag: u32,
             deserializer: __D,
+            limits: &mut #p::Limits,
         ) -> ::core::result::Result<(), __D::Error> {
-            #p::oneof::merge_named(self, tag, deserializer)
+            #p::oneof::merge_named(self, tag, deserializer, limits)
         }
     };
     let record = implement(head, quote!(#p::Record), body);
@@ -135,7 +136,9 @@ fn proto(head: &Head, variants: &[Variant]) -> TokenStream {
     let encodes = variants.iter().map(|variant| proto_encode(&p, variant));
     let tags = travelling(variants).map(|variant| variant.wire.tag);
     let merges = travelling(variants).map(|variant| {
-        become_and(variant, |value| quote!(#p::Field::merge_field(#value, wire, input)))
+        let make = |ty: TokenStream| quote!(input.make::<#ty>()?;);
+        let read = |value| quote!(#p::Field::merge_field(#value, wire, input));
+        become_and(head, variant, make, read)
     });
     quote! {
         #[inline]
@@ -247,18 +250,24 @@ fn proto_encode(p: &TokenStream, variant: &Variant) -> TokenStream {
 }
 
 /// Turns `self` into the variant, keeping what it holds if it is that already, and reads into
-/// what it holds by `read`.
-fn become_and(variant: &Variant, read: impl Fn(TokenStream) -> TokenStream) -> TokenStream {
+/// what it holds by `read`. A default is paid for by `make` first.
+fn become_and(
+    head: &Head,
+    variant: &Variant,
+    make: impl Fn(TokenStream) -> TokenStream,
+    read: impl Fn(TokenStream) -> TokenStream,
+) -> TokenStream {
     let ident = &variant.ident;
     match &variant.holds {
         Holds::Nothing => {
             let read = read(quote!(&mut ()));
             quote!({ *self = Self::#ident; #read })
         }
-        Holds::One(_) => {
-            let read = read(quote!(value));
+        Holds::One(ty) => {
+            let (make, read) = (make(quote!(#ty)), read(quote!(value)));
             quote! {{
                 if !::core::matches!(self, Self::#ident(_)) {
+                    #make
                     *self = Self::#ident(::core::default::Default::default());
                 }
                 match self {
@@ -270,8 +279,10 @@ fn become_and(variant: &Variant, read: impl Fn(TokenStream) -> TokenStream) -> T
         Holds::Named(fields, payload) => {
             let (pattern, bindings) = (pattern(variant, fields), bindings(fields));
             let names: Vec<_> = fields.iter().map(|field| &field.ident).collect();
-            let read = read(quote!(&mut payload));
+            let (_, arguments, _) = head.generics.split_for_impl();
+            let (make, read) = (make(quote!(#payload #arguments)), read(quote!(&mut payload)));
             quote! {{
+                #make
                 let mut payload = match ::core::mem::take(self) {
                     #pattern => #payload {
                         #(#names: #bindings,)*
@@ -292,7 +303,9 @@ fn oneof(head: &Head, variants: &[Variant]) -> TokenStream {
     let writes = variants.iter().map(|variant| serialize_variant(&p, variant));
     let tags = travelling(variants).map(|variant| variant.wire.tag);
     let merges = travelling(variants).map(|variant| {
-        become_and(variant, |value| quote!(#p::Field::merge_serde(#value, deserializer)))
+        let make = |ty: TokenStream| quote!(#p::make::<#ty, __D::Error>(limits)?;);
+        let read = |value| quote!(#p::Field::merge_serde(#value, deserializer, limits));
+        become_and(head, variant, make, read)
     });
     let body = quote! {
         fn serialize_variant<__S: #p::serde::Serializer>(
@@ -306,10 +319,11 @@ fn oneof(head: &Head, variants: &[Variant]) -> TokenStream {
             &mut self,
             tag: u32,
             deserializer: __D,
+            limits: &mut #p::Limits,
         ) -> ::core::result::Result<(), __D::Error> {
             match tag {
                 #(#tags => #merges)*
-                _ => #p::skip_value(deserializer),
+                _ => #p::skip_value(deserializer, limits),
             }
         }
     };

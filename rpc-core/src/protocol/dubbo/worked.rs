@@ -9,7 +9,7 @@ use super::compact::{self, Answer};
 use super::header::{self, Header, status};
 use super::respond;
 use super::turn_away::turn_away;
-use crate::codec::{Codec, CodecError, Codecs};
+use crate::codec::{Codec, CodecError, Codecs, Limits};
 use crate::message::{Message, Returned};
 use crate::metadata::Metadata;
 use crate::status::{Code, Delivery, Status};
@@ -56,8 +56,13 @@ impl Codec for Id13 {
         message.encode_proto(buf).map_err(|error| CodecError::new("protobuf", error))
     }
 
-    fn decode(&self, bytes: Bytes, message: &mut dyn Message) -> Result<(), CodecError> {
-        message.merge_proto(bytes).map_err(|error| CodecError::new("protobuf", error))
+    fn decode(
+        &self,
+        bytes: Bytes,
+        message: &mut dyn Message,
+        limits: &mut Limits,
+    ) -> Result<(), CodecError> {
+        message.merge_proto(bytes, limits).map_err(|error| CodecError::new("protobuf", error))
     }
 }
 

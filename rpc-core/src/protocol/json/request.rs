@@ -91,7 +91,7 @@ pub(super) async fn call(
     let (bytes, held) = gather(body, room).await?;
     let started = Instant::now();
     let deadline = Deadline::after_from(started, timeout(&head.headers, state)?);
-    let body = Body::from_bytes(codec.clone(), bytes);
+    let body = Body::from_bytes(codec.clone(), bytes).with_decoded_limit(state.config.max_decoded);
     let mut invocation = Invocation::new(route.method().clone(), body, deadline);
     (invocation.metadata, invocation.peer) = (metadata(&head.headers), Some(peer));
     Ok(Called { route, invocation, started, held })
