@@ -430,6 +430,7 @@ fn client_config(config: &Config) -> ClientConfig {
         heartbeat: consumer.heartbeat,
         heartbeat_timeout: consumer.heartbeat_timeout,
         max_payload: consumer.limits.payload,
+        max_decoded: consumer.limits.decoded,
         max_in_flight: consumer.limits.in_flight as usize,
         max_queued: consumer.limits.queued,
     }

@@ -111,7 +111,7 @@ pub mod extend {
     };
     pub use rpc_core::amount;
     pub use rpc_core::client::ClientConfig;
-    pub use rpc_core::codec::{Codec, CodecError, MAX_DEPTH};
+    pub use rpc_core::codec::{Codec, CodecError, Exceeded, Limits, MAX_DEPTH};
     pub use rpc_core::message::Message;
     pub use rpc_core::protocol::{Accepted, Protocol, ProtocolClient, ServeFuture, Sniff, Target};
     pub use rpc_core::server::{Answer, ConnectionShare, Phase, Route, ServerState, shutting_down};

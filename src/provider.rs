@@ -206,6 +206,7 @@ fn server_config(config: &Config, hosts: Option<Vec<String>>) -> ServerConfig {
     ServerConfig {
         hosts,
         max_payload: limits.payload,
+        max_decoded: limits.decoded,
         max_header: limits.header,
         max_connections: limits.connections as usize,
         max_in_flight: limits.in_flight as usize,

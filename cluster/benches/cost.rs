@@ -304,9 +304,15 @@ impl Message for Nothing {
         0
     }
 
-    fn encode_proto(&self, _: &mut bytes::BytesMut) {}
+    fn encode_proto(&self, _: &mut bytes::BytesMut) -> Result<(), rpc_core::message::TooDeep> {
+        Ok(())
+    }
 
-    fn merge_proto(&mut self, _: Bytes) -> Result<(), rpc_core::message::DecodeError> {
+    fn merge_proto(
+        &mut self,
+        _: Bytes,
+        _: &mut rpc_core::codec::Limits,
+    ) -> Result<(), rpc_core::message::DecodeError> {
         Ok(())
     }
 
@@ -317,6 +323,7 @@ impl Message for Nothing {
     fn merge_serde(
         &mut self,
         _: &mut dyn erased_serde::Deserializer<'_>,
+        _: &mut rpc_core::codec::Limits,
     ) -> Result<(), erased_serde::Error> {
         Ok(())
     }

@@ -30,9 +30,15 @@ impl Message for Arguments {
         0
     }
 
-    fn encode_proto(&self, _: &mut bytes::BytesMut) {}
+    fn encode_proto(&self, _: &mut bytes::BytesMut) -> Result<(), rpc_core::message::TooDeep> {
+        Ok(())
+    }
 
-    fn merge_proto(&mut self, _: bytes::Bytes) -> Result<(), DecodeError> {
+    fn merge_proto(
+        &mut self,
+        _: bytes::Bytes,
+        _: &mut rpc_core::codec::Limits,
+    ) -> Result<(), DecodeError> {
         Ok(())
     }
 
@@ -47,6 +53,7 @@ impl Message for Arguments {
     fn merge_serde(
         &mut self,
         _: &mut dyn erased_serde::Deserializer<'_>,
+        _: &mut rpc_core::codec::Limits,
     ) -> Result<(), erased_serde::Error> {
         Ok(())
     }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use rpc_core::codec::CodecError;
+use rpc_core::codec::{CodecError, Limits};
 use rpc_core::message::Message;
 use rpc_core::{Codec, Error, Extension, NoConfig};
 use serde::Serialize;
@@ -45,12 +45,17 @@ impl Codec for Json {
             .map_err(|error| CodecError::new(Self::NAME, error))
     }
 
-    fn decode(&self, bytes: Bytes, message: &mut dyn Message) -> Result<(), CodecError> {
+    fn decode(
+        &self,
+        bytes: Bytes,
+        message: &mut dyn Message,
+        limits: &mut Limits,
+    ) -> Result<(), CodecError> {
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         // Messages count their own depth, and what is skipped is skipped without recursion.
         json.disable_recursion_limit();
         message
-            .merge_serde(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut json))
+            .merge_serde(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut json), limits)
             .map_err(|error| CodecError::new(Self::NAME, error))?;
         json.end().map_err(|error| CodecError::new(Self::NAME, error))
     }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use rpc_core::codec::{CodecError, MAX_DEPTH};
+use rpc_core::codec::{CodecError, Limits, MAX_DEPTH};
 use rpc_core::message::Message;
 use rpc_core::{Codec, Error, Extension, NoConfig};
 use serde::Serialize;
@@ -45,13 +45,18 @@ impl Codec for Msgpack {
             .map_err(|error| CodecError::new(Self::NAME, error))
     }
 
-    fn decode(&self, bytes: Bytes, message: &mut dyn Message) -> Result<(), CodecError> {
+    fn decode(
+        &self,
+        bytes: Bytes,
+        message: &mut dyn Message,
+        limits: &mut Limits,
+    ) -> Result<(), CodecError> {
         let mut msgpack = rmp_serde::Deserializer::from_read_ref(&*bytes);
         // Messages count their own depth. This one also bounds what is skipped; a list or map in
         // each message is one level more.
         msgpack.set_max_depth(2 * MAX_DEPTH + 2);
         message
-            .merge_serde(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut msgpack))
+            .merge_serde(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut msgpack), limits)
             .map_err(|error| CodecError::new(Self::NAME, error))
     }
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use rpc_core::codec::CodecError;
+use rpc_core::codec::{CodecError, Limits};
 use rpc_core::message::Message;
 use rpc_core::{Codec, Error, Extension, NoConfig};
 
@@ -36,12 +36,15 @@ impl Codec for Protobuf {
     }
 
     fn encode(&self, message: &dyn Message, buf: &mut BytesMut) -> Result<(), CodecError> {
-        buf.reserve(message.proto_len());
-        message.encode_proto(buf);
-        Ok(())
+        message.encode_proto(buf).map_err(|error| CodecError::new(Self::NAME, error))
     }
 
-    fn decode(&self, bytes: Bytes, message: &mut dyn Message) -> Result<(), CodecError> {
-        message.merge_proto(bytes).map_err(|error| CodecError::new(Self::NAME, error))
+    fn decode(
+        &self,
+        bytes: Bytes,
+        message: &mut dyn Message,
+        limits: &mut Limits,
+    ) -> Result<(), CodecError> {
+        message.merge_proto(bytes, limits).map_err(|error| CodecError::new(Self::NAME, error))
     }
 }

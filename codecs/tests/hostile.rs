@@ -3,9 +3,7 @@
 mod support;
 
 use bytes::Bytes;
-use rpc_core::codec::MAX_DEPTH;
 use rpc_core::message::Returned;
-use rpc_macros::message;
 
 use support::{Choice, Everything, codec, codecs, decode, encode, everything};
 
@@ -34,51 +32,6 @@ fn a_message_with_any_byte_changed_never_panics() {
             }
         }
     }
-}
-
-#[message(crate = rpc_core)]
-#[derive(Debug)]
-struct Node {
-    next: Option<Box<Self>>,
-    children: Vec<Self>,
-}
-
-fn chain(depth: usize) -> Node {
-    (1..depth)
-        .fold(Node::default(), |node, _| Node { next: Some(Box::new(node)), children: vec![] })
-}
-
-fn tree(depth: usize) -> Node {
-    (1..depth).fold(Node::default(), |node, _| Node { next: None, children: vec![node] })
-}
-
-#[test]
-fn messages_nest_to_the_limit_and_no_deeper_in_every_codec() {
-    for codec in codecs() {
-        for nested in [chain, tree] {
-            let bytes = encode(&*codec, &nested(MAX_DEPTH));
-            decode::<Node>(&*codec, bytes).unwrap();
-            let bytes = encode(&*codec, &nested(MAX_DEPTH + 1));
-            let error = decode::<Node>(&*codec, bytes).unwrap_err().to_string();
-            assert!(error.contains("deeper than the limit of 64"), "{error}");
-        }
-        // What came before leaves no trace.
-        decode::<Node>(&*codec, encode(&*codec, &chain(MAX_DEPTH))).unwrap();
-    }
-}
-
-#[test]
-fn unknown_fields_nested_without_end_are_an_error() {
-    let deep = 100_000;
-    let json = format!(r#"{{"x":{}"#, "[".repeat(deep));
-    decode::<Node>(&*codec("json"), json.into()).unwrap_err();
-    let msgpack = [b"\x81\xa1x".to_vec(), vec![0x91; deep]].concat();
-    decode::<Node>(&*codec("msgpack"), msgpack.into()).unwrap_err();
-    let maps = [b"\x81\xa1x".to_vec(), [0x81, 0xa1, b'x'].repeat(deep)].concat();
-    decode::<Node>(&*codec("msgpack"), maps.into()).unwrap_err();
-    let groups = vec![0x7b; deep];
-    let error = decode::<Node>(&*codec("protobuf"), groups.into()).unwrap_err();
-    assert!(error.to_string().contains("deeper than the limit of 64"), "{error}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 
-use crate::codec::{Codec, CodecError};
+use crate::codec::{Codec, CodecError, Limits};
 use crate::message::Message;
 use crate::panics;
 
@@ -19,7 +19,7 @@ pub struct Body(Repr);
 #[derive(Clone)]
 enum Repr {
     Typed(Arc<Typed<dyn Message>>),
-    Encoded { codec: Arc<dyn Codec>, bytes: Bytes },
+    Encoded { codec: Arc<dyn Codec>, bytes: Bytes, decoded: usize },
 }
 
 struct Typed<M: ?Sized> {
@@ -38,7 +38,17 @@ impl Body {
     /// A body that is encoded already.
     #[must_use]
     pub fn from_bytes(codec: Arc<dyn Codec>, bytes: Bytes) -> Self {
-        Self(Repr::Encoded { codec, bytes })
+        Self(Repr::Encoded { codec, bytes, decoded: Limits::DECODED })
+    }
+
+    /// The same body, of which reading may take so many bytes of memory; 64 MiB unless this is
+    /// called. A typed one is of this process and takes what it takes.
+    #[must_use]
+    pub fn with_decoded_limit(mut self, bytes: usize) -> Self {
+        if let Repr::Encoded { decoded, .. } = &mut self.0 {
+            *decoded = bytes;
+        }
+        self
     }
 
     /// About how many bytes it will take; exact for encoded bodies and for protobuf.
@@ -63,7 +73,7 @@ impl Body {
                 }
                 _ => encode(codec, &typed.message, buf),
             },
-            Repr::Encoded { codec: own, bytes } => {
+            Repr::Encoded { codec: own, bytes, .. } => {
                 same_codec(&**own, codec)?;
                 buf.extend_from_slice(bytes);
                 Ok(())
@@ -90,7 +100,7 @@ impl Body {
                 let _ = typed.cached.set((codec.name(), bytes.clone()));
                 Ok(bytes)
             }
-            Repr::Encoded { codec: own, bytes } => {
+            Repr::Encoded { codec: own, bytes, .. } => {
                 same_codec(&**own, codec)?;
                 Ok(bytes.clone())
             }
@@ -118,18 +128,28 @@ impl Body {
     /// Reads it into a new `M`.
     ///
     /// # Errors
-    /// The bytes are not of their codec or do not fit `M`.
+    /// The bytes are not of their codec, do not fit `M`, or take more memory than they may.
     pub fn decode<M: Message + Default>(&self) -> Result<M, CodecError> {
         let mut message = M::default();
         match &self.0 {
-            Repr::Encoded { codec, bytes } => codec.decode(bytes.clone(), &mut message)?,
+            Repr::Encoded { codec, bytes, decoded } => {
+                let mut limits = Limits::new(*decoded);
+                // Asked of the limits, because the codec's error is text by then.
+                codec.decode(bytes.clone(), &mut message, &mut limits).map_err(
+                    |error| match limits.is_exceeded() {
+                        true => CodecError::exceeded(codec.name(), *decoded),
+                        false => error,
+                    },
+                )?;
+            }
             Repr::Typed(typed) => {
                 // Calls inside one process meet typed bodies; protobuf's form is the common one.
                 let mut buf = BytesMut::with_capacity(typed.message.proto_len());
-                typed.message.encode_proto(&mut buf);
+                let unfit = |error: &dyn fmt::Display| CodecError::new("in-process", error);
+                typed.message.encode_proto(&mut buf).map_err(|error| unfit(&error))?;
                 message
-                    .merge_proto(buf.freeze())
-                    .map_err(|error| CodecError::new("in-process", error))?;
+                    .merge_proto(buf.freeze(), &mut Limits::of_depth_alone())
+                    .map_err(|error| unfit(&error))?;
             }
         }
         Ok(message)
@@ -140,7 +160,7 @@ impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Repr::Typed(_) => f.write_str("Body(typed)"),
-            Repr::Encoded { codec, bytes } => {
+            Repr::Encoded { codec, bytes, .. } => {
                 write!(f, "Body({} bytes of {})", bytes.len(), codec.name())
             }
         }
@@ -190,7 +210,7 @@ mod tests {
             panic!("as it does");
         }
 
-        fn decode(&self, _: Bytes, _: &mut dyn Message) -> Result<(), CodecError> {
+        fn decode(&self, _: Bytes, _: &mut dyn Message, _: &mut Limits) -> Result<(), CodecError> {
             Ok(())
         }
     }
@@ -203,9 +223,15 @@ mod tests {
             0
         }
 
-        fn encode_proto(&self, _: &mut BytesMut) {}
+        fn encode_proto(&self, _: &mut BytesMut) -> Result<(), crate::message::TooDeep> {
+            Ok(())
+        }
 
-        fn merge_proto(&mut self, _: Bytes) -> Result<(), crate::message::DecodeError> {
+        fn merge_proto(
+            &mut self,
+            _: Bytes,
+            _: &mut Limits,
+        ) -> Result<(), crate::message::DecodeError> {
             Ok(())
         }
 
@@ -216,6 +242,7 @@ mod tests {
         fn merge_serde(
             &mut self,
             _: &mut dyn erased_serde::Deserializer<'_>,
+            _: &mut Limits,
         ) -> Result<(), erased_serde::Error> {
             Ok(())
         }

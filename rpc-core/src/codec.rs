@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::error::Error;
+pub use crate::limits::{Exceeded, Limits};
 use crate::message::Message;
 use crate::status::Status;
 
@@ -31,11 +32,17 @@ pub trait Codec: fmt::Debug + Send + Sync + 'static {
     fn encode(&self, message: &dyn Message, buf: &mut BytesMut) -> Result<(), CodecError>;
 
     /// Reads `bytes` over `message`: fields that are absent keep their value, unknown ones are
-    /// skipped.
+    /// skipped. The message counts `limits` down; a codec hands them on, and need not look at them.
     ///
     /// # Errors
-    /// Bytes that are not of this format, or nested deeper than [`MAX_DEPTH`].
-    fn decode(&self, bytes: Bytes, message: &mut dyn Message) -> Result<(), CodecError>;
+    /// Bytes that are not of this format, are nested deeper than [`MAX_DEPTH`], or take more memory
+    /// than the limits allow.
+    fn decode(
+        &self,
+        bytes: Bytes,
+        message: &mut dyn Message,
+        limits: &mut Limits,
+    ) -> Result<(), CodecError>;
 }
 
 /// The largest serialization id: the header of Dubbo2 has five bits for it.
@@ -50,24 +57,44 @@ pub const MAX_DEPTH: usize = 64;
 pub struct CodecError {
     codec: &'static str,
     message: String,
+    /// The limit, if it takes more memory than that.
+    decoded: Option<usize>,
 }
 
 impl CodecError {
     /// An error of the codec named `codec`; the message says what was wrong where.
     #[must_use]
     pub fn new(codec: &'static str, message: impl fmt::Display) -> Self {
-        Self { codec, message: message.to_string() }
+        Self { codec, message: message.to_string(), decoded: None }
+    }
+
+    /// The error of a body that takes more than `limit` bytes of memory.
+    pub(crate) fn exceeded(codec: &'static str, limit: usize) -> Self {
+        let message = format!("the message takes more than the limit of {limit} bytes of memory");
+        Self { codec, message, decoded: Some(limit) }
     }
 
     /// The status of a call whose arguments could not be read or written.
     #[must_use]
     pub fn into_argument_status(self, call: &str) -> Status {
+        if let Some(limit) = self.decoded {
+            return Status::invalid_argument(format!(
+                "arguments of {call} take more than the limit of {limit} bytes of memory; send \
+                 less at a time or raise `provider.limits.decoded`"
+            ));
+        }
         Status::invalid_argument(format!("arguments of {call} do not fit: {self}"))
     }
 
     /// The status of a call whose answer could not be read or written.
     #[must_use]
     pub fn into_reply_status(self, call: &str) -> Status {
+        if let Some(limit) = self.decoded {
+            return Status::resource_exhausted(format!(
+                "the reply of {call} takes more than the limit of {limit} bytes of memory; raise \
+                 `consumer.limits.decoded` or ask for less"
+            ));
+        }
         Status::internal(format!("reply of {call} does not fit: {self}"))
     }
 }

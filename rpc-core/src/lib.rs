@@ -27,6 +27,7 @@ mod error;
 mod extension;
 mod invocation;
 mod invoker;
+mod limits;
 pub mod message;
 mod metadata;
 mod method;

@@ -16,6 +16,7 @@ pub use bytes::{Bytes, BytesMut};
 pub use {erased_serde, prost, serde};
 
 pub use crate::client::{CallOptions, ServiceClient, Stub};
+pub use crate::codec::Limits;
 pub use crate::descriptor::*;
 pub use crate::message::generated::*;
 pub use crate::message::{BusinessError, Describe, Element, Field, Message, Returned, Value};

@@ -137,7 +137,8 @@ pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
 /// Adds `Default` unless it is derived below the attribute, serde's `Serialize` and `Deserialize`
 /// in the form of the codecs, and nothing else: `Debug`, `Clone` and `PartialEq` are yours to
 /// derive. Place it above the derives. A message that holds itself needs an `Option<Box<Self>>` or
-/// a `Vec<Self>` on the way, because its default would have no end.
+/// a `Vec<Self>` on the way, and an enum that does begins with a variant that does not: else its
+/// default would have no end, which is an error of the compiler.
 #[proc_macro_attribute]
 pub fn message(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as Item);

@@ -38,10 +38,10 @@ struct Nothing;
 
 fn proto<M: Message + Default>(message: &M) -> M {
     let mut bytes = bytes::BytesMut::new();
-    message.encode_proto(&mut bytes);
+    message.encode_proto(&mut bytes).unwrap();
     assert_eq!(bytes.len(), message.proto_len());
     let mut read = M::default();
-    read.merge_proto(bytes.freeze()).unwrap();
+    read.merge_proto(bytes.freeze(), &mut rpc_core::codec::Limits::default()).unwrap();
     read
 }
 
@@ -100,8 +100,8 @@ struct Two {
 fn one_message_argument_is_the_body_and_other_arguments_form_one() {
     let page = sample();
     let (mut alone, mut plain) = (bytes::BytesMut::new(), bytes::BytesMut::new());
-    OneMessage { page: page.clone() }.encode_proto(&mut alone);
-    page.encode_proto(&mut plain);
+    OneMessage { page: page.clone() }.encode_proto(&mut alone).unwrap();
+    page.encode_proto(&mut plain).unwrap();
     assert_eq!(alone, plain);
     assert_eq!(proto(&OneMessage { page: page.clone() }).page, page);
     assert_eq!(OneMessage::message_type().name, "Page_User");
@@ -114,7 +114,10 @@ fn one_message_argument_is_the_body_and_other_arguments_form_one() {
 fn json<M: Message + Default>(text: &str) -> Result<M, String> {
     let mut message = M::default();
     let mut json = serde_json::Deserializer::from_str(text);
-    let read = message.merge_serde(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut json));
+    let read = message.merge_serde(
+        &mut <dyn erased_serde::Deserializer<'_>>::erase(&mut json),
+        &mut rpc_core::codec::Limits::default(),
+    );
     read.map_err(|error| error.to_string())?;
     Ok(message)
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rpc_core::codec::Limits;
 use rpc_core::{Deadline, ServiceKey};
 use serde::{Deserialize, Serialize};
 
@@ -95,6 +96,9 @@ pub struct ConsumerLimits {
     /// Largest body of a request or an answer, in bytes. Default 8 MiB; exactly that much passes.
     #[serde(with = "size")]
     pub payload: usize,
+    /// Most memory that the reply of one call takes, in bytes. Default 64 MiB.
+    #[serde(with = "size")]
+    pub decoded: usize,
     /// Calls waiting on one connection. Default 65,536.
     #[serde(deserialize_with = "at_least_one")]
     pub in_flight: u32,
@@ -105,7 +109,7 @@ pub struct ConsumerLimits {
 
 impl Default for ConsumerLimits {
     fn default() -> Self {
-        Self { payload: 8 << 20, in_flight: 65_536, queued: 64 << 20 }
+        Self { payload: 8 << 20, decoded: Limits::DECODED, in_flight: 65_536, queued: 64 << 20 }
     }
 }
 

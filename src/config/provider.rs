@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use rpc_core::codec::Limits;
 use rpc_core::{Error, ServiceKey};
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +92,9 @@ pub struct ProviderLimits {
     /// Largest body of a request or an answer, in bytes. Default 8 MiB; exactly that much passes.
     #[serde(with = "size")]
     pub payload: usize,
+    /// Most memory that the arguments of one call take, in bytes. Default 64 MiB.
+    #[serde(with = "size")]
+    pub decoded: usize,
     /// Largest header of a request, in bytes. Default 16 KiB.
     #[serde(with = "size")]
     pub header: usize,
@@ -120,6 +124,7 @@ impl Default for ProviderLimits {
     fn default() -> Self {
         Self {
             payload: 8 << 20,
+            decoded: Limits::DECODED,
             header: 16 << 10,
             connections: 10_000,
             in_flight: 10_000,

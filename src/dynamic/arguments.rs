@@ -243,7 +243,8 @@ impl Check<'_> {
     ) -> Result<(), String> {
         match (of.kind, value) {
             (TypeKind::Message, Value::Object(object)) => {
-                if depth >= MAX_DEPTH {
+                // The arguments themselves are the first.
+                if depth + 1 >= MAX_DEPTH {
                     return Err(format!("`{at}` is nested deeper than {MAX_DEPTH} messages"));
                 }
                 let Some(message) = self.service.message(&of.name) else { return Ok(()) };

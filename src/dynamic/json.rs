@@ -1,18 +1,22 @@
 //! A JSON value as a message: what a call without a stub sends and receives.
 //!
 //! It has serde's form only. The codecs of such calls are `json` alone, so protobuf's form is never
-//! asked for. What arrives is read to the depth that messages may have, and no deeper.
+//! asked for. It is read and written to the depth that messages may have, and no deeper.
 
 use std::fmt;
 
 use rpc_core::__private::{Bytes, BytesMut, append_text, erased_serde};
-use rpc_core::codec::MAX_DEPTH;
-use rpc_core::message::{DecodeError, Message};
+use rpc_core::codec::{Limits, MAX_DEPTH};
+use rpc_core::message::{DecodeError, Message, TooDeep};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::{Map, Number, Value};
 
 /// What one allocates for arguments of which nothing is known.
 const SIZE_HINT: usize = 128;
+
+/// How deep it nests: room for each message and for a list or map in it.
+const MOST: usize = MAX_DEPTH * 2;
 
 /// A JSON value that travels.
 #[derive(Debug, Default)]
@@ -23,15 +27,20 @@ impl Message for Json {
         SIZE_HINT
     }
 
-    fn encode_proto(&self, _: &mut BytesMut) {}
+    fn encode_proto(&self, _: &mut BytesMut) -> Result<(), TooDeep> {
+        Ok(())
+    }
 
-    fn merge_proto(&mut self, _: Bytes) -> Result<(), DecodeError> {
+    fn merge_proto(&mut self, _: Bytes, _: &mut Limits) -> Result<(), DecodeError> {
         Err(DecodeError::new("a call without a stub reads JSON only"))
     }
 
     /// As a stub's: balancers that hash send both to the same provider. What is no list is the one
     /// argument itself.
     fn argument_text(&self, index: usize, out: &mut String) -> bool {
+        if !nests_within(&self.0, MOST) {
+            return false;
+        }
         match &self.0 {
             Value::Array(list) => list.get(index).is_some_and(|value| append_text(value, out)),
             whole => index == 0 && append_text(whole, out),
@@ -39,30 +48,55 @@ impl Message for Json {
     }
 
     fn as_serialize(&self) -> &dyn erased_serde::Serialize {
-        &self.0
+        self
     }
 
     fn merge_serde(
         &mut self,
         deserializer: &mut dyn erased_serde::Deserializer<'_>,
+        limits: &mut Limits,
     ) -> Result<(), erased_serde::Error> {
-        // Room for the message itself and for what nests in it.
-        self.0 = Bounded(MAX_DEPTH * 2).deserialize(deserializer)?;
+        self.0 = Bounded { levels: MOST, limits }.deserialize(deserializer)?;
         Ok(())
     }
 }
 
-/// Reads a value that is nested at most this deep: the codec itself does not count.
-#[derive(Clone, Copy)]
-struct Bounded(usize);
-
-impl Bounded {
-    fn inner<E: Error>(self) -> Result<Self, E> {
-        self.0.checked_sub(1).map(Self).ok_or_else(|| E::custom("nested too deep"))
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !nests_within(&self.0, MOST) {
+            return Err(S::Error::custom("nested too deep"));
+        }
+        self.0.serialize(serializer)
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Bounded {
+fn nests_within(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(list) => {
+            levels != 0 && list.iter().all(|value| nests_within(value, levels - 1))
+        }
+        Value::Object(map) => {
+            levels != 0 && map.values().all(|value| nests_within(value, levels - 1))
+        }
+        _ => true,
+    }
+}
+
+/// Reads a value that is nested at most this deep, which the codec itself does not count, and takes
+/// no more memory than it may.
+struct Bounded<'a> {
+    levels: usize,
+    limits: &'a mut Limits,
+}
+
+impl Bounded<'_> {
+    /// How deep what a list or map holds may nest.
+    fn inner<E: Error>(&self) -> Result<usize, E> {
+        self.levels.checked_sub(1).ok_or_else(|| E::custom("nested too deep"))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Bounded<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -70,7 +104,7 @@ impl<'de> DeserializeSeed<'de> for Bounded {
     }
 }
 
-impl<'de> Visitor<'de> for Bounded {
+impl<'de> Visitor<'de> for Bounded<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -98,21 +132,26 @@ impl<'de> Visitor<'de> for Bounded {
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        self.limits.take(value.len()).map_err(E::custom)?;
         Ok(value.into())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let (inner, mut list) = (self.inner()?, Vec::new());
-        while let Some(value) = seq.next_element_seed(inner)? {
+        let (levels, limits, mut list) = (self.inner()?, self.limits, Vec::new());
+        while let Some(value) = seq.next_element_seed(Bounded { levels, limits })? {
+            limits.room(&mut list, || usize::MAX).map_err(A::Error::custom)?;
             list.push(value);
         }
         Ok(list.into())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let (inner, mut map) = (self.inner()?, Map::new());
+        let (levels, limits, mut map) = (self.inner()?, self.limits, Map::new());
         while let Some(key) = entries.next_key::<String>()? {
-            map.insert(key, entries.next_value_seed(inner)?);
+            // Maps keep about as much room free as they use.
+            let cost = 2 * size_of::<(String, Value)>() + key.len();
+            limits.take(cost).map_err(A::Error::custom)?;
+            map.insert(key, entries.next_value_seed(Bounded { levels, limits })?);
         }
         Ok(map.into())
     }
@@ -128,7 +167,8 @@ mod tests {
         let mut json = serde_json::Deserializer::from_str(text);
         json.disable_recursion_limit();
         let mut read = Json::default();
-        read.merge_serde(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut json))
+        let mut limits = Limits::default();
+        read.merge_serde(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut json), &mut limits)
             .map_err(|error| error.to_string())?;
         Ok(read.0)
     }
@@ -149,6 +189,18 @@ mod tests {
         });
         assert_eq!(texts, ["bob", "7", "[true, null]"]);
         assert!(!list.argument_text(3, &mut String::new()));
+    }
+
+    #[test]
+    fn arguments_that_are_nested_without_end_are_refused() {
+        let nested = |depth: usize| {
+            (0..depth).fold(Json(1.into()), |value, _| Json([value.0].into_iter().collect()))
+        };
+        let written = |json: &Json| serde_json::to_string(json).map_err(|error| error.to_string());
+        written(&nested(MOST)).unwrap();
+        let deep = nested(MOST + 1);
+        assert!(written(&deep).unwrap_err().contains("nested too deep"));
+        assert!(!deep.argument_text(0, &mut String::new()));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! the words are this file's.
 
 use rpc_core::__private::{Bytes, is_number};
+use rpc_core::codec::Limits;
 use rpc_core::message::Field;
 use serde_json::Value;
 
@@ -57,7 +58,7 @@ fn fits<T: Field>(value: &Value) -> bool {
 
 fn read<T: Field>(value: &Value) -> Option<T> {
     let mut read = T::default();
-    read.merge_serde(value).ok().map(|()| read)
+    read.merge_serde(value, &mut Limits::of_depth_alone()).ok().map(|()| read)
 }
 
 /// Whether it is an integer at all.

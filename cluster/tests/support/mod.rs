@@ -407,7 +407,12 @@ impl Codec for Named {
         Ok(())
     }
 
-    fn decode(&self, _: Bytes, _: &mut dyn Message) -> Result<(), CodecError> {
+    fn decode(
+        &self,
+        _: Bytes,
+        _: &mut dyn Message,
+        _: &mut rpc_core::codec::Limits,
+    ) -> Result<(), CodecError> {
         Ok(())
     }
 }
@@ -421,9 +426,15 @@ impl Message for Nothing {
         0
     }
 
-    fn encode_proto(&self, _: &mut BytesMut) {}
+    fn encode_proto(&self, _: &mut BytesMut) -> Result<(), rpc_core::message::TooDeep> {
+        Ok(())
+    }
 
-    fn merge_proto(&mut self, _: Bytes) -> Result<(), rpc_core::message::DecodeError> {
+    fn merge_proto(
+        &mut self,
+        _: Bytes,
+        _: &mut rpc_core::codec::Limits,
+    ) -> Result<(), rpc_core::message::DecodeError> {
         Ok(())
     }
 
@@ -434,6 +445,7 @@ impl Message for Nothing {
     fn merge_serde(
         &mut self,
         _: &mut dyn erased_serde::Deserializer<'_>,
+        _: &mut rpc_core::codec::Limits,
     ) -> Result<(), erased_serde::Error> {
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use rpc_core::Codec;
-use rpc_core::codec::CodecError;
+use rpc_core::codec::{CodecError, Limits};
 use rpc_core::message::Message;
 use rpc_macros::message;
 
@@ -148,7 +148,7 @@ pub fn encode(codec: &dyn Codec, message: &impl Message) -> Bytes {
 
 pub fn decode<M: Message + Default>(codec: &dyn Codec, bytes: Bytes) -> Result<M, CodecError> {
     let mut message = M::default();
-    codec.decode(bytes, &mut message)?;
+    codec.decode(bytes, &mut message, &mut Limits::default())?;
     Ok(message)
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use rpc_core::Metadata;
-use rpc_core::codec::{Codec, CodecError, Codecs};
+use rpc_core::codec::{Codec, CodecError, Codecs, Limits};
 use rpc_core::message::{Message, Returned};
 use rpc_core::status::{Code, Delivery, Status};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,7 +27,7 @@ fn hex(name: &str) -> Vec<u8> {
 
 /// One string as field 1: the form of a list of one string, and of a result that is one.
 fn field_one(buf: &mut BytesMut, text: &str) {
-    Returned(text.to_owned()).encode_proto(buf);
+    Returned(text.to_owned()).encode_proto(buf).unwrap();
 }
 
 fn put_request_body(buf: &mut BytesMut, metadata: &Metadata) {
@@ -53,12 +53,16 @@ impl Codec for Id13 {
     }
 
     fn encode(&self, message: &dyn Message, buf: &mut BytesMut) -> Result<(), CodecError> {
-        message.encode_proto(buf);
-        Ok(())
+        message.encode_proto(buf).map_err(|error| CodecError::new("protobuf", error))
     }
 
-    fn decode(&self, bytes: Bytes, message: &mut dyn Message) -> Result<(), CodecError> {
-        message.merge_proto(bytes).map_err(|error| CodecError::new("protobuf", error))
+    fn decode(
+        &self,
+        bytes: Bytes,
+        message: &mut dyn Message,
+        limits: &mut Limits,
+    ) -> Result<(), CodecError> {
+        message.merge_proto(bytes, limits).map_err(|error| CodecError::new("protobuf", error))
     }
 }
 

@@ -32,11 +32,16 @@ impl Message for Text {
         self.0.len()
     }
 
-    fn encode_proto(&self, buf: &mut BytesMut) {
+    fn encode_proto(&self, buf: &mut BytesMut) -> Result<(), rpc_core::message::TooDeep> {
         buf.extend_from_slice(self.0.as_bytes());
+        Ok(())
     }
 
-    fn merge_proto(&mut self, bytes: Bytes) -> Result<(), rpc_core::message::DecodeError> {
+    fn merge_proto(
+        &mut self,
+        bytes: Bytes,
+        _: &mut rpc_core::codec::Limits,
+    ) -> Result<(), rpc_core::message::DecodeError> {
         self.0 = String::from_utf8_lossy(&bytes).into_owned();
         Ok(())
     }
@@ -48,6 +53,7 @@ impl Message for Text {
     fn merge_serde(
         &mut self,
         deserializer: &mut dyn erased_serde::Deserializer<'_>,
+        _: &mut rpc_core::codec::Limits,
     ) -> Result<(), erased_serde::Error> {
         self.0 = erased_serde::deserialize(deserializer)?;
         Ok(())
@@ -72,12 +78,16 @@ impl Codec for Plain {
     }
 
     fn encode(&self, message: &dyn Message, buf: &mut BytesMut) -> Result<(), CodecError> {
-        message.encode_proto(buf);
-        Ok(())
+        message.encode_proto(buf).map_err(|error| CodecError::new("plain", error))
     }
 
-    fn decode(&self, bytes: Bytes, message: &mut dyn Message) -> Result<(), CodecError> {
-        message.merge_proto(bytes).map_err(|error| CodecError::new("plain", error))
+    fn decode(
+        &self,
+        bytes: Bytes,
+        message: &mut dyn Message,
+        limits: &mut rpc_core::codec::Limits,
+    ) -> Result<(), CodecError> {
+        message.merge_proto(bytes, limits).map_err(|error| CodecError::new("plain", error))
     }
 }
 

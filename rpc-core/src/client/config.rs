@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::codec::Limits;
+
 /// What every connection of a consumer keeps to.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
@@ -13,6 +15,8 @@ pub struct ClientConfig {
     pub heartbeat_timeout: Duration,
     /// Largest body of a frame, either way, in bytes; 8 MiB.
     pub max_payload: usize,
+    /// Most memory that the reply of one call takes, in bytes; 64 MiB.
+    pub max_decoded: usize,
     /// Most calls that wait on one connection; 65,536.
     pub max_in_flight: usize,
     /// Most bytes that wait to be written on one connection; 64 MiB.
@@ -26,6 +30,7 @@ impl Default for ClientConfig {
             heartbeat: Duration::from_secs(10),
             heartbeat_timeout: Duration::from_secs(5),
             max_payload: 8 * 1024 * 1024,
+            max_decoded: Limits::DECODED,
             max_in_flight: 65_536,
             max_queued: 64 * 1024 * 1024,
         }

@@ -8,7 +8,7 @@ use std::any::TypeId;
 use serde_json::Value as Json;
 
 use super::types::{MessageType, Shape, Type};
-use crate::codec::CodecError;
+use crate::codec::{CodecError, Limits};
 use crate::message::{Field, Returned};
 use crate::reply::Reply;
 
@@ -39,7 +39,7 @@ fn read<T: Field>(json: &str) -> Result<T, CodecError> {
     let tree: Json = serde_json::from_str(json).map_err(wrong)?;
     check_names(&tree, &T::shape())?;
     let mut value = T::default();
-    value.merge_serde(tree).map_err(wrong)?;
+    value.merge_serde(tree, &mut Limits::of_depth_alone()).map_err(wrong)?;
     Ok(value)
 }
 

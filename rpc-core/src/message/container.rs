@@ -1,7 +1,7 @@
 //! `Option` and `Vec`.
 //!
 //! `None` is left out in every form. Numbers in a `Vec` are packed on write and read packed or
-//! not. Nothing is allocated by a count that a peer claims.
+//! not. Nothing is allocated by a count that a peer claims, and lists pay for their room.
 
 use std::fmt;
 
@@ -10,15 +10,21 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::ser::SerializeSeq;
 use serde::{Deserializer, Serializer};
 
-use super::read::Merge;
+use super::read::{Merge, make};
 use super::traits::{Element, Field, Value, encode_value, value_len};
 use super::wire::{self, DecodeError, Input, WireType, encoded_len_varint, key_len};
 use super::write::Written;
+use crate::codec::Limits;
 use crate::descriptor::Shape;
 
 // === impl Option ===
 
 impl<T: Value> Field for Option<T> {
+    #[inline]
+    fn nests_within(&self, levels: usize) -> bool {
+        self.as_ref().is_none_or(|value| value.nests_within(levels))
+    }
+
     #[inline]
     fn field_len(&self, tag: u32) -> usize {
         self.as_ref().map_or(0, |value| value_len(value, tag))
@@ -34,6 +40,9 @@ impl<T: Value> Field for Option<T> {
     #[inline]
     fn merge_field(&mut self, wire: WireType, input: &mut Input) -> Result<(), DecodeError> {
         wire::expect_wire(T::WIRE, wire)?;
+        if self.is_none() {
+            input.make::<T>()?;
+        }
         self.get_or_insert_default().merge_body(input)
     }
 
@@ -49,8 +58,12 @@ impl<T: Value> Field for Option<T> {
         }
     }
 
-    fn merge_serde<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_option(OptionVisitor(self))
+    fn merge_serde<'de, D: Deserializer<'de>>(
+        &mut self,
+        deserializer: D,
+        limits: &mut Limits,
+    ) -> Result<(), D::Error> {
+        deserializer.deserialize_option(OptionVisitor { value: self, limits })
     }
 
     fn shape() -> Shape {
@@ -58,7 +71,10 @@ impl<T: Value> Field for Option<T> {
     }
 }
 
-struct OptionVisitor<'a, T>(&'a mut Option<T>);
+struct OptionVisitor<'a, T> {
+    value: &'a mut Option<T>,
+    limits: &'a mut Limits,
+}
 
 impl<'de, T: Value> Visitor<'de> for OptionVisitor<'_, T> {
     type Value = ();
@@ -68,7 +84,7 @@ impl<'de, T: Value> Visitor<'de> for OptionVisitor<'_, T> {
     }
 
     fn visit_none<E: Error>(self) -> Result<(), E> {
-        *self.0 = None;
+        *self.value = None;
         Ok(())
     }
 
@@ -77,13 +93,22 @@ impl<'de, T: Value> Visitor<'de> for OptionVisitor<'_, T> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        self.0.get_or_insert_default().merge_value(deserializer)
+        if self.value.is_none() {
+            make::<T, _>(self.limits)?;
+        }
+        self.value.get_or_insert_default().merge_value(deserializer, self.limits)
     }
 }
 
 // === impl Vec ===
 
 impl<T: Element> Field for Vec<T> {
+    #[inline]
+    fn nests_within(&self, levels: usize) -> bool {
+        // Nobody walks a list of numbers for this.
+        !T::IS_MESSAGE || self.iter().all(|value| value.nests_within(levels))
+    }
+
     #[inline]
     fn field_len(&self, tag: u32) -> usize {
         if T::WIRE == WireType::LengthDelimited {
@@ -110,6 +135,7 @@ impl<T: Element> Field for Vec<T> {
     #[inline]
     fn merge_field(&mut self, wire: WireType, input: &mut Input) -> Result<(), DecodeError> {
         let mut one = |input: &mut Input| {
+            input.room(self)?;
             let mut value = T::default();
             value.merge_body(input)?;
             self.push(value);
@@ -130,9 +156,13 @@ impl<T: Element> Field for Vec<T> {
         seq.end()
     }
 
-    fn merge_serde<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error> {
+    fn merge_serde<'de, D: Deserializer<'de>>(
+        &mut self,
+        deserializer: D,
+        limits: &mut Limits,
+    ) -> Result<(), D::Error> {
         self.clear();
-        deserializer.deserialize_any(ListVisitor(self))
+        deserializer.deserialize_any(ListVisitor { list: self, limits })
     }
 
     fn shape() -> Shape {
@@ -144,7 +174,10 @@ fn packed_len<T: Value>(values: &[T]) -> usize {
     values.iter().map(Value::body_len).sum()
 }
 
-struct ListVisitor<'a, T>(&'a mut Vec<T>);
+struct ListVisitor<'a, T> {
+    list: &'a mut Vec<T>,
+    limits: &'a mut Limits,
+}
 
 impl<'de, T: Element> Visitor<'de> for ListVisitor<'_, T> {
     type Value = ();
@@ -158,12 +191,17 @@ impl<'de, T: Element> Visitor<'de> for ListVisitor<'_, T> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let Self { list, limits } = self;
         loop {
             let mut value = T::default();
-            if seq.next_element_seed(Merge(&mut value))?.is_none() {
+            if seq.next_element_seed(Merge { value: &mut value, limits })?.is_none() {
                 return Ok(());
             }
-            self.0.push(value);
+            make::<T, _>(limits)?;
+            // What is left after this one, as far as the format knows.
+            let most = || seq.size_hint().map_or(usize::MAX, |left| left.saturating_add(1));
+            limits.room(list, most).map_err(A::Error::custom)?;
+            list.push(value);
         }
     }
 }

@@ -14,6 +14,7 @@ use super::read::{Merge, twice};
 use super::traits::{Field, Value};
 use super::wire::{self, DecodeError, Input, WireType, encoded_len_varint, key_len};
 use super::write::Written;
+use crate::codec::Limits;
 use crate::descriptor::Shape;
 
 /// A key of a map: an integer, `bool` or `String`, as protobuf has it.
@@ -39,6 +40,11 @@ macro_rules! maps {
             V: Value,
             $($hasher: BuildHasher + Default + Send + Sync + 'static,)?
         {
+            #[inline]
+            fn nests_within(&self, levels: usize) -> bool {
+                !V::IS_MESSAGE || self.values().all(|value| value.nests_within(levels))
+            }
+
             #[inline]
             fn field_len(&self, tag: u32) -> usize {
                 let entry = |(key, value): (&K, &V)| {
@@ -73,7 +79,11 @@ macro_rules! maps {
                 map.end()
             }
 
-            fn merge_serde<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error> {
+            fn merge_serde<'de, D: Deserializer<'de>>(
+                &mut self,
+                deserializer: D,
+                limits: &mut Limits,
+            ) -> Result<(), D::Error> {
                 self.clear();
                 deserializer.deserialize_any(MapVisitor {
                     insert: |key: K, value: V| match self.entry(key) {
@@ -81,6 +91,7 @@ macro_rules! maps {
                         $entry::Entry::Occupied(entry) => Some(entry.key().to_string()),
                     },
                     entries: PhantomData,
+                    limits,
                 })
             }
 
@@ -101,7 +112,13 @@ fn entry_len<K: Value, V: Value>(key: &K, value: &V) -> usize {
     key.field_len(1) + value.field_len(2)
 }
 
+/// What an entry takes. Maps keep about as much room free as they use.
+const fn entry_cost<K: Value, V: Value>() -> usize {
+    2 * size_of::<(K, V)>() + K::DEFAULT_HEAP + V::DEFAULT_HEAP
+}
+
 fn merge_entry<K: MapKey, V: Value>(input: &mut Input) -> Result<(K, V), DecodeError> {
+    input.take(entry_cost::<K, V>())?;
     let (mut key, mut value) = (K::default(), V::default());
     input.entry(|input, tag, wire| match tag {
         1 => key.merge_field(wire, input),
@@ -112,13 +129,14 @@ fn merge_entry<K: MapKey, V: Value>(input: &mut Input) -> Result<(K, V), DecodeE
 }
 
 /// Hands each entry to a closure, which returns a key that was there already.
-struct MapVisitor<K, V, F> {
+struct MapVisitor<'a, K, V, F> {
     insert: F,
     entries: PhantomData<fn(K, V)>,
+    limits: &'a mut Limits,
 }
 
 impl<'de, K: MapKey, V: Value, F: FnMut(K, V) -> Option<String>> Visitor<'de>
-    for MapVisitor<K, V, F>
+    for MapVisitor<'_, K, V, F>
 {
     type Value = ();
 
@@ -133,10 +151,11 @@ impl<'de, K: MapKey, V: Value, F: FnMut(K, V) -> Option<String>> Visitor<'de>
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         loop {
             let (mut key, mut value) = (K::default(), V::default());
-            if map.next_key_seed(Merge(&mut key))?.is_none() {
+            if map.next_key_seed(Merge { value: &mut key, limits: self.limits })?.is_none() {
                 return Ok(());
             }
-            map.next_value_seed(Merge(&mut value))?;
+            self.limits.take(entry_cost::<K, V>()).map_err(A::Error::custom)?;
+            map.next_value_seed(Merge { value: &mut value, limits: self.limits })?;
             if let Some(key) = (self.insert)(key, value) {
                 return Err(twice(&key));
             }

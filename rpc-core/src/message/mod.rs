@@ -26,11 +26,13 @@ mod write;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::codec::Limits;
+
 pub use self::business::BusinessError;
 pub use self::map::MapKey;
 pub use self::returned::Returned;
 pub use self::traits::{Describe, Element, Field, Value};
-pub use self::wire::DecodeError;
+pub use self::wire::{DecodeError, TooDeep};
 
 /// What generated code calls besides.
 #[doc(hidden)]
@@ -39,12 +41,15 @@ pub mod generated {
     pub use super::enumeration::{Enumeration, merge_enum, serialize_enum};
     pub use super::number::is_number;
     pub use super::oneof::{self, OneOf};
-    pub use super::read::{Positions, merge_record};
-    pub use super::record::{Record, absent, merge_nested, merge_whole, skip_value};
+    pub use super::read::{Positions, make, merge_record};
+    pub use super::record::{
+        Record, absent, encode_whole, len_whole, merge_nested, merge_whole, serialize_whole,
+        skip_value,
+    };
     pub use super::returned::generic_name;
     pub use super::sole;
     pub use super::text::{append as append_text, argument_text};
-    pub use super::wire::{DecodeError, Input, WireType};
+    pub use super::wire::{DecodeError, Input, TooDeep, WireType};
     pub use super::write::RecordWriter;
 }
 
@@ -57,17 +62,20 @@ pub mod generated {
     note = "put `#[dubhe::message]` on the type"
 )]
 pub trait Message: Send + Sync + 'static {
-    /// Length of protobuf's form in bytes.
+    /// Length of protobuf's form in bytes; 0 if [`encode_proto`](Self::encode_proto) refuses it.
     fn proto_len(&self) -> usize;
 
     /// Appends protobuf's form.
-    fn encode_proto(&self, buf: &mut BytesMut);
+    ///
+    /// # Errors
+    /// Messages are nested too deep in it; nothing is appended then.
+    fn encode_proto(&self, buf: &mut BytesMut) -> Result<(), TooDeep>;
 
     /// Reads protobuf's form over `self`; fields that are absent keep their value.
     ///
     /// # Errors
-    /// Bytes that are no protobuf, are cut short, or are nested too deep.
-    fn merge_proto(&mut self, bytes: Bytes) -> Result<(), DecodeError>;
+    /// Bytes that are no protobuf, are cut short, are nested too deep or take too much memory.
+    fn merge_proto(&mut self, bytes: Bytes, limits: &mut Limits) -> Result<(), DecodeError>;
 
     /// Appends the text of the argument at `index`, for what hashes it; `false` if there is none.
     ///
@@ -77,15 +85,16 @@ pub trait Message: Send + Sync + 'static {
         index == 0 && text::append(self.as_serialize(), out)
     }
 
-    /// Serde's form.
+    /// Serde's form; it refuses to be written if messages are nested too deep in it.
     fn as_serialize(&self) -> &dyn erased_serde::Serialize;
 
     /// Reads serde's form over `self`.
     ///
     /// # Errors
-    /// Whatever the deserializer reports, and values that do not fit.
+    /// Whatever the deserializer reports, and values that do not fit or are past the limits.
     fn merge_serde(
         &mut self,
         deserializer: &mut dyn erased_serde::Deserializer<'_>,
+        limits: &mut Limits,
     ) -> Result<(), erased_serde::Error>;
 }

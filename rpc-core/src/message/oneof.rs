@@ -10,9 +10,11 @@ use serde::ser::SerializeMap;
 use serde::{Deserializer, Serialize, Serializer};
 
 use super::record::Record;
+use super::traits::Value;
 pub use super::traits::{encode_value, value_len};
 use super::wire::WireType;
 use super::wire::{encoded_len_varint, key_len, put_key, put_varint};
+use crate::codec::Limits;
 
 /// What the macros write for an enum with data besides its [`Record`].
 pub trait OneOf: Record {
@@ -30,7 +32,14 @@ pub trait OneOf: Record {
         &mut self,
         tag: u32,
         deserializer: D,
+        limits: &mut Limits,
     ) -> Result<(), D::Error>;
+}
+
+/// Whether a variant that holds `value` nests within `levels`, of which the enum takes one.
+#[inline]
+pub fn nests_within<T: Value>(value: &T, levels: usize) -> bool {
+    levels != 0 && value.nests_within(levels - 1)
 }
 
 /// Length of a variant that holds fields of this length.
@@ -79,13 +88,15 @@ pub fn merge_named<'de, T: OneOf, D: Deserializer<'de>>(
     value: &mut T,
     tag: u32,
     deserializer: D,
+    limits: &mut Limits,
 ) -> Result<(), D::Error> {
-    deserializer.deserialize_option(NotNull { value, tag })
+    deserializer.deserialize_option(NotNull { value, tag, limits })
 }
 
 struct NotNull<'a, T> {
     value: &'a mut T,
     tag: u32,
+    limits: &'a mut Limits,
 }
 
 impl<'de, T: OneOf> Visitor<'de> for NotNull<'_, T> {
@@ -104,6 +115,6 @@ impl<'de, T: OneOf> Visitor<'de> for NotNull<'_, T> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        self.value.merge_variant(self.tag, deserializer)
+        self.value.merge_variant(self.tag, deserializer, self.limits)
     }
 }

@@ -3,28 +3,38 @@
 //! In place, because a value that leaves an erased visitor is boxed on its way. Every visitor
 //! takes `null` for the default, so that absent and `null` mean the same.
 
-use std::cell::Cell;
 use std::fmt;
 
 use serde::Deserializer;
-use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
 use super::record::Record;
 use super::scalar::from_base64;
-use super::traits::Field;
-use super::wire::too_deep;
-use crate::codec::MAX_DEPTH;
+use super::traits::{Field, Value};
+use super::wire::TooDeep;
+use crate::codec::Limits;
 
 /// Reads a field in place.
 #[derive(Debug)]
-pub(super) struct Merge<'a, T>(pub(super) &'a mut T);
+pub(super) struct Merge<'a, T> {
+    pub(super) value: &'a mut T,
+    pub(super) limits: &'a mut Limits,
+}
 
 impl<'de, T: Field> DeserializeSeed<'de> for Merge<'_, T> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        self.0.merge_serde(deserializer)
+        self.value.merge_serde(deserializer, self.limits)
     }
+}
+
+/// Pays for what the default of a `T` holds outside of itself.
+///
+/// # Errors
+/// So much is not left.
+pub fn make<T: Value, E: Error>(limits: &mut Limits) -> Result<(), E> {
+    limits.take(T::DEFAULT_HEAP).map_err(E::custom)
 }
 
 /// What a number, `bool` or enum can be made of; `None` where the kind or the value does not fit.
@@ -94,7 +104,10 @@ impl<T: Primitive> Visitor<'_> for PrimitiveVisitor<'_, T> {
     }
 }
 
-pub(super) struct StringVisitor<'a>(pub(super) &'a mut String);
+pub(super) struct StringVisitor<'a> {
+    pub(super) value: &'a mut String,
+    pub(super) limits: &'a mut Limits,
+}
 
 impl Visitor<'_> for StringVisitor<'_> {
     type Value = ();
@@ -104,18 +117,20 @@ impl Visitor<'_> for StringVisitor<'_> {
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
-        self.0.clear();
-        self.0.push_str(value);
+        self.limits.take(value.len()).map_err(E::custom)?;
+        self.value.clear();
+        self.value.push_str(value);
         Ok(())
     }
 
     fn visit_string<E: Error>(self, value: String) -> Result<(), E> {
-        *self.0 = value;
+        self.limits.take(value.len()).map_err(E::custom)?;
+        *self.value = value;
         Ok(())
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.0.clear();
+        self.value.clear();
         Ok(())
     }
 }
@@ -124,6 +139,7 @@ impl Visitor<'_> for StringVisitor<'_> {
 pub(super) struct BytesVisitor<'a, T> {
     pub(super) is_text: bool,
     pub(super) value: &'a mut T,
+    pub(super) limits: &'a mut Limits,
 }
 
 impl<T: Default + From<Vec<u8>>> Visitor<'_> for BytesVisitor<'_, T> {
@@ -138,8 +154,7 @@ impl<T: Default + From<Vec<u8>>> Visitor<'_> for BytesVisitor<'_, T> {
         let Some(bytes) = bytes else {
             return Err(E::invalid_value(Unexpected::Str(text), &self));
         };
-        *self.value = bytes.into();
-        Ok(())
+        self.visit_byte_buf(bytes)
     }
 
     fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<(), E> {
@@ -147,6 +162,7 @@ impl<T: Default + From<Vec<u8>>> Visitor<'_> for BytesVisitor<'_, T> {
     }
 
     fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<(), E> {
+        self.limits.take(bytes.len()).map_err(E::custom)?;
         *self.value = bytes.into();
         Ok(())
     }
@@ -157,28 +173,9 @@ impl<T: Default + From<Vec<u8>>> Visitor<'_> for BytesVisitor<'_, T> {
     }
 }
 
-thread_local! {
-    /// How many records are being read around the present one.
-    static DEPTH: Cell<usize> = const { Cell::new(0) };
-}
-
-/// One level of nesting, left when dropped. Serde offers no place to carry a count in.
-struct Level;
-
-impl Level {
-    fn enter<E: Error>() -> Result<Self, E> {
-        if DEPTH.get() >= MAX_DEPTH {
-            return Err(E::custom(too_deep()));
-        }
-        DEPTH.set(DEPTH.get() + 1);
-        Ok(Self)
-    }
-}
-
-impl Drop for Level {
-    fn drop(&mut self) {
-        DEPTH.set(DEPTH.get() - 1);
-    }
+/// Enters a message. What goes wrong in it ends the reading, so only what goes well is left again.
+fn enter<E: Error>(limits: &mut Limits) -> Result<(), E> {
+    if limits.enter() { Ok(()) } else { Err(E::custom(TooDeep)) }
 }
 
 /// Whether a record may be read from an array of its fields.
@@ -200,19 +197,23 @@ pub fn merge_record<'de, R: Record, D: Deserializer<'de>>(
     record: &mut R,
     positions: Positions,
     deserializer: D,
+    limits: &mut Limits,
 ) -> Result<(), D::Error> {
-    let _level = Level::enter()?;
+    enter(limits)?;
     let by_position = match positions {
         Positions::Always => true,
         Positions::Compact => !deserializer.is_human_readable(),
         Positions::Never => false,
     };
-    deserializer.deserialize_any(RecordVisitor { record, by_position })
+    deserializer.deserialize_any(RecordVisitor { record, by_position, limits })?;
+    limits.leave();
+    Ok(())
 }
 
 struct RecordVisitor<'a, R> {
     record: &'a mut R,
     by_position: bool,
+    limits: &'a mut Limits,
 }
 
 impl<'de, R: Record> Visitor<'de> for RecordVisitor<'_, R> {
@@ -228,12 +229,12 @@ impl<'de, R: Record> Visitor<'de> for RecordVisitor<'_, R> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let record = self.record;
+        let Self { record, limits, .. } = self;
         let mut key = KeyVisitor { find: R::tag_of, tag: None, seen: Seen::default() };
         while map.next_key_seed(&mut key)?.is_some() {
             match key.tag {
-                Some(tag) => map.next_value_seed(Entry { record: &mut *record, tag })?,
-                None => drop(map.next_value::<IgnoredAny>()?),
+                Some(tag) => map.next_value_seed(Entry { record, tag, limits })?,
+                None => map.next_value_seed(Skip::of(limits))?,
             }
         }
         Ok(())
@@ -243,14 +244,96 @@ impl<'de, R: Record> Visitor<'de> for RecordVisitor<'_, R> {
         if !self.by_position {
             return Err(A::Error::invalid_type(Unexpected::Seq, &self));
         }
-        for tag in R::TAGS {
-            let record = &mut *self.record;
-            if seq.next_element_seed(Entry { record, tag: *tag })?.is_none() {
+        let Self { record, limits, .. } = self;
+        for &tag in R::TAGS {
+            if seq.next_element_seed(Entry { record, tag, limits })?.is_none() {
                 return Ok(());
             }
         }
         // A longer list comes from a newer peer.
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        while seq.next_element_seed(Skip::of(limits))?.is_some() {}
+        Ok(())
+    }
+}
+
+/// Passes over the value of an unknown field, which nests as deep as a known one may.
+///
+/// Maps may be messages and count as such. Lists count where no message has one: in a list.
+#[derive(Debug)]
+pub(super) struct Skip<'a> {
+    is_in_list: bool,
+    limits: &'a mut Limits,
+}
+
+impl<'a> Skip<'a> {
+    pub(super) fn of(limits: &'a mut Limits) -> Self {
+        Self { is_in_list: false, limits }
+    }
+}
+
+macro_rules! skipped {
+    ($($visit:ident($($ty:ty)?);)*) => {$(
+        fn $visit<E: Error>(self $(, _: $ty)?) -> Result<(), E> {
+            Ok(())
+        }
+    )*};
+}
+
+impl<'de> DeserializeSeed<'de> for Skip<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Skip<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    skipped! {
+        visit_bool(bool);
+        visit_i64(i64);
+        visit_i128(i128);
+        visit_u64(u64);
+        visit_u128(u128);
+        visit_f64(f64);
+        visit_str(&str);
+        visit_bytes(&[u8]);
+        visit_none();
+        visit_unit();
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.deserialize(deserializer)
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.deserialize(deserializer)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let Self { is_in_list, limits } = self;
+        if is_in_list {
+            enter(limits)?;
+        }
+        while seq.next_element_seed(Skip { is_in_list: true, limits })?.is_some() {}
+        if is_in_list {
+            limits.leave();
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let limits = self.limits;
+        enter(limits)?;
+        while map.next_key_seed(Skip::of(limits))?.is_some() {
+            map.next_value_seed(Skip::of(limits))?;
+        }
+        limits.leave();
         Ok(())
     }
 }
@@ -259,13 +342,14 @@ impl<'de, R: Record> Visitor<'de> for RecordVisitor<'_, R> {
 struct Entry<'a, R> {
     record: &'a mut R,
     tag: u32,
+    limits: &'a mut Limits,
 }
 
 impl<'de, R: Record> DeserializeSeed<'de> for Entry<'_, R> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        self.record.merge_named(self.tag, deserializer)
+        self.record.merge_named(self.tag, deserializer, self.limits)
     }
 }
 

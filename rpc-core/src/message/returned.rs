@@ -7,7 +7,8 @@ use super::Message;
 use super::record::{self, Record};
 use super::sole;
 use super::traits::{Describe, Field};
-use super::wire::{DecodeError, Input, WireType};
+use super::wire::{DecodeError, Input, TooDeep, WireType};
+use crate::codec::Limits;
 use crate::descriptor::{FieldType, MessageType, Shape, Type};
 
 /// What a method returned: a message as itself, anything else as field 1, named `value`.
@@ -17,6 +18,12 @@ pub struct Returned<T>(pub T);
 impl<T: Field> Record for Returned<T> {
     const NAME: &'static str = "the result";
     const TAGS: &'static [u32] = &[1];
+    const ENDLESS_DEFAULT_USE_OPTION_BOX: usize = T::DEFAULT_HEAP;
+
+    #[inline]
+    fn nests_within(&self, levels: usize) -> bool {
+        sole::nests_within(&self.0, levels)
+    }
 
     fn tag_of(name: &str) -> Option<u32> {
         (name == "value").then_some(1)
@@ -46,22 +53,27 @@ impl<T: Field> Record for Returned<T> {
         sole::serialize(&self.0, "value", serializer)
     }
 
-    fn merge_named<'de, D: Deserializer<'de>>(&mut self, _: u32, from: D) -> Result<(), D::Error> {
-        self.0.merge_serde(from)
+    fn merge_named<'de, D: Deserializer<'de>>(
+        &mut self,
+        _: u32,
+        from: D,
+        limits: &mut Limits,
+    ) -> Result<(), D::Error> {
+        self.0.merge_serde(from, limits)
     }
 }
 
 impl<T: Field> Message for Returned<T> {
     fn proto_len(&self) -> usize {
-        self.fields_len()
+        record::len_whole(self)
     }
 
-    fn encode_proto(&self, buf: &mut BytesMut) {
-        self.encode_fields(buf);
+    fn encode_proto(&self, buf: &mut BytesMut) -> Result<(), TooDeep> {
+        record::encode_whole(self, buf)
     }
 
-    fn merge_proto(&mut self, bytes: Bytes) -> Result<(), DecodeError> {
-        record::merge_whole(self, bytes)
+    fn merge_proto(&mut self, bytes: Bytes, limits: &mut Limits) -> Result<(), DecodeError> {
+        record::merge_whole(self, bytes, limits)
     }
 
     fn as_serialize(&self) -> &dyn erased_serde::Serialize {
@@ -71,14 +83,15 @@ impl<T: Field> Message for Returned<T> {
     fn merge_serde(
         &mut self,
         deserializer: &mut dyn erased_serde::Deserializer<'_>,
+        limits: &mut Limits,
     ) -> Result<(), erased_serde::Error> {
-        sole::merge_result(self, |returned| &mut returned.0, deserializer)
+        sole::merge_result(self, |returned| &mut returned.0, deserializer, limits)
     }
 }
 
 impl<T: Field> Serialize for Returned<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.serialize_fields(serializer)
+        record::serialize_whole(self, serializer)
     }
 }
 

@@ -16,6 +16,7 @@ use super::number;
 use super::read::{BytesVisitor, Primitive, PrimitiveVisitor, StringVisitor};
 use super::traits::{Element, Value};
 use super::wire::{DecodeError, Input, WireType, encoded_len_varint, put_varint};
+use crate::codec::Limits;
 use crate::descriptor::Type;
 
 /// The serde half of a number's [`Value`], read by [`PrimitiveVisitor`].
@@ -25,7 +26,11 @@ macro_rules! serde_form {
             $write(self, serializer)
         }
 
-        fn merge_value<'de, D: Deserializer<'de>>(&mut self, from: D) -> Result<(), D::Error> {
+        fn merge_value<'de, D: Deserializer<'de>>(
+            &mut self,
+            from: D,
+            _: &mut Limits,
+        ) -> Result<(), D::Error> {
             from.deserialize_any(PrimitiveVisitor(self))
         }
 
@@ -272,8 +277,12 @@ impl Value for String {
         serializer.serialize_str(self)
     }
 
-    fn merge_value<'de, D: Deserializer<'de>>(&mut self, from: D) -> Result<(), D::Error> {
-        from.deserialize_any(StringVisitor(self))
+    fn merge_value<'de, D: Deserializer<'de>>(
+        &mut self,
+        from: D,
+        limits: &mut Limits,
+    ) -> Result<(), D::Error> {
+        from.deserialize_any(StringVisitor { value: self, limits })
     }
 
     fn value_type() -> Type {
@@ -302,7 +311,7 @@ pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
 }
 
 macro_rules! bytes {
-    ($($ty:ty),*) => {$(
+    ($($ty:ty, copied: $is_copy:literal;)*) => {$(
         impl Value for $ty {
             #[inline]
             fn is_default(&self) -> bool {
@@ -321,7 +330,9 @@ macro_rules! bytes {
 
             #[inline]
             fn merge_body(&mut self, input: &mut Input) -> Result<(), DecodeError> {
-                input.bytes(self)
+                input.bytes(self)?;
+                // A slice of the body takes nothing.
+                if $is_copy { input.take(self.len()) } else { Ok(()) }
             }
 
             fn serialize_value<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -332,9 +343,13 @@ macro_rules! bytes {
                 }
             }
 
-            fn merge_value<'de, D: Deserializer<'de>>(&mut self, from: D) -> Result<(), D::Error> {
+            fn merge_value<'de, D: Deserializer<'de>>(
+                &mut self,
+                from: D,
+                limits: &mut Limits,
+            ) -> Result<(), D::Error> {
                 let is_text = from.is_human_readable();
-                from.deserialize_any(BytesVisitor { is_text, value: self })
+                from.deserialize_any(BytesVisitor { is_text, value: self, limits })
             }
 
             fn value_type() -> Type {
@@ -344,7 +359,10 @@ macro_rules! bytes {
     )*};
 }
 
-bytes!(Vec<u8>, Bytes);
+bytes! {
+    Vec<u8>, copied: true;
+    Bytes, copied: false;
+}
 
 macro_rules! elements {
     ($($ty:ty),*) => {$(impl Element for $ty {})*};

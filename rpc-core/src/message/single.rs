@@ -8,6 +8,7 @@ use super::record::{self, Record};
 use super::traits::{Describe, Element, Value};
 use super::wire::{DecodeError, Input, WireType};
 use super::write::RecordWriter;
+use crate::codec::Limits;
 use crate::descriptor::{MessageType, Type};
 
 // === impl Box ===
@@ -15,6 +16,12 @@ use crate::descriptor::{MessageType, Type};
 impl<T: Value> Value for Box<T> {
     const WIRE: WireType = T::WIRE;
     const IS_MESSAGE: bool = T::IS_MESSAGE;
+    const DEFAULT_HEAP: usize = size_of::<T>() + T::DEFAULT_HEAP;
+
+    #[inline]
+    fn nests_within(&self, levels: usize) -> bool {
+        (**self).nests_within(levels)
+    }
 
     #[inline]
     fn is_default(&self) -> bool {
@@ -50,8 +57,12 @@ impl<T: Value> Value for Box<T> {
         (**self).serialize_value(serializer)
     }
 
-    fn merge_value<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error> {
-        (**self).merge_value(deserializer)
+    fn merge_value<'de, D: Deserializer<'de>>(
+        &mut self,
+        deserializer: D,
+        limits: &mut Limits,
+    ) -> Result<(), D::Error> {
+        (**self).merge_value(deserializer, limits)
     }
 
     fn value_type() -> Type {
@@ -66,6 +77,12 @@ impl<T: Element> Element for Box<T> {}
 impl Record for () {
     const NAME: &'static str = "Empty";
     const TAGS: &'static [u32] = &[];
+    const ENDLESS_DEFAULT_USE_OPTION_BOX: usize = 0;
+
+    #[inline]
+    fn nests_within(&self, levels: usize) -> bool {
+        levels != 0
+    }
 
     fn tag_of(_: &str) -> Option<u32> {
         None
@@ -92,13 +109,23 @@ impl Record for () {
         RecordWriter::new(serializer, 0)?.end()
     }
 
-    fn merge_named<'de, D: Deserializer<'de>>(&mut self, _: u32, from: D) -> Result<(), D::Error> {
-        record::skip_value(from)
+    fn merge_named<'de, D: Deserializer<'de>>(
+        &mut self,
+        _: u32,
+        from: D,
+        limits: &mut Limits,
+    ) -> Result<(), D::Error> {
+        record::skip_value(from, limits)
     }
 }
 
 impl Value for () {
     const IS_MESSAGE: bool = true;
+
+    #[inline]
+    fn nests_within(&self, levels: usize) -> bool {
+        Record::nests_within(self, levels)
+    }
 
     #[inline]
     fn body_len(&self) -> usize {
@@ -116,8 +143,12 @@ impl Value for () {
         self.serialize_fields(serializer)
     }
 
-    fn merge_value<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error> {
-        merge_record(self, Positions::Always, deserializer)
+    fn merge_value<'de, D: Deserializer<'de>>(
+        &mut self,
+        deserializer: D,
+        limits: &mut Limits,
+    ) -> Result<(), D::Error> {
+        merge_record(self, Positions::Always, deserializer, limits)
     }
 
     fn value_type() -> Type {

@@ -6,15 +6,26 @@
 use std::fmt;
 
 use bytes::BytesMut;
-use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
+use serde::de::{Error, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserializer, Serializer};
 
-use super::read::{Merge, Positions, merge_record};
+use super::read::{Merge, Positions, Skip, merge_record};
 use super::record::Record;
 use super::traits::Field;
 use super::wire::{DecodeError, Input, WireType};
 use super::write::RecordWriter;
+use crate::codec::Limits;
 use crate::descriptor::{FieldType, MessageType, Shape, Type};
+
+/// Whether messages nest at most `levels` deep in the body.
+#[inline]
+pub fn nests_within<T: Field>(value: &T, levels: usize) -> bool {
+    if T::IS_MESSAGE {
+        value.nests_within(levels)
+    } else {
+        levels != 0 && value.nests_within(levels - 1)
+    }
+}
 
 /// Length of protobuf's form.
 #[inline]
@@ -76,11 +87,12 @@ pub fn merge_arguments<'de, R: Record, T: Field, D: Deserializer<'de>>(
     record: &mut R,
     value: fn(&mut R) -> &mut T,
     deserializer: D,
+    limits: &mut Limits,
 ) -> Result<(), D::Error> {
     if T::IS_MESSAGE {
-        return deserializer.deserialize_any(ArgumentVisitor(value(record)));
+        return deserializer.deserialize_any(ArgumentVisitor { value: value(record), limits });
     }
-    merge_record(record, Positions::Always, deserializer)
+    merge_record(record, Positions::Always, deserializer, limits)
 }
 
 /// Reads serde's form of a result.
@@ -91,11 +103,12 @@ pub fn merge_result<'de, R: Record, T: Field, D: Deserializer<'de>>(
     record: &mut R,
     value: fn(&mut R) -> &mut T,
     deserializer: D,
+    limits: &mut Limits,
 ) -> Result<(), D::Error> {
     if T::IS_MESSAGE {
-        return value(record).merge_serde(deserializer);
+        return value(record).merge_serde(deserializer, limits);
     }
-    merge_record(record, Positions::Always, deserializer)
+    merge_record(record, Positions::Always, deserializer, limits)
 }
 
 /// The body as data; `own` describes it where the value is field 1.
@@ -110,7 +123,10 @@ pub fn describe<T: Field>(
 }
 
 /// Reads an argument that is a message: itself, or alone in a list.
-struct ArgumentVisitor<'a, T>(&'a mut T);
+struct ArgumentVisitor<'a, T> {
+    value: &'a mut T,
+    limits: &'a mut Limits,
+}
 
 impl<'de, T: Field> Visitor<'de> for ArgumentVisitor<'_, T> {
     type Value = ();
@@ -124,12 +140,13 @@ impl<'de, T: Field> Visitor<'de> for ArgumentVisitor<'_, T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        self.0.merge_serde(MapAccessDeserializer::new(map))
+        self.value.merge_serde(MapAccessDeserializer::new(map), self.limits)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        if seq.next_element_seed(Merge(self.0))?.is_some() {
-            while seq.next_element::<IgnoredAny>()?.is_some() {}
+        let Self { value, limits } = self;
+        if seq.next_element_seed(Merge { value, limits })?.is_some() {
+            while seq.next_element_seed(Skip::of(limits))?.is_some() {}
         }
         Ok(())
     }

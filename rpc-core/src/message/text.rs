@@ -13,13 +13,14 @@ use serde::ser::{
 
 use super::traits::Field;
 use super::write::Written;
+use crate::codec::MAX_DEPTH;
 
 /// Nothing in a message fails; the trait wants an error that can be made of anything.
 type Error = serde::de::value::Error;
 
 /// Appends the text of an argument; `false` if it has none.
 pub fn argument_text<T: Field>(value: &T, out: &mut String) -> bool {
-    append(&Written(value), out)
+    value.nests_within(MAX_DEPTH) && append(&Written(value), out)
 }
 
 /// Appends the text of `value`; `false`, and nothing appended, if it has none.

@@ -8,6 +8,7 @@ use bytes::BytesMut;
 use serde::{Deserializer, Serializer};
 
 use super::wire::{self, DecodeError, Input, WireType};
+use crate::codec::Limits;
 use crate::descriptor::{MessageType, Shape, Type};
 
 /// One value of protobuf: a number, a string, bytes, an enum or a message.
@@ -28,6 +29,17 @@ pub trait Value: Default + Send + Sync + 'static {
     /// Whether it is a message, so that it can be a whole body.
     #[doc(hidden)]
     const IS_MESSAGE: bool = false;
+
+    /// Bytes that its default holds outside of itself.
+    #[doc(hidden)]
+    const DEFAULT_HEAP: usize = 0;
+
+    /// Whether messages nest at most `levels` deep in it, itself included.
+    #[doc(hidden)]
+    #[inline]
+    fn nests_within(&self, _levels: usize) -> bool {
+        true
+    }
 
     /// Whether protobuf's form leaves it out; the reader fills in the default. Never so for
     /// messages, because peers in other languages can ask whether one is there.
@@ -66,7 +78,11 @@ pub trait Value: Default + Send + Sync + 'static {
 
     /// Reads serde's form over `self`.
     #[doc(hidden)]
-    fn merge_value<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error>;
+    fn merge_value<'de, D: Deserializer<'de>>(
+        &mut self,
+        deserializer: D,
+        limits: &mut Limits,
+    ) -> Result<(), D::Error>;
 
     /// Its type for descriptors.
     #[doc(hidden)]
@@ -101,6 +117,14 @@ pub trait Field: Default + Send + Sync + 'static {
     #[doc(hidden)]
     const IS_MESSAGE: bool = false;
 
+    /// As [`Value::DEFAULT_HEAP`].
+    #[doc(hidden)]
+    const DEFAULT_HEAP: usize = 0;
+
+    /// As [`Value::nests_within`].
+    #[doc(hidden)]
+    fn nests_within(&self, levels: usize) -> bool;
+
     /// Length in protobuf with its key; 0 if it is left out.
     #[doc(hidden)]
     fn field_len(&self, tag: u32) -> usize;
@@ -126,7 +150,11 @@ pub trait Field: Default + Send + Sync + 'static {
 
     /// Reads serde's form over `self`.
     #[doc(hidden)]
-    fn merge_serde<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error>;
+    fn merge_serde<'de, D: Deserializer<'de>>(
+        &mut self,
+        deserializer: D,
+        limits: &mut Limits,
+    ) -> Result<(), D::Error>;
 
     /// Length as a whole body; asked of messages only.
     #[doc(hidden)]
@@ -158,6 +186,12 @@ pub trait Field: Default + Send + Sync + 'static {
 
 impl<T: Value> Field for T {
     const IS_MESSAGE: bool = T::IS_MESSAGE;
+    const DEFAULT_HEAP: usize = T::DEFAULT_HEAP;
+
+    #[inline]
+    fn nests_within(&self, levels: usize) -> bool {
+        T::nests_within(self, levels)
+    }
 
     #[inline]
     fn field_len(&self, tag: u32) -> usize {
@@ -184,8 +218,12 @@ impl<T: Value> Field for T {
         self.serialize_value(serializer)
     }
 
-    fn merge_serde<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error> {
-        self.merge_value(deserializer)
+    fn merge_serde<'de, D: Deserializer<'de>>(
+        &mut self,
+        deserializer: D,
+        limits: &mut Limits,
+    ) -> Result<(), D::Error> {
+        self.merge_value(deserializer, limits)
     }
 
     #[inline]

@@ -1,6 +1,6 @@
 //! Protobuf's wire primitives: the one file that touches prost's hidden `encoding` module.
 //!
-//! Depth is counted here, because prost's own limit is fixed at another number. Field rules (what
+//! Depth and memory are counted here; prost's own limit of depth is fixed at another number. Field rules (what
 //! is written when, packing, presence) are left to the types.
 
 use std::fmt;
@@ -10,7 +10,8 @@ pub use prost::encoding::WireType;
 use prost::encoding::{DecodeContext, bytes as prost_bytes, string as prost_string};
 pub(super) use prost::encoding::{encoded_len_varint, key_len};
 
-use crate::codec::MAX_DEPTH;
+use super::traits::Value;
+use crate::codec::{Exceeded, Limits, MAX_DEPTH};
 
 /// Why bytes are not the protobuf form of a message.
 #[derive(Clone, PartialEq, Eq)]
@@ -47,26 +48,65 @@ impl From<prost::DecodeError> for DecodeError {
     }
 }
 
-/// Bytes being read, and how deep in them we are.
+impl From<Exceeded> for DecodeError {
+    #[cold]
+    fn from(exceeded: Exceeded) -> Self {
+        Self::new(exceeded)
+    }
+}
+
+/// Bytes being read, and what reading them may still cost.
 #[derive(Debug)]
 pub struct Input {
     bytes: Bytes,
-    depth: usize,
+    limits: Limits,
 }
 
 impl Input {
     /// The bytes of one whole message.
     #[must_use]
-    pub const fn new(bytes: Bytes) -> Self {
-        Self { bytes, depth: 1 }
+    pub const fn new(bytes: Bytes, limits: Limits) -> Self {
+        Self { bytes, limits }
     }
 
-    /// Reads fields to the end, handing each key to `field`.
+    /// What is left of the limits.
+    pub(super) fn into_limits(self) -> Limits {
+        self.limits
+    }
+
+    /// Pays for `bytes` of memory.
+    ///
+    /// # Errors
+    /// So much is not left.
     #[inline]
-    pub(super) fn fields(
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), DecodeError> {
+        Ok(self.limits.take(bytes)?)
+    }
+
+    /// Pays for what the default of a `T` holds outside of itself.
+    ///
+    /// # Errors
+    /// So much is not left.
+    #[inline]
+    pub fn make<T: Value>(&mut self) -> Result<(), DecodeError> {
+        self.take(T::DEFAULT_HEAP)
+    }
+
+    /// Makes room for one more value, and pays for it.
+    #[inline]
+    pub(super) fn room<T: Value>(&mut self, list: &mut Vec<T>) -> Result<(), DecodeError> {
+        self.make::<T>()?;
+        // Each takes a byte at least.
+        Ok(self.limits.room(list, || self.bytes.remaining())?)
+    }
+
+    /// Reads the fields of a whole message, handing each key to `field`.
+    #[inline]
+    pub(super) fn whole(
         &mut self,
         mut field: impl FnMut(&mut Self, u32, WireType) -> Result<(), DecodeError>,
     ) -> Result<(), DecodeError> {
+        self.enter()?;
         while self.bytes.has_remaining() {
             let (tag, wire) = prost::encoding::decode_key(&mut self.bytes)?;
             field(self, tag, wire)?;
@@ -94,7 +134,7 @@ impl Input {
     ) -> Result<(), DecodeError> {
         self.enter()?;
         self.entry(field)?;
-        self.depth -= 1;
+        self.limits.leave();
         Ok(())
     }
 
@@ -133,7 +173,8 @@ impl Input {
     #[inline]
     pub(super) fn string(&mut self, value: &mut String) -> Result<(), DecodeError> {
         let context = DecodeContext::default();
-        Ok(prost_string::merge(WireType::LengthDelimited, value, &mut self.bytes, context)?)
+        prost_string::merge(WireType::LengthDelimited, value, &mut self.bytes, context)?;
+        self.take(value.len())
     }
 
     #[inline]
@@ -174,7 +215,7 @@ impl Input {
                 _ => self.skip(tag, wire)?,
             }
         }
-        self.depth -= 1;
+        self.limits.leave();
         Ok(())
     }
 
@@ -195,18 +236,21 @@ impl Input {
 
     #[inline]
     fn enter(&mut self) -> Result<(), DecodeError> {
-        if self.depth >= MAX_DEPTH {
-            return Err(DecodeError::new(too_deep()));
-        }
-        self.depth += 1;
-        Ok(())
+        if self.limits.enter() { Ok(()) } else { Err(DecodeError::new(TooDeep)) }
     }
 }
 
-/// What every codec says of a value that is nested too deep.
-pub(super) fn too_deep() -> String {
-    format!("messages are nested deeper than the limit of {MAX_DEPTH}")
+/// A value in which messages are nested deeper than [`MAX_DEPTH`]: no codec reads or writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooDeep;
+
+impl fmt::Display for TooDeep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "messages are nested deeper than the limit of {MAX_DEPTH}")
+    }
 }
+
+impl std::error::Error for TooDeep {}
 
 #[cold]
 fn cut_short() -> DecodeError {

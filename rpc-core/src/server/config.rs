@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::codec::Limits;
+
 /// What a provider's port keeps to.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
@@ -11,6 +13,8 @@ pub struct ServerConfig {
     pub hosts: Option<Vec<String>>,
     /// Largest body of a request or reply, in bytes; 8 MiB.
     pub max_payload: usize,
+    /// Most memory that the arguments of one call take, in bytes; 64 MiB.
+    pub max_decoded: usize,
     /// Largest head of an HTTP request, in bytes; 16 KiB.
     pub max_header: usize,
     /// Most connections at a time; 10,000.
@@ -54,6 +58,7 @@ impl Default for ServerConfig {
         Self {
             hosts: None,
             max_payload: 8 * 1024 * 1024,
+            max_decoded: Limits::DECODED,
             max_header: 16 * 1024,
             max_connections: 10_000,
             max_in_flight: 10_000,

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use proc_macro2::Span;
 use syn::visit::Visit;
-use syn::{GenericParam, Generics, ItemEnum, Type};
+use syn::{GenericArgument, GenericParam, Generics, Ident, ItemEnum, PathArguments, Type};
 
-use super::model::{Head, Wire};
+use super::model::{Field, Head, Wire};
+use super::variants::{Holds, Variant};
 use crate::errors::Errors;
 use crate::travels::Travels;
 
@@ -115,4 +116,56 @@ pub(crate) fn first_is_default(item: &ItemEnum, errors: &mut Errors) {
             );
         }
     }
+}
+
+/// A field that is always there cannot hold the message itself: each default would make another.
+pub(crate) fn default_ends(head: &Head, fields: &[Field], errors: &mut Errors) {
+    let own = &head.ident;
+    for Field { ty, .. } in fields.iter().filter(|field| is_boxed(&field.ty, own)) {
+        errors.at(
+            ty,
+            format_args!(
+                "each `{own}` would hold another `{own}` without end; write \
+                 `Option<Box<{own}>>`, or `Vec<{own}>` for any number of them"
+            ),
+        );
+    }
+}
+
+/// The same of an enum, whose default is its first variant.
+pub(crate) fn first_ends(head: &Head, variants: &[Variant], errors: &mut Errors) {
+    let own = &head.ident;
+    let types: Vec<_> = match variants.first().map(|variant| &variant.holds) {
+        Some(Holds::One(ty)) => vec![ty],
+        Some(Holds::Named(fields, _)) => fields.iter().map(|field| &field.ty).collect(),
+        Some(Holds::Nothing) | None => Vec::new(),
+    };
+    for ty in types.into_iter().filter(|ty| is_boxed(ty, own)) {
+        errors.at(
+            ty,
+            format_args!(
+                "the first variant is the default, and this one would hold another `{own}` \
+                 without end; put a variant first that holds no `{own}`"
+            ),
+        );
+    }
+}
+
+/// Whether the type is `own` in boxes, as it is written; what is hidden behind other types is
+/// found by rustc in the constants of defaults.
+fn is_boxed(ty: &Type, own: &Ident) -> bool {
+    let Type::Path(path) = ty else { return false };
+    let Some(last) = path.path.segments.last() else { return false };
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return false };
+    let is_own = |ty: &Type| match ty {
+        Type::Path(path) => path.path.segments.last().is_some_and(|last| {
+            path.path.segments.len() == 1 && (last.ident == "Self" || last.ident == *own)
+        }),
+        _ => false,
+    };
+    last.ident == "Box"
+        && arguments.args.iter().any(|argument| match argument {
+            GenericArgument::Type(inner) => is_own(inner) || is_boxed(inner, own),
+            _ => false,
+        })
 }

@@ -113,6 +113,7 @@ fn value(head: &Head) -> TokenStream {
         fn merge_value<'__de, __D: #p::serde::Deserializer<'__de>>(
             &mut self,
             deserializer: __D,
+            _: &mut #p::Limits,
         ) -> ::core::result::Result<(), __D::Error> {
             #p::merge_enum(self, deserializer)
         }

@@ -96,7 +96,7 @@ fn code(head: &Head, variants: &[Variant], status: &Ident) -> TokenStream {
     };
     let default = implement(head, quote!(::core::default::Default), default);
     let record = oneof::record(head, variants);
-    let merge = quote!(#p::merge_record(self, #p::Positions::Never, deserializer));
+    let merge = quote!(#p::merge_record(self, #p::Positions::Never, deserializer, limits));
     let message = faces::message(head, &merge, &TokenStream::new());
     let serialize = faces::serialize(head, &expand::write_fields(head));
     let (display, error) = (display(head, variants), std_error(head, status));

@@ -75,6 +75,8 @@ fn record_impl(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
     let name = &head.name;
     let wires: Vec<_> = fields.iter().map(|field| &field.wire).collect();
     let (tags, tag_of) = (wires.iter().map(|wire| wire.tag), tag_of(&wires));
+    let default_heap = default_heap(&p, fields);
+    let nests_within = nests_within(&p, fields, kind);
     let proto = match (kind, fields) {
         (Kind::Arguments, [field]) => sole_proto(&p, field),
         _ => proto(&p, fields),
@@ -94,6 +96,9 @@ fn record_impl(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
     let body = quote! {
             const NAME: &'static str = #name;
             const TAGS: &'static [u32] = &[#(#tags),*];
+            const ENDLESS_DEFAULT_USE_OPTION_BOX: usize = #default_heap;
+
+            #nests_within
 
             #tag_of
 
@@ -110,14 +115,41 @@ fn record_impl(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
                 &mut self,
                 tag: u32,
                 deserializer: __D,
+                limits: &mut #p::Limits,
             ) -> ::core::result::Result<(), __D::Error> {
                 match tag {
-                    #(#member_tags => #p::Field::merge_serde(#members, deserializer),)*
-                    _ => #p::skip_value(deserializer),
+                    #(#member_tags => #p::Field::merge_serde(#members, deserializer, limits),)*
+                    _ => #p::skip_value(deserializer, limits),
                 }
             }
     };
     implement(head, quote!(#p::Record), body)
+}
+
+/// Bytes that the default of these fields holds outside of them.
+pub(crate) fn default_heap(p: &TokenStream, fields: &[Field]) -> TokenStream {
+    let heaps = fields
+        .iter()
+        .map(|Field { ty, .. }| quote_spanned!(at(ty)=> <#ty as #p::Field>::DEFAULT_HEAP));
+    quote!(0usize #(+ #heaps)*)
+}
+
+/// The look at depth before a record is written.
+fn nests_within(p: &TokenStream, fields: &[Field], kind: Kind) -> TokenStream {
+    let shared = fields.iter().map(this);
+    let within = match (kind, fields) {
+        (Kind::Arguments, [field]) => {
+            let this = this(field);
+            quote!(#p::sole::nests_within(#this, levels))
+        }
+        _ => quote!(levels != 0 #(&& #p::Field::nests_within(#shared, levels - 1))*),
+    };
+    quote! {
+        #[inline]
+        fn nests_within(&self, levels: usize) -> bool {
+            #within
+        }
+    }
 }
 
 /// The field, placed on the user's type, where rustc then says that the type cannot travel.
@@ -230,12 +262,12 @@ pub(crate) fn serialize_fields(
 
 pub(crate) fn write_fields(head: &Head) -> TokenStream {
     let p = head.private();
-    quote!(#p::Record::serialize_fields(self, serializer))
+    quote!(#p::serialize_whole(self, serializer))
 }
 
 pub(crate) fn merge_value(head: &Head) -> TokenStream {
     let p = head.private();
-    quote!(#p::Value::merge_value(self, deserializer))
+    quote!(#p::Value::merge_value(self, deserializer, limits))
 }
 
 /// What balancers hash.
@@ -267,8 +299,10 @@ fn merge_arguments(head: &Head, fields: &[Field]) -> TokenStream {
     match fields {
         [field] => {
             let member = &field.ident;
-            quote_spanned!(at(&field.ty)=> #p::sole::merge_arguments(self, |list| &mut list.#member, deserializer))
+            quote_spanned! {at(&field.ty)=>
+                #p::sole::merge_arguments(self, |list| &mut list.#member, deserializer, limits)
+            }
         }
-        _ => quote!(#p::merge_record(self, #p::Positions::Always, deserializer)),
+        _ => quote!(#p::merge_record(self, #p::Positions::Always, deserializer, limits)),
     }
 }

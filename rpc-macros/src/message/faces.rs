@@ -14,6 +14,12 @@ pub(crate) fn value(head: &Head, positions: &str) -> TokenStream {
     let positions = format_ident!("{positions}");
     let body = quote! {
         const IS_MESSAGE: bool = true;
+        const DEFAULT_HEAP: usize = <Self as #p::Record>::ENDLESS_DEFAULT_USE_OPTION_BOX;
+
+        #[inline]
+        fn nests_within(&self, levels: usize) -> bool {
+            #p::Record::nests_within(self, levels)
+        }
 
         #[inline]
         fn body_len(&self) -> usize {
@@ -53,8 +59,9 @@ pub(crate) fn value(head: &Head, positions: &str) -> TokenStream {
         fn merge_value<'__de, __D: #p::serde::Deserializer<'__de>>(
             &mut self,
             deserializer: __D,
+            limits: &mut #p::Limits,
         ) -> ::core::result::Result<(), __D::Error> {
-            #p::merge_record(self, #p::Positions::#positions, deserializer)
+            #p::merge_record(self, #p::Positions::#positions, deserializer, limits)
         }
 
         fn value_type() -> #p::Type {
@@ -64,7 +71,12 @@ pub(crate) fn value(head: &Head, positions: &str) -> TokenStream {
     };
     let value = implement(head, quote!(#p::Value), body);
     let element = implement(head, quote!(#p::Element), TokenStream::new());
-    quote!(#value #element)
+    let ends = head.generics.params.is_empty().then(|| {
+        let ident = &head.ident;
+        // Makes rustc look for a default without end even if nobody asks for the constant.
+        quote!(const _: usize = <#ident as #p::Record>::ENDLESS_DEFAULT_USE_OPTION_BOX;)
+    });
+    quote!(#value #element #ends)
 }
 
 /// The object-safe face that codecs see; `more` are methods that only some have.
@@ -72,18 +84,22 @@ pub(crate) fn message(head: &Head, merge_serde: &TokenStream, more: &TokenStream
     let p = head.private();
     let body = quote! {
         fn proto_len(&self) -> usize {
-            #p::Record::fields_len(self)
+            #p::len_whole(self)
         }
 
-        fn encode_proto(&self, buf: &mut #p::BytesMut) {
-            #p::Record::encode_fields(self, buf);
+        fn encode_proto(
+            &self,
+            buf: &mut #p::BytesMut,
+        ) -> ::core::result::Result<(), #p::TooDeep> {
+            #p::encode_whole(self, buf)
         }
 
         fn merge_proto(
             &mut self,
             bytes: #p::Bytes,
+            limits: &mut #p::Limits,
         ) -> ::core::result::Result<(), #p::DecodeError> {
-            #p::merge_whole(self, bytes)
+            #p::merge_whole(self, bytes, limits)
         }
 
         fn as_serialize(&self) -> &dyn #p::erased_serde::Serialize {
@@ -93,6 +109,7 @@ pub(crate) fn message(head: &Head, merge_serde: &TokenStream, more: &TokenStream
         fn merge_serde(
             &mut self,
             deserializer: &mut dyn #p::erased_serde::Deserializer<'_>,
+            limits: &mut #p::Limits,
         ) -> ::core::result::Result<(), #p::erased_serde::Error> {
             #merge_serde
         }
@@ -120,7 +137,8 @@ pub(crate) fn serde_impls(head: &Head, write: &TokenStream) -> TokenStream {
                 deserializer: __D,
             ) -> ::core::result::Result<Self, __D::Error> {
                 let mut value = <Self as ::core::default::Default>::default();
-                #p::Value::merge_value(&mut value, deserializer)?;
+                let mut limits = #p::Limits::of_depth_alone();
+                #p::Value::merge_value(&mut value, deserializer, &mut limits)?;
                 ::core::result::Result::Ok(value)
             }
         }

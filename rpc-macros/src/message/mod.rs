@@ -54,6 +54,7 @@ fn expand_struct(args: TypeArgs, item: &mut ItemStruct, errors: &mut Errors) -> 
     }
     let mut fields = named_fields(&mut item.fields, true, errors);
     check::number(&head, fields.iter_mut().map(|field| &mut field.wire), errors);
+    check::default_ends(&head, &fields, errors);
     expand::record(&head, &fields, Kind::Message)
 }
 
@@ -66,6 +67,7 @@ fn expand_enum(args: TypeArgs, item: &mut ItemEnum, errors: &mut Errors) -> Toke
         return enumeration::expand(&head, &variants);
     }
     let variants = variants::variants(&head, item, Place::Message, errors);
+    check::first_ends(&head, &variants, errors);
     oneof::expand(&head, &variants)
 }
 

@@ -1,7 +1,7 @@
 //! The code of enums with data: a message of one `oneof`.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{Ident, Type};
 
@@ -30,9 +30,17 @@ pub(crate) fn record(head: &Head, variants: &[Variant]) -> TokenStream {
     let tag_of = expand::tag_of(&numbered);
     let proto = proto(head, variants);
     let names = variants.iter().map(variant_name);
+    let nests = variants.iter().map(|variant| nests_within(&p, variant));
+    let default_heap = default_heap(&p, variants);
     let body = quote! {
         const NAME: &'static str = #name;
         const TAGS: &'static [u32] = &[];
+        const ENDLESS_DEFAULT_USE_OPTION_BOX: usize = #default_heap;
+
+        #[inline]
+        fn nests_within(&self, levels: usize) -> bool {
+            match self { #(#nests)* }
+        }
 
         #tag_of
 
@@ -50,8 +58,9 @@ pub(crate) fn record(head: &Head, variants: &[Variant]) -> TokenStream {
             &mut self,
             tag: u32,
             deserializer: __D,
+            limits: &mut #p::Limits,
         ) -> ::core::result::Result<(), __D::Error> {
-            #p::oneof::merge_named(self, tag, deserializer)
+            #p::oneof::merge_named(self, tag, deserializer, limits)
         }
     };
     let record = implement(head, quote!(#p::Record), body);
@@ -127,7 +136,9 @@ fn proto(head: &Head, variants: &[Variant]) -> TokenStream {
     let encodes = variants.iter().map(|variant| proto_encode(&p, variant));
     let tags = travelling(variants).map(|variant| variant.wire.tag);
     let merges = travelling(variants).map(|variant| {
-        become_and(variant, |value| quote!(#p::Field::merge_field(#value, wire, input)))
+        let make = |ty: TokenStream| quote!(input.make::<#ty>()?;);
+        let read = |value| quote!(#p::Field::merge_field(#value, wire, input));
+        become_and(head, variant, make, read)
     });
     quote! {
         #[inline]
@@ -171,6 +182,39 @@ fn proto_len(p: &TokenStream, variant: &Variant) -> TokenStream {
     }
 }
 
+/// The look at depth before the enum is written.
+fn nests_within(p: &TokenStream, variant: &Variant) -> TokenStream {
+    let Variant { ident, args, holds, .. } = variant;
+    match holds {
+        _ if args.status.is_some() => quote!(Self::#ident { .. } => true,),
+        Holds::Nothing => quote!(Self::#ident => #p::oneof::nests_within(&(), levels),),
+        Holds::One(ty) => {
+            let value = binding_at(ty);
+            quote!(Self::#ident(value) => #p::oneof::nests_within(#value, levels),)
+        }
+        Holds::Named(fields, _) => {
+            let (pattern, bindings) = (pattern(variant, fields), bindings(fields));
+            // The variant is a message in a message.
+            quote! {
+                #pattern => {
+                    levels > 1 #(&& #p::Field::nests_within(#bindings, levels - 2))*
+                }
+            }
+        }
+    }
+}
+
+/// Bytes that the default, which is the first variant, holds outside of itself.
+fn default_heap(p: &TokenStream, variants: &[Variant]) -> TokenStream {
+    match variants.first().map(|first| (&first.args.status, &first.holds)) {
+        Some((None, Holds::One(ty))) => {
+            quote_spanned!(expand::at(ty)=> <#ty as #p::Value>::DEFAULT_HEAP)
+        }
+        Some((None, Holds::Named(fields, _))) => expand::default_heap(p, fields),
+        _ => quote!(0),
+    }
+}
+
 /// The binding `value`, placed on the user's type, where rustc then says that it cannot travel.
 fn binding_at(ty: &Type) -> Ident {
     Ident::new("value", expand::at(ty))
@@ -206,18 +250,24 @@ fn proto_encode(p: &TokenStream, variant: &Variant) -> TokenStream {
 }
 
 /// Turns `self` into the variant, keeping what it holds if it is that already, and reads into
-/// what it holds by `read`.
-fn become_and(variant: &Variant, read: impl Fn(TokenStream) -> TokenStream) -> TokenStream {
+/// what it holds by `read`. A default is paid for by `make` first.
+fn become_and(
+    head: &Head,
+    variant: &Variant,
+    make: impl Fn(TokenStream) -> TokenStream,
+    read: impl Fn(TokenStream) -> TokenStream,
+) -> TokenStream {
     let ident = &variant.ident;
     match &variant.holds {
         Holds::Nothing => {
             let read = read(quote!(&mut ()));
             quote!({ *self = Self::#ident; #read })
         }
-        Holds::One(_) => {
-            let read = read(quote!(value));
+        Holds::One(ty) => {
+            let (make, read) = (make(quote!(#ty)), read(quote!(value)));
             quote! {{
                 if !::core::matches!(self, Self::#ident(_)) {
+                    #make
                     *self = Self::#ident(::core::default::Default::default());
                 }
                 match self {
@@ -229,8 +279,10 @@ fn become_and(variant: &Variant, read: impl Fn(TokenStream) -> TokenStream) -> T
         Holds::Named(fields, payload) => {
             let (pattern, bindings) = (pattern(variant, fields), bindings(fields));
             let names: Vec<_> = fields.iter().map(|field| &field.ident).collect();
-            let read = read(quote!(&mut payload));
+            let (_, arguments, _) = head.generics.split_for_impl();
+            let (make, read) = (make(quote!(#payload #arguments)), read(quote!(&mut payload)));
             quote! {{
+                #make
                 let mut payload = match ::core::mem::take(self) {
                     #pattern => #payload {
                         #(#names: #bindings,)*
@@ -251,7 +303,9 @@ fn oneof(head: &Head, variants: &[Variant]) -> TokenStream {
     let writes = variants.iter().map(|variant| serialize_variant(&p, variant));
     let tags = travelling(variants).map(|variant| variant.wire.tag);
     let merges = travelling(variants).map(|variant| {
-        become_and(variant, |value| quote!(#p::Field::merge_serde(#value, deserializer)))
+        let make = |ty: TokenStream| quote!(#p::make::<#ty, __D::Error>(limits)?;);
+        let read = |value| quote!(#p::Field::merge_serde(#value, deserializer, limits));
+        become_and(head, variant, make, read)
     });
     let body = quote! {
         fn serialize_variant<__S: #p::serde::Serializer>(
@@ -265,10 +319,11 @@ fn oneof(head: &Head, variants: &[Variant]) -> TokenStream {
             &mut self,
             tag: u32,
             deserializer: __D,
+            limits: &mut #p::Limits,
         ) -> ::core::result::Result<(), __D::Error> {
             match tag {
                 #(#tags => #merges)*
-                _ => #p::skip_value(deserializer),
+                _ => #p::skip_value(deserializer, limits),
             }
         }
     };

@@ -34,7 +34,12 @@ impl Codec for NoCodec {
         Err(CodecError::new("none", "bodies stay typed inside a process"))
     }
 
-    fn decode(&self, bytes: bytes::Bytes, _: &mut dyn Message) -> Result<(), CodecError> {
+    fn decode(
+        &self,
+        bytes: bytes::Bytes,
+        _: &mut dyn Message,
+        _: &mut rpc_core::codec::Limits,
+    ) -> Result<(), CodecError> {
         Err(CodecError::new("none", format_args!("{} bytes", bytes.len())))
     }
 }

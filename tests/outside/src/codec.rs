@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use dubhe::extend::{Codec, CodecError, Extension, Message, NoConfig};
+use dubhe::extend::{Codec, CodecError, Extension, Limits, Message, NoConfig};
 use dubhe::{Error, Extensions};
 
 use crate::shop::{self, Shop, Stock, StockClient};
@@ -44,11 +44,16 @@ impl Codec for Pretty {
             .map_err(|error| CodecError::new(Self::NAME, error))
     }
 
-    fn decode(&self, bytes: Bytes, message: &mut dyn Message) -> Result<(), CodecError> {
+    fn decode(
+        &self,
+        bytes: Bytes,
+        message: &mut dyn Message,
+        limits: &mut Limits,
+    ) -> Result<(), CodecError> {
         READ.fetch_add(1, Ordering::AcqRel);
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let mut json = <dyn erased_serde::Deserializer<'_>>::erase(&mut json);
-        message.merge_serde(&mut json).map_err(|error| CodecError::new(Self::NAME, error))
+        message.merge_serde(&mut json, limits).map_err(|error| CodecError::new(Self::NAME, error))
     }
 }
 
@@ -82,8 +87,13 @@ impl<const ID: u8> Codec for Strange<ID> {
         Pretty.encode(message, buf)
     }
 
-    fn decode(&self, bytes: Bytes, message: &mut dyn Message) -> Result<(), CodecError> {
-        Pretty.decode(bytes, message)
+    fn decode(
+        &self,
+        bytes: Bytes,
+        message: &mut dyn Message,
+        limits: &mut Limits,
+    ) -> Result<(), CodecError> {
+        Pretty.decode(bytes, message, limits)
     }
 }
 

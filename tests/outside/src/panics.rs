@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use dubhe::extend::{
-    Attempt, Candidates, ClusterPolicy, Codec, CodecError, Endpoint, Extension, Invoke,
+    Attempt, Candidates, ClusterPolicy, Codec, CodecError, Endpoint, Extension, Invoke, Limits,
     LoadBalance, Message, NoConfig, Picker, ReplyFuture, Router,
 };
 use dubhe::prelude::*;
@@ -173,10 +173,11 @@ impl Codec for Superstitious {
         &self,
         bytes: Bytes,
         message: &mut dyn Message,
+        limits: &mut Limits,
     ) -> std::result::Result<(), CodecError> {
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let mut json = <dyn erased_serde::Deserializer<'_>>::erase(&mut json);
-        message.merge_serde(&mut json).map_err(|error| CodecError::new(Self::NAME, error))
+        message.merge_serde(&mut json, limits).map_err(|error| CodecError::new(Self::NAME, error))
     }
 }
 

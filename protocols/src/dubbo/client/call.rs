@@ -140,17 +140,20 @@ impl Call {
             let text = format!("the answer is in serialization {id} (status {status})");
             return Err(Status::internal(text).with_delivery(Delivery::MaybeSent));
         };
+        let body_of = |bytes| {
+            let limit = self.shared.config.max_decoded;
+            Body::from_bytes(codec.clone(), bytes).with_decoded_limit(limit)
+        };
         match compact::parse_answer(body) {
             Ok(Answer::Value { metadata, value }) => {
-                let mut reply = Reply::from_body(Body::from_bytes(codec.clone(), value));
+                let mut reply = Reply::from_body(body_of(value));
                 reply.metadata = metadata;
                 Ok(reply)
             }
             Ok(Answer::Status { status, details: None }) => Err(status),
             Ok(Answer::Status { status, details: Some((name, bytes)) }) => {
                 let type_name = String::from_utf8_lossy(&name).into();
-                let body = Body::from_bytes(codec.clone(), bytes);
-                Err(status.with_details(Details { type_name, body }))
+                Err(status.with_details(Details { type_name, body: body_of(bytes) }))
             }
             Err(error) => {
                 let text = format!("the answer cannot be read: {error}");

@@ -70,7 +70,8 @@ pub(super) async fn call(
     let (bytes, held) = gather(body, room).await?;
     let started = Instant::now();
     let deadline = Deadline::after_from(started, timeout);
-    let body = Body::from_bytes(codec.clone(), bytes);
+    let decoded = state.config().max_decoded;
+    let body = Body::from_bytes(codec.clone(), bytes).with_decoded_limit(decoded);
     let mut invocation = Invocation::new(route.method().clone(), body, deadline);
     (invocation.metadata, invocation.peer) = (metadata, Some(peer.clone()));
     Ok(Called { route, invocation, started, held })

@@ -1,0 +1,166 @@
+//! What reading one body may cost, counted down while it is read.
+//!
+//! A few bytes can ask for much memory: an empty message in a list takes two bytes of protobuf and
+//! the whole size of its type. So readers pay for what they make before they make it. It is a plain
+//! number, which whoever reads holds alone.
+
+use std::fmt;
+
+use crate::codec::MAX_DEPTH;
+
+/// What reading a body may still cost: levels of nesting, and bytes of memory.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    depth: usize,
+    decoded: usize,
+    is_exceeded: bool,
+}
+
+impl Limits {
+    /// Bytes of memory for a body unless something else is said: 64 MiB.
+    pub const DECODED: usize = 64 << 20;
+
+    /// [`MAX_DEPTH`] levels, and `decoded` bytes of memory.
+    #[must_use]
+    pub const fn new(decoded: usize) -> Self {
+        Self { depth: MAX_DEPTH, decoded, is_exceeded: false }
+    }
+
+    /// [`MAX_DEPTH`] levels, and any amount of memory: for what no peer has sent.
+    #[must_use]
+    pub const fn of_depth_alone() -> Self {
+        Self::new(usize::MAX)
+    }
+
+    /// Whether reading failed because it took too much memory.
+    #[must_use]
+    pub const fn is_exceeded(&self) -> bool {
+        self.is_exceeded
+    }
+
+    /// Pays for `bytes` of memory.
+    ///
+    /// # Errors
+    /// So much is not left.
+    #[inline]
+    pub fn take(&mut self, bytes: usize) -> Result<(), Exceeded> {
+        match self.decoded.checked_sub(bytes) {
+            Some(left) => {
+                self.decoded = left;
+                Ok(())
+            }
+            None => Err(self.exceed()),
+        }
+    }
+
+    /// Makes room in `list` for one more, and pays for it. `most` tells how many more can still
+    /// come; a list never grows beyond.
+    ///
+    /// # Errors
+    /// So much is not left.
+    #[inline]
+    pub fn room<T>(
+        &mut self,
+        list: &mut Vec<T>,
+        most: impl FnOnce() -> usize,
+    ) -> Result<(), Exceeded> {
+        if list.len() < list.capacity() { Ok(()) } else { self.grow(list, most()) }
+    }
+
+    /// Doubles the list, as it would itself, unless less will do or is all that can be paid.
+    #[cold]
+    fn grow<T>(&mut self, list: &mut Vec<T>, most: usize) -> Result<(), Exceeded> {
+        let size = size_of::<T>().max(1);
+        let more = list.len().max(4).min(most.max(1)).min(self.decoded / size);
+        if more == 0 {
+            return Err(self.exceed());
+        }
+        self.decoded -= more * size;
+        list.reserve_exact(more);
+        Ok(())
+    }
+
+    /// Enters a message.
+    #[inline]
+    pub(crate) fn enter(&mut self) -> bool {
+        let is_left = self.depth != 0;
+        self.depth = self.depth.saturating_sub(1);
+        is_left
+    }
+
+    /// Leaves a message that was entered.
+    #[inline]
+    pub(crate) fn leave(&mut self) {
+        self.depth += 1;
+    }
+
+    #[cold]
+    fn exceed(&mut self) -> Exceeded {
+        self.is_exceeded = true;
+        Exceeded
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::new(Self::DECODED)
+    }
+}
+
+/// A body that takes more memory than its [`Limits`] have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exceeded;
+
+impl fmt::Display for Exceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it takes more memory than the limit allows")
+    }
+}
+
+impl std::error::Error for Exceeded {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pushes until the limit, and says how many there were and how much room was made.
+    fn filled<T: Default>(limits: &mut Limits, most: usize) -> (usize, usize) {
+        let mut list: Vec<T> = Vec::new();
+        for left in (1..=most).rev() {
+            if limits.room(&mut list, || left).is_err() {
+                break;
+            }
+            list.push(T::default());
+        }
+        (list.len(), list.capacity())
+    }
+
+    #[test]
+    fn a_list_takes_what_is_left_to_the_last_and_no_more() {
+        let mut limits = Limits::new(8 * 1000);
+        assert_eq!(filled::<u64>(&mut limits, usize::MAX), (1000, 1000));
+        assert!(limits.is_exceeded());
+    }
+
+    #[test]
+    fn a_list_never_grows_beyond_what_can_come() {
+        for most in [1, 3, 5, 1000] {
+            let mut limits = Limits::default();
+            assert_eq!(filled::<u64>(&mut limits, most), (most, most));
+            assert!(!limits.is_exceeded());
+        }
+    }
+
+    #[test]
+    fn what_takes_no_room_costs_nothing() {
+        let mut limits = Limits::new(0);
+        assert_eq!(filled::<()>(&mut limits, 1000).0, 1000);
+    }
+
+    #[test]
+    fn as_many_messages_are_entered_as_may_nest() {
+        let mut limits = Limits::default();
+        assert!((0..MAX_DEPTH).all(|_| limits.enter()));
+        assert!(!limits.enter());
+    }
+}
