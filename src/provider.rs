@@ -162,8 +162,7 @@ impl Provider {
         let address = place.advertised(local_addr);
         let mut listeners: Vec<Box<dyn Listen>> = vec![Box::new(listener)];
         listeners.extend(self.listeners);
-        let (protocols, limits) =
-            (protocols.serving(served), server_config(&config, place.hosts(&config)));
+        let (protocols, limits) = (protocols.serving(served), server_config(&config, &place));
         let server = Server::new(listeners, dispatcher.clone(), protocols, limits);
         let registry = registry::several(registries)?;
         let mut running = RunningProvider {
@@ -201,10 +200,11 @@ fn bind(place: &Place) -> Result<TcpListen, Error> {
     }
 }
 
-fn server_config(config: &Config, hosts: Option<Vec<String>>) -> ServerConfig {
+fn server_config(config: &Config, place: &Place) -> ServerConfig {
     let limits = &config.provider.limits;
     ServerConfig {
-        hosts,
+        hosts: place.hosts(config),
+        serves_metrics: config.provider.metrics || place.bind.ip().is_loopback(),
         max_payload: limits.payload,
         max_decoded: limits.decoded,
         max_header: limits.header,

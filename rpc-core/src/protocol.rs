@@ -179,6 +179,11 @@ impl Protocols {
         self.served.as_ref().is_none_or(|served| served.iter().any(|one| one == name))
     }
 
+    /// The names that are served, in the order of the table.
+    pub fn served(&self) -> impl Iterator<Item = &'static str> {
+        self.names().filter(|name| self.serves(name))
+    }
+
     /// Whether anything that `protocol` carries is served.
     #[must_use]
     pub fn serves_any(&self, protocol: &dyn Protocol) -> bool {

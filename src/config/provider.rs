@@ -30,6 +30,9 @@ pub struct ProviderConfig {
     /// Names and addresses by which HTTP requests may call this provider, besides loopback's and
     /// those it is bound to and advertised by. Default: no other on loopback, elsewhere any.
     pub hosts: Vec<HostName>,
+    /// Whether `GET /metrics` tells the metrics where the port is not on loopback, as it always does
+    /// there. Default: no.
+    pub metrics: bool,
     /// Protocols served on the port, by name. Default: all that are built in.
     pub protocols: ProtocolNames,
     /// Share of traffic relative to other instances; 0 is none while others that have some can be
@@ -60,6 +63,7 @@ impl Default for ProviderConfig {
             bind: None,
             advertise: None,
             hosts: Vec::new(),
+            metrics: false,
             protocols: ProtocolNames::default(),
             weight: 100,
             warmup: Duration::from_secs(600),

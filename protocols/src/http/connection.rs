@@ -21,7 +21,7 @@ use super::body::RequestBody;
 use super::frames::Frames;
 use super::refusal::{Refusal, refusal};
 use super::room::{Outgoing, Room};
-use super::{TRANSLATORS, Translator, guard};
+use super::{TRANSLATORS, Translator, guard, pages};
 use crate::transport::Rewind;
 
 /// Serves one connection to its end.
@@ -117,7 +117,14 @@ impl Served {
     }
 
     async fn translated(&self, head: Parts, body: RequestBody) -> Response<Bytes> {
-        if let Err(refused) = guard::check(&head, self.room.caller.state()) {
+        let server = self.room.caller.state();
+        if let Err(refused) = guard::check_host(&head, server) {
+            return self.room.refuse(&refused, body);
+        }
+        if let Some(page) = pages::page(&head, server) {
+            return page;
+        }
+        if let Err(refused) = guard::check_call(&head, server) {
             return self.room.refuse(&refused, body);
         }
         let Some((translator, peer)) = self.translators.iter().find(|(one, _)| one.claims(&head))

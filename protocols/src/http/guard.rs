@@ -8,15 +8,19 @@ use rpc_core::status::{Delivery, Status};
 use super::refusal::Refusal;
 use super::{browser, host};
 
-/// Refuses what is not to reach a handler, whatever it says.
-pub(super) fn check(head: &Parts, server: &ServerState) -> Result<(), Refusal> {
-    let refused = |status: Status| status.with_delivery(Delivery::Refused);
+/// Refuses a request that is not for this provider by its name.
+pub(super) fn check_host(head: &Parts, server: &ServerState) -> Result<(), Refusal> {
     let host = host::named(head).map_err(refused)?;
     if let (Some(host), Some(own)) = (host, &server.config().hosts) {
         let others = host::refuse_others(host, own);
         // It tells clients and caches that the name is at fault; 403 would be about the caller.
         others.map_err(|why| Refusal::new(StatusCode::MISDIRECTED_REQUEST, refused(why)))?;
     }
+    Ok(())
+}
+
+/// Refuses what is not to reach a handler, whatever it says.
+pub(super) fn check_call(head: &Parts, server: &ServerState) -> Result<(), Refusal> {
     if server.phase() >= Phase::Refusing {
         return Err(shutting_down().into());
     }
@@ -27,4 +31,8 @@ pub(super) fn check(head: &Parts, server: &ServerState) -> Result<(), Refusal> {
     }
     browser::refuse_unasked(&head.headers)
         .map_err(|why| Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, refused(why)))
+}
+
+fn refused(status: Status) -> Status {
+    status.with_delivery(Delivery::Refused)
 }

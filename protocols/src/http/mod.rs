@@ -13,6 +13,7 @@ mod guard;
 mod headers;
 mod host;
 mod json;
+mod pages;
 mod refusal;
 mod room;
 mod turn_away;

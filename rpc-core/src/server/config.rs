@@ -11,6 +11,8 @@ pub struct ServerConfig {
     /// without port and brackets; `None`, which is the default, for any. A provider on loopback has
     /// some, so that no web page reaches it by a name of its own.
     pub hosts: Option<Vec<String>>,
+    /// Whether `GET /metrics` tells the metrics; default `false`.
+    pub serves_metrics: bool,
     /// Largest body of a request or reply, in bytes; 8 MiB.
     pub max_payload: usize,
     /// Most memory that the arguments of one call take, in bytes; 64 MiB.
@@ -57,6 +59,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             hosts: None,
+            serves_metrics: false,
             max_payload: 8 * 1024 * 1024,
             max_decoded: Limits::DECODED,
             max_header: 16 * 1024,

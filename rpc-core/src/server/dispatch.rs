@@ -102,6 +102,15 @@ impl Dispatcher {
         &self.services
     }
 
+    /// The names of the methods of `service`, sorted.
+    #[must_use]
+    pub fn methods(&self, service: &ServiceKey) -> Vec<&str> {
+        let routes = self.routes.values().filter(|route| route.method.service() == service);
+        let mut names: Vec<&str> = routes.map(|route| route.method.name()).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// The codecs it answers in.
     #[must_use]
     pub fn codecs(&self) -> &Codecs {
@@ -132,10 +141,7 @@ impl Dispatcher {
                 "no service `{service}` here, available: {names}"
             ));
         };
-        let routes = self.routes.values().filter(|route| route.method.service() == key);
-        let mut names: Vec<&str> = routes.map(|route| route.method.name()).collect();
-        names.sort_unstable();
-        let (method, names) = (method.escape_debug(), known(names));
+        let (method, names) = (method.escape_debug(), known(self.methods(key)));
         let text = format!("service {service} has no method `{method}`, available: {names}");
         Status::unimplemented(text).with_delivery(Delivery::Refused)
     }
