@@ -7,7 +7,7 @@ use serde::de::DeserializeSeed;
 use serde::ser::Error;
 use serde::{Deserializer, Serializer};
 
-use super::read::Skip;
+use super::skip::Skip;
 use super::traits::Field;
 use super::wire::{DecodeError, Input, TooDeep, WireType};
 use crate::codec::{Limits, MAX_DEPTH};
