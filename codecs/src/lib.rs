@@ -13,6 +13,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use bytes::BytesMut;
 //! use rpc_core::Params;
+//! use rpc_core::codec::Limits;
 //! use rpc_core::message::Returned;
 //!
 //! let json = dubhe_codecs::builtin().build("json", Params::new())?;
@@ -21,7 +22,7 @@
 //! assert_eq!(&buf[..], br#"{"value":"7"}"#);
 //!
 //! let mut read = Returned(0_u64);
-//! json.decode(buf.freeze(), &mut read)?;
+//! json.decode(buf.freeze(), &mut read, &mut Limits::default())?;
 //! assert_eq!(read.0, 7);
 //! # Ok(())
 //! # }

@@ -24,6 +24,7 @@ struct Node {
 
 #[message(crate = rpc_core)]
 #[derive(Debug)]
+#[allow(clippy::use_self, reason = "the fields of a variant know no `Self`")]
 enum Kind {
     Plain,
     Not(Box<Self>),
@@ -107,7 +108,7 @@ fn written(codec: &dyn Codec, message: &dyn Message) -> Result<Bytes, String> {
 }
 
 fn is_too_deep<T: std::fmt::Debug>(result: Result<T, impl ToString>) {
-    let error = result.unwrap_err().to_string();
+    let error = result.expect_err("the limit holds").to_string();
     assert!(error.contains("deeper than the limit of 64"), "{error}");
 }
 

@@ -17,8 +17,8 @@ use dubhe_cluster::router::{ChosenRouter, Router, RouterChain};
 use dubhe_cluster::{
     Backlog, Candidates, Cluster, Directory, DirectoryOptions, Endpoint, RetryBudget,
 };
-use rpc_core::codec::CodecError;
-use rpc_core::message::Message;
+use rpc_core::codec::{CodecError, Limits};
+use rpc_core::message::{DecodeError, Message, TooDeep};
 use rpc_core::{
     Body, BoxInvoker, Changes, Channel, ChannelState, Codec, Codecs, Connector, Deadline, Delivery,
     Instance, Invocation, Invoke, Listeners, Method, MethodKind, Reply, ReplyFuture, ServiceKey,
@@ -407,12 +407,7 @@ impl Codec for Named {
         Ok(())
     }
 
-    fn decode(
-        &self,
-        _: Bytes,
-        _: &mut dyn Message,
-        _: &mut rpc_core::codec::Limits,
-    ) -> Result<(), CodecError> {
+    fn decode(&self, _: Bytes, _: &mut dyn Message, _: &mut Limits) -> Result<(), CodecError> {
         Ok(())
     }
 }
@@ -426,15 +421,11 @@ impl Message for Nothing {
         0
     }
 
-    fn encode_proto(&self, _: &mut BytesMut) -> Result<(), rpc_core::message::TooDeep> {
+    fn encode_proto(&self, _: &mut BytesMut) -> Result<(), TooDeep> {
         Ok(())
     }
 
-    fn merge_proto(
-        &mut self,
-        _: Bytes,
-        _: &mut rpc_core::codec::Limits,
-    ) -> Result<(), rpc_core::message::DecodeError> {
+    fn merge_proto(&mut self, _: Bytes, _: &mut Limits) -> Result<(), DecodeError> {
         Ok(())
     }
 
@@ -445,7 +436,7 @@ impl Message for Nothing {
     fn merge_serde(
         &mut self,
         _: &mut dyn erased_serde::Deserializer<'_>,
-        _: &mut rpc_core::codec::Limits,
+        _: &mut Limits,
     ) -> Result<(), erased_serde::Error> {
         Ok(())
     }

@@ -17,6 +17,7 @@ mod record;
 mod returned;
 mod scalar;
 mod single;
+mod skip;
 #[doc(hidden)]
 pub mod sole;
 mod text;

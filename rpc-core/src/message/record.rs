@@ -7,7 +7,7 @@ use serde::de::DeserializeSeed;
 use serde::ser::Error;
 use serde::{Deserializer, Serializer};
 
-use super::read::Skip;
+use super::skip::Skip;
 use super::traits::Field;
 use super::wire::{DecodeError, Input, TooDeep, WireType};
 use crate::codec::{Limits, MAX_DEPTH};
@@ -85,6 +85,8 @@ pub fn merge_whole<R: Record>(
     bytes: Bytes,
     limits: &mut Limits,
 ) -> Result<(), DecodeError> {
+    // Of generic types the macro cannot ask.
+    const { _ = R::ENDLESS_DEFAULT_USE_OPTION_BOX };
     let mut input = Input::new(bytes, limits.clone());
     let outcome = input.whole(|input, tag, wire| record.merge_tagged(tag, wire, input));
     *limits = input.into_limits();

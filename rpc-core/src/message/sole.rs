@@ -9,8 +9,9 @@ use bytes::BytesMut;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserializer, Serializer};
 
-use super::read::{Merge, Positions, Skip, merge_record};
+use super::read::{Merge, Positions, merge_record};
 use super::record::Record;
+use super::skip::Skip;
 use super::traits::Field;
 use super::wire::{DecodeError, Input, WireType};
 use super::write::RecordWriter;
