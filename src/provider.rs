@@ -139,10 +139,11 @@ impl Provider {
         for (service, handler) in self.services {
             let methods = handler.descriptor().methods;
             self.layers.check(&service, methods.iter().map(|method| method.name))?;
-            let around = |inner| self.layers.apply(&service, inner);
+            let around = |inner| self.layers.apply_to_handler(&service, inner);
             dispatcher.add(service.clone(), handler, around)?;
         }
-        dispatcher.add(own.clone(), describing, |inner| self.layers.apply(&own, inner))?;
+        dispatcher
+            .add(own.clone(), describing, |inner| self.layers.apply_to_handler(&own, inner))?;
         let dispatcher = Arc::new(dispatcher);
         let place = Place::of(&config, &registries).await?;
         let server = bind(&place, &dispatcher, &config).await?;

@@ -9,7 +9,7 @@ mod serve;
 mod share;
 mod state;
 
-pub use self::context::CallContext;
+pub use self::context::{CallContext, within_layer};
 pub use self::dispatch::{Dispatcher, Route};
 pub use self::handler::Handler;
 pub use self::serve::{DrainReport, Server, ServerConfig};
