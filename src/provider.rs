@@ -199,7 +199,10 @@ fn server_config(config: &Config) -> ServerConfig {
     }
 }
 
-/// A provider that serves; dropping it closes everything at once.
+/// A provider that serves.
+///
+/// Dropping it frees its port at once; connections and calls are cut and instances taken off the
+/// lists when the runtime gets to it. [`shutdown`](Self::shutdown) is the polite end, and waits.
 #[derive(Debug)]
 pub struct RunningProvider {
     server: Server,
@@ -256,7 +259,8 @@ impl RunningProvider {
     }
 
     /// Ends politely: tells consumers, unregisters, serves on while they go (`provider.notice`),
-    /// waits for running calls (`provider.drain_timeout`, both together), closes.
+    /// waits for running calls (`provider.drain_timeout`, both together), closes. Afterwards the port
+    /// is free, for the next provider on it as well.
     ///
     /// # Cancel safety
     /// Dropping the future closes everything at once, and calls that run are cut.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::dispatch::Dispatcher;
 use super::state::{Phase, ServerState};
 use crate::error::Error;
+use crate::port::Port;
 use crate::transport::listener::{self, Listener};
 
 /// What a provider's port keeps to.
@@ -81,9 +82,17 @@ impl Default for ServerConfig {
 /// How long connections may take to write what they have, once no call runs.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// A bound port and the task that accepts on it; dropping it closes everything at once.
+/// How long is waited for what was ended: tasks end when they are polled, and a handler may hold its
+/// thread.
+const ENDING: Duration = Duration::from_secs(1);
+
+/// A bound port and the task that accepts on it.
+///
+/// Dropping it frees the port at once. Connections and calls are cut, each when the runtime gets to
+/// its task; [`drain`](Self::drain) waits for that.
 pub struct Server {
     local_addr: SocketAddr,
+    port: Arc<Port>,
     state: Arc<ServerState>,
     accepting: JoinHandle<()>,
 }
@@ -110,10 +119,10 @@ impl Server {
         config: ServerConfig,
     ) -> Result<Self, Error> {
         let listener = Listener::bind(address).await?;
-        let local_addr = listener.local_addr();
+        let (local_addr, port) = (listener.local_addr(), listener.port().clone());
         let state = Arc::new(ServerState::new(dispatcher, config));
         let accepting = tokio::spawn(listener::accept_loop(listener, state.clone()));
-        Ok(Self { local_addr, state, accepting })
+        Ok(Self { local_addr, port, state, accepting })
     }
 
     /// The address that is bound, with the port the system chose if 0 was asked for.
@@ -129,30 +138,48 @@ impl Server {
 
     /// Ends politely: serves on for at most `notice` while consumers go, then refuses new calls
     /// and waits for the running ones until `limit` has passed in all, then closes, which takes a
-    /// second more at most.
+    /// second more at most, or two if a handler holds its thread. The port is free afterwards, and
+    /// neither connections nor calls are left.
     ///
     /// # Cancel safety
     /// Dropping the future drops the server: everything is closed at once, and calls that run are
     /// cut.
-    pub async fn drain(self, notice: Duration, limit: Duration) -> DrainReport {
+    pub async fn drain(mut self, notice: Duration, limit: Duration) -> DrainReport {
         let (started, state) = (Instant::now(), self.state.clone());
         let limit = started + limit;
         state.enter(Phase::Notice);
         state.no_connections((started + notice).min(limit)).await;
         state.enter(Phase::Refusing);
+        self.port.close();
         let cut_calls = state.no_calls(limit).await;
         state.enter(Phase::Closing);
         let cut_connections = state.no_connections(Instant::now() + FLUSH).await;
+        self.end().await;
         DrainReport { cut_calls, cut_connections, took: started.elapsed() }
+    }
+
+    /// Ends what is left, and waits until it is gone.
+    async fn end(&mut self) {
+        self.abort();
+        let (limit, accepting) = (Instant::now() + ENDING, &mut self.accepting);
+        // An error says that it was aborted.
+        let _ = tokio::time::timeout_at(limit, accepting).await;
+        self.state.no_connections(limit).await;
+        self.state.no_calls(limit).await;
+    }
+
+    fn abort(&self) {
+        self.port.close();
+        self.accepting.abort();
+        // First the phase: from then on none is added to the calls that are ended.
+        self.state.enter(Phase::Closing);
+        self.state.abort_own();
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.accepting.abort();
-        // First the phase: from then on none is added to the calls that are ended.
-        self.state.enter(Phase::Closing);
-        self.state.abort_own();
+        self.abort();
     }
 }
 

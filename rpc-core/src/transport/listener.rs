@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::{BoxTransport, Rewind, tcp, turn_away};
 use crate::error::Error;
+use crate::port::Port;
 use crate::protocol::sniff::{self, Face};
 use crate::protocol::{dubbo, json};
 use crate::server::{ConnectionGuard, Phase, ServerState};
@@ -20,13 +21,13 @@ const BACKLOG: u32 = 1024;
 
 /// A bound TCP port.
 pub(crate) struct Listener {
-    inner: TcpListener,
+    port: Arc<Port>,
     local_addr: SocketAddr,
 }
 
 impl Listener {
     pub(crate) async fn bind(address: SocketAddr) -> Result<Self, Error> {
-        let bound = || -> io::Result<(TcpListener, SocketAddr)> {
+        let bound = || -> io::Result<(Port, SocketAddr)> {
             let socket = match address {
                 SocketAddr::V4(_) => TcpSocket::new_v4()?,
                 SocketAddr::V6(_) => TcpSocket::new_v6()?,
@@ -36,14 +37,19 @@ impl Listener {
             socket.bind(address)?;
             let inner = socket.listen(BACKLOG)?;
             let local_addr = inner.local_addr()?;
-            Ok((inner, local_addr))
+            Ok((Port::new(inner), local_addr))
         };
-        let (inner, local_addr) = bound().map_err(|error| bind_error(address, error))?;
-        Ok(Self { inner, local_addr })
+        let (port, local_addr) = bound().map_err(|error| bind_error(address, error))?;
+        Ok(Self { port: Arc::new(port), local_addr })
     }
 
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// What its owner closes it by.
+    pub(crate) fn port(&self) -> &Arc<Port> {
+        &self.port
     }
 }
 
@@ -78,7 +84,7 @@ async fn accept(listener: Listener, state: &Arc<ServerState>, connections: &mut 
     let (mut failing, mut full) = (false, false);
     loop {
         while connections.try_join_next().is_some() {}
-        match listener.inner.accept().await {
+        match listener.port.accept().await {
             Ok((stream, peer)) => {
                 failing = false;
                 if spawn(connections, stream, peer, state, &strangers) {
