@@ -11,7 +11,9 @@ use registry::Registry;
 use rpc_core::client::{ServiceClient, Stub, StubMethod};
 use rpc_core::descriptor::{MethodDescriptor, ServiceDescriptor};
 use rpc_core::protocol::dubbo::{ClientConfig, DubboConnector};
-use rpc_core::{BoxInvoker, Codecs, Connector, Error, Invoker, Method, Metrics, ServiceKey};
+use rpc_core::{
+    BoxInvoker, Codecs, Connector, Error, Invoker, Method, Metrics, ServiceKey, runtime,
+};
 use tower_layer::Layer as TowerLayer;
 
 use crate::config::{
@@ -68,7 +70,8 @@ impl Consumer {
     /// # Errors
     /// Settings for methods that the service does not have, or that contradict what a method is; a
     /// fallback that does not fit its method; the registry refuses the consumer, as by a wrong token,
-    /// and there is no list on disk; the consumer's registry was shut down.
+    /// and there is no list on disk; the consumer's registry was shut down; no tokio runtime here, or
+    /// one without timers and IO.
     pub async fn client<C: ServiceClient>(&self) -> Result<C, Error> {
         let ServiceDescriptor { interface, group, version, .. } = *C::DESCRIPTOR;
         self.client_of(ServiceKey::with_parts(interface, group, version)).await
@@ -191,6 +194,7 @@ impl Inner {
     }
 
     pub(crate) async fn directory(&self, service: &ServiceKey) -> Result<Arc<Directory>, Error> {
+        runtime::whole()?;
         if let Some(known) = self.known_directory(service) {
             return Ok(known);
         }

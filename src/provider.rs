@@ -9,7 +9,7 @@ use cluster::load_balance::WARMUP;
 use registry::{Registration, Registry};
 use rpc_core::descriptor::ServiceDescriptor;
 use rpc_core::server::{Dispatcher, DrainReport, Handler, Server, ServerConfig};
-use rpc_core::{BoxInvoker, Error, Instance, Invoker, Metrics, ServiceKey};
+use rpc_core::{BoxInvoker, Error, Instance, Invoker, Metrics, ServiceKey, runtime};
 use tower_layer::Layer as TowerLayer;
 
 use crate::address::Place;
@@ -116,8 +116,10 @@ impl Provider {
     ///
     /// # Errors
     /// Settings that are unknown or cannot work, no service, a port that is in use, a registry that
-    /// refuses the provider, as by a wrong token. One that is away is no error.
+    /// refuses the provider, as by a wrong token; no tokio runtime here, or one without timers and IO.
+    /// A registry that is away is no error.
     pub async fn start(self) -> Result<RunningProvider, Error> {
+        runtime::whole()?;
         let config = self.setup.load()?;
         if self.services.is_empty() {
             let text = "there is nothing to serve: call `.serve(YourServer::new(implementation))`";

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rpc_core::{Error, Instance, Port, ServiceKey};
+use rpc_core::{Acceptor, Error, Instance, Port, ServiceKey, runtime};
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -33,7 +33,7 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
 pub struct EmbeddedServer {
     host: Arc<Host>,
     address: SocketAddr,
-    port: Arc<Port>,
+    port: Port,
     accepting: JoinHandle<()>,
     stopping: watch::Sender<bool>,
     /// Saves what changes; ends after the host.
@@ -76,9 +76,8 @@ impl EmbeddedServer {
         host: Arc<Host>,
         keeping: Option<JoinHandle<()>>,
     ) -> Self {
-        let (stopping, port) = (watch::Sender::new(false), Arc::new(Port::new(listener)));
-        let accepting = accept(Arc::clone(&port), Arc::clone(&host), stopping.subscribe());
-        let accepting = tokio::spawn(accepting);
+        let (stopping, (port, acceptor)) = (watch::Sender::new(false), Port::of(listener));
+        let accepting = tokio::spawn(accept(acceptor, Arc::clone(&host), stopping.subscribe()));
         Self { host, address, port, accepting, stopping, keeping }
     }
 
@@ -202,6 +201,7 @@ impl fmt::Debug for ServerBuilder {
 async fn listen(
     address: impl ToSocketAddrs + fmt::Debug,
 ) -> Result<(TcpListener, SocketAddr), Error> {
+    runtime::whole()?;
     let wrong = |error: std::io::Error| {
         let what =
             format!("the registry cannot listen on {address:?}: {error}, choose another address");
@@ -213,7 +213,7 @@ async fn listen(
 }
 
 /// Accepts until told to stop or aborted by the server's drop, and owns the tasks of all connections.
-async fn accept(port: Arc<Port>, host: Arc<Host>, mut stopping: watch::Receiver<bool>) {
+async fn accept(mut port: Acceptor, host: Arc<Host>, mut stopping: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {

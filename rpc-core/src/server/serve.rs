@@ -11,6 +11,7 @@ use super::dispatch::Dispatcher;
 use super::state::{Phase, ServerState};
 use crate::error::Error;
 use crate::port::Port;
+use crate::runtime;
 use crate::transport::listener::{self, Listener};
 
 /// What a provider's port keeps to.
@@ -92,7 +93,7 @@ const ENDING: Duration = Duration::from_secs(1);
 /// its task; [`drain`](Self::drain) waits for that.
 pub struct Server {
     local_addr: SocketAddr,
-    port: Arc<Port>,
+    port: Port,
     state: Arc<ServerState>,
     accepting: JoinHandle<()>,
 }
@@ -109,17 +110,19 @@ pub struct DrainReport {
 }
 
 impl Server {
-    /// Binds `address` and begins to accept; port 0 takes a free one. Needs a tokio runtime.
+    /// Binds `address` and begins to accept; port 0 takes a free one.
     ///
     /// # Errors
-    /// The address cannot be bound; the message names it and what to do.
+    /// The address cannot be bound, the message names it and what to do; there is no tokio runtime here,
+    /// or one without timers and IO.
     pub async fn bind(
         address: SocketAddr,
         dispatcher: Arc<Dispatcher>,
         config: ServerConfig,
     ) -> Result<Self, Error> {
-        let listener = Listener::bind(address).await?;
-        let (local_addr, port) = (listener.local_addr(), listener.port().clone());
+        runtime::whole()?;
+        let (listener, port) = Listener::bind(address).await?;
+        let local_addr = listener.local_addr();
         let state = Arc::new(ServerState::new(dispatcher, config));
         let accepting = tokio::spawn(listener::accept_loop(listener, state.clone()));
         Ok(Self { local_addr, port, state, accepting })

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::{BoxTransport, Rewind, tcp, turn_away};
 use crate::error::Error;
-use crate::port::Port;
+use crate::port::{Acceptor, Port};
 use crate::protocol::sniff::{self, Face};
 use crate::protocol::{dubbo, json};
 use crate::server::{ConnectionGuard, Phase, ServerState};
@@ -21,13 +21,14 @@ const BACKLOG: u32 = 1024;
 
 /// A bound TCP port.
 pub(crate) struct Listener {
-    port: Arc<Port>,
+    port: Acceptor,
     local_addr: SocketAddr,
 }
 
 impl Listener {
-    pub(crate) async fn bind(address: SocketAddr) -> Result<Self, Error> {
-        let bound = || -> io::Result<(Port, SocketAddr)> {
+    /// The listener, and what its owner closes it by.
+    pub(crate) async fn bind(address: SocketAddr) -> Result<(Self, Port), Error> {
+        let bound = || -> io::Result<(TcpListener, SocketAddr)> {
             let socket = match address {
                 SocketAddr::V4(_) => TcpSocket::new_v4()?,
                 SocketAddr::V6(_) => TcpSocket::new_v6()?,
@@ -37,19 +38,15 @@ impl Listener {
             socket.bind(address)?;
             let inner = socket.listen(BACKLOG)?;
             let local_addr = inner.local_addr()?;
-            Ok((Port::new(inner), local_addr))
+            Ok((inner, local_addr))
         };
-        let (port, local_addr) = bound().map_err(|error| bind_error(address, error))?;
-        Ok(Self { port: Arc::new(port), local_addr })
+        let (inner, local_addr) = bound().map_err(|error| bind_error(address, error))?;
+        let (port, acceptor) = Port::of(inner);
+        Ok((Self { port: acceptor, local_addr }, port))
     }
 
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.local_addr
-    }
-
-    /// What its owner closes it by.
-    pub(crate) fn port(&self) -> &Arc<Port> {
-        &self.port
     }
 }
 
@@ -78,7 +75,7 @@ pub(crate) async fn accept_loop(listener: Listener, state: Arc<ServerState>) {
     while connections.join_next().await.is_some() {}
 }
 
-async fn accept(listener: Listener, state: &Arc<ServerState>, connections: &mut JoinSet<()>) {
+async fn accept(mut listener: Listener, state: &Arc<ServerState>, connections: &mut JoinSet<()>) {
     // Room for peers past the limit of connections.
     let strangers = Arc::new(Semaphore::new(turn_away::MOST));
     let (mut failing, mut full) = (false, false);
