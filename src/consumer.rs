@@ -26,6 +26,10 @@ use crate::setup::Setup;
 
 /// Calls services: holds the registry session, the connections and the retry budget that all of
 /// its clients share. Cheap to clone.
+///
+/// It may be used in several tokio runtimes. Its tasks run in that of the call which first needs them; when
+/// that runtime ends, they begin again in that of the next call. One that is not run meanwhile, as a
+/// `current_thread` runtime between two `block_on`, drives nothing for the others either.
 #[derive(Debug, Clone)]
 pub struct Consumer(pub(crate) Arc<Inner>);
 

@@ -130,6 +130,9 @@ impl Picker {
         if let Err(late) = self.admit(&attempt) {
             return AttemptFuture::failed(late);
         }
+        if self.0.directory.is_left() {
+            self.resume();
+        }
         let candidates = self.0.directory.candidates();
         if candidates.is_empty() || self.0.directory.is_confirming() {
             return self.without_candidates(attempt);
@@ -220,6 +223,12 @@ impl Picker {
         }
         let Parts { routers, budget, dice, .. } = &*self.0;
         choose_probe(candidates, attempt, routers, budget, dice)
+    }
+
+    /// What waits is likely to have lost the same runtime as the directory, which sees to itself.
+    #[cold]
+    fn resume(&self) {
+        self.backlog().inspect(|backlog| backlog.resume());
     }
 
     /// Counts the first attempt of a call.
