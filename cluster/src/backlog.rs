@@ -109,11 +109,13 @@ impl Backlog {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let lost = Lost(Some(self.dropped.clone()));
-        self.begin(method, bound, size, |room| async move {
-            let _room = room;
-            resending.await;
-            lost.done();
+        self.begin(method, bound, size, |room| {
+            let lost = Lost(Some(self.dropped.clone()));
+            async move {
+                let _room = room;
+                resending.await;
+                lost.done();
+            }
         })
     }
 
