@@ -12,7 +12,9 @@ use registry::Registry;
 use rpc_core::client::{ClientConfig, ServiceClient, Stub, StubMethod};
 use rpc_core::descriptor::{MethodDescriptor, ServiceDescriptor};
 use rpc_core::transport::Dial;
-use rpc_core::{BoxInvoker, Codecs, Connector, Error, Invoker, Method, Metrics, ServiceKey};
+use rpc_core::{
+    BoxInvoker, Codecs, Connector, Error, Invoker, Method, Metrics, ServiceKey, runtime,
+};
 use tower_layer::Layer as TowerLayer;
 
 use crate::config::{
@@ -25,6 +27,10 @@ use crate::setup::Setup;
 
 /// Calls services: holds the registry session, the connections and the retry budget that all of
 /// its clients share. Cheap to clone.
+///
+/// It may be used in several tokio runtimes. Its tasks run in that of the call which first needs them; when
+/// that runtime ends, they begin again in that of the next call. One that is not run meanwhile, as a
+/// `current_thread` runtime between two `block_on`, drives nothing for the others either.
 #[derive(Debug, Clone)]
 pub struct Consumer(pub(crate) Arc<Inner>);
 
@@ -69,7 +75,8 @@ impl Consumer {
     /// # Errors
     /// Settings for methods that the service does not have, or that contradict what a method is; a
     /// fallback that does not fit its method; the registry refuses the consumer, as by a wrong token,
-    /// and there is no list on disk; the consumer's registry was shut down.
+    /// and there is no list on disk; the consumer's registry was shut down; no tokio runtime here, or
+    /// one without timers and IO.
     pub async fn client<C: ServiceClient>(&self) -> Result<C, Error> {
         let ServiceDescriptor { interface, group, version, .. } = *C::DESCRIPTOR;
         self.client_of(ServiceKey::with_parts(interface, group, version)).await
@@ -192,6 +199,7 @@ impl Inner {
     }
 
     pub(crate) async fn directory(&self, service: &ServiceKey) -> Result<Arc<Directory>, Error> {
+        runtime::whole()?;
         if let Some(known) = self.known_directory(service) {
             return Ok(known);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster::Explanation;
-use rpc_core::{Body, Deadline, Error, Instance, Invocation, Method, ServiceKey, Status};
+use rpc_core::{Body, Deadline, Error, Instance, Invocation, Method, ServiceKey, Status, runtime};
 use serde_json::Value;
 
 use crate::config::MethodConfig;
@@ -33,6 +33,7 @@ impl Consumer {
     /// # Errors
     /// The registry does not answer.
     pub async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
+        runtime::whole()?;
         self.0.registry.services().await
     }
 
@@ -42,6 +43,7 @@ impl Consumer {
     /// # Errors
     /// The registry does not answer.
     pub async fn instances(&self, service: &ServiceKey) -> Result<Vec<Instance>, Error> {
+        runtime::whole()?;
         self.0.registry.list(service).await
     }
 

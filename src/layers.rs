@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use rpc_core::server::within_layer;
 use rpc_core::{
     BoxInvoker, Error, Invocation, Invoke, Invoker, ReplyFuture, ServiceKey, nearest_service,
 };
@@ -80,14 +81,28 @@ impl Layers {
         self.0.is_empty()
     }
 
-    /// Puts those around `inner` that are for `service`.
+    /// Puts those around `inner` that are for `service`, at a position of the consumer.
     pub(crate) fn apply(&self, service: &ServiceKey, inner: BoxInvoker) -> BoxInvoker {
+        self.fold(service, inner, |wrap, inner| wrap(inner))
+    }
+
+    /// The same around a handler: whoever is inside of a layer sees the call as it has left it.
+    pub(crate) fn apply_to_handler(&self, service: &ServiceKey, handler: BoxInvoker) -> BoxInvoker {
+        self.fold(service, handler, |wrap, inner| wrap(within_layer(inner)))
+    }
+
+    fn fold(
+        &self,
+        service: &ServiceKey,
+        inner: BoxInvoker,
+        put: impl Fn(&Wrap, BoxInvoker) -> BoxInvoker,
+    ) -> BoxInvoker {
         self.0.iter().rev().fold(inner, |inner, (scope, wrap)| match scope {
-            None => wrap(inner),
+            None => put(wrap, inner),
             Some(scope) if !scope.has(service) => inner,
-            Some(Scope { method: None, .. }) => wrap(inner),
+            Some(Scope { method: None, .. }) => put(wrap, inner),
             Some(Scope { method: Some(method), .. }) => {
-                let (method, wrapped) = (method.clone(), wrap(inner.clone()));
+                let (method, wrapped) = (method.clone(), put(wrap, inner.clone()));
                 BoxInvoker::from_invoke(ForMethod { method, wrapped, inner })
             }
         })

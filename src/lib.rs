@@ -117,7 +117,7 @@ pub mod extend {
     pub use rpc_core::server::{Answer, ConnectionShare, Phase, Route, ServerState, shutting_down};
     pub use rpc_core::status::{Resend, may_resend, may_resend_later};
     pub use rpc_core::transport::{
-        AcceptFuture, BoxTransport, Dial, DialFuture, Listen, Transport,
+        AcceptedStream, BoxTransport, Dial, DialFuture, Listen, Transport,
     };
     pub use rpc_core::{
         Changes, Channel, Extension, ExtensionPoint, Invoke, NoConfig, NodeReplies, Params,

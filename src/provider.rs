@@ -11,7 +11,7 @@ use registry::{Registration, Registry};
 use rpc_core::descriptor::ServiceDescriptor;
 use rpc_core::server::{Dispatcher, Handler, ServerConfig};
 use rpc_core::transport::Listen;
-use rpc_core::{BoxInvoker, Error, Instance, Invoker, Metrics, ServiceKey};
+use rpc_core::{BoxInvoker, Error, Instance, Invoker, Metrics, ServiceKey, runtime};
 use tower_layer::Layer as TowerLayer;
 
 use crate::address::Place;
@@ -126,8 +126,10 @@ impl Provider {
     ///
     /// # Errors
     /// Settings that are unknown or cannot work, no service, a port that is in use, a registry that
-    /// refuses the provider, as by a wrong token. One that is away is no error.
+    /// refuses the provider, as by a wrong token; no tokio runtime here, or one without timers and IO.
+    /// A registry that is away is no error.
     pub async fn start(self) -> Result<RunningProvider, Error> {
+        runtime::whole()?;
         let config = self.setup.load()?;
         if self.services.is_empty() {
             let text = "there is nothing to serve: call `.serve(YourServer::new(implementation))`";
@@ -149,10 +151,11 @@ impl Provider {
         for (service, handler) in self.services {
             let methods = handler.descriptor().methods;
             self.layers.check(&service, methods.iter().map(|method| method.name))?;
-            let around = |inner| self.layers.apply(&service, inner);
+            let around = |inner| self.layers.apply_to_handler(&service, inner);
             dispatcher.add(service.clone(), handler, around)?;
         }
-        dispatcher.add(own.clone(), describing, |inner| self.layers.apply(&own, inner))?;
+        dispatcher
+            .add(own.clone(), describing, |inner| self.layers.apply_to_handler(&own, inner))?;
         let dispatcher = Arc::new(dispatcher);
         let place = Place::of(&config, &registries).await?;
         let protocols = self.setup.extensions.protocols()?;
@@ -218,7 +221,10 @@ fn server_config(config: &Config, place: &Place) -> ServerConfig {
     }
 }
 
-/// A provider that serves; dropping it closes everything at once.
+/// A provider that serves.
+///
+/// Dropping it frees its port at once; connections and calls are cut and instances taken off the
+/// lists when the runtime gets to it. [`shutdown`](Self::shutdown) is the polite end, and waits.
 #[derive(Debug)]
 pub struct RunningProvider {
     server: Server,
@@ -276,7 +282,8 @@ impl RunningProvider {
     }
 
     /// Ends politely: tells consumers, unregisters, serves on while they go (`provider.notice`),
-    /// waits for running calls (`provider.drain_timeout`, both together), closes.
+    /// waits for running calls (`provider.drain_timeout`, both together), closes. Afterwards the port
+    /// is free, for the next provider on it as well.
     ///
     /// # Cancel safety
     /// Dropping the future closes everything at once, and calls that run are cut.

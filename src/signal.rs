@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rpc_core::Error;
+use rpc_core::{Error, runtime};
 use tokio::time::{Instant, timeout_at};
 
 /// Signals that come within this time of the first belong to it: `timeout` signals its child and
@@ -26,9 +26,11 @@ impl Signals {
     /// Catches them from now on: none is lost while the program starts.
     ///
     /// # Errors
-    /// The system does not let this process listen.
+    /// The system does not let this process listen; there is no tokio runtime here, or one without IO.
     pub fn listen() -> Result<Self, Error> {
         use tokio::signal::unix::{SignalKind, signal};
+
+        runtime::whole()?;
 
         let listen = |kind| signal(kind).map_err(cannot_listen);
         // Asked before anything is caught: what is caught later is caught by us.

@@ -1,16 +1,17 @@
 //! Calls that failed, were answered for, and are to be sent again later.
 //!
 //! Shared by the whole consumer and ended with it: a client may be gone long before its calls are
-//! done. Each waiting call is a task that holds all there is to know of it; nothing outlives the
-//! process.
+//! done. Each waiting call is a task that holds all there is to know of it; should its runtime end, it
+//! waits for the next call, which has it go on in its own. Nothing outlives the process.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rpc_core::Method;
+use rpc_core::{Method, runtime};
 use tokio::task::JoinSet;
 
 /// What the bodies of all waiting calls may hold together.
@@ -21,9 +22,34 @@ const MAX_BYTES: usize = MAX_MIB << 20;
 #[derive(Debug, Default)]
 pub struct Backlog {
     methods: Mutex<HashMap<Arc<str>, JoinSet<()>>>,
+    /// Those whose runtime has ended.
+    left: Mutex<Vec<Box<dyn Left>>>,
     /// What the bodies of the waiting calls hold.
     bytes: Arc<AtomicUsize>,
-    dropped: AtomicU64,
+    dropped: Arc<AtomicU64>,
+}
+
+/// A waiting call that can go on in another runtime.
+pub(crate) trait Waiting: Send + 'static {
+    /// All that becomes of it. May be dropped anywhere, and is then begun again.
+    fn run(&mut self) -> impl Future<Output = ()> + Send;
+
+    /// Where it waits; `None` once the consumer has ended.
+    fn backlog(&self) -> Option<Arc<Backlog>>;
+}
+
+/// A waiting call whose runtime has ended.
+trait Left: Send {
+    fn method(&self) -> &Arc<str>;
+
+    fn go_on(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+/// A waiting call in its task.
+struct Task<W: Waiting> {
+    call: Option<W>,
+    method: Arc<str>,
+    room: Option<Room>,
 }
 
 /// Why a [`Backlog`] has no room for a call; shown as a hint for its caller.
@@ -34,6 +60,8 @@ pub enum BacklogFull {
     Calls(usize),
     /// The bodies of the waiting calls of all methods would hold more than 64 MiB.
     Bytes,
+    /// There is no tokio runtime with timers here, in which it could wait.
+    NoRuntime,
 }
 
 /// A waiting call's part of the bytes, for as long as it exists.
@@ -47,7 +75,7 @@ impl Backlog {
     #[must_use]
     pub fn waiting(&self) -> usize {
         let mut methods = self.methods.lock().unwrap_or_else(PoisonError::into_inner);
-        methods.values_mut().map(unfinished).sum()
+        methods.values_mut().map(unfinished).sum::<usize>() + self.left().len()
     }
 
     /// How many calls were given up since it was made: no success within their retries, or too
@@ -65,14 +93,12 @@ impl Backlog {
     /// [`may_resend_later`](rpc_core::status::may_resend_later) and sends by itself, with a deadline
     /// of its own, and counts the call by [`note_dropped`](Self::note_dropped) if it gives it up. It
     /// may hold a [`Picker`](crate::Picker), but no `Arc` of this backlog, as it is cancelled when
-    /// the consumer ends, and with it the backlog.
+    /// the consumer ends, and with it the backlog. If its runtime ends before, it is lost and counted as
+    /// dropped.
     ///
     /// # Errors
-    /// `bound` calls of the method wait already, or the bodies of all would hold more than 64 MiB.
-    /// The call is not counted as dropped then; whoever gives it up does that.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
+    /// `bound` calls of the method wait already, or the bodies of all would hold more than 64 MiB, or
+    /// there is no runtime here. The call is not counted as dropped then; whoever gives it up does that.
     pub fn push<F>(
         &self,
         method: &Method,
@@ -83,17 +109,66 @@ impl Backlog {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        self.begin(method, bound, size, |room| {
+            let lost = Lost(Some(self.dropped.clone()));
+            async move {
+                let _room = room;
+                resending.await;
+                lost.done();
+            }
+        })
+    }
+
+    /// The same for a call that goes on in the runtime of a later one, should its own end.
+    pub(crate) fn push_waiting(
+        &self,
+        method: &Method,
+        bound: usize,
+        size: usize,
+        call: impl Waiting,
+    ) -> Result<(), BacklogFull> {
+        self.resume();
+        let path = method.path().clone();
+        self.begin(method, bound, size, |room| {
+            Task { call: Some(call), method: path, room: Some(room) }.run()
+        })
+    }
+
+    fn begin<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        method: &Method,
+        bound: usize,
+        size: usize,
+        task: impl FnOnce(Room) -> F,
+    ) -> Result<(), BacklogFull> {
+        let runtime = runtime::with_timers().map_err(|_| BacklogFull::NoRuntime)?;
         let mut methods = self.methods.lock().unwrap_or_else(PoisonError::into_inner);
         let tasks = methods.entry(method.path().clone()).or_default();
-        if unfinished(tasks) >= bound {
+        let left = self.left().iter().filter(|left| left.method() == method.path()).count();
+        if unfinished(tasks) + left >= bound {
             return Err(BacklogFull::Calls(bound));
         }
         let room = Room::take(&self.bytes, size).ok_or(BacklogFull::Bytes)?;
-        tasks.spawn(async move {
-            let _room = room;
-            resending.await;
-        });
+        tasks.spawn_on(task(room), &runtime);
         Ok(())
+    }
+
+    /// Has calls go on in the runtime here whose own has ended.
+    pub(crate) fn resume(&self) {
+        if self.left().is_empty() {
+            return;
+        }
+        let Ok(runtime) = runtime::with_timers() else { return };
+        let mut methods = self.methods.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = std::mem::take(&mut *self.left());
+        for call in left {
+            let tasks = methods.entry(call.method().clone()).or_default();
+            tasks.spawn_on(call.go_on(), &runtime);
+        }
+    }
+
+    fn left(&self) -> MutexGuard<'_, Vec<Box<dyn Left>>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a call that is given up.
@@ -119,6 +194,62 @@ impl fmt::Display for BacklogFull {
         match self {
             Self::Calls(bound) => write!(f, "{bound} calls of the method wait already"),
             Self::Bytes => write!(f, "the calls that wait hold {MAX_MIB} MiB"),
+            Self::NoRuntime => f.write_str("there is no tokio runtime with timers here"),
+        }
+    }
+}
+
+impl fmt::Debug for dyn Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.method())
+    }
+}
+
+// === impl Task ===
+
+impl<W: Waiting> Task<W> {
+    async fn run(mut self) {
+        if let Some(call) = &mut self.call {
+            call.run().await;
+        }
+        self.call = None;
+    }
+}
+
+impl<W: Waiting> Left for Task<W> {
+    fn method(&self) -> &Arc<str> {
+        &self.method
+    }
+
+    fn go_on(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(self.run())
+    }
+}
+
+impl<W: Waiting> Drop for Task<W> {
+    /// Its runtime ends; if it was the consumer, there is nowhere to go.
+    fn drop(&mut self) {
+        let Some(call) = self.call.take() else { return };
+        if let Some(backlog) = call.backlog() {
+            let (method, room) = (self.method.clone(), self.room.take());
+            backlog.left().push(Box::new(Self { call: Some(call), method, room }));
+        }
+    }
+}
+
+/// Counts a call that is dropped before it is done.
+struct Lost(Option<Arc<AtomicU64>>);
+
+impl Lost {
+    fn done(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Lost {
+    fn drop(&mut self) {
+        if let Some(dropped) = &self.0 {
+            dropped.fetch_add(1, Relaxed);
         }
     }
 }

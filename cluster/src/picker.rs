@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rpc_core::{Delivery, Invocation, Reply, Status};
+use rpc_core::{Deadline, Delivery, Invocation, Reply, Status, runtime};
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -75,8 +75,12 @@ impl Picker {
     pub async fn ready(&self, invocation: &Invocation) -> Result<(), Status> {
         let directory = &self.0.directory;
         // Asked before the list is read: the first snapshot may come between.
-        if directory.is_pending() && directory.candidates().is_empty() {
-            directory.wait_ready(invocation.deadline).await;
+        if directory.is_pending() || directory.is_left() {
+            let candidates = directory.candidates().clone();
+            if candidates.is_empty() || directory.is_confirming() {
+                runtime::with_timers()?;
+                directory.wait_ready(patience(&candidates, invocation)).await;
+            }
         }
         if directory.candidates().is_empty() { Err(directory.no_instance()) } else { Ok(()) }
     }
@@ -126,8 +130,11 @@ impl Picker {
         if let Err(late) = self.admit(&attempt) {
             return AttemptFuture::failed(late);
         }
+        if self.0.directory.is_left() {
+            self.resume();
+        }
         let candidates = self.0.directory.candidates();
-        if candidates.is_empty() {
+        if candidates.is_empty() || self.0.directory.is_confirming() {
             return self.without_candidates(attempt);
         }
         self.send(&candidates, attempt)
@@ -216,6 +223,12 @@ impl Picker {
         }
         let Parts { routers, budget, dice, .. } = &*self.0;
         choose_probe(candidates, attempt, routers, budget, dice)
+    }
+
+    /// What waits is likely to have lost the same runtime as the directory, which sees to itself.
+    #[cold]
+    fn resume(&self) {
+        self.backlog().inspect(|backlog| backlog.resume());
     }
 
     /// Counts the first attempt of a call.
@@ -340,15 +353,21 @@ impl Picker {
         // Asked before the list is read again: the first snapshot may come between.
         let is_pending = directory.is_pending();
         let candidates = directory.candidates();
-        if !candidates.is_empty() {
+        if !candidates.is_empty() && !directory.is_confirming() {
             return self.send(&candidates, attempt);
         }
         if !is_pending {
-            return AttemptFuture::failed(directory.no_instance());
+            return match candidates.is_empty() {
+                true => AttemptFuture::failed(directory.no_instance()),
+                false => self.send(&candidates, attempt),
+            };
         }
-        let this = self.clone();
+        if let Err(missing) = runtime::with_timers() {
+            return AttemptFuture::failed(missing.into());
+        }
+        let (this, deadline) = (self.clone(), patience(&candidates, &attempt.invocation));
         let waiting = async move {
-            directory.wait_ready(attempt.invocation.deadline).await;
+            directory.wait_ready(deadline).await;
             let candidates = directory.candidates().clone();
             if candidates.is_empty() {
                 return Err(directory.no_instance());
@@ -358,6 +377,15 @@ impl Picker {
             Ok(this.send(&candidates, attempt))
         };
         AttemptFuture::waiting(Box::pin(waiting))
+    }
+}
+
+/// How long a call waits for the first word of a registry. Is there a list that only is to be
+/// confirmed, half of its time has to do for that.
+fn patience(candidates: &Candidates, invocation: &Invocation) -> Deadline {
+    match candidates.is_empty() {
+        true => invocation.deadline,
+        false => Deadline::after(invocation.deadline.remaining() / 2),
     }
 }
 

@@ -247,3 +247,51 @@ fn a_queue_without_room_is_refused() {
     let text = "tasks: 0 leaves no room for any call: write 1 or more, or choose failsafe";
     assert_eq!(error.to_string(), text);
 }
+
+/// A runtime on paused time that ends when it is dropped.
+fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().start_paused(true).build().unwrap()
+}
+
+#[test]
+fn a_call_that_waits_goes_on_in_the_runtime_of_the_next_call() {
+    let first = runtime();
+    let (fleet, cluster) = first.block_on(async {
+        let fleet = Fleet::of(&["a:1"]);
+        fleet.mock("a:1").answer_next([maybe_sent()]);
+        let cluster = fleet.cluster(Failback::default());
+        cluster.invoke(call()).await.unwrap();
+        (fleet, cluster)
+    });
+    drop(first);
+    assert_eq!((fleet.net.total(), fleet.backlog.waiting()), (1, 1));
+    runtime().block_on(async {
+        cluster.invoke(call()).await.unwrap();
+        pass(SECOND * 6).await;
+    });
+    assert_eq!(fleet.net.total(), 3);
+    assert_eq!((fleet.backlog.waiting(), fleet.backlog.dropped()), (0, 0));
+}
+
+#[test]
+fn a_write_that_was_under_way_when_its_runtime_ended_is_not_sent_again() {
+    let first = runtime();
+    let (fleet, cluster) = first.block_on(async {
+        let fleet = Fleet::of(&["a:1"]);
+        fleet.mock("a:1").answer_next([not_sent(), Answer::Hang]);
+        let cluster = fleet.cluster(Failback::default());
+        cluster.invoke(write()).await.unwrap();
+        // Sent again after 5 s to 5.5 s, for a second.
+        pass(SECOND * 11 / 2 + SECOND / 4).await;
+        (fleet, cluster)
+    });
+    drop(first);
+    assert_eq!((fleet.net.total(), fleet.backlog.waiting()), (2, 1));
+    runtime().block_on(async {
+        cluster.invoke(call()).await.unwrap();
+        pass(SECOND * 600).await;
+    });
+    assert_eq!(fleet.net.total(), 3, "the call of the second runtime alone");
+    assert_eq!((fleet.backlog.waiting(), fleet.backlog.dropped()), (0, 1));
+}

@@ -108,3 +108,20 @@ async fn whatever_begins_before_a_drain_is_answered() {
         assert_eq!(begun, answered, "round {round}");
     }
 }
+
+#[tokio::test]
+async fn when_a_drain_returns_neither_port_nor_connection_nor_handler_is_left() {
+    let mut provider = support::provider(ServerConfig::default()).await;
+    let address = provider.server.local_addr();
+    let mut peer = TcpStream::connect(address).await.unwrap();
+    for one_way in [false, true] {
+        peer.write_all(&support::frame(1, one_way, support::HANG, "x")).await.unwrap();
+        assert_eq!(provider.events.recv().await.as_deref(), Some("started"));
+    }
+    let report = provider.server.drain(Duration::ZERO, Duration::ZERO).await;
+    assert_eq!(report.cut_calls, 2);
+    for _ in 0..2 {
+        assert_eq!(provider.events.try_recv().as_deref(), Ok("dropped"));
+    }
+    std::net::TcpListener::bind(address).unwrap();
+}

@@ -64,7 +64,9 @@ impl Memory {
             hosts.insert(name, Arc::downgrade(&host));
             host
         };
-        Arc::clone(mine.get_or_insert_with(make))
+        let host = mine.get_or_insert_with(make);
+        host.keep_sweeping();
+        Arc::clone(host)
     }
 }
 

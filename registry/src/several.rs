@@ -5,15 +5,16 @@
 //! so one that is away takes nothing from the others: its last list stays in the merged one. An address
 //! that several list counts once, by its youngest start.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use async_trait::async_trait;
 use futures_util::future::{join_all, select_all};
-use rpc_core::{Error, Instance, ServiceKey, Snapshot, Source, Subscription, Trouble};
+use rpc_core::{Error, Instance, ServiceKey, Snapshot, Source, Subscription, Trouble, runtime};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use crate::recover::locked;
+use crate::recover::{RUNTIME_ENDED, locked};
 use crate::registration::Wanted;
 use crate::{Registration, Registry};
 
@@ -72,13 +73,13 @@ impl Registry for Several {
         let seen = members.iter().map(Seen::of).collect();
         let (snapshots, newest) = watch::channel(Snapshot::pending());
         let (trouble, troubled) = watch::channel(None);
-        let merged = Arc::new(Merged { seen: Mutex::new(seen), snapshots, trouble });
+        let merged = Merged { seen: Mutex::new(seen), snapshots, trouble };
         merged.publish();
-        let mut tasks = JoinSet::new();
-        for (index, member) in members.into_iter().enumerate() {
-            tasks.spawn(follow(member, index, Arc::clone(&merged)));
-        }
-        Ok(Subscription::new(newest, tasks).of_registry(self.address(), troubled))
+        let followers = Arc::new(Followers::new(members, merged));
+        followers.follow();
+        let subscription = Subscription::new(newest, Arc::clone(&followers))
+            .resumed_by(move || followers.follow());
+        Ok(subscription.of_registry(self.address(), troubled))
     }
 
     async fn list(&self, service: &ServiceKey) -> Result<Vec<Instance>, Error> {
@@ -232,19 +233,101 @@ fn first_trouble(seen: &[Seen]) -> Option<Trouble> {
     Some(Trouble { error, since: trouble.since })
 }
 
-/// Follows one registry; ends with the merged subscription, or when that registry is shut down.
-async fn follow(mut member: Subscription, index: usize, merged: Arc<Merged>) {
-    let mut trouble = member.watch_trouble();
-    let mut is_told = true;
-    loop {
-        tokio::select! {
-            next = member.next() => if next.is_none() { return },
-            told = trouble.changed(), if is_told => is_told = told.is_ok(),
+/// Who follows the registries; held by the merged subscription, so that lists outlive the tasks that
+/// bring them.
+struct Followers {
+    /// Those that nobody follows: their runtime has ended.
+    at_home: Mutex<Vec<Follower>>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+/// Follows one registry.
+struct Follower {
+    member: Subscription,
+    index: usize,
+    /// The last that is dropped, as when all registries were shut down, ends the subscription.
+    merged: Arc<Merged>,
+}
+
+impl Followers {
+    fn new(members: Vec<Subscription>, merged: Merged) -> Self {
+        let merged = Arc::new(merged);
+        let follower = |(index, member)| Follower { member, index, merged: Arc::clone(&merged) };
+        let at_home = Mutex::new(members.into_iter().enumerate().map(follower).collect());
+        Self { at_home, tasks: Mutex::default() }
+    }
+
+    /// Has every registry followed in the runtime here; says whether one was not that now may
+    /// confirm its list anew.
+    fn follow(self: &Arc<Self>) -> bool {
+        if runtime::with_timers().is_err() {
+            return false;
         }
-        if let Some(mine) = locked(&merged.seen).get_mut(index) {
-            *mine = Seen::of(&member);
+        let mut is_anew = false;
+        for follower in std::mem::take(&mut *locked(&self.at_home)) {
+            is_anew |= follower.member.resume();
+            let at_work = AtWork { follower: Some(follower), home: Arc::downgrade(self) };
+            locked(&self.tasks).spawn(at_work.run());
         }
-        merged.publish();
+        is_anew
+    }
+}
+
+/// A follower at work; goes home when its task is ended from outside, be it before it began.
+struct AtWork {
+    follower: Option<Follower>,
+    home: Weak<Followers>,
+}
+
+impl AtWork {
+    async fn run(mut self) {
+        if let Some(follower) = &mut self.follower {
+            follower.run().await;
+        }
+        // That registry was shut down.
+        self.follower = None;
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        if let (Some(follower), Some(home)) = (self.follower.take(), self.home.upgrade()) {
+            follower.doubt(RUNTIME_ENDED);
+            locked(&home.at_home).push(follower);
+        }
+    }
+}
+
+impl Follower {
+    /// Ends when the registry is shut down.
+    async fn run(&mut self) {
+        let mut trouble = self.member.watch_trouble();
+        let mut is_told = true;
+        // What came while nobody followed, unless that is being asked for anew.
+        let seen = Seen::of(&self.member);
+        if seen.trouble.as_ref().is_none_or(|trouble| &*trouble.error != RUNTIME_ENDED) {
+            self.publish(seen);
+        }
+        loop {
+            tokio::select! {
+                next = self.member.next() => if next.is_none() { return },
+                told = trouble.changed(), if is_told => is_told = told.is_ok(),
+            }
+            self.publish(Seen::of(&self.member));
+        }
+    }
+
+    /// The list is not confirmed any more, for this reason.
+    fn doubt(&self, error: &str) {
+        let trouble = Trouble { error: error.into(), since: Instant::now() };
+        self.publish(Seen { trouble: Some(trouble), ..Seen::of(&self.member) });
+    }
+
+    fn publish(&self, seen: Seen) {
+        if let Some(mine) = locked(&self.merged.seen).get_mut(self.index) {
+            *mine = seen;
+        }
+        self.merged.publish();
     }
 }
 
@@ -262,7 +345,7 @@ mod tests {
         let both = [empty(), seen(Snapshot::pending(), None)];
         assert_eq!(union(&both).source, Source::Pending);
         let error = Error::unreachable("lost").to_string().into();
-        let trouble = Trouble { error, since: tokio::time::Instant::now() };
+        let trouble = Trouble { error, since: Instant::now() };
         let lost = [empty(), seen(Snapshot::pending(), Some(trouble))];
         assert_eq!(union(&lost).source, Source::Live);
     }

@@ -9,6 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -35,24 +36,20 @@ impl<D: Dial + ?Sized> Dial for Arc<D> {
     }
 }
 
-/// The future of [`Listen::accept`].
-pub type AcceptFuture<'a> =
-    Pin<Box<dyn Future<Output = io::Result<(BoxTransport, TransportAddr)>> + Send + 'a>>;
+/// A stream that was accepted, and where it comes from.
+pub type AcceptedStream = (BoxTransport, TransportAddr);
 
 /// Accepts streams; the other half of [`Dial`].
 ///
 /// A TCP port, a Unix socket, an inherited descriptor and an in-memory network are listeners alike.
 /// Dropping the listener closes it.
 pub trait Listen: fmt::Debug + Send + 'static {
-    /// Waits for the next stream and returns it with the address it comes from.
+    /// The next stream and the address it comes from.
     ///
     /// # Errors
     /// The listener cannot accept now, as without descriptors. It is asked again after 50 ms. A
     /// stream that fails while it is being accepted is no error of the listener: skip it.
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses no stream.
-    fn accept(&mut self) -> AcceptFuture<'_>;
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<AcceptedStream>>;
 
     /// Where it listens.
     fn local_addr(&self) -> TransportAddr;

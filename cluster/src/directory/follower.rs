@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rpc_core::{ChannelState, Held, Instance, Snapshot, Source, Subscription, hold};
-use tokio::time::{Instant, sleep_until};
+use rpc_core::{ChannelState, Held, Instance, Snapshot, Source, Subscription, Trouble, hold};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::shared::{List, Shared};
 use crate::ejection::Ejector;
@@ -16,9 +17,17 @@ const TICK: Duration = Duration::from_secs(1);
 /// How often the health of endpoints is looked at while one of them is not well.
 const REVIEW: Duration = Duration::from_millis(100);
 
+/// How long after it began anew a registry may take to confirm its list before calls go by the old one.
+const CONFIRMS: Duration = Duration::from_secs(2);
+
 /// Follows one subscription; owned by the directory's task.
+#[derive(Debug)]
 pub(super) struct Follower {
     shared: Arc<Shared>,
+    subscription: Subscription,
+    is_open: bool,
+    /// The trouble as it was when the registry was last asked to begin anew.
+    asked: watch::Receiver<Option<Trouble>>,
     pushed: Snapshot,
     received: Instant,
     /// How many endpoints are held although they are no longer listed.
@@ -29,6 +38,7 @@ pub(super) struct Follower {
 }
 
 /// A push that removed most of a list.
+#[derive(Debug)]
 struct Shrink {
     before: Vec<Instance>,
     since: Instant,
@@ -36,28 +46,58 @@ struct Shrink {
 }
 
 impl Follower {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self {
+    /// One that has read what `subscription` says at present.
+    pub(super) fn new(shared: Arc<Shared>, subscription: Subscription) -> Self {
+        let (latest, asked) = (subscription.latest(), subscription.watch_trouble());
+        let mut follower = Self {
             shared,
+            subscription,
+            is_open: true,
+            asked,
             pushed: Snapshot::pending(),
             received: Instant::now(),
             held: 0,
             left_out: Arc::default(),
             shrink: None,
-        }
+        };
+        follower.accept(latest);
+        follower
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Has the registry's tasks begin again in the runtime here, if they have ended; says whether
+    /// they had, so that the list is to be confirmed.
+    pub(super) fn resume(&mut self) -> bool {
+        self.asked = self.subscription.watch_trouble();
+        self.asked.mark_unchanged();
+        self.is_open && self.subscription.resume()
+    }
+
+    /// Waits until the registry has confirmed the list after it began anew, or says why not.
+    async fn confirm(&mut self) {
+        let _ = timeout(CONFIRMS, self.asked.changed()).await;
+        let latest = self.subscription.latest();
+        self.accept(latest);
+        self.shared.life.confirmed();
+        self.shared.heard.send_replace(true);
     }
 
     /// Runs until the directory aborts it.
-    pub(super) async fn run(mut self, mut subscription: Subscription) {
-        let mut is_open = true;
+    pub(super) async fn run(&mut self) {
+        if self.shared.life.is_confirming() {
+            self.confirm().await;
+        }
         let (mut next_tick, mut next_review) = (Instant::now() + TICK, Instant::now());
         loop {
             let is_changing = self.is_changing();
             tokio::select! {
-                next = subscription.next(), if is_open => match next {
+                next = self.subscription.next(), if self.is_open => match next {
                     Some(snapshot) => self.accept(snapshot),
                     None => {
-                        is_open = false;
+                        self.is_open = false;
                         self.shared.heard.send_replace(true);
                     }
                 },

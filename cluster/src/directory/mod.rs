@@ -4,10 +4,12 @@
 //! stay keeps its load and its connection. Empty and suddenly shrunken lists are held against for
 //! a bounded time (see [`rpc_core::hold`]). Losing the registry changes nothing at all.
 //!
-//! A task follows the subscription and ends with the directory. Readers never wait for it: they
-//! read immutable lists by an `Arc` swap.
+//! A task follows the subscription and ends with the directory; should its runtime end before, the
+//! next call begins it again in its own. Readers never wait for it: they read immutable lists by an
+//! `Arc` swap.
 
 mod follower;
+mod following;
 mod shared;
 mod state;
 
@@ -18,10 +20,10 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, Guard};
 use rpc_core::{Connector, Deadline, Delivery, ServiceKey, Source, Status, Subscription};
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
 use self::follower::Follower;
+use self::following::{Following, Life};
 use self::shared::{List, Shared};
 pub use self::state::{DirectoryOptions, DirectoryState};
 use crate::candidates::Candidates;
@@ -33,14 +35,12 @@ use crate::members::Members;
 #[derive(Debug)]
 pub struct Directory {
     shared: Arc<Shared>,
-    follower: AbortHandle,
+    following: Following,
 }
 
 impl Directory {
-    /// A directory that follows `subscription` and opens channels by `connector`.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
+    /// A directory that follows `subscription` and opens channels by `connector`; made outside of a
+    /// tokio runtime, it follows from the first call on.
     #[must_use]
     pub fn follow(
         service: ServiceKey,
@@ -65,14 +65,13 @@ impl Directory {
             list: ArcSwap::from_pointee(empty),
             version: AtomicU64::new(0),
             candidates: ArcSwap::from_pointee(Candidates::new(Vec::new())),
+            life: Life::default(),
             heard: watch::Sender::new(false),
             registry: subscription.registry().clone(),
             trouble: subscription.watch_trouble(),
         });
-        let mut follower = Follower::new(shared.clone());
-        follower.accept(subscription.latest());
-        let task = tokio::spawn(follower.run(subscription));
-        Self { shared, follower: task.abort_handle() }
+        let follower = Follower::new(shared.clone(), subscription);
+        Self { following: Following::new(shared.clone(), follower), shared }
     }
 
     /// The service.
@@ -91,6 +90,9 @@ impl Directory {
     /// weight, of a connection or of the standing of an endpoint.
     pub(crate) fn candidates(&self) -> Guard<Arc<Candidates>> {
         let shared = &*self.shared;
+        if shared.life.is_away() {
+            self.following.resume();
+        }
         let made_of = shared.made_of();
         let cached = shared.candidates.load();
         match cached.made_of() {
@@ -121,9 +123,23 @@ impl Directory {
     /// # Cancel safety
     /// Nothing is lost if the future is dropped.
     pub async fn wait_ready(&self, deadline: Deadline) -> bool {
+        if self.shared.life.is_away() {
+            self.following.resume();
+        }
         let mut heard = self.shared.heard.subscribe();
         let waited = timeout_at(deadline.instant(), heard.wait_for(|heard| *heard)).await;
         matches!(waited, Ok(Ok(_)))
+    }
+
+    /// Whether nobody follows the registry, as its runtime has ended; looking at the candidates has it
+    /// followed again.
+    pub(crate) fn is_left(&self) -> bool {
+        self.shared.life.is_away()
+    }
+
+    /// Whether the registry is being followed anew and has not said yet whether the list holds.
+    pub(crate) fn is_confirming(&self) -> bool {
+        self.shared.life.is_confirming()
     }
 
     /// Whether nothing was heard of the registry yet.
@@ -174,7 +190,6 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        self.follower.abort();
         self.shared.ejector.stop_probes();
     }
 }

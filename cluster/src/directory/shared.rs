@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::DirectoryOptions;
+use super::following::Life;
 use crate::candidates::{Candidates, MadeOf};
 use crate::ejection::Ejector;
 use crate::endpoint::Endpoint;
@@ -24,6 +25,7 @@ pub(super) struct Shared {
     /// That of `list`, readable without touching it.
     pub(super) version: AtomicU64,
     pub(super) candidates: ArcSwap<Candidates>,
+    pub(super) life: Life,
     pub(super) ejector: Arc<Ejector>,
     /// Whether the registry has said anything, or never will.
     pub(super) heard: watch::Sender<bool>,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire, Orderin
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rpc_core::{Changes, Tally};
+use rpc_core::{Changes, Tally, runtime};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -76,11 +76,13 @@ impl Ejector {
         self.dice.jitter(longest)
     }
 
-    /// Runs a probe until it ends or the directory does.
+    /// Runs a probe until it ends or the directory does. Where there is no runtime it is given up,
+    /// and a later call probes.
     pub(super) fn spawn_probe(&self, probe: impl Future<Output = ()> + Send + 'static) {
+        let Ok(runtime) = runtime::with_timers() else { return };
         let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
         while probes.try_join_next().is_some() {}
-        probes.spawn(probe);
+        probes.spawn_on(probe, &runtime);
     }
 
     /// Cancels all probes. They hold what they probe, so somebody has to.

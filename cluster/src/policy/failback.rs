@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use rpc_core::status::{Resend, may_resend_later};
 use rpc_core::{
-    AttemptLog, BoxInvoker, Deadline, Error, Extension, Invocation, Invoke, Method, Reply,
-    ReplyFuture, Status,
+    AttemptLog, BoxInvoker, Deadline, Delivery, Error, Extension, Invocation, Invoke, Method,
+    Reply, ReplyFuture, Status,
 };
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep};
 use super::seldom::Seldom;
 use super::{ClusterPolicy, History, needs_stand_in};
 use crate::attempt::Attempt;
-use crate::backlog::{Backlog, BacklogFull};
+use crate::backlog::{Backlog, BacklogFull, Waiting};
 use crate::picker::Picker;
 
 /// The longest pause between two attempts.
@@ -170,15 +170,18 @@ impl FailbackInvoker {
             config,
             time: time.max(Deadline::DEFAULT_TIMEOUT),
             last: status.clone(),
+            round: 0,
         };
         let size = pending.invocation.body.size_hint();
-        backlog.push(&method, config.tasks, size, pending.run()).map_err(|full| {
+        backlog.push_waiting(&method, config.tasks, size, pending).map_err(|full| {
             backlog.note_dropped();
             let full = match full {
                 BacklogFull::Calls(tasks) => {
                     format!("cluster = failback, tasks = {tasks}: so many calls wait")
                 }
-                BacklogFull::Bytes => format!("cluster = failback: {full}"),
+                BacklogFull::Bytes | BacklogFull::NoRuntime => {
+                    format!("cluster = failback: {full}")
+                }
             };
             self.tell_full(&method, &full);
             Some(full)
@@ -208,13 +211,17 @@ struct Pending {
     /// How long an attempt may take.
     time: Duration,
     last: Status,
+    /// How many rounds have begun.
+    round: u32,
 }
 
-impl Pending {
+impl Waiting for Pending {
     /// Ends with a success, after the last retry, or when the call may not be sent again.
-    async fn run(mut self) {
-        for round in 0..self.config.retries {
+    async fn run(&mut self) {
+        while self.round < self.config.retries {
+            let round = self.round;
             sleep(self.pause(round)).await;
+            self.round += 1;
             match self.permit() {
                 Resend::No => break,
                 // A round without budget is lost: what failed calls may cost is bounded.
@@ -222,7 +229,10 @@ impl Pending {
                 Resend::Budgeted => {}
                 Resend::Free => self.picker.budget().note_resend(),
             }
-            match self.picker.attempt(self.attempt(round)).await {
+            let attempt = self.picker.attempt(self.attempt(round));
+            // So it stays if the runtime ends meanwhile: it may have run.
+            self.last = Status::unavailable("its runtime ended").with_delivery(Delivery::MaybeSent);
+            match attempt.await {
                 Ok(_) => return self.tell_success(round),
                 Err(status) => self.last = status,
             }
@@ -230,6 +240,12 @@ impl Pending {
         self.drop_call();
     }
 
+    fn backlog(&self) -> Option<Arc<Backlog>> {
+        self.backlog.upgrade()
+    }
+}
+
+impl Pending {
     fn permit(&self) -> Resend {
         may_resend_later(&self.last, self.invocation.method().is_idempotent())
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use futures_util::task::AtomicWaker;
+use rpc_core::Acceptor;
 use rpc_core::protocol::Accepted;
 use rpc_core::server::{ConnectionGuard, Phase, ServerState};
 use rpc_core::transport::{BoxTransport, Listen, TransportAddr};
@@ -14,8 +15,11 @@ use tokio::task::JoinSet;
 
 use super::{sniff, turn_away};
 
+/// A listener that its server can close.
+pub(super) type Listener = Acceptor<Box<dyn Listen>>;
+
 /// Accepts until the server refuses new calls, then waits for its connections; they end with it.
-pub(super) async fn accept_loop(listener: Box<dyn Listen>, server: Arc<ServerState>) {
+pub(super) async fn accept_loop(listener: Listener, server: Arc<ServerState>) {
     let mut connections = JoinSet::new();
     let mut phase = server.watch_phase();
     tokio::select! {
@@ -25,17 +29,13 @@ pub(super) async fn accept_loop(listener: Box<dyn Listen>, server: Arc<ServerSta
     while connections.join_next().await.is_some() {}
 }
 
-async fn accept(
-    mut listener: Box<dyn Listen>,
-    server: &Arc<ServerState>,
-    connections: &mut JoinSet<()>,
-) {
+async fn accept(mut listener: Listener, server: &Arc<ServerState>, connections: &mut JoinSet<()>) {
     // Room for peers past the limit of connections.
     let strangers = Arc::new(Semaphore::new(turn_away::MOST));
     let (mut failing, mut full) = (false, false);
     loop {
         while connections.try_join_next().is_some() {}
-        match listener.accept().await {
+        match listener.next(|listener, cx| listener.poll_accept(cx)).await {
             Ok((io, from)) => {
                 failing = false;
                 let peer = from.clone();
@@ -49,8 +49,7 @@ async fn accept(
             Err(error) => {
                 // Out of descriptors or memory: wait for some to come back, say so once.
                 if !std::mem::replace(&mut failing, true) {
-                    let listener = listener.local_addr();
-                    tracing::warn!(%listener, %error, "cannot accept connections, trying on");
+                    tracing::warn!(%error, "cannot accept connections, trying on");
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }

@@ -2,10 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rpc_core::Error;
-use rpc_core::transport::{AcceptFuture, BoxTransport, Dial, DialFuture, Listen, TransportAddr};
+use rpc_core::runtime;
+use rpc_core::transport::{AcceptedStream, BoxTransport, Dial, DialFuture, Listen, TransportAddr};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
@@ -36,11 +38,13 @@ pub struct TcpListen {
 }
 
 impl TcpListen {
-    /// Binds `address`; port 0 takes a free one. Needs a tokio runtime.
+    /// Binds `address`; port 0 takes a free one.
     ///
     /// # Errors
-    /// The address cannot be bound; the message names it and what to do.
+    /// The address cannot be bound, the message names it and what to do; there is no tokio runtime here,
+    /// or one without timers and IO.
     pub fn bind(address: SocketAddr) -> Result<Self, Error> {
+        runtime::whole()?;
         let bound = || -> io::Result<(TcpListener, SocketAddr)> {
             let socket = match address {
                 SocketAddr::V4(_) => TcpSocket::new_v4()?,
@@ -65,20 +69,18 @@ impl TcpListen {
 }
 
 impl Listen for TcpListen {
-    fn accept(&mut self) -> AcceptFuture<'_> {
-        Box::pin(async {
-            loop {
-                match self.inner.accept().await {
-                    Ok((stream, peer)) if prepare(&stream).is_ok() => {
-                        return Ok((Box::new(stream) as BoxTransport, peer.into()));
-                    }
-                    // It was reset before it was accepted.
-                    Ok(_) => {}
-                    Err(error) if is_of_one_connection(&error) => {}
-                    Err(error) => return Err(error),
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<AcceptedStream>> {
+        loop {
+            match ready!(self.inner.poll_accept(cx)) {
+                Ok((stream, peer)) if prepare(&stream).is_ok() => {
+                    return Poll::Ready(Ok((Box::new(stream), peer.into())));
                 }
+                // It was reset before it was accepted.
+                Ok(_) => {}
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => return Poll::Ready(Err(error)),
             }
-        })
+        }
     }
 
     fn local_addr(&self) -> TransportAddr {

@@ -1,6 +1,7 @@
 //! The registry itself, whoever may reach it: one table, its watchers, and the sweeps.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use rpc_core::{Instance, ServiceKey};
@@ -49,6 +50,7 @@ pub(crate) struct Host {
     journal: Option<Arc<Journal>>,
     /// Something changed that may bring the next sweep forward.
     changed: Arc<Notify>,
+    is_swept: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -104,7 +106,7 @@ impl Host {
     }
 
     fn begin(config: ServerConfig, past: Past, journal: Option<Arc<Journal>>) -> Arc<Self> {
-        let (now, changed) = (Instant::now(), Arc::new(Notify::new()));
+        let now = Instant::now();
         let restored = (past.life > 1).then_some(past.records.len());
         let was_current = past.is_current;
         let (table, next_connection) = Table::restore(past, (now, &config));
@@ -123,7 +125,8 @@ impl Host {
                 unsaved: journal.is_some().then(Unsaved::default),
             }),
             journal,
-            changed: Arc::clone(&changed),
+            changed: Arc::new(Notify::new()),
+            is_swept: AtomicBool::new(false),
         });
         let status = host.status();
         if status.store_error.is_some() || restored.is_some_and(|n| n != status.instances) {
@@ -133,8 +136,16 @@ impl Host {
                 journal.wake();
             }
         }
-        tokio::spawn(sweep(Arc::downgrade(&host), changed));
+        host.keep_sweeping();
         host
+    }
+
+    /// Has leases looked after, in the runtime here if that has ended in which it was done.
+    pub(crate) fn keep_sweeping(self: &Arc<Self>) {
+        if !self.is_swept.swap(true, Ordering::AcqRel) {
+            let sweeping = Sweeping(Arc::downgrade(self));
+            tokio::spawn(sweep(sweeping, Arc::clone(&self.changed)));
+        }
     }
 
     /// Admits a connection, unless there are too many.
@@ -343,9 +354,20 @@ impl Inner {
     }
 }
 
+/// Tells of the end of the task that sweeps, be it before it began.
+struct Sweeping(Weak<Host>);
+
+impl Drop for Sweeping {
+    fn drop(&mut self) {
+        if let Some(host) = self.0.upgrade() {
+            host.is_swept.store(false, Ordering::Release);
+        }
+    }
+}
+
 /// Sweeps when a sweep is due; ends when the host is dropped.
-async fn sweep(host: Weak<Host>, changed: Arc<Notify>) {
-    while let Some(due) = host.upgrade().map(|host| host.sweep()) {
+async fn sweep(sweeping: Sweeping, changed: Arc<Notify>) {
+    while let Some(due) = sweeping.0.upgrade().map(|host| host.sweep()) {
         match due {
             Some(due) => tokio::select! {
                 () = sleep_until(due) => {}

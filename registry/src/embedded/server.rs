@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rpc_core::{Error, Instance, ServiceKey};
+use rpc_core::{Acceptor, Error, Instance, Port, ServiceKey, runtime};
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -24,8 +24,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a shutdown waits for connections, and again for the store.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
 
-/// A running registry server. Dropping it stops it and closes all connections;
-/// [`shutdown`](Self::shutdown) does so in order.
+/// A running registry server. Dropping it frees its port at once and closes all connections, each when
+/// the runtime gets to its task; [`shutdown`](Self::shutdown) does so in order and waits for it.
 ///
 /// With a data folder (feature `store`) it knows after a crash what was registered before; without
 /// one its clients tell it again after a restart. It is not replicated.
@@ -33,6 +33,7 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
 pub struct EmbeddedServer {
     host: Arc<Host>,
     address: SocketAddr,
+    port: Port,
     accepting: JoinHandle<()>,
     stopping: watch::Sender<bool>,
     /// Saves what changes; ends after the host.
@@ -75,9 +76,9 @@ impl EmbeddedServer {
         host: Arc<Host>,
         keeping: Option<JoinHandle<()>>,
     ) -> Self {
-        let stopping = watch::Sender::new(false);
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&host), stopping.subscribe()));
-        Self { host, address, accepting, stopping, keeping }
+        let (stopping, (port, acceptor)) = (watch::Sender::new(false), Port::of(listener));
+        let accepting = tokio::spawn(accept(acceptor, Arc::clone(&host), stopping.subscribe()));
+        Self { host, address, port, accepting, stopping, keeping }
     }
 
     /// Where it listens.
@@ -119,6 +120,7 @@ impl EmbeddedServer {
     /// # Cancel safety
     /// Dropping the future drops the server.
     pub async fn shutdown(mut self) {
+        self.port.close();
         self.stopping.send_replace(true);
         // Whoever does not end in time is aborted with the server below.
         let _ = timeout(SHUTDOWN_LIMIT, &mut self.accepting).await;
@@ -133,6 +135,7 @@ impl EmbeddedServer {
 
 impl Drop for EmbeddedServer {
     fn drop(&mut self) {
+        self.port.close();
         self.accepting.abort();
     }
 }
@@ -198,6 +201,7 @@ impl fmt::Debug for ServerBuilder {
 async fn listen(
     address: impl ToSocketAddrs + fmt::Debug,
 ) -> Result<(TcpListener, SocketAddr), Error> {
+    runtime::whole()?;
     let wrong = |error: std::io::Error| {
         let what =
             format!("the registry cannot listen on {address:?}: {error}, choose another address");
@@ -209,11 +213,11 @@ async fn listen(
 }
 
 /// Accepts until told to stop or aborted by the server's drop, and owns the tasks of all connections.
-async fn accept(listener: TcpListener, host: Arc<Host>, mut stopping: watch::Receiver<bool>) {
+async fn accept(mut port: Acceptor, host: Arc<Host>, mut stopping: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
+            accepted = port.accept() => match accepted {
                 Ok((stream, _)) => {
                     // Without it answers are late, no more.
                     let _ = stream.set_nodelay(true);
@@ -228,6 +232,5 @@ async fn accept(listener: TcpListener, host: Arc<Host>, mut stopping: watch::Rec
             _ = stopping.changed() => break,
         }
     }
-    drop(listener);
     connections.shutdown().await;
 }

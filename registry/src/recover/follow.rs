@@ -56,6 +56,11 @@ impl Follow<'_> {
                 State::Connecting | State::Down(_) => {
                     if let State::Down(error) = state {
                         self.doubt(&error);
+                        if self.link.is_left() {
+                            // With pauses, as it may not have been a runtime that ended it.
+                            sleep(backoff.pause()).await;
+                            let _ = self.link.begin();
+                        }
                     }
                     if self.state.changed().await.is_err() {
                         return;

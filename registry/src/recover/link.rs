@@ -1,12 +1,15 @@
 //! The session of a registry, opened again whenever it is lost.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rpc_core::{Error, ServiceKey, Snapshot, Source};
+use rpc_core::{Error, ServiceKey, Snapshot, Source, runtime};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::locked;
 use super::pace::{Backoff, Pace};
 use crate::backend::{Backend, Demand, Listing, Session};
 use crate::cache::Cache;
@@ -14,6 +17,10 @@ use crate::sound::{self, Teller};
 
 /// Who only reads and starts before the registry is not in trouble until this long after.
 const FIRST_CONNECT: Duration = Duration::from_secs(3);
+
+/// Why a list is not confirmed once nobody follows it.
+pub(crate) const RUNTIME_ENDED: &str =
+    "the runtime has ended in which it was followed, the next call begins anew";
 
 /// What is said of a registry that says nothing.
 const SILENT: &str = "it does not answer in time, check that it is running and reachable";
@@ -30,6 +37,27 @@ pub(crate) struct Link {
     pub(crate) closing: watch::Sender<bool>,
     /// What people were told about lists.
     pub(crate) told: Teller,
+    /// Whether a task opens sessions.
+    is_opening: AtomicBool,
+    opener: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Tells of the end of the task that opens sessions, be it before it began.
+struct Opening(Arc<Link>);
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        let link = &self.0;
+        link.is_opening.store(false, Ordering::Release);
+        // Whoever waits for a session and lives on begins to open it again; somebody may have by now.
+        link.state.send_if_modified(|state| {
+            let is_news = !*link.closing.borrow() && !link.is_opening.load(Ordering::Acquire);
+            if is_news {
+                *state = State::Down(link.backend_lost(RUNTIME_ENDED));
+            }
+            is_news
+        });
+    }
 }
 
 /// What was logged of the present outage.
@@ -79,11 +107,42 @@ impl Link {
             providers: watch::Sender::new(0),
             closing: watch::Sender::new(false),
             told: Teller::default(),
+            is_opening: AtomicBool::new(false),
+            opener: Mutex::new(None),
         }
     }
 
+    /// Has sessions opened, in the runtime here if that is not done already.
+    ///
+    /// # Errors
+    /// There is no runtime here.
+    pub(crate) fn begin(self: &Arc<Self>) -> Result<(), runtime::Missing> {
+        if self.is_opening.load(Ordering::Acquire) || *self.closing.borrow() {
+            return Ok(());
+        }
+        let runtime = runtime::with_timers()?;
+        if self.is_opening.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.state.send_replace(State::Connecting);
+        let opening = Opening(Arc::clone(self));
+        let opener = runtime.spawn(async move { Arc::clone(&opening.0).keep_open().await });
+        *locked(&self.opener) = Some(opener);
+        Ok(())
+    }
+
+    /// Whether nobody opens sessions, as the runtime has ended in which that was done.
+    pub(crate) fn is_left(&self) -> bool {
+        !self.is_opening.load(Ordering::Acquire)
+    }
+
+    /// Ends the task that opens sessions; who waits for what this returns, waits for its end.
+    pub(crate) fn end(&self) -> Option<JoinHandle<()>> {
+        locked(&self.opener).take().inspect(JoinHandle::abort)
+    }
+
     /// Opens the session again and again; ends only by being aborted.
-    pub(crate) async fn keep_open(self: Arc<Self>) {
+    async fn keep_open(self: Arc<Self>) {
         let mut backoff = Backoff::new(self.pace);
         let mut providers = self.providers.subscribe();
         let mut outage = Outage { told: Told::Nothing, since: Instant::now(), is_first: true };

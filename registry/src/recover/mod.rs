@@ -4,18 +4,21 @@
 mod follow;
 mod keep;
 mod link;
+mod lists;
 mod pace;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rpc_core::{Error, Instance, ServiceKey, Snapshot, Source, Subscription};
+use rpc_core::{Error, Instance, ServiceKey, Snapshot, Source, Subscription, runtime};
 use tokio::sync::{oneshot, watch};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+pub(crate) use self::link::RUNTIME_ENDED;
 use self::link::{Counted, Link, State};
+use self::lists::{Ends, Lists};
 pub use self::pace::Pace;
 use crate::backend::Backend;
 use crate::cache::Cache;
@@ -28,7 +31,8 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
 /// A registry that keeps a session with `backend` and heals itself.
 ///
 /// Nothing runs before the first use. The tasks it starts end with the last of the registry, its
-/// registrations and its subscriptions.
+/// registrations and its subscriptions. Those that end with their runtime begin again in that of the
+/// next use; of a registration only with the next one.
 #[must_use]
 pub fn supervise(backend: Arc<dyn Backend>, config: &RegistryConfig) -> Arc<dyn Registry> {
     let address = backend.address();
@@ -36,7 +40,6 @@ pub fn supervise(backend: Arc<dyn Backend>, config: &RegistryConfig) -> Arc<dyn 
     Arc::new(Supervised {
         tasks: Arc::new(Tasks {
             link: Arc::new(Link::new(backend, cache)),
-            opener: Mutex::new(None),
             loops: Mutex::new(JoinSet::new()),
         }),
     })
@@ -51,20 +54,17 @@ struct Supervised {
 #[derive(Debug)]
 struct Tasks {
     link: Arc<Link>,
-    opener: Mutex<Option<AbortHandle>>,
     loops: Mutex<JoinSet<()>>,
 }
 
 impl Tasks {
-    /// Starts the opener if it does not run.
+    /// Has sessions opened if that is not done.
     fn open(&self) -> Result<&Arc<Link>, Error> {
         if *self.link.closing.borrow() {
             return Err(self.closed());
         }
-        let mut opener = locked(&self.opener);
-        if opener.is_none() {
-            *opener = Some(tokio::spawn(Arc::clone(&self.link).keep_open()).abort_handle());
-        }
+        runtime::with_timers()?;
+        self.link.begin()?;
         Ok(&self.link)
     }
 
@@ -82,9 +82,7 @@ impl Tasks {
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        if let Some(opener) = locked(&self.opener).take() {
-            opener.abort();
-        }
+        self.link.end();
         self.link.backend.close();
     }
 }
@@ -133,7 +131,9 @@ impl Registry for Supervised {
         };
         let (snapshots, mut newest) = watch::channel(cached.unwrap_or_else(Snapshot::pending));
         let (troubled, trouble) = watch::channel(None);
-        self.tasks.spawn(follow::follow(Arc::clone(&link), service.clone(), snapshots, troubled));
+        let ends = Ends { snapshots, trouble: troubled };
+        let lists = Lists::new(Arc::clone(&self.tasks), service.clone(), ends);
+        lists.follow();
         let mut doubted = trouble.clone();
         let _ = timeout(link.pace.settle, async {
             tokio::select! {
@@ -146,7 +146,8 @@ impl Registry for Supervised {
         if newest.borrow().source == Source::Pending {
             link.check_admitted()?;
         }
-        let subscription = Subscription::new(newest, Arc::clone(&self.tasks));
+        let subscription = Subscription::new(newest, Arc::clone(&lists));
+        let subscription = subscription.resumed_by(move || lists.follow());
         Ok(subscription.of_registry(self.address(), trouble))
     }
 
@@ -167,8 +168,9 @@ impl Registry for Supervised {
         self.tasks.link.closing.send_replace(true);
         let mut loops = std::mem::take(&mut *locked(&self.tasks.loops));
         let _ = timeout(SHUTDOWN_LIMIT, async { while loops.join_next().await.is_some() {} }).await;
-        if let Some(opener) = locked(&self.tasks.opener).take() {
-            opener.abort();
+        if let Some(opener) = self.tasks.link.end() {
+            // An error says that it was aborted.
+            let _ = timeout(SHUTDOWN_LIMIT, opener).await;
         }
         self.tasks.link.state.send_replace(State::Down(self.tasks.closed()));
         self.tasks.link.backend.close();

@@ -188,7 +188,11 @@ impl Stub {
         };
         let own = self.options.as_deref().and_then(|options| options.timeout);
         let timeout = own.unwrap_or(target.timeout);
-        if context::inherited_deadline(started, timeout) < Deadline::after_from(started, timeout) {
+        let due = context::inherited_deadline(started, timeout);
+        if is_late && !due.is_past() {
+            return status.with_hint(format!("{hint}: set by a layer"));
+        }
+        if due < Deadline::after_from(started, timeout) {
             return status.with_hint(format!("{hint} of the call that is being handled"));
         }
         status.with_hint(match own {

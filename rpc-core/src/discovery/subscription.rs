@@ -32,8 +32,12 @@ pub struct Subscription {
     snapshots: watch::Receiver<Snapshot>,
     registry: Arc<str>,
     trouble: watch::Receiver<Option<Trouble>>,
+    resume: Option<Resume>,
     _guard: Box<dyn Send + Sync>,
 }
+
+/// Begins ended tasks again in the runtime here; says whether there were such.
+type Resume = Box<dyn Fn() -> bool + Send + Sync>;
 
 impl Subscription {
     /// A subscription that reads from `snapshots` and drops `guard` at its end; of a registry
@@ -41,7 +45,8 @@ impl Subscription {
     #[must_use]
     pub fn new(snapshots: watch::Receiver<Snapshot>, guard: impl Send + Sync + 'static) -> Self {
         let (_, trouble) = watch::channel(None);
-        Self { snapshots, registry: Arc::from(""), trouble, _guard: Box::new(guard) }
+        let registry = Arc::from("");
+        Self { snapshots, registry, trouble, resume: None, _guard: Box::new(guard) }
     }
 
     /// The same, of the registry at `address`, whose present trouble is in `trouble`.
@@ -54,6 +59,20 @@ impl Subscription {
         self.registry = address.into();
         self.trouble = trouble;
         self
+    }
+
+    /// The same, whose tasks `resume` begins again in the runtime it is called in; it says whether
+    /// they had ended.
+    #[must_use]
+    pub fn resumed_by(mut self, resume: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        self.resume = Some(Box::new(resume));
+        self
+    }
+
+    /// Has the list followed again after the runtime has ended in which that was done; says whether
+    /// it has. If so, the trouble changes once the list is confirmed or cannot be. Needs a tokio runtime.
+    pub fn resume(&self) -> bool {
+        self.resume.as_ref().is_some_and(|resume| resume())
     }
 
     /// The newest snapshot.

@@ -1,25 +1,35 @@
 //! The handler's view of its call, available anywhere below the handler without changing the trait.
 //!
 //! A thread-local that holds the view only while the handler is polled: it costs two swaps a poll
-//! and no allocation, and tasks that the handler spawns do not inherit it.
+//! and no allocation, and tasks that the handler spawns do not inherit it. A layer may change the
+//! call: what is inside of it has a view of its own, [`within_layer`].
 
 use std::cell::RefCell;
+use std::future::{Future, ready};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::deadline::Deadline;
 use crate::invocation::Invocation;
+use crate::invoker::{BoxInvoker, Invoke, ReplyFuture};
 use crate::metadata::Metadata;
 use crate::method::Method;
 use crate::peer::Peer;
+use crate::reply::Reply;
+use crate::status::Status;
 
 thread_local! {
     static CURRENT: RefCell<Option<CallContext>> = const { RefCell::new(None) };
 }
 
 /// Who calls, what is called, what came beside the arguments, how much time is left.
+///
+/// It is the call as the layers outside have left it: a handler sees what the innermost layer passed
+/// on, a layer what came to it.
 #[derive(Debug, Clone)]
 pub struct CallContext {
     method: Arc<Method>,
@@ -42,19 +52,20 @@ impl CallContext {
         &self.method
     }
 
-    /// Key/values the caller sent.
+    /// Key/values beside the arguments: those the caller sent, as the layers have left them.
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
-    /// When the caller stops waiting; calls made inside the handler inherit it.
+    /// When the caller stops waiting, or earlier if a layer has set that; calls made inside the
+    /// handler inherit it.
     #[must_use]
     pub fn deadline(&self) -> Deadline {
         self.deadline
     }
 
-    /// Who called; `None` if the call did not come over a protocol.
+    /// Who called; `None` if the call did not come over a protocol and no layer has set it.
     #[must_use]
     pub fn peer(&self) -> Option<&Peer> {
         self.peer.as_deref()
@@ -90,4 +101,56 @@ pub(crate) fn inherited_deadline(now: Instant, timeout: Duration) -> Deadline {
         Some(context) => own.min(context.deadline),
         None => own,
     })
+}
+
+/// What is `inside` of a layer at position *provider*, with the call as that layer has passed it on
+/// for its view. A layer can shorten the time of a call, but not lengthen it, as nobody waits longer.
+#[must_use]
+pub fn within_layer(inside: BoxInvoker) -> BoxInvoker {
+    BoxInvoker::from_invoke(Within(inside))
+}
+
+struct Within(BoxInvoker);
+
+impl Invoke for Within {
+    fn invoke(&self, mut invocation: Invocation) -> ReplyFuture {
+        let outside = CURRENT.with_borrow(|current| current.as_ref().map(CallContext::deadline));
+        // In a task of the layer's own nothing else ends it.
+        let is_shortened = outside.is_none_or(|outside| invocation.deadline < outside);
+        if is_shortened && invocation.deadline.is_past() {
+            let text = "no time was left by the deadline that a layer has set";
+            return Box::pin(ready(Err(Status::deadline_exceeded(text))));
+        }
+        if let Some(outside) = outside {
+            invocation.deadline = invocation.deadline.min(outside);
+        }
+        let deadline = invocation.deadline.instant();
+        let mut view = Some(CallContext::of(&invocation));
+        let future = enter(&mut view, || self.0.invoke(invocation));
+        let viewed = Viewed { view, future };
+        if !is_shortened {
+            return Box::pin(viewed);
+        }
+        Box::pin(async move {
+            timeout_at(deadline, viewed).await.unwrap_or_else(|_| {
+                let text = "the handler did not end before the deadline that a layer has set";
+                Err(Status::deadline_exceeded(text))
+            })
+        })
+    }
+}
+
+/// A future that is polled with a view of its own.
+struct Viewed {
+    view: Option<CallContext>,
+    future: ReplyFuture,
+}
+
+impl Future for Viewed {
+    type Output = Result<Reply, Status>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { view, future } = &mut *self;
+        enter(view, || future.as_mut().poll(cx))
+    }
 }

@@ -65,7 +65,8 @@ impl Dispatcher {
     }
 
     /// Adds every method of `handler` under `service`. `layer` wraps each: the layers of position
-    /// *provider*.
+    /// *provider*, each around [`within_layer`](super::within_layer), or else whoever is inside sees
+    /// the call as it arrived.
     ///
     /// # Errors
     /// The service is in the table already.

@@ -11,7 +11,7 @@ mod state;
 
 pub use self::answer::Answer;
 pub use self::config::ServerConfig;
-pub use self::context::CallContext;
+pub use self::context::{CallContext, within_layer};
 pub use self::dispatch::{Dispatcher, Route};
 pub use self::handler::Handler;
 pub use self::limit::{CallGuard, ConnectionShare, HeldBytes};

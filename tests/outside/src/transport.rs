@@ -3,9 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
 
 use dubhe::TransportAddr;
-use dubhe::extend::{AcceptFuture, BoxTransport, Dial, DialFuture, Listen};
+use dubhe::extend::{AcceptedStream, BoxTransport, Dial, DialFuture, Listen};
 use dubhe::prelude::*;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
@@ -20,11 +21,9 @@ struct UnixListen {
 }
 
 impl Listen for UnixListen {
-    fn accept(&mut self) -> AcceptFuture<'_> {
-        Box::pin(async {
-            let (stream, _) = self.inner.accept().await?;
-            Ok((Box::new(stream) as BoxTransport, TransportAddr::Named("a local process".into())))
-        })
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<AcceptedStream>> {
+        let (stream, _) = ready!(self.inner.poll_accept(cx))?;
+        Poll::Ready(Ok((Box::new(stream), TransportAddr::Named("a local process".into()))))
     }
 
     fn local_addr(&self) -> TransportAddr {
@@ -89,11 +88,9 @@ struct MemoryDial(mpsc::Sender<BoxedStream>, Arc<Mutex<Vec<String>>>);
 type BoxedStream = tokio::io::DuplexStream;
 
 impl Listen for MemoryListen {
-    fn accept(&mut self) -> AcceptFuture<'_> {
-        Box::pin(async {
-            let stream = self.0.recv().await.ok_or(io::ErrorKind::BrokenPipe)?;
-            Ok((Box::new(stream) as BoxTransport, TransportAddr::Named("memory".into())))
-        })
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<AcceptedStream>> {
+        let stream = ready!(self.0.poll_recv(cx)).ok_or(io::ErrorKind::BrokenPipe)?;
+        Poll::Ready(Ok((Box::new(stream), TransportAddr::Named("memory".into()))))
     }
 
     fn local_addr(&self) -> TransportAddr {

@@ -1,10 +1,12 @@
 //! The channel to one address: connects on first use, reconnects by itself, and starts calls.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
 use rpc_core::client::ClientConfig;
@@ -12,7 +14,8 @@ use rpc_core::protocol::Target;
 use rpc_core::status::{Delivery, Status};
 use rpc_core::transport::Dial;
 use rpc_core::{
-    Backoff, Changes, Channel, ChannelState, Invocation, Invoke, Listeners, ReplyFuture,
+    Backoff, Changes, Channel, ChannelState, Invocation, Invoke, Listeners, ReplyFuture, panics,
+    runtime,
 };
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -115,7 +118,7 @@ impl Drop for Core {
 }
 
 /// Lets the next call start anew when the task that keeps the connection is ended from outside, as
-/// by the end of its runtime.
+/// by the end of its runtime, be it before it began.
 struct Keeping(Weak<Core>);
 
 impl Drop for Keeping {
@@ -158,8 +161,11 @@ impl Core {
 
     /// The open connection, waiting for the attempt under way, never past the deadline.
     async fn connected(self: &Arc<Self>, invocation: &Invocation) -> Result<Arc<Shared>, Status> {
+        // Before anything changes: who waits for a task that cannot begin waits for ever.
+        let runtime = runtime::with_timers()?;
         let mut attempts = self.attempts.subscribe();
         let seen = *attempts.borrow_and_update();
+        let mut starting = None;
         {
             let mut link = self.lock();
             match &*link {
@@ -167,8 +173,7 @@ impl Core {
                 Link::Up(_) => {}
                 Link::Idle => {
                     *link = Link::Waiting { next_try: Instant::now(), last_error: None };
-                    self.set_state(ChannelState::Connecting);
-                    tokio::spawn(keep_connected(Arc::downgrade(self)));
+                    starting = Some(Keeping(Arc::downgrade(self)));
                 }
                 // Calls come here while it is down only if no other provider is up: ask at once.
                 Link::Waiting { next_try, .. } if *next_try > Instant::now() + HURRY => {
@@ -177,6 +182,11 @@ impl Core {
                 }
                 Link::Waiting { .. } => {}
             }
+        }
+        if let Some(keeping) = starting {
+            self.set_state(ChannelState::Connecting);
+            // Not under the lock: a runtime that shuts down drops the task at once.
+            runtime.spawn(keep_connected(keeping));
         }
         // Half of what is left: the rest is for another provider, should this one not answer.
         let patience = invocation.deadline.remaining() / 2;
@@ -244,11 +254,11 @@ const SHORT_LIVED: Duration = Duration::from_secs(1);
 /// Calls that have opened the channel are written as soon as there is a connection. Once it was
 /// lost, or failed, they wait until the provider has said a word on a new one: the kernel of a
 /// process that hangs accepts too.
-async fn keep_connected(channel: Weak<Core>) {
-    let _keeping = Keeping(channel.clone());
+async fn keep_connected(keeping: Keeping) {
+    let channel = &keeping.0;
     let (mut backoff, mut first) = (Backoff::default(), true);
     loop {
-        let Some(core) = held(&channel) else { return };
+        let Some(core) = held(channel) else { return };
         let mut lived = Duration::ZERO;
         let failed = match connect(&core).await {
             Ok((shared, driver)) => {
@@ -270,7 +280,7 @@ async fn keep_connected(channel: Weak<Core>) {
                 Some(status)
             }
         };
-        let Some(core) = held(&channel) else { return };
+        let Some(core) = held(channel) else { return };
         let wait = match core.is_up() && lived >= SHORT_LIVED {
             true => {
                 backoff.reset();
@@ -295,7 +305,13 @@ async fn connect(core: &Arc<Core>) -> Result<(Arc<Shared>, Driving), Status> {
         Status::unavailable(format!("cannot connect to {address}: {why}"))
             .with_delivery(Delivery::NotSent)
     };
-    let io = match tokio::time::timeout(config.connect_timeout, dial.dial(address)).await {
+    let mut dialling = dial.dial(address);
+    // As of a runtime without IO: the channel must not end with it.
+    let dialled = poll_fn(|cx| match panics::catch(|| dialling.as_mut().poll(cx)) {
+        Ok(polled) => polled,
+        Err(message) => Poll::Ready(Err(io::Error::other(message))),
+    });
+    let io = match tokio::time::timeout(config.connect_timeout, dialled).await {
         Ok(Ok(io)) => io,
         Ok(Err(error)) => return Err(fail(error.to_string())),
         Err(_) => {
