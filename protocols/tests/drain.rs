@@ -112,7 +112,7 @@ async fn whatever_begins_before_a_drain_is_answered() {
 #[tokio::test]
 async fn when_a_drain_returns_neither_port_nor_connection_nor_handler_is_left() {
     let mut provider = support::provider(ServerConfig::default()).await;
-    let address = provider.server.local_addr();
+    let address = provider.address;
     let mut peer = TcpStream::connect(address).await.unwrap();
     for one_way in [false, true] {
         peer.write_all(&support::frame(1, one_way, support::HANG, "x")).await.unwrap();
