@@ -34,7 +34,7 @@ pub struct Provider {
 impl Provider {
     /// A provider that registers at `url`, such as `dev://`.
     ///
-    /// The configuration file and the environment are stronger than `url`.
+    /// The configuration file and the environment are stronger than `url`, unless it is `memory://`.
     pub fn new(url: &str) -> Self {
         Self::builder().set("registry.address", url)
     }
