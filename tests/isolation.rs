@@ -56,7 +56,6 @@ async fn a_file_in_the_working_folder_does_not_make_a_test_a_member_of_its_fleet
     let (folder, output) = run.await.unwrap();
     let said = said(&output);
     assert!(output.status.success(), "{said}");
-    let file = folder.path().join("dubhe.toml");
     // The provider replaced nothing of its code, the consumer its timeout; both keep their registry.
     let told: Vec<&str> =
         said.lines().filter(|line| line.contains("settings from outside the code")).collect();
