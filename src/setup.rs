@@ -53,7 +53,15 @@ impl Setup {
 
 /// Says which file is in force and what of the code is not, so that nobody has to guess what a file
 /// that lay about did.
-fn tell(file: Option<&str>, Overruled { replaced, kept }: &Overruled) {
+fn tell(file: Option<&str>, Overruled { replaced, kept, passed_over }: &Overruled) {
+    if !passed_over.is_empty() {
+        let variables = passed_over.join(", ");
+        tracing::warn!(
+            variables,
+            "these set nothing: they look like those that Kubernetes and Docker make for a service \
+             whose name begins with `dubhe`"
+        );
+    }
     if file.is_none() && replaced.is_empty() && kept.is_empty() {
         return;
     }

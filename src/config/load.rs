@@ -37,7 +37,7 @@ impl Config {
             Some(file) => file.parse(&schema)?,
             None => Layer::new(),
         };
-        let environment = environment::parse(sources.environment, &schema)?;
+        let (environment, passed_over) = environment::parse(sources.environment, &schema)?;
         let (builder, arguments) = sources.builder.split();
         let code = Code::of(&builder);
         let (mut tree, mut origins) = (Value::Object(serde_json::Map::new()), Origins::default());
@@ -56,7 +56,7 @@ impl Config {
         let mut config =
             read.map_err(|error| origins.blame(&Key::root(), error.into_error("key")))?;
         config.origins = origins;
-        config.overruled = Overruled { replaced, kept: Places(kept) };
+        config.overruled = Overruled { replaced, kept: Places(kept), passed_over };
         Ok(config)
     }
 }

@@ -66,13 +66,15 @@ fn is_own_registry(key: &Key, value: &Value) -> bool {
     !addresses.is_empty() && addresses.iter().all(|address| address.scheme() == OWN)
 }
 
-/// Where file and environment contradict the code.
+/// Where file and environment contradict the code, and what of them says nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Overruled {
     /// What they replaced, with the place that did.
     pub(crate) replaced: Places,
     /// What they do not replace, with the place that says otherwise.
     pub(crate) kept: Places,
+    /// Variables that set nothing, as orchestrators make them.
+    pub(crate) passed_over: Vec<String>,
 }
 
 /// Keys with places; `Display` parts them with commas and shows no values, which may be secret.

@@ -82,7 +82,8 @@ impl Meeting {
     fn wrong(&self, error: &io::Error) -> Error {
         let dir = self.dir.display();
         Error::unreachable(format!(
-            "dev://{} cannot use {dir}: {error}, set runtime_dir to a folder of yours",
+            "dev://{} cannot use {dir}: {error}; remove it, or set the variable XDG_RUNTIME_DIR to a \
+             folder of yours that nobody else may write",
             self.name
         ))
     }
@@ -213,5 +214,6 @@ mod tests {
         fs::set_permissions(&run, fs::Permissions::from_mode(0o777)).unwrap();
         let error = meeting.take_office().unwrap_err().to_string();
         assert!(error.contains("belongs to this user"), "{error}");
+        assert!(error.contains("set the variable XDG_RUNTIME_DIR to a folder of yours"), "{error}");
     }
 }

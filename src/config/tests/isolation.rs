@@ -11,7 +11,7 @@ fn loaded(sources: Sources) -> (String, Origin, String, String) {
     let address = config.registry.address.to_string();
     let settings = config.sources();
     let setting = settings.into_iter().find(|it| it.key == "registry.address").unwrap();
-    let Overruled { replaced, kept } = config.overruled();
+    let Overruled { replaced, kept, .. } = config.overruled();
     (address, setting.origin, replaced.to_string(), kept.to_string())
 }
 
