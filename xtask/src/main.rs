@@ -19,7 +19,7 @@ use self::process::Failure;
 /// A command: its name, what it does, and how.
 type Task = (&'static str, &'static str, fn(&[String]) -> Result<(), Failure>);
 
-const TASKS: [Task; 14] = [
+const TASKS: [Task; 15] = [
     ("fmt", "format everything; --check only looks", tasks::fmt),
     ("lint", "clippy on every target, warnings are errors", tasks::lint),
     ("test", "every test, with its set-up; takes cargo test's arguments", tasks::test),
@@ -28,6 +28,7 @@ const TASKS: [Task; 14] = [
     ("features", "each feature of each crate by itself", features::check),
     ("msrv", "compile with the oldest Rust that is promised", msrv::check),
     ("deny", "licences, advisories and sources of dependencies", tasks::deny),
+    ("package", "put every crate together as for a registry, without building it", tasks::package),
     ("examples", "run every example, or those named", examples::run),
     ("charts", "draw the balancers' charts in docs/charts", tasks::charts),
     ("bench", "measure against other RPC crates; `bench cluster`: the layer alone", tasks::bench),
