@@ -53,7 +53,7 @@ pub(crate) struct Inner {
 impl Consumer {
     /// A consumer of the registry at `url`, such as `dev://`.
     ///
-    /// The configuration file and the environment are stronger than `url`.
+    /// The configuration file and the environment are stronger than `url`, unless it is `memory://`.
     #[allow(clippy::new_ret_no_self, reason = "what is set on the way decides whether it can be")]
     pub fn new(url: &str) -> ConsumerBuilder {
         Self::builder().set("registry.address", url)

@@ -126,8 +126,11 @@ impl Layers {
     pub(crate) fn misnamed(&self, service: &ServiceKey) -> Option<&str> {
         let scopes = self.0.iter().filter_map(|(scope, _)| scope.as_ref());
         let others = scopes.filter(|scope| !scope.has(service)).map(|scope| &*scope.service);
-        // Another group is another service.
-        let is_of = |name: &&str| name.split_once('/').is_none_or(|(of, _)| of == service.group());
+        // Another group or version is another service.
+        let is_of = |name: &&str| {
+            name.split_once('/').is_none_or(|(group, _)| group == service.group())
+                && name.split_once(':').is_none_or(|(_, version)| version == service.version())
+        };
         let others = others.filter(is_of);
         nearest_service(service.as_str(), &others.collect::<Vec<_>>())
     }
@@ -187,9 +190,11 @@ mod tests {
         let mut layers = Layers::default();
         layers.push(Some("shop.Stok".into()), Identity::new());
         layers.push(Some(("blue/shop.Cart", "add").into()), Identity::new());
+        layers.push(Some("shop.Till:2.0.0".into()), Identity::new());
         assert_eq!(layers.misnamed(&ServiceKey::new("shop.Stock")), Some("shop.Stok"));
         assert_eq!(layers.misnamed(&ServiceKey::new("shop.Stok")), None);
         assert_eq!(layers.misnamed(&ServiceKey::with_parts("shop.Cart", "blue", "")), None);
+        assert_eq!(layers.misnamed(&ServiceKey::with_parts("shop.Till", "", "1.0.0")), None);
         assert_eq!(layers.misnamed(&ServiceKey::new("bank.Transfers")), None);
     }
 

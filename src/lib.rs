@@ -3,6 +3,7 @@
 //!
 //! - [`service`], [`message`], [`error`]: the attributes that make the contract
 //! - [`Provider`] serves, [`Consumer`] calls; both are set up by one [`config`]
+//! - [`testing`]: a provider and a consumer for a test, apart from everything else
 //! - [`Extensions`]: codecs, registries, balancers and policies of your own
 //!
 //! The README shows a first call; `docs/` has configuration, wire format and architecture.
@@ -52,6 +53,7 @@ mod policy;
 mod provider;
 mod setup;
 mod signal;
+pub mod testing;
 
 pub use protocols::DrainReport;
 #[doc(hidden)]

@@ -37,7 +37,7 @@ pub struct Provider {
 impl Provider {
     /// A provider that registers at `url`, such as `dev://`.
     ///
-    /// The configuration file and the environment are stronger than `url`.
+    /// The configuration file and the environment are stronger than `url`, unless it is `memory://`.
     pub fn new(url: &str) -> Self {
         Self::builder().set("registry.address", url)
     }
@@ -310,6 +310,7 @@ impl RunningProvider {
         let id: Arc<str> = uuid::Uuid::now_v7().to_string().into();
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let services = self.dispatcher.services().iter();
+        let mut registered = Vec::new();
         // Whoever knows an instance can ask it; nobody looks the description up in a registry.
         for service in services.filter(|service| service.as_str() != DESCRIBE) {
             let mut instance = Instance::new(service.clone(), &self.address, &id);
@@ -323,8 +324,11 @@ impl RunningProvider {
             instance.protocols =
                 self.config.provider.protocols.names().map(str::to_owned).collect();
             instance.codecs = self.dispatcher.codecs().names().map(str::to_owned).collect();
-            let registration = self.registry.register(instance).await?;
-            let (bound, advertised) = (self.local_addr(), &self.address);
+            registered.push((service, self.registry.register(instance).await?));
+        }
+        // Not before all are: a registry that refuses one of them ends the start.
+        for (service, registration) in registered {
+            let (bound, advertised) = (self.local_addr, &self.address);
             let (registry, registered) = (self.registry.address(), registration.is_registered());
             tracing::info!(%service, %bound, advertised, registry, registered, "serving");
             self.registered.push(registration);

@@ -2,7 +2,7 @@
 
 use rpc_core::{Code, Delivery, Error, Status};
 
-use crate::config::{Config, Layer, LeftOut, Sources};
+use crate::config::{Config, Layer, LeftOut, Overruled, Sources};
 use crate::extensions::Extensions;
 
 /// The common part of a consumer's and a provider's builder.
@@ -38,7 +38,39 @@ impl Setup {
             },
             None => Sources::of_process(self.layer.clone())?,
         };
-        Config::load(sources)
+        let file = sources.file.as_ref().map(|file| self.shown(&file.path));
+        let config = Config::load(sources)?;
+        tell(file.as_deref(), config.overruled());
+        Ok(config)
+    }
+
+    /// The path of a configuration file for people: whole, if it was found in the working directory.
+    fn shown(&self, path: &str) -> String {
+        let whole = self.sources.is_none().then(|| std::path::absolute(path).ok()).flatten();
+        whole.map_or_else(|| path.to_owned(), |whole| whole.display().to_string())
+    }
+}
+
+/// Says which file is in force and what of the code is not, so that nobody has to guess what a file
+/// that lay about did.
+fn tell(file: Option<&str>, Overruled { replaced, kept, passed_over }: &Overruled) {
+    if !passed_over.is_empty() {
+        let variables = passed_over.join(", ");
+        tracing::warn!(
+            variables,
+            "these set nothing: they look like those that Kubernetes and Docker make for a service \
+             whose name begins with `dubhe`"
+        );
+    }
+    if file.is_none() && replaced.is_empty() && kept.is_empty() {
+        return;
+    }
+    let file = file.unwrap_or("none");
+    if kept.is_empty() {
+        tracing::info!(file, %replaced, "settings from outside the code");
+    } else {
+        let text = "settings from outside the code; memory:// in code stays";
+        tracing::info!(file, %replaced, not_in_force = %kept, "{text}");
     }
 }
 

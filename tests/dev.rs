@@ -86,3 +86,28 @@ async fn projects_of_other_names_do_not_meet() {
         process.terminate();
     }
 }
+
+#[tokio::test]
+async fn a_call_that_finds_nobody_because_the_host_is_stopped_says_so() {
+    let url = url("stopped");
+    let a = ProviderCommand::new("a", &url).start().await;
+    let others = [
+        ProviderCommand::new("b", &url).start().await,
+        ProviderCommand::new("c", &url).start().await,
+    ];
+    a.suspend();
+    let shop: ShopClient =
+        support::consumer(&url, "consumer.timeout = \"1500ms\"").client().await.unwrap();
+    let told = shop.look(7).await.unwrap_err().to_string();
+    let remedy = format!(
+        "process {0}, does not answer, it is stopped or busy: let it go on (kill -CONT {0})",
+        a.id()
+    );
+    assert!(told.contains(&remedy), "{told}");
+    assert!(!told.contains("start one"), "{told}");
+    a.resume();
+    support::until("calls find somebody", async || shop.look(7).await.ok()).await;
+    for process in others {
+        process.terminate();
+    }
+}

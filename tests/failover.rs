@@ -134,7 +134,7 @@ async fn a_failed_call_lists_its_attempts_with_address_and_cause() {
         assert!(attempt.message.starts_with("connection lost: "), "{text}");
         assert_eq!(attempt.delivery, Delivery::MaybeSent);
     }
-    assert!(text.ends_with("; decided by retries = 1"), "{text}");
+    assert!(text.ends_with("; not sent again: retries = 1"), "{text}");
 }
 
 #[tokio::test]

@@ -48,6 +48,17 @@ fn every_dependency_is_under_an_allowed_licence() {
 }
 
 #[test]
+fn the_text_of_each_licence_that_the_manifest_names_is_there() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest: toml::Table =
+        std::fs::read_to_string(root.join("Cargo.toml")).unwrap().parse().unwrap();
+    assert_eq!(manifest["workspace"]["package"]["license"].as_str(), Some("MIT OR Apache-2.0"));
+    for (file, says) in [("LICENSE-MIT", "WITHOUT WARRANTY"), ("LICENSE-APACHE", "Version 2.0")] {
+        assert!(std::fs::read_to_string(root.join(file)).unwrap().contains(says), "{file}");
+    }
+}
+
+#[test]
 fn an_expression_needs_one_side_of_an_or_and_every_side_of_an_and() {
     let allowed: BTreeSet<String> = ["MIT", "Unicode-3.0"].map(str::to_owned).into();
     for met in ["MIT", "GPL-3.0 OR MIT", "Apache-2.0/MIT", "(MIT OR X) AND Unicode-3.0"] {

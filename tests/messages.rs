@@ -4,10 +4,14 @@
 
 mod support;
 
+use std::time::Duration;
+
 use dubhe::prelude::*;
 use dubhe::{Error, Provider};
 use support::memory;
-use support::shop::{Clerk, ShopClient, ShopServer};
+use support::shop::{Clerk, Shop, ShopClient, ShopServer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 /// Why a consumer with these settings cannot be built.
 fn consumer(registry: &str, toml: &str) -> String {
@@ -137,4 +141,64 @@ async fn settings_of_a_method_that_does_not_exist_are_refused() {
     let text = consumer.client::<ShopClient>().await.unwrap_err().to_string();
     assert!(text.starts_with("dubhe.toml:"), "{text}");
     assert!(text.contains("`lok` (did you mean `look`?), available: "), "{text}");
+}
+
+/// Where a server of another kind greets with these bytes whoever says something.
+async fn stranger(greeting: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // The other side may have gone.
+            let _ = stream.read(&mut [0; 512]).await;
+            let _ = stream.write_all(greeting).await;
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_port_that_speaks_something_else_than_dubbo_is_told_by_what_it_speaks() {
+    for (greeting, told) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "this port speaks HTTP, not dubbo; check"),
+        (b"\x15\x03\x01\0\x02\x02\x46", "this port speaks TLS, not dubbo in the clear; check"),
+        (b"-ERR unknown command\r\n", "this port does not speak dubbo; check the address"),
+    ] {
+        let address = stranger(greeting).await;
+        let shop: ShopClient =
+            support::consumer(&format!("static://{address}"), "").client().await.unwrap();
+        let status = support::soon(shop.look(1)).await.unwrap_err();
+        assert!(status.message().contains(told), "{status}");
+        assert!(status.attempts().iter().all(|attempt| *attempt.address == *address), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn failures_of_one_cause_have_one_message_whatever_the_provider_and_the_time() {
+    // At the first nobody listens; at the second the system takes connections and nobody reads them.
+    let refusing = async |timeout| {
+        let unused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        told(&format!("static://{unused}"), timeout).await
+    };
+    let (one, other) = (refusing(300).await, refusing(400).await);
+    assert_eq!(one, other);
+    assert!(one.starts_with("cannot connect: "), "{one}");
+    let silent = async |timeout| {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(16).unwrap();
+        told(&format!("static://{}", listener.local_addr().unwrap()), timeout).await
+    };
+    assert_eq!(silent(200).await, silent(300).await);
+}
+
+/// What a call says that nobody answers within so many milliseconds.
+async fn told(registry: &str, timeout: u64) -> String {
+    let shop: ShopClient =
+        support::consumer(registry, "consumer.retries = 0").client().await.unwrap();
+    let call = shop.with(CallOptions::new().timeout(Duration::from_millis(timeout)));
+    let status = support::soon(call.look(1)).await.unwrap_err();
+    let all = status.to_string();
+    assert!(all.contains(status.message()) && status.address().is_some(), "{all}");
+    status.message().to_owned()
 }

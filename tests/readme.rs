@@ -29,9 +29,10 @@ fn read(path: &str) -> String {
     text.unwrap_or_else(|error| panic!("cannot read {path}: {error}"))
 }
 
-/// The README and every page under `docs/`, with the folder that their links start from.
+/// The pages of the root and every one under `docs/`, with the folder that their links start from.
 fn pages() -> Vec<(PathBuf, String)> {
-    let mut paths = vec![root().join("README.md"), root().join("CONTRIBUTING.md")];
+    let own = ["README.md", "CONTRIBUTING.md", "SECURITY.md"];
+    let mut paths = own.map(|page| root().join(page)).to_vec();
     for folder in ["docs", "docs/adr", "examples"] {
         let entries = fs::read_dir(root().join(folder)).unwrap();
         let found = entries.map(|entry| entry.unwrap().path());
@@ -182,6 +183,13 @@ fn every_check_of_chaos_has_its_place_in_a_page_and_every_one_named_exists() {
     let named: BTreeSet<&str> = words.filter_map(|word| word.strip_prefix("chaos ")).collect();
     assert!(known.len() > 10, "{known:?}");
     assert_eq!(named, known);
+}
+
+#[test]
+fn the_workflow_runs_what_a_person_runs_before_a_change() {
+    let workflow = read(".github/workflows/ci.yml");
+    assert!(workflow.lines().any(|line| line.trim() == "- run: .ci/run"), "{workflow}");
+    assert!(read(".ci/run").contains("cargo xtask ci"));
 }
 
 #[test]

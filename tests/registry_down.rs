@@ -120,7 +120,7 @@ async fn without_registry_and_cache_a_call_says_so_in_time_and_heals_later() {
     let text = format!(
         "unavailable in test.Shop/look: no instance of test.Shop: registry {url} gives no list: \
          cannot connect to 127.0.0.1:{port}: Connection refused (os error 111), is it running? \
-         (not sent); decided by deadline: consumer.timeout = 300ms (dubhe.toml:1:20)"
+         (not sent); ended by the deadline: consumer.timeout = 300ms (dubhe.toml:1:20)"
     );
     assert_eq!(status.to_string(), text);
 
@@ -158,7 +158,7 @@ async fn a_reachable_registry_without_the_service_is_told_apart() {
     until_is("the loss is noticed", || state(&consumer).to_string().contains("cannot connect"))
         .await;
     let status = shop.look(2).await.unwrap_err();
-    let text = format!("no instance of test.Shop: registry {url} has been lost for ");
+    let text = format!("no instance of test.Shop: registry {url} is lost (");
     assert!(status.message().starts_with(&text), "{status}");
     assert!(status.message().contains("is it running?) and its last list was empty"), "{status}");
 }

@@ -193,10 +193,10 @@ impl Latencies {
     }
 }
 
-/// The message, and the setting that decided it.
+/// The message, and why the call ended there.
 fn why(status: &Status) -> String {
-    let hint = status.hint().map(|hint| format!("; decided by {hint}"));
-    format!("{}{}", status.message(), hint.unwrap_or_default())
+    let ending = status.ending().map(|ending| format!("; {ending}"));
+    format!("{}{}", status.message(), ending.unwrap_or_default())
 }
 
 const fn micros(micros: u64) -> Duration {
@@ -226,7 +226,7 @@ mod tests {
         let p50 = all.percentile(50.0);
         assert!((50..=51).contains(&p50.as_millis()), "{p50:?}");
         let text = all.text();
-        assert!(text.contains("unavailable") && text.contains("gone; decided by retries = 0"));
+        assert!(text.contains("unavailable") && text.contains("gone; not sent again: retries = 0"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::output::{Table, millis, ms};
 
-/// The status in a line, its business error, what decided it, and a table of the attempts.
+/// The status in a line, its business error, why it ended there, and a table of the attempts.
 pub(crate) fn status_text(status: &Status) -> String {
     let mut text = status.code().to_string();
     if let Some(call) = status.call() {
@@ -21,8 +21,8 @@ pub(crate) fn status_text(status: &Status) -> String {
     if let Some(details) = details_text(status) {
         text += &format!("\n  {details}");
     }
-    if let Some(hint) = status.hint() {
-        text += &format!("\n  decided by {hint}");
+    if let Some(ending) = status.ending() {
+        text += &format!("\n  {ending}");
     }
     if status.attempts().is_empty() {
         if let Some(address) = status.address() {

@@ -112,7 +112,7 @@ async fn a_call_that_is_late_names_the_deadline_and_who_set_it() {
     let mut late = command(&["--registry", &registry.url, "call", "test.Stock/ponder", "[60000]"]);
     late.env("DUBHE_CONSUMER__TIMEOUT", "80ms");
     let run = run_with(late, "").await.code(1);
-    run.says("decided by deadline: consumer.timeout = 80ms (DUBHE_CONSUMER__TIMEOUT)");
+    run.says("ended by the deadline: consumer.timeout = 80ms (DUBHE_CONSUMER__TIMEOUT)");
     let own = ["call", "test.Stock/ponder", "[60000]", "--timeout", "90ms", "--json"];
     let shown = registry.dubhe(&own).await.code(1).json();
     assert_eq!(shown["error"]["decided_by"], "deadline: 90ms, set for this call");
@@ -161,7 +161,7 @@ async fn addresses_given_by_hand_are_listed_by_what_they_serve() {
     }
     for args in [&["ls"][..], &["call", "test.Stock/left", "[]"]] {
         let run = dubhe(&[&["--registry", "static://127.0.0.1:1"], args].concat()).await.code(1);
-        run.says("cannot connect to 127.0.0.1:1");
+        run.says("cannot connect: ").says("127.0.0.1:1");
     }
 }
 
@@ -181,7 +181,7 @@ async fn explain_says_why_an_instance_is_left_out_and_what_scores_count() {
     let lost = endpoints.iter().find(|endpoint| endpoint["address"] == *gone).unwrap();
     assert_eq!(lost["dropped"]["reason"], "unfit");
     let why = lost["dropped"]["why"].as_str().unwrap();
-    assert!(why.contains(&format!("cannot connect to {gone}")), "{why}");
+    assert!(why.contains("cannot connect: "), "{why}");
     let run = registry.dubhe(&["explain", "test.Stock/left"]).await.code(0);
     run.prints(&format!("no: {why}")).prints("score: ns to wait").prints("the lower, the better");
 }

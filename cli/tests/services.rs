@@ -85,7 +85,7 @@ async fn an_instance_that_has_died_is_shown_as_unreachable() {
         assert_eq!(instance["error"].is_null(), expected == "up", "{instance}");
     }
     let run = registry.dubhe(&["ls", "test.Stock"]).await.code(0);
-    run.says(&format!("note: {gone} is unreachable: cannot connect to {gone}"));
+    run.says(&format!("note: {gone} is unreachable: cannot connect: "));
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn a_call_that_fails_tells_status_and_attempts_and_exits_with_1() {
     let two = provider(&registry.url, "").await;
     let run = registry.dubhe(&["call", "test.Stock/flee"]).await.code(1);
     let run = run.says("error: unavailable in test.Stock/flee").says("gone");
-    run.says(one.address()).says(two.address()).says("decided by");
+    run.says(one.address()).says(two.address()).says("not sent again: ");
     let error = registry.dubhe(&["call", "test.Stock/flee", "--json"]).await.code(1).json();
     assert_eq!(error["error"]["code"], "unavailable");
     assert!(error["error"]["attempts"].as_array().unwrap().len() >= 2);

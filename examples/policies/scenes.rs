@@ -62,7 +62,7 @@ pub async fn failfast() -> Outcome {
     Ok(Scene {
         policy: "failfast",
         situation: "all are broken",
-        outcome: format!("an error after {asked} attempt, decided by {told}"),
+        outcome: format!("an error after {asked} attempt, not sent again: {told}"),
         as_stated: asked == 1 && told == "cluster = failfast",
     })
 }

@@ -275,6 +275,28 @@ async fn a_registry_that_is_back_and_refuses_us_is_told_as_an_error_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_start_that_is_refused_is_told_by_its_error_alone() {
+    let alarms = Alarms::default();
+    let heard = Arc::clone(&alarms.0);
+    let _listening = tracing::subscriber::set_default(alarms);
+    let stern = || Arc::new(Stern { begun: Instant::now() - Duration::from_secs(60) });
+    let registry = supervise(stern(), &RegistryConfig::new("stern://"));
+    let instance = Instance::new(ServiceKey::new("shop.Inventory"), "10.0.0.1:20880", "1");
+    let error = registry.register(instance).await.unwrap_err();
+    assert_eq!(error.to_string(), "stern:// wants another token");
+    let error = registry.subscribe(&ServiceKey::new("shop.Inventory")).await.unwrap_err();
+    assert!(error.is_refused());
+    drop(registry);
+    sleep(Duration::from_secs(600)).await;
+    assert!(heard.lock().unwrap().is_empty(), "its error says so");
+    // Who goes on all the same is told once.
+    let registry = supervise(stern(), &RegistryConfig::new("stern://"));
+    assert!(registry.services().await.is_err());
+    sleep(Duration::from_secs(600)).await;
+    assert_eq!(*heard.lock().unwrap(), [Level::ERROR]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_provider_that_nobody_can_find_is_told_at_once_and_again_when_it_is_found() {
     let log = Log::default();
     let heard = Arc::clone(&log.0);

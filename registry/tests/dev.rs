@@ -36,6 +36,26 @@ impl Provider {
         Self(command.stdout(Stdio::null()).spawn().unwrap())
     }
 
+    /// Sends a signal such as `STOP`.
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.0.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// SIGSTOP; returns when every thread of it stands still.
+    async fn stop(&self) {
+        self.signal("STOP");
+        let threads = format!("/proc/{}/task", self.0.id());
+        let is_stopped = |stat: &str| stat.rsplit(") ").next().is_some_and(|s| s.starts_with('T'));
+        eventually(|| {
+            // Where the system does not tell, it has to be believed.
+            let Ok(threads) = std::fs::read_dir(&threads) else { return true };
+            let stats = threads.flatten().map(|it| std::fs::read_to_string(it.path().join("stat")));
+            stats.flatten().all(|stat| is_stopped(&stat))
+        })
+        .await;
+    }
+
     fn kill(&mut self) {
         // On unix this is kill -9.
         self.0.kill().unwrap();
@@ -134,6 +154,58 @@ async fn a_consumer_alone_hosts_nothing_and_says_what_to_start() {
     let guard = timeout(Duration::from_secs(5), registered).await.unwrap().unwrap();
     timeout(LIMIT, guard.watch().wait_for(|is| *is)).await.unwrap().unwrap();
     assert_eq!(consumer.services().await.unwrap(), [key(SERVICE)]);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn of_a_host_that_is_stopped_everybody_is_told_its_process_and_the_remedy() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let mut host = Provider::start(&run, "a:1");
+    let early = registry(&run);
+    let mut list = early.subscribe(&key(SERVICE)).await.unwrap();
+    shows(&mut list, &["a:1"]).await;
+    let _b = Provider::start(&run, "b:1");
+    let _c = Provider::start(&run, "c:1");
+    shows(&mut list, &["a:1", "b:1", "c:1"]).await;
+
+    host.stop().await;
+    let id = host.0.id();
+    let told = format!(
+        "registry dev://test: its host, process {id}, does not answer, it is stopped or busy: let it \
+         go on (kill -CONT {id}), or end it (kill -9 {id}) and another provider takes over"
+    );
+    let late = registry(&run);
+    assert_eq!(late.services().await.unwrap_err().to_string(), told);
+    let mut its = late.subscribe(&key(SERVICE)).await.unwrap();
+    assert_eq!(its.latest().source, Source::Pending);
+    let trouble = || its.trouble().map(|trouble| trouble.error.to_string());
+    eventually(|| trouble().is_some_and(|error| told.ends_with(&error))).await;
+    // A provider cannot take over either: whoever is stopped is still in office.
+    let newcomer = registry(&run);
+    let _d = newcomer.register(instance(SERVICE, "d:1")).await.unwrap();
+    assert_eq!(newcomer.services().await.unwrap_err().to_string(), told);
+
+    host.signal("CONT");
+    shows(&mut its, &["a:1", "b:1", "c:1", "d:1"]).await;
+    host.kill();
+}
+
+#[tokio::test]
+async fn a_host_that_was_killed_is_not_taken_for_one_that_is_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let mut host = Provider::start(&run, "a:1");
+    let consumer = registry(&run);
+    let mut list = consumer.subscribe(&key(SERVICE)).await.unwrap();
+    shows(&mut list, &["a:1"]).await;
+    host.kill();
+    // Its port may have gone to a program that says nothing.
+    let address = std::fs::read_to_string(run.join("test.address")).unwrap();
+    let port = address.split("127.0.0.1:").nth(1).unwrap().split('"').next().unwrap();
+    let _mute = std::net::TcpListener::bind(format!("127.0.0.1:{port}")).unwrap();
+    let error = registry(&run).services().await.unwrap_err().to_string();
+    assert!(error.contains("no provider runs, start one"), "{error}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! nothing else. Whoever wants to know hands an [`AttemptLog`] along with the call, and every
 //! endpoint writes down what became of it there. A call without one pays for a null pointer.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -41,10 +42,9 @@ pub enum AttemptOutcome {
 }
 
 /// Collects the attempts of the calls it is handed along with; clones share what they collect.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct AttemptLog(Arc<Log>);
 
-#[derive(Debug)]
 struct Log {
     made: Instant,
     records: Mutex<Vec<AttemptRecord>>,
@@ -110,6 +110,16 @@ impl AttemptLog {
     }
 }
 
+impl fmt::Debug for AttemptLog {
+    /// How much there is to read, as `AttemptLog(3 attempts)`; what there is has [`Self::records`].
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.records.lock().unwrap_or_else(PoisonError::into_inner).len() {
+            1 => f.write_str("AttemptLog(1 attempt)"),
+            count => write!(f, "AttemptLog({count} attempts)"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +142,7 @@ mod tests {
         assert!(matches!(&records[0].outcome, AttemptOutcome::Failed(f) if f.message == "gone"));
         assert!(matches!(records[1].outcome, AttemptOutcome::Replied));
         assert!(matches!(records[2].outcome, AttemptOutcome::GivenUp));
+        assert_eq!(format!("{log:?}"), "AttemptLog(3 attempts)");
     }
 
     #[test]

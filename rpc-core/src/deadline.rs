@@ -2,12 +2,13 @@
 //!
 //! Clocks of two machines need not agree, so only durations travel; network time is not deducted.
 
+use std::fmt;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 /// The instant after which nobody waits for a call any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Instant);
 
 impl Deadline {
@@ -67,5 +68,28 @@ impl Deadline {
     #[must_use]
     pub fn min(self, other: Self) -> Self {
         Self(self.0.min(other.0))
+    }
+}
+
+impl fmt::Debug for Deadline {
+    /// What is left, as `Deadline(in 250ms)`: an instant means nothing to people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.remaining() {
+            Duration::ZERO => f.write_str("Deadline(past)"),
+            left => write!(f, "Deadline(in {left:.1?})"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn debug_tells_what_is_left() {
+        let deadline = Deadline::after(Duration::from_millis(250));
+        assert_eq!(format!("{deadline:?}"), "Deadline(in 250.0ms)");
+        tokio::time::advance(Duration::from_millis(250)).await;
+        assert_eq!(format!("{deadline:?}"), "Deadline(past)");
     }
 }

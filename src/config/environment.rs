@@ -24,25 +24,27 @@ pub(super) const FILE: &str = "DUBHE_CONFIG";
 /// Ours, but no settings: the file, the log filter of examples and tools, the Python of the tests.
 const RESERVED: [&str; 3] = [FILE, "DUBHE_LOG", "DUBHE_PYTHON"];
 
-/// The settings among `variables`; those without our prefix are not looked at.
+/// The settings among `variables`, and the names of those that an orchestrator made; those without
+/// our prefix are not looked at.
 pub(super) fn parse(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
     schema: &Schema,
-) -> Result<Layer, Error> {
+) -> Result<(Layer, Vec<String>), Error> {
     let keys: Vec<(String, Key)> = schema
         .leaves()
         .into_iter()
         .filter(|(key, _)| has_variable(key))
         .map(|(key, _)| (variable(&key), key))
         .collect();
-    let mut layer = Layer::new();
+    let (mut layer, mut passed_over) = (Layer::new(), Vec::new());
     for (name, text) in variables {
         let name = name.to_string_lossy();
         if !is_meant(&name, &keys) || RESERVED.contains(&&*name) {
             continue;
         }
         let Some(key) = keys.iter().find_map(|(known, key)| named(&name, known, key)) else {
-            if is_service_link(&name, &text.to_string_lossy()) {
+            if is_link(&name, &text.to_string_lossy()) {
+                passed_over.push(name.into_owned());
                 continue;
             }
             let known: Vec<&str> = keys.iter().map(|(known, _)| known.as_str()).collect();
@@ -50,7 +52,8 @@ pub(super) fn parse(
         };
         layer.settings.push(setting(&key, &name, text)?);
     }
-    Ok(layer)
+    passed_over.sort();
+    Ok((layer, passed_over))
 }
 
 /// Whether a variable is meant for us: by its beginning; in small letters, if a section follows.
@@ -60,9 +63,15 @@ fn is_meant(name: &str, keys: &[(String, Key)]) -> bool {
     name.starts_with(PREFIX) || section.is_some_and(is_section)
 }
 
-/// Whether a variable is one of those by which Kubernetes tells every pod of a Service whose name
-/// begins with ours, such as `dubhe-registry`: nobody in the pod has set it.
-fn is_service_link(name: &str, value: &str) -> bool {
+/// Whether a variable is one of those by which Kubernetes tells every pod of a Service, and Docker a
+/// container of one it is linked to, whose name begins with ours, such as `dubhe-registry`: nobody
+/// in there has set it.
+fn is_link(name: &str, value: &str) -> bool {
+    // Docker hands on the whole environment of the other container, whatever its names.
+    let is_env = |name: &str| name.find("_ENV_").is_some_and(|at| !name[..at].contains("__"));
+    if name == format!("{PREFIX}NAME") || is_env(name) {
+        return true;
+    }
     // No link, but a key: it has a section.
     if name.contains("__") {
         return false;
@@ -79,6 +88,8 @@ fn is_service_link(name: &str, value: &str) -> bool {
         }
     };
     name.ends_with("_SERVICE_HOST")
+        // `/this-container/that-container`; `DUBHE_APPLICATION_NAME=shop` is a slip.
+        || name.ends_with("_NAME") && value.starts_with('/')
         || name.split_once("_SERVICE_PORT").is_some_and(|(_, rest)| is_end(rest))
         || name.match_indices("_PORT").any(|(at, port)| is_port(&name[at + port.len()..]))
 }

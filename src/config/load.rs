@@ -10,11 +10,12 @@ use super::file::ConfigFile;
 use super::key::Key;
 use super::layer::Layer;
 use super::origin::Origins;
+use super::overruled::{Code, Overruled, Places};
 use super::schema::Schema;
 use super::tree::Config;
 
 /// Everything a configuration is made from, given explicitly. Weakest first; the defaults are below
-/// all of them.
+/// all of them. One thing in code is stronger than file and environment: a registry `memory://`.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     /// What the program set, in code and by its arguments; the latter are the strongest source.
@@ -36,29 +37,35 @@ impl Config {
             Some(file) => file.parse(&schema)?,
             None => Layer::new(),
         };
-        let environment = environment::parse(sources.environment, &schema)?;
+        let (environment, passed_over) = environment::parse(sources.environment, &schema)?;
         let (builder, arguments) = sources.builder.split();
-        Self::merge([builder, file, environment, arguments], &schema)
-    }
-
-    fn merge(
-        weakest_first: impl IntoIterator<Item = Layer>,
-        schema: &Schema,
-    ) -> Result<Self, Error> {
-        let mut tree = Value::Object(serde_json::Map::new());
-        let mut origins = Origins::default();
-        for layer in weakest_first {
-            for setting in layer.settings {
-                setting.check(schema)?;
-                setting.insert_into(&mut tree);
-                origins.set(&setting);
+        let code = Code::of(&builder);
+        let (mut tree, mut origins) = (Value::Object(serde_json::Map::new()), Origins::default());
+        let mut kept = Vec::new();
+        for (mut layer, is_outside) in
+            [(builder, false), (file, true), (environment, true), (arguments, false)]
+        {
+            layer.settings.iter().try_for_each(|setting| setting.check(&schema))?;
+            if is_outside {
+                kept.extend(code.keep(&mut layer));
             }
-            layer.sections.into_iter().for_each(|(key, origin)| origins.name_section(key, origin));
+            merge(layer, &mut tree, &mut origins);
         }
+        let replaced = Places(code.replaced(&tree, &origins));
         let read = settings::read::<Self>(tree);
         let mut config =
             read.map_err(|error| origins.blame(&Key::root(), error.into_error("key")))?;
         config.origins = origins;
+        config.overruled = Overruled { replaced, kept: Places(kept), passed_over };
         Ok(config)
     }
+}
+
+/// Writes what `layer` sets over what is there.
+fn merge(layer: Layer, tree: &mut Value, origins: &mut Origins) {
+    for setting in layer.settings {
+        setting.insert_into(tree);
+        origins.set(&setting);
+    }
+    layer.sections.into_iter().for_each(|(key, origin)| origins.name_section(key, origin));
 }

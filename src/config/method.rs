@@ -223,8 +223,11 @@ impl Config {
         if self.services(service).next().is_some() {
             return None;
         }
-        // Another group is another service.
-        let may_be = |key: &&ServiceKey| key.group().is_empty() || key.group() == service.group();
+        // Another group or version is another service.
+        let is_of = |part: &str, own: &str| part.is_empty() || part == own;
+        let may_be = |key: &&ServiceKey| {
+            is_of(key.group(), service.group()) && is_of(key.version(), service.version())
+        };
         let names = self.consumer.services.keys().filter(may_be).map(ServiceKey::as_str);
         let names: Vec<&str> = names.collect();
         let near = nearest_service(service.as_str(), &names)?;

@@ -2,7 +2,7 @@
 //!
 //! Weakest first: defaults, the attribute on the trait, the builder, the file (`DUBHE_CONFIG`, else
 //! `dubhe.toml`), the environment (`DUBHE_CONSUMER__CODEC=json`), arguments of a tool. A call's own options are stronger
-//! than all and are no part of this. Keys, defaults and rules are in `docs/configuration.md`.
+//! than all and are no part of this. A registry `memory://` that the builder names is replaced by arguments alone. Keys, defaults and rules are in `docs/configuration.md`.
 //!
 //! Every source becomes a [`Layer`]; [`Config::load`] checks each setting by itself, so that an
 //! error names its place, and merges them. What a name means (which codecs exist) is left to
@@ -19,6 +19,7 @@ mod load;
 mod method;
 mod names;
 mod origin;
+mod overruled;
 mod places;
 mod process;
 mod provider;
@@ -43,6 +44,7 @@ pub use self::load::Sources;
 pub use self::method::{Decided, MethodConfig, MethodDefaults};
 pub use self::names::{Kind, LeftOut};
 pub use self::origin::{Origin, Setting, Strength};
+pub(crate) use self::overruled::Overruled;
 pub use self::provider::{InstanceOverrides, ProtocolNames, ProviderConfig, ProviderLimits};
 pub use self::registry::{RegistryAddresses, RegistryConfig};
 pub use self::selector::Selector;

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::consumer::ConsumerConfig;
 use super::origin::Origins;
+use super::overruled::Overruled;
 use super::provider::ProviderConfig;
 use super::registry::RegistryConfig;
 
@@ -29,9 +30,16 @@ pub struct Config {
     pub consumer: ConsumerConfig,
     #[serde(skip)]
     pub(super) origins: Origins,
+    #[serde(skip)]
+    pub(super) overruled: Overruled,
 }
 
 impl Config {
+    /// Where file and environment contradict the code.
+    pub(crate) fn overruled(&self) -> &Overruled {
+        &self.overruled
+    }
+
     /// The tree as values; where nothing is set it has null.
     pub(super) fn to_value(&self) -> Value {
         serde_json::to_value(self).expect("every field is written as a string, number, list or map")

@@ -13,9 +13,10 @@ use crate::{cost, examples, features, msrv, tasks};
 type Step = (&'static str, fn() -> Result<(), Failure>);
 
 /// The cheap ones first, so that a slip is told soon.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     ("fmt", || tasks::fmt(&["--check".to_owned()])),
     ("lint", || tasks::lint(&[])),
+    ("package", || tasks::package(&["--quiet".to_owned()])),
     ("features", || features::check(&[])),
     ("msrv", || msrv::check(&[])),
     ("doc", || tasks::doc(&[])),

@@ -22,7 +22,7 @@ use self::process::Failure;
 /// A command: its name, what it does, and how.
 type Task = (&'static str, &'static str, fn(&[String]) -> Result<(), Failure>);
 
-const TASKS: [Task; 16] = [
+const TASKS: [Task; 17] = [
     ("fmt", "format everything; --check only looks", tasks::fmt),
     ("lint", "clippy on every target, warnings are errors", tasks::lint),
     ("test", "every test, with its set-up; takes cargo test's arguments", tasks::test),
@@ -31,6 +31,7 @@ const TASKS: [Task; 16] = [
     ("features", "each feature of each crate by itself", features::check),
     ("msrv", "compile with the oldest Rust that is promised", msrv::check),
     ("deny", "licences, advisories and sources of dependencies", tasks::deny),
+    ("package", "put every crate together as for a registry, without building it", tasks::package),
     ("examples", "run every example, or those named", examples::run),
     ("benches", "whether the harness of `bench` compiles", tasks::check_benches),
     ("charts", "draw the balancers' charts in docs/charts", tasks::charts),

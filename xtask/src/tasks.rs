@@ -5,6 +5,10 @@ use crate::python;
 
 type Done = Result<(), Failure>;
 
+/// Nothing else is said for as long as that takes.
+const FIRST_BUILD: &str =
+    "building with optimisations, which takes a minute or more the first time; then it begins";
+
 pub(crate) fn fmt(arguments: &[String]) -> Done {
     run(cargo(["fmt", "--all"]).args(arguments))
 }
@@ -41,6 +45,12 @@ pub(crate) fn deny(arguments: &[String]) -> Done {
     run(cargo(["deny", "--all-features", "check"]).args(arguments))
 }
 
+/// What is missing in a manifest shows here. Without the network: what is built has been fetched.
+pub(crate) fn package(arguments: &[String]) -> Done {
+    let command = ["package", "--workspace", "--no-verify", "--allow-dirty", "--offline"];
+    run(cargo(command).args(arguments))
+}
+
 /// Whether `cargo deny` can be run here.
 pub(crate) fn has_deny() -> bool {
     let answer = cargo(["deny", "--version"]).output();
@@ -53,6 +63,7 @@ pub(crate) fn bench(arguments: &[String]) -> Done {
         let mut command = cargo(["bench", "--package", "dubhe-cluster", "--bench", "cost", "--"]);
         return run(command.args(rest));
     }
+    eprintln!("{FIRST_BUILD}");
     let command = ["run", "--release", "--manifest-path", "benches/Cargo.toml"];
     let mut command = cargo(command);
     run(command.args(["--", "run"]).args(arguments))
@@ -72,6 +83,7 @@ pub(crate) fn charts(arguments: &[String]) -> Done {
 
 /// Breaks fleets of real processes; `cluster --list` names the checks.
 pub(crate) fn chaos(arguments: &[String]) -> Done {
+    eprintln!("{FIRST_BUILD}");
     let mut command = cargo(["run", "--release", "--quiet", "--package", "dubhe-chaos", "--"]);
     run(command.args(arguments))
 }

@@ -157,8 +157,7 @@ fn call_text(
         }
         Err(status) => {
             text += &format!("failed: {}: {}\n", status.code(), status.message());
-            let hint = status.hint().map(|hint| format!("decided by {hint}"));
-            for line in details_text(status).into_iter().chain(hint) {
+            for line in details_text(status).into_iter().chain(status.ending()) {
                 text += &format!("  {line}\n");
             }
         }

@@ -115,13 +115,12 @@ impl DirectoryState {
         )
     }
 
-    /// Why there is nobody to call, given that there is nobody, and what can be done.
+    /// Why there is nobody to call, given that there is nobody, and what can be done. Since when is
+    /// in the state: the text is the same for as long as the cause is.
     pub(super) fn why_empty(&self) -> String {
         let registry = self.registry();
-        let trouble = self.trouble.as_ref().map(|trouble| {
-            let (seconds, error) = (trouble.since.elapsed().as_secs(), &trouble.error);
-            format!("{registry} has been lost for {seconds} s ({error})")
-        });
+        let trouble =
+            self.trouble.as_ref().map(|trouble| format!("{registry} is lost ({})", trouble.error));
         match (self.source, trouble) {
             // Each cause comes with its own remedy: what a registry needs differs.
             (Source::Pending, _) => match &self.trouble {
@@ -132,7 +131,7 @@ impl DirectoryState {
             },
             (Source::Cache { .. }, trouble) => {
                 let trouble = trouble.unwrap_or_else(|| format!("{registry} is not reachable"));
-                format!("{trouble} and the cached list ({:.0?} old) is empty", self.age)
+                format!("{trouble} and the cached list is empty")
             }
             (_, Some(trouble)) => format!("{trouble} and its last list was empty"),
             (_, None) => format!(

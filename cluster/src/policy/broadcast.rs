@@ -143,11 +143,8 @@ fn judge(called: &[Called], method: &Method, quorum: usize) -> Result<Reply, Sta
         history.add(status, took);
     }
     let statuses = failures.map(|(status, _)| status);
-    Err(history.into_status(
-        missed(statuses, all, needed),
-        method,
-        Some(format!("quorum = {quorum}")),
-    ))
+    let status = history.into_status(missed(statuses, all, needed), method, None);
+    Err(status.with_verdict(format!("quorum = {quorum}")))
 }
 
 /// The status of a call that fewer than `needed` of `all` providers have taken.

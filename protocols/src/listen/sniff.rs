@@ -31,14 +31,21 @@ pub(super) async fn sniff(
             }
         }
         if !possible || first.len() >= MOST {
-            let seen: Vec<u8> = first.iter().copied().take(8).collect();
-            let text = format!("no protocol begins with `{}`", seen.escape_ascii());
-            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, stranger(&first)));
         }
         if io.read_buf(&mut first).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
+}
+
+/// What is said of a peer that speaks none of the protocols.
+fn stranger(first: &[u8]) -> String {
+    if let [0x16] | [0x16, 3, ..] = first {
+        return "the peer speaks TLS, this port takes none; call it in the clear".to_owned();
+    }
+    let seen = first.iter().copied().take(8).collect::<Vec<_>>();
+    format!("no protocol begins with `{}`", seen.escape_ascii())
 }
 
 #[cfg(test)]
@@ -79,9 +86,14 @@ mod tests {
 
     #[tokio::test]
     async fn anything_else_is_refused_and_named() {
-        for bytes in [&b"\xda\xbc"[..], b"PRX", b"hello\n", b"\x16\x03\x01"] {
+        for (bytes, told) in [
+            (&b"\xda\xbc"[..], "no protocol begins with"),
+            (b"PRX", "no protocol begins with"),
+            (b"hello\n", "no protocol begins with"),
+            (b"\x16\x03\x01", "the peer speaks TLS"),
+        ] {
             let error = sniffed(bytes, 1).await.unwrap_err();
-            assert!(error.to_string().contains("no protocol begins with"), "{error}");
+            assert!(error.to_string().contains(told), "{error}");
         }
         assert!(sniffed(b"PO", 1).await.is_err());
     }

@@ -36,6 +36,16 @@ pub struct Dev {
     hosting: Mutex<Option<Hosting>>,
 }
 
+/// Who is found where the processes meet.
+enum Joined {
+    Session(Arc<Client>),
+    /// A host that lives and does not greet.
+    Silent {
+        process: u32,
+    },
+    Nobody,
+}
+
 /// In the order of its end: the server goes before the office.
 #[derive(Debug)]
 struct Hosting {
@@ -67,14 +77,37 @@ impl Extension<dyn Registry> for Dev {
 }
 
 impl Dev {
-    /// The session with the present host, if there is one.
-    async fn join(&self) -> Result<Option<Arc<Client>>, Error> {
+    /// Looks for the present host.
+    async fn join(&self) -> Result<Joined, Error> {
         let meeting = self.meeting.clone();
-        let Some(Address { server, token }) = off_thread(move || meeting.address()).await? else {
-            return Ok(None);
+        let Some(Address { server, token, process }) =
+            off_thread(move || meeting.address()).await?
+        else {
+            return Ok(Joined::Nobody);
         };
-        let joined = timeout(GREETING, dial(&server, (&self.url, &token), &self.identity)).await;
-        Ok(joined.ok().and_then(Result::ok))
+        match timeout(GREETING, dial(&server, (&self.url, &token), &self.identity)).await {
+            Ok(Ok(session)) => Ok(Joined::Session(session)),
+            Ok(Err(_)) => Ok(Joined::Nobody),
+            Err(_) => {
+                let meeting = self.meeting.clone();
+                let is_taken = off_thread(move || Ok(meeting.is_taken())).await?;
+                Ok(if is_taken { Joined::Silent { process } } else { Joined::Nobody })
+            }
+        }
+    }
+
+    /// The error of there being no session with who was looked for.
+    fn without(&self, joined: &Joined) -> Error {
+        let why = match joined {
+            Joined::Silent { process } => format!(
+                "its host, process {process}, does not answer, it is stopped or busy: let it go on \
+                 (kill -CONT {process}), or end it (kill -9 {process}) and another provider takes over"
+            ),
+            Joined::Nobody | Joined::Session(_) => {
+                "no provider runs, start one with this registry".to_owned()
+            }
+        };
+        Error::unreachable(format!("registry {}: {why}", self.url))
     }
 
     /// Hosts the registry, unless somebody else does.
@@ -83,7 +116,6 @@ impl Dev {
         let Some(office) = off_thread(move || meeting.take_office()).await? else {
             return Ok(false);
         };
-        let address = |server: String, token| Address { server, token };
         let token = format!("{:032x}", rand::random::<u128>());
         let server = EmbeddedServer::bind(
             "127.0.0.1:0",
@@ -96,7 +128,8 @@ impl Dev {
             },
         )
         .await?;
-        let address = address(server.local_addr().to_string(), token);
+        let process = std::process::id();
+        let address = Address { server: server.local_addr().to_string(), token, process };
         let office = off_thread(move || office.announce(&address).map(|()| office)).await?;
         *locked(&self.hosting) = Some(Hosting { _server: server, _office: office });
         tracing::debug!(registry = self.url, "this process hosts the registry");
@@ -111,20 +144,18 @@ impl Backend for Dev {
     }
 
     async fn connect(&self, demand: &Demand) -> Result<Arc<dyn Session>, Error> {
-        if let Some(session) = self.join().await? {
-            return Ok(session);
-        }
-        let url = &self.url;
-        if !demand.provides {
-            let what = format!("registry {url}: no provider runs, start one with this registry");
-            return Err(Error::unreachable(what));
+        let joined = self.join().await?;
+        match joined {
+            Joined::Session(session) => return Ok(session),
+            Joined::Nobody if demand.provides => {}
+            Joined::Nobody | Joined::Silent { .. } => return Err(self.without(&joined)),
         }
         if self.host().await?
-            && let Some(session) = self.join().await?
+            && let Joined::Session(session) = self.join().await?
         {
             return Ok(session);
         }
-        Err(Error::unreachable(format!("registry {url}: its host does not answer yet")))
+        Err(Error::unreachable(format!("registry {}: its host does not answer yet", self.url)))
     }
 
     fn pace(&self) -> Pace {

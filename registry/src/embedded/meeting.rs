@@ -23,6 +23,9 @@ pub(crate) struct Meeting {
 pub(crate) struct Address {
     pub(crate) server: String,
     pub(crate) token: String,
+    /// The number of its process.
+    #[serde(default)]
+    pub(crate) process: u32,
 }
 
 /// The right to host; ends when dropped, or with the process.
@@ -52,6 +55,13 @@ impl Meeting {
         }
     }
 
+    /// Whether somebody has the right to host now, dead ones have not.
+    pub(crate) fn is_taken(&self) -> bool {
+        // Only looks: who takes the office at this very moment tries again.
+        let lock = File::open(self.file("lock"));
+        lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+    }
+
     /// Takes the right to host, unless somebody has it.
     pub(crate) fn take_office(&self) -> Result<Option<Office>, Error> {
         self.make_folder().map_err(|error| self.wrong(&error))?;
@@ -72,7 +82,8 @@ impl Meeting {
     fn wrong(&self, error: &io::Error) -> Error {
         let dir = self.dir.display();
         Error::unreachable(format!(
-            "dev://{} cannot use {dir}: {error}, set runtime_dir to a folder of yours",
+            "dev://{} cannot use {dir}: {error}; remove it, or set the variable XDG_RUNTIME_DIR to a \
+             folder of yours that nobody else may write",
             self.name
         ))
     }
@@ -175,14 +186,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let meeting = Meeting::new(Some(dir.path().join("run")), "shop");
         assert_eq!(meeting.address().unwrap(), None);
+        assert!(!meeting.is_taken());
         let office = meeting.take_office().unwrap().unwrap();
-        let address = Address { server: "127.0.0.1:1".to_owned(), token: "t".to_owned() };
+        assert!(meeting.is_taken());
+        let (server, token) = ("127.0.0.1:1".to_owned(), "t".to_owned());
+        let address = Address { server, token, process: 7 };
         office.announce(&address).unwrap();
         assert_eq!(meeting.address().unwrap(), Some(address));
         assert!(meeting.take_office().unwrap().is_none());
         let other = Meeting::new(Some(dir.path().join("run")), "other");
         assert!(other.take_office().unwrap().is_some());
         drop(office);
+        assert!(!meeting.is_taken());
         assert_eq!(meeting.address().unwrap(), None);
         assert!(meeting.take_office().unwrap().is_some());
     }
@@ -199,5 +214,6 @@ mod tests {
         fs::set_permissions(&run, fs::Permissions::from_mode(0o777)).unwrap();
         let error = meeting.take_office().unwrap_err().to_string();
         assert!(error.contains("belongs to this user"), "{error}");
+        assert!(error.contains("set the variable XDG_RUNTIME_DIR to a folder of yours"), "{error}");
     }
 }

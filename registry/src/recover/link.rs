@@ -206,7 +206,13 @@ impl Link {
         let is_unlisted = outage.is_first && *self.providers.borrow() > 0;
         let is_reader_at_start = outage.is_first && !is_unlisted;
         let first = if is_reader_at_start { FIRST_CONNECT } else { Duration::ZERO };
-        if error.is_refused() && outage.told != Told::Refused {
+        // Whoever is being set up gets the refusal as its error, and mostly ends by it.
+        let is_set_up = outage.is_first
+            && outage.told == Told::Nothing
+            && outage.since.elapsed() < self.pace.settle;
+        if error.is_refused() && is_set_up {
+            tracing::debug!(registry, %error, "registry refuses us");
+        } else if error.is_refused() && outage.told != Told::Refused {
             outage.told = Told::Refused;
             tracing::error!(registry, %error, "registry refuses us, going on with what is known");
         } else if outage.told != Told::Nothing

@@ -7,6 +7,7 @@
 
 mod code;
 mod convert;
+mod ending;
 mod retry;
 
 use std::error::Error as StdError;
@@ -79,6 +80,7 @@ struct Inner {
     address: Option<Arc<str>>,
     attempts: Vec<AttemptFailure>,
     hint: Option<String>,
+    is_verdict: bool,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -117,6 +119,7 @@ impl Status {
             address: None,
             attempts: Vec::new(),
             hint: None,
+            is_verdict: false,
             source: None,
         }))
     }
@@ -177,7 +180,8 @@ impl Status {
         self.0.code
     }
 
-    /// The reason in words, without the context that `Display` adds.
+    /// The reason in words, without the context that `Display` adds. No times and nothing of single
+    /// attempts, so that failures of one cause have one text and can be counted by it.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
@@ -302,8 +306,8 @@ impl fmt::Display for Status {
             write!(f, "; attempt {number} at {address} after {elapsed:.1?}: ")?;
             write!(f, "{code}: {message} ({delivery})")?;
         }
-        match &inner.hint {
-            Some(hint) => write!(f, "; decided by {hint}"),
+        match self.ending() {
+            Some(ending) => write!(f, "; {ending}"),
             None => Ok(()),
         }
     }

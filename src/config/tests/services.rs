@@ -21,7 +21,12 @@ fn a_section_that_misses_its_service_by_a_slip_is_found() {
     let config = file("consumer.services.\"blue/shop.Inventory\".retries = 1");
     assert_eq!(config.misnamed_section(&inventory()), None, "another group is no slip");
     let config = file("consumer.services.\"shop.Inventory:2.0.0\".retries = 1");
-    let found = config.misnamed_section(&ServiceKey::with_parts("shop.Inventory", "", "1.0.0"));
+    for version in ["", "1.0.0"] {
+        let other = ServiceKey::with_parts("shop.Inventory", "", version);
+        assert_eq!(config.misnamed_section(&other), None, "another version is no slip");
+    }
+    let slip = ServiceKey::with_parts("shop.Inventry", "", "2.0.0");
+    let found = config.misnamed_section(&slip);
     assert_eq!(found.map(|(_, name)| name), Some("shop.Inventory:2.0.0"));
 }
 

@@ -43,7 +43,7 @@ fn a_variable_that_sets_nothing_is_an_error() {
 }
 
 #[test]
-fn the_links_of_a_service_of_kubernetes_are_passed_over_and_slips_are_not() {
+fn variables_that_orchestrators_make_are_passed_over_and_told_and_slips_are_not() {
     let links = [
         ("DUBHE_REGISTRY_SERVICE_HOST", "10.96.0.9"),
         ("DUBHE_REGISTRY_SERVICE_PORT", "20890"),
@@ -56,15 +56,26 @@ fn the_links_of_a_service_of_kubernetes_are_passed_over_and_slips_are_not() {
         ("DUBHE_A_B_PORT_53_UDP_ADDR", "10.96.0.9"),
         ("DUBHE_PROVIDER_PORT", "tcp://[fd00::9]:20880"),
         ("DUBHE_PORT", "tcp://10.96.0.9:80"),
+        ("DUBHE_PORT_80_TCP", "tcp://10.96.0.9:80"),
         ("DUBHE_SERVICE_HOST", "10.96.0.9"),
+        ("DUBHE_NAME", "/web/dubhe"),
+        ("DUBHE_REGISTRY_NAME", "/web/dubhe-registry"),
+        ("DUBHE_ENV_PATH", "/bin"),
+        ("DUBHE_ENV_DUBHE_CONSUMER__TIMEOUT", "1s"),
+        ("DUBHE_REGISTRY_ENV_LANG", "C"),
         ("DUBHE_PROVIDER__METADATA__A_SERVICE_HOST", "b"),
     ];
     let config = Config::load(sources("", &links)).unwrap();
     assert_eq!(config.provider.metadata["a_service_host"], "b");
+    let mut told = links.map(|(name, _)| name);
+    told.sort_unstable();
+    let told: Vec<&str> = told.into_iter().filter(|name| !name.contains("METADATA")).collect();
+    assert_eq!(config.overruled().passed_over, told);
     for (slip, value, meant) in [
         ("DUBHE_CONSUMER_TIMEOUT", "1s", "DUBHE_CONSUMER__TIMEOUT"),
         ("DUBHE_PROVIDER_PORT", "20880", "DUBHE_PROVIDER__PORT"),
         ("DUBHE_REGISTRY_ADDRESS", "tcp://h:1", "DUBHE_REGISTRY__ADDRESS"),
+        ("DUBHE_APPLICATION_NAME", "shop", "DUBHE_APPLICATION__NAME"),
     ] {
         let told = environment_error(slip, value);
         let start = format!("unknown environment variable `{slip}` (did you mean `{meant}`?)");

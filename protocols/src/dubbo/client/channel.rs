@@ -192,17 +192,22 @@ impl Core {
         let patience = invocation.deadline.remaining() / 2;
         let ended = attempts.wait_for(|attempt| *attempt != seen);
         if tokio::time::timeout(patience, ended).await.is_err() {
-            let text = format!("no connection to {} within {patience:.1?}", self.address);
-            return Err(Status::unavailable(text).with_delivery(Delivery::NotSent));
+            return Err(self.unreached("no connection within half of the time that was left"));
         }
         match &*self.lock() {
             Link::Up(shared) => Ok(shared.clone()),
             Link::Waiting { last_error: Some(error), .. } => Err(error.clone()),
             Link::Waiting { .. } | Link::Idle => {
-                let text = format!("the connection to {} was lost at once", self.address);
-                Err(Status::unavailable(text).with_delivery(Delivery::NotSent))
+                Err(self.unreached("the connection was lost at once"))
             }
         }
+    }
+
+    /// The status of a call that found no connection. It names the address, so the text does not.
+    fn unreached(&self, text: &str) -> Status {
+        Status::unavailable(text)
+            .with_delivery(Delivery::NotSent)
+            .with_address(self.address.clone())
     }
 
     /// Is down for `wait`, or until somebody lists the address anew. Down, not connecting: calls go
@@ -301,10 +306,7 @@ type Driving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 async fn connect(core: &Arc<Core>) -> Result<(Arc<Shared>, Driving), Status> {
     let Core { address, config, dial, .. } = &**core;
-    let fail = |why: String| {
-        Status::unavailable(format!("cannot connect to {address}: {why}"))
-            .with_delivery(Delivery::NotSent)
-    };
+    let fail = |why: String| core.unreached(&format!("cannot connect: {why}"));
     let mut dialling = dial.dial(address);
     // As of a runtime without IO: the channel must not end with it.
     let dialled = poll_fn(|cx| match panics::catch(|| dialling.as_mut().poll(cx)) {

@@ -40,10 +40,27 @@ pub(crate) struct Header {
     pub(crate) body_len: u32,
 }
 
-/// Bytes that cannot begin a frame.
+/// Bytes that cannot begin a frame: what speaks here is something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a frame begins with da bb, got {0:02x} {1:02x}")]
-pub(crate) struct BadMagic(u8, u8);
+pub(crate) enum BadMagic {
+    #[error("this port speaks HTTP, not dubbo; check the address")]
+    Http,
+    #[error("this port speaks TLS, not dubbo in the clear; check the address")]
+    Tls,
+    #[error("this port does not speak dubbo; check the address")]
+    Other,
+}
+
+impl BadMagic {
+    /// By what servers say of themselves: `HTTP/1.1 400`, the settings of HTTP/2, an alert of TLS.
+    const fn of(bytes: &[u8]) -> Self {
+        match bytes {
+            [b'H'] | [b'H', b'T', ..] | [0] | [0, 0, ..] => Self::Http,
+            [0x15 | 0x16] | [0x15 | 0x16, 3, ..] => Self::Tls,
+            _ => Self::Other,
+        }
+    }
+}
 
 impl Header {
     pub(crate) const fn request(serialization: u8, two_way: bool, id: u64) -> Self {
@@ -90,7 +107,7 @@ impl Header {
         if let [first, rest @ ..] = bytes
             && (*first != MAGIC[0] || rest.first().is_some_and(|second| *second != MAGIC[1]))
         {
-            return Err(BadMagic(*first, rest.first().copied().unwrap_or_default()));
+            return Err(BadMagic::of(bytes));
         }
         let Some(&[_, _, flags, status, a, b, c, d, e, f, g, h, i, j, k, l]) =
             bytes.first_chunk::<LEN>()
@@ -164,9 +181,22 @@ mod tests {
     }
 
     #[test]
+    fn a_server_of_another_kind_is_told_by_its_first_bytes() {
+        for (bytes, what) in [
+            (&b"HTTP/1.1 400 Bad Request\r\n"[..], BadMagic::Http),
+            (b"\0\0\x0c\x04\0\0\0\0\0", BadMagic::Http),
+            (b"\x15\x03\x01\x00\x02\x02\x46", BadMagic::Tls),
+            (b"-ERR unknown command", BadMagic::Other),
+        ] {
+            assert_eq!(Header::parse(bytes), Err(what));
+            assert_eq!(Header::parse(&bytes[..1]), Err(what));
+        }
+    }
+
+    #[test]
     fn wrong_magic_is_seen_at_the_first_wrong_byte() {
-        assert!(Header::parse(b"G").is_err());
-        assert!(Header::parse(&[0xda, 0xbc]).is_err());
+        assert_eq!(Header::parse(b"G"), Err(BadMagic::Other));
+        assert_eq!(Header::parse(&[0xda, 0xbc]), Err(BadMagic::Other));
         assert_eq!(Header::parse(&[0xda]), Ok(None));
         assert_eq!(Header::parse(&[]), Ok(None));
     }
