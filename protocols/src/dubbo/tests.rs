@@ -37,19 +37,19 @@ fn put_request_body(buf: &mut BytesMut, metadata: &Metadata) {
 
 /// A codec by its id alone: a status without a business error has nothing else of it.
 #[derive(Debug)]
-struct Id13;
+struct ById(u8, &'static str);
 
-impl Codec for Id13 {
+impl Codec for ById {
     fn name(&self) -> &'static str {
-        "protobuf"
+        self.1
     }
 
     fn content_subtype(&self) -> &'static str {
-        "proto"
+        self.1
     }
 
     fn dubbo_id(&self) -> u8 {
-        13
+        self.0
     }
 
     fn encode(&self, message: &dyn Message, buf: &mut BytesMut) -> Result<(), CodecError> {
@@ -104,17 +104,16 @@ fn the_refusal_of_the_page_is_what_is_read_and_written() {
     assert_eq!((status.delivery(), status.is_service_missing()), (Delivery::Refused, true));
 
     let mut buf = BytesMut::new();
-    respond::put_status(&mut buf, 0, status::SERVICE_NOT_FOUND, &Id13, &status);
+    respond::put_status(&mut buf, 0, status::SERVICE_NOT_FOUND, &ById(13, "protobuf"), &status);
     assert_eq!(buf[..], bytes[..]);
 }
 
-#[tokio::test]
-async fn a_peer_that_is_turned_away_gets_the_refusal_of_the_page() {
-    let codecs = Codecs::new(Arc::new(Id13), []);
+/// What is said to a peer whose first frame is an event in serialization `id`.
+async fn turned_away(codecs: &Codecs, id: u8) -> Vec<u8> {
     let why = Status::resource_exhausted("full").with_delivery(Delivery::Refused);
     let (mut peer, io) = tokio::io::duplex(1024);
     let mut heartbeat = BytesMut::new();
-    Header::event(13, true, 7).put(&mut heartbeat);
+    Header::event(id, true, 7).put(&mut heartbeat);
     let told = async {
         peer.write_all(&heartbeat).await.unwrap();
         let mut said = Vec::new();
@@ -122,7 +121,23 @@ async fn a_peer_that_is_turned_away_gets_the_refusal_of_the_page() {
         drop(peer);
         said
     };
-    let (said, done) = tokio::join!(told, turn_away(Box::new(io), BytesMut::new(), &codecs, &why));
+    let (said, done) = tokio::join!(told, turn_away(Box::new(io), BytesMut::new(), codecs, &why));
     done.unwrap();
-    assert_eq!(said, hex("connection-refusal"));
+    said
+}
+
+#[tokio::test]
+async fn a_peer_that_is_turned_away_gets_the_refusal_of_the_page() {
+    let codecs = Codecs::new(Arc::new(ById(13, "protobuf")), []);
+    assert_eq!(turned_away(&codecs, 13).await, hex("connection-refusal"));
+    assert!(turned_away(&codecs, 2).await.is_empty(), "other peers would not understand it");
+}
+
+#[tokio::test]
+async fn a_peer_with_a_codec_of_a_programs_own_is_told_as_well() {
+    let own: Arc<dyn Codec> = Arc::new(ById(31, "own"));
+    let codecs = Codecs::new(Arc::new(ById(13, "protobuf")), [own]);
+    assert_eq!(turned_away(&codecs, 31).await, hex("connection-refusal"));
+    let without = Codecs::new(Arc::new(ById(13, "protobuf")), []);
+    assert!(turned_away(&without, 31).await.is_empty());
 }

@@ -16,8 +16,7 @@ use super::pending::{Outcome, Sent};
 use super::shared::{Inner, Shared};
 use crate::dubbo::wire::compact::{self, Answer};
 use crate::dubbo::wire::event::Event;
-use crate::dubbo::wire::header::NO_REQUEST;
-use crate::dubbo::wire::header::{self, Header};
+use crate::dubbo::wire::header::{self, EVENTS, Header, NO_REQUEST};
 use crate::transport::write_queue::LARGE;
 
 /// One call on an open connection. Dropping it frees its slot and tells the provider.
@@ -254,7 +253,7 @@ impl Drop for Call {
         let unanswered = inner.pending.abandon(id).filter(|_| inner.closed.is_none());
         let cancelled = unanswered.is_some_and(|sent| !inner.void(sent));
         if cancelled {
-            let serialization = self.codec.as_ref().map_or(13, |codec| codec.dubbo_id());
+            let serialization = self.codec.as_ref().map_or(EVENTS, |codec| codec.dubbo_id());
             Event::Cancel(id).put(inner.out.tail(), serialization, id);
         }
         let wake = cancelled && inner.request_flush();

@@ -22,15 +22,11 @@ use super::shared::{Inner, Life, Shared, take_event, void};
 use crate::dubbo::wire::compact::{self, Answer};
 use crate::dubbo::wire::event::Event;
 use crate::dubbo::wire::frames::{Frame, Input};
-use crate::dubbo::wire::header::Header;
-use crate::dubbo::wire::header::NO_REQUEST;
+use crate::dubbo::wire::header::{EVENTS, Header, NO_REQUEST};
 use crate::transport::write_queue::WriteQueue;
 
 /// Portions in which answers are handed out: a quarter of the calls in flight, within these.
 const PORTION: std::ops::RangeInclusive<usize> = 16..=64;
-
-/// The serialization id under which a connection sends its own events.
-const EVENTS: u8 = 13;
 
 /// Moves the bytes of one connection. Ends when the connection does, or once it is closed by its
 /// channel and has no calls left; every waiting call has then been told.

@@ -34,7 +34,8 @@ pub(crate) async fn turn_away(
         _ => status::BAD_REQUEST,
     };
     let mut out = BytesMut::new();
-    if asked.is_compact() {
+    // A codec of a program's own has an id of its own; its bodies are compact too.
+    if asked.is_compact() || codecs.by_dubbo_id(asked.serialization()).is_some() {
         put_status(&mut out, NO_REQUEST, number, &**codecs.first(), why);
     }
     if asked.is_request() && asked.is_two_way() && !asked.is_event() {

@@ -15,6 +15,9 @@ pub(crate) const MAGIC: [u8; 2] = [0xda, 0xbb];
 /// The request id of an answer that is to nobody: it speaks of the connection.
 pub(crate) const NO_REQUEST: u64 = u64::MAX;
 
+/// The serialization id under which a consumer's connection sends its own events.
+pub(crate) const EVENTS: u8 = 13;
+
 /// Dubbo's id of hessian2, in which peers that are not ours speak.
 pub(crate) const HESSIAN2: u8 = 2;
 
