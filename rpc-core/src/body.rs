@@ -31,12 +31,14 @@ struct Typed<M: ?Sized> {
 impl Body {
     /// A body that is encoded when its codec is known.
     #[must_use]
+    #[inline]
     pub fn typed(message: impl Message) -> Self {
         Self(Repr::Typed(Arc::new(Typed { cached: OnceLock::new(), message })))
     }
 
     /// A body that is encoded already.
     #[must_use]
+    #[inline]
     pub fn from_bytes(codec: Arc<dyn Codec>, bytes: Bytes) -> Self {
         Self(Repr::Encoded { codec, bytes, decoded: Limits::DECODED })
     }
@@ -44,6 +46,7 @@ impl Body {
     /// The same body, of which reading may take so many bytes of memory; 64 MiB unless this is
     /// called. A typed one is of this process and takes what it takes.
     #[must_use]
+    #[inline]
     pub fn with_decoded_limit(mut self, bytes: usize) -> Self {
         if let Repr::Encoded { decoded, .. } = &mut self.0 {
             *decoded = bytes;
@@ -53,6 +56,7 @@ impl Body {
 
     /// About how many bytes it will take; exact for encoded bodies and for protobuf.
     #[must_use]
+    #[inline]
     pub fn size_hint(&self) -> usize {
         match &self.0 {
             Repr::Typed(typed) => typed.message.proto_len(),
@@ -64,6 +68,7 @@ impl Body {
     ///
     /// # Errors
     /// The codec cannot express a value, or the body is encoded in another codec.
+    #[inline]
     pub fn encode(&self, codec: &dyn Codec, buf: &mut BytesMut) -> Result<(), CodecError> {
         match &self.0 {
             Repr::Typed(typed) => match typed.cached.get() {
@@ -118,6 +123,7 @@ impl Body {
 
     /// The codec of an encoded body.
     #[must_use]
+    #[inline]
     pub fn codec(&self) -> Option<&Arc<dyn Codec>> {
         match &self.0 {
             Repr::Typed(_) => None,

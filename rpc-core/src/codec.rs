@@ -148,6 +148,7 @@ impl Codecs {
 
     /// The preferred codec.
     #[must_use]
+    #[inline]
     pub fn first(&self) -> &Arc<dyn Codec> {
         &self.0[0]
     }
@@ -170,6 +171,7 @@ impl Codecs {
 
     /// The codec of this Dubbo2 serialization id.
     #[must_use]
+    #[inline]
     pub fn by_dubbo_id(&self, id: u8) -> Option<&Arc<dyn Codec>> {
         self.0.iter().find(|codec| codec.dubbo_id() == id)
     }

@@ -30,6 +30,7 @@ impl Deadline {
 
     /// A deadline `timeout` from `now`, for callers that have read the clock already.
     #[must_use]
+    #[inline]
     pub fn after_from(now: Instant, timeout: Duration) -> Self {
         Self(now + timeout.min(Self::MAX_TIMEOUT))
     }
@@ -42,12 +43,14 @@ impl Deadline {
 
     /// The instant itself.
     #[must_use]
+    #[inline]
     pub const fn instant(self) -> Instant {
         self.0
     }
 
     /// What is left; zero once it has passed.
     #[must_use]
+    #[inline]
     pub fn remaining(self) -> Duration {
         self.remaining_from(Instant::now())
     }
@@ -66,6 +69,7 @@ impl Deadline {
 
     /// The earlier of two deadlines.
     #[must_use]
+    #[inline]
     pub fn min(self, other: Self) -> Self {
         Self(self.0.min(other.0))
     }

@@ -42,6 +42,7 @@ pub use http::Extensions as CallExtensions;
 impl Invocation {
     /// A call of `method` with nothing set beside its arguments and deadline.
     #[must_use]
+    #[inline]
     pub fn new(method: Arc<Method>, body: Body, deadline: Deadline) -> Self {
         Self {
             method,
@@ -57,6 +58,7 @@ impl Invocation {
 
     /// The method that is called.
     #[must_use]
+    #[inline]
     pub fn method(&self) -> &Arc<Method> {
         &self.method
     }

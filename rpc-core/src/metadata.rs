@@ -49,6 +49,7 @@ impl MetadataValue {
 
     /// Its length in bytes.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
@@ -58,6 +59,7 @@ impl MetadataValue {
 
     /// Whether it has no bytes.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -106,18 +108,21 @@ impl From<Vec<u8>> for MetadataValue {
 impl Metadata {
     /// No entries; does not allocate.
     #[must_use]
+    #[inline]
     pub const fn new() -> Self {
         Self { entries: None }
     }
 
     /// Whether there is no entry.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.entries.as_ref().is_none_or(|entries| entries.is_empty())
     }
 
     /// How many entries there are; a key counts once for each of its values.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
         self.entries.as_ref().map_or(0, |entries| entries.len())
     }
@@ -181,6 +186,7 @@ impl Metadata {
     }
 
     /// All entries in the order they were added.
+    #[inline]
     pub fn iter(&self) -> impl Iterator<Item = (&str, &MetadataValue)> {
         self.entries.iter().flat_map(|entries| entries.iter().map(|(k, v)| (k.as_str(), v)))
     }

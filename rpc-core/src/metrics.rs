@@ -159,12 +159,14 @@ struct Handles {
 
 impl MethodMetrics {
     /// Counts a call that ended after `elapsed`.
+    #[inline]
     pub fn record<T>(&self, result: &Result<T, Status>, elapsed: Duration) {
         let code = result.as_ref().map_or_else(Status::code, |_| Code::Ok);
         self.record_code(code, elapsed);
     }
 
     /// Counts a call that ended with `code` after `elapsed`.
+    #[inline]
     pub fn record_code(&self, code: Code, elapsed: Duration) {
         self.0.durations.observe(elapsed.as_secs_f64());
         let counter = self.0.codes[usize::from(code.number())].get_or_init(|| {

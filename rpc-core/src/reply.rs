@@ -19,12 +19,14 @@ pub struct Reply {
 impl Reply {
     /// A reply of this value without metadata.
     #[must_use]
+    #[inline]
     pub fn new(message: impl Message) -> Self {
         Self::from_body(Body::typed(message))
     }
 
     /// A reply of this body without metadata.
     #[must_use]
+    #[inline]
     pub fn from_body(body: Body) -> Self {
         Self { body, metadata: Metadata::new(), extensions: CallExtensions::new() }
     }

@@ -33,6 +33,7 @@ pub struct Answer {
 
 impl Answer {
     /// Starts `invocation`, which arrived at `started`.
+    #[inline]
     pub fn new(route: Arc<Route>, invocation: Invocation, started: Instant) -> Self {
         let context = Some(CallContext::of(&invocation));
         let deadline = invocation.deadline;
@@ -57,16 +58,19 @@ impl Answer {
     }
 
     /// What is answered.
+    #[inline]
     pub fn route(&self) -> &Arc<Route> {
         &self.route
     }
 
     /// Whether the handler may have begun.
+    #[inline]
     pub fn was_polled(&self) -> bool {
         self.polled
     }
 
     /// Notes the end of the call at `now`; called once, by whoever has the result.
+    #[inline]
     pub fn record(&mut self, result: &Result<Reply, Status>, now: Instant) {
         self.ended = true;
         self.route.metrics().record(result, now.saturating_duration_since(self.started));
@@ -108,6 +112,7 @@ impl Answer {
 impl Future for Answer {
     type Output = Result<Reply, Status>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.polled = true;
         let Self { future, context, route, tells_load, .. } = &mut *self;

@@ -114,12 +114,14 @@ impl Dispatcher {
 
     /// The codecs it answers in.
     #[must_use]
+    #[inline]
     pub fn codecs(&self) -> &Codecs {
         &self.codecs
     }
 
     /// The counters of its methods.
     #[must_use]
+    #[inline]
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
@@ -128,6 +130,7 @@ impl Dispatcher {
     ///
     /// # Errors
     /// `unimplemented`, refused, naming what is missing and what there is.
+    #[inline]
     pub fn route(&self, path: &str) -> Result<&Arc<Route>, Status> {
         self.routes.get(path).ok_or_else(|| self.missing(path))
     }
@@ -151,42 +154,50 @@ impl Dispatcher {
 impl Route {
     /// What it answers.
     #[must_use]
+    #[inline]
     pub fn method(&self) -> &Arc<Method> {
         &self.method
     }
 
     /// What answers it.
+    #[inline]
     pub(crate) fn invoker(&self) -> &BoxInvoker {
         &self.invoker
     }
 
     /// What tells the load of the machine, if it is told.
+    #[inline]
     pub(super) fn machine(&self) -> Option<&MachineLoad> {
         self.machine.as_ref()
     }
 
     /// Its counters.
     #[must_use]
+    #[inline]
     pub fn metrics(&self) -> &MethodMetrics {
         &self.metrics
     }
 
     /// Whether its handlers are quick enough to be polled by the connection's own task.
+    #[inline]
     pub fn runs_inline(&self) -> bool {
         u128::from(self.first_poll.load(Ordering::Relaxed)) < INLINE_LIMIT.as_nanos()
     }
 
     /// Whether its calls are known to run on after their first poll, so that they need room.
+    #[inline]
     pub fn waits(&self) -> bool {
         self.waits.load(Ordering::Relaxed)
     }
 
     /// Notes a call that was not ready at its first poll.
+    #[inline]
     pub fn note_waiting(&self) {
         self.waits.store(true, Ordering::Relaxed);
     }
 
     /// Notes how long a first poll took; an eighth of it enters the average.
+    #[inline]
     pub fn note_first_poll(&self, took: Duration) {
         let took = u32::try_from(took.as_nanos()).unwrap_or(u32::MAX);
         let old = self.first_poll.load(Ordering::Relaxed);
@@ -209,6 +220,7 @@ struct Bound {
 }
 
 impl Invoke for Bound {
+    #[inline]
     fn invoke(&self, invocation: Invocation) -> ReplyFuture {
         self.handler.call(self.index, invocation)
     }

@@ -87,11 +87,13 @@ impl ConnectionShare {
 
     /// What all connections share.
     #[must_use]
+    #[inline]
     pub fn state(&self) -> &Arc<ServerState> {
         &self.state
     }
 
     /// Whether one more call may run now.
+    #[inline]
     pub fn has_room(&self, one_way: bool) -> bool {
         let (calls, own) = (&self.state.calls, self.calls.load(Ordering::Acquire));
         let all = calls.taken.load(Ordering::Acquire);
@@ -105,6 +107,7 @@ impl ConnectionShare {
     /// # Errors
     /// `resource_exhausted`, refused: all connections together have reached the limit, or this one
     /// its share of it while others are open.
+    #[inline]
     pub fn begin_call(self: &Arc<Self>) -> Result<CallGuard, Status> {
         let calls = &self.state.calls;
         let guard = || CallGuard { caller: self.clone(), one_way: false };
@@ -192,12 +195,14 @@ pub struct HeldBytes {
 
 impl HeldBytes {
     /// Nothing yet, to be grown.
+    #[inline]
     pub const fn nothing(caller: Arc<ConnectionShare>) -> Self {
         Self { caller, bytes: 0 }
     }
 
     /// How many bytes are counted.
     #[must_use]
+    #[inline]
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
@@ -206,6 +211,7 @@ impl HeldBytes {
     ///
     /// # Errors
     /// `resource_exhausted`, refused: this connection would hold more than it leaves to others.
+    #[inline]
     pub fn grow(&mut self, more: usize) -> Result<(), Status> {
         if more == 0 {
             return Ok(());
@@ -231,6 +237,7 @@ impl HeldBytes {
     }
 
     /// Counts at most `bytes` from now on.
+    #[inline]
     pub fn shrink_to(&mut self, bytes: usize) {
         if let Some(less) = self.bytes.checked_sub(bytes).filter(|less| *less > 0) {
             self.bytes = bytes;

@@ -76,6 +76,7 @@ impl ServerState {
 
     /// What is served.
     #[must_use]
+    #[inline]
     pub fn dispatcher(&self) -> &Arc<Dispatcher> {
         &self.dispatcher
     }
@@ -88,12 +89,14 @@ impl ServerState {
 
     /// Its limits and times.
     #[must_use]
+    #[inline]
     pub fn config(&self) -> &ServerConfig {
         &self.config
     }
 
     /// How far it is on its way down.
     #[must_use]
+    #[inline]
     pub fn phase(&self) -> Phase {
         *self.phase.borrow()
     }
@@ -108,6 +111,7 @@ impl ServerState {
     ///
     /// Counts before it looks, so that a drain either is seen here or waits for these requests:
     /// none begins behind its back.
+    #[inline]
     pub fn begin_reading(&self) -> Option<Reading<'_>> {
         self.reading.fetch_add(1, Ordering::AcqRel);
         let reading = Reading(self);
