@@ -184,7 +184,7 @@ impl DynamicClient {
     pub async fn call(&self, method: &str, arguments: Value) -> Result<Value, Status> {
         let index = self.index(method)?;
         let arguments = self.arguments(method, arguments)?;
-        let Json(value) = self.stub.call(index, Json(arguments)).await?;
+        let Json(value) = self.stub.call(index, Body::typed(Json(arguments))).await?;
         Ok(value)
     }
 

@@ -2,6 +2,7 @@
 
 mod config;
 mod options;
+mod stream;
 mod stub;
 
 pub use self::config::ClientConfig;

@@ -24,6 +24,8 @@ mod traits;
 mod wire;
 mod write;
 
+use std::any::Any;
+
 use bytes::{Bytes, BytesMut};
 
 pub use self::business::BusinessError;
@@ -56,7 +58,7 @@ pub mod generated {
     label = "not a message",
     note = "put `#[dubhe::message]` on the type"
 )]
-pub trait Message: Send + Sync + 'static {
+pub trait Message: Any + Send + Sync {
     /// Length of protobuf's form in bytes.
     fn proto_len(&self) -> usize;
 
