@@ -11,6 +11,7 @@ use protocols::{Connections, Tcp};
 use registry::Registry;
 use rpc_core::client::{ClientConfig, ServiceClient, Stub, StubMethod};
 use rpc_core::descriptor::{MethodDescriptor, ServiceDescriptor};
+use rpc_core::server::LocalServers;
 use rpc_core::transport::Dial;
 use rpc_core::{BoxInvoker, Codecs, Connector, Error, Invoker, Method, Metrics, ServiceKey};
 use tower_layer::Layer as TowerLayer;
@@ -35,6 +36,8 @@ pub(crate) struct Inner {
     pub(crate) codecs: Codecs,
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) connector: Arc<Connections>,
+    /// The providers of this process.
+    local: LocalServers,
     budget: Arc<RetryBudget>,
     backlog: Arc<Backlog>,
     metrics: Metrics,
@@ -195,7 +198,10 @@ impl Inner {
         if let Some(known) = self.known_directory(service) {
             return Ok(known);
         }
-        let subscription = self.registry.subscribe(service).await?;
+        let subscription = match self.config.is_local(service) {
+            true => self.local.subscribe(service),
+            false => self.registry.subscribe(service).await?,
+        };
         let options = DirectoryOptions {
             layers: self.around_attempts(),
             ejection: self.config.consumer.ejection.rules(),
@@ -254,7 +260,10 @@ impl Inner {
         settings: &MethodConfig,
     ) -> Result<Cluster, Error> {
         let is_own = settings.routers.key != self.config.routers(method.service()).key;
-        let routers = if is_own { self.router_chain(&settings.routers)? } else { routers };
+        let mut routers = if is_own { self.router_chain(&settings.routers)? } else { routers };
+        if method.kind().is_streaming() {
+            routers = routers.carrying(self.connector.clone(), method.kind());
+        }
         Ok(Cluster {
             directory: directory.clone(),
             routers,
@@ -406,10 +415,13 @@ impl ConsumerBuilder {
         let registry = registry::several(self.setup.extensions.registries(&config)?)?;
         let protocols = self.setup.extensions.protocols()?;
         let dial = self.dial.unwrap_or_else(|| Arc::new(Tcp));
+        let local = crate::local::servers(&config)?;
+        let connections = Connections::with_dial(&protocols, client_config(&config), dial)?;
         Ok(Consumer(Arc::new(Inner {
             codecs: self.setup.extensions.codecs(&config.consumer.codec)?,
             registry,
-            connector: Arc::new(Connections::with_dial(&protocols, client_config(&config), dial)?),
+            connector: Arc::new(connections.with_local(local.clone())),
+            local,
             budget: Arc::new(RetryBudget::new(budget.percent, budget.per_second)),
             backlog: Arc::default(),
             metrics: Metrics::new("consumer"),

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cluster::load_balance::WARMUP;
-use protocols::{DrainReport, Server, TcpListen};
+use protocols::{DrainReport, Injvm, Server, TcpListen};
 use registry::{Registration, Registry};
 use rpc_core::descriptor::ServiceDescriptor;
-use rpc_core::server::{Dispatcher, Handler, ServerConfig};
+use rpc_core::server::{Dispatcher, Handler, LocalGuard, ServerConfig};
 use rpc_core::transport::Listen;
-use rpc_core::{BoxInvoker, Error, Instance, Invoker, Metrics, ServiceKey};
+use rpc_core::{BoxInvoker, Error, Extension, Instance, Invoker, Metrics, ServiceKey};
 use tower_layer::Layer as TowerLayer;
 
 use crate::address::Place;
@@ -173,6 +173,7 @@ impl Provider {
             local_addr,
             address,
             config,
+            local: None,
             registered: vec![],
         };
         running.register().await?;
@@ -226,6 +227,8 @@ pub struct RunningProvider {
     local_addr: SocketAddr,
     address: String,
     config: Config,
+    /// Lets consumers of this process find it.
+    local: Option<LocalGuard>,
     registered: Vec<Registration>,
 }
 
@@ -281,6 +284,7 @@ impl RunningProvider {
     /// Dropping the future closes everything at once, and calls that run are cut.
     pub async fn shutdown(self) -> DrainReport {
         self.server.announce_drain();
+        drop(self.local);
         let mut leaving = tokio::task::JoinSet::new();
         for registration in self.registered {
             leaving.spawn(registration.unregister());
@@ -301,6 +305,7 @@ impl RunningProvider {
     async fn register(&mut self) -> Result<(), Error> {
         let id: Arc<str> = uuid::Uuid::now_v7().to_string().into();
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mut served = Vec::new();
         let services = self.dispatcher.services().iter();
         // Whoever knows an instance can ask it; nobody looks the description up in a registry.
         for service in services.filter(|service| service.as_str() != DESCRIBE) {
@@ -315,12 +320,15 @@ impl RunningProvider {
             instance.protocols =
                 self.config.provider.protocols.names().map(str::to_owned).collect();
             instance.codecs = self.dispatcher.codecs().names().map(str::to_owned).collect();
+            served.push(Instance { protocols: vec![Injvm::NAME.to_owned()], ..instance.clone() });
             let registration = self.registry.register(instance).await?;
             let (bound, advertised) = (self.local_addr(), &self.address);
             let (registry, registered) = (self.registry.address(), registration.is_registered());
             tracing::info!(%service, %bound, advertised, registry, registered, "serving");
             self.registered.push(registration);
         }
+        let servers = crate::local::servers(&self.config)?;
+        self.local = Some(servers.add(self.server.state(), served));
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
@@ -76,6 +77,19 @@ impl Body {
             Repr::Stream(shared) => shared.read(),
             Repr::Typed(_) | Repr::Encoded { .. } => Ok(Messages::one(self.clone())),
         }
+    }
+
+    /// Waits until its first message is here, which stays, or until it has ended.
+    ///
+    /// # Errors
+    /// Its error, if it fails before; another reader has the stream.
+    pub async fn begun(self) -> Result<Self, Status> {
+        if !self.is_stream() {
+            return Ok(self);
+        }
+        let mut messages = self.messages()?;
+        poll_fn(|cx| messages.poll_begin(cx)).await?;
+        Ok(Self::stream(messages))
     }
 
     /// The same body, whose end `end` hears of: with the error, if there is one, which it may change.

@@ -120,11 +120,25 @@ pub struct ServiceOverrides {
     /// For all its methods.
     #[serde(flatten)]
     pub call: CallOverrides,
+    /// Which of its providers are called: those of the registry, or those of this process alone.
+    /// Default `remote`.
+    pub scope: Option<CallScope>,
     /// What narrows its instances, in this order, instead of `consumer.routers`.
     #[serde(deserialize_with = "selector::list::optional")]
     pub routers: Option<Vec<Selector>>,
     /// `[consumer.services."…".methods.m]`, by name on the wire.
     pub methods: BTreeMap<String, MethodOverrides>,
+}
+
+/// `scope` of a service: where its providers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum CallScope {
+    /// In this process, without a socket. Calls fail while it has none.
+    Local,
+    /// Where the registry says, over the network, be it this process.
+    Remote,
 }
 
 /// `[consumer.services."…".methods.m]`: settings of the calls of one method. As for

@@ -168,7 +168,12 @@ impl Stub {
     }
 
     /// Which setting the deadline came from, if that is what ended the call.
-    pub(super) fn blame_deadline(&self, target: &StubMethod, status: Status, started: Instant) -> Status {
+    pub(super) fn blame_deadline(
+        &self,
+        target: &StubMethod,
+        status: Status,
+        started: Instant,
+    ) -> Status {
         let hint = Deadline::HINT;
         let is_late =
             status.code() == Code::DeadlineExceeded && status.delivery() != Delivery::Answered;

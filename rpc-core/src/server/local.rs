@@ -75,6 +75,12 @@ impl LocalServers {
         Subscription::new(receiver, self.clone()).of_registry("of this process", untroubled)
     }
 
+    /// Whether somebody else holds it too.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -36,8 +36,15 @@ pub(super) fn body(
         let mut reply = handler.await?;
         let deadline = ends.map(|ends| Box::pin(sleep_until(ends.instant())));
         let messages = reply.body.messages()?;
-        reply.body =
-            Body::stream(Served { messages, route, context, span, started, deadline, ended: false });
+        reply.body = Body::stream(Served {
+            messages,
+            route,
+            context,
+            span,
+            started,
+            deadline,
+            ended: false,
+        });
         Ok(reply)
     };
     Box::pin(serving.instrument(inner))
@@ -85,7 +92,9 @@ impl MessageSource for Served {
         this.ended = true;
         this.route.metrics().record_code(code, this.started.elapsed());
         // Whatever became of calls the handler made itself: this one ran.
-        Poll::Ready(next.map(|end| end.map_err(|status| status.with_delivery(crate::Delivery::Answered))))
+        Poll::Ready(
+            next.map(|end| end.map_err(|status| status.with_delivery(crate::Delivery::Answered))),
+        )
     }
 
     fn trailers(self: Pin<&mut Self>) -> Metadata {

@@ -38,7 +38,11 @@ impl Shared {
                         call cannot be sent again after its stream was read";
             Status::failed_precondition(text).with_delivery(Delivery::NotSent)
         })?;
-        Ok(Messages { state: State::Reading(source), from: Some(self.clone()), trailers: Metadata::new() })
+        Ok(Messages {
+            state: State::Reading(source),
+            from: Some(self.clone()),
+            trailers: Metadata::new(),
+        })
     }
 }
 

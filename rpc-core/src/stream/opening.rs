@@ -25,13 +25,15 @@ impl MessageSource for Opening {
         let this = self.get_mut();
         loop {
             match this {
-                Self::Called(call) => match ready!(call.as_mut().poll(cx)).and_then(|reply| reply.messages()) {
-                    Ok(messages) => *this = Self::Replied(messages),
-                    Err(status) => {
-                        *this = Self::Failed;
-                        return Poll::Ready(Some(Err(status)));
+                Self::Called(call) => {
+                    match ready!(call.as_mut().poll(cx)).and_then(|reply| reply.messages()) {
+                        Ok(messages) => *this = Self::Replied(messages),
+                        Err(status) => {
+                            *this = Self::Failed;
+                            return Poll::Ready(Some(Err(status)));
+                        }
                     }
-                },
+                }
                 Self::Replied(messages) => return messages.poll_next(cx),
                 Self::Failed => return Poll::Ready(None),
             }

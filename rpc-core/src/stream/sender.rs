@@ -56,8 +56,7 @@ impl<T> StreamSender<T> {
 }
 
 fn not_read() -> Status {
-    Status::cancelled("the other side reads this stream no more")
-        .with_delivery(Delivery::MaybeSent)
+    Status::cancelled("the other side reads this stream no more").with_delivery(Delivery::MaybeSent)
 }
 
 impl<T> Clone for StreamSender<T> {

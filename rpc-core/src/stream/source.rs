@@ -15,8 +15,10 @@ use crate::status::Status;
 /// error and is not polled again; dropping it before is the reader's cancel.
 pub trait MessageSource: Send + 'static {
     /// The next message, typed or encoded; `None` at the end.
-    fn poll_message(self: Pin<&mut Self>, cx: &mut Context<'_>)
-    -> Poll<Option<Result<Body, Status>>>;
+    fn poll_message(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Body, Status>>>;
 
     /// Key/values behind the last message; asked once, after the end.
     fn trailers(self: Pin<&mut Self>) -> Metadata {

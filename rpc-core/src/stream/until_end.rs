@@ -26,12 +26,7 @@ impl<F> UntilEnd<F>
 where
     F: FnOnce(Result<(), Status>) -> Result<(), Status>,
 {
-    pub(crate) fn new(
-        messages: Messages,
-        span: Span,
-        deadline: Option<Deadline>,
-        end: F,
-    ) -> Self {
+    pub(crate) fn new(messages: Messages, span: Span, deadline: Option<Deadline>, end: F) -> Self {
         let deadline = deadline.map(|deadline| Box::pin(sleep_until(deadline.instant())));
         Self { messages, span, deadline, end: Some(end) }
     }
