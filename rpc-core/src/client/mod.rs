@@ -2,6 +2,7 @@
 
 mod config;
 mod options;
+mod said;
 mod stream;
 mod stub;
 

@@ -13,6 +13,7 @@ use crate::amount::show_duration;
 use crate::body::Body;
 use crate::broadcast::{NodeReplies, NodeResult};
 use crate::client::options::CallOptions;
+use crate::client::said;
 use crate::codec::Codecs;
 use crate::deadline::Deadline;
 use crate::descriptor::ServiceDescriptor;
@@ -210,6 +211,7 @@ impl Stub {
             let status = Status::deadline_exceeded(text).with_delivery(Delivery::NotSent);
             return Err(named(target, status));
         }
+        let body = said::here(body)?;
         let mut invocation = Invocation::new(target.method.clone(), body, deadline);
         let Some(options) = options else {
             invocation.codecs = Some(target.codecs.clone());

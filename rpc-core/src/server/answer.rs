@@ -37,7 +37,7 @@ impl Answer {
         let context = Some(CallContext::of(&invocation));
         let deadline = invocation.deadline;
         let streams = invocation.method().kind().streams_reply();
-        let ends = invocation.end_deadline();
+        let ends = if streams { invocation.end_deadline() } else { None };
         let tells_load = load_report::is_asked(&invocation.metadata);
         let span = tracing::info_span!(
             "serve",
