@@ -9,7 +9,7 @@ use cluster::{
 };
 use protocols::{Connections, Tcp};
 use registry::Registry;
-use rpc_core::client::{ClientConfig, ServiceClient, Stub, StubMethod};
+use rpc_core::client::{ServiceClient, Stub, StubMethod};
 use rpc_core::descriptor::{MethodDescriptor, ServiceDescriptor};
 use rpc_core::server::LocalServers;
 use rpc_core::transport::Dial;
@@ -416,7 +416,7 @@ impl ConsumerBuilder {
         let protocols = self.setup.extensions.protocols()?;
         let dial = self.dial.unwrap_or_else(|| Arc::new(Tcp));
         let local = crate::local::servers(&config)?;
-        let connections = Connections::with_dial(&protocols, client_config(&config), dial)?;
+        let connections = Connections::with_dial(&protocols, config.consumer.client(), dial)?;
         Ok(Consumer(Arc::new(Inner {
             codecs: self.setup.extensions.codecs(&config.consumer.codec)?,
             registry,
@@ -432,18 +432,6 @@ impl ConsumerBuilder {
             config,
             left_out,
         })))
-    }
-}
-
-fn client_config(config: &Config) -> ClientConfig {
-    let consumer = &config.consumer;
-    ClientConfig {
-        connect_timeout: consumer.connect_timeout,
-        heartbeat: consumer.heartbeat,
-        heartbeat_timeout: consumer.heartbeat_timeout,
-        max_payload: consumer.limits.payload,
-        max_in_flight: consumer.limits.in_flight as usize,
-        max_queued: consumer.limits.queued,
     }
 }
 

@@ -20,7 +20,8 @@ static SERVERS: Mutex<BTreeMap<String, LocalServers>> = Mutex::new(BTreeMap::new
 /// There is no registry.
 pub(crate) fn servers(config: &Config) -> Result<LocalServers, Error> {
     let settings = config.registry_settings()?.into_iter();
-    let registries: Vec<String> = settings.map(|(_, registry)| registry.url).collect();
+    let mut registries: Vec<String> = settings.map(|(_, registry)| registry.url).collect();
+    registries.sort_unstable();
     let mut servers = SERVERS.lock().unwrap_or_else(PoisonError::into_inner);
     servers.retain(|_, table| table.is_shared());
     Ok(servers.entry(registries.join(",")).or_default().clone())

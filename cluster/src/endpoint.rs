@@ -249,7 +249,7 @@ impl Endpoint {
         let streams = method.kind().streams_reply();
         let in_flight = InFlight::begin(self, now, &invocation, probe);
         let call = span.in_scope(|| in_flight.endpoint.invoker.invoke(invocation));
-        let call = if streams { endpoint_stream::begun(call, deadline, end) } else { call };
+        let call = if streams { endpoint_stream::begun(call, now, deadline, end) } else { call };
         EndpointFuture::new(call, in_flight, span)
     }
 

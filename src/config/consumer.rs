@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rpc_core::client::ClientConfig;
 use rpc_core::{Deadline, ServiceKey};
 use serde::{Deserialize, Serialize};
 
@@ -157,6 +158,18 @@ pub struct MethodOverrides {
 }
 
 impl ConsumerConfig {
+    /// What its connections keep to.
+    pub(crate) fn client(&self) -> ClientConfig {
+        ClientConfig {
+            connect_timeout: self.connect_timeout,
+            heartbeat: self.heartbeat,
+            heartbeat_timeout: self.heartbeat_timeout,
+            max_payload: self.limits.payload,
+            max_in_flight: self.limits.in_flight as usize,
+            max_queued: self.limits.queued,
+        }
+    }
+
     /// Leaves only the choices that `is_known` holds for; others are as if they were not set.
     pub(super) fn retain_chosen(&mut self, is_known: impl Fn(Kind, &Selector) -> bool) {
         let default = Self::default();

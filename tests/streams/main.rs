@@ -64,6 +64,7 @@ contract!(injvm:
         a_stream_that_fails_behind_its_first_message_is_not_called_again,
         a_call_whose_stream_was_read_is_not_sent_again,
         a_call_whose_stream_nobody_read_is_sent_again,
+        a_stream_that_does_not_begin_is_asked_for_elsewhere_halfway,
         layers_see_a_streaming_call_as_any_other,
     }
 );

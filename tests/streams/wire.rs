@@ -46,7 +46,17 @@ impl Wire {
         toml: &str,
         change: impl FnOnce(Provider) -> Provider,
     ) -> Ends {
-        let (registry, toml) = (support::memory(), self.settings(toml));
+        self.connect_at(&support::memory(), toml, change).await
+    }
+
+    /// Both ends at this registry.
+    pub(crate) async fn connect_at(
+        &self,
+        registry: &str,
+        toml: &str,
+        change: impl FnOnce(Provider) -> Provider,
+    ) -> Ends {
+        let (registry, toml) = (registry.to_owned(), self.settings(toml));
         let seen = Arc::new(Seen::default());
         let served = StreamsServer::new(Handler {
             seen: seen.clone(),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
@@ -39,8 +39,8 @@ use crate::status::Status;
 /// assert_eq!(runtime.block_on(sum(Streaming::of([1, 2, 3]))).unwrap(), 6);
 /// ```
 pub struct Streaming<T> {
-    /// `None` once it has ended.
-    values: Option<Pin<Box<dyn Values<T>>>>,
+    /// `None` once it has ended. Never locked: it lets a handle be shared that nobody can read then.
+    values: Option<Mutex<Pin<Box<dyn Values<T>>>>>,
     trailers: Metadata,
 }
 
@@ -77,7 +77,7 @@ impl<T> Streaming<T> {
     }
 
     fn reading(values: impl Values<T> + 'static) -> Self {
-        Self { values: Some(Box::pin(values)), trailers: Metadata::new() }
+        Self { values: Some(Mutex::new(Box::pin(values))), trailers: Metadata::new() }
     }
 
     /// Waits for the next value; `None` at the end, and after an error.
@@ -101,6 +101,7 @@ impl<T> Streaming<T> {
         let Some(values) = &mut self.values else {
             return Poll::Ready(None);
         };
+        let values = values.get_mut().unwrap_or_else(PoisonError::into_inner);
         let next = ready!(values.as_mut().poll_value(cx));
         if !matches!(next, Some(Ok(_))) {
             self.trailers = values.trailers();

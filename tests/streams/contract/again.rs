@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use dubhe::{BoxInvoker, Code, Invocation, Status, Streaming};
+use dubhe::{BoxInvoker, Code, Invocation, Reply, Result, Status, Streaming};
+use tokio::time::Instant;
 use tower::util::MapRequestLayer;
 
+use crate::support;
 use crate::wire::{Streams, Wire, all};
 
 pub(crate) async fn a_stream_that_fails_before_its_first_message_is_called_again(wire: Wire) {
@@ -47,6 +50,24 @@ pub(crate) async fn a_call_whose_stream_nobody_read_is_sent_again(wire: Wire) {
     let ends = wire.connect_with("", |provider| provider.layer_for("Streams", refusing)).await;
     assert_eq!(ends.client.first(Streaming::of([9])).await.unwrap(), 9);
     assert_eq!(tries.load(Ordering::SeqCst), 3);
+}
+
+pub(crate) async fn a_stream_that_does_not_begin_is_asked_for_elsewhere_halfway(wire: Wire) {
+    let registry = support::memory();
+    let hanging = tower::layer::layer_fn(|_: BoxInvoker| {
+        tower::service_fn(|_: Invocation| std::future::pending::<Result<Reply>>())
+    });
+    let hangs = wire.connect_at(&registry, "", |provider| provider.layer(hanging)).await;
+    let well = wire.connect_at(&registry, "", |provider| provider).await;
+    let (mut slow, began) = (0, Instant::now());
+    for _ in 0..20 {
+        let called = Instant::now();
+        assert_eq!(all(well.client.count(2, 0).await.unwrap()).await.0, [1, 2]);
+        slow += u64::from(called.elapsed() >= Duration::from_millis(2500));
+    }
+    assert!(slow > 0, "some have met the one that hangs");
+    assert!(began.elapsed() < Duration::from_secs(5) * 20);
+    drop(hangs);
 }
 
 pub(crate) async fn layers_see_a_streaming_call_as_any_other(wire: Wire) {
