@@ -9,8 +9,9 @@ use cluster::{
 };
 use protocols::{Connections, Tcp};
 use registry::Registry;
-use rpc_core::client::{ClientConfig, ServiceClient, Stub, StubMethod};
+use rpc_core::client::{ServiceClient, Stub, StubMethod};
 use rpc_core::descriptor::{MethodDescriptor, ServiceDescriptor};
+use rpc_core::server::LocalServers;
 use rpc_core::transport::Dial;
 use rpc_core::{
     BoxInvoker, Codecs, Connector, Error, Invoker, Method, Metrics, ServiceKey, runtime,
@@ -41,6 +42,8 @@ pub(crate) struct Inner {
     pub(crate) codecs: Codecs,
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) connector: Arc<Connections>,
+    /// The providers of this process.
+    local: LocalServers,
     budget: Arc<RetryBudget>,
     backlog: Arc<Backlog>,
     metrics: Metrics,
@@ -203,7 +206,10 @@ impl Inner {
         if let Some(known) = self.known_directory(service) {
             return Ok(known);
         }
-        let subscription = self.registry.subscribe(service).await?;
+        let subscription = match self.config.is_local(service) {
+            true => self.local.subscribe(service),
+            false => self.registry.subscribe(service).await?,
+        };
         let options = DirectoryOptions {
             layers: self.around_attempts(),
             ejection: self.config.consumer.ejection.rules(),
@@ -262,7 +268,10 @@ impl Inner {
         settings: &MethodConfig,
     ) -> Result<Cluster, Error> {
         let is_own = settings.routers.key != self.config.routers(method.service()).key;
-        let routers = if is_own { self.router_chain(&settings.routers)? } else { routers };
+        let mut routers = if is_own { self.router_chain(&settings.routers)? } else { routers };
+        if method.kind().is_streaming() {
+            routers = routers.carrying(self.connector.clone(), method.kind());
+        }
         Ok(Cluster {
             directory: directory.clone(),
             routers,
@@ -414,10 +423,13 @@ impl ConsumerBuilder {
         let registry = registry::several(self.setup.extensions.registries(&config)?)?;
         let protocols = self.setup.extensions.protocols()?;
         let dial = self.dial.unwrap_or_else(|| Arc::new(Tcp));
+        let local = crate::local::servers(&config)?;
+        let connections = Connections::with_dial(&protocols, config.consumer.client(), dial)?;
         Ok(Consumer(Arc::new(Inner {
             codecs: self.setup.extensions.codecs(&config.consumer.codec)?,
             registry,
-            connector: Arc::new(Connections::with_dial(&protocols, client_config(&config), dial)?),
+            connector: Arc::new(connections.with_local(local.clone())),
+            local,
             budget: Arc::new(RetryBudget::new(budget.percent, budget.per_second)),
             backlog: Arc::default(),
             metrics: Metrics::new("consumer"),
@@ -428,19 +440,6 @@ impl ConsumerBuilder {
             config,
             left_out,
         })))
-    }
-}
-
-fn client_config(config: &Config) -> ClientConfig {
-    let consumer = &config.consumer;
-    ClientConfig {
-        connect_timeout: consumer.connect_timeout,
-        heartbeat: consumer.heartbeat,
-        heartbeat_timeout: consumer.heartbeat_timeout,
-        max_payload: consumer.limits.payload,
-        max_decoded: consumer.limits.decoded,
-        max_in_flight: consumer.limits.in_flight as usize,
-        max_queued: consumer.limits.queued,
     }
 }
 

@@ -48,6 +48,7 @@ mod dynamic;
 mod explain;
 mod extensions;
 mod layers;
+mod local;
 mod machine;
 mod policy;
 mod provider;
@@ -66,7 +67,7 @@ pub use rpc_core::{
     AttemptLog, AttemptOutcome, AttemptRecord, Body, BoxInvoker, CallExtensions, ChannelState,
     Code, Codec, Codecs, Deadline, Delivery, Error, Extension, Instance, Invocation, Invoker,
     Metadata, MetadataValue, Method, MethodKind, NodeResult, Peer, Reply, Result, ServiceKey,
-    Source, Status, Trouble,
+    Source, Status, StreamSender, Streaming, Trouble,
 };
 pub use rpc_macros::{error, message, service};
 
@@ -92,7 +93,7 @@ pub mod embedded {
 pub mod prelude {
     pub use rpc_core::client::{CallOptions, ServiceClient};
     pub use rpc_core::server::CallContext;
-    pub use rpc_core::{Code, Result, Status};
+    pub use rpc_core::{Code, Result, Status, Streaming};
 
     pub use crate::consumer::{Connect, Consumer};
     pub use crate::provider::Provider;
@@ -117,13 +118,13 @@ pub mod extend {
     pub use rpc_core::message::Message;
     pub use rpc_core::protocol::{Accepted, Protocol, ProtocolClient, ServeFuture, Sniff, Target};
     pub use rpc_core::server::{Answer, ConnectionShare, Phase, Route, ServerState, shutting_down};
-    pub use rpc_core::status::{Resend, may_resend, may_resend_later};
+    pub use rpc_core::status::{Repeat, Resend, may_resend, may_resend_later};
     pub use rpc_core::transport::{
         AcceptedStream, BoxTransport, Dial, DialFuture, Listen, Transport,
     };
     pub use rpc_core::{
-        Changes, Channel, Extension, ExtensionPoint, Invoke, NoConfig, NodeReplies, Params,
-        ReplyFuture, Snapshot, Subscription,
+        Changes, Channel, Extension, ExtensionPoint, Invoke, MessageSource, Messages, NoConfig,
+        NodeReplies, Params, ReplyFuture, Snapshot, Subscription,
     };
 }
 

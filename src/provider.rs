@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cluster::load_balance::WARMUP;
-use protocols::{DrainReport, Server, TcpListen};
+use protocols::{DrainReport, Injvm, Server, TcpListen};
 use registry::{Registration, Registry};
 use rpc_core::descriptor::ServiceDescriptor;
-use rpc_core::server::{Dispatcher, Handler, ServerConfig};
+use rpc_core::server::{Dispatcher, Handler, LocalGuard, ServerConfig};
 use rpc_core::transport::Listen;
-use rpc_core::{BoxInvoker, Error, Instance, Invoker, Metrics, ServiceKey, runtime};
+use rpc_core::{BoxInvoker, Error, Extension, Instance, Invoker, Metrics, ServiceKey, runtime};
 use tower_layer::Layer as TowerLayer;
 
 use crate::address::Place;
@@ -175,6 +175,7 @@ impl Provider {
             local_addr,
             address,
             config,
+            local: None,
             registered: vec![],
         };
         running.register().await?;
@@ -233,6 +234,8 @@ pub struct RunningProvider {
     local_addr: SocketAddr,
     address: String,
     config: Config,
+    /// Lets consumers of this process find it.
+    local: Option<LocalGuard>,
     registered: Vec<Registration>,
 }
 
@@ -289,6 +292,7 @@ impl RunningProvider {
     /// Dropping the future closes everything at once, and calls that run are cut.
     pub async fn shutdown(self) -> DrainReport {
         self.server.announce_drain();
+        drop(self.local);
         let mut leaving = tokio::task::JoinSet::new();
         for registration in self.registered {
             leaving.spawn(registration.unregister());
@@ -309,6 +313,7 @@ impl RunningProvider {
     async fn register(&mut self) -> Result<(), Error> {
         let id: Arc<str> = uuid::Uuid::now_v7().to_string().into();
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mut served = Vec::new();
         let services = self.dispatcher.services().iter();
         let mut registered = Vec::new();
         // Whoever knows an instance can ask it; nobody looks the description up in a registry.
@@ -324,6 +329,7 @@ impl RunningProvider {
             instance.protocols =
                 self.config.provider.protocols.names().map(str::to_owned).collect();
             instance.codecs = self.dispatcher.codecs().names().map(str::to_owned).collect();
+            served.push(Instance { protocols: vec![Injvm::NAME.to_owned()], ..instance.clone() });
             registered.push((service, self.registry.register(instance).await?));
         }
         // Not before all are: a registry that refuses one of them ends the start.
@@ -333,6 +339,8 @@ impl RunningProvider {
             tracing::info!(%service, %bound, advertised, registry, registered, "serving");
             self.registered.push(registration);
         }
+        let servers = crate::local::servers(&self.config)?;
+        self.local = Some(servers.add(self.server.state(), served));
         Ok(())
     }
 }

@@ -1,10 +1,10 @@
 //! The methods of a service and the types they use, as an instance describes them.
 
-use dubhe::Error;
 use dubhe::describe::{
     EnumDescription, FieldDescription, MessageDescription, MethodDescription, ServiceDescription,
     TypeKind,
 };
+use dubhe::{Error, MethodKind};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -80,8 +80,8 @@ impl<'a> Methods<'a> {
             if method.is_idempotent {
                 notes.push("idempotent".to_owned());
             }
-            if method.is_one_way {
-                notes.push("one-way".to_owned());
+            if method.kind() != MethodKind::Unary {
+                notes.push(method.kind().to_string());
             }
             notes.extend(method.error.as_ref().map(|error| format!("fails with {error}")));
             let signature = self.of.signature(method);
@@ -103,7 +103,8 @@ impl<'a> Methods<'a> {
                 "name": method.name,
                 "doc": method.doc,
                 "idempotent": method.is_idempotent,
-                "one_way": method.is_one_way,
+                "kind": method.kind().to_string(),
+                "one_way": method.kind() == MethodKind::OneWay,
                 "arguments": fields(of(&method.arguments)),
                 "result": fields(of(&method.reply)),
                 "error": method.error,

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::attempt_layers::AttemptLayers;
 use crate::ejection::{Ejector, EndpointHealth, Health};
 use crate::endpoint_future::{EndpointFuture, InFlight};
+use crate::endpoint_stream;
 use crate::load::{FAILURE, Load};
 use crate::load_balance::{published_warmup, uptime, warmed_weight};
 
@@ -244,8 +245,11 @@ impl Endpoint {
             endpoint = %self.address(),
             attempt = number,
         );
+        let (deadline, end) = (invocation.deadline, invocation.end_deadline());
+        let streams = method.kind().streams_reply();
         let in_flight = InFlight::begin(self, now, &invocation, probe);
         let call = span.in_scope(|| in_flight.endpoint.invoker.invoke(invocation));
+        let call = if streams { endpoint_stream::begun(call, now, deadline, end) } else { call };
         EndpointFuture::new(call, in_flight, span)
     }
 

@@ -72,7 +72,10 @@ impl Future for EndpointFuture {
         let Some(in_flight) = this.in_flight.take() else {
             return Poll::Ready(outcome);
         };
-        Poll::Ready(in_flight.finish(outcome))
+        Poll::Ready(match outcome {
+            Ok(reply) if reply.body.is_stream() => in_flight.begun(reply, &this.span),
+            outcome => in_flight.finish(outcome),
+        })
     }
 }
 
@@ -94,6 +97,9 @@ pub(crate) struct InFlight {
     /// Whether it waited for the connection, which says nothing of the provider.
     connects: bool,
     log: Option<AttemptLog>,
+    /// Whether the first message of a reply that streams is here, which is what a reply is measured
+    /// by.
+    begun: bool,
     finished: bool,
 }
 
@@ -107,7 +113,7 @@ impl InFlight {
         endpoint.load().begin();
         let (kind, log) = (call.method().kind(), call.extensions.get::<AttemptLog>().cloned());
         let connects = endpoint.channel().state() != ChannelState::Ready;
-        Self { endpoint, started, kind, probe, connects, log, finished: false }
+        Self { endpoint, started, kind, probe, connects, log, begun: false, finished: false }
     }
 
     fn finish(mut self, outcome: Result<Reply, Status>) -> Result<Reply, Status> {
@@ -117,10 +123,40 @@ impl InFlight {
             let outcome = outcome.as_ref().map(|_| ());
             log.note(self.endpoint.address(), self.started, Some(outcome));
         }
-        outcome.map_err(|status| match status.address() {
+        outcome.map_err(|status| self.at_endpoint(status))
+    }
+
+    /// Records a reply that streams as any other, and counts the call until its body ends.
+    fn begun(mut self, reply: Reply, span: &Span) -> Result<Reply, Status> {
+        let outcome = Ok(reply);
+        self.record(&outcome);
+        (self.begun, self.probe) = (true, false);
+        outcome.and_then(|reply| {
+            let body = reply.body.until_end(span, None, move |end| self.ended(end))?;
+            Ok(Reply { body, ..reply })
+        })
+    }
+
+    /// The end of a body that had begun. That it ends says nothing; what it ends with may.
+    fn ended(mut self, end: Result<(), Status>) -> Result<(), Status> {
+        if let Err(status) = &end
+            && is_endpoints_fault(status)
+        {
+            self.record(&Err(status.clone()));
+        }
+        self.finished = true;
+        if let Some(log) = &self.log {
+            let outcome = end.as_ref().map(|()| ());
+            log.note(self.endpoint.address(), self.started, Some(outcome));
+        }
+        end.map_err(|status| self.at_endpoint(status))
+    }
+
+    fn at_endpoint(&self, status: Status) -> Status {
+        match status.address() {
             Some(_) => status,
             None => status.with_address(self.endpoint.address().clone()),
-        })
+        }
     }
 
     fn record(&self, outcome: &Result<Reply, Status>) {
@@ -167,7 +203,7 @@ impl Drop for InFlight {
             if self.probe {
                 health.end_probe(Verdict::Nothing, now);
             }
-            if health.speaks_of_now(self.started) {
+            if !self.begun && health.speaks_of_now(self.started) {
                 load.observe_at_least(now.saturating_duration_since(self.started), now);
             }
             if let Some(log) = &self.log {

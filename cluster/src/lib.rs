@@ -23,6 +23,7 @@ mod directory;
 mod ejection;
 mod endpoint;
 mod endpoint_future;
+mod endpoint_stream;
 mod explain;
 mod invoker;
 mod latency_window;

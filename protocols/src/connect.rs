@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rpc_core::client::ClientConfig;
 use rpc_core::protocol::{ProtocolClient, Target};
+use rpc_core::server::LocalServers;
 use rpc_core::transport::Dial;
 use rpc_core::{Channel, Connector, Error, Instance, MethodKind, Protocols};
 
@@ -17,6 +18,7 @@ pub struct Connections {
     clients: Vec<(&'static str, Arc<dyn ProtocolClient>)>,
     config: Arc<ClientConfig>,
     dial: Arc<dyn Dial>,
+    local: LocalServers,
     channels: Mutex<HashMap<Key, Weak<dyn Channel>>>,
 }
 
@@ -57,7 +59,15 @@ impl Connections {
                 "none of the protocols {known} can be called: add one that has a consumer's end"
             )));
         }
-        Ok(Self { clients, config: Arc::new(config), dial, channels: Mutex::default() })
+        let (config, local) = (Arc::new(config), LocalServers::new());
+        Ok(Self { clients, config, dial, local, channels: Mutex::default() })
+    }
+
+    /// The same, which finds the servers of this process in `local`.
+    #[must_use]
+    pub fn with_local(mut self, local: LocalServers) -> Self {
+        self.local = local;
+        self
     }
 
     /// The protocol in which `instance` is called.
@@ -80,8 +90,12 @@ impl Connector for Connections {
         if channels.len() == channels.capacity() {
             channels.retain(|_, channel| channel.strong_count() > 0);
         }
-        let (dial, config) = (self.dial.clone(), self.config.clone());
-        let channel = client.channel(Target { address: key.address.clone(), dial, config });
+        let channel = client.channel(Target {
+            address: key.address.clone(),
+            dial: self.dial.clone(),
+            config: self.config.clone(),
+            local: self.local.clone(),
+        });
         channels.insert(key, Arc::downgrade(&channel));
         channel
     }

@@ -4,6 +4,7 @@
 //! - [`Connections`] opens channels to providers in a protocol they speak
 //! - [`Dubbo`] is Dubbo2 framing over one multiplexed connection, both ends
 //! - [`Http`] is HTTP/1.1 and HTTP/2 with translators, of which there is JSON so far; served only
+//! - [`Injvm`] is a call inside the process: no socket, and no bytes where nobody needs them
 //!
 //! The contracts stand in `rpc_core`; this crate knows no codec, no registry and no policy.
 
@@ -12,6 +13,7 @@
 mod connect;
 mod dubbo;
 mod http;
+mod injvm;
 mod listen;
 mod transport;
 
@@ -20,6 +22,7 @@ use rpc_core::{Error, ExtensionPoint, Params, Protocol, Protocols};
 pub use self::connect::Connections;
 pub use self::dubbo::Dubbo;
 pub use self::http::Http;
+pub use self::injvm::Injvm;
 pub use self::listen::{DrainReport, Server};
 pub use self::transport::{Tcp, TcpListen};
 
@@ -30,6 +33,7 @@ pub fn builtin() -> ExtensionPoint<dyn Protocol> {
         .without(&["tri", "triple", "grpc", "rest"])
         .with::<Dubbo>()
         .with::<Http>()
+        .with::<Injvm>()
 }
 
 /// The table of what `point` has.

@@ -1,18 +1,23 @@
-//! What a call or a reply carries: a typed message, or its bytes in one codec.
+//! What a call or a reply carries: a typed message, its bytes in one codec, or many of those.
 //!
 //! Encoding is late: a typed body is written straight into the connection's buffer by whoever
 //! knows the codec, and again (or from the cached bytes) if the call is sent again.
 
+use std::any::Any;
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 
 use crate::codec::{Codec, CodecError, Limits};
+use crate::deadline::Deadline;
 use crate::message::Message;
 use crate::panics;
+use crate::status::Status;
+use crate::stream::{MessageSource, Messages, Shared, UntilEnd};
 
-/// A typed message or encoded bytes; cheap to clone.
+/// A typed message, encoded bytes, or a stream of them; cheap to clone. Clones of a stream share it.
 #[derive(Clone)]
 pub struct Body(Repr);
 
@@ -20,6 +25,7 @@ pub struct Body(Repr);
 enum Repr {
     Typed(Arc<Typed<dyn Message>>),
     Encoded { codec: Arc<dyn Codec>, bytes: Bytes, decoded: usize },
+    Stream(Arc<Shared>),
 }
 
 struct Typed<M: ?Sized> {
@@ -54,13 +60,84 @@ impl Body {
         self
     }
 
-    /// About how many bytes it will take; exact for encoded bodies and for protobuf.
+    /// A body of many messages, which are made when they are read, once.
+    #[must_use]
+    pub fn stream(source: impl MessageSource) -> Self {
+        Self(Repr::Stream(Shared::new(source)))
+    }
+
+    /// Whether it is a stream of messages.
+    #[must_use]
+    pub const fn is_stream(&self) -> bool {
+        matches!(self.0, Repr::Stream(_))
+    }
+
+    /// Whether it can be read, also if that was done before: a stream can be read once.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        match &self.0 {
+            Repr::Stream(shared) => shared.is_whole(),
+            Repr::Typed(_) | Repr::Encoded { .. } => true,
+        }
+    }
+
+    /// Its messages; the only one of a body that is no stream.
+    ///
+    /// # Errors
+    /// `failed_precondition`, not sent: another reader has the stream, of this body or a clone.
+    pub fn messages(&self) -> Result<Messages, Status> {
+        match &self.0 {
+            Repr::Stream(shared) => shared.read(),
+            Repr::Typed(_) | Repr::Encoded { .. } => Ok(Messages::one(self.clone())),
+        }
+    }
+
+    /// Waits until its first message is here, which stays, or until it has ended.
+    ///
+    /// # Errors
+    /// Its error, if it fails before; another reader has the stream.
+    pub async fn begun(self) -> Result<Self, Status> {
+        if !self.is_stream() {
+            return Ok(self);
+        }
+        let mut messages = self.messages()?;
+        poll_fn(|cx| messages.poll_begin(cx)).await?;
+        Ok(Self::stream(messages))
+    }
+
+    /// The same body, whose end `end` hears of: with the error, if there is one, which it may change.
+    /// It is dropped unheard if nobody reads to the end. The messages are read within `span`, and
+    /// until `deadline`.
+    ///
+    /// What is no stream has ended already.
+    ///
+    /// # Errors
+    /// What `end` makes of the end of a body that is no stream; another reader has the stream.
+    pub fn until_end<F>(
+        self,
+        span: &tracing::Span,
+        deadline: Option<Deadline>,
+        end: F,
+    ) -> Result<Self, Status>
+    where
+        F: FnOnce(Result<(), Status>) -> Result<(), Status> + Send + Unpin + 'static,
+    {
+        match &self.0 {
+            Repr::Stream(shared) => {
+                Ok(Self::stream(UntilEnd::new(shared.read()?, span.clone(), deadline, end)))
+            }
+            Repr::Typed(_) | Repr::Encoded { .. } => end(Ok(())).map(|()| self),
+        }
+    }
+
+    /// About how many bytes it will take; exact for encoded bodies and for protobuf, 0 for streams.
     #[must_use]
     #[inline]
     pub fn size_hint(&self) -> usize {
         match &self.0 {
             Repr::Typed(typed) => typed.message.proto_len(),
             Repr::Encoded { bytes, .. } => bytes.len(),
+            Repr::Stream(_) => 0,
         }
     }
 
@@ -83,6 +160,7 @@ impl Body {
                 buf.extend_from_slice(bytes);
                 Ok(())
             }
+            Repr::Stream(_) => Err(many(codec.name())),
         }
     }
 
@@ -109,6 +187,7 @@ impl Body {
                 same_codec(&**own, codec)?;
                 Ok(bytes.clone())
             }
+            Repr::Stream(_) => Err(many(codec.name())),
         }
     }
 
@@ -117,7 +196,7 @@ impl Body {
     pub fn argument_text(&self, index: usize, out: &mut String) -> bool {
         match &self.0 {
             Repr::Typed(typed) => typed.message.argument_text(index, out),
-            Repr::Encoded { .. } => false,
+            Repr::Encoded { .. } | Repr::Stream(_) => false,
         }
     }
 
@@ -126,15 +205,30 @@ impl Body {
     #[inline]
     pub fn codec(&self) -> Option<&Arc<dyn Codec>> {
         match &self.0 {
-            Repr::Typed(_) => None,
+            Repr::Typed(_) | Repr::Stream(_) => None,
             Repr::Encoded { codec, .. } => Some(codec),
         }
+    }
+
+    /// Reads it as an `M`: moved out, if it is one that nobody else holds.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn into_message<M: Message + Default>(mut self) -> Result<M, CodecError> {
+        if let Repr::Typed(typed) = &mut self.0
+            && let Some(own) = Arc::get_mut(typed)
+            && let Some(message) = (&mut own.message as &mut dyn Any).downcast_mut::<M>()
+        {
+            return Ok(std::mem::take(message));
+        }
+        self.decode()
     }
 
     /// Reads it into a new `M`.
     ///
     /// # Errors
-    /// The bytes are not of their codec, do not fit `M`, or take more memory than they may.
+    /// The bytes are not of their codec, do not fit `M`, or take more memory than they may; it is a
+    /// stream.
     pub fn decode<M: Message + Default>(&self) -> Result<M, CodecError> {
         let mut message = M::default();
         match &self.0 {
@@ -157,6 +251,7 @@ impl Body {
                     .merge_proto(buf.freeze(), &mut Limits::of_depth_alone())
                     .map_err(|error| unfit(&error))?;
             }
+            Repr::Stream(_) => return Err(many("in-process")),
         }
         Ok(message)
     }
@@ -166,6 +261,7 @@ impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Repr::Typed(_) => f.write_str("Body(typed)"),
+            Repr::Stream(_) => f.write_str("Body(stream)"),
             Repr::Encoded { codec, bytes, .. } => {
                 write!(f, "Body({} bytes of {})", bytes.len(), codec.name())
             }
@@ -181,6 +277,10 @@ fn encode(codec: &dyn Codec, message: &dyn Message, buf: &mut BytesMut) -> Resul
         let what = format_args!("encoding the message panicked: {panic}");
         Err(CodecError::new(codec.name(), what))
     })
+}
+
+fn many(codec: &'static str) -> CodecError {
+    CodecError::new(codec, "the body is a stream of messages, where one is expected")
 }
 
 fn same_codec(own: &dyn Codec, asked: &dyn Codec) -> Result<(), CodecError> {

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use crate::body::Body;
-use crate::codec::Codecs;
+use crate::codec::{CodecError, Codecs};
 use crate::deadline::Deadline;
 use crate::message::Message;
 use crate::metadata::Metadata;
 use crate::method::Method;
 use crate::peer::Peer;
 use crate::status::Status;
+use crate::stream::Streaming;
 
-/// One call; cheap to clone, so that every attempt has its own.
+/// One call; cheap to clone, so that every attempt has its own. Clones share arguments that stream,
+/// which are read once.
 #[derive(Debug, Clone)]
 pub struct Invocation {
     method: Arc<Method>,
@@ -19,7 +21,8 @@ pub struct Invocation {
     pub body: Body,
     /// Key/values beside the arguments.
     pub metadata: Metadata,
-    /// When nobody waits any more.
+    /// When nobody waits any more. Of a reply that streams: for its first message, see
+    /// [`end_deadline`](Self::end_deadline).
     pub deadline: Deadline,
     /// Consumer side: the codecs it may be written in, the preferred first.
     pub codecs: Option<Codecs>,
@@ -35,6 +38,10 @@ pub struct Invocation {
     /// [`NodeReplies`]: crate::NodeReplies
     pub extensions: CallExtensions,
 }
+
+/// When a call whose reply streams has to have ended.
+#[derive(Debug, Clone, Copy)]
+struct EndDeadline(Deadline);
 
 /// Typed values beside a call or its reply, one of each type; free while empty.
 pub use http::Extensions as CallExtensions;
@@ -61,6 +68,50 @@ impl Invocation {
     #[inline]
     pub fn method(&self) -> &Arc<Method> {
         &self.method
+    }
+
+    /// Whether it can be sent (again): one whose arguments stream can, until they are read.
+    #[must_use]
+    pub fn is_replayable(&self) -> bool {
+        self.body.is_whole()
+    }
+
+    /// When the whole call has to have ended; `None` if a reply that streams may go on for as long
+    /// as it likes, once [`deadline`](Self::deadline) has seen its first message.
+    #[must_use]
+    pub fn end_deadline(&self) -> Option<Deadline> {
+        match self.method.kind().streams_reply() {
+            true => self.extensions.get::<EndDeadline>().map(|end| end.0),
+            false => Some(self.deadline),
+        }
+    }
+
+    /// Bounds the whole of a call whose reply streams.
+    pub fn set_end_deadline(&mut self, deadline: Deadline) {
+        self.extensions.insert(EndDeadline(deadline));
+    }
+
+    /// Takes the arguments out: moved, if they are an `A` of this process that nobody else holds.
+    ///
+    /// # Errors
+    /// `invalid_argument`, naming the call and what does not fit.
+    pub fn into_arguments<A: Message + Default>(self) -> Result<A, Status> {
+        let Self { method, body, .. } = self;
+        body.into_message().map_err(|error| error.into_argument_status(method.path()))
+    }
+
+    /// The values in the messages of arguments that stream.
+    ///
+    /// # Errors
+    /// The stream has another reader.
+    #[doc(hidden)]
+    pub fn into_stream<A: Message + Default, T: 'static>(
+        self,
+        unwrap: fn(A) -> T,
+    ) -> Result<Streaming<T>, Status> {
+        let (messages, path) = (self.body.messages()?, self.method.path().clone());
+        let blame = CodecError::into_argument_status;
+        Ok(Streaming::from_messages(messages, path, blame, unwrap))
     }
 
     /// Reads the arguments.

@@ -42,6 +42,7 @@ pub mod server;
 mod service_key;
 pub mod settings;
 pub mod status;
+mod stream;
 pub mod transport;
 
 #[doc(hidden)]
@@ -70,6 +71,7 @@ pub use self::protocol::{Protocol, Protocols};
 pub use self::reply::Reply;
 pub use self::service_key::{ParseServiceKeyError, ServiceKey};
 pub use self::status::{Code, Delivery, Status};
+pub use self::stream::{MessageSource, Messages, StreamSender, Streaming};
 
 /// The outcome of a call: a value, or the status it failed with.
 pub type Result<T, E = Status> = std::result::Result<T, E>;

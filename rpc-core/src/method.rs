@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::reply::Reply;
 use crate::service_key::ServiceKey;
+use crate::status::{Delivery, Status};
 
-/// What goes to and fro in a call. Streaming kinds come with the Triple face.
+/// What goes to and fro in a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MethodKind {
@@ -14,6 +15,55 @@ pub enum MethodKind {
     Unary,
     /// One request, no answer.
     OneWay,
+    /// Many requests, one answer.
+    ClientStream,
+    /// One request, many answers.
+    ServerStream,
+    /// Many requests, many answers, at the same time.
+    BidiStream,
+}
+
+impl MethodKind {
+    /// The kind of a method that is answered, by what streams.
+    #[must_use]
+    pub const fn answered(streams_request: bool, streams_reply: bool) -> Self {
+        match (streams_request, streams_reply) {
+            (false, false) => Self::Unary,
+            (true, false) => Self::ClientStream,
+            (false, true) => Self::ServerStream,
+            (true, true) => Self::BidiStream,
+        }
+    }
+
+    /// Whether its arguments are a stream.
+    #[must_use]
+    pub const fn streams_request(self) -> bool {
+        matches!(self, Self::ClientStream | Self::BidiStream)
+    }
+
+    /// Whether its reply is a stream.
+    #[must_use]
+    pub const fn streams_reply(self) -> bool {
+        matches!(self, Self::ServerStream | Self::BidiStream)
+    }
+
+    /// Whether either is.
+    #[must_use]
+    pub const fn is_streaming(self) -> bool {
+        self.streams_request() || self.streams_reply()
+    }
+}
+
+impl fmt::Display for MethodKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unary => "unary",
+            Self::OneWay => "one-way",
+            Self::ClientStream => "client-streaming",
+            Self::ServerStream => "server-streaming",
+            Self::BidiStream => "bidirectional",
+        })
+    }
 }
 
 /// Service, name and nature of a method.
@@ -67,10 +117,26 @@ impl Method {
         &self.path
     }
 
-    /// Unary or one-way.
+    /// What goes to and fro.
     #[must_use]
     pub fn kind(&self) -> MethodKind {
         self.kind
+    }
+
+    /// Whether `protocol`, which knows no streams, can carry its calls.
+    ///
+    /// # Errors
+    /// `unimplemented`, refused, naming what can be done.
+    pub fn check_unary(&self, protocol: &str) -> Result<(), Status> {
+        if !self.kind.is_streaming() {
+            return Ok(());
+        }
+        let text = format!(
+            "{} is {}, and the protocol {protocol} carries no streams: call it inside the process of \
+             its provider (scope = \"local\"), or over a protocol that does",
+            self.path, self.kind
+        );
+        Err(Status::unimplemented(text).with_delivery(Delivery::Refused))
     }
 
     /// Whether running it twice does no harm.

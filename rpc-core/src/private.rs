@@ -50,24 +50,28 @@ impl<T, E> Outcome for std::result::Result<T, E> {
     label = "not a type that can travel",
     note = "put `#[dubhe::message]` on the type if it is yours",
     note = "what travels: `bool`, `i8`..`i64`, `u8`..`u64`, `f32`, `f64`, `String`, `Vec<u8>`, \
-            `Bytes`, `()`, messages, enums, and `Option`, `Vec`, `HashMap`, `BTreeMap` of those"
+            `Bytes`, `()`, messages, enums, `Option`, `Vec`, `HashMap`, `BTreeMap` of those, and \
+            `Streaming` of all these"
 )]
 pub trait Answer: Sized {
     /// Its type as data.
     fn message_type() -> MessageType;
 
+    /// Whether it is many values.
+    const STREAMS: bool;
+
     /// Calls the method at `index` for it.
-    fn call<A: Message>(
+    fn call(
         stub: &Stub,
         index: usize,
-        arguments: A,
+        arguments: Body,
     ) -> impl Future<Output = Result<Self>> + Send;
 
     /// Calls the method at `index` at every provider.
-    fn broadcast<A: Message>(
+    fn broadcast(
         stub: &Stub,
         index: usize,
-        arguments: A,
+        arguments: Body,
     ) -> impl Future<Output = Result<Vec<NodeResult<Self>>>> + Send;
 
     /// What may be answered in place of a failure.
@@ -90,14 +94,16 @@ impl<T: Field> Answer for T {
         <Returned<T> as Describe>::message_type()
     }
 
-    async fn call<A: Message>(stub: &Stub, index: usize, arguments: A) -> Result<Self> {
+    const STREAMS: bool = false;
+
+    async fn call(stub: &Stub, index: usize, arguments: Body) -> Result<Self> {
         stub.call(index, arguments).await.map(|Returned(value)| value)
     }
 
-    async fn broadcast<A: Message>(
+    async fn broadcast(
         stub: &Stub,
         index: usize,
-        arguments: A,
+        arguments: Body,
     ) -> Result<Vec<NodeResult<Self>>> {
         let nodes = stub.broadcast(index, arguments).await?;
         let value = |node: NodeResult<Returned<T>>| NodeResult {
@@ -113,5 +119,30 @@ impl<T: Field> Answer for T {
 
     fn into_reply(self) -> Reply {
         Reply::new(Returned(self))
+    }
+}
+
+impl<T: Field> Answer for Streaming<T> {
+    const STREAMS: bool = true;
+
+    fn message_type() -> MessageType {
+        <Returned<T> as Describe>::message_type()
+    }
+
+    async fn call(stub: &Stub, index: usize, arguments: Body) -> Result<Self> {
+        stub.stream(index, arguments, |Returned(value)| value).await
+    }
+
+    async fn broadcast(_: &Stub, _: usize, _: Body) -> Result<Vec<NodeResult<Self>>> {
+        let text = "a reply that streams cannot be had of every provider at once: call one of them";
+        Err(Status::unimplemented(text).with_delivery(Delivery::NotSent))
+    }
+
+    fn stand_in(_: Option<&str>) -> Result<Option<Reply>, codec::CodecError> {
+        Ok(None)
+    }
+
+    fn into_reply(self) -> Reply {
+        Reply::from_body(self.into_body(Returned))
     }
 }

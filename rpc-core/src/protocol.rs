@@ -18,7 +18,7 @@ use crate::client::ClientConfig;
 use crate::error::Error;
 use crate::method::MethodKind;
 use crate::peer::Peer;
-use crate::server::ServerState;
+use crate::server::{LocalServers, ServerState};
 use crate::status::Status;
 use crate::transport::{BoxTransport, Dial, TransportAddr};
 
@@ -40,6 +40,12 @@ pub trait Protocol: fmt::Debug + Send + Sync + 'static {
 
     /// Tells a peer `why` it is not served, and closes. The caller bounds the time.
     fn turn_away(&self, accepted: Accepted, why: Status) -> ServeFuture;
+
+    /// Whether it is spoken on connections, so that ports serve it and instances publish it; one that
+    /// stays inside a process is not.
+    fn is_wire(&self) -> bool {
+        true
+    }
 
     /// The consumer's end; `None` for a protocol that is only served.
     fn client(&self) -> Option<Arc<dyn ProtocolClient>> {
@@ -133,6 +139,8 @@ pub struct Target {
     pub dial: Arc<dyn Dial>,
     /// Limits and times.
     pub config: Arc<ClientConfig>,
+    /// The servers that are in this process.
+    pub local: LocalServers,
 }
 
 /// The protocols of a process in their order; cheap to clone.
@@ -150,7 +158,7 @@ impl Protocols {
     /// Two protocols of the same name.
     pub fn new(table: Vec<Arc<dyn Protocol>>) -> Result<Self, Error> {
         let protocols = Self { table: table.into(), served: None };
-        let names: Vec<&str> = protocols.names().collect();
+        let names: Vec<&str> = protocols.iter().flat_map(|one| one.names()).copied().collect();
         let twice = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name));
         match twice {
             None => Ok(protocols),
@@ -168,9 +176,10 @@ impl Protocols {
         self
     }
 
-    /// Every name in the table, served or not.
+    /// Every name in the table that connections can speak, served or not.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.table.iter().flat_map(|protocol| protocol.names()).copied()
+        let spoken = self.table.iter().filter(|protocol| protocol.is_wire());
+        spoken.flat_map(|protocol| protocol.names()).copied()
     }
 
     /// Whether `name` is served.

@@ -4,6 +4,8 @@ use crate::body::Body;
 use crate::invocation::CallExtensions;
 use crate::message::Message;
 use crate::metadata::Metadata;
+use crate::status::Status;
+use crate::stream::Messages;
 
 /// The answer to a call: its value and the metadata beside it.
 #[derive(Debug, Clone)]
@@ -12,6 +14,8 @@ pub struct Reply {
     pub body: Body,
     /// Key/values beside it.
     pub metadata: Metadata,
+    /// Key/values behind the value. A stream has its own, known at [its end](Messages::trailers).
+    pub trailers: Metadata,
     /// Typed things that layers leave for each other; they do not travel.
     pub extensions: CallExtensions,
 }
@@ -28,6 +32,12 @@ impl Reply {
     #[must_use]
     #[inline]
     pub fn from_body(body: Body) -> Self {
-        Self { body, metadata: Metadata::new(), extensions: CallExtensions::new() }
+        let (metadata, trailers) = (Metadata::new(), Metadata::new());
+        Self { body, metadata, trailers, extensions: CallExtensions::new() }
+    }
+
+    /// The messages of its body.
+    pub(crate) fn messages(self) -> Result<Messages, Status> {
+        self.body.messages()
     }
 }

@@ -13,6 +13,7 @@ use syn::{
 
 use crate::errors::Errors;
 use crate::model::{Argument, Method, Service};
+use crate::streams;
 use crate::travels::{Travels, starts_with_self};
 
 /// Reports every rule that `service` breaks.
@@ -30,6 +31,7 @@ pub(crate) fn check(service: &Service, errors: &mut Errors) {
         check_arguments(method, errors);
         check_outcome(method, errors);
         check_one_way(method, errors);
+        streams::check(method, errors);
         check_texts(method, errors);
     }
     check_names(service, errors);

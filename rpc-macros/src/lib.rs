@@ -14,6 +14,7 @@ mod expand;
 mod message;
 mod model;
 mod names;
+mod streams;
 mod travels;
 
 use proc_macro::TokenStream;
@@ -82,6 +83,25 @@ use crate::errors::Errors;
 /// | `retries = 2` | how often it is sent again at most | from configuration |
 /// | `cluster = "failfast"` | the cluster policy, by name | from configuration |
 /// | `fallback = "[]"` | what failsafe and failback answer, as JSON of the value | `()`, `None`, an empty collection |
+///
+/// `Streaming<T>` as the only argument, as the value of the `Result`, or both, makes the method a
+/// streaming one:
+///
+/// ```
+/// # extern crate rpc_core as dubhe;
+/// # use dubhe_rpc_macros::service;
+/// use dubhe::{Result, Streaming};
+///
+/// #[service]
+/// pub trait Numbers {
+///     async fn sum(&self, numbers: Streaming<u32>) -> Result<u64>;
+///     async fn count(&self, to: u32) -> Result<Streaming<u32>>;
+///     async fn double(&self, numbers: Streaming<u32>) -> Result<Streaming<u64>>;
+/// }
+/// # fn main() {}
+/// ```
+///
+/// Such methods are not in `InventoryBroadcast`.
 ///
 /// `Result<T>` fails with a `Status`; `Result<T, E>` with a business error, an enum under
 /// `#[error]`, which arrives as the same value. `Result` may be any path that ends so.

@@ -14,6 +14,7 @@ use syn::{
 use crate::args::{MethodArgs, ServiceArgs};
 use crate::errors::Errors;
 use crate::names::Names;
+use crate::streams::streamed;
 
 /// A trait under `#[service]`.
 pub(crate) struct Service {
@@ -130,6 +131,17 @@ impl Method {
     /// The names of its arguments.
     pub(crate) fn argument_names(&self) -> impl Iterator<Item = &Ident> {
         self.arguments.iter().map(|argument| &argument.name)
+    }
+
+    /// The argument that streams, and the type of its values.
+    pub(crate) fn streamed_argument(&self) -> Option<(&Ident, &Type)> {
+        let argument = self.arguments.first()?;
+        Some((&argument.name, streamed(&argument.item.ty)?))
+    }
+
+    /// Whether its arguments or its result stream.
+    pub(crate) fn is_streaming(&self) -> bool {
+        self.streamed_argument().is_some() || streamed(&self.outcome.value).is_some()
     }
 
     /// The types of its arguments.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rpc_core::client::ClientConfig;
 use rpc_core::codec::Limits;
 use rpc_core::{Deadline, ServiceKey};
 use serde::{Deserialize, Serialize};
@@ -124,11 +125,25 @@ pub struct ServiceOverrides {
     /// For all its methods.
     #[serde(flatten)]
     pub call: CallOverrides,
+    /// Which of its providers are called: those of the registry, or those of this process alone.
+    /// Default `remote`.
+    pub scope: Option<CallScope>,
     /// What narrows its instances, in this order, instead of `consumer.routers`.
     #[serde(deserialize_with = "selector::list::optional")]
     pub routers: Option<Vec<Selector>>,
     /// `[consumer.services."…".methods.m]`, by name on the wire.
     pub methods: BTreeMap<String, MethodOverrides>,
+}
+
+/// `scope` of a service: where its providers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum CallScope {
+    /// In this process, without a socket. Calls fail while it has none.
+    Local,
+    /// Where the registry says, over the network, be it this process.
+    Remote,
 }
 
 /// `[consumer.services."…".methods.m]`: settings of the calls of one method. As for
@@ -147,6 +162,19 @@ pub struct MethodOverrides {
 }
 
 impl ConsumerConfig {
+    /// What its connections keep to.
+    pub(crate) fn client(&self) -> ClientConfig {
+        ClientConfig {
+            connect_timeout: self.connect_timeout,
+            heartbeat: self.heartbeat,
+            heartbeat_timeout: self.heartbeat_timeout,
+            max_payload: self.limits.payload,
+            max_decoded: self.limits.decoded,
+            max_in_flight: self.limits.in_flight as usize,
+            max_queued: self.limits.queued,
+        }
+    }
+
     /// Leaves only the choices that `is_known` holds for; others are as if they were not set.
     pub(super) fn retain_chosen(&mut self, is_known: impl Fn(Kind, &Selector) -> bool) {
         let default = Self::default();

@@ -11,7 +11,7 @@ use rpc_core::descriptor::MethodDescriptor;
 use rpc_core::{Error, ServiceKey, nearest_service};
 use serde_json::{Value, json};
 
-use super::consumer::{CallOverrides, ServiceOverrides};
+use super::consumer::{CallOverrides, CallScope, ServiceOverrides};
 use super::key::Key;
 use super::origin::{Origin, Setting, Strength};
 use super::selector::Selector;
@@ -147,6 +147,12 @@ impl Config {
         let (section, value) =
             own.unwrap_or_else(|| (Key::dotted("consumer"), self.consumer.routers.clone()));
         self.decided(&section.child("routers"), level, value)
+    }
+
+    /// Whether `service` is called inside this process alone.
+    pub(crate) fn is_local(&self, service: &ServiceKey) -> bool {
+        let scope = self.services(service).find_map(|(_, service)| service.scope);
+        scope == Some(CallScope::Local)
     }
 
     fn routers_of(&self, service: &ServiceKey, method: &str) -> Decided<Vec<Selector>> {

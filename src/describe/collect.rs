@@ -7,10 +7,10 @@ use std::collections::HashSet;
 use rpc_core::descriptor::{
     EnumType, FieldType, MessageType, MethodDescriptor, ServiceDescriptor, Shape, Type,
 };
-use rpc_core::{Codec, ServiceKey};
+use rpc_core::{Codec, MethodKind, ServiceKey};
 
 use super::types::{
-    EnumDescription, EnumValue, FieldDescription, FieldLabel, MessageDescription,
+    CallKind, EnumDescription, EnumValue, FieldDescription, FieldLabel, MessageDescription,
     MethodDescription, ServiceDescription, TypeDescription, TypeKind,
 };
 
@@ -51,6 +51,17 @@ pub(super) fn collect(
     }
 }
 
+/// A kind that a description cannot tell is left out of it, as one that is unary.
+fn kind(kind: MethodKind) -> CallKind {
+    match kind {
+        MethodKind::OneWay => CallKind::OneWay,
+        MethodKind::ClientStream => CallKind::ClientStream,
+        MethodKind::ServerStream => CallKind::ServerStream,
+        MethodKind::BidiStream => CallKind::BidiStream,
+        _ => CallKind::Unary,
+    }
+}
+
 /// The types found so far, each with the name it goes by.
 #[derive(Default)]
 struct Types {
@@ -63,7 +74,7 @@ impl Types {
         MethodDescription {
             name: method.name.to_owned(),
             doc: doc(method.doc),
-            is_one_way: method.kind == rpc_core::MethodKind::OneWay,
+            kind: kind(method.kind),
             is_idempotent: method.idempotent,
             timeout_ms: method.timeout.and_then(|timeout| timeout.as_millis().try_into().ok()),
             retries: method.retries,

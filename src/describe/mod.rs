@@ -16,6 +16,6 @@ pub use self::ask::ToldEach;
 pub(crate) use self::serve::{DESCRIBE, describing};
 pub(crate) use self::types::fields;
 pub use self::types::{
-    EnumDescription, EnumValue, FieldDescription, FieldLabel, MessageDescription,
+    CallKind, EnumDescription, EnumValue, FieldDescription, FieldLabel, MessageDescription,
     MethodDescription, ServiceDescription, TypeDescription, TypeKind,
 };

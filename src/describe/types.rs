@@ -31,8 +31,8 @@ pub struct MethodDescription {
     pub name: String,
     /// The method's doc comment.
     pub doc: String,
-    /// Whether nobody waits for an answer.
-    pub is_one_way: bool,
+    /// What goes to and fro.
+    pub kind: CallKind,
     /// Whether running it twice does no harm.
     pub is_idempotent: bool,
     /// Timeout from the attribute, in milliseconds.
@@ -54,6 +54,23 @@ pub struct MethodDescription {
     /// Whether its only argument is the message `arguments` itself, instead of a field of it;
     /// absent if the provider is too old to tell.
     pub takes_message: Option<bool>,
+}
+
+/// What goes to and fro in the calls of a method.
+#[message(crate = crate)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CallKind {
+    /// One request, one answer.
+    Unary,
+    /// One request, no answer.
+    OneWay,
+    /// Many requests, one answer.
+    ClientStream,
+    /// One request, many answers.
+    ServerStream,
+    /// Many requests, many answers, at the same time.
+    BidiStream,
 }
 
 /// A message.
@@ -205,10 +222,12 @@ impl ServiceDescription {
             Some(message) => fields(&message.fields),
             None => name.to_owned(),
         };
-        let mut line = format!("{}({})", method.name, fields(&method.arguments));
-        if !method.is_one_way {
+        let (kind, stream) = (method.kind(), |streams| if streams { "stream " } else { "" });
+        let (sent, got) = (stream(kind.streams_request()), stream(kind.streams_reply()));
+        let mut line = format!("{}({sent}{})", method.name, fields(&method.arguments));
+        if kind != MethodKind::OneWay {
             // Writing to a string cannot fail.
-            let _ = write!(line, " -> ({})", fields(&method.reply));
+            let _ = write!(line, " -> ({got}{})", fields(&method.reply));
         }
         line
     }
@@ -227,10 +246,16 @@ impl MethodDescription {
         }
     }
 
-    /// Unary or one-way.
+    /// What goes to and fro.
     #[must_use]
     pub fn kind(&self) -> MethodKind {
-        if self.is_one_way { MethodKind::OneWay } else { MethodKind::Unary }
+        match self.kind {
+            CallKind::Unary => MethodKind::Unary,
+            CallKind::OneWay => MethodKind::OneWay,
+            CallKind::ClientStream => MethodKind::ClientStream,
+            CallKind::ServerStream => MethodKind::ServerStream,
+            CallKind::BidiStream => MethodKind::BidiStream,
+        }
     }
 }
 

@@ -173,7 +173,7 @@ impl DynamicClient {
     /// whose only argument is a message takes that message. Optional ones, lists and maps may be
     /// left out or null, others not; every value must fit its type, down to the width of integers.
     /// The result is in protobuf's JSON mapping; one that is no message is the field `value` of an
-    /// object. A one-way method gives `null`.
+    /// object. A one-way method gives `null`; one that streams cannot be called so.
     ///
     /// # Errors
     /// `unimplemented`, not sent, for an unknown method, with the known ones; `invalid_argument`,
@@ -183,8 +183,17 @@ impl DynamicClient {
     /// Dropping the future cancels the call, down to the provider's handler.
     pub async fn call(&self, method: &str, arguments: Value) -> Result<Value, Status> {
         let index = self.index(method)?;
+        let kind = self.description.methods[index].kind();
+        if kind.is_streaming() {
+            let text = format!(
+                "{}/{method} is {kind}, and calls without a stub carry one message each way: call it \
+                 by the client of its trait",
+                self.service
+            );
+            return Err(Status::unimplemented(text).with_delivery(Delivery::NotSent));
+        }
         let arguments = self.arguments(method, arguments)?;
-        let Json(value) = self.stub.call(index, Json(arguments)).await?;
+        let Json(value) = self.stub.call(index, Body::typed(Json(arguments))).await?;
         Ok(value)
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::Args;
 use dubhe::describe::{MethodDescription, ServiceDescription};
-use dubhe::{AttemptLog, Code, Consumer, DynamicClient, MethodExplanation, Status};
+use dubhe::{AttemptLog, Code, Consumer, DynamicClient, MethodExplanation, MethodKind, Status};
 use serde_json::Value;
 
 use crate::call::written;
@@ -97,7 +97,7 @@ impl Explain {
             let log = AttemptLog::new();
             let calling = client.with(self.call.options().attempts(&log));
             let result = calling.call(name, arguments.clone()).await;
-            if method.is_one_way && result.is_ok() {
+            if method.kind() == MethodKind::OneWay && result.is_ok() {
                 written(consumer, service, &log).await?;
             }
             asked = Asked::Called { client, log, result };

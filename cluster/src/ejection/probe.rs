@@ -37,7 +37,8 @@ pub(crate) fn choose(
     if !is_fit {
         return None;
     }
-    if invocation.method().is_idempotent() {
+    // A stream that nobody reads would be no copy.
+    if invocation.method().is_idempotent() && !invocation.method().kind().is_streaming() {
         send_copy(endpoint, invocation.clone(), budget, *now);
         return None;
     }

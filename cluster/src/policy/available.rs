@@ -83,7 +83,7 @@ async fn call_first(
 /// The next that was not tried, if the last one was not reached.
 fn next(picker: &Picker, tried: &Attempt, failed: &Status) -> Option<Arc<Endpoint>> {
     let Attempt { invocation, excluded, .. } = tried;
-    let was_reached = may_resend(failed, invocation.method().is_idempotent()) != Resend::Free;
+    let was_reached = may_resend(failed, invocation) != Resend::Free;
     if was_reached || invocation.deadline.is_past() || excluded.len() >= MAX_TRIED {
         return None;
     }

@@ -18,7 +18,7 @@ use rpc_core::{
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::{ClusterPolicy, History};
+use super::{ClusterPolicy, History, needs_one_message};
 use crate::attempt::Attempt;
 use crate::endpoint::Endpoint;
 use crate::picker::Picker;
@@ -69,6 +69,10 @@ impl Extension<dyn ClusterPolicy> for Broadcast {
 impl ClusterPolicy for Broadcast {
     fn layer(&self, picker: Picker) -> BoxInvoker {
         BoxInvoker::from_invoke(BroadcastInvoker { picker, config: self.config })
+    }
+
+    fn check(&self, method: &Method) -> Result<(), Error> {
+        needs_one_message(Self::NAME, method)
     }
 
     fn calls_everyone(&self) -> bool {

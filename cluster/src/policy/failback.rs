@@ -22,7 +22,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
 use super::seldom::Seldom;
-use super::{ClusterPolicy, History, needs_stand_in};
+use super::{ClusterPolicy, History, needs_one_message, needs_stand_in};
 use crate::attempt::Attempt;
 use crate::backlog::{Backlog, BacklogFull, Waiting};
 use crate::picker::Picker;
@@ -83,6 +83,7 @@ impl ClusterPolicy for Failback {
     }
 
     fn check(&self, method: &Method) -> Result<(), Error> {
+        needs_one_message(Self::NAME, method)?;
         needs_stand_in(Self::NAME, method)
     }
 

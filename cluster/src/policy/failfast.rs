@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use rpc_core::status::{Resend, may_resend};
-use rpc_core::{BoxInvoker, Error, Extension, Invocation, Invoke, NoConfig, ReplyFuture, Status};
+use rpc_core::{
+    BoxInvoker, Error, Extension, Invocation, Invoke, Method, NoConfig, ReplyFuture, Status,
+};
 use tokio::time::Instant;
 
 use super::{ClusterPolicy, History};
@@ -43,7 +45,7 @@ impl Invoke for FailfastInvoker {
             attempt.await.map_err(|status| {
                 let mut history = History::new();
                 history.add(&status, started.elapsed());
-                let hint = hint(&status, method.is_idempotent());
+                let hint = hint(&status, &method);
                 history.into_status(status, &method, hint)
             })
         })
@@ -51,7 +53,8 @@ impl Invoke for FailfastInvoker {
 }
 
 /// It was the policy that decided, if another would have sent the call again.
-fn hint(status: &Status, idempotent: bool) -> Option<String> {
-    let is_ours = status.address().is_some() && may_resend(status, idempotent) != Resend::No;
+fn hint(status: &Status, method: &Method) -> Option<String> {
+    let may_resend = may_resend(status, method.is_idempotent()) != Resend::No;
+    let is_ours = status.address().is_some() && may_resend && !method.kind().streams_request();
     is_ours.then(|| "cluster = failfast".to_owned())
 }

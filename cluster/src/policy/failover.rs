@@ -91,7 +91,7 @@ impl Invoke for FailoverInvoker {
         let started = Instant::now();
         let (picker, retries) = (self.picker.clone(), self.retries);
         let mut first = picker.attempt(Attempt::first(invocation.clone(), started));
-        let may_run_twice = retries > 0 && invocation.method().is_idempotent();
+        let may_run_twice = retries > 0 && may_be_copied(&invocation);
         let deadline = may_run_twice.then(|| invocation.deadline.instant());
         Box::pin(async move {
             let failure = match hedge::outcome_by(&mut first, deadline).await {
@@ -104,6 +104,11 @@ impl Invoke for FailoverInvoker {
             Box::pin(resending.run(first, started, failure)).await
         })
     }
+}
+
+/// Whether it may run at two providers at once; what its arguments stream goes to one.
+fn may_be_copied(invocation: &Invocation) -> bool {
+    invocation.method().is_idempotent() && !invocation.body.is_stream()
 }
 
 /// Whether a provider has answered, if not as hoped for; nobody else is asked then.
@@ -241,7 +246,7 @@ impl Resending {
     /// `next` at half of the time that is left, if there may be such.
     fn later(&self, now: Instant, next: Next) -> Option<(Instant, Next)> {
         let deadline = self.invocation.deadline.instant();
-        let may_copy = self.invocation.method().is_idempotent() && self.budgeted < self.retries;
+        let may_copy = may_be_copied(&self.invocation) && self.budgeted < self.retries;
         let may = now < deadline && (next == Next::Resend || may_copy);
         may.then(|| (halfway(now, deadline), next))
     }
@@ -282,13 +287,16 @@ impl Resending {
         let (now, deadline) = (Instant::now(), self.invocation.deadline.instant());
         let idempotent = self.invocation.method().is_idempotent();
         let late = || Some(Deadline::HINT.to_owned());
-        let resend = may_resend(status, idempotent);
+        let resend = may_resend(status, &self.invocation);
         // Where no endpoint was reached, another attempt would not reach one either.
         if resend == Resend::No || status.address().is_none() {
             let would_do = !idempotent && may_resend(status, true) != Resend::No;
             return Err(match status.code() {
                 Code::DeadlineExceeded if status.delivery() != Delivery::Answered => late(),
                 _ if deadline <= now => late(),
+                _ if !self.invocation.is_replayable() => {
+                    Some("the stream of its arguments was read".to_owned())
+                }
                 _ if resend == Resend::No && would_do => {
                     Some("the method is not idempotent".to_owned())
                 }

@@ -23,7 +23,7 @@ use rpc_core::{
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::{ClusterPolicy, History, MAX_TRIED};
+use super::{ClusterPolicy, History, MAX_TRIED, needs_one_message};
 use crate::attempt::{Attempt, AttemptFuture};
 use crate::budget::RetryBudget;
 use crate::picker::Picker;
@@ -69,6 +69,7 @@ impl ClusterPolicy for Forking {
     }
 
     fn check(&self, method: &Method) -> Result<(), Error> {
+        needs_one_message(Self::NAME, method)?;
         if method.is_idempotent() {
             return Ok(());
         }

@@ -96,6 +96,19 @@ pub fn builtin() -> ExtensionPoint<dyn ClusterPolicy> {
         .with::<Forking>()
 }
 
+/// The check of policies that send a call to several, or later: what streams can be read once.
+fn needs_one_message(policy: &str, method: &Method) -> Result<(), Error> {
+    if !method.kind().is_streaming() {
+        return Ok(());
+    }
+    Err(Error::invalid_config(format!(
+        "`{policy}` cannot make calls of {}, which is {}: a stream goes to one provider, and once; \
+         choose another policy for this method, such as failover",
+        method.path(),
+        method.kind()
+    )))
+}
+
 /// The check of policies that answer in place of a failure.
 fn needs_stand_in(policy: &str, method: &Method) -> Result<(), Error> {
     if method.stand_in().is_some() {

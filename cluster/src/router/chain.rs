@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use rpc_core::{Delivery, Invocation, Status};
+use rpc_core::{Connector, Delivery, Invocation, MethodKind, Status};
 
-use super::Router;
+use super::{Carries, Router};
 use crate::endpoint::Endpoint;
 
 /// Routers, each narrowing what the one before has left; cheap to clone.
@@ -27,6 +27,17 @@ impl RouterChain {
     #[must_use]
     pub fn new(routers: Vec<ChosenRouter>) -> Self {
         Self(routers.into())
+    }
+
+    /// The same routers after one that leaves the instances which `connector` can call in this way.
+    #[must_use]
+    pub fn carrying(&self, connector: Arc<dyn Connector>, kind: MethodKind) -> Self {
+        let carries = ChosenRouter {
+            router: Arc::new(Carries::new(connector, kind)),
+            name: "carries".into(),
+            set_by: format!("the method's kind, {kind},").into(),
+        };
+        Self([carries].into_iter().chain(self.0.iter().cloned()).collect())
     }
 
     /// The routers in their order.

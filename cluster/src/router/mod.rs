@@ -1,5 +1,6 @@
 //! Routers narrow the candidates of a call before one is chosen; their order is the config's.
 
+mod carries;
 mod chain;
 
 use std::fmt;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use rpc_core::{ExtensionPoint, Invocation};
 
+pub use self::carries::Carries;
 pub use self::chain::{ChosenRouter, RouterChain};
 use crate::endpoint::Endpoint;
 

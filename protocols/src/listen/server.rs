@@ -59,6 +59,12 @@ impl Server {
         Self { local_addrs, ports, state, accepting }
     }
 
+    /// What its connections share, for whoever calls it without one.
+    #[must_use]
+    pub fn state(&self) -> &Arc<ServerState> {
+        &self.state
+    }
+
     /// Where it listens, in the order of its listeners.
     #[must_use]
     pub fn local_addrs(&self) -> &[TransportAddr] {

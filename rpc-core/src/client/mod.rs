@@ -2,6 +2,8 @@
 
 mod config;
 mod options;
+mod said;
+mod stream;
 mod stub;
 
 pub use self::config::ClientConfig;

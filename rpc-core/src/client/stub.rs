@@ -14,6 +14,7 @@ use crate::amount::show_duration;
 use crate::body::Body;
 use crate::broadcast::{NodeReplies, NodeResult};
 use crate::client::options::CallOptions;
+use crate::client::said;
 use crate::codec::Codecs;
 use crate::deadline::Deadline;
 use crate::descriptor::ServiceDescriptor;
@@ -46,7 +47,7 @@ pub struct StubMethod {
     pub invoker: BoxInvoker,
     /// What calls every provider of it, and leaves their answers in the invocation's `nodes`.
     pub broadcast: BoxInvoker,
-    /// How long a call may take that says nothing.
+    /// How long a call may take that says nothing; for the first message, if its reply streams.
     pub timeout: Duration,
     /// What says so, for people: such as `consumer.timeout = 1s (default)`.
     pub timeout_set_by: Arc<str>,
@@ -59,8 +60,8 @@ pub struct StubMethod {
 /// The methods of a service and the options of the calls made through it; cheap to clone.
 #[derive(Clone)]
 pub struct Stub {
-    methods: Arc<[StubMethod]>,
-    options: Option<Arc<CallOptions>>,
+    pub(super) methods: Arc<[StubMethod]>,
+    pub(super) options: Option<Arc<CallOptions>>,
     owner: Arc<dyn Send + Sync>,
 }
 
@@ -88,9 +89,8 @@ impl Stub {
     ///
     /// # Cancel safety
     /// Dropping the future cancels the call, down to the provider's handler.
-    pub async fn call<A, R>(&self, index: usize, arguments: A) -> Result<R, Status>
+    pub async fn call<R>(&self, index: usize, arguments: Body) -> Result<R, Status>
     where
-        A: Message,
         R: Message + Default,
     {
         let target = &self.methods[index];
@@ -101,7 +101,7 @@ impl Stub {
             method = target.method.name(),
         );
         let call = async {
-            let invocation = self.invocation(target, Body::typed(arguments), started)?;
+            let invocation = self.invocation(target, arguments, started)?;
             send(target, &target.invoker, invocation).await
         };
         // Pinned here: awaiting it in either branch would move it, invocation and all.
@@ -111,7 +111,7 @@ impl Stub {
             true => call.as_mut().await,
             false => call.as_mut().instrument(span).await,
         };
-        let result = result.and_then(|reply| read(target, &reply));
+        let result = result.and_then(|reply| read(target, reply));
         target.metrics.record(&result, started.elapsed());
         let result = result.map_err(|status| self.blame_deadline(target, status, started));
         if result.is_err() {
@@ -130,13 +130,12 @@ impl Stub {
     ///
     /// # Cancel safety
     /// Dropping the future cancels the calls, down to the providers' handlers.
-    pub async fn broadcast<A, R>(
+    pub async fn broadcast<R>(
         &self,
         index: usize,
-        arguments: A,
+        arguments: Body,
     ) -> Result<Vec<NodeResult<R>>, Status>
     where
-        A: Message,
         R: Message + Default,
     {
         let target = &self.methods[index];
@@ -148,7 +147,7 @@ impl Stub {
         );
         let nodes = NodeReplies::default();
         let call = async {
-            let mut invocation = self.invocation(target, Body::typed(arguments), started)?;
+            let mut invocation = self.invocation(target, arguments, started)?;
             invocation.extensions.insert(nodes.clone());
             send(target, &target.broadcast, invocation).await
         };
@@ -163,7 +162,7 @@ impl Stub {
             };
         };
         let read = |NodeResult { address, result }: NodeResult<Reply>| NodeResult {
-            result: result.and_then(|reply| read(target, &reply)).map_err(|status| {
+            result: result.and_then(|reply| read(target, reply)).map_err(|status| {
                 let status = named(target, status);
                 match status.address() {
                     Some(_) => status,
@@ -176,7 +175,12 @@ impl Stub {
     }
 
     /// Which setting the deadline came from, if that is what ended the call.
-    fn blame_deadline(&self, target: &StubMethod, status: Status, started: Instant) -> Status {
+    pub(super) fn blame_deadline(
+        &self,
+        target: &StubMethod,
+        status: Status,
+        started: Instant,
+    ) -> Status {
         let hint = Deadline::HINT;
         let is_late =
             status.code() == Code::DeadlineExceeded && status.delivery() != Delivery::Answered;
@@ -203,7 +207,7 @@ impl Stub {
 
     /// # Errors
     /// Not sent: no time is left; a codec that does not exist.
-    fn invocation(
+    pub(super) fn invocation(
         &self,
         target: &StubMethod,
         body: Body,
@@ -217,6 +221,7 @@ impl Stub {
             let status = Status::deadline_exceeded(text).with_delivery(Delivery::NotSent);
             return Err(named(target, status));
         }
+        let body = said::here(body)?;
         let mut invocation = Invocation::new(target.method.clone(), body, deadline);
         let Some(options) = options else {
             invocation.codecs = Some(target.codecs.clone());
@@ -239,7 +244,7 @@ impl Stub {
     }
 }
 
-async fn send(
+pub(super) async fn send(
     target: &StubMethod,
     through: &BoxInvoker,
     invocation: Invocation,
@@ -269,17 +274,17 @@ fn panicked(target: &StubMethod, message: &str) -> Status {
     .with_delivery(Delivery::MaybeSent)
 }
 
-fn named(target: &StubMethod, status: Status) -> Status {
+pub(super) fn named(target: &StubMethod, status: Status) -> Status {
     match status.call() {
         Some(_) => status,
         None => status.with_call(target.method.path().clone()),
     }
 }
 
-fn read<R: Message + Default>(target: &StubMethod, reply: &Reply) -> Result<R, Status> {
+fn read<R: Message + Default>(target: &StubMethod, reply: Reply) -> Result<R, Status> {
     match target.method.kind() {
         MethodKind::OneWay => Ok(R::default()),
-        MethodKind::Unary => match panics::catch(|| reply.body.decode()) {
+        _ => match panics::catch(|| reply.body.into_message()) {
             Ok(decoded) => decoded.map_err(|error| {
                 let path = target.method.path();
                 error.into_reply_status(path).with_call(path.clone())

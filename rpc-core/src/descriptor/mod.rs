@@ -40,7 +40,7 @@ pub struct MethodDescriptor {
     pub name: &'static str,
     /// The method's doc comment.
     pub doc: &'static str,
-    /// Unary or one-way.
+    /// What goes to and fro.
     pub kind: MethodKind,
     /// Whether running it twice does no harm.
     pub idempotent: bool,

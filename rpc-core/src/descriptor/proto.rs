@@ -79,8 +79,13 @@ impl Printer<'_> {
             let reply = self.message_name((method.reply)());
             let idempotent =
                 if method.idempotent { " { option idempotency_level = IDEMPOTENT; }" } else { ";" };
-            let name = method.name;
-            self.line(1, format_args!("rpc {name}({arguments}) returns ({reply}){idempotent}"));
+            let stream = |streams| if streams { "stream " } else { "" };
+            let (name, kind) = (method.name, method.kind);
+            let (sent, got) = (stream(kind.streams_request()), stream(kind.streams_reply()));
+            self.line(
+                1,
+                format_args!("rpc {name}({sent}{arguments}) returns ({got}{reply}){idempotent}"),
+            );
         }
         self.line(0, format_args!("}}"));
     }

@@ -25,6 +25,8 @@ mod traits;
 mod wire;
 mod write;
 
+use std::any::Any;
+
 use bytes::{Bytes, BytesMut};
 
 use crate::codec::Limits;
@@ -62,7 +64,7 @@ pub mod generated {
     label = "not a message",
     note = "put `#[dubhe::message]` on the type"
 )]
-pub trait Message: Send + Sync + 'static {
+pub trait Message: Any + Send + Sync {
     /// Length of protobuf's form in bytes; 0 if [`encode_proto`](Self::encode_proto) refuses it.
     fn proto_len(&self) -> usize;
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::context::{self, CallContext};
 use super::dispatch::Route;
-use super::load_report;
+use super::{load_report, served};
 use crate::deadline::Deadline;
 use crate::invocation::Invocation;
 use crate::invoker::ReplyFuture;
@@ -37,6 +37,8 @@ impl Answer {
     pub fn new(route: Arc<Route>, invocation: Invocation, started: Instant) -> Self {
         let context = Some(CallContext::of(&invocation));
         let deadline = invocation.deadline;
+        let streams = invocation.method().kind().streams_reply();
+        let ends = if streams { invocation.end_deadline() } else { None };
         let tells_load = load_report::is_asked(&invocation.metadata);
         let span = tracing::info_span!(
             "serve",
@@ -48,7 +50,9 @@ impl Answer {
             Ok(future) => future,
             Err(message) => Box::pin(ready(Err(panicked(&route, &message)))),
         };
-        let future = if span.is_disabled() {
+        let future = if streams {
+            served::body(span.in_scope(invoke), route.clone(), context.clone(), started, ends, span)
+        } else if span.is_disabled() {
             invoke()
         } else {
             let future = span.in_scope(invoke);
@@ -70,9 +74,14 @@ impl Answer {
     }
 
     /// Notes the end of the call at `now`; called once, by whoever has the result.
+    ///
+    /// A reply that streams ends with its body, which is recorded then.
     #[inline]
     pub fn record(&mut self, result: &Result<Reply, Status>, now: Instant) {
         self.ended = true;
+        if result.is_ok() && self.route.method().kind().streams_reply() {
+            return;
+        }
         self.route.metrics().record(result, now.saturating_duration_since(self.started));
     }
 
@@ -145,7 +154,7 @@ impl Drop for Answer {
     }
 }
 
-fn panicked(route: &Route, message: &str) -> Status {
+pub(super) fn panicked(route: &Route, message: &str) -> Status {
     let call = route.method().path();
     tracing::error!(%call, message, "a handler panicked");
     Status::internal(format!("the handler of {call} panicked"))

@@ -75,7 +75,9 @@ impl CallContext {
         Self {
             method: invocation.method().clone(),
             metadata: invocation.metadata.clone(),
-            deadline: invocation.deadline,
+            deadline: invocation
+                .end_deadline()
+                .unwrap_or_else(|| Deadline::after(Deadline::MAX_TIMEOUT)),
             peer: invocation.peer.clone(),
         }
     }
@@ -92,6 +94,11 @@ pub(crate) fn enter<T>(slot: &mut Option<CallContext>, poll: impl FnOnce() -> T)
     CURRENT.with_borrow_mut(|current| std::mem::swap(current, slot));
     let _restore = Restore(slot);
     poll()
+}
+
+/// The deadline of the handler that runs here.
+pub(crate) fn inherited() -> Option<Deadline> {
+    CURRENT.with_borrow(|current| current.as_ref().map(|context| context.deadline))
 }
 
 /// The deadline of a call made at `now`: `timeout` later, or the handler's own if that is earlier.

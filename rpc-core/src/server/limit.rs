@@ -6,11 +6,18 @@
 //! much as each of them has.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
-use super::state::ServerState;
+use super::state::{Phase, ServerState, shutting_down};
+use crate::body::Body;
+use crate::metadata::Metadata;
+use crate::reply::Reply;
 use crate::status::{Delivery, Status};
+use crate::stream::{MessageSource, Messages};
 
 /// A quota shared by all connections of a server.
 pub(super) struct Quota {
@@ -183,6 +190,52 @@ impl Drop for CallGuard {
         if state.calls.give_back(calls, 1) {
             state.wake_drain();
         }
+    }
+}
+
+impl CallGuard {
+    /// Counts the call until the end of its reply's body. One that streams is still running when the
+    /// server closes, at the end of a drain: it ends then as `unavailable`, answered.
+    ///
+    /// # Errors
+    /// Another reader has the stream.
+    pub fn until_end(self, reply: Reply) -> Result<Reply, Status> {
+        if !reply.body.is_stream() {
+            return Ok(reply);
+        }
+        let mut phase = self.caller.state.watch_phase();
+        let closing = Box::pin(async move {
+            // It closes at the latest when nobody can say so any more.
+            let _ = phase.wait_for(|phase| *phase >= Phase::Closing).await;
+        });
+        let messages = reply.body.messages()?;
+        let body = Body::stream(Draining { messages, closing, _counted: self });
+        Ok(Reply { body, ..reply })
+    }
+}
+
+/// A stream that ends with the server.
+struct Draining {
+    messages: Messages,
+    closing: Pin<Box<dyn Future<Output = ()> + Send>>,
+    _counted: CallGuard,
+}
+
+impl MessageSource for Draining {
+    fn poll_message(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Body, Status>>> {
+        let this = self.get_mut();
+        if this.closing.as_mut().poll(cx).is_ready() {
+            let closed = shutting_down().with_delivery(Delivery::Answered);
+            return Poll::Ready(Some(Err(closed)));
+        }
+        this.messages.poll_next(cx)
+    }
+
+    fn trailers(self: Pin<&mut Self>) -> Metadata {
+        self.messages.trailers().clone()
     }
 }
 

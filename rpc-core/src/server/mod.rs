@@ -7,6 +7,8 @@ mod dispatch;
 mod handler;
 mod limit;
 mod load_report;
+mod local;
+mod served;
 mod state;
 
 pub use self::answer::Answer;
@@ -15,4 +17,5 @@ pub use self::context::{CallContext, within_layer};
 pub use self::dispatch::{Dispatcher, Route};
 pub use self::handler::Handler;
 pub use self::limit::{CallGuard, ConnectionShare, HeldBytes};
+pub use self::local::{LocalGuard, LocalServers};
 pub use self::state::{ConnectionGuard, Phase, Reading, ServerState, shutting_down};

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub use self::code::Code;
 pub use self::convert::BoxError;
-pub use self::retry::{Resend, may_resend, may_resend_later};
+pub use self::retry::{Repeat, Resend, may_resend, may_resend_later};
 use crate::body::Body;
 use crate::metadata::Metadata;
 

@@ -4,6 +4,7 @@
 //! they are the policy's.
 
 use super::{Code, Delivery, Status};
+use crate::invocation::Invocation;
 
 /// What a policy may do with a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,13 +17,36 @@ pub enum Resend {
     No,
 }
 
+/// What speaks for and against a second run of a call, whatever it failed with: made of the call
+/// itself, or of `true` for one that is idempotent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repeat {
+    idempotent: bool,
+    /// Whether its arguments are still there.
+    replayable: bool,
+}
+
+impl From<bool> for Repeat {
+    fn from(idempotent: bool) -> Self {
+        Self { idempotent, replayable: true }
+    }
+}
+
+impl From<&Invocation> for Repeat {
+    fn from(call: &Invocation) -> Self {
+        Self { idempotent: call.method().is_idempotent(), replayable: call.is_replayable() }
+    }
+}
+
 /// Whether a call that failed with `status` may be sent again.
 ///
 /// Not sent or refused: always. Maybe sent, or a handler's own `unavailable`: only if the method
-/// is idempotent. A typed business error and every other answer: never.
+/// is idempotent. A typed business error and every other answer: never; nor a call whose own stream
+/// was read.
 #[must_use]
-pub fn may_resend(status: &Status, idempotent: bool) -> Resend {
-    if status.details().is_some() {
+pub fn may_resend(status: &Status, call: impl Into<Repeat>) -> Resend {
+    let Repeat { idempotent, replayable } = call.into();
+    if status.details().is_some() || !replayable {
         return Resend::No;
     }
     match (status.delivery(), status.code()) {
@@ -69,6 +93,24 @@ const fn is_callers_fault(code: Code) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Body, Deadline, Method, MethodKind, ServiceKey};
+
+    #[test]
+    fn a_call_is_sent_again_only_until_its_own_stream_is_read() {
+        let method = Method::new(ServiceKey::new("S"), "m", MethodKind::ClientStream, true);
+        let body = Body::stream(futures_util::stream::iter([]));
+        let deadline = Deadline::after(Deadline::MAX_TIMEOUT);
+        let call = Invocation::new(method.into(), body, deadline);
+        let failed = Status::unavailable("x").with_delivery(Delivery::NotSent);
+        drop(call.clone().body.messages().unwrap());
+        assert_eq!(may_resend(&failed, &call), Resend::Free, "nobody has read of it");
+        let mut reader = call.clone().body.messages().unwrap();
+        assert!(call.body.messages().is_err(), "it has one reader");
+        let _ = reader.poll_next(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        drop(reader);
+        assert_eq!(may_resend(&failed, &call), Resend::No);
+        assert!(call.body.messages().is_err());
+    }
 
     fn decide(delivery: Delivery, code: Code, idempotent: bool) -> Resend {
         may_resend(&Status::new(code, "x").with_delivery(delivery), idempotent)

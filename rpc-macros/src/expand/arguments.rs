@@ -1,4 +1,5 @@
-//! The messages that the arguments of methods form, `GreeterHelloArguments`; private to the module
+//! The messages that the arguments of methods form, `GreeterHelloArguments`: one for a call, or for
+//! each value of an argument that streams; private to the module
 //! of the trait. What a message is stands in `message`.
 
 use std::collections::HashSet;
@@ -10,6 +11,7 @@ use syn::{GenericParam, Generics, WherePredicate};
 
 use crate::model::{Method, Service};
 use crate::names::idents;
+use crate::streams::streamed;
 
 pub(super) fn expand(service: &Service) -> TokenStream {
     let messages = service.methods.iter().map(|method| {
@@ -20,7 +22,10 @@ pub(super) fn expand(service: &Service) -> TokenStream {
             &method
                 .arguments
                 .iter()
-                .map(|argument| (argument.name.clone(), (*argument.item.ty).clone()))
+                .map(|argument| {
+                    let ty = &*argument.item.ty;
+                    (argument.name.clone(), streamed(ty).unwrap_or(ty).clone())
+                })
                 .collect::<Vec<_>>(),
         )
     });
@@ -36,10 +41,16 @@ pub(super) fn message(service: &Service, method: &Method) -> TokenStream {
     quote!(#name #parameters)
 }
 
-/// The message of `method`, made of variables that are named like its arguments.
+/// The body of a call of `method`, made of variables that are named like its arguments.
 pub(super) fn build(service: &Service, method: &Method) -> TokenStream {
+    let p = service.private();
     let (name, names) = (service.names.arguments(method.name()), method.argument_names());
-    quote!(#name { #(#names),* })
+    match method.streamed_argument() {
+        Some((values, _)) => {
+            quote!(#p::Streaming::into_body(#values, |#values| #name { #values }))
+        }
+        None => quote!(#p::Body::typed(#name { #(#names),* })),
+    }
 }
 
 /// The parameters of the trait that the arguments use: a type may have no others. Bounds that

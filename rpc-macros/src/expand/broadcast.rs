@@ -20,6 +20,8 @@ pub(super) fn expand(service: &Service) -> TokenStream {
     let generics = owned_generics(service);
     let (parameters, arguments, where_clause) = generics.split_for_impl();
     let methods = service.methods.iter().enumerate();
+    // A stream of requests cannot go to several, and nobody reads several streams of answers.
+    let methods = methods.filter(|(_, method)| !method.is_streaming());
     let methods = methods.map(|(index, method)| call(service, index, method));
     quote! {
         #type_

@@ -34,7 +34,7 @@ fn method_descriptor(service: &Service, method: &Method) -> TokenStream {
     let message = arguments::message(service, method);
     let message_type = answer(service, method, "message_type");
     let stand_in = answer(service, method, "stand_in");
-    let settings = settings(service, method);
+    let (settings, kind) = (settings(service, method), kind(service, method));
     let count = method.arguments.len();
     let error = {
         let (outcome, span) = (&method.outcome.whole, at(method.outcome.error_type()));
@@ -52,8 +52,19 @@ fn method_descriptor(service: &Service, method: &Method) -> TokenStream {
         .takes_message(<#message as #p::Describe>::IS_ARGUMENT)
         .error(#error)
         .stand_in(#stand_in)
+        .kind(#kind)
         #(#settings)*
     }
+}
+
+fn kind(service: &Service, method: &Method) -> TokenStream {
+    let p = service.private();
+    if method.args.oneway.is_some() {
+        return quote!(#p::MethodKind::OneWay);
+    }
+    let streams_request = method.streamed_argument().is_some();
+    let streams_reply = answer(service, method, "STREAMS");
+    quote!(#p::MethodKind::answered(#streams_request, #streams_reply))
 }
 
 /// A call of the builder for each thing that is set.
@@ -61,9 +72,6 @@ fn settings(service: &Service, method: &Method) -> Vec<TokenStream> {
     let p = service.private();
     let args = &method.args;
     let mut settings = Vec::new();
-    if args.oneway.is_some() {
-        settings.push(quote!(.kind(#p::MethodKind::OneWay)));
-    }
     if args.idempotent.is_some() {
         settings.push(quote!(.idempotent()));
     }

@@ -116,25 +116,20 @@ fn handler(service: &Service) -> TokenStream {
 fn arm(service: &Service, index: usize, method: &Method) -> TokenStream {
     let p = service.private();
     let (implementation, bound) = (&service.names.implementation, service.bound());
-    let message = arguments::message(service, method);
-    let (name, names) = (method.name(), method.argument_names());
+    let name = method.name();
     let into_reply = answer(service, method, "into_reply");
     let failure = {
         let span = at(method.outcome.error_type());
         let p = placed(service, span);
         quote_spanned!(span=> #p::BusinessError::into_status(error))
     };
-    // Without arguments the message is read all the same: its bytes may be malformed.
-    let let_arguments = match method.arguments.is_empty() {
-        true => quote!(let _),
-        false => quote!(let arguments),
-    };
+    let (read, passed) = read(service, method);
     quote! {
         #index => {
             let service = #p::Clone::clone(&self.service);
             #p::Box::pin(async move {
-                #let_arguments = #p::Invocation::decode::<#message>(&invocation)?;
-                match <#implementation as #bound>::#name(&*service, #(arguments.#names),*).await {
+                #read
+                match <#implementation as #bound>::#name(&*service, #passed).await {
                     #p::Ok(value) => #p::Ok(#into_reply(value)),
                     // Whatever became of calls the handler made itself: this one ran.
                     #p::Err(error) => {
@@ -144,4 +139,27 @@ fn arm(service: &Service, index: usize, method: &Method) -> TokenStream {
             })
         }
     }
+}
+
+/// The statement that reads the arguments, and what is passed on of them.
+fn read(service: &Service, method: &Method) -> (TokenStream, TokenStream) {
+    let p = service.private();
+    let message = arguments::message(service, method);
+    if let Some((values, of)) = method.streamed_argument() {
+        let read = quote! {
+            let #values = #p::Invocation::into_stream::<#message, #of>(
+                invocation,
+                |arguments| arguments.#values,
+            )?;
+        };
+        return (read, quote!(#values));
+    }
+    // Without arguments the message is read all the same: its bytes may be malformed.
+    let let_arguments = match method.arguments.is_empty() {
+        true => quote!(let _),
+        false => quote!(let arguments),
+    };
+    let names = method.argument_names();
+    let read = quote!(#let_arguments = #p::Invocation::into_arguments::<#message>(invocation)?;);
+    (read, quote!(#(arguments.#names),*))
 }

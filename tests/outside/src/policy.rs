@@ -52,7 +52,6 @@ impl Invoke for AgainInvoker {
     fn invoke(&self, invocation: Invocation) -> ReplyFuture {
         let (picker, times) = (self.picker.clone(), self.times);
         Box::pin(async move {
-            let idempotent = invocation.method().is_idempotent();
             let mut attempt = Attempt::first(invocation, Instant::now());
             loop {
                 let status = match picker.attempt(attempt.clone()).await {
@@ -60,7 +59,7 @@ impl Invoke for AgainInvoker {
                     Err(status) => status,
                 };
                 let is_over = attempt.number > times;
-                if is_over || may_resend(&status, idempotent) != Resend::Free {
+                if is_over || may_resend(&status, &attempt.invocation) != Resend::Free {
                     return Err(status);
                 }
                 attempt.excluded.extend(status.address().map(Arc::from));

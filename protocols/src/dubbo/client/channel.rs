@@ -54,7 +54,7 @@ enum Link {
 
 impl DubboChannel {
     pub(super) fn new(target: Target) -> Self {
-        let Target { address, config, dial } = target;
+        let Target { address, config, dial, local: _ } = target;
         let (state, link) = (AtomicU8::new(ChannelState::Idle as u8), Mutex::new(Link::Idle));
         let (attempts, hurry) = (watch::Sender::new(0), Notify::new());
         let listeners = Listeners::default();

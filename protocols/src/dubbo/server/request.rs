@@ -42,6 +42,8 @@ pub(super) fn parse(
         true => (status, status::SERVICE_NOT_FOUND),
         false => (status, status::BAD_REQUEST),
     })?;
+    let carried = route.method().check_unary("dubbo");
+    carried.map_err(|status| (status, status::BAD_REQUEST))?;
     let timeout = match timeout_us {
         Some(us) => Duration::from_micros(us),
         None => state.config().default_timeout,

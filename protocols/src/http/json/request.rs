@@ -65,6 +65,7 @@ pub(super) async fn call(
 ) -> Result<Called, Refusal> {
     let state = &**room.caller.state();
     let route = route(head, state)?;
+    route.method().check_unary("json")?;
     let metadata = headers::metadata(&head.headers).map_err(refused)?;
     let timeout = timeout(&head.headers, state)?;
     let (bytes, held) = gather(body, room).await?;

@@ -1,0 +1,83 @@
+//! The way to one server of this process: it is there, or it was.
+
+use std::future::ready;
+use std::sync::{Arc, Weak};
+
+use rpc_core::client::ClientConfig;
+use rpc_core::protocol::Target;
+use rpc_core::server::{Phase, ServerState};
+use rpc_core::transport::TransportAddr;
+use rpc_core::{
+    Changes, Channel, ChannelState, Delivery, Invocation, Invoke, Peer, ReplyFuture, Status,
+};
+use tokio::sync::Semaphore;
+
+use super::{Injvm, call};
+
+/// A channel that is connected as long as its server is.
+#[derive(Debug)]
+pub(super) struct LocalChannel {
+    address: Arc<str>,
+    /// Weak, because handlers may hold clients of their own process.
+    server: Weak<ServerState>,
+    config: Arc<ClientConfig>,
+    in_flight: Arc<Semaphore>,
+    peer: Arc<Peer>,
+}
+
+impl LocalChannel {
+    pub(super) fn new(target: Target) -> Self {
+        let Target { address, config, local, .. } = target;
+        let server = local.server(&address).map_or_else(Weak::new, |state| Arc::downgrade(&state));
+        let in_flight = config.max_in_flight.min(Semaphore::MAX_PERMITS);
+        let from = TransportAddr::Named("this process".into());
+        Self {
+            address,
+            server,
+            config,
+            in_flight: Arc::new(Semaphore::new(in_flight)),
+            peer: Arc::new(Peer::new(
+                from,
+                <Injvm as rpc_core::Extension<dyn rpc_core::Protocol>>::NAME,
+            )),
+        }
+    }
+
+    fn call(&self, invocation: Invocation) -> Result<ReplyFuture, Status> {
+        let not_sent = |status: Status| status.with_delivery(Delivery::NotSent);
+        let server = self.server.upgrade().ok_or_else(|| {
+            not_sent(Status::unavailable("the provider in this process has ended"))
+        })?;
+        let permit = self.in_flight.clone().try_acquire_owned().map_err(|_| {
+            let (limit, address) = (self.config.max_in_flight, &self.address);
+            not_sent(Status::resource_exhausted(format!(
+                "{limit} calls wait for {address} already; raise `consumer.limits.in_flight`"
+            )))
+        })?;
+        let limit = self.config.max_payload;
+        call::start(&server, invocation, self.peer.clone(), limit, permit)
+    }
+}
+
+impl Invoke for LocalChannel {
+    fn invoke(&self, invocation: Invocation) -> ReplyFuture {
+        self.call(invocation).unwrap_or_else(|status| Box::pin(ready(Err(status))))
+    }
+}
+
+impl Channel for LocalChannel {
+    fn address(&self) -> &Arc<str> {
+        &self.address
+    }
+
+    fn state(&self) -> ChannelState {
+        match self.server.upgrade().map(|server| server.phase()) {
+            Some(Phase::Serving) => ChannelState::Ready,
+            Some(_) => ChannelState::Draining,
+            None => ChannelState::Down,
+        }
+    }
+
+    /// A server that goes leaves the table of its process, so its list changes too.
+    fn report_to(&self, _: &Changes) {}
+}

@@ -1,0 +1,128 @@
+//! Calls whose reply is a stream: on the same way as others, to the end of the reply.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use tokio::time::Instant;
+
+use super::stub::{Stub, StubMethod, named, send};
+use crate::body::Body;
+use crate::codec::CodecError;
+use crate::deadline::Deadline;
+use crate::message::Message;
+use crate::method::MethodKind;
+use crate::metrics::MethodMetrics;
+use crate::server::context;
+use crate::status::{Code, Status};
+use crate::stream::{Opening, Streaming};
+
+impl Stub {
+    /// Calls the method at `index`, whose reply streams, and reads each message by `unwrap`.
+    ///
+    /// Returns when the first message is here. Where the arguments stream too that may depend on
+    /// what the caller sends next, so it returns when the call is under way; what fails then is the
+    /// first error of the stream.
+    ///
+    /// # Errors
+    /// The call's status, naming the call.
+    ///
+    /// # Cancel safety
+    /// Dropping the future or the stream cancels the call, down to the provider's handler.
+    pub async fn stream<M, T>(
+        &self,
+        index: usize,
+        arguments: Body,
+        unwrap: fn(M) -> T,
+    ) -> Result<Streaming<T>, Status>
+    where
+        M: Message + Default,
+        T: 'static,
+    {
+        let begun = self.open(index, arguments).await;
+        let path = self.methods[index].method.path().clone();
+        match begun.and_then(|body| body.messages()) {
+            Ok(messages) => {
+                let blame = CodecError::into_reply_status;
+                Ok(Streaming::from_messages(messages, path, blame, unwrap))
+            }
+            Err(status) => {
+                // As of calls that are one message: see there.
+                tokio::task::consume_budget().await;
+                Err(status)
+            }
+        }
+    }
+
+    /// The body of the reply, once it has begun.
+    async fn open(&self, index: usize, arguments: Body) -> Result<Body, Status> {
+        let (target, started) = (&self.methods[index], Instant::now());
+        let span = tracing::info_span!(
+            "call",
+            service = %target.method.service(),
+            method = target.method.name(),
+        );
+        let call = Counted { metrics: target.metrics.clone(), started, code: Code::Cancelled };
+        let invocation = self.stream_invocation(target, arguments, started);
+        let invocation = match invocation {
+            Ok(invocation) => invocation,
+            Err(status) => {
+                call.end(status.code());
+                return Err(status);
+            }
+        };
+        let (stub, waits) = (self.clone(), target.method.kind() == MethodKind::ServerStream);
+        let calling = Box::pin(async move {
+            let target = &stub.methods[index];
+            send(target, &target.invoker, invocation).await
+        });
+        let stub = self.clone();
+        let end = move |outcome: Result<(), Status>| {
+            call.end(outcome.as_ref().map_or_else(Status::code, |()| Code::Ok));
+            let target = &stub.methods[index];
+            outcome.map_err(|status| stub.blame_deadline(target, named(target, status), started))
+        };
+        let body = Body::stream(Opening::Called(calling)).until_end(&span, None, end)?;
+        let mut messages = body.messages()?;
+        poll_fn(|cx| match messages.poll_begin(cx) {
+            Poll::Pending if !waits => Poll::Ready(Ok(())),
+            polled => polled,
+        })
+        .await?;
+        Ok(Body::stream(messages))
+    }
+
+    /// The default timeout is for the first message; what was set for the call, or is inherited, for
+    /// the whole of it.
+    fn stream_invocation(
+        &self,
+        target: &StubMethod,
+        arguments: Body,
+        started: Instant,
+    ) -> Result<crate::Invocation, Status> {
+        let mut invocation = self.invocation(target, arguments, started)?;
+        let own = self.options.as_deref().and_then(|options| options.timeout);
+        let own = own.map(|timeout| Deadline::after_from(started, timeout));
+        let ends = [own, context::inherited()].into_iter().flatten().min();
+        ends.inspect(|end| invocation.set_end_deadline(*end));
+        Ok(invocation)
+    }
+}
+
+/// A call that is counted when it ends, and as cancelled if nobody waits for that.
+struct Counted {
+    metrics: MethodMetrics,
+    started: Instant,
+    code: Code,
+}
+
+impl Counted {
+    fn end(mut self, code: Code) {
+        self.code = code;
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.metrics.record_code(self.code, self.started.elapsed());
+    }
+}
