@@ -69,6 +69,8 @@ struct Fitness {
     best: u8,
     /// Whether ejections did not count.
     is_open: bool,
+    /// When the first of the list that is full is so no more.
+    full_until: Option<Instant>,
 }
 
 /// How long more of them may be out of date, for each: far longer than it takes to make them anew.
@@ -117,8 +119,8 @@ impl Candidates {
     /// All of `listed`, the endpoints of `members`, that are fit to be called.
     ///
     /// Connected and unused ones come first. One that is connecting makes callers wait, one that
-    /// is ejected has failed them, one that is down or draining turns them away, a stale one does
-    /// not have the service: each is a candidate only if there are no better ones. If too many of
+    /// is full turns them away and soon takes them again, one that is ejected has failed them, one that
+    /// is down or draining turns them away, a stale one does not have the service: each is a candidate only if there are no better ones. If too many of
     /// the connected ones are ejected, all of these are called: never the last one is left out.
     /// One without weight comes after all that have some and are well or connecting.
     pub(crate) fn fit(
@@ -129,7 +131,8 @@ impl Candidates {
     ) -> Self {
         // Each is looked at once: endpoints that are ejected meanwhile must not add to those that
         // were counted.
-        let seen: Vec<Seen> = listed.iter().map(|endpoint| Seen::of(endpoint)).collect();
+        let now = Instant::now();
+        let seen: Vec<Seen> = listed.iter().map(|endpoint| Seen::of(endpoint, now)).collect();
         let counted = || seen.iter().filter(|seen| seen.is_connected() && !seen.is_stale);
         let ejected = counted().filter(|seen| seen.is_out).count();
         let is_open = ejector.is_too_many(ejected, counted().count());
@@ -151,8 +154,9 @@ impl Candidates {
             }
         };
         let weightless = ranked().filter(|(_, rank)| weightless_beside(best).contains(*rank));
+        let full_until = seen.iter().filter_map(|seen| seen.full_until).min();
         Self {
-            fitness: Some(Fitness { made_of, made: Instant::now(), best, is_open }),
+            fitness: Some(Fitness { made_of, made: now, best, is_open, full_until }),
             weightless: weightless.map(|(endpoint, _)| endpoint.clone()).collect(),
             probation: probation.map(|(endpoint, _)| endpoint.clone()).collect(),
             ..Self::of(fit, members.clone(), places)
@@ -178,10 +182,27 @@ impl Candidates {
         self.may_be_old() && self.fitness.as_ref().is_some_and(is_new)
     }
 
+    /// Whether one that was full may be so no more. A long list is not looked through for each of them.
+    pub(crate) fn have_lapsed(&self) -> bool {
+        let count = u32::try_from(self.members.addresses().len()).unwrap_or(u32::MAX);
+        let has_lapsed = |fitness: &Fitness, until: Instant| {
+            Instant::now() >= until.max(fitness.made + AGE_EACH.saturating_mul(count))
+        };
+        self.fitness
+            .as_ref()
+            .is_some_and(|f| f.full_until.is_some_and(|until| has_lapsed(f, until)))
+    }
+
+    /// Whether they are called although they are full, as all are that may be called.
+    pub(crate) fn are_full(&self) -> bool {
+        self.fitness.as_ref().is_some_and(|fitness| matches!(fitness.best, 4 | 5))
+    }
+
     /// Whether `endpoint`, one of them, still is as fit as they were.
     pub(crate) fn still_has(&self, endpoint: &Endpoint) -> bool {
-        let is_as_fit =
-            |fitness: &Fitness| Seen::of(endpoint).rank(fitness.is_open) <= fitness.best;
+        let is_as_fit = |fitness: &Fitness| {
+            Seen::of(endpoint, Instant::now()).rank(fitness.is_open) <= fitness.best
+        };
         self.fitness.as_ref().is_none_or(is_as_fit)
     }
 
@@ -334,14 +355,14 @@ fn weight_at(sums: &[u64], index: usize) -> u64 {
 
 /// Whether endpoints of this rank have no weight.
 const fn is_weightless(rank: u8) -> bool {
-    matches!(rank, 2 | 3 | 5 | 7 | 9)
+    matches!(rank, 2 | 3 | 5 | 7 | 9 | 11)
 }
 
 /// The ranks of those that are as fit as those of `rank`, but for their weight.
 fn weightless_beside(rank: u8) -> RangeInclusive<u8> {
     match rank {
         0 | 1 => 2..=3,
-        4 | 6 | 8 => rank + 1..=rank + 1,
+        4 | 6 | 8 | 10 => rank + 1..=rank + 1,
         _ => RangeInclusive::new(1, 0),
     }
 }
@@ -353,10 +374,11 @@ struct Seen {
     is_out: bool,
     is_on_probation: bool,
     is_weightless: bool,
+    full_until: Option<Instant>,
 }
 
 impl Seen {
-    fn of(endpoint: &Endpoint) -> Self {
+    fn of(endpoint: &Endpoint, now: Instant) -> Self {
         let health = endpoint.condition();
         Self {
             state: endpoint.channel().state(),
@@ -364,6 +386,7 @@ impl Seen {
             is_out: health.is_out(),
             is_on_probation: health.is_on_probation(),
             is_weightless: endpoint.weight() == 0,
+            full_until: endpoint.full_until(now),
         }
     }
 
@@ -379,9 +402,10 @@ impl Seen {
     fn rank(&self, is_open: bool) -> u8 {
         let weightless = u8::from(self.is_weightless);
         match self.state {
-            _ if self.is_stale => 8 + weightless,
-            ChannelState::Down | ChannelState::Draining => 6 + weightless,
-            _ if self.is_out && !is_open => 4 + weightless,
+            _ if self.is_stale => 10 + weightless,
+            ChannelState::Down | ChannelState::Draining => 8 + weightless,
+            _ if self.is_out && !is_open => 6 + weightless,
+            _ if self.full_until.is_some() => 4 + weightless,
             ChannelState::Connecting => 1 + 2 * weightless,
             ChannelState::Ready | ChannelState::Idle => 2 * weightless,
         }

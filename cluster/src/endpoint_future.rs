@@ -139,6 +139,11 @@ impl InFlight {
         if !health.speaks_of_now(self.started) {
             return;
         }
+        if let Err(status) = outcome
+            && status.is_full()
+        {
+            self.endpoint.note_full(status, now);
+        }
         let report = load.known_report();
         match outcome {
             Err(status) if is_endpoints_fault(status) => {

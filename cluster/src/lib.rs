@@ -24,6 +24,7 @@ mod ejection;
 mod endpoint;
 mod endpoint_future;
 mod explain;
+mod fullness;
 mod invoker;
 mod latency_window;
 mod load;

@@ -30,6 +30,8 @@ pub struct Left {
     pub endpoints: usize,
     /// Whether one of them was not tried yet.
     pub untried: bool,
+    /// Whether one of those is not known to be full.
+    pub has_room: bool,
 }
 
 /// Sends attempts to endpoints of its choice; a clone is one atomic increment.
@@ -87,15 +89,23 @@ impl Picker {
     #[must_use]
     pub fn left(&self, invocation: &Invocation, tried: &[Arc<str>]) -> Left {
         let candidates = self.0.directory.candidates();
+        let now = Instant::now();
         let is_untried = |endpoint: &Arc<Endpoint>| !tried.contains(endpoint.address());
+        let has_room =
+            |e: &Arc<Endpoint>| !candidates.are_full() && is_untried(e) && !e.is_full(now);
         if self.0.routers.is_empty() {
-            let untried = candidates.endpoints().iter().any(is_untried);
-            return Left { endpoints: candidates.len(), untried };
+            let all = candidates.endpoints();
+            let (untried, has_room) = (all.iter().any(is_untried), all.iter().any(has_room));
+            return Left { endpoints: all.len(), untried, has_room };
         }
         let all = candidates.with_weightless();
         let mut left = self.0.routers.narrow(&all, invocation).unwrap_or_default();
         keep(&mut left, has_weight);
-        Left { endpoints: left.len(), untried: left.into_iter().any(is_untried) }
+        Left {
+            endpoints: left.len(),
+            untried: left.iter().copied().any(is_untried),
+            has_room: left.iter().copied().any(has_room),
+        }
     }
 
     /// Every endpoint that routers leave for this call, whatever its weight and the state of its

@@ -62,7 +62,7 @@ impl Ejector {
     }
 
     /// Somebody's standing has changed: lists made of it are out of date.
-    pub(super) fn changed(&self) {
+    pub(crate) fn changed(&self) {
         self.changes.note();
     }
 
@@ -72,7 +72,7 @@ impl Ejector {
 
     /// Half of `longest` and a random part of the other half: those ejected together do not come
     /// back together.
-    pub(super) fn jitter(&self, longest: Duration) -> Duration {
+    pub(crate) fn jitter(&self, longest: Duration) -> Duration {
         self.dice.jitter(longest)
     }
 

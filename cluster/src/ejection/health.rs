@@ -132,7 +132,7 @@ impl Health {
         self.standing.load(Relaxed) == PROBATION
     }
 
-    pub(super) fn ejector(&self) -> &Ejector {
+    pub(crate) fn ejector(&self) -> &Ejector {
         &self.ejector
     }
 

@@ -220,7 +220,7 @@ impl Pending {
                 // A round without budget is lost: what failed calls may cost is bounded.
                 Resend::Budgeted if !self.picker.budget().draw(Instant::now()) => continue,
                 Resend::Budgeted => {}
-                Resend::Free => self.picker.budget().note_resend(),
+                Resend::Free | Resend::Elsewhere => self.picker.budget().note_resend(),
             }
             match self.picker.attempt(self.attempt(round)).await {
                 Ok(_) => return self.tell_success(round),

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use hyper::body::Bytes;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use rpc_core::codec::Codec;
 use rpc_core::status::{Code, Status};
@@ -10,6 +10,9 @@ use rpc_core::{Metadata, Reply};
 use serde_json::{Value, json};
 
 use super::headers;
+
+/// As `Retry-After`, which counts in seconds.
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
 /// A request that is turned away: the HTTP status and why.
 pub(super) struct Refusal {
@@ -84,6 +87,11 @@ fn failure(http: StatusCode, status: &Status, details: Option<Value>) -> Respons
         error["details"] = details;
     }
     *response.body_mut() = format!("{error}\n").into();
+    if let Some(wait) = status.retry_after() {
+        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        response.headers_mut().insert(RETRY_AFTER_MS, millis.into());
+        response.headers_mut().insert(RETRY_AFTER, millis.div_ceil(1000).into());
+    }
     if http == StatusCode::METHOD_NOT_ALLOWED {
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
     }
@@ -125,5 +133,22 @@ fn http_status(code: Code) -> StatusCode {
         Code::Unknown | Code::Internal | Code::DataLoss => StatusCode::INTERNAL_SERVER_ERROR,
         Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_in_seconds_and_milliseconds_when_to_come_back() {
+        let full = Status::resource_exhausted("full").with_retry_after(Duration::from_millis(250));
+        let response = refusal(&full.into());
+        let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap());
+        assert_eq!((header("retry-after"), header("retry-after-ms")), (Some("1"), Some("250")));
+        let silent = refusal(&Status::resource_exhausted("full").into());
+        assert!(!silent.headers().contains_key("retry-after"));
     }
 }

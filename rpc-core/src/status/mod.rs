@@ -79,6 +79,7 @@ struct Inner {
     address: Option<Arc<str>>,
     attempts: Vec<AttemptFailure>,
     hint: Option<String>,
+    retry_after: Option<Duration>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -117,6 +118,7 @@ impl Status {
             address: None,
             attempts: Vec::new(),
             hint: None,
+            retry_after: None,
             source: None,
         }))
     }
@@ -272,6 +274,26 @@ impl Status {
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
         self
+    }
+
+    /// How long whoever refused asks not to be called again; `None` if it does not say.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// The same status with the time after which to come back. It travels in milliseconds.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
+    }
+
+    /// Whether a provider turned the call away because it is full: what it may run or hold at once is
+    /// taken.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.0.delivery == Delivery::Refused && self.0.code == Code::ResourceExhausted
     }
 
     /// The same status with the error that caused it. A source does not travel.

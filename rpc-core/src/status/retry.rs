@@ -10,6 +10,9 @@ use super::{Code, Delivery, Status};
 pub enum Resend {
     /// Send again: the handler cannot have run, so this costs no retry budget.
     Free,
+    /// The same, but only to a provider that is not known to be full: this one was, and where all are,
+    /// each further attempt adds to what they have too much of.
+    Elsewhere,
     /// Send again, drawing on the retry budget: the handler may have run.
     Budgeted,
     /// Do not send again.
@@ -18,7 +21,7 @@ pub enum Resend {
 
 /// Whether a call that failed with `status` may be sent again.
 ///
-/// Not sent or refused: always. Maybe sent, or a handler's own `unavailable`: only if the method
+/// Not sent or refused: always, but after a refusal for fullness only where there may be room. Maybe sent, or a handler's own `unavailable`: only if the method
 /// is idempotent. A typed business error and every other answer: never.
 #[must_use]
 pub fn may_resend(status: &Status, idempotent: bool) -> Resend {
@@ -28,6 +31,7 @@ pub fn may_resend(status: &Status, idempotent: bool) -> Resend {
     match (status.delivery(), status.code()) {
         // An over-long or unserialisable request fails the same way everywhere.
         (Delivery::NotSent | Delivery::Refused, code) if is_callers_fault(code) => Resend::No,
+        _ if status.is_full() => Resend::Elsewhere,
         (Delivery::NotSent | Delivery::Refused, _) => Resend::Free,
         (Delivery::MaybeSent, Code::DeadlineExceeded | Code::Cancelled) => Resend::No,
         (Delivery::MaybeSent, _) | (Delivery::Answered, Code::Unavailable) if idempotent => {
@@ -41,13 +45,14 @@ pub fn may_resend(status: &Status, idempotent: bool) -> Resend {
 /// after its caller has gone on.
 ///
 /// As [`may_resend`], except that the deadline that has passed was the caller's: it says nothing
-/// about a later attempt but that the handler may have run.
+/// about a later attempt but that the handler may have run. Nor is who was full then full later.
 #[must_use]
 pub fn may_resend_later(status: &Status, idempotent: bool) -> Resend {
     match (status.delivery(), status.code()) {
         _ if status.details().is_some() => Resend::No,
         (Delivery::NotSent | Delivery::Refused, Code::DeadlineExceeded) => Resend::Free,
         (_, Code::DeadlineExceeded) if idempotent => Resend::Budgeted,
+        _ if status.is_full() => Resend::Free,
         _ => may_resend(status, idempotent),
     }
 }
@@ -79,9 +84,21 @@ mod tests {
         for idempotent in [true, false] {
             for delivery in [Delivery::NotSent, Delivery::Refused] {
                 assert_eq!(decide(delivery, Code::Unavailable, idempotent), Resend::Free);
-                assert_eq!(decide(delivery, Code::ResourceExhausted, idempotent), Resend::Free);
                 assert_eq!(decide(delivery, Code::Unimplemented, idempotent), Resend::Free);
             }
+        }
+    }
+
+    #[test]
+    fn a_call_that_found_a_provider_full_is_sent_only_where_there_may_be_room() {
+        for idempotent in [true, false] {
+            let decide = |delivery| decide(delivery, Code::ResourceExhausted, idempotent);
+            assert_eq!(decide(Delivery::Refused), Resend::Elsewhere);
+            // A limit of the caller's own, and what a handler says of something it ran out of.
+            assert_eq!(decide(Delivery::NotSent), Resend::Free);
+            assert_eq!(decide(Delivery::Answered), Resend::No);
+            let full = Status::resource_exhausted("x").with_delivery(Delivery::Refused);
+            assert_eq!(may_resend_later(&full, idempotent), Resend::Free);
         }
     }
 

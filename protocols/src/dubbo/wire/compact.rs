@@ -3,6 +3,8 @@
 //! The layout is in `docs/wire.md`. Lengths and counts are LEB128 varints of at most nine bytes;
 //! nothing here allocates by a length that has not arrived.
 
+use std::time::Duration;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rpc_core::codec::Codec;
 use rpc_core::status::{Code, Delivery, Status};
@@ -56,10 +58,8 @@ pub(crate) fn put_request_head(
     buf.put_u8(HAS_TIMEOUT);
     put_text(buf, path);
     put_varint(buf, timeout_us);
-    if !metadata.is_empty() {
-        let has = put_metadata(buf, metadata);
-        buf[flags] |= has.flags(HAS_METADATA, HAS_BLOCK);
-    }
+    let has = put_beside(buf, metadata, BytesMut::new());
+    buf[flags] |= has.flags(HAS_METADATA, HAS_BLOCK);
 }
 
 /// Splits what stands before the arguments off `body`, which then holds the arguments.
@@ -76,13 +76,14 @@ pub(crate) fn split_request_head(body: &mut Bytes) -> Result<RequestHead, Malfor
         0 => None,
         _ => Some(split_varint(body)?),
     };
-    let metadata = split_beside(body, flags & HAS_METADATA != 0, flags & HAS_BLOCK != 0)?;
+    let beside = split_beside(body, flags & HAS_METADATA != 0, flags & HAS_BLOCK != 0)?;
+    let Found { metadata, .. } = beside;
     Ok(RequestHead { path, timeout_us, metadata })
 }
 
 /// Appends what stands before the value of an answer.
 pub(crate) fn put_value_head(buf: &mut BytesMut, metadata: &Metadata) {
-    put_kind(buf, VALUE, metadata);
+    put_kind(buf, VALUE, metadata, BytesMut::new());
 }
 
 /// Appends a status in place of a value. Details that cannot be written are left out.
@@ -92,7 +93,12 @@ pub(crate) fn put_status(buf: &mut BytesMut, status: &Status, codec: &dyn Codec)
         Delivery::Refused => REFUSED,
         Delivery::NotSent | Delivery::MaybeSent | Delivery::Answered => STATUS,
     };
-    put_kind(buf, kind, status.metadata());
+    let mut records = BytesMut::new();
+    if let Some(wait) = status.retry_after() {
+        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX >> 1);
+        put_record(&mut records, RETRY_AFTER, |record| put_varint(record, millis));
+    }
+    put_kind(buf, kind, status.metadata(), records);
     buf.put_u8(status.code().number());
     put_text(buf, status.message());
     let Some(details) = status.details() else {
@@ -121,7 +127,8 @@ pub(crate) enum Answer {
 pub(crate) fn parse_answer(mut body: Bytes) -> Result<Answer, Malformed> {
     let kind = split_u8(&mut body)?;
     let has = |flag| kind & flag != 0;
-    let metadata = split_beside(&mut body, has(ANSWER_HAS_METADATA), has(ANSWER_HAS_BLOCK))?;
+    let beside = split_beside(&mut body, has(ANSWER_HAS_METADATA), has(ANSWER_HAS_BLOCK))?;
+    let Found { metadata, retry_after_ms, .. } = beside;
     match kind & KIND {
         VALUE => Ok(Answer::Value { metadata, value: body }),
         kind @ (STATUS | REFUSED | SERVICE_MISSING) => {
@@ -133,7 +140,10 @@ pub(crate) fn parse_answer(mut body: Bytes) -> Result<Answer, Malformed> {
                 REFUSED => Status::new(code, message).with_delivery(Delivery::Refused),
                 _ => Status::new(code, message),
             };
-            let status = status.with_metadata(metadata);
+            let mut status = status.with_metadata(metadata);
+            if let Some(millis) = retry_after_ms {
+                status = status.with_retry_after(Duration::from_millis(millis));
+            }
             let details = (!type_name.is_empty()).then_some((type_name, body));
             Ok(Answer::Status { status, details })
         }
@@ -141,13 +151,11 @@ pub(crate) fn parse_answer(mut body: Bytes) -> Result<Answer, Malformed> {
     }
 }
 
-fn put_kind(buf: &mut BytesMut, kind: u8, metadata: &Metadata) {
+fn put_kind(buf: &mut BytesMut, kind: u8, metadata: &Metadata, records: BytesMut) {
     let start = buf.len();
     buf.put_u8(kind);
-    if !metadata.is_empty() {
-        let has = put_metadata(buf, metadata);
-        buf[start] |= has.flags(ANSWER_HAS_METADATA, ANSWER_HAS_BLOCK);
-    }
+    let has = put_beside(buf, metadata, records);
+    buf[start] |= has.flags(ANSWER_HAS_METADATA, ANSWER_HAS_BLOCK);
 }
 
 /// What was written beside arguments or value.
@@ -162,8 +170,11 @@ impl Beside {
     }
 }
 
-/// Appends the texts, then the block with the bytes; each only if there are any.
-fn put_metadata(buf: &mut BytesMut, metadata: &Metadata) -> Beside {
+/// Appends the texts, then the block with these records and the bytes; each only if there are any.
+fn put_beside(buf: &mut BytesMut, metadata: &Metadata, mut records: BytesMut) -> Beside {
+    if metadata.is_empty() && records.is_empty() {
+        return Beside { metadata: false, block: false };
+    }
     let texts = || metadata.iter().filter_map(|(key, value)| Some((key, value.as_text()?)));
     let texts_len = texts().count();
     if texts_len > 0 {
@@ -175,7 +186,6 @@ fn put_metadata(buf: &mut BytesMut, metadata: &Metadata) -> Beside {
     }
     let has_bytes = metadata.len() > texts_len;
     if has_bytes {
-        let mut records = BytesMut::new();
         put_record(&mut records, BINARY_METADATA, |record| {
             put_varint(record, (metadata.len() - texts_len) as u64);
             for (key, value) in metadata.iter() {
@@ -185,15 +195,20 @@ fn put_metadata(buf: &mut BytesMut, metadata: &Metadata) -> Beside {
                 }
             }
         });
+    }
+    if !records.is_empty() {
         put_bytes(buf, &records);
     }
-    Beside { metadata: texts_len > 0, block: has_bytes }
+    Beside { metadata: texts_len > 0, block: !records.is_empty() }
 }
 
 // === the block of records ===
 
 /// A record of the block: bytes of metadata. Readers skip records that they do not know.
 const BINARY_METADATA: u64 = 1;
+
+/// A record of the block of an answer: after how many milliseconds to come back.
+const RETRY_AFTER: u64 = 3;
 
 /// How many bytes a block may have: what metadata may have, and as much for everything else.
 const MAX_BLOCK: usize = 2 * MAX_METADATA;
@@ -206,8 +221,8 @@ fn put_record(block: &mut BytesMut, id: u64, write: impl FnOnce(&mut BytesMut)) 
 }
 
 /// Reads what stands beside arguments or value.
-fn split_beside(body: &mut Bytes, metadata: bool, block: bool) -> Result<Metadata, Malformed> {
-    let mut found = Found { metadata: Metadata::new(), entries: 0, bytes: 0 };
+fn split_beside(body: &mut Bytes, metadata: bool, block: bool) -> Result<Found, Malformed> {
+    let mut found = Found::default();
     if metadata {
         found.split_entries(body, |body| Ok(split_text(body)?.into()))?;
     }
@@ -219,22 +234,27 @@ fn split_beside(body: &mut Bytes, metadata: bool, block: bool) -> Result<Metadat
         while !block.is_empty() {
             let id = split_varint(&mut block)?;
             let mut record = split_bytes(&mut block)?;
-            if id == BINARY_METADATA {
+            match id {
                 // A copy: a few bytes must not keep the whole frame alive.
-                let copied =
-                    |record: &mut Bytes| Ok(Bytes::copy_from_slice(&split_bytes(record)?).into());
-                found.split_entries(&mut record, copied)?;
+                BINARY_METADATA => found.split_entries(&mut record, |record| {
+                    Ok(Bytes::copy_from_slice(&split_bytes(record)?).into())
+                })?,
+                RETRY_AFTER => found.retry_after_ms = Some(split_varint(&mut record)?),
+                _ => {}
             }
         }
     }
-    Ok(found.metadata)
+    Ok(found)
 }
 
-/// Metadata as it is read, against the limits of texts and bytes together.
+/// What stands beside arguments or value, as it is read: metadata against the limits of texts and
+/// bytes together.
+#[derive(Default)]
 struct Found {
     metadata: Metadata,
     entries: u64,
     bytes: usize,
+    retry_after_ms: Option<u64>,
 }
 
 impl Found {
@@ -315,6 +335,9 @@ fn split_varint(body: &mut Bytes) -> Result<u64, Malformed> {
 
 #[cfg(test)]
 mod tests {
+    use rpc_core::codec::CodecError;
+    use rpc_core::message::Message;
+
     use super::*;
 
     fn request_bytes() -> Bytes {
@@ -379,6 +402,54 @@ mod tests {
         assert_eq!(read.binary("k").unwrap(), &[7][..]);
         assert_eq!(head(&[99, 3, 0]), Err(Malformed("a length passes the end")));
         assert_eq!(head(&[]), Ok(Metadata::new()));
+    }
+
+    /// A codec for what has nothing to encode.
+    #[derive(Debug)]
+    struct Unused;
+
+    impl Codec for Unused {
+        fn name(&self) -> &'static str {
+            "unused"
+        }
+
+        fn content_subtype(&self) -> &'static str {
+            "unused"
+        }
+
+        fn dubbo_id(&self) -> u8 {
+            13
+        }
+
+        fn encode(&self, _: &dyn Message, _: &mut BytesMut) -> Result<(), CodecError> {
+            Ok(())
+        }
+
+        fn decode(&self, _: Bytes, _: &mut dyn Message) -> Result<(), CodecError> {
+            Ok(())
+        }
+    }
+
+    /// A failure as its caller reads it.
+    fn failed(status: &Status) -> Status {
+        let mut buf = BytesMut::new();
+        put_status(&mut buf, status, &Unused);
+        match parse_answer(buf.freeze()) {
+            Ok(Answer::Status { status, details: None }) => status,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_when_to_come_back() {
+        let full = Status::resource_exhausted("full").with_delivery(Delivery::Refused);
+        let wait = Duration::from_millis(250);
+        let trace = Metadata::from_iter([("trace", "1")]);
+        let told = failed(&full.clone().with_retry_after(wait).with_metadata(trace.clone()));
+        assert_eq!((told.retry_after(), told.metadata()), (Some(wait), &trace));
+        assert!(told.is_full());
+        assert_eq!(failed(&full).retry_after(), None);
+        assert!(failed(&full.with_retry_after(Duration::MAX)).retry_after() > Some(wait));
     }
 
     #[test]

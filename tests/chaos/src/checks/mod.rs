@@ -6,6 +6,7 @@ mod balancers;
 mod faults;
 mod gauntlet;
 mod outliers;
+mod overload;
 mod policies;
 mod registry;
 mod restarts;
@@ -42,6 +43,7 @@ pub(crate) const ALL: &[Check] = &[
     outliers::MOST_FAIL,
     outliers::ALL_FAIL,
     faults::REFUSED_BY_LIMIT,
+    overload::OVERLOAD,
     faults::NETWORK,
     registry::KILLED,
     registry::COLD_START,
