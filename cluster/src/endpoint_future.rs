@@ -128,7 +128,9 @@ impl InFlight {
         let now = Instant::now();
         let elapsed = now.saturating_duration_since(self.started);
         let verdict = Verdict::of(outcome, self.kind);
-        if let (Verdict::Failure | Verdict::Missing, Err(status)) = (verdict, outcome) {
+        if let (Verdict::Failure | Verdict::Nested | Verdict::Missing, Err(status)) =
+            (verdict, outcome)
+        {
             health.note_error(status);
         }
         if !self.probe {

@@ -107,11 +107,14 @@ impl Invoke for FailoverInvoker {
     }
 }
 
-/// Whether a provider has answered, if not as hoped for; nobody else is asked then.
+/// Whether a provider has answered, if not as hoped for; nobody else is asked then. Where only a call
+/// of its own has failed, those that were asked already may do better.
 fn is_answer(status: &Status) -> bool {
+    let is_nested = status.code() == Code::Unavailable && status.origin().is_some();
     status.delivery() == Delivery::Answered
         && may_resend(status, true) == Resend::No
         && status.code() != Code::DeadlineExceeded
+        && (!is_nested || status.details().is_some())
 }
 
 // === impl Resending ===

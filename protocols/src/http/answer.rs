@@ -14,6 +14,9 @@ use super::headers;
 /// As `Retry-After`, which counts in seconds.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
+/// The call that failed in truth, where the handler has passed that on.
+const FAILED_CALL: HeaderName = HeaderName::from_static("failed-call");
+
 /// A request that is turned away: the HTTP status and why.
 pub(super) struct Refusal {
     http: StatusCode,
@@ -87,6 +90,9 @@ fn failure(http: StatusCode, status: &Status, details: Option<Value>) -> Respons
         error["details"] = details;
     }
     *response.body_mut() = format!("{error}\n").into();
+    if let Some(origin) = status.origin().and_then(|origin| HeaderValue::from_str(origin).ok()) {
+        response.headers_mut().insert(FAILED_CALL, origin);
+    }
     if let Some(wait) = status.retry_after() {
         let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         response.headers_mut().insert(RETRY_AFTER_MS, millis.into());
@@ -143,11 +149,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_says_in_seconds_and_milliseconds_when_to_come_back() {
+    fn a_failure_says_in_headers_when_to_come_back_and_which_call_failed_in_truth() {
         let full = Status::resource_exhausted("full").with_retry_after(Duration::from_millis(250));
         let response = refusal(&full.into());
         let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap());
         assert_eq!((header("retry-after"), header("retry-after-ms")), (Some("1"), Some("250")));
+        let nested = Status::unavailable("x").with_origin("shop.Inventory/reserve".into());
+        let nested = refusal(&nested.into());
+        assert_eq!(nested.headers()["failed-call"], "shop.Inventory/reserve");
         let silent = refusal(&Status::resource_exhausted("full").into());
         assert!(!silent.headers().contains_key("retry-after"));
     }

@@ -76,6 +76,7 @@ struct Inner {
     details: Option<Details>,
     metadata: Metadata,
     call: Option<Arc<str>>,
+    origin: Option<Arc<str>>,
     address: Option<Arc<str>>,
     attempts: Vec<AttemptFailure>,
     hint: Option<String>,
@@ -115,6 +116,7 @@ impl Status {
             details: None,
             metadata: Metadata::new(),
             call: None,
+            origin: None,
             address: None,
             attempts: Vec::new(),
             hint: None,
@@ -234,6 +236,37 @@ impl Status {
     #[must_use]
     pub fn with_call(mut self, call: Arc<str>) -> Self {
         self.0.call = Some(call);
+        self
+    }
+
+    /// The call that failed in truth, as `service/method`, if the handler passed on the failure of a
+    /// call of its own; the innermost, however many have passed it on.
+    #[must_use]
+    pub fn origin(&self) -> Option<&str> {
+        self.0.origin.as_deref()
+    }
+
+    /// The same status, as one that a call of the handler's failed with.
+    #[must_use]
+    pub fn with_origin(mut self, origin: Arc<str>) -> Self {
+        self.0.origin = Some(origin);
+        self
+    }
+
+    /// The status that is answered where a handler failed with this one: if it ended a call that the
+    /// handler made, it names that, and says that this handler ran.
+    #[must_use]
+    pub(crate) fn answered(mut self) -> Self {
+        let inner = &mut *self.0;
+        let Some(call) = inner.call.take() else { return self };
+        inner.delivery = Delivery::Answered;
+        if inner.origin.is_none() {
+            // The text of a typed error is the business's own.
+            if inner.details.is_none() {
+                inner.message = format!("its call {call} failed: {}", inner.message);
+            }
+            inner.origin = Some(call);
+        }
         self
     }
 

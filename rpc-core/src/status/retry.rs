@@ -22,7 +22,8 @@ pub enum Resend {
 /// Whether a call that failed with `status` may be sent again.
 ///
 /// Not sent or refused: always, but after a refusal for fullness only where there may be room. Maybe sent, or a handler's own `unavailable`: only if the method
-/// is idempotent. A typed business error and every other answer: never.
+/// is idempotent. A typed business error and every other answer: never; nor a failure that the handler
+/// passed on from a call of its own, which is no reason by itself to ask another provider.
 #[must_use]
 pub fn may_resend(status: &Status, idempotent: bool) -> Resend {
     if status.details().is_some() {
@@ -34,6 +35,7 @@ pub fn may_resend(status: &Status, idempotent: bool) -> Resend {
         _ if status.is_full() => Resend::Elsewhere,
         (Delivery::NotSent | Delivery::Refused, _) => Resend::Free,
         (Delivery::MaybeSent, Code::DeadlineExceeded | Code::Cancelled) => Resend::No,
+        (Delivery::Answered, _) if status.origin().is_some() => Resend::No,
         (Delivery::MaybeSent, _) | (Delivery::Answered, Code::Unavailable) if idempotent => {
             Resend::Budgeted
         }
@@ -45,13 +47,16 @@ pub fn may_resend(status: &Status, idempotent: bool) -> Resend {
 /// after its caller has gone on.
 ///
 /// As [`may_resend`], except that the deadline that has passed was the caller's: it says nothing
-/// about a later attempt but that the handler may have run. Nor is who was full then full later.
+/// about a later attempt but that the handler may have run. Nor is who was full then full later, nor
+/// need what the handler depends on fail still.
 #[must_use]
 pub fn may_resend_later(status: &Status, idempotent: bool) -> Resend {
     match (status.delivery(), status.code()) {
         _ if status.details().is_some() => Resend::No,
         (Delivery::NotSent | Delivery::Refused, Code::DeadlineExceeded) => Resend::Free,
-        (_, Code::DeadlineExceeded) if idempotent => Resend::Budgeted,
+        (_, Code::DeadlineExceeded) | (Delivery::Answered, Code::Unavailable) if idempotent => {
+            Resend::Budgeted
+        }
         _ if status.is_full() => Resend::Free,
         _ => may_resend(status, idempotent),
     }
@@ -108,6 +113,17 @@ mod tests {
         assert_eq!(decide(Delivery::MaybeSent, Code::Unavailable, false), Resend::No);
         assert_eq!(decide(Delivery::Answered, Code::Unavailable, true), Resend::Budgeted);
         assert_eq!(decide(Delivery::Answered, Code::Unavailable, false), Resend::No);
+    }
+
+    #[test]
+    fn what_a_handler_passed_on_is_no_reason_to_ask_another_provider_at_once() {
+        for code in [Code::Unavailable, Code::DeadlineExceeded, Code::ResourceExhausted] {
+            let nested = Status::new(code, "x").with_origin("shop.Inventory/reserve".into());
+            assert_eq!(may_resend(&nested, true), Resend::No);
+        }
+        let nested = Status::unavailable("x").with_origin("shop.Inventory/reserve".into());
+        assert_eq!(may_resend_later(&nested, true), Resend::Budgeted);
+        assert_eq!(may_resend_later(&nested, false), Resend::No);
     }
 
     #[test]

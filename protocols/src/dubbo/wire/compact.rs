@@ -3,6 +3,7 @@
 //! The layout is in `docs/wire.md`. Lengths and counts are LEB128 varints of at most nine bytes;
 //! nothing here allocates by a length that has not arrived.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -94,6 +95,9 @@ pub(crate) fn put_status(buf: &mut BytesMut, status: &Status, codec: &dyn Codec)
         Delivery::NotSent | Delivery::MaybeSent | Delivery::Answered => STATUS,
     };
     let mut records = BytesMut::new();
+    if let Some(origin) = status.origin().filter(|origin| origin.len() <= MAX_PATH) {
+        put_record(&mut records, ORIGIN, |record| record.put_slice(origin.as_bytes()));
+    }
     if let Some(wait) = status.retry_after() {
         let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX >> 1);
         put_record(&mut records, RETRY_AFTER, |record| put_varint(record, millis));
@@ -128,7 +132,7 @@ pub(crate) fn parse_answer(mut body: Bytes) -> Result<Answer, Malformed> {
     let kind = split_u8(&mut body)?;
     let has = |flag| kind & flag != 0;
     let beside = split_beside(&mut body, has(ANSWER_HAS_METADATA), has(ANSWER_HAS_BLOCK))?;
-    let Found { metadata, retry_after_ms, .. } = beside;
+    let Found { metadata, origin, retry_after_ms, .. } = beside;
     match kind & KIND {
         VALUE => Ok(Answer::Value { metadata, value: body }),
         kind @ (STATUS | REFUSED | SERVICE_MISSING) => {
@@ -141,6 +145,9 @@ pub(crate) fn parse_answer(mut body: Bytes) -> Result<Answer, Malformed> {
                 _ => Status::new(code, message),
             };
             let mut status = status.with_metadata(metadata);
+            if let Some(origin) = origin {
+                status = status.with_origin(origin);
+            }
             if let Some(millis) = retry_after_ms {
                 status = status.with_retry_after(Duration::from_millis(millis));
             }
@@ -207,6 +214,9 @@ fn put_beside(buf: &mut BytesMut, metadata: &Metadata, mut records: BytesMut) ->
 /// A record of the block: bytes of metadata. Readers skip records that they do not know.
 const BINARY_METADATA: u64 = 1;
 
+/// A record of the block of an answer: the call that failed in truth.
+const ORIGIN: u64 = 2;
+
 /// A record of the block of an answer: after how many milliseconds to come back.
 const RETRY_AFTER: u64 = 3;
 
@@ -239,6 +249,7 @@ fn split_beside(body: &mut Bytes, metadata: bool, block: bool) -> Result<Found, 
                 BINARY_METADATA => found.split_entries(&mut record, |record| {
                     Ok(Bytes::copy_from_slice(&split_bytes(record)?).into())
                 })?,
+                ORIGIN => found.origin = Some(split_origin(&record)?),
                 RETRY_AFTER => found.retry_after_ms = Some(split_varint(&mut record)?),
                 _ => {}
             }
@@ -254,7 +265,16 @@ struct Found {
     metadata: Metadata,
     entries: u64,
     bytes: usize,
+    origin: Option<Arc<str>>,
     retry_after_ms: Option<u64>,
+}
+
+fn split_origin(record: &[u8]) -> Result<Arc<str>, Malformed> {
+    if record.len() > MAX_PATH {
+        return Err(Malformed("an origin of more than 1024 bytes"));
+    }
+    let origin = std::str::from_utf8(record).map_err(|_| Malformed("an origin is not UTF-8"))?;
+    Ok(origin.into())
 }
 
 impl Found {
@@ -450,6 +470,16 @@ mod tests {
         assert!(told.is_full());
         assert_eq!(failed(&full).retry_after(), None);
         assert!(failed(&full.with_retry_after(Duration::MAX)).retry_after() > Some(wait));
+    }
+
+    #[test]
+    fn a_failure_of_a_call_further_on_keeps_the_name_of_that() {
+        let origin: Arc<str> = "shop.Inventory/reserve".into();
+        let nested = Status::unavailable("x").with_origin(origin.clone());
+        assert_eq!(failed(&nested).origin(), Some(&*origin));
+        assert_eq!(failed(&Status::unavailable("x")).origin(), None);
+        let long = Status::unavailable("x").with_origin("x".repeat(MAX_PATH + 1).into());
+        assert_eq!(failed(&long).origin(), None, "what readers would refuse is not written");
     }
 
     #[test]

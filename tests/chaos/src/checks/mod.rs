@@ -5,6 +5,7 @@
 mod balancers;
 mod faults;
 mod gauntlet;
+mod nested;
 mod outliers;
 mod overload;
 mod policies;
@@ -44,6 +45,7 @@ pub(crate) const ALL: &[Check] = &[
     outliers::ALL_FAIL,
     faults::REFUSED_BY_LIMIT,
     overload::OVERLOAD,
+    nested::NESTED_FAILURE,
     faults::NETWORK,
     registry::KILLED,
     registry::COLD_START,
