@@ -31,8 +31,10 @@ mod load;
 pub mod load_balance;
 mod load_report;
 mod members;
+mod narrow;
 mod picker;
 pub mod policy;
+mod rank;
 pub mod router;
 
 pub use self::attempt::{Attempt, AttemptFuture};

@@ -14,6 +14,7 @@ use rpc_core::transport::Dial;
 use rpc_core::{
     Backoff, Changes, Channel, ChannelState, Invocation, Invoke, Listeners, ReplyFuture,
 };
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -41,7 +42,8 @@ struct Core {
 
 /// What stands between the channel and its address.
 enum Link {
-    /// Nothing yet; the first call starts the task that keeps a connection.
+    /// Nothing yet; the first call, or whoever wants none to wait, starts the task that keeps a
+    /// connection.
     Idle,
     /// The task is connecting, or waits to try again at the instant.
     Waiting { next_try: Instant, last_error: Option<Status> },
@@ -71,6 +73,15 @@ impl Channel for DubboChannel {
 
     fn report_to(&self, changes: &Changes) {
         self.core.listeners.add(changes);
+    }
+
+    fn connect(&self) -> bool {
+        // Looked at before anything changes: outside a runtime nobody would connect.
+        let may_begin = Handle::try_current().is_ok();
+        if may_begin {
+            self.core.begin(&mut self.core.lock());
+        }
+        may_begin
     }
 
     fn hurry(&self) {
@@ -156,6 +167,15 @@ impl Core {
         }
     }
 
+    /// Idle => Waiting: starts the task that keeps a connection.
+    fn begin(self: &Arc<Self>, link: &mut Link) {
+        if matches!(link, Link::Idle) {
+            *link = Link::Waiting { next_try: Instant::now(), last_error: None };
+            self.set_state(ChannelState::Connecting);
+            tokio::spawn(keep_connected(Arc::downgrade(self)));
+        }
+    }
+
     /// The open connection, waiting for the attempt under way, never past the deadline.
     async fn connected(self: &Arc<Self>, invocation: &Invocation) -> Result<Arc<Shared>, Status> {
         let mut attempts = self.attempts.subscribe();
@@ -165,11 +185,7 @@ impl Core {
             match &*link {
                 Link::Up(shared) if shared.life() != Life::Closed => return Ok(shared.clone()),
                 Link::Up(_) => {}
-                Link::Idle => {
-                    *link = Link::Waiting { next_try: Instant::now(), last_error: None };
-                    self.set_state(ChannelState::Connecting);
-                    tokio::spawn(keep_connected(Arc::downgrade(self)));
-                }
+                Link::Idle => self.begin(&mut link),
                 // Calls come here while it is down only if no other provider is up: ask at once.
                 Link::Waiting { next_try, .. } if *next_try > Instant::now() + HURRY => {
                     *link = Link::Waiting { next_try: Instant::now() + HURRY, last_error: None };

@@ -47,6 +47,7 @@ pub(crate) const ALL: &[Check] = &[
     overload::OVERLOAD,
     nested::NESTED_FAILURE,
     faults::NETWORK,
+    faults::SILENT_NEWCOMERS,
     registry::KILLED,
     registry::COLD_START,
     balancers::BALANCERS,
