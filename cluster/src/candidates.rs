@@ -5,8 +5,8 @@
 
 use std::borrow::Cow;
 use std::hint::black_box;
-use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use rpc_core::ChannelState;
@@ -18,6 +18,7 @@ use crate::endpoint::{Endpoint, Vitals};
 use crate::load::Load;
 use crate::load_balance::MANY;
 use crate::members::Members;
+use crate::rank::{FULL, Seen, is_weightless, weightless_beside};
 
 /// Endpoints and their weights at one time.
 #[derive(Debug)]
@@ -33,6 +34,10 @@ pub struct Candidates {
     probation: Vec<Arc<Endpoint>>,
     /// If it is all that a directory offers.
     fitness: Option<Fitness>,
+    /// Those of them whose provider has answered, if others were never connected to.
+    proven: Option<Arc<Self>>,
+    /// How many connections may be opened that no call waits for.
+    openings: AtomicUsize,
     /// What a router or a re-send left these of.
     whole: Option<Arc<Self>>,
     /// The list that these are of, fit or not.
@@ -69,7 +74,12 @@ struct Fitness {
     best: u8,
     /// Whether ejections did not count.
     is_open: bool,
+    /// When the first of the list that is full is so no more.
+    full_until: Option<Instant>,
 }
+
+/// How many connections are opened at a time that no call waits for.
+const OPENINGS: usize = 16;
 
 /// How long more of them may be out of date, for each: far longer than it takes to make them anew.
 const AGE_EACH: Duration = Duration::from_micros(1);
@@ -100,10 +110,24 @@ impl Candidates {
             weightless: Vec::new(),
             probation: Vec::new(),
             fitness: None,
+            proven: None,
+            openings: AtomicUsize::new(0),
             whole: None,
             members,
             places,
         }
+    }
+
+    /// Those of `listed`, the endpoints of `members`, at the places for which `is` holds.
+    fn at(listed: &[Arc<Endpoint>], members: &Arc<Members>, is: impl Fn(usize) -> bool) -> Self {
+        let at = (0..listed.len()).filter(|place| is(*place));
+        let endpoints: Vec<Arc<Endpoint>> = at.clone().map(|place| listed[place].clone()).collect();
+        let places = match endpoints.len() == listed.len() {
+            true => Places::Same,
+            // A list of more than 2^32 instances does not fit into memory.
+            false => Places::At(at.map(|place| place as u32).collect()),
+        };
+        Self::of(endpoints, members.clone(), places)
     }
 
     /// Some of the endpoints of `whole`, with the weights they have now.
@@ -117,8 +141,8 @@ impl Candidates {
     /// All of `listed`, the endpoints of `members`, that are fit to be called.
     ///
     /// Connected and unused ones come first. One that is connecting makes callers wait, one that
-    /// is ejected has failed them, one that is down or draining turns them away, a stale one does
-    /// not have the service: each is a candidate only if there are no better ones. If too many of
+    /// is full turns them away and soon takes them again, one that is ejected has failed them, one that
+    /// is down or draining turns them away, a stale one does not have the service: each is a candidate only if there are no better ones. If too many of
     /// the connected ones are ejected, all of these are called: never the last one is left out.
     /// One without weight comes after all that have some and are well or connecting.
     pub(crate) fn fit(
@@ -129,7 +153,8 @@ impl Candidates {
     ) -> Self {
         // Each is looked at once: endpoints that are ejected meanwhile must not add to those that
         // were counted.
-        let seen: Vec<Seen> = listed.iter().map(|endpoint| Seen::of(endpoint)).collect();
+        let now = Instant::now();
+        let seen: Vec<Seen> = listed.iter().map(|endpoint| Seen::of(endpoint, now)).collect();
         let counted = || seen.iter().filter(|seen| seen.is_connected() && !seen.is_stale);
         let ejected = counted().filter(|seen| seen.is_out).count();
         let is_open = ejector.is_too_many(ejected, counted().count());
@@ -141,21 +166,24 @@ impl Candidates {
             *rank != best && seen.is_on_probation && !seen.turns_away() && is_called
         };
         let probation = listed.iter().zip(ranks.iter().zip(&seen)).filter(|(_, seen)| waits(*seen));
-        let fit: Vec<Arc<Endpoint>> =
-            ranked().filter(|(_, rank)| **rank == best).map(|(e, _)| e.clone()).collect();
-        let places = match fit.len() == listed.len() {
-            true => Places::Same,
-            false => {
-                let fit = (0..).zip(&ranks).filter(|(_, rank)| **rank == best);
-                Places::At(fit.map(|(place, _)| place).collect())
-            }
+        let is = |state| {
+            let (ranks, seen) = (&ranks, &seen);
+            move |place: usize| ranks[place] == best && seen[place].state == state
         };
+        let has = |state| (0..listed.len()).any(is(state));
+        // Of the other ranks nobody is better than another for having answered once.
+        let is_mixed = matches!(best, 0 | 2) && has(ChannelState::Idle) && has(ChannelState::Ready);
+        let proven = || Arc::new(Self::at(listed, members, is(ChannelState::Ready)));
+        let connecting = seen.iter().filter(|seen| seen.state == ChannelState::Connecting).count();
         let weightless = ranked().filter(|(_, rank)| weightless_beside(best).contains(*rank));
+        let full_until = seen.iter().filter_map(|seen| seen.full_until).min();
         Self {
-            fitness: Some(Fitness { made_of, made: Instant::now(), best, is_open }),
+            fitness: Some(Fitness { made_of, made: now, best, is_open, full_until }),
+            proven: is_mixed.then(proven),
+            openings: AtomicUsize::new(OPENINGS.saturating_sub(connecting)),
             weightless: weightless.map(|(endpoint, _)| endpoint.clone()).collect(),
             probation: probation.map(|(endpoint, _)| endpoint.clone()).collect(),
-            ..Self::of(fit, members.clone(), places)
+            ..Self::at(listed, members, |place| ranks[place] == best)
         }
     }
 
@@ -178,10 +206,27 @@ impl Candidates {
         self.may_be_old() && self.fitness.as_ref().is_some_and(is_new)
     }
 
+    /// Whether one that was full may be so no more. A long list is not looked through for each of them.
+    pub(crate) fn have_lapsed(&self) -> bool {
+        let count = u32::try_from(self.members.addresses().len()).unwrap_or(u32::MAX);
+        let has_lapsed = |fitness: &Fitness, until: Instant| {
+            Instant::now() >= until.max(fitness.made + AGE_EACH.saturating_mul(count))
+        };
+        self.fitness
+            .as_ref()
+            .is_some_and(|f| f.full_until.is_some_and(|until| has_lapsed(f, until)))
+    }
+
+    /// Whether they are called although they are full, as all are that may be called.
+    pub(crate) fn are_full(&self) -> bool {
+        self.fitness.as_ref().is_some_and(|fitness| FULL.contains(&fitness.best))
+    }
+
     /// Whether `endpoint`, one of them, still is as fit as they were.
     pub(crate) fn still_has(&self, endpoint: &Endpoint) -> bool {
-        let is_as_fit =
-            |fitness: &Fitness| Seen::of(endpoint).rank(fitness.is_open) <= fitness.best;
+        let is_as_fit = |fitness: &Fitness| {
+            Seen::of(endpoint, Instant::now()).rank(fitness.is_open) <= fitness.best
+        };
         self.fitness.as_ref().is_none_or(is_as_fit)
     }
 
@@ -196,6 +241,23 @@ impl Candidates {
     #[must_use]
     pub fn part_of(&self) -> Option<&Self> {
         self.whole.as_deref()
+    }
+
+    /// Those whose provider has answered, if there are such and `chosen`, one of these, is none.
+    pub(crate) fn proven_instead_of(&self, chosen: &Endpoint) -> Option<&Arc<Self>> {
+        let proven = self.proven.as_ref();
+        proven.filter(|_| chosen.channel().state() != ChannelState::Ready)
+    }
+
+    /// Has a connection to `chosen` opened, one of these that was never used, so that it is called
+    /// once it has answered. `false` if that takes a call. Beyond so many at a time none is opened.
+    pub(crate) fn open(&self, chosen: &Endpoint) -> bool {
+        if chosen.channel().state() != ChannelState::Idle {
+            return true;
+        }
+        let one_less = |openings: usize| openings.checked_sub(1);
+        let may_open = self.openings.fetch_update(Relaxed, Relaxed, one_less).is_ok();
+        !may_open || chosen.channel().connect()
     }
 
     /// The list that these are of, fit or not.
@@ -330,60 +392,4 @@ impl Weights {
 fn weight_at(sums: &[u64], index: usize) -> u64 {
     let before = index.checked_sub(1).map_or(0, |previous| sums[previous]);
     sums[index] - before
-}
-
-/// Whether endpoints of this rank have no weight.
-const fn is_weightless(rank: u8) -> bool {
-    matches!(rank, 2 | 3 | 5 | 7 | 9)
-}
-
-/// The ranks of those that are as fit as those of `rank`, but for their weight.
-fn weightless_beside(rank: u8) -> RangeInclusive<u8> {
-    match rank {
-        0 | 1 => 2..=3,
-        4 | 6 | 8 => rank + 1..=rank + 1,
-        _ => RangeInclusive::new(1, 0),
-    }
-}
-
-/// What an endpoint was like when candidates were made.
-struct Seen {
-    state: ChannelState,
-    is_stale: bool,
-    is_out: bool,
-    is_on_probation: bool,
-    is_weightless: bool,
-}
-
-impl Seen {
-    fn of(endpoint: &Endpoint) -> Self {
-        let health = endpoint.condition();
-        Self {
-            state: endpoint.channel().state(),
-            is_stale: health.is_stale(),
-            is_out: health.is_out(),
-            is_on_probation: health.is_on_probation(),
-            is_weightless: endpoint.weight() == 0,
-        }
-    }
-
-    const fn is_connected(&self) -> bool {
-        matches!(self.state, ChannelState::Ready | ChannelState::Idle)
-    }
-
-    const fn turns_away(&self) -> bool {
-        matches!(self.state, ChannelState::Down | ChannelState::Draining)
-    }
-
-    /// The lower, the fitter for a new call; `is_open` if ejections do not count.
-    fn rank(&self, is_open: bool) -> u8 {
-        let weightless = u8::from(self.is_weightless);
-        match self.state {
-            _ if self.is_stale => 8 + weightless,
-            ChannelState::Down | ChannelState::Draining => 6 + weightless,
-            _ if self.is_out && !is_open => 4 + weightless,
-            ChannelState::Connecting => 1 + 2 * weightless,
-            ChannelState::Ready | ChannelState::Idle => 2 * weightless,
-        }
-    }
 }

@@ -18,6 +18,7 @@ use crate::attempt_layers::AttemptLayers;
 use crate::ejection::{Ejector, EndpointHealth, Health};
 use crate::endpoint_future::{EndpointFuture, InFlight};
 use crate::endpoint_stream;
+use crate::fullness::{self, Fullness};
 use crate::load::{FAILURE, Load};
 use crate::load_balance::{published_warmup, uptime, warmed_weight};
 
@@ -45,6 +46,7 @@ pub struct Endpoint {
 pub(crate) struct Vitals {
     load: Load,
     health: Health,
+    fullness: Fullness,
 }
 
 impl Endpoint {
@@ -64,7 +66,8 @@ impl Endpoint {
         let now = Instant::now();
         channel.report_to(ejector.changes());
         let health = Health::new(ejector, instance.address.clone(), now);
-        let vitals = Arc::new(Vitals { load: Load::new(now), health });
+        let vitals =
+            Arc::new(Vitals { load: Load::new(now), health, fullness: Fullness::default() });
         Self::with_vitals(instance, channel, layers, vitals, now)
     }
 
@@ -139,6 +142,29 @@ impl Endpoint {
     #[must_use]
     pub fn is_stale(&self) -> bool {
         self.condition().is_stale()
+    }
+
+    /// Whether it has said that it is full, and the time after which to come back is not over at `now`.
+    /// It is called meanwhile only if all are full.
+    #[must_use]
+    pub fn is_full(&self, now: Instant) -> bool {
+        self.full_until(now).is_some()
+    }
+
+    /// Until when it is full, if it is at `now`.
+    pub(crate) fn full_until(&self, now: Instant) -> Option<Instant> {
+        self.vitals.fullness.until(self.load().origin(), now)
+    }
+
+    /// Notes that it has refused a call for fullness. It is asked no sooner than it says, and those
+    /// that were turned away together do not come back together.
+    pub(crate) fn note_full(&self, refusal: &Status, now: Instant) {
+        let named = refusal.retry_after().unwrap_or(fullness::DEFAULT).min(fullness::LONGEST);
+        let ejector = self.condition().ejector();
+        let end = now + named / 2 + ejector.jitter(named);
+        if self.vitals.fullness.begin(self.load().origin(), now, end) {
+            ejector.changed();
+        }
     }
 
     pub(crate) fn vitals(&self) -> &Arc<Vitals> {

@@ -164,7 +164,9 @@ impl InFlight {
         let now = Instant::now();
         let elapsed = now.saturating_duration_since(self.started);
         let verdict = Verdict::of(outcome, self.kind);
-        if let (Verdict::Failure | Verdict::Missing, Err(status)) = (verdict, outcome) {
+        if let (Verdict::Failure | Verdict::Nested | Verdict::Missing, Err(status)) =
+            (verdict, outcome)
+        {
             health.note_error(status);
         }
         if !self.probe {
@@ -174,6 +176,11 @@ impl InFlight {
         }
         if !health.speaks_of_now(self.started) {
             return;
+        }
+        if let Err(status) = outcome
+            && status.is_full()
+        {
+            self.endpoint.note_full(status, now);
         }
         let report = load.known_report();
         match outcome {

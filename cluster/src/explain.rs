@@ -15,7 +15,7 @@ use crate::directory::DirectoryState;
 use crate::ejection::EndpointHealth;
 use crate::endpoint::Endpoint;
 use crate::invoker::Cluster;
-use crate::picker::{has_weight, keep};
+use crate::narrow::{has_weight, keep};
 use crate::policy::Choice;
 use crate::router::ChosenRouter;
 

@@ -25,14 +25,17 @@ mod endpoint;
 mod endpoint_future;
 mod endpoint_stream;
 mod explain;
+mod fullness;
 mod invoker;
 mod latency_window;
 mod load;
 pub mod load_balance;
 mod load_report;
 mod members;
+mod narrow;
 mod picker;
 pub mod policy;
+mod rank;
 pub mod router;
 
 pub use self::attempt::{Attempt, AttemptFuture};

@@ -134,6 +134,11 @@ impl Load {
         self.report.get().map(|report| &**report)
     }
 
+    /// Where the clock of its endpoint begins.
+    pub(crate) const fn origin(&self) -> Instant {
+        self.origin
+    }
+
     pub(crate) fn begin(&self) {
         self.in_flight.fetch_add(1, Relaxed);
     }

@@ -21,6 +21,7 @@ use crate::ejection::choose_probe;
 use crate::endpoint::Endpoint;
 use crate::invoker::Cluster;
 use crate::load_balance::{LoadBalance, MANY};
+use crate::narrow::{has_weight, is_new, keep, keep_best, proven_instead};
 use crate::router::RouterChain;
 
 /// What is left for a call to try.
@@ -30,6 +31,8 @@ pub struct Left {
     pub endpoints: usize,
     /// Whether one of them was not tried yet.
     pub untried: bool,
+    /// Whether one of those is not known to be full.
+    pub has_room: bool,
 }
 
 /// Sends attempts to endpoints of its choice; a clone is one atomic increment.
@@ -91,15 +94,23 @@ impl Picker {
     #[must_use]
     pub fn left(&self, invocation: &Invocation, tried: &[Arc<str>]) -> Left {
         let candidates = self.0.directory.candidates();
+        let now = Instant::now();
         let is_untried = |endpoint: &Arc<Endpoint>| !tried.contains(endpoint.address());
+        let has_room =
+            |e: &Arc<Endpoint>| !candidates.are_full() && is_untried(e) && !e.is_full(now);
         if self.0.routers.is_empty() {
-            let untried = candidates.endpoints().iter().any(is_untried);
-            return Left { endpoints: candidates.len(), untried };
+            let all = candidates.endpoints();
+            let (untried, has_room) = (all.iter().any(is_untried), all.iter().any(has_room));
+            return Left { endpoints: all.len(), untried, has_room };
         }
         let all = candidates.with_weightless();
         let mut left = self.0.routers.narrow(&all, invocation).unwrap_or_default();
         keep(&mut left, has_weight);
-        Left { endpoints: left.len(), untried: left.into_iter().any(is_untried) }
+        Left {
+            endpoints: left.len(),
+            untried: left.iter().copied().any(is_untried),
+            has_room: left.iter().copied().any(has_room),
+        }
     }
 
     /// Every endpoint that routers leave for this call, whatever its weight and the state of its
@@ -175,10 +186,14 @@ impl Picker {
     #[must_use]
     pub fn choose_other(&self, attempt: &Attempt) -> Option<Arc<Endpoint>> {
         let whole = self.0.directory.candidates();
-        let chosen = self.choose_other_among(&whole, attempt)?;
+        let choose = |whole: &Arc<Candidates>| {
+            let other = |proven: &Arc<Candidates>| self.choose_other_among(proven, attempt);
+            Some(proven_instead(whole, self.choose_other_among(whole, attempt)?, other))
+        };
+        let chosen = choose(&whole)?;
         match self.0.directory.instead_of(&whole, &chosen) {
             None => Some(chosen),
-            Some(whole) => self.choose_other_among(&whole, attempt),
+            Some(whole) => choose(&whole),
         }
     }
 
@@ -202,6 +217,18 @@ impl Picker {
     }
 
     fn first_of(
+        &self,
+        whole: &Arc<Candidates>,
+        attempt: &Attempt,
+    ) -> Result<Arc<Endpoint>, Status> {
+        let first = self.first_among(whole, attempt)?;
+        let first_new = |proven: &Arc<Candidates>| {
+            self.first_among(proven, attempt).ok().filter(is_new(attempt))
+        };
+        Ok(proven_instead(whole, first, first_new))
+    }
+
+    fn first_among(
         &self,
         candidates: &Candidates,
         attempt: &Attempt,
@@ -259,11 +286,21 @@ impl Picker {
         whole: &Arc<Candidates>,
         attempt: &Attempt,
     ) -> Result<Arc<Endpoint>, Status> {
-        let chosen = self.choose_among(whole, attempt)?;
+        let chosen = self.choose_proven(whole, attempt)?;
         match self.0.directory.instead_of(whole, &chosen) {
             None => Ok(chosen),
-            Some(whole) => self.choose_among(&whole, attempt),
+            Some(whole) => self.choose_proven(&whole, attempt),
         }
+    }
+
+    fn choose_proven(
+        &self,
+        whole: &Arc<Candidates>,
+        attempt: &Attempt,
+    ) -> Result<Arc<Endpoint>, Status> {
+        let chosen = self.choose_among(whole, attempt)?;
+        let other = |proven: &Arc<Candidates>| self.choose_other_among(proven, attempt);
+        Ok(proven_instead(whole, chosen, other))
     }
 
     fn choose_among(
@@ -395,32 +432,6 @@ fn in_time(attempt: &Attempt) -> Result<(), Status> {
         return Err(late.with_delivery(Delivery::NotSent));
     }
     Ok(())
-}
-
-pub(crate) fn has_weight(endpoint: &Arc<Endpoint>) -> bool {
-    endpoint.weight() > 0
-}
-
-fn is_new(attempt: &Attempt) -> impl Fn(&Arc<Endpoint>) -> bool {
-    |endpoint| !attempt.excluded.contains(endpoint.address())
-}
-
-/// Leaves those that `is` holds for, if there are any.
-pub(crate) fn keep(left: &mut Vec<&Arc<Endpoint>>, is: impl Fn(&Arc<Endpoint>) -> bool) -> bool {
-    let any = left.iter().any(|endpoint| is(endpoint));
-    if any {
-        left.retain(|endpoint| is(endpoint));
-    }
-    any
-}
-
-/// Leaves those that an attempt would rather go to: not excluded and with weight, or else not
-/// excluded, or else with weight.
-fn keep_best(left: &mut Vec<&Arc<Endpoint>>, attempt: &Attempt) {
-    let is_new = is_new(attempt);
-    if !keep(left, |endpoint| has_weight(endpoint) && is_new(endpoint)) && !keep(left, is_new) {
-        keep(left, has_weight);
-    }
 }
 
 fn start(endpoint: Arc<Endpoint>, attempt: Attempt) -> AttemptFuture {

@@ -11,9 +11,7 @@ use dubhe_cluster::load_balance::{self, P2c, RoundRobin};
 use dubhe_cluster::policy::{Available, ClusterPolicy, Failover, Forking, builtin};
 use dubhe_cluster::router::{Router, RouterChain};
 use dubhe_cluster::{Cluster, DirectoryOptions, Dropped, Endpoint};
-use rpc_core::{
-    BoxInvoker, ChannelState, Code, Delivery, Invocation, Params, Snapshot, Source, Status,
-};
+use rpc_core::{BoxInvoker, ChannelState, Code, Invocation, Params, Snapshot, Source};
 use support::*;
 
 fn fleet(weights: &[(&str, u32)]) -> Fleet {
@@ -37,8 +35,7 @@ fn calls<const N: usize>(fleet: &Fleet, addresses: [&str; N]) -> [u64; N] {
 #[tokio::test(start_paused = true)]
 async fn re_sends_leave_the_shares_of_roundrobin_alone() {
     let fleet = fleet(&[("a:1", 100), ("b:1", 100), ("c:1", 300)]);
-    let busy = Status::resource_exhausted("too many calls").with_delivery(Delivery::Refused);
-    fleet.mock("c:1").answer(Answer::Fail(busy));
+    fleet.mock("c:1").answer(not_sent());
     let cluster = in_turn(&fleet, Failover::new(0));
     for _ in 0..3000 {
         cluster.invoke(write()).await.unwrap();

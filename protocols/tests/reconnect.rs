@@ -2,11 +2,12 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rpc_core::client::ClientConfig;
 use rpc_core::server::ServerConfig;
-use rpc_core::{ChannelState, Code, Delivery};
+use rpc_core::{Channel, ChannelState, Code, Delivery};
 use support::{ECHO, HANG};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -175,4 +176,36 @@ async fn the_first_connection_takes_calls_at_once_and_is_ready_with_the_first_an
         tokio::task::yield_now().await;
     }
     call.abort();
+}
+
+#[tokio::test]
+async fn a_channel_connects_without_a_call_and_is_ready_once_the_provider_has_answered() {
+    let provider = support::provider(ServerConfig::default()).await;
+    let config = ClientConfig { connect_timeout: Duration::from_millis(50), ..Default::default() };
+    let connector = support::connector(config);
+    let channel = support::channel(&connector, provider.address);
+    assert!(channel.connect() && channel.connect());
+    becomes(&channel, ChannelState::Ready).await;
+    let hangs = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = support::channel(&connector, hangs.local_addr().unwrap());
+    assert!(silent.connect());
+    assert_eq!(silent.state(), ChannelState::Connecting);
+    becomes(&silent, ChannelState::Down).await;
+}
+
+#[test]
+fn a_channel_that_cannot_connect_outside_a_runtime_says_so_and_stays_as_it_is() {
+    let connector = support::connector(ClientConfig::default());
+    let channel = support::channel(&connector, "127.0.0.1:1".parse().unwrap());
+    assert!(!channel.connect());
+    assert_eq!(channel.state(), ChannelState::Idle);
+}
+
+async fn becomes(channel: &Arc<dyn Channel>, state: ChannelState) {
+    let is = async {
+        while channel.state() != state {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(LONG, is).await.unwrap_or_else(|_| panic!("it never was {state:?}"));
 }

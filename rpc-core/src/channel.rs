@@ -15,7 +15,7 @@ use crate::method::MethodKind;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum ChannelState {
-    /// Never used; the first call connects.
+    /// Never used; the first call connects, or [`Channel::connect`].
     Idle = 0,
     /// Connecting for the first time, or connected to a provider that has not said a word yet.
     Connecting = 1,
@@ -42,6 +42,12 @@ pub trait Channel: Invoke + fmt::Debug {
     /// Notes every change of its state in `changes` from now on, so that whoever keeps a list of
     /// channels filtered by it knows when to filter again.
     fn report_to(&self, changes: &Changes);
+
+    /// Connects if it was never used, without a call and without waiting, so that calls come once the
+    /// provider has answered. `false` if only a call can open it, as by default: then that comes.
+    fn connect(&self) -> bool {
+        false
+    }
 
     /// Ends a wait between two tries to connect: there is reason to believe that the provider is back.
     fn hurry(&self) {}

@@ -118,6 +118,9 @@ impl Follower {
         let (ejector, now) = (&self.shared.ejector, Instant::now());
         ejector.rest();
         let list = self.shared.list.load();
+        let connected = || list.endpoints.iter().filter(|endpoint| is_connected(endpoint));
+        let showing = connected().filter(|endpoint| endpoint.condition().shows_nested(now)).count();
+        ejector.note_nested(showing, connected().count());
         if list.endpoints.iter().filter(|endpoint| !endpoint.condition().review(now)).count() > 0 {
             ejector.alert();
         }
@@ -248,6 +251,12 @@ fn at<'a>(list: &'a List, address: &str) -> Option<&'a Arc<Endpoint>> {
 fn answers(endpoint: &Endpoint) -> bool {
     let state = endpoint.channel().state();
     !matches!(state, ChannelState::Down | ChannelState::Draining) && !endpoint.is_stale()
+}
+
+/// As candidates count those of whom too many may be out.
+fn is_connected(endpoint: &Endpoint) -> bool {
+    let state = endpoint.channel().state();
+    matches!(state, ChannelState::Ready | ChannelState::Idle) && !endpoint.is_stale()
 }
 
 fn same(old: &[Arc<Endpoint>], new: &[Arc<Endpoint>]) -> bool {

@@ -87,7 +87,7 @@ impl Directory {
     }
 
     /// The endpoints that calls may go to now. Made anew only after a change of the list, of a
-    /// weight, of a connection or of the standing of an endpoint.
+    /// weight, of a connection or of the standing of an endpoint, and when one is full no more.
     pub(crate) fn candidates(&self) -> Guard<Arc<Candidates>> {
         let shared = &*self.shared;
         if shared.life.is_away() {
@@ -96,7 +96,7 @@ impl Directory {
         let made_of = shared.made_of();
         let cached = shared.candidates.load();
         match cached.made_of() {
-            Some(of) if of == made_of => cached,
+            Some(of) if of == made_of && !cached.have_lapsed() => cached,
             // While thousands connect, each change would cost a walk over all of them.
             Some(of) if of.version == made_of.version && cached.is_young(Instant::now()) => cached,
             _ => shared.refresh(made_of),

@@ -1,7 +1,9 @@
 //! What the endpoints of a directory share: the rules, and how they tell of a change.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
+use std::sync::atomic::{
+    AtomicBool, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +22,9 @@ pub(crate) struct Ejector {
     dice: Dice,
     /// Of the standing of endpoints, and of the state of their channels.
     changes: Changes,
+    /// Whether failures that endpoints pass on from their own calls count against them: not while too
+    /// many of them do.
+    counts_nested: AtomicBool,
     /// How often an endpoint was taken out.
     ejections: Tally,
     /// Whether the directory's task must look at the endpoints from time to time.
@@ -35,6 +40,7 @@ impl Ejector {
             dice: Dice::new(config.and_then(|config| config.seed)),
             config,
             changes: Changes::default(),
+            counts_nested: AtomicBool::new(true),
             ejections,
             alert: AtomicBool::new(false),
             alerted: Notify::new(),
@@ -61,8 +67,17 @@ impl Ejector {
         ejected * 100 > connected * percent
     }
 
+    /// Notes that so many of the connected endpoints show failures of their own calls.
+    pub(crate) fn note_nested(&self, showing: usize, connected: usize) {
+        self.counts_nested.store(showing * 3 <= connected, Relaxed);
+    }
+
+    pub(super) fn counts_nested(&self) -> bool {
+        self.counts_nested.load(Relaxed)
+    }
+
     /// Somebody's standing has changed: lists made of it are out of date.
-    pub(super) fn changed(&self) {
+    pub(crate) fn changed(&self) {
         self.changes.note();
     }
 
@@ -72,7 +87,7 @@ impl Ejector {
 
     /// Half of `longest` and a random part of the other half: those ejected together do not come
     /// back together.
-    pub(super) fn jitter(&self, longest: Duration) -> Duration {
+    pub(crate) fn jitter(&self, longest: Duration) -> Duration {
         self.dice.jitter(longest)
     }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rpc_core::Status;
 use tokio::time::Instant;
 
+use super::nested::{self, Nested};
 use super::silence::Silence;
 use super::window::{Sums, Window};
 use super::{EjectionConfig, Ejector, Verdict};
@@ -38,6 +39,8 @@ pub(crate) struct Health {
     standing: AtomicU8,
     stale: AtomicBool,
     in_row: AtomicU32,
+    /// What its calls passed on from calls of its own.
+    nested: Nested,
     origin: Instant,
     /// When it was last found to be well: calls begun before say nothing of what it is since.
     well_since: AtomicU64,
@@ -107,6 +110,7 @@ impl Health {
             silence: Silence::default(),
             window: Window::new(now),
             in_row: AtomicU32::new(0),
+            nested: Nested::default(),
             failing_since: AtomicU64::new(0),
             well_since: AtomicU64::new(0),
             term: Mutex::new(Term { until: now, level: 0, why: "" }),
@@ -132,7 +136,7 @@ impl Health {
         self.standing.load(Relaxed) == PROBATION
     }
 
-    pub(super) fn ejector(&self) -> &Ejector {
+    pub(crate) fn ejector(&self) -> &Ejector {
         &self.ejector
     }
 
@@ -182,13 +186,19 @@ impl Health {
                 if self.in_row.load(Relaxed) != 0 {
                     self.in_row.store(0, Relaxed);
                 }
+                self.nested.end();
                 if self.is_stale() {
                     self.recover(now);
                 }
             }
             Verdict::Failure => self.fail(started, now),
+            Verdict::Nested if self.speaks_of_now(started) => {
+                if self.nested.count(self.nanos(now)) && self.ejector.config().is_some() {
+                    self.ejector.alert();
+                }
+            }
             Verdict::Missing => self.set_stale(now),
-            Verdict::Nothing => {}
+            Verdict::Nested | Verdict::Nothing => {}
         }
     }
 
@@ -237,6 +247,24 @@ impl Health {
         count.unwrap_or(u32::MAX)
     }
 
+    /// Whether it passes on failures of its own calls so that they would take it out, were they its
+    /// own, or have done so.
+    pub(crate) fn shows_nested(&self, now: Instant) -> bool {
+        let config = self.ejector.config();
+        config.is_some_and(|config| self.nested.shows(self.nanos(now), config))
+    }
+
+    /// (Ejected | Probation) => Healthy, because many show what it was taken out for.
+    fn pardon(&self, from: u8, now: Instant) {
+        let _term = self.term();
+        if self.move_on(from, HEALTHY) {
+            self.nested.pardon(self.nanos(now));
+            tracing::info!(
+                endpoint = %self.address, "provider is called again: calls of others fail like its own",
+            );
+        }
+    }
+
     /// Healthy => Ejected
     fn eject(&self, why: &'static str, now: Instant) {
         let Some(config) = self.ejector.config() else { return };
@@ -251,6 +279,9 @@ impl Health {
         let time = self.ejector.jitter(config.longest(term.level));
         term.until = now + time;
         term.why = why;
+        if why == nested::WHY {
+            self.nested.set_out();
+        }
         self.standing.store(EJECTED, Relaxed);
         drop(term);
         let Sums { calls, failures } = self.window.sums(now);
@@ -279,13 +310,23 @@ impl Health {
     /// Notices what no call would. Says whether there is nothing to look at.
     pub(crate) fn review(&self, now: Instant) -> bool {
         match self.standing.load(Relaxed) {
-            HEALTHY if self.in_row.load(Acquire) == 0 => return true,
+            HEALTHY if self.shows_nested(now) && self.ejector.counts_nested() => {
+                self.eject(nested::WHY, now);
+            }
+            HEALTHY if self.in_row.load(Acquire) == 0 => {
+                return !self.nested.is_noted(self.nanos(now));
+            }
             HEALTHY => {
                 let since = self.nanos(now).saturating_sub(self.failing_since.load(Relaxed));
                 let config = self.ejector.config();
                 if config.is_some_and(|c| u128::from(since) >= c.failing_for.as_nanos()) {
                     self.eject("no success since a failure", now);
                 }
+            }
+            from @ (EJECTED | PROBATION)
+                if self.nested.is_out() && !self.ejector.counts_nested() =>
+            {
+                self.pardon(from, now);
             }
             EJECTED if now >= self.term().until => {
                 self.move_on(EJECTED, PROBATION);
@@ -315,7 +356,12 @@ impl Health {
                 return true;
             }
             Verdict::Missing => self.set_stale(now),
-            Verdict::Failure => self.extend(1, now),
+            // As well as those that are called.
+            Verdict::Nested if !self.ejector.counts_nested() => {
+                self.recover(now);
+                return true;
+            }
+            Verdict::Failure | Verdict::Nested => self.extend(1, now),
             Verdict::Nothing => self.extend(0, now),
         }
         false
@@ -359,6 +405,7 @@ impl Health {
         let _term = self.term();
         self.stale.store(false, Relaxed);
         self.in_row.store(0, Relaxed);
+        self.nested.forget();
         self.window.clear();
         self.well_since.store(self.nanos(now), Relaxed);
         self.standing.store(HEALTHY, Relaxed);

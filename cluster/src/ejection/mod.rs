@@ -13,6 +13,7 @@
 mod config;
 mod ejector;
 mod health;
+mod nested;
 mod probe;
 #[cfg(test)]
 mod races;

@@ -9,6 +9,9 @@ pub(crate) enum Verdict {
     Success,
     /// It speaks against the endpoint.
     Failure,
+    /// A call that the endpoint made itself has failed: it speaks against the endpoint unless it is so
+    /// with many.
+    Nested,
     /// The service is not there.
     Missing,
     /// Nothing either way.
@@ -23,6 +26,8 @@ impl Verdict {
     /// - `unavailable` counts from the framework and from a handler alike, as in Linkerd: whoever
     ///   answers so says that another try elsewhere may work. So does a deadline that passed at the
     ///   provider: to its callers the two are one.
+    /// - A handler that passes on the failure of a call of its own says that what it depends on fails,
+    ///   for it at least.
     /// - A refusal for a limit (`resource_exhausted`) says that it is busy; taking a busy endpoint
     ///   out would pass its load on to the next. Balancers avoid it meanwhile.
     /// - A business error, typed or not, is an answer.
@@ -43,7 +48,11 @@ impl Verdict {
             (Delivery::Answered, Code::Unavailable | Code::DeadlineExceeded)
                 if status.details().is_none() =>
             {
-                Self::Failure
+                if status.origin().is_some() {
+                    Self::Nested
+                } else {
+                    Self::Failure
+                }
             }
             (Delivery::Refused | Delivery::Answered, _) => Self::Success,
         }
@@ -70,6 +79,20 @@ mod tests {
         ] {
             assert_eq!(verdict(delivery, code), Verdict::Failure, "{delivery:?} {code}");
         }
+    }
+
+    #[test]
+    fn what_a_handler_passed_on_is_told_from_its_own_failure() {
+        let verdict = |status: Status| {
+            Verdict::of(
+                &Err(status.with_origin("shop.Inventory/reserve".into())),
+                MethodKind::Unary,
+            )
+        };
+        for code in [Code::Unavailable, Code::DeadlineExceeded] {
+            assert_eq!(verdict(Status::new(code, "x")), Verdict::Nested, "{code}");
+        }
+        assert_eq!(verdict(Status::not_found("x")), Verdict::Success);
     }
 
     #[test]

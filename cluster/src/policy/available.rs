@@ -83,9 +83,13 @@ async fn call_first(
 /// The next that was not tried, if the last one was not reached.
 fn next(picker: &Picker, tried: &Attempt, failed: &Status) -> Option<Arc<Endpoint>> {
     let Attempt { invocation, excluded, .. } = tried;
-    let was_reached = may_resend(failed, invocation) != Resend::Free;
+    let resend = may_resend(failed, invocation);
+    let was_reached = !matches!(resend, Resend::Free | Resend::Elsewhere);
     if was_reached || invocation.deadline.is_past() || excluded.len() >= MAX_TRIED {
         return None;
     }
-    picker.first(tried).ok().filter(|endpoint| !excluded.contains(endpoint.address()))
+    let is_full =
+        |endpoint: &Endpoint| resend == Resend::Elsewhere && endpoint.is_full(Instant::now());
+    let next = picker.first(tried).ok();
+    next.filter(|endpoint| !excluded.contains(endpoint.address()) && !is_full(endpoint))
 }

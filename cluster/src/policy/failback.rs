@@ -228,7 +228,7 @@ impl Waiting for Pending {
                 // A round without budget is lost: what failed calls may cost is bounded.
                 Resend::Budgeted if !self.picker.budget().draw(Instant::now()) => continue,
                 Resend::Budgeted => {}
-                Resend::Free => self.picker.budget().note_resend(),
+                Resend::Free | Resend::Elsewhere => self.picker.budget().note_resend(),
             }
             let attempt = self.picker.attempt(self.attempt(round));
             // So it stays if the runtime ends meanwhile: it may have run.

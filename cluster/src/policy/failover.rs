@@ -1,11 +1,12 @@
 //! `failover`, the default: a failed attempt is followed by one at another provider.
 //!
 //! Only where [`may_resend`] allows it, and never past the deadline. A call that cannot have run
-//! is sent again freely, at most once to each instance and `retries` times beyond. One that may
-//! have run is sent again at most `retries` times and draws on the consumer's
-//! [`RetryBudget`](crate::RetryBudget). Providers not tried yet come first; where none is left, a
-//! short pause comes before each further attempt. One that does not have the method is not asked
-//! twice.
+//! is sent again freely, at most once to each instance and `retries` times beyond; one that found
+//! its provider full, only to one that is not known to be full: where all are, one is asked, and its
+//! answer is final. One that may have run is sent again at most `retries` times and draws on the
+//! consumer's [`RetryBudget`](crate::RetryBudget). Providers not tried yet come first; where none is
+//! left, a short pause comes before each further attempt. One that does not have the method is not
+//! asked twice.
 //!
 //! A call that may run twice and still waits when half of its time has passed gets a copy at another
 //! provider, on the same budget, and the next at half of what is left then; the first success is
@@ -111,11 +112,14 @@ fn may_be_copied(invocation: &Invocation) -> bool {
     invocation.method().is_idempotent() && !invocation.body.is_stream()
 }
 
-/// Whether a provider has answered, if not as hoped for; nobody else is asked then.
+/// Whether a provider has answered, if not as hoped for; nobody else is asked then. Where only a call
+/// of its own has failed, those that were asked already may do better.
 fn is_answer(status: &Status) -> bool {
+    let is_nested = status.code() == Code::Unavailable && status.origin().is_some();
     status.delivery() == Delivery::Answered
         && may_resend(status, true) == Resend::No
         && status.code() != Code::DeadlineExceeded
+        && (!is_nested || status.details().is_some())
 }
 
 // === impl Resending ===
@@ -228,6 +232,10 @@ impl Resending {
             Ok(None) | Err(_) => return Ok(()),
         };
         if next == Next::Copy {
+            // It is not late that makes a call worth more than those a full provider has already.
+            if endpoint.is_full(now) {
+                return Ok(());
+            }
             if self.permit_budgeted(now).is_err() {
                 return Ok(());
             }
@@ -308,12 +316,15 @@ impl Resending {
             return Err(None);
         }
         let left = self.picker.left(&self.invocation, &self.tried());
+        if resend == Resend::Elsewhere && !left.has_room {
+            return Err(Some("every provider being full".to_owned()));
+        }
         let pause = self.pause(left);
         if deadline <= now + pause {
             return Err(late());
         }
         match resend {
-            Resend::Free => self.permit_free(left)?,
+            Resend::Free | Resend::Elsewhere => self.permit_free(left)?,
             Resend::Budgeted | Resend::No => self.permit_budgeted(now)?,
         }
         Ok(pause)
@@ -322,7 +333,9 @@ impl Resending {
     fn permit_free(&mut self, left: Left) -> Result<(), Option<String>> {
         let instances = left.endpoints.min(MAX_TRIED);
         let retries = self.retries;
-        if self.free >= instances + retries as usize {
+        // Those that turned it away may have left the list of those that are left.
+        let is_next = left.untried && self.free < MAX_TRIED;
+        if !is_next && self.free >= instances + retries as usize {
             let plural = if instances == 1 { "" } else { "s" };
             return Err(Some(format!("{instances} instance{plural} and retries = {retries}")));
         }

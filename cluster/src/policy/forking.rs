@@ -135,11 +135,13 @@ impl Race {
         if let Err(status) = self.picker.ready(invocation).await {
             return Err(status.with_call(invocation.method().path().clone()));
         }
-        let started = self.start(|_, _| true);
+        let started = self.start(|_, _| true, true);
         started.map_err(|status| status.with_call(self.invocation.method().path().clone()))?;
         // Whatever keeps a further copy from being sent, the first is under way.
         let mut further = 1..forks;
-        while further.next().is_some() && self.start(RetryBudget::draw_copy).unwrap_or(false) {}
+        while further.next().is_some() && self.start(RetryBudget::draw_copy, false).unwrap_or(false)
+        {
+        }
         let mut told: Option<Status> = None;
         while let Some((outcome, elapsed)) = self.running.next().await {
             let status = match outcome {
@@ -161,8 +163,12 @@ impl Race {
     }
 
     /// Sends a copy to a provider that has none; `false` if there is none left, or the budget does
-    /// not pay for it.
-    fn start(&mut self, pay: fn(&RetryBudget, Instant) -> bool) -> Result<bool, Status> {
+    /// not pay for it, or if it is full and that does not do.
+    fn start(
+        &mut self,
+        pay: fn(&RetryBudget, Instant) -> bool,
+        full_does: bool,
+    ) -> Result<bool, Status> {
         let now = Instant::now();
         let attempt = Attempt {
             invocation: self.invocation.clone(),
@@ -178,6 +184,9 @@ impl Race {
             },
         };
         if self.asked.len() >= MAX_TRIED || self.asked.contains(endpoint.address()) {
+            return Ok(false);
+        }
+        if endpoint.is_full(now) && !full_does {
             return Ok(false);
         }
         if !pay(self.picker.budget(), now) {
@@ -202,13 +211,17 @@ impl Race {
         if self.invocation.deadline.is_past() {
             return;
         }
+        let free = |budget: &RetryBudget, _| {
+            budget.note_resend();
+            true
+        };
+        // Beside others that run, a full one need not be asked.
+        let full_does = self.running.is_empty();
         let _ = match may_resend(failed, self.invocation.method().is_idempotent()) {
             Resend::No => Ok(false),
-            Resend::Budgeted => self.start(RetryBudget::draw),
-            Resend::Free => self.start(|budget, _| {
-                budget.note_resend();
-                true
-            }),
+            Resend::Budgeted => self.start(RetryBudget::draw, full_does),
+            Resend::Free => self.start(free, full_does),
+            Resend::Elsewhere => self.start(free, false),
         };
     }
 }

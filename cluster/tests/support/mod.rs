@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "this is test code outside of test functions")]
 
 pub(crate) mod health;
+pub(crate) mod mock;
 pub(crate) mod simulation;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,140 +20,13 @@ use dubhe_cluster::{
 use rpc_core::codec::{CodecError, Limits};
 use rpc_core::message::{DecodeError, Message, TooDeep};
 use rpc_core::{
-    Body, BoxInvoker, Changes, Channel, ChannelState, Codec, Codecs, Connector, Deadline, Delivery,
-    Instance, Invocation, Invoke, Listeners, Method, MethodKind, Reply, ReplyFuture, ServiceKey,
-    Snapshot, Source, Status, Subscription,
+    Body, BoxInvoker, Channel, Codec, Codecs, Connector, Deadline, Delivery, Instance, Invocation,
+    Method, MethodKind, Reply, ServiceKey, Snapshot, Source, Status, Subscription,
 };
 use tokio::sync::watch;
-use tokio::time::Instant;
 
-use self::simulation::{Rolls, address};
-
-/// What a provider does with a call.
-#[derive(Clone)]
-pub(crate) enum Answer {
-    /// Answers after this time.
-    After(Duration),
-    /// Answers after half of this time up to one and a half, as the number of the call decides.
-    Around(Duration),
-    /// Fails at once.
-    Fail(Status),
-    /// Fails after this time.
-    FailAfter(Duration, Status),
-    /// Never answers: the channel ends the call at its deadline.
-    Hang,
-}
-
-/// A provider and the channel to it.
-pub(crate) struct Mock {
-    address: Arc<str>,
-    state: Mutex<ChannelState>,
-    answer: Mutex<Answer>,
-    /// Answers for the next calls, before `answer` holds again.
-    next: Mutex<Vec<Answer>>,
-    calls: AtomicU64,
-    codecs: Mutex<Vec<String>>,
-    listeners: Listeners,
-}
-
-impl std::fmt::Debug for Mock {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Mock({})", self.address)
-    }
-}
-
-impl Mock {
-    pub(crate) fn set_state(&self, state: ChannelState) {
-        *self.state.lock().unwrap() = state;
-        self.listeners.note();
-    }
-
-    pub(crate) fn answer(&self, answer: Answer) {
-        *self.answer.lock().unwrap() = answer;
-    }
-
-    pub(crate) fn answer_next(&self, answers: impl IntoIterator<Item = Answer>) {
-        self.next.lock().unwrap().extend(answers);
-    }
-
-    pub(crate) fn calls(&self) -> u64 {
-        self.calls.load(Relaxed)
-    }
-
-    /// Codecs of the last call, the one it is written in first.
-    pub(crate) fn last_codecs(&self) -> Vec<String> {
-        self.codecs.lock().unwrap().clone()
-    }
-}
-
-impl Invoke for Mock {
-    fn invoke(&self, invocation: Invocation) -> ReplyFuture {
-        let number = self.calls.fetch_add(1, Relaxed);
-        let names = invocation.codecs.iter().flat_map(|codecs| codecs.names());
-        *self.codecs.lock().unwrap() = names.map(str::to_owned).collect();
-        let mut next = self.next.lock().unwrap();
-        let answer = match next.is_empty() {
-            true => self.answer.lock().unwrap().clone(),
-            false => next.remove(0),
-        };
-        let seed =
-            self.address.bytes().fold(number, |sum, byte| sum.wrapping_mul(31) + u64::from(byte));
-        let answer = match answer {
-            Answer::Around(time) => {
-                let thousandths = Rolls(seed).below(1000) as u32;
-                Answer::After(time / 2 + time * thousandths / 1000)
-            }
-            other => other,
-        };
-        Box::pin(async move {
-            let deadline = invocation.deadline.instant();
-            let mut reply = reply();
-            if invocation.metadata.value("lb_adaptive") == Some("mem,load") {
-                let told = format!("curTime:{number},load:30.0");
-                reply.metadata.insert("lb_adaptive", told);
-            }
-            let (time, outcome) = match answer {
-                Answer::Fail(status) => return Err(status),
-                Answer::FailAfter(time, status) => (time, Err(status)),
-                Answer::After(time) => (time, Ok(reply)),
-                Answer::Hang => (Duration::MAX, Ok(reply)),
-                Answer::Around(_) => unreachable!("made certain above"),
-            };
-            if waited(time, deadline).await {
-                return outcome;
-            }
-            Err(Status::deadline_exceeded("no answer in time").with_delivery(Delivery::MaybeSent))
-        })
-    }
-}
-
-/// Waits for this time; `false` if the deadline comes first. As channels do, it wakes who waits when
-/// half of the time until then has passed.
-async fn waited(time: Duration, deadline: Instant) -> bool {
-    let now = Instant::now();
-    let left = deadline.saturating_duration_since(now);
-    if time <= left / 2 {
-        tokio::time::sleep(time).await;
-        return true;
-    }
-    tokio::time::sleep(left / 2).await;
-    let rest = tokio::time::sleep(time.min(Duration::from_secs(3600)) - left / 2);
-    tokio::time::timeout_at(deadline, rest).await.is_ok()
-}
-
-impl Channel for Mock {
-    fn address(&self) -> &Arc<str> {
-        &self.address
-    }
-
-    fn state(&self) -> ChannelState {
-        *self.state.lock().unwrap()
-    }
-
-    fn report_to(&self, changes: &Changes) {
-        self.listeners.add(changes);
-    }
-}
+pub(crate) use self::mock::{Answer, Mock};
+use self::simulation::address;
 
 /// All mock providers by address; connects to any.
 #[derive(Debug, Default, Clone)]
@@ -164,17 +37,7 @@ pub(crate) struct Net {
 impl Net {
     pub(crate) fn mock(&self, address: &str) -> Arc<Mock> {
         let mut mocks = self.mocks.lock().unwrap();
-        let new = || {
-            Arc::new(Mock {
-                address: address.into(),
-                state: Mutex::new(ChannelState::Ready),
-                answer: Mutex::new(Answer::After(Duration::from_millis(1))),
-                next: Mutex::default(),
-                calls: AtomicU64::new(0),
-                codecs: Mutex::default(),
-                listeners: Listeners::default(),
-            })
-        };
+        let new = || Mock::new(address);
         mocks.entry(address.to_owned()).or_insert_with(new).clone()
     }
 

@@ -133,7 +133,7 @@ impl Future for Answer {
                 }
                 Poll::Ready(Ok(reply))
             }
-            Ok(polled) => polled,
+            Ok(polled) => polled.map_err(Status::answered),
             Err(message) => Poll::Ready(Err(panicked(route, &message))),
         }
     }

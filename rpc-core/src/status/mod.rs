@@ -77,10 +77,12 @@ struct Inner {
     details: Option<Details>,
     metadata: Metadata,
     call: Option<Arc<str>>,
+    origin: Option<Arc<str>>,
     address: Option<Arc<str>>,
     attempts: Vec<AttemptFailure>,
     hint: Option<String>,
     is_verdict: bool,
+    retry_after: Option<Duration>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -116,10 +118,12 @@ impl Status {
             details: None,
             metadata: Metadata::new(),
             call: None,
+            origin: None,
             address: None,
             attempts: Vec::new(),
             hint: None,
             is_verdict: false,
+            retry_after: None,
             source: None,
         }))
     }
@@ -239,6 +243,37 @@ impl Status {
         self
     }
 
+    /// The call that failed in truth, as `service/method`, if the handler passed on the failure of a
+    /// call of its own; the innermost, however many have passed it on.
+    #[must_use]
+    pub fn origin(&self) -> Option<&str> {
+        self.0.origin.as_deref()
+    }
+
+    /// The same status, as one that a call of the handler's failed with.
+    #[must_use]
+    pub fn with_origin(mut self, origin: Arc<str>) -> Self {
+        self.0.origin = Some(origin);
+        self
+    }
+
+    /// The status that is answered where a handler failed with this one: if it ended a call that the
+    /// handler made, it names that, and says that this handler ran.
+    #[must_use]
+    pub(crate) fn answered(mut self) -> Self {
+        let inner = &mut *self.0;
+        let Some(call) = inner.call.take() else { return self };
+        inner.delivery = Delivery::Answered;
+        if inner.origin.is_none() {
+            // The text of a typed error is the business's own.
+            if inner.details.is_none() {
+                inner.message = format!("its call {call} failed: {}", inner.message);
+            }
+            inner.origin = Some(call);
+        }
+        self
+    }
+
     /// The provider the last attempt went to, as `host:port`.
     #[must_use]
     pub fn address(&self) -> Option<&str> {
@@ -276,6 +311,26 @@ impl Status {
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
         self
+    }
+
+    /// How long whoever refused asks not to be called again; `None` if it does not say.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// The same status with the time after which to come back. It travels in milliseconds.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
+    }
+
+    /// Whether a provider turned the call away because it is full: what it may run or hold at once is
+    /// taken.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.0.delivery == Delivery::Refused && self.0.code == Code::ResourceExhausted
     }
 
     /// The same status with the error that caused it. A source does not travel.

@@ -11,6 +11,9 @@ use crate::invocation::Invocation;
 pub enum Resend {
     /// Send again: the handler cannot have run, so this costs no retry budget.
     Free,
+    /// The same, but only to a provider that is not known to be full: this one was, and where all are,
+    /// each further attempt adds to what they have too much of.
+    Elsewhere,
     /// Send again, drawing on the retry budget: the handler may have run.
     Budgeted,
     /// Do not send again.
@@ -40,9 +43,10 @@ impl From<&Invocation> for Repeat {
 
 /// Whether a call that failed with `status` may be sent again.
 ///
-/// Not sent or refused: always. Maybe sent, or a handler's own `unavailable`: only if the method
-/// is idempotent. A typed business error and every other answer: never; nor a call whose own stream
-/// was read.
+/// Not sent or refused: always, but after a refusal for fullness only where there may be room. Maybe
+/// sent, or a handler's own `unavailable`: only if the method is idempotent. A typed business error
+/// and every other answer: never; nor a call whose own stream was read, nor a failure that the handler
+/// passed on from a call of its own, which is no reason by itself to ask another provider.
 #[must_use]
 pub fn may_resend(status: &Status, call: impl Into<Repeat>) -> Resend {
     let Repeat { idempotent, replayable } = call.into();
@@ -52,8 +56,10 @@ pub fn may_resend(status: &Status, call: impl Into<Repeat>) -> Resend {
     match (status.delivery(), status.code()) {
         // An over-long or unserialisable request fails the same way everywhere.
         (Delivery::NotSent | Delivery::Refused, code) if is_callers_fault(code) => Resend::No,
+        _ if status.is_full() => Resend::Elsewhere,
         (Delivery::NotSent | Delivery::Refused, _) => Resend::Free,
         (Delivery::MaybeSent, Code::DeadlineExceeded | Code::Cancelled) => Resend::No,
+        (Delivery::Answered, _) if status.origin().is_some() => Resend::No,
         (Delivery::MaybeSent, _) | (Delivery::Answered, Code::Unavailable) if idempotent => {
             Resend::Budgeted
         }
@@ -65,13 +71,17 @@ pub fn may_resend(status: &Status, call: impl Into<Repeat>) -> Resend {
 /// after its caller has gone on.
 ///
 /// As [`may_resend`], except that the deadline that has passed was the caller's: it says nothing
-/// about a later attempt but that the handler may have run.
+/// about a later attempt but that the handler may have run. Nor is who was full then full later, nor
+/// need what the handler depends on fail still.
 #[must_use]
 pub fn may_resend_later(status: &Status, idempotent: bool) -> Resend {
     match (status.delivery(), status.code()) {
         _ if status.details().is_some() => Resend::No,
         (Delivery::NotSent | Delivery::Refused, Code::DeadlineExceeded) => Resend::Free,
-        (_, Code::DeadlineExceeded) if idempotent => Resend::Budgeted,
+        (_, Code::DeadlineExceeded) | (Delivery::Answered, Code::Unavailable) if idempotent => {
+            Resend::Budgeted
+        }
+        _ if status.is_full() => Resend::Free,
         _ => may_resend(status, idempotent),
     }
 }
@@ -121,9 +131,21 @@ mod tests {
         for idempotent in [true, false] {
             for delivery in [Delivery::NotSent, Delivery::Refused] {
                 assert_eq!(decide(delivery, Code::Unavailable, idempotent), Resend::Free);
-                assert_eq!(decide(delivery, Code::ResourceExhausted, idempotent), Resend::Free);
                 assert_eq!(decide(delivery, Code::Unimplemented, idempotent), Resend::Free);
             }
+        }
+    }
+
+    #[test]
+    fn a_call_that_found_a_provider_full_is_sent_only_where_there_may_be_room() {
+        for idempotent in [true, false] {
+            let decide = |delivery| decide(delivery, Code::ResourceExhausted, idempotent);
+            assert_eq!(decide(Delivery::Refused), Resend::Elsewhere);
+            // A limit of the caller's own, and what a handler says of something it ran out of.
+            assert_eq!(decide(Delivery::NotSent), Resend::Free);
+            assert_eq!(decide(Delivery::Answered), Resend::No);
+            let full = Status::resource_exhausted("x").with_delivery(Delivery::Refused);
+            assert_eq!(may_resend_later(&full, idempotent), Resend::Free);
         }
     }
 
@@ -133,6 +155,17 @@ mod tests {
         assert_eq!(decide(Delivery::MaybeSent, Code::Unavailable, false), Resend::No);
         assert_eq!(decide(Delivery::Answered, Code::Unavailable, true), Resend::Budgeted);
         assert_eq!(decide(Delivery::Answered, Code::Unavailable, false), Resend::No);
+    }
+
+    #[test]
+    fn what_a_handler_passed_on_is_no_reason_to_ask_another_provider_at_once() {
+        for code in [Code::Unavailable, Code::DeadlineExceeded, Code::ResourceExhausted] {
+            let nested = Status::new(code, "x").with_origin("shop.Inventory/reserve".into());
+            assert_eq!(may_resend(&nested, true), Resend::No);
+        }
+        let nested = Status::unavailable("x").with_origin("shop.Inventory/reserve".into());
+        assert_eq!(may_resend_later(&nested, true), Resend::Budgeted);
+        assert_eq!(may_resend_later(&nested, false), Resend::No);
     }
 
     #[test]

@@ -29,6 +29,15 @@ pub(crate) trait Store {
     /// Writes at every provider; says who answered.
     async fn tell(&self, id: u64, millis: u64) -> Result<String>;
 
+    /// Passes on what becomes of a read of its own, of whom it was told to depend on; says who answered
+    /// that.
+    #[rpc(idempotent)]
+    async fn lean(&self, id: u64) -> Result<String>;
+
+    /// Makes its own reads at this address from now on.
+    #[rpc(idempotent)]
+    async fn depend(&self, address: String) -> Result<()>;
+
     /// Answers every further call with `unavailable` at once, or no longer.
     #[rpc(idempotent)]
     async fn fail(&self, failing: bool) -> Result<()>;

@@ -36,6 +36,8 @@ pub(crate) enum Calls {
     Writes(u64),
     /// Idempotent, with an empty value that can stand in for the answer.
     Finds(u64),
+    /// Idempotent, passing on what becomes of a read at another provider.
+    Leaning,
     /// Not idempotent, answering nothing.
     Notes(u64),
     /// Idempotent, answering nothing.
@@ -141,6 +143,7 @@ async fn call(client: &StoreClient, calls: Calls, begun: Instant, due: Duration)
     let id = fresh_id();
     let result = match calls {
         Calls::Reads(millis) => client.read(id, millis).await,
+        Calls::Leaning => client.lean(id).await,
         Calls::Writes(millis) => client.write(id, millis).await,
         Calls::Finds(millis) => {
             client.find(id, millis).await.map(|found| found.unwrap_or_else(|| NOBODY.to_owned()))

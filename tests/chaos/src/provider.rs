@@ -2,11 +2,12 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use dubhe::prelude::*;
 
-use crate::api::{Store, StoreServer};
+use crate::api::{Store, StoreClient, StoreServer};
 use crate::ledger::{Kind, Ledger};
 use crate::{BoxError, fleet};
 
@@ -16,6 +17,8 @@ struct Keeper {
     failing: AtomicBool,
     /// Milliseconds that every call takes longer.
     slow: AtomicU64,
+    /// Whom its own reads go to.
+    upstream: Mutex<Option<StoreClient>>,
 }
 
 impl Keeper {
@@ -57,6 +60,23 @@ impl Store for Keeper {
         self.serve(Kind::Tell, id, millis).await
     }
 
+    async fn lean(&self, id: u64) -> Result<String> {
+        self.serve(Kind::Read, id, 0).await?;
+        let upstream = self.upstream.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let upstream = upstream.ok_or_else(|| Status::failed_precondition("depends on nobody"))?;
+        upstream.read(id, 1).await
+    }
+
+    async fn depend(&self, address: String) -> Result<()> {
+        let settings = ["consumer.timeout=300ms", "consumer.retries=0"];
+        let consumer = fleet::consumer(&format!("static://{address}"), &settings);
+        let refused = |error: &dyn std::fmt::Display| Status::invalid_argument(error.to_string());
+        let consumer = consumer.map_err(|error| refused(&error))?;
+        let client: StoreClient = consumer.client().await.map_err(|error| refused(&error))?;
+        *self.upstream.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
+        Ok(())
+    }
+
     async fn fail(&self, failing: bool) -> Result<()> {
         self.failing.store(failing, Ordering::Release);
         Ok(())
@@ -75,6 +95,7 @@ pub(crate) async fn run(args: &[String]) -> Result<(), BoxError> {
         ledger: Ledger::open(Path::new(folder), name)?,
         failing: AtomicBool::new(false),
         slow: AtomicU64::new(0),
+        upstream: Mutex::default(),
     };
     let mut provider = Provider::builder().set("application.name", name.as_str());
     for setting in settings {

@@ -17,6 +17,7 @@ use rpc_core::{
     Backoff, Changes, Channel, ChannelState, Invocation, Invoke, Listeners, ReplyFuture, panics,
     runtime,
 };
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -44,7 +45,8 @@ struct Core {
 
 /// What stands between the channel and its address.
 enum Link {
-    /// Nothing yet; the first call starts the task that keeps a connection.
+    /// Nothing yet; the first call, or whoever wants none to wait, starts the task that keeps a
+    /// connection.
     Idle,
     /// The task is connecting, or waits to try again at the instant.
     Waiting { next_try: Instant, last_error: Option<Status> },
@@ -74,6 +76,14 @@ impl Channel for DubboChannel {
 
     fn report_to(&self, changes: &Changes) {
         self.core.listeners.add(changes);
+    }
+
+    fn connect(&self) -> bool {
+        // Looked at before anything changes: without a runtime nobody would connect.
+        let Ok(runtime) = runtime::with_timers() else { return false };
+        let starting = self.core.begin(&mut self.core.lock());
+        self.core.start(&runtime, starting);
+        true
     }
 
     fn hurry(&self) {
@@ -159,6 +169,23 @@ impl Core {
         }
     }
 
+    /// Idle => Waiting; what it returns is to be [started](Self::start) once the lock is free: a
+    /// runtime that shuts down drops the task at once.
+    fn begin(self: &Arc<Self>, link: &mut Link) -> Option<Keeping> {
+        matches!(link, Link::Idle).then(|| {
+            *link = Link::Waiting { next_try: Instant::now(), last_error: None };
+            Keeping(Arc::downgrade(self))
+        })
+    }
+
+    /// Starts the task that keeps a connection.
+    fn start(&self, runtime: &Handle, starting: Option<Keeping>) {
+        if let Some(keeping) = starting {
+            self.set_state(ChannelState::Connecting);
+            runtime.spawn(keep_connected(keeping));
+        }
+    }
+
     /// The open connection, waiting for the attempt under way, never past the deadline.
     async fn connected(self: &Arc<Self>, invocation: &Invocation) -> Result<Arc<Shared>, Status> {
         // Before anything changes: who waits for a task that cannot begin waits for ever.
@@ -171,10 +198,7 @@ impl Core {
             match &*link {
                 Link::Up(shared) if shared.life() != Life::Closed => return Ok(shared.clone()),
                 Link::Up(_) => {}
-                Link::Idle => {
-                    *link = Link::Waiting { next_try: Instant::now(), last_error: None };
-                    starting = Some(Keeping(Arc::downgrade(self)));
-                }
+                Link::Idle => starting = self.begin(&mut link),
                 // Calls come here while it is down only if no other provider is up: ask at once.
                 Link::Waiting { next_try, .. } if *next_try > Instant::now() + HURRY => {
                     *link = Link::Waiting { next_try: Instant::now() + HURRY, last_error: None };
@@ -183,11 +207,7 @@ impl Core {
                 Link::Waiting { .. } => {}
             }
         }
-        if let Some(keeping) = starting {
-            self.set_state(ChannelState::Connecting);
-            // Not under the lock: a runtime that shuts down drops the task at once.
-            runtime.spawn(keep_connected(keeping));
-        }
+        self.start(&runtime, starting);
         // Half of what is left: the rest is for another provider, should this one not answer.
         let patience = invocation.deadline.remaining() / 2;
         let ended = attempts.wait_for(|attempt| *attempt != seen);

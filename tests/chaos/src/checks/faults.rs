@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::{Check, none_failed, none_repeated, pass, seconds};
 use crate::BoxError;
+use crate::api::Store;
 use crate::fleet::{Fleet, is_complete};
-use crate::load::{Calls, Load};
+use crate::load::{Calls, Load, fresh_id};
 use crate::proxy::{Fault, Proxy};
 use crate::report::Report;
 
@@ -21,6 +22,12 @@ pub(super) const NETWORK: Check = Check {
     run: |report, quick| Box::pin(network(report, quick)),
 };
 
+pub(super) const SILENT_NEWCOMERS: Check = Check {
+    name: "silent-newcomers",
+    what: "twenty that accept and hang or reset come to the list beside one that has answered",
+    run: |report, quick| Box::pin(silent_newcomers(report, quick)),
+};
+
 async fn refused_by_limit(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     let mut fleet = Fleet::start(2, &[]).await?;
     let small = fleet.provider("small", &["provider.limits.in_flight=2"]).await?;
@@ -33,6 +40,31 @@ async fn refused_by_limit(report: &mut Report, quick: bool) -> Result<(), BoxErr
     none_failed(report, "writes", &seen);
     let resent = consumer.resends();
     report.note("refused calls that were sent elsewhere", &resent.to_string(), resent > 0);
+    none_repeated(report, &fleet)
+}
+
+async fn silent_newcomers(report: &mut Report, quick: bool) -> Result<(), BoxError> {
+    let mut fleet = Fleet::start(1, &[]).await?;
+    let consumer = fleet.consumer(&["consumer.retries=0"])?;
+    let client = fleet.client(&consumer).await?;
+    client.read(fresh_id(), 0).await?;
+    let mut proxies = Vec::new();
+    for number in 0..20 {
+        let (proxy, target) = Proxy::start().await?;
+        proxy.set(if number % 2 == 0 { Fault::HalfOpen } else { Fault::Reset });
+        let advertise = format!("provider.advertise={}", proxy.address());
+        let silent = fleet.provider(&format!("silent{number}"), &[&advertise]).await?;
+        target.send_replace(silent.address.clone());
+        fleet.providers.push(silent);
+        proxies.push((proxy, target));
+    }
+    let client = fleet.client(&consumer).await?;
+    let reads = Load::start(&client, Calls::Reads(1), 500);
+    let writes = Load::start(&client, Calls::Writes(1), 500);
+    pass(seconds(quick, 4, 10)).await;
+    let (reads, writes) = (reads.stop().await?, writes.stop().await?);
+    none_failed(report, "reads", &reads);
+    none_failed(report, "writes", &writes);
     none_repeated(report, &fleet)
 }
 

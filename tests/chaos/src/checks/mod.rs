@@ -5,7 +5,9 @@
 mod balancers;
 mod faults;
 mod gauntlet;
+mod nested;
 mod outliers;
+mod overload;
 mod policies;
 mod registry;
 mod restarts;
@@ -38,11 +40,15 @@ pub(crate) const ALL: &[Check] = &[
     restarts::KILL_READS,
     restarts::KILL_WRITES,
     outliers::STOPPED,
+    outliers::STALLS,
     outliers::BLACK_HOLE,
     outliers::MOST_FAIL,
     outliers::ALL_FAIL,
     faults::REFUSED_BY_LIMIT,
+    overload::OVERLOAD,
+    nested::NESTED_FAILURE,
     faults::NETWORK,
+    faults::SILENT_NEWCOMERS,
     registry::KILLED,
     registry::COLD_START,
     balancers::BALANCERS,
