@@ -23,6 +23,8 @@ pub struct Sources {
     pub file: Option<ConfigFile>,
     /// Environment variables; those that do not begin with `DUBHE_` are not looked at.
     pub environment: Vec<(OsString, OsString)>,
+    /// What rules say that may change while the program runs: the strongest.
+    pub rules: Layer,
 }
 
 impl Config {
@@ -38,7 +40,8 @@ impl Config {
         };
         let environment = environment::parse(sources.environment, &schema)?;
         let (builder, arguments) = sources.builder.split();
-        Self::merge([builder, file, environment, arguments], &schema)
+        let rules = sources.rules.into_rules();
+        Self::merge([builder, file, environment, arguments, rules], &schema)
     }
 
     fn merge(
