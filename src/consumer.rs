@@ -1,29 +1,30 @@
 //! The consumer: subscribe, directory, routers, balancer, policy, stub. Wiring only.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
+use arc_swap::ArcSwap;
+use cluster::load_balance::LoadBalance;
+use cluster::policy::ClusterPolicy;
 use cluster::router::RouterChain;
 use cluster::{
     AttemptLayers, Backlog, Cluster, Directory, DirectoryOptions, DirectoryState, RetryBudget,
 };
 use protocols::{Connections, Tcp};
 use registry::Registry;
-use rpc_core::client::{ServiceClient, Stub, StubMethod};
+use rpc_core::client::ServiceClient;
 use rpc_core::descriptor::{MethodDescriptor, ServiceDescriptor};
 use rpc_core::server::LocalServers;
 use rpc_core::transport::Dial;
 use rpc_core::{
-    BoxInvoker, Codecs, Connector, Error, Invoker, Method, Metrics, ServiceKey, runtime,
+    BoxInvoker, BuildContext, Codecs, Error, Instance, Invoker, Method, Metrics, ServiceKey,
+    runtime,
 };
 use tower_layer::Layer as TowerLayer;
 
-use crate::config::{
-    Config, Decided, LeftOut, MethodConfig, MethodDefaults, Origin, Selector, Sources,
-};
+use crate::config::{Config, LeftOut, MethodDefaults, Origin, Sources};
 use crate::extensions::Extensions;
 use crate::layers::{Layers, Scope};
-use crate::policy;
+use crate::live::{Live, Swap, UsedService};
 use crate::setup::Setup;
 
 /// Calls services: holds the registry session, the connections and the retry budget that all of
@@ -37,19 +38,20 @@ pub struct Consumer(pub(crate) Arc<Inner>);
 
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) config: Config,
+    pub(crate) config: ArcSwap<Config>,
     pub(crate) extensions: Extensions,
     pub(crate) codecs: Codecs,
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) connector: Arc<Connections>,
     /// The providers of this process.
     local: LocalServers,
-    budget: Arc<RetryBudget>,
+    pub(crate) budget: Arc<RetryBudget>,
     backlog: Arc<Backlog>,
-    metrics: Metrics,
+    pub(crate) metrics: Metrics,
     call_layers: Layers,
     attempt_layers: Layers,
-    directories: Mutex<HashMap<ServiceKey, Weak<Directory>>>,
+    pub(crate) live: Mutex<Live>,
+    pub(crate) leaves_out_unknown: bool,
     left_out: Vec<LeftOut>,
 }
 
@@ -91,22 +93,22 @@ impl Consumer {
     /// As [`client`](Self::client).
     pub async fn client_of<C: ServiceClient>(&self, service: ServiceKey) -> Result<C, Error> {
         let methods = C::DESCRIPTOR.methods;
-        self.0.check(&service, methods.iter().map(|method| method.name))?;
-        let directory = self.0.directory(&service).await?;
-        let routers = self.0.routers(&service)?;
-        let methods = methods.iter().map(|method| {
-            let routers = routers.clone();
-            self.0.method(&service, &directory, routers, method)
+        // Before anybody is asked for anything: what is wrong is told at once.
+        let names = methods.iter().map(|method| method.name);
+        self.0.check(&self.0.config.load(), &service, names)?;
+        self.0.warn_of_slips(&service);
+        let methods = methods.iter().map(|described| {
+            Ok((method_of(&service, described)?, MethodDefaults::from(described)))
         });
         let methods = methods.collect::<Result<Vec<_>, Error>>()?;
-        self.0.check_balancers(&service, &methods)?;
-        Ok(C::from_stub(Stub::new(methods, Arc::new(self.clone()))))
+        let used = self.0.service(&service).await?;
+        Ok(C::from_stub(self.live_client(&used, methods, None)?.stub()))
     }
 
     /// Where the list of a service in use comes from, how old it is, how many can be called.
     #[must_use]
     pub fn directory_state(&self, service: &ServiceKey) -> Option<DirectoryState> {
-        Some(self.0.known_directory(service)?.state())
+        Some(self.0.known_service(service)?.directory.state())
     }
 
     /// How many calls were sent again since the consumer was made.
@@ -135,10 +137,10 @@ impl Consumer {
         &self.0.left_out
     }
 
-    /// The settings in force.
+    /// The settings in force now; a snapshot, that stays as it is when others come.
     #[must_use]
-    pub fn config(&self) -> &Config {
-        &self.0.config
+    pub fn config(&self) -> Arc<Config> {
+        self.0.config.load_full()
     }
 }
 
@@ -146,19 +148,18 @@ impl Inner {
     /// Whether what is set for `service` is set for methods it has.
     pub(crate) fn check<'a>(
         &self,
+        config: &Config,
         service: &ServiceKey,
         methods: impl Iterator<Item = &'a str> + Clone,
     ) -> Result<(), Error> {
-        self.config.check_methods(service, methods.clone())?;
+        config.check_methods(service, methods.clone())?;
         self.call_layers.check(service, methods.clone())?;
-        self.attempt_layers.check(service, methods)?;
-        self.warn_of_slips(service);
-        Ok(())
+        self.attempt_layers.check(service, methods)
     }
 
     /// What was set for a service of nearly the same name; no error, because both may exist.
-    fn warn_of_slips(&self, service: &ServiceKey) {
-        if let Some((place, section)) = self.config.misnamed_section(service) {
+    pub(crate) fn warn_of_slips(&self, service: &ServiceKey) {
+        if let Some((place, section)) = self.config.load().misnamed_section(service) {
             let text =
                 "settings for a service of nearly this name, none for this one: is it meant?";
             tracing::warn!(%service, section, %place, "{text}");
@@ -170,160 +171,96 @@ impl Inner {
         }
     }
 
-    /// What narrows the instances of `service`, for all its methods that have none of their own.
-    pub(crate) fn routers(&self, service: &ServiceKey) -> Result<RouterChain, Error> {
-        self.router_chain(&self.config.routers(service))
+    /// What extensions are told that are made for this consumer.
+    pub(crate) fn context(&self) -> BuildContext {
+        let context = BuildContext::default().with_seed(self.extensions.seed());
+        context.with_metrics(self.metrics.clone())
     }
 
-    fn router_chain(&self, chosen: &Decided<Vec<Selector>>) -> Result<RouterChain, Error> {
-        let set_by = format!("{} ({})", chosen.key, chosen.origin);
-        self.extensions
-            .routers(&chosen.value, &set_by)
-            .map_err(|error| self.config.blame(&chosen.key, error))
-    }
-
-    /// Whether each balancer can serve the methods of `service` that one setting gives to it.
-    pub(crate) fn check_balancers(
-        &self,
-        service: &ServiceKey,
-        methods: &[StubMethod],
-    ) -> Result<(), Error> {
-        let mut settings = BTreeMap::<String, (Selector, Vec<&Method>)>::new();
-        for method in methods {
-            let of = self.config.method(service, method.method.name(), &MethodDefaults::default());
-            let Decided { key, value, .. } = of.loadbalance;
-            settings.entry(key).or_insert_with(|| (value, Vec::new())).1.push(&method.method);
-        }
-        for (key, (balancer, methods)) in settings {
-            let checked = self.extensions.load_balance(&balancer)?.check(&methods);
-            checked.map_err(|error| self.config.blame(&key, error))?;
-        }
-        Ok(())
-    }
-
-    pub(crate) async fn directory(&self, service: &ServiceKey) -> Result<Arc<Directory>, Error> {
+    /// The service in use, or from now on.
+    pub(crate) async fn service(&self, key: &ServiceKey) -> Result<Arc<UsedService>, Error> {
         runtime::whole()?;
-        if let Some(known) = self.known_directory(service) {
+        if let Some(known) = self.known_service(key) {
             return Ok(known);
         }
-        let subscription = match self.config.is_local(service) {
-            true => self.local.subscribe(service),
-            false => self.registry.subscribe(service).await?,
+        let is_local = self.config.load().is_local(key);
+        let subscription = match is_local {
+            true => self.local.subscribe(key),
+            false => self.registry.subscribe(key).await?,
         };
-        let options = DirectoryOptions {
-            layers: self.around_attempts(),
-            ejection: self.config.consumer.ejection.rules(),
-            ejections: self.metrics.ejections(service),
-            ..DirectoryOptions::default()
-        };
-        let connector: Arc<dyn Connector> = self.connector.clone();
-        let directory = Directory::follow(service.clone(), subscription, connector, options);
-        let directory = Arc::new(directory);
-        let mut directories = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
-        directories.retain(|_, directory| directory.strong_count() > 0);
-        if let Some(known) = directories.get(service).and_then(Weak::upgrade) {
+        let mut live = self.live();
+        live.services.retain(|_, service| service.strong_count() > 0);
+        if let Some(known) = live.services.get(key).and_then(Weak::upgrade) {
             // Another client of the service came first meanwhile; it has subscribed too.
             return Ok(known);
         }
-        directories.insert(service.clone(), Arc::downgrade(&directory));
-        Ok(directory)
+        let config = self.config.load_full();
+        let options = DirectoryOptions {
+            ejection: config.consumer.ejection.rules(),
+            ejections: self.metrics.ejections(key),
+            ..DirectoryOptions::default()
+        };
+        let service = UsedService::new(self, &config, key.clone(), subscription, options)?;
+        live.services.insert(key.clone(), Arc::downgrade(&service));
+        Ok(service)
     }
 
+    fn known_service(&self, key: &ServiceKey) -> Option<Arc<UsedService>> {
+        self.live().services.get(key).and_then(Weak::upgrade)
+    }
+
+    /// The program's own layers around attempts.
     pub(crate) fn around_attempts(&self) -> AttemptLayers {
         let layers = self.attempt_layers.clone();
         match layers.is_empty() {
             true => AttemptLayers::new(),
-            false => AttemptLayers::new()
-                .wrap(move |instance, inner| layers.apply(&instance.service, inner)),
+            false => {
+                AttemptLayers::new().wrap(move |instance, inner| layers.apply_at(instance, inner))
+            }
         }
     }
 
-    fn known_directory(&self, service: &ServiceKey) -> Option<Arc<Directory>> {
-        let directories = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
-        directories.get(service).and_then(Weak::upgrade)
-    }
-
-    pub(crate) fn method(
+    /// The program's own layers around calls of `service` that go on to `inner`, where there are some.
+    pub(crate) fn around_calls(
         &self,
         service: &ServiceKey,
-        directory: &Arc<Directory>,
-        routers: RouterChain,
-        described: &MethodDescriptor,
-    ) -> Result<StubMethod, Error> {
-        let MethodDescriptor { name, kind, idempotent, .. } = *described;
-        let at = |error: Error| error.at(format_args!("{}: {service}", Origin::Attribute));
-        let stand_in = described.answer_in_place().map_err(at)?;
-        let method = Method::new(service.clone(), name, kind, idempotent)
-            .with_stand_in(stand_in)
-            .with_arguments(described.argument_count);
-        self.stub_method(directory, routers, method, &MethodDefaults::from(described))
+        inner: &BoxInvoker,
+    ) -> Option<(BoxInvoker, Arc<Swap>)> {
+        self.call_layers.has(service).then(|| {
+            let inside = Swap::new(inner.clone());
+            (self.call_layers.apply(service, BoxInvoker::from_arc(inside.clone())), inside)
+        })
     }
 
-    /// The parts that calls with these settings pass through; `routers` are those of the service.
-    pub(crate) fn cluster(
+    /// These parts, and those that all calls share.
+    pub(crate) fn cluster_of(
         &self,
-        directory: &Arc<Directory>,
-        routers: RouterChain,
+        directory: Arc<Directory>,
         method: &Method,
-        settings: &MethodConfig,
-    ) -> Result<Cluster, Error> {
-        let is_own = settings.routers.key != self.config.routers(method.service()).key;
-        let mut routers = if is_own { self.router_chain(&settings.routers)? } else { routers };
+        mut routers: RouterChain,
+        balancer: Arc<dyn LoadBalance>,
+        policy: Arc<dyn ClusterPolicy>,
+    ) -> Cluster {
         if method.kind().is_streaming() {
             routers = routers.carrying(self.connector.clone(), method.kind());
         }
-        Ok(Cluster {
-            directory: directory.clone(),
-            routers,
-            balancer: self
-                .extensions
-                .load_balance(&settings.loadbalance.value)
-                .map_err(|error| self.config.blame(&settings.loadbalance.key, error))?,
-            policy: policy::of_method(&self.extensions, settings, method)?,
-            budget: self.budget.clone(),
-            backlog: self.backlog.clone(),
-            seed: None,
-        })
+        let (budget, backlog) = (self.budget.clone(), self.backlog.clone());
+        let seed = self.extensions.seed();
+        Cluster { directory, routers, balancer, policy, budget, backlog, seed }
     }
+}
 
-    pub(crate) fn stub_method(
-        &self,
-        directory: &Arc<Directory>,
-        routers: RouterChain,
-        method: Method,
-        attribute: &MethodDefaults,
-    ) -> Result<StubMethod, Error> {
-        let settings = self.config.method(method.service(), method.name(), attribute);
-        self.stub_method_with(directory, routers, method, &settings)
-    }
-
-    /// As [`stub_method`](Self::stub_method), with settings that are not looked up.
-    pub(crate) fn stub_method_with(
-        &self,
-        directory: &Arc<Directory>,
-        routers: RouterChain,
-        method: Method,
-        settings: &MethodConfig,
-    ) -> Result<StubMethod, Error> {
-        let (service, method) = (method.service().clone(), Arc::new(method));
-        let cluster = self.cluster(directory, routers, &method, settings)?;
-        let policy = self.extensions.broadcast(&settings.cluster.value)?;
-        let broadcast = Cluster { policy, ..cluster.clone() };
-        let codec = &settings.codec.value;
-        let codecs = self
-            .codecs
-            .preferring(codec)
-            .ok_or_else(|| Error::unknown_name("codec", codec, self.codecs.names()))?;
-        Ok(StubMethod {
-            metrics: self.metrics.method(&method),
-            invoker: self.call_layers.apply(&service, cluster.into_invoker()),
-            method,
-            broadcast: self.call_layers.apply(&service, broadcast.into_invoker()),
-            timeout: settings.timeout.value,
-            timeout_set_by: settings.timeout_set_by().into(),
-            codecs,
-        })
-    }
+/// The method of `service` that a trait declares so.
+pub(crate) fn method_of(
+    service: &ServiceKey,
+    described: &MethodDescriptor,
+) -> Result<Method, Error> {
+    let MethodDescriptor { name, kind, idempotent, .. } = *described;
+    let at = |error: Error| error.at(format_args!("{}: {service}", Origin::Attribute));
+    let stand_in = described.answer_in_place().map_err(at)?;
+    Ok(Method::new(service.clone(), name, kind, idempotent)
+        .with_stand_in(stand_in)
+        .with_arguments(described.argument_count))
 }
 
 /// What a consumer is made of; the configuration file and the environment are stronger than what
@@ -401,6 +338,19 @@ impl ConsumerBuilder {
         self
     }
 
+    /// A tower layer that `make` makes for each instance, inside those there are; its attempts pass
+    /// through it.
+    pub fn attempt_layer_with<L>(
+        mut self,
+        make: impl Fn(&Instance) -> L + Send + Sync + 'static,
+    ) -> Self
+    where
+        L: TowerLayer<BoxInvoker, Service: Invoker>,
+    {
+        self.attempt_layers.push_with(make);
+        self
+    }
+
     /// A tower layer around the attempts of one service or method, inside those there are.
     pub fn attempt_layer_for<L>(mut self, scope: impl Into<Scope>, layer: L) -> Self
     where
@@ -435,9 +385,10 @@ impl ConsumerBuilder {
             metrics: Metrics::new("consumer"),
             call_layers: self.call_layers,
             attempt_layers: self.attempt_layers,
-            directories: Mutex::default(),
-            extensions: self.setup.extensions,
-            config,
+            extensions: self.setup.extensions.clone(),
+            live: Mutex::new(Live::new(self.setup)),
+            config: ArcSwap::from_pointee(config),
+            leaves_out_unknown: self.leaves_out_unknown,
             left_out,
         })))
     }

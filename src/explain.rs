@@ -63,13 +63,14 @@ impl Consumer {
         timeout: Duration,
     ) -> Result<MethodExplanation, Status> {
         let deadline = Deadline::after(timeout);
-        let directory = self.0.directory(service).await.map_err(set_up)?;
-        directory.wait_ready(deadline).await;
-        let settings = self.0.config.method(service, &method.name, &self.defaults_of(method));
-        let routers = self.0.routers(service).map_err(set_up)?;
+        let used = self.0.service(service).await.map_err(set_up)?;
+        used.directory.wait_ready(deadline).await;
+        let config = self.0.config.load_full();
+        let settings = config.method(service, &method.name, &self.defaults_of(method));
         let codecs = self.0.extensions.codecs("json").map_err(set_up)?;
         let method = Arc::new(method.method(service, codecs.first()));
-        let cluster = self.0.cluster(&directory, routers, &method, &settings).map_err(set_up)?;
+        let mut draft = used.draft(&self.0, &config);
+        let cluster = draft.cluster(&self.0, &used, &method, &settings).map_err(set_up)?;
         let body = Body::typed(Json(arguments));
         let mut invocation = Invocation::new(method.clone(), body, deadline);
         invocation.codecs = Some(codecs);

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use cluster::load_balance::LoadBalance;
 use cluster::policy::{Broadcast, ClusterPolicy};
-use cluster::router::{ChosenRouter, Router, RouterChain};
+use cluster::router::Router;
 use registry::Registry;
-use rpc_core::{Codec, Codecs, Error, Extension, ExtensionPoint, Params, Protocol, Protocols};
+use rpc_core::{
+    BuildContext, Codec, Codecs, Error, Extension, ExtensionPoint, Filter, Params, Protocol,
+    Protocols,
+};
 
 use crate::config::{Config, Kind, Selector};
 
@@ -19,7 +22,9 @@ pub struct Extensions {
     load_balancers: ExtensionPoint<dyn LoadBalance>,
     policies: ExtensionPoint<dyn ClusterPolicy>,
     routers: ExtensionPoint<dyn Router>,
+    filters: ExtensionPoint<dyn Filter>,
     protocols: ExtensionPoint<dyn Protocol>,
+    seed: Option<u64>,
 }
 
 impl Default for Extensions {
@@ -30,7 +35,9 @@ impl Default for Extensions {
             load_balancers: cluster::load_balance::builtin(),
             policies: cluster::policy::builtin(),
             routers: cluster::router::builtin(),
+            filters: ExtensionPoint::new("filter"),
             protocols: protocols::builtin(),
+            seed: None,
         }
     }
 }
@@ -66,6 +73,36 @@ impl Extensions {
         self
     }
 
+    /// The same with a filter.
+    pub fn with_filter<E: Extension<dyn Filter>>(mut self) -> Self {
+        self.filters = self.filters.with::<E>();
+        self
+    }
+
+    /// The same with `instance`, which the program has made, under `name`:
+    /// `with_instance::<dyn Router>("mine", Arc::new(…))`. For what needs more than parameters, such
+    /// as a handle to a database. It takes no parameters, and all that choose it share it.
+    pub fn with_instance<P: ?Sized + ExtensionKind>(
+        mut self,
+        name: &'static str,
+        instance: Arc<P>,
+    ) -> Self {
+        let point = P::point(&mut self);
+        *point = point.clone().with_instance(name, instance);
+        self
+    }
+
+    /// Makes what extensions draw by chance reproducible, for tests and simulations; a `seed` among
+    /// the parameters of one is stronger.
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    pub(crate) const fn seed(&self) -> Option<u64> {
+        self.seed
+    }
+
     /// The same with a wire protocol.
     pub fn with_protocol<E: Extension<dyn Protocol>>(mut self) -> Self {
         self.protocols = self.protocols.with::<E>();
@@ -93,18 +130,22 @@ impl Extensions {
             Kind::Cluster => self.policies.check(&chosen.name),
             Kind::LoadBalance => self.load_balancers.check(&chosen.name),
             Kind::Router => self.routers.check(&chosen.name),
+            Kind::Filter => self.filters.check(&chosen.name),
             Kind::Protocol => self.knows_protocol(&chosen.name),
         }
     }
 
     fn check_one(&self, kind: Kind, chosen: &Selector) -> Result<(), Error> {
+        // Nobody in particular: what is made here is dropped.
+        let nobody = &BuildContext::default();
         match kind {
             // What stands behind the scheme is checked when the registry is opened.
             Kind::Registry => self.registries.check(&chosen.name),
             Kind::Codec => self.codecs.build(&chosen.name, chosen.params.clone()).map(drop),
-            Kind::Cluster => self.policy(chosen).map(drop),
-            Kind::LoadBalance => self.load_balance(chosen).map(drop),
-            Kind::Router => self.router(chosen).map(drop),
+            Kind::Cluster => self.policy(chosen, nobody).map(drop),
+            Kind::LoadBalance => self.load_balance(chosen, nobody).map(drop),
+            Kind::Router => self.router(chosen, nobody).map(drop),
+            Kind::Filter => self.filter(chosen, nobody).map(drop),
             Kind::Protocol => self.knows_protocol(&chosen.name),
         }
     }
@@ -137,17 +178,6 @@ impl Extensions {
         opened.collect()
     }
 
-    /// The routers in their order, ready to be shared by the methods of a service; `set_by` says for
-    /// people what chose them.
-    pub(crate) fn routers(&self, chosen: &[Selector], set_by: &str) -> Result<RouterChain, Error> {
-        let set_by: Arc<str> = set_by.into();
-        let routers = chosen.iter().map(|selector| {
-            let (router, name) = (self.router(selector)?, selector.name.as_str().into());
-            Ok(ChosenRouter { router, name, set_by: set_by.clone() })
-        });
-        Ok(RouterChain::new(routers.collect::<Result<_, Error>>()?))
-    }
-
     /// Every protocol.
     pub(crate) fn protocols(&self) -> Result<Protocols, Error> {
         protocols::table_of(&self.protocols)
@@ -161,24 +191,80 @@ impl Extensions {
         }
     }
 
-    fn router(&self, chosen: &Selector) -> Result<Arc<dyn Router>, Error> {
-        self.routers.build(&chosen.name, chosen.params.clone())
+    pub(crate) fn router(
+        &self,
+        chosen: &Selector,
+        context: &BuildContext,
+    ) -> Result<Arc<dyn Router>, Error> {
+        self.routers.build_in(&chosen.name, chosen.params.clone(), context)
     }
 
-    pub(crate) fn load_balance(&self, chosen: &Selector) -> Result<Arc<dyn LoadBalance>, Error> {
-        self.load_balancers.build(&chosen.name, chosen.params.clone())
+    pub(crate) fn filter(
+        &self,
+        chosen: &Selector,
+        context: &BuildContext,
+    ) -> Result<Arc<dyn Filter>, Error> {
+        self.filters.build_in(&chosen.name, chosen.params.clone(), context)
     }
 
-    pub(crate) fn policy(&self, chosen: &Selector) -> Result<Arc<dyn ClusterPolicy>, Error> {
-        self.policies.build(&chosen.name, chosen.params.clone())
+    pub(crate) fn load_balance(
+        &self,
+        chosen: &Selector,
+        context: &BuildContext,
+    ) -> Result<Arc<dyn LoadBalance>, Error> {
+        self.load_balancers.build_in(&chosen.name, chosen.params.clone(), context)
+    }
+
+    pub(crate) fn policy(
+        &self,
+        chosen: &Selector,
+        context: &BuildContext,
+    ) -> Result<Arc<dyn ClusterPolicy>, Error> {
+        self.policies.build_in(&chosen.name, chosen.params.clone(), context)
     }
 
     /// The policy of broadcasts: the chosen one, if that calls everyone too.
-    pub(crate) fn broadcast(&self, chosen: &Selector) -> Result<Arc<dyn ClusterPolicy>, Error> {
-        let chosen = self.policy(chosen)?;
+    pub(crate) fn broadcast(
+        &self,
+        chosen: &Selector,
+        context: &BuildContext,
+    ) -> Result<Arc<dyn ClusterPolicy>, Error> {
+        let chosen = self.policy(chosen, context)?;
         match chosen.calls_everyone() {
             true => Ok(chosen),
-            false => self.policy(&Selector::new(Broadcast::NAME)),
+            false => self.policy(&Selector::new(Broadcast::NAME), context),
         }
+    }
+}
+
+/// A kind of which a program can give ready-made instances.
+pub trait ExtensionKind: sealed::Kind {}
+
+impl<P: ?Sized + sealed::Kind> ExtensionKind for P {}
+
+mod sealed {
+    use super::*;
+
+    pub trait Kind: Send + Sync + 'static {
+        fn point(extensions: &mut Extensions) -> &mut ExtensionPoint<Self>;
+    }
+
+    macro_rules! kinds {
+        ($($kind:ty => $field:ident),* $(,)?) => {$(
+            impl Kind for $kind {
+                fn point(extensions: &mut Extensions) -> &mut ExtensionPoint<Self> {
+                    &mut extensions.$field
+                }
+            }
+        )*};
+    }
+
+    kinds! {
+        dyn Codec => codecs,
+        dyn LoadBalance => load_balancers,
+        dyn ClusterPolicy => policies,
+        dyn Router => routers,
+        dyn Filter => filters,
+        dyn Protocol => protocols,
     }
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use rpc_core::server::within_layer;
 use rpc_core::{
-    BoxInvoker, Error, Invocation, Invoke, Invoker, ReplyFuture, ServiceKey, nearest_service,
+    BoxInvoker, Error, Instance, Invocation, Invoke, Invoker, ReplyFuture, ServiceKey,
+    nearest_service,
 };
 use tower_layer::Layer;
 
@@ -62,7 +63,8 @@ impl Scope {
 
 // === impl Layers ===
 
-type Wrap = Arc<dyn Fn(BoxInvoker) -> BoxInvoker + Send + Sync>;
+/// `None` where calls go to no single instance.
+type Wrap = Arc<dyn Fn(Option<&Instance>, BoxInvoker) -> BoxInvoker + Send + Sync>;
 
 /// Layers of one position, the first outermost; cheap to clone.
 #[derive(Clone, Default)]
@@ -74,21 +76,43 @@ impl Layers {
     where
         L: Layer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
     {
-        self.0.push((scope, Arc::new(move |inner| BoxInvoker::new(layer.layer(inner)))));
+        self.0.push((scope, Arc::new(move |_, inner| BoxInvoker::new(layer.layer(inner)))));
+    }
+
+    /// Adds layers that `make` makes for each instance, inside those there are.
+    pub(crate) fn push_with<L>(&mut self, make: impl Fn(&Instance) -> L + Send + Sync + 'static)
+    where
+        L: Layer<BoxInvoker, Service: Invoker>,
+    {
+        let wrap = move |instance: Option<&Instance>, inner| match instance {
+            Some(instance) => BoxInvoker::new(make(instance).layer(inner)),
+            None => inner,
+        };
+        self.0.push((None, Arc::new(wrap)));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// Whether one of them is for `service`.
+    pub(crate) fn has(&self, service: &ServiceKey) -> bool {
+        self.0.iter().any(|(scope, _)| scope.as_ref().is_none_or(|scope| scope.has(service)))
+    }
+
     /// Puts those around `inner` that are for `service`, at a position of the consumer.
     pub(crate) fn apply(&self, service: &ServiceKey, inner: BoxInvoker) -> BoxInvoker {
-        self.fold(service, inner, |wrap, inner| wrap(inner))
+        self.fold(service, inner, |wrap, inner| wrap(None, inner))
+    }
+
+    /// Puts those around attempts at `instance` that are for its service.
+    pub(crate) fn apply_at(&self, instance: &Instance, inner: BoxInvoker) -> BoxInvoker {
+        self.fold(&instance.service, inner, |wrap, inner| wrap(Some(instance), inner))
     }
 
     /// The same around a handler: whoever is inside of a layer sees the call as it has left it.
     pub(crate) fn apply_to_handler(&self, service: &ServiceKey, handler: BoxInvoker) -> BoxInvoker {
-        self.fold(service, handler, |wrap, inner| wrap(within_layer(inner)))
+        self.fold(service, handler, |wrap, inner| wrap(None, within_layer(inner)))
     }
 
     fn fold(

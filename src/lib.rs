@@ -47,7 +47,9 @@ pub mod describe;
 mod dynamic;
 mod explain;
 mod extensions;
+mod handlers;
 mod layers;
+mod live;
 mod local;
 mod machine;
 mod policy;
@@ -74,7 +76,7 @@ pub use rpc_macros::{error, message, service};
 pub use self::consumer::{Connect, Consumer, ConsumerBuilder};
 pub use self::dynamic::DynamicClient;
 pub use self::explain::MethodExplanation;
-pub use self::extensions::Extensions;
+pub use self::extensions::{ExtensionKind, Extensions};
 pub use self::layers::Scope;
 pub use self::provider::{Provider, RunningProvider};
 pub use cluster::policy::Choice;
@@ -106,7 +108,8 @@ pub mod extend {
     pub use cluster::policy::{Choice, ClusterPolicy, History};
     pub use cluster::router::Router;
     pub use cluster::{
-        Attempt, AttemptFuture, BacklogFull, Candidates, Endpoint, Load, Picker, RetryBudget,
+        Attempt, AttemptFuture, BacklogFull, Candidates, EndedCall, Endpoint, EndpointState, Load,
+        Picker, RetryBudget,
     };
     pub use registry::{
         Backend, Demand, Listing, Pace, Registration, Registry, RegistryConfig, RegistryUrl,
@@ -123,8 +126,9 @@ pub mod extend {
         AcceptedStream, BoxTransport, Dial, DialFuture, Listen, Transport,
     };
     pub use rpc_core::{
-        Changes, Channel, Extension, ExtensionPoint, Invoke, MessageSource, Messages, NoConfig,
-        NodeReplies, Params, ReplyFuture, Snapshot, Subscription,
+        BuildContext, Changes, Channel, Extension, ExtensionPoint, Filter, FilterScope, Invoke,
+        MessageSource, Messages, NoConfig, NodeReplies, Params, Position, ReplyFuture, Snapshot,
+        Subscription, Tally,
     };
 }
 
@@ -132,3 +136,8 @@ pub mod extend {
 #[cfg(doctest)]
 #[doc = include_str!("../docs/extending.md")]
 pub mod extending {}
+
+/// The same for the page about configuration.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/configuration.md")]
+pub mod configuring {}

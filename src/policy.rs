@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use cluster::policy::ClusterPolicy;
-use rpc_core::{Error, Method};
+use rpc_core::{BuildContext, Error, Method};
 
 use crate::config::{Decided, MethodConfig, Origin};
 use crate::extensions::Extensions;
@@ -23,10 +23,11 @@ pub(crate) fn of_method(
     extensions: &Extensions,
     settings: &MethodConfig,
     method: &Method,
+    context: &BuildContext,
 ) -> Result<Arc<dyn ClusterPolicy>, Error> {
     let chosen = &settings.cluster;
     let at = |error: Error| error.at(place(chosen, method));
-    let policy = extensions.policy(&chosen.value).map_err(at)?;
+    let policy = extensions.policy(&chosen.value, context).map_err(at)?;
     policy.check(method).map_err(at)?;
     meant_for_all(&*policy, settings, method).map_err(at)?;
     with_retries(policy, settings, method)

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use arc_swap::ArcSwap;
 use cluster::load_balance::WARMUP;
 use protocols::{DrainReport, Injvm, Server, TcpListen};
 use registry::{Registration, Registry};
@@ -15,9 +16,10 @@ use rpc_core::{BoxInvoker, Error, Extension, Instance, Invoker, Metrics, Service
 use tower_layer::Layer as TowerLayer;
 
 use crate::address::Place;
-use crate::config::{Config, Sources};
+use crate::config::{Config, Layer, Setting, Sources};
 use crate::describe::{DESCRIBE, describing};
 use crate::extensions::Extensions;
+use crate::handlers::Handlers;
 use crate::layers::{Layers, Scope};
 use crate::machine::Machine;
 use crate::setup::Setup;
@@ -142,6 +144,7 @@ impl Provider {
         let registries = self.setup.extensions.registries(&config)?;
         let codecs = self.setup.extensions.codecs(&config.consumer.codec)?;
         let metrics = Metrics::new("provider");
+        let mut handlers = Handlers::new(&self.setup.extensions, &metrics);
         let machine = Machine::new();
         let mut dispatcher =
             Dispatcher::new(codecs, metrics).with_machine_load(move || machine.load_percent());
@@ -150,12 +153,19 @@ impl Provider {
         let describing = Arc::new(describing(services, json));
         for (service, handler) in self.services {
             let methods = handler.descriptor().methods;
-            self.layers.check(&service, methods.iter().map(|method| method.name))?;
-            let around = |inner| self.layers.apply_to_handler(&service, inner);
+            let names = methods.iter().map(|method| method.name);
+            self.layers.check(&service, names.clone())?;
+            config.check_handlers(&service, names)?;
+            let around = |method: &_, inner| {
+                self.layers.apply_to_handler(&service, handlers.add(method, inner))
+            };
             dispatcher.add(service.clone(), handler, around)?;
         }
-        dispatcher
-            .add(own.clone(), describing, |inner| self.layers.apply_to_handler(&own, inner))?;
+        let around =
+            |method: &_, inner| self.layers.apply_to_handler(&own, handlers.add(method, inner));
+        dispatcher.add(own.clone(), describing, around)?;
+        let filters = handlers.next(&config)?;
+        handlers.follow(filters);
         let dispatcher = Arc::new(dispatcher);
         let place = Place::of(&config, &registries).await?;
         let protocols = self.setup.extensions.protocols()?;
@@ -168,13 +178,17 @@ impl Provider {
         let (protocols, limits) = (protocols.serving(served), server_config(&config, &place));
         let server = Server::new(listeners, dispatcher.clone(), protocols, limits);
         let registry = registry::several(registries)?;
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut running = RunningProvider {
             server,
             registry,
             dispatcher,
             local_addr,
             address,
-            config,
+            id: uuid::Uuid::now_v7().to_string().into(),
+            started_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+            config: ArcSwap::from_pointee(config),
+            live: Mutex::new((self.setup, handlers)),
             local: None,
             registered: vec![],
         };
@@ -233,10 +247,14 @@ pub struct RunningProvider {
     dispatcher: Arc<Dispatcher>,
     local_addr: SocketAddr,
     address: String,
-    config: Config,
     /// Lets consumers of this process find it.
     local: Option<LocalGuard>,
-    registered: Vec<Registration>,
+    id: Arc<str>,
+    started_ms: u64,
+    config: ArcSwap<Config>,
+    /// What follows from the settings, so that others can be put in force.
+    live: Mutex<(Setup, Handlers)>,
+    registered: Vec<(ServiceKey, Registration)>,
 }
 
 impl RunningProvider {
@@ -261,7 +279,7 @@ impl RunningProvider {
     /// Whether the registry has confirmed every service.
     #[must_use]
     pub fn is_registered(&self) -> bool {
-        self.registered.iter().all(Registration::is_registered)
+        self.registered.iter().all(|(_, registration)| registration.is_registered())
     }
 
     /// Serves until SIGTERM, SIGINT or SIGHUP, then shuts down, as [`Provider::run`].
@@ -294,7 +312,7 @@ impl RunningProvider {
         self.server.announce_drain();
         drop(self.local);
         let mut leaving = tokio::task::JoinSet::new();
-        for registration in self.registered {
+        for (_, registration) in self.registered {
             leaving.spawn(registration.unregister());
         }
         while let Some(left) = leaving.join_next().await {
@@ -302,7 +320,8 @@ impl RunningProvider {
                 tracing::warn!(%error, "could not unregister");
             }
         }
-        let provider = &self.config.provider;
+        let config = self.config.load_full();
+        let provider = &config.provider;
         let report = self.server.drain(provider.notice, provider.drain_timeout).await;
         self.registry.shutdown().await;
         let DrainReport { cut_calls, cut_connections, took } = report;
@@ -310,25 +329,99 @@ impl RunningProvider {
         report
     }
 
+    /// The settings in force now; a snapshot, that stays as it is when others come.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    /// Reads the configuration file and the environment again, or the
+    /// [sources](Provider::sources) that were given, and puts in force what they say now; gives what
+    /// has changed, and logs it.
+    ///
+    /// Weight, warm-up and metadata are registered anew; filters count for calls that come from then
+    /// on, and those that did not change go on with all they know. Reads a file, so it blocks for as
+    /// long as that takes.
+    ///
+    /// # Errors
+    /// Settings that are unknown or cannot work; one that cannot change while a program runs, such as
+    /// `provider.port` or a limit. Everything stays as it was.
+    pub fn reload(&self) -> Result<Vec<Setting>, Error> {
+        self.change(|_| {})
+    }
+
+    /// The same with other sources, from now on.
+    ///
+    /// # Errors
+    /// As [`reload`](Self::reload).
+    pub fn reload_from(&self, sources: Sources) -> Result<Vec<Setting>, Error> {
+        self.change(|setup| setup.sources = Some(sources))
+    }
+
+    /// Puts `rules` in force instead of those before: settings that stand above all sources. For
+    /// whoever follows a config centre. Names each by [`Layer::rule`]; what is [set](Layer::set)
+    /// without a name is `rule`.
+    ///
+    /// # Errors
+    /// As [`reload`](Self::reload); the rules before stay in force.
+    pub fn apply_rules(&self, rules: Layer) -> Result<Vec<Setting>, Error> {
+        self.change(|setup| setup.rules = rules)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Setup)) -> Result<Vec<Setting>, Error> {
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let (setup, handlers) = &mut *live;
+        let mut next = setup.clone();
+        change(&mut next);
+        let config = next.load()?;
+        let changed = self.config.load().changes_to(&config)?;
+        let served: Vec<ServiceKey> = self.registered.iter().map(|(key, _)| key.clone()).collect();
+        config.check_served(&served)?;
+        for service in &served {
+            config.check_handlers(service, handlers.methods_of(service))?;
+        }
+        let filters = handlers.next(&config)?;
+        // From here on nothing can fail, but for a registry that was shut down.
+        handlers.follow(filters);
+        let before = self.config.swap(Arc::new(config));
+        let config = self.config.load();
+        for (service, registration) in &self.registered {
+            let instance = self.instance(&config, service);
+            if instance != self.instance(&before, service)
+                && let Err(error) = registration.update(instance)
+            {
+                tracing::warn!(%service, %error, "could not register what has changed");
+            }
+        }
+        *setup = next;
+        for setting in &changed {
+            tracing::info!(%setting, "changed");
+        }
+        Ok(changed)
+    }
+
+    /// What consumers are told of `service` here.
+    fn instance(&self, config: &Config, service: &ServiceKey) -> Instance {
+        let mut instance = Instance::new(service.clone(), &self.address, &self.id);
+        instance.application.clone_from(&config.application.name);
+        let (weight, warmup) = config.instance(service);
+        instance.weight = weight;
+        let mut metadata = config.provider.metadata.clone();
+        metadata.insert(WARMUP.to_owned(), warmup.as_millis().to_string());
+        instance.metadata = metadata.into();
+        instance.started_ms = self.started_ms;
+        instance.protocols = config.provider.protocols.names().map(str::to_owned).collect();
+        instance.codecs = self.dispatcher.codecs().names().map(str::to_owned).collect();
+        instance
+    }
+
     async fn register(&mut self) -> Result<(), Error> {
-        let id: Arc<str> = uuid::Uuid::now_v7().to_string().into();
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mut served = Vec::new();
-        let services = self.dispatcher.services().iter();
-        let mut registered = Vec::new();
+        let config = self.config.load_full();
+        let services = self.dispatcher.services().to_vec();
+        let (mut served, mut registered) = (Vec::new(), Vec::new());
         // Whoever knows an instance can ask it; nobody looks the description up in a registry.
-        for service in services.filter(|service| service.as_str() != DESCRIBE) {
-            let mut instance = Instance::new(service.clone(), &self.address, &id);
-            instance.application.clone_from(&self.config.application.name);
-            let (weight, warmup) = self.config.instance(service);
-            instance.weight = weight;
-            let mut metadata = self.config.provider.metadata.clone();
-            metadata.insert(WARMUP.to_owned(), warmup.as_millis().to_string());
-            instance.metadata = metadata.into();
-            instance.started_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-            instance.protocols =
-                self.config.provider.protocols.names().map(str::to_owned).collect();
-            instance.codecs = self.dispatcher.codecs().names().map(str::to_owned).collect();
+        for service in services.into_iter().filter(|service| service.as_str() != DESCRIBE) {
+            let instance = self.instance(&config, &service);
             served.push(Instance { protocols: vec![Injvm::NAME.to_owned()], ..instance.clone() });
             registered.push((service, self.registry.register(instance).await?));
         }
@@ -337,9 +430,9 @@ impl RunningProvider {
             let (bound, advertised) = (self.local_addr, &self.address);
             let (registry, registered) = (self.registry.address(), registration.is_registered());
             tracing::info!(%service, %bound, advertised, registry, registered, "serving");
-            self.registered.push(registration);
+            self.registered.push((service, registration));
         }
-        let servers = crate::local::servers(&self.config)?;
+        let servers = crate::local::servers(&config)?;
         self.local = Some(servers.add(self.server.state(), served));
         Ok(())
     }

@@ -6,10 +6,12 @@ use crate::config::{Config, Layer, LeftOut, Overruled, Sources};
 use crate::extensions::Extensions;
 
 /// The common part of a consumer's and a provider's builder.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Setup {
     pub(crate) layer: Layer,
     pub(crate) sources: Option<Sources>,
+    /// What a config centre orders.
+    pub(crate) rules: Layer,
     pub(crate) extensions: Extensions,
 }
 
@@ -31,13 +33,14 @@ impl Setup {
     }
 
     fn settings(&self) -> Result<Config, Error> {
-        let sources = match &self.sources {
+        let mut sources = match &self.sources {
             Some(sources) => Sources {
                 builder: self.layer.clone().then(sources.builder.clone()),
                 ..sources.clone()
             },
             None => Sources::of_process(self.layer.clone())?,
         };
+        sources.rules = sources.rules.then(self.rules.clone());
         let file = sources.file.as_ref().map(|file| self.shown(&file.path));
         let config = Config::load(sources)?;
         tell(file.as_deref(), config.overruled());
@@ -94,7 +97,7 @@ mod tests {
         let layer = Layer::new().set("consumer.timeout", "2s").set("consumer.retries", 5);
         let builder = Layer::new().set("consumer.retries", 1);
         let sources = Some(Sources { builder, ..Sources::default() });
-        let config = Setup { layer, sources, extensions: Extensions::default() }.load().unwrap();
+        let config = Setup { layer, sources, ..Setup::default() }.load().unwrap();
         assert_eq!(config.consumer.timeout, Duration::from_secs(2));
         assert_eq!(config.consumer.retries, 1);
     }
@@ -107,7 +110,7 @@ mod tests {
             .set("consumer.services.Greeter.cluster", "mine")
             .set("consumer.services.Greeter.methods.hello.codec", "pretty");
         let sources = Some(Sources::default());
-        let setup = Setup { layer, sources, extensions: Extensions::default() };
+        let setup = Setup { layer, sources, ..Setup::default() };
         assert!(setup.load().is_err());
         let (config, left_out) = setup.load_known().unwrap();
         let told: Vec<_> = left_out.iter().map(|it| (&*it.key, &*it.name)).collect();

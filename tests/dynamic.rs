@@ -364,7 +364,7 @@ async fn a_provider_that_does_not_describe_itself_is_named_and_not_blamed() {
     let codec = |name| codecs::builtin().build(name, Params::new()).unwrap();
     let codecs = Codecs::new(codec("protobuf"), [codec("json")]);
     let mut dispatcher = Dispatcher::new(codecs, Metrics::new("provider"));
-    dispatcher.add(orders(), Arc::new(OrdersServer::new(Clerk)), |inner| inner).unwrap();
+    dispatcher.add(orders(), Arc::new(OrdersServer::new(Clerk)), |_, inner| inner).unwrap();
     let config = ServerConfig::default();
     let listener = TcpListen::bind(([127, 0, 0, 1], 0).into()).unwrap();
     let registry = format!("static://{}", listener.socket_addr());

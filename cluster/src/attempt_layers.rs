@@ -13,7 +13,7 @@ type Wrap = Arc<dyn Fn(&Instance, BoxInvoker) -> BoxInvoker + Send + Sync>;
 
 /// Layers to put around every endpoint, the first outermost; cheap to clone.
 #[derive(Clone, Default)]
-pub struct AttemptLayers(Vec<Wrap>);
+pub struct AttemptLayers(Arc<Vec<Wrap>>);
 
 impl AttemptLayers {
     /// No layers: costs nothing per call.
@@ -37,8 +37,13 @@ impl AttemptLayers {
     where
         F: Fn(&Instance, BoxInvoker) -> BoxInvoker + Send + Sync + 'static,
     {
-        self.0.push(Arc::new(wrap));
+        Arc::make_mut(&mut self.0).push(Arc::new(wrap));
         self
+    }
+
+    /// Whether they are the very same.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0.is_empty() && other.0.is_empty()
     }
 
     pub(crate) fn apply(&self, instance: &Instance, inner: BoxInvoker) -> BoxInvoker {

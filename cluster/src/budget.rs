@@ -4,7 +4,7 @@
 //! budget serves a whole consumer, so that retries of one service cannot grow while another is in
 //! trouble. Counting a call is lock-free; drawing on the budget takes a short lock, as it is rare.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ const WINDOW_SECONDS: u32 = 10;
 /// Bounds the re-sends of calls that may have run; shared by all methods of a consumer.
 #[derive(Debug)]
 pub struct RetryBudget {
-    percent: u32,
-    per_second: u32,
+    percent: AtomicU32,
+    per_second: AtomicU32,
     calls: Window,
     draws: Mutex<Window>,
     resends: AtomicU64,
@@ -29,12 +29,18 @@ impl RetryBudget {
     pub fn new(percent: u32, per_second: u32) -> Self {
         let origin = Instant::now();
         Self {
-            percent,
-            per_second,
+            percent: AtomicU32::new(percent),
+            per_second: AtomicU32::new(per_second),
             calls: Window::new(origin),
             draws: Mutex::new(Window::new(origin)),
             resends: AtomicU64::new(0),
         }
+    }
+
+    /// Allows other shares from now on; what was drawn stays drawn.
+    pub fn set(&self, percent: u32, per_second: u32) {
+        self.percent.store(percent, Relaxed);
+        self.per_second.store(per_second, Relaxed);
     }
 
     /// How many calls were sent again since it was made, whether they drew on it or not.
@@ -83,8 +89,9 @@ impl RetryBudget {
     }
 
     fn limit(&self, now: Instant) -> u64 {
-        let floor = u64::from(self.per_second) * u64::from(WINDOW_SECONDS);
-        self.calls.sum(now) * u64::from(self.percent) / 100 + floor
+        let [percent, per_second] =
+            [&self.percent, &self.per_second].map(|share| u64::from(share.load(Relaxed)));
+        self.calls.sum(now) * percent / 100 + per_second * u64::from(WINDOW_SECONDS)
     }
 }
 

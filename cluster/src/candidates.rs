@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::dice::{Dice, scale};
 use crate::ejection::Ejector;
 use crate::endpoint::{Endpoint, Vitals};
+use crate::endpoint_state::States;
 use crate::load::Load;
 use crate::load_balance::MANY;
 use crate::members::Members;
@@ -288,6 +289,11 @@ impl Candidates {
     /// How loaded the endpoint at `index` is; sooner known than by way of the endpoint.
     pub(crate) fn load(&self, index: usize) -> &Load {
         self.vitals[index].load()
+    }
+
+    /// What balancers keep of the endpoint at `index`.
+    pub(crate) fn states(&self, index: usize) -> &States {
+        self.vitals[index].states()
     }
 
     /// Has the cache lines fetched that a call to the endpoint at `index` changes, all at once. A

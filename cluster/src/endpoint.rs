@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::attempt_layers::AttemptLayers;
 use crate::ejection::{Ejector, EndpointHealth, Health};
 use crate::endpoint_future::{EndpointFuture, InFlight};
+use crate::endpoint_state::{EndedCall, EndpointState, States};
 use crate::endpoint_stream;
 use crate::fullness::{self, Fullness};
 use crate::load::{FAILURE, Load};
@@ -38,6 +39,8 @@ pub struct Endpoint {
     /// The codec that was agreed on for the first caller whose own it was not, as a list of one, so
     /// that it is not made anew for each call.
     agreed: OnceLock<Codecs>,
+    /// What `invoker` is wrapped in.
+    layers: AttemptLayers,
 }
 
 /// What calls change of an endpoint, in cache lines of its own, in the order they look at it.
@@ -45,6 +48,7 @@ pub struct Endpoint {
 #[repr(C, align(64))]
 pub(crate) struct Vitals {
     load: Load,
+    states: States,
     health: Health,
     fullness: Fullness,
 }
@@ -66,8 +70,12 @@ impl Endpoint {
         let now = Instant::now();
         channel.report_to(ejector.changes());
         let health = Health::new(ejector, instance.address.clone(), now);
-        let vitals =
-            Arc::new(Vitals { load: Load::new(now), health, fullness: Fullness::default() });
+        let vitals = Arc::new(Vitals {
+            load: Load::new(now),
+            states: States::default(),
+            health,
+            fullness: Fullness::default(),
+        });
         Self::with_vitals(instance, channel, layers, vitals, now)
     }
 
@@ -84,6 +92,7 @@ impl Endpoint {
             warmup: published_warmup(&instance),
             weight: AtomicU32::new(instance.weight),
             agreed: OnceLock::new(),
+            layers: layers.clone(),
             vitals,
             instance,
             channel,
@@ -96,7 +105,7 @@ impl Endpoint {
     pub(crate) fn renewed(&self, instance: Instance, layers: &AttemptLayers) -> Self {
         let (now, vitals) = (Instant::now(), self.vitals.clone());
         if vitals.health.is_stale() {
-            vitals.load.forget();
+            vitals.forget();
             vitals.health.relisted(now);
         }
         Self::with_vitals(instance, self.channel.clone(), layers, vitals, now)
@@ -124,6 +133,20 @@ impl Endpoint {
     #[must_use]
     pub fn load(&self) -> &Load {
         &self.vitals.load
+    }
+
+    /// What a balancer keeps of it, of a type of its own; made when it is first asked for. It lives as
+    /// long as the endpoint, also when the instance publishes other data. Takes no lock and
+    /// allocates the first time alone.
+    #[must_use]
+    pub fn state<T: EndpointState + Default>(&self) -> &T {
+        self.vitals.states.get_or_init(T::default)
+    }
+
+    /// The same, if it was asked for before; for scores, which change nothing.
+    #[must_use]
+    pub fn known_state<T: EndpointState>(&self) -> Option<&T> {
+        self.vitals.states.known()
     }
 
     /// Its share of traffic relative to others, reduced while it warms up.
@@ -173,6 +196,11 @@ impl Endpoint {
 
     pub(crate) fn condition(&self) -> &Health {
         &self.vitals.health
+    }
+
+    /// Whether its calls pass these very layers.
+    pub(crate) fn has(&self, layers: &AttemptLayers) -> bool {
+        self.layers.is(layers)
     }
 
     /// What stays the same while the endpoint lives, also when its data changes.
@@ -259,10 +287,7 @@ impl Endpoint {
         number: u32,
         probe: bool,
     ) -> EndpointFuture {
-        if let Some(report) = self.load().known_report() {
-            let timeout = invocation.deadline.remaining_from(now);
-            report.begin(&mut invocation.metadata, now, timeout);
-        }
+        self.vitals.states.all().for_each(|state| state.begin(&mut invocation, now));
         let method = invocation.method();
         let span = tracing::info_span!(
             "attempt",
@@ -311,7 +336,8 @@ impl Endpoint {
 
     fn no_common_codec(&self, offered: &[&str]) -> Status {
         // Without a load it would look idle and be tried first.
-        self.load().observe(FAILURE, Instant::now());
+        let (latency, now) = (Some(FAILURE), Instant::now());
+        self.vitals.end(&EndedCall { outcome: None, is_failure: true, latency, now });
         let (offered, spoken) = (offered.join(", "), self.instance.codecs.join(", "));
         Status::failed_precondition(format!(
             "no common codec: the caller offers {offered}, the provider speaks {spoken}; \
@@ -339,6 +365,24 @@ impl fmt::Debug for Endpoint {
 impl Vitals {
     pub(crate) fn load(&self) -> &Load {
         &self.load
+    }
+
+    pub(crate) fn states(&self) -> &States {
+        &self.states
+    }
+
+    /// Notes a call that has ended.
+    pub(crate) fn end(&self, call: &EndedCall<'_>) {
+        if let Some(latency) = call.latency {
+            self.load.observe(latency, call.now);
+        }
+        self.states.all().for_each(|state| state.end(call));
+    }
+
+    /// Lets the past be the past: nothing is known until a call has ended.
+    pub(crate) fn forget(&self) {
+        self.load.forget();
+        self.states.all().for_each(EndpointState::forget);
     }
 
     /// Has its cache lines fetched.

@@ -14,6 +14,7 @@ use tracing::Span;
 
 use crate::ejection::Verdict;
 use crate::endpoint::Endpoint;
+use crate::endpoint_state::EndedCall;
 use crate::load::FAILURE;
 
 /// A call in flight at one endpoint.
@@ -160,7 +161,7 @@ impl InFlight {
     }
 
     fn record(&self, outcome: &Result<Reply, Status>) {
-        let (health, load) = (self.endpoint.condition(), self.endpoint.load());
+        let health = self.endpoint.condition();
         let now = Instant::now();
         let elapsed = now.saturating_duration_since(self.started);
         let verdict = Verdict::of(outcome, self.kind);
@@ -172,7 +173,7 @@ impl InFlight {
         if !self.probe {
             health.record(verdict, self.started, now);
         } else if health.end_probe(verdict, now) {
-            load.forget();
+            self.endpoint.vitals().forget();
         }
         if !health.speaks_of_now(self.started) {
             return;
@@ -182,22 +183,13 @@ impl InFlight {
         {
             self.endpoint.note_full(status, now);
         }
-        let report = load.known_report();
-        match outcome {
-            Err(status) if is_endpoints_fault(status) => {
-                load.observe(elapsed.max(FAILURE), now);
-                report.inspect(|report| report.fail(now));
-            }
-            Err(status) => {
-                load.observe(elapsed, now);
-                report.inspect(|report| report.succeed(status.metadata(), Some(elapsed), now));
-            }
-            Ok(reply) => {
-                let elapsed = (!self.connects).then_some(elapsed);
-                elapsed.inspect(|elapsed| load.observe(*elapsed, now));
-                report.inspect(|report| report.succeed(&reply.metadata, elapsed, now));
-            }
-        }
+        let (is_failure, latency) = match outcome {
+            Err(status) if is_endpoints_fault(status) => (true, Some(elapsed.max(FAILURE))),
+            Err(_) => (false, Some(elapsed)),
+            Ok(_) => (false, (!self.connects).then_some(elapsed)),
+        };
+        let outcome = Some(outcome.as_ref());
+        self.endpoint.vitals().end(&EndedCall { outcome, is_failure, latency, now });
     }
 }
 
@@ -210,8 +202,11 @@ impl Drop for InFlight {
             if self.probe {
                 health.end_probe(Verdict::Nothing, now);
             }
-            if !self.begun && health.speaks_of_now(self.started) {
-                load.observe_at_least(now.saturating_duration_since(self.started), now);
+            let elapsed = now.saturating_duration_since(self.started);
+            if !self.begun && health.speaks_of_now(self.started) && load.is_late(elapsed, now) {
+                let (latency, is_failure) = (Some(elapsed), false);
+                let call = EndedCall { outcome: None, is_failure, latency, now };
+                self.endpoint.vitals().end(&call);
             }
             if let Some(log) = &self.log {
                 log.note(self.endpoint.address(), self.started, None);

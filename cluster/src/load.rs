@@ -5,19 +5,15 @@
 //! one of [`FAILURE`], as in Linkerd, so that an endpoint that fails fast does not attract traffic.
 //! Atomics only; updates that race lose nothing but a little precision.
 //!
-//! What single balancers want to know besides is kept from the moment they first ask.
+//! What single balancers want to know besides they keep themselves: `endpoint_state.rs`.
 //!
 //! The order of its fields is that in which they are read: of ten thousand endpoints each is cold,
 //! and what a balancer compares should cost it one cache line.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::time::Instant;
-
-use crate::latency_window::LatencyWindow;
-use crate::load_report::LoadReport;
 
 /// Over how long an observed latency fades to 37 %. Finagle's 10 s keep a provider that has
 /// recovered from a failure waiting for more than a minute.
@@ -39,8 +35,6 @@ pub struct Load {
     /// When the estimate was made, in nanoseconds since `origin`.
     stamp: AtomicU64,
     origin: Instant,
-    window: OnceLock<Box<LatencyWindow>>,
-    report: OnceLock<Box<LoadReport>>,
 }
 
 impl Load {
@@ -52,9 +46,12 @@ impl Load {
             estimate: AtomicU64::new(0),
             stamp: AtomicU64::new(0),
             origin: now,
-            window: OnceLock::new(),
-            report: OnceLock::new(),
         }
+    }
+
+    /// When it was made.
+    pub(crate) const fn origin(&self) -> Instant {
+        self.origin
     }
 
     /// How many calls are in flight.
@@ -78,7 +75,8 @@ impl Load {
         self.expected_wait(self.faded(now), scale)
     }
 
-    fn expected_wait(&self, nanos: f64, scale: f64) -> f64 {
+    /// What a call waits where one takes `nanos`; where that is 0, nothing is known.
+    pub(crate) fn expected_wait(&self, nanos: f64, scale: f64) -> f64 {
         let in_flight = f64::from(self.in_flight());
         match nanos {
             0.0 => in_flight * scale * FAILURE.as_nanos() as f64,
@@ -98,45 +96,6 @@ impl Load {
             // Whoever was first has observed it, which says more.
             let _ = self.estimate.compare_exchange(0, measure.to_bits(), Relaxed, Relaxed);
         }
-    }
-
-    /// What `shortestresponse` compares, in nanoseconds: the mean latency of the last 30 s x (1 +
-    /// calls in flight x `scale`). An endpoint of which nothing is known is judged as by
-    /// [`cost`](Self::cost).
-    pub(crate) fn mean_cost(&self, now: Instant, scale: f64) -> f64 {
-        let mean = self.window.get().and_then(|window| window.mean(now));
-        self.expected_wait(mean.unwrap_or(0.0), scale)
-    }
-
-    /// Whether means are kept.
-    pub(crate) fn keeps_means(&self) -> bool {
-        self.window.get().is_some()
-    }
-
-    /// Keeps means from now on, beginning with those of `peer`, if there is one: a newcomer has the
-    /// past of the others.
-    pub(crate) fn keep_means(&self, peer: Option<&Self>) {
-        self.window.get_or_init(|| {
-            let known = peer.and_then(|peer| peer.window.get());
-            Box::new(
-                known.map_or_else(|| LatencyWindow::new(self.origin), |peer| peer.as_of_peer()),
-            )
-        });
-    }
-
-    /// What the provider says of its own load, asked for from the first time this is called.
-    pub(crate) fn report(&self) -> &LoadReport {
-        self.report.get_or_init(Box::default)
-    }
-
-    /// The same, if it has been asked for.
-    pub(crate) fn known_report(&self) -> Option<&LoadReport> {
-        self.report.get().map(|report| &**report)
-    }
-
-    /// Where the clock of its endpoint begins.
-    pub(crate) const fn origin(&self) -> Instant {
-        self.origin
     }
 
     pub(crate) fn begin(&self) {
@@ -160,24 +119,16 @@ impl Load {
         // A loop of compare-and-swap, so that a failure is never overwritten by a quick success.
         let _ = self.estimate.fetch_update(Relaxed, Relaxed, blend);
         self.stamp.store(nanos, Relaxed);
-        if let Some(window) = self.window.get() {
-            window.add(latency, now);
-        }
     }
 
     /// Lets the past be the past: nothing is known until a call has ended.
     pub(crate) fn forget(&self) {
         self.estimate.store(0, Relaxed);
-        if let Some(window) = self.window.get() {
-            window.forget();
-        }
     }
 
-    /// Records that a call given up after `elapsed` would have taken at least that long.
-    pub(crate) fn observe_at_least(&self, elapsed: Duration, now: Instant) {
-        if elapsed.as_nanos() as f64 > self.faded(now) {
-            self.observe(elapsed, now);
-        }
+    /// Whether a call that is given up after `elapsed` takes longer than was expected.
+    pub(crate) fn is_late(&self, elapsed: Duration, now: Instant) -> bool {
+        elapsed.as_nanos() as f64 > self.faded(now)
     }
 
     fn faded(&self, now: Instant) -> f64 {
@@ -236,10 +187,9 @@ mod tests {
     fn a_call_given_up_counts_only_if_it_took_longer_than_expected() {
         let start = Instant::now();
         let load = Load::new(start);
-        load.observe_at_least(50 * MS, start);
-        assert_eq!(load.latency(start), Some(50 * MS));
-        load.observe_at_least(MS, start);
-        assert_eq!(load.latency(start), Some(50 * MS));
+        assert!(load.is_late(50 * MS, start));
+        load.observe(50 * MS, start);
+        assert!(!load.is_late(MS, start));
     }
 
     #[test]
@@ -267,18 +217,5 @@ mod tests {
         peer.observe(MS, start + DECAY);
         peer.learn_from(&newcomer, start + DECAY);
         assert!(peer.latency(start + DECAY) < newcomer.latency(start), "what is known stays");
-    }
-
-    #[test]
-    fn means_of_a_newcomer_begin_with_those_of_a_peer() {
-        let start = Instant::now();
-        let [newcomer, peer] = [(); 2].map(|()| Load::new(start));
-        peer.keep_means(None);
-        peer.observe(60 * MS, start);
-        newcomer.keep_means(Some(&peer));
-        assert_eq!(newcomer.mean_cost(start, 1.0), 60e6);
-        newcomer.observe(20 * MS, start);
-        assert_eq!(newcomer.mean_cost(start, 1.0), 40e6);
-        assert_eq!(peer.mean_cost(start, 1.0), 60e6);
     }
 }

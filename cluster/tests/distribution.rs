@@ -9,7 +9,7 @@ use dubhe_cluster::load_balance::{LoadBalance, P2c, Random, RoundRobin, builtin}
 use dubhe_cluster::policy::Failfast;
 use dubhe_cluster::router::{Router, RouterChain};
 use dubhe_cluster::{Candidates, DirectoryOptions, Endpoint, policy};
-use rpc_core::{Error, Extension, Invocation, NoConfig, Params, Snapshot, Source};
+use rpc_core::{BuildContext, Error, Extension, Invocation, NoConfig, Params, Snapshot, Source};
 use support::simulation::seeded;
 use support::*;
 use tokio::task::JoinSet;
@@ -326,7 +326,7 @@ impl Extension<dyn LoadBalance> for Last {
     const NAME: &'static str = "last";
     type Config = NoConfig;
 
-    fn build(_: NoConfig) -> Result<Arc<dyn LoadBalance>, Error> {
+    fn build(_: NoConfig, _: &BuildContext) -> Result<Arc<dyn LoadBalance>, Error> {
         Ok(Arc::new(Self))
     }
 }

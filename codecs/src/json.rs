@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use rpc_core::codec::{CodecError, Limits};
 use rpc_core::message::Message;
-use rpc_core::{Codec, Error, Extension, NoConfig};
+use rpc_core::{BuildContext, Codec, Error, Extension, NoConfig};
 use serde::Serialize;
 
 /// The codec named `json`.
@@ -19,7 +19,7 @@ impl Extension<dyn Codec> for Json {
     const NAME: &'static str = "json";
     type Config = NoConfig;
 
-    fn build(_: NoConfig) -> Result<Arc<dyn Codec>, Error> {
+    fn build(_: NoConfig, _: &BuildContext) -> Result<Arc<dyn Codec>, Error> {
         Ok(Arc::new(Self))
     }
 }

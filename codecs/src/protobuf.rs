@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use rpc_core::codec::{CodecError, Limits};
 use rpc_core::message::Message;
-use rpc_core::{Codec, Error, Extension, NoConfig};
+use rpc_core::{BuildContext, Codec, Error, Extension, NoConfig};
 
 /// The codec named `protobuf`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -17,7 +17,7 @@ impl Extension<dyn Codec> for Protobuf {
     const NAME: &'static str = "protobuf";
     type Config = NoConfig;
 
-    fn build(_: NoConfig) -> Result<Arc<dyn Codec>, Error> {
+    fn build(_: NoConfig, _: &BuildContext) -> Result<Arc<dyn Codec>, Error> {
         Ok(Arc::new(Self))
     }
 }

@@ -47,7 +47,7 @@ fn counting() -> (Server, SocketAddr, Arc<AtomicUsize>) {
     let begun = Arc::new(AtomicUsize::new(0));
     let handler = Counting { descriptor: support::descriptor(), begun: begun.clone() };
     let mut dispatcher = Dispatcher::new(support::codecs(), Metrics::new("provider"));
-    dispatcher.add(ServiceKey::new("Test"), Arc::new(handler), |invoker| invoker).unwrap();
+    dispatcher.add(ServiceKey::new("Test"), Arc::new(handler), |_, invoker| invoker).unwrap();
     let address = "127.0.0.1:0".parse().unwrap();
     let (server, address) = support::serve(address, dispatcher, ServerConfig::default());
     (server, address, begun)

@@ -65,7 +65,7 @@ async fn a_request_that_expired_in_the_queue_never_begins() {
     let (begun, late) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let handler = Busy { begun: begun.clone(), late: late.clone() };
     let mut dispatcher = Dispatcher::new(support::codecs(), Metrics::new("provider"));
-    dispatcher.add(ServiceKey::new("Test"), Arc::new(handler), |invoker| invoker).unwrap();
+    dispatcher.add(ServiceKey::new("Test"), Arc::new(handler), |_, invoker| invoker).unwrap();
     let address = "127.0.0.1:0".parse().unwrap();
     let (_server, address) = support::serve(address, dispatcher, ServerConfig::default());
     let mut peer = TcpStream::connect(address).await.unwrap();

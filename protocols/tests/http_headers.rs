@@ -47,7 +47,7 @@ impl Handler for Mirror {
 
 async fn start() -> (Server, SocketAddr) {
     let mut dispatcher = Dispatcher::new(support::codecs(), Metrics::new("provider"));
-    dispatcher.add(ServiceKey::new("Test"), Arc::new(Mirror), |invoker| invoker).unwrap();
+    dispatcher.add(ServiceKey::new("Test"), Arc::new(Mirror), |_, invoker| invoker).unwrap();
     let address = "127.0.0.1:0".parse().unwrap();
     support::serve(address, dispatcher, ServerConfig::default())
 }

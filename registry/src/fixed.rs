@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rpc_core::{Error, Extension, Instance, ServiceKey};
+use rpc_core::{BuildContext, Error, Extension, Instance, ServiceKey};
 
 use crate::backend::{Backend, Demand, Listing, Session, Updates};
 use crate::{Registry, RegistryConfig, RegistryUrl, supervise};
@@ -25,7 +25,7 @@ impl Extension<dyn Registry> for Fixed {
     const NAME: &'static str = "static";
     type Config = RegistryConfig;
 
-    fn build(config: RegistryConfig) -> Result<Arc<dyn Registry>, Error> {
+    fn build(config: RegistryConfig, _: &BuildContext) -> Result<Arc<dyn Registry>, Error> {
         let url = RegistryUrl::parse(&config.url)?;
         url.expect_only(false, &["codecs", "protocols"])?;
         if url.hosts.is_empty() || url.hosts.iter().any(|host| host.port.is_none()) {

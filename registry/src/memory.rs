@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
 
 use async_trait::async_trait;
-use rpc_core::{Error, Extension};
+use rpc_core::{BuildContext, Error, Extension};
 
 use crate::backend::{Backend, Demand, Session};
 use crate::embedded::{Client, Host, Identity, ServerConfig, serve};
@@ -34,7 +34,7 @@ impl Extension<dyn Registry> for Memory {
     const NAME: &'static str = "memory";
     type Config = RegistryConfig;
 
-    fn build(config: RegistryConfig) -> Result<Arc<dyn Registry>, Error> {
+    fn build(config: RegistryConfig, _: &BuildContext) -> Result<Arc<dyn Registry>, Error> {
         let url = RegistryUrl::parse(&config.url)?;
         url.expect_only(false, &[])?;
         if url.hosts.len() > 1 || url.hosts.iter().any(|host| host.port.is_some()) {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::build_context::BuildContext;
 use crate::error::Error;
 use crate::settings;
 
@@ -25,11 +26,12 @@ pub trait Extension<P: ?Sized>: Sized + 'static {
     /// a value that does not fit is told with its place.
     type Config: DeserializeOwned;
 
-    /// Makes the strategy. Does no I/O: whatever connects, connects on first use.
+    /// Makes the strategy. Does no I/O: whatever connects, connects on first use. Runs also where
+    /// settings are only checked, and then the result is dropped.
     ///
     /// # Errors
     /// Parameters that cannot work; [`Error::in_parameter`] says which one is to blame.
-    fn build(config: Self::Config) -> Result<Arc<P>, Error>;
+    fn build(config: Self::Config, context: &BuildContext) -> Result<Arc<P>, Error>;
 }
 
 /// The parameters of an extension that has none.
@@ -40,7 +42,7 @@ fn parameter_of(extension: &str) -> String {
     format!("parameter of {extension}")
 }
 
-type Factory<P> = fn(Params) -> Result<Arc<P>, Error>;
+type Factory<P> = Arc<dyn Fn(Params, &BuildContext) -> Result<Arc<P>, Error> + Send + Sync>;
 
 /// The extensions of one kind, by name.
 pub struct ExtensionPoint<P: ?Sized> {
@@ -59,11 +61,27 @@ impl<P: ?Sized + 'static> ExtensionPoint<P> {
     /// The same with `E`; an earlier one of the same name is replaced.
     #[must_use]
     pub fn with<E: Extension<P>>(mut self) -> Self {
-        self.factories.insert(E::NAME, |params| {
+        let build = |params: Params, context: &BuildContext| {
             let config = settings::read(params.into());
             let config = config.map_err(|error| error.into_error(&parameter_of(E::NAME)))?;
-            E::build(config)
-        });
+            E::build(config, context)
+        };
+        self.factories.insert(E::NAME, Arc::new(build));
+        self
+    }
+
+    /// The same with `instance` under `name`, made by the program: for what needs more than
+    /// parameters, such as a handle. It takes none, and everybody who chooses it shares it.
+    #[must_use]
+    pub fn with_instance(mut self, name: &'static str, instance: Arc<P>) -> Self
+    where
+        P: Send + Sync,
+    {
+        let build = move |params: Params, _: &BuildContext| match params.keys().next() {
+            None => Ok(instance.clone()),
+            Some(param) => Err(Error::unknown_name(&parameter_of(name), param, [])),
+        };
+        self.factories.insert(name, Arc::new(build));
         self
     }
 
@@ -83,16 +101,29 @@ impl<P: ?Sized + 'static> ExtensionPoint<P> {
         self.factory(name).map(drop)
     }
 
-    /// Makes the extension `name`.
+    /// Makes the extension `name` for nobody in particular.
     ///
     /// # Errors
     /// An unknown name, listing the known ones; parameters it does not take.
     pub fn build(&self, name: &str, params: Params) -> Result<Arc<P>, Error> {
-        self.factory(name)?(params)
+        self.build_in(name, params, &BuildContext::default())
     }
 
-    fn factory(&self, name: &str) -> Result<Factory<P>, Error> {
-        self.factories.get(name).copied().ok_or_else(|| self.unknown(name, self.names()))
+    /// Makes the extension `name`, which is told `context`.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn build_in(
+        &self,
+        name: &str,
+        params: Params,
+        context: &BuildContext,
+    ) -> Result<Arc<P>, Error> {
+        self.factory(name)?(params, context)
+    }
+
+    fn factory(&self, name: &str) -> Result<&Factory<P>, Error> {
+        self.factories.get(name).ok_or_else(|| self.unknown(name, self.names()))
     }
 
     /// The error of a `name` that is not among the `known` ones.

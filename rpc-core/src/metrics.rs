@@ -3,6 +3,7 @@
 //! On by default and cheap: a call touches handles that were looked up once per method, no map and
 //! no label text. The form is Prometheus' text exposition.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -66,8 +67,8 @@ struct Inner {
     registry: Mutex<Registry>,
     calls: Family<CallLabels, Counter>,
     durations: Family<MethodLabels, Histogram, Durations>,
-    /// Only where endpoints are ejected: on the consumer's side.
-    ejections: OnceLock<Family<ServiceLabels, Counter>>,
+    /// Counters by service that only some have, such as ejections: by name.
+    tallies: Mutex<BTreeMap<String, Family<ServiceLabels, Counter>>>,
 }
 
 impl Metrics {
@@ -80,17 +81,26 @@ impl Metrics {
         registry.register("calls", "Calls that ended, by code", calls.clone());
         let help = "Time from start to end of a call in seconds";
         registry.register("call_duration_seconds", help, durations.clone());
-        let (registry, ejections) = (Mutex::new(registry), OnceLock::new());
-        Self(Arc::new(Inner { registry, calls, durations, ejections }))
+        let registry = Mutex::new(registry);
+        Self(Arc::new(Inner { registry, calls, durations, tallies: Mutex::default() }))
     }
 
     /// The counter of how often endpoints of `service` were ejected.
     #[must_use]
     pub fn ejections(&self, service: &ServiceKey) -> Tally {
-        let family = self.0.ejections.get_or_init(|| {
+        self.tally("ejections", "Endpoints taken out as they failed", service)
+    }
+
+    /// The counter `name` of `service`, of letters, digits and `_`; made when it is first asked for.
+    #[must_use]
+    pub fn tally(&self, name: &str, help: &str, service: &ServiceKey) -> Tally {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let name: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
+        let mut tallies = self.0.tallies.lock().unwrap_or_else(PoisonError::into_inner);
+        let family = tallies.entry(name).or_insert_with_key(|name| {
             let family = Family::<ServiceLabels, Counter>::default();
             let mut registry = self.0.registry.lock().unwrap_or_else(PoisonError::into_inner);
-            registry.register("ejections", "Endpoints taken out as they failed", family.clone());
+            registry.register(name, help, family.clone());
             family
         });
         let labels = ServiceLabels { service: service.as_str().to_owned() };

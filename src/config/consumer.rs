@@ -9,6 +9,7 @@ use rpc_core::{Deadline, ServiceKey};
 use serde::{Deserialize, Serialize};
 
 use super::ejection::EjectionSettings;
+use super::instances::InstanceRule;
 use super::names::Kind;
 use super::selector::{self, Selector};
 use super::value::{at_least_one, optional, positive, size};
@@ -27,6 +28,12 @@ pub struct ConsumerConfig {
     /// What narrows the instances a call may go to, in this order. Default: nothing.
     #[serde(deserialize_with = "selector::list::deserialize")]
     pub routers: Vec<Selector>,
+    /// Filters around each call, the first outermost. Default: none.
+    #[serde(deserialize_with = "selector::list::deserialize")]
+    pub filters: Vec<Selector>,
+    /// Filters around each attempt of a call, the first outermost. Default: none.
+    #[serde(deserialize_with = "selector::list::deserialize")]
+    pub attempt_filters: Vec<Selector>,
     /// How long a call may take in all, retries included. Default 1 s.
     #[serde(with = "positive")]
     pub timeout: Duration,
@@ -47,6 +54,8 @@ pub struct ConsumerConfig {
     pub ejection: EjectionSettings,
     /// `[consumer.limits]`
     pub limits: ConsumerLimits,
+    /// `[consumer.instances."…"]`, by `host:port` or by `host`.
+    pub instances: BTreeMap<String, InstanceRule>,
     /// `[consumer.services."…"]`, by interface or by `group/interface:version`.
     pub services: BTreeMap<ServiceKey, ServiceOverrides>,
 }
@@ -58,6 +67,8 @@ impl Default for ConsumerConfig {
             cluster: Selector::new("failover"),
             loadbalance: Selector::new("p2c"),
             routers: Vec::new(),
+            filters: Vec::new(),
+            attempt_filters: Vec::new(),
             timeout: Deadline::DEFAULT_TIMEOUT,
             retries: 2,
             connect_timeout: Duration::from_secs(1),
@@ -66,6 +77,7 @@ impl Default for ConsumerConfig {
             retry_budget: RetryBudgetConfig::default(),
             ejection: EjectionSettings::default(),
             limits: ConsumerLimits::default(),
+            instances: BTreeMap::new(),
             services: BTreeMap::new(),
         }
     }
@@ -131,6 +143,15 @@ pub struct ServiceOverrides {
     /// What narrows its instances, in this order, instead of `consumer.routers`.
     #[serde(deserialize_with = "selector::list::optional")]
     pub routers: Option<Vec<Selector>>,
+    /// Filters around each of its calls, instead of `consumer.filters`.
+    #[serde(deserialize_with = "selector::list::optional")]
+    pub filters: Option<Vec<Selector>>,
+    /// Filters around each attempt of its calls, instead of `consumer.attempt_filters`.
+    #[serde(deserialize_with = "selector::list::optional")]
+    pub attempt_filters: Option<Vec<Selector>>,
+    /// `[consumer.services."…".instances."…"]`, by `host:port` or by `host`; what is set here is
+    /// stronger than what `[consumer.instances]` sets.
+    pub instances: BTreeMap<String, InstanceRule>,
     /// `[consumer.services."…".methods.m]`, by name on the wire.
     pub methods: BTreeMap<String, MethodOverrides>,
 }
@@ -159,6 +180,12 @@ pub struct MethodOverrides {
     /// service. Not below `call`, where a mistake in the list could not be pointed at.
     #[serde(deserialize_with = "selector::list::optional")]
     pub routers: Option<Vec<Selector>>,
+    /// Filters around each of its calls, instead of those of the service.
+    #[serde(deserialize_with = "selector::list::optional")]
+    pub filters: Option<Vec<Selector>>,
+    /// Filters around each attempt of its calls, instead of those of the service.
+    #[serde(deserialize_with = "selector::list::optional")]
+    pub attempt_filters: Option<Vec<Selector>>,
 }
 
 impl ConsumerConfig {
@@ -188,13 +215,20 @@ impl ConsumerConfig {
             self.loadbalance = default.loadbalance;
         }
         let is_router = |router: &Selector| is_known(Kind::Router, router);
+        let is_filter = |filter: &Selector| is_known(Kind::Filter, filter);
         self.routers.retain(is_router);
+        self.filters.retain(is_filter);
+        self.attempt_filters.retain(is_filter);
         for service in self.services.values_mut() {
-            let methods = service.methods.values_mut();
-            let methods = methods.map(|method| (&mut method.call, &mut method.routers));
-            let levels = [(&mut service.call, &mut service.routers)].into_iter().chain(methods);
-            for (call, routers) in levels {
+            let methods = service.methods.values_mut().map(|method| {
+                let filters = [&mut method.filters, &mut method.attempt_filters];
+                (&mut method.call, &mut method.routers, filters)
+            });
+            let filters = [&mut service.filters, &mut service.attempt_filters];
+            let whole = (&mut service.call, &mut service.routers, filters);
+            for (call, routers, filters) in [whole].into_iter().chain(methods) {
                 routers.iter_mut().for_each(|routers| routers.retain(is_router));
+                filters.into_iter().flatten().for_each(|filters| filters.retain(is_filter));
                 call.codec.take_if(|codec| !is_known(Kind::Codec, &Selector::new(&**codec)));
                 call.cluster.take_if(|chosen| !is_known(Kind::Cluster, chosen));
                 call.loadbalance.take_if(|chosen| !is_known(Kind::LoadBalance, chosen));

@@ -67,6 +67,25 @@ impl Layer {
         self
     }
 
+    /// The same with `key` set by a rule, called `name` in messages: stronger than every source. For
+    /// [`Consumer::apply_rules`](crate::Consumer::apply_rules) and
+    /// [`Sources::rules`](super::Sources).
+    pub fn rule(mut self, name: &str, key: &str, value: impl Into<Value>) -> Self {
+        let origin = Origin::Rule { name: name.to_owned() };
+        self.settings.push(Raw::new(Key::dotted(key), value.into(), origin));
+        self
+    }
+
+    /// The same as rules; what has no name is called `rule`.
+    pub(super) fn into_rules(mut self) -> Self {
+        for setting in &mut self.settings {
+            if !matches!(setting.origin, Origin::Rule { .. }) {
+                setting.origin = Origin::Rule { name: String::new() };
+            }
+        }
+        self
+    }
+
     /// What a builder set, and what arguments of the program did.
     pub(super) fn split(self) -> (Self, Self) {
         let is_argument = |setting: &Raw| matches!(setting.origin, Origin::Argument { .. });

@@ -24,6 +24,8 @@ pub struct Sources {
     pub file: Option<ConfigFile>,
     /// Environment variables; those that do not begin with `DUBHE_` are not looked at.
     pub environment: Vec<(OsString, OsString)>,
+    /// What rules say that may change while the program runs: the strongest.
+    pub rules: Layer,
 }
 
 impl Config {
@@ -42,9 +44,14 @@ impl Config {
         let code = Code::of(&builder);
         let (mut tree, mut origins) = (Value::Object(serde_json::Map::new()), Origins::default());
         let mut kept = Vec::new();
-        for (mut layer, is_outside) in
-            [(builder, false), (file, true), (environment, true), (arguments, false)]
-        {
+        let rules = sources.rules.into_rules();
+        for (mut layer, is_outside) in [
+            (builder, false),
+            (file, true),
+            (environment, true),
+            (arguments, false),
+            (rules, false),
+        ] {
             layer.settings.iter().try_for_each(|setting| setting.check(&schema))?;
             if is_outside {
                 kept.extend(code.keep(&mut layer));

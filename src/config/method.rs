@@ -4,6 +4,7 @@
 //! whichever source set them; then the attribute on the trait; then the default. A strong source
 //! thus overrides the same key of a weaker one, never a more specific key.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rpc_core::amount::show_duration;
@@ -11,7 +12,9 @@ use rpc_core::descriptor::MethodDescriptor;
 use rpc_core::{Error, ServiceKey, nearest_service};
 use serde_json::{Value, json};
 
-use super::consumer::{CallOverrides, CallScope, ServiceOverrides};
+use super::consumer::{
+    CallOverrides, CallScope, ConsumerConfig, MethodOverrides, ServiceOverrides,
+};
 use super::key::Key;
 use super::origin::{Origin, Setting, Strength};
 use super::selector::Selector;
@@ -65,6 +68,10 @@ pub struct MethodConfig {
     pub loadbalance: Decided<Selector>,
     /// What narrows the instances, in this order.
     pub routers: Decided<Vec<Selector>>,
+    /// Filters around each call, the first outermost.
+    pub filters: Decided<Vec<Selector>>,
+    /// Filters around each attempt, the first outermost.
+    pub attempt_filters: Decided<Vec<Selector>>,
     /// Codec to prefer, by name.
     pub codec: Decided<String>,
 }
@@ -80,17 +87,22 @@ impl MethodConfig {
     #[must_use]
     pub fn settings(&self) -> Vec<Setting> {
         let timeout = self.timeout.shown(|timeout| show_duration(*timeout).into());
-        let routers = self.routers.shown(|routers| {
-            routers.iter().map(|router| Value::from(router.to_string())).collect()
-        });
-        vec![
+        let list = |chosen: &Decided<Vec<Selector>>| {
+            chosen.shown(|all| all.iter().map(|one| Value::from(one.to_string())).collect())
+        };
+        // Rarely set, so they are shown where they are.
+        let filters = [&self.attempt_filters, &self.filters];
+        let filters = filters.into_iter().filter(|filters| !filters.value.is_empty()).map(list);
+        let mut settings = vec![
             self.cluster.shown(|cluster| json!(cluster.to_string())),
             self.codec.shown(|codec| json!(codec)),
             self.loadbalance.shown(|balancer| json!(balancer.to_string())),
             self.retries.shown(|retries| json!(retries)),
-            routers,
+            list(&self.routers),
             timeout,
-        ]
+        ];
+        settings.splice(..0, filters);
+        settings
     }
 }
 
@@ -101,6 +113,36 @@ impl<T> Decided<T> {
         Setting { key: key.clone(), value, origin: origin.clone() }
     }
 }
+
+/// A key whose value is a list of extensions, at each level.
+#[derive(Clone, Copy)]
+struct List {
+    name: &'static str,
+    of_all: fn(&ConsumerConfig) -> &Vec<Selector>,
+    of_service: fn(&ServiceOverrides) -> &Option<Vec<Selector>>,
+    of_method: fn(&MethodOverrides) -> &Option<Vec<Selector>>,
+}
+
+const ROUTERS: List = List {
+    name: "routers",
+    of_all: |all| &all.routers,
+    of_service: |service| &service.routers,
+    of_method: |method| &method.routers,
+};
+
+const FILTERS: List = List {
+    name: "filters",
+    of_all: |all| &all.filters,
+    of_service: |service| &service.filters,
+    of_method: |method| &method.filters,
+};
+
+const ATTEMPT_FILTERS: List = List {
+    name: "attempt_filters",
+    of_all: |all| &all.attempt_filters,
+    of_service: |service| &service.attempt_filters,
+    of_method: |method| &method.attempt_filters,
+};
 
 /// A level above `[consumer]` that is in force for a method, and where it stands.
 type Level<'a> = (Key, &'a CallOverrides);
@@ -133,6 +175,8 @@ impl Config {
                 None,
             ),
             routers: self.routers_of(service, method),
+            filters: self.chosen(FILTERS, service, Some(method)),
+            attempt_filters: self.chosen(ATTEMPT_FILTERS, service, Some(method)),
             codec: at("codec").decide(|c| c.codec.clone(), &all.codec, None),
         }
     }
@@ -141,12 +185,7 @@ impl Config {
     /// own.
     #[must_use]
     pub fn routers(&self, service: &ServiceKey) -> Decided<Vec<Selector>> {
-        let own =
-            self.services(service).find_map(|(key, service)| Some((key, service.routers.clone()?)));
-        let level = usize::from(own.is_some());
-        let (section, value) =
-            own.unwrap_or_else(|| (Key::dotted("consumer"), self.consumer.routers.clone()));
-        self.decided(&section.child("routers"), level, value)
+        self.chosen(ROUTERS, service, None)
     }
 
     /// Whether `service` is called inside this process alone.
@@ -156,17 +195,50 @@ impl Config {
     }
 
     fn routers_of(&self, service: &ServiceKey, method: &str) -> Decided<Vec<Selector>> {
-        let own = self.services(service).find_map(|(key, service)| {
-            let routers = service.methods.get(method)?.routers.clone()?;
-            Some((key.child("methods").child(method).child("routers"), routers))
-        });
-        match own {
-            Some((key, routers)) => self.decided(&key, 2, routers),
-            None => self.routers(service),
-        }
+        self.chosen(ROUTERS, service, Some(method))
     }
 
-    fn decided<T>(&self, key: &Key, level: usize, value: T) -> Decided<T> {
+    /// The filters around each attempt of calls of `service`, for methods that have none of their
+    /// own, and those of the methods that have some, by name.
+    pub(crate) fn attempt_filters(
+        &self,
+        service: &ServiceKey,
+    ) -> (Decided<Vec<Selector>>, Vec<(String, Decided<Vec<Selector>>)>) {
+        let of_method =
+            |method: &String| (method.clone(), self.chosen(ATTEMPT_FILTERS, service, Some(method)));
+        let own = self.services(service).flat_map(|(_, service)| &service.methods);
+        let own = own.filter(|(_, method)| method.attempt_filters.is_some());
+        let names: BTreeSet<&String> = own.map(|(name, _)| name).collect();
+        let own = names.into_iter().map(of_method).collect();
+        (self.chosen(ATTEMPT_FILTERS, service, None), own)
+    }
+
+    /// The list `of` for a method of `service`, or for all that have none of their own.
+    fn chosen(
+        &self,
+        of: List,
+        service: &ServiceKey,
+        method: Option<&str>,
+    ) -> Decided<Vec<Selector>> {
+        let of_method = method.and_then(|method| {
+            self.services(service).find_map(|(section, service)| {
+                let list = (of.of_method)(service.methods.get(method)?).clone()?;
+                Some((section.child("methods").child(method), 2, list))
+            })
+        });
+        let of_service = || {
+            let mut services = self.services(service);
+            services.find_map(|(section, service)| {
+                Some((section, 1, (of.of_service)(service).clone()?))
+            })
+        };
+        let (section, level, list) = of_method
+            .or_else(of_service)
+            .unwrap_or_else(|| (Key::dotted("consumer"), 0, (of.of_all)(&self.consumer).clone()));
+        self.decided(&section.child(of.name), level, list)
+    }
+
+    pub(super) fn decided<T>(&self, key: &Key, level: usize, value: T) -> Decided<T> {
         let origin = self.origins.of(key).clone();
         let strength = Strength::new(level, &origin);
         Decided { value, origin, strength, key: key.to_string() }
@@ -209,16 +281,27 @@ impl Config {
         methods: impl IntoIterator<Item = &'a str> + Clone,
     ) -> Result<(), Error> {
         for (key, overrides) in self.services(service) {
-            for name in overrides.methods.keys() {
-                if !methods.clone().into_iter().any(|known| known == name) {
-                    let section = key.child("methods");
-                    let kind = format!("method in [{section}]");
-                    let error = Error::unknown_name(&kind, name, methods);
-                    return Err(error.at(self.origins.of_section(&section.child(name))));
-                }
-            }
+            self.check_names(&key.child("methods"), overrides.methods.keys(), methods.clone())?;
         }
         Ok(())
+    }
+
+    /// Whether each of `names`, which stand in `section`, is among `methods`.
+    pub(super) fn check_names<'a, 'b>(
+        &self,
+        section: &Key,
+        names: impl IntoIterator<Item = &'b String>,
+        methods: impl IntoIterator<Item = &'a str> + Clone,
+    ) -> Result<(), Error> {
+        let is_known = |name: &&String| methods.clone().into_iter().any(|known| known == *name);
+        match names.into_iter().find(|name| !is_known(name)) {
+            None => Ok(()),
+            Some(name) => {
+                let kind = format!("method in [{section}]");
+                let error = Error::unknown_name(&kind, name, methods.clone());
+                Err(error.at(self.origins.of_section(&section.child(name))))
+            }
+        }
     }
 }
 

@@ -13,8 +13,10 @@ mod consumer;
 mod ejection;
 mod environment;
 mod file;
+mod instances;
 mod key;
 mod layer;
+mod live;
 mod load;
 mod method;
 mod names;
@@ -39,13 +41,17 @@ pub use self::consumer::{
 };
 pub use self::ejection::EjectionSettings;
 pub use self::file::ConfigFile;
+pub use self::instances::InstanceRule;
+pub(crate) use self::instances::InstanceRules;
 pub use self::layer::Layer;
 pub use self::load::Sources;
 pub use self::method::{Decided, MethodConfig, MethodDefaults};
 pub use self::names::{Kind, LeftOut};
 pub use self::origin::{Origin, Setting, Strength};
 pub(crate) use self::overruled::Overruled;
-pub use self::provider::{InstanceOverrides, ProtocolNames, ProviderConfig, ProviderLimits};
+pub use self::provider::{
+    HandlerOverrides, InstanceOverrides, ProtocolNames, ProviderConfig, ProviderLimits,
+};
 pub use self::registry::{RegistryAddresses, RegistryConfig};
 pub use self::selector::Selector;
 pub use self::tree::{ApplicationConfig, Config, Secret};

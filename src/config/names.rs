@@ -6,6 +6,7 @@
 
 use rpc_core::Error;
 
+use super::consumer::ServiceOverrides;
 use super::key::Key;
 use super::selector::Selector;
 use super::tree::Config;
@@ -24,6 +25,8 @@ pub enum Kind {
     LoadBalance,
     /// `routers`, each
     Router,
+    /// `filters` and `attempt_filters`, each
+    Filter,
     /// `provider.protocols`, each
     Protocol,
 }
@@ -84,21 +87,30 @@ impl Config {
     fn extensions(&self) -> Vec<(Kind, Key, Selector)> {
         let consumer = Key::dotted("consumer");
         let all = &self.consumer;
-        let routers = |section: &Key, chosen: &[Selector]| {
-            let key = section.child("routers");
+        let list = |kind, section: &Key, name, chosen: &[Selector]| {
+            let key = section.child(name);
             // One alone may be written without brackets.
             let is_list = chosen.len() > 1 || self.origins.has(&key.item(0));
             let place = |at| if is_list { key.item(at) } else { key.clone() };
             let found = chosen.iter().enumerate();
-            let found = found.map(|(at, router)| (Kind::Router, place(at), router.clone()));
-            found.collect::<Vec<_>>()
+            found.map(|(at, one)| (kind, place(at), one.clone())).collect::<Vec<_>>()
+        };
+        let lists = |section: &Key, lists: [&[Selector]; 3]| {
+            let [routers, filters, attempt_filters] = lists;
+            let mut found = list(Kind::Router, section, "routers", routers);
+            found.extend(list(Kind::Filter, section, "filters", filters));
+            found.extend(list(Kind::Filter, section, "attempt_filters", attempt_filters));
+            found
         };
         let mut found = vec![
             (Kind::Codec, consumer.child("codec"), Selector::new(&*all.codec)),
             (Kind::Cluster, consumer.child("cluster"), all.cluster.clone()),
             (Kind::LoadBalance, consumer.child("loadbalance"), all.loadbalance.clone()),
         ];
-        found.extend(routers(&consumer, &all.routers));
+        found.extend(lists(&consumer, [&all.routers, &all.filters, &all.attempt_filters]));
+        for (section, filters) in self.all_handler_filters() {
+            found.extend(list(Kind::Filter, &section, "filters", filters));
+        }
         let protocols = Key::dotted("provider.protocols");
         // The default is what is built in; a message about it would have no place to point at.
         if self.origins.has(&protocols.item(0)) || self.origins.has(&protocols) {
@@ -114,13 +126,16 @@ impl Config {
         }
         for (service, overrides) in &all.services {
             let section = consumer.child("services").child(service.as_str());
-            found.extend(routers(&section, overrides.routers.as_deref().unwrap_or_default()));
+            let ServiceOverrides { routers, filters, attempt_filters, .. } = overrides;
+            let set = [routers, filters, attempt_filters];
+            found.extend(lists(&section, set.map(|list| list.as_deref().unwrap_or_default())));
             let methods = overrides.methods.iter();
             let methods: Vec<_> = methods
                 .map(|(name, method)| (section.child("methods").child(name), method))
                 .collect();
             for (section, method) in &methods {
-                found.extend(routers(section, method.routers.as_deref().unwrap_or_default()));
+                let set = [&method.routers, &method.filters, &method.attempt_filters];
+                found.extend(lists(section, set.map(|list| list.as_deref().unwrap_or_default())));
             }
             let methods = methods.into_iter().map(|(section, method)| (section, &method.call));
             for (section, call) in [(section.clone(), &overrides.call)].into_iter().chain(methods) {
@@ -134,6 +149,21 @@ impl Config {
                     found.extend(selector.map(|selector| (kind, section.child(name), selector)));
                 }
             }
+        }
+        found
+    }
+
+    /// The lists of filters around handlers, and their sections.
+    fn all_handler_filters(&self) -> Vec<(Key, &[Selector])> {
+        let provider = Key::dotted("provider");
+        let mut found = vec![(provider.clone(), &*self.provider.filters)];
+        for (service, own) in &self.provider.services {
+            let section = provider.child("services").child(service.as_str());
+            let methods = own.methods.iter().filter_map(|(name, method)| {
+                Some((section.child("methods").child(name), method.filters.as_deref()?))
+            });
+            found.extend(methods);
+            found.extend(own.filters.as_deref().map(|filters| (section.clone(), filters)));
         }
         found
     }

@@ -41,6 +41,11 @@ pub enum Origin {
         /// As it is written, such as `--registry`.
         name: String,
     },
+    /// A rule that may change while the program runs.
+    Rule {
+        /// Its name; may be empty.
+        name: String,
+    },
 }
 
 impl fmt::Display for Origin {
@@ -52,6 +57,8 @@ impl fmt::Display for Origin {
             Self::File { path, line, column } => write!(f, "{path}:{line}:{column}"),
             Self::Environment { variable } => f.write_str(variable),
             Self::Argument { name } => f.write_str(name),
+            Self::Rule { name } if name.is_empty() => f.write_str("rule"),
+            Self::Rule { name } => write!(f, "rule {name}"),
         }
     }
 }
@@ -74,6 +81,7 @@ impl Strength {
             Origin::File { .. } => 3,
             Origin::Environment { .. } => 4,
             Origin::Argument { .. } => 5,
+            Origin::Rule { .. } => 6,
         };
         Self { level, source }
     }

@@ -42,7 +42,7 @@ impl Sources {
                     .transpose()?
             }
         };
-        Ok(Self { builder, file, environment: env::vars_os().collect() })
+        Ok(Self { builder, file, environment: env::vars_os().collect(), ..Self::default() })
     }
 }
 

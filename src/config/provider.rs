@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::address::{AdvertisedAddress, HostName};
 use super::key::Key;
+use super::method::Decided;
+use super::selector::{self, Selector};
 use super::tree::Config;
 use super::value::{at_least_one, duration, duration_or_none, ip, port, positive, size};
 
@@ -43,6 +45,9 @@ pub struct ProviderConfig {
     pub warmup: Duration,
     /// `[provider.metadata]`: what instances publish besides, for routers to read. Default: nothing.
     pub metadata: BTreeMap<String, String>,
+    /// Filters around each handler, the first outermost. Default: none.
+    #[serde(deserialize_with = "selector::list::deserialize")]
+    pub filters: Vec<Selector>,
     /// How long calls are still served after unregistering, so that consumers hear of it.
     /// Default 3 s.
     #[serde(with = "duration")]
@@ -68,6 +73,7 @@ impl Default for ProviderConfig {
             weight: 100,
             warmup: Duration::from_secs(600),
             metadata: BTreeMap::new(),
+            filters: Vec::new(),
             notice: Duration::from_secs(3),
             drain_timeout: Duration::from_secs(30),
             limits: ProviderLimits::default(),
@@ -77,7 +83,7 @@ impl Default for ProviderConfig {
 }
 
 /// `[provider.services."…"]`: how the instances of one service differ from the others.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct InstanceOverrides {
@@ -86,6 +92,21 @@ pub struct InstanceOverrides {
     /// How long the share grows after a start until it is whole.
     #[serde(with = "duration_or_none")]
     pub warmup: Option<Duration>,
+    /// Filters around its handlers, instead of `provider.filters`.
+    #[serde(deserialize_with = "selector::list::optional")]
+    pub filters: Option<Vec<Selector>>,
+    /// `[provider.services."…".methods.m]`, by name on the wire.
+    pub methods: BTreeMap<String, HandlerOverrides>,
+}
+
+/// `[provider.services."…".methods.m]`: how the handler of one method differs from the others.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct HandlerOverrides {
+    /// Filters around it, instead of those of the service.
+    #[serde(deserialize_with = "selector::list::optional")]
+    pub filters: Option<Vec<Selector>>,
 }
 
 /// `[provider.limits]`: what a peer may ask of a provider; past one it gets an error that names it.
@@ -144,14 +165,59 @@ impl Config {
     /// The settings of the instances of `service`: of its whole key, else of its interface, else
     /// those of all.
     pub(crate) fn instance(&self, service: &ServiceKey) -> (u32, Duration) {
-        let interface = ServiceKey::new(service.interface());
-        let found: Vec<&InstanceOverrides> = [service, &interface]
-            .iter()
-            .filter_map(|key| self.provider.services.get(*key))
-            .collect();
-        let weight = found.iter().find_map(|own| own.weight);
-        let warmup = found.iter().find_map(|own| own.warmup);
+        let found = || self.served(service).map(|(_, own)| own);
+        let weight = found().find_map(|own| own.weight);
+        let warmup = found().find_map(|own| own.warmup);
         (weight.unwrap_or(self.provider.weight), warmup.unwrap_or(self.provider.warmup))
+    }
+
+    /// The filters around the handler of `method` (its name on the wire) of `service`.
+    pub(crate) fn handler_filters(
+        &self,
+        service: &ServiceKey,
+        method: &str,
+    ) -> Decided<Vec<Selector>> {
+        let of_method = self.served(service).find_map(|(section, own)| {
+            let filters = own.methods.get(method)?.filters.clone()?;
+            Some((section.child("methods").child(method), 2, filters))
+        });
+        let of_service = || {
+            self.served(service).find_map(|(section, own)| Some((section, 1, own.filters.clone()?)))
+        };
+        let (section, level, filters) = of_method
+            .or_else(of_service)
+            .unwrap_or_else(|| (Key::dotted("provider"), 0, self.provider.filters.clone()));
+        self.decided(&section.child("filters"), level, filters)
+    }
+
+    /// Whether every method that is configured for `service` is among `methods`.
+    ///
+    /// # Errors
+    /// A method that does not exist, with its place and the known ones.
+    pub(crate) fn check_handlers<'a>(
+        &self,
+        service: &ServiceKey,
+        methods: impl IntoIterator<Item = &'a str> + Clone,
+    ) -> Result<(), Error> {
+        for (section, own) in self.served(service) {
+            self.check_names(&section.child("methods"), own.methods.keys(), methods.clone())?;
+        }
+        Ok(())
+    }
+
+    /// What is set for `service`: by its whole key, then by its interface.
+    fn served<'a>(
+        &'a self,
+        service: &ServiceKey,
+    ) -> impl Iterator<Item = (Key, &'a InstanceOverrides)> + use<'a> {
+        let interface = ServiceKey::new(service.interface());
+        let is_same = interface == *service;
+        let names = [Some(service.clone()), (!is_same).then_some(interface)].into_iter().flatten();
+        let section = Key::dotted("provider.services");
+        names.filter_map(move |name| {
+            let own = self.provider.services.get(&name)?;
+            Some((section.child(name.as_str()), own))
+        })
     }
 
     /// Whether every service in `[provider.services]` is among those that are served.

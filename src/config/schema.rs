@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::consumer::{MethodOverrides, ServiceOverrides};
+use super::instances::InstanceRule;
 use super::key::{ANY, Key};
-use super::provider::InstanceOverrides;
+use super::provider::{HandlerOverrides, InstanceOverrides};
 use super::tree::Config;
 
 /// The tree of keys: objects are sections, everything else is a key with its default.
@@ -25,12 +26,22 @@ pub(super) enum Entry<'a> {
 impl Schema {
     pub(super) fn new() -> Self {
         let mut example = Config::default();
+        let rule = || InstanceRule {
+            metadata: [(ANY.to_owned(), String::new())].into(),
+            ..InstanceRule::default()
+        };
         let any = ServiceOverrides {
             methods: [(ANY.to_owned(), MethodOverrides::default())].into(),
+            instances: [(ANY.to_owned(), rule())].into(),
             ..ServiceOverrides::default()
         };
         let key = rpc_core::ServiceKey::new(ANY);
-        example.provider.services.insert(key.clone(), InstanceOverrides::default());
+        let own = InstanceOverrides {
+            methods: [(ANY.to_owned(), HandlerOverrides::default())].into(),
+            ..InstanceOverrides::default()
+        };
+        example.provider.services.insert(key.clone(), own);
+        example.consumer.instances.insert(ANY.to_owned(), rule());
         example.provider.metadata.insert(ANY.to_owned(), String::new());
         example.consumer.services.insert(key, any);
         Self(example.to_value())

@@ -4,8 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::router::RouterChain;
-use cluster::{Directory, DirectoryOptions};
+use cluster::DirectoryOptions;
 use rpc_core::client::{CallOptions, ServiceClient, Stub, StubMethod};
 use rpc_core::descriptor::MethodDescriptor;
 use rpc_core::{
@@ -16,8 +15,9 @@ use tokio::task::JoinSet;
 
 use super::serve::{DESCRIBE, Describe, DescribeClient};
 use super::types::ServiceDescription;
-use crate::config::{Config, MethodDefaults};
+use crate::config::{Config, MethodConfig, MethodDefaults};
 use crate::consumer::Consumer;
+use crate::live::{Draft, UsedService};
 use crate::setup::set_up;
 
 /// How many instances are asked at once.
@@ -135,7 +135,8 @@ impl Consumer {
         service: &ServiceKey,
         deadline: Deadline,
     ) -> Result<Vec<Instance>, Status> {
-        let directory = self.0.directory(service).await.map_err(set_up)?;
+        let used = self.0.service(service).await.map_err(set_up)?;
+        let directory = &used.directory;
         directory.wait_ready(deadline).await;
         let endpoints = directory.endpoints();
         if endpoints.is_empty() {
@@ -169,31 +170,38 @@ impl Consumer {
         let snapshot = Snapshot::new(instances.collect(), Source::Live);
         let (kept, snapshots) = watch::channel(snapshot);
         let subscription = Subscription::new(snapshots, kept);
-        let options =
-            DirectoryOptions { layers: self.0.around_attempts(), ..DirectoryOptions::default() };
-        let connector = self.0.connector.clone();
-        let directory = Directory::follow(own.clone(), subscription, connector, options);
-        let directory = Arc::new(directory);
+        let config = self.0.config.load_full();
+        let options = DirectoryOptions::default();
+        let used = UsedService::new(&self.0, &config, own, subscription, options);
+        let used = used.map_err(set_up)?;
+        let mut draft = used.draft(&self.0, &config);
         let methods = DescribeClient::DESCRIPTOR.methods.iter();
-        let methods = methods.map(|described| self.asking(&own, &directory, described));
+        let methods = methods.map(|described| self.asking(&used, &mut draft, described));
         let methods = methods.collect::<Result<Vec<_>, Error>>().map_err(set_up)?;
+        drop(draft);
         let timeout = CallOptions::new().timeout(deadline.remaining());
-        let stub = Stub::new(methods, Arc::new(self.clone())).with_options(timeout);
+        let stub = Stub::new(methods.into(), Arc::new((self.clone(), used)));
+        let stub = stub.with_options(timeout);
         Ok(DescribeClient::from_stub(stub))
     }
 
     /// A method of [`DESCRIBE`] with the default settings, whatever those of `[consumer]` are: it
     /// is asked by the framework, and a policy chosen for the services of a program may not fit.
+    /// Filters count: one may show who asks.
     fn asking(
         &self,
-        own: &ServiceKey,
-        directory: &Arc<Directory>,
+        used: &UsedService,
+        draft: &mut Draft<'_>,
         described: &MethodDescriptor,
     ) -> Result<StubMethod, Error> {
         let MethodDescriptor { name, kind, idempotent, .. } = *described;
-        let method = Method::new(own.clone(), name, kind, idempotent);
-        let settings = Config::default().method(own, name, &MethodDefaults::default());
-        self.0.stub_method_with(directory, RouterChain::default(), method, &settings)
+        let method = Arc::new(Method::new(used.key.clone(), name, kind, idempotent));
+        let settings = |config: &Config| config.method(&used.key, name, &MethodDefaults::default());
+        let MethodConfig { filters, .. } = settings(&self.0.config.load());
+        let settings = MethodConfig { filters, ..settings(&Config::default()) };
+        let made = draft.method(&self.0, used, &method, settings, None)?;
+        let metrics = self.0.metrics.method(&method);
+        Ok(StubMethod::new(method, metrics, made.plan(&self.0, None)?))
     }
 }
 

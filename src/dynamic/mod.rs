@@ -13,8 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rpc_core::__private::Bytes;
-use rpc_core::client::{CallOptions, Stub, StubMethod};
-use rpc_core::{Body, Codec, Codecs, Delivery, Error, Method, Reply, ServiceKey, Status};
+use rpc_core::client::{CallOptions, Stub};
+use rpc_core::{
+    Body, BuildContext, Codec, Codecs, Delivery, Error, Method, Reply, ServiceKey, Status,
+};
 use serde_json::Value;
 
 pub(crate) use self::json::Json;
@@ -84,24 +86,21 @@ impl Consumer {
         // Whatever became of asking, the call itself was not sent.
         let description = description.map_err(|status| status.with_delivery(Delivery::NotSent))?;
         let names = description.methods.iter().map(|method| method.name.as_str());
-        self.0.check(service, names).map_err(set_up)?;
-        let directory = self.0.directory(service).await.map_err(set_up)?;
+        self.0.check(&self.0.config.load(), service, names).map_err(set_up)?;
+        self.0.warn_of_slips(service);
+        let used = self.0.service(service).await.map_err(set_up)?;
         let codecs = self.0.extensions.codecs("json").map_err(set_up)?;
-        let routers = self.0.routers(service).map_err(set_up)?;
         // Values are read and written as JSON only.
         let codecs = Codecs::new(codecs.first().clone(), []);
         let methods = description.methods.iter().map(|described| {
             let method = described.method(service, codecs.first());
-            let defaults = self.defaults_of(described);
-            let method = self.0.stub_method(&directory, routers.clone(), method, &defaults)?;
-            Ok(StubMethod { codecs: codecs.clone(), ..method })
+            (method, self.defaults_of(described))
         });
-        let methods = methods.collect::<Result<Vec<_>, Error>>().map_err(set_up)?;
-        self.0.check_balancers(service, &methods).map_err(set_up)?;
+        let client = self.live_client(&used, methods.collect(), Some(codecs.clone()));
         Ok(DynamicClient {
             description: Arc::new(description),
             service: service.clone(),
-            stub: Stub::new(methods, Arc::new(self.clone())),
+            stub: client.map_err(set_up)?.stub(),
         })
     }
 }
@@ -111,7 +110,8 @@ impl Consumer {
     /// has, is left out.
     pub(crate) fn defaults_of(&self, method: &MethodDescription) -> MethodDefaults {
         let chosen = method.cluster.as_deref().map(Selector::new);
-        let is_known = |chosen: &Selector| self.0.extensions.policy(chosen).is_ok();
+        let nobody = &BuildContext::default();
+        let is_known = |chosen: &Selector| self.0.extensions.policy(chosen, nobody).is_ok();
         if let Some(unknown) = chosen.as_ref().filter(|chosen| !is_known(chosen)) {
             tracing::warn!(method = method.name, policy = unknown.name, "unknown here, left out");
         }

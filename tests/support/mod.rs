@@ -40,7 +40,7 @@ pub fn sources(registry: &str, toml: &str) -> Sources {
         .set("provider.drain_timeout", "5s")
         .set("consumer.timeout", "5s");
     let file = ConfigFile { path: "dubhe.toml".to_owned(), text: toml.to_owned() };
-    Sources { builder, file: Some(file), environment: Vec::new() }
+    Sources { builder, file: Some(file), ..Sources::default() }
 }
 
 /// A provider of nothing yet, with these settings.

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::shared::{List, Shared};
+use crate::attempt_layers::AttemptLayers;
 use crate::ejection::Ejector;
 use crate::endpoint::Endpoint;
 
@@ -30,6 +31,8 @@ pub(super) struct Follower {
     asked: watch::Receiver<Option<Trouble>>,
     pushed: Snapshot,
     received: Instant,
+    /// What was listed or held when the list was last made, before any override.
+    listed: Vec<Instance>,
     /// How many endpoints are held although they are no longer listed.
     held: usize,
     left_out: Arc<[Instance]>,
@@ -56,6 +59,7 @@ impl Follower {
             asked,
             pushed: Snapshot::pending(),
             received: Instant::now(),
+            listed: Vec::new(),
             held: 0,
             left_out: Arc::default(),
             shrink: None,
@@ -101,6 +105,7 @@ impl Follower {
                         self.shared.heard.send_replace(true);
                     }
                 },
+                () = self.shared.changed.notified() => self.rebuild(),
                 () = sleep_until(next_tick), if is_changing => {
                     next_tick = Instant::now() + TICK;
                     self.rebuild();
@@ -157,9 +162,13 @@ impl Follower {
     fn rebuild(&mut self) {
         let now = Instant::now();
         let old = self.shared.list.load_full();
-        let instances = self.with_held(&old, now);
-        let endpoints: Vec<Arc<Endpoint>> =
-            instances.into_iter().map(|instance| self.endpoint(&old, instance)).collect();
+        let around = self.shared.around.load_full();
+        self.listed = self.with_held(&old, now);
+        let instances = self.listed.iter().cloned();
+        let amended: Vec<Instance> = instances.filter_map(|i| around.overrides.apply(i)).collect();
+        let disabled = self.listed.len() - amended.len();
+        let endpoint = |instance| self.endpoint(&old, instance, &around.layers);
+        let endpoints: Vec<Arc<Endpoint>> = amended.into_iter().map(endpoint).collect();
         let mut is_same = same(&old.endpoints, &endpoints);
         for endpoint in &endpoints {
             is_same &= !endpoint.warm(now, self.shared.options.warmup);
@@ -179,6 +188,7 @@ impl Follower {
             members: old.members.updated(&endpoints),
             endpoints,
             held: self.held,
+            disabled,
             left_out: self.left_out.clone(),
             source: self.pushed.source,
             received: self.received,
@@ -190,7 +200,7 @@ impl Follower {
         // Compared with the list before the shrink began, so that those held stay held also when
         // some of them die meanwhile.
         let mut shrink = self.shrink.take().unwrap_or_else(|| Shrink {
-            before: old.endpoints.iter().map(|e| e.instance().clone()).collect(),
+            before: std::mem::take(&mut self.listed),
             since: now,
             is_told: false,
         });
@@ -218,10 +228,11 @@ impl Follower {
     }
 
     /// The endpoint of `instance`: the one there was, if it is the same provider.
-    fn endpoint(&self, old: &List, instance: Instance) -> Arc<Endpoint> {
-        let layers = &self.shared.options.layers;
+    fn endpoint(&self, old: &List, instance: Instance, layers: &AttemptLayers) -> Arc<Endpoint> {
         match at(old, &instance.address) {
-            Some(endpoint) if *endpoint.instance() == instance => endpoint.clone(),
+            Some(endpoint) if *endpoint.instance() == instance && endpoint.has(layers) => {
+                endpoint.clone()
+            }
             Some(endpoint) if endpoint.instance().id == instance.id => {
                 Arc::new(endpoint.renewed(instance, layers))
             }

@@ -19,15 +19,16 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use rpc_core::{Connector, Deadline, Delivery, ServiceKey, Source, Status, Subscription};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 
 use self::follower::Follower;
 use self::following::{Following, Life};
-use self::shared::{List, Shared};
-pub use self::state::{DirectoryOptions, DirectoryState};
+use self::shared::{Around, List, Shared};
+pub use self::state::{DirectoryOptions, DirectoryState, Overrides};
+use crate::attempt_layers::AttemptLayers;
 use crate::candidates::Candidates;
-use crate::ejection::Ejector;
+use crate::ejection::{EjectionConfig, Ejector};
 use crate::endpoint::Endpoint;
 use crate::members::Members;
 
@@ -53,11 +54,15 @@ impl Directory {
             endpoints: Vec::new(),
             members: Members::of(&[]),
             held: 0,
+            disabled: 0,
             left_out: Arc::default(),
             source: Source::Pending,
             received: Instant::now(),
         };
+        let DirectoryOptions { layers, overrides, .. } = options.clone();
         let shared = Arc::new(Shared {
+            around: ArcSwap::from_pointee(Around { layers, overrides }),
+            changed: Notify::new(),
             service,
             connector,
             ejector: Arc::new(Ejector::new(options.ejection, options.ejections.clone())),
@@ -72,6 +77,31 @@ impl Directory {
         });
         let follower = Follower::new(shared.clone(), subscription);
         Self { following: Following::new(shared.clone(), follower), shared }
+    }
+
+    /// Takes instances for what `overrides` makes of them from now on. Connections, load and health
+    /// stay.
+    pub fn set_overrides(&self, overrides: Overrides) {
+        let layers = self.shared.around.load().layers.clone();
+        self.set_around(Around { layers, overrides });
+    }
+
+    /// Puts other layers around its endpoints, for calls that begin from then on. Connections, load
+    /// and health stay.
+    pub fn set_layers(&self, layers: AttemptLayers) {
+        let overrides = self.shared.around.load().overrides.clone();
+        self.set_around(Around { layers, overrides });
+    }
+
+    fn set_around(&self, around: Around) {
+        self.shared.around.store(Arc::new(around));
+        self.shared.changed.notify_one();
+    }
+
+    /// Ejects by other rules from now on, or not at all. Who is out by the old ones comes back by the
+    /// new.
+    pub fn set_ejection(&self, ejection: Option<EjectionConfig>) {
+        self.shared.ejector.set_config(ejection);
     }
 
     /// The service.
@@ -161,6 +191,7 @@ impl Directory {
             endpoints: list.endpoints.len(),
             held: list.held,
             left_out: list.left_out.len(),
+            disabled: list.disabled,
             candidates: self.candidates().len(),
             ejected: list
                 .endpoints

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 use rpc_core::{Connector, Instance, ServiceKey, Source, Trouble};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::DirectoryOptions;
 use super::following::Life;
+use super::{DirectoryOptions, Overrides};
+use crate::attempt_layers::AttemptLayers;
 use crate::candidates::{Candidates, MadeOf};
 use crate::ejection::Ejector;
 use crate::endpoint::Endpoint;
@@ -21,6 +22,9 @@ pub(super) struct Shared {
     pub(super) service: ServiceKey,
     pub(super) connector: Arc<dyn Connector>,
     pub(super) options: DirectoryOptions,
+    /// Layers and overrides in force, and that there are others.
+    pub(super) around: ArcSwap<Around>,
+    pub(super) changed: Notify,
     pub(super) list: ArcSwap<List>,
     /// That of `list`, readable without touching it.
     pub(super) version: AtomicU64,
@@ -35,6 +39,13 @@ pub(super) struct Shared {
     pub(super) trouble: watch::Receiver<Option<Trouble>>,
 }
 
+/// What may change while the directory lives.
+#[derive(Debug)]
+pub(super) struct Around {
+    pub(super) layers: AttemptLayers,
+    pub(super) overrides: Overrides,
+}
+
 /// All endpoints at one time.
 #[derive(Debug)]
 pub(super) struct List {
@@ -42,6 +53,8 @@ pub(super) struct List {
     pub(super) endpoints: Vec<Arc<Endpoint>>,
     pub(super) members: Arc<Members>,
     pub(super) held: usize,
+    /// How many more the overrides disable.
+    pub(super) disabled: usize,
     /// What the registry lists besides and this consumer cannot talk to.
     pub(super) left_out: Arc<[Instance]>,
     pub(super) source: Source,

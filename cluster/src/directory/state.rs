@@ -21,6 +21,8 @@ pub struct DirectoryOptions {
     pub warmup: Duration,
     /// Layers around each endpoint; none.
     pub layers: AttemptLayers,
+    /// What its instances are taken for; what they say of themselves.
+    pub overrides: Overrides,
     /// When endpoints that fail are taken out; by default they are. `None` leaves that to the
     /// balancer.
     pub ejection: Option<EjectionConfig>,
@@ -34,9 +36,36 @@ impl Default for DirectoryOptions {
             hold: Duration::from_secs(300),
             warmup: DEFAULT_WARMUP,
             layers: AttemptLayers::new(),
+            overrides: Overrides::default(),
             ejection: Some(EjectionConfig::default()),
             ejections: Tally::default(),
         }
+    }
+}
+
+/// What becomes of an instance before its directory sees it; `None` if no call may go there. Has no
+/// effect of its own: it runs again whenever the list is made anew.
+#[derive(Clone, Default)]
+pub struct Overrides(Option<Arc<dyn Fn(Instance) -> Option<Instance> + Send + Sync>>);
+
+impl Overrides {
+    /// Instances are taken for what `amend` makes of them. It keeps address and id.
+    #[must_use]
+    pub fn new(amend: impl Fn(Instance) -> Option<Instance> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(amend)))
+    }
+
+    pub(super) fn apply(&self, instance: Instance) -> Option<Instance> {
+        match &self.0 {
+            Some(amend) => amend(instance),
+            None => Some(instance),
+        }
+    }
+}
+
+impl fmt::Debug for Overrides {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Overrides({})", if self.0.is_some() { "some" } else { "none" })
     }
 }
 
@@ -54,6 +83,8 @@ pub struct DirectoryState {
     pub held: usize,
     /// How many more the registry lists that speak no protocol of this consumer.
     pub left_out: usize,
+    /// How many more the registry lists that are disabled on this side.
+    pub disabled: usize,
     /// How many of them calls may go to now.
     pub candidates: usize,
     /// How many of them are ejected or on probation because their calls failed.
@@ -121,6 +152,13 @@ impl DirectoryState {
         let registry = self.registry();
         let trouble =
             self.trouble.as_ref().map(|trouble| format!("{registry} is lost ({})", trouble.error));
+        if self.disabled > 0 {
+            return format!(
+                "{registry} lists {}, all disabled by this consumer: look at `disabled` in its \
+                 `[consumer.instances]` and in the rules it follows",
+                self.disabled
+            );
+        }
         match (self.source, trouble) {
             // Each cause comes with its own remedy: what a registry needs differs.
             (Source::Pending, _) => match &self.trouble {

@@ -4,9 +4,10 @@ use std::future::Future;
 use std::sync::atomic::{
     AtomicBool, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use rpc_core::{Changes, Tally, runtime};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -18,7 +19,7 @@ use crate::dice::Dice;
 #[derive(Debug)]
 pub(crate) struct Ejector {
     /// `None`: nothing is ejected; addresses without the service are stale all the same.
-    config: Option<EjectionConfig>,
+    config: ArcSwapOption<EjectionConfig>,
     dice: Dice,
     /// Of the standing of endpoints, and of the state of their channels.
     changes: Changes,
@@ -38,7 +39,7 @@ impl Ejector {
     pub(crate) fn new(config: Option<EjectionConfig>, ejections: Tally) -> Self {
         Self {
             dice: Dice::new(config.and_then(|config| config.seed)),
-            config,
+            config: ArcSwapOption::from_pointee(config),
             changes: Changes::default(),
             counts_nested: AtomicBool::new(true),
             ejections,
@@ -48,8 +49,16 @@ impl Ejector {
         }
     }
 
-    pub(crate) fn config(&self) -> Option<&EjectionConfig> {
-        self.config.as_ref()
+    pub(crate) fn config(&self) -> Option<EjectionConfig> {
+        self.config.load().as_deref().copied()
+    }
+
+    /// Goes by other rules from now on; who is out by the old ones comes back by the new.
+    pub(crate) fn set_config(&self, config: Option<EjectionConfig>) {
+        if self.config() != config {
+            self.config.store(config.map(Arc::new));
+            self.changes.note();
+        }
     }
 
     /// What makes a list of those that are fit out of date.
@@ -63,7 +72,7 @@ impl Ejector {
 
     /// Whether so many of the connected endpoints are ejected that all are to be called.
     pub(crate) fn is_too_many(&self, ejected: usize, connected: usize) -> bool {
-        let percent = self.config.as_ref().map_or(0, |config| config.max_percent as usize);
+        let percent = self.config().map_or(0, |config| config.max_percent as usize);
         ejected * 100 > connected * percent
     }
 

@@ -229,7 +229,7 @@ impl Health {
         }
         if before.saturating_add(1) >= config.consecutive {
             self.eject("failures in a row", now);
-        } else if is_poor(self.window.sums(now), config) {
+        } else if is_poor(self.window.sums(now), &config) {
             self.eject("too few successes", now);
         }
     }

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use rpc_core::{Error, Extension, Invocation, Method};
+use rpc_core::{BuildContext, Error, Extension, Invocation, Method};
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -128,7 +128,10 @@ impl Extension<dyn LoadBalance> for ConsistentHash {
     const NAME: &'static str = "consistenthash";
     type Config = ConsistentHashConfig;
 
-    fn build(config: ConsistentHashConfig) -> Result<Arc<dyn LoadBalance>, Error> {
+    fn build(
+        config: ConsistentHashConfig,
+        _: &BuildContext,
+    ) -> Result<Arc<dyn LoadBalance>, Error> {
         Ok(Arc::new(Self::new(config)?))
     }
 }

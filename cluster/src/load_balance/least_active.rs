@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use rpc_core::{Error, Extension, Invocation};
+use rpc_core::{BuildContext, Error, Extension, Invocation};
 use tokio::time::Instant;
 
 use super::least::Compared;
@@ -38,8 +38,8 @@ impl Extension<dyn LoadBalance> for LeastActive {
     const NAME: &'static str = "leastactive";
     type Config = SeedConfig;
 
-    fn build(config: SeedConfig) -> Result<Arc<dyn LoadBalance>, Error> {
-        Ok(Arc::new(Self::new(config.seed)))
+    fn build(config: SeedConfig, context: &BuildContext) -> Result<Arc<dyn LoadBalance>, Error> {
+        Ok(Arc::new(Self::new(config.seed.or(context.seed()))))
     }
 }
 

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use rpc_core::{Error, Extension, Invocation};
+use rpc_core::{BuildContext, Error, Extension, Invocation};
 use tokio::time::Instant;
 
 use super::two_choices::better_of_two;
@@ -39,8 +39,8 @@ impl Extension<dyn LoadBalance> for P2c {
     const NAME: &'static str = "p2c";
     type Config = SeedConfig;
 
-    fn build(config: SeedConfig) -> Result<Arc<dyn LoadBalance>, Error> {
-        Ok(Arc::new(Self::new(config.seed)))
+    fn build(config: SeedConfig, context: &BuildContext) -> Result<Arc<dyn LoadBalance>, Error> {
+        Ok(Arc::new(Self::new(config.seed.or(context.seed()))))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use rpc_core::{Error, Extension, Invocation};
+use rpc_core::{BuildContext, Error, Extension, Invocation};
 use tokio::time::Instant;
 
 use super::{LoadBalance, SeedConfig, select_again};
@@ -30,8 +30,8 @@ impl Extension<dyn LoadBalance> for Random {
     const NAME: &'static str = "random";
     type Config = SeedConfig;
 
-    fn build(config: SeedConfig) -> Result<Arc<dyn LoadBalance>, Error> {
-        Ok(Arc::new(Self::new(config.seed)))
+    fn build(config: SeedConfig, context: &BuildContext) -> Result<Arc<dyn LoadBalance>, Error> {
+        Ok(Arc::new(Self::new(config.seed.or(context.seed()))))
     }
 }
 

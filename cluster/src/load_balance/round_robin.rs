@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rpc_core::{Error, Extension, Invocation, NoConfig};
+use rpc_core::{BuildContext, Error, Extension, Invocation, NoConfig};
 use tokio::time::Instant;
 
 use super::{LoadBalance, select_again};
@@ -84,7 +84,7 @@ impl Extension<dyn LoadBalance> for RoundRobin {
     const NAME: &'static str = "roundrobin";
     type Config = NoConfig;
 
-    fn build(_: NoConfig) -> Result<Arc<dyn LoadBalance>, Error> {
+    fn build(_: NoConfig, _: &BuildContext) -> Result<Arc<dyn LoadBalance>, Error> {
         Ok(Arc::new(Self::new()))
     }
 }

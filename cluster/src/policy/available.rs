@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use rpc_core::status::{Resend, may_resend};
 use rpc_core::{
-    BoxInvoker, Error, Extension, Invocation, Invoke, NoConfig, Reply, ReplyFuture, Status,
+    BoxInvoker, BuildContext, Error, Extension, Invocation, Invoke, NoConfig, Reply, ReplyFuture,
+    Status,
 };
 use tokio::time::Instant;
 
@@ -25,7 +26,7 @@ impl Extension<dyn ClusterPolicy> for Available {
     const NAME: &'static str = "available";
     type Config = NoConfig;
 
-    fn build(_: NoConfig) -> Result<Arc<dyn ClusterPolicy>, Error> {
+    fn build(_: NoConfig, _: &BuildContext) -> Result<Arc<dyn ClusterPolicy>, Error> {
         Ok(Arc::new(Self))
     }
 }

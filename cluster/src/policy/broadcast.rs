@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use rpc_core::{
-    BoxInvoker, Delivery, Error, Extension, Invocation, Invoke, Method, NodeReplies, NodeResult,
-    Reply, ReplyFuture, Status,
+    BoxInvoker, BuildContext, Delivery, Error, Extension, Invocation, Invoke, Method, NodeReplies,
+    NodeResult, Reply, ReplyFuture, Status,
 };
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -52,7 +52,7 @@ impl Extension<dyn ClusterPolicy> for Broadcast {
     const NAME: &'static str = "broadcast";
     type Config = BroadcastConfig;
 
-    fn build(config: BroadcastConfig) -> Result<Arc<dyn ClusterPolicy>, Error> {
+    fn build(config: BroadcastConfig, _: &BuildContext) -> Result<Arc<dyn ClusterPolicy>, Error> {
         let BroadcastConfig { quorum, concurrency } = config;
         if !(1..=100).contains(&quorum) {
             let text = format!("{quorum} is no share of the providers in percent: write 1 to 100");

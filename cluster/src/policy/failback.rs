@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use rpc_core::status::{Resend, may_resend_later};
 use rpc_core::{
-    AttemptLog, BoxInvoker, Deadline, Delivery, Error, Extension, Invocation, Invoke, Method,
-    Reply, ReplyFuture, Status,
+    AttemptLog, BoxInvoker, BuildContext, Deadline, Delivery, Error, Extension, Invocation, Invoke,
+    Method, Reply, ReplyFuture, Status,
 };
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
@@ -67,7 +67,7 @@ impl Extension<dyn ClusterPolicy> for Failback {
     const NAME: &'static str = "failback";
     type Config = FailbackConfig;
 
-    fn build(config: FailbackConfig) -> Result<Arc<dyn ClusterPolicy>, Error> {
+    fn build(config: FailbackConfig, _: &BuildContext) -> Result<Arc<dyn ClusterPolicy>, Error> {
         if config.tasks == 0 {
             let text = "0 leaves no room for any call: write 1 or more, or choose failsafe";
             return Err(Error::invalid_config(text).in_parameter("tasks"));

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use rpc_core::status::{Resend, may_resend};
 use rpc_core::{
-    BoxInvoker, Error, Extension, Invocation, Invoke, Method, NoConfig, ReplyFuture, Status,
+    BoxInvoker, BuildContext, Error, Extension, Invocation, Invoke, Method, NoConfig, ReplyFuture,
+    Status,
 };
 use tokio::time::Instant;
 
@@ -23,7 +24,7 @@ impl Extension<dyn ClusterPolicy> for Failfast {
     const NAME: &'static str = "failfast";
     type Config = NoConfig;
 
-    fn build(_: NoConfig) -> Result<Arc<dyn ClusterPolicy>, Error> {
+    fn build(_: NoConfig, _: &BuildContext) -> Result<Arc<dyn ClusterPolicy>, Error> {
         Ok(Arc::new(Self))
     }
 }

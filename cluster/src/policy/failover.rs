@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use rpc_core::status::{Resend, may_resend};
 use rpc_core::{
-    BoxInvoker, Code, Deadline, Delivery, Error, Extension, Invocation, Invoke, Reply, ReplyFuture,
-    Status,
+    BoxInvoker, BuildContext, Code, Deadline, Delivery, Error, Extension, Invocation, Invoke,
+    Reply, ReplyFuture, Status,
 };
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -67,7 +67,7 @@ impl Extension<dyn ClusterPolicy> for Failover {
     const NAME: &'static str = "failover";
     type Config = FailoverConfig;
 
-    fn build(config: FailoverConfig) -> Result<Arc<dyn ClusterPolicy>, Error> {
+    fn build(config: FailoverConfig, _: &BuildContext) -> Result<Arc<dyn ClusterPolicy>, Error> {
         Ok(Arc::new(Self { config }))
     }
 }

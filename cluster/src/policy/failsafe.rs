@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use rpc_core::{
-    AttemptLog, BoxInvoker, Error, Extension, Invocation, Invoke, Method, NoConfig, Reply,
-    ReplyFuture, Status,
+    AttemptLog, BoxInvoker, BuildContext, Error, Extension, Invocation, Invoke, Method, NoConfig,
+    Reply, ReplyFuture, Status,
 };
 use tokio::time::Instant;
 
@@ -26,7 +26,7 @@ impl Extension<dyn ClusterPolicy> for Failsafe {
     const NAME: &'static str = "failsafe";
     type Config = NoConfig;
 
-    fn build(_: NoConfig) -> Result<Arc<dyn ClusterPolicy>, Error> {
+    fn build(_: NoConfig, _: &BuildContext) -> Result<Arc<dyn ClusterPolicy>, Error> {
         Ok(Arc::new(Self))
     }
 }

@@ -18,7 +18,8 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use rpc_core::status::{Resend, may_resend};
 use rpc_core::{
-    BoxInvoker, Delivery, Error, Extension, Invocation, Invoke, Method, Reply, ReplyFuture, Status,
+    BoxInvoker, BuildContext, Delivery, Error, Extension, Invocation, Invoke, Method, Reply,
+    ReplyFuture, Status,
 };
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -52,7 +53,7 @@ impl Extension<dyn ClusterPolicy> for Forking {
     const NAME: &'static str = "forking";
     type Config = ForkingConfig;
 
-    fn build(config: ForkingConfig) -> Result<Arc<dyn ClusterPolicy>, Error> {
+    fn build(config: ForkingConfig, _: &BuildContext) -> Result<Arc<dyn ClusterPolicy>, Error> {
         let why = match config.forks {
             0 => "0 asks nobody".to_owned(),
             forks if forks > MAX_TRIED => format!("{forks} are more than one call may ask"),

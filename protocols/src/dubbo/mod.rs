@@ -12,7 +12,7 @@ mod wire;
 use std::sync::Arc;
 
 use rpc_core::protocol::{Accepted, Protocol, ProtocolClient, ServeFuture, Sniff};
-use rpc_core::{Error, Extension, NoConfig, Status};
+use rpc_core::{BuildContext, Error, Extension, NoConfig, Status};
 
 use self::client::DubboClient;
 use self::wire::header::MAGIC;
@@ -25,7 +25,7 @@ impl Extension<dyn Protocol> for Dubbo {
     const NAME: &'static str = "dubbo";
     type Config = NoConfig;
 
-    fn build(_: NoConfig) -> Result<Arc<dyn Protocol>, Error> {
+    fn build(_: NoConfig, _: &BuildContext) -> Result<Arc<dyn Protocol>, Error> {
         Ok(Arc::new(Self))
     }
 }

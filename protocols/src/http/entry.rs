@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rpc_core::protocol::{Accepted, Protocol, ServeFuture, Sniff};
-use rpc_core::{Error, Extension, NoConfig, Status};
+use rpc_core::{BuildContext, Error, Extension, NoConfig, Status};
 
 use super::connection::serve;
 use super::turn_away::turn_away;
@@ -34,7 +34,7 @@ impl Extension<dyn Protocol> for Http {
     const NAME: &'static str = "http";
     type Config = NoConfig;
 
-    fn build(_: NoConfig) -> Result<Arc<dyn Protocol>, Error> {
+    fn build(_: NoConfig, _: &BuildContext) -> Result<Arc<dyn Protocol>, Error> {
         Ok(Arc::new(Self { names: TRANSLATORS.map(Translator::name).to_vec() }))
     }
 }

@@ -188,7 +188,7 @@ pub async fn provider_at(address: SocketAddr, config: ServerConfig) -> Provider 
     let handler = TestHandler { events: sender, release: release.clone() };
     let mut dispatcher =
         Dispatcher::new(codecs(), Metrics::new("provider")).with_machine_load(|| Some(12.5));
-    dispatcher.add(ServiceKey::new("Test"), Arc::new(handler), |invoker| invoker).unwrap();
+    dispatcher.add(ServiceKey::new("Test"), Arc::new(handler), |_, invoker| invoker).unwrap();
     let (server, address) = serve(address, dispatcher, config);
     Provider { server, address, events, release }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rpc_core::{Error, Extension};
+use rpc_core::{BuildContext, Error, Extension};
 use tokio::time::timeout;
 
 use super::client::Client;
@@ -57,7 +57,7 @@ impl Extension<dyn Registry> for Dev {
     const NAME: &'static str = "dev";
     type Config = RegistryConfig;
 
-    fn build(config: RegistryConfig) -> Result<Arc<dyn Registry>, Error> {
+    fn build(config: RegistryConfig, _: &BuildContext) -> Result<Arc<dyn Registry>, Error> {
         let url = RegistryUrl::parse(&config.url)?;
         url.expect_only(false, &[])?;
         let name = match &url.hosts[..] {

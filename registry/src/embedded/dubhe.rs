@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rpc_core::{Error, Extension};
+use rpc_core::{BuildContext, Error, Extension};
 use tokio::net::TcpStream;
 
 use super::client::Client;
@@ -28,7 +28,7 @@ impl Extension<dyn Registry> for Dubhe {
     const NAME: &'static str = "dubhe";
     type Config = RegistryConfig;
 
-    fn build(config: RegistryConfig) -> Result<Arc<dyn Registry>, Error> {
+    fn build(config: RegistryConfig, _: &BuildContext) -> Result<Arc<dyn Registry>, Error> {
         let mut url = RegistryUrl::parse(&config.url)?;
         url.expect_only(true, &[])?;
         if url.password.is_empty() {

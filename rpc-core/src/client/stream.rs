@@ -5,10 +5,11 @@ use std::task::Poll;
 
 use tokio::time::Instant;
 
-use super::stub::{Stub, StubMethod, named, send};
+use super::stub::{Stub, finish, named};
 use crate::body::Body;
 use crate::codec::CodecError;
 use crate::deadline::Deadline;
+use crate::invocation::Invocation;
 use crate::message::Message;
 use crate::method::MethodKind;
 use crate::metrics::MethodMetrics;
@@ -62,24 +63,23 @@ impl Stub {
             method = target.method.name(),
         );
         let call = Counted { metrics: target.metrics.clone(), started, code: Code::Cancelled };
-        let invocation = self.stream_invocation(target, arguments, started);
-        let invocation = match invocation {
-            Ok(invocation) => invocation,
+        let (timeout, begun) = span.in_scope(|| self.begin(target, arguments, started, None));
+        let begun = match begun {
+            Ok(begun) => begun,
             Err(status) => {
                 call.end(status.code());
                 return Err(status);
             }
         };
         let (stub, waits) = (self.clone(), target.method.kind() == MethodKind::ServerStream);
-        let calling = Box::pin(async move {
-            let target = &stub.methods[index];
-            send(target, &target.invoker, invocation).await
-        });
+        let calling = Box::pin(async move { finish(&stub.methods[index], Ok(begun)).await });
         let stub = self.clone();
         let end = move |outcome: Result<(), Status>| {
             call.end(outcome.as_ref().map_or_else(Status::code, |()| Code::Ok));
             let target = &stub.methods[index];
-            outcome.map_err(|status| stub.blame_deadline(target, named(target, status), started))
+            outcome.map_err(|status| {
+                stub.blame_deadline(target, named(target, status), started, timeout)
+            })
         };
         let body = Body::stream(Opening::Called(calling)).until_end(&span, None, end)?;
         let mut messages = body.messages()?;
@@ -93,18 +93,11 @@ impl Stub {
 
     /// The default timeout is for the first message; what was set for the call, or is inherited, for
     /// the whole of it.
-    fn stream_invocation(
-        &self,
-        target: &StubMethod,
-        arguments: Body,
-        started: Instant,
-    ) -> Result<crate::Invocation, Status> {
-        let mut invocation = self.invocation(target, arguments, started)?;
+    pub(super) fn set_end(&self, invocation: &mut Invocation, started: Instant) {
         let own = self.options.as_deref().and_then(|options| options.timeout);
         let own = own.map(|timeout| Deadline::after_from(started, timeout));
         let ends = [own, context::inherited()].into_iter().flatten().min();
         ends.inspect(|end| invocation.set_end_deadline(*end));
-        Ok(invocation)
     }
 }
 

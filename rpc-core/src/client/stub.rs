@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -20,7 +21,7 @@ use crate::deadline::Deadline;
 use crate::descriptor::ServiceDescriptor;
 use crate::error::Error;
 use crate::invocation::Invocation;
-use crate::invoker::BoxInvoker;
+use crate::invoker::{BoxInvoker, ReplyFuture};
 use crate::message::Message;
 use crate::method::{Method, MethodKind};
 use crate::metrics::MethodMetrics;
@@ -38,11 +39,43 @@ pub trait ServiceClient: Clone + Send + Sync + 'static {
     fn from_stub(stub: Stub) -> Self;
 }
 
-/// One method of a stub: what to call, through what, how long.
-#[derive(Debug, Clone)]
+/// One method of a stub: what to call, and the plan that its calls follow.
+#[derive(Debug)]
 pub struct StubMethod {
+    method: Arc<Method>,
+    metrics: MethodMetrics,
+    plan: ArcSwap<Plan>,
+}
+
+impl StubMethod {
+    /// A method whose calls follow `plan`.
+    #[must_use]
+    pub fn new(method: Arc<Method>, metrics: MethodMetrics, plan: Plan) -> Self {
+        Self { method, metrics, plan: ArcSwap::from_pointee(plan) }
+    }
+
     /// What is called.
-    pub method: Arc<Method>,
+    #[must_use]
+    pub fn method(&self) -> &Arc<Method> {
+        &self.method
+    }
+
+    /// The plan of calls that begin now.
+    #[must_use]
+    pub fn plan(&self) -> Arc<Plan> {
+        self.plan.load_full()
+    }
+
+    /// Lets calls follow `plan` that begin from now on; those under way end by the plan they began
+    /// with.
+    pub fn follow(&self, plan: Plan) {
+        self.plan.store(Arc::new(plan));
+    }
+}
+
+/// How the calls of one method are made.
+#[derive(Debug, Clone)]
+pub struct Plan {
     /// What it is called through.
     pub invoker: BoxInvoker,
     /// What calls every provider of it, and leaves their answers in the invocation's `nodes`.
@@ -53,8 +86,6 @@ pub struct StubMethod {
     pub timeout_set_by: Arc<str>,
     /// The codecs to write it in, the preferred first.
     pub codecs: Codecs,
-    /// Its counters.
-    pub metrics: MethodMetrics,
 }
 
 /// The methods of a service and the options of the calls made through it; cheap to clone.
@@ -68,8 +99,8 @@ pub struct Stub {
 impl Stub {
     /// A stub of these methods; `owner` lives as long as any clone of it.
     #[must_use]
-    pub fn new(methods: Vec<StubMethod>, owner: Arc<dyn Send + Sync>) -> Self {
-        Self { methods: methods.into(), options: None, owner }
+    pub fn new(methods: Arc<[StubMethod]>, owner: Arc<dyn Send + Sync>) -> Self {
+        Self { methods, options: None, owner }
     }
 
     /// The same stub with options for every call made through it.
@@ -101,19 +132,19 @@ impl Stub {
             method = target.method.name(),
         );
         let call = async {
-            let invocation = self.invocation(target, arguments, started)?;
-            send(target, &target.invoker, invocation).await
+            let (timeout, begun) = self.begin(target, arguments, started, None);
+            (timeout, finish(target, begun).await)
         };
         // Pinned here: awaiting it in either branch would move it, invocation and all.
         let mut call = pin!(call);
         // An Instrumented future enters its span at every poll; a disabled one is not worth that.
-        let result = match span.is_disabled() {
+        let (timeout, result) = match span.is_disabled() {
             true => call.as_mut().await,
             false => call.as_mut().instrument(span).await,
         };
         let result = result.and_then(|reply| read(target, reply));
         target.metrics.record(&result, started.elapsed());
-        let result = result.map_err(|status| self.blame_deadline(target, status, started));
+        let result = result.map_err(|status| self.blame_deadline(target, status, started, timeout));
         if result.is_err() {
             // A call can fail without waiting for anything. Callers that try on in a loop must not
             // keep the thread from the tasks that would heal what fails.
@@ -147,18 +178,17 @@ impl Stub {
         );
         let nodes = NodeReplies::default();
         let call = async {
-            let mut invocation = self.invocation(target, arguments, started)?;
-            invocation.extensions.insert(nodes.clone());
-            send(target, &target.broadcast, invocation).await
+            let (timeout, begun) = self.begin(target, arguments, started, Some(&nodes));
+            (timeout, finish(target, begun).await)
         };
-        let result = call.instrument(span).await;
+        let (timeout, result) = call.instrument(span).await;
         target.metrics.record(&result, started.elapsed());
         let Some(nodes) = nodes.take() else {
             tokio::task::consume_budget().await;
             // A layer that answers by itself asked nobody.
             return match result {
                 Ok(_) => Ok(Vec::new()),
-                Err(status) => Err(self.blame_deadline(target, status, started)),
+                Err(status) => Err(self.blame_deadline(target, status, started, timeout)),
             };
         };
         let read = |NodeResult { address, result }: NodeResult<Reply>| NodeResult {
@@ -174,12 +204,44 @@ impl Stub {
         Ok(nodes.into_iter().map(read).collect())
     }
 
-    /// Which setting the deadline came from, if that is what ended the call.
+    /// Starts a call by the plan of now, or at every provider, where `nodes` are left; says what that
+    /// plan's timeout is.
+    pub(super) fn begin(
+        &self,
+        target: &StubMethod,
+        body: Body,
+        started: Instant,
+        nodes: Option<&NodeReplies>,
+    ) -> (Duration, Result<ReplyFuture, Status>) {
+        // Let go before anything is awaited: a guard that is held long makes others slower.
+        let plan = target.plan.load();
+        let begun = self.invocation(target, &plan, body, started).and_then(|mut invocation| {
+            if target.method.kind().streams_reply() {
+                self.set_end(&mut invocation, started);
+            }
+            let through = match nodes {
+                None => &plan.invoker,
+                Some(nodes) => {
+                    invocation.extensions.insert(nodes.clone());
+                    &plan.broadcast
+                }
+            };
+            // Layers, policy, router and balancer may be a program's own. One that panics fails this
+            // call, as a handler does, and not the task of whoever makes it.
+            let begun = panics::catch(|| through.invoke(invocation));
+            begun.map_err(|message| named(target, panicked(target, &message)))
+        });
+        (plan.timeout, begun)
+    }
+
+    /// Which setting the deadline came from, if that is what ended the call; `planned` is what the
+    /// plan gave it.
     pub(super) fn blame_deadline(
         &self,
         target: &StubMethod,
         status: Status,
         started: Instant,
+        planned: Duration,
     ) -> Status {
         let hint = Deadline::HINT;
         let is_late =
@@ -191,7 +253,7 @@ impl Stub {
             _ => return status,
         };
         let own = self.options.as_deref().and_then(|options| options.timeout);
-        let timeout = own.unwrap_or(target.timeout);
+        let timeout = own.unwrap_or(planned);
         let due = context::inherited_deadline(started, timeout);
         if is_late && !due.is_past() {
             return status.with_hint(format!("{hint}: set by a layer"));
@@ -201,7 +263,10 @@ impl Stub {
         }
         status.with_hint(match own {
             Some(own) => format!("{hint}: {}, set for this call", show_duration(own)),
-            None => format!("{hint}: {}", target.timeout_set_by),
+            None => match target.plan.load() {
+                plan if plan.timeout == planned => format!("{hint}: {}", plan.timeout_set_by),
+                _ => format!("{hint}: {}, which has changed since", show_duration(planned)),
+            },
         })
     }
 
@@ -210,11 +275,12 @@ impl Stub {
     pub(super) fn invocation(
         &self,
         target: &StubMethod,
+        plan: &Plan,
         body: Body,
         started: Instant,
     ) -> Result<Invocation, Status> {
         let options = self.options.as_deref();
-        let timeout = options.and_then(|options| options.timeout).unwrap_or(target.timeout);
+        let timeout = options.and_then(|options| options.timeout).unwrap_or(plan.timeout);
         let deadline = context::inherited_deadline(started, timeout);
         if deadline.instant() <= started {
             let text = "no time was left when the call was made";
@@ -224,7 +290,7 @@ impl Stub {
         let body = said::here(body)?;
         let mut invocation = Invocation::new(target.method.clone(), body, deadline);
         let Some(options) = options else {
-            invocation.codecs = Some(target.codecs.clone());
+            invocation.codecs = Some(plan.codecs.clone());
             return Ok(invocation);
         };
         invocation.metadata = options.metadata.clone();
@@ -233,9 +299,9 @@ impl Stub {
             invocation.extensions.insert(log.clone());
         }
         invocation.codecs = Some(match &options.codec {
-            None => target.codecs.clone(),
-            Some(name) => target.codecs.preferring(name).ok_or_else(|| {
-                let error = Error::unknown_name("codec", name, target.codecs.names());
+            None => plan.codecs.clone(),
+            Some(name) => plan.codecs.preferring(name).ok_or_else(|| {
+                let error = Error::unknown_name("codec", name, plan.codecs.names());
                 let status = Status::invalid_argument(error.to_string());
                 named(target, status.with_delivery(Delivery::NotSent))
             })?,
@@ -244,24 +310,16 @@ impl Stub {
     }
 }
 
-pub(super) async fn send(
+pub(super) async fn finish(
     target: &StubMethod,
-    through: &BoxInvoker,
-    invocation: Invocation,
+    begun: Result<ReplyFuture, Status>,
 ) -> Result<Reply, Status> {
-    // Layers, policy, router and balancer may be a program's own. One that panics fails this call, as a
-    // handler does, and not the task of whoever makes it.
-    let outcome = match panics::catch(|| through.invoke(invocation)) {
-        Ok(mut call) => {
-            poll_fn(|cx| match panics::catch(|| call.as_mut().poll(cx)) {
-                Ok(polled) => polled,
-                Err(message) => Poll::Ready(Err(panicked(target, &message))),
-            })
-            .await
-        }
-        Err(message) => Err(panicked(target, &message)),
-    };
-    outcome.map_err(|status| named(target, status))
+    let mut call = begun?;
+    let outcome = poll_fn(|cx| match panics::catch(|| call.as_mut().poll(cx)) {
+        Ok(polled) => polled,
+        Err(message) => Poll::Ready(Err(panicked(target, &message))),
+    });
+    outcome.await.map_err(|status| named(target, status))
 }
 
 /// The status of a call in which something on this side has panicked, perhaps after it was sent.

@@ -74,7 +74,7 @@ impl Dispatcher {
         &mut self,
         service: ServiceKey,
         handler: Arc<dyn Handler>,
-        layer: impl Fn(BoxInvoker) -> BoxInvoker,
+        mut layer: impl FnMut(&Arc<Method>, BoxInvoker) -> BoxInvoker,
     ) -> Result<(), Error> {
         if self.services.contains(&service) {
             return Err(Error::invalid_config(format!(
@@ -85,7 +85,7 @@ impl Dispatcher {
             let (name, kind) = (described.name, described.kind);
             let method = Arc::new(Method::new(service.clone(), name, kind, described.idempotent));
             let bound = Bound { handler: handler.clone(), index };
-            let invoker = layer(BoxInvoker::from_invoke(bound));
+            let invoker = layer(&method, BoxInvoker::from_invoke(bound));
             let metrics = self.metrics.method(&method);
             let path = method.path().clone();
             let (first_poll, waits) = (AtomicU32::new(0), AtomicBool::new(false));

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rpc_core::client::{ServiceClient, Stub, StubMethod};
+use rpc_core::client::{Plan, ServiceClient, Stub, StubMethod};
 use rpc_core::codec::CodecError;
 use rpc_core::message::Message;
 use rpc_core::server::Handler;
@@ -86,14 +86,16 @@ pub fn connect_recorded<C: ServiceClient>(
     let handler: Arc<dyn Handler> = Arc::new(handler);
     let seen = Arc::new(Mutex::new(Vec::new()));
     let local = |index| Local { handler: handler.clone(), index, seen: seen.clone() };
-    let methods = (0..descriptor.methods.len()).map(|index| StubMethod {
-        method: method::<C>(index),
+    let plan = |index| Plan {
         invoker: BoxInvoker::from_invoke(local(index)),
         broadcast: BoxInvoker::from_invoke(Twice(local(index))),
         timeout: Duration::from_secs(1),
         timeout_set_by: "this test".into(),
         codecs: Codecs::new(Arc::new(NoCodec), []),
-        metrics: Metrics::new("consumer").method(&method::<C>(index)),
+    };
+    let methods = (0..descriptor.methods.len()).map(|index| {
+        let metrics = Metrics::new("consumer").method(&method::<C>(index));
+        StubMethod::new(method::<C>(index), metrics, plan(index))
     });
     let stub = Stub::new(methods.collect(), Arc::new(()));
     (C::from_stub(stub), seen)

@@ -21,6 +21,7 @@ fn sources(file: &str, environment: &[(&str, &str)]) -> Sources {
         builder: Layer::new(),
         file: Some(ConfigFile { path: "dubhe.toml".to_owned(), text: file.to_owned() }),
         environment: environment.iter().map(owned).collect(),
+        ..Sources::default()
     }
 }
 

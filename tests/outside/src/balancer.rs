@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dubhe::extend::{Candidates, Extension, LoadBalance};
+use dubhe::extend::{BuildContext, Candidates, Extension, LoadBalance};
 use dubhe::{Error, Extensions, Invocation};
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -23,7 +23,7 @@ impl Extension<dyn LoadBalance> for Nearest {
     const NAME: &'static str = "nearest";
     type Config = NearestConfig;
 
-    fn build(config: NearestConfig) -> Result<Arc<dyn LoadBalance>, Error> {
+    fn build(config: NearestConfig, _: &BuildContext) -> Result<Arc<dyn LoadBalance>, Error> {
         match config.zone.is_empty() {
             true => Err(Error::invalid_config("nearest: say which `zone` this is")),
             false => Ok(Arc::new(Self(config))),

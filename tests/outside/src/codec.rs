@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use dubhe::extend::{Codec, CodecError, Extension, Limits, Message, NoConfig};
+use dubhe::extend::{BuildContext, Codec, CodecError, Extension, Limits, Message, NoConfig};
 use dubhe::{Error, Extensions};
 
 use crate::shop::{self, Shop, Stock, StockClient};
@@ -20,7 +20,7 @@ impl Extension<dyn Codec> for Pretty {
     const NAME: &'static str = "pretty";
     type Config = NoConfig;
 
-    fn build(_: NoConfig) -> Result<Arc<dyn Codec>, Error> {
+    fn build(_: NoConfig, _: &BuildContext) -> Result<Arc<dyn Codec>, Error> {
         Ok(Arc::new(Self))
     }
 }
@@ -65,7 +65,7 @@ impl<const ID: u8> Extension<dyn Codec> for Strange<ID> {
     const NAME: &'static str = "strange";
     type Config = NoConfig;
 
-    fn build(_: NoConfig) -> Result<Arc<dyn Codec>, Error> {
+    fn build(_: NoConfig, _: &BuildContext) -> Result<Arc<dyn Codec>, Error> {
         Ok(Arc::new(Self))
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use dubhe::extend::{
-    Attempt, ClusterPolicy, Extension, Invoke, NoConfig, NodeReplies, Picker, ReplyFuture,
+    Attempt, BuildContext, ClusterPolicy, Extension, Invoke, NoConfig, NodeReplies, Picker,
+    ReplyFuture,
 };
 use dubhe::prelude::*;
 use dubhe::{BoxInvoker, Error, Extensions, Invocation, NodeResult, Reply};
@@ -19,7 +20,7 @@ impl Extension<dyn ClusterPolicy> for Parade {
     const NAME: &'static str = "parade";
     type Config = NoConfig;
 
-    fn build(_: NoConfig) -> std::result::Result<Arc<dyn ClusterPolicy>, Error> {
+    fn build(_: NoConfig, _: &BuildContext) -> std::result::Result<Arc<dyn ClusterPolicy>, Error> {
         Ok(Arc::new(Self))
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dubhe::extend::{
-    Attempt, BacklogFull, ClusterPolicy, Extension, History, Invoke, Picker, ReplyFuture, Resend,
-    may_resend_later,
+    Attempt, BacklogFull, BuildContext, ClusterPolicy, Extension, History, Invoke, Picker,
+    ReplyFuture, Resend, may_resend_later,
 };
 use dubhe::prelude::*;
 use dubhe::{BoxInvoker, Consumer, Deadline, Error, Extensions, Invocation, Reply};
@@ -38,7 +38,10 @@ impl Extension<dyn ClusterPolicy> for Later {
     const NAME: &'static str = "later";
     type Config = LaterConfig;
 
-    fn build(config: LaterConfig) -> std::result::Result<Arc<dyn ClusterPolicy>, Error> {
+    fn build(
+        config: LaterConfig,
+        _: &BuildContext,
+    ) -> std::result::Result<Arc<dyn ClusterPolicy>, Error> {
         Ok(Arc::new(Self(config)))
     }
 }

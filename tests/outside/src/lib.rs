@@ -9,6 +9,7 @@
 mod balancer;
 mod codec;
 mod everyone;
+mod filter;
 mod later;
 mod layers;
 mod panics;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use dubhe::extend::{
-    Attempt, Candidates, ClusterPolicy, Codec, CodecError, Endpoint, Extension, Invoke, Limits,
-    LoadBalance, Message, NoConfig, Picker, ReplyFuture, Router,
+    Attempt, BuildContext, Candidates, ClusterPolicy, Codec, CodecError, Endpoint, Extension,
+    Invoke, Limits, LoadBalance, Message, NoConfig, Picker, ReplyFuture, Router,
 };
 use dubhe::prelude::*;
 use dubhe::{BoxInvoker, Delivery, Error, Extensions, Invocation};
@@ -27,7 +27,7 @@ impl Extension<dyn LoadBalance> for Wild {
     const NAME: &'static str = "wild";
     type Config = NoConfig;
 
-    fn build(_: NoConfig) -> std::result::Result<Arc<dyn LoadBalance>, Error> {
+    fn build(_: NoConfig, _: &BuildContext) -> std::result::Result<Arc<dyn LoadBalance>, Error> {
         Ok(Arc::new(Self))
     }
 }
@@ -43,7 +43,7 @@ impl Extension<dyn Router> for Wild {
     const NAME: &'static str = "wild";
     type Config = NoConfig;
 
-    fn build(_: NoConfig) -> std::result::Result<Arc<dyn Router>, Error> {
+    fn build(_: NoConfig, _: &BuildContext) -> std::result::Result<Arc<dyn Router>, Error> {
         Ok(Arc::new(Self))
     }
 }
@@ -58,7 +58,7 @@ impl Extension<dyn ClusterPolicy> for Wild {
     const NAME: &'static str = "wild";
     type Config = NoConfig;
 
-    fn build(_: NoConfig) -> std::result::Result<Arc<dyn ClusterPolicy>, Error> {
+    fn build(_: NoConfig, _: &BuildContext) -> std::result::Result<Arc<dyn ClusterPolicy>, Error> {
         Ok(Arc::new(Self))
     }
 }
@@ -137,7 +137,7 @@ impl Extension<dyn Codec> for Superstitious {
     const NAME: &'static str = "superstitious";
     type Config = NoConfig;
 
-    fn build(_: NoConfig) -> std::result::Result<Arc<dyn Codec>, Error> {
+    fn build(_: NoConfig, _: &BuildContext) -> std::result::Result<Arc<dyn Codec>, Error> {
         Ok(Arc::new(Self))
     }
 }

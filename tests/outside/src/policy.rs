@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use dubhe::config::{ConfigFile, Sources};
 use dubhe::extend::{
-    Attempt, ClusterPolicy, Extension, Invoke, Picker, ReplyFuture, Resend, may_resend,
+    Attempt, BuildContext, ClusterPolicy, Extension, Invoke, Picker, ReplyFuture, Resend,
+    may_resend,
 };
 use dubhe::prelude::*;
 use dubhe::{BoxInvoker, Error, Extensions, Invocation};
@@ -28,7 +29,10 @@ impl Extension<dyn ClusterPolicy> for Again {
     const NAME: &'static str = "again";
     type Config = AgainConfig;
 
-    fn build(config: AgainConfig) -> std::result::Result<Arc<dyn ClusterPolicy>, Error> {
+    fn build(
+        config: AgainConfig,
+        _: &BuildContext,
+    ) -> std::result::Result<Arc<dyn ClusterPolicy>, Error> {
         if config.times > 3 {
             let error = Error::invalid_config("more than 3 help nobody: write 0 to 3");
             return Err(error.in_parameter("times"));

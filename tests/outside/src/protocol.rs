@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use dubhe::extend::{
-    Accepted, Answer, BoxTransport, Changes, Channel, ConnectionShare, Extension, Invoke, NoConfig,
-    Phase, Protocol, ProtocolClient, ReplyFuture, ServeFuture, Sniff, Target, shutting_down,
+    Accepted, Answer, BoxTransport, BuildContext, Changes, Channel, ConnectionShare, Extension,
+    Invoke, NoConfig, Phase, Protocol, ProtocolClient, ReplyFuture, ServeFuture, Sniff, Target,
+    shutting_down,
 };
 use dubhe::{
     Body, ChannelState, Code, Deadline, Delivery, Error, Extensions, Invocation, MethodKind, Reply,
@@ -30,7 +31,7 @@ impl Extension<dyn Protocol> for Line {
     const NAME: &'static str = "line";
     type Config = NoConfig;
 
-    fn build(_: NoConfig) -> Result<Arc<dyn Protocol>, Error> {
+    fn build(_: NoConfig, _: &BuildContext) -> Result<Arc<dyn Protocol>, Error> {
         Ok(Arc::new(Self))
     }
 }

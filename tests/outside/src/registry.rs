@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dubhe::extend::{
-    Backend, Demand, Extension, Listing, Registry, RegistryConfig, Session, Updates, supervise,
+    Backend, BuildContext, Demand, Extension, Listing, Registry, RegistryConfig, Session, Updates,
+    supervise,
 };
 use dubhe::{Error, Extensions, Instance, ServiceKey};
 
@@ -23,7 +24,7 @@ impl Extension<dyn Registry> for Folder {
     const NAME: &'static str = "folder";
     type Config = RegistryConfig;
 
-    fn build(config: RegistryConfig) -> Result<Arc<dyn Registry>, Error> {
+    fn build(config: RegistryConfig, _: &BuildContext) -> Result<Arc<dyn Registry>, Error> {
         let rest = config.url.trim_start_matches("folder://");
         let path = rest.find('/').map_or("", |at| &rest[at..]).into();
         let folder = Self { url: config.url.clone(), path };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dubhe::extend::{Endpoint, Extension, Router};
+use dubhe::extend::{BuildContext, Endpoint, Extension, Router};
 use dubhe::prelude::*;
 use dubhe::{Error, Extensions, Invocation};
 use serde::Deserialize;
@@ -29,7 +29,7 @@ impl Extension<dyn Router> for Tag {
     const NAME: &'static str = "own-tag";
     type Config = TagConfig;
 
-    fn build(config: TagConfig) -> std::result::Result<Arc<dyn Router>, Error> {
+    fn build(config: TagConfig, _: &BuildContext) -> std::result::Result<Arc<dyn Router>, Error> {
         Ok(Arc::new(Self(config)))
     }
 }

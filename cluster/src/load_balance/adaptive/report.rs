@@ -10,11 +10,13 @@
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rpc_core::Metadata;
+use rpc_core::{Invocation, Metadata};
 use tokio::time::Instant;
 
+use crate::endpoint_state::{EndedCall, EndpointState};
+
 /// The key of both the question and the answer.
-pub(crate) const KEY: &str = "lb_adaptive";
+const KEY: &str = "lb_adaptive";
 /// What Dubbo asks for; shared by all calls that have no metadata of their own, so that asking
 /// allocates nothing.
 static QUESTION: LazyLock<Metadata> = LazyLock::new(|| Metadata::from_iter([(KEY, "mem,load")]));
@@ -33,7 +35,7 @@ const LEAST_CPU: f64 = 1.0;
 
 /// What is known of one endpoint.
 #[derive(Debug, Default)]
-pub(crate) struct LoadReport(Mutex<Known>);
+pub(super) struct LoadReport(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
@@ -50,10 +52,26 @@ struct Known {
     succeeded: f64,
 }
 
+impl EndpointState for LoadReport {
+    fn begin(&self, invocation: &mut Invocation, now: Instant) {
+        let timeout = invocation.deadline.remaining_from(now);
+        self.ask(&mut invocation.metadata, now, timeout);
+    }
+
+    fn end(&self, call: &EndedCall<'_>) {
+        match call.outcome {
+            Some(_) if call.is_failure => self.fail(call.now),
+            Some(Ok(reply)) => self.succeed(&reply.metadata, call.latency, call.now),
+            Some(Err(status)) => self.succeed(status.metadata(), call.latency, call.now),
+            None => {}
+        }
+    }
+}
+
 impl LoadReport {
     /// Notes that a call of `timeout` goes to it, which asks the provider for its load, unless one
     /// has asked it a moment ago.
-    pub(crate) fn begin(&self, metadata: &mut Metadata, now: Instant, timeout: Duration) {
+    fn ask(&self, metadata: &mut Metadata, now: Instant, timeout: Duration) {
         let mut known = self.lock();
         known.picked = Some((now, timeout));
         if known.asked.is_none_or(|at| now.saturating_duration_since(at) >= PAUSE) {
@@ -64,7 +82,7 @@ impl LoadReport {
 
     /// Notes an answer after `elapsed`, if that says something of the provider, and what its
     /// metadata tell.
-    pub(crate) fn succeed(&self, metadata: &Metadata, elapsed: Option<Duration>, now: Instant) {
+    fn succeed(&self, metadata: &Metadata, elapsed: Option<Duration>, now: Instant) {
         let mut known = self.lock();
         known.count(1.0);
         // The last to come counts: by the provider's clock, words would be late for as long as that
@@ -78,7 +96,7 @@ impl LoadReport {
     }
 
     /// Notes a failure of the endpoint; it counts as latency of twice the call's timeout.
-    pub(crate) fn fail(&self, now: Instant) {
+    fn fail(&self, now: Instant) {
         let mut known = self.lock();
         known.count(0.0);
         let timeout = known.picked.map_or(0.0, |(_, timeout)| timeout.as_secs_f64() * 1e3);
@@ -88,7 +106,7 @@ impl LoadReport {
     /// Dubbo's load of an endpoint with `in_flight` calls (already in proportion to its weight);
     /// 0 if it was not called for twice the `timeout`, so that it is tried; `None` if the provider
     /// has not told its own.
-    pub(crate) fn load(&self, now: Instant, timeout: Duration, in_flight: f64) -> Option<f64> {
+    pub(super) fn load(&self, now: Instant, timeout: Duration, in_flight: f64) -> Option<f64> {
         let known = self.lock();
         let cpu = known.cpu?.max(LEAST_CPU);
         let is_recent =
@@ -157,7 +175,7 @@ mod tests {
 
     fn reporting(now: Instant, cpu: &str, latency: Duration) -> LoadReport {
         let report = LoadReport::default();
-        report.begin(&mut Metadata::new(), now, SECOND);
+        report.ask(&mut Metadata::new(), now, SECOND);
         report.succeed(&told(&format!("curTime:7,load:{cpu}")), Some(latency), now);
         report
     }
@@ -184,7 +202,7 @@ mod tests {
         let (now, report) = (Instant::now(), LoadReport::default());
         let asks = |now| {
             let mut metadata = Metadata::new();
-            report.begin(&mut metadata, now, SECOND);
+            report.ask(&mut metadata, now, SECOND);
             metadata.value(KEY) == Some("mem,load")
         };
         let milliseconds = [0, 1, 199, 200, 201, 399, 400].map(Duration::from_millis);
@@ -197,7 +215,7 @@ mod tests {
         let now = Instant::now();
         let report = reporting(now, "40", Duration::from_millis(100));
         let before = report.load(now, SECOND, 1.0).unwrap();
-        report.begin(&mut Metadata::new(), now + SECOND, SECOND);
+        report.ask(&mut Metadata::new(), now + SECOND, SECOND);
         assert!(report.load(now + SECOND, SECOND, 1.0).unwrap() > 2.0 * before);
         assert!(report.load(now + SECOND, SECOND, 0.0).unwrap() < before);
     }

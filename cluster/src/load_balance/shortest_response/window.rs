@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::endpoint_state::{EndedCall, EndpointState};
 use crate::load::nanos_since;
 
 /// How far back it looks.
@@ -22,7 +23,7 @@ const BUCKETS: usize = 10;
 /// Latencies of one endpoint; what readers take comes first, in one cache line.
 #[derive(Debug)]
 #[repr(C)]
-pub(crate) struct LatencyWindow {
+pub(super) struct LatencyWindow {
     origin: Instant,
     /// Bits of an `f64`: nanoseconds; 0 while nothing is known.
     mean: AtomicU64,
@@ -44,15 +45,30 @@ struct Bucket {
     calls: f64,
 }
 
+impl EndpointState for LatencyWindow {
+    fn end(&self, call: &EndedCall<'_>) {
+        if let Some(latency) = call.latency {
+            self.add(latency, call.now);
+        }
+    }
+
+    /// Knows nothing any more.
+    fn forget(&self) {
+        let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
+        *sums = Sums::default();
+        self.mean.store(0, Relaxed);
+    }
+}
+
 impl LatencyWindow {
     /// Nothing known; `origin` is any time before its first use.
-    pub(crate) fn new(origin: Instant) -> Self {
+    pub(super) fn new(origin: Instant) -> Self {
         let (mean, stamp) = (AtomicU64::new(0), AtomicU64::new(0));
         Self { origin, sums: Mutex::default(), mean, stamp }
     }
 
     /// One of the same past, for an endpoint that has none.
-    pub(crate) fn as_of_peer(&self) -> Self {
+    pub(super) fn as_of_peer(&self) -> Self {
         let sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
         Self {
             origin: self.origin,
@@ -62,22 +78,15 @@ impl LatencyWindow {
         }
     }
 
-    /// Knows nothing any more.
-    pub(crate) fn forget(&self) {
-        let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
-        *sums = Sums::default();
-        self.mean.store(0, Relaxed);
-    }
-
     /// The mean in nanoseconds, more than 0; `None` if no call has ended within the window.
-    pub(crate) fn mean(&self, now: Instant) -> Option<f64> {
+    pub(super) fn mean(&self, now: Instant) -> Option<f64> {
         let mean = f64::from_bits(self.mean.load(Relaxed));
         let age = self.nanos(now).saturating_sub(self.stamp.load(Relaxed));
         (mean > 0.0 && u128::from(age) < WINDOW.as_nanos()).then_some(mean)
     }
 
     /// Adds a call that has ended at `now`.
-    pub(crate) fn add(&self, latency: Duration, now: Instant) {
+    pub(super) fn add(&self, latency: Duration, now: Instant) {
         let nanos = self.nanos(now);
         let number = nanos / (WINDOW.as_nanos() as u64 / BUCKETS as u64);
         let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,17 +1,20 @@
 //! `adaptive`: of two endpoints drawn at random, the one whose provider bears less.
 //!
 //! Dubbo's formula over the provider's own load of its processors, latency, calls in flight and
-//! successes (`load_report.rs`). Choose it where machines differ or do other work besides. Now and
+//! successes (`report.rs`). Choose it where machines differ or do other work besides. Now and
 //! then a call asks for the provider's load, and its answer tells it. Where one of the two has told
 //! nothing, the one with fewer calls in flight is taken, and at a tie the first drawn. Costs two
 //! draws, a few short locks, and some metadata five times a second.
 
+mod report;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use rpc_core::{Error, Extension, Invocation};
+use rpc_core::{BuildContext, Error, Extension, Invocation};
 use tokio::time::Instant;
 
+use self::report::LoadReport;
 use super::two_choices::better_of_two;
 use super::{LoadBalance, SeedConfig, select_again};
 use crate::candidates::Candidates;
@@ -37,7 +40,7 @@ fn in_flight(candidates: &Candidates, index: usize) -> f64 {
 }
 
 fn load(candidates: &Candidates, index: usize, now: Instant, timeout: Duration) -> Option<f64> {
-    let report = candidates.load(index).report();
+    let report = candidates.states(index).get_or_init(LoadReport::default);
     report.load(now, timeout, in_flight(candidates, index))
 }
 
@@ -49,8 +52,8 @@ impl Extension<dyn LoadBalance> for Adaptive {
     const NAME: &'static str = "adaptive";
     type Config = SeedConfig;
 
-    fn build(config: SeedConfig) -> Result<Arc<dyn LoadBalance>, Error> {
-        Ok(Arc::new(Self::new(config.seed)))
+    fn build(config: SeedConfig, context: &BuildContext) -> Result<Arc<dyn LoadBalance>, Error> {
+        Ok(Arc::new(Self::new(config.seed.or(context.seed()))))
     }
 }
 
@@ -87,7 +90,7 @@ impl LoadBalance for Adaptive {
         if candidates.weight(index) == 0 {
             return None;
         }
-        let known = candidates.load(index).known_report()?;
+        let known = candidates.states(index).known::<LoadReport>()?;
         known.load(now, time_left(invocation, now), in_flight(candidates, index))
     }
 

@@ -1,0 +1,164 @@
+//! Other settings while calls run: made whole, or refused whole.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
+
+use rpc_core::{Codecs, Error, Method, ServiceKey};
+
+use super::client::{self, LiveClient};
+use super::service::{self, UsedService};
+use crate::config::{Config, Layer, MethodDefaults, Selector, Setting, Sources};
+use crate::consumer::{Consumer, Inner};
+use crate::setup::Setup;
+
+/// What follows from the settings of a consumer, so that others can be put in force.
+#[derive(Debug)]
+pub(crate) struct Live {
+    setup: Setup,
+    pub(crate) services: HashMap<ServiceKey, Weak<UsedService>>,
+    clients: Vec<Weak<LiveClient>>,
+}
+
+impl Live {
+    pub(crate) fn new(setup: Setup) -> Self {
+        Self { setup, services: HashMap::new(), clients: Vec::new() }
+    }
+}
+
+impl Consumer {
+    /// Reads the configuration file and the environment again, or the
+    /// [sources](crate::ConsumerBuilder::sources) that were given, and puts in force what they say
+    /// now; gives what has changed, and logs it.
+    ///
+    /// All clients follow at once. Calls under way end as they began; balancers, filters, connections
+    /// and what is known of instances stay, as far as what chose them has not changed. Reads a file,
+    /// so it blocks for as long as that takes.
+    ///
+    /// # Errors
+    /// Settings that are unknown or cannot work, also for a client there is; one that cannot change
+    /// while a program runs, such as `registry.address`. Everything stays as it was.
+    pub fn reload(&self) -> Result<Vec<Setting>, Error> {
+        self.0.change(|_| {})
+    }
+
+    /// The same with other sources, from now on.
+    ///
+    /// # Errors
+    /// As [`reload`](Self::reload).
+    pub fn reload_from(&self, sources: Sources) -> Result<Vec<Setting>, Error> {
+        self.0.change(|setup| setup.sources = Some(sources))
+    }
+
+    /// Puts `rules` in force instead of those before: settings that stand above all sources, and
+    /// below the options of a call. For whoever follows a config centre. Names each by
+    /// [`Layer::rule`]; what is [set](Layer::set) without a name is `rule`.
+    ///
+    /// File and environment are read again too, unless sources were given.
+    ///
+    /// # Errors
+    /// As [`reload`](Self::reload); the rules before stay in force.
+    pub fn apply_rules(&self, rules: Layer) -> Result<Vec<Setting>, Error> {
+        self.0.change(|setup| setup.rules = rules)
+    }
+
+    /// A client of these methods of `service`.
+    pub(crate) fn live_client(
+        &self,
+        service: &Arc<UsedService>,
+        methods: Vec<(Method, MethodDefaults)>,
+        codecs: Option<Codecs>,
+    ) -> Result<Arc<LiveClient>, Error> {
+        // Nobody puts other settings in force meanwhile.
+        let mut live = self.0.live();
+        let config = self.0.config.load_full();
+        let names = methods.iter().map(|(method, _)| method.name());
+        self.0.check(&config, &service.key, names)?;
+        let all: Vec<&Method> = methods.iter().map(|(method, _)| method).collect();
+        self.0.check_balancers(&config, &service.key, &all)?;
+        let mut draft = service.draft(&self.0, &config);
+        let client = LiveClient::new(self.clone(), &config, &mut draft, service, methods, codecs)?;
+        service.keep(draft.into_shared());
+        live.clients.retain(|client| client.strong_count() > 0);
+        live.clients.push(Arc::downgrade(&client));
+        Ok(client)
+    }
+}
+
+impl Inner {
+    pub(crate) fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Setup)) -> Result<Vec<Setting>, Error> {
+        let mut live = self.live();
+        let mut setup = live.setup.clone();
+        change(&mut setup);
+        let config = Arc::new(match self.leaves_out_unknown {
+            true => setup.load_known()?.0,
+            false => setup.load()?,
+        });
+        let changed = self.config.load().changes_to(&config)?;
+        let services: Vec<Arc<UsedService>> =
+            live.services.values().filter_map(Weak::upgrade).collect();
+        let clients: Vec<Arc<LiveClient>> = live.clients.iter().filter_map(Weak::upgrade).collect();
+        let next = services.into_iter().map(|service| {
+            let of_service = clients.iter().filter(|client| Arc::ptr_eq(&client.service, &service));
+            let next = self.next(&config, &service, of_service)?;
+            Ok((service, next))
+        });
+        let next = next.collect::<Result<Vec<_>, Error>>()?;
+        // From here on nothing can fail.
+        let budget = &config.consumer.retry_budget;
+        self.budget.set(budget.percent, budget.per_second);
+        for (service, (shared, clients)) in next {
+            service.follow(&config, shared, self.around_attempts());
+            clients.into_iter().for_each(|(client, next)| client.follow(next));
+        }
+        self.config.store(config);
+        live.setup = setup;
+        for setting in &changed {
+            tracing::info!(%setting, "changed");
+        }
+        Ok(changed)
+    }
+
+    /// What follows from `config` for a service and its clients.
+    fn next<'a>(
+        &self,
+        config: &Config,
+        service: &UsedService,
+        clients: impl Iterator<Item = &'a Arc<LiveClient>>,
+    ) -> Result<(service::Next, Vec<(&'a Arc<LiveClient>, client::Next)>), Error> {
+        let mut draft = service.draft(self, config);
+        let attempts = draft.attempt_filters()?;
+        let next = clients.map(|client| {
+            let methods = client.methods();
+            self.check(config, &service.key, methods.iter().map(|method| method.name()))?;
+            self.check_balancers(config, &service.key, &methods)?;
+            Ok((client, client.next(self, config, &mut draft)?))
+        });
+        let next = next.collect::<Result<Vec<_>, Error>>()?;
+        Ok((service::Next { shared: draft.into_shared(), attempts }, next))
+    }
+
+    /// Whether each balancer can serve the methods of `service` that one setting gives to it.
+    fn check_balancers(
+        &self,
+        config: &Config,
+        service: &ServiceKey,
+        methods: &[&Method],
+    ) -> Result<(), Error> {
+        let mut settings = BTreeMap::<String, (Selector, Vec<&Method>)>::new();
+        for method in methods {
+            let of = config.method(service, method.name(), &MethodDefaults::default());
+            let (key, value) = (of.loadbalance.key, of.loadbalance.value);
+            settings.entry(key).or_insert_with(|| (value, Vec::new())).1.push(method);
+        }
+        let nobody = &rpc_core::BuildContext::default();
+        for (key, (balancer, methods)) in settings {
+            let checked = self.extensions.load_balance(&balancer, nobody)?.check(&methods);
+            checked.map_err(|error| config.blame(&key, error))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+//! A service in use: its directory, and what its methods share.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+use cluster::{AttemptLayers, Directory, DirectoryOptions, Overrides};
+use rpc_core::{BuildContext, Connector, Error, Instance, ServiceKey, Subscription};
+
+use super::shared::{AttemptFilters, Draft, Shared};
+use crate::config::{Config, InstanceRules};
+use crate::consumer::Inner;
+
+/// One service that a consumer calls; lives as long as one of its clients.
+#[derive(Debug)]
+pub(crate) struct UsedService {
+    pub(crate) key: ServiceKey,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) context: BuildContext,
+    kept: Mutex<Kept>,
+}
+
+/// What settings chose last.
+#[derive(Debug)]
+struct Kept {
+    shared: Shared,
+    attempts: AttemptFilters,
+    rules: InstanceRules,
+}
+
+/// What settings choose that are about to be in force.
+#[derive(Debug)]
+pub(super) struct Next {
+    pub(super) shared: Shared,
+    pub(super) attempts: AttemptFilters,
+}
+
+impl UsedService {
+    /// A service that follows `subscription` by `config`.
+    pub(crate) fn new(
+        inner: &Inner,
+        config: &Config,
+        key: ServiceKey,
+        subscription: Subscription,
+        options: DirectoryOptions,
+    ) -> Result<Arc<Self>, Error> {
+        let listed: Arc<OnceLock<Weak<Directory>>> = Arc::default();
+        let context = inner.context().for_service(key.clone());
+        let context = context.with_instances({
+            let listed = listed.clone();
+            move || instances_of(&listed)
+        });
+        let mut draft = Draft::new(&inner.extensions, config, &key, &context, Shared::default());
+        let attempts = draft.attempt_filters()?;
+        let shared = draft.into_shared();
+        let rules = config.instance_rules(&key);
+        let options = DirectoryOptions {
+            layers: attempts.inside(inner.around_attempts()),
+            overrides: overrides(&rules),
+            ..options
+        };
+        let connector: Arc<dyn Connector> = inner.connector.clone();
+        let directory = Directory::follow(key.clone(), subscription, connector, options);
+        let directory = Arc::new(directory);
+        // It is new, so it is empty.
+        let _ = listed.set(Arc::downgrade(&directory));
+        let kept = Mutex::new(Kept { shared, attempts, rules });
+        Ok(Arc::new(Self { key, directory, context, kept }))
+    }
+
+    /// Extensions of its methods by `config`, beginning with those it has.
+    pub(crate) fn draft<'a>(&'a self, inner: &'a Inner, config: &'a Config) -> Draft<'a> {
+        let before = self.kept().shared.clone();
+        Draft::new(&inner.extensions, config, &self.key, &self.context, before)
+    }
+
+    /// Keeps what one more client has made.
+    pub(crate) fn keep(&self, made: Shared) {
+        self.kept().shared.extend(made);
+    }
+
+    /// Puts in force what follows from `config`.
+    pub(super) fn follow(&self, config: &Config, next: Next, layers: AttemptLayers) {
+        let rules = config.instance_rules(&self.key);
+        let mut kept = self.kept();
+        if !kept.attempts.is(&next.attempts) {
+            self.directory.set_layers(next.attempts.inside(layers));
+        }
+        if kept.rules != rules {
+            self.directory.set_overrides(overrides(&rules));
+        }
+        self.directory.set_ejection(config.consumer.ejection.rules());
+        *kept = Kept { shared: next.shared, attempts: next.attempts, rules };
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn instances_of(directory: &OnceLock<Weak<Directory>>) -> Vec<Instance> {
+    let directory = directory.get().and_then(Weak::upgrade);
+    let endpoints = directory.map(|directory| directory.endpoints()).unwrap_or_default();
+    endpoints.iter().map(|endpoint| endpoint.instance().clone()).collect()
+}
+
+fn overrides(rules: &InstanceRules) -> Overrides {
+    match rules.is_empty() {
+        true => Overrides::default(),
+        false => {
+            let rules = rules.clone();
+            Overrides::new(move |instance| rules.apply(instance))
+        }
+    }
+}
