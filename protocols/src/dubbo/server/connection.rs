@@ -292,9 +292,18 @@ impl Connection {
         // Without room, a call that would not end at once must not even begin.
         let inline = route.runs_inline()
             && (!route.waits() || self.shared.caller.has_room(!header.is_two_way()));
+        let waits = route.waits();
         let mut answer = Answer::new(route, invocation, now);
+        if !header.is_two_way() {
+            answer = answer.past_gate();
+        }
         if !inline {
-            return self.spawn(header, answer, codec, held);
+            return self.spawn(header, answer, codec, held, *clock);
+        }
+        // Once polled it has begun, and could be turned away no more.
+        if waits && let Err(full) = answer.begin(*clock) {
+            answer.record(&Err(full.clone()), *clock);
+            return self.refuse(header, &full, status::OVERLOADED);
         }
         let began = *clock;
         let polled = Pin::new(&mut answer).poll(&mut Context::from_waker(Waker::noop()));
@@ -304,7 +313,7 @@ impl Connection {
             // Its new task polls it again at once and is the one to be woken.
             Poll::Pending => {
                 answer.route().note_waiting();
-                self.spawn(header, answer, codec, held);
+                self.spawn(header, answer, codec, held, *clock);
             }
             Poll::Ready(result) => {
                 answer.record(&result, *clock);
@@ -323,10 +332,11 @@ impl Connection {
         call: Answer,
         codec: Arc<dyn Codec>,
         held: Option<HeldBytes>,
+        now: Instant,
     ) {
         let begun = match header.is_two_way() {
-            true => self.shared.spawn(header.id, call, codec, held),
-            false => self.shared.spawn_one_way(call, held),
+            true => self.shared.spawn(header.id, call, codec, held, now),
+            false => self.shared.spawn_one_way(call, held, now),
         };
         if let Err((refused, status)) = begun {
             self.refuse(header, &refused, status);

@@ -52,6 +52,7 @@ impl Shared {
         mut call: Answer,
         codec: Arc<dyn Codec>,
         held: Option<HeldBytes>,
+        now: Instant,
     ) -> Result<(), Refused> {
         if self.lock().running.contains_key(&id) {
             let text = format!("request id {id} is in use by a call that runs");
@@ -59,7 +60,7 @@ impl Shared {
             return Err((refused, status::BAD_REQUEST));
         }
         let guard =
-            admit(&mut call, || self.caller.begin_call(), || self.caller.count_call(false))?;
+            admit(&mut call, now, || self.caller.begin_call(), || self.caller.count_call(false))?;
         let shared = self.clone();
         let call = async move {
             let _guard = guard;
@@ -80,9 +81,10 @@ impl Shared {
         &self,
         mut call: Answer,
         held: Option<HeldBytes>,
+        now: Instant,
     ) -> Result<(), Refused> {
         let (begin, count) = (|| self.caller.begin_one_way(), || self.caller.count_call(true));
-        let guard = admit(&mut call, begin, count)?;
+        let guard = admit(&mut call, now, begin, count)?;
         self.state.spawn_own(async move {
             let _counted = (guard, held);
             let _ = call.until_deadline().await;
@@ -108,14 +110,13 @@ impl Shared {
 /// Counts a call. What has begun is never turned away: nobody could tell how much of it was done.
 fn admit(
     call: &mut Answer,
+    now: Instant,
     begin: impl FnOnce() -> Result<CallGuard, Status>,
     count: impl FnOnce() -> CallGuard,
 ) -> Result<CallGuard, Refused> {
-    if call.was_polled() {
-        return Ok(count());
-    }
-    begin().map_err(|refused| {
-        call.record(&Err(refused.clone()), Instant::now());
+    let begun = if call.was_polled() { Ok(count()) } else { begin() };
+    begun.and_then(|guard| call.begin(now).map(|()| guard)).map_err(|refused| {
+        call.record(&Err(refused.clone()), now);
         (refused, status::OVERLOADED)
     })
 }
