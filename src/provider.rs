@@ -15,7 +15,7 @@ use rpc_core::{BoxInvoker, Error, Instance, Invoker, Metrics, ServiceKey};
 use tower_layer::Layer as TowerLayer;
 
 use crate::address::Place;
-use crate::config::{Config, Sources};
+use crate::config::{Config, Gate, Sources};
 use crate::describe::{DESCRIBE, describing};
 use crate::extensions::Extensions;
 use crate::layers::{Layers, Scope};
@@ -148,7 +148,12 @@ impl Provider {
         let describing = Arc::new(describing(services, json));
         for (service, handler) in self.services {
             let methods = handler.descriptor().methods;
-            self.layers.check(&service, methods.iter().map(|method| method.name))?;
+            let names = || methods.iter().map(|method| method.name);
+            self.layers.check(&service, names())?;
+            config.check_served_methods(&service, names())?;
+            for name in names().filter(|name| config.gate(&service, name) == Gate::Off) {
+                dispatcher.leave_open(format!("{service}/{name}"));
+            }
             let around = |inner| self.layers.apply(&service, inner);
             dispatcher.add(service.clone(), handler, around)?;
         }

@@ -43,7 +43,9 @@ pub use self::load::Sources;
 pub use self::method::{Decided, MethodConfig, MethodDefaults};
 pub use self::names::{Kind, LeftOut};
 pub use self::origin::{Origin, Setting, Strength};
-pub use self::provider::{InstanceOverrides, ProtocolNames, ProviderConfig, ProviderLimits};
+pub use self::provider::{
+    Gate, InstanceOverrides, ProtocolNames, ProviderConfig, ProviderLimits, ServedMethodOverrides,
+};
 pub use self::registry::{RegistryAddresses, RegistryConfig};
 pub use self::selector::Selector;
 pub use self::tree::{ApplicationConfig, Config, Secret};

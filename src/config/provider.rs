@@ -40,6 +40,9 @@ pub struct ProviderConfig {
     pub warmup: Duration,
     /// `[provider.metadata]`: what instances publish besides, for routers to read. Default: nothing.
     pub metadata: BTreeMap<String, String>,
+    /// Whether a method's calls are limited once most of them could not end in time. Default
+    /// `adaptive`.
+    pub gate: Gate,
     /// How long calls are still served after unregistering, so that consumers hear of it.
     /// Default 3 s.
     #[serde(with = "duration")]
@@ -64,6 +67,7 @@ impl Default for ProviderConfig {
             weight: 100,
             warmup: Duration::from_secs(600),
             metadata: BTreeMap::new(),
+            gate: Gate::Adaptive,
             notice: Duration::from_secs(3),
             drain_timeout: Duration::from_secs(30),
             limits: ProviderLimits::default(),
@@ -82,6 +86,31 @@ pub struct InstanceOverrides {
     /// How long the share grows after a start until it is whole.
     #[serde(with = "duration_or_none")]
     pub warmup: Option<Duration>,
+    /// Whether calls of its methods are limited once most of them could not end in time.
+    pub gate: Option<Gate>,
+    /// `[provider.services."…".methods.m]`, by name on the wire.
+    pub methods: BTreeMap<String, ServedMethodOverrides>,
+}
+
+/// `[provider.services."…".methods.m]`: how one method is served.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ServedMethodOverrides {
+    /// Whether its calls are limited once most of them could not end in time.
+    pub gate: Option<Gate>,
+}
+
+/// What becomes of the calls of a method when more come than can be answered in time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Gate {
+    /// As many run as end in time; others are turned away at once.
+    #[default]
+    Adaptive,
+    /// All run.
+    Off,
 }
 
 /// `[provider.limits]`: what a peer may ask of a provider; past one it gets an error that names it.
@@ -140,14 +169,51 @@ impl Config {
     /// The settings of the instances of `service`: of its whole key, else of its interface, else
     /// those of all.
     pub(crate) fn instance(&self, service: &ServiceKey) -> (u32, Duration) {
-        let interface = ServiceKey::new(service.interface());
-        let found: Vec<&InstanceOverrides> = [service, &interface]
-            .iter()
-            .filter_map(|key| self.provider.services.get(*key))
-            .collect();
-        let weight = found.iter().find_map(|own| own.weight);
-        let warmup = found.iter().find_map(|own| own.warmup);
+        let found = self.served(service);
+        let weight = found.iter().find_map(|(_, own)| own.weight);
+        let warmup = found.iter().find_map(|(_, own)| own.warmup);
         (weight.unwrap_or(self.provider.weight), warmup.unwrap_or(self.provider.warmup))
+    }
+
+    /// Whether the calls of a method may be limited: what is set for it, else for its service, else
+    /// for all.
+    pub(crate) fn gate(&self, service: &ServiceKey, method: &str) -> Gate {
+        let found = self.served(service);
+        let own = found.iter().find_map(|(_, own)| own.methods.get(method)?.gate);
+        let own = own.or_else(|| found.iter().find_map(|(_, own)| own.gate));
+        own.unwrap_or(self.provider.gate)
+    }
+
+    /// What is set for `service`, the whole key first.
+    fn served(&self, service: &ServiceKey) -> Vec<(ServiceKey, &InstanceOverrides)> {
+        let mut names = vec![service.clone()];
+        if service.interface() != service.as_str() {
+            names.push(ServiceKey::new(service.interface()));
+        }
+        let found = names.into_iter();
+        found.filter_map(|name| Some((name.clone(), self.provider.services.get(&name)?))).collect()
+    }
+
+    /// Whether every method that is configured for `service` is among `methods`.
+    ///
+    /// # Errors
+    /// A method that does not exist, with its place and the known ones.
+    pub(crate) fn check_served_methods<'a>(
+        &self,
+        service: &ServiceKey,
+        methods: impl IntoIterator<Item = &'a str> + Clone,
+    ) -> Result<(), Error> {
+        for (key, overrides) in self.served(service) {
+            let section = Key::dotted("provider.services").child(key.as_str()).child("methods");
+            for name in overrides.methods.keys() {
+                if !methods.clone().into_iter().any(|known| known == name) {
+                    let error =
+                        Error::unknown_name(&format!("method in [{section}]"), name, methods);
+                    return Err(error.at(self.origins.of_section(&section.child(name))));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether every service in `[provider.services]` is among those that are served.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::consumer::{MethodOverrides, ServiceOverrides};
 use super::key::{ANY, Key};
-use super::provider::InstanceOverrides;
+use super::provider::{InstanceOverrides, ServedMethodOverrides};
 use super::tree::Config;
 
 /// The tree of keys: objects are sections, everything else is a key with its default.
@@ -30,7 +30,11 @@ impl Schema {
             ..ServiceOverrides::default()
         };
         let key = rpc_core::ServiceKey::new(ANY);
-        example.provider.services.insert(key.clone(), InstanceOverrides::default());
+        let served = InstanceOverrides {
+            methods: [(ANY.to_owned(), ServedMethodOverrides::default())].into(),
+            ..InstanceOverrides::default()
+        };
+        example.provider.services.insert(key.clone(), served);
         example.provider.metadata.insert(ANY.to_owned(), String::new());
         example.consumer.services.insert(key, any);
         Self(example.to_value())

@@ -59,7 +59,18 @@ impl Answer {
         };
         let gated = route.gate().is_some();
         let (counted, polled, ended) = (None, false, false);
-        Self { route, future, context, started, deadline, tells_load, counted, gated, polled, ended }
+        Self {
+            route,
+            future,
+            context,
+            started,
+            deadline,
+            tells_load,
+            counted,
+            gated,
+            polled,
+            ended,
+        }
     }
 
     /// The same past the gate of its method: whoever has no answer could not come back either.

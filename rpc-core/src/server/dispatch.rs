@@ -105,8 +105,7 @@ impl Dispatcher {
             let machine = self.machine.clone();
             // A one-way call has nobody who would come back.
             let gated = kind == MethodKind::Unary && !self.ungated.contains(&*path);
-            let gate =
-                || Gate::new(path.clone(), self.gates.clone(), self.metrics.gate(&method));
+            let gate = || Gate::new(path.clone(), self.gates.clone(), self.metrics.gate(&method));
             let gate = gated.then(gate);
             let route = Route { method, invoker, metrics, machine, gate, first_poll, waits };
             self.routes.insert(path, Arc::new(route));

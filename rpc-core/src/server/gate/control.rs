@@ -170,7 +170,11 @@ impl Control {
     }
 
     fn fell(&self, window: &Window) -> bool {
-        self.kept.is_some_and(|kept| window.fell(&kept))
+        self.kept.is_some_and(|kept| self.fell_against(window, &kept))
+    }
+
+    fn fell_against(&self, window: &Window, before: &Before) -> bool {
+        window.fell(before, self.base.unwrap_or(0.0))
     }
 
     fn is_squeezing(&self, starving: bool) -> bool {
@@ -184,8 +188,7 @@ impl Control {
 
     fn close_off(&mut self, window: &Window, starving: bool) -> Next {
         let (took, lateness) = (self.took, window.lateness());
-        self.streak =
-            if lateness >= BAD { self.streak.saturating_add(window.late) } else { 0 };
+        self.streak = if lateness >= BAD { self.streak.saturating_add(window.late) } else { 0 };
         let futile = self.streak >= STREAK;
         if (futile || self.is_squeezing(starving)) && window.now >= self.hold_until {
             let known = self.base.is_some();
@@ -214,7 +217,7 @@ impl Control {
         self.any_useful |= window.useful > 0;
         let kept = self.kept.unwrap_or_else(|| Before::of(window, window.peak));
         let helped = window.lateness() <= kept.lateness / 2.0 || self.took <= 0.75 * kept.took;
-        let fell = window.fell(&kept);
+        let fell = self.fell_against(window, &kept);
         let queues = window.refused > 0;
         if helped && !fell {
             self.hold_for = HOLD;
@@ -283,7 +286,7 @@ impl Control {
         }
         if let Some(cut) = self.cut.filter(|cut| self.limit <= cut.limit / 2) {
             self.cut = None;
-            if lateness < 0.5 && window.fell(&cut) {
+            if lateness < 0.5 && self.fell_against(window, &cut) {
                 // The cut cost answers.
                 self.base = Some(took.max(cut.took / 1.25));
                 self.limit = cut.limit;

@@ -244,7 +244,8 @@ impl Gate {
         if control.mode() != Mode::Off {
             self.retry_after.store(whole(control.hint(window)), Relaxed);
         }
-        if control.mode() != mode {
+        // The steps of a trial are one trial.
+        if std::mem::discriminant(&control.mode()) != std::mem::discriminant(&mode) {
             self.tell(control, window);
         }
         self.metrics.set_limit(control.limit());
@@ -320,7 +321,10 @@ impl Gate {
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (limit, running) = (self.limit.load(Relaxed), self.running.load(Relaxed));
-        f.debug_struct("Gate").field("limit", &limit).field("running", &running).finish_non_exhaustive()
+        f.debug_struct("Gate")
+            .field("limit", &limit)
+            .field("running", &running)
+            .finish_non_exhaustive()
     }
 }
 

@@ -50,11 +50,13 @@ impl Window {
         f64::from(self.useful) / self.age().max(100.0)
     }
 
-    /// Whether answers fell against `before` by more than chance: below three quarters and by two
-    /// standard deviations.
-    pub(super) fn fell(&self, before: &Before) -> bool {
+    /// Whether answers fell against `before` by more than chance: below three quarters, and by two
+    /// standard deviations and what may be worked on at either end of a window, as calls of `base`
+    /// that began together also end together.
+    pub(super) fn fell(&self, before: &Before, base: f64) -> bool {
         let (useful, expected) = (f64::from(self.useful), before.rate * self.age());
-        useful < 0.75 * expected && expected - useful > 2.0 * (expected + useful).sqrt()
+        let chance = 2.0 * (expected + useful).sqrt() + before.rate * base;
+        useful < 0.75 * expected && expected - useful > chance
     }
 }
 

@@ -21,13 +21,15 @@ fn nothing_is_refused_below_capacity() {
 #[test]
 fn concurrency_as_such_is_free() {
     let many = Served::new(|_| 50_000.0, always(50.0), always(300.0));
-    let sim = Sim::new(1, vec![Resource::Free], vec![many]).run(10_000.0);
+    let sim = Sim::new(1, vec![Resource::Free], vec![many]).run(4_000.0);
     assert_eq!((sim.refused(), sim.trials(0)), (0, 0));
-    let mixed = Box::new(|_, dice: &mut rand::rngs::SmallRng| {
-        if dice.random_bool(0.9) { 1.0 } else { 400.0 }
-    });
+    let mixed = Box::new(
+        |_, dice: &mut rand::rngs::SmallRng| {
+            if dice.random_bool(0.9) { 1.0 } else { 400.0 }
+        },
+    );
     let mixed = Served::new(|_| 20_000.0, mixed, always(500.0));
-    let sim = Sim::new(1, vec![Resource::Free], vec![mixed]).run(10_000.0);
+    let sim = Sim::new(1, vec![Resource::Free], vec![mixed]).run(5_000.0);
     assert_eq!((sim.refused(), sim.trials(0)), (0, 0));
 }
 
@@ -42,9 +44,11 @@ fn tails_past_the_deadline_are_not_overload() {
 fn short_deadlines_of_some_do_not_cost_the_others() {
     for short in [0.5, 0.85] {
         let deadline = |from: f64| {
-            Box::new(move |now, dice: &mut rand::rngs::SmallRng| {
-                if now >= from && dice.random_bool(short) { 50.0 } else { 1000.0 }
-            })
+            Box::new(
+                move |now, dice: &mut rand::rngs::SmallRng| {
+                    if now >= from && dice.random_bool(short) { 50.0 } else { 1000.0 }
+                },
+            )
         };
         let served = Served::new(|_| 1_000.0, always(100.0), deadline(10_000.0));
         let sim = Sim::new(1, vec![Resource::Free], vec![served]).run(60_000.0);

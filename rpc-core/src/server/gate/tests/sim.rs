@@ -97,7 +97,11 @@ pub(super) struct Served {
 }
 
 impl Served {
-    pub(super) fn new(load: impl Fn(f64) -> f64 + 'static, takes: Figure, deadline: Figure) -> Self {
+    pub(super) fn new(
+        load: impl Fn(f64) -> f64 + 'static,
+        takes: Figure,
+        deadline: Figure,
+    ) -> Self {
         let load = Load::Poisson(Box::new(load));
         Self { load, takes, deadline, resource: 0, gated: true, gives_up: None }
     }

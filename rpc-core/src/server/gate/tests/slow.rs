@@ -24,9 +24,8 @@ fn a_dependency_twenty_times_slower_is_not_overload() {
 fn a_trial_that_does_not_help_is_taken_back() {
     for seed in 0..5 {
         let tail = lognormal(280.0, 0.3);
-        let takes = Box::new(move |now, dice: &mut _| {
-            if now < 5_000.0 { 10.0 } else { tail(now, dice) }
-        });
+        let takes =
+            Box::new(move |now, dice: &mut _| if now < 5_000.0 { 10.0 } else { tail(now, dice) });
         let served = Served::new(|_| 1_000.0, takes, always(300.0));
         let sim = Sim::new(seed, vec![Resource::Free], vec![served]).run(45_000.0);
         let begun: Vec<f64> =
