@@ -33,7 +33,7 @@ const TASKS: [Task; 16] = [
     ("deny", "licences, advisories and sources of dependencies", tasks::deny),
     ("examples", "run every example, or those named", examples::run),
     ("benches", "whether the harness of `bench` compiles", tasks::check_benches),
-    ("charts", "draw the balancers' charts in docs/charts", tasks::charts),
+    ("charts", "draw the charts in docs/charts", tasks::charts),
     ("bench", "measure against other RPC crates; `bench cluster`: the layer alone", tasks::bench),
     (
         "cost",

@@ -83,7 +83,7 @@ impl Answer {
     /// Asks the gate of the method whether the call may begin at `now`, once. What has begun may.
     ///
     /// [`until_deadline`](Self::until_deadline) asks it too; who can turn a call away for less does
-    /// so before.
+    /// so before. A call that is turned away is over, and recorded.
     ///
     /// # Errors
     /// `resource_exhausted`, refused: more calls run than end in time.
@@ -94,7 +94,9 @@ impl Answer {
         if self.polled {
             gate.enter();
         } else if let Err(full) = gate.begin(now) {
-            return Err(full.into_status(self.route.method().path()));
+            let refused = Err(full.into_status(self.route.method().path()));
+            self.record(&refused, now);
+            return refused.map(drop);
         }
         self.counted = Some(now);
         Ok(())
@@ -141,7 +143,7 @@ impl Answer {
         let result = if deadline <= began {
             Err(Status::deadline_exceeded("no time was left when the handler's turn came"))
         } else if let Err(full) = self.begin(began) {
-            Err(full)
+            return Err(full);
         } else {
             match self.first_poll(began).await {
                 Poll::Ready(result) => result,

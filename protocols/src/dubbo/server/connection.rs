@@ -290,19 +290,18 @@ impl Connection {
             Err(full) => return self.refuse(header, &full, status::OVERLOADED),
         };
         // Without room, a call that would not end at once must not even begin.
-        let inline = route.runs_inline()
-            && (!route.waits() || self.shared.caller.has_room(!header.is_two_way()));
         let waits = route.waits();
+        let inline =
+            route.runs_inline() && (!waits || self.shared.caller.has_room(!header.is_two_way()));
         let mut answer = Answer::new(route, invocation, now);
-        if !header.is_two_way() {
-            answer = answer.past_gate();
-        }
         if !inline {
             return self.spawn(header, answer, codec, held, *clock);
         }
         // Once polled it has begun, and could be turned away no more.
-        if waits && let Err(full) = answer.begin(*clock) {
-            answer.record(&Err(full.clone()), *clock);
+        if waits
+            && header.is_two_way()
+            && let Err(full) = answer.begin(*clock)
+        {
             return self.refuse(header, &full, status::OVERLOADED);
         }
         let began = *clock;

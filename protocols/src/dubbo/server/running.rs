@@ -79,10 +79,11 @@ impl Shared {
     /// The same of a call without answer: its caller may be gone already, and wants it done.
     pub(super) fn spawn_one_way(
         &self,
-        mut call: Answer,
+        call: Answer,
         held: Option<HeldBytes>,
         now: Instant,
     ) -> Result<(), Refused> {
+        let mut call = call.past_gate();
         let (begin, count) = (|| self.caller.begin_one_way(), || self.caller.count_call(true));
         let guard = admit(&mut call, now, begin, count)?;
         self.state.spawn_own(async move {
@@ -114,11 +115,17 @@ fn admit(
     begin: impl FnOnce() -> Result<CallGuard, Status>,
     count: impl FnOnce() -> CallGuard,
 ) -> Result<CallGuard, Refused> {
-    let begun = if call.was_polled() { Ok(count()) } else { begin() };
-    begun.and_then(|guard| call.begin(now).map(|()| guard)).map_err(|refused| {
-        call.record(&Err(refused.clone()), now);
-        (refused, status::OVERLOADED)
-    })
+    let refused = |status| (status, status::OVERLOADED);
+    let guard = if call.was_polled() {
+        count()
+    } else {
+        begin().map_err(|full| {
+            call.record(&Err(full.clone()), now);
+            refused(full)
+        })?
+    };
+    call.begin(now).map_err(refused)?;
+    Ok(guard)
 }
 
 /// Ends the calls of a connection with it.
