@@ -16,7 +16,7 @@ use rpc_core::{BoxInvoker, Error, Extension, Instance, Invoker, Metrics, Service
 use tower_layer::Layer as TowerLayer;
 
 use crate::address::Place;
-use crate::config::{Config, Layer, Setting, Sources};
+use crate::config::{Config, Gate, Layer, Setting, Sources};
 use crate::describe::{DESCRIBE, describing};
 use crate::extensions::Extensions;
 use crate::handlers::Handlers;
@@ -155,7 +155,10 @@ impl Provider {
             let methods = handler.descriptor().methods;
             let names = methods.iter().map(|method| method.name);
             self.layers.check(&service, names.clone())?;
-            config.check_handlers(&service, names)?;
+            config.check_handlers(&service, names.clone())?;
+            for name in names.filter(|name| config.gate(&service, name) == Gate::Off) {
+                dispatcher.leave_open(format!("{service}/{name}"));
+            }
             let around = |method: &_, inner| {
                 self.layers.apply_to_handler(&service, handlers.add(method, inner))
             };

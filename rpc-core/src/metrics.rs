@@ -3,6 +3,8 @@
 //! On by default and cheap: a call touches handles that were looked up once per method, no map and
 //! no label text. The form is Prometheus' text exposition.
 
+pub(crate) mod gate;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -69,6 +71,8 @@ struct Inner {
     durations: Family<MethodLabels, Histogram, Durations>,
     /// Counters by service that only some have, such as ejections: by name.
     tallies: Mutex<BTreeMap<String, Family<ServiceLabels, Counter>>>,
+    /// Only where methods have gates: on the provider's side.
+    gates: OnceLock<gate::Families>,
 }
 
 impl Metrics {
@@ -81,8 +85,8 @@ impl Metrics {
         registry.register("calls", "Calls that ended, by code", calls.clone());
         let help = "Time from start to end of a call in seconds";
         registry.register("call_duration_seconds", help, durations.clone());
-        let registry = Mutex::new(registry);
-        Self(Arc::new(Inner { registry, calls, durations, tallies: Mutex::default() }))
+        let (registry, gates) = (Mutex::new(registry), OnceLock::new());
+        Self(Arc::new(Inner { registry, calls, durations, tallies: Mutex::default(), gates }))
     }
 
     /// The counter of how often endpoints of `service` were ejected.
@@ -105,6 +109,16 @@ impl Metrics {
         });
         let labels = ServiceLabels { service: service.as_str().to_owned() };
         Tally(family.get_or_create(&labels).clone())
+    }
+
+    /// What the gate of `method` tells.
+    pub(crate) fn gate(&self, method: &Method) -> gate::GateMetrics {
+        let families = self.0.gates.get_or_init(|| {
+            let mut registry = self.0.registry.lock().unwrap_or_else(PoisonError::into_inner);
+            gate::Families::register(&mut registry)
+        });
+        let (service, method) = (method.service().as_str().to_owned(), method.name().to_owned());
+        families.of(&MethodLabels { service, method })
     }
 
     /// The handles of `method`.

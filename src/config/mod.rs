@@ -50,7 +50,7 @@ pub use self::names::{Kind, LeftOut};
 pub use self::origin::{Origin, Setting, Strength};
 pub(crate) use self::overruled::Overruled;
 pub use self::provider::{
-    HandlerOverrides, InstanceOverrides, ProtocolNames, ProviderConfig, ProviderLimits,
+    Gate, HandlerOverrides, InstanceOverrides, ProtocolNames, ProviderConfig, ProviderLimits,
 };
 pub use self::registry::{RegistryAddresses, RegistryConfig};
 pub use self::selector::Selector;

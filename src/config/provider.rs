@@ -48,6 +48,9 @@ pub struct ProviderConfig {
     /// Filters around each handler, the first outermost. Default: none.
     #[serde(deserialize_with = "selector::list::deserialize")]
     pub filters: Vec<Selector>,
+    /// Whether a method's calls are limited once most of them could not end in time. Default
+    /// `adaptive`.
+    pub gate: Gate,
     /// How long calls are still served after unregistering, so that consumers hear of it.
     /// Default 3 s.
     #[serde(with = "duration")]
@@ -74,6 +77,7 @@ impl Default for ProviderConfig {
             warmup: Duration::from_secs(600),
             metadata: BTreeMap::new(),
             filters: Vec::new(),
+            gate: Gate::Adaptive,
             notice: Duration::from_secs(3),
             drain_timeout: Duration::from_secs(30),
             limits: ProviderLimits::default(),
@@ -92,6 +96,8 @@ pub struct InstanceOverrides {
     /// How long the share grows after a start until it is whole.
     #[serde(with = "duration_or_none")]
     pub warmup: Option<Duration>,
+    /// Whether calls of its methods are limited once most of them could not end in time.
+    pub gate: Option<Gate>,
     /// Filters around its handlers, instead of `provider.filters`.
     #[serde(deserialize_with = "selector::list::optional")]
     pub filters: Option<Vec<Selector>>,
@@ -107,6 +113,20 @@ pub struct HandlerOverrides {
     /// Filters around it, instead of those of the service.
     #[serde(deserialize_with = "selector::list::optional")]
     pub filters: Option<Vec<Selector>>,
+    /// Whether its calls are limited once most of them could not end in time.
+    pub gate: Option<Gate>,
+}
+
+/// What becomes of the calls of a method when more come than can be answered in time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Gate {
+    /// As many run as end in time; others are turned away at once.
+    #[default]
+    Adaptive,
+    /// All run.
+    Off,
 }
 
 /// `[provider.limits]`: what a peer may ask of a provider; past one it gets an error that names it.
@@ -188,6 +208,14 @@ impl Config {
             .or_else(of_service)
             .unwrap_or_else(|| (Key::dotted("provider"), 0, self.provider.filters.clone()));
         self.decided(&section.child("filters"), level, filters)
+    }
+
+    /// Whether the calls of a method may be limited: what is set for it, else for its service, else
+    /// for all.
+    pub(crate) fn gate(&self, service: &ServiceKey, method: &str) -> Gate {
+        let own = self.served(service).find_map(|(_, own)| own.methods.get(method)?.gate);
+        let own = own.or_else(|| self.served(service).find_map(|(_, own)| own.gate));
+        own.unwrap_or(self.provider.gate)
     }
 
     /// Whether every method that is configured for `service` is among `methods`.

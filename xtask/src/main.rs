@@ -34,7 +34,7 @@ const TASKS: [Task; 17] = [
     ("package", "put every crate together as for a registry, without building it", tasks::package),
     ("examples", "run every example, or those named", examples::run),
     ("benches", "whether the harness of `bench` compiles", tasks::check_benches),
-    ("charts", "draw the balancers' charts in docs/charts", tasks::charts),
+    ("charts", "draw the charts in docs/charts", tasks::charts),
     ("bench", "measure against other RPC crates; `bench cluster`: the layer alone", tasks::bench),
     (
         "cost",

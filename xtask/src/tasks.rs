@@ -77,8 +77,11 @@ pub(crate) fn check_benches(arguments: &[String]) -> Done {
 
 /// A simulation with a seed: the same files every time.
 pub(crate) fn charts(arguments: &[String]) -> Done {
-    let command = ["run", "--package", "dubhe-cluster", "--example", "charts", "--"];
-    run(cargo(command).args(arguments))
+    for (package, example) in [("dubhe-cluster", "charts"), ("dubhe-protocols", "gate_chart")] {
+        let command = ["run", "--package", package, "--example", example, "--"];
+        run(cargo(command).args(arguments))?;
+    }
+    Ok(())
 }
 
 /// Breaks fleets of real processes; `cluster --list` names the checks.

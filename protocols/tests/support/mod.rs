@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test uses a part")]
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a part of tests")]
 
+pub mod pool;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

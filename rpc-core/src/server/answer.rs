@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::context::{self, CallContext};
 use super::dispatch::Route;
+use super::gate::Outcome;
 use super::{load_report, served};
 use crate::deadline::Deadline;
 use crate::invocation::Invocation;
@@ -27,6 +28,9 @@ pub struct Answer {
     started: Instant,
     deadline: Deadline,
     tells_load: bool,
+    /// Since when it counts at the gate of its method.
+    counted: Option<Instant>,
+    gated: bool,
     polled: bool,
     ended: bool,
 }
@@ -58,7 +62,66 @@ impl Answer {
             let future = span.in_scope(invoke);
             Box::pin(tracing::Instrument::instrument(future, span))
         };
-        Self { route, future, context, started, deadline, tells_load, polled: false, ended: false }
+        let gated = route.gate().is_some();
+        let (counted, polled, ended) = (None, false, false);
+        Self {
+            route,
+            future,
+            context,
+            started,
+            deadline,
+            tells_load,
+            counted,
+            gated,
+            polled,
+            ended,
+        }
+    }
+
+    /// The same past the gate of its method: whoever has no answer could not come back either.
+    #[must_use]
+    pub fn past_gate(mut self) -> Self {
+        self.gated = false;
+        self
+    }
+
+    /// Asks the gate of the method whether the call may begin at `now`, once. What has begun may.
+    ///
+    /// [`until_deadline`](Self::until_deadline) asks it too; who can turn a call away for less does
+    /// so before. A call that is turned away is over, and recorded.
+    ///
+    /// # Errors
+    /// `resource_exhausted`, refused: more calls run than end in time.
+    pub fn begin(&mut self, now: Instant) -> Result<(), Status> {
+        let Some(gate) = self.route.gate().filter(|_| self.gated && self.counted.is_none()) else {
+            return Ok(());
+        };
+        if self.polled {
+            gate.enter();
+        } else if let Err(full) = gate.begin(now) {
+            let refused = Err(full.into_status(self.route.method().path()));
+            self.record(&refused, now);
+            return refused.map(drop);
+        }
+        self.counted = Some(now);
+        Ok(())
+    }
+
+    /// Gives back its place at the gate.
+    fn leave_gate(&mut self, now: Instant, given_up: bool) {
+        let (Some(gate), Some(counted)) = (self.route.gate(), self.counted.take()) else {
+            return;
+        };
+        let allowed = self.deadline.remaining_from(counted);
+        let left = self.deadline.remaining_from(now);
+        let outcome = match given_up {
+            _ if left.is_zero() => Outcome::Late,
+            // Its caller's clock began before ours: who waits to the deadline cancels just before.
+            true if left <= allowed / 4 => Outcome::Late,
+            true => Outcome::GivenUp,
+            false => Outcome::Useful,
+        };
+        gate.end(now, now.saturating_duration_since(counted), allowed, outcome);
     }
 
     /// What is answered.
@@ -79,6 +142,7 @@ impl Answer {
     #[inline]
     pub fn record(&mut self, result: &Result<Reply, Status>, now: Instant) {
         self.ended = true;
+        self.leave_gate(now, false);
         if result.is_ok() && self.route.method().kind().streams_reply() {
             return;
         }
@@ -91,6 +155,8 @@ impl Answer {
         let (deadline, began) = (self.deadline.instant(), Instant::now());
         let result = if deadline <= began {
             Err(Status::deadline_exceeded("no time was left when the handler's turn came"))
+        } else if let Err(full) = self.begin(began) {
+            return Err(full);
         } else {
             match self.first_poll(began).await {
                 Poll::Ready(result) => result,
@@ -149,7 +215,10 @@ impl Drop for Answer {
     /// A call that is dropped before its end was cancelled.
     fn drop(&mut self) {
         if !self.ended {
-            self.route.metrics().record_code(Code::Cancelled, self.started.elapsed());
+            let now = Instant::now();
+            self.leave_gate(now, true);
+            let took = now.saturating_duration_since(self.started);
+            self.route.metrics().record_code(Code::Cancelled, took);
         }
     }
 }

@@ -1,19 +1,21 @@
 //! `service/method` to the handler that answers it: the table of a provider.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
+use tokio::time::Instant;
 
 use crate::codec::Codecs;
 use crate::error::Error;
 use crate::invocation::Invocation;
 use crate::invoker::{BoxInvoker, Invoke, ReplyFuture};
-use crate::method::Method;
+use crate::method::{Method, MethodKind};
 use crate::metrics::{MethodMetrics, Metrics};
+use crate::server::gate::{Gate, Gates};
 use crate::server::handler::Handler;
 use crate::server::load_report::MachineLoad;
 use crate::service_key::ServiceKey;
@@ -31,6 +33,8 @@ pub struct Dispatcher {
     codecs: Codecs,
     metrics: Metrics,
     machine: Option<MachineLoad>,
+    gates: Arc<Gates>,
+    ungated: HashSet<String>,
 }
 
 /// One method in the table.
@@ -39,6 +43,8 @@ pub struct Route {
     invoker: BoxInvoker,
     metrics: MethodMetrics,
     machine: Option<MachineLoad>,
+    /// What limits its calls once work is futile, unless it is configured away.
+    gate: Option<Gate>,
     /// Moving average of the time of first polls, in nanoseconds.
     first_poll: AtomicU32,
     /// Whether a handler has not been ready at its first poll.
@@ -49,7 +55,15 @@ impl Dispatcher {
     /// An empty table that answers in these codecs.
     #[must_use]
     pub fn new(codecs: Codecs, metrics: Metrics) -> Self {
-        Self { routes: HashMap::default(), services: Vec::new(), codecs, metrics, machine: None }
+        let gates = Gates::new(Instant::now());
+        let (routes, services, ungated) = Default::default();
+        Self { routes, services, codecs, metrics, machine: None, gates, ungated }
+    }
+
+    /// The same without a gate for the method at `service/method`, which is then never limited for
+    /// itself; for services added after it.
+    pub fn leave_open(&mut self, path: impl Into<String>) {
+        self.ungated.insert(path.into());
     }
 
     /// The same, telling callers that ask how loaded the machine is; for services added after it.
@@ -90,7 +104,11 @@ impl Dispatcher {
             let path = method.path().clone();
             let (first_poll, waits) = (AtomicU32::new(0), AtomicBool::new(false));
             let machine = self.machine.clone();
-            let route = Route { method, invoker, metrics, machine, first_poll, waits };
+            // A one-way call has nobody who would come back.
+            let gated = kind == MethodKind::Unary && !self.ungated.contains(&*path);
+            let gate = || Gate::new(path.clone(), self.gates.clone(), self.metrics.gate(&method));
+            let gate = gated.then(gate);
+            let route = Route { method, invoker, metrics, machine, gate, first_poll, waits };
             self.routes.insert(path, Arc::new(route));
         }
         self.services.push(service);
@@ -169,6 +187,11 @@ impl Route {
     #[inline]
     pub(super) fn machine(&self) -> Option<&MachineLoad> {
         self.machine.as_ref()
+    }
+
+    /// What limits its calls once work is futile.
+    pub(super) fn gate(&self) -> Option<&Gate> {
+        self.gate.as_ref()
     }
 
     /// Its counters.

@@ -4,6 +4,7 @@ mod answer;
 mod config;
 pub(crate) mod context;
 mod dispatch;
+mod gate;
 mod handler;
 mod limit;
 mod load_report;

@@ -3,6 +3,7 @@
 use rpc_core::ServiceKey;
 
 use super::{file, file_error, inventory};
+use crate::config::Gate;
 
 #[test]
 fn a_section_that_misses_its_service_by_a_slip_is_found() {
@@ -58,4 +59,43 @@ fn quotes_that_were_forgotten_around_a_service_are_told() {
     assert!(slip.contains("did you mean `methods`?"), "{slip}");
     let key = file_error("[consumer.services.Shop]\nweight = 5\n");
     assert!(key.contains("unknown key in [consumer.services.Shop] `weight`, available:"), "{key}");
+}
+
+#[test]
+fn the_gate_of_a_method_is_set_by_the_closest_section() {
+    let config = file(
+        r#"
+        provider.gate = "off"
+        [provider.services."shop.Inventory"]
+        gate = "adaptive"
+        methods.count.gate = "off"
+        [provider.services."blue/shop.Inventory"]
+        methods.reserve.gate = "off"
+        "#,
+    );
+    let blue = ServiceKey::with_parts("shop.Inventory", "blue", "");
+    for (service, method, gate) in [
+        (&ServiceKey::new("Other"), "count", Gate::Off),
+        (&inventory(), "reserve", Gate::Adaptive),
+        (&inventory(), "count", Gate::Off),
+        (&blue, "reserve", Gate::Off),
+        (&blue, "count", Gate::Off),
+        (&blue, "list", Gate::Adaptive),
+    ] {
+        assert_eq!(config.gate(service, method), gate, "{service}/{method}");
+    }
+    assert_eq!(file("").gate(&inventory(), "count"), Gate::Adaptive);
+    let error = file_error("provider.gate = \"of\"\n");
+    assert!(error.contains("`off`") && error.contains("adaptive"), "{error}");
+}
+
+#[test]
+fn a_method_that_is_not_served_is_pointed_at() {
+    let config = file("[provider.services.\"shop.Inventory\".methods.cout]\ngate = \"off\"\n");
+    let checked = config.check_served_methods(&inventory(), ["count", "reserve"]);
+    assert_eq!(
+        checked.unwrap_err().to_string(),
+        "dubhe.toml:1:45: unknown method in [provider.services.\"shop.Inventory\".methods] `cout` \
+         (did you mean `count`?), available: count, reserve"
+    );
 }

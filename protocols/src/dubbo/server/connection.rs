@@ -299,11 +299,19 @@ impl Connection {
             Err(full) => return self.refuse(header, &full, status::OVERLOADED),
         };
         // Without room, a call that would not end at once must not even begin.
-        let inline = route.runs_inline()
-            && (!route.waits() || self.shared.caller.has_room(!header.is_two_way()));
+        let waits = route.waits();
+        let inline =
+            route.runs_inline() && (!waits || self.shared.caller.has_room(!header.is_two_way()));
         let mut answer = Answer::new(route, invocation, now);
         if !inline {
-            return self.spawn(header, answer, codec, held);
+            return self.spawn(header, answer, codec, held, *clock);
+        }
+        // Once polled it has begun, and could be turned away no more.
+        if waits
+            && header.is_two_way()
+            && let Err(full) = answer.begin(*clock)
+        {
+            return self.refuse(header, &full, status::OVERLOADED);
         }
         let began = *clock;
         let polled = Pin::new(&mut answer).poll(&mut Context::from_waker(Waker::noop()));
@@ -313,7 +321,7 @@ impl Connection {
             // Its new task polls it again at once and is the one to be woken.
             Poll::Pending => {
                 answer.route().note_waiting();
-                self.spawn(header, answer, codec, held);
+                self.spawn(header, answer, codec, held, *clock);
             }
             Poll::Ready(result) => {
                 answer.record(&result, *clock);
@@ -332,10 +340,11 @@ impl Connection {
         call: Answer,
         codec: Arc<dyn Codec>,
         held: Option<HeldBytes>,
+        now: Instant,
     ) {
         let begun = match header.is_two_way() {
-            true => self.shared.spawn(header.id, call, codec, held),
-            false => self.shared.spawn_one_way(call, held),
+            true => self.shared.spawn(header.id, call, codec, held, now),
+            false => self.shared.spawn_one_way(call, held, now),
         };
         if let Err((refused, status)) = begun {
             self.refuse(header, &refused, status);

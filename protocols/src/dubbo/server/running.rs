@@ -52,6 +52,7 @@ impl Shared {
         mut call: Answer,
         codec: Arc<dyn Codec>,
         held: Option<HeldBytes>,
+        now: Instant,
     ) -> Result<(), Refused> {
         if self.lock().running.contains_key(&id) {
             let text = format!("request id {id} is in use by a call that runs");
@@ -59,7 +60,7 @@ impl Shared {
             return Err((refused, status::BAD_REQUEST));
         }
         let guard =
-            admit(&mut call, || self.caller.begin_call(), || self.caller.count_call(false))?;
+            admit(&mut call, now, || self.caller.begin_call(), || self.caller.count_call(false))?;
         let shared = self.clone();
         let call = async move {
             let _guard = guard;
@@ -78,11 +79,13 @@ impl Shared {
     /// The same of a call without answer: its caller may be gone already, and wants it done.
     pub(super) fn spawn_one_way(
         &self,
-        mut call: Answer,
+        call: Answer,
         held: Option<HeldBytes>,
+        now: Instant,
     ) -> Result<(), Refused> {
+        let mut call = call.past_gate();
         let (begin, count) = (|| self.caller.begin_one_way(), || self.caller.count_call(true));
-        let guard = admit(&mut call, begin, count)?;
+        let guard = admit(&mut call, now, begin, count)?;
         self.state.spawn_own(async move {
             let _counted = (guard, held);
             let _ = call.until_deadline().await;
@@ -108,16 +111,21 @@ impl Shared {
 /// Counts a call. What has begun is never turned away: nobody could tell how much of it was done.
 fn admit(
     call: &mut Answer,
+    now: Instant,
     begin: impl FnOnce() -> Result<CallGuard, Status>,
     count: impl FnOnce() -> CallGuard,
 ) -> Result<CallGuard, Refused> {
-    if call.was_polled() {
-        return Ok(count());
-    }
-    begin().map_err(|refused| {
-        call.record(&Err(refused.clone()), Instant::now());
-        (refused, status::OVERLOADED)
-    })
+    let refused = |status| (status, status::OVERLOADED);
+    let guard = if call.was_polled() {
+        count()
+    } else {
+        begin().map_err(|full| {
+            call.record(&Err(full.clone()), now);
+            refused(full)
+        })?
+    };
+    call.begin(now).map_err(refused)?;
+    Ok(guard)
 }
 
 /// Ends the calls of a connection with it.

@@ -1,0 +1,104 @@
+//! What the gates of a provider tell: state and limit of each, what they refused and tried.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::MethodLabels;
+
+/// What a gate does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// It watches.
+    Off,
+    /// It tries whether a limit helps.
+    Trial,
+    /// It limits.
+    On,
+}
+
+impl State {
+    /// As logs write it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Trial => "trial",
+            Self::On => "on",
+        }
+    }
+}
+
+/// The families that all gates share.
+#[derive(Debug, Default)]
+pub(super) struct Families {
+    state: Family<MethodLabels, Gauge>,
+    limit: Family<MethodLabels, Gauge>,
+    refused: Family<MethodLabels, Counter>,
+    trials: Family<MethodLabels, Counter>,
+}
+
+impl Families {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let families = Self::default();
+        let Self { state, limit, refused, trials } = &families;
+        let help = "Whether a method is limited: 0 off, 1 on trial, 2 on";
+        registry.register("gate_state", help, state.clone());
+        let help = "Most calls of a method that may run; 0 while its gate is off";
+        registry.register("gate_limit", help, limit.clone());
+        let help = "Calls that were turned away as more would not end in time";
+        registry.register("gate_refused", help, refused.clone());
+        registry.register("gate_trials", "How often a limit was tried", trials.clone());
+        families
+    }
+
+    pub(super) fn of(&self, labels: &MethodLabels) -> GateMetrics {
+        GateMetrics {
+            state: self.state.get_or_create(labels).clone(),
+            limit: self.limit.get_or_create(labels).clone(),
+            refused: self.refused.get_or_create(labels).clone(),
+            trials: self.trials.get_or_create(labels).clone(),
+        }
+    }
+}
+
+/// The handles of one gate.
+#[derive(Debug, Default)]
+pub(crate) struct GateMetrics {
+    state: Gauge,
+    limit: Gauge,
+    refused: Counter,
+    trials: Counter,
+}
+
+impl GateMetrics {
+    /// Notes that the gate does something else.
+    pub(crate) fn changed(&self, state: State) {
+        self.state.set(state as i64);
+        if state == State::Trial {
+            self.trials.inc();
+        }
+    }
+
+    /// Notes the limit; `u32::MAX` is none.
+    pub(crate) fn set_limit(&self, limit: u32) {
+        self.limit.set(if limit == u32::MAX { 0 } else { limit.into() });
+    }
+
+    /// Counts a refusal.
+    pub(crate) fn add_refused(&self) {
+        self.refused.inc();
+    }
+
+    /// How often a limit was tried.
+    #[cfg(test)]
+    pub(crate) fn trials(&self) -> u64 {
+        self.trials.get()
+    }
+
+    /// The state in force.
+    #[cfg(test)]
+    pub(crate) fn state(&self) -> i64 {
+        self.state.get()
+    }
+}

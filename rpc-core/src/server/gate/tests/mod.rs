@@ -1,0 +1,20 @@
+//! The gate against simulated resources: the workloads by which its constants were chosen.
+//!
+//! Load falls to normal, rises for a while, and falls again; seeds and time are fixed.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "figures of a simulation are small"
+)]
+
+mod healthy;
+mod overload;
+mod sim;
+mod slow;
+
+/// `normal` calls a second, but `high` for the twenty seconds after the fifth.
+fn step(normal: f64, high: f64) -> impl Fn(f64) -> f64 + 'static {
+    move |now| if (5_000.0..25_000.0).contains(&now) { high } else { normal }
+}
