@@ -11,13 +11,15 @@ use super::tree::Config;
 
 /// Sections and keys that stay as they were: ports are bound, connections are made, names are
 /// registered.
-const FIXED: [&str; 12] = [
+const FIXED: [&str; 14] = [
     "application",
     "registry",
     "provider.port",
     "provider.bind",
     "provider.advertise",
+    "provider.gate",
     "provider.hosts",
+    "provider.metrics",
     "provider.protocols",
     "provider.limits",
     "consumer.connect_timeout",
@@ -25,6 +27,9 @@ const FIXED: [&str; 12] = [
     "consumer.heartbeat_timeout",
     "consumer.limits",
 ];
+
+/// The same of single services and methods, by the end of the key.
+const FIXED_ENDS: [&str; 2] = ["gate", "scope"];
 
 impl Config {
     /// What is different in `next`, with who says so there; the value `null` where nothing is set any
@@ -43,7 +48,7 @@ impl Config {
             // A token, which is not shown.
             changed.push(Key::dotted("registry.token"));
         }
-        if let Some(fixed) = changed.iter().find(|key| FIXED.iter().any(|name| is_in(key, name))) {
+        if let Some(fixed) = changed.iter().find(|key| is_fixed(key)) {
             let text = "cannot change while the program runs: set it back, or restart the program; \
                         nothing of this change is in force";
             return Err(next.blame(&fixed.to_string(), Error::invalid_config(text)));
@@ -60,6 +65,12 @@ impl Config {
 
 fn at<T>((key, _): (&Key, T)) -> Key {
     key.clone()
+}
+
+fn is_fixed(key: &Key) -> bool {
+    let is_of_service = is_in(key, "provider.services") || is_in(key, "consumer.services");
+    FIXED.iter().any(|name| is_in(key, name))
+        || (is_of_service && key.parts().next_back().is_some_and(|last| FIXED_ENDS.contains(&last)))
 }
 
 fn is_in(key: &Key, name: &str) -> bool {
@@ -108,6 +119,10 @@ mod tests {
             ("provider.bind", "0.0.0.0"),
             ("provider.advertise", "10.0.0.1"),
             ("provider.limits.payload", "1KiB"),
+            ("provider.gate", "off"),
+            ("provider.services.A.gate", "off"),
+            ("provider.services.A.methods.m.gate", "off"),
+            ("consumer.services.A.scope", "local"),
             ("consumer.heartbeat", "1s"),
             ("consumer.limits.queued", "1KiB"),
         ] {
