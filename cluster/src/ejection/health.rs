@@ -251,7 +251,7 @@ impl Health {
     /// own, or have done so.
     pub(crate) fn shows_nested(&self, now: Instant) -> bool {
         let config = self.ejector.config();
-        config.is_some_and(|config| self.nested.shows(self.nanos(now), config))
+        config.is_some_and(|config| self.nested.shows(self.nanos(now), &config))
     }
 
     /// (Ejected | Probation) => Healthy, because many show what it was taken out for.

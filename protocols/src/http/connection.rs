@@ -63,6 +63,8 @@ async fn drive(
             .serve_connection(io, service);
         let mut connection = pin!(connection);
         tokio::select! {
+            // First: a connection that has not read the request before it closes would lose it.
+            biased;
             result = connection.as_mut() => result,
             () = told => {
                 connection.as_mut().graceful_shutdown();
@@ -77,6 +79,8 @@ async fn drive(
             .serve_connection(TokioIo::new(io), service);
         let mut connection = pin!(connection);
         tokio::select! {
+            // First: a connection that has not read the request before it closes would lose it.
+            biased;
             result = connection.as_mut() => result,
             () = told => {
                 connection.as_mut().graceful_shutdown();

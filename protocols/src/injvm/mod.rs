@@ -13,7 +13,7 @@ use std::io;
 use std::sync::Arc;
 
 use rpc_core::protocol::{Accepted, Protocol, ProtocolClient, ServeFuture, Sniff, Target};
-use rpc_core::{Channel, Error, Extension, MethodKind, NoConfig, Status};
+use rpc_core::{BuildContext, Channel, Error, Extension, MethodKind, NoConfig, Status};
 
 use self::channel::LocalChannel;
 
@@ -25,7 +25,7 @@ impl Extension<dyn Protocol> for Injvm {
     const NAME: &'static str = "injvm";
     type Config = NoConfig;
 
-    fn build(_: NoConfig) -> Result<Arc<dyn Protocol>, Error> {
+    fn build(_: NoConfig, _: &BuildContext) -> Result<Arc<dyn Protocol>, Error> {
         Ok(Arc::new(Self))
     }
 }

@@ -40,7 +40,7 @@ impl Stub {
         T: 'static,
     {
         let begun = self.open(index, arguments).await;
-        let path = self.methods[index].method.path().clone();
+        let path = self.methods[index].method().path().clone();
         match begun.and_then(|body| body.messages()) {
             Ok(messages) => {
                 let blame = CodecError::into_reply_status;
@@ -59,8 +59,8 @@ impl Stub {
         let (target, started) = (&self.methods[index], Instant::now());
         let span = tracing::info_span!(
             "call",
-            service = %target.method.service(),
-            method = target.method.name(),
+            service = %target.method().service(),
+            method = target.method().name(),
         );
         let call = Counted { metrics: target.metrics.clone(), started, code: Code::Cancelled };
         let (timeout, begun) = span.in_scope(|| self.begin(target, arguments, started, None));
@@ -71,7 +71,7 @@ impl Stub {
                 return Err(status);
             }
         };
-        let (stub, waits) = (self.clone(), target.method.kind() == MethodKind::ServerStream);
+        let (stub, waits) = (self.clone(), target.method().kind() == MethodKind::ServerStream);
         let calling = Box::pin(async move { finish(&stub.methods[index], Ok(begun)).await });
         let stub = self.clone();
         let end = move |outcome: Result<(), Status>| {

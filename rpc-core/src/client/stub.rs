@@ -43,7 +43,7 @@ pub trait ServiceClient: Clone + Send + Sync + 'static {
 #[derive(Debug)]
 pub struct StubMethod {
     method: Arc<Method>,
-    metrics: MethodMetrics,
+    pub(super) metrics: MethodMetrics,
     plan: ArcSwap<Plan>,
 }
 
