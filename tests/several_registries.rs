@@ -10,13 +10,16 @@ use std::collections::BTreeSet;
 use dubhe::{Consumer, RunningProvider};
 use support::shop::{Clerk, Shop, ShopClient, ShopServer};
 
+/// What stands in code where the file says otherwise; `memory://` would stay.
+const REPLACED: &str = "static://127.0.0.1:1";
+
 /// The settings of both registries as a file has them, over the one that the tests set.
 fn both(first: &str, second: &str) -> String {
     format!("[[registry]]\naddress = \"{first}\"\n[[registry]]\naddress = \"{second}\"\n")
 }
 
 async fn start(name: &str, toml: &str) -> RunningProvider {
-    let provider = support::provider(&support::memory(), toml);
+    let provider = support::provider(REPLACED, toml);
     let running = provider.serve(ShopServer::new(Clerk::new(name))).start().await.unwrap();
     support::until_is("it is registered everywhere", || running.is_registered()).await;
     running
@@ -45,7 +48,7 @@ async fn a_provider_of_several_registries_is_found_through_each_of_them() {
     }
     let only_second = support::provider(&second, "").serve(ShopServer::new(Clerk::new("b")));
     let only_second = only_second.start().await.unwrap();
-    let consumer = support::consumer(&support::memory(), &both(&first, &second));
+    let consumer = support::consumer(REPLACED, &both(&first, &second));
     let shop = shop(&consumer).await;
     all_answer(&shop, &["a", "b"]).await;
     let state = consumer.directory_state(&"test.Shop".parse().unwrap()).unwrap();
@@ -59,13 +62,13 @@ async fn one_registry_that_dies_takes_nothing_away() {
     let ((doomed, first), second) = (support::registry(0).await, support::memory());
     let toml = both(&first, &second);
     let running = start("a", &toml).await;
-    let consumer = support::consumer(&support::memory(), &toml);
+    let consumer = support::consumer(REPLACED, &toml);
     let shop = shop(&consumer).await;
     all_answer(&shop, &["a"]).await;
 
     drop(doomed);
     // It cannot be confirmed by the dead one, but it is found by way of the other.
-    let provider = support::provider(&support::memory(), &toml);
+    let provider = support::provider(REPLACED, &toml);
     let later = provider.serve(ShopServer::new(Clerk::new("b"))).start().await.unwrap();
     all_answer(&shop, &["a", "b"]).await;
     for id in 0..100 {
