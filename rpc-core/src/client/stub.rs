@@ -37,6 +37,24 @@ pub trait ServiceClient: Clone + Send + Sync + 'static {
     fn from_stub(stub: Stub) -> Self;
 }
 
+/// What a stub is called with: a message, or a body that is a stream of them.
+pub trait Arguments: Send + 'static {
+    /// The body of the call.
+    fn into_body(self) -> Body;
+}
+
+impl<M: Message> Arguments for M {
+    fn into_body(self) -> Body {
+        Body::typed(self)
+    }
+}
+
+impl Arguments for Body {
+    fn into_body(self) -> Body {
+        self
+    }
+}
+
 /// One method of a stub: what to call, through what, how long.
 #[derive(Debug, Clone)]
 pub struct StubMethod {
@@ -88,8 +106,9 @@ impl Stub {
     ///
     /// # Cancel safety
     /// Dropping the future cancels the call, down to the provider's handler.
-    pub async fn call<R>(&self, index: usize, arguments: Body) -> Result<R, Status>
+    pub async fn call<A, R>(&self, index: usize, arguments: A) -> Result<R, Status>
     where
+        A: Arguments,
         R: Message + Default,
     {
         let target = &self.methods[index];
@@ -100,7 +119,7 @@ impl Stub {
             method = target.method.name(),
         );
         let call = async {
-            let invocation = self.invocation(target, arguments, started)?;
+            let invocation = self.invocation(target, arguments.into_body(), started)?;
             send(target, &target.invoker, invocation).await
         };
         // An Instrumented future enters its span at every poll; a disabled one is not worth that.
@@ -124,12 +143,13 @@ impl Stub {
     ///
     /// # Cancel safety
     /// Dropping the future cancels the calls, down to the providers' handlers.
-    pub async fn broadcast<R>(
+    pub async fn broadcast<A, R>(
         &self,
         index: usize,
-        arguments: Body,
+        arguments: A,
     ) -> Result<Vec<NodeResult<R>>, Status>
     where
+        A: Arguments,
         R: Message + Default,
     {
         let target = &self.methods[index];
@@ -141,7 +161,7 @@ impl Stub {
         );
         let nodes = NodeReplies::default();
         let call = async {
-            let mut invocation = self.invocation(target, arguments, started)?;
+            let mut invocation = self.invocation(target, arguments.into_body(), started)?;
             invocation.extensions.insert(nodes.clone());
             send(target, &target.broadcast, invocation).await
         };
