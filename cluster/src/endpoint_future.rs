@@ -147,8 +147,7 @@ impl InFlight {
         }
         self.finished = true;
         if let Some(log) = &self.log {
-            let outcome = end.as_ref().map(|()| ());
-            log.note(self.endpoint.address(), self.started, Some(outcome));
+            log.note(self.endpoint.address(), self.started, Some(end.as_ref().copied()));
         }
         end.map_err(|status| self.at_endpoint(status))
     }

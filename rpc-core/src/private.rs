@@ -15,7 +15,7 @@ pub use async_trait::async_trait;
 pub use bytes::{Bytes, BytesMut};
 pub use {erased_serde, prost, serde};
 
-pub use crate::client::{CallOptions, ServiceClient, Stub};
+pub use crate::client::{Arguments, CallOptions, ServiceClient, Stub};
 pub use crate::codec::Limits;
 pub use crate::descriptor::*;
 pub use crate::message::generated::*;
@@ -61,17 +61,17 @@ pub trait Answer: Sized {
     const STREAMS: bool;
 
     /// Calls the method at `index` for it.
-    fn call(
+    fn call<A: Arguments>(
         stub: &Stub,
         index: usize,
-        arguments: Body,
+        arguments: A,
     ) -> impl Future<Output = Result<Self>> + Send;
 
     /// Calls the method at `index` at every provider.
-    fn broadcast(
+    fn broadcast<A: Arguments>(
         stub: &Stub,
         index: usize,
-        arguments: Body,
+        arguments: A,
     ) -> impl Future<Output = Result<Vec<NodeResult<Self>>>> + Send;
 
     /// What may be answered in place of a failure.
@@ -96,14 +96,14 @@ impl<T: Field> Answer for T {
 
     const STREAMS: bool = false;
 
-    async fn call(stub: &Stub, index: usize, arguments: Body) -> Result<Self> {
+    async fn call<A: Arguments>(stub: &Stub, index: usize, arguments: A) -> Result<Self> {
         stub.call(index, arguments).await.map(|Returned(value)| value)
     }
 
-    async fn broadcast(
+    async fn broadcast<A: Arguments>(
         stub: &Stub,
         index: usize,
-        arguments: Body,
+        arguments: A,
     ) -> Result<Vec<NodeResult<Self>>> {
         let nodes = stub.broadcast(index, arguments).await?;
         let value = |node: NodeResult<Returned<T>>| NodeResult {
@@ -129,11 +129,11 @@ impl<T: Field> Answer for Streaming<T> {
         <Returned<T> as Describe>::message_type()
     }
 
-    async fn call(stub: &Stub, index: usize, arguments: Body) -> Result<Self> {
+    async fn call<A: Arguments>(stub: &Stub, index: usize, arguments: A) -> Result<Self> {
         stub.stream(index, arguments, |Returned(value)| value).await
     }
 
-    async fn broadcast(_: &Stub, _: usize, _: Body) -> Result<Vec<NodeResult<Self>>> {
+    async fn broadcast<A: Arguments>(_: &Stub, _: usize, _: A) -> Result<Vec<NodeResult<Self>>> {
         let text = "a reply that streams cannot be had of every provider at once: call one of them";
         Err(Status::unimplemented(text).with_delivery(Delivery::NotSent))
     }

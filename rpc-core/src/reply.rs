@@ -14,8 +14,6 @@ pub struct Reply {
     pub body: Body,
     /// Key/values beside it.
     pub metadata: Metadata,
-    /// Key/values behind the value. A stream has its own, known at [its end](Messages::trailers).
-    pub trailers: Metadata,
     /// Typed things that layers leave for each other; they do not travel.
     pub extensions: CallExtensions,
 }
@@ -32,12 +30,41 @@ impl Reply {
     #[must_use]
     #[inline]
     pub fn from_body(body: Body) -> Self {
-        let (metadata, trailers) = (Metadata::new(), Metadata::new());
-        Self { body, metadata, trailers, extensions: CallExtensions::new() }
+        Self { body, metadata: Metadata::new(), extensions: CallExtensions::new() }
+    }
+
+    /// Key/values behind the value; those of a stream are known at [its end](Messages::trailers).
+    #[must_use]
+    pub fn trailers(&self) -> Metadata {
+        self.extensions.get::<Trailers>().map_or_else(Metadata::new, |trailers| trailers.0.clone())
+    }
+
+    /// Sets the key/values behind the value. They are kept apart, because few replies have any.
+    pub fn set_trailers(&mut self, trailers: Metadata) {
+        self.extensions.insert(Trailers(trailers));
     }
 
     /// The messages of its body.
     pub(crate) fn messages(self) -> Result<Messages, Status> {
         self.body.messages()
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Trailers(Metadata);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Returned;
+
+    #[test]
+    fn a_reply_of_one_message_may_have_trailers_and_needs_none() {
+        let mut reply = Reply::new(Returned(7_u32));
+        assert!(reply.trailers().is_empty());
+        let mut trailers = Metadata::new();
+        trailers.insert("seal", "broken");
+        reply.set_trailers(trailers);
+        assert_eq!(reply.clone().trailers().value("seal"), Some("broken"));
     }
 }

@@ -193,7 +193,7 @@ impl DynamicClient {
             return Err(Status::unimplemented(text).with_delivery(Delivery::NotSent));
         }
         let arguments = self.arguments(method, arguments)?;
-        let Json(value) = self.stub.call(index, Body::typed(Json(arguments))).await?;
+        let Json(value) = self.stub.call(index, Json(arguments)).await?;
         Ok(value)
     }
 

@@ -18,7 +18,7 @@ trait Places {
     async fn say(&self, bytes: Vec<u8>) -> Result<()>;
 }
 
-struct Here(tokio::sync::mpsc::UnboundedSender<u64>);
+struct Here(tokio::sync::mpsc::Sender<u64>);
 
 impl Places for Here {
     async fn at(&self, bytes: Vec<u8>) -> Result<u64> {
@@ -42,7 +42,7 @@ impl Places for Here {
     }
 
     async fn say(&self, bytes: Vec<u8>) -> Result<()> {
-        self.0.send(bytes.len() as u64).map_err(|_| Status::internal("gone"))
+        self.0.try_send(bytes.len() as u64).map_err(|_| Status::internal("gone"))
     }
 }
 
@@ -50,9 +50,9 @@ const LOCAL: &str = "[consumer.services.Places]\nscope = \"local\"\n";
 
 async fn connect(
     toml: &str,
-) -> (dubhe::RunningProvider, PlacesClient, tokio::sync::mpsc::UnboundedReceiver<u64>) {
+) -> (dubhe::RunningProvider, PlacesClient, tokio::sync::mpsc::Receiver<u64>) {
     let (registry, toml) = (support::memory(), format!("{LOCAL}{toml}"));
-    let (said, heard) = tokio::sync::mpsc::unbounded_channel();
+    let (said, heard) = tokio::sync::mpsc::channel(8);
     let provider = support::provider(&registry, &toml).serve(PlacesServer::new(Here(said)));
     let provider = provider.start().await.unwrap();
     let client = support::consumer(&registry, &toml).client().await.unwrap();
@@ -104,7 +104,7 @@ async fn a_service_that_is_not_in_the_process_fails_and_says_so() {
     assert_eq!((status.code(), status.delivery()), (Code::Unavailable, dubhe::Delivery::NotSent));
     assert!(status.message().contains("of this process"), "{status}");
     // It is found when it comes, and gone when it goes.
-    let (said, _heard) = tokio::sync::mpsc::unbounded_channel();
+    let (said, _heard) = tokio::sync::mpsc::channel(8);
     let provider = support::provider(&registry, "").serve(PlacesServer::new(Here(said)));
     let provider = provider.start().await.unwrap();
     support::until("it is found", async || client.who().await.ok()).await;
@@ -115,10 +115,21 @@ async fn a_service_that_is_not_in_the_process_fails_and_says_so() {
 #[tokio::test]
 async fn a_service_is_called_over_the_network_unless_its_scope_is_local() {
     let registry = support::memory();
-    let (said, _heard) = tokio::sync::mpsc::unbounded_channel();
+    let (said, _heard) = tokio::sync::mpsc::channel(8);
     let provider = support::provider(&registry, "").serve(PlacesServer::new(Here(said)));
     let provider = provider.start().await.unwrap();
     let client: PlacesClient = support::consumer(&registry, "").client().await.unwrap();
     assert!(client.who().await.unwrap().starts_with("dubbo 127.0.0.1:"));
     provider.shutdown().await;
+}
+
+#[test]
+fn a_scope_that_is_neither_is_pointed_at() {
+    let toml = "[consumer.services.Places]\nscope = \"near\"\n";
+    let sources = support::sources("memory://x", toml);
+    let error = dubhe::Consumer::builder().sources(sources).build().unwrap_err().to_string();
+    assert!(
+        error.contains("dubhe.toml:2:9") && error.contains("available: local, remote"),
+        "{error}"
+    );
 }

@@ -8,4 +8,4 @@ mod stub;
 
 pub use self::config::ClientConfig;
 pub use self::options::CallOptions;
-pub use self::stub::{Plan, ServiceClient, Stub, StubMethod};
+pub use self::stub::{Arguments, Plan, ServiceClient, Stub, StubMethod};

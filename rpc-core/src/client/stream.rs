@@ -5,7 +5,7 @@ use std::task::Poll;
 
 use tokio::time::Instant;
 
-use super::stub::{Stub, finish, named};
+use super::stub::{Arguments, Stub, finish, named};
 use crate::body::Body;
 use crate::codec::CodecError;
 use crate::deadline::Deadline;
@@ -29,17 +29,18 @@ impl Stub {
     ///
     /// # Cancel safety
     /// Dropping the future or the stream cancels the call, down to the provider's handler.
-    pub async fn stream<M, T>(
+    pub async fn stream<A, M, T>(
         &self,
         index: usize,
-        arguments: Body,
+        arguments: A,
         unwrap: fn(M) -> T,
     ) -> Result<Streaming<T>, Status>
     where
+        A: Arguments,
         M: Message + Default,
         T: 'static,
     {
-        let begun = self.open(index, arguments).await;
+        let begun = self.open(index, arguments.into_body()).await;
         let path = self.methods[index].method().path().clone();
         match begun.and_then(|body| body.messages()) {
             Ok(messages) => {

@@ -39,6 +39,24 @@ pub trait ServiceClient: Clone + Send + Sync + 'static {
     fn from_stub(stub: Stub) -> Self;
 }
 
+/// What a stub is called with: a message, or a body that is a stream of them.
+pub trait Arguments: Send + 'static {
+    /// The body of the call.
+    fn into_body(self) -> Body;
+}
+
+impl<M: Message> Arguments for M {
+    fn into_body(self) -> Body {
+        Body::typed(self)
+    }
+}
+
+impl Arguments for Body {
+    fn into_body(self) -> Body {
+        self
+    }
+}
+
 /// One method of a stub: what to call, and the plan that its calls follow.
 #[derive(Debug)]
 pub struct StubMethod {
@@ -120,8 +138,9 @@ impl Stub {
     ///
     /// # Cancel safety
     /// Dropping the future cancels the call, down to the provider's handler.
-    pub async fn call<R>(&self, index: usize, arguments: Body) -> Result<R, Status>
+    pub async fn call<A, R>(&self, index: usize, arguments: A) -> Result<R, Status>
     where
+        A: Arguments,
         R: Message + Default,
     {
         let target = &self.methods[index];
@@ -132,7 +151,7 @@ impl Stub {
             method = target.method.name(),
         );
         let call = async {
-            let (timeout, begun) = self.begin(target, arguments, started, None);
+            let (timeout, begun) = self.begin(target, arguments.into_body(), started, None);
             (timeout, finish(target, begun).await)
         };
         // Pinned here: awaiting it in either branch would move it, invocation and all.
@@ -161,12 +180,13 @@ impl Stub {
     ///
     /// # Cancel safety
     /// Dropping the future cancels the calls, down to the providers' handlers.
-    pub async fn broadcast<R>(
+    pub async fn broadcast<A, R>(
         &self,
         index: usize,
-        arguments: Body,
+        arguments: A,
     ) -> Result<Vec<NodeResult<R>>, Status>
     where
+        A: Arguments,
         R: Message + Default,
     {
         let target = &self.methods[index];
@@ -178,7 +198,7 @@ impl Stub {
         );
         let nodes = NodeReplies::default();
         let call = async {
-            let (timeout, begun) = self.begin(target, arguments, started, Some(&nodes));
+            let (timeout, begun) = self.begin(target, arguments.into_body(), started, Some(&nodes));
             (timeout, finish(target, begun).await)
         };
         let (timeout, result) = call.instrument(span).await;

@@ -41,7 +41,7 @@ pub(super) fn message(service: &Service, method: &Method) -> TokenStream {
     quote!(#name #parameters)
 }
 
-/// The body of a call of `method`, made of variables that are named like its arguments.
+/// What a call of `method` sends, made of variables that are named like its arguments.
 pub(super) fn build(service: &Service, method: &Method) -> TokenStream {
     let p = service.private();
     let (name, names) = (service.names.arguments(method.name()), method.argument_names());
@@ -49,7 +49,7 @@ pub(super) fn build(service: &Service, method: &Method) -> TokenStream {
         Some((values, _)) => {
             quote!(#p::Streaming::into_body(#values, |#values| #name { #values }))
         }
-        None => quote!(#p::Body::typed(#name { #(#names),* })),
+        None => quote!(#name { #(#names),* }),
     }
 }
 
