@@ -31,7 +31,7 @@ fn field_one(buf: &mut BytesMut, text: &str) {
 }
 
 fn put_request_body(buf: &mut BytesMut, metadata: &Metadata) {
-    compact::put_request_head(buf, "Greeter/hello", 1_000_000, metadata);
+    compact::put_request_head(buf, "Greeter/hello", 1_000_000, 5_000_000, metadata);
     field_one(buf, "bob");
 }
 

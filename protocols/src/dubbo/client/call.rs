@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use rpc_core::codec::Codec;
 use rpc_core::status::{Delivery, Details, Status};
 use rpc_core::{Body, Invocation, Metadata, MethodKind, Reply};
+use tokio::time::Instant;
 
 use super::pending::{Outcome, Sent};
 use super::shared::{Inner, Shared};
@@ -52,7 +53,8 @@ impl Call {
             false => None,
         };
         check_metadata(&invocation.metadata).map_err(not_sent)?;
-        let left = invocation.deadline.remaining();
+        let now = Instant::now();
+        let left = invocation.deadline.remaining_from(now);
         if left.is_zero() {
             return Err(not_sent(Status::deadline_exceeded("no time was left to send the call")));
         }
@@ -63,7 +65,8 @@ impl Call {
         let head = |buf: &mut BytesMut| {
             let left = u64::try_from(left.as_micros()).unwrap_or(u64::MAX);
             let path = invocation.method().path();
-            compact::put_request_head(buf, path, left, &invocation.metadata);
+            let sent = self.shared.micros(now);
+            compact::put_request_head(buf, path, left, sent, &invocation.metadata);
         };
         let limit = self.shared.config.max_payload;
         if let Err(status) = put(&mut inner, header, head, &invocation, &*codec, large, limit) {

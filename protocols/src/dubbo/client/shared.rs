@@ -30,6 +30,8 @@ pub(super) enum Life {
 pub(super) struct Shared {
     pub(super) address: Arc<str>,
     pub(super) config: Arc<ClientConfig>,
+    /// Where the clock of the connection begins, by which requests say when they were sent.
+    opened: Instant,
     inner: Mutex<Inner>,
     pub(super) driver: AtomicWaker,
     life: AtomicU8,
@@ -60,12 +62,19 @@ impl Shared {
             closed: None,
         };
         let (inner, driver) = (Mutex::new(inner), AtomicWaker::new());
-        Self { address, config, inner, driver, life: AtomicU8::new(Life::Unproven as u8) }
+        let life = AtomicU8::new(Life::Unproven as u8);
+        Self { address, config, opened: Instant::now(), inner, driver, life }
     }
 
     /// The shared part. A panic cannot leave it half changed, so poison is ignored.
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `now` on the clock of the connection, in microseconds.
+    pub(super) fn micros(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.opened);
+        since.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(since.subsec_micros()))
     }
 
     /// Lets the task write what was appended; called after the lock is released.

@@ -15,8 +15,7 @@ use bytes::Bytes;
 use rpc_core::Peer;
 use rpc_core::codec::Codec;
 use rpc_core::protocol::Accepted;
-use rpc_core::server::Answer;
-use rpc_core::server::{HeldBytes, Phase, Reading, shutting_down};
+use rpc_core::server::{Answer, HeldBytes, Phase, Reading, shutting_down};
 use rpc_core::status::{Delivery, Status};
 use rpc_core::transport::BoxTransport;
 use tokio::time::{Instant, Sleep};
@@ -26,6 +25,7 @@ use super::pace::Pace;
 use super::request;
 use super::respond::put_refusal;
 use super::running::{AbortCalls, Shared};
+use super::transit::Transit;
 use crate::dubbo::wire::event::{self, Event};
 use crate::dubbo::wire::frames::{Frame, Input};
 use crate::dubbo::wire::header::{HESSIAN2, Header, status};
@@ -55,6 +55,7 @@ pub(crate) async fn serve(accepted: Accepted, peer: Arc<Peer>) -> io::Result<()>
         writing: Outgoing::new(shared.caller.clone()),
         told: Phase::Serving,
         last_read: now,
+        transit: Transit::opened(now),
         pace: None,
         written_at: now,
         events: HESSIAN2,
@@ -77,6 +78,7 @@ struct Connection {
     /// The last phase the consumer was told of.
     told: Phase,
     last_read: Instant,
+    transit: Transit,
     /// The frame that has begun and is not whole yet.
     pace: Option<Pace>,
     /// When the peer last took bytes, or had none to take.
@@ -275,11 +277,12 @@ impl Connection {
     fn take_request(&mut self, header: Header, body: Bytes, now: Instant, clock: &mut Instant) {
         self.events = header.serialization();
         let len = body.len();
-        let (route, invocation, codec) =
-            match request::parse(&self.shared.state, &self.peer, header, body, now) {
-                Ok(parsed) => parsed,
-                Err((refused, status)) => return self.refuse(header, &refused, status),
-            };
+        let (shared, peer, transit) = (&self.shared, &self.peer, &mut self.transit);
+        let parsed = request::parse(&shared.state, peer, header, body, now, transit);
+        let (route, invocation, codec) = match parsed {
+            Ok(parsed) => parsed,
+            Err((refused, status)) => return self.refuse(header, &refused, status),
+        };
         if invocation.deadline.instant() <= *clock {
             let text = "the deadline passed before the handler could start";
             let refused = Status::deadline_exceeded(text).with_delivery(Delivery::Refused);

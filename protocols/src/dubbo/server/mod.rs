@@ -6,6 +6,7 @@ mod pace;
 mod request;
 pub(super) mod respond;
 mod running;
+mod transit;
 pub(super) mod turn_away;
 
 pub(crate) use self::connection::serve;

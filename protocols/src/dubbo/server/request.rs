@@ -10,19 +10,22 @@ use rpc_core::status::{Delivery, Status};
 use rpc_core::{Body, Deadline, Invocation, Peer};
 use tokio::time::Instant;
 
+use super::transit::Transit;
 use crate::dubbo::wire::compact::{self, RequestHead};
 use crate::dubbo::wire::header::{Header, status};
 
 /// What a request is to be answered by, or why not: the status and its number in the header.
 pub(super) type Parsed = Result<(Arc<Route>, Invocation, Arc<dyn Codec>), (Status, u8)>;
 
-/// Reads a request that arrived at `now`. The arguments stay encoded.
+/// Reads a request that arrived at `now`. The arguments stay encoded. What it took on its way longer
+/// than others is taken off its time: its caller has waited for so long.
 pub(super) fn parse(
     state: &ServerState,
     peer: &Arc<Peer>,
     header: Header,
     mut body: Bytes,
     now: Instant,
+    transit: &mut Transit,
 ) -> Parsed {
     let refuse = |status: Status, number| (status.with_delivery(Delivery::Refused), number);
     let codecs = state.dispatcher().codecs();
@@ -33,7 +36,7 @@ pub(super) fn parse(
         return Err(refuse(Status::unimplemented(text), status::BAD_REQUEST));
     };
     let malformed = |error: String| refuse(Status::invalid_argument(error), status::BAD_REQUEST);
-    let RequestHead { path, timeout_us, metadata } =
+    let RequestHead { path, timeout_us, sent_us, metadata } =
         compact::split_request_head(&mut body).map_err(|e| malformed(e.to_string()))?;
     let path = std::str::from_utf8(&path)
         .map_err(|_| malformed("the name of the method is not UTF-8".to_owned()))?;
@@ -42,8 +45,9 @@ pub(super) fn parse(
         true => (status, status::SERVICE_NOT_FOUND),
         false => (status, status::BAD_REQUEST),
     })?;
+    let excess = sent_us.map_or(Duration::ZERO, |sent_us| transit.excess(sent_us, now));
     let timeout = match timeout_us {
-        Some(us) => Duration::from_micros(us),
+        Some(us) => Duration::from_micros(us).saturating_sub(excess),
         None => state.config().default_timeout,
     };
     let body = Body::from_bytes(codec.clone(), body);

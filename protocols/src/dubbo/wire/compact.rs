@@ -45,6 +45,8 @@ pub(crate) struct RequestHead {
     pub(crate) path: Bytes,
     /// Time left when it was sent, in microseconds.
     pub(crate) timeout_us: Option<u64>,
+    /// When it was sent, in microseconds since its sender opened the connection.
+    pub(crate) sent_us: Option<u64>,
     pub(crate) metadata: Metadata,
 }
 
@@ -53,38 +55,43 @@ pub(crate) fn put_request_head(
     buf: &mut BytesMut,
     path: &str,
     timeout_us: u64,
+    sent_us: u64,
     metadata: &Metadata,
 ) {
     let flags = buf.len();
     buf.put_u8(HAS_TIMEOUT);
     put_text(buf, path);
     put_varint(buf, timeout_us);
-    let has = put_beside(buf, metadata, BytesMut::new());
+    let (sent, len) = sent_record(sent_us);
+    let has = put_beside(buf, metadata, &sent[..len]);
     buf[flags] |= has.flags(HAS_METADATA, HAS_BLOCK);
 }
 
 /// Splits what stands before the arguments off `body`, which then holds the arguments.
 pub(crate) fn split_request_head(body: &mut Bytes) -> Result<RequestHead, Malformed> {
-    let flags = split_u8(body)?;
+    let mut rest = &body[..];
+    let flags = split_u8(&mut rest)?;
     if flags & !(HAS_TIMEOUT | HAS_METADATA | HAS_BLOCK) != 0 {
         return Err(Malformed("unknown flags"));
     }
-    let path = split_bytes(body)?;
+    let path = split_bytes(&mut rest)?;
     if path.len() > MAX_PATH {
         return Err(Malformed("a path of more than 1024 bytes"));
     }
+    let path = body.slice_ref(path);
     let timeout_us = match flags & HAS_TIMEOUT {
         0 => None,
-        _ => Some(split_varint(body)?),
+        _ => Some(split_varint(&mut rest)?),
     };
-    let beside = split_beside(body, flags & HAS_METADATA != 0, flags & HAS_BLOCK != 0)?;
-    let Found { metadata, .. } = beside;
-    Ok(RequestHead { path, timeout_us, metadata })
+    let beside = split_beside(&mut rest, flags & HAS_METADATA != 0, flags & HAS_BLOCK != 0)?;
+    let Found { metadata, sent_us, .. } = beside;
+    body.advance(body.len() - rest.len());
+    Ok(RequestHead { path, timeout_us, sent_us, metadata })
 }
 
 /// Appends what stands before the value of an answer.
 pub(crate) fn put_value_head(buf: &mut BytesMut, metadata: &Metadata) {
-    put_kind(buf, VALUE, metadata, BytesMut::new());
+    put_kind(buf, VALUE, metadata, &[]);
 }
 
 /// Appends a status in place of a value. Details that cannot be written are left out.
@@ -102,7 +109,7 @@ pub(crate) fn put_status(buf: &mut BytesMut, status: &Status, codec: &dyn Codec)
         let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX >> 1);
         put_record(&mut records, RETRY_AFTER, |record| put_varint(record, millis));
     }
-    put_kind(buf, kind, status.metadata(), records);
+    put_kind(buf, kind, status.metadata(), &records);
     buf.put_u8(status.code().number());
     put_text(buf, status.message());
     let Some(details) = status.details() else {
@@ -128,17 +135,18 @@ pub(crate) enum Answer {
 }
 
 /// Reads the body of an answer.
-pub(crate) fn parse_answer(mut body: Bytes) -> Result<Answer, Malformed> {
-    let kind = split_u8(&mut body)?;
+pub(crate) fn parse_answer(body: Bytes) -> Result<Answer, Malformed> {
+    let mut rest = &body[..];
+    let kind = split_u8(&mut rest)?;
     let has = |flag| kind & flag != 0;
-    let beside = split_beside(&mut body, has(ANSWER_HAS_METADATA), has(ANSWER_HAS_BLOCK))?;
+    let beside = split_beside(&mut rest, has(ANSWER_HAS_METADATA), has(ANSWER_HAS_BLOCK))?;
     let Found { metadata, origin, retry_after_ms, .. } = beside;
     match kind & KIND {
-        VALUE => Ok(Answer::Value { metadata, value: body }),
+        VALUE => Ok(Answer::Value { metadata, value: body.slice_ref(rest) }),
         kind @ (STATUS | REFUSED | SERVICE_MISSING) => {
-            let code = Code::from_number(split_u8(&mut body)?);
-            let message = split_text(&mut body)?;
-            let type_name = split_bytes(&mut body)?;
+            let code = Code::from_number(split_u8(&mut rest)?);
+            let message = split_text(&mut rest)?;
+            let type_name = split_bytes(&mut rest)?;
             let status = match kind {
                 SERVICE_MISSING => Status::service_missing(message),
                 REFUSED => Status::new(code, message).with_delivery(Delivery::Refused),
@@ -151,14 +159,15 @@ pub(crate) fn parse_answer(mut body: Bytes) -> Result<Answer, Malformed> {
             if let Some(millis) = retry_after_ms {
                 status = status.with_retry_after(Duration::from_millis(millis));
             }
-            let details = (!type_name.is_empty()).then_some((type_name, body));
+            let details =
+                (!type_name.is_empty()).then(|| (body.slice_ref(type_name), body.slice_ref(rest)));
             Ok(Answer::Status { status, details })
         }
         _ => Err(Malformed("unknown kind of answer")),
     }
 }
 
-fn put_kind(buf: &mut BytesMut, kind: u8, metadata: &Metadata, records: BytesMut) {
+fn put_kind(buf: &mut BytesMut, kind: u8, metadata: &Metadata, records: &[u8]) {
     let start = buf.len();
     buf.put_u8(kind);
     let has = put_beside(buf, metadata, records);
@@ -178,9 +187,13 @@ impl Beside {
 }
 
 /// Appends the texts, then the block with these records and the bytes; each only if there are any.
-fn put_beside(buf: &mut BytesMut, metadata: &Metadata, mut records: BytesMut) -> Beside {
-    if metadata.is_empty() && records.is_empty() {
-        return Beside { metadata: false, block: false };
+fn put_beside(buf: &mut BytesMut, metadata: &Metadata, records: &[u8]) -> Beside {
+    let has_records = !records.is_empty();
+    if metadata.is_empty() {
+        if has_records {
+            put_bytes(buf, records);
+        }
+        return Beside { metadata: false, block: has_records };
     }
     let texts = || metadata.iter().filter_map(|(key, value)| Some((key, value.as_text()?)));
     let texts_len = texts().count();
@@ -193,6 +206,7 @@ fn put_beside(buf: &mut BytesMut, metadata: &Metadata, mut records: BytesMut) ->
     }
     let has_bytes = metadata.len() > texts_len;
     if has_bytes {
+        let mut records = BytesMut::from(records);
         put_record(&mut records, BINARY_METADATA, |record| {
             put_varint(record, (metadata.len() - texts_len) as u64);
             for (key, value) in metadata.iter() {
@@ -202,11 +216,11 @@ fn put_beside(buf: &mut BytesMut, metadata: &Metadata, mut records: BytesMut) ->
                 }
             }
         });
-    }
-    if !records.is_empty() {
         put_bytes(buf, &records);
+    } else if has_records {
+        put_bytes(buf, records);
     }
-    Beside { metadata: texts_len > 0, block: !records.is_empty() }
+    Beside { metadata: texts_len > 0, block: has_bytes || has_records }
 }
 
 // === the block of records ===
@@ -220,8 +234,19 @@ const ORIGIN: u64 = 2;
 /// A record of the block of an answer: after how many milliseconds to come back.
 const RETRY_AFTER: u64 = 3;
 
+/// A record of the block of a request: when it was sent.
+const SENT: u64 = 4;
+
 /// How many bytes a block may have: what metadata may have, and as much for everything else.
 const MAX_BLOCK: usize = 2 * MAX_METADATA;
+
+/// The record of a sending time, and how many of these bytes it has: its length is that of the number,
+/// the lowest byte first. Every request has it, so it is made without any other buffer.
+fn sent_record(sent_us: u64) -> ([u8; 10], usize) {
+    let len = 8 - sent_us.leading_zeros() as usize / 8;
+    let [a, b, c, d, e, f, g, h] = sent_us.to_le_bytes();
+    ([SENT as u8, len as u8, a, b, c, d, e, f, g, h], 2 + len)
+}
 
 fn put_record(block: &mut BytesMut, id: u64, write: impl FnOnce(&mut BytesMut)) {
     let mut record = BytesMut::new();
@@ -231,7 +256,7 @@ fn put_record(block: &mut BytesMut, id: u64, write: impl FnOnce(&mut BytesMut)) 
 }
 
 /// Reads what stands beside arguments or value.
-fn split_beside(body: &mut Bytes, metadata: bool, block: bool) -> Result<Found, Malformed> {
+fn split_beside(body: &mut &[u8], metadata: bool, block: bool) -> Result<Found, Malformed> {
     let mut found = Found::default();
     if metadata {
         found.split_entries(body, |body| Ok(split_text(body)?.into()))?;
@@ -243,16 +268,7 @@ fn split_beside(body: &mut Bytes, metadata: bool, block: bool) -> Result<Found, 
         }
         while !block.is_empty() {
             let id = split_varint(&mut block)?;
-            let mut record = split_bytes(&mut block)?;
-            match id {
-                // A copy: a few bytes must not keep the whole frame alive.
-                BINARY_METADATA => found.split_entries(&mut record, |record| {
-                    Ok(Bytes::copy_from_slice(&split_bytes(record)?).into())
-                })?,
-                ORIGIN => found.origin = Some(split_origin(&record)?),
-                RETRY_AFTER => found.retry_after_ms = Some(split_varint(&mut record)?),
-                _ => {}
-            }
+            found.take_record(id, split_bytes(&mut block)?)?;
         }
     }
     Ok(found)
@@ -265,8 +281,16 @@ struct Found {
     metadata: Metadata,
     entries: u64,
     bytes: usize,
+    sent_us: Option<u64>,
     origin: Option<Arc<str>>,
     retry_after_ms: Option<u64>,
+}
+
+fn split_sent(record: &[u8]) -> Result<u64, Malformed> {
+    let mut bytes = [0; 8];
+    let place = bytes.get_mut(..record.len());
+    place.ok_or(Malformed("a sending time of more than 8 bytes"))?.copy_from_slice(record);
+    Ok(u64::from_le_bytes(bytes))
 }
 
 fn split_origin(record: &[u8]) -> Result<Arc<str>, Malformed> {
@@ -278,10 +302,24 @@ fn split_origin(record: &[u8]) -> Result<Arc<str>, Malformed> {
 }
 
 impl Found {
+    fn take_record(&mut self, id: u64, mut record: &[u8]) -> Result<(), Malformed> {
+        match id {
+            SENT => self.sent_us = Some(split_sent(record)?),
+            // A copy: a few bytes must not keep the whole frame alive.
+            BINARY_METADATA => self.split_entries(&mut record, |record| {
+                Ok(Bytes::copy_from_slice(split_bytes(record)?).into())
+            })?,
+            ORIGIN => self.origin = Some(split_origin(record)?),
+            RETRY_AFTER => self.retry_after_ms = Some(split_varint(&mut record)?),
+            _ => {}
+        }
+        Ok(())
+    }
+
     fn split_entries(
         &mut self,
-        body: &mut Bytes,
-        value: impl Fn(&mut Bytes) -> Result<MetadataValue, Malformed>,
+        body: &mut &[u8],
+        value: impl Fn(&mut &[u8]) -> Result<MetadataValue, Malformed>,
     ) -> Result<(), Malformed> {
         let count = split_varint(body)?;
         self.entries = self.entries.saturating_add(count);
@@ -312,25 +350,25 @@ fn put_text(buf: &mut BytesMut, text: &str) {
     buf.put_slice(text.as_bytes());
 }
 
-fn split_text(body: &mut Bytes) -> Result<String, Malformed> {
+fn split_text(body: &mut &[u8]) -> Result<String, Malformed> {
     let bytes = split_bytes(body)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| Malformed("text is not UTF-8"))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| Malformed("text is not UTF-8"))?;
     Ok(text.to_owned())
 }
 
-fn split_bytes(body: &mut Bytes) -> Result<Bytes, Malformed> {
-    let len = split_varint(body)?;
-    match usize::try_from(len) {
-        Ok(len) if len <= body.len() => Ok(body.split_to(len)),
-        _ => Err(Malformed("a length passes the end")),
-    }
+fn split_bytes<'a>(body: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
+    let len = usize::try_from(split_varint(body)?).ok();
+    let (bytes, rest) = len
+        .and_then(|len| body.split_at_checked(len))
+        .ok_or(Malformed("a length passes the end"))?;
+    *body = rest;
+    Ok(bytes)
 }
 
-fn split_u8(body: &mut Bytes) -> Result<u8, Malformed> {
-    if body.is_empty() {
-        return Err(Malformed("it ends early"));
-    }
-    Ok(body.get_u8())
+fn split_u8(body: &mut &[u8]) -> Result<u8, Malformed> {
+    let (first, rest) = body.split_first().ok_or(Malformed("it ends early"))?;
+    *body = rest;
+    Ok(*first)
 }
 
 fn put_varint(buf: &mut BytesMut, mut value: u64) {
@@ -341,12 +379,12 @@ fn put_varint(buf: &mut BytesMut, mut value: u64) {
     buf.put_u8(value as u8);
 }
 
-fn split_varint(body: &mut Bytes) -> Result<u64, Malformed> {
+fn split_varint(body: &mut &[u8]) -> Result<u64, Malformed> {
     let mut value = 0;
     for (at, byte) in body.iter().take(9).enumerate() {
         value |= u64::from(byte & 0x7f) << (7 * at);
         if byte & 0x80 == 0 {
-            body.advance(at + 1);
+            *body = &body[at + 1..];
             return Ok(value);
         }
     }
@@ -363,7 +401,7 @@ mod tests {
     fn request_bytes() -> Bytes {
         let mut buf = BytesMut::new();
         let metadata = Metadata::from_iter([("trace", "1"), ("tenant", "blue")]);
-        put_request_head(&mut buf, "shop.Inventory/reserve", 300_000, &metadata);
+        put_request_head(&mut buf, "shop.Inventory/reserve", 300_000, 71_000_000, &metadata);
         buf.put_slice(b"arguments");
         buf.freeze()
     }
@@ -373,9 +411,26 @@ mod tests {
         let mut body = request_bytes();
         let head = split_request_head(&mut body).unwrap();
         assert_eq!(head.path, "shop.Inventory/reserve");
-        assert_eq!(head.timeout_us, Some(300_000));
+        assert_eq!((head.timeout_us, head.sent_us), (Some(300_000), Some(71_000_000)));
         assert_eq!(head.metadata.value("tenant"), Some("blue"));
         assert_eq!(body, "arguments");
+    }
+
+    #[test]
+    fn a_sending_time_has_no_more_bytes_than_it_needs_and_eight_at_most() {
+        let head = |sent_us| {
+            let mut buf = BytesMut::new();
+            put_request_head(&mut buf, "S/m", 1, sent_us, &Metadata::new());
+            buf.freeze()
+        };
+        for (sent_us, len) in [(0, 0), (1, 1), (255, 1), (256, 2), (71 << 30, 5), (u64::MAX, 8)] {
+            let mut bytes = head(sent_us);
+            assert_eq!(bytes.len(), 1 + 4 + 1 + 3 + len, "{sent_us}");
+            assert_eq!(split_request_head(&mut bytes).unwrap().sent_us, Some(sent_us));
+        }
+        let long = [&[HAS_BLOCK, 3][..], b"S/m", &[11, 4, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9]].concat();
+        let read = split_request_head(&mut Bytes::from(long));
+        assert_eq!(read, Err(Malformed("a sending time of more than 8 bytes")));
     }
 
     #[test]
@@ -394,7 +449,7 @@ mod tests {
         let only_bytes = Metadata::from_iter([("b-bin", Bytes::from_static(b"x"))]);
         for metadata in [metadata, only_bytes] {
             let mut buf = BytesMut::new();
-            put_request_head(&mut buf, "S/m", 1, &metadata);
+            put_request_head(&mut buf, "S/m", 1, 2, &metadata);
             buf.put_slice(b"arguments");
             let mut body = buf.freeze();
             assert_eq!(split_request_head(&mut body).unwrap().metadata, metadata);

@@ -40,6 +40,7 @@ pub(crate) const ALL: &[Check] = &[
     restarts::KILL_READS,
     restarts::KILL_WRITES,
     outliers::STOPPED,
+    outliers::STALLS,
     outliers::BLACK_HOLE,
     outliers::MOST_FAIL,
     outliers::ALL_FAIL,

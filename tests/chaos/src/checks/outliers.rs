@@ -1,12 +1,13 @@
 //! Providers that are there and do no good: stopped, or failing every call at once.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::{Check, none_failed, none_repeated, pass, seconds, set_failing};
 use crate::BoxError;
 use crate::fleet::Fleet;
 use crate::ledger::{self, Kind};
-use crate::load::{Calls, Load};
+use crate::load::{Calls, Ended, Load};
 use crate::report::Report;
 
 pub(super) const STOPPED: Check = Check {
@@ -32,6 +33,45 @@ pub(super) const ALL_FAIL: Check = Check {
     what: "all fail for a while; retries do not multiply, and recovery needs no restart",
     run: |report, quick| Box::pin(all_fail(report, quick)),
 };
+
+pub(super) const STALLS: Check = Check {
+    name: "stalls",
+    what: "SIGSTOP of one of two for 3 s; what its callers gave up meanwhile does not run later",
+    run: |report, quick| Box::pin(stalls(report, quick)),
+};
+
+async fn stalls(report: &mut Report, quick: bool) -> Result<(), BoxError> {
+    let fleet = Fleet::start(2, &[]).await?;
+    // Even shares, and nobody is taken out: as many as can be are sent to the stopped one.
+    let settings =
+        ["consumer.timeout=300ms", "consumer.retries=0", "consumer.ejection.enabled=false"];
+    let settings = [&settings[..], &["consumer.loadbalance=roundrobin"]].concat();
+    let consumer = fleet.consumer(&settings)?;
+    let client = fleet.client(&consumer).await?;
+    let load = Load::start(&client, Calls::Writes(0), 500);
+    let mut given_up = Vec::new();
+    for _ in 0..if quick { 1 } else { 3 } {
+        pass(Duration::from_secs(1)).await;
+        fleet.providers[0].stop().await?;
+        let stopped = load.now();
+        pass(Duration::from_secs(3)).await;
+        given_up.push((stopped, load.now()));
+        fleet.providers[0].resume().await?;
+    }
+    pass(Duration::from_secs(1)).await;
+    let seen = load.stop().await?;
+    let was_given_up = |call: &Ended| {
+        let ended = call.due + call.latency;
+        given_up.iter().any(|(stopped, resumed)| call.due > *stopped && ended < *resumed)
+    };
+    let late: HashSet<u64> =
+        seen.failed().filter(|call| was_given_up(call)).map(|c| c.id).collect();
+    report.at_least("writes given up while it was stopped", late.len(), 100);
+    let executed = ledger::all(fleet.folder(), Kind::Write)?;
+    let ran = executed.iter().filter(|id| late.contains(id)).count();
+    report.at_most("of these executed later", ran, 0);
+    none_repeated(report, &fleet)
+}
 
 async fn stopped(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     let fleet = Fleet::start(3, &[]).await?;

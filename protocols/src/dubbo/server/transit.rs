@@ -1,0 +1,124 @@
+//! How long requests took on their way, beyond what they take at least.
+//!
+//! A process that was stopped, a machine that was paused or a network that stood still lets requests
+//! lie for seconds; their callers have given up meanwhile. Clocks of two machines differ by an unknown
+//! amount, so what is compared is the difference between arrival and sending time: the least of the
+//! last minute is a request that nothing held up.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The least is that of this half of a minute and of the one before.
+const HALF: Duration = Duration::from_secs(30);
+
+/// By what part of it two clocks may drift apart while a connection is not used.
+const DRIFT: u32 = 1024;
+
+/// The least difference of one connection, in microseconds; of a clock that begins with its first
+/// bytes, which were sent when the clock of the peer began.
+#[derive(Debug)]
+pub(super) struct Transit {
+    opened: Instant,
+    half_began: Instant,
+    least: i64,
+    least_before: i64,
+}
+
+impl Transit {
+    /// Of a connection whose first bytes arrive at `now`.
+    pub(super) const fn opened(now: Instant) -> Self {
+        Self { opened: now, half_began: now, least: 0, least_before: 0 }
+    }
+
+    /// How much longer than the least a request took that was sent at `sent_us` on the clock of the
+    /// peer and arrives at `now`.
+    pub(super) fn excess(&mut self, sent_us: u64, now: Instant) -> Duration {
+        let arrived = micros(now.saturating_duration_since(self.opened));
+        let took = arrived - i64::try_from(sent_us).unwrap_or(i64::MAX);
+        let passed = now.saturating_duration_since(self.half_began);
+        if passed >= HALF {
+            // However old, it is better than none: a request may come late on a connection that was
+            // idle. The longer that was, the less it says.
+            let idle = passed.saturating_sub(2 * HALF);
+            self.least_before = self.least.saturating_add(micros(idle / DRIFT));
+            (self.least, self.half_began) = (took, now);
+        }
+        self.least = self.least.min(took);
+        let excess = took.saturating_sub(self.least.min(self.least_before));
+        Duration::from_micros(u64::try_from(excess).unwrap_or(0))
+    }
+}
+
+fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A connection, and what a request is found to have taken too long that was sent at this time
+    /// since the opening and took so long.
+    fn connection() -> impl FnMut(Duration, Duration) -> Duration {
+        let start = Instant::now();
+        let mut transit = Transit::opened(start);
+        move |sent, took| {
+            transit.excess(u64::try_from(sent.as_micros()).unwrap(), start + sent + took)
+        }
+    }
+
+    #[test]
+    fn what_a_request_took_beyond_the_least_is_told() {
+        let mut excess = connection();
+        assert_eq!(excess(MS, Duration::ZERO), Duration::ZERO);
+        assert_eq!(excess(SECOND, 2 * MS), 2 * MS);
+        assert_eq!(excess(2 * SECOND, 3 * SECOND), 3 * SECOND);
+        assert_eq!(excess(6 * SECOND, Duration::ZERO), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_offset_of_the_clocks_does_not_matter() {
+        let start = Instant::now();
+        let mut transit = Transit::opened(start);
+        // The clock of the peer is 100 s ahead.
+        assert_eq!(transit.excess(100_000_000, start), Duration::ZERO);
+        assert_eq!(transit.excess(101_000_000, start + 4 * SECOND), 3 * SECOND);
+    }
+
+    #[test]
+    fn a_way_that_has_become_longer_is_the_least_after_a_minute() {
+        let mut excess = connection();
+        let slower = |second: u32| (second * SECOND, 80 * MS);
+        let told: Vec<Duration> =
+            (1..=70).map(|second| slower(second)).map(|(s, t)| excess(s, t)).collect();
+        assert_eq!(told[..25], [80 * MS; 25]);
+        assert_eq!(told[61..], [Duration::ZERO; 9]);
+    }
+
+    #[test]
+    fn a_stall_after_a_long_idle_time_is_noticed_beyond_what_clocks_may_drift() {
+        let mut excess = connection();
+        excess(MS, Duration::ZERO);
+        let hour = 3600 * SECOND;
+        let told = excess(hour, 10 * SECOND);
+        assert!(told > 6 * SECOND && told < 7 * SECOND, "{told:?}");
+        // So are those that came after it, though they waited less.
+        assert!(excess(hour + SECOND, 9 * SECOND) > 5 * SECOND);
+        let mut drifted = connection();
+        drifted(MS, Duration::ZERO);
+        assert_eq!(drifted(hour, 100 * MS), Duration::ZERO);
+    }
+
+    #[test]
+    fn times_that_no_clock_shows_are_no_reason_to_panic() {
+        let start = Instant::now();
+        let mut transit = Transit::opened(start);
+        assert_eq!(transit.excess(u64::MAX, start), Duration::ZERO);
+        assert!(transit.excess(0, start + SECOND) > SECOND);
+        transit.excess(u64::MAX, start + 100 * SECOND);
+    }
+}
