@@ -1,6 +1,8 @@
 //! Providers that pass on the failures of calls they make themselves: one that is cut off from what
 //! the others reach is left out, and a dependency that fails for all takes nobody out.
 
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
 mod support;
 
 use std::sync::Arc;

@@ -1,6 +1,8 @@
 //! Providers that refuse because they are full: they are asked last for a while, and overload is not
 //! multiplied by sending again.
 
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
 mod support;
 
 use std::sync::Arc;

@@ -15,8 +15,7 @@ use bytes::Bytes;
 use rpc_core::Peer;
 use rpc_core::codec::Codec;
 use rpc_core::protocol::Accepted;
-use rpc_core::server::Answer;
-use rpc_core::server::{HeldBytes, Phase, Reading, shutting_down};
+use rpc_core::server::{Answer, HeldBytes, Phase, Reading, shutting_down};
 use rpc_core::status::{Delivery, Status};
 use rpc_core::transport::BoxTransport;
 use tokio::time::{Instant, Sleep};
@@ -278,14 +277,9 @@ impl Connection {
     fn take_request(&mut self, header: Header, body: Bytes, now: Instant, clock: &mut Instant) {
         self.events = header.serialization();
         let len = body.len();
-        let (route, invocation, codec) = match request::parse(
-            &self.shared.state,
-            &self.peer,
-            header,
-            body,
-            now,
-            &mut self.transit,
-        ) {
+        let (shared, peer, transit) = (&self.shared, &self.peer, &mut self.transit);
+        let parsed = request::parse(&shared.state, peer, header, body, now, transit);
+        let (route, invocation, codec) = match parsed {
             Ok(parsed) => parsed,
             Err((refused, status)) => return self.refuse(header, &refused, status),
         };

@@ -93,8 +93,7 @@ mod tests {
     fn a_way_that_has_become_longer_is_the_least_after_a_minute() {
         let mut excess = connection();
         let slower = |second: u32| (second * SECOND, 80 * MS);
-        let told: Vec<Duration> =
-            (1..=70).map(|second| slower(second)).map(|(s, t)| excess(s, t)).collect();
+        let told: Vec<Duration> = (1..=70).map(slower).map(|(s, t)| excess(s, t)).collect();
         assert_eq!(told[..25], [80 * MS; 25]);
         assert_eq!(told[61..], [Duration::ZERO; 9]);
     }
