@@ -16,6 +16,8 @@ use crate::transport::Tcp;
 pub struct Connections {
     /// Never empty; in the order in which they are preferred.
     clients: Vec<(&'static str, Arc<dyn ProtocolClient>)>,
+    /// Those of the table that connections speak, whether they can be called or not.
+    wire: Vec<&'static str>,
     config: Arc<ClientConfig>,
     dial: Arc<dyn Dial>,
     local: LocalServers,
@@ -60,7 +62,8 @@ impl Connections {
             )));
         }
         let (config, local) = (Arc::new(config), LocalServers::new());
-        Ok(Self { clients, config, dial, local, channels: Mutex::default() })
+        let wire = protocols.names().collect();
+        Ok(Self { clients, wire, config, dial, local, channels: Mutex::default() })
     }
 
     /// The same, which finds the servers of this process in `local`.
@@ -105,7 +108,7 @@ impl Connector for Connections {
     }
 
     fn protocols(&self) -> Vec<&'static str> {
-        self.clients.iter().map(|(name, _)| *name).collect()
+        self.clients.iter().map(|(name, _)| *name).filter(|name| self.wire.contains(name)).collect()
     }
 
     fn carries(&self, instance: &Instance, kind: MethodKind) -> bool {
