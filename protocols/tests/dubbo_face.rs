@@ -91,11 +91,16 @@ async fn payloads_at_the_limit_pass_and_one_byte_more_is_refused_by_name() {
     let provider = support::provider(server).await;
     let connector = support::connector(ClientConfig::default());
     let channel = support::channel(&connector, provider.address);
-    // Before the text stand one byte of flags, the path with its length, and the timeout.
+    // Before the text stand one byte of flags, the path with its length, and the timeout; a consumer
+    // says when it sends besides, in more or fewer bytes.
     let overhead = 1 + 1 + "Test/echo".len() + 4;
-    let fits = "x".repeat(100_000 - overhead);
-    let answer = support::call(&channel, ECHO, &fits, Duration::from_secs(60)).await.unwrap();
-    assert_eq!(answer.len(), fits.len());
+    let mut peer = TcpStream::connect(provider.address).await.unwrap();
+    for (more, kind) in [(0, 0), (1, 2)] {
+        let text = "x".repeat(100_000 - overhead + more);
+        peer.write_all(&support::frame(more as u64, false, ECHO, &text)).await.unwrap();
+        let (_, _, body) = support::answer(&mut peer).await;
+        assert_eq!((body[0], body.len() == text.len() + 1), (kind, kind == 0), "{more} more");
+    }
     let status = support::call(&channel, ECHO, &"x".repeat(100_001), LONG).await.unwrap_err();
     assert_eq!((status.code(), status.delivery()), (Code::InvalidArgument, Delivery::Refused));
     assert!(status.message().contains("Data length too large"), "{status}");
