@@ -47,7 +47,7 @@ impl Options {
         };
         let environment = std::env::vars_os().collect();
         let file = ConfigFile::read(path).map_err(|error| error.at("--file"))?;
-        Ok(Sources { builder: layer, file: Some(file), environment })
+        Ok(Sources { builder: layer, file: Some(file), environment, ..Sources::default() })
     }
 
     /// A consumer of these settings; connects to nothing yet. What they choose of a program's own

@@ -7,6 +7,7 @@
 //! A task follows the subscription and ends with the directory. Readers never wait for it: they
 //! read immutable lists by an `Arc` swap.
 
+mod around;
 mod follower;
 mod shared;
 mod state;
@@ -21,12 +22,12 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
+use self::around::Around;
 use self::follower::Follower;
-use self::shared::{Around, List, Shared};
+use self::shared::{List, Shared};
 pub use self::state::{DirectoryOptions, DirectoryState, Overrides};
-use crate::attempt_layers::AttemptLayers;
 use crate::candidates::Candidates;
-use crate::ejection::{EjectionConfig, Ejector};
+use crate::ejection::Ejector;
 use crate::endpoint::Endpoint;
 use crate::members::Members;
 
@@ -78,31 +79,6 @@ impl Directory {
         follower.accept(subscription.latest());
         let task = tokio::spawn(follower.run(subscription));
         Self { shared, follower: task.abort_handle() }
-    }
-
-    /// Takes instances for what `overrides` makes of them from now on. Connections, load and health
-    /// stay.
-    pub fn set_overrides(&self, overrides: Overrides) {
-        let layers = self.shared.around.load().layers.clone();
-        self.set_around(Around { layers, overrides });
-    }
-
-    /// Puts other layers around its endpoints, for calls that begin from then on. Connections, load
-    /// and health stay.
-    pub fn set_layers(&self, layers: AttemptLayers) {
-        let overrides = self.shared.around.load().overrides.clone();
-        self.set_around(Around { layers, overrides });
-    }
-
-    fn set_around(&self, around: Around) {
-        self.shared.around.store(Arc::new(around));
-        self.shared.changed.notify_one();
-    }
-
-    /// Ejects by other rules from now on, or not at all. Who is out by the old ones comes back by the
-    /// new.
-    pub fn set_ejection(&self, ejection: Option<EjectionConfig>) {
-        self.shared.ejector.set_config(ejection);
     }
 
     /// The service.

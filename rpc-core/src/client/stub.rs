@@ -130,13 +130,13 @@ impl Stub {
             service = %target.method.service(),
             method = target.method.name(),
         );
+        let mut timeout = Duration::ZERO;
         let call = async {
-            let (timeout, begun) = self.begin(target, Body::typed(arguments), started, None);
-            (timeout, finish(target, begun).await)
+            let body = Body::typed(arguments);
+            finish(target, self.begin(target, body, started, None, &mut timeout)?).await
         };
         // An Instrumented future enters its span at every poll; a disabled one is not worth that.
-        let ended = if span.is_disabled() { call.await } else { call.instrument(span).await };
-        let (timeout, result) = ended;
+        let result = if span.is_disabled() { call.await } else { call.instrument(span).await };
         let result = result.and_then(|reply| read(target, &reply));
         target.metrics.record(&result, started.elapsed());
         let result = result.map_err(|status| self.blame_deadline(target, status, started, timeout));
@@ -173,12 +173,12 @@ impl Stub {
             method = target.method.name(),
         );
         let nodes = NodeReplies::default();
+        let mut timeout = Duration::ZERO;
         let call = async {
             let body = Body::typed(arguments);
-            let (timeout, begun) = self.begin(target, body, started, Some(&nodes));
-            (timeout, finish(target, begun).await)
+            finish(target, self.begin(target, body, started, Some(&nodes), &mut timeout)?).await
         };
-        let (timeout, result) = call.instrument(span).await;
+        let result = call.instrument(span).await;
         target.metrics.record(&result, started.elapsed());
         let Some(nodes) = nodes.take() else {
             tokio::task::consume_budget().await;
@@ -201,31 +201,31 @@ impl Stub {
         Ok(nodes.into_iter().map(read).collect())
     }
 
-    /// Starts a call by the plan of now, or at every provider, where `nodes` are left; says what that
-    /// plan's timeout is.
+    /// Starts a call by the plan of now, at every provider if there are `nodes` to leave answers in;
+    /// notes that plan's `timeout`.
     fn begin(
         &self,
         target: &StubMethod,
         body: Body,
         started: Instant,
         nodes: Option<&NodeReplies>,
-    ) -> (Duration, Result<ReplyFuture, Status>) {
+        timeout: &mut Duration,
+    ) -> Result<ReplyFuture, Status> {
         // Let go before anything is awaited: a guard that is held long makes others slower.
         let plan = target.plan.load();
-        let begun = self.invocation(target, &plan, body, started).and_then(|mut invocation| {
-            let through = match nodes {
-                None => &plan.invoker,
-                Some(nodes) => {
-                    invocation.extensions.insert(nodes.clone());
-                    &plan.broadcast
-                }
-            };
-            // Layers, policy, router and balancer may be a program's own. One that panics fails this
-            // call, as a handler does, and not the task of whoever makes it.
-            let begun = panics::catch(|| through.invoke(invocation));
-            begun.map_err(|message| named(target, panicked(target, &message)))
-        });
-        (plan.timeout, begun)
+        *timeout = plan.timeout;
+        let mut invocation = self.invocation(target, &plan, body, started)?;
+        let through = match nodes {
+            None => &plan.invoker,
+            Some(nodes) => {
+                invocation.extensions.insert(nodes.clone());
+                &plan.broadcast
+            }
+        };
+        // Layers, policy, router and balancer may be a program's own. One that panics fails this call,
+        // as a handler does, and not the task of whoever makes it.
+        let begun = panics::catch(|| through.invoke(invocation));
+        begun.map_err(|message| named(target, panicked(target, &message)))
     }
 
     /// Which setting the deadline came from, if that is what ended the call; `planned` is what the
@@ -299,8 +299,7 @@ impl Stub {
     }
 }
 
-async fn finish(target: &StubMethod, begun: Result<ReplyFuture, Status>) -> Result<Reply, Status> {
-    let mut call = begun?;
+async fn finish(target: &StubMethod, mut call: ReplyFuture) -> Result<Reply, Status> {
     let outcome = poll_fn(|cx| match panics::catch(|| call.as_mut().poll(cx)) {
         Ok(polled) => polled,
         Err(message) => Poll::Ready(Err(panicked(target, &message))),

@@ -9,6 +9,7 @@ mod outliers;
 mod policies;
 mod registry;
 mod restarts;
+mod rules;
 mod telling;
 
 use std::future::Future;
@@ -45,6 +46,7 @@ pub(crate) const ALL: &[Check] = &[
     faults::NETWORK,
     registry::KILLED,
     registry::COLD_START,
+    rules::RULES,
     balancers::BALANCERS,
     policies::POLICIES,
 ];
