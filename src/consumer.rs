@@ -364,7 +364,7 @@ impl ConsumerBuilder {
     ///
     /// # Errors
     /// Settings that are unknown or cannot work, with their place and the remedy.
-    pub fn build(self) -> Result<Consumer, Error> {
+    pub fn build(mut self) -> Result<Consumer, Error> {
         let (config, left_out) = match self.leaves_out_unknown {
             true => self.setup.load_known()?,
             false => (self.setup.load()?, Vec::new()),

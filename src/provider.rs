@@ -130,7 +130,7 @@ impl Provider {
     /// Settings that are unknown or cannot work, no service, a port that is in use, a registry that
     /// refuses the provider, as by a wrong token; no tokio runtime here, or one without timers and IO.
     /// A registry that is away is no error.
-    pub async fn start(self) -> Result<RunningProvider, Error> {
+    pub async fn start(mut self) -> Result<RunningProvider, Error> {
         runtime::whole()?;
         let config = self.setup.load()?;
         if self.services.is_empty() {
@@ -167,8 +167,7 @@ impl Provider {
         let around =
             |method: &_, inner| self.layers.apply_to_handler(&own, handlers.add(method, inner));
         dispatcher.add(own.clone(), describing, around)?;
-        let filters = handlers.next(&config)?;
-        handlers.follow(filters);
+        handlers.follow(handlers.next(&config)?);
         let dispatcher = Arc::new(dispatcher);
         let place = Place::of(&config, &registries).await?;
         let protocols = self.setup.extensions.protocols()?;
@@ -181,7 +180,6 @@ impl Provider {
         let (protocols, limits) = (protocols.serving(served), server_config(&config, &place));
         let server = Server::new(listeners, dispatcher.clone(), protocols, limits);
         let registry = registry::several(registries)?;
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut running = RunningProvider {
             server,
             registry,
@@ -189,7 +187,7 @@ impl Provider {
             local_addr,
             address,
             id: uuid::Uuid::now_v7().to_string().into(),
-            started_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+            started_ms: now_ms(),
             config: ArcSwap::from_pointee(config),
             live: Mutex::new((self.setup, handlers)),
             local: None,
@@ -205,6 +203,12 @@ impl fmt::Debug for Provider {
         let services = self.services.iter().map(|(service, _)| service);
         f.debug_tuple("Provider").field(&services.collect::<Vec<_>>()).finish()
     }
+}
+
+/// The present time by this machine's clock, in milliseconds since 1970.
+fn now_ms() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Binds the provider's own port.
@@ -350,7 +354,7 @@ impl RunningProvider {
     /// Settings that are unknown or cannot work; one that cannot change while a program runs, such as
     /// `provider.port` or a limit. Everything stays as it was.
     pub fn reload(&self) -> Result<Vec<Setting>, Error> {
-        self.change(|_| {})
+        self.change(|setup| setup.read = None)
     }
 
     /// The same with other sources, from now on.
@@ -358,7 +362,7 @@ impl RunningProvider {
     /// # Errors
     /// As [`reload`](Self::reload).
     pub fn reload_from(&self, sources: Sources) -> Result<Vec<Setting>, Error> {
-        self.change(|setup| setup.sources = Some(sources))
+        self.change(|setup| (setup.sources, setup.read) = (Some(sources), None))
     }
 
     /// Puts `rules` in force instead of those before: settings that stand above all sources. For

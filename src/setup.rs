@@ -12,37 +12,41 @@ pub(crate) struct Setup {
     pub(crate) sources: Option<Sources>,
     /// What a config centre orders.
     pub(crate) rules: Layer,
+    /// What was read last of the sources, if they are not to be read again.
+    pub(crate) read: Option<Sources>,
     pub(crate) extensions: Extensions,
 }
 
 impl Setup {
     /// The settings in force, their extensions known to exist. What the builder set comes before
     /// what the sources' own builder layer sets; without sources, the process is asked.
-    pub(crate) fn load(&self) -> Result<Config, Error> {
+    pub(crate) fn load(&mut self) -> Result<Config, Error> {
         let config = self.settings()?;
         self.extensions.check(&config)?;
         Ok(config)
     }
 
     /// The same without what is chosen by a name that is not known here, and that.
-    pub(crate) fn load_known(&self) -> Result<(Config, Vec<LeftOut>), Error> {
+    pub(crate) fn load_known(&mut self) -> Result<(Config, Vec<LeftOut>), Error> {
         let mut config = self.settings()?;
         self.extensions.check_known(&config)?;
         let left_out = config.leave_out_unknown(|kind, chosen| self.extensions.knows(kind, chosen));
         Ok((config, left_out))
     }
 
-    fn settings(&self) -> Result<Config, Error> {
-        let mut sources = match &self.sources {
-            Some(sources) => Sources {
+    fn settings(&mut self) -> Result<Config, Error> {
+        let read = match (self.read.take(), &self.sources) {
+            (Some(read), _) => read,
+            (None, Some(sources)) => Sources {
                 builder: self.layer.clone().then(sources.builder.clone()),
                 ..sources.clone()
             },
-            None => Sources::of_process(self.layer.clone())?,
+            (None, None) => Sources::of_process(self.layer.clone())?,
         };
-        sources.rules = sources.rules.then(self.rules.clone());
-        let file = sources.file.as_ref().map(|file| self.shown(&file.path));
-        let config = Config::load(sources)?;
+        let rules = read.rules.clone().then(self.rules.clone());
+        let file = read.file.as_ref().map(|file| self.shown(&file.path));
+        let config = Config::load(Sources { rules, ..read.clone() })?;
+        self.read = Some(read);
         tell(file.as_deref(), config.overruled());
         Ok(config)
     }
@@ -110,7 +114,7 @@ mod tests {
             .set("consumer.services.Greeter.cluster", "mine")
             .set("consumer.services.Greeter.methods.hello.codec", "pretty");
         let sources = Some(Sources::default());
-        let setup = Setup { layer, sources, ..Setup::default() };
+        let mut setup = Setup { layer, sources, ..Setup::default() };
         assert!(setup.load().is_err());
         let (config, left_out) = setup.load_known().unwrap();
         let told: Vec<_> = left_out.iter().map(|it| (&*it.key, &*it.name)).collect();

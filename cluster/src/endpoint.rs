@@ -100,11 +100,16 @@ impl Endpoint {
         }
     }
 
-    /// The same endpoint after its instance has published other data of itself: load and health
-    /// stay, but it is not stale.
-    pub(crate) fn renewed(&self, instance: Instance, layers: &AttemptLayers) -> Self {
+    /// The same endpoint with other data or layers: load and health stay. If it `is_news` that its
+    /// instance has published, it is not stale.
+    pub(crate) fn renewed(
+        &self,
+        instance: Instance,
+        layers: &AttemptLayers,
+        is_news: bool,
+    ) -> Self {
         let (now, vitals) = (Instant::now(), self.vitals.clone());
-        if vitals.health.is_stale() {
+        if is_news && vitals.health.is_stale() {
             vitals.forget();
             vitals.health.relisted(now);
         }

@@ -9,7 +9,7 @@ mod command_line;
 #[path = "../logging.rs"]
 mod logging;
 
-use dubhe::config::{ConfigFile, Layer, Sources};
+use dubhe::config::{ConfigFile, Sources};
 use dubhe::prelude::*;
 
 /// A price in the smallest unit of its currency.
@@ -52,7 +52,7 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         let text =
             format!("[registry]\naddress = \"memory://codecs\"\n[consumer]\ncodec = \"{codec}\"\n");
         let file = ConfigFile { path: "dubhe.toml".into(), text };
-        let sources = Sources { builder: Layer::new(), file: Some(file), environment: vec![] };
+        let sources = Sources { file: Some(file), ..Sources::default() };
         let consumer = Consumer::builder().sources(sources).build()?;
         let till: TillClient = consumer.client().await?;
         let sum = till.sum(prices.clone()).await?;

@@ -54,6 +54,9 @@ pub struct Decided<T> {
     pub strength: Strength,
 }
 
+/// A list of extensions in force.
+pub(crate) type DecidedList = Decided<Vec<Selector>>;
+
 /// The settings of the calls of one method.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -203,7 +206,7 @@ impl Config {
     pub(crate) fn attempt_filters(
         &self,
         service: &ServiceKey,
-    ) -> (Decided<Vec<Selector>>, Vec<(String, Decided<Vec<Selector>>)>) {
+    ) -> (DecidedList, Vec<(String, DecidedList)>) {
         let of_method =
             |method: &String| (method.clone(), self.chosen(ATTEMPT_FILTERS, service, Some(method)));
         let own = self.services(service).flat_map(|(_, service)| &service.methods);

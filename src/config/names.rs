@@ -111,16 +111,7 @@ impl Config {
         for (section, filters) in self.all_handler_filters() {
             found.extend(list(Kind::Filter, &section, "filters", filters));
         }
-        let protocols = Key::dotted("provider.protocols");
-        // The default is what is built in; a message about it would have no place to point at.
-        if self.origins.has(&protocols.item(0)) || self.origins.has(&protocols) {
-            let names = self.provider.protocols.names().enumerate();
-            let place = |at: usize| match self.origins.has(&protocols.item(0)) {
-                true => protocols.item(at),
-                false => protocols.clone(),
-            };
-            found.extend(names.map(|(at, name)| (Kind::Protocol, place(at), Selector::new(name))));
-        }
+        found.extend(self.chosen_protocols());
         for (address, key) in self.registry.address.with_keys() {
             found.push((Kind::Registry, key, Selector::new(address.scheme())));
         }
@@ -151,6 +142,19 @@ impl Config {
             }
         }
         found
+    }
+
+    /// The protocols that somebody has chosen. The default is what is built in; a message about it
+    /// would have no place to point at.
+    fn chosen_protocols(&self) -> impl Iterator<Item = (Kind, Key, Selector)> {
+        let protocols = Key::dotted("provider.protocols");
+        let is_list = self.origins.has(&protocols.item(0));
+        let is_set = is_list || self.origins.has(&protocols);
+        let names = self.provider.protocols.names().filter(move |_| is_set).enumerate();
+        names.map(move |(at, name)| {
+            let place = if is_list { protocols.item(at) } else { protocols.clone() };
+            (Kind::Protocol, place, Selector::new(name))
+        })
     }
 
     /// The lists of filters around handlers, and their sections.

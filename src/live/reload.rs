@@ -38,7 +38,7 @@ impl Consumer {
     /// Settings that are unknown or cannot work, also for a client there is; one that cannot change
     /// while a program runs, such as `registry.address`. Everything stays as it was.
     pub fn reload(&self) -> Result<Vec<Setting>, Error> {
-        self.0.change(|_| {})
+        self.0.change(|setup| setup.read = None)
     }
 
     /// The same with other sources, from now on.
@@ -46,14 +46,13 @@ impl Consumer {
     /// # Errors
     /// As [`reload`](Self::reload).
     pub fn reload_from(&self, sources: Sources) -> Result<Vec<Setting>, Error> {
-        self.0.change(|setup| setup.sources = Some(sources))
+        self.0.change(|setup| (setup.sources, setup.read) = (Some(sources), None))
     }
 
     /// Puts `rules` in force instead of those before: settings that stand above all sources, and
     /// below the options of a call. For whoever follows a config centre. Names each by
-    /// [`Layer::rule`]; what is [set](Layer::set) without a name is `rule`.
-    ///
-    /// File and environment are read again too, unless sources were given.
+    /// [`Layer::rule`]; what is [set](Layer::set) without a name is `rule`. File and environment are
+    /// not read again.
     ///
     /// # Errors
     /// As [`reload`](Self::reload); the rules before stay in force.
@@ -83,6 +82,9 @@ impl Consumer {
         Ok(client)
     }
 }
+
+/// What follows from other settings for a service, and for each of its clients.
+type Next<'a> = (service::Next, Vec<(&'a Arc<LiveClient>, client::Next)>);
 
 impl Inner {
     pub(crate) fn live(&self) -> MutexGuard<'_, Live> {
@@ -128,7 +130,7 @@ impl Inner {
         config: &Config,
         service: &UsedService,
         clients: impl Iterator<Item = &'a Arc<LiveClient>>,
-    ) -> Result<(service::Next, Vec<(&'a Arc<LiveClient>, client::Next)>), Error> {
+    ) -> Result<Next<'a>, Error> {
         let mut draft = service.draft(self, config);
         let attempts = draft.attempt_filters()?;
         let next = clients.map(|client| {

@@ -105,10 +105,10 @@ impl Follower {
                         self.shared.heard.send_replace(true);
                     }
                 },
-                () = self.shared.changed.notified() => self.rebuild(),
+                () = self.shared.changed.notified() => self.rebuild(false),
                 () = sleep_until(next_tick), if is_changing => {
                     next_tick = Instant::now() + TICK;
-                    self.rebuild();
+                    self.rebuild(false);
                 }
                 () = alerted(&self.shared.ejector, next_review) => {
                     next_review = Instant::now() + REVIEW;
@@ -149,7 +149,7 @@ impl Follower {
         }
         self.left_out = others.into();
         self.received = Instant::now();
-        self.rebuild();
+        self.rebuild(true);
         self.shared.heard.send_replace(true);
     }
 
@@ -158,8 +158,8 @@ impl Follower {
         self.held > 0 || list.endpoints.iter().any(|endpoint| endpoint.is_warming())
     }
 
-    /// Publishes what follows from the last snapshot at this time.
-    fn rebuild(&mut self) {
+    /// Publishes what follows from the last snapshot at this time; `is_news` if it has just come.
+    fn rebuild(&mut self, is_news: bool) {
         let now = Instant::now();
         let old = self.shared.list.load_full();
         let around = self.shared.around.load_full();
@@ -167,7 +167,7 @@ impl Follower {
         let instances = self.listed.iter().cloned();
         let amended: Vec<Instance> = instances.filter_map(|i| around.overrides.apply(i)).collect();
         let disabled = self.listed.len() - amended.len();
-        let endpoint = |instance| self.endpoint(&old, instance, &around.layers);
+        let endpoint = |instance| self.endpoint(&old, instance, &around.layers, is_news);
         let endpoints: Vec<Arc<Endpoint>> = amended.into_iter().map(endpoint).collect();
         let mut is_same = same(&old.endpoints, &endpoints);
         for endpoint in &endpoints {
@@ -228,13 +228,19 @@ impl Follower {
     }
 
     /// The endpoint of `instance`: the one there was, if it is the same provider.
-    fn endpoint(&self, old: &List, instance: Instance, layers: &AttemptLayers) -> Arc<Endpoint> {
+    fn endpoint(
+        &self,
+        old: &List,
+        instance: Instance,
+        layers: &AttemptLayers,
+        is_news: bool,
+    ) -> Arc<Endpoint> {
         match at(old, &instance.address) {
             Some(endpoint) if *endpoint.instance() == instance && endpoint.has(layers) => {
                 endpoint.clone()
             }
             Some(endpoint) if endpoint.instance().id == instance.id => {
-                Arc::new(endpoint.renewed(instance, layers))
+                Arc::new(endpoint.renewed(instance, layers, is_news))
             }
             _ => {
                 let channel = self.shared.connector.channel(&instance);

@@ -8,6 +8,7 @@
 //! next call begins it again in its own. Readers never wait for it: they read immutable lists by an
 //! `Arc` swap.
 
+mod around;
 mod follower;
 mod following;
 mod shared;
@@ -22,13 +23,13 @@ use rpc_core::{Connector, Deadline, Delivery, ServiceKey, Source, Status, Subscr
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 
+use self::around::Around;
 use self::follower::Follower;
 use self::following::{Following, Life};
-use self::shared::{Around, List, Shared};
+use self::shared::{List, Shared};
 pub use self::state::{DirectoryOptions, DirectoryState, Overrides};
-use crate::attempt_layers::AttemptLayers;
 use crate::candidates::Candidates;
-use crate::ejection::{EjectionConfig, Ejector};
+use crate::ejection::Ejector;
 use crate::endpoint::Endpoint;
 use crate::members::Members;
 
@@ -77,31 +78,6 @@ impl Directory {
         });
         let follower = Follower::new(shared.clone(), subscription);
         Self { following: Following::new(shared.clone(), follower), shared }
-    }
-
-    /// Takes instances for what `overrides` makes of them from now on. Connections, load and health
-    /// stay.
-    pub fn set_overrides(&self, overrides: Overrides) {
-        let layers = self.shared.around.load().layers.clone();
-        self.set_around(Around { layers, overrides });
-    }
-
-    /// Puts other layers around its endpoints, for calls that begin from then on. Connections, load
-    /// and health stay.
-    pub fn set_layers(&self, layers: AttemptLayers) {
-        let overrides = self.shared.around.load().overrides.clone();
-        self.set_around(Around { layers, overrides });
-    }
-
-    fn set_around(&self, around: Around) {
-        self.shared.around.store(Arc::new(around));
-        self.shared.changed.notify_one();
-    }
-
-    /// Ejects by other rules from now on, or not at all. Who is out by the old ones comes back by the
-    /// new.
-    pub fn set_ejection(&self, ejection: Option<EjectionConfig>) {
-        self.shared.ejector.set_config(ejection);
     }
 
     /// The service.

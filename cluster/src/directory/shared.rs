@@ -8,9 +8,9 @@ use rpc_core::{Connector, Instance, ServiceKey, Source, Trouble};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use super::DirectoryOptions;
+use super::around::Around;
 use super::following::Life;
-use super::{DirectoryOptions, Overrides};
-use crate::attempt_layers::AttemptLayers;
 use crate::candidates::{Candidates, MadeOf};
 use crate::ejection::Ejector;
 use crate::endpoint::Endpoint;
@@ -37,13 +37,6 @@ pub(super) struct Shared {
     pub(super) registry: Arc<str>,
     /// What keeps the registry from confirming the list.
     pub(super) trouble: watch::Receiver<Option<Trouble>>,
-}
-
-/// What may change while the directory lives.
-#[derive(Debug)]
-pub(super) struct Around {
-    pub(super) layers: AttemptLayers,
-    pub(super) overrides: Overrides,
 }
 
 /// All endpoints at one time.

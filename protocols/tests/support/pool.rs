@@ -48,7 +48,7 @@ impl Provided {
             dispatcher.leave_open("Test/echo");
         }
         let pool = Arc::new(Pool(Arc::new(Semaphore::new(8))));
-        dispatcher.add(ServiceKey::new("Test"), pool, |invoker| invoker).unwrap();
+        dispatcher.add(ServiceKey::new("Test"), pool, |_, invoker| invoker).unwrap();
         Self { dispatcher, useful: Arc::default(), calls: JoinSet::new() }
     }
 

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -64,7 +65,9 @@ impl Stub {
             method = target.method().name(),
         );
         let call = Counted { metrics: target.metrics.clone(), started, code: Code::Cancelled };
-        let (timeout, begun) = span.in_scope(|| self.begin(target, arguments, started, None));
+        let mut timeout = Duration::ZERO;
+        let begun =
+            span.in_scope(|| self.begin(target, arguments, started, None, &mut timeout));
         let begun = match begun {
             Ok(begun) => begun,
             Err(status) => {
@@ -73,7 +76,7 @@ impl Stub {
             }
         };
         let (stub, waits) = (self.clone(), target.method().kind() == MethodKind::ServerStream);
-        let calling = Box::pin(async move { finish(&stub.methods[index], Ok(begun)).await });
+        let calling = Box::pin(async move { finish(&stub.methods[index], begun).await });
         let stub = self.clone();
         let end = move |outcome: Result<(), Status>| {
             call.end(outcome.as_ref().map_or_else(Status::code, |()| Code::Ok));

@@ -150,14 +150,15 @@ impl Stub {
             service = %target.method.service(),
             method = target.method.name(),
         );
+        let mut timeout = Duration::ZERO;
         let call = async {
-            let (timeout, begun) = self.begin(target, arguments.into_body(), started, None);
-            (timeout, finish(target, begun).await)
+            let body = arguments.into_body();
+            finish(target, self.begin(target, body, started, None, &mut timeout)?).await
         };
         // Pinned here: awaiting it in either branch would move it, invocation and all.
         let mut call = pin!(call);
         // An Instrumented future enters its span at every poll; a disabled one is not worth that.
-        let (timeout, result) = match span.is_disabled() {
+        let result = match span.is_disabled() {
             true => call.as_mut().await,
             false => call.as_mut().instrument(span).await,
         };
@@ -197,11 +198,12 @@ impl Stub {
             method = target.method.name(),
         );
         let nodes = NodeReplies::default();
+        let mut timeout = Duration::ZERO;
         let call = async {
-            let (timeout, begun) = self.begin(target, arguments.into_body(), started, Some(&nodes));
-            (timeout, finish(target, begun).await)
+            let body = arguments.into_body();
+            finish(target, self.begin(target, body, started, Some(&nodes), &mut timeout)?).await
         };
-        let (timeout, result) = call.instrument(span).await;
+        let result = call.instrument(span).await;
         target.metrics.record(&result, started.elapsed());
         let Some(nodes) = nodes.take() else {
             tokio::task::consume_budget().await;
@@ -224,34 +226,34 @@ impl Stub {
         Ok(nodes.into_iter().map(read).collect())
     }
 
-    /// Starts a call by the plan of now, or at every provider, where `nodes` are left; says what that
-    /// plan's timeout is.
+    /// Starts a call by the plan of now, at every provider if there are `nodes` to leave answers in;
+    /// notes that plan's `timeout`.
     pub(super) fn begin(
         &self,
         target: &StubMethod,
         body: Body,
         started: Instant,
         nodes: Option<&NodeReplies>,
-    ) -> (Duration, Result<ReplyFuture, Status>) {
+        timeout: &mut Duration,
+    ) -> Result<ReplyFuture, Status> {
         // Let go before anything is awaited: a guard that is held long makes others slower.
         let plan = target.plan.load();
-        let begun = self.invocation(target, &plan, body, started).and_then(|mut invocation| {
-            if target.method.kind().streams_reply() {
-                self.set_end(&mut invocation, started);
+        *timeout = plan.timeout;
+        let mut invocation = self.invocation(target, &plan, body, started)?;
+        if target.method.kind().streams_reply() {
+            self.set_end(&mut invocation, started);
+        }
+        let through = match nodes {
+            None => &plan.invoker,
+            Some(nodes) => {
+                invocation.extensions.insert(nodes.clone());
+                &plan.broadcast
             }
-            let through = match nodes {
-                None => &plan.invoker,
-                Some(nodes) => {
-                    invocation.extensions.insert(nodes.clone());
-                    &plan.broadcast
-                }
-            };
-            // Layers, policy, router and balancer may be a program's own. One that panics fails this
-            // call, as a handler does, and not the task of whoever makes it.
-            let begun = panics::catch(|| through.invoke(invocation));
-            begun.map_err(|message| named(target, panicked(target, &message)))
-        });
-        (plan.timeout, begun)
+        };
+        // Layers, policy, router and balancer may be a program's own. One that panics fails this call,
+        // as a handler does, and not the task of whoever makes it.
+        let begun = panics::catch(|| through.invoke(invocation));
+        begun.map_err(|message| named(target, panicked(target, &message)))
     }
 
     /// Which setting the deadline came from, if that is what ended the call; `planned` is what the
@@ -330,11 +332,7 @@ impl Stub {
     }
 }
 
-pub(super) async fn finish(
-    target: &StubMethod,
-    begun: Result<ReplyFuture, Status>,
-) -> Result<Reply, Status> {
-    let mut call = begun?;
+pub(super) async fn finish(target: &StubMethod, mut call: ReplyFuture) -> Result<Reply, Status> {
     let outcome = poll_fn(|cx| match panics::catch(|| call.as_mut().poll(cx)) {
         Ok(polled) => polled,
         Err(message) => Poll::Ready(Err(panicked(target, &message))),

@@ -37,7 +37,7 @@ pub(crate) fn serve(
     let codec = codecs::builtin().build(codec, Params::new())?;
     let mut dispatcher = Dispatcher::new(Codecs::new(codec, []), Metrics::new("provider"));
     let service = ServiceKey::new("shop.Prices");
-    dispatcher.add(service, Arc::new(PricesServer::new(Shop)), |handler| handler)?;
+    dispatcher.add(service, Arc::new(PricesServer::new(Shop)), |_, handler| handler)?;
     let protocols = protocols::table()?;
     let dubbo = Dubbo::build(NoConfig {})?;
     let config = ServerConfig::default();

@@ -11,6 +11,7 @@ mod overload;
 mod policies;
 mod registry;
 mod restarts;
+mod rules;
 mod telling;
 
 use std::future::Future;
@@ -51,6 +52,7 @@ pub(crate) const ALL: &[Check] = &[
     faults::SILENT_NEWCOMERS,
     registry::KILLED,
     registry::COLD_START,
+    rules::RULES,
     balancers::BALANCERS,
     policies::POLICIES,
 ];

@@ -1,0 +1,42 @@
+//! What may change while a directory lives: what its instances are taken for, what is around them,
+//! when one is taken out.
+
+use std::sync::Arc;
+
+use super::{Directory, Overrides};
+use crate::attempt_layers::AttemptLayers;
+use crate::ejection::EjectionConfig;
+
+/// Layers and overrides in force.
+#[derive(Debug)]
+pub(super) struct Around {
+    pub(super) layers: AttemptLayers,
+    pub(super) overrides: Overrides,
+}
+
+impl Directory {
+    /// Takes instances for what `overrides` makes of them from now on. Connections, load and health
+    /// stay.
+    pub fn set_overrides(&self, overrides: Overrides) {
+        let layers = self.shared.around.load().layers.clone();
+        self.set_around(Around { layers, overrides });
+    }
+
+    /// Puts other layers around its endpoints, for calls that begin from then on. Connections, load
+    /// and health stay.
+    pub fn set_layers(&self, layers: AttemptLayers) {
+        let overrides = self.shared.around.load().overrides.clone();
+        self.set_around(Around { layers, overrides });
+    }
+
+    fn set_around(&self, around: Around) {
+        self.shared.around.store(Arc::new(around));
+        self.shared.changed.notify_one();
+    }
+
+    /// Ejects by other rules from now on, or not at all. Who is out by the old ones comes back by the
+    /// new.
+    pub fn set_ejection(&self, ejection: Option<EjectionConfig>) {
+        self.shared.ejector.set_config(ejection);
+    }
+}
