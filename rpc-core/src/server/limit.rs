@@ -239,6 +239,7 @@ impl HeldBytes {
     }
 
     /// The count of `bytes` of these, or of all there are, by itself.
+    #[must_use]
     pub fn split(&mut self, bytes: usize) -> Self {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;

@@ -29,6 +29,9 @@ pub(crate) trait Store {
     /// Writes at every provider; says who answered.
     async fn tell(&self, id: u64, millis: u64) -> Result<String>;
 
+    /// Takes one of eight places for so long; says who answered.
+    async fn draw(&self, id: u64, millis: u64) -> Result<String>;
+
     /// Answers every further call with `unavailable` at once, or no longer.
     #[rpc(idempotent)]
     async fn fail(&self, failing: bool) -> Result<()>;

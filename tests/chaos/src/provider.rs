@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use dubhe::prelude::*;
+use tokio::sync::Semaphore;
 
 use crate::api::{Store, StoreServer};
 use crate::ledger::{Kind, Ledger};
@@ -16,6 +17,8 @@ struct Keeper {
     failing: AtomicBool,
     /// Milliseconds that every call takes longer.
     slow: AtomicU64,
+    /// What calls of `draw` queue for.
+    places: Semaphore,
 }
 
 impl Keeper {
@@ -57,6 +60,12 @@ impl Store for Keeper {
         self.serve(Kind::Tell, id, millis).await
     }
 
+    async fn draw(&self, id: u64, millis: u64) -> Result<String> {
+        let place = self.places.acquire().await;
+        let _place = place.map_err(|error| Status::internal(format!("places: {error}")))?;
+        self.serve(Kind::Write, id, millis).await
+    }
+
     async fn fail(&self, failing: bool) -> Result<()> {
         self.failing.store(failing, Ordering::Release);
         Ok(())
@@ -75,6 +84,7 @@ pub(crate) async fn run(args: &[String]) -> Result<(), BoxError> {
         ledger: Ledger::open(Path::new(folder), name)?,
         failing: AtomicBool::new(false),
         slow: AtomicU64::new(0),
+        places: Semaphore::new(8),
     };
     let mut provider = Provider::builder().set("application.name", name.as_str());
     for setting in settings {

@@ -4,6 +4,7 @@
 
 mod balancers;
 mod faults;
+mod gate;
 mod gauntlet;
 mod outliers;
 mod policies;
@@ -47,6 +48,7 @@ pub(crate) const ALL: &[Check] = &[
     registry::COLD_START,
     balancers::BALANCERS,
     policies::POLICIES,
+    gate::GATE,
 ];
 
 /// Five of a shorter run, fifteen of a whole one, or any such pair of seconds.
