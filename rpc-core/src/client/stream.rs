@@ -66,8 +66,7 @@ impl Stub {
         );
         let call = Counted { metrics: target.metrics.clone(), started, code: Code::Cancelled };
         let mut timeout = Duration::ZERO;
-        let begun =
-            span.in_scope(|| self.begin(target, arguments, started, None, &mut timeout));
+        let begun = span.in_scope(|| self.begin(target, arguments, started, None, &mut timeout));
         let begun = match begun {
             Ok(begun) => begun,
             Err(status) => {

@@ -151,16 +151,17 @@ impl Stub {
             method = target.method.name(),
         );
         let mut timeout = Duration::ZERO;
-        let call = async {
-            let body = arguments.into_body();
-            finish(target, self.begin(target, body, started, None, &mut timeout)?).await
-        };
-        // Pinned here: awaiting it in either branch would move it, invocation and all.
-        let mut call = pin!(call);
-        // An Instrumented future enters its span at every poll; a disabled one is not worth that.
-        let result = match span.is_disabled() {
-            true => call.as_mut().await,
-            false => call.as_mut().instrument(span).await,
+        let result = {
+            // Pinned here: awaiting it in either branch would move it, invocation and all.
+            let mut call = pin!(async {
+                let body = arguments.into_body();
+                finish(target, self.begin(target, body, started, None, &mut timeout)?).await
+            });
+            // An Instrumented future enters its span at every poll; a disabled one is not worth that.
+            match span.is_disabled() {
+                true => call.as_mut().await,
+                false => call.as_mut().instrument(span).await,
+            }
         };
         let result = result.and_then(|reply| read(target, reply));
         target.metrics.record(&result, started.elapsed());

@@ -1,11 +1,14 @@
 //! What the gates of a provider tell: state and limit of each, what they refused and tried.
 
+use std::sync::PoisonError;
+
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::MethodLabels;
+use super::{MethodLabels, Metrics};
+use crate::method::Method;
 
 /// What a gate does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +62,18 @@ impl Families {
             refused: self.refused.get_or_create(labels).clone(),
             trials: self.trials.get_or_create(labels).clone(),
         }
+    }
+}
+
+impl Metrics {
+    /// What the gate of `method` tells.
+    pub(crate) fn gate(&self, method: &Method) -> GateMetrics {
+        let families = self.0.gates.get_or_init(|| {
+            let mut registry = self.0.registry.lock().unwrap_or_else(PoisonError::into_inner);
+            Families::register(&mut registry)
+        });
+        let (service, method) = (method.service().as_str().to_owned(), method.name().to_owned());
+        families.of(&MethodLabels { service, method })
     }
 }
 

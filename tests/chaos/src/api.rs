@@ -38,6 +38,9 @@ pub(crate) trait Store {
     #[rpc(idempotent)]
     async fn depend(&self, address: String) -> Result<()>;
 
+    /// Takes one of eight places for so long; says who answered.
+    async fn draw(&self, id: u64, millis: u64) -> Result<String>;
+
     /// Answers every further call with `unavailable` at once, or no longer.
     #[rpc(idempotent)]
     async fn fail(&self, failing: bool) -> Result<()>;

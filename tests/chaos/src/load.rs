@@ -42,6 +42,8 @@ pub(crate) enum Calls {
     Notes(u64),
     /// Idempotent, answering nothing.
     Marks(u64),
+    /// Not idempotent, taking one of eight places for so many milliseconds.
+    Draws(u64),
 }
 
 /// Who answered where the empty value stood in for an answer.
@@ -148,6 +150,7 @@ async fn call(client: &StoreClient, calls: Calls, begun: Instant, due: Duration)
         Calls::Finds(millis) => {
             client.find(id, millis).await.map(|found| found.unwrap_or_else(|| NOBODY.to_owned()))
         }
+        Calls::Draws(millis) => client.draw(id, millis).await,
         Calls::Notes(millis) => client.note(id, millis).await.map(|()| String::new()),
         Calls::Marks(millis) => client.mark(id, millis).await.map(|()| String::new()),
     };

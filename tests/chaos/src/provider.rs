@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use dubhe::prelude::*;
+use tokio::sync::Semaphore;
 
 use crate::api::{Store, StoreClient, StoreServer};
 use crate::ledger::{Kind, Ledger};
@@ -19,6 +20,8 @@ struct Keeper {
     slow: AtomicU64,
     /// Whom its own reads go to.
     upstream: Mutex<Option<StoreClient>>,
+    /// What calls of `draw` queue for.
+    places: Semaphore,
 }
 
 impl Keeper {
@@ -77,6 +80,12 @@ impl Store for Keeper {
         Ok(())
     }
 
+    async fn draw(&self, id: u64, millis: u64) -> Result<String> {
+        let place = self.places.acquire().await;
+        let _place = place.map_err(|error| Status::internal(format!("places: {error}")))?;
+        self.serve(Kind::Write, id, millis).await
+    }
+
     async fn fail(&self, failing: bool) -> Result<()> {
         self.failing.store(failing, Ordering::Release);
         Ok(())
@@ -96,6 +105,7 @@ pub(crate) async fn run(args: &[String]) -> Result<(), BoxError> {
         failing: AtomicBool::new(false),
         slow: AtomicU64::new(0),
         upstream: Mutex::default(),
+        places: Semaphore::new(8),
     };
     let mut provider = Provider::builder().set("application.name", name.as_str());
     for setting in settings {

@@ -192,7 +192,7 @@ impl Control {
         let futile = self.streak >= STREAK;
         if (futile || self.is_squeezing(starving)) && window.now >= self.hold_until {
             let known = self.base.is_some();
-            self.base.get_or_insert(took.min(self.patience / 4.0));
+            self.base = Some(self.base.unwrap_or_else(|| took.min(self.patience / 4.0)));
             // A limit could make calls faster than they are.
             if self.target() < 0.8 * took {
                 return self.begin_trial(window, futile && known);
@@ -321,7 +321,6 @@ impl Control {
 /// `limit` times `factor`, at least the floor.
 fn scaled(limit: u32, factor: f64) -> u32 {
     // A product of a count and a factor of at most 2 fits, and `as` saturates.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     let scaled = (f64::from(limit) * factor) as u32;
     scaled.max(FLOOR)
 }

@@ -248,13 +248,11 @@ impl fmt::Debug for Gate {
 }
 
 /// Milliseconds; exact for 285 years.
-#[allow(clippy::cast_precision_loss, reason = "microseconds of a process fit")]
 fn millis(micros: u64) -> f64 {
     micros as f64 / 1000.0
 }
 
 /// Whole milliseconds; `as` saturates.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
 fn whole(millis: f64) -> u32 {
     millis as u32
 }

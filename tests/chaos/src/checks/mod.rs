@@ -4,6 +4,7 @@
 
 mod balancers;
 mod faults;
+mod gate;
 mod gauntlet;
 mod nested;
 mod outliers;
@@ -55,6 +56,7 @@ pub(crate) const ALL: &[Check] = &[
     rules::RULES,
     balancers::BALANCERS,
     policies::POLICIES,
+    gate::GATE,
 ];
 
 /// Five of a shorter run, fifteen of a whole one, or any such pair of seconds.

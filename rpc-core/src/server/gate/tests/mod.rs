@@ -2,13 +2,6 @@
 //!
 //! Load falls to normal, rises for a while, and falls again; seeds and time are fixed.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "figures of a simulation are small"
-)]
-
 mod healthy;
 mod overload;
 mod sim;

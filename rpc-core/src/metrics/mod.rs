@@ -111,16 +111,6 @@ impl Metrics {
         Tally(family.get_or_create(&labels).clone())
     }
 
-    /// What the gate of `method` tells.
-    pub(crate) fn gate(&self, method: &Method) -> gate::GateMetrics {
-        let families = self.0.gates.get_or_init(|| {
-            let mut registry = self.0.registry.lock().unwrap_or_else(PoisonError::into_inner);
-            gate::Families::register(&mut registry)
-        });
-        let (service, method) = (method.service().as_str().to_owned(), method.name().to_owned());
-        families.of(&MethodLabels { service, method })
-    }
-
     /// The handles of `method`.
     #[must_use]
     pub fn method(&self, method: &Method) -> MethodMetrics {
