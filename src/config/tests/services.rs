@@ -92,7 +92,7 @@ fn the_gate_of_a_method_is_set_by_the_closest_section() {
 #[test]
 fn a_method_that_is_not_served_is_pointed_at() {
     let config = file("[provider.services.\"shop.Inventory\".methods.cout]\ngate = \"off\"\n");
-    let checked = config.check_served_methods(&inventory(), ["count", "reserve"]);
+    let checked = config.check_handlers(&inventory(), ["count", "reserve"]);
     assert_eq!(
         checked.unwrap_err().to_string(),
         "dubhe.toml:1:45: unknown method in [provider.services.\"shop.Inventory\".methods] `cout` \

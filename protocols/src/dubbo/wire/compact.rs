@@ -500,7 +500,12 @@ mod tests {
             Ok(())
         }
 
-        fn decode(&self, _: Bytes, _: &mut dyn Message) -> Result<(), CodecError> {
+        fn decode(
+            &self,
+            _: Bytes,
+            _: &mut dyn Message,
+            _: &mut rpc_core::codec::Limits,
+        ) -> Result<(), CodecError> {
             Ok(())
         }
     }
