@@ -4,18 +4,23 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dubhe::config::{ConfigFile, Layer, Sources};
-use dubhe::extend::{BuildContext, Extension, Filter, FilterScope, Invoke, NoConfig, ReplyFuture};
+use dubhe::extend::{
+    BuildContext, Candidates, Extension, Filter, FilterScope, Invoke, LoadBalance, NoConfig,
+    ReplyFuture,
+};
 use dubhe::prelude::*;
 use dubhe::{BoxInvoker, Error, Extensions, Invocation, RunningProvider, ServiceKey};
 use support::load::{Calls, Load};
 use support::shop::{Clerk, Shop, ShopClient, ShopServer};
 use support::{consumer, memory, provider, soon, sources, until_is};
+use tokio::time::Instant;
+use tower::util::MapRequestLayer;
 
 async fn serve(registry: &str, name: &str) -> RunningProvider {
     let provider = provider(registry, "provider.warmup = \"0s\"");
@@ -142,7 +147,19 @@ async fn a_call_under_way_ends_by_the_plan_it_began_with() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_changes_under_load_fail_no_call_and_keep_the_connections() {
     let registry = memory();
-    let (_a, _b) = (serve(&registry, "a").await, serve(&registry, "b").await);
+    let peers: Arc<std::sync::Mutex<BTreeSet<(&str, String)>>> = Arc::default();
+    let mut running = Vec::new();
+    for name in ["a", "b"] {
+        let peers = peers.clone();
+        let note = MapRequestLayer::new(move |invocation: Invocation| {
+            let peer = format!("{:?}", invocation.peer);
+            peers.lock().unwrap().insert((name, peer));
+            invocation
+        });
+        let provider = provider(&registry, "provider.warmup = \"0s\"").layer(note);
+        let server = ShopServer::new(Clerk::new(name));
+        running.push(provider.serve(server).start().await.unwrap());
+    }
     let extensions = || Extensions::default().with_filter::<Pass>();
     let builder = || Consumer::builder().sources(sources(&registry, ""));
     let consumer = builder().extensions(extensions()).build().unwrap();
@@ -175,6 +192,12 @@ async fn a_thousand_changes_under_load_fail_no_call_and_keep_the_connections() {
     seen.assert_none_failed();
     assert!(seen.answered.len() >= 2_000, "{}", seen.answered.len());
     assert_eq!(consumer.directory_state(&service()).unwrap().candidates, 2);
+    let peers = peers.lock().unwrap();
+    assert_eq!(
+        peers.len(),
+        2,
+        "one connection to each, from the first call to the last: {peers:?}"
+    );
 }
 
 /// Lets everything pass.
@@ -282,6 +305,56 @@ async fn filters_of_a_provider_and_a_consumer_change_and_the_others_keep_what_th
     shop.look(1).await.unwrap();
     assert_eq!(counts()[..2], before[..2]);
     running.shutdown().await;
+}
+
+/// In turn, as long as nobody makes it anew.
+#[derive(Debug, Default)]
+struct Turn(AtomicU64);
+
+impl Extension<dyn LoadBalance> for Turn {
+    const NAME: &'static str = "turn";
+    type Config = NoConfig;
+
+    fn build(_: NoConfig, _: &BuildContext) -> std::result::Result<Arc<dyn LoadBalance>, Error> {
+        Ok(Arc::new(Self::default()))
+    }
+}
+
+impl LoadBalance for Turn {
+    /// The first three calls go to the first instance, all others to the second.
+    fn select(&self, _: &Candidates, _: &Invocation, _: Instant) -> usize {
+        usize::from(self.0.fetch_add(1, Ordering::AcqRel) >= 3)
+    }
+}
+
+#[tokio::test]
+async fn a_balancer_that_is_still_chosen_goes_on_where_it_was() {
+    let registry = memory();
+    let (_a, _b) = (serve(&registry, "a").await, serve(&registry, "b").await);
+    let extensions = Extensions::default().with_load_balance::<Turn>();
+    let builder = Consumer::builder().sources(sources(&registry, "")).extensions(extensions);
+    let consumer = builder.set("consumer.loadbalance", "turn").build().unwrap();
+    let shop: ShopClient = consumer.client().await.unwrap();
+    let state = || consumer.directory_state(&service()).unwrap();
+    until_is("both are listed", || state().endpoints == 2).await;
+    for _ in 0..3 {
+        shop.look(1).await.unwrap();
+    }
+    let second = shop.look(1).await.unwrap().who;
+    for rules in [
+        rule("consumer.timeout", "3s"),
+        rule("consumer.cluster", "failfast"),
+        rule("consumer.codec", "json"),
+        rule("consumer.retries", 1),
+        // Chosen by another setting, and still the same.
+        rule("consumer.services.\"test.Shop\".loadbalance", "turn"),
+    ] {
+        consumer.apply_rules(rules).unwrap();
+        assert_eq!(shop.look(1).await.unwrap().who, second);
+    }
+    consumer.apply_rules(rule("consumer.loadbalance", "random")).unwrap();
+    consumer.apply_rules(Layer::new()).unwrap();
+    assert_ne!(shop.look(1).await.unwrap().who, second, "chosen again it begins anew");
 }
 
 #[tokio::test]
