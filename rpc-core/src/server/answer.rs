@@ -85,14 +85,19 @@ impl Answer {
         self
     }
 
-    /// Asks the gate of the method whether the call may begin at `now`, once. What has begun may.
+    /// Asks the gate of the method whether the call may begin, once; it counts there since it came.
+    /// What has begun may.
     ///
-    /// [`until_deadline`](Self::until_deadline) asks it too; who can turn a call away for less does
-    /// so before. A call that is turned away is over, and recorded.
+    /// [`until_deadline`](Self::until_deadline) asks, too; who can turn a call away for less does so
+    /// before. A call that is turned away is over, and recorded.
     ///
     /// # Errors
     /// `resource_exhausted`, refused: more calls run than end in time.
-    pub fn begin(&mut self, now: Instant) -> Result<(), Status> {
+    pub fn begin(&mut self) -> Result<(), Status> {
+        self.begin_at(self.started)
+    }
+
+    fn begin_at(&mut self, now: Instant) -> Result<(), Status> {
         let Some(gate) = self.route.gate().filter(|_| self.gated && self.counted.is_none()) else {
             return Ok(());
         };
@@ -155,7 +160,7 @@ impl Answer {
         let (deadline, began) = (self.deadline.instant(), Instant::now());
         let result = if deadline <= began {
             Err(Status::deadline_exceeded("no time was left when the handler's turn came"))
-        } else if let Err(full) = self.begin(began) {
+        } else if let Err(full) = self.begin_at(began) {
             return Err(full);
         } else {
             match self.first_poll(began).await {

@@ -60,8 +60,8 @@ impl Dispatcher {
         Self { routes, services, codecs, metrics, machine: None, gates, ungated }
     }
 
-    /// The same without a gate for the method at `service/method`, which is then never limited for
-    /// itself; for services added after it.
+    /// Leaves the method at `service/method` without a gate: all of its calls run, however many
+    /// come. For services added after it.
     pub fn leave_open(&mut self, path: impl Into<String>) {
         self.ungated.insert(path.into());
     }

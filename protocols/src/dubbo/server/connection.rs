@@ -298,13 +298,11 @@ impl Connection {
             route.runs_inline() && (!waits || self.shared.caller.has_room(!header.is_two_way()));
         let mut answer = Answer::new(route, invocation, now);
         if !inline {
-            return self.spawn(header, answer, codec, held, *clock);
+            return self.spawn(header, answer, codec, held);
         }
         // Once polled it has begun, and could be turned away no more.
-        if waits
-            && header.is_two_way()
-            && let Err(full) = answer.begin(*clock)
-        {
+        let asks = waits && header.is_two_way();
+        if asks && let Err(full) = answer.begin() {
             return self.refuse(header, &full, status::OVERLOADED);
         }
         let began = *clock;
@@ -315,7 +313,7 @@ impl Connection {
             // Its new task polls it again at once and is the one to be woken.
             Poll::Pending => {
                 answer.route().note_waiting();
-                self.spawn(header, answer, codec, held, *clock);
+                self.spawn(header, answer, codec, held);
             }
             Poll::Ready(result) => {
                 answer.record(&result, *clock);
@@ -334,11 +332,10 @@ impl Connection {
         call: Answer,
         codec: Arc<dyn Codec>,
         held: Option<HeldBytes>,
-        now: Instant,
     ) {
         let begun = match header.is_two_way() {
-            true => self.shared.spawn(header.id, call, codec, held, now),
-            false => self.shared.spawn_one_way(call, held, now),
+            true => self.shared.spawn(header.id, call, codec, held),
+            false => self.shared.spawn_one_way(call, held),
         };
         if let Err((refused, status)) = begun {
             self.refuse(header, &refused, status);

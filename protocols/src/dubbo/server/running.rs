@@ -52,7 +52,6 @@ impl Shared {
         mut call: Answer,
         codec: Arc<dyn Codec>,
         held: Option<HeldBytes>,
-        now: Instant,
     ) -> Result<(), Refused> {
         if self.lock().running.contains_key(&id) {
             let text = format!("request id {id} is in use by a call that runs");
@@ -60,7 +59,7 @@ impl Shared {
             return Err((refused, status::BAD_REQUEST));
         }
         let guard =
-            admit(&mut call, now, || self.caller.begin_call(), || self.caller.count_call(false))?;
+            admit(&mut call, || self.caller.begin_call(), || self.caller.count_call(false))?;
         let shared = self.clone();
         let call = async move {
             let _guard = guard;
@@ -81,11 +80,10 @@ impl Shared {
         &self,
         call: Answer,
         held: Option<HeldBytes>,
-        now: Instant,
     ) -> Result<(), Refused> {
         let mut call = call.past_gate();
         let (begin, count) = (|| self.caller.begin_one_way(), || self.caller.count_call(true));
-        let guard = admit(&mut call, now, begin, count)?;
+        let guard = admit(&mut call, begin, count)?;
         self.state.spawn_own(async move {
             let _counted = (guard, held);
             let _ = call.until_deadline().await;
@@ -111,7 +109,6 @@ impl Shared {
 /// Counts a call. What has begun is never turned away: nobody could tell how much of it was done.
 fn admit(
     call: &mut Answer,
-    now: Instant,
     begin: impl FnOnce() -> Result<CallGuard, Status>,
     count: impl FnOnce() -> CallGuard,
 ) -> Result<CallGuard, Refused> {
@@ -120,11 +117,11 @@ fn admit(
         count()
     } else {
         begin().map_err(|full| {
-            call.record(&Err(full.clone()), now);
+            call.record(&Err(full.clone()), Instant::now());
             refused(full)
         })?
     };
-    call.begin(now).map_err(refused)?;
+    call.begin().map_err(refused)?;
     Ok(guard)
 }
 

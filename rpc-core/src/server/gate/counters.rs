@@ -129,15 +129,17 @@ impl Gate {
     /// Ends a limit that stems from a time long before; `true` if it did.
     fn is_stale(&self, now: Instant) -> bool {
         let now = self.gates.micros(now);
-        if now < self.due.load(Relaxed) + STALE {
-            return false;
-        }
-        self.with_control(|control| {
-            control.turn_off();
-            self.tell(control, &self.seen(now));
-            self.restart(now, 0.0, control.limit());
-        })
-        .is_some()
+        let is_stale = || now >= self.due.load(Relaxed) + STALE;
+        let end = |control: &mut Control| {
+            // Somebody else may just have ended it.
+            if is_stale() {
+                control.turn_off();
+                self.tell(control, &self.seen(now));
+                self.metrics.set_limit(control.limit());
+                self.restart(now, 0.0, control.limit());
+            }
+        };
+        is_stale() && self.with_control(end).is_some()
     }
 
     fn try_close(&self, now: u64) {

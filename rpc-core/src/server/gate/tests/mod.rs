@@ -6,6 +6,7 @@ mod healthy;
 mod overload;
 mod sim;
 mod slow;
+mod threads;
 
 /// `normal` calls a second, but `high` for the twenty seconds after the fifth.
 fn step(normal: f64, high: f64) -> impl Fn(f64) -> f64 + 'static {

@@ -152,6 +152,19 @@ fn a_poisonous_method_spares_its_neighbours() {
 }
 
 #[test]
+fn a_method_that_starved_and_is_called_no_more_squeezes_nobody() {
+    // From the twentieth second on it takes longer, for another reason, and is never late.
+    let takes = Box::new(|now, _: &mut _| if now < 20_000.0 { 1.0 } else { 40.0 });
+    let slower = Served::new(|_| 500.0, takes, always(300.0)).at(1);
+    let load = |now| if (5_000.0..10_000.0).contains(&now) { 1_000.0 } else { 0.0 };
+    let poison = Served::new(load, always(10_000.0), always(300.0));
+    let resources = vec![Resource::processors(2.0), Resource::Free];
+    let sim = Sim::new(1, resources, vec![slower, poison]).run(30_000.0);
+    assert_eq!(sim.limit(1), 4, "{:?}", sim.gates[1]);
+    assert_eq!(sim.came(0, End::Refused, 0.0, 30_000.0), 0);
+}
+
+#[test]
 fn a_dear_method_is_not_starved() {
     // Half of twice the processors each.
     let cheap = Served::new(step(1_000.0, 4_000.0), always(0.5), always(300.0));
