@@ -10,7 +10,7 @@ use protocols::Dubbo;
 use rpc_core::protocol::Accepted;
 use rpc_core::server::{Dispatcher, ServerConfig, ServerState};
 use rpc_core::transport::{BoxTransport, TransportAddr};
-use rpc_core::{Codecs, Extension, Metrics, NoConfig, Params};
+use rpc_core::{BuildContext, Codecs, Extension, Metrics, NoConfig, Params};
 
 use crate::recording::Recording;
 use crate::replay::Consumer;
@@ -39,7 +39,7 @@ pub(crate) fn serve(
     let service = ServiceKey::new("shop.Prices");
     dispatcher.add(service, Arc::new(PricesServer::new(Shop)), |_, handler| handler)?;
     let protocols = protocols::table()?;
-    let dubbo = Dubbo::build(NoConfig {})?;
+    let dubbo = Dubbo::build(NoConfig {}, &BuildContext::default())?;
     let config = ServerConfig::default();
     let server = Arc::new(ServerState::new(Arc::new(dispatcher), protocols, config));
     let driver = Arc::new(AtomicWaker::new());
