@@ -20,11 +20,21 @@ impl Full {
             "{call} is overloaded: {limit} calls run, as many as it answers in time \
              (`provider.gate`); come back in {wait} ms"
         );
-        turned_away(text, retry_after)
+        let refused = Status::resource_exhausted(text).with_delivery(Delivery::Refused);
+        refused.with_retry_after(retry_after)
     }
 }
 
-/// A refusal that says when to come back.
-fn turned_away(text: String, _retry_after: Duration) -> Status {
-    Status::resource_exhausted(text).with_delivery(Delivery::Refused)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_turned_away_hears_when_to_come_back() {
+        let full = Full { limit: 8, retry_after: Duration::from_millis(40) };
+        let status = full.into_status("shop.Stock/count");
+        assert!(status.is_full(), "{status}");
+        assert_eq!(status.retry_after(), Some(Duration::from_millis(40)));
+        assert!(status.message().contains("`provider.gate`"), "{status}");
+    }
 }
