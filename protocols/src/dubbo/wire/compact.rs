@@ -240,10 +240,11 @@ const SENT: u64 = 4;
 /// How many bytes a block may have: what metadata may have, and as much for everything else.
 const MAX_BLOCK: usize = 2 * MAX_METADATA;
 
-/// The record of a sending time, and how many of these bytes it has: its length is that of the number,
-/// the lowest byte first. Every request has it, so it is made without any other buffer.
+/// The record of a sending time, and how many of these bytes it has. The number has five bytes for
+/// twelve days, so that equal calls have frames of equal length, and eight after that. Every request
+/// has it, so it is made without any other buffer.
 fn sent_record(sent_us: u64) -> ([u8; 10], usize) {
-    let len = 8 - sent_us.leading_zeros() as usize / 8;
+    let len = if sent_us < 1 << 40 { 5 } else { 8 };
     let [a, b, c, d, e, f, g, h] = sent_us.to_le_bytes();
     ([SENT as u8, len as u8, a, b, c, d, e, f, g, h], 2 + len)
 }
@@ -417,13 +418,13 @@ mod tests {
     }
 
     #[test]
-    fn a_sending_time_has_no_more_bytes_than_it_needs_and_eight_at_most() {
+    fn a_sending_time_has_five_bytes_for_twelve_days_and_eight_at_most() {
         let head = |sent_us| {
             let mut buf = BytesMut::new();
             put_request_head(&mut buf, "S/m", 1, sent_us, &Metadata::new());
             buf.freeze()
         };
-        for (sent_us, len) in [(0, 0), (1, 1), (255, 1), (256, 2), (71 << 30, 5), (u64::MAX, 8)] {
+        for (sent_us, len) in [(0, 5), (71 << 30, 5), (1 << 40, 8), (u64::MAX, 8)] {
             let mut bytes = head(sent_us);
             assert_eq!(bytes.len(), 1 + 4 + 1 + 3 + len, "{sent_us}");
             assert_eq!(split_request_head(&mut bytes).unwrap().sent_us, Some(sent_us));

@@ -46,7 +46,7 @@ async fn for_all(report: &mut Report, fleet: &Fleet, quick: bool) -> Result<(), 
     let unnamed = leaning.reasons().filter(|why| !why.text.contains("its call chaos.Store/read"));
     report.at_most("failures that do not name the call further on", unnamed.count(), 0);
     let least = ["p0", "p1", "p2"].map(|name| reads.share_of(name)).into_iter().fold(1.0, f64::min);
-    report.at_least("least share of the reads of any of the three", least, 0.25);
+    report.at_least("least share of the reads of any of the three", least, 0.2);
     let executed = ledger::all(fleet.folder(), Kind::Read)?.len() - before;
     let attempts = executed as f64 / (leaning.len() + reads.len()).max(1) as f64;
     report.at_most("attempts a call", attempts, 1.01);
