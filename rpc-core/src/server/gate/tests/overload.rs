@@ -237,3 +237,22 @@ fn a_method_of_other_deadlines_is_limited_as_well() {
     let (useful, most) = (sim.ended(0, End::Useful, 5_000.0, 25_000.0) as f64, 20.0 * 1411.0);
     assert!(useful >= 0.9 * most, "{useful} of {most}");
 }
+
+#[test]
+fn few_who_obey_their_hint_come_back_in_vain() {
+    let sim = pool(1, step(400.0, 8_000.0)).run(25_000.0);
+    let refused = sim.records.iter().filter(|record| record.end == End::Refused);
+    // Half to one and a half times the hint, if that is within the deadline, up to three times.
+    let again = refused.map(|record| (300.0 / record.hint - 0.5).clamp(0.0, 1.0)).sum::<f64>();
+    let attempts = 1.0 + 3.0 * again / sim.records.len() as f64;
+    assert!(attempts <= 1.2, "{attempts} attempts a call");
+}
+
+#[test]
+fn a_method_of_few_calls_is_limited_too() {
+    // Two places of 100 ms, ten times as much.
+    let served = Served::new(step(10.0, 200.0), always(100.0), always(1000.0));
+    let sim = Sim::new(1, vec![Resource::pool(2)], vec![served]).run(25_000.0);
+    let useful = sim.ended(0, End::Useful, 5_000.0, 25_000.0);
+    assert!(useful >= 340, "{useful} useful answers of 400");
+}
