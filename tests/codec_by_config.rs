@@ -112,7 +112,10 @@ async fn a_fleet_of_mixed_codecs_is_called_by_one_consumer() {
     for id in 0..10 {
         shop.echo(id.to_string()).await.unwrap();
     }
-    assert_eq!((saw_one.take().len(), saw_two.take().len()), (5, 5));
+    let (one, two) = (saw_one.take().len(), saw_two.take().len());
+    assert_eq!(one + two, 10);
+    // Half each, but for the call that opened the second connection.
+    assert!(one.abs_diff(two) <= 2, "{one} and {two}");
 }
 
 #[tokio::test]
