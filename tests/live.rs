@@ -17,7 +17,7 @@ use dubhe::prelude::*;
 use dubhe::{BoxInvoker, Error, Extensions, Invocation, RunningProvider, ServiceKey};
 use support::load::{Calls, Load};
 use support::shop::{Clerk, Shop, ShopClient, ShopServer};
-use support::{consumer, memory, provider, soon, sources, until_is};
+use support::{consumer, memory, provider, soon, sources, until, until_is};
 use tokio::time::Instant;
 use tower::util::MapRequestLayer;
 
@@ -248,10 +248,15 @@ async fn a_balancer_that_is_still_chosen_goes_on_where_it_was() {
     let shop: ShopClient = consumer.client().await.unwrap();
     let state = || consumer.directory_state(&service()).unwrap();
     until_is("both are listed", || state().endpoints == 2).await;
-    for _ in 0..3 {
+    let first = shop.look(1).await.unwrap().who;
+    for _ in 0..2 {
         shop.look(1).await.unwrap();
     }
-    let second = shop.look(1).await.unwrap().who;
+    // Being chosen opens its connection; until it has answered the calls go to the first.
+    let second = until("the second has answered", async || {
+        Some(shop.look(1).await.unwrap().who).filter(|who| *who != first)
+    });
+    let second = second.await;
     for rules in [
         rule("consumer.timeout", "3s"),
         rule("consumer.cluster", "failfast"),
@@ -294,6 +299,12 @@ async fn instances_are_taken_for_what_a_rule_says_whatever_they_publish() {
     let weight = |address: &str| format!("consumer.instances.\"{address}\".weight");
     consumer.apply_rules(rule(&weight(a.address()), 300)).unwrap();
     until_is("both are back", || state().endpoints == 2).await;
+    let mut seen = BTreeSet::new();
+    until("both have answered", async || {
+        seen.insert(shop.look(1).await.unwrap().who);
+        (seen.len() == 2).then_some(())
+    })
+    .await;
     // 300 to 100.
     let answered = answers(&shop, 40).await;
     assert_eq!(answered, BTreeMap::from([("a".to_owned(), 30), ("b".to_owned(), 10)]));
