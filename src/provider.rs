@@ -133,10 +133,7 @@ impl Provider {
     pub async fn start(mut self) -> Result<RunningProvider, Error> {
         runtime::whole()?;
         let config = self.setup.load()?;
-        if self.services.is_empty() {
-            let text = "there is nothing to serve: call `.serve(YourServer::new(implementation))`";
-            return Err(Error::invalid_config(text));
-        }
+        self.check_services()?;
         let own = ServiceKey::new(DESCRIBE);
         let served: Vec<ServiceKey> = self.services.iter().map(|(key, _)| key.clone()).collect();
         config.check_served(&served)?;
@@ -172,11 +169,8 @@ impl Provider {
         let place = Place::of(&config, &registries).await?;
         let protocols = self.setup.extensions.protocols()?;
         let served = config.provider.protocols.names().map(str::to_owned);
-        let listener = bind(&place)?;
-        let local_addr = listener.socket_addr();
+        let (listeners, local_addr) = listen(&place, self.listeners)?;
         let address = place.advertised(local_addr);
-        let mut listeners: Vec<Box<dyn Listen>> = vec![Box::new(listener)];
-        listeners.extend(self.listeners);
         let (protocols, limits) = (protocols.serving(served), server_config(&config, &place));
         let server = Server::new(listeners, dispatcher.clone(), protocols, limits);
         let registry = registry::several(registries)?;
@@ -198,6 +192,17 @@ impl Provider {
     }
 }
 
+impl Provider {
+    fn check_services(&self) -> Result<(), Error> {
+        match self.services.is_empty() {
+            false => Ok(()),
+            true => Err(Error::invalid_config(
+                "there is nothing to serve: call `.serve(YourServer::new(implementation))`",
+            )),
+        }
+    }
+}
+
 impl fmt::Debug for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let services = self.services.iter().map(|(service, _)| service);
@@ -209,6 +214,17 @@ impl fmt::Debug for Provider {
 fn now_ms() -> u64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The provider's own port and what else it accepts on, and the address of the port.
+fn listen(
+    place: &Place,
+    others: Vec<Box<dyn Listen>>,
+) -> Result<(Vec<Box<dyn Listen>>, SocketAddr), Error> {
+    let port = bind(place)?;
+    let local_addr = port.socket_addr();
+    let port: Box<dyn Listen> = Box::new(port);
+    Ok(([port].into_iter().chain(others).collect(), local_addr))
 }
 
 /// Binds the provider's own port.

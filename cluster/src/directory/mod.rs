@@ -16,10 +16,9 @@ mod state;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
-use rpc_core::{Connector, Deadline, Delivery, ServiceKey, Source, Status, Subscription};
+use rpc_core::{Connector, Deadline, ServiceKey, Source, Subscription};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 
@@ -151,47 +150,6 @@ impl Directory {
     /// Whether nothing was heard of the registry yet.
     pub(crate) fn is_pending(&self) -> bool {
         !*self.shared.heard.borrow()
-    }
-
-    /// What it knows now.
-    #[must_use]
-    pub fn state(&self) -> DirectoryState {
-        let list = self.shared.list.load();
-        let cached = match list.source {
-            Source::Cache { age } => age,
-            _ => Duration::ZERO,
-        };
-        DirectoryState {
-            source: list.source,
-            age: list.received.elapsed() + cached,
-            endpoints: list.endpoints.len(),
-            held: list.held,
-            left_out: list.left_out.len(),
-            disabled: list.disabled,
-            candidates: self.candidates().len(),
-            ejected: list
-                .endpoints
-                .iter()
-                .filter(|e| e.condition().is_out() && !e.is_stale())
-                .count(),
-            stale: list.endpoints.iter().filter(|e| e.is_stale()).count(),
-            ejections: self.shared.ejector.ejections(),
-            registry: self.shared.registry.clone(),
-            trouble: self.shared.trouble.borrow().clone(),
-        }
-    }
-
-    /// The status of a call for which there is no endpoint, and why there is none.
-    #[must_use]
-    pub fn no_instance(&self) -> Status {
-        let (service, state) = (&self.shared.service, self.state());
-        let left_out = &self.shared.list.load().left_out;
-        let why = match left_out.is_empty() {
-            true => state.why_empty(),
-            false => state.why_left_out(left_out, &self.shared.connector.protocols()),
-        };
-        Status::unavailable(format!("no instance of {service}: {why}"))
-            .with_delivery(Delivery::NotSent)
     }
 }
 

@@ -5,8 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rpc_core::{Instance, Source, Tally, Trouble};
+use rpc_core::{Delivery, Instance, Source, Status, Tally, Trouble};
 
+use super::Directory;
 use crate::attempt_layers::AttemptLayers;
 use crate::ejection::EjectionConfig;
 use crate::load_balance::DEFAULT_WARMUP;
@@ -111,6 +112,49 @@ impl fmt::Display for DirectoryState {
             Some(trouble) => write!(f, " ({trouble})"),
             None => Ok(()),
         }
+    }
+}
+
+impl Directory {
+    /// What it knows now.
+    #[must_use]
+    pub fn state(&self) -> DirectoryState {
+        let list = self.shared.list.load();
+        let cached = match list.source {
+            Source::Cache { age } => age,
+            _ => Duration::ZERO,
+        };
+        DirectoryState {
+            source: list.source,
+            age: list.received.elapsed() + cached,
+            endpoints: list.endpoints.len(),
+            held: list.held,
+            left_out: list.left_out.len(),
+            disabled: list.disabled,
+            candidates: self.candidates().len(),
+            ejected: list
+                .endpoints
+                .iter()
+                .filter(|e| e.condition().is_out() && !e.is_stale())
+                .count(),
+            stale: list.endpoints.iter().filter(|e| e.is_stale()).count(),
+            ejections: self.shared.ejector.ejections(),
+            registry: self.shared.registry.clone(),
+            trouble: self.shared.trouble.borrow().clone(),
+        }
+    }
+
+    /// The status of a call for which there is no endpoint, and why there is none.
+    #[must_use]
+    pub fn no_instance(&self) -> Status {
+        let (service, state) = (&self.shared.service, self.state());
+        let left_out = &self.shared.list.load().left_out;
+        let why = match left_out.is_empty() {
+            true => state.why_empty(),
+            false => state.why_left_out(left_out, &self.shared.connector.protocols()),
+        };
+        Status::unavailable(format!("no instance of {service}: {why}"))
+            .with_delivery(Delivery::NotSent)
     }
 }
 

@@ -4,6 +4,7 @@
 //! no label text. The form is Prometheus' text exposition.
 
 pub(crate) mod gate;
+mod tally;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +18,7 @@ use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+pub use self::tally::Tally;
 use crate::method::Method;
 use crate::service_key::ServiceKey;
 use crate::status::{Code, Status};
@@ -139,23 +141,6 @@ impl Metrics {
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Metrics")
-    }
-}
-
-/// A counter; clones count together.
-#[derive(Debug, Clone, Default)]
-pub struct Tally(Counter);
-
-impl Tally {
-    /// Counts one more.
-    pub fn add_one(&self) {
-        self.0.inc();
-    }
-
-    /// How many there were.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.0.get()
     }
 }
 

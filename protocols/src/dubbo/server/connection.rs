@@ -3,6 +3,8 @@
 //!
 //! The answers of one read gather into one write. Whether a method is polled here or in a task of
 //! its own is decided by the measured time of its first polls.
+//!
+//! Long because one task reads, polls handlers, writes and drains: what it holds is one state.
 
 use std::future::{Future, poll_fn};
 use std::io;
