@@ -43,9 +43,9 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> Result<(), BoxError> {
     let [side, codec, in_flight, calls] = arguments else { return Err(USAGE.into()) };
     let load = Load { in_flight: in_flight.parse()?, calls: calls.parse()? };
-    // Time only: there is nothing else to wait for.
+    // Nothing here reads a socket, yet the set-up asks for a runtime that could.
     let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
     runtime.block_on(async {
         let recording = Recording::make(codec).await?;
         match &**side {
