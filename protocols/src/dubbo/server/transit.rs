@@ -9,18 +9,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The least is that of this half of a minute and of the one before.
-const HALF: Duration = Duration::from_secs(30);
+/// The least is that of this half of a minute and of the one before. In microseconds.
+const HALF: i64 = 30_000_000;
 
 /// By what part of it two clocks may drift apart while a connection is not used.
-const DRIFT: u32 = 1024;
+const DRIFT: i64 = 1024;
 
 /// The least difference of one connection, in microseconds; of a clock that begins with its first
 /// bytes, which were sent when the clock of the peer began.
 #[derive(Debug)]
 pub(super) struct Transit {
     opened: Instant,
-    half_began: Instant,
+    /// When the half of a minute began, in microseconds since the opening.
+    half_began: i64,
     least: i64,
     least_before: i64,
 }
@@ -28,7 +29,7 @@ pub(super) struct Transit {
 impl Transit {
     /// Of a connection whose first bytes arrive at `now`.
     pub(super) const fn opened(now: Instant) -> Self {
-        Self { opened: now, half_began: now, least: 0, least_before: 0 }
+        Self { opened: now, half_began: 0, least: 0, least_before: 0 }
     }
 
     /// How much longer than the least a request took that was sent at `sent_us` on the clock of the
@@ -36,13 +37,13 @@ impl Transit {
     pub(super) fn excess(&mut self, sent_us: u64, now: Instant) -> Duration {
         let arrived = micros(now.saturating_duration_since(self.opened));
         let took = arrived - i64::try_from(sent_us).unwrap_or(i64::MAX);
-        let passed = now.saturating_duration_since(self.half_began);
+        let passed = arrived - self.half_began;
         if passed >= HALF {
             // However old, it is better than none: a request may come late on a connection that was
             // idle. The longer that was, the less it says.
-            let idle = passed.saturating_sub(2 * HALF);
-            self.least_before = self.least.saturating_add(micros(idle / DRIFT));
-            (self.least, self.half_began) = (took, now);
+            let idle = (passed - 2 * HALF).max(0);
+            self.least_before = self.least.saturating_add(idle / DRIFT);
+            (self.least, self.half_began) = (took, arrived);
         }
         self.least = self.least.min(took);
         let excess = took.saturating_sub(self.least.min(self.least_before));

@@ -83,8 +83,19 @@ pub(crate) fn split_request_head(body: &mut Bytes) -> Result<RequestHead, Malfor
         0 => None,
         _ => Some(split_varint(&mut rest)?),
     };
-    let beside = split_beside(&mut rest, flags & HAS_METADATA != 0, flags & HAS_BLOCK != 0)?;
-    let Found { metadata, sent_us, .. } = beside;
+    let (metadata, sent_us) = match (flags & (HAS_METADATA | HAS_BLOCK), rest) {
+        // What most requests have beside their arguments, as `sent_record` writes it: read without
+        // the way that is for all records.
+        (HAS_BLOCK, &[7, SENT_ID, 5, a, b, c, d, e, ref arguments @ ..]) => {
+            rest = arguments;
+            (Metadata::default(), Some(u64::from_le_bytes([a, b, c, d, e, 0, 0, 0])))
+        }
+        (flags, _) => {
+            let has = |flag| flags & flag != 0;
+            let found = split_beside(&mut rest, has(HAS_METADATA), has(HAS_BLOCK))?;
+            (found.metadata, found.sent_us)
+        }
+    };
     body.advance(body.len() - rest.len());
     Ok(RequestHead { path, timeout_us, sent_us, metadata })
 }
@@ -235,7 +246,8 @@ const ORIGIN: u64 = 2;
 const RETRY_AFTER: u64 = 3;
 
 /// A record of the block of a request: when it was sent.
-const SENT: u64 = 4;
+const SENT: u64 = SENT_ID as u64;
+const SENT_ID: u8 = 4;
 
 /// How many bytes a block may have: what metadata may have, and as much for everything else.
 const MAX_BLOCK: usize = 2 * MAX_METADATA;
@@ -246,7 +258,7 @@ const MAX_BLOCK: usize = 2 * MAX_METADATA;
 fn sent_record(sent_us: u64) -> ([u8; 10], usize) {
     let len = if sent_us < 1 << 40 { 5 } else { 8 };
     let [a, b, c, d, e, f, g, h] = sent_us.to_le_bytes();
-    ([SENT as u8, len as u8, a, b, c, d, e, f, g, h], 2 + len)
+    ([SENT_ID, len as u8, a, b, c, d, e, f, g, h], 2 + len)
 }
 
 fn put_record(block: &mut BytesMut, id: u64, write: impl FnOnce(&mut BytesMut)) {
