@@ -5,7 +5,7 @@
 //! ends when all have answered or its deadline has passed, and its reply is that of the first
 //! success in the order of addresses. A provider that fails is not called again.
 //!
-//! What each provider answered is left in the invocation's `nodes` for whoever asks.
+//! What each provider answered is left in the `NodeReplies` of the invocation's extensions.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -53,7 +53,7 @@ pub trait ClusterPolicy: fmt::Debug + Send + Sync + 'static {
     /// Whether it sends a call to every provider. Such a policy has to be chosen for the service or
     /// the method if that is not idempotent, because any other runs a call at most once; and where
     /// it is chosen it serves `client.broadcast()` too, so it leaves what each provider answered in
-    /// the invocation's [`nodes`](rpc_core::Invocation::nodes).
+    /// the [`NodeReplies`](rpc_core::NodeReplies) of the invocation's extensions.
     fn calls_everyone(&self) -> bool {
         false
     }

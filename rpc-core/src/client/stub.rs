@@ -96,7 +96,7 @@ impl StubMethod {
 pub struct Plan {
     /// What it is called through.
     pub invoker: BoxInvoker,
-    /// What calls every provider of it, and leaves their answers in the invocation's `nodes`.
+    /// What calls every provider of it, and leaves their answers in its `NodeReplies`.
     pub broadcast: BoxInvoker,
     /// How long a call may take that says nothing; for the first message, if its reply streams.
     pub timeout: Duration,
