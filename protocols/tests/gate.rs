@@ -43,6 +43,17 @@ async fn a_handler_answers_on_at_ten_times_its_capacity() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_few_callers_that_wait_for_an_hour_hold_up_nobody() {
+    let mut provided = Provided::new(false);
+    provided.one_of = 20;
+    provided.offer(0, 1).await;
+    let answered = provided.offer(80, 20).await;
+    assert!(answered[12..].iter().all(|useful| *useful >= 780), "{answered:?}");
+    // A trial that waits for the calls of an hour to be over is one still.
+    assert!(provided.tells(r#"dubhe_provider_gate_state{service="Test",method="echo"} 2"#));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_method_that_is_left_open_refuses_nobody_and_answers_nothing() {
     let mut provided = Provided::new(true);
     let answered = provided.offer(80, 4).await;

@@ -16,6 +16,9 @@ use super::{ECHO, Text};
 /// What callers wait for an answer.
 const PATIENCE: Duration = Duration::from_millis(300);
 
+/// What some callers may wait who do not care.
+const HOUR: Duration = Duration::from_secs(3600);
+
 /// Eight at a time, ten milliseconds each: 800 a second.
 struct Pool(Arc<Semaphore>);
 
@@ -39,6 +42,9 @@ pub struct Provided {
     pub dispatcher: Dispatcher,
     useful: Arc<AtomicU64>,
     calls: JoinSet<()>,
+    came: usize,
+    /// Of so many calls one has an hour; none if it is 0.
+    pub one_of: usize,
 }
 
 impl Provided {
@@ -49,12 +55,16 @@ impl Provided {
         }
         let pool = Arc::new(Pool(Arc::new(Semaphore::new(8))));
         dispatcher.add(ServiceKey::new("Test"), pool, |_, invoker| invoker).unwrap();
-        Self { dispatcher, useful: Arc::default(), calls: JoinSet::new() }
+        Self { dispatcher, useful: Arc::default(), calls: JoinSet::new(), came: 0, one_of: 0 }
     }
 
     pub fn answer(&self) -> Answer {
+        self.answer_within(PATIENCE)
+    }
+
+    fn answer_within(&self, patience: Duration) -> Answer {
         let route = self.dispatcher.route("Test/echo").unwrap();
-        Answer::new(route.clone(), super::invocation(ECHO, "", PATIENCE), Instant::now())
+        Answer::new(route.clone(), super::invocation(ECHO, "", patience), Instant::now())
     }
 
     /// Has so many tenths of a call come each millisecond; the useful answers of each second.
@@ -79,9 +89,12 @@ impl Provided {
 
     /// Calls, and gives up a little before the provider knows of it, as over a network.
     fn call(&mut self) {
-        let (answer, useful) = (self.answer(), self.useful.clone());
+        self.came += 1;
+        let is_patient = self.one_of > 0 && self.came.is_multiple_of(self.one_of);
+        let patience = if is_patient { HOUR } else { PATIENCE };
+        let (answer, useful) = (self.answer_within(patience), self.useful.clone());
         self.calls.spawn(async move {
-            let patience = PATIENCE - Duration::from_millis(5);
+            let patience = patience - Duration::from_millis(5);
             if let Ok(Ok(_)) = timeout(patience, answer.until_deadline()).await {
                 useful.fetch_add(1, Ordering::Relaxed);
             }

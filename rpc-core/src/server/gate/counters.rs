@@ -20,6 +20,10 @@ const AGAIN: u64 = 10_000;
 /// The shortest window.
 const SHORTEST: u64 = 100_000;
 
+/// What callers allow beyond this says nothing about how long a window has to be: that is up to
+/// them, and the longest would hold the gate still for all.
+const ALLOWED: Duration = Duration::from_secs(10);
+
 /// A limit that nobody has come up against for this long, and under which no call has ended, is
 /// of another time.
 const STALE: u64 = 2_000_000;
@@ -107,7 +111,7 @@ impl Gate {
         let one = if outcome == Outcome::Late { 1 << 32 } else { 1 };
         self.ended.fetch_add(one, Relaxed);
         self.spent.fetch_add(micros(spent), Relaxed);
-        self.allowed.fetch_add(micros(allowed), Relaxed);
+        self.allowed.fetch_add(micros(allowed.min(ALLOWED)), Relaxed);
         self.try_close(now);
     }
 
