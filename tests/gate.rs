@@ -130,3 +130,67 @@ async fn a_method_that_is_not_served_has_no_gate_to_set() {
          (did you mean `draw`?), available: draw, glance"
     );
 }
+
+#[dubhe::service(name = "test.Basin")]
+trait Basin {
+    /// Eight at a time, ten milliseconds each.
+    async fn fill(&self, id: u64) -> Result<u64>;
+
+    /// The same without an answer.
+    #[rpc(oneway)]
+    async fn spill(&self, id: u64) -> Result<()>;
+}
+
+impl Basin for Places {
+    async fn fill(&self, id: u64) -> Result<u64> {
+        self.draw(id).await
+    }
+
+    async fn spill(&self, id: u64) -> Result<()> {
+        self.draw(id).await.map(drop)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_inside_the_process_meet_the_same_gate() {
+    let registry = memory();
+    let places = BasinServer::new(Places(Semaphore::new(8)));
+    let provider = support::provider(&registry, "").serve(places).start().await.unwrap();
+    let toml = "consumer.retries = 0\nconsumer.timeout = \"300ms\"\n\
+                [consumer.services.\"test.Basin\"]\nscope = \"local\"\n";
+    let basin: BasinClient = support::consumer(&registry, toml).client().await.unwrap();
+    let refused = |method: &str| {
+        let name = "dubhe_provider_gate_refused_total";
+        let line = format!("{name}{{service=\"test.Basin\",method=\"{method}\"}} ");
+        let text = provider.metrics().render();
+        text.lines().find_map(|text| text.strip_prefix(&line)?.parse().ok()).unwrap_or(0u64)
+    };
+    let mut calls = JoinSet::new();
+    for _ in 0..400 {
+        tokio::time::sleep(TICK).await;
+        for id in 0..20 {
+            let basin = basin.clone();
+            calls.spawn(async move { basin.spill(id).await.map(|()| 0) });
+        }
+    }
+    calls.join_all().await;
+    assert_eq!(refused("spill"), 0, "who has no answer could not come back");
+    let useful = Arc::new(AtomicU64::new(0));
+    let mut calls = JoinSet::new();
+    for at in 0..TICKS {
+        tokio::time::sleep(TICK).await;
+        for id in 0..20 {
+            let (basin, useful) = (basin.clone(), useful.clone());
+            calls.spawn(async move {
+                if basin.fill(id).await.is_ok() && at >= SETTLED {
+                    useful.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    }
+    calls.join_all().await;
+    assert!(refused("fill") > 0);
+    // Eight places answer 800 in a second; it is two and a half.
+    let useful = useful.load(Ordering::Relaxed);
+    assert!(useful >= 1600, "{useful} calls ended in time");
+}

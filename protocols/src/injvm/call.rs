@@ -71,7 +71,7 @@ fn one_way(running: Running) -> ReplyFuture {
     server.spawn_own(async move {
         let _counted = counted;
         // Its outcome is in the provider's metrics.
-        let _ = answer.until_deadline().await;
+        let _ = answer.past_gate().until_deadline().await;
     });
     Box::pin(std::future::ready(Ok(Reply::from_body(Body::typed(Returned(()))))))
 }
@@ -80,6 +80,7 @@ impl Running {
     /// The handler's reply, and what counts the call as running.
     pub(super) async fn reply(self) -> Result<(Reply, CallGuard), Status> {
         let Self { server, mut answer, deadline, started, counted, .. } = self;
+        answer.begin()?;
         let first = poll_fn(|cx| Poll::Ready(Pin::new(&mut answer).poll(cx))).await;
         let result = match first {
             Poll::Ready(result) => result,
