@@ -80,6 +80,10 @@ impl Outbox {
         std::mem::take(&mut *locked(&self.dirty))
     }
 
+    fn forget(&self, service: &ServiceKey) {
+        locked(&self.dirty).remove(service);
+    }
+
     /// Keeps a service for later without waking anybody.
     pub(crate) fn put_back(&self, service: ServiceKey) {
         locked(&self.dirty).insert(service);
@@ -251,6 +255,10 @@ impl Host {
             if watchers.is_empty() {
                 inner.watchers.remove(service);
             }
+        }
+        // Else the names of all that a connection ever asked for gather while it goes on asking.
+        if let Some(outbox) = inner.outboxes.get(&connection) {
+            outbox.forget(service);
         }
     }
 

@@ -219,6 +219,19 @@ async fn an_instance_that_is_large_or_steers_terminals_is_refused_by_name() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_not_watched_any_more_is_not_kept_to_be_pushed() {
+    let host = Host::start(no_withholding());
+    let (connection, outbox) = host.admit().unwrap();
+    for name in 0..100 {
+        let service = ServiceKey::new(&format!("Service{name}"));
+        host.subscribe(connection, &service);
+        host.unsubscribe(connection, &service);
+    }
+    host.subscribe(connection, &key());
+    assert_eq!(outbox.take().into_iter().collect::<Vec<_>>(), [key()]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_registration_leaves_nothing_behind() {
     let host = Host::start(ServerConfig { max_bytes: 10, ..no_withholding() });
     let caller = Caller::numbered(1);
