@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use dubhe::prelude::*;
 use dubhe::{
-    BoxInvoker, Deadline, Delivery, Invocation, Invoker, Peer, RunningProvider, TransportAddr,
+    BoxInvoker, Deadline, Delivery, Invocation, Invoker, Peer, Reply, RunningProvider,
+    TransportAddr,
 };
 use support::http::{Response, send};
 use support::{memory, until_is};
 use tokio::sync::mpsc;
-use tower::util::MapRequestLayer;
+use tower::util::{MapRequestLayer, MapResponseLayer};
 use tower_layer::Layer;
 
 #[dubhe::service(name = "test.Desk")]
@@ -149,6 +150,23 @@ async fn the_handler_sees_the_principal_that_a_layer_set_and_not_the_callers() {
         let answer = post(&running, "view", &[(forged, "root")]).await;
         assert_eq!(answer.json()["principal"], "guard", "{answer:?}");
     }
+}
+
+#[tokio::test]
+async fn a_reply_with_more_metadata_than_a_frame_may_carry_says_so_and_is_asked_for_once() {
+    let crowd = MapResponseLayer::new(|mut reply: Reply| {
+        for n in 0..129 {
+            reply.metadata.insert(format!("key-{n}"), "value");
+        }
+        reply
+    });
+    let seen = Seen::default();
+    let running =
+        start(Clerk::default(), |provider| provider.layer(look(&seen)).layer(crowd)).await;
+    let status = client(&running).await.view().await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+    assert!(status.message().contains("129 entries"), "{status}");
+    assert_eq!(seen.lock().unwrap().len(), 1, "it ran once");
 }
 
 #[tokio::test]

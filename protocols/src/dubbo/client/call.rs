@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use rpc_core::codec::Codec;
 use rpc_core::status::{Delivery, Details, Status};
-use rpc_core::{Body, Invocation, Metadata, MethodKind, Reply};
+use rpc_core::{Body, Invocation, MethodKind, Reply};
 use tokio::time::Instant;
 
 use super::pending::{Outcome, Sent};
@@ -51,7 +51,10 @@ impl Call {
             })?),
             false => None,
         };
-        check_metadata(&invocation.metadata).map_err(not_sent)?;
+        compact::check_metadata(&invocation.metadata).map_err(|beyond| {
+            let remedy = "send less, or send it as an argument";
+            not_sent(Status::invalid_argument(format!("{beyond}; {remedy}")))
+        })?;
         let now = Instant::now();
         let left = invocation.deadline.remaining_from(now);
         if left.is_zero() {
@@ -163,19 +166,6 @@ impl Call {
             }
         }
     }
-}
-
-/// Whether the provider will take this much beside the arguments.
-fn check_metadata(metadata: &Metadata) -> Result<(), Status> {
-    let bytes: usize = metadata.iter().map(|(key, value)| key.len() + value.len() + 4).sum();
-    if metadata.len() <= compact::MAX_ENTRIES && bytes <= compact::MAX_METADATA {
-        return Ok(());
-    }
-    let (entries, most, limit) = (metadata.len(), compact::MAX_ENTRIES, compact::MAX_METADATA);
-    Err(Status::invalid_argument(format!(
-        "the metadata has {entries} entries of {bytes} bytes in all, more than the limits of {most} \
-         and {limit}; send less, or send it as an argument"
-    )))
 }
 
 /// Appends header, head and arguments, or nothing at all.

@@ -36,6 +36,12 @@ fn put_reply(
     limit: usize,
     room: impl FnOnce(usize) -> Result<(), Status>,
 ) -> Result<(), Status> {
+    compact::check_metadata(&reply.metadata).map_err(|beyond| {
+        let remedy = "return less, or return it as a value";
+        Status::resource_exhausted(format!(
+            "the reply of the call is too large: {beyond}; {remedy}"
+        ))
+    })?;
     let unfit = |error: rpc_core::codec::CodecError| error.into_reply_status("the call");
     // Large bodies go out as they are instead of through the gathering buffer.
     let large = match reply.body.size_hint() >= LARGE {

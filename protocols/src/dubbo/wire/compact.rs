@@ -67,6 +67,23 @@ pub(crate) fn put_request_head(
     buf[flags] |= has.flags(HAS_METADATA, HAS_BLOCK);
 }
 
+/// Whether `metadata` is within what a frame may carry, and else how far it is beyond that.
+#[inline]
+pub(crate) fn check_metadata(metadata: &Metadata) -> Result<(), String> {
+    if metadata.is_empty() {
+        return Ok(());
+    }
+    let bytes: usize = metadata.iter().map(|(key, value)| key.len() + value.len() + 4).sum();
+    if metadata.len() <= MAX_ENTRIES && bytes <= MAX_METADATA {
+        return Ok(());
+    }
+    let entries = metadata.len();
+    Err(format!(
+        "the metadata has {entries} entries of {bytes} bytes in all, more than the limits of \
+         {MAX_ENTRIES} and {MAX_METADATA}"
+    ))
+}
+
 /// Splits what stands before the arguments off `body`, which then holds the arguments.
 pub(crate) fn split_request_head(body: &mut Bytes) -> Result<RequestHead, Malformed> {
     let mut rest = &body[..];
@@ -117,10 +134,13 @@ pub(crate) fn put_status(buf: &mut BytesMut, status: &Status, codec: &dyn Codec)
         put_record(&mut records, ORIGIN, |record| record.put_slice(origin.as_bytes()));
     }
     if let Some(wait) = status.retry_after() {
-        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX >> 1);
+        // A number of nine bytes has 63 bits.
+        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).min(u64::MAX >> 1);
         put_record(&mut records, RETRY_AFTER, |record| put_varint(record, millis));
     }
-    put_kind(buf, kind, status.metadata(), &records);
+    // Better the failure without its metadata than one that nobody can read.
+    let metadata = Some(status.metadata()).filter(|metadata| check_metadata(metadata).is_ok());
+    put_kind(buf, kind, metadata.unwrap_or(&Metadata::new()), &records);
     buf.put_u8(status.code().number());
     put_text(buf, status.message());
     let Some(details) = status.details() else {
@@ -534,6 +554,18 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_arrives_without_metadata_that_no_frame_may_carry() {
+        let many = Metadata::from_iter((0..129).map(|n| (format!("key-{n}"), "value")));
+        let long = Metadata::from_iter([("key", "x".repeat(MAX_METADATA))]);
+        for metadata in [many, long] {
+            assert!(check_metadata(&metadata).is_err());
+            let told = failed(&Status::not_found("no such item").with_metadata(metadata));
+            assert_eq!((told.code(), told.message()), (Code::NotFound, "no such item"));
+            assert!(told.metadata().is_empty());
+        }
+    }
+
+    #[test]
     fn a_refusal_says_when_to_come_back() {
         let full = Status::resource_exhausted("full").with_delivery(Delivery::Refused);
         let wait = Duration::from_millis(250);
@@ -542,7 +574,10 @@ mod tests {
         assert_eq!((told.retry_after(), told.metadata()), (Some(wait), &trace));
         assert!(told.is_full());
         assert_eq!(failed(&full).retry_after(), None);
-        assert!(failed(&full.with_retry_after(Duration::MAX)).retry_after() > Some(wait));
+        for long in [Duration::MAX, Duration::from_millis(u64::MAX)] {
+            let told = failed(&full.clone().with_retry_after(long));
+            assert!(told.is_full() && told.retry_after() > Some(wait), "{long:?}: {told}");
+        }
     }
 
     #[test]
