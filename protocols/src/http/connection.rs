@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -61,31 +61,31 @@ async fn drive(
             .keep_alive_interval(config.idle_timeout / 2)
             .keep_alive_timeout(config.frame_timeout)
             .serve_connection(io, service);
-        let mut connection = pin!(connection);
-        tokio::select! {
-            // First: a connection that has not read the request before it closes would lose it.
-            biased;
-            result = connection.as_mut() => result,
-            () = told => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        }
+        until_told(connection, told, |connection| connection.graceful_shutdown()).await
     } else {
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(config.frame_timeout)
             .max_buf_size(config.max_header.max(8 * 1024))
             .serve_connection(TokioIo::new(io), service);
-        let mut connection = pin!(connection);
-        tokio::select! {
-            // First: a connection that has not read the request before it closes would lose it.
-            biased;
-            result = connection.as_mut() => result,
-            () = told => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
+        until_told(connection, told, |connection| connection.graceful_shutdown()).await
+    }
+}
+
+/// Drives a connection to its end; once it is `told`, it takes no further requests.
+async fn until_told<C: Future>(
+    connection: C,
+    told: impl Future<Output = ()>,
+    shut_down: impl FnOnce(Pin<&mut C>),
+) -> C::Output {
+    let mut connection = pin!(connection);
+    tokio::select! {
+        // First: a connection that has not read the request before it closes would lose it.
+        biased;
+        result = connection.as_mut() => result,
+        () = told => {
+            shut_down(connection.as_mut());
+            connection.await
         }
     }
 }
