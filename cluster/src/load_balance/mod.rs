@@ -17,7 +17,7 @@ mod weight;
 
 use std::fmt;
 
-use rpc_core::{Error, ExtensionPoint, Invocation, Method};
+use rpc_core::{BuildContext, Error, ExtensionPoint, Invocation, Method};
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -102,6 +102,13 @@ pub struct SeedConfig {
     /// Makes the choices reproducible, for tests and simulations; without it they differ from run
     /// to run.
     pub seed: Option<u64>,
+}
+
+impl SeedConfig {
+    /// Its own seed, or else that of everything that is built there.
+    fn seed_in(self, context: &BuildContext) -> Option<u64> {
+        self.seed.or_else(|| context.seed())
+    }
 }
 
 /// The balancers that come with Dubhe.

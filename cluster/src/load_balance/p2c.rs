@@ -40,7 +40,7 @@ impl Extension<dyn LoadBalance> for P2c {
     type Config = SeedConfig;
 
     fn build(config: SeedConfig, context: &BuildContext) -> Result<Arc<dyn LoadBalance>, Error> {
-        Ok(Arc::new(Self::new(config.seed.or_else(|| context.seed()))))
+        Ok(Arc::new(Self::new(config.seed_in(context))))
     }
 }
 

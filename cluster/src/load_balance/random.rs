@@ -31,7 +31,7 @@ impl Extension<dyn LoadBalance> for Random {
     type Config = SeedConfig;
 
     fn build(config: SeedConfig, context: &BuildContext) -> Result<Arc<dyn LoadBalance>, Error> {
-        Ok(Arc::new(Self::new(config.seed.or_else(|| context.seed()))))
+        Ok(Arc::new(Self::new(config.seed_in(context))))
     }
 }
 
