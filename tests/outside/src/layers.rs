@@ -194,6 +194,17 @@ async fn layers_of_one_service_leave_the_others_alone() {
 
 #[tokio::test]
 async fn timing_at_the_three_positions_sees_calls_attempts_and_handlers() {
+    // Once the other has answered nobody is not called, so it takes a first call that is drawn so.
+    for _ in 0..100 {
+        if timed().await > 0 {
+            return;
+        }
+    }
+    panic!("no first call was drawn for the address where nobody listens");
+}
+
+/// Ten calls, timed; how often one was sent again.
+async fn timed() -> usize {
     let (calls, attempts, handlers) = (Timing::default(), Timing::default(), Timing::default());
     let server = StockServer::from_arc(Shop::new("a"));
     let provider = shop::provider("memory://timing").layer(handlers.clone()).serve(server);
@@ -201,7 +212,7 @@ async fn timing_at_the_three_positions_sees_calls_attempts_and_handlers() {
     // Bound and dropped: nobody listens there.
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let consumer = shop::consumer(&format!("static://{nobody},{}", running.address()))
-        .set("consumer.loadbalance", "roundrobin")
+        .set("consumer.loadbalance", "random")
         .call_layer(calls.clone())
         .attempt_layer(attempts.clone())
         .build()
@@ -211,12 +222,12 @@ async fn timing_at_the_three_positions_sees_calls_attempts_and_handlers() {
         stock.count(article).await.unwrap();
     }
     let resent = usize::try_from(consumer.resends()).unwrap();
-    assert!(resent > 0, "roundrobin has tried the address where nobody listens");
     assert_eq!(calls.names(), ["count"; 10]);
     assert_eq!(attempts.names(), vec!["count"; 10 + resent]);
     assert_eq!(handlers.names(), ["count"; 10]);
     assert!(calls.sum() > attempts.sum() && attempts.sum() > handlers.sum());
     running.shutdown().await;
+    resent
 }
 
 #[tokio::test]
