@@ -120,7 +120,9 @@ pub mod extend {
     pub use rpc_core::codec::{Codec, CodecError, Exceeded, Limits, MAX_DEPTH};
     pub use rpc_core::message::Message;
     pub use rpc_core::protocol::{Accepted, Protocol, ProtocolClient, ServeFuture, Sniff, Target};
-    pub use rpc_core::server::{Answer, ConnectionShare, Phase, Route, ServerState, shutting_down};
+    pub use rpc_core::server::{
+        Answer, CallGuard, Caller, ConnectionShare, Phase, Route, ServerState, shutting_down,
+    };
     pub use rpc_core::status::{Repeat, Resend, may_resend, may_resend_later};
     pub use rpc_core::transport::{
         AcceptedStream, BoxTransport, Dial, DialFuture, Listen, Transport,

@@ -158,7 +158,7 @@ async fn one_connection_has_at_most_half_of_the_calls_while_others_are_open() {
     begin(&hog, 2..3);
     hog.look(3).await.unwrap();
     let status = hog.ponder(4, 60_000).await.unwrap_err();
-    let text = "this connection runs 3 of 5 calls and leaves 2 to others, so it has no more; raise \
+    let text = "this caller runs 3 of 5 calls and leaves 2 to others, so it has no more; raise \
                 `provider.limits.in_flight`";
     assert_eq!((status.code(), status.message()), (Code::ResourceExhausted, text), "{status}");
     assert_eq!(status.delivery(), Delivery::Refused, "it may be sent elsewhere");

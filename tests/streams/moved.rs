@@ -97,6 +97,37 @@ async fn deadlines_metadata_limits_and_the_peer_are_those_of_any_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_caller_inside_the_process_leaves_others_their_share() {
+    let toml = format!("{LOCAL}cluster = \"failfast\"\n[provider.limits]\nin_flight = 5\n");
+    let registry = support::memory();
+    let (said, _heard) = tokio::sync::mpsc::channel(8);
+    let provider = support::provider(&registry, &toml).serve(PlacesServer::new(Here(said)));
+    let _provider = provider.start().await.unwrap();
+    let hog: PlacesClient = support::consumer(&registry, &toml).client().await.unwrap();
+    let other: PlacesClient = support::consumer(&registry, &toml).client().await.unwrap();
+    other.who().await.unwrap();
+    let mut running = tokio::task::JoinSet::new();
+    for _ in 0..5 {
+        let hog = hog.clone();
+        running.spawn(async move { hog.hang().await });
+    }
+    let status = running.join_next().await.unwrap().unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+    let text = "this caller runs 3 of 5 calls and leaves 2 to others";
+    assert!(status.message().starts_with(text), "{status}");
+    other.who().await.unwrap();
+    // Alone, it may have all.
+    running.shutdown().await;
+    drop(other);
+    for _ in 0..5 {
+        let hog = hog.clone();
+        running.spawn(async move { hog.hang().await });
+    }
+    let status = running.join_next().await.unwrap().unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_service_that_is_not_in_the_process_fails_and_says_so() {
     let registry = support::memory();
     let client: PlacesClient = support::consumer(&registry, LOCAL).client().await.unwrap();

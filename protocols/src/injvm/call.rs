@@ -26,21 +26,22 @@ pub(super) struct Running {
     pub(super) limit: usize,
 }
 
-/// Starts a call; what is sent and comes back has at most `limit` bytes a message for the consumer.
+/// Starts a call that counts as one of `share`; what is sent and comes back has at most `limit` bytes a
+/// message for the consumer.
 pub(super) fn start(
-    server: &Arc<ServerState>,
+    share: &Arc<ConnectionShare>,
     invocation: Invocation,
     peer: Arc<Peer>,
     limit: usize,
     permit: OwnedSemaphorePermit,
 ) -> Result<ReplyFuture, Status> {
+    let server = share.state();
     let (method, started) = (invocation.method().clone(), Instant::now());
     let (kind, deadline, end) = (method.kind(), invocation.deadline, invocation.end_deadline());
     let largest = server.config().max_payload.min(limit);
     let arguments = limited::request(invocation.body, largest)?;
     let _reading = server.begin_reading().ok_or_else(shutting_down)?;
     let route = server.dispatcher().route(method.path())?.clone();
-    let share = ConnectionShare::new(server.clone());
     let counted = match kind {
         MethodKind::OneWay => share.begin_one_way()?,
         _ => share.begin_call()?,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use rpc_core::client::ClientConfig;
 use rpc_core::protocol::Target;
-use rpc_core::server::{Phase, ServerState};
+use rpc_core::server::{Caller, ConnectionShare, Phase, ServerState};
 use rpc_core::transport::TransportAddr;
 use rpc_core::{
     Changes, Channel, ChannelState, Delivery, Invocation, Invoke, Peer, ReplyFuture, Status,
@@ -20,6 +20,8 @@ pub(super) struct LocalChannel {
     address: Arc<str>,
     /// Weak, because handlers may hold clients of their own process.
     server: Weak<ServerState>,
+    /// What it takes of the server, which all of its calls share; none if the server has ended.
+    caller: Option<Arc<Caller>>,
     config: Arc<ClientConfig>,
     in_flight: Arc<Semaphore>,
     peer: Arc<Peer>,
@@ -28,12 +30,14 @@ pub(super) struct LocalChannel {
 impl LocalChannel {
     pub(super) fn new(target: Target) -> Self {
         let Target { address, config, local, .. } = target;
-        let server = local.server(&address).map_or_else(Weak::new, |state| Arc::downgrade(&state));
+        let server = local.server(&address);
+        let caller = server.as_deref().map(Caller::new);
         let in_flight = config.max_in_flight.min(Semaphore::MAX_PERMITS);
         let from = TransportAddr::Named("this process".into());
         Self {
             address,
-            server,
+            server: server.as_ref().map_or_else(Weak::new, Arc::downgrade),
+            caller,
             config,
             in_flight: Arc::new(Semaphore::new(in_flight)),
             peer: Arc::new(Peer::new(
@@ -43,9 +47,13 @@ impl LocalChannel {
         }
     }
 
+    fn share(&self) -> Option<Arc<ConnectionShare>> {
+        Some(ConnectionShare::of(self.caller.clone()?, self.server.upgrade()?))
+    }
+
     fn call(&self, invocation: Invocation) -> Result<ReplyFuture, Status> {
         let not_sent = |status: Status| status.with_delivery(Delivery::NotSent);
-        let server = self.server.upgrade().ok_or_else(|| {
+        let share = self.share().ok_or_else(|| {
             not_sent(Status::unavailable("the provider in this process has ended"))
         })?;
         let permit = self.in_flight.clone().try_acquire_owned().map_err(|_| {
@@ -55,7 +63,7 @@ impl LocalChannel {
             )))
         })?;
         let limit = self.config.max_payload;
-        call::start(&server, invocation, self.peer.clone(), limit, permit)
+        call::start(&share, invocation, self.peer.clone(), limit, permit)
     }
 }
 

@@ -1,11 +1,10 @@
-//! What the connections of a server share, and how much of it one of them may take: calls that run,
+//! What the callers of a server share, and how much of it one of them may take: calls that run,
 //! bytes of requests and answers.
 //!
-//! One rule for both: a connection takes more only as long as it then has no more than was left. So
+//! One rule for both: a caller takes more only as long as it then has no more than was left. So
 //! one takes half, two take a third each, and however many there are, the next one finds about as
 //! much as each of them has.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use crate::reply::Reply;
 use crate::status::{Delivery, Status};
 use crate::stream::{MessageSource, Messages};
 
-/// A quota shared by all connections of a server.
+/// A quota shared by all callers of a server.
 pub(super) struct Quota {
     limit: usize,
     taken: AtomicUsize,
@@ -78,21 +77,60 @@ impl Quota {
     }
 }
 
-/// What one connection has taken of the quotas of its server.
-pub struct ConnectionShare {
-    pub(super) state: Arc<ServerState>,
+/// One that calls a server: a connection, or a channel inside the process. While there are others, it
+/// leaves them their part also when it takes nothing.
+///
+/// It keeps no server alive, so a handler may hold one of its own server.
+#[derive(Debug)]
+pub struct Caller {
     calls: AtomicUsize,
     bytes: AtomicUsize,
+    /// How many callers the server has.
+    all: Arc<AtomicUsize>,
+}
+
+impl Caller {
+    /// A new caller of `server`, which has taken nothing.
+    #[must_use]
+    pub fn new(server: &ServerState) -> Arc<Self> {
+        let all = server.callers.clone();
+        all.fetch_add(1, Ordering::AcqRel);
+        Arc::new(Self { calls: AtomicUsize::new(0), bytes: AtomicUsize::new(0), all })
+    }
+
+    fn is_alone(&self) -> bool {
+        self.all.load(Ordering::Acquire) <= 1
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.all.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// What one caller has taken of the quotas of its server.
+#[derive(Debug)]
+pub struct ConnectionShare {
+    pub(super) state: Arc<ServerState>,
+    caller: Arc<Caller>,
 }
 
 impl ConnectionShare {
     /// The share of a new connection, of which nothing is taken.
     #[must_use]
     pub fn new(state: Arc<ServerState>) -> Arc<Self> {
-        Arc::new(Self { state, calls: AtomicUsize::new(0), bytes: AtomicUsize::new(0) })
+        let caller = Caller::new(&state);
+        Self::of(caller, state)
     }
 
-    /// What all connections share.
+    /// The share of `caller`, with all that it has taken before; `state` is its server.
+    #[must_use]
+    pub fn of(caller: Arc<Caller>, state: Arc<ServerState>) -> Arc<Self> {
+        Arc::new(Self { state, caller })
+    }
+
+    /// What all callers share.
     #[must_use]
     #[inline]
     pub fn state(&self) -> &Arc<ServerState> {
@@ -102,9 +140,9 @@ impl ConnectionShare {
     /// Whether one more call may run now.
     #[inline]
     pub fn has_room(&self, one_way: bool) -> bool {
-        let (calls, own) = (&self.state.calls, self.calls.load(Ordering::Acquire));
+        let (calls, own) = (&self.state.calls, self.caller.calls.load(Ordering::Acquire));
         let all = calls.taken.load(Ordering::Acquire);
-        let fits = calls.fits(all, own, 1, self.state.is_alone());
+        let fits = calls.fits(all, own, 1, self.caller.is_alone());
         let others = self.state.one_way.load(Ordering::Acquire);
         fits.is_ok() && (!one_way || calls.fits(all, others, 1, false).is_ok())
     }
@@ -112,22 +150,23 @@ impl ConnectionShare {
     /// Counts a running call.
     ///
     /// # Errors
-    /// `resource_exhausted`, refused: all connections together have reached the limit, or this one
+    /// `resource_exhausted`, refused: all callers together have reached the limit, or this one
     /// its share of it while others are open.
     #[inline]
     pub fn begin_call(self: &Arc<Self>) -> Result<CallGuard, Status> {
         let calls = &self.state.calls;
-        let guard = || CallGuard { caller: self.clone(), one_way: false };
-        calls.take(&self.calls, 1, self.state.is_alone()).map(|()| guard()).map_err(|short| {
+        let guard = || CallGuard { share: self.clone(), one_way: false };
+        let (own, alone) = (&self.caller.calls, self.caller.is_alone());
+        calls.take(own, 1, alone).map(|()| guard()).map_err(|short| {
             let limit = calls.limit;
             refused(match short {
                 Shortage::All => {
                     format!("{limit} calls run already; raise `provider.limits.in_flight`")
                 }
                 Shortage::Own(left) => format!(
-                    "this connection runs {} of {limit} calls and leaves {left} to others, so it \
+                    "this caller runs {} of {limit} calls and leaves {left} to others, so it \
                      has no more; raise `provider.limits.in_flight`",
-                    self.calls.load(Ordering::Acquire)
+                    own.load(Ordering::Acquire)
                 ),
             })
         })
@@ -157,37 +196,28 @@ impl ConnectionShare {
     /// Counts a call that has begun, over the limit if there is no room: the first that a method
     /// ever waits in, or one that came together with others of other connections.
     pub fn count_call(self: &Arc<Self>, one_way: bool) -> CallGuard {
-        self.state.calls.take_anyway(&self.calls, 1);
+        self.state.calls.take_anyway(&self.caller.calls, 1);
         if one_way {
             self.state.one_way.fetch_add(1, Ordering::AcqRel);
         }
-        CallGuard { caller: self.clone(), one_way }
+        CallGuard { share: self.clone(), one_way }
     }
 }
 
 /// One running call; the counts go back when it is dropped.
 #[derive(Debug)]
 pub struct CallGuard {
-    caller: Arc<ConnectionShare>,
+    share: Arc<ConnectionShare>,
     one_way: bool,
-}
-
-impl fmt::Debug for ConnectionShare {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnectionShare")
-            .field("calls", &self.calls)
-            .field("bytes", &self.bytes)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Drop for CallGuard {
     fn drop(&mut self) {
-        let ConnectionShare { state, calls, .. } = &*self.caller;
+        let ConnectionShare { state, caller } = &*self.share;
         if self.one_way {
             state.one_way.fetch_sub(1, Ordering::AcqRel);
         }
-        if state.calls.give_back(calls, 1) {
+        if state.calls.give_back(&caller.calls, 1) {
             state.wake_drain();
         }
     }
@@ -203,7 +233,7 @@ impl CallGuard {
         if !reply.body.is_stream() {
             return Ok(reply);
         }
-        let mut phase = self.caller.state.watch_phase();
+        let mut phase = self.share.state.watch_phase();
         let closing = Box::pin(async move {
             // It closes at the latest when nobody can say so any more.
             let _ = phase.wait_for(|phase| *phase >= Phase::Closing).await;
@@ -242,15 +272,15 @@ impl MessageSource for Draining {
 /// Bytes that a connection holds; they count until this is dropped.
 #[derive(Debug)]
 pub struct HeldBytes {
-    caller: Arc<ConnectionShare>,
+    share: Arc<ConnectionShare>,
     bytes: usize,
 }
 
 impl HeldBytes {
     /// Nothing yet, to be grown.
     #[inline]
-    pub const fn nothing(caller: Arc<ConnectionShare>) -> Self {
-        Self { caller, bytes: 0 }
+    pub const fn nothing(share: Arc<ConnectionShare>) -> Self {
+        Self { share, bytes: 0 }
     }
 
     /// How many bytes are counted.
@@ -269,9 +299,9 @@ impl HeldBytes {
         if more == 0 {
             return Ok(());
         }
-        let ConnectionShare { state, bytes, .. } = &*self.caller;
+        let ConnectionShare { state, caller } = &*self.share;
         let limit = state.bytes.limit;
-        state.bytes.take(bytes, more, false).map_err(|short| {
+        state.bytes.take(&caller.bytes, more, false).map_err(|short| {
             let rest = format!(
                 "of {limit} bytes; send less at a time or raise `provider.limits.buffered`"
             );
@@ -294,7 +324,8 @@ impl HeldBytes {
     pub fn shrink_to(&mut self, bytes: usize) {
         if let Some(less) = self.bytes.checked_sub(bytes).filter(|less| *less > 0) {
             self.bytes = bytes;
-            self.caller.state.bytes.give_back(&self.caller.bytes, less);
+            let ConnectionShare { state, caller } = &*self.share;
+            state.bytes.give_back(&caller.bytes, less);
         }
     }
 
@@ -303,7 +334,7 @@ impl HeldBytes {
     pub fn split(&mut self, bytes: usize) -> Self {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
-        Self { caller: self.caller.clone(), bytes }
+        Self { share: self.share.clone(), bytes }
     }
 
     /// Counts what `other` of the same connection counted, too.

@@ -17,6 +17,6 @@ pub use self::config::ServerConfig;
 pub use self::context::{CallContext, within_layer};
 pub use self::dispatch::{Dispatcher, Route};
 pub use self::handler::Handler;
-pub use self::limit::{CallGuard, ConnectionShare, HeldBytes};
+pub use self::limit::{CallGuard, Caller, ConnectionShare, HeldBytes};
 pub use self::local::{LocalGuard, LocalServers};
 pub use self::state::{ConnectionGuard, Phase, Reading, ServerState, shutting_down};

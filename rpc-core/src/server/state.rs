@@ -44,6 +44,8 @@ pub struct ServerState {
     /// Bytes of requests and answers.
     pub(super) bytes: Quota,
     connections: AtomicUsize,
+    /// Who may have calls here: connections, and channels inside the process.
+    pub(super) callers: Arc<AtomicUsize>,
     /// Calls that no connection owns.
     own: Mutex<JoinSet<()>>,
     next_id: AtomicU64,
@@ -67,6 +69,7 @@ impl ServerState {
             phase: watch::Sender::new(Phase::Serving),
             reading: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
+            callers: Arc::default(),
             own: Mutex::default(),
             next_id: AtomicU64::new(0),
             drivers: Mutex::default(),
@@ -131,11 +134,6 @@ impl ServerState {
     /// Ends the calls that have no connection.
     pub fn abort_own(&self) {
         self.own.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
-    }
-
-    /// Whether at most one connection is open.
-    pub(super) fn is_alone(&self) -> bool {
-        self.connections.load(Ordering::Acquire) <= 1
     }
 
     /// Wakes whoever waits for calls or connections to end.
