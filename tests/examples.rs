@@ -46,6 +46,18 @@ fn a_level_that_does_not_exist_is_an_error_of_an_example() {
 }
 
 #[test]
+fn a_setting_that_is_wrong_ends_the_quickstart_with_the_error_of_the_configuration() {
+    let folder = example::build(&["quickstart"]);
+    let mut command = example::command(&folder.join("quickstart"));
+    let output = command.env("DUBHE_CONSUMER_TIMEOUT", "abc").output().unwrap();
+    let Output { status, stdout, stderr } = output;
+    assert_eq!((status.code(), &*text(&stdout)), (Some(2), ""));
+    let expected = "environment variable `DUBHE_CONSUMER_TIMEOUT`";
+    assert!(text(&stderr).contains(expected), "{}", text(&stderr));
+    assert!(text(&stderr).contains("`DUBHE_CONSUMER__TIMEOUT`"), "{}", text(&stderr));
+}
+
+#[test]
 fn an_example_whose_reader_leaves_ends_without_a_panic() {
     let folder = example::build(&["policies", "quickstart"]);
     for name in ["policies", "quickstart"] {

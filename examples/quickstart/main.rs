@@ -20,6 +20,8 @@ mod story;
 
 use std::process::ExitCode;
 
+use dubhe::config::{Config, Layer, Origin, Setting, Sources};
+
 const USAGE: &str = "usage: quickstart [--codec protobuf|msgpack|json] [--seconds N] [--callers N]";
 
 /// What a person can ask for.
@@ -105,6 +107,10 @@ async fn tell(args: &[String]) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Err(error) = leave_out() {
+        eprintln!("quickstart: {error}");
+        return ExitCode::from(2);
+    }
     let told = tokio::select! {
         told = story::tell(&options) => told,
         // The fleet is dropped on the way out, and ends with it.
@@ -118,6 +124,17 @@ async fn tell(args: &[String]) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says which settings of the reader's own are left out, so that the story is the same for all. One
+/// that no program of ours would take is an error here, too.
+fn leave_out() -> Result<(), dubhe::Error> {
+    let config = Config::load(Sources::of_process(Layer::new())?)?;
+    let own = config.sources().into_iter().filter(|setting| setting.origin != Origin::Default);
+    for Setting { key, origin, .. } in own {
+        eprintln!("quickstart: {key} is left out here ({origin})");
+    }
+    Ok(())
 }
 
 /// What a role fails with: a message for a person.
