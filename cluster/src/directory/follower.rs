@@ -7,6 +7,7 @@ use rpc_core::{ChannelState, Held, Instance, Snapshot, Source, Subscription, Tro
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::broken::Broken;
 use super::shared::{List, Shared};
 use crate::attempt_layers::AttemptLayers;
 use crate::ejection::Ejector;
@@ -36,6 +37,8 @@ pub(super) struct Follower {
     /// How many endpoints are held although they are no longer listed.
     held: usize,
     left_out: Arc<[Instance]>,
+    /// Those that could not be taken up.
+    broken: Broken,
     /// The shrink that is not believed yet.
     shrink: Option<Shrink>,
 }
@@ -62,6 +65,7 @@ impl Follower {
             listed: Vec::new(),
             held: 0,
             left_out: Arc::default(),
+            broken: Broken::default(),
             shrink: None,
         };
         follower.accept(latest);
@@ -105,7 +109,11 @@ impl Follower {
                         self.shared.heard.send_replace(true);
                     }
                 },
-                () = self.shared.changed.notified() => self.rebuild(false),
+                () = self.shared.changed.notified() => {
+                    // What panicked may be another by now.
+                    self.broken.forget();
+                    self.rebuild(false);
+                }
                 () = sleep_until(next_tick), if is_changing => {
                     next_tick = Instant::now() + TICK;
                     self.rebuild(false);
@@ -155,7 +163,9 @@ impl Follower {
 
     fn is_changing(&self) -> bool {
         let list = self.shared.list.load();
-        self.held > 0 || list.endpoints.iter().any(|endpoint| endpoint.is_warming())
+        self.held > 0
+            || self.broken.len() > 0
+            || list.endpoints.iter().any(|endpoint| endpoint.is_warming())
     }
 
     /// Publishes what follows from the last snapshot at this time; `is_news` if it has just come.
@@ -167,8 +177,9 @@ impl Follower {
         let instances = self.listed.iter().cloned();
         let amended: Vec<Instance> = instances.filter_map(|i| around.overrides.apply(i)).collect();
         let disabled = self.listed.len() - amended.len();
-        let endpoint = |instance| self.endpoint(&old, instance, &around.layers, is_news);
-        let endpoints: Vec<Arc<Endpoint>> = amended.into_iter().map(endpoint).collect();
+        self.broken.keep(|address| amended.iter().any(|instance| &*instance.address == address));
+        let endpoint = |instance| self.endpoint(&old, instance, &around.layers, now, is_news);
+        let endpoints: Vec<Arc<Endpoint>> = amended.into_iter().filter_map(endpoint).collect();
         let mut is_same = same(&old.endpoints, &endpoints);
         for endpoint in &endpoints {
             is_same &= !endpoint.warm(now, self.shared.options.warmup);
@@ -189,6 +200,7 @@ impl Follower {
             endpoints,
             held: self.held,
             disabled,
+            broken: self.broken.len(),
             left_out: self.left_out.clone(),
             source: self.pushed.source,
             received: self.received,
@@ -227,27 +239,35 @@ impl Follower {
         instances
     }
 
-    /// The endpoint of `instance`: the one there was, if it is the same provider.
+    /// The endpoint of `instance`: the one there was, if it is the same provider, or if no other can
+    /// be made.
     fn endpoint(
-        &self,
+        &mut self,
         old: &List,
         instance: Instance,
         layers: &AttemptLayers,
+        now: Instant,
         is_news: bool,
-    ) -> Arc<Endpoint> {
-        match at(old, &instance.address) {
-            Some(endpoint) if *endpoint.instance() == instance && endpoint.has(layers) => {
-                endpoint.clone()
-            }
+    ) -> Option<Arc<Endpoint>> {
+        let (shared, address) = (&*self.shared, instance.address.clone());
+        let before = at(old, &address);
+        if let Some(endpoint) = before
+            && *endpoint.instance() == instance
+            && endpoint.has(layers)
+        {
+            self.broken.mended(&address);
+            return Some(endpoint.clone());
+        }
+        let made = self.broken.make(&shared.service, &address, now, || match before {
             Some(endpoint) if endpoint.instance().id == instance.id => {
-                Arc::new(endpoint.renewed(instance, layers, is_news))
+                endpoint.renewed(instance, layers, is_news)
             }
             _ => {
-                let channel = self.shared.connector.channel(&instance);
-                let ejector = self.shared.ejector.clone();
-                Arc::new(Endpoint::watched(instance, channel, layers, ejector))
+                let channel = shared.connector.channel(&instance);
+                Endpoint::watched(instance, channel, layers, shared.ejector.clone())
             }
-        }
+        });
+        made.map(Arc::new).or_else(|| before.cloned())
     }
 }
 

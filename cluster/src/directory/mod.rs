@@ -9,6 +9,7 @@
 //! `Arc` swap.
 
 mod around;
+mod broken;
 mod follower;
 mod following;
 mod shared;
@@ -55,6 +56,7 @@ impl Directory {
             members: Members::of(&[]),
             held: 0,
             disabled: 0,
+            broken: 0,
             left_out: Arc::default(),
             source: Source::Pending,
             received: Instant::now(),

@@ -48,6 +48,8 @@ pub(super) struct List {
     pub(super) held: usize,
     /// How many more the overrides disable.
     pub(super) disabled: usize,
+    /// For how many an endpoint could not be made, or not made anew.
+    pub(super) broken: usize,
     /// What the registry lists besides and this consumer cannot talk to.
     pub(super) left_out: Arc<[Instance]>,
     pub(super) source: Source,

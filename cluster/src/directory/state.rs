@@ -86,6 +86,10 @@ pub struct DirectoryState {
     pub left_out: usize,
     /// How many more the registry lists that are disabled on this side.
     pub disabled: usize,
+    /// For how many a layer, filter or protocol of the program's own panicked while it was made: calls
+    /// go to them as before, or not at all if they are new. It is tried again, after 1 s, then less
+    /// often, at least every 36 s.
+    pub broken: usize,
     /// How many of them calls may go to now.
     pub candidates: usize,
     /// How many of them are ejected or on probation because their calls failed.
@@ -131,6 +135,7 @@ impl Directory {
             held: list.held,
             left_out: list.left_out.len(),
             disabled: list.disabled,
+            broken: list.broken,
             candidates: self.candidates().len(),
             ejected: list
                 .endpoints
@@ -201,6 +206,13 @@ impl DirectoryState {
                 "{registry} lists {}, all disabled by this consumer: look at `disabled` in its \
                  `[consumer.instances]` and in the rules it follows",
                 self.disabled
+            );
+        }
+        if self.broken > 0 {
+            return format!(
+                "{registry} lists {}, and a layer, filter or protocol of this program panicked while \
+                 it was made for each of them; the log has the panics",
+                self.broken
             );
         }
         match (self.source, trouble) {
