@@ -1,6 +1,7 @@
 //! The consumer: subscribe, directory, routers, balancer, policy, stub. Wiring only.
 
-use std::sync::{Arc, Mutex, Weak};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 use cluster::load_balance::LoadBalance;
@@ -24,7 +25,7 @@ use tower_layer::Layer as TowerLayer;
 use crate::config::{Config, LeftOut, MethodDefaults, Origin, Sources};
 use crate::extensions::Extensions;
 use crate::layers::{Layers, Scope};
-use crate::live::{Live, Swap, UsedService};
+use crate::live::{Live, Swap, Turn, TurnGuard, UsedService, made};
 use crate::setup::Setup;
 
 /// Calls services: holds the registry session, the connections and the retry budget that all of
@@ -50,7 +51,9 @@ pub(crate) struct Inner {
     pub(crate) metrics: Metrics,
     call_layers: Layers,
     attempt_layers: Layers,
-    pub(crate) live: Mutex<Live>,
+    /// Those in use; locked for as long as it takes to look.
+    services: Mutex<HashMap<ServiceKey, Weak<UsedService>>>,
+    live: Turn<Live>,
     pub(crate) leaves_out_unknown: bool,
     left_out: Vec<LeftOut>,
 }
@@ -81,7 +84,8 @@ impl Consumer {
     /// Settings for methods that the service does not have, or that contradict what a method is; a
     /// fallback that does not fit its method; the registry refuses the consumer, as by a wrong token,
     /// and there is no list on disk; the consumer's registry was shut down; no tokio runtime here, or
-    /// one without timers and IO.
+    /// one without timers and IO; an extension or a layer that panics while it is made, or asks for a
+    /// client [meanwhile](Error::is_busy).
     pub async fn client<C: ServiceClient>(&self) -> Result<C, Error> {
         let ServiceDescriptor { interface, group, version, .. } = *C::DESCRIPTOR;
         self.client_of(ServiceKey::with_parts(interface, group, version)).await
@@ -188,9 +192,9 @@ impl Inner {
             true => self.local.subscribe(key),
             false => self.registry.subscribe(key).await?,
         };
-        let mut live = self.live();
-        live.services.retain(|_, service| service.strong_count() > 0);
-        if let Some(known) = live.services.get(key).and_then(Weak::upgrade) {
+        // Nobody puts other settings in force meanwhile.
+        let _turn = self.turn()?;
+        if let Some(known) = self.known_service(key) {
             // Another client of the service came first meanwhile; it has subscribed too.
             return Ok(known);
         }
@@ -200,13 +204,32 @@ impl Inner {
             ejections: self.metrics.ejections(key),
             ..DirectoryOptions::default()
         };
-        let service = UsedService::new(self, &config, key.clone(), subscription, options)?;
-        live.services.insert(key.clone(), Arc::downgrade(&service));
+        let service = made(|| UsedService::new(self, &config, key.clone(), subscription, options))?;
+        let mut services = self.used();
+        services.retain(|_, service| service.strong_count() > 0);
+        services.insert(key.clone(), Arc::downgrade(&service));
         Ok(service)
     }
 
     fn known_service(&self, key: &ServiceKey) -> Option<Arc<UsedService>> {
-        self.live().services.get(key).and_then(Weak::upgrade)
+        self.used().get(key).and_then(Weak::upgrade)
+    }
+
+    /// Every service in use.
+    pub(crate) fn services(&self) -> Vec<Arc<UsedService>> {
+        self.used().values().filter_map(Weak::upgrade).collect()
+    }
+
+    fn used(&self) -> MutexGuard<'_, HashMap<ServiceKey, Weak<UsedService>>> {
+        self.services.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The turn to make extensions and layers, and to put settings in force.
+    ///
+    /// # Errors
+    /// Busy: one of them asks while it is made.
+    pub(crate) fn turn(&self) -> Result<TurnGuard<'_, Live>, Error> {
+        self.live.take("this consumer")
     }
 
     /// The program's own layers around attempts.
@@ -386,7 +409,8 @@ impl ConsumerBuilder {
             call_layers: self.call_layers,
             attempt_layers: self.attempt_layers,
             extensions: self.setup.extensions.clone(),
-            live: Mutex::new(Live::new(self.setup)),
+            services: Mutex::default(),
+            live: Turn::new(Live::new(self.setup)),
             config: ArcSwap::from_pointee(config),
             leaves_out_unknown: self.leaves_out_unknown,
             left_out,

@@ -7,7 +7,7 @@ use rpc_core::{BoxInvoker, BuildContext, Error, Filter, FilterScope, Method, Met
 
 use crate::config::{Config, Selector};
 use crate::extensions::Extensions;
-use crate::live::{Kept, Swap, wrap};
+use crate::live::{Kept, Swap, is_same, wrap};
 
 /// Every handler, and the filters that its service's methods share.
 #[derive(Debug)]
@@ -30,8 +30,12 @@ struct Handler {
 /// Filters by settings that are about to be in force.
 pub(crate) struct Next {
     kept: BTreeMap<ServiceKey, Kept<dyn Filter>>,
-    of_handlers: Vec<Vec<Arc<dyn Filter>>>,
+    /// What is different of each handler.
+    of_handlers: Vec<Option<Filtered>>,
 }
+
+/// Filters of a handler, and it inside them.
+type Filtered = (Vec<Arc<dyn Filter>>, BoxInvoker);
 
 impl Handlers {
     pub(crate) fn new(extensions: &Extensions, metrics: &Metrics) -> Self {
@@ -57,16 +61,22 @@ impl Handlers {
     /// What follows from `config`, without putting it in force.
     pub(crate) fn next(&self, config: &Config) -> Result<Next, Error> {
         let (mut kept, nothing) = (BTreeMap::<_, Kept<_>>::new(), Kept::default());
-        let of_handlers = self.handlers.iter().map(|Handler { method, .. }| {
-            let service = method.service();
-            let before = self.kept.get(service).unwrap_or(&nothing);
-            let chosen = config.handler_filters(service, method.name());
-            let context = self.context.clone().for_service(service.clone());
-            let make = |selector: &Selector| self.extensions.filter(selector, &context);
-            let made = kept.entry(service.clone()).or_default().of(before, &chosen, make);
-            let made = made.map_err(|error| config.blame(&chosen.key, error))?;
-            Ok(made.into_iter().map(|(_, filter)| filter).collect())
-        });
+        let of_handlers =
+            self.handlers.iter().map(|Handler { method, handler, filters, .. }| {
+                let service = method.service();
+                let before = self.kept.get(service).unwrap_or(&nothing);
+                let chosen = config.handler_filters(service, method.name());
+                let context = self.context.clone().for_service(service.clone());
+                let make = |selector: &Selector| self.extensions.filter(selector, &context);
+                let made = kept.entry(service.clone()).or_default().of(before, &chosen, make);
+                let made = made.map_err(|error| config.blame(&chosen.key, error))?;
+                let chosen = made.into_iter().map(|(_, filter)| filter).collect();
+                if is_same(filters, &chosen) {
+                    return Ok(None);
+                }
+                let inside = wrap(&chosen, &FilterScope::of_handler(method), handler.clone());
+                Ok(Some((chosen, inside)))
+            });
         let of_handlers = of_handlers.collect::<Result<_, Error>>()?;
         Ok(Next { kept, of_handlers })
     }
@@ -74,10 +84,9 @@ impl Handlers {
     /// Puts `next` in force.
     pub(crate) fn follow(&mut self, next: Next) {
         self.kept = next.kept;
-        for (handler, filters) in self.handlers.iter_mut().zip(next.of_handlers) {
-            if !crate::live::is_same(&handler.filters, &filters) {
-                let scope = FilterScope::of_handler(&handler.method);
-                handler.swap.set(wrap(&filters, &scope, handler.handler.clone()));
+        for (handler, next) in self.handlers.iter_mut().zip(next.of_handlers) {
+            if let Some((filters, inside)) = next {
+                handler.swap.set(inside);
                 handler.filters = filters;
             }
         }

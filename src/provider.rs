@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
@@ -21,6 +21,7 @@ use crate::describe::{DESCRIBE, describing};
 use crate::extensions::Extensions;
 use crate::handlers::Handlers;
 use crate::layers::{Layers, Scope};
+use crate::live::{Turn, made};
 use crate::machine::Machine;
 use crate::setup::Setup;
 use crate::signal::Signals;
@@ -164,7 +165,7 @@ impl Provider {
         let around =
             |method: &_, inner| self.layers.apply_to_handler(&own, handlers.add(method, inner));
         dispatcher.add(own.clone(), describing, around)?;
-        handlers.follow(handlers.next(&config)?);
+        handlers.follow(made(|| handlers.next(&config))?);
         let dispatcher = Arc::new(dispatcher);
         let place = Place::of(&config, &registries).await?;
         let protocols = self.setup.extensions.protocols()?;
@@ -183,7 +184,7 @@ impl Provider {
             id: uuid::Uuid::now_v7().to_string().into(),
             started_ms: now_ms(),
             config: ArcSwap::from_pointee(config),
-            live: Mutex::new((self.setup, handlers)),
+            live: Turn::new((self.setup, handlers)),
             local: None,
             registered: vec![],
         };
@@ -276,7 +277,7 @@ pub struct RunningProvider {
     started_ms: u64,
     config: ArcSwap<Config>,
     /// What follows from the settings, so that others can be put in force.
-    live: Mutex<(Setup, Handlers)>,
+    live: Turn<(Setup, Handlers)>,
     registered: Vec<(ServiceKey, Registration)>,
 }
 
@@ -368,7 +369,8 @@ impl RunningProvider {
     ///
     /// # Errors
     /// Settings that are unknown or cannot work; one that cannot change while a program runs, such as
-    /// `provider.port` or a limit. Everything stays as it was.
+    /// `provider.port` or a limit; a filter that panics while it is made. Everything stays as it was.
+    /// [Busy](Error::is_busy), if a filter calls it while it is made.
     pub fn reload(&self) -> Result<Vec<Setting>, Error> {
         self.change(|setup| setup.read = None)
     }
@@ -392,18 +394,18 @@ impl RunningProvider {
     }
 
     fn change(&self, change: impl FnOnce(&mut Setup)) -> Result<Vec<Setting>, Error> {
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut live = self.live.take("this provider")?;
         let (setup, handlers) = &mut *live;
         let mut next = setup.clone();
         change(&mut next);
-        let config = next.load()?;
+        let config = made(|| next.load())?;
         let changed = self.config.load().changes_to(&config)?;
         let served: Vec<ServiceKey> = self.registered.iter().map(|(key, _)| key.clone()).collect();
         config.check_served(&served)?;
         for service in &served {
             config.check_handlers(service, handlers.methods_of(service))?;
         }
-        let filters = handlers.next(&config)?;
+        let filters = made(|| handlers.next(&config))?;
         // From here on nothing can fail, but for a registry that was shut down.
         handlers.follow(filters);
         let before = self.config.swap(Arc::new(config));

@@ -28,6 +28,7 @@ enum Kind {
     Unreachable,
     Refused,
     Closed,
+    Busy,
 }
 
 impl Error {
@@ -111,6 +112,12 @@ impl Error {
         Self::new(Kind::Closed, message.into())
     }
 
+    /// The thing cannot do this now, because whoever asks is a part of what it is doing.
+    #[must_use]
+    pub fn busy(message: impl Into<String>) -> Self {
+        Self::new(Kind::Busy, message.into())
+    }
+
     /// The same error with the place it happened at, such as `dubhe.toml:3:1`, before its message.
     #[must_use]
     pub fn at(mut self, place: impl fmt::Display) -> Self {
@@ -180,6 +187,13 @@ impl Error {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.0.kind == Kind::Closed
+    }
+
+    /// Whether the thing was asked by a part of what it was doing, such as an extension that asks its
+    /// consumer for other settings while it is made for these. Later it may do it.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.0.kind == Kind::Busy
     }
 }
 

@@ -1,11 +1,12 @@
 //! Other settings while calls run: made whole, or refused whole.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, MutexGuard, PoisonError, Weak};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
 
 use rpc_core::{Codecs, Error, Method, ServiceKey};
 
 use super::client::{self, LiveClient};
+use super::made;
 use super::service::{self, UsedService};
 use crate::config::{Config, Layer, MethodDefaults, Selector, Setting, Sources};
 use crate::consumer::{Consumer, Inner};
@@ -15,13 +16,12 @@ use crate::setup::Setup;
 #[derive(Debug)]
 pub(crate) struct Live {
     setup: Setup,
-    pub(crate) services: HashMap<ServiceKey, Weak<UsedService>>,
     clients: Vec<Weak<LiveClient>>,
 }
 
 impl Live {
     pub(crate) fn new(setup: Setup) -> Self {
-        Self { setup, services: HashMap::new(), clients: Vec::new() }
+        Self { setup, clients: Vec::new() }
     }
 }
 
@@ -36,7 +36,9 @@ impl Consumer {
     ///
     /// # Errors
     /// Settings that are unknown or cannot work, also for a client there is; one that cannot change
-    /// while a program runs, such as `registry.address`. Everything stays as it was.
+    /// while a program runs, such as `registry.address`; an extension or a layer that panics while it is
+    /// made. Everything stays as it was. [Busy](Error::is_busy), if an extension or a layer calls it
+    /// while it is made.
     pub fn reload(&self) -> Result<Vec<Setting>, Error> {
         self.0.change(|setup| setup.read = None)
     }
@@ -68,15 +70,19 @@ impl Consumer {
         codecs: Option<Codecs>,
     ) -> Result<Arc<LiveClient>, Error> {
         // Nobody puts other settings in force meanwhile.
-        let mut live = self.0.live();
+        let mut live = self.0.turn()?;
         let config = self.0.config.load_full();
         let names = methods.iter().map(|(method, _)| method.name());
         self.0.check(&config, &service.key, names)?;
-        let all: Vec<&Method> = methods.iter().map(|(method, _)| method).collect();
-        self.0.check_balancers(&config, &service.key, &all)?;
-        let mut draft = service.draft(&self.0, &config);
-        let client = LiveClient::new(self.clone(), &config, &mut draft, service, methods, codecs)?;
-        service.keep(draft.into_shared());
+        let (client, shared) = made(|| {
+            let all: Vec<&Method> = methods.iter().map(|(method, _)| method).collect();
+            self.0.check_balancers(&config, &service.key, &all)?;
+            let mut draft = service.draft(&self.0, &config);
+            let consumer = self.clone();
+            let client = LiveClient::new(consumer, &config, &mut draft, service, methods, codecs)?;
+            Ok((client, draft.into_shared()))
+        })?;
+        service.keep(shared);
         live.clients.retain(|client| client.strong_count() > 0);
         live.clients.push(Arc::downgrade(&client));
         Ok(client)
@@ -87,28 +93,24 @@ impl Consumer {
 type Next<'a> = (service::Next, Vec<(&'a Arc<LiveClient>, client::Next)>);
 
 impl Inner {
-    pub(crate) fn live(&self) -> MutexGuard<'_, Live> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn change(&self, change: impl FnOnce(&mut Setup)) -> Result<Vec<Setting>, Error> {
-        let mut live = self.live();
+        let mut live = self.turn()?;
         let mut setup = live.setup.clone();
         change(&mut setup);
-        let config = Arc::new(match self.leaves_out_unknown {
-            true => setup.load_known()?.0,
-            false => setup.load()?,
+        let config = made(|| match self.leaves_out_unknown {
+            true => Ok(setup.load_known()?.0),
+            false => setup.load(),
         });
+        let config = Arc::new(config?);
         let changed = self.config.load().changes_to(&config)?;
-        let services: Vec<Arc<UsedService>> =
-            live.services.values().filter_map(Weak::upgrade).collect();
+        let services = self.services();
         let clients: Vec<Arc<LiveClient>> = live.clients.iter().filter_map(Weak::upgrade).collect();
         let next = services.into_iter().map(|service| {
             let of_service = clients.iter().filter(|client| Arc::ptr_eq(&client.service, &service));
             let next = self.next(&config, &service, of_service)?;
             Ok((service, next))
         });
-        let next = next.collect::<Result<Vec<_>, Error>>()?;
+        let next = made(|| next.collect::<Result<Vec<_>, Error>>())?;
         // From here on nothing can fail.
         let budget = &config.consumer.retry_budget;
         self.budget.set(budget.percent, budget.per_second);
