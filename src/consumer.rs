@@ -166,11 +166,14 @@ impl Inner {
         if let Some((place, section)) = self.config.load().misnamed_section(service) {
             let text =
                 "settings for a service of nearly this name, none for this one: is it meant?";
-            tracing::warn!(%service, section, %place, "{text}");
+            tracing::warn!(target: "dubhe::config", %service, section, %place, "{text}");
         }
         for layers in [&self.call_layers, &self.attempt_layers] {
             if let Some(scope) = layers.misnamed(service) {
-                tracing::warn!(%service, scope, "is this service meant by the scope of a layer?");
+                tracing::warn!(
+                    target: "dubhe::config",
+                    %service, scope, "is this service meant by the scope of a layer?"
+                );
             }
         }
     }

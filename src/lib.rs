@@ -5,6 +5,7 @@
 //! - [`Provider`] serves, [`Consumer`] calls; both are set up by one [`config`]
 //! - [`testing`]: a provider and a consumer for a test, apart from everything else
 //! - [`Extensions`]: codecs, registries, balancers and policies of your own
+//! - [`guide`]: how things are done, a page each
 //!
 //! The README shows a first call; `docs/` has configuration, wire format and architecture.
 //!
@@ -47,6 +48,7 @@ pub mod describe;
 mod dynamic;
 mod explain;
 mod extensions;
+pub mod guide;
 mod handlers;
 mod layers;
 mod live;

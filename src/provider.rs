@@ -235,7 +235,10 @@ fn bind(place: &Place) -> Result<TcpListen, Error> {
             // Several providers of one machine share the default port in development.
             let listener = TcpListen::bind(SocketAddr::new(place.bind.ip(), 0))?;
             let (taken, port) = (place.bind.port(), listener.socket_addr().port());
-            tracing::warn!(taken, port, "the default port is taken, using a free one");
+            tracing::warn!(
+                target: "dubhe::provider",
+                taken, port, "the default port is taken, using a free one"
+            );
             Ok(listener)
         }
         bound => bound,
@@ -317,7 +320,10 @@ impl RunningProvider {
 
     async fn run_until(self, mut signals: Signals) -> Result<DrainReport, Error> {
         let signal = signals.next().await;
-        tracing::info!(signal, "shutting down; once more, a second later, ends it at once");
+        tracing::info!(
+            target: "dubhe::provider",
+            signal, "shutting down; once more, a second later, ends it at once"
+        );
         tokio::select! {
             report = self.shutdown() => Ok(report),
             signal = signals.again() => {
@@ -341,7 +347,7 @@ impl RunningProvider {
         }
         while let Some(left) = leaving.join_next().await {
             if let Ok(Err(error)) = left {
-                tracing::warn!(%error, "could not unregister");
+                tracing::warn!(target: "dubhe::provider", %error, "could not unregister");
             }
         }
         let config = self.config.load_full();
@@ -349,7 +355,7 @@ impl RunningProvider {
         let report = self.server.drain(provider.notice, provider.drain_timeout).await;
         self.registry.shutdown().await;
         let DrainReport { cut_calls, cut_connections, took } = report;
-        tracing::info!(cut_calls, cut_connections, ?took, "drained");
+        tracing::info!(target: "dubhe::provider", cut_calls, cut_connections, ?took, "drained");
         report
     }
 
@@ -415,12 +421,15 @@ impl RunningProvider {
             if instance != self.instance(&before, service)
                 && let Err(error) = registration.update(instance)
             {
-                tracing::warn!(%service, %error, "could not register what has changed");
+                tracing::warn!(
+                    target: "dubhe::provider",
+                    %service, %error, "could not register what has changed"
+                );
             }
         }
         *setup = next;
         for setting in &changed {
-            tracing::info!(%setting, "changed");
+            tracing::info!(target: "dubhe::config", %setting, "changed");
         }
         Ok(changed)
     }
@@ -454,7 +463,10 @@ impl RunningProvider {
         for (service, registration) in registered {
             let (bound, advertised) = (self.local_addr, &self.address);
             let (registry, registered) = (self.registry.address(), registration.is_registered());
-            tracing::info!(%service, %bound, advertised, registry, registered, "serving");
+            tracing::info!(
+                target: "dubhe::provider",
+                %service, %bound, advertised, registry, registered, "serving"
+            );
             self.registered.push((service, registration));
         }
         let servers = crate::local::servers(&config)?;

@@ -64,6 +64,7 @@ fn tell(file: Option<&str>, Overruled { replaced, kept, passed_over }: &Overrule
     if !passed_over.is_empty() {
         let variables = passed_over.join(", ");
         tracing::warn!(
+            target: "dubhe::config",
             variables,
             "these set nothing: they look like those that Kubernetes and Docker make for a service \
              whose name begins with `dubhe`"
@@ -74,10 +75,10 @@ fn tell(file: Option<&str>, Overruled { replaced, kept, passed_over }: &Overrule
     }
     let file = file.unwrap_or("none");
     if kept.is_empty() {
-        tracing::info!(file, %replaced, "settings from outside the code");
+        tracing::info!(target: "dubhe::config", file, %replaced, "settings from outside the code");
     } else {
         let text = "settings from outside the code; memory:// in code stays";
-        tracing::info!(file, %replaced, not_in_force = %kept, "{text}");
+        tracing::info!(target: "dubhe::config", file, %replaced, not_in_force = %kept, "{text}");
     }
 }
 

@@ -119,7 +119,7 @@ impl Signals {
     /// Waits for the next one and names it.
     pub async fn next(&mut self) -> &'static str {
         if let Err(error) = tokio::signal::ctrl_c().await.map_err(cannot_listen) {
-            tracing::error!(%error, "only a kill ends this process");
+            tracing::error!(target: "dubhe::provider", %error, "only a kill ends this process");
             std::future::pending::<()>().await;
         }
         "Ctrl-C"

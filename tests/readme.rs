@@ -33,7 +33,7 @@ fn read(path: &str) -> String {
 fn pages() -> Vec<(PathBuf, String)> {
     let own = ["README.md", "CONTRIBUTING.md", "SECURITY.md"];
     let mut paths = own.map(|page| root().join(page)).to_vec();
-    for folder in ["docs", "docs/adr", "examples"] {
+    for folder in ["docs", "docs/adr", "docs/guide", "examples"] {
         let entries = fs::read_dir(root().join(folder)).unwrap();
         let found = entries.map(|entry| entry.unwrap().path());
         paths.extend(found.filter(|path| path.extension().is_some_and(|end| end == "md")));

@@ -287,6 +287,51 @@ fn every_extension_is_in_the_docs() {
     fail_on("docs/extending.md must list the extension", &findings);
 }
 
+/// The targets of the log lines and spans in `text`, by line; `None` for one that has the path of its
+/// module.
+fn targets(text: &str) -> Vec<(usize, Option<&str>)> {
+    const MACROS: [&str; 7] = ["trace", "debug", "info", "warn", "error", "event", "span"];
+    let is_macro = |name: &str| MACROS.contains(&name.trim_end_matches("_span"));
+    let found = text.match_indices("tracing::").filter_map(|(at, path)| {
+        let (name, arguments) = text[at + path.len()..].split_once("!(")?;
+        let target = arguments.trim_start().strip_prefix("target: \"");
+        let target = target.and_then(|target| target.split_once('"'));
+        let line = text[..at].matches('\n').count() + 1;
+        is_macro(name).then_some((line, target.map(|(target, _)| target)))
+    });
+    found.collect()
+}
+
+#[test]
+fn every_log_line_has_a_target_that_is_in_the_docs() {
+    let sample = "let _ =\n tracing::info_span!(\n target: \"dubhe::a\", b);\ntracing::warn!(c);\n";
+    assert_eq!(targets(sample), [(2, Some("dubhe::a")), (4, None)], "targets are read wrongly");
+    let page = read(Path::new("docs/guide/observability.md"));
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `dubhe::")?.split_once("` | "));
+    let mut unused: BTreeSet<String> = rows.map(|(name, _)| format!("dubhe::{name}")).collect();
+    let listed = unused.clone();
+    let (mut findings, mut lines) = (Vec::new(), 0);
+    let crates = ["rpc-core", "protocols", "codecs", "registry", "cluster", "", "cli"];
+    let ours = crates.map(|folder| Path::new(folder).join("src"));
+    for path in sources().iter().filter(|path| ours.iter().any(|ours| path.starts_with(ours))) {
+        let text = read(path);
+        for (line, target) in targets(&text) {
+            lines += 1;
+            match target {
+                Some(target) if listed.contains(target) => drop(unused.remove(target)),
+                _ => findings.push(format!("{}:{line}: {target:?}", path.display())),
+            }
+        }
+        if text.contains("use tracing::{info") {
+            findings.push(format!("{}: write `tracing::info!`, whole", path.display()));
+        }
+    }
+    assert!(lines > 50, "the walk finds only {lines} log lines");
+    findings.extend(unused.into_iter().map(|target| format!("{target}: nothing has it")));
+    let rule = "begin with `target: \"dubhe::…\"`, one of docs/guide/observability.md";
+    fail_on(rule, &findings);
+}
+
 #[test]
 fn nothing_is_left_lying_about() {
     // Written in two parts, so that this file does not find itself.

@@ -15,8 +15,7 @@ use crate::failure::{Failure, Outcome};
 const VARIABLE: &str = "DUBHE_LOG";
 
 /// Whose warnings the outcome of a command repeats: attempts that fail, and a registry that is away.
-const TOLD: [&str; 3] =
-    ["dubhe_cluster::policy", "dubhe_cluster::ejection", "dubhe_registry::recover"];
+const TOLD: [&str; 3] = ["dubhe::policy", "dubhe::ejection", "dubhe::registry"];
 
 /// Prints it from now on: warnings, or with `-v` and [`VARIABLE`] what is asked for.
 pub(crate) fn listen(verbose: u8) -> Outcome {
@@ -33,7 +32,7 @@ pub(crate) fn listen(verbose: u8) -> Outcome {
     match level {
         Some(level) => registry.with(lines.with_filter(level)).init(),
         None => {
-            let is_news = |target: &str| !TOLD.iter().any(|told| target.starts_with(told));
+            let is_news = |target: &str| !TOLD.contains(&target);
             let news = filter_fn(move |of| {
                 *of.level() <= LevelFilter::WARN && of.is_event() && is_news(of.target())
             });

@@ -182,6 +182,7 @@ impl Drop for Backlog {
         let waiting = self.waiting();
         if waiting > 0 {
             tracing::warn!(
+                target: "dubhe::backlog",
                 waiting,
                 "the consumer ends, and with it calls that wait to be sent again; they are lost",
             );

@@ -295,6 +295,7 @@ impl Endpoint {
         self.vitals.states.all().for_each(|state| state.begin(&mut invocation, now));
         let method = invocation.method();
         let span = tracing::info_span!(
+            target: "dubhe::call",
             "attempt",
             service = %method.service(),
             method = method.name(),

@@ -58,7 +58,10 @@ impl Cache {
             let path = cache.path(&service);
             if let Err(error) = cache.write_now(&path, &instances) {
                 let path = path.display();
-                tracing::warn!(%service, %path, %error, "list not cached, check the cache folder");
+                tracing::warn!(
+                    target: "dubhe::registry::cache",
+                    %service, %path, %error, "list not cached, check the cache folder"
+                );
             }
         };
         // Only a panic could fail here, and there is nobody to tell.
@@ -83,7 +86,10 @@ impl Cache {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
                 let path = path.display();
-                tracing::warn!(%service, %path, %error, "cached list ignored, the next one replaces it");
+                tracing::warn!(
+                    target: "dubhe::registry::cache",
+                    %service, %path, %error, "cached list ignored, the next one replaces it"
+                );
                 None
             }
         }
@@ -111,7 +117,10 @@ impl Cache {
         let (mut instances, left_out) = sound::read(&listed);
         if left_out.count > 0 {
             let (path, LeftOut { count, why }) = (path.display(), left_out);
-            tracing::warn!(%service, %path, left_out = count, why, "instances of a cached list left out");
+            tracing::warn!(
+                target: "dubhe::registry::cache",
+                %service, %path, left_out = count, why, "instances of a cached list left out"
+            );
         }
         instances.retain(|instance| instance.service == *service);
         if instances.is_empty() {

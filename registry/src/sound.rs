@@ -163,6 +163,7 @@ impl Teller {
         }
         let LeftOut { count, why } = left_out;
         tracing::warn!(
+            target: "dubhe::registry::list",
             registry,
             %service,
             left_out = count,

@@ -223,7 +223,10 @@ where
         }
         match asking.join_next().await {
             Some(Ok(answer)) => told.push(answer),
-            Some(Err(error)) => tracing::warn!(%error, "asking an instance was cut off"),
+            Some(Err(error)) => tracing::warn!(
+                target: "dubhe::consumer",
+                %error, "asking an instance was cut off"
+            ),
             None => break,
         }
     }

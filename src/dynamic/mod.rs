@@ -113,7 +113,10 @@ impl Consumer {
         let nobody = &BuildContext::default();
         let is_known = |chosen: &Selector| self.0.extensions.policy(chosen, nobody).is_ok();
         if let Some(unknown) = chosen.as_ref().filter(|chosen| !is_known(chosen)) {
-            tracing::warn!(method = method.name, policy = unknown.name, "unknown here, left out");
+            tracing::warn!(
+                target: "dubhe::consumer",
+                method = method.name, policy = unknown.name, "unknown here, left out"
+            );
         }
         MethodDefaults {
             timeout: method.timeout_ms.map(Duration::from_millis),

@@ -121,7 +121,7 @@ impl Inner {
         self.config.store(config);
         live.setup = setup;
         for setting in &changed {
-            tracing::info!(%setting, "changed");
+            tracing::info!(target: "dubhe::config", %setting, "changed");
         }
         Ok(changed)
     }

@@ -45,6 +45,7 @@ impl Broken {
                 let again_in = broken.backoff.next_wait();
                 broken.next = now + again_in;
                 tracing::error!(
+                    target: "dubhe::directory",
                     %service, %address, panic, ?again_in,
                     "a layer, filter or protocol of this program panicked while it was made for an \
                      instance; calls go to it as before, or not at all if it is new",

@@ -152,7 +152,10 @@ impl Follower {
         } else {
             let (service, left_out) = (&self.shared.service, others.len());
             let needed = connector.protocols().join(", ");
-            tracing::warn!(%service, left_out, needed, "instances left out: no common protocol");
+            tracing::warn!(
+                target: "dubhe::directory",
+                %service, left_out, needed, "instances left out: no common protocol"
+            );
             self.pushed = Snapshot::new(reached, snapshot.source);
         }
         self.left_out = others.into();
@@ -186,6 +189,7 @@ impl Follower {
         }
         if !is_same {
             tracing::debug!(
+                target: "dubhe::directory",
                 service = %self.shared.service,
                 endpoints = endpoints.len(),
                 held = self.held,
@@ -226,6 +230,7 @@ impl Follower {
         let is_sudden = held > 0 && elapsed >= TICK;
         if is_sudden && !std::mem::replace(&mut shrink.is_told, true) {
             tracing::warn!(
+                target: "dubhe::directory",
                 service = %self.shared.service,
                 listed = pushed.len(),
                 held,

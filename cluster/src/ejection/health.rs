@@ -260,6 +260,7 @@ impl Health {
         if self.move_on(from, HEALTHY) {
             self.nested.pardon(self.nanos(now));
             tracing::info!(
+                target: "dubhe::ejection",
                 endpoint = %self.address, "provider is called again: calls of others fail like its own",
             );
         }
@@ -286,6 +287,7 @@ impl Health {
         drop(term);
         let Sums { calls, failures } = self.window.sums(now);
         tracing::warn!(
+            target: "dubhe::ejection",
             endpoint = %self.address, ?time, calls, failures, why, "provider ejected",
         );
         self.ejector.count_ejection();
@@ -301,7 +303,10 @@ impl Health {
         let is_new = !self.stale.swap(true, Relaxed);
         drop(term);
         if is_new {
-            tracing::warn!(endpoint = %self.address, "the service is not at this address any more");
+            tracing::warn!(
+                target: "dubhe::ejection",
+                endpoint = %self.address, "the service is not at this address any more"
+            );
             self.ejector.changed();
             self.ejector.alert();
         }
@@ -393,7 +398,8 @@ impl Health {
         };
         let time = self.ejector.jitter(longest);
         term.until = now + time;
-        tracing::debug!(endpoint = %self.address, ?time, "provider stays ejected");
+        let endpoint = &self.address;
+        tracing::debug!(target: "dubhe::ejection", %endpoint, ?time, "provider stays ejected");
     }
 
     /// How long an ejection lasts at most, and a probe of it.
@@ -409,7 +415,7 @@ impl Health {
         self.window.clear();
         self.well_since.store(self.nanos(now), Relaxed);
         self.standing.store(HEALTHY, Relaxed);
-        tracing::info!(endpoint = %self.address, "provider is back");
+        tracing::info!(target: "dubhe::ejection", endpoint = %self.address, "provider is back");
         self.ejector.changed();
     }
 

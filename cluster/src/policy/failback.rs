@@ -192,6 +192,7 @@ impl FailbackInvoker {
     fn tell_full(&self, method: &Method, why: &str) {
         if let Some(left_out) = self.logged.pass() {
             tracing::error!(
+                target: "dubhe::policy",
                 service = %method.service(),
                 method = method.name(),
                 left_out,
@@ -269,6 +270,7 @@ impl Pending {
     fn tell_success(&self, round: u32) {
         let method = self.invocation.method();
         tracing::info!(
+            target: "dubhe::policy",
             service = %method.service(),
             method = method.name(),
             attempt = round.saturating_add(2),
@@ -282,6 +284,7 @@ impl Pending {
         }
         let (method, last) = (self.invocation.method(), &self.last);
         tracing::error!(
+            target: "dubhe::policy",
             service = %method.service(),
             method = method.name(),
             code = %last.code(),

@@ -242,6 +242,7 @@ impl Resending {
             self.running.are_late(now, self.invocation.deadline.instant());
         }
         tracing::debug!(
+            target: "dubhe::policy",
             method = %self.invocation.method().path(),
             tried = ?attempt.excluded,
             "sending a call again",

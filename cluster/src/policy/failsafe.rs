@@ -75,6 +75,7 @@ fn answer(
     log.inspect(|log| log.note_stand_in(&status));
     if let Some(left_out) = logged.pass() {
         tracing::warn!(
+            target: "dubhe::policy",
             service = %method.service(),
             method = method.name(),
             code = %status.code(),

@@ -43,13 +43,19 @@ async fn accept(mut listener: Listener, server: &Arc<ServerState>, connections: 
                     full = false;
                 } else if !std::mem::replace(&mut full, true) {
                     let limit = server.config().max_connections;
-                    tracing::warn!(%peer, limit, "`provider.limits.connections` is reached");
+                    tracing::warn!(
+                        target: "dubhe::connection",
+                        %peer, limit, "`provider.limits.connections` is reached"
+                    );
                 }
             }
             Err(error) => {
                 // Out of descriptors or memory: wait for some to come back, say so once.
                 if !std::mem::replace(&mut failing, true) {
-                    tracing::warn!(%error, "cannot accept connections, trying on");
+                    tracing::warn!(
+                        target: "dubhe::connection",
+                        %error, "cannot accept connections, trying on"
+                    );
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -73,14 +79,14 @@ fn spawn(
         connections.spawn(async move {
             let _permit = permit;
             if let Err(error) = turn_away::past_the_limit(accepted).await {
-                tracing::debug!(%peer, %error, "connection ended");
+                tracing::debug!(target: "dubhe::connection", %peer, %error, "connection ended");
             }
         });
         return false;
     };
     connections.spawn(async move {
         if let Err(error) = serve(accepted, guard).await {
-            tracing::debug!(%peer, %error, "connection ended");
+            tracing::debug!(target: "dubhe::connection", %peer, %error, "connection ended");
         }
     });
     true

@@ -48,7 +48,10 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(host: Arc<
     // One that breaks the protocol is as good as closed: what it left must not outlast it.
     leaving.was_closed = matches!(end, End::Closed | End::Bye(_));
     if let End::Bye(why) = end {
-        tracing::debug!(connection = id, why, "registry closes a connection");
+        tracing::debug!(
+            target: "dubhe::registry::server",
+            connection = id, why, "registry closes a connection"
+        );
         let _ = connection.send(&frame(&Message::Bye { why })).await;
     }
 }

@@ -132,7 +132,10 @@ impl Dev {
         let address = Address { server: server.local_addr().to_string(), token, process };
         let office = off_thread(move || office.announce(&address).map(|()| office)).await?;
         *locked(&self.hosting) = Some(Hosting { _server: server, _office: office });
-        tracing::debug!(registry = self.url, "this process hosts the registry");
+        tracing::debug!(
+            target: "dubhe::registry::server",
+            registry = self.url, "this process hosts the registry"
+        );
         Ok(true)
     }
 }

@@ -103,7 +103,10 @@ fn open(dir: &Path, create: Create) -> Result<Opened, Error> {
         Ok((database, past)) => (Some(database), past),
         Err(Failure::Full(why)) => {
             let why = format!("data folder {}: {why}, make room on the disk", dir.display());
-            tracing::error!(why, "registry cannot save, starting from memory");
+            tracing::error!(
+                target: "dubhe::registry::server",
+                why, "registry cannot save, starting from memory"
+            );
             (None, Past { error: Some(why), ..Past::default() })
         }
         Err(Failure::Damaged(why) | Failure::Unusable(why)) => return Err(wrong(&why)),
@@ -116,7 +119,10 @@ fn open(dir: &Path, create: Create) -> Result<Opened, Error> {
 fn note_holder(mut lock: &File) {
     let noted = lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id()));
     if let Err(error) = noted {
-        tracing::debug!(%error, "the lock does not say who holds it");
+        tracing::debug!(
+            target: "dubhe::registry::server",
+            %error, "the lock does not say who holds it"
+        );
     }
 }
 
@@ -144,7 +150,10 @@ fn begin_or_set_aside(dir: &Path, create: Create) -> Result<(Database, Past), Fa
         Err(Failure::Damaged(why)) => {
             let aside = free_name(dir)?;
             let (file, kept) = (path.display(), aside.display());
-            tracing::error!(%file, %kept, why, "registry data is damaged, set aside, going on");
+            tracing::error!(
+                target: "dubhe::registry::server",
+                %file, %kept, why, "registry data is damaged, set aside, going on"
+            );
             fs::rename(&path, &aside).map_err(redb::Error::Io).map_err(failure)?;
             begin(&path, create)
         }
@@ -201,7 +210,10 @@ fn read(database: &Database) -> Result<Past, Failure> {
                 true
             }
             Err(error) => {
-                tracing::warn!(%error, "an instance on disk cannot be read, left out");
+                tracing::warn!(
+                    target: "dubhe::registry::server",
+                    %error, "an instance on disk cannot be read, left out"
+                );
                 is_complete = false;
                 false
             }

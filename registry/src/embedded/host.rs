@@ -190,7 +190,10 @@ impl Host {
         let Registered { removed, news } = inner.table.register(instance, caller, context)?;
         for gone in removed {
             let (service, address) = (&gone.service, &gone.address);
-            tracing::info!(%service, %address, "its client is gone and it gives way to another");
+            tracing::info!(
+                target: "dubhe::registry::server",
+                %service, %address, "its client is gone and it gives way to another"
+            );
             inner.tell(service);
             self.note(&mut inner, gone, None);
         }
@@ -333,7 +336,10 @@ impl Host {
         let evicted = inner.leases.sweep(&mut inner.table, &self.config, context);
         let services: HashSet<ServiceKey> = evicted.iter().map(|key| key.service.clone()).collect();
         for service in &services {
-            tracing::info!(%service, "leases ran out, instances evicted");
+            tracing::info!(
+                target: "dubhe::registry::server",
+                %service, "leases ran out, instances evicted"
+            );
             inner.tell(service);
         }
         for key in evicted {

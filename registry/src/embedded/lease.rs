@@ -65,7 +65,10 @@ impl Leases {
                 entry.renewed += late;
             }
             self.quiet_until = now + config.renew;
-            tracing::warn!(late_ms = late.as_millis(), "registry stood still, leases extended");
+            tracing::warn!(
+                target: "dubhe::registry::server",
+                late_ms = late.as_millis(), "registry stood still, leases extended"
+            );
         }
         if now < self.quiet_until {
             return Vec::new();
@@ -94,12 +97,16 @@ impl Leases {
         }
         if silent.len() < 2 || in_time >= share(open, config.preserve_below) {
             if self.preserving_since.take().is_some() {
-                tracing::info!("leases are renewed in time again, self-preservation ended");
+                tracing::info!(
+                    target: "dubhe::registry::server",
+                    "leases are renewed in time again, self-preservation ended"
+                );
             }
             return false;
         }
         if self.preserving_since.is_none() {
             tracing::warn!(
+                target: "dubhe::registry::server",
                 in_time,
                 open,
                 "too few leases renewed in time, keeping silent instances"

@@ -224,7 +224,10 @@ async fn accept(mut port: Acceptor, host: Arc<Host>, mut stopping: watch::Receiv
                     connections.spawn(connection::serve(Arc::clone(&host), stream));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "registry cannot accept a connection, waiting");
+                    tracing::warn!(
+                        target: "dubhe::registry::server",
+                        %error, "registry cannot accept a connection, waiting"
+                    );
                     sleep(ACCEPT_PAUSE).await;
                 }
             },

@@ -187,9 +187,15 @@ impl Journal {
             let error = committed.err().map(|error| error.to_string());
             let had_failed = self.saved.borrow().error.is_some();
             match (&error, had_failed) {
-                (Some(error), false) => tracing::error!(error, "registry cannot save, going on"),
+                (Some(error), false) => tracing::error!(
+                    target: "dubhe::registry::server",
+                    error, "registry cannot save, going on"
+                ),
                 // Whoever saw the error wants to see its end.
-                (None, true) => tracing::warn!("registry saves again"),
+                (None, true) => tracing::warn!(
+                    target: "dubhe::registry::server",
+                    "registry saves again"
+                ),
                 _ => {}
             }
             let has_failed = error.is_some();

@@ -141,7 +141,10 @@ impl Table {
             left_out += usize::from(table.register(instance, &caller, (now, limits)).is_err());
         }
         if left_out > 0 {
-            tracing::warn!(left_out, "instances past the limits are not restored");
+            tracing::warn!(
+                target: "dubhe::registry::server",
+                left_out, "instances past the limits are not restored"
+            );
         }
         (table, owners.len() as u64)
     }

@@ -72,7 +72,10 @@ impl Follow<'_> {
             let error = self.follow_session(&*session).await;
             self.doubt(&error);
             let service = &self.service;
-            tracing::debug!(%service, %error, "watch ended, beginning it again");
+            tracing::debug!(
+                target: "dubhe::registry",
+                %service, %error, "watch ended, beginning it again"
+            );
             if began.elapsed() >= self.link.pace.longest_pause {
                 backoff.reset();
             }

@@ -73,7 +73,10 @@ impl Keep {
                 if std::mem::take(&mut self.is_late) {
                     let (service, endpoint) = (&instance.service, &instance.address);
                     let registry = self.link.backend.address();
-                    tracing::info!(%service, %endpoint, registry, "registered");
+                    tracing::info!(
+                        target: "dubhe::registry",
+                        %service, %endpoint, registry, "registered"
+                    );
                 }
                 self.backoff.reset();
                 self.link.pace.until_reconcile()
@@ -82,7 +85,10 @@ impl Keep {
                 let was = registered.send_if_modified(|is| std::mem::replace(is, false));
                 let (service, endpoint) = (&instance.service, &instance.address);
                 if was || self.listed.is_none() {
-                    tracing::warn!(%service, %endpoint, %error, "not registered, trying again");
+                    tracing::warn!(
+                        target: "dubhe::registry",
+                        %service, %endpoint, %error, "not registered, trying again"
+                    );
                 }
                 (self.listed, self.is_late) = (Some(instance.clone()), true);
                 self.backoff.pause()

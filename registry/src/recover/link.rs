@@ -153,7 +153,10 @@ impl Link {
                 Ok(session) => {
                     let opened = Instant::now();
                     if outage.told != Told::Nothing {
-                        tracing::info!(registry = self.backend.address(), "registry is back");
+                        tracing::info!(
+                            target: "dubhe::registry",
+                            registry = self.backend.address(), "registry is back"
+                        );
                     }
                     outage.is_first = false;
                     self.state.send_replace(State::Up(Arc::clone(&session)));
@@ -211,23 +214,33 @@ impl Link {
             && outage.told == Told::Nothing
             && outage.since.elapsed() < self.pace.settle;
         if error.is_refused() && is_set_up {
-            tracing::debug!(registry, %error, "registry refuses us");
+            tracing::debug!(target: "dubhe::registry", registry, %error, "registry refuses us");
         } else if error.is_refused() && outage.told != Told::Refused {
             outage.told = Told::Refused;
-            tracing::error!(registry, %error, "registry refuses us, going on with what is known");
+            tracing::error!(
+                target: "dubhe::registry",
+                registry, %error, "registry refuses us, going on with what is known"
+            );
         } else if outage.told != Told::Nothing
             || outage.since.elapsed() < self.pace.grace.max(first)
         {
-            tracing::debug!(registry, %error, "registry does not answer");
+            tracing::debug!(
+                target: "dubhe::registry",
+                registry, %error, "registry does not answer"
+            );
         } else if is_unlisted {
             outage.told = Told::Away;
             tracing::warn!(
+                target: "dubhe::registry",
                 %error,
                 "not registered yet: nobody finds this provider through {registry}; trying again"
             );
         } else {
             outage.told = Told::Away;
-            tracing::warn!(registry, %error, "registry is away, going on with what is known");
+            tracing::warn!(
+                target: "dubhe::registry",
+                registry, %error, "registry is away, going on with what is known"
+            );
         }
         self.state.send_replace(State::Down(error));
     }

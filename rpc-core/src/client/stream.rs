@@ -60,6 +60,7 @@ impl Stub {
     async fn open(&self, index: usize, arguments: Body) -> Result<Body, Status> {
         let (target, started) = (&self.methods[index], Instant::now());
         let span = tracing::info_span!(
+            target: "dubhe::call",
             "call",
             service = %target.method().service(),
             method = target.method().name(),

@@ -146,6 +146,7 @@ impl Stub {
         let target = &self.methods[index];
         let started = Instant::now();
         let span = tracing::info_span!(
+            target: "dubhe::call",
             "call",
             service = %target.method.service(),
             method = target.method.name(),
@@ -194,6 +195,7 @@ impl Stub {
         let target = &self.methods[index];
         let started = Instant::now();
         let span = tracing::info_span!(
+            target: "dubhe::call",
             "broadcast",
             service = %target.method.service(),
             method = target.method.name(),
@@ -344,7 +346,10 @@ pub(super) async fn finish(target: &StubMethod, mut call: ReplyFuture) -> Result
 /// The status of a call in which something on this side has panicked, perhaps after it was sent.
 fn panicked(target: &StubMethod, message: &str) -> Status {
     let call = target.method.path();
-    tracing::error!(%call, message, "an extension of this consumer panicked");
+    tracing::error!(
+        target: "dubhe::consumer",
+        %call, message, "an extension of this consumer panicked"
+    );
     Status::internal(format!(
         "a layer, policy, router, balancer or codec of this consumer panicked: {message}"
     ))

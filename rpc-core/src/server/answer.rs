@@ -45,6 +45,7 @@ impl Answer {
         let ends = if streams { invocation.end_deadline() } else { None };
         let tells_load = load_report::is_asked(&invocation.metadata);
         let span = tracing::info_span!(
+            target: "dubhe::call",
             "serve",
             service = %invocation.method().service(),
             method = invocation.method().name(),
@@ -230,6 +231,6 @@ impl Drop for Answer {
 
 pub(super) fn panicked(route: &Route, message: &str) -> Status {
     let call = route.method().path();
-    tracing::error!(%call, message, "a handler panicked");
+    tracing::error!(target: "dubhe::provider", %call, message, "a handler panicked");
     Status::internal(format!("the handler of {call} panicked"))
 }

@@ -165,7 +165,7 @@ impl Core {
     fn set_state(&self, state: ChannelState) {
         if self.state.swap(state as u8, Ordering::AcqRel) != state as u8 {
             self.listeners.note();
-            tracing::debug!(endpoint = %self.address, ?state, "channel");
+            tracing::debug!(target: "dubhe::channel", endpoint = %self.address, ?state, "channel");
         }
     }
 

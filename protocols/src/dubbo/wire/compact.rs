@@ -150,7 +150,10 @@ pub(crate) fn put_status(buf: &mut BytesMut, status: &Status, codec: &dyn Codec)
     let start = buf.len();
     put_text(buf, &details.type_name);
     if let Err(error) = details.body.encode(codec, buf) {
-        tracing::warn!(%error, details = %details.type_name, "error details could not be written");
+        tracing::warn!(
+            target: "dubhe::connection",
+            %error, details = %details.type_name, "error details could not be written"
+        );
         buf.truncate(start);
         buf.put_u8(0);
     }

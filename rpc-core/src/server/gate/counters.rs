@@ -222,6 +222,7 @@ impl Gate {
         let (calls, late, refused) = (window.ended(), window.late, window.refused);
         let ms = |time: f64| format!("{time:.1}ms");
         tracing::info!(
+            target: "dubhe::gate",
             call = %self.call,
             gate = gate.name(),
             limit = (gate != State::Off).then_some(control.limit()),
