@@ -70,8 +70,8 @@ pub use rpc_core::transport::TransportAddr;
 pub use rpc_core::{
     AttemptLog, AttemptOutcome, AttemptRecord, Body, BoxInvoker, CallExtensions, ChannelState,
     Code, Codec, Codecs, Deadline, Delivery, Error, Extension, Instance, Invocation, Invoker,
-    Metadata, MetadataValue, Method, MethodKind, NodeResult, Peer, Reply, Result, ServiceKey,
-    Source, Status, StreamSender, Streaming, Trouble,
+    Metadata, MetadataValue, Method, MethodKind, Metrics, NodeResult, Peer, Reply, Result,
+    ServiceKey, Source, Status, StreamSender, Streaming, Trouble,
 };
 pub use rpc_macros::{error, message, service};
 

@@ -1,13 +1,12 @@
 //! What the gates of a provider tell: state and limit of each, what they refused and tried.
 
-use std::sync::PoisonError;
-
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
 
-use super::{MethodLabels, Metrics};
+use super::Metrics;
+use super::families::Families;
+use super::labels::MethodLabels;
 use crate::method::Method;
 
 /// What a gate does.
@@ -34,28 +33,28 @@ impl State {
 
 /// The families that all gates share.
 #[derive(Debug, Default)]
-pub(super) struct Families {
+pub(super) struct GateFamilies {
     state: Family<MethodLabels, Gauge>,
     limit: Family<MethodLabels, Gauge>,
     refused: Family<MethodLabels, Counter>,
     trials: Family<MethodLabels, Counter>,
 }
 
-impl Families {
-    pub(super) fn register(registry: &mut Registry) -> Self {
+impl GateFamilies {
+    fn added_to(all: &Families) -> Self {
         let families = Self::default();
         let Self { state, limit, refused, trials } = &families;
         let help = "Whether a method is limited: 0 off, 1 on trial, 2 on";
-        registry.register("gate_state", help, state.clone());
+        all.add("gate_state", help, state.clone());
         let help = "Most calls of a method that may run; 0 while its gate is off";
-        registry.register("gate_limit", help, limit.clone());
+        all.add("gate_limit", help, limit.clone());
         let help = "Calls that were turned away as more would not end in time";
-        registry.register("gate_refused", help, refused.clone());
-        registry.register("gate_trials", "How often a limit was tried", trials.clone());
+        all.add("gate_refused", help, refused.clone());
+        all.add("gate_trials", "How often a limit was tried", trials.clone());
         families
     }
 
-    pub(super) fn of(&self, labels: &MethodLabels) -> GateMetrics {
+    fn of(&self, labels: &MethodLabels) -> GateMetrics {
         GateMetrics {
             state: self.state.get_or_create(labels).clone(),
             limit: self.limit.get_or_create(labels).clone(),
@@ -68,10 +67,7 @@ impl Families {
 impl Metrics {
     /// What the gate of `method` tells.
     pub(crate) fn gate(&self, method: &Method) -> GateMetrics {
-        let families = self.0.gates.get_or_init(|| {
-            let mut registry = self.0.registry.lock().unwrap_or_else(PoisonError::into_inner);
-            Families::register(&mut registry)
-        });
+        let families = self.0.gates.get_or_init(|| GateFamilies::added_to(&self.0.families));
         let (service, method) = (method.service().as_str().to_owned(), method.name().to_owned());
         families.of(&MethodLabels { service, method })
     }
