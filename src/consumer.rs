@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 use cluster::load_balance::LoadBalance;
-use cluster::policy::ClusterPolicy;
 use cluster::router::RouterChain;
 use cluster::{
-    AttemptLayers, Backlog, Cluster, Directory, DirectoryOptions, DirectoryState, RetryBudget,
+    AttemptLayers, Backlog, Directory, DirectoryOptions, DirectoryState, Picker, PickerParts,
+    RetryBudget,
 };
 use protocols::{Connections, Tcp};
 use registry::Registry;
@@ -107,6 +107,30 @@ impl Consumer {
         let methods = methods.collect::<Result<Vec<_>, Error>>()?;
         let used = self.0.service(&service).await?;
         Ok(C::from_stub(self.live_client(&used, methods, None)?.stub()))
+    }
+
+    /// What sends attempts of one method of the service that `C` was made for, with the routers and the
+    /// balancer of the settings in force now: for a policy that the program puts around it, as a tower
+    /// layer. Settings that come later do not reach it. `failback` puts calls off while a handle of this
+    /// consumer lives.
+    ///
+    /// # Errors
+    /// A method that the service does not have; else as [`client`](Self::client).
+    pub async fn picker<C: ServiceClient>(&self, method: &str) -> Result<Picker, Error> {
+        let ServiceDescriptor { interface, group, version, methods, .. } = *C::DESCRIPTOR;
+        let service = ServiceKey::with_parts(interface, group, version);
+        let Some(described) = methods.iter().find(|described| described.name == method) else {
+            let known = methods.iter().map(|method| method.name);
+            return Err(Error::unknown_name(&format!("method of {service}"), method, known));
+        };
+        let used = self.0.service(&service).await?;
+        let (method, attribute) = (method_of(&service, described)?, described.into());
+        let config = self.0.config.load_full();
+        let settings = config.method(&service, method.name(), &attribute);
+        let mut draft = used.draft(&self.0, &config);
+        let picker = draft.picker(&self.0, &used, &method, &settings)?;
+        used.keep(draft.into_shared());
+        Ok(picker)
     }
 
     /// Where the list of a service in use comes from, how old it is, how many can be called.
@@ -258,21 +282,20 @@ impl Inner {
         })
     }
 
-    /// These parts, and those that all calls share.
-    pub(crate) fn cluster_of(
+    /// What sends attempts of `method`, by these parts and those that all calls share.
+    pub(crate) fn picker_of(
         &self,
         directory: Arc<Directory>,
         method: &Method,
         mut routers: RouterChain,
         balancer: Arc<dyn LoadBalance>,
-        policy: Arc<dyn ClusterPolicy>,
-    ) -> Cluster {
+    ) -> Picker {
         if method.kind().is_streaming() {
             routers = routers.carrying(self.connector.clone(), method.kind());
         }
         let (budget, backlog) = (self.budget.clone(), self.backlog.clone());
         let seed = self.extensions.seed();
-        Cluster { directory, routers, balancer, policy, budget, backlog, seed }
+        Picker::new(PickerParts { directory, routers, balancer, budget, backlog, seed })
     }
 }
 

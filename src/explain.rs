@@ -70,11 +70,12 @@ impl Consumer {
         let codecs = self.0.extensions.codecs("json").map_err(set_up)?;
         let method = Arc::new(method.method(service, codecs.first()));
         let mut draft = used.draft(&self.0, &config);
-        let cluster = draft.cluster(&self.0, &used, &method, &settings).map_err(set_up)?;
+        let picker = draft.picker(&self.0, &used, &method, &settings).map_err(set_up)?;
+        let choice = draft.choice(&method, &settings).map_err(set_up)?;
         let body = Body::typed(Json(arguments));
         let mut invocation = Invocation::new(method.clone(), body, deadline);
         invocation.codecs = Some(codecs);
-        let call = cluster.explain(&invocation);
+        let call = picker.explain(&invocation, choice);
         Ok(MethodExplanation { method, settings, call, resends: self.resends() })
     }
 }

@@ -107,7 +107,10 @@ pub mod prelude {
 /// example of each is `docs/extending.md`.
 pub mod extend {
     pub use cluster::load_balance::LoadBalance;
-    pub use cluster::policy::{Choice, ClusterPolicy, History};
+    pub use cluster::policy::{
+        Available, Broadcast, BroadcastConfig, Choice, ClusterPolicy, Failback, FailbackConfig,
+        Failfast, Failover, FailoverConfig, Failsafe, Forking, ForkingConfig, History,
+    };
     pub use cluster::router::Router;
     pub use cluster::{
         Attempt, AttemptFuture, BacklogFull, Candidates, EndedCall, Endpoint, EndpointState, Load,
@@ -118,7 +121,7 @@ pub mod extend {
         Session, Updates, supervise,
     };
     pub use rpc_core::amount;
-    pub use rpc_core::client::ClientConfig;
+    pub use rpc_core::client::{ClientConfig, Stub};
     pub use rpc_core::codec::{Codec, CodecError, Exceeded, Limits, MAX_DEPTH};
     pub use rpc_core::message::Message;
     pub use rpc_core::protocol::{Accepted, Protocol, ProtocolClient, ServeFuture, Sniff, Target};

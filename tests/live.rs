@@ -213,7 +213,7 @@ impl Extension<dyn Filter> for Pass {
 }
 
 impl Filter for Pass {
-    fn layer(&self, _: &FilterScope<'_>, inner: BoxInvoker) -> BoxInvoker {
+    fn wrap(&self, _: &FilterScope<'_>, inner: BoxInvoker) -> BoxInvoker {
         inner
     }
 }

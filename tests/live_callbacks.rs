@@ -45,7 +45,7 @@ impl Extension<dyn Filter> for Recursive {
 }
 
 impl Filter for Recursive {
-    fn layer(&self, _: &FilterScope<'_>, inner: BoxInvoker) -> BoxInvoker {
+    fn wrap(&self, _: &FilterScope<'_>, inner: BoxInvoker) -> BoxInvoker {
         call_back();
         inner
     }
@@ -106,7 +106,7 @@ impl Extension<dyn Filter> for Fragile {
 }
 
 impl Filter for Fragile {
-    fn layer(&self, scope: &FilterScope<'_>, inner: BoxInvoker) -> BoxInvoker {
+    fn wrap(&self, scope: &FilterScope<'_>, inner: BoxInvoker) -> BoxInvoker {
         assert!(scope.method.is_none_or(|method| method.name() != "ponder"), "not for ponder");
         BoxInvoker::from_invoke(Refuse(inner))
     }

@@ -51,7 +51,7 @@ impl Extension<dyn Filter> for Meter {
 }
 
 impl Filter for Meter {
-    fn layer(&self, _: &FilterScope<'_>, inner: BoxInvoker) -> BoxInvoker {
+    fn wrap(&self, _: &FilterScope<'_>, inner: BoxInvoker) -> BoxInvoker {
         BoxInvoker::from_invoke(Metered(self.0.clone(), inner))
     }
 }

@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dubhe_cluster::router::RouterChain;
-use dubhe_cluster::{Cluster, Directory, DirectoryOptions, RetryBudget, load_balance, policy};
+use dubhe_cluster::{
+    Directory, DirectoryOptions, Picker, PickerParts, RetryBudget, load_balance, policy,
+};
 use rpc_core::message::Message;
 use rpc_core::{
     Body, BoxInvoker, Changes, Channel, ChannelState, Connector, Deadline, Instance, Invocation,
@@ -214,16 +216,16 @@ fn cluster(policy: &str, balancer: &str, size: usize) -> (BoxInvoker, watch::Sen
     let options = DirectoryOptions::default();
     let directory =
         Directory::follow(service, Subscription::new(snapshots, ()), Arc::new(Everywhere), options);
-    let invoker = Cluster {
+    let picker = Picker::new(PickerParts {
         directory: Arc::new(directory),
         routers: RouterChain::default(),
         balancer: load_balance::builtin().build(balancer, Params::new()).unwrap(),
-        policy: policy::builtin().build(policy, Params::new()).unwrap(),
         budget: Arc::new(RetryBudget::default()),
         backlog: Arc::default(),
         seed: Some(1),
-    };
-    (invoker.into_invoker(), push)
+    });
+    let policy = policy::builtin().build(policy, Params::new()).unwrap();
+    (policy.layer(picker), push)
 }
 
 fn address(number: usize) -> String {

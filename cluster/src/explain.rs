@@ -14,8 +14,8 @@ use crate::candidates::Candidates;
 use crate::directory::DirectoryState;
 use crate::ejection::EndpointHealth;
 use crate::endpoint::Endpoint;
-use crate::invoker::Cluster;
 use crate::narrow::{has_weight, keep};
+use crate::picker::Picker;
 use crate::policy::Choice;
 use crate::router::ChosenRouter;
 
@@ -87,21 +87,20 @@ pub struct RouterStep {
     pub after: usize,
 }
 
-impl Cluster {
-    /// How a call made now would be sent. Changes nothing.
+impl Picker {
+    /// How a call made now would be sent by a policy of this `choice`. Changes nothing.
     #[must_use]
-    pub fn explain(&self, invocation: &Invocation) -> Explanation {
-        let listed = self.directory.endpoints();
-        let fit = self.directory.candidates().clone();
+    pub fn explain(&self, invocation: &Invocation, choice: Choice) -> Explanation {
+        let listed = self.0.directory.endpoints();
+        let fit = self.0.directory.candidates().clone();
         let now = Instant::now();
         let mut dropped: HashMap<Arc<str>, Dropped> = HashMap::new();
-        let choice = self.policy.choice();
         let fit_or_all = fit.with_weightless();
         let all = if choice == Choice::Everyone { &listed[..] } else { &fit_or_all[..] };
         let mut left: Vec<&Arc<Endpoint>> = all.iter().collect();
         mark(&mut dropped, &listed.iter().collect::<Vec<_>>(), &left, |_| Dropped::Unfit);
         let mut routers = Vec::new();
-        for ChosenRouter { router, name, .. } in self.routers.routers() {
+        for ChosenRouter { router, name, .. } in self.0.routers.routers() {
             let before = left.clone();
             router.narrow(&mut left, invocation);
             let name = name.to_string();
@@ -132,10 +131,10 @@ impl Cluster {
         });
         Explanation {
             endpoints: endpoints.collect(),
-            directory: self.directory.state(),
+            directory: self.0.directory.state(),
             routers,
             choice,
-            score_unit: self.balancer.score_unit(),
+            score_unit: self.0.balancer.score_unit(),
         }
     }
 
@@ -155,7 +154,7 @@ impl Cluster {
             &part
         };
         let scored = candidates.endpoints().iter().enumerate().filter_map(|(index, endpoint)| {
-            let score = self.balancer.score(candidates, index, invocation, now)?;
+            let score = self.0.balancer.score(candidates, index, invocation, now)?;
             Some((endpoint.address().clone(), score))
         });
         scored.collect()

@@ -1,10 +1,9 @@
 //! From a list of instances to one chosen provider, and what to do when it fails.
 //!
-//! A call passes: [`ClusterPolicy`](policy::ClusterPolicy) (what to do on failure) over the
-//! [`Picker`] (a tower service of [`Attempt`]s), which takes the candidates of the [`Directory`],
-//! narrows them by its [`RouterChain`](router::RouterChain), lets a
-//! [`LoadBalance`](load_balance::LoadBalance) select one [`Endpoint`], and sends the call there.
-//! [`Cluster`] puts these together and erases the whole.
+//! A call passes: [`ClusterPolicy`](policy::ClusterPolicy) (what to do on failure), a tower layer
+//! over the [`Picker`], which takes the candidates of the [`Directory`], narrows them by its
+//! [`RouterChain`](router::RouterChain), lets a [`LoadBalance`](load_balance::LoadBalance) select
+//! one [`Endpoint`], and sends the call there.
 //!
 //! This crate never encodes, never opens a socket and never talks to a registry: it is given
 //! snapshots, and channels by a [`Connector`](rpc_core::Connector). The first attempt of a call
@@ -27,7 +26,6 @@ mod endpoint_state;
 mod endpoint_stream;
 mod explain;
 mod fullness;
-mod invoker;
 mod load;
 pub mod load_balance;
 mod members;
@@ -48,6 +46,5 @@ pub use self::endpoint::Endpoint;
 pub use self::endpoint_future::EndpointFuture;
 pub use self::endpoint_state::{EndedCall, EndpointState};
 pub use self::explain::{Dropped, ExplainedEndpoint, Explanation, RouterStep};
-pub use self::invoker::Cluster;
 pub use self::load::Load;
-pub use self::picker::{Left, Picker};
+pub use self::picker::{Left, Picker, PickerParts};

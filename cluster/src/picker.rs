@@ -1,15 +1,14 @@
-//! The picking service: an attempt in, the reply of one endpoint out.
+//! What sends attempts: an attempt in, the reply of one endpoint out.
 //!
 //! Candidates of the directory, narrowed by the routers, without those tried, one selected by the
-//! balancer, called. Policies are layers over this; it never sends anything twice.
+//! balancer, called. Policies are layers over this; it never sends anything twice. It is not a
+//! service of attempts itself: a policy asks it more than to send, such as who is left.
 
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rpc_core::{Deadline, Delivery, Invocation, Reply, Status, runtime};
+use rpc_core::{Deadline, Delivery, Invocation, Status, runtime};
 use tokio::time::Instant;
-use tower_service::Service;
 
 use crate::attempt::{Attempt, AttemptFuture};
 use crate::backlog::Backlog;
@@ -19,7 +18,6 @@ use crate::dice::Dice;
 use crate::directory::Directory;
 use crate::ejection::choose_probe;
 use crate::endpoint::Endpoint;
-use crate::invoker::Cluster;
 use crate::load_balance::{LoadBalance, MANY};
 use crate::narrow::{has_weight, is_new, keep, keep_best, proven_instead};
 use crate::router::RouterChain;
@@ -35,15 +33,36 @@ pub struct Left {
     pub has_room: bool,
 }
 
-/// Sends attempts to endpoints of its choice; a clone is one atomic increment.
+/// What a [`Picker`] is made of; one is made for each method that is configured apart.
 #[derive(Debug, Clone)]
-pub struct Picker(Arc<Parts>);
+pub struct PickerParts {
+    /// Where the endpoints come from; shared by the methods of a service.
+    pub directory: Arc<Directory>,
+    /// What narrows them.
+    pub routers: RouterChain,
+    /// What selects one of them; the method's own.
+    pub balancer: Arc<dyn LoadBalance>,
+    /// What bounds re-sends; shared by the whole consumer.
+    pub budget: Arc<RetryBudget>,
+    /// Where failed calls wait to be sent again; shared by the whole consumer, which alone keeps
+    /// it alive.
+    pub backlog: Arc<Backlog>,
+    /// Makes pauses between attempts reproducible; `None` for others each time.
+    pub seed: Option<u64>,
+}
+
+/// Sends attempts to endpoints of its choice; a clone is one atomic increment.
+///
+/// A [`ClusterPolicy`](crate::policy::ClusterPolicy) is a tower layer over it:
+/// `ServiceBuilder::new().layer(Failover::default()).service(picker)` is a service of invocations.
+#[derive(Debug, Clone)]
+pub struct Picker(pub(crate) Arc<Parts>);
 
 #[derive(Debug)]
-struct Parts {
-    directory: Arc<Directory>,
-    routers: RouterChain,
-    balancer: Arc<dyn LoadBalance>,
+pub(crate) struct Parts {
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) routers: RouterChain,
+    pub(crate) balancer: Arc<dyn LoadBalance>,
     budget: Arc<RetryBudget>,
     /// Weak, because what waits there holds a picker.
     backlog: Weak<Backlog>,
@@ -51,9 +70,10 @@ struct Parts {
 }
 
 impl Picker {
-    /// A picker of these parts, but for the policy.
-    pub(crate) fn new(cluster: Cluster) -> Self {
-        let Cluster { directory, routers, balancer, budget, backlog, seed, policy: _ } = cluster;
+    /// A picker of these parts.
+    #[must_use]
+    pub fn new(parts: PickerParts) -> Self {
+        let PickerParts { directory, routers, balancer, budget, backlog, seed } = parts;
         let (backlog, dice) = (Arc::downgrade(&backlog), Dice::new(seed));
         Self(Arc::new(Parts { directory, routers, balancer, budget, backlog, dice }))
     }
@@ -438,19 +458,5 @@ fn start(endpoint: Arc<Endpoint>, attempt: Attempt) -> AttemptFuture {
     match endpoint.called(attempt.invocation, attempt.now, attempt.number) {
         Ok(running) => AttemptFuture::running(running),
         Err(status) => AttemptFuture::failed(status),
-    }
-}
-
-impl Service<Attempt> for Picker {
-    type Response = Reply;
-    type Error = Status;
-    type Future = AttemptFuture;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, attempt: Attempt) -> AttemptFuture {
-        self.attempt(attempt)
     }
 }

@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dubhe_cluster::load_balance::LoadBalance;
-use dubhe_cluster::policy::{Available, Broadcast, Choice, Failover};
+use dubhe_cluster::policy::{Available, Broadcast, Choice, ClusterPolicy, Failover};
 use dubhe_cluster::router::Router;
-use dubhe_cluster::{
-    Backlog, Candidates, Cluster, Dropped, Endpoint, ExplainedEndpoint, Explanation,
-};
+use dubhe_cluster::{Candidates, Dropped, Endpoint, ExplainedEndpoint, Explanation, Picker};
 use rpc_core::{AttemptLog, AttemptOutcome, ChannelState, Invocation};
 use support::*;
 use tokio::time::Instant;
+use tower_layer::Layer;
 
 /// Takes the first, and scores by place.
 #[derive(Debug)]
@@ -44,16 +43,13 @@ impl Router for Prefix {
     }
 }
 
-fn cluster(fleet: &Fleet, routers: Vec<Arc<dyn Router>>) -> Cluster {
-    Cluster {
-        directory: fleet.directory.clone(),
-        routers: chain(routers.into_iter().map(|router| ("prefix", router)).collect()),
-        balancer: Arc::new(InOrder),
-        policy: Arc::new(Failover::default()),
-        budget: fleet.budget.clone(),
-        backlog: Arc::new(Backlog::default()),
-        seed: Some(1),
-    }
+fn picker(fleet: &Fleet, routers: Vec<Arc<dyn Router>>) -> Picker {
+    let routers = chain(routers.into_iter().map(|router| ("prefix", router)).collect());
+    fleet.picker(Arc::new(InOrder), routers)
+}
+
+fn explained(fleet: &Fleet, routers: Vec<Arc<dyn Router>>) -> Explanation {
+    picker(fleet, routers).explain(&call(), Failover::default().choice())
 }
 
 fn at<'a>(explained: &'a Explanation, address: &str) -> &'a ExplainedEndpoint {
@@ -66,7 +62,7 @@ async fn every_endpoint_is_told_with_what_left_it_out() {
     let fleet = Fleet::of(&["a1:1", "a2:1", "b1:1", "c1:1"]);
     fleet.mock("c1:1").set_state(ChannelState::Down);
     let routers: Vec<Arc<dyn Router>> = vec![Arc::new(Prefix("")), Arc::new(Prefix("a"))];
-    let explained = cluster(&fleet, routers).explain(&call());
+    let explained = explained(&fleet, routers);
     assert_eq!(explained.endpoints.len(), 4);
     assert_eq!(at(&explained, "a2:1").dropped, None);
     let why = Some("b1:1 does not begin with a".to_owned());
@@ -82,7 +78,7 @@ async fn every_endpoint_is_told_with_what_left_it_out() {
 #[tokio::test(start_paused = true)]
 async fn the_balancer_scores_those_that_are_left_as_it_would_see_them() {
     let fleet = Fleet::of(&["a1:1", "b1:1", "b2:1"]);
-    let explained = cluster(&fleet, vec![Arc::new(Prefix("b"))]).explain(&call());
+    let explained = explained(&fleet, vec![Arc::new(Prefix("b"))]);
     let scores: Vec<_> = explained.endpoints.iter().map(|endpoint| endpoint.score).collect();
     assert_eq!(scores, [None, Some(0.0), Some(1.0)]);
 }
@@ -91,9 +87,8 @@ async fn the_balancer_scores_those_that_are_left_as_it_would_see_them() {
 async fn a_policy_that_calls_everyone_leaves_out_only_what_routers_do() {
     let fleet = Fleet::of(&["a1:1", "a2:1", "b1:1"]);
     fleet.mock("a2:1").set_state(ChannelState::Down);
-    let balanced = cluster(&fleet, vec![Arc::new(Prefix("a"))]);
-    let policy = Arc::new(Broadcast::default());
-    let explained = Cluster { policy, ..balanced }.explain(&call());
+    let picker = picker(&fleet, vec![Arc::new(Prefix("a"))]);
+    let explained = picker.explain(&call(), Broadcast::default().choice());
     assert_eq!(explained.choice, Choice::Everyone);
     let called: Vec<_> = explained.endpoints.iter().map(|it| it.dropped.is_none()).collect();
     assert_eq!(called, [true, true, false]);
@@ -103,17 +98,16 @@ async fn a_policy_that_calls_everyone_leaves_out_only_what_routers_do() {
 #[tokio::test(start_paused = true)]
 async fn a_policy_that_takes_the_first_shows_no_score() {
     let fleet = Fleet::of(&["a1:1", "b1:1"]);
-    let policy = Arc::new(Available);
-    let explained = Cluster { policy, ..cluster(&fleet, Vec::new()) }.explain(&call());
+    let explained = picker(&fleet, Vec::new()).explain(&call(), Available.choice());
     assert_eq!(explained.choice, Choice::First);
     assert!(explained.endpoints.iter().all(|it| it.dropped.is_none() && it.score.is_none()));
-    assert_eq!(cluster(&fleet, Vec::new()).explain(&call()).choice, Choice::Balanced);
+    assert_eq!(Failover::default().choice(), Choice::Balanced);
 }
 
 #[tokio::test(start_paused = true)]
 async fn explaining_sends_and_counts_nothing() {
     let fleet = Fleet::of(&["a:1", "b:1"]);
-    let explained = cluster(&fleet, Vec::new()).explain(&call());
+    let explained = explained(&fleet, Vec::new());
     assert_eq!((fleet.net.total(), fleet.in_flight(), fleet.budget.resends()), (0, 0, 0));
     assert!(explained.endpoints.iter().all(|endpoint| endpoint.latency.is_none()));
 }
@@ -126,7 +120,7 @@ async fn a_log_tells_of_every_attempt_of_a_call_that_succeeded() {
     let log = AttemptLog::new();
     let mut invocation = call();
     invocation.extensions.insert(log.clone());
-    cluster(&fleet, Vec::new()).into_invoker().invoke(invocation).await.unwrap();
+    Failover::default().layer(picker(&fleet, Vec::new())).invoke(invocation).await.unwrap();
     let records = log.records();
     let addresses: Vec<&str> = records.iter().map(|record| &*record.address).collect();
     assert_eq!(addresses, ["a:1", "b:1"]);
@@ -142,7 +136,7 @@ async fn a_call_that_is_dropped_leaves_an_attempt_that_was_given_up() {
     let log = AttemptLog::new();
     let mut invocation = call();
     invocation.extensions.insert(log.clone());
-    let running = cluster(&fleet, Vec::new()).into_invoker().invoke(invocation);
+    let running = Failover::default().layer(picker(&fleet, Vec::new())).invoke(invocation);
     let waited = tokio::time::timeout(Duration::from_millis(5), running).await;
     assert!(waited.is_err());
     assert!(

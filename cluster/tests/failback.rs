@@ -53,7 +53,7 @@ async fn nothing_is_sent_again_before_the_interval() {
     let fleet = Fleet::of(&["a:1"]);
     fleet.mock("a:1").answer(maybe_sent());
     let config = FailbackConfig { interval: SECOND * 2, ..FailbackConfig::default() };
-    let cluster = fleet.cluster(Failback::new(config));
+    let cluster = fleet.cluster(Failback::new(config).unwrap());
     cluster.invoke(call()).await.unwrap();
     pass(Duration::from_millis(1_999)).await;
     assert_eq!(fleet.net.total(), 1);
@@ -146,7 +146,7 @@ async fn what_does_not_fit_the_queue_fails_names_the_bound_and_is_counted() {
     let fleet = Fleet::of(&["a:1"]);
     fleet.mock("a:1").answer(not_sent());
     let config = FailbackConfig { tasks: 10, ..FailbackConfig::default() };
-    let cluster = fleet.cluster(Failback::new(config));
+    let cluster = fleet.cluster(Failback::new(config).unwrap());
     for _ in 0..10 {
         cluster.invoke(call()).await.unwrap();
     }
@@ -236,7 +236,7 @@ async fn with_retries_off_nothing_is_promised() {
     let fleet = Fleet::of(&["a:1"]);
     fleet.mock("a:1").answer(not_sent());
     let config = FailbackConfig { retries: 0, ..FailbackConfig::default() };
-    let status = fleet.cluster(Failback::new(config)).invoke(call()).await.unwrap_err();
+    let status = fleet.cluster(Failback::new(config).unwrap()).invoke(call()).await.unwrap_err();
     assert_eq!(status.hint(), Some("cluster = failback, retries = 0"));
 }
 

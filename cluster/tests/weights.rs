@@ -10,7 +10,7 @@ use std::sync::Arc;
 use dubhe_cluster::load_balance::{self, P2c, RoundRobin};
 use dubhe_cluster::policy::{Available, ClusterPolicy, Failover, Forking, builtin};
 use dubhe_cluster::router::{Router, RouterChain};
-use dubhe_cluster::{Cluster, DirectoryOptions, Dropped, Endpoint};
+use dubhe_cluster::{DirectoryOptions, Dropped, Endpoint};
 use rpc_core::{BoxInvoker, ChannelState, Code, Invocation, Params, Snapshot, Source};
 use support::*;
 
@@ -169,16 +169,8 @@ async fn weights_are_compared_among_those_that_routers_leave() {
 #[tokio::test(start_paused = true)]
 async fn an_explanation_says_that_it_is_the_weight() {
     let fleet = fleet(&[("a:1", 0), ("b:1", 100)]);
-    let cluster = Cluster {
-        directory: fleet.directory.clone(),
-        routers: RouterChain::default(),
-        balancer: Arc::new(P2c::new(Some(1))),
-        policy: Arc::new(Failover::default()),
-        budget: fleet.budget.clone(),
-        backlog: Arc::default(),
-        seed: None,
-    };
-    let explained = cluster.explain(&call());
+    let picker = fleet.picker(Arc::new(P2c::new(Some(1))), RouterChain::default());
+    let explained = picker.explain(&call(), Failover::default().choice());
     let dropped: Vec<_> = explained.endpoints.iter().map(|e| e.dropped.clone()).collect();
     assert_eq!(dropped, [Some(Dropped::Weightless), None]);
 }

@@ -9,12 +9,13 @@ use crate::service_key::ServiceKey;
 
 /// A layer around calls, made once for each setting that chooses it and each service it is for. What
 /// it keeps in itself is shared by all that it wraps: a limit of 100 is one for the service, unless
-/// `layer` makes a new one for each method, or each instance.
-#[diagnostic::on_unimplemented(note = "a filter implements `Debug` and `Filter::layer`")]
+/// `wrap` makes a new one for each method, or each instance.
+#[diagnostic::on_unimplemented(note = "a filter implements `Debug` and `Filter::wrap`")]
 pub trait Filter: fmt::Debug + Send + Sync + 'static {
-    /// Puts itself around `inner`. Asked for each method, at the position *attempt* for each instance;
+    /// What is called in place of `inner`: a layer of any kind around it, as in
+    /// `BoxInvoker::new(layer.layer(inner))`. Asked for each method, at the position *attempt* for each instance;
     /// asked again when the settings of a call change, so it keeps in itself what must last.
-    fn layer(&self, scope: &FilterScope<'_>, inner: BoxInvoker) -> BoxInvoker;
+    fn wrap(&self, scope: &FilterScope<'_>, inner: BoxInvoker) -> BoxInvoker;
 }
 
 /// Where in a call a filter or a layer runs.

@@ -1,8 +1,15 @@
 //! Something callable: an alias over tower's `Service<Invocation>`, and its erased handle.
 //!
-//! There is no second middleware trait: everything around a call is a tower layer. Erasure happens
-//! at three seams only (endpoint, cluster invoker, dispatcher), by an `Arc` handle of our own,
-//! because the clone of a boxed tower service allocates.
+//! Everything around a call is a tower layer; [`Invoke`] is no second kind of middleware, but the
+//! short form of a service that is always ready and answers through `&self`. Handles are erased at
+//! the endpoint, the cluster invoker, the dispatcher and around each layer of a program's own, by
+//! an `Arc` of ours, because the clone of a boxed tower service allocates.
+//!
+//! # Readiness
+//!
+//! A [`BoxInvoker`] is always ready. What waits for its turn waits inside the call: each call has a
+//! clone of the service, which becomes ready in the future of the call, within its deadline. So a
+//! limit holds calls back, and never the task that makes them.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -10,23 +17,34 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tokio::time::timeout_at;
 use tower_service::Service;
 
+use crate::deadline::Deadline;
 use crate::invocation::Invocation;
 use crate::reply::Reply;
-use crate::status::Status;
+use crate::runtime;
+use crate::status::{BoxError, Delivery, Status};
 
 /// The boxed future of a call.
 pub type ReplyFuture = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
 
 /// A tower service that answers invocations; implemented for everything that fits.
+///
+/// Its error is a [`Status`] or becomes one: see `From<BoxError>` for [`Status`], which knows the
+/// errors of tower's own layers. It is cloned for each call, so what a limit counts is shared by
+/// its clones, as tower's limits do; `RateLimit`, which cannot be cloned, goes inside a `Buffer`.
 pub trait Invoker:
-    Service<Invocation, Response = Reply, Error = Status, Future: Send> + Clone + Send + Sync + 'static
+    Service<Invocation, Response = Reply, Error: Into<BoxError>, Future: Send>
+    + Clone
+    + Send
+    + Sync
+    + 'static
 {
 }
 
 impl<S> Invoker for S where
-    S: Service<Invocation, Response = Reply, Error = Status, Future: Send>
+    S: Service<Invocation, Response = Reply, Error: Into<BoxError>, Future: Send>
         + Clone
         + Send
         + Sync
@@ -96,8 +114,27 @@ impl<S: Invoker> Invoke for Erased<S> {
     fn invoke(&self, invocation: Invocation) -> ReplyFuture {
         let mut service = self.0.clone();
         Box::pin(async move {
-            poll_fn(|cx| service.poll_ready(cx)).await?;
-            service.call(invocation).await
+            let polled = poll_fn(|cx| Poll::Ready(service.poll_ready(cx))).await;
+            match polled.map_err(into_status) {
+                Poll::Ready(ready) => ready?,
+                Poll::Pending => Box::pin(turn_of(&mut service, invocation.deadline)).await?,
+            }
+            service.call(invocation).await.map_err(into_status)
         })
     }
+}
+
+/// Waits until `service` is ready.
+async fn turn_of(service: &mut impl Invoker, deadline: Deadline) -> Result<(), Status> {
+    runtime::with_timers()?;
+    let ready = poll_fn(|cx| service.poll_ready(cx).map_err(into_status));
+    timeout_at(deadline.instant(), ready).await.unwrap_or_else(|_| {
+        let text = "its turn at a layer did not come before the deadline";
+        let late = Status::deadline_exceeded(text).with_delivery(Delivery::NotSent);
+        Err(late.with_hint(Deadline::HINT))
+    })
+}
+
+fn into_status(error: impl Into<BoxError>) -> Status {
+    Status::from(error.into())
 }

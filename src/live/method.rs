@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use cluster::Cluster;
+use cluster::Picker;
 use cluster::load_balance::LoadBalance;
-use cluster::policy::ClusterPolicy;
+use cluster::policy::{Choice, ClusterPolicy};
 use rpc_core::client::Plan;
 use rpc_core::{BoxInvoker, Codecs, Error, FilterScope, Method};
 
@@ -84,12 +84,10 @@ impl Draft<'_> {
         let ways = match before.filter(|before| before.has_cluster(&settings)) {
             Some(before) => [before.call.cluster.clone(), before.broadcast.cluster.clone()],
             None => {
-                let (policy, balancer) = (policy.clone(), balancer.clone());
                 let directory = used.directory.clone();
-                let cluster = inner.cluster_of(directory, method, routers, balancer, policy);
+                let picker = inner.picker_of(directory, method, routers, balancer.clone());
                 let everyone = self.extensions.broadcast(&settings.cluster.value, self.context)?;
-                let broadcast = Cluster { policy: everyone, ..cluster.clone() };
-                [cluster.into_invoker(), broadcast.into_invoker()]
+                [policy.layer(picker.clone()), everyone.layer(picker)]
             }
         };
         let is_filtered_so =
@@ -113,18 +111,23 @@ impl Draft<'_> {
         Ok(Made { settings, balancer, policy, filters, call, broadcast })
     }
 
-    /// The parts that a call of `method` would pass by `settings`, for whoever looks at them.
-    pub(crate) fn cluster(
+    /// What sends the attempts of a call of `method` by `settings`, for whoever brings the policy.
+    pub(crate) fn picker(
         &mut self,
         inner: &Inner,
         used: &UsedService,
         method: &Method,
         settings: &MethodConfig,
-    ) -> Result<Cluster, Error> {
+    ) -> Result<Picker, Error> {
         let routers = self.routers(&settings.routers)?;
-        let policy = policy::of_method(self.extensions, settings, method, self.context)?;
         let balancer = self.balancer(settings, None)?;
-        Ok(inner.cluster_of(used.directory.clone(), method, routers, balancer, policy))
+        Ok(inner.picker_of(used.directory.clone(), method, routers, balancer))
+    }
+
+    /// Which endpoints the policy calls that `settings` choose.
+    pub(crate) fn choice(&self, method: &Method, settings: &MethodConfig) -> Result<Choice, Error> {
+        let policy = policy::of_method(self.extensions, settings, method, self.context)?;
+        Ok(policy.choice())
     }
 
     /// The balancer that `settings` choose: the one there was `before`, if it is the same.

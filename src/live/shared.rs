@@ -120,7 +120,7 @@ pub(crate) fn is_same(a: &Filters, b: &Filters) -> bool {
 
 /// `inner` with `filters` around it.
 pub(crate) fn wrap(filters: &Filters, scope: &FilterScope<'_>, inner: BoxInvoker) -> BoxInvoker {
-    filters.iter().rev().fold(inner, |inner, filter| filter.layer(scope, inner))
+    filters.iter().rev().fold(inner, |inner, filter| filter.wrap(scope, inner))
 }
 
 /// Ways of the methods that have their own, and of the others.

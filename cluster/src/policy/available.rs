@@ -12,6 +12,7 @@ use rpc_core::{
     Status,
 };
 use tokio::time::Instant;
+use tower_layer::Layer;
 
 use super::{Choice, ClusterPolicy, History, MAX_TRIED};
 use crate::attempt::Attempt;
@@ -31,11 +32,15 @@ impl Extension<dyn ClusterPolicy> for Available {
     }
 }
 
-impl ClusterPolicy for Available {
+impl Layer<Picker> for Available {
+    type Service = BoxInvoker;
+
     fn layer(&self, picker: Picker) -> BoxInvoker {
         BoxInvoker::from_invoke(AvailableInvoker(picker))
     }
+}
 
+impl ClusterPolicy for Available {
     fn choice(&self) -> Choice {
         Choice::First
     }

@@ -17,6 +17,7 @@ use rpc_core::{
 };
 use serde::Deserialize;
 use tokio::time::Instant;
+use tower_layer::Layer;
 
 use super::{ClusterPolicy, History, needs_one_message};
 use crate::attempt::Attempt;
@@ -48,11 +49,12 @@ pub struct Broadcast {
     config: BroadcastConfig,
 }
 
-impl Extension<dyn ClusterPolicy> for Broadcast {
-    const NAME: &'static str = "broadcast";
-    type Config = BroadcastConfig;
-
-    fn build(config: BroadcastConfig, _: &BuildContext) -> Result<Arc<dyn ClusterPolicy>, Error> {
+impl Broadcast {
+    /// A policy with these parameters.
+    ///
+    /// # Errors
+    /// A quorum of 0 or more than 100 percent; a concurrency of 0.
+    pub fn new(config: BroadcastConfig) -> Result<Self, Error> {
         let BroadcastConfig { quorum, concurrency } = config;
         if !(1..=100).contains(&quorum) {
             let text = format!("{quorum} is no share of the providers in percent: write 1 to 100");
@@ -62,15 +64,28 @@ impl Extension<dyn ClusterPolicy> for Broadcast {
             let error = Error::invalid_config("0 calls nobody: write 1 or more");
             return Err(error.in_parameter("concurrency"));
         }
-        Ok(Arc::new(Self { config }))
+        Ok(Self { config })
+    }
+}
+
+impl Extension<dyn ClusterPolicy> for Broadcast {
+    const NAME: &'static str = "broadcast";
+    type Config = BroadcastConfig;
+
+    fn build(config: BroadcastConfig, _: &BuildContext) -> Result<Arc<dyn ClusterPolicy>, Error> {
+        Ok(Arc::new(Self::new(config)?))
+    }
+}
+
+impl Layer<Picker> for Broadcast {
+    type Service = BoxInvoker;
+
+    fn layer(&self, picker: Picker) -> BoxInvoker {
+        BoxInvoker::from_invoke(BroadcastInvoker { picker, config: self.config })
     }
 }
 
 impl ClusterPolicy for Broadcast {
-    fn layer(&self, picker: Picker) -> BoxInvoker {
-        BoxInvoker::from_invoke(BroadcastInvoker { picker, config: self.config })
-    }
-
     fn check(&self, method: &Method) -> Result<(), Error> {
         needs_one_message(Self::NAME, method)
     }

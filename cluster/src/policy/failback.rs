@@ -20,6 +20,7 @@ use rpc_core::{
 };
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
+use tower_layer::Layer;
 
 use super::seldom::Seldom;
 use super::{ClusterPolicy, History, needs_one_message, needs_stand_in};
@@ -57,9 +58,19 @@ pub struct Failback {
 
 impl Failback {
     /// A policy with these parameters.
-    #[must_use]
-    pub const fn new(config: FailbackConfig) -> Self {
-        Self { config }
+    ///
+    /// # Errors
+    /// Room for no call; an interval of zero.
+    pub fn new(config: FailbackConfig) -> Result<Self, Error> {
+        if config.tasks == 0 {
+            let text = "0 leaves no room for any call: write 1 or more, or choose failsafe";
+            return Err(Error::invalid_config(text).in_parameter("tasks"));
+        }
+        if config.interval.is_zero() {
+            let text = "calls are not sent again at once: write more than 0s";
+            return Err(Error::invalid_config(text).in_parameter("interval"));
+        }
+        Ok(Self { config })
     }
 }
 
@@ -68,20 +79,20 @@ impl Extension<dyn ClusterPolicy> for Failback {
     type Config = FailbackConfig;
 
     fn build(config: FailbackConfig, _: &BuildContext) -> Result<Arc<dyn ClusterPolicy>, Error> {
-        if config.tasks == 0 {
-            let text = "0 leaves no room for any call: write 1 or more, or choose failsafe";
-            return Err(Error::invalid_config(text).in_parameter("tasks"));
-        }
-        Ok(Arc::new(Self { config }))
+        Ok(Arc::new(Self::new(config)?))
     }
 }
 
-impl ClusterPolicy for Failback {
+impl Layer<Picker> for Failback {
+    type Service = BoxInvoker;
+
     fn layer(&self, picker: Picker) -> BoxInvoker {
         let (config, logged) = (self.config, Arc::default());
         BoxInvoker::from_invoke(FailbackInvoker { picker, config, logged })
     }
+}
 
+impl ClusterPolicy for Failback {
     fn check(&self, method: &Method) -> Result<(), Error> {
         needs_one_message(Self::NAME, method)?;
         needs_stand_in(Self::NAME, method)

@@ -17,13 +17,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rpc_core::status::{Resend, may_resend};
+use rpc_core::status::{Repeat, Resend, may_resend};
 use rpc_core::{
     BoxInvoker, BuildContext, Code, Deadline, Delivery, Error, Extension, Invocation, Invoke,
     Reply, ReplyFuture, Status,
 };
 use serde::Deserialize;
 use tokio::time::Instant;
+use tower_layer::Layer;
 
 use super::hedge::{self, Running, halfway};
 use super::{ClusterPolicy, History, MAX_TRIED};
@@ -72,11 +73,15 @@ impl Extension<dyn ClusterPolicy> for Failover {
     }
 }
 
-impl ClusterPolicy for Failover {
+impl Layer<Picker> for Failover {
+    type Service = BoxInvoker;
+
     fn layer(&self, picker: Picker) -> BoxInvoker {
         BoxInvoker::from_invoke(FailoverInvoker { picker, retries: self.config.retries })
     }
+}
 
+impl ClusterPolicy for Failover {
     fn with_retries(&self, retries: u32) -> Option<Arc<dyn ClusterPolicy>> {
         Some(Arc::new(Self::new(retries)))
     }
@@ -299,9 +304,11 @@ impl Resending {
         let resend = may_resend(status, &self.invocation);
         // Where no endpoint was reached, another attempt would not reach one either.
         if resend == Resend::No || status.address().is_none() {
-            let would_do = !idempotent && may_resend(status, true) != Resend::No;
+            let if_idempotent = Repeat::from(&self.invocation).if_idempotent();
+            let would_do = !idempotent && may_resend(status, if_idempotent) != Resend::No;
+            let was_answered = status.delivery() == Delivery::Answered;
             return Err(match status.code() {
-                Code::DeadlineExceeded if status.delivery() != Delivery::Answered => late(),
+                Code::DeadlineExceeded if !was_answered && !would_do => late(),
                 _ if deadline <= now => late(),
                 _ if !self.invocation.is_replayable() => {
                     Some("the stream of its arguments was read".to_owned())

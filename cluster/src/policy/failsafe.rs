@@ -12,6 +12,7 @@ use rpc_core::{
     Reply, ReplyFuture, Status,
 };
 use tokio::time::Instant;
+use tower_layer::Layer;
 
 use super::seldom::Seldom;
 use super::{ClusterPolicy, History, needs_stand_in};
@@ -31,11 +32,15 @@ impl Extension<dyn ClusterPolicy> for Failsafe {
     }
 }
 
-impl ClusterPolicy for Failsafe {
+impl Layer<Picker> for Failsafe {
+    type Service = BoxInvoker;
+
     fn layer(&self, picker: Picker) -> BoxInvoker {
         BoxInvoker::from_invoke(FailsafeInvoker { picker, logged: Arc::default() })
     }
+}
 
+impl ClusterPolicy for Failsafe {
     fn check(&self, method: &Method) -> Result<(), Error> {
         needs_stand_in(Self::NAME, method)
     }

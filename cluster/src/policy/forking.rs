@@ -23,6 +23,7 @@ use rpc_core::{
 };
 use serde::Deserialize;
 use tokio::time::Instant;
+use tower_layer::Layer;
 
 use super::{ClusterPolicy, History, MAX_TRIED, needs_one_message};
 use crate::attempt::{Attempt, AttemptFuture};
@@ -49,26 +50,40 @@ pub struct Forking {
     config: ForkingConfig,
 }
 
-impl Extension<dyn ClusterPolicy> for Forking {
-    const NAME: &'static str = "forking";
-    type Config = ForkingConfig;
-
-    fn build(config: ForkingConfig, _: &BuildContext) -> Result<Arc<dyn ClusterPolicy>, Error> {
+impl Forking {
+    /// A policy with these parameters.
+    ///
+    /// # Errors
+    /// No fork, or more than 64.
+    pub fn new(config: ForkingConfig) -> Result<Self, Error> {
         let why = match config.forks {
             0 => "0 asks nobody".to_owned(),
             forks if forks > MAX_TRIED => format!("{forks} are more than one call may ask"),
-            _ => return Ok(Arc::new(Self { config })),
+            _ => return Ok(Self { config }),
         };
         let error = Error::invalid_config(format!("{why}: write 1 to {MAX_TRIED}"));
         Err(error.in_parameter("forks"))
     }
 }
 
-impl ClusterPolicy for Forking {
+impl Extension<dyn ClusterPolicy> for Forking {
+    const NAME: &'static str = "forking";
+    type Config = ForkingConfig;
+
+    fn build(config: ForkingConfig, _: &BuildContext) -> Result<Arc<dyn ClusterPolicy>, Error> {
+        Ok(Arc::new(Self::new(config)?))
+    }
+}
+
+impl Layer<Picker> for Forking {
+    type Service = BoxInvoker;
+
     fn layer(&self, picker: Picker) -> BoxInvoker {
         BoxInvoker::from_invoke(ForkingInvoker { picker, forks: self.config.forks })
     }
+}
 
+impl ClusterPolicy for Forking {
     fn check(&self, method: &Method) -> Result<(), Error> {
         needs_one_message(Self::NAME, method)?;
         if method.is_idempotent() {
@@ -218,7 +233,7 @@ impl Race {
         };
         // Beside others that run, a full one need not be asked.
         let full_does = self.running.is_empty();
-        let _ = match may_resend(failed, self.invocation.method().is_idempotent()) {
+        let _ = match may_resend(failed, &self.invocation) {
             Resend::No => Ok(false),
             Resend::Budgeted => self.start(RetryBudget::draw, full_does),
             Resend::Free => self.start(free, full_does),

@@ -1,7 +1,7 @@
 //! Cluster policies: what to do when an attempt fails.
 //!
-//! A policy is a tower layer over the [`Picker`], erased at once: what it returns is the cluster
-//! invoker. Whether a call may be sent again is decided by [`rpc_core::status::may_resend`] and
+//! A policy is a tower [`Layer`] over the [`Picker`]: what comes out is the cluster invoker, a
+//! service of invocations. So it is chosen by name, or put into a `ServiceBuilder` by a program. Whether a call may be sent again is decided by [`rpc_core::status::may_resend`] and
 //! [`may_resend_later`](rpc_core::status::may_resend_later) alone; policies add limits, the budget
 //! and the deadline.
 
@@ -20,6 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use rpc_core::{BoxInvoker, Error, ExtensionPoint, Method};
+use tower_layer::Layer;
 
 pub use self::available::Available;
 pub use self::broadcast::{Broadcast, BroadcastConfig};
@@ -34,12 +35,14 @@ use crate::picker::Picker;
 /// How many instances one call tries before it gives up, however many there are.
 const MAX_TRIED: usize = 64;
 
-/// What to do when an attempt fails.
-#[diagnostic::on_unimplemented(note = "a policy implements `Debug` and `ClusterPolicy::layer`")]
-pub trait ClusterPolicy: fmt::Debug + Send + Sync + 'static {
-    /// The invoker that sends calls through `picker` by this policy.
-    fn layer(&self, picker: Picker) -> BoxInvoker;
-
+/// What to do when an attempt fails: a tower layer that sends calls through a [`Picker`].
+#[diagnostic::on_unimplemented(
+    note = "a policy implements `Debug`, `tower_layer::Layer<Picker, Service = BoxInvoker>` and \
+            `ClusterPolicy`"
+)]
+pub trait ClusterPolicy:
+    Layer<Picker, Service = BoxInvoker> + fmt::Debug + Send + Sync + 'static
+{
     /// Whether calls of `method` can be made by this policy; asked when a client is made, before
     /// any call.
     ///

@@ -15,7 +15,7 @@ use dubhe_cluster::load_balance::{LoadBalance, P2c};
 use dubhe_cluster::policy::ClusterPolicy;
 use dubhe_cluster::router::{ChosenRouter, Router, RouterChain};
 use dubhe_cluster::{
-    Backlog, Candidates, Cluster, Directory, DirectoryOptions, Endpoint, RetryBudget,
+    Backlog, Candidates, Directory, DirectoryOptions, Endpoint, Picker, PickerParts, RetryBudget,
 };
 use rpc_core::codec::{CodecError, Limits};
 use rpc_core::message::{DecodeError, Message, TooDeep};
@@ -107,16 +107,18 @@ impl Fleet {
         balancer: Arc<dyn LoadBalance>,
         routers: RouterChain,
     ) -> BoxInvoker {
-        Cluster {
+        policy.layer(self.picker(balancer, routers))
+    }
+
+    pub(crate) fn picker(&self, balancer: Arc<dyn LoadBalance>, routers: RouterChain) -> Picker {
+        Picker::new(PickerParts {
             directory: self.directory.clone(),
             routers,
             balancer,
-            policy,
             budget: self.budget.clone(),
             backlog: self.backlog.clone(),
             seed: Some(1),
-        }
-        .into_invoker()
+        })
     }
 
     /// Pushes a live list and lets the directory take it over.

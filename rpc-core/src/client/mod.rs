@@ -3,6 +3,7 @@
 mod config;
 mod options;
 mod said;
+mod service;
 mod stream;
 mod stub;
 

@@ -37,6 +37,10 @@ pub trait ServiceClient: Clone + Send + Sync + 'static {
 
     /// The client over `stub`, whose methods are in the order of the descriptor.
     fn from_stub(stub: Stub) -> Self;
+
+    /// What `client` is over: its service, its options. No method, so that a method of the trait may
+    /// have its name.
+    fn stub(client: &Self) -> &Stub;
 }
 
 /// What a stub is called with: a message, or a body that is a stream of them.
@@ -111,24 +115,22 @@ pub struct Plan {
 pub struct Stub {
     pub(super) methods: Arc<[StubMethod]>,
     pub(super) options: Option<Arc<CallOptions>>,
-    owner: Arc<dyn Send + Sync>,
+    /// What calls go through instead of the invokers of their plans.
+    pub(super) through: Option<BoxInvoker>,
+    pub(super) owner: Arc<dyn Send + Sync>,
 }
 
 impl Stub {
     /// A stub of these methods; `owner` lives as long as any clone of it.
     #[must_use]
     pub fn new(methods: Arc<[StubMethod]>, owner: Arc<dyn Send + Sync>) -> Self {
-        Self { methods, options: None, owner }
+        Self { methods, options: None, through: None, owner }
     }
 
     /// The same stub with options for every call made through it.
     #[must_use]
     pub fn with_options(&self, options: CallOptions) -> Self {
-        Self {
-            methods: self.methods.clone(),
-            options: Some(Arc::new(options)),
-            owner: self.owner.clone(),
-        }
+        Self { options: Some(Arc::new(options)), ..self.clone() }
     }
 
     /// Calls the method at `index` and reads its reply.
@@ -247,7 +249,7 @@ impl Stub {
             self.set_end(&mut invocation, started);
         }
         let through = match nodes {
-            None => &plan.invoker,
+            None => self.through.as_ref().unwrap_or(&plan.invoker),
             Some(nodes) => {
                 invocation.extensions.insert(nodes.clone());
                 &plan.broadcast

@@ -258,11 +258,18 @@ impl Status {
     }
 
     /// The status that is answered where a handler failed with this one: if it ended a call that the
-    /// handler made, it names that, and says that this handler ran.
+    /// handler made, it names that, and says that this handler ran. An error of a layer around the
+    /// handler of which nothing is known is `internal`.
     #[must_use]
     pub(crate) fn answered(mut self) -> Self {
         let inner = &mut *self.0;
-        let Some(call) = inner.call.take() else { return self };
+        let Some(call) = inner.call.take() else {
+            // What a handler returns is an answer: this comes from a layer around it.
+            if inner.code == Code::Unknown && inner.delivery == Delivery::MaybeSent {
+                inner.code = Code::Internal;
+            }
+            return self;
+        };
         inner.delivery = Delivery::Answered;
         if inner.origin.is_none() {
             // The text of a typed error is the business's own.

@@ -4,6 +4,7 @@
 //! they are the policy's.
 
 use super::{Code, Delivery, Status};
+use crate::deadline::Deadline;
 use crate::invocation::Invocation;
 
 /// What a policy may do with a failed attempt.
@@ -21,35 +22,56 @@ pub enum Resend {
 }
 
 /// What speaks for and against a second run of a call, whatever it failed with: made of the call
-/// itself, or of `true` for one that is idempotent.
+/// itself, or of `true` for one that is idempotent and whose time is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Repeat {
     idempotent: bool,
     /// Whether its arguments are still there.
     replayable: bool,
+    /// When nobody waits for it any more; `None` if nobody does.
+    deadline: Option<Deadline>,
 }
 
 impl From<bool> for Repeat {
     fn from(idempotent: bool) -> Self {
-        Self { idempotent, replayable: true }
+        Self { idempotent, replayable: true, deadline: None }
     }
 }
 
 impl From<&Invocation> for Repeat {
     fn from(call: &Invocation) -> Self {
-        Self { idempotent: call.method().is_idempotent(), replayable: call.is_replayable() }
+        Self {
+            idempotent: call.method().is_idempotent(),
+            replayable: call.is_replayable(),
+            deadline: Some(call.deadline),
+        }
+    }
+}
+
+impl Repeat {
+    /// The same call, if it were one of an idempotent method.
+    #[must_use]
+    pub const fn if_idempotent(self) -> Self {
+        Self { idempotent: true, ..self }
+    }
+
+    /// Whether somebody still waits. Then what timed out was an attempt: a layer gave it less time.
+    fn is_in_time(self) -> bool {
+        self.deadline.is_some_and(|deadline| !deadline.is_past())
     }
 }
 
 /// Whether a call that failed with `status` may be sent again.
 ///
 /// Not sent or refused: always, but after a refusal for fullness only where there may be room. Maybe
-/// sent, or a handler's own `unavailable`: only if the method is idempotent. A typed business error
-/// and every other answer: never; nor a call whose own stream was read, nor a failure that the handler
-/// passed on from a call of its own, which is no reason by itself to ask another provider.
+/// sent, or a handler's own `unavailable`: only if the method is idempotent. So it is with an attempt
+/// that timed out by a layer while the deadline of the call stands; once that has passed, never. A typed
+/// business error and every other answer: never; nor a call whose own stream was read, nor a failure that
+/// the handler passed on from a call of its own, which is no reason by itself to ask another provider.
 #[must_use]
 pub fn may_resend(status: &Status, call: impl Into<Repeat>) -> Resend {
-    let Repeat { idempotent, replayable } = call.into();
+    let call = call.into();
+    let Repeat { idempotent, replayable, .. } = call;
     if status.details().is_some() || !replayable {
         return Resend::No;
     }
@@ -58,7 +80,8 @@ pub fn may_resend(status: &Status, call: impl Into<Repeat>) -> Resend {
         (Delivery::NotSent | Delivery::Refused, code) if is_callers_fault(code) => Resend::No,
         _ if status.is_full() => Resend::Elsewhere,
         (Delivery::NotSent | Delivery::Refused, _) => Resend::Free,
-        (Delivery::MaybeSent, Code::DeadlineExceeded | Code::Cancelled) => Resend::No,
+        (Delivery::MaybeSent, Code::Cancelled) => Resend::No,
+        (Delivery::MaybeSent, Code::DeadlineExceeded) if !call.is_in_time() => Resend::No,
         (Delivery::Answered, _) if status.origin().is_some() => Resend::No,
         (Delivery::MaybeSent, _) | (Delivery::Answered, Code::Unavailable) if idempotent => {
             Resend::Budgeted
@@ -102,15 +125,33 @@ const fn is_callers_fault(code: Code) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::{Body, Deadline, Method, MethodKind, ServiceKey};
+    use crate::message::Returned;
+    use crate::{Body, Method, MethodKind, Reply, ServiceKey};
+
+    fn call(kind: MethodKind, idempotent: bool, body: Body, timeout: Duration) -> Invocation {
+        let method = Method::new(ServiceKey::new("S"), "m", kind, idempotent);
+        Invocation::new(method.into(), body, Deadline::after(timeout))
+    }
+
+    #[test]
+    fn an_attempt_that_a_layer_cut_is_sent_again_only_while_the_call_has_time_and_if_idempotent() {
+        let late = Status::deadline_exceeded("x").with_delivery(Delivery::MaybeSent);
+        let decide = |idempotent, timeout| {
+            let body = Reply::new(Returned(())).body;
+            may_resend(&late, &call(MethodKind::Unary, idempotent, body, timeout))
+        };
+        assert_eq!(decide(true, Deadline::MAX_TIMEOUT), Resend::Budgeted);
+        assert_eq!(decide(true, Duration::ZERO), Resend::No);
+        assert_eq!(decide(false, Deadline::MAX_TIMEOUT), Resend::No);
+    }
 
     #[test]
     fn a_call_is_sent_again_only_until_its_own_stream_is_read() {
-        let method = Method::new(ServiceKey::new("S"), "m", MethodKind::ClientStream, true);
         let body = Body::stream(futures_util::stream::iter([]));
-        let deadline = Deadline::after(Deadline::MAX_TIMEOUT);
-        let call = Invocation::new(method.into(), body, deadline);
+        let call = call(MethodKind::ClientStream, true, body, Deadline::MAX_TIMEOUT);
         let failed = Status::unavailable("x").with_delivery(Delivery::NotSent);
         drop(call.clone().body.messages().unwrap());
         assert_eq!(may_resend(&failed, &call), Resend::Free, "nobody has read of it");

@@ -107,6 +107,10 @@ fn service_client(service: &Service) -> TokenStream {
                     marker: #p::PhantomData,
                 }
             }
+
+            fn stub(client: &Self) -> &#p::Stub {
+                &client.stub
+            }
         }
     }
 }

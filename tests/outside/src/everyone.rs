@@ -9,6 +9,7 @@ use dubhe::extend::{
 use dubhe::prelude::*;
 use dubhe::{BoxInvoker, Error, Extensions, Invocation, NodeResult, Reply};
 use tokio::time::Instant;
+use tower_layer::Layer;
 
 use crate::shop::{self, Shop, Stock, StockClient};
 
@@ -25,11 +26,15 @@ impl Extension<dyn ClusterPolicy> for Parade {
     }
 }
 
-impl ClusterPolicy for Parade {
+impl Layer<Picker> for Parade {
+    type Service = BoxInvoker;
+
     fn layer(&self, picker: Picker) -> BoxInvoker {
         BoxInvoker::from_invoke(ParadeInvoker(picker))
     }
+}
 
+impl ClusterPolicy for Parade {
     fn calls_everyone(&self) -> bool {
         true
     }

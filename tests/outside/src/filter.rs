@@ -47,7 +47,7 @@ impl Extension<dyn Filter> for Gate {
 }
 
 impl Filter for Gate {
-    fn layer(&self, _: &FilterScope<'_>, inner: BoxInvoker) -> BoxInvoker {
+    fn wrap(&self, _: &FilterScope<'_>, inner: BoxInvoker) -> BoxInvoker {
         let (places, shed) = (self.places.clone(), self.shed.clone());
         BoxInvoker::from_invoke(Gated { places, shed, inner })
     }
@@ -216,7 +216,7 @@ impl Extension<dyn Filter> for Refuse {
 }
 
 impl Filter for Refuse {
-    fn layer(&self, scope: &FilterScope<'_>, _: BoxInvoker) -> BoxInvoker {
+    fn wrap(&self, scope: &FilterScope<'_>, _: BoxInvoker) -> BoxInvoker {
         let whom = scope.instance.map_or("nobody", |_| "a provider");
         assert_eq!(scope.method.is_none(), scope.position == Position::Attempt);
         BoxInvoker::from_invoke(Refusing(format!("{:?} of {whom}", scope.position)))

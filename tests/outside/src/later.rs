@@ -14,6 +14,7 @@ use dubhe::{BoxInvoker, Consumer, Deadline, Error, Extensions, Invocation, Reply
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
+use tower_layer::Layer;
 
 use crate::shop;
 
@@ -46,11 +47,15 @@ impl Extension<dyn ClusterPolicy> for Later {
     }
 }
 
-impl ClusterPolicy for Later {
+impl Layer<Picker> for Later {
+    type Service = BoxInvoker;
+
     fn layer(&self, picker: Picker) -> BoxInvoker {
         BoxInvoker::from_invoke(LaterInvoker { picker, room: self.0.room })
     }
 }
+
+impl ClusterPolicy for Later {}
 
 #[derive(Clone)]
 struct LaterInvoker {

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "the whole crate is a test")]
 
 mod balancer;
+mod builder;
 mod codec;
 mod everyone;
 mod filter;
@@ -18,4 +19,5 @@ mod protocol;
 mod registry;
 mod router;
 mod shop;
+mod stock_layers;
 mod transport;

@@ -11,6 +11,7 @@ use dubhe::prelude::*;
 use dubhe::{BoxInvoker, Delivery, Error, Extensions, Invocation};
 use tokio::time::Instant;
 use tower::util::MapRequestLayer;
+use tower_layer::Layer;
 
 use crate::shop::{self, Shop, Stock, StockClient, StockServer};
 
@@ -63,11 +64,15 @@ impl Extension<dyn ClusterPolicy> for Wild {
     }
 }
 
-impl ClusterPolicy for Wild {
+impl Layer<Picker> for Wild {
+    type Service = BoxInvoker;
+
     fn layer(&self, picker: Picker) -> BoxInvoker {
         BoxInvoker::from_invoke(WildInvoker(picker))
     }
 }
+
+impl ClusterPolicy for Wild {}
 
 struct WildInvoker(Picker);
 

@@ -12,6 +12,7 @@ use dubhe::prelude::*;
 use dubhe::{BoxInvoker, Error, Extensions, Invocation};
 use serde::Deserialize;
 use tokio::time::Instant;
+use tower_layer::Layer;
 
 use crate::shop::{self, Shop, Stock, StockClient};
 
@@ -41,11 +42,15 @@ impl Extension<dyn ClusterPolicy> for Again {
     }
 }
 
-impl ClusterPolicy for Again {
+impl Layer<Picker> for Again {
+    type Service = BoxInvoker;
+
     fn layer(&self, picker: Picker) -> BoxInvoker {
         BoxInvoker::from_invoke(AgainInvoker { picker, times: self.0.times })
     }
 }
+
+impl ClusterPolicy for Again {}
 
 struct AgainInvoker {
     picker: Picker,
