@@ -7,8 +7,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocols::TcpListen;
 use registry::{Registry, RegistryUrl};
 use rpc_core::Error;
+use rpc_core::transport::Listen;
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
@@ -23,13 +25,41 @@ const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 pub(crate) struct Place {
     pub(crate) bind: SocketAddr,
     /// Whether another port will do if this one is taken.
-    pub(crate) may_move: bool,
+    may_move: bool,
     advertise: Option<AdvertisedAddress>,
     /// The address told when none is set and every interface is bound.
     route: IpAddr,
 }
 
 impl Place {
+    /// The provider's own port and `others` that it accepts on, and the address of the port.
+    pub(crate) fn listen(
+        &self,
+        others: Vec<Box<dyn Listen>>,
+    ) -> Result<(Vec<Box<dyn Listen>>, SocketAddr), Error> {
+        let port = self.bind()?;
+        let local_addr = port.socket_addr();
+        let port: Box<dyn Listen> = Box::new(port);
+        Ok(([port].into_iter().chain(others).collect(), local_addr))
+    }
+
+    /// Binds the provider's own port.
+    fn bind(&self) -> Result<TcpListen, Error> {
+        match TcpListen::bind(self.bind) {
+            Err(error) if error.is_bind() && self.may_move => {
+                // Several providers of one machine share the default port in development.
+                let listener = TcpListen::bind(SocketAddr::new(self.bind.ip(), 0))?;
+                let (taken, port) = (self.bind.port(), listener.socket_addr().port());
+                tracing::warn!(
+                    target: "dubhe::provider",
+                    taken, port, "the default port is taken, using a free one"
+                );
+                Ok(listener)
+            }
+            bound => bound,
+        }
+    }
+
     /// Where a provider of these `registries` listens, which are those of `config` in its order.
     pub(crate) async fn of(
         config: &Config,

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use cluster::load_balance::WARMUP;
-use protocols::{DrainReport, Injvm, Server, TcpListen};
+use protocols::{DrainReport, Injvm, Server};
 use registry::{Registration, Registry};
 use rpc_core::descriptor::ServiceDescriptor;
 use rpc_core::server::{Dispatcher, Handler, LocalGuard, ServerConfig};
@@ -170,7 +170,7 @@ impl Provider {
         let place = Place::of(&config, &registries).await?;
         let protocols = self.setup.extensions.protocols()?;
         let served = config.provider.protocols.names().map(str::to_owned);
-        let (listeners, local_addr) = listen(&place, self.listeners)?;
+        let (listeners, local_addr) = place.listen(self.listeners)?;
         let address = place.advertised(local_addr);
         let (protocols, limits) = (protocols.serving(served), server_config(&config, &place));
         let server = Server::new(listeners, dispatcher.clone(), protocols, limits);
@@ -215,34 +215,6 @@ impl fmt::Debug for Provider {
 fn now_ms() -> u64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The provider's own port and what else it accepts on, and the address of the port.
-fn listen(
-    place: &Place,
-    others: Vec<Box<dyn Listen>>,
-) -> Result<(Vec<Box<dyn Listen>>, SocketAddr), Error> {
-    let port = bind(place)?;
-    let local_addr = port.socket_addr();
-    let port: Box<dyn Listen> = Box::new(port);
-    Ok(([port].into_iter().chain(others).collect(), local_addr))
-}
-
-/// Binds the provider's own port.
-fn bind(place: &Place) -> Result<TcpListen, Error> {
-    match TcpListen::bind(place.bind) {
-        Err(error) if error.is_bind() && place.may_move => {
-            // Several providers of one machine share the default port in development.
-            let listener = TcpListen::bind(SocketAddr::new(place.bind.ip(), 0))?;
-            let (taken, port) = (place.bind.port(), listener.socket_addr().port());
-            tracing::warn!(
-                target: "dubhe::provider",
-                taken, port, "the default port is taken, using a free one"
-            );
-            Ok(listener)
-        }
-        bound => bound,
-    }
 }
 
 fn server_config(config: &Config, place: &Place) -> ServerConfig {
