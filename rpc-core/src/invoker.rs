@@ -11,6 +11,7 @@
 //! clone of the service, which becomes ready in the future of the call, within its deadline. So a
 //! limit holds calls back, and never the task that makes them.
 
+use std::any::Any;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -63,10 +64,13 @@ pub trait Invoke: Send + Sync + 'static {
 pub struct BoxInvoker(Arc<dyn Invoke>);
 
 impl BoxInvoker {
-    /// Erases a tower service.
+    /// Erases a tower service. One that is erased already stays as it is.
     #[must_use]
     pub fn new(service: impl Invoker) -> Self {
-        Self(Arc::new(Erased(service)))
+        match (&service as &dyn Any).downcast_ref::<Self>() {
+            Some(erased) => erased.clone(),
+            None => Self(Arc::new(Erased(service))),
+        }
     }
 
     /// Erases a type that answers through `&self`, without a clone per call.
@@ -137,4 +141,24 @@ async fn turn_of(service: &mut impl Invoker, deadline: Deadline) -> Result<(), S
 
 fn into_status(error: impl Into<BoxError>) -> Status {
     Status::from(error.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nowhere;
+
+    impl Invoke for Nowhere {
+        fn invoke(&self, _: Invocation) -> ReplyFuture {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[test]
+    fn what_is_erased_is_not_erased_again() {
+        let once = BoxInvoker::from_invoke(Nowhere);
+        let twice = BoxInvoker::new(once.clone());
+        assert!(Arc::ptr_eq(&once.0, &twice.0));
+    }
 }
