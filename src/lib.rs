@@ -50,6 +50,7 @@ mod explain;
 mod extensions;
 pub mod guide;
 mod handlers;
+mod interceptor;
 mod layers;
 mod live;
 mod local;
@@ -70,8 +71,8 @@ pub use rpc_core::transport::TransportAddr;
 pub use rpc_core::{
     AttemptLog, AttemptOutcome, AttemptRecord, Body, BoxInvoker, CallExtensions, ChannelState,
     Code, Codec, Codecs, Deadline, Delivery, Error, Extension, Instance, Invocation, Invoker,
-    Metadata, MetadataValue, Method, MethodKind, Metrics, NodeResult, Peer, Reply, Result,
-    ServiceKey, Source, Status, StreamSender, Streaming, Trouble,
+    Metadata, MetadataValue, Method, MethodKind, Metrics, NodeResult, Peer, Reply, ReplyMetadata,
+    Result, ServiceKey, Source, Status, StreamSender, Streaming, Trouble,
 };
 pub use rpc_macros::{error, message, service};
 
@@ -79,6 +80,7 @@ pub use self::consumer::{Connect, Consumer, ConsumerBuilder};
 pub use self::dynamic::DynamicClient;
 pub use self::explain::MethodExplanation;
 pub use self::extensions::{ExtensionKind, Extensions};
+pub use self::interceptor::{Interceptor, interceptor};
 pub use self::layers::Scope;
 pub use self::provider::{Provider, RunningProvider};
 pub use cluster::policy::Choice;

@@ -191,9 +191,7 @@ impl Provider {
         running.register().await?;
         Ok(running)
     }
-}
 
-impl Provider {
     fn check_services(&self) -> Result<(), Error> {
         match self.services.is_empty() {
             false => Ok(()),

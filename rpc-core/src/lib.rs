@@ -72,7 +72,7 @@ pub use self::metrics::{MethodMetrics, Metrics, Tally};
 pub use self::peer::Peer;
 pub use self::port::{Acceptor, Port};
 pub use self::protocol::{Protocol, Protocols};
-pub use self::reply::Reply;
+pub use self::reply::{Reply, ReplyMetadata};
 pub use self::service_key::{ParseServiceKeyError, ServiceKey};
 pub use self::status::{Code, Delivery, Status};
 pub use self::stream::{MessageSource, Messages, StreamSender, Streaming};

@@ -1,5 +1,7 @@
 //! What a successful call brings back.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use crate::body::Body;
 use crate::invocation::CallExtensions;
 use crate::message::Message;
@@ -52,6 +54,30 @@ impl Reply {
 
 #[derive(Debug, Clone)]
 struct Trailers(Metadata);
+
+/// Shows the caller what came beside a reply, for
+/// [`CallOptions::reply_metadata`](crate::client::CallOptions::reply_metadata); clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct ReplyMetadata(Arc<Mutex<Metadata>>);
+
+impl ReplyMetadata {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The key/values beside the last of the replies; empty before the first, and after a reply without
+    /// any.
+    #[must_use]
+    pub fn last(&self) -> Metadata {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn note(&self, metadata: Metadata) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = metadata;
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::attempts::AttemptLog;
 use crate::metadata::{Metadata, MetadataValue};
+use crate::reply::ReplyMetadata;
 
 /// Options of single calls, for `with` of a generated client. What is not set is as configured.
 ///
@@ -24,6 +25,7 @@ pub struct CallOptions {
     pub(crate) hash_key: Option<u64>,
     pub(crate) codec: Option<String>,
     pub(crate) attempts: Option<AttemptLog>,
+    pub(crate) reply_metadata: Option<ReplyMetadata>,
 }
 
 impl CallOptions {
@@ -61,6 +63,24 @@ impl CallOptions {
     /// Writes every attempt down in `log`, also those of calls that succeed.
     pub fn attempts(mut self, log: &AttemptLog) -> Self {
         self.attempts = Some(log.clone());
+        self
+    }
+
+    /// Shows what came beside the reply in `seen`, once the call has succeeded, or begun to stream. A
+    /// failed call leaves it as it was, and so does a broadcast, whose replies have no one metadata.
+    ///
+    /// ```
+    /// use rpc_core::ReplyMetadata;
+    /// use rpc_core::client::CallOptions;
+    ///
+    /// let seen = ReplyMetadata::new();
+    /// let options = CallOptions::new().reply_metadata(&seen);
+    /// // let page = client.with(options).list(20).await?;
+    /// let next = seen.last().value("next-page").map(str::to_owned);
+    /// # drop((options, next));
+    /// ```
+    pub fn reply_metadata(mut self, seen: &ReplyMetadata) -> Self {
+        self.reply_metadata = Some(seen.clone());
         self
     }
 }

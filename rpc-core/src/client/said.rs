@@ -10,7 +10,7 @@ use crate::body::Body;
 use crate::metadata::Metadata;
 use crate::panics;
 use crate::server::CallContext;
-use crate::server::context;
+use crate::server::{context, scope};
 use crate::status::Status;
 use crate::stream::{MessageSource, Messages};
 
@@ -22,7 +22,7 @@ pub(super) fn here(arguments: Body) -> Result<Body, Status> {
     if !arguments.is_stream() {
         return Ok(arguments);
     }
-    let (messages, caller) = (arguments.messages()?, CallContext::current());
+    let (messages, caller) = (arguments.messages()?, scope::shared());
     Ok(Body::stream(Said { messages, caller }))
 }
 

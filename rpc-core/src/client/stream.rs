@@ -76,7 +76,9 @@ impl Stub {
             }
         };
         let (stub, waits) = (self.clone(), target.method().kind() == MethodKind::ServerStream);
-        let calling = Box::pin(async move { finish(&stub.methods[index], begun).await });
+        let calling = Box::pin(async move {
+            finish(&stub.methods[index], begun).await.inspect(|reply| stub.show(reply))
+        });
         let stub = self.clone();
         let end = move |outcome: Result<(), Status>| {
             call.end(outcome.as_ref().map_or_else(Status::code, |()| Code::Ok));

@@ -27,7 +27,7 @@ use crate::method::{Method, MethodKind};
 use crate::metrics::MethodMetrics;
 use crate::panics;
 use crate::reply::Reply;
-use crate::server::context;
+use crate::server::{context, load_report};
 use crate::status::{Code, Delivery, Status};
 
 /// What generated clients are: built from a stub, described by their trait.
@@ -166,7 +166,10 @@ impl Stub {
                 false => call.as_mut().instrument(span).await,
             }
         };
-        let result = result.and_then(|reply| read(target, reply));
+        let result = result.and_then(|reply| {
+            self.show(&reply);
+            read(target, reply)
+        });
         target.metrics.record(&result, started.elapsed());
         let result = result.map_err(|status| self.blame_deadline(target, status, started, timeout));
         if result.is_err() {
@@ -259,6 +262,13 @@ impl Stub {
         // as a handler does, and not the task of whoever makes it.
         let begun = panics::catch(|| through.invoke(invocation));
         begun.map_err(|message| named(target, panicked(target, &message)))
+    }
+
+    /// Shows what came beside the reply to a caller who wants to see it.
+    pub(super) fn show(&self, reply: &Reply) {
+        if let Some(seen) = self.options.as_deref().and_then(|o| o.reply_metadata.as_ref()) {
+            seen.note(load_report::without(&reply.metadata));
+        }
     }
 
     /// Which setting the deadline came from, if that is what ended the call; `planned` is what the

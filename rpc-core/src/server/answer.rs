@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::context::{self, CallContext};
 use super::dispatch::Route;
 use super::gate::Outcome;
-use super::{load_report, served};
+use super::{load_report, scope, served};
 use crate::deadline::Deadline;
 use crate::invocation::Invocation;
 use crate::invoker::ReplyFuture;
@@ -39,9 +39,14 @@ impl Answer {
     /// Starts `invocation`, which arrived at `started`.
     #[inline]
     pub fn new(route: Arc<Route>, invocation: Invocation, started: Instant) -> Self {
-        let context = Some(CallContext::of(&invocation));
+        let mut context = CallContext::of(&invocation);
         let deadline = invocation.deadline;
         let streams = invocation.method().kind().streams_reply();
+        if streams {
+            // Of the handler and of the body that goes on after it.
+            context.share();
+        }
+        let context = Some(context);
         let ends = if streams { invocation.end_deadline() } else { None };
         let tells_load = load_report::is_asked(&invocation.metadata);
         let span = tracing::info_span!(
@@ -200,6 +205,7 @@ impl Future for Answer {
         let polled = context::enter(context, || panics::catch(|| future.as_mut().poll(cx)));
         match polled {
             Ok(Poll::Ready(Ok(mut reply))) => {
+                scope::complete(context, &mut reply);
                 if let (true, Some(machine)) = (*tells_load, route.machine()) {
                     machine.tell(&mut reply.metadata);
                 }
@@ -221,6 +227,7 @@ impl Drop for Answer {
     /// A call that is dropped before its end was cancelled.
     fn drop(&mut self) {
         if !self.ended {
+            scope::cancel(&self.context);
             let now = Instant::now();
             self.leave_gate(now, true);
             let took = now.saturating_duration_since(self.started);

@@ -1,14 +1,14 @@
 //! The handler's view of its call, available anywhere below the handler without changing the trait.
 //!
 //! A thread-local that holds the view only while the handler is polled: it costs two swaps a poll
-//! and no allocation, and tasks that the handler spawns do not inherit it. A layer may change the
-//! call: what is inside of it has a view of its own, [`within_layer`].
+//! and no allocation, and tasks that the handler spawns inherit it by [`CallContext::scope`] alone. A
+//! layer may change the call: what is inside of it has a view of its own, [`within_layer`].
 
 use std::cell::RefCell;
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -20,6 +20,7 @@ use crate::metadata::Metadata;
 use crate::method::Method;
 use crate::peer::Peer;
 use crate::reply::Reply;
+use crate::server::scope::{self, Shared};
 use crate::status::Status;
 
 thread_local! {
@@ -36,11 +37,13 @@ pub struct CallContext {
     metadata: Metadata,
     deadline: Deadline,
     peer: Option<Arc<Peer>>,
+    /// What it shares with its clones, once there is something to share.
+    pub(super) shared: Option<Arc<Shared>>,
 }
 
 impl CallContext {
-    /// The call that is being answered here; `None` outside a handler and in tasks that a handler
-    /// has spawned.
+    /// The call that is being answered here; `None` outside a handler, and in tasks that a handler
+    /// has spawned without [`scope`](Self::scope).
     #[must_use]
     pub fn current() -> Option<Self> {
         CURRENT.with_borrow(Clone::clone)
@@ -79,8 +82,14 @@ impl CallContext {
                 .end_deadline()
                 .unwrap_or_else(|| Deadline::after(Deadline::MAX_TIMEOUT)),
             peer: invocation.peer.clone(),
+            shared: None,
         }
     }
+}
+
+/// What `change` makes of the view here, if there is one.
+pub(super) fn with_current<T>(change: impl FnOnce(&mut CallContext) -> T) -> Option<T> {
+    CURRENT.with_borrow_mut(|current| current.as_mut().map(change))
 }
 
 /// Runs `poll` with `slot` as the current view, which is put back afterwards, also by a panic.
@@ -132,9 +141,15 @@ impl Invoke for Within {
             invocation.deadline = invocation.deadline.min(outside);
         }
         let deadline = invocation.deadline.instant();
-        let mut view = Some(CallContext::of(&invocation));
+        let mut context = CallContext::of(&invocation);
+        let is_part = invocation.method().kind().streams_reply();
+        if is_part {
+            // The body that streams goes on with the view outside.
+            context.shared = with_current(|outside| outside.shared.clone()).flatten();
+        }
+        let mut view = Some(context);
         let future = enter(&mut view, || self.0.invoke(invocation));
-        let viewed = Viewed { view, future };
+        let viewed = Viewed { view, future, ends_tasks: !is_part };
         if !is_shortened {
             return Box::pin(viewed);
         }
@@ -151,13 +166,29 @@ impl Invoke for Within {
 struct Viewed {
     view: Option<CallContext>,
     future: ReplyFuture,
+    /// Whether tasks in the scope of the view end when this is dropped.
+    ends_tasks: bool,
 }
 
 impl Future for Viewed {
     type Output = Result<Reply, Status>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { view, future } = &mut *self;
-        enter(view, || future.as_mut().poll(cx))
+        let Self { view, future, ends_tasks } = &mut *self;
+        let result = ready!(enter(view, || future.as_mut().poll(cx)));
+        *ends_tasks = false;
+        Poll::Ready(result.map(|mut reply| {
+            scope::complete(view, &mut reply);
+            reply
+        }))
+    }
+}
+
+impl Drop for Viewed {
+    /// A handler that is dropped before its end was cancelled, as by a layer.
+    fn drop(&mut self) {
+        if self.ends_tasks {
+            scope::cancel(&self.view);
+        }
     }
 }

@@ -37,6 +37,13 @@ impl fmt::Debug for MachineLoad {
     }
 }
 
+/// The metadata of an answer without what it tells balancers.
+pub(crate) fn without(metadata: &Metadata) -> Metadata {
+    let mut metadata = metadata.clone();
+    metadata.remove(KEY);
+    metadata
+}
+
 /// Whether a call of this metadata asks.
 pub(super) fn is_asked(metadata: &Metadata) -> bool {
     metadata.value(KEY).is_some()

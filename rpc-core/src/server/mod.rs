@@ -7,8 +7,9 @@ mod dispatch;
 mod gate;
 mod handler;
 mod limit;
-mod load_report;
+pub(crate) mod load_report;
 mod local;
+pub(crate) mod scope;
 mod served;
 mod state;
 

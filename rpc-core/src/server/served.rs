@@ -14,6 +14,7 @@ use tracing::{Instrument, Span};
 use super::answer::panicked;
 use super::context::{self, CallContext};
 use super::dispatch::Route;
+use super::scope;
 use crate::body::Body;
 use crate::deadline::Deadline;
 use crate::invoker::ReplyFuture;
@@ -98,7 +99,9 @@ impl MessageSource for Served {
     }
 
     fn trailers(self: Pin<&mut Self>) -> Metadata {
-        self.messages.trailers().clone()
+        let mut trailers = self.messages.trailers().clone();
+        scope::complete_stream(&self.context, &mut trailers);
+        trailers
     }
 }
 
@@ -110,6 +113,7 @@ impl Drop for Served {
         let left = std::mem::replace(messages, Messages::none());
         let _ = context::enter(context, || panics::catch(|| drop(left)));
         if !self.ended {
+            scope::cancel(&self.context);
             self.route.metrics().record_code(Code::Cancelled, self.started.elapsed());
         }
     }
