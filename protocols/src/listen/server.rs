@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rpc_core::server::{Dispatcher, Phase, ServerConfig, ServerState};
+use rpc_core::server::{Dispatcher, Phase, ServerConfig, ServerState, Watching};
 use rpc_core::transport::{Listen, TransportAddr};
 use rpc_core::{Port, Protocols};
 use tokio::task::JoinHandle;
@@ -27,6 +27,8 @@ pub struct Server {
     ports: Vec<Port<Box<dyn Listen>>>,
     state: Arc<ServerState>,
     accepting: Vec<JoinHandle<()>>,
+    /// Handlers that hold their thread are noticed.
+    _watching: Watching,
 }
 
 /// What a drain found.
@@ -56,7 +58,7 @@ impl Server {
         let accepting = accepting
             .map(|listener| tokio::spawn(accept::accept_loop(listener, state.clone())))
             .collect();
-        Self { local_addrs, ports, state, accepting }
+        Self { local_addrs, ports, state, accepting, _watching: Watching::begin() }
     }
 
     /// What its connections share, for whoever calls it without one.

@@ -189,7 +189,8 @@ impl Answer {
         let first = !self.polled;
         let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut *self).poll(cx))).await;
         if first {
-            self.route.note_first_poll(began.elapsed());
+            let now = Instant::now();
+            self.route.note_first_poll(now.saturating_duration_since(began), now);
         }
         polled
     }
@@ -202,7 +203,8 @@ impl Future for Answer {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.polled = true;
         let Self { future, context, route, tells_load, .. } = &mut *self;
-        let polled = context::enter(context, || panics::catch(|| future.as_mut().poll(cx)));
+        let poll = || context::enter(context, || panics::catch(|| future.as_mut().poll(cx)));
+        let polled = route.watched().poll(poll);
         match polled {
             Ok(Poll::Ready(Ok(mut reply))) => {
                 scope::complete(context, &mut reply);

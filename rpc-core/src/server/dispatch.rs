@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
@@ -15,15 +15,13 @@ use crate::invocation::Invocation;
 use crate::invoker::{BoxInvoker, Invoke, ReplyFuture};
 use crate::method::{Method, MethodKind};
 use crate::metrics::{MethodMetrics, Metrics};
+use crate::server::blocking::Watched;
+use crate::server::first_polls::FirstPolls;
 use crate::server::gate::{Gate, Gates};
 use crate::server::handler::Handler;
 use crate::server::load_report::MachineLoad;
 use crate::service_key::ServiceKey;
 use crate::status::{Delivery, Status};
-
-/// First polls longer than this move a method's calls to tasks of their own: a chain of them would
-/// tie a connection to one core.
-const INLINE_LIMIT: Duration = Duration::from_micros(20);
 
 /// Everything a provider serves.
 #[derive(Debug)]
@@ -45,8 +43,9 @@ pub struct Route {
     machine: Option<MachineLoad>,
     /// What limits its calls once work is futile, unless it is configured away.
     gate: Option<Gate>,
-    /// Moving average of the time of first polls, in nanoseconds.
-    first_poll: AtomicU32,
+    /// Counts polls of its handlers for the watcher of threads.
+    watched: Watched,
+    first_polls: FirstPolls,
     /// Whether a handler has not been ready at its first poll.
     waits: AtomicBool,
 }
@@ -102,13 +101,16 @@ impl Dispatcher {
             let invoker = layer(&method, BoxInvoker::from_invoke(bound));
             let metrics = self.metrics.method(&method);
             let path = method.path().clone();
-            let (first_poll, waits) = (AtomicU32::new(0), AtomicBool::new(false));
+            let waits = AtomicBool::new(false);
             let machine = self.machine.clone();
             // A one-way call has nobody who would come back.
             let gated = kind == MethodKind::Unary && !self.ungated.contains(&*path);
             let gate = || Gate::new(path.clone(), self.gates.clone(), self.metrics.gate(&method));
             let gate = gated.then(gate);
-            let route = Route { method, invoker, metrics, machine, gate, first_poll, waits };
+            let watched = Watched::new(path.clone());
+            let first_polls = FirstPolls::since(Instant::now());
+            let route =
+                Route { method, invoker, metrics, machine, gate, watched, first_polls, waits };
             self.routes.insert(path, Arc::new(route));
         }
         self.services.push(service);
@@ -201,10 +203,17 @@ impl Route {
         &self.metrics
     }
 
-    /// Whether its handlers are quick enough to be polled by the connection's own task.
+    /// What counts polls of its handlers.
     #[inline]
-    pub fn runs_inline(&self) -> bool {
-        u128::from(self.first_poll.load(Ordering::Relaxed)) < INLINE_LIMIT.as_nanos()
+    pub(super) fn watched(&self) -> &Watched {
+        &self.watched
+    }
+
+    /// Whether at `now` its handlers are quick enough to be polled by the connection's own task: they
+    /// take less than 20 µs on average, and none held its thread for 1 ms in the last minute.
+    #[inline]
+    pub fn runs_inline(&self, now: Instant) -> bool {
+        self.first_polls.are_quick(now)
     }
 
     /// Whether its calls are known to run on after their first poll, so that they need room.
@@ -219,14 +228,10 @@ impl Route {
         self.waits.store(true, Ordering::Relaxed);
     }
 
-    /// Notes how long a first poll took; an eighth of it enters the average.
+    /// Notes how long a first poll took that ended at `now`.
     #[inline]
-    pub fn note_first_poll(&self, took: Duration) {
-        let took = u32::try_from(took.as_nanos()).unwrap_or(u32::MAX);
-        let old = self.first_poll.load(Ordering::Relaxed);
-        let new = old - old / 8 + took / 8;
-        // Two connections may race; either average will do.
-        self.first_poll.store(new, Ordering::Relaxed);
+    pub fn note_first_poll(&self, took: Duration, now: Instant) {
+        self.first_polls.note(took, now);
     }
 }
 

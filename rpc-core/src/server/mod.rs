@@ -1,9 +1,11 @@
 //! The provider's end: handlers, their table, and the handler's view of its call.
 
 mod answer;
+mod blocking;
 mod config;
 pub(crate) mod context;
 mod dispatch;
+mod first_polls;
 mod gate;
 mod handler;
 mod limit;
@@ -14,6 +16,7 @@ mod served;
 mod state;
 
 pub use self::answer::Answer;
+pub use self::blocking::{DrivenId, HandOn, Watching};
 pub use self::config::ServerConfig;
 pub use self::context::{CallContext, within_layer};
 pub use self::dispatch::{Dispatcher, Route};

@@ -41,6 +41,9 @@ pub(crate) trait Store {
     /// Takes one of eight places for so long; says who answered.
     async fn draw(&self, id: u64, millis: u64) -> Result<String>;
 
+    /// Holds its thread for so many milliseconds; says who answered.
+    async fn hold(&self, id: u64, millis: u64) -> Result<String>;
+
     /// Answers every further call with `unavailable` at once, or no longer.
     #[rpc(idempotent)]
     async fn fail(&self, failing: bool) -> Result<()>;

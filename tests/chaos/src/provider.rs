@@ -86,6 +86,11 @@ impl Store for Keeper {
         self.serve(Kind::Write, id, millis).await
     }
 
+    async fn hold(&self, id: u64, millis: u64) -> Result<String> {
+        std::thread::sleep(Duration::from_millis(millis));
+        self.serve(Kind::Write, id, 0).await
+    }
+
     async fn fail(&self, failing: bool) -> Result<()> {
         self.failing.store(failing, Ordering::Release);
         Ok(())

@@ -1,32 +1,30 @@
-//! The provider's end of a dubbo connection: one task reads requests, answers those whose handlers
+//! What a dubbo connection of a provider does with what it reads: it answers requests whose handlers
 //! are ready at once, and gives the others tasks of their own.
 //!
 //! The answers of one read gather into one write. Whether a method is polled here or in a task of
-//! its own is decided by the measured time of its first polls.
+//! its own is decided by the measured time of its first polls. Who drives all of it is `drive.rs`.
 //!
-//! Long because one task reads, polls handlers, writes and drains: what it holds is one state.
+//! Long because what a connection reads, writes and is told is one state.
 
-use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use rpc_core::Peer;
+use bytes::{Bytes, BytesMut};
 use rpc_core::codec::Codec;
-use rpc_core::protocol::Accepted;
-use rpc_core::server::{Answer, HeldBytes, Phase, Reading, shutting_down};
+use rpc_core::server::{Answer, HeldBytes, Phase, shutting_down};
 use rpc_core::status::{Delivery, Status};
 use rpc_core::transport::BoxTransport;
+use rpc_core::{Peer, Reply};
+use tokio::io::AsyncWrite;
 use tokio::time::{Instant, Sleep};
 
 use super::outgoing::{Outgoing, counted};
 use super::pace::Pace;
 use super::request;
 use super::respond::put_refusal;
-use super::running::{AbortCalls, Shared};
+use super::running::Shared;
 use super::transit::Transit;
 use crate::dubbo::wire::event::{self, Event};
 use crate::dubbo::wire::frames::{Frame, Input};
@@ -36,38 +34,19 @@ use crate::transport::write_queue::LARGE;
 /// After this many answers what is gathered goes out, so that the consumer works meanwhile.
 const PORTION: usize = 64;
 
-/// After this many requests the task lets others run.
-const FAIR: usize = 512;
-
-/// How long a closing connection goes on reading what the peer still sends.
-const LINGER: Duration = Duration::from_millis(500);
-
-/// Serves a connection to its end.
-pub(crate) async fn serve(accepted: Accepted, peer: Arc<Peer>) -> io::Result<()> {
-    let Accepted { io, first, server, driver, .. } = accepted;
-    let shared = Shared::new(server, driver);
-    let now = Instant::now();
-    let mut connection = Connection {
-        shared: shared.clone(),
-        io,
-        peer,
-        input: Input::new(first),
-        arriving: HeldBytes::nothing(shared.caller.clone()),
-        more: false,
-        writing: Outgoing::new(shared.caller.clone()),
-        told: Phase::Serving,
-        last_read: now,
-        transit: Transit::opened(now),
-        pace: None,
-        written_at: now,
-        events: HESSIAN2,
-    };
-    // Nobody waits for its calls once it is over, however that comes.
-    let _calls = AbortCalls(shared);
-    connection.drive().await
+/// Where requests may begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begins {
+    /// In the task that drives the connection if they are quick, else in one of their own.
+    Here,
+    /// In tasks of their own.
+    Apart,
+    /// Nowhere: the provider takes no new calls.
+    Nothing,
 }
 
-struct Connection {
+/// What a connection has read, and what it has to write.
+pub(super) struct Connection {
     shared: Arc<Shared>,
     io: BoxTransport,
     peer: Arc<Peer>,
@@ -89,43 +68,55 @@ struct Connection {
     events: u8,
 }
 
+/// What there is to do.
 #[derive(Default)]
-struct Seen {
-    read: bool,
-    flush: bool,
-    timer: bool,
-    phase: bool,
+pub(super) struct Seen {
+    pub(super) read: bool,
+    pub(super) flush: bool,
+    pub(super) timer: bool,
+    pub(super) phase: bool,
+}
+
+/// A call whose handler the connection's own task polls.
+pub(super) struct Inline {
+    header: Header,
+    pub(super) answer: Answer,
+    codec: Arc<dyn Codec>,
+    held: Option<HeldBytes>,
 }
 
 impl Connection {
-    async fn drive(&mut self) -> io::Result<()> {
-        let mut timer = pin!(tokio::time::sleep_until(self.next_timer()));
-        if !self.input.is_empty() {
-            self.take_frames().await?;
-        }
-        loop {
-            let seen = poll_fn(|cx| self.poll(cx, timer.as_mut())).await?;
-            if seen.read {
-                self.take_frames().await?;
-            }
-            if seen.phase && self.enter_phase() {
-                return self.close().await;
-            }
-            if seen.timer {
-                self.check_time()?;
-                timer.as_mut().reset(self.next_timer());
-            }
-            if seen.flush {
-                if self.shared.lock().running.len() > 1 {
-                    // Other handlers may be ready to answer: one write for all of them.
-                    tokio::task::yield_now().await;
-                }
-                self.take_out();
-            }
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        io: BoxTransport,
+        first: BytesMut,
+        peer: Arc<Peer>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            io,
+            peer,
+            // What was read to tell the protocol may hold frames.
+            more: !first.is_empty(),
+            input: Input::new(first),
+            arriving: HeldBytes::nothing(shared.caller.clone()),
+            writing: Outgoing::new(shared.caller.clone()),
+            told: Phase::Serving,
+            last_read: now,
+            transit: Transit::opened(now),
+            pace: None,
+            written_at: now,
+            events: HESSIAN2,
+            shared,
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, timer: Pin<&mut Sleep>) -> Poll<io::Result<Seen>> {
+    /// Writes, and looks what there is to do.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        timer: Pin<&mut Sleep>,
+    ) -> Poll<io::Result<Seen>> {
         self.shared.driver.register(cx.waker());
         let before = self.writing.len();
         let written = self.writing.poll_write(&mut self.io, cx)?.is_ready();
@@ -154,7 +145,7 @@ impl Connection {
                 seen.read = true;
             }
         }
-        seen.timer = timer.poll(cx).is_ready();
+        seen.timer = Future::poll(timer, cx).is_ready();
         if seen.read || seen.flush || seen.timer || seen.phase {
             Poll::Ready(Ok(seen))
         } else {
@@ -162,60 +153,71 @@ impl Connection {
         }
     }
 
-    /// Acts on every whole frame of the input.
-    async fn take_frames(&mut self) -> io::Result<()> {
-        let shared = self.shared.clone();
-        // HeldBytes until the requests of this read have begun.
-        let reading = shared.state.begin_reading();
-        let now = Instant::now();
-        self.last_read = now;
-        let (mut clock, mut taken) = (now, 0_usize);
-        self.more = false;
-        let limit = self.shared.state.config().max_payload;
-        while let Some(frame) = self.input.next(limit)? {
+    /// The next whole frame, of which the body has no more bytes than may be.
+    pub(super) fn next_frame(&mut self) -> io::Result<Option<Frame>> {
+        let frame = self.input.next(self.shared.state.config().max_payload)?;
+        if frame.is_some() {
             self.pace = None;
-            self.take_frame(frame, reading.as_ref(), now, &mut clock);
-            taken += 1;
-            if taken.is_multiple_of(PORTION) || self.writing.is_long() {
-                self.write_some().await?;
-                // The rest stays in the input until the peer has taken some of its answers.
-                self.more = self.writing.is_full(0);
-                if self.more {
-                    break;
-                }
-            }
-            if taken.is_multiple_of(FAIR) {
-                tokio::task::yield_now().await;
-                clock = Instant::now();
-            }
         }
+        Ok(frame)
+    }
+
+    /// Begins to take frames.
+    pub(super) fn begin_taking(&mut self, now: Instant) {
+        self.last_read = now;
+        self.more = false;
+    }
+
+    /// Writes what the stream takes at once; `false` if the rest of the input has to wait until the
+    /// peer has taken some of its answers.
+    pub(super) fn write_some(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        if let Poll::Ready(written) = self.writing.poll_write(&mut self.io, cx) {
+            written?;
+        }
+        self.more = self.writing.is_full(0);
+        Ok(!self.more)
+    }
+
+    /// Whether enough answers have gathered to go out.
+    pub(super) fn has_gathered(&self, taken: usize) -> bool {
+        taken.is_multiple_of(PORTION) || self.writing.is_long()
+    }
+
+    /// Leaves the rest of the input for later.
+    pub(super) fn leave_rest(&mut self) {
+        self.more = true;
+    }
+
+    /// Has taken every frame it could, of those that came at `now`.
+    pub(super) fn end_taking(&mut self, now: Instant) {
         self.count_arriving();
         self.pace = match self.input.is_empty() {
             true => None,
             false => self.pace.or_else(|| Some(Pace::begun(now))),
         };
-        Ok(())
     }
 
-    fn take_frame(
+    /// Acts on a frame that came at `now`; returns the call of which the handler is to be polled here.
+    pub(super) fn take_frame(
         &mut self,
         frame: Frame,
-        reading: Option<&Reading<'_>>,
+        begins: Begins,
         now: Instant,
-        clock: &mut Instant,
-    ) {
+        clock: Instant,
+    ) -> Option<Inline> {
         match frame {
             Frame::TooLarge(header) => self.refuse_large(header),
             Frame::Whole(header, body) if header.is_event() => self.take_event(header, &body),
-            Frame::Whole(header, _) if header.is_request() && reading.is_none() => {
+            Frame::Whole(header, _) if header.is_request() && begins == Begins::Nothing => {
                 self.refuse(header, &shutting_down(), status::OK);
             }
             Frame::Whole(header, body) if header.is_request() => {
-                self.take_request(header, body, now, clock);
+                return self.take_request(header, body, begins, now, clock);
             }
             // Nobody here has asked anything that an answer could be for.
             Frame::Whole(..) => {}
         }
+        None
     }
 
     /// Counts what lies in the input. A frame that there is no room for is refused; its bytes are
@@ -276,41 +278,65 @@ impl Connection {
         }
     }
 
-    fn take_request(&mut self, header: Header, body: Bytes, now: Instant, clock: &mut Instant) {
+    fn take_request(
+        &mut self,
+        header: Header,
+        body: Bytes,
+        begins: Begins,
+        now: Instant,
+        clock: Instant,
+    ) -> Option<Inline> {
         self.events = header.serialization();
         let len = body.len();
         let (shared, peer, transit) = (&self.shared, &self.peer, &mut self.transit);
         let parsed = request::parse(&shared.state, peer, header, body, now, transit);
         let (route, invocation, codec) = match parsed {
             Ok(parsed) => parsed,
-            Err((refused, status)) => return self.refuse(header, &refused, status),
+            Err((refused, status)) => {
+                self.refuse(header, &refused, status);
+                return None;
+            }
         };
-        if invocation.deadline.instant() <= *clock {
+        if invocation.deadline.instant() <= clock {
             let text = "the deadline passed before the handler could start";
             let refused = Status::deadline_exceeded(text).with_delivery(Delivery::Refused);
-            return self.refuse(header, &refused, status::OK);
+            self.refuse(header, &refused, status::OK);
+            return None;
         }
         let held = match self.hold(len) {
             Ok(held) => held,
-            Err(full) => return self.refuse(header, &full, status::OVERLOADED),
+            Err(full) => {
+                self.refuse(header, &full, status::OVERLOADED);
+                return None;
+            }
         };
         // Without room, a call that would not end at once must not even begin.
         let waits = route.waits();
-        let inline =
-            route.runs_inline() && (!waits || self.shared.caller.has_room(!header.is_two_way()));
+        let inline = begins == Begins::Here
+            && route.runs_inline(clock)
+            && (!waits || self.shared.caller.has_room(!header.is_two_way()));
         let mut answer = Answer::new(route, invocation, now);
         if !inline {
-            return self.spawn(header, answer, codec, held);
+            self.spawn(header, answer, codec, held);
+            return None;
         }
         // Once polled it has begun, and could be turned away no more.
         let asks = waits && header.is_two_way();
         if asks && let Err(full) = answer.begin() {
-            return self.refuse(header, &full, status::OVERLOADED);
+            self.refuse(header, &full, status::OVERLOADED);
+            return None;
         }
-        let began = *clock;
-        let polled = Pin::new(&mut answer).poll(&mut Context::from_waker(Waker::noop()));
-        *clock = Instant::now();
-        answer.route().note_first_poll(clock.saturating_duration_since(began));
+        Some(Inline { header, answer, codec, held })
+    }
+
+    /// Takes what the first poll of a call brought, which ended at `clock`.
+    pub(super) fn take_polled(
+        &mut self,
+        call: Inline,
+        polled: Poll<Result<Reply, Status>>,
+        clock: Instant,
+    ) {
+        let Inline { header, mut answer, codec, held } = call;
         match polled {
             // Its new task polls it again at once and is the one to be woken.
             Poll::Pending => {
@@ -318,7 +344,7 @@ impl Connection {
                 self.spawn(header, answer, codec, held);
             }
             Poll::Ready(result) => {
-                answer.record(&result, *clock);
+                answer.record(&result, clock);
                 drop(held);
                 if header.is_two_way() {
                     let limit = self.shared.state.config().max_payload;
@@ -352,23 +378,15 @@ impl Connection {
         }
     }
 
-    /// Writes what the stream takes at once.
-    async fn write_some(&mut self) -> io::Result<()> {
-        poll_fn(|cx| match self.writing.poll_write(&mut self.io, cx) {
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(())),
-        })
-        .await
-    }
-
-    fn take_out(&mut self) {
+    /// Moves the answers of calls with tasks of their own to what is written.
+    pub(super) fn take_out(&mut self) {
         let mut inner = self.shared.lock();
         inner.flush = false;
         self.writing.take(&mut inner.out);
     }
 
     /// Tells the consumer of a new phase; `true` when it is time to close.
-    fn enter_phase(&mut self) -> bool {
+    pub(super) fn enter_phase(&mut self) -> bool {
         let phase = self.shared.state.phase();
         if self.told == Phase::Serving {
             Event::ReadOnly.put(self.writing.tail(), self.events, 0);
@@ -377,29 +395,33 @@ impl Connection {
         phase == Phase::Closing
     }
 
-    /// Writes what is left and closes; who drains bounds the time.
-    async fn close(&mut self) -> io::Result<()> {
-        self.take_out();
-        poll_fn(|cx| self.writing.poll_write(&mut self.io, cx)).await?;
-        tokio::io::AsyncWriteExt::shutdown(&mut self.io).await?;
-        // Closing with unread input would reset the connection and lose answers on their way.
-        let discard = async {
-            while poll_fn(|cx| self.input.poll_read(&mut self.io, cx)).await? > 0 {
-                self.input.clear();
-            }
-            Ok(())
-        };
-        tokio::time::timeout(LINGER, discard).await.unwrap_or(Ok(()))
+    /// Writes what is left; ready once nothing is.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writing.poll_write(&mut self.io, cx)
     }
 
-    fn next_timer(&self) -> Instant {
+    /// Tells the peer that nothing more comes.
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    /// Drops what the peer still sends; ready once it has closed.
+    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while ready!(self.input.poll_read(&mut self.io, cx))? > 0 {
+            self.input.clear();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// When [`check_time`](Self::check_time) is due.
+    pub(super) fn next_timer(&self) -> Instant {
         let config = &self.shared.state.config();
         let tick = config.frame_timeout.min(config.write_timeout).min(config.idle_timeout) / 2;
         Instant::now() + tick
     }
 
     /// Ends a connection that is idle, sends a frame without end, or takes no answers.
-    fn check_time(&mut self) -> io::Result<()> {
+    pub(super) fn check_time(&mut self) -> io::Result<()> {
         let (now, config) = (Instant::now(), &self.shared.state.config());
         let timed_out = |what: &str| Err(io::Error::new(io::ErrorKind::TimedOut, what));
         let begun = self.input.begun();

@@ -1,6 +1,7 @@
 //! The provider's end: requests read from a connection, their answers gathered and written.
 
 mod connection;
+mod drive;
 mod outgoing;
 mod pace;
 mod request;
@@ -9,5 +10,5 @@ mod running;
 mod transit;
 pub(super) mod turn_away;
 
-pub(crate) use self::connection::serve;
+pub(crate) use self::drive::serve;
 pub(crate) use self::turn_away::turn_away;

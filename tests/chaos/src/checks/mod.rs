@@ -3,6 +3,7 @@
 //! They hold fleets of processes to what `docs/reliability.md` says of each fault.
 
 mod balancers;
+mod blocking;
 mod faults;
 mod gate;
 mod gauntlet;
@@ -48,6 +49,7 @@ pub(crate) const ALL: &[Check] = &[
     outliers::ALL_FAIL,
     faults::REFUSED_BY_LIMIT,
     overload::OVERLOAD,
+    blocking::BLOCKING,
     nested::NESTED_FAILURE,
     faults::NETWORK,
     faults::SILENT_NEWCOMERS,
