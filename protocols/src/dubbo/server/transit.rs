@@ -15,6 +15,16 @@ const HALF: i64 = 30_000_000;
 /// By what part of it two clocks may drift apart while a connection is not used.
 const DRIFT: i64 = 1024;
 
+/// What is beyond the least by more than this may be the clock of the peer, which stood still as that of
+/// a paused machine does. In microseconds.
+const SHIFTED: i64 = 100_000;
+
+/// By how much such requests may differ.
+const ALIKE: i64 = 10_000;
+
+/// For so long on the clock of the peer they have to come before they are the least.
+const SETTLED: i64 = 1_000_000;
+
 /// The least difference of one connection, in microseconds; of a clock that begins with its first
 /// bytes, which were sent when the clock of the peer began.
 #[derive(Debug)]
@@ -24,19 +34,30 @@ pub(super) struct Transit {
     half_began: i64,
     least: i64,
     least_before: i64,
+    shift: Option<Shift>,
+}
+
+/// Requests far beyond the least, with none between that was not.
+#[derive(Debug, Clone, Copy)]
+struct Shift {
+    least: i64,
+    /// What the first of these took, and when it was sent.
+    first: i64,
+    since: i64,
 }
 
 impl Transit {
     /// Of a connection whose first bytes arrive at `now`.
     pub(super) const fn opened(now: Instant) -> Self {
-        Self { opened: now, half_began: 0, least: 0, least_before: 0 }
+        Self { opened: now, half_began: 0, least: 0, least_before: 0, shift: None }
     }
 
     /// How much longer than the least a request took that was sent at `sent_us` on the clock of the
     /// peer and arrives at `now`.
     pub(super) fn excess(&mut self, sent_us: u64, now: Instant) -> Duration {
         let arrived = micros(now.saturating_duration_since(self.opened));
-        let took = arrived - i64::try_from(sent_us).unwrap_or(i64::MAX);
+        let sent = i64::try_from(sent_us).unwrap_or(i64::MAX);
+        let took = arrived - sent;
         let passed = arrived - self.half_began;
         if passed >= HALF {
             // However old, it is better than none: a request may come late on a connection that was
@@ -46,8 +67,29 @@ impl Transit {
             (self.least, self.half_began) = (took, arrived);
         }
         self.least = self.least.min(took);
-        let excess = took.saturating_sub(self.least.min(self.least_before));
+        let mut excess = took.saturating_sub(self.least.min(self.least_before));
+        if excess <= SHIFTED {
+            self.shift = None;
+        } else if let Some(least) = self.settled(sent, took) {
+            (self.least, self.least_before) = (least, least);
+            excess = took - least;
+        }
         Duration::from_micros(u64::try_from(excess).unwrap_or(0))
+    }
+
+    /// The new least, once requests have been alike for a while. Those that lie somewhere are not: what
+    /// is sent later waits less.
+    #[cold]
+    fn settled(&mut self, sent: i64, took: i64) -> Option<i64> {
+        let shift = match self.shift {
+            Some(shift) if took >= shift.first - ALIKE => {
+                Shift { least: shift.least.min(took), ..shift }
+            }
+            _ => Shift { least: took, first: took, since: sent },
+        };
+        let settled = sent.saturating_sub(shift.since) >= SETTLED && took - shift.least <= ALIKE;
+        self.shift = if settled { None } else { Some(shift) };
+        settled.then_some(shift.least)
     }
 }
 
@@ -111,6 +153,42 @@ mod tests {
         let mut drifted = connection();
         drifted(MS, Duration::ZERO);
         assert_eq!(drifted(hour, 100 * MS), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_peer_whose_clock_stood_still_is_believed_again_after_a_second() {
+        let start = Instant::now();
+        let mut transit = Transit::opened(start);
+        let mut random = 1_u64;
+        let told: Vec<Duration> = (0..100_u32)
+            .map(|n| {
+                // A machine that was paused for 5 s, on a network that adds up to 3 ms.
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let jitter = Duration::from_micros((random >> 33) % 3000);
+                let paused = if n < 20 { Duration::ZERO } else { 5 * SECOND };
+                let sent = n * 50 * MS;
+                let sent_us = u64::try_from(sent.as_micros()).unwrap();
+                transit.excess(sent_us, start + sent + paused + jitter)
+            })
+            .collect();
+        assert!(told[..20].iter().all(|excess| *excess < 5 * MS), "{told:?}");
+        assert!(told[20..40].iter().all(|excess| *excess >= 5 * SECOND - 5 * MS), "{told:?}");
+        assert!(told[41..].iter().all(|excess| *excess < 10 * MS), "{told:?}");
+    }
+
+    #[test]
+    fn what_lies_somewhere_for_seconds_is_never_the_least() {
+        // A provider that is stopped for 5 s, and one that falls behind by 20 ms a second.
+        let stopped = |n: u32| (5 * SECOND).saturating_sub(n * 10 * MS);
+        let behind = |n: u32| 150 * MS + n * MS / 5;
+        let ways: [&dyn Fn(u32) -> Duration; 2] = [&stopped, &behind];
+        for took in ways {
+            let mut excess = connection();
+            assert_eq!(excess(MS, Duration::ZERO), Duration::ZERO);
+            for n in 1..500 {
+                assert_eq!(excess(n * 10 * MS, took(n)), took(n), "{n}");
+            }
+        }
     }
 
     #[test]
