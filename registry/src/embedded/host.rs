@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::admission::{Caller, Registered};
-use super::lease::Leases;
+use super::lease::{Leases, SWEEP_GAP};
 use super::settings::ServerConfig;
 use super::store::{Batch, Journal, Opened, Past, SAFE_LIMIT, Unsaved};
 use super::table::{Key, List, Record, Table};
@@ -382,6 +382,8 @@ impl Drop for Sweeping {
 /// Sweeps when a sweep is due; ends when the host is dropped.
 async fn sweep(sweeping: Sweeping, changed: Arc<Notify>) {
     while let Some(due) = sweeping.0.upgrade().map(|host| host.sweep()) {
+        // Each sweep may evict its share, so what a connection changes does not bring it forward at once.
+        let earliest = Instant::now() + SWEEP_GAP;
         match due {
             Some(due) => tokio::select! {
                 () = sleep_until(due) => {}
@@ -389,5 +391,6 @@ async fn sweep(sweeping: Sweeping, changed: Arc<Notify>) {
             },
             None => changed.notified().await,
         }
+        sleep_until(earliest).await;
     }
 }

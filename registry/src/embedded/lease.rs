@@ -24,7 +24,7 @@ pub(crate) const TOLERANCE: Duration = Duration::from_secs(1);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// Shortest time between two sweeps.
-const SWEEP_GAP: Duration = Duration::from_secs(1);
+pub(crate) const SWEEP_GAP: Duration = Duration::from_secs(1);
 
 /// The state of eviction.
 #[derive(Debug)]

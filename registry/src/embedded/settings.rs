@@ -17,8 +17,7 @@ pub struct ServerConfig {
     /// How long after its start the server withholds a list that is empty or shorter than the one
     /// the subscriber has: its providers are on their way back; 10 s.
     pub withhold: Duration,
-    /// Share of all instances that one sweep may evict; 0.15. One is due each second at most, and one
-    /// more when a connection closes.
+    /// Share of all instances that one sweep may evict; 0.15. At most one a second.
     pub evict_share: f64,
     /// Share of the leases that must be renewed in time, else it is rather the server that is cut
     /// off, and no silent instance is evicted; 0.85.
