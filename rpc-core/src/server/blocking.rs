@@ -116,7 +116,7 @@ impl Watching {
                 Ok(thread) => *watching = Some(Begun { users: 1, thread: thread.thread().clone() }),
                 Err(error) => {
                     tracing::warn!(
-                        target: "dubhe::server",
+                        target: "dubhe::provider",
                         %error,
                         "cannot watch for handlers that hold their thread: calls may wait for them"
                     );
@@ -185,7 +185,7 @@ impl Watch {
             watchable.path.clone()
         };
         tracing::warn!(
-            target: "dubhe::server",
+            target: "dubhe::provider",
             call = &*path,
             held_for_at_least = ?WORTH_A_WARNING,
             "a handler holds its thread, so other calls wait: move what blocks or computes for long \
