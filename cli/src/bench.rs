@@ -65,7 +65,7 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) async fn run(self, options: &Options) -> Outcome {
         let arguments = input::arguments(self.arguments.as_deref())?;
-        let consumer = options.caller()?;
+        let consumer = options.caller(&self.call.metadata)?;
         let Target { service, method } = &self.target;
         let client = target::client(&consumer, service, &self.call).await?;
         client.check(method, &arguments)?;

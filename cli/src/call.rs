@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use clap::Args;
-use dubhe::{AttemptLog, Consumer, Delivery, MethodKind, ServiceKey};
+use dubhe::{AttemptLog, Consumer, Delivery, MethodKind, ReplyMetadata, ServiceKey};
 use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
 use crate::options::Options;
 use crate::ordered::Ordered;
-use crate::status::{attempts_json, directory_json, stood_in_json, stood_in_text, why_unreached};
+use crate::status::{
+    attempts_json, directory_json, metadata_json, stood_in_json, stood_in_text, why_unreached,
+};
 use crate::target::{self, CallArgs, Target};
 use crate::{input, output};
 
@@ -33,10 +35,11 @@ pub(crate) struct Call {
 impl Call {
     pub(crate) async fn run(self, options: &Options) -> Outcome {
         let arguments = input::arguments(self.arguments.as_deref())?;
-        let consumer = options.caller()?;
+        let consumer = options.caller(&self.call.metadata)?;
         let client = target::client(&consumer, &self.target.service, &self.call).await?;
-        let log = AttemptLog::new();
-        let calling = client.with(self.call.options().attempts(&log));
+        let (log, beside) = (AttemptLog::new(), ReplyMetadata::new());
+        let options_of_call = self.call.options().attempts(&log).reply_metadata(&beside);
+        let calling = client.with(options_of_call);
         let result = calling.call(&self.target.method, arguments).await?;
         let is_one_way = client.method(&self.target.method)?.kind() == MethodKind::OneWay;
         if is_one_way {
@@ -48,12 +51,16 @@ impl Call {
                 "directory": list.as_ref().map(directory_json),
                 "result": result,
                 "one_way": is_one_way,
+                "metadata": metadata_json(&beside.last()),
                 "stood_in_for": stood_in_json(&log),
                 "attempts": attempts_json(&log),
             }));
         }
         if let Some(note) = stood_in_text(&log) {
             output::aside("note", &note)?;
+        }
+        for (key, value) in beside.last().iter() {
+            output::aside("metadata", &format!("{key}={value}"))?;
         }
         // The providers are those of the list on disk, or of a registry that has gone.
         if let Some(list) = list.filter(|list| list.trouble.is_some()) {

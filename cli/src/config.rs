@@ -9,6 +9,7 @@ use crate::failure::Outcome;
 use crate::options::Options;
 use crate::output;
 use crate::output::Table;
+use crate::target::MetadataArgs;
 
 /// Show every setting in force, and who set it.
 #[derive(Debug, Args)]
@@ -22,7 +23,7 @@ impl Config {
     pub(crate) fn run(self, options: &Options) -> Outcome {
         // As it is written, also what the command would leave out.
         let mut settings = dubhe::config::Config::load(options.sources()?)?.sources();
-        let consumer = options.caller()?;
+        let consumer = options.caller(&MetadataArgs::default())?;
         for setting in &mut settings {
             // What this program sets is the default of its users.
             if setting.origin == Origin::Builder {

@@ -14,7 +14,7 @@ use crate::methods::Methods;
 use crate::options::Options;
 use crate::output::{Table, age};
 use crate::status::{status_json, why_unreached};
-use crate::target::Target;
+use crate::target::{MetadataArgs, PAST_GUARDS, Target};
 use crate::{output, target};
 
 /// How long instances may take to describe themselves.
@@ -26,11 +26,13 @@ pub(crate) struct Ls {
     /// A service, as [GROUP/]INTERFACE[:VERSION], or one of its methods, as SERVICE/METHOD
     #[arg(value_name = "SERVICE[/METHOD]")]
     service: Option<ServiceKey>,
+    #[command(flatten)]
+    metadata: MetadataArgs,
 }
 
 impl Ls {
     pub(crate) async fn run(self, options: &Options) -> Outcome {
-        let consumer = options.consumer()?;
+        let consumer = options.consumer(&self.metadata)?;
         match self.service {
             None => services(&consumer, options).await,
             Some(name) => one(&consumer, name, options).await,
@@ -54,24 +56,10 @@ async fn services(consumer: &Consumer, options: &Options) -> Outcome {
         let applications = instances.into_iter().map(|instance| instance.application);
         row.applications.extend(applications.filter(|name| !name.is_empty()));
     }
-    // A registry that knows addresses alone, such as static://, leaves it to them.
-    let mut silent = Vec::new();
-    for (address, told) in consumer.served(PATIENCE).await? {
-        match told {
-            Ok(served) => {
-                served.into_iter().for_each(|it| rows.entry(it).or_default().instances += 1);
-            }
-            Err(status) => silent.push((address, status)),
-        }
-    }
-    if let [(address, status), ..] = &silent[..]
-        && rows.is_empty()
-    {
-        return Err(Failure::failed(format!(
-            "no address tells what it serves, {address}: {}; if you know the service, try \
-             `dubhe ls SERVICE` or `dubhe call SERVICE/METHOD`",
-            why_unreached(status)
-        )));
+    let (served, silent) = told(consumer).await?;
+    served.into_iter().for_each(|it| rows.entry(it).or_default().instances += 1);
+    if rows.is_empty() {
+        nobody_tells(&silent)?;
     }
     if options.json {
         let services = rows.iter().map(|(service, Row { instances, applications })| {
@@ -86,7 +74,7 @@ async fn services(consumer: &Consumer, options: &Options) -> Outcome {
         }));
     }
     for (address, status) in &silent {
-        let text = format!("{address} does not tell what it serves: {}", why_unreached(status));
+        let text = format!("{address} does not tell what it serves: {}", why_silent(status));
         output::aside("note", &text)?;
     }
     if rows.is_empty() {
@@ -98,6 +86,56 @@ async fn services(consumer: &Consumer, options: &Options) -> Outcome {
         table.row([service.to_string(), instances.to_string(), applications.join(", ")]);
     }
     output::text(table)
+}
+
+/// Every service there is, sorted.
+///
+/// # Errors
+/// The registry does not answer, or knows addresses alone and none of them tells what it serves.
+pub(crate) async fn listed(consumer: &Consumer) -> Result<Vec<ServiceKey>, Failure> {
+    let mut all: BTreeSet<ServiceKey> = consumer.services().await?.into_iter().collect();
+    let (served, silent) = told(consumer).await?;
+    all.extend(served);
+    if all.is_empty() {
+        nobody_tells(&silent)?;
+    }
+    Ok(all.into_iter().collect())
+}
+
+type Silent = Vec<(Arc<str>, Status)>;
+
+/// What each address says it serves, where the registry knows addresses alone, as `static://` does; and
+/// which do not say.
+async fn told(consumer: &Consumer) -> Result<(Vec<ServiceKey>, Silent), Failure> {
+    let (mut all, mut silent) = (Vec::new(), Vec::new());
+    for (address, told) in consumer.served(PATIENCE).await? {
+        match told {
+            Ok(served) => all.extend(served),
+            Err(status) => silent.push((address, status)),
+        }
+    }
+    Ok((all, silent))
+}
+
+/// # Errors
+/// If there are any.
+fn nobody_tells(silent: &Silent) -> Outcome {
+    silent.first().map_or(Ok(()), |(address, status)| {
+        Err(Failure::failed(format!(
+            "no address tells what it serves, {address}: {}; if you know the service, try \
+             `dubhe ls SERVICE` or `dubhe call SERVICE/METHOD`",
+            why_silent(status)
+        )))
+    })
+}
+
+/// Why an instance does not tell.
+fn why_silent(status: &Status) -> String {
+    let why = why_unreached(status);
+    match status.code() {
+        Code::Unauthenticated | Code::PermissionDenied => format!("{why}; {PAST_GUARDS}"),
+        _ => why.to_owned(),
+    }
 }
 
 type Described = HashMap<Arc<str>, Result<ServiceDescription, Status>>;
@@ -152,11 +190,15 @@ impl Listing {
                 "types": shown.as_ref().map(Methods::types_json),
             }));
         }
-        for instance in instances.iter().filter(|it| state(it, described) == "unreachable") {
-            if let Some(Err(status)) = described.get(&instance.address) {
-                let why = why_unreached(status);
-                output::aside("note", &format!("{} is unreachable: {why}", instance.address))?;
-            }
+        for instance in instances {
+            let Some(Err(status)) = described.get(&instance.address) else { continue };
+            let what = match (state(instance, described), status.code()) {
+                ("unreachable", _) => "is unreachable",
+                (_, Code::Unauthenticated | Code::PermissionDenied) => "does not describe itself",
+                _ => continue,
+            };
+            let why = why_silent(status);
+            output::aside("note", &format!("{} {what}: {why}", instance.address))?;
         }
         output::text(instance_table(instances, described))?;
         match (shown, unasked) {
@@ -175,8 +217,10 @@ async fn one(consumer: &Consumer, name: ServiceKey, options: &Options) -> Outcom
         Err(failure) => failure,
     };
     let Ok(Target { service, method }) = method else { return Err(failure) };
-    match Listing::of(consumer, service).await {
+    match Listing::of(consumer, service.clone()).await {
         Ok(listing) => listing.print(Some(&method), options),
+        // Names of groups have no dots, as a rule, and those of interfaces do.
+        Err(of_service) if service.interface().contains('.') => Err(of_service),
         Err(_) => Err(failure),
     }
 }

@@ -10,6 +10,7 @@ mod completions;
 mod config;
 mod explain;
 mod failure;
+mod idl;
 mod input;
 mod latency;
 mod log;
@@ -53,6 +54,7 @@ struct Cli {
 enum Command {
     Registry(registry::Registry),
     Ls(ls::Ls),
+    Idl(idl::Idl),
     Call(call::Call),
     Explain(explain::Explain),
     Config(config::Config),
@@ -74,6 +76,7 @@ async fn run(command: Command, options: &Options) -> Outcome {
     match command {
         Command::Registry(registry) => registry.run(options).await,
         Command::Ls(ls) => ls.run(options).await,
+        Command::Idl(idl) => idl.run(options).await,
         Command::Call(call) => call.run(options).await,
         Command::Explain(explain) => explain.run(options).await,
         Command::Config(config) => config.run(options),

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use dubhe::Consumer;
 use dubhe::config::{ConfigFile, Layer, Sources};
+use dubhe::describe::DESCRIBE;
+use dubhe::{Consumer, Invocation, interceptor};
 
 use crate::failure::Failure;
 use crate::output;
+use crate::target::MetadataArgs;
 
 /// The registry where nothing names one.
 const DEFAULT_REGISTRY: &str = "dev://";
@@ -51,14 +53,21 @@ impl Options {
     }
 
     /// A consumer of these settings; connects to nothing yet. What they choose of a program's own
-    /// extensions is left out.
-    pub(crate) fn consumer(&self) -> Result<Consumer, Failure> {
-        Ok(Consumer::builder().sources(self.sources()?).leave_out_unknown().build()?)
+    /// extensions is left out. Providers are asked what they serve with `metadata`, as their layers may
+    /// be around that, too.
+    pub(crate) fn consumer(&self, metadata: &MetadataArgs) -> Result<Consumer, Failure> {
+        let consumer = Consumer::builder().sources(self.sources()?).leave_out_unknown();
+        let beside = metadata.metadata.clone();
+        let asking = interceptor(move |call: &mut Invocation| {
+            beside.iter().for_each(|(key, value)| call.metadata.insert(key, value));
+            Ok(())
+        });
+        Ok(consumer.call_layer_for(DESCRIBE, asking).build()?)
     }
 
     /// The same for a subcommand that calls: it says what its calls go without.
-    pub(crate) fn caller(&self) -> Result<Consumer, Failure> {
-        let consumer = self.consumer()?;
+    pub(crate) fn caller(&self, metadata: &MetadataArgs) -> Result<Consumer, Failure> {
+        let consumer = self.consumer(metadata)?;
         for left_out in consumer.left_out() {
             let text =
                 format!("{}; left out here, only a program that adds it knows it", left_out.error);

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use dubhe::{AttemptLog, AttemptOutcome, Delivery, DirectoryState, DynamicClient, Source, Status};
+use dubhe::{
+    AttemptLog, AttemptOutcome, Delivery, DirectoryState, DynamicClient, Metadata, Source, Status,
+};
 use serde_json::{Value, json};
 
 use crate::output::{Table, millis, ms};
@@ -79,6 +81,16 @@ pub(crate) fn status_json(status: &Status) -> Value {
         "decided_by": status.hint(),
         "attempts": attempts.collect::<Vec<_>>(),
     })
+}
+
+/// Key/values for programs: a list of the values of each key, bytes in base64.
+pub(crate) fn metadata_json(metadata: &Metadata) -> Value {
+    let mut all = serde_json::Map::new();
+    for (key, value) in metadata.iter() {
+        let values = all.entry(key).or_insert_with(|| json!([]));
+        values.as_array_mut().into_iter().for_each(|values| values.push(json!(value.to_string())));
+    }
+    Value::Object(all)
 }
 
 /// The attempts of a call for programs.

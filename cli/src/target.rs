@@ -1,5 +1,6 @@
 //! What is called, as people write it: `SERVICE/METHOD`.
 
+use std::error::Error as _;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -31,15 +32,22 @@ impl FromStr for Target {
     }
 }
 
+/// What goes along with everything that is asked of providers.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct MetadataArgs {
+    /// A key/value for the provider, also when it is asked what it serves; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = input::pair)]
+    pub(crate) metadata: Vec<(String, String)>,
+}
+
 /// Options of the calls that are made.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CallArgs {
     /// How long a call may take in all, such as 300ms; else what is configured
     #[arg(long, value_name = "TIME", value_parser = input::timeout)]
     pub(crate) timeout: Option<Duration>,
-    /// A key/value for the provider; may be given several times
-    #[arg(long, value_name = "KEY=VALUE", value_parser = input::pair)]
-    metadata: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) metadata: MetadataArgs,
 }
 
 impl CallArgs {
@@ -48,7 +56,7 @@ impl CallArgs {
         if let Some(timeout) = self.timeout {
             options = options.timeout(timeout);
         }
-        for (key, value) in &self.metadata {
+        for (key, value) in &self.metadata.metadata {
             options = options.metadata(key, value);
         }
         options
@@ -64,9 +72,25 @@ pub(crate) async fn client(
     let timeout = call.timeout.unwrap_or(Duration::MAX);
     match consumer.dynamic_within(service, timeout).await {
         Err(status) if is_nobody(&status) => Err(nobody(consumer, service, status).await),
-        client => Ok(client?),
+        client => Ok(client.map_err(unguarded)?),
     }
 }
+
+/// The same failure with the way past a guard, if a guard was what refused to tell.
+pub(crate) fn unguarded(status: Status) -> Status {
+    // One with a source is of the registry.
+    let is_guards = matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied);
+    if !is_guards || status.source().is_some() {
+        return status;
+    }
+    let text = format!("{}; {PAST_GUARDS}", status.message());
+    Status::new(status.code(), text)
+        .with_delivery(status.delivery())
+        .with_attempts(status.attempts().to_vec())
+}
+
+/// What helps where layers of a provider let nobody in who does not say something.
+pub(crate) const PAST_GUARDS: &str = "what its layers ask for goes along by --metadata KEY=VALUE";
 
 /// Whether no instance was found, rather than found and not reached.
 pub(crate) fn is_nobody(status: &Status) -> bool {
@@ -77,7 +101,7 @@ pub(crate) fn is_nobody(status: &Status) -> bool {
 }
 
 /// The same failure with the services that do exist, if the registry tells.
-async fn nobody(consumer: &Consumer, service: &ServiceKey, status: Status) -> Failure {
+pub(crate) async fn nobody(consumer: &Consumer, service: &ServiceKey, status: Status) -> Failure {
     match consumer.services().await {
         Ok(known) if !known.contains(service) => unknown(service, &known),
         _ => status.into(),

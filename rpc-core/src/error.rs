@@ -56,7 +56,12 @@ impl Error {
         known: impl IntoIterator<Item = &'a str>,
     ) -> Self {
         let known: Vec<&str> = known.into_iter().collect();
-        Self::unknown(kind, name, &known, nearest_service(name, &known))
+        let nearest = nearest_service(name, &known).or_else(|| {
+            // Of a package far away: it is no slip, but more likely meant than any other.
+            let is_named_so = |key: &&&str| simple_name_of(key) == simple_name_of(name);
+            known.iter().find(is_named_so).copied()
+        });
+        Self::unknown(kind, name, &known, nearest)
     }
 
     fn unknown(kind: &str, name: &str, known: &[&str], nearest: Option<&str>) -> Self {
@@ -243,23 +248,32 @@ pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     scored.filter(|(distance, _)| *distance <= limit).min().map(|(_, known)| known)
 }
 
-/// The known key of a service that `name` was probably meant for: a slip of the hand away, of another
-/// group or version, or one of both written without its package.
+/// The known key of a service that `name` was probably meant for: the same interface of another group or
+/// version, or of a package that is a slip of the hand away; else a slip of the hand away anywhere, or one
+/// of both written without its package.
 #[must_use]
 pub fn nearest_service<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    // From the whole of a key to the least of it that tells services apart.
+    let same = |part: fn(&str) -> &str| -> Vec<&'a str> {
+        known.iter().filter(|key| part(key) == part(name)).copied().collect()
+    };
+    // Of those with the same part, the one whose whole key is nearest.
     let near_by = |part: fn(&str) -> &str, among: &[&'a str]| {
         let parts: Vec<&str> = among.iter().copied().map(part).collect();
         let near = nearest(part(name), &parts)?;
-        among.iter().copied().find(|key| part(key) == near)
+        let like_it = among.iter().copied().filter(|key| part(key) == near);
+        like_it.min_by_key(|key| edit_distance(name, key))
     };
     let is_short = |key: &str| !interface_of(key).contains('.');
     // With a package each they are as likely two services.
     let one_is_short = |key: &&&str| is_short(name) || is_short(key);
-    near_by(|key| key, known).or_else(|| near_by(interface_of, known)).or_else(|| {
-        let among: Vec<&str> = known.iter().filter(one_is_short).copied().collect();
-        near_by(simple_name_of, &among)
-    })
+    // From what is most of a key to the least that tells services apart.
+    near_by(interface_of, &same(interface_of))
+        .or_else(|| near_by(interface_of, &same(simple_name_of)))
+        .or_else(|| near_by(interface_of, known))
+        .or_else(|| {
+            let among: Vec<&str> = known.iter().filter(one_is_short).copied().collect();
+            near_by(simple_name_of, &among)
+        })
 }
 
 /// `shop.Inventory` of `blue/shop.Inventory:1.0.0`.
@@ -313,15 +327,24 @@ mod tests {
 
     #[test]
     fn a_service_may_be_meant_by_another_group_version_or_package() {
-        let known = ["blue/shop.Inventory:1.0.0", "ext.Greeter", "Clock"];
+        let known = [
+            "blue/shop.Inventory:1.0.0",
+            "ext.Greeter",
+            "Clock",
+            "shop.Inventor:1.0.1",
+            "sho.Inventor",
+        ];
         for (name, meant) in [
             ("shop.Inventory", Some(known[0])),
-            ("shop.Inventor", Some(known[0])),
+            ("shop.Inventry", Some(known[0])),
             ("shop.Inventory:2.0.0", Some(known[0])),
             ("Inventory", Some(known[0])),
             ("Greeter", Some("ext.Greeter")),
             ("Greter:1", Some("ext.Greeter")),
             ("time.Clock", Some("Clock")),
+            // The same interface before one whose name is nearer.
+            ("shop.Inventory:1.0.1", Some(known[0])),
+            ("sho.Inventory", Some(known[0])),
             // As likely another one.
             ("international.Greeter", None),
             ("shop.Cart", None),
@@ -331,6 +354,9 @@ mod tests {
         let text = Error::unknown_service("service", "Greeter", ["ext.Greeter"]).to_string();
         let expected = "unknown service `Greeter` (did you mean `ext.Greeter`?), available: ";
         assert!(text.starts_with(expected), "{text}");
+        // As likely another one, but more likely than the others.
+        let text = Error::unknown_service("service", "store.Greeter", ["a.Clock", "ext.Greeter"]);
+        assert!(text.to_string().contains("(did you mean `ext.Greeter`?)"), "{text}");
     }
 
     #[test]

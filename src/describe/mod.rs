@@ -9,11 +9,13 @@
 
 mod ask;
 mod collect;
+mod proto;
 mod serve;
 mod types;
 
 pub use self::ask::ToldEach;
-pub(crate) use self::serve::{DESCRIBE, describing};
+pub use self::serve::DESCRIBE;
+pub(crate) use self::serve::describing;
 pub(crate) use self::types::fields;
 pub use self::types::{
     CallKind, EnumDescription, EnumValue, FieldDescription, FieldLabel, MessageDescription,

@@ -11,8 +11,8 @@ use rpc_macros::service;
 use super::collect::collect;
 use super::types::ServiceDescription;
 
-/// The name it is served by.
-pub(crate) const DESCRIBE: &str = "dubhe.Describe";
+/// The name of the service by which an instance describes the others, as the scope of a layer has it.
+pub const DESCRIBE: &str = "dubhe.Describe";
 
 /// Describes the services of an instance.
 #[service(crate = crate, name = "dubhe.Describe")]

@@ -62,7 +62,7 @@ enum Asked {
 impl Explain {
     pub(crate) async fn run(self, options: &Options) -> Outcome {
         let arguments = input::arguments(self.arguments.as_deref())?;
-        let consumer = options.caller()?;
+        let consumer = options.caller(&self.call.metadata)?;
         let shown = match target::client(&consumer, &self.target.service, &self.call).await {
             Ok(client) => self.known(&consumer, client, arguments).await?,
             Err(failure) => self.unknown(&consumer, failure).await?,

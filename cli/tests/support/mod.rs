@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use dubhe::config::{Layer, Sources};
 use dubhe::prelude::*;
-use dubhe::{RunningProvider, ServiceKey};
+use dubhe::{Invocation, RunningProvider, ServiceKey, interceptor};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
@@ -99,6 +99,10 @@ impl Stock for Shelf {
     async fn caller(&self) -> Result<String> {
         let context = CallContext::current();
         let caller = context.and_then(|call| Some(call.metadata().value("caller")?.to_owned()));
+        if caller.is_some() {
+            CallContext::append_reply_metadata("seen", "once");
+            CallContext::append_reply_metadata("seen", "tw\u{1b}ice");
+        }
         Ok(caller.unwrap_or_default())
     }
 
@@ -261,6 +265,27 @@ pub async fn provider(registry: &str, token: &str) -> RunningProvider {
 
 /// The same, serving these protocols.
 pub async fn provider_of(registry: &str, token: &str, protocols: &[&str]) -> RunningProvider {
+    started(builder(registry, token, protocols).serve(StockServer::new(Shelf))).await
+}
+
+/// One that lets in nobody who does not show a token, whatever is asked of it.
+pub async fn guarded(registry: &str) -> RunningProvider {
+    let guard = interceptor(|call: &mut Invocation| match call.metadata.value("token") {
+        Some("sesame") => Ok(()),
+        _ => Err(Status::unauthenticated("show the token")),
+    });
+    let provider = builder(registry, "", &["dubbo", "json"]).layer(guard);
+    started(provider.serve(StockServer::new(Shelf))).await
+}
+
+pub async fn started(provider: Provider) -> RunningProvider {
+    let running = provider.start().await.unwrap();
+    assert!(running.is_registered());
+    running
+}
+
+/// A provider of nothing so far.
+pub fn builder(registry: &str, token: &str, protocols: &[&str]) -> Provider {
     let token = match token {
         "" => Layer::new(),
         token => Layer::new().set("registry.token", token),
@@ -273,10 +298,7 @@ pub async fn provider_of(registry: &str, token: &str, protocols: &[&str]) -> Run
         .set("provider.protocols", protocols)
         .set("provider.notice", "0s");
     let sources = Sources { builder, ..Sources::default() };
-    let provider = Provider::builder().sources(sources).serve(StockServer::new(Shelf));
-    let running = provider.start().await.unwrap();
-    assert!(running.is_registered());
-    running
+    Provider::builder().sources(sources)
 }
 
 /// A registry with one provider of the stock.

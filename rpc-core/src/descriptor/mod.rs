@@ -10,6 +10,7 @@ mod types;
 
 use std::time::Duration;
 
+pub use self::proto::{ProtoField, ProtoFile, ProtoMethod, ProtoType};
 pub use self::stand_in::{StandIn, stand_in};
 pub use self::types::{EnumType, FieldType, MessageType, Shape, Type, VariantType};
 use crate::error::Error;

@@ -1,0 +1,235 @@
+//! A service as a `.proto`, so that peers in any language can be generated from a trait, or from what a
+//! running provider says of itself.
+//!
+//! Enums stand in a message of their name, `Color.Value`, because protobuf gives the values of
+//! top-level enums one common namespace. What is printed is not checked here: names are those of Rust
+//! or of whoever makes the file.
+
+mod described;
+
+use std::fmt::{self, Display, Formatter};
+
+use super::ServiceDescriptor;
+use crate::method::MethodKind;
+
+/// The `.proto` of one service (proto3); `Display` prints it. Every type has the name it goes by.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ProtoFile {
+    /// Empty for none.
+    pub package: String,
+    /// Name of the service.
+    pub service: String,
+    /// Comment of the service.
+    pub doc: String,
+    /// Its methods.
+    pub methods: Vec<ProtoMethod>,
+    /// Every type that is used.
+    pub types: Vec<ProtoType>,
+}
+
+/// A method of a [`ProtoFile`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProtoMethod {
+    /// Its name.
+    pub name: String,
+    /// Its comment.
+    pub doc: String,
+    /// What goes to and fro.
+    pub kind: MethodKind,
+    /// Whether running it twice does no harm.
+    pub is_idempotent: bool,
+    /// Name of the message it takes.
+    pub arguments: String,
+    /// Name of the message it gives.
+    pub reply: String,
+    /// Name of its typed business error.
+    pub error: Option<String>,
+}
+
+/// A type of a [`ProtoFile`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum ProtoType {
+    /// A message.
+    Message {
+        /// Its name.
+        name: String,
+        /// Its comment.
+        doc: String,
+        /// Its fields.
+        fields: Vec<ProtoField>,
+        /// Whether its fields exclude each other.
+        is_oneof: bool,
+        /// Field numbers that must not be used again.
+        reserved: Vec<u32>,
+    },
+    /// An enum without data.
+    Enum {
+        /// Its name.
+        name: String,
+        /// Its comment.
+        doc: String,
+        /// Names and numbers of its values.
+        values: Vec<(String, i32)>,
+    },
+}
+
+/// A field of a message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProtoField {
+    /// Its name.
+    pub name: String,
+    /// Its comment.
+    pub doc: String,
+    /// Its number.
+    pub tag: u32,
+    /// Its whole type, such as `repeated Order`.
+    pub type_text: String,
+}
+
+impl ServiceDescriptor {
+    /// The service and every type it uses, in the language of `.proto` files (proto3).
+    #[must_use]
+    pub fn to_proto(&self) -> String {
+        described::file(self).to_string()
+    }
+}
+
+// === printing ===
+
+impl Display for ProtoFile {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "syntax = \"proto3\";")?;
+        if !self.package.is_empty() {
+            writeln!(f, "\npackage {};", self.package)?;
+        }
+        writeln!(f)?;
+        doc(f, "", &self.doc)?;
+        writeln!(f, "service {} {{", self.service)?;
+        for (index, method) in self.methods.iter().enumerate() {
+            if index > 0 && !method.doc.is_empty() {
+                writeln!(f)?;
+            }
+            method.fmt(f)?;
+        }
+        writeln!(f, "}}")?;
+        self.types.iter().try_for_each(|of| of.fmt(f))
+    }
+}
+
+impl Display for ProtoMethod {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        doc(f, "  ", &self.doc)?;
+        if self.kind == MethodKind::OneWay {
+            doc(f, "  ", "Nobody waits for an answer.")?;
+        }
+        if let Some(error) = &self.error {
+            doc(f, "  ", &format!("Fails with {error} in the status details."))?;
+        }
+        let stream = |streams| if streams { "stream " } else { "" };
+        let (sent, got) = (stream(self.kind.streams_request()), stream(self.kind.streams_reply()));
+        let Self { name, arguments, reply, .. } = self;
+        let end = match self.is_idempotent {
+            true => " { option idempotency_level = IDEMPOTENT; }",
+            false => ";",
+        };
+        writeln!(f, "  rpc {name}({sent}{arguments}) returns ({got}{reply}){end}")
+    }
+}
+
+impl Display for ProtoType {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f)?;
+        let (Self::Message { name, doc: text, .. } | Self::Enum { name, doc: text, .. }) = self;
+        doc(f, "", text)?;
+        writeln!(f, "message {name} {{")?;
+        match self {
+            Self::Message { fields, is_oneof, reserved, .. } => {
+                if !reserved.is_empty() {
+                    let reserved: Vec<_> = reserved.iter().map(u32::to_string).collect();
+                    writeln!(f, "  reserved {};", reserved.join(", "))?;
+                }
+                if *is_oneof && !fields.is_empty() {
+                    let mut group = "kind".to_owned();
+                    while fields.iter().any(|field| field.name == group) {
+                        group.push('_');
+                    }
+                    writeln!(f, "  oneof {group} {{")?;
+                    fields.iter().try_for_each(|it| field(f, "    ", it))?;
+                    writeln!(f, "  }}")?;
+                } else {
+                    fields.iter().try_for_each(|it| field(f, "  ", it))?;
+                }
+            }
+            Self::Enum { values, .. } => {
+                writeln!(f, "  enum Value {{")?;
+                for (name, number) in values {
+                    writeln!(f, "    {name} = {number};")?;
+                }
+                writeln!(f, "  }}")?;
+            }
+        }
+        writeln!(f, "}}")
+    }
+}
+
+fn field(f: &mut Formatter<'_>, indent: &str, field: &ProtoField) -> fmt::Result {
+    doc(f, indent, &field.doc)?;
+    writeln!(f, "{indent}{} {} = {};", field.type_text, field.name, field.tag)
+}
+
+fn doc(f: &mut Formatter<'_>, indent: &str, doc: &str) -> fmt::Result {
+    doc.lines().try_for_each(|line| writeln!(f, "{indent}// {line}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::descriptor::{FieldType, MessageType, MethodDescriptor, Shape, Type};
+
+    fn message(name: &str, fields: Vec<FieldType>) -> MessageType {
+        MessageType { name: name.to_owned(), doc: "", fields, is_oneof: true, reserved: vec![4] }
+    }
+
+    fn field(name: &'static str, tag: u32, shape: fn() -> Shape) -> FieldType {
+        FieldType { name, json_name: name, doc: "Said of it.", tag, shape }
+    }
+
+    fn order() -> MessageType {
+        message("Order", vec![field("kind", 1, || Shape::Single(Type::Bool))])
+    }
+
+    fn other_order() -> MessageType {
+        let itself = || Shape::Single(Type::Message("Order".to_owned(), other_order));
+        message("Order", vec![field("itself", 3, itself)])
+    }
+
+    #[test]
+    fn two_types_of_one_name_are_told_apart_and_may_hold_themselves() {
+        static METHODS: [MethodDescriptor; 1] =
+            [MethodDescriptor::new("place", order, other_order).idempotent()];
+        let service = ServiceDescriptor::new("Order", &METHODS);
+        let expected = "syntax = \"proto3\";
+
+service Order {
+  rpc place(Order2) returns (Order3) { option idempotency_level = IDEMPOTENT; }
+}
+
+message Order2 {
+  reserved 4;
+  oneof kind_ {
+    // Said of it.
+    bool kind = 1;
+  }
+}
+
+message Order3 {
+  reserved 4;
+  oneof kind {
+    // Said of it.
+    Order3 itself = 3;
+  }
+}
+";
+        assert_eq!(service.to_proto(), expected);
+    }
+}
