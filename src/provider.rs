@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use cluster::load_balance::WARMUP;
+use cluster::WARMUP;
 use protocols::{DrainReport, Injvm, Server};
 use registry::{Registration, Registry};
 use rpc_core::descriptor::ServiceDescriptor;

@@ -9,9 +9,9 @@ use std::task::{Context, Poll};
 use rpc_core::{Deadline, Invocation, Reply, Status};
 use tokio::time::Instant;
 
-use crate::ejection::give_up;
 use crate::endpoint::Endpoint;
-use crate::endpoint_future::EndpointFuture;
+use crate::endpoint::EndpointFuture;
+use crate::endpoint::give_up;
 
 /// One try of a call.
 #[derive(Debug, Clone)]

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use crate::candidates::Candidates;
 use crate::directory::DirectoryState;
-use crate::ejection::EndpointHealth;
 use crate::endpoint::Endpoint;
+use crate::endpoint::ejection::EndpointHealth;
 use crate::narrow::{has_weight, keep};
 use crate::picker::Picker;
 use crate::policy::Choice;

@@ -13,38 +13,28 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod attempt;
-mod attempt_layers;
 mod backlog;
 mod budget;
 mod candidates;
 mod dice;
 mod directory;
-mod ejection;
 mod endpoint;
-mod endpoint_future;
-mod endpoint_state;
-mod endpoint_stream;
 mod explain;
-mod fullness;
-mod load;
 pub mod load_balance;
-mod members;
 mod narrow;
 mod picker;
 pub mod policy;
-mod rank;
 pub mod router;
 
 pub use self::attempt::{Attempt, AttemptFuture};
-pub use self::attempt_layers::AttemptLayers;
 pub use self::backlog::{Backlog, BacklogFull};
 pub use self::budget::RetryBudget;
 pub use self::candidates::Candidates;
 pub use self::directory::{Directory, DirectoryOptions, DirectoryState, Overrides};
-pub use self::ejection::{EjectionConfig, EndpointHealth, HealthState};
-pub use self::endpoint::Endpoint;
-pub use self::endpoint_future::EndpointFuture;
-pub use self::endpoint_state::{EndedCall, EndpointState};
+pub use self::endpoint::ejection::{EjectionConfig, EndpointHealth, HealthState};
+pub use self::endpoint::{
+    AttemptLayers, DEFAULT_WARMUP, EndedCall, Endpoint, EndpointFuture, EndpointState, Load,
+    WARMUP, warmed_weight,
+};
 pub use self::explain::{Dropped, ExplainedEndpoint, Explanation, RouterStep};
-pub use self::load::Load;
 pub use self::picker::{Left, Picker, PickerParts};

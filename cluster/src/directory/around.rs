@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::{Directory, Overrides};
-use crate::attempt_layers::AttemptLayers;
-use crate::ejection::EjectionConfig;
+use crate::endpoint::AttemptLayers;
+use crate::endpoint::ejection::EjectionConfig;
 
 /// Layers and overrides in force.
 #[derive(Debug)]

@@ -9,9 +9,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::broken::Broken;
 use super::shared::{List, Shared};
-use crate::attempt_layers::AttemptLayers;
-use crate::ejection::Ejector;
+use crate::endpoint::AttemptLayers;
 use crate::endpoint::Endpoint;
+use crate::endpoint::ejection::Ejector;
 
 /// How often growing weights and held endpoints are looked at.
 const TICK: Duration = Duration::from_secs(1);

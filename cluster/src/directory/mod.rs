@@ -29,9 +29,9 @@ use self::following::{Following, Life};
 use self::shared::{List, Shared};
 pub use self::state::{DirectoryOptions, DirectoryState, Overrides};
 use crate::candidates::Candidates;
-use crate::ejection::Ejector;
+use crate::candidates::Members;
 use crate::endpoint::Endpoint;
-use crate::members::Members;
+use crate::endpoint::ejection::Ejector;
 
 /// The endpoints of one service; dropping it ends the subscription.
 #[derive(Debug)]

@@ -11,10 +11,10 @@ use tokio::time::Instant;
 use super::DirectoryOptions;
 use super::around::Around;
 use super::following::Life;
+use crate::candidates::Members;
 use crate::candidates::{Candidates, MadeOf};
-use crate::ejection::Ejector;
 use crate::endpoint::Endpoint;
-use crate::members::Members;
+use crate::endpoint::ejection::Ejector;
 
 /// What the follower writes and calls read.
 #[derive(Debug)]

@@ -8,9 +8,8 @@ use std::time::Duration;
 use rpc_core::{Delivery, Instance, Source, Status, Tally, Trouble};
 
 use super::Directory;
-use crate::attempt_layers::AttemptLayers;
-use crate::ejection::EjectionConfig;
-use crate::load_balance::DEFAULT_WARMUP;
+use crate::endpoint::ejection::EjectionConfig;
+use crate::endpoint::{AttemptLayers, DEFAULT_WARMUP};
 
 /// How a directory treats its instances.
 #[derive(Debug, Clone)]

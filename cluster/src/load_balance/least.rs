@@ -5,8 +5,7 @@
 //! one. Sixteen draws leave a busy endpoint out nearly as surely: the best of them is on average
 //! among the best 6 % of all.
 
-use super::MANY;
-use crate::candidates::Candidates;
+use crate::candidates::{Candidates, MANY};
 use crate::dice::{Dice, Rolls};
 
 /// How many of a long list are drawn.

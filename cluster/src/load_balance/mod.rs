@@ -13,7 +13,6 @@ mod rings;
 mod round_robin;
 mod shortest_response;
 mod two_choices;
-mod weight;
 
 use std::fmt;
 
@@ -28,12 +27,7 @@ pub use self::p2c::P2c;
 pub use self::random::Random;
 pub use self::round_robin::RoundRobin;
 pub use self::shortest_response::ShortestResponse;
-pub use self::weight::{DEFAULT_WARMUP, WARMUP, warmed_weight};
-pub(crate) use self::weight::{published_warmup, uptime};
 use crate::candidates::Candidates;
-
-/// More candidates than this are many: nothing then goes over all of them that need not.
-pub(crate) const MANY: usize = 64;
 
 /// How often another endpoint is selected that may be the same again.
 const REDRAWS: usize = 3;

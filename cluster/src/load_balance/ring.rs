@@ -12,7 +12,7 @@ use std::sync::Arc;
 use md5::{Digest, Md5};
 use tokio::time::Instant;
 
-use crate::members::Members;
+use crate::candidates::Members;
 
 /// How many points one digest gives.
 const POINTS_OF_DIGEST: u32 = 4;

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::ring::Ring;
-use crate::members::Members;
+use crate::candidates::Members;
 
 /// Up to how many points a ring is made while a call waits.
 const SMALL: usize = 1 << 16;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use rpc_core::{Invocation, Metadata};
 use tokio::time::Instant;
 
-use crate::endpoint_state::{EndedCall, EndpointState};
+use crate::endpoint::state::{EndedCall, EndpointState};
 
 /// The key of both the question and the answer.
 const KEY: &str = "lb_adaptive";

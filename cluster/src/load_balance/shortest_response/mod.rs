@@ -19,7 +19,7 @@ use super::least::Compared;
 use super::{LoadBalance, SeedConfig, select_again};
 use crate::candidates::Candidates;
 use crate::dice::Dice;
-use crate::endpoint_state::States;
+use crate::endpoint::state::States;
 
 /// What counts as equal to the shortest: up to this many times as long.
 const EQUAL: f64 = 1.1;
@@ -115,7 +115,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::endpoint_state::EndedCall;
+    use crate::endpoint::state::EndedCall;
 
     #[test]
     fn means_of_a_newcomer_begin_with_those_of_a_peer() {

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::endpoint_state::{EndedCall, EndpointState};
-use crate::load::nanos_since;
+use crate::endpoint::load::nanos_since;
+use crate::endpoint::state::{EndedCall, EndpointState};
 
 /// How far back it looks.
 const WINDOW: Duration = Duration::from_secs(30);

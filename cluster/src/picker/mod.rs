@@ -4,21 +4,23 @@
 //! balancer, called. Policies are layers over this; it never sends anything twice. It is not a
 //! service of attempts itself: a policy asks it more than to send, such as who is left.
 
+mod probe;
+
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rpc_core::{Deadline, Delivery, Invocation, Status, runtime};
 use tokio::time::Instant;
 
+use self::probe::choose as choose_probe;
 use crate::attempt::{Attempt, AttemptFuture};
 use crate::backlog::Backlog;
 use crate::budget::RetryBudget;
-use crate::candidates::Candidates;
+use crate::candidates::{Candidates, MANY};
 use crate::dice::Dice;
 use crate::directory::Directory;
-use crate::ejection::choose_probe;
 use crate::endpoint::Endpoint;
-use crate::load_balance::{LoadBalance, MANY};
+use crate::load_balance::LoadBalance;
 use crate::narrow::{has_weight, is_new, keep, keep_best, proven_instead};
 use crate::router::RouterChain;
 

@@ -3,6 +3,9 @@
 //! Immutable and shared by all calls until the list, a weight, the state of a connection or the
 //! standing of an endpoint changes, so that a choice costs no work proportional to their number.
 
+mod members;
+mod rank;
+
 use std::borrow::Cow;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -12,14 +15,16 @@ use std::time::Duration;
 use rpc_core::ChannelState;
 use tokio::time::Instant;
 
+pub(crate) use self::members::Members;
+use self::rank::{FULL, Seen, is_weightless, weightless_beside};
 use crate::dice::{Dice, scale};
-use crate::ejection::Ejector;
+use crate::endpoint::ejection::Ejector;
+use crate::endpoint::load::Load;
+use crate::endpoint::state::States;
 use crate::endpoint::{Endpoint, Vitals};
-use crate::endpoint_state::States;
-use crate::load::Load;
-use crate::load_balance::MANY;
-use crate::members::Members;
-use crate::rank::{FULL, Seen, is_weightless, weightless_beside};
+
+/// More candidates than this are many: nothing then goes over all of them that need not.
+pub(crate) const MANY: usize = 64;
 
 /// Endpoints and their weights at one time.
 #[derive(Debug)]

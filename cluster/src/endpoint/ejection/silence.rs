@@ -5,16 +5,10 @@
 //! judged. Therefore, once no answer has come for [`PATIENCE`] although calls were given up, one of
 //! them is watched to its end, at most one at a time, and judged as if somebody still waited.
 
-use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Relaxed, Ordering::Release,
 };
 use std::time::Duration;
-
-use tokio::time::{Instant, timeout_at};
-
-use crate::endpoint::Endpoint;
-use crate::endpoint_future::EndpointFuture;
 
 /// How long an endpoint may keep silent before somebody looks at it.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -49,32 +43,4 @@ impl Silence {
     pub(super) fn end_watch(&self) {
         self.is_watched.store(false, Release);
     }
-}
-
-/// The watch over one call; ends with it, also when the directory does.
-struct Watch(Arc<Endpoint>);
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.0.condition().end_watch();
-    }
-}
-
-/// Gives up a call that nobody waits for any more: cancels it, or watches it, at most until
-/// `deadline` and as long as an ejection lasts.
-pub(crate) fn give_up(call: EndpointFuture, deadline: Instant) {
-    let Some(endpoint) = call.endpoint().cloned() else { return };
-    let (now, health) = (Instant::now(), endpoint.condition());
-    if !health.give_up(now) {
-        return;
-    }
-    let deadline = deadline.min(now + health.longest());
-    let (mut call, watch) = (call, Watch(endpoint.clone()));
-    call.stop_logging();
-    health.ejector().spawn_probe(async move {
-        let _watch = watch;
-        if timeout_at(deadline, &mut call).await.is_err() {
-            call.overdue();
-        }
-    });
 }

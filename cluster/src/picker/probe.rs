@@ -10,17 +10,17 @@ use std::sync::Arc;
 use rpc_core::{AttemptLog, Deadline, Invocation, MethodKind};
 use tokio::time::{Instant, timeout_at};
 
-use super::Verdict;
 use crate::attempt::Attempt;
 use crate::budget::RetryBudget;
 use crate::candidates::Candidates;
 use crate::dice::Dice;
 use crate::endpoint::Endpoint;
+use crate::endpoint::ejection::Verdict;
 use crate::router::RouterChain;
 
 /// Probes an endpoint on probation by a copy, if there is one for this attempt; returns the
 /// endpoint if the attempt is to be the probe itself.
-pub(crate) fn choose(
+pub(super) fn choose(
     candidates: &Candidates,
     attempt: &Attempt,
     routers: &RouterChain,

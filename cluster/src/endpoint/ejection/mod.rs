@@ -14,10 +14,9 @@ mod config;
 mod ejector;
 mod health;
 mod nested;
-mod probe;
-#[cfg(test)]
-mod races;
 mod silence;
+#[cfg(test)]
+mod tests;
 mod verdict;
 mod window;
 
@@ -25,6 +24,4 @@ pub use self::config::EjectionConfig;
 pub(crate) use self::ejector::Ejector;
 pub(crate) use self::health::Health;
 pub use self::health::{EndpointHealth, HealthState};
-pub(crate) use self::probe::choose as choose_probe;
-pub(crate) use self::silence::give_up;
 pub(crate) use self::verdict::Verdict;

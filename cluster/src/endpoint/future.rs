@@ -12,10 +12,10 @@ use rpc_core::{
 use tokio::time::Instant;
 use tracing::Span;
 
-use crate::ejection::Verdict;
 use crate::endpoint::Endpoint;
-use crate::endpoint_state::EndedCall;
-use crate::load::FAILURE;
+use crate::endpoint::ejection::Verdict;
+use crate::endpoint::load::FAILURE;
+use crate::endpoint::state::EndedCall;
 
 /// A call in flight at one endpoint.
 #[must_use = "futures do nothing unless polled"]

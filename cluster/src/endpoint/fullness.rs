@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::load::nanos_since;
+use crate::endpoint::load::nanos_since;
 
 /// For how long one is full that does not say.
 pub(crate) const DEFAULT: Duration = Duration::from_millis(100);

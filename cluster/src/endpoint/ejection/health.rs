@@ -15,7 +15,7 @@ use super::nested::{self, Nested};
 use super::silence::Silence;
 use super::window::{Sums, Window};
 use super::{EjectionConfig, Ejector, Verdict};
-use crate::load::nanos_since;
+use crate::endpoint::load::nanos_since;
 
 /// How long an address without the service is left alone before it is asked again.
 const STALE: Duration = Duration::from_secs(60);
@@ -141,7 +141,7 @@ impl Health {
     }
 
     /// Whether it has waited long enough for a call of which a copy can be the probe.
-    pub(super) fn has_waited(&self, now: Instant) -> bool {
+    pub(crate) fn has_waited(&self, now: Instant) -> bool {
         now >= self.term().until + PATIENCE
     }
 
@@ -203,11 +203,11 @@ impl Health {
     }
 
     /// Notes that a call is given up because another was quicker; says whether it is to be watched.
-    pub(super) fn give_up(&self, now: Instant) -> bool {
+    pub(crate) fn give_up(&self, now: Instant) -> bool {
         self.ejector.config().is_some() && !self.is_out() && self.silence.give_up(self.nanos(now))
     }
 
-    pub(super) fn end_watch(&self) {
+    pub(crate) fn end_watch(&self) {
         self.silence.end_watch();
     }
 
@@ -403,7 +403,7 @@ impl Health {
     }
 
     /// How long an ejection lasts at most, and a probe of it.
-    pub(super) fn longest(&self) -> Duration {
+    pub(crate) fn longest(&self) -> Duration {
         self.ejector.config().filter(|_| !self.is_stale()).map_or(STALE, |config| config.max)
     }
 

@@ -102,7 +102,7 @@ impl Ejector {
 
     /// Runs a probe until it ends or the directory does. Where there is no runtime it is given up,
     /// and a later call probes.
-    pub(super) fn spawn_probe(&self, probe: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn_probe(&self, probe: impl Future<Output = ()> + Send + 'static) {
         let Ok(runtime) = runtime::with_timers() else { return };
         let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
         while probes.try_join_next().is_some() {}

@@ -1,0 +1,237 @@
+//! One provider, callable: what the registry says of it, the channel to it, its load and its health.
+//!
+//! An endpoint agrees on a codec (`call.rs`), counts the call, passes it through the layers of position
+//! `attempt` to the channel, and records how it went (`future.rs`). The channel ends calls at their
+//! deadline.
+
+mod call;
+pub(crate) mod ejection;
+mod fullness;
+mod future;
+mod layers;
+pub(crate) mod load;
+pub(crate) mod state;
+mod stream;
+mod vitals;
+mod warmup;
+mod watch;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use rpc_core::{BoxInvoker, Channel, Codecs, Instance, Status, Tally};
+use tokio::time::Instant;
+
+use self::ejection::{Ejector, EndpointHealth, Health};
+pub use self::future::EndpointFuture;
+pub use self::layers::AttemptLayers;
+pub use self::load::Load;
+pub use self::state::{EndedCall, EndpointState};
+pub(crate) use self::vitals::Vitals;
+pub use self::warmup::{DEFAULT_WARMUP, WARMUP, warmed_weight};
+use self::warmup::{published_warmup, uptime};
+pub(crate) use self::watch::give_up;
+
+/// An instance, the channel to it, how loaded it is and whether it is well. What every call needs
+/// comes first: of ten thousand endpoints each is cold, and a cache line less is time.
+#[repr(C)]
+pub struct Endpoint {
+    vitals: Arc<Vitals>,
+    invoker: BoxInvoker,
+    instance: Instance,
+    channel: Arc<dyn Channel>,
+    /// How long it had been up, and when that was so; `None` if it does not say.
+    up: Option<(Duration, Instant)>,
+    /// How long it says it warms up.
+    warmup: Option<Duration>,
+    weight: AtomicU32,
+    /// The codec that was agreed on for the first caller whose own it was not, as a list of one, so
+    /// that it is not made anew for each call.
+    agreed: OnceLock<Codecs>,
+    /// What `invoker` is wrapped in.
+    layers: AttemptLayers,
+}
+
+impl Endpoint {
+    /// An endpoint with its full weight, of whose load nothing is known, and that is never ejected.
+    #[must_use]
+    pub fn new(instance: Instance, channel: Arc<dyn Channel>, layers: &AttemptLayers) -> Self {
+        Self::watched(instance, channel, layers, Arc::new(Ejector::new(None, Tally::default())))
+    }
+
+    /// The same by the rules of its directory.
+    pub(crate) fn watched(
+        instance: Instance,
+        channel: Arc<dyn Channel>,
+        layers: &AttemptLayers,
+        ejector: Arc<Ejector>,
+    ) -> Self {
+        let now = Instant::now();
+        channel.report_to(ejector.changes());
+        let health = Health::new(ejector, instance.address.clone(), now);
+        Self::with_vitals(instance, channel, layers, Arc::new(Vitals::new(health, now)), now)
+    }
+
+    fn with_vitals(
+        instance: Instance,
+        channel: Arc<dyn Channel>,
+        layers: &AttemptLayers,
+        vitals: Arc<Vitals>,
+        now: Instant,
+    ) -> Self {
+        let invoker = layers.apply(&instance, BoxInvoker::from_arc(channel.clone()));
+        Self {
+            up: uptime(&instance).map(|uptime| (uptime, now)),
+            warmup: published_warmup(&instance),
+            weight: AtomicU32::new(instance.weight),
+            agreed: OnceLock::new(),
+            layers: layers.clone(),
+            vitals,
+            instance,
+            channel,
+            invoker,
+        }
+    }
+
+    /// The same endpoint with other data or layers: load and health stay. If it `is_news` that its
+    /// instance has published, it is not stale.
+    pub(crate) fn renewed(
+        &self,
+        instance: Instance,
+        layers: &AttemptLayers,
+        is_news: bool,
+    ) -> Self {
+        let (now, vitals) = (Instant::now(), self.vitals.clone());
+        if is_news && vitals.health.is_stale() {
+            vitals.forget();
+            vitals.health.relisted(now);
+        }
+        Self::with_vitals(instance, self.channel.clone(), layers, vitals, now)
+    }
+
+    /// What the registry says of it.
+    #[must_use]
+    pub fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
+    /// Where it is: `host:port`.
+    #[must_use]
+    pub fn address(&self) -> &Arc<str> {
+        &self.instance.address
+    }
+
+    /// The channel to it.
+    #[must_use]
+    pub fn channel(&self) -> &Arc<dyn Channel> {
+        &self.channel
+    }
+
+    /// How loaded it is.
+    #[must_use]
+    pub fn load(&self) -> &Load {
+        self.vitals.load()
+    }
+
+    /// What a balancer keeps of it, of a type of its own; made when it is first asked for. It lives as
+    /// long as the endpoint, also when the instance publishes other data. Takes no lock and
+    /// allocates the first time alone.
+    #[must_use]
+    pub fn state<T: EndpointState + Default>(&self) -> &T {
+        self.vitals.states().get_or_init(T::default)
+    }
+
+    /// The same, if it was asked for before; for scores, which change nothing.
+    #[must_use]
+    pub fn known_state<T: EndpointState>(&self) -> Option<&T> {
+        self.vitals.states().known()
+    }
+
+    /// Its share of traffic relative to others, reduced while it warms up.
+    #[must_use]
+    pub fn weight(&self) -> u32 {
+        self.weight.load(Relaxed)
+    }
+
+    /// Whether its calls go well, for people to look at.
+    #[must_use]
+    pub fn health(&self) -> EndpointHealth {
+        self.condition().report(Instant::now())
+    }
+
+    /// Whether it answered that its service is not there: somebody else got its port.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.condition().is_stale()
+    }
+
+    /// Whether it has said that it is full, and the time after which to come back is not over at `now`.
+    /// It is called meanwhile only if all are full.
+    #[must_use]
+    pub fn is_full(&self, now: Instant) -> bool {
+        self.full_until(now).is_some()
+    }
+
+    /// Until when it is full, if it is at `now`.
+    pub(crate) fn full_until(&self, now: Instant) -> Option<Instant> {
+        self.vitals.fullness.until(self.load().origin(), now)
+    }
+
+    /// Notes that it has refused a call for fullness. It is asked no sooner than it says, and those
+    /// that were turned away together do not come back together.
+    pub(crate) fn note_full(&self, refusal: &Status, now: Instant) {
+        let named = refusal.retry_after().unwrap_or(fullness::DEFAULT).min(fullness::LONGEST);
+        let ejector = self.condition().ejector();
+        let end = now + named / 2 + ejector.jitter(named);
+        if self.vitals.fullness.begin(self.load().origin(), now, end) {
+            ejector.changed();
+        }
+    }
+
+    pub(crate) fn vitals(&self) -> &Arc<Vitals> {
+        &self.vitals
+    }
+
+    pub(crate) fn condition(&self) -> &Health {
+        &self.vitals.health
+    }
+
+    /// Whether its calls pass these very layers.
+    pub(crate) fn has(&self, layers: &AttemptLayers) -> bool {
+        self.layers.is(layers)
+    }
+
+    /// What stays the same while the endpoint lives, also when its data changes.
+    pub(crate) fn identity(&self) -> usize {
+        Arc::as_ptr(&self.vitals).addr()
+    }
+
+    /// Adapts the weight to the time it has been up; says whether that changed it. `warmup` is for
+    /// those that do not say how long they warm up.
+    pub(crate) fn warm(&self, now: Instant, warmup: Duration) -> bool {
+        let (weight, warmup) = (self.instance.weight, self.warmup.unwrap_or(warmup));
+        let weight = self.up.map_or(weight, |(before, at)| {
+            warmed_weight(weight, before + now.saturating_duration_since(at), warmup)
+        });
+        self.weight.swap(weight, Relaxed) != weight
+    }
+
+    /// Whether its weight is still growing.
+    pub(crate) fn is_warming(&self) -> bool {
+        self.weight() < self.instance.weight
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("address", self.address())
+            .field("state", &self.channel.state())
+            .field("health", &self.health().state)
+            .field("weight", &self.weight())
+            .field("in_flight", &self.load().in_flight())
+            .finish_non_exhaustive()
+    }
+}
