@@ -14,10 +14,10 @@ use crate::candidates::Candidates;
 use crate::directory::DirectoryState;
 use crate::endpoint::Endpoint;
 use crate::endpoint::ejection::EndpointHealth;
-use crate::narrow::{has_weight, keep};
 use crate::picker::Picker;
 use crate::policy::Choice;
 use crate::router::ChosenRouter;
+use crate::shortlist::{Shortlist, Step, Trace};
 
 /// What there is to choose from for one call at one time, and what narrowed it.
 #[derive(Debug, Clone)]
@@ -94,36 +94,23 @@ impl Picker {
         let listed = self.0.directory.endpoints();
         let fit = self.0.directory.candidates().clone();
         let now = Instant::now();
-        let mut dropped: HashMap<Arc<str>, Dropped> = HashMap::new();
         let fit_or_all = fit.with_weightless();
         let all = if choice == Choice::Everyone { &listed[..] } else { &fit_or_all[..] };
-        let mut left: Vec<&Arc<Endpoint>> = all.iter().collect();
-        mark(&mut dropped, &listed.iter().collect::<Vec<_>>(), &left, |_| Dropped::Unfit);
-        let mut routers = Vec::new();
-        for ChosenRouter { router, name, .. } in self.0.routers.routers() {
-            let before = left.clone();
-            router.narrow(&mut left, invocation);
-            let name = name.to_string();
-            routers.push(RouterStep {
-                router: name.clone(),
-                before: before.len(),
-                after: left.len(),
-            });
-            mark(&mut dropped, &before, &left, |endpoint| Dropped::Router {
-                name: name.clone(),
-                why: router.why(endpoint, invocation),
-            });
-        }
-        if choice != Choice::Everyone {
-            let before = left.clone();
-            keep(&mut left, has_weight);
-            mark(&mut dropped, &before, &left, |_| Dropped::Weightless);
-        }
+        let mut seen = Seen { invocation, dropped: HashMap::new(), routers: Vec::new() };
+        let everybody: Vec<&Arc<Endpoint>> = listed.iter().collect();
+        seen.mark(&everybody, &all.iter().collect::<Vec<_>>(), |_| Dropped::Unfit);
+        // Where a router leaves nobody the call ends, and those after it are not asked.
+        let left = Shortlist::of(all, &self.0.routers, invocation, &mut seen).ok();
+        let left = left.map(|left| match choice {
+            Choice::Everyone => left,
+            Choice::Balanced | Choice::First => left.with_weight(&mut seen),
+        });
         // Of others nothing is compared.
-        let scores = match choice {
-            Choice::Balanced => self.scores(&fit, &left, invocation, now),
-            Choice::First | Choice::Everyone => HashMap::new(),
+        let scores = match (choice, left) {
+            (Choice::Balanced, Some(left)) => self.scores(&fit, &left, invocation, now),
+            _ => HashMap::new(),
         };
+        let Seen { mut dropped, routers, .. } = seen;
         let endpoints = listed.iter().map(|endpoint| {
             let address = endpoint.address();
             let score = scores.get(address).copied();
@@ -142,17 +129,12 @@ impl Picker {
     fn scores(
         &self,
         whole: &Arc<Candidates>,
-        left: &[&Arc<Endpoint>],
+        left: &Shortlist<'_>,
         invocation: &Invocation,
         now: Instant,
     ) -> HashMap<Arc<str>, f64> {
-        let part;
-        let candidates = if left.len() == whole.len() && whole.weightless().is_empty() {
-            whole
-        } else {
-            part = Candidates::part(whole, left.iter().copied().cloned().collect());
-            &part
-        };
+        let part = left.part_of(whole);
+        let candidates = part.as_ref().unwrap_or(whole);
         let scored = candidates.endpoints().iter().enumerate().filter_map(|(index, endpoint)| {
             let score = self.0.balancer.score(candidates, index, invocation, now)?;
             Some((endpoint.address().clone(), score))
@@ -161,16 +143,50 @@ impl Picker {
     }
 }
 
-/// Notes `why` for those that were there `before` and are not `left`.
-fn mark(
-    dropped: &mut HashMap<Arc<str>, Dropped>,
-    before: &[&Arc<Endpoint>],
-    left: &[&Arc<Endpoint>],
-    why: impl Fn(&Endpoint) -> Dropped,
-) {
-    let left: HashSet<&Arc<str>> = left.iter().map(|endpoint| endpoint.address()).collect();
-    for endpoint in before.iter().filter(|endpoint| !left.contains(endpoint.address())) {
-        dropped.entry(endpoint.address().clone()).or_insert_with(|| why(endpoint));
+// === impl Seen ===
+
+/// What the steps of a shortlist have left out, and why.
+struct Seen<'a> {
+    invocation: &'a Invocation,
+    dropped: HashMap<Arc<str>, Dropped>,
+    routers: Vec<RouterStep>,
+}
+
+impl Seen<'_> {
+    /// Notes `why` for those that were there `before` and are not `left`.
+    fn mark(
+        &mut self,
+        before: &[&Arc<Endpoint>],
+        left: &[&Arc<Endpoint>],
+        why: impl Fn(&Endpoint) -> Dropped,
+    ) {
+        let left: HashSet<&Arc<str>> = left.iter().map(|endpoint| endpoint.address()).collect();
+        for endpoint in before.iter().filter(|endpoint| !left.contains(endpoint.address())) {
+            let dropped = self.dropped.entry(endpoint.address().clone());
+            dropped.or_insert_with(|| why(endpoint));
+        }
+    }
+}
+
+impl Trace for Seen<'_> {
+    fn take<'a>(
+        &mut self,
+        step: Step<'_>,
+        left: &mut Vec<&'a Arc<Endpoint>>,
+        narrow: impl FnOnce(&mut Vec<&'a Arc<Endpoint>>),
+    ) {
+        let before = left.clone();
+        narrow(left);
+        let Step::Router(ChosenRouter { router, name, .. }) = step else {
+            return self.mark(&before, left, |_| Dropped::Weightless);
+        };
+        let (router_name, invocation) = (name.to_string(), self.invocation);
+        self.mark(&before, left, |endpoint| Dropped::Router {
+            name: router_name.clone(),
+            why: router.why(endpoint, invocation),
+        });
+        let (before, after) = (before.len(), left.len());
+        self.routers.push(RouterStep { router: router_name, before, after });
     }
 }
 

@@ -21,10 +21,10 @@ mod directory;
 mod endpoint;
 mod explain;
 pub mod load_balance;
-mod narrow;
 mod picker;
 pub mod policy;
 pub mod router;
+mod shortlist;
 
 pub use self::attempt::{Attempt, AttemptFuture};
 pub use self::backlog::{Backlog, BacklogFull};

@@ -3,16 +3,10 @@
 
 use std::sync::Arc;
 
+use super::shared::Around;
 use super::{Directory, Overrides};
 use crate::endpoint::AttemptLayers;
 use crate::endpoint::ejection::EjectionConfig;
-
-/// Layers and overrides in force.
-#[derive(Debug)]
-pub(super) struct Around {
-    pub(super) layers: AttemptLayers,
-    pub(super) overrides: Overrides,
-}
 
 impl Directory {
     /// Takes instances for what `overrides` makes of them from now on. Connections, load and health

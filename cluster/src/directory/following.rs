@@ -2,7 +2,6 @@
 //!
 //! What it knows goes home with its end, whatever ends it, and back to work with the next one.
 
-use std::sync::atomic::{AtomicU8, Ordering::Acquire, Ordering::Release};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rpc_core::runtime;
@@ -10,30 +9,6 @@ use tokio::task::AbortHandle;
 
 use super::follower::Follower;
 use super::shared::Shared;
-
-/// Whether somebody follows; calls read it.
-#[derive(Debug, Default)]
-pub(super) struct Life(AtomicU8);
-
-const AWAY: u8 = 0;
-const AT_WORK: u8 = 1;
-const CONFIRMING: u8 = 2;
-
-impl Life {
-    pub(super) fn is_away(&self) -> bool {
-        self.0.load(Acquire) == AWAY
-    }
-
-    /// Whether the list is that of an earlier time, and somebody asks whether it still holds.
-    pub(super) fn is_confirming(&self) -> bool {
-        self.0.load(Acquire) == CONFIRMING
-    }
-
-    pub(super) fn confirmed(&self) {
-        // One that has gone away meanwhile stays away.
-        let _ = self.0.compare_exchange(CONFIRMING, AT_WORK, Release, Acquire);
-    }
-}
 
 /// The owner's side; dropping it ends the task.
 #[derive(Debug)]
@@ -61,7 +36,7 @@ impl Following {
             return;
         };
         let is_anew = follower.resume();
-        self.shared.life.0.store(if is_anew { CONFIRMING } else { AT_WORK }, Release);
+        self.shared.life.begin(is_anew);
         if is_anew {
             self.shared.heard.send_replace(false);
         }
@@ -97,6 +72,6 @@ impl Drop for AtWork {
         let Some(follower) = self.follower.take() else { return };
         let shared = follower.shared().clone();
         *self.home.lock().unwrap_or_else(PoisonError::into_inner) = Some(follower);
-        shared.life.0.store(AWAY, Release);
+        shared.life.end();
     }
 }

@@ -12,6 +12,8 @@ mod around;
 mod broken;
 mod follower;
 mod following;
+mod life;
+mod options;
 mod shared;
 mod state;
 
@@ -23,13 +25,13 @@ use rpc_core::{Connector, Deadline, ServiceKey, Source, Subscription};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 
-use self::around::Around;
 use self::follower::Follower;
-use self::following::{Following, Life};
-use self::shared::{List, Shared};
-pub use self::state::{DirectoryOptions, DirectoryState, Overrides};
-use crate::candidates::Candidates;
-use crate::candidates::Members;
+use self::following::Following;
+use self::life::Life;
+pub use self::options::{DirectoryOptions, Overrides};
+use self::shared::{Around, List, Shared};
+pub use self::state::DirectoryState;
+use crate::candidates::{Candidates, Members};
 use crate::endpoint::Endpoint;
 use crate::endpoint::ejection::Ejector;
 

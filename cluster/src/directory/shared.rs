@@ -8,13 +8,11 @@ use rpc_core::{Connector, Instance, ServiceKey, Source, Trouble};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::DirectoryOptions;
-use super::around::Around;
-use super::following::Life;
-use crate::candidates::Members;
-use crate::candidates::{Candidates, MadeOf};
-use crate::endpoint::Endpoint;
+use super::life::Life;
+use super::options::{DirectoryOptions, Overrides};
+use crate::candidates::{Candidates, MadeOf, Members};
 use crate::endpoint::ejection::Ejector;
+use crate::endpoint::{AttemptLayers, Endpoint};
 
 /// What the follower writes and calls read.
 #[derive(Debug)]
@@ -37,6 +35,13 @@ pub(super) struct Shared {
     pub(super) registry: Arc<str>,
     /// What keeps the registry from confirming the list.
     pub(super) trouble: watch::Receiver<Option<Trouble>>,
+}
+
+/// Layers and overrides in force.
+#[derive(Debug)]
+pub(super) struct Around {
+    pub(super) layers: AttemptLayers,
+    pub(super) overrides: Overrides,
 }
 
 /// All endpoints at one time.

@@ -21,8 +21,8 @@ use crate::dice::Dice;
 use crate::directory::Directory;
 use crate::endpoint::Endpoint;
 use crate::load_balance::LoadBalance;
-use crate::narrow::{has_weight, is_new, keep, keep_best, proven_instead};
 use crate::router::RouterChain;
+use crate::shortlist::{Shortlist, is_new};
 
 /// What is left for a call to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,8 +126,8 @@ impl Picker {
             return Left { endpoints: all.len(), untried, has_room };
         }
         let all = candidates.with_weightless();
-        let mut left = self.0.routers.narrow(&all, invocation).unwrap_or_default();
-        keep(&mut left, has_weight);
+        let left = self.routed(&all, invocation).map(|left| left.with_weight(&mut ()));
+        let left = left.as_ref().map_or(&[][..], Shortlist::endpoints);
         Left {
             endpoints: left.len(),
             untried: left.iter().copied().any(is_untried),
@@ -142,8 +142,7 @@ impl Picker {
     /// `unavailable`, not sent, naming the router that left none.
     pub fn everyone(&self, invocation: &Invocation) -> Result<Vec<Arc<Endpoint>>, Status> {
         let all = self.0.directory.endpoints();
-        let left = self.0.routers.narrow(&all, invocation)?;
-        Ok(left.into_iter().cloned().collect())
+        Ok(self.routed(&all, invocation)?.to_vec())
     }
 
     /// A random time from half of `longest` up to it, for policies that pause.
@@ -208,15 +207,11 @@ impl Picker {
     #[must_use]
     pub fn choose_other(&self, attempt: &Attempt) -> Option<Arc<Endpoint>> {
         let whole = self.0.directory.candidates();
+        let other = |whole: &Arc<Candidates>| self.choose_other_among(whole, attempt);
         let choose = |whole: &Arc<Candidates>| {
-            let other = |proven: &Arc<Candidates>| self.choose_other_among(proven, attempt);
-            Some(proven_instead(whole, self.choose_other_among(whole, attempt)?, other))
+            other(whole).map(|chosen| proven_instead(whole, chosen, other)).ok_or(())
         };
-        let chosen = choose(&whole)?;
-        match self.0.directory.instead_of(&whole, &chosen) {
-            None => Some(chosen),
-            Some(whole) => choose(&whole),
-        }
+        self.fresh(&whole, choose).ok()
     }
 
     /// The first endpoint in the order of addresses, of those whose connection is the best there
@@ -231,23 +226,35 @@ impl Picker {
         if let Some(endpoint) = self.probe_of(&candidates, attempt) {
             return Ok(endpoint);
         }
-        let first = self.first_of(&candidates, attempt)?;
-        match self.0.directory.instead_of(&candidates, &first) {
-            None => Ok(first),
-            Some(candidates) => self.first_of(&candidates, attempt),
+        self.fresh(&candidates, |whole| {
+            let first_new = |proven: &Arc<Candidates>| {
+                self.first_among(proven, attempt).ok().filter(is_new(attempt))
+            };
+            Ok(proven_instead(whole, self.first_among(whole, attempt)?, first_new))
+        })
+    }
+
+    /// The choice of `choose` from `whole`, or from the list of now if whom it chose is no longer as
+    /// fit as the list says.
+    fn fresh<E>(
+        &self,
+        whole: &Arc<Candidates>,
+        choose: impl Fn(&Arc<Candidates>) -> Result<Arc<Endpoint>, E>,
+    ) -> Result<Arc<Endpoint>, E> {
+        let chosen = choose(whole)?;
+        match self.0.directory.instead_of(whole, &chosen) {
+            None => Ok(chosen),
+            Some(whole) => choose(&whole),
         }
     }
 
-    fn first_of(
+    /// Those of `all` that routers leave.
+    fn routed<'a>(
         &self,
-        whole: &Arc<Candidates>,
-        attempt: &Attempt,
-    ) -> Result<Arc<Endpoint>, Status> {
-        let first = self.first_among(whole, attempt)?;
-        let first_new = |proven: &Arc<Candidates>| {
-            self.first_among(proven, attempt).ok().filter(is_new(attempt))
-        };
-        Ok(proven_instead(whole, first, first_new))
+        all: &'a [Arc<Endpoint>],
+        invocation: &Invocation,
+    ) -> Result<Shortlist<'a>, Status> {
+        Shortlist::of(all, &self.0.routers, invocation, &mut ())
     }
 
     fn first_among(
@@ -261,9 +268,9 @@ impl Picker {
             return Ok(first.clone());
         }
         let all = candidates.with_weightless();
-        let mut left = self.0.routers.narrow(&all, &attempt.invocation)?;
-        keep_best(&mut left, attempt);
-        left.first().map(|first| Arc::clone(first)).ok_or_else(|| self.0.directory.no_instance())
+        let left = self.routed(&all, &attempt.invocation)?.best(attempt);
+        let first = left.endpoints().first().copied().cloned();
+        first.ok_or_else(|| self.0.directory.no_instance())
     }
 
     fn probe_of(&self, candidates: &Candidates, attempt: &Attempt) -> Option<Arc<Endpoint>> {
@@ -308,21 +315,10 @@ impl Picker {
         whole: &Arc<Candidates>,
         attempt: &Attempt,
     ) -> Result<Arc<Endpoint>, Status> {
-        let chosen = self.choose_proven(whole, attempt)?;
-        match self.0.directory.instead_of(whole, &chosen) {
-            None => Ok(chosen),
-            Some(whole) => self.choose_proven(&whole, attempt),
-        }
-    }
-
-    fn choose_proven(
-        &self,
-        whole: &Arc<Candidates>,
-        attempt: &Attempt,
-    ) -> Result<Arc<Endpoint>, Status> {
-        let chosen = self.choose_among(whole, attempt)?;
-        let other = |proven: &Arc<Candidates>| self.choose_other_among(proven, attempt);
-        Ok(proven_instead(whole, chosen, other))
+        self.fresh(whole, |whole| {
+            let other = |proven: &Arc<Candidates>| self.choose_other_among(proven, attempt);
+            Ok(proven_instead(whole, self.choose_among(whole, attempt)?, other))
+        })
     }
 
     fn choose_among(
@@ -340,9 +336,8 @@ impl Picker {
             return Ok(selected.clone());
         }
         let all = whole.with_weightless();
-        let mut left = self.0.routers.narrow(&all, &attempt.invocation)?;
-        keep_best(&mut left, attempt);
-        Ok(self.select_of(whole, left, attempt))
+        let left = self.routed(&all, &attempt.invocation)?.best(attempt);
+        Ok(self.select_of(whole, &left, attempt))
     }
 
     fn choose_other_among(
@@ -357,9 +352,8 @@ impl Picker {
             return Some(selected.clone());
         }
         let all = whole.with_weightless();
-        let mut left = self.0.routers.narrow(&all, &attempt.invocation).ok()?;
-        keep(&mut left, has_weight);
-        keep(&mut left, is_new(attempt)).then(|| self.select_of(whole, left, attempt))
+        let left = self.routed(&all, &attempt.invocation).ok()?.untried(attempt)?;
+        Some(self.select_of(whole, &left, attempt))
     }
 
     /// One of many that is not excluded: far cheaper than a list without the excluded, and the
@@ -384,14 +378,13 @@ impl Picker {
     fn select_of(
         &self,
         whole: &Arc<Candidates>,
-        left: Vec<&Arc<Endpoint>>,
+        left: &Shortlist<'_>,
         attempt: &Attempt,
     ) -> Arc<Endpoint> {
-        if left.len() == whole.len() && whole.weightless().is_empty() {
-            return self.select(whole, attempt).clone();
+        match left.part_of(whole) {
+            Some(part) => self.select(&part, attempt).clone(),
+            None => self.select(whole, attempt).clone(),
         }
-        let left = Candidates::part(whole, left.into_iter().cloned().collect());
-        self.select(&left, attempt).clone()
     }
 
     /// The endpoint the balancer selects. `candidates` is not empty.
@@ -436,6 +429,20 @@ impl Picker {
             Ok(this.send(&candidates, attempt))
         };
         AttemptFuture::waiting(Box::pin(waiting))
+    }
+}
+
+/// `chosen`, or one whose provider has answered already, if there is such for this call: then a
+/// connection to `chosen` is opened, and calls come there once it has answered, too. An address that
+/// accepts and hangs, or resets, so costs no call.
+fn proven_instead(
+    whole: &Candidates,
+    chosen: Arc<Endpoint>,
+    other: impl FnOnce(&Arc<Candidates>) -> Option<Arc<Endpoint>>,
+) -> Arc<Endpoint> {
+    match whole.proven_instead_of(&chosen).and_then(other) {
+        Some(other) if whole.open(&chosen) => other,
+        _ => chosen,
     }
 }
 

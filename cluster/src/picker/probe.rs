@@ -17,6 +17,7 @@ use crate::dice::Dice;
 use crate::endpoint::Endpoint;
 use crate::endpoint::ejection::Verdict;
 use crate::router::RouterChain;
+use crate::shortlist::Shortlist;
 
 /// Probes an endpoint on probation by a copy, if there is one for this attempt; returns the
 /// endpoint if the attempt is to be the probe itself.
@@ -89,6 +90,6 @@ fn is_routed(
     }
     let all: Vec<Arc<Endpoint>> =
         candidates.endpoints().iter().chain([endpoint]).cloned().collect();
-    let left = routers.narrow(&all, invocation);
-    left.is_ok_and(|left| left.iter().any(|left| Arc::ptr_eq(left, endpoint)))
+    let left = Shortlist::of(&all, routers, invocation, &mut ());
+    left.is_ok_and(|left| left.endpoints().iter().any(|left| Arc::ptr_eq(left, endpoint)))
 }

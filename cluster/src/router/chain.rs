@@ -51,28 +51,13 @@ impl RouterChain {
         self.0.is_empty()
     }
 
-    /// What all routers leave of `endpoints`.
-    ///
-    /// # Errors
-    /// `unavailable`, not sent, naming the router that left none.
-    pub fn narrow<'a>(
-        &self,
-        endpoints: &'a [Arc<Endpoint>],
-        invocation: &Invocation,
-    ) -> Result<Vec<&'a Arc<Endpoint>>, Status> {
-        let mut left: Vec<&Arc<Endpoint>> = endpoints.iter().collect();
-        for (at, chosen) in self.0.iter().enumerate() {
-            let before = left.len();
-            chosen.router.narrow(&mut left, invocation);
-            if left.is_empty() && before > 0 {
-                return Err(self.nobody(at, endpoints, invocation));
-            }
-        }
-        Ok(left)
-    }
-
     /// The status of a call of which the router at this place has left nobody.
-    fn nobody(&self, at: usize, endpoints: &[Arc<Endpoint>], invocation: &Invocation) -> Status {
+    pub(crate) fn nobody(
+        &self,
+        at: usize,
+        endpoints: &[Arc<Endpoint>],
+        invocation: &Invocation,
+    ) -> Status {
         let ChosenRouter { router, name, set_by } = &self.0[at];
         // Once more what came before it: calls that are not in trouble need not note it.
         let mut given: Vec<&Arc<Endpoint>> = endpoints.iter().collect();
