@@ -5,6 +5,7 @@
 //! deadline.
 
 mod call;
+mod condition;
 pub(crate) mod ejection;
 mod fullness;
 mod future;
@@ -17,14 +18,14 @@ mod warmup;
 mod watch;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use rpc_core::{BoxInvoker, Channel, Codecs, Instance, Status, Tally};
+use rpc_core::{BoxInvoker, Channel, Codecs, Instance, Tally};
 use tokio::time::Instant;
 
-use self::ejection::{Ejector, EndpointHealth, Health};
+use self::ejection::{Ejector, Health};
 pub use self::future::EndpointFuture;
 pub use self::layers::AttemptLayers;
 pub use self::load::Load;
@@ -149,53 +150,8 @@ impl Endpoint {
         self.vitals.states().known()
     }
 
-    /// Its share of traffic relative to others, reduced while it warms up.
-    #[must_use]
-    pub fn weight(&self) -> u32 {
-        self.weight.load(Relaxed)
-    }
-
-    /// Whether its calls go well, for people to look at.
-    #[must_use]
-    pub fn health(&self) -> EndpointHealth {
-        self.condition().report(Instant::now())
-    }
-
-    /// Whether it answered that its service is not there: somebody else got its port.
-    #[must_use]
-    pub fn is_stale(&self) -> bool {
-        self.condition().is_stale()
-    }
-
-    /// Whether it has said that it is full, and the time after which to come back is not over at `now`.
-    /// It is called meanwhile only if all are full.
-    #[must_use]
-    pub fn is_full(&self, now: Instant) -> bool {
-        self.full_until(now).is_some()
-    }
-
-    /// Until when it is full, if it is at `now`.
-    pub(crate) fn full_until(&self, now: Instant) -> Option<Instant> {
-        self.vitals.fullness.until(self.load().origin(), now)
-    }
-
-    /// Notes that it has refused a call for fullness. It is asked no sooner than it says, and those
-    /// that were turned away together do not come back together.
-    pub(crate) fn note_full(&self, refusal: &Status, now: Instant) {
-        let named = refusal.retry_after().unwrap_or(fullness::DEFAULT).min(fullness::LONGEST);
-        let ejector = self.condition().ejector();
-        let end = now + named / 2 + ejector.jitter(named);
-        if self.vitals.fullness.begin(self.load().origin(), now, end) {
-            ejector.changed();
-        }
-    }
-
     pub(crate) fn vitals(&self) -> &Arc<Vitals> {
         &self.vitals
-    }
-
-    pub(crate) fn condition(&self) -> &Health {
-        &self.vitals.health
     }
 
     /// Whether its calls pass these very layers.
@@ -206,21 +162,6 @@ impl Endpoint {
     /// What stays the same while the endpoint lives, also when its data changes.
     pub(crate) fn identity(&self) -> usize {
         Arc::as_ptr(&self.vitals).addr()
-    }
-
-    /// Adapts the weight to the time it has been up; says whether that changed it. `warmup` is for
-    /// those that do not say how long they warm up.
-    pub(crate) fn warm(&self, now: Instant, warmup: Duration) -> bool {
-        let (weight, warmup) = (self.instance.weight, self.warmup.unwrap_or(warmup));
-        let weight = self.up.map_or(weight, |(before, at)| {
-            warmed_weight(weight, before + now.saturating_duration_since(at), warmup)
-        });
-        self.weight.swap(weight, Relaxed) != weight
-    }
-
-    /// Whether its weight is still growing.
-    pub(crate) fn is_warming(&self) -> bool {
-        self.weight() < self.instance.weight
     }
 }
 

@@ -1,0 +1,131 @@
+//! Which of the listed endpoints are fit to be called, and for how long that holds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use rpc_core::ChannelState;
+use tokio::time::Instant;
+
+use super::fitness::{Fitness, MadeOf};
+use super::rank::{FULL, Seen, is_weightless, weightless_beside};
+use super::{Candidates, MANY, Members};
+use crate::endpoint::Endpoint;
+use crate::endpoint::ejection::Ejector;
+
+/// How many connections are opened at a time that no call waits for.
+const OPENINGS: usize = 16;
+
+/// How long more of them may be out of date, for each: far longer than it takes to make them anew.
+const AGE_EACH: Duration = Duration::from_micros(1);
+
+impl Candidates {
+    /// All of `listed`, the endpoints of `members`, that are fit to be called.
+    ///
+    /// Connected and unused ones come first. One that is connecting makes callers wait, one that
+    /// is full turns them away and soon takes them again, one that is ejected has failed them, one that
+    /// is down or draining turns them away, a stale one does not have the service: each is a candidate only if there are no better ones. If too many of
+    /// the connected ones are ejected, all of these are called: never the last one is left out.
+    /// One without weight comes after all that have some and are well or connecting.
+    pub(crate) fn fit(
+        listed: &[Arc<Endpoint>],
+        members: &Arc<Members>,
+        ejector: &Ejector,
+        made_of: MadeOf,
+    ) -> Self {
+        // Each is looked at once: endpoints that are ejected meanwhile must not add to those that
+        // were counted.
+        let now = Instant::now();
+        let seen: Vec<Seen> = listed.iter().map(|endpoint| Seen::of(endpoint, now)).collect();
+        let counted = || seen.iter().filter(|seen| seen.is_connected() && !seen.is_stale);
+        let ejected = counted().filter(|seen| seen.is_out).count();
+        let is_open = ejector.is_too_many(ejected, counted().count());
+        let ranks: Vec<u8> = seen.iter().map(|seen| seen.rank(is_open)).collect();
+        let best = ranks.iter().min().copied().unwrap_or(0);
+        let ranked = || listed.iter().zip(&ranks);
+        let waits = |(rank, seen): (&u8, &Seen)| {
+            let is_called = !seen.is_weightless || is_weightless(best);
+            *rank != best && seen.is_on_probation && !seen.turns_away() && is_called
+        };
+        let probation = listed.iter().zip(ranks.iter().zip(&seen)).filter(|(_, seen)| waits(*seen));
+        let is = |state| {
+            let (ranks, seen) = (&ranks, &seen);
+            move |place: usize| ranks[place] == best && seen[place].state == state
+        };
+        let has = |state| (0..listed.len()).any(is(state));
+        // Of the other ranks nobody is better than another for having answered once.
+        let is_mixed = matches!(best, 0 | 2) && has(ChannelState::Idle) && has(ChannelState::Ready);
+        let proven = || Arc::new(Self::at(listed, members, is(ChannelState::Ready)));
+        let connecting = seen.iter().filter(|seen| seen.state == ChannelState::Connecting).count();
+        let weightless = ranked().filter(|(_, rank)| weightless_beside(best).contains(*rank));
+        let full_until = seen.iter().filter_map(|seen| seen.full_until).min();
+        Self {
+            fitness: Some(Fitness { made_of, made: now, best, is_open, full_until }),
+            proven: is_mixed.then(proven),
+            openings: AtomicUsize::new(OPENINGS.saturating_sub(connecting)),
+            weightless: weightless.map(|(endpoint, _)| endpoint.clone()).collect(),
+            probation: probation.map(|(endpoint, _)| endpoint.clone()).collect(),
+            ..Self::at(listed, members, |place| ranks[place] == best)
+        }
+    }
+
+    /// What they were made of, if they are all that a directory offers.
+    pub(crate) fn made_of(&self) -> Option<MadeOf> {
+        self.fitness.as_ref().map(|fitness| fitness.made_of)
+    }
+
+    /// Whether they are so many that they are used although something may have changed.
+    pub(crate) const fn may_be_old(&self) -> bool {
+        self.endpoints.len() > MANY
+    }
+
+    /// Whether they are used although something has changed.
+    pub(crate) fn is_young(&self, now: Instant) -> bool {
+        let count = u32::try_from(self.len()).unwrap_or(u32::MAX);
+        let is_new = |fitness: &Fitness| {
+            now.saturating_duration_since(fitness.made) < AGE_EACH.saturating_mul(count)
+        };
+        self.may_be_old() && self.fitness.as_ref().is_some_and(is_new)
+    }
+
+    /// Whether one that was full may be so no more. A long list is not looked through for each of them.
+    pub(crate) fn have_lapsed(&self) -> bool {
+        let count = u32::try_from(self.members.addresses().len()).unwrap_or(u32::MAX);
+        let has_lapsed = |fitness: &Fitness, until: Instant| {
+            Instant::now() >= until.max(fitness.made + AGE_EACH.saturating_mul(count))
+        };
+        self.fitness
+            .as_ref()
+            .is_some_and(|f| f.full_until.is_some_and(|until| has_lapsed(f, until)))
+    }
+
+    /// Whether they are called although they are full, as all are that may be called.
+    pub(crate) fn are_full(&self) -> bool {
+        self.fitness.as_ref().is_some_and(|fitness| FULL.contains(&fitness.best))
+    }
+
+    /// Whether `endpoint`, one of them, still is as fit as they were.
+    pub(crate) fn still_has(&self, endpoint: &Endpoint) -> bool {
+        let is_as_fit = |fitness: &Fitness| {
+            Seen::of(endpoint, Instant::now()).rank(fitness.is_open) <= fitness.best
+        };
+        self.fitness.as_ref().is_none_or(is_as_fit)
+    }
+
+    /// Those whose provider has answered, if there are such and `chosen`, one of these, is none.
+    pub(crate) fn proven_instead_of(&self, chosen: &Endpoint) -> Option<&Arc<Self>> {
+        let proven = self.proven.as_ref();
+        proven.filter(|_| chosen.channel().state() != ChannelState::Ready)
+    }
+
+    /// Has a connection to `chosen` opened, one of these that was never used, so that it is called
+    /// once it has answered. `false` if that takes a call. Beyond so many at a time none is opened.
+    pub(crate) fn open(&self, chosen: &Endpoint) -> bool {
+        if chosen.channel().state() != ChannelState::Idle {
+            return true;
+        }
+        let one_less = |openings: usize| openings.checked_sub(1);
+        let may_open = self.openings.fetch_update(Relaxed, Relaxed, one_less).is_ok();
+        !may_open || chosen.channel().connect()
+    }
+}

@@ -1,0 +1,25 @@
+//! What candidates were made of, and how they were told from the others of the list.
+
+use tokio::time::Instant;
+
+/// Which list and which states of it candidates were made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MadeOf {
+    /// That of the list.
+    pub(crate) version: u64,
+    /// How many changes of states came before.
+    pub(crate) changes: u64,
+}
+
+/// How candidates were told from the others of the list.
+#[derive(Debug)]
+pub(super) struct Fitness {
+    pub(super) made_of: MadeOf,
+    pub(super) made: Instant,
+    /// Their rank.
+    pub(super) best: u8,
+    /// Whether ejections did not count.
+    pub(super) is_open: bool,
+    /// When the first of the list that is full is so no more.
+    pub(super) full_until: Option<Instant>,
+}
