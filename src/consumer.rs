@@ -15,6 +15,7 @@ use registry::Registry;
 use rpc_core::client::ServiceClient;
 use rpc_core::descriptor::{MethodDescriptor, ServiceDescriptor};
 use rpc_core::server::LocalServers;
+use rpc_core::trace::sending;
 use rpc_core::transport::Dial;
 use rpc_core::{
     BoxInvoker, BuildContext, Codecs, Error, Instance, Invoker, Method, Metrics, ServiceKey,
@@ -260,13 +261,16 @@ impl Inner {
     }
 
     /// The program's own layers around attempts.
+    ///
+    /// They see the ids of the attempt's span, if it has some.
     pub(crate) fn around_attempts(&self) -> AttemptLayers {
-        let layers = self.attempt_layers.clone();
+        let (mut around, layers) = (AttemptLayers::new(), self.attempt_layers.clone());
+        if let Some(bridge) = self.extensions.trace_bridge().cloned() {
+            around = around.wrap(move |_, inner| sending(&bridge, inner));
+        }
         match layers.is_empty() {
-            true => AttemptLayers::new(),
-            false => {
-                AttemptLayers::new().wrap(move |instance, inner| layers.apply_at(instance, inner))
-            }
+            true => around,
+            false => around.wrap(move |instance, inner| layers.apply_at(instance, inner)),
         }
     }
 

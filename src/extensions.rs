@@ -8,7 +8,7 @@ use cluster::router::Router;
 use registry::Registry;
 use rpc_core::{
     BuildContext, Codec, Codecs, Error, Extension, ExtensionPoint, Filter, Params, Protocol,
-    Protocols,
+    Protocols, TraceBridge,
 };
 
 use crate::config::{Config, Kind, Selector};
@@ -25,6 +25,7 @@ pub struct Extensions {
     filters: ExtensionPoint<dyn Filter>,
     protocols: ExtensionPoint<dyn Protocol>,
     seed: Option<u64>,
+    trace_bridge: Option<Arc<dyn TraceBridge>>,
 }
 
 impl Default for Extensions {
@@ -38,6 +39,7 @@ impl Default for Extensions {
             filters: ExtensionPoint::new("filter"),
             protocols: protocols::builtin(),
             seed: None,
+            trace_bridge: None,
         }
     }
 }
@@ -97,6 +99,17 @@ impl Extensions {
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
+    }
+
+    /// Joins the spans of calls to a tracing system: providers continue the traces of their callers,
+    /// and consumers name the span of each attempt to the provider. There is one; the last counts.
+    pub fn with_trace_bridge(mut self, bridge: impl TraceBridge) -> Self {
+        self.trace_bridge = Some(Arc::new(bridge));
+        self
+    }
+
+    pub(crate) fn trace_bridge(&self) -> Option<&Arc<dyn TraceBridge>> {
+        self.trace_bridge.as_ref()
     }
 
     pub(crate) const fn seed(&self) -> Option<u64> {

@@ -57,6 +57,7 @@ mod local;
 mod machine;
 mod policy;
 mod provider;
+mod serving;
 mod setup;
 mod signal;
 pub mod testing;
@@ -137,7 +138,7 @@ pub mod extend {
     pub use rpc_core::{
         BuildContext, Changes, Channel, Extension, ExtensionPoint, Filter, FilterScope, Invoke,
         MessageSource, Messages, NoConfig, NodeReplies, Params, Position, ReplyFuture, Snapshot,
-        Subscription, Tally,
+        Subscription, Tally, TraceBridge, TraceContext,
     };
 }
 

@@ -16,13 +16,13 @@ use rpc_core::{BoxInvoker, Error, Extension, Instance, Invoker, Metrics, Service
 use tower_layer::Layer as TowerLayer;
 
 use crate::address::Place;
-use crate::config::{Config, Gate, Layer, Setting, Sources};
-use crate::describe::{DESCRIBE, describing};
+use crate::config::{Config, Layer, Setting, Sources};
+use crate::describe::DESCRIBE;
 use crate::extensions::Extensions;
 use crate::handlers::Handlers;
 use crate::layers::{Layers, Scope};
 use crate::live::{Turn, made};
-use crate::machine::Machine;
+use crate::serving;
 use crate::setup::Setup;
 use crate::signal::Signals;
 
@@ -134,38 +134,9 @@ impl Provider {
     pub async fn start(mut self) -> Result<RunningProvider, Error> {
         runtime::whole()?;
         let config = self.setup.load()?;
-        self.check_services()?;
-        let own = ServiceKey::new(DESCRIBE);
-        let served: Vec<ServiceKey> = self.services.iter().map(|(key, _)| key.clone()).collect();
-        config.check_served(&served)?;
-        self.layers.check_served(&[&served[..], std::slice::from_ref(&own)].concat())?;
         let registries = self.setup.extensions.registries(&config)?;
-        let codecs = self.setup.extensions.codecs(&config.consumer.codec)?;
-        let metrics = Metrics::new("provider");
-        let mut handlers = Handlers::new(&self.setup.extensions, &metrics);
-        let machine = Machine::new();
-        let mut dispatcher =
-            Dispatcher::new(codecs, metrics).with_machine_load(move || machine.load_percent());
-        let services = self.services.iter().map(|(service, handler)| (service, handler));
-        let json = self.setup.extensions.codecs("json").ok().map(|codecs| codecs.first().clone());
-        let describing = Arc::new(describing(services, json));
-        for (service, handler) in self.services {
-            let methods = handler.descriptor().methods;
-            let names = methods.iter().map(|method| method.name);
-            self.layers.check(&service, names.clone())?;
-            config.check_handlers(&service, names.clone())?;
-            for name in names.filter(|name| config.gate(&service, name) == Gate::Off) {
-                dispatcher.leave_open(format!("{service}/{name}"));
-            }
-            let around = |method: &_, inner| {
-                self.layers.apply_to_handler(&service, handlers.add(method, inner))
-            };
-            dispatcher.add(service.clone(), handler, around)?;
-        }
-        let around =
-            |method: &_, inner| self.layers.apply_to_handler(&own, handlers.add(method, inner));
-        dispatcher.add(own.clone(), describing, around)?;
-        handlers.follow(made(|| handlers.next(&config))?);
+        let (dispatcher, handlers) =
+            serving::dispatcher(&self.setup.extensions, &config, &self.layers, self.services)?;
         let dispatcher = Arc::new(dispatcher);
         let place = Place::of(&config, &registries).await?;
         let protocols = self.setup.extensions.protocols()?;
@@ -190,15 +161,6 @@ impl Provider {
         };
         running.register().await?;
         Ok(running)
-    }
-
-    fn check_services(&self) -> Result<(), Error> {
-        match self.services.is_empty() {
-            false => Ok(()),
-            true => Err(Error::invalid_config(
-                "there is nothing to serve: call `.serve(YourServer::new(implementation))`",
-            )),
-        }
     }
 }
 

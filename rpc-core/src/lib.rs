@@ -45,6 +45,7 @@ mod service_key;
 pub mod settings;
 pub mod status;
 mod stream;
+pub mod trace;
 pub mod transport;
 
 #[doc(hidden)]
@@ -76,6 +77,7 @@ pub use self::reply::{Reply, ReplyMetadata};
 pub use self::service_key::{ParseServiceKeyError, ServiceKey};
 pub use self::status::{Code, Delivery, Status};
 pub use self::stream::{MessageSource, Messages, StreamSender, Streaming};
+pub use self::trace::{TraceBridge, TraceContext, TraceForwarding};
 
 /// The outcome of a call: a value, or the status it failed with.
 pub type Result<T, E = Status> = std::result::Result<T, E>;

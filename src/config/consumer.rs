@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rpc_core::client::ClientConfig;
 use rpc_core::codec::Limits;
-use rpc_core::{Deadline, ServiceKey};
+use rpc_core::{Deadline, ServiceKey, TraceForwarding};
 use serde::{Deserialize, Serialize};
 
 use super::ejection::EjectionSettings;
@@ -39,6 +39,9 @@ pub struct ConsumerConfig {
     pub timeout: Duration,
     /// How often a call may be sent again. Default 2.
     pub retries: u32,
+    /// What a call takes along of the trace of the call that is being handled: `all`, `ids` without the
+    /// baggage, or `off`. Default `all`.
+    pub trace_context: TraceForwarding,
     /// How long an attempt to connect may take. Default 1 s.
     #[serde(with = "positive")]
     pub connect_timeout: Duration,
@@ -71,6 +74,7 @@ impl Default for ConsumerConfig {
             attempt_filters: Vec::new(),
             timeout: Deadline::DEFAULT_TIMEOUT,
             retries: 2,
+            trace_context: TraceForwarding::All,
             connect_timeout: Duration::from_secs(1),
             heartbeat: Duration::from_secs(10),
             heartbeat_timeout: Duration::from_secs(5),
@@ -254,4 +258,6 @@ pub struct CallOverrides {
     pub timeout: Option<Duration>,
     /// How often a call may be sent again.
     pub retries: Option<u32>,
+    /// What a call takes along of the trace of the call that is being handled.
+    pub trace_context: Option<TraceForwarding>,
 }

@@ -174,6 +174,7 @@ impl Made {
             timeout: self.settings.timeout.value,
             timeout_set_by: self.settings.timeout_set_by().into(),
             codecs,
+            trace: self.settings.trace_context.value,
         })
     }
 }

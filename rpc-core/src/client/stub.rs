@@ -29,6 +29,7 @@ use crate::panics;
 use crate::reply::Reply;
 use crate::server::{context, load_report};
 use crate::status::{Code, Delivery, Status};
+use crate::trace::{self, TraceForwarding};
 
 /// What generated clients are: built from a stub, described by their trait.
 pub trait ServiceClient: Clone + Send + Sync + 'static {
@@ -108,6 +109,8 @@ pub struct Plan {
     pub timeout_set_by: Arc<str>,
     /// The codecs to write it in, the preferred first.
     pub codecs: Codecs,
+    /// What its calls take along of the trace that they belong to.
+    pub trace: TraceForwarding,
 }
 
 /// The methods of a service and the options of the calls made through it; cheap to clone.
@@ -318,7 +321,7 @@ impl Stub {
     ) -> Result<Invocation, Status> {
         let options = self.options.as_deref();
         let timeout = options.and_then(|options| options.timeout).unwrap_or(plan.timeout);
-        let deadline = context::inherited_deadline(started, timeout);
+        let (deadline, inherits) = context::inherit(started, timeout, plan.trace);
         if deadline.instant() <= started {
             let text = "no time was left when the call was made";
             let status = Status::deadline_exceeded(text).with_delivery(Delivery::NotSent);
@@ -326,11 +329,16 @@ impl Stub {
         }
         let body = said::here(body)?;
         let mut invocation = Invocation::new(target.method.clone(), body, deadline);
+        invocation.trace = plan.trace;
         let Some(options) = options else {
-            invocation.codecs = Some(plan.codecs.clone());
+            (invocation.metadata, invocation.codecs) = (inherits, Some(plan.codecs.clone()));
             return Ok(invocation);
         };
-        invocation.metadata = options.metadata.clone();
+        invocation.metadata = trace::merge(&options.metadata, &inherits);
+        if trace::says_ids(&options.metadata) {
+            // What the program says itself is not to be replaced by the ids of our span.
+            invocation.trace = TraceForwarding::Off;
+        }
         invocation.hash_key = options.hash_key;
         if let Some(log) = &options.attempts {
             invocation.extensions.insert(log.clone());

@@ -18,6 +18,7 @@ use crate::invoker::ReplyFuture;
 use crate::panics;
 use crate::reply::Reply;
 use crate::status::{Code, Status};
+use crate::trace;
 
 /// The future of one answer. It is `Unpin` and starts no timer: who runs it long bounds it by
 /// [`until_deadline`](Self::until_deadline).
@@ -55,6 +56,7 @@ impl Answer {
             service = %invocation.method().service(),
             method = invocation.method().name(),
         );
+        trace::adopt(route.bridge(), &span, &invocation.metadata);
         // A layer around the handler may do its work before it has a future.
         let invoke = || match panics::catch(|| route.invoker().invoke(invocation)) {
             Ok(future) => future,

@@ -22,6 +22,7 @@ use crate::peer::Peer;
 use crate::reply::Reply;
 use crate::server::scope::{self, Shared};
 use crate::status::Status;
+use crate::trace::{self, TraceForwarding};
 
 thread_local! {
     static CURRENT: RefCell<Option<CallContext>> = const { RefCell::new(None) };
@@ -112,10 +113,20 @@ pub(crate) fn inherited() -> Option<Deadline> {
 
 /// The deadline of a call made at `now`: `timeout` later, or the handler's own if that is earlier.
 pub(crate) fn inherited_deadline(now: Instant, timeout: Duration) -> Deadline {
+    inherit(now, timeout, TraceForwarding::Off).0
+}
+
+/// The same, and what the call takes along of the trace that the handler's own belongs to.
+#[inline]
+pub(crate) fn inherit(
+    now: Instant,
+    timeout: Duration,
+    forwarding: TraceForwarding,
+) -> (Deadline, Metadata) {
     let own = Deadline::after_from(now, timeout);
     CURRENT.with_borrow(|current| match current {
-        Some(context) => own.min(context.deadline),
-        None => own,
+        Some(context) => (own.min(context.deadline), trace::carried(&context.metadata, forwarding)),
+        None => (own, Metadata::new()),
     })
 }
 

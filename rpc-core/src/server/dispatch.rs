@@ -22,6 +22,7 @@ use crate::server::handler::Handler;
 use crate::server::load_report::MachineLoad;
 use crate::service_key::ServiceKey;
 use crate::status::{Delivery, Status};
+use crate::trace::TraceBridge;
 
 /// Everything a provider serves.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub struct Dispatcher {
     codecs: Codecs,
     metrics: Metrics,
     machine: Option<MachineLoad>,
+    bridge: Option<Arc<dyn TraceBridge>>,
     gates: Arc<Gates>,
     ungated: HashSet<String>,
 }
@@ -41,6 +43,7 @@ pub struct Route {
     invoker: BoxInvoker,
     metrics: MethodMetrics,
     machine: Option<MachineLoad>,
+    bridge: Option<Arc<dyn TraceBridge>>,
     /// What limits its calls once work is futile, unless it is configured away.
     gate: Option<Gate>,
     /// Counts polls of its handlers for the watcher of threads.
@@ -56,7 +59,8 @@ impl Dispatcher {
     pub fn new(codecs: Codecs, metrics: Metrics) -> Self {
         let gates = Gates::new(Instant::now());
         let (routes, services, ungated) = Default::default();
-        Self { routes, services, codecs, metrics, machine: None, gates, ungated }
+        let (machine, bridge) = (None, None);
+        Self { routes, services, codecs, metrics, machine, bridge, gates, ungated }
     }
 
     /// Leaves the method at `service/method` without a gate: all of its calls run, however many
@@ -74,6 +78,14 @@ impl Dispatcher {
         machine: impl Fn() -> Option<f64> + Send + Sync + 'static,
     ) -> Self {
         self.machine = Some(MachineLoad::new(machine));
+        self
+    }
+
+    /// The same, whose spans continue the traces of their callers by `bridge`; for services added after
+    /// it.
+    #[must_use]
+    pub fn with_trace_bridge(mut self, bridge: Arc<dyn TraceBridge>) -> Self {
+        self.bridge = Some(bridge);
         self
     }
 
@@ -102,15 +114,24 @@ impl Dispatcher {
             let metrics = self.metrics.method(&method);
             let path = method.path().clone();
             let waits = AtomicBool::new(false);
-            let machine = self.machine.clone();
+            let (machine, bridge) = (self.machine.clone(), self.bridge.clone());
             // A one-way call has nobody who would come back.
             let gated = kind == MethodKind::Unary && !self.ungated.contains(&*path);
             let gate = || Gate::new(path.clone(), self.gates.clone(), self.metrics.gate(&method));
             let gate = gated.then(gate);
             let watched = Watched::new(path.clone());
             let first_polls = FirstPolls::since(Instant::now());
-            let route =
-                Route { method, invoker, metrics, machine, gate, watched, first_polls, waits };
+            let route = Route {
+                method,
+                invoker,
+                metrics,
+                machine,
+                bridge,
+                gate,
+                watched,
+                first_polls,
+                waits,
+            };
             self.routes.insert(path, Arc::new(route));
         }
         self.services.push(service);
@@ -189,6 +210,12 @@ impl Route {
     #[inline]
     pub(super) fn machine(&self) -> Option<&MachineLoad> {
         self.machine.as_ref()
+    }
+
+    /// What joins its spans to those of their callers.
+    #[inline]
+    pub(super) fn bridge(&self) -> Option<&Arc<dyn TraceBridge>> {
+        self.bridge.as_ref()
     }
 
     /// What limits its calls once work is futile.

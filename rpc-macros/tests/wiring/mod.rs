@@ -10,7 +10,7 @@ use rpc_core::message::Message;
 use rpc_core::server::Handler;
 use rpc_core::{
     BoxInvoker, Codec, Codecs, Invocation, Invoke, Method, Metrics, NodeReplies, NodeResult,
-    ReplyFuture, Result, ServiceKey,
+    ReplyFuture, Result, ServiceKey, TraceForwarding,
 };
 
 /// What nobody may ask while bodies stay typed.
@@ -92,6 +92,7 @@ pub fn connect_recorded<C: ServiceClient>(
         timeout: Duration::from_secs(1),
         timeout_set_by: "this test".into(),
         codecs: Codecs::new(Arc::new(NoCodec), []),
+        trace: TraceForwarding::All,
     };
     let methods = (0..descriptor.methods.len()).map(|index| {
         let metrics = Metrics::new("consumer").method(&method::<C>(index));

@@ -11,7 +11,10 @@ fn a_variable_that_sets_nothing_is_an_error() {
     let start = "unknown environment variable `DUBHE_CONSUMER__CODEX` \
                  (did you mean `DUBHE_CONSUMER__CODEC`?), available: DUBHE_CONSUMER__ATTEMPT_FILTERS, ";
     assert!(message.starts_with(start), "{message}");
-    assert!(message.ends_with(", DUBHE_CONSUMER__ROUTERS, DUBHE_CONSUMER__TIMEOUT"), "{message}");
+    assert!(
+        message.ends_with(", DUBHE_CONSUMER__TIMEOUT, DUBHE_CONSUMER__TRACE_CONTEXT"),
+        "{message}"
+    );
     let message = environment_error("DUBHE_LOGG", "info");
     let start = "unknown environment variable `DUBHE_LOGG` (did you mean `DUBHE_LOG`?), \
                  available: DUBHE_APPLICATION__NAME, ";

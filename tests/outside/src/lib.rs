@@ -20,4 +20,5 @@ mod registry;
 mod router;
 mod shop;
 mod stock_layers;
+mod tracing;
 mod transport;
