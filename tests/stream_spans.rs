@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex};
 
 use dubhe::prelude::*;
 use futures_util::StreamExt;
-use tracing::span::Id;
+use tracing::field::{Field, Visit};
+use tracing::span::{Id, Record};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
@@ -34,7 +35,7 @@ impl Ticks for Clock {
     }
 }
 
-/// Notes the spans that were closed, and those around each tick.
+/// Notes the spans that were closed, those around each tick, and what was recorded at the end.
 #[derive(Clone, Default)]
 struct Noted(Arc<Mutex<Notes>>);
 
@@ -42,6 +43,18 @@ struct Noted(Arc<Mutex<Notes>>);
 struct Notes {
     closed: Vec<&'static str>,
     around: Vec<Vec<&'static str>>,
+    outcomes: Vec<(&'static str, String)>,
+}
+
+/// The outcome among what is recorded.
+struct Outcome<'a>(&'static str, &'a mut Vec<(&'static str, String)>);
+
+impl Visit for Outcome<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "outcome" {
+            self.1.push((self.0, format!("{value:?}")));
+        }
+    }
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Noted {
@@ -50,6 +63,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Noted {
             let around = context.event_scope(event).into_iter().flatten();
             self.0.lock().unwrap().around.push(around.map(|span| span.name()).collect());
         }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let name = context.span(id).unwrap().name();
+        values.record(&mut Outcome(name, &mut self.0.lock().unwrap().outcomes));
     }
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
@@ -72,6 +90,10 @@ async fn the_spans_of_a_stream_are_open_until_its_end() {
     assert!(!closed("call") && !closed("attempt") && !closed("serve"), "it runs");
     while ticks.message().await.unwrap().is_some() {}
     assert!(closed("call") && closed("attempt") && closed("serve"), "it has ended");
+    let mut outcomes = std::mem::take(&mut noted.0.lock().unwrap().outcomes);
+    outcomes.sort();
+    let ok = |name| (name, "\"ok\"".to_owned());
+    assert_eq!(outcomes, ["attempt", "call", "serve"].map(ok));
     let around = std::mem::take(&mut noted.0.lock().unwrap().around);
     assert_eq!(around.len(), 20);
     assert!(around.iter().all(|spans| spans.first() == Some(&"serve")), "{around:?}");

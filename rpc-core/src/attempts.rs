@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::status::{AttemptFailure, Status};
+use crate::trail::CallId;
 
 /// No call has more attempts worth looking at.
 const MAX_RECORDS: usize = 1024;
@@ -25,6 +26,8 @@ pub struct AttemptRecord {
     pub begun: Duration,
     /// How long it took.
     pub elapsed: Duration,
+    /// What the provider names it by in its own logs; `None` if it was not sent.
+    pub id: Option<CallId>,
     /// How it ended.
     pub outcome: AttemptOutcome,
 }
@@ -86,9 +89,15 @@ impl AttemptLog {
         *self.0.stood_in.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.clone());
     }
 
-    /// Writes down an attempt at `address` that began at `started` and ends now; `None` is one that
-    /// was given up.
-    pub fn note(&self, address: &Arc<str>, started: Instant, outcome: Option<Result<(), &Status>>) {
+    /// Writes down an attempt at `address` that began at `started`, was sent as `id`, and ends now; the
+    /// outcome `None` is that of one which was given up.
+    pub fn note(
+        &self,
+        address: &Arc<str>,
+        started: Instant,
+        id: Option<CallId>,
+        outcome: Option<Result<(), &Status>>,
+    ) {
         let elapsed = started.elapsed();
         let outcome = match outcome {
             None => AttemptOutcome::GivenUp,
@@ -102,7 +111,7 @@ impl AttemptLog {
             }),
         };
         let begun = started.saturating_duration_since(self.0.made);
-        let record = AttemptRecord { address: address.clone(), begun, elapsed, outcome };
+        let record = AttemptRecord { address: address.clone(), begun, elapsed, id, outcome };
         let mut records = self.0.records.lock().unwrap_or_else(PoisonError::into_inner);
         if records.len() < MAX_RECORDS {
             records.push(record);
@@ -130,11 +139,11 @@ mod tests {
         let (a, b) = (Arc::from("a:1"), Arc::from("b:1"));
         let first = Instant::now();
         tokio::time::advance(Duration::from_millis(3)).await;
-        log.clone().note(&a, first, Some(Err(&Status::unavailable("gone"))));
+        log.clone().note(&a, first, None, Some(Err(&Status::unavailable("gone"))));
         let second = Instant::now();
         tokio::time::advance(Duration::from_millis(4)).await;
-        log.note(&b, second, Some(Ok(())));
-        log.note(&a, second, None);
+        log.note(&b, second, None, Some(Ok(())));
+        log.note(&a, second, None, None);
         let records = log.records();
         let times: Vec<_> = records.iter().map(|r| (r.begun, r.elapsed)).collect();
         let ms = Duration::from_millis;
@@ -157,7 +166,7 @@ mod tests {
     fn a_log_does_not_grow_without_bound() {
         let log = AttemptLog::new();
         for _ in 0..2 * MAX_RECORDS {
-            log.note(&Arc::from("a:1"), Instant::now(), None);
+            log.note(&Arc::from("a:1"), Instant::now(), None, None);
         }
         assert_eq!(log.records().len(), MAX_RECORDS);
     }

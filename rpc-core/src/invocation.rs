@@ -11,7 +11,7 @@ use crate::method::Method;
 use crate::peer::Peer;
 use crate::status::Status;
 use crate::stream::Streaming;
-use crate::trace::TraceForwarding;
+use crate::trail::RequestId;
 
 /// One call; cheap to clone, so that every attempt has its own. Clones share arguments that stream,
 /// which are read once.
@@ -31,8 +31,8 @@ pub struct Invocation {
     pub hash_key: Option<u64>,
     /// Provider side: who called.
     pub peer: Option<Arc<Peer>>,
-    /// Consumer side: what it may take along of a trace.
-    pub(crate) trace: TraceForwarding,
+    /// Provider side: the number of its request on the connection, if the protocol has such.
+    pub request: Option<RequestId>,
     /// Typed things that layers, policies and callers leave for each other; they do not travel. On
     /// the consumer's side an [`AttemptLog`] is where endpoints write down the attempts, a
     /// [`NodeReplies`] where a broadcast leaves what each provider answered.
@@ -62,7 +62,7 @@ impl Invocation {
             codecs: None,
             hash_key: None,
             peer: None,
-            trace: TraceForwarding::All,
+            request: None,
             extensions: CallExtensions::new(),
         }
     }

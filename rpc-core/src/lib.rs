@@ -46,6 +46,7 @@ pub mod settings;
 pub mod status;
 mod stream;
 pub mod trace;
+mod trail;
 pub mod transport;
 
 #[doc(hidden)]
@@ -78,6 +79,7 @@ pub use self::service_key::{ParseServiceKeyError, ServiceKey};
 pub use self::status::{Code, Delivery, Status};
 pub use self::stream::{MessageSource, Messages, StreamSender, Streaming};
 pub use self::trace::{TraceBridge, TraceContext, TraceForwarding};
+pub use self::trail::{CallId, RequestId, SentAs, Trail};
 
 /// The outcome of a call: a value, or the status it failed with.
 pub type Result<T, E = Status> = std::result::Result<T, E>;

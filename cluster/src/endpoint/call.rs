@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use rpc_core::{Codecs, Delivery, Invocation, MethodKind, Status};
 use tokio::time::Instant;
+use tracing::field;
 
 use super::future::{EndpointFuture, InFlight};
 use super::load::FAILURE;
+use super::observed::Observed;
 use super::state::EndedCall;
 use super::{Endpoint, stream};
 
@@ -83,12 +85,15 @@ impl Endpoint {
             "attempt",
             service = %method.service(),
             method = method.name(),
-            endpoint = %self.address(),
+            peer = %self.address(),
             attempt = number,
+            id = field::Empty,
+            outcome = field::Empty,
         );
         let (deadline, end) = (invocation.deadline, invocation.end_deadline());
         let streams = method.kind().streams_reply();
-        let in_flight = InFlight::begin(self, now, &invocation, probe);
+        let observed = Observed::of(&mut invocation, &span);
+        let in_flight = InFlight::begin(self, now, &invocation, probe, observed);
         let call = span.in_scope(|| in_flight.endpoint.invoker.invoke(invocation));
         let call = if streams { stream::begun(call, now, deadline, end) } else { call };
         EndpointFuture::new(call, in_flight, span)

@@ -6,15 +6,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use rpc_core::{
-    AttemptLog, ChannelState, Code, Delivery, Invocation, MethodKind, Reply, ReplyFuture, Status,
-};
+use rpc_core::{ChannelState, Code, Delivery, Invocation, MethodKind, Reply, ReplyFuture, Status};
 use tokio::time::Instant;
 use tracing::Span;
 
 use crate::endpoint::Endpoint;
 use crate::endpoint::ejection::Verdict;
 use crate::endpoint::load::FAILURE;
+use crate::endpoint::observed::Observed;
 use crate::endpoint::state::EndedCall;
 
 /// A call in flight at one endpoint.
@@ -42,10 +41,10 @@ impl EndpointFuture {
 
     /// Tells whoever asks for the attempts that this one is given up, although it may go on.
     pub(crate) fn stop_logging(&mut self) {
-        if let Some(in_flight) = &mut self.in_flight
-            && let Some(log) = in_flight.log.take()
+        if let Some(InFlight { endpoint, started, observed: Some(observed), .. }) =
+            &mut self.in_flight
         {
-            log.note(in_flight.endpoint.address(), in_flight.started, None);
+            observed.give_up(endpoint.address(), *started);
         }
     }
 
@@ -97,7 +96,7 @@ pub(crate) struct InFlight {
     probe: bool,
     /// Whether it waited for the connection, which says nothing of the provider.
     connects: bool,
-    log: Option<AttemptLog>,
+    observed: Option<Box<Observed>>,
     /// Whether the first message of a reply that streams is here, which is what a reply is measured
     /// by.
     begun: bool,
@@ -110,20 +109,18 @@ impl InFlight {
         started: Instant,
         call: &Invocation,
         probe: bool,
+        observed: Option<Box<Observed>>,
     ) -> Self {
         endpoint.load().begin();
-        let (kind, log) = (call.method().kind(), call.extensions.get::<AttemptLog>().cloned());
+        let kind = call.method().kind();
         let connects = endpoint.channel().state() != ChannelState::Ready;
-        Self { endpoint, started, kind, probe, connects, log, begun: false, finished: false }
+        Self { endpoint, started, kind, probe, connects, observed, begun: false, finished: false }
     }
 
     fn finish(mut self, outcome: Result<Reply, Status>) -> Result<Reply, Status> {
         self.finished = true;
         self.record(&outcome);
-        if let Some(log) = &self.log {
-            let outcome = outcome.as_ref().map(|_| ());
-            log.note(self.endpoint.address(), self.started, Some(outcome));
-        }
+        self.tell(Some(outcome.as_ref().map(|_| ())));
         outcome.map_err(|status| self.at_endpoint(status))
     }
 
@@ -146,13 +143,22 @@ impl InFlight {
             self.record(&Err(status.clone()));
         }
         self.finished = true;
-        if let Some(log) = &self.log {
-            log.note(self.endpoint.address(), self.started, Some(end.as_ref().copied()));
-        }
+        self.tell(Some(end.as_ref().copied()));
         end.map_err(|status| self.at_endpoint(status))
     }
 
+    /// Tells who looks how it ended; `None` if it was given up.
+    fn tell(&self, outcome: Option<Result<(), &Status>>) {
+        if let Some(observed) = &self.observed {
+            observed.end(self.endpoint.address(), self.started, outcome);
+        }
+    }
+
     fn at_endpoint(&self, status: Status) -> Status {
+        let status = match &self.observed {
+            Some(observed) => observed.named(status),
+            None => status,
+        };
         match status.address() {
             Some(_) => status,
             None => status.with_address(self.endpoint.address().clone()),
@@ -207,9 +213,7 @@ impl Drop for InFlight {
                 let call = EndedCall { outcome: None, is_failure, latency, now };
                 self.endpoint.vitals().end(&call);
             }
-            if let Some(log) = &self.log {
-                log.note(self.endpoint.address(), self.started, None);
-            }
+            self.tell(None);
         }
     }
 }

@@ -11,6 +11,7 @@ mod fullness;
 mod future;
 mod layers;
 pub(crate) mod load;
+mod observed;
 pub(crate) mod state;
 mod stream;
 mod vitals;

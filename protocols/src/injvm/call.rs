@@ -1,14 +1,17 @@
 //! One call: from the consumer's invocation to the provider's, and its answer back.
 
 use std::future::{Future, poll_fn};
+use std::hash::{BuildHasher, RandomState};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::{Poll, ready};
 
 use rpc_core::message::Returned;
 use rpc_core::server::{Answer, CallGuard, ConnectionShare, Phase, ServerState, shutting_down};
 use rpc_core::{
-    Body, Deadline, Delivery, Invocation, MethodKind, Peer, Reply, ReplyFuture, Status,
+    Body, CallId, Deadline, Delivery, Invocation, MethodKind, Peer, Reply, ReplyFuture, RequestId,
+    Status,
 };
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
@@ -24,12 +27,21 @@ pub(super) struct Running {
     pub(super) counted: CallGuard,
     /// Bytes a message may have, on either side.
     pub(super) limit: usize,
+    /// What both sides name it by.
+    pub(super) id: u64,
 }
 
-/// Starts a call that counts as one of `share`; what is sent and comes back has at most `limit` bytes a
+/// The number of one more call in this process; they begin anywhere, as those of a connection do.
+pub(super) fn next_id() -> u64 {
+    static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| RandomState::new().hash_one(0).into());
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Starts the call `id` that counts as one of `share`; what is sent and comes back has at most `limit` bytes a
 /// message for the consumer.
 pub(super) fn start(
     share: &Arc<ConnectionShare>,
+    id: u64,
     invocation: Invocation,
     peer: Arc<Peer>,
     limit: usize,
@@ -48,12 +60,13 @@ pub(super) fn start(
     };
     let mut served = Invocation::new(route.method().clone(), arguments, deadline);
     (served.metadata, served.peer) = (invocation.metadata, Some(peer));
+    served.request = RequestId::new(id).filter(|_| kind != MethodKind::OneWay);
     if kind.streams_reply() {
         end.inspect(|end| served.set_end_deadline(*end));
     }
     let answer = Answer::new(route, served, started);
     let server = server.clone();
-    let running = Running { server, answer, deadline, started, counted, limit: largest };
+    let running = Running { server, answer, deadline, started, counted, limit: largest, id };
     Ok(match kind {
         MethodKind::OneWay => one_way(running),
         kind if kind.streams_reply() => pump::reply(running, permit),
@@ -80,15 +93,16 @@ fn one_way(running: Running) -> ReplyFuture {
 impl Running {
     /// The handler's reply, and what counts the call as running.
     pub(super) async fn reply(self) -> Result<(Reply, CallGuard), Status> {
-        let Self { server, mut answer, deadline, started, counted, .. } = self;
-        answer.begin()?;
+        let Self { server, mut answer, deadline, started, counted, id, .. } = self;
+        let named = |status: Status| status.with_id(CallId::Request(id));
+        answer.begin().map_err(named)?;
         let first = poll_fn(|cx| Poll::Ready(Pin::new(&mut answer).poll(cx))).await;
         let result = match first {
             Poll::Ready(result) => result,
             Poll::Pending => wait(&mut answer, &server, started, deadline).await,
         };
         answer.record(&result, Instant::now());
-        Ok((result?, counted))
+        Ok((result.map_err(named)?, counted))
     }
 }
 

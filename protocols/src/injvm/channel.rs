@@ -8,7 +8,8 @@ use rpc_core::protocol::Target;
 use rpc_core::server::{Caller, ConnectionShare, Phase, ServerState};
 use rpc_core::transport::TransportAddr;
 use rpc_core::{
-    Changes, Channel, ChannelState, Delivery, Invocation, Invoke, Peer, ReplyFuture, Status,
+    CallId, Changes, Channel, ChannelState, Delivery, Invocation, Invoke, Peer, ReplyFuture,
+    SentAs, Status,
 };
 use tokio::sync::Semaphore;
 
@@ -62,8 +63,10 @@ impl LocalChannel {
                 "{limit} calls wait for {address} already; raise `consumer.limits.in_flight`"
             )))
         })?;
-        let limit = self.config.max_payload;
-        call::start(&share, invocation, self.peer.clone(), limit, permit)
+        let (id, limit) = (call::next_id(), self.config.max_payload);
+        SentAs::note(&invocation, CallId::Request(id));
+        call::start(&share, id, invocation, self.peer.clone(), limit, permit)
+            .map_err(|status| status.with_id(CallId::Request(id)))
     }
 }
 

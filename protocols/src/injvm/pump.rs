@@ -4,7 +4,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use rpc_core::{Body, Delivery, MessageSource, Metadata, Reply, ReplyFuture, Status};
+use rpc_core::{Body, CallId, Delivery, MessageSource, Metadata, Reply, ReplyFuture, Status};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
@@ -45,7 +45,7 @@ async fn run(
     replied: oneshot::Sender<Result<Reply, Status>>,
     said: mpsc::Sender<Said>,
 ) {
-    let limit = running.limit;
+    let (limit, id) = (running.limit, CallId::Request(running.id));
     let reply = running.reply().await.and_then(|(reply, counted)| counted.until_end(reply));
     let begun = reply.and_then(|reply| Ok((reply.body.messages()?, reply)));
     let mut messages = match begun {
@@ -61,6 +61,7 @@ async fn run(
     };
     while let Some(next) = messages.next().await {
         let next = next.and_then(|body| limited::check("reply", &body, limit).map(|()| body));
+        let next = next.map_err(|status| status.with_id(id));
         let is_last = next.is_err();
         if said.send(next.map(Message::Body)).await.is_err() || is_last {
             return;

@@ -1,6 +1,7 @@
 //! The consumer's end: typed calls to invocations.
 
 mod config;
+mod observed;
 mod options;
 mod said;
 mod service;

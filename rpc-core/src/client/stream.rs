@@ -2,11 +2,11 @@
 
 use std::future::poll_fn;
 use std::task::Poll;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::stub::{Arguments, Stub, finish, named};
+use super::observed::Observed;
+use super::stub::{Arguments, Begun, Stub, finish, named, span};
 use crate::body::Body;
 use crate::codec::CodecError;
 use crate::deadline::Deadline;
@@ -59,33 +59,30 @@ impl Stub {
     /// The body of the reply, once it has begun.
     async fn open(&self, index: usize, arguments: Body) -> Result<Body, Status> {
         let (target, started) = (&self.methods[index], Instant::now());
-        let span = tracing::info_span!(
-            target: "dubhe::call",
-            "call",
-            service = %target.method().service(),
-            method = target.method().name(),
-        );
-        let call = Counted { metrics: target.metrics.clone(), started, code: Code::Cancelled };
-        let mut timeout = Duration::ZERO;
-        let begun = span.in_scope(|| self.begin(target, arguments, started, None, &mut timeout));
-        let begun = match begun {
-            Ok(begun) => begun,
+        let span = span(target);
+        let mut begun = Begun::within(span.clone());
+        let call = span.in_scope(|| self.begin(target, arguments, started, None, &mut begun));
+        let Begun { timeout, observed } = begun;
+        let counted = Counted { metrics: target.metrics.clone(), started, observed, ended: false };
+        let call = match call {
+            Ok(call) => call,
             Err(status) => {
-                call.end(status.code());
+                counted.end(Err(&status));
                 return Err(status);
             }
         };
         let (stub, waits) = (self.clone(), target.method().kind() == MethodKind::ServerStream);
         let calling = Box::pin(async move {
-            finish(&stub.methods[index], begun).await.inspect(|reply| stub.show(reply))
+            finish(&stub.methods[index], call).await.inspect(|reply| stub.show(reply))
         });
         let stub = self.clone();
         let end = move |outcome: Result<(), Status>| {
-            call.end(outcome.as_ref().map_or_else(Status::code, |()| Code::Ok));
             let target = &stub.methods[index];
-            outcome.map_err(|status| {
+            let outcome = outcome.map_err(|status| {
                 stub.blame_deadline(target, named(target, status), started, timeout)
-            })
+            });
+            counted.end(outcome.as_ref().copied());
+            outcome
         };
         let body = Body::stream(Opening::Called(calling)).until_end(&span, None, end)?;
         let mut messages = body.messages()?;
@@ -111,17 +108,27 @@ impl Stub {
 struct Counted {
     metrics: MethodMetrics,
     started: Instant,
-    code: Code,
+    observed: Observed,
+    ended: bool,
 }
 
 impl Counted {
-    fn end(mut self, code: Code) {
-        self.code = code;
+    fn end(mut self, outcome: Result<(), &Status>) {
+        self.note(outcome);
+    }
+
+    fn note(&mut self, outcome: Result<(), &Status>) {
+        self.ended = true;
+        let code = outcome.map_or_else(Status::code, |()| Code::Ok);
+        self.metrics.record_code(code, self.started.elapsed());
+        self.observed.end(outcome);
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.metrics.record_code(self.code, self.started.elapsed());
+        if !self.ended {
+            self.note(Err(&Status::cancelled("nobody reads the stream any more")));
+        }
     }
 }

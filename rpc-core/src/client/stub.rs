@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
-use tracing::Instrument;
+use tracing::{Instrument, Span, field};
 
 use crate::amount::show_duration;
 use crate::body::Body;
 use crate::broadcast::{NodeReplies, NodeResult};
+use crate::client::observed::Observed;
 use crate::client::options::CallOptions;
 use crate::client::said;
 use crate::codec::Codecs;
@@ -150,23 +151,18 @@ impl Stub {
     {
         let target = &self.methods[index];
         let started = Instant::now();
-        let span = tracing::info_span!(
-            target: "dubhe::call",
-            "call",
-            service = %target.method.service(),
-            method = target.method.name(),
-        );
-        let mut timeout = Duration::ZERO;
+        let mut begun = Begun::within(span(target));
+        let watched = begun.observed.span.clone();
         let result = {
             // Pinned here: awaiting it in either branch would move it, invocation and all.
             let mut call = pin!(async {
                 let body = arguments.into_body();
-                finish(target, self.begin(target, body, started, None, &mut timeout)?).await
+                finish(target, self.begin(target, body, started, None, &mut begun)?).await
             });
             // An Instrumented future enters its span at every poll; a disabled one is not worth that.
-            match span.is_disabled() {
+            match watched.is_disabled() {
                 true => call.as_mut().await,
-                false => call.as_mut().instrument(span).await,
+                false => call.as_mut().instrument(watched).await,
             }
         };
         let result = result.and_then(|reply| {
@@ -174,7 +170,9 @@ impl Stub {
             read(target, reply)
         });
         target.metrics.record(&result, started.elapsed());
-        let result = result.map_err(|status| self.blame_deadline(target, status, started, timeout));
+        let result =
+            result.map_err(|status| self.blame_deadline(target, status, started, begun.timeout));
+        begun.observed.end(result.as_ref().map(|_| ()));
         if result.is_err() {
             // A call can fail without waiting for anything. Callers that try on in a loop must not
             // keep the thread from the tasks that would heal what fails.
@@ -207,21 +205,25 @@ impl Stub {
             "broadcast",
             service = %target.method.service(),
             method = target.method.name(),
+            id = field::Empty,
+            peer = field::Empty,
+            outcome = field::Empty,
         );
         let nodes = NodeReplies::default();
-        let mut timeout = Duration::ZERO;
+        let mut begun = Begun::within(span.clone());
         let call = async {
             let body = arguments.into_body();
-            finish(target, self.begin(target, body, started, Some(&nodes), &mut timeout)?).await
+            finish(target, self.begin(target, body, started, Some(&nodes), &mut begun)?).await
         };
         let result = call.instrument(span).await;
         target.metrics.record(&result, started.elapsed());
+        begun.observed.end(result.as_ref().map(|_| ()));
         let Some(nodes) = nodes.take() else {
             tokio::task::consume_budget().await;
             // A layer that answers by itself asked nobody.
             return match result {
                 Ok(_) => Ok(Vec::new()),
-                Err(status) => Err(self.blame_deadline(target, status, started, timeout)),
+                Err(status) => Err(self.blame_deadline(target, status, started, begun.timeout)),
             };
         };
         let read = |NodeResult { address, result }: NodeResult<Reply>| NodeResult {
@@ -238,19 +240,20 @@ impl Stub {
     }
 
     /// Starts a call by the plan of now, at every provider if there are `nodes` to leave answers in;
-    /// notes that plan's `timeout`.
+    /// notes what its end asks for.
     pub(super) fn begin(
         &self,
         target: &StubMethod,
         body: Body,
         started: Instant,
         nodes: Option<&NodeReplies>,
-        timeout: &mut Duration,
+        begun: &mut Begun,
     ) -> Result<ReplyFuture, Status> {
         // Let go before anything is awaited: a guard that is held long makes others slower.
         let plan = target.plan.load();
-        *timeout = plan.timeout;
+        begun.timeout = plan.timeout;
         let mut invocation = self.invocation(target, &plan, body, started)?;
+        begun.observed.begin(&mut invocation);
         if target.method.kind().streams_reply() {
             self.set_end(&mut invocation, started);
         }
@@ -263,8 +266,8 @@ impl Stub {
         };
         // Layers, policy, router and balancer may be a program's own. One that panics fails this call,
         // as a handler does, and not the task of whoever makes it.
-        let begun = panics::catch(|| through.invoke(invocation));
-        begun.map_err(|message| named(target, panicked(target, &message)))
+        let call = panics::catch(|| through.invoke(invocation));
+        call.map_err(|message| named(target, panicked(target, &message)))
     }
 
     /// Shows what came beside the reply to a caller who wants to see it.
@@ -329,7 +332,9 @@ impl Stub {
         }
         let body = said::here(body)?;
         let mut invocation = Invocation::new(target.method.clone(), body, deadline);
-        invocation.trace = plan.trace;
+        if plan.trace == TraceForwarding::Off {
+            invocation.extensions.insert(trace::Untraced);
+        }
         let Some(options) = options else {
             (invocation.metadata, invocation.codecs) = (inherits, Some(plan.codecs.clone()));
             return Ok(invocation);
@@ -337,7 +342,7 @@ impl Stub {
         invocation.metadata = trace::merge(&options.metadata, &inherits);
         if trace::says_ids(&options.metadata) {
             // What the program says itself is not to be replaced by the ids of our span.
-            invocation.trace = TraceForwarding::Off;
+            invocation.extensions.insert(trace::Untraced);
         }
         invocation.hash_key = options.hash_key;
         if let Some(log) = &options.attempts {
@@ -353,6 +358,33 @@ impl Stub {
         });
         Ok(invocation)
     }
+}
+
+/// What the end of a call asks for.
+#[derive(Debug)]
+pub(super) struct Begun {
+    /// How long it may take by its plan.
+    pub(super) timeout: Duration,
+    pub(super) observed: Observed,
+}
+
+impl Begun {
+    pub(super) fn within(span: Span) -> Self {
+        Self { timeout: Duration::ZERO, observed: Observed::within(span) }
+    }
+}
+
+/// The span of a call.
+pub(super) fn span(target: &StubMethod) -> Span {
+    tracing::info_span!(
+        target: "dubhe::call",
+        "call",
+        service = %target.method.service(),
+        method = target.method.name(),
+        id = field::Empty,
+        peer = field::Empty,
+        outcome = field::Empty,
+    )
 }
 
 pub(super) async fn finish(target: &StubMethod, mut call: ReplyFuture) -> Result<Reply, Status> {

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::context::{self, CallContext};
 use super::dispatch::Route;
 use super::gate::Outcome;
-use super::{load_report, scope, served};
+use super::{load_report, scope, served, told};
 use crate::deadline::Deadline;
 use crate::invocation::Invocation;
 use crate::invoker::ReplyFuture;
@@ -28,6 +29,8 @@ pub struct Answer {
     context: Option<CallContext>,
     started: Instant,
     deadline: Deadline,
+    /// The span that is told how it ended, if somebody looks at it.
+    told: Option<Box<Span>>,
     tells_load: bool,
     /// Since when it counts at the gate of its method.
     counted: Option<Instant>,
@@ -50,13 +53,9 @@ impl Answer {
         let context = Some(context);
         let ends = if streams { invocation.end_deadline() } else { None };
         let tells_load = load_report::is_asked(&invocation.metadata);
-        let span = tracing::info_span!(
-            target: "dubhe::call",
-            "serve",
-            service = %invocation.method().service(),
-            method = invocation.method().name(),
-        );
+        let span = told::span(&invocation);
         trace::adopt(route.bridge(), &span, &invocation.metadata);
+        let told = (!span.is_disabled()).then(|| Box::new(span.clone()));
         // A layer around the handler may do its work before it has a future.
         let invoke = || match panics::catch(|| route.invoker().invoke(invocation)) {
             Ok(future) => future,
@@ -78,6 +77,7 @@ impl Answer {
             context,
             started,
             deadline,
+            told,
             tells_load,
             counted,
             gated,
@@ -160,6 +160,14 @@ impl Answer {
             return;
         }
         self.route.metrics().record(result, now.saturating_duration_since(self.started));
+        self.tell(result.as_ref().map(|_| ()));
+    }
+
+    #[inline]
+    fn tell(&self, outcome: Result<(), &Status>) {
+        if let Some(span) = &self.told {
+            told::end(span, outcome);
+        }
     }
 
     /// Runs to the end or to the deadline, when the handler's future is dropped. A call whose
@@ -236,6 +244,9 @@ impl Drop for Answer {
             self.leave_gate(now, true);
             let took = now.saturating_duration_since(self.started);
             self.route.metrics().record_code(Code::Cancelled, took);
+            if self.told.is_some() {
+                self.tell(Err(&Status::cancelled("nobody waits for it any more")));
+            }
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::reply::Reply;
 use crate::server::scope::{self, Shared};
 use crate::status::Status;
 use crate::trace::{self, TraceForwarding};
+use crate::trail::{CallId, RequestId};
 
 thread_local! {
     static CURRENT: RefCell<Option<CallContext>> = const { RefCell::new(None) };
@@ -40,6 +41,7 @@ pub struct CallContext {
     peer: Option<Arc<Peer>>,
     /// What it shares with its clones, once there is something to share.
     pub(super) shared: Option<Arc<Shared>>,
+    request: Option<RequestId>,
 }
 
 impl CallContext {
@@ -75,6 +77,14 @@ impl CallContext {
         self.peer.as_deref()
     }
 
+    /// What both sides name the call by, in their spans and in the access log, and a program in lines of
+    /// its own: the id of the trace it belongs to, else the number of its request. `None` if it has
+    /// neither, as over HTTP without `traceparent`.
+    #[must_use]
+    pub fn id(&self) -> Option<CallId> {
+        CallId::of(&self.metadata, self.request)
+    }
+
     pub(crate) fn of(invocation: &Invocation) -> Self {
         Self {
             method: invocation.method().clone(),
@@ -84,6 +94,7 @@ impl CallContext {
                 .unwrap_or_else(|| Deadline::after(Deadline::MAX_TIMEOUT)),
             peer: invocation.peer.clone(),
             shared: None,
+            request: invocation.request,
         }
     }
 }

@@ -14,6 +14,7 @@ mod local;
 pub(crate) mod scope;
 mod served;
 mod state;
+mod told;
 
 pub use self::answer::Answer;
 pub use self::blocking::{DrivenId, HandOn, Watching};

@@ -14,7 +14,7 @@ use tracing::{Instrument, Span};
 use super::answer::panicked;
 use super::context::{self, CallContext};
 use super::dispatch::Route;
-use super::scope;
+use super::{scope, told};
 use crate::body::Body;
 use crate::deadline::Deadline;
 use crate::invoker::ReplyFuture;
@@ -62,6 +62,15 @@ struct Served {
 }
 
 impl Served {
+    fn end(&mut self, outcome: Result<(), &Status>) {
+        self.ended = true;
+        let code = outcome.map_or_else(Status::code, |()| Code::Ok);
+        self.route.metrics().record_code(code, self.started.elapsed());
+        if !self.span.is_disabled() {
+            told::end(&self.span, outcome);
+        }
+    }
+
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Body, Status>>> {
         let _entered = self.span.enter();
         if let Some(deadline) = &mut self.deadline
@@ -85,13 +94,12 @@ impl MessageSource for Served {
     ) -> Poll<Option<Result<Body, Status>>> {
         let this = self.get_mut();
         let next = ready!(this.poll_next(cx));
-        let code = match &next {
+        let outcome = match &next {
             Some(Ok(_)) => return Poll::Ready(next),
-            Some(Err(status)) => status.code(),
-            None => Code::Ok,
+            Some(Err(status)) => Err(status),
+            None => Ok(()),
         };
-        this.ended = true;
-        this.route.metrics().record_code(code, this.started.elapsed());
+        this.end(outcome);
         // Whatever became of calls the handler made itself: this one ran.
         Poll::Ready(
             next.map(|end| end.map_err(|status| status.with_delivery(crate::Delivery::Answered))),
@@ -114,7 +122,7 @@ impl Drop for Served {
         let _ = context::enter(context, || panics::catch(|| drop(left)));
         if !self.ended {
             scope::cancel(&self.context);
-            self.route.metrics().record_code(Code::Cancelled, self.started.elapsed());
+            self.end(Err(&Status::cancelled("nobody reads the stream any more")));
         }
     }
 }

@@ -20,6 +20,7 @@ pub use self::convert::BoxError;
 pub use self::retry::{Repeat, Resend, may_resend, may_resend_later};
 use crate::body::Body;
 use crate::metadata::Metadata;
+use crate::trail::CallId;
 
 /// How far a failed call got, as the consumer knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,6 +84,7 @@ struct Inner {
     hint: Option<String>,
     is_verdict: bool,
     retry_after: Option<Duration>,
+    id: Option<CallId>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -124,6 +126,7 @@ impl Status {
             hint: None,
             is_verdict: false,
             retry_after: None,
+            id: None,
             source: None,
         }))
     }
@@ -291,6 +294,19 @@ impl Status {
     #[must_use]
     pub fn with_address(mut self, address: Arc<str>) -> Self {
         self.0.address = Some(address);
+        self
+    }
+
+    /// What the provider of the last attempt names the call by in its own logs, if it was sent.
+    #[must_use]
+    pub fn id(&self) -> Option<CallId> {
+        self.0.id
+    }
+
+    /// The same status, with what the provider names the call by; for protocols.
+    #[must_use]
+    pub fn with_id(mut self, id: CallId) -> Self {
+        self.0.id = Some(id);
         self
     }
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use tracing::Span;
 
-use super::{TraceContext, TraceForwarding};
+use super::TraceContext;
 use crate::invocation::Invocation;
 use crate::invoker::{BoxInvoker, Invoke, ReplyFuture};
 use crate::metadata::Metadata;
+use crate::trail::{CallId, SentAs};
 
 /// Joins the spans of calls to a tracing system, such as OpenTelemetry.
 ///
@@ -32,6 +33,10 @@ pub fn sending(bridge: &Arc<dyn TraceBridge>, inner: BoxInvoker) -> BoxInvoker {
     BoxInvoker::from_invoke(Sending { bridge: bridge.clone(), inner })
 }
 
+/// Marks a call whose ids no bridge replaces.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Untraced;
+
 struct Sending {
     bridge: Arc<dyn TraceBridge>,
     inner: BoxInvoker,
@@ -39,10 +44,14 @@ struct Sending {
 
 impl Invoke for Sending {
     fn invoke(&self, mut invocation: Invocation) -> ReplyFuture {
-        if invocation.trace != TraceForwarding::Off
+        if invocation.extensions.get::<Untraced>().is_none()
             && let Some(context) = self.bridge.context(&Span::current())
         {
             context.write(&mut invocation.metadata);
+            let id = CallId::Trace(context.trace_id());
+            SentAs::note(&invocation, id);
+            let sent = self.inner.invoke(invocation);
+            return Box::pin(async move { sent.await.map_err(|status| status.with_id(id)) });
         }
         self.inner.invoke(invocation)
     }

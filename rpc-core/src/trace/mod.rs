@@ -13,8 +13,8 @@ mod lists;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::bridge::adopt;
 pub use self::bridge::{TraceBridge, sending};
+pub(crate) use self::bridge::{Untraced, adopt};
 pub use self::context::TraceContext;
 use crate::metadata::{Metadata, MetadataValue};
 

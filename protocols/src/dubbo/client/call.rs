@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use rpc_core::codec::Codec;
 use rpc_core::status::{Delivery, Details, Status};
-use rpc_core::{Body, Invocation, MethodKind, Reply};
+use rpc_core::{Body, CallId, Invocation, MethodKind, Reply, SentAs};
 use tokio::time::Instant;
 
 use super::pending::{Outcome, Sent};
@@ -78,6 +78,9 @@ impl Call {
         // Also for an earlier deadline alone: a write that is stuck must not hide it from the task.
         let wake = inner.request_flush() | (inner.earliest != earliest);
         drop(inner);
+        if let Some(id) = id {
+            SentAs::note(&invocation, CallId::Request(id));
+        }
         if wake {
             self.shared.wake();
         }
@@ -217,7 +220,8 @@ impl Future for Call {
             return match self.poll_outcome(id, cx) {
                 Some(outcome) => {
                     self.stage = Stage::Over;
-                    Poll::Ready(self.finish(outcome))
+                    let named = |status: Status| status.with_id(CallId::Request(id));
+                    Poll::Ready(self.finish(outcome).map_err(named))
                 }
                 None => Poll::Pending,
             };

@@ -36,6 +36,8 @@ pub(super) struct Pending {
     free: u32,
     waiting: usize,
     limit: usize,
+    /// The generation of a new slot.
+    first: u32,
 }
 
 #[derive(Debug)]
@@ -62,10 +64,11 @@ enum State {
 const NONE: u32 = u32::MAX;
 
 impl Pending {
-    /// A table for at most `limit` waiting calls.
-    pub(super) fn new(limit: usize) -> Self {
+    /// A table for at most `limit` waiting calls, whose slots begin with the generation `first`: ids of
+    /// several connections stand in one log, so each connection begins somewhere else.
+    pub(super) fn new(limit: usize, first: u32) -> Self {
         let limit = limit.min(NONE as usize - 1);
-        Self { slots: Vec::new(), free: NONE, waiting: 0, limit }
+        Self { slots: Vec::new(), free: NONE, waiting: 0, limit, first }
     }
 
     /// How many calls wait for an answer.
@@ -95,7 +98,7 @@ impl Pending {
             if self.slots.len() >= self.limit {
                 return None;
             }
-            self.slots.push(Slot { generation: 0, state });
+            self.slots.push(Slot { generation: self.first, state });
             (self.slots.len() - 1) as u32
         };
         self.waiting += 1;
@@ -228,7 +231,7 @@ mod tests {
 
     #[test]
     fn late_answers_of_100_000_cancelled_calls_reach_nobody() {
-        let (mut pending, deadline) = (Pending::new(64), Instant::now());
+        let (mut pending, deadline) = (Pending::new(64, u32::MAX - 1), Instant::now());
         let mut cancelled = Vec::new();
         for _ in 0..100_000 {
             let id = wait(&mut pending, deadline).unwrap();
@@ -249,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_second_answer_to_one_call_is_dropped() {
-        let mut pending = Pending::new(1);
+        let mut pending = Pending::new(1, u32::MAX - 1);
         let id = wait(&mut pending, Instant::now()).unwrap();
         assert!(pending.complete(id, frame(id)).is_some());
         assert!(pending.complete(id, frame(id)).is_none());
@@ -259,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_full_table_refuses_and_recovers() {
-        let (mut pending, now) = (Pending::new(2), Instant::now());
+        let (mut pending, now) = (Pending::new(2, u32::MAX - 1), Instant::now());
         let first = wait(&mut pending, now).unwrap();
         wait(&mut pending, now).unwrap();
         assert!(wait(&mut pending, now).is_none());
@@ -269,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_sweep_ends_what_is_due_and_names_the_next() {
-        let (mut pending, now) = (Pending::new(8), Instant::now());
+        let (mut pending, now) = (Pending::new(8, u32::MAX - 1), Instant::now());
         let later = now + Duration::from_secs(1);
         let due = wait(&mut pending, now).unwrap();
         wait(&mut pending, later).unwrap();
@@ -283,7 +286,7 @@ mod tests {
 
     #[test]
     fn who_waits_is_woken_once_when_half_of_the_time_has_passed() {
-        let (mut pending, now) = (Pending::new(8), Instant::now());
+        let (mut pending, now) = (Pending::new(8, u32::MAX - 1), Instant::now());
         let (half, end) = (now + Duration::from_millis(500), now + Duration::from_secs(1));
         let id = pending.insert(Waker::noop().clone(), half, end, SENT).unwrap();
         let mut sweep = |at| {

@@ -1,6 +1,7 @@
 //! What callers and the task of a consumer's connection share: requests on their way out, calls
 //! that wait, and what has become of the connection.
 
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -50,11 +51,16 @@ pub(super) struct Inner {
     pub(super) closed: Option<Status>,
 }
 
+/// Some number, another one each time.
+fn anywhere() -> u32 {
+    std::hash::RandomState::new().hash_one(0) as u32
+}
+
 impl Shared {
     pub(super) fn new(address: Arc<str>, config: Arc<ClientConfig>) -> Self {
         let inner = Inner {
             out: WriteQueue::default(),
-            pending: Pending::new(config.max_in_flight),
+            pending: Pending::new(config.max_in_flight, anywhere()),
             batch: 0,
             earliest: None,
             flush: false,

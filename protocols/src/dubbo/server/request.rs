@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rpc_core::codec::Codec;
 use rpc_core::server::{Route, ServerState};
 use rpc_core::status::{Delivery, Status};
-use rpc_core::{Body, Deadline, Invocation, Peer};
+use rpc_core::{Body, Deadline, Invocation, Peer, RequestId};
 use tokio::time::Instant;
 
 use super::transit::Transit;
@@ -56,5 +56,6 @@ pub(super) fn parse(
     let deadline = Deadline::after_from(now, timeout);
     let mut invocation = Invocation::new(route.method().clone(), body, deadline);
     (invocation.metadata, invocation.peer) = (metadata, Some(peer.clone()));
+    invocation.request = RequestId::new(header.id).filter(|_| header.is_two_way());
     Ok((route.clone(), invocation, codec.clone()))
 }
