@@ -14,7 +14,7 @@ use rpc_core::{BuildContext, Error, Extension};
 
 use crate::backend::{Backend, Demand, Session};
 use crate::embedded::{Client, Host, Identity, ServerConfig, serve};
-use crate::recover::locked;
+use crate::lock::locked;
 use crate::{Pace, Registry, RegistryConfig, RegistryUrl, supervise};
 
 /// Bytes that fit into a pipe before its writer waits.

@@ -14,7 +14,8 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::recover::{RUNTIME_ENDED, locked};
+use crate::lock::locked;
+use crate::recover::RUNTIME_ENDED;
 use crate::registration::Wanted;
 use crate::{Registration, Registry};
 

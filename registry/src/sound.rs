@@ -12,7 +12,7 @@ use rpc_core::{Error, Instance, ServiceKey};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use crate::recover::locked;
+use crate::lock::locked;
 
 /// Longest service, address and id, in bytes.
 const MAX_NAME: usize = 512;

@@ -9,26 +9,10 @@
 use rpc_core::Instance;
 use tokio::time::Instant;
 
-use super::secret::Secret;
+use super::caller::Caller;
 use super::settings::ServerConfig;
 use super::table::{Entry, Key, Record, Table};
 use crate::sound;
-
-/// Who registers.
-#[derive(Debug, Clone)]
-pub(crate) struct Caller {
-    pub(crate) connection: u64,
-    /// By what it is known again.
-    pub(crate) secret: Secret,
-}
-
-#[cfg(test)]
-impl Caller {
-    /// One that is known by its number in every life.
-    pub(crate) fn numbered(connection: u64) -> Self {
-        Self { connection, secret: Secret::of(&format!("secret {connection}")) }
-    }
-}
 
 /// What a registration has brought about.
 #[derive(Debug)]

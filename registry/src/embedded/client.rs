@@ -24,7 +24,7 @@ use super::wire::{
     frame,
 };
 use crate::backend::{Listing, Session, Updates};
-use crate::recover::locked;
+use crate::lock::locked;
 
 /// Requests that may wait to be written.
 const QUEUE: usize = 256;

@@ -9,7 +9,7 @@ use rpc_core::ServiceKey;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::admission::Caller;
+use super::caller::Caller;
 use super::host::{Host, Outbox};
 use super::lease::TOLERANCE;
 use super::secret::{MAX_SECRET, Secret, is_same};

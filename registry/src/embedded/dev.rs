@@ -15,11 +15,12 @@ use tokio::time::timeout;
 use super::client::Client;
 use super::dubhe::dial;
 use super::meeting::{Address, Meeting, Office};
+use super::off_thread::off_thread;
 use super::secret::Identity;
 use super::server::EmbeddedServer;
 use super::settings::ServerConfig;
 use crate::backend::{Backend, Demand, Session};
-use crate::recover::locked;
+use crate::lock::locked;
 use crate::{Pace, Registry, RegistryConfig, RegistryUrl, supervise};
 
 /// A host on this machine that does not greet within this time is not the one we look for: its port
@@ -189,12 +190,4 @@ impl Backend for Dev {
 fn is_plain(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     name.len() <= 64 && name.chars().all(plain) && !name.starts_with('.')
-}
-
-/// Runs what waits for the disk where waiting is fine.
-pub(super) async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| Err(Error::closed("the runtime shuts down")))
 }

@@ -14,9 +14,10 @@ use redb::{Database, ReadableTable as _, TableDefinition};
 use rpc_core::Error;
 
 use super::server::ServerBuilder;
-use super::store::{Batch, Opened, Past, Store};
+use super::store::{Batch, Opened, Store};
+use super::table::Past;
 use super::table::Record;
-use crate::recover::locked;
+use crate::lock::locked;
 
 /// Records as JSON, by service, address and id.
 const INSTANCES: TableDefinition<'_, (&str, &str, &str), &[u8]> = TableDefinition::new("instances");
@@ -327,7 +328,7 @@ mod tests {
     use redb::{StorageBackend, backends::FileBackend};
     use rpc_core::{Instance, ServiceKey};
 
-    use super::super::admission::Caller;
+    use super::super::caller::Caller;
     use super::super::table::Key;
     use super::super::{EmbeddedServer, Host, ServerConfig};
     use super::*;

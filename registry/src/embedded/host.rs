@@ -9,12 +9,13 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-use super::admission::{Caller, Registered};
+use super::admission::Registered;
+use super::caller::Caller;
 use super::lease::{Leases, SWEEP_GAP};
 use super::settings::ServerConfig;
-use super::store::{Batch, Journal, Opened, Past, SAFE_LIMIT, Unsaved};
-use super::table::{Key, List, Record, Table};
-use crate::recover::locked;
+use super::store::{Batch, Changing, Journal, Opened, SAFE_LIMIT, Unsaved};
+use super::table::{Key, List, Past, Record, Table};
+use crate::lock::locked;
 
 /// What an embedded registry holds at the moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -277,19 +278,6 @@ impl Host {
         }
     }
 
-    /// What is to be saved next, if anything is.
-    pub(crate) fn take_unsaved(&self) -> Option<Batch> {
-        let Inner { table, unsaved, .. } = &mut *locked(&self.inner);
-        unsaved.as_mut()?.take(table)
-    }
-
-    /// Has the whole table saved next, because a part of it was not.
-    pub(crate) fn save_all(&self) {
-        if let Some(unsaved) = &mut locked(&self.inner).unsaved {
-            unsaved.take_all();
-        }
-    }
-
     /// Number of the last change that is to be saved; `None` if nothing is saved.
     pub(crate) fn last_change(&self) -> Option<u64> {
         locked(&self.inner).unsaved.as_ref().map(Unsaved::number)
@@ -346,6 +334,19 @@ impl Host {
             self.note(inner, key, None);
         }
         inner.leases.schedule(&inner.table, now)
+    }
+}
+
+impl Changing for Host {
+    fn take_unsaved(&self) -> Option<Batch> {
+        let Inner { table, unsaved, .. } = &mut *locked(&self.inner);
+        unsaved.as_mut()?.take(table)
+    }
+
+    fn save_all(&self) {
+        if let Some(unsaved) = &mut locked(&self.inner).unsaved {
+            unsaved.take_all();
+        }
     }
 }
 

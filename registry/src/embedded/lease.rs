@@ -129,7 +129,7 @@ mod tests {
     use rand::rngs::StdRng;
     use rpc_core::{Instance, ServiceKey};
 
-    use super::super::admission::Caller;
+    use super::super::caller::Caller;
     use super::*;
 
     /// A table in which `n` owners hold one instance each.

@@ -8,6 +8,7 @@
 //! of `dev://` find each other.
 
 mod admission;
+mod caller;
 mod client;
 mod connection;
 mod dev;
@@ -17,6 +18,7 @@ mod dubhe;
 mod host;
 mod lease;
 mod meeting;
+mod off_thread;
 mod secret;
 mod server;
 mod settings;

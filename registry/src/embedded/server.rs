@@ -12,9 +12,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::connection;
-use super::dev::off_thread;
 use super::dubhe::DEFAULT_PORT;
 use super::host::{Host, ServerStatus};
+use super::off_thread::off_thread;
 use super::settings::ServerConfig;
 use super::store::Opened;
 

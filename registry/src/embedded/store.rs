@@ -16,8 +16,7 @@ use rpc_core::Error;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::host::Host;
-use super::table::{Key, Record, Table};
+use super::table::{Key, Past, Record, Table};
 
 /// How long an answer waits for its change to be safe.
 pub(crate) const SAFE_LIMIT: Duration = Duration::from_secs(1);
@@ -28,6 +27,15 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// More single changes than this are written as the whole table instead.
 const MAX_CHANGES: usize = 10_000;
 
+/// What is kept, and changes meanwhile.
+pub(crate) trait Changing: Send + Sync {
+    /// What was changed since it was last asked; `None` if nothing was.
+    fn take_unsaved(&self) -> Option<Batch>;
+
+    /// Counts everything as changed.
+    fn save_all(&self);
+}
+
 /// Keeps the instances of a registry. Its methods may block.
 pub(crate) trait Store: fmt::Debug + Send + Sync + 'static {
     /// Makes changes last, all or none; they survive the process's death once it returns.
@@ -35,18 +43,6 @@ pub(crate) trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Notes that what is kept is all there was at the end of this life.
     fn finish(&self) -> Result<(), Error>;
-}
-
-/// What an earlier life of a registry left.
-#[derive(Debug, Default)]
-pub(crate) struct Past {
-    /// How often the store was opened, this time included.
-    pub(crate) life: u64,
-    pub(crate) records: Vec<Record>,
-    /// Whether that life ended in order, with everything saved.
-    pub(crate) is_current: bool,
-    /// Why nothing can be read or saved at present, if so.
-    pub(crate) error: Option<String>,
 }
 
 /// An opened store and what it held.
@@ -168,7 +164,7 @@ impl Journal {
     }
 
     /// Commits what comes; ends, and lets go of the store, when the host is dropped.
-    pub(crate) async fn keep(self: Arc<Self>, store: Arc<dyn Store>, host: Weak<Host>) {
+    pub(crate) async fn keep(self: Arc<Self>, store: Arc<dyn Store>, host: Weak<impl Changing>) {
         loop {
             self.filled.notified().await;
             let Some(batch) = host.upgrade().map(|host| host.take_unsaved()) else {
@@ -222,7 +218,8 @@ mod tests {
     use rpc_core::{Instance, ServiceKey};
 
     use super::super::ServerConfig;
-    use super::super::admission::Caller;
+    use super::super::caller::Caller;
+    use super::super::host::Host;
     use super::*;
 
     /// Remembers what it was given, and fails as often as told.

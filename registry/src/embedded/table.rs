@@ -11,11 +11,22 @@ use rpc_core::{Instance, ServiceKey};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::admission::Caller;
+use super::caller::Caller;
 use super::secret::Secret;
 use super::settings::ServerConfig;
-use super::store::Past;
 use super::wire::{Message, Version, frame};
+
+/// What an earlier life of a registry left.
+#[derive(Debug, Default)]
+pub(crate) struct Past {
+    /// How often the store was opened, this time included.
+    pub(crate) life: u64,
+    pub(crate) records: Vec<Record>,
+    /// Whether that life ended in order, with everything saved.
+    pub(crate) is_current: bool,
+    /// Why nothing can be read or saved at present, if so.
+    pub(crate) error: Option<String>,
+}
 
 /// Revisions hold the number of the server's life above this many bits, and of the change below.
 const LIFE_SHIFT: u32 = 32;

@@ -9,10 +9,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::locked;
 use super::pace::{Backoff, Pace};
 use crate::backend::{Backend, Demand, Listing, Session};
 use crate::cache::Cache;
+use crate::lock::locked;
 use crate::sound::{self, Teller};
 
 /// Who only reads and starts before the registry is not in trouble until this long after.

@@ -8,8 +8,10 @@ use rpc_core::{ServiceKey, Snapshot, Trouble, runtime};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::follow;
 use super::link::RUNTIME_ENDED;
-use super::{Tasks, follow, locked};
+use super::tasks::Tasks;
+use crate::lock::locked;
 
 /// Held by the subscription.
 pub(super) struct Lists {

@@ -6,22 +6,24 @@ mod keep;
 mod link;
 mod lists;
 mod pace;
+mod tasks;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rpc_core::{Error, Instance, ServiceKey, Snapshot, Source, Subscription, runtime};
+use rpc_core::{Error, Instance, ServiceKey, Snapshot, Source, Subscription};
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 pub(crate) use self::link::RUNTIME_ENDED;
 use self::link::{Counted, Link, State};
 use self::lists::{Ends, Lists};
 pub use self::pace::Pace;
+use self::tasks::Tasks;
 use crate::backend::Backend;
 use crate::cache::Cache;
+use crate::lock::locked;
 use crate::registration::{Registration, Wanted};
 use crate::{Registry, RegistryConfig, sound};
 
@@ -37,54 +39,12 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
 pub fn supervise(backend: Arc<dyn Backend>, config: &RegistryConfig) -> Arc<dyn Registry> {
     let address = backend.address();
     let cache = config.cache_dir.as_deref().map(|dir| Cache::new(dir, &address));
-    Arc::new(Supervised {
-        tasks: Arc::new(Tasks {
-            link: Arc::new(Link::new(backend, cache)),
-            loops: Mutex::new(JoinSet::new()),
-        }),
-    })
+    Arc::new(Supervised { tasks: Arc::new(Tasks::new(Link::new(backend, cache))) })
 }
 
 #[derive(Debug)]
 struct Supervised {
     tasks: Arc<Tasks>,
-}
-
-/// Owner of every task of one registry; held by all its guards.
-#[derive(Debug)]
-struct Tasks {
-    link: Arc<Link>,
-    loops: Mutex<JoinSet<()>>,
-}
-
-impl Tasks {
-    /// Has sessions opened if that is not done.
-    fn open(&self) -> Result<&Arc<Link>, Error> {
-        if *self.link.closing.borrow() {
-            return Err(self.closed());
-        }
-        runtime::with_timers()?;
-        self.link.begin()?;
-        Ok(&self.link)
-    }
-
-    fn closed(&self) -> Error {
-        let address = self.link.backend.address();
-        Error::closed(format!("registry {address} was shut down, connect to it anew"))
-    }
-
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut loops = locked(&self.loops);
-        while loops.try_join_next().is_some() {}
-        loops.spawn(task);
-    }
-}
-
-impl Drop for Tasks {
-    fn drop(&mut self) {
-        self.link.end();
-        self.link.backend.close();
-    }
 }
 
 #[async_trait]
@@ -175,9 +135,4 @@ impl Registry for Supervised {
         self.tasks.link.state.send_replace(State::Down(self.tasks.closed()));
         self.tasks.link.backend.close();
     }
-}
-
-/// These locks guard values that are whole at all times, so a poisoned one is as good.
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

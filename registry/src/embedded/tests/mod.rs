@@ -18,7 +18,7 @@ use super::secret::{Identity, Secret};
 use super::wire::{Ask, Request, VERSION, frame};
 use super::{Client, Host, ServerConfig, serve};
 use crate::backend::{Backend, Demand, Session, Updates};
-use crate::recover::locked;
+use crate::lock::locked;
 use crate::{RegistryConfig, supervise};
 
 fn key() -> ServiceKey {

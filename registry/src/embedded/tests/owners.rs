@@ -2,7 +2,7 @@
 
 use rpc_core::Source;
 
-use super::super::admission::Caller;
+use super::super::caller::Caller;
 use super::super::table::Key;
 use super::*;
 
