@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::body::Body;
+use crate::call_extensions::CallExtensions;
 use crate::codec::{CodecError, Codecs};
 use crate::deadline::Deadline;
 use crate::message::Message;
@@ -45,9 +46,6 @@ pub struct Invocation {
 /// When a call whose reply streams has to have ended.
 #[derive(Debug, Clone, Copy)]
 struct EndDeadline(Deadline);
-
-/// Typed values beside a call or its reply, one of each type; free while empty.
-pub use http::Extensions as CallExtensions;
 
 impl Invocation {
     /// A call of `method` with nothing set beside its arguments and deadline.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::body::Body;
-use crate::invocation::CallExtensions;
+use crate::call_extensions::CallExtensions;
 use crate::message::Message;
 use crate::metadata::Metadata;
 use crate::status::Status;

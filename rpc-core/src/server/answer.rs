@@ -59,7 +59,7 @@ impl Answer {
         // A layer around the handler may do its work before it has a future.
         let invoke = || match panics::catch(|| route.invoker().invoke(invocation)) {
             Ok(future) => future,
-            Err(message) => Box::pin(ready(Err(panicked(&route, &message)))),
+            Err(message) => Box::pin(ready(Err(route.panicked(&message)))),
         };
         let future = if streams {
             served::body(span.in_scope(invoke), route.clone(), context.clone(), started, ends, span)
@@ -224,7 +224,7 @@ impl Future for Answer {
                 Poll::Ready(Ok(reply))
             }
             Ok(polled) => polled.map_err(Status::answered),
-            Err(message) => Poll::Ready(Err(panicked(route, &message))),
+            Err(message) => Poll::Ready(Err(route.panicked(&message))),
         }
     }
 }
@@ -249,10 +249,4 @@ impl Drop for Answer {
             }
         }
     }
-}
-
-pub(super) fn panicked(route: &Route, message: &str) -> Status {
-    let call = route.method().path();
-    tracing::error!(target: "dubhe::provider", %call, message, "a handler panicked");
-    Status::internal(format!("the handler of {call} panicked"))
 }

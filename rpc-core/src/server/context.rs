@@ -2,26 +2,20 @@
 //!
 //! A thread-local that holds the view only while the handler is polled: it costs two swaps a poll
 //! and no allocation, and tasks that the handler spawns inherit it by [`CallContext::scope`] alone. A
-//! layer may change the call: what is inside of it has a view of its own, [`within_layer`].
+//! layer may change the call: what is inside of it has a view of its own, [`within_layer`](super::within_layer).
 
 use std::cell::RefCell;
-use std::future::{Future, ready};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::deadline::Deadline;
 use crate::invocation::Invocation;
-use crate::invoker::{BoxInvoker, Invoke, ReplyFuture};
 use crate::metadata::Metadata;
 use crate::method::Method;
 use crate::peer::Peer;
-use crate::reply::Reply;
-use crate::server::scope::{self, Shared};
-use crate::status::Status;
+use crate::server::shared_view::SharedView;
 use crate::trace::{self, TraceForwarding};
 use crate::trail::{CallId, RequestId};
 
@@ -40,7 +34,7 @@ pub struct CallContext {
     deadline: Deadline,
     peer: Option<Arc<Peer>>,
     /// What it shares with its clones, once there is something to share.
-    pub(super) shared: Option<Arc<Shared>>,
+    pub(super) shared: Option<Arc<SharedView>>,
     request: Option<RequestId>,
 }
 
@@ -139,78 +133,4 @@ pub(crate) fn inherit(
         Some(context) => (own.min(context.deadline), trace::carried(&context.metadata, forwarding)),
         None => (own, Metadata::new()),
     })
-}
-
-/// What is `inside` of a layer at position *provider*, with the call as that layer has passed it on
-/// for its view. A layer can shorten the time of a call, but not lengthen it, as nobody waits longer.
-#[must_use]
-pub fn within_layer(inside: BoxInvoker) -> BoxInvoker {
-    BoxInvoker::from_invoke(Within(inside))
-}
-
-struct Within(BoxInvoker);
-
-impl Invoke for Within {
-    fn invoke(&self, mut invocation: Invocation) -> ReplyFuture {
-        let outside = CURRENT.with_borrow(|current| current.as_ref().map(CallContext::deadline));
-        // In a task of the layer's own nothing else ends it.
-        let is_shortened = outside.is_none_or(|outside| invocation.deadline < outside);
-        if is_shortened && invocation.deadline.is_past() {
-            let text = "no time was left by the deadline that a layer has set";
-            return Box::pin(ready(Err(Status::deadline_exceeded(text))));
-        }
-        if let Some(outside) = outside {
-            invocation.deadline = invocation.deadline.min(outside);
-        }
-        let deadline = invocation.deadline.instant();
-        let mut context = CallContext::of(&invocation);
-        let is_part = invocation.method().kind().streams_reply();
-        if is_part {
-            // The body that streams goes on with the view outside.
-            context.shared = with_current(|outside| outside.shared.clone()).flatten();
-        }
-        let mut view = Some(context);
-        let future = enter(&mut view, || self.0.invoke(invocation));
-        let viewed = Viewed { view, future, ends_tasks: !is_part };
-        if !is_shortened {
-            return Box::pin(viewed);
-        }
-        Box::pin(async move {
-            timeout_at(deadline, viewed).await.unwrap_or_else(|_| {
-                let text = "the handler did not end before the deadline that a layer has set";
-                Err(Status::deadline_exceeded(text))
-            })
-        })
-    }
-}
-
-/// A future that is polled with a view of its own.
-struct Viewed {
-    view: Option<CallContext>,
-    future: ReplyFuture,
-    /// Whether tasks in the scope of the view end when this is dropped.
-    ends_tasks: bool,
-}
-
-impl Future for Viewed {
-    type Output = Result<Reply, Status>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { view, future, ends_tasks } = &mut *self;
-        let result = ready!(enter(view, || future.as_mut().poll(cx)));
-        *ends_tasks = false;
-        Poll::Ready(result.map(|mut reply| {
-            scope::complete(view, &mut reply);
-            reply
-        }))
-    }
-}
-
-impl Drop for Viewed {
-    /// A handler that is dropped before its end was cancelled, as by a layer.
-    fn drop(&mut self) {
-        if self.ends_tasks {
-            scope::cancel(&self.view);
-        }
-    }
 }

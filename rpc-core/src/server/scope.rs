@@ -4,30 +4,16 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use tokio::sync::watch;
 use tokio::time::timeout_at;
 use tracing::{Instrument, Span};
 
 use super::context::{CallContext, enter, with_current};
+use super::shared_view::SharedView;
 use crate::metadata::{Metadata, MetadataValue};
 use crate::reply::Reply;
 use crate::status::Status;
-
-/// What a view of a call and its clones share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    /// What is to go beside the answer; `None` once that is on its way.
-    reply: Mutex<Option<Metadata>>,
-    is_cancelled: watch::Sender<bool>,
-}
-
-impl Shared {
-    fn reply(&self) -> MutexGuard<'_, Option<Metadata>> {
-        self.reply.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 impl CallContext {
     /// `future` as a part of the call that is being answered here, for a task of its own: what it calls
@@ -108,12 +94,8 @@ impl CallContext {
     }
 
     /// What it shares with its clones from now on.
-    pub(super) fn share(&mut self) -> &Arc<Shared> {
-        self.shared.get_or_insert_with(|| {
-            let (reply, is_cancelled) =
-                (Mutex::new(Some(Metadata::new())), watch::Sender::new(false));
-            Arc::new(Shared { reply, is_cancelled })
-        })
+    pub(super) fn share(&mut self) -> &Arc<SharedView> {
+        self.shared.get_or_insert_with(|| Arc::new(SharedView::new()))
     }
 }
 

@@ -11,7 +11,6 @@ use std::task::{Context, Poll, ready};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::{Instrument, Span};
 
-use super::answer::panicked;
 use super::context::{self, CallContext};
 use super::dispatch::Route;
 use super::{scope, told};
@@ -82,7 +81,7 @@ impl Served {
         let Self { messages, context, .. } = self;
         match context::enter(context, || panics::catch(|| messages.poll_next(cx))) {
             Ok(polled) => polled,
-            Err(message) => Poll::Ready(Some(Err(panicked(&self.route, &message)))),
+            Err(message) => Poll::Ready(Some(Err(self.route.panicked(&message)))),
         }
     }
 }
