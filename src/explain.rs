@@ -7,7 +7,7 @@ use cluster::Explanation;
 use rpc_core::{Body, Deadline, Error, Instance, Invocation, Method, ServiceKey, Status, runtime};
 use serde_json::Value;
 
-use crate::config::MethodConfig;
+use crate::config::{MethodConfig, Setting};
 use crate::consumer::Consumer;
 use crate::describe::MethodDescription;
 use crate::dynamic::Json;
@@ -23,8 +23,21 @@ pub struct MethodExplanation {
     pub settings: MethodConfig,
     /// The endpoints, who left which of them out, and what the balancer thinks of the others.
     pub call: Explanation,
+    /// The instances among those that this consumer disables, and the setting that does so.
+    pub disabled: Vec<DisabledInstance>,
     /// How often this consumer has sent a call again so far, of all its services.
     pub resends: u64,
+}
+
+/// An instance that gets no call, whatever it publishes.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct DisabledInstance {
+    /// What the registry says of it.
+    pub instance: Instance,
+    /// What disables it, such as `consumer.instances."10.0.0.1".disabled`; `None` if that has changed
+    /// meanwhile.
+    pub by: Option<Setting>,
 }
 
 impl Consumer {
@@ -76,6 +89,11 @@ impl Consumer {
         let mut invocation = Invocation::new(method.clone(), body, deadline);
         invocation.codecs = Some(codecs);
         let call = picker.explain(&invocation, choice);
-        Ok(MethodExplanation { method, settings, call, resends: self.resends() })
+        let disabled = call.disabled.iter().map(|instance| DisabledInstance {
+            instance: instance.clone(),
+            by: config.disables(service, &instance.address),
+        });
+        let (disabled, resends) = (disabled.collect(), self.resends());
+        Ok(MethodExplanation { method, settings, call, disabled, resends })
     }
 }

@@ -30,7 +30,7 @@ pub(crate) fn dispatcher(
     let mut dispatcher = empty(extensions, config, metrics)?;
     let described = services.iter().map(|(service, handler)| (service, handler));
     let json = extensions.codecs("json").ok().map(|codecs| codecs.first().clone());
-    let describing = Arc::new(describing(described, json));
+    let describing = Arc::new(describing(described, json, dispatcher.metrics().clone()));
     for (service, handler) in services {
         let methods = handler.descriptor().methods;
         let names = methods.iter().map(|method| method.name);

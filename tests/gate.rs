@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use dubhe::describe::GateKind;
 use dubhe::prelude::*;
 use dubhe::{Delivery, RunningProvider};
 use support::http::post;
@@ -158,7 +159,16 @@ async fn calls_inside_the_process_meet_the_same_gate() {
     let provider = support::provider(&registry, "").serve(places).start().await.unwrap();
     let toml = "consumer.retries = 0\nconsumer.timeout = \"300ms\"\n\
                 [consumer.services.\"test.Basin\"]\nscope = \"local\"\n";
-    let basin: BasinClient = support::consumer(&registry, toml).client().await.unwrap();
+    let consumer = support::consumer(&registry, toml);
+    let basin: BasinClient = consumer.client().await.unwrap();
+    let gates = async || {
+        let service = "test.Basin".parse().unwrap();
+        let told = consumer.gates(&service, Duration::from_secs(1)).await.unwrap();
+        let told = told.into_iter().next().unwrap().1.unwrap();
+        told.into_iter().map(|gate| (gate.method, gate.state, gate.limit)).collect::<Vec<_>>()
+    };
+    let unlimited = [("fill", GateKind::Off, None), ("spill", GateKind::Open, None)];
+    assert_eq!(gates().await, unlimited.map(|(name, state, limit)| (name.into(), state, limit)));
     let refused = |method: &str| {
         let name = "dubhe_provider_gate_refused_total";
         let line = format!("{name}{{service=\"test.Basin\",method=\"{method}\"}} ");
@@ -188,6 +198,9 @@ async fn calls_inside_the_process_meet_the_same_gate() {
             });
         }
     }
+    let during = gates().await;
+    let limit = during[0].2.expect("there is a limit under overload");
+    assert!(during[0].1 != GateKind::Off && (1..=1000).contains(&limit), "{during:?}");
     calls.join_all().await;
     assert!(refused("fill") > 0);
     // Eight places answer 800 in a second; it is two and a half.

@@ -105,6 +105,32 @@ async fn arguments_by_name_are_hashed_as_those_in_a_list() {
 }
 
 #[tokio::test]
+async fn gates_and_instances_that_are_disabled_are_shown() {
+    let (registry, one) = shop().await;
+    let other = provider(&registry.url, "").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shop.toml");
+    let key = format!("consumer.instances.\"{}\"", other.address());
+    std::fs::write(&file, format!("[{key}]\ndisabled = true\n")).unwrap();
+    let settings = ("DUBHE_CONFIG", file.to_str().unwrap());
+    let shown = explained(&registry.url, settings, &["test.Stock/left"]).await;
+    let endpoint = &shown["endpoints"][0];
+    assert_eq!(endpoint["address"], *one.address());
+    assert_eq!(endpoint["gate"], json!({ "state": "off", "limit": null }));
+    assert_eq!(endpoint["full_ms"], Value::Null);
+    let disabled = &shown["disabled"];
+    assert_eq!((disabled.as_array().unwrap().len(), shown["endpoints"][1].is_null()), (1, true));
+    assert_eq!(disabled[0]["address"], *other.address());
+    assert_eq!(disabled[0]["by"]["key"], format!("{key}.disabled"));
+    let why = format!("disabled by {key}.disabled ({}:2:12)", file.display());
+    assert_eq!(disabled[0]["why"], *why);
+    let mut run = command(&["--registry", &registry.url, "explain", "test.Stock/note"]);
+    run.env(settings.0, settings.1);
+    let run = run_with(run, "").await.code(0);
+    run.prints(&format!("no: {why}")).prints("  disabled  ").prints("  none  ");
+}
+
+#[tokio::test]
 async fn a_codec_that_the_command_does_not_use_is_told() {
     let (registry, _one) = shop().await;
     let mut run = command(&["--registry", &registry.url, "explain", "test.Stock/left"]);

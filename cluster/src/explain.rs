@@ -27,6 +27,8 @@ pub struct Explanation {
     pub directory: DirectoryState,
     /// Every endpoint there is, in the order of their addresses.
     pub endpoints: Vec<ExplainedEndpoint>,
+    /// The instances that get no call because this consumer disables them.
+    pub disabled: Arc<[Instance]>,
     /// What each router did, in their order.
     pub routers: Vec<RouterStep>,
     /// Which of those that are left the policy sends it to.
@@ -51,6 +53,8 @@ pub struct ExplainedEndpoint {
     pub in_flight: u32,
     /// The latency to expect; `None` until a call of this consumer has ended.
     pub latency: Option<Duration>,
+    /// For how long it is still ranked last because it has said that it is full; `None` if it is not.
+    pub full: Option<Duration>,
     /// Why the call cannot go there; `None` if it can.
     pub dropped: Option<Dropped>,
     /// What the balancer compares, the lower the better, in its own unit; `None` where it compares
@@ -118,6 +122,7 @@ impl Picker {
         });
         Explanation {
             endpoints: endpoints.collect(),
+            disabled: self.0.directory.disabled(),
             directory: self.0.directory.state(),
             routers,
             choice,
@@ -203,6 +208,7 @@ fn explained(
         weight: endpoint.weight(),
         in_flight: endpoint.load().in_flight(),
         latency: endpoint.load().latency(now),
+        full: endpoint.full_until(now).map(|until| until.saturating_duration_since(now)),
         dropped,
         score,
     }

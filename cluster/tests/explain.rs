@@ -9,8 +9,10 @@ use std::time::Duration;
 use dubhe_cluster::load_balance::LoadBalance;
 use dubhe_cluster::policy::{Available, Broadcast, Choice, ClusterPolicy, Failover};
 use dubhe_cluster::router::Router;
-use dubhe_cluster::{Candidates, Dropped, Endpoint, ExplainedEndpoint, Explanation, Picker};
-use rpc_core::{AttemptLog, AttemptOutcome, ChannelState, Invocation};
+use dubhe_cluster::{
+    Candidates, Dropped, Endpoint, ExplainedEndpoint, Explanation, Overrides, Picker,
+};
+use rpc_core::{AttemptLog, AttemptOutcome, ChannelState, Delivery, Invocation, Status};
 use support::*;
 use tokio::time::Instant;
 use tower_layer::Layer;
@@ -73,6 +75,28 @@ async fn every_endpoint_is_told_with_what_left_it_out() {
     let steps: Vec<_> = explained.routers.iter().map(|step| (step.before, step.after)).collect();
     assert_eq!(steps, [(3, 3), (3, 2)]);
     assert!(explained.routers.iter().all(|step| step.router == "prefix"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_full_and_one_that_is_disabled_are_told_with_the_time_and_by_name() {
+    let fleet = Fleet::of(&["a:1", "b:1", "c:1"]);
+    let full = Status::resource_exhausted("full").with_delivery(Delivery::Refused);
+    let full = full.with_retry_after(Duration::from_secs(4));
+    fleet.mock("a:1").answer(Answer::Fail(full));
+    let cluster = fleet.cluster(Failover::default());
+    while fleet.mock("a:1").calls() == 0 {
+        cluster.invoke(call()).await.unwrap();
+    }
+    let overrides = Overrides::new(|it| (&*it.address != "c:1").then_some(it));
+    fleet.directory.set_overrides(overrides);
+    settle().await;
+    let explained = explained(&fleet, Vec::new());
+    let disabled: Vec<_> = explained.disabled.iter().map(|it| &*it.address).collect();
+    assert_eq!((explained.endpoints.len(), disabled), (2, vec!["c:1"]));
+    let left = at(&explained, "a:1").full.unwrap();
+    assert!((2..=6).contains(&left.as_secs()), "{left:?}");
+    assert_eq!(at(&explained, "a:1").dropped, Some(Dropped::Unfit));
+    assert_eq!(at(&explained, "b:1").full, None);
 }
 
 #[tokio::test(start_paused = true)]

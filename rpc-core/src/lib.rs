@@ -72,7 +72,7 @@ pub use self::invocation::Invocation;
 pub use self::invoker::{BoxInvoker, Invoke, Invoker, ReplyFuture};
 pub use self::metadata::{Metadata, MetadataValue};
 pub use self::method::{Method, MethodKind};
-pub use self::metrics::{MethodMetrics, Metrics, Tally};
+pub use self::metrics::{GateState, MethodMetrics, Metrics, Tally};
 pub use self::peer::Peer;
 pub use self::port::{Acceptor, Port};
 pub use self::protocol::{Protocol, Protocols};

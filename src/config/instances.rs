@@ -6,6 +6,8 @@ use std::sync::Arc;
 use rpc_core::{Instance, ServiceKey};
 use serde::{Deserialize, Serialize};
 
+use super::key::Key;
+use super::origin::Setting;
 use super::tree::Config;
 
 /// `[consumer.instances."HOST:PORT"]`, or `"HOST"` for every port of it: what this consumer takes an
@@ -67,6 +69,25 @@ impl Config {
         let own = own.map(|service| &service.instances);
         let all = own.chain([&self.consumer.instances]);
         InstanceRules(all.filter(|rules| !rules.is_empty()).cloned().collect())
+    }
+
+    /// The setting that disables the instance of `service` at `address`, if one does.
+    pub(crate) fn disables(&self, service: &ServiceKey, address: &str) -> Option<Setting> {
+        let consumer = Key::of(["consumer"]);
+        let interface = ServiceKey::new(service.interface());
+        let own = [service, &interface].into_iter().filter_map(|key| {
+            let section = consumer.child("services").child(key.as_str());
+            Some((section, &self.consumer.services.get(key)?.instances))
+        });
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        let mut all = own.chain([(consumer.clone(), &self.consumer.instances)]);
+        let (key, disabled) = all.find_map(|(section, rules)| {
+            let of = |name: &str| Some((section.child("instances").child(name), rules.get(name)?));
+            let mut found = [address, host].into_iter().filter_map(of);
+            found.find_map(|(key, rule)| Some((key.child("disabled"), rule.disabled?)))
+        })?;
+        let (shown, origin) = (key.to_string(), self.origins.of(&key).clone());
+        disabled.then(|| Setting { key: shown, value: "true".to_owned(), origin })
     }
 }
 

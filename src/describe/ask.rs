@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::serve::{DESCRIBE, Describe, DescribeClient};
-use super::types::ServiceDescription;
+use super::types::{GateDescription, ServiceDescription};
 use crate::config::{Config, MethodConfig, MethodDefaults};
 use crate::consumer::Consumer;
 use crate::live::{Draft, UsedService};
@@ -88,6 +88,30 @@ impl Consumer {
         let mut instances = self.instances_to_ask(service, deadline).await?;
         instances.retain(|instance| addresses.contains(&instance.address));
         Ok(self.describe_all(service, instances, deadline).await)
+    }
+
+    /// What limits the calls of each method of `service` now, as each instance says, by address: the
+    /// *gate* of a method, which is off until work there is futile. Asks the first 100, some at once;
+    /// waits at most `timeout` in all. An instance that is older answers `unimplemented`.
+    ///
+    /// # Errors
+    /// No instance is known.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the calls.
+    pub async fn gates(
+        &self,
+        service: &ServiceKey,
+        timeout: Duration,
+    ) -> Result<ToldEach<Vec<GateDescription>>, Status> {
+        let deadline = Deadline::after(timeout);
+        let mut instances = self.instances_to_ask(service, deadline).await?;
+        instances.truncate(MOST);
+        Ok(each(instances, |instance| {
+            let (this, service) = (self.clone(), service.to_string());
+            async move { Describe::gates(&this.describer(vec![instance], deadline)?, service).await }
+        })
+        .await)
     }
 
     async fn describe_all(

@@ -18,6 +18,6 @@ pub use self::serve::DESCRIBE;
 pub(crate) use self::serve::describing;
 pub(crate) use self::types::fields;
 pub use self::types::{
-    CallKind, EnumDescription, EnumValue, FieldDescription, FieldLabel, MessageDescription,
-    MethodDescription, ServiceDescription, TypeDescription, TypeKind,
+    CallKind, EnumDescription, EnumValue, FieldDescription, FieldLabel, GateDescription, GateKind,
+    MessageDescription, MethodDescription, ServiceDescription, TypeDescription, TypeKind,
 };

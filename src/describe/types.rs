@@ -56,6 +56,36 @@ pub struct MethodDescription {
     pub takes_message: Option<bool>,
 }
 
+/// What limits the calls of a method at an instance now.
+#[message(crate = crate)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GateDescription {
+    /// Name of the method on the wire.
+    pub method: String,
+    /// What its gate does.
+    pub state: GateKind,
+    /// Most calls that may run at a time; absent while there is no limit.
+    pub limit: Option<u32>,
+}
+
+/// What a gate does.
+#[message(crate = crate)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GateKind {
+    /// Something that this version does not know.
+    Unknown,
+    /// The method has none, by `provider.gate = "off"` or because it streams or is one-way.
+    Open,
+    /// It watches.
+    Off,
+    /// It tries whether a limit helps.
+    Trial,
+    /// It limits.
+    On,
+}
+
 /// What goes to and fro in the calls of a method.
 #[message(crate = crate)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use dubhe::{Choice, Dropped, EndpointHealth, ExplainedEndpoint, HealthState, MethodKind};
 use serde_json::{Value, json};
 
+use super::why::{gate_name, why_disabled};
 use super::{Asked, CODEC, Shown};
 use crate::output::ms;
 use crate::status::{attempts_json, directory_json, status_json, stood_in_json};
@@ -17,6 +18,14 @@ pub(super) fn explanation(shown: &Shown) -> Value {
             |step| json!({ "router": step.router, "before": step.before, "after": step.after }),
         );
     let endpoints = explained.call.endpoints.iter().map(|endpoint| endpoint_json(endpoint, shown));
+    let disabled = explained.disabled.iter().map(|disabled| {
+        json!({
+            "address": &*disabled.instance.address,
+            "id": &*disabled.instance.id,
+            "why": why_disabled(disabled),
+            "by": disabled.by,
+        })
+    });
     let mut whole = json!({
         "method": &**explained.method.path(),
         "idempotent": is_known.then(|| explained.method.is_idempotent()),
@@ -27,6 +36,7 @@ pub(super) fn explanation(shown: &Shown) -> Value {
         "directory": directory_json(&explained.call.directory),
         "routers": routers.collect::<Vec<_>>(),
         "endpoints": endpoints.collect::<Vec<_>>(),
+        "disabled": disabled.collect::<Vec<_>>(),
         "score_unit": explained.call.score_unit,
     });
     match &shown.asked {
@@ -63,7 +73,11 @@ fn endpoint_json(endpoint: &ExplainedEndpoint, shown: &Shown) -> Value {
         "full_weight": endpoint.instance.weight,
         "in_flight": endpoint.in_flight,
         "latency_ms": endpoint.latency.map(ms),
+        "full_ms": endpoint.full.map(ms),
         "score": endpoint.score,
+        "gate": shown.gates.get(&endpoint.instance.address).map(
+            |gate| json!({ "state": gate_name(gate.state), "limit": gate.limit }),
+        ),
         "candidate": endpoint.dropped.is_none(),
         "dropped": dropped_json(endpoint, shown),
         "unreached": shown.unreached(endpoint),

@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use dubhe::describe::{MethodDescription, ServiceDescription};
-use dubhe::{AttemptLog, Code, Consumer, DynamicClient, MethodExplanation, MethodKind, Status};
+use dubhe::describe::{GateDescription, MethodDescription, ServiceDescription};
+use dubhe::{
+    AttemptLog, Code, Consumer, DynamicClient, MethodExplanation, MethodKind, ServiceKey, Status,
+};
 use serde_json::Value;
 
 use crate::call::written;
@@ -46,6 +48,8 @@ struct Shown {
     explained: MethodExplanation,
     /// What instances said of themselves, by address: shows who can be reached, and why not.
     told: HashMap<Arc<str>, Result<ServiceDescription, Status>>,
+    /// What limits the method at those that say so, by address.
+    gates: HashMap<Arc<str>, GateDescription>,
     asked: Asked,
 }
 
@@ -102,8 +106,9 @@ impl Explain {
             }
             asked = Asked::Called { client, log, result };
         }
+        let gates = gates(consumer, service, name).await;
         let explained = consumer.explain(service, &method, arguments, PATIENCE).await?;
-        Ok(Shown { explained, told, asked })
+        Ok(Shown { explained, told, gates, asked })
     }
 
     /// No instance says what the method is: shows what is known without that, if there are any.
@@ -120,8 +125,23 @@ impl Explain {
         let told = consumer.describe_each(service, PATIENCE).await?.into_iter().collect();
         let method = MethodDescription::unknown(method);
         let explained = consumer.explain(service, &method, Value::Null, PATIENCE).await?;
-        Ok(Shown { explained, told, asked: Asked::Unknown(status) })
+        let gates = HashMap::new();
+        Ok(Shown { explained, told, gates, asked: Asked::Unknown(status) })
     }
+}
+
+/// What limits `method` at each instance that says so; older ones do not.
+async fn gates(
+    consumer: &Consumer,
+    service: &ServiceKey,
+    method: &str,
+) -> HashMap<Arc<str>, GateDescription> {
+    let told = consumer.gates(service, PATIENCE).await.unwrap_or_default();
+    let of_method = |(address, gates): (Arc<str>, Result<Vec<GateDescription>, Status>)| {
+        let gate = gates.ok()?.into_iter().find(|gate| gate.method == method)?;
+        Some((address, gate))
+    };
+    told.into_iter().filter_map(of_method).collect()
 }
 
 impl Shown {

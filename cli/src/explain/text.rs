@@ -1,11 +1,13 @@
 //! The explanation for people.
 
+use dubhe::describe::GateDescription;
 use dubhe::{
     AttemptLog, AttemptOutcome, Choice, DynamicClient, EndpointHealth, ExplainedEndpoint,
     HealthState, Method, MethodKind, Status,
 };
 use serde_json::Value;
 
+use super::why::{full, gate_name, why_disabled};
 use super::{Asked, CODEC, Shown};
 use crate::ordered::Ordered;
 use crate::output::{Table, age, millis};
@@ -69,10 +71,18 @@ fn endpoints_text(shown: &Shown) -> String {
         "in flight",
         "latency",
         "score",
+        "gate",
         "candidate",
     ]);
     for endpoint in &explained.call.endpoints {
         endpoints.row(endpoint_row(endpoint, shown));
+    }
+    for disabled in &explained.disabled {
+        let mut row: [String; 9] = Default::default();
+        row[0] = disabled.instance.address.to_string();
+        row[1] = "disabled".to_owned();
+        row[8] = format!("no: {}", why_disabled(disabled));
+        endpoints.row(row);
     }
     let mut text = format!("\n{endpoints}");
     if explained.call.endpoints.iter().any(|endpoint| endpoint.score.is_some()) {
@@ -83,7 +93,7 @@ fn endpoints_text(shown: &Shown) -> String {
     text
 }
 
-fn endpoint_row(endpoint: &ExplainedEndpoint, shown: &Shown) -> [String; 8] {
+fn endpoint_row(endpoint: &ExplainedEndpoint, shown: &Shown) -> [String; 9] {
     let weight = match (endpoint.weight, endpoint.instance.weight) {
         (now, full) if now < full => format!("{now} of {full}"),
         (now, _) => now.to_string(),
@@ -96,12 +106,22 @@ fn endpoint_row(endpoint: &ExplainedEndpoint, shown: &Shown) -> [String; 8] {
         endpoint.in_flight.to_string(),
         endpoint.latency.map(millis).unwrap_or_default(),
         endpoint.score.map(score).unwrap_or_default(),
-        match (shown.why_not(endpoint), shown.unreached(endpoint)) {
-            (None, None) => "yes".to_owned(),
-            (None, Some(why)) => format!("yes, but {why}"),
-            (Some(why), _) => format!("no: {why}"),
+        shown.gates.get(&endpoint.instance.address).map(gate).unwrap_or_default(),
+        match (shown.why_not(endpoint), shown.unreached(endpoint), full(endpoint)) {
+            (None, None, None) => "yes".to_owned(),
+            (None, Some(why), _) => format!("yes, but {why}"),
+            (None, None, Some(full)) => format!("yes, but {full}"),
+            (Some(why), ..) => format!("no: {why}"),
         },
     ]
+}
+
+/// What the gate of the method does there.
+fn gate(gate: &GateDescription) -> String {
+    match (gate_name(gate.state), gate.limit) {
+        (name, Some(limit)) => format!("{name}, {limit}"),
+        (name, None) => name.to_owned(),
+    }
 }
 
 /// To six digits: balancers have units of their own, from shares of one to nanoseconds, and scores

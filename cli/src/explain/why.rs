@@ -1,9 +1,36 @@
 //! Why a call goes to an endpoint or not, in words.
 
-use dubhe::{ChannelState, Code, Dropped, EndpointHealth, ExplainedEndpoint};
+use dubhe::describe::GateKind;
+use dubhe::{ChannelState, Code, DisabledInstance, Dropped, EndpointHealth, ExplainedEndpoint};
 
 use super::Shown;
+use crate::output::millis;
 use crate::status::why_unreached;
+
+/// That it is full, if it has said so and is taken for it.
+pub(super) fn full(endpoint: &ExplainedEndpoint) -> Option<String> {
+    let left = endpoint.full?;
+    Some(format!("it has said that it is full, for another {}", millis(left)))
+}
+
+/// Which setting has it get no call.
+pub(super) fn why_disabled(disabled: &DisabledInstance) -> String {
+    match &disabled.by {
+        Some(by) => format!("disabled by {} ({})", by.key, by.origin),
+        None => "disabled by this consumer".to_owned(),
+    }
+}
+
+/// What a gate does, in a word, for people and for programs.
+pub(super) const fn gate_name(state: GateKind) -> &'static str {
+    match state {
+        GateKind::Open => "none",
+        GateKind::Off => "off",
+        GateKind::Trial => "trial",
+        GateKind::On => "on",
+        _ => "unknown",
+    }
+}
 
 impl Shown {
     /// Why a call does not go to `endpoint`; `None` if it may.
@@ -23,6 +50,9 @@ impl Shown {
         if let Some(why) = why {
             let last = last_error.as_ref().map(|error| format!(", last {error}"));
             return format!("{why}{}", last.unwrap_or_default());
+        }
+        if let Some(full) = full(endpoint) {
+            return full;
         }
         match (endpoint.state, self.unreached(endpoint)) {
             (ChannelState::Down, Some(why)) => why.to_owned(),

@@ -177,9 +177,13 @@ impl Follower {
         let old = self.shared.list.load_full();
         let around = self.shared.around.load_full();
         self.listed = self.with_held(&old, now);
-        let instances = self.listed.iter().cloned();
-        let amended: Vec<Instance> = instances.filter_map(|i| around.overrides.apply(i)).collect();
-        let disabled = self.listed.len() - amended.len();
+        let (mut amended, mut disabled) = (Vec::new(), Vec::new());
+        for instance in &self.listed {
+            match around.overrides.apply(instance.clone()) {
+                Some(instance) => amended.push(instance),
+                None => disabled.push(instance.clone()),
+            }
+        }
         self.broken.keep(|address| amended.iter().any(|instance| &*instance.address == address));
         let endpoint = |instance| self.endpoint(&old, instance, &around.layers, now, is_news);
         let endpoints: Vec<Arc<Endpoint>> = amended.into_iter().filter_map(endpoint).collect();
@@ -203,7 +207,7 @@ impl Follower {
             members: old.members.updated(&endpoints),
             endpoints,
             held: self.held,
-            disabled,
+            disabled: disabled.into(),
             broken: self.broken.len(),
             left_out: self.left_out.clone(),
             source: self.pushed.source,

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use arc_swap::{ArcSwap, Guard};
-use rpc_core::{Connector, Deadline, ServiceKey, Source, Subscription};
+use rpc_core::{Connector, Deadline, Instance, ServiceKey, Source, Subscription};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 
@@ -57,7 +57,7 @@ impl Directory {
             endpoints: Vec::new(),
             members: Members::of(&[]),
             held: 0,
-            disabled: 0,
+            disabled: Arc::default(),
             broken: 0,
             left_out: Arc::default(),
             source: Source::Pending,
@@ -93,6 +93,12 @@ impl Directory {
     #[must_use]
     pub fn endpoints(&self) -> Vec<Arc<Endpoint>> {
         self.shared.list.load().endpoints.clone()
+    }
+
+    /// The instances that its overrides disable, as the registry lists them.
+    #[must_use]
+    pub fn disabled(&self) -> Arc<[Instance]> {
+        self.shared.list.load().disabled.clone()
     }
 
     /// The endpoints that calls may go to now. Made anew only after a change of the list, of a

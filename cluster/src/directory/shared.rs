@@ -51,8 +51,8 @@ pub(super) struct List {
     pub(super) endpoints: Vec<Arc<Endpoint>>,
     pub(super) members: Arc<Members>,
     pub(super) held: usize,
-    /// How many more the overrides disable.
-    pub(super) disabled: usize,
+    /// Those that the overrides disable.
+    pub(super) disabled: Arc<[Instance]>,
     /// For how many an endpoint could not be made, or not made anew.
     pub(super) broken: usize,
     /// What the registry lists besides and this consumer cannot talk to.

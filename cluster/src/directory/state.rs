@@ -73,7 +73,7 @@ impl Directory {
             endpoints: list.endpoints.len(),
             held: list.held,
             left_out: list.left_out.len(),
-            disabled: list.disabled,
+            disabled: list.disabled.len(),
             broken: list.broken,
             candidates: self.candidates().len(),
             ejected: list

@@ -8,10 +8,11 @@ use super::Metrics;
 use super::families::Families;
 use super::labels::MethodLabels;
 use crate::method::Method;
+use crate::service_key::ServiceKey;
 
-/// What a gate does.
+/// What the gate of a method does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
+pub enum GateState {
     /// It watches.
     Off,
     /// It tries whether a limit helps.
@@ -20,7 +21,7 @@ pub(crate) enum State {
     On,
 }
 
-impl State {
+impl GateState {
     /// As logs write it.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -65,6 +66,26 @@ impl GateFamilies {
 }
 
 impl Metrics {
+    /// What the gate of `method` does at a provider, and its limit while it has one; `None` if the method
+    /// has no gate.
+    #[must_use]
+    pub fn gate_state(
+        &self,
+        service: &ServiceKey,
+        method: &str,
+    ) -> Option<(GateState, Option<u32>)> {
+        let families = self.0.gates.get()?;
+        let (service, method) = (service.as_str().to_owned(), method.to_owned());
+        let labels = MethodLabels { service, method };
+        let state = match families.state.get(&labels)?.get() {
+            0 => GateState::Off,
+            1 => GateState::Trial,
+            _ => GateState::On,
+        };
+        let limit = families.limit.get(&labels).and_then(|limit| u32::try_from(limit.get()).ok());
+        Some((state, limit.filter(|limit| *limit > 0)))
+    }
+
     /// What the gate of `method` tells.
     pub(crate) fn gate(&self, method: &Method) -> GateMetrics {
         let families = self.0.gates.get_or_init(|| GateFamilies::added_to(&self.0.families));
@@ -84,9 +105,9 @@ pub(crate) struct GateMetrics {
 
 impl GateMetrics {
     /// Notes that the gate does something else.
-    pub(crate) fn changed(&self, state: State) {
+    pub(crate) fn changed(&self, state: GateState) {
         self.state.set(state as i64);
-        if state == State::Trial {
+        if state == GateState::Trial {
             self.trials.inc();
         }
     }

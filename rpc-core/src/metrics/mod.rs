@@ -22,6 +22,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use self::families::Families;
+pub use self::gate::GateState;
 use self::labels::{CallLabels, CodeLabel, MethodLabels, ServiceLabels};
 pub use self::tally::Tally;
 use crate::method::Method;

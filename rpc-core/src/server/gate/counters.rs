@@ -12,7 +12,7 @@ use super::control::{Control, Mode};
 use super::full::Full;
 use super::neighbours::{Gates, micros};
 use super::window::Window;
-use crate::metrics::gate::{GateMetrics, State};
+use crate::metrics::gate::{GateMetrics, GateState};
 
 /// After this long a window that was not complete is looked at again.
 const AGAIN: u64 = 10_000;
@@ -214,9 +214,9 @@ impl Gate {
     /// Says that the gate does something else from now on, and why.
     fn tell(&self, control: &Control, window: &Window) {
         let gate = match control.mode() {
-            Mode::Off => State::Off,
-            Mode::Trial(_) => State::Trial,
-            Mode::On => State::On,
+            Mode::Off => GateState::Off,
+            Mode::Trial(_) => GateState::Trial,
+            Mode::On => GateState::On,
         };
         self.metrics.changed(gate);
         let (calls, late, refused) = (window.ended(), window.late, window.refused);
@@ -225,7 +225,7 @@ impl Gate {
             target: "dubhe::gate",
             call = %self.call,
             gate = gate.name(),
-            limit = (gate != State::Off).then_some(control.limit()),
+            limit = (gate != GateState::Off).then_some(control.limit()),
             unloaded = control.base().map(ms),
             took = (calls > 0).then(|| ms(window.took())),
             calls,
