@@ -11,7 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::server::respond;
 use super::server::turn_away::turn_away;
-use super::wire::compact::{self, Answer};
+use super::wire::compact;
+use super::wire::envelope::Answer;
 use super::wire::header::{self, Header, status};
 
 const PAGE: &str = include_str!("../../../docs/wire.md");

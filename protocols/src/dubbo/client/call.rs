@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use rpc_core::codec::Codec;
 use rpc_core::status::{Delivery, Details, Status};
 use rpc_core::{Body, CallId, Invocation, MethodKind, Reply, SentAs};
@@ -15,7 +15,8 @@ use tokio::time::Instant;
 
 use super::pending::{Outcome, Sent};
 use super::shared::{Inner, Shared};
-use crate::dubbo::wire::compact::{self, Answer};
+use crate::dubbo::wire;
+use crate::dubbo::wire::envelope::{Answer, Envelope, Request, check_metadata};
 use crate::dubbo::wire::event::Event;
 use crate::dubbo::wire::header::{self, EVENTS, Header, NO_REQUEST};
 use crate::transport::write_queue::LARGE;
@@ -44,14 +45,19 @@ impl Call {
         let Some(codec) = invocation.codecs.as_ref().map(|codecs| codecs.first().clone()) else {
             return Err(not_sent(Status::internal("the call names no codec")));
         };
+        let serialization = codec.dubbo_id();
+        let Some(envelope) = wire::envelope_of(serialization) else {
+            let text = format!("calls in serialization {serialization} are not spoken over dubbo");
+            return Err(not_sent(Status::unimplemented(text)));
+        };
         // Large bodies are encoded outside of the lock and not copied into the buffer.
-        let large = match invocation.body.size_hint() >= LARGE {
+        let large = match invocation.body.size_hint() >= LARGE && !envelope.has_tail() {
             true => Some(invocation.body.encoded(&*codec).map_err(|error| {
                 not_sent(error.into_argument_status(invocation.method().path()))
             })?),
             false => None,
         };
-        compact::check_metadata(&invocation.metadata).map_err(|beyond| {
+        check_metadata(&invocation.metadata).map_err(|beyond| {
             let remedy = "send less, or send it as an argument";
             not_sent(Status::invalid_argument(format!("{beyond}; {remedy}")))
         })?;
@@ -63,15 +69,16 @@ impl Call {
         let mut inner = self.shared.lock();
         let earliest = inner.earliest;
         let id = self.admit(&mut inner, &invocation, left, cx)?;
-        let header = Header::request(codec.dubbo_id(), id.is_some(), id.unwrap_or(NO_REQUEST));
-        let head = |buf: &mut BytesMut| {
-            let left = u64::try_from(left.as_micros()).unwrap_or(u64::MAX);
-            let path = invocation.method().path();
-            let sent = self.shared.micros(now);
-            compact::put_request_head(buf, path, left, sent, &invocation.metadata);
+        let header = Header::request(serialization, id.is_some(), id.unwrap_or(NO_REQUEST));
+        let request = Request {
+            path: invocation.method().path(),
+            timeout_us: u64::try_from(left.as_micros()).unwrap_or(u64::MAX),
+            sent_us: self.shared.micros(now),
+            metadata: &invocation.metadata,
         };
+        let around = (header, envelope, request);
         let limit = self.shared.config.max_payload;
-        if let Err(status) = put(&mut inner, header, head, &invocation, &*codec, large, limit) {
+        if let Err(status) = put(&mut inner, around, &invocation.body, &*codec, large, limit) {
             id.map(|id| inner.pending.abandon(id));
             return Err(not_sent(status));
         }
@@ -152,7 +159,11 @@ impl Call {
             let limit = self.shared.config.max_decoded;
             Body::from_bytes(codec.clone(), bytes).with_decoded_limit(limit)
         };
-        match compact::parse_answer(body) {
+        let Some(envelope) = wire::envelope_of(header.serialization()) else {
+            let text = "the answer is in a serialization that is not spoken";
+            return Err(Status::internal(text).with_delivery(Delivery::MaybeSent));
+        };
+        match envelope.parse_answer(body) {
             Ok(Answer::Value { metadata, value }) => {
                 let mut reply = Reply::from_body(body_of(value));
                 reply.metadata = metadata;
@@ -171,12 +182,11 @@ impl Call {
     }
 }
 
-/// Appends header, head and arguments, or nothing at all.
+/// Appends header, arguments and what stands around them, or nothing at all.
 fn put(
     inner: &mut Inner,
-    header: Header,
-    head: impl FnOnce(&mut BytesMut),
-    invocation: &Invocation,
+    (header, envelope, request): (Header, &dyn Envelope, Request<'_>),
+    body: &Body,
     codec: &dyn Codec,
     large: Option<Bytes>,
     limit: usize,
@@ -184,15 +194,15 @@ fn put(
     let buf = inner.out.tail();
     let start = buf.len();
     header.put(buf);
-    head(buf);
+    envelope.put_request_head(buf, request);
     let extra = large.as_ref().map_or(0, Bytes::len);
     let encoded = match large {
         Some(_) => Ok(()),
-        None => invocation.body.encode(codec, buf),
+        None => body.encode(codec, buf),
     };
-    let finished = encoded
-        .map_err(|error| error.into_argument_status(invocation.method().path()))
-        .and_then(|()| {
+    envelope.put_request_tail(buf, request);
+    let finished =
+        encoded.map_err(|error| error.into_argument_status(request.path)).and_then(|()| {
             header::finish(buf, start, extra, limit).map_err(|len| {
                 Status::invalid_argument(format!(
                     "the request has {len} bytes, more than the limit of {limit}; send less or \

@@ -19,7 +19,8 @@ use tokio::time::{Instant, Sleep};
 
 use super::pending::Outcome;
 use super::shared::{Inner, Life, Shared, take_event, void};
-use crate::dubbo::wire::compact::{self, Answer};
+use crate::dubbo::wire;
+use crate::dubbo::wire::envelope::Answer;
 use crate::dubbo::wire::event::Event;
 use crate::dubbo::wire::frames::{Frame, Input};
 use crate::dubbo::wire::header::{EVENTS, Header, NO_REQUEST};
@@ -169,7 +170,9 @@ impl<F: Fn(Life) + Send> Driver<F> {
                     life = take_event(&mut inner, header, &body).unwrap_or(life);
                 }
                 Frame::Whole(header, body) if header.id == NO_REQUEST => {
-                    if let Ok(Answer::Status { status, .. }) = compact::parse_answer(body) {
+                    let answer = wire::envelope_of(header.serialization())
+                        .map(|envelope| envelope.parse_answer(body));
+                    if let Some(Ok(Answer::Status { status, .. })) = answer {
                         self.refused = Some(status);
                         return Err(io::ErrorKind::ConnectionRefused.into());
                     }

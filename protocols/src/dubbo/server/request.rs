@@ -11,7 +11,8 @@ use rpc_core::{Body, Deadline, Invocation, Peer, RequestId};
 use tokio::time::Instant;
 
 use super::transit::Transit;
-use crate::dubbo::wire::compact::{self, RequestHead};
+use crate::dubbo::wire;
+use crate::dubbo::wire::envelope::RequestHead;
 use crate::dubbo::wire::header::{Header, status};
 
 /// What a request is to be answered by, or why not: the status and its number in the header.
@@ -29,7 +30,9 @@ pub(super) fn parse(
 ) -> Parsed {
     let refuse = |status: Status, number| (status.with_delivery(Delivery::Refused), number);
     let codecs = state.dispatcher().codecs();
-    let Some(codec) = codecs.by_dubbo_id(header.serialization()) else {
+    let spoken =
+        codecs.by_dubbo_id(header.serialization()).zip(wire::envelope_of(header.serialization()));
+    let Some((codec, envelope)) = spoken else {
         let (id, known) = (header.serialization(), codecs.names().collect::<Vec<_>>());
         let text =
             format!("serialization id {id} is not spoken here, available: {}", known.join(", "));
@@ -37,7 +40,7 @@ pub(super) fn parse(
     };
     let malformed = |error: String| refuse(Status::invalid_argument(error), status::BAD_REQUEST);
     let RequestHead { path, timeout_us, sent_us, metadata } =
-        compact::split_request_head(&mut body).map_err(|e| malformed(e.to_string()))?;
+        envelope.split_request(&mut body).map_err(|e| malformed(e.to_string()))?;
     let path = std::str::from_utf8(&path)
         .map_err(|_| malformed("the name of the method is not UTF-8".to_owned()))?;
     let route = state.dispatcher().route(path);

@@ -5,7 +5,8 @@ use rpc_core::Reply;
 use rpc_core::codec::{Codec, Codecs};
 use rpc_core::status::Status;
 
-use crate::dubbo::wire::compact;
+use crate::dubbo::wire;
+use crate::dubbo::wire::envelope::check_metadata;
 use crate::dubbo::wire::header::{self, Header, status};
 use crate::transport::write_queue::{LARGE, WriteQueue};
 
@@ -36,15 +37,16 @@ fn put_reply(
     limit: usize,
     room: impl FnOnce(usize) -> Result<(), Status>,
 ) -> Result<(), Status> {
-    compact::check_metadata(&reply.metadata).map_err(|beyond| {
+    check_metadata(&reply.metadata).map_err(|beyond| {
         let remedy = "return less, or return it as a value";
         Status::resource_exhausted(format!(
             "the reply of the call is too large: {beyond}; {remedy}"
         ))
     })?;
+    let Some(envelope) = wire::envelope_of(codec.dubbo_id()) else { return Err(not_spoken(codec)) };
     let unfit = |error: rpc_core::codec::CodecError| error.into_reply_status("the call");
     // Large bodies go out as they are instead of through the gathering buffer.
-    let large = match reply.body.size_hint() >= LARGE {
+    let large = match reply.body.size_hint() >= LARGE && !envelope.has_tail() {
         true => Some(reply.body.encoded(codec).map_err(unfit)?),
         false => None,
     };
@@ -53,11 +55,12 @@ fn put_reply(
     let buf = out.tail();
     let start = buf.len();
     Header::response(codec.dubbo_id(), status::OK, id).put(buf);
-    compact::put_value_head(buf, &reply.metadata);
+    envelope.put_value_head(buf, &reply.metadata);
     let encoded = match &large {
         Some(_) => Ok(()),
         None => reply.body.encode(codec, buf).map_err(unfit),
     };
+    envelope.put_value_tail(buf, &reply.metadata);
     let finished = encoded
         .and_then(|()| {
             header::finish(buf, start, extra, limit).map_err(|len| too_large("reply", len, limit))
@@ -97,6 +100,12 @@ fn put_failure(
     fits
 }
 
+/// No request of such a serialization has come this far.
+fn not_spoken(codec: &dyn Codec) -> Status {
+    let id = codec.dubbo_id();
+    Status::internal(format!("calls in serialization {id} are not spoken over dubbo"))
+}
+
 fn too_large(what: &str, len: usize, limit: usize) -> Status {
     Status::resource_exhausted(format!(
         "the {what} has {len} bytes, more than the limit of {limit}; raise \
@@ -128,7 +137,9 @@ pub(in crate::dubbo) fn put_status(
 ) {
     let start = buf.len();
     Header::response(codec.dubbo_id(), number, id).put(buf);
-    compact::put_status(buf, failed, codec);
+    if let Some(envelope) = wire::envelope_of(codec.dubbo_id()) {
+        envelope.put_status(buf, failed, codec);
+    }
     // Who wrote more than the limit takes it back; 32 bits it cannot pass.
     let _ = header::finish(buf, start, 0, u32::MAX as usize);
 }

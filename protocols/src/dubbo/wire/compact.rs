@@ -11,6 +11,10 @@ use rpc_core::codec::Codec;
 use rpc_core::status::{Code, Delivery, Status};
 use rpc_core::{Metadata, MetadataValue};
 
+use super::envelope::{
+    Answer, Envelope, MAX_ENTRIES, MAX_METADATA, Malformed, Request, RequestHead, check_metadata,
+};
+
 const HAS_TIMEOUT: u8 = 0x01;
 const HAS_METADATA: u8 = 0x02;
 const HAS_BLOCK: u8 = 0x04;
@@ -23,31 +27,35 @@ const KIND: u8 = 0x3f;
 const ANSWER_HAS_METADATA: u8 = 0x80;
 const ANSWER_HAS_BLOCK: u8 = 0x40;
 
-/// How many bytes of metadata a frame may carry.
-pub(crate) const MAX_METADATA: usize = 16 * 1024;
-
-/// How many entries of metadata a frame may carry.
-pub(crate) const MAX_ENTRIES: usize = 128;
-
 /// How long a path may be: four names of 255 letters and what stands between them. What is not
 /// served is answered by its name.
 const MAX_PATH: usize = 1024;
 
-/// A body that is not ours, or not whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("malformed frame body: {0}")]
-pub(crate) struct Malformed(&'static str);
+/// Our own form between Dubhe peers.
+#[derive(Debug)]
+pub(crate) struct Compact;
 
-/// What stands before the arguments of a request.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct RequestHead {
-    /// `service/method`.
-    pub(crate) path: Bytes,
-    /// Time left when it was sent, in microseconds.
-    pub(crate) timeout_us: Option<u64>,
-    /// When it was sent, in microseconds since its sender opened the connection.
-    pub(crate) sent_us: Option<u64>,
-    pub(crate) metadata: Metadata,
+impl Envelope for Compact {
+    fn put_request_head(&self, buf: &mut BytesMut, request: Request<'_>) {
+        let Request { path, timeout_us, sent_us, metadata } = request;
+        put_request_head(buf, path, timeout_us, sent_us, metadata);
+    }
+
+    fn split_request(&self, body: &mut Bytes) -> Result<RequestHead, Malformed> {
+        split_request_head(body)
+    }
+
+    fn put_value_head(&self, buf: &mut BytesMut, metadata: &Metadata) {
+        put_value_head(buf, metadata);
+    }
+
+    fn put_status(&self, buf: &mut BytesMut, status: &Status, codec: &dyn Codec) {
+        put_status(buf, status, codec);
+    }
+
+    fn parse_answer(&self, body: Bytes) -> Result<Answer, Malformed> {
+        parse_answer(body)
+    }
 }
 
 /// Appends what stands before the arguments.
@@ -65,23 +73,6 @@ pub(crate) fn put_request_head(
     let (sent, len) = sent_record(sent_us);
     let has = put_beside(buf, metadata, &sent[..len]);
     buf[flags] |= has.flags(HAS_METADATA, HAS_BLOCK);
-}
-
-/// Whether `metadata` is within what a frame may carry, and else how far it is beyond that.
-#[inline]
-pub(crate) fn check_metadata(metadata: &Metadata) -> Result<(), String> {
-    if metadata.is_empty() {
-        return Ok(());
-    }
-    let bytes: usize = metadata.iter().map(|(key, value)| key.len() + value.len() + 4).sum();
-    if metadata.len() <= MAX_ENTRIES && bytes <= MAX_METADATA {
-        return Ok(());
-    }
-    let entries = metadata.len();
-    Err(format!(
-        "the metadata has {entries} entries of {bytes} bytes in all, more than the limits of \
-         {MAX_ENTRIES} and {MAX_METADATA}"
-    ))
 }
 
 /// Splits what stands before the arguments off `body`, which then holds the arguments.
@@ -157,15 +148,6 @@ pub(crate) fn put_status(buf: &mut BytesMut, status: &Status, codec: &dyn Codec)
         buf.truncate(start);
         buf.put_u8(0);
     }
-}
-
-/// An answer without its codec.
-#[derive(Debug)]
-pub(crate) enum Answer {
-    /// The bytes of the value.
-    Value { metadata: Metadata, value: Bytes },
-    /// A failure, and the typed error beside it: name and bytes.
-    Status { status: Status, details: Option<(Bytes, Bytes)> },
 }
 
 /// Reads the body of an answer.
