@@ -313,7 +313,7 @@ pub(crate) fn method_of(
     let stand_in = described.answer_in_place().map_err(at)?;
     Ok(Method::new(service.clone(), name, kind, idempotent)
         .with_stand_in(stand_in)
-        .with_arguments(described.argument_count))
+        .with_signature(described.signature))
 }
 
 /// What a consumer is made of; the configuration file and the environment are stronger than what

@@ -126,7 +126,11 @@ pub mod extend {
     pub use rpc_core::amount;
     pub use rpc_core::client::{ClientConfig, Stub};
     pub use rpc_core::codec::{Codec, CodecError, Exceeded, Limits, MAX_DEPTH};
-    pub use rpc_core::message::Message;
+    pub use rpc_core::message::{
+        At, EnumSchema, FieldSchema, Key, KeyMut, Kind, Message, Positions, Problem, Read, Reader,
+        RecordSchema, Scope, Variant, VariantSchema, Writer, json_mapping, read_with_serde,
+        set_string, write_with_serde,
+    };
     pub use rpc_core::protocol::{Accepted, Protocol, ProtocolClient, ServeFuture, Sniff, Target};
     pub use rpc_core::server::{
         Answer, CallGuard, Caller, ConnectionShare, Phase, Route, ServerState, shutting_down,

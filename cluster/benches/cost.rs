@@ -20,7 +20,7 @@ use dubhe_cluster::router::RouterChain;
 use dubhe_cluster::{
     Directory, DirectoryOptions, Picker, PickerParts, RetryBudget, load_balance, policy,
 };
-use rpc_core::message::Message;
+use rpc_core::message::{Message, Read, Reader, Writer};
 use rpc_core::{
     Body, BoxInvoker, Changes, Channel, ChannelState, Connector, Deadline, Instance, Invocation,
     Invoke, Method, MethodKind, Params, Reply, ReplyFuture, ServiceKey, Snapshot, Source,
@@ -318,15 +318,9 @@ impl Message for Nothing {
         Ok(())
     }
 
-    fn as_serialize(&self) -> &dyn erased_serde::Serialize {
-        &()
-    }
+    fn write(&self, _: &mut dyn Writer) {}
 
-    fn merge_serde(
-        &mut self,
-        _: &mut dyn erased_serde::Deserializer<'_>,
-        _: &mut rpc_core::codec::Limits,
-    ) -> Result<(), erased_serde::Error> {
+    fn read(&mut self, _: &mut dyn Reader, _: &mut rpc_core::codec::Limits) -> Read {
         Ok(())
     }
 }

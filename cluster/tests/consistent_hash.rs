@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use dubhe_cluster::load_balance::{ConsistentHash, ConsistentHashConfig, LoadBalance, builtin};
 use dubhe_cluster::router::RouterChain;
-use rpc_core::message::{DecodeError, Message};
+use rpc_core::message::{DecodeError, Message, Read, Reader, Writer};
 use rpc_core::{Body, ChannelState, Invocation, Method, MethodKind, Params, ServiceKey};
 use support::simulation::address;
 use support::*;
@@ -46,15 +46,9 @@ impl Message for Arguments {
         self.0.get(index).inspect(|text| out.push_str(text)).is_some()
     }
 
-    fn as_serialize(&self) -> &dyn erased_serde::Serialize {
-        &()
-    }
+    fn write(&self, _: &mut dyn Writer) {}
 
-    fn merge_serde(
-        &mut self,
-        _: &mut dyn erased_serde::Deserializer<'_>,
-        _: &mut rpc_core::codec::Limits,
-    ) -> Result<(), erased_serde::Error> {
+    fn read(&mut self, _: &mut dyn Reader, _: &mut rpc_core::codec::Limits) -> Read {
         Ok(())
     }
 }

@@ -38,6 +38,8 @@ mod json;
 mod msgpack;
 #[cfg(feature = "protobuf")]
 mod protobuf;
+#[cfg(any(feature = "json", feature = "msgpack"))]
+mod window;
 
 #[cfg(feature = "json")]
 pub use self::json::Json;

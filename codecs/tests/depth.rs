@@ -8,9 +8,8 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use rpc_core::Codec;
 use rpc_core::codec::{CodecError, Limits, MAX_DEPTH};
-use rpc_core::message::{Message, Returned};
+use rpc_core::message::{Message, Returned, read_with_serde, write_with_serde};
 use rpc_macros::message;
-use serde::Serialize;
 
 use support::{codec, codecs, decode};
 
@@ -84,7 +83,7 @@ impl Codec for Own {
 
     fn encode(&self, message: &dyn Message, buf: &mut BytesMut) -> Result<(), CodecError> {
         let mut json = serde_json::Serializer::pretty(buf.writer());
-        message.as_serialize().serialize(&mut json).map_err(|e| CodecError::new("own", e))
+        write_with_serde(message, &mut json).map_err(|error| CodecError::new("own", error))
     }
 
     fn decode(
@@ -93,7 +92,9 @@ impl Codec for Own {
         message: &mut dyn Message,
         limits: &mut Limits,
     ) -> Result<(), CodecError> {
-        codec("json").decode(bytes, message, limits)
+        let mut json = serde_json::Deserializer::from_slice(&bytes);
+        json.disable_recursion_limit();
+        read_with_serde(&mut json, message, limits).map_err(|error| CodecError::new("own", error))
     }
 }
 

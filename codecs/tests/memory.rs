@@ -162,7 +162,8 @@ fn texts_and_copied_bytes_count_and_slices_do_not() {
         let bytes = buf.freeze();
         read::<Returned<Vec<u8>>>(codec.name(), bytes.clone()).unwrap_err();
         let slice = read::<Returned<Bytes>>(codec.name(), bytes);
-        assert_eq!(slice.is_ok(), codec.name() == "protobuf");
+        // JSON has bytes in base64, which leaves nothing to slice.
+        assert_eq!(slice.is_ok(), codec.name() != "json");
     }
 }
 

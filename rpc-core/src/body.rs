@@ -294,6 +294,7 @@ fn same_codec(own: &dyn Codec, asked: &dyn Codec) -> Result<(), CodecError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::{Read, Reader, Writer};
 
     #[derive(Debug)]
     struct Panicking;
@@ -341,15 +342,9 @@ mod tests {
             Ok(())
         }
 
-        fn as_serialize(&self) -> &dyn erased_serde::Serialize {
-            &()
-        }
+        fn write(&self, _: &mut dyn Writer) {}
 
-        fn merge_serde(
-            &mut self,
-            _: &mut dyn erased_serde::Deserializer<'_>,
-            _: &mut Limits,
-        ) -> Result<(), erased_serde::Error> {
+        fn read(&mut self, _: &mut dyn Reader, _: &mut Limits) -> Read {
             Ok(())
         }
     }

@@ -1,8 +1,9 @@
 //! The contract of a codec: a message to bytes and back, chosen by name.
 //!
 //! rpc-core knows no format; the codecs live in their own crate. A codec is handed an erased
-//! [`Message`], which offers two forms: protobuf's, and serde's. It does no I/O and keeps no state
-//! of a call.
+//! [`Message`], which offers its values one by one ([`Writer`](crate::message::Writer),
+//! [`Reader`](crate::message::Reader)), and protobuf's form of all of them. It does no I/O and keeps
+//! no state of a call.
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub trait Codec: fmt::Debug + Send + Sync + 'static {
 
     /// Reads `bytes` over `message`: fields that are absent keep their value, unknown ones are
     /// skipped. The message counts `limits` down; a codec hands them on, and need not look at them.
+    /// What follows the message is an error.
     ///
     /// # Errors
     /// Bytes that are not of this format, are nested deeper than [`MAX_DEPTH`], or take more memory
@@ -119,7 +121,8 @@ impl Codecs {
     /// Whether each can be told from the others on the wire.
     ///
     /// # Errors
-    /// A serialization id past 31, or two codecs with the same one or the same content subtype.
+    /// A serialization id past 31, a name or content subtype that has other characters than lower-case
+    /// letters, digits, `+`, `-`, `.` and `_`, or two codecs with the same id or content subtype.
     pub fn check(&self) -> Result<(), Error> {
         for (index, codec) in self.0.iter().enumerate() {
             let (name, id, subtype) = (codec.name(), codec.dubbo_id(), codec.content_subtype());
@@ -128,6 +131,16 @@ impl Codecs {
                     "the codec {name} has the serialization id {id}; the header has room for 0 to \
                      {MAX_DUBBO_ID}: let its `dubbo_id` return one that is free"
                 )));
+            }
+            for (what, of, text) in
+                [("name", "name", name), ("content subtype", "content_subtype", subtype)]
+            {
+                if !is_token(text) {
+                    return Err(Error::invalid_config(format!(
+                        "the codec {name} has the {what} {text:?}, which headers and registries do \
+                         not carry: let its `{of}` be lower-case letters, digits, `+`, `-`, `.` and `_`"
+                    )));
+                }
             }
             for other in &self.0[..index] {
                 let (of, same) = match (other.dubbo_id() == id, other.content_subtype() == subtype)
@@ -188,6 +201,12 @@ impl Codecs {
         let first = self.by_name(name)?.clone();
         Some(Self::new(first, self.0.iter().cloned()))
     }
+}
+
+/// What a content type and a list of names in a registry can hold, and compare equal in.
+fn is_token(text: &str) -> bool {
+    let is_one = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.' | b'_');
+    !text.is_empty() && text.bytes().all(is_one)
 }
 
 impl fmt::Debug for Codecs {

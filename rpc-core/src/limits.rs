@@ -7,6 +7,7 @@
 use std::fmt;
 
 use crate::codec::MAX_DEPTH;
+use crate::message::Scope;
 
 /// What reading a body may still cost: levels of nesting, and bytes of memory.
 #[derive(Debug, Clone)]
@@ -65,6 +66,31 @@ impl Limits {
         most: impl FnOnce() -> usize,
     ) -> Result<(), Exceeded> {
         if list.len() < list.capacity() { Ok(()) } else { self.grow(list, most()) }
+    }
+
+    /// How many elements of this size may be made room for at once, where a format says that `hint`
+    /// come: as many as can be paid for, and no more than 1 MiB.
+    #[must_use]
+    #[inline]
+    pub(crate) fn affordable(&self, size: usize, hint: usize) -> usize {
+        const AT_ONCE: usize = 1 << 20;
+        hint.min(self.decoded.min(AT_ONCE) / size.max(1))
+    }
+
+    /// Makes room in `list` for those that are said to come, as far as it can be paid for.
+    #[inline]
+    pub(crate) fn reserve<T>(&mut self, list: &mut Vec<T>, hint: usize) {
+        let most = self.affordable(size_of::<T>(), hint);
+        if most > list.capacity() {
+            self.decoded -= most * size_of::<T>();
+            list.reserve_exact(most);
+        }
+    }
+
+    /// The place of a reader that begins here.
+    #[inline]
+    pub(crate) const fn scope(&self) -> Scope {
+        Scope::new(self.depth)
     }
 
     /// Doubles the list, as it would itself, unless less will do or is all that can be paid.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::descriptor::Signature;
 use crate::reply::Reply;
 use crate::service_key::ServiceKey;
 use crate::status::{Delivery, Status};
@@ -74,6 +75,7 @@ pub struct Method {
     kind: MethodKind,
     idempotent: bool,
     stand_in: Option<Reply>,
+    signature: Option<Signature>,
     arguments: Option<usize>,
 }
 
@@ -82,7 +84,7 @@ impl Method {
     #[must_use]
     pub fn new(service: ServiceKey, name: &str, kind: MethodKind, idempotent: bool) -> Self {
         let path = format!("{service}/{name}").into();
-        Self { service, path, kind, idempotent, stand_in: None, arguments: None }
+        Self { service, path, kind, idempotent, stand_in: None, signature: None, arguments: None }
     }
 
     /// The same with an answer that may stand in for a failure.
@@ -92,7 +94,14 @@ impl Method {
         self
     }
 
-    /// The same with the number of its arguments; `None` where that is not known.
+    /// The same with what it takes and gives; `None` where that is not known.
+    #[must_use]
+    pub fn with_signature(mut self, signature: Option<Signature>) -> Self {
+        self.signature = signature;
+        self
+    }
+
+    /// The same with the number of its arguments, where no more is known of them.
     #[must_use]
     pub fn with_arguments(mut self, arguments: Option<usize>) -> Self {
         self.arguments = arguments;
@@ -152,11 +161,17 @@ impl Method {
         self.stand_in.as_ref()
     }
 
-    /// How many arguments it has. `None` where nobody said: on providers, and for methods that are
-    /// called without a stub.
+    /// What it takes and gives, as data; `None` for methods that are called without a stub, and
+    /// those whose descriptor does not say.
+    #[must_use]
+    pub fn signature(&self) -> Option<&Signature> {
+        self.signature.as_ref()
+    }
+
+    /// How many arguments it has, if that is known.
     #[must_use]
     pub fn arguments(&self) -> Option<usize> {
-        self.arguments
+        self.signature.map(|signature| signature.arguments.len()).or(self.arguments)
     }
 }
 

@@ -13,13 +13,16 @@ pub use std::vec::Vec;
 
 pub use async_trait::async_trait;
 pub use bytes::{Bytes, BytesMut};
-pub use {erased_serde, prost, serde};
+pub use {prost, serde};
 
 pub use crate::client::{Arguments, CallOptions, ServiceClient, Stub};
 pub use crate::codec::Limits;
 pub use crate::descriptor::*;
 pub use crate::message::generated::*;
-pub use crate::message::{BusinessError, Describe, Element, Field, Message, Returned, Value};
+pub use crate::message::{
+    At, BusinessError, Describe, Element, EnumSchema, Field, FieldSchema, Message, Positions, Read,
+    Reader, RecordSchema, Returned, Value, VariantSchema, Writer,
+};
 pub use crate::server::Handler;
 pub use crate::*;
 
@@ -54,8 +57,11 @@ impl<T, E> Outcome for std::result::Result<T, E> {
             `Streaming` of all these"
 )]
 pub trait Answer: Sized {
-    /// Its type as data.
+    /// The message that it forms, as data.
     fn message_type() -> MessageType;
+
+    /// Its type as data.
+    fn shape() -> Shape;
 
     /// Whether it is many values.
     const STREAMS: bool;
@@ -94,6 +100,10 @@ impl<T: Field> Answer for T {
         <Returned<T> as Describe>::message_type()
     }
 
+    fn shape() -> Shape {
+        <T as Field>::shape()
+    }
+
     const STREAMS: bool = false;
 
     async fn call<A: Arguments>(stub: &Stub, index: usize, arguments: A) -> Result<Self> {
@@ -127,6 +137,10 @@ impl<T: Field> Answer for Streaming<T> {
 
     fn message_type() -> MessageType {
         <Returned<T> as Describe>::message_type()
+    }
+
+    fn shape() -> Shape {
+        <T as Field>::shape()
     }
 
     async fn call<A: Arguments>(stub: &Stub, index: usize, arguments: A) -> Result<Self> {

@@ -151,8 +151,9 @@ pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
 /// The same in every codec: an absent field is its default, an unknown one is skipped, an unknown
 /// value or variant of an enum is its first variant. `None` is left out.
 ///
-/// On the type: `reserved(2, 3)`, `name` (in a `.proto`; the type's unless set), `crate` (where
-/// Dubhe is, `::dubhe` unless set).
+/// On the type: `reserved(2, 3)`, `name` (in a `.proto`; the type's unless set), `class` (in
+/// formats that carry foreign type names, such as `"com.shop.Order"`; also on fields, in
+/// `#[rpc(…)]`), `crate` (where Dubhe is, `::dubhe` unless set).
 ///
 /// Adds `Default` unless it is derived below the attribute, serde's `Serialize` and `Deserialize`
 /// in the form of the codecs, and nothing else: `Debug`, `Clone` and `PartialEq` are yours to

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use dubhe_rpc_macros::{message, service};
+use rpc_core::__private::Record;
 use rpc_core::client::ServiceClient;
 use rpc_core::descriptor::{MethodDescriptor, Shape, Type};
 use rpc_core::message::{Field, Returned};
@@ -26,9 +27,10 @@ trait Greeter {
     }
 }
 
-#[message(crate = rpc_core)]
+#[message(crate = rpc_core, class = "com.shop.Place")]
 #[derive(Debug, PartialEq)]
 struct Place {
+    #[rpc(class = "short")]
     shelf: u32,
     near: Option<Box<Self>>,
 }
@@ -90,8 +92,35 @@ fn methods_stand_in_the_order_of_declaration() {
     assert_eq!(names, ["hello", "addUp", "log", "type"]);
     for method in GreeterClient::DESCRIPTOR.methods {
         let fields = (method.arguments)().fields.len();
-        assert_eq!(method.argument_count, Some(fields), "{}", method.name);
+        let arguments = method.signature.unwrap().arguments;
+        assert_eq!(arguments.len(), fields, "{}", method.name);
     }
+}
+
+#[test]
+fn a_signature_tells_each_argument_and_the_result() {
+    let of = |name| method(name).signature.unwrap();
+    let arguments = of("addUp").arguments.iter();
+    let arguments: Vec<_> = arguments.map(|one| (one.name, (one.shape)())).collect();
+    let expected =
+        [("a", Shape::Single(Type::Uint32)), ("b_or_more", Shape::Repeated(Type::Uint64))];
+    assert_eq!(arguments, expected);
+    assert_eq!((of("addUp").result)(), Shape::Single(Type::Uint32));
+    assert_eq!((of("type").result)(), Shape::Optional(Type::Bool));
+    assert!(of("log").arguments.is_empty());
+    let put = StoreClient::<Place>::DESCRIPTOR.methods[0].signature.unwrap();
+    assert!(put.takes_message() && !of("hello").takes_message());
+    let Shape::Single(Type::Message(_, place)) = (put.arguments[0].shape)() else {
+        panic!("a place is a message");
+    };
+    assert_eq!(place().class, "com.shop.Place");
+}
+
+#[test]
+fn a_foreign_name_is_told_to_formats() {
+    let schema = <Place as Record>::SCHEMA;
+    assert_eq!((schema.name, schema.class), ("Place", "com.shop.Place"));
+    assert_eq!(schema.fields.iter().map(|field| field.class).collect::<Vec<_>>(), ["short", ""]);
 }
 
 #[test]

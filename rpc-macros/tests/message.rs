@@ -114,10 +114,8 @@ fn one_message_argument_is_the_body_and_other_arguments_form_one() {
 fn json<M: Message + Default>(text: &str) -> Result<M, String> {
     let mut message = M::default();
     let mut json = serde_json::Deserializer::from_str(text);
-    let read = message.merge_serde(
-        &mut <dyn erased_serde::Deserializer<'_>>::erase(&mut json),
-        &mut rpc_core::codec::Limits::default(),
-    );
+    let limits = &mut rpc_core::codec::Limits::default();
+    let read = rpc_core::message::read_with_serde(&mut json, &mut message, limits);
     read.map_err(|error| error.to_string())?;
     Ok(message)
 }

@@ -71,6 +71,7 @@ struct Types {
 
 impl Types {
     fn method(&mut self, method: &MethodDescriptor) -> MethodDescription {
+        let signature = method.signature;
         MethodDescription {
             name: method.name.to_owned(),
             doc: doc(method.doc),
@@ -83,8 +84,8 @@ impl Types {
             arguments: self.message_name((method.arguments)()).unwrap_or_default(),
             reply: self.message_name((method.reply)()).unwrap_or_default(),
             error: method.error.and_then(|error| self.message_name(error())),
-            argument_count: method.argument_count.and_then(|count| count.try_into().ok()),
-            takes_message: method.takes_message,
+            argument_count: signature.and_then(|of| of.arguments.len().try_into().ok()),
+            takes_message: signature.map(|of| of.takes_message()),
         }
     }
 

@@ -1,15 +1,13 @@
 //! A JSON value as a message: what a call without a stub sends and receives.
 //!
-//! It has serde's form only. The codecs of such calls are `json` alone, so protobuf's form is never
-//! asked for. It is read and written to the depth that messages may have, and no deeper.
+//! The codecs of such calls are `json` alone, so protobuf's form is never asked for. It is read and
+//! written to the depth that messages may have, and no deeper.
 
-use std::fmt;
-
-use rpc_core::__private::{Bytes, BytesMut, append_text, erased_serde};
+use rpc_core::__private::{Bytes, BytesMut, append_text};
 use rpc_core::codec::{Limits, MAX_DEPTH};
-use rpc_core::message::{DecodeError, Message, TooDeep};
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde::ser::{Error as _, Serialize, Serializer};
+use rpc_core::message::{
+    DecodeError, Key, KeyMut, Kind, Message, Problem, Read, Reader, Scope, TooDeep, Writer,
+};
 use serde_json::{Map, Number, Value};
 
 /// What one allocates for arguments of which nothing is known.
@@ -38,139 +36,139 @@ impl Message for Json {
     /// As a stub's: balancers that hash send both to the same provider. What is no list is the one
     /// argument itself.
     fn argument_text(&self, index: usize, out: &mut String) -> bool {
-        if !nests_within(&self.0, MOST) {
-            return false;
-        }
-        match &self.0 {
-            Value::Array(list) => list.get(index).is_some_and(|value| append_text(value, out)),
-            whole => index == 0 && append_text(whole, out),
-        }
+        let (argument, levels) = match &self.0 {
+            Value::Array(list) => (list.get(index), MOST - 1),
+            whole => (Some(whole).filter(|_| index == 0), MOST),
+        };
+        argument.is_some_and(|value| append_text(out, |writer| write(value, writer, levels)))
     }
 
-    fn as_serialize(&self) -> &dyn erased_serde::Serialize {
-        self
+    fn write(&self, writer: &mut dyn Writer) {
+        write(&self.0, writer, MOST);
     }
 
-    fn merge_serde(
-        &mut self,
-        deserializer: &mut dyn erased_serde::Deserializer<'_>,
-        limits: &mut Limits,
-    ) -> Result<(), erased_serde::Error> {
-        self.0 = Bounded { levels: MOST, limits }.deserialize(deserializer)?;
+    fn read(&mut self, reader: &mut dyn Reader, limits: &mut Limits) -> Read {
+        self.0 = read(reader, limits, MOST)?;
         Ok(())
     }
 }
 
-impl Serialize for Json {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if !nests_within(&self.0, MOST) {
-            return Err(S::Error::custom("nested too deep"));
-        }
-        self.0.serialize(serializer)
-    }
+fn too_deep() -> Problem {
+    Problem::new("nested too deep")
 }
 
-fn nests_within(value: &Value, levels: usize) -> bool {
+/// Offers a value that nests at most `levels` deep to a writer.
+fn write(value: &Value, writer: &mut dyn Writer, levels: usize) {
     match value {
+        Value::Null => writer.null(None),
+        Value::Bool(value) => writer.bool(None, *value),
+        Value::Number(number) => write_number(number, writer),
+        Value::String(text) => writer.str(None, text),
+        Value::Array(_) | Value::Object(_) if levels == 0 => writer.fail(too_deep()),
         Value::Array(list) => {
-            levels != 0 && list.iter().all(|value| nests_within(value, levels - 1))
+            writer.begin_list(None, list.len());
+            list.iter().for_each(|value| write(value, writer, levels - 1));
+            writer.end_list();
         }
         Value::Object(map) => {
-            levels != 0 && map.values().all(|value| nests_within(value, levels - 1))
+            writer.begin_map(None, map.len());
+            for (key, value) in map {
+                writer.key(Key::Str(key));
+                write(value, writer, levels - 1);
+            }
+            writer.end_map();
         }
-        _ => true,
     }
 }
 
-/// Reads a value that is nested at most this deep, which the codec itself does not count, and takes
+/// In the least width: a number of 64 bits is a text in JSON, which the number of an enum's
+/// variant must not be.
+fn write_number(number: &Number, writer: &mut dyn Writer) {
+    if let Some(value) = number.as_i64() {
+        match i32::try_from(value) {
+            Ok(value) => writer.i32(None, value),
+            Err(_) => writer.i64(None, value),
+        }
+    } else if let Some(value) = number.as_u64() {
+        writer.u64(None, value);
+    } else {
+        writer.f64(None, number.as_f64().unwrap_or(f64::NAN));
+    }
+}
+
+/// Reads a value that nests at most `levels` deep, which the codec itself does not count, and takes
 /// no more memory than it may.
-struct Bounded<'a> {
-    levels: usize,
-    limits: &'a mut Limits,
-}
-
-impl Bounded<'_> {
-    /// How deep what a list or map holds may nest.
-    fn inner<E: Error>(&self) -> Result<usize, E> {
-        self.levels.checked_sub(1).ok_or_else(|| E::custom("nested too deep"))
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Bounded<'_> {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Bounded<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
-        self.limits.take(value.len()).map_err(E::custom)?;
-        Ok(value.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let (levels, limits, mut list) = (self.inner()?, self.limits, Vec::new());
-        while let Some(value) = seq.next_element_seed(Bounded { levels, limits })? {
-            limits.room(&mut list, || usize::MAX).map_err(A::Error::custom)?;
-            list.push(value);
+fn read(reader: &mut dyn Reader, limits: &mut Limits, levels: usize) -> Read<Value> {
+    Ok(match reader.kind()? {
+        Kind::Null => {
+            reader.null()?;
+            Value::Null
         }
-        Ok(list.into())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let (levels, limits, mut map) = (self.inner()?, self.limits, Map::new());
-        while let Some(key) = entries.next_key::<String>()? {
-            // Maps keep about as much room free as they use.
-            let cost = 2 * size_of::<(String, Value)>() + key.len();
-            limits.take(cost).map_err(A::Error::custom)?;
-            map.insert(key, entries.next_value_seed(Bounded { levels, limits })?);
+        Kind::Bool => reader.bool()?.into(),
+        Kind::Unsigned => reader.u64()?.into(),
+        Kind::Signed => reader.i64()?.into(),
+        Kind::Float => Number::from_f64(reader.f64()?).map_or(Value::Null, Value::Number),
+        Kind::Text => {
+            let mut text = String::new();
+            reader.string(&mut text)?;
+            limits.take(text.len())?;
+            text.into()
         }
-        Ok(map.into())
-    }
+        Kind::List => {
+            let levels = levels.checked_sub(1).ok_or_else(too_deep)?;
+            let (mut scope, mut list) = (Scope::new(levels), Vec::new());
+            reader.begin_list(&mut scope)?;
+            while reader.next_item(&mut scope)? {
+                limits.room(&mut list, || usize::MAX)?;
+                list.push(read(reader, limits, levels)?);
+            }
+            list.into()
+        }
+        Kind::Map => {
+            let levels = levels.checked_sub(1).ok_or_else(too_deep)?;
+            let (mut scope, mut map, mut key) = (Scope::new(levels), Map::new(), String::new());
+            reader.begin_map(&mut scope)?;
+            while reader.next_key(&mut scope, KeyMut::Str(&mut key))? {
+                // Maps keep about as much room free as they use.
+                limits.take(2 * size_of::<(String, Value)>() + key.len())?;
+                map.insert(std::mem::take(&mut key), read(reader, limits, levels)?);
+            }
+            map.into()
+        }
+        other => return Err(Problem::unexpected("a JSON value", &other)),
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use rpc_core::Codecs;
     use serde_json::json;
 
     use super::*;
+    use crate::Extensions;
+
+    fn codec() -> Codecs {
+        Extensions::default().codecs("json").unwrap()
+    }
 
     fn read(text: &str) -> Result<Value, String> {
-        let mut json = serde_json::Deserializer::from_str(text);
-        json.disable_recursion_limit();
-        let mut read = Json::default();
-        let mut limits = Limits::default();
-        read.merge_serde(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut json), &mut limits)
-            .map_err(|error| error.to_string())?;
+        let (mut read, bytes) = (Json::default(), Bytes::copy_from_slice(text.as_bytes()));
+        let decoded = codec().first().decode(bytes, &mut read, &mut Limits::default());
+        decoded.map_err(|error| error.to_string())?;
         Ok(read.0)
+    }
+
+    fn written(json: &Json) -> Result<String, String> {
+        let mut buf = BytesMut::new();
+        codec().first().encode(json, &mut buf).map_err(|error| error.to_string())?;
+        Ok(String::from_utf8_lossy(&buf).into_owned())
+    }
+
+    #[test]
+    fn numbers_are_written_so_that_any_type_reads_them() {
+        let list = json!([1, -1, 0.5, 5_000_000_000_u64, i64::MIN, u64::MAX]);
+        let text = r#"[1,-1,0.5,"5000000000","-9223372036854775808","18446744073709551615"]"#;
+        assert_eq!(written(&Json(list)).unwrap(), text);
     }
 
     #[test]
@@ -196,7 +194,6 @@ mod tests {
         let nested = |depth: usize| {
             (0..depth).fold(Json(1.into()), |value, _| Json([value.0].into_iter().collect()))
         };
-        let written = |json: &Json| serde_json::to_string(json).map_err(|error| error.to_string());
         written(&nested(MOST)).unwrap();
         let deep = nested(MOST + 1);
         assert!(written(&deep).unwrap_err().contains("nested too deep"));

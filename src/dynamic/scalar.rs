@@ -3,9 +3,10 @@
 //! The reading itself decides: what is refused here is exactly what a provider would refuse. Only
 //! the words are this file's.
 
-use rpc_core::__private::{Bytes, is_number};
+use rpc_core::__private::{Bytes, read_value_with_serde};
 use rpc_core::codec::Limits;
 use rpc_core::message::Field;
+use rpc_core::message::json_mapping::is_number;
 use serde_json::Value;
 
 use super::place::cut;
@@ -41,7 +42,7 @@ pub(super) fn check(of: &TypeDescription, value: &Value) -> Result<(), String> {
 pub(super) fn check_key(of: &TypeDescription, key: &str) -> Result<Option<i128>, String> {
     let value = Value::String(key.to_owned());
     match of.kind {
-        TypeKind::Bool if fits::<bool>(&value) => return Ok(None),
+        TypeKind::Bool if key.parse::<bool>().is_ok() => return Ok(None),
         TypeKind::Bool => return Err("is neither \"true\" nor \"false\"".to_owned()),
         TypeKind::Unknown => return Ok(None),
         _ => check(of, &value).map_err(|why| format!("is wrong: {why}"))?,
@@ -57,8 +58,9 @@ fn fits<T: Field>(value: &Value) -> bool {
 }
 
 fn read<T: Field>(value: &Value) -> Option<T> {
-    let mut read = T::default();
-    read.merge_serde(value, &mut Limits::of_depth_alone()).ok().map(|()| read)
+    let (mut read, limits) = (T::default(), &mut Limits::of_depth_alone());
+    let outcome = read_value_with_serde(value, limits, |reader, limits| read.read(reader, limits));
+    outcome.ok().map(|()| read)
 }
 
 /// Whether it is an integer at all.

@@ -13,7 +13,7 @@ use crate::{cost, examples, features, msrv, tasks};
 type Step = (&'static str, fn() -> Result<(), Failure>);
 
 /// The cheap ones first, so that a slip is told soon.
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     ("fmt", || tasks::fmt(&["--check".to_owned()])),
     ("lint", || tasks::lint(&[])),
     ("package", || tasks::package(&["--quiet".to_owned()])),
@@ -22,6 +22,8 @@ const STEPS: [Step; 13] = [
     ("doc", || tasks::doc(&[])),
     ("deny", deny),
     ("test", || tasks::test(&[])),
+    // What a reader does must not depend on the optimiser.
+    ("codecs", || tasks::test(&["--release", "-p", "dubhe-codecs"].map(str::to_owned))),
     ("examples", || examples::run(&[])),
     ("benches", || tasks::check_benches(&[])),
     ("cost", || cost::check(&[])),

@@ -18,7 +18,7 @@ use dubhe_cluster::{
     Backlog, Candidates, Directory, DirectoryOptions, Endpoint, Picker, PickerParts, RetryBudget,
 };
 use rpc_core::codec::{CodecError, Limits};
-use rpc_core::message::{DecodeError, Message, TooDeep};
+use rpc_core::message::{DecodeError, Message, Read, Reader, TooDeep, Writer};
 use rpc_core::{
     Body, BoxInvoker, Channel, Codec, Codecs, Connector, Deadline, Delivery, Instance, Invocation,
     Method, MethodKind, Reply, ServiceKey, Snapshot, Source, Status, Subscription,
@@ -294,15 +294,9 @@ impl Message for Nothing {
         Ok(())
     }
 
-    fn as_serialize(&self) -> &dyn erased_serde::Serialize {
-        &()
-    }
+    fn write(&self, _: &mut dyn Writer) {}
 
-    fn merge_serde(
-        &mut self,
-        _: &mut dyn erased_serde::Deserializer<'_>,
-        _: &mut Limits,
-    ) -> Result<(), erased_serde::Error> {
+    fn read(&mut self, _: &mut dyn Reader, _: &mut Limits) -> Read {
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ use dubhe_protocols::{Server, TcpListen};
 use rpc_core::client::ClientConfig;
 use rpc_core::codec::CodecError;
 use rpc_core::descriptor::{MessageType, MethodDescriptor, ServiceDescriptor};
-use rpc_core::message::Message;
+use rpc_core::message::{Message, Read, Reader, Writer};
 use rpc_core::server::{Dispatcher, Handler, ServerConfig};
 use rpc_core::{
     Body, Channel, Codec, Codecs, Connector, Deadline, Instance, Invocation, Method, MethodKind,
@@ -48,17 +48,12 @@ impl Message for Text {
         Ok(())
     }
 
-    fn as_serialize(&self) -> &dyn erased_serde::Serialize {
-        &self.0
+    fn write(&self, writer: &mut dyn Writer) {
+        writer.str(None, &self.0);
     }
 
-    fn merge_serde(
-        &mut self,
-        deserializer: &mut dyn erased_serde::Deserializer<'_>,
-        _: &mut rpc_core::codec::Limits,
-    ) -> Result<(), erased_serde::Error> {
-        self.0 = erased_serde::deserialize(deserializer)?;
-        Ok(())
+    fn read(&mut self, reader: &mut dyn Reader, _: &mut rpc_core::codec::Limits) -> Read {
+        reader.string(&mut self.0)
     }
 }
 
@@ -105,7 +100,14 @@ pub const LATE_LARGE: usize = 6;
 const NAMES: [&str; 7] = ["echo", "hang", "panic", "fail", "large", "slow_echo", "late_large"];
 
 fn no_type() -> MessageType {
-    MessageType { name: "Text".into(), doc: "", fields: vec![], is_oneof: false, reserved: vec![] }
+    MessageType {
+        name: "Text".into(),
+        class: "",
+        doc: "",
+        fields: vec![],
+        is_oneof: false,
+        reserved: vec![],
+    }
 }
 
 static METHODS: [MethodDescriptor; 7] = [

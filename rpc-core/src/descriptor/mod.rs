@@ -5,12 +5,14 @@
 //! may refer to themselves.
 
 mod proto;
+mod signature;
 mod stand_in;
 mod types;
 
 use std::time::Duration;
 
 pub use self::proto::{ProtoField, ProtoFile, ProtoMethod, ProtoType};
+pub use self::signature::{ArgumentType, Signature};
 pub use self::stand_in::{StandIn, stand_in};
 pub use self::types::{EnumType, FieldType, MessageType, Shape, Type, VariantType};
 use crate::error::Error;
@@ -57,11 +59,8 @@ pub struct MethodDescriptor {
     pub stand_in: StandIn,
     /// The message its arguments form.
     pub arguments: fn() -> MessageType,
-    /// How many arguments it has; `None` if the macro did not say.
-    pub argument_count: Option<usize>,
-    /// Whether its only argument is that message, instead of a field of it; `None` if the macro did
-    /// not say.
-    pub takes_message: Option<bool>,
+    /// Its arguments one by one, and what it returns; `None` if whoever wrote this did not say.
+    pub signature: Option<Signature>,
     /// The message its reply forms.
     pub reply: fn() -> MessageType,
     /// The typed business error, if it has one.
@@ -116,8 +115,7 @@ impl MethodDescriptor {
             fallback: None,
             stand_in: |_| Ok(None),
             arguments,
-            argument_count: None,
-            takes_message: None,
+            signature: None,
             reply,
             error: None,
         }
@@ -130,17 +128,10 @@ impl MethodDescriptor {
         self
     }
 
-    /// The same with the number of its arguments.
+    /// The same with its arguments one by one, and what it returns.
     #[must_use]
-    pub const fn argument_count(mut self, count: usize) -> Self {
-        self.argument_count = Some(count);
-        self
-    }
-
-    /// The same, whose only argument is the message that the arguments form, or is not.
-    #[must_use]
-    pub const fn takes_message(mut self, takes_message: bool) -> Self {
-        self.takes_message = Some(takes_message);
+    pub const fn signature(mut self, signature: Signature) -> Self {
+        self.signature = Some(signature);
         self
     }
 

@@ -9,7 +9,8 @@ use serde_json::Value as Json;
 
 use super::types::{MessageType, Shape, Type};
 use crate::codec::{CodecError, Limits};
-use crate::message::{Field, Returned};
+use crate::message::generated::read_value_with_serde;
+use crate::message::{Field, Reader, Returned};
 use crate::reply::Reply;
 
 /// Makes the answer of a fallback in JSON, or the empty value without one; `None` if the type has
@@ -39,7 +40,9 @@ fn read<T: Field>(json: &str) -> Result<T, CodecError> {
     let tree: Json = serde_json::from_str(json).map_err(wrong)?;
     check_names(&tree, &T::shape())?;
     let mut value = T::default();
-    value.merge_serde(tree, &mut Limits::of_depth_alone()).map_err(wrong)?;
+    let limits = &mut Limits::of_depth_alone();
+    let read = |reader: &mut dyn Reader, limits: &mut Limits| value.read(reader, limits);
+    read_value_with_serde(tree, limits, read).map_err(wrong)?;
     Ok(value)
 }
 

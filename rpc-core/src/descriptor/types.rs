@@ -5,6 +5,8 @@
 pub struct MessageType {
     /// Name, unique within a service's `.proto`.
     pub name: String,
+    /// Its name in formats that carry foreign type names; empty if it has none.
+    pub class: &'static str,
     /// The type's doc comment.
     pub doc: &'static str,
     /// Its fields in the order of declaration.
@@ -101,6 +103,8 @@ impl PartialEq for Type {
 pub struct EnumType {
     /// Its name.
     pub name: &'static str,
+    /// Its name in formats that carry foreign type names; empty if it has none.
+    pub class: &'static str,
     /// The type's doc comment.
     pub doc: &'static str,
     /// Its variants; the first has number 0 and is the default.

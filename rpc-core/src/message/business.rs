@@ -43,6 +43,7 @@ impl BusinessError for Status {
     fn message_type() -> MessageType {
         MessageType {
             name: "Status".to_owned(),
+            class: "",
             doc: "No typed error.",
             fields: Vec::new(),
             is_oneof: false,

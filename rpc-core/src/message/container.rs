@@ -3,17 +3,13 @@
 //! `None` is left out in every form. Numbers in a `Vec` are packed on write and read packed or
 //! not. Nothing is allocated by a count that a peer claims, and lists pay for their room.
 
-use std::fmt;
-
 use bytes::BytesMut;
-use serde::de::{Error, SeqAccess, Visitor};
-use serde::ser::SerializeSeq;
-use serde::{Deserializer, Serializer};
 
-use super::read::{Merge, make};
+use super::problem::Read;
+use super::reader::{Reader, Scope};
 use super::traits::{Element, Field, Value, encode_value, value_len};
 use super::wire::{self, DecodeError, Input, WireType, encoded_len_varint, key_len};
-use super::write::Written;
+use super::writer::{At, Writer};
 use crate::codec::Limits;
 use crate::descriptor::Shape;
 
@@ -51,52 +47,26 @@ impl<T: Value> Field for Option<T> {
         self.is_none()
     }
 
-    fn serialize_field<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Some(value) => value.serialize_value(serializer),
-            None => serializer.serialize_none(),
+    #[inline]
+    fn write(&self, writer: &mut dyn Writer, at: At) {
+        if let Some(value) = self {
+            value.write_value(writer, at);
         }
     }
 
-    fn merge_serde<'de, D: Deserializer<'de>>(
-        &mut self,
-        deserializer: D,
-        limits: &mut Limits,
-    ) -> Result<(), D::Error> {
-        deserializer.deserialize_option(OptionVisitor { value: self, limits })
+    fn read(&mut self, reader: &mut dyn Reader, limits: &mut Limits) -> Read {
+        if reader.null()? {
+            *self = None;
+            return Ok(());
+        }
+        if self.is_none() {
+            limits.take(T::DEFAULT_HEAP)?;
+        }
+        self.get_or_insert_default().read_value(reader, limits)
     }
 
     fn shape() -> Shape {
         Shape::Optional(T::value_type())
-    }
-}
-
-struct OptionVisitor<'a, T> {
-    value: &'a mut Option<T>,
-    limits: &'a mut Limits,
-}
-
-impl<'de, T: Value> Visitor<'de> for OptionVisitor<'_, T> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value or null")
-    }
-
-    fn visit_none<E: Error>(self) -> Result<(), E> {
-        *self.value = None;
-        Ok(())
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.visit_none()
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        if self.value.is_none() {
-            make::<T, _>(self.limits)?;
-        }
-        self.value.get_or_insert_default().merge_value(deserializer, self.limits)
     }
 }
 
@@ -148,21 +118,14 @@ impl<T: Element> Field for Vec<T> {
         one(input)
     }
 
-    fn serialize_field<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut seq = serializer.serialize_seq(Some(self.len()))?;
-        for value in self {
-            seq.serialize_element(&Written(value))?;
-        }
-        seq.end()
+    #[inline]
+    fn write(&self, writer: &mut dyn Writer, at: At) {
+        T::write_list(self, writer, at);
     }
 
-    fn merge_serde<'de, D: Deserializer<'de>>(
-        &mut self,
-        deserializer: D,
-        limits: &mut Limits,
-    ) -> Result<(), D::Error> {
-        self.clear();
-        deserializer.deserialize_any(ListVisitor { list: self, limits })
+    #[inline]
+    fn read(&mut self, reader: &mut dyn Reader, limits: &mut Limits) -> Read {
+        T::read_list(self, reader, limits)
     }
 
     fn shape() -> Shape {
@@ -174,34 +137,60 @@ fn packed_len<T: Value>(values: &[T]) -> usize {
     values.iter().map(Value::body_len).sum()
 }
 
-struct ListVisitor<'a, T> {
-    list: &'a mut Vec<T>,
-    limits: &'a mut Limits,
+/// Reads a list element by element, in place of what is there.
+pub(super) fn read_list<T: Value>(
+    list: &mut Vec<T>,
+    reader: &mut dyn Reader,
+    limits: &mut Limits,
+) -> Read {
+    list.clear();
+    let mut scope = limits.scope();
+    reader.begin_list(&mut scope)?;
+    let hint = scope.hint;
+    limits.reserve(list, hint);
+    while reader.next_item(&mut scope)? {
+        let index = list.len();
+        limits.take(T::DEFAULT_HEAP)?;
+        limits.room(list, || left(hint, index))?;
+        let mut value = T::default();
+        value.read_value(reader, limits).map_err(|problem| problem.at_index(index))?;
+        list.push(value);
+    }
+    Ok(())
 }
 
-impl<'de, T: Element> Visitor<'de> for ListVisitor<'_, T> {
-    type Value = ();
+/// How many numbers cross the seam at a time.
+const AT_ONCE: usize = 32;
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let Self { list, limits } = self;
-        loop {
-            let mut value = T::default();
-            if seq.next_element_seed(Merge { value: &mut value, limits })?.is_none() {
-                return Ok(());
-            }
-            make::<T, _>(limits)?;
-            // What is left after this one, as far as the format knows.
-            let most = || seq.size_hint().map_or(usize::MAX, |left| left.saturating_add(1));
-            limits.room(list, most).map_err(A::Error::custom)?;
-            list.push(value);
+/// Reads a list of numbers: many by each call of `read`, in the width of the seam, of which
+/// `narrow` makes the elements.
+pub(super) fn read_numbers<T: Copy, W: Copy + Default>(
+    list: &mut Vec<T>,
+    reader: &mut dyn Reader,
+    limits: &mut Limits,
+    read: impl Fn(&mut dyn Reader, &mut Scope, &mut [W]) -> Read<usize>,
+    narrow: impl Fn(W) -> Read<T>,
+) -> Read {
+    list.clear();
+    let mut scope = limits.scope();
+    reader.begin_list(&mut scope)?;
+    let hint = scope.hint;
+    limits.reserve(list, hint);
+    let mut wide = [W::default(); AT_ONCE];
+    loop {
+        let count = read(reader, &mut scope, &mut wide)?;
+        for value in wide.iter().take(count) {
+            let index = list.len();
+            limits.room(list, || left(hint, index))?;
+            list.push(narrow(*value).map_err(|problem| problem.at_index(index))?);
+        }
+        if count < AT_ONCE {
+            return Ok(());
         }
     }
+}
+
+/// How many elements can still come behind those that are there.
+fn left(hint: usize, len: usize) -> usize {
+    if hint == 0 { usize::MAX } else { hint.saturating_sub(len) }
 }

@@ -3,17 +3,14 @@
 use std::collections::{BTreeMap, HashMap, btree_map, hash_map};
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
-use std::marker::PhantomData;
 
 use bytes::BytesMut;
-use serde::de::{Error, MapAccess, Visitor};
-use serde::ser::SerializeMap;
-use serde::{Deserializer, Serializer};
 
-use super::read::{Merge, twice};
+use super::problem::{Problem, Read};
+use super::reader::{KeyMut, Reader, Scope};
 use super::traits::{Field, Value};
 use super::wire::{self, DecodeError, Input, WireType, encoded_len_varint, key_len};
-use super::write::Written;
+use super::writer::{At, Key, Writer};
 use crate::codec::Limits;
 use crate::descriptor::Shape;
 
@@ -23,13 +20,88 @@ use crate::descriptor::Shape;
     label = "not an integer, `bool` or `String`",
     note = "use an integer, `bool` or `String`, or a `Vec` of a message with key and value"
 )]
-pub trait MapKey: Value + Eq + Hash + Ord + fmt::Display {}
+pub trait MapKey: Value + Eq + Hash + Ord + fmt::Display {
+    /// As writers have it.
+    #[doc(hidden)]
+    fn as_key(&self) -> Key<'_>;
 
-macro_rules! map_keys {
-    ($($ty:ty),*) => {$(impl MapKey for $ty {})*};
+    /// Reads the next key of a map; `None` at its end.
+    #[doc(hidden)]
+    fn next_key(
+        reader: &mut dyn Reader,
+        scope: &mut Scope,
+        limits: &mut Limits,
+    ) -> Read<Option<Self>>;
 }
 
-map_keys!(bool, i8, i16, i32, i64, u8, u16, u32, u64, String);
+macro_rules! integer_keys {
+    ($($ty:ident through $wide:ident as $kind:ident;)*) => {$(
+        impl MapKey for $ty {
+            #[inline]
+            fn as_key(&self) -> Key<'_> {
+                Key::$kind((*self).into())
+            }
+
+            #[inline]
+            fn next_key(
+                reader: &mut dyn Reader,
+                scope: &mut Scope,
+                _: &mut Limits,
+            ) -> Read<Option<Self>> {
+                let mut wide: $wide = 0;
+                if !reader.next_key(scope, KeyMut::$kind(&mut wide))? {
+                    return Ok(None);
+                }
+                let narrow = Self::try_from(wide);
+                narrow.map(Some).map_err(|_| Problem::does_not_fit(wide, stringify!($ty)))
+            }
+        }
+    )*};
+}
+
+integer_keys! {
+    i8 through i64 as Int;
+    i16 through i64 as Int;
+    i32 through i64 as Int;
+    i64 through i64 as Int;
+    u8 through u64 as Uint;
+    u16 through u64 as Uint;
+    u32 through u64 as Uint;
+    u64 through u64 as Uint;
+}
+
+impl MapKey for bool {
+    #[inline]
+    fn as_key(&self) -> Key<'_> {
+        Key::Bool(*self)
+    }
+
+    fn next_key(reader: &mut dyn Reader, scope: &mut Scope, _: &mut Limits) -> Read<Option<Self>> {
+        let mut key = false;
+        Ok(reader.next_key(scope, KeyMut::Bool(&mut key))?.then_some(key))
+    }
+}
+
+impl MapKey for String {
+    #[inline]
+    fn as_key(&self) -> Key<'_> {
+        Key::Str(self)
+    }
+
+    #[inline]
+    fn next_key(
+        reader: &mut dyn Reader,
+        scope: &mut Scope,
+        limits: &mut Limits,
+    ) -> Read<Option<Self>> {
+        let mut key = Self::new();
+        if !reader.next_key(scope, KeyMut::Str(&mut key))? {
+            return Ok(None);
+        }
+        limits.take(key.len())?;
+        Ok(Some(key))
+    }
+}
 
 /// The two maps of std, whose interfaces are alike but share no trait.
 macro_rules! maps {
@@ -71,28 +143,32 @@ macro_rules! maps {
                 Ok(())
             }
 
-            fn serialize_field<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
-                let mut map = serializer.serialize_map(Some(self.len()))?;
+            fn write(&self, writer: &mut dyn Writer, at: At) {
+                writer.begin_map(at, self.len());
                 for (key, value) in self {
-                    map.serialize_entry(&Written(key), &Written(value))?;
+                    writer.key(key.as_key());
+                    value.write_value(writer, None);
                 }
-                map.end()
+                writer.end_map();
             }
 
-            fn merge_serde<'de, D: Deserializer<'de>>(
-                &mut self,
-                deserializer: D,
-                limits: &mut Limits,
-            ) -> Result<(), D::Error> {
+            fn read(&mut self, reader: &mut dyn Reader, limits: &mut Limits) -> Read {
                 self.clear();
-                deserializer.deserialize_any(MapVisitor {
-                    insert: |key: K, value: V| match self.entry(key) {
-                        $entry::Entry::Vacant(entry) => { entry.insert(value); None }
-                        $entry::Entry::Occupied(entry) => Some(entry.key().to_string()),
-                    },
-                    entries: PhantomData,
-                    limits,
-                })
+                let mut scope = limits.scope();
+                reader.begin_map(&mut scope)?;
+                $(reserve::<K, V, $hasher>(self, scope.hint, limits);)?
+                while let Some(key) = K::next_key(reader, &mut scope, limits)? {
+                    limits.take(entry_cost::<K, V>())?;
+                    let mut value = V::default();
+                    value.read_value(reader, limits).map_err(|problem| problem.at_key(&key))?;
+                    match self.entry(key) {
+                        $entry::Entry::Vacant(entry) => _ = entry.insert(value),
+                        $entry::Entry::Occupied(entry) => {
+                            return Err(Problem::twice(&entry.key().to_string()));
+                        }
+                    }
+                }
+                Ok(())
             }
 
             fn shape() -> Shape {
@@ -117,6 +193,11 @@ const fn entry_cost<K: Value, V: Value>() -> usize {
     2 * size_of::<(K, V)>() + K::DEFAULT_HEAP + V::DEFAULT_HEAP
 }
 
+/// Makes room for the entries that are said to come. Each is paid for when it comes.
+fn reserve<K: MapKey, V, S: BuildHasher>(map: &mut HashMap<K, V, S>, hint: usize, limits: &Limits) {
+    map.reserve(limits.affordable(2 * size_of::<(K, V)>(), hint));
+}
+
 fn merge_entry<K: MapKey, V: Value>(input: &mut Input) -> Result<(K, V), DecodeError> {
     input.take(entry_cost::<K, V>())?;
     let (mut key, mut value) = (K::default(), V::default());
@@ -126,39 +207,4 @@ fn merge_entry<K: MapKey, V: Value>(input: &mut Input) -> Result<(K, V), DecodeE
         _ => input.skip(tag, wire),
     })?;
     Ok((key, value))
-}
-
-/// Hands each entry to a closure, which returns a key that was there already.
-struct MapVisitor<'a, K, V, F> {
-    insert: F,
-    entries: PhantomData<fn(K, V)>,
-    limits: &'a mut Limits,
-}
-
-impl<'de, K: MapKey, V: Value, F: FnMut(K, V) -> Option<String>> Visitor<'de>
-    for MapVisitor<'_, K, V, F>
-{
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a map")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        loop {
-            let (mut key, mut value) = (K::default(), V::default());
-            if map.next_key_seed(Merge { value: &mut key, limits: self.limits })?.is_none() {
-                return Ok(());
-            }
-            self.limits.take(entry_cost::<K, V>()).map_err(A::Error::custom)?;
-            map.next_value_seed(Merge { value: &mut value, limits: self.limits })?;
-            if let Some(key) = (self.insert)(key, value) {
-                return Err(twice(&key));
-            }
-        }
-    }
 }

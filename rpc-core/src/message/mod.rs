@@ -1,5 +1,6 @@
-//! What messages are to codecs: an object-safe [`Message`] with protobuf's form and serde's, and
-//! the traits of the types that messages are made of.
+//! What messages are to codecs: an object-safe [`Message`] that offers its values to a [`Writer`]
+//! and takes them from a [`Reader`], besides protobuf's own form, and the traits of the types that
+//! messages are made of.
 //!
 //! `#[dubhe::message]` implements them for structs and enums, `#[dubhe::service]` for argument
 //! lists, and [`Returned`] wraps replies. The rules of the forms are in `docs/wire.md`; each
@@ -8,22 +9,24 @@
 mod business;
 mod container;
 mod enumeration;
+pub mod json_mapping;
 mod map;
-mod number;
 #[doc(hidden)]
 pub mod oneof;
-mod read;
+mod problem;
+mod reader;
 mod record;
 mod returned;
 mod scalar;
+mod schema;
 mod single;
-mod skip;
 #[doc(hidden)]
 pub mod sole;
 mod text;
 mod traits;
 mod wire;
-mod write;
+mod with_serde;
+mod writer;
 
 use std::any::Any;
 
@@ -33,27 +36,32 @@ use crate::codec::Limits;
 
 pub use self::business::BusinessError;
 pub use self::map::MapKey;
+pub use self::problem::{Problem, Read};
+pub use self::reader::{KeyMut, Kind, Reader, Scope, Variant, set_string};
 pub use self::returned::Returned;
+pub use self::schema::{EnumSchema, FieldSchema, Positions, RecordSchema, VariantSchema};
 pub use self::traits::{Describe, Element, Field, Value};
 pub use self::wire::{DecodeError, TooDeep};
+pub use self::with_serde::{read_with_serde, write_with_serde};
+pub use self::writer::{At, Key, Writer};
 
 /// What generated code calls besides.
 #[doc(hidden)]
 pub mod generated {
     pub use super::business::{typed_error, typed_status};
-    pub use super::enumeration::{Enumeration, merge_enum, serialize_enum};
-    pub use super::number::is_number;
-    pub use super::oneof::{self, OneOf};
-    pub use super::read::{Positions, make, merge_record};
+    pub use super::enumeration::{Enumeration, deserialize_enum, read_enum, serialize_enum};
+    pub use super::oneof;
     pub use super::record::{
-        Record, absent, encode_whole, len_whole, merge_nested, merge_whole, serialize_whole,
-        skip_value,
+        Record, absent, encode_whole, len_whole, merge_nested, merge_whole, read_record,
+        write_record, write_whole,
     };
     pub use super::returned::generic_name;
     pub use super::sole;
     pub use super::text::{append as append_text, argument_text};
     pub use super::wire::{DecodeError, Input, TooDeep, WireType};
-    pub use super::write::RecordWriter;
+    pub use super::with_serde::{
+        deserialize, read_value as read_value_with_serde, write_with_serde,
+    };
 }
 
 /// A value that travels as a whole message.
@@ -85,19 +93,15 @@ pub trait Message: Any + Send + Sync {
     /// The text is that of Java's `String.valueOf` for strings, integers and booleans. A message
     /// that is no list of arguments is the one argument itself.
     fn argument_text(&self, index: usize, out: &mut String) -> bool {
-        index == 0 && text::append(self.as_serialize(), out)
+        index == 0 && text::append(out, |writer| self.write(writer))
     }
 
-    /// Serde's form; it refuses to be written if messages are nested too deep in it.
-    fn as_serialize(&self) -> &dyn erased_serde::Serialize;
+    /// Offers its values to a writer; what is nested too deep fails.
+    fn write(&self, writer: &mut dyn Writer);
 
-    /// Reads serde's form over `self`.
+    /// Reads it over `self`; fields that are absent keep their value.
     ///
     /// # Errors
-    /// Whatever the deserializer reports, and values that do not fit or are past the limits.
-    fn merge_serde(
-        &mut self,
-        deserializer: &mut dyn erased_serde::Deserializer<'_>,
-        limits: &mut Limits,
-    ) -> Result<(), erased_serde::Error>;
+    /// What the reader reports, values that do not fit, and what is past the limits.
+    fn read(&mut self, reader: &mut dyn Reader, limits: &mut Limits) -> Read;
 }

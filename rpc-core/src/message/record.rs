@@ -3,22 +3,19 @@
 //! Everything else of such a type forwards here, so generated code stays small.
 
 use bytes::{Bytes, BytesMut};
-use serde::de::DeserializeSeed;
-use serde::ser::Error;
-use serde::{Deserializer, Serializer};
 
-use super::skip::Skip;
+use super::problem::Read;
+use super::reader::Reader;
+use super::schema::RecordSchema;
 use super::traits::Field;
 use super::wire::{DecodeError, Input, TooDeep, WireType};
+use super::writer::{At, Writer};
 use crate::codec::{Limits, MAX_DEPTH};
 
 /// Named, numbered fields.
 pub trait Record: Default + Send + Sync + 'static {
-    /// The type's name, for error messages.
-    const NAME: &'static str;
-
-    /// The tags of its fields in the order of declaration, which is that of positional arrays.
-    const TAGS: &'static [u32];
+    /// Its fields as static data.
+    const SCHEMA: &'static RecordSchema;
 
     /// Bytes that its default holds outside of itself. Where messages hold each other in a circle
     /// that no absent value ends, rustc reports that this constant needs itself, and its name is
@@ -27,9 +24,6 @@ pub trait Record: Default + Send + Sync + 'static {
 
     /// Whether messages nest at most `levels` deep in it, itself included.
     fn nests_within(&self, levels: usize) -> bool;
-
-    /// The tag of the field of this name, in either spelling.
-    fn tag_of(name: &str) -> Option<u32>;
 
     /// Length of protobuf's form.
     fn fields_len(&self) -> usize;
@@ -48,25 +42,20 @@ pub trait Record: Default + Send + Sync + 'static {
         input: &mut Input,
     ) -> Result<(), DecodeError>;
 
-    /// Writes serde's form.
-    ///
-    /// # Errors
-    /// Whatever the serializer reports.
-    fn serialize_fields<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
+    /// How many fields are not absent.
+    fn present(&self) -> usize;
 
-    /// Reads one field of serde's form; unknown ones are skipped.
+    /// Offers the fields that are not absent.
+    fn write_fields(&self, writer: &mut dyn Writer);
+
+    /// Reads the field at this index of the schema; there are no others.
     ///
     /// # Errors
-    /// Whatever the deserializer reports, and values that do not fit.
-    fn merge_named<'de, D: Deserializer<'de>>(
-        &mut self,
-        tag: u32,
-        deserializer: D,
-        limits: &mut Limits,
-    ) -> Result<(), D::Error>;
+    /// What the reader reports, and values that do not fit.
+    fn read_field(&mut self, at: usize, reader: &mut dyn Reader, limits: &mut Limits) -> Read;
 }
 
-/// Reads a record that is a value inside a message.
+/// Reads protobuf's form of a record that is a value inside a message.
 ///
 /// # Errors
 /// Bytes that are no protobuf, are cut short, or are nested too deep.
@@ -75,7 +64,7 @@ pub fn merge_nested<R: Record>(record: &mut R, input: &mut Input) -> Result<(), 
     input.message(|input, tag, wire| record.merge_tagged(tag, wire, input))
 }
 
-/// Reads a record that is a whole message.
+/// Reads protobuf's form of a record that is a whole message.
 ///
 /// # Errors
 /// Bytes that are no protobuf, are cut short, are nested too deep or take too much memory.
@@ -116,33 +105,51 @@ pub fn encode_whole<R: Record>(record: &R, buf: &mut BytesMut) -> Result<(), Too
     Ok(())
 }
 
-/// Writes serde's form of a whole message.
+/// Offers a whole message to a writer, unless it is nested too deep to be written.
+pub fn write_whole<R: Record>(record: &R, writer: &mut dyn Writer) {
+    if record.nests_within(MAX_DEPTH) {
+        write_record(record, writer, None);
+    } else {
+        writer.fail(TooDeep.into());
+    }
+}
+
+/// Offers a record to a writer.
+pub fn write_record<R: Record>(record: &R, writer: &mut dyn Writer, at: At) {
+    writer.begin_record(at, R::SCHEMA, record.present());
+    record.write_fields(writer);
+    writer.end_record();
+}
+
+/// Reads a record over itself.
 ///
 /// # Errors
-/// It is nested too deep, and whatever the serializer reports.
-pub fn serialize_whole<R: Record, S: Serializer>(
-    record: &R,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    if !record.nests_within(MAX_DEPTH) {
-        return Err(S::Error::custom(TooDeep));
+/// What the reader reports, values that do not fit, and what is past the limits.
+pub fn read_record<R: Record>(
+    record: &mut R,
+    reader: &mut dyn Reader,
+    limits: &mut Limits,
+) -> Read {
+    if !limits.enter() {
+        return Err(TooDeep.into());
     }
-    record.serialize_fields(serializer)
+    let mut scope = limits.scope();
+    reader.begin_record(R::SCHEMA, &mut scope)?;
+    while let Some(at) = reader.next_field(R::SCHEMA, &mut scope)? {
+        record.read_field(at, reader, limits).map_err(|problem| {
+            match R::SCHEMA.fields.get(at) {
+                Some(field) => problem.in_field(field.name),
+                None => problem,
+            }
+        })?;
+    }
+    // What goes wrong in a message ends the reading, so only what goes well is left again.
+    limits.leave();
+    Ok(())
 }
 
 /// What a field is that was not sent.
 #[must_use]
 pub fn absent<T: Field>() -> T {
     T::default()
-}
-
-/// Reads the value of an unknown field and drops it.
-///
-/// # Errors
-/// Whatever the deserializer reports.
-pub fn skip_value<'de, D: Deserializer<'de>>(
-    deserializer: D,
-    limits: &mut Limits,
-) -> Result<(), D::Error> {
-    Skip::of(limits).deserialize(deserializer)
 }

@@ -1,13 +1,16 @@
 //! The reply of a method as a message.
 
 use bytes::{Bytes, BytesMut};
-use serde::{Deserializer, Serialize, Serializer};
 
 use super::Message;
+use super::problem::Read;
+use super::reader::Reader;
 use super::record::{self, Record};
+use super::schema::{FieldSchema, Positions, RecordSchema};
 use super::sole;
 use super::traits::{Describe, Field};
 use super::wire::{DecodeError, Input, TooDeep, WireType};
+use super::writer::Writer;
 use crate::codec::Limits;
 use crate::descriptor::{FieldType, MessageType, Shape, Type};
 
@@ -15,18 +18,17 @@ use crate::descriptor::{FieldType, MessageType, Shape, Type};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Returned<T>(pub T);
 
+/// The result where it is no message.
+static RESULT: RecordSchema = RecordSchema::new("the result", FIELDS, Positions::Always);
+static FIELDS: &[FieldSchema] = &[FieldSchema::new(1, "value", "value")];
+
 impl<T: Field> Record for Returned<T> {
-    const NAME: &'static str = "the result";
-    const TAGS: &'static [u32] = &[1];
+    const SCHEMA: &'static RecordSchema = &RESULT;
     const ENDLESS_DEFAULT_USE_OPTION_BOX: usize = T::DEFAULT_HEAP;
 
     #[inline]
     fn nests_within(&self, levels: usize) -> bool {
         sole::nests_within(&self.0, levels)
-    }
-
-    fn tag_of(name: &str) -> Option<u32> {
-        (name == "value").then_some(1)
     }
 
     #[inline]
@@ -49,17 +51,19 @@ impl<T: Field> Record for Returned<T> {
         sole::merge_tagged(&mut self.0, tag, wire, input)
     }
 
-    fn serialize_fields<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        sole::serialize(&self.0, "value", serializer)
+    #[inline]
+    fn present(&self) -> usize {
+        usize::from(!self.0.is_absent())
     }
 
-    fn merge_named<'de, D: Deserializer<'de>>(
-        &mut self,
-        _: u32,
-        from: D,
-        limits: &mut Limits,
-    ) -> Result<(), D::Error> {
-        self.0.merge_serde(from, limits)
+    #[inline]
+    fn write_fields(&self, writer: &mut dyn Writer) {
+        self.0.write(writer, Some(&FIELDS[0]));
+    }
+
+    #[inline]
+    fn read_field(&mut self, _: usize, reader: &mut dyn Reader, limits: &mut Limits) -> Read {
+        self.0.read(reader, limits)
     }
 }
 
@@ -76,22 +80,12 @@ impl<T: Field> Message for Returned<T> {
         record::merge_whole(self, bytes, limits)
     }
 
-    fn as_serialize(&self) -> &dyn erased_serde::Serialize {
-        self
+    fn write(&self, writer: &mut dyn Writer) {
+        sole::write(self, &self.0, writer);
     }
 
-    fn merge_serde(
-        &mut self,
-        deserializer: &mut dyn erased_serde::Deserializer<'_>,
-        limits: &mut Limits,
-    ) -> Result<(), erased_serde::Error> {
-        sole::merge_result(self, |returned| &mut returned.0, deserializer, limits)
-    }
-}
-
-impl<T: Field> Serialize for Returned<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        record::serialize_whole(self, serializer)
+    fn read(&mut self, reader: &mut dyn Reader, limits: &mut Limits) -> Read {
+        sole::read_result(self, |returned| &mut returned.0, reader, limits)
     }
 }
 
@@ -99,6 +93,7 @@ impl<T: Field> Describe for Returned<T> {
     fn message_type() -> MessageType {
         let own = |field| MessageType {
             name: format!("{}Reply", shape_name(&T::shape())),
+            class: "",
             doc: "",
             fields: vec![field],
             is_oneof: false,

@@ -1,37 +1,45 @@
 //! Single values that are no messages: numbers, `bool`, strings, bytes.
 //!
-//! Serde's form follows protobuf's JSON mapping where the format is for people: 64-bit integers
-//! are written as strings and read as either, bytes are base64, NaN and infinities are strings.
-//! Other formats get the native kind. `null` reads as the default.
+//! Numbers cross the seam to readers in 64 bits and are narrowed here, so that what does not fit
+//! is the same in every format. `null` reads as the default.
 
 use std::fmt::Display;
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::{Deserializer, Serialize, Serializer};
 
-use super::number;
-use super::read::{BytesVisitor, Primitive, PrimitiveVisitor, StringVisitor};
+use super::container::read_numbers;
+use super::problem::{Problem, Read};
+use super::reader::Reader;
 use super::traits::{Element, Value};
 use super::wire::{DecodeError, Input, WireType, encoded_len_varint, put_varint};
+use super::writer::{At, Writer};
 use crate::codec::Limits;
 use crate::descriptor::Type;
 
-/// The serde half of a number's [`Value`], read by [`PrimitiveVisitor`].
-macro_rules! serde_form {
-    ($kind:ident, $write:path) => {
-        fn serialize_value<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            $write(self, serializer)
+/// The half of a number's [`Value`] that writers and readers see. It crosses the seam to readers
+/// as `$wide`; `$written` is the method of writers and its type, `$list` that for whole lists.
+macro_rules! number {
+    ($kind:ident, $write:ident as $written:ty, $read:ident $(, $list:ident)?; $reads:ident) => {
+        #[inline]
+        fn write_value(&self, writer: &mut dyn Writer, at: At) {
+            writer.$write(at, <$written>::from(*self));
         }
 
-        fn merge_value<'de, D: Deserializer<'de>>(
-            &mut self,
-            from: D,
-            _: &mut Limits,
-        ) -> Result<(), D::Error> {
-            from.deserialize_any(PrimitiveVisitor(self))
+        #[inline]
+        fn read_value(&mut self, reader: &mut dyn Reader, _: &mut Limits) -> Read {
+            *self = Self::narrow(reader.$read()?)?;
+            Ok(())
+        }
+
+        $(fn write_list(list: &[Self], writer: &mut dyn Writer, at: At) {
+            writer.$list(at, list);
+        })?
+
+        fn read_list(list: &mut Vec<Self>, reader: &mut dyn Reader, limits: &mut Limits) -> Read {
+            let read = |reader: &mut dyn Reader, scope: &mut _, into: &mut [_]| {
+                reader.$reads(scope, into)
+            };
+            read_numbers(list, reader, limits, read, Self::narrow)
         }
 
         fn value_type() -> Type {
@@ -40,9 +48,15 @@ macro_rules! serde_form {
     };
 }
 
+/// A number, made of one of 64 bits.
+trait Narrow<W>: Sized {
+    fn narrow(wide: W) -> Read<Self>;
+}
+
 /// Integers: a varint of the value, sign-extended to 64 bits.
 macro_rules! integers {
-    ($($ty:ident through $wide:ident is $kind:ident, $write:path;)*) => {$(
+    ($($ty:ident through $wide:ident is $kind:ident, $write:ident, $read:ident, $reads:ident
+        $(, $list:ident)?;)*) => {$(
         impl Value for $ty {
             const WIRE: WireType = WireType::Varint;
 
@@ -69,42 +83,27 @@ macro_rules! integers {
                 Ok(())
             }
 
-            serde_form!($kind, $write);
+            number!($kind, $write as $wide, $read $(, $list)?; $reads);
         }
 
-        impl Primitive for $ty {
-            const EXPECTED: &'static str = concat!("a number that fits in ", stringify!($ty));
-
-            fn from_u64(value: u64) -> Option<Self> {
-                value.try_into().ok()
-            }
-
-            fn from_i64(value: i64) -> Option<Self> {
-                value.try_into().ok()
-            }
-
-            fn from_f64(value: f64) -> Option<Self> {
-                // From 2^53 on a float no longer says which integer was meant.
-                let exact = value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0;
-                exact.then_some(value as i64)?.try_into().ok()
-            }
-
-            fn from_text(text: &str) -> Option<Self> {
-                number::integer(text)?.try_into().ok()
+        impl Narrow<$read> for $ty {
+            #[inline]
+            fn narrow(wide: $read) -> Read<Self> {
+                Self::try_from(wide).map_err(|_| Problem::does_not_fit(wide, stringify!($ty)))
             }
         }
     )*};
 }
 
 integers! {
-    i8 through i32 is Int8, Serialize::serialize;
-    i16 through i32 is Int16, Serialize::serialize;
-    i32 through i32 is Int32, Serialize::serialize;
-    i64 through i64 is Int64, serialize_wide;
-    u8 through u32 is Uint8, Serialize::serialize;
-    u16 through u32 is Uint16, Serialize::serialize;
-    u32 through u32 is Uint32, Serialize::serialize;
-    u64 through u64 is Uint64, serialize_wide;
+    i8 through i32 is Int8, i32, i64, i64s;
+    i16 through i32 is Int16, i32, i64, i64s;
+    i32 through i32 is Int32, i32, i64, i64s, i32s;
+    i64 through i64 is Int64, i64, i64, i64s, i64s;
+    u8 through u32 is Uint8, u32, u64, u64s;
+    u16 through u32 is Uint16, u32, u64, u64s;
+    u32 through u32 is Uint32, u32, u64, u64s, u32s;
+    u64 through u64 is Uint64, u64, u64, u64s, u64s;
 }
 
 #[cold]
@@ -112,22 +111,9 @@ fn does_not_fit(value: impl Display, name: &str) -> DecodeError {
     DecodeError::new(format_args!("{value} does not fit in {name}"))
 }
 
-/// 64-bit integers: JavaScript would round them as numbers.
-fn serialize_wide<T, S>(value: &T, serializer: S) -> Result<S::Ok, S::Error>
-where
-    T: Serialize + Display,
-    S: Serializer,
-{
-    if serializer.is_human_readable() {
-        serializer.collect_str(value)
-    } else {
-        value.serialize(serializer)
-    }
-}
-
 /// Floats: fixed width, little endian.
 macro_rules! floats {
-    ($($ty:ident is $kind:ident as $wire:ident, $fixed:ident;)*) => {$(
+    ($($ty:ident is $kind:ident as $wire:ident, $fixed:ident, $list:ident;)*) => {$(
         impl Value for $ty {
             const WIRE: WireType = WireType::$wire;
 
@@ -153,58 +139,32 @@ macro_rules! floats {
                 Ok(())
             }
 
-            serde_form!($kind, serialize_float);
-        }
-
-        impl Primitive for $ty {
-            const EXPECTED: &'static str = concat!("a number that fits in ", stringify!($ty));
-
-            fn from_u64(value: u64) -> Option<Self> {
-                Some(value as Self)
-            }
-
-            fn from_i64(value: i64) -> Option<Self> {
-                Some(value as Self)
-            }
-
-            fn from_f64(value: f64) -> Option<Self> {
-                let narrow = value as Self;
-                (narrow.is_finite() || !value.is_finite()).then_some(narrow)
-            }
-
-            fn from_text(text: &str) -> Option<Self> {
-                match text {
-                    "NaN" => Some(Self::NAN),
-                    "Infinity" => Some(Self::INFINITY),
-                    "-Infinity" => Some(Self::NEG_INFINITY),
-                    _ if !number::is_number(text) => None,
-                    _ => text.parse().ok().filter(|value: &Self| value.is_finite()),
-                }
-            }
+            number!($kind, $ty as $ty, f64, $list; f64s);
         }
     )*};
 }
 
 floats! {
-    f32 is Float as ThirtyTwoBit, fixed32;
-    f64 is Double as SixtyFourBit, fixed64;
+    f32 is Float as ThirtyTwoBit, fixed32, f32s;
+    f64 is Double as SixtyFourBit, fixed64, f64s;
 }
 
-/// JSON has no word for what is no number.
-fn serialize_float<T, S>(value: &T, serializer: S) -> Result<S::Ok, S::Error>
-where
-    T: Serialize + Into<f64> + Copy,
-    S: Serializer,
-{
-    let wide: f64 = (*value).into();
-    if wide.is_finite() || !serializer.is_human_readable() {
-        value.serialize(serializer)
-    } else if wide.is_nan() {
-        serializer.serialize_str("NaN")
-    } else if wide > 0.0 {
-        serializer.serialize_str("Infinity")
-    } else {
-        serializer.serialize_str("-Infinity")
+impl Narrow<f64> for f32 {
+    #[inline]
+    fn narrow(wide: f64) -> Read<Self> {
+        let narrow = wide as Self;
+        if narrow.is_finite() || !wide.is_finite() {
+            Ok(narrow)
+        } else {
+            Err(Problem::does_not_fit(wide, "f32"))
+        }
+    }
+}
+
+impl Narrow<Self> for f64 {
+    #[inline]
+    fn narrow(wide: Self) -> Read<Self> {
+        Ok(wide)
     }
 }
 
@@ -234,19 +194,19 @@ impl Value for bool {
         Ok(())
     }
 
-    serde_form!(Bool, Serialize::serialize);
-}
-
-impl Primitive for bool {
-    const EXPECTED: &'static str = "true or false";
-
-    fn from_bool(value: bool) -> Option<Self> {
-        Some(value)
+    #[inline]
+    fn write_value(&self, writer: &mut dyn Writer, at: At) {
+        writer.bool(at, *self);
     }
 
-    /// Keys of maps are strings in JSON.
-    fn from_text(text: &str) -> Option<Self> {
-        text.parse().ok()
+    #[inline]
+    fn read_value(&mut self, reader: &mut dyn Reader, _: &mut Limits) -> Read {
+        *self = reader.bool()?;
+        Ok(())
+    }
+
+    fn value_type() -> Type {
+        Type::Bool
     }
 }
 
@@ -273,16 +233,15 @@ impl Value for String {
         input.string(self)
     }
 
-    fn serialize_value<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self)
+    #[inline]
+    fn write_value(&self, writer: &mut dyn Writer, at: At) {
+        writer.str(at, self);
     }
 
-    fn merge_value<'de, D: Deserializer<'de>>(
-        &mut self,
-        from: D,
-        limits: &mut Limits,
-    ) -> Result<(), D::Error> {
-        from.deserialize_any(StringVisitor { value: self, limits })
+    #[inline]
+    fn read_value(&mut self, reader: &mut dyn Reader, limits: &mut Limits) -> Read {
+        reader.string(self)?;
+        Ok(limits.take(self.len())?)
     }
 
     fn value_type() -> Type {
@@ -292,26 +251,8 @@ impl Value for String {
 
 // === impl bytes ===
 
-/// Writes the standard alphabet, padded.
-const BASE64: GeneralPurpose = base64::engine::general_purpose::STANDARD;
-
-/// Reads both alphabets, padded or not; the URL-safe characters are replaced before.
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
-/// Bytes of base64 text in either alphabet.
-pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
-    if text.contains(['-', '_']) {
-        let standard = text.replace('-', "+").replace('_', "/");
-        return LENIENT.decode(standard).ok();
-    }
-    LENIENT.decode(text).ok()
-}
-
 macro_rules! bytes {
-    ($($ty:ty, copied: $is_copy:literal;)*) => {$(
+    ($($ty:ty, copied: $is_copy:literal, $write:ident, $read:ident;)*) => {$(
         impl Value for $ty {
             #[inline]
             fn is_default(&self) -> bool {
@@ -335,21 +276,14 @@ macro_rules! bytes {
                 if $is_copy { input.take(self.len()) } else { Ok(()) }
             }
 
-            fn serialize_value<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                if serializer.is_human_readable() {
-                    serializer.serialize_str(&BASE64.encode(self))
-                } else {
-                    serializer.serialize_bytes(self)
-                }
+            #[inline]
+            fn write_value(&self, writer: &mut dyn Writer, at: At) {
+                writer.$write(at, self);
             }
 
-            fn merge_value<'de, D: Deserializer<'de>>(
-                &mut self,
-                from: D,
-                limits: &mut Limits,
-            ) -> Result<(), D::Error> {
-                let is_text = from.is_human_readable();
-                from.deserialize_any(BytesVisitor { is_text, value: self, limits })
+            fn read_value(&mut self, reader: &mut dyn Reader, limits: &mut Limits) -> Read {
+                let copied = reader.$read(self)?;
+                Ok(limits.take(copied)?)
             }
 
             fn value_type() -> Type {
@@ -360,8 +294,8 @@ macro_rules! bytes {
 }
 
 bytes! {
-    Vec<u8>, copied: true;
-    Bytes, copied: false;
+    Vec<u8>, copied: true, bytes, byte_vec;
+    Bytes, copied: false, shared, bytes;
 }
 
 macro_rules! elements {

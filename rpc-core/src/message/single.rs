@@ -1,13 +1,14 @@
 //! `Box`, which is what it holds, and `()`, which is a message without fields.
 
 use bytes::BytesMut;
-use serde::{Deserializer, Serializer};
 
-use super::read::{Positions, merge_record};
+use super::problem::Read;
+use super::reader::Reader;
 use super::record::{self, Record};
+use super::schema::{Positions, RecordSchema};
 use super::traits::{Describe, Element, Value};
 use super::wire::{DecodeError, Input, WireType};
-use super::write::RecordWriter;
+use super::writer::{At, Writer};
 use crate::codec::Limits;
 use crate::descriptor::{MessageType, Type};
 
@@ -53,16 +54,14 @@ impl<T: Value> Value for Box<T> {
         (**self).merge_tag(tag, wire, input)
     }
 
-    fn serialize_value<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (**self).serialize_value(serializer)
+    #[inline]
+    fn write_value(&self, writer: &mut dyn Writer, at: At) {
+        (**self).write_value(writer, at);
     }
 
-    fn merge_value<'de, D: Deserializer<'de>>(
-        &mut self,
-        deserializer: D,
-        limits: &mut Limits,
-    ) -> Result<(), D::Error> {
-        (**self).merge_value(deserializer, limits)
+    #[inline]
+    fn read_value(&mut self, reader: &mut dyn Reader, limits: &mut Limits) -> Read {
+        (**self).read_value(reader, limits)
     }
 
     fn value_type() -> Type {
@@ -75,17 +74,12 @@ impl<T: Element> Element for Box<T> {}
 // === impl () ===
 
 impl Record for () {
-    const NAME: &'static str = "Empty";
-    const TAGS: &'static [u32] = &[];
+    const SCHEMA: &'static RecordSchema = &RecordSchema::new("Empty", &[], Positions::Always);
     const ENDLESS_DEFAULT_USE_OPTION_BOX: usize = 0;
 
     #[inline]
     fn nests_within(&self, levels: usize) -> bool {
         levels != 0
-    }
-
-    fn tag_of(_: &str) -> Option<u32> {
-        None
     }
 
     #[inline]
@@ -105,17 +99,14 @@ impl Record for () {
         input.skip(tag, wire)
     }
 
-    fn serialize_fields<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        RecordWriter::new(serializer, 0)?.end()
+    fn present(&self) -> usize {
+        0
     }
 
-    fn merge_named<'de, D: Deserializer<'de>>(
-        &mut self,
-        _: u32,
-        from: D,
-        limits: &mut Limits,
-    ) -> Result<(), D::Error> {
-        record::skip_value(from, limits)
+    fn write_fields(&self, _: &mut dyn Writer) {}
+
+    fn read_field(&mut self, _: usize, _: &mut dyn Reader, _: &mut Limits) -> Read {
+        Ok(())
     }
 }
 
@@ -139,20 +130,16 @@ impl Value for () {
         record::merge_nested(self, input)
     }
 
-    fn serialize_value<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.serialize_fields(serializer)
+    fn write_value(&self, writer: &mut dyn Writer, at: At) {
+        record::write_record(self, writer, at);
     }
 
-    fn merge_value<'de, D: Deserializer<'de>>(
-        &mut self,
-        deserializer: D,
-        limits: &mut Limits,
-    ) -> Result<(), D::Error> {
-        merge_record(self, Positions::Always, deserializer, limits)
+    fn read_value(&mut self, reader: &mut dyn Reader, limits: &mut Limits) -> Read {
+        record::read_record(self, reader, limits)
     }
 
     fn value_type() -> Type {
-        Type::Message(Self::NAME.to_owned(), Self::message_type)
+        Type::Message(Self::SCHEMA.name.to_owned(), Self::message_type)
     }
 }
 
@@ -161,7 +148,8 @@ impl Element for () {}
 impl Describe for () {
     fn message_type() -> MessageType {
         MessageType {
-            name: Self::NAME.to_owned(),
+            name: Self::SCHEMA.name.to_owned(),
+            class: "",
             doc: "Nothing.",
             fields: Vec::new(),
             is_oneof: false,

@@ -3,19 +3,15 @@
 //!
 //! [`Field::IS_MESSAGE`] is a constant, so each function here compiles to one of its branches.
 
-use std::fmt;
-
 use bytes::BytesMut;
-use serde::de::{Error, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
-use serde::{Deserializer, Serializer};
 
-use super::read::{Merge, Positions, merge_record};
-use super::record::Record;
-use super::skip::Skip;
+use super::problem::{Problem, Read};
+use super::reader::{Kind, Reader};
+use super::record::{self, Record};
 use super::traits::Field;
-use super::wire::{DecodeError, Input, WireType};
-use super::write::RecordWriter;
-use crate::codec::Limits;
+use super::wire::{DecodeError, Input, TooDeep, WireType};
+use super::writer::Writer;
+use crate::codec::{Limits, MAX_DEPTH};
 use crate::descriptor::{FieldType, MessageType, Shape, Type};
 
 /// Whether messages nest at most `levels` deep in the body.
@@ -64,52 +60,64 @@ pub fn merge_tagged<T: Field>(
     }
 }
 
-/// Writes serde's form.
-///
-/// # Errors
-/// Whatever the serializer reports.
-pub fn serialize<T: Field, S: Serializer>(
-    value: &T,
-    name: &'static str,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    if T::IS_MESSAGE {
-        return value.serialize_field(serializer);
+/// Offers the body to a writer, unless it is nested too deep to be written.
+pub fn write<R: Record, T: Field>(record: &R, value: &T, writer: &mut dyn Writer) {
+    if !T::IS_MESSAGE {
+        record::write_whole(record, writer);
+    } else if value.nests_within(MAX_DEPTH) {
+        value.write(writer, None);
+    } else {
+        writer.fail(TooDeep.into());
     }
-    let present = usize::from(!value.is_absent());
-    RecordWriter::new(serializer, present)?.field(name, value)?.end()
 }
 
-/// Reads serde's form of a list of one argument.
+/// Reads a list of one argument. A message is itself, or alone in a list.
 ///
 /// # Errors
-/// Whatever the deserializer reports, and values that do not fit.
-pub fn merge_arguments<'de, R: Record, T: Field, D: Deserializer<'de>>(
+/// What the reader reports, values that do not fit, and what is past the limits.
+pub fn read_argument<R: Record, T: Field>(
     record: &mut R,
     value: fn(&mut R) -> &mut T,
-    deserializer: D,
+    reader: &mut dyn Reader,
     limits: &mut Limits,
-) -> Result<(), D::Error> {
-    if T::IS_MESSAGE {
-        return deserializer.deserialize_any(ArgumentVisitor { value: value(record), limits });
+) -> Read {
+    if !T::IS_MESSAGE {
+        return record::read_record(record, reader, limits);
     }
-    merge_record(record, Positions::Always, deserializer, limits)
+    match reader.kind()? {
+        Kind::List => {
+            let mut scope = limits.scope();
+            reader.begin_list(&mut scope)?;
+            if reader.next_item(&mut scope)? {
+                value(record).read(reader, limits).map_err(|problem| problem.at_index(0))?;
+                // A longer list comes from a newer peer.
+                while reader.next_item(&mut scope)? {
+                    reader.skip(scope.levels())?;
+                }
+            }
+            Ok(())
+        }
+        Kind::Map | Kind::Null | Kind::Untold => value(record).read(reader, limits),
+        other => Err(Problem::new(format_args!(
+            "the argument as a map, or an array that holds it, was expected, not {other}"
+        ))),
+    }
 }
 
-/// Reads serde's form of a result.
+/// Reads a result.
 ///
 /// # Errors
-/// Whatever the deserializer reports, and values that do not fit.
-pub fn merge_result<'de, R: Record, T: Field, D: Deserializer<'de>>(
+/// What the reader reports, values that do not fit, and what is past the limits.
+pub fn read_result<R: Record, T: Field>(
     record: &mut R,
     value: fn(&mut R) -> &mut T,
-    deserializer: D,
+    reader: &mut dyn Reader,
     limits: &mut Limits,
-) -> Result<(), D::Error> {
+) -> Read {
     if T::IS_MESSAGE {
-        return value(record).merge_serde(deserializer, limits);
+        return value(record).read(reader, limits);
     }
-    merge_record(record, Positions::Always, deserializer, limits)
+    record::read_record(record, reader, limits)
 }
 
 /// The body as data; `own` describes it where the value is field 1.
@@ -120,35 +128,5 @@ pub fn describe<T: Field>(
     match T::shape() {
         Shape::Single(Type::Message(_, message)) => message(),
         _ => own(field),
-    }
-}
-
-/// Reads an argument that is a message: itself, or alone in a list.
-struct ArgumentVisitor<'a, T> {
-    value: &'a mut T,
-    limits: &'a mut Limits,
-}
-
-impl<'de, T: Field> Visitor<'de> for ArgumentVisitor<'_, T> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the argument as a map, or an array that holds it")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        self.value.merge_serde(MapAccessDeserializer::new(map), self.limits)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let Self { value, limits } = self;
-        if seq.next_element_seed(Merge { value, limits })?.is_some() {
-            while seq.next_element_seed(Skip::of(limits))?.is_some() {}
-        }
-        Ok(())
     }
 }

@@ -6,289 +6,171 @@
 
 use std::fmt::Write as _;
 
-use serde::ser::{
-    Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
-    SerializeTupleStruct, SerializeTupleVariant, Serializer,
-};
-
+use super::problem::Problem;
+use super::schema::{EnumSchema, RecordSchema};
 use super::traits::Field;
-use super::write::Written;
+use super::writer::{At, Key, Writer};
 use crate::codec::MAX_DEPTH;
-
-/// Nothing in a message fails; the trait wants an error that can be made of anything.
-type Error = serde::de::value::Error;
 
 /// Appends the text of an argument; `false` if it has none.
 pub fn argument_text<T: Field>(value: &T, out: &mut String) -> bool {
-    value.nests_within(MAX_DEPTH) && append(&Written(value), out)
+    if value.is_absent() {
+        out.push_str("null");
+        return true;
+    }
+    value.nests_within(MAX_DEPTH) && append(out, |writer| value.write(writer, None))
 }
 
-/// Appends the text of `value`; `false`, and nothing appended, if it has none.
-pub fn append<T: Serialize + ?Sized>(value: &T, out: &mut String) -> bool {
+/// Appends the text of what `write` writes; `false`, and nothing appended, if it fails.
+pub fn append(out: &mut String, write: impl FnOnce(&mut dyn Writer)) -> bool {
     let start = out.len();
-    let written = value.serialize(Text(out)).is_ok();
-    if !written {
+    let mut text = Text { out, open: Vec::new(), has_failed: false };
+    write(&mut text);
+    let is_whole = !text.has_failed;
+    if !is_whole {
         out.truncate(start);
     }
-    written
+    is_whole
 }
 
-fn text_of<T: Serialize + ?Sized>(value: &T) -> Result<String, Error> {
-    let mut text = String::new();
-    value.serialize(Text(&mut text)).map(|()| text)
-}
-
-struct Text<'a>(&'a mut String);
-
-/// `[a, b]`
-struct List<'a> {
+struct Text<'a> {
     out: &'a mut String,
-    is_empty: bool,
+    open: Vec<Open>,
+    has_failed: bool,
 }
 
-/// `{k=v, l=w}`
-struct Entries<'a> {
-    out: &'a mut String,
-    key: String,
-    entries: Vec<String>,
+/// What is open: `[a, b]` or `{k=v, l=w}`.
+enum Open {
+    List {
+        is_empty: bool,
+    },
+    /// Each entry begins at one of these places.
+    Entries(Vec<usize>),
 }
 
-impl<'a> Text<'a> {
-    fn put(self, text: &str) -> Result<(), Error> {
-        self.0.push_str(text);
-        Ok(())
+impl Text<'_> {
+    /// What stands before a value: the name of its field, or what parts it from the one before.
+    fn begin(&mut self, at: At) -> &mut String {
+        if let Some(field) = at {
+            self.entry(field.name);
+        } else if let Some(Open::List { is_empty }) = self.open.last_mut()
+            && !std::mem::take(is_empty)
+        {
+            self.out.push_str(", ");
+        }
+        self.out
     }
 
-    fn list(self) -> Result<List<'a>, Error> {
-        self.0.push('[');
-        Ok(List { out: self.0, is_empty: true })
+    fn entry(&mut self, key: impl std::fmt::Display) {
+        if let Some(Open::Entries(starts)) = self.open.last_mut() {
+            starts.push(self.out.len());
+        }
+        self.put(format_args!("{key}="));
     }
 
-    fn entries(self) -> Result<Entries<'a>, Error> {
-        Ok(Entries { out: self.0, key: String::new(), entries: Vec::new() })
+    fn put(&mut self, text: std::fmt::Arguments<'_>) {
+        // Writing to a string never fails.
+        let _ = self.out.write_fmt(text);
+    }
+
+    fn begin_entries(&mut self, at: At) {
+        self.begin(at).push('{');
+        self.open.push(Open::Entries(Vec::new()));
+    }
+
+    fn end_entries(&mut self) {
+        if let Some(Open::Entries(starts)) = self.open.pop() {
+            self.sort(&starts);
+        }
+        self.out.push('}');
+    }
+
+    fn sort(&mut self, starts: &[usize]) {
+        let Some(first) = starts.first() else { return };
+        let ends = starts.iter().skip(1).copied().chain([self.out.len()]);
+        let texts = starts.iter().zip(ends).map(|(start, end)| &self.out[*start..end]);
+        let mut entries: Vec<_> = texts.collect();
+        entries.sort_unstable();
+        let sorted = entries.join(", ");
+        self.out.truncate(*first);
+        self.out.push_str(&sorted);
     }
 }
 
 macro_rules! displayed {
     ($($name:ident($ty:ty) as $form:literal;)*) => {$(
-        fn $name(self, value: $ty) -> Result<(), Error> {
-            // Writing to a string never fails.
-            let _ = write!(self.0, $form, value);
-            Ok(())
+        fn $name(&mut self, at: At, value: $ty) {
+            self.begin(at);
+            self.put(format_args!($form, value));
         }
     )*};
 }
 
-impl<'a> Serializer for Text<'a> {
-    type Ok = ();
-    type Error = Error;
-    type SerializeSeq = List<'a>;
-    type SerializeTuple = List<'a>;
-    type SerializeTupleStruct = List<'a>;
-    type SerializeTupleVariant = List<'a>;
-    type SerializeMap = Entries<'a>;
-    type SerializeStruct = Entries<'a>;
-    type SerializeStructVariant = Entries<'a>;
+impl Writer for Text<'_> {
+    fn is_text(&self) -> bool {
+        false
+    }
+
+    fn begin_record(&mut self, at: At, _: &'static RecordSchema, _: usize) {
+        self.begin_entries(at);
+    }
+
+    fn end_record(&mut self) {
+        self.end_entries();
+    }
+
+    fn begin_list(&mut self, at: At, _: usize) {
+        self.begin(at).push('[');
+        self.open.push(Open::List { is_empty: true });
+    }
+
+    fn end_list(&mut self) {
+        self.open.pop();
+        self.out.push(']');
+    }
+
+    fn begin_map(&mut self, at: At, _: usize) {
+        self.begin_entries(at);
+    }
+
+    fn key(&mut self, key: Key<'_>) {
+        match key {
+            Key::Bool(key) => self.entry(key),
+            Key::Int(key) => self.entry(key),
+            Key::Uint(key) => self.entry(key),
+            Key::Str(key) => self.entry(key),
+        }
+    }
+
+    fn end_map(&mut self) {
+        self.end_entries();
+    }
+
+    fn null(&mut self, at: At) {
+        self.begin(at).push_str("null");
+    }
 
     displayed! {
-        serialize_bool(bool) as "{}";
-        serialize_i8(i8) as "{}";
-        serialize_i16(i16) as "{}";
-        serialize_i32(i32) as "{}";
-        serialize_i64(i64) as "{}";
-        serialize_u8(u8) as "{}";
-        serialize_u16(u16) as "{}";
-        serialize_u32(u32) as "{}";
-        serialize_u64(u64) as "{}";
-        serialize_f32(f32) as "{:?}";
-        serialize_f64(f64) as "{:?}";
-        serialize_char(char) as "{}";
-        serialize_bytes(&[u8]) as "{:?}";
+        bool(bool) as "{}";
+        i32(i32) as "{}";
+        u32(u32) as "{}";
+        i64(i64) as "{}";
+        u64(u64) as "{}";
+        f32(f32) as "{:?}";
+        f64(f64) as "{:?}";
+        bytes(&[u8]) as "{:?}";
     }
 
-    fn serialize_str(self, value: &str) -> Result<(), Error> {
-        self.put(value)
+    fn str(&mut self, at: At, value: &str) {
+        self.begin(at).push_str(value);
     }
 
-    fn serialize_none(self) -> Result<(), Error> {
-        self.put("null")
+    fn variant(&mut self, at: At, of: &'static EnumSchema, number: i32) {
+        self.begin(at).push_str(of.name_of(number));
     }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Error> {
-        value.serialize(self)
-    }
-
-    fn serialize_unit(self) -> Result<(), Error> {
-        self.put("null")
-    }
-
-    fn serialize_unit_struct(self, name: &'static str) -> Result<(), Error> {
-        self.put(name)
-    }
-
-    fn serialize_unit_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        variant: &'static str,
-    ) -> Result<(), Error> {
-        self.put(variant)
-    }
-
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        value: &T,
-    ) -> Result<(), Error> {
-        value.serialize(self)
-    }
-
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        value: &T,
-    ) -> Result<(), Error> {
-        value.serialize(self)
-    }
-
-    fn serialize_seq(self, _: Option<usize>) -> Result<List<'a>, Error> {
-        self.list()
-    }
-
-    fn serialize_tuple(self, _: usize) -> Result<List<'a>, Error> {
-        self.list()
-    }
-
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<List<'a>, Error> {
-        self.list()
-    }
-
-    fn serialize_tuple_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<List<'a>, Error> {
-        self.list()
-    }
-
-    fn serialize_map(self, _: Option<usize>) -> Result<Entries<'a>, Error> {
-        self.entries()
-    }
-
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Entries<'a>, Error> {
-        self.entries()
-    }
-
-    fn serialize_struct_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Entries<'a>, Error> {
-        self.entries()
-    }
-}
-
-impl List<'_> {
-    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        if !std::mem::take(&mut self.is_empty) {
-            self.out.push_str(", ");
-        }
-        value.serialize(Text(self.out))
-    }
-
-    fn close(self) -> Result<(), Error> {
-        self.out.push(']');
-        Ok(())
-    }
-}
-
-impl Entries<'_> {
-    fn entry<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), Error> {
-        self.entries.push(format!("{key}={}", text_of(value)?));
-        Ok(())
-    }
-
-    fn close(mut self) -> Result<(), Error> {
-        self.entries.sort_unstable();
-        self.out.push('{');
-        self.out.push_str(&self.entries.join(", "));
-        self.out.push('}');
-        Ok(())
-    }
-}
-
-macro_rules! lists {
-    ($($role:ident by $method:ident;)*) => {$(
-        impl $role for List<'_> {
-            type Ok = ();
-            type Error = Error;
-
-            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-                self.element(value)
-            }
-
-            fn end(self) -> Result<(), Error> {
-                self.close()
-            }
-        }
-    )*};
-}
-
-lists! {
-    SerializeSeq by serialize_element;
-    SerializeTuple by serialize_element;
-    SerializeTupleStruct by serialize_field;
-    SerializeTupleVariant by serialize_field;
-}
-
-macro_rules! structs {
-    ($($role:ident;)*) => {$(
-        impl $role for Entries<'_> {
-            type Ok = ();
-            type Error = Error;
-
-            fn serialize_field<T: Serialize + ?Sized>(
-                &mut self,
-                key: &'static str,
-                value: &T,
-            ) -> Result<(), Error> {
-                self.entry(key, value)
-            }
-
-            fn end(self) -> Result<(), Error> {
-                self.close()
-            }
-        }
-    )*};
-}
-
-structs! {
-    SerializeStruct;
-    SerializeStructVariant;
-}
-
-impl SerializeMap for Entries<'_> {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
-        self.key = text_of(key)?;
-        Ok(())
-    }
-
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        let key = std::mem::take(&mut self.key);
-        self.entry(&key, value)
-    }
-
-    fn end(self) -> Result<(), Error> {
-        self.close()
+    fn fail(&mut self, _: Problem) {
+        self.has_failed = true;
     }
 }
 

@@ -5,9 +5,12 @@
 //! compile errors.
 
 use bytes::BytesMut;
-use serde::{Deserializer, Serializer};
 
+use super::container;
+use super::problem::Read;
+use super::reader::Reader;
 use super::wire::{self, DecodeError, Input, WireType};
+use super::writer::{At, Writer};
 use crate::codec::Limits;
 use crate::descriptor::{MessageType, Shape, Type};
 
@@ -72,17 +75,27 @@ pub trait Value: Default + Send + Sync + 'static {
         input.skip(tag, wire)
     }
 
-    /// Writes serde's form.
+    /// Offers it to a writer.
     #[doc(hidden)]
-    fn serialize_value<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
+    fn write_value(&self, writer: &mut dyn Writer, at: At);
 
-    /// Reads serde's form over `self`.
+    /// Reads it over `self`.
     #[doc(hidden)]
-    fn merge_value<'de, D: Deserializer<'de>>(
-        &mut self,
-        deserializer: D,
-        limits: &mut Limits,
-    ) -> Result<(), D::Error>;
+    fn read_value(&mut self, reader: &mut dyn Reader, limits: &mut Limits) -> Read;
+
+    /// Offers a list of it.
+    #[doc(hidden)]
+    fn write_list(list: &[Self], writer: &mut dyn Writer, at: At) {
+        writer.begin_list(at, list.len());
+        list.iter().for_each(|value| value.write_value(writer, None));
+        writer.end_list();
+    }
+
+    /// Reads a list of it in place of what is there.
+    #[doc(hidden)]
+    fn read_list(list: &mut Vec<Self>, reader: &mut dyn Reader, limits: &mut Limits) -> Read {
+        container::read_list(list, reader, limits)
+    }
 
     /// Its type for descriptors.
     #[doc(hidden)]
@@ -137,24 +150,20 @@ pub trait Field: Default + Send + Sync + 'static {
     #[doc(hidden)]
     fn merge_field(&mut self, wire: WireType, input: &mut Input) -> Result<(), DecodeError>;
 
-    /// Whether serde's form leaves it out, too.
+    /// Whether every form leaves it out.
     #[doc(hidden)]
     #[inline]
     fn is_absent(&self) -> bool {
         false
     }
 
-    /// Writes serde's form.
+    /// Offers it to a writer, unless it is absent.
     #[doc(hidden)]
-    fn serialize_field<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
+    fn write(&self, writer: &mut dyn Writer, at: At);
 
-    /// Reads serde's form over `self`.
+    /// Reads it over `self`.
     #[doc(hidden)]
-    fn merge_serde<'de, D: Deserializer<'de>>(
-        &mut self,
-        deserializer: D,
-        limits: &mut Limits,
-    ) -> Result<(), D::Error>;
+    fn read(&mut self, reader: &mut dyn Reader, limits: &mut Limits) -> Read;
 
     /// Length as a whole body; asked of messages only.
     #[doc(hidden)]
@@ -214,16 +223,14 @@ impl<T: Value> Field for T {
         self.merge_body(input)
     }
 
-    fn serialize_field<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.serialize_value(serializer)
+    #[inline]
+    fn write(&self, writer: &mut dyn Writer, at: At) {
+        self.write_value(writer, at);
     }
 
-    fn merge_serde<'de, D: Deserializer<'de>>(
-        &mut self,
-        deserializer: D,
-        limits: &mut Limits,
-    ) -> Result<(), D::Error> {
-        self.merge_value(deserializer, limits)
+    #[inline]
+    fn read(&mut self, reader: &mut dyn Reader, limits: &mut Limits) -> Read {
+        self.read_value(reader, limits)
     }
 
     #[inline]
@@ -274,9 +281,6 @@ pub fn encode_value<T: Value>(value: &T, tag: u32, out: &mut BytesMut) {
 
 /// What can print itself into a `.proto`: messages, argument lists, replies.
 pub trait Describe {
-    /// Whether it is an argument list that is its only argument, which is a message.
-    const IS_ARGUMENT: bool = false;
-
     /// The message as data.
     fn message_type() -> MessageType;
 }

@@ -108,7 +108,8 @@ impl Dispatcher {
         }
         for (index, described) in handler.descriptor().methods.iter().enumerate() {
             let (name, kind) = (described.name, described.kind);
-            let method = Arc::new(Method::new(service.clone(), name, kind, described.idempotent));
+            let method = Method::new(service.clone(), name, kind, described.idempotent);
+            let method = Arc::new(method.with_signature(described.signature));
             let bound = Bound { handler: handler.clone(), index };
             let invoker = layer(&method, BoxInvoker::from_invoke(bound));
             let metrics = self.metrics.method(&method);

@@ -2,9 +2,11 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
 
 use super::{answer, arguments, at, owned_generics, placed};
 use crate::model::{Method, Service};
+use crate::streams::streamed;
 
 pub(super) fn expand(service: &Service) -> TokenStream {
     let p = service.private();
@@ -35,7 +37,7 @@ fn method_descriptor(service: &Service, method: &Method) -> TokenStream {
     let message_type = answer(service, method, "message_type");
     let stand_in = answer(service, method, "stand_in");
     let (settings, kind) = (settings(service, method), kind(service, method));
-    let count = method.arguments.len();
+    let signature = signature(service, method);
     let error = {
         let (outcome, span) = (&method.outcome.whole, at(method.outcome.error_type()));
         let p = placed(service, span);
@@ -48,13 +50,26 @@ fn method_descriptor(service: &Service, method: &Method) -> TokenStream {
             #message_type,
         )
         .doc(#docs)
-        .argument_count(#count)
-        .takes_message(<#message as #p::Describe>::IS_ARGUMENT)
+        .signature(#signature)
         .error(#error)
         .stand_in(#stand_in)
         .kind(#kind)
         #(#settings)*
     }
+}
+
+/// Arguments and result, one by one.
+fn signature(service: &Service, method: &Method) -> TokenStream {
+    let p = service.private();
+    let arguments = method.arguments.iter().map(|argument| {
+        let ty = &*argument.item.ty;
+        let ty = streamed(ty).unwrap_or(ty);
+        let (name, span) = (argument.name.unraw().to_string(), at(ty));
+        let p = placed(service, span);
+        quote_spanned!(span=> #p::ArgumentType { name: #name, shape: <#ty as #p::Field>::shape })
+    });
+    let result = answer(service, method, "shape");
+    quote!(#p::Signature::new(&[#(#arguments),*], #result))
 }
 
 fn kind(service: &Service, method: &Method) -> TokenStream {

@@ -14,6 +14,8 @@ pub(crate) struct TypeArgs {
     pub(crate) krate: Path,
     /// The name in a `.proto`, instead of the type's.
     pub(crate) name: Option<LitStr>,
+    /// The name in formats that carry foreign type names.
+    pub(crate) class: Option<LitStr>,
     /// Numbers that must not be used again.
     pub(crate) reserved: Vec<(u32, Span)>,
 }
@@ -23,6 +25,8 @@ pub(crate) struct TypeArgs {
 pub(crate) struct FieldArgs {
     pub(crate) tag: Option<(u32, Span)>,
     pub(crate) name: Option<LitStr>,
+    /// On a field: its type's name in formats that carry foreign type names.
+    pub(crate) class: Option<LitStr>,
     /// On the variant of an error: the code of its status.
     pub(crate) code: Option<LitStr>,
     /// On the variant of an error: its text.
@@ -40,7 +44,8 @@ pub(crate) enum Place {
 
 impl TypeArgs {
     pub(crate) fn parse(tokens: proc_macro2::TokenStream, errors: &mut Errors) -> Self {
-        let mut args = Self { krate: parse_quote!(::dubhe), name: None, reserved: Vec::new() };
+        let krate = parse_quote!(::dubhe);
+        let mut args = Self { krate, name: None, class: None, reserved: Vec::new() };
         let parser = |input: ParseStream<'_>| {
             while !input.is_empty() {
                 args.setting(input)?;
@@ -61,6 +66,7 @@ impl TypeArgs {
         match key.to_string().as_str() {
             "crate" => self.krate = value(input)?,
             "name" => self.name = Some(value(input)?),
+            "class" => self.class = Some(value(input)?),
             "reserved" => {
                 let list;
                 parenthesized!(list in input);
@@ -69,7 +75,8 @@ impl TypeArgs {
                 }
             }
             other => {
-                return Err(unknown(&key, other, "crate = path, name = \"…\", reserved(2, 3)"));
+                let known = "crate = path, name = \"…\", class = \"…\", reserved(2, 3)";
+                return Err(unknown(&key, other, known));
             }
         }
         Ok(())
@@ -110,12 +117,13 @@ impl FieldArgs {
                 self.tag = Some((number.base10_parse()?, number.span()));
             }
             "name" => self.name = Some(value(input)?),
+            "class" if !is_error => self.class = Some(value(input)?),
             "code" if is_error => self.code = Some(value(input)?),
             "message" if is_error => self.message = Some(value(input)?),
             "status" if is_error => self.status = Some(key.span()),
             other => {
                 let known = match place {
-                    Place::Message => "tag = 3, name = \"…\"",
+                    Place::Message => "tag = 3, name = \"…\", class = \"…\"",
                     Place::ErrorVariant => {
                         "tag = 3, name = \"…\", code = \"not_found\", message = \"…\", status"
                     }

@@ -18,8 +18,6 @@ pub(crate) fn record(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
             let ty = &field.ty;
             let own = message_type(head, &quote!(field), false);
             let body = quote! {
-                const IS_ARGUMENT: bool = <#ty as #p::Field>::IS_MESSAGE;
-
                 fn message_type() -> #p::MessageType {
                     #p::sole::describe::<#ty>(|field| #own, #(#types)*)
                 }
@@ -45,12 +43,13 @@ pub(crate) fn field_type(p: &TokenStream, wire: &Wire, shape: &TokenStream) -> T
 
 pub(crate) fn message_type(head: &Head, fields: &TokenStream, is_oneof: bool) -> TokenStream {
     let p = head.private();
-    let (name, docs) = (&head.name, &head.docs);
+    let (name, class, docs) = (&head.name, &head.class, &head.docs);
     let reserved = head.reserved.iter().map(|(tag, _)| tag);
     let parameters = head.generics.type_params().map(|param| &param.ident);
     quote! {
         #p::MessageType {
             name: #p::generic_name(#name, &[#(<#parameters as #p::Field>::shape),*]),
+            class: #class,
             doc: #docs,
             fields: ::std::vec![#fields],
             is_oneof: #is_oneof,

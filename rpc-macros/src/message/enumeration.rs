@@ -3,8 +3,8 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::expand::implement;
-use super::faces::serde_impls;
+use super::expand::{implement, with_class};
+use super::faces;
 use super::model::Head;
 use super::variants::Unit;
 
@@ -14,13 +14,14 @@ pub(crate) fn expand(head: &Head, variants: &[Unit]) -> TokenStream {
     let enumeration = enumeration(head, variants);
     let value = value(head);
     let element = implement(head, quote!(#p::Element), TokenStream::new());
-    let serde = serde_impls(head, &quote!(#p::serialize_enum(self, serializer)));
+    let serialize = faces::serialize(head, &quote!(#p::serialize_enum(self, serializer)));
+    let deserialize = faces::deserialize(head, &quote!(#p::deserialize_enum(deserializer)));
     let default = (!head.has_default).then(|| {
         let first = variants.first().map(|variant| &variant.ident);
         let body = quote!(fn default() -> Self { Self::#first });
         implement(head, quote!(::core::default::Default), body)
     });
-    quote!(#default #enumeration #value #element #serde)
+    quote!(#default #enumeration #value #element #serialize #deserialize)
 }
 
 fn enumeration(head: &Head, variants: &[Unit]) -> TokenStream {
@@ -30,11 +31,13 @@ fn enumeration(head: &Head, variants: &[Unit]) -> TokenStream {
     let names: Vec<_> = variants.iter().map(|variant| &variant.name).collect();
     let numbers: Vec<_> = variants.iter().map(|variant| variant.number).collect();
     let rust_names: Vec<_> = idents.iter().map(ToString::to_string).collect();
-    let spellings = names
-        .iter()
-        .zip(&rust_names)
-        .map(|(name, own)| if *name == own { quote!(#name) } else { quote!(#name | #own) });
+    let (class, class_name) = (with_class(&head.class), &head.class);
     let body = quote! {
+        const SCHEMA: &'static #p::EnumSchema = &#p::EnumSchema::new(
+            #enum_name,
+            &[#(#p::VariantSchema::new(#numbers, #names, #rust_names)),*],
+        ) #class;
+
         fn number(&self) -> i32 {
             match self { #(Self::#idents => #numbers,)* }
         }
@@ -46,20 +49,10 @@ fn enumeration(head: &Head, variants: &[Unit]) -> TokenStream {
             }
         }
 
-        fn name(&self) -> &'static str {
-            match self { #(Self::#idents => #names,)* }
-        }
-
-        fn from_name(name: &str) -> Self {
-            match name {
-                #(#spellings => Self::#idents,)*
-                _ => <Self as ::core::default::Default>::default(),
-            }
-        }
-
         fn enum_type() -> #p::EnumType {
             #p::EnumType {
                 name: #enum_name,
+                class: #class_name,
                 doc: #docs,
                 variants: ::std::vec![#(#p::VariantType {
                     name: #names,
@@ -103,19 +96,17 @@ fn value(head: &Head) -> TokenStream {
             ::core::result::Result::Ok(())
         }
 
-        fn serialize_value<__S: #p::serde::Serializer>(
-            &self,
-            serializer: __S,
-        ) -> ::core::result::Result<__S::Ok, __S::Error> {
-            #p::serialize_enum(self, serializer)
+        fn write_value(&self, writer: &mut dyn #p::Writer, at: #p::At) {
+            let of = <Self as #p::Enumeration>::SCHEMA;
+            writer.variant(at, of, #p::Enumeration::number(self));
         }
 
-        fn merge_value<'__de, __D: #p::serde::Deserializer<'__de>>(
+        fn read_value(
             &mut self,
-            deserializer: __D,
+            reader: &mut dyn #p::Reader,
             _: &mut #p::Limits,
-        ) -> ::core::result::Result<(), __D::Error> {
-            #p::merge_enum(self, deserializer)
+        ) -> #p::Read {
+            #p::read_enum(self, reader)
         }
 
         fn value_type() -> #p::Type {

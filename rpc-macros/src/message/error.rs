@@ -5,7 +5,7 @@ use quote::quote;
 use syn::{Ident, ItemEnum};
 
 use super::args::{Place, TypeArgs};
-use super::expand::{self, implement};
+use super::expand::implement;
 use super::model::Head;
 use super::variants::{self, Holds, Variant};
 use super::{check, faces, names, oneof};
@@ -96,9 +96,8 @@ fn code(head: &Head, variants: &[Variant], status: &Ident) -> TokenStream {
     };
     let default = implement(head, quote!(::core::default::Default), default);
     let record = oneof::record(head, variants);
-    let merge = quote!(#p::merge_record(self, #p::Positions::Never, deserializer, limits));
-    let message = faces::message(head, &merge, &TokenStream::new());
-    let serialize = faces::serialize(head, &expand::write_fields(head));
+    let message = faces::message(head, &faces::Form::of_value(head), &TokenStream::new());
+    let serialize = faces::serialize(head, &quote!(#p::write_with_serde(self, serializer)));
     let (display, error) = (display(head, variants), std_error(head, status));
     let business = business(head, variants, status);
     let from = quote! {

@@ -26,18 +26,15 @@ pub(crate) fn record(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
     let describe = describe::record(head, fields, kind);
     let rest = match kind {
         Kind::Message => {
-            let value = faces::value(head, "Compact");
-            let message = faces::message(head, &merge_value(head), &TokenStream::new());
-            let serde = faces::serde_impls(head, &write_fields(head));
+            let value = faces::value(head);
+            let message = faces::message(head, &faces::Form::of_value(head), &TokenStream::new());
+            let serde = faces::serde_impls(head);
             quote!(#value #message #serde)
         }
         Kind::Arguments => {
-            let merge = merge_arguments(head, fields);
-            let message = faces::message(head, &merge, &argument_text(head, fields));
-            let serialize = faces::serialize(head, &write_fields(head));
-            quote!(#message #serialize)
+            faces::message(head, &arguments_form(head, fields), &argument_text(head, fields))
         }
-        Kind::Variant => faces::value(head, "Compact"),
+        Kind::Variant => faces::value(head),
     };
     quote!(#default #record #describe #rest)
 }
@@ -72,58 +69,84 @@ fn default(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
 
 fn record_impl(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
     let p = head.private();
-    let name = &head.name;
     let wires: Vec<_> = fields.iter().map(|field| &field.wire).collect();
-    let (tags, tag_of) = (wires.iter().map(|wire| wire.tag), tag_of(&wires));
+    let positions = match kind {
+        Kind::Arguments => quote!(Always),
+        Kind::Message | Kind::Variant => quote!(Compact),
+    };
+    let schema = schema(head, &wires, &positions);
     let default_heap = default_heap(&p, fields);
     let nests_within = nests_within(&p, fields, kind);
     let proto = match (kind, fields) {
         (Kind::Arguments, [field]) => sole_proto(&p, field),
         _ => proto(&p, fields),
     };
-    let serialize_fields = match (kind, fields) {
-        (Kind::Arguments, [field]) => {
-            let (this, json) = (this(field), &field.wire.json);
-            quote!(#p::sole::serialize(#this, #json, serializer))
-        }
-        _ => {
-            let access: Vec<_> = fields.iter().map(this).collect();
-            serialize_fields(&p, fields, &access)
-        }
-    };
-    let members = fields.iter().map(this_mut);
-    let member_tags = wires.iter().map(|wire| wire.tag);
+    let shared: Vec<_> = fields.iter().map(this).collect();
+    let (present, write_fields) = (present(&p, &shared), write_fields(&p, &shared));
+    let (places, exclusive) = (0..fields.len(), fields.iter().map(this_mut));
     let body = quote! {
-            const NAME: &'static str = #name;
-            const TAGS: &'static [u32] = &[#(#tags),*];
-            const ENDLESS_DEFAULT_USE_OPTION_BOX: usize = #default_heap;
+        const SCHEMA: &'static #p::RecordSchema = #schema;
+        const ENDLESS_DEFAULT_USE_OPTION_BOX: usize = #default_heap;
 
-            #nests_within
+        #nests_within
 
-            #tag_of
+        #proto
 
-            #proto
+        fn present(&self) -> usize {
+            #present
+        }
 
-            fn serialize_fields<__S: #p::serde::Serializer>(
-                &self,
-                serializer: __S,
-            ) -> ::core::result::Result<__S::Ok, __S::Error> {
-                #serialize_fields
+        fn write_fields(&self, writer: &mut dyn #p::Writer) {
+            let fields = <Self as #p::Record>::SCHEMA.fields;
+            #write_fields
+        }
+
+        fn read_field(
+            &mut self,
+            at: usize,
+            reader: &mut dyn #p::Reader,
+            limits: &mut #p::Limits,
+        ) -> #p::Read {
+            match at {
+                #(#places => #p::Field::read(#exclusive, reader, limits),)*
+                _ => ::core::result::Result::Ok(()),
             }
-
-            fn merge_named<'__de, __D: #p::serde::Deserializer<'__de>>(
-                &mut self,
-                tag: u32,
-                deserializer: __D,
-                limits: &mut #p::Limits,
-            ) -> ::core::result::Result<(), __D::Error> {
-                match tag {
-                    #(#member_tags => #p::Field::merge_serde(#members, deserializer, limits),)*
-                    _ => #p::skip_value(deserializer, limits),
-                }
-            }
+        }
     };
     implement(head, quote!(#p::Record), body)
+}
+
+/// A record as static data.
+pub(crate) fn schema(head: &Head, wires: &[&Wire], positions: &TokenStream) -> TokenStream {
+    let (p, name) = (head.private(), &head.name);
+    let fields = wires.iter().map(|Wire { tag, name, json, class, .. }| {
+        let class = with_class(class);
+        quote!(#p::FieldSchema::new(#tag, #json, #name) #class)
+    });
+    let class = with_class(&head.class);
+    quote!(&#p::RecordSchema::new(#name, &[#(#fields),*], #p::Positions::#positions) #class)
+}
+
+/// What gives a schema its foreign name, if it has one.
+pub(crate) fn with_class(class: &str) -> Option<TokenStream> {
+    (!class.is_empty()).then(|| quote!(.with_class(#class)))
+}
+
+/// How many of the fields that are reached by `access` are not absent.
+pub(crate) fn present(p: &TokenStream, access: &[TokenStream]) -> TokenStream {
+    quote!(0usize #(+ (!#p::Field::is_absent(#access)) as usize)*)
+}
+
+/// Offers the fields that are reached by `access`, of the table `fields`.
+pub(crate) fn write_fields(p: &TokenStream, access: &[TokenStream]) -> TokenStream {
+    let places = 0..access.len();
+    quote! {
+        #(#p::Field::write(
+            #access,
+            writer,
+            ::core::option::Option::Some(&fields[#places]),
+        );)*
+    }
 }
 
 /// Bytes that the default of these fields holds outside of them.
@@ -168,26 +191,6 @@ fn this_mut(field: &Field) -> TokenStream {
 /// user's.
 pub(crate) fn at(ty: &Type) -> Span {
     Span::call_site().located_at(ty.span())
-}
-
-/// Finds a tag by either spelling of a name.
-pub(crate) fn tag_of(wires: &[&Wire]) -> TokenStream {
-    let arms = wires.iter().map(|wire| {
-        let (name, json, tag) = (&wire.name, &wire.json, wire.tag);
-        if name == json {
-            quote!(#json => ::core::option::Option::Some(#tag),)
-        } else {
-            quote!(#json | #name => ::core::option::Option::Some(#tag),)
-        }
-    });
-    quote! {
-        fn tag_of(name: &str) -> ::core::option::Option<u32> {
-            match name {
-                #(#arms)*
-                _ => ::core::option::Option::None,
-            }
-        }
-    }
 }
 
 /// Protobuf's form of a record.
@@ -247,29 +250,6 @@ fn sole_proto(p: &TokenStream, field: &Field) -> TokenStream {
     }
 }
 
-/// Serde's form of fields that are reached by `access`.
-pub(crate) fn serialize_fields(
-    p: &TokenStream,
-    fields: &[Field],
-    access: &[TokenStream],
-) -> TokenStream {
-    let names = fields.iter().map(|field| &field.wire.json);
-    quote! {
-        let present = 0usize #(+ (!#p::Field::is_absent(#access)) as usize)*;
-        #p::RecordWriter::new(serializer, present)? #(.field(#names, #access)?)* .end()
-    }
-}
-
-pub(crate) fn write_fields(head: &Head) -> TokenStream {
-    let p = head.private();
-    quote!(#p::serialize_whole(self, serializer))
-}
-
-pub(crate) fn merge_value(head: &Head) -> TokenStream {
-    let p = head.private();
-    quote!(#p::Value::merge_value(self, deserializer, limits))
-}
-
 /// What balancers hash.
 fn argument_text(head: &Head, fields: &[Field]) -> TokenStream {
     let p = head.private();
@@ -294,15 +274,22 @@ fn argument_text(head: &Head, fields: &[Field]) -> TokenStream {
     }
 }
 
-fn merge_arguments(head: &Head, fields: &[Field]) -> TokenStream {
+fn arguments_form(head: &Head, fields: &[Field]) -> faces::Form {
     let p = head.private();
     match fields {
         [field] => {
-            let member = &field.ident;
-            quote_spanned! {at(&field.ty)=>
-                #p::sole::merge_arguments(self, |list| &mut list.#member, deserializer, limits)
+            let (member, this) = (&field.ident, this(field));
+            let span = at(&field.ty);
+            faces::Form {
+                write: quote!(#p::sole::write(self, #this, writer)),
+                read: quote_spanned! {span=>
+                    #p::sole::read_argument(self, |list| &mut list.#member, reader, limits)
+                },
             }
         }
-        _ => quote!(#p::merge_record(self, #p::Positions::Always, deserializer, limits)),
+        _ => faces::Form {
+            write: quote!(#p::write_whole(self, writer)),
+            read: quote!(#p::read_record(self, reader, limits)),
+        },
     }
 }

@@ -2,16 +2,15 @@
 //! type to serde.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::quote;
 use syn::parse_quote;
 
 use super::expand::implement;
 use super::model::Head;
 
-/// What lets a record stand in other messages; `positions` names how it reads from arrays.
-pub(crate) fn value(head: &Head, positions: &str) -> TokenStream {
+/// What lets a record stand in other messages.
+pub(crate) fn value(head: &Head) -> TokenStream {
     let p = head.private();
-    let positions = format_ident!("{positions}");
     let body = quote! {
         const IS_MESSAGE: bool = true;
         const DEFAULT_HEAP: usize = <Self as #p::Record>::ENDLESS_DEFAULT_USE_OPTION_BOX;
@@ -49,19 +48,16 @@ pub(crate) fn value(head: &Head, positions: &str) -> TokenStream {
             #p::Record::merge_tagged(self, tag, wire, input)
         }
 
-        fn serialize_value<__S: #p::serde::Serializer>(
-            &self,
-            serializer: __S,
-        ) -> ::core::result::Result<__S::Ok, __S::Error> {
-            #p::Record::serialize_fields(self, serializer)
+        fn write_value(&self, writer: &mut dyn #p::Writer, at: #p::At) {
+            #p::write_record(self, writer, at);
         }
 
-        fn merge_value<'__de, __D: #p::serde::Deserializer<'__de>>(
+        fn read_value(
             &mut self,
-            deserializer: __D,
+            reader: &mut dyn #p::Reader,
             limits: &mut #p::Limits,
-        ) -> ::core::result::Result<(), __D::Error> {
-            #p::merge_record(self, #p::Positions::#positions, deserializer, limits)
+        ) -> #p::Read {
+            #p::read_record(self, reader, limits)
         }
 
         fn value_type() -> #p::Type {
@@ -79,9 +75,27 @@ pub(crate) fn value(head: &Head, positions: &str) -> TokenStream {
     quote!(#value #element #ends)
 }
 
+/// How a whole message is written and read.
+pub(crate) struct Form {
+    pub(crate) write: TokenStream,
+    pub(crate) read: TokenStream,
+}
+
+impl Form {
+    /// As the value itself.
+    pub(crate) fn of_value(head: &Head) -> Self {
+        let p = head.private();
+        Self {
+            write: quote!(#p::write_whole(self, writer)),
+            read: quote!(#p::read_record(self, reader, limits)),
+        }
+    }
+}
+
 /// The object-safe face that codecs see; `more` are methods that only some have.
-pub(crate) fn message(head: &Head, merge_serde: &TokenStream, more: &TokenStream) -> TokenStream {
+pub(crate) fn message(head: &Head, form: &Form, more: &TokenStream) -> TokenStream {
     let p = head.private();
+    let Form { write, read } = form;
     let body = quote! {
         fn proto_len(&self) -> usize {
             #p::len_whole(self)
@@ -102,16 +116,16 @@ pub(crate) fn message(head: &Head, merge_serde: &TokenStream, more: &TokenStream
             #p::merge_whole(self, bytes, limits)
         }
 
-        fn as_serialize(&self) -> &dyn #p::erased_serde::Serialize {
-            self
+        fn write(&self, writer: &mut dyn #p::Writer) {
+            #write
         }
 
-        fn merge_serde(
+        fn read(
             &mut self,
-            deserializer: &mut dyn #p::erased_serde::Deserializer<'_>,
+            reader: &mut dyn #p::Reader,
             limits: &mut #p::Limits,
-        ) -> ::core::result::Result<(), #p::erased_serde::Error> {
-            #merge_serde
+        ) -> #p::Read {
+            #read
         }
 
         #more
@@ -120,29 +134,11 @@ pub(crate) fn message(head: &Head, merge_serde: &TokenStream, more: &TokenStream
 }
 
 /// Serde's own traits, for messages: the same form as in codecs.
-pub(crate) fn serde_impls(head: &Head, write: &TokenStream) -> TokenStream {
+pub(crate) fn serde_impls(head: &Head) -> TokenStream {
     let p = head.private();
-    let ident = &head.ident;
-    let serialize = serialize(head, write);
-    let mut generics = head.bounded.clone();
-    generics.params.insert(0, parse_quote!('__de));
-    let (params, _, clause) = generics.split_for_impl();
-    let (_, arguments, _) = head.generics.split_for_impl();
-    quote! {
-        #serialize
-
-        #[automatically_derived]
-        impl #params #p::serde::Deserialize<'__de> for #ident #arguments #clause {
-            fn deserialize<__D: #p::serde::Deserializer<'__de>>(
-                deserializer: __D,
-            ) -> ::core::result::Result<Self, __D::Error> {
-                let mut value = <Self as ::core::default::Default>::default();
-                let mut limits = #p::Limits::of_depth_alone();
-                #p::Value::merge_value(&mut value, deserializer, &mut limits)?;
-                ::core::result::Result::Ok(value)
-            }
-        }
-    }
+    let serialize = serialize(head, &quote!(#p::write_with_serde(self, serializer)));
+    let deserialize = deserialize(head, &quote!(#p::deserialize(deserializer)));
+    quote!(#serialize #deserialize)
 }
 
 pub(crate) fn serialize(head: &Head, write: &TokenStream) -> TokenStream {
@@ -156,4 +152,23 @@ pub(crate) fn serialize(head: &Head, write: &TokenStream) -> TokenStream {
         }
     };
     implement(head, quote!(#p::serde::Serialize), body)
+}
+
+pub(crate) fn deserialize(head: &Head, read: &TokenStream) -> TokenStream {
+    let p = head.private();
+    let ident = &head.ident;
+    let mut generics = head.bounded.clone();
+    generics.params.insert(0, parse_quote!('__de));
+    let (params, _, clause) = generics.split_for_impl();
+    let (_, arguments, _) = head.generics.split_for_impl();
+    quote! {
+        #[automatically_derived]
+        impl #params #p::serde::Deserialize<'__de> for #ident #arguments #clause {
+            fn deserialize<__D: #p::serde::Deserializer<'__de>>(
+                deserializer: __D,
+            ) -> ::core::result::Result<Self, __D::Error> {
+                #read
+            }
+        }
+    }
 }

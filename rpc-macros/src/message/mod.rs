@@ -100,7 +100,7 @@ pub(crate) fn expand_arguments_of(arguments: TokenStream, item: &ItemStruct) -> 
 }
 
 /// A struct named `name` of the arguments of a method, and all it needs to travel: `Message`,
-/// `Default`, `Describe`, `Serialize`. Its bounds are those of `generics`.
+/// `Default`, `Describe`. Its bounds are those of `generics`.
 pub(crate) fn expand_arguments(
     krate: &Path,
     name: &Ident,
@@ -113,6 +113,7 @@ pub(crate) fn expand_arguments(
         bounded: generics.clone(),
         generics: generics.clone(),
         name: name.unraw().to_string(),
+        class: String::new(),
         docs: String::new(),
         reserved: Vec::new(),
         has_default: false,

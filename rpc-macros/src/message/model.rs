@@ -5,7 +5,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt;
-use syn::{Attribute, Expr, ExprLit, Generics, Ident, Lit, Meta, Path, Type, parse_quote};
+use syn::{Attribute, Expr, ExprLit, Generics, Ident, Lit, LitStr, Meta, Path, Type, parse_quote};
 
 use super::args::{FieldArgs, TypeArgs};
 use super::names;
@@ -19,6 +19,8 @@ pub(crate) struct Head {
     pub(crate) bounded: Generics,
     /// The name in a `.proto`.
     pub(crate) name: String,
+    /// The name in formats that carry foreign type names; empty if it has none.
+    pub(crate) class: String,
     pub(crate) docs: String,
     pub(crate) reserved: Vec<(u32, Span)>,
     /// Whether the user derives `Default`.
@@ -41,6 +43,8 @@ pub(crate) struct Wire {
     pub(crate) name: String,
     /// In lowerCamelCase, as JSON and msgpack write it.
     pub(crate) json: String,
+    /// Its type's name in formats that carry foreign type names; empty if it has none.
+    pub(crate) class: String,
     pub(crate) docs: String,
     pub(crate) span: Span,
 }
@@ -58,6 +62,7 @@ impl Head {
             bounded: bounded(generics.clone(), &args.krate),
             generics: generics.clone(),
             name,
+            class: args.class.map(|class| class.value()).unwrap_or_default(),
             docs: docs(attrs),
             reserved: args.reserved,
             krate: args.krate,
@@ -73,6 +78,7 @@ impl Head {
             ident,
             generics: of.generics.clone(),
             bounded: of.bounded.clone(),
+            class: String::new(),
             docs: String::new(),
             reserved: Vec::new(),
             has_default: false,
@@ -97,6 +103,7 @@ impl Wire {
             explicit: args.tag,
             json: names::lower_camel(&name),
             name,
+            class: args.class.as_ref().map(LitStr::value).unwrap_or_default(),
             docs: docs(attrs),
             span: ident.span(),
         }

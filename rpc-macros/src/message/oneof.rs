@@ -14,27 +14,26 @@ use super::{describe, faces};
 pub(crate) fn expand(head: &Head, variants: &[Variant]) -> TokenStream {
     let default = (!head.has_default).then(|| default(head, variants));
     let record = record(head, variants);
-    let value = faces::value(head, "Never");
-    let message = faces::message(head, &expand::merge_value(head), &TokenStream::new());
-    let serde = faces::serde_impls(head, &expand::write_fields(head));
+    let value = faces::value(head);
+    let message = faces::message(head, &faces::Form::of_value(head), &TokenStream::new());
+    let serde = faces::serde_impls(head);
     quote!(#default #record #value #message #serde)
 }
 
-/// The variants as fields of a message: `Record`, `OneOf`, `Describe`, and what variants with
-/// named fields are read into.
+/// The variants as fields of a message: `Record`, `Describe`, and what variants with named fields
+/// are read into.
 pub(crate) fn record(head: &Head, variants: &[Variant]) -> TokenStream {
     let p = head.private();
     let payloads = variants.iter().filter_map(|variant| payload(head, variant));
-    let name = &head.name;
     let numbered: Vec<_> = travelling(variants).map(|variant| &variant.wire).collect();
-    let tag_of = expand::tag_of(&numbered);
+    let schema = expand::schema(head, &numbered, &quote!(Never));
     let proto = proto(head, variants);
-    let names = variants.iter().map(variant_name);
     let nests = variants.iter().map(|variant| nests_within(&p, variant));
     let default_heap = default_heap(&p, variants);
+    let (present, write_fields) = (present(variants), write_fields(head, variants));
+    let read_field = read_field(head, variants);
     let body = quote! {
-        const NAME: &'static str = #name;
-        const TAGS: &'static [u32] = &[];
+        const SCHEMA: &'static #p::RecordSchema = #schema;
         const ENDLESS_DEFAULT_USE_OPTION_BOX: usize = #default_heap;
 
         #[inline]
@@ -42,30 +41,17 @@ pub(crate) fn record(head: &Head, variants: &[Variant]) -> TokenStream {
             match self { #(#nests)* }
         }
 
-        #tag_of
-
         #proto
 
-        fn serialize_fields<__S: #p::serde::Serializer>(
-            &self,
-            serializer: __S,
-        ) -> ::core::result::Result<__S::Ok, __S::Error> {
-            let name = match self { #(#names)* };
-            #p::oneof::serialize(self, name, serializer)
-        }
+        #present
 
-        fn merge_named<'__de, __D: #p::serde::Deserializer<'__de>>(
-            &mut self,
-            tag: u32,
-            deserializer: __D,
-            limits: &mut #p::Limits,
-        ) -> ::core::result::Result<(), __D::Error> {
-            #p::oneof::merge_named(self, tag, deserializer, limits)
-        }
+        #write_fields
+
+        #read_field
     };
     let record = implement(head, quote!(#p::Record), body);
-    let (oneof, describe) = (oneof(head, variants), describe_variants(head, variants));
-    quote!(#(#payloads)* #record #oneof #describe)
+    let describe = describe_variants(head, variants);
+    quote!(#(#payloads)* #record #describe)
 }
 
 fn travelling(variants: &[Variant]) -> impl Iterator<Item = &Variant> {
@@ -119,15 +105,6 @@ fn pattern(variant: &Variant, fields: &[Field]) -> TokenStream {
     let (ident, bindings) = (&variant.ident, bindings(fields));
     let names = fields.iter().map(|field| &field.ident);
     quote!(Self::#ident { #(#names: #bindings),* })
-}
-
-fn variant_name(variant: &Variant) -> TokenStream {
-    let Variant { ident, wire, args, .. } = variant;
-    let json = &wire.json;
-    match args.status {
-        Some(_) => quote!(Self::#ident { .. } => ::core::option::Option::None,),
-        None => quote!(Self::#ident { .. } => ::core::option::Option::Some(#json),),
-    }
 }
 
 fn proto(head: &Head, variants: &[Variant]) -> TokenStream {
@@ -264,14 +241,15 @@ fn become_and(
             quote!({ *self = Self::#ident; #read })
         }
         Holds::One(ty) => {
-            let (make, read) = (make(quote!(#ty)), read(quote!(value)));
+            let value = binding_at(ty);
+            let (make, read) = (make(quote!(#ty)), read(quote!(#value)));
             quote! {{
                 if !::core::matches!(self, Self::#ident(_)) {
                     #make
                     *self = Self::#ident(::core::default::Default::default());
                 }
                 match self {
-                    Self::#ident(value) => #read,
+                    Self::#ident(#value) => #read,
                     _ => ::core::result::Result::Ok(()),
                 }
             }}
@@ -298,51 +276,87 @@ fn become_and(
     }
 }
 
-fn oneof(head: &Head, variants: &[Variant]) -> TokenStream {
-    let p = head.private();
-    let writes = variants.iter().map(|variant| serialize_variant(&p, variant));
-    let tags = travelling(variants).map(|variant| variant.wire.tag);
-    let merges = travelling(variants).map(|variant| {
-        let make = |ty: TokenStream| quote!(#p::make::<#ty, __D::Error>(limits)?;);
-        let read = |value| quote!(#p::Field::merge_serde(#value, deserializer, limits));
-        become_and(head, variant, make, read)
-    });
-    let body = quote! {
-        fn serialize_variant<__S: #p::serde::Serializer>(
-            &self,
-            serializer: __S,
-        ) -> ::core::result::Result<__S::Ok, __S::Error> {
-            match self { #(#writes)* }
-        }
-
-        fn merge_variant<'__de, __D: #p::serde::Deserializer<'__de>>(
-            &mut self,
-            tag: u32,
-            deserializer: __D,
-            limits: &mut #p::Limits,
-        ) -> ::core::result::Result<(), __D::Error> {
-            match tag {
-                #(#tags => #merges)*
-                _ => #p::skip_value(deserializer, limits),
-            }
-        }
+/// The present variant is there; the framework's status does not travel.
+fn present(variants: &[Variant]) -> TokenStream {
+    let status = variants.iter().find(|variant| variant.args.status.is_some());
+    let present = match status.map(|variant| &variant.ident) {
+        Some(ident) => quote!(!::core::matches!(self, Self::#ident { .. }) as usize),
+        None => quote!(1),
     };
-    implement(head, quote!(#p::OneOf), body)
+    quote! {
+        fn present(&self) -> usize {
+            #present
+        }
+    }
 }
 
-fn serialize_variant(p: &TokenStream, variant: &Variant) -> TokenStream {
-    let ident = &variant.ident;
-    match &variant.holds {
-        Holds::One(_) if variant.args.status.is_none() => {
-            quote!(Self::#ident(value) => #p::Field::serialize_field(value, serializer),)
+fn write_fields(head: &Head, variants: &[Variant]) -> TokenStream {
+    let p = head.private();
+    let statuses = variants.iter().filter(|variant| variant.args.status.is_some());
+    let statuses = statuses.map(|Variant { ident, .. }| quote!(Self::#ident { .. } => {}));
+    let writes = travelling(variants).enumerate();
+    let writes = writes.map(|(place, variant)| write_variant(head, place, variant));
+    quote! {
+        fn write_fields(&self, writer: &mut dyn #p::Writer) {
+            let fields = <Self as #p::Record>::SCHEMA.fields;
+            match self { #(#writes)* #(#statuses)* }
         }
-        Holds::Named(fields, _) => {
+    }
+}
+
+fn write_variant(head: &Head, place: usize, variant: &Variant) -> TokenStream {
+    let (p, ident) = (head.private(), &variant.ident);
+    let at = quote!(::core::option::Option::Some(&fields[#place]));
+    match &variant.holds {
+        Holds::Nothing => quote!(Self::#ident => #p::Value::write_value(&(), writer, #at),),
+        Holds::One(ty) => {
+            let value = binding_at(ty);
+            quote!(Self::#ident(value) => #p::Value::write_value(#value, writer, #at),)
+        }
+        Holds::Named(fields, payload) => {
             let (pattern, bindings) = (pattern(variant, fields), bindings(fields));
             let access: Vec<_> = bindings.iter().map(|binding| quote!(#binding)).collect();
-            let write = expand::serialize_fields(p, fields, &access);
-            quote!(#pattern => { #write })
+            let present = expand::present(&p, &access);
+            let write = expand::write_fields(&p, &access);
+            let (_, arguments, _) = head.generics.split_for_impl();
+            let turbofish = arguments.as_turbofish();
+            quote! {
+                #pattern => {
+                    let of = <#payload #turbofish as #p::Record>::SCHEMA;
+                    writer.begin_record(#at, of, #present);
+                    let fields = of.fields;
+                    #write
+                    writer.end_record();
+                }
+            }
         }
-        _ => quote!(Self::#ident { .. } => #p::Field::serialize_field(&(), serializer),),
+    }
+}
+
+fn read_field(head: &Head, variants: &[Variant]) -> TokenStream {
+    let p = head.private();
+    let reads = travelling(variants).enumerate().map(|(place, variant)| {
+        let make = |ty: TokenStream| quote!(limits.take(<#ty as #p::Value>::DEFAULT_HEAP)?;);
+        let read = |value| quote!(#p::Value::read_value(#value, reader, limits));
+        let read = become_and(head, variant, make, read);
+        quote!(#place => #read)
+    });
+    quote! {
+        fn read_field(
+            &mut self,
+            at: usize,
+            reader: &mut dyn #p::Reader,
+            limits: &mut #p::Limits,
+        ) -> #p::Read {
+            // `null` for a variant says nothing.
+            if reader.null()? {
+                return ::core::result::Result::Ok(());
+            }
+            match at {
+                #(#reads)*
+                _ => ::core::result::Result::Ok(()),
+            }
+        }
     }
 }
 

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use dubhe::extend::{BuildContext, Codec, CodecError, Extension, Limits, Message, NoConfig};
+use dubhe::extend::{
+    BuildContext, Codec, CodecError, Extension, Limits, Message, NoConfig, read_with_serde,
+    write_with_serde,
+};
 use dubhe::{Error, Extensions};
 
 use crate::shop::{self, Shop, Stock, StockClient};
@@ -40,8 +43,8 @@ impl Codec for Pretty {
 
     fn encode(&self, message: &dyn Message, buf: &mut BytesMut) -> Result<(), CodecError> {
         WRITTEN.fetch_add(1, Ordering::AcqRel);
-        serde_json::to_writer_pretty(buf.writer(), message.as_serialize())
-            .map_err(|error| CodecError::new(Self::NAME, error))
+        let mut json = serde_json::Serializer::pretty(buf.writer());
+        write_with_serde(message, &mut json).map_err(|error| CodecError::new(Self::NAME, error))
     }
 
     fn decode(
@@ -52,8 +55,10 @@ impl Codec for Pretty {
     ) -> Result<(), CodecError> {
         READ.fetch_add(1, Ordering::AcqRel);
         let mut json = serde_json::Deserializer::from_slice(&bytes);
-        let mut json = <dyn erased_serde::Deserializer<'_>>::erase(&mut json);
-        message.merge_serde(&mut json, limits).map_err(|error| CodecError::new(Self::NAME, error))
+        json.disable_recursion_limit();
+        read_with_serde(&mut json, message, limits)
+            .and_then(|()| json.end())
+            .map_err(|error| CodecError::new(Self::NAME, error))
     }
 }
 
@@ -76,7 +81,7 @@ impl<const ID: u8> Codec for Strange<ID> {
     }
 
     fn content_subtype(&self) -> &'static str {
-        "strange"
+        if ID == 30 { "Strange" } else { "strange" }
     }
 
     fn dubbo_id(&self) -> u8 {
@@ -104,6 +109,9 @@ async fn codecs_that_nobody_could_tell_apart_on_the_wire_are_refused_by_name() {
     let same = with().with_codec::<Strange<31>>();
     let refused = shop::consumer(url).extensions(same).build().unwrap_err().to_string();
     assert!(refused.contains("pretty and strange have the same serialization id 31"), "{refused}");
+    let upper = with().with_codec::<Strange<30>>();
+    let refused = shop::consumer(url).extensions(upper).build().unwrap_err().to_string();
+    assert!(refused.contains("strange has the content subtype \"Strange\""), "{refused}");
     let large = with().with_codec::<Strange<32>>();
     let server = shop::StockServer::from_arc(Shop::new("a"));
     let started = shop::provider(url).extensions(large).serve(server).start().await;

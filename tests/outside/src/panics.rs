@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use dubhe::extend::{
     Attempt, BuildContext, Candidates, ClusterPolicy, Codec, CodecError, Endpoint, Extension,
-    Invoke, Limits, LoadBalance, Message, NoConfig, Picker, ReplyFuture, Router,
+    Invoke, Limits, LoadBalance, Message, NoConfig, Picker, ReplyFuture, Router, read_with_serde,
+    write_with_serde,
 };
 use dubhe::prelude::*;
 use dubhe::{BoxInvoker, Delivery, Error, Extensions, Invocation};
@@ -165,8 +166,10 @@ impl Codec for Superstitious {
         message: &dyn Message,
         buf: &mut BytesMut,
     ) -> std::result::Result<(), CodecError> {
-        let text = serde_json::to_string(message.as_serialize())
+        let mut text = Vec::new();
+        write_with_serde(message, &mut serde_json::Serializer::new(&mut text))
             .map_err(|error| CodecError::new(Self::NAME, error))?;
+        let text = String::from_utf8(text).map_err(|error| CodecError::new(Self::NAME, error))?;
         let (half, rest) = text.split_at(text.len() / 2);
         buf.put_slice(half.as_bytes());
         assert!(!text.contains("13"), "there is a 13 in it");
@@ -181,8 +184,8 @@ impl Codec for Superstitious {
         limits: &mut Limits,
     ) -> std::result::Result<(), CodecError> {
         let mut json = serde_json::Deserializer::from_slice(&bytes);
-        let mut json = <dyn erased_serde::Deserializer<'_>>::erase(&mut json);
-        message.merge_serde(&mut json, limits).map_err(|error| CodecError::new(Self::NAME, error))
+        read_with_serde(&mut json, message, limits)
+            .map_err(|error| CodecError::new(Self::NAME, error))
     }
 }
 

@@ -187,7 +187,14 @@ mod tests {
     use crate::descriptor::{FieldType, MessageType, MethodDescriptor, Shape, Type};
 
     fn message(name: &str, fields: Vec<FieldType>) -> MessageType {
-        MessageType { name: name.to_owned(), doc: "", fields, is_oneof: true, reserved: vec![4] }
+        MessageType {
+            name: name.to_owned(),
+            class: "",
+            doc: "",
+            fields,
+            is_oneof: true,
+            reserved: vec![4],
+        }
     }
 
     fn field(name: &'static str, tag: u32, shape: fn() -> Shape) -> FieldType {

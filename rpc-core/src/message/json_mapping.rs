@@ -1,4 +1,55 @@
-//! Numbers written as text, by the grammar of JSON, as protobuf's JSON mapping has them.
+//! What protobuf's JSON mapping says of values that JSON has no words for: 64-bit integers in
+//! quotes, floats that are no numbers, base64. For readers and writers of formats that are text.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+/// What base64 is written in: the standard alphabet, padded.
+pub const BASE64: GeneralPurpose = base64::engine::general_purpose::STANDARD;
+
+/// Reads both alphabets, padded or not; the URL-safe characters are replaced before.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The bytes of base64 in either alphabet, padded or not; `None` if it is none.
+#[must_use]
+pub fn from_base64(text: &str) -> Option<Vec<u8>> {
+    LENIENT.decode(text).ok().or_else(|| {
+        let standard = text.replace('-', "+").replace('_', "/");
+        LENIENT.decode(standard).ok()
+    })
+}
+
+/// The word for a float that is no number or not finite; `None` for others.
+#[must_use]
+#[inline]
+pub fn float_word(value: f64) -> Option<&'static str> {
+    if value.is_finite() {
+        None
+    } else if value.is_nan() {
+        Some("NaN")
+    } else if value > 0.0 {
+        Some("Infinity")
+    } else {
+        Some("-Infinity")
+    }
+}
+
+/// The float that `text` says, as a number by the grammar of JSON or as a word; `None` if it says
+/// none, or one that is not finite in digits.
+#[must_use]
+pub fn float(text: &str) -> Option<f64> {
+    match text {
+        "NaN" => Some(f64::NAN),
+        "Infinity" => Some(f64::INFINITY),
+        "-Infinity" => Some(f64::NEG_INFINITY),
+        _ if !is_number(text) => None,
+        _ => text.parse().ok().filter(|value: &f64| value.is_finite()),
+    }
+}
 
 /// Digits of the greatest number of 64 bits.
 const MOST_DIGITS: usize = 20;
@@ -68,7 +119,8 @@ pub fn is_number(text: &str) -> bool {
 
 /// The whole number that `text` says, with a point or exponent or without; `None` if it is no
 /// number, not whole or longer than 64 bits.
-pub(super) fn integer(text: &str) -> Option<i128> {
+#[must_use]
+pub fn integer(text: &str) -> Option<i128> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     // As nearly all are written.
     if digits.len() <= MOST_DIGITS && !digits.starts_with('0') && is_digits(digits) {

@@ -1,15 +1,22 @@
 //! JSON in protobuf's mapping: for people, browsers and `curl`.
 //!
-//! lowerCamelCase names, 64-bit integers as strings, bytes in base64, enums by name. Costs about
-//! three times protobuf's time and bytes.
+//! lowerCamelCase names, 64-bit integers as strings, bytes in base64, enums by name. What that costs
+//! beside the other codecs is in `docs/benchmarks.md`.
+
+mod cursor;
+mod reader;
+mod scan;
+mod writer;
 
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use rpc_core::codec::{CodecError, Limits};
 use rpc_core::message::Message;
 use rpc_core::{BuildContext, Codec, Error, Extension, NoConfig};
-use serde::Serialize;
+
+use self::cursor::Cursor;
+use self::writer::JsonWriter;
 
 /// The codec named `json`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,11 +45,9 @@ impl Codec for Json {
     }
 
     fn encode(&self, message: &dyn Message, buf: &mut BytesMut) -> Result<(), CodecError> {
-        let mut json = serde_json::Serializer::new(buf.writer());
-        message
-            .as_serialize()
-            .serialize(&mut json)
-            .map_err(|error| CodecError::new(Self::NAME, error))
+        let mut writer = JsonWriter::new(buf);
+        message.write(&mut writer);
+        writer.finish().map_err(|problem| CodecError::new(Self::NAME, problem))
     }
 
     fn decode(
@@ -51,12 +56,8 @@ impl Codec for Json {
         message: &mut dyn Message,
         limits: &mut Limits,
     ) -> Result<(), CodecError> {
-        let mut json = serde_json::Deserializer::from_slice(&bytes);
-        // Messages count their own depth, and what is skipped is skipped without recursion.
-        json.disable_recursion_limit();
-        message
-            .merge_serde(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut json), limits)
-            .map_err(|error| CodecError::new(Self::NAME, error))?;
-        json.end().map_err(|error| CodecError::new(Self::NAME, error))
+        let read = Cursor::new(&bytes)
+            .and_then(|mut reader| message.read(&mut reader, limits).and_then(|()| reader.end()));
+        read.map_err(|problem| CodecError::new(Self::NAME, problem))
     }
 }

@@ -2,13 +2,20 @@
 //!
 //! The names are JSON's. Maps by name and arrays by position are both read.
 
+mod cursor;
+mod marker;
+mod reader;
+mod writer;
+
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
-use rpc_core::codec::{CodecError, Limits, MAX_DEPTH};
+use bytes::{Bytes, BytesMut};
+use rpc_core::codec::{CodecError, Limits};
 use rpc_core::message::Message;
 use rpc_core::{BuildContext, Codec, Error, Extension, NoConfig};
-use serde::Serialize;
+
+use self::cursor::Cursor;
+use self::writer::MsgpackWriter;
 
 /// The codec named `msgpack`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,12 +44,9 @@ impl Codec for Msgpack {
     }
 
     fn encode(&self, message: &dyn Message, buf: &mut BytesMut) -> Result<(), CodecError> {
-        let mut writer = buf.writer();
-        let mut msgpack = rmp_serde::Serializer::new(&mut writer);
-        message
-            .as_serialize()
-            .serialize(&mut msgpack)
-            .map_err(|error| CodecError::new(Self::NAME, error))
+        let mut writer = MsgpackWriter::new(buf);
+        message.write(&mut writer);
+        writer.finish().map_err(|problem| CodecError::new(Self::NAME, problem))
     }
 
     fn decode(
@@ -51,12 +55,10 @@ impl Codec for Msgpack {
         message: &mut dyn Message,
         limits: &mut Limits,
     ) -> Result<(), CodecError> {
-        let mut msgpack = rmp_serde::Deserializer::from_read_ref(&*bytes);
-        // Messages count their own depth. This one also bounds what is skipped; a list or map in
-        // each message is one level more.
-        msgpack.set_max_depth(2 * MAX_DEPTH + 2);
+        let mut reader = Cursor::new(&bytes);
         message
-            .merge_serde(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut msgpack), limits)
-            .map_err(|error| CodecError::new(Self::NAME, error))
+            .read(&mut reader, limits)
+            .and_then(|()| reader.end())
+            .map_err(|problem| CodecError::new(Self::NAME, problem))
     }
 }

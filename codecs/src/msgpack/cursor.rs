@@ -1,0 +1,248 @@
+//! MessagePack being read, value by value. It allocates nothing by a length that the bytes merely
+//! claim.
+
+use std::fmt;
+
+use bytes::Bytes;
+use rpc_core::message::{Kind, Problem, Read, TooDeep, json_mapping};
+
+use super::marker;
+
+/// From 2^53 on a float no longer says which integer was meant.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// The body, and what of it was not read yet.
+#[derive(Debug)]
+pub(super) struct Cursor<'a> {
+    pub(super) body: &'a Bytes,
+    pub(super) rest: &'a [u8],
+}
+
+/// The first byte of a value and what belongs to it, apart from what a list or map holds.
+#[derive(Clone, Copy)]
+pub(super) enum Value<'a> {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Uint(u64),
+    F32(f32),
+    F64(f64),
+    Text(&'a [u8]),
+    Bytes(&'a [u8]),
+    Array(usize),
+    Map(usize),
+    /// An extension, which no message has.
+    Extension,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(body: &'a Bytes) -> Self {
+        Self { body, rest: body }
+    }
+
+    /// The message must be all there is.
+    pub(super) fn end(&self) -> Read {
+        match self.rest.len() {
+            0 => Ok(()),
+            left => Err(self.problem(format_args!("{left} bytes follow the message"))),
+        }
+    }
+
+    #[cold]
+    pub(super) fn problem(&self, what: impl fmt::Display) -> Problem {
+        Problem::new(format_args!("{what} at byte {}", self.body.len() - self.rest.len()))
+    }
+
+    #[cold]
+    pub(super) fn cut_short(&self) -> Problem {
+        self.problem("the bytes end inside a value")
+    }
+
+    #[cold]
+    pub(super) fn unexpected(&self, expected: impl fmt::Display, found: Value<'_>) -> Problem {
+        let problem = match found {
+            Value::Bool(value) => Problem::unexpected(expected, &value),
+            Value::Int(value) => Problem::unexpected(expected, &value),
+            Value::Uint(value) => Problem::unexpected(expected, &value),
+            Value::F32(value) => Problem::unexpected(expected, &value),
+            Value::F64(value) => Problem::unexpected(expected, &value),
+            Value::Text(text) => {
+                let text = String::from_utf8_lossy(text);
+                Problem::unexpected(expected, &format_args!("{text:?}"))
+            }
+            other => Problem::unexpected(expected, &kind_of(other)),
+        };
+        self.problem(problem)
+    }
+
+    #[inline]
+    pub(super) fn array<const N: usize>(&mut self) -> Read<[u8; N]> {
+        match self.rest.split_first_chunk() {
+            Some((bytes, rest)) => {
+                self.rest = rest;
+                Ok(*bytes)
+            }
+            None => Err(self.cut_short()),
+        }
+    }
+
+    #[inline]
+    pub(super) fn u8(&mut self) -> Read<u8> {
+        self.array().map(|[byte]| byte)
+    }
+
+    #[inline]
+    pub(super) fn len16(&mut self) -> Read<usize> {
+        self.array().map(|bytes| u16::from_be_bytes(bytes).into())
+    }
+
+    #[inline]
+    pub(super) fn len32(&mut self) -> Read<usize> {
+        self.array().map(|bytes| u32::from_be_bytes(bytes) as usize)
+    }
+
+    #[inline]
+    pub(super) fn slice(&mut self, len: usize) -> Read<&'a [u8]> {
+        match self.rest.split_at_checked(len) {
+            Some((slice, rest)) => {
+                self.rest = rest;
+                Ok(slice)
+            }
+            None => Err(self.cut_short()),
+        }
+    }
+
+    /// The next value, up to what a list or map holds.
+    pub(super) fn value(&mut self) -> Read<Value<'a>> {
+        let byte = self.u8()?;
+        Ok(match byte {
+            0..=0x7f => Value::Uint(byte.into()),
+            0xe0..=0xff => Value::Int((byte as i8).into()),
+            0x80..=0x8f => Value::Map((byte & 0x0f).into()),
+            0x90..=0x9f => Value::Array((byte & 0x0f).into()),
+            0xa0..=0xbf => Value::Text(self.slice((byte & 0x1f).into())?),
+            marker::NIL => Value::Null,
+            marker::FALSE => Value::Bool(false),
+            marker::TRUE => Value::Bool(true),
+            marker::U8 => Value::Uint(self.u8()?.into()),
+            marker::U16 => Value::Uint(u16::from_be_bytes(self.array()?).into()),
+            marker::U32 => Value::Uint(u32::from_be_bytes(self.array()?).into()),
+            marker::U64 => Value::Uint(u64::from_be_bytes(self.array()?)),
+            marker::I8 => Value::Int((self.u8()? as i8).into()),
+            marker::I16 => Value::Int(i16::from_be_bytes(self.array()?).into()),
+            marker::I32 => Value::Int(i32::from_be_bytes(self.array()?).into()),
+            marker::I64 => Value::Int(i64::from_be_bytes(self.array()?)),
+            marker::F32 => Value::F32(f32::from_be_bytes(self.array()?)),
+            marker::F64 => Value::F64(f64::from_be_bytes(self.array()?)),
+            _ => return self.long(byte),
+        })
+    }
+
+    /// A value with a length of its own.
+    pub(super) fn long(&mut self, byte: u8) -> Read<Value<'a>> {
+        let len = match byte {
+            marker::STR8 | marker::BIN8 | marker::EXT8 => self.u8()?.into(),
+            marker::STR16 | marker::BIN16 | marker::EXT16 | marker::ARRAY16 | marker::MAP16 => {
+                self.len16()?
+            }
+            marker::FIX_EXT1 => 1,
+            marker::FIX_EXT2 => 2,
+            marker::FIX_EXT4 => 4,
+            marker::FIX_EXT8 => 8,
+            marker::FIX_EXT16 => 16,
+            marker::NEVER_USED => return Err(self.problem("no value begins with c1")),
+            _ => self.len32()?,
+        };
+        Ok(match byte {
+            marker::STR8 | marker::STR16 | marker::STR32 => Value::Text(self.slice(len)?),
+            marker::BIN8 | marker::BIN16 | marker::BIN32 => Value::Bytes(self.slice(len)?),
+            marker::ARRAY16 | marker::ARRAY32 => Value::Array(len),
+            marker::MAP16 | marker::MAP32 => Value::Map(len),
+            _ => {
+                // An extension has a byte for its type.
+                self.slice(len.saturating_add(1))?;
+                Value::Extension
+            }
+        })
+    }
+
+    #[inline]
+    pub(super) fn utf8(&self, bytes: &'a [u8]) -> Read<&'a str> {
+        std::str::from_utf8(bytes).map_err(|_| self.problem("a text is no UTF-8"))
+    }
+
+    /// A whole number that is neither unsigned nor signed: a float, a text, or nothing.
+    #[cold]
+    pub(super) fn other_integer(&self, value: Value<'_>) -> Read<i128> {
+        let exact = |float: f64| {
+            let is_exact = float.fract() == 0.0 && float.abs() < EXACT;
+            is_exact.then_some(float as i128)
+        };
+        let number = match value {
+            Value::Null => Some(0),
+            Value::Int(number) => Some(number.into()),
+            Value::Uint(number) => Some(number.into()),
+            Value::F32(float) => exact(float.into()),
+            Value::F64(float) => exact(float),
+            Value::Text(text) => std::str::from_utf8(text).ok().and_then(json_mapping::integer),
+            _ => None,
+        };
+        number.ok_or_else(|| self.unexpected("a whole number", value))
+    }
+
+    /// How many elements that take `least` bytes each may still come, at most.
+    #[inline]
+    pub(super) fn hint(&self, len: usize, least: usize) -> usize {
+        len.min(self.rest.len() / least)
+    }
+
+    pub(super) fn pass(&mut self, levels: usize, is_in_list: bool) -> Read {
+        let deeper = || levels.checked_sub(1).ok_or_else(|| Problem::from(TooDeep));
+        match self.value()? {
+            Value::Array(len) => {
+                let levels = if is_in_list { deeper()? } else { levels };
+                for _ in 0..len {
+                    self.pass(levels, true)?;
+                }
+            }
+            Value::Map(len) => {
+                let levels = deeper()?;
+                for _ in 0..len {
+                    self.pass(levels, false)?;
+                    self.pass(levels, false)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The name of a field; `None` if it is a number.
+    #[inline]
+    pub(super) fn field_name(&mut self) -> Read<Option<&'a [u8]>> {
+        if let Some((byte @ 0xa0..=0xbf, rest)) = self.rest.split_first() {
+            self.rest = rest;
+            return self.slice((byte & 0x1f).into()).map(Some);
+        }
+        match self.value()? {
+            Value::Text(name) => Ok(Some(name)),
+            Value::Int(_) | Value::Uint(_) => Ok(None),
+            other => Err(self.unexpected("the name of a field", other)),
+        }
+    }
+}
+
+pub(super) fn kind_of(value: Value<'_>) -> Kind {
+    match value {
+        Value::Null => Kind::Null,
+        Value::Bool(_) => Kind::Bool,
+        Value::Int(value) if value < 0 => Kind::Signed,
+        Value::Int(_) | Value::Uint(_) => Kind::Unsigned,
+        Value::F32(_) | Value::F64(_) => Kind::Float,
+        Value::Text(_) => Kind::Text,
+        Value::Bytes(_) => Kind::Bytes,
+        Value::Array(_) => Kind::List,
+        Value::Map(_) => Kind::Map,
+        Value::Extension => Kind::Untold,
+    }
+}
