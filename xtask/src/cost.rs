@@ -8,7 +8,8 @@ use std::fs;
 
 use crate::callgrind::Profile;
 use crate::figures::{Figure, SIDES, compare, name, rewritten};
-use crate::process::{Failure, cargo, is_ci, program, root, run, target};
+use crate::process::{Failure, cargo, root, run};
+use crate::valgrind::{self, is_allocation};
 
 const PAGE: &str = "docs/cost.md";
 
@@ -34,7 +35,7 @@ pub(crate) fn check(arguments: &[String]) -> Result<(), Failure> {
         ["--profile", codec] => (false, Some((codec, 64))),
         _ => return Err(Failure::new("usage: cargo xtask cost [--write | --profile [CODEC]]")),
     };
-    if !has_valgrind()? {
+    if !valgrind::is_there("the cost of a call")? {
         return Ok(());
     }
     run(&mut cargo(["build", "--quiet", "--profile", "cost", "--package", "dubhe-cost"]))?;
@@ -44,31 +45,6 @@ pub(crate) fn check(arguments: &[String]) -> Result<(), Failure> {
         }
         None => judge(&measure_all()?, write),
     }
-}
-
-/// Whether callgrind can be run here. A continuous integration must have it; a person is told.
-fn has_valgrind() -> Result<bool, Failure> {
-    let is_there = || program("valgrind").arg("--version").output().is_ok();
-    if is_there() {
-        return Ok(true);
-    }
-    let user = program("id").arg("-u").output();
-    if user.is_ok_and(|user| user.stdout.trim_ascii() == b"0") {
-        let installed = run(program("apt-get").args(["install", "--yes", "valgrind"]));
-        let update_first = || {
-            run(program("apt-get").arg("update"))?;
-            run(program("apt-get").args(["install", "--yes", "valgrind"]))
-        };
-        if installed.or_else(|_| update_first()).is_ok() && is_there() {
-            return Ok(true);
-        }
-    }
-    if is_ci() {
-        return Err(Failure::new("valgrind is not installed: run `apt-get install valgrind`"));
-    }
-    eprintln!("valgrind is not installed, so the cost of a call was NOT checked");
-    eprintln!("run `apt-get install valgrind`, or your system's like of it");
-    Ok(false)
 }
 
 fn figure(of: String, profile: &Profile) -> Figure {
@@ -86,11 +62,6 @@ fn figure(of: String, profile: &Profile) -> Figure {
 
 fn is_copying(function: &str) -> bool {
     ["memcpy", "memmove"].iter().any(|name| function.contains(name))
-}
-
-/// The system's allocator is asked by these alone.
-fn is_allocation(function: &str) -> bool {
-    ["malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc"].contains(&function)
 }
 
 fn measure_all() -> Result<Vec<Figure>, Failure> {
@@ -115,21 +86,10 @@ fn measure(side: &str, codec: &str, in_flight: u64) -> Result<Profile, Failure> 
 }
 
 fn profile(side: &str, codec: &str, in_flight: u64, calls: u64) -> Result<Profile, Failure> {
-    let out = target().join("cost").join(format!("callgrind-{side}-{codec}-{in_flight}-{calls}"));
-    let mut command = program("valgrind");
-    command.args(["--quiet", "--tool=callgrind"]);
-    command.arg(format!("--callgrind-out-file={}", out.display()));
-    command.arg(target().join("cost/dubhe-cost"));
-    command.args([side, codec, &in_flight.to_string(), &calls.to_string()]);
-    let failed = |why: String| Failure::new(format!("cannot count {side}, {codec}: {why}"));
-    let output = command.output().map_err(|error| failed(error.to_string()))?;
-    if !output.status.success() {
-        return Err(failed(String::from_utf8_lossy(&output.stderr).into_owned()));
-    }
-    let text = fs::read(&out).map_err(|error| failed(format!("{}: {error}", out.display())))?;
-    let profile = Profile::parse(&String::from_utf8_lossy(&text));
+    let arguments = [side, codec, &in_flight.to_string(), &calls.to_string()];
+    let profile = valgrind::profile("dubhe-cost", &arguments)?;
     if profile.count(|name| name.contains(FAR_END)) == 0 {
-        return Err(failed(format!("no function of {FAR_END} is in {}", out.display())));
+        return Err(Failure::new(format!("no function of {FAR_END} is in the profile of {side}")));
     }
     Ok(profile.without(|name| name.contains(FAR_END)))
 }

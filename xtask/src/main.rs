@@ -6,6 +6,7 @@
 
 mod callgrind;
 mod ci;
+mod codecs;
 mod cost;
 mod examples;
 mod features;
@@ -14,6 +15,7 @@ mod msrv;
 mod process;
 mod python;
 mod tasks;
+mod valgrind;
 
 use std::process::ExitCode;
 
@@ -35,7 +37,12 @@ const TASKS: [Task; 17] = [
     ("examples", "run every example, or those named", examples::run),
     ("benches", "whether the harness of `bench` compiles", tasks::check_benches),
     ("charts", "draw the charts in docs/charts", tasks::charts),
-    ("bench", "measure against other RPC crates; `bench cluster`: the layer alone", tasks::bench),
+    (
+        "bench",
+        "measure against other RPC crates; `bench cluster`: the layer alone; `bench codecs [--write]`: \
+         codecs against plain crates",
+        tasks::bench,
+    ),
     (
         "cost",
         "instructions and allocations of a call against docs/cost.md; --write, --profile",

@@ -1,5 +1,6 @@
 //! The commands that hand on to one program.
 
+use crate::codecs;
 use crate::process::{Failure, cargo, run};
 use crate::python;
 
@@ -59,9 +60,13 @@ pub(crate) fn has_deny() -> bool {
 
 /// The harness is a workspace of its own, so that the crates we compare with cost users nothing.
 pub(crate) fn bench(arguments: &[String]) -> Done {
-    if let Some(("cluster", rest)) = arguments.split_first().map(|(first, rest)| (&**first, rest)) {
-        let mut command = cargo(["bench", "--package", "dubhe-cluster", "--bench", "cost", "--"]);
-        return run(command.args(rest));
+    match arguments.split_first().map(|(first, rest)| (&**first, rest)) {
+        Some(("cluster", rest)) => {
+            let command = ["bench", "--package", "dubhe-cluster", "--bench", "cost", "--"];
+            return run(cargo(command).args(rest));
+        }
+        Some(("codecs", rest)) => return codecs::bench(rest),
+        _ => {}
     }
     eprintln!("{FIRST_BUILD}");
     let command = ["run", "--release", "--manifest-path", "benches/Cargo.toml"];

@@ -1,0 +1,116 @@
+//! What our codecs cost beside the plain crates of their formats, in instructions and allocations.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use crate::process::{Failure, cargo, root, run};
+use crate::valgrind::{self, is_allocation};
+
+const PAGE: &str = "docs/benchmarks.md";
+
+/// The table stands between these.
+const MARKS: [&str; 2] = ["<!-- codecs -->\n", "<!-- end of codecs -->"];
+
+/// Each message, and how often it is written or read in the shorter run.
+const CELLS: [(&str, &str, u64); 5] = [
+    ("fields", "20 fields", 500),
+    ("messages", "1,000 messages of 20 fields", 2),
+    ("numbers", "100,000 `u64`", 2),
+    ("map", "map of 1,000 texts", 10),
+    ("bytes", "1 MiB of bytes", 4),
+];
+const CODECS: [&str; 3] = ["protobuf", "msgpack", "json"];
+const DIRECTIONS: [&str; 2] = ["encode", "decode"];
+
+/// How much more than the plain crate a codec may cost.
+const MOST: f64 = 1.1;
+
+/// Instructions and allocations of writing or reading a message once.
+#[derive(Debug, Clone, Copy)]
+struct Cost {
+    instructions: f64,
+    allocations: f64,
+}
+
+/// Counts each cell, prints the table and fails where a codec costs too much; `--write` puts the
+/// table into the page.
+pub(crate) fn bench(arguments: &[String]) -> Result<(), Failure> {
+    let write = match arguments.iter().map(|word| &**word).collect::<Vec<_>>()[..] {
+        [] => false,
+        ["--write"] => true,
+        _ => return Err(Failure::new("usage: cargo xtask bench codecs [--write]")),
+    };
+    if !valgrind::is_there("what codecs cost")? {
+        return Ok(());
+    }
+    run(&mut cargo(["build", "--quiet", "--profile", "cost", "--package", "dubhe-codec-cost"]))?;
+    let mut table = String::from(
+        "| message | codec | | plain | Dubhe | ratio | allocations, plain | Dubhe |\n\
+         | --- | --- | --- | ---: | ---: | ---: | ---: | ---: |\n",
+    );
+    let mut dearer = String::new();
+    for (cell, name, rounds) in CELLS {
+        for codec in CODECS {
+            for direction in DIRECTIONS {
+                let cost = |whose| measure(whose, codec, cell, direction, rounds);
+                let (plain, ours) = (cost("plain")?, cost("ours")?);
+                let row = row(&format!("{name} | {codec} | {direction}"), plain, ours);
+                eprint!("{row}");
+                let ratio = ours.instructions / plain.instructions;
+                if ratio > MOST || ours.allocations > plain.allocations + 0.01 {
+                    dearer.push_str(&row);
+                }
+                table.push_str(&row);
+            }
+        }
+    }
+    if write {
+        put(&table)?;
+    }
+    if dearer.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(format!("dearer than {MOST} times the plain crate:\n{dearer}")))
+}
+
+fn measure(
+    whose: &str,
+    codec: &str,
+    cell: &str,
+    direction: &str,
+    rounds: u64,
+) -> Result<Cost, Failure> {
+    let profile = |rounds: u64| {
+        let rounds = rounds.to_string();
+        valgrind::profile("dubhe-codec-cost", &[whose, codec, cell, direction, &rounds])
+    };
+    let once = profile(2 * rounds)?.minus(&profile(rounds)?);
+    Ok(Cost {
+        instructions: once.total as f64 / rounds as f64,
+        allocations: once.count(is_allocation) as f64 / rounds as f64,
+    })
+}
+
+fn row(name: &str, plain: Cost, ours: Cost) -> String {
+    let mut row = String::new();
+    let ratio = ours.instructions / plain.instructions;
+    // Writing to a string never fails.
+    let _ = writeln!(
+        row,
+        "| {name} | {:.0} | {:.0} | {ratio:.2} | {:.0} | {:.0} |",
+        plain.instructions, ours.instructions, plain.allocations, ours.allocations
+    );
+    row
+}
+
+/// Puts the table between its marks.
+fn put(table: &str) -> Result<(), Failure> {
+    let failed = |error| Failure::new(format!("{PAGE}: {error}"));
+    let page = fs::read_to_string(root().join(PAGE)).map_err(failed)?;
+    let parts = page.split_once(MARKS[0]).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(MARKS[1])?;
+        Some(format!("{before}{}{table}{}{after}", MARKS[0], MARKS[1]))
+    });
+    let page = parts.ok_or_else(|| Failure::new(format!("no place for the table in {PAGE}")))?;
+    fs::write(root().join(PAGE), page).map_err(failed)
+}
