@@ -10,7 +10,7 @@ use cluster::WARMUP;
 use protocols::{DrainReport, Injvm, Server};
 use registry::{Registration, Registry};
 use rpc_core::descriptor::ServiceDescriptor;
-use rpc_core::server::{Dispatcher, Handler, LocalGuard, ServerConfig};
+use rpc_core::server::{Dispatcher, Handler, LocalGuard};
 use rpc_core::transport::Listen;
 use rpc_core::{BoxInvoker, Error, Extension, Instance, Invoker, Metrics, ServiceKey, runtime};
 use tower_layer::Layer as TowerLayer;
@@ -143,7 +143,9 @@ impl Provider {
         let served = config.provider.protocols.names().map(str::to_owned);
         let (listeners, local_addr) = place.listen(self.listeners)?;
         let address = place.advertised(local_addr);
-        let (protocols, limits) = (protocols.serving(served), server_config(&config, &place));
+        let serves_metrics = config.provider.metrics || place.bind.ip().is_loopback();
+        let limits = config.provider.limits.server(place.hosts(&config), serves_metrics);
+        let protocols = protocols.serving(served);
         let server = Server::new(listeners, dispatcher.clone(), protocols, limits);
         let registry = registry::several(registries)?;
         let mut running = RunningProvider {
@@ -175,24 +177,6 @@ impl fmt::Debug for Provider {
 fn now_ms() -> u64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn server_config(config: &Config, place: &Place) -> ServerConfig {
-    let limits = &config.provider.limits;
-    ServerConfig {
-        hosts: place.hosts(config),
-        serves_metrics: config.provider.metrics || place.bind.ip().is_loopback(),
-        max_payload: limits.payload,
-        max_decoded: limits.decoded,
-        max_header: limits.header,
-        max_connections: limits.connections as usize,
-        max_in_flight: limits.in_flight as usize,
-        max_buffered: limits.buffered,
-        sniff_timeout: limits.sniff_timeout,
-        frame_timeout: limits.header_timeout,
-        idle_timeout: limits.idle_timeout,
-        ..ServerConfig::default()
-    }
 }
 
 /// A provider that serves.

@@ -76,6 +76,16 @@ async fn arguments_come_as_a_list_or_as_an_object() {
 }
 
 #[tokio::test]
+async fn a_call_that_names_no_time_has_that_of_the_provider() {
+    let (_provider, at) = start("provider.limits.default_timeout = \"5s\"").await;
+    let told = post(at, "/test.Teller/tell", "[]").await;
+    assert_eq!(told.text(), r#"{"value":" 0 [] 4"}"#);
+    let (_provider, at) = start("provider.limits.default_timeout = \"100ms\"").await;
+    let late = post(at, "/test.Teller/wait", "[]").await;
+    assert_eq!((late.status, &*late.error().0), (504, "deadline_exceeded"));
+}
+
+#[tokio::test]
 async fn what_curl_sends_is_json_and_what_a_web_page_sends_is_not() {
     let (_provider, at) = start("").await;
     let body = br#"["bob"]"#;

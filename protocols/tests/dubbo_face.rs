@@ -87,7 +87,7 @@ async fn dropping_a_call_drops_the_handler() {
 
 #[tokio::test]
 async fn payloads_at_the_limit_pass_and_one_byte_more_is_refused_by_name() {
-    let server = ServerConfig { max_payload: 100_000, ..ServerConfig::default() };
+    let server = ServerConfig { payload: 100_000, ..ServerConfig::default() };
     let provider = support::provider(server).await;
     let connector = support::connector(ClientConfig::default());
     let channel = support::channel(&connector, provider.address);
@@ -114,7 +114,7 @@ async fn payloads_at_the_limit_pass_and_one_byte_more_is_refused_by_name() {
 #[tokio::test]
 async fn the_consumer_has_limits_of_its_own() {
     let provider = support::provider(ServerConfig::default()).await;
-    let config = ClientConfig { max_payload: 1000, max_in_flight: 1, ..ClientConfig::default() };
+    let config = ClientConfig { payload: 1000, in_flight: 1, ..ClientConfig::default() };
     let connector = support::connector(config);
     let channel = support::channel(&connector, provider.address);
     let status = support::call(&channel, ECHO, &"x".repeat(1001), LONG).await.unwrap_err();
@@ -190,7 +190,7 @@ async fn a_serialization_that_is_not_spoken_is_answered_by_name() {
 async fn garbage_closes_its_own_connection_only() {
     let config = ServerConfig {
         sniff_timeout: Duration::from_millis(100),
-        frame_timeout: Duration::from_millis(200),
+        header_timeout: Duration::from_millis(200),
         ..ServerConfig::default()
     };
     let provider = support::provider(config).await;

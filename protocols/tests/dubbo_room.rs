@@ -22,7 +22,7 @@ const NAMED: &str = "raise `provider.limits.buffered`";
 const MUCH: usize = 90_000;
 
 fn config() -> ServerConfig {
-    ServerConfig { max_payload: 1 << 20, max_buffered: 1 << 20, ..ServerConfig::default() }
+    ServerConfig { payload: 1 << 20, buffered: 1 << 20, ..ServerConfig::default() }
 }
 
 /// A peer with a connection of its own.
@@ -146,7 +146,7 @@ async fn a_frame_that_finds_no_room_is_refused_while_it_arrives_and_the_connecti
 
 #[tokio::test]
 async fn a_frame_that_came_in_large_part_and_then_dribbles_ends_its_connection() {
-    let server = ServerConfig { frame_timeout: Duration::from_millis(300), ..config() };
+    let server = ServerConfig { header_timeout: Duration::from_millis(300), ..config() };
     let provider = support::provider(server).await;
     let mut peer = raw(&provider).await;
     let frame = support::frame(7, false, ECHO, &"x".repeat(500_000));
@@ -166,7 +166,7 @@ async fn a_frame_that_came_in_large_part_and_then_dribbles_ends_its_connection()
 
 #[tokio::test]
 async fn two_connections_of_one_peer_leave_calls_for_a_third() {
-    let server = ServerConfig { max_in_flight: 9, ..ServerConfig::default() };
+    let server = ServerConfig { in_flight: 9, ..ServerConfig::default() };
     let mut provider = support::provider(server).await;
     let (one, two, third) = (peer(&provider), peer(&provider), peer(&provider));
     for (_, channel) in [&one, &two, &third] {
@@ -201,7 +201,7 @@ async fn two_connections_of_one_peer_leave_calls_for_a_third() {
 
 #[tokio::test]
 async fn one_way_calls_of_a_peer_that_comes_again_and_again_leave_half_to_others() {
-    let server = ServerConfig { max_in_flight: 8, ..ServerConfig::default() };
+    let server = ServerConfig { in_flight: 8, ..ServerConfig::default() };
     let mut provider = support::provider(server).await;
     for _ in 0..8 {
         let mut hog = raw(&provider).await;

@@ -175,7 +175,7 @@ async fn a_header_without_end_ends_its_connection() {
 /// A provider that has little patience with heads, and none who waits for it to end.
 async fn impatient() -> Provider {
     let config = ServerConfig {
-        frame_timeout: Duration::from_millis(300),
+        header_timeout: Duration::from_millis(300),
         idle_timeout: LONG * 30,
         ..ServerConfig::default()
     };

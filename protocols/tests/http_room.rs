@@ -78,8 +78,8 @@ async fn text(response: Response<Incoming>) -> String {
 
 fn config() -> ServerConfig {
     ServerConfig {
-        max_payload: 10_000,
-        max_buffered: 80_000,
+        payload: 10_000,
+        buffered: 80_000,
         write_timeout: Duration::from_millis(300),
         ..ServerConfig::default()
     }
@@ -148,7 +148,7 @@ async fn large_answers_arrive_whole_through_small_windows() {
 #[tokio::test]
 async fn a_body_that_dribbles_is_given_up() {
     let server =
-        ServerConfig { frame_timeout: Duration::from_millis(300), ..ServerConfig::default() };
+        ServerConfig { header_timeout: Duration::from_millis(300), ..ServerConfig::default() };
     let provider = support::provider(server).await;
     let (mut sender, _connection) = connect(provider.address, 65_535).await;
     let began = Instant::now();

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rpc_core::client::ClientConfig;
-use rpc_core::codec::Limits;
 use rpc_core::{Deadline, ServiceKey, TraceForwarding};
 use serde::{Deserialize, Serialize};
 
@@ -125,8 +124,11 @@ pub struct ConsumerLimits {
 }
 
 impl Default for ConsumerLimits {
+    /// Those of the connections.
     fn default() -> Self {
-        Self { payload: 8 << 20, decoded: Limits::DECODED, in_flight: 65_536, queued: 64 << 20 }
+        let ClientConfig { payload, decoded, in_flight, queued, .. } = ClientConfig::default();
+        let in_flight = u32::try_from(in_flight).unwrap_or(u32::MAX);
+        Self { payload, decoded, in_flight, queued }
     }
 }
 
@@ -199,10 +201,10 @@ impl ConsumerConfig {
             connect_timeout: self.connect_timeout,
             heartbeat: self.heartbeat,
             heartbeat_timeout: self.heartbeat_timeout,
-            max_payload: self.limits.payload,
-            max_decoded: self.limits.decoded,
-            max_in_flight: self.limits.in_flight as usize,
-            max_queued: self.limits.queued,
+            payload: self.limits.payload,
+            decoded: self.limits.decoded,
+            in_flight: self.limits.in_flight as usize,
+            queued: self.limits.queued,
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use rpc_core::codec::Limits;
+use rpc_core::server::ServerConfig;
 use rpc_core::{Error, ServiceKey};
 use serde::{Deserialize, Serialize};
 
@@ -160,23 +160,56 @@ pub struct ProviderLimits {
     /// Time for each request's header once it has begun. Default 10 s.
     #[serde(with = "positive")]
     pub header_timeout: Duration,
+    /// How long a peer may take no byte of its answers. Default 10 s.
+    #[serde(with = "positive")]
+    pub write_timeout: Duration,
     /// How long a connection may be silent before it is closed. Default 10 min.
     #[serde(with = "positive")]
     pub idle_timeout: Duration,
+    /// How long a call may run whose caller names no time, as `curl` does. Default 60 s.
+    #[serde(with = "positive")]
+    pub default_timeout: Duration,
 }
 
 impl Default for ProviderLimits {
+    /// Those of the server.
     fn default() -> Self {
+        let server = ServerConfig::default();
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         Self {
-            payload: 8 << 20,
-            decoded: Limits::DECODED,
-            header: 16 << 10,
-            connections: 10_000,
-            in_flight: 10_000,
-            buffered: 512 << 20,
-            sniff_timeout: Duration::from_secs(5),
-            header_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(600),
+            payload: server.payload,
+            decoded: server.decoded,
+            header: server.header,
+            connections: count(server.connections),
+            in_flight: count(server.in_flight),
+            buffered: server.buffered,
+            sniff_timeout: server.sniff_timeout,
+            header_timeout: server.header_timeout,
+            write_timeout: server.write_timeout,
+            idle_timeout: server.idle_timeout,
+            default_timeout: server.default_timeout,
+        }
+    }
+}
+
+impl ProviderLimits {
+    /// What a server keeps to that HTTP requests may call by the names `hosts`, and that tells its
+    /// metrics or not.
+    pub(crate) fn server(&self, hosts: Option<Vec<String>>, serves_metrics: bool) -> ServerConfig {
+        ServerConfig {
+            hosts,
+            serves_metrics,
+            payload: self.payload,
+            decoded: self.decoded,
+            header: self.header,
+            connections: self.connections as usize,
+            in_flight: self.in_flight as usize,
+            buffered: self.buffered,
+            sniff_timeout: self.sniff_timeout,
+            header_timeout: self.header_timeout,
+            write_timeout: self.write_timeout,
+            idle_timeout: self.idle_timeout,
+            default_timeout: self.default_timeout,
         }
     }
 }

@@ -52,21 +52,21 @@ async fn drive(
         let _ = phase.wait_for(|phase| *phase >= Phase::Notice).await;
     };
     if is_http2 {
-        let io = TokioIo::new(Frames::new(io, config.frame_timeout));
+        let io = TokioIo::new(Frames::new(io, config.header_timeout));
         let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(256)
             .max_send_buf_size(64 * 1024)
-            .max_header_list_size(u32::try_from(config.max_header).unwrap_or(u32::MAX))
+            .max_header_list_size(u32::try_from(config.header).unwrap_or(u32::MAX))
             .keep_alive_interval(config.idle_timeout / 2)
-            .keep_alive_timeout(config.frame_timeout)
+            .keep_alive_timeout(config.header_timeout)
             .serve_connection(io, service);
         until_told(connection, told, |connection| connection.graceful_shutdown()).await
     } else {
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(config.frame_timeout)
-            .max_buf_size(config.max_header.max(8 * 1024))
+            .header_read_timeout(config.header_timeout)
+            .max_buf_size(config.header.max(8 * 1024))
             .serve_connection(TokioIo::new(io), service);
         until_told(connection, told, |connection| connection.graceful_shutdown()).await
     }

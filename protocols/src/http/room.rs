@@ -80,7 +80,7 @@ impl Room {
         if body.is_over() {
             return;
         }
-        let mut left = self.caller.state().config().max_payload.saturating_mul(2);
+        let mut left = self.caller.state().config().payload.saturating_mul(2);
         let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
         while unread.try_join_next().is_some() {}
         unread.spawn(async move {

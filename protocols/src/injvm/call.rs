@@ -50,7 +50,7 @@ pub(super) fn start(
     let server = share.state();
     let (method, started) = (invocation.method().clone(), Instant::now());
     let (kind, deadline, end) = (method.kind(), invocation.deadline, invocation.end_deadline());
-    let largest = server.config().max_payload.min(limit);
+    let largest = server.config().payload.min(limit);
     let arguments = limited::request(invocation.body, largest)?;
     let _reading = server.begin_reading().ok_or_else(shutting_down)?;
     let route = server.dispatcher().route(method.path())?.clone();

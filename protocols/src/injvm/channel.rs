@@ -33,7 +33,7 @@ impl LocalChannel {
         let Target { address, config, local, .. } = target;
         let server = local.server(&address);
         let caller = server.as_deref().map(Caller::new);
-        let in_flight = config.max_in_flight.min(Semaphore::MAX_PERMITS);
+        let in_flight = config.in_flight.min(Semaphore::MAX_PERMITS);
         let from = TransportAddr::Named("this process".into());
         Self {
             address,
@@ -58,12 +58,12 @@ impl LocalChannel {
             not_sent(Status::unavailable("the provider in this process has ended"))
         })?;
         let permit = self.in_flight.clone().try_acquire_owned().map_err(|_| {
-            let (limit, address) = (self.config.max_in_flight, &self.address);
+            let (limit, address) = (self.config.in_flight, &self.address);
             not_sent(Status::resource_exhausted(format!(
                 "{limit} calls wait for {address} already; raise `consumer.limits.in_flight`"
             )))
         })?;
-        let (id, limit) = (call::next_id(), self.config.max_payload);
+        let (id, limit) = (call::next_id(), self.config.payload);
         SentAs::note(&invocation, CallId::Request(id));
         call::start(&share, id, invocation, self.peer.clone(), limit, permit)
             .map_err(|status| status.with_id(CallId::Request(id)))

@@ -42,7 +42,7 @@ async fn accept(mut listener: Listener, server: &Arc<ServerState>, connections: 
                 if spawn(connections, io, from, server, &strangers) {
                     full = false;
                 } else if !std::mem::replace(&mut full, true) {
-                    let limit = server.config().max_connections;
+                    let limit = server.config().connections;
                     tracing::warn!(
                         target: "dubhe::connection",
                         %peer, limit, "`provider.limits.connections` is reached"

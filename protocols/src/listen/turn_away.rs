@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Tells a peer past the limit of connections.
 pub(super) async fn past_the_limit(mut accepted: Accepted) -> io::Result<()> {
     let server = accepted.server.clone();
-    let limit = server.config().max_connections;
+    let limit = server.config().connections;
     let text = format!("{limit} connections are open already; raise `provider.limits.connections`");
     let why = Status::resource_exhausted(text).with_delivery(Delivery::Refused);
     in_time(&server, async {

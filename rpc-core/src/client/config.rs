@@ -14,13 +14,13 @@ pub struct ClientConfig {
     /// How long the answer to a heartbeat may take; 5 s.
     pub heartbeat_timeout: Duration,
     /// Largest body of a frame, either way, in bytes; 8 MiB.
-    pub max_payload: usize,
+    pub payload: usize,
     /// Most memory that the reply of one call takes, in bytes; 64 MiB.
-    pub max_decoded: usize,
+    pub decoded: usize,
     /// Most calls that wait on one connection; 65,536.
-    pub max_in_flight: usize,
+    pub in_flight: usize,
     /// Most bytes that wait to be written on one connection; 64 MiB.
-    pub max_queued: usize,
+    pub queued: usize,
 }
 
 impl Default for ClientConfig {
@@ -29,10 +29,10 @@ impl Default for ClientConfig {
             connect_timeout: Duration::from_secs(1),
             heartbeat: Duration::from_secs(10),
             heartbeat_timeout: Duration::from_secs(5),
-            max_payload: 8 * 1024 * 1024,
-            max_decoded: Limits::DECODED,
-            max_in_flight: 65_536,
-            max_queued: 64 * 1024 * 1024,
+            payload: 8 * 1024 * 1024,
+            decoded: Limits::DECODED,
+            in_flight: 65_536,
+            queued: 64 * 1024 * 1024,
         }
     }
 }

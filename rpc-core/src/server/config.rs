@@ -14,24 +14,24 @@ pub struct ServerConfig {
     /// Whether `GET /metrics` tells the metrics; default `false`.
     pub serves_metrics: bool,
     /// Largest body of a request or reply, in bytes; 8 MiB.
-    pub max_payload: usize,
+    pub payload: usize,
     /// Most memory that the arguments of one call take, in bytes; 64 MiB.
-    pub max_decoded: usize,
+    pub decoded: usize,
     /// Largest head of an HTTP request, in bytes; 16 KiB.
-    pub max_header: usize,
+    pub header: usize,
     /// Most connections at a time; 10,000.
-    pub max_connections: usize,
+    pub connections: usize,
     /// Most calls that run at a time, those that end at once not counted; 10,000. A connection has
     /// at most as many as it leaves, unless it is the only one.
-    pub max_in_flight: usize,
+    pub in_flight: usize,
     /// Most bytes of requests and answers that all connections hold; 512 MiB. A connection has at
     /// most as many as it leaves, so half of them.
-    pub max_buffered: usize,
+    pub buffered: usize,
     /// How long a connection may take until its protocol is known; 5 s.
     pub sniff_timeout: Duration,
     /// How long a frame or an HTTP head that has begun may take; 10 s. A frame or a body has longer
     /// as long as it brings 1 KiB a second.
-    pub frame_timeout: Duration,
+    pub header_timeout: Duration,
     /// How long a peer may take no byte of its answers; 10 s.
     pub write_timeout: Duration,
     /// Silence after which a connection is closed; 600 s.
@@ -51,7 +51,7 @@ impl ServerConfig {
 
     /// How long a body may have taken of which `bytes` are here.
     pub fn time_for(&self, bytes: usize) -> Duration {
-        self.frame_timeout + Duration::from_millis(bytes as u64 * 1000 / SLOWEST)
+        self.header_timeout + Duration::from_millis(bytes as u64 * 1000 / SLOWEST)
     }
 }
 
@@ -60,14 +60,14 @@ impl Default for ServerConfig {
         Self {
             hosts: None,
             serves_metrics: false,
-            max_payload: 8 * 1024 * 1024,
-            max_decoded: Limits::DECODED,
-            max_header: 16 * 1024,
-            max_connections: 10_000,
-            max_in_flight: 10_000,
-            max_buffered: 512 * 1024 * 1024,
+            payload: 8 * 1024 * 1024,
+            decoded: Limits::DECODED,
+            header: 16 * 1024,
+            connections: 10_000,
+            in_flight: 10_000,
+            buffered: 512 * 1024 * 1024,
             sniff_timeout: Duration::from_secs(5),
-            frame_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(600),
             default_timeout: Duration::from_secs(60),

@@ -62,9 +62,9 @@ impl ServerState {
         Self {
             dispatcher,
             protocols,
-            calls: Quota::new(config.max_in_flight),
+            calls: Quota::new(config.in_flight),
             one_way: AtomicUsize::new(0),
-            bytes: Quota::new(config.max_buffered),
+            bytes: Quota::new(config.buffered),
             config,
             phase: watch::Sender::new(Phase::Serving),
             reading: AtomicUsize::new(0),
@@ -147,7 +147,7 @@ impl ServerState {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         self.drivers().push((id, driver));
         let guard = ConnectionGuard { state: self.clone(), id };
-        (before < self.config.max_connections).then_some(guard)
+        (before < self.config.connections).then_some(guard)
     }
 
     fn drivers(&self) -> MutexGuard<'_, Vec<(u64, Arc<AtomicWaker>)>> {

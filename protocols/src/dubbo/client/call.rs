@@ -77,7 +77,7 @@ impl Call {
             metadata: &invocation.metadata,
         };
         let around = (header, envelope, request);
-        let limit = self.shared.config.max_payload;
+        let limit = self.shared.config.payload;
         if let Err(status) = put(&mut inner, around, &invocation.body, &*codec, large, limit) {
             id.map(|id| inner.pending.abandon(id));
             return Err(not_sent(status));
@@ -108,7 +108,7 @@ impl Call {
         }
         let Shared { address, config, .. } = &*self.shared;
         let full = |text| Status::resource_exhausted(text).with_delivery(Delivery::NotSent);
-        let (queued, limit) = (inner.out.len(), config.max_queued);
+        let (queued, limit) = (inner.out.len(), config.queued);
         if queued > limit {
             return Err(full(format!(
                 "{queued} bytes wait to be written to {address}, more than the limit of {limit}; \
@@ -122,7 +122,7 @@ impl Call {
         let sent = Sent { batch: inner.batch, place: inner.out.place() };
         let halfway = deadline.checked_sub(left / 2).unwrap_or(deadline);
         let Some(id) = inner.pending.insert(cx.waker().clone(), halfway, deadline, sent) else {
-            let limit = config.max_in_flight;
+            let limit = config.in_flight;
             return Err(full(format!(
                 "{limit} calls wait for {address} already; raise `consumer.limits.in_flight`"
             )));
@@ -156,7 +156,7 @@ impl Call {
             return Err(Status::internal(text).with_delivery(Delivery::MaybeSent));
         };
         let body_of = |bytes| {
-            let limit = self.shared.config.max_decoded;
+            let limit = self.shared.config.decoded;
             Body::from_bytes(codec.clone(), bytes).with_decoded_limit(limit)
         };
         let Some(envelope) = wire::envelope_of(header.serialization()) else {

@@ -163,7 +163,7 @@ impl<F: Fn(Life) + Send> Driver<F> {
         let before = shared.life();
         let mut life = before;
         let mut inner = shared.lock();
-        while let Some(frame) = self.input.next(shared.config.max_payload)? {
+        while let Some(frame) = self.input.next(shared.config.payload)? {
             match frame {
                 Frame::TooLarge(header) => self.refuse_large(&mut inner, header),
                 Frame::Whole(header, body) if header.is_event() || header.is_request() => {
@@ -193,7 +193,7 @@ impl<F: Fn(Life) + Send> Driver<F> {
     }
 
     fn refuse_large(&mut self, inner: &mut Inner, header: Header) {
-        let (len, limit) = (header.body_len, self.shared.config.max_payload);
+        let (len, limit) = (header.body_len, self.shared.config.payload);
         let text = format!(
             "the reply has {len} bytes, more than the limit of {limit}; raise \
              `consumer.limits.payload` or ask for less"

@@ -60,7 +60,7 @@ impl Shared {
     pub(super) fn new(address: Arc<str>, config: Arc<ClientConfig>) -> Self {
         let inner = Inner {
             out: WriteQueue::default(),
-            pending: Pending::new(config.max_in_flight, anywhere()),
+            pending: Pending::new(config.in_flight, anywhere()),
             batch: 0,
             earliest: None,
             flush: false,

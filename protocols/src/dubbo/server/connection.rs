@@ -155,7 +155,7 @@ impl Connection {
 
     /// The next whole frame, of which the body has no more bytes than may be.
     pub(super) fn next_frame(&mut self) -> io::Result<Option<Frame>> {
-        let frame = self.input.next(self.shared.state.config().max_payload)?;
+        let frame = self.input.next(self.shared.state.config().payload)?;
         if frame.is_some() {
             self.pace = None;
         }
@@ -249,7 +249,7 @@ impl Connection {
 
     /// Answers a request over the limit; its bytes are dropped as they come.
     fn refuse_large(&mut self, header: Header) {
-        let (len, limit) = (header.body_len, self.shared.state.config().max_payload);
+        let (len, limit) = (header.body_len, self.shared.state.config().payload);
         let text = format!(
             "Data length too large: {len}, max payload: {limit}; send less or raise \
              `provider.limits.payload`"
@@ -347,7 +347,7 @@ impl Connection {
                 answer.record(&result, clock);
                 drop(held);
                 if header.is_two_way() {
-                    let limit = self.shared.state.config().max_payload;
+                    let limit = self.shared.state.config().payload;
                     self.writing.put_answer(header.id, &*codec, result, limit);
                 }
             }
@@ -416,7 +416,7 @@ impl Connection {
     /// When [`check_time`](Self::check_time) is due.
     pub(super) fn next_timer(&self) -> Instant {
         let config = &self.shared.state.config();
-        let tick = config.frame_timeout.min(config.write_timeout).min(config.idle_timeout) / 2;
+        let tick = config.header_timeout.min(config.write_timeout).min(config.idle_timeout) / 2;
         Instant::now() + tick
     }
 

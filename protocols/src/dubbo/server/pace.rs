@@ -21,10 +21,10 @@ impl Pace {
     }
 
     /// Whether a frame of which `bytes` have come is whole soon enough: for each
-    /// `frame_timeout`, it brings what it must.
+    /// `header_timeout`, it brings what it must.
     pub(super) fn keeps_up(&mut self, now: Instant, bytes: usize, config: &ServerConfig) -> bool {
         let took: Duration = now.saturating_duration_since(self.since);
-        if took <= config.frame_timeout {
+        if took <= config.header_timeout {
             return true;
         }
         let brought = bytes.saturating_sub(self.bytes);

@@ -55,7 +55,7 @@ pub(super) fn parse(
         Some(us) => Duration::from_micros(us).saturating_sub(excess),
         None => state.config().default_timeout,
     };
-    let body = Body::from_bytes(codec.clone(), body).with_decoded_limit(state.config().max_decoded);
+    let body = Body::from_bytes(codec.clone(), body).with_decoded_limit(state.config().decoded);
     let deadline = Deadline::after_from(now, timeout);
     let mut invocation = Invocation::new(route.method().clone(), body, deadline);
     (invocation.metadata, invocation.peer) = (metadata, Some(peer.clone()));

@@ -97,7 +97,7 @@ impl Shared {
         if inner.running.remove(&id).is_none() {
             return;
         }
-        inner.out.put_answer(id, codec, result, self.state.config().max_payload);
+        inner.out.put_answer(id, codec, result, self.state.config().payload);
         let wake = !std::mem::replace(&mut inner.flush, true);
         drop(inner);
         if wake {

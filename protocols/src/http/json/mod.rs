@@ -63,7 +63,7 @@ async fn respond(
         Ok(_guard) => Answer::new(route, invocation, started).until_deadline().await,
         Err(refused) => Err(refused),
     };
-    answer::answer(result, &*codec, server.config().max_payload)
+    answer::answer(result, &*codec, server.config().payload)
 }
 
 /// Counts a call whose request is complete, unless there is no room or a drain came in between.

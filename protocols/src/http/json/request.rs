@@ -71,7 +71,7 @@ pub(super) async fn call(
     let (bytes, held) = gather(body, room).await?;
     let started = Instant::now();
     let deadline = Deadline::after_from(started, timeout);
-    let decoded = state.config().max_decoded;
+    let decoded = state.config().decoded;
     let body = Body::from_bytes(codec.clone(), bytes).with_decoded_limit(decoded);
     let mut invocation = Invocation::new(route.method().clone(), body, deadline);
     (invocation.metadata, invocation.peer) = (metadata, Some(peer.clone()));
@@ -81,13 +81,13 @@ pub(super) async fn call(
 /// Gathers a body within the limits of its size, of the connection's room, and of time.
 async fn gather(body: &mut RequestBody, room: &Arc<Room>) -> Result<(Bytes, HeldBytes), Refusal> {
     let config = &room.caller.state().config();
-    let limit = config.max_payload;
+    let limit = config.payload;
     if body.least() > limit as u64 {
         return Err(too_large(limit));
     }
     let (began, mut bytes, mut held) = (Instant::now(), BytesMut::new(), room.hold());
     loop {
-        let until = began + config.time_for(bytes.len()).min(config.frame_timeout * 6);
+        let until = began + config.time_for(bytes.len()).min(config.header_timeout * 6);
         let Ok(frame) = tokio::time::timeout_at(until, body.data()).await else {
             let late = refused(Status::deadline_exceeded("the body did not arrive in time"));
             return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, late));
