@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use crate::process::Failure;
-use crate::{cost, examples, features, msrv, tasks};
+use crate::{cost, examples, features, msrv, previous, tasks};
 
 type Step = (&'static str, fn() -> Result<(), Failure>);
 
@@ -25,6 +25,7 @@ const STEPS: [Step; 14] = [
     // What a reader does must not depend on the optimiser.
     ("codecs", || tasks::test(&["--release", "-p", "dubhe-codecs"].map(str::to_owned))),
     ("examples", || examples::run(&[])),
+    ("previous", || previous::check(&[])),
     ("benches", || tasks::check_benches(&[])),
     ("cost", || cost::check(&[])),
     ("cluster", || tasks::bench(&["cluster".to_owned(), "--quick".to_owned()])),

@@ -12,6 +12,7 @@ mod examples;
 mod features;
 mod figures;
 mod msrv;
+mod previous;
 mod process;
 mod python;
 mod tasks;
@@ -24,7 +25,7 @@ use self::process::Failure;
 /// A command: its name, what it does, and how.
 type Task = (&'static str, &'static str, fn(&[String]) -> Result<(), Failure>);
 
-const TASKS: [Task; 17] = [
+const TASKS: [Task; 18] = [
     ("fmt", "format everything; --check only looks", tasks::fmt),
     ("lint", "clippy on every target, warnings are errors", tasks::lint),
     ("test", "every test, with its set-up; takes cargo test's arguments", tasks::test),
@@ -35,6 +36,11 @@ const TASKS: [Task; 17] = [
     ("deny", "licences, advisories and sources of dependencies", tasks::deny),
     ("package", "put every crate together as for a registry, without building it", tasks::package),
     ("examples", "run every example, or those named", examples::run),
+    (
+        "previous",
+        "talk to the peer of the commit before, both ways; takes a commit",
+        previous::check,
+    ),
     ("benches", "whether the harness of `bench` compiles", tasks::check_benches),
     ("charts", "draw the charts in docs/charts", tasks::charts),
     (
