@@ -7,7 +7,7 @@ use std::fmt;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 pub use prost::encoding::WireType;
-use prost::encoding::{DecodeContext, bytes as prost_bytes, string as prost_string};
+use prost::encoding::{DecodeContext, bytes as prost_bytes};
 pub(super) use prost::encoding::{encoded_len_varint, key_len};
 
 use super::traits::Value;
@@ -172,9 +172,14 @@ impl Input {
 
     #[inline]
     pub(super) fn string(&mut self, value: &mut String) -> Result<(), DecodeError> {
-        let context = DecodeContext::default();
-        prost_string::merge(WireType::LengthDelimited, value, &mut self.bytes, context)?;
-        self.take(value.len())
+        let length = self.length()?;
+        self.take(length)?;
+        let text = std::str::from_utf8(&self.bytes[..length])
+            .map_err(|_| DecodeError::new("invalid string value: data is not UTF-8 encoded"))?;
+        // Of its exact size at once, instead of grown to it.
+        *value = text.to_owned();
+        self.bytes.advance(length);
+        Ok(())
     }
 
     #[inline]

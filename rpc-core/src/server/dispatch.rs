@@ -27,7 +27,8 @@ use crate::trace::TraceBridge;
 /// Everything a provider serves.
 #[derive(Debug)]
 pub struct Dispatcher {
-    routes: HashMap<Arc<str>, Arc<Route>, RandomState>,
+    /// By `service/method`, as bytes: what is found needs no check that it is UTF-8.
+    routes: HashMap<Box<[u8]>, Arc<Route>, RandomState>,
     services: Vec<ServiceKey>,
     codecs: Codecs,
     metrics: Metrics,
@@ -133,7 +134,7 @@ impl Dispatcher {
                 first_polls,
                 waits,
             };
-            self.routes.insert(path, Arc::new(route));
+            self.routes.insert(path.as_bytes().into(), Arc::new(route));
         }
         self.services.push(service);
         Ok(())
@@ -174,7 +175,20 @@ impl Dispatcher {
     /// `unimplemented`, refused, naming what is missing and what there is.
     #[inline]
     pub fn route(&self, path: &str) -> Result<&Arc<Route>, Status> {
-        self.routes.get(path).ok_or_else(|| self.missing(path))
+        self.routes.get(path.as_bytes()).ok_or_else(|| self.missing(path))
+    }
+
+    /// The method at `service/method`, as it came off the wire.
+    ///
+    /// # Errors
+    /// As [`route`](Self::route); `invalid_argument`, refused, if it is not UTF-8.
+    #[inline]
+    pub fn route_bytes(&self, path: &[u8]) -> Result<&Arc<Route>, Status> {
+        self.routes.get(path).ok_or_else(|| match std::str::from_utf8(path) {
+            Ok(path) => self.missing(path),
+            Err(_) => Status::invalid_argument("the name of the method is not UTF-8")
+                .with_delivery(Delivery::Refused),
+        })
     }
 
     fn missing(&self, path: &str) -> Status {

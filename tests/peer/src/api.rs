@@ -18,7 +18,7 @@ pub(crate) struct Everything {
     pub(crate) maybe: Option<String>,
     pub(crate) list: Vec<u32>,
     pub(crate) texts: BTreeMap<String, i64>,
-    pub(crate) nested: Option<Box<Everything>>,
+    pub(crate) nested: Option<Box<Self>>,
     pub(crate) choice: Choice,
 }
 

@@ -82,7 +82,7 @@ fn everything(depth: u32) -> Everything {
         ratio: 0.1,
         text: "täxt \u{0} \"quoted\"".to_owned(),
         bytes: vec![0, 128, 255],
-        maybe: (depth % 2 == 0).then(|| "there".to_owned()),
+        maybe: depth.is_multiple_of(2).then(|| "there".to_owned()),
         list: (0..depth).collect(),
         texts: BTreeMap::from([("a".to_owned(), -1), ("b".to_owned(), i64::MAX)]),
         nested: depth.checked_sub(1).map(|depth| Box::new(everything(depth))),

@@ -41,9 +41,7 @@ pub(super) fn parse(
     let malformed = |error: String| refuse(Status::invalid_argument(error), status::BAD_REQUEST);
     let RequestHead { path, timeout_us, sent_us, metadata } =
         envelope.split_request(&mut body).map_err(|e| malformed(e.to_string()))?;
-    let path = std::str::from_utf8(&path)
-        .map_err(|_| malformed("the name of the method is not UTF-8".to_owned()))?;
-    let route = state.dispatcher().route(path);
+    let route = state.dispatcher().route_bytes(&path);
     let route = route.map_err(|status| match status.is_service_missing() {
         true => (status, status::SERVICE_NOT_FOUND),
         false => (status, status::BAD_REQUEST),

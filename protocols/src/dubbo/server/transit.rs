@@ -35,6 +35,8 @@ pub(super) struct Transit {
     least: i64,
     least_before: i64,
     shift: Option<Shift>,
+    /// The last arrival, which requests of one read have in common, and the same in microseconds.
+    arrival: (Instant, i64),
 }
 
 /// Requests far beyond the least, with none between that was not.
@@ -49,13 +51,23 @@ struct Shift {
 impl Transit {
     /// Of a connection whose first bytes arrive at `now`.
     pub(super) const fn opened(now: Instant) -> Self {
-        Self { opened: now, half_began: 0, least: 0, least_before: 0, shift: None }
+        Self {
+            opened: now,
+            half_began: 0,
+            least: 0,
+            least_before: 0,
+            shift: None,
+            arrival: (now, 0),
+        }
     }
 
     /// How much longer than the least a request took that was sent at `sent_us` on the clock of the
     /// peer and arrives at `now`.
     pub(super) fn excess(&mut self, sent_us: u64, now: Instant) -> Duration {
-        let arrived = micros(now.saturating_duration_since(self.opened));
+        if self.arrival.0 != now {
+            self.arrival = (now, micros(now.saturating_duration_since(self.opened)));
+        }
+        let arrived = self.arrival.1;
         let sent = i64::try_from(sent_us).unwrap_or(i64::MAX);
         let took = arrived - sent;
         let passed = arrived - self.half_began;
