@@ -108,7 +108,7 @@ impl Input {
     ) -> Result<(), DecodeError> {
         self.enter()?;
         while self.bytes.has_remaining() {
-            let (tag, wire) = prost::encoding::decode_key(&mut self.bytes)?;
+            let (tag, wire) = self.key()?;
             field(self, tag, wire)?;
         }
         Ok(())
@@ -121,7 +121,7 @@ impl Input {
         mut field: impl FnMut(&mut Self, u32, WireType) -> Result<(), DecodeError>,
     ) -> Result<(), DecodeError> {
         self.delimited(|input| {
-            let (tag, wire) = prost::encoding::decode_key(&mut input.bytes)?;
+            let (tag, wire) = input.key()?;
             field(input, tag, wire)
         })
     }
@@ -157,7 +157,28 @@ impl Input {
 
     #[inline]
     pub(super) fn varint(&mut self) -> Result<u64, DecodeError> {
+        // Lengths and numbers of one byte are what most bodies are made of.
+        if let Some(&byte) = self.bytes.first()
+            && byte < 0x80
+        {
+            self.bytes.advance(1);
+            return Ok(u64::from(byte));
+        }
         Ok(prost::encoding::decode_varint(&mut self.bytes)?)
+    }
+
+    /// Reads the tag of a field and how its value is written.
+    #[inline]
+    fn key(&mut self) -> Result<(u32, WireType), DecodeError> {
+        // A tag below 16 has one byte; 0 is none.
+        if let Some(&byte) = self.bytes.first()
+            && (0x08..0x80).contains(&byte)
+            && let Ok(wire) = WireType::try_from(u64::from(byte & 7))
+        {
+            self.bytes.advance(1);
+            return Ok((u32::from(byte >> 3), wire));
+        }
+        Ok(prost::encoding::decode_key(&mut self.bytes)?)
     }
 
     #[inline]
@@ -214,7 +235,7 @@ impl Input {
     fn skip_group(&mut self, group: u32) -> Result<(), DecodeError> {
         self.enter()?;
         loop {
-            let (tag, wire) = prost::encoding::decode_key(&mut self.bytes)?;
+            let (tag, wire) = self.key()?;
             match wire {
                 WireType::EndGroup if tag == group => break,
                 _ => self.skip(tag, wire)?,
