@@ -112,6 +112,26 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// A number that is written without a sign, as most are: the way that is for all values is
+    /// longer. `None`, and nothing read, if something else is next.
+    #[inline]
+    pub(super) fn unsigned(&mut self) -> Option<u64> {
+        let (value, rest) = match *self.rest {
+            [byte @ ..0x80, ref rest @ ..] => (byte.into(), rest),
+            [marker::U8, a, ref rest @ ..] => (a.into(), rest),
+            [marker::U16, a, b, ref rest @ ..] => (u16::from_be_bytes([a, b]).into(), rest),
+            [marker::U32, a, b, c, d, ref rest @ ..] => {
+                (u32::from_be_bytes([a, b, c, d]).into(), rest)
+            }
+            [marker::U64, a, b, c, d, e, f, g, h, ref rest @ ..] => {
+                (u64::from_be_bytes([a, b, c, d, e, f, g, h]), rest)
+            }
+            _ => return None,
+        };
+        self.rest = rest;
+        Some(value)
+    }
+
     /// The next value, up to what a list or map holds.
     pub(super) fn value(&mut self) -> Read<Value<'a>> {
         let byte = self.u8()?;

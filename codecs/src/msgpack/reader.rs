@@ -53,6 +53,11 @@ impl Reader for Cursor<'_> {
     }
 
     fn i64(&mut self) -> Read<i64> {
+        let before = self.rest;
+        match self.unsigned().map(i64::try_from) {
+            Some(Ok(value)) => return Ok(value),
+            _ => self.rest = before,
+        }
         match self.value()? {
             Value::Int(value) => Ok(value),
             Value::Uint(value) if value <= i64::MAX as u64 => Ok(value as i64),
@@ -64,6 +69,9 @@ impl Reader for Cursor<'_> {
     }
 
     fn u64(&mut self) -> Read<u64> {
+        if let Some(value) = self.unsigned() {
+            return Ok(value);
+        }
         match self.value()? {
             Value::Uint(value) => Ok(value),
             other => {
