@@ -330,6 +330,7 @@ impl RunningProvider {
         let filters = made(|| handlers.next(&config))?;
         // From here on nothing can fail, but for a registry that was shut down.
         handlers.follow(filters);
+        serving::follow(&self.dispatcher, &config);
         let before = self.config.swap(Arc::new(config));
         let config = self.config.load();
         for (service, registration) in &self.registered {

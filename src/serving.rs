@@ -46,7 +46,19 @@ pub(crate) fn dispatcher(
     let around = |method: &_, inner| layers.apply_to_handler(&own, handlers.add(method, inner));
     dispatcher.add(own.clone(), describing, around)?;
     handlers.follow(made(|| handlers.next(config))?);
+    follow(&dispatcher, config);
     Ok((dispatcher, handlers))
+}
+
+/// Puts in force what `config` says of calls that are served from now on, besides their filters.
+pub(crate) fn follow(dispatcher: &Dispatcher, config: &Config) {
+    dispatcher.set_access_log(None, config.provider.access_log);
+    for service in dispatcher.services() {
+        for method in dispatcher.methods(service) {
+            let log = config.access_log(service, method);
+            dispatcher.set_access_log(Some(&format!("{service}/{method}")), log);
+        }
+    }
 }
 
 /// Whether there is something to serve, and all that is set is for that.

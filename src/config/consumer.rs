@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rpc_core::client::ClientConfig;
-use rpc_core::{Deadline, ServiceKey, TraceForwarding};
+use rpc_core::{AccessLog, Deadline, ServiceKey, TraceForwarding};
 use serde::{Deserialize, Serialize};
 
 use super::ejection::EjectionSettings;
@@ -38,6 +38,8 @@ pub struct ConsumerConfig {
     pub timeout: Duration,
     /// How often a call may be sent again. Default 2.
     pub retries: u32,
+    /// Which calls leave a line in the access log: `failures`, `all` or `off`. Default `failures`.
+    pub access_log: AccessLog,
     /// What a call takes along of the trace of the call that is being handled: `all`, `ids` without the
     /// baggage, or `off`. Default `all`.
     pub trace_context: TraceForwarding,
@@ -73,6 +75,7 @@ impl Default for ConsumerConfig {
             attempt_filters: Vec::new(),
             timeout: Deadline::DEFAULT_TIMEOUT,
             retries: 2,
+            access_log: AccessLog::Failures,
             trace_context: TraceForwarding::All,
             connect_timeout: Duration::from_secs(1),
             heartbeat: Duration::from_secs(10),
@@ -260,6 +263,8 @@ pub struct CallOverrides {
     pub timeout: Option<Duration>,
     /// How often a call may be sent again.
     pub retries: Option<u32>,
+    /// Which calls leave a line in the access log.
+    pub access_log: Option<AccessLog>,
     /// What a call takes along of the trace of the call that is being handled.
     pub trace_context: Option<TraceForwarding>,
 }

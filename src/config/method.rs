@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rpc_core::amount::show_duration;
 use rpc_core::descriptor::MethodDescriptor;
-use rpc_core::{Error, ServiceKey, TraceForwarding, nearest_service};
+use rpc_core::{AccessLog, Error, ServiceKey, TraceForwarding, nearest_service};
 use serde_json::{Value, json};
 
 use super::consumer::{
@@ -77,6 +77,8 @@ pub struct MethodConfig {
     pub attempt_filters: Decided<Vec<Selector>>,
     /// Codec to prefer, by name.
     pub codec: Decided<String>,
+    /// Which calls leave a line in the access log.
+    pub access_log: Decided<AccessLog>,
     /// What calls take along of the trace that they belong to.
     pub trace_context: Decided<TraceForwarding>,
 }
@@ -107,6 +109,9 @@ impl MethodConfig {
             timeout,
         ];
         settings.splice(..0, filters);
+        if self.access_log.value != AccessLog::default() {
+            settings.insert(0, self.access_log.shown(|log| json!(log)));
+        }
         if self.trace_context.value != TraceForwarding::default() {
             settings.push(self.trace_context.shown(|trace| json!(trace)));
         }
@@ -186,6 +191,7 @@ impl Config {
             filters: self.chosen(FILTERS, service, Some(method)),
             attempt_filters: self.chosen(ATTEMPT_FILTERS, service, Some(method)),
             codec: at("codec").decide(|c| c.codec.clone(), &all.codec, None),
+            access_log: at("access_log").decide(|c| c.access_log, &all.access_log, None),
             trace_context: at("trace_context").decide(
                 |c| c.trace_context,
                 &all.trace_context,

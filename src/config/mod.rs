@@ -55,4 +55,4 @@ pub use self::provider::{
 pub use self::registry::{RegistryAddresses, RegistryConfig};
 pub use self::selector::Selector;
 pub use self::tree::{ApplicationConfig, Config, Secret};
-pub use rpc_core::TraceForwarding;
+pub use rpc_core::{AccessLog, TraceForwarding};

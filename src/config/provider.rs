@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use rpc_core::server::ServerConfig;
-use rpc_core::{Error, ServiceKey};
+use rpc_core::{AccessLog, Error, ServiceKey};
 use serde::{Deserialize, Serialize};
 
 use super::address::{AdvertisedAddress, HostName};
@@ -51,6 +51,8 @@ pub struct ProviderConfig {
     /// Whether a method's calls are limited once most of them could not end in time. Default
     /// `adaptive`.
     pub gate: Gate,
+    /// Which calls leave a line in the access log: `failures`, `all` or `off`. Default `failures`.
+    pub access_log: AccessLog,
     /// How long calls are still served after unregistering, so that consumers hear of it.
     /// Default 3 s.
     #[serde(with = "duration")]
@@ -78,6 +80,7 @@ impl Default for ProviderConfig {
             metadata: BTreeMap::new(),
             filters: Vec::new(),
             gate: Gate::Adaptive,
+            access_log: AccessLog::Failures,
             notice: Duration::from_secs(3),
             drain_timeout: Duration::from_secs(30),
             limits: ProviderLimits::default(),
@@ -98,6 +101,8 @@ pub struct InstanceOverrides {
     pub warmup: Option<Duration>,
     /// Whether calls of its methods are limited once most of them could not end in time.
     pub gate: Option<Gate>,
+    /// Which calls of its methods leave a line in the access log.
+    pub access_log: Option<AccessLog>,
     /// Filters around its handlers, instead of `provider.filters`.
     #[serde(deserialize_with = "selector::list::optional")]
     pub filters: Option<Vec<Selector>>,
@@ -115,6 +120,8 @@ pub struct HandlerOverrides {
     pub filters: Option<Vec<Selector>>,
     /// Whether its calls are limited once most of them could not end in time.
     pub gate: Option<Gate>,
+    /// Which of its calls leave a line in the access log.
+    pub access_log: Option<AccessLog>,
 }
 
 /// What becomes of the calls of a method when more come than can be answered in time.
@@ -249,6 +256,14 @@ impl Config {
         let own = self.served(service).find_map(|(_, own)| own.methods.get(method)?.gate);
         let own = own.or_else(|| self.served(service).find_map(|(_, own)| own.gate));
         own.unwrap_or(self.provider.gate)
+    }
+
+    /// Which calls of a method leave a line in the access log: what is set for it, else for its service,
+    /// else for all.
+    pub(crate) fn access_log(&self, service: &ServiceKey, method: &str) -> AccessLog {
+        let own = self.served(service).find_map(|(_, own)| own.methods.get(method)?.access_log);
+        let own = own.or_else(|| self.served(service).find_map(|(_, own)| own.access_log));
+        own.unwrap_or(self.provider.access_log)
     }
 
     /// Whether every method that is configured for `service` is among `methods`.

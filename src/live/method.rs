@@ -175,6 +175,7 @@ impl Made {
             timeout_set_by: self.settings.timeout_set_by().into(),
             codecs,
             trace: self.settings.trace_context.value,
+            access_log: self.settings.access_log.value,
         })
     }
 }

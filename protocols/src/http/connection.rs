@@ -95,6 +95,8 @@ async fn until_told<C: Future>(
 struct Served {
     /// The translators that are served, each with the peer as its calls see it.
     translators: Arc<[(&'static dyn Translator, Arc<Peer>)]>,
+    /// The peer of requests that none of them claims.
+    peer: Arc<Peer>,
     room: Arc<Room>,
 }
 
@@ -104,7 +106,8 @@ impl Served {
         let served = TRANSLATORS.into_iter().filter(|one| protocols.serves(one.name()));
         let translators =
             served.map(|one| (one, Arc::new(Peer::new(from.clone(), one.name())))).collect();
-        Self { translators, room }
+        let peer = Arc::new(Peer::new(from, "http"));
+        Self { translators, peer, room }
     }
 
     async fn respond(self, request: Request<Incoming>) -> Result<Response<Outgoing>, Infallible> {
@@ -123,19 +126,19 @@ impl Served {
     async fn translated(&self, head: Parts, body: RequestBody) -> Response<Bytes> {
         let server = self.room.caller.state();
         if let Err(refused) = guard::check_host(&head, server) {
-            return self.room.refuse(&refused, body);
+            return self.room.refuse(&refused, (&head, &self.peer), body);
         }
         if let Some(page) = pages::page(&head, server) {
             return page;
         }
         if let Err(refused) = guard::check_call(&head, server) {
-            return self.room.refuse(&refused, body);
+            return self.room.refuse(&refused, (&head, &self.peer), body);
         }
         let Some((translator, peer)) = self.translators.iter().find(|(one, _)| one.claims(&head))
         else {
             let text = "nothing that is served on this port speaks this; see `provider.protocols`";
             let status = Status::unimplemented(text).with_delivery(Delivery::Refused);
-            return self.room.refuse(&Refusal::from(status), body);
+            return self.room.refuse(&Refusal::from(status), (&head, &self.peer), body);
         };
         translator.respond(Request::from_parts(head, body), peer.clone(), self.room.clone()).await
     }

@@ -27,6 +27,13 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// Why.
+    pub(super) fn status(&self) -> &Status {
+        &self.status
+    }
+}
+
 impl From<Status> for Refusal {
     fn from(status: Status) -> Self {
         Self { http: http_status(status.code()), status }

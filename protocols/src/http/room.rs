@@ -11,9 +11,11 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use http::Response;
+use http::request::Parts;
 use hyper::body::{Body, Buf, Bytes, Frame, SizeHint};
-use rpc_core::server::{ConnectionShare, HeldBytes};
+use rpc_core::server::{ConnectionShare, HeldBytes, TurnedAway};
 use rpc_core::status::Status;
+use rpc_core::{CallId, Peer, TraceContext};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -67,11 +69,27 @@ impl Room {
         Outgoing::new(bytes, self.hold(), self.clone())
     }
 
-    /// Answers a refusal at once. What is left of the body is read and dropped meanwhile: a stream
+    /// Answers a refusal at once, and says so in the access log. What is left of the body is read and dropped meanwhile: a stream
     /// that is reset before its answer was read loses it.
-    pub(super) fn refuse(&self, refused: &Refusal, body: RequestBody) -> Response<Bytes> {
+    pub(super) fn refuse(
+        &self,
+        refused: &Refusal,
+        asked: (&Parts, &Peer),
+        body: RequestBody,
+    ) -> Response<Bytes> {
+        self.note(refused.status(), asked);
         self.discard(body);
         refusal(refused)
+    }
+
+    /// Says in the access log that a request was turned away.
+    pub(super) fn note(&self, why: &Status, asked: (&Parts, &Peer)) {
+        let (head, peer) = asked;
+        let parent = head.headers.get("traceparent").and_then(|parent| parent.to_str().ok());
+        let trace = parent.and_then(TraceContext::parse).map(|trace| trace.trace_id());
+        let (path, id) = (head.uri.path().trim_start_matches('/'), trace.map(CallId::Trace));
+        let turned_away = TurnedAway { path: Some(path), peer, id, status: why };
+        self.caller.state().dispatcher().note_turned_away(&turned_away);
     }
 
     /// Reads what is left of a body and drops it: at most twice the limit, for at most a second, and

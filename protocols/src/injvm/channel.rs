@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use rpc_core::client::ClientConfig;
 use rpc_core::protocol::Target;
-use rpc_core::server::{Caller, ConnectionShare, Phase, ServerState};
+use rpc_core::server::{Caller, ConnectionShare, Phase, ServerState, TurnedAway};
 use rpc_core::transport::TransportAddr;
 use rpc_core::{
     CallId, Changes, Channel, ChannelState, Delivery, Invocation, Invoke, Peer, ReplyFuture,
@@ -65,8 +65,15 @@ impl LocalChannel {
         })?;
         let (id, limit) = (call::next_id(), self.config.payload);
         SentAs::note(&invocation, CallId::Request(id));
-        call::start(&share, id, invocation, self.peer.clone(), limit, permit)
-            .map_err(|status| status.with_id(CallId::Request(id)))
+        let (method, trace) = (invocation.method().clone(), CallId::of_trace(&invocation.metadata));
+        let call = call::start(&share, id, invocation, self.peer.clone(), limit, permit);
+        call.map_err(|status| {
+            let (path, id) = (Some(&**method.path()), CallId::Request(id));
+            let named = trace.or(Some(id));
+            let turned_away = TurnedAway { path, peer: &self.peer, id: named, status: &status };
+            share.state().dispatcher().note_turned_away(&turned_away);
+            status.with_id(id)
+        })
     }
 }
 

@@ -1,31 +1,43 @@
-//! What is told of a call when it has ended, where somebody looks: its span.
+//! What is told of a call when it has ended, where somebody looks: its span, and its line in the
+//! access log.
+
+use std::fmt::Display;
+use std::time::Duration;
 
 use tracing::{Span, field};
 
+use crate::access::{AccessLog, Line};
 use crate::invocation::Invocation;
+use crate::method::Method;
 use crate::status::{Code, Status};
 use crate::trail::{CallId, Trail};
 
 /// A call that somebody may look at.
 #[derive(Debug)]
 pub(super) struct Observed {
-    /// The span around it; disabled if nobody looks.
-    pub(super) span: Span,
+    /// Whether the span around it is enabled.
+    spans: bool,
+    /// By the plan of its method.
+    access: AccessLog,
     /// The trace that it belongs to.
     trace: Option<CallId>,
     trail: Option<Trail>,
 }
 
 impl Observed {
-    pub(super) fn within(span: Span) -> Self {
-        Self { span, trace: None, trail: None }
+    pub(super) fn within(span: &Span) -> Self {
+        let spans = !span.is_disabled();
+        Self { spans, access: AccessLog::Off, trace: None, trail: None }
     }
 
-    /// Looks at the attempts of `call`, if there is something to tell of them.
+    /// Looks at the attempts of `call`, if a success is told of too.
     #[inline]
-    pub(super) fn begin(&mut self, call: &mut Invocation) {
-        if !self.span.is_disabled() {
+    pub(super) fn begin(&mut self, call: &mut Invocation, access: AccessLog) {
+        self.access = access;
+        if self.spans || access == AccessLog::All {
             self.follow(call);
+        } else if !call.metadata.is_empty() && access != AccessLog::Off {
+            self.trace = CallId::of_trace(&call.metadata);
         }
     }
 
@@ -38,14 +50,33 @@ impl Observed {
 
     /// Tells how the call ended.
     #[inline]
-    pub(super) fn end(&self, outcome: Result<(), &Status>) {
-        if !self.span.is_disabled() {
-            self.tell(outcome);
+    pub(super) fn end(
+        &self,
+        span: &Span,
+        method: &Method,
+        outcome: Result<(), &Status>,
+        took: Duration,
+    ) {
+        let line = self.access.tells(outcome.is_err());
+        if line || self.spans {
+            self.tell(span, method, outcome, took, line);
         }
     }
 
+    /// Tells that nobody waits for the end of the call any more, which is no failure.
+    pub(super) fn given_up(&self, span: &Span, method: &Method, why: &Status, took: Duration) {
+        self.tell(span, method, Err(why), took, self.access == AccessLog::All);
+    }
+
     #[cold]
-    fn tell(&self, outcome: Result<(), &Status>) {
+    fn tell(
+        &self,
+        span: &Span,
+        method: &Method,
+        outcome: Result<(), &Status>,
+        took: Duration,
+        line: bool,
+    ) {
         let answered = self.trail.as_ref().and_then(Trail::last);
         let (code, peer, id) = match outcome {
             Ok(()) => {
@@ -54,8 +85,35 @@ impl Observed {
             }
             Err(status) => (status.code(), status.address().map(Into::into), status.id()),
         };
-        self.span.record("outcome", code.name());
-        self.span.record("peer", peer.as_deref());
-        self.span.record("id", self.trace.or(id).map(field::display));
+        let (peer, id) = (peer.as_deref(), self.trace.or(id));
+        if self.spans {
+            span.record("outcome", code.name());
+            span.record("peer", peer);
+            span.record("id", id.map(field::display));
+        }
+        if !line {
+            return;
+        }
+        let line = Line {
+            side: "consumer",
+            service: Some(method.service().as_str()),
+            method: Some(method.name()),
+            peer: peer.as_ref().map(|peer| peer as &dyn Display),
+            code,
+            took,
+            attempts: Some(self.attempts(outcome)),
+            id,
+            message: outcome.map_or_else(Status::message, |()| "ok"),
+        };
+        line.write();
+    }
+
+    /// How often the call was sent, or tried to be.
+    fn attempts(&self, outcome: Result<(), &Status>) -> u32 {
+        let listed = outcome.err().map_or(0, |status| {
+            let listed = status.attempts().len().max(usize::from(status.address().is_some()));
+            u32::try_from(listed).unwrap_or(u32::MAX)
+        });
+        self.trail.as_ref().map_or(0, Trail::attempts).max(listed)
     }
 }

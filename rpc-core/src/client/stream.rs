@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::observed::Observed;
 use super::stub::{Arguments, Begun, Stub, finish, named, span};
@@ -13,7 +14,6 @@ use crate::deadline::Deadline;
 use crate::invocation::Invocation;
 use crate::message::Message;
 use crate::method::MethodKind;
-use crate::metrics::MethodMetrics;
 use crate::server::context;
 use crate::status::{Code, Status};
 use crate::stream::{Opening, Streaming};
@@ -60,10 +60,11 @@ impl Stub {
     async fn open(&self, index: usize, arguments: Body) -> Result<Body, Status> {
         let (target, started) = (&self.methods[index], Instant::now());
         let span = span(target);
-        let mut begun = Begun::within(span.clone());
+        let mut begun = Begun::within(&span);
         let call = span.in_scope(|| self.begin(target, arguments, started, None, &mut begun));
         let Begun { timeout, observed } = begun;
-        let counted = Counted { metrics: target.metrics.clone(), started, observed, ended: false };
+        let (stub, inside) = (self.clone(), span.clone());
+        let counted = Counted { stub, index, started, span: inside, observed, ended: false };
         let call = match call {
             Ok(call) => call,
             Err(status) => {
@@ -106,29 +107,31 @@ impl Stub {
 
 /// A call that is counted when it ends, and as cancelled if nobody waits for that.
 struct Counted {
-    metrics: MethodMetrics,
+    stub: Stub,
+    index: usize,
     started: Instant,
+    span: Span,
     observed: Observed,
     ended: bool,
 }
 
 impl Counted {
     fn end(mut self, outcome: Result<(), &Status>) {
-        self.note(outcome);
-    }
-
-    fn note(&mut self, outcome: Result<(), &Status>) {
         self.ended = true;
-        let code = outcome.map_or_else(Status::code, |()| Code::Ok);
-        self.metrics.record_code(code, self.started.elapsed());
-        self.observed.end(outcome);
+        let (target, took) = (&self.stub.methods[self.index], self.started.elapsed());
+        target.metrics.record_code(outcome.map_or_else(Status::code, |()| Code::Ok), took);
+        self.observed.end(&self.span, target.method(), outcome, took);
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
         if !self.ended {
-            self.note(Err(&Status::cancelled("nobody reads the stream any more")));
+            let (target, took) = (&self.stub.methods[self.index], self.started.elapsed());
+            target.metrics.record_code(Code::Cancelled, took);
+            // That is how a reader ends a stream which has none, and no failure.
+            let why = Status::cancelled("nobody reads the stream any more");
+            self.observed.given_up(&self.span, target.method(), &why, took);
         }
     }
 }

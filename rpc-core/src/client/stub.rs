@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 use tracing::{Instrument, Span, field};
 
+use crate::access::AccessLog;
 use crate::amount::show_duration;
 use crate::body::Body;
 use crate::broadcast::{NodeReplies, NodeResult};
@@ -112,6 +113,8 @@ pub struct Plan {
     pub codecs: Codecs,
     /// What its calls take along of the trace that they belong to.
     pub trace: TraceForwarding,
+    /// Which of its calls leave a line in the access log.
+    pub access_log: AccessLog,
 }
 
 /// The methods of a service and the options of the calls made through it; cheap to clone.
@@ -151,8 +154,8 @@ impl Stub {
     {
         let target = &self.methods[index];
         let started = Instant::now();
-        let mut begun = Begun::within(span(target));
-        let watched = begun.observed.span.clone();
+        let span = span(target);
+        let mut begun = Begun::within(&span);
         let result = {
             // Pinned here: awaiting it in either branch would move it, invocation and all.
             let mut call = pin!(async {
@@ -160,19 +163,20 @@ impl Stub {
                 finish(target, self.begin(target, body, started, None, &mut begun)?).await
             });
             // An Instrumented future enters its span at every poll; a disabled one is not worth that.
-            match watched.is_disabled() {
+            match span.is_disabled() {
                 true => call.as_mut().await,
-                false => call.as_mut().instrument(watched).await,
+                false => call.as_mut().instrument(span.clone()).await,
             }
         };
         let result = result.and_then(|reply| {
             self.show(&reply);
             read(target, reply)
         });
-        target.metrics.record(&result, started.elapsed());
+        let took = started.elapsed();
+        target.metrics.record(&result, took);
         let result =
             result.map_err(|status| self.blame_deadline(target, status, started, begun.timeout));
-        begun.observed.end(result.as_ref().map(|_| ()));
+        begun.observed.end(&span, &target.method, result.as_ref().map(|_| ()), took);
         if result.is_err() {
             // A call can fail without waiting for anything. Callers that try on in a loop must not
             // keep the thread from the tasks that would heal what fails.
@@ -210,14 +214,15 @@ impl Stub {
             outcome = field::Empty,
         );
         let nodes = NodeReplies::default();
-        let mut begun = Begun::within(span.clone());
+        let mut begun = Begun::within(&span);
         let call = async {
             let body = arguments.into_body();
             finish(target, self.begin(target, body, started, Some(&nodes), &mut begun)?).await
         };
-        let result = call.instrument(span).await;
-        target.metrics.record(&result, started.elapsed());
-        begun.observed.end(result.as_ref().map(|_| ()));
+        let result = call.instrument(span.clone()).await;
+        let took = started.elapsed();
+        target.metrics.record(&result, took);
+        begun.observed.end(&span, &target.method, result.as_ref().map(|_| ()), took);
         let Some(nodes) = nodes.take() else {
             tokio::task::consume_budget().await;
             // A layer that answers by itself asked nobody.
@@ -253,7 +258,7 @@ impl Stub {
         let plan = target.plan.load();
         begun.timeout = plan.timeout;
         let mut invocation = self.invocation(target, &plan, body, started)?;
-        begun.observed.begin(&mut invocation);
+        begun.observed.begin(&mut invocation, plan.access_log);
         if target.method.kind().streams_reply() {
             self.set_end(&mut invocation, started);
         }
@@ -369,7 +374,7 @@ pub(super) struct Begun {
 }
 
 impl Begun {
-    pub(super) fn within(span: Span) -> Self {
+    pub(super) fn within(span: &Span) -> Self {
         Self { timeout: Duration::ZERO, observed: Observed::within(span) }
     }
 }

@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::Span;
@@ -159,14 +160,16 @@ impl Answer {
         if result.is_ok() && self.route.method().kind().streams_reply() {
             return;
         }
-        self.route.metrics().record(result, now.saturating_duration_since(self.started));
-        self.tell(result.as_ref().map(|_| ()));
+        let took = now.saturating_duration_since(self.started);
+        self.route.metrics().record(result, took);
+        self.tell(result.as_ref().map(|_| ()), took);
     }
 
     #[inline]
-    fn tell(&self, outcome: Result<(), &Status>) {
-        if let Some(span) = &self.told {
-            told::end(span, outcome);
+    fn tell(&self, outcome: Result<(), &Status>, took: Duration) {
+        let span = self.told.as_deref();
+        if told::is(&self.route, span, outcome) {
+            told::end(&self.route, self.context.as_ref(), span, outcome, took);
         }
     }
 
@@ -244,9 +247,7 @@ impl Drop for Answer {
             self.leave_gate(now, true);
             let took = now.saturating_duration_since(self.started);
             self.route.metrics().record_code(Code::Cancelled, took);
-            if self.told.is_some() {
-                self.tell(Err(&Status::cancelled("nobody waits for it any more")));
-            }
+            self.tell(Err(&Status::cancelled("nobody waits for it any more")), took);
         }
     }
 }

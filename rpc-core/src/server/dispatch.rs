@@ -9,12 +9,14 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
+use crate::access::{AccessLog, Line, LiveAccessLog};
 use crate::codec::Codecs;
 use crate::error::Error;
 use crate::invocation::Invocation;
 use crate::invoker::{BoxInvoker, Invoke, ReplyFuture};
 use crate::method::{Method, MethodKind};
 use crate::metrics::{MethodMetrics, Metrics};
+use crate::peer::Peer;
 use crate::server::blocking::Watched;
 use crate::server::first_polls::FirstPolls;
 use crate::server::gate::{Gate, Gates};
@@ -23,6 +25,7 @@ use crate::server::load_report::MachineLoad;
 use crate::service_key::ServiceKey;
 use crate::status::{Delivery, Status};
 use crate::trace::TraceBridge;
+use crate::trail::CallId;
 
 /// Everything a provider serves.
 #[derive(Debug)]
@@ -36,6 +39,21 @@ pub struct Dispatcher {
     bridge: Option<Arc<dyn TraceBridge>>,
     gates: Arc<Gates>,
     ungated: HashSet<String>,
+    /// Of calls that come not so far as to a method.
+    access_log: LiveAccessLog,
+}
+
+/// A call that was turned away before it was one of a method.
+#[derive(Debug, Clone, Copy)]
+pub struct TurnedAway<'a> {
+    /// What was called, as `service/method`, as far as that is known.
+    pub path: Option<&'a str>,
+    /// Who called.
+    pub peer: &'a Peer,
+    /// What the caller names it by.
+    pub id: Option<CallId>,
+    /// Why.
+    pub status: &'a Status,
 }
 
 /// One method in the table.
@@ -45,6 +63,7 @@ pub struct Route {
     metrics: MethodMetrics,
     machine: Option<MachineLoad>,
     bridge: Option<Arc<dyn TraceBridge>>,
+    access_log: LiveAccessLog,
     /// What limits its calls once work is futile, unless it is configured away.
     gate: Option<Gate>,
     /// Counts polls of its handlers for the watcher of threads.
@@ -61,7 +80,8 @@ impl Dispatcher {
         let gates = Gates::new(Instant::now());
         let (routes, services, ungated) = Default::default();
         let (machine, bridge) = (None, None);
-        Self { routes, services, codecs, metrics, machine, bridge, gates, ungated }
+        let access_log = LiveAccessLog::default();
+        Self { routes, services, codecs, metrics, machine, bridge, gates, ungated, access_log }
     }
 
     /// Leaves the method at `service/method` without a gate: all of its calls run, however many
@@ -129,6 +149,7 @@ impl Dispatcher {
                 metrics,
                 machine,
                 bridge,
+                access_log: LiveAccessLog::default(),
                 gate,
                 watched,
                 first_polls,
@@ -138,6 +159,39 @@ impl Dispatcher {
         }
         self.services.push(service);
         Ok(())
+    }
+
+    /// Says which calls of the method at `service/method` leave a line in the access log, from now on;
+    /// `None` is for calls that come not so far as to a method.
+    pub fn set_access_log(&self, path: Option<&str>, log: AccessLog) {
+        match path.and_then(|path| self.routes.get(path.as_bytes())) {
+            Some(route) => route.access_log.set(log),
+            None if path.is_none() => self.access_log.set(log),
+            None => {}
+        }
+    }
+
+    /// Leaves a line in the access log of a call that was `turned_away` before it was one of a method.
+    #[cold]
+    pub fn note_turned_away(&self, turned_away: &TurnedAway<'_>) {
+        let TurnedAway { path, peer, id, status } = *turned_away;
+        let route = path.and_then(|path| self.routes.get(path.as_bytes()));
+        let log = route.map_or(&self.access_log, |route| &route.access_log).get();
+        if log.tells(true) {
+            let (service, method) = path.and_then(|path| path.rsplit_once('/')).unzip();
+            let line = Line {
+                side: "provider",
+                service,
+                method,
+                peer: Some(peer),
+                code: status.code(),
+                took: Duration::ZERO,
+                attempts: None,
+                id,
+                message: status.message(),
+            };
+            line.write();
+        }
     }
 
     /// The services in the order they were added.
@@ -238,6 +292,12 @@ impl Route {
     #[inline]
     pub(super) fn bridge(&self) -> Option<&Arc<dyn TraceBridge>> {
         self.bridge.as_ref()
+    }
+
+    /// Which of its calls leave a line in the access log.
+    #[inline]
+    pub(super) fn access_log(&self) -> AccessLog {
+        self.access_log.get()
     }
 
     /// What limits its calls once work is futile.

@@ -22,7 +22,7 @@ pub use self::answer::Answer;
 pub use self::blocking::{DrivenId, HandOn, Watching};
 pub use self::config::ServerConfig;
 pub use self::context::CallContext;
-pub use self::dispatch::{Dispatcher, Route};
+pub use self::dispatch::{Dispatcher, Route, TurnedAway};
 pub use self::handler::Handler;
 pub use self::limit::{CallGuard, Caller, ConnectionShare, HeldBytes};
 pub use self::local::{LocalGuard, LocalServers};

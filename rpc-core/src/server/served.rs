@@ -63,10 +63,12 @@ struct Served {
 impl Served {
     fn end(&mut self, outcome: Result<(), &Status>) {
         self.ended = true;
+        let (took, span) = (self.started.elapsed(), &self.span);
         let code = outcome.map_or_else(Status::code, |()| Code::Ok);
-        self.route.metrics().record_code(code, self.started.elapsed());
-        if !self.span.is_disabled() {
-            told::end(&self.span, outcome);
+        self.route.metrics().record_code(code, took);
+        let span = (!span.is_disabled()).then_some(span);
+        if told::is(&self.route, span, outcome) {
+            told::end(&self.route, self.context.as_ref(), span, outcome, took);
         }
     }
 

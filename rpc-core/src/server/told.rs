@@ -1,7 +1,14 @@
-//! What is told of a call that is being served, where somebody looks: its span.
+//! What is told of a call that is being served, where somebody looks: its span, and its line in the
+//! access log.
+
+use std::fmt::Display;
+use std::time::Duration;
 
 use tracing::{Span, field};
 
+use super::context::CallContext;
+use super::dispatch::Route;
+use crate::access::Line;
 use crate::invocation::Invocation;
 use crate::status::{Code, Status};
 use crate::trail::CallId;
@@ -19,9 +26,37 @@ pub(super) fn span(call: &Invocation) -> Span {
     )
 }
 
+/// Whether its end is told.
+#[inline]
+pub(super) fn is(route: &Route, span: Option<&Span>, outcome: Result<(), &Status>) -> bool {
+    span.is_some() || route.access_log().tells(outcome.is_err())
+}
+
 /// Tells how it ended.
 #[cold]
-pub(super) fn end(span: &Span, outcome: Result<(), &Status>) {
+pub(super) fn end(
+    route: &Route,
+    call: Option<&CallContext>,
+    span: Option<&Span>,
+    outcome: Result<(), &Status>,
+    took: Duration,
+) {
     let code = outcome.map_or_else(Status::code, |()| Code::Ok);
-    span.record("outcome", code.name());
+    if let Some(span) = span {
+        span.record("outcome", code.name());
+    }
+    if route.access_log().tells(outcome.is_err()) {
+        let line = Line {
+            side: "provider",
+            service: Some(route.method().service().as_str()),
+            method: Some(route.method().name()),
+            peer: call.and_then(CallContext::peer).map(|peer| peer as &dyn Display),
+            code,
+            took,
+            attempts: None,
+            id: call.and_then(CallContext::id),
+            message: outcome.map_or_else(Status::message, |()| "ok"),
+        };
+        line.write();
+    }
 }

@@ -9,8 +9,8 @@ use rpc_core::codec::CodecError;
 use rpc_core::message::Message;
 use rpc_core::server::Handler;
 use rpc_core::{
-    BoxInvoker, Codec, Codecs, Invocation, Invoke, Method, Metrics, NodeReplies, NodeResult,
-    ReplyFuture, Result, ServiceKey, TraceForwarding,
+    AccessLog, BoxInvoker, Codec, Codecs, Invocation, Invoke, Method, Metrics, NodeReplies,
+    NodeResult, ReplyFuture, Result, ServiceKey, TraceForwarding,
 };
 
 /// What nobody may ask while bodies stay typed.
@@ -93,6 +93,7 @@ pub fn connect_recorded<C: ServiceClient>(
         timeout_set_by: "this test".into(),
         codecs: Codecs::new(Arc::new(NoCodec), []),
         trace: TraceForwarding::All,
+        access_log: AccessLog::Failures,
     };
     let methods = (0..descriptor.methods.len()).map(|index| {
         let metrics = Metrics::new("consumer").method(&method::<C>(index));

@@ -82,7 +82,7 @@ fn an_unknown_key_is_named_with_its_place_and_the_known_ones() {
     assert_eq!(
         file_error("[consumer.services.\"a.B\".methods.c]\nretry = 1\n"),
         "dubhe.toml:2:1: unknown key in [consumer.services.\"a.B\".methods.c] `retry`, \
-         available: attempt_filters, cluster, codec, filters, loadbalance, retries, routers, timeout, \
+         available: access_log, attempt_filters, cluster, codec, filters, loadbalance, retries, routers, timeout, \
          trace_context"
     );
 }
@@ -215,7 +215,7 @@ fn a_builder_is_held_to_the_same_rules() {
     assert_eq!(
         load(Layer::new().set("consumer.timout", "1s")).unwrap_err(),
         "builder: unknown key in [consumer] `timout` (did you mean `timeout`?), available: \
-         attempt_filters, cluster, codec, connect_timeout, ejection, filters, heartbeat, \
+         access_log, attempt_filters, cluster, codec, connect_timeout, ejection, filters, heartbeat, \
          heartbeat_timeout, instances, limits, loadbalance, retries, retry_budget, routers, services, timeout, \
          trace_context"
     );

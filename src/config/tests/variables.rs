@@ -9,7 +9,7 @@ use crate::config::*;
 fn a_variable_that_sets_nothing_is_an_error() {
     let message = environment_error("DUBHE_CONSUMER__CODEX", "json");
     let start = "unknown environment variable `DUBHE_CONSUMER__CODEX` \
-                 (did you mean `DUBHE_CONSUMER__CODEC`?), available: DUBHE_CONSUMER__ATTEMPT_FILTERS, ";
+                 (did you mean `DUBHE_CONSUMER__CODEC`?), available: DUBHE_CONSUMER__ACCESS_LOG, ";
     assert!(message.starts_with(start), "{message}");
     assert!(
         message.ends_with(", DUBHE_CONSUMER__TIMEOUT, DUBHE_CONSUMER__TRACE_CONTEXT"),

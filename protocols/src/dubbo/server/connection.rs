@@ -26,6 +26,7 @@ use super::request;
 use super::respond::put_refusal;
 use super::running::Shared;
 use super::transit::Transit;
+use crate::dubbo::wire;
 use crate::dubbo::wire::event::{self, Event};
 use crate::dubbo::wire::frames::{Frame, Input};
 use crate::dubbo::wire::header::{HESSIAN2, Header, status};
@@ -208,8 +209,8 @@ impl Connection {
         match frame {
             Frame::TooLarge(header) => self.refuse_large(header),
             Frame::Whole(header, body) if header.is_event() => self.take_event(header, &body),
-            Frame::Whole(header, _) if header.is_request() && begins == Begins::Nothing => {
-                self.refuse(header, &shutting_down(), status::OK);
+            Frame::Whole(header, body) if header.is_request() && begins == Begins::Nothing => {
+                self.turn_away(header, &body, &shutting_down(), status::OK);
             }
             Frame::Whole(header, body) if header.is_request() => {
                 return self.take_request(header, body, begins, now, clock);
@@ -232,7 +233,7 @@ impl Connection {
         if let Err(full) = self.arriving.grow(due - self.arriving.bytes()) {
             self.arriving.shrink_to(0);
             if let Some(header) = self.input.give_up() {
-                self.refuse(header, &full, status::OVERLOADED);
+                self.turn_away(header, &[], &full, status::OVERLOADED);
             }
         }
     }
@@ -255,7 +256,7 @@ impl Connection {
              `provider.limits.payload`"
         );
         let refused = Status::invalid_argument(text).with_delivery(Delivery::Refused);
-        self.refuse(header, &refused, status::BAD_REQUEST);
+        self.turn_away(header, &[], &refused, status::BAD_REQUEST);
     }
 
     fn take_event(&mut self, header: Header, body: &[u8]) {
@@ -300,12 +301,14 @@ impl Connection {
         if invocation.deadline.instant() <= clock {
             let text = "the deadline passed before the handler could start";
             let refused = Status::deadline_exceeded(text).with_delivery(Delivery::Refused);
+            request::note(&self.shared.state, &self.peer, &invocation, &refused);
             self.refuse(header, &refused, status::OK);
             return None;
         }
         let held = match self.hold(len) {
             Ok(held) => held,
             Err(full) => {
+                request::note(&self.shared.state, &self.peer, &invocation, &full);
                 self.refuse(header, &full, status::OVERLOADED);
                 return None;
             }
@@ -368,6 +371,17 @@ impl Connection {
         if let Err((refused, status)) = begun {
             self.refuse(header, &refused, status);
         }
+    }
+
+    /// Answers a request that is turned away before it was read, and says so in the access log.
+    #[cold]
+    fn turn_away(&mut self, header: Header, body: &[u8], why: &Status, status: u8) {
+        let envelope = wire::envelope_of(header.serialization());
+        let body = &mut Bytes::copy_from_slice(body);
+        let head = envelope.and_then(|envelope| envelope.split_request(body).ok());
+        let head = head.as_ref().map(|head| (&head.path[..], &head.metadata));
+        request::note_head(&self.shared.state, &self.peer, header, head, why);
+        self.refuse(header, why, status);
     }
 
     /// Answers a request that is turned away; one that is one-way has no answer.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rpc_core::codec::Codec;
-use rpc_core::server::{Route, ServerState};
+use rpc_core::server::{Route, ServerState, TurnedAway};
 use rpc_core::status::{Delivery, Status};
-use rpc_core::{Body, Deadline, Invocation, Peer, RequestId};
+use rpc_core::{Body, CallId, Deadline, Invocation, Metadata, Peer, RequestId};
 use tokio::time::Instant;
 
 use super::transit::Transit;
@@ -28,6 +28,10 @@ pub(super) fn parse(
     now: Instant,
     transit: &mut Transit,
 ) -> Parsed {
+    let noted = |head, (status, number): (Status, u8)| {
+        note_head(state, peer, header, head, &status);
+        (status, number)
+    };
     let refuse = |status: Status, number| (status.with_delivery(Delivery::Refused), number);
     let codecs = state.dispatcher().codecs();
     let spoken =
@@ -36,18 +40,19 @@ pub(super) fn parse(
         let (id, known) = (header.serialization(), codecs.names().collect::<Vec<_>>());
         let text =
             format!("serialization id {id} is not spoken here, available: {}", known.join(", "));
-        return Err(refuse(Status::unimplemented(text), status::BAD_REQUEST));
+        return Err(noted(None, refuse(Status::unimplemented(text), status::BAD_REQUEST)));
     };
     let malformed = |error: String| refuse(Status::invalid_argument(error), status::BAD_REQUEST);
     let RequestHead { path, timeout_us, sent_us, metadata } =
-        envelope.split_request(&mut body).map_err(|e| malformed(e.to_string()))?;
+        envelope.split_request(&mut body).map_err(|e| noted(None, malformed(e.to_string())))?;
+    let head = Some((&path[..], &metadata));
     let route = state.dispatcher().route_bytes(&path);
     let route = route.map_err(|status| match status.is_service_missing() {
-        true => (status, status::SERVICE_NOT_FOUND),
-        false => (status, status::BAD_REQUEST),
+        true => noted(head, (status, status::SERVICE_NOT_FOUND)),
+        false => noted(head, (status, status::BAD_REQUEST)),
     })?;
     let carried = route.method().check_unary("dubbo");
-    carried.map_err(|status| (status, status::BAD_REQUEST))?;
+    carried.map_err(|status| noted(head, (status, status::BAD_REQUEST)))?;
     let excess = sent_us.map_or(Duration::ZERO, |sent_us| transit.excess(sent_us, now));
     let timeout = match timeout_us {
         Some(us) => Duration::from_micros(us).saturating_sub(excess),
@@ -59,4 +64,30 @@ pub(super) fn parse(
     (invocation.metadata, invocation.peer) = (metadata, Some(peer.clone()));
     invocation.request = RequestId::new(header.id).filter(|_| header.is_two_way());
     Ok((route.clone(), invocation, codec.clone()))
+}
+
+/// Says in the access log that a request was turned away; `head` is its path and its metadata, as far as
+/// they were read.
+#[cold]
+pub(super) fn note_head(
+    state: &ServerState,
+    peer: &Peer,
+    header: Header,
+    head: Option<(&[u8], &Metadata)>,
+    why: &Status,
+) {
+    let request = RequestId::new(header.id).filter(|_| header.is_two_way());
+    let (path, metadata) = head.unzip();
+    let path = path.and_then(|path| std::str::from_utf8(path).ok());
+    let id = CallId::of(metadata.unwrap_or(&Metadata::new()), request);
+    let turned_away = TurnedAway { path, peer, id, status: why };
+    state.dispatcher().note_turned_away(&turned_away);
+}
+
+/// The same of one that was read.
+#[cold]
+pub(super) fn note(state: &ServerState, peer: &Peer, call: &Invocation, why: &Status) {
+    let id = CallId::of(&call.metadata, call.request);
+    let turned_away = TurnedAway { path: Some(call.method().path()), peer, id, status: why };
+    state.dispatcher().note_turned_away(&turned_away);
 }

@@ -52,16 +52,19 @@ async fn respond(
     let (head, mut body) = request.into_parts();
     let codec = match request::codec(&head, server.dispatcher().codecs()) {
         Ok(codec) => codec,
-        Err(refusal) => return room.refuse(&refusal, body),
+        Err(refusal) => return room.refuse(&refusal, (&head, &peer), body),
     };
     let called = match request::call(&head, &mut body, &codec, &peer, &room).await {
         Ok(called) => called,
-        Err(refusal) => return room.refuse(&refusal, body),
+        Err(refusal) => return room.refuse(&refusal, (&head, &peer), body),
     };
     let Called { route, invocation, started, held: _held } = called;
     let result = match begin(&room.caller) {
         Ok(_guard) => Answer::new(route, invocation, started).until_deadline().await,
-        Err(refused) => Err(refused),
+        Err(refused) => {
+            room.note(&refused, (&head, &peer));
+            Err(refused)
+        }
     };
     answer::answer(result, &*codec, server.config().payload)
 }
