@@ -11,7 +11,7 @@ use rpc_core::{BuildContext, Error, Extension, Invocation};
 use tokio::time::Instant;
 
 use super::least::Compared;
-use super::{LoadBalance, SeedConfig, select_again};
+use super::{LoadBalance, SeedConfig};
 use crate::candidates::Candidates;
 use crate::dice::Dice;
 
@@ -48,14 +48,8 @@ impl LoadBalance for LeastActive {
         Compared::of(candidates, &self.dice).least(1.0, |index| cost(candidates, index))
     }
 
-    fn select_left(
-        &self,
-        candidates: &Candidates,
-        invocation: &Invocation,
-        now: Instant,
-        is_left: &dyn Fn(usize) -> bool,
-    ) -> Option<usize> {
-        select_again(|| self.select(candidates, invocation, now), is_left)
+    fn varies(&self, _: &Candidates) -> bool {
+        true
     }
 
     /// Calls in flight for the share of its weight.

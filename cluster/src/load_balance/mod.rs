@@ -39,9 +39,17 @@ pub trait LoadBalance: fmt::Debug + Send + Sync + 'static {
     /// of each call at the time `now`, so it does no I/O and no work it can do without.
     fn select(&self, candidates: &Candidates, invocation: &Invocation, now: Instant) -> usize;
 
+    /// Whether [`select`](Self::select) gives another of these endpoints when it is asked again, as lots
+    /// and turns do, without work that grows with their number.
+    fn varies(&self, candidates: &Candidates) -> bool {
+        let _ = candidates;
+        false
+    }
+
     /// Selects among those for which `is_left` holds, for a re-send or a copy, without work that
     /// grows with the list; `None` if it cannot, and then it selects from a list of those. Asked
-    /// where there are more than 64 candidates.
+    /// where there are more than 64 candidates. One that [varies](Self::varies) selects again,
+    /// three times at most; others cannot unless they say how.
     fn select_left(
         &self,
         candidates: &Candidates,
@@ -49,8 +57,9 @@ pub trait LoadBalance: fmt::Debug + Send + Sync + 'static {
         now: Instant,
         is_left: &dyn Fn(usize) -> bool,
     ) -> Option<usize> {
-        let _ = (candidates, invocation, now, is_left);
-        None
+        let redraws = if self.varies(candidates) { REDRAWS } else { 0 };
+        let mut drawn = (0..redraws).map(|_| self.select(candidates, invocation, now));
+        drawn.find(|index| is_left(*index))
     }
 
     /// Whether calls of `methods` can be balanced by it; asked when a client is made, before any
@@ -82,11 +91,6 @@ pub trait LoadBalance: fmt::Debug + Send + Sync + 'static {
     fn score_unit(&self) -> &'static str {
         ""
     }
-}
-
-/// Selects again until one comes that is left; for balancers that give another one each time.
-fn select_again(select: impl Fn() -> usize, is_left: &dyn Fn(usize) -> bool) -> Option<usize> {
-    (0..REDRAWS).map(|_| select()).find(|index| is_left(*index))
 }
 
 /// The parameters of balancers that draw lots.

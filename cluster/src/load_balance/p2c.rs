@@ -12,7 +12,7 @@ use rpc_core::{BuildContext, Error, Extension, Invocation};
 use tokio::time::Instant;
 
 use super::two_choices::better_of_two;
-use super::{LoadBalance, SeedConfig, select_again};
+use super::{LoadBalance, SeedConfig};
 use crate::candidates::Candidates;
 use crate::dice::Dice;
 
@@ -54,14 +54,8 @@ impl LoadBalance for P2c {
         })
     }
 
-    fn select_left(
-        &self,
-        candidates: &Candidates,
-        invocation: &Invocation,
-        now: Instant,
-        is_left: &dyn Fn(usize) -> bool,
-    ) -> Option<usize> {
-        select_again(|| self.select(candidates, invocation, now), is_left)
+    fn varies(&self, _: &Candidates) -> bool {
+        true
     }
 
     /// The expected wait in nanoseconds.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rpc_core::{BuildContext, Error, Extension, Invocation};
 use tokio::time::Instant;
 
-use super::{LoadBalance, SeedConfig, select_again};
+use super::{LoadBalance, SeedConfig};
 use crate::candidates::Candidates;
 use crate::dice::Dice;
 
@@ -40,13 +40,7 @@ impl LoadBalance for Random {
         candidates.draw(&self.dice)
     }
 
-    fn select_left(
-        &self,
-        candidates: &Candidates,
-        invocation: &Invocation,
-        now: Instant,
-        is_left: &dyn Fn(usize) -> bool,
-    ) -> Option<usize> {
-        select_again(|| self.select(candidates, invocation, now), is_left)
+    fn varies(&self, _: &Candidates) -> bool {
+        true
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rpc_core::{BuildContext, Error, Extension, Invocation, NoConfig};
 use tokio::time::Instant;
 
-use super::{LoadBalance, select_again};
+use super::LoadBalance;
 use crate::candidates::Candidates;
 
 /// What was not a candidate for this long is forgotten.
@@ -97,16 +97,7 @@ impl LoadBalance for RoundRobin {
         self.select_weighted(candidates, now)
     }
 
-    /// Goes on in turn, past those that are not left.
-    fn select_left(
-        &self,
-        candidates: &Candidates,
-        invocation: &Invocation,
-        now: Instant,
-        is_left: &dyn Fn(usize) -> bool,
-    ) -> Option<usize> {
-        let is_cheap = candidates.is_equally_weighted() && candidates.is_whole();
-        let select = || self.select(candidates, invocation, now);
-        is_cheap.then(|| select_again(select, is_left)).flatten()
+    fn varies(&self, candidates: &Candidates) -> bool {
+        candidates.is_equally_weighted() && candidates.is_whole()
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use self::report::LoadReport;
 use super::two_choices::better_of_two;
-use super::{LoadBalance, SeedConfig, select_again};
+use super::{LoadBalance, SeedConfig};
 use crate::candidates::Candidates;
 use crate::dice::Dice;
 
@@ -69,14 +69,8 @@ impl LoadBalance for Adaptive {
         })
     }
 
-    fn select_left(
-        &self,
-        candidates: &Candidates,
-        invocation: &Invocation,
-        now: Instant,
-        is_left: &dyn Fn(usize) -> bool,
-    ) -> Option<usize> {
-        select_again(|| self.select(candidates, invocation, now), is_left)
+    fn varies(&self, _: &Candidates) -> bool {
+        true
     }
 
     /// The load by Dubbo's formula; `None` while the provider has told nothing.

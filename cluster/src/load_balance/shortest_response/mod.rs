@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use self::window::LatencyWindow;
 use super::least::Compared;
-use super::{LoadBalance, SeedConfig, select_again};
+use super::{LoadBalance, SeedConfig};
 use crate::candidates::Candidates;
 use crate::dice::Dice;
 use crate::endpoint::state::States;
@@ -84,14 +84,8 @@ impl LoadBalance for ShortestResponse {
         compared.least(EQUAL, |index| cost(candidates, index, now))
     }
 
-    fn select_left(
-        &self,
-        candidates: &Candidates,
-        invocation: &Invocation,
-        now: Instant,
-        is_left: &dyn Fn(usize) -> bool,
-    ) -> Option<usize> {
-        select_again(|| self.select(candidates, invocation, now), is_left)
+    fn varies(&self, _: &Candidates) -> bool {
+        true
     }
 
     /// The expected response in nanoseconds.
