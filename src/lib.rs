@@ -67,13 +67,15 @@ pub use protocols::DrainReport;
 pub use rpc_core::__private;
 pub use rpc_core::client::{CallOptions, ServiceClient};
 pub use rpc_core::message::{Element, Field};
-pub use rpc_core::server::CallContext;
+pub use rpc_core::server::{CallContext, Handler};
+pub use rpc_core::status::{AttemptFailure, Details};
 pub use rpc_core::transport::TransportAddr;
 pub use rpc_core::{
-    AttemptLog, AttemptOutcome, AttemptRecord, Body, BoxInvoker, CallExtensions, ChannelState,
-    Code, Codec, Codecs, Deadline, Delivery, Error, Extension, Instance, Invocation, Invoker,
-    Metadata, MetadataValue, Method, MethodKind, Metrics, NodeResult, Peer, Reply, ReplyMetadata,
-    Result, ServiceKey, Source, Status, StreamSender, Streaming, Trouble,
+    AttemptLog, AttemptOutcome, AttemptRecord, Body, BoxInvoker, CallExtensions, CallId,
+    ChannelState, Code, Codec, Codecs, Deadline, Delivery, Error, Extension, GateState, Instance,
+    Invocation, Invoker, Metadata, MetadataValue, Method, MethodKind, MethodMetrics, Metrics,
+    NodeResult, ParseServiceKeyError, Peer, Reply, ReplyMetadata, RequestId, Result, ServiceKey,
+    Source, Status, StreamSender, Streaming, Trouble,
 };
 pub use rpc_macros::{error, message, service};
 
@@ -96,6 +98,15 @@ pub mod embedded {
     pub use registry::embedded::*;
 }
 
+/// A service as data: its methods, their types and field numbers, as
+/// [`ServiceClient::DESCRIPTOR`](crate::ServiceClient::DESCRIPTOR) has them.
+pub mod descriptor {
+    pub use rpc_core::descriptor::{
+        EnumType, FieldType, MessageType, MethodDescriptor, ServiceDescriptor, Shape, StandIn,
+        Type, VariantType,
+    };
+}
+
 /// What nearly every program needs: `use dubhe::prelude::*`.
 pub mod prelude {
     pub use rpc_core::client::{CallOptions, ServiceClient};
@@ -114,28 +125,32 @@ pub mod extend {
         Available, Broadcast, BroadcastConfig, Choice, ClusterPolicy, Failback, FailbackConfig,
         Failfast, Failover, FailoverConfig, Failsafe, Forking, ForkingConfig, History,
     };
-    pub use cluster::router::Router;
+    pub use cluster::router::{ChosenRouter, Router, RouterChain};
     pub use cluster::{
-        Attempt, AttemptFuture, BacklogFull, Candidates, EndedCall, Endpoint, EndpointState, Load,
-        Picker, RetryBudget,
+        Attempt, AttemptFuture, AttemptLayers, BacklogFull, Candidates, Directory,
+        DirectoryOptions, EjectionConfig, EndedCall, Endpoint, EndpointFuture, EndpointState, Left,
+        Load, Overrides, Picker, PickerParts, RetryBudget,
     };
     pub use registry::{
-        Backend, Demand, Listing, Pace, Registration, Registry, RegistryConfig, RegistryUrl,
+        Backend, Demand, Host, Listing, Pace, Registration, Registry, RegistryConfig, RegistryUrl,
         Session, Updates, supervise,
     };
     pub use rpc_core::amount;
-    pub use rpc_core::client::{ClientConfig, Stub};
+    pub use rpc_core::client::{Arguments, ClientConfig, Plan, Stub, StubMethod};
     pub use rpc_core::codec::{Codec, CodecError, Exceeded, Limits, MAX_DEPTH};
     pub use rpc_core::message::{
-        At, EnumSchema, FieldSchema, Key, KeyMut, Kind, Message, Positions, Problem, Read, Reader,
-        RecordSchema, Scope, Variant, VariantSchema, Writer, json_mapping, read_with_serde,
-        set_string, write_with_serde,
+        At, DecodeError, EnumSchema, FieldSchema, Key, KeyMut, Kind, Message, Positions, Problem,
+        Read, Reader, RecordSchema, Scope, TooDeep, Value, Variant, VariantSchema, Writer,
+        json_mapping, read_with_serde, set_string, write_with_serde,
     };
-    pub use rpc_core::protocol::{Accepted, Protocol, ProtocolClient, ServeFuture, Sniff, Target};
+    pub use rpc_core::protocol::{
+        Accepted, Protocol, ProtocolClient, Protocols, ServeFuture, Sniff, Target,
+    };
     pub use rpc_core::server::{
-        Answer, CallGuard, Caller, ConnectionShare, Phase, Route, ServerState, shutting_down,
+        Answer, CallGuard, Caller, ConnectionGuard, ConnectionShare, Dispatcher, LocalGuard,
+        LocalServers, Phase, Reading, Route, ServerConfig, ServerState, shutting_down,
     };
-    pub use rpc_core::status::{Repeat, Resend, may_resend, may_resend_later};
+    pub use rpc_core::status::{BoxError, Repeat, Resend, may_resend, may_resend_later};
     pub use rpc_core::transport::{
         AcceptedStream, BoxTransport, Dial, DialFuture, Listen, Transport,
     };

@@ -36,7 +36,7 @@ mod tests;
 
 pub use self::address::{AdvertisedAddress, HostName, ParseAddressError, RegistryAddress};
 pub use self::consumer::{
-    CallOverrides, ConsumerConfig, ConsumerLimits, MethodOverrides, RetryBudgetConfig,
+    CallOverrides, CallScope, ConsumerConfig, ConsumerLimits, MethodOverrides, RetryBudgetConfig,
     ServiceOverrides,
 };
 pub use self::ejection::EjectionSettings;

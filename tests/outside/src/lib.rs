@@ -14,6 +14,7 @@ mod filter;
 mod format;
 mod later;
 mod layers;
+mod named;
 mod panics;
 mod parcels;
 mod policy;
