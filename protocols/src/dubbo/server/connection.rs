@@ -198,14 +198,16 @@ impl Connection {
         };
     }
 
-    /// Acts on a frame that came at `now`; returns the call of which the handler is to be polled here.
+    /// Acts on a frame that came at the first of these times, the second being now; leaves the call
+    /// in `inline` of which the handler is to be polled here.
+    #[inline]
     pub(super) fn take_frame(
         &mut self,
         frame: Frame,
         begins: Begins,
-        now: Instant,
-        clock: Instant,
-    ) -> Option<Inline> {
+        times: (Instant, Instant),
+        inline: &mut Option<Inline>,
+    ) {
         match frame {
             Frame::TooLarge(header) => self.refuse_large(header),
             Frame::Whole(header, body) if header.is_event() => self.take_event(header, &body),
@@ -213,12 +215,11 @@ impl Connection {
                 self.turn_away(header, &body, &shutting_down(), status::OK);
             }
             Frame::Whole(header, body) if header.is_request() => {
-                return self.take_request(header, body, begins, now, clock);
+                self.take_request(header, body, begins, times, inline);
             }
             // Nobody here has asked anything that an answer could be for.
             Frame::Whole(..) => {}
         }
-        None
     }
 
     /// Counts what lies in the input. A frame that there is no room for is refused; its bytes are
@@ -284,9 +285,9 @@ impl Connection {
         header: Header,
         body: Bytes,
         begins: Begins,
-        now: Instant,
-        clock: Instant,
-    ) -> Option<Inline> {
+        (now, clock): (Instant, Instant),
+        inline: &mut Option<Inline>,
+    ) {
         self.events = header.serialization();
         let len = body.len();
         let (shared, peer, transit) = (&self.shared, &self.peer, &mut self.transit);
@@ -295,7 +296,7 @@ impl Connection {
             Ok(parsed) => parsed,
             Err((refused, status)) => {
                 self.refuse(header, &refused, status);
-                return None;
+                return;
             }
         };
         if invocation.deadline.instant() <= clock {
@@ -303,56 +304,61 @@ impl Connection {
             let refused = Status::deadline_exceeded(text).with_delivery(Delivery::Refused);
             request::note(&self.shared.state, &self.peer, &invocation, &refused);
             self.refuse(header, &refused, status::OK);
-            return None;
+            return;
         }
         let held = match self.hold(len) {
             Ok(held) => held,
             Err(full) => {
                 request::note(&self.shared.state, &self.peer, &invocation, &full);
                 self.refuse(header, &full, status::OVERLOADED);
-                return None;
+                return;
             }
         };
         // Without room, a call that would not end at once must not even begin.
         let waits = route.waits();
-        let inline = begins == Begins::Here
+        let here = begins == Begins::Here
             && route.runs_inline(clock)
             && (!waits || self.shared.caller.has_room(!header.is_two_way()));
-        let mut answer = Answer::new(route, invocation, now);
-        if !inline {
-            self.spawn(header, answer, codec, held);
-            return None;
+        if !here {
+            let answer = Answer::new(route, invocation, now);
+            return self.spawn(header, answer, codec, held);
         }
+        let answer = Answer::new(route, invocation, now);
+        let Inline { answer, .. } = inline.insert(Inline { header, answer, codec, held });
         // Once polled it has begun, and could be turned away no more.
         let asks = waits && header.is_two_way();
         if asks && let Err(full) = answer.begin() {
+            *inline = None;
             self.refuse(header, &full, status::OVERLOADED);
-            return None;
         }
-        Some(Inline { header, answer, codec, held })
     }
 
-    /// Takes what the first poll of a call brought, which ended at `clock`.
+    /// Takes what the first poll of the call in `inline` brought, which ended at `clock`.
+    #[inline]
     pub(super) fn take_polled(
         &mut self,
-        call: Inline,
+        inline: &mut Option<Inline>,
         polled: Poll<Result<Reply, Status>>,
         clock: Instant,
     ) {
-        let Inline { header, mut answer, codec, held } = call;
         match polled {
             // Its new task polls it again at once and is the one to be woken.
             Poll::Pending => {
-                answer.route().note_waiting();
-                self.spawn(header, answer, codec, held);
+                if let Some(Inline { header, answer, codec, held }) = inline.take() {
+                    answer.route().note_waiting();
+                    self.spawn(header, answer, codec, held);
+                }
             }
             Poll::Ready(result) => {
-                answer.record(&result, clock);
-                drop(held);
-                if header.is_two_way() {
-                    let limit = self.shared.state.config().payload;
-                    self.writing.put_answer(header.id, &*codec, result, limit);
+                if let Some(Inline { header, answer, codec, held }) = inline {
+                    answer.record(&result, clock);
+                    drop(held.take());
+                    if header.is_two_way() {
+                        let limit = self.shared.state.config().payload;
+                        self.writing.put_answer(header.id, &**codec, result, limit);
+                    }
                 }
+                *inline = None;
             }
         }
     }

@@ -182,11 +182,14 @@ impl Driven {
         }
         let mut now = Instant::now();
         let (mut clock, mut taken, mut all) = (now, 0_usize, true);
+        // In one place, as it is too large to be moved for each step.
+        let mut call = None;
         wheel.connection.begin_taking(now);
         while let Some(frame) = wheel.connection.next_frame()? {
-            if let Some(call) = wheel.connection.take_frame(frame, begins, now, clock) {
+            wheel.connection.take_frame(frame, begins, (now, clock), &mut call);
+            if call.is_some() {
                 let handed_on;
-                (wheel, handed_on) = self.poll_handler(wheel, call, &mut clock);
+                (wheel, handed_on) = self.poll_handler(wheel, &mut call, &mut clock);
                 if handed_on {
                     // What lies here now came later.
                     now = clock;
@@ -213,18 +216,19 @@ impl Driven {
     fn poll_handler<'a>(
         &'a self,
         mut wheel: AtWheel<'a>,
-        mut call: Inline,
+        call: &mut Option<Inline>,
         clock: &mut Instant,
     ) -> (AtWheel<'a>, bool) {
+        let Some(Inline { answer, .. }) = call else { return (wheel, false) };
         let began = *clock;
         wheel.polls = true;
         drop(wheel);
-        let polled = Pin::new(&mut call.answer).poll(&mut Context::from_waker(Waker::noop()));
+        let polled = Pin::new(&mut *answer).poll(&mut Context::from_waker(Waker::noop()));
         let mut wheel = self.wheel();
         wheel.polls = false;
         *clock = Instant::now();
         let took = clock.saturating_duration_since(began);
-        call.answer.route().note_first_poll(took, *clock);
+        answer.route().note_first_poll(took, *clock);
         let handed_on = wheel.end_substitute();
         wheel.connection.take_polled(call, polled, *clock);
         (wheel, handed_on)
