@@ -28,7 +28,7 @@ impl Visit for Line {
 
 impl Subscriber for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event()
+        metadata.is_event() && metadata.target() == "dubhe::gate"
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -42,9 +42,7 @@ impl Subscriber for Lines {
     fn event(&self, event: &Event<'_>) {
         let mut line = Line(String::new());
         event.record(&mut line);
-        if line.0.contains("gate") {
-            self.0.lock().unwrap().push((*event.metadata().level(), line.0));
-        }
+        self.0.lock().unwrap().push((*event.metadata().level(), line.0));
     }
 
     fn enter(&self, _: &Id) {}
