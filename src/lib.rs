@@ -99,7 +99,7 @@ pub mod embedded {
 }
 
 /// A service as data: its methods, their types and field numbers, as
-/// [`ServiceClient::DESCRIPTOR`](crate::ServiceClient::DESCRIPTOR) has them.
+/// [`ServiceClient::DESCRIPTOR`] has them.
 pub mod descriptor {
     pub use rpc_core::descriptor::{
         EnumType, FieldType, MessageType, MethodDescriptor, ServiceDescriptor, Shape, StandIn,

@@ -29,8 +29,9 @@ pub(crate) fn check(arguments: &[String]) -> Result<(), Failure> {
         eprintln!("{commit} has no program {PACKAGE} yet, so there is nobody to talk to");
         return Ok(());
     }
-    let before = build(&sources, "before")?;
-    let here = build(root(), "here")?;
+    // Apart: cargo takes what two checkouts of one workspace build for the same.
+    let before = build(&sources, &target().join("previous/target"))?;
+    let here = build(root(), &target())?;
     for (provider, consumer) in [(&before, &here), (&here, &before)] {
         converse(provider, consumer)?;
     }
@@ -60,15 +61,11 @@ fn sources_of(commit: &str) -> Result<PathBuf, Failure> {
     Ok(folder)
 }
 
-/// Builds the peer of these sources with the dependencies that are built already, and sets it apart.
-fn build(sources: &Path, name: &str) -> Result<PathBuf, Failure> {
+/// Builds the peer of these sources in this folder.
+fn build(sources: &Path, folder: &Path) -> Result<PathBuf, Failure> {
     let mut command = cargo(["build", "--quiet", "--package", PACKAGE]);
-    run(command.current_dir(sources).env("CARGO_TARGET_DIR", target()))?;
-    let (built, apart) =
-        (target().join("debug").join(PACKAGE), target().join("previous").join(name));
-    let failed = |error| Failure::new(format!("cannot copy {}: {error}", built.display()));
-    fs::copy(&built, &apart).map_err(failed)?;
-    Ok(apart)
+    run(command.current_dir(sources).env("CARGO_TARGET_DIR", folder))?;
+    Ok(folder.join("debug").join(PACKAGE))
 }
 
 /// Ends a program also where something goes wrong.
