@@ -1,6 +1,6 @@
 //! Where providers are listed: one contract, and every registry behind it.
 //!
-//! A [`Registry`] registers [`Instance`]s and lets consumers follow complete lists of them. What
+//! A [`Registry`] registers [`Instance`](rpc_core::Instance)s and lets consumers follow complete lists of them. What
 //! registries have in common stands here once ([`supervise`]: sessions, backoff, repair, disk
 //! cache); a new one writes a [`Backend`] in one file and gets one line in [`builtin`].
 //!
