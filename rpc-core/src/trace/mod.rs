@@ -1,7 +1,7 @@
 //! W3C trace context: which trace a call belongs to, from process to process.
 //!
 //! `traceparent`, `tracestate` and `baggage` are metadata of a call. What came with a call goes on with
-//! the calls that its handler makes (`carried.rs`). Who has spans of a tracing system installs a
+//! the calls that its handler makes. Who has spans of a tracing system installs a
 //! [`TraceBridge`], which gives the ids of our spans and takes those of the caller's. Without one the
 //! ids go on unchanged, so that a process that traces nothing breaks no trace.
 //!
