@@ -35,7 +35,7 @@ pub(crate) async fn serve(accepted: Accepted, peer: Arc<Peer>) -> io::Result<()>
     let connection = Connection::new(shared.clone(), io, first, peer);
     let wheel = Wheel {
         connection,
-        polls: false,
+        away: false,
         closing: false,
         substitute: None,
         substitutes: 0,
@@ -64,8 +64,8 @@ struct Driven {
 /// What belongs to the task that drives.
 struct Wheel {
     connection: Connection,
-    /// Whether the first task is away, polling a handler.
-    polls: bool,
+    /// Whether the first task is away: it polls a handler, or lets others run.
+    away: bool,
     /// Whether all that is left is to write and close.
     closing: bool,
     substitute: Option<Substitute>,
@@ -110,15 +110,28 @@ impl Driven {
         let mut timer = pin!(tokio::time::sleep_until(due));
         loop {
             match poll_fn(|cx| self.poll(cx, timer.as_mut(), role)).await? {
-                Next::Yield => tokio::task::yield_now().await,
+                Next::Yield => self.let_others_run(role).await,
                 Next::Gather => {
-                    tokio::task::yield_now().await;
+                    self.let_others_run(role).await;
                     self.wheel().connection.take_out();
                 }
                 Next::Close => return self.close().await,
                 Next::Leave => return Ok(()),
             }
         }
+    }
+
+    /// Yields. A handler that runs before this task's turn comes back may hold the thread, and tokio
+    /// lets no other thread take the task meanwhile: the connection is handed on then, too.
+    async fn let_others_run(&self, role: Role) {
+        if role != Role::First {
+            return tokio::task::yield_now().await;
+        }
+        self.wheel().away = true;
+        tokio::task::yield_now().await;
+        let mut wheel = self.wheel();
+        wheel.away = false;
+        wheel.end_substitute();
     }
 
     fn poll(
@@ -221,11 +234,11 @@ impl Driven {
     ) -> (AtWheel<'a>, bool) {
         let Some(Inline { answer, .. }) = call else { return (wheel, false) };
         let began = *clock;
-        wheel.polls = true;
+        wheel.away = true;
         drop(wheel);
         let polled = Pin::new(&mut *answer).poll(&mut Context::from_waker(Waker::noop()));
         let mut wheel = self.wheel();
-        wheel.polls = false;
+        wheel.away = false;
         *clock = Instant::now();
         let took = clock.saturating_duration_since(began);
         answer.route().note_first_poll(took, *clock);
@@ -260,7 +273,7 @@ impl HandOn for Driven {
     fn hand_on(self: Arc<Self>) {
         let Some(runtime) = &self.runtime else { return };
         let mut wheel = self.wheel();
-        if wheel.polls && wheel.substitute.is_none() && wheel.ended.is_none() {
+        if wheel.away && wheel.substitute.is_none() && wheel.ended.is_none() {
             wheel.substitutes += 1;
             let number = wheel.substitutes;
             let task = runtime.spawn(self.clone().substitute(number)).abort_handle();

@@ -42,7 +42,7 @@ async fn blocking(report: &mut Report, quick: bool) -> Result<(), BoxError> {
         let seen = load.stop().await?;
         none_failed(report, "reads on the same connection", &seen);
         let slowest = seen.calls().map(|call| call.latency).max().unwrap_or_default();
-        report.at_most("milliseconds of the slowest of them", slowest.as_millis(), 300);
+        report.at_most("milliseconds of the slowest of them", slowest.as_millis(), 500);
         none_repeated(report, &fleet)?;
     }
     Ok(())
