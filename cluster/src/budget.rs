@@ -134,10 +134,10 @@ impl Window {
         recent.map(|word| word & u64::from(u32::MAX)).sum()
     }
 
-    /// Seconds since the origin, from 1 on: 0 marks a slot that was never used.
+    /// Seconds since the origin. A slot that was never used stands for the first, with no count.
     fn second(&self, now: Instant) -> u64 {
         let since: Duration = now.saturating_duration_since(self.origin);
-        (since.as_secs() + 1).min(u64::from(u32::MAX))
+        since.as_secs().min(u64::from(u32::MAX))
     }
 }
 
@@ -163,5 +163,35 @@ mod tests {
         (0..1000).for_each(|_| budget.deposit(now));
         assert_eq!((0..500).filter(|_| budget.draw(now)).count(), 200);
         assert_eq!(budget.available(now + Duration::from_secs(60)), 0);
+    }
+
+    #[test]
+    fn share_and_floor_add_up_and_other_ones_hold_from_when_they_are_set() {
+        let budget = RetryBudget::default();
+        let now = Instant::now();
+        (0..500).for_each(|_| budget.deposit(now));
+        assert_eq!(budget.available(now), 200, "20 % of 500 and ten times 10");
+        assert!((0..30).all(|_| budget.draw_copy(now)));
+        budget.set(10, 3);
+        assert_eq!(budget.available(now), 50, "10 % of 500 and ten times 3, less what was drawn");
+        assert_eq!(budget.resends(), 0, "a copy is no re-send");
+        budget.note_resend();
+        assert_eq!(budget.resends(), 1);
+    }
+
+    #[test]
+    fn each_second_counts_for_ten_and_then_makes_room_for_its_successor() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let window = Window::new(start);
+        for past in 0..25_u32 {
+            let now = start + second * past;
+            (0..=past).for_each(|_| window.count(now));
+            // 1 in the first second, 2 in the next and so on.
+            let expected: u32 = (0..=past).rev().take(10).map(|past| past + 1).sum();
+            assert_eq!(window.sum(now), u64::from(expected), "second {past}");
+        }
+        let last = start + second * 24;
+        let later = [9, 10].map(|seconds| window.sum(last + second * seconds));
+        assert_eq!(later, [25, 0], "the last second, and no more");
     }
 }

@@ -76,6 +76,25 @@ mod tests {
     }
 
     #[test]
+    fn of_a_short_list_too_no_more_than_half_goes_at_once() {
+        for (before, pushed, held) in
+            [(2, 1, 0), (3, 2, 0), (3, 1, 2), (4, 1, 3), (5, 3, 0), (5, 2, 3), (6, 3, 0), (1, 0, 1)]
+        {
+            let all = list(&["a:1", "b:1", "c:1", "d:1", "e:1", "f:1"][..before]);
+            let after = hold(&all, &all[..pushed], Duration::ZERO, LIMIT, |_| true);
+            assert_eq!(after.held, held, "{pushed} of {before} are left");
+        }
+    }
+
+    #[test]
+    fn a_shrink_is_doubted_to_the_last_moment_before_the_limit() {
+        let before = list(&["a:1", "b:1", "c:1"]);
+        for (since, held) in [(LIMIT - Duration::from_nanos(1), 3), (LIMIT, 0), (LIMIT * 2, 0)] {
+            assert_eq!(hold(&before, &[], since, LIMIT, |_| true).held, held, "{since:?}");
+        }
+    }
+
+    #[test]
     fn what_is_held_is_let_go_at_the_limit_or_when_it_stops_answering() {
         let before = list(&["a:1", "b:1", "c:1"]);
         for (since, alive) in [(LIMIT, true), (Duration::ZERO, false)] {

@@ -127,6 +127,7 @@ const fn is_callers_fault(code: Code) -> bool {
 mod tests {
     use std::time::Duration;
 
+    use super::super::Details;
     use super::*;
     use crate::message::Returned;
     use crate::{Body, Method, MethodKind, Reply, ServiceKey};
@@ -165,6 +166,62 @@ mod tests {
 
     fn decide(delivery: Delivery, code: Code, idempotent: bool) -> Resend {
         may_resend(&Status::new(code, "x").with_delivery(delivery), idempotent)
+    }
+
+    /// Whoever answers with such a thing would get it from any other provider, too.
+    const FAULTS: [Code; 7] = [
+        Code::InvalidArgument,
+        Code::DeadlineExceeded,
+        Code::Cancelled,
+        Code::PermissionDenied,
+        Code::Unauthenticated,
+        Code::OutOfRange,
+        Code::Internal,
+    ];
+
+    #[test]
+    fn every_pair_of_delivery_and_code_is_decided_as_it_is_told() {
+        for code in Code::ALL {
+            for (idempotent, if_idempotent) in [(true, Resend::Budgeted), (false, Resend::No)] {
+                let unsent = if FAULTS.contains(&code) { Resend::No } else { Resend::Free };
+                let is_full = code == Code::ResourceExhausted;
+                let is_final = matches!(code, Code::Cancelled | Code::DeadlineExceeded);
+                let is_unavailable = code == Code::Unavailable;
+                for (delivery, expected) in [
+                    (Delivery::NotSent, unsent),
+                    (Delivery::Refused, if is_full { Resend::Elsewhere } else { unsent }),
+                    (Delivery::MaybeSent, if is_final { Resend::No } else { if_idempotent }),
+                    (Delivery::Answered, if is_unavailable { if_idempotent } else { Resend::No }),
+                ] {
+                    let decided = decide(delivery, code, idempotent);
+                    assert_eq!(decided, expected, "{delivery:?} {code} {idempotent}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_typed_error_is_final_however_it_came() {
+        let details =
+            Details { type_name: "shop.SoldOut".into(), body: Reply::new(Returned(())).body };
+        for delivery in
+            [Delivery::NotSent, Delivery::Refused, Delivery::MaybeSent, Delivery::Answered]
+        {
+            let status = Status::unavailable("sold out").with_details(details.clone());
+            let status = status.with_delivery(delivery);
+            assert_eq!(may_resend(&status, true), Resend::No, "{delivery:?}");
+            assert_eq!(may_resend_later(&status, true), Resend::No, "{delivery:?}");
+        }
+    }
+
+    #[test]
+    fn what_would_be_if_the_method_were_idempotent_is_told_of_one_that_is_not() {
+        let body = Reply::new(Returned(())).body;
+        let call = call(MethodKind::Unary, false, body, Deadline::MAX_TIMEOUT);
+        let cut = Status::deadline_exceeded("x").with_delivery(Delivery::MaybeSent);
+        assert_eq!(may_resend(&cut, &call), Resend::No);
+        let would = Repeat::from(&call).if_idempotent();
+        assert_eq!(may_resend(&cut, would), Resend::Budgeted, "it still has its time");
     }
 
     #[test]
