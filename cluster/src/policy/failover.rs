@@ -378,3 +378,32 @@ impl Resending {
         std::mem::take(&mut self.history).into_status(status, self.invocation.method(), why)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rpc_core::Body;
+    use rpc_core::message::Returned;
+    use rpc_core::status::Details;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_is_what_no_other_provider_would_say_otherwise() {
+        let with_origin = |status: Status| status.with_origin("bank.Account/charge".into());
+        let details = Details { type_name: "shop.SoldOut".into(), body: Body::typed(Returned(())) };
+        for (status, expected) in [
+            (Status::not_found("no such item"), true),
+            (Status::unavailable("no database"), false),
+            (Status::deadline_exceeded("its own limit"), false),
+            (with_origin(Status::unavailable("its call failed")), false),
+            (with_origin(Status::not_found("its call failed")), true),
+            (with_origin(Status::unavailable("typed")).with_details(details.clone()), true),
+            (Status::unavailable("typed").with_details(details), true),
+            (Status::internal("lost").with_delivery(Delivery::MaybeSent), false),
+            (Status::not_found("unknown").with_delivery(Delivery::Refused), false),
+            (Status::internal("too large").with_delivery(Delivery::NotSent), false),
+        ] {
+            assert_eq!(is_answer(&status), expected, "{status}");
+        }
+    }
+}

@@ -82,3 +82,83 @@ impl History {
         status.with_attempts(self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rpc_core::{MethodKind, ServiceKey};
+
+    use super::*;
+
+    const TOOK: Duration = Duration::from_millis(3);
+
+    fn failure(address: &str, code: Code, delivery: Delivery) -> Status {
+        Status::new(code, "x").with_delivery(delivery).with_address(address.into())
+    }
+
+    fn method() -> Method {
+        Method::new(ServiceKey::new("shop.Inventory"), "reserve", MethodKind::Unary, true)
+    }
+
+    /// What a call ends with after attempts of these deliveries.
+    fn ended(deliveries: &[Delivery]) -> Status {
+        let mut history = History::new();
+        let failures = deliveries.iter().map(|of| failure("a:1", Code::Unavailable, *of));
+        let failures: Vec<Status> = failures.inspect(|status| history.add(status, TOOK)).collect();
+        history.into_status(failures.last().unwrap().clone(), &method(), None)
+    }
+
+    #[test]
+    fn attempts_are_those_that_reached_an_endpoint() {
+        let mut history = History::new();
+        history.add(&Status::unavailable("no instance"), TOOK);
+        assert!(history.is_empty() && history.len() == 0 && history.addresses().is_empty());
+        for address in ["a:1", "b:1"] {
+            history.add(&failure(address, Code::Unavailable, Delivery::NotSent), TOOK);
+        }
+        assert!(!history.is_empty());
+        assert_eq!((history.len(), history.addresses()), (2, vec!["a:1".into(), "b:1".into()]));
+    }
+
+    #[test]
+    fn who_lacks_what_is_called_said_so_before_any_handler_ran() {
+        let mut history = History::new();
+        for (address, code, delivery) in [
+            ("a:1", Code::Unimplemented, Delivery::Refused),
+            ("b:1", Code::Unimplemented, Delivery::Answered),
+            ("c:1", Code::Unavailable, Delivery::Refused),
+            ("d:1", Code::Unavailable, Delivery::NotSent),
+        ] {
+            history.add(&failure(address, code, delivery), TOOK);
+        }
+        assert_eq!(history.lacking(), ["a:1".into()]);
+    }
+
+    #[test]
+    fn a_call_may_have_run_if_one_of_its_attempts_may() {
+        use Delivery::{Answered, MaybeSent, NotSent, Refused};
+        for (deliveries, expected) in [
+            (&[NotSent, NotSent][..], NotSent),
+            (&[NotSent, Refused], Refused),
+            (&[MaybeSent, NotSent], MaybeSent),
+            (&[Answered, Refused], MaybeSent),
+            (&[MaybeSent, Answered], Answered),
+            (&[NotSent, MaybeSent], MaybeSent),
+        ] {
+            assert_eq!(ended(deliveries).delivery(), expected, "{deliveries:?}");
+        }
+    }
+
+    #[test]
+    fn attempts_are_told_unless_the_first_was_answered() {
+        use Delivery::{Answered, NotSent};
+        for (deliveries, told) in [(&[Answered][..], 0), (&[NotSent], 1), (&[NotSent, Answered], 2)]
+        {
+            assert_eq!(ended(deliveries).attempts().len(), told, "{deliveries:?}");
+        }
+        let told = ended(&[NotSent]);
+        assert_eq!(
+            (told.attempts()[0].elapsed, told.call()),
+            (TOOK, Some("shop.Inventory/reserve"))
+        );
+    }
+}
