@@ -7,7 +7,7 @@ use std::time::Duration;
 use rpc_core::Tally;
 use tokio::time::Instant;
 
-use super::{EjectionConfig, Ejector, Health, HealthState, Verdict};
+use super::super::{EjectionConfig, Ejector, Health, HealthState, Verdict};
 use crate::dice::{Dice, Rolls};
 
 const THREADS: u64 = 4;

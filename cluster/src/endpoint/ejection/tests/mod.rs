@@ -1,0 +1,3 @@
+//! What holds of the health of an endpoint.
+
+mod threads;
