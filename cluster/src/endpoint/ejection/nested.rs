@@ -91,3 +91,50 @@ impl Nested {
         self.is_out.store(false, Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn five_in_a_row_show_it_or_fewer_that_have_lasted() {
+        let (nested, config) = (Nested::default(), EjectionConfig::default());
+        let shows = |ms| nested.shows(ms * MS, &config);
+        assert!(!nested.is_noted(20_000 * MS) && !shows(20_000));
+        assert!(nested.count(20_000 * MS), "it is the first of a row");
+        (0..3).for_each(|_| assert!(!nested.count(20_000 * MS)));
+        assert!(nested.is_noted(20_000 * MS) && !shows(20_499) && shows(20_500));
+        assert!(!nested.count(20_100 * MS) && shows(20_100));
+        nested.end();
+        assert!(!nested.is_noted(20_100 * MS) && !shows(20_600));
+        assert!(nested.count(20_600 * MS) && !shows(21_099), "a new row lasts from its beginning");
+    }
+
+    #[test]
+    fn it_is_forgotten_ten_seconds_after_the_last_one() {
+        let (nested, config) = (Nested::default(), EjectionConfig::default());
+        [1_000, 2_000].iter().for_each(|ms| {
+            nested.count(ms * MS);
+        });
+        assert!(nested.is_noted(12_000 * MS - 1) && nested.shows(12_000 * MS - 1, &config));
+        assert!(!nested.is_noted(12_000 * MS) && !nested.shows(12_000 * MS, &config));
+        assert!(nested.count(12_001 * MS), "that is a new row");
+    }
+
+    #[test]
+    fn who_is_out_for_it_shows_it_until_it_is_pardoned_or_well() {
+        let (nested, config) = (Nested::default(), EjectionConfig::default());
+        (0..5).for_each(|_| {
+            nested.count(0);
+        });
+        nested.set_out();
+        assert!(nested.is_out() && nested.shows(60_000 * MS, &config));
+        nested.pardon(60_000 * MS);
+        assert!(!nested.is_out() && nested.shows(69_999 * MS, &config));
+        nested.set_out();
+        nested.forget();
+        assert!(!nested.is_out() && !nested.shows(60_000 * MS, &config));
+    }
+}

@@ -61,6 +61,10 @@ impl Verdict {
 
 #[cfg(test)]
 mod tests {
+    use rpc_core::Body;
+    use rpc_core::message::Returned;
+    use rpc_core::status::Details;
+
     use super::*;
 
     fn verdict(delivery: Delivery, code: Code) -> Verdict {
@@ -93,6 +97,24 @@ mod tests {
             assert_eq!(verdict(Status::new(code, "x")), Verdict::Nested, "{code}");
         }
         assert_eq!(verdict(Status::not_found("x")), Verdict::Success);
+    }
+
+    #[test]
+    fn a_reply_speaks_for_it_but_that_nothing_came_back_does_not() {
+        let reply = || Ok(Reply::new(Returned(())));
+        for kind in [MethodKind::Unary, MethodKind::ServerStream] {
+            assert_eq!(Verdict::of(&reply(), kind), Verdict::Success);
+        }
+        assert_eq!(Verdict::of(&reply(), MethodKind::OneWay), Verdict::Nothing);
+    }
+
+    #[test]
+    fn a_typed_error_speaks_for_it_whatever_its_code() {
+        let details = Details { type_name: "shop.SoldOut".into(), body: Body::typed(Returned(())) };
+        for code in [Code::Unavailable, Code::DeadlineExceeded, Code::NotFound] {
+            let status = Status::new(code, "sold out").with_details(details.clone());
+            assert_eq!(Verdict::of(&Err(status), MethodKind::Unary), Verdict::Success, "{code}");
+        }
     }
 
     #[test]

@@ -117,6 +117,27 @@ mod tests {
     }
 
     #[test]
+    fn a_second_counts_for_ten_and_makes_room_for_its_successor_also_when_tags_begin_again() {
+        for first in [0, TAGS - 12] {
+            let start = Instant::now();
+            let window = Window::new(start);
+            let at = |second| start + Duration::from_secs(first + second);
+            for second in 0..25 {
+                // So many as seconds have passed, of which all but one have failed.
+                (0..second).for_each(|_| window.count(false, at(second)));
+                window.count(true, at(second));
+                let last = (0..=second).rev().take(10);
+                let (calls, failures) = last.fold((0, 0), |(c, f), s| (c + s + 1, f + s));
+                let sums = window.sums(at(second));
+                assert_eq!(sums, Sums { calls, failures }, "{second}");
+                assert_eq!(sums.successes(), calls - failures);
+            }
+            assert_eq!(window.sums(at(33)), Sums { calls: 25, failures: 24 });
+            assert_eq!(window.sums(at(34)).calls, 0);
+        }
+    }
+
+    #[test]
     fn more_calls_than_a_slot_can_hold_keep_their_share() {
         let now = Instant::now();
         let window = Window::new(now);
@@ -126,5 +147,7 @@ mod tests {
         let sums = window.sums(now);
         let percent = sums.failures * 100 / sums.calls;
         assert!((24..=26).contains(&percent), "{sums:?}");
+        // Half of those it can hold are left each time that it was full, at a million.
+        assert!((900_000..950_000).contains(&sums.calls), "{sums:?}");
     }
 }

@@ -1,0 +1,120 @@
+//! What the endpoints of a directory share.
+
+use std::future::{Future, pending};
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use rpc_core::Tally;
+
+use super::super::{EjectionConfig, Ejector};
+
+fn ejector(config: Option<EjectionConfig>) -> Ejector {
+    Ejector::new(config, Tally::default())
+}
+
+/// Whether the directory's task would look at the endpoints now.
+fn is_alert(ejector: &Ejector) -> bool {
+    let waiting = std::pin::pin!(ejector.wait_alert());
+    waiting.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+}
+
+#[test]
+fn up_to_its_share_of_the_connected_may_be_out() {
+    let half = ejector(Some(EjectionConfig::default()));
+    for (ejected, connected, is_too_many) in [
+        (0, 0, false),
+        (1, 1, true),
+        (1, 2, false),
+        (2, 3, true),
+        (50, 100, false),
+        (51, 100, true),
+    ] {
+        assert_eq!(half.is_too_many(ejected, connected), is_too_many, "{ejected} of {connected}");
+    }
+    let all = ejector(Some(EjectionConfig { max_percent: 100, ..EjectionConfig::default() }));
+    assert!(!all.is_too_many(3, 3));
+    let off = ejector(None);
+    assert!(off.is_too_many(1, 100) && !off.is_too_many(0, 100));
+}
+
+#[test]
+fn failures_of_a_dependency_count_while_a_third_at_most_show_them() {
+    let ejector = ejector(None);
+    assert!(ejector.counts_nested());
+    for (showing, connected, counts) in
+        [(2, 3, false), (1, 3, true), (1, 2, false), (3, 9, true), (4, 9, false), (0, 0, true)]
+    {
+        ejector.note_nested(showing, connected);
+        assert_eq!(ejector.counts_nested(), counts, "{showing} of {connected}");
+    }
+}
+
+#[test]
+fn other_rules_hold_at_once_and_the_same_are_no_change() {
+    let strict = EjectionConfig { consecutive: 2, ..EjectionConfig::default() };
+    let ejector = ejector(None);
+    assert_eq!(ejector.config(), None);
+    for (config, changes) in [(None, 0), (Some(strict), 1), (Some(strict), 1), (None, 2)] {
+        ejector.set_config(config);
+        assert_eq!((ejector.config(), ejector.changes().count()), (config, changes));
+    }
+    ejector.changed();
+    assert_eq!(ejector.changes().count(), 3);
+}
+
+#[test]
+fn ejections_are_counted() {
+    let ejector = ejector(None);
+    (0..3).for_each(|_| ejector.count_ejection());
+    assert_eq!(ejector.ejections(), 3);
+}
+
+#[test]
+fn the_task_rests_until_somebody_is_not_well_and_again_once_it_was_told_to() {
+    let ejector = ejector(None);
+    assert!(!is_alert(&ejector));
+    ejector.alert();
+    ejector.alert();
+    assert!(is_alert(&ejector) && is_alert(&ejector));
+    ejector.rest();
+    assert!(!is_alert(&ejector));
+    ejector.alert();
+    assert!(is_alert(&ejector));
+}
+
+#[tokio::test]
+async fn an_alert_wakes_the_task_that_rests() {
+    let ejector = Arc::new(ejector(None));
+    let resting = tokio::spawn({
+        let ejector = ejector.clone();
+        async move { ejector.wait_alert().await }
+    });
+    tokio::task::yield_now().await;
+    ejector.alert();
+    let waited = tokio::time::timeout(Duration::from_secs(10), resting).await;
+    assert!(waited.is_ok_and(|ended| ended.is_ok()));
+}
+
+#[tokio::test]
+async fn probes_run_by_themselves_until_they_are_stopped() {
+    let ejector = ejector(None);
+    let (done, ran) = tokio::sync::oneshot::channel();
+    ejector.spawn_probe(async move {
+        let _ = done.send(());
+    });
+    assert!(ran.await.is_ok());
+    let (held, ended) = tokio::sync::oneshot::channel::<()>();
+    ejector.spawn_probe(async move {
+        let _held = held;
+        pending::<()>().await;
+    });
+    tokio::task::yield_now().await;
+    ejector.stop_probes();
+    assert!(ended.await.is_err(), "what it held is dropped");
+}
+
+#[test]
+fn without_a_runtime_a_probe_is_given_up() {
+    ejector(None).spawn_probe(async { unreachable!("nothing runs it") });
+}
