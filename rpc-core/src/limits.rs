@@ -184,6 +184,69 @@ mod tests {
     }
 
     #[test]
+    fn what_was_paid_for_is_not_left_and_what_is_not_left_is_refused() {
+        let mut limits = Limits::new(100);
+        assert!(!limits.is_exceeded());
+        assert_eq!((limits.take(60), limits.take(40), limits.take(0)), (Ok(()), Ok(()), Ok(())));
+        assert!(!limits.is_exceeded());
+        assert_eq!(limits.take(1), Err(Exceeded));
+        assert!(limits.is_exceeded());
+        let mut limits = Limits::of_depth_alone();
+        assert_eq!(limits.take(Limits::DECODED + 1), Ok(()), "no peer has sent it");
+        assert_eq!(Exceeded.to_string(), "it takes more memory than the limit allows");
+    }
+
+    #[test]
+    fn room_is_made_for_those_that_are_said_to_come_as_far_as_it_can_be_paid_for() {
+        let of = |decoded| Limits::new(decoded);
+        for (decoded, size, hint, expected) in [
+            (1000, 8, 5, 5),
+            (1000, 8, 125, 125),
+            (1000, 8, 126, 125),
+            (1000, 0, 7, 7),
+            (usize::MAX, 8, usize::MAX, (1 << 20) / 8),
+        ] {
+            assert_eq!(of(decoded).affordable(size, hint), expected, "{hint} of {size} bytes");
+        }
+        let (mut limits, mut list) = (of(1000), Vec::<u64>::new());
+        limits.reserve(&mut list, 100);
+        assert_eq!((list.capacity(), limits.decoded), (100, 200));
+        limits.reserve(&mut list, 0);
+        assert_eq!((list.capacity(), limits.decoded), (100, 200), "there is room already");
+        let (mut limits, mut list) = (of(1000), Vec::<u64>::new());
+        for _ in 0..2 {
+            limits.reserve(&mut list, 10);
+            assert_eq!((list.capacity(), limits.decoded), (10, 920), "it is paid for once");
+        }
+    }
+
+    #[test]
+    fn a_list_that_is_full_doubles_and_pays_for_what_it_gets() {
+        let (mut limits, mut list) = (Limits::new(1000), Vec::<u64>::new());
+        let mut seen = Vec::new();
+        for _ in 0..9 {
+            limits.room(&mut list, || usize::MAX).unwrap();
+            list.push(0);
+            seen.push((list.capacity(), limits.decoded));
+        }
+        let expected: Vec<(usize, usize)> = [(4, 4), (8, 4), (16, 1)]
+            .iter()
+            .flat_map(|(capacity, times)| vec![(*capacity, 1000 - 8 * capacity); *times])
+            .collect();
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn a_level_that_is_left_may_be_entered_again_and_what_is_read_there_is_told_how_deep() {
+        let mut limits = Limits::default();
+        assert_eq!(limits.scope().levels(), MAX_DEPTH);
+        assert!(limits.enter() && limits.enter());
+        assert_eq!(limits.scope().levels(), MAX_DEPTH - 2);
+        limits.leave();
+        assert_eq!(limits.scope().levels(), MAX_DEPTH - 1);
+    }
+
+    #[test]
     fn as_many_messages_are_entered_as_may_nest() {
         let mut limits = Limits::default();
         assert!((0..MAX_DEPTH).all(|_| limits.enter()));
