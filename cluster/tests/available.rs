@@ -4,9 +4,13 @@
 
 mod support;
 
+use std::time::Duration;
+
+use dubhe_cluster::RetryBudget;
 use dubhe_cluster::policy::Available;
-use rpc_core::{ChannelState, Delivery};
+use rpc_core::{ChannelState, Delivery, Status};
 use support::*;
+use tokio::time::Instant;
 
 const ADDRESSES: [&str; 3] = ["a:1", "b:1", "c:1"];
 
@@ -64,4 +68,25 @@ async fn a_call_that_may_have_run_goes_nowhere_else() {
         let status = fleet.cluster(Available).invoke(call).await.unwrap_err();
         assert_eq!((fleet.net.total() - before, status.delivery()), (1, Delivery::MaybeSent));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_time_is_over_goes_nowhere_else_and_tells_what_it_met() {
+    let fleet = Fleet::of(&ADDRESSES);
+    let refused = Status::unavailable("connection refused").with_delivery(Delivery::NotSent);
+    fleet.mock("a:1").answer(Answer::FailAfter(Duration::from_secs(1), refused));
+    let status = fleet.cluster(Available).invoke(call()).await.unwrap_err();
+    assert_eq!((status.message(), status.attempts().len()), ("connection refused", 1));
+    assert_eq!(fleet.budget.resends(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_there_are_a_call_tries_64_and_is_one_call() {
+    let addresses: Vec<String> = (0..100).map(|host| format!("p{host:02}:1")).collect();
+    let mut fleet = Fleet::of(&addresses.iter().map(String::as_str).collect::<Vec<_>>());
+    fleet.budget = RetryBudget::new(100, 0).into();
+    addresses.iter().for_each(|address| fleet.mock(address).answer(not_sent()));
+    fleet.cluster(Available).invoke(call()).await.unwrap_err();
+    assert_eq!((fleet.net.total(), fleet.budget.resends()), (64, 63));
+    assert_eq!(fleet.budget.available(Instant::now()), 1);
 }

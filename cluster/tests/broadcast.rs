@@ -7,6 +7,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dubhe_cluster::RetryBudget;
 use dubhe_cluster::load_balance::P2c;
 use dubhe_cluster::policy::{Broadcast, ClusterPolicy, builtin};
 use dubhe_cluster::router::RouterChain;
@@ -92,6 +93,27 @@ async fn if_none_was_reached_the_call_was_not_sent() {
     FOUR.iter().for_each(|address| fleet.mock(address).answer(not_sent()));
     let status = fleet.cluster(Broadcast::default()).invoke(call()).await.unwrap_err();
     assert_eq!(status.delivery(), Delivery::NotSent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn if_one_was_reached_the_call_may_have_run_however_the_others_failed() {
+    for reached in [Answer::After(MS), maybe_sent(), Answer::Fail(Status::not_found("no item"))] {
+        let fleet = Fleet::of(&FOUR);
+        FOUR.iter().for_each(|address| fleet.mock(address).answer(not_sent()));
+        fleet.mock("c:1").answer(reached);
+        let status = fleet.cluster(Broadcast::default()).invoke(call()).await.unwrap_err();
+        assert_eq!(status.delivery(), Delivery::MaybeSent, "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_hear_of_it_a_broadcast_is_one_call_to_the_budget() {
+    for addresses in [&FOUR[..], &FOUR[..1]] {
+        let mut fleet = Fleet::of(addresses);
+        fleet.budget = RetryBudget::new(100, 0).into();
+        fleet.cluster(Broadcast::default()).invoke(write()).await.unwrap();
+        assert_eq!(fleet.budget.available(Instant::now()), 1, "{addresses:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dubhe_cluster::load_balance::RoundRobin;
-use dubhe_cluster::policy::{Failback, FailbackConfig};
+use dubhe_cluster::policy::{ClusterPolicy, Failback, FailbackConfig};
 use dubhe_cluster::router::RouterChain;
 use dubhe_cluster::{Backlog, RetryBudget};
 use rpc_core::status::Details;
@@ -238,6 +238,38 @@ async fn with_retries_off_nothing_is_promised() {
     let config = FailbackConfig { retries: 0, ..FailbackConfig::default() };
     let status = fleet.cluster(Failback::new(config).unwrap()).invoke(call()).await.unwrap_err();
     assert_eq!(status.hint(), Some("cluster = failback, retries = 0"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_that_are_set_beside_the_policy_replace_its_own_and_leave_the_rest() {
+    let fleet = Fleet::of(&["a:1"]);
+    fleet.mock("a:1").answer(not_sent());
+    let config = FailbackConfig { interval: SECOND / 2, ..FailbackConfig::default() };
+    let policy = Failback::new(config).unwrap().with_retries(1).unwrap();
+    let cluster = fleet.build(policy, Arc::new(RoundRobin::default()), RouterChain::default());
+    cluster.invoke(call()).await.unwrap();
+    pass(SECOND).await;
+    assert_eq!((fleet.net.total(), fleet.backlog.dropped()), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_failed_together_do_not_come_back_together() {
+    let fleet = Fleet::of(&["a:1"]);
+    fleet.mock("a:1").answer(not_sent());
+    let cluster = fleet.cluster(Failback::default());
+    for _ in 0..20 {
+        cluster.invoke(call()).await.unwrap();
+    }
+    fleet.mock("a:1").answer(Answer::After(Duration::ZERO));
+    let (mut seen, mut bursts) = (20, 0);
+    // At most a tenth more by lot.
+    for _ in 0..56 {
+        pass(Duration::from_millis(100)).await;
+        bursts += u32::from(fleet.net.total() > seen);
+        seen = fleet.net.total();
+    }
+    assert_eq!(seen, 40);
+    assert!(bursts >= 4, "20 calls came back in {bursts} of six tenths of a second");
 }
 
 #[test]

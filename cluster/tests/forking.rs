@@ -198,6 +198,50 @@ async fn a_provider_that_always_loses_because_it_is_slow_stays() {
     assert_eq!(fleet.in_flight(), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_hint_tells_of_forks_where_there_were_or_could_have_been_several() {
+    for (addresses, forks, answer, hint) in [
+        (&["a:1"][..], 1, maybe_sent(), None),
+        (&["a:1"], 2, maybe_sent(), Some("forks = 2")),
+        (&["a:1", "b:1"], 1, not_sent(), Some("forks = 1")),
+        (&["a:1", "b:1"], 1, Answer::Fail(Status::not_found("no such item")), None),
+        (&["a:1", "b:1"], 2, not_sent(), Some("forks = 2")),
+    ] {
+        let fleet = Fleet::of(addresses);
+        addresses.iter().for_each(|address| fleet.mock(address).answer(answer.clone()));
+        let status = in_turn(&fleet, forks).invoke(call()).await.unwrap_err();
+        assert_eq!(status.hint(), hint, "{addresses:?}, {forks}: {status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_fails_when_the_time_is_over_is_followed_by_none() {
+    let fleet = Fleet::of(&["a:1", "b:1", "c:1"]);
+    let refused = Status::unavailable("connection refused").with_delivery(Delivery::NotSent);
+    fleet.mock("a:1").answer(Answer::FailAfter(MS * 1_000, refused));
+    let status = in_turn(&fleet, 1).invoke(call()).await.unwrap_err();
+    assert_eq!((status.message(), status.attempts().len()), ("connection refused", 1));
+    assert_eq!((fleet.net.total(), fleet.budget.resends()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_there_are_one_call_asks_64_and_is_one_call_to_the_budget() {
+    let addresses: Vec<String> = (0..100).map(|host| format!("p{host:02}:1")).collect();
+    let mut fleet = Fleet::of(&addresses.iter().map(String::as_str).collect::<Vec<_>>());
+    fleet.budget = RetryBudget::new(100, 0).into();
+    addresses.iter().for_each(|address| fleet.mock(address).answer(not_sent()));
+    in_turn(&fleet, 1).invoke(call()).await.unwrap_err();
+    assert_eq!((fleet.net.total(), fleet.budget.available(Instant::now())), (64, 1));
+    assert!(fleet.net.counts().values().all(|calls| *calls <= 1));
+}
+
+#[test]
+fn as_many_forks_as_a_call_may_ask_are_taken() {
+    for forks in [1, 64] {
+        forking(forks);
+    }
+}
+
 #[test]
 fn no_forks_at_all_and_more_than_a_call_may_ask_are_refused() {
     for (forks, text) in [

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dubhe_cluster::load_balance::{P2c, RoundRobin};
-use dubhe_cluster::policy::{Failfast, builtin};
+use dubhe_cluster::policy::{Choice, Failfast, builtin};
 use dubhe_cluster::router::{Router, RouterChain};
 use dubhe_cluster::{Endpoint, HealthState};
 use rpc_core::{BoxInvoker, ChannelState, Invocation, Method, MethodKind, Params, Status};
@@ -164,6 +164,35 @@ async fn what_a_policy_refuses_it_refuses_by_name_and_with_a_remedy() {
         };
         assert_eq!(refuses, expected, "{name}");
     }
+}
+
+#[test]
+fn streams_are_refused_by_policies_that_send_a_call_to_several_or_later() {
+    let point = builtin();
+    for kind in [MethodKind::ClientStream, MethodKind::ServerStream, MethodKind::BidiStream] {
+        let method = Method::new(service(), "gather", kind, true).with_stand_in(Some(stand_in()));
+        let refuses = |name: &&str| {
+            let told = point.build(name, Params::new()).unwrap().check(&method).err();
+            told.is_some_and(|error| {
+                let text = error.to_string();
+                assert!(text.contains(&format!("`{name}` cannot make calls of")), "{text}");
+                assert!(text.contains("shop.Inventory/gather"), "{text}");
+                true
+            })
+        };
+        let refusing: Vec<&str> = point.names().filter(refuses).collect();
+        assert_eq!(refusing, ["broadcast", "failback", "forking"], "{kind}");
+    }
+}
+
+#[test]
+fn one_policy_alone_calls_everyone() {
+    let point = builtin();
+    let policy = |name| point.build(name, Params::new()).unwrap();
+    let everyone: Vec<&str> = point.names().filter(|name| policy(name).calls_everyone()).collect();
+    assert_eq!(everyone, ["broadcast"]);
+    let choices = ["available", "broadcast", "failover"].map(|name| policy(name).choice());
+    assert_eq!(choices, [Choice::First, Choice::Everyone, Choice::Balanced]);
 }
 
 #[test]

@@ -261,7 +261,8 @@ impl Resending {
     fn later(&self, now: Instant, next: Next) -> Option<(Instant, Next)> {
         let deadline = self.invocation.deadline.instant();
         let may_copy = may_be_copied(&self.invocation) && self.budgeted < self.retries;
-        let may = now < deadline && (next == Next::Resend || may_copy);
+        let is_past = deadline.saturating_duration_since(now).is_zero();
+        let may = !is_past && (next == Next::Resend || may_copy);
         may.then(|| (halfway(now, deadline), next))
     }
 

@@ -48,8 +48,8 @@ pub trait ClusterPolicy:
     ///
     /// # Errors
     /// What the method lacks, naming it, and the remedy.
+    #[allow(unused_variables, reason = "the names are for who reads and who implements it")]
     fn check(&self, method: &Method) -> Result<(), Error> {
-        let _ = method;
         Ok(())
     }
 
@@ -68,8 +68,8 @@ pub trait ClusterPolicy:
     }
 
     /// The same policy with the `retries` that are set beside it; `None` if it takes none.
+    #[allow(unused_variables, reason = "the names are for who reads and who implements it")]
     fn with_retries(&self, retries: u32) -> Option<Arc<dyn ClusterPolicy>> {
-        let _ = retries;
         None
     }
 }

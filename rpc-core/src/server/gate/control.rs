@@ -152,7 +152,8 @@ impl Control {
         (f64::from(window.refused) / window.rate()).max(2.0 * window.took()).min(1000.0)
     }
 
-    /// Whether it is at its floor and calls are late all the same.
+    /// Whether it is at its floor and calls are late all the same. Of no calls none is late: their share
+    /// is no number, and less than any.
     pub(super) fn is_starving(&self, window: &Window) -> bool {
         self.mode == Mode::On && self.limit == FLOOR && window.lateness() >= 0.5
     }

@@ -167,7 +167,7 @@ impl Gate {
     fn close(&self, control: &mut Control, window: &Window, now: u64) {
         let mode = control.mode();
         let next = control.close(window, self.gates.is_other_starving(self.id, now));
-        if window.ended() > 0 && control.is_starving(window) {
+        if control.is_starving(window) {
             self.gates.note_starving(self.id, now);
         }
         if control.mode() != Mode::Off {

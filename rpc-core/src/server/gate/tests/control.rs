@@ -543,6 +543,7 @@ fn a_method_starves_at_the_floor_of_its_limit_if_half_of_its_calls_are_late() {
     control.went(Went { took: 50.0, refused: 1, low: 5, ..QUIET });
     assert_eq!(control.limit(), 4);
     assert!(control.is_starving(&half) && !control.is_starving(&late(49).window()));
+    assert!(!control.is_starving(&Went { useful: 0, ..QUIET }.window()), "nobody called");
     let mut trial = off();
     trial.went(Went { peak: 10, ..late(40) });
     assert_eq!(trial.limit(), 4);
