@@ -3,6 +3,7 @@
 //! time are fixed.
 
 mod control;
+mod counters;
 mod healthy;
 mod overload;
 mod sim;
