@@ -1,22 +1,16 @@
 //! What the endpoints of a directory share.
 
-use std::future::{Future, pending};
+use std::future::pending;
 use std::sync::Arc;
-use std::task::{Context, Waker};
 use std::time::Duration;
 
 use rpc_core::Tally;
 
 use super::super::{EjectionConfig, Ejector};
+use super::is_alert;
 
 fn ejector(config: Option<EjectionConfig>) -> Ejector {
     Ejector::new(config, Tally::default())
-}
-
-/// Whether the directory's task would look at the endpoints now.
-fn is_alert(ejector: &Ejector) -> bool {
-    let waiting = std::pin::pin!(ejector.wait_alert());
-    waiting.poll(&mut Context::from_waker(Waker::noop())).is_ready()
 }
 
 #[test]

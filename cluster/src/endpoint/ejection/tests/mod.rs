@@ -4,3 +4,14 @@
 mod ejector;
 mod rules;
 mod threads;
+
+use std::future::Future;
+use std::task::{Context, Waker};
+
+use super::Ejector;
+
+/// Whether the directory's task would look at the endpoints now.
+fn is_alert(ejector: &Ejector) -> bool {
+    let waiting = std::pin::pin!(ejector.wait_alert());
+    waiting.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+}

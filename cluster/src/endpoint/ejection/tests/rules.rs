@@ -7,6 +7,7 @@ use rpc_core::Tally;
 use tokio::time::Instant;
 
 use super::super::{EjectionConfig, Ejector, Health, HealthState, Verdict};
+use super::is_alert;
 
 const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;
@@ -151,6 +152,21 @@ fn without_rules_nothing_takes_it_out_and_nothing_is_to_be_looked_at() {
     (0..10).for_each(|_| watched.see(Verdict::Nested, 11_000));
     watched.see(Verdict::Success, 11_000);
     assert!(watched.review(20_000) && watched.is_healthy(20_000));
+    assert!(!is_alert(&watched.ejector));
+}
+
+#[test]
+fn the_first_failure_of_a_row_has_the_endpoint_looked_at_and_no_other() {
+    let watched = Watched::by_default();
+    watched.see(Verdict::Success, 0);
+    assert!(!is_alert(&watched.ejector));
+    for verdict in [Verdict::Failure, Verdict::Nested] {
+        watched.see(verdict, 0);
+        assert!(is_alert(&watched.ejector), "{verdict:?}");
+        watched.ejector.rest();
+        watched.see(verdict, 0);
+        assert!(!is_alert(&watched.ejector), "{verdict:?}: that is known");
+    }
 }
 
 #[test]
