@@ -12,6 +12,7 @@ mod examples;
 mod features;
 mod figures;
 mod msrv;
+mod mutants;
 mod previous;
 mod process;
 mod python;
@@ -25,7 +26,7 @@ use self::process::Failure;
 /// A command: its name, what it does, and how.
 type Task = (&'static str, &'static str, fn(&[String]) -> Result<(), Failure>);
 
-const TASKS: [Task; 18] = [
+const TASKS: [Task; 19] = [
     ("fmt", "format everything; --check only looks", tasks::fmt),
     ("lint", "clippy on every target, warnings are errors", tasks::lint),
     ("test", "every test, with its set-up; takes cargo test's arguments", tasks::test),
@@ -58,6 +59,11 @@ const TASKS: [Task; 18] = [
         "chaos",
         "break fleets on purpose: cluster [--quick] [CHECK...]; cluster --list names them",
         tasks::chaos,
+    ),
+    (
+        "mutants",
+        "break each step of the files that decide and see a test fail; takes parts of paths",
+        mutants::check,
     ),
     ("python", "make the Python that tests use and print its path", python::print),
     ("ci", "everything that must pass, in sequence", ci::run),

@@ -111,7 +111,8 @@ mod tests {
     fn attempts_are_those_that_reached_an_endpoint() {
         let mut history = History::new();
         history.add(&Status::unavailable("no instance"), TOOK);
-        assert!(history.is_empty() && history.len() == 0 && history.addresses().is_empty());
+        assert!(history.is_empty() && history.addresses().is_empty());
+        assert_eq!(history.len(), 0);
         for address in ["a:1", "b:1"] {
             history.add(&failure(address, Code::Unavailable, Delivery::NotSent), TOOK);
         }

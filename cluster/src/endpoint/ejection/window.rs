@@ -47,7 +47,7 @@ impl Window {
                 // More than a million in a second: the share is what counts.
                 (calls, failures) = (calls / 2, failures / 2);
             }
-            Some(((second & TAGS) << (2 * BITS)) | ((calls + 1) << BITS) | (failures + failed))
+            Some(((second & TAGS) << (2 * BITS)) + ((calls + 1) << BITS) + failures + failed)
         });
     }
 
