@@ -3,15 +3,16 @@
 //! Nothing is generated unless all rules hold, and all that is broken is reported at once. Whether
 //! a type has a form on the wire is not decided here but by the bounds of the generated code.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use syn::visit::Visit;
 use syn::{
-    Attribute, FnArg, GenericParam, Generics, LitStr, Pat, Receiver, TraitItem, Type,
+    Attribute, FnArg, GenericParam, Generics, Ident, LitStr, Pat, Receiver, TraitItem, Type,
     TypeParamBound, WherePredicate,
 };
 
 use crate::errors::Errors;
+use crate::message::wire_name;
 use crate::model::{Argument, Method, Service};
 use crate::streams;
 use crate::travels::{Travels, starts_with_self};
@@ -201,6 +202,7 @@ fn check_arguments(method: &Method, errors: &mut Errors) {
     for argument in &method.arguments {
         check_argument(argument, method.item.default.is_some(), errors);
     }
+    check_argument_names(method, errors);
     for input in &method.item.sig.inputs {
         if let FnArg::Receiver(receiver) = input {
             check_attributes(&receiver.attrs, "receiver", errors);
@@ -227,6 +229,22 @@ fn check_argument(argument: &Argument, has_body: bool, errors: &mut Errors) {
         }
     }
     Travels { errors, knows_self: false }.visit_type(&argument.item.ty);
+}
+
+/// Arguments travel by name, so each needs one of its own.
+fn check_argument_names(method: &Method, errors: &mut Errors) {
+    let mut seen: HashMap<String, &Ident> = HashMap::new();
+    for name in method.argument_names() {
+        let on_wire = wire_name(name);
+        if let Some(other) = seen.get(&on_wire) {
+            let message = format!(
+                "`{name}` and `{other}` are both `{on_wire}` on the wire: rename one of them"
+            );
+            errors.at(name, message);
+        } else {
+            seen.insert(on_wire, name);
+        }
+    }
 }
 
 fn check_outcome(method: &Method, errors: &mut Errors) {

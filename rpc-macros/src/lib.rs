@@ -148,8 +148,30 @@ pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
 /// those in `reserved(…)`: reserve the number of a field that you remove, and nothing else moves.
 /// Names are the fields' own, lowerCamelCase in JSON and msgpack, or `#[rpc(name = "…")]`.
 ///
-/// The same in every codec: an absent field is its default, an unknown one is skipped, an unknown
-/// value or variant of an enum is its first variant. `None` is left out.
+/// The same in every codec: an absent field is its default, an unknown one is skipped. `None` is
+/// left out. An absent enum is its first variant; one of another version, which is unknown here, is
+/// an error, unless a variant takes it:
+///
+/// ```
+/// # extern crate rpc_core as dubhe;
+/// # use dubhe_rpc_macros::message;
+/// #[message]
+/// #[derive(Debug, PartialEq)]
+/// pub enum State {
+///     Ordered,
+///     Shipped,
+///     #[rpc(other)]
+///     Unknown,
+/// }
+///
+/// let read: State = serde_json::from_str("\"RETURNED\"").unwrap();
+/// assert_eq!(read, State::Unknown);
+/// ```
+///
+/// - `#[rpc(other)]` stands on one variant that holds nothing, with a number and name like any other.
+/// - In an enum without data it may hold what is unknown instead, and has none of its own then:
+///   `Unknown(String)` keeps the name, or the number in digits where a format has no names;
+///   `Unknown(i32)` keeps the number, and `i32::MIN` for a name.
 ///
 /// On the type: `reserved(2, 3)`, `name` (in a `.proto`; the type's unless set), `class` (in
 /// formats that carry foreign type names, such as `"com.shop.Order"`; also on fields, in

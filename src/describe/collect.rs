@@ -96,6 +96,7 @@ impl Types {
             fields: message.fields.iter().map(|field| self.field(field)).collect(),
             is_oneof: message.is_oneof,
             reserved: message.reserved.clone(),
+            takes_unknown: message.takes_unknown,
         }
     }
 
@@ -198,6 +199,7 @@ fn enumeration(of: &EnumType, name: &str) -> EnumDescription {
                 rust_name: value.rust_name.to_owned(),
             })
             .collect(),
+        takes_unknown: of.takes_unknown,
     }
 }
 

@@ -69,6 +69,8 @@ impl ServiceDescription {
     }
 }
 
+const UNKNOWN_TYPE: &str = "one of its types is not known here";
+
 #[derive(Clone, Copy)]
 enum Found<'a> {
     Message(&'a MessageDescription),
@@ -148,6 +150,7 @@ impl<'a> Types<'a> {
         self.of.check(&field.name)?;
         let type_text = match field.label {
             FieldLabel::Single => self.type_name(&field.value)?,
+            FieldLabel::Unknown => return Err(self.of.untold(UNKNOWN_TYPE)),
             FieldLabel::Optional => format!("optional {}", self.type_name(&field.value)?),
             FieldLabel::Repeated => format!("repeated {}", self.type_name(&field.value)?),
             FieldLabel::Map => {
@@ -163,7 +166,7 @@ impl<'a> Types<'a> {
         match of.kind {
             TypeKind::Message => self.message(&of.name),
             TypeKind::Enum => Ok(self.enumeration(&of.name)? + ".Value"),
-            TypeKind::Unknown => Err(self.of.untold("one of its types is not known here")),
+            TypeKind::Unknown => Err(self.of.untold(UNKNOWN_TYPE)),
             // A narrow integer is one of its kind.
             _ => Ok(TypeDescription { bits: 0, ..of.clone() }.text().to_owned()),
         }

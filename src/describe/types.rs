@@ -75,6 +75,7 @@ pub struct GateDescription {
 #[non_exhaustive]
 pub enum GateKind {
     /// Something that this version does not know.
+    #[rpc(other)]
     Unknown,
     /// The method has none, by `provider.gate = "off"` or because it streams or is one-way.
     Open,
@@ -101,6 +102,9 @@ pub enum CallKind {
     ServerStream,
     /// Many requests, many answers, at the same time.
     BidiStream,
+    /// One that this version does not know.
+    #[rpc(other)]
+    Unknown,
 }
 
 /// A message.
@@ -118,6 +122,8 @@ pub struct MessageDescription {
     pub is_oneof: bool,
     /// Field numbers that must not be used again.
     pub reserved: Vec<u32>,
+    /// Of an enum with data: whether it takes variants that it does not know.
+    pub takes_unknown: bool,
 }
 
 /// A field of a message, or an argument.
@@ -154,6 +160,9 @@ pub enum FieldLabel {
     Repeated,
     /// Keys to values.
     Map,
+    /// One that this version does not know.
+    #[rpc(other)]
+    Unknown,
 }
 
 /// A type.
@@ -175,6 +184,7 @@ pub struct TypeDescription {
 #[non_exhaustive]
 pub enum TypeKind {
     /// One that this version does not know, or that was left out because there are too many.
+    #[rpc(other)]
     Unknown,
     /// `bool`
     Bool,
@@ -211,6 +221,8 @@ pub struct EnumDescription {
     pub doc: String,
     /// Its variants; the first is the default.
     pub values: Vec<EnumValue>,
+    /// Whether it takes numbers and names that it does not know.
+    pub takes_unknown: bool,
 }
 
 /// A variant of an enum.
@@ -280,7 +292,7 @@ impl MethodDescription {
     #[must_use]
     pub fn kind(&self) -> MethodKind {
         match self.kind {
-            CallKind::Unary => MethodKind::Unary,
+            CallKind::Unary | CallKind::Unknown => MethodKind::Unary,
             CallKind::OneWay => MethodKind::OneWay,
             CallKind::ClientStream => MethodKind::ClientStream,
             CallKind::ServerStream => MethodKind::ServerStream,
@@ -303,7 +315,7 @@ impl FieldDescription {
     pub fn type_text(&self) -> String {
         let value = self.value.text();
         match self.label {
-            FieldLabel::Single => value.to_owned(),
+            FieldLabel::Single | FieldLabel::Unknown => value.to_owned(),
             FieldLabel::Optional => format!("optional {value}"),
             FieldLabel::Repeated => format!("repeated {value}"),
             FieldLabel::Map => {

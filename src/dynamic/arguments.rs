@@ -198,6 +198,9 @@ impl Check<'_> {
         depth: usize,
     ) -> Result<(), String> {
         match (field.label, value) {
+            // Of a provider that is newer than this; it will tell.
+            (FieldLabel::Unknown, _) => Ok(()),
+            // Null is absent; what must be there is not spared by it.
             // Null is absent; what must be there is not spared by it.
             (FieldLabel::Optional | FieldLabel::Repeated | FieldLabel::Map, Value::Null) => Ok(()),
             (FieldLabel::Repeated, Value::Array(list)) => {
@@ -257,7 +260,7 @@ impl Check<'_> {
         }
     }
 
-    /// On the wire an unknown variant reads as the first one; a person has mistyped it.
+    /// A provider may take what it does not know, as of another version; a person has mistyped it.
     fn variant(&self, of: &TypeDescription, value: &Value, at: &Place<'_>) -> Result<(), String> {
         let Some(described) = self.service.enumeration(&of.name) else { return Ok(()) };
         let unknown = || format!("{} in `{at}`", of.name);
@@ -272,7 +275,7 @@ impl Check<'_> {
             let (of, known) = (unknown(), known.join(", "));
             return Err(format!("unknown {of} `{value}`, available: {known}"));
         };
-        // No other spelling: what a provider does not know it takes for the first variant.
+        // No other spelling: the provider reads none.
         let is_it = |known: &EnumValue| known.name == *name || known.rust_name == *name;
         if !name.is_empty() && described.values.iter().any(is_it) {
             return Ok(());

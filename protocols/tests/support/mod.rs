@@ -106,6 +106,7 @@ fn no_type() -> MessageType {
         doc: "",
         fields: vec![],
         is_oneof: false,
+        takes_unknown: false,
         reserved: vec![],
     }
 }

@@ -1,7 +1,7 @@
 //! Messages and their fields as data.
 
 /// A message as data.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct MessageType {
     /// Name, unique within a service's `.proto`.
     pub name: String,
@@ -13,6 +13,8 @@ pub struct MessageType {
     pub fields: Vec<FieldType>,
     /// Whether its fields exclude each other: an enum with data is a message of one `oneof`.
     pub is_oneof: bool,
+    /// Of an enum with data: whether it takes variants that it does not know, as of a newer peer.
+    pub takes_unknown: bool,
     /// Field numbers that must not be used again.
     pub reserved: Vec<u32>,
 }
@@ -109,6 +111,8 @@ pub struct EnumType {
     pub doc: &'static str,
     /// Its variants; the first has number 0 and is the default.
     pub variants: Vec<VariantType>,
+    /// Whether it takes numbers and names that it does not know, as of a newer peer.
+    pub takes_unknown: bool,
 }
 
 /// A variant of an enum without data.

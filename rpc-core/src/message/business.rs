@@ -47,6 +47,7 @@ impl BusinessError for Status {
             doc: "No typed error.",
             fields: Vec::new(),
             is_oneof: false,
+            takes_unknown: false,
             reserved: Vec::new(),
         }
     }

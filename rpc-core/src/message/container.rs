@@ -107,7 +107,7 @@ impl<T: Element> Field for Vec<T> {
         let mut one = |input: &mut Input| {
             input.room(self)?;
             let mut value = T::default();
-            value.merge_body(input)?;
+            value.merge_body(input).map_err(|error| error.at_index(self.len()))?;
             self.push(value);
             Ok(())
         };

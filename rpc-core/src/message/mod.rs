@@ -49,11 +49,15 @@ pub use self::writer::{At, Key, Writer};
 #[doc(hidden)]
 pub mod generated {
     pub use super::business::{typed_error, typed_status};
-    pub use super::enumeration::{Enumeration, deserialize_enum, read_enum, serialize_enum};
+    pub use super::enumeration::{
+        Enumeration, Unrecognized, deserialize_enum, merge_enum, read_enum, serialize_enum,
+        write_enum,
+    };
     pub use super::oneof;
+    pub use super::reader::Variant;
     pub use super::record::{
-        Record, absent, encode_whole, len_whole, merge_nested, merge_whole, read_record,
-        write_record, write_whole,
+        Record, absent, encode_whole, in_tagged, len_whole, merge_nested, merge_unknown,
+        merge_whole, read_record, write_record, write_whole,
     };
     pub use super::returned::generic_name;
     pub use super::sole;

@@ -1,7 +1,8 @@
 //! Enums with data: a message of one `oneof`, whose present variant is the only field.
 //!
-//! An absent or unknown variant reads as the enum's default. `null` for a variant says nothing,
-//! because some writers list every variant and leave all but one `null`.
+//! An absent variant reads as the enum's default, one of another version as the variant under
+//! `#[rpc(other)]`. `null` for a variant says nothing, because some writers list every variant and
+//! leave all but one `null`.
 
 use super::traits::Value;
 pub use super::traits::{encode_value, value_len};

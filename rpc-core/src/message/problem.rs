@@ -11,14 +11,17 @@ pub type Read<T = ()> = Result<T, Problem>;
 /// Why a value cannot be written or read, and where: `items[3].price: a number was expected`.
 ///
 /// It is one pointer, and gathers its place on its way out of the message.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Problem(Box<Inner>);
 
+#[derive(Clone, PartialEq, Eq)]
 struct Inner {
     message: String,
     /// From the inside out.
     path: Vec<Step>,
 }
 
+#[derive(Clone, PartialEq, Eq)]
 enum Step {
     Field(&'static str),
     Index(usize),
@@ -53,6 +56,18 @@ impl Problem {
     #[must_use]
     pub fn twice(key: &str) -> Self {
         Self::new(format_args!("`{}` stands twice; send it once", Cut(key)))
+    }
+
+    /// A number or name that no variant of the enum `of` has, and no variant takes.
+    #[cold]
+    #[must_use]
+    pub fn unknown_variant(value: impl fmt::Display, of: &str) -> Self {
+        let value = value.to_string();
+        Self::new(format_args!(
+            "`{}` is no variant of {of} here, the peers have different versions: update this one, \
+             or mark a variant of {of} with `#[rpc(other)]`",
+            Cut(&value)
+        ))
     }
 
     /// The same problem, in the field of this name.

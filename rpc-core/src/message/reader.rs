@@ -4,8 +4,8 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::problem::{Problem, Read};
-use super::schema::{EnumSchema, RecordSchema};
+use super::problem::{Cut, Problem, Read};
+use super::schema::{EnumSchema, Positions, RecordSchema};
 
 /// A reader's place in an open record, list or map. The caller keeps it, so a reader needs no
 /// stack.
@@ -25,6 +25,8 @@ pub struct Scope {
     seen: u64,
     /// A word for each 64 further fields.
     more_seen: Vec<u64>,
+    /// The name that an enum with data does not know.
+    unknown: Option<Box<str>>,
 }
 
 impl Scope {
@@ -33,7 +35,7 @@ impl Scope {
     #[inline]
     pub const fn new(levels: usize) -> Self {
         let more_seen = Vec::new();
-        Self { left: 0, aux: 0, hint: 0, expected: 0, levels, seen: 0, more_seen }
+        Self { left: 0, aux: 0, hint: 0, expected: 0, levels, seen: 0, more_seen, unknown: None }
     }
 
     /// How deep what is passed over may nest; for [`Reader::skip`].
@@ -45,13 +47,32 @@ impl Scope {
 
     /// The field of this name; `None` if it is unknown. The next is looked for behind it.
     ///
+    /// Of an enum with data an unknown field is a variant of another version. It is the index behind
+    /// the last field, which [`Reader::next_field`] gives as any other.
+    ///
     /// # Errors
     /// It came before, in this spelling or in another.
     #[inline]
     pub fn field(&mut self, record: &RecordSchema, name: &[u8]) -> Read<Option<usize>> {
-        let Some(at) = record.find(name, self.expected) else { return Ok(None) };
+        let Some(at) = record.find(name, self.expected) else {
+            return Ok(self.unknown_field(record, name));
+        };
         self.expected = at + 1;
         if self.insert(at) { Ok(Some(at)) } else { Err(twice(name)) }
+    }
+
+    #[cold]
+    fn unknown_field(&mut self, record: &RecordSchema, name: &[u8]) -> Option<usize> {
+        if record.positions != Positions::Never {
+            return None;
+        }
+        self.unknown = Some(Cut(&String::from_utf8_lossy(name)).to_string().into());
+        Some(record.fields.len())
+    }
+
+    /// The name that was unknown last.
+    pub(super) fn unknown(&self) -> &str {
+        self.unknown.as_deref().unwrap_or_default()
     }
 
     /// The field at the next position; `None` if there is none.

@@ -4,8 +4,8 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::problem::Read;
-use super::reader::Reader;
+use super::problem::{Problem, Read};
+use super::reader::{Reader, Scope};
 use super::schema::RecordSchema;
 use super::traits::Field;
 use super::wire::{DecodeError, Input, TooDeep, WireType};
@@ -53,6 +53,39 @@ pub trait Record: Default + Send + Sync + 'static {
     /// # Errors
     /// What the reader reports, and values that do not fit.
     fn read_field(&mut self, at: usize, reader: &mut dyn Reader, limits: &mut Limits) -> Read;
+
+    /// Becomes what a variant of another version reads as; `false` if there is nothing for that.
+    /// Asked of enums with data only.
+    fn become_unknown(&mut self) -> bool {
+        false
+    }
+}
+
+/// `error`, in the field of this number.
+#[cold]
+#[must_use]
+pub fn in_tagged(error: DecodeError, of: &'static RecordSchema, tag: u32) -> DecodeError {
+    match of.fields.iter().find(|field| field.tag == tag) {
+        Some(field) => error.in_field(field.name),
+        None => error,
+    }
+}
+
+/// Passes over a variant of an enum with data that has no such number.
+///
+/// # Errors
+/// The enum has no variant for that; and bytes that are no protobuf.
+pub fn merge_unknown<R: Record>(
+    record: &mut R,
+    tag: u32,
+    wire: WireType,
+    input: &mut Input,
+) -> Result<(), DecodeError> {
+    input.skip(tag, wire)?;
+    match record.become_unknown() {
+        true => Ok(()),
+        false => Err(Problem::unknown_variant(tag, R::SCHEMA.name).into()),
+    }
 }
 
 /// Reads protobuf's form of a record that is a value inside a message.
@@ -136,16 +169,30 @@ pub fn read_record<R: Record>(
     let mut scope = limits.scope();
     reader.begin_record(R::SCHEMA, &mut scope)?;
     while let Some(at) = reader.next_field(R::SCHEMA, &mut scope)? {
-        record.read_field(at, reader, limits).map_err(|problem| {
-            match R::SCHEMA.fields.get(at) {
-                Some(field) => problem.in_field(field.name),
-                None => problem,
-            }
-        })?;
+        match R::SCHEMA.fields.get(at) {
+            Some(field) => record
+                .read_field(at, reader, limits)
+                .map_err(|problem| problem.in_field(field.name))?,
+            None => read_unknown(record, reader, &scope)?,
+        }
     }
     // What goes wrong in a message ends the reading, so only what goes well is left again.
     limits.leave();
     Ok(())
+}
+
+/// Passes over a variant of an enum with data that has no such name.
+#[cold]
+fn read_unknown<R: Record>(record: &mut R, reader: &mut dyn Reader, scope: &Scope) -> Read {
+    // Some writers list every variant and leave all but one `null`.
+    if reader.null()? {
+        return Ok(());
+    }
+    reader.skip(scope.levels())?;
+    match record.become_unknown() {
+        true => Ok(()),
+        false => Err(Problem::unknown_variant(scope.unknown(), R::SCHEMA.name)),
+    }
 }
 
 /// What a field is that was not sent.

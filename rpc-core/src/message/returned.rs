@@ -48,7 +48,7 @@ impl<T: Field> Record for Returned<T> {
         wire: WireType,
         input: &mut Input,
     ) -> Result<(), DecodeError> {
-        sole::merge_tagged(&mut self.0, tag, wire, input)
+        sole::merge_tagged(&mut self.0, tag, wire, input, FIELDS[0].name)
     }
 
     #[inline]
@@ -97,6 +97,7 @@ impl<T: Field> Describe for Returned<T> {
             doc: "",
             fields: vec![field],
             is_oneof: false,
+            takes_unknown: false,
             reserved: Vec::new(),
         };
         let field =

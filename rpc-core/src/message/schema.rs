@@ -72,7 +72,8 @@ pub enum Positions {
     Always,
     /// Only in formats that are not text, whose writers often leave names out: messages.
     Compact,
-    /// In none: enums with data.
+    /// In none: enums with data. A name that none of their fields has is a variant of another
+    /// version, not a field to be skipped; see [`Scope::field`](super::Scope::field).
     Never,
 }
 
@@ -193,11 +194,12 @@ impl EnumSchema {
         found.map_or("", |variant| variant.name)
     }
 
-    /// The number of the variant of this name, in either spelling.
+    /// The number of the variant of this name; its spelling in Rust counts where no variant has
+    /// that name on the wire.
     #[must_use]
     pub fn number_of(&self, name: &str) -> Option<i32> {
-        let mut variants = self.variants.iter();
-        let found = variants.find(|variant| variant.name == name || variant.alias == name);
+        let named = self.variants.iter().find(|variant| variant.name == name);
+        let found = named.or_else(|| self.variants.iter().find(|variant| variant.alias == name));
         found.map(|variant| variant.number)
     }
 }
@@ -253,5 +255,17 @@ mod tests {
         assert_eq!([0, -7, 1].map(|number| COLOR.name_of(number)), ["RED", "DARK", ""]);
         assert_eq!(COLOR.number_of("Dark"), Some(-7));
         assert_eq!(COLOR.number_of("dark"), None);
+    }
+
+    #[test]
+    fn a_name_on_the_wire_goes_before_a_spelling_in_rust() {
+        const LEVEL: EnumSchema = EnumSchema::new(
+            "Level",
+            &[VariantSchema::new(0, "LOW", "Off"), VariantSchema::new(1, "Off", "Low")],
+        );
+        assert_eq!(
+            ["LOW", "Off", "Low"].map(|name| LEVEL.number_of(name)),
+            [Some(0), Some(1), Some(1)]
+        );
     }
 }

@@ -153,6 +153,7 @@ impl Describe for () {
             doc: "Nothing.",
             fields: Vec::new(),
             is_oneof: false,
+            takes_unknown: false,
             reserved: Vec::new(),
         }
     }

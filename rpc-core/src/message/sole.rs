@@ -40,7 +40,7 @@ pub fn encode<T: Field>(value: &T, out: &mut BytesMut) {
     }
 }
 
-/// Reads one field of protobuf's form.
+/// Reads one field of protobuf's form; `name` is that of the value where it is field 1.
 ///
 /// # Errors
 /// Bytes that are no protobuf or do not fit.
@@ -50,11 +50,12 @@ pub fn merge_tagged<T: Field>(
     tag: u32,
     wire: WireType,
     input: &mut Input,
+    name: &'static str,
 ) -> Result<(), DecodeError> {
     if T::IS_MESSAGE {
         value.merge_whole(tag, wire, input)
     } else if tag == 1 {
-        value.merge_field(wire, input)
+        value.merge_field(wire, input).map_err(|error| error.in_field(name))
     } else {
         input.skip(tag, wire)
     }

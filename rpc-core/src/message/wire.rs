@@ -10,25 +10,40 @@ pub use prost::encoding::WireType;
 use prost::encoding::{DecodeContext, bytes as prost_bytes};
 pub(super) use prost::encoding::{encoded_len_varint, key_len};
 
+use super::problem::Problem;
 use super::traits::Value;
 use crate::codec::{Exceeded, Limits, MAX_DEPTH};
 
-/// Why bytes are not the protobuf form of a message.
+/// Why bytes are not the protobuf form of a message, and where in it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct DecodeError(Box<str>);
+pub struct DecodeError(Problem);
 
 impl DecodeError {
     /// An error that says what was wrong.
     #[cold]
     #[must_use]
     pub fn new(message: impl fmt::Display) -> Self {
-        Self(message.to_string().into())
+        Self(Problem::new(message))
+    }
+
+    /// The same error, in the field of this name.
+    #[cold]
+    #[must_use]
+    pub fn in_field(self, name: &'static str) -> Self {
+        Self(self.0.in_field(name))
+    }
+
+    /// The same error, in the element at this index.
+    #[cold]
+    #[must_use]
+    pub fn at_index(self, index: usize) -> Self {
+        Self(self.0.at_index(index))
     }
 }
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        self.0.fmt(f)
     }
 }
 
@@ -39,6 +54,13 @@ impl fmt::Debug for DecodeError {
 }
 
 impl std::error::Error for DecodeError {}
+
+impl From<Problem> for DecodeError {
+    #[cold]
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
 
 impl From<prost::DecodeError> for DecodeError {
     #[cold]

@@ -27,6 +27,8 @@ pub(crate) struct FieldArgs {
     pub(crate) name: Option<LitStr>,
     /// On a field: its type's name in formats that carry foreign type names.
     pub(crate) class: Option<LitStr>,
+    /// On a variant: it takes what is unknown here.
+    pub(crate) other: Option<Span>,
     /// On the variant of an error: the code of its status.
     pub(crate) code: Option<LitStr>,
     /// On the variant of an error: its text.
@@ -38,7 +40,8 @@ pub(crate) struct FieldArgs {
 /// Where the arguments stand, which decides what is allowed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    Message,
+    Field,
+    Variant,
     ErrorVariant,
 }
 
@@ -118,12 +121,18 @@ impl FieldArgs {
             }
             "name" => self.name = Some(value(input)?),
             "class" if !is_error => self.class = Some(value(input)?),
+            "other" if place == Place::Variant => self.other = Some(key.span()),
+            "other" if is_error => {
+                let text = "an error takes what is unknown in its `status` variant; remove `other`";
+                return Err(syn::Error::new(key.span(), text));
+            }
             "code" if is_error => self.code = Some(value(input)?),
             "message" if is_error => self.message = Some(value(input)?),
             "status" if is_error => self.status = Some(key.span()),
             other => {
                 let known = match place {
-                    Place::Message => "tag = 3, name = \"…\", class = \"…\"",
+                    Place::Field => "tag = 3, name = \"…\", class = \"…\"",
+                    Place::Variant => "tag = 3, name = \"…\", class = \"…\", other",
                     Place::ErrorVariant => {
                         "tag = 3, name = \"…\", code = \"not_found\", message = \"…\", status"
                     }

@@ -3,10 +3,16 @@
 use std::collections::HashMap;
 
 use proc_macro2::Span;
+use quote::ToTokens;
+use syn::spanned::Spanned;
 use syn::visit::Visit;
-use syn::{GenericArgument, GenericParam, Generics, Ident, ItemEnum, PathArguments, Type};
+use syn::{
+    Fields, GenericArgument, GenericParam, Generics, Ident, ItemEnum, LitStr, PathArguments, Type,
+};
 
+use super::args::FieldArgs;
 use super::model::{Field, Head, Wire};
+use super::units::Unit;
 use super::variants::{Holds, Variant};
 use crate::errors::Errors;
 use crate::travels::Travels;
@@ -113,6 +119,117 @@ pub(crate) fn first_is_default(item: &ItemEnum, errors: &mut Errors) {
             errors.at(
                 variant,
                 "the default of an enum in a message is its first variant; put this one first",
+            );
+        }
+    }
+}
+
+/// What is unknown reads as one variant.
+pub(crate) fn one_other(args: &[FieldArgs], errors: &mut Errors) {
+    for span in args.iter().filter_map(|args| args.other).skip(1) {
+        errors.at_span(span, "one variant takes what is unknown; remove `other` from the others");
+    }
+}
+
+/// A variant of an enum with data has no number and name that a value could be kept under.
+pub(crate) fn other_holds_nothing(variant: &syn::Variant, args: &FieldArgs, errors: &mut Errors) {
+    if args.other.is_some() && !matches!(variant.fields, Fields::Unit) {
+        errors.at(
+            variant,
+            format_args!(
+                "the variant that takes what is unknown holds nothing in an enum with data; write \
+                 `{}`",
+                variant.ident
+            ),
+        );
+    }
+}
+
+/// A variant that keeps what is unknown is no value of its own.
+pub(crate) fn kept(variant: &syn::Variant, args: &FieldArgs, is_first: bool, errors: &mut Errors) {
+    if is_first {
+        errors.at(
+            &variant.ident,
+            "the first variant is the default, and one that keeps what is unknown is none; put \
+             another first",
+        );
+    }
+    let name = args.name.as_ref().map(LitStr::span);
+    let number = args.tag.map(|(_, span)| span);
+    let discriminant = variant.discriminant.as_ref().map(|(_, value)| value.span());
+    for span in [name, number, discriminant].into_iter().flatten() {
+        errors.at_span(
+            span,
+            "a variant that keeps what is unknown has no name and number of its own; remove this",
+        );
+    }
+}
+
+/// A variant without data is written without brackets, so that each has one form.
+pub(crate) fn bare(fields: impl ToTokens, variant: &Ident, errors: &mut Errors) {
+    errors.at(fields, format_args!("a variant that holds nothing is written `{variant}`"));
+}
+
+/// The number of a variant without data, as protobuf and Java have it.
+pub(crate) fn unit_number(number: i64, span: Span, errors: &mut Errors) -> i32 {
+    match i32::try_from(number) {
+        Ok(i32::MIN) => {
+            errors.at_span(
+                span,
+                format_args!("{number} is the number of names that are unknown; choose another"),
+            );
+            i32::MIN
+        }
+        Ok(number) => number,
+        Err(_) => {
+            errors.at_span(span, "the number of a variant fits in i32");
+            0
+        }
+    }
+}
+
+/// The number of a variant without data beside those before it.
+pub(crate) fn unit(before: &[Unit], unit: &Unit, span: Span, errors: &mut Errors) {
+    let Unit { ident, name, number } = unit;
+    if before.is_empty() && *number != 0 {
+        errors.at_span(
+            span,
+            "the first variant has number 0, because it is the default; put another first or \
+             remove its number",
+        );
+    }
+    if let Some(other) = before.iter().find(|other| other.number == *number) {
+        errors.at_span(
+            span,
+            format_args!(
+                "number {number} is that of `{}` already; give `{ident}` another",
+                other.ident
+            ),
+        );
+    }
+    if before.iter().any(|other| other.name == *name) {
+        errors.at_span(
+            ident.span(),
+            format_args!(
+                "two variants are named `{name}` on the wire; rename one with \
+                 `#[rpc(name = \"…\")]`"
+            ),
+        );
+    }
+}
+
+/// A variant is read by its name in Rust, too, which no other may have on the wire.
+pub(crate) fn unit_names(units: &[Unit], errors: &mut Errors) {
+    for Unit { ident, name, .. } in units {
+        let mut others = units.iter().filter(|other| other.ident != *ident);
+        if let Some(other) = others.find(|other| other.rust_name() == *name) {
+            errors.at_span(
+                ident.span(),
+                format_args!(
+                    "`{ident}` is named `{name}` on the wire, which is how `{}` is written in \
+                     Rust, and both are read: choose another name",
+                    other.ident
+                ),
             );
         }
     }

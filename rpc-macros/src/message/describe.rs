@@ -3,20 +3,29 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::expand::{Kind, implement};
+use super::expand::{self, implement};
 use super::model::{Field, Head, Wire};
 
+/// What kind of message is described.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Fields beside each other.
+    Record,
+    /// Fields that exclude each other, of which one may stand for those of other versions.
+    OneOf { takes_unknown: bool },
+}
+
 /// A record as data.
-pub(crate) fn record(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
+pub(crate) fn record(head: &Head, fields: &[Field], kind: expand::Kind) -> TokenStream {
     let p = head.private();
     let types = fields.iter().map(|field| {
         let ty = &field.ty;
         field_type(&p, &field.wire, &quote!(<#ty as #p::Field>::shape))
     });
     match (kind, fields) {
-        (Kind::Arguments, [field]) => {
+        (expand::Kind::Arguments, [field]) => {
             let ty = &field.ty;
-            let own = message_type(head, &quote!(field), false);
+            let own = message_type(head, &quote!(field), Kind::Record);
             let body = quote! {
                 fn message_type() -> #p::MessageType {
                     #p::sole::describe::<#ty>(|field| #own, #(#types)*)
@@ -24,7 +33,7 @@ pub(crate) fn record(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
             };
             implement(head, quote!(#p::Describe), body)
         }
-        _ => implement_by(head, &message_type(head, &quote!(#(#types),*), false)),
+        _ => implement_by(head, &message_type(head, &quote!(#(#types),*), Kind::Record)),
     }
 }
 
@@ -41,10 +50,12 @@ pub(crate) fn field_type(p: &TokenStream, wire: &Wire, shape: &TokenStream) -> T
     }
 }
 
-pub(crate) fn message_type(head: &Head, fields: &TokenStream, is_oneof: bool) -> TokenStream {
+pub(crate) fn message_type(head: &Head, fields: &TokenStream, kind: Kind) -> TokenStream {
     let p = head.private();
     let (name, class, docs) = (&head.name, &head.class, &head.docs);
     let reserved = head.reserved.iter().map(|(tag, _)| tag);
+    let is_oneof = kind != Kind::Record;
+    let takes_unknown = kind == Kind::OneOf { takes_unknown: true };
     let parameters = head.generics.type_params().map(|param| &param.ident);
     quote! {
         #p::MessageType {
@@ -53,6 +64,7 @@ pub(crate) fn message_type(head: &Head, fields: &TokenStream, is_oneof: bool) ->
             doc: #docs,
             fields: ::std::vec![#fields],
             is_oneof: #is_oneof,
+            takes_unknown: #takes_unknown,
             reserved: ::std::vec![#(#reserved),*],
         }
     }

@@ -1,36 +1,38 @@
 //! The code of enums without data: numbers in protobuf, names elsewhere.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 
-use super::expand::{implement, with_class};
+use super::expand::{at, implement, with_class};
 use super::faces;
 use super::model::Head;
-use super::variants::Unit;
+use super::units::{Other, Unit, Units};
 
 /// Everything an enum without data needs.
-pub(crate) fn expand(head: &Head, variants: &[Unit]) -> TokenStream {
+pub(crate) fn expand(head: &Head, units: &Units) -> TokenStream {
     let p = head.private();
-    let enumeration = enumeration(head, variants);
+    let enumeration = enumeration(head, units);
     let value = value(head);
     let element = implement(head, quote!(#p::Element), TokenStream::new());
     let serialize = faces::serialize(head, &quote!(#p::serialize_enum(self, serializer)));
     let deserialize = faces::deserialize(head, &quote!(#p::deserialize_enum(deserializer)));
     let default = (!head.has_default).then(|| {
-        let first = variants.first().map(|variant| &variant.ident);
+        let first = units.known.first().map(|unit| &unit.ident);
         let body = quote!(fn default() -> Self { Self::#first });
         implement(head, quote!(::core::default::Default), body)
     });
     quote!(#default #enumeration #value #element #serialize #deserialize)
 }
 
-fn enumeration(head: &Head, variants: &[Unit]) -> TokenStream {
+fn enumeration(head: &Head, Units { known, other }: &Units) -> TokenStream {
     let p = head.private();
     let (enum_name, docs) = (&head.name, &head.docs);
-    let idents: Vec<_> = variants.iter().map(|variant| &variant.ident).collect();
-    let names: Vec<_> = variants.iter().map(|variant| &variant.name).collect();
-    let numbers: Vec<_> = variants.iter().map(|variant| variant.number).collect();
-    let rust_names: Vec<_> = idents.iter().map(ToString::to_string).collect();
+    let idents: Vec<_> = known.iter().map(|unit| &unit.ident).collect();
+    let names: Vec<_> = known.iter().map(|unit| &unit.name).collect();
+    let numbers: Vec<_> = known.iter().map(|unit| unit.number).collect();
+    let rust_names: Vec<_> = known.iter().map(Unit::rust_name).collect();
+    let (unknown, number_of_other) = other.as_ref().map(|other| unknown(&p, other)).unzip();
+    let takes_unknown = other.is_some();
     let (class, class_name) = (with_class(&head.class), &head.class);
     let body = quote! {
         const SCHEMA: &'static #p::EnumSchema = &#p::EnumSchema::new(
@@ -39,21 +41,24 @@ fn enumeration(head: &Head, variants: &[Unit]) -> TokenStream {
         ) #class;
 
         fn number(&self) -> i32 {
-            match self { #(Self::#idents => #numbers,)* }
+            match self { #(Self::#idents => #numbers,)* #number_of_other }
         }
 
-        fn from_number(number: i32) -> Self {
+        fn from_number(number: i32) -> ::core::option::Option<Self> {
             match number {
-                #(#numbers => Self::#idents,)*
-                _ => <Self as ::core::default::Default>::default(),
+                #(#numbers => ::core::option::Option::Some(Self::#idents),)*
+                _ => ::core::option::Option::None,
             }
         }
+
+        #unknown
 
         fn enum_type() -> #p::EnumType {
             #p::EnumType {
                 name: #enum_name,
                 class: #class_name,
                 doc: #docs,
+                takes_unknown: #takes_unknown,
                 variants: ::std::vec![#(#p::VariantType {
                     name: #names,
                     rust_name: #rust_names,
@@ -63,6 +68,36 @@ fn enumeration(head: &Head, variants: &[Unit]) -> TokenStream {
         }
     };
     implement(head, quote!(#p::Enumeration), body)
+}
+
+/// What becomes of the unknown, and the arm that gives its number again.
+fn unknown(p: &TokenStream, other: &Other) -> (TokenStream, TokenStream) {
+    let Other { ident, keeps } = other;
+    let Some(ty) = keeps else {
+        let from_unknown = quote! {
+            fn from_unknown(_: &#p::Variant) -> ::core::option::Option<Self> {
+                ::core::option::Option::Some(Self::#ident)
+            }
+        };
+        return (from_unknown, TokenStream::new());
+    };
+    // On the user's type, where what is wrong with it belongs.
+    let kept = quote_spanned!(at(ty)=> <#ty as #p::Unrecognized>);
+    let keeps = quote! {
+        const KEEPS: bool = true;
+
+        fn from_unknown(variant: &#p::Variant) -> ::core::option::Option<Self> {
+            ::core::option::Option::Some(Self::#ident(#kept::keep(variant)))
+        }
+
+        fn kept_name(&self) -> ::core::option::Option<&str> {
+            match self {
+                Self::#ident(kept) => #kept::name(kept),
+                _ => ::core::option::Option::None,
+            }
+        }
+    };
+    (keeps, quote!(Self::#ident(kept) => #kept::number(kept, <Self as #p::Enumeration>::SCHEMA),))
 }
 
 fn value(head: &Head) -> TokenStream {
@@ -90,23 +125,19 @@ fn value(head: &Head) -> TokenStream {
             &mut self,
             input: &mut #p::Input,
         ) -> ::core::result::Result<(), #p::DecodeError> {
-            let mut number = 0i32;
-            #p::Value::merge_body(&mut number, input)?;
-            *self = #p::Enumeration::from_number(number);
-            ::core::result::Result::Ok(())
+            #p::merge_enum(self, input)
         }
 
         fn write_value(&self, writer: &mut dyn #p::Writer, at: #p::At) {
-            let of = <Self as #p::Enumeration>::SCHEMA;
-            writer.variant(at, of, #p::Enumeration::number(self));
+            #p::write_enum(self, writer, at);
         }
 
         fn read_value(
             &mut self,
             reader: &mut dyn #p::Reader,
-            _: &mut #p::Limits,
+            limits: &mut #p::Limits,
         ) -> #p::Read {
-            #p::read_enum(self, reader)
+            #p::read_enum(self, reader, limits)
         }
 
         fn value_type() -> #p::Type {

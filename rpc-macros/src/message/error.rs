@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::ext::IdentExt;
 use syn::{Ident, ItemEnum};
 
 use super::args::{Place, TypeArgs};
@@ -36,7 +37,8 @@ pub(crate) fn expand(arguments: TokenStream, mut item: ItemEnum) -> TokenStream 
     let args = TypeArgs::parse(arguments, &mut errors);
     let head = Head::new(args, &item.ident, &item.generics, &item.attrs);
     check::generics(&item.generics, &mut errors);
-    let variants = variants::variants(&head, &mut item, Place::ErrorVariant, &mut errors);
+    let args = variants::args(&mut item, Place::ErrorVariant, &mut errors);
+    let variants = variants::variants(&head, &mut item, args, &mut errors);
     let status = check_variants(&head, &variants, &mut errors);
     match (errors.into_tokens(), status) {
         (None, Some(status)) => {
@@ -149,7 +151,7 @@ fn display(head: &Head, variants: &[Variant]) -> TokenStream {
 fn plain_text(variant: &Variant) -> String {
     let docs = variant.wire.docs.lines().next().unwrap_or_default();
     if docs.is_empty() {
-        return names::snake(&variant.ident.to_string()).replace('_', " ");
+        return names::snake(&variant.ident.unraw().to_string()).replace('_', " ");
     }
     docs.trim_end_matches('.').to_owned()
 }

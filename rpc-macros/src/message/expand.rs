@@ -216,17 +216,18 @@ fn proto(p: &TokenStream, fields: &[Field]) -> TokenStream {
             wire: #p::WireType,
             input: &mut #p::Input,
         ) -> ::core::result::Result<(), #p::DecodeError> {
-            match tag {
+            let merged = match tag {
                 #(#tags => #p::Field::merge_field(#exclusive, wire, input),)*
                 _ => input.skip(tag, wire),
-            }
+            };
+            merged.map_err(|error| #p::in_tagged(error, <Self as #p::Record>::SCHEMA, tag))
         }
     }
 }
 
 /// Protobuf's form of a list of exactly one argument.
 fn sole_proto(p: &TokenStream, field: &Field) -> TokenStream {
-    let (shared, exclusive) = (this(field), this_mut(field));
+    let (shared, exclusive, name) = (this(field), this_mut(field), &field.wire.json);
     quote! {
         #[inline]
         fn fields_len(&self) -> usize {
@@ -245,7 +246,7 @@ fn sole_proto(p: &TokenStream, field: &Field) -> TokenStream {
             wire: #p::WireType,
             input: &mut #p::Input,
         ) -> ::core::result::Result<(), #p::DecodeError> {
-            #p::sole::merge_tagged(#exclusive, tag, wire, input)
+            #p::sole::merge_tagged(#exclusive, tag, wire, input, #name)
         }
     }
 }

@@ -10,6 +10,7 @@ mod faces;
 mod model;
 mod names;
 mod oneof;
+mod units;
 mod variants;
 
 use proc_macro2::TokenStream;
@@ -21,6 +22,11 @@ use self::args::{FieldArgs, Place, TypeArgs};
 use self::expand::Kind;
 use self::model::{Field, Head, Wire};
 use crate::errors::Errors;
+
+/// The name under which an argument or field travels in JSON and msgpack, unless it is given one.
+pub(crate) fn wire_name(ident: &Ident) -> String {
+    names::lower_camel(&names::snake(&ident.unraw().to_string()))
+}
 
 /// What `#[message(arguments)]` makes of `item`.
 pub(crate) fn expand(arguments: TokenStream, item: Item) -> TokenStream {
@@ -62,11 +68,13 @@ fn expand_enum(args: TypeArgs, item: &mut ItemEnum, errors: &mut Errors) -> Toke
     let head = Head::new(args, &item.ident, &item.generics, &item.attrs);
     check::generics(&item.generics, errors);
     check::first_is_default(item, errors);
-    if item.variants.iter().all(|variant| variant.fields.is_empty()) {
-        let variants = variants::units(&head, item, errors);
+    let args = variants::args(item, Place::Variant, errors);
+    check::one_other(&args, errors);
+    if variants::are_units(item, &args) {
+        let variants = units::units(&head, item, args, errors);
         return enumeration::expand(&head, &variants);
     }
-    let variants = variants::variants(&head, item, Place::Message, errors);
+    let variants = variants::variants(&head, item, args, errors);
     check::first_ends(&head, &variants, errors);
     oneof::expand(&head, &variants)
 }
@@ -76,7 +84,7 @@ fn expand_enum(args: TypeArgs, item: &mut ItemEnum, errors: &mut Errors) -> Toke
 fn named_fields(fields: &mut Fields, knows_self: bool, errors: &mut Errors) -> Vec<Field> {
     let mut found = Vec::new();
     for field in fields {
-        let args = FieldArgs::take(&mut field.attrs, Place::Message, errors);
+        let args = FieldArgs::take(&mut field.attrs, Place::Field, errors);
         if let Some(ident) = &field.ident {
             check::travels(&field.ty, knows_self, errors);
             found.push(Field {

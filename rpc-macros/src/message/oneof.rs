@@ -31,7 +31,7 @@ pub(crate) fn record(head: &Head, variants: &[Variant]) -> TokenStream {
     let nests = variants.iter().map(|variant| nests_within(&p, variant));
     let default_heap = default_heap(&p, variants);
     let (present, write_fields) = (present(variants), write_fields(head, variants));
-    let read_field = read_field(head, variants);
+    let (read_field, become_unknown) = (read_field(head, variants), become_unknown(variants));
     let body = quote! {
         const SCHEMA: &'static #p::RecordSchema = #schema;
         const ENDLESS_DEFAULT_USE_OPTION_BOX: usize = #default_heap;
@@ -48,6 +48,8 @@ pub(crate) fn record(head: &Head, variants: &[Variant]) -> TokenStream {
         #write_fields
 
         #read_field
+
+        #become_unknown
     };
     let record = implement(head, quote!(#p::Record), body);
     let describe = describe_variants(head, variants);
@@ -135,10 +137,11 @@ fn proto(head: &Head, variants: &[Variant]) -> TokenStream {
             wire: #p::WireType,
             input: &mut #p::Input,
         ) -> ::core::result::Result<(), #p::DecodeError> {
-            match tag {
+            let merged = match tag {
                 #(#tags => #merges)*
-                _ => input.skip(tag, wire),
-            }
+                _ => #p::merge_unknown(self, tag, wire, input),
+            };
+            merged.map_err(|error| #p::in_tagged(error, <Self as #p::Record>::SCHEMA, tag))
         }
     }
 }
@@ -360,6 +363,20 @@ fn read_field(head: &Head, variants: &[Variant]) -> TokenStream {
     }
 }
 
+/// What a variant of another version reads as: the one for that, or the status of an error.
+fn become_unknown(variants: &[Variant]) -> Option<TokenStream> {
+    let unknown = variants.iter().find_map(|Variant { ident, args, .. }| {
+        let status = args.status.map(|_| quote!(::core::default::Default::default()));
+        args.other.map(|_| quote!(Self::#ident)).or(status)
+    })?;
+    Some(quote! {
+        fn become_unknown(&mut self) -> bool {
+            *self = #unknown;
+            true
+        }
+    })
+}
+
 fn describe_variants(head: &Head, variants: &[Variant]) -> TokenStream {
     let p = head.private();
     let fields = travelling(variants).map(|variant| {
@@ -375,6 +392,8 @@ fn describe_variants(head: &Head, variants: &[Variant]) -> TokenStream {
         };
         describe::field_type(&p, &variant.wire, &shape)
     });
-    let message = describe::message_type(head, &quote!(#(#fields),*), true);
+    let takes_unknown = become_unknown(variants).is_some();
+    let kind = describe::Kind::OneOf { takes_unknown };
+    let message = describe::message_type(head, &quote!(#(#fields),*), kind);
     describe::implement_by(head, &message)
 }

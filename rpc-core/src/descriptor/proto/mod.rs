@@ -193,6 +193,7 @@ mod tests {
             doc: "",
             fields,
             is_oneof: true,
+            takes_unknown: false,
             reserved: vec![4],
         }
     }

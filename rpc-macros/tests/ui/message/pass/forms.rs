@@ -48,6 +48,32 @@ pub enum Plain {
 }
 
 #[message(crate = rpc_core)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeping {
+    First,
+    #[rpc(other)]
+    Rest(i32),
+    r#type,
+    #[rpc(tag = 9)]
+    Last,
+}
+
+#[message(crate = rpc_core)]
+pub enum OtherFirst {
+    #[rpc(other)]
+    Unknown,
+    #[rpc(name = "Second")]
+    Second,
+}
+
+#[message(crate = rpc_core)]
+pub enum OtherData<T> {
+    Value(T),
+    #[rpc(other, tag = 15, name = "rest")]
+    Other,
+}
+
+#[message(crate = rpc_core)]
 pub enum OnlyOne {
     One,
 }
