@@ -11,6 +11,8 @@ use std::time::Duration;
 use dubhe_cluster::load_balance::RoundRobin;
 use dubhe_cluster::policy::{Failfast, Failover, builtin};
 use dubhe_cluster::router::RouterChain;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use rpc_core::{Code, Delivery, Params, Status};
 use support::health::*;
 use support::*;
@@ -79,6 +81,44 @@ async fn a_dependency_that_fails_for_more_than_a_third_takes_nobody_out() {
         assert!(ADDRESSES.iter().all(|address| is_healthy(&fleet, address)), "{many:?}");
         assert_eq!(fleet.directory.state().ejections, 0, "{many:?}");
     }
+}
+
+/// Half of the calls go to a method that depends on nothing: rows of failures end by chance, and for
+/// each provider at another time.
+#[tokio::test(start_paused = true)]
+async fn a_dependency_that_fails_for_all_takes_nobody_out_beside_calls_that_succeed() {
+    let fleet = fleet(&ADDRESSES);
+    let (cluster, mut coin) = (in_turn(&fleet), StdRng::seed_from_u64(5));
+    for _ in 0..2000 {
+        mixed(&fleet, &cluster, &ADDRESSES, &mut coin).await;
+        for address in ADDRESSES {
+            assert!(is_healthy(&fleet, address), "{address}: {:?}", health(&fleet, address));
+        }
+    }
+    assert_eq!(fleet.directory.state().ejections, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_alone_is_cut_off_is_left_out_beside_calls_that_succeed() {
+    let fleet = fleet(&ADDRESSES);
+    let (cluster, mut coin) = (in_turn(&fleet), StdRng::seed_from_u64(5));
+    for _ in 0..5000 {
+        mixed(&fleet, &cluster, &["a:1"], &mut coin).await;
+        assert!(is_healthy(&fleet, "b:1") && is_healthy(&fleet, "c:1"));
+    }
+    // It may be back by now, by a probe that happened to succeed.
+    assert!(fleet.directory.state().ejections > 0);
+}
+
+/// A call by chance either of a method that fails at those `cut_off`, or of one that succeeds everywhere.
+async fn mixed(fleet: &Fleet, cluster: &rpc_core::BoxInvoker, cut_off: &[&str], coin: &mut StdRng) {
+    let fails = coin.random_bool(0.5);
+    for address in cut_off {
+        let answer = if fails { Answer::Fail(nested()) } else { Answer::After(MS) };
+        fleet.mock(address).answer(answer);
+    }
+    calls(cluster, 1).await;
+    sleep(4 * MS).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use super::broken::Broken;
 use super::shared::{List, Shared};
 use crate::endpoint::AttemptLayers;
 use crate::endpoint::Endpoint;
-use crate::endpoint::ejection::Ejector;
+use crate::endpoint::ejection::{Ejector, compare_nested};
 
 /// How often growing weights and held endpoints are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -131,9 +131,8 @@ impl Follower {
         let (ejector, now) = (&self.shared.ejector, Instant::now());
         ejector.rest();
         let list = self.shared.list.load();
-        let connected = || list.endpoints.iter().filter(|endpoint| is_connected(endpoint));
-        let showing = connected().filter(|endpoint| endpoint.condition().shows_nested(now)).count();
-        ejector.note_nested(showing, connected().count());
+        let connected = list.endpoints.iter().filter(|endpoint| is_connected(endpoint));
+        compare_nested(ejector, connected.map(|endpoint| endpoint.condition()), now);
         if list.endpoints.iter().filter(|endpoint| !endpoint.condition().review(now)).count() > 0 {
             ejector.alert();
         }

@@ -76,9 +76,8 @@ impl Ejector {
         ejected * 100 > connected * percent
     }
 
-    /// Notes that so many of the connected endpoints show failures of their own calls.
-    pub(crate) fn note_nested(&self, showing: usize, connected: usize) {
-        self.counts_nested.store(showing * 3 <= connected, Relaxed);
+    pub(super) fn set_counts_nested(&self, counts: bool) {
+        self.counts_nested.store(counts, Relaxed);
     }
 
     pub(super) fn counts_nested(&self) -> bool {

@@ -12,8 +12,9 @@ use rpc_core::Status;
 use tokio::time::Instant;
 
 use super::nested::{self, Nested};
+use super::report::{EndpointHealth, HealthState};
 use super::silence::Silence;
-use super::window::{Sums, Window};
+use super::window::{Window, Sums};
 use super::{EjectionConfig, Ejector, Verdict};
 use crate::endpoint::load::nanos_since;
 
@@ -65,40 +66,6 @@ struct Term {
     why: &'static str,
 }
 
-/// The health of an endpoint, for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EndpointHealth {
-    /// Whether it is called.
-    pub state: HealthState,
-    /// Why it is not, in words: which rule said so. `None` while it is healthy.
-    pub why: Option<&'static str>,
-    /// What the last failure that speaks against it was; `None` if there was none.
-    pub last_error: Option<Arc<str>>,
-    /// Calls of the last 10 s that it answered, as far as they say anything of it.
-    pub successes: u64,
-    /// Calls of the last 10 s that speak against it.
-    pub failures: u64,
-    /// Failures since the last success.
-    pub in_row: u32,
-}
-
-/// Whether an endpoint is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum HealthState {
-    /// It is.
-    Healthy,
-    /// It is not, while there are better ones.
-    Ejected {
-        /// For how long yet.
-        left: Duration,
-    },
-    /// Its ejection is over; one call decides whether it comes back.
-    Probation,
-    /// It does not have the service: another program got its address.
-    Stale,
-}
-
 impl Health {
     pub(crate) fn new(ejector: Arc<Ejector>, address: Arc<str>, now: Instant) -> Self {
         Self {
@@ -110,7 +77,7 @@ impl Health {
             silence: Silence::default(),
             window: Window::new(now),
             in_row: AtomicU32::new(0),
-            nested: Nested::default(),
+            nested: Nested::new(now),
             failing_since: AtomicU64::new(0),
             well_since: AtomicU64::new(0),
             term: Mutex::new(Term { until: now, level: 0, why: "" }),
@@ -193,7 +160,7 @@ impl Health {
             }
             Verdict::Failure => self.fail(started, now),
             Verdict::Nested if self.speaks_of_now(started) => {
-                if self.nested.count(self.nanos(now)) && self.ejector.config().is_some() {
+                if self.nested.count(self.nanos(now), now) && self.ejector.config().is_some() {
                     self.ejector.alert();
                 }
             }
@@ -249,9 +216,14 @@ impl Health {
 
     /// Whether it passes on failures of its own calls so that they would take it out, were they its
     /// own, or have done so.
-    pub(crate) fn shows_nested(&self, now: Instant) -> bool {
+    pub(super) fn stands_out_nested(&self, now: Instant) -> bool {
         let config = self.ejector.config();
-        config.is_some_and(|config| self.nested.shows(self.nanos(now), &config))
+        config.is_some_and(|config| self.nested.stands_out(self.nanos(now), &config))
+    }
+
+    /// Which part of its calls passed on failures, in percent.
+    pub(super) fn nested_share(&self, now: Instant) -> u32 {
+        self.nested.share(self.window.sums(now).calls, now)
     }
 
     /// (Ejected | Probation) => Healthy, because many show what it was taken out for.
@@ -281,7 +253,7 @@ impl Health {
         term.until = now + time;
         term.why = why;
         if why == nested::WHY {
-            self.nested.set_out();
+            self.nested.set_out(self.nested_share(now));
         }
         self.standing.store(EJECTED, Relaxed);
         drop(term);
@@ -315,7 +287,7 @@ impl Health {
     /// Notices what no call would. Says whether there is nothing to look at.
     pub(crate) fn review(&self, now: Instant) -> bool {
         match self.standing.load(Relaxed) {
-            HEALTHY if self.shows_nested(now) && self.ejector.counts_nested() => {
+            HEALTHY if self.stands_out_nested(now) && self.ejector.counts_nested() => {
                 self.eject(nested::WHY, now);
             }
             HEALTHY if self.in_row.load(Acquire) == 0 => {

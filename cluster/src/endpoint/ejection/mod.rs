@@ -10,18 +10,21 @@
 //! Sources: Finagle's failure accrual (rules, one probe, fail open), Linkerd's breaker (times,
 //! equal jitter), Envoy's outlier detection (a level that decays while the host stays healthy).
 
+mod comparison;
 mod config;
 mod ejector;
 mod health;
 mod nested;
+mod report;
 mod silence;
 #[cfg(test)]
 mod tests;
 mod verdict;
 mod window;
 
+pub(crate) use self::comparison::compare_nested;
 pub use self::config::EjectionConfig;
 pub(crate) use self::ejector::Ejector;
 pub(crate) use self::health::Health;
-pub use self::health::{EndpointHealth, HealthState};
+pub use self::report::{EndpointHealth, HealthState};
 pub(crate) use self::verdict::Verdict;

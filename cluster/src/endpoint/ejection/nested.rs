@@ -5,11 +5,14 @@
 //! from the provider's own failures, and whether they count at all is decided by a look at everybody.
 
 use std::sync::atomic::{
-    AtomicBool, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+    AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::EjectionConfig;
+use super::window::Window;
 
 /// Why an endpoint is out, for people.
 pub(super) const WHY: &str = "its own calls fail";
@@ -17,20 +20,34 @@ pub(super) const WHY: &str = "its own calls fail";
 /// For how long one that is called no more still shows what it showed last.
 const MEMORY: Duration = Duration::from_secs(10);
 
-/// What calls of one endpoint showed of this since its last success; times in nanoseconds of the
-/// endpoint's clock.
-#[derive(Debug, Default)]
+/// What calls of one endpoint showed of this; times in nanoseconds of the endpoint's clock.
+#[derive(Debug)]
 pub(super) struct Nested {
+    /// Since its last success.
     in_row: AtomicU32,
     since: AtomicU64,
     last: AtomicU64,
-    /// Whether it was taken out for this.
-    is_out: AtomicBool,
+    /// Those of the last 10 s. A row ends with any success; where methods that depend on nothing are
+    /// called beside the one that fails, this is what the endpoints have alike.
+    lately: Window,
+    /// While it is taken out for this: the part of its calls that failed so when it was, in percent.
+    out_for: AtomicU32,
 }
 
 impl Nested {
-    /// One more at `nanos`; says whether it is the first of a row.
-    pub(super) fn count(&self, nanos: u64) -> bool {
+    pub(super) fn new(origin: Instant) -> Self {
+        Self {
+            in_row: AtomicU32::new(0),
+            since: AtomicU64::new(0),
+            last: AtomicU64::new(0),
+            lately: Window::new(origin),
+            out_for: AtomicU32::new(0),
+        }
+    }
+
+    /// One more at `now`, which is `nanos`; says whether it is the first of a row.
+    pub(super) fn count(&self, nanos: u64, now: Instant) -> bool {
+        self.lately.count(false, now);
         self.last.store(nanos, Relaxed);
         let before = self.in_row.fetch_update(Release, Relaxed, |before| {
             if before == 0 {
@@ -62,7 +79,7 @@ impl Nested {
     }
 
     /// Whether these failures, were they its own, would take it out; or have done so.
-    pub(super) fn shows(&self, nanos: u64, config: &EjectionConfig) -> bool {
+    pub(super) fn stands_out(&self, nanos: u64, config: &EjectionConfig) -> bool {
         let lasts = || {
             let since = nanos.saturating_sub(self.since.load(Relaxed));
             u128::from(since) >= config.failing_for.as_nanos()
@@ -72,23 +89,37 @@ impl Nested {
                 && (self.in_row.load(Relaxed) >= config.consecutive || lasts()))
     }
 
-    pub(super) fn is_out(&self) -> bool {
-        self.is_out.load(Relaxed)
+    /// Which part of its calls of the last 10 s failed so, in percent, beside `others` calls that did
+    /// not.
+    pub(super) fn share(&self, others: u64, now: Instant) -> u32 {
+        let before = self.out_for.load(Relaxed);
+        if before != 0 {
+            return before;
+        }
+        match self.lately.sums(now).failures {
+            0 => 0,
+            failed => u32::try_from(failed * 100 / (failed + others)).unwrap_or(100).max(1),
+        }
     }
 
-    pub(super) fn set_out(&self) {
-        self.is_out.store(true, Relaxed);
+    pub(super) fn is_out(&self) -> bool {
+        self.out_for.load(Relaxed) != 0
+    }
+
+    pub(super) fn set_out(&self, share: u32) {
+        self.out_for.store(share.max(1), Relaxed);
     }
 
     /// It is called again, and shows as of `nanos` what it showed before.
     pub(super) fn pardon(&self, nanos: u64) {
         self.last.store(nanos, Relaxed);
-        self.is_out.store(false, Relaxed);
+        self.out_for.store(0, Relaxed);
     }
 
     pub(super) fn forget(&self) {
         self.in_row.store(0, Relaxed);
-        self.is_out.store(false, Relaxed);
+        self.lately.clear();
+        self.out_for.store(0, Relaxed);
     }
 }
 

@@ -1,0 +1,38 @@
+//! The health of an endpoint as people see it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The health of an endpoint, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointHealth {
+    /// Whether it is called.
+    pub state: HealthState,
+    /// Why it is not, in words: which rule said so. `None` while it is healthy.
+    pub why: Option<&'static str>,
+    /// What the last failure that speaks against it was; `None` if there was none.
+    pub last_error: Option<Arc<str>>,
+    /// Calls of the last 10 s that it answered, as far as they say anything of it.
+    pub successes: u64,
+    /// Calls of the last 10 s that speak against it.
+    pub failures: u64,
+    /// Failures since the last success.
+    pub in_row: u32,
+}
+
+/// Whether an endpoint is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HealthState {
+    /// It is.
+    Healthy,
+    /// It is not, while there are better ones.
+    Ejected {
+        /// For how long yet.
+        left: Duration,
+    },
+    /// Its ejection is over; one call decides whether it comes back.
+    Probation,
+    /// It does not have the service: another program got its address.
+    Stale,
+}
