@@ -1,23 +1,13 @@
-//! The whole tree, `Config`, and its small sections.
-//!
-//! Defaults stand in one `impl Default` for each struct; `docs/configuration.md` lists them and a
-//! test compares the two.
+//! The whole configuration: its sections with the values in force, and where each comes from.
 
-use std::fmt;
+use rpc_core::Error;
+use serde::Serialize;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
-
-use super::consumer::ConsumerConfig;
-use super::origin::Origins;
-use super::overruled::Overruled;
-use super::provider::ProviderConfig;
-use super::registry::RegistryConfig;
+use super::loader::{self, Key, Loaded, Origin, Origins, Overruled, Setting, Sources, leaves, to_value};
+use super::sections::{ApplicationConfig, ConsumerConfig, ProviderConfig, RegistryConfig, Tree};
 
 /// Every setting with its value in force, and where each was set.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Config {
     /// `[application]`
@@ -31,64 +21,46 @@ pub struct Config {
     #[serde(skip)]
     pub(super) origins: Origins,
     #[serde(skip)]
-    pub(super) overruled: Overruled,
+    overruled: Overruled,
 }
 
 impl Config {
+    /// Checks every source and merges them.
+    ///
+    /// # Errors
+    /// The first key that does not exist or value that is not possible, with its place.
+    pub fn load(sources: Sources) -> Result<Self, Error> {
+        let Loaded { sections, origins, overruled } = loader::load::<Tree>(sources)?;
+        let Tree { application, registry, provider, consumer } = sections;
+        Ok(Self { application, registry, provider, consumer, origins, overruled })
+    }
+
     /// Where file and environment contradict the code.
     pub(crate) fn overruled(&self) -> &Overruled {
         &self.overruled
     }
 
-    /// The tree as values; where nothing is set it has null.
-    pub(super) fn to_value(&self) -> Value {
-        serde_json::to_value(self).expect("every field is written as a string, number, list or map")
+    /// Whether nobody has set `key`, such as `provider.port`.
+    pub(crate) fn is_default(&self, key: &str) -> bool {
+        *self.origins.of(&Key::dotted(key)) == Origin::Default
     }
-}
 
-/// `[application]`: whose process this is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct ApplicationConfig {
-    /// Name of the application, as registries and peers show it. Default: none.
-    pub name: String,
-}
+    /// `error`, about the key of this text or something inside its value, with its place in front.
+    pub(crate) fn blame(&self, key: &str, error: Error) -> Error {
+        self.origins.blame(&Key::dotted(key), error)
+    }
 
-/// A token, not empty, that is never printed: `Debug`, `Serialize` and [`Config::sources`] show `***`.
-#[derive(Clone, PartialEq, Eq, Serialize)]
-#[serde(into = "String")]
-pub struct Secret(String);
-
-impl Secret {
-    /// The text itself.
+    /// Every key that has a value, sorted by section, with where that value comes from. The name
+    /// and the parameters of an extension are listed one by one.
     #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            // Such as `--token "$UNSET"`: nobody means a registry that is open to all by that.
-            Value::String(text) if text.is_empty() => {
-                Err(D::Error::custom("the token is empty: write one, or leave it away"))
-            }
-            Value::String(text) => Ok(Self(text)),
-            _ => Err(D::Error::custom("a token is a text: write it in quotes")),
-        }
-    }
-}
-
-impl From<Secret> for String {
-    fn from(_: Secret) -> Self {
-        "***".to_owned()
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
+    pub fn sources(&self) -> Vec<Setting> {
+        let tree = to_value(self);
+        let set = leaves(&tree).into_iter().filter(|(_, value)| !value.is_null());
+        set.map(|(key, value)| Setting {
+            value: value.to_string(),
+            origin: self.origins.of(&key).clone(),
+            key: key.to_string(),
+        })
+        .collect()
     }
 }

@@ -1,15 +1,14 @@
-//! Names of extensions in the configuration: which of them exist is known to whoever has the
-//! extensions, where they stand only here.
+//! Every key that names an extension.
 //!
-//! Programs are strict about them. A tool that shares a program's settings but not its extensions
-//! can leave out what it does not know.
+//! Whether the name exists is checked by the caller, who has the extensions. Programs are strict about
+//! names. A tool that shares a program's settings but not its extensions can leave out what it does
+//! not know.
 
 use rpc_core::Error;
 
-use super::consumer::ServiceOverrides;
-use super::key::Key;
-use super::selector::Selector;
-use super::tree::Config;
+use super::config::Config;
+use super::loader::Key;
+use super::sections::{ConsumerConfig, Selector, ServiceOverrides};
 
 /// Kinds of extensions that configuration chooses by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,7 +79,7 @@ impl Config {
         for left_out in &left_out {
             self.origins.unset(&Key::dotted(&left_out.key));
         }
-        self.consumer.retain_chosen(|kind, selector| check(kind, selector).is_ok());
+        retain_chosen(&mut self.consumer, |kind, selector| check(kind, selector).is_ok());
         left_out
     }
 
@@ -112,7 +111,7 @@ impl Config {
             found.extend(list(Kind::Filter, &section, "filters", filters));
         }
         found.extend(self.chosen_protocols());
-        for (address, key) in self.registry.address.with_keys() {
+        for (address, key) in self.registry_keys() {
             found.push((Kind::Registry, key, Selector::new(address.scheme())));
         }
         for (service, overrides) in &all.services {
@@ -170,5 +169,39 @@ impl Config {
             found.extend(own.filters.as_deref().map(|filters| (section.clone(), filters)));
         }
         found
+    }
+}
+
+/// Leaves only the choices that `is_known` holds for; others are as if they were not set.
+fn retain_chosen(consumer: &mut ConsumerConfig, is_known: impl Fn(Kind, &Selector) -> bool) {
+    let default = ConsumerConfig::default();
+    if !is_known(Kind::Codec, &Selector::new(&*consumer.codec)) {
+        consumer.codec = default.codec;
+    }
+    if !is_known(Kind::Cluster, &consumer.cluster) {
+        consumer.cluster = default.cluster;
+    }
+    if !is_known(Kind::LoadBalance, &consumer.loadbalance) {
+        consumer.loadbalance = default.loadbalance;
+    }
+    let is_router = |router: &Selector| is_known(Kind::Router, router);
+    let is_filter = |filter: &Selector| is_known(Kind::Filter, filter);
+    consumer.routers.retain(is_router);
+    consumer.filters.retain(is_filter);
+    consumer.attempt_filters.retain(is_filter);
+    for service in consumer.services.values_mut() {
+        let methods = service.methods.values_mut().map(|method| {
+            let filters = [&mut method.filters, &mut method.attempt_filters];
+            (&mut method.call, &mut method.routers, filters)
+        });
+        let filters = [&mut service.filters, &mut service.attempt_filters];
+        let whole = (&mut service.call, &mut service.routers, filters);
+        for (call, routers, filters) in [whole].into_iter().chain(methods) {
+            routers.iter_mut().for_each(|routers| routers.retain(is_router));
+            filters.into_iter().flatten().for_each(|filters| filters.retain(is_filter));
+            call.codec.take_if(|codec| !is_known(Kind::Codec, &Selector::new(&**codec)));
+            call.cluster.take_if(|chosen| !is_known(Kind::Cluster, chosen));
+            call.loadbalance.take_if(|chosen| !is_known(Kind::LoadBalance, chosen));
+        }
     }
 }

@@ -1,28 +1,13 @@
-//! What is said of single instances, whatever they publish of themselves: `[consumer.instances."…"]`.
+//! What a consumer takes single instances for, whatever they publish of themselves.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rpc_core::{Instance, ServiceKey};
-use serde::{Deserialize, Serialize};
 
-use super::key::Key;
-use super::origin::Setting;
-use super::tree::Config;
-
-/// `[consumer.instances."HOST:PORT"]`, or `"HOST"` for every port of it: what this consumer takes an
-/// instance for. What is not set is as the instance publishes it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct InstanceRule {
-    /// Share of traffic relative to other instances.
-    pub weight: Option<u32>,
-    /// Whether it gets no call at all.
-    pub disabled: Option<bool>,
-    /// Metadata, such as a tag for routers; beside and above what it publishes.
-    pub metadata: BTreeMap<String, String>,
-}
+use super::config::Config;
+use super::loader::{Key, Setting};
+use super::sections::InstanceRule;
 
 /// What a consumer takes the instances of a service for; the strongest rule first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

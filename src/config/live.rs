@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use rpc_core::Error;
 
-use super::key::Key;
-use super::origin::{Origin, Setting};
-use super::schema::leaves;
-use super::tree::Config;
+use super::config::Config;
+use super::loader::{Key, Origin, Setting, leaves, to_value};
 
 /// Sections and keys that stay as they were: ports are bound, connections are made, names are
 /// registered.
@@ -38,7 +36,7 @@ impl Config {
     /// # Errors
     /// One of them cannot change while a program runs.
     pub(crate) fn changes_to(&self, next: &Self) -> Result<Vec<Setting>, Error> {
-        let (old_tree, new_tree) = (self.to_value(), next.to_value());
+        let (old_tree, new_tree) = (to_value(self), to_value(next));
         let old: BTreeMap<Key, String> = texts(&old_tree);
         let new: BTreeMap<Key, String> = texts(&new_tree);
         let mut changed: Vec<Key> =

@@ -12,13 +12,11 @@ use rpc_core::descriptor::MethodDescriptor;
 use rpc_core::{AccessLog, Error, ServiceKey, TraceForwarding, nearest_service};
 use serde_json::{Value, json};
 
-use super::consumer::{
-    CallOverrides, CallScope, ConsumerConfig, MethodOverrides, ServiceOverrides,
+use super::config::Config;
+use super::loader::{Key, Origin, Setting, Strength};
+use super::sections::{
+    CallOverrides, CallScope, ConsumerConfig, MethodOverrides, Selector, ServiceOverrides,
 };
-use super::key::Key;
-use super::origin::{Origin, Setting, Strength};
-use super::selector::Selector;
-use super::tree::Config;
 
 /// What the attribute on the trait sets for a method.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -11,7 +11,7 @@ use std::path::Path;
 use super::{fail_on, own, read, sources};
 
 /// Circles between modules that are meant: the crate, one of the modules, and why. At most two a crate.
-const MEANT_CIRCLES: [(&str, &str, &str); 7] = [
+const MEANT_CIRCLES: [(&str, &str, &str); 6] = [
     (
         "rpc-core",
         "body",
@@ -23,12 +23,6 @@ const MEANT_CIRCLES: [(&str, &str, &str); 7] = [
         "server::state",
         "a protocol serves with the state of a server, and that state \
      holds the table of protocols",
-    ),
-    (
-        ".",
-        "config::origin",
-        "the loader knows the sections, whose keys are its schema, and the tree \
-     of the sections is asked where a value is from",
     ),
     (
         ".",

@@ -1,7 +1,7 @@
 //! Environment variables to settings: `DUBHE_CONSUMER__CODEC=json` sets `consumer.codec`.
 //!
-//! Names of services cannot be written in a variable's name, so keys below `consumer.services` and
-//! `provider.services` are left to the file and the builder. A key whose last name is free
+//! A name with dots, such as that of a service, cannot be written in a variable's name, so keys below one
+//! are left to the file and the builder. A key whose last name is free
 //! (`provider.metadata.*`) takes the rest of the variable's name in lower case.
 
 use std::ffi::OsString;
@@ -48,9 +48,9 @@ pub(super) fn parse(
                 continue;
             }
             let known: Vec<&str> = keys.iter().map(|(known, _)| known.as_str()).collect();
-            return Err(unknown(&name, &known));
+            return Err(unknown(&name, &known, schema));
         };
-        layer.settings.push(setting(&key, &name, text)?);
+        layer.settings.push(setting(&key, &name, text, schema)?);
     }
     passed_over.sort();
     Ok((layer, passed_over))
@@ -95,8 +95,8 @@ fn is_link(name: &str, value: &str) -> bool {
 }
 
 /// The error of a variable that sets nothing: why, if that can be told, and those that do.
-fn unknown(name: &str, known: &[&str]) -> Error {
-    if let Some(why) = misplaced(name, known) {
+fn unknown(name: &str, known: &[&str], schema: &Schema) -> Error {
+    if let Some(why) = misplaced(name, known, schema) {
         return Error::invalid_config(format!("environment variable `{name}`: {why}"));
     }
     // Of a section that exists, only its own variables.
@@ -108,22 +108,24 @@ fn unknown(name: &str, known: &[&str]) -> Error {
 }
 
 /// Why what a variable means to set has no variable of this name.
-fn misplaced(name: &str, known: &[&str]) -> Option<String> {
+fn misplaced(name: &str, known: &[&str], schema: &Schema) -> Option<String> {
     let capitals = name.to_ascii_uppercase();
     if capitals != name && known.contains(&&*capitals) {
         return Some(format!("variables are in capitals, write `{capitals}`"));
     }
-    for side in ["consumer", "provider"] {
-        if capitals.starts_with(&variable(&Key::of([side, "services", ""]))) {
-            return Some(format!(
-                "settings of one service have no variable, because names of services hold dots: \
-                 write [{side}.services.\"…\"] into the configuration file"
-            ));
-        }
+    let is_below = |key: &Key| capitals.starts_with(&format!("{}__", variable(key)));
+    let leaves = schema.leaves();
+    if let Some(section) = leaves.iter().filter_map(|(key, _)| key.named_section()).find(is_below) {
+        return Some(format!(
+            "settings below [{section}] have no variable, because the names there hold dots: \
+             write [{section}.\"…\"] into the configuration file"
+        ));
     }
-    let extensions = ["cluster", "loadbalance", "routers"];
-    let mut keys = extensions.map(|name| variable(&Key::of(["consumer", name]))).into_iter();
-    let key = keys.find(|key| capitals.starts_with(&format!("{key}__")))?;
+    let extension = || serde_json::json!({ "name": "x" });
+    let takes_one =
+        |key: &Key| schema.takes(&Raw::new(key.clone(), extension(), Origin::Default)).is_ok();
+    let mut keys = leaves.into_iter().map(|(key, _)| key).filter(has_variable).filter(is_below);
+    let key = variable(&keys.find(takes_one)?);
     Some(format!(
         "parameters of an extension have no variable of their own, write them into the value: \
          {key}='{{ name = \"…\", … }}'"
@@ -131,7 +133,7 @@ fn misplaced(name: &str, known: &[&str]) -> Option<String> {
 }
 
 /// Whether a variable can set `key`: only its last name is free, if any.
-pub(super) fn has_variable(key: &Key) -> bool {
+pub(crate) fn has_variable(key: &Key) -> bool {
     !key.section(key.parts().len() - 1).has_any()
 }
 
@@ -145,13 +147,13 @@ fn named(name: &str, known: &str, key: &Key) -> Option<Key> {
 }
 
 /// The variable that sets `key`.
-pub(super) fn variable(key: &Key) -> String {
+pub(crate) fn variable(key: &Key) -> String {
     let parts: Vec<String> = key.parts().map(str::to_ascii_uppercase).collect();
     format!("{PREFIX}{}", parts.join("__"))
 }
 
 /// The text is read as TOML if the key takes that, else as a string without quotes.
-fn setting(key: &Key, name: &str, text: OsString) -> Result<Raw, Error> {
+fn setting(key: &Key, name: &str, text: OsString, schema: &Schema) -> Result<Raw, Error> {
     let origin = Origin::Environment { variable: name.to_owned() };
     let text = text
         .into_string()
@@ -160,7 +162,7 @@ fn setting(key: &Key, name: &str, text: OsString) -> Result<Raw, Error> {
     let as_toml = value_of(&text).map(raw);
     let as_text = raw(Value::String(text));
     match as_toml {
-        Some(value) if value.alone().is_ok() || as_text.alone().is_err() => Ok(value),
+        Some(value) if schema.takes(&value).is_ok() || schema.takes(&as_text).is_err() => Ok(value),
         _ => Ok(as_text),
     }
 }

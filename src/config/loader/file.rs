@@ -8,10 +8,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::key::Key;
-use super::layer::{Inside, Layer, Raw, unknown_key};
+use super::layer::{Inside, Layer, Raw};
 use super::origin::Origin;
 use super::places::Places;
 use super::schema::{Entry, Schema};
+use super::Repeated;
 
 /// A configuration file that was read.
 #[derive(Debug, Clone)]
@@ -28,7 +29,7 @@ impl ConfigFile {
             // A mark of the encoding is no column.
             return Self { path: self.path.clone(), text: text.to_owned() }.parse(schema);
         }
-        let places = Places::of(self);
+        let places = Places::of(&self.path, &self.text);
         let table = DeTable::parse(&self.text).map_err(|error| {
             let Some(span) = error.span() else { return self.too_deep(&places) };
             let told = malformed(error.message(), self.text.get(span.clone()));
@@ -73,7 +74,8 @@ impl Reader<'_> {
                 Entry::Leaf => self.leaf(value, key)?,
                 Entry::Unknown { depth, known } => {
                     let origin = self.places.origin(name.span().start);
-                    return Err(unknown_key(&deepest(key, &value), depth, known).at(origin));
+                    let key = deepest(key, &value);
+                    return Err(self.schema.unknown_key(&key, depth, known).at(origin));
                 }
             }
         }
@@ -84,28 +86,28 @@ impl Reader<'_> {
         let origin = self.places.origin(value.span().start);
         match value.into_inner() {
             DeValue::Table(table) => self.section(table, key),
-            DeValue::Array(list) if *key == Key::dotted("registry") => {
-                self.registries(list.into_iter().collect(), key, origin)
-            }
-            other => {
-                let is = other.type_str();
-                let message = format!("{key}: expected a section [{key}], this is a value ({is})");
-                Err(Error::invalid_config(message).at(origin))
-            }
+            DeValue::Array(list) => match self.schema.repeated() {
+                Some(repeated) if *key == Key::dotted(repeated.section) => {
+                    self.tables(list.into_iter().collect(), repeated, origin)
+                }
+                _ => Err(no_section(key, "array", origin)),
+            },
+            other => Err(no_section(key, other.type_str(), origin)),
         }
     }
 
-    /// `[[registry]]`: each has an address and may have a token; what else is set holds for all.
-    fn registries(
+    /// `[[section]]`, several times: what is no part of an entry holds for all.
+    fn tables(
         &mut self,
         mut tables: Vec<Spanned<DeValue<'_>>>,
-        section: &Key,
+        repeated: Repeated,
         origin: Origin,
     ) -> Result<(), Error> {
+        let section = &Key::dotted(repeated.section);
         if tables.len() == 1 {
             return tables.pop().map_or(Ok(()), |only| self.subsection(only, section));
         }
-        let key = section.child("address");
+        let key = section.child(repeated.key);
         let (mut entries, mut inside) = (Vec::new(), Vec::new());
         for (index, table) in tables.into_iter().enumerate() {
             let place = self.places.origin(table.span().start);
@@ -114,23 +116,26 @@ impl Reader<'_> {
             reader.subsection(table, section)?;
             let mut entry = serde_json::Map::new();
             for setting in reader.layer.settings {
-                setting.check(self.schema)?;
+                self.schema.check(&setting)?;
                 let name = setting.key.parts().next_back().unwrap_or_default().to_owned();
                 match &*name {
-                    "address" | "token" => {
-                        let key = key.item(index).child(&name);
+                    name if name == repeated.key || repeated.own.contains(&name) => {
+                        let key = key.item(index).child(name);
                         inside.push(Inside { key, name: None, value: setting.origin });
-                        entry.insert(name, setting.value);
+                        entry.insert(name.to_owned(), setting.value);
                     }
                     _ if self.layer.settings.iter().any(|other| other.key == setting.key) => {
-                        let message = "an earlier [[registry]] sets it; it holds for all of them";
-                        return Err(setting.blame(message));
+                        let message = format!(
+                            "an earlier [[{section}]] sets it; it holds for all of them"
+                        );
+                        return Err(setting.blame(&message));
                     }
                     _ => self.layer.settings.push(setting),
                 }
             }
-            if !entry.contains_key("address") {
-                let message = format!("{section}: it has no address; each [[{section}]] needs one");
+            if !entry.contains_key(repeated.key) {
+                let name = repeated.key;
+                let message = format!("{section}: it has no {name}; each [[{section}]] needs one");
                 return Err(Error::invalid_config(message).at(place));
             }
             inside.push(Inside { key: key.item(index), name: None, value: place });
@@ -149,10 +154,15 @@ impl Reader<'_> {
     }
 }
 
+/// The error of a value where a section is expected.
+fn no_section(key: &Key, is: &str, origin: Origin) -> Error {
+    let message = format!("{key}: expected a section [{key}], this is a value ({is})");
+    Error::invalid_config(message).at(origin)
+}
+
 /// The value of a TOML text such as `3`, `["a"]` or `{ name = "a" }`, if it is one.
 pub(super) fn value_of(text: &str) -> Option<Value> {
-    let file = ConfigFile { path: String::new(), text: text.to_owned() };
-    read(DeValue::parse(text).ok()?, &Key::root(), &Places::of(&file), &mut Vec::new()).ok()
+    read(DeValue::parse(text).ok()?, &Key::root(), &Places::of("", text), &mut Vec::new()).ok()
 }
 
 /// The value of `key`, and where what is inside it stands.
@@ -218,7 +228,7 @@ fn number(value: &DeValue<'_>) -> Result<Value, &'static str> {
         }
         DeValue::Float(float) => {
             let number = float.as_str().parse().ok().and_then(serde_json::Number::from_f64);
-            let told = "this is no number to reckon with: write a finite one";
+            let told = "must be a finite number";
             number.map(Value::Number).ok_or(told)
         }
         _ => Err("dates are not used here: write a text in quotes"),

@@ -3,11 +3,11 @@
 use std::fmt;
 
 /// Stands where any name may stand.
-pub(super) const ANY: &str = "*";
+pub(crate) const ANY: &str = "*";
 
 /// A path of names. `Display` writes it as TOML does.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key(Vec<Part>);
+pub(crate) struct Key(Vec<Part>);
 
 /// A name, or `[0]` and so on for an element of a list: a name may look like that too.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,13 +18,13 @@ struct Part {
 
 impl Key {
     /// The whole tree.
-    pub(super) fn root() -> Self {
+    pub(crate) fn root() -> Self {
         Self(Vec::new())
     }
 
     /// The key of a text such as `consumer.timeout`, as `Display` writes it: a name with dots stands
     /// in quotes, the position of an element in brackets.
-    pub(super) fn dotted(text: &str) -> Self {
+    pub(crate) fn dotted(text: &str) -> Self {
         let name = || Part { text: String::new(), is_item: false };
         let (mut parts, mut last, mut quoted) = (Vec::new(), name(), false);
         for c in text.chars() {
@@ -43,22 +43,22 @@ impl Key {
     }
 
     /// A key of these names.
-    pub(super) fn of<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(crate) fn of<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
         parts.into_iter().fold(Self::root(), |key, name| key.child(name))
     }
 
     /// The key of `name` in this section.
-    pub(super) fn child(&self, name: &str) -> Self {
+    pub(crate) fn child(&self, name: &str) -> Self {
         self.with(name.to_owned(), false)
     }
 
     /// The key of the element at `index` of the list at this key.
-    pub(super) fn item(&self, index: usize) -> Self {
+    pub(crate) fn item(&self, index: usize) -> Self {
         self.with(format!("[{index}]"), true)
     }
 
     /// The key of what an error calls `step` inside the value at this key: a name, or `[0]` and so on.
-    pub(super) fn step(&self, step: &str) -> Self {
+    pub(crate) fn step(&self, step: &str) -> Self {
         let index = step.strip_prefix('[').and_then(|step| step.strip_suffix(']'));
         self.with(step.to_owned(), index.is_some_and(|index| index.parse::<usize>().is_ok()))
     }
@@ -70,22 +70,28 @@ impl Key {
     }
 
     /// Whether it is `other` or inside of it.
-    pub(super) fn is_in(&self, other: &Self) -> bool {
+    pub(crate) fn is_in(&self, other: &Self) -> bool {
         self.0.starts_with(&other.0)
     }
 
     /// The section of the first `depth` names.
-    pub(super) fn section(&self, depth: usize) -> Self {
+    pub(crate) fn section(&self, depth: usize) -> Self {
         Self(self.0.iter().take(depth).cloned().collect())
     }
 
     /// Its names, the outermost first.
-    pub(super) fn parts(&self) -> impl DoubleEndedIterator<Item = &str> + ExactSizeIterator {
+    pub(crate) fn parts(&self) -> impl DoubleEndedIterator<Item = &str> + ExactSizeIterator {
         self.0.iter().map(|part| &*part.text)
     }
 
+    /// The section whose sections have any name, if it is in one of these.
+    pub(crate) fn named_section(&self) -> Option<Self> {
+        let at = self.parts().position(|part| part == ANY)?;
+        (at + 1 < self.parts().len()).then(|| self.section(at))
+    }
+
     /// Whether a part of it may be any name.
-    pub(super) fn has_any(&self) -> bool {
+    pub(crate) fn has_any(&self) -> bool {
         self.parts().any(|part| part == ANY)
     }
 }

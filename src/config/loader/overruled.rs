@@ -7,38 +7,32 @@ use serde_json::Value;
 
 use super::key::Key;
 use super::layer::{Layer, Raw};
-use super::origin::{Origin, Origins};
-use super::registry::RegistryAddresses;
-
-/// The scheme of the registry that is of this process alone.
-const OWN: &str = "memory";
+use super::origin::Origin;
+use super::origins::Origins;
 
 /// What the program set in code.
 pub(super) struct Code {
     /// The last value of each key.
     settings: Vec<(Key, Value)>,
-    keeps_registry: bool,
+    /// Those that are not replaced.
+    staying: Vec<Key>,
 }
 
 impl Code {
-    pub(super) fn of(builder: &Layer) -> Self {
+    pub(super) fn of(builder: &Layer, stays: fn(&Key, &Value) -> bool) -> Self {
         let mut settings: Vec<(Key, Value)> = Vec::new();
         for Raw { key, value, .. } in &builder.settings {
             settings.retain(|(known, _)| known != key);
             settings.push((key.clone(), value.clone()));
         }
-        let keeps_registry = settings.iter().any(|(key, value)| is_own_registry(key, value));
-        Self { settings, keeps_registry }
+        let staying = settings.iter().filter(|(key, value)| stays(key, value));
+        Self { staying: staying.map(|(key, _)| key.clone()).collect(), settings }
     }
 
     /// Takes out of `layer`, the file or the environment, what does not replace the code, and gives
     /// it unless it says the same.
     pub(super) fn keep(&self, layer: &mut Layer) -> Vec<(Key, Origin)> {
-        if !self.keeps_registry {
-            return Vec::new();
-        }
-        let registry = Key::dotted("registry.address");
-        let taken = layer.settings.extract_if(.., |setting| setting.key == registry);
+        let taken = layer.settings.extract_if(.., |setting| self.staying.contains(&setting.key));
         let differs =
             |Raw { key, value, .. }: &Raw| !self.settings.contains(&(key.clone(), value.clone()));
         taken.filter(differs).map(|setting| (setting.key, setting.origin)).collect()
@@ -56,38 +50,28 @@ impl Code {
     }
 }
 
-/// Whether this setting has the program meet nobody outside of its process.
-fn is_own_registry(key: &Key, value: &Value) -> bool {
-    if *key != Key::dotted("registry.address") {
-        return false;
-    }
-    // What cannot be read is an error elsewhere.
-    let addresses: RegistryAddresses = serde_json::from_value(value.clone()).unwrap_or_default();
-    !addresses.is_empty() && addresses.iter().all(|address| address.scheme() == OWN)
-}
-
 /// Where file and environment contradict the code, and what of them says nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Overruled {
     /// What they replaced, with the place that did.
-    pub(crate) replaced: Places,
+    pub(crate) replaced: Replacements,
     /// What they do not replace, with the place that says otherwise.
-    pub(crate) kept: Places,
+    pub(crate) kept: Replacements,
     /// Variables that set nothing, as orchestrators make them.
     pub(crate) passed_over: Vec<String>,
 }
 
 /// Keys with places; `Display` parts them with commas and shows no values, which may be secret.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Places(pub(super) Vec<(Key, Origin)>);
+pub(crate) struct Replacements(pub(super) Vec<(Key, Origin)>);
 
-impl Places {
+impl Replacements {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-impl fmt::Display for Places {
+impl fmt::Display for Replacements {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             return f.write_str("nothing");

@@ -1,6 +1,5 @@
 //! Places in a configuration file, found at once however large it is.
 
-use super::file::ConfigFile;
 use super::origin::Origin;
 
 /// Bytes between two counts of characters.
@@ -9,7 +8,8 @@ const BLOCK: usize = 256;
 /// Knows the line and the column of each byte of a file.
 #[derive(Debug)]
 pub(super) struct Places<'a> {
-    file: &'a ConfigFile,
+    path: &'a str,
+    text: &'a str,
     /// Where lines begin.
     lines: Vec<usize>,
     /// How many characters there are before each block.
@@ -17,14 +17,14 @@ pub(super) struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    pub(super) fn of(file: &'a ConfigFile) -> Self {
-        let newlines = file.text.match_indices('\n').map(|(newline, _)| newline + 1);
-        let blocks = file.text.as_bytes().chunks(BLOCK).scan(0, |before, block| {
+    pub(super) fn of(path: &'a str, text: &'a str) -> Self {
+        let newlines = text.match_indices('\n').map(|(newline, _)| newline + 1);
+        let blocks = text.as_bytes().chunks(BLOCK).scan(0, |before, block| {
             *before += characters(block);
             Some(*before)
         });
         let (lines, counts) = ([0].into_iter().chain(newlines), [0].into_iter().chain(blocks));
-        Self { file, lines: lines.collect(), counts: counts.collect() }
+        Self { path, text, lines: lines.collect(), counts: counts.collect() }
     }
 
     /// Where lines begin, in bytes.
@@ -34,11 +34,11 @@ impl<'a> Places<'a> {
 
     /// The place of the byte at `offset`.
     pub(super) fn origin(&self, offset: usize) -> Origin {
-        let offset = offset.min(self.file.text.len());
+        let offset = offset.min(self.text.len());
         let line = self.lines.partition_point(|start| *start <= offset);
         let start = self.lines[line - 1];
         Origin::File {
-            path: self.file.path.clone(),
+            path: self.path.to_owned(),
             line,
             column: self.before(offset) - self.before(start) + 1,
         }
@@ -47,7 +47,7 @@ impl<'a> Places<'a> {
     /// How many characters begin before the byte at `offset`.
     fn before(&self, offset: usize) -> usize {
         let block = offset / BLOCK;
-        self.counts[block] + characters(&self.file.text.as_bytes()[block * BLOCK..offset])
+        self.counts[block] + characters(&self.text.as_bytes()[block * BLOCK..offset])
     }
 }
 
@@ -64,8 +64,7 @@ mod tests {
     fn every_character_has_the_line_and_column_that_counting_gives() {
         for text in ["", "\n", "ä", "a\n\näö\u{1f600}b\n", &"é€x\n".repeat(99), &"é".repeat(300)]
         {
-            let file = ConfigFile { path: "f".to_owned(), text: text.to_owned() };
-            let places = Places::of(&file);
+            let places = Places::of("f", text);
             let (mut line, mut column) = (1, 1);
             for (offset, c) in text.char_indices().chain([(text.len(), ' ')]) {
                 assert_eq!(places.origin(offset).to_string(), format!("f:{line}:{column}"));

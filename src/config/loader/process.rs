@@ -9,8 +9,8 @@ use rpc_core::Error;
 
 use super::environment::FILE;
 use super::file::ConfigFile;
+use super::Sources;
 use super::layer::Layer;
-use super::load::Sources;
 use super::places::Places;
 
 /// Looked for in the working directory when `DUBHE_CONFIG` is not set.
@@ -47,13 +47,13 @@ impl Sources {
 }
 
 /// `dubhe` in the user's cache directory, as the XDG base directory specification finds it.
-pub(super) fn cache_dir_of_user() -> Option<PathBuf> {
+pub(crate) fn cache_dir_of_user() -> Option<PathBuf> {
     let base = directory("XDG_CACHE_HOME").or_else(|| Some(directory("HOME")?.join(".cache")))?;
     Some(base.join("dubhe"))
 }
 
 /// `dubhe` in the user's runtime directory, where the processes of `dev://` meet.
-pub(super) fn runtime_dir_of_user() -> Option<PathBuf> {
+pub(crate) fn runtime_dir_of_user() -> Option<PathBuf> {
     Some(directory("XDG_RUNTIME_DIR")?.join("dubhe"))
 }
 
@@ -81,7 +81,7 @@ impl ConfigFile {
                 let (valid, why) = (error.utf8_error().valid_up_to(), error.utf8_error());
                 let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
                 let told = "from here on the file is not UTF-8: save it as UTF-8";
-                let place = Places::of(&Self { path, text }).origin(valid);
+                let place = Places::of(&path, &text).origin(valid);
                 return Err(Error::invalid_config(told).at(place).with_source(why));
             }
         };

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use super::ejection::EjectionSettings;
 use super::instances::InstanceRule;
-use super::names::Kind;
 use super::selector::{self, Selector};
 use super::value::{at_least_one, optional, positive, size};
 
@@ -208,40 +207,6 @@ impl ConsumerConfig {
             decoded: self.limits.decoded,
             in_flight: self.limits.in_flight as usize,
             queued: self.limits.queued,
-        }
-    }
-
-    /// Leaves only the choices that `is_known` holds for; others are as if they were not set.
-    pub(super) fn retain_chosen(&mut self, is_known: impl Fn(Kind, &Selector) -> bool) {
-        let default = Self::default();
-        if !is_known(Kind::Codec, &Selector::new(&*self.codec)) {
-            self.codec = default.codec;
-        }
-        if !is_known(Kind::Cluster, &self.cluster) {
-            self.cluster = default.cluster;
-        }
-        if !is_known(Kind::LoadBalance, &self.loadbalance) {
-            self.loadbalance = default.loadbalance;
-        }
-        let is_router = |router: &Selector| is_known(Kind::Router, router);
-        let is_filter = |filter: &Selector| is_known(Kind::Filter, filter);
-        self.routers.retain(is_router);
-        self.filters.retain(is_filter);
-        self.attempt_filters.retain(is_filter);
-        for service in self.services.values_mut() {
-            let methods = service.methods.values_mut().map(|method| {
-                let filters = [&mut method.filters, &mut method.attempt_filters];
-                (&mut method.call, &mut method.routers, filters)
-            });
-            let filters = [&mut service.filters, &mut service.attempt_filters];
-            let whole = (&mut service.call, &mut service.routers, filters);
-            for (call, routers, filters) in [whole].into_iter().chain(methods) {
-                routers.iter_mut().for_each(|routers| routers.retain(is_router));
-                filters.into_iter().flatten().for_each(|filters| filters.retain(is_filter));
-                call.codec.take_if(|codec| !is_known(Kind::Codec, &Selector::new(&**codec)));
-                call.cluster.take_if(|chosen| !is_known(Kind::Cluster, chosen));
-                call.loadbalance.take_if(|chosen| !is_known(Kind::LoadBalance, chosen));
-            }
         }
     }
 }

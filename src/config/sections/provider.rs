@@ -5,14 +5,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use rpc_core::server::ServerConfig;
-use rpc_core::{AccessLog, Error, ServiceKey};
+use rpc_core::{AccessLog, ServiceKey};
 use serde::{Deserialize, Serialize};
 
 use super::address::{AdvertisedAddress, HostName};
-use super::key::Key;
-use super::method::Decided;
 use super::selector::{self, Selector};
-use super::tree::Config;
 use super::value::{at_least_one, duration, duration_or_none, ip, port, positive, size};
 
 /// `[provider]`: settings of the serving side.
@@ -218,104 +215,6 @@ impl ProviderLimits {
             idle_timeout: self.idle_timeout,
             default_timeout: self.default_timeout,
         }
-    }
-}
-
-impl Config {
-    /// The settings of the instances of `service`: of its whole key, else of its interface, else
-    /// those of all.
-    pub(crate) fn instance(&self, service: &ServiceKey) -> (u32, Duration) {
-        let found = || self.served(service).map(|(_, own)| own);
-        let weight = found().find_map(|own| own.weight);
-        let warmup = found().find_map(|own| own.warmup);
-        (weight.unwrap_or(self.provider.weight), warmup.unwrap_or(self.provider.warmup))
-    }
-
-    /// The filters around the handler of `method` (its name on the wire) of `service`.
-    pub(crate) fn handler_filters(
-        &self,
-        service: &ServiceKey,
-        method: &str,
-    ) -> Decided<Vec<Selector>> {
-        let of_method = self.served(service).find_map(|(section, own)| {
-            let filters = own.methods.get(method)?.filters.clone()?;
-            Some((section.child("methods").child(method), 2, filters))
-        });
-        let of_service = || {
-            self.served(service).find_map(|(section, own)| Some((section, 1, own.filters.clone()?)))
-        };
-        let (section, level, filters) = of_method
-            .or_else(of_service)
-            .unwrap_or_else(|| (Key::dotted("provider"), 0, self.provider.filters.clone()));
-        self.decided(&section.child("filters"), level, filters)
-    }
-
-    /// Whether the calls of a method may be limited: what is set for it, else for its service, else
-    /// for all.
-    pub(crate) fn gate(&self, service: &ServiceKey, method: &str) -> Gate {
-        let own = self.served(service).find_map(|(_, own)| own.methods.get(method)?.gate);
-        let own = own.or_else(|| self.served(service).find_map(|(_, own)| own.gate));
-        own.unwrap_or(self.provider.gate)
-    }
-
-    /// Which calls of a method leave a line in the access log: what is set for it, else for its service,
-    /// else for all.
-    pub(crate) fn access_log(&self, service: &ServiceKey, method: &str) -> AccessLog {
-        let own = self.served(service).find_map(|(_, own)| own.methods.get(method)?.access_log);
-        let own = own.or_else(|| self.served(service).find_map(|(_, own)| own.access_log));
-        own.unwrap_or(self.provider.access_log)
-    }
-
-    /// Whether every method that is configured for `service` is among `methods`.
-    ///
-    /// # Errors
-    /// A method that does not exist, with its place and the known ones.
-    pub(crate) fn check_handlers<'a>(
-        &self,
-        service: &ServiceKey,
-        methods: impl IntoIterator<Item = &'a str> + Clone,
-    ) -> Result<(), Error> {
-        for (section, own) in self.served(service) {
-            self.check_names(&section.child("methods"), own.methods.keys(), methods.clone())?;
-        }
-        Ok(())
-    }
-
-    /// What is set for `service`: by its whole key, then by its interface.
-    fn served<'a>(
-        &'a self,
-        service: &ServiceKey,
-    ) -> impl Iterator<Item = (Key, &'a InstanceOverrides)> + use<'a> {
-        let interface = ServiceKey::new(service.interface());
-        let is_same = interface == *service;
-        let names = [Some(service.clone()), (!is_same).then_some(interface)].into_iter().flatten();
-        let section = Key::dotted("provider.services");
-        names.filter_map(move |name| {
-            let own = self.provider.services.get(&name)?;
-            Some((section.child(name.as_str()), own))
-        })
-    }
-
-    /// Whether every service in `[provider.services]` is among those that are served.
-    ///
-    /// # Errors
-    /// A service that is not, with its place and the known ones.
-    pub(crate) fn check_served(&self, served: &[ServiceKey]) -> Result<(), Error> {
-        let section = Key::dotted("provider.services");
-        for name in self.provider.services.keys() {
-            let is_name = |key: &&ServiceKey| *key == name || key.interface() == name.as_str();
-            if !served.iter().any(|key| is_name(&key)) {
-                // Either names a section.
-                let known = served.iter().flat_map(|key| match key.interface() {
-                    interface if interface == key.as_str() => vec![interface],
-                    interface => vec![interface, key.as_str()],
-                });
-                let error =
-                    Error::unknown_service("service in [provider.services]", name.as_str(), known);
-                return Err(error.at(self.origins.of_section(&section.child(name.as_str()))));
-            }
-        }
-        Ok(())
     }
 }
 

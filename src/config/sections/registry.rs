@@ -7,15 +7,12 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use rpc_core::Error;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, DeserializeSeed, Error as _, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::address::RegistryAddress;
-use super::key::Key;
-use super::process::{cache_dir_of_user, runtime_dir_of_user};
-use super::tree::{Config, Secret};
+use super::secret::Secret;
 use super::value::folder;
 
 /// `[registry]`: where providers are listed.
@@ -46,74 +43,30 @@ impl Default for RegistryConfig {
     }
 }
 
-impl Config {
-    /// Where instances are listed: the first registry, if there are several.
-    ///
-    /// # Errors
-    /// No registry is set anywhere.
-    pub fn registry_address(&self) -> Result<&RegistryAddress, Error> {
-        self.registry.address.iter().next().ok_or_else(|| {
-            Error::invalid_config(
-                "no registry is set: write address = \"dev://\" into [registry] of the \
-                 configuration file, set DUBHE_REGISTRY__ADDRESS, or give the address in code",
-            )
-        })
-    }
-
-    /// What the registries are made from, one at least, each with the key of its address.
-    pub(crate) fn registry_settings(
-        &self,
-    ) -> Result<Vec<(String, registry::RegistryConfig)>, Error> {
-        self.registry_address()?;
-        let cache_dir = || self.registry.cache_dir.clone().or_else(cache_dir_of_user);
-        let cache_dir = self.registry.cache.then(cache_dir).flatten();
-        let settings = |entry: &Entry| {
-            let mut settings = registry::RegistryConfig::new(entry.address.as_str());
-            let token = entry.token.as_ref().or(self.registry.token.as_ref());
-            settings.token = token.map(|token| token.expose().to_owned());
-            settings.cache_dir.clone_from(&cache_dir);
-            settings.runtime_dir = runtime_dir_of_user();
-            (entry.key().to_string(), settings)
-        };
-        Ok(self.registry.address.0.iter().map(settings).collect())
-    }
-}
-
 // === impl RegistryAddresses ===
 
 /// The registries in use, in order; none by default. `Serialize` shows them without passwords.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RegistryAddresses(Vec<Entry>);
+pub struct RegistryAddresses(Vec<Registered>);
 
 /// One registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Entry {
-    address: RegistryAddress,
+pub(crate) struct Registered {
+    pub(crate) address: RegistryAddress,
     /// Its own, from a `[[registry]]` of several.
-    token: Option<Secret>,
-    place: Place,
+    pub(crate) token: Option<Secret>,
+    pub(crate) place: Place,
 }
 
 /// Where an address is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(crate) enum Place {
     /// It, or several with commas between them, is the whole value.
     Alone,
     /// It is this element of a list.
     Item(usize),
     /// It stands in this one of several tables.
     Table(usize),
-}
-
-impl Entry {
-    fn key(&self) -> Key {
-        let key = Key::dotted("registry.address");
-        match self.place {
-            Place::Alone => key,
-            Place::Item(index) => key.item(index),
-            Place::Table(index) => key.item(index).child("address"),
-        }
-    }
 }
 
 /// A registry in a list, as it is written.
@@ -136,9 +89,9 @@ impl RegistryAddresses {
         self.0.is_empty()
     }
 
-    /// The addresses, each with the key it is written at.
-    pub(super) fn with_keys(&self) -> impl Iterator<Item = (&RegistryAddress, Key)> {
-        self.0.iter().map(|entry| (&entry.address, entry.key()))
+    /// The registries, in order.
+    pub(crate) fn entries(&self) -> &[Registered] {
+        &self.0
     }
 
     fn push(&mut self, written: &Written, place: Place) -> Result<(), String> {
@@ -147,7 +100,7 @@ impl RegistryAddresses {
             if self.iter().any(|known| *known == address) {
                 return Err(format!("`{address}` is there twice: name each registry once"));
             }
-            self.0.push(Entry { address, token: written.token.clone(), place });
+            self.0.push(Registered { address, token: written.token.clone(), place });
         }
         Ok(())
     }

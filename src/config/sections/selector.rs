@@ -68,7 +68,7 @@ impl<'de> Deserialize<'de> for Selector {
 }
 
 /// A list of extensions in their order; one alone needs no brackets.
-pub(super) mod list {
+pub(crate) mod list {
     use std::fmt;
 
     use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};

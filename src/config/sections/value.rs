@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 /// A duration that may be zero.
-pub(super) mod duration {
+pub(crate) mod duration {
     use std::time::Duration;
 
     use serde::Serializer;
@@ -27,13 +27,13 @@ pub(super) mod duration {
 }
 
 /// A duration longer than zero.
-pub(super) mod positive {
+pub(crate) mod positive {
     pub(crate) use super::amount::positive_duration as deserialize;
     pub(crate) use super::duration::serialize;
 }
 
 /// A duration longer than zero that may be absent.
-pub(super) mod optional {
+pub(crate) mod optional {
     use std::time::Duration;
 
     use serde::{Deserializer, Serializer};
@@ -56,7 +56,7 @@ pub(super) mod optional {
 }
 
 /// A duration that may be zero, or absent.
-pub(super) mod duration_or_none {
+pub(crate) mod duration_or_none {
     use std::time::Duration;
 
     use serde::Deserializer;
@@ -71,7 +71,7 @@ pub(super) mod duration_or_none {
 }
 
 /// A number of bytes, one at least.
-pub(super) mod size {
+pub(crate) mod size {
     use serde::Serializer;
 
     pub(crate) use super::amount::size as deserialize;
@@ -82,17 +82,17 @@ pub(super) mod size {
 }
 
 /// A share of a hundred.
-pub(super) fn percent<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+pub(crate) fn percent<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
     whole(from, 0..=100, "is no share in percent: write 0 to 100")
 }
 
 /// A number of something, one at least.
-pub(super) fn at_least_one<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+pub(crate) fn at_least_one<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
     whole(from, 1..=u32::MAX, "is no number of them: write a whole number, 1 at least")
 }
 
 /// A port to bind.
-pub(super) fn port<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
+pub(crate) fn port<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
     whole(from, 0..=u16::MAX, "is no port: write 1 to 65535, or 0 for any that is free")
 }
 
@@ -108,7 +108,7 @@ fn whole<'de, D: Deserializer<'de>, T: TryFrom<u64> + PartialOrd>(
 }
 
 /// An address to bind.
-pub(super) fn ip<'de, D: Deserializer<'de>>(from: D) -> Result<Option<IpAddr>, D::Error> {
+pub(crate) fn ip<'de, D: Deserializer<'de>>(from: D) -> Result<Option<IpAddr>, D::Error> {
     let value = Value::deserialize(from)?;
     let address = value.as_str().and_then(|text| text.parse().ok());
     address.map(Some).ok_or_else(|| {
@@ -118,7 +118,7 @@ pub(super) fn ip<'de, D: Deserializer<'de>>(from: D) -> Result<Option<IpAddr>, D
 }
 
 /// A folder.
-pub(super) fn folder<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
+pub(crate) fn folder<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
     match Value::deserialize(from)? {
         Value::String(path) if !path.is_empty() => Ok(Some(path.into())),
         other => Err(D::Error::custom(format!("{other} is no folder: write its path in quotes"))),

@@ -6,8 +6,8 @@ use rpc_core::ServiceKey;
 use serde_json::Value;
 
 use super::{file, inventory, sources};
-use crate::config::environment::{has_variable, variable};
-use crate::config::schema::Schema;
+use crate::config::loader::{Schema, has_variable, variable};
+use crate::config::sections::Tree;
 use crate::config::*;
 
 #[test]
@@ -327,7 +327,7 @@ fn the_page_lists_every_key_with_its_default() {
         line.starts_with("| `") && line.split('`').nth(1).is_some_and(|key| key.contains('.'))
     };
     let rows: Vec<&str> = page.lines().filter(is_key).collect();
-    let schema = Schema::new();
+    let schema = Schema::of::<Tree>();
     let keys = schema.leaves();
     for (key, default) in &keys {
         let default = match default {

@@ -49,10 +49,11 @@ fn quotes_that_were_forgotten_around_a_service_are_told() {
     for (text, section) in [
         ("[provider.services.m.A]\nweight = 5\n", "provider.services.\"m.A\""),
         ("[consumer.services.m.A.methods.look]\nretries = 5\n", "consumer.services.\"m.A\""),
+        ("[consumer.instances.shop.example]\nweight = 1\n", "consumer.instances.\"shop.example\""),
         ("[consumer.services]\nm.deep.a.timeout = \"1s\"\n", "consumer.services.\"m.deep.a\""),
     ] {
         let error = file_error(text);
-        let expected = format!("the name of a service with dots stands in quotes: [{section}]");
+        let expected = format!("a name with dots stands in quotes: [{section}]");
         assert!(error.ends_with(&expected), "{error}");
     }
     let slip = file_error("[consumer.services.Shop.metods.look]\nretries = 5\n");

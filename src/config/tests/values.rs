@@ -4,7 +4,8 @@ use rpc_core::ServiceKey;
 use serde_json::{Value, json};
 
 use super::{file_error, sources};
-use crate::config::schema::Schema;
+use crate::config::loader::Schema;
+use crate::config::sections::Tree;
 use crate::config::*;
 
 /// Whether `key = value` is refused with its place and these words.
@@ -40,7 +41,7 @@ fn a_number_of_the_wrong_kind_is_told_in_words() {
     check(key, "\"2\"", &format!("\"2\" {number}, without quotes"));
     let endless = "99999999999999999999";
     check(key, endless, "this is a number beyond all bounds: write a smaller one");
-    check(key, "inf", "this is no number to reckon with: write a finite one");
+    check(key, "inf", "must be a finite number");
     let builder = Layer::new().set(key, Value::Null);
     let message = Config::load(Sources { builder, ..Sources::default() }).unwrap_err().to_string();
     assert_eq!(message, format!("builder: {key}: null {number}"));
@@ -122,7 +123,7 @@ fn no_message_of_any_key_speaks_of_rust() {
         { "x": 7 }
     ]);
     let mut seen = 0;
-    for (key, _) in Schema::new().leaves() {
+    for (key, _) in Schema::of::<Tree>().leaves() {
         for value in wrong.as_array().unwrap() {
             let parts = key.parts().map(|part| if part == "*" { "a" } else { part });
             let builder = Layer::new().set_at(parts, value.clone());

@@ -25,8 +25,18 @@ fn a_variable_that_sets_nothing_is_an_error() {
         ("DUBHE_consumer__timeout", "variables are in capitals, write `DUBHE_CONSUMER__TIMEOUT`"),
         (
             "DUBHE_CONSUMER__SERVICES__X__TIMEOUT",
-            "settings of one service have no variable, because names of services hold dots: \
+            "settings below [consumer.services] have no variable, because the names there hold dots: \
              write [consumer.services.\"…\"] into the configuration file",
+        ),
+        (
+            "DUBHE_CONSUMER__INSTANCES__HALL__WEIGHT",
+            "settings below [consumer.instances] have no variable, because the names there hold \
+             dots: write [consumer.instances.\"…\"] into the configuration file",
+        ),
+        (
+            "DUBHE_CONSUMER__ATTEMPT_FILTERS__SIZE",
+            "parameters of an extension have no variable of their own, write them into the value: \
+             DUBHE_CONSUMER__ATTEMPT_FILTERS='{ name = \"…\", … }'",
         ),
         (
             "DUBHE_CONSUMER__CLUSTER__FORKS",

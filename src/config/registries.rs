@@ -1,0 +1,54 @@
+//! What the registries of the configuration are made from.
+
+use rpc_core::Error;
+
+use super::config::Config;
+use super::loader::{Key, cache_dir_of_user, runtime_dir_of_user};
+use super::sections::{Place, Registered, RegistryAddress};
+
+impl Config {
+    /// Where instances are listed: the first registry, if there are several.
+    ///
+    /// # Errors
+    /// No registry is set anywhere.
+    pub fn registry_address(&self) -> Result<&RegistryAddress, Error> {
+        self.registry.address.iter().next().ok_or_else(|| {
+            Error::invalid_config(
+                "no registry is set: write address = \"dev://\" into [registry] of the \
+                 configuration file, set DUBHE_REGISTRY__ADDRESS, or give the address in code",
+            )
+        })
+    }
+
+    /// What the registries are made from, one at least, each with the key of its address.
+    pub(crate) fn registry_settings(
+        &self,
+    ) -> Result<Vec<(String, registry::RegistryConfig)>, Error> {
+        self.registry_address()?;
+        let cache_dir = || self.registry.cache_dir.clone().or_else(cache_dir_of_user);
+        let cache_dir = self.registry.cache.then(cache_dir).flatten();
+        let settings = |entry: &Registered| {
+            let mut settings = registry::RegistryConfig::new(entry.address.as_str());
+            let token = entry.token.as_ref().or(self.registry.token.as_ref());
+            settings.token = token.map(|token| token.expose().to_owned());
+            settings.cache_dir.clone_from(&cache_dir);
+            settings.runtime_dir = runtime_dir_of_user();
+            (key_of(entry).to_string(), settings)
+        };
+        Ok(self.registry.address.entries().iter().map(settings).collect())
+    }
+
+    /// The addresses of the registries, each with the key it is written at.
+    pub(super) fn registry_keys(&self) -> impl Iterator<Item = (&RegistryAddress, Key)> {
+        self.registry.address.entries().iter().map(|entry| (&entry.address, key_of(entry)))
+    }
+}
+
+fn key_of(registered: &Registered) -> Key {
+    let key = Key::dotted("registry.address");
+    match registered.place {
+        Place::Alone => key,
+        Place::Item(index) => key.item(index),
+        Place::Table(index) => key.item(index).child("address"),
+    }
+}
