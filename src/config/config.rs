@@ -3,7 +3,9 @@
 use rpc_core::Error;
 use serde::Serialize;
 
-use super::loader::{self, Key, Loaded, Origin, Origins, Overruled, Setting, Sources, leaves, to_value};
+use super::loader::{
+    self, Key, Loaded, Origin, Origins, Overruled, Setting, Sources, leaves, to_value,
+};
 use super::sections::{ApplicationConfig, ConsumerConfig, ProviderConfig, RegistryConfig, Tree};
 
 /// Every setting with its value in force, and where each was set.

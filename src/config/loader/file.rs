@@ -7,12 +7,12 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::Repeated;
 use super::key::Key;
 use super::layer::{Inside, Layer, Raw};
 use super::origin::Origin;
 use super::places::Places;
 use super::schema::{Entry, Schema};
-use super::Repeated;
 
 /// A configuration file that was read.
 #[derive(Debug, Clone)]
@@ -125,9 +125,8 @@ impl Reader<'_> {
                         entry.insert(name.to_owned(), setting.value);
                     }
                     _ if self.layer.settings.iter().any(|other| other.key == setting.key) => {
-                        let message = format!(
-                            "an earlier [[{section}]] sets it; it holds for all of them"
-                        );
+                        let message =
+                            format!("an earlier [[{section}]] sets it; it holds for all of them");
                         return Err(setting.blame(&message));
                     }
                     _ => self.layer.settings.push(setting),

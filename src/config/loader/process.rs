@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use rpc_core::Error;
 
+use super::Sources;
 use super::environment::FILE;
 use super::file::ConfigFile;
-use super::Sources;
 use super::layer::Layer;
 use super::places::Places;
 

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::nested::{self, Nested};
 use super::report::{EndpointHealth, HealthState};
 use super::silence::Silence;
-use super::window::{Window, Sums};
+use super::window::{Sums, Window};
 use super::{EjectionConfig, Ejector, Verdict};
 use crate::endpoint::load::nanos_since;
 
