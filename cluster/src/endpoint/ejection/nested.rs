@@ -129,43 +129,90 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
+    /// What an endpoint showed, on a clock of milliseconds.
+    struct Shown {
+        nested: Nested,
+        start: Instant,
+    }
+
+    impl Shown {
+        fn new() -> Self {
+            let start = Instant::now();
+            Self { nested: Nested::new(start), start }
+        }
+
+        fn count(&self, ms: u64) -> bool {
+            self.nested.count(ms * MS, self.start + Duration::from_millis(ms))
+        }
+
+        fn stands_out(&self, ms: u64) -> bool {
+            self.nested.stands_out(ms * MS, &EjectionConfig::default())
+        }
+
+        fn share(&self, others: u64, ms: u64) -> u32 {
+            self.nested.share(others, self.start + Duration::from_millis(ms))
+        }
+    }
+
     #[test]
     fn five_in_a_row_show_it_or_fewer_that_have_lasted() {
-        let (nested, config) = (Nested::default(), EjectionConfig::default());
-        let shows = |ms| nested.shows(ms * MS, &config);
-        assert!(!nested.is_noted(20_000 * MS) && !shows(20_000));
-        assert!(nested.count(20_000 * MS), "it is the first of a row");
-        (0..3).for_each(|_| assert!(!nested.count(20_000 * MS)));
-        assert!(nested.is_noted(20_000 * MS) && !shows(20_499) && shows(20_500));
-        assert!(!nested.count(20_100 * MS) && shows(20_100));
+        let shown = Shown::new();
+        let Shown { nested, .. } = &shown;
+        assert!(!nested.is_noted(20_000 * MS) && !shown.stands_out(20_000));
+        assert!(shown.count(20_000), "it is the first of a row");
+        (0..3).for_each(|_| assert!(!shown.count(20_000)));
+        assert!(nested.is_noted(20_000 * MS));
+        assert!(!shown.stands_out(20_499) && shown.stands_out(20_500));
+        assert!(!shown.count(20_100) && shown.stands_out(20_100));
         nested.end();
-        assert!(!nested.is_noted(20_100 * MS) && !shows(20_600));
-        assert!(nested.count(20_600 * MS) && !shows(21_099), "a new row lasts from its beginning");
+        assert!(!nested.is_noted(20_100 * MS) && !shown.stands_out(20_600));
+        assert!(shown.count(20_600) && !shown.stands_out(21_099), "a new row lasts from its begin");
     }
 
     #[test]
     fn it_is_forgotten_ten_seconds_after_the_last_one() {
-        let (nested, config) = (Nested::default(), EjectionConfig::default());
+        let shown = Shown::new();
+        let Shown { nested, .. } = &shown;
         [1_000, 2_000].iter().for_each(|ms| {
-            nested.count(ms * MS);
+            shown.count(*ms);
         });
-        assert!(nested.is_noted(12_000 * MS - 1) && nested.shows(12_000 * MS - 1, &config));
-        assert!(!nested.is_noted(12_000 * MS) && !nested.shows(12_000 * MS, &config));
-        assert!(nested.count(12_001 * MS), "that is a new row");
+        let config = EjectionConfig::default();
+        assert!(nested.is_noted(12_000 * MS - 1) && nested.stands_out(12_000 * MS - 1, &config));
+        assert!(!nested.is_noted(12_000 * MS) && !shown.stands_out(12_000));
+        assert!(shown.count(12_001), "that is a new row");
     }
 
     #[test]
     fn who_is_out_for_it_shows_it_until_it_is_pardoned_or_well() {
-        let (nested, config) = (Nested::default(), EjectionConfig::default());
+        let shown = Shown::new();
+        let Shown { nested, .. } = &shown;
         (0..5).for_each(|_| {
-            nested.count(0);
+            shown.count(0);
         });
-        nested.set_out();
-        assert!(nested.is_out() && nested.shows(60_000 * MS, &config));
+        nested.set_out(40);
+        assert!(nested.is_out() && shown.stands_out(60_000) && shown.share(0, 60_000) == 40);
         nested.pardon(60_000 * MS);
-        assert!(!nested.is_out() && nested.shows(69_999 * MS, &config));
-        nested.set_out();
+        assert!(!nested.is_out() && shown.stands_out(69_999) && shown.share(0, 60_000) == 0);
+        nested.set_out(0);
+        assert!(nested.is_out());
         nested.forget();
-        assert!(!nested.is_out() && !nested.shows(60_000 * MS, &config));
+        assert!(!nested.is_out() && !shown.stands_out(60_000));
+    }
+
+    #[test]
+    fn its_share_is_that_of_ten_seconds_and_outlasts_the_row() {
+        let shown = Shown::new();
+        assert_eq!(shown.share(7, 0), 0);
+        shown.count(1_000);
+        assert_eq!(shown.share(999, 1_000), 1, "little is not nothing");
+        (0..4).for_each(|_| {
+            shown.count(1_000);
+        });
+        shown.nested.end();
+        assert_eq!((shown.share(5, 10_999), shown.share(0, 10_999)), (50, 100));
+        assert_eq!(shown.share(5, 11_000), 0);
+        shown.count(12_000);
+        shown.nested.forget();
+        assert_eq!(shown.share(5, 12_000), 0);
     }
 }

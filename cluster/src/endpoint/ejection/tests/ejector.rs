@@ -33,18 +33,6 @@ fn up_to_its_share_of_the_connected_may_be_out() {
 }
 
 #[test]
-fn failures_of_a_dependency_count_while_a_third_at_most_show_them() {
-    let ejector = ejector(None);
-    assert!(ejector.counts_nested());
-    for (showing, connected, counts) in
-        [(2, 3, false), (1, 3, true), (1, 2, false), (3, 9, true), (4, 9, false), (0, 0, true)]
-    {
-        ejector.note_nested(showing, connected);
-        assert_eq!(ejector.counts_nested(), counts, "{showing} of {connected}");
-    }
-}
-
-#[test]
 fn other_rules_hold_at_once_and_the_same_are_no_change() {
     let strict = EjectionConfig { consecutive: 2, ..EjectionConfig::default() };
     let ejector = ejector(None);

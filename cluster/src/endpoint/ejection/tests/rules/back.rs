@@ -52,7 +52,7 @@ fn what_was_begun_before_it_was_well_again_says_nothing() {
     };
     (0..9).for_each(|_| record(Verdict::Failure, ms - 1));
     (0..9).for_each(|_| record(Verdict::Nested, ms - 1));
-    assert!(watched.review(ms + 50) && !watched.health.shows_nested(watched.at(ms + 50)));
+    assert!(watched.review(ms + 50) && !watched.health.stands_out_nested(watched.at(ms + 50)));
     assert!(!watched.health.speaks_of_now(watched.at(ms - 1)));
     assert!(watched.health.speaks_of_now(watched.at(ms)));
     (0..5).for_each(|_| record(Verdict::Failure, ms));
