@@ -43,7 +43,17 @@ struct Run {
 
 impl Run {
     fn start(addresses: &[&str], balancer: Arc<dyn LoadBalance>, idempotent: bool) -> Self {
-        let ejection = Some(EjectionConfig { seed: Some(1), ..EjectionConfig::default() });
+        let ejection = EjectionConfig { seed: Some(1), ..EjectionConfig::default() };
+        Self::start_by(Some(ejection), addresses, balancer, idempotent)
+    }
+
+    /// The same by these rules of ejection.
+    fn start_by(
+        ejection: Option<EjectionConfig>,
+        addresses: &[&str],
+        balancer: Arc<dyn LoadBalance>,
+        idempotent: bool,
+    ) -> Self {
         let options = DirectoryOptions { ejection, ..DirectoryOptions::default() };
         let fleet = Fleet::from(snapshot(addresses), options);
         addresses.iter().for_each(|a| fleet.mock(a).answer(Answer::After(2 * MS)));
@@ -180,6 +190,19 @@ async fn a_provider_that_fails_at_once_attracts_no_calls() {
         let seen = run.end().await;
         let failed = seen.iter().filter(|seen| seen.failed.is_some()).count();
         assert_eq!(failed, 0, "{name}: of {}", seen.len());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_ejection_balancers_that_follow_latency_avoid_what_fails_at_once() {
+    for name in ["p2c", "shortestresponse"] {
+        let run = Run::start_by(None, &["a:1", "b:1", "c:1"], built(name), true);
+        sleep(SECOND).await;
+        run.fleet.mock("a:1").answer(Answer::Fail(Status::unavailable("no database")));
+        sleep(SECOND).await;
+        let share = run.share("a:1", 5 * SECOND).await;
+        assert!(share <= 0.01, "{name}: {share} of the calls");
+        run.end().await;
     }
 }
 

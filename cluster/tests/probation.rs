@@ -17,12 +17,18 @@ async fn ejections_double_from_one_second_to_sixty_with_equal_jitter() {
     let fleet = fleet(&["a:1", "b:1"]);
     eject(&fleet, "a:1").await;
     let cluster = in_turn(&fleet);
-    let mut longest = 1.0;
-    for _ in 0..9 {
+    let (mut longest, mut shares) = (1.0, Vec::new());
+    for _ in 0..20 {
         let waited = next_call(&fleet, &cluster, "a:1").await.as_secs_f64();
         // A look every 100 ms and a call every 10 ms come on top.
         assert!((longest / 2.0..longest + 0.2).contains(&waited), "{waited} of {longest}");
-        longest = (longest * 2.0).min(60.0);
+        if longest == 60.0 {
+            shares.push(waited / longest);
+        }
+        longest = (longest * 2.0_f64).min(60.0);
+    }
+    for part in [0.5..0.7, 0.7..0.85, 0.85..1.01] {
+        assert!(shares.iter().any(|share| part.contains(share)), "none in {part:?}: {shares:?}");
     }
     assert_eq!(fleet.directory.state().ejections, 1);
 }

@@ -251,8 +251,8 @@ impl Control {
 
     fn close_on(&mut self, window: &Window, starving: bool) -> Next {
         let (took, lateness) = (self.took, window.lateness());
-        if lateness < HEALTHY && window.useful > 5 && self.base.is_none_or(|base| took < base) {
-            self.base = Some(took);
+        if lateness < HEALTHY && window.useful > 5 {
+            self.base = Some(self.base.map_or(took, |base| base.min(took)));
         }
         let target = self.target();
         let late = lateness >= BAD && window.late >= 5 && target < 0.8 * took;
@@ -295,11 +295,10 @@ impl Control {
             }
         }
         let ratio = (target / took).clamp(0.1, 2.0);
-        if (0.9..=1.1).contains(&ratio) {
-            return false;
-        }
-        if ratio > 1.0 {
+        if ratio > 1.1 {
             self.cut = None;
+        } else if ratio >= 0.9 {
+            return false;
         } else if self.limit == FLOOR && lateness < HEALTHY {
             // There is nothing left to cut: this is what a call takes.
             self.base = Some(took);

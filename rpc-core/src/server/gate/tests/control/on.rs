@@ -1,6 +1,6 @@
 //! How a limit moves, and how it goes.
 
-use super::super::super::control::{Mode, Next};
+use super::super::super::control::{Control, Mode, Next};
 use super::{Closes, QUIET, Went, late, on};
 
 #[test]
@@ -19,6 +19,20 @@ fn while_calls_are_refused_the_limit_is_the_rate_times_what_a_call_may_take() {
         let went = Went { took, refused: 1, low: 5, ..QUIET };
         assert_eq!((control.went(went), control.limit()), (next, limit), "{took} ms");
         assert_eq!(control.mode(), Mode::On);
+    }
+}
+
+#[test]
+fn a_limit_that_is_right_within_a_tenth_stays() {
+    // 27.5 and 22.5 ms may calls take that take 11.25 and 8.75, and they take 25.
+    for base in [11.25, 8.75] {
+        let mut control = Control::new();
+        for went in [Went { took: base, ..QUIET }, late(40), Went { took: base, ..QUIET }] {
+            control.went(went);
+        }
+        let limit = control.limit();
+        let next = control.went(Went { took: 25.0, refused: 1, low: 5, ..QUIET });
+        assert_eq!((control.mode(), next, control.limit()), (Mode::On, Next::Same, limit));
     }
 }
 
@@ -113,20 +127,56 @@ fn a_queue_that_empties_all_the_time_may_use_the_deadline() {
     assert_eq!(patient.limit(), 7, "180 of 200 ms is near enough");
 }
 
+/// One that limits to 112, as calls were quick.
+fn wide() -> Control {
+    let mut control = on();
+    for _ in 0..4 {
+        control.went(REFUSES);
+    }
+    assert_eq!(control.limit(), 112);
+    control
+}
+
+/// Calls come up against the limit, and one useful call ends each millisecond.
+const REFUSES: Went = Went { took: 12.5, refused: 1, low: 300, ..QUIET };
+
 #[test]
 fn a_cut_that_costs_answers_is_taken_back() {
-    let of = |useful, took| Went { useful, took, refused: 1, low: 300, ..QUIET };
-    for (useful, limit) in [(40, 44), (80, 22)] {
-        let mut control = on();
-        for _ in 0..4 {
-            control.went(of(100, 12.5));
-        }
-        assert_eq!(control.limit(), 112);
-        control.went(of(100, 63.0));
+    for (useful, late, limit, base) in [
+        (40, 0, 112, 50.4),
+        (80, 0, 22, 10.0),
+        // Half of them late, so it is none that helped too much.
+        (40, 39, 112, 50.4),
+        (40, 40, 22, 10.0),
+    ] {
+        let mut control = wide();
+        control.went(Went { took: 63.0, ..REFUSES });
         assert_eq!(control.limit(), 44, "a cut to less than half, which is judged next");
-        control.went(of(useful, 50.0));
-        assert_eq!((useful, control.limit()), (useful, if useful == 40 { 112 } else { limit }));
+        control.went(Went { useful, late, took: 50.0, ..REFUSES });
+        let told = (control.limit(), control.base());
+        assert_eq!(told, (limit, Some(base)), "{useful} useful, {late} late");
     }
+}
+
+#[test]
+fn a_cut_to_more_than_half_is_not_judged() {
+    let mut control = wide();
+    control.went(Went { took: 41.7, ..REFUSES });
+    assert_eq!(control.limit(), 67);
+    control.went(Went { useful: 40, took: 50.0, ..REFUSES });
+    assert_eq!(control.limit(), 33);
+}
+
+#[test]
+fn a_burst_may_take_a_quarter_more_than_a_call_does_whatever_the_deadline() {
+    let mut control = Control::new();
+    control.went(Went { took: 200.0, ..QUIET });
+    control.went(Went { took: 400.0, ..late(40) });
+    assert_eq!(control.limit(), 37, "250 ms are the target");
+    control.went(Went { took: 200.0, ..QUIET });
+    assert_eq!(control.mode(), Mode::On);
+    control.went(Went { now: 2001.0, useful: 90, late: 10, took: 125.0, refused: 1, ..QUIET });
+    assert_eq!(control.limit(), 74, "and a limit at most doubles");
 }
 
 #[test]

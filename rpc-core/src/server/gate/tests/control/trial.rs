@@ -30,6 +30,13 @@ fn a_limit_that_helps_and_costs_answers_is_widened_at_most_to_half_of_what_ran()
         assert_eq!((control.limit(), control.mode()), (limit, Mode::Trial(step)));
     }
     assert_eq!((control.went(FELL), control.mode()), (Next::Same, Mode::Off), "that is enough");
+    let mut later = on_trial();
+    later.went(Went { refused: 9, ..late(40) });
+    assert_eq!(later.mode(), Mode::Trial(1));
+    later.went(FELL);
+    assert_eq!(later.mode(), Mode::Trial(5));
+    later.went(FELL);
+    assert_eq!(later.mode(), Mode::Off, "after five steps it is not widened again");
 }
 
 #[test]

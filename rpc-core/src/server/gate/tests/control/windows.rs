@@ -97,8 +97,9 @@ fn who_is_refused_comes_back_when_those_refused_could_have_been_served() {
     let hint = |useful, refused, took, age| {
         on().hint(&Went { useful, refused, took, age, ..QUIET }.window())
     };
-    // One useful call a millisecond.
+    // One useful call a millisecond, and one in two.
     assert_eq!(hint(100, 400, 10.0, 100.0), 400.0);
+    assert_eq!(hint(100, 400, 10.0, 200.0), 800.0);
     assert_eq!(hint(100, 4, 10.0, 100.0), 20.0, "twice what a call takes at least");
     assert_eq!(hint(100, 4000, 10.0, 100.0), 1000.0, "a second at most");
     assert_eq!(hint(0, 4, 10.0, 100.0), 1000.0, "nobody was served");
