@@ -8,7 +8,7 @@ mod example;
 use std::io::{BufRead, BufReader};
 use std::process::{Output, Stdio};
 
-/// All but `first-call`, which is the README's program to the letter.
+/// All but `first-call` and those of the tutorial, which are the programs of pages to the letter.
 const EXAMPLES: [&str; 8] = [
     "balancers",
     "codecs",

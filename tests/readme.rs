@@ -54,6 +54,22 @@ fn the_first_call_of_the_readme_is_the_example() {
     assert_eq!(block.lines().collect::<Vec<_>>(), body, "README.md and examples/first_call.rs");
 }
 
+#[test]
+fn the_programs_of_the_tutorial_are_its_examples() {
+    let page = read("docs/guide/tutorial.md");
+    let blocks = page.split("```rust,ignore\n").skip(1);
+    let blocks: Vec<&str> = blocks.map(|rest| rest.split("```").next().unwrap()).collect();
+    let names = ["api", "provider", "consumer"];
+    assert_eq!(blocks.len(), names.len(), "the tutorial has a block for each example");
+    for (block, name) in blocks.iter().zip(names) {
+        let example = read(&format!("examples/tutorial/{name}.rs"));
+        assert!(
+            example.ends_with(&format!("\n\n{block}")),
+            "{name}.rs does not end with:\n{block}"
+        );
+    }
+}
+
 /// A running example; killed when it is dropped.
 struct Running(Child);
 
@@ -196,7 +212,11 @@ fn the_workflow_runs_what_a_person_runs_before_a_change() {
 fn every_link_of_a_page_leads_somewhere() {
     let mut broken = Vec::new();
     for (page, text) in pages() {
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        let written_out = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        // `[name]: target` at the end of a page.
+        let defined = text.lines().filter(|line| line.starts_with('['));
+        let defined = defined.filter_map(|line| Some(line.split_once("]: ")?.1));
+        for link in written_out.chain(defined) {
             let target = link.split('#').next().unwrap_or_default();
             let is_file = !link.contains("://") && !target.is_empty();
             if is_file && !page.parent().unwrap().join(target).exists() {

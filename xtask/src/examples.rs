@@ -21,7 +21,7 @@ struct Example {
 }
 
 /// Every example. Programs are `[[example]]` targets of the workspace.
-const EXAMPLES: [Example; 10] = [
+const EXAMPLES: [Example; 11] = [
     Example {
         name: "first-call",
         provider: Some(("first-call", "hi alice")),
@@ -34,6 +34,11 @@ const EXAMPLES: [Example; 10] = [
         name: "greeter",
         provider: Some(("greeter-provider", "ready")),
         program: &["greeter-consumer"],
+    },
+    Example {
+        name: "tutorial",
+        provider: Some(("tutorial-provider", "serving at")),
+        program: &["tutorial-consumer"],
     },
     Example { name: "codecs", provider: None, program: &["codecs"] },
     Example { name: "balancers", provider: None, program: &["balancers"] },
