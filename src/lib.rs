@@ -117,8 +117,8 @@ pub mod prelude {
     pub use crate::provider::Provider;
 }
 
-/// The contracts of what can be chosen by name, and what they are written in. The guide with an
-/// example of each is `docs/extending.md`.
+/// The contracts of extensions, and the types they are written in. [`guide::extending`] has an
+/// example of each.
 pub mod extend {
     pub use cluster::load_balance::LoadBalance;
     pub use cluster::policy::{
@@ -160,13 +160,3 @@ pub mod extend {
         Subscription, Tally, TraceBridge, TraceContext,
     };
 }
-
-/// The guide whose code is compiled and run with the documentation's tests.
-#[cfg(doctest)]
-#[doc = include_str!("../docs/extending.md")]
-pub mod extending {}
-
-/// The same for the page about configuration.
-#[cfg(doctest)]
-#[doc = include_str!("../docs/configuration.md")]
-pub mod configuring {}
