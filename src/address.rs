@@ -1,7 +1,7 @@
-//! Where a provider listens and what address consumers are told: two settings, one default.
+//! Where a provider listens and which address it advertises: two settings, one default.
 //!
 //! `dev://` and other registries on loopback bind loopback. Elsewhere the port is bound on every
-//! interface, and the address told is that of the interface which routes to the registry.
+//! interface, and the advertised address is that of the interface that routes to the registry.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(crate) struct Place {
     /// Whether another port will do if this one is taken.
     may_move: bool,
     advertise: Option<AdvertisedAddress>,
-    /// The address told when none is set and every interface is bound.
+    /// The advertised address if none is set and every interface is bound.
     route: IpAddr,
 }
 
@@ -111,7 +111,7 @@ impl Place {
         Some(own.chain([bound.to_string(), advertised]).collect())
     }
 
-    /// What consumers are told once `bound` is known.
+    /// The advertised address, once `bound` is known.
     pub(crate) fn advertised(&self, bound: SocketAddr) -> String {
         match &self.advertise {
             Some(advertise) => advertise.with_bound_port(bound.port()),
@@ -123,8 +123,8 @@ impl Place {
     }
 }
 
-/// Of several registries the first counts that is not on this machine: who is reached through it
-/// is not on this machine either. `None` if no other has a route.
+/// The first registry that is not on this machine decides: its consumers are not on this machine
+/// either. `None` if no other has a route.
 fn best_of(routes: &[Option<IpAddr>]) -> Option<IpAddr> {
     let known = || routes.iter().flatten();
     known().find(|route| !route.is_loopback()).or_else(|| known().next()).copied()

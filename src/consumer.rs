@@ -32,6 +32,30 @@ use crate::setup::Setup;
 /// Calls services: holds the registry session, the connections and the retry budget that all of
 /// its clients share. Cheap to clone.
 ///
+/// A program makes one consumer for a registry and takes the clients of all services from it.
+///
+/// ```no_run
+/// # use dubhe::prelude::*;
+/// # #[dubhe::service]
+/// # trait Greeter {
+/// #     async fn hello(&self, name: String) -> Result<String>;
+/// # }
+/// # async fn example() -> std::result::Result<(), Box<dyn std::error::Error>> {
+/// let consumer = Consumer::new("dubhe://127.0.0.1:20890")
+///     .set("consumer.timeout", "2s")
+///     .set("consumer.services.Greeter.loadbalance", "roundrobin")
+///     .build()?;
+/// let greeter: GreeterClient = consumer.client().await?;
+/// println!("{}", greeter.hello("bob".into()).await?);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Settings come from defaults, the attributes of traits, the builder, a configuration file, the
+/// environment and rules, in this order of strength: [the guide](crate::guide::configuration) lists
+/// every key. [`reload`](Self::reload) and [`apply_rules`](Self::apply_rules) change them while calls
+/// run.
+///
 /// It may be used in several tokio runtimes. Its tasks run in that of the call which first needs them; when
 /// that runtime ends, they begin again in that of the next call. One that is not run meanwhile, as a
 /// `current_thread` runtime between two `block_on`, drives nothing for the others either.
@@ -68,25 +92,28 @@ impl Consumer {
         Self::builder().set("registry.address", url)
     }
 
-    /// A consumer whose registry the configuration names.
+    /// A consumer of the registry that the configuration names.
     pub fn builder() -> ConsumerBuilder {
         ConsumerBuilder::default()
     }
 
-    /// A client of the service that `C` was made for: `consumer.client::<GreeterClient>().await?`.
-    /// Cheap to clone; all clients of one consumer share its connections, its registry session and
-    /// its retry budget, and keep it alive.
+    /// A client of the service of `C`: `consumer.client::<GreeterClient>().await?`. It is cheap to
+    /// clone. All clients of one consumer share its connections, registry session and retry budget,
+    /// and keep it alive.
     ///
-    /// Waits for the registry's first list for at most 1 s. A registry that is away, or that lists
-    /// no provider, is no error here: the client begins with the list on disk, or its calls wait
-    /// for a list within their time. Dropping the future has no effect.
+    /// Waits at most 1 s for the registry's first list. A registry that is down or lists no
+    /// provider is not an error here: the client begins with the list on disk, or its calls wait
+    /// for a list within their deadlines.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
     ///
     /// # Errors
-    /// Settings for methods that the service does not have, or that contradict what a method is; a
-    /// fallback that does not fit its method; the registry refuses the consumer, as by a wrong token,
-    /// and there is no list on disk; the consumer's registry was shut down; no tokio runtime here, or
-    /// one without timers and IO; an extension or a layer that panics while it is made, or asks for a
-    /// client [meanwhile](Error::is_busy).
+    /// Settings name a method that the service does not have, or contradict what a method is; a
+    /// fallback does not fit its method; the registry rejects the credentials and there is no list
+    /// on disk; the consumer's registry was shut down; there is no tokio runtime, or one without
+    /// timers and IO; an extension or a layer panics while it is made, or asks for a client
+    /// [meanwhile](Error::is_busy).
     pub async fn client<C: ServiceClient>(&self) -> Result<C, Error> {
         let ServiceDescriptor { interface, group, version, .. } = *C::DESCRIPTOR;
         self.client_of(ServiceKey::with_parts(interface, group, version)).await
@@ -159,8 +186,8 @@ impl Consumer {
         &self.0.metrics
     }
 
-    /// The choices of extensions that are not known here, if the builder was told to
-    /// [leave them out](ConsumerBuilder::leave_out_unknown).
+    /// The extensions that settings name and this program lacks, if the builder [leaves them
+    /// out](ConsumerBuilder::leave_out_unknown).
     #[must_use]
     pub fn left_out(&self) -> &[LeftOut] {
         &self.0.left_out
@@ -203,7 +230,7 @@ impl Inner {
         }
     }
 
-    /// What extensions are told that are made for this consumer.
+    /// The context of extensions that are made for this consumer.
     pub(crate) fn context(&self) -> BuildContext {
         let context = BuildContext::default().with_seed(self.extensions.seed());
         context.with_metrics(self.metrics.clone())
@@ -316,8 +343,11 @@ pub(crate) fn method_of(
         .with_signature(described.signature))
 }
 
-/// What a consumer is made of; the configuration file and the environment are stronger than what
-/// is set here.
+/// Builds a [`Consumer`]. The configuration file and the environment are stronger than settings made
+/// here, unless [`sources`](Self::sources) replaces them.
+///
+/// Layers are added from the outside to the inside: the first is the outermost.
+/// [`guide::layers`](crate::guide::layers) explains the positions *call* and *attempt*.
 #[derive(Debug, Default)]
 #[must_use]
 pub struct ConsumerBuilder {
@@ -343,15 +373,15 @@ impl ConsumerBuilder {
         self
     }
 
-    /// What can be chosen by name.
+    /// Sets the extensions that configuration can choose by name; the default has the built-in ones.
     pub fn extensions(mut self, extensions: Extensions) -> Self {
         self.setup.extensions = extensions;
         self
     }
 
-    /// Leaves out policies, balancers, routers and codecs whose names are not known here, as if
-    /// they were not set; [`Consumer::left_out`] tells which. For tools that share the settings of a
-    /// program but not its extensions; by default each is an error.
+    /// Treats policies, balancers, routers and codecs with unknown names as if they were not set;
+    /// [`Consumer::left_out`] lists them. It is for tools that share the settings of a program but
+    /// not its extensions; by default each is an error.
     pub fn leave_out_unknown(mut self) -> Self {
         self.leaves_out_unknown = true;
         self
@@ -364,7 +394,8 @@ impl ConsumerBuilder {
         self
     }
 
-    /// A tower layer around every call, inside those there are.
+    /// Adds a tower layer around every call, inside the present ones. It runs once for a call, however
+    /// often that is sent.
     pub fn call_layer<L>(mut self, layer: L) -> Self
     where
         L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
@@ -373,7 +404,9 @@ impl ConsumerBuilder {
         self
     }
 
-    /// A tower layer around the calls of one service or method, inside those there are.
+    /// Adds a tower layer around the calls of one service or method, inside the present ones. A method
+    /// that the service does not have is an error of [`Consumer::client`]; a service of a similar name
+    /// is a warning.
     pub fn call_layer_for<L>(mut self, scope: impl Into<Scope>, layer: L) -> Self
     where
         L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
@@ -382,7 +415,8 @@ impl ConsumerBuilder {
         self
     }
 
-    /// A tower layer around every attempt at a provider, inside those there are.
+    /// Adds a tower layer around every attempt at a provider, inside the present ones. Its state is that
+    /// of one instance of a service.
     pub fn attempt_layer<L>(mut self, layer: L) -> Self
     where
         L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
@@ -391,8 +425,8 @@ impl ConsumerBuilder {
         self
     }
 
-    /// A tower layer that `make` makes for each instance, inside those there are; its attempts pass
-    /// through it.
+    /// Adds a tower layer that `make` makes for each instance, around the attempts there, inside the
+    /// present ones.
     pub fn attempt_layer_with<L>(
         mut self,
         make: impl Fn(&Instance) -> L + Send + Sync + 'static,
@@ -404,7 +438,7 @@ impl ConsumerBuilder {
         self
     }
 
-    /// A tower layer around the attempts of one service or method, inside those there are.
+    /// Adds a tower layer around the attempts of one service or method, inside the present ones.
     pub fn attempt_layer_for<L>(mut self, scope: impl Into<Scope>, layer: L) -> Self
     where
         L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
@@ -413,7 +447,7 @@ impl ConsumerBuilder {
         self
     }
 
-    /// The consumer. Connects to nothing yet.
+    /// Builds the consumer. It connects to nothing yet.
     ///
     /// # Errors
     /// Settings that are unknown or cannot work, with their place and the remedy.
@@ -448,7 +482,7 @@ impl ConsumerBuilder {
     }
 }
 
-/// `GreeterClient::connect("dev://")`: a client with a consumer of its own.
+/// Connects a client with a consumer of its own: `GreeterClient::connect("dev://")`.
 pub trait Connect: ServiceClient {
     /// A client of the service through the registry at `url`. Programs with several clients share
     /// a [`Consumer`] between them instead.

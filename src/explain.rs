@@ -19,9 +19,10 @@ use crate::setup::set_up;
 pub struct MethodExplanation {
     /// What is called.
     pub method: Arc<Method>,
-    /// The settings in force, and who set them.
+    /// The settings in force and their sources.
     pub settings: MethodConfig,
-    /// The endpoints, who left which of them out, and what the balancer thinks of the others.
+    /// The endpoints, the reason for each that is left out, and the balancer's scores of the
+    /// others.
     pub call: Explanation,
     /// The instances among those that this consumer disables, and the setting that does so.
     pub disabled: Vec<DisabledInstance>,

@@ -13,7 +13,42 @@ use rpc_core::{
 
 use crate::config::{Config, Kind, Selector};
 
-/// One [`ExtensionPoint`] per kind; the default has all built-ins.
+/// The extensions that configuration can choose by name; the default has the built-in ones.
+///
+/// It is a value: two consumers of one process may know different names. An extension of a built-in
+/// name replaces that one. [`guide::extending`](crate::guide::extending) has an example of each kind.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use dubhe::extend::{BuildContext, Candidates, Extension, LoadBalance, NoConfig};
+/// use dubhe::{Consumer, Error, Extensions, Invocation};
+/// use tokio::time::Instant;
+///
+/// #[derive(Debug)]
+/// struct First;
+///
+/// impl LoadBalance for First {
+///     fn select(&self, _: &Candidates, _: &Invocation, _: Instant) -> usize {
+///         0
+///     }
+/// }
+///
+/// impl Extension<dyn LoadBalance> for First {
+///     const NAME: &'static str = "first";
+///     type Config = NoConfig;
+///
+///     fn build(_: NoConfig, _: &BuildContext) -> Result<Arc<dyn LoadBalance>, Error> {
+///         Ok(Arc::new(Self))
+///     }
+/// }
+///
+/// let consumer = Consumer::new("static://10.0.0.1:20880")
+///     .extensions(Extensions::default().with_load_balance::<First>())
+///     .set("consumer.loadbalance", "first")
+///     .build()?;
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Extensions {
@@ -45,45 +80,45 @@ impl Default for Extensions {
 }
 
 impl Extensions {
-    /// The same with a codec.
+    /// Adds a codec under [`Extension::NAME`]; it replaces one of the same name.
     pub fn with_codec<E: Extension<dyn Codec>>(mut self) -> Self {
         self.codecs = self.codecs.with::<E>();
         self
     }
 
-    /// The same with a registry.
+    /// Adds a registry under [`Extension::NAME`], which is its URL scheme.
     pub fn with_registry<E: Extension<dyn Registry>>(mut self) -> Self {
         self.registries = self.registries.with::<E>();
         self
     }
 
-    /// The same with a load balancer.
+    /// Adds a load balancer under [`Extension::NAME`]; it replaces one of the same name.
     pub fn with_load_balance<E: Extension<dyn LoadBalance>>(mut self) -> Self {
         self.load_balancers = self.load_balancers.with::<E>();
         self
     }
 
-    /// The same with a cluster policy.
+    /// Adds a cluster policy under [`Extension::NAME`]; it replaces one of the same name.
     pub fn with_cluster<E: Extension<dyn ClusterPolicy>>(mut self) -> Self {
         self.policies = self.policies.with::<E>();
         self
     }
 
-    /// The same with a router.
+    /// Adds a router under [`Extension::NAME`].
     pub fn with_router<E: Extension<dyn Router>>(mut self) -> Self {
         self.routers = self.routers.with::<E>();
         self
     }
 
-    /// The same with a filter.
+    /// Adds a filter under [`Extension::NAME`].
     pub fn with_filter<E: Extension<dyn Filter>>(mut self) -> Self {
         self.filters = self.filters.with::<E>();
         self
     }
 
-    /// The same with `instance`, which the program has made, under `name`:
-    /// `with_instance::<dyn Router>("mine", Arc::new(…))`. For what needs more than parameters, such
-    /// as a handle to a database. It takes no parameters, and all that choose it share it.
+    /// Adds `instance`, made by the program, under `name`: `with_instance::<dyn Router>("mine",
+    /// Arc::new(…))`. This is for extensions that need more than parameters, such as a handle to a
+    /// database. It takes no parameters, and everything that chooses it shares it.
     pub fn with_instance<P: ?Sized + ExtensionKind>(
         mut self,
         name: &'static str,
@@ -116,7 +151,7 @@ impl Extensions {
         self.seed
     }
 
-    /// The same with a wire protocol.
+    /// Adds a wire protocol under [`Extension::NAME`].
     pub fn with_protocol<E: Extension<dyn Protocol>>(mut self) -> Self {
         self.protocols = self.protocols.with::<E>();
         self
@@ -127,7 +162,7 @@ impl Extensions {
         config.check_extensions(|kind, chosen| self.check_one(kind, chosen))
     }
 
-    /// The same for those whose name is known, and for registries.
+    /// Checks the extensions whose names are known, and the registries.
     pub(crate) fn check_known(&self, config: &Config) -> Result<(), Error> {
         config.check_extensions(|kind, chosen| match self.knows(kind, chosen) {
             Err(_) if kind != Kind::Registry => Ok(()),

@@ -110,7 +110,7 @@ impl Layers {
         self.fold(&instance.service, inner, |wrap, inner| wrap(Some(instance), inner))
     }
 
-    /// The same around a handler: whoever is inside of a layer sees the call as it has left it.
+    /// Applies the layers around a handler: inside of a layer the call is as the layer left it.
     pub(crate) fn apply_to_handler(&self, service: &ServiceKey, handler: BoxInvoker) -> BoxInvoker {
         self.fold(service, handler, |wrap, inner| wrap(None, within_layer(inner)))
     }
@@ -145,8 +145,8 @@ impl Layers {
         scopes.try_for_each(|scope| scope.check(service, methods.clone()))
     }
 
-    /// The service of a scope that was probably meant for `service` and misses it by a slip of the
-    /// hand. It is no error: a consumer cannot know which services it will be asked for.
+    /// The service of a scope that misses `service` by a probable typing error. It is not an error:
+    /// a consumer cannot know which services it will be asked for.
     pub(crate) fn misnamed(&self, service: &ServiceKey) -> Option<&str> {
         let scopes = self.0.iter().filter_map(|(scope, _)| scope.as_ref());
         let others = scopes.filter(|scope| !scope.has(service)).map(|scope| &*scope.service);

@@ -1,8 +1,8 @@
 //! Which providers of this process a consumer finds: those that use the registries it uses.
 //!
-//! The table is the one process-wide value of the facade, because `scope = "local"` must mean the same
-//! to whoever reads it from a configuration. The registries part it, as they part everything else: a
-//! consumer finds in the process what it would find there, less what runs elsewhere.
+//! The table is the one process-wide value of the facade, because `scope = "local"` must mean the
+//! same wherever a configuration says so. It is divided by registries: a consumer finds those
+//! providers of the process that it would find in its registries.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -1,7 +1,7 @@
 //! How loaded this machine is, for consumers whose balancer is `adaptive`.
 //!
 //! Dubbo's measure: the load average of the last minute in percent of the processors. Only Linux
-//! tells it in a file; elsewhere nothing is told, and the balancer goes by calls in flight.
+//! has it in a file; elsewhere it is absent, and the balancer goes by calls in flight.
 
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,8 +13,8 @@ use tokio::time::Instant;
 /// How long what was read is good for: the average moves slowly.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// The load of the machine as a provider knows it. Whoever asks after a second reads it anew; all
-/// others have what was read before, and nobody waits.
+/// The load of the machine as a provider knows it. It is read at most once a second, by the caller
+/// that finds it old; the others get the last value without waiting.
 pub(crate) struct Machine<R = fn() -> Option<f64>> {
     read: R,
     began: Instant,

@@ -26,8 +26,35 @@ use crate::serving;
 use crate::setup::Setup;
 use crate::signal::Signals;
 
-/// What a provider is made of; the configuration file and the environment are stronger than what
-/// is set here.
+/// Builds a provider: services, layers and settings. The configuration file and the environment are
+/// stronger than settings made here, unless [`sources`](Self::sources) replaces them.
+///
+/// ```no_run
+/// # use dubhe::prelude::*;
+/// # #[dubhe::service]
+/// # trait Greeter {
+/// #     async fn hello(&self, name: String) -> Result<String>;
+/// # }
+/// # struct Me;
+/// # impl Greeter for Me {
+/// #     async fn hello(&self, name: String) -> Result<String> {
+/// #         Ok(format!("hi {name}"))
+/// #     }
+/// # }
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), dubhe::Error> {
+/// // Serves until SIGTERM or Ctrl-C, and then drains.
+/// Provider::new("dubhe://127.0.0.1:20890")
+///     .set("provider.port", 20881)
+///     .serve(GreeterServer::new(Me))
+///     .run()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Every service is on the same port, in every protocol of `provider.protocols`.
+/// [`guide::deployment`](crate::guide::deployment) explains addresses, the drain and limits.
 #[derive(Default)]
 #[must_use = "a provider serves once it is started or run"]
 pub struct Provider {
@@ -45,7 +72,7 @@ impl Provider {
         Self::builder().set("registry.address", url)
     }
 
-    /// A provider whose registry the configuration names.
+    /// A provider that registers where the configuration says.
     pub fn builder() -> Self {
         Self::default()
     }
@@ -76,13 +103,14 @@ impl Provider {
         self
     }
 
-    /// What can be chosen by name.
+    /// Sets the extensions that configuration can choose by name; the default has the built-in ones.
     pub fn extensions(mut self, extensions: Extensions) -> Self {
         self.setup.extensions = extensions;
         self
     }
 
-    /// A tower layer around every handler, inside those there are.
+    /// Adds a tower layer around every handler, inside the present ones. The first is the outermost.
+    /// Each method has a layer of its own, made from this one.
     pub fn layer<L>(mut self, layer: L) -> Self
     where
         L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
@@ -91,7 +119,9 @@ impl Provider {
         self
     }
 
-    /// A tower layer around the handlers of one service or method, inside those there are.
+    /// Adds a tower layer around the handlers of one service or method, inside the present ones. A
+    /// service that is not served, or a method that it does not have, is an error of
+    /// [`start`](Self::start): a guard that guards nothing must not go unnoticed.
     pub fn layer_for<L>(mut self, scope: impl Into<Scope>, layer: L) -> Self
     where
         L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
@@ -101,36 +131,35 @@ impl Provider {
     }
 
     /// Accepts on `listener` besides the port: a Unix socket, an inherited descriptor, an in-memory
-    /// network. Consumers are told of the port alone; who calls over the listener knows of it.
+    /// network. Only the port is registered; callers of the listener know it by other means.
     pub fn listen(mut self, listener: impl Listen) -> Self {
         self.listeners.push(Box::new(listener));
         self
     }
 
-    /// Serves until SIGTERM, SIGINT or SIGHUP, then drains: tells consumers, unregisters, lets
-    /// running calls end within the limits of `provider.notice` and `provider.drain_timeout`.
+    /// Serves until SIGTERM, SIGINT or SIGHUP, then drains: unregisters, notifies consumers, and
+    /// waits for running calls within `provider.notice` and `provider.drain_timeout`.
     ///
     /// Signals within a second of the first are the same request; a later one ends the drain. SIGHUP
     /// is left alone where it is ignored, as under `nohup`, or where the program handles it itself.
     ///
     /// # Errors
-    /// As [`start`](Self::start); a second signal ended the drain.
+    /// Those of [`start`](Self::start); a second signal that ended the drain.
     pub async fn run(self) -> Result<DrainReport, Error> {
         // Listening before anybody is told of the provider: no signal in between is lost.
         let signals = Signals::listen()?;
         self.start().await?.run_until(signals).await
     }
 
-    /// Binds the port, and only then registers. A registry that is away is no error: the provider
-    /// registers as soon as it is back (see [`RunningProvider::is_registered`]).
+    /// Binds the port, and only then registers. A registry that is down is not an error: the
+    /// provider registers when it is back ([`RunningProvider::is_registered`]).
     ///
     /// # Cancel safety
     /// Dropping the future closes the port again; what was registered ends with its lease.
     ///
     /// # Errors
-    /// Settings that are unknown or cannot work, no service, a port that is in use, a registry that
-    /// refuses the provider, as by a wrong token; no tokio runtime here, or one without timers and IO.
-    /// A registry that is away is no error.
+    /// Settings that are unknown or cannot work, no service, a port in use, a registry that rejects
+    /// the provider's credentials; no tokio runtime, or one without timers and IO.
     pub async fn start(mut self) -> Result<RunningProvider, Error> {
         runtime::whole()?;
         let config = self.setup.load()?;
@@ -181,8 +210,8 @@ fn now_ms() -> u64 {
 
 /// A provider that serves.
 ///
-/// Dropping it frees its port at once; connections and calls are cut and instances taken off the
-/// lists when the runtime gets to it. [`shutdown`](Self::shutdown) is the polite end, and waits.
+/// Dropping it frees its port at once, cuts connections and calls, and takes its instances off the
+/// lists when the runtime polls its tasks. [`shutdown`](Self::shutdown) loses no call, and waits.
 #[derive(Debug)]
 pub struct RunningProvider {
     server: Server,
@@ -207,7 +236,7 @@ impl RunningProvider {
         self.local_addr
     }
 
-    /// The address that consumers are told, as `host:port`.
+    /// The advertised address, as `host:port`.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
@@ -248,12 +277,12 @@ impl RunningProvider {
         }
     }
 
-    /// Ends politely: tells consumers, unregisters, serves on while they go (`provider.notice`),
-    /// waits for running calls (`provider.drain_timeout`, both together), closes. Afterwards the port
-    /// is free, for the next provider on it as well.
+    /// Shuts down without failing calls: unregisters and notifies consumers, serves on while they
+    /// leave (`provider.notice`), waits for running calls (`provider.drain_timeout` for both
+    /// together), closes. Afterwards the port is free.
     ///
     /// # Cancel safety
-    /// Dropping the future closes everything at once, and calls that run are cut.
+    /// Dropping the future closes everything at once and cuts the calls that run.
     pub async fn shutdown(self) -> DrainReport {
         self.server.announce_drain();
         drop(self.local);
@@ -297,20 +326,20 @@ impl RunningProvider {
         self.change(|setup| setup.read = None)
     }
 
-    /// The same with other sources, from now on.
+    /// Reloads from `sources`, now and by later [`reload`](Self::reload)s.
     ///
     /// # Errors
-    /// As [`reload`](Self::reload).
+    /// Those of [`reload`](Self::reload).
     pub fn reload_from(&self, sources: Sources) -> Result<Vec<Setting>, Error> {
         self.change(|setup| (setup.sources, setup.read) = (Some(sources), None))
     }
 
-    /// Puts `rules` in force instead of those before: settings that stand above all sources. For
-    /// whoever follows a config centre. Names each by [`Layer::rule`]; what is [set](Layer::set)
-    /// without a name is `rule`.
+    /// Replaces the rules, settings that are stronger than all sources, as a program does that
+    /// follows a config centre. [`Layer::rule`] names each; one that is [set](Layer::set) without a
+    /// name is called `rule`.
     ///
     /// # Errors
-    /// As [`reload`](Self::reload); the rules before stay in force.
+    /// Those of [`reload`](Self::reload); the rules before stay in force.
     pub fn apply_rules(&self, rules: Layer) -> Result<Vec<Setting>, Error> {
         self.change(|setup| setup.rules = rules)
     }
@@ -351,7 +380,7 @@ impl RunningProvider {
         Ok(changed)
     }
 
-    /// What consumers are told of `service` here.
+    /// What is registered of `service`.
     fn instance(&self, config: &Config, service: &ServiceKey) -> Instance {
         let mut instance = Instance::new(service.clone(), &self.address, &self.id);
         instance.application.clone_from(&config.application.name);

@@ -79,7 +79,7 @@ fn check(
     layers.check_served(&served)
 }
 
-/// A table that tells the load of the machine, and joins traces if the program has that.
+/// A table that reports the load of the machine, and joins traces if the program has a bridge.
 fn empty(extensions: &Extensions, config: &Config, metrics: Metrics) -> Result<Dispatcher, Error> {
     let codecs = extensions.codecs(&config.consumer.codec)?;
     let machine = Machine::new();

@@ -26,7 +26,7 @@ impl Setup {
         Ok(config)
     }
 
-    /// The same without what is chosen by a name that is not known here, and that.
+    /// Loads the settings without the extensions whose names are unknown, and lists these.
     pub(crate) fn load_known(&mut self) -> Result<(Config, Vec<LeftOut>), Error> {
         let mut config = self.settings()?;
         self.extensions.check_known(&config)?;
@@ -58,8 +58,8 @@ impl Setup {
     }
 }
 
-/// Says which file is in force and what of the code is not, so that nobody has to guess what a file
-/// that lay about did.
+/// Logs which file is in force and which settings of the code it replaced, so that a forgotten file
+/// is noticed.
 fn tell(file: Option<&str>, Overruled { replaced, kept, passed_over }: &Overruled) {
     if !passed_over.is_empty() {
         let variables = passed_over.join(", ");

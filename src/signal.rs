@@ -1,4 +1,4 @@
-//! Being asked to end: SIGTERM, SIGINT and SIGHUP, or Ctrl-C where there are no signals.
+//! Signals that end a program: SIGTERM, SIGINT and SIGHUP, or Ctrl-C where there are no signals.
 
 use std::time::Duration;
 
@@ -75,9 +75,9 @@ async fn another(source: &mut impl Source) -> &'static str {
     source.next().await
 }
 
-/// Whether SIGHUP would end the process, so that it is ours to catch: `nohup` has it ignored, and a
-/// program may handle it by itself, to read its settings again. Once it is ours, it stays so.
-/// Where the system does not tell, it is not.
+/// Whether SIGHUP would end the process, so that this crate may catch it: `nohup` ignores it, and a
+/// program may handle it to read its settings again. The answer does not change later. If the
+/// system does not say, it is `false`.
 #[cfg(unix)]
 fn is_hangup_ours() -> bool {
     use std::sync::OnceLock;

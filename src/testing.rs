@@ -1,8 +1,8 @@
-//! Providers and consumers for tests that nobody outside of the test can reach or disturb.
+//! Providers and consumers for tests, isolated from everything outside of the test.
 //!
-//! They meet in a registry of their own in this process, take any free port on loopback, and go down
-//! without a notice. They read no configuration file and no environment variable, so a `dubhe.toml`
-//! in the working directory changes nothing.
+//! They meet in a private registry in this process, take a free port on loopback and shut down
+//! without a notice period. They read no configuration file and no environment variable, so a
+//! `dubhe.toml` in the working directory changes nothing.
 //!
 //! [`serve`] is a provider and a consumer of it in one call:
 //!
@@ -73,23 +73,23 @@ use crate::config::Sources;
 use crate::consumer::{Consumer, ConsumerBuilder};
 use crate::provider::{Provider, RunningProvider};
 
-/// A registry of its own in this process, and the builders of who meets in it.
+/// A private registry in this process, and builders of providers and consumers in it.
 ///
-/// What is set on a builder counts as everywhere; nothing else does, neither file nor environment.
+/// Settings of the builders count; file and environment do not.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
     registry: String,
 }
 
 impl Sandbox {
-    /// A registry that nobody else knows; it ends with the last who uses it.
+    /// A new registry under a unique name; it ends with its last user.
     #[must_use]
     pub fn new() -> Self {
         Self { registry: format!("memory://sandbox-{}", uuid::Uuid::now_v7()) }
     }
 
-    /// A provider in it: on any free port of loopback, with its whole share of calls at once, going
-    /// down without a notice.
+    /// A provider in it: on a free port of loopback, with its full weight at once, shutting down
+    /// without a notice period.
     pub fn provider(&self) -> Provider {
         Provider::new(&self.registry)
             .sources(Sources::default())
@@ -98,7 +98,7 @@ impl Sandbox {
             .set("provider.notice", "0s")
     }
 
-    /// A consumer of who provides in it.
+    /// A consumer of the providers in it.
     pub fn consumer(&self) -> ConsumerBuilder {
         Consumer::new(&self.registry).sources(Sources::default())
     }
@@ -151,7 +151,7 @@ impl Pair {
         &self.provider
     }
 
-    /// Where they meet, for others to join them.
+    /// The sandbox of the pair, for further providers and consumers.
     #[must_use]
     pub fn sandbox(&self) -> &Sandbox {
         &self.sandbox

@@ -26,7 +26,7 @@ const AT_ONCE: usize = 16;
 /// How many instances [`Consumer::describe_each`] asks.
 const MOST: usize = 100;
 
-/// What each instance has told, by address.
+/// The answer of each instance, by address.
 pub type ToldEach<T> = Vec<(Arc<str>, Result<T, Status>)>;
 
 impl Consumer {
@@ -51,8 +51,8 @@ impl Consumer {
         self.ask(service, instances, deadline).await.map_err(|status| explain(status, service))
     }
 
-    /// What each instance of `service` says it is, by address: tells which can be reached, and
-    /// connects to them. Asks the first 100, some at once; waits at most `timeout` in all.
+    /// Asks each instance of `service` to describe itself; the result, by address, shows which can
+    /// be reached. Asks the first 100, several at once, and waits at most `timeout` in all.
     ///
     /// # Errors
     /// No instance is known.
@@ -70,8 +70,8 @@ impl Consumer {
         Ok(self.describe_all(service, instances, deadline).await)
     }
 
-    /// As [`describe_each`](Self::describe_each), but of these addresses alone, and of all of them.
-    /// Those that are no instance of `service` now are left out.
+    /// Asks the instances at `addresses` to describe themselves, all of them. Addresses that are
+    /// not an instance of `service` now are left out.
     ///
     /// # Errors
     /// No instance is known.
@@ -229,8 +229,7 @@ impl Consumer {
     }
 }
 
-/// Asks `instances`, some at once, and gives what they tell in the order of their
-/// addresses.
+/// Asks `instances`, several at once; the answers are in the order of their addresses.
 async fn each<T, F>(mut instances: Vec<Instance>, ask: impl Fn(Instance) -> F) -> ToldEach<T>
 where
     T: Send + 'static,
@@ -258,7 +257,7 @@ where
     told
 }
 
-/// Says of which service it is that nobody tells what it offers.
+/// Adds the name of the service that no instance describes.
 fn explain(status: Status, service: &ServiceKey) -> Status {
     if status.address().is_none() && status.attempts().is_empty() {
         return status;
@@ -270,7 +269,7 @@ fn explain(status: Status, service: &ServiceKey) -> Status {
             "no instance of {service} describes itself: it is of an older Dubhe or of another \
              framework; call it by the client of its trait"
         ),
-        _ => format!("no instance of {service} tells what it offers: {}", status.message()),
+        _ => format!("no instance of {service} describes it: {}", status.message()),
     };
     let told = Status::new(status.code(), message)
         .with_delivery(status.delivery())

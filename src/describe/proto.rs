@@ -1,4 +1,5 @@
-//! A description as a `.proto`. It came over the wire, so what is no name in a `.proto` is refused.
+//! A description as a `.proto`. It came over the wire, so names that a `.proto` cannot hold are
+//! refused.
 
 use std::collections::HashMap;
 
@@ -12,11 +13,11 @@ use super::types::{
 
 impl ServiceDescription {
     /// The service and every type it uses in the language of `.proto` files (proto3), as its trait
-    /// prints them. Group and version are no part of it.
+    /// prints them. Group and version are not part of it.
     ///
     /// # Errors
-    /// A name that protobuf does not take, or a type that is not known here, as of a newer provider, or
-    /// of one with more types than a description holds.
+    /// A name that protobuf does not allow, or a type that the description lacks, as that of a
+    /// newer provider or of a service with more types than a description holds.
     pub fn to_proto(&self) -> Result<String, Error> {
         let key: ServiceKey = self.service.parse().map_err(|error| self.untold(error))?;
         let interface = key.interface();
@@ -50,7 +51,7 @@ impl ServiceDescription {
     }
 
     /// # Errors
-    /// `name` is no name in a `.proto`.
+    /// An error if `name` is not a name in a `.proto`.
     fn check(&self, name: &str) -> Result<(), Error> {
         let is_inner = |c: char| c.is_ascii_alphanumeric() || c == '_';
         match name.chars().all(is_inner) && !name.starts_with(|c: char| c.is_ascii_digit()) {
@@ -58,7 +59,7 @@ impl ServiceDescription {
             _ => {
                 let name = name.escape_debug();
                 let why = "names there are of ASCII letters, digits and `_`";
-                Err(self.untold(format_args!("`{name}` is no name in one, {why}")))
+                Err(self.untold(format_args!("`{name}` is not a name in one, {why}")))
             }
         }
     }
@@ -253,9 +254,9 @@ mod tests {
             description.to_proto().unwrap_err().to_string()
         };
         let evil = refused(|of| of.methods[0].name = "mix\n}".to_owned());
-        assert!(evil.contains("`mix\\n}` is no name in one"), "{evil}");
+        assert!(evil.contains("`mix\\n}` is not a name in one"), "{evil}");
         let evil = refused(|of| of.messages[0].fields[0].name = "1a".to_owned());
-        assert!(evil.contains("`1a` is no name in one"), "{evil}");
+        assert!(evil.contains("`1a` is not a name in one"), "{evil}");
         let missing = refused(|of| of.enums.clear());
         assert!(missing.contains("does not describe the type `Color`"), "{missing}");
         let unknown = refused(|of| of.messages[0].fields[0].value.kind = TypeKind::Unknown);

@@ -59,7 +59,7 @@ struct Services {
 struct Entry {
     service: ServiceKey,
     descriptor: &'static ServiceDescriptor,
-    /// Made when somebody asks, once.
+    /// Made once, by the first question.
     described: OnceLock<ServiceDescription>,
 }
 

@@ -52,7 +52,7 @@ pub struct MethodDescription {
     /// How many arguments it has; absent where the provider is older than this field.
     pub argument_count: Option<u32>,
     /// Whether its only argument is the message `arguments` itself, instead of a field of it;
-    /// absent if the provider is too old to tell.
+    /// absent if the provider is too old to say.
     pub takes_message: Option<bool>,
 }
 
@@ -65,7 +65,7 @@ pub struct GateDescription {
     pub method: String,
     /// What its gate does.
     pub state: GateKind,
-    /// Most calls that may run at a time; absent while there is no limit.
+    /// The most calls that may run at a time; absent while there is no limit.
     pub limit: Option<u32>,
 }
 
@@ -234,7 +234,7 @@ pub struct EnumValue {
     pub name: String,
     /// Its number.
     pub number: i32,
-    /// Its name in Rust, which is read too; empty if the provider is too old to tell.
+    /// Its name in Rust, which readers accept too; empty if the provider is too old to say.
     pub rust_name: String,
 }
 
@@ -276,7 +276,7 @@ impl ServiceDescription {
 }
 
 impl MethodDescription {
-    /// A method of which its name alone is known, because no instance tells of it. It counts as one
+    /// A method of which only the name is known, because no instance describes it. It counts as one
     /// that any policy can serve.
     #[must_use]
     pub fn unknown(name: &str) -> Self {

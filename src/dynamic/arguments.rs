@@ -1,8 +1,8 @@
-//! Whether arguments given as JSON fit a method, told before anything is sent.
+//! Checks JSON arguments against a method before anything is sent.
 //!
 //! Stricter than the wire, where absent means the default and unknown names are skipped: that is
 //! for versions that differ, while a person who forgets an argument or mistypes a name wants to
-//! know. What does not fit its type is told here too, instead of by a provider that was asked.
+//! know. A value that does not fit its type is reported here too, without asking a provider.
 
 use std::collections::HashSet;
 
@@ -100,7 +100,7 @@ impl Check<'_> {
         Err(format!("{path} takes one {name}, alone or in a list, got {got}"))
     }
 
-    /// An object alone in a list, for a provider that is too old to tell how it reads that.
+    /// An object alone in a list, for a provider that is too old to say how it reads that.
     fn untold(
         &self,
         message: &MessageDescription,

@@ -133,7 +133,7 @@ impl DynamicClient {
         &self.description
     }
 
-    /// The same client with options for every call made through it.
+    /// Returns a client with `options` for every call made through it.
     #[must_use]
     pub fn with(&self, options: CallOptions) -> Self {
         Self { stub: self.stub.with_options(options), ..self.clone() }
@@ -147,10 +147,11 @@ impl DynamicClient {
         self.index(name).map(|index| &self.description.methods[index])
     }
 
-    /// Whether these arguments fit the method, as [`call`](Self::call) wants them.
+    /// Checks whether the arguments fit the method, as [`call`](Self::call) does before it sends
+    /// them.
     ///
     /// # Errors
-    /// As those of `call` that are told before anything is sent.
+    /// Those of [`call`](Self::call) that occur before anything is sent.
     pub fn check(&self, method: &str, arguments: &Value) -> Result<(), Status> {
         let described = self.method(method)?;
         let path = format!("{}/{method}", self.service);
@@ -173,10 +174,11 @@ impl DynamicClient {
     }
 
     /// Calls `method`. `arguments` is a list in their order, or an object by their names; a method
-    /// whose only argument is a message takes that message. Optional ones, lists and maps may be
-    /// left out or null, others not; every value must fit its type, down to the width of integers.
-    /// The result is in protobuf's JSON mapping; one that is no message is the field `value` of an
-    /// object. A one-way method gives `null`; one that streams cannot be called so.
+    /// whose only argument is a message takes that message. Optional arguments, lists and maps may
+    /// be left out or null, others may not; every value must fit its type, down to the width of
+    /// integers. The result is in protobuf's JSON mapping; one that is not a message is the field
+    /// `value` of an object. A one-way method gives `null`; a streaming method cannot be called
+    /// this way.
     ///
     /// # Errors
     /// `unimplemented`, not sent, for an unknown method, with the known ones; `invalid_argument`,

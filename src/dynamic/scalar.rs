@@ -26,7 +26,7 @@ pub(super) fn check(of: &TypeDescription, value: &Value) -> Result<(), String> {
         TypeKind::String => value.is_string(),
         TypeKind::Bytes => match value {
             Value::String(_) if !fits::<Bytes>(value) => {
-                return Err(format!("{} is no base64", kind_of(value)));
+                return Err(format!("{} is not base64", kind_of(value)));
             }
             value => value.is_string(),
         },
@@ -84,7 +84,7 @@ fn is_whole(of: &TypeDescription, value: &Value) -> Result<bool, String> {
     let Some((shown, number)) = number(value) else { return Ok(false) };
     let name = of.text();
     if number.is_finite() && number.fract() != 0.0 {
-        return Err(format!("{shown} is no whole number, as {name} is"));
+        return Err(format!("{shown} is not a whole number, as {name} is"));
     }
     let range = format!("{least} to {most} are possible");
     if number < least as f64 || number > most as f64 || shown.parse::<i128>().is_ok() {
@@ -95,7 +95,7 @@ fn is_whole(of: &TypeDescription, value: &Value) -> Result<bool, String> {
         return Err(format!("{shown} does not fit {name}: {range}, in digits alone"));
     }
     match value.is_string() {
-        true => Err(format!("{shown} is no whole number, as {name} is")),
+        true => Err(format!("{shown} is not a whole number, as {name} is")),
         false => Err(format!("{shown} is not exact: write {name} with digits alone")),
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct Made {
 struct Way {
     /// Policy, routers and balancer.
     cluster: BoxInvoker,
-    /// The same with filters around it.
+    /// The invoker with filters around it.
     filtered: BoxInvoker,
     /// The program's own layers, where there are some, and what is inside them. They are made once, as
     /// what they keep is nobody's to reset.
@@ -111,7 +111,7 @@ impl Draft<'_> {
         Ok(Made { settings, balancer, policy, filters, call, broadcast })
     }
 
-    /// What sends the attempts of a call of `method` by `settings`, for whoever brings the policy.
+    /// Sends the attempts of a call of `method` by `settings`; the caller brings the policy.
     pub(crate) fn picker(
         &mut self,
         inner: &Inner,

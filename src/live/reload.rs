@@ -43,21 +43,21 @@ impl Consumer {
         self.0.change(|setup| setup.read = None)
     }
 
-    /// The same with other sources, from now on.
+    /// Reloads from `sources`, now and by later [`reload`](Self::reload)s.
     ///
     /// # Errors
-    /// As [`reload`](Self::reload).
+    /// Those of [`reload`](Self::reload).
     pub fn reload_from(&self, sources: Sources) -> Result<Vec<Setting>, Error> {
         self.0.change(|setup| (setup.sources, setup.read) = (Some(sources), None))
     }
 
-    /// Puts `rules` in force instead of those before: settings that stand above all sources, and
-    /// below the options of a call. For whoever follows a config centre. Names each by
-    /// [`Layer::rule`]; what is [set](Layer::set) without a name is `rule`. File and environment are
-    /// not read again.
+    /// Replaces the rules, settings that are stronger than all sources and weaker than the options
+    /// of a call, as a program does that follows a config centre. [`Layer::rule`] names each; one
+    /// that is [set](Layer::set) without a name is called `rule`. File and environment are not read
+    /// again.
     ///
     /// # Errors
-    /// As [`reload`](Self::reload); the rules before stay in force.
+    /// Those of [`reload`](Self::reload); the rules before stay in force.
     pub fn apply_rules(&self, rules: Layer) -> Result<Vec<Setting>, Error> {
         self.0.change(|setup| setup.rules = rules)
     }

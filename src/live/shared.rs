@@ -94,7 +94,7 @@ impl AttemptFilters {
             && own.iter().zip(others).all(|((a, of_a), (b, of_b))| a == b && is_same(of_a, of_b))
     }
 
-    /// The same inside `layers`.
+    /// These filters inside `layers`.
     pub(super) fn inside(&self, layers: AttemptLayers) -> AttemptLayers {
         if self.of_service.is_empty() && self.of_methods.is_empty() {
             return layers;
