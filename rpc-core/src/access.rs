@@ -104,7 +104,7 @@ fn micros(took: Duration) -> Duration {
     Duration::new(took.as_secs(), took.subsec_micros() * 1000)
 }
 
-/// Text of a peer, perhaps, that stays on its line whatever it holds, and is no longer than a line.
+/// Text, perhaps of a peer, on one line and at most as long as a line, whatever it holds.
 struct OneLine<'a>(&'a str);
 
 /// Characters of a message that are written.

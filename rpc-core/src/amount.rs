@@ -18,7 +18,7 @@ const SIZES: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 <
 /// What the length field of a frame can say.
 const MAX_SIZE: u64 = i32::MAX as u64;
 
-/// Why a text is no duration or no size, and how to write one.
+/// Why a text is not a duration or a size, and how to write one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ParseAmountError(String);
@@ -36,10 +36,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, ParseAmountError> {
     })
 }
 
-/// As [`parse_duration`], for one that is longer than zero.
+/// Reads a duration longer than zero, as [`parse_duration`].
 ///
 /// # Errors
-/// Zero, and what is no duration.
+/// Zero, and anything that is not a duration.
 pub fn parse_positive_duration(text: &str) -> Result<Duration, ParseAmountError> {
     positive(parse_duration(text)?)
 }

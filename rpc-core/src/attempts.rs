@@ -1,8 +1,8 @@
-//! Where the attempts of a call were, for people who ask: also those of a call that succeeded.
+//! A log of the attempts of a call, also of one that succeeded.
 //!
-//! A failed call lists its attempts in its [`Status`]; a successful one brings back a value and
-//! nothing else. Whoever wants to know hands an [`AttemptLog`] along with the call, and every
-//! endpoint writes down what became of it there. A call without one pays for a null pointer.
+//! A failed call lists its attempts in its [`Status`]; a successful one returns a value and nothing
+//! else. A caller that wants the attempts passes an [`AttemptLog`] with the call, and every
+//! endpoint records the outcome there. A call without one pays for a null pointer.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,7 +40,7 @@ pub enum AttemptOutcome {
     Replied,
     /// It failed.
     Failed(AttemptFailure),
-    /// Nobody waited for it any more: another attempt was quicker, or the call was dropped.
+    /// Its caller stopped waiting: another attempt was quicker, or the call was dropped.
     GivenUp,
 }
 
@@ -77,20 +77,20 @@ impl AttemptLog {
         self.0.records.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The failure in whose place the last of these calls was answered, as failsafe and failback
-    /// do; `None` if what it brought back is a provider's.
+    /// The failure that a policy replaced by an answer in the last of these calls, as failsafe and
+    /// failback do; `None` if a provider gave the answer.
     #[must_use]
     pub fn stood_in_for(&self) -> Option<Status> {
         self.0.stood_in.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Writes down that a call is answered in the place of this failure; for policies that do so.
+    /// Records that a policy answers in place of this failure.
     pub fn note_stand_in(&self, failure: &Status) {
         *self.0.stood_in.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.clone());
     }
 
-    /// Writes down an attempt at `address` that began at `started`, was sent as `id`, and ends now; the
-    /// outcome `None` is that of one which was given up.
+    /// Records an attempt at `address` that began at `started`, was sent as `id`, and ends now; the
+    /// outcome `None` means that it was given up.
     pub fn note(
         &self,
         address: &Arc<str>,

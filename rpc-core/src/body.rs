@@ -1,7 +1,7 @@
 //! What a call or a reply carries: a typed message, its bytes in one codec, or many of those.
 //!
-//! Encoding is late: a typed body is written straight into the connection's buffer by whoever
-//! knows the codec, and again (or from the cached bytes) if the call is sent again.
+//! Encoding is late: a typed body is written straight into the connection's buffer where the codec
+//! is known, and again (or from the cached bytes) if the call is sent again.
 
 use std::any::Any;
 use std::fmt;
@@ -49,8 +49,8 @@ impl Body {
         Self(Repr::Encoded { codec, bytes, decoded: Limits::DECODED })
     }
 
-    /// The same body, of which reading may take so many bytes of memory; 64 MiB unless this is
-    /// called. A typed one is of this process and takes what it takes.
+    /// Limits the memory that reading this body may take; the default is 64 MiB. A typed body was
+    /// made in this process and is not limited.
     #[must_use]
     #[inline]
     pub fn with_decoded_limit(mut self, bytes: usize) -> Self {
@@ -81,7 +81,7 @@ impl Body {
         }
     }
 
-    /// Its messages; the only one of a body that is no stream.
+    /// Its messages; a body that is not a stream has one.
     ///
     /// # Errors
     /// `failed_precondition`, not sent: another reader has the stream, of this body or a clone.
@@ -105,14 +105,15 @@ impl Body {
         Ok(Self::stream(messages))
     }
 
-    /// The same body, whose end `end` hears of: with the error, if there is one, which it may change.
-    /// It is dropped unheard if nobody reads to the end. The messages are read within `span`, and
+    /// Calls `end` at the end of the body, with the error, if any, which `end` may change. `end` is
+    /// dropped uncalled if the body is not read to its end. The messages are read within `span` and
     /// until `deadline`.
     ///
-    /// What is no stream has ended already.
+    /// A body that is not a stream has ended already.
     ///
     /// # Errors
-    /// What `end` makes of the end of a body that is no stream; another reader has the stream.
+    /// What `end` returns for a body that is not a stream; `failed_precondition` if another reader
+    /// has the stream.
     pub fn until_end<F>(
         self,
         span: &tracing::Span,
@@ -164,7 +165,7 @@ impl Body {
         }
     }
 
-    /// Its bytes in `codec`; those of a typed body are kept for the next who asks in that codec.
+    /// Its bytes in `codec`; those of a typed body are cached for the next call with that codec.
     ///
     /// # Errors
     /// The codec cannot express a value, or the body is encoded in another codec.
@@ -191,8 +192,8 @@ impl Body {
         }
     }
 
-    /// Appends the text of the argument at `index` as Java's `String.valueOf` has it, for what
-    /// hashes it; `false` if there is no such argument, or the body is encoded.
+    /// Appends the text of the argument at `index` in the form of Java's `String.valueOf`, for
+    /// hashing; returns `false` if the argument does not exist or the body is encoded.
     pub fn argument_text(&self, index: usize, out: &mut String) -> bool {
         match &self.0 {
             Repr::Typed(typed) => typed.message.argument_text(index, out),
@@ -210,10 +211,10 @@ impl Body {
         }
     }
 
-    /// Reads it as an `M`: moved out, if it is one that nobody else holds.
+    /// Reads it as an `M`; moves it out if this is the only handle of a typed body.
     ///
     /// # Errors
-    /// As [`decode`](Self::decode).
+    /// Those of [`decode`](Self::decode).
     pub fn into_message<M: Message + Default>(mut self) -> Result<M, CodecError> {
         if let Repr::Typed(typed) = &mut self.0
             && let Some(own) = Arc::get_mut(typed)

@@ -1,7 +1,7 @@
 //! What each provider answered to a call that went to all of them.
 //!
 //! A broadcast is a call like any other until it reaches the cluster's policy; the policy leaves
-//! the answers in the [`NodeReplies`] of the invocation, for whoever wants more than one reply.
+//! the answers in the [`NodeReplies`] of the invocation, for callers that want more than one reply.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,7 +18,7 @@ pub struct NodeResult<T, E = Status> {
 }
 
 impl<T, E> NodeResult<T, E> {
-    /// The same with another error.
+    /// Converts the error of the result.
     pub fn map_err<F>(self, into: impl FnOnce(E) -> F) -> NodeResult<T, F> {
         NodeResult { address: self.address, result: self.result.map_err(into) }
     }

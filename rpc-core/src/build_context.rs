@@ -9,10 +9,11 @@ use crate::service_key::ServiceKey;
 
 type List = Arc<dyn Fn() -> Vec<Instance> + Send + Sync>;
 
-/// What surrounds an extension: for whom it is made, what makes chance reproducible, where it may
-/// count, whom its service can call. Cheap to clone; an extension keeps it to ask again.
+/// The surroundings of an extension: the service it is made for, the seed of its draws, its
+/// counters, the instances it can call. It is cheap to clone; an extension keeps a clone to ask
+/// again.
 ///
-/// The default knows nothing, as while settings are only checked. Time is tokio's clock, which tests
+/// The default is empty, as while settings are only checked. Time is tokio's clock, which tests
 /// pause; it needs no handle. Rules that change while a program runs come as parameters: one whose
 /// parameters change is made anew.
 #[derive(Clone, Default)]
@@ -24,29 +25,29 @@ pub struct BuildContext {
 }
 
 impl BuildContext {
-    /// The same with what makes draws reproducible.
+    /// Sets the seed that makes draws reproducible.
     #[must_use]
     pub fn with_seed(mut self, seed: Option<u64>) -> Self {
         self.seed = seed;
         self
     }
 
-    /// The same with the counters of its consumer or provider.
+    /// Sets the metrics of its consumer or provider.
     #[must_use]
     pub fn with_metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = Some(metrics);
         self
     }
 
-    /// The same for the calls of `service`.
+    /// Sets the service whose calls the extension is for.
     #[must_use]
     pub fn for_service(mut self, service: ServiceKey) -> Self {
         self.service = Some(service);
         self
     }
 
-    /// The same with what lists the instances of the service. It must not keep alive what it asks:
-    /// that may own the extension.
+    /// Sets the function that lists the instances of the service. The function must hold what it
+    /// asks weakly, because that may own the extension.
     #[must_use]
     pub fn with_instances(
         mut self,
@@ -69,8 +70,9 @@ impl BuildContext {
         self.service.as_ref()
     }
 
-    /// A counter of its service beside those of the consumer or provider, `dubhe_consumer_NAME_total`;
-    /// the same one for the same name. Without a service it is told to nobody.
+    /// A counter of its service beside those of the consumer or provider,
+    /// `dubhe_consumer_NAME_total`; the same name gives the same counter. Without a service it
+    /// appears nowhere.
     #[must_use]
     pub fn tally(&self, name: &str, help: &str) -> Tally {
         match (&self.metrics, &self.service) {
@@ -79,8 +81,8 @@ impl BuildContext {
         }
     }
 
-    /// The instances of its service now, whatever their state; empty where nobody follows them, as
-    /// at a provider. Copies a list: nothing for every call.
+    /// The instances of its service now, in any state; empty where no directory follows them, as at
+    /// a provider. It copies a list, so do not call it for every call.
     #[must_use]
     pub fn instances(&self) -> Vec<Instance> {
         self.instances.as_ref().map_or_else(Vec::new, |list| list())

@@ -1,4 +1,4 @@
-//! Changes counted for those who keep something that follows from them.
+//! Counts changes, for holders of something derived from what changes.
 //!
 //! A directory keeps a list of the channels that calls may go to. Each channel notes the changes of
 //! its state in the count of every directory that holds it, so that one of another service
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 pub struct Changes(Arc<AtomicU64>);
 
 impl Changes {
-    /// Counts a change. What was written before is seen by whoever reads the new count.
+    /// Counts a change. A reader of the new count sees everything written before it.
     pub fn note(&self) {
         self.0.fetch_add(1, Ordering::AcqRel);
     }
@@ -24,7 +24,7 @@ impl Changes {
     }
 }
 
-/// The counts in which something notes its changes, each as long as somebody else holds it.
+/// The counts in which something records its changes, each as long as another owner holds it.
 #[derive(Debug, Default)]
 pub struct Listeners(Mutex<Vec<Weak<AtomicU64>>>);
 

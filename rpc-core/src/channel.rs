@@ -27,11 +27,11 @@ pub enum ChannelState {
     Draining = 4,
 }
 
-/// A connection to one address that reopens by itself; shared by all directories of a consumer.
+/// A connection to one address that reconnects by itself; all directories of a consumer share it.
 ///
-/// Calls write in the first of their invocation's codecs; whoever picks the channel has put one
-/// there that the instance speaks. Who waits for an answer is woken when half of the call's time
-/// has passed, to see whether there is something else to try.
+/// A call is written in the first codec of its invocation; the picker of the channel puts one there
+/// that the instance speaks. The caller's task is woken when half of the call's time has passed, so
+/// that it can try something else.
 pub trait Channel: Invoke + fmt::Debug {
     /// Where it leads: `host:port`.
     fn address(&self) -> &Arc<str>;
@@ -39,8 +39,8 @@ pub trait Channel: Invoke + fmt::Debug {
     /// What it can do now.
     fn state(&self) -> ChannelState;
 
-    /// Notes every change of its state in `changes` from now on, so that whoever keeps a list of
-    /// channels filtered by it knows when to filter again.
+    /// Records every change of its state in `changes` from now on, so that a filtered list of
+    /// channels knows when to filter again.
     fn report_to(&self, changes: &Changes);
 
     /// Connects if it was never used, without a call and without waiting, so that calls come once the

@@ -118,7 +118,7 @@ impl Codecs {
         Self(list.into())
     }
 
-    /// Whether each can be told from the others on the wire.
+    /// Checks that each codec can be distinguished from the others on the wire.
     ///
     /// # Errors
     /// A serialization id past 31, a name or content subtype that has other characters than lower-case
@@ -150,7 +150,7 @@ impl Codecs {
                     (false, false) => continue,
                 };
                 return Err(Error::invalid_config(format!(
-                    "the codecs {} and {name} have the same {same}, so nobody can tell which one \
+                    "the codecs {} and {name} have the same {same}, so it is unclear which one \
                      bytes are of: let the `{of}` of one return another",
                     other.name()
                 )));
@@ -195,7 +195,7 @@ impl Codecs {
         self.0.iter().find(|codec| codec.content_subtype() == subtype)
     }
 
-    /// The same codecs with the one named `name` first, or `None` if it is not among them.
+    /// Puts the codec named `name` first; `None` if it is not among them.
     #[must_use]
     pub fn preferring(&self, name: &str) -> Option<Self> {
         let first = self.by_name(name)?.clone();

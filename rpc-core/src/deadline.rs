@@ -1,4 +1,4 @@
-//! When a call stops mattering: an instant inside the process, the remaining time on the wire.
+//! When a call ends at the latest: an instant inside the process, the remaining time on the wire.
 //!
 //! Clocks of two machines need not agree, so only durations travel; network time is not deducted.
 
@@ -7,12 +7,27 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The instant after which nobody waits for a call any more.
+/// The instant at which the caller stops waiting for a call.
+///
+/// It bounds the whole call, all attempts included. The remaining time travels with the call, so the
+/// provider stops at about the same time, and calls made inside a handler end no later than the
+/// handler's own deadline. The clock is tokio's, which tests pause.
+///
+/// ```
+/// # extern crate rpc_core as dubhe;
+/// use std::time::Duration;
+///
+/// use dubhe::Deadline;
+///
+/// let deadline = Deadline::after(Duration::from_secs(5));
+/// assert!(!deadline.is_past());
+/// assert_eq!(deadline.min(Deadline::after(Duration::ZERO)).remaining(), Duration::ZERO);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Instant);
 
 impl Deadline {
-    /// What a call gets that says nothing: 1 s, as in Dubbo.
+    /// The timeout of a call that sets none: 1 s, as in Dubbo.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
 
     /// The longest time a deadline can be away: one day. Longer ones are cut to it.

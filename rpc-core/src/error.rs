@@ -6,8 +6,21 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-/// Why something could not be set up. `Display` names the thing, the cause and the remedy; so does
-/// `Debug`, because that is what a `main` prints which returns it.
+/// Why something could not be set up.
+///
+/// `Display` names the thing, the cause and the remedy; so does `Debug`, because a `main` that returns
+/// the error prints that. An error of a setting begins with its place: file, line and column, the
+/// variable, or the builder.
+///
+/// | question | kind |
+/// | --- | --- |
+/// | [`is_unknown_name`](Self::is_unknown_name) | a name of an extension, method or key that does not exist |
+/// | [`is_invalid_config`](Self::is_invalid_config) | a value that cannot work |
+/// | [`is_bind`](Self::is_bind) | an address that cannot be bound |
+/// | [`is_unreachable`](Self::is_unreachable) | a server that is needed now and does not answer |
+/// | [`is_refused`](Self::is_refused) | a server that answers and rejects us, as for a wrong token |
+/// | [`is_closed`](Self::is_closed) | a thing that was shut down |
+/// | [`is_busy`](Self::is_busy) | a request from inside an operation that cannot serve it |
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
 
@@ -104,8 +117,8 @@ impl Error {
         Self::new(Kind::Unreachable, message.into())
     }
 
-    /// A server answers and will not have us; trying again does not help before a setting is changed,
-    /// which the message names.
+    /// A server answers and rejects us; trying again does not help before a setting is changed, which
+    /// the message names.
     #[must_use]
     pub fn refused(message: impl Into<String>) -> Self {
         Self::new(Kind::Refused, message.into())
@@ -117,13 +130,13 @@ impl Error {
         Self::new(Kind::Closed, message.into())
     }
 
-    /// The thing cannot do this now, because whoever asks is a part of what it is doing.
+    /// A request from inside an operation that is still under way, which it cannot serve.
     #[must_use]
     pub fn busy(message: impl Into<String>) -> Self {
         Self::new(Kind::Busy, message.into())
     }
 
-    /// The same error with the place it happened at, such as `dubhe.toml:3:1`, before its message.
+    /// Puts the place of the error, such as `dubhe.toml:3:1`, before its message.
     #[must_use]
     pub fn at(mut self, place: impl fmt::Display) -> Self {
         self.0.message = format!("{place}: {self}");
@@ -131,8 +144,8 @@ impl Error {
         self
     }
 
-    /// The same error as one of the parameter `name` of an extension, or of what is inside it: the
-    /// configuration points at the line of that parameter.
+    /// Attributes the error to the parameter `name` of an extension, or to a part of it: the
+    /// configuration then points at the line of that parameter.
     ///
     /// ```
     /// # use rpc_core::Error;
@@ -145,20 +158,20 @@ impl Error {
         self
     }
 
-    /// Takes away what [`in_parameter`](Self::in_parameter) said, the outermost first, for who
-    /// knows the place of it; elements of lists are `[0]`, `[1]` and so on.
+    /// Removes and returns the names set by [`in_parameter`](Self::in_parameter), the outermost
+    /// first, for a caller that knows the place; elements of lists are `[0]`, `[1]` and so on.
     pub fn take_parameter(&mut self) -> Vec<String> {
         std::mem::take(&mut self.0.parameter)
     }
 
-    /// The same error with the one that caused it.
+    /// Sets the error that caused this one.
     #[must_use]
     pub fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.0.source = Some(Arc::new(source));
         self
     }
 
-    /// Whether a name was given that nobody knows.
+    /// Whether a name was given that is not known.
     #[must_use]
     pub fn is_unknown_name(&self) -> bool {
         self.0.kind == Kind::UnknownName

@@ -22,8 +22,8 @@ pub trait Extension<P: ?Sized>: Sized + 'static {
     /// The name in configuration.
     const NAME: &'static str;
 
-    /// Its parameters; carries `#[serde(default)]`. A name that it does not have is an error, and
-    /// a value that does not fit is told with its place.
+    /// Its parameters, a struct with `#[serde(default)]`. A name that it does not have is an error,
+    /// and the error of a value that does not fit has its place.
     type Config: DeserializeOwned;
 
     /// Makes the strategy. Does no I/O: whatever connects, connects on first use. Runs also where
@@ -58,7 +58,7 @@ impl<P: ?Sized + 'static> ExtensionPoint<P> {
         Self { kind, factories: BTreeMap::new(), absent: &[] }
     }
 
-    /// The same with `E`; an earlier one of the same name is replaced.
+    /// Adds `E`; it replaces an earlier extension of the same name.
     #[must_use]
     pub fn with<E: Extension<P>>(mut self) -> Self {
         let build = |params: Params, context: &BuildContext| {
@@ -70,8 +70,9 @@ impl<P: ?Sized + 'static> ExtensionPoint<P> {
         self
     }
 
-    /// The same with `instance` under `name`, made by the program: for what needs more than
-    /// parameters, such as a handle. It takes none, and everybody who chooses it shares it.
+    /// Adds `instance`, made by the program, under `name`. This is for extensions that need more
+    /// than parameters, such as a handle. It takes no parameters, and everything that chooses it
+    /// shares it.
     #[must_use]
     pub fn with_instance(mut self, name: &'static str, instance: Arc<P>) -> Self
     where
@@ -85,8 +86,8 @@ impl<P: ?Sized + 'static> ExtensionPoint<P> {
         self
     }
 
-    /// The same, told of names that users of Dubbo expect and that nothing here has: whoever
-    /// writes one made no slip. An extension of that name may come all the same.
+    /// Lists names that users of Dubbo expect and that this build lacks, so that their error says
+    /// so instead of suggesting a similar name. An extension of such a name may still be added.
     #[must_use]
     pub const fn without(mut self, absent: &'static [&'static str]) -> Self {
         self.absent = absent;
@@ -101,7 +102,7 @@ impl<P: ?Sized + 'static> ExtensionPoint<P> {
         self.factory(name).map(drop)
     }
 
-    /// Makes the extension `name` for nobody in particular.
+    /// Makes the extension `name` in an empty context.
     ///
     /// # Errors
     /// An unknown name, listing the known ones; parameters it does not take.
@@ -109,10 +110,10 @@ impl<P: ?Sized + 'static> ExtensionPoint<P> {
         self.build_in(name, params, &BuildContext::default())
     }
 
-    /// Makes the extension `name`, which is told `context`.
+    /// Makes the extension `name` in `context`.
     ///
     /// # Errors
-    /// As [`build`](Self::build).
+    /// Those of [`build`](Self::build).
     pub fn build_in(
         &self,
         name: &str,

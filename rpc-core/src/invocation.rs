@@ -1,4 +1,4 @@
-//! What is called: method, arguments, metadata and deadline. The same noun on both sides.
+//! A call: method, arguments, metadata and deadline, on both sides.
 
 use std::sync::Arc;
 
@@ -14,23 +14,27 @@ use crate::status::Status;
 use crate::stream::Streaming;
 use crate::trail::RequestId;
 
-/// One call; cheap to clone, so that every attempt has its own. Clones share arguments that stream,
-/// which are read once.
+/// One call, as layers, routers, balancers and protocols see it.
+///
+/// It is cheap to clone, so that every attempt has its own. Clones share arguments that stream, which
+/// are read once. Arguments are typed until a codec is known: no layer decodes them to decide, and
+/// what a decision needs stands beside them ([`metadata`](Self::metadata),
+/// [`hash_key`](Self::hash_key)).
 #[derive(Debug, Clone)]
 pub struct Invocation {
     method: Arc<Method>,
     /// The arguments.
     pub body: Body,
-    /// Key/values beside the arguments.
+    /// Key/values beside the arguments, which travel with them.
     pub metadata: Metadata,
-    /// When nobody waits any more. Of a reply that streams: for its first message, see
+    /// When the caller stops waiting. If the reply streams, it bounds the first message; see
     /// [`end_deadline`](Self::end_deadline).
     pub deadline: Deadline,
     /// Consumer side: the codecs it may be written in, the preferred first.
     pub codecs: Option<Codecs>,
-    /// Consumer side: what balancers hash to keep calls of one key together.
+    /// Consumer side: the key of hashing balancers, which keep calls of one key together.
     pub hash_key: Option<u64>,
-    /// Provider side: who called.
+    /// The caller, on the provider's side.
     pub peer: Option<Arc<Peer>>,
     /// Provider side: the number of its request on the connection, if the protocol has such.
     pub request: Option<RequestId>,
@@ -72,7 +76,7 @@ impl Invocation {
         &self.method
     }
 
-    /// Whether it can be sent (again): one whose arguments stream can, until they are read.
+    /// Whether it can be sent again: one whose arguments stream can until they are read.
     #[must_use]
     pub fn is_replayable(&self) -> bool {
         self.body.is_whole()
@@ -88,12 +92,12 @@ impl Invocation {
         }
     }
 
-    /// Bounds the whole of a call whose reply streams.
+    /// Sets the deadline for the end of a reply that streams.
     pub fn set_end_deadline(&mut self, deadline: Deadline) {
         self.extensions.insert(EndDeadline(deadline));
     }
 
-    /// Takes the arguments out: moved, if they are an `A` of this process that nobody else holds.
+    /// Takes the arguments out; moves them if this is the only handle of a typed body of `A`.
     ///
     /// # Errors
     /// `invalid_argument`, naming the call and what does not fit.

@@ -1,15 +1,15 @@
 //! Something callable: an alias over tower's `Service<Invocation>`, and its erased handle.
 //!
-//! Everything around a call is a tower layer; [`Invoke`] is no second kind of middleware, but the
-//! short form of a service that is always ready and answers through `&self`. Handles are erased at
-//! the endpoint, the cluster invoker, the dispatcher and around each layer of a program's own, by
-//! an `Arc` of ours, because the clone of a boxed tower service allocates.
+//! Everything around a call is a tower layer; [`Invoke`] is the short form of a service that is
+//! always ready and answers through `&self`. Handles are erased at the endpoint, the cluster
+//! invoker, the dispatcher and around each layer of a program's own, by an `Arc` of ours, because
+//! the clone of a boxed tower service allocates.
 //!
 //! # Readiness
 //!
-//! A [`BoxInvoker`] is always ready. What waits for its turn waits inside the call: each call has a
-//! clone of the service, which becomes ready in the future of the call, within its deadline. So a
-//! limit holds calls back, and never the task that makes them.
+//! A [`BoxInvoker`] is always ready. Waiting happens inside the call: each call has a clone of the
+//! service and waits for its readiness in its own future, within its deadline. So a limit holds
+//! calls back and never blocks the task that makes them.
 
 use std::any::Any;
 use std::fmt;

@@ -2,7 +2,7 @@
 //!
 //! A few bytes can ask for much memory: an empty message in a list takes two bytes of protobuf and
 //! the whole size of its type. So readers pay for what they make before they make it. It is a plain
-//! number, which whoever reads holds alone.
+//! number with one owner, the reader.
 
 use std::fmt;
 
@@ -42,7 +42,7 @@ impl Limits {
     /// Pays for `bytes` of memory.
     ///
     /// # Errors
-    /// So much is not left.
+    /// The limit is reached.
     #[inline]
     pub fn take(&mut self, bytes: usize) -> Result<(), Exceeded> {
         match self.decoded.checked_sub(bytes) {
@@ -54,11 +54,11 @@ impl Limits {
         }
     }
 
-    /// Makes room in `list` for one more, and pays for it. `most` tells how many more can still
-    /// come; a list never grows beyond.
+    /// Makes room in `list` for one more element and pays for it. `most` is the number of elements
+    /// that can still come; a list never grows beyond.
     ///
     /// # Errors
-    /// So much is not left.
+    /// The limit is reached.
     #[inline]
     pub fn room<T>(
         &mut self,

@@ -13,7 +13,20 @@ use bytes::Bytes;
 /// Key/values of a call in the order they were added. Clones share them until one changes.
 ///
 /// Keys are folded to lowercase. A protocol on HTTP needs keys of letters, digits, `-`, `_` and `.`,
-/// and sends bytes only under keys that end in `-bin`.
+/// and sends bytes only under keys that end in `-bin`. A call carries at most 128 entries and 16 KiB.
+///
+/// ```
+/// # extern crate rpc_core as dubhe;
+/// use dubhe::Metadata;
+///
+/// let mut metadata = Metadata::new();
+/// metadata.insert("Tenant", "blue");
+/// metadata.append("label", "a");
+/// metadata.append("label", "b");
+/// assert_eq!(metadata.value("tenant"), Some("blue"));
+/// assert_eq!(metadata.values("label").count(), 2);
+/// assert_eq!(metadata.len(), 3);
+/// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
     entries: Option<Arc<Vec<(String, MetadataValue)>>>,

@@ -8,13 +8,13 @@ use crate::reply::Reply;
 use crate::service_key::ServiceKey;
 use crate::status::{Delivery, Status};
 
-/// What goes to and fro in a call.
+/// How many messages a call has in each direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MethodKind {
     /// One request, one answer.
     Unary,
-    /// One request, no answer.
+    /// One request, no answer: the call ends when it is sent.
     OneWay,
     /// Many requests, one answer.
     ClientStream,
@@ -48,7 +48,7 @@ impl MethodKind {
         matches!(self, Self::ServerStream | Self::BidiStream)
     }
 
-    /// Whether either is.
+    /// Whether arguments or reply are a stream.
     #[must_use]
     pub const fn is_streaming(self) -> bool {
         self.streams_request() || self.streams_reply()
@@ -87,21 +87,21 @@ impl Method {
         Self { service, path, kind, idempotent, stand_in: None, signature: None, arguments: None }
     }
 
-    /// The same with an answer that may stand in for a failure.
+    /// Sets the answer that may replace a failure.
     #[must_use]
     pub fn with_stand_in(mut self, stand_in: Option<Reply>) -> Self {
         self.stand_in = stand_in;
         self
     }
 
-    /// The same with what it takes and gives; `None` where that is not known.
+    /// Sets what it takes and returns; `None` if that is not known.
     #[must_use]
     pub fn with_signature(mut self, signature: Option<Signature>) -> Self {
         self.signature = signature;
         self
     }
 
-    /// The same with the number of its arguments, where no more is known of them.
+    /// Sets the number of its arguments, where no more is known of them.
     #[must_use]
     pub fn with_arguments(mut self, arguments: Option<usize>) -> Self {
         self.arguments = arguments;
@@ -161,7 +161,7 @@ impl Method {
         self.stand_in.as_ref()
     }
 
-    /// What it takes and gives, as data; `None` for methods that are called without a stub, and
+    /// What it takes and returns, as data; `None` for methods that are called without a stub, and
     /// those whose descriptor does not say.
     #[must_use]
     pub fn signature(&self) -> Option<&Signature> {

@@ -22,7 +22,7 @@ impl Peer {
         Self { address, protocol, identity: None }
     }
 
-    /// The same peer with the identity that its certificate proves.
+    /// Sets the identity that the peer's certificate proves.
     #[must_use]
     pub fn with_identity(mut self, identity: impl Into<Arc<str>>) -> Self {
         self.identity = Some(identity.into());

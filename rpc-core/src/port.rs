@@ -1,8 +1,8 @@
-//! A listening port that its owner can close at once, whoever accepts on it at that moment.
+//! A listening port that its owner can close at once, even while a task accepts on it.
 //!
-//! A task that is told to end, or aborted, ends when its runtime gets to it; what it holds is held
-//! until then. A port must be free by the time its server says that it is gone. It closes with
-//! whoever accepts as well: a port where nobody does would keep its callers waiting.
+//! An aborted task ends when its runtime polls it next, and holds what it holds until then. A port
+//! must be free by the time its server reports its end. It also closes with the accepting task: a
+//! port without one would keep its callers waiting.
 
 use std::future::poll_fn;
 use std::io;

@@ -1,8 +1,8 @@
 //! The contract of a wire protocol, and the table of those a process speaks.
 //!
-//! A protocol has two ends. The provider's is told by the first bytes of a connection, serves it, and
-//! turns peers away that are not served. The consumer's opens channels; a protocol may lack it. All
-//! names, choices and error texts come from the table: nothing else lists protocols.
+//! A protocol has two ends. The provider's recognizes its connections by their first bytes, serves
+//! them, and turns peers away that are not served. The consumer's opens channels; a protocol may
+//! lack it. All names, choices and error texts come from the table: nothing else lists protocols.
 
 use std::fmt;
 use std::future::Future;
@@ -105,14 +105,14 @@ impl Sniff {
 pub struct Accepted {
     /// The stream, of which [`first`](Self::first) is read already.
     pub io: BoxTransport,
-    /// What was read to tell the protocol.
+    /// The first bytes, which were read to recognize the protocol.
     pub first: BytesMut,
     /// Where the peer is.
     pub from: TransportAddr,
     /// What all connections of the server share.
     pub server: Arc<ServerState>,
-    /// Is woken at each new [`Phase`](crate::server::Phase) of the server: whoever drives the
-    /// connection registers there.
+    /// The waker to call at each new [`Phase`](crate::server::Phase) of the server; the driver of
+    /// the connection registers there.
     pub driver: Arc<AtomicWaker>,
 }
 
@@ -163,13 +163,13 @@ impl Protocols {
         match twice {
             None => Ok(protocols),
             Some((_, name)) => Err(Error::invalid_config(format!(
-                "two protocols have the name `{name}`, so nobody can tell which is meant: let the \
+                "two protocols have the name `{name}`, so it is unclear which is meant: let the \
                  `names` of one return another"
             ))),
         }
     }
 
-    /// The same table, of which only `served` is served.
+    /// Limits the protocols that are served to `served`.
     #[must_use]
     pub fn serving(mut self, served: impl IntoIterator<Item = String>) -> Self {
         self.served = Some(served.into_iter().collect());

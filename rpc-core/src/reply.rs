@@ -1,4 +1,4 @@
-//! What a successful call brings back.
+//! The answer to a successful call.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,6 +10,19 @@ use crate::status::Status;
 use crate::stream::Messages;
 
 /// The answer to a call: its value and the metadata beside it.
+///
+/// A layer or a mock makes one of a message with the fields of the result: a result that is not a
+/// message itself is the field `value`.
+///
+/// ```
+/// # extern crate rpc_core as dubhe;
+/// use dubhe::Reply;
+/// # use dubhe::message::Returned;
+///
+/// let mut reply = Reply::new(Returned(7_u32));
+/// reply.metadata.insert("next-page", "2");
+/// assert_eq!(reply.metadata.value("next-page"), Some("2"));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Reply {
     /// The value.

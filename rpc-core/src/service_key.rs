@@ -10,6 +10,17 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Interface, group and version of a service; cheap to clone.
+///
+/// ```
+/// # extern crate rpc_core as dubhe;
+/// use dubhe::ServiceKey;
+///
+/// let key: ServiceKey = "blue/shop.Inventory:1.0.0".parse()?;
+/// assert_eq!((key.group(), key.interface(), key.version()), ("blue", "shop.Inventory", "1.0.0"));
+/// assert_eq!(key, ServiceKey::with_parts("shop.Inventory", "blue", "1.0.0"));
+/// assert_ne!(key, ServiceKey::new("shop.Inventory"));
+/// # Ok::<(), dubhe::ParseServiceKeyError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServiceKey {
     text: Arc<str>,
@@ -28,7 +39,7 @@ impl ServiceKey {
 
     /// A key of all three parts; an empty group or version means none.
     ///
-    /// Parts longer than 64 KiB are cut there: a name of that size is no name.
+    /// Parts longer than 64 KiB are cut there.
     #[must_use]
     pub fn with_parts(interface: &str, group: &str, version: &str) -> Self {
         let mut text = String::with_capacity(group.len() + interface.len() + version.len() + 2);
@@ -87,9 +98,9 @@ impl fmt::Debug for ServiceKey {
     }
 }
 
-/// Why a text is no service key.
+/// Why a text is not a service key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no service key: expected [group/]interface[:version], {why}")]
+#[error("`{text}` is not a service key: expected [group/]interface[:version], {why}")]
 pub struct ParseServiceKeyError {
     text: String,
     why: &'static str,

@@ -1,7 +1,7 @@
-//! What both sides of a call name it by in their logs and spans, and where that is noted.
+//! The id by which both sides of a call name it in logs and spans, and where it is recorded.
 //!
-//! A call that belongs to a trace has its id. Others have what the wire tells them apart by, which
-//! costs nothing: the number of the request on its connection.
+//! A call that belongs to a trace has its id. Others have the number of the request on its
+//! connection, which costs nothing.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -70,14 +70,14 @@ impl fmt::Display for CallId {
 
 // === impl SentAs ===
 
-/// Where a protocol notes what an attempt was sent as; among the
-/// [extensions](Invocation::extensions) of an attempt that somebody looks at.
+/// Where a protocol records the id of an attempt; among the [extensions](Invocation::extensions) of
+/// an attempt that is observed.
 #[derive(Debug, Clone, Default)]
 pub struct SentAs(Arc<Mutex<Option<CallId>>>);
 
 impl SentAs {
-    /// Notes that this attempt goes out as `id`, if somebody looks at it. A trace is more than a
-    /// request.
+    /// Records that this attempt goes out as `id`, if it is observed. The id of a trace replaces
+    /// that of a request.
     #[inline]
     pub fn note(attempt: &Invocation, id: CallId) {
         if let Some(sent) = attempt.extensions.get::<Self>() {
@@ -101,8 +101,8 @@ impl SentAs {
 
 // === impl Trail ===
 
-/// Where the attempts of a call leave what is told of one that succeeded; among its
-/// [extensions](Invocation::extensions), if somebody looks at it.
+/// Where the attempts of a call record the one that succeeded; among its
+/// [extensions](Invocation::extensions), if it is observed.
 #[derive(Debug, Clone, Default)]
 pub struct Trail(Arc<Left>);
 

@@ -48,7 +48,7 @@ pub trait Listen: fmt::Debug + Send + 'static {
     ///
     /// # Errors
     /// The listener cannot accept now, as without descriptors. It is asked again after 50 ms. A
-    /// stream that fails while it is being accepted is no error of the listener: skip it.
+    /// stream that fails while it is accepted is not an error of the listener: skip it.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<AcceptedStream>>;
 
     /// Where it listens.

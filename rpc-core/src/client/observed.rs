@@ -1,5 +1,5 @@
-//! What is told of a call when it has ended, where somebody looks: its span, and its line in the
-//! access log.
+//! What is recorded of a call that ended, if it is observed: its span, and its line in the access
+//! log.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::method::Method;
 use crate::status::{Code, Status};
 use crate::trail::{CallId, Trail};
 
-/// A call that somebody may look at.
+/// A call that may be observed.
 #[derive(Debug)]
 pub(super) struct Observed {
     /// Whether the span around it is enabled.
@@ -30,7 +30,7 @@ impl Observed {
         Self { spans, access: AccessLog::Off, trace: None, trail: None }
     }
 
-    /// Looks at the attempts of `call`, if a success is told of too.
+    /// Observes the attempts of `call`, if a success is recorded too.
     #[inline]
     pub(super) fn begin(&mut self, call: &mut Invocation, access: AccessLog) {
         self.access = access;
@@ -63,7 +63,7 @@ impl Observed {
         }
     }
 
-    /// Tells that nobody waits for the end of the call any more, which is no failure.
+    /// Records that the caller no longer waits for the end of the call, which is not a failure.
     pub(super) fn given_up(&self, span: &Span, method: &Method, why: &Status, took: Duration) {
         self.tell(span, method, Err(why), took, self.access == AccessLog::All);
     }

@@ -6,7 +6,8 @@ use crate::attempts::AttemptLog;
 use crate::metadata::{Metadata, MetadataValue};
 use crate::reply::ReplyMetadata;
 
-/// Options of single calls, for `with` of a generated client. What is not set is as configured.
+/// Options of single calls, for `with` of a generated client. An option that is not set is as
+/// configured.
 ///
 /// ```
 /// use std::time::Duration;
@@ -34,40 +35,41 @@ impl CallOptions {
         Self::default()
     }
 
-    /// How long the call may take in all, retries included; at most a day, and never longer than a
-    /// handler has left in which the call is made. Zero fails the call before it is sent.
+    /// How long the call may take in all, retries included. The longest is a day; inside a handler
+    /// it is the handler's remaining time. Zero fails the call before it is sent.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// A key/value for the provider, text or bytes; replaces what the key had. Past 128 of them, or
-    /// 16 KiB in all, the call fails with `invalid_argument` before it is sent.
+    /// Sets a key/value for the provider, text or bytes; it replaces an earlier value of the key.
+    /// Past 128 of them, or 16 KiB in all, the call fails with `invalid_argument` before it is
+    /// sent.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<MetadataValue>) -> Self {
         self.metadata.insert(key, value);
         self
     }
 
-    /// Calls of the same key go to the same provider, where the balancer hashes.
+    /// Sets the key of a hashing balancer: calls with the same key go to the same provider.
     pub fn hash_key(mut self, key: u64) -> Self {
         self.hash_key = Some(key);
         self
     }
 
-    /// The codec to prefer, by name; an unknown one fails the call and lists the known ones.
+    /// Sets the codec to prefer, by name; an unknown name fails the call and lists the known ones.
     pub fn codec(mut self, name: impl Into<String>) -> Self {
         self.codec = Some(name.into());
         self
     }
 
-    /// Writes every attempt down in `log`, also those of calls that succeed.
+    /// Records every attempt in `log`, also those of calls that succeed.
     pub fn attempts(mut self, log: &AttemptLog) -> Self {
         self.attempts = Some(log.clone());
         self
     }
 
-    /// Shows what came beside the reply in `seen`, once the call has succeeded, or begun to stream. A
-    /// failed call leaves it as it was, and so does a broadcast, whose replies have no one metadata.
+    /// Stores the metadata of the reply in `seen` once the call has succeeded or begun to stream. A
+    /// failed call leaves `seen` as it was, and so does a broadcast, which has many replies.
     ///
     /// ```
     /// use rpc_core::ReplyMetadata;

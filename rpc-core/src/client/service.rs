@@ -26,9 +26,9 @@ impl Stub {
         }
     }
 
-    /// The same stub over `service`, which is handed its calls with their deadline, metadata and
-    /// codecs: layers around [`service`](Self::service), a policy around a picker, or what answers
-    /// in its place in a test. Broadcasts do not go through it.
+    /// Returns this stub over `service`, which receives its calls with their deadline, metadata and
+    /// codecs: layers around [`service`](Self::service), a policy around a picker, or a mock in a
+    /// test. Broadcasts do not go through it.
     #[must_use]
     pub fn through(&self, service: impl Invoker) -> Self {
         Self { through: Some(BoxInvoker::new(service)), ..self.clone() }

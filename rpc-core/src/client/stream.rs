@@ -1,4 +1,4 @@
-//! Calls whose reply is a stream: on the same way as others, to the end of the reply.
+//! Calls whose reply is a stream.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -105,7 +105,7 @@ impl Stub {
     }
 }
 
-/// A call that is counted when it ends, and as cancelled if nobody waits for that.
+/// A call that is counted when it ends, and as cancelled if its caller drops it.
 struct Counted {
     stub: Stub,
     index: usize,
@@ -130,7 +130,7 @@ impl Drop for Counted {
             let (target, took) = (&self.stub.methods[self.index], self.started.elapsed());
             target.metrics.record_code(Code::Cancelled, took);
             // That is how a reader ends a stream which has none, and no failure.
-            let why = Status::cancelled("nobody reads the stream any more");
+            let why = Status::cancelled("the stream has no reader any more");
             self.observed.given_up(&self.span, target.method(), &why, took);
         }
     }

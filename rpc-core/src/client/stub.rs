@@ -33,7 +33,7 @@ use crate::server::{context, load_report};
 use crate::status::{Code, Delivery, Status};
 use crate::trace::{self, TraceForwarding};
 
-/// What generated clients are: built from a stub, described by their trait.
+/// A generated client: it is built from a stub and described by its trait.
 pub trait ServiceClient: Clone + Send + Sync + 'static {
     /// The trait as data.
     const DESCRIPTOR: &'static ServiceDescriptor;
@@ -41,12 +41,12 @@ pub trait ServiceClient: Clone + Send + Sync + 'static {
     /// The client over `stub`, whose methods are in the order of the descriptor.
     fn from_stub(stub: Stub) -> Self;
 
-    /// What `client` is over: its service, its options. No method, so that a method of the trait may
-    /// have its name.
+    /// The stub of `client`, with its service and options. It is not a method, so that a method of
+    /// the trait may have this name.
     fn stub(client: &Self) -> &Stub;
 }
 
-/// What a stub is called with: a message, or a body that is a stream of them.
+/// Arguments of a call: a message, or a body that is a stream of them.
 pub trait Arguments: Send + 'static {
     /// The body of the call.
     fn into_body(self) -> Body;
@@ -91,7 +91,7 @@ impl StubMethod {
         self.plan.load_full()
     }
 
-    /// Lets calls follow `plan` that begin from now on; those under way end by the plan they began
+    /// Makes calls that begin from now on follow `plan`; calls under way end by the plan they began
     /// with.
     pub fn follow(&self, plan: Plan) {
         self.plan.store(Arc::new(plan));
@@ -105,13 +105,14 @@ pub struct Plan {
     pub invoker: BoxInvoker,
     /// What calls every provider of it, and leaves their answers in its `NodeReplies`.
     pub broadcast: BoxInvoker,
-    /// How long a call may take that says nothing; for the first message, if its reply streams.
+    /// How long a call without a timeout of its own may take; for the first message, if its reply
+    /// streams.
     pub timeout: Duration,
-    /// What says so, for people: such as `consumer.timeout = 1s (default)`.
+    /// The source of the timeout, for people, such as `consumer.timeout = 1s (default)`.
     pub timeout_set_by: Arc<str>,
     /// The codecs to write it in, the preferred first.
     pub codecs: Codecs,
-    /// What its calls take along of the trace that they belong to.
+    /// What its calls forward of the trace that they belong to.
     pub trace: TraceForwarding,
     /// Which of its calls leave a line in the access log.
     pub access_log: AccessLog,
@@ -134,7 +135,7 @@ impl Stub {
         Self { methods, options: None, through: None, owner }
     }
 
-    /// The same stub with options for every call made through it.
+    /// Returns this stub with `options` for every call made through it.
     #[must_use]
     pub fn with_options(&self, options: CallOptions) -> Self {
         Self { options: Some(Arc::new(options)), ..self.clone() }
@@ -275,7 +276,7 @@ impl Stub {
         call.map_err(|message| named(target, panicked(target, &message)))
     }
 
-    /// Shows what came beside the reply to a caller who wants to see it.
+    /// Passes the metadata of the reply to a caller that asked for it.
     pub(super) fn show(&self, reply: &Reply) {
         if let Some(seen) = self.options.as_deref().and_then(|o| o.reply_metadata.as_ref()) {
             seen.note(load_report::without(&reply.metadata));

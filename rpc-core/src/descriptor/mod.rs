@@ -59,7 +59,7 @@ pub struct MethodDescriptor {
     pub stand_in: StandIn,
     /// The message its arguments form.
     pub arguments: fn() -> MessageType,
-    /// Its arguments one by one, and what it returns; `None` if whoever wrote this did not say.
+    /// Its arguments one by one, and what it returns; `None` if the descriptor does not say.
     pub signature: Option<Signature>,
     /// The message its reply forms.
     pub reply: fn() -> MessageType,
@@ -74,21 +74,21 @@ impl ServiceDescriptor {
         Self { interface, group: "", version: "", doc: "", methods }
     }
 
-    /// The same with a group; the empty string means none.
+    /// Sets the group; the empty string means none.
     #[must_use]
     pub const fn group(mut self, group: &'static str) -> Self {
         self.group = group;
         self
     }
 
-    /// The same with a version; the empty string means none.
+    /// Sets the version; the empty string means none.
     #[must_use]
     pub const fn version(mut self, version: &'static str) -> Self {
         self.version = version;
         self
     }
 
-    /// The same with a doc comment.
+    /// Sets the doc comment.
     #[must_use]
     pub const fn doc(mut self, doc: &'static str) -> Self {
         self.doc = doc;
@@ -121,63 +121,63 @@ impl MethodDescriptor {
         }
     }
 
-    /// The same with a doc comment.
+    /// Sets the doc comment.
     #[must_use]
     pub const fn doc(mut self, doc: &'static str) -> Self {
         self.doc = doc;
         self
     }
 
-    /// The same with its arguments one by one, and what it returns.
+    /// Sets its arguments one by one, and what it returns.
     #[must_use]
     pub const fn signature(mut self, signature: Signature) -> Self {
         self.signature = Some(signature);
         self
     }
 
-    /// The same of another kind.
+    /// Sets the kind.
     #[must_use]
     pub const fn kind(mut self, kind: MethodKind) -> Self {
         self.kind = kind;
         self
     }
 
-    /// The same, running which twice does no harm.
+    /// Marks it as idempotent: running it twice does no harm.
     #[must_use]
     pub const fn idempotent(mut self) -> Self {
         self.idempotent = true;
         self
     }
 
-    /// The same with a timeout.
+    /// Sets the timeout.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// The same with a number of retries.
+    /// Sets the number of retries.
     #[must_use]
     pub const fn retries(mut self, retries: u32) -> Self {
         self.retries = Some(retries);
         self
     }
 
-    /// The same with a cluster policy, by name.
+    /// Sets the cluster policy, by name.
     #[must_use]
     pub const fn cluster(mut self, cluster: &'static str) -> Self {
         self.cluster = Some(cluster);
         self
     }
 
-    /// The same with an answer in place of a failure, as JSON text.
+    /// Sets the answer in place of a failure, as JSON text.
     #[must_use]
     pub const fn fallback(mut self, fallback: &'static str) -> Self {
         self.fallback = Some(fallback);
         self
     }
 
-    /// The same with the function that makes the answer in place of a failure.
+    /// Sets the function that makes the answer in place of a failure.
     #[must_use]
     pub const fn stand_in(mut self, stand_in: StandIn) -> Self {
         self.stand_in = stand_in;
@@ -188,7 +188,7 @@ impl MethodDescriptor {
     /// what it returns, if that has one.
     ///
     /// # Errors
-    /// The fallback is no JSON, or does not fit what the method returns.
+    /// The fallback is not JSON, or does not fit what the method returns.
     pub fn answer_in_place(&self) -> Result<Option<Reply>, Error> {
         (self.stand_in)(self.fallback).map_err(|error| {
             let (name, fallback) = (self.name, self.fallback.unwrap_or_default());
@@ -198,7 +198,7 @@ impl MethodDescriptor {
         })
     }
 
-    /// The same with a typed business error, or without one.
+    /// Sets the typed business error, or removes it.
     #[must_use]
     pub const fn error(mut self, error: Option<fn() -> MessageType>) -> Self {
         self.error = error;

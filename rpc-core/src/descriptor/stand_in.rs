@@ -20,7 +20,7 @@ pub type StandIn = fn(Option<&str>) -> Result<Option<Reply>, CodecError>;
 /// The [`StandIn`] of a method that returns `T`.
 ///
 /// # Errors
-/// The fallback is no JSON or does not fit `T`.
+/// The fallback is not JSON or does not fit `T`.
 pub fn stand_in<T: Field>(fallback: Option<&str>) -> Result<Option<Reply>, CodecError> {
     match fallback {
         Some(json) => read::<T>(json).map(|value| Some(Reply::new(Returned(value)))),

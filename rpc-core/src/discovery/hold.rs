@@ -1,9 +1,9 @@
-//! Empty and shrink protection: what a list becomes that suddenly lost most of its addresses.
+//! Protection against lists that are suddenly empty or much shorter.
 //!
 //! A registry that restarts, is cut in two or is emptied by mistake says "nobody is there" about
 //! providers that serve calls at that moment. One push that removes more than half of the addresses
-//! is therefore not believed about those that still answer, for a bounded time. Whether an address
-//! answers is known to whoever holds connections, so the rule takes it as a predicate; a provider
+//! is therefore not believed about those that still answer, for a bounded time. Only the holder of
+//! connections knows whether an address answers, so the rule takes that as a predicate; a provider
 //! that stops gracefully closes or drains its connections first, and is let go at once.
 
 use std::collections::HashSet;

@@ -16,14 +16,17 @@ pub use self::hold::{Held, hold};
 pub use self::subscription::{Subscription, Trouble};
 use crate::service_key::ServiceKey;
 
-/// One provider of one service, as data.
+/// One provider of one service, as registries list it.
+///
+/// A program that serves several services is several instances on one address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
-    /// What it provides.
+    /// The service that it provides.
     pub service: ServiceKey,
-    /// Where: `host:port`, the address consumers connect to.
+    /// The address that consumers connect to, as `host:port`.
     pub address: Arc<str>,
-    /// Who: unique for each start of a provider, so that a restart on the same address is another.
+    /// The identity of one start of a provider, so that a restart on the same address is another
+    /// instance.
     pub id: Arc<str>,
     /// Name of the application it belongs to, or the empty string.
     #[serde(default)]
@@ -41,7 +44,7 @@ pub struct Instance {
     /// Codecs it speaks, by name; empty means unknown.
     #[serde(default)]
     pub codecs: Vec<String>,
-    /// Whatever else it publishes; shared by all clones, because it can be large and lists are copied
+    /// Everything else it publishes; shared by all clones, because it can be large and lists are copied
     /// often. [`Arc::make_mut`] changes it.
     #[serde(default)]
     pub metadata: Arc<BTreeMap<String, String>>,
@@ -52,7 +55,7 @@ fn default_weight() -> u32 {
 }
 
 impl Instance {
-    /// An instance of which only service, address and id are known.
+    /// An instance with service, address and id, and defaults for the rest.
     #[must_use]
     pub fn new(service: ServiceKey, address: &str, id: &str) -> Self {
         Self {

@@ -1,8 +1,8 @@
-//! What a consumer holds of a registry: the list of one service, and whether the registry still
-//! stands behind it.
+//! A consumer's view of a registry: the list of one service, and whether the registry still
+//! confirms it.
 //!
-//! A list outlives the registry that told it. So that nobody mistakes a list that was kept for one
-//! that is confirmed, a subscription carries beside it what keeps the registry from being heard.
+//! A list outlives its registry. So that a kept list is distinguished from a confirmed one, a
+//! subscription carries beside it the reason why the registry cannot be heard.
 
 use std::fmt;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ impl Subscription {
         Self { snapshots, registry, trouble, resume: None, _guard: Box::new(guard) }
     }
 
-    /// The same, of the registry at `address`, whose present trouble is in `trouble`.
+    /// Sets the registry's `address` and the channel that has its present trouble.
     #[must_use]
     pub fn of_registry(
         mut self,
@@ -61,8 +61,8 @@ impl Subscription {
         self
     }
 
-    /// The same, whose tasks `resume` begins again in the runtime it is called in; it says whether
-    /// they had ended.
+    /// Sets `resume`, which starts the tasks again in the runtime it is called in and returns
+    /// whether they had ended.
     #[must_use]
     pub fn resumed_by(mut self, resume: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         self.resume = Some(Box::new(resume));
@@ -103,7 +103,7 @@ impl Subscription {
     }
 
     /// Follows [`trouble`](Self::trouble); may outlive the subscription. Waiting for a change fails
-    /// once nobody watches the registry any more, and at once where it is not known.
+    /// once the registry is no longer watched, and at once where it is not known.
     #[must_use]
     pub fn watch_trouble(&self) -> watch::Receiver<Option<Trouble>> {
         self.trouble.clone()

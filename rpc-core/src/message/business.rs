@@ -22,7 +22,7 @@ pub trait BusinessError: Sized + Send + Sync + 'static {
     /// The status that carries it.
     fn into_status(self) -> Status;
 
-    /// The same value again at the caller; every other status as it is.
+    /// Restores the value at the caller; every other status becomes the status variant.
     fn from_status(status: Status) -> Self;
 
     /// The error as data.

@@ -1,5 +1,5 @@
-//! What protobuf's JSON mapping says of values that JSON has no words for: 64-bit integers in
-//! quotes, floats that are no numbers, base64. For readers and writers of formats that are text.
+//! Protobuf's JSON mapping of values that JSON cannot express: 64-bit integers in quotes, floats
+//! that are not finite, base64. For readers and writers of text formats.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -23,7 +23,7 @@ pub fn from_base64(text: &str) -> Option<Vec<u8>> {
     })
 }
 
-/// The word for a float that is no number or not finite; `None` for others.
+/// The word for a float that is not finite; `None` for others.
 #[must_use]
 #[inline]
 pub fn float_word(value: f64) -> Option<&'static str> {

@@ -89,7 +89,7 @@ pub trait Message: Any + Send + Sync {
     /// Reads protobuf's form over `self`; fields that are absent keep their value.
     ///
     /// # Errors
-    /// Bytes that are no protobuf, are cut short, are nested too deep or take too much memory.
+    /// Bytes that are not protobuf, are cut short, are nested too deep or take too much memory.
     fn merge_proto(&mut self, bytes: Bytes, limits: &mut Limits) -> Result<(), DecodeError>;
 
     /// Appends the text of the argument at `index`, for what hashes it; `false` if there is none.

@@ -70,21 +70,21 @@ impl Problem {
         ))
     }
 
-    /// The same problem, in the field of this name.
+    /// Puts the problem into the field of this name.
     #[cold]
     #[must_use]
     pub fn in_field(self, name: &'static str) -> Self {
         self.at(Step::Field(name))
     }
 
-    /// The same problem, in the element at this index.
+    /// Puts the problem into the element at this index.
     #[cold]
     #[must_use]
     pub fn at_index(self, index: usize) -> Self {
         self.at(Step::Index(index))
     }
 
-    /// The same problem, in the value of this key.
+    /// Puts the problem into the value of this key.
     #[cold]
     #[must_use]
     pub fn at_key(self, key: &impl fmt::Display) -> Self {

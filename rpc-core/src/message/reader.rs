@@ -180,8 +180,8 @@ pub enum Variant {
 ///
 /// A message asks for its values one by one. Each method that reads a single value takes the
 /// format's `null` for the default of the type, lists and maps take it for empty ones, and records
-/// for one without fields. What a method gives is bounded by the bytes that are there; memory
-/// beyond that is counted by whoever asks.
+/// for one without fields. What a method returns is bounded by the bytes that are there; the caller
+/// counts memory beyond that.
 pub trait Reader {
     /// Whether the format is text for people; see [`Writer::is_text`](super::Writer::is_text).
     fn is_text(&self) -> bool;

@@ -34,7 +34,7 @@ pub trait Record: Default + Send + Sync + 'static {
     /// Reads one field of protobuf's form; unknown ones are skipped.
     ///
     /// # Errors
-    /// Bytes that are no protobuf or do not fit the field.
+    /// Bytes that are not protobuf or do not fit the field.
     fn merge_tagged(
         &mut self,
         tag: u32,
@@ -91,7 +91,7 @@ pub fn merge_unknown<R: Record>(
 /// Reads protobuf's form of a record that is a value inside a message.
 ///
 /// # Errors
-/// Bytes that are no protobuf, are cut short, or are nested too deep.
+/// Bytes that are not protobuf, are cut short, or are nested too deep.
 #[inline]
 pub fn merge_nested<R: Record>(record: &mut R, input: &mut Input) -> Result<(), DecodeError> {
     input.message(|input, tag, wire| record.merge_tagged(tag, wire, input))
@@ -100,7 +100,7 @@ pub fn merge_nested<R: Record>(record: &mut R, input: &mut Input) -> Result<(), 
 /// Reads protobuf's form of a record that is a whole message.
 ///
 /// # Errors
-/// Bytes that are no protobuf, are cut short, are nested too deep or take too much memory.
+/// Bytes that are not protobuf, are cut short, are nested too deep or take too much memory.
 #[inline]
 pub fn merge_whole<R: Record>(
     record: &mut R,

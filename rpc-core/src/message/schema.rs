@@ -1,5 +1,5 @@
-//! Records, fields and enums as static data: what a codec is told of the values it writes and
-//! reads. The macros write it.
+//! Records, fields and enums as static data, by which a codec writes and reads values. The macros
+//! write it.
 
 /// A record as static data: a struct, an enum with data, an argument list.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl RecordSchema {
         Self { name, class: "", fields, positions }
     }
 
-    /// The same record under a foreign name.
+    /// Sets the foreign name of the record.
     #[must_use]
     pub const fn with_class(mut self, class: &'static str) -> Self {
         self.class = class;
@@ -70,7 +70,7 @@ impl RecordSchema {
 pub enum Positions {
     /// In every format: argument lists.
     Always,
-    /// Only in formats that are not text, whose writers often leave names out: messages.
+    /// Only in binary formats, whose writers often leave names out: messages.
     Compact,
     /// In none: enums with data. A name that none of their fields has is a variant of another
     /// version, not a field to be skipped; see [`Scope::field`](super::Scope::field).
@@ -115,7 +115,7 @@ impl FieldSchema {
         Self { name, alias, class: "", tag, is_short, short }
     }
 
-    /// The same field with a foreign type name.
+    /// Sets the foreign name of the field's type.
     #[must_use]
     pub const fn with_class(mut self, class: &'static str) -> Self {
         self.class = class;
@@ -176,7 +176,7 @@ impl EnumSchema {
         Self { name, class: "", variants }
     }
 
-    /// The same enum under a foreign name.
+    /// Sets the foreign name of the enum.
     #[must_use]
     pub const fn with_class(mut self, class: &'static str) -> Self {
         self.class = class;

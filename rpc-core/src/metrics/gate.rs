@@ -1,4 +1,4 @@
-//! What the gates of a provider tell: state and limit of each, what they refused and tried.
+//! Metrics of a provider's gates: state and limit of each, refused calls and trials.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -86,7 +86,7 @@ impl Metrics {
         Some((state, limit.filter(|limit| *limit > 0)))
     }
 
-    /// What the gate of `method` tells.
+    /// The metrics of the gate of `method`.
     pub(crate) fn gate(&self, method: &Method) -> GateMetrics {
         let families = self.0.gates.get_or_init(|| GateFamilies::added_to(&self.0.families));
         let (service, method) = (method.service().as_str().to_owned(), method.name().to_owned());

@@ -22,7 +22,7 @@ use crate::reply::Reply;
 use crate::status::{Code, Status};
 use crate::trace;
 
-/// The future of one answer. It is `Unpin` and starts no timer: who runs it long bounds it by
+/// The future of one answer. It is `Unpin` and starts no timer: bound a long run by
 /// [`until_deadline`](Self::until_deadline).
 pub struct Answer {
     route: Arc<Route>,
@@ -30,7 +30,7 @@ pub struct Answer {
     context: Option<CallContext>,
     started: Instant,
     deadline: Deadline,
-    /// The span that is told how it ended, if somebody looks at it.
+    /// The span that records how it ended, if it is observed.
     told: Option<Box<Span>>,
     tells_load: bool,
     /// Since when it counts at the gate of its method.
@@ -87,18 +87,18 @@ impl Answer {
         }
     }
 
-    /// The same past the gate of its method: whoever has no answer could not come back either.
+    /// Bypasses the gate of its method, for a call that has no answer to refuse it with.
     #[must_use]
     pub fn past_gate(mut self) -> Self {
         self.gated = false;
         self
     }
 
-    /// Asks the gate of the method whether the call may begin, once; it counts there since it came.
-    /// What has begun may.
+    /// Asks the gate of the method, once, whether the call may begin; it counts there from its
+    /// arrival. A call that has begun may go on.
     ///
-    /// [`until_deadline`](Self::until_deadline) asks, too; who can turn a call away for less does so
-    /// before. A call that is turned away is over, and recorded.
+    /// [`until_deadline`](Self::until_deadline) asks, too; a server that can turn a call away at a
+    /// lower cost asks before. A call that is turned away is over and recorded.
     ///
     /// # Errors
     /// `resource_exhausted`, refused: more calls run than end in time.
@@ -150,7 +150,7 @@ impl Answer {
         self.polled
     }
 
-    /// Notes the end of the call at `now`; called once, by whoever has the result.
+    /// Records the end of the call at `now`; called once, where the result is known.
     ///
     /// A reply that streams ends with its body, which is recorded then.
     #[inline]
@@ -247,7 +247,7 @@ impl Drop for Answer {
             self.leave_gate(now, true);
             let took = now.saturating_duration_since(self.started);
             self.route.metrics().record_code(Code::Cancelled, took);
-            self.tell(Err(&Status::cancelled("nobody waits for it any more")), took);
+            self.tell(Err(&Status::cancelled("its caller no longer waits")), took);
         }
     }
 }

@@ -139,7 +139,7 @@ impl Drop for Watching {
     }
 }
 
-/// The threads and methods of the process, and who watches them.
+/// The threads and methods of the process, and the thread that watches them.
 struct Watch {
     threads: Mutex<Vec<Weak<Thread>>>,
     methods: Mutex<BTreeMap<u64, Watchable>>,
@@ -198,7 +198,7 @@ impl Watch {
 struct Thread {
     /// Counts polls that begin or end here.
     turns: AtomicU64,
-    /// The method whose handler is polled; 0 if none is.
+    /// The method whose handler is being polled; 0 if there is none.
     method: AtomicU64,
     driven: Mutex<Option<Weak<dyn HandOn>>>,
     /// The runtime of which it is one thread among several.
@@ -225,7 +225,7 @@ impl Thread {
     }
 }
 
-/// The same for the thread itself, which is forgotten with it.
+/// The entry of the thread itself, removed when it ends.
 struct Local {
     thread: Arc<Thread>,
     /// The number of what is driven here.

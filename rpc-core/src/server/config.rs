@@ -11,7 +11,7 @@ pub struct ServerConfig {
     /// without port and brackets; `None`, which is the default, for any. A provider on loopback has
     /// some, so that no web page reaches it by a name of its own.
     pub hosts: Option<Vec<String>>,
-    /// Whether `GET /metrics` tells the metrics; default `false`.
+    /// Whether `GET /metrics` serves the metrics; default `false`.
     pub serves_metrics: bool,
     /// Largest body of a request or reply, in bytes; 8 MiB.
     pub payload: usize,
@@ -36,7 +36,7 @@ pub struct ServerConfig {
     pub write_timeout: Duration,
     /// Silence after which a connection is closed; 600 s.
     pub idle_timeout: Duration,
-    /// How long a call may run whose caller names no time; 60 s.
+    /// How long a call without a deadline may run; default 60 s.
     pub default_timeout: Duration,
 }
 

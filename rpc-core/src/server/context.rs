@@ -23,10 +23,10 @@ thread_local! {
     static CURRENT: RefCell<Option<CallContext>> = const { RefCell::new(None) };
 }
 
-/// Who calls, what is called, what came beside the arguments, how much time is left.
+/// The handler's view of its call: method, caller, metadata and remaining time.
 ///
-/// It is the call as the layers outside have left it: a handler sees what the innermost layer passed
-/// on, a layer what came to it.
+/// The view is the call as outer layers passed it on: a handler sees what the innermost layer
+/// passed, a layer what it received.
 #[derive(Debug, Clone)]
 pub struct CallContext {
     method: Arc<Method>,
@@ -65,15 +65,15 @@ impl CallContext {
         self.deadline
     }
 
-    /// Who called; `None` if the call did not come over a protocol and no layer has set it.
+    /// The caller; `None` if the call did not come over a protocol and no layer set it.
     #[must_use]
     pub fn peer(&self) -> Option<&Peer> {
         self.peer.as_deref()
     }
 
-    /// What both sides name the call by, in their spans and in the access log, and a program in lines of
-    /// its own: the id of the trace it belongs to, else the number of its request. `None` if it has
-    /// neither, as over HTTP without `traceparent`.
+    /// The id of the call in the spans and access logs of both sides, for log lines of a program:
+    /// the id of its trace, else the number of its request. `None` if it has neither, as over HTTP
+    /// without `traceparent`.
     #[must_use]
     pub fn id(&self) -> Option<CallId> {
         CallId::of(&self.metadata, self.request)
@@ -121,7 +121,8 @@ pub(crate) fn inherited_deadline(now: Instant, timeout: Duration) -> Deadline {
     inherit(now, timeout, TraceForwarding::Off).0
 }
 
-/// The same, and what the call takes along of the trace that the handler's own belongs to.
+/// The deadline of a call made at `now`, and what it forwards of the trace of the handler's own
+/// call.
 #[inline]
 pub(crate) fn inherit(
     now: Instant,

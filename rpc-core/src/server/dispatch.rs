@@ -90,9 +90,9 @@ impl Dispatcher {
         self.ungated.insert(path.into());
     }
 
-    /// The same, telling callers that ask how loaded the machine is; for services added after it.
-    /// `machine` returns the load in percent of all processors, `None` if that is not known. It is
-    /// called for every answer that tells it, so it must not wait for anything.
+    /// Reports the load of the machine to callers that ask, for services added after it. `machine`
+    /// returns the load in percent of all processors, `None` if it is not known. It is called for
+    /// every answer that reports it, so it must not wait.
     #[must_use]
     pub fn with_machine_load(
         mut self,
@@ -102,20 +102,19 @@ impl Dispatcher {
         self
     }
 
-    /// The same, whose spans continue the traces of their callers by `bridge`; for services added after
-    /// it.
+    /// Makes spans continue the traces of their callers by `bridge`, for services added after it.
     #[must_use]
     pub fn with_trace_bridge(mut self, bridge: Arc<dyn TraceBridge>) -> Self {
         self.bridge = Some(bridge);
         self
     }
 
-    /// Adds every method of `handler` under `service`. `layer` wraps each: the layers of position
-    /// *provider*, each around [`within_layer`](super::within_layer), or else whoever is inside sees
-    /// the call as it arrived.
+    /// Adds every method of `handler` under `service`. `layer` wraps each in the layers of position
+    /// *provider*; each of them goes around [`within_layer`](super::within_layer), because
+    /// otherwise the handler sees the call as it arrived.
     ///
     /// # Errors
-    /// The service is in the table already.
+    /// The service is already in the table.
     pub fn add(
         &mut self,
         service: ServiceKey,
@@ -282,7 +281,7 @@ impl Route {
         &self.invoker
     }
 
-    /// What tells the load of the machine, if it is told.
+    /// The source of the machine's load, if it is reported.
     #[inline]
     pub(super) fn machine(&self) -> Option<&MachineLoad> {
         self.machine.as_ref()

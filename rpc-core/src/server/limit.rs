@@ -42,8 +42,8 @@ impl Quota {
         &self.taken
     }
 
-    /// Whether who has `own` may have `more` while `all` are taken; with `alone`, it leaves nothing
-    /// to anybody.
+    /// Whether an owner of `own` may take `more` while `all` are taken; with `alone`, it leaves
+    /// nothing to others.
     fn fits(&self, all: usize, own: usize, more: usize, alone: bool) -> Result<(), Shortage> {
         let left = self.limit.saturating_sub(all);
         if more > left {
@@ -55,7 +55,7 @@ impl Quota {
         }
     }
 
-    /// Counts `more` for who has `own`, if it fits.
+    /// Counts `more` for the owner of `own`, if it fits.
     fn take(&self, own: &AtomicUsize, more: usize, alone: bool) -> Result<(), Shortage> {
         let (all, had) = self.take_anyway(own, more);
         let fits = self.fits(all, had, more, alone);

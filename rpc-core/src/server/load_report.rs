@@ -1,8 +1,8 @@
-//! The provider's part of adaptive balancing: an answer tells how loaded the machine is, if the
+//! The provider's part of adaptive balancing: an answer reports the load of the machine, if the
 //! call asks for it.
 //!
-//! Key and form are Dubbo's: `lb_adaptive` asks, `curTime:<ms>,load:<percent>` answers. Where the
-//! load comes from is not known here: this crate reads no file.
+//! Key and form are Dubbo's: `lb_adaptive` asks, `curTime:<ms>,load:<percent>` answers. The source
+//! of the load is passed in: this crate reads no file.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::metadata::Metadata;
 /// The key of both the question and the answer.
 const KEY: &str = "lb_adaptive";
 
-/// What tells the load of the machine.
+/// The source of the machine's load.
 #[derive(Clone)]
 pub(super) struct MachineLoad(Arc<dyn Fn() -> Option<f64> + Send + Sync>);
 
@@ -37,7 +37,7 @@ impl fmt::Debug for MachineLoad {
     }
 }
 
-/// The metadata of an answer without what it tells balancers.
+/// The metadata of an answer without the load report.
 pub(crate) fn without(metadata: &Metadata) -> Metadata {
     let mut metadata = metadata.clone();
     metadata.remove(KEY);

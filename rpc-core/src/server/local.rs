@@ -1,7 +1,7 @@
 //! The servers that can be called inside this process, without a socket, and what they serve.
 //!
-//! No registry knows of them, and none is asked: whoever holds the table finds them. What is in it
-//! has the form of a registry's list, so that calls inside the process take the way of all calls.
+//! No registry is involved: the holder of the table finds them. Its entries have the form of a
+//! registry's list, so that calls inside the process take the path of all calls.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -75,7 +75,7 @@ impl LocalServers {
         Subscription::new(receiver, self.clone()).of_registry("of this process", untroubled)
     }
 
-    /// Whether somebody else holds it too.
+    /// Whether it has another holder.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         Arc::strong_count(&self.0) > 1

@@ -123,7 +123,7 @@ impl Drop for Served {
         let _ = context::enter(context, || panics::catch(|| drop(left)));
         if !self.ended {
             scope::cancel(&self.context);
-            self.end(Err(&Status::cancelled("nobody reads the stream any more")));
+            self.end(Err(&Status::cancelled("the stream has no reader any more")));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What all connections of a server share: what it serves, how far down it is, who runs.
+//! What all connections of a server share: its services, the phase of its drain, its running calls.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ use crate::status::{Delivery, Status};
 pub enum Phase {
     /// Serving.
     Serving,
-    /// Consumers are told to send no new calls; those that come are still served.
+    /// Consumers are asked to send no new calls; calls that arrive are still served.
     Notice,
     /// New calls are refused, running ones go on.
     Refusing,
@@ -167,7 +167,7 @@ impl ServerState {
         self.wait_zero(self.calls.taken(), deadline).await
     }
 
-    /// The same of connections.
+    /// Waits until no connection is open, or until `deadline`; returns how many are left.
     pub async fn no_connections(&self, deadline: Instant) -> usize {
         self.wait_zero(&self.connections, deadline).await
     }
@@ -206,7 +206,7 @@ impl Drop for Reading<'_> {
     }
 }
 
-/// What a request is told that comes too late.
+/// The status of a request that arrives too late.
 pub fn shutting_down() -> Status {
     Status::unavailable("the provider is shutting down").with_delivery(Delivery::Refused)
 }

@@ -1,4 +1,4 @@
-//! What is told of a call that is being served, where somebody looks: its span, and its line in the
+//! What is recorded of a call that is served, if it is observed: its span, and its line in the
 //! access log.
 
 use std::fmt::Display;
@@ -13,7 +13,7 @@ use crate::invocation::Invocation;
 use crate::status::{Code, Status};
 use crate::trail::CallId;
 
-/// The span in which a call is served: who called, what both sides name it by, and how it ended.
+/// The span in which a call is served: the caller, its id on both sides, and how it ended.
 pub(super) fn span(call: &Invocation) -> Span {
     tracing::info_span!(
         target: "dubhe::call",
@@ -26,7 +26,7 @@ pub(super) fn span(call: &Invocation) -> Span {
     )
 }
 
-/// Whether its end is told.
+/// Whether its end is recorded.
 #[inline]
 pub(super) fn is(route: &Route, span: Option<&Span>, outcome: Result<(), &Status>) -> bool {
     span.is_some() || route.access_log().tells(outcome.is_err())

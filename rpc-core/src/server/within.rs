@@ -13,8 +13,9 @@ use crate::invoker::{BoxInvoker, Invoke, ReplyFuture};
 use crate::reply::Reply;
 use crate::status::Status;
 
-/// What is `inside` of a layer at position *provider*, with the call as that layer has passed it on
-/// for its view. A layer can shorten the time of a call, but not lengthen it, as nobody waits longer.
+/// Wraps what is `inside` of a layer at position *provider*, so that its view is the call as that
+/// layer passed it on. A layer can shorten the time of a call, but not lengthen it, because the
+/// caller does not wait longer.
 #[must_use]
 pub fn within_layer(inside: BoxInvoker) -> BoxInvoker {
     BoxInvoker::from_invoke(Within(inside))

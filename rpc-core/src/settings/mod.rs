@@ -1,7 +1,7 @@
 //! Reads settings into types: serde, with the place inside and in words for people.
 //!
 //! What a derived `Deserialize` expects is said without the names of Rust's types, which mean
-//! nothing to whoever writes a file. A name that a struct does not have is an error whether or not
+//! nothing to the author of a file. A name that a struct does not have is an error whether or not
 //! the struct says `deny_unknown_fields`; one below `#[serde(flatten)]` is not seen.
 
 mod read;
@@ -59,8 +59,8 @@ impl SettingError {
         self
     }
 
-    /// The same as an error of set-up that knows its place inside the value; `kind` says of what a
-    /// name is unknown, such as `parameter of forking`.
+    /// Converts it into a set-up error that knows its place inside the value; `kind` says what an
+    /// unknown name should be, such as `parameter of forking`.
     #[must_use]
     pub fn into_error(self, kind: &str) -> Error {
         let error = match self.problem {
@@ -184,7 +184,7 @@ mod tests {
                 json!({ "port": "7" }),
                 "port: \"7\" is no whole number: write one from 0 to 65535, without quotes",
             ),
-            (json!({ "half": true }), "half: true is no number: write one such as 0.5"),
+            (json!({ "half": true }), "half: true is not a number: write one such as 0.5"),
             (
                 json!({ "on": "yes" }),
                 "on: \"yes\" is neither true nor false: write one of them, without quotes",
@@ -196,7 +196,7 @@ mod tests {
                 json!({ "list": [0, -1] }),
                 "list[1]: -1 is out of range: write a whole number from 0 on",
             ),
-            (json!({ "inner": "x" }), "inner: \"x\" is no table: write { … }"),
+            (json!({ "inner": "x" }), "inner: \"x\" is not a table: write { … }"),
             (
                 json!({ "inner": { "a": { "port": true } } }),
                 "inner.a.port: true is no whole number: write one from 0 to 65535",
@@ -216,7 +216,7 @@ mod tests {
         ] {
             assert_eq!(message(value.clone()), told, "{value}");
         }
-        assert_eq!(message(json!([1])), "a list is no table: write { … }");
+        assert_eq!(message(json!([1])), "a list is not a table: write { … }");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What serde found and what it expected, said to whoever writes the settings.
+//! What serde found and what it expected, in words for the author of the settings.
 
 use serde::de::Unexpected;
 
@@ -22,9 +22,11 @@ pub(super) fn mismatch(found: Unexpected<'_>, expected: &str) -> String {
             Unexpected::Str(text) => format!("{shown} is no list: write {}", as_list(text)),
             _ => format!("{shown} is no list: write [{shown}]"),
         },
-        "f32" | "f64" => format!("{shown} is no number: write one such as 0.5{}", unquoted(found)),
-        "a map" => format!("{shown} is no table: write {{ … }}"),
-        other if other.starts_with("struct ") => format!("{shown} is no table: write {{ … }}"),
+        "f32" | "f64" => {
+            format!("{shown} is not a number: write one such as 0.5{}", unquoted(found))
+        }
+        "a map" => format!("{shown} is not a table: write {{ … }}"),
+        other if other.starts_with("struct ") => format!("{shown} is not a table: write {{ … }}"),
         other => match (range(other), found) {
             (Some(range), Unexpected::Unsigned(_) | Unexpected::Signed(_)) => {
                 format!("{shown} is out of range: write a whole number {range}")

@@ -7,24 +7,46 @@ use std::fmt;
 /// The kind of a call's failure. `Ok` never appears in a [`Status`](super::Status) of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
-#[allow(missing_docs, reason = "the names are gRPC's and are described at the source above")]
 pub enum Code {
+    /// Success. It never appears in a [`Status`](super::Status), only in logs and metrics.
     Ok = 0,
+    /// The caller gave the call up, or the stream that was read or written ended on the other side.
     Cancelled = 1,
+    /// An error of which nothing better is known: a foreign error of a layer, a number that is not a
+    /// code.
     Unknown = 2,
+    /// The arguments are wrong in any state of the system: they do not decode, exceed a limit of a
+    /// body, or the handler rejects them.
     InvalidArgument = 3,
+    /// The deadline of the call passed before its answer came.
     DeadlineExceeded = 4,
+    /// What the call asks for does not exist. A missing service or method is `Unimplemented`.
     NotFound = 5,
+    /// What the call would create exists already.
     AlreadyExists = 6,
+    /// The caller is known and lacks the right to this call.
     PermissionDenied = 7,
+    /// A limit is reached: the provider is full, a gate turned the call away, or a quota of the
+    /// business is used up. [`Status::is_full`](super::Status::is_full) separates the first two.
     ResourceExhausted = 8,
+    /// The system is not in the state that this call needs. The default code of business errors.
     FailedPrecondition = 9,
+    /// A conflict with another call, such as a lost race; the application may repeat the whole
+    /// transaction.
     Aborted = 10,
+    /// A value past the valid range, such as a read past the end.
     OutOfRange = 11,
+    /// The provider does not have this service or method, or does not speak the protocol.
     Unimplemented = 12,
+    /// A broken invariant: a panic of a handler, a reply that does not decode, an unknown error of a
+    /// layer around a handler.
     Internal = 13,
+    /// This provider cannot serve the call now, another one may: a lost connection, a drain, or the
+    /// handler's own word. Idempotent calls are sent again, and it counts for ejection.
     Unavailable = 14,
+    /// Data is lost or corrupt.
     DataLoss = 15,
+    /// The caller has no valid credentials.
     Unauthenticated = 16,
 }
 

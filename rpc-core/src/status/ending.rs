@@ -18,8 +18,8 @@ impl Status {
         })
     }
 
-    /// The same status, naming the setting by which what was answered is a failure, such as
-    /// `quorum = 60`; another attempt was not in question.
+    /// Names the setting by which the answers count as a failure, such as `quorum = 60`, where a
+    /// further attempt was not in question.
     #[must_use]
     pub fn with_verdict(mut self, hint: impl Into<String>) -> Self {
         self.0.is_verdict = true;

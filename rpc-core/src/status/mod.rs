@@ -23,13 +23,19 @@ use crate::metadata::Metadata;
 use crate::trail::CallId;
 
 /// How far a failed call got, as the consumer knows it.
+///
+/// It alone decides whether a call may be sent again ([`may_resend`]): `NotSent` and `Refused` mean
+/// that the handler did not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Delivery {
-    /// No byte of it left this process.
+    /// No byte of it left this process: there was no connection, a limit of this side was reached, or
+    /// the call was given up before it was written.
     NotSent,
-    /// It left this process, or may have; whether the handler ran is unknown.
+    /// It left this process, or may have; whether the handler ran is unknown. The connection was lost
+    /// or the deadline passed after writing began.
     MaybeSent,
-    /// The provider's framework turned it away before the handler ran, and said so.
+    /// The provider's framework turned it away before the handler ran, and said so: it drains, is full,
+    /// or does not have the service.
     Refused,
     /// The handler ran and this is its answer.
     Answered,
@@ -64,6 +70,25 @@ pub struct AttemptFailure {
 }
 
 /// Why a call failed.
+///
+/// A handler returns one by its code; the consumer's side adds what it knows: the call, the address,
+/// the [delivery](Self::delivery), the [attempts](Self::attempts) and the setting that
+/// [ended](Self::ending) it. `Display` prints all of it on one line. Two are equal if code and message
+/// are, which is what tests compare.
+///
+/// ```
+/// # extern crate rpc_core as dubhe;
+/// use dubhe::{Code, Delivery, Status};
+///
+/// let missing = Status::not_found("no item `mug`");
+/// assert_eq!(missing.code(), Code::NotFound);
+/// assert_eq!(missing.delivery(), Delivery::Answered);
+/// assert_eq!(missing.to_string(), "not_found: no item `mug`");
+/// assert_eq!(missing, Status::not_found("no item `mug`"));
+///
+/// let refused = Status::unavailable("draining").with_delivery(Delivery::Refused);
+/// assert_eq!(refused.to_string(), "unavailable: draining (refused)");
+/// ```
 ///
 /// `Clone` is cheap enough for forks and broadcasts: the source is shared.
 #[derive(Clone)]
@@ -109,7 +134,7 @@ macro_rules! constructors {
 }
 
 impl Status {
-    /// A status of this code. Its delivery is `Answered`: what a handler returns is an answer.
+    /// A status of this code, with the delivery `Answered`: what a handler returns is an answer.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
@@ -187,8 +212,8 @@ impl Status {
         self.0.code
     }
 
-    /// The reason in words, without the context that `Display` adds. No times and nothing of single
-    /// attempts, so that failures of one cause have one text and can be counted by it.
+    /// The reason in words, without the context that `Display` adds. It has no times and nothing of
+    /// single attempts, so that failures of one cause have one text and can be counted by it.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
@@ -200,7 +225,7 @@ impl Status {
         self.0.delivery
     }
 
-    /// The same status with another delivery.
+    /// Sets the delivery.
     #[must_use]
     pub fn with_delivery(mut self, delivery: Delivery) -> Self {
         self.0.delivery = delivery;
@@ -213,20 +238,20 @@ impl Status {
         self.0.details.as_ref()
     }
 
-    /// The same status with a typed business error.
+    /// Sets the typed business error.
     #[must_use]
     pub fn with_details(mut self, details: Details) -> Self {
         self.0.details = Some(details);
         self
     }
 
-    /// What the provider sent beside it.
+    /// The metadata that the provider sent with it.
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
         &self.0.metadata
     }
 
-    /// The same status with metadata.
+    /// Sets the metadata.
     #[must_use]
     pub fn with_metadata(mut self, metadata: Metadata) -> Self {
         self.0.metadata = metadata;
@@ -239,21 +264,21 @@ impl Status {
         self.0.call.as_deref()
     }
 
-    /// The same status, naming the call it ended.
+    /// Sets the call that it ended, as `service/method`.
     #[must_use]
     pub fn with_call(mut self, call: Arc<str>) -> Self {
         self.0.call = Some(call);
         self
     }
 
-    /// The call that failed in truth, as `service/method`, if the handler passed on the failure of a
-    /// call of its own; the innermost, however many have passed it on.
+    /// The innermost call that failed, as `service/method`, if the handler passed on the failure of
+    /// a call of its own, over any number of hops.
     #[must_use]
     pub fn origin(&self) -> Option<&str> {
         self.0.origin.as_deref()
     }
 
-    /// The same status, as one that a call of the handler's failed with.
+    /// Sets the call of the handler's own that failed with this status.
     #[must_use]
     pub fn with_origin(mut self, origin: Arc<str>) -> Self {
         self.0.origin = Some(origin);
@@ -290,20 +315,20 @@ impl Status {
         self.0.address.as_deref()
     }
 
-    /// The same status, naming the provider it came from.
+    /// Sets the provider that it came from.
     #[must_use]
     pub fn with_address(mut self, address: Arc<str>) -> Self {
         self.0.address = Some(address);
         self
     }
 
-    /// What the provider of the last attempt names the call by in its own logs, if it was sent.
+    /// The id of the call in the logs of the last attempt's provider, if it was sent.
     #[must_use]
     pub fn id(&self) -> Option<CallId> {
         self.0.id
     }
 
-    /// The same status, with what the provider names the call by; for protocols.
+    /// Sets the id of the call in the provider's logs; for protocols.
     #[must_use]
     pub fn with_id(mut self, id: CallId) -> Self {
         self.0.id = Some(id);
@@ -316,47 +341,47 @@ impl Status {
         &self.0.attempts
     }
 
-    /// The same status with the list of attempts.
+    /// Sets the list of attempts.
     #[must_use]
     pub fn with_attempts(mut self, attempts: Vec<AttemptFailure>) -> Self {
         self.0.attempts = attempts;
         self
     }
 
-    /// What decided that it ended here: a setting and its value, such as `retries = 2`.
+    /// The setting that decided that the call ended here, and its value, such as `retries = 2`.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
 
-    /// The same status, naming the setting that decided it.
+    /// Sets the setting that decided that the call ended here.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
         self
     }
 
-    /// How long whoever refused asks not to be called again; `None` if it does not say.
+    /// How long the refusing provider asks not to be called again; `None` if it does not say.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// The same status with the time after which to come back. It travels in milliseconds.
+    /// Sets the time after which to come back. It travels in milliseconds.
     #[must_use]
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.0.retry_after = Some(wait);
         self
     }
 
-    /// Whether a provider turned the call away because it is full: what it may run or hold at once is
-    /// taken.
+    /// Whether a provider turned the call away because it is full: a limit on what it runs or holds
+    /// at once is reached.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.0.delivery == Delivery::Refused && self.0.code == Code::ResourceExhausted
     }
 
-    /// The same status with the error that caused it. A source does not travel.
+    /// Sets the error that caused it. The source does not travel.
     #[must_use]
     pub fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.0.source = Some(Arc::new(source));

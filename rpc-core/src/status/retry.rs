@@ -12,8 +12,8 @@ use crate::invocation::Invocation;
 pub enum Resend {
     /// Send again: the handler cannot have run, so this costs no retry budget.
     Free,
-    /// The same, but only to a provider that is not known to be full: this one was, and where all are,
-    /// each further attempt adds to what they have too much of.
+    /// Send again at no cost, but only to a provider that is not known to be full: this one was,
+    /// and where all are, another attempt would add to the overload.
     Elsewhere,
     /// Send again, drawing on the retry budget: the handler may have run.
     Budgeted,
@@ -21,14 +21,14 @@ pub enum Resend {
     No,
 }
 
-/// What speaks for and against a second run of a call, whatever it failed with: made of the call
-/// itself, or of `true` for one that is idempotent and whose time is over.
+/// The properties of a call that allow or forbid a second run. Made from the call itself, or from
+/// `true` for an idempotent call whose time is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Repeat {
     idempotent: bool,
     /// Whether its arguments are still there.
     replayable: bool,
-    /// When nobody waits for it any more; `None` if nobody does.
+    /// When its caller stops waiting; `None` if it has stopped.
     deadline: Option<Deadline>,
 }
 
@@ -49,13 +49,13 @@ impl From<&Invocation> for Repeat {
 }
 
 impl Repeat {
-    /// The same call, if it were one of an idempotent method.
+    /// Treats the call as one of an idempotent method.
     #[must_use]
     pub const fn if_idempotent(self) -> Self {
         Self { idempotent: true, ..self }
     }
 
-    /// Whether somebody still waits. Then what timed out was an attempt: a layer gave it less time.
+    /// Whether the caller still waits. Then only an attempt timed out: a layer gave it less time.
     fn is_in_time(self) -> bool {
         self.deadline.is_some_and(|deadline| !deadline.is_past())
     }
@@ -63,11 +63,12 @@ impl Repeat {
 
 /// Whether a call that failed with `status` may be sent again.
 ///
-/// Not sent or refused: always, but after a refusal for fullness only where there may be room. Maybe
-/// sent, or a handler's own `unavailable`: only if the method is idempotent. So it is with an attempt
-/// that timed out by a layer while the deadline of the call stands; once that has passed, never. A typed
-/// business error and every other answer: never; nor a call whose own stream was read, nor a failure that
-/// the handler passed on from a call of its own, which is no reason by itself to ask another provider.
+/// - *Not sent* or *refused*: always, unless the code blames the call itself; after a refusal because
+///   the provider is full, only where there may be room.
+/// - *Maybe sent*, or a handler's own `unavailable`: only if the method is idempotent. The same holds
+///   for an attempt that a layer timed out before the deadline of the call.
+/// - Never: a passed deadline, a typed business error, every other answer, a failure that the handler
+///   passed on from a call of its own, and a call whose own stream was read.
 #[must_use]
 pub fn may_resend(status: &Status, call: impl Into<Repeat>) -> Resend {
     let call = call.into();
@@ -93,9 +94,9 @@ pub fn may_resend(status: &Status, call: impl Into<Repeat>) -> Resend {
 /// Whether a call that failed with `status` may be sent again later, with a deadline of its own,
 /// after its caller has gone on.
 ///
-/// As [`may_resend`], except that the deadline that has passed was the caller's: it says nothing
-/// about a later attempt but that the handler may have run. Nor is who was full then full later, nor
-/// need what the handler depends on fail still.
+/// As [`may_resend`], with three differences: a passed deadline was the caller's and only says that
+/// the handler may have run; a provider that was full need not be full later; a dependency of the
+/// handler may be back.
 #[must_use]
 pub fn may_resend_later(status: &Status, idempotent: bool) -> Resend {
     match (status.delivery(), status.code()) {

@@ -13,7 +13,7 @@ use crate::status::{Delivery, Status};
 
 type Source = Pin<Box<dyn MessageSource>>;
 
-/// A stream that all clones of a body share: whoever reads first has it.
+/// A stream that all clones of a body share: the first reader has it.
 pub(crate) struct Shared(Mutex<Option<Source>>);
 
 impl Shared {
@@ -25,7 +25,7 @@ impl Shared {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether nobody has read of it and nobody is about to.
+    /// Whether it has no reader yet and none is about to begin.
     pub(crate) fn is_whole(&self) -> bool {
         self.lock().is_some()
     }

@@ -1,8 +1,8 @@
-//! Bodies of many messages: where they come from, how they are read, what lasts as long as they do.
+//! Bodies of many messages: their sources, how they are read, and what lives as long as they do.
 //!
-//! A stream is a form of [`Body`](crate::Body), so a streaming call takes the way of every other:
+//! A stream is a form of [`Body`](crate::Body), so a streaming call takes the path of every other:
 //! an [`Invocation`](crate::Invocation) goes in, a [`Reply`](crate::Reply) comes out. Messages are
-//! pulled: nothing is made before somebody reads, which is all the back-pressure there is.
+//! pulled: nothing is made before it is read, which is all the back-pressure there is.
 
 mod messages;
 mod opening;

@@ -10,7 +10,7 @@ use crate::invoker::ReplyFuture;
 use crate::metadata::Metadata;
 use crate::status::Status;
 
-/// A call whose reply is waited for by whoever reads its messages.
+/// A call whose reply the reader of its messages waits for.
 pub(crate) enum Opening {
     Called(ReplyFuture),
     Replied(Messages),

@@ -10,6 +10,22 @@ use crate::status::{Delivery, Status};
 /// Sends the values of a [`Streaming`] that was made by [`Streaming::channel`].
 ///
 /// Dropping the last clone ends the stream, and leaves the other direction of the call open.
+///
+/// ```
+/// # extern crate rpc_core as dubhe;
+/// use dubhe::{Status, Streaming};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # runtime.block_on(async {
+/// let (sender, mut values) = Streaming::channel(8);
+/// sender.send(1).await?;
+/// sender.fail(Status::aborted("no more")).await?;
+/// assert_eq!(values.message().await?, Some(1));
+/// assert_eq!(values.message().await, Err(Status::aborted("no more")));
+/// assert_eq!(values.message().await?, None);
+/// # Ok::<(), Status>(())
+/// # }).unwrap();
+/// ```
 pub struct StreamSender<T>(mpsc::Sender<Result<T, Status>>);
 
 impl<T: Send + 'static> Streaming<T> {
@@ -27,7 +43,8 @@ impl<T> StreamSender<T> {
     /// Sends a value; waits while the stream is full.
     ///
     /// # Errors
-    /// `cancelled`: nobody reads any more, as the other side has ended the call or lost interest.
+    /// `cancelled` if the stream has no reader any more, because the other side ended or dropped
+    /// the call.
     ///
     /// # Cancel safety
     /// Dropping the future drops the value.
@@ -38,17 +55,23 @@ impl<T> StreamSender<T> {
     /// Ends the stream by an error, which the reader gets behind the values that wait.
     ///
     /// # Errors
-    /// As [`send`](Self::send).
+    /// Those of [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the error, and the stream ends without it.
     pub async fn fail(self, status: Status) -> Result<(), Status> {
         self.0.send(Err(status)).await.map_err(|_| not_read())
     }
 
-    /// Waits until nobody reads any more.
+    /// Waits until the stream has no reader any more.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
     pub async fn closed(&self) {
         self.0.closed().await;
     }
 
-    /// Whether nobody reads any more.
+    /// Whether the stream has no reader any more.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()

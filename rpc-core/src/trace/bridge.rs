@@ -26,8 +26,8 @@ pub trait TraceBridge: fmt::Debug + Send + Sync + 'static {
     fn adopt(&self, span: &Span, parent: &TraceContext);
 }
 
-/// `inner` for attempts that tell the provider the ids of their span: around each endpoint, where the
-/// span of the attempt is the current one.
+/// Wraps `inner` so that attempts send the ids of their span to the provider. It goes around each
+/// endpoint, where the span of the attempt is the current one.
 #[must_use]
 pub fn sending(bridge: &Arc<dyn TraceBridge>, inner: BoxInvoker) -> BoxInvoker {
     BoxInvoker::from_invoke(Sending { bridge: bridge.clone(), inner })

@@ -42,8 +42,8 @@ impl TraceContext {
         is_valid.then_some(Self { trace_id, span_id, flags, state: None })
     }
 
-    /// The same with the header `tracestate`. One that is too long is cut as the standard says: at
-    /// 32 members and 512 bytes.
+    /// Sets the header `tracestate`. One that is too long is cut as the standard says: at 32
+    /// members and 512 bytes.
     #[must_use]
     pub fn with_state(mut self, state: &str) -> Self {
         self.state = lists::state([state].into_iter()).map(Into::into);

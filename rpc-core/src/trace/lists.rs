@@ -1,6 +1,6 @@
-//! The lists of trace context, cut to what everybody has to pass on.
+//! The lists of trace context, cut to the size that every participant must pass on.
 //!
-//! A peer could else have our own calls fail by what it sends along: metadata has a limit.
+//! Metadata has a limit, so without the cut a peer could make our own calls fail.
 
 /// Members of `tracestate`, and its characters. Source: Trace Context, 3.3.1.1 and 3.3.1.5.
 const STATE_MEMBERS: usize = 32;

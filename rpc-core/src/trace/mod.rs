@@ -38,7 +38,7 @@ pub enum TraceForwarding {
     Off,
 }
 
-/// What a call takes along that is made while one with the metadata `handled` is being handled.
+/// What a call forwards that is made while one with the metadata `handled` is handled.
 ///
 /// Ids that are not as the standard has them are left out, and what belongs to them; lists are cut to
 /// the size that the standard has everybody pass on. Allocates only if there is something.

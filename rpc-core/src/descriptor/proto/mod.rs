@@ -2,8 +2,8 @@
 //! running provider says of itself.
 //!
 //! Enums stand in a message of their name, `Color.Value`, because protobuf gives the values of
-//! top-level enums one common namespace. What is printed is not checked here: names are those of Rust
-//! or of whoever makes the file.
+//! top-level enums one common namespace. What is printed is not checked here: names are those of
+//! Rust or of the maker of the file.
 
 mod described;
 

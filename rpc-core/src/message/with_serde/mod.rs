@@ -1,5 +1,4 @@
-//! Serde's formats behind the seam, for codecs that a program brings along and for whoever
-//! serializes a message.
+//! Serde's formats behind the seam, for codecs of a program's own and for serializing a message.
 //!
 //! Serde drives its own reading and writing, so a message cannot be called value by value here: it
 //! goes through a list of values, 24 bytes each, that is there meanwhile. A format that is to cost
