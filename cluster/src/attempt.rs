@@ -22,7 +22,7 @@ pub struct Attempt {
     pub excluded: Vec<Arc<str>>,
     /// Which try it is, from 1.
     pub number: u32,
-    /// The present time, which whoever makes attempts has read already.
+    /// The present time, as the maker of the attempt read it.
     pub now: Instant,
 }
 
@@ -46,7 +46,7 @@ enum State {
     Running(EndpointFuture),
     /// For the first word of the registry, after which it is sent.
     Waiting(Later),
-    /// Before it was sent; `None` once that was told.
+    /// Failed before it was sent; `None` once the failure was returned.
     Failed(Option<Status>),
 }
 
@@ -76,9 +76,9 @@ impl AttemptFuture {
         }
     }
 
-    /// Cancels it because another attempt was quicker. An endpoint that is only given up on, and has
-    /// not answered for a second, is judged by this call: that then runs on, at most until
-    /// `deadline`, and nobody waits for it.
+    /// Cancels it because another attempt was quicker. If calls to its endpoint are only given up
+    /// and it has not answered for a second, this call runs on in the background, at most until
+    /// `deadline`, to judge the endpoint.
     pub fn give_up(self, deadline: Deadline) {
         if let State::Running(running) = self.0 {
             give_up(running, deadline.instant());

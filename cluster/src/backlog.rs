@@ -22,7 +22,7 @@ const MAX_BYTES: usize = MAX_MIB << 20;
 #[derive(Debug, Default)]
 pub struct Backlog {
     methods: Mutex<HashMap<Arc<str>, JoinSet<()>>>,
-    /// Those whose runtime has ended.
+    /// Calls whose runtime has ended.
     left: Mutex<Vec<Box<dyn Left>>>,
     /// What the bodies of the waiting calls hold.
     bytes: Arc<AtomicUsize>,
@@ -60,7 +60,7 @@ pub enum BacklogFull {
     Calls(usize),
     /// The bodies of the waiting calls of all methods would hold more than 64 MiB.
     Bytes,
-    /// There is no tokio runtime with timers here, in which it could wait.
+    /// There is no tokio runtime with timers in which it could wait.
     NoRuntime,
 }
 
@@ -89,16 +89,17 @@ impl Backlog {
     /// ([`Body::size_hint`](rpc_core::Body::size_hint)); for policies that send failed calls again
     /// after their callers have gone on.
     ///
-    /// `resending` is all that becomes of the call: it is spawned at once and waits, asks
-    /// [`may_resend_later`](rpc_core::status::may_resend_later) and sends by itself, with a deadline
-    /// of its own, and counts the call by [`note_dropped`](Self::note_dropped) if it gives it up. It
-    /// may hold a [`Picker`](crate::Picker), but no `Arc` of this backlog, as it is cancelled when
-    /// the consumer ends, and with it the backlog. If its runtime ends before, it is lost and counted as
+    /// `resending` does the rest: it is spawned at once, waits, asks
+    /// [`may_resend_later`](rpc_core::status::may_resend_later), sends with a deadline of its own,
+    /// and counts the call by [`note_dropped`](Self::note_dropped) if it gives up. It may hold a
+    /// [`Picker`](crate::Picker) but no `Arc` of this backlog, because the end of the consumer
+    /// drops the backlog and cancels it. If its runtime ends before, it is lost and counted as
     /// dropped.
     ///
     /// # Errors
-    /// `bound` calls of the method wait already, or the bodies of all would hold more than 64 MiB, or
-    /// there is no runtime here. The call is not counted as dropped then; whoever gives it up does that.
+    /// `bound` calls of the method wait already, the bodies of all would hold more than 64 MiB, or
+    /// there is no runtime. The call is not counted as dropped; the caller counts it if it gives
+    /// up.
     pub fn push<F>(
         &self,
         method: &Method,
@@ -119,7 +120,7 @@ impl Backlog {
         })
     }
 
-    /// The same for a call that goes on in the runtime of a later one, should its own end.
+    /// Takes a call that goes on in the runtime of a later call if its own ends.
     pub(crate) fn push_waiting(
         &self,
         method: &Method,
@@ -153,7 +154,7 @@ impl Backlog {
         Ok(())
     }
 
-    /// Has calls go on in the runtime here whose own has ended.
+    /// Continues calls whose runtime has ended in the present one.
     pub(crate) fn resume(&self) {
         if self.left().is_empty() {
             return;

@@ -43,7 +43,7 @@ impl Dice {
     }
 }
 
-/// The same for one thread, which no other disturbs.
+/// Dice of one thread, which no other thread uses.
 #[derive(Debug)]
 pub(crate) struct Rolls(u64);
 

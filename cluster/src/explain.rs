@@ -1,7 +1,7 @@
-//! Why a call goes where it goes: every endpoint, who left it out, and how the balancer sees it.
+//! Why a call goes where it goes: every endpoint, the reason if it is left out, and its score.
 //!
-//! The same steps a call takes, looked at instead of taken: nothing is sent, counted or selected.
-//! The names of settings and who set them are the facade's to add.
+//! It looks at the steps of a call without taking them: nothing is sent, counted or selected. The
+//! facade adds the settings and their sources.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -1,7 +1,8 @@
-//! Who is left for one call: what routers leave, then those with weight, then those not yet tried.
+//! The endpoints left for one call: those that routers leave, then those with weight, then those
+//! not yet tried.
 //!
-//! Picking and explaining take these steps alike. Who explains looks on through a [`Trace`]; who
-//! picks pays nothing for that.
+//! Picking and explaining share these steps. Explaining observes them through a [`Trace`], which
+//! costs picking nothing.
 
 use std::sync::Arc;
 

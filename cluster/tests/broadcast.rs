@@ -221,7 +221,7 @@ fn parameters_that_cannot_work_are_refused() {
             json!({ "quorum": 101 }),
             "quorum: 101 is no share of the providers in percent: write 1 to 100",
         ),
-        (json!({ "concurrency": 0 }), "concurrency: 0 calls nobody: write 1 or more"),
+        (json!({ "concurrency": 0 }), "concurrency: 0 calls no provider: write 1 or more"),
     ] {
         let params = params.as_object().unwrap().clone();
         assert_eq!(builtin().build("broadcast", params).unwrap_err().to_string(), message);

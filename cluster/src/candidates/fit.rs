@@ -22,11 +22,12 @@ const AGE_EACH: Duration = Duration::from_micros(1);
 impl Candidates {
     /// All of `listed`, the endpoints of `members`, that are fit to be called.
     ///
-    /// Connected and unused ones come first. One that is connecting makes callers wait, one that
-    /// is full turns them away and soon takes them again, one that is ejected has failed them, one that
-    /// is down or draining turns them away, a stale one does not have the service: each is a candidate only if there are no better ones. If too many of
-    /// the connected ones are ejected, all of these are called: never the last one is left out.
-    /// One without weight comes after all that have some and are well or connecting.
+    /// Connected and unused ones come first. One that is connecting makes callers wait, one that is
+    /// full turns them away and soon takes them again, one that is ejected has failed them, one
+    /// that is down or draining turns them away, a stale one does not have the service: each is a
+    /// candidate only if there are no better ones. If too many of the connected ones are ejected,
+    /// all of these are called, so that the last one is never left out. One without weight comes
+    /// after all that have some and are well or connecting.
     pub(crate) fn fit(
         listed: &[Arc<Endpoint>],
         members: &Arc<Members>,
@@ -112,7 +113,7 @@ impl Candidates {
         self.fitness.as_ref().is_none_or(is_as_fit)
     }
 
-    /// Those whose provider has answered, if there are such and `chosen`, one of these, is none.
+    /// The candidates whose provider has answered, if there are any and `chosen` is not among them.
     pub(crate) fn proven_instead_of(&self, chosen: &Endpoint) -> Option<&Arc<Self>> {
         let proven = self.proven.as_ref();
         proven.filter(|_| chosen.channel().state() != ChannelState::Ready)

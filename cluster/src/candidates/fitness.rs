@@ -1,4 +1,4 @@
-//! What candidates were made of, and how they were told from the others of the list.
+//! What candidates were made from, and how they were separated from the rest of the list.
 
 use tokio::time::Instant;
 
@@ -11,7 +11,7 @@ pub(crate) struct MadeOf {
     pub(crate) changes: u64,
 }
 
-/// How candidates were told from the others of the list.
+/// How candidates were separated from the rest of the list.
 #[derive(Debug)]
 pub(super) struct Fitness {
     pub(super) made_of: MadeOf,

@@ -40,7 +40,7 @@ pub struct Candidates {
     probation: Vec<Arc<Endpoint>>,
     /// If it is all that a directory offers.
     fitness: Option<Fitness>,
-    /// Those of them whose provider has answered, if others were never connected to.
+    /// Those whose provider has answered, if others were never connected to.
     proven: Option<Arc<Self>>,
     /// How many connections may be opened that no call waits for.
     openings: AtomicUsize,
@@ -114,7 +114,7 @@ impl Candidates {
         self.whole.is_none()
     }
 
-    /// What these are a part of: all that a directory offers; `None` if they are no part.
+    /// The full set that this subset was taken from; `None` if it is the full set.
     #[must_use]
     pub fn part_of(&self) -> Option<&Self> {
         self.whole.as_deref()

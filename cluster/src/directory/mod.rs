@@ -1,11 +1,11 @@
 //! The live set of a service: follows the snapshots of a registry, keeps endpoints across them.
 //!
-//! Snapshots are complete; the differences are computed here. An endpoint whose address and id
-//! stay keeps its load and its connection. Empty and suddenly shrunken lists are held against for
-//! a bounded time (see [`rpc_core::hold`]). Losing the registry changes nothing at all.
+//! Snapshots are complete; the differences are computed here. An endpoint whose address and id stay
+//! keeps its load and its connection. Empty and suddenly shrunken lists are not believed for a
+//! bounded time (see [`rpc_core::hold`]). Losing the registry changes nothing.
 //!
-//! A task follows the subscription and ends with the directory; should its runtime end before, the
-//! next call begins it again in its own. Readers never wait for it: they read immutable lists by an
+//! A task follows the subscription and ends with the directory; if its runtime ends before, the
+//! next call starts it again in its own. Readers never wait for it: they read immutable lists by an
 //! `Arc` swap.
 
 mod around;

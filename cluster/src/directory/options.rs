@@ -1,4 +1,4 @@
-//! What a directory is told: how it treats its instances, and what they are taken for.
+//! Options of a directory: the treatment of its instances, and overrides of what they publish.
 
 use std::fmt;
 use std::sync::Arc;

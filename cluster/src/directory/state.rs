@@ -1,4 +1,4 @@
-//! What a directory knows, for people to look at, and why there is nobody to call.
+//! The state of a directory, for people, and the reason if there is no endpoint to call.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,8 +9,8 @@ use rpc_core::{Delivery, Instance, Source, Status, Trouble};
 
 use super::Directory;
 
-/// What a directory knows at one time, for people to look at. `Display` tells how far the list is to
-/// be trusted: `live`, `kept (registry lost for 12 s: …)`, `from cache, age 90 s (…)`, `pending (…)`.
+/// The state of a directory at one time, for people. `Display` shows how far its list can be
+/// trusted: `live`, `kept (registry lost for 12 s: …)`, `from cache, age 90 s (…)`, `pending (…)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryState {
     /// Where the list comes from.
@@ -88,7 +88,7 @@ impl Directory {
         }
     }
 
-    /// The status of a call for which there is no endpoint, and why there is none.
+    /// The status of a call for which there is no endpoint, with the reason.
     #[must_use]
     pub fn no_instance(&self) -> Status {
         let (service, state) = (&self.shared.service, self.state());

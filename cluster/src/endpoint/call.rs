@@ -14,8 +14,10 @@ use super::state::EndedCall;
 use super::{Endpoint, stream};
 
 impl Endpoint {
-    /// Starts a call; `now` is the present time, which whoever picks has read already. Dropping
-    /// the future cancels the call.
+    /// Starts a call; `now` is the present time, as the picker read it.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the call.
     ///
     /// # Errors
     /// `failed_precondition`, not sent, if caller and instance have no codec in common.
@@ -28,7 +30,7 @@ impl Endpoint {
         self.clone().called(invocation, now, number)
     }
 
-    /// The same for whoever has a handle to give away.
+    /// Starts a call on a handle that the caller gives away.
     pub(crate) fn called(
         self: Arc<Self>,
         mut invocation: Invocation,
@@ -53,7 +55,7 @@ impl Endpoint {
         self.probe_if(invocation, now, || true)
     }
 
-    /// The same, unless `may` refuses; it is asked once nothing else stands in the way.
+    /// Starts a call unless `may` refuses, which is asked last.
     pub(crate) fn probe_if(
         self: &Arc<Self>,
         mut invocation: Invocation,

@@ -38,7 +38,7 @@ impl Endpoint {
         self.condition().report(Instant::now())
     }
 
-    /// Whether it answered that its service is not there: somebody else got its port.
+    /// Whether it answered that it does not have the service: another program has its port.
     #[must_use]
     pub fn is_stale(&self) -> bool {
         self.condition().is_stale()

@@ -22,7 +22,7 @@ impl AttemptLayers {
         Self::default()
     }
 
-    /// The same with a tower layer inside those there are.
+    /// Adds a tower layer inside the present ones.
     #[must_use]
     pub fn layer<L>(self, layer: L) -> Self
     where
@@ -31,7 +31,7 @@ impl AttemptLayers {
         self.wrap(move |_, inner| BoxInvoker::new(layer.layer(inner)))
     }
 
-    /// The same with a layer that depends on the instance it surrounds.
+    /// Adds a layer that depends on the instance it surrounds.
     #[must_use]
     pub fn wrap<F>(mut self, wrap: F) -> Self
     where

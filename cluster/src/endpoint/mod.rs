@@ -57,13 +57,13 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint with its full weight, of whose load nothing is known, and that is never ejected.
+    /// An endpoint with its full weight and without a known load, which is never ejected.
     #[must_use]
     pub fn new(instance: Instance, channel: Arc<dyn Channel>, layers: &AttemptLayers) -> Self {
         Self::watched(instance, channel, layers, Arc::new(Ejector::new(None, Tally::default())))
     }
 
-    /// The same by the rules of its directory.
+    /// An endpoint under the rules of its directory.
     pub(crate) fn watched(
         instance: Instance,
         channel: Arc<dyn Channel>,
@@ -145,7 +145,7 @@ impl Endpoint {
         self.vitals.states().get_or_init(T::default)
     }
 
-    /// The same, if it was asked for before; for scores, which change nothing.
+    /// The state of type `T` if it was made before; for scores, which change nothing.
     #[must_use]
     pub fn known_state<T: EndpointState>(&self) -> Option<&T> {
         self.vitals.states().known()

@@ -1,5 +1,5 @@
-//! What is told of an attempt, where somebody looks: its span, and the logs that its caller has handed
-//! along with the call.
+//! What is recorded of an attempt, if it is observed: its span, and the logs that its caller passed
+//! with the call.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub(crate) struct Observed {
 }
 
 impl Observed {
-    /// Who looks at this attempt; `None` if nobody does.
+    /// The observers of this attempt; `None` if there are none.
     pub(crate) fn of(attempt: &mut Invocation, span: &Span) -> Option<Box<Self>> {
         let log = attempt.extensions.get::<AttemptLog>();
         let trail = attempt.extensions.get::<Trail>();

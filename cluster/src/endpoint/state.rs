@@ -1,8 +1,8 @@
 //! What balancers keep of an endpoint: typed slots, filled when a balancer first asks.
 //!
-//! A slot is found by walking a short chain without a lock; one of a type that nobody asked for costs
-//! calls nothing. Slots live as long as the endpoint, across changes of its data and of the plan of a
-//! method.
+//! A slot is found by walking a short chain without a lock; a type that no balancer asked for costs
+//! calls nothing. Slots live as long as the endpoint, across changes of its data and of the plan of
+//! a method.
 
 use std::any::Any;
 use std::fmt;
@@ -55,12 +55,12 @@ struct Slot<T: ?Sized> {
 }
 
 impl States {
-    /// The state of type `T`, if somebody has asked for it before.
+    /// The state of type `T`, if a balancer asked for it before.
     pub(crate) fn known<T: EndpointState>(&self) -> Option<&T> {
         self.all().find_map(|state| (state as &dyn Any).downcast_ref())
     }
 
-    /// The state of type `T`, made now if nobody has asked for it before.
+    /// The state of type `T`, made now if this is the first request for it.
     pub(crate) fn get_or_init<T: EndpointState>(&self, make: impl Fn() -> T) -> &T {
         let mut at = self;
         loop {

@@ -1,7 +1,7 @@
 //! A reply that streams, at one endpoint: it is a reply once its first message is here.
 //!
 //! So what fails before that is a failed attempt, which policies may follow by another, and what
-//! fails later is the end of a stream that somebody has read of.
+//! fails later is the end of a stream that its caller has begun to read.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;

@@ -1,5 +1,5 @@
-//! A call that nobody waits for any more, watched to its end where nothing else would tell how its
-//! endpoint is; see [`ejection::silence`](super::ejection).
+//! A call without a waiting caller, watched to its end where nothing else would show the state of
+//! its endpoint; see [`ejection::silence`](super::ejection).
 
 use std::sync::Arc;
 

@@ -1,10 +1,10 @@
 //! `consistenthash`: calls of one key go to one endpoint, and stay there when others come and go.
 //!
-//! The placement is Dubbo's, so that consumers in Java, Go and Rust agree where a key is. Choose
-//! it for caches and sessions on providers. Weights are ignored; a key that many calls share is
-//! one provider's burden. The key is the call's `hash_key`, or else the text of chosen arguments.
-//! Costs a digest and two looks at the memory; a change of the list costs the points of who is new
-//! and a pass over the ring (`rings.rs`).
+//! The placement is Dubbo's, so that consumers in Java, Go and Rust agree where a key is. Choose it
+//! for caches and sessions on providers. Weights are ignored; a key that many calls share loads one
+//! provider. The key is the call's `hash_key`, or else the text of chosen arguments. Costs a digest
+//! and two memory accesses; a change of the list costs the points of the new endpoints and a pass
+//! over the ring (`rings.rs`).
 
 use std::sync::Arc;
 

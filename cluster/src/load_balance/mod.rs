@@ -33,14 +33,17 @@ use crate::candidates::Candidates;
 const REDRAWS: usize = 3;
 
 /// Chooses one of the candidates of a call.
+///
+/// One balancer is built for each method, so its state is the method's own. State of an endpoint
+/// belongs into [`Endpoint::state`](crate::Endpoint::state), which outlives changes of settings.
 #[diagnostic::on_unimplemented(note = "a balancer implements `Debug` and `LoadBalance::select`")]
 pub trait LoadBalance: fmt::Debug + Send + Sync + 'static {
     /// The index of the endpoint to call; `candidates` holds at least two. Runs for each attempt
     /// of each call at the time `now`, so it does no I/O and no work it can do without.
     fn select(&self, candidates: &Candidates, invocation: &Invocation, now: Instant) -> usize;
 
-    /// Whether [`select`](Self::select) gives another of these endpoints when it is asked again, as lots
-    /// and turns do, without work that grows with their number.
+    /// Whether [`select`](Self::select) returns another of these endpoints when it is called again, as
+    /// random and round-robin choices do, without work that grows with their number.
     fn varies(&self, candidates: &Candidates) -> bool {
         let _ = candidates;
         false
@@ -72,10 +75,9 @@ pub trait LoadBalance: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// What it compares of the endpoint at `index`, for people who ask why: the lower, the rather
-    /// it is taken. Each balancer has its own unit; `None` where it compares nothing, and for an
-    /// endpoint without weight beside others. Changes
-    /// nothing, and may cost more than a selection.
+    /// The figure that it compares of the endpoint at `index`, for explanations; lower is better.
+    /// Each balancer has its own unit. `None` if it compares nothing, and for an endpoint without
+    /// weight beside others. It changes nothing and may cost more than a selection.
     fn score(
         &self,
         candidates: &Candidates,
@@ -87,13 +89,13 @@ pub trait LoadBalance: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// What a [`score`](Self::score) counts, for people: `ns to wait`; empty if it has no unit.
+    /// The unit of a [`score`](Self::score), for people, such as `ns to wait`; empty if it has none.
     fn score_unit(&self) -> &'static str {
         ""
     }
 }
 
-/// The parameters of balancers that draw lots.
+/// The parameters of balancers that choose at random.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SeedConfig {
@@ -103,7 +105,7 @@ pub struct SeedConfig {
 }
 
 impl SeedConfig {
-    /// Its own seed, or else that of everything that is built there.
+    /// Its own seed, or else that of the context.
     fn seed_in(self, context: &BuildContext) -> Option<u64> {
         self.seed.or_else(|| context.seed())
     }

@@ -4,8 +4,8 @@
 //! four points from each digest, little endian. A ring is made once for a list of addresses; after
 //! a change the points of those that stayed are taken over.
 //!
-//! Digests spread points evenly, so the top bits of a place tell where to look: a table of them
-//! finds it in two looks at the memory, where a binary search over a million points takes twenty.
+//! Digests spread points evenly, so a table over the top bits of a place finds it in two memory
+//! accesses, where a binary search over a million points takes twenty.
 
 use std::sync::Arc;
 

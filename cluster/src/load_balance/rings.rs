@@ -1,10 +1,10 @@
-//! The ring that is, and the making of the next one.
+//! The present ring, and the making of the next one.
 //!
 //! A ring is that of a directory's list, so one is made when the list changes, and not when the
 //! state of its endpoints does. Small ones are made by the call that first needs them, within a
-//! millisecond or so. Calls do not wait for a large one: they go by the last one meanwhile, walking
-//! past who is gone, and whoever is new gets its keys when the new ring is there. Where hardly
-//! anybody of the last one is left, keys are spread over the list without a ring meanwhile. Only
+//! millisecond or so. Calls do not wait for a large one: meanwhile they use the last ring, walking
+//! past endpoints that are gone, and new ones get their keys with the new ring. If hardly any
+//! endpoint of the last ring is left, keys are spread over the list without a ring meanwhile. Only
 //! the very first ring has to be waited for.
 
 use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Release};

@@ -42,10 +42,9 @@ impl Picker {
         self.fresh(&whole, choose).ok()
     }
 
-    /// The first endpoint in the order of addresses, of those whose connection is the best there
-    /// is: one that routers leave, that is not excluded while there are others, and that has weight
-    /// while others have and are not excluded. One that was never used counts like one that is
-    /// connected, so that a new first one takes over.
+    /// Picks the lowest address among the candidates with the best connection state. Routers apply
+    /// first; excluded and weightless endpoints are used only if nothing else is left. An endpoint
+    /// that was never used counts as connected, so that a new first one takes over.
     ///
     /// # Errors
     /// `unavailable`, not sent: there is none.

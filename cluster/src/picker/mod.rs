@@ -1,8 +1,8 @@
-//! What sends attempts: an attempt in, the reply of one endpoint out.
+//! Sends attempts: an attempt in, the reply of one endpoint out.
 //!
 //! Candidates of the directory, narrowed by the routers, without those tried, one selected by the
 //! balancer, called. Policies are layers over this; it never sends anything twice. It is not a
-//! service of attempts itself: a policy asks it more than to send, such as who is left.
+//! service of attempts itself, because a policy asks it for more, such as which endpoints are left.
 
 mod choose;
 mod probe;
@@ -23,7 +23,7 @@ use crate::load_balance::LoadBalance;
 use crate::router::RouterChain;
 use crate::shortlist::Shortlist;
 
-/// What is left for a call to try.
+/// The endpoints that are left for a call to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Left {
     /// How many endpoints it may go to.
@@ -34,21 +34,21 @@ pub struct Left {
     pub has_room: bool,
 }
 
-/// What a [`Picker`] is made of; one is made for each method that is configured apart.
+/// The parts of a [`Picker`]; one is made for each method that is configured apart.
 #[derive(Debug, Clone)]
 pub struct PickerParts {
-    /// Where the endpoints come from; shared by the methods of a service.
+    /// The source of endpoints; the methods of a service share it.
     pub directory: Arc<Directory>,
-    /// What narrows them.
+    /// The routers that narrow them.
     pub routers: RouterChain,
-    /// What selects one of them; the method's own.
+    /// The balancer that selects one of them; the method's own.
     pub balancer: Arc<dyn LoadBalance>,
-    /// What bounds re-sends; shared by the whole consumer.
+    /// The budget that bounds re-sends; the whole consumer shares it.
     pub budget: Arc<RetryBudget>,
     /// Where failed calls wait to be sent again; shared by the whole consumer, which alone keeps
     /// it alive.
     pub backlog: Arc<Backlog>,
-    /// Makes pauses between attempts reproducible; `None` for others each time.
+    /// The seed of pauses between attempts, for reproducible runs; `None` for random ones.
     pub seed: Option<u64>,
 }
 
@@ -79,7 +79,7 @@ impl Picker {
         Self(Arc::new(Parts { directory, routers, balancer, budget, backlog, dice }))
     }
 
-    /// What bounds the re-sends of the whole consumer.
+    /// The budget that bounds the re-sends of the whole consumer.
     #[must_use]
     pub fn budget(&self) -> &RetryBudget {
         &self.0.budget
@@ -91,8 +91,8 @@ impl Picker {
         self.0.backlog.upgrade()
     }
 
-    /// How many endpoints this call may go to now, and whether one of them is none of `tried`; for
-    /// policies that ask whether to try again. Looks at no more endpoints than were tried, unless
+    /// How many endpoints this call may go to now, and whether one of them is not in `tried`; for
+    /// policies that decide whether to try again. Looks at no more endpoints than were tried, unless
     /// there are routers.
     #[must_use]
     pub fn left(&self, invocation: &Invocation, tried: &[Arc<str>]) -> Left {

@@ -1,9 +1,10 @@
-//! Which call finds out whether an endpoint is well again.
+//! Chooses the call that probes whether an endpoint is well again.
 //!
 //! A copy of a call that may run twice, if there is one: its caller gets the answer of a healthy
-//! endpoint and notices nothing. The copy draws on the retry budget; without any it is not
-//! sent. Where no such call comes for a second, a call that must not run twice is the probe itself, with the probability of a fair
-//! share, so that those who call little do not meet the endpoint more often than by chance.
+//! endpoint and notices nothing. The copy draws on the retry budget; without any it is not sent.
+//! Where no such call comes for a second, a call that must not run twice is the probe itself, with
+//! the probability of a fair share, so that rare callers do not meet the endpoint more often than
+//! by chance.
 
 use std::sync::Arc;
 

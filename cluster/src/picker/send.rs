@@ -29,9 +29,12 @@ impl Picker {
         if directory.candidates().is_empty() { Err(directory.no_instance()) } else { Ok(()) }
     }
 
-    /// Starts an attempt. Dropping the future cancels it.
+    /// Starts an attempt.
     ///
-    /// While the registry has not said anything, it waits for that until the call's deadline.
+    /// Before the registry's first list, it waits for that list until the call's deadline.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the attempt.
     ///
     /// # Errors
     /// Those of the endpoint, naming its address; without an address: `unavailable`, not sent, if

@@ -61,7 +61,7 @@ impl Broadcast {
             return Err(Error::invalid_config(text).in_parameter("quorum"));
         }
         if concurrency == 0 {
-            let error = Error::invalid_config("0 calls nobody: write 1 or more");
+            let error = Error::invalid_config("0 calls no provider: write 1 or more");
             return Err(error.in_parameter("concurrency"));
         }
         Ok(Self { config })

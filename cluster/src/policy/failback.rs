@@ -1,8 +1,8 @@
 //! `failback`: a failed call is answered in its place and sent again in the background.
 //!
-//! Choose it for what must happen in the end and whose answer nobody needs: notifications, cache
-//! updates. After 5 s, then after twice that and so on (at most a minute, plus up to a tenth by
-//! lot), at another provider than the last, `retries` times. The answer in place of a failure is
+//! Choose it for calls that must happen in the end and whose answer is not needed: notifications,
+//! cache updates. After 5 s, then after twice that and so on (at most a minute, plus up to a tenth
+//! by lot), at another provider than the last, `retries` times. The answer in place of a failure is
 //! that of `failsafe`.
 //!
 //! It is a promise to try again, so it is given only where that may be: a call that cannot be

@@ -1,11 +1,12 @@
 //! `forking`: a call goes to several providers at once, and the first success is the answer.
 //!
 //! Choose it for reads whose slowest answers matter more than what they cost. The losers are
-//! cancelled, down to their handlers; of a provider that was only given up on for a second and has
-//! not answered meanwhile, one runs on to its end, so that one which hangs is noticed. Copies beyond the first draw on the consumer's
-//! [`RetryBudget`](crate::RetryBudget): when that is used up, fewer are sent. A copy that fails
-//! where failover would send again is followed by one at a provider that was not asked yet, so one
-//! healthy provider is enough. Only for idempotent methods; others are refused.
+//! cancelled, down to their handlers; if calls to a provider were only given up for a second and it
+//! has not answered meanwhile, one of them runs to its end, so that a provider that hangs is
+//! noticed. Copies beyond the first draw on the consumer's [`RetryBudget`](crate::RetryBudget):
+//! when that is used up, fewer are sent. A copy that fails where failover would send again is
+//! followed by one at a provider that was not asked yet, so one healthy provider is enough. Only
+//! for idempotent methods; others are refused.
 //!
 //! Costs `forks` calls for each.
 

@@ -1,4 +1,4 @@
-//! The attempts of one call, and the status that tells of them.
+//! The attempts of one call, and the status that lists them.
 
 use std::sync::Arc;
 use std::time::Duration;

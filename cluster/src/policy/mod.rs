@@ -1,9 +1,9 @@
 //! Cluster policies: what to do when an attempt fails.
 //!
 //! A policy is a tower [`Layer`] over the [`Picker`]: what comes out is the cluster invoker, a
-//! service of invocations. So it is chosen by name, or put into a `ServiceBuilder` by a program. Whether a call may be sent again is decided by [`rpc_core::status::may_resend`] and
-//! [`may_resend_later`](rpc_core::status::may_resend_later) alone; policies add limits, the budget
-//! and the deadline.
+//! service of invocations. So it is chosen by name, or put into a `ServiceBuilder` by a program.
+//! [`rpc_core::status::may_resend`] and [`may_resend_later`](rpc_core::status::may_resend_later) alone
+//! decide whether a call may be sent again; policies add limits, the budget and the deadline.
 
 mod available;
 mod broadcast;
@@ -36,6 +36,11 @@ use crate::picker::Picker;
 const MAX_TRIED: usize = 64;
 
 /// What to do when an attempt fails: a tower layer that sends calls through a [`Picker`].
+///
+/// A policy starts attempts by [`Picker::attempt`] and asks [`rpc_core::status::may_resend`] after
+/// each failure. It keeps three promises, which the contract tests check: no attempt starts after the
+/// deadline, a call that may have run is sent again only if its method is idempotent, and dropping the
+/// call cancels its attempts.
 #[diagnostic::on_unimplemented(
     note = "a policy implements `Debug`, `tower_layer::Layer<Picker, Service = BoxInvoker>` and \
             `ClusterPolicy`"
@@ -67,7 +72,7 @@ pub trait ClusterPolicy:
         if self.calls_everyone() { Choice::Everyone } else { Choice::Balanced }
     }
 
-    /// The same policy with the `retries` that are set beside it; `None` if it takes none.
+    /// Returns this policy with the `retries` that are set beside it; `None` if it takes none.
     #[allow(unused_variables, reason = "the names are for who reads and who implements it")]
     fn with_retries(&self, retries: u32) -> Option<Arc<dyn ClusterPolicy>> {
         None

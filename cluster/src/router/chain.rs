@@ -29,7 +29,8 @@ impl RouterChain {
         Self(routers.into())
     }
 
-    /// The same routers after one that leaves the instances which `connector` can call in this way.
+    /// Puts a router first that leaves the instances which `connector` can call with this kind of
+    /// method.
     #[must_use]
     pub fn carrying(&self, connector: Arc<dyn Connector>, kind: MethodKind) -> Self {
         let carries = ChosenRouter {
@@ -51,7 +52,7 @@ impl RouterChain {
         self.0.is_empty()
     }
 
-    /// The status of a call of which the router at this place has left nobody.
+    /// The status of a call for which the router at this place left no endpoint.
     pub(crate) fn nobody(
         &self,
         at: usize,

@@ -13,15 +13,18 @@ pub use self::chain::{ChosenRouter, RouterChain};
 use crate::endpoint::Endpoint;
 
 /// Narrows the candidates of a call.
+///
+/// Routers run in the order of `consumer.routers`, each on what the one before left. If nothing is
+/// left, the call fails as *not sent*, with the name of the router.
 #[diagnostic::on_unimplemented(note = "a router implements `Debug` and `Router::narrow`")]
 pub trait Router: fmt::Debug + Send + Sync + 'static {
     /// Removes the endpoints this call must not go to. Runs for each attempt of each call, so it
     /// takes no lock for long and does no I/O.
     fn narrow(&self, candidates: &mut Vec<&Arc<Endpoint>>, invocation: &Invocation);
 
-    /// Why `endpoint`, which it removes, is not for this call, in words such as `its zone is b`.
-    /// Asked only to explain: when it leaves nobody, and by `dubhe explain`. By default it does not
-    /// say.
+    /// The reason why it removes `endpoint` for this call, in words such as `its zone is b`. It is
+    /// asked only to explain: when the router leaves nothing, and by `dubhe explain`. The default
+    /// gives no reason.
     fn why(&self, endpoint: &Endpoint, invocation: &Invocation) -> Option<String> {
         let _ = (endpoint, invocation);
         None

@@ -1,4 +1,4 @@
-//! What the endpoints of a directory share: the rules, and how they tell of a change.
+//! What the endpoints of a directory share: the rules of ejection, and the notice of a change.
 
 use std::future::Future;
 use std::sync::atomic::{

@@ -1,16 +1,16 @@
-//! What becomes of an endpoint whose calls are given up, one after the other, without an answer.
+//! Judges an endpoint whose calls are given up, one after the other, without an answer.
 //!
-//! A call that is given up because another provider was quicker says nothing of the endpoint: it may
-//! be slow, or its process may be stopped. An endpoint that is only ever called so would never be
-//! judged. Therefore, once no answer has come for [`PATIENCE`] although calls were given up, one of
-//! them is watched to its end, at most one at a time, and judged as if somebody still waited.
+//! A call that is given up because another provider was quicker says nothing of the endpoint: it
+//! may be slow, or its process may be stopped. An endpoint that is only ever called so would never
+//! be judged. Therefore, once no answer has come for [`PATIENCE`] although calls were given up, one
+//! of them is watched to its end, at most one at a time, and judged as if its caller still waited.
 
 use std::sync::atomic::{
     AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Relaxed, Ordering::Release,
 };
 use std::time::Duration;
 
-/// How long an endpoint may keep silent before somebody looks at it.
+/// How long an endpoint may be silent before one of its calls is watched.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Since when nothing was heard of an endpoint.

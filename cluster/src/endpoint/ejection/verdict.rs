@@ -23,8 +23,8 @@ impl Verdict {
     ///
     /// - What was not sent says nothing: an address that refuses connections is down, which its
     ///   channel knows.
-    /// - `unavailable` counts from the framework and from a handler alike, as in Linkerd: whoever
-    ///   answers so says that another try elsewhere may work. So does a deadline that passed at the
+    /// - `unavailable` counts from the framework and from a handler alike, as in Linkerd: the
+    ///   answer says that another try elsewhere may work. So does a deadline that passed at the
     ///   provider: to its callers the two are one.
     /// - A handler that passes on the failure of a call of its own says that what it depends on fails,
     ///   for it at least.

@@ -1,8 +1,8 @@
 //! `adaptive`: of two endpoints drawn at random, the one whose provider bears less.
 //!
 //! Dubbo's formula over the provider's own load of its processors, latency, calls in flight and
-//! successes (`report.rs`). Choose it where machines differ or do other work besides. Now and
-//! then a call asks for the provider's load, and its answer tells it. Where one of the two has told
+//! successes (`report.rs`). Choose it where machines differ or do other work besides. Now and then
+//! a call asks for the provider's load, and its answer reports it. If one of the two has reported
 //! nothing, the one with fewer calls in flight is taken, and at a tie the first drawn. Costs two
 //! draws, a few short locks, and some metadata five times a second.
 
@@ -73,7 +73,7 @@ impl LoadBalance for Adaptive {
         true
     }
 
-    /// The load by Dubbo's formula; `None` while the provider has told nothing.
+    /// The load by Dubbo's formula; `None` while the provider has reported nothing.
     fn score(
         &self,
         candidates: &Candidates,

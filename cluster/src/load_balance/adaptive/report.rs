@@ -3,9 +3,9 @@
 //! Dubbo's formula of adaptive balancing, with its numbers in milliseconds and percent. The
 //! provider's word comes in the metadata of its answers under [`KEY`], if the call asked for it.
 //! Mended: reading changes nothing (in Dubbo each look at an endpoint ages it), clocks of two
-//! machines are never compared, a failure counts as silence, successes are counted over the
-//! last hundred calls or so instead of for ever, and who has few of them is not held to fail: in
-//! Dubbo one with a single call, all successful, is twice as bad as one with a hundred.
+//! machines are never compared, a failure counts as silence, successes are counted over the last
+//! hundred calls or so instead of for ever, and few calls do not count as failures: in Dubbo an
+//! endpoint with a single, successful call is twice as bad as one with a hundred.
 
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -2,10 +2,10 @@
 //! drawn.
 //!
 //! Expected is the mean latency of the last 30 s x (1 + calls in flight), the calls in proportion
-//! to the weight; a failure counts as 5 s. Choose it where providers differ in speed for long; `p2c` reacts faster and
-//! costs less. Estimates within a tenth of the shortest count as equal and are drawn by weight:
-//! exact means would otherwise send everything to whoever is ahead by a hair. Costs two looks at
-//! each, at 16 of a long list.
+//! to the weight; a failure counts as 5 s. Choose it where providers differ in speed for long;
+//! `p2c` reacts faster and costs less. Estimates within a tenth of the shortest count as equal and
+//! are drawn by weight: exact means would otherwise send everything to an endpoint that is ahead by
+//! a hair. Costs two looks at each, at 16 of a long list.
 
 mod window;
 

@@ -1,10 +1,10 @@
 //! The mean latency of the last 30 seconds, for `shortestresponse`.
 //!
-//! A ring of buckets, where Dubbo starts afresh every 30 s and then knows nothing of anybody. The
-//! mean is that of the buckets' means: each 3 s count alike, so that what was bad fades at the same
-//! pace for an endpoint of few calls as for one of many. Otherwise who is ahead stays ahead.
-//! Whoever ends a call updates it and publishes the mean; readers take two atomics. A mean that
-//! nobody renews stays until the window has passed.
+//! A ring of buckets, where Dubbo starts afresh every 30 s and then knows nothing. The mean is that
+//! of the buckets' means: each 3 s count alike, so that what was bad fades at the same pace for an
+//! endpoint of few calls as for one of many. Otherwise the endpoint that is ahead stays ahead. The
+//! end of a call updates it and publishes the mean; readers take two atomics. A mean that is not
+//! renewed stays until the window has passed.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
