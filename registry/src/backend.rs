@@ -94,14 +94,15 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// How many processes share the registry, where it tells: the more there are, the longer each
-    /// waits before it opens a lost session again, lest they all come at once. Unknown by default.
+    /// How many processes share the registry, if it says so. The more there are, the longer each
+    /// waits before it reopens a lost session, so that they do not all come at once. Unknown by
+    /// default.
     fn peers(&self) -> Option<usize> {
         None
     }
 }
 
-/// A complete list as a registry tells it.
+/// A complete list from a registry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
     /// Grows with every change of the list within a session; 0 if the registry has no such number.
@@ -123,15 +124,15 @@ impl Updates {
         (Self { newest, known }, updates)
     }
 
-    /// How many instances the subscriber had when the watch began: a registry that has just
-    /// started can tell from it that its own list is not complete yet.
+    /// How many instances the subscriber had when the watch began. A registry that has just started
+    /// sees from it that its own list is not complete yet.
     #[must_use]
     pub fn known(&self) -> usize {
         self.known
     }
 
-    /// Replaces the list, unless it is older than the one at hand. The same list again is news too:
-    /// it was confirmed.
+    /// Replaces the list, unless it is older than the present one. An equal list counts too: it
+    /// confirms the present one.
     pub fn put(&self, listing: Listing) {
         self.newest.send_if_modified(|newest| {
             let newer = newest.as_ref().is_none_or(|old| {

@@ -17,8 +17,8 @@ use serde_json::value::RawValue;
 
 use crate::sound::{self, LeftOut};
 
-/// A list that the registry confirms unchanged is written again after this time: its age counts from
-/// its last confirmation, and is told too high by at most this much and a reconcile.
+/// A list that the registry confirms unchanged is written again after this time: its age counts
+/// from its last confirmation, and is too high by at most this time and one reconcile.
 pub(crate) const REWRITE_AFTER: Duration = Duration::from_secs(300);
 
 /// Largest file that is written or read.
@@ -48,7 +48,7 @@ impl Cache {
         tokio::task::spawn_blocking(read).await.ok().flatten()
     }
 
-    /// Keeps the list. An empty one is not kept: it would help nobody, and may be a mistake.
+    /// Keeps the list. An empty one is not kept: it is of no use, and may be a mistake.
     pub(crate) async fn write(&self, service: &ServiceKey, instances: Arc<[Instance]>) {
         if instances.is_empty() {
             return;

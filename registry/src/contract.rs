@@ -1,4 +1,4 @@
-//! What every registry is to those who use it.
+//! The contract of every registry, as its users see it.
 
 use std::fmt;
 
@@ -9,9 +9,10 @@ use crate::registration::Registration;
 
 /// A place where providers are listed.
 ///
-/// A registry that is away is no error: registrations and subscriptions are taken on and made good
-/// as soon as it answers. One that answers and refuses us, as by a wrong token, is an error when they
-/// are set up ([`Error::is_refused`]); if it begins to later, they are kept and tried again. All methods need a tokio runtime.
+/// A registry that is down is not an error: registrations and subscriptions are accepted and
+/// completed when it answers. One that answers and rejects our credentials is an error at set-up
+/// ([`Error::is_refused`]); if it does so later, they are kept and tried again. All methods need a
+/// tokio runtime.
 #[async_trait]
 pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// Its address for people, without password.
@@ -29,7 +30,7 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// else with the disk cache's, else with a pending one.
     ///
     /// # Errors
-    /// The registry refuses us and there is no list on disk, or it was shut down.
+    /// The registry rejects our credentials and there is no list on disk, or it was shut down.
     async fn subscribe(&self, service: &ServiceKey) -> Result<Subscription, Error>;
 
     /// The instances of `service` now, for tools.
@@ -45,7 +46,7 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     async fn services(&self) -> Result<Vec<ServiceKey>, Error>;
 
     /// Whether only programs of this machine share it, so that its address names no host: providers
-    /// then listen on loopback, unless they are told otherwise. By default it is not.
+    /// then listen on loopback unless configured otherwise. The default is `false`.
     fn is_local(&self) -> bool {
         false
     }

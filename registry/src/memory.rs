@@ -1,9 +1,9 @@
 //! `memory://name`: a registry inside this process, for tests and programs that are one process.
 //!
-//! It is an embedded registry reached through pipes instead of sockets, so it behaves as one, leases
-//! included, and runs on paused time. Everybody who gives the same name meets in it; it vanishes with
-//! the last of them. The table of names is the one process-wide value of this crate: a name must mean
-//! the same registry to whoever reads it from a configuration.
+//! It is an embedded registry reached through pipes instead of sockets, so it behaves as one,
+//! leases included, and runs on paused time. All users of a name meet in it; it ends with the last
+//! of them. The table of names is the one process-wide value of this crate: a name must mean the
+//! same registry wherever a configuration has it.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -21,7 +21,7 @@ pub(crate) enum Wanted {
 
 /// Keeps an instance registered; a task of its own registers it again after every loss.
 ///
-/// Dropping it takes the instance off the list too, without anybody waiting for it.
+/// Dropping it takes the instance off the list too, in the background.
 #[must_use = "dropping it unregisters the instance"]
 pub struct Registration {
     wanted: watch::Sender<Wanted>,

@@ -19,13 +19,13 @@ use crate::recover::RUNTIME_ENDED;
 use crate::registration::Wanted;
 use crate::{Registration, Registry};
 
-/// One registry made of all these; if it is one, that one.
+/// Combines several registries into one; a single one is returned as it is.
 ///
 /// - A registration is confirmed when all of them have confirmed it.
 /// - A list is the union of theirs, live as soon as one of them is (an empty one only when each has
-///   answered or failed); while one is lost, the subscription tells of that one's trouble.
+///   answered or failed); while one is lost, the subscription carries its trouble.
 /// - `list` and `services` answer if at least one registry does.
-/// - One that refuses us is an error of whatever is set up, also while others would not.
+/// - A registry that rejects our credentials fails the set-up, also if others would not.
 ///
 /// # Errors
 /// The list is empty.
@@ -237,7 +237,7 @@ fn first_trouble(seen: &[Seen]) -> Option<Trouble> {
 /// Who follows the registries; held by the merged subscription, so that lists outlive the tasks that
 /// bring them.
 struct Followers {
-    /// Those that nobody follows: their runtime has ended.
+    /// Followers whose runtime has ended.
     at_home: Mutex<Vec<Follower>>,
     tasks: Mutex<JoinSet<()>>,
 }

@@ -1,4 +1,4 @@
-//! Which instances are sound, and lists in which one that is not costs no other.
+//! Checks instances, and lists in which an unsound one does not affect the others.
 //!
 //! The same rules at every door: before an instance is registered, when a server takes it, when a list
 //! comes from a registry or from the disk.
@@ -20,7 +20,7 @@ const MAX_NAME: usize = 512;
 /// Largest instance of a list, in bytes of JSON: as much as a server's frame takes by default.
 const MAX_LISTED: usize = 256 * 1024;
 
-/// How often it is told, at most, that the list of a service has unsound instances.
+/// The shortest time between two warnings that the list of a service has unsound instances.
 const TOLD_EVERY: Duration = Duration::from_secs(600);
 
 /// Fails with what is wrong with `instance`, and what to do.
@@ -49,7 +49,7 @@ pub(crate) fn check_service(service: &ServiceKey) -> Result<(), String> {
     Ok(())
 }
 
-/// As [`check`], for whoever wants it registered.
+/// As [`check`], before it is registered.
 pub(crate) fn check_registrable(instance: &Instance) -> Result<(), Error> {
     check(instance).map_err(|why| {
         let (service, address) = (plain(&instance.service), plain(&instance.address));
@@ -58,7 +58,7 @@ pub(crate) fn check_registrable(instance: &Instance) -> Result<(), Error> {
     })
 }
 
-/// As [`check_service`], for whoever wants its list.
+/// As [`check_service`], before its list is asked for.
 pub(crate) fn check_listable(service: &ServiceKey) -> Result<(), Error> {
     check_service(service).map_err(|why| {
         Error::invalid_config(format!("no registry can list {}: {why}", plain(service)))
@@ -90,7 +90,7 @@ pub(crate) fn plain(text: impl fmt::Display) -> String {
     text.escape_debug().to_string()
 }
 
-/// The sound instances of a list that was told as JSON.
+/// The sound instances of a list in JSON.
 pub(crate) fn read(list: &[&RawValue]) -> (Vec<Instance>, LeftOut) {
     let (mut instances, mut left_out) = (Vec::with_capacity(list.len()), LeftOut::default());
     for json in list.iter().map(|json| json.get()) {
@@ -168,7 +168,7 @@ impl Teller {
             %service,
             left_out = count,
             why,
-            "instances that nobody can use are left out of the list, mend who registers them"
+            "unusable instances are left out of the list, correct the providers that register them"
         );
     }
 }

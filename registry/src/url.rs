@@ -1,8 +1,8 @@
 //! Registry addresses as text: `scheme://[user[:password]@]host[:port][,host[:port]...][/path][?key=value&...]`.
 //!
-//! Strict on purpose: a slip in an address is told when it is read, with what was expected, and not
-//! as a connection that never comes up. Which schemes exist is the extension point's knowledge, and
-//! which hosts and keys a scheme takes is its own file's.
+//! Strict on purpose: an error in an address is reported when it is read, with what was expected,
+//! and not as a connection that never comes up. The extension point knows which schemes exist, and
+//! the file of each scheme which hosts and keys it takes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +19,7 @@ pub struct RegistryUrl {
     pub user: String,
     /// Password, or the empty string; never printed.
     pub password: String,
-    /// Where its servers are, in the order given; empty if the address has none.
+    /// The addresses of its servers, in the order given; empty if the URL has none.
     pub hosts: Vec<Host>,
     /// What follows the hosts, without the leading `/`.
     pub path: String,
@@ -189,7 +189,7 @@ fn read_host(text: &str) -> Result<Host, String> {
         let (name, rest) =
             rest.split_once(']').ok_or("a `[` is not closed: write an IPv6 address as [::1]")?;
         if name.parse::<std::net::Ipv6Addr>().is_err() {
-            return Err(format!("`{name}` is no IPv6 address: write one as [::1]"));
+            return Err(format!("`{name}` is not an IPv6 address: write one as [::1]"));
         }
         match rest {
             "" => (name, None),
@@ -293,7 +293,7 @@ mod tests {
             ("dubhe://:1", "host is empty"),
             ("dubhe://a,,b", "host is empty"),
             ("dubhe://[::1", "not closed"),
-            ("dubhe://[zz]:1", "no IPv6"),
+            ("dubhe://[zz]:1", "not an IPv6"),
             ("dubhe://a?k", "no `=`"),
             ("dubhe://a?k=1&k=2", "twice"),
             ("dubhe://a?k=%zz", "%XX"),

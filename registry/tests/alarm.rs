@@ -306,7 +306,7 @@ async fn a_provider_that_nobody_can_find_is_told_at_once_and_again_when_it_is_fo
     let instance = Instance::new(ServiceKey::new("shop.Inventory"), "10.0.0.1:20880", "1");
     let registered = registry.register(instance).await.unwrap();
     assert!(!registered.is_registered());
-    let told = "WARN message=not registered yet: nobody finds this provider through late://; \
+    let told = "WARN message=not registered yet: consumers do not find this provider through late://; \
                 trying again error=connection refused";
     assert_eq!(*heard.lock().unwrap(), [told]);
     registered.watch().wait_for(|is| *is).await.unwrap();

@@ -1,4 +1,5 @@
-//! What may be registered: whose an address is, and how much one connection and all of them may hold.
+//! What may be registered: the owner of an address, and how much one connection and all of them may
+//! hold.
 //!
 //! An address of a service belongs to the client that registered it, which is known again by its
 //! [secret](super::secret) in its next session. Another one gets it when that client's connection is
@@ -32,7 +33,7 @@ struct Excess {
 }
 
 impl Table {
-    /// Registers `instance` for `caller`, who becomes its owner if there was another.
+    /// Registers `instance` for `caller`, which becomes its owner.
     ///
     /// # Errors
     /// It is not sound, its address belongs to another client, or a limit is reached; the text says
@@ -180,7 +181,7 @@ impl Table {
 }
 
 impl Entry {
-    /// Whether `caller` is who registered it.
+    /// Whether `caller` registered it.
     fn is_of(&self, caller: &Caller) -> bool {
         self.owner == caller.connection || self.record.secret == caller.secret
     }

@@ -51,7 +51,7 @@ struct Shared {
     lists: Mutex<HashMap<ServiceKey, watch::Sender<Option<Listing>>>>,
     /// What this session has registered, to notice if the registry forgot some of it.
     registered: Mutex<HashSet<Key>>,
-    /// How many clients the registry has, by its last word; 0 if it does not tell.
+    /// How many clients the registry last said it has; 0 if it does not say.
     peers: AtomicUsize,
     /// Why the session ended, once it has.
     end: watch::Sender<Option<String>>,

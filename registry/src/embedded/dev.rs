@@ -1,8 +1,8 @@
 //! `dev://name`: no registry to start; one of the providers hosts it, and another takes over.
 //!
-//! For development on one machine. Only processes that register something host; the others wait until
-//! there is a host. When it dies the next provider takes over within moments, and everybody tells the
-//! new host what it needs to know. Nothing is kept on disk beyond the address of the host.
+//! For development on one machine. Only processes that register something host; the others wait
+//! until there is a host. When it dies the next provider takes over within moments, and every
+//! client registers with the new host. Nothing is kept on disk beyond the address of the host.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -97,7 +97,7 @@ impl Dev {
         }
     }
 
-    /// The error of there being no session with who was looked for.
+    /// The error if there is no session with the process that was looked for.
     fn without(&self, joined: &Joined) -> Error {
         let why = match joined {
             Joined::Silent { process } => format!(
@@ -111,7 +111,7 @@ impl Dev {
         Error::unreachable(format!("registry {}: {why}", self.url))
     }
 
-    /// Hosts the registry, unless somebody else does.
+    /// Hosts the registry, unless another process does.
     async fn host(&self) -> Result<bool, Error> {
         let meeting = self.meeting.clone();
         let Some(office) = off_thread(move || meeting.take_office()).await? else {

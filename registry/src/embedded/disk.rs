@@ -35,8 +35,8 @@ const LIFE: &str = "life";
 const CURRENT: &str = "current";
 
 impl ServerBuilder {
-    /// Keeps what is registered in this folder, which is made if it is missing, so that a server that
-    /// was killed knows it again. By default nothing is kept, and the providers tell it again.
+    /// Keeps registrations in this folder, which is created if it is missing, so that a restarted
+    /// server has them. By default nothing is kept, and providers register again.
     ///
     /// One server uses a folder at a time. A damaged file in it is renamed to `registry.damaged`
     /// (then `registry.damaged.2` and so on), logged as an error, and the server starts without it.
@@ -116,7 +116,7 @@ fn open(dir: &Path, create: Create) -> Result<Opened, Error> {
     Ok((Arc::new(Disk { database, create, dir, life, _lock: lock }), past))
 }
 
-/// Leaves word of who holds the lock, for people; it holds without that, too.
+/// Writes down the holder of the lock, for people; the lock holds without that, too.
 fn note_holder(mut lock: &File) {
     let noted = lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id()));
     if let Err(error) = noted {
@@ -237,7 +237,7 @@ fn failure(error: impl Into<redb::Error>) -> Failure {
             _ => Failure::Unusable(text),
         },
         redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => {
-            Failure::Unusable(format!("{text}, stop who uses it or choose another folder"))
+            Failure::Unusable(format!("{text}, stop its user or choose another folder"))
         }
         redb::Error::Corrupted(_) => Failure::Damaged(text),
         _ => Failure::Unusable(text),

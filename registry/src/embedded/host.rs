@@ -1,4 +1,4 @@
-//! The registry itself, whoever may reach it: one table, its watchers, and the sweeps.
+//! The registry itself, apart from its transport: one table, its watchers, and the sweeps.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,7 +44,8 @@ pub(crate) struct Host {
     pub(crate) started: Instant,
     /// How many instances it knew from an earlier life; `None` if it had none.
     restored: Option<usize>,
-    /// Whether it knew everybody when it started, so that an empty list means nobody.
+    /// Whether its list was complete when it started, so that an empty list means that there is no
+    /// instance.
     pub(crate) is_current: bool,
     inner: Mutex<Inner>,
     /// The way to what is kept on disk, if anything is.
@@ -85,7 +86,7 @@ impl Outbox {
         locked(&self.dirty).remove(service);
     }
 
-    /// Keeps a service for later without waking anybody.
+    /// Keeps a service for later without waking the watcher.
     pub(crate) fn put_back(&self, service: ServiceKey) {
         locked(&self.dirty).insert(service);
     }
@@ -97,8 +98,8 @@ impl Host {
         Self::begin(config, Past::default(), None)
     }
 
-    /// A registry that goes on where its last life ended, with a fresh lease for everybody, and the
-    /// task that saves what changes. The task ends with the last handle and then lets go of the
+    /// A registry that continues from its stored state with a fresh lease for every instance, and
+    /// the task that saves changes. The task ends with the last handle and then lets go of the
     /// store.
     pub(crate) fn restore(
         config: ServerConfig,
@@ -360,7 +361,7 @@ impl Drop for Host {
 }
 
 impl Inner {
-    /// Marks the list of `service` as changed for everybody who watches it.
+    /// Marks the list of `service` as changed for all its watchers.
     fn tell(&self, service: &ServiceKey) {
         let watchers = self.watchers.get(service).into_iter().flatten();
         for outbox in watchers.filter_map(|id| self.outboxes.get(id)) {

@@ -1,11 +1,11 @@
 //! When an instance is evicted; the rules are those of Netflix's Eureka, for small fleets too.
 //!
-//! A registry that evicts wrongly does more harm than one that keeps a dead address: callers skip
-//! that at once. So leases count monotonic time; a sweep that comes late (the machine slept, the
+//! A registry that evicts wrongly does more harm than one that keeps a dead address, which callers
+//! skip at once. So leases count monotonic time; a sweep that comes late (the machine slept, the
 //! process was stopped) extends every lease by its lateness and holds still for one renewal; one
-//! sweep evicts a small share, chosen at random, so that no application is wiped out; and where many
-//! owners fall silent at once it is rather the server that is cut off, so none of them is evicted. A
-//! closed connection is another matter: somebody, or the operating system, said goodbye.
+//! sweep evicts a small share, chosen at random, so that no application is wiped out; and where
+//! many owners fall silent at once it is rather the server that is cut off, so none of them is
+//! evicted. A closed connection is another matter: the process or the operating system closed it.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -44,7 +44,7 @@ impl Leases {
         self.preserving_since.is_some()
     }
 
-    /// Sets when the next sweep is due: never while nobody is registered.
+    /// Sets when the next sweep is due: never while nothing is registered.
     pub(crate) fn schedule(&mut self, table: &Table, now: Instant) -> Option<Instant> {
         let earliest = table.entries().map(|(_, entry)| entry.expires).min();
         self.due = earliest.map(|at| at.clamp(now + SWEEP_GAP, now + HEARTBEAT));

@@ -55,14 +55,14 @@ impl Meeting {
         }
     }
 
-    /// Whether somebody has the right to host now, dead ones have not.
+    /// Whether a living process has the right to host now.
     pub(crate) fn is_taken(&self) -> bool {
         // Only looks: who takes the office at this very moment tries again.
         let lock = File::open(self.file("lock"));
         lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
     }
 
-    /// Takes the right to host, unless somebody has it.
+    /// Takes the right to host, unless another process has it.
     pub(crate) fn take_office(&self) -> Result<Option<Office>, Error> {
         self.make_folder().map_err(|error| self.wrong(&error))?;
         self.check_folder()?;
@@ -83,7 +83,7 @@ impl Meeting {
         let dir = self.dir.display();
         Error::unreachable(format!(
             "dev://{} cannot use {dir}: {error}; remove it, or set the variable XDG_RUNTIME_DIR to a \
-             folder of yours that nobody else may write",
+             folder of yours that no other user may write",
             self.name
         ))
     }
@@ -123,7 +123,7 @@ impl Meeting {
 }
 
 impl Office {
-    /// Tells everybody where the host is.
+    /// Announces the address of the host.
     pub(crate) fn announce(&self, address: &Address) -> Result<(), Error> {
         let path = self.meeting.file("address");
         let temporary = path.with_extension(format!("{}.tmp", std::process::id()));

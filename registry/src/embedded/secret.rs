@@ -1,7 +1,8 @@
-//! By what a client is known again: a secret that it makes, shows to its server and to nobody else.
+//! The identity of a client across sessions: a secret that it makes and shows to its server alone.
 //!
-//! It stands in no list, in no log and in no `Debug`. A server keeps it beside the instance that was
-//! registered with it, on disk too, so that nobody else can take an instance whose client lives.
+//! It stands in no list, in no log and in no `Debug`. A server keeps it beside the instance that
+//! was registered with it, on disk too, so that no other client can take an instance whose client
+//! lives.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::sound::Teller;
 /// Longest secret that a server takes, in bytes.
 pub(crate) const MAX_SECRET: usize = 64;
 
-/// A client's secret; empty if nobody knows it.
+/// A client's secret; empty if it is not known.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Secret(Arc<str>);
@@ -29,7 +30,7 @@ pub(crate) struct Identity {
 // === impl Secret ===
 
 impl Secret {
-    /// One that nobody else has.
+    /// A unique one.
     pub(crate) fn random() -> Self {
         Self(format!("{:032x}", rand::random::<u128>()).into())
     }

@@ -24,11 +24,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a shutdown waits for connections, and again for the store.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
 
-/// A running registry server. Dropping it frees its port at once and closes all connections, each when
-/// the runtime gets to its task; [`shutdown`](Self::shutdown) does so in order and waits for it.
+/// A running registry server. Dropping it frees its port at once and closes its connections when
+/// the runtime polls their tasks; [`shutdown`](Self::shutdown) closes them in order and waits.
 ///
-/// With a data folder (feature `store`) it knows after a crash what was registered before; without
-/// one its clients tell it again after a restart. It is not replicated.
+/// With a data folder (feature `store`) it keeps registrations through a crash; without one its
+/// clients register again after a restart. It is not replicated.
 #[derive(Debug)]
 pub struct EmbeddedServer {
     host: Arc<Host>,

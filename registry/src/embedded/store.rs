@@ -1,8 +1,8 @@
-//! What an embedded registry keeps beyond its own life, and how changes get there.
+//! Durable state of an embedded registry, and how changes get there.
 //!
 //! The table in memory is the truth; a [`Store`] follows it. Changes are collected while one commit
-//! runs and written together by the next, so that many registrations cost few writes; whoever asked
-//! for one is answered when it is safe. A store that fails is told loudly and tried again, and the
+//! runs and written together by the next, so that many registrations cost few writes; each is
+//! answered when it is safe. A store that fails is logged as an error and tried again, and the
 //! registry goes on from memory meanwhile: being listed matters more than being written down. Where
 //! and how a store keeps things is its own matter (`disk.rs`).
 

@@ -96,7 +96,7 @@ pub(super) struct Owned {
     is_closed: bool,
 }
 
-/// The list of a service at one revision, with its push, which is the same for everybody.
+/// The list of a service at one revision, with its push, which all subscribers share.
 #[derive(Debug)]
 pub(crate) struct List {
     service: ServiceKey,
@@ -110,7 +110,7 @@ impl List {
         Self { service: service.clone(), version, push: OnceLock::new() }
     }
 
-    /// The frame that tells a subscriber; made once, outside the table's lock.
+    /// The frame for subscribers; made once, outside the table's lock.
     pub(crate) fn push(&self) -> Bytes {
         let make = || {
             let (service, listing) = (self.service.clone(), self.version.clone());
@@ -203,7 +203,7 @@ impl Table {
         entries.into_iter().flatten().take_while(move |(key, _)| key.address == first.address)
     }
 
-    /// What those have registered who have closed their connections.
+    /// Entries whose owners have closed their connections.
     pub(super) fn closed(&self) -> impl Iterator<Item = (&Key, &Entry)> {
         let keys =
             self.owned.values().filter(|owned| owned.is_closed).flat_map(|owned| &owned.keys);

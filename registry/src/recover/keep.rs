@@ -54,7 +54,7 @@ struct Keep {
     backoff: Backoff,
     /// What was sent to the registry last, whether or not it answered.
     listed: Option<Instance>,
-    /// Whether it could not be registered at once, which people may have been told.
+    /// Whether it could not be registered at once, which may have been logged.
     is_late: bool,
 }
 

@@ -112,7 +112,7 @@ impl Link {
         }
     }
 
-    /// Has sessions opened, in the runtime here if that is not done already.
+    /// Starts the task that opens sessions, in the present runtime, if there is none.
     ///
     /// # Errors
     /// There is no runtime here.
@@ -131,12 +131,12 @@ impl Link {
         Ok(())
     }
 
-    /// Whether nobody opens sessions, as the runtime has ended in which that was done.
+    /// Whether the task that opens sessions has ended with its runtime.
     pub(crate) fn is_left(&self) -> bool {
         !self.is_opening.load(Ordering::Acquire)
     }
 
-    /// Ends the task that opens sessions; who waits for what this returns, waits for its end.
+    /// Ends the task that opens sessions; the returned handle waits for its end.
     pub(crate) fn end(&self) -> Option<JoinHandle<()>> {
         locked(&self.opener).take().inspect(JoinHandle::abort)
     }
@@ -203,7 +203,8 @@ impl Link {
         Error::unreachable(format!("registry {}: {why}", self.backend.address()))
     }
 
-    /// Tells once for each outage; that the registry is there and refuses us is worse, and told too.
+    /// Logs once for each outage, and once more if the registry answers and rejects our
+    /// credentials.
     fn lost(&self, error: Error, outage: &mut Outage) {
         let registry = self.backend.address();
         let is_unlisted = outage.is_first && *self.providers.borrow() > 0;
@@ -233,7 +234,7 @@ impl Link {
             tracing::warn!(
                 target: "dubhe::registry",
                 %error,
-                "not registered yet: nobody finds this provider through {registry}; trying again"
+                "not registered yet: consumers do not find this provider through {registry}; trying again"
             );
         } else {
             outage.told = Told::Away;

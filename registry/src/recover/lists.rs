@@ -61,7 +61,7 @@ impl Lists {
 struct Following {
     lists: Weak<Lists>,
     trouble: watch::Sender<Option<Trouble>>,
-    /// Whether it ended by itself: nobody listens, or the registry is shut down.
+    /// Whether it ended by itself: it has no listener, or the registry is shut down.
     is_over: bool,
 }
 

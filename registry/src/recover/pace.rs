@@ -23,14 +23,15 @@ pub struct Pace {
     /// Longest pause; 4 s ± 20 %, so that 5 s after an outage every provider is back, and a small
     /// fleet's every list right again.
     pub longest_pause: Duration,
-    /// A process that only reads waits up to this long more after losing a session; 3 s. Its lists
-    /// stay, and a registry that comes back serves the providers first. Where the registry tells how
-    /// many share it, that decides instead, unless this is zero: 80 come back in a second.
+    /// How much longer a process that only reads may wait after losing a session; default 3 s. Its
+    /// lists stay, and a registry that comes back serves the providers first. If the registry says
+    /// how many processes share it, that decides instead (80 come back in a second), unless this is
+    /// zero.
     pub reader_spread: Duration,
     /// How often lists and registrations are checked and repaired; 30 s ± 20 %.
     pub reconcile: Duration,
-    /// How long it may be away before that is logged as a warning; zero. For registries to which
-    /// somebody else comes back at once, in order.
+    /// How long it may be down before that is logged as a warning; default zero. It is for
+    /// registries that another process takes over at once in normal operation.
     pub grace: Duration,
     /// How long `register` and `subscribe` wait for the registry before they go on without it; 1 s.
     pub settle: Duration,
