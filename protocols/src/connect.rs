@@ -66,7 +66,7 @@ impl Connections {
         Ok(Self { clients, wire, config, dial, local, channels: Mutex::default() })
     }
 
-    /// The same, which finds the servers of this process in `local`.
+    /// Sets the table in which it finds the servers of this process.
     #[must_use]
     pub fn with_local(mut self, local: LocalServers) -> Self {
         self.local = local;

@@ -1,10 +1,10 @@
 //! The wire of Dubhe: listeners, transports, and the protocols spoken on them.
 //!
-//! - [`Server`] accepts connections and tells their protocols apart by the first bytes
+//! - [`Server`] accepts connections and recognizes their protocols by the first bytes
 //! - [`Connections`] opens channels to providers in a protocol they speak
 //! - [`Dubbo`] is Dubbo2 framing over one multiplexed connection, both ends
 //! - [`Http`] is HTTP/1.1 and HTTP/2 with translators, of which there is JSON so far; served only
-//! - [`Injvm`] is a call inside the process: no socket, and no bytes where nobody needs them
+//! - [`Injvm`] is a call inside the process: no socket, and no encoding where types match
 //!
 //! The contracts stand in `rpc_core`; this crate knows no codec, no registry and no policy.
 

@@ -33,7 +33,7 @@ pub(crate) fn check(method: &Method, errors: &mut Errors) {
             errors.at(ty, message);
         }
         if let (Some(_), Some(span)) = (streamed(ty), method.args.oneway) {
-            let message = "a `oneway` method takes no stream, because nobody would hear that it \
+            let message = "a `oneway` method takes no stream, because no caller would learn that it \
                            broke off: remove `oneway`, or take a `Vec<T>`";
             errors.at_span(span, message);
         }

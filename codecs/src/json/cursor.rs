@@ -28,7 +28,7 @@ impl<'a> Cursor<'a> {
     /// The whole body is looked through once, so that its parts need not be.
     pub(super) fn new(body: &'a [u8]) -> Read<Self> {
         let text = std::str::from_utf8(body).map_err(|error| {
-            Problem::new(format_args!("the body is no UTF-8 at byte {}", error.valid_up_to()))
+            Problem::new(format_args!("the body is not UTF-8 at byte {}", error.valid_up_to()))
         })?;
         Ok(Self { text, at: 0 })
     }

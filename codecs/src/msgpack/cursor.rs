@@ -188,7 +188,7 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     pub(super) fn utf8(&self, bytes: &'a [u8]) -> Read<&'a str> {
-        std::str::from_utf8(bytes).map_err(|_| self.problem("a text is no UTF-8"))
+        std::str::from_utf8(bytes).map_err(|_| self.problem("a text is not UTF-8"))
     }
 
     /// A whole number that is neither unsigned nor signed: a float, a text, or nothing.

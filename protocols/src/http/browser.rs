@@ -1,8 +1,8 @@
-//! What a web page can send without being asked: such a request runs no handler.
+//! Refuses what a web page can send without a preflight: such a request runs no handler.
 //!
 //! A page may send a `POST` to any address, a service on loopback included, without asking that
 //! service first (CORS' preflight), as long as the body has no content type or one that forms have.
-//! Everything else is asked for first by the browser, and nobody here says yes. Every translator of
+//! For everything else the browser asks first, and this server never says yes. Every translator of
 //! HTTP calls [`refuse_unasked`] before it reads a body.
 //!
 //! Source: <https://fetch.spec.whatwg.org/#cors-safelisted-request-header>.

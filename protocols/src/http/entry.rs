@@ -1,4 +1,5 @@
-//! The entry of HTTP in the table of protocols: what it is told by, and which translators it carries.
+//! The entry of HTTP in the table of protocols: how it is recognized, and which translators it
+//! carries.
 
 use std::sync::Arc;
 

@@ -128,7 +128,7 @@ fn header(key: &str, value: &MetadataValue) -> Result<(HeaderName, HeaderValue),
         "transfer-encoding",
         "upgrade",
     ];
-    let name = HeaderName::try_from(key).map_err(|_| "its key is no name of one")?;
+    let name = HeaderName::try_from(key).map_err(|_| "its key is not a header name")?;
     if FRAMING.contains(&name.as_str()) {
         return Err("HTTP sets that one itself");
     }

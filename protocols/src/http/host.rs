@@ -1,4 +1,4 @@
-//! Whom a request is for: it names one host, and on loopback a host of this provider's.
+//! Checks the host of a request: it names one host, and on loopback a host of this provider.
 //!
 //! A web page whose name was made to mean 127.0.0.1 (DNS rebinding) is of the same origin as the
 //! service there, and may send what it likes; all that tells it is the name.
@@ -64,7 +64,9 @@ fn host_of(text: &str) -> Result<&str, Status> {
 fn no_host(text: &str) -> Status {
     let shown: String = text.chars().take(64).collect();
     let shown = shown.escape_debug();
-    Status::invalid_argument(format!("`Host` is `{shown}`, which is no host; send `host[:port]`"))
+    Status::invalid_argument(format!(
+        "`Host` is `{shown}`, which is not a host; send `host[:port]`"
+    ))
 }
 
 /// Refuses a host that is neither loopback's nor one of `own`.

@@ -1,5 +1,5 @@
-//! What the requests and answers of one HTTP connection hold, and for how long an answer may lie
-//! that nobody takes.
+//! The memory that requests and answers of one HTTP connection hold, and how long an answer may
+//! wait for its reader.
 //!
 //! HTTP/2 bounds each of its streams; a peer with many of them is bounded here.
 

@@ -1,8 +1,8 @@
 //! Calls inside a process, without a socket: `injvm`, as Dubbo names it.
 //!
 //! They are calls like all others: found in a list, chosen by a policy, with deadline, metadata,
-//! layers and the limits of both ends. What is saved is the way through bytes: arguments and results
-//! move where the types match and nobody else holds them, and are encoded where not.
+//! layers and the limits of both ends. They skip encoding: arguments and results move where the
+//! types match and there is no other handle, and are encoded otherwise.
 
 mod call;
 mod channel;

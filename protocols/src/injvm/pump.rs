@@ -1,5 +1,5 @@
 //! A reply that streams: its handler runs in a task of its own, as it would behind a socket, and is
-//! at most [`WINDOW`] messages ahead of who reads.
+//! at most [`WINDOW`] messages ahead of its reader.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

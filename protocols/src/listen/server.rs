@@ -61,7 +61,7 @@ impl Server {
         Self { local_addrs, ports, state, accepting, _watching: Watching::begin() }
     }
 
-    /// What its connections share, for whoever calls it without one.
+    /// The state that its connections share, for callers without a connection.
     #[must_use]
     pub fn state(&self) -> &Arc<ServerState> {
         &self.state

@@ -1,4 +1,4 @@
-//! Peers that are not served are told why in the protocol they speak, as far as that is cheap.
+//! Tells peers that are not served why, in the protocol they speak, as far as that is cheap.
 
 use std::io;
 use std::time::Duration;

@@ -41,8 +41,8 @@ impl TcpListen {
     /// Binds `address`; port 0 takes a free one.
     ///
     /// # Errors
-    /// The address cannot be bound, the message names it and what to do; there is no tokio runtime here,
-    /// or one without timers and IO.
+    /// The address cannot be bound (the message names it and the remedy); there is no tokio
+    /// runtime, or one without timers and IO.
     pub fn bind(address: SocketAddr) -> Result<Self, Error> {
         runtime::whole()?;
         let bound = || -> io::Result<(TcpListener, SocketAddr)> {

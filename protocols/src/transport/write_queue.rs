@@ -1,7 +1,7 @@
 //! Bytes on their way out: small frames gathered in reused buffers, large bodies as they are.
 //!
-//! Whoever encodes appends to [`tail`](WriteQueue::tail); whoever owns the stream takes all of it
-//! and writes it whole. Buffers go round, so that a busy connection allocates none.
+//! Encoders append to [`tail`](WriteQueue::tail); the owner of the stream takes all of it and
+//! writes it whole. Buffers go round, so that a busy connection allocates none.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};

@@ -45,8 +45,8 @@ struct Core {
 
 /// What stands between the channel and its address.
 enum Link {
-    /// Nothing yet; the first call, or whoever wants none to wait, starts the task that keeps a
-    /// connection.
+    /// No connection yet; the first call, or a request to connect ahead of it, starts the task that
+    /// keeps one.
     Idle,
     /// The task is connecting, or waits to try again at the instant.
     Waiting { next_try: Instant, last_error: Option<Status> },
@@ -230,7 +230,7 @@ impl Core {
             .with_address(self.address.clone())
     }
 
-    /// Is down for `wait`, or until somebody lists the address anew. Down, not connecting: calls go
+    /// Is down for `wait`, or until the address is listed anew. Down, not connecting: calls go
     /// elsewhere until it is proven to be back.
     async fn wait_down(&self, wait: Duration, last_error: Option<Status>) {
         self.set_state(ChannelState::Down);

@@ -156,7 +156,7 @@ impl<F: Fn(Life) + Send> Driver<F> {
         }
     }
 
-    /// Sorts every whole frame of the input to whom it belongs.
+    /// Passes every whole frame of the input to its call.
     fn take_frames(&mut self) -> io::Result<()> {
         (self.last_read, self.pong) = (Instant::now(), None);
         let shared = self.shared.clone();
@@ -278,7 +278,7 @@ impl<F: Fn(Life) + Send> Driver<F> {
         self.shared.wake();
     }
 
-    /// Ends every call whose time is up and tells the provider that nobody waits.
+    /// Ends every call whose deadline has passed and cancels it at the provider.
     fn sweep_deadlines(&mut self, now: Instant) {
         let mut inner = self.shared.lock();
         let Inner { pending, out, batch, .. } = &mut *inner;

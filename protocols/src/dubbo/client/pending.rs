@@ -105,7 +105,8 @@ impl Pending {
         Some(id(self.slots[index as usize].generation, index))
     }
 
-    /// Stores the outcome of `id` and returns who waits; `None` if nobody does any more.
+    /// Stores the outcome of `id` and returns the waker of its caller; `None` if the caller has
+    /// gone.
     pub(super) fn complete(&mut self, id: u64, outcome: Outcome) -> Option<Waker> {
         let slot = self.slots.get_mut(slot_of(id))?;
         if slot.generation != generation_of(id) || !matches!(slot.state, State::Waiting { .. }) {
@@ -132,7 +133,7 @@ impl Pending {
         }
     }
 
-    /// Frees the slot of a call that nobody waits for; `Some` if it was still unanswered.
+    /// Frees the slot of a call without a waiting caller; `Some` if it was still unanswered.
     pub(super) fn abandon(&mut self, id: u64) -> Option<Sent> {
         let was_waiting = match self.slots.get(slot_of(id))?.state {
             State::Waiting { sent, .. } => Some(sent),

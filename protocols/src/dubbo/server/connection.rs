@@ -1,8 +1,8 @@
-//! What a dubbo connection of a provider does with what it reads: it answers requests whose handlers
-//! are ready at once, and gives the others tasks of their own.
+//! A dubbo connection of a provider: it answers requests whose handlers are ready at once, and
+//! gives the others tasks of their own.
 //!
 //! The answers of one read gather into one write. Whether a method is polled here or in a task of
-//! its own is decided by the measured time of its first polls. Who drives all of it is `drive.rs`.
+//! its own is decided by the measured time of its first polls. `drive.rs` drives it.
 //!
 //! Long because what a connection reads, writes and is told is one state.
 

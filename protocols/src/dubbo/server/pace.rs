@@ -1,4 +1,5 @@
-//! How fast a frame arrives: whoever dribbles one is given up, however much of it has come.
+//! How fast a frame arrives: a peer that sends one too slowly is closed, however much of it has
+//! come.
 
 use std::time::Duration;
 

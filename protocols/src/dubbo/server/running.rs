@@ -1,4 +1,5 @@
-//! What a provider's connection shares with the tasks of its calls: who runs, and their answers.
+//! What a provider's connection shares with the tasks of its calls: the running calls, and their
+//! answers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,7 +1,7 @@
-//! A connection that the provider does not take: its peer is told why, and it is closed.
+//! A connection that the provider does not take: its peer gets the reason, and it is closed.
 //!
-//! Our consumers are told by an answer to no request (`docs/wire.md`), whatever they have asked;
-//! any peer whose first frame is a request has that answered too.
+//! Our consumers get it in an answer to no request (`docs/wire.md`); any peer whose first frame is
+//! a request gets an answer to that, too.
 
 use std::io;
 
