@@ -28,16 +28,16 @@ use crate::options::Options;
 use crate::target::{self, CallArgs, Target};
 use crate::{input, output};
 
-/// Callers that each wait for their answer, unless told.
+/// The default number of callers that each wait for their answer.
 const CALLERS: u16 = 8;
 
-/// Most calls at a time with `--rate`, unless told.
+/// The default limit of calls at a time with `--rate`.
 const PACED_CALLERS: u16 = 1024;
 
 /// How many histograms the callers share.
 const SHARDS: usize = 16;
 
-/// Put load on a method and measure it.
+/// Put load on a method and measure latencies.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
     /// The method, as SERVICE/METHOD
@@ -49,13 +49,13 @@ pub(crate) struct Bench {
     /// Most calls at a time: 8, each followed by the next; 1024 with --rate
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     concurrency: Option<u16>,
-    /// Calls a second, whatever the answers take
+    /// Calls a second, however long the answers take
     #[arg(long, value_name = "R", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rate: Option<u32>,
-    /// For how long calls are started
+    /// How long to start calls
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = input::duration)]
     duration: Duration,
-    /// Also if running the method twice does harm
+    /// Call the method even if it is not idempotent
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -111,7 +111,7 @@ impl Bench {
     }
 }
 
-/// What a load came to.
+/// The result of a load.
 struct Measured {
     latencies: Latencies,
     took: Duration,

@@ -6,10 +6,10 @@ use clap_complete::Shell;
 use crate::failure::Outcome;
 use crate::{Cli, output};
 
-/// Print a script that lets a shell complete this command.
+/// Print a completion script for a shell.
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
-    /// The shell to print it for
+    /// The shell
     shell: Shell,
 }
 

@@ -1,4 +1,4 @@
-//! `dubhe config`: every setting in force and who set it.
+//! `dubhe config`: every setting in force and its source.
 
 use clap::Args;
 use dubhe::Consumer;
@@ -11,10 +11,10 @@ use crate::output;
 use crate::output::Table;
 use crate::target::MetadataArgs;
 
-/// Show every setting in force, and who set it.
+/// Show every setting in force and its source.
 #[derive(Debug, Args)]
 pub(crate) struct Config {
-    /// Leave out what is at its default
+    /// Leave out settings with their default
     #[arg(long)]
     set: bool,
 }

@@ -25,11 +25,11 @@ pub(crate) struct Failure {
 pub(crate) enum Kind {
     /// In words.
     Text(String),
-    /// A call; it tells of its attempts.
+    /// A call, with its attempts.
     Call(Box<Status>),
-    /// It was told already, as a part of the result.
+    /// It was printed already, as a part of the result.
     Told,
-    /// Whoever read the result has gone: there is nobody to tell.
+    /// The reader of the result has gone.
     Unread,
 }
 

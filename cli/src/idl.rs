@@ -21,10 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Print the .proto of a service, or write those of all services.
 #[derive(Debug, Args)]
 pub(crate) struct Idl {
-    /// A service, as [GROUP/]INTERFACE[:VERSION]; else all that there are
+    /// A service, as [GROUP/]INTERFACE[:VERSION] [default: all]
     #[arg(value_name = "SERVICE")]
     service: Option<ServiceKey>,
-    /// A folder to write files into, which is made if need be; each is of one service and stands alone
+    /// Write a self-contained file for each service into this folder, which is created if missing
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]

@@ -95,7 +95,9 @@ pub(crate) fn address(text: &str) -> Result<String, String> {
     });
     match is_one {
         true => Ok(text.to_owned()),
-        false => Err(format!("`{text}` is no address: write HOST:PORT, such as 127.0.0.1:20890")),
+        false => {
+            Err(format!("`{text}` is not an address: write HOST:PORT, such as 127.0.0.1:20890"))
+        }
     }
 }
 
@@ -103,11 +105,11 @@ pub(crate) fn address(text: &str) -> Result<String, String> {
 pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     let shown = text.escape_debug();
     let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
-        return Err(format!("`{shown}` is no pair: write KEY=VALUE"));
+        return Err(format!("`{shown}` is not a pair: write KEY=VALUE"));
     };
     if !key.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
         let key = key.escape_debug();
-        return Err(format!("`{key}` is no key: write letters, digits, `-`, `_` and `.` alone"));
+        return Err(format!("`{key}` is not a key: write letters, digits, `-`, `_` and `.` alone"));
     }
     Ok((key.to_owned(), value.to_owned()))
 }
@@ -149,7 +151,7 @@ mod tests {
     fn a_key_of_metadata_is_one_that_travels_everywhere() {
         assert_eq!(pair("X-Tenant_1.a=b=c d"), Ok(("X-Tenant_1.a".into(), "b=c d".into())));
         for wrong in ["a b=c", "a\nb=c", "ä=c"] {
-            assert!(pair(wrong).unwrap_err().contains("is no key"), "{wrong}");
+            assert!(pair(wrong).unwrap_err().contains("is not a key"), "{wrong}");
         }
         for wrong in ["a", "=c", ""] {
             assert!(pair(wrong).unwrap_err().contains("write KEY=VALUE"), "{wrong}");

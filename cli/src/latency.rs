@@ -1,4 +1,4 @@
-//! What a load came to: latencies in a histogram of fixed size, failures by code, who answered.
+//! The result of a load: latencies in a histogram of fixed size, failures by code, calls by provider.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::failure::Failure;
 use crate::output::{Table, millis, ms};
 
-/// Longest latency that is told apart, in microseconds: an hour.
+/// The longest latency that is distinguished, in microseconds: an hour.
 const LONGEST: u64 = 3_600_000_000;
 
 /// The percentiles that are shown.
@@ -63,7 +63,7 @@ impl Latencies {
         }
     }
 
-    /// Notes who has answered the call of this log, be it by a failure.
+    /// Counts the provider that answered the call of this log, be it by a failure.
     pub(crate) fn note_providers(&mut self, log: &AttemptLog) {
         for attempt in log.records() {
             let is_answer = match &attempt.outcome {
@@ -127,7 +127,7 @@ impl Latencies {
         text
     }
 
-    /// The same for programs.
+    /// The result as JSON.
     pub(crate) fn json(&self) -> Value {
         let mut latency: serde_json::Map<String, Value> = PERCENTILES
             .iter()

@@ -122,7 +122,7 @@ async fn told(consumer: &Consumer) -> Result<(Vec<ServiceKey>, Silent), Failure>
 fn nobody_tells(silent: &Silent) -> Outcome {
     silent.first().map_or(Ok(()), |(address, status)| {
         Err(Failure::failed(format!(
-            "no address tells what it serves, {address}: {}; if you know the service, try \
+            "no address says what it serves, {address}: {}; if you know the service, try \
              `dubhe ls SERVICE` or `dubhe call SERVICE/METHOD`",
             why_silent(status)
         )))

@@ -1,8 +1,8 @@
 //! The `dubhe` command: a registry to run, services to see, to call, to explain and to measure.
 //!
-//! It uses the public interface of `dubhe` only. Each subcommand is a file; `options.rs` is what
-//! all take, `output.rs` how all print, `status.rs` how all tell of a call, `failure.rs` how all
-//! fail. Results go to standard output, everything else to standard error.
+//! It uses the public interface of `dubhe` only. Each subcommand is a file. They share `options.rs`
+//! (options), `output.rs` (printing), `status.rs` (outcomes of calls) and `failure.rs` (exit codes).
+//! Results go to standard output, everything else to standard error.
 
 mod bench;
 mod call;
@@ -37,7 +37,7 @@ use crate::status::{status_json, status_text};
 const EXIT_CODES: &str = "\
 Exit codes:
   0  it worked
-  1  somebody was asked, and it failed
+  1  a provider or registry was asked, and it failed
   2  the command line, the configuration or the arguments are wrong; nothing was called";
 
 /// See, call, explain and measure services.

@@ -1,4 +1,4 @@
-//! What every subcommand takes, and the consumer that follows from it.
+//! The options of every subcommand, and the consumer made from them.
 
 use std::path::PathBuf;
 
@@ -17,10 +17,10 @@ const DEFAULT_REGISTRY: &str = "dev://";
 /// Options of every subcommand.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The registry, such as dubhe://127.0.0.1:20890; else that of the configuration, else dev://
+    /// The registry, such as dubhe://127.0.0.1:20890 [default: that of the configuration, else dev://]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) registry: Option<String>,
-    /// What the registry asks for before it lets anybody in
+    /// The registry's token
     #[arg(long, global = true, value_name = "TOKEN")]
     pub(crate) token: Option<String>,
     /// The configuration file, instead of DUBHE_CONFIG or ./dubhe.toml
@@ -29,13 +29,13 @@ pub(crate) struct Options {
     /// Print JSON, for programs
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Say on standard error what goes on; twice for more
+    /// Log to standard error; twice for more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 }
 
 impl Options {
-    /// Where the settings come from: the process, and stronger than it the command line.
+    /// The sources of the settings: the process, and the command line, which is stronger.
     pub(crate) fn sources(&self) -> Result<Sources, Failure> {
         let mut layer = Layer::new().set("registry.address", DEFAULT_REGISTRY);
         if let Some(url) = &self.registry {
@@ -65,7 +65,7 @@ impl Options {
         Ok(consumer.call_layer_for(DESCRIBE, asking).build()?)
     }
 
-    /// The same for a subcommand that calls: it says what its calls go without.
+    /// A consumer for a subcommand that calls: it warns of the settings that its calls do without.
     pub(crate) fn caller(&self, metadata: &MetadataArgs) -> Result<Consumer, Failure> {
         let consumer = self.consumer(metadata)?;
         for left_out in consumer.left_out() {

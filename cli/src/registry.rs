@@ -1,4 +1,4 @@
-//! `dubhe registry`: serves the embedded registry until it is told to end.
+//! `dubhe registry`: serves the embedded registry until a signal ends it.
 
 use std::error::Error as _;
 use std::io;
@@ -16,13 +16,13 @@ use crate::failure::{Failure, Outcome};
 use crate::options::Options;
 use crate::{input, output};
 
-/// How long who has an address already may take to tell what it is.
+/// How long the program that has the address may take to answer as a registry.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Serve a registry for dubhe://HOST:PORT; --token is what it asks clients for.
+/// Serve a registry for dubhe://HOST:PORT; clients must show its --token.
 #[derive(Debug, Args)]
 pub(crate) struct Registry {
-    /// Where to listen; port 0 takes a free one
+    /// The address to listen on; port 0 takes a free one
     #[arg(
         long,
         value_name = "HOST:PORT",
@@ -30,7 +30,7 @@ pub(crate) struct Registry {
         value_parser = input::address
     )]
     listen: String,
-    /// A folder to keep in what is registered, so that a restart forgets nothing; else in memory
+    /// Keep registrations in this folder through restarts [default: in memory only]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
@@ -68,7 +68,7 @@ impl Registry {
 }
 
 impl Registry {
-    /// Says who has the address, if a registry answers there.
+    /// Adds to the error that a registry has the address, if one answers there.
     async fn not_bound(&self, error: &Error, options: &Options) -> Failure {
         let is_taken = error
             .source()

@@ -128,7 +128,7 @@ pub(crate) fn stood_in_json(log: &AttemptLog) -> Value {
     log.stood_in_for().map_or(Value::Null, |status| status_json(&status))
 }
 
-/// The same for people.
+/// The replaced failure, for people.
 pub(crate) fn stood_in_text(log: &AttemptLog) -> Option<String> {
     let status = log.stood_in_for()?;
     Some(format!(

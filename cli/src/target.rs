@@ -76,7 +76,7 @@ pub(crate) async fn client(
     }
 }
 
-/// The same failure with the way past a guard, if a guard was what refused to tell.
+/// Adds the way past a guard to the failure, if a guard refused the description.
 pub(crate) fn unguarded(status: Status) -> Status {
     // One with a source is of the registry.
     let is_guards = matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied);
@@ -100,7 +100,7 @@ pub(crate) fn is_nobody(status: &Status) -> bool {
         && status.attempts().is_empty()
 }
 
-/// The same failure with the services that do exist, if the registry tells.
+/// Adds the services that exist to the failure, if the registry lists them.
 pub(crate) async fn nobody(consumer: &Consumer, service: &ServiceKey, status: Status) -> Failure {
     match consumer.services().await {
         Ok(known) if !known.contains(service) => unknown(service, &known),

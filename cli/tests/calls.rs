@@ -27,7 +27,7 @@ async fn arguments_that_cannot_be_are_told_with_their_place_and_nothing_is_calle
         ),
         (
             ["count", "[{\"1\": {\"sku\": \"a\", \"amount\": \"2.5\"}}]"],
-            "`shelves[\"1\"].amount`: 2.5 is no whole number, as uint32 is",
+            "`shelves[\"1\"].amount`: 2.5 is not a whole number, as uint32 is",
         ),
         (["count", "[{\"1\": {\"sku\": \"a\"}}]"], "`shelves[\"1\"].amount` (uint32) is missing"),
     ] {
@@ -183,7 +183,7 @@ async fn explain_says_why_an_instance_is_left_out_and_what_scores_count() {
     let why = lost["dropped"]["why"].as_str().unwrap();
     assert!(why.contains("cannot connect: "), "{why}");
     let run = registry.dubhe(&["explain", "test.Stock/left"]).await.code(0);
-    run.prints(&format!("no: {why}")).prints("score: ns to wait").prints("the lower, the better");
+    run.prints(&format!("no: {why}")).prints("score: ns to wait").prints("lower is better");
 }
 
 #[tokio::test]

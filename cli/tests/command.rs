@@ -281,7 +281,7 @@ async fn a_reader_that_goes_away_is_no_error() {
 #[tokio::test]
 async fn help_tells_the_exit_codes_and_what_every_subcommand_is_for() {
     let run = dubhe(&["--help"]).await.code(0).prints("Exit codes:");
-    run.prints("Call a method").prints("Put load on a method and measure it");
+    run.prints("Call a method").prints("Put load on a method and measure latencies");
     dubhe(&[]).await.code(2).says("Usage: dubhe");
 }
 

@@ -34,9 +34,9 @@ async fn instances_that_nobody_reaches_are_shown_with_the_reason() {
     }
     let args = ["--registry", "static://127.0.0.1:1", "explain", "test.Stock/left", "[\"a\", 1]"];
     let run = dubhe(&args).await.code(1).prints("consumer.timeout").prints("list: live");
-    let run = run.prints("test.Stock/left (no instance tells what it is").prints("  down  ");
+    let run = run.prints("test.Stock/left (no instance says what it is").prints("  down  ");
     let run = run.prints("yes, but cannot connect: ");
-    run.prints("\nnothing was called: ").prints("no instance of test.Stock tells what it offers");
+    run.prints("\nnothing was called: ").prints("no instance of test.Stock describes it");
     // Policies that refuse a method for what it is do not refuse one that is not known.
     for cluster in ["broadcast", "failsafe", "failback"] {
         let mut run =

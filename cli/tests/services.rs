@@ -206,7 +206,7 @@ async fn a_service_of_which_no_instance_can_be_reached_is_named() {
     let gone = one.address().to_owned();
     drop(one);
     let run = registry.dubhe(&["call", "test.Stock/caller"]).await.code(1);
-    run.says("no instance of test.Stock tells what it offers").says(&gone).says("not sent");
+    run.says("no instance of test.Stock describes it").says(&gone).says("not sent");
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use crate::options::Options;
 use crate::target::{self, CallArgs, Target};
 use crate::{input, output};
 
-/// How long instances may take to answer, and the registry to tell of them.
+/// How long instances may take to answer, and the registry to list them.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What calls without a stub are written in.
@@ -36,7 +36,7 @@ pub(crate) struct Explain {
     /// The arguments of a call to make, as for `dubhe call`
     #[arg(value_name = "JSON")]
     arguments: Option<String>,
-    /// Make the call also if running it twice does harm
+    /// Call the method even if it is not idempotent
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -46,7 +46,7 @@ pub(crate) struct Explain {
 /// Everything there is to show.
 struct Shown {
     explained: MethodExplanation,
-    /// What instances said of themselves, by address: shows who can be reached, and why not.
+    /// What instances said of themselves, by address, or why one cannot be reached.
     told: HashMap<Arc<str>, Result<ServiceDescription, Status>>,
     /// What limits the method at those that say so, by address.
     gates: HashMap<Arc<str>, GateDescription>,

@@ -19,7 +19,7 @@ pub(super) fn explanation(shown: &Shown) -> String {
     let method = &explained.method;
     let what = match shown.asked {
         Asked::Unknown(_) => {
-            "no instance tells what it is, settings are those without its attribute"
+            "no instance says what it is, settings are those without its attribute"
         }
         _ if method.is_idempotent() => "idempotent",
         _ => "not idempotent",
@@ -88,7 +88,7 @@ fn endpoints_text(shown: &Shown) -> String {
     if explained.call.endpoints.iter().any(|endpoint| endpoint.score.is_some()) {
         let unit = Some(explained.call.score_unit).filter(|unit| !unit.is_empty());
         let unit = unit.unwrap_or("in a unit of the balancer's own");
-        text += &format!("score: {unit}; the lower, the better\n");
+        text += &format!("score: {unit}; lower is better\n");
     }
     text
 }
