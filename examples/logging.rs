@@ -6,7 +6,7 @@ pub use tracing_subscriber::filter::LevelFilter as Level;
 pub fn begin(default: Level) {
     let asked = std::env::var("DUBHE_LOG").ok().filter(|asked| !asked.is_empty());
     let Ok(level) = asked.as_deref().map_or(Ok(default), str::parse::<Level>) else {
-        eprintln!("DUBHE_LOG is no level: write off, error, warn, info, debug or trace");
+        eprintln!("DUBHE_LOG is not a level: write off, error, warn, info, debug or trace");
         std::process::exit(2);
     };
     tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();

@@ -55,7 +55,7 @@ impl Invoke for Requiring {
     fn invoke(&self, invocation: Invocation) -> ReplyFuture {
         match invocation.metadata.value(KEY) {
             Some(token) if token == self.token => self.inner.invoke(invocation),
-            Some(_) => Box::pin(ready(Err(Status::unauthenticated("this token opens nothing")))),
+            Some(_) => Box::pin(ready(Err(Status::unauthenticated("the token is wrong")))),
             None => Box::pin(ready(Err(Status::unauthenticated("no token is shown")))),
         }
     }

@@ -290,7 +290,7 @@ impl Reader for MarkedReader {
 
     fn string(&mut self, into: &mut String) -> Read {
         let text = self.text()?;
-        let text = std::str::from_utf8(&text).map_err(|_| Problem::new("a text is no UTF-8"))?;
+        let text = std::str::from_utf8(&text).map_err(|_| Problem::new("a text is not UTF-8"))?;
         set_string(into, text);
         Ok(())
     }
