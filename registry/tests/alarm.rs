@@ -324,8 +324,8 @@ async fn what_is_left_out_of_a_list_is_told_once_in_ten_minutes() {
     let registry = supervise(Arc::new(Messy), &RegistryConfig::new("messy://"));
     let list = registry.subscribe(&ServiceKey::new("shop.Inventory")).await.unwrap();
     assert_eq!(list.latest().instances.len(), 1);
-    let told = "WARN message=instances that nobody can use are left out of the list, mend who \
-                registers them registry=messy:// service=shop.Inventory left_out=2 why=nowhere: \
+    let told = "WARN message=unusable instances are left out of the list, correct the providers \
+                that register them registry=messy:// service=shop.Inventory left_out=2 why=nowhere: \
                 the address `nowhere` is not of the form host:port";
     sleep(Duration::from_secs(590)).await;
     assert_eq!(*heard.lock().unwrap(), [told]);

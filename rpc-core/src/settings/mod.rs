@@ -184,7 +184,7 @@ mod tests {
                 json!({ "port": "7" }),
                 "port: \"7\" is no whole number: write one from 0 to 65535, without quotes",
             ),
-            (json!({ "half": true }), "half: true is not a number: write one such as 0.5"),
+            (json!({ "half": true }), "half: true is no number: write one such as 0.5"),
             (
                 json!({ "on": "yes" }),
                 "on: \"yes\" is neither true nor false: write one of them, without quotes",
@@ -196,7 +196,7 @@ mod tests {
                 json!({ "list": [0, -1] }),
                 "list[1]: -1 is out of range: write a whole number from 0 on",
             ),
-            (json!({ "inner": "x" }), "inner: \"x\" is not a table: write { … }"),
+            (json!({ "inner": "x" }), "inner: \"x\" is no table: write { … }"),
             (
                 json!({ "inner": { "a": { "port": true } } }),
                 "inner.a.port: true is no whole number: write one from 0 to 65535",
@@ -216,7 +216,7 @@ mod tests {
         ] {
             assert_eq!(message(value.clone()), told, "{value}");
         }
-        assert_eq!(message(json!([1])), "a list is not a table: write { … }");
+        assert_eq!(message(json!([1])), "a list is no table: write { … }");
     }
 
     #[test]

@@ -23,10 +23,10 @@ pub(super) fn mismatch(found: Unexpected<'_>, expected: &str) -> String {
             _ => format!("{shown} is no list: write [{shown}]"),
         },
         "f32" | "f64" => {
-            format!("{shown} is not a number: write one such as 0.5{}", unquoted(found))
+            format!("{shown} is no number: write one such as 0.5{}", unquoted(found))
         }
-        "a map" => format!("{shown} is not a table: write {{ … }}"),
-        other if other.starts_with("struct ") => format!("{shown} is not a table: write {{ … }}"),
+        "a map" => format!("{shown} is no table: write {{ … }}"),
+        other if other.starts_with("struct ") => format!("{shown} is no table: write {{ … }}"),
         other => match (range(other), found) {
             (Some(range), Unexpected::Unsigned(_) | Unexpected::Signed(_)) => {
                 format!("{shown} is out of range: write a whole number {range}")
