@@ -123,6 +123,9 @@ impl Consumer {
     ///
     /// # Errors
     /// As [`client`](Self::client).
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
     pub async fn client_of<C: ServiceClient>(&self, service: ServiceKey) -> Result<C, Error> {
         let methods = C::DESCRIPTOR.methods;
         // Before anybody is asked for anything: what is wrong is told at once.
@@ -137,13 +140,16 @@ impl Consumer {
         Ok(C::from_stub(self.live_client(&used, methods, None)?.stub()))
     }
 
-    /// What sends attempts of one method of the service that `C` was made for, with the routers and the
-    /// balancer of the settings in force now: for a policy that the program puts around it, as a tower
-    /// layer. Settings that come later do not reach it. `failback` puts calls off while a handle of this
+    /// Returns the sender of attempts of one method of the service of `C`, with the routers and the
+    /// balancer of the present settings. The program puts a policy around it, as a tower layer.
+    /// Settings that come later do not reach it. `failback` puts calls off while a handle of this
     /// consumer lives.
     ///
     /// # Errors
     /// A method that the service does not have; else as [`client`](Self::client).
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
     pub async fn picker<C: ServiceClient>(&self, method: &str) -> Result<Picker, Error> {
         let ServiceDescriptor { interface, group, version, methods, .. } = *C::DESCRIPTOR;
         let service = ServiceKey::with_parts(interface, group, version);
@@ -161,7 +167,8 @@ impl Consumer {
         Ok(picker)
     }
 
-    /// Where the list of a service in use comes from, how old it is, how many can be called.
+    /// The state of the list of a service in use: its source, its age, how many instances can be
+    /// called.
     #[must_use]
     pub fn directory_state(&self, service: &ServiceKey) -> Option<DirectoryState> {
         Some(self.0.known_service(service)?.directory.state())

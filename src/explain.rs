@@ -17,7 +17,7 @@ use crate::setup::set_up;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct MethodExplanation {
-    /// What is called.
+    /// The method that is called.
     pub method: Arc<Method>,
     /// The settings in force and their sources.
     pub settings: MethodConfig,
@@ -34,10 +34,10 @@ pub struct MethodExplanation {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DisabledInstance {
-    /// What the registry says of it.
+    /// The instance as the registry lists it.
     pub instance: Instance,
-    /// What disables it, such as `consumer.instances."10.0.0.1".disabled`; `None` if that has changed
-    /// meanwhile.
+    /// The setting that disables it, such as `consumer.instances."10.0.0.1".disabled`; `None` if it
+    /// has changed meanwhile.
     pub by: Option<Setting>,
 }
 
@@ -46,6 +46,9 @@ impl Consumer {
     ///
     /// # Errors
     /// The registry does not answer.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the question to the registry.
     pub async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
         runtime::whole()?;
         self.0.registry.services().await
@@ -56,6 +59,9 @@ impl Consumer {
     ///
     /// # Errors
     /// The registry does not answer.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the question to the registry.
     pub async fn instances(&self, service: &ServiceKey) -> Result<Vec<Instance>, Error> {
         runtime::whole()?;
         self.0.registry.list(service).await
@@ -69,6 +75,9 @@ impl Consumer {
     ///
     /// # Errors
     /// The registry was shut down; settings that cannot work.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
     pub async fn explain(
         &self,
         service: &ServiceKey,

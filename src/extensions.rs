@@ -129,8 +129,8 @@ impl Extensions {
         self
     }
 
-    /// Makes what extensions draw by chance reproducible, for tests and simulations; a `seed` among
-    /// the parameters of one is stronger.
+    /// Sets the seed of extensions that draw at random, for reproducible tests and simulations; a
+    /// `seed` among the parameters of one is stronger.
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self

@@ -13,7 +13,7 @@ use rpc_core::{
 };
 use tower_layer::Layer;
 
-/// What a layer is around: one service, or one method of it.
+/// The scope of a layer: one service, or one method of it.
 ///
 /// Made from a name, `"shop.Inventory"`, or from two, `("shop.Inventory", "reserve")`. The service
 /// is named by its interface, which means every group and version, or by its whole key; the method

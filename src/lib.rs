@@ -107,7 +107,7 @@ pub mod descriptor {
     };
 }
 
-/// What nearly every program needs: `use dubhe::prelude::*`.
+/// The names that nearly every program needs: `use dubhe::prelude::*`.
 pub mod prelude {
     pub use rpc_core::client::{CallOptions, ServiceClient};
     pub use rpc_core::server::CallContext;

@@ -145,6 +145,9 @@ impl Provider {
     ///
     /// # Errors
     /// Those of [`start`](Self::start); a second signal that ended the drain.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the provider at once and cuts the calls that run.
     pub async fn run(self) -> Result<DrainReport, Error> {
         // Listening before anybody is told of the provider: no signal in between is lost.
         let signals = Signals::listen()?;
@@ -258,6 +261,9 @@ impl RunningProvider {
     ///
     /// # Errors
     /// Signals cannot be listened for; a second one ended the drain.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the provider at once and cuts the calls that run.
     pub async fn run(self) -> Result<DrainReport, Error> {
         let signals = Signals::listen()?;
         self.run_until(signals).await

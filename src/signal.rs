@@ -40,6 +40,9 @@ impl Signals {
     }
 
     /// Waits for the next one and names it.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no signal.
     pub async fn next(&mut self) -> &'static str {
         let Self { terminate, interrupt, hangup } = self;
         tokio::select! {

@@ -114,6 +114,9 @@ impl Default for Sandbox {
 ///
 /// # Errors
 /// As [`Provider::start`], such as no free port; the settings cannot be wrong.
+///
+/// # Cancel safety
+/// Dropping the future closes the provider again.
 pub async fn serve(handler: impl Handler) -> Result<Pair, Error> {
     let sandbox = Sandbox::new();
     let provider = sandbox.provider().serve(handler).start().await?;
@@ -135,6 +138,9 @@ impl Pair {
     ///
     /// # Errors
     /// As [`Consumer::client`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
     pub async fn client<C: ServiceClient>(&self) -> Result<C, Error> {
         self.consumer.client().await
     }
@@ -157,7 +163,10 @@ impl Pair {
         &self.sandbox
     }
 
-    /// Lets calls that run end, within `provider.drain_timeout`, and closes the provider.
+    /// Waits for running calls, within `provider.drain_timeout`, and closes the provider.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes everything at once and cuts the calls that run.
     pub async fn shutdown(self) -> DrainReport {
         self.provider.shutdown().await
     }

@@ -16,7 +16,7 @@ use crate::endpoint::give_up;
 /// One try of a call.
 #[derive(Debug, Clone)]
 pub struct Attempt {
-    /// What is called.
+    /// The call to send.
     pub invocation: Invocation,
     /// Addresses to avoid while there are others: those tried before.
     pub excluded: Vec<Arc<str>>,

@@ -52,11 +52,11 @@ struct Task<W: Waiting> {
     room: Option<Room>,
 }
 
-/// Why a [`Backlog`] has no room for a call; shown as a hint for its caller.
+/// The reason why a [`Backlog`] has no room for a call; the status of the call has it as its hint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BacklogFull {
-    /// So many calls of the method wait already.
+    /// This number of calls of the method wait already.
     Calls(usize),
     /// The bodies of the waiting calls of all methods would hold more than 64 MiB.
     Bytes,

@@ -49,7 +49,7 @@ impl RetryBudget {
         self.resends.load(Relaxed)
     }
 
-    /// What may be drawn at `now`.
+    /// How many re-sends may be drawn at `now`.
     #[must_use]
     pub fn available(&self, now: Instant) -> u64 {
         let draws = self.draws.lock().unwrap_or_else(PoisonError::into_inner);

@@ -19,21 +19,21 @@ use crate::policy::Choice;
 use crate::router::ChosenRouter;
 use crate::shortlist::{Shortlist, Step, Trace};
 
-/// What there is to choose from for one call at one time, and what narrowed it.
+/// The endpoints that one call can choose from at one time, and the steps that narrowed them.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Explanation {
-    /// Where the list comes from and how old it is.
+    /// The source and the age of the list.
     pub directory: DirectoryState,
     /// Every endpoint there is, in the order of their addresses.
     pub endpoints: Vec<ExplainedEndpoint>,
     /// The instances that get no call because this consumer disables them.
     pub disabled: Arc<[Instance]>,
-    /// What each router did, in their order.
+    /// The effect of each router, in their order.
     pub routers: Vec<RouterStep>,
     /// Which of those that are left the policy sends it to.
     pub choice: Choice,
-    /// What the scores count, in words; empty where the balancer does not say.
+    /// The unit of the scores, in words; empty if the balancer has none.
     pub score_unit: &'static str,
 }
 
@@ -41,9 +41,9 @@ pub struct Explanation {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ExplainedEndpoint {
-    /// What the registry says of it.
+    /// The instance as the registry lists it.
     pub instance: Instance,
-    /// What its connection can do now.
+    /// The state of its connection.
     pub state: ChannelState,
     /// How its calls have gone of late, and whether it is ejected for that.
     pub health: EndpointHealth,
@@ -53,16 +53,16 @@ pub struct ExplainedEndpoint {
     pub in_flight: u32,
     /// The latency to expect; `None` until a call of this consumer has ended.
     pub latency: Option<Duration>,
-    /// For how long it is still ranked last because it has said that it is full; `None` if it is not.
+    /// How long it is still ranked last because it was full; `None` if it is not.
     pub full: Option<Duration>,
-    /// Why the call cannot go there; `None` if it can.
+    /// The reason why the call cannot go there; `None` if it can.
     pub dropped: Option<Dropped>,
-    /// What the balancer compares, the lower the better, in its own unit; `None` where it compares
-    /// nothing.
+    /// The figure that the balancer compares, in its own unit; lower is better. `None` if it
+    /// compares nothing.
     pub score: Option<f64>,
 }
 
-/// Why a call cannot go to an endpoint.
+/// The reason why a call cannot go to an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Dropped {
@@ -79,7 +79,7 @@ pub enum Dropped {
     },
 }
 
-/// What one router left.
+/// The effect of one router.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RouterStep {

@@ -44,7 +44,7 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// What this process wants of the registry at present.
+/// The registrations and subscriptions that this process wants at present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Demand {
     /// Whether it has an instance to register, and is not only a reader.
@@ -111,7 +111,7 @@ pub struct Listing {
     pub instances: Vec<Instance>,
 }
 
-/// Where a watch puts its lists; keeps the newest.
+/// The receiver of a watch's lists; it keeps the newest.
 #[derive(Debug)]
 pub struct Updates {
     newest: watch::Sender<Option<Listing>>,

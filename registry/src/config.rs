@@ -13,7 +13,7 @@ use crate::url::redacted;
 pub struct RegistryConfig {
     /// Its address, such as `dubhe://127.0.0.1:20890`; see [`RegistryUrl`](crate::RegistryUrl).
     pub url: String,
-    /// What the registry asks for, if the address has no password; none by default.
+    /// The token of the registry, if the address has none; the default is no token.
     pub token: Option<String>,
     /// Folder of the disk cache; none by default, which switches the cache off.
     pub cache_dir: Option<PathBuf>,

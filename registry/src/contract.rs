@@ -24,6 +24,9 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// The instance holds what no registry takes (control characters, an address that is not
     /// `host:port`); the registry refuses us, or was shut down.
+    ///
+    /// # Cancel safety
+    /// Dropping the future takes the instance off the list again, as dropping the guard does.
     async fn register(&self, instance: Instance) -> Result<Registration, Error>;
 
     /// Follows the list of `service`. Begins with the registry's list if it answers within 1 s,
@@ -31,18 +34,27 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// The registry rejects our credentials and there is no list on disk, or it was shut down.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the subscription.
     async fn subscribe(&self, service: &ServiceKey) -> Result<Subscription, Error>;
 
     /// The instances of `service` now, for tools.
     ///
     /// # Errors
     /// The registry does not answer.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
     async fn list(&self, service: &ServiceKey) -> Result<Vec<Instance>, Error>;
 
     /// Every service that has an instance now, sorted, for tools.
     ///
     /// # Errors
     /// The registry does not answer.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
     async fn services(&self) -> Result<Vec<ServiceKey>, Error>;
 
     /// Whether only programs of this machine share it, so that its address names no host: providers
@@ -52,5 +64,8 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Takes every instance off the lists and ends all subscriptions; waits at most 3 s.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops the unregistering; what is left goes when its lease ends.
     async fn shutdown(&self);
 }

@@ -19,10 +19,10 @@ use crate::trail::CallId;
 pub enum AccessLog {
     /// None.
     Off,
-    /// Those that failed, or were given up.
+    /// Calls that failed, or were given up.
     #[default]
     Failures,
-    /// All.
+    /// All calls.
     All,
 }
 

@@ -20,13 +20,13 @@ const MAX_RECORDS: usize = 1024;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct AttemptRecord {
-    /// Where it went: `host:port`.
+    /// The address that it went to, as `host:port`.
     pub address: Arc<str>,
     /// How long after the log was made it began.
     pub begun: Duration,
     /// How long it took.
     pub elapsed: Duration,
-    /// What the provider names it by in its own logs; `None` if it was not sent.
+    /// Its id in the provider's logs; `None` if it was not sent.
     pub id: Option<CallId>,
     /// How it ended.
     pub outcome: AttemptOutcome,

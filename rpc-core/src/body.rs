@@ -96,6 +96,9 @@ impl Body {
     ///
     /// # Errors
     /// Its error, if it fails before; another reader has the stream.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the stream, which cancels what it comes from.
     pub async fn begun(self) -> Result<Self, Status> {
         if !self.is_stream() {
             return Ok(self);

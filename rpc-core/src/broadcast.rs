@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::reply::Reply;
 use crate::status::Status;
 
-/// What became of a call at one provider.
+/// The outcome of a call at one provider.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeResult<T, E = Status> {
     /// The provider, as `host:port`.
     pub address: Arc<str>,
-    /// What it answered, or how the call failed there.
+    /// The provider's answer, or the failure of the call there.
     pub result: Result<T, E>,
 }
 
@@ -24,7 +24,7 @@ impl<T, E> NodeResult<T, E> {
     }
 }
 
-/// Where a broadcast leaves what each provider answered; a clone is the same place.
+/// The place where a broadcast leaves the answer of each provider; clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct NodeReplies(Arc<Mutex<Option<Vec<NodeResult<Reply>>>>>);
 

@@ -57,7 +57,7 @@ impl BuildContext {
         self
     }
 
-    /// What makes draws reproducible, if that is wanted; a parameter of the extension's own is
+    /// The seed that makes draws reproducible, if one is set; a parameter of the extension's own is
     /// stronger.
     #[must_use]
     pub const fn seed(&self) -> Option<u64> {

@@ -11,7 +11,7 @@ use crate::discovery::Instance;
 use crate::invoker::Invoke;
 use crate::method::MethodKind;
 
-/// What a channel can do for a call made now.
+/// The state of a channel, for a call made now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum ChannelState {

@@ -63,14 +63,14 @@ impl Deadline {
         self.0
     }
 
-    /// What is left; zero once it has passed.
+    /// The remaining time; zero once it has passed.
     #[must_use]
     #[inline]
     pub fn remaining(self) -> Duration {
         self.remaining_from(Instant::now())
     }
 
-    /// What is left at `now`; zero once it has passed.
+    /// The remaining time at `now`; zero once it has passed.
     #[must_use]
     pub fn remaining_from(self, now: Instant) -> Duration {
         self.0.saturating_duration_since(now)

@@ -18,7 +18,7 @@ pub trait Filter: fmt::Debug + Send + Sync + 'static {
     fn wrap(&self, scope: &FilterScope<'_>, inner: BoxInvoker) -> BoxInvoker;
 }
 
-/// Where in a call a filter or a layer runs.
+/// The position of a filter or a layer in a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Position {
@@ -30,11 +30,11 @@ pub enum Position {
     Provider,
 }
 
-/// What one layer of a filter is around.
+/// The scope of one layer of a filter.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct FilterScope<'a> {
-    /// Where it runs.
+    /// The position at which it runs.
     pub position: Position,
     /// The service whose calls pass.
     pub service: &'a ServiceKey,

@@ -53,7 +53,7 @@ impl<S> Invoker for S where
 {
 }
 
-/// What an erased invoker can do; for types that answer through `&self` without being a service.
+/// A callable that answers through `&self` and is always ready; the short form of a service.
 pub trait Invoke: Send + Sync + 'static {
     /// Starts the call. Dropping the future cancels it.
     fn invoke(&self, invocation: Invocation) -> ReplyFuture;

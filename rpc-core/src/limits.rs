@@ -9,7 +9,7 @@ use std::fmt;
 use crate::codec::MAX_DEPTH;
 use crate::message::Scope;
 
-/// What reading a body may still cost: levels of nesting, and bytes of memory.
+/// The remaining cost that reading a body may have: levels of nesting, and bytes of memory.
 #[derive(Debug, Clone)]
 pub struct Limits {
     depth: usize,

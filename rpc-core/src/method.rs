@@ -126,7 +126,7 @@ impl Method {
         &self.path
     }
 
-    /// What goes to and fro.
+    /// How many messages go in each direction.
     #[must_use]
     pub fn kind(&self) -> MethodKind {
         self.kind
@@ -154,8 +154,8 @@ impl Method {
         self.idempotent
     }
 
-    /// What may be answered in place of a failure: the method's fallback, or the empty value of
-    /// what it returns. `None` if it has neither, and on providers.
+    /// The answer that may replace a failure: the method's fallback, or the empty value of its
+    /// result. `None` if it has neither, and on providers.
     #[must_use]
     pub fn stand_in(&self) -> Option<&Reply> {
         self.stand_in.as_ref()

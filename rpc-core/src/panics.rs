@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What `work` gives, or the message of its panic.
+/// Runs `work` and returns its value, or the message of its panic.
 ///
 /// What it leaves half changed is the caller's to put right, or not to use again.
 pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {

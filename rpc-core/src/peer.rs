@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::transport::TransportAddr;
 
-/// Who calls: the address, the protocol, and the identity that TLS has proven.
+/// The caller: its address, its protocol, and the identity that TLS has proven.
 ///
 /// One for each connection, shared by its calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Peer {
         self
     }
 
-    /// Where it calls from.
+    /// The address that it calls from.
     #[must_use]
     pub const fn address(&self) -> &TransportAddr {
         &self.address

@@ -62,7 +62,7 @@ pub trait ProtocolClient: fmt::Debug + Send + Sync + 'static {
     fn carries(&self, kind: MethodKind) -> bool;
 }
 
-/// What the first bytes of a connection say about one protocol.
+/// The verdict of one protocol on the first bytes of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sniff {
     /// They begin a connection of this protocol.
@@ -107,9 +107,9 @@ pub struct Accepted {
     pub io: BoxTransport,
     /// The first bytes, which were read to recognize the protocol.
     pub first: BytesMut,
-    /// Where the peer is.
+    /// The address of the peer.
     pub from: TransportAddr,
-    /// What all connections of the server share.
+    /// The state that all connections of the server share.
     pub server: Arc<ServerState>,
     /// The waker to call at each new [`Phase`](crate::server::Phase) of the server; the driver of
     /// the connection registers there.
@@ -130,7 +130,7 @@ impl fmt::Debug for Accepted {
     }
 }
 
-/// Where a channel leads, and what it keeps to.
+/// The address and the settings of a channel.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// `host:port`.

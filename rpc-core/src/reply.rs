@@ -74,7 +74,7 @@ struct Trailers(Metadata);
 pub struct ReplyMetadata(Arc<Mutex<Metadata>>);
 
 impl ReplyMetadata {
-    /// Nothing yet.
+    /// An empty one, before any reply.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::panics;
 use crate::status::{Delivery, Status};
 
-/// What is missing here.
+/// The part of a tokio runtime that is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Missing {

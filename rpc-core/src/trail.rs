@@ -35,7 +35,7 @@ impl RequestId {
     }
 }
 
-/// What both sides name a call by: 32 hexadecimal digits of its trace, or else 16 of its request.
+/// The id of a call on both sides: 32 hexadecimal digits of its trace, or else 16 of its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CallId {
     /// The trace that it belongs to, perhaps with other calls.

@@ -55,7 +55,7 @@ pub trait Listen: fmt::Debug + Send + 'static {
     fn local_addr(&self) -> TransportAddr;
 }
 
-/// Where a stream comes from, or where a listener is.
+/// The address of a stream's peer, or of a listener.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum TransportAddr {
     /// An IP address and a port.

@@ -30,7 +30,7 @@ const MOST: usize = 100;
 pub type ToldEach<T> = Vec<(Arc<str>, Result<T, Status>)>;
 
 impl Consumer {
-    /// What `service` is: its methods and types, as one of its instances describes them.
+    /// Describes `service`: its methods and types, as one of its instances has them.
     ///
     /// Instances of different versions may describe different things; see
     /// [`describe_each`](Self::describe_each). Waits at most `timeout` in all.
@@ -90,9 +90,9 @@ impl Consumer {
         Ok(self.describe_all(service, instances, deadline).await)
     }
 
-    /// What limits the calls of each method of `service` now, as each instance says, by address: the
-    /// *gate* of a method, which is off until work there is futile. Asks the first 100, some at once;
-    /// waits at most `timeout` in all. An instance that is older answers `unimplemented`.
+    /// The present limits on the calls of each method of `service`, by instance: the *gate* of a
+    /// method, which is off until work there is futile. Asks the first 100, some at once; waits at
+    /// most `timeout` in all. An instance that is older answers `unimplemented`.
     ///
     /// # Errors
     /// No instance is known.
@@ -127,9 +127,9 @@ impl Consumer {
         .await
     }
 
-    /// What each instance says it serves, by address, where the registry knows addresses but not
-    /// what is there, as `static://` does; nothing where it lists services. Asks all, 16 at
-    /// once; waits at most `timeout` for each to answer.
+    /// The services of each instance, by address, where the registry knows addresses alone, as
+    /// `static://` does; nothing where it lists services. Asks all, 16 at once; waits at most
+    /// `timeout` for each to answer.
     ///
     /// # Errors
     /// The registry does not answer.

@@ -31,7 +31,7 @@ pub struct MethodDescription {
     pub name: String,
     /// The method's doc comment.
     pub doc: String,
-    /// What goes to and fro.
+    /// How many messages go in each direction.
     pub kind: CallKind,
     /// Whether running it twice does no harm.
     pub is_idempotent: bool,
@@ -41,7 +41,7 @@ pub struct MethodDescription {
     pub retries: Option<u32>,
     /// Cluster policy from the attribute.
     pub cluster: Option<String>,
-    /// What may be answered in place of a failure, as JSON, for policies that do so.
+    /// The answer in place of a failure, as JSON, for policies that need one.
     pub stand_in: Option<String>,
     /// Name of the message that its arguments form.
     pub arguments: String,
@@ -56,20 +56,20 @@ pub struct MethodDescription {
     pub takes_message: Option<bool>,
 }
 
-/// What limits the calls of a method at an instance now.
+/// The present limit on the calls of a method at an instance.
 #[message(crate = crate)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GateDescription {
     /// Name of the method on the wire.
     pub method: String,
-    /// What its gate does.
+    /// The state of its gate.
     pub state: GateKind,
     /// The most calls that may run at a time; absent while there is no limit.
     pub limit: Option<u32>,
 }
 
-/// What a gate does.
+/// The states of a gate.
 #[message(crate = crate)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -87,7 +87,7 @@ pub enum GateKind {
     On,
 }
 
-/// What goes to and fro in the calls of a method.
+/// How many messages the calls of a method have in each direction.
 #[message(crate = crate)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -170,7 +170,7 @@ pub enum FieldLabel {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TypeDescription {
-    /// What kind of type it is.
+    /// The kind of the type.
     pub kind: TypeKind,
     /// Name of the message or enum; empty for others.
     pub name: String,
@@ -183,7 +183,7 @@ pub struct TypeDescription {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TypeKind {
-    /// One that this version does not know, or that was left out because there are too many.
+    /// A type that this version does not know, or that was left out because there are too many.
     #[rpc(other)]
     Unknown,
     /// `bool`
@@ -288,7 +288,7 @@ impl MethodDescription {
         }
     }
 
-    /// What goes to and fro.
+    /// How many messages go in each direction.
     #[must_use]
     pub fn kind(&self) -> MethodKind {
         match self.kind {

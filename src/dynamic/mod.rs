@@ -68,6 +68,9 @@ impl Consumer {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the question what the service is.
     pub async fn dynamic(&self, service: &ServiceKey) -> Result<DynamicClient, Status> {
         self.dynamic_within(service, DESCRIBE_TIMEOUT).await
     }
@@ -77,6 +80,9 @@ impl Consumer {
     ///
     /// # Errors
     /// As [`dynamic`](Self::dynamic).
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the question what the service is.
     pub async fn dynamic_within(
         &self,
         service: &ServiceKey,
@@ -127,7 +133,7 @@ impl Consumer {
 }
 
 impl DynamicClient {
-    /// What the service is.
+    /// The description of the service.
     #[must_use]
     pub fn description(&self) -> &ServiceDescription {
         &self.description

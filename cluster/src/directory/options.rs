@@ -12,14 +12,14 @@ use crate::endpoint::{AttemptLayers, DEFAULT_WARMUP};
 /// How a directory treats its instances.
 #[derive(Debug, Clone)]
 pub struct DirectoryOptions {
-    /// For how long instances are held that an empty or shrunken list removed; 5 minutes.
+    /// How long instances are held that an empty or shrunken list removed; default 5 minutes.
     pub hold: Duration,
-    /// For how long an instance that has just started grows to its weight, unless it says so
-    /// itself; 10 minutes.
+    /// How long a new instance takes to reach its weight, unless it says so itself; default 10
+    /// minutes.
     pub warmup: Duration,
     /// Layers around each endpoint; none.
     pub layers: AttemptLayers,
-    /// What its instances are taken for; what they say of themselves.
+    /// Overrides of what instances publish; default none.
     pub overrides: Overrides,
     /// When endpoints that fail are taken out; by default they are. `None` leaves that to the
     /// balancer.
@@ -41,8 +41,8 @@ impl Default for DirectoryOptions {
     }
 }
 
-/// What becomes of an instance before its directory sees it; `None` if no call may go there. Has no
-/// effect of its own: it runs again whenever the list is made anew.
+/// Changes an instance before its directory sees it; `None` if no call may go there. Has no effect
+/// of its own: it runs again whenever the list is made anew.
 #[derive(Clone, Default)]
 pub struct Overrides(Option<Arc<dyn Fn(Instance) -> Option<Instance> + Send + Sync>>);
 

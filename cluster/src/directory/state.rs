@@ -13,7 +13,7 @@ use super::Directory;
 /// trusted: `live`, `kept (registry lost for 12 s: …)`, `from cache, age 90 s (…)`, `pending (…)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryState {
-    /// Where the list comes from.
+    /// The source of the list.
     pub source: Source,
     /// How old the list is: since it arrived, plus its age in the cache if it came from there.
     pub age: Duration,
@@ -25,9 +25,9 @@ pub struct DirectoryState {
     pub left_out: usize,
     /// How many more the registry lists that are disabled on this side.
     pub disabled: usize,
-    /// For how many a layer, filter or protocol of the program's own panicked while it was made: calls
-    /// go to them as before, or not at all if they are new. It is tried again, after 1 s, then less
-    /// often, at least every 36 s.
+    /// The number of instances for which a layer, filter or protocol of the program's own panicked
+    /// while it was made: calls go to them as before, or not at all if they are new. It is tried
+    /// again, after 1 s, then less often, at least every 36 s.
     pub broken: usize,
     /// How many of them calls may go to now.
     pub candidates: usize,
@@ -39,7 +39,8 @@ pub struct DirectoryState {
     pub ejections: u64,
     /// Address of the registry; empty if it has none.
     pub registry: Arc<str>,
-    /// Why the registry does not confirm the list at present, and since when; `None` if it does.
+    /// The reason why the registry does not confirm the list at present, and since when; `None` if
+    /// it does.
     pub trouble: Option<Trouble>,
 }
 
@@ -59,7 +60,7 @@ impl fmt::Display for DirectoryState {
 }
 
 impl Directory {
-    /// What it knows now.
+    /// Its present state.
     #[must_use]
     pub fn state(&self) -> DirectoryState {
         let list = self.shared.list.load();

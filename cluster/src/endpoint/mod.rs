@@ -113,13 +113,13 @@ impl Endpoint {
         Self::with_vitals(instance, self.channel.clone(), layers, vitals, now)
     }
 
-    /// What the registry says of it.
+    /// The instance as the registry lists it.
     #[must_use]
     pub fn instance(&self) -> &Instance {
         &self.instance
     }
 
-    /// Where it is: `host:port`.
+    /// Its address, as `host:port`.
     #[must_use]
     pub fn address(&self) -> &Arc<str> {
         &self.instance.address

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rpc_core::{Invocation, Reply, Status};
 use tokio::time::Instant;
 
-/// What a balancer keeps of one endpoint, and wants to hear of its calls. All balancers that ask for
+/// State that a balancer keeps of one endpoint, notified of its calls. All balancers that ask for
 /// the type share it. Runs for each call: no I/O and no work it can do without.
 pub trait EndpointState: Any + Send + Sync {
     /// A call goes out to the endpoint; what is put into its metadata travels.
@@ -41,7 +41,7 @@ pub struct EndedCall<'a> {
     /// How long it took, or would have taken at least; a failure counts as 5 s or more. `None` if
     /// that says nothing of the provider, as when the call waited for a connection.
     pub latency: Option<Duration>,
-    /// When it ended.
+    /// The time when it ended.
     pub now: Instant,
 }
 

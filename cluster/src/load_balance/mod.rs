@@ -99,8 +99,8 @@ pub trait LoadBalance: fmt::Debug + Send + Sync + 'static {
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SeedConfig {
-    /// Makes the choices reproducible, for tests and simulations; without it they differ from run
-    /// to run.
+    /// The seed of the draws, for reproducible tests and simulations; without it they differ from
+    /// run to run.
     pub seed: Option<u64>,
 }
 

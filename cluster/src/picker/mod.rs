@@ -45,8 +45,8 @@ pub struct PickerParts {
     pub balancer: Arc<dyn LoadBalance>,
     /// The budget that bounds re-sends; the whole consumer shares it.
     pub budget: Arc<RetryBudget>,
-    /// Where failed calls wait to be sent again; shared by the whole consumer, which alone keeps
-    /// it alive.
+    /// The store of failed calls that wait to be sent again; the whole consumer shares it, and
+    /// alone keeps it alive.
     pub backlog: Arc<Backlog>,
     /// The seed of pauses between attempts, for reproducible runs; `None` for random ones.
     pub seed: Option<u64>,
@@ -85,7 +85,7 @@ impl Picker {
         &self.0.budget
     }
 
-    /// Where failed calls wait to be sent again; `None` once their consumer has ended.
+    /// The store of failed calls that wait to be sent again; `None` once their consumer has ended.
     #[must_use]
     pub fn backlog(&self) -> Option<Arc<Backlog>> {
         self.0.backlog.upgrade()

@@ -16,6 +16,9 @@ impl Picker {
     ///
     /// # Errors
     /// `unavailable`, not sent: there is none.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
     pub async fn ready(&self, invocation: &Invocation) -> Result<(), Status> {
         let directory = &self.0.directory;
         // Asked before the list is read: the first snapshot may come between.

@@ -17,7 +17,7 @@ use super::{ClusterPolicy, History};
 use crate::attempt::Attempt;
 use crate::picker::Picker;
 
-/// One attempt.
+/// Makes one attempt.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Failfast;
 

@@ -19,7 +19,7 @@ use super::{ClusterPolicy, History, needs_stand_in};
 use crate::attempt::Attempt;
 use crate::picker::Picker;
 
-/// One attempt, and never a failure.
+/// Makes one attempt, and answers in place of its failure.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Failsafe;
 

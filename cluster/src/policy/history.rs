@@ -6,12 +6,12 @@ use std::time::Duration;
 use rpc_core::status::AttemptFailure;
 use rpc_core::{Code, Delivery, Method, Status};
 
-/// What was tried for a call so far; for policies of any kind.
+/// The attempts of a call so far; for policies of any kind.
 #[derive(Debug, Default)]
 pub struct History(Vec<AttemptFailure>);
 
 impl History {
-    /// Nothing was tried.
+    /// An empty history.
     #[must_use]
     pub const fn new() -> Self {
         Self(Vec::new())

@@ -79,7 +79,7 @@ pub trait ClusterPolicy:
     }
 }
 
-/// Whom a policy sends a call to.
+/// The endpoints that a policy sends a call to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Choice {

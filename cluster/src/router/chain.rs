@@ -18,7 +18,7 @@ pub struct ChosenRouter {
     pub router: Arc<dyn Router>,
     /// Its name in the configuration.
     pub name: Arc<str>,
-    /// What chose it: such as `consumer.routers (dubhe.toml:3:1)`.
+    /// The setting that chose it, such as `consumer.routers (dubhe.toml:3:1)`.
     pub set_by: Arc<str>,
 }
 

@@ -31,7 +31,7 @@ pub struct Server {
     _watching: Watching,
 }
 
-/// What a drain found.
+/// The result of a drain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DrainReport {
     /// Calls that were still running at the limit and were dropped.
@@ -67,7 +67,7 @@ impl Server {
         &self.state
     }
 
-    /// Where it listens, in the order of its listeners.
+    /// The addresses it listens on, in the order of its listeners.
     #[must_use]
     pub fn local_addrs(&self) -> &[TransportAddr] {
         &self.local_addrs

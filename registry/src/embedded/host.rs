@@ -17,7 +17,7 @@ use super::store::{Batch, Changing, Journal, Opened, SAFE_LIMIT, Unsaved};
 use super::table::{Key, List, Past, Record, Table};
 use crate::lock::locked;
 
-/// What an embedded registry holds at the moment.
+/// The present contents of an embedded registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerStatus {
@@ -33,7 +33,7 @@ pub struct ServerStatus {
     pub is_preserving: bool,
     /// How many instances it knew from before its start; 0 without a data folder.
     pub restored: usize,
-    /// Why the last attempt to save failed; `None` if it did not.
+    /// The reason why the last attempt to save failed; `None` if it did not.
     pub store_error: Option<String>,
 }
 

@@ -62,6 +62,9 @@ impl EmbeddedServer {
     ///
     /// # Errors
     /// The address cannot be bound.
+    ///
+    /// # Cancel safety
+    /// Dropping the future frees the port again.
     pub async fn bind(
         address: impl ToSocketAddrs + fmt::Debug,
         config: ServerConfig,
@@ -81,13 +84,13 @@ impl EmbeddedServer {
         Self { host, address, port, accepting, stopping, keeping }
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// What it holds at the moment.
+    /// Its present contents.
     #[must_use]
     pub fn status(&self) -> ServerStatus {
         self.host.status()
@@ -149,7 +152,7 @@ impl ServerBuilder {
         self
     }
 
-    /// What clients must show in `registry.token`; none by default.
+    /// Sets the token that clients must have in `registry.token`; the default is none.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.config.token = token.into();
         self
@@ -174,6 +177,9 @@ impl ServerBuilder {
     ///
     /// # Errors
     /// The address cannot be bound; the data folder cannot be used, or another server uses it.
+    ///
+    /// # Cancel safety
+    /// Dropping the future frees the port and the folder again.
     pub async fn start(self) -> Result<EmbeddedServer, Error> {
         // First, lest a second server on the same address touches the first one's folder.
         let (listener, local) = listen(self.address).await?;

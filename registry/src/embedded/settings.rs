@@ -6,13 +6,13 @@ use std::time::Duration;
 /// How an [`EmbeddedServer`](super::EmbeddedServer) behaves.
 #[derive(Clone)]
 pub struct ServerConfig {
-    /// What a client must show; empty (the default) for none.
+    /// The token that clients must show; empty (the default) for none.
     pub token: String,
     /// How long an instance stays without being renewed; 30 s.
     pub lease: Duration,
     /// How often clients renew; 10 s.
     pub renew: Duration,
-    /// What is left of a lease when its client closes the connection; 3 s.
+    /// The remaining lease once the client closes its connection; default 3 s.
     pub closed_lease: Duration,
     /// How long after its start the server withholds a list that is empty or shorter than the one
     /// the subscriber has: its providers are on their way back; 10 s.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::codec::Limits;
 
-/// What every connection of a consumer keeps to.
+/// Limits and times of every connection of a consumer.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
     /// How long one try to connect may take; 1 s.

@@ -30,7 +30,7 @@ pub struct CallOptions {
 }
 
 impl CallOptions {
-    /// Nothing set.
+    /// Options with nothing set.
     pub fn new() -> Self {
         Self::default()
     }

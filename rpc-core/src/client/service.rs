@@ -11,8 +11,8 @@ use crate::invoker::{BoxInvoker, Invoke, Invoker, ReplyFuture};
 use crate::status::{Delivery, Status};
 
 impl Stub {
-    /// What the calls of this stub pass through, as a tower service: the layers around calls, the
-    /// policy of the method, routers and balancer, by the settings in force when a call comes.
+    /// Returns the tower service that the calls of this stub pass through: the layers around calls,
+    /// the policy of the method, routers and balancer, by the settings in force when a call comes.
     ///
     /// Any call of a method of the service may be handed to it, with a deadline of its own; without
     /// codecs it is written in those of the plan. Options, spans and metrics of calls are the

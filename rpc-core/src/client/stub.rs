@@ -79,7 +79,7 @@ impl StubMethod {
         Self { method, metrics, plan: ArcSwap::from_pointee(plan) }
     }
 
-    /// What is called.
+    /// The method that is called.
     #[must_use]
     pub fn method(&self) -> &Arc<Method> {
         &self.method
@@ -101,9 +101,10 @@ impl StubMethod {
 /// How the calls of one method are made.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// What it is called through.
+    /// The service that its calls go through.
     pub invoker: BoxInvoker,
-    /// What calls every provider of it, and leaves their answers in its `NodeReplies`.
+    /// The service that calls every provider of it, and leaves their answers in the call's
+    /// `NodeReplies`.
     pub broadcast: BoxInvoker,
     /// How long a call without a timeout of its own may take; for the first message, if its reply
     /// streams.

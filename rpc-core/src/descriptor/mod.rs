@@ -43,7 +43,7 @@ pub struct MethodDescriptor {
     pub name: &'static str,
     /// The method's doc comment.
     pub doc: &'static str,
-    /// What goes to and fro.
+    /// How many messages go in each direction.
     pub kind: MethodKind,
     /// Whether running it twice does no harm.
     pub idempotent: bool,

@@ -14,7 +14,7 @@ use super::Instance;
 /// A list with the removed addresses that are kept for now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// What to use: the pushed list and, after it, the instances that are held.
+    /// The list to use: the pushed one and, after it, the instances that are held.
     pub instances: Vec<Instance>,
     /// How many of them the registry no longer lists; 0 means the pushed list stands as it is.
     pub held: usize,

@@ -78,11 +78,11 @@ impl Instance {
     }
 }
 
-/// Where a snapshot comes from.
+/// The source of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Source {
-    /// Nothing was heard yet; the list is empty for that reason alone.
+    /// No list has come yet; this one is empty for that reason alone.
     Pending,
     /// The registry itself.
     Live,
@@ -98,12 +98,12 @@ pub enum Source {
 pub struct Snapshot {
     /// The instances, sorted by address and unique in it.
     pub instances: Arc<[Instance]>,
-    /// Where the list comes from.
+    /// The source of the list.
     pub source: Source,
 }
 
 impl Snapshot {
-    /// What a subscription holds before anything was heard.
+    /// The snapshot of a subscription before the first list.
     #[must_use]
     pub fn pending() -> Self {
         Self { instances: Arc::new([]), source: Source::Pending }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::Snapshot;
 
-/// What keeps a registry from being heard at present.
+/// The reason why a registry cannot be heard at present.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
     /// The last error, for people; does not begin with the registry's address.

@@ -10,7 +10,7 @@ use super::labels::MethodLabels;
 use crate::method::Method;
 use crate::service_key::ServiceKey;
 
-/// What the gate of a method does.
+/// The state of a method's gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GateState {
     /// It watches.
@@ -66,8 +66,8 @@ impl GateFamilies {
 }
 
 impl Metrics {
-    /// What the gate of `method` does at a provider, and its limit while it has one; `None` if the method
-    /// has no gate.
+    /// The state of the gate of `method` at a provider, and its limit while it has one; `None` if
+    /// the method has no gate.
     #[must_use]
     pub fn gate_state(
         &self,

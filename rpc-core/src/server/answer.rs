@@ -175,6 +175,9 @@ impl Answer {
 
     /// Runs to the end or to the deadline, when the handler's future is dropped. A call whose
     /// deadline passed while it waited for its turn never starts.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the handler's, at the point where it waits.
     pub async fn until_deadline(mut self) -> Result<Reply, Status> {
         let (deadline, began) = (self.deadline.instant(), Instant::now());
         let result = if deadline <= began {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::codec::Limits;
 
-/// What a provider's port keeps to.
+/// Limits and times of a provider's port.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
     /// Names and addresses, besides those of loopback, by which HTTP requests may call the provider,

@@ -46,7 +46,7 @@ impl CallContext {
         CURRENT.with_borrow(Clone::clone)
     }
 
-    /// What is called.
+    /// The method that is called.
     #[must_use]
     pub fn method(&self) -> &Method {
         &self.method

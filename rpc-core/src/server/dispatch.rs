@@ -46,13 +46,13 @@ pub struct Dispatcher {
 /// A call that was turned away before it was one of a method.
 #[derive(Debug, Clone, Copy)]
 pub struct TurnedAway<'a> {
-    /// What was called, as `service/method`, as far as that is known.
+    /// The method that was called, as `service/method`, as far as that is known.
     pub path: Option<&'a str>,
-    /// Who called.
+    /// The caller.
     pub peer: &'a Peer,
-    /// What the caller names it by.
+    /// Its id in the caller's logs.
     pub id: Option<CallId>,
-    /// Why.
+    /// The reason.
     pub status: &'a Status,
 }
 
@@ -261,7 +261,7 @@ impl Dispatcher {
 }
 
 impl Route {
-    /// What it answers.
+    /// The method that it answers.
     #[must_use]
     #[inline]
     pub fn method(&self) -> &Arc<Method> {

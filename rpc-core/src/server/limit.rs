@@ -77,7 +77,7 @@ impl Quota {
     }
 }
 
-/// One that calls a server: a connection, or a channel inside the process. While there are others, it
+/// A caller of a server: a connection, or a channel inside the process. While there are others, it
 /// leaves them their part also when it takes nothing.
 ///
 /// It keeps no server alive, so a handler may hold one of its own server.
@@ -109,7 +109,7 @@ impl Drop for Caller {
     }
 }
 
-/// What one caller has taken of the quotas of its server.
+/// The part of a server's quotas that one caller has taken.
 #[derive(Debug)]
 pub struct ConnectionShare {
     pub(super) state: Arc<ServerState>,
@@ -130,7 +130,7 @@ impl ConnectionShare {
         Arc::new(Self { state, caller })
     }
 
-    /// What all callers share.
+    /// The state that all callers share.
     #[must_use]
     #[inline]
     pub fn state(&self) -> &Arc<ServerState> {

@@ -88,7 +88,8 @@ impl CallContext {
         change_reply(|metadata| metadata.insert(key, value))
     }
 
-    /// As [`set_reply_metadata`](Self::set_reply_metadata), but adds the value to those of the key.
+    /// Adds a value to those of the key beside the answer, as
+    /// [`set_reply_metadata`](Self::set_reply_metadata) sets one.
     pub fn append_reply_metadata(key: impl Into<String>, value: impl Into<MetadataValue>) -> bool {
         change_reply(|metadata| metadata.append(key, value))
     }

@@ -29,7 +29,7 @@ pub enum Phase {
     Closing,
 }
 
-/// What all connections of a server share.
+/// The state that all connections of a server share.
 pub struct ServerState {
     dispatcher: Arc<Dispatcher>,
     protocols: Protocols,
@@ -77,7 +77,7 @@ impl ServerState {
         }
     }
 
-    /// What is served.
+    /// The table of what is served.
     #[must_use]
     #[inline]
     pub fn dispatcher(&self) -> &Arc<Dispatcher> {
@@ -110,7 +110,7 @@ impl ServerState {
         self.phase.subscribe()
     }
 
-    /// Lets the requests of one read begin; `None` once new calls are refused.
+    /// Allows the requests of one read to begin; `None` once new calls are refused.
     ///
     /// Counts before it looks, so that a drain either is seen here or waits for these requests:
     /// none begins behind its back.
@@ -162,12 +162,18 @@ impl ServerState {
     }
 
     /// Waits until no call runs and none can begin, at most until `deadline`; returns what is left.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
     pub async fn no_calls(&self, deadline: Instant) -> usize {
         self.wait_zero(&self.reading, deadline).await;
         self.wait_zero(self.calls.taken(), deadline).await
     }
 
     /// Waits until no connection is open, or until `deadline`; returns how many are left.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
     pub async fn no_connections(&self, deadline: Instant) -> usize {
         self.wait_zero(&self.connections, deadline).await
     }

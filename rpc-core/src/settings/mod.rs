@@ -23,7 +23,7 @@ pub fn read<T: DeserializeOwned>(value: Value) -> Result<T, SettingError> {
     T::deserialize(Node::new(value))
 }
 
-/// What does not fit, and where inside the value that was read.
+/// The reason why a value does not fit, and its place inside the value that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingError {
     /// The innermost first.

@@ -4,7 +4,7 @@ use super::Status;
 use crate::deadline::Deadline;
 
 impl Status {
-    /// What its [hint](Self::hint) says of the end of the call, as `Display` and tools print it:
+    /// The end of the call in words, from its [hint](Self::hint), as `Display` and tools print it:
     /// `not sent again: retries = 2`, `ended by the deadline: consumer.timeout = 1s (default)`.
     #[must_use]
     pub fn ending(&self) -> Option<String> {

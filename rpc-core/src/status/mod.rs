@@ -57,11 +57,11 @@ impl Delivery {
 /// One try of a call at one provider, as a failed call lists it.
 #[derive(Debug, Clone)]
 pub struct AttemptFailure {
-    /// Where it went: `host:port`.
+    /// The address that it went to, as `host:port`.
     pub address: Arc<str>,
     /// How it ended.
     pub code: Code,
-    /// Why, in words.
+    /// The reason, in words.
     pub message: String,
     /// How far it got.
     pub delivery: Delivery,

@@ -60,13 +60,13 @@ impl<T, S: Stream<Item = Result<T, Status>> + Send> Values<T> for S {
 }
 
 impl<T> Streaming<T> {
-    /// The values of `stream`.
+    /// A stream of the values of `stream`.
     #[must_use]
     pub fn new(stream: impl Stream<Item = Result<T, Status>> + Send + 'static) -> Self {
         Self::reading(stream)
     }
 
-    /// These values.
+    /// A stream of these values.
     #[must_use]
     pub fn of<I>(values: I) -> Self
     where

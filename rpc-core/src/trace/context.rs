@@ -74,7 +74,7 @@ impl TraceContext {
         Self::parse(parent).is_some()
     }
 
-    /// What the metadata of a call says.
+    /// Reads the context from the metadata of a call.
     #[must_use]
     pub fn of(metadata: &Metadata) -> Option<Self> {
         if metadata.is_empty() {

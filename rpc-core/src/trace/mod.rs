@@ -25,7 +25,7 @@ const STATE: &str = "tracestate";
 /// The key of a program's own values.
 const BAGGAGE: &str = "baggage";
 
-/// What a call takes along of the trace it belongs to.
+/// The parts of trace context that a call forwards.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TraceForwarding {

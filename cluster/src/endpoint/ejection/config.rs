@@ -22,7 +22,7 @@ pub struct EjectionConfig {
     /// Share of the connected endpoints, in percent, up to which ejections count; 50. If more are
     /// ejected, all are called: what looks like so many bad endpoints is something else.
     pub max_percent: u32,
-    /// Makes the times reproducible, for tests and simulations.
+    /// The seed of the jitter, for reproducible tests and simulations.
     pub seed: Option<u64>,
 }
 

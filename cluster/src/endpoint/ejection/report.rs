@@ -8,9 +8,9 @@ use std::time::Duration;
 pub struct EndpointHealth {
     /// Whether it is called.
     pub state: HealthState,
-    /// Why it is not, in words: which rule said so. `None` while it is healthy.
+    /// The rule that took it out, in words. `None` while it is healthy.
     pub why: Option<&'static str>,
-    /// What the last failure that speaks against it was; `None` if there was none.
+    /// The last failure that counts against it; `None` if there was none.
     pub last_error: Option<Arc<str>>,
     /// Calls of the last 10 s that it answered, as far as they say anything of it.
     pub successes: u64,

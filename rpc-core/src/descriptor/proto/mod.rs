@@ -34,7 +34,7 @@ pub struct ProtoMethod {
     pub name: String,
     /// Its comment.
     pub doc: String,
-    /// What goes to and fro.
+    /// How many messages go in each direction.
     pub kind: MethodKind,
     /// Whether running it twice does no harm.
     pub is_idempotent: bool,
