@@ -57,17 +57,18 @@ use crate::errors::Errors;
 /// # fn main() {}
 /// ```
 ///
-/// The trait's methods return futures that are `Send`; implement them with plain `async fn`. Beside
-/// it stand, with its visibility and parameters:
+/// The trait's methods return futures that are `Send`; implement them with plain `async fn`. The
+/// attribute adds these items, with the visibility and parameters of the trait:
 ///
 /// - `InventoryClient`: implements the trait by calling a provider; `with(options)` for one call
 /// - `InventoryBroadcast`, by `client.broadcast()`: the same methods sent to every provider at once;
 ///   each returns a `NodeResult` for every one of them, whatever policy is configured
 /// - `InventoryServer<T>`: serves an implementation, `new(T)` or `from_arc(Arc<T>)`
-/// - `DynInventory`: for injection; `Arc<dyn DynInventory>` holds any implementation, and is one
+/// - `DynInventory`: for injection; `Arc<dyn DynInventory>` holds any implementation, and
+///   implements the trait
 ///
-/// An `Arc` or `Box` of an implementation implements the trait. A method with a body is remote on
-/// the client; on a provider that does not implement it, it is that body.
+/// An `Arc` or `Box` of an implementation implements the trait. The client calls a method with a
+/// default body remotely, too; a provider that does not implement it runs the body.
 ///
 /// On the trait: `name` (the interface name on the wire; the trait's unless set), `group`,
 /// `version`, `crate` (where Dubhe is, `::dubhe` unless set).
@@ -77,10 +78,10 @@ use crate::errors::Errors;
 /// | key | meaning | default |
 /// | --- | --- | --- |
 /// | `name = "…"` | its name on the wire | the method's |
-/// | `idempotent` | running it twice does no harm, so it may be sent again | it may not |
-/// | `oneway` | nobody waits for an answer; returns `Result<()>` | answered |
+/// | `idempotent` | running it twice does no harm, so it may be sent again | not sent again once it may have run |
+/// | `oneway` | the call ends when it is sent; returns `Result<()>` | answered |
 /// | `timeout = "300ms"` | for the whole call; `ms`, `s` or `m` | from configuration |
-/// | `retries = 2` | how often it is sent again at most | from configuration |
+/// | `retries = 2` | how often it is sent again at most (not counting attempts that cannot have run) | from configuration |
 /// | `cluster = "failfast"` | the cluster policy, by name | from configuration |
 /// | `fallback = "[]"` | what failsafe and failback answer, as JSON of the value | `()`, `None`, an empty collection |
 ///
@@ -104,7 +105,7 @@ use crate::errors::Errors;
 /// Such methods are not in `InventoryBroadcast`.
 ///
 /// `Result<T>` fails with a `Status`; `Result<T, E>` with a business error, an enum under
-/// `#[error]`, which arrives as the same value. `Result` may be any path that ends so.
+/// `#[error]`, which arrives as the same value. `Result` may be any path that ends in this name.
 #[proc_macro_attribute]
 pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
     let expanded = match syn::parse(item) {
@@ -180,8 +181,8 @@ pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
 /// Adds `Default` unless it is derived below the attribute, serde's `Serialize` and `Deserialize`
 /// in the form of the codecs, and nothing else: `Debug`, `Clone` and `PartialEq` are yours to
 /// derive. Place it above the derives. A message that holds itself needs an `Option<Box<Self>>` or
-/// a `Vec<Self>` on the way, and an enum that does begins with a variant that does not: else its
-/// default would have no end, which is an error of the compiler.
+/// a `Vec<Self>` on the way, and an enum that does begins with a variant that does not: otherwise
+/// its default would be infinite, which is a compile error.
 #[proc_macro_attribute]
 pub fn message(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as Item);
@@ -212,9 +213,9 @@ pub fn message(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// assert_eq!(left.to_string(), "only 2 of mug");
 /// ```
 ///
-/// Variants are those of a message with data. Exactly one, marked `status`, holds the failures of
-/// the framework, such as a timeout, and everything that is no error of this type or a variant of
-/// it that is unknown here; it never travels as a value.
+/// Variants are those of a message with data. Exactly one, marked `status`, holds every other
+/// failure: those of the framework, such as a timeout, statuses without an error of this type, and
+/// variants that this version does not know. It never travels as a value.
 ///
 /// On a variant, in `#[rpc(…)]`: `code` (of the status that carries it; `failed_precondition`
 /// unless set), `message` (its text, with `{0}` or the names of fields; else the first line of its
