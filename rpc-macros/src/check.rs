@@ -303,7 +303,7 @@ fn check_texts(method: &Method, errors: &mut Errors) {
 }
 
 fn check_names(service: &Service, errors: &mut Errors) {
-    let (mut seen, mut messages) = (HashSet::new(), HashSet::new());
+    let mut seen = HashSet::new();
     for method in &service.methods {
         let name = method.wire_name();
         for (own, purpose) in [("with", "call options"), ("broadcast", "calls to every provider")] {
@@ -314,11 +314,6 @@ fn check_names(service: &Service, errors: &mut Errors) {
                 );
                 errors.at(method.name(), message);
             }
-        }
-        if !messages.insert(service.names.arguments(method.name())) {
-            let message = "this name differs from an earlier method's only in its underscores and \
-                           capitals, so their arguments would form messages of one name: rename one";
-            errors.at(method.name(), message);
         }
         if !seen.insert(name.clone()) {
             let message = format!(

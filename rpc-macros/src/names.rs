@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::format_ident;
 use syn::Ident;
 use syn::ext::IdentExt;
@@ -32,15 +32,26 @@ impl Names {
         }
     }
 
-    /// The message that the arguments of `method` form.
+    /// The message that the arguments of `method` form. How long the name of the trait is stands
+    /// behind, so that no other trait and method make the same one.
     pub(crate) fn arguments(&self, method: &Ident) -> Ident {
+        let (interface, len) = (&self.interface, self.interface.to_string().len());
+        // Placed where the method is, and generated all the same: no lint looks at its spelling.
+        let span = Span::call_site().located_at(method.span());
+        format_ident!("__{interface}_{}_Arguments{len}", method.unraw(), span = span)
+    }
+
+    /// The name of that message in a `.proto`.
+    pub(crate) fn arguments_name(&self, method: &Ident) -> String {
         let mut camel = String::new();
         for word in method.unraw().to_string().split('_') {
             let mut letters = word.chars();
             camel.extend(letters.next().into_iter().flat_map(char::to_uppercase));
             camel.push_str(letters.as_str());
         }
-        format_ident!("{}{camel}Arguments", self.interface, span = method.span())
+        // A `.proto` has ASCII letters alone.
+        let plain = |c: char| if c.is_ascii() { c } else { '_' };
+        format!("{}{camel}Arguments", self.interface).chars().map(plain).collect()
     }
 }
 

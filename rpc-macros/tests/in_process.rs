@@ -157,12 +157,12 @@ fn the_text_of_each_argument_is_at_its_place_also_after_one_that_is_absent() {
         let mut text = String::new();
         message.argument_text(index, &mut text).then_some(text)
     };
-    let add = GreeterAddArguments { a: 30, b: 5, more: vec![4, 3] };
+    let add = __Greeter_add_Arguments7 { a: 30, b: 5, more: vec![4, 3] };
     let texts: Vec<_> = (0..4).map(|index| text(&add, index)).collect();
     assert_eq!(texts, [Some("30".into()), Some("5".into()), Some("[4, 3]".into()), None]);
-    let find = PlacesFindArguments { near: None, id: 7 };
+    let find = __Places_find_Arguments6 { near: None, id: 7 };
     assert_eq!([0, 1].map(|index| text(&find, index).unwrap()), ["null", "7"]);
-    assert_eq!(text(&GreeterLoggedArguments {}, 0), None);
+    assert_eq!(text(&__Greeter_logged_Arguments7 {}, 0), None);
 }
 
 #[service(crate = rpc_core)]

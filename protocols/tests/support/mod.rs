@@ -101,6 +101,7 @@ const NAMES: [&str; 7] = ["echo", "hang", "panic", "fail", "large", "slow_echo",
 
 fn no_type() -> MessageType {
     MessageType {
+        id: None,
         name: "Text".into(),
         class: "",
         doc: "",

@@ -1,9 +1,16 @@
 //! Messages and their fields as data.
 
+use std::any::TypeId;
+
 /// A message as data.
-#[derive(Debug, Clone, Default, PartialEq)]
+///
+/// Two are the same if they are of one Rust type, whatever their names; those that are of none, if
+/// they say the same.
+#[derive(Debug, Clone, Default)]
 pub struct MessageType {
-    /// Name, unique within a service's `.proto`.
+    /// The Rust type; `None` for what no type of the program is, such as a reply that wraps a number.
+    pub id: Option<TypeId>,
+    /// Its own name. Where another type has that too, a `.proto` and a description number them.
     pub name: String,
     /// Its name in formats that carry foreign type names; empty if it has none.
     pub class: &'static str,
@@ -17,6 +24,18 @@ pub struct MessageType {
     pub takes_unknown: bool,
     /// Field numbers that must not be used again.
     pub reserved: Vec<u32>,
+}
+
+impl PartialEq for MessageType {
+    fn eq(&self, other: &Self) -> bool {
+        match (self.id, other.id) {
+            (None, None) => {
+                let of = |message: &Self| (message.is_oneof, message.takes_unknown);
+                self.name == other.name && self.fields == other.fields && of(self) == of(other)
+            }
+            (own, others) => own == others,
+        }
+    }
 }
 
 /// A field of a message as data.
@@ -93,16 +112,24 @@ pub enum Type {
 impl PartialEq for Type {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Message(a, _), Self::Message(b, _)) => a == b,
+            (Self::Message(a, message), Self::Message(b, other)) => {
+                match (message().id, other().id) {
+                    // Not by what they say, which may lead back here.
+                    (None, None) => a == b,
+                    (own, others) => own == others,
+                }
+            }
             (Self::Enum(a), Self::Enum(b)) => a == b,
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }
     }
 }
 
-/// An enum without data.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An enum without data. Two are the same as [messages](MessageType) are.
+#[derive(Debug, Clone)]
 pub struct EnumType {
+    /// The Rust type.
+    pub id: Option<TypeId>,
     /// Its name.
     pub name: &'static str,
     /// Its name in formats that carry foreign type names; empty if it has none.
@@ -114,6 +141,17 @@ pub struct EnumType {
     /// Whether it takes numbers and names that it does not know, as of a newer peer.
     pub takes_unknown: bool,
 }
+
+impl PartialEq for EnumType {
+    fn eq(&self, other: &Self) -> bool {
+        match (self.id, other.id) {
+            (None, None) => self.name == other.name && self.variants == other.variants,
+            (own, others) => own == others,
+        }
+    }
+}
+
+impl Eq for EnumType {}
 
 /// A variant of an enum without data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Typed business errors: enums that travel in the details of a [`Status`].
 
+use std::any::TypeId;
 use std::sync::Arc;
 
 use super::Message;
@@ -42,6 +43,7 @@ impl BusinessError for Status {
 
     fn message_type() -> MessageType {
         MessageType {
+            id: Some(TypeId::of::<Self>()),
             name: "Status".to_owned(),
             class: "",
             doc: "No typed error.",

@@ -92,6 +92,7 @@ impl<T: Field> Message for Returned<T> {
 impl<T: Field> Describe for Returned<T> {
     fn message_type() -> MessageType {
         let own = |field| MessageType {
+            id: None,
             name: format!("{}Reply", shape_name(&T::shape())),
             class: "",
             doc: "",

@@ -1,5 +1,7 @@
 //! `Box`, which is what it holds, and `()`, which is a message without fields.
 
+use std::any::TypeId;
+
 use bytes::BytesMut;
 
 use super::problem::Read;
@@ -148,6 +150,7 @@ impl Element for () {}
 impl Describe for () {
     fn message_type() -> MessageType {
         MessageType {
+            id: Some(TypeId::of::<Self>()),
             name: Self::SCHEMA.name.to_owned(),
             class: "",
             doc: "Nothing.",

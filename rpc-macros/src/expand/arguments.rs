@@ -1,4 +1,4 @@
-//! The messages that the arguments of methods form, `GreeterHelloArguments`: one for a call, or for
+//! The messages that the arguments of methods form, `GreeterHelloArguments` in a `.proto`: one for a call, or for
 //! each value of an argument that streams; private to the module
 //! of the trait. What a message is stands in `message`.
 
@@ -18,6 +18,7 @@ pub(super) fn expand(service: &Service) -> TokenStream {
         crate::message::expand_arguments(
             &service.args.krate,
             &service.names.arguments(method.name()),
+            service.names.arguments_name(method.name()),
             &used_generics(service, method),
             &method
                 .arguments

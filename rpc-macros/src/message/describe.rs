@@ -59,6 +59,7 @@ pub(crate) fn message_type(head: &Head, fields: &TokenStream, kind: Kind) -> Tok
     let parameters = head.generics.type_params().map(|param| &param.ident);
     quote! {
         #p::MessageType {
+            id: ::core::option::Option::Some(::core::any::TypeId::of::<Self>()),
             name: #p::generic_name(#name, &[#(<#parameters as #p::Field>::shape),*]),
             class: #class,
             doc: #docs,

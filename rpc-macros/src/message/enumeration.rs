@@ -55,6 +55,7 @@ fn enumeration(head: &Head, Units { known, other }: &Units) -> TokenStream {
 
         fn enum_type() -> #p::EnumType {
             #p::EnumType {
+                id: ::core::option::Option::Some(::core::any::TypeId::of::<Self>()),
                 name: #enum_name,
                 class: #class_name,
                 doc: #docs,

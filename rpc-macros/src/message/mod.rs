@@ -103,24 +103,26 @@ pub(crate) fn expand_arguments_of(arguments: TokenStream, item: &ItemStruct) -> 
     let args = TypeArgs::parse(arguments, &mut errors);
     let field = |field: &syn::Field| Some((field.ident.clone()?, field.ty.clone()));
     let fields: Vec<_> = item.fields.iter().filter_map(field).collect();
-    let code = expand_arguments(&args.krate, &item.ident, &item.generics, &fields);
+    let name = item.ident.unraw().to_string();
+    let code = expand_arguments(&args.krate, &item.ident, name, &item.generics, &fields);
     errors.into_tokens().unwrap_or(code)
 }
 
-/// A struct named `name` of the arguments of a method, and all it needs to travel: `Message`,
-/// `Default`, `Describe`. Its bounds are those of `generics`.
+/// A struct `ident` of the arguments of a method, and all it needs to travel: `Message`,
+/// `Default`, `Describe`. Its bounds are those of `generics`, its name in a `.proto` is `name`.
 pub(crate) fn expand_arguments(
     krate: &Path,
-    name: &Ident,
+    ident: &Ident,
+    name: String,
     generics: &Generics,
     fields: &[(Ident, Type)],
 ) -> TokenStream {
     let head = Head {
         krate: krate.clone(),
-        ident: name.clone(),
+        ident: ident.clone(),
         bounded: generics.clone(),
         generics: generics.clone(),
-        name: name.unraw().to_string(),
+        name,
         class: String::new(),
         docs: String::new(),
         reserved: Vec::new(),
@@ -139,7 +141,7 @@ pub(crate) fn expand_arguments(
     let code = expand::record(&head, &fields, Kind::Arguments);
     let clause = &generics.where_clause;
     quote! {
-        struct #name #generics #clause { #(#names: #types),* }
+        struct #ident #generics #clause { #(#names: #types),* }
 
         const _: () = { #code };
     }

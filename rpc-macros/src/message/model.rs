@@ -70,11 +70,12 @@ impl Head {
         }
     }
 
-    /// The head of a struct that only generated code sees, with the parameters of `of`.
-    pub(crate) fn hidden(of: &Self, ident: Ident) -> Self {
+    /// The head of a struct that only generated code sees, with the parameters of `of`; its name
+    /// in a `.proto` is `name`.
+    pub(crate) fn hidden(of: &Self, ident: Ident, name: String) -> Self {
         Self {
             krate: of.krate.clone(),
-            name: ident.to_string(),
+            name,
             ident,
             generics: of.generics.clone(),
             bounded: of.bounded.clone(),

@@ -36,6 +36,11 @@ pub(crate) fn lower_camel(snake: &str) -> String {
     out
 }
 
+/// `out_of_stock` to `OutOfStock`.
+pub(crate) fn upper_camel(snake: &str) -> String {
+    lower_camel(&format!("_{snake}"))
+}
+
 /// `OutOfStock` to `OUT_OF_STOCK`.
 pub(crate) fn upper_snake(name: &str) -> String {
     snake(name).to_uppercase()
@@ -49,6 +54,7 @@ mod tests {
     fn names_follow_protobufs_spelling() {
         assert_eq!(lower_camel("user_id"), "userId");
         assert_eq!(lower_camel("x_1_y"), "x1Y");
+        assert_eq!(upper_camel("out_of_stock"), "OutOfStock");
         assert_eq!(snake("OutOfStock"), "out_of_stock");
         assert_eq!(snake("HTTPError"), "http_error");
         assert_eq!(upper_snake("V2Beta"), "V2_BETA");

@@ -79,7 +79,8 @@ fn payload(head: &Head, variant: &Variant) -> Option<TokenStream> {
     let Holds::Named(fields, ident) = &variant.holds else {
         return None;
     };
-    let own = Head { docs: variant.wire.docs.clone(), ..Head::hidden(head, ident.clone()) };
+    let name = variant.payload_name(head);
+    let own = Head { docs: variant.wire.docs.clone(), ..Head::hidden(head, ident.clone(), name) };
     let names = fields.iter().map(|field| &field.ident);
     let types = fields.iter().map(|field| &field.ty);
     let generics = &own.generics;

@@ -8,6 +8,7 @@ use super::args::{FieldArgs, Place};
 use super::check;
 use super::model::{Field, Head, Wire};
 use super::named_fields;
+use super::names::upper_camel;
 use crate::errors::Errors;
 
 /// A variant of an enum.
@@ -17,6 +18,16 @@ pub(crate) struct Variant {
     pub(crate) holds: Holds,
     /// What `#[rpc(…)]` says of it.
     pub(crate) args: FieldArgs,
+}
+
+impl Variant {
+    /// The name of the message of its named fields, in a `.proto`.
+    pub(crate) fn payload_name(&self, head: &Head) -> String {
+        let own = self.ident.unraw().to_string();
+        // The name on the wire is one that a `.proto` can hold.
+        let own = if own.is_ascii() { own } else { upper_camel(&self.wire.name) };
+        format!("{}{own}", head.name)
+    }
 }
 
 /// What a variant holds.
@@ -94,9 +105,10 @@ fn holds(
         }
         Fields::Named(_) => {
             let mut named = named_fields(fields, false, errors);
-            let payload = format_ident!("{}{}", head.ident.unraw(), variant.unraw());
+            // No name that a type of the user's may have: it would be hidden by this one.
+            let payload = format_ident!("__{}{}", head.ident.unraw(), variant.unraw());
             check::number(
-                &Head::hidden(head, payload.clone()),
+                &Head::hidden(head, payload.clone(), String::new()),
                 named.iter_mut().map(|f| &mut f.wire),
                 errors,
             );

@@ -188,6 +188,7 @@ mod tests {
 
     fn message(name: &str, fields: Vec<FieldType>) -> MessageType {
         MessageType {
+            id: None,
             name: name.to_owned(),
             class: "",
             doc: "",
