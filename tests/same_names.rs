@@ -83,7 +83,10 @@ async fn each_type_is_described_and_called_as_itself() {
     assert_eq!(described.to_proto().unwrap(), TwoClient::DESCRIPTOR.to_proto());
 
     let dynamic = consumer.dynamic(&two).await.unwrap();
-    let call = async |method: &str, arguments: Value| dynamic.call(method, arguments).await;
+    let call = async |method: &str, arguments: Value| {
+        let reply = dynamic.call(method, arguments).await?;
+        Ok::<Value, Status>(reply["value"].clone())
+    };
     let old = call("old", json!({ "items": [{ "a": 1 }] })).await.unwrap();
     assert_eq!(old, json!("[1]"));
     let new = call("new", json!({ "items": [{ "b": "x" }] })).await.unwrap();
@@ -93,7 +96,9 @@ async fn each_type_is_described_and_called_as_itself() {
         assert_eq!(status.code(), Code::InvalidArgument, "{status}");
         assert!(status.message().contains("unknown field of `items[0]` (Item"), "{status}");
     }
-    for (event, text) in [(json!({ "click": { "target": "t" } }), "t"), (json!({ "sub": { "x": 5 } }), "5")] {
+    for (event, text) in
+        [(json!({ "click": { "target": "t" } }), "t"), (json!({ "sub": { "x": 5 } }), "5")]
+    {
         assert_eq!(call("event", event).await.unwrap(), json!(text));
     }
     let status = call("event", json!({ "sub": { "target": "t" } })).await.unwrap_err();

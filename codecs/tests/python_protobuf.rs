@@ -14,7 +14,7 @@ use rpc_core::descriptor::{MethodDescriptor, ServiceDescriptor};
 use rpc_core::message::{Describe, Returned};
 use rpc_macros::arguments;
 
-use support::{Choice, Everything, Leaf, Outcome, codec, decode, encode, everything};
+use support::{Choice, Everything, Leaf, Outcome, codec, decode, encode, everything, python};
 
 #[arguments(crate = rpc_core)]
 struct CheckedEchoArguments {
@@ -49,24 +49,6 @@ fn service() -> ServiceDescriptor {
         ),
     ];
     ServiceDescriptor::new("dubhe.test.Checked", &METHODS).doc("Echoes everything.")
-}
-
-fn python() -> Option<String> {
-    let python = env::var("DUBHE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let probe = ["-c", "import grpc_tools.protoc, google.protobuf.json_format"];
-    let found = Command::new(&python).args(probe).output();
-    let reason = match found {
-        Ok(output) if output.status.success() => return Some(python),
-        Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
-        Err(error) => error.to_string(),
-    };
-    let missing = format!(
-        "{python} lacks the packages this test needs; run `{python} -m pip install \
-         grpcio-tools==1.85.1 protobuf`, or name another interpreter in DUBHE_PYTHON: {reason}"
-    );
-    assert!(env::var_os("CI").is_none(), "{missing}");
-    eprintln!("SKIPPED: {missing}");
-    None
 }
 
 #[test]

@@ -12,6 +12,7 @@ use syn::punctuated::Punctuated;
 use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitInt, LitStr, Path, Token, parse_quote};
 
 use crate::errors::{Errors, did_you_mean};
+use crate::groups::ungrouped_expr;
 
 const SERVICE_KEYS: &str = "name, group, version, crate";
 const METHOD_KEYS: &str = "name, idempotent, oneway, timeout, retries, cluster, fallback";
@@ -132,7 +133,7 @@ impl Parse for Setting {
 
 impl Setting {
     fn literal(&self) -> Option<&Lit> {
-        match &self.value {
+        match self.value.as_ref().map(ungrouped_expr) {
             Some(Expr::Lit(ExprLit { lit, .. })) => Some(lit),
             _ => None,
         }
@@ -172,7 +173,7 @@ impl Setting {
     }
 
     fn path(&self, errors: &mut Errors) -> Option<Path> {
-        match &self.value {
+        match self.value.as_ref().map(ungrouped_expr) {
             Some(Expr::Path(path)) if path.qself.is_none() => Some(path.path.clone()),
             _ => self.wrong(format_args!("a path: `crate = ::dubhe`"), errors),
         }

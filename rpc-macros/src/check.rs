@@ -3,25 +3,32 @@
 //! Nothing is generated unless all rules hold, and all that is broken is reported at once. Whether
 //! a type has a form on the wire is not decided here but by the bounds of the generated code.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use quote::ToTokens;
 use syn::visit::Visit;
 use syn::{
-    Attribute, FnArg, GenericParam, Generics, Ident, LitStr, Pat, Receiver, TraitItem, Type,
+    Attribute, FnArg, GenericParam, Generics, LitStr, Pat, Receiver, TraitItem, Type,
     TypeParamBound, WherePredicate,
 };
 
+use crate::conditions::is_conditional;
 use crate::errors::Errors;
-use crate::message::wire_name;
+use crate::groups::ungrouped;
 use crate::model::{Argument, Method, Service};
-use crate::streams;
+use crate::names::idents;
 use crate::travels::{Travels, starts_with_self};
+use crate::{method_names, streams};
 
 /// Reports every rule that `service` breaks.
 pub(crate) fn check(service: &Service, errors: &mut Errors) {
+    if is_async_trait(service, errors) {
+        // What it made of the methods is not what the user wrote.
+        return;
+    }
     check_trait(service, errors);
     check_supertraits(service, errors);
-    check_trait_generics(&service.item.generics, errors);
+    check_trait_generics(service, errors);
     check_identity(service, errors);
     for item in &service.item.items {
         check_is_method(item, errors);
@@ -35,7 +42,24 @@ pub(crate) fn check(service: &Service, errors: &mut Errors) {
         streams::check(method, errors);
         check_texts(method, errors);
     }
-    check_names(service, errors);
+    method_names::check(service, errors);
+}
+
+/// Whether `#[async_trait]` stands above, or below and reports it.
+fn is_async_trait(service: &Service, errors: &mut Errors) -> bool {
+    let message = "the methods of a service are plain `async fn`: remove `#[async_trait]`";
+    let mut attrs = service.item.attrs.iter();
+    let below = attrs
+        .find(|attr| attr.path().segments.last().is_some_and(|last| last.ident == "async_trait"));
+    let is_above = service.methods.iter().any(|method| {
+        method.item.sig.generics.lifetimes().any(|of| of.lifetime.ident == "async_trait")
+    });
+    match below {
+        Some(attr) => errors.at(attr, message),
+        None if is_above => errors.at(&service.item.ident, message),
+        None => return false,
+    }
+    true
 }
 
 fn check_trait(service: &Service, errors: &mut Errors) {
@@ -72,13 +96,15 @@ fn check_supertraits(service: &Service, errors: &mut Errors) {
     }
 }
 
-fn check_trait_generics(generics: &Generics, errors: &mut Errors) {
+fn check_trait_generics(service: &Service, errors: &mut Errors) {
+    let generics = &service.item.generics;
     for lifetime in generics.lifetimes() {
         let message = "a service trait has no lifetime parameters: what travels is owned; \
                        remove this one and use owned types";
         errors.at(lifetime, message);
     }
     let predicates = generics.where_clause.iter().flat_map(|clause| &clause.predicates);
+    check_bounds(service, errors);
     for predicate in predicates {
         if let WherePredicate::Type(bound) = predicate
             && matches!(&bound.bounded_ty, Type::Path(path) if starts_with_self(path))
@@ -90,9 +116,35 @@ fn check_trait_generics(generics: &Generics, errors: &mut Errors) {
     }
 }
 
+/// A parameter that travels says so. Whether its bounds do is decided by those of generated code.
+fn check_bounds(service: &Service, errors: &mut Errors) {
+    let generics = &service.item.generics;
+    let bounded = idents(generics.where_clause.to_token_stream());
+    let types = service.methods.iter().flat_map(|method| {
+        method.argument_types().chain([&method.outcome.value]).map(ToTokens::to_token_stream)
+    });
+    let travelling: HashSet<String> = types.flat_map(idents).collect();
+    for param in generics.type_params().filter(|param| param.bounds.is_empty()) {
+        let name = param.ident.to_string();
+        if travelling.contains(&name) && !bounded.contains(&name) {
+            let message = format!(
+                "`{name}` travels, so it needs a bound that says so: write `{name}: Element`, with \
+                 `use dubhe::Element;`"
+            );
+            errors.at(param, message);
+        }
+    }
+}
+
 /// Interface, group and version form a service key, whose separators they must not contain.
 fn check_identity(service: &Service, errors: &mut Errors) {
     let args = &service.args;
+    method_names::check_ascii(
+        &service.item.ident,
+        args.name.is_none(),
+        "#[service(name = \"…\")]",
+        errors,
+    );
     for (key, text) in [("name", &args.name), ("group", &args.group), ("version", &args.version)] {
         if let Some(text) = text {
             check_name(key, text, errors);
@@ -169,7 +221,7 @@ fn check_method_generics(generics: &Generics, errors: &mut Errors) {
 
 /// Methods are counted, so none may come and go; what else stands on them is the user's affair.
 fn check_attributes(attrs: &[Attribute], on: &str, errors: &mut Errors) {
-    for attr in attrs.iter().filter(|attr| attr.path().is_ident("cfg")) {
+    for attr in attrs.iter().filter(|attr| is_conditional(attr)) {
         let message = format!(
             "a {on} of a service cannot depend on `cfg`, because both ends must agree on it: \
              put the `cfg` on the trait"
@@ -202,7 +254,7 @@ fn check_arguments(method: &Method, errors: &mut Errors) {
     for argument in &method.arguments {
         check_argument(argument, method.item.default.is_some(), errors);
     }
-    check_argument_names(method, errors);
+    method_names::check_arguments(method, errors);
     for input in &method.item.sig.inputs {
         if let FnArg::Receiver(receiver) = input {
             check_attributes(&receiver.attrs, "receiver", errors);
@@ -231,22 +283,6 @@ fn check_argument(argument: &Argument, has_body: bool, errors: &mut Errors) {
     Travels { errors, knows_self: false }.visit_type(&argument.item.ty);
 }
 
-/// Arguments travel by name, so each needs one of its own.
-fn check_argument_names(method: &Method, errors: &mut Errors) {
-    let mut seen: HashMap<String, &Ident> = HashMap::new();
-    for name in method.argument_names() {
-        let on_wire = wire_name(name);
-        if let Some(other) = seen.get(&on_wire) {
-            let message = format!(
-                "`{name}` and `{other}` are both `{on_wire}` on the wire: rename one of them"
-            );
-            errors.at(name, message);
-        } else {
-            seen.insert(on_wire, name);
-        }
-    }
-}
-
 fn check_outcome(method: &Method, errors: &mut Errors) {
     if !method.outcome.is_result {
         let message = "a service method returns `Result<T>`, because every call can fail on its \
@@ -267,7 +303,8 @@ fn check_one_way(method: &Method, errors: &mut Errors) {
     let (Some(span), true) = (method.args.oneway, method.outcome.is_result) else {
         return;
     };
-    let is_unit = matches!(&method.outcome.value, Type::Tuple(tuple) if tuple.elems.is_empty());
+    let is_unit =
+        matches!(ungrouped(&method.outcome.value), Type::Tuple(tuple) if tuple.elems.is_empty());
     let has_business_error = method.outcome.error.as_ref().is_some_and(|error| !is_status(error));
     if !is_unit || has_business_error {
         let message = "a `oneway` method has no answer: let it return `Result<()>`, or remove \
@@ -282,12 +319,18 @@ fn check_one_way(method: &Method, errors: &mut Errors) {
 }
 
 fn is_status(ty: &Type) -> bool {
-    let Type::Path(path) = ty else { return false };
+    let Type::Path(path) = ungrouped(ty) else { return false };
     let last = path.path.segments.last();
     last.is_some_and(|last| last.ident == "Status")
 }
 
 fn check_texts(method: &Method, errors: &mut Errors) {
+    method_names::check_ascii(
+        method.name(),
+        method.args.name.is_none(),
+        "#[rpc(name = \"…\")]",
+        errors,
+    );
     if let Some(name) = &method.args.name {
         check_name("name", name, errors);
     }
@@ -299,28 +342,5 @@ fn check_texts(method: &Method, errors: &mut Errors) {
     {
         let message = "`fallback` is the answer as JSON, such as `[]`, `null` or `\"none\"`";
         errors.at(fallback, message);
-    }
-}
-
-fn check_names(service: &Service, errors: &mut Errors) {
-    let mut seen = HashSet::new();
-    for method in &service.methods {
-        let name = method.wire_name();
-        for (own, purpose) in [("with", "call options"), ("broadcast", "calls to every provider")] {
-            if method.name() == own {
-                let message = format!(
-                    "`{own}` is the generated client's own method for {purpose}: name this one \
-                     otherwise, and add `#[rpc(name = \"{own}\")]` to keep its name on the wire"
-                );
-                errors.at(method.name(), message);
-            }
-        }
-        if !seen.insert(name.clone()) {
-            let message = format!(
-                "`{name}` is the name of an earlier method on the wire: set another by \
-                 `#[rpc(name = \"…\")]`"
-            );
-            errors.at_span(method.wire_name_span(), message);
-        }
     }
 }

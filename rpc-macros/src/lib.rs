@@ -9,9 +9,12 @@
 
 mod args;
 mod check;
+mod conditions;
 mod errors;
 mod expand;
+mod groups;
 mod message;
+mod method_names;
 mod model;
 mod names;
 mod streams;

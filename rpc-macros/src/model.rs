@@ -13,7 +13,8 @@ use syn::{
 
 use crate::args::{MethodArgs, ServiceArgs};
 use crate::errors::Errors;
-use crate::names::Names;
+use crate::groups::ungrouped;
+use crate::names::{Names, lints};
 use crate::streams::streamed;
 
 /// A trait under `#[service]`.
@@ -82,6 +83,11 @@ impl Service {
     pub(crate) fn private(&self) -> TokenStream {
         let krate = &self.args.krate;
         quote!(#krate::__private)
+    }
+
+    /// What silences lints about what the user wrote, in code that repeats it.
+    pub(crate) fn lints(&self) -> TokenStream {
+        lints(self.item.to_token_stream())
     }
 
     /// The trait with its parameters, as a bound names it.
@@ -187,7 +193,7 @@ impl Outcome {
 
 /// The types between the angle brackets of a path that ends in `Result`.
 fn result_types(ty: &Type) -> Option<Vec<Type>> {
-    let Type::Path(path) = ty else { return None };
+    let Type::Path(path) = ungrouped(ty) else { return None };
     let last = path.path.segments.last()?;
     let PathArguments::AngleBracketed(arguments) = &last.arguments else {
         return None;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::format_ident;
+use quote::{format_ident, quote};
 use syn::Ident;
 use syn::ext::IdentExt;
 
@@ -22,11 +22,13 @@ impl Names {
     /// The names for the trait `interface`, whose text is `tokens`.
     pub(crate) fn new(interface: &Ident, tokens: TokenStream) -> Self {
         let interface = interface.unraw();
+        // Where the trait is, and generated all the same: no lint asks whether they are used.
+        let span = Span::call_site().located_at(interface.span());
         Self {
-            client: format_ident!("{interface}Client"),
-            broadcast: format_ident!("{interface}Broadcast"),
-            server: format_ident!("{interface}Server"),
-            dynamic: format_ident!("Dyn{interface}"),
+            client: format_ident!("{interface}Client", span = span),
+            broadcast: format_ident!("{interface}Broadcast", span = span),
+            server: format_ident!("{interface}Server", span = span),
+            dynamic: format_ident!("Dyn{interface}", span = span),
             implementation: unused("T", tokens),
             interface,
         }
@@ -58,7 +60,17 @@ impl Names {
 /// The boxed form of `method`. Another name than its own, or a call would be ambiguous wherever
 /// both traits are in scope.
 pub(crate) fn boxed(method: &Ident) -> Ident {
-    format_ident!("boxed_{}", method.unraw(), span = method.span())
+    let span = Span::call_site().located_at(method.span());
+    format_ident!("boxed_{}", method.unraw(), span = span)
+}
+
+/// The attribute for code generated of `item` that uses what is deprecated in it. Only where that is
+/// so: where a lint is forbidden, allowing it is an error.
+pub(crate) fn lints(item: TokenStream) -> TokenStream {
+    match idents(item).contains("deprecated") {
+        true => quote!(#[allow(deprecated)]),
+        false => TokenStream::new(),
+    }
 }
 
 /// All identifiers in `tokens`.

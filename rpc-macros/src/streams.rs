@@ -7,11 +7,12 @@ use syn::visit::{self, Visit};
 use syn::{GenericArgument, PathArguments, Type, TypePath};
 
 use crate::errors::Errors;
+use crate::groups::ungrouped;
 use crate::model::Method;
 
 /// The `T` of a `Streaming<T>`.
 pub(crate) fn streamed(ty: &Type) -> Option<&Type> {
-    let Type::Path(path) = ty else { return None };
+    let Type::Path(path) = ungrouped(ty) else { return None };
     let last = path.path.segments.last().filter(|last| last.ident == "Streaming")?;
     let PathArguments::AngleBracketed(arguments) = &last.arguments else {
         return None;

@@ -200,6 +200,7 @@ fn enumeration(of: &EnumType, name: &str) -> EnumDescription {
             })
             .collect(),
         takes_unknown: of.takes_unknown,
+        reserved: of.reserved.clone(),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use rpc_core::descriptor::{ProtoField, ProtoFile, ProtoMethod, ProtoType};
+use rpc_core::descriptor::{ProtoField, ProtoFile, ProtoMethod, ProtoType, proto_name};
 use rpc_core::{Error, ServiceKey};
 
 use super::types::{
@@ -22,13 +22,12 @@ impl ServiceDescription {
         let key: ServiceKey = self.service.parse().map_err(|error| self.untold(error))?;
         let interface = key.interface();
         let (package, service) = interface.rsplit_once('.').unwrap_or(("", interface));
-        if !package.is_empty() {
-            package.split('.').try_for_each(|part| self.check(part))?;
-        }
-        self.check(service)?;
-        let mut types = Types { of: self, service, found: Vec::new(), names: HashMap::new() };
+        self.check_wire(interface)?;
+        let service_name = proto_name(service);
+        let mut types =
+            Types { of: self, service: &service_name, found: Vec::new(), names: HashMap::new() };
         let methods = self.methods.iter().map(|method| {
-            self.check(&method.name)?;
+            self.check_wire(&method.name)?;
             let error = method.error.as_deref().map(|error| types.message(error)).transpose()?;
             Ok(ProtoMethod {
                 name: method.name.clone(),
@@ -61,6 +60,19 @@ impl ServiceDescription {
                 let why = "names there are of ASCII letters, digits and `_`";
                 Err(self.untold(format_args!("`{name}` is not a name in one, {why}")))
             }
+        }
+    }
+
+    /// # Errors
+    /// `name` is no name of a service or method, which a `.proto` gives in a comment if need be.
+    fn check_wire(&self, name: &str) -> Result<(), Error> {
+        let is_letter = |c: char| c.is_ascii_alphanumeric() || "._-$".contains(c);
+        match name.chars().all(is_letter) {
+            true => Ok(()),
+            false => Err(self.untold(format_args!(
+                "`{}` is not a name in one, nor of a service or method",
+                name.escape_debug()
+            ))),
         }
     }
 
@@ -142,6 +154,7 @@ impl<'a> Types<'a> {
                     name: self.enumeration(&of.name)?,
                     doc: of.doc.clone(),
                     values,
+                    reserved: of.reserved.clone(),
                 })
             }
         }
@@ -255,6 +268,12 @@ mod tests {
         };
         let evil = refused(|of| of.methods[0].name = "mix\n}".to_owned());
         assert!(evil.contains("`mix\\n}` is not a name in one"), "{evil}");
+        let mut odd = described();
+        odd.methods[0].name = "mix-two".to_owned();
+        let odd = odd.to_proto().unwrap();
+        for line in ["  // On the wire: mix-two\n", "  rpc mix_two("] {
+            assert!(odd.contains(line), "{odd}");
+        }
         let evil = refused(|of| of.messages[0].fields[0].name = "1a".to_owned());
         assert!(evil.contains("`1a` is not a name in one"), "{evil}");
         let missing = refused(|of| of.enums.clear());

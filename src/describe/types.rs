@@ -223,6 +223,8 @@ pub struct EnumDescription {
     pub values: Vec<EnumValue>,
     /// Whether it takes numbers and names that it does not know.
     pub takes_unknown: bool,
+    /// Numbers that must not be used again.
+    pub reserved: Vec<u32>,
 }
 
 /// A variant of an enum.

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "only tests call it")]
 
 use std::collections::{BTreeMap, HashMap};
+use std::env;
+use std::process::Command;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -156,4 +158,23 @@ pub fn decode<M: Message + Default>(codec: &dyn Codec, bytes: Bytes) -> Result<M
 pub fn convert<M: Message + Default>(codec: &dyn Codec, message: &impl Message) -> M {
     let bytes = encode(codec, message);
     decode(codec, bytes.clone()).unwrap_or_else(|error| panic!("{error}: {bytes:?}"))
+}
+
+/// A Python that has protoc and stock protobuf; without one it says so, and fails where `CI` is set.
+pub fn python() -> Option<String> {
+    let python = env::var("DUBHE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let probe = ["-c", "import grpc_tools.protoc, google.protobuf.json_format"];
+    let found = Command::new(&python).args(probe).output();
+    let reason = match found {
+        Ok(output) if output.status.success() => return Some(python),
+        Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
+        Err(error) => error.to_string(),
+    };
+    let missing = format!(
+        "{python} lacks the packages this test needs; run `{python} -m pip install \
+         grpcio-tools==1.85.1 protobuf`, or name another interpreter in DUBHE_PYTHON: {reason}"
+    );
+    assert!(env::var_os("CI").is_none(), "{missing}");
+    eprintln!("SKIPPED: {missing}");
+    None
 }

@@ -11,7 +11,7 @@ mod types;
 
 use std::time::Duration;
 
-pub use self::proto::{ProtoField, ProtoFile, ProtoMethod, ProtoType};
+pub use self::proto::{ProtoField, ProtoFile, ProtoMethod, ProtoType, proto_name};
 pub use self::signature::{ArgumentType, Signature};
 pub use self::stand_in::{StandIn, stand_in};
 pub use self::types::{EnumType, FieldType, MessageType, Shape, Type, VariantType};

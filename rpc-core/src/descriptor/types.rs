@@ -138,6 +138,8 @@ pub struct EnumType {
     pub doc: &'static str,
     /// Its variants; the first has number 0 and is the default.
     pub variants: Vec<VariantType>,
+    /// Numbers that must not be used again.
+    pub reserved: Vec<u32>,
     /// Whether it takes numbers and names that it does not know, as of a newer peer.
     pub takes_unknown: bool,
 }

@@ -20,8 +20,7 @@ mod returned;
 mod scalar;
 mod schema;
 mod single;
-#[doc(hidden)]
-pub mod sole;
+mod sole;
 mod text;
 mod traits;
 mod wire;
@@ -56,12 +55,11 @@ pub mod generated {
     pub use super::oneof;
     pub use super::reader::Variant;
     pub use super::record::{
-        Record, absent, encode_whole, in_tagged, len_whole, merge_nested, merge_unknown,
-        merge_whole, read_record, write_record, write_whole,
+        Record, encode_whole, in_tagged, len_whole, merge_nested, merge_unknown, merge_whole,
+        read_record, write_record, write_whole,
     };
     pub use super::returned::generic_name;
-    pub use super::sole;
-    pub use super::text::{append as append_text, argument_text};
+    pub use super::text::append as append_text;
     pub use super::wire::{DecodeError, Input, TooDeep, WireType};
     pub use super::with_serde::{
         deserialize, read_value as read_value_with_serde, write_with_serde,

@@ -4,16 +4,8 @@
 //! `#[rpc(other)]`. `null` for a variant says nothing, because some writers list every variant and
 //! leave all but one `null`.
 
-use super::traits::Value;
-pub use super::traits::{encode_value, value_len};
 use super::wire::WireType;
 use super::wire::{encoded_len_varint, key_len, put_key, put_varint};
-
-/// Whether a variant that holds `value` nests within `levels`, of which the enum takes one.
-#[inline]
-pub fn nests_within<T: Value>(value: &T, levels: usize) -> bool {
-    levels != 0 && value.nests_within(levels - 1)
-}
 
 /// Length of a variant that holds fields of this length.
 #[inline]

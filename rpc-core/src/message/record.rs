@@ -7,7 +7,6 @@ use bytes::{Bytes, BytesMut};
 use super::problem::{Problem, Read};
 use super::reader::{Reader, Scope};
 use super::schema::RecordSchema;
-use super::traits::Field;
 use super::wire::{DecodeError, Input, TooDeep, WireType};
 use super::writer::{At, Writer};
 use crate::codec::{Limits, MAX_DEPTH};
@@ -193,10 +192,4 @@ fn read_unknown<R: Record>(record: &mut R, reader: &mut dyn Reader, scope: &Scop
         true => Ok(()),
         false => Err(Problem::unknown_variant(scope.unknown(), R::SCHEMA.name)),
     }
-}
-
-/// What a field is that was not sent.
-#[must_use]
-pub fn absent<T: Field>() -> T {
-    T::default()
 }

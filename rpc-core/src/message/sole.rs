@@ -16,7 +16,7 @@ use crate::descriptor::{FieldType, MessageType, Shape, Type};
 
 /// Whether messages nest at most `levels` deep in the body.
 #[inline]
-pub fn nests_within<T: Field>(value: &T, levels: usize) -> bool {
+pub(super) fn nests_within<T: Field>(value: &T, levels: usize) -> bool {
     if T::IS_MESSAGE {
         value.nests_within(levels)
     } else {
@@ -26,13 +26,13 @@ pub fn nests_within<T: Field>(value: &T, levels: usize) -> bool {
 
 /// Length of protobuf's form.
 #[inline]
-pub fn len<T: Field>(value: &T) -> usize {
+pub(super) fn len<T: Field>(value: &T) -> usize {
     if T::IS_MESSAGE { value.whole_len() } else { value.field_len(1) }
 }
 
 /// Appends protobuf's form.
 #[inline]
-pub fn encode<T: Field>(value: &T, out: &mut BytesMut) {
+pub(super) fn encode<T: Field>(value: &T, out: &mut BytesMut) {
     if T::IS_MESSAGE {
         value.encode_whole(out);
     } else {
@@ -45,7 +45,7 @@ pub fn encode<T: Field>(value: &T, out: &mut BytesMut) {
 /// # Errors
 /// Bytes that are no protobuf or do not fit.
 #[inline]
-pub fn merge_tagged<T: Field>(
+pub(super) fn merge_tagged<T: Field>(
     value: &mut T,
     tag: u32,
     wire: WireType,
@@ -62,7 +62,7 @@ pub fn merge_tagged<T: Field>(
 }
 
 /// Offers the body to a writer, unless it is nested too deep to be written.
-pub fn write<R: Record, T: Field>(record: &R, value: &T, writer: &mut dyn Writer) {
+pub(super) fn write<R: Record, T: Field>(record: &R, value: &T, writer: &mut dyn Writer) {
     if !T::IS_MESSAGE {
         record::write_whole(record, writer);
     } else if value.nests_within(MAX_DEPTH) {
@@ -76,7 +76,7 @@ pub fn write<R: Record, T: Field>(record: &R, value: &T, writer: &mut dyn Writer
 ///
 /// # Errors
 /// What the reader reports, values that do not fit, and what is past the limits.
-pub fn read_argument<R: Record, T: Field>(
+pub(super) fn read_argument<R: Record, T: Field>(
     record: &mut R,
     value: fn(&mut R) -> &mut T,
     reader: &mut dyn Reader,
@@ -109,7 +109,7 @@ pub fn read_argument<R: Record, T: Field>(
 ///
 /// # Errors
 /// What the reader reports, values that do not fit, and what is past the limits.
-pub fn read_result<R: Record, T: Field>(
+pub(super) fn read_result<R: Record, T: Field>(
     record: &mut R,
     value: fn(&mut R) -> &mut T,
     reader: &mut dyn Reader,
@@ -122,7 +122,7 @@ pub fn read_result<R: Record, T: Field>(
 }
 
 /// The body as data; `own` describes it where the value is field 1.
-pub fn describe<T: Field>(
+pub(super) fn describe<T: Field>(
     own: impl FnOnce(FieldType) -> MessageType,
     field: FieldType,
 ) -> MessageType {

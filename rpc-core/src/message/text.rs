@@ -13,7 +13,7 @@ use super::writer::{At, Key, Writer};
 use crate::codec::MAX_DEPTH;
 
 /// Appends the text of an argument; `false` if it has none.
-pub fn argument_text<T: Field>(value: &T, out: &mut String) -> bool {
+pub(super) fn argument_text<T: Field>(value: &T, out: &mut String) -> bool {
     if value.is_absent() {
         out.push_str("null");
         return true;

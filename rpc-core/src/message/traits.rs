@@ -6,13 +6,14 @@
 
 use bytes::BytesMut;
 
-use super::container;
 use super::problem::Read;
 use super::reader::Reader;
+use super::record::Record;
 use super::wire::{self, DecodeError, Input, WireType};
 use super::writer::{At, Writer};
+use super::{container, sole, text};
 use crate::codec::Limits;
-use crate::descriptor::{MessageType, Shape, Type};
+use crate::descriptor::{FieldType, MessageType, Shape, Type};
 
 /// One value of protobuf: a number, a string, bytes, an enum or a message.
 #[diagnostic::on_unimplemented(
@@ -100,6 +101,30 @@ pub trait Value: Default + Send + Sync + 'static {
     /// Its type for descriptors.
     #[doc(hidden)]
     fn value_type() -> Type;
+
+    // Of a variant of an enum with data. As all that generated code asks of a type, they are methods
+    // of its trait: for one that cannot travel, the compiler then says the same thing, and so once.
+
+    /// As [`nests_within`](Self::nests_within), of a variant that holds it.
+    #[doc(hidden)]
+    #[inline]
+    fn variant_nests_within(&self, levels: usize) -> bool {
+        levels != 0 && self.nests_within(levels - 1)
+    }
+
+    /// Length with its key, also if it is the default.
+    #[doc(hidden)]
+    #[inline]
+    fn variant_len(&self, tag: u32) -> usize {
+        value_len(self, tag)
+    }
+
+    /// Appends it with its key, also if it is the default.
+    #[doc(hidden)]
+    #[inline]
+    fn encode_variant(&self, tag: u32, out: &mut BytesMut) {
+        encode_value(self, tag, out);
+    }
 }
 
 /// A [`Value`] that may be repeated: every one but `u8`, because `Vec<u8>` is bytes.
@@ -191,6 +216,78 @@ pub trait Field: Default + Send + Sync + 'static {
     /// Its type for descriptors.
     #[doc(hidden)]
     fn shape() -> Shape;
+
+    /// What a field is that was not sent.
+    #[doc(hidden)]
+    #[must_use]
+    fn absent() -> Self {
+        Self::default()
+    }
+
+    /// Appends its text as an argument; `false` if it has none.
+    #[doc(hidden)]
+    fn argument_text(&self, out: &mut String) -> bool {
+        text::argument_text(self, out)
+    }
+
+    // Of a list of arguments that holds it alone.
+
+    /// As [`nests_within`](Self::nests_within), of the list.
+    #[doc(hidden)]
+    #[inline]
+    fn sole_nests_within(&self, levels: usize) -> bool {
+        sole::nests_within(self, levels)
+    }
+
+    /// Length of the list in protobuf.
+    #[doc(hidden)]
+    #[inline]
+    fn sole_len(&self) -> usize {
+        sole::len(self)
+    }
+
+    /// Appends protobuf's form of the list.
+    #[doc(hidden)]
+    #[inline]
+    fn encode_sole(&self, out: &mut BytesMut) {
+        sole::encode(self, out);
+    }
+
+    /// Reads one field of protobuf's form of the list, in which `name` is its own.
+    #[doc(hidden)]
+    #[inline]
+    fn merge_sole(
+        &mut self,
+        tag: u32,
+        wire: WireType,
+        input: &mut Input,
+        name: &'static str,
+    ) -> Result<(), DecodeError> {
+        sole::merge_tagged(self, tag, wire, input, name)
+    }
+
+    /// Offers the list to a writer.
+    #[doc(hidden)]
+    fn write_sole<R: Record>(&self, list: &R, writer: &mut dyn Writer) {
+        sole::write(list, self, writer);
+    }
+
+    /// Reads the list.
+    #[doc(hidden)]
+    fn read_sole<R: Record>(
+        list: &mut R,
+        value: fn(&mut R) -> &mut Self,
+        reader: &mut dyn Reader,
+        limits: &mut Limits,
+    ) -> Read {
+        sole::read_argument(list, value, reader, limits)
+    }
+
+    /// The list as data.
+    #[doc(hidden)]
+    fn describe_sole(own: impl FnOnce(FieldType) -> MessageType, field: FieldType) -> MessageType {
+        sole::describe::<Self>(own, field)
+    }
 }
 
 impl<T: Value> Field for T {
@@ -260,7 +357,7 @@ impl<T: Value> Field for T {
 
 /// Length of `value` with its key, also if it is the default.
 #[inline]
-pub fn value_len<T: Value>(value: &T, tag: u32) -> usize {
+pub(super) fn value_len<T: Value>(value: &T, tag: u32) -> usize {
     let body = value.body_len();
     let prefix = match T::WIRE {
         WireType::LengthDelimited => wire::encoded_len_varint(body as u64),
@@ -271,7 +368,7 @@ pub fn value_len<T: Value>(value: &T, tag: u32) -> usize {
 
 /// Appends `value` with its key, also if it is the default.
 #[inline]
-pub fn encode_value<T: Value>(value: &T, tag: u32, out: &mut BytesMut) {
+pub(super) fn encode_value<T: Value>(value: &T, tag: u32, out: &mut BytesMut) {
     wire::put_key(tag, T::WIRE, out);
     if T::WIRE == WireType::LengthDelimited {
         wire::put_varint(value.body_len() as u64, out);

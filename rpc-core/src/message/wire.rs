@@ -101,7 +101,7 @@ impl Input {
     /// # Errors
     /// So much is not left.
     #[inline]
-    pub(super) fn take(&mut self, bytes: usize) -> Result<(), DecodeError> {
+    pub fn take(&mut self, bytes: usize) -> Result<(), DecodeError> {
         Ok(self.limits.take(bytes)?)
     }
 
@@ -110,7 +110,7 @@ impl Input {
     /// # Errors
     /// So much is not left.
     #[inline]
-    pub fn make<T: Value>(&mut self) -> Result<(), DecodeError> {
+    pub(super) fn make<T: Value>(&mut self) -> Result<(), DecodeError> {
         self.take(T::DEFAULT_HEAP)
     }
 

@@ -19,6 +19,7 @@ pub(super) fn expand(service: &Service) -> TokenStream {
             &service.args.krate,
             &service.names.arguments(method.name()),
             service.names.arguments_name(method.name()),
+            &service.lints(),
             &used_generics(service, method),
             &method
                 .arguments

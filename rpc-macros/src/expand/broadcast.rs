@@ -4,12 +4,14 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
 
 use super::client::over_stub;
 use super::{answer, arguments, at, owned_generics, placed};
 use crate::model::{Method, Service};
 
 pub(super) fn expand(service: &Service) -> TokenStream {
+    let lints = service.lints();
     let name = &service.names.broadcast;
     let doc = format!(
         "Calls every provider of [`{0}`] at once, and tells what each of them answered; made by \
@@ -26,7 +28,7 @@ pub(super) fn expand(service: &Service) -> TokenStream {
     quote! {
         #type_
 
-        #[allow(dead_code, deprecated, missing_docs, unreachable_pub)]
+        #lints
         impl #parameters #name #arguments #where_clause {
             #(#methods)*
         }
@@ -45,17 +47,22 @@ fn call(service: &Service, index: usize, method: &Method) -> TokenStream {
     let span = at(method.outcome.error_type());
     let failure = {
         let p = placed(service, span);
-        quote_spanned!(span=> #p::BusinessError::from_status(status))
+        quote_spanned!(span=> #p::BusinessError::from_status(__status))
     };
+    let doc = method.docs.is_empty().then(|| {
+        let doc = format!("Calls `{}` of every provider.", name.unraw());
+        quote!(#[doc = #doc])
+    });
     quote! {
         #(#attrs)*
+        #doc
         pub async fn #name(
             &self,
             #(#names: #types),*
         ) -> #p::Result<#p::Vec<#p::NodeResult<#value, <#whole as #p::Outcome>::Error>>> {
             match #nodes {
-                #p::Ok(nodes) => #p::Ok(#p::map_errors(nodes, |status| #failure)),
-                #p::Err(status) => #p::Err(status),
+                #p::Ok(__nodes) => #p::Ok(#p::map_errors(__nodes, |__status| #failure)),
+                #p::Err(__status) => #p::Err(__status),
             }
         }
     }

@@ -23,13 +23,14 @@ fn client(service: &Service) -> TokenStream {
 
 /// A type that is a stub and the trait's parameters.
 pub(super) fn over_stub(service: &Service, name: &Ident, doc: &str) -> TokenStream {
+    let lints = service.lints();
     let p = service.private();
     let (vis, generics) = (&service.item.vis, &service.item.generics);
     let (where_clause, marker) = (&generics.where_clause, marker(service));
     let traits = traits(service, name);
     quote! {
         #[doc = #doc]
-        #[allow(dead_code)]
+        #lints
         #vis struct #name #generics #where_clause {
             stub: #p::Stub,
             marker: #marker,
@@ -40,18 +41,19 @@ pub(super) fn over_stub(service: &Service, name: &Ident, doc: &str) -> TokenStre
 }
 
 fn client_inherent(service: &Service) -> TokenStream {
+    let lints = service.lints();
     let p = service.private();
     let (client, broadcast) = (&service.names.client, &service.names.broadcast);
     let generics = owned_generics(service);
     let (parameters, arguments, where_clause) = generics.split_for_impl();
     quote! {
-        #[allow(dead_code, unreachable_pub)]
+        #lints
         impl #parameters #client #arguments #where_clause {
-            /// The same client with `options` for every call made through it.
+            /// The same client with these options for every call made through it.
             #[must_use]
-            pub fn with(&self, options: #p::CallOptions) -> Self {
+            pub fn with(&self, __options: #p::CallOptions) -> Self {
                 Self {
-                    stub: #p::Stub::with_options(&self.stub, options),
+                    stub: #p::Stub::with_options(&self.stub, __options),
                     marker: #p::PhantomData,
                 }
             }
@@ -73,8 +75,9 @@ fn client_inherent(service: &Service) -> TokenStream {
 fn traits(service: &Service, name: &Ident) -> TokenStream {
     let p = service.private();
     let (parameters, arguments, where_clause) = service.item.generics.split_for_impl();
-    let text = name.to_string();
+    let (text, lints) = (name.to_string(), service.lints());
     quote! {
+        #lints
         impl #parameters #p::Clone for #name #arguments #where_clause {
             fn clone(&self) -> Self {
                 Self {
@@ -84,9 +87,10 @@ fn traits(service: &Service, name: &Ident) -> TokenStream {
             }
         }
 
+        #lints
         impl #parameters #p::fmt::Debug for #name #arguments #where_clause {
-            fn fmt(&self, f: &mut #p::fmt::Formatter<'_>) -> #p::fmt::Result {
-                f.debug_tuple(#text).field(&self.stub).finish()
+            fn fmt(&self, __f: &mut #p::fmt::Formatter<'_>) -> #p::fmt::Result {
+                __f.debug_tuple(#text).field(&self.stub).finish()
             }
         }
     }
@@ -94,35 +98,37 @@ fn traits(service: &Service, name: &Ident) -> TokenStream {
 
 fn service_client(service: &Service) -> TokenStream {
     let p = service.private();
-    let client = &service.names.client;
+    let (client, lints) = (&service.names.client, service.lints());
     let generics = owned_generics(service);
     let (parameters, arguments, where_clause) = generics.split_for_impl();
     quote! {
+        #lints
         impl #parameters #p::ServiceClient for #client #arguments #where_clause {
             const DESCRIPTOR: &'static #p::ServiceDescriptor = &Self::SERVICE;
 
-            fn from_stub(stub: #p::Stub) -> Self {
+            fn from_stub(__stub: #p::Stub) -> Self {
                 Self {
-                    stub,
+                    stub: __stub,
                     marker: #p::PhantomData,
                 }
             }
 
-            fn stub(client: &Self) -> &#p::Stub {
-                &client.stub
+            fn stub(__client: &Self) -> &#p::Stub {
+                &__client.stub
             }
         }
     }
 }
 
 fn interface(service: &Service) -> TokenStream {
+    let lints = service.lints();
     let (client, bound) = (&service.names.client, service.bound());
     let generics = owned_generics(service);
     let (parameters, arguments, where_clause) = generics.split_for_impl();
     let methods = service.methods.iter().enumerate();
     let methods = methods.map(|(index, method)| call(service, index, method));
     quote! {
-        #[allow(deprecated)]
+        #lints
         impl #parameters #bound for #client #arguments #where_clause {
             #(#methods)*
         }
@@ -141,13 +147,13 @@ fn call(service: &Service, index: usize, method: &Method) -> TokenStream {
     let span = at(method.outcome.error_type());
     let failure = {
         let p = placed(service, span);
-        quote_spanned!(span=> #p::BusinessError::from_status(status))
+        quote_spanned!(span=> #p::BusinessError::from_status(__status))
     };
     quote! {
         async fn #name(&self, #(#names: #types),*) -> #output {
             match #reply {
-                #p::Ok(value) => #p::Ok(value),
-                #p::Err(status) => #p::Err(#failure),
+                #p::Ok(__value) => #p::Ok(__value),
+                #p::Err(__status) => #p::Err(#failure),
             }
         }
     }

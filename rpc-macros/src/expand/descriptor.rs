@@ -10,7 +10,7 @@ use crate::streams::streamed;
 
 pub(super) fn expand(service: &Service) -> TokenStream {
     let p = service.private();
-    let client = &service.names.client;
+    let (client, lints) = (&service.names.client, service.lints());
     let generics = owned_generics(service);
     let (parameters, arguments, where_clause) = generics.split_for_impl();
     let methods = service.methods.iter().map(|method| method_descriptor(service, method));
@@ -22,6 +22,7 @@ pub(super) fn expand(service: &Service) -> TokenStream {
             value.as_ref().map(|value| quote!(.#key(#value)))
         });
     quote! {
+        #lints
         impl #parameters #client #arguments #where_clause {
             const METHODS: &'static [#p::MethodDescriptor] = &[#(#methods),*];
             const SERVICE: #p::ServiceDescriptor =

@@ -16,6 +16,7 @@ pub(super) fn expand(service: &Service) -> TokenStream {
 }
 
 fn dynamic(service: &Service) -> TokenStream {
+    let lints = service.lints();
     let p = service.private();
     let (vis, dynamic, generics) =
         (&service.item.vis, &service.names.dynamic, &service.item.generics);
@@ -28,7 +29,8 @@ fn dynamic(service: &Service) -> TokenStream {
     );
     quote! {
         #[doc = #doc]
-        #[allow(dead_code, clippy::too_many_arguments)]
+        #lints
+        #[allow(clippy::too_many_arguments)]
         #vis trait #dynamic #generics: #p::Send + #p::Sync + 'static #where_clause {
             #(#[doc(hidden)] #methods;)*
         }
@@ -36,6 +38,7 @@ fn dynamic(service: &Service) -> TokenStream {
 }
 
 fn blanket(service: &Service) -> TokenStream {
+    let lints = service.lints();
     let p = service.private();
     let (implementation, bound) = (&service.names.implementation, service.bound());
     let dynamic = &service.names.dynamic;
@@ -53,7 +56,7 @@ fn blanket(service: &Service) -> TokenStream {
         }
     });
     quote! {
-        #[allow(deprecated)]
+        #lints
         impl #parameters #dynamic #arguments for #implementation #where_clause {
             #(#methods)*
         }
@@ -61,6 +64,7 @@ fn blanket(service: &Service) -> TokenStream {
 }
 
 fn interface(service: &Service) -> TokenStream {
+    let lints = service.lints();
     let (dynamic, bound) = (&service.names.dynamic, service.bound());
     let generics = owned_generics(service);
     let (parameters, arguments, where_clause) = generics.split_for_impl();
@@ -70,7 +74,7 @@ fn interface(service: &Service) -> TokenStream {
         quote!(#signature { <Self as #dynamic #arguments>::#boxed(self, #(#names),*) })
     });
     quote! {
-        #[allow(deprecated)]
+        #lints
         impl #parameters #bound for dyn #dynamic #arguments #where_clause {
             #(#methods)*
         }

@@ -47,6 +47,7 @@ fn declaration(service: &Service, method: &Method) -> TokenStream {
 
 /// An `Arc` or `Box` of an implementation is one too.
 fn pointer_impl(service: &Service, pointer: &syn::Ident) -> TokenStream {
+    let lints = service.lints();
     let p = service.private();
     let (implementation, bound) = (&service.names.implementation, service.bound());
     let generics = implementation_generics(service);
@@ -57,7 +58,7 @@ fn pointer_impl(service: &Service, pointer: &syn::Ident) -> TokenStream {
         quote!(#signature { <#implementation as #bound>::#name(&**self, #(#names),*) })
     });
     quote! {
-        #[allow(deprecated)]
+        #lints
         impl #parameters #bound for #p::#pointer<#implementation> #where_clause {
             #(#methods)*
         }

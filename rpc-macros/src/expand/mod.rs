@@ -1,7 +1,8 @@
 //! Code from a checked model; one generated item a function.
 //!
 //! Generated code names nothing but `<crate>::__private::…`, what the user wrote, and its own
-//! items, so that it means the same wherever the trait stands.
+//! items, so that it means the same wherever the trait stands. Its bindings begin with two underscores:
+//! a constant in scope would be matched in place of one of its name.
 
 mod arguments;
 mod broadcast;

@@ -14,6 +14,7 @@ pub(super) fn expand(service: &Service) -> TokenStream {
 }
 
 fn server(service: &Service) -> TokenStream {
+    let lints = service.lints();
     let p = service.private();
     let (vis, server) = (&service.item.vis, &service.names.server);
     let implementation = &service.names.implementation;
@@ -26,7 +27,7 @@ fn server(service: &Service) -> TokenStream {
     );
     quote! {
         #[doc = #doc]
-        #[allow(dead_code)]
+        #lints
         #vis struct #server #generics #where_clause {
             service: #p::Arc<#implementation>,
             marker: #marker,
@@ -35,27 +36,28 @@ fn server(service: &Service) -> TokenStream {
 }
 
 fn server_inherent(service: &Service) -> TokenStream {
+    let lints = service.lints();
     let p = service.private();
     let (server, implementation) = (&service.names.server, &service.names.implementation);
     let generics = implementation_generics(service);
     let (parameters, arguments, where_clause) = generics.split_for_impl();
     quote! {
-        #[allow(dead_code, unreachable_pub)]
+        #lints
         impl #parameters #server #arguments #where_clause {
-            /// Serves `service`.
+            /// Serves this implementation.
             #[must_use]
-            pub fn new(service: #implementation) -> Self
+            pub fn new(__service: #implementation) -> Self
             where
                 #implementation: #p::Sized,
             {
-                Self::from_arc(#p::Arc::new(service))
+                Self::from_arc(#p::Arc::new(__service))
             }
 
-            /// Serves `service`, which is held elsewhere too.
+            /// Serves this implementation, which is held elsewhere too.
             #[must_use]
-            pub fn from_arc(service: #p::Arc<#implementation>) -> Self {
+            pub fn from_arc(__service: #p::Arc<#implementation>) -> Self {
                 Self {
-                    service,
+                    service: __service,
                     marker: #p::PhantomData,
                 }
             }
@@ -69,8 +71,9 @@ fn server_traits(service: &Service) -> TokenStream {
     let server = &service.names.server;
     let generics = implementation_generics(service);
     let (parameters, arguments, where_clause) = generics.split_for_impl();
-    let name = server.to_string();
+    let (name, lints) = (server.to_string(), service.lints());
     quote! {
+        #lints
         impl #parameters #p::Clone for #server #arguments #where_clause {
             fn clone(&self) -> Self {
                 Self {
@@ -80,15 +83,17 @@ fn server_traits(service: &Service) -> TokenStream {
             }
         }
 
+        #lints
         impl #parameters #p::fmt::Debug for #server #arguments #where_clause {
-            fn fmt(&self, f: &mut #p::fmt::Formatter<'_>) -> #p::fmt::Result {
-                f.write_str(#name)
+            fn fmt(&self, __f: &mut #p::fmt::Formatter<'_>) -> #p::fmt::Result {
+                __f.write_str(#name)
             }
         }
     }
 }
 
 fn handler(service: &Service) -> TokenStream {
+    let lints = service.lints();
     let p = service.private();
     let (server, client) = (&service.names.server, &service.names.client);
     let generics = implementation_generics(service);
@@ -97,16 +102,16 @@ fn handler(service: &Service) -> TokenStream {
     let methods = service.methods.iter().enumerate();
     let arms = methods.map(|(index, method)| arm(service, index, method));
     quote! {
-        #[allow(deprecated)]
+        #lints
         impl #parameters #p::Handler for #server #arguments #where_clause {
             fn descriptor(&self) -> &'static #p::ServiceDescriptor {
                 <#client #client_arguments as #p::ServiceClient>::DESCRIPTOR
             }
 
-            fn call(&self, index: usize, invocation: #p::Invocation) -> #p::ReplyFuture {
-                match index {
+            fn call(&self, __index: usize, __invocation: #p::Invocation) -> #p::ReplyFuture {
+                match __index {
                     #(#arms)*
-                    _ => #p::no_such_method(index, invocation),
+                    _ => #p::no_such_method(__index, __invocation),
                 }
             }
         }
@@ -121,18 +126,18 @@ fn arm(service: &Service, index: usize, method: &Method) -> TokenStream {
     let failure = {
         let span = at(method.outcome.error_type());
         let p = placed(service, span);
-        quote_spanned!(span=> #p::BusinessError::into_status(error))
+        quote_spanned!(span=> #p::BusinessError::into_status(__error))
     };
     let (read, passed) = read(service, method);
     quote! {
         #index => {
-            let service = #p::Clone::clone(&self.service);
+            let __service = #p::Clone::clone(&self.service);
             #p::Box::pin(async move {
                 #read
-                match <#implementation as #bound>::#name(&*service, #passed).await {
-                    #p::Ok(value) => #p::Ok(#into_reply(value)),
+                match <#implementation as #bound>::#name(&*__service, #passed).await {
+                    #p::Ok(__value) => #p::Ok(#into_reply(__value)),
                     // Whatever became of calls the handler made itself: this one ran.
-                    #p::Err(error) => {
+                    #p::Err(__error) => {
                         #p::Err(#p::Status::with_delivery(#failure, #p::Delivery::Answered))
                     }
                 }
@@ -148,8 +153,8 @@ fn read(service: &Service, method: &Method) -> (TokenStream, TokenStream) {
     if let Some((values, of)) = method.streamed_argument() {
         let read = quote! {
             let #values = #p::Invocation::into_stream::<#message, #of>(
-                invocation,
-                |arguments| arguments.#values,
+                __invocation,
+                |__arguments| __arguments.#values,
             )?;
         };
         return (read, quote!(#values));
@@ -157,9 +162,9 @@ fn read(service: &Service, method: &Method) -> (TokenStream, TokenStream) {
     // Without arguments the message is read all the same: its bytes may be malformed.
     let let_arguments = match method.arguments.is_empty() {
         true => quote!(let _),
-        false => quote!(let arguments),
+        false => quote!(let __arguments),
     };
     let names = method.argument_names();
-    let read = quote!(#let_arguments = #p::Invocation::into_arguments::<#message>(invocation)?;);
-    (read, quote!(#(arguments.#names),*))
+    let read = quote!(#let_arguments = #p::Invocation::into_arguments::<#message>(__invocation)?;);
+    (read, quote!(#(__arguments.#names),*))
 }

@@ -7,14 +7,18 @@ use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::visit::Visit;
 use syn::{
-    Fields, GenericArgument, GenericParam, Generics, Ident, ItemEnum, LitStr, PathArguments, Type,
+    Attribute, Fields, GenericArgument, GenericParam, Generics, Ident, ItemEnum, LitStr,
+    PathArguments, Type,
 };
 
 use super::args::FieldArgs;
 use super::model::{Field, Head, Wire};
+use super::proto;
 use super::units::Unit;
 use super::variants::{Holds, Variant};
+use crate::conditions::is_conditional;
 use crate::errors::Errors;
+use crate::groups::ungrouped;
 use crate::travels::Travels;
 
 const MAX_TAG: u32 = (1 << 29) - 1;
@@ -26,6 +30,7 @@ pub(crate) fn number<'a>(
     wires: impl Iterator<Item = &'a mut Wire>,
     errors: &mut Errors,
 ) {
+    proto::reserved(head, MAX_TAG, errors);
     let mut next = 1;
     let mut used: HashMap<u32, String> = HashMap::new();
     let mut names: HashMap<String, Span> = HashMap::new();
@@ -35,6 +40,7 @@ pub(crate) fn number<'a>(
             None => (free_from(next, head), wire.span),
         };
         check_tag(tag, span, wire.explicit.is_some(), head, errors);
+        proto::field(&wire.name, wire.name_span, errors);
         if let Some(other) = used.insert(tag, wire.name.clone()) {
             errors.at_span(
                 span,
@@ -94,6 +100,26 @@ fn check_tag(tag: u32, span: Span, is_explicit: bool, head: &Head, errors: &mut 
 /// What can never travel, whatever it implements. `Self` can, where it is the type as written.
 pub(crate) fn travels(ty: &Type, knows_self: bool, errors: &mut Errors) {
     Travels { errors, knows_self }.visit_type(ty);
+}
+
+/// Fields and variants are numbered and named on both ends, so none may come and go.
+pub(crate) fn conditions(attrs: &[Attribute], on: &str, errors: &mut Errors) {
+    for attr in attrs.iter().filter(|attr| is_conditional(attr)) {
+        errors.at(
+            attr,
+            format_args!(
+                "a {on} of a message cannot depend on `cfg`, because both ends must agree on it; \
+                 put the `cfg` on the type"
+            ),
+        );
+    }
+}
+
+/// What is said of the only value of a variant is said of the variant.
+pub(crate) fn no_attributes(field: &syn::Field, errors: &mut Errors) {
+    for attr in &field.attrs {
+        errors.at(attr, "the value of a variant has no attributes; put this on the variant");
+    }
 }
 
 /// Messages own their data, and live as long as they like.
@@ -218,11 +244,14 @@ pub(crate) fn unit(before: &[Unit], unit: &Unit, span: Span, errors: &mut Errors
     }
 }
 
-/// A variant is read by its name in Rust, too, which no other may have on the wire.
-pub(crate) fn unit_names(units: &[Unit], errors: &mut Errors) {
+/// A variant is read by its name in Rust, too, which no other may have on the wire; whether that is
+/// so.
+pub(crate) fn unit_names(units: &[Unit], errors: &mut Errors) -> bool {
+    let mut are_apart = true;
     for Unit { ident, name, .. } in units {
         let mut others = units.iter().filter(|other| other.ident != *ident);
         if let Some(other) = others.find(|other| other.rust_name() == *name) {
+            are_apart = false;
             errors.at_span(
                 ident.span(),
                 format_args!(
@@ -233,6 +262,7 @@ pub(crate) fn unit_names(units: &[Unit], errors: &mut Errors) {
             );
         }
     }
+    are_apart
 }
 
 /// A field that is always there cannot hold the message itself: each default would make another.
@@ -271,10 +301,10 @@ pub(crate) fn first_ends(head: &Head, variants: &[Variant], errors: &mut Errors)
 /// Whether the type is `own` in boxes, as it is written; what is hidden behind other types is
 /// found by rustc in the constants of defaults.
 fn is_boxed(ty: &Type, own: &Ident) -> bool {
-    let Type::Path(path) = ty else { return false };
+    let Type::Path(path) = ungrouped(ty) else { return false };
     let Some(last) = path.path.segments.last() else { return false };
     let PathArguments::AngleBracketed(arguments) = &last.arguments else { return false };
-    let is_own = |ty: &Type| match ty {
+    let is_own = |ty: &Type| match ungrouped(ty) {
         Type::Path(path) => path.path.segments.last().is_some_and(|last| {
             path.path.segments.len() == 1 && (last.ident == "Self" || last.ident == *own)
         }),

@@ -19,16 +19,16 @@ pub(crate) enum Kind {
 pub(crate) fn record(head: &Head, fields: &[Field], kind: expand::Kind) -> TokenStream {
     let p = head.private();
     let types = fields.iter().map(|field| {
-        let ty = &field.ty;
-        field_type(&p, &field.wire, &quote!(<#ty as #p::Field>::shape))
+        let face = expand::face(&p, &field.ty);
+        field_type(&p, &field.wire, &quote!(#face::shape))
     });
     match (kind, fields) {
         (expand::Kind::Arguments, [field]) => {
-            let ty = &field.ty;
-            let own = message_type(head, &quote!(field), Kind::Record);
+            let face = expand::face(&p, &field.ty);
+            let own = message_type(head, &quote!(__field), Kind::Record);
             let body = quote! {
                 fn message_type() -> #p::MessageType {
-                    #p::sole::describe::<#ty>(|field| #own, #(#types)*)
+                    #face::describe_sole(|__field| #own, #(#types)*)
                 }
             };
             implement(head, quote!(#p::Describe), body)

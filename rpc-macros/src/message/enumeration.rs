@@ -14,8 +14,8 @@ pub(crate) fn expand(head: &Head, units: &Units) -> TokenStream {
     let enumeration = enumeration(head, units);
     let value = value(head);
     let element = implement(head, quote!(#p::Element), TokenStream::new());
-    let serialize = faces::serialize(head, &quote!(#p::serialize_enum(self, serializer)));
-    let deserialize = faces::deserialize(head, &quote!(#p::deserialize_enum(deserializer)));
+    let serialize = faces::serialize(head, &quote!(#p::serialize_enum(self, __serializer)));
+    let deserialize = faces::deserialize(head, &quote!(#p::deserialize_enum(__deserializer)));
     let default = (!head.has_default).then(|| {
         let first = units.known.first().map(|unit| &unit.ident);
         let body = quote!(fn default() -> Self { Self::#first });
@@ -33,6 +33,7 @@ fn enumeration(head: &Head, Units { known, other }: &Units) -> TokenStream {
     let rust_names: Vec<_> = known.iter().map(Unit::rust_name).collect();
     let (unknown, number_of_other) = other.as_ref().map(|other| unknown(&p, other)).unzip();
     let takes_unknown = other.is_some();
+    let reserved = head.reserved.iter().map(|(number, _)| number);
     let (class, class_name) = (with_class(&head.class), &head.class);
     let body = quote! {
         const SCHEMA: &'static #p::EnumSchema = &#p::EnumSchema::new(
@@ -44,8 +45,8 @@ fn enumeration(head: &Head, Units { known, other }: &Units) -> TokenStream {
             match self { #(Self::#idents => #numbers,)* #number_of_other }
         }
 
-        fn from_number(number: i32) -> ::core::option::Option<Self> {
-            match number {
+        fn from_number(__number: i32) -> ::core::option::Option<Self> {
+            match __number {
                 #(#numbers => ::core::option::Option::Some(Self::#idents),)*
                 _ => ::core::option::Option::None,
             }
@@ -60,6 +61,7 @@ fn enumeration(head: &Head, Units { known, other }: &Units) -> TokenStream {
                 class: #class_name,
                 doc: #docs,
                 takes_unknown: #takes_unknown,
+                reserved: ::std::vec![#(#reserved),*],
                 variants: ::std::vec![#(#p::VariantType {
                     name: #names,
                     rust_name: #rust_names,
@@ -87,18 +89,21 @@ fn unknown(p: &TokenStream, other: &Other) -> (TokenStream, TokenStream) {
     let keeps = quote! {
         const KEEPS: bool = true;
 
-        fn from_unknown(variant: &#p::Variant) -> ::core::option::Option<Self> {
-            ::core::option::Option::Some(Self::#ident(#kept::keep(variant)))
+        fn from_unknown(__variant: &#p::Variant) -> ::core::option::Option<Self> {
+            ::core::option::Option::Some(Self::#ident(#kept::keep(__variant)))
         }
 
         fn kept_name(&self) -> ::core::option::Option<&str> {
             match self {
-                Self::#ident(kept) => #kept::name(kept),
+                Self::#ident(__kept) => #kept::name(__kept),
                 _ => ::core::option::Option::None,
             }
         }
     };
-    (keeps, quote!(Self::#ident(kept) => #kept::number(kept, <Self as #p::Enumeration>::SCHEMA),))
+    (
+        keeps,
+        quote!(Self::#ident(__kept) => #kept::number(__kept, <Self as #p::Enumeration>::SCHEMA),),
+    )
 }
 
 fn value(head: &Head) -> TokenStream {
@@ -117,28 +122,28 @@ fn value(head: &Head) -> TokenStream {
         }
 
         #[inline]
-        fn encode_body(&self, out: &mut #p::BytesMut) {
-            #p::Value::encode_body(&#p::Enumeration::number(self), out);
+        fn encode_body(&self, __out: &mut #p::BytesMut) {
+            #p::Value::encode_body(&#p::Enumeration::number(self), __out);
         }
 
         #[inline]
         fn merge_body(
             &mut self,
-            input: &mut #p::Input,
+            __input: &mut #p::Input,
         ) -> ::core::result::Result<(), #p::DecodeError> {
-            #p::merge_enum(self, input)
+            #p::merge_enum(self, __input)
         }
 
-        fn write_value(&self, writer: &mut dyn #p::Writer, at: #p::At) {
-            #p::write_enum(self, writer, at);
+        fn write_value(&self, __writer: &mut dyn #p::Writer, __at: #p::At) {
+            #p::write_enum(self, __writer, __at);
         }
 
         fn read_value(
             &mut self,
-            reader: &mut dyn #p::Reader,
-            limits: &mut #p::Limits,
+            __reader: &mut dyn #p::Reader,
+            __limits: &mut #p::Limits,
         ) -> #p::Read {
-            #p::read_enum(self, reader, limits)
+            #p::read_enum(self, __reader, __limits)
         }
 
         fn value_type() -> #p::Type {

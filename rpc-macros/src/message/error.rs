@@ -1,7 +1,7 @@
 //! `#[error]`: an enum of business errors, with one variant for what the framework says.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::{Ident, ItemEnum};
 
@@ -9,8 +9,9 @@ use super::args::{Place, TypeArgs};
 use super::expand::implement;
 use super::model::Head;
 use super::variants::{self, Holds, Variant};
-use super::{check, faces, names, oneof};
+use super::{check, faces, names, oneof, proto};
 use crate::errors::Errors;
+use crate::names::lints;
 
 const CODES: [&str; 16] = [
     "cancelled",
@@ -33,17 +34,18 @@ const CODES: [&str; 16] = [
 
 /// What `#[error(arguments)]` makes of `item`.
 pub(crate) fn expand(arguments: TokenStream, mut item: ItemEnum) -> TokenStream {
-    let mut errors = Errors::default();
+    let (mut errors, lints) = (Errors::default(), lints(item.to_token_stream()));
     let args = TypeArgs::parse(arguments, &mut errors);
     let head = Head::new(args, &item.ident, &item.generics, &item.attrs);
     check::generics(&item.generics, &mut errors);
+    proto::type_name(&head, &mut errors);
     let args = variants::args(&mut item, Place::ErrorVariant, &mut errors);
     let variants = variants::variants(&head, &mut item, args, &mut errors);
     let status = check_variants(&head, &variants, &mut errors);
     match (errors.into_tokens(), status) {
         (None, Some(status)) => {
             let code = code(&head, &variants, &status);
-            quote!(#item const _: () = { #code };)
+            quote!(#item #lints const _: () = { #code };)
         }
         (errors, _) => quote!(#item #errors),
     }
@@ -99,12 +101,12 @@ fn code(head: &Head, variants: &[Variant], status: &Ident) -> TokenStream {
     let default = implement(head, quote!(::core::default::Default), default);
     let record = oneof::record(head, variants);
     let message = faces::message(head, &faces::Form::of_value(head), &TokenStream::new());
-    let serialize = faces::serialize(head, &quote!(#p::write_with_serde(self, serializer)));
+    let serialize = faces::serialize(head, &quote!(#p::write_with_serde(self, __serializer)));
     let (display, error) = (display(head, variants), std_error(head, status));
     let business = business(head, variants, status);
     let from = quote! {
-        fn from(status: #p::Status) -> Self {
-            #p::BusinessError::from_status(status)
+        fn from(__status: #p::Status) -> Self {
+            #p::BusinessError::from_status(__status)
         }
     };
     let from = implement(head, quote!(::core::convert::From<#p::Status>), from);
@@ -116,7 +118,7 @@ fn display(head: &Head, variants: &[Variant]) -> TokenStream {
         let Variant { ident, args, holds, .. } = variant;
         let text = match &args.message {
             _ if args.status.is_some() => {
-                return quote!(Self::#ident(status) => ::core::fmt::Display::fmt(status, __f),);
+                return quote!(Self::#ident(__status) => ::core::fmt::Display::fmt(__status, __f),);
             }
             None => {
                 let text = plain_text(variant);
@@ -131,10 +133,13 @@ fn display(head: &Head, variants: &[Variant]) -> TokenStream {
             }
             Holds::One(_) => quote!(Self::#ident(_) => ::core::write!(__f, #text),),
             Holds::Named(fields, _) => {
-                let names = fields.iter().map(|field| &field.ident);
+                let names: Vec<_> = fields.iter().map(|field| &field.ident).collect();
+                // The text need not name every field.
                 quote! {
-                    #[allow(unused_variables, reason = "the text need not name every field")]
-                    Self::#ident { #(#names),* } => ::core::write!(__f, #text),
+                    Self::#ident { #(#names),* } => {
+                        let _ = (#(#names,)*);
+                        ::core::write!(__f, #text)
+                    }
                 }
             }
         }
@@ -160,7 +165,7 @@ fn std_error(head: &Head, status: &Ident) -> TokenStream {
     let body = quote! {
         fn source(&self) -> ::core::option::Option<&(dyn ::std::error::Error + 'static)> {
             match self {
-                Self::#status(status) => ::std::error::Error::source(status),
+                Self::#status(__status) => ::std::error::Error::source(__status),
                 _ => ::core::option::Option::None,
             }
         }
@@ -173,7 +178,7 @@ fn business(head: &Head, variants: &[Variant], status: &Ident) -> TokenStream {
     let codes = variants.iter().map(|variant| {
         let (ident, code) = (&variant.ident, variant.args.code.as_ref());
         match code {
-            _ if variant.args.status.is_some() => quote!(Self::#ident(own) => own.code(),),
+            _ if variant.args.status.is_some() => quote!(Self::#ident(__own) => __own.code(),),
             Some(code) => {
                 let code = Ident::new(&camel(&code.value()), code.span());
                 quote!(Self::#ident { .. } => #p::Code::#code,)
@@ -183,23 +188,23 @@ fn business(head: &Head, variants: &[Variant], status: &Ident) -> TokenStream {
     });
     let body = quote! {
         fn into_status(self) -> #p::Status {
-            let error = match self {
-                Self::#status(status) => return status,
-                error => error,
+            let __error = match self {
+                Self::#status(__status) => return __status,
+                __error => __error,
             };
-            let text = ::std::string::ToString::to_string(&error);
-            let code = match &error { #(#codes)* };
-            #p::typed_status(code, text, &<Self as #p::Describe>::message_type().name, error)
+            let __text = ::std::string::ToString::to_string(&__error);
+            let __code = match &__error { #(#codes)* };
+            #p::typed_status(__code, __text, &<Self as #p::Describe>::message_type().name, __error)
         }
 
-        fn from_status(status: #p::Status) -> Self {
-            let name = <Self as #p::Describe>::message_type().name;
-            match #p::typed_error(&status, &name) {
+        fn from_status(__status: #p::Status) -> Self {
+            let __name = <Self as #p::Describe>::message_type().name;
+            match #p::typed_error(&__status, &__name) {
                 // A variant that is unknown here is none of ours.
                 ::core::option::Option::None | ::core::option::Option::Some(Self::#status(_)) => {
-                    Self::#status(status)
+                    Self::#status(__status)
                 }
-                ::core::option::Option::Some(error) => error,
+                ::core::option::Option::Some(__error) => __error,
             }
         }
 

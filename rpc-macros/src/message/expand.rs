@@ -55,8 +55,8 @@ fn default(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
     let defaults = fields.iter().map(|field| {
         let name = &field.ident;
         // Not `Default` itself: of a type that cannot travel, that is not what is to be said.
-        let default = quote_spanned!(at(&field.ty)=> #p::absent());
-        quote!(#name: #default)
+        let face = face(&p, &field.ty);
+        quote!(#name: #face::absent())
     });
     let marker = (kind == Kind::Variant).then(|| quote!(__types: ::core::marker::PhantomData));
     let body = quote! {
@@ -82,7 +82,9 @@ fn record_impl(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
         _ => proto(&p, fields),
     };
     let shared: Vec<_> = fields.iter().map(this).collect();
-    let (present, write_fields) = (present(&p, &shared), write_fields(&p, &shared));
+    let faces: Vec<_> = fields.iter().map(|field| face(&p, &field.ty)).collect();
+    let present = present(&faces, &shared);
+    let write_fields = write_fields(&faces, &shared);
     let (places, exclusive) = (0..fields.len(), fields.iter().map(this_mut));
     let body = quote! {
         const SCHEMA: &'static #p::RecordSchema = #schema;
@@ -96,19 +98,19 @@ fn record_impl(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
             #present
         }
 
-        fn write_fields(&self, writer: &mut dyn #p::Writer) {
-            let fields = <Self as #p::Record>::SCHEMA.fields;
+        fn write_fields(&self, __writer: &mut dyn #p::Writer) {
+            let __fields = <Self as #p::Record>::SCHEMA.fields;
             #write_fields
         }
 
         fn read_field(
             &mut self,
-            at: usize,
-            reader: &mut dyn #p::Reader,
-            limits: &mut #p::Limits,
+            __at: usize,
+            __reader: &mut dyn #p::Reader,
+            __limits: &mut #p::Limits,
         ) -> #p::Read {
-            match at {
-                #(#places => #p::Field::read(#exclusive, reader, limits),)*
+            match __at {
+                #(#places => #faces::read(#exclusive, __reader, __limits),)*
                 _ => ::core::result::Result::Ok(()),
             }
         }
@@ -133,18 +135,18 @@ pub(crate) fn with_class(class: &str) -> Option<TokenStream> {
 }
 
 /// How many of the fields that are reached by `access` are not absent.
-pub(crate) fn present(p: &TokenStream, access: &[TokenStream]) -> TokenStream {
-    quote!(0usize #(+ (!#p::Field::is_absent(#access)) as usize)*)
+pub(crate) fn present(faces: &[TokenStream], access: &[TokenStream]) -> TokenStream {
+    quote!(0usize #(+ (!#faces::is_absent(#access)) as usize)*)
 }
 
 /// Offers the fields that are reached by `access`, of the table `fields`.
-pub(crate) fn write_fields(p: &TokenStream, access: &[TokenStream]) -> TokenStream {
+pub(crate) fn write_fields(faces: &[TokenStream], access: &[TokenStream]) -> TokenStream {
     let places = 0..access.len();
     quote! {
-        #(#p::Field::write(
+        #(#faces::write(
             #access,
-            writer,
-            ::core::option::Option::Some(&fields[#places]),
+            __writer,
+            ::core::option::Option::Some(&__fields[#places]),
         );)*
     }
 }
@@ -162,29 +164,38 @@ fn nests_within(p: &TokenStream, fields: &[Field], kind: Kind) -> TokenStream {
     let shared = fields.iter().map(this);
     let within = match (kind, fields) {
         (Kind::Arguments, [field]) => {
-            let this = this(field);
-            quote!(#p::sole::nests_within(#this, levels))
+            let (face, this) = (face(p, &field.ty), this(field));
+            quote!(#face::sole_nests_within(#this, __levels))
         }
-        _ => quote!(levels != 0 #(&& #p::Field::nests_within(#shared, levels - 1))*),
+        _ => {
+            let faces = fields.iter().map(|field| face(p, &field.ty));
+            quote!(__levels != 0 #(&& #faces::nests_within(#shared, __levels - 1))*)
+        }
     };
     quote! {
         #[inline]
-        fn nests_within(&self, levels: usize) -> bool {
+        fn nests_within(&self, __levels: usize) -> bool {
             #within
         }
     }
 }
 
-/// The field, placed on the user's type, where rustc then says that the type cannot travel.
-fn this(field: &Field) -> TokenStream {
-    let member = &field.ident;
-    quote_spanned!(at(&field.ty)=> &self.#member)
+/// The type as a field. All that is asked of it is asked this way: of one that cannot travel, rustc
+/// then says the same thing at the same place each time, and shows it once.
+pub(crate) fn face(p: &TokenStream, ty: &Type) -> TokenStream {
+    quote_spanned!(at(ty)=> <#ty as #p::Field>)
 }
 
-/// The field to be written to, placed likewise.
+/// The field.
+fn this(field: &Field) -> TokenStream {
+    let member = &field.ident;
+    quote!(&self.#member)
+}
+
+/// The field to be written to.
 fn this_mut(field: &Field) -> TokenStream {
     let member = &field.ident;
-    quote_spanned!(at(&field.ty)=> &mut self.#member)
+    quote!(&mut self.#member)
 }
 
 /// The place of `ty` for code that is generated all the same, so that no lint takes it for the
@@ -198,29 +209,30 @@ fn proto(p: &TokenStream, fields: &[Field]) -> TokenStream {
     let shared: Vec<_> = fields.iter().map(this).collect();
     let exclusive = fields.iter().map(this_mut);
     let tags: Vec<_> = fields.iter().map(|field| field.wire.tag).collect();
+    let faces: Vec<_> = fields.iter().map(|field| face(p, &field.ty)).collect();
     quote! {
         #[inline]
         fn fields_len(&self) -> usize {
-            0 #(+ #p::Field::field_len(#shared, #tags))*
+            0 #(+ #faces::field_len(#shared, #tags))*
         }
 
         #[inline]
-        fn encode_fields(&self, out: &mut #p::BytesMut) {
-            #(#p::Field::encode_field(#shared, #tags, out);)*
+        fn encode_fields(&self, __out: &mut #p::BytesMut) {
+            #(#faces::encode_field(#shared, #tags, __out);)*
         }
 
         #[inline]
         fn merge_tagged(
             &mut self,
-            tag: u32,
-            wire: #p::WireType,
-            input: &mut #p::Input,
+            __tag: u32,
+            __wire: #p::WireType,
+            __input: &mut #p::Input,
         ) -> ::core::result::Result<(), #p::DecodeError> {
-            let merged = match tag {
-                #(#tags => #p::Field::merge_field(#exclusive, wire, input),)*
-                _ => input.skip(tag, wire),
+            let __merged = match __tag {
+                #(#tags => #faces::merge_field(#exclusive, __wire, __input),)*
+                _ => __input.skip(__tag, __wire),
             };
-            merged.map_err(|error| #p::in_tagged(error, <Self as #p::Record>::SCHEMA, tag))
+            __merged.map_err(|__error| #p::in_tagged(__error, <Self as #p::Record>::SCHEMA, __tag))
         }
     }
 }
@@ -228,25 +240,26 @@ fn proto(p: &TokenStream, fields: &[Field]) -> TokenStream {
 /// Protobuf's form of a list of exactly one argument.
 fn sole_proto(p: &TokenStream, field: &Field) -> TokenStream {
     let (shared, exclusive, name) = (this(field), this_mut(field), &field.wire.json);
+    let face = face(p, &field.ty);
     quote! {
         #[inline]
         fn fields_len(&self) -> usize {
-            #p::sole::len(#shared)
+            #face::sole_len(#shared)
         }
 
         #[inline]
-        fn encode_fields(&self, out: &mut #p::BytesMut) {
-            #p::sole::encode(#shared, out);
+        fn encode_fields(&self, __out: &mut #p::BytesMut) {
+            #face::encode_sole(#shared, __out);
         }
 
         #[inline]
         fn merge_tagged(
             &mut self,
-            tag: u32,
-            wire: #p::WireType,
-            input: &mut #p::Input,
+            __tag: u32,
+            __wire: #p::WireType,
+            __input: &mut #p::Input,
         ) -> ::core::result::Result<(), #p::DecodeError> {
-            #p::sole::merge_tagged(#exclusive, tag, wire, input, #name)
+            #face::merge_sole(#exclusive, __tag, __wire, __input, #name)
         }
     }
 }
@@ -262,12 +275,12 @@ fn argument_text(head: &Head, fields: &[Field]) -> TokenStream {
         };
     }
     let arms = fields.iter().enumerate().map(|(index, field)| {
-        let field = this(field);
-        quote!(#index => #p::argument_text(#field, out),)
+        let (face, field) = (face(&p, &field.ty), this(field));
+        quote!(#index => #face::argument_text(#field, __out),)
     });
     quote! {
-        fn argument_text(&self, index: usize, out: &mut ::std::string::String) -> bool {
-            match index {
+        fn argument_text(&self, __index: usize, __out: &mut ::std::string::String) -> bool {
+            match __index {
                 #(#arms)*
                 _ => false,
             }
@@ -280,17 +293,17 @@ fn arguments_form(head: &Head, fields: &[Field]) -> faces::Form {
     match fields {
         [field] => {
             let (member, this) = (&field.ident, this(field));
-            let span = at(&field.ty);
+            let face = face(&p, &field.ty);
             faces::Form {
-                write: quote!(#p::sole::write(self, #this, writer)),
-                read: quote_spanned! {span=>
-                    #p::sole::read_argument(self, |list| &mut list.#member, reader, limits)
+                write: quote!(#face::write_sole(#this, self, __writer)),
+                read: quote! {
+                    #face::read_sole(self, |__list| &mut __list.#member, __reader, __limits)
                 },
             }
         }
         _ => faces::Form {
-            write: quote!(#p::write_whole(self, writer)),
-            read: quote!(#p::read_record(self, reader, limits)),
+            write: quote!(#p::write_whole(self, __writer)),
+            read: quote!(#p::read_record(self, __reader, __limits)),
         },
     }
 }

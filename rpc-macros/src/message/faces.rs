@@ -16,8 +16,8 @@ pub(crate) fn value(head: &Head) -> TokenStream {
         const DEFAULT_HEAP: usize = <Self as #p::Record>::ENDLESS_DEFAULT_USE_OPTION_BOX;
 
         #[inline]
-        fn nests_within(&self, levels: usize) -> bool {
-            #p::Record::nests_within(self, levels)
+        fn nests_within(&self, __levels: usize) -> bool {
+            #p::Record::nests_within(self, __levels)
         }
 
         #[inline]
@@ -26,43 +26,43 @@ pub(crate) fn value(head: &Head) -> TokenStream {
         }
 
         #[inline]
-        fn encode_body(&self, out: &mut #p::BytesMut) {
-            #p::Record::encode_fields(self, out);
+        fn encode_body(&self, __out: &mut #p::BytesMut) {
+            #p::Record::encode_fields(self, __out);
         }
 
         #[inline]
         fn merge_body(
             &mut self,
-            input: &mut #p::Input,
+            __input: &mut #p::Input,
         ) -> ::core::result::Result<(), #p::DecodeError> {
-            #p::merge_nested(self, input)
+            #p::merge_nested(self, __input)
         }
 
         #[inline]
         fn merge_tag(
             &mut self,
-            tag: u32,
-            wire: #p::WireType,
-            input: &mut #p::Input,
+            __tag: u32,
+            __wire: #p::WireType,
+            __input: &mut #p::Input,
         ) -> ::core::result::Result<(), #p::DecodeError> {
-            #p::Record::merge_tagged(self, tag, wire, input)
+            #p::Record::merge_tagged(self, __tag, __wire, __input)
         }
 
-        fn write_value(&self, writer: &mut dyn #p::Writer, at: #p::At) {
-            #p::write_record(self, writer, at);
+        fn write_value(&self, __writer: &mut dyn #p::Writer, __at: #p::At) {
+            #p::write_record(self, __writer, __at);
         }
 
         fn read_value(
             &mut self,
-            reader: &mut dyn #p::Reader,
-            limits: &mut #p::Limits,
+            __reader: &mut dyn #p::Reader,
+            __limits: &mut #p::Limits,
         ) -> #p::Read {
-            #p::read_record(self, reader, limits)
+            #p::read_record(self, __reader, __limits)
         }
 
         fn value_type() -> #p::Type {
-            let message = <Self as #p::Describe>::message_type;
-            #p::Type::Message(message().name, message)
+            let __message = <Self as #p::Describe>::message_type;
+            #p::Type::Message(__message().name, __message)
         }
     };
     let value = implement(head, quote!(#p::Value), body);
@@ -86,8 +86,8 @@ impl Form {
     pub(crate) fn of_value(head: &Head) -> Self {
         let p = head.private();
         Self {
-            write: quote!(#p::write_whole(self, writer)),
-            read: quote!(#p::read_record(self, reader, limits)),
+            write: quote!(#p::write_whole(self, __writer)),
+            read: quote!(#p::read_record(self, __reader, __limits)),
         }
     }
 }
@@ -103,27 +103,27 @@ pub(crate) fn message(head: &Head, form: &Form, more: &TokenStream) -> TokenStre
 
         fn encode_proto(
             &self,
-            buf: &mut #p::BytesMut,
+            __buf: &mut #p::BytesMut,
         ) -> ::core::result::Result<(), #p::TooDeep> {
-            #p::encode_whole(self, buf)
+            #p::encode_whole(self, __buf)
         }
 
         fn merge_proto(
             &mut self,
-            bytes: #p::Bytes,
-            limits: &mut #p::Limits,
+            __bytes: #p::Bytes,
+            __limits: &mut #p::Limits,
         ) -> ::core::result::Result<(), #p::DecodeError> {
-            #p::merge_whole(self, bytes, limits)
+            #p::merge_whole(self, __bytes, __limits)
         }
 
-        fn write(&self, writer: &mut dyn #p::Writer) {
+        fn write(&self, __writer: &mut dyn #p::Writer) {
             #write
         }
 
         fn read(
             &mut self,
-            reader: &mut dyn #p::Reader,
-            limits: &mut #p::Limits,
+            __reader: &mut dyn #p::Reader,
+            __limits: &mut #p::Limits,
         ) -> #p::Read {
             #read
         }
@@ -136,8 +136,8 @@ pub(crate) fn message(head: &Head, form: &Form, more: &TokenStream) -> TokenStre
 /// Serde's own traits, for messages: the same form as in codecs.
 pub(crate) fn serde_impls(head: &Head) -> TokenStream {
     let p = head.private();
-    let serialize = serialize(head, &quote!(#p::write_with_serde(self, serializer)));
-    let deserialize = deserialize(head, &quote!(#p::deserialize(deserializer)));
+    let serialize = serialize(head, &quote!(#p::write_with_serde(self, __serializer)));
+    let deserialize = deserialize(head, &quote!(#p::deserialize(__deserializer)));
     quote!(#serialize #deserialize)
 }
 
@@ -146,7 +146,7 @@ pub(crate) fn serialize(head: &Head, write: &TokenStream) -> TokenStream {
     let body = quote! {
         fn serialize<__S: #p::serde::Serializer>(
             &self,
-            serializer: __S,
+            __serializer: __S,
         ) -> ::core::result::Result<__S::Ok, __S::Error> {
             #write
         }
@@ -165,7 +165,7 @@ pub(crate) fn deserialize(head: &Head, read: &TokenStream) -> TokenStream {
         #[automatically_derived]
         impl #params #p::serde::Deserialize<'__de> for #ident #arguments #clause {
             fn deserialize<__D: #p::serde::Deserializer<'__de>>(
-                deserializer: __D,
+                __deserializer: __D,
             ) -> ::core::result::Result<Self, __D::Error> {
                 #read
             }

@@ -10,11 +10,13 @@ mod faces;
 mod model;
 mod names;
 mod oneof;
+mod oneof_proto;
+mod proto;
 mod units;
 mod variants;
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::{Fields, Generics, Ident, Item, ItemEnum, ItemStruct, Path, Type};
 
@@ -22,6 +24,10 @@ use self::args::{FieldArgs, Place, TypeArgs};
 use self::expand::Kind;
 use self::model::{Field, Head, Wire};
 use crate::errors::Errors;
+use crate::names::lints;
+
+/// What is wrong with an argument's name in a `.proto`, if anything is.
+pub(crate) use self::proto::is_name;
 
 /// The name under which an argument or field travels in JSON and msgpack, unless it is given one.
 pub(crate) fn wire_name(ident: &Ident) -> String {
@@ -30,7 +36,7 @@ pub(crate) fn wire_name(ident: &Ident) -> String {
 
 /// What `#[message(arguments)]` makes of `item`.
 pub(crate) fn expand(arguments: TokenStream, item: Item) -> TokenStream {
-    let mut errors = Errors::default();
+    let (mut errors, lints) = (Errors::default(), lints(item.to_token_stream()));
     let args = TypeArgs::parse(arguments, &mut errors);
     let (item, code) = match item {
         Item::Struct(mut item) => {
@@ -48,17 +54,18 @@ pub(crate) fn expand(arguments: TokenStream, item: Item) -> TokenStream {
     };
     match errors.into_tokens() {
         Some(errors) => quote!(#item #errors),
-        None => quote!(#item const _: () = { #code };),
+        None => quote!(#item #lints const _: () = { #code };),
     }
 }
 
 fn expand_struct(args: TypeArgs, item: &mut ItemStruct, errors: &mut Errors) -> TokenStream {
     let head = Head::new(args, &item.ident, &item.generics, &item.attrs);
     check::generics(&item.generics, errors);
+    proto::type_name(&head, errors);
     if let Fields::Unnamed(fields) = &item.fields {
         errors.at(fields, "the fields of a message have names; write `{ name: Type, … }`");
     }
-    let mut fields = named_fields(&mut item.fields, true, errors);
+    let mut fields = named_fields(&mut item.fields, errors);
     check::number(&head, fields.iter_mut().map(|field| &mut field.wire), errors);
     check::default_ends(&head, &fields, errors);
     expand::record(&head, &fields, Kind::Message)
@@ -67,6 +74,7 @@ fn expand_struct(args: TypeArgs, item: &mut ItemStruct, errors: &mut Errors) -> 
 fn expand_enum(args: TypeArgs, item: &mut ItemEnum, errors: &mut Errors) -> TokenStream {
     let head = Head::new(args, &item.ident, &item.generics, &item.attrs);
     check::generics(&item.generics, errors);
+    proto::type_name(&head, errors);
     check::first_is_default(item, errors);
     let args = variants::args(item, Place::Variant, errors);
     check::one_other(&args, errors);
@@ -79,14 +87,14 @@ fn expand_enum(args: TypeArgs, item: &mut ItemEnum, errors: &mut Errors) -> Toke
     oneof::expand(&head, &variants)
 }
 
-/// The named fields, without their `#[rpc(…)]`; those of a variant stand in a struct of their
-/// own, which is not `Self`.
-fn named_fields(fields: &mut Fields, knows_self: bool, errors: &mut Errors) -> Vec<Field> {
+/// The named fields, without their `#[rpc(…)]`.
+fn named_fields(fields: &mut Fields, errors: &mut Errors) -> Vec<Field> {
     let mut found = Vec::new();
     for field in fields {
+        check::conditions(&field.attrs, "field", errors);
         let args = FieldArgs::take(&mut field.attrs, Place::Field, errors);
         if let Some(ident) = &field.ident {
-            check::travels(&field.ty, knows_self, errors);
+            check::travels(&field.ty, true, errors);
             found.push(Field {
                 ident: ident.clone(),
                 ty: field.ty.clone(),
@@ -103,8 +111,8 @@ pub(crate) fn expand_arguments_of(arguments: TokenStream, item: &ItemStruct) -> 
     let args = TypeArgs::parse(arguments, &mut errors);
     let field = |field: &syn::Field| Some((field.ident.clone()?, field.ty.clone()));
     let fields: Vec<_> = item.fields.iter().filter_map(field).collect();
-    let name = item.ident.unraw().to_string();
-    let code = expand_arguments(&args.krate, &item.ident, name, &item.generics, &fields);
+    let (name, lints) = (item.ident.unraw().to_string(), lints(item.to_token_stream()));
+    let code = expand_arguments(&args.krate, &item.ident, name, &lints, &item.generics, &fields);
     errors.into_tokens().unwrap_or(code)
 }
 
@@ -114,6 +122,7 @@ pub(crate) fn expand_arguments(
     krate: &Path,
     ident: &Ident,
     name: String,
+    lints: &TokenStream,
     generics: &Generics,
     fields: &[(Ident, Type)],
 ) -> TokenStream {
@@ -123,6 +132,7 @@ pub(crate) fn expand_arguments(
         bounded: generics.clone(),
         generics: generics.clone(),
         name,
+        name_span: ident.span(),
         class: String::new(),
         docs: String::new(),
         reserved: Vec::new(),
@@ -141,8 +151,10 @@ pub(crate) fn expand_arguments(
     let code = expand::record(&head, &fields, Kind::Arguments);
     let clause = &generics.where_clause;
     quote! {
+        #lints
         struct #ident #generics #clause { #(#names: #types),* }
 
+        #lints
         const _: () = { #code };
     }
 }

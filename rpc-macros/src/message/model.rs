@@ -19,6 +19,8 @@ pub(crate) struct Head {
     pub(crate) bounded: Generics,
     /// The name in a `.proto`.
     pub(crate) name: String,
+    /// Where that was given.
+    pub(crate) name_span: Span,
     /// The name in formats that carry foreign type names; empty if it has none.
     pub(crate) class: String,
     pub(crate) docs: String,
@@ -47,6 +49,8 @@ pub(crate) struct Wire {
     pub(crate) class: String,
     pub(crate) docs: String,
     pub(crate) span: Span,
+    /// Where its name was given.
+    pub(crate) name_span: Span,
 }
 
 impl Head {
@@ -56,8 +60,10 @@ impl Head {
         generics: &Generics,
         attrs: &[Attribute],
     ) -> Self {
+        let name_span = args.name.as_ref().map_or_else(|| ident.span(), LitStr::span);
         let name = args.name.map_or_else(|| ident.unraw().to_string(), |name| name.value());
         Self {
+            name_span,
             ident: ident.clone(),
             bounded: bounded(generics.clone(), &args.krate),
             generics: generics.clone(),
@@ -76,6 +82,7 @@ impl Head {
         Self {
             krate: of.krate.clone(),
             name,
+            name_span: of.name_span,
             ident,
             generics: of.generics.clone(),
             bounded: of.bounded.clone(),
@@ -107,6 +114,7 @@ impl Wire {
             class: args.class.as_ref().map(LitStr::value).unwrap_or_default(),
             docs: docs(attrs),
             span: ident.span(),
+            name_span: args.name.as_ref().map_or_else(|| ident.span(), LitStr::span),
         }
     }
 }

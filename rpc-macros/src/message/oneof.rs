@@ -6,7 +6,8 @@ use syn::ext::IdentExt;
 use syn::{Ident, Type};
 
 use super::expand::{self, Kind, implement};
-use super::model::{Field, Head, Wire};
+use super::model::{Field, Head};
+use super::oneof_proto::proto;
 use super::variants::{Holds, Variant};
 use super::{describe, faces};
 
@@ -37,7 +38,7 @@ pub(crate) fn record(head: &Head, variants: &[Variant]) -> TokenStream {
         const ENDLESS_DEFAULT_USE_OPTION_BOX: usize = #default_heap;
 
         #[inline]
-        fn nests_within(&self, levels: usize) -> bool {
+        fn nests_within(&self, __levels: usize) -> bool {
             match self { #(#nests)* }
         }
 
@@ -56,7 +57,7 @@ pub(crate) fn record(head: &Head, variants: &[Variant]) -> TokenStream {
     quote!(#(#payloads)* #record #describe)
 }
 
-fn travelling(variants: &[Variant]) -> impl Iterator<Item = &Variant> {
+pub(super) fn travelling(variants: &[Variant]) -> impl Iterator<Item = &Variant> {
     variants.iter().filter(|variant| variant.args.status.is_none())
 }
 
@@ -97,70 +98,21 @@ fn payload(head: &Head, variant: &Variant) -> Option<TokenStream> {
     })
 }
 
-/// Names of bindings that no field of the user's can hide.
-fn bindings(fields: &[Field]) -> Vec<Ident> {
-    let binding = |field: &Field| format_ident!("__{}", field.ident.unraw());
+/// Names of bindings that no field of the user's can hide, nor they those of generated code.
+pub(super) fn bindings(fields: &[Field]) -> Vec<Ident> {
+    let binding = |field: &Field| format_ident!("__field_{}", field.ident.unraw());
     fields.iter().map(binding).collect()
 }
 
-/// `Self::Variant { name: __name, … }`
-fn pattern(variant: &Variant, fields: &[Field]) -> TokenStream {
+pub(super) fn faces_of(p: &TokenStream, fields: &[Field]) -> Vec<TokenStream> {
+    fields.iter().map(|field| expand::face(p, &field.ty)).collect()
+}
+
+/// `Self::Variant { name: __field_name, … }`
+pub(super) fn pattern(variant: &Variant, fields: &[Field]) -> TokenStream {
     let (ident, bindings) = (&variant.ident, bindings(fields));
     let names = fields.iter().map(|field| &field.ident);
     quote!(Self::#ident { #(#names: #bindings),* })
-}
-
-fn proto(head: &Head, variants: &[Variant]) -> TokenStream {
-    let p = head.private();
-    let lens = variants.iter().map(|variant| proto_len(&p, variant));
-    let encodes = variants.iter().map(|variant| proto_encode(&p, variant));
-    let tags = travelling(variants).map(|variant| variant.wire.tag);
-    let merges = travelling(variants).map(|variant| {
-        let make = |ty: TokenStream| quote!(input.make::<#ty>()?;);
-        let read = |value| quote!(#p::Field::merge_field(#value, wire, input));
-        become_and(head, variant, make, read)
-    });
-    quote! {
-        #[inline]
-        fn fields_len(&self) -> usize {
-            match self { #(#lens)* }
-        }
-
-        #[inline]
-        fn encode_fields(&self, out: &mut #p::BytesMut) {
-            match self { #(#encodes)* }
-        }
-
-        #[inline]
-        fn merge_tagged(
-            &mut self,
-            tag: u32,
-            wire: #p::WireType,
-            input: &mut #p::Input,
-        ) -> ::core::result::Result<(), #p::DecodeError> {
-            let merged = match tag {
-                #(#tags => #merges)*
-                _ => #p::merge_unknown(self, tag, wire, input),
-            };
-            merged.map_err(|error| #p::in_tagged(error, <Self as #p::Record>::SCHEMA, tag))
-        }
-    }
-}
-
-fn proto_len(p: &TokenStream, variant: &Variant) -> TokenStream {
-    let Variant { ident, wire: Wire { tag, .. }, args, holds } = variant;
-    match holds {
-        _ if args.status.is_some() => quote!(Self::#ident { .. } => 0,),
-        Holds::Nothing => quote!(Self::#ident => #p::oneof::value_len(&(), #tag),),
-        Holds::One(ty) => {
-            let value = binding_at(ty);
-            quote!(Self::#ident(value) => #p::oneof::value_len(#value, #tag),)
-        }
-        Holds::Named(fields, _) => {
-            let (pattern, len) = (pattern(variant, fields), named_len(p, fields));
-            quote!(#pattern => #p::oneof::nested_len(#tag, #len),)
-        }
-    }
 }
 
 /// The look at depth before the enum is written.
@@ -168,17 +120,18 @@ fn nests_within(p: &TokenStream, variant: &Variant) -> TokenStream {
     let Variant { ident, args, holds, .. } = variant;
     match holds {
         _ if args.status.is_some() => quote!(Self::#ident { .. } => true,),
-        Holds::Nothing => quote!(Self::#ident => #p::oneof::nests_within(&(), levels),),
+        Holds::Nothing => quote!(Self::#ident => #p::Value::variant_nests_within(&(), __levels),),
         Holds::One(ty) => {
             let value = binding_at(ty);
-            quote!(Self::#ident(value) => #p::oneof::nests_within(#value, levels),)
+            quote!(Self::#ident(__value) => <#ty as #p::Value>::variant_nests_within(#value, __levels),)
         }
         Holds::Named(fields, _) => {
             let (pattern, bindings) = (pattern(variant, fields), bindings(fields));
+            let faces = faces_of(p, fields);
             // The variant is a message in a message.
             quote! {
                 #pattern => {
-                    levels > 1 #(&& #p::Field::nests_within(#bindings, levels - 2))*
+                    __levels > 1 #(&& #faces::nests_within(#bindings, __levels - 2))*
                 }
             }
         }
@@ -197,56 +150,27 @@ fn default_heap(p: &TokenStream, variants: &[Variant]) -> TokenStream {
 }
 
 /// The binding `value`, placed on the user's type, where rustc then says that it cannot travel.
-fn binding_at(ty: &Type) -> Ident {
-    Ident::new("value", expand::at(ty))
-}
-
-fn named_len(p: &TokenStream, fields: &[Field]) -> TokenStream {
-    let bindings = bindings(fields);
-    let tags = fields.iter().map(|field| field.wire.tag);
-    quote!(0 #(+ #p::Field::field_len(#bindings, #tags))*)
-}
-
-fn proto_encode(p: &TokenStream, variant: &Variant) -> TokenStream {
-    let Variant { ident, wire: Wire { tag, .. }, args, holds } = variant;
-    match holds {
-        _ if args.status.is_some() => quote!(Self::#ident { .. } => {}),
-        Holds::Nothing => quote!(Self::#ident => #p::oneof::encode_value(&(), #tag, out),),
-        Holds::One(ty) => {
-            let value = binding_at(ty);
-            quote!(Self::#ident(value) => #p::oneof::encode_value(#value, #tag, out),)
-        }
-        Holds::Named(fields, _) => {
-            let (pattern, len) = (pattern(variant, fields), named_len(p, fields));
-            let bindings = bindings(fields);
-            let tags = fields.iter().map(|field| field.wire.tag);
-            quote! {
-                #pattern => {
-                    #p::oneof::encode_head(#tag, #len, out);
-                    #(#p::Field::encode_field(#bindings, #tags, out);)*
-                }
-            }
-        }
-    }
+pub(super) fn binding_at(ty: &Type) -> Ident {
+    Ident::new("__value", expand::at(ty))
 }
 
 /// Turns `self` into the variant, keeping what it holds if it is that already, and reads into
 /// what it holds by `read`. A default is paid for by `make` first.
-fn become_and(
+pub(super) fn become_and(
     head: &Head,
     variant: &Variant,
     make: impl Fn(TokenStream) -> TokenStream,
-    read: impl Fn(TokenStream) -> TokenStream,
+    read: impl Fn(TokenStream, TokenStream) -> TokenStream,
 ) -> TokenStream {
     let ident = &variant.ident;
     match &variant.holds {
         Holds::Nothing => {
-            let read = read(quote!(&mut ()));
+            let read = read(quote!(()), quote!(&mut ()));
             quote!({ *self = Self::#ident; #read })
         }
         Holds::One(ty) => {
             let value = binding_at(ty);
-            let (make, read) = (make(quote!(#ty)), read(quote!(#value)));
+            let (make, read) = (make(quote!(#ty)), read(quote!(#ty), quote!(#value)));
             quote! {{
                 if !::core::matches!(self, Self::#ident(_)) {
                     #make
@@ -262,19 +186,20 @@ fn become_and(
             let (pattern, bindings) = (pattern(variant, fields), bindings(fields));
             let names: Vec<_> = fields.iter().map(|field| &field.ident).collect();
             let (_, arguments, _) = head.generics.split_for_impl();
-            let (make, read) = (make(quote!(#payload #arguments)), read(quote!(&mut payload)));
+            let make = make(quote!(#payload #arguments));
+            let read = read(quote!(#payload #arguments), quote!(&mut __payload));
             quote! {{
                 #make
-                let mut payload = match ::core::mem::take(self) {
+                let mut __payload = match ::core::mem::take(self) {
                     #pattern => #payload {
                         #(#names: #bindings,)*
                         __types: ::core::marker::PhantomData,
                     },
                     _ => ::core::default::Default::default(),
                 };
-                let outcome = #read;
-                *self = Self::#ident { #(#names: payload.#names),* };
-                outcome
+                let __outcome = #read;
+                *self = Self::#ident { #(#names: __payload.#names),* };
+                __outcome
             }}
         }
     }
@@ -301,8 +226,8 @@ fn write_fields(head: &Head, variants: &[Variant]) -> TokenStream {
     let writes = travelling(variants).enumerate();
     let writes = writes.map(|(place, variant)| write_variant(head, place, variant));
     quote! {
-        fn write_fields(&self, writer: &mut dyn #p::Writer) {
-            let fields = <Self as #p::Record>::SCHEMA.fields;
+        fn write_fields(&self, __writer: &mut dyn #p::Writer) {
+            let __fields = <Self as #p::Record>::SCHEMA.fields;
             match self { #(#writes)* #(#statuses)* }
         }
     }
@@ -310,27 +235,28 @@ fn write_fields(head: &Head, variants: &[Variant]) -> TokenStream {
 
 fn write_variant(head: &Head, place: usize, variant: &Variant) -> TokenStream {
     let (p, ident) = (head.private(), &variant.ident);
-    let at = quote!(::core::option::Option::Some(&fields[#place]));
+    let at = quote!(::core::option::Option::Some(&__fields[#place]));
     match &variant.holds {
-        Holds::Nothing => quote!(Self::#ident => #p::Value::write_value(&(), writer, #at),),
+        Holds::Nothing => quote!(Self::#ident => #p::Value::write_value(&(), __writer, #at),),
         Holds::One(ty) => {
             let value = binding_at(ty);
-            quote!(Self::#ident(value) => #p::Value::write_value(#value, writer, #at),)
+            quote!(Self::#ident(__value) => <#ty as #p::Value>::write_value(#value, __writer, #at),)
         }
         Holds::Named(fields, payload) => {
             let (pattern, bindings) = (pattern(variant, fields), bindings(fields));
             let access: Vec<_> = bindings.iter().map(|binding| quote!(#binding)).collect();
-            let present = expand::present(&p, &access);
-            let write = expand::write_fields(&p, &access);
+            let faces = faces_of(&p, fields);
+            let present = expand::present(&faces, &access);
+            let write = expand::write_fields(&faces, &access);
             let (_, arguments, _) = head.generics.split_for_impl();
             let turbofish = arguments.as_turbofish();
             quote! {
                 #pattern => {
-                    let of = <#payload #turbofish as #p::Record>::SCHEMA;
-                    writer.begin_record(#at, of, #present);
-                    let fields = of.fields;
+                    let __of = <#payload #turbofish as #p::Record>::SCHEMA;
+                    __writer.begin_record(#at, __of, #present);
+                    let __fields = __of.fields;
                     #write
-                    writer.end_record();
+                    __writer.end_record();
                 }
             }
         }
@@ -340,23 +266,25 @@ fn write_variant(head: &Head, place: usize, variant: &Variant) -> TokenStream {
 fn read_field(head: &Head, variants: &[Variant]) -> TokenStream {
     let p = head.private();
     let reads = travelling(variants).enumerate().map(|(place, variant)| {
-        let make = |ty: TokenStream| quote!(limits.take(<#ty as #p::Value>::DEFAULT_HEAP)?;);
-        let read = |value| quote!(#p::Value::read_value(#value, reader, limits));
+        let make = |ty: TokenStream| quote!(__limits.take(<#ty as #p::Value>::DEFAULT_HEAP)?;);
+        let read = |ty: TokenStream, value| {
+            quote!(<#ty as #p::Value>::read_value(#value, __reader, __limits))
+        };
         let read = become_and(head, variant, make, read);
         quote!(#place => #read)
     });
     quote! {
         fn read_field(
             &mut self,
-            at: usize,
-            reader: &mut dyn #p::Reader,
-            limits: &mut #p::Limits,
+            __at: usize,
+            __reader: &mut dyn #p::Reader,
+            __limits: &mut #p::Limits,
         ) -> #p::Read {
             // `null` for a variant says nothing.
-            if reader.null()? {
+            if __reader.null()? {
                 return ::core::result::Result::Ok(());
             }
-            match at {
+            match __at {
                 #(#reads)*
                 _ => ::core::result::Result::Ok(()),
             }

@@ -2,13 +2,15 @@
 
 use proc_macro2::Span;
 use syn::ext::IdentExt;
-use syn::{Expr, ExprLit, Fields, Ident, ItemEnum, Lit, Type};
+use syn::{Expr, ExprLit, Fields, Ident, ItemEnum, Lit, LitStr, Type};
 
 use super::args::FieldArgs;
 use super::check;
 use super::model::Head;
 use super::names::upper_snake;
+use super::proto;
 use crate::errors::Errors;
+use crate::groups::ungrouped_expr;
 
 /// The variants of an enum without data.
 pub(crate) struct Units {
@@ -46,6 +48,7 @@ pub(crate) fn units(
     args: Vec<FieldArgs>,
     errors: &mut Errors,
 ) -> Units {
+    proto::reserved(head, i32::MAX.unsigned_abs(), errors);
     let mut units = Units { known: Vec::new(), other: None };
     let mut next = 0;
     for (variant, args) in item.variants.iter().zip(args) {
@@ -81,6 +84,8 @@ pub(crate) fn units(
             name,
             number: check::unit_number(number, span, errors),
         };
+        let name_span = args.name.as_ref().map_or_else(|| unit.ident.span(), LitStr::span);
+        proto::unit(&unit.name, name_span, errors);
         check::unit(&units.known, &unit, span, errors);
         if args.other.is_some() {
             units.other = Some(Other { ident: unit.ident.clone(), keeps: None });
@@ -88,20 +93,24 @@ pub(crate) fn units(
         units.known.push(unit);
         next = number + 1;
     }
-    check::unit_names(&units.known, errors);
+    if check::unit_names(&units.known, errors) {
+        proto::unit_labels(&units.known, errors);
+    }
     units
 }
 
 /// The value of a discriminant that is a number as written.
 fn literal(value: &Expr, errors: &mut Errors) -> Option<(i64, Span)> {
-    let number = match value {
+    let number = match ungrouped_expr(value) {
         Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.base10_parse().ok(),
-        Expr::Unary(syn::ExprUnary { op: syn::UnOp::Neg(_), expr, .. }) => match &**expr {
-            Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => {
-                number.base10_parse().ok().map(|number: i64| -number)
+        Expr::Unary(syn::ExprUnary { op: syn::UnOp::Neg(_), expr, .. }) => {
+            match ungrouped_expr(expr) {
+                Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => {
+                    number.base10_parse().ok().map(|number: i64| -number)
+                }
+                _ => None,
             }
-            _ => None,
-        },
+        }
         _ => None,
     };
     if number.is_none() {

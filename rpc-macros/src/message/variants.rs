@@ -1,6 +1,7 @@
 //! Enums with data and business errors as data.
 
-use quote::format_ident;
+use proc_macro2::{Group, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 use syn::{Fields, Ident, ItemEnum, Type};
 
@@ -41,7 +42,14 @@ pub(crate) enum Holds {
 /// What `#[rpc(…)]` says of each variant; taken out of `item`.
 pub(crate) fn args(item: &mut ItemEnum, place: Place, errors: &mut Errors) -> Vec<FieldArgs> {
     let variants = item.variants.iter_mut();
-    variants.map(|variant| FieldArgs::take(&mut variant.attrs, place, errors)).collect()
+    let args = variants.map(|variant| {
+        check::conditions(&variant.attrs, "variant", errors);
+        for field in variant.fields.iter().filter(|field| field.ident.is_none()) {
+            check::no_attributes(field, errors);
+        }
+        FieldArgs::take(&mut variant.attrs, place, errors)
+    });
+    args.collect()
 }
 
 /// Whether no variant holds data, but for what an `other` keeps.
@@ -104,7 +112,11 @@ fn holds(
             Holds::Nothing
         }
         Fields::Named(_) => {
-            let mut named = named_fields(fields, false, errors);
+            let mut named = named_fields(fields, errors);
+            // They stand in a struct of their own, whose `Self` is another.
+            for field in &mut named {
+                field.ty = with_own_name(head, &field.ty);
+            }
             // No name that a type of the user's may have: it would be hidden by this one.
             let payload = format_ident!("__{}{}", head.ident.unraw(), variant.unraw());
             check::number(
@@ -115,4 +127,26 @@ fn holds(
             Holds::Named(named, payload)
         }
     }
+}
+
+/// `ty` with the enum's name for `Self`.
+fn with_own_name(head: &Head, ty: &Type) -> Type {
+    let (ident, (_, arguments, _)) = (&head.ident, head.generics.split_for_impl());
+    let own = quote!(#ident #arguments);
+    // A type stays one: `Self` stands where a type may.
+    syn::parse2(replaced(ty.to_token_stream(), &own)).unwrap_or_else(|_| ty.clone())
+}
+
+fn replaced(tokens: TokenStream, own: &TokenStream) -> TokenStream {
+    let tokens = tokens.into_iter().map(|token| match token {
+        TokenTree::Ident(ident) if ident == "Self" => own.clone(),
+        TokenTree::Group(group) => {
+            let inner = replaced(group.stream(), own);
+            let mut replaced = Group::new(group.delimiter(), inner);
+            replaced.set_span(group.span());
+            TokenTree::Group(replaced).into()
+        }
+        other => other.into(),
+    });
+    tokens.collect()
 }

@@ -1,12 +1,14 @@
 //! A trait as a `.proto`: its types are functions, and get their names here. Two of one name get numbers.
 
-use super::{ProtoField, ProtoFile, ProtoMethod, ProtoType};
+use std::borrow::Cow;
+
+use super::{ProtoField, ProtoFile, ProtoMethod, ProtoType, proto_name};
 use crate::descriptor::{EnumType, FieldType, MessageType, ServiceDescriptor, Shape, Type};
 
 /// The file of `service`.
 pub(super) fn file(service: &ServiceDescriptor) -> ProtoFile {
     let (package, name) = service.interface.rsplit_once('.').unwrap_or(("", service.interface));
-    let mut types = Types { service: name, named: Vec::new() };
+    let mut types = Types { service: proto_name(name), named: Vec::new() };
     let methods = service.methods.iter().map(|method| {
         let error = method.error.map(|error| types.message_name(error()));
         ProtoMethod {
@@ -40,7 +42,8 @@ enum Named {
 }
 
 struct Types<'a> {
-    service: &'a str,
+    /// The name that the service is printed by.
+    service: Cow<'a, str>,
     /// Every type found so far with the name it is printed by.
     named: Vec<(Named, String)>,
 }
@@ -113,5 +116,6 @@ impl Types<'_> {
 
 fn enumeration(of: &EnumType, name: String) -> ProtoType {
     let values = of.variants.iter().map(|value| (value.name.to_owned(), value.number));
-    ProtoType::Enum { name, doc: of.doc.to_owned(), values: values.collect() }
+    let (doc, reserved) = (of.doc.to_owned(), of.reserved.clone());
+    ProtoType::Enum { name, doc, values: values.collect(), reserved }
 }

@@ -2,22 +2,24 @@
 //! running provider says of itself.
 //!
 //! Enums stand in a message of their name, `Color.Value`, because protobuf gives the values of
-//! top-level enums one common namespace. What is printed is not checked here: names are those of
-//! Rust or of the maker of the file.
+//! top-level enums one common namespace. A service and its methods may have names that no `.proto` can
+//! hold; they are changed, and stand in a comment. Names of types and fields are not checked here: the
+//! macros take only what is a name in a `.proto`, as does whoever else makes the file.
 
 mod described;
+mod names;
+mod print;
 
-use std::fmt::{self, Display, Formatter};
-
+pub use self::names::proto_name;
 use super::ServiceDescriptor;
 use crate::method::MethodKind;
 
 /// The `.proto` of one service (proto3); `Display` prints it. Every type has the name it goes by.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ProtoFile {
-    /// Empty for none.
+    /// Empty for none; as on the wire.
     pub package: String,
-    /// Name of the service.
+    /// Name of the service, as on the wire.
     pub service: String,
     /// Comment of the service.
     pub doc: String,
@@ -30,7 +32,7 @@ pub struct ProtoFile {
 /// A method of a [`ProtoFile`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProtoMethod {
-    /// Its name.
+    /// Its name, as on the wire.
     pub name: String,
     /// Its comment.
     pub doc: String,
@@ -70,6 +72,8 @@ pub enum ProtoType {
         doc: String,
         /// Names and numbers of its values.
         values: Vec<(String, i32)>,
+        /// Numbers that must not be used again.
+        reserved: Vec<u32>,
     },
 }
 
@@ -92,93 +96,6 @@ impl ServiceDescriptor {
     pub fn to_proto(&self) -> String {
         described::file(self).to_string()
     }
-}
-
-// === printing ===
-
-impl Display for ProtoFile {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "syntax = \"proto3\";")?;
-        if !self.package.is_empty() {
-            writeln!(f, "\npackage {};", self.package)?;
-        }
-        writeln!(f)?;
-        doc(f, "", &self.doc)?;
-        writeln!(f, "service {} {{", self.service)?;
-        for (index, method) in self.methods.iter().enumerate() {
-            if index > 0 && !method.doc.is_empty() {
-                writeln!(f)?;
-            }
-            method.fmt(f)?;
-        }
-        writeln!(f, "}}")?;
-        self.types.iter().try_for_each(|of| of.fmt(f))
-    }
-}
-
-impl Display for ProtoMethod {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        doc(f, "  ", &self.doc)?;
-        if self.kind == MethodKind::OneWay {
-            doc(f, "  ", "Nobody waits for an answer.")?;
-        }
-        if let Some(error) = &self.error {
-            doc(f, "  ", &format!("Fails with {error} in the status details."))?;
-        }
-        let stream = |streams| if streams { "stream " } else { "" };
-        let (sent, got) = (stream(self.kind.streams_request()), stream(self.kind.streams_reply()));
-        let Self { name, arguments, reply, .. } = self;
-        let end = match self.is_idempotent {
-            true => " { option idempotency_level = IDEMPOTENT; }",
-            false => ";",
-        };
-        writeln!(f, "  rpc {name}({sent}{arguments}) returns ({got}{reply}){end}")
-    }
-}
-
-impl Display for ProtoType {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f)?;
-        let (Self::Message { name, doc: text, .. } | Self::Enum { name, doc: text, .. }) = self;
-        doc(f, "", text)?;
-        writeln!(f, "message {name} {{")?;
-        match self {
-            Self::Message { fields, is_oneof, reserved, .. } => {
-                if !reserved.is_empty() {
-                    let reserved: Vec<_> = reserved.iter().map(u32::to_string).collect();
-                    writeln!(f, "  reserved {};", reserved.join(", "))?;
-                }
-                if *is_oneof && !fields.is_empty() {
-                    let mut group = "kind".to_owned();
-                    while fields.iter().any(|field| field.name == group) {
-                        group.push('_');
-                    }
-                    writeln!(f, "  oneof {group} {{")?;
-                    fields.iter().try_for_each(|it| field(f, "    ", it))?;
-                    writeln!(f, "  }}")?;
-                } else {
-                    fields.iter().try_for_each(|it| field(f, "  ", it))?;
-                }
-            }
-            Self::Enum { values, .. } => {
-                writeln!(f, "  enum Value {{")?;
-                for (name, number) in values {
-                    writeln!(f, "    {name} = {number};")?;
-                }
-                writeln!(f, "  }}")?;
-            }
-        }
-        writeln!(f, "}}")
-    }
-}
-
-fn field(f: &mut Formatter<'_>, indent: &str, field: &ProtoField) -> fmt::Result {
-    doc(f, indent, &field.doc)?;
-    writeln!(f, "{indent}{} {} = {};", field.type_text, field.name, field.tag)
-}
-
-fn doc(f: &mut Formatter<'_>, indent: &str, doc: &str) -> fmt::Result {
-    doc.lines().try_for_each(|line| writeln!(f, "{indent}// {line}"))
 }
 
 #[cfg(test)]

@@ -49,6 +49,7 @@ pub enum Plain {
 
 #[message(crate = rpc_core)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(non_camel_case_types)]
 pub enum Keeping {
     First,
     #[rpc(other)]

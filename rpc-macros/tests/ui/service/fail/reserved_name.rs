@@ -4,6 +4,12 @@ use dubhe_rpc_macros::service;
 trait Greeter {
     async fn with(&self) -> Result<()>;
     async fn broadcast(&self) -> Result<()>;
+    async fn connect(&self, to: String) -> Result<()>;
+    async fn clone(&self) -> Result<()>;
+    async fn as_ref(&self) -> Result<()>;
+    async fn hello(&self) -> Result<()>;
+    async fn boxed_hello(&self) -> Result<()>;
+    async fn boxed_goodbye(&self) -> Result<()>;
 }
 
 fn main() {}
