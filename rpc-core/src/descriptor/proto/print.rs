@@ -21,11 +21,17 @@ impl Display for ProtoFile {
         }
         writeln!(f, "service {service} {{")?;
         let names = names::printed(self.methods.iter().map(|method| &*method.name));
-        for (index, (method, name)) in self.methods.iter().zip(names).enumerate() {
+        // A method hides the message of its name, but not behind the whole name of that.
+        let whole = |message: &str| match names.iter().any(|name| *name == message) {
+            true if package.is_empty() => format!(".{message}"),
+            true => format!(".{package}.{message}"),
+            false => message.to_owned(),
+        };
+        for (index, (method, name)) in self.methods.iter().zip(&names).enumerate() {
             if index > 0 && !method.doc.is_empty() {
                 writeln!(f)?;
             }
-            method.print(f, &name)?;
+            method.print(f, name, whole)?;
         }
         writeln!(f, "}}")?;
         self.types.iter().try_for_each(|of| of.fmt(f))
@@ -42,7 +48,12 @@ impl ProtoFile {
 }
 
 impl ProtoMethod {
-    fn print(&self, f: &mut Formatter<'_>, name: &str) -> fmt::Result {
+    fn print(
+        &self,
+        f: &mut Formatter<'_>,
+        name: &str,
+        whole: impl Fn(&str) -> String,
+    ) -> fmt::Result {
         doc(f, "  ", &self.doc)?;
         if self.name != name {
             on_wire(f, "  ", &self.name)?;
@@ -55,7 +66,7 @@ impl ProtoMethod {
         }
         let stream = |streams| if streams { "stream " } else { "" };
         let (sent, got) = (stream(self.kind.streams_request()), stream(self.kind.streams_reply()));
-        let Self { arguments, reply, .. } = self;
+        let (arguments, reply) = (whole(&self.arguments), whole(&self.reply));
         let end = match self.is_idempotent {
             true => " { option idempotency_level = IDEMPOTENT; }",
             false => ";",
