@@ -383,9 +383,8 @@ impl Connection {
     #[cold]
     fn turn_away(&mut self, header: Header, body: &[u8], why: &Status, status: u8) {
         let envelope = wire::envelope_of(header.serialization());
-        let body = &mut Bytes::copy_from_slice(body);
-        let head = envelope.and_then(|envelope| envelope.split_request(body).ok());
-        let head = head.as_ref().map(|head| (&head.path[..], &head.metadata));
+        let head = envelope.and_then(|envelope| envelope.parse_request(body).ok());
+        let head = head.as_ref().map(|head| (head.path, &head.metadata));
         request::note_head(&self.shared.state, &self.peer, header, head, why);
         self.refuse(header, why, status);
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use rpc_core::codec::Codec;
 use rpc_core::server::{Route, ServerState, TurnedAway};
 use rpc_core::status::{Delivery, Status};
@@ -43,10 +43,10 @@ pub(super) fn parse(
         return Err(noted(None, refuse(Status::unimplemented(text), status::BAD_REQUEST)));
     };
     let malformed = |error: String| refuse(Status::invalid_argument(error), status::BAD_REQUEST);
-    let RequestHead { path, timeout_us, sent_us, metadata } =
-        envelope.split_request(&mut body).map_err(|e| noted(None, malformed(e.to_string())))?;
-    let head = Some((&path[..], &metadata));
-    let route = state.dispatcher().route_bytes(&path);
+    let RequestHead { path, timeout_us, sent_us, metadata, arguments } =
+        envelope.parse_request(&body).map_err(|e| noted(None, malformed(e.to_string())))?;
+    let head = Some((path, &metadata));
+    let route = state.dispatcher().route_bytes(path);
     let route = route.map_err(|status| match status.is_service_missing() {
         true => noted(head, (status, status::SERVICE_NOT_FOUND)),
         false => noted(head, (status, status::BAD_REQUEST)),
@@ -58,6 +58,7 @@ pub(super) fn parse(
         Some(us) => Duration::from_micros(us).saturating_sub(excess),
         None => state.config().default_timeout,
     };
+    body.advance(arguments);
     let body = Body::from_bytes(codec.clone(), body).with_decoded_limit(state.config().decoded);
     let deadline = Deadline::after_from(now, timeout);
     let mut invocation = Invocation::new(route.method().clone(), body, deadline);

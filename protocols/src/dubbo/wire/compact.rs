@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use rpc_core::codec::Codec;
 use rpc_core::status::{Code, Delivery, Status};
 use rpc_core::{Metadata, MetadataValue};
@@ -41,8 +41,8 @@ impl Envelope for Compact {
         put_request_head(buf, path, timeout_us, sent_us, metadata);
     }
 
-    fn split_request(&self, body: &mut Bytes) -> Result<RequestHead, Malformed> {
-        split_request_head(body)
+    fn parse_request<'a>(&self, body: &'a [u8]) -> Result<RequestHead<'a>, Malformed> {
+        parse_request_head(body)
     }
 
     fn put_value_head(&self, buf: &mut BytesMut, metadata: &Metadata) {
@@ -75,9 +75,9 @@ pub(crate) fn put_request_head(
     buf[flags] |= has.flags(HAS_METADATA, HAS_BLOCK);
 }
 
-/// Splits what stands before the arguments off `body`, which then holds the arguments.
-pub(crate) fn split_request_head(body: &mut Bytes) -> Result<RequestHead, Malformed> {
-    let mut rest = &body[..];
+/// Reads what stands before the arguments.
+pub(crate) fn parse_request_head(body: &[u8]) -> Result<RequestHead<'_>, Malformed> {
+    let mut rest = body;
     let flags = split_u8(&mut rest)?;
     if flags & !(HAS_TIMEOUT | HAS_METADATA | HAS_BLOCK) != 0 {
         return Err(Malformed("unknown flags"));
@@ -86,7 +86,6 @@ pub(crate) fn split_request_head(body: &mut Bytes) -> Result<RequestHead, Malfor
     if path.len() > MAX_PATH {
         return Err(Malformed("a path of more than 1024 bytes"));
     }
-    let path = body.slice_ref(path);
     let timeout_us = match flags & HAS_TIMEOUT {
         0 => None,
         _ => Some(split_varint(&mut rest)?),
@@ -104,8 +103,8 @@ pub(crate) fn split_request_head(body: &mut Bytes) -> Result<RequestHead, Malfor
             (found.metadata, found.sent_us)
         }
     };
-    body.advance(body.len() - rest.len());
-    Ok(RequestHead { path, timeout_us, sent_us, metadata })
+    let arguments = body.len() - rest.len();
+    Ok(RequestHead { path, timeout_us, sent_us, metadata, arguments })
 }
 
 /// Appends what stands before the value of an answer.
@@ -426,12 +425,12 @@ mod tests {
 
     #[test]
     fn a_request_head_survives_and_leaves_the_arguments() {
-        let mut body = request_bytes();
-        let head = split_request_head(&mut body).unwrap();
-        assert_eq!(head.path, "shop.Inventory/reserve");
+        let body = request_bytes();
+        let head = parse_request_head(&body).unwrap();
+        assert_eq!(head.path, b"shop.Inventory/reserve");
         assert_eq!((head.timeout_us, head.sent_us), (Some(300_000), Some(71_000_000)));
         assert_eq!(head.metadata.value("tenant"), Some("blue"));
-        assert_eq!(body, "arguments");
+        assert_eq!(&body[head.arguments..], b"arguments");
     }
 
     #[test]
@@ -442,12 +441,12 @@ mod tests {
             buf.freeze()
         };
         for (sent_us, len) in [(0, 5), (71 << 30, 5), (1 << 40, 8), (u64::MAX, 8)] {
-            let mut bytes = head(sent_us);
+            let bytes = head(sent_us);
             assert_eq!(bytes.len(), 1 + 4 + 1 + 3 + len, "{sent_us}");
-            assert_eq!(split_request_head(&mut bytes).unwrap().sent_us, Some(sent_us));
+            assert_eq!(parse_request_head(&bytes).unwrap().sent_us, Some(sent_us));
         }
         let long = [&[HAS_BLOCK, 3][..], b"S/m", &[11, 4, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9]].concat();
-        let read = split_request_head(&mut Bytes::from(long));
+        let read = parse_request_head(&long);
         assert_eq!(read, Err(Malformed("a sending time of more than 8 bytes")));
     }
 
@@ -455,8 +454,7 @@ mod tests {
     fn a_request_head_cut_anywhere_is_malformed() {
         let whole = request_bytes();
         for len in 0..whole.len() - b"arguments".len() {
-            let mut body = whole.slice(..len);
-            assert!(split_request_head(&mut body).is_err(), "cut at {len}");
+            assert!(parse_request_head(&whole[..len]).is_err(), "cut at {len}");
         }
     }
 
@@ -469,9 +467,9 @@ mod tests {
             let mut buf = BytesMut::new();
             put_request_head(&mut buf, "S/m", 1, 2, &metadata);
             buf.put_slice(b"arguments");
-            let mut body = buf.freeze();
-            assert_eq!(split_request_head(&mut body).unwrap().metadata, metadata);
-            assert_eq!(body, "arguments");
+            let head = parse_request_head(&buf).unwrap();
+            assert_eq!(head.metadata, metadata);
+            assert_eq!(&buf[head.arguments..], b"arguments");
             let mut buf = BytesMut::new();
             put_value_head(&mut buf, &metadata);
             let Ok(Answer::Value { metadata: read, value }) = parse_answer(buf.freeze()) else {
@@ -485,7 +483,7 @@ mod tests {
     fn records_that_are_not_known_are_skipped_and_their_lengths_are_checked() {
         let head = |block: &[u8]| {
             let head = [&[HAS_BLOCK, 3][..], b"S/m", &[block.len() as u8], block].concat();
-            split_request_head(&mut Bytes::from(head)).map(|head| head.metadata)
+            parse_request_head(&head).map(|head| head.metadata)
         };
         // Record 99 of two bytes, then `k` as a byte.
         let known = [1, 4, 1, 1, b'k', 1, 7];
@@ -577,9 +575,8 @@ mod tests {
 
     #[test]
     fn lengths_past_the_end_do_not_allocate() {
-        let mut body = Bytes::from_static(&[0, 0xff, 0xff, 0xff, 0xff, 0x0f]);
-        assert_eq!(split_request_head(&mut body), Err(Malformed("a length passes the end")));
-        let mut body = Bytes::from_static(&[0xf8; 32]);
-        assert_eq!(split_request_head(&mut body), Err(Malformed("unknown flags")));
+        let body = [0, 0xff, 0xff, 0xff, 0xff, 0x0f];
+        assert_eq!(parse_request_head(&body), Err(Malformed("a length passes the end")));
+        assert_eq!(parse_request_head(&[0xf8; 32]), Err(Malformed("unknown flags")));
     }
 }

@@ -34,14 +34,16 @@ pub(crate) struct Request<'a> {
 
 /// The same, as it is read.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct RequestHead {
+pub(crate) struct RequestHead<'a> {
     /// `service/method`.
-    pub(crate) path: Bytes,
+    pub(crate) path: &'a [u8],
     /// Time left when it was sent, in microseconds.
     pub(crate) timeout_us: Option<u64>,
     /// When it was sent, in microseconds since its sender opened the connection.
     pub(crate) sent_us: Option<u64>,
     pub(crate) metadata: Metadata,
+    /// Where in the body the arguments begin.
+    pub(crate) arguments: usize,
 }
 
 /// An answer without its codec.
@@ -67,8 +69,8 @@ pub(crate) trait Envelope: Send + Sync {
         false
     }
 
-    /// Takes what stands around the arguments off `body`, which then holds the arguments.
-    fn split_request(&self, body: &mut Bytes) -> Result<RequestHead, Malformed>;
+    /// Reads what stands around the arguments in `body`.
+    fn parse_request<'a>(&self, body: &'a [u8]) -> Result<RequestHead<'a>, Malformed>;
 
     /// Appends what stands before the value of an answer.
     fn put_value_head(&self, buf: &mut BytesMut, metadata: &Metadata);
