@@ -292,38 +292,38 @@ impl Connection {
         let len = body.len();
         let (shared, peer, transit) = (&self.shared, &self.peer, &mut self.transit);
         let parsed = request::parse(&shared.state, peer, header, body, now, transit);
-        let (route, invocation, codec) = match parsed {
-            Ok(parsed) => parsed,
+        let request = match parsed {
+            Ok(request) => request,
             Err((refused, status)) => {
                 self.refuse(header, &refused, status);
                 return;
             }
         };
-        if invocation.deadline.instant() <= clock {
+        if request.deadline.instant() <= clock {
             let text = "the deadline passed before the handler could start";
             let refused = Status::deadline_exceeded(text).with_delivery(Delivery::Refused);
-            request::note(&self.shared.state, &self.peer, &invocation, &refused);
+            request.note(&self.shared.state, &self.peer, header, &refused);
             self.refuse(header, &refused, status::OK);
             return;
         }
         let held = match self.hold(len) {
             Ok(held) => held,
             Err(full) => {
-                request::note(&self.shared.state, &self.peer, &invocation, &full);
+                request.note(&self.shared.state, &self.peer, header, &full);
                 self.refuse(header, &full, status::OVERLOADED);
                 return;
             }
         };
         // Without room, a call that would not end at once must not even begin.
-        let waits = route.waits();
+        let waits = request.route.waits();
         let here = begins == Begins::Here
-            && route.runs_inline(clock)
+            && request.route.runs_inline(clock)
             && (!waits || self.shared.caller.has_room(!header.is_two_way()));
+        let (route, invocation, codec) = request.into_call(header, &self.peer);
+        let answer = Answer::new(route, invocation, now);
         if !here {
-            let answer = Answer::new(route, invocation, now);
             return self.spawn(header, answer, codec, held);
         }
-        let answer = Answer::new(route, invocation, now);
         let Inline { answer, .. } = inline.insert(Inline { header, answer, codec, held });
         // Once polled it has begun, and could be turned away no more.
         let asks = waits && header.is_two_way();

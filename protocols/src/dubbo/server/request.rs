@@ -1,4 +1,4 @@
-//! From a request frame to an invocation, or to the refusal that says why not.
+//! From a request frame to a call of a method, or to the refusal that says why not.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +15,17 @@ use crate::dubbo::wire;
 use crate::dubbo::wire::envelope::RequestHead;
 use crate::dubbo::wire::header::{Header, status};
 
-/// What a request is to be answered by, or why not: the status and its number in the header.
-pub(super) type Parsed = Result<(Arc<Route>, Invocation, Arc<dyn Codec>), (Status, u8)>;
+/// A request that was read. It becomes an invocation once nothing else stands in its way.
+pub(super) struct Request {
+    pub(super) route: Arc<Route>,
+    pub(super) codec: Arc<dyn Codec>,
+    pub(super) deadline: Deadline,
+    pub(super) metadata: Metadata,
+    body: Body,
+}
+
+/// A request, or why it is turned away: the status and its number in the header.
+pub(super) type Parsed = Result<Request, (Status, u8)>;
 
 /// Reads a request that arrived at `now`. The arguments stay encoded. What it took on its way longer
 /// than others is taken off its time: its caller has waited for so long.
@@ -61,10 +70,35 @@ pub(super) fn parse(
     body.advance(arguments);
     let body = Body::from_bytes(codec.clone(), body).with_decoded_limit(state.config().decoded);
     let deadline = Deadline::after_from(now, timeout);
-    let mut invocation = Invocation::new(route.method().clone(), body, deadline);
-    (invocation.metadata, invocation.peer) = (metadata, Some(peer.clone()));
-    invocation.request = RequestId::new(header.id).filter(|_| header.is_two_way());
-    Ok((route.clone(), invocation, codec.clone()))
+    Ok(Request { route: route.clone(), codec: codec.clone(), deadline, metadata, body })
+}
+
+impl Request {
+    /// What is to answer it, and the call as that sees it; answers go out in the codec.
+    #[inline]
+    pub(super) fn into_call(
+        self,
+        header: Header,
+        peer: &Arc<Peer>,
+    ) -> (Arc<Route>, Invocation, Arc<dyn Codec>) {
+        let Self { route, codec, deadline, metadata, body } = self;
+        let mut invocation = Invocation::new(route.method().clone(), body, deadline);
+        (invocation.metadata, invocation.peer) = (metadata, Some(peer.clone()));
+        invocation.request = request_id(header);
+        (route, invocation, codec)
+    }
+
+    /// Says in the access log that it was turned away.
+    #[cold]
+    pub(super) fn note(&self, state: &ServerState, peer: &Peer, header: Header, why: &Status) {
+        let head = Some((self.route.method().path().as_bytes(), &self.metadata));
+        note_head(state, peer, header, head, why);
+    }
+}
+
+/// The number of a request, if its answer is waited for.
+fn request_id(header: Header) -> Option<RequestId> {
+    RequestId::new(header.id).filter(|_| header.is_two_way())
 }
 
 /// Says in the access log that a request was turned away; `head` is its path and its metadata, as far as
@@ -77,18 +111,9 @@ pub(super) fn note_head(
     head: Option<(&[u8], &Metadata)>,
     why: &Status,
 ) {
-    let request = RequestId::new(header.id).filter(|_| header.is_two_way());
     let (path, metadata) = head.unzip();
     let path = path.and_then(|path| std::str::from_utf8(path).ok());
-    let id = CallId::of(metadata.unwrap_or(&Metadata::new()), request);
+    let id = CallId::of(metadata.unwrap_or(&Metadata::new()), request_id(header));
     let turned_away = TurnedAway { path, peer, id, status: why };
-    state.dispatcher().note_turned_away(&turned_away);
-}
-
-/// The same of one that was read.
-#[cold]
-pub(super) fn note(state: &ServerState, peer: &Peer, call: &Invocation, why: &Status) {
-    let id = CallId::of(&call.metadata, call.request);
-    let turned_away = TurnedAway { path: Some(call.method().path()), peer, id, status: why };
     state.dispatcher().note_turned_away(&turned_away);
 }
