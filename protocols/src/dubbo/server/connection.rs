@@ -22,10 +22,9 @@ use tokio::time::{Instant, Sleep};
 
 use super::outgoing::{Outgoing, counted};
 use super::pace::Pace;
-use super::request;
+use super::request::{self, Before};
 use super::respond::put_refusal;
 use super::running::Shared;
-use super::transit::Transit;
 use crate::dubbo::wire;
 use crate::dubbo::wire::event::{self, Event};
 use crate::dubbo::wire::frames::{Frame, Input};
@@ -60,7 +59,7 @@ pub(super) struct Connection {
     /// The last phase the consumer was told of.
     told: Phase,
     last_read: Instant,
-    transit: Transit,
+    before: Before,
     /// The frame that has begun and is not whole yet.
     pace: Option<Pace>,
     /// When the peer last took bytes, or had none to take.
@@ -104,7 +103,7 @@ impl Connection {
             writing: Outgoing::new(shared.caller.clone()),
             told: Phase::Serving,
             last_read: now,
-            transit: Transit::opened(now),
+            before: Before::opened(now),
             pace: None,
             written_at: now,
             events: HESSIAN2,
@@ -290,8 +289,8 @@ impl Connection {
     ) {
         self.events = header.serialization();
         let len = body.len();
-        let (shared, peer, transit) = (&self.shared, &self.peer, &mut self.transit);
-        let parsed = request::parse(&shared.state, peer, header, body, now, transit);
+        let (shared, peer, before) = (&self.shared, &self.peer, &mut self.before);
+        let parsed = request::parse(&shared.state, peer, header, body, now, before);
         let request = match parsed {
             Ok(request) => request,
             Err((refused, status)) => {

@@ -27,6 +27,32 @@ pub(super) struct Request {
 /// A request, or why it is turned away: the status and its number in the header.
 pub(super) type Parsed = Result<Request, (Status, u8)>;
 
+/// What the requests of a connection before tell of the next one.
+pub(super) struct Before {
+    transit: Transit,
+    /// Where the last one went. Most go where the one before went, and need no search.
+    route: Option<Arc<Route>>,
+}
+
+impl Before {
+    /// Of a connection whose first bytes arrive at `now`.
+    pub(super) const fn opened(now: Instant) -> Self {
+        Self { transit: Transit::opened(now), route: None }
+    }
+
+    /// Where a request for the method at `path` goes.
+    fn route(&mut self, state: &ServerState, path: &[u8]) -> Result<Arc<Route>, Status> {
+        if let Some(route) = &self.route
+            && route.method().path().as_bytes() == path
+        {
+            return Ok(route.clone());
+        }
+        let route = state.dispatcher().route_bytes(path)?;
+        self.route = Some(route.clone());
+        Ok(route.clone())
+    }
+}
+
 /// Reads a request that arrived at `now`. The arguments stay encoded. What it took on its way longer
 /// than others is taken off its time: its caller has waited for so long.
 pub(super) fn parse(
@@ -35,7 +61,7 @@ pub(super) fn parse(
     header: Header,
     mut body: Bytes,
     now: Instant,
-    transit: &mut Transit,
+    before: &mut Before,
 ) -> Parsed {
     let noted = |head, (status, number): (Status, u8)| {
         note_head(state, peer, header, head, &status);
@@ -55,14 +81,13 @@ pub(super) fn parse(
     let RequestHead { path, timeout_us, sent_us, metadata, arguments } =
         envelope.parse_request(&body).map_err(|e| noted(None, malformed(e.to_string())))?;
     let head = Some((path, &metadata));
-    let route = state.dispatcher().route_bytes(path);
-    let route = route.map_err(|status| match status.is_service_missing() {
+    let route = before.route(state, path).map_err(|status| match status.is_service_missing() {
         true => noted(head, (status, status::SERVICE_NOT_FOUND)),
         false => noted(head, (status, status::BAD_REQUEST)),
     })?;
     let carried = route.method().check_unary("dubbo");
     carried.map_err(|status| noted(head, (status, status::BAD_REQUEST)))?;
-    let excess = sent_us.map_or(Duration::ZERO, |sent_us| transit.excess(sent_us, now));
+    let excess = sent_us.map_or(Duration::ZERO, |sent_us| before.transit.excess(sent_us, now));
     let timeout = match timeout_us {
         Some(us) => Duration::from_micros(us).saturating_sub(excess),
         None => state.config().default_timeout,
@@ -70,7 +95,7 @@ pub(super) fn parse(
     body.advance(arguments);
     let body = Body::from_bytes(codec.clone(), body).with_decoded_limit(state.config().decoded);
     let deadline = Deadline::after_from(now, timeout);
-    Ok(Request { route: route.clone(), codec: codec.clone(), deadline, metadata, body })
+    Ok(Request { route, codec: codec.clone(), deadline, metadata, body })
 }
 
 impl Request {
