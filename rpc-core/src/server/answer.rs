@@ -123,9 +123,9 @@ impl Answer {
 
     /// Gives back its place at the gate.
     fn leave_gate(&mut self, now: Instant, given_up: bool) {
-        let (Some(gate), Some(counted)) = (self.route.gate(), self.counted.take()) else {
-            return;
-        };
+        // Asked first, as most calls count at no gate.
+        let Some(counted) = self.counted.take() else { return };
+        let Some(gate) = self.route.gate() else { return };
         let allowed = self.deadline.remaining_from(counted);
         let left = self.deadline.remaining_from(now);
         let outcome = match given_up {
@@ -155,12 +155,17 @@ impl Answer {
     /// A reply that streams ends with its body, which is recorded then.
     #[inline]
     pub fn record(&mut self, result: &Result<Reply, Status>, now: Instant) {
+        self.record_after(result, now, now.saturating_duration_since(self.started));
+    }
+
+    /// The same for who knows how long it `took` until `now`.
+    #[inline]
+    pub fn record_after(&mut self, result: &Result<Reply, Status>, now: Instant, took: Duration) {
         self.ended = true;
         self.leave_gate(now, false);
         if result.is_ok() && self.route.method().kind().streams_reply() {
             return;
         }
-        let took = now.saturating_duration_since(self.started);
         self.route.metrics().record(result, took);
         self.tell(result.as_ref().map(|_| ()), took);
     }

@@ -10,6 +10,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rpc_core::codec::Codec;
@@ -75,6 +76,31 @@ pub(super) struct Seen {
     pub(super) flush: bool,
     pub(super) timer: bool,
     pub(super) phase: bool,
+}
+
+/// The times of requests that are taken together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    /// When they arrived.
+    pub(super) arrived: Instant,
+    pub(super) now: Instant,
+    /// From one to the other. Kept, because differences of instants are dear.
+    passed: Duration,
+}
+
+impl Times {
+    /// Of requests that arrive now.
+    pub(super) const fn read_at(now: Instant) -> Self {
+        Self { arrived: now, now, passed: Duration::ZERO }
+    }
+
+    /// Notes that it is `now`; says how much time has passed since that was last done.
+    pub(super) fn go_on(&mut self, now: Instant) -> Duration {
+        let passed = now.saturating_duration_since(self.arrived);
+        let took = passed.saturating_sub(self.passed);
+        (self.now, self.passed) = (now, passed);
+        took
+    }
 }
 
 /// A call whose handler the connection's own task polls.
@@ -197,14 +223,13 @@ impl Connection {
         };
     }
 
-    /// Acts on a frame that came at the first of these times, the second being now; leaves the call
-    /// in `inline` of which the handler is to be polled here.
+    /// Acts on a frame; leaves the call in `inline` of which the handler is to be polled here.
     #[inline]
     pub(super) fn take_frame(
         &mut self,
         frame: Frame,
         begins: Begins,
-        times: (Instant, Instant),
+        times: Times,
         inline: &mut Option<Inline>,
     ) {
         match frame {
@@ -284,13 +309,13 @@ impl Connection {
         header: Header,
         body: Bytes,
         begins: Begins,
-        (now, clock): (Instant, Instant),
+        Times { arrived, now, .. }: Times,
         inline: &mut Option<Inline>,
     ) {
         self.events = header.serialization();
         let len = body.len();
         let (shared, peer, before) = (&self.shared, &self.peer, &mut self.before);
-        let parsed = request::parse(&shared.state, peer, header, body, now, before);
+        let parsed = request::parse(&shared.state, peer, header, body, arrived, before);
         let request = match parsed {
             Ok(request) => request,
             Err((refused, status)) => {
@@ -298,7 +323,7 @@ impl Connection {
                 return;
             }
         };
-        if request.deadline.instant() <= clock {
+        if request.deadline.instant() <= now {
             let text = "the deadline passed before the handler could start";
             let refused = Status::deadline_exceeded(text).with_delivery(Delivery::Refused);
             request.note(&self.shared.state, &self.peer, header, &refused);
@@ -316,10 +341,10 @@ impl Connection {
         // Without room, a call that would not end at once must not even begin.
         let waits = request.route.waits();
         let here = begins == Begins::Here
-            && request.route.runs_inline(clock)
+            && request.route.runs_inline(now)
             && (!waits || self.shared.caller.has_room(!header.is_two_way()));
         let (route, invocation, codec) = request.into_call(header, &self.peer);
-        let answer = Answer::new(route, invocation, now);
+        let answer = Answer::new(route, invocation, arrived);
         if !here {
             return self.spawn(header, answer, codec, held);
         }
@@ -332,13 +357,13 @@ impl Connection {
         }
     }
 
-    /// Takes what the first poll of the call in `inline` brought, which ended at `clock`.
+    /// Takes what the first poll of the call in `inline` brought, which has just ended.
     #[inline]
     pub(super) fn take_polled(
         &mut self,
         inline: &mut Option<Inline>,
         polled: Poll<Result<Reply, Status>>,
-        clock: Instant,
+        times: Times,
     ) {
         match polled {
             // Its new task polls it again at once and is the one to be woken.
@@ -350,7 +375,7 @@ impl Connection {
             }
             Poll::Ready(result) => {
                 if let Some(Inline { header, answer, codec, held }) = inline {
-                    answer.record(&result, clock);
+                    answer.record_after(&result, times.now, times.passed);
                     drop(held.take());
                     if header.is_two_way() {
                         let limit = self.shared.state.config().payload;

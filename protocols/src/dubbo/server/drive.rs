@@ -19,7 +19,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
 
-use super::connection::{Begins, Connection, Inline};
+use super::connection::{Begins, Connection, Inline, Times};
 use super::running::{AbortCalls, Shared};
 
 /// After this many requests the task lets others run.
@@ -193,19 +193,19 @@ impl Driven {
             let this = || -> Weak<dyn HandOn> { Arc::<Self>::downgrade(self) };
             self.id.driven_here(this);
         }
-        let mut now = Instant::now();
-        let (mut clock, mut taken, mut all) = (now, 0_usize, true);
+        let mut times = Times::read_at(Instant::now());
+        let (mut taken, mut all) = (0_usize, true);
         // In one place, as it is too large to be moved for each step.
         let mut call = None;
-        wheel.connection.begin_taking(now);
+        wheel.connection.begin_taking(times.arrived);
         while let Some(frame) = wheel.connection.next_frame()? {
-            wheel.connection.take_frame(frame, begins, (now, clock), &mut call);
+            wheel.connection.take_frame(frame, begins, times, &mut call);
             if call.is_some() {
                 let handed_on;
-                (wheel, handed_on) = self.poll_handler(wheel, &mut call, &mut clock);
+                (wheel, handed_on) = self.poll_handler(wheel, &mut call, &mut times);
                 if handed_on {
                     // What lies here now came later.
-                    now = clock;
+                    times = Times::read_at(times.now);
                     if wheel.ended.is_some() {
                         break;
                     }
@@ -221,7 +221,7 @@ impl Driven {
                 break;
             }
         }
-        wheel.connection.end_taking(now);
+        wheel.connection.end_taking(times.arrived);
         Ok((wheel, all))
     }
 
@@ -230,20 +230,18 @@ impl Driven {
         &'a self,
         mut wheel: AtWheel<'a>,
         call: &mut Option<Inline>,
-        clock: &mut Instant,
+        times: &mut Times,
     ) -> (AtWheel<'a>, bool) {
         let Some(Inline { answer, .. }) = call else { return (wheel, false) };
-        let began = *clock;
         wheel.away = true;
         drop(wheel);
         let polled = Pin::new(&mut *answer).poll(&mut Context::from_waker(Waker::noop()));
         let mut wheel = self.wheel();
         wheel.away = false;
-        *clock = Instant::now();
-        let took = clock.saturating_duration_since(began);
-        answer.route().note_first_poll(took, *clock);
+        let took = times.go_on(Instant::now());
+        answer.route().note_first_poll(took, times.now);
         let handed_on = wheel.end_substitute();
-        wheel.connection.take_polled(call, polled, *clock);
+        wheel.connection.take_polled(call, polled, *times);
         (wheel, handed_on)
     }
 
