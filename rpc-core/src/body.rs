@@ -225,7 +225,10 @@ impl Body {
         {
             return Ok(std::mem::take(message));
         }
-        self.decode()
+        match self.0 {
+            Repr::Encoded { codec, bytes, decoded } => read(&*codec, bytes, decoded),
+            Repr::Typed(_) | Repr::Stream(_) => self.decode(),
+        }
     }
 
     /// Reads it into a new `M`.
@@ -234,30 +237,21 @@ impl Body {
     /// The bytes are not of their codec, do not fit `M`, or take more memory than they may; it is a
     /// stream.
     pub fn decode<M: Message + Default>(&self) -> Result<M, CodecError> {
-        let mut message = M::default();
         match &self.0 {
-            Repr::Encoded { codec, bytes, decoded } => {
-                let mut limits = Limits::new(*decoded);
-                // Asked of the limits, because the codec's error is text by then.
-                codec.decode(bytes.clone(), &mut message, &mut limits).map_err(
-                    |error| match limits.is_exceeded() {
-                        true => CodecError::exceeded(codec.name(), *decoded),
-                        false => error,
-                    },
-                )?;
-            }
+            Repr::Encoded { codec, bytes, decoded } => read(&**codec, bytes.clone(), *decoded),
             Repr::Typed(typed) => {
                 // Calls inside one process meet typed bodies; protobuf's form is the common one.
+                let mut message = M::default();
                 let mut buf = BytesMut::with_capacity(typed.message.proto_len());
                 let unfit = |error: &dyn fmt::Display| CodecError::new("in-process", error);
                 typed.message.encode_proto(&mut buf).map_err(|error| unfit(&error))?;
                 message
                     .merge_proto(buf.freeze(), &mut Limits::of_depth_alone())
                     .map_err(|error| unfit(&error))?;
+                Ok(message)
             }
-            Repr::Stream(_) => return Err(many("in-process")),
+            Repr::Stream(_) => Err(many("in-process")),
         }
-        Ok(message)
     }
 }
 
@@ -281,6 +275,21 @@ fn encode(codec: &dyn Codec, message: &dyn Message, buf: &mut BytesMut) -> Resul
         let what = format_args!("encoding the message panicked: {panic}");
         Err(CodecError::new(codec.name(), what))
     })
+}
+
+/// Reads an `M`, which may take `decoded` bytes of memory.
+fn read<M: Message + Default>(
+    codec: &dyn Codec,
+    bytes: Bytes,
+    decoded: usize,
+) -> Result<M, CodecError> {
+    let (mut message, mut limits) = (M::default(), Limits::new(decoded));
+    // Asked of the limits, because the codec's error is text by then.
+    codec.decode(bytes, &mut message, &mut limits).map_err(|error| match limits.is_exceeded() {
+        true => CodecError::exceeded(codec.name(), decoded),
+        false => error,
+    })?;
+    Ok(message)
 }
 
 fn many(codec: &'static str) -> CodecError {
