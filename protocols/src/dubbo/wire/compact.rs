@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rpc_core::codec::Codec;
 use rpc_core::status::{Code, Delivery, Status};
 use rpc_core::{Metadata, MetadataValue};
@@ -150,14 +150,23 @@ pub(crate) fn put_status(buf: &mut BytesMut, status: &Status, codec: &dyn Codec)
 }
 
 /// Reads the body of an answer.
-pub(crate) fn parse_answer(body: Bytes) -> Result<Answer, Malformed> {
+pub(crate) fn parse_answer(mut body: Bytes) -> Result<Answer, Malformed> {
     let mut rest = &body[..];
     let kind = split_u8(&mut rest)?;
+    if kind == VALUE {
+        // What most answers are: a value, and nothing beside it.
+        body.advance(1);
+        return Ok(Answer::Value { metadata: Metadata::new(), value: body });
+    }
     let has = |flag| kind & flag != 0;
     let beside = split_beside(&mut rest, has(ANSWER_HAS_METADATA), has(ANSWER_HAS_BLOCK))?;
     let Found { metadata, origin, retry_after_ms, .. } = beside;
     match kind & KIND {
-        VALUE => Ok(Answer::Value { metadata, value: body.slice_ref(rest) }),
+        VALUE => {
+            let value = body.len() - rest.len();
+            body.advance(value);
+            Ok(Answer::Value { metadata, value: body })
+        }
         kind @ (STATUS | REFUSED | SERVICE_MISSING) => {
             let code = Code::from_number(split_u8(&mut rest)?);
             let message = split_text(&mut rest)?;
@@ -183,6 +192,10 @@ pub(crate) fn parse_answer(body: Bytes) -> Result<Answer, Malformed> {
 }
 
 fn put_kind(buf: &mut BytesMut, kind: u8, metadata: &Metadata, records: &[u8]) {
+    if metadata.is_empty() && records.is_empty() {
+        buf.put_u8(kind);
+        return;
+    }
     let start = buf.len();
     buf.put_u8(kind);
     let has = put_beside(buf, metadata, records);
@@ -396,7 +409,19 @@ fn put_varint(buf: &mut BytesMut, mut value: u64) {
     buf.put_u8(value as u8);
 }
 
+#[inline]
 fn split_varint(body: &mut &[u8]) -> Result<u64, Malformed> {
+    match **body {
+        // Most are lengths of what is short.
+        [byte @ ..0x80, ref rest @ ..] => {
+            *body = rest;
+            Ok(u64::from(byte))
+        }
+        _ => split_long_varint(body),
+    }
+}
+
+fn split_long_varint(body: &mut &[u8]) -> Result<u64, Malformed> {
     let mut value = 0;
     for (at, byte) in body.iter().take(9).enumerate() {
         value |= u64::from(byte & 0x7f) << (7 * at);
