@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use rpc_core::codec::Codec;
+use rpc_core::codec::{Codec, Codecs};
 use rpc_core::status::{Delivery, Details, Status};
 use rpc_core::{Body, CallId, Invocation, MethodKind, Reply, SentAs};
 use tokio::time::Instant;
@@ -24,7 +24,8 @@ use crate::transport::write_queue::LARGE;
 /// One call on an open connection. Dropping it frees its slot and tells the provider.
 pub(super) struct Call {
     shared: Arc<Shared>,
-    codec: Option<Arc<dyn Codec>>,
+    /// It is written, and its answer is read, in the first of these.
+    codecs: Option<Codecs>,
     stage: Stage,
 }
 
@@ -35,14 +36,19 @@ enum Stage {
 }
 
 impl Call {
-    pub(super) fn new(shared: Arc<Shared>, invocation: Invocation) -> Self {
-        Self { shared, codec: None, stage: Stage::Unsent(invocation) }
+    pub(super) fn new(shared: Arc<Shared>, mut invocation: Invocation) -> Self {
+        let codecs = invocation.codecs.take();
+        Self { shared, codecs, stage: Stage::Unsent(invocation) }
+    }
+
+    fn codec(&self) -> Option<&Arc<dyn Codec>> {
+        self.codecs.as_ref().map(Codecs::first)
     }
 
     /// Encodes the request into the connection's buffer; `None` for a one-way call, which is over.
-    fn send(&mut self, invocation: Invocation, cx: &Context<'_>) -> Result<Option<u64>, Status> {
+    fn send(&self, invocation: &Invocation, cx: &Context<'_>) -> Result<Option<u64>, Status> {
         let not_sent = |status: Status| status.with_delivery(Delivery::NotSent);
-        let Some(codec) = invocation.codecs.as_ref().map(|codecs| codecs.first().clone()) else {
+        let Some(codec) = self.codec() else {
             return Err(not_sent(Status::internal("the call names no codec")));
         };
         let serialization = codec.dubbo_id();
@@ -52,7 +58,7 @@ impl Call {
         };
         // Large bodies are encoded outside of the lock and not copied into the buffer.
         let large = match invocation.body.size_hint() >= LARGE && !envelope.has_tail() {
-            true => Some(invocation.body.encoded(&*codec).map_err(|error| {
+            true => Some(invocation.body.encoded(&**codec).map_err(|error| {
                 not_sent(error.into_argument_status(invocation.method().path()))
             })?),
             false => None,
@@ -68,7 +74,7 @@ impl Call {
         }
         let mut inner = self.shared.lock();
         let earliest = inner.earliest;
-        let id = self.admit(&mut inner, &invocation, left, cx)?;
+        let id = self.admit(&mut inner, invocation, left, cx)?;
         let header = Header::request(serialization, id.is_some(), id.unwrap_or(NO_REQUEST));
         let request = Request {
             path: invocation.method().path(),
@@ -78,7 +84,7 @@ impl Call {
         };
         let around = (header, envelope, request);
         let limit = self.shared.config.payload;
-        if let Err(status) = put(&mut inner, around, &invocation.body, &*codec, large, limit) {
+        if let Err(status) = put(&mut inner, around, &invocation.body, &**codec, large, limit) {
             id.map(|id| inner.pending.abandon(id));
             return Err(not_sent(status));
         }
@@ -86,12 +92,11 @@ impl Call {
         let wake = inner.request_flush() | (inner.earliest != earliest);
         drop(inner);
         if let Some(id) = id {
-            SentAs::note(&invocation, CallId::Request(id));
+            SentAs::note(invocation, CallId::Request(id));
         }
         if wake {
             self.shared.wake();
         }
-        self.codec = Some(codec);
         Ok(id)
     }
 
@@ -139,7 +144,7 @@ impl Call {
 
     /// Nothing comes back: the body is empty, and no stub reads it.
     fn sent_one_way(&self) -> Result<Reply, Status> {
-        let codec = self.codec.clone();
+        let codec = self.codec().cloned();
         let codec = codec.ok_or_else(|| Status::internal("a one-way call was sent uncoded"))?;
         Ok(Reply::from_body(Body::from_bytes(codec, Bytes::new())))
     }
@@ -149,7 +154,7 @@ impl Call {
             Outcome::Frame(header, body) => (header, body),
             Outcome::Failed(status) => return Err(status),
         };
-        let codec = self.codec.as_ref().filter(|codec| codec.dubbo_id() == header.serialization());
+        let codec = self.codec().filter(|codec| codec.dubbo_id() == header.serialization());
         let Some(codec) = codec else {
             let (id, status) = (header.serialization(), header.status);
             let text = format!("the answer is in serialization {id} (status {status})");
@@ -223,30 +228,30 @@ fn put(
 impl Future for Call {
     type Output = Result<Reply, Status>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // The usual poll, told apart first: it moves no invocation.
-        // Waiting => (Waiting | Over)
-        if let Stage::Waiting(id) = self.stage {
-            return match self.poll_outcome(id, cx) {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        match &this.stage {
+            // Waiting => (Waiting | Over)
+            &Stage::Waiting(id) => match this.poll_outcome(id, cx) {
                 Some(outcome) => {
-                    self.stage = Stage::Over;
+                    this.stage = Stage::Over;
                     let named = |status: Status| status.with_id(CallId::Request(id));
-                    Poll::Ready(self.finish(outcome).map_err(named))
+                    Poll::Ready(this.finish(outcome).map_err(named))
                 }
                 None => Poll::Pending,
-            };
-        }
-        match std::mem::replace(&mut self.stage, Stage::Over) {
+            },
             // Unsent => (Waiting | Over)
-            Stage::Unsent(invocation) => match self.send(invocation, cx) {
+            Stage::Unsent(invocation) => match this.send(invocation, cx) {
                 Ok(Some(id)) => {
-                    self.stage = Stage::Waiting(id);
+                    this.stage = Stage::Waiting(id);
                     Poll::Pending
                 }
-                Ok(None) => Poll::Ready(self.sent_one_way()),
-                Err(status) => Poll::Ready(Err(status)),
+                sent => {
+                    this.stage = Stage::Over;
+                    Poll::Ready(sent.and_then(|_| this.sent_one_way()))
+                }
             },
-            Stage::Waiting(_) | Stage::Over => unreachable!("a call is not polled after it ended"),
+            Stage::Over => unreachable!("a call is not polled after it ended"),
         }
     }
 }
@@ -260,7 +265,7 @@ impl Drop for Call {
         let unanswered = inner.pending.abandon(id).filter(|_| inner.closed.is_none());
         let cancelled = unanswered.is_some_and(|sent| !inner.void(sent));
         if cancelled {
-            let serialization = self.codec.as_ref().map_or(EVENTS, |codec| codec.dubbo_id());
+            let serialization = self.codec().map_or(EVENTS, |codec| codec.dubbo_id());
             Event::Cancel(id).put(inner.out.tail(), serialization, id);
         }
         let wake = cancelled && inner.request_flush();
