@@ -3,6 +3,7 @@
 mod config;
 mod observed;
 mod options;
+mod prepared;
 mod said;
 mod service;
 mod stream;
