@@ -3,25 +3,27 @@
 
 use tokio::time::Instant;
 
-use super::said;
 use super::stub::{Plan, Stub, StubMethod, named};
-use crate::body::Body;
+use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::invocation::Invocation;
+use crate::metadata::Metadata;
 use crate::server::context;
 use crate::status::{Delivery, Status};
 use crate::trace::{self, TraceForwarding};
 
 impl Stub {
+    /// The deadline of a call, and what it takes along of the call that is being handled here.
+    ///
     /// # Errors
-    /// Not sent: no time is left; a codec that does not exist.
-    pub(super) fn invocation(
+    /// Not sent: no time is left.
+    #[inline]
+    pub(super) fn inherit(
         &self,
         target: &StubMethod,
         plan: &Plan,
-        body: Body,
         started: Instant,
-    ) -> Result<Invocation, Status> {
+    ) -> Result<(Deadline, Metadata), Status> {
         let options = self.options.as_deref();
         let timeout = options.and_then(|options| options.timeout).unwrap_or(plan.timeout);
         let (deadline, inherits) = context::inherit(started, timeout, plan.trace);
@@ -30,14 +32,27 @@ impl Stub {
             let status = Status::deadline_exceeded(text).with_delivery(Delivery::NotSent);
             return Err(named(target, status));
         }
-        let body = said::here(body)?;
-        let mut invocation = Invocation::new(target.method().clone(), body, deadline);
+        Ok((deadline, inherits))
+    }
+
+    /// Puts into a new call what the plan and the options say, and what it `inherits`.
+    ///
+    /// # Errors
+    /// Not sent: a codec that does not exist.
+    #[inline]
+    pub(super) fn set_options(
+        &self,
+        invocation: &mut Invocation,
+        target: &StubMethod,
+        plan: &Plan,
+        inherits: Metadata,
+    ) -> Result<(), Status> {
         if plan.trace == TraceForwarding::Off {
             invocation.extensions.insert(trace::Untraced);
         }
-        let Some(options) = options else {
+        let Some(options) = self.options.as_deref() else {
             (invocation.metadata, invocation.codecs) = (inherits, Some(plan.codecs.clone()));
-            return Ok(invocation);
+            return Ok(());
         };
         invocation.metadata = trace::merge(&options.metadata, &inherits);
         if trace::says_ids(&options.metadata) {
@@ -56,6 +71,6 @@ impl Stub {
                 named(target, status.with_delivery(Delivery::NotSent))
             })?,
         });
-        Ok(invocation)
+        Ok(())
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::said;
 use super::stub::{Arguments, Stub, StubMethod};
 use crate::error::Error;
 use crate::invocation::Invocation;
@@ -47,7 +48,12 @@ impl Stub {
     ) -> Result<Invocation, Status> {
         let target = self.methods.iter().find(|target| target.method().name() == method);
         let target = target.ok_or_else(|| no_such(&self.methods, method))?;
-        self.invocation(target, &target.plan(), arguments.into_body(), Instant::now())
+        let plan = target.plan();
+        let (deadline, inherits) = self.inherit(target, &plan, Instant::now())?;
+        let body = said::here(arguments.into_body())?;
+        let mut invocation = Invocation::new(target.method().clone(), body, deadline);
+        self.set_options(&mut invocation, target, &plan, inherits)?;
+        Ok(invocation)
     }
 }
 

@@ -17,6 +17,7 @@ use crate::body::Body;
 use crate::broadcast::{NodeReplies, NodeResult};
 use crate::client::observed::Observed;
 use crate::client::options::CallOptions;
+use crate::client::said;
 use crate::codec::Codecs;
 use crate::deadline::Deadline;
 use crate::descriptor::ServiceDescriptor;
@@ -257,7 +258,10 @@ impl Stub {
         // Let go before anything is awaited: a guard that is held long makes others slower.
         let plan = target.plan.load();
         begun.timeout = plan.timeout;
-        let mut invocation = self.invocation(target, &plan, body, started)?;
+        // Filled in here, where it is, instead of moved out of who makes it.
+        let (deadline, inherits) = self.inherit(target, &plan, started)?;
+        let mut invocation = Invocation::new(target.method.clone(), said::here(body)?, deadline);
+        self.set_options(&mut invocation, target, &plan, inherits)?;
         begun.observed.begin(&mut invocation, plan.access_log);
         if target.method.kind().streams_reply() {
             self.set_end(&mut invocation, started);
