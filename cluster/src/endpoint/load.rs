@@ -108,7 +108,7 @@ impl Load {
 
     /// Records that a call took `latency`.
     pub(crate) fn observe(&self, latency: Duration, now: Instant) {
-        let fresh = (latency.as_nanos() as f64).max(1.0);
+        let fresh = (nanos_of(latency) as f64).max(1.0);
         let nanos = self.nanos(now);
         let kept = self.kept(nanos);
         let blend = |bits: u64| {
@@ -150,10 +150,14 @@ impl Load {
     }
 }
 
-/// From `origin` to `now` in nanoseconds, which are enough for 584 years.
+/// From `origin` to `now` in nanoseconds.
 pub(crate) fn nanos_since(origin: Instant, now: Instant) -> u64 {
-    let since = now.saturating_duration_since(origin);
-    since.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(since.subsec_nanos()))
+    nanos_of(now.saturating_duration_since(origin))
+}
+
+/// A time in nanoseconds; 64 bits are enough for 584 years, and cheaper than 128.
+fn nanos_of(time: Duration) -> u64 {
+    time.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(time.subsec_nanos()))
 }
 
 #[cfg(test)]

@@ -181,7 +181,9 @@ impl Health {
     /// Whether a call that began at `started` tells what the endpoint is like now: not if it has
     /// recovered since.
     pub(crate) fn speaks_of_now(&self, started: Instant) -> bool {
-        self.nanos(started) >= self.well_since.load(Relaxed)
+        // Most have never been out.
+        let since = self.well_since.load(Relaxed);
+        since == 0 || self.nanos(started) >= since
     }
 
     fn fail(&self, started: Instant, now: Instant) {
