@@ -38,7 +38,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// No calls, nothing known.
+    /// No calls, nothing known; its clock begins at `now`.
     #[must_use]
     pub fn new(now: Instant) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl Load {
         }
     }
 
-    /// When it was made.
+    /// When its clock began.
     pub(crate) const fn origin(&self) -> Instant {
         self.origin
     }
@@ -72,7 +72,18 @@ impl Load {
     /// An endpoint of which nothing is known is free for one call, and dear until that has ended:
     /// so a new one is tried, but not by all at once.
     pub(crate) fn cost(&self, now: Instant, scale: f64) -> f64 {
-        self.expected_wait(self.faded(now), scale)
+        self.cost_at(self.nanos(now), scale)
+    }
+
+    /// The same at `nanos` of its clock.
+    pub(crate) fn cost_at(&self, nanos: u64, scale: f64) -> f64 {
+        self.expected_wait(self.faded_at(nanos), scale)
+    }
+
+    /// `now` on the clocks of two: endpoints of a directory have the same, which is read once.
+    pub(crate) fn nanos_of_both(&self, other: &Self, now: Instant) -> [u64; 2] {
+        let nanos = self.nanos(now);
+        [nanos, if self.origin == other.origin { nanos } else { other.nanos(now) }]
     }
 
     /// What a call waits where one takes `nanos`; where that is 0, nothing is known.
@@ -132,7 +143,11 @@ impl Load {
     }
 
     fn faded(&self, now: Instant) -> f64 {
-        f64::from_bits(self.estimate.load(Relaxed)) * self.kept(self.nanos(now))
+        self.faded_at(self.nanos(now))
+    }
+
+    fn faded_at(&self, nanos: u64) -> f64 {
+        f64::from_bits(self.estimate.load(Relaxed)) * self.kept(nanos)
     }
 
     /// The share of the estimate that has not faded at `nanos` since `origin`.

@@ -70,10 +70,11 @@ impl Endpoint {
         layers: &AttemptLayers,
         ejector: Arc<Ejector>,
     ) -> Self {
-        let now = Instant::now();
         channel.report_to(ejector.changes());
-        let health = Health::new(ejector, instance.address.clone(), now);
-        Self::with_vitals(instance, channel, layers, Arc::new(Vitals::new(health, now)), now)
+        let origin = ejector.origin();
+        let health = Health::new(ejector, instance.address.clone(), origin);
+        let vitals = Arc::new(Vitals::new(health, origin));
+        Self::with_vitals(instance, channel, layers, vitals, Instant::now())
     }
 
     fn with_vitals(

@@ -20,9 +20,9 @@ pub(crate) struct Vitals {
 }
 
 impl Vitals {
-    /// Those of an endpoint that has not been called.
-    pub(super) fn new(health: Health, now: Instant) -> Self {
-        let (load, states, fullness) = (Load::new(now), States::default(), Fullness::default());
+    /// Those of an endpoint that has not been called, whose clock begins at `origin`.
+    pub(super) fn new(health: Health, origin: Instant) -> Self {
+        let (load, states, fullness) = (Load::new(origin), States::default(), Fullness::default());
         Self { load, states, health, fullness }
     }
 

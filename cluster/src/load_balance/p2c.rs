@@ -50,7 +50,9 @@ impl LoadBalance for P2c {
             let [one, two] = [first, second].map(|index| candidates.load(index));
             one.learn_from(two, now);
             two.learn_from(one, now);
-            [first, second].map(|index| cost(candidates, index, now))
+            let [at_one, at_two] = one.nanos_of_both(two, now);
+            let scales = [first, second].map(|index| 1.0 / candidates.share(index));
+            [one.cost_at(at_one, scales[0]), two.cost_at(at_two, scales[1])]
         })
     }
 

@@ -11,6 +11,7 @@ use arc_swap::ArcSwapOption;
 use rpc_core::{Changes, Tally, runtime};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::EjectionConfig;
 use crate::dice::Dice;
@@ -18,6 +19,8 @@ use crate::dice::Dice;
 /// The rules of a directory.
 #[derive(Debug)]
 pub(crate) struct Ejector {
+    /// Where the clocks of the endpoints begin.
+    origin: Instant,
     /// `None`: nothing is ejected; addresses without the service are stale all the same.
     config: ArcSwapOption<EjectionConfig>,
     dice: Dice,
@@ -38,6 +41,7 @@ pub(crate) struct Ejector {
 impl Ejector {
     pub(crate) fn new(config: Option<EjectionConfig>, ejections: Tally) -> Self {
         Self {
+            origin: Instant::now(),
             dice: Dice::new(config.and_then(|config| config.seed)),
             config: ArcSwapOption::from_pointee(config),
             changes: Changes::default(),
@@ -47,6 +51,11 @@ impl Ejector {
             alerted: Notify::new(),
             probes: Mutex::default(),
         }
+    }
+
+    /// Where the clocks of the endpoints begin: the same for all, so that one reading does for several.
+    pub(crate) const fn origin(&self) -> Instant {
+        self.origin
     }
 
     pub(crate) fn config(&self) -> Option<EjectionConfig> {
