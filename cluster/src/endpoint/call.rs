@@ -31,6 +31,7 @@ impl Endpoint {
     }
 
     /// Starts a call on a handle that the caller gives away.
+    #[inline]
     pub(crate) fn called(
         self: Arc<Self>,
         mut invocation: Invocation,
@@ -96,7 +97,11 @@ impl Endpoint {
         let streams = method.kind().streams_reply();
         let observed = Observed::of(&mut invocation, &span);
         let in_flight = InFlight::begin(self, now, &invocation, probe, observed);
-        let call = span.in_scope(|| in_flight.endpoint.invoker.invoke(invocation));
+        let call = {
+            // Not in a closure, which the invocation would be moved into.
+            let _entered = span.enter();
+            in_flight.endpoint.invoker.invoke(invocation)
+        };
         let call = if streams { stream::begun(call, now, deadline, end) } else { call };
         EndpointFuture::new(call, in_flight, span)
     }

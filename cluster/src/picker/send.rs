@@ -85,6 +85,8 @@ impl Picker {
         in_time(attempt)
     }
 
+    /// Inlined, as the attempt is large: it is not moved then.
+    #[inline]
     fn send(&self, candidates: &Arc<Candidates>, attempt: Attempt) -> AttemptFuture {
         if let Some(endpoint) = self.probe_of(candidates, &attempt)
             && let Some(probe) = endpoint.probe(attempt.invocation.clone(), attempt.now)
@@ -97,6 +99,7 @@ impl Picker {
         }
     }
 
+    #[cold]
     fn without_candidates(&self, attempt: Attempt) -> AttemptFuture {
         let directory = self.0.directory.clone();
         // Asked before the list is read again: the first snapshot may come between.
@@ -146,6 +149,7 @@ fn in_time(attempt: &Attempt) -> Result<(), Status> {
     Ok(())
 }
 
+#[inline]
 fn start(endpoint: Arc<Endpoint>, attempt: Attempt) -> AttemptFuture {
     match endpoint.called(attempt.invocation, attempt.now, attempt.number) {
         Ok(running) => AttemptFuture::running(running),
