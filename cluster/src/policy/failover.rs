@@ -99,7 +99,9 @@ impl Invoke for FailoverInvoker {
         let mut first = picker.attempt(Attempt::first(invocation.clone(), started));
         let may_run_twice = retries > 0 && may_be_copied(&invocation);
         let deadline = may_run_twice.then(|| invocation.deadline.instant());
-        Box::pin(async move {
+        // There first, so that what the future holds is written into it and not moved there.
+        let place = Box::new_uninit();
+        let call = Box::write(place, async move {
             let failure = match hedge::outcome_by(&mut first, deadline).await {
                 Some(Ok(reply)) => return Ok(reply),
                 Some(Err(status)) => Some(status),
@@ -108,7 +110,8 @@ impl Invoke for FailoverInvoker {
             // Boxed, so that the future of a call that succeeds stays small.
             let resending = Resending::new(picker, retries, invocation);
             Box::pin(resending.run(first, started, failure)).await
-        })
+        });
+        Box::into_pin(call)
     }
 }
 

@@ -98,7 +98,10 @@ impl Invoke for DubboChannel {
         if let Link::Up(shared) = &*self.core.lock()
             && shared.life() != Life::Closed
         {
-            return Box::pin(Call::new(shared.clone(), invocation));
+            // The box is there first, so that the call is made in it and not moved there.
+            let place = Box::new_uninit();
+            let call = Box::write(place, Call::new(shared.clone(), invocation));
+            return Box::into_pin(call);
         }
         let core = self.core.clone();
         Box::pin(async move {
