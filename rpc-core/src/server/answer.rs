@@ -53,21 +53,20 @@ impl Answer {
         }
         let context = Some(context);
         let ends = if streams { invocation.end_deadline() } else { None };
-        let tells_load = load_report::is_asked(&invocation.metadata);
+        let tells_load =
+            !invocation.metadata.is_empty() && load_report::is_asked(&invocation.metadata);
         let span = told::span(&invocation);
         trace::adopt(route.bridge(), &span, &invocation.metadata);
         let told = (!span.is_disabled()).then(|| Box::new(span.clone()));
-        // A layer around the handler may do its work before it has a future.
-        let invoke = || match panics::catch(|| route.invoker().invoke(invocation)) {
-            Ok(future) => future,
-            Err(message) => Box::pin(ready(Err(route.panicked(&message)))),
+        let future = {
+            let _entered = span.enter();
+            invoke(&route, invocation)
         };
         let future = if streams {
-            served::body(span.in_scope(invoke), route.clone(), context.clone(), started, ends, span)
+            served::body(future, route.clone(), context.clone(), started, ends, span)
         } else if span.is_disabled() {
-            invoke()
+            future
         } else {
-            let future = span.in_scope(invoke);
             Box::pin(tracing::Instrument::instrument(future, span))
         };
         let gated = route.gate().is_some();
@@ -214,6 +213,15 @@ impl Answer {
             self.route.note_first_poll(now.saturating_duration_since(began), now);
         }
         polled
+    }
+}
+
+/// Has the call answered. A layer around the handler may do its work before it has a future.
+#[inline]
+fn invoke(route: &Route, invocation: Invocation) -> ReplyFuture {
+    match panics::catch(|| route.invoker().invoke(invocation)) {
+        Ok(future) => future,
+        Err(message) => Box::pin(ready(Err(route.panicked(&message)))),
     }
 }
 
