@@ -29,8 +29,9 @@ enum Repr {
 }
 
 struct Typed<M: ?Sized> {
-    /// The bytes of the first form that was asked for by [`Body::encoded`].
-    cached: OnceLock<(&'static str, Bytes)>,
+    /// The bytes of the first form that was asked for by [`Body::encoded`]. Boxed, as few are asked for:
+    /// a message is moved together with the room for them.
+    cached: OnceLock<Box<(&'static str, Bytes)>>,
     message: M,
 }
 
@@ -152,7 +153,7 @@ impl Body {
     #[inline]
     pub fn encode(&self, codec: &dyn Codec, buf: &mut BytesMut) -> Result<(), CodecError> {
         match &self.0 {
-            Repr::Typed(typed) => match typed.cached.get() {
+            Repr::Typed(typed) => match typed.cached.get().map(|cached| &**cached) {
                 Some((name, bytes)) if *name == codec.name() => {
                     buf.extend_from_slice(bytes);
                     Ok(())
@@ -175,7 +176,7 @@ impl Body {
     pub fn encoded(&self, codec: &dyn Codec) -> Result<Bytes, CodecError> {
         match &self.0 {
             Repr::Typed(typed) => {
-                if let Some((name, bytes)) = typed.cached.get()
+                if let Some((name, bytes)) = typed.cached.get().map(|cached| &**cached)
                     && *name == codec.name()
                 {
                     return Ok(bytes.clone());
@@ -184,7 +185,7 @@ impl Body {
                 encode(codec, &typed.message, &mut buf)?;
                 let bytes = buf.freeze();
                 // Losing the race, or another codec's bytes being there, only costs the cache.
-                let _ = typed.cached.set((codec.name(), bytes.clone()));
+                let _ = typed.cached.set(Box::new((codec.name(), bytes.clone())));
                 Ok(bytes)
             }
             Repr::Encoded { codec: own, bytes, .. } => {
