@@ -84,10 +84,9 @@ impl Input {
     /// # Errors
     /// Bytes that cannot begin a frame, a negative length: there is no way to go on.
     pub(crate) fn next(&mut self, limit: usize) -> io::Result<Option<Frame>> {
-        let skipped = self.skip.min(self.bytes.len());
-        self.bytes.advance(skipped);
-        self.skip -= skipped;
-        self.skipped = if self.skip == 0 { 0 } else { self.skipped + skipped };
+        if self.skip + self.skipped > 0 {
+            self.drop_skipped();
+        }
         let Some(header) = Header::parse(&self.bytes).map_err(invalid)? else {
             return Ok(None);
         };
@@ -113,6 +112,15 @@ impl Input {
             self.bytes = BytesMut::from(&self.bytes[..]);
         }
         Ok(Some(Frame::Whole(header, body)))
+    }
+
+    /// Drops what has come of a frame that was given up.
+    #[cold]
+    fn drop_skipped(&mut self) {
+        let skipped = self.skip.min(self.bytes.len());
+        self.bytes.advance(skipped);
+        self.skip -= skipped;
+        self.skipped = if self.skip == 0 { 0 } else { self.skipped + skipped };
     }
 
     /// Drops what waits.
