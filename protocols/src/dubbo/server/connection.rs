@@ -344,10 +344,11 @@ impl Connection {
             && request.route.runs_inline(now)
             && (!waits || self.shared.caller.has_room(!header.is_two_way()));
         let (route, invocation, codec) = request.into_call(header, &self.peer);
-        let answer = Answer::new(route, invocation, arrived);
         if !here {
-            return self.spawn(header, answer, codec, held);
+            return self.spawn(header, Answer::new(route, invocation, arrived), codec, held);
         }
+        // Made where it stays.
+        let answer = Answer::new(route, invocation, arrived);
         let Inline { answer, .. } = inline.insert(Inline { header, answer, codec, held });
         // Once polled it has begun, and could be turned away no more.
         let asks = waits && header.is_two_way();
