@@ -102,7 +102,12 @@ impl Limits {
             return Err(self.exceed());
         }
         self.decoded -= more * size;
-        list.reserve_exact(more);
+        if list.capacity() == 0 {
+            // The usual case; growing what is there takes another way.
+            *list = Vec::with_capacity(more);
+        } else {
+            list.reserve_exact(more);
+        }
         Ok(())
     }
 
