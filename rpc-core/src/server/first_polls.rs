@@ -34,7 +34,7 @@ impl FirstPolls {
     /// Whether the task of a connection may make them itself at `now`.
     #[inline]
     pub(super) fn are_quick(&self, now: Instant) -> bool {
-        u128::from(self.average.load(Ordering::Relaxed)) < QUICK.as_nanos()
+        self.average.load(Ordering::Relaxed) < QUICK.subsec_nanos()
             && match self.apart_until.load(Ordering::Relaxed) {
                 0 => true,
                 until => until <= self.nanos(now),
@@ -44,10 +44,12 @@ impl FirstPolls {
     /// Notes one that ended at `now`; an eighth of it enters the average.
     #[inline]
     pub(super) fn note(&self, took: Duration, now: Instant) {
-        if took >= HELD {
+        let took = if took < HELD {
+            took.subsec_nanos()
+        } else {
             self.apart_until.store(self.nanos(now + APART), Ordering::Relaxed);
-        }
-        let took = u32::try_from(took.as_nanos()).unwrap_or(u32::MAX);
+            u32::try_from(took.as_nanos()).unwrap_or(u32::MAX)
+        };
         let old = self.average.load(Ordering::Relaxed);
         let new = old - old / 8 + took / 8;
         // Two connections may race; either average will do.

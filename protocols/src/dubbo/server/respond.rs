@@ -20,9 +20,9 @@ pub(super) fn put_answer(
     limit: usize,
     room: impl FnOnce(usize) -> Result<(), Status>,
 ) {
-    let failed = match result {
-        Ok(reply) => put_reply(out, id, codec, &reply, limit, room).err(),
-        Err(status) => put_failure(out, id, codec, &status, limit, room).err(),
+    let failed = match &result {
+        Ok(reply) => put_reply(out, id, codec, reply, limit, room).err(),
+        Err(status) => put_failure(out, id, codec, status, limit, room).err(),
     };
     if let Some(failed) = failed {
         put_status(out.tail(), id, status::OK, codec, &failed);
