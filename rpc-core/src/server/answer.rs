@@ -122,9 +122,9 @@ impl Answer {
 
     /// Gives back its place at the gate.
     fn leave_gate(&mut self, now: Instant, given_up: bool) {
-        // Asked first, as most calls count at no gate.
-        let Some(counted) = self.counted.take() else { return };
-        let Some(gate) = self.route.gate() else { return };
+        let (Some(gate), Some(counted)) = (self.route.gate(), self.counted.take()) else {
+            return;
+        };
         let allowed = self.deadline.remaining_from(counted);
         let left = self.deadline.remaining_from(now);
         let outcome = match given_up {
@@ -157,11 +157,13 @@ impl Answer {
         self.record_after(result, now, now.saturating_duration_since(self.started));
     }
 
-    /// The same for who knows how long it `took` until `now`.
+    /// Like [`record`](Self::record), for a caller that knows how long the call `took` until `now`.
     #[inline]
     pub fn record_after(&mut self, result: &Result<Reply, Status>, now: Instant, took: Duration) {
         self.ended = true;
-        self.leave_gate(now, false);
+        if self.counted.is_some() {
+            self.leave_gate(now, false);
+        }
         if result.is_ok() && self.route.method().kind().streams_reply() {
             return;
         }

@@ -422,13 +422,16 @@ fn split_varint(body: &mut &[u8]) -> Result<u64, Malformed> {
 }
 
 fn split_long_varint(body: &mut &[u8]) -> Result<u64, Malformed> {
-    let mut value = 0;
-    for (at, byte) in body.iter().take(9).enumerate() {
-        value |= u64::from(byte & 0x7f) << (7 * at);
-        if byte & 0x80 == 0 {
-            *body = &body[at + 1..];
+    let (mut value, mut shift, mut rest) = (0, 0, *body);
+    while let [byte, after @ ..] = rest
+        && shift < 9 * 7
+    {
+        value |= u64::from(byte & 0x7f) << shift;
+        if *byte < 0x80 {
+            *body = after;
             return Ok(value);
         }
+        (shift, rest) = (shift + 7, after);
     }
     Err(Malformed("a number does not end"))
 }
