@@ -6,7 +6,7 @@
 
 use rpc_core::Error;
 
-use super::config::Config;
+use super::in_force::Config;
 use super::loader::Key;
 use super::sections::{ConsumerConfig, Selector, ServiceOverrides};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rpc_core::{AccessLog, Error, ServiceKey};
 
-use super::config::Config;
+use super::in_force::Config;
 use super::loader::Key;
 use super::method::Decided;
 use super::sections::{Gate, InstanceOverrides, Selector};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rpc_core::{Instance, ServiceKey};
 
-use super::config::Config;
+use super::in_force::Config;
 use super::loader::{Key, Setting};
 use super::sections::InstanceRule;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rpc_core::Error;
 
-use super::config::Config;
+use super::in_force::Config;
 use super::loader::{Key, Origin, Setting, leaves, to_value};
 
 /// Sections and keys that stay as they were: ports are bound, connections are made, names are

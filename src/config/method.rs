@@ -12,7 +12,7 @@ use rpc_core::descriptor::MethodDescriptor;
 use rpc_core::{AccessLog, Error, ServiceKey, TraceForwarding, nearest_service};
 use serde_json::{Value, json};
 
-use super::config::Config;
+use super::in_force::Config;
 use super::loader::{Key, Origin, Setting, Strength};
 use super::sections::{
     CallOverrides, CallScope, ConsumerConfig, MethodOverrides, Selector, ServiceOverrides,

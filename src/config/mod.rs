@@ -9,9 +9,9 @@
 //! a method. What a name means (which codecs exist) is left to the caller, who has the extensions, through
 //! [`Config::check_extensions`].
 
-mod config;
 mod extension_names;
 mod handlers;
+mod in_force;
 mod instances;
 mod live;
 mod loader;
@@ -22,8 +22,8 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
-pub use self::config::Config;
 pub use self::extension_names::{Kind, LeftOut};
+pub use self::in_force::Config;
 pub(crate) use self::instances::InstanceRules;
 pub(crate) use self::loader::Overruled;
 pub use self::loader::{ConfigFile, Layer, Origin, Setting, Sources, Strength};

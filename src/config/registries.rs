@@ -2,7 +2,7 @@
 
 use rpc_core::Error;
 
-use super::config::Config;
+use super::in_force::Config;
 use super::loader::{Key, cache_dir_of_user, runtime_dir_of_user};
 use super::sections::{Place, Registered, RegistryAddress};
 
