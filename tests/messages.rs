@@ -52,7 +52,10 @@ async fn an_unknown_name_in_the_file_is_pointed_at_with_what_there_is() {
             "dubhe.toml:1:41: consumer.cluster: unknown parameter of failover `retry`, available: \
              retries",
         ),
-        ("consumer.timeout = 5", "dubhe.toml:1:20: consumer.timeout: 5 is no duration: write it"),
+        (
+            "consumer.timeout = 5",
+            "dubhe.toml:1:20: consumer.timeout: 5 is not a duration: write it",
+        ),
         ("[provider\nport = 1", "dubhe.toml:1:"),
     ] {
         let text = consumer(&registry, toml);
@@ -85,7 +88,7 @@ async fn a_malformed_address_says_what_was_expected() {
         ("localhost:2181", "write scheme://…, such as dev:// or static://HOST:PORT"),
         ("static://", "every provider needs host and port, as in static://10.0.0.1:20880"),
         ("static://10.0.0.1", "every provider needs host and port, as in static://10.0.0.1:20880"),
-        ("static://10.0.0.1:99999", "`99999` is no port: write 1 to 65535"),
+        ("static://10.0.0.1:99999", "`99999` is not a port: write 1 to 65535"),
         ("dubhe://", "it needs one server, as in dubhe://127.0.0.1:20890"),
         ("dev://a:1", "it takes one name of letters, digits, `-`, `_` and `.` and no port"),
         ("memory://x?y=z", "unknown parameter of memory:// `y`, it takes none"),

@@ -165,7 +165,7 @@ async fn parameters_that_a_policy_does_not_take_are_pointed_at() {
          `tasks`?), available: retries, tasks, interval"
     );
     let message = refused("[consumer]\ncluster = { name = \"broadcast\", quorum = 0 }");
-    let start = "dubhe.toml:2:42: consumer.cluster.quorum: 0 is no share of the providers";
+    let start = "dubhe.toml:2:42: consumer.cluster.quorum: 0 is not a percentage";
     assert!(message.starts_with(start), "{message}");
 }
 

@@ -93,7 +93,7 @@ async fn what_cannot_work_is_wrong_usage_and_points_at_its_place() {
             "--file: cannot read configuration file /nowhere.toml: No such file or directory (os \
              error 2); create it, or name another file",
         ),
-        (&["ls", "x y"], "is no service key"),
+        (&["ls", "x y"], "is not a service key"),
     ] {
         dubhe(args).await.code(2).says(says);
     }

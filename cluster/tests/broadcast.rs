@@ -213,14 +213,8 @@ async fn a_dropped_broadcast_cancels_what_it_has_begun() {
 #[test]
 fn parameters_that_cannot_work_are_refused() {
     for (params, message) in [
-        (
-            json!({ "quorum": 0 }),
-            "quorum: 0 is no share of the providers in percent: write 1 to 100",
-        ),
-        (
-            json!({ "quorum": 101 }),
-            "quorum: 101 is no share of the providers in percent: write 1 to 100",
-        ),
+        (json!({ "quorum": 0 }), "quorum: 0 is not a percentage: write 1 to 100"),
+        (json!({ "quorum": 101 }), "quorum: 101 is not a percentage: write 1 to 100"),
         (json!({ "concurrency": 0 }), "concurrency: 0 calls no provider: write 1 or more"),
     ] {
         let params = params.as_object().unwrap().clone();

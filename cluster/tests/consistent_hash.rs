@@ -251,7 +251,7 @@ fn parameters_that_cannot_work_are_refused() {
         (r#"{"hash_nodes": 1001}"#, "hash_nodes: 1001 is out of range: write 4 to 1000"),
         (r#"{"hash_arguments": []}"#, "hash_arguments: an empty list would send all calls to one"),
         (r#"{"hash_arguments": [-1]}"#, "hash_arguments[0]: -1 is out of range: write a whole"),
-        (r#"{"hash_arguments": ["id"]}"#, "hash_arguments[0]: \"id\" is no whole number"),
+        (r#"{"hash_arguments": ["id"]}"#, "hash_arguments[0]: \"id\" is not a whole number"),
         (r#"{"nodes": 3}"#, "unknown parameter of consistenthash `nodes`, available: hash_nodes, "),
     ] {
         let params: Params = serde_json::from_str(params).unwrap();

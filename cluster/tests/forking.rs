@@ -245,7 +245,7 @@ fn as_many_forks_as_a_call_may_ask_are_taken() {
 #[test]
 fn no_forks_at_all_and_more_than_a_call_may_ask_are_refused() {
     for (forks, text) in [
-        (0, "forks: 0 asks nobody: write 1 to 64"),
+        (0, "forks: 0 asks no provider: write 1 to 64"),
         (65, "forks: 65 are more than one call may ask: write 1 to 64"),
     ] {
         let params = json!({ "forks": forks }).as_object().unwrap().clone();

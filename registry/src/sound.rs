@@ -193,7 +193,7 @@ mod tests {
             std::sync::Arc::new([(key.to_owned(), value.to_owned())].into())
         };
         for (wrong, expected) in [
-            (with(|i| i.service = ServiceKey::new("a b")), "`a b` is no service key"),
+            (with(|i| i.service = ServiceKey::new("a b")), "`a b` is not a service key"),
             (
                 with(|i| i.service = ServiceKey::new("a\u{1b}")),
                 r"the service a\u{1b} holds control",

@@ -204,7 +204,7 @@ fn read_host(text: &str) -> Result<Host, String> {
     if name.is_empty() {
         return Err("a host is empty: write a name or an IP address".to_owned());
     }
-    let bad_port = |port| format!("`{port}` is no port: write 1 to 65535");
+    let bad_port = |port| format!("`{port}` is not a port: write 1 to 65535");
     let port = match port {
         None => None,
         Some(port) => match port.parse::<u16>() {
@@ -287,9 +287,9 @@ mod tests {
         for (text, why) in [
             ("localhost", "no `://`"),
             ("://a", "scheme"),
-            ("dubhe://a:0", "`0` is no port"),
-            ("dubhe://a:x", "`x` is no port"),
-            ("dubhe://a:99999", "`99999` is no port"),
+            ("dubhe://a:0", "`0` is not a port"),
+            ("dubhe://a:x", "`x` is not a port"),
+            ("dubhe://a:99999", "`99999` is not a port"),
             ("dubhe://:1", "host is empty"),
             ("dubhe://a,,b", "host is empty"),
             ("dubhe://[::1", "not closed"),

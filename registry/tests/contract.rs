@@ -235,7 +235,7 @@ fn wrong_addresses_say_what_to_write() {
         ("localhost:20890", "it has no `://`: write scheme://…, such as dev://"),
         ("static://a", "every provider needs host and port"),
         ("static://", "every provider needs host and port"),
-        ("static://a:0", "registry address `static://a:0`: `0` is no port: write 1 to 65535"),
+        ("static://a:0", "registry address `static://a:0`: `0` is not a port: write 1 to 65535"),
         ("dubhe://:1", "a host is empty: write a name or an IP address"),
         ("static://a:1?codec=json", "did you mean `codecs`?"),
         ("dubhe://", "it needs one server"),

@@ -30,7 +30,7 @@ pub struct ParseAmountError(String);
 pub fn parse_duration(text: &str) -> Result<Duration, ParseAmountError> {
     parse(text, &TIMES).map(Duration::from_micros).ok_or_else(|| {
         ParseAmountError(format!(
-            "`{}` is no duration: write a whole number and a unit, such as 300ms, 1s, 2m, 1h",
+            "`{}` is not a duration: write a whole number and a unit, such as 300ms, 1s, 2m, 1h",
             text.escape_debug()
         ))
     })
@@ -74,7 +74,7 @@ pub fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error
     match Value::deserialize(from)? {
         Value::String(text) => parse_duration(&text).map_err(D::Error::custom),
         other => Err(D::Error::custom(format!(
-            "{other} is no duration: write it with its unit in quotes, such as \"300ms\""
+            "{other} is not a duration: write it with its unit in quotes, such as \"300ms\""
         ))),
     }
 }
@@ -98,19 +98,19 @@ pub fn size<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
         Value::Number(number) => match number.as_u64() {
             Some(bytes) => check_size(bytes).map_err(D::Error::custom),
             None => Err(D::Error::custom(format!(
-                "{number} is no number of bytes: write 1 to {MAX_SIZE}, or \"8MiB\""
+                "{number} is not a number of bytes: write 1 to {MAX_SIZE}, or \"8MiB\""
             ))),
         },
-        other => {
-            Err(D::Error::custom(format!("{other} is no size: write it as \"8MiB\" or in bytes")))
-        }
+        other => Err(D::Error::custom(format!(
+            "{other} is not a size: write it as \"8MiB\" or in bytes"
+        ))),
     }
 }
 
 fn parse_size(text: &str) -> Result<usize, ParseAmountError> {
     let bytes = parse(text, &SIZES).ok_or_else(|| {
         ParseAmountError(format!(
-            "`{}` is no size: write bytes as a number, or a whole number and a unit, \
+            "`{}` is not a size: write bytes as a number, or a whole number and a unit, \
              such as 512B, 16KiB, 8MiB, 1GiB",
             text.escape_debug()
         ))
@@ -163,7 +163,7 @@ mod tests {
         {
             let message = parse_duration(text).unwrap_err().to_string();
             assert!(
-                message.contains("is no duration: write a whole number and a unit"),
+                message.contains("is not a duration: write a whole number and a unit"),
                 "{message}"
             );
         }
@@ -193,7 +193,7 @@ mod tests {
         }
         for text in ["8MB", "8", "MiB", "", "-1B"] {
             let message = parse_size(text).unwrap_err().to_string();
-            assert!(message.contains("is no size: write bytes"), "{message}");
+            assert!(message.contains("is not a size: write bytes"), "{message}");
         }
     }
 

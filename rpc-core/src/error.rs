@@ -149,8 +149,8 @@ impl Error {
     ///
     /// ```
     /// # use rpc_core::Error;
-    /// let error = Error::invalid_config("0 asks nobody: write 1 to 64").in_parameter("forks");
-    /// assert_eq!(error.to_string(), "forks: 0 asks nobody: write 1 to 64");
+    /// let error = Error::invalid_config("0 asks no provider: write 1 to 64").in_parameter("forks");
+    /// assert_eq!(error.to_string(), "forks: 0 asks no provider: write 1 to 64");
     /// ```
     #[must_use]
     pub fn in_parameter(mut self, name: &str) -> Self {

@@ -100,7 +100,7 @@ impl fmt::Debug for ServiceKey {
 
 /// Why a text is not a service key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no service key: expected [group/]interface[:version], {why}")]
+#[error("`{text}` is not a service key: expected [group/]interface[:version], {why}")]
 pub struct ParseServiceKeyError {
     text: String,
     why: &'static str,

@@ -1,6 +1,6 @@
 //! Attribute arguments: `#[service(…)]` on the trait and `#[rpc(…)]` on its methods.
 //!
-//! Turns text into values and reports what is no value. Whether the values make sense together is
+//! Turns text into values and reports what is not a value. Whether the values make sense together is
 //! the business of `check.rs`.
 
 use std::time::Duration;

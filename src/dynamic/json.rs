@@ -33,7 +33,7 @@ impl Message for Json {
         Err(DecodeError::new("a call without a stub reads JSON only"))
     }
 
-    /// As a stub's: balancers that hash send both to the same provider. What is no list is the one
+    /// As a stub's: balancers that hash send both to the same provider. What is not a list is the one
     /// argument itself.
     fn argument_text(&self, index: usize, out: &mut String) -> bool {
         let (argument, levels) = match &self.0 {

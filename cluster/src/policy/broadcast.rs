@@ -57,7 +57,7 @@ impl Broadcast {
     pub fn new(config: BroadcastConfig) -> Result<Self, Error> {
         let BroadcastConfig { quorum, concurrency } = config;
         if !(1..=100).contains(&quorum) {
-            let text = format!("{quorum} is no share of the providers in percent: write 1 to 100");
+            let text = format!("{quorum} is not a percentage: write 1 to 100");
             return Err(Error::invalid_config(text).in_parameter("quorum"));
         }
         if concurrency == 0 {

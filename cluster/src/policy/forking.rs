@@ -58,7 +58,7 @@ impl Forking {
     /// No fork, or more than 64.
     pub fn new(config: ForkingConfig) -> Result<Self, Error> {
         let why = match config.forks {
-            0 => "0 asks nobody".to_owned(),
+            0 => "0 asks no provider".to_owned(),
             forks if forks > MAX_TRIED => format!("{forks} are more than one call may ask"),
             _ => return Ok(Self { config }),
         };

@@ -122,7 +122,7 @@ impl<'a> JsonWriter<'a> {
     #[inline]
     fn float(&mut self, word: Option<&str>, value: impl zmij::Float) {
         match word {
-            // JSON has no word for what is no number.
+            // JSON has no word for what is not a number.
             Some(word) => self.text(word),
             None => self.out.put_slice(zmij::Buffer::new().format_finite(value).as_bytes()),
         }

@@ -30,7 +30,7 @@ fn needs_no_question(headers: &HeaderMap) -> bool {
         ["", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain"];
     let is_unasked = |essence: &str| UNASKED.iter().any(|one| essence.eq_ignore_ascii_case(one));
     let mut values = headers.get_all(CONTENT_TYPE).iter().peekable();
-    // What is no text is no type that a browser would ask about.
+    // What is not a text is no type that a browser would ask about.
     values.peek().is_none()
         || values.any(|value| value.to_str().map_or(true, |text| is_unasked(essence(text))))
 }

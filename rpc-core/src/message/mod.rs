@@ -93,7 +93,7 @@ pub trait Message: Any + Send + Sync {
     /// Appends the text of the argument at `index`, for what hashes it; `false` if there is none.
     ///
     /// The text is that of Java's `String.valueOf` for strings, integers and booleans. A message
-    /// that is no list of arguments is the one argument itself.
+    /// that is not a list of arguments is the one argument itself.
     fn argument_text(&self, index: usize, out: &mut String) -> bool {
         index == 0 && text::append(out, |writer| self.write(writer))
     }

@@ -176,30 +176,39 @@ mod tests {
                 json!({ "port": -1 }),
                 "port: -1 is out of range: write a whole number from 0 to 65535",
             ),
-            (json!({ "port": 1.5 }), "port: 1.5 is no whole number: write one from 0 to 65535"),
-            (json!({ "port": null }), "port: null is no whole number: write one from 0 to 65535"),
-            (json!({ "port": [] }), "port: a list is no whole number: write one from 0 to 65535"),
-            (json!({ "port": "x" }), "port: \"x\" is no whole number: write one from 0 to 65535"),
+            (json!({ "port": 1.5 }), "port: 1.5 is not a whole number: write one from 0 to 65535"),
+            (
+                json!({ "port": null }),
+                "port: null is not a whole number: write one from 0 to 65535",
+            ),
+            (
+                json!({ "port": [] }),
+                "port: a list is not a whole number: write one from 0 to 65535",
+            ),
+            (
+                json!({ "port": "x" }),
+                "port: \"x\" is not a whole number: write one from 0 to 65535",
+            ),
             (
                 json!({ "port": "7" }),
-                "port: \"7\" is no whole number: write one from 0 to 65535, without quotes",
+                "port: \"7\" is not a whole number: write one from 0 to 65535, without quotes",
             ),
-            (json!({ "half": true }), "half: true is no number: write one such as 0.5"),
+            (json!({ "half": true }), "half: true is not a number: write one such as 0.5"),
             (
                 json!({ "on": "yes" }),
                 "on: \"yes\" is neither true nor false: write one of them, without quotes",
             ),
-            (json!({ "name": 3 }), "name: 3 is no text: write it in quotes"),
-            (json!({ "name": {} }), "name: a table is no text: write one in quotes"),
-            (json!({ "list": 3 }), "list: 3 is no list: write [3]"),
+            (json!({ "name": 3 }), "name: 3 is not a text: write it in quotes"),
+            (json!({ "name": {} }), "name: a table is not a text: write one in quotes"),
+            (json!({ "list": 3 }), "list: 3 is not a list: write [3]"),
             (
                 json!({ "list": [0, -1] }),
                 "list[1]: -1 is out of range: write a whole number from 0 on",
             ),
-            (json!({ "inner": "x" }), "inner: \"x\" is no table: write { … }"),
+            (json!({ "inner": "x" }), "inner: \"x\" is not a table: write { … }"),
             (
                 json!({ "inner": { "a": { "port": true } } }),
-                "inner.a.port: true is no whole number: write one from 0 to 65535",
+                "inner.a.port: true is not a whole number: write one from 0 to 65535",
             ),
             (
                 json!({ "choice": "rde" }),
@@ -216,7 +225,7 @@ mod tests {
         ] {
             assert_eq!(message(value.clone()), told, "{value}");
         }
-        assert_eq!(message(json!([1])), "a list is no table: write { … }");
+        assert_eq!(message(json!([1])), "a list is not a table: write { … }");
     }
 
     #[test]
@@ -244,8 +253,8 @@ mod tests {
         assert_eq!(keys::<Colour>(json!({ "red": 0 })), Ok(vec![Colour::Red]));
         assert_eq!(keys::<Option<u16>>(json!({ "7": 0 })), Ok(vec![Some(7)]));
         for (key, told) in [
-            ("x", "x: \"x\" is no whole number: write one from 0 to 65535"),
-            ("01", "01: \"01\" is no whole number: write one from 0 to 65535"),
+            ("x", "x: \"x\" is not a whole number: write one from 0 to 65535"),
+            ("01", "01: \"01\" is not a whole number: write one from 0 to 65535"),
             ("65536", "65536: 65536 is out of range: write a whole number from 0 to 65535"),
             ("-1", "-1: -1 is out of range: write a whole number from 0 to 65535"),
         ] {

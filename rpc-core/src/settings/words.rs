@@ -14,25 +14,27 @@ pub(super) fn mismatch(found: Unexpected<'_>, expected: &str) -> String {
             format!("{shown} is neither true nor false: write one of them{}", unquoted(found))
         }
         "a string" | "path string" => match found {
-            Unexpected::Seq | Unexpected::Map => format!("{shown} is no text: write one in quotes"),
-            _ => format!("{shown} is no text: write it in quotes"),
+            Unexpected::Seq | Unexpected::Map => {
+                format!("{shown} is not a text: write one in quotes")
+            }
+            _ => format!("{shown} is not a text: write it in quotes"),
         },
         "a sequence" => match found {
-            Unexpected::Seq | Unexpected::Map => format!("{shown} is no list: write [ … ]"),
-            Unexpected::Str(text) => format!("{shown} is no list: write {}", as_list(text)),
-            _ => format!("{shown} is no list: write [{shown}]"),
+            Unexpected::Seq | Unexpected::Map => format!("{shown} is not a list: write [ … ]"),
+            Unexpected::Str(text) => format!("{shown} is not a list: write {}", as_list(text)),
+            _ => format!("{shown} is not a list: write [{shown}]"),
         },
         "f32" | "f64" => {
-            format!("{shown} is no number: write one such as 0.5{}", unquoted(found))
+            format!("{shown} is not a number: write one such as 0.5{}", unquoted(found))
         }
-        "a map" => format!("{shown} is no table: write {{ … }}"),
-        other if other.starts_with("struct ") => format!("{shown} is no table: write {{ … }}"),
+        "a map" => format!("{shown} is not a table: write {{ … }}"),
+        other if other.starts_with("struct ") => format!("{shown} is not a table: write {{ … }}"),
         other => match (range(other), found) {
             (Some(range), Unexpected::Unsigned(_) | Unexpected::Signed(_)) => {
                 format!("{shown} is out of range: write a whole number {range}")
             }
             (Some(range), _) => {
-                format!("{shown} is no whole number: write one {range}{}", unquoted(found))
+                format!("{shown} is not a whole number: write one {range}{}", unquoted(found))
             }
             (None, _) => format!("{shown} is not possible here: expected {other}"),
         },

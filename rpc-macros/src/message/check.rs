@@ -171,7 +171,7 @@ pub(crate) fn other_holds_nothing(variant: &syn::Variant, args: &FieldArgs, erro
     }
 }
 
-/// A variant that keeps what is unknown is no value of its own.
+/// A variant that keeps what is unknown is not a value of its own.
 pub(crate) fn kept(variant: &syn::Variant, args: &FieldArgs, is_first: bool, errors: &mut Errors) {
     if is_first {
         errors.at(

@@ -66,7 +66,7 @@ impl ConfigFile {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// It cannot be read, is no text or too large, with the remedy.
+    /// It cannot be read, is not a text or too large, with the remedy.
     pub fn read(path: &Path) -> Result<Self, Error> {
         Self::read_or(path, "name another file")
     }

@@ -258,7 +258,7 @@ impl TryFrom<Vec<String>> for ProtocolNames {
             }
         }
         if kept.is_empty() {
-            return Err("an empty list serves nobody: name one protocol at least");
+            return Err("an empty list serves no protocol: name one protocol at least");
         }
         Ok(Self(kept))
     }

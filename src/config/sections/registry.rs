@@ -177,7 +177,7 @@ impl<'de> Visitor<'de> for Reading<'_> {
             next += 1;
         }
         match next {
-            0 => Err(A::Error::custom("an empty list lists nobody: name one registry")),
+            0 => Err(A::Error::custom("an empty list names no registry: name one registry")),
             _ => Ok(()),
         }
     }

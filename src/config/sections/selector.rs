@@ -50,13 +50,13 @@ impl<'de> Deserialize<'de> for Selector {
         match Value::deserialize(deserializer)? {
             // In a variable whatever is no TOML is taken for a name.
             Value::String(name) if name.starts_with(['{', '[']) => Err(D::Error::custom(format!(
-                "{name} is no name: mind the quotes inside, {{ name = \"…\", … }}"
+                "{name} is not a name: mind the quotes inside, {{ name = \"…\", … }}"
             ))),
             Value::String(name) if !name.is_empty() => Ok(Self::new(name)),
             Value::Object(mut params) => match params.remove("name") {
                 Some(Value::String(name)) if !name.is_empty() => Ok(Self { name, params }),
                 Some(other) => {
-                    Err(D::Error::custom(format!("{other} is no name: write one in quotes")))
+                    Err(D::Error::custom(format!("{other} is not a name: write one in quotes")))
                 }
                 None => Err(D::Error::custom("the name is missing: write { name = \"…\", … }")),
             },
@@ -139,8 +139,11 @@ mod tests {
     fn what_chooses_nothing_says_how_to_write_it() {
         for (value, message) in [
             (json!({ "forks": 2 }), "the name is missing: write { name = \"…\", … }"),
-            (json!({ "name": 3 }), "3 is no name: write one in quotes"),
-            (json!("{name=x}"), "{name=x} is no name: mind the quotes inside, { name = \"…\", … }"),
+            (json!({ "name": 3 }), "3 is not a name: write one in quotes"),
+            (
+                json!("{name=x}"),
+                "{name=x} is not a name: mind the quotes inside, { name = \"…\", … }",
+            ),
             (json!(7), "7 chooses nothing: write a name in quotes, or { name = \"…\", … }"),
             (json!(""), "\"\" chooses nothing: write a name in quotes, or { name = \"…\", … }"),
         ] {

@@ -83,17 +83,17 @@ pub(crate) mod size {
 
 /// A share of a hundred.
 pub(crate) fn percent<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
-    whole(from, 0..=100, "is no share in percent: write 0 to 100")
+    whole(from, 0..=100, "is not a percentage: write 0 to 100")
 }
 
 /// A number of something, one at least.
 pub(crate) fn at_least_one<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
-    whole(from, 1..=u32::MAX, "is no number of them: write a whole number, 1 at least")
+    whole(from, 1..=u32::MAX, "is not a number of them: write a whole number, 1 at least")
 }
 
 /// A port to bind.
 pub(crate) fn port<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
-    whole(from, 0..=u16::MAX, "is no port: write 1 to 65535, or 0 for any that is free")
+    whole(from, 0..=u16::MAX, "is not a port: write 1 to 65535, or 0 for any that is free")
 }
 
 fn whole<'de, D: Deserializer<'de>, T: TryFrom<u64> + PartialOrd>(
@@ -113,7 +113,7 @@ pub(crate) fn ip<'de, D: Deserializer<'de>>(from: D) -> Result<Option<IpAddr>, D
     let address = value.as_str().and_then(|text| text.parse().ok());
     address.map(Some).ok_or_else(|| {
         let remedy = "write one without a port in quotes, such as \"0.0.0.0\"";
-        D::Error::custom(format!("{value} is no IP address: {remedy}"))
+        D::Error::custom(format!("{value} is not an IP address: {remedy}"))
     })
 }
 
@@ -121,6 +121,8 @@ pub(crate) fn ip<'de, D: Deserializer<'de>>(from: D) -> Result<Option<IpAddr>, D
 pub(crate) fn folder<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
     match Value::deserialize(from)? {
         Value::String(path) if !path.is_empty() => Ok(Some(path.into())),
-        other => Err(D::Error::custom(format!("{other} is no folder: write its path in quotes"))),
+        other => {
+            Err(D::Error::custom(format!("{other} is not a folder: write its path in quotes")))
+        }
     }
 }

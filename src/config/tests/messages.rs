@@ -33,7 +33,7 @@ fn a_mistake_in_one_of_several_registries_is_pointed_at() {
         ),
         (
             "registry.address = []",
-            "1:20: registry.address: an empty list lists nobody: name one registry",
+            "1:20: registry.address: an empty list names no registry: name one registry",
         ),
         (
             "registry.address = 3",
@@ -92,12 +92,12 @@ fn a_bad_amount_is_named_with_its_place_and_how_to_write_one() {
     for (text, message) in [
         (
             "[consumer]\ntimeout = \"3 apples\"",
-            "2:11: consumer.timeout: `3 apples` is no duration: \
+            "2:11: consumer.timeout: `3 apples` is not a duration: \
              write a whole number and a unit, such as 300ms, 1s, 2m, 1h",
         ),
         (
             "consumer.timeout = 300",
-            "1:20: consumer.timeout: 300 is no duration: \
+            "1:20: consumer.timeout: 300 is not a duration: \
              write it with its unit in quotes, such as \"300ms\"",
         ),
         (
@@ -106,7 +106,7 @@ fn a_bad_amount_is_named_with_its_place_and_how_to_write_one() {
         ),
         (
             "provider.limits.payload = \"8MB\"",
-            "1:27: provider.limits.payload: `8MB` is no size: write bytes as a number, \
+            "1:27: provider.limits.payload: `8MB` is not a size: write bytes as a number, \
              or a whole number and a unit, such as 512B, 16KiB, 8MiB, 1GiB",
         ),
     ] {
@@ -119,7 +119,7 @@ fn a_choice_that_is_not_possible_says_which_are() {
     for (text, message) in [
         (
             "provider.protocols = []",
-            "1:22: provider.protocols: an empty list serves nobody: name one protocol at least",
+            "1:22: provider.protocols: an empty list serves no protocol: name one protocol at least",
         ),
         (
             "registry.address = \"localhost\"",
@@ -133,21 +133,21 @@ fn a_choice_that_is_not_possible_says_which_are() {
         ),
         (
             "consumer.services.\"a b\".retries = 1",
-            "1:35: consumer.services.\"a b\".retries: `a b` is no service key: \
+            "1:35: consumer.services.\"a b\".retries: `a b` is not a service key: \
              expected [group/]interface[:version], without blanks or control characters",
         ),
         (
             "consumer.ejection.max_percent = 101",
-            "1:33: consumer.ejection.max_percent: 101 is no share in percent: write 0 to 100",
+            "1:33: consumer.ejection.max_percent: 101 is not a percentage: write 0 to 100",
         ),
         (
             "consumer.ejection.consecutive = 0",
-            "1:33: consumer.ejection.consecutive: 0 is no number of them: \
+            "1:33: consumer.ejection.consecutive: 0 is not a number of them: \
              write a whole number, 1 at least",
         ),
         (
             "provider.port = 70000",
-            "1:17: provider.port: 70000 is no port: \
+            "1:17: provider.port: 70000 is not a port: \
              write 1 to 65535, or 0 for any that is free",
         ),
         (
@@ -175,15 +175,15 @@ fn a_file_that_is_no_toml_is_refused_with_line_and_column() {
         ("[registry]\n[registry]\n", "2:2: duplicate key `registry`: keep one of them"),
         (
             "consumer.cluster = forking # fast",
-            "1:20: this is no value: a text stands in quotes, key = \"text\"",
+            "1:20: this is not a value: a text stands in quotes, key = \"text\"",
         ),
         (
             "consumer.timeout = 1s",
-            "1:20: this is no value: a text stands in quotes, key = \"text\"",
+            "1:20: this is not a value: a text stands in quotes, key = \"text\"",
         ),
         (
             "consumer.cluster = { name = true_or_not }",
-            "1:29: this is no value: a text stands in quotes, key = \"text\"",
+            "1:29: this is not a value: a text stands in quotes, key = \"text\"",
         ),
     ] {
         assert_eq!(file_error(text), format!("dubhe.toml:{told}"));
@@ -194,11 +194,11 @@ fn a_file_that_is_no_toml_is_refused_with_line_and_column() {
 fn a_name_in_brackets_is_no_element_of_a_list() {
     assert_eq!(
         file_error("provider.metadata.\"[0]\" = 3"),
-        "dubhe.toml:1:27: provider.metadata.\"[0]\": 3 is no text: write it in quotes"
+        "dubhe.toml:1:27: provider.metadata.\"[0]\": 3 is not a text: write it in quotes"
     );
     assert_eq!(
         file_error("provider.metadata = { \"[0]\" = [1] }"),
-        "dubhe.toml:1:31: provider.metadata.\"[0]\": a list is no text: write one in quotes"
+        "dubhe.toml:1:31: provider.metadata.\"[0]\": a list is not a text: write one in quotes"
     );
     let config = file("provider.metadata.\"[0]\" = \"a\"");
     assert_eq!(config.provider.metadata["[0]"], "a");

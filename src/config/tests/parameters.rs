@@ -60,10 +60,10 @@ fn a_parameter_nobody_knows_is_pointed_at_with_the_known_ones() {
 #[test]
 fn a_value_that_a_parameter_cannot_have_is_pointed_at_with_what_is_possible() {
     for (chosen, message) in [
-        ("cluster = { name = \"forking\", forks = 0 }", "forks: 0 asks nobody: write 1 to 64"),
+        ("cluster = { name = \"forking\", forks = 0 }", "forks: 0 asks no provider: write 1 to 64"),
         (
             "cluster = { name = \"forking\", forks = \"two\" }",
-            "forks: \"two\" is no whole number: write one from 0 on",
+            "forks: \"two\" is not a whole number: write one from 0 on",
         ),
         (
             "cluster = { name = \"forking\", forks = -1 }",
@@ -71,11 +71,11 @@ fn a_value_that_a_parameter_cannot_have_is_pointed_at_with_what_is_possible() {
         ),
         (
             "cluster = { name = \"broadcast\", quorum = 101 }",
-            "quorum: 101 is no share of the providers in percent: write 1 to 100",
+            "quorum: 101 is not a percentage: write 1 to 100",
         ),
         (
             "cluster = { name = \"failback\", interval = 5 }",
-            "interval: 5 is no duration: write it with its unit in quotes, such as \"300ms\"",
+            "interval: 5 is not a duration: write it with its unit in quotes, such as \"300ms\"",
         ),
         (
             "cluster = { name = \"failback\", interval = \"0s\" }",
@@ -93,11 +93,11 @@ fn a_value_that_a_parameter_cannot_have_is_pointed_at_with_what_is_possible() {
         ),
         (
             "loadbalance = { name = \"consistenthash\", hash_arguments = 1 }",
-            "hash_arguments: 1 is no list: write [1]",
+            "hash_arguments: 1 is not a list: write [1]",
         ),
         (
             "loadbalance = { name = \"consistenthash\", hash_arguments = [0, \"sku\"] }",
-            "hash_arguments[1]: \"sku\" is no whole number: write one from 0 on",
+            "hash_arguments[1]: \"sku\" is not a whole number: write one from 0 on",
         ),
     ] {
         let (key, _) = chosen.split_once(' ').unwrap();
@@ -118,7 +118,7 @@ fn a_parameter_of_a_variable_or_of_a_builder_is_named_with_its_key() {
     let value = "{ name = \"forking\", forks = 0 }";
     assert_eq!(
         refused(sources("", &[("DUBHE_CONSUMER__CLUSTER", value)])),
-        "DUBHE_CONSUMER__CLUSTER: consumer.cluster.forks: 0 asks nobody: write 1 to 64"
+        "DUBHE_CONSUMER__CLUSTER: consumer.cluster.forks: 0 asks no provider: write 1 to 64"
     );
     let value = json!({ "name": "forking", "fork": 2 });
     let builder = Layer::new().set("consumer.cluster", value);
@@ -176,8 +176,11 @@ fn the_name_and_every_parameter_of_an_extension_is_listed_with_its_place() {
 const ADDRESSES: [(&str, &str); 12] = [
     ("zokeeper://a:1", "unknown registry `zokeeper`, available: dev, dubhe, memory, static"),
     ("dbhe://a:1", "unknown registry `dbhe` (did you mean `dubhe`?), available: "),
-    ("dubhe://a:x", "registry address `dubhe://a:x`: `x` is no port: write 1 to 65535"),
-    ("dubhe://a:65536", "registry address `dubhe://a:65536`: `65536` is no port: write 1 to 65535"),
+    ("dubhe://a:x", "registry address `dubhe://a:x`: `x` is not a port: write 1 to 65535"),
+    (
+        "dubhe://a:65536",
+        "registry address `dubhe://a:65536`: `65536` is not a port: write 1 to 65535",
+    ),
     ("dubhe://a:1?k=v", "unknown parameter of dubhe:// `k`, it takes none"),
     ("dubhe://a:1/p", "registry address `dubhe://a:1/p`: dubhe:// takes no path, leave out `/p`"),
     ("dubhe://", "registry address `dubhe://`: it needs one server, as in dubhe://127.0.0.1:20890"),

@@ -17,18 +17,19 @@ fn check(key: &str, value: &str, told: &str) {
 
 #[test]
 fn a_number_of_the_wrong_kind_is_told_in_words() {
-    let port = "is no port: write 1 to 65535, or 0 for any that is free";
+    let port = "is not a port: write 1 to 65535, or 0 for any that is free";
     for value in ["65536", "-1", "\"http\"", "1.5", "true"] {
         check("provider.port", value, &format!("{value} {port}"));
     }
-    let share = "is no share in percent: write 0 to 100";
+    let share = "is not a percentage: write 0 to 100";
     for value in ["101", "-1", "\"50%\""] {
         check("consumer.ejection.max_percent", value, &format!("{value} {share}"));
     }
     for key in ["provider.limits.connections", "consumer.limits.in_flight"] {
-        check(key, "0", "0 is no number of them: write a whole number, 1 at least");
+        check(key, "0", "0 is not a number of them: write a whole number, 1 at least");
     }
-    let (key, number) = ("consumer.retries", "is no whole number: write one from 0 to 4294967295");
+    let (key, number) =
+        ("consumer.retries", "is not a whole number: write one from 0 to 4294967295");
     for value in ["2.0", "true", "\"\"", "\"two\""] {
         check(key, value, &format!("{value} {number}"));
     }
@@ -49,30 +50,30 @@ fn a_number_of_the_wrong_kind_is_told_in_words() {
 
 #[test]
 fn any_other_value_of_the_wrong_kind_is_told_in_words() {
-    let ip = "is no IP address: write one without a port in quotes, such as \"0.0.0.0\"";
+    let ip = "is not an IP address: write one without a port in quotes, such as \"0.0.0.0\"";
     let chooses = "chooses nothing: write a name in quotes, or { name = \"…\", … }";
-    let written = "is no duration: write a whole number and a unit, such as 300ms, 1s, 2m, 1h";
-    let quoted = "is no duration: write it with its unit in quotes, such as \"300ms\"";
-    let bytes = "is no number of bytes: write 1 to 2147483647, or \"8MiB\"";
+    let written = "is not a duration: write a whole number and a unit, such as 300ms, 1s, 2m, 1h";
+    let quoted = "is not a duration: write it with its unit in quotes, such as \"300ms\"";
+    let bytes = "is not a number of bytes: write 1 to 2147483647, or \"8MiB\"";
     let truth = "is neither true nor false: write one of them";
     for (key, value, told) in [
         ("provider.bind", "\"localhost\"", ip),
         ("provider.bind", "\"0.0.0.0:80\"", ip),
-        ("provider.protocols", "\"json\"", "is no list: write [\"json\"]"),
+        ("provider.protocols", "\"json\"", "is not a list: write [\"json\"]"),
         ("provider.limits.payload", "-1", bytes),
-        ("provider.limits.payload", "[]", "is no size: write it as \"8MiB\" or in bytes"),
-        ("provider.metadata.zone", "7", "is no text: write it in quotes"),
-        ("provider.advertise", "7", "is no text: write it in quotes"),
+        ("provider.limits.payload", "[]", "is not a size: write it as \"8MiB\" or in bytes"),
+        ("provider.metadata.zone", "7", "is not a text: write it in quotes"),
+        ("provider.advertise", "7", "is not a text: write it in quotes"),
         ("registry.cache", "1", truth),
-        ("registry.cache_dir", "\"\"", "is no folder: write its path in quotes"),
-        ("application.name", "3", "is no text: write it in quotes"),
+        ("registry.cache_dir", "\"\"", "is not a folder: write its path in quotes"),
+        ("application.name", "3", "is not a text: write it in quotes"),
         ("consumer.timeout", "true", quoted),
         ("consumer.cluster", "7", chooses),
     ] {
         check(key, value, &format!("{value} {told}"));
     }
     check("registry.cache", "\"no\"", &format!("\"no\" {truth}, without quotes"));
-    check("application.name", "[\"a\"]", "a list is no text: write one in quotes");
+    check("application.name", "[\"a\"]", "a list is not a text: write one in quotes");
     check("consumer.retries", "2026-11-21", "dates are not used here: write a text in quotes");
     check("consumer.timeout", "\"\"", &format!("`` {written}"));
     let routers = "a name in quotes, { name = \"…\", … }, or a list of these";

@@ -50,7 +50,7 @@ fn a_variable_that_sets_nothing_is_an_error() {
     assert!(Config::load(sources("", &[("dubhe_version", "1"), ("DUBHEX", "1")])).is_ok());
     assert_eq!(
         environment_error("DUBHE_CONSUMER__RETRIES", "many"),
-        "DUBHE_CONSUMER__RETRIES: consumer.retries: \"many\" is no whole number: \
+        "DUBHE_CONSUMER__RETRIES: consumer.retries: \"many\" is not a whole number: \
          write one from 0 to 4294967295"
     );
 }
@@ -117,7 +117,7 @@ fn a_list_that_was_written_without_brackets_or_quotes_is_told_how() {
     ] {
         let told = environment_error("DUBHE_PROVIDER__PROTOCOLS", value);
         let start = format!(
-            "DUBHE_PROVIDER__PROTOCOLS: provider.protocols: {value:?} is no list: {remedy}"
+            "DUBHE_PROVIDER__PROTOCOLS: provider.protocols: {value:?} is not a list: {remedy}"
         );
         assert_eq!(told, start);
     }

@@ -122,7 +122,7 @@ fn parameters_of_an_own_policy_are_pointed_at_as_those_of_ours() {
         ),
         (
             "times = \"once\"",
-            "2:37: consumer.cluster.times: \"once\" is no whole number: write one from 0 to 4294967295",
+            "2:37: consumer.cluster.times: \"once\" is not a whole number: write one from 0 to 4294967295",
         ),
         ("times = 9", "2:37: consumer.cluster.times: more than 3 help nobody: write 0 to 3"),
     ] {

@@ -153,7 +153,7 @@ impl Control {
     }
 
     /// Whether it is at its floor and calls are late all the same. Of no calls none is late: their share
-    /// is no number, and less than any.
+    /// is not a number, and less than any.
     pub(super) fn is_starving(&self, window: &Window) -> bool {
         self.mode == Mode::On && self.limit == FLOOR && window.lateness() >= 0.5
     }
