@@ -22,7 +22,7 @@ const LOOKUP: Duration = Duration::from_secs(2);
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Where a provider listens.
-pub(crate) struct Place {
+pub(crate) struct Listening {
     pub(crate) bind: SocketAddr,
     /// Whether another port will do if this one is taken.
     may_move: bool,
@@ -31,7 +31,7 @@ pub(crate) struct Place {
     route: IpAddr,
 }
 
-impl Place {
+impl Listening {
     /// The provider's own port and `others` that it accepts on, and the address of the port.
     pub(crate) fn listen(
         &self,

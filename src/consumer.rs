@@ -344,9 +344,9 @@ pub(crate) fn method_of(
 ) -> Result<Method, Error> {
     let MethodDescriptor { name, kind, idempotent, .. } = *described;
     let at = |error: Error| error.at(format_args!("{}: {service}", Origin::Attribute));
-    let stand_in = described.answer_in_place().map_err(at)?;
+    let fallback = described.fallback_reply().map_err(at)?;
     Ok(Method::new(service.clone(), name, kind, idempotent)
-        .with_stand_in(stand_in)
+        .with_fallback(fallback)
         .with_signature(described.signature))
 }
 

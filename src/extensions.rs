@@ -286,20 +286,20 @@ impl Extensions {
 }
 
 /// A kind of which a program can give ready-made instances.
-pub trait ExtensionKind: sealed::Kind {}
+pub trait ExtensionKind: sealed::Sealed {}
 
-impl<P: ?Sized + sealed::Kind> ExtensionKind for P {}
+impl<P: ?Sized + sealed::Sealed> ExtensionKind for P {}
 
 mod sealed {
     use super::*;
 
-    pub trait Kind: Send + Sync + 'static {
+    pub trait Sealed: Send + Sync + 'static {
         fn point(extensions: &mut Extensions) -> &mut ExtensionPoint<Self>;
     }
 
     macro_rules! kinds {
         ($($kind:ty => $field:ident),* $(,)?) => {$(
-            impl Kind for $kind {
+            impl Sealed for $kind {
                 fn point(extensions: &mut Extensions) -> &mut ExtensionPoint<Self> {
                     &mut extensions.$field
                 }

@@ -28,7 +28,7 @@ struct Handler {
 }
 
 /// Filters by settings that are about to be in force.
-pub(crate) struct Next {
+pub(crate) struct NextFilters {
     kept: BTreeMap<ServiceKey, Kept<dyn Filter>>,
     /// What is different of each handler.
     of_handlers: Vec<Option<Filtered>>,
@@ -59,7 +59,7 @@ impl Handlers {
     }
 
     /// What follows from `config`, without putting it in force.
-    pub(crate) fn next(&self, config: &Config) -> Result<Next, Error> {
+    pub(crate) fn next(&self, config: &Config) -> Result<NextFilters, Error> {
         let (mut kept, nothing) = (BTreeMap::<_, Kept<_>>::new(), Kept::default());
         let of_handlers =
             self.handlers.iter().map(|Handler { method, handler, filters, .. }| {
@@ -78,11 +78,11 @@ impl Handlers {
                 Ok(Some((chosen, inside)))
             });
         let of_handlers = of_handlers.collect::<Result<_, Error>>()?;
-        Ok(Next { kept, of_handlers })
+        Ok(NextFilters { kept, of_handlers })
     }
 
     /// Puts `next` in force.
-    pub(crate) fn follow(&mut self, next: Next) {
+    pub(crate) fn follow(&mut self, next: NextFilters) {
         self.kept = next.kept;
         for (handler, next) in self.handlers.iter_mut().zip(next.of_handlers) {
             if let Some((filters, inside)) = next {

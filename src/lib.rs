@@ -102,7 +102,7 @@ pub mod embedded {
 /// [`ServiceClient::DESCRIPTOR`] has them.
 pub mod descriptor {
     pub use rpc_core::descriptor::{
-        EnumType, FieldType, MessageType, MethodDescriptor, ServiceDescriptor, Shape, StandIn,
+        EnumType, FieldType, MakeFallback, MessageType, MethodDescriptor, ServiceDescriptor, Shape,
         Type, VariantType,
     };
 }
@@ -132,16 +132,16 @@ pub mod extend {
         Load, Overrides, Picker, PickerParts, RetryBudget,
     };
     pub use registry::{
-        Backend, Demand, Host, Listing, Pace, Registration, Registry, RegistryConfig, RegistryUrl,
+        Backend, Demand, Host, Listing, Pace, Registration, Registry, RegistryParams, RegistryUrl,
         Session, Updates, supervise,
     };
     pub use rpc_core::amount;
     pub use rpc_core::client::{Arguments, ClientConfig, Plan, Stub, StubMethod};
     pub use rpc_core::codec::{Codec, CodecError, Exceeded, Limits, MAX_DEPTH};
     pub use rpc_core::message::{
-        At, DecodeError, EnumSchema, FieldSchema, Key, KeyMut, Kind, Message, Positions, Problem,
-        Read, Reader, RecordSchema, Scope, TooDeep, Value, Variant, VariantSchema, Writer,
-        json_mapping, read_with_serde, set_string, write_with_serde,
+        At, DecodeError, EnumSchema, FieldSchema, KeyMut, KeyRef, Message, Positions, Problem,
+        Read, ReadScope, Reader, RecordSchema, TooDeep, Value, ValueKind, Variant, VariantSchema,
+        Writer, json_mapping, read_with_serde, set_string, write_with_serde,
     };
     pub use rpc_core::protocol::{
         Accepted, Protocol, ProtocolClient, Protocols, ServeFuture, Sniff, Target,

@@ -15,7 +15,7 @@ use rpc_core::transport::Listen;
 use rpc_core::{BoxInvoker, Error, Extension, Instance, Invoker, Metrics, ServiceKey, runtime};
 use tower_layer::Layer as TowerLayer;
 
-use crate::address::Place;
+use crate::address::Listening;
 use crate::config::{Config, Layer, Setting, Sources};
 use crate::describe::DESCRIBE;
 use crate::extensions::Extensions;
@@ -170,7 +170,7 @@ impl Provider {
         let (dispatcher, handlers) =
             serving::dispatcher(&self.setup.extensions, &config, &self.layers, self.services)?;
         let dispatcher = Arc::new(dispatcher);
-        let place = Place::of(&config, &registries).await?;
+        let place = Listening::of(&config, &registries).await?;
         let protocols = self.setup.extensions.protocols()?;
         let served = config.provider.protocols.names().map(str::to_owned);
         let (listeners, local_addr) = place.listen(self.listeners)?;

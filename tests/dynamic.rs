@@ -127,7 +127,7 @@ async fn a_description_says_what_the_trait_says() {
     assert!(count.is_idempotent && count.kind() == dubhe::MethodKind::Unary);
     assert_eq!((count.timeout_ms, count.retries), (Some(700), None));
     assert_eq!(count.cluster.as_deref(), Some("failsafe"));
-    assert_eq!(count.stand_in.as_deref(), Some("{\"value\":\"7\"}"));
+    assert_eq!(count.fallback.as_deref(), Some("{\"value\":\"7\"}"));
     assert!(described.method("log").unwrap().kind() == dubhe::MethodKind::OneWay);
     assert_eq!(described.method("place").unwrap().doc, "Takes an order.");
     let signature = described.signature(count);

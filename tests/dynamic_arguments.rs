@@ -352,9 +352,9 @@ async fn an_answer_that_stands_in_for_a_failure_says_so_to_whoever_logs_attempts
         let log = AttemptLog::new();
         let logged = client.with(CallOptions::new().attempts(&log));
         assert_eq!(logged.call("guess", json!([true])).await.unwrap(), json!({ "value": 1 }));
-        assert!(log.stood_in_for().is_none(), "{policy}");
+        assert!(log.fell_back_from().is_none(), "{policy}");
         assert_eq!(logged.call("guess", json!([false])).await.unwrap(), json!({ "value": 7 }));
-        let failure = log.stood_in_for().unwrap();
+        let failure = log.fell_back_from().unwrap();
         assert_eq!((failure.code(), failure.message()), (Code::Unavailable, "gone"), "{policy}");
         assert_eq!(failure.address(), Some(running.address()));
     }

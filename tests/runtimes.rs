@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use dubhe::config::{ConfigFile, Sources};
-use dubhe::embedded::{EmbeddedServer, ServerConfig, Signals};
+use dubhe::embedded::{EmbeddedServer, RegistryServerConfig, Signals};
 use dubhe::prelude::*;
 use dubhe::{Delivery, RunningProvider, ServiceKey};
 use support::shop::{Clerk, Shop, ShopClient, ShopServer};
@@ -258,7 +258,7 @@ fn set_ups() -> Vec<String> {
         fails(ShopClient::connect(&registry)),
         fails(consumer.services()),
         fails(consumer.instances(&shop())),
-        fails(EmbeddedServer::bind("127.0.0.1:0", ServerConfig::default())),
+        fails(EmbeddedServer::bind("127.0.0.1:0", RegistryServerConfig::default())),
         fails(EmbeddedServer::builder().listen("127.0.0.1:0").start()),
         Signals::listen().map(drop).unwrap_err().to_string(),
     ]

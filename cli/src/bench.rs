@@ -22,10 +22,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CommandResult, Failure};
 use crate::latency::Latencies;
 use crate::options::Options;
-use crate::target::{self, CallArgs, Target};
+use crate::target::{self, CallArgs, MethodTarget};
 use crate::{input, output};
 
 /// The default number of callers that each wait for their answer.
@@ -39,10 +39,10 @@ const SHARDS: usize = 16;
 
 /// Put load on a method and measure latencies.
 #[derive(Debug, Args)]
-pub(crate) struct Bench {
+pub(crate) struct BenchCommand {
     /// The method, as SERVICE/METHOD
     #[arg(value_name = "SERVICE/METHOD")]
-    target: Target,
+    target: MethodTarget,
     /// The arguments of every call, as for `dubhe call`
     #[arg(value_name = "JSON")]
     arguments: Option<String>,
@@ -62,11 +62,11 @@ pub(crate) struct Bench {
     call: CallArgs,
 }
 
-impl Bench {
-    pub(crate) async fn run(self, options: &Options) -> Outcome {
+impl BenchCommand {
+    pub(crate) async fn run(self, options: &Options) -> CommandResult {
         let arguments = input::arguments(self.arguments.as_deref())?;
         let consumer = options.caller(&self.call.metadata)?;
-        let Target { service, method } = &self.target;
+        let MethodTarget { service, method } = &self.target;
         let client = target::client(&consumer, service, &self.call).await?;
         client.check(method, &arguments)?;
         if !client.method(method)?.is_idempotent && !self.yes {
@@ -82,7 +82,7 @@ impl Bench {
         Failure::told_if(!measured.is_complete(), self.print(options, &measured))
     }
 
-    fn print(&self, options: &Options, measured: &Measured) -> Outcome {
+    fn print(&self, options: &Options, measured: &Measured) -> CommandResult {
         let Measured { latencies, took, given_up, not_started } = measured;
         let (succeeded, failed) = (latencies.succeeded(), latencies.failed());
         let rate = succeeded as f64 / took.as_secs_f64().max(f64::EPSILON);
@@ -144,7 +144,7 @@ struct Load {
 }
 
 impl Load {
-    fn new(bench: &Bench, client: DynamicClient, arguments: Value) -> Self {
+    fn new(bench: &BenchCommand, client: DynamicClient, arguments: Value) -> Self {
         let (begin, method) = (Instant::now(), bench.target.method.clone());
         let (end, rate, options) = (begin + bench.duration, bench.rate, bench.call.options());
         let (given, started, stopped) = Default::default();
@@ -207,7 +207,7 @@ impl Load {
             let client = self.client.with(self.options.clone().attempts(&log));
             let result = client.call(&self.method, self.arguments.clone()).await;
             let took = start.elapsed();
-            let result = log.stood_in_for().map_or(result, Err);
+            let result = log.fell_back_from().map_or(result, Err);
             let mut shard = shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
             shard.note(took, &result);
             shard.note_providers(&log);

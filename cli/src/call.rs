@@ -6,13 +6,13 @@ use clap::Args;
 use dubhe::{AttemptLog, Consumer, Delivery, MethodKind, ReplyMetadata, ServiceKey};
 use serde_json::json;
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CommandResult, Failure};
 use crate::options::Options;
 use crate::ordered::Ordered;
 use crate::status::{
-    attempts_json, directory_json, metadata_json, stood_in_json, stood_in_text, why_unreached,
+    attempts_json, directory_json, fallback_json, fallback_text, metadata_json, why_unreached,
 };
-use crate::target::{self, CallArgs, Target};
+use crate::target::{self, CallArgs, MethodTarget};
 use crate::{input, output};
 
 /// How long a one-way call may take to be written.
@@ -20,10 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Call a method.
 #[derive(Debug, Args)]
-pub(crate) struct Call {
+pub(crate) struct CallCommand {
     /// The method, as SERVICE/METHOD
     #[arg(value_name = "SERVICE/METHOD")]
-    target: Target,
+    target: MethodTarget,
     /// The arguments: a JSON list in their order, or an object by their names; - reads them from
     /// standard input
     #[arg(value_name = "JSON")]
@@ -32,8 +32,8 @@ pub(crate) struct Call {
     call: CallArgs,
 }
 
-impl Call {
-    pub(crate) async fn run(self, options: &Options) -> Outcome {
+impl CallCommand {
+    pub(crate) async fn run(self, options: &Options) -> CommandResult {
         let arguments = input::arguments(self.arguments.as_deref())?;
         let consumer = options.caller(&self.call.metadata)?;
         let client = target::client(&consumer, &self.target.service, &self.call).await?;
@@ -52,11 +52,11 @@ impl Call {
                 "result": result,
                 "one_way": is_one_way,
                 "metadata": metadata_json(&beside.last()),
-                "stood_in_for": stood_in_json(&log),
+                "fell_back_from": fallback_json(&log),
                 "attempts": attempts_json(&log),
             }));
         }
-        if let Some(note) = stood_in_text(&log) {
+        if let Some(note) = fallback_text(&log) {
             output::aside("note", &note)?;
         }
         for (key, value) in beside.last().iter() {
@@ -79,7 +79,7 @@ pub(crate) async fn written(
     consumer: &Consumer,
     service: &ServiceKey,
     log: &AttemptLog,
-) -> Outcome {
+) -> CommandResult {
     let sent_to: Vec<_> = log.records().into_iter().map(|attempt| attempt.address).collect();
     let told = consumer.describe_at(service, &sent_to, PATIENCE).await?;
     let lost = told.into_iter().find_map(|(address, told)| {

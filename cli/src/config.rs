@@ -5,22 +5,22 @@ use dubhe::Consumer;
 use dubhe::config::{Origin, Setting};
 use serde_json::{Value, json};
 
-use crate::failure::Outcome;
+use crate::failure::CommandResult;
 use crate::options::Options;
 use crate::output;
-use crate::output::Table;
+use crate::output::TextTable;
 use crate::target::MetadataArgs;
 
 /// Show every setting in force and its source.
 #[derive(Debug, Args)]
-pub(crate) struct Config {
+pub(crate) struct ConfigCommand {
     /// Leave out settings with their default
     #[arg(long)]
     set: bool,
 }
 
-impl Config {
-    pub(crate) fn run(self, options: &Options) -> Outcome {
+impl ConfigCommand {
+    pub(crate) fn run(self, options: &Options) -> CommandResult {
         // As it is written, also what the command would leave out.
         let mut settings = dubhe::config::Config::load(options.sources()?)?.sources();
         let consumer = options.caller(&MetadataArgs::default())?;
@@ -42,7 +42,7 @@ impl Config {
             let settings: Vec<Value> = settings.iter().map(setting).collect();
             return output::json(&json!({ "settings": settings }));
         }
-        let mut table = Table::new(["key", "value", "set by"]);
+        let mut table = TextTable::new(["key", "value", "set by"]);
         for setting in settings {
             let unknown = left_out(&consumer, &setting);
             let note = unknown.map(|name| format!(" (`{name}` is not known to this command)"));

@@ -11,18 +11,18 @@ pub(crate) const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 /// What a subcommand comes to.
-pub(crate) type Outcome = Result<(), Failure>;
+pub(crate) type CommandResult = Result<(), Failure>;
 
 /// Why a subcommand failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     /// What to exit with.
     pub(crate) code: u8,
-    pub(crate) kind: Kind,
+    pub(crate) kind: FailureKind,
 }
 
 #[derive(Debug)]
-pub(crate) enum Kind {
+pub(crate) enum FailureKind {
     /// In words.
     Text(String),
     /// A call, with its attempts.
@@ -36,19 +36,19 @@ pub(crate) enum Kind {
 impl Failure {
     /// Something asked for did not work.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
-        Self { code: FAILED, kind: Kind::Text(message.into()) }
+        Self { code: FAILED, kind: FailureKind::Text(message.into()) }
     }
 
     /// The command line or the configuration is wrong.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { code: USAGE, kind: Kind::Text(message.into()) }
+        Self { code: USAGE, kind: FailureKind::Text(message.into()) }
     }
 
     /// The outcome of a result that tells of a failure, if `failed`: that nobody read it hides none.
-    pub(crate) fn told_if(failed: bool, printed: Outcome) -> Outcome {
+    pub(crate) fn told_if(failed: bool, printed: CommandResult) -> CommandResult {
         match printed {
-            Ok(()) | Err(Self { kind: Kind::Unread, .. }) if failed => {
-                Err(Self { code: FAILED, kind: Kind::Told })
+            Ok(()) | Err(Self { kind: FailureKind::Unread, .. }) if failed => {
+                Err(Self { code: FAILED, kind: FailureKind::Told })
             }
             printed => printed,
         }
@@ -60,12 +60,12 @@ impl From<Status> for Failure {
         let set_up = status.source().and_then(|source| source.downcast_ref::<Error>());
         if let Some(error) = set_up.filter(|error| error.is_refused()) {
             let refused = Status::new(status.code(), refusal(error));
-            let kind = Kind::Call(Box::new(refused.with_delivery(status.delivery())));
+            let kind = FailureKind::Call(Box::new(refused.with_delivery(status.delivery())));
             return Self { code: FAILED, kind };
         }
         let is_mistake = set_up.map_or_else(|| is_wrong_call(&status), is_wrong_setting);
         let code = if is_mistake { USAGE } else { FAILED };
-        Self { code, kind: Kind::Call(Box::new(status)) }
+        Self { code, kind: FailureKind::Call(Box::new(status)) }
     }
 }
 
@@ -106,7 +106,7 @@ fn is_wrong_setting(error: &Error) -> bool {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            ErrorKind::BrokenPipe => Self { code: FAILED, kind: Kind::Unread },
+            ErrorKind::BrokenPipe => Self { code: FAILED, kind: FailureKind::Unread },
             _ => Self::failed(format!("cannot print: {error}")),
         }
     }

@@ -9,7 +9,7 @@ use clap::Args;
 use dubhe::{Consumer, ServiceKey};
 use serde_json::{Value, json};
 
-use crate::failure::{Failure, Kind, Outcome};
+use crate::failure::{CommandResult, Failure, FailureKind};
 use crate::options::Options;
 use crate::status::status_text;
 use crate::target::MetadataArgs;
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Print the .proto of a service, or write those of all services.
 #[derive(Debug, Args)]
-pub(crate) struct Idl {
+pub(crate) struct IdlCommand {
     /// A service, as [GROUP/]INTERFACE[:VERSION] [default: all]
     #[arg(value_name = "SERVICE")]
     service: Option<ServiceKey>,
@@ -31,8 +31,8 @@ pub(crate) struct Idl {
     metadata: MetadataArgs,
 }
 
-impl Idl {
-    pub(crate) async fn run(self, options: &Options) -> Outcome {
+impl IdlCommand {
+    pub(crate) async fn run(self, options: &Options) -> CommandResult {
         let consumer = options.consumer(&self.metadata)?;
         let services = match &self.service {
             Some(service) => vec![service.clone()],
@@ -58,9 +58,9 @@ impl Idl {
                 // The others are worth having all the same.
                 Err(failure) if self.service.is_none() => {
                     let why = match &failure.kind {
-                        Kind::Text(text) => text.clone(),
-                        Kind::Call(status) => status_text(status),
-                        Kind::Told | Kind::Unread => String::new(),
+                        FailureKind::Text(text) => text.clone(),
+                        FailureKind::Call(status) => status_text(status),
+                        FailureKind::Told | FailureKind::Unread => String::new(),
                     };
                     output::aside("error", &format!("{service}: {why}"))?;
                     failed = Some(failure);
@@ -77,7 +77,7 @@ impl Idl {
         told: &[(ServiceKey, String)],
         files: &BTreeMap<ServiceKey, String>,
         options: &Options,
-    ) -> Outcome {
+    ) -> CommandResult {
         let mut written = Vec::new();
         if let Some(folder) = &self.out {
             let failed = |path: &Path, error| {

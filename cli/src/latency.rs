@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
-use crate::output::{Table, millis, ms};
+use crate::output::{TextTable, millis, ms};
 
 /// The longest latency that is distinguished, in microseconds: an hour.
 const LONGEST: u64 = 3_600_000_000;
@@ -104,21 +104,21 @@ impl Latencies {
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         if self.succeeded() > 0 {
-            let mut table = Table::new(["p50", "p90", "p99", "p99.9", "max"]);
+            let mut table = TextTable::new(["p50", "p90", "p99", "p99.9", "max"]);
             let [p50, p90, p99, p999] = PERCENTILES.map(|(_, p)| millis(self.percentile(p)));
             table.row([p50, p90, p99, p999, millis(micros(self.succeeded.max()))]);
             // Writing to a string cannot fail.
             let _ = write!(text, "\n{table}\n{}", self.bars());
         }
         if !self.failed.is_empty() {
-            let mut table = Table::new(["failed", "code", "first message"]);
+            let mut table = TextTable::new(["failed", "code", "first message"]);
             for (code, Failed { count, example }) in &self.failed {
                 table.row([count.to_string(), (*code).to_owned(), example.clone()]);
             }
             let _ = write!(text, "\n{table}");
         }
         if !self.answered.is_empty() {
-            let mut table = Table::new(["provider", "answered"]);
+            let mut table = TextTable::new(["provider", "answered"]);
             for (address, count) in &self.answered {
                 table.row([address.to_string(), count.to_string()]);
             }

@@ -9,7 +9,7 @@ use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CommandResult, Failure};
 
 /// The level for those who cannot add an option.
 const VARIABLE: &str = "DUBHE_LOG";
@@ -18,7 +18,7 @@ const VARIABLE: &str = "DUBHE_LOG";
 const TOLD: [&str; 3] = ["dubhe::policy", "dubhe::ejection", "dubhe::registry"];
 
 /// Prints it from now on: warnings, or with `-v` and [`VARIABLE`] what is asked for.
-pub(crate) fn listen(verbose: u8) -> Outcome {
+pub(crate) fn listen(verbose: u8) -> CommandResult {
     let level = match verbose {
         0 => from_environment()?,
         1 => Some(LevelFilter::INFO),

@@ -9,12 +9,12 @@ use dubhe::describe::ServiceDescription;
 use dubhe::{Code, Consumer, Instance, ServiceKey, Status};
 use serde_json::{Value, json};
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CommandResult, Failure};
 use crate::methods::Methods;
 use crate::options::Options;
-use crate::output::{Table, age};
+use crate::output::{TextTable, age};
 use crate::status::{status_json, why_unreached};
-use crate::target::{MetadataArgs, PAST_GUARDS, Target};
+use crate::target::{MetadataArgs, MethodTarget, PAST_GUARDS};
 use crate::{output, target};
 
 /// How long instances may take to describe themselves.
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// List services, or the instances and methods of one.
 #[derive(Debug, Args)]
-pub(crate) struct Ls {
+pub(crate) struct LsCommand {
     /// A service, as [GROUP/]INTERFACE[:VERSION], or one of its methods, as SERVICE/METHOD
     #[arg(value_name = "SERVICE[/METHOD]")]
     service: Option<ServiceKey>,
@@ -30,8 +30,8 @@ pub(crate) struct Ls {
     metadata: MetadataArgs,
 }
 
-impl Ls {
-    pub(crate) async fn run(self, options: &Options) -> Outcome {
+impl LsCommand {
+    pub(crate) async fn run(self, options: &Options) -> CommandResult {
         let consumer = options.consumer(&self.metadata)?;
         match self.service {
             None => services(&consumer, options).await,
@@ -47,7 +47,7 @@ struct Row {
     applications: BTreeSet<String>,
 }
 
-async fn services(consumer: &Consumer, options: &Options) -> Outcome {
+async fn services(consumer: &Consumer, options: &Options) -> CommandResult {
     let mut rows: BTreeMap<ServiceKey, Row> = BTreeMap::new();
     for service in consumer.services().await? {
         let instances = consumer.instances(&service).await?;
@@ -80,7 +80,7 @@ async fn services(consumer: &Consumer, options: &Options) -> Outcome {
     if rows.is_empty() {
         return output::text("no services\n");
     }
-    let mut table = Table::new(["service", "instances", "applications"]);
+    let mut table = TextTable::new(["service", "instances", "applications"]);
     for (service, Row { instances, applications }) in rows {
         let applications: Vec<String> = applications.into_iter().collect();
         table.row([service.to_string(), instances.to_string(), applications.join(", ")]);
@@ -119,7 +119,7 @@ async fn told(consumer: &Consumer) -> Result<(Vec<ServiceKey>, Silent), Failure>
 
 /// # Errors
 /// If there are any.
-fn nobody_tells(silent: &Silent) -> Outcome {
+fn nobody_tells(silent: &Silent) -> CommandResult {
     silent.first().map_or(Ok(()), |(address, status)| {
         Err(Failure::failed(format!(
             "no address says what it serves, {address}: {}; if you know the service, try \
@@ -177,7 +177,7 @@ impl Listing {
     }
 
     /// Prints it, of its methods only `method` if there is one.
-    fn print(&self, method: Option<&str>, options: &Options) -> Outcome {
+    fn print(&self, method: Option<&str>, options: &Options) -> CommandResult {
         let Self { service, instances, described, unasked } = self;
         let shown = self.description().map(|of| Methods::of(of, method)).transpose()?;
         if options.json {
@@ -210,13 +210,13 @@ impl Listing {
 }
 
 /// The service of this name, or else a method of one, which a group and a service look like.
-async fn one(consumer: &Consumer, name: ServiceKey, options: &Options) -> Outcome {
-    let method = name.as_str().parse::<Target>();
+async fn one(consumer: &Consumer, name: ServiceKey, options: &Options) -> CommandResult {
+    let method = name.as_str().parse::<MethodTarget>();
     let failure = match Listing::of(consumer, name).await {
         Ok(listing) => return listing.print(None, options),
         Err(failure) => failure,
     };
-    let Ok(Target { service, method }) = method else { return Err(failure) };
+    let Ok(MethodTarget { service, method }) = method else { return Err(failure) };
     match Listing::of(consumer, service.clone()).await {
         Ok(listing) => listing.print(Some(&method), options),
         // Names of groups have no dots, as a rule, and those of interfaces do.
@@ -235,8 +235,8 @@ fn nowhere(described: &Described) -> Option<&Status> {
     refusals.all(|refusal| refusal.is_some()).then_some(first)
 }
 
-fn instance_table(instances: &[Instance], described: &Described) -> Table {
-    let mut table = Table::new([
+fn instance_table(instances: &[Instance], described: &Described) -> TextTable {
+    let mut table = TextTable::new([
         "address",
         "state",
         "application",

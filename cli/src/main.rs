@@ -30,7 +30,7 @@ use clap::{Parser, Subcommand};
 
 use serde_json::json;
 
-use crate::failure::{Failure, Kind, Outcome};
+use crate::failure::{CommandResult, Failure, FailureKind};
 use crate::options::Options;
 use crate::status::{status_json, status_text};
 
@@ -52,14 +52,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Registry(registry::Registry),
-    Ls(ls::Ls),
-    Idl(idl::Idl),
-    Call(call::Call),
-    Explain(explain::Explain),
-    Config(config::Config),
-    Bench(bench::Bench),
-    Completions(completions::Completions),
+    Registry(registry::RegistryCommand),
+    Ls(ls::LsCommand),
+    Idl(idl::IdlCommand),
+    Call(call::CallCommand),
+    Explain(explain::ExplainCommand),
+    Config(config::ConfigCommand),
+    Bench(bench::BenchCommand),
+    Completions(completions::CompletionsCommand),
 }
 
 #[tokio::main]
@@ -71,7 +71,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command, options: &Options) -> Outcome {
+async fn run(command: Command, options: &Options) -> CommandResult {
     log::listen(options.verbose)?;
     match command {
         Command::Registry(registry) => registry.run(options).await,
@@ -88,12 +88,16 @@ async fn run(command: Command, options: &Options) -> Outcome {
 /// Prints the failure, and gives the code to exit with.
 fn report(failure: &Failure, as_json: bool) -> ExitCode {
     let printed = match &failure.kind {
-        Kind::Told => Ok(()),
-        Kind::Unread => return ExitCode::SUCCESS,
-        Kind::Text(text) if as_json => output::json(&json!({ "error": { "message": text } })),
-        Kind::Call(status) if as_json => output::json(&json!({ "error": status_json(status) })),
-        Kind::Text(text) => output::aside("error", text),
-        Kind::Call(status) => output::aside("error", &status_text(status)),
+        FailureKind::Told => Ok(()),
+        FailureKind::Unread => return ExitCode::SUCCESS,
+        FailureKind::Text(text) if as_json => {
+            output::json(&json!({ "error": { "message": text } }))
+        }
+        FailureKind::Call(status) if as_json => {
+            output::json(&json!({ "error": status_json(status) }))
+        }
+        FailureKind::Text(text) => output::aside("error", text),
+        FailureKind::Call(status) => output::aside("error", &status_text(status)),
     };
     // Nobody listens; the code is all that is left to say.
     drop(printed);

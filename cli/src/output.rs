@@ -48,11 +48,11 @@ pub(crate) fn plain(text: &str) -> String {
 
 /// Rows under a head, in columns as wide as their widest cell.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub(crate) struct TextTable {
     rows: Vec<Vec<String>>,
 }
 
-impl Table {
+impl TextTable {
     /// A table of these columns.
     pub(crate) fn new<const N: usize>(head: [&str; N]) -> Self {
         Self { rows: vec![head.iter().map(|name| name.to_uppercase()).collect()] }
@@ -67,7 +67,7 @@ impl Table {
     }
 }
 
-impl fmt::Display for Table {
+impl fmt::Display for TextTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = |cell: &String| cell.chars().count();
         let columns = self.rows.first().map_or(0, Vec::len);
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let mut table = Table::new(["a", "long head"]);
+        let mut table = TextTable::new(["a", "long head"]);
         table.row(["wide\ncell".to_owned(), String::new()]);
         table.row(["é".to_owned(), "x".to_owned()]);
         assert_eq!(table.to_string(), "A          LONG HEAD\nwide cell  -\né          x\n");

@@ -12,7 +12,7 @@ use dubhe::{Consumer, Error};
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CommandResult, Failure};
 use crate::options::Options;
 use crate::{input, output};
 
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Serve a registry for dubhe://HOST:PORT; clients must show its --token.
 #[derive(Debug, Args)]
-pub(crate) struct Registry {
+pub(crate) struct RegistryCommand {
     /// The address to listen on; port 0 takes a free one
     #[arg(
         long,
@@ -35,8 +35,8 @@ pub(crate) struct Registry {
     data: Option<PathBuf>,
 }
 
-impl Registry {
-    pub(crate) async fn run(self, options: &Options) -> Outcome {
+impl RegistryCommand {
+    pub(crate) async fn run(self, options: &Options) -> CommandResult {
         let mut signals = Signals::listen()?;
         let mut server = EmbeddedServer::builder().listen(&*self.listen);
         // From any source: others can read the command line, but neither file nor environment.
@@ -67,7 +67,7 @@ impl Registry {
     }
 }
 
-impl Registry {
+impl RegistryCommand {
     /// Adds to the error that a registry has the address, if one answers there.
     async fn not_bound(&self, error: &Error, options: &Options) -> Failure {
         let is_taken = error

@@ -8,7 +8,7 @@ use dubhe::{
 };
 use serde_json::{Value, json};
 
-use crate::output::{Table, millis, ms};
+use crate::output::{TextTable, millis, ms};
 
 /// The status in a line, its business error, why it ended there, and a table of the attempts.
 pub(crate) fn status_text(status: &Status) -> String {
@@ -32,7 +32,7 @@ pub(crate) fn status_text(status: &Status) -> String {
         }
         return text;
     }
-    let mut table = Table::new(["attempt", "address", "took", "code", "delivery", "why"]);
+    let mut table = TextTable::new(["attempt", "address", "took", "code", "delivery", "why"]);
     for (number, attempt) in (1..).zip(status.attempts()) {
         table.row([
             format!("{number}"),
@@ -124,17 +124,14 @@ fn attempt_json(
 }
 
 /// The failure that a call was answered in the place of, for programs; null if a provider answered.
-pub(crate) fn stood_in_json(log: &AttemptLog) -> Value {
-    log.stood_in_for().map_or(Value::Null, |status| status_json(&status))
+pub(crate) fn fallback_json(log: &AttemptLog) -> Value {
+    log.fell_back_from().map_or(Value::Null, |status| status_json(&status))
 }
 
 /// The replaced failure, for people.
-pub(crate) fn stood_in_text(log: &AttemptLog) -> Option<String> {
-    let status = log.stood_in_for()?;
-    Some(format!(
-        "no provider's answer, but what stands in for a failure: {}",
-        status_text(&status)
-    ))
+pub(crate) fn fallback_text(log: &AttemptLog) -> Option<String> {
+    let status = log.fell_back_from()?;
+    Some(format!("no provider's answer, but the fallback for a failure: {}", status_text(&status)))
 }
 
 /// What the list is worth, for programs.

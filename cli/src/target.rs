@@ -12,12 +12,12 @@ use crate::input;
 
 /// A method of a service.
 #[derive(Debug, Clone)]
-pub(crate) struct Target {
+pub(crate) struct MethodTarget {
     pub(crate) service: ServiceKey,
     pub(crate) method: String,
 }
 
-impl FromStr for Target {
+impl FromStr for MethodTarget {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {

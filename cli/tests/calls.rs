@@ -76,22 +76,22 @@ async fn an_answer_that_stands_in_for_a_failure_is_not_taken_for_a_providers() {
     let (registry, one) = shop().await;
     let run = registry.dubhe(&["call", "test.Stock/guess"]).await.code(0);
     assert_eq!(run.json(), json!({ "value": 7 }));
-    let note = "no provider's answer, but what stands in for a failure: unavailable";
+    let note = "no provider's answer, but the fallback for a failure: unavailable";
     run.says(&format!("note: {note}")).says("nobody knows").says(one.address());
     let shown = registry.dubhe(&["call", "test.Stock/guess", "--json"]).await.code(0).json();
     assert_eq!(shown["result"], json!({ "value": 7 }));
-    assert_eq!(shown["stood_in_for"]["message"], "nobody knows");
-    assert_eq!(shown["stood_in_for"]["code"], "unavailable");
+    assert_eq!(shown["fell_back_from"]["message"], "nobody knows");
+    assert_eq!(shown["fell_back_from"]["code"], "unavailable");
     let run = registry.dubhe(&["explain", "test.Stock/guess", "[]"]).await.code(0);
     run.prints("result: {\"value\":7}\nnote: ").prints(note);
     let shown = registry.dubhe(&["explain", "test.Stock/guess", "[]", "--json"]).await.json();
-    assert_eq!(shown["stood_in_for"]["message"], "nobody knows");
+    assert_eq!(shown["fell_back_from"]["message"], "nobody knows");
     let args = ["bench", "test.Stock/guess", "--concurrency", "1", "--duration", "100ms", "--json"];
     let shown = registry.dubhe(&args).await.code(1).json();
     assert_eq!(shown["succeeded"], 0);
     assert_eq!(shown["failures"][0]["first_message"], "nobody knows");
     let real = registry.dubhe(&["call", "test.Stock/left", "[\"a\", 1]", "--json"]).await.json();
-    assert_eq!((&real["stood_in_for"], &real["one_way"]), (&json!(null), &json!(false)));
+    assert_eq!((&real["fell_back_from"], &real["one_way"]), (&json!(null), &json!(false)));
 }
 
 #[tokio::test]

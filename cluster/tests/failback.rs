@@ -29,7 +29,7 @@ async fn a_failed_call_is_answered_at_once_and_sent_again_after_five_ten_and_twe
     let fleet = Fleet::of(&["a:1"]);
     fleet.mock("a:1").answer(maybe_sent());
     let cluster = fleet.cluster(Failback::default());
-    assert!(is_stand_in(&cluster.invoke(call()).await.unwrap()));
+    assert!(is_fallback(&cluster.invoke(call()).await.unwrap()));
     assert_eq!((fleet.net.total(), fleet.backlog.waiting()), (1, 1));
     let (mut last, mut pauses) = (Instant::now(), Vec::new());
     for _ in 0..600 {
@@ -94,7 +94,7 @@ async fn a_timeout_is_sent_again_with_a_deadline_of_its_own() {
     let fleet = Fleet::of(&["a:1"]);
     fleet.mock("a:1").answer_next([Answer::Hang]);
     let cluster = fleet.cluster(Failback::default());
-    assert!(is_stand_in(&cluster.invoke(call()).await.unwrap()));
+    assert!(is_fallback(&cluster.invoke(call()).await.unwrap()));
     pass(SECOND * 600).await;
     assert_eq!((fleet.net.total(), fleet.backlog.dropped()), (2, 0));
 }
@@ -121,7 +121,7 @@ async fn a_write_that_was_not_sent_is_sent_again_until_it_may_have_run() {
     fleet.mock("a:1").answer_next([not_sent(), not_sent()]);
     fleet.mock("a:1").answer(maybe_sent());
     let cluster = fleet.cluster(Failback::default());
-    assert!(is_stand_in(&cluster.invoke(write()).await.unwrap()));
+    assert!(is_fallback(&cluster.invoke(write()).await.unwrap()));
     pass(SECOND * 600).await;
     // Twice not sent, once maybe: the third retry is not made.
     assert_eq!((fleet.net.total(), fleet.backlog.dropped()), (3, 1));

@@ -27,7 +27,7 @@ async fn failsafe_answers_in_place_of_every_failure_after_one_attempt() {
         for idempotent in [true, false] {
             let before = fleet.net.total();
             let call = call_of(idempotent, Duration::from_secs(1));
-            assert!(is_stand_in(&fleet.cluster(Failsafe).invoke(call).await.unwrap()));
+            assert!(is_fallback(&fleet.cluster(Failsafe).invoke(call).await.unwrap()));
             assert_eq!(fleet.net.total() - before, 1);
         }
     }
@@ -36,14 +36,14 @@ async fn failsafe_answers_in_place_of_every_failure_after_one_attempt() {
 #[tokio::test(start_paused = true)]
 async fn failsafe_answers_even_when_there_is_no_provider() {
     let fleet = Fleet::of(&[]);
-    assert!(is_stand_in(&fleet.cluster(Failsafe).invoke(call()).await.unwrap()));
+    assert!(is_fallback(&fleet.cluster(Failsafe).invoke(call()).await.unwrap()));
 }
 
 #[tokio::test(start_paused = true)]
 async fn failsafe_passes_replies_and_typed_business_errors() {
     let fleet = Fleet::of(&["a:1"]);
     let cluster = fleet.cluster(Failsafe);
-    assert!(!is_stand_in(&cluster.invoke(call()).await.unwrap()));
+    assert!(!is_fallback(&cluster.invoke(call()).await.unwrap()));
     let details = Details { type_name: "shop.SoldOut".into(), body: Body::typed(Nothing) };
     let sold_out = Status::failed_precondition("sold out").with_details(details);
     fleet.mock("a:1").answer(Answer::Fail(sold_out));

@@ -44,7 +44,7 @@ async fn all_by(cluster: &BoxInvoker, fleet: &Fleet, proven: &Mock, count: u64, 
         let mut call = if number % 2 == 0 { write() } else { call() };
         call.hash_key = Some(number);
         let reply = cluster.invoke(call).await.unwrap_or_else(|status| panic!("{what}: {status}"));
-        assert!(!is_stand_in(&reply), "{what}");
+        assert!(!is_fallback(&reply), "{what}");
         sleep(4 * MS).await;
         assert!(in_state(fleet, ChannelState::Connecting) <= 16, "{what}");
     }

@@ -50,7 +50,7 @@ async fn calls(cluster: &BoxInvoker, count: usize, apart: Duration, idempotent: 
     }
     let mut failed = 0;
     while let Some(ended) = calls.join_next().await {
-        failed += usize::from(ended.unwrap().map_or(true, |reply| is_stand_in(&reply)));
+        failed += usize::from(ended.unwrap().map_or(true, |reply| is_fallback(&reply)));
     }
     failed
 }

@@ -90,7 +90,7 @@ async fn under_every_policy_one_connected_provider_is_found_among_those_that_are
         }
         for _ in 0..5 {
             // Who calls everyone hears of those that are down.
-            let is_ok = cluster.invoke(call()).await.is_ok_and(|reply| !is_stand_in(&reply));
+            let is_ok = cluster.invoke(call()).await.is_ok_and(|reply| !is_fallback(&reply));
             assert_eq!(is_ok, name != "broadcast", "{name}");
         }
         assert_eq!(fleet.mock("c:1").calls(), 5, "{name}");
@@ -108,7 +108,7 @@ async fn under_every_policy_a_call_waits_for_the_first_word_of_the_registry() {
         settle().await;
         fleet.push(snapshot(&ADDRESSES)).await;
         let reply = waiting.await.unwrap().unwrap_or_else(|status| panic!("{name}: {status}"));
-        assert!(!is_stand_in(&reply), "{name}");
+        assert!(!is_fallback(&reply), "{name}");
     }
 }
 
@@ -170,7 +170,7 @@ async fn what_a_policy_refuses_it_refuses_by_name_and_with_a_remedy() {
 fn streams_are_refused_by_policies_that_send_a_call_to_several_or_later() {
     let point = builtin();
     for kind in [MethodKind::ClientStream, MethodKind::ServerStream, MethodKind::BidiStream] {
-        let method = Method::new(service(), "gather", kind, true).with_stand_in(Some(stand_in()));
+        let method = Method::new(service(), "gather", kind, true).with_fallback(Some(fallback()));
         let refuses = |name: &&str| {
             let told = point.build(name, Params::new()).unwrap().check(&method).err();
             told.is_some_and(|error| {
@@ -259,7 +259,7 @@ async fn under_every_policy_a_call_that_routers_leave_nobody_for_is_named() {
         let routers = chain(vec![("nobody", Arc::new(Nobody))]);
         let cluster = fleet.build(policy, Arc::new(P2c::new(Some(1))), routers);
         match cluster.invoke(call()).await {
-            Ok(reply) => assert!(is_stand_in(&reply), "{name}"),
+            Ok(reply) => assert!(is_fallback(&reply), "{name}"),
             Err(status) => {
                 assert_eq!(status.call(), Some("shop.Inventory/reserve"), "{name}");
                 assert!(status.message().contains("router `nobody` of"), "{name}: {status}");

@@ -8,12 +8,12 @@ const ROOM: usize = 256;
 
 /// A buffer, and where in it the written bytes end.
 #[derive(Debug)]
-pub(crate) struct Window<'a> {
+pub(crate) struct AppendWindow<'a> {
     buf: &'a mut BytesMut,
     end: usize,
 }
 
-impl<'a> Window<'a> {
+impl<'a> AppendWindow<'a> {
     pub(crate) fn new(buf: &'a mut BytesMut) -> Self {
         let end = buf.len();
         Self { buf, end }
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn what_is_written_is_there_and_nothing_else() {
         let mut buf = BytesMut::from(&b"head"[..]);
-        let mut window = Window::new(&mut buf);
+        let mut window = AppendWindow::new(&mut buf);
         window.put(*b"ab");
         window.next::<20>()[0] = b'c';
         window.advance(1);
@@ -104,7 +104,7 @@ mod tests {
     fn a_buffer_that_was_made_to_measure_does_not_grow() {
         let mut buf = BytesMut::with_capacity(10);
         let before = buf.as_ptr();
-        let mut window = Window::new(&mut buf);
+        let mut window = AppendWindow::new(&mut buf);
         (0..5).for_each(|_| window.put(*b"ab"));
         window.finish();
         assert_eq!((buf.len(), buf.as_ptr()), (10, before));

@@ -24,10 +24,10 @@ struct Node {
 #[message(crate = rpc_core)]
 #[derive(Debug)]
 #[allow(clippy::use_self, reason = "the fields of a variant know no `Self`")]
-enum Kind {
+enum ValueKind {
     Plain,
     Not(Box<Self>),
-    Both { left: Box<Kind>, right: Option<Box<Kind>> },
+    Both { left: Box<ValueKind>, right: Option<Box<ValueKind>> },
 }
 
 impl Drop for Node {
@@ -140,18 +140,19 @@ fn what_surrounds_a_message_counts() {
 }
 
 /// Enums in each other; a variant without data and one with fields are messages in a message.
-fn kinds(depth: usize, hold: fn(Kind) -> Kind) -> Kind {
-    (0..depth).fold(Kind::Plain, |kind, _| hold(kind))
+fn kinds(depth: usize, hold: fn(ValueKind) -> ValueKind) -> ValueKind {
+    (0..depth).fold(ValueKind::Plain, |kind, _| hold(kind))
 }
 
 #[test]
 fn a_variant_that_can_be_written_can_be_read() {
-    let not: fn(Kind) -> Kind = |kind| Kind::Not(Box::new(kind));
-    let both: fn(Kind) -> Kind = |kind| Kind::Both { left: Box::new(kind), right: None };
+    let not: fn(ValueKind) -> ValueKind = |kind| ValueKind::Not(Box::new(kind));
+    let both: fn(ValueKind) -> ValueKind =
+        |kind| ValueKind::Both { left: Box::new(kind), right: None };
     for codec in all() {
         for (hold, most) in [(not, MAX_DEPTH - 2), (both, MAX_DEPTH / 2 - 1)] {
             let bytes = written(&*codec, &kinds(most, hold)).unwrap();
-            decode::<Kind>(&*codec, bytes).unwrap();
+            decode::<ValueKind>(&*codec, bytes).unwrap();
             is_too_deep(written(&*codec, &kinds(most + 1, hold)));
         }
     }

@@ -1,4 +1,4 @@
-//! What peers may hold of a provider over the dubbo face, and that they leave room for others.
+//! What peers may hold of a provider over the dubbo protocol, and that they leave room for others.
 
 #![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rpc_core::{Instance, ServiceKey, Snapshot, Source};
 use serde_json::value::RawValue;
 
-use crate::sound::{self, LeftOut};
+use crate::sound::{self, UnsoundInstances};
 
 /// A list that the registry confirms unchanged is written again after this time: its age counts
 /// from its last confirmation, and is too high by at most this time and one reconcile.
@@ -116,7 +116,7 @@ impl Cache {
         let listed: Vec<&RawValue> = serde_json::from_slice(body)?;
         let (mut instances, left_out) = sound::read(&listed);
         if left_out.count > 0 {
-            let (path, LeftOut { count, why }) = (path.display(), left_out);
+            let (path, UnsoundInstances { count, why }) = (path.display(), left_out);
             tracing::warn!(
                 target: "dubhe::registry::cache",
                 %service, %path, left_out = count, why, "instances of a cached list left out"

@@ -10,7 +10,7 @@ use crate::url::redacted;
 /// The parameters of a registry; the same for all, so that a scheme can be changed alone.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct RegistryConfig {
+pub struct RegistryParams {
     /// Its address, such as `dubhe://127.0.0.1:20890`; see [`RegistryUrl`](crate::RegistryUrl).
     pub url: String,
     /// The token of the registry, if the address has none; the default is no token.
@@ -21,7 +21,7 @@ pub struct RegistryConfig {
     pub runtime_dir: Option<PathBuf>,
 }
 
-impl RegistryConfig {
+impl RegistryParams {
     /// An address with everything else at its default.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
@@ -29,10 +29,10 @@ impl RegistryConfig {
     }
 }
 
-impl fmt::Debug for RegistryConfig {
+impl fmt::Debug for RegistryParams {
     /// Without password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RegistryConfig")
+        f.debug_struct("RegistryParams")
             .field("url", &redacted(&self.url))
             .field("cache_dir", &self.cache_dir)
             .field("runtime_dir", &self.runtime_dir)

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use rpc_core::{BuildContext, Error, Extension, Instance, ServiceKey};
 
 use crate::backend::{Backend, Demand, Listing, Session, Updates};
-use crate::{Registry, RegistryConfig, RegistryUrl, supervise};
+use crate::{Registry, RegistryParams, RegistryUrl, supervise};
 
 /// The fixed list.
 #[derive(Debug, Clone)]
@@ -23,9 +23,9 @@ pub struct Fixed {
 
 impl Extension<dyn Registry> for Fixed {
     const NAME: &'static str = "static";
-    type Config = RegistryConfig;
+    type Config = RegistryParams;
 
-    fn build(config: RegistryConfig, _: &BuildContext) -> Result<Arc<dyn Registry>, Error> {
+    fn build(config: RegistryParams, _: &BuildContext) -> Result<Arc<dyn Registry>, Error> {
         let url = RegistryUrl::parse(&config.url)?;
         url.expect_only(false, &["codecs", "protocols"])?;
         if url.hosts.is_empty() || url.hosts.iter().any(|host| host.port.is_none()) {

@@ -43,7 +43,7 @@ use std::sync::Arc;
 use rpc_core::{Error, ExtensionPoint, Params};
 
 pub use self::backend::{Backend, Demand, Listing, Session, Updates};
-pub use self::config::RegistryConfig;
+pub use self::config::RegistryParams;
 pub use self::contract::Registry;
 pub use self::fixed::Fixed;
 pub use self::memory::Memory;
@@ -68,7 +68,7 @@ pub fn builtin() -> ExtensionPoint<dyn Registry> {
 /// # Errors
 /// A malformed address, an unknown scheme or parameter.
 pub fn connect(url: &str) -> Result<Arc<dyn Registry>, Error> {
-    open(&builtin(), &RegistryConfig::new(url))
+    open(&builtin(), &RegistryParams::new(url))
 }
 
 /// Makes the registry that `config` describes; its scheme is looked up among `registries`.
@@ -77,7 +77,7 @@ pub fn connect(url: &str) -> Result<Arc<dyn Registry>, Error> {
 /// A malformed address, an unknown scheme or parameter.
 pub fn open(
     registries: &ExtensionPoint<dyn Registry>,
-    config: &RegistryConfig,
+    config: &RegistryParams,
 ) -> Result<Arc<dyn Registry>, Error> {
     let url = RegistryUrl::parse(&config.url)?;
     let mut params = Params::new();

@@ -13,28 +13,28 @@ use async_trait::async_trait;
 use rpc_core::{BuildContext, Error, Extension};
 
 use crate::backend::{Backend, Demand, Session};
-use crate::embedded::{Client, Host, Identity, ServerConfig, serve};
+use crate::embedded::{Client, Identity, RegistryHost, RegistryServerConfig, serve};
 use crate::lock::locked;
-use crate::{Pace, Registry, RegistryConfig, RegistryUrl, supervise};
+use crate::{Pace, Registry, RegistryParams, RegistryUrl, supervise};
 
 /// Bytes that fit into a pipe before its writer waits.
 const PIPE: usize = 64 * 1024;
 
-static HOSTS: Mutex<BTreeMap<String, Weak<Host>>> = Mutex::new(BTreeMap::new());
+static HOSTS: Mutex<BTreeMap<String, Weak<RegistryHost>>> = Mutex::new(BTreeMap::new());
 
 /// A registry of this process.
 pub struct Memory {
     url: RegistryUrl,
     /// Keeps the registry alive from the first use to the end.
-    host: Mutex<Option<Arc<Host>>>,
+    host: Mutex<Option<Arc<RegistryHost>>>,
     identity: Arc<Identity>,
 }
 
 impl Extension<dyn Registry> for Memory {
     const NAME: &'static str = "memory";
-    type Config = RegistryConfig;
+    type Config = RegistryParams;
 
-    fn build(config: RegistryConfig, _: &BuildContext) -> Result<Arc<dyn Registry>, Error> {
+    fn build(config: RegistryParams, _: &BuildContext) -> Result<Arc<dyn Registry>, Error> {
         let url = RegistryUrl::parse(&config.url)?;
         url.expect_only(false, &[])?;
         if url.hosts.len() > 1 || url.hosts.iter().any(|host| host.port.is_some()) {
@@ -47,7 +47,7 @@ impl Extension<dyn Registry> for Memory {
 
 impl Memory {
     /// The registry of this name, made if it is the first use. Must run in a runtime.
-    fn host(&self) -> Arc<Host> {
+    fn host(&self) -> Arc<RegistryHost> {
         let mut mine = locked(&self.host);
         let make = || {
             let mut hosts = locked(&HOSTS);
@@ -56,10 +56,10 @@ impl Memory {
             if let Some(host) = hosts.get(&name).and_then(Weak::upgrade) {
                 return host;
             }
-            let host = Host::start(ServerConfig {
+            let host = RegistryHost::start(RegistryServerConfig {
                 push_gap: std::time::Duration::from_millis(5),
                 withhold: std::time::Duration::ZERO,
-                ..ServerConfig::default()
+                ..RegistryServerConfig::default()
             });
             hosts.insert(name, Arc::downgrade(&host));
             host

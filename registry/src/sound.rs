@@ -91,8 +91,9 @@ pub(crate) fn plain(text: impl fmt::Display) -> String {
 }
 
 /// The sound instances of a list in JSON.
-pub(crate) fn read(list: &[&RawValue]) -> (Vec<Instance>, LeftOut) {
-    let (mut instances, mut left_out) = (Vec::with_capacity(list.len()), LeftOut::default());
+pub(crate) fn read(list: &[&RawValue]) -> (Vec<Instance>, UnsoundInstances) {
+    let (mut instances, mut left_out) =
+        (Vec::with_capacity(list.len()), UnsoundInstances::default());
     for json in list.iter().map(|json| json.get()) {
         match serde_json::from_str(json) {
             _ if json.len() > MAX_LISTED => {
@@ -108,8 +109,8 @@ pub(crate) fn read(list: &[&RawValue]) -> (Vec<Instance>, LeftOut) {
 }
 
 /// Takes out of a list what is not sound.
-pub(crate) fn sift(instances: &mut Vec<Instance>) -> LeftOut {
-    let mut left_out = LeftOut::default();
+pub(crate) fn sift(instances: &mut Vec<Instance>) -> UnsoundInstances {
+    let mut left_out = UnsoundInstances::default();
     instances.retain(|instance| match check(instance) {
         Ok(()) => true,
         Err(why) => {
@@ -122,12 +123,12 @@ pub(crate) fn sift(instances: &mut Vec<Instance>) -> LeftOut {
 
 /// How many instances of a list were left out, and why the first of them was.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct LeftOut {
+pub(crate) struct UnsoundInstances {
     pub(crate) count: usize,
     pub(crate) why: String,
 }
 
-impl LeftOut {
+impl UnsoundInstances {
     fn add(&mut self, why: String) {
         if self.count == 0 {
             self.why = why;
@@ -148,7 +149,7 @@ impl LeftOut {
 pub(crate) struct Teller(Mutex<HashMap<ServiceKey, Instant>>);
 
 impl Teller {
-    pub(crate) fn tell(&self, registry: &str, service: &ServiceKey, left_out: &LeftOut) {
+    pub(crate) fn tell(&self, registry: &str, service: &ServiceKey, left_out: &UnsoundInstances) {
         if left_out.count == 0 {
             return;
         }
@@ -161,7 +162,7 @@ impl Teller {
             }
             told.insert(service.clone(), now);
         }
-        let LeftOut { count, why } = left_out;
+        let UnsoundInstances { count, why } = left_out;
         tracing::warn!(
             target: "dubhe::registry::list",
             registry,

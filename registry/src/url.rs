@@ -308,7 +308,7 @@ mod tests {
     fn a_password_is_never_printed() {
         let url = RegistryUrl::parse("dubhe://ann:secret@a:1").unwrap();
         assert!(!format!("{url} {url:?}").contains("secret"));
-        let config = crate::RegistryConfig::new("dubhe://ann:secret@a:1");
+        let config = crate::RegistryParams::new("dubhe://ann:secret@a:1");
         assert!(!format!("{config:?}").contains("secret"));
         let error = RegistryUrl::parse("dubhe://ann:secret@a:x").unwrap_err();
         assert!(!error.to_string().contains("secret"), "{error}");

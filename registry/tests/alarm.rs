@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dubhe_registry::{Backend, Demand, Listing, RegistryConfig, Session, Updates, supervise};
+use dubhe_registry::{Backend, Demand, Listing, RegistryParams, Session, Updates, supervise};
 use rpc_core::{Error, Instance, ServiceKey};
 use tokio::time::{Instant, sleep};
 use tracing::field::{Field, Visit};
@@ -255,7 +255,7 @@ async fn an_outage_is_told_once_though_sessions_come_and_go() {
     let heard = Arc::clone(&alarms.0);
     let _listening = tracing::subscriber::set_default(alarms);
     let fickle = Arc::new(Fickle::default());
-    let registry = supervise(Arc::clone(&fickle) as _, &RegistryConfig::new("fickle://"));
+    let registry = supervise(Arc::clone(&fickle) as _, &RegistryParams::new("fickle://"));
     let _list = registry.subscribe(&ServiceKey::new("shop.Inventory")).await.unwrap();
     sleep(Duration::from_secs(600)).await;
     assert!(fickle.sessions.load(Ordering::Relaxed) > 50);
@@ -268,7 +268,7 @@ async fn a_registry_that_is_back_and_refuses_us_is_told_as_an_error_once() {
     let heard = Arc::clone(&alarms.0);
     let _listening = tracing::subscriber::set_default(alarms);
     let stern = Arc::new(Stern { begun: Instant::now() });
-    let registry = supervise(stern, &RegistryConfig::new("stern://"));
+    let registry = supervise(stern, &RegistryParams::new("stern://"));
     let _list = registry.subscribe(&ServiceKey::new("shop.Inventory")).await.unwrap();
     sleep(Duration::from_secs(600)).await;
     assert_eq!(*heard.lock().unwrap(), [Level::WARN, Level::ERROR]);
@@ -280,7 +280,7 @@ async fn a_start_that_is_refused_is_told_by_its_error_alone() {
     let heard = Arc::clone(&alarms.0);
     let _listening = tracing::subscriber::set_default(alarms);
     let stern = || Arc::new(Stern { begun: Instant::now() - Duration::from_secs(60) });
-    let registry = supervise(stern(), &RegistryConfig::new("stern://"));
+    let registry = supervise(stern(), &RegistryParams::new("stern://"));
     let instance = Instance::new(ServiceKey::new("shop.Inventory"), "10.0.0.1:20880", "1");
     let error = registry.register(instance).await.unwrap_err();
     assert_eq!(error.to_string(), "stern:// wants another token");
@@ -290,7 +290,7 @@ async fn a_start_that_is_refused_is_told_by_its_error_alone() {
     sleep(Duration::from_secs(600)).await;
     assert!(heard.lock().unwrap().is_empty(), "its error says so");
     // Who goes on all the same is told once.
-    let registry = supervise(stern(), &RegistryConfig::new("stern://"));
+    let registry = supervise(stern(), &RegistryParams::new("stern://"));
     assert!(registry.services().await.is_err());
     sleep(Duration::from_secs(600)).await;
     assert_eq!(*heard.lock().unwrap(), [Level::ERROR]);
@@ -302,7 +302,7 @@ async fn a_provider_that_nobody_can_find_is_told_at_once_and_again_when_it_is_fo
     let heard = Arc::clone(&log.0);
     let _listening = tracing::subscriber::set_default(log);
     let late = Arc::new(Late { begun: Instant::now() });
-    let registry = supervise(late, &RegistryConfig::new("late://"));
+    let registry = supervise(late, &RegistryParams::new("late://"));
     let instance = Instance::new(ServiceKey::new("shop.Inventory"), "10.0.0.1:20880", "1");
     let registered = registry.register(instance).await.unwrap();
     assert!(!registered.is_registered());
@@ -321,7 +321,7 @@ async fn what_is_left_out_of_a_list_is_told_once_in_ten_minutes() {
     let log = Log::default();
     let heard = Arc::clone(&log.0);
     let _listening = tracing::subscriber::set_default(log);
-    let registry = supervise(Arc::new(Messy), &RegistryConfig::new("messy://"));
+    let registry = supervise(Arc::new(Messy), &RegistryParams::new("messy://"));
     let list = registry.subscribe(&ServiceKey::new("shop.Inventory")).await.unwrap();
     assert_eq!(list.latest().instances.len(), 1);
     let told = "WARN message=unusable instances are left out of the list, correct the providers \

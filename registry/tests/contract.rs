@@ -5,7 +5,7 @@ mod world;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dubhe_registry::{RegistryConfig, builtin, connect, open};
+use dubhe_registry::{RegistryParams, builtin, connect, open};
 use rpc_core::{Instance, ServiceKey, Source};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -266,5 +266,5 @@ fn an_unknown_parameter_of_the_configuration_is_refused() {
     let serde_json::Value::Object(params) = params else { unreachable!() };
     let error = builtin().build("memory", params).unwrap_err().to_string();
     assert!(error.contains("cachedir") && error.contains("cache_dir"), "{error}");
-    assert!(open(&builtin(), &RegistryConfig::new("memory://a")).is_ok());
+    assert!(open(&builtin(), &RegistryParams::new("memory://a")).is_ok());
 }

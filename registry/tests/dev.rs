@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use dubhe_registry::{Registry, RegistryConfig, builtin, open};
+use dubhe_registry::{Registry, RegistryParams, builtin, open};
 use rpc_core::{Snapshot, Source};
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -20,7 +20,7 @@ const SERVICE: &str = "shop.Inventory";
 const CHILD: &str = "DUBHE_TEST_CHILD";
 
 fn registry(dir: &Path) -> Arc<dyn Registry> {
-    let mut config = RegistryConfig::new("dev://test");
+    let mut config = RegistryParams::new("dev://test");
     config.runtime_dir = Some(dir.to_owned());
     open(&builtin(), &config).unwrap()
 }
@@ -211,7 +211,7 @@ async fn a_host_that_was_killed_is_not_taken_for_one_that_is_stopped() {
 #[tokio::test]
 async fn projects_with_different_names_do_not_meet() {
     let dir = tempfile::tempdir().unwrap();
-    let mut config = RegistryConfig::new("dev://other");
+    let mut config = RegistryParams::new("dev://other");
     config.runtime_dir = Some(dir.path().join("run"));
     let other = open(&builtin(), &config).unwrap();
     let ours = registry(&dir.path().join("run"));

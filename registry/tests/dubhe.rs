@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dubhe_registry::embedded::{EmbeddedServer, ServerConfig};
-use dubhe_registry::{RegistryConfig, builtin, connect, open};
+use dubhe_registry::embedded::{EmbeddedServer, RegistryServerConfig};
+use dubhe_registry::{RegistryParams, builtin, connect, open};
 use rpc_core::Source;
 use tokio::time::timeout;
 use world::{LIMIT, dubhe, eventually, instance, key, quick, rebind, shows, until};
@@ -22,7 +22,7 @@ const SERVICE: &str = "shop.Inventory";
 #[tokio::test]
 async fn who_is_no_registry_is_told_by_what_it_says_and_by_its_silence() {
     for (answer, expected) in [
-        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "it speaks HTTP; check host and port"),
+        (&b"HTTP/1.1 400 Bad ClientMessage\r\n\r\n"[..], "it speaks HTTP; check host and port"),
         (b"\xda\xbb\x02\x14", "it speaks the dubbo protocol; check host and port"),
         (b"", "it closed the connection without a word; check host and port"),
     ] {
@@ -175,7 +175,7 @@ async fn a_consumer_starts_from_the_disk_cache_while_its_registry_is_dead() {
 
 #[tokio::test]
 async fn a_wrong_or_missing_token_is_refused_with_the_setting_that_gives_it() {
-    let config = ServerConfig { token: "secret".to_owned(), ..quick() };
+    let config = RegistryServerConfig { token: "secret".to_owned(), ..quick() };
     let place = dubhe(config).await;
     let needs = place.open().services().await.unwrap_err();
     assert!(needs.is_refused());
@@ -201,7 +201,7 @@ async fn a_port_in_use_is_told_with_the_remedy() {
 
 #[tokio::test]
 async fn past_a_limit_the_client_is_told_which() {
-    let limits = ServerConfig { max_instances: 1, max_connections: 1, ..quick() };
+    let limits = RegistryServerConfig { max_instances: 1, max_connections: 1, ..quick() };
     let place = dubhe(limits).await;
     let registry = place.open();
     let _first = registry.register(instance(SERVICE, "a:1")).await.unwrap();
@@ -235,7 +235,7 @@ fn framed(text: &str) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_clients_are_told_off_and_disturb_nobody() {
-    let config = ServerConfig { patience: Duration::from_millis(200), ..quick() };
+    let config = RegistryServerConfig { patience: Duration::from_millis(200), ..quick() };
     let place = dubhe(config).await;
     let registry = place.open();
     let guard = registry.register(instance(SERVICE, "a:1")).await.unwrap();
@@ -275,7 +275,7 @@ async fn hostile_clients_are_told_off_and_disturb_nobody() {
 async fn damaged_requests_never_bring_the_server_down() {
     use rand::rngs::StdRng;
     use rand::{RngExt as _, SeedableRng as _};
-    let config = ServerConfig { patience: Duration::from_millis(20), ..quick() };
+    let config = RegistryServerConfig { patience: Duration::from_millis(20), ..quick() };
     let place = dubhe(config).await;
     let address = place.server.as_ref().unwrap().local_addr();
     let mut rng = StdRng::seed_from_u64(11);
@@ -291,7 +291,7 @@ async fn damaged_requests_never_bring_the_server_down() {
         let mut stream = TcpStream::connect(address).unwrap();
         let _ = stream.write_all(&bytes);
     }
-    let registry = open(&builtin(), &RegistryConfig::new(format!("dubhe://{address}"))).unwrap();
+    let registry = open(&builtin(), &RegistryParams::new(format!("dubhe://{address}"))).unwrap();
     let guard = registry.register(instance("shop.Other", "z:1")).await.unwrap();
     let mut list = registry.subscribe(&key("shop.Other")).await.unwrap();
     until(&mut list, |list| list.instances.len() == 1).await;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dubhe_registry::{
-    Backend, Demand, Listing, Registry, RegistryConfig, Session, Updates, supervise,
+    Backend, Demand, Listing, Registry, RegistryParams, Session, Updates, supervise,
 };
 use rpc_core::{Error, Instance, ServiceKey, Source};
 use tokio::sync::watch;
@@ -39,10 +39,10 @@ struct State {
 
 impl Flaky {
     fn new(is_up: bool) -> (Self, Arc<dyn Registry>) {
-        Self::with(is_up, RegistryConfig::new("flaky://"))
+        Self::with(is_up, RegistryParams::new("flaky://"))
     }
 
-    fn with(is_up: bool, config: RegistryConfig) -> (Self, Arc<dyn Registry>) {
+    fn with(is_up: bool, config: RegistryParams) -> (Self, Arc<dyn Registry>) {
         let flaky = Self(Arc::new(State {
             is_up: watch::Sender::new(is_up),
             refuses: AtomicBool::new(false),
@@ -265,7 +265,7 @@ async fn unregistering_while_the_registry_is_away_says_so() {
 #[tokio::test(start_paused = true)]
 async fn a_cached_list_is_as_old_as_its_last_confirmation_and_seldom_written() {
     let dir = tempfile::tempdir().unwrap();
-    let mut config = RegistryConfig::new("flaky://");
+    let mut config = RegistryParams::new("flaky://");
     config.cache_dir = Some(dir.path().to_owned());
     let (flaky, registry) = Flaky::with(true, config);
     flaky.register(&instance(SERVICE, "a:1")).await.unwrap();
@@ -319,7 +319,7 @@ async fn who_is_refused_at_the_start_is_told_and_who_is_refused_later_is_kept() 
 #[tokio::test(start_paused = true)]
 async fn a_list_on_disk_is_worth_more_than_a_refusal() {
     let dir = tempfile::tempdir().unwrap();
-    let mut config = RegistryConfig::new("flaky://");
+    let mut config = RegistryParams::new("flaky://");
     config.cache_dir = Some(dir.path().to_owned());
     let (_, first) = Flaky::with(true, config.clone());
     let _guard = first.register(instance(SERVICE, "a:1")).await.unwrap();

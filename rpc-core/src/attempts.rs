@@ -51,7 +51,7 @@ pub struct AttemptLog(Arc<Log>);
 struct Log {
     made: Instant,
     records: Mutex<Vec<AttemptRecord>>,
-    stood_in: Mutex<Option<Status>>,
+    fell_back_from: Mutex<Option<Status>>,
 }
 
 impl Default for AttemptLog {
@@ -67,7 +67,7 @@ impl AttemptLog {
         Self(Arc::new(Log {
             made: Instant::now(),
             records: Mutex::default(),
-            stood_in: Mutex::default(),
+            fell_back_from: Mutex::default(),
         }))
     }
 
@@ -80,13 +80,14 @@ impl AttemptLog {
     /// The failure that a policy replaced by an answer in the last of these calls, as failsafe and
     /// failback do; `None` if a provider gave the answer.
     #[must_use]
-    pub fn stood_in_for(&self) -> Option<Status> {
-        self.0.stood_in.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn fell_back_from(&self) -> Option<Status> {
+        self.0.fell_back_from.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Records that a policy answers in place of this failure.
-    pub fn note_stand_in(&self, failure: &Status) {
-        *self.0.stood_in.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.clone());
+    pub fn note_fallback(&self, failure: &Status) {
+        *self.0.fell_back_from.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(failure.clone());
     }
 
     /// Records an attempt at `address` that began at `started`, was sent as `id`, and ends now; the
@@ -157,9 +158,9 @@ mod tests {
     #[test]
     fn a_log_tells_of_the_failure_that_was_answered_in_its_place() {
         let log = AttemptLog::new();
-        assert!(log.stood_in_for().is_none());
-        log.clone().note_stand_in(&Status::unavailable("gone"));
-        assert_eq!(log.stood_in_for(), Some(Status::unavailable("gone")));
+        assert!(log.fell_back_from().is_none());
+        log.clone().note_fallback(&Status::unavailable("gone"));
+        assert_eq!(log.fell_back_from(), Some(Status::unavailable("gone")));
     }
 
     #[test]

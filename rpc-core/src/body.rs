@@ -15,7 +15,7 @@ use crate::deadline::Deadline;
 use crate::message::Message;
 use crate::panics;
 use crate::status::Status;
-use crate::stream::{MessageSource, Messages, Shared, UntilEnd};
+use crate::stream::{MessageSource, Messages, SharedStream, UntilEnd};
 
 /// A typed message, encoded bytes, or a stream of them; cheap to clone. Clones of a stream share it.
 #[derive(Clone)]
@@ -25,7 +25,7 @@ pub struct Body(Repr);
 enum Repr {
     Typed(Arc<Typed<dyn Message>>),
     Encoded { codec: Arc<dyn Codec>, bytes: Bytes, decoded: usize },
-    Stream(Arc<Shared>),
+    Stream(Arc<SharedStream>),
 }
 
 struct Typed<M: ?Sized> {
@@ -64,7 +64,7 @@ impl Body {
     /// A body of many messages, which are made when they are read, once.
     #[must_use]
     pub fn stream(source: impl MessageSource) -> Self {
-        Self(Repr::Stream(Shared::new(source)))
+        Self(Repr::Stream(SharedStream::new(source)))
     }
 
     /// Whether it is a stream of messages.

@@ -11,7 +11,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
-mod access;
+mod access_log;
 pub mod amount;
 mod attempts;
 mod backoff;
@@ -55,7 +55,7 @@ pub mod transport;
 #[path = "private.rs"]
 pub mod __private;
 
-pub use self::access::AccessLog;
+pub use self::access_log::AccessLog;
 pub use self::attempts::{AttemptLog, AttemptOutcome, AttemptRecord};
 pub use self::backoff::Backoff;
 pub use self::body::Body;

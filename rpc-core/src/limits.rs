@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::codec::MAX_DEPTH;
-use crate::message::Scope;
+use crate::message::ReadScope;
 
 /// The remaining cost that reading a body may have: levels of nesting, and bytes of memory.
 #[derive(Debug, Clone)]
@@ -89,8 +89,8 @@ impl Limits {
 
     /// The place of a reader that begins here.
     #[inline]
-    pub(crate) const fn scope(&self) -> Scope {
-        Scope::new(self.depth)
+    pub(crate) const fn scope(&self) -> ReadScope {
+        ReadScope::new(self.depth)
     }
 
     /// Doubles the list, as it would itself, unless less will do or is all that can be paid.

@@ -74,7 +74,7 @@ pub struct Method {
     path: Arc<str>,
     kind: MethodKind,
     idempotent: bool,
-    stand_in: Option<Reply>,
+    fallback: Option<Reply>,
     signature: Option<Signature>,
     arguments: Option<usize>,
 }
@@ -84,13 +84,13 @@ impl Method {
     #[must_use]
     pub fn new(service: ServiceKey, name: &str, kind: MethodKind, idempotent: bool) -> Self {
         let path = format!("{service}/{name}").into();
-        Self { service, path, kind, idempotent, stand_in: None, signature: None, arguments: None }
+        Self { service, path, kind, idempotent, fallback: None, signature: None, arguments: None }
     }
 
     /// Sets the answer that may replace a failure.
     #[must_use]
-    pub fn with_stand_in(mut self, stand_in: Option<Reply>) -> Self {
-        self.stand_in = stand_in;
+    pub fn with_fallback(mut self, fallback: Option<Reply>) -> Self {
+        self.fallback = fallback;
         self
     }
 
@@ -157,8 +157,8 @@ impl Method {
     /// The answer that may replace a failure: the method's fallback, or the empty value of its
     /// result. `None` if it has neither, and on providers.
     #[must_use]
-    pub fn stand_in(&self) -> Option<&Reply> {
-        self.stand_in.as_ref()
+    pub fn fallback(&self) -> Option<&Reply> {
+        self.fallback.as_ref()
     }
 
     /// What it takes and returns, as data; `None` for methods that are called without a stub, and

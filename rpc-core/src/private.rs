@@ -56,7 +56,7 @@ impl<T, E> Outcome for std::result::Result<T, E> {
             `Bytes`, `()`, messages, enums, `Option`, `Vec`, `HashMap`, `BTreeMap` of those, and \
             `Streaming` of all these"
 )]
-pub trait Answer: Sized {
+pub trait MethodResult: Sized {
     /// The message that it forms, as data.
     fn message_type() -> MessageType;
 
@@ -81,7 +81,7 @@ pub trait Answer: Sized {
     ) -> impl Future<Output = Result<Vec<NodeResult<Self>>>> + Send;
 
     /// What may be answered in place of a failure.
-    fn stand_in(fallback: Option<&str>) -> Result<Option<Reply>, codec::CodecError>;
+    fn make_fallback(fallback: Option<&str>) -> Result<Option<Reply>, codec::CodecError>;
 
     /// The reply that carries it.
     fn into_reply(self) -> Reply;
@@ -95,7 +95,7 @@ pub fn map_errors<T, E>(
     nodes.into_iter().map(|node| node.map_err(&error)).collect()
 }
 
-impl<T: Field> Answer for T {
+impl<T: Field> MethodResult for T {
     fn message_type() -> MessageType {
         <Returned<T> as Describe>::message_type()
     }
@@ -123,8 +123,8 @@ impl<T: Field> Answer for T {
         Ok(nodes.into_iter().map(value).collect())
     }
 
-    fn stand_in(fallback: Option<&str>) -> Result<Option<Reply>, codec::CodecError> {
-        stand_in::<T>(fallback)
+    fn make_fallback(fallback: Option<&str>) -> Result<Option<Reply>, codec::CodecError> {
+        make_fallback::<T>(fallback)
     }
 
     fn into_reply(self) -> Reply {
@@ -132,7 +132,7 @@ impl<T: Field> Answer for T {
     }
 }
 
-impl<T: Field> Answer for Streaming<T> {
+impl<T: Field> MethodResult for Streaming<T> {
     const STREAMS: bool = true;
 
     fn message_type() -> MessageType {
@@ -152,7 +152,7 @@ impl<T: Field> Answer for Streaming<T> {
         Err(Status::unimplemented(text).with_delivery(Delivery::NotSent))
     }
 
-    fn stand_in(_: Option<&str>) -> Result<Option<Reply>, codec::CodecError> {
+    fn make_fallback(_: Option<&str>) -> Result<Option<Reply>, codec::CodecError> {
         Ok(None)
     }
 

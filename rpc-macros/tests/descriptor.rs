@@ -35,7 +35,7 @@ struct Place {
     near: Option<Box<Self>>,
 }
 
-/// What stands in for a failure.
+/// The fallback of a failed call.
 #[service(crate = rpc_core)]
 trait Fallbacks {
     async fn nothing(&self) -> Result<()>;
@@ -173,41 +173,41 @@ fn types_of_a_generic_service_are_those_of_its_parameters() {
     assert_eq!(reply(&texts[1]), Shape::Optional(Type::String));
 }
 
-/// What stands in for a failure of this method.
-fn stand_in(name: &str) -> std::result::Result<Option<Reply>, String> {
+/// The fallback of this method.
+fn fallback(name: &str) -> std::result::Result<Option<Reply>, String> {
     let mut methods = FallbacksClient::DESCRIPTOR.methods.iter();
     let method = methods.find(|method| method.name == name).expect("the trait has this method");
-    method.answer_in_place().map_err(|error| error.to_string())
+    method.fallback_reply().map_err(|error| error.to_string())
 }
 
 #[test]
 fn the_empty_value_stands_in_where_there_is_one() {
     for name in ["nothing", "maybe", "several", "by_name"] {
-        assert!(stand_in(name).expect("no fallback can be wrong").is_some(), "{name}");
+        assert!(fallback(name).expect("no fallback can be wrong").is_some(), "{name}");
     }
     for name in ["number", "text", "bytes", "place"] {
-        assert!(stand_in(name).expect("no fallback can be wrong").is_none(), "{name}");
+        assert!(fallback(name).expect("no fallback can be wrong").is_none(), "{name}");
     }
 }
 
 #[test]
 fn a_fallback_is_the_json_of_the_value() {
-    let some = stand_in("some").expect("it fits").expect("it is there");
+    let some = fallback("some").expect("it fits").expect("it is there");
     let Returned(places) = some.body.decode::<Returned<Vec<Place>>>().expect("its own form");
     assert_eq!(places, [Place { shelf: 7, near: None }]);
-    let word = stand_in("word").expect("it fits").expect("it is there");
+    let word = fallback("word").expect("it fits").expect("it is there");
     let Returned(word) = word.body.decode::<Returned<String>>().expect("its own form");
     assert_eq!(word, "none");
 }
 
 #[test]
 fn a_fallback_that_does_not_fit_names_the_method_and_what_is_wrong() {
-    let message = stand_in("typo").expect_err("a place has no such field");
+    let message = fallback("typo").expect_err("a place has no such field");
     assert!(message.starts_with("fallback = \"{\\\"shelf"), "{message}");
     assert!(message.contains("of `typo` does not fit what the method returns"), "{message}");
     assert!(message.contains("Place has no field `shelves`, available: shelf, near"), "{message}");
     for name in ["other_type", "no_json"] {
-        let message = stand_in(name).expect_err("no value of the type");
+        let message = fallback(name).expect_err("no value of the type");
         assert!(message.contains(&format!("of `{name}` does not fit")), "{message}");
     }
 }

@@ -4,7 +4,7 @@ use rpc_core::Error;
 
 use super::in_force::Config;
 use super::loader::{Key, cache_dir_of_user, runtime_dir_of_user};
-use super::sections::{Place, Registered, RegistryAddress};
+use super::sections::{AddressPlace, RegistryAddress, RegistryEntry};
 
 impl Config {
     /// Where instances are listed: the first registry, if there are several.
@@ -23,12 +23,12 @@ impl Config {
     /// What the registries are made from, one at least, each with the key of its address.
     pub(crate) fn registry_settings(
         &self,
-    ) -> Result<Vec<(String, registry::RegistryConfig)>, Error> {
+    ) -> Result<Vec<(String, registry::RegistryParams)>, Error> {
         self.registry_address()?;
         let cache_dir = || self.registry.cache_dir.clone().or_else(cache_dir_of_user);
         let cache_dir = self.registry.cache.then(cache_dir).flatten();
-        let settings = |entry: &Registered| {
-            let mut settings = registry::RegistryConfig::new(entry.address.as_str());
+        let settings = |entry: &RegistryEntry| {
+            let mut settings = registry::RegistryParams::new(entry.address.as_str());
             let token = entry.token.as_ref().or(self.registry.token.as_ref());
             settings.token = token.map(|token| token.expose().to_owned());
             settings.cache_dir.clone_from(&cache_dir);
@@ -44,11 +44,11 @@ impl Config {
     }
 }
 
-fn key_of(registered: &Registered) -> Key {
+fn key_of(registered: &RegistryEntry) -> Key {
     let key = Key::dotted("registry.address");
     match registered.place {
-        Place::Alone => key,
-        Place::Item(index) => key.item(index),
-        Place::Table(index) => key.item(index).child("address"),
+        AddressPlace::Alone => key,
+        AddressPlace::Item(index) => key.item(index),
+        AddressPlace::Table(index) => key.item(index).child("address"),
     }
 }

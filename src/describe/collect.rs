@@ -33,7 +33,7 @@ pub(super) fn collect(
     let methods = descriptor.methods.iter();
     let methods = methods
         .map(|method| MethodDescription {
-            stand_in: json.and_then(|json| stand_in(method, json)),
+            fallback: json.and_then(|json| fallback(method, json)),
             ..types.method(method)
         })
         .collect();
@@ -80,7 +80,7 @@ impl Types {
             timeout_ms: method.timeout.and_then(|timeout| timeout.as_millis().try_into().ok()),
             retries: method.retries,
             cluster: method.cluster.map(str::to_owned),
-            stand_in: None,
+            fallback: None,
             arguments: self.message_name((method.arguments)()).unwrap_or_default(),
             reply: self.message_name((method.reply)()).unwrap_or_default(),
             error: method.error.and_then(|error| self.message_name(error())),
@@ -181,8 +181,8 @@ impl Types {
 }
 
 /// The answer in place of a failure as JSON, which dynamic calls are read from.
-fn stand_in(method: &MethodDescriptor, json: &dyn Codec) -> Option<String> {
-    let reply = method.answer_in_place().ok()??;
+fn fallback(method: &MethodDescriptor, json: &dyn Codec) -> Option<String> {
+    let reply = method.fallback_reply().ok()??;
     let text = String::from_utf8(reply.body.encoded(json).ok()?.to_vec()).ok()?;
     (text.len() <= MAX_STAND_IN).then_some(text)
 }

@@ -4,7 +4,7 @@
 //! that the macros write, so it cannot differ from what is served. Tools and
 //! [`dynamic`](crate::Consumer::dynamic) calls work by it, without a stub. The service is served
 //! beside those of the program and is in no registry: any peer that knows an instance can ask it,
-//! also by `curl`. Another face of the same data, such as gRPC's reflection, finds its room beside
+//! also by `curl`. Another form of the same data, such as gRPC's reflection, finds its room beside
 //! `serve.rs`.
 
 mod ask;

@@ -42,7 +42,7 @@ pub struct MethodDescription {
     /// Cluster policy from the attribute.
     pub cluster: Option<String>,
     /// The answer in place of a failure, as JSON, for policies that need one.
-    pub stand_in: Option<String>,
+    pub fallback: Option<String>,
     /// Name of the message that its arguments form.
     pub arguments: String,
     /// Name of the message that its result forms.
@@ -285,7 +285,7 @@ impl MethodDescription {
         Self {
             name: name.to_owned(),
             is_idempotent: true,
-            stand_in: Some("null".to_owned()),
+            fallback: Some("null".to_owned()),
             ..Self::default()
         }
     }

@@ -10,7 +10,7 @@ use rpc_core::Error;
 use rpc_core::codec::MAX_DEPTH;
 use serde_json::{Map, Value};
 
-use super::place::{Place, cut};
+use super::place::{ValuePlace, cut};
 use super::scalar;
 use crate::describe::{
     EnumValue, FieldDescription, FieldLabel, MessageDescription, MethodDescription,
@@ -130,7 +130,7 @@ impl Check<'_> {
         }
         let pairs = message.fields.iter().zip(list);
         pairs.into_iter().try_for_each(|(field, value)| {
-            self.field(field, value, &Place::Field(&Place::Whole, &field.json_name), 0)
+            self.field(field, value, &ValuePlace::Field(&ValuePlace::Whole, &field.json_name), 0)
         })
     }
 
@@ -140,7 +140,7 @@ impl Check<'_> {
         message: &MessageDescription,
         object: &Map<String, Value>,
     ) -> Result<(), String> {
-        self.fields(message, object, &Place::Whole, 0)
+        self.fields(message, object, &ValuePlace::Whole, 0)
     }
 
     /// The field that must be there and is not.
@@ -159,7 +159,7 @@ impl Check<'_> {
         &self,
         message: &MessageDescription,
         object: &Map<String, Value>,
-        at: &Place<'_>,
+        at: &ValuePlace<'_>,
         depth: usize,
     ) -> Result<(), String> {
         if message.is_oneof && object.len() != 1 {
@@ -180,7 +180,7 @@ impl Check<'_> {
                 let name = &field.json_name;
                 return Err(format!("`{key}` and `{name}` are the same field: leave one away"));
             }
-            self.field(field, value, &Place::Field(at, key), depth)?;
+            self.field(field, value, &ValuePlace::Field(at, key), depth)?;
         }
         let Some(missing) = Self::missing(message, object) else { return Ok(()) };
         let (name, ty) = (&missing.json_name, missing.type_text());
@@ -194,7 +194,7 @@ impl Check<'_> {
         &self,
         field: &FieldDescription,
         value: &Value,
-        at: &Place<'_>,
+        at: &ValuePlace<'_>,
         depth: usize,
     ) -> Result<(), String> {
         match (field.label, value) {
@@ -205,7 +205,7 @@ impl Check<'_> {
             (FieldLabel::Optional | FieldLabel::Repeated | FieldLabel::Map, Value::Null) => Ok(()),
             (FieldLabel::Repeated, Value::Array(list)) => {
                 list.iter().enumerate().try_for_each(|(index, value)| {
-                    self.value(&field.value, value, &Place::Element(at, index), depth)
+                    self.value(&field.value, value, &ValuePlace::Element(at, index), depth)
                 })
             }
             (FieldLabel::Map, Value::Object(map)) => self.entries(field, map, at, depth),
@@ -220,12 +220,12 @@ impl Check<'_> {
         &self,
         field: &FieldDescription,
         map: &Map<String, Value>,
-        at: &Place<'_>,
+        at: &ValuePlace<'_>,
         depth: usize,
     ) -> Result<(), String> {
         let mut numbers = HashSet::new();
         map.iter().try_for_each(|(key, value)| {
-            let at = Place::Entry(at, key);
+            let at = ValuePlace::Entry(at, key);
             if let Some(of) = &field.key {
                 let number =
                     scalar::check_key(of, key).map_err(|why| format!("`{at}`: the key {why}"))?;
@@ -241,7 +241,7 @@ impl Check<'_> {
         &self,
         of: &TypeDescription,
         value: &Value,
-        at: &Place<'_>,
+        at: &ValuePlace<'_>,
         depth: usize,
     ) -> Result<(), String> {
         match (of.kind, value) {
@@ -261,7 +261,12 @@ impl Check<'_> {
     }
 
     /// A provider may take what it does not know, as of another version; a person has mistyped it.
-    fn variant(&self, of: &TypeDescription, value: &Value, at: &Place<'_>) -> Result<(), String> {
+    fn variant(
+        &self,
+        of: &TypeDescription,
+        value: &Value,
+        at: &ValuePlace<'_>,
+    ) -> Result<(), String> {
         let Some(described) = self.service.enumeration(&of.name) else { return Ok(()) };
         let unknown = || format!("{} in `{at}`", of.name);
         let Value::String(name) = value else {
@@ -298,7 +303,7 @@ fn takes(message: &MessageDescription) -> String {
     }
 }
 
-fn expected(at: &Place<'_>, expected: &str, got: &Value) -> String {
+fn expected(at: &ValuePlace<'_>, expected: &str, got: &Value) -> String {
     format!("`{at}`: {}", scalar::expected(expected, got))
 }
 

@@ -6,7 +6,8 @@
 use rpc_core::__private::{Bytes, BytesMut, append_text};
 use rpc_core::codec::{Limits, MAX_DEPTH};
 use rpc_core::message::{
-    DecodeError, Key, KeyMut, Kind, Message, Problem, Read, Reader, Scope, TooDeep, Writer,
+    DecodeError, KeyMut, KeyRef, Message, Problem, Read, ReadScope, Reader, TooDeep, ValueKind,
+    Writer,
 };
 use serde_json::{Map, Number, Value};
 
@@ -73,7 +74,7 @@ fn write(value: &Value, writer: &mut dyn Writer, levels: usize) {
         Value::Object(map) => {
             writer.begin_map(None, map.len());
             for (key, value) in map {
-                writer.key(Key::Str(key));
+                writer.key(KeyRef::Str(key));
                 write(value, writer, levels - 1);
             }
             writer.end_map();
@@ -100,23 +101,23 @@ fn write_number(number: &Number, writer: &mut dyn Writer) {
 /// no more memory than it may.
 fn read(reader: &mut dyn Reader, limits: &mut Limits, levels: usize) -> Read<Value> {
     Ok(match reader.kind()? {
-        Kind::Null => {
+        ValueKind::Null => {
             reader.null()?;
             Value::Null
         }
-        Kind::Bool => reader.bool()?.into(),
-        Kind::Unsigned => reader.u64()?.into(),
-        Kind::Signed => reader.i64()?.into(),
-        Kind::Float => Number::from_f64(reader.f64()?).map_or(Value::Null, Value::Number),
-        Kind::Text => {
+        ValueKind::Bool => reader.bool()?.into(),
+        ValueKind::Unsigned => reader.u64()?.into(),
+        ValueKind::Signed => reader.i64()?.into(),
+        ValueKind::Float => Number::from_f64(reader.f64()?).map_or(Value::Null, Value::Number),
+        ValueKind::Text => {
             let mut text = String::new();
             reader.string(&mut text)?;
             limits.take(text.len())?;
             text.into()
         }
-        Kind::List => {
+        ValueKind::List => {
             let levels = levels.checked_sub(1).ok_or_else(too_deep)?;
-            let (mut scope, mut list) = (Scope::new(levels), Vec::new());
+            let (mut scope, mut list) = (ReadScope::new(levels), Vec::new());
             reader.begin_list(&mut scope)?;
             while reader.next_item(&mut scope)? {
                 limits.room(&mut list, || usize::MAX)?;
@@ -124,9 +125,9 @@ fn read(reader: &mut dyn Reader, limits: &mut Limits, levels: usize) -> Read<Val
             }
             list.into()
         }
-        Kind::Map => {
+        ValueKind::Map => {
             let levels = levels.checked_sub(1).ok_or_else(too_deep)?;
-            let (mut scope, mut map, mut key) = (Scope::new(levels), Map::new(), String::new());
+            let (mut scope, mut map, mut key) = (ReadScope::new(levels), Map::new(), String::new());
             reader.begin_map(&mut scope)?;
             while reader.next_key(&mut scope, KeyMut::Str(&mut key))? {
                 // Maps keep about as much room free as they use.

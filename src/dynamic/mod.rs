@@ -229,12 +229,12 @@ impl DynamicClient {
 impl MethodDescription {
     /// The method as a call of `service` names it; `json` reads its answer in place of a failure.
     pub(crate) fn method(&self, service: &ServiceKey, json: &Arc<dyn Codec>) -> Method {
-        let stand_in = self.stand_in.as_ref().map(|text| {
+        let fallback = self.fallback.as_ref().map(|text| {
             let bytes = Bytes::copy_from_slice(text.as_bytes());
             Reply::from_body(Body::from_bytes(json.clone(), bytes))
         });
         Method::new(service.clone(), &self.name, self.kind(), self.is_idempotent)
-            .with_stand_in(stand_in)
+            .with_fallback(fallback)
             .with_arguments(self.argument_count.and_then(|count| count.try_into().ok()))
     }
 }

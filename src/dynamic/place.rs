@@ -7,7 +7,7 @@ const MOST: usize = 60;
 
 /// A value's place, as a chain back to the arguments.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Place<'a> {
+pub(super) enum ValuePlace<'a> {
     /// The arguments themselves.
     Whole,
     /// A field, by name.
@@ -18,13 +18,13 @@ pub(super) enum Place<'a> {
     Entry(&'a Self, &'a str),
 }
 
-impl Place<'_> {
+impl ValuePlace<'_> {
     pub(super) fn is_whole(&self) -> bool {
         matches!(self, Self::Whole)
     }
 }
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for ValuePlace<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Whole => Ok(()),

@@ -25,7 +25,7 @@ pub(crate) struct LiveClient {
 }
 
 /// The plans of a client by settings that are about to be in force.
-pub(super) struct Next(Vec<(Plan, Made)>);
+pub(super) struct NextPlans(Vec<(Plan, Made)>);
 
 impl LiveClient {
     /// A client of these methods of `service`, with what the attributes on its trait say of each.
@@ -68,7 +68,7 @@ impl LiveClient {
         inner: &Inner,
         config: &Config,
         draft: &mut Draft<'_>,
-    ) -> Result<Next, Error> {
+    ) -> Result<NextPlans, Error> {
         let before = self.made.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let all = self.methods.iter().zip(&self.attributes).zip(&before);
         let next = all.map(|((target, attribute), before)| {
@@ -77,11 +77,11 @@ impl LiveClient {
                 draft.method(inner, &self.service, target.method(), settings, Some(before))?;
             Ok((made.plan(inner, self.codecs.as_ref())?, made))
         });
-        Ok(Next(next.collect::<Result<_, Error>>()?))
+        Ok(NextPlans(next.collect::<Result<_, Error>>()?))
     }
 
     /// Puts `next` in force.
-    pub(super) fn follow(&self, next: Next) {
+    pub(super) fn follow(&self, next: NextPlans) {
         let mut before = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         for ((target, (plan, made)), before) in self.methods.iter().zip(next.0).zip(&mut *before) {
             made.follow();

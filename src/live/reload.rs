@@ -90,7 +90,7 @@ impl Consumer {
 }
 
 /// What follows from other settings for a service, and for each of its clients.
-type Next<'a> = (service::Next, Vec<(&'a Arc<LiveClient>, client::Next)>);
+type Next<'a> = (service::NextService, Vec<(&'a Arc<LiveClient>, client::NextPlans)>);
 
 impl Inner {
     fn change(&self, change: impl FnOnce(&mut Setup)) -> Result<Vec<Setting>, Error> {
@@ -142,7 +142,7 @@ impl Inner {
             Ok((client, client.next(self, config, &mut draft)?))
         });
         let next = next.collect::<Result<Vec<_>, Error>>()?;
-        Ok((service::Next { shared: draft.into_shared(), attempts }, next))
+        Ok((service::NextService { shared: draft.into_shared(), attempts }, next))
     }
 
     /// Whether each balancer can serve the methods of `service` that one setting gives to it.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use cluster::{AttemptLayers, Directory, DirectoryOptions, Overrides};
 use rpc_core::{BuildContext, Connector, Error, Instance, ServiceKey, Subscription};
 
-use super::shared::{AttemptFilters, Draft, Shared};
+use super::shared::{AttemptFilters, Draft, LiveShared};
 use crate::config::{Config, InstanceRules};
 use crate::consumer::Inner;
 
@@ -21,15 +21,15 @@ pub(crate) struct UsedService {
 /// What settings chose last.
 #[derive(Debug)]
 struct Kept {
-    shared: Shared,
+    shared: LiveShared,
     attempts: AttemptFilters,
     rules: InstanceRules,
 }
 
 /// What settings choose that are about to be in force.
 #[derive(Debug)]
-pub(super) struct Next {
-    pub(super) shared: Shared,
+pub(super) struct NextService {
+    pub(super) shared: LiveShared,
     pub(super) attempts: AttemptFilters,
 }
 
@@ -48,7 +48,8 @@ impl UsedService {
             let listed = listed.clone();
             move || instances_of(&listed)
         });
-        let mut draft = Draft::new(&inner.extensions, config, &key, &context, Shared::default());
+        let mut draft =
+            Draft::new(&inner.extensions, config, &key, &context, LiveShared::default());
         let attempts = draft.attempt_filters()?;
         let shared = draft.into_shared();
         let rules = config.instance_rules(&key);
@@ -73,12 +74,12 @@ impl UsedService {
     }
 
     /// Keeps what one more client has made.
-    pub(crate) fn keep(&self, made: Shared) {
+    pub(crate) fn keep(&self, made: LiveShared) {
         self.kept().shared.extend(made);
     }
 
     /// Puts in force what follows from `config`.
-    pub(super) fn follow(&self, config: &Config, next: Next, layers: AttemptLayers) {
+    pub(super) fn follow(&self, config: &Config, next: NextService, layers: AttemptLayers) {
         let rules = config.instance_rules(&self.key);
         let mut kept = self.kept();
         if !kept.attempts.is(&next.attempts) {

@@ -65,12 +65,12 @@ pub(crate) type Filters = Vec<Arc<dyn Filter>>;
 
 /// What the methods of one service share.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Shared {
+pub(crate) struct LiveShared {
     routers: Kept<dyn Router>,
     filters: Kept<dyn Filter>,
 }
 
-impl Shared {
+impl LiveShared {
     /// Keeps what `more` has besides.
     pub(super) fn extend(&mut self, more: Self) {
         self.routers.extend(more.routers);
@@ -143,8 +143,8 @@ pub(crate) struct Draft<'a> {
     pub(super) config: &'a Config,
     pub(super) service: &'a ServiceKey,
     pub(super) context: &'a BuildContext,
-    before: Shared,
-    shared: Shared,
+    before: LiveShared,
+    shared: LiveShared,
 }
 
 impl<'a> Draft<'a> {
@@ -154,13 +154,13 @@ impl<'a> Draft<'a> {
         config: &'a Config,
         service: &'a ServiceKey,
         context: &'a BuildContext,
-        before: Shared,
+        before: LiveShared,
     ) -> Self {
-        Self { extensions, config, service, context, before, shared: Shared::default() }
+        Self { extensions, config, service, context, before, shared: LiveShared::default() }
     }
 
     /// What was made and kept.
-    pub(crate) fn into_shared(self) -> Shared {
+    pub(crate) fn into_shared(self) -> LiveShared {
         self.shared
     }
 

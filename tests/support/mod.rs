@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dubhe::config::{ConfigFile, Layer, Sources};
-use dubhe::embedded::{EmbeddedServer, ServerConfig};
+use dubhe::embedded::{EmbeddedServer, RegistryServerConfig};
 use dubhe::{Consumer, Provider, RunningProvider};
 use tokio::time::Instant;
 
@@ -66,12 +66,12 @@ pub async fn registry(port: u16) -> (EmbeddedServer, String) {
 }
 
 /// The settings of a registry server that is quick to notice and to tell.
-pub fn quick() -> ServerConfig {
-    ServerConfig {
+pub fn quick() -> RegistryServerConfig {
+    RegistryServerConfig {
         closed_lease: Duration::from_millis(500),
         withhold: Duration::from_secs(3),
         push_gap: Duration::from_millis(20),
-        ..ServerConfig::default()
+        ..RegistryServerConfig::default()
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dubhe::Provider;
-use dubhe::embedded::{EmbeddedServer, ServerConfig};
+use dubhe::embedded::{EmbeddedServer, RegistryServerConfig};
 use tokio::time::Instant;
 
 use super::shop::{Clerk, ShopServer};
@@ -244,7 +244,7 @@ pub fn become_provider() {
 
 fn serve_registry(orders: &str) {
     let (port, token) = orders.split_once(' ').unwrap();
-    let config = ServerConfig { token: token.to_owned(), ..super::quick() };
+    let config = RegistryServerConfig { token: token.to_owned(), ..super::quick() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let port: u16 = port.parse().unwrap();

@@ -58,7 +58,7 @@ const GROUPS: [Group; 11] = [
     ),
     of_cluster(
         "policies",
-        &["cluster/src/policy/mod.rs", "cluster/src/policy/seldom.rs"],
+        &["cluster/src/policy/mod.rs", "cluster/src/policy/log_throttle.rs"],
         &["policy_contract", "told"],
     ),
     of_cluster(

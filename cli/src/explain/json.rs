@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::why::{gate_name, why_disabled};
 use super::{Asked, CODEC, Shown};
 use crate::output::ms;
-use crate::status::{attempts_json, directory_json, status_json, stood_in_json};
+use crate::status::{attempts_json, directory_json, fallback_json, status_json};
 
 /// The whole, for programs.
 pub(super) fn explanation(shown: &Shown) -> Value {
@@ -43,7 +43,7 @@ pub(super) fn explanation(shown: &Shown) -> Value {
         Asked::Nothing => {}
         Asked::Called { log, result, .. } => {
             whole["attempts"] = attempts_json(log);
-            whole["stood_in_for"] = stood_in_json(log);
+            whole["fell_back_from"] = fallback_json(log);
             match result {
                 Ok(value) => whole["result"] = value.clone(),
                 Err(status) => whole["error"] = status_json(status),

@@ -16,9 +16,9 @@ use dubhe::{
 use serde_json::Value;
 
 use crate::call::written;
-use crate::failure::{FAILED, Failure, Kind, Outcome};
+use crate::failure::{CommandResult, FAILED, Failure, FailureKind};
 use crate::options::Options;
-use crate::target::{self, CallArgs, Target};
+use crate::target::{self, CallArgs, MethodTarget};
 use crate::{input, output};
 
 /// How long instances may take to answer, and the registry to list them.
@@ -29,10 +29,10 @@ const CODEC: &str = "json";
 
 /// Show where a call would go and why; with arguments, make it and show its attempts.
 #[derive(Debug, Args)]
-pub(crate) struct Explain {
+pub(crate) struct ExplainCommand {
     /// The method, as SERVICE/METHOD
     #[arg(value_name = "SERVICE/METHOD")]
-    target: Target,
+    target: MethodTarget,
     /// The arguments of a call to make, as for `dubhe call`
     #[arg(value_name = "JSON")]
     arguments: Option<String>,
@@ -63,8 +63,8 @@ enum Asked {
     Unknown(Box<Status>),
 }
 
-impl Explain {
-    pub(crate) async fn run(self, options: &Options) -> Outcome {
+impl ExplainCommand {
+    pub(crate) async fn run(self, options: &Options) -> CommandResult {
         let arguments = input::arguments(self.arguments.as_deref())?;
         let consumer = options.caller(&self.call.metadata)?;
         let shown = match target::client(&consumer, &self.target.service, &self.call).await {
@@ -85,7 +85,7 @@ impl Explain {
         client: DynamicClient,
         mut arguments: Value,
     ) -> Result<Shown, Failure> {
-        let Target { service, method: name } = &self.target;
+        let MethodTarget { service, method: name } = &self.target;
         let method = client.method(name)?.clone();
         // Connects, so that what is shown of the connections is true.
         let told = consumer.describe_each(service, PATIENCE).await?.into_iter().collect();
@@ -114,14 +114,14 @@ impl Explain {
     /// No instance says what the method is: shows what is known without that, if there are any.
     async fn unknown(&self, consumer: &Consumer, failure: Failure) -> Result<Shown, Failure> {
         let status = match failure {
-            Failure { code: FAILED, kind: Kind::Call(status) }
+            Failure { code: FAILED, kind: FailureKind::Call(status) }
                 if status.code() != Code::NotFound && !target::is_nobody(&status) =>
             {
                 status
             }
             failure => return Err(failure),
         };
-        let Target { service, method } = &self.target;
+        let MethodTarget { service, method } = &self.target;
         let told = consumer.describe_each(service, PATIENCE).await?.into_iter().collect();
         let method = MethodDescription::unknown(method);
         let explained = consumer.explain(service, &method, Value::Null, PATIENCE).await?;

@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::why::{full, gate_name, why_disabled};
 use super::{Asked, CODEC, Shown};
 use crate::ordered::Ordered;
-use crate::output::{Table, age, millis};
-use crate::status::{details_text, stood_in_text};
+use crate::output::{TextTable, age, millis};
+use crate::status::{details_text, fallback_text};
 
 /// The whole, as tables.
 pub(super) fn explanation(shown: &Shown) -> String {
@@ -25,7 +25,7 @@ pub(super) fn explanation(shown: &Shown) -> String {
         _ => "not idempotent",
     };
     let mut text = format!("{} ({what})\n\n", method.path());
-    let mut settings = Table::new(["setting", "value", "set by"]);
+    let mut settings = TextTable::new(["setting", "value", "set by"]);
     for setting in explained.settings.settings() {
         settings.row([setting.key, setting.value, setting.origin.to_string()]);
     }
@@ -63,7 +63,7 @@ fn choice(choice: Choice) -> &'static str {
 
 fn endpoints_text(shown: &Shown) -> String {
     let explained = &shown.explained;
-    let mut endpoints = Table::new([
+    let mut endpoints = TextTable::new([
         "address",
         "state",
         "health",
@@ -152,7 +152,7 @@ fn call_text(
     log: &AttemptLog,
     result: &Result<Value, Status>,
 ) -> String {
-    let mut attempts = Table::new(["attempt", "address", "begun", "took", "outcome"]);
+    let mut attempts = TextTable::new(["attempt", "address", "begun", "took", "outcome"]);
     for (number, attempt) in (1..).zip(log.records()) {
         let outcome = match &attempt.outcome {
             AttemptOutcome::Replied => "replied".to_owned(),
@@ -182,7 +182,7 @@ fn call_text(
             }
         }
     }
-    if let Some(note) = stood_in_text(log) {
+    if let Some(note) = fallback_text(log) {
         text += &format!("note: {note}\n");
     }
     text

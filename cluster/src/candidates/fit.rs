@@ -8,7 +8,7 @@ use rpc_core::ChannelState;
 use tokio::time::Instant;
 
 use super::fitness::{Fitness, MadeOf};
-use super::rank::{FULL, Seen, is_weightless, weightless_beside};
+use super::rank::{FULL, RankedState, is_weightless, weightless_beside};
 use super::{Candidates, MANY, Members};
 use crate::endpoint::Endpoint;
 use crate::endpoint::ejection::Ejector;
@@ -37,14 +37,15 @@ impl Candidates {
         // Each is looked at once: endpoints that are ejected meanwhile must not add to those that
         // were counted.
         let now = Instant::now();
-        let seen: Vec<Seen> = listed.iter().map(|endpoint| Seen::of(endpoint, now)).collect();
+        let seen: Vec<RankedState> =
+            listed.iter().map(|endpoint| RankedState::of(endpoint, now)).collect();
         let counted = || seen.iter().filter(|seen| seen.is_connected() && !seen.is_stale);
         let ejected = counted().filter(|seen| seen.is_out).count();
         let is_open = ejector.is_too_many(ejected, counted().count());
         let ranks: Vec<u8> = seen.iter().map(|seen| seen.rank(is_open)).collect();
         let best = ranks.iter().min().copied().unwrap_or(0);
         let ranked = || listed.iter().zip(&ranks);
-        let waits = |(rank, seen): (&u8, &Seen)| {
+        let waits = |(rank, seen): (&u8, &RankedState)| {
             let is_called = !seen.is_weightless || is_weightless(best);
             *rank != best && seen.is_on_probation && !seen.turns_away() && is_called
         };
@@ -108,7 +109,7 @@ impl Candidates {
     /// Whether `endpoint`, one of them, still is as fit as they were.
     pub(crate) fn still_has(&self, endpoint: &Endpoint) -> bool {
         let is_as_fit = |fitness: &Fitness| {
-            Seen::of(endpoint, Instant::now()).rank(fitness.is_open) <= fitness.best
+            RankedState::of(endpoint, Instant::now()).rank(fitness.is_open) <= fitness.best
         };
         self.fitness.as_ref().is_none_or(is_as_fit)
     }

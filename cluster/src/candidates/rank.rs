@@ -34,7 +34,7 @@ pub(crate) fn weightless_beside(rank: u8) -> RangeInclusive<u8> {
 }
 
 /// What an endpoint was like when candidates were made.
-pub(crate) struct Seen {
+pub(crate) struct RankedState {
     pub(crate) state: ChannelState,
     pub(crate) is_stale: bool,
     pub(crate) is_out: bool,
@@ -43,7 +43,7 @@ pub(crate) struct Seen {
     pub(crate) full_until: Option<Instant>,
 }
 
-impl Seen {
+impl RankedState {
     pub(crate) fn of(endpoint: &Endpoint, now: Instant) -> Self {
         let health = endpoint.condition();
         Self {

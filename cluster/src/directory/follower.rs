@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::broken::Broken;
-use super::shared::{List, Shared};
+use super::shared::{DirectoryShared, EndpointList};
 use crate::endpoint::AttemptLayers;
 use crate::endpoint::Endpoint;
 use crate::endpoint::ejection::{Ejector, compare_nested};
@@ -25,7 +25,7 @@ const CONFIRMS: Duration = Duration::from_secs(2);
 /// Follows one subscription; owned by the directory's task.
 #[derive(Debug)]
 pub(super) struct Follower {
-    shared: Arc<Shared>,
+    shared: Arc<DirectoryShared>,
     subscription: Subscription,
     is_open: bool,
     /// The trouble as it was when the registry was last asked to begin anew.
@@ -53,7 +53,7 @@ struct Shrink {
 
 impl Follower {
     /// One that has read what `subscription` says at present.
-    pub(super) fn new(shared: Arc<Shared>, subscription: Subscription) -> Self {
+    pub(super) fn new(shared: Arc<DirectoryShared>, subscription: Subscription) -> Self {
         let (latest, asked) = (subscription.latest(), subscription.watch_trouble());
         let mut follower = Self {
             shared,
@@ -72,7 +72,7 @@ impl Follower {
         follower
     }
 
-    pub(super) fn shared(&self) -> &Arc<Shared> {
+    pub(super) fn shared(&self) -> &Arc<DirectoryShared> {
         &self.shared
     }
 
@@ -200,7 +200,7 @@ impl Follower {
                 "directory changed",
             );
         }
-        self.shared.publish(List {
+        self.shared.publish(EndpointList {
             // Same version, same candidates: a list that says the same makes no work.
             version: old.version + u64::from(!is_same),
             members: old.members.updated(&endpoints),
@@ -215,7 +215,7 @@ impl Follower {
     }
 
     /// The listed instances and those held, by address.
-    fn with_held(&mut self, old: &List, now: Instant) -> Vec<Instance> {
+    fn with_held(&mut self, old: &EndpointList, now: Instant) -> Vec<Instance> {
         // Compared with the list before the shrink began, so that those held stay held also when
         // some of them die meanwhile.
         let mut shrink = self.shrink.take().unwrap_or_else(|| Shrink {
@@ -251,7 +251,7 @@ impl Follower {
     /// be made.
     fn endpoint(
         &mut self,
-        old: &List,
+        old: &EndpointList,
         instance: Instance,
         layers: &AttemptLayers,
         now: Instant,
@@ -285,7 +285,7 @@ async fn alerted(ejector: &Ejector, next: Instant) {
     sleep_until(next).await;
 }
 
-fn at<'a>(list: &'a List, address: &str) -> Option<&'a Arc<Endpoint>> {
+fn at<'a>(list: &'a EndpointList, address: &str) -> Option<&'a Arc<Endpoint>> {
     let by_address = |endpoint: &Arc<Endpoint>| (**endpoint.address()).cmp(address);
     let index = list.endpoints.binary_search_by(by_address).ok()?;
     list.endpoints.get(index)

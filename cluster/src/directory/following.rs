@@ -8,19 +8,19 @@ use rpc_core::runtime;
 use tokio::task::AbortHandle;
 
 use super::follower::Follower;
-use super::shared::Shared;
+use super::shared::DirectoryShared;
 
 /// The owner's side; dropping it ends the task.
 #[derive(Debug)]
 pub(super) struct Following {
-    shared: Arc<Shared>,
+    shared: Arc<DirectoryShared>,
     home: Arc<Mutex<Option<Follower>>>,
     task: Mutex<Option<AbortHandle>>,
 }
 
 impl Following {
     /// Has `follower` follow, in the runtime here or in that of the first call.
-    pub(super) fn new(shared: Arc<Shared>, follower: Follower) -> Self {
+    pub(super) fn new(shared: Arc<DirectoryShared>, follower: Follower) -> Self {
         let home = Arc::new(Mutex::new(Some(follower)));
         let following = Self { shared, home, task: Mutex::default() };
         following.resume();

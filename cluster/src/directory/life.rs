@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicU8, Ordering::Acquire, Ordering::Release};
 
 /// Whether somebody follows; calls read it.
 #[derive(Debug, Default)]
-pub(super) struct Life(AtomicU8);
+pub(super) struct FollowerLife(AtomicU8);
 
 const AWAY: u8 = 0;
 const AT_WORK: u8 = 1;
 const CONFIRMING: u8 = 2;
 
-impl Life {
+impl FollowerLife {
     pub(super) fn is_away(&self) -> bool {
         self.0.load(Acquire) == AWAY
     }

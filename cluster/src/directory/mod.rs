@@ -27,9 +27,9 @@ use tokio::time::{Instant, timeout_at};
 
 use self::follower::Follower;
 use self::following::Following;
-use self::life::Life;
+use self::life::FollowerLife;
 pub use self::options::{DirectoryOptions, Overrides};
-use self::shared::{Around, List, Shared};
+use self::shared::{Around, DirectoryShared, EndpointList};
 pub use self::state::DirectoryState;
 use crate::candidates::{Candidates, Members};
 use crate::endpoint::Endpoint;
@@ -38,7 +38,7 @@ use crate::endpoint::ejection::Ejector;
 /// The endpoints of one service; dropping it ends the subscription.
 #[derive(Debug)]
 pub struct Directory {
-    shared: Arc<Shared>,
+    shared: Arc<DirectoryShared>,
     following: Following,
 }
 
@@ -52,7 +52,7 @@ impl Directory {
         connector: Arc<dyn Connector>,
         options: DirectoryOptions,
     ) -> Self {
-        let empty = List {
+        let empty = EndpointList {
             version: 0,
             endpoints: Vec::new(),
             members: Members::of(&[]),
@@ -64,7 +64,7 @@ impl Directory {
             received: Instant::now(),
         };
         let DirectoryOptions { layers, overrides, .. } = options.clone();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(DirectoryShared {
             around: ArcSwap::from_pointee(Around { layers, overrides }),
             changed: Notify::new(),
             service,
@@ -74,7 +74,7 @@ impl Directory {
             list: ArcSwap::from_pointee(empty),
             version: AtomicU64::new(0),
             candidates: ArcSwap::from_pointee(Candidates::new(Vec::new())),
-            life: Life::default(),
+            life: FollowerLife::default(),
             heard: watch::Sender::new(false),
             registry: subscription.registry().clone(),
             trouble: subscription.watch_trouble(),

@@ -8,7 +8,7 @@ use rpc_core::{Connector, Instance, ServiceKey, Source, Trouble};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::life::Life;
+use super::life::FollowerLife;
 use super::options::{DirectoryOptions, Overrides};
 use crate::candidates::{Candidates, MadeOf, Members};
 use crate::endpoint::ejection::Ejector;
@@ -16,18 +16,18 @@ use crate::endpoint::{AttemptLayers, Endpoint};
 
 /// What the follower writes and calls read.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct DirectoryShared {
     pub(super) service: ServiceKey,
     pub(super) connector: Arc<dyn Connector>,
     pub(super) options: DirectoryOptions,
     /// Layers and overrides in force, and that there are others.
     pub(super) around: ArcSwap<Around>,
     pub(super) changed: Notify,
-    pub(super) list: ArcSwap<List>,
+    pub(super) list: ArcSwap<EndpointList>,
     /// That of `list`, readable without touching it.
     pub(super) version: AtomicU64,
     pub(super) candidates: ArcSwap<Candidates>,
-    pub(super) life: Life,
+    pub(super) life: FollowerLife,
     pub(super) ejector: Arc<Ejector>,
     /// Whether the registry has said anything, or never will.
     pub(super) heard: watch::Sender<bool>,
@@ -46,7 +46,7 @@ pub(super) struct Around {
 
 /// All endpoints at one time.
 #[derive(Debug)]
-pub(super) struct List {
+pub(super) struct EndpointList {
     pub(super) version: u64,
     pub(super) endpoints: Vec<Arc<Endpoint>>,
     pub(super) members: Arc<Members>,
@@ -61,7 +61,7 @@ pub(super) struct List {
     pub(super) received: Instant,
 }
 
-impl Shared {
+impl DirectoryShared {
     /// Read before the states, so that a change meanwhile makes a list of them out of date.
     pub(super) fn made_of(&self) -> MadeOf {
         let changes = self.ejector.changes().count();
@@ -70,14 +70,14 @@ impl Shared {
 
     pub(super) fn refresh(&self, made_of: MadeOf) -> Guard<Arc<Candidates>> {
         let list = self.list.load();
-        let List { endpoints, members, version, .. } = &**list;
+        let EndpointList { endpoints, members, version, .. } = &**list;
         let made_of = MadeOf { version: *version, ..made_of };
         let fresh = Arc::new(Candidates::fit(endpoints, members, &self.ejector, made_of));
         self.candidates.store(fresh.clone());
         Guard::from_inner(fresh)
     }
 
-    pub(super) fn publish(&self, list: List) {
+    pub(super) fn publish(&self, list: EndpointList) {
         let version = list.version;
         self.list.store(Arc::new(list));
         self.version.store(version, Ordering::Release);

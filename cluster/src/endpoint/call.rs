@@ -7,9 +7,9 @@ use rpc_core::{Codecs, Delivery, Invocation, MethodKind, Status};
 use tokio::time::Instant;
 use tracing::field;
 
+use super::attempt_span::ObservedAttempt;
 use super::future::{EndpointFuture, InFlight};
 use super::load::FAILURE;
-use super::observed::Observed;
 use super::state::EndedCall;
 use super::{Endpoint, stream};
 
@@ -95,7 +95,7 @@ impl Endpoint {
         );
         let (deadline, end) = (invocation.deadline, invocation.end_deadline());
         let streams = method.kind().streams_reply();
-        let observed = Observed::of(&mut invocation, &span);
+        let observed = ObservedAttempt::of(&mut invocation, &span);
         let in_flight = InFlight::begin(self, now, &invocation, probe, observed);
         let call = {
             // Not in a closure, which the invocation would be moved into.

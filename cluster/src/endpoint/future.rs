@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use crate::endpoint::Endpoint;
+use crate::endpoint::attempt_span::ObservedAttempt;
 use crate::endpoint::ejection::Verdict;
 use crate::endpoint::load::FAILURE;
-use crate::endpoint::observed::Observed;
 use crate::endpoint::state::EndedCall;
 
 /// A call in flight at one endpoint.
@@ -96,7 +96,7 @@ pub(crate) struct InFlight {
     probe: bool,
     /// Whether it waited for the connection, which says nothing of the provider.
     connects: bool,
-    observed: Option<Box<Observed>>,
+    observed: Option<Box<ObservedAttempt>>,
     /// Whether the first message of a reply that streams is here, which is what a reply is measured
     /// by.
     begun: bool,
@@ -109,7 +109,7 @@ impl InFlight {
         started: Instant,
         call: &Invocation,
         probe: bool,
-        observed: Option<Box<Observed>>,
+        observed: Option<Box<ObservedAttempt>>,
     ) -> Self {
         endpoint.load().begin();
         let kind = call.method().kind();

@@ -4,6 +4,7 @@
 //! `attempt` to the channel, and records how it went (`future.rs`). The channel ends calls at their
 //! deadline.
 
+mod attempt_span;
 mod call;
 mod condition;
 pub(crate) mod ejection;
@@ -11,7 +12,6 @@ mod fullness;
 mod future;
 mod layers;
 pub(crate) mod load;
-mod observed;
 pub(crate) mod state;
 mod stream;
 mod vitals;

@@ -22,8 +22,8 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 use tower_layer::Layer;
 
-use super::seldom::Seldom;
-use super::{ClusterPolicy, History, needs_one_message, needs_stand_in};
+use super::log_throttle::LogThrottle;
+use super::{ClusterPolicy, History, needs_fallback, needs_one_message};
 use crate::attempt::Attempt;
 use crate::backlog::{Backlog, BacklogFull, Waiting};
 use crate::picker::Picker;
@@ -95,7 +95,7 @@ impl Layer<Picker> for Failback {
 impl ClusterPolicy for Failback {
     fn check(&self, method: &Method) -> Result<(), Error> {
         needs_one_message(Self::NAME, method)?;
-        needs_stand_in(Self::NAME, method)
+        needs_fallback(Self::NAME, method)
     }
 
     fn with_retries(&self, retries: u32) -> Option<Arc<dyn ClusterPolicy>> {
@@ -107,7 +107,7 @@ impl ClusterPolicy for Failback {
 struct FailbackInvoker {
     picker: Picker,
     config: FailbackConfig,
-    logged: Arc<Seldom>,
+    logged: Arc<LogThrottle>,
 }
 
 impl Invoke for FailbackInvoker {
@@ -134,20 +134,20 @@ impl FailbackInvoker {
     ) -> Result<Reply, Status> {
         let (method, log) =
             (invocation.method().clone(), invocation.extensions.get::<AttemptLog>().cloned());
-        let taken = match method.stand_in() {
-            Some(stand_in) => self.take(invocation, &status, started).map(|()| stand_in.clone()),
+        let taken = match method.fallback() {
+            Some(fallback) => self.take(invocation, &status, started).map(|()| fallback.clone()),
             None => Err(None),
         };
         let mut history = History::new();
         history.add(&status, started.elapsed());
         match taken {
             Err(hint) => Err(history.into_status(status, &method, hint)),
-            Ok(stand_in) => {
+            Ok(fallback) => {
                 let noted = |log: &AttemptLog| {
-                    log.note_stand_in(&history.into_status(status, &method, None));
+                    log.note_fallback(&history.into_status(status, &method, None));
                 };
                 log.as_ref().map(noted);
-                Ok(stand_in)
+                Ok(fallback)
             }
         }
     }

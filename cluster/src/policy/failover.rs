@@ -26,7 +26,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use tower_layer::Layer;
 
-use super::hedge::{self, Running, halfway};
+use super::hedge::{self, RunningAttempts, halfway};
 use super::{ClusterPolicy, History, MAX_TRIED};
 use crate::attempt::{Attempt, AttemptFuture};
 use crate::endpoint::Endpoint;
@@ -137,7 +137,7 @@ struct Resending {
     picker: Picker,
     retries: u32,
     invocation: Invocation,
-    running: Running,
+    running: RunningAttempts,
     /// What is sent when, unless the call ends before.
     next: Option<(Instant, Next)>,
     history: History,
@@ -160,7 +160,7 @@ impl Resending {
             picker,
             retries,
             invocation,
-            running: Running::default(),
+            running: RunningAttempts::default(),
             next: None,
             history: History::new(),
             free: 0,

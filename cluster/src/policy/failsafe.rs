@@ -14,8 +14,8 @@ use rpc_core::{
 use tokio::time::Instant;
 use tower_layer::Layer;
 
-use super::seldom::Seldom;
-use super::{ClusterPolicy, History, needs_stand_in};
+use super::log_throttle::LogThrottle;
+use super::{ClusterPolicy, History, needs_fallback};
 use crate::attempt::Attempt;
 use crate::picker::Picker;
 
@@ -42,13 +42,13 @@ impl Layer<Picker> for Failsafe {
 
 impl ClusterPolicy for Failsafe {
     fn check(&self, method: &Method) -> Result<(), Error> {
-        needs_stand_in(Self::NAME, method)
+        needs_fallback(Self::NAME, method)
     }
 }
 
 struct FailsafeInvoker {
     picker: Picker,
-    logged: Arc<Seldom>,
+    logged: Arc<LogThrottle>,
 }
 
 impl Invoke for FailsafeInvoker {
@@ -72,12 +72,12 @@ fn answer(
     method: &Method,
     status: Status,
     log: Option<&AttemptLog>,
-    logged: &Seldom,
+    logged: &LogThrottle,
 ) -> Result<Reply, Status> {
-    let Some(stand_in) = method.stand_in().filter(|_| status.details().is_none()) else {
+    let Some(fallback) = method.fallback().filter(|_| status.details().is_none()) else {
         return Err(status);
     };
-    log.inspect(|log| log.note_stand_in(&status));
+    log.inspect(|log| log.note_fallback(&status));
     if let Some(left_out) = logged.pass() {
         tracing::warn!(
             target: "dubhe::policy",
@@ -88,5 +88,5 @@ fn answer(
             "a failed call is answered in its place (cluster = failsafe): {status}",
         );
     }
-    Ok(stand_in.clone())
+    Ok(fallback.clone())
 }

@@ -53,7 +53,7 @@ pub(super) async fn outcome_by(
 
 /// The attempts under way, the earliest first; dropping them cancels them.
 #[derive(Default)]
-pub(super) struct Running(Vec<Started>);
+pub(super) struct RunningAttempts(Vec<Started>);
 
 struct Started {
     attempt: AttemptFuture,
@@ -69,7 +69,7 @@ pub(super) struct Ended {
     pub(super) before: usize,
 }
 
-impl Running {
+impl RunningAttempts {
     /// Adds one that was begun at this time; it may have been sent later.
     pub(super) fn push(&mut self, attempt: AttemptFuture, begun: Instant) {
         let at = attempt.sent_at().unwrap_or(begun);

@@ -14,7 +14,7 @@ mod failsafe;
 mod forking;
 mod hedge;
 mod history;
-mod seldom;
+mod log_throttle;
 
 use std::fmt;
 use std::sync::Arc;
@@ -118,8 +118,8 @@ fn needs_one_message(policy: &str, method: &Method) -> Result<(), Error> {
 }
 
 /// The check of policies that answer in place of a failure.
-fn needs_stand_in(policy: &str, method: &Method) -> Result<(), Error> {
-    if method.stand_in().is_some() {
+fn needs_fallback(policy: &str, method: &Method) -> Result<(), Error> {
+    if method.fallback().is_some() {
         return Ok(());
     }
     Err(Error::invalid_config(format!(

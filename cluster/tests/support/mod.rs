@@ -181,18 +181,18 @@ pub(crate) fn call_of(idempotent: bool, timeout: Duration) -> Invocation {
 
 /// The method that calls are of; the empty answer may stand in for its failures.
 pub(crate) fn method(idempotent: bool) -> Method {
-    Method::new(service(), "reserve", MethodKind::Unary, idempotent).with_stand_in(Some(stand_in()))
+    Method::new(service(), "reserve", MethodKind::Unary, idempotent).with_fallback(Some(fallback()))
 }
 
 /// An answer in place of a failure, which tells itself from a provider's.
-pub(crate) fn stand_in() -> Reply {
+pub(crate) fn fallback() -> Reply {
     let mut reply = reply();
-    reply.metadata.insert("stand-in", "yes");
+    reply.metadata.insert("fallback", "yes");
     reply
 }
 
-pub(crate) fn is_stand_in(reply: &Reply) -> bool {
-    reply.metadata.value("stand-in").is_some()
+pub(crate) fn is_fallback(reply: &Reply) -> bool {
+    reply.metadata.value("fallback").is_some()
 }
 
 pub(crate) fn reply() -> Reply {

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use rpc_core::message::{Problem, Read, Scope, TooDeep, json_mapping};
+use rpc_core::message::{Problem, Read, ReadScope, TooDeep, json_mapping};
 
 use super::scan;
 
-/// What [`Scope::aux`] says is open.
+/// What [`ReadScope::aux`] says is open.
 pub(super) mod open {
     /// `null` in place of a record, list or map, or nothing any more.
     pub(in super::super) const NOTHING: u64 = 0;
@@ -19,12 +19,12 @@ pub(super) mod open {
 
 /// The text, and how much of it was read.
 #[derive(Debug)]
-pub(super) struct Cursor<'a> {
+pub(super) struct JsonCursor<'a> {
     pub(super) text: &'a str,
     pub(super) at: usize,
 }
 
-impl<'a> Cursor<'a> {
+impl<'a> JsonCursor<'a> {
     /// The whole body is looked through once, so that its parts need not be.
     pub(super) fn new(body: &'a [u8]) -> Read<Self> {
         let text = std::str::from_utf8(body).map_err(|error| {
@@ -228,7 +228,7 @@ impl<'a> Cursor<'a> {
 
     /// The end of a list or map, or what parts its elements; `true` if another comes.
     #[inline]
-    pub(super) fn next(&mut self, scope: &mut Scope, close: u8) -> Read<bool> {
+    pub(super) fn next(&mut self, scope: &mut ReadScope, close: u8) -> Read<bool> {
         let next = self.peek();
         if scope.aux == open::LATER {
             return match next {
@@ -275,7 +275,7 @@ impl<'a> Cursor<'a> {
 
     pub(super) fn pass(&mut self, levels: usize, is_in_list: bool) -> Read {
         let deeper = || levels.checked_sub(1).ok_or_else(|| Problem::from(TooDeep));
-        let mut scope = Scope::new(0);
+        let mut scope = ReadScope::new(0);
         scope.aux = open::FIRST;
         match self.peek() {
             Some(b'{') => {
@@ -321,7 +321,7 @@ impl<'a> Cursor<'a> {
 
     /// Opens what begins with `bracket`; `null` is an empty one.
     #[inline]
-    pub(super) fn open(&mut self, scope: &mut Scope, bracket: u8, expected: &str) -> Read {
+    pub(super) fn open(&mut self, scope: &mut ReadScope, bracket: u8, expected: &str) -> Read {
         match self.peek() {
             Some(byte) if byte == bracket => {
                 self.at += 1;

@@ -15,7 +15,7 @@ use rpc_core::codec::{CodecError, Limits};
 use rpc_core::message::Message;
 use rpc_core::{BuildContext, Codec, Error, Extension, NoConfig};
 
-use self::cursor::Cursor;
+use self::cursor::JsonCursor;
 use self::writer::JsonWriter;
 
 /// The codec named `json`.
@@ -56,7 +56,7 @@ impl Codec for Json {
         message: &mut dyn Message,
         limits: &mut Limits,
     ) -> Result<(), CodecError> {
-        let read = Cursor::new(&bytes)
+        let read = JsonCursor::new(&bytes)
             .and_then(|mut reader| message.read(&mut reader, limits).and_then(|()| reader.end()));
         read.map_err(|problem| CodecError::new(Self::NAME, problem))
     }

@@ -3,36 +3,37 @@
 use bytes::Bytes;
 use rpc_core::message::json_mapping::{self, from_base64};
 use rpc_core::message::{
-    EnumSchema, KeyMut, Kind, Problem, Read, Reader, RecordSchema, Scope, Variant, set_string,
+    EnumSchema, KeyMut, Problem, Read, ReadScope, Reader, RecordSchema, ValueKind, Variant,
+    set_string,
 };
 
-use super::cursor::{Cursor, open};
+use super::cursor::{JsonCursor, open};
 use super::scan;
 
-/// What [`Scope::left`] says of a record.
+/// What [`ReadScope::left`] says of a record.
 const BY_POSITION: u64 = 1;
 
-impl Reader for Cursor<'_> {
+impl Reader for JsonCursor<'_> {
     fn is_text(&self) -> bool {
         true
     }
 
-    fn kind(&mut self) -> Read<Kind> {
+    fn kind(&mut self) -> Read<ValueKind> {
         Ok(match self.peek() {
-            Some(b'{') => Kind::Map,
-            Some(b'[') => Kind::List,
-            Some(b'"') => Kind::Text,
-            Some(b't' | b'f') => Kind::Bool,
-            Some(b'n') => Kind::Null,
+            Some(b'{') => ValueKind::Map,
+            Some(b'[') => ValueKind::List,
+            Some(b'"') => ValueKind::Text,
+            Some(b't' | b'f') => ValueKind::Bool,
+            Some(b'n') => ValueKind::Null,
             Some(_) => {
                 let end = scan::number_end(self.body(), self.at);
                 let end = end.ok_or_else(|| self.unexpected("a value"))?;
                 let number = &self.text[self.at..end];
                 let signed = || number.parse::<i64>().is_ok_and(|value| value < 0);
                 match number.parse::<u64>() {
-                    Ok(_) => Kind::Unsigned,
-                    Err(_) if signed() => Kind::Signed,
-                    Err(_) => Kind::Float,
+                    Ok(_) => ValueKind::Unsigned,
+                    Err(_) if signed() => ValueKind::Signed,
+                    Err(_) => ValueKind::Float,
                 }
             }
             None => return Err(self.cut_short()),
@@ -157,7 +158,7 @@ impl Reader for Cursor<'_> {
         Ok(Variant::Number(number.try_into().unwrap_or(i64::MAX)))
     }
 
-    fn begin_record(&mut self, record: &'static RecordSchema, scope: &mut Scope) -> Read {
+    fn begin_record(&mut self, record: &'static RecordSchema, scope: &mut ReadScope) -> Read {
         let is_positional = record.is_positional(true);
         if is_positional && self.peek() == Some(b'[') {
             self.at += 1;
@@ -177,7 +178,7 @@ impl Reader for Cursor<'_> {
     fn next_field(
         &mut self,
         record: &'static RecordSchema,
-        scope: &mut Scope,
+        scope: &mut ReadScope,
     ) -> Read<Option<usize>> {
         loop {
             let found = if scope.left == BY_POSITION {
@@ -199,19 +200,19 @@ impl Reader for Cursor<'_> {
         }
     }
 
-    fn begin_list(&mut self, scope: &mut Scope) -> Read {
+    fn begin_list(&mut self, scope: &mut ReadScope) -> Read {
         self.open(scope, b'[', "an array")
     }
 
-    fn next_item(&mut self, scope: &mut Scope) -> Read<bool> {
+    fn next_item(&mut self, scope: &mut ReadScope) -> Read<bool> {
         self.next(scope, b']')
     }
 
-    fn begin_map(&mut self, scope: &mut Scope) -> Read {
+    fn begin_map(&mut self, scope: &mut ReadScope) -> Read {
         self.open(scope, b'{', "a map")
     }
 
-    fn next_key(&mut self, scope: &mut Scope, key: KeyMut<'_>) -> Read<bool> {
+    fn next_key(&mut self, scope: &mut ReadScope, key: KeyMut<'_>) -> Read<bool> {
         if !self.next(scope, b'}')? {
             return Ok(false);
         }

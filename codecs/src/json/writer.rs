@@ -3,14 +3,14 @@
 use base64::Engine as _;
 use bytes::BytesMut;
 use rpc_core::message::json_mapping::{BASE64, float_word};
-use rpc_core::message::{At, EnumSchema, FieldSchema, Key, Problem, Read, RecordSchema, Writer};
+use rpc_core::message::{At, EnumSchema, FieldSchema, KeyRef, Problem, Read, RecordSchema, Writer};
 
 use super::scan;
-use crate::window::Window;
+use crate::window::AppendWindow;
 
 #[derive(Debug)]
 pub(super) struct JsonWriter<'a> {
-    out: Window<'a>,
+    out: AppendWindow<'a>,
     /// Whether nothing stands before the next value that a comma parts it from.
     is_first: bool,
     problem: Option<Problem>,
@@ -18,7 +18,7 @@ pub(super) struct JsonWriter<'a> {
 
 impl<'a> JsonWriter<'a> {
     pub(super) fn new(buf: &'a mut BytesMut) -> Self {
-        Self { out: Window::new(buf), is_first: true, problem: None }
+        Self { out: AppendWindow::new(buf), is_first: true, problem: None }
     }
 
     pub(super) fn finish(self) -> Read {
@@ -154,13 +154,13 @@ impl Writer for JsonWriter<'_> {
         self.open(at, b'{');
     }
 
-    fn key(&mut self, key: Key<'_>) {
+    fn key(&mut self, key: KeyRef<'_>) {
         self.begin(None);
         match key {
-            Key::Bool(key) => self.text(if key { "true" } else { "false" }),
-            Key::Int(key) => self.quoted(key),
-            Key::Uint(key) => self.quoted(key),
-            Key::Str(key) => self.text(key),
+            KeyRef::Bool(key) => self.text(if key { "true" } else { "false" }),
+            KeyRef::Int(key) => self.quoted(key),
+            KeyRef::Uint(key) => self.quoted(key),
+            KeyRef::Str(key) => self.text(key),
         }
         self.out.put([b':']);
         self.is_first = true;

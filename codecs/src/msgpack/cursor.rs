@@ -4,7 +4,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use rpc_core::message::{Kind, Problem, Read, TooDeep, json_mapping};
+use rpc_core::message::{Problem, Read, TooDeep, ValueKind, json_mapping};
 
 use super::marker;
 
@@ -13,14 +13,14 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// The body, and what of it was not read yet.
 #[derive(Debug)]
-pub(super) struct Cursor<'a> {
+pub(super) struct MsgpackCursor<'a> {
     pub(super) body: &'a Bytes,
     pub(super) rest: &'a [u8],
 }
 
 /// The first byte of a value and what belongs to it, apart from what a list or map holds.
 #[derive(Clone, Copy)]
-pub(super) enum Value<'a> {
+pub(super) enum Token<'a> {
     Null,
     Bool(bool),
     Int(i64),
@@ -35,7 +35,7 @@ pub(super) enum Value<'a> {
     Extension,
 }
 
-impl<'a> Cursor<'a> {
+impl<'a> MsgpackCursor<'a> {
     pub(super) fn new(body: &'a Bytes) -> Self {
         Self { body, rest: body }
     }
@@ -59,14 +59,14 @@ impl<'a> Cursor<'a> {
     }
 
     #[cold]
-    pub(super) fn unexpected(&self, expected: impl fmt::Display, found: Value<'_>) -> Problem {
+    pub(super) fn unexpected(&self, expected: impl fmt::Display, found: Token<'_>) -> Problem {
         let problem = match found {
-            Value::Bool(value) => Problem::unexpected(expected, &value),
-            Value::Int(value) => Problem::unexpected(expected, &value),
-            Value::Uint(value) => Problem::unexpected(expected, &value),
-            Value::F32(value) => Problem::unexpected(expected, &value),
-            Value::F64(value) => Problem::unexpected(expected, &value),
-            Value::Text(text) => {
+            Token::Bool(value) => Problem::unexpected(expected, &value),
+            Token::Int(value) => Problem::unexpected(expected, &value),
+            Token::Uint(value) => Problem::unexpected(expected, &value),
+            Token::F32(value) => Problem::unexpected(expected, &value),
+            Token::F64(value) => Problem::unexpected(expected, &value),
+            Token::Text(text) => {
                 let text = String::from_utf8_lossy(text);
                 Problem::unexpected(expected, &format_args!("{text:?}"))
             }
@@ -133,33 +133,33 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next value, up to what a list or map holds.
-    pub(super) fn value(&mut self) -> Read<Value<'a>> {
+    pub(super) fn value(&mut self) -> Read<Token<'a>> {
         let byte = self.u8()?;
         Ok(match byte {
-            0..=0x7f => Value::Uint(byte.into()),
-            0xe0..=0xff => Value::Int((byte as i8).into()),
-            0x80..=0x8f => Value::Map((byte & 0x0f).into()),
-            0x90..=0x9f => Value::Array((byte & 0x0f).into()),
-            0xa0..=0xbf => Value::Text(self.slice((byte & 0x1f).into())?),
-            marker::NIL => Value::Null,
-            marker::FALSE => Value::Bool(false),
-            marker::TRUE => Value::Bool(true),
-            marker::U8 => Value::Uint(self.u8()?.into()),
-            marker::U16 => Value::Uint(u16::from_be_bytes(self.array()?).into()),
-            marker::U32 => Value::Uint(u32::from_be_bytes(self.array()?).into()),
-            marker::U64 => Value::Uint(u64::from_be_bytes(self.array()?)),
-            marker::I8 => Value::Int((self.u8()? as i8).into()),
-            marker::I16 => Value::Int(i16::from_be_bytes(self.array()?).into()),
-            marker::I32 => Value::Int(i32::from_be_bytes(self.array()?).into()),
-            marker::I64 => Value::Int(i64::from_be_bytes(self.array()?)),
-            marker::F32 => Value::F32(f32::from_be_bytes(self.array()?)),
-            marker::F64 => Value::F64(f64::from_be_bytes(self.array()?)),
+            0..=0x7f => Token::Uint(byte.into()),
+            0xe0..=0xff => Token::Int((byte as i8).into()),
+            0x80..=0x8f => Token::Map((byte & 0x0f).into()),
+            0x90..=0x9f => Token::Array((byte & 0x0f).into()),
+            0xa0..=0xbf => Token::Text(self.slice((byte & 0x1f).into())?),
+            marker::NIL => Token::Null,
+            marker::FALSE => Token::Bool(false),
+            marker::TRUE => Token::Bool(true),
+            marker::U8 => Token::Uint(self.u8()?.into()),
+            marker::U16 => Token::Uint(u16::from_be_bytes(self.array()?).into()),
+            marker::U32 => Token::Uint(u32::from_be_bytes(self.array()?).into()),
+            marker::U64 => Token::Uint(u64::from_be_bytes(self.array()?)),
+            marker::I8 => Token::Int((self.u8()? as i8).into()),
+            marker::I16 => Token::Int(i16::from_be_bytes(self.array()?).into()),
+            marker::I32 => Token::Int(i32::from_be_bytes(self.array()?).into()),
+            marker::I64 => Token::Int(i64::from_be_bytes(self.array()?)),
+            marker::F32 => Token::F32(f32::from_be_bytes(self.array()?)),
+            marker::F64 => Token::F64(f64::from_be_bytes(self.array()?)),
             _ => return self.long(byte),
         })
     }
 
     /// A value with a length of its own.
-    pub(super) fn long(&mut self, byte: u8) -> Read<Value<'a>> {
+    pub(super) fn long(&mut self, byte: u8) -> Read<Token<'a>> {
         let len = match byte {
             marker::STR8 | marker::BIN8 | marker::EXT8 => self.u8()?.into(),
             marker::STR16 | marker::BIN16 | marker::EXT16 | marker::ARRAY16 | marker::MAP16 => {
@@ -174,14 +174,14 @@ impl<'a> Cursor<'a> {
             _ => self.len32()?,
         };
         Ok(match byte {
-            marker::STR8 | marker::STR16 | marker::STR32 => Value::Text(self.slice(len)?),
-            marker::BIN8 | marker::BIN16 | marker::BIN32 => Value::Bytes(self.slice(len)?),
-            marker::ARRAY16 | marker::ARRAY32 => Value::Array(len),
-            marker::MAP16 | marker::MAP32 => Value::Map(len),
+            marker::STR8 | marker::STR16 | marker::STR32 => Token::Text(self.slice(len)?),
+            marker::BIN8 | marker::BIN16 | marker::BIN32 => Token::Bytes(self.slice(len)?),
+            marker::ARRAY16 | marker::ARRAY32 => Token::Array(len),
+            marker::MAP16 | marker::MAP32 => Token::Map(len),
             _ => {
                 // An extension has a byte for its type.
                 self.slice(len.saturating_add(1))?;
-                Value::Extension
+                Token::Extension
             }
         })
     }
@@ -193,18 +193,18 @@ impl<'a> Cursor<'a> {
 
     /// A whole number that is neither unsigned nor signed: a float, a text, or nothing.
     #[cold]
-    pub(super) fn other_integer(&self, value: Value<'_>) -> Read<i128> {
+    pub(super) fn other_integer(&self, value: Token<'_>) -> Read<i128> {
         let exact = |float: f64| {
             let is_exact = float.fract() == 0.0 && float.abs() < EXACT;
             is_exact.then_some(float as i128)
         };
         let number = match value {
-            Value::Null => Some(0),
-            Value::Int(number) => Some(number.into()),
-            Value::Uint(number) => Some(number.into()),
-            Value::F32(float) => exact(float.into()),
-            Value::F64(float) => exact(float),
-            Value::Text(text) => std::str::from_utf8(text).ok().and_then(json_mapping::integer),
+            Token::Null => Some(0),
+            Token::Int(number) => Some(number.into()),
+            Token::Uint(number) => Some(number.into()),
+            Token::F32(float) => exact(float.into()),
+            Token::F64(float) => exact(float),
+            Token::Text(text) => std::str::from_utf8(text).ok().and_then(json_mapping::integer),
             _ => None,
         };
         number.ok_or_else(|| self.unexpected("a whole number", value))
@@ -219,13 +219,13 @@ impl<'a> Cursor<'a> {
     pub(super) fn pass(&mut self, levels: usize, is_in_list: bool) -> Read {
         let deeper = || levels.checked_sub(1).ok_or_else(|| Problem::from(TooDeep));
         match self.value()? {
-            Value::Array(len) => {
+            Token::Array(len) => {
                 let levels = if is_in_list { deeper()? } else { levels };
                 for _ in 0..len {
                     self.pass(levels, true)?;
                 }
             }
-            Value::Map(len) => {
+            Token::Map(len) => {
                 let levels = deeper()?;
                 for _ in 0..len {
                     self.pass(levels, false)?;
@@ -245,24 +245,24 @@ impl<'a> Cursor<'a> {
             return self.slice((byte & 0x1f).into()).map(Some);
         }
         match self.value()? {
-            Value::Text(name) => Ok(Some(name)),
-            Value::Int(_) | Value::Uint(_) => Ok(None),
+            Token::Text(name) => Ok(Some(name)),
+            Token::Int(_) | Token::Uint(_) => Ok(None),
             other => Err(self.unexpected("the name of a field", other)),
         }
     }
 }
 
-pub(super) fn kind_of(value: Value<'_>) -> Kind {
+pub(super) fn kind_of(value: Token<'_>) -> ValueKind {
     match value {
-        Value::Null => Kind::Null,
-        Value::Bool(_) => Kind::Bool,
-        Value::Int(value) if value < 0 => Kind::Signed,
-        Value::Int(_) | Value::Uint(_) => Kind::Unsigned,
-        Value::F32(_) | Value::F64(_) => Kind::Float,
-        Value::Text(_) => Kind::Text,
-        Value::Bytes(_) => Kind::Bytes,
-        Value::Array(_) => Kind::List,
-        Value::Map(_) => Kind::Map,
-        Value::Extension => Kind::Untold,
+        Token::Null => ValueKind::Null,
+        Token::Bool(_) => ValueKind::Bool,
+        Token::Int(value) if value < 0 => ValueKind::Signed,
+        Token::Int(_) | Token::Uint(_) => ValueKind::Unsigned,
+        Token::F32(_) | Token::F64(_) => ValueKind::Float,
+        Token::Text(_) => ValueKind::Text,
+        Token::Bytes(_) => ValueKind::Bytes,
+        Token::Array(_) => ValueKind::List,
+        Token::Map(_) => ValueKind::Map,
+        Token::Extension => ValueKind::Untold,
     }
 }

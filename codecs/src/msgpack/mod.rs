@@ -14,7 +14,7 @@ use rpc_core::codec::{CodecError, Limits};
 use rpc_core::message::Message;
 use rpc_core::{BuildContext, Codec, Error, Extension, NoConfig};
 
-use self::cursor::Cursor;
+use self::cursor::MsgpackCursor;
 use self::writer::MsgpackWriter;
 
 /// The codec named `msgpack`.
@@ -55,7 +55,7 @@ impl Codec for Msgpack {
         message: &mut dyn Message,
         limits: &mut Limits,
     ) -> Result<(), CodecError> {
-        let mut reader = Cursor::new(&bytes);
+        let mut reader = MsgpackCursor::new(&bytes);
         message
             .read(&mut reader, limits)
             .and_then(|()| reader.end())

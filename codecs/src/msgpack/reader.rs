@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 use rpc_core::message::{
-    EnumSchema, KeyMut, Kind, Problem, Read, Reader, RecordSchema, Scope, Variant, json_mapping,
-    set_string,
+    EnumSchema, KeyMut, Problem, Read, ReadScope, Reader, RecordSchema, ValueKind, Variant,
+    json_mapping, set_string,
 };
 
-use super::cursor::{Cursor, Value, kind_of};
+use super::cursor::{MsgpackCursor, Token, kind_of};
 use super::marker;
 
-/// What [`Scope::aux`] says of a record.
+/// What [`ReadScope::aux`] says of a record.
 mod open {
     /// Names and values.
     pub(super) const MAP: u64 = 0;
@@ -17,12 +17,12 @@ mod open {
     pub(super) const ARRAY: u64 = 1;
 }
 
-impl Reader for Cursor<'_> {
+impl Reader for MsgpackCursor<'_> {
     fn is_text(&self) -> bool {
         false
     }
 
-    fn kind(&mut self) -> Read<Kind> {
+    fn kind(&mut self) -> Read<ValueKind> {
         let before = self.rest;
         let value = self.value()?;
         self.rest = before;
@@ -46,8 +46,8 @@ impl Reader for Cursor<'_> {
 
     fn bool(&mut self) -> Read<bool> {
         match self.value()? {
-            Value::Bool(value) => Ok(value),
-            Value::Null => Ok(false),
+            Token::Bool(value) => Ok(value),
+            Token::Null => Ok(false),
             other => Err(self.unexpected("true or false", other)),
         }
     }
@@ -59,8 +59,8 @@ impl Reader for Cursor<'_> {
             _ => self.rest = before,
         }
         match self.value()? {
-            Value::Int(value) => Ok(value),
-            Value::Uint(value) if value <= i64::MAX as u64 => Ok(value as i64),
+            Token::Int(value) => Ok(value),
+            Token::Uint(value) if value <= i64::MAX as u64 => Ok(value as i64),
             other => {
                 let value = self.other_integer(other)?;
                 value.try_into().map_err(|_| Problem::does_not_fit(value, "i64"))
@@ -73,7 +73,7 @@ impl Reader for Cursor<'_> {
             return Ok(value);
         }
         match self.value()? {
-            Value::Uint(value) => Ok(value),
+            Token::Uint(value) => Ok(value),
             other => {
                 let value = self.other_integer(other)?;
                 value.try_into().map_err(|_| Problem::does_not_fit(value, "u64"))
@@ -83,14 +83,14 @@ impl Reader for Cursor<'_> {
 
     fn f64(&mut self) -> Read<f64> {
         match self.value()? {
-            Value::F64(value) => Ok(value),
-            Value::F32(value) => Ok(value.into()),
-            Value::Int(value) => Ok(value as f64),
-            Value::Uint(value) => Ok(value as f64),
-            Value::Null => Ok(0.0),
+            Token::F64(value) => Ok(value),
+            Token::F32(value) => Ok(value.into()),
+            Token::Int(value) => Ok(value as f64),
+            Token::Uint(value) => Ok(value as f64),
+            Token::Null => Ok(0.0),
             other => {
                 let number = match other {
-                    Value::Text(text) => {
+                    Token::Text(text) => {
                         std::str::from_utf8(text).ok().and_then(json_mapping::float)
                     }
                     _ => None,
@@ -102,8 +102,8 @@ impl Reader for Cursor<'_> {
 
     fn string(&mut self, into: &mut String) -> Read {
         match self.value()? {
-            Value::Text(text) => set_string(into, self.utf8(text)?),
-            Value::Null => into.clear(),
+            Token::Text(text) => set_string(into, self.utf8(text)?),
+            Token::Null => into.clear(),
             other => return Err(self.unexpected("a text", other)),
         }
         Ok(())
@@ -111,8 +111,8 @@ impl Reader for Cursor<'_> {
 
     fn bytes(&mut self, into: &mut Bytes) -> Read<usize> {
         *into = match self.value()? {
-            Value::Bytes(bytes) => self.body.slice_ref(bytes),
-            Value::Null => Bytes::new(),
+            Token::Bytes(bytes) => self.body.slice_ref(bytes),
+            Token::Null => Bytes::new(),
             other => return Err(self.unexpected("bytes", other)),
         };
         Ok(0)
@@ -121,8 +121,8 @@ impl Reader for Cursor<'_> {
     fn byte_vec(&mut self, into: &mut Vec<u8>) -> Read<usize> {
         into.clear();
         match self.value()? {
-            Value::Bytes(bytes) => into.extend_from_slice(bytes),
-            Value::Null => {}
+            Token::Bytes(bytes) => into.extend_from_slice(bytes),
+            Token::Null => {}
             other => return Err(self.unexpected("bytes", other)),
         }
         Ok(into.len())
@@ -130,7 +130,7 @@ impl Reader for Cursor<'_> {
 
     fn variant(&mut self, of: &'static EnumSchema) -> Read<Variant> {
         let value = self.value()?;
-        if let Value::Text(text) = value {
+        if let Token::Text(text) = value {
             let text = self.utf8(text)?;
             return Ok(match of.number_of(text) {
                 Some(number) => Variant::Number(number.into()),
@@ -141,12 +141,12 @@ impl Reader for Cursor<'_> {
         Ok(Variant::Number(number.try_into().unwrap_or(i64::MAX)))
     }
 
-    fn begin_record(&mut self, record: &'static RecordSchema, scope: &mut Scope) -> Read {
+    fn begin_record(&mut self, record: &'static RecordSchema, scope: &mut ReadScope) -> Read {
         let is_positional = record.is_positional(false);
         let (aux, left) = match self.value()? {
-            Value::Map(len) => (open::MAP, len),
-            Value::Array(len) if is_positional => (open::ARRAY, len),
-            Value::Null => (open::MAP, 0),
+            Token::Map(len) => (open::MAP, len),
+            Token::Array(len) if is_positional => (open::ARRAY, len),
+            Token::Null => (open::MAP, 0),
             other => {
                 let or_array = if is_positional { " or array" } else { "" };
                 let name = record.name;
@@ -161,7 +161,7 @@ impl Reader for Cursor<'_> {
     fn next_field(
         &mut self,
         record: &'static RecordSchema,
-        scope: &mut Scope,
+        scope: &mut ReadScope,
     ) -> Read<Option<usize>> {
         while scope.left != 0 {
             scope.left -= 1;
@@ -181,33 +181,33 @@ impl Reader for Cursor<'_> {
         Ok(None)
     }
 
-    fn begin_list(&mut self, scope: &mut Scope) -> Read {
+    fn begin_list(&mut self, scope: &mut ReadScope) -> Read {
         let len = match self.value()? {
-            Value::Array(len) => len,
-            Value::Null => 0,
+            Token::Array(len) => len,
+            Token::Null => 0,
             other => return Err(self.unexpected("an array", other)),
         };
         (scope.left, scope.hint) = (len as u64, self.hint(len, 1));
         Ok(())
     }
 
-    fn next_item(&mut self, scope: &mut Scope) -> Read<bool> {
+    fn next_item(&mut self, scope: &mut ReadScope) -> Read<bool> {
         let comes = scope.left != 0;
         scope.left = scope.left.saturating_sub(1);
         Ok(comes)
     }
 
-    fn begin_map(&mut self, scope: &mut Scope) -> Read {
+    fn begin_map(&mut self, scope: &mut ReadScope) -> Read {
         let len = match self.value()? {
-            Value::Map(len) => len,
-            Value::Null => 0,
+            Token::Map(len) => len,
+            Token::Null => 0,
             other => return Err(self.unexpected("a map", other)),
         };
         (scope.left, scope.hint) = (len as u64, self.hint(len, 2));
         Ok(())
     }
 
-    fn next_key(&mut self, scope: &mut Scope, key: KeyMut<'_>) -> Read<bool> {
+    fn next_key(&mut self, scope: &mut ReadScope, key: KeyMut<'_>) -> Read<bool> {
         if scope.left == 0 {
             return Ok(false);
         }
@@ -217,16 +217,16 @@ impl Reader for Cursor<'_> {
             KeyMut::Uint(key) => *key = self.u64()?,
             KeyMut::Str(key) => self.string(key)?,
             KeyMut::Bool(key) => match self.value()? {
-                Value::Bool(value) => *key = value,
-                Value::Text(b"true") => *key = true,
-                Value::Text(b"false") => *key = false,
+                Token::Bool(value) => *key = value,
+                Token::Text(b"true") => *key = true,
+                Token::Text(b"false") => *key = false,
                 other => return Err(self.unexpected("true or false", other)),
             },
         }
         Ok(true)
     }
 
-    fn i64s(&mut self, scope: &mut Scope, into: &mut [i64]) -> Read<usize> {
+    fn i64s(&mut self, scope: &mut ReadScope, into: &mut [i64]) -> Read<usize> {
         let count = into.len().min(usize::try_from(scope.left).unwrap_or(usize::MAX));
         for value in into.iter_mut().take(count) {
             *value = self.i64()?;
@@ -235,7 +235,7 @@ impl Reader for Cursor<'_> {
         Ok(count)
     }
 
-    fn u64s(&mut self, scope: &mut Scope, into: &mut [u64]) -> Read<usize> {
+    fn u64s(&mut self, scope: &mut ReadScope, into: &mut [u64]) -> Read<usize> {
         let count = into.len().min(usize::try_from(scope.left).unwrap_or(usize::MAX));
         for value in into.iter_mut().take(count) {
             *value = self.u64()?;
@@ -244,7 +244,7 @@ impl Reader for Cursor<'_> {
         Ok(count)
     }
 
-    fn f64s(&mut self, scope: &mut Scope, into: &mut [f64]) -> Read<usize> {
+    fn f64s(&mut self, scope: &mut ReadScope, into: &mut [f64]) -> Read<usize> {
         let count = into.len().min(usize::try_from(scope.left).unwrap_or(usize::MAX));
         for value in into.iter_mut().take(count) {
             *value = self.f64()?;

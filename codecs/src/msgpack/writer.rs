@@ -1,20 +1,20 @@
 //! MessagePack being written: each value in its shortest form.
 
 use bytes::BytesMut;
-use rpc_core::message::{At, EnumSchema, FieldSchema, Key, Problem, Read, RecordSchema, Writer};
+use rpc_core::message::{At, EnumSchema, FieldSchema, KeyRef, Problem, Read, RecordSchema, Writer};
 
 use super::marker;
-use crate::window::Window;
+use crate::window::AppendWindow;
 
 #[derive(Debug)]
 pub(super) struct MsgpackWriter<'a> {
-    out: Window<'a>,
+    out: AppendWindow<'a>,
     problem: Option<Problem>,
 }
 
 impl<'a> MsgpackWriter<'a> {
     pub(super) fn new(buf: &'a mut BytesMut) -> Self {
-        Self { out: Window::new(buf), problem: None }
+        Self { out: AppendWindow::new(buf), problem: None }
     }
 
     pub(super) fn finish(self) -> Read {
@@ -166,12 +166,12 @@ impl Writer for MsgpackWriter<'_> {
         self.map(len);
     }
 
-    fn key(&mut self, key: Key<'_>) {
+    fn key(&mut self, key: KeyRef<'_>) {
         match key {
-            Key::Bool(key) => self.bool(None, key),
-            Key::Int(key) => self.int(key),
-            Key::Uint(key) => self.uint(key),
-            Key::Str(key) => self.text(key),
+            KeyRef::Bool(key) => self.bool(None, key),
+            KeyRef::Int(key) => self.int(key),
+            KeyRef::Uint(key) => self.uint(key),
+            KeyRef::Str(key) => self.text(key),
         }
     }
 

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::server::respond;
 use super::server::turn_away::turn_away;
 use super::wire::compact;
-use super::wire::envelope::Answer;
+use super::wire::envelope::ParsedAnswer;
 use super::wire::header::{self, Header, status};
 
 const PAGE: &str = include_str!("../../../docs/wire.md");
@@ -96,7 +96,7 @@ fn the_refusal_of_the_page_is_what_is_read_and_written() {
     let header = Header::parse(&bytes).unwrap().unwrap();
     assert_eq!((header.status, header.serialization()), (status::SERVICE_NOT_FOUND, 13));
     assert_eq!(header.body_len as usize, bytes.len() - header::LEN);
-    let Answer::Status { status, details: None } =
+    let ParsedAnswer::Status { status, details: None } =
         compact::parse_answer(bytes.slice(header::LEN..)).unwrap()
     else {
         panic!("the page shows a status without details");

@@ -20,7 +20,7 @@ use rpc_core::transport::{BoxTransport, TransportAddr};
 use super::body::RequestBody;
 use super::frames::Frames;
 use super::refusal::{Refusal, refusal};
-use super::room::{Outgoing, Room};
+use super::room::{OutgoingBody, Room};
 use super::{TRANSLATORS, Translator, guard, pages};
 use crate::transport::Rewind;
 
@@ -110,7 +110,10 @@ impl Served {
         Self { translators, peer, room }
     }
 
-    async fn respond(self, request: Request<Incoming>) -> Result<Response<Outgoing>, Infallible> {
+    async fn respond(
+        self,
+        request: Request<Incoming>,
+    ) -> Result<Response<OutgoingBody>, Infallible> {
         let (head, body) = request.into_parts();
         let response = self.translated(head, RequestBody::new(body)).await;
         let (head, bytes) = response.into_parts();

@@ -58,15 +58,15 @@ impl Room {
     }
 
     /// An answer on its way out, or why there is no room for it.
-    pub(super) fn outgoing(self: &Arc<Self>, bytes: Bytes) -> Result<Outgoing, Status> {
+    pub(super) fn outgoing(self: &Arc<Self>, bytes: Bytes) -> Result<OutgoingBody, Status> {
         let mut held = self.hold();
         held.grow(bytes.len())?;
-        Ok(Outgoing::new(bytes, held, self.clone()))
+        Ok(OutgoingBody::new(bytes, held, self.clone()))
     }
 
     /// The same of one that is known to be small.
-    pub(super) fn small(self: &Arc<Self>, bytes: Bytes) -> Outgoing {
-        Outgoing::new(bytes, self.hold(), self.clone())
+    pub(super) fn small(self: &Arc<Self>, bytes: Bytes) -> OutgoingBody {
+        OutgoingBody::new(bytes, self.hold(), self.clone())
     }
 
     /// Answers a refusal at once, and says so in the access log. What is left of the body is read and dropped meanwhile: a stream
@@ -157,19 +157,19 @@ impl Drop for Lying {
 }
 
 /// The body of an answer.
-pub(super) struct Outgoing {
+pub(super) struct OutgoingBody {
     rest: Bytes,
     held: HeldBytes,
     lying: Arc<Lying>,
 }
 
-impl Outgoing {
+impl OutgoingBody {
     fn new(rest: Bytes, held: HeldBytes, room: Arc<Room>) -> Self {
         Self { rest, held, lying: Lying::new(room) }
     }
 }
 
-impl Body for Outgoing {
+impl Body for OutgoingBody {
     type Data = Piece;
     type Error = std::convert::Infallible;
 

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{limited, pump};
 
 /// A call at its server, begun and counted.
-pub(super) struct Running {
+pub(super) struct RunningCall {
     pub(super) server: Arc<ServerState>,
     pub(super) answer: Answer,
     pub(super) deadline: Deadline,
@@ -66,7 +66,7 @@ pub(super) fn start(
     }
     let answer = Answer::new(route, served, started);
     let server = server.clone();
-    let running = Running { server, answer, deadline, started, counted, limit: largest, id };
+    let running = RunningCall { server, answer, deadline, started, counted, limit: largest, id };
     Ok(match kind {
         MethodKind::OneWay => one_way(running),
         kind if kind.streams_reply() => pump::reply(running, permit),
@@ -80,8 +80,8 @@ pub(super) fn start(
 }
 
 /// Nobody waits for it; it ends with its deadline or with the server.
-fn one_way(running: Running) -> ReplyFuture {
-    let Running { server, answer, counted, .. } = running;
+fn one_way(running: RunningCall) -> ReplyFuture {
+    let RunningCall { server, answer, counted, .. } = running;
     server.spawn_own(async move {
         let _counted = counted;
         // Its outcome is in the provider's metrics.
@@ -90,7 +90,7 @@ fn one_way(running: Running) -> ReplyFuture {
     Box::pin(std::future::ready(Ok(Reply::from_body(Body::typed(Returned(()))))))
 }
 
-impl Running {
+impl RunningCall {
     /// The handler's reply, and what counts the call as running.
     pub(super) async fn reply(self) -> Result<(Reply, CallGuard), Status> {
         let Self { server, mut answer, deadline, started, counted, id, .. } = self;

@@ -8,7 +8,7 @@ use rpc_core::{Body, CallId, Delivery, MessageSource, Metadata, Reply, ReplyFutu
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use super::call::Running;
+use super::call::RunningCall;
 use super::limited;
 
 /// How many messages wait between handler and reader.
@@ -23,7 +23,7 @@ enum Message {
 }
 
 /// The reply of `running`. Dropping it, or its body, ends the handler.
-pub(super) fn reply(running: Running, permit: OwnedSemaphorePermit) -> ReplyFuture {
+pub(super) fn reply(running: RunningCall, permit: OwnedSemaphorePermit) -> ReplyFuture {
     let (replied, reply) = oneshot::channel();
     let (said, heard) = mpsc::channel(WINDOW);
     Box::pin(async move {
@@ -41,7 +41,7 @@ pub(super) fn reply(running: Running, permit: OwnedSemaphorePermit) -> ReplyFutu
 
 /// Runs the handler and passes on what it says. Ends with the stream, or when nobody hears it.
 async fn run(
-    running: Running,
+    running: RunningCall,
     replied: oneshot::Sender<Result<Reply, Status>>,
     said: mpsc::Sender<Said>,
 ) {

@@ -10,18 +10,18 @@
 use rpc_core::Instance;
 use tokio::time::Instant;
 
-use super::caller::Caller;
-use super::settings::ServerConfig;
-use super::table::{Entry, Key, Record, Table};
+use super::caller::Registrant;
+use super::settings::RegistryServerConfig;
+use super::table::{InstanceKey, InstanceTable, LeasedInstance, StoredInstance};
 use crate::sound;
 
 /// What a registration has brought about.
 #[derive(Debug)]
-pub(crate) struct Registered {
+pub(crate) struct Admitted {
     /// What had to go for it.
-    pub(crate) removed: Vec<Key>,
+    pub(crate) removed: Vec<InstanceKey>,
     /// What it is kept as, if that is not what was kept before.
-    pub(crate) news: Option<Record>,
+    pub(crate) news: Option<StoredInstance>,
 }
 
 /// By how much the limits of the whole would be exceeded.
@@ -32,7 +32,7 @@ struct Excess {
     bytes: usize,
 }
 
-impl Table {
+impl InstanceTable {
     /// Registers `instance` for `caller`, which becomes its owner.
     ///
     /// # Errors
@@ -41,11 +41,11 @@ impl Table {
     pub(crate) fn register(
         &mut self,
         instance: Instance,
-        caller: &Caller,
-        (now, limits): (Instant, &ServerConfig),
-    ) -> Result<Registered, String> {
+        caller: &Registrant,
+        (now, limits): (Instant, &RegistryServerConfig),
+    ) -> Result<Admitted, String> {
         sound::check(&instance)?;
-        let key = Key::of(&instance);
+        let key = InstanceKey::of(&instance);
         let bytes = serde_json::to_vec(&instance).map_or(0, |json| json.len());
         if bytes > limits.max_instance {
             let max = limits.max_instance;
@@ -60,9 +60,9 @@ impl Table {
         for key in &removed {
             self.remove(key);
         }
-        let record = Record { instance: instance.into(), secret: caller.secret.clone() };
+        let record = StoredInstance { instance: instance.into(), secret: caller.secret.clone() };
         let is_news = self.entry(&key).is_none_or(|old| old.record != record);
-        let entry = Entry {
+        let entry = LeasedInstance {
             record: record.clone(),
             owner: caller.connection,
             renewed: now,
@@ -71,14 +71,18 @@ impl Table {
             bytes,
         };
         self.insert(key, entry);
-        Ok(Registered { removed, news: is_news.then_some(record) })
+        Ok(Admitted { removed, news: is_news.then_some(record) })
     }
 
     /// Takes an instance off its list for `caller`; returns whether it was there.
     ///
     /// # Errors
     /// It belongs to another client.
-    pub(crate) fn unregister(&mut self, key: &Key, caller: &Caller) -> Result<bool, String> {
+    pub(crate) fn unregister(
+        &mut self,
+        key: &InstanceKey,
+        caller: &Registrant,
+    ) -> Result<bool, String> {
         if self.entry(key).is_some_and(|entry| !entry.is_of(caller)) {
             let address = sound::plain(&key.address);
             return Err(format!(
@@ -91,10 +95,10 @@ impl Table {
     /// What others have listed at the address of `key` and do not answer for any more.
     fn given_up(
         &self,
-        key: &Key,
-        caller: &Caller,
-        (now, limits): (Instant, &ServerConfig),
-    ) -> Result<Vec<Key>, String> {
+        key: &InstanceKey,
+        caller: &Registrant,
+        (now, limits): (Instant, &RegistryServerConfig),
+    ) -> Result<Vec<InstanceKey>, String> {
         let mut given_up = Vec::new();
         for (key, entry) in self.at(&key.service, &key.address) {
             if entry.is_of(caller) {
@@ -118,9 +122,9 @@ impl Table {
     /// Fails if a connection would hold more than its share.
     fn check_share(
         &self,
-        key: &Key,
+        key: &InstanceKey,
         (connection, bytes): (u64, usize),
-        limits: &ServerConfig,
+        limits: &RegistryServerConfig,
     ) -> Result<(), String> {
         let Some(owned) = self.owned_by(connection) else {
             return Ok(());
@@ -143,10 +147,10 @@ impl Table {
     /// Adds to `removed` what has to give way so that `bytes` more fit in.
     fn make_room(
         &self,
-        key: &Key,
+        key: &InstanceKey,
         bytes: usize,
-        removed: &mut Vec<Key>,
-        limits: &ServerConfig,
+        removed: &mut Vec<InstanceKey>,
+        limits: &RegistryServerConfig,
     ) -> Result<(), String> {
         let (mut instances, mut list) = (self.len() + 1, self.list_bytes(&key.service) + bytes);
         let mut all = self.bytes() + bytes;
@@ -180,9 +184,9 @@ impl Table {
     }
 }
 
-impl Entry {
+impl LeasedInstance {
     /// Whether `caller` registered it.
-    fn is_of(&self, caller: &Caller) -> bool {
+    fn is_of(&self, caller: &Registrant) -> bool {
         self.owner == caller.connection || self.record.secret == caller.secret
     }
 }
@@ -198,8 +202,8 @@ impl Excess {
         self.list = self.list.saturating_sub(if is_listed { bytes } else { 0 });
     }
 
-    fn told(&self, limits: &ServerConfig) -> String {
-        let ServerConfig { max_instances, max_list, max_bytes, .. } = limits;
+    fn told(&self, limits: &RegistryServerConfig) -> String {
+        let RegistryServerConfig { max_instances, max_list, max_bytes, .. } = limits;
         if self.instances > 0 {
             format!("the registry holds {max_instances} instances, its limit (max_instances)")
         } else if self.list > 0 {

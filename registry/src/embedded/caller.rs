@@ -1,19 +1,19 @@
 //! Who registers: a connection, and by what its client is known again in its next session.
 
-use super::secret::Secret;
+use super::secret::ClientSecret;
 
 /// Who registers.
 #[derive(Debug, Clone)]
-pub(crate) struct Caller {
+pub(crate) struct Registrant {
     pub(crate) connection: u64,
     /// By what it is known again.
-    pub(crate) secret: Secret,
+    pub(crate) secret: ClientSecret,
 }
 
 #[cfg(test)]
-impl Caller {
+impl Registrant {
     /// One that is known by its number in every life.
     pub(crate) fn numbered(connection: u64) -> Self {
-        Self { connection, secret: Secret::of(&format!("secret {connection}")) }
+        Self { connection, secret: ClientSecret::of(&format!("secret {connection}")) }
     }
 }

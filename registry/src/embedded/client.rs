@@ -18,10 +18,10 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::secret::Identity;
-use super::table::Key;
+use super::table::InstanceKey;
 use super::wire::{
-    Answer, Ask, FrameError, FrameReader, MAX_FROM_SERVER, Message, Request, VERSION, Version,
-    frame,
+    Ask, ClientMessage, FrameError, FrameReader, MAX_FROM_SERVER, ServerAnswer, ServerMessage,
+    VERSION, Version, frame,
 };
 use crate::backend::{Listing, Session, Updates};
 use crate::lock::locked;
@@ -38,19 +38,19 @@ const NOT_A_WORD: &str = "it closed the connection without a word; check host an
 
 /// An open session.
 pub(crate) struct Client {
-    shared: Arc<Shared>,
+    shared: Arc<SessionShared>,
     _tasks: JoinSet<()>,
 }
 
-struct Shared {
+struct SessionShared {
     address: String,
     identity: Arc<Identity>,
     outgoing: mpsc::Sender<Bytes>,
     next_id: AtomicU64,
-    waiting: Mutex<HashMap<u64, oneshot::Sender<Answer>>>,
+    waiting: Mutex<HashMap<u64, oneshot::Sender<ServerAnswer>>>,
     lists: Mutex<HashMap<ServiceKey, watch::Sender<Option<Listing>>>>,
     /// What this session has registered, to notice if the registry forgot some of it.
-    registered: Mutex<HashSet<Key>>,
+    registered: Mutex<HashSet<InstanceKey>>,
     /// How many clients the registry last said it has; 0 if it does not say.
     peers: AtomicUsize,
     /// Why the session ended, once it has.
@@ -69,7 +69,7 @@ impl Client {
     {
         let (read, write) = tokio::io::split(stream);
         let (outgoing, queue) = mpsc::channel(QUEUE);
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SessionShared {
             address: address.to_owned(),
             identity: Arc::clone(identity),
             outgoing,
@@ -87,8 +87,8 @@ impl Client {
         let secret = identity.secret.clone();
         match shared.exchange(Ask::Hello { version: VERSION, token, secret }).await? {
             // The next hello would be the same one.
-            Answer::Refused { why } => return Err(Error::refused(shared.text(&why))),
-            Answer::Welcome { renew_ms, clients } => {
+            ServerAnswer::Refused { why } => return Err(Error::refused(shared.text(&why))),
+            ServerAnswer::Welcome { renew_ms, clients } => {
                 shared.peers.store(clients, Ordering::Relaxed);
                 tasks.spawn(renew(Arc::clone(&shared), Duration::from_millis(renew_ms.max(1))));
             }
@@ -98,22 +98,22 @@ impl Client {
     }
 }
 
-impl Shared {
+impl SessionShared {
     /// Asks, and takes a refusal for an error.
-    async fn ask(&self, ask: Ask) -> Result<Answer, Error> {
+    async fn ask(&self, ask: Ask) -> Result<ServerAnswer, Error> {
         match self.exchange(ask).await? {
-            Answer::Refused { why } => Err(self.error(&why)),
+            ServerAnswer::Refused { why } => Err(self.error(&why)),
             answer => Ok(answer),
         }
     }
 
-    async fn exchange(&self, ask: Ask) -> Result<Answer, Error> {
+    async fn exchange(&self, ask: Ask) -> Result<ServerAnswer, Error> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
         let _waiting = Waiting::new(self, id, answer);
         let mut end = self.end.subscribe();
         let exchange = async {
-            self.outgoing.send(frame(&Request { id, ask })).await.ok()?;
+            self.outgoing.send(frame(&ClientMessage { id, ask })).await.ok()?;
             answered.await.ok()
         };
         tokio::select! {
@@ -126,7 +126,7 @@ impl Shared {
     /// Asks for something that has no answer but success.
     async fn order(&self, ask: Ask) -> Result<(), Error> {
         match self.ask(ask).await? {
-            Answer::Done {} => Ok(()),
+            ServerAnswer::Done {} => Ok(()),
             other => Err(self.unexpected(&other)),
         }
     }
@@ -145,7 +145,7 @@ impl Shared {
         self.error(why.as_deref().unwrap_or("the session ended"))
     }
 
-    fn unexpected(&self, answer: &Answer) -> Error {
+    fn unexpected(&self, answer: &ServerAnswer) -> Error {
         let name: String = format!("{answer:?}").chars().take(40).collect();
         self.error(&format!("unexpected answer {name}"))
     }
@@ -159,21 +159,21 @@ impl Shared {
         locked(&self.waiting).clear();
     }
 
-    fn deliver(&self, message: Message) -> Result<(), String> {
+    fn deliver(&self, message: ServerMessage) -> Result<(), String> {
         match message {
-            Message::Answer { id, answer } => {
+            ServerMessage::Answer { id, answer } => {
                 // Nobody waits any more for what was given up.
                 if let Some(waiting) = locked(&self.waiting).remove(&id) {
                     let _ = waiting.send(answer);
                 }
             }
-            Message::Push { service, listing } => {
+            ServerMessage::Push { service, listing } => {
                 self.identity.told.tell(&self.address, &service, &listing.left_out);
                 if let Some(list) = locked(&self.lists).get(&service) {
                     list.send_replace(Some(listing.into()));
                 }
             }
-            Message::Bye { why } => return Err(format!("it closed the connection: {why}")),
+            ServerMessage::Bye { why } => return Err(format!("it closed the connection: {why}")),
         }
         Ok(())
     }
@@ -190,10 +190,10 @@ impl From<Version> for Listing {
 }
 
 /// Forgets a request when its future ends or is dropped.
-struct Waiting<'a>(&'a Shared, u64);
+struct Waiting<'a>(&'a SessionShared, u64);
 
 impl<'a> Waiting<'a> {
-    fn new(shared: &'a Shared, id: u64, answer: oneshot::Sender<Answer>) -> Self {
+    fn new(shared: &'a SessionShared, id: u64, answer: oneshot::Sender<ServerAnswer>) -> Self {
         locked(&shared.waiting).insert(id, answer);
         Self(shared, id)
     }
@@ -205,11 +205,11 @@ impl Drop for Waiting<'_> {
     }
 }
 
-async fn read_all<S: AsyncRead>(shared: Arc<Shared>, stream: ReadHalf<S>) {
+async fn read_all<S: AsyncRead>(shared: Arc<SessionShared>, stream: ReadHalf<S>) {
     let mut reader = FrameReader::new(stream, MAX_FROM_SERVER);
     let mut is_silent = true;
     let why = loop {
-        match reader.next::<Message>().await {
+        match reader.next::<ServerMessage>().await {
             Ok(None) | Err(FrameError::Io(_)) if is_silent => break NOT_A_WORD.to_owned(),
             Ok(Some(message)) => {
                 is_silent = false;
@@ -225,7 +225,7 @@ async fn read_all<S: AsyncRead>(shared: Arc<Shared>, stream: ReadHalf<S>) {
 }
 
 async fn write_all<S: AsyncWrite>(
-    shared: Arc<Shared>,
+    shared: Arc<SessionShared>,
     mut stream: WriteHalf<S>,
     mut queue: mpsc::Receiver<Bytes>,
 ) {
@@ -236,15 +236,15 @@ async fn write_all<S: AsyncWrite>(
     }
 }
 
-async fn renew(shared: Arc<Shared>, every: Duration) {
+async fn renew(shared: Arc<SessionShared>, every: Duration) {
     let why = loop {
         sleep(every.mul_f64(rand::random_range(0.8..=1.0))).await;
         let expected = locked(&shared.registered).len();
         match timeout(RENEW_LIMIT, shared.ask(Ask::Renew {})).await {
-            Ok(Ok(Answer::Renewed { held, clients })) if held >= expected => {
+            Ok(Ok(ServerAnswer::Renewed { held, clients })) if held >= expected => {
                 shared.peers.store(clients, Ordering::Relaxed);
             }
-            Ok(Ok(Answer::Renewed { held, .. })) => {
+            Ok(Ok(ServerAnswer::Renewed { held, .. })) => {
                 break format!("it holds {held} of {expected} instances, registering them again");
             }
             Ok(Ok(_)) => break "it answered a renewal with something else".to_owned(),
@@ -266,16 +266,16 @@ impl fmt::Debug for Client {
 #[async_trait]
 impl Session for Client {
     async fn register(&self, instance: &Instance) -> Result<(), Error> {
-        let key = Key::of(instance);
+        let key = InstanceKey::of(instance);
         self.shared.order(Ask::Register { instance: instance.clone() }).await?;
         locked(&self.shared.registered).insert(key);
         Ok(())
     }
 
     async fn unregister(&self, instance: &Instance) -> Result<(), Error> {
-        let key = Key::of(instance);
+        let key = InstanceKey::of(instance);
         locked(&self.shared.registered).remove(&key);
-        let Key { service, address, id } = key;
+        let InstanceKey { service, address, id } = key;
         self.shared.order(Ask::Unregister { service, address, id }).await
     }
 
@@ -302,7 +302,7 @@ impl Session for Client {
 
     async fn fetch(&self, service: &ServiceKey) -> Result<Listing, Error> {
         match self.shared.ask(Ask::Fetch { service: service.clone() }).await? {
-            Answer::Listing(version) => {
+            ServerAnswer::Listing(version) => {
                 self.shared.identity.told.tell(&self.shared.address, service, &version.left_out);
                 Ok(version.into())
             }
@@ -312,7 +312,7 @@ impl Session for Client {
 
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
         match self.shared.ask(Ask::Services {}).await? {
-            Answer::Services { services } => Ok(services),
+            ServerAnswer::Services { services } => Ok(services),
             other => Err(self.shared.unexpected(&other)),
         }
     }
@@ -334,13 +334,13 @@ impl Session for Client {
 
 /// One local watch of a service; the last one of it ends the subscription at the server.
 struct Watched<'a> {
-    shared: &'a Shared,
+    shared: &'a SessionShared,
     service: ServiceKey,
     list: watch::Receiver<Option<Listing>>,
 }
 
 impl<'a> Watched<'a> {
-    fn new(shared: &'a Shared, service: &ServiceKey) -> Self {
+    fn new(shared: &'a SessionShared, service: &ServiceKey) -> Self {
         let mut lists = locked(&shared.lists);
         let list = lists.entry(service.clone()).or_insert_with(|| watch::Sender::new(None));
         let mut list = list.subscribe();
@@ -357,7 +357,7 @@ impl Drop for Watched<'_> {
             let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
             let ask = Ask::Unsubscribe { service: self.service.clone() };
             // Full or closed: pushes for it are ignored from here on anyway.
-            let _ = self.shared.outgoing.try_send(frame(&Request { id, ask }));
+            let _ = self.shared.outgoing.try_send(frame(&ClientMessage { id, ask }));
         }
     }
 }

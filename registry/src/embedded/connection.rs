@@ -9,31 +9,37 @@ use rpc_core::ServiceKey;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::caller::Caller;
-use super::host::{Host, Outbox};
+use super::caller::Registrant;
+use super::host::{Outbox, RegistryHost};
 use super::lease::TOLERANCE;
-use super::secret::{MAX_SECRET, Secret, is_same};
+use super::secret::{ClientSecret, MAX_SECRET, is_same};
 use super::store::SAFE_LIMIT;
-use super::table::{Key, List};
-use super::wire::{Answer, Ask, FrameReader, MAX_FROM_SERVER, Message, Request, VERSION, frame};
+use super::table::{InstanceKey, ServiceList};
+use super::wire::{
+    Ask, ClientMessage, FrameReader, MAX_FROM_SERVER, ServerAnswer, ServerMessage, VERSION, frame,
+};
 use crate::sound;
 
 /// Most changes of one connection that wait until they are safe; past it nothing more is read.
 const MAX_UNSAFE: usize = 1024;
 
 /// Serves one client until it or the server goes.
-pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(host: Arc<Host>, stream: S) {
+pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(
+    host: Arc<RegistryHost>,
+    stream: S,
+) {
     let (read, mut write) = tokio::io::split(stream);
     let Some((id, outbox)) = host.admit() else {
         let max = host.config.max_connections;
         let why = format!("the registry serves {max} connections, its limit (max_connections)");
         // The client is told as far as possible; it is gone either way.
         let _ =
-            timeout(host.config.patience, send(&mut write, &frame(&Message::Bye { why }))).await;
+            timeout(host.config.patience, send(&mut write, &frame(&ServerMessage::Bye { why })))
+                .await;
         return;
     };
     let mut leaving = Leaving { host, id, was_closed: false };
-    let caller = Caller { connection: id, secret: Secret::random() };
+    let caller = Registrant { connection: id, secret: ClientSecret::random() };
     let mut connection = Connection {
         reader: FrameReader::new(read, leaving.host.config.max_frame),
         write,
@@ -52,13 +58,13 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(host: Arc<
             target: "dubhe::registry::server",
             connection = id, why, "registry closes a connection"
         );
-        let _ = connection.send(&frame(&Message::Bye { why })).await;
+        let _ = connection.send(&frame(&ServerMessage::Bye { why })).await;
     }
 }
 
 /// Tells the host of the end of a connection, also when its task is aborted.
 struct Leaving {
-    host: Arc<Host>,
+    host: Arc<RegistryHost>,
     id: u64,
     was_closed: bool,
 }
@@ -90,8 +96,8 @@ struct Unsafe {
 struct Connection<S> {
     reader: FrameReader<ReadHalf<S>>,
     write: WriteHalf<S>,
-    caller: Caller,
-    host: Arc<Host>,
+    caller: Registrant,
+    host: Arc<RegistryHost>,
     outbox: Arc<Outbox>,
     /// Subscriptions; until the first push with how many instances the client had before.
     watched: HashMap<ServiceKey, Option<usize>>,
@@ -114,11 +120,11 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     /// Waits for a hello that fits.
     async fn welcome(&mut self) -> Result<(), End> {
         let limit = self.host.config.patience;
-        let Ok(first) = timeout(limit, self.reader.next::<Request>()).await else {
+        let Ok(first) = timeout(limit, self.reader.next::<ClientMessage>()).await else {
             return Err(End::Bye(format!("no hello within {limit:?}")));
         };
         let (id, version, token, secret) = match first {
-            Ok(Some(Request { id, ask: Ask::Hello { version, token, secret } })) => {
+            Ok(Some(ClientMessage { id, ask: Ask::Hello { version, token, secret } })) => {
                 (id, version, token, secret)
             }
             Ok(Some(_)) => return Err(End::Bye("the first frame must be a hello".to_owned())),
@@ -127,7 +133,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         };
         if let Err(why) = check_hello(version, &token, &self.host.config.token) {
             // Answered, not only told goodbye: so it is known that the next hello is no better.
-            self.answer(id, Answer::Refused { why: why.clone() }).await?;
+            self.answer(id, ServerAnswer::Refused { why: why.clone() }).await?;
             return Err(End::Bye(why));
         }
         if secret.len() > MAX_SECRET {
@@ -139,7 +145,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
         let renew_ms = u64::try_from(self.host.config.renew.as_millis()).unwrap_or(u64::MAX);
         let clients = self.host.clients();
-        self.answer(id, Answer::Welcome { renew_ms, clients }).await
+        self.answer(id, ServerAnswer::Welcome { renew_ms, clients }).await
     }
 
     async fn converse(&mut self) -> Result<(), End> {
@@ -154,7 +160,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             // What was sent in time counts, however late it is read.
             tokio::select! {
                 biased;
-                request = self.reader.next::<Request>() => {
+                request = self.reader.next::<ClientMessage>() => {
                     heard = Instant::now();
                     match request {
                         Ok(Some(request)) => self.handle(request).await?,
@@ -177,38 +183,41 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
     }
 
-    async fn handle(&mut self, request: Request) -> Result<(), End> {
-        let Request { id, ask } = request;
+    async fn handle(&mut self, request: ClientMessage) -> Result<(), End> {
+        let ClientMessage { id, ask } = request;
         let answer = match ask {
             Ask::Hello { .. } => return Err(End::Bye("a second hello".to_owned())),
             Ask::Register { instance } => match self.host.register(&self.caller, instance) {
                 Ok(()) => return self.done(id).await,
-                Err(why) => Answer::Refused { why },
+                Err(why) => ServerAnswer::Refused { why },
             },
             Ask::Unregister { service, address, id: instance } => {
-                match self.host.unregister(&self.caller, &Key { service, address, id: instance }) {
+                match self
+                    .host
+                    .unregister(&self.caller, &InstanceKey { service, address, id: instance })
+                {
                     Ok(()) => return self.done(id).await,
-                    Err(why) => Answer::Refused { why },
+                    Err(why) => ServerAnswer::Refused { why },
                 }
             }
             Ask::Renew {} => {
                 let (held, clients) =
                     (self.host.renew(self.caller.connection), self.host.clients());
-                Answer::Renewed { held, clients }
+                ServerAnswer::Renewed { held, clients }
             }
             Ask::Subscribe { service, known } => self.subscribe(service, known),
             Ask::Unsubscribe { service } => {
                 self.watched.remove(&service);
                 self.host.unsubscribe(self.caller.connection, &service);
-                Answer::Done {}
+                ServerAnswer::Done {}
             }
             Ask::Fetch { service } => match self.host.list(&service) {
                 list if self.withholds(&service, &list) => {
-                    Answer::Refused { why: "the registry has just started".to_owned() }
+                    ServerAnswer::Refused { why: "the registry has just started".to_owned() }
                 }
-                list => Answer::Listing(list.version.clone()),
+                list => ServerAnswer::Listing(list.version.clone()),
             },
-            Ask::Services {} => Answer::Services { services: self.host.services() },
+            Ask::Services {} => ServerAnswer::Services { services: self.host.services() },
         };
         self.send(&within(MAX_FROM_SERVER, id, answer)).await
     }
@@ -216,7 +225,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     /// Answers a change: at once if nothing is saved, else when it is safe.
     async fn done(&mut self, id: u64) -> Result<(), End> {
         let Some(change) = self.host.last_change() else {
-            return self.answer(id, Answer::Done {}).await;
+            return self.answer(id, ServerAnswer::Done {}).await;
         };
         let unsafe_until = Instant::now() + SAFE_LIMIT;
         self.unsafe_changes.push_back(Unsafe { id, change, until: unsafe_until });
@@ -232,23 +241,23 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         while self.unsafe_changes.front().is_some_and(|first| first.change <= change)
             && let Some(first) = self.unsafe_changes.pop_front()
         {
-            self.answer(first.id, Answer::Done {}).await?;
+            self.answer(first.id, ServerAnswer::Done {}).await?;
         }
         Ok(())
     }
 
-    fn subscribe(&mut self, service: ServiceKey, known: usize) -> Answer {
+    fn subscribe(&mut self, service: ServiceKey, known: usize) -> ServerAnswer {
         if let Err(why) = sound::check_service(&service) {
-            return Answer::Refused { why };
+            return ServerAnswer::Refused { why };
         }
         let max = self.host.config.max_per_connection;
         if self.watched.len() >= max && !self.watched.contains_key(&service) {
             let why = format!("a connection may subscribe to {max} (max_per_connection)");
-            return Answer::Refused { why };
+            return ServerAnswer::Refused { why };
         }
         self.host.subscribe(self.caller.connection, &service);
         self.watched.insert(service, Some(known));
-        Answer::Done {}
+        ServerAnswer::Done {}
     }
 
     /// Pushes every list that changed; returns whether some are held back for later.
@@ -272,7 +281,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     }
 
     /// Whether a list is likely to be incomplete because the server has just started.
-    fn withholds(&self, service: &ServiceKey, list: &List) -> bool {
+    fn withholds(&self, service: &ServiceKey, list: &ServiceList) -> bool {
         let length = list.version.instances.len();
         let is_young = self.host.started.elapsed() < self.host.config.withhold;
         let known = self.watched.get(service).copied().flatten();
@@ -281,8 +290,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         is_young && known.is_some_and(|known| length < known.max(least))
     }
 
-    async fn answer(&mut self, id: u64, answer: Answer) -> Result<(), End> {
-        self.send(&frame(&Message::Answer { id, answer })).await
+    async fn answer(&mut self, id: u64, answer: ServerAnswer) -> Result<(), End> {
+        self.send(&frame(&ServerMessage::Answer { id, answer })).await
     }
 
     async fn send(&mut self, frame: &[u8]) -> Result<(), End> {
@@ -305,14 +314,14 @@ async fn send(write: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> std::io::R
 
 /// The frame of `answer`, or that of a refusal where a client would not take one so long. Only the
 /// names of all services have no bound of their own.
-fn within(max: usize, id: u64, answer: Answer) -> Bytes {
-    let is_unbounded = matches!(answer, Answer::Services { .. });
-    let answer = frame(&Message::Answer { id, answer });
+fn within(max: usize, id: u64, answer: ServerAnswer) -> Bytes {
+    let is_unbounded = matches!(answer, ServerAnswer::Services { .. });
+    let answer = frame(&ServerMessage::Answer { id, answer });
     if !is_unbounded || answer.len() <= max {
         return answer;
     }
     let why = format!("the names of all services exceed {max} bytes, ask for one service");
-    frame(&Message::Answer { id, answer: Answer::Refused { why } })
+    frame(&ServerMessage::Answer { id, answer: ServerAnswer::Refused { why } })
 }
 
 /// Whether a client may come in that shows `token`; else what it has to change.
@@ -337,9 +346,9 @@ mod tests {
     #[test]
     fn names_that_no_client_would_take_are_refused_and_others_pass() {
         let services: Vec<_> = (0..9).map(|n| ServiceKey::new(&format!("shop.S{n}"))).collect();
-        let whole = within(1000, 7, Answer::Services { services: services.clone() });
+        let whole = within(1000, 7, ServerAnswer::Services { services: services.clone() });
         let answer = |max| {
-            let frame = within(max, 7, Answer::Services { services: services.clone() });
+            let frame = within(max, 7, ServerAnswer::Services { services: services.clone() });
             String::from_utf8_lossy(&frame[4..]).into_owned()
         };
         assert!(answer(whole.len()).contains("shop.S8"));

@@ -14,14 +14,14 @@ use tokio::time::timeout;
 
 use super::client::Client;
 use super::dubhe::dial;
-use super::meeting::{Address, Meeting, Office};
+use super::election::{Address, Meeting, Office};
 use super::off_thread::off_thread;
 use super::secret::Identity;
 use super::server::EmbeddedServer;
-use super::settings::ServerConfig;
+use super::settings::RegistryServerConfig;
 use crate::backend::{Backend, Demand, Session};
 use crate::lock::locked;
-use crate::{Pace, Registry, RegistryConfig, RegistryUrl, supervise};
+use crate::{Pace, Registry, RegistryParams, RegistryUrl, supervise};
 
 /// A host on this machine that does not greet within this time is not the one we look for: its port
 /// may have gone to another program.
@@ -56,9 +56,9 @@ struct Hosting {
 
 impl Extension<dyn Registry> for Dev {
     const NAME: &'static str = "dev";
-    type Config = RegistryConfig;
+    type Config = RegistryParams;
 
-    fn build(config: RegistryConfig, _: &BuildContext) -> Result<Arc<dyn Registry>, Error> {
+    fn build(config: RegistryParams, _: &BuildContext) -> Result<Arc<dyn Registry>, Error> {
         let url = RegistryUrl::parse(&config.url)?;
         url.expect_only(false, &[])?;
         let name = match &url.hosts[..] {
@@ -120,12 +120,12 @@ impl Dev {
         let token = format!("{:032x}", rand::random::<u128>());
         let server = EmbeddedServer::bind(
             "127.0.0.1:0",
-            ServerConfig {
+            RegistryServerConfig {
                 token: token.clone(),
                 // A developer who killed everything shall not wait long for the first list.
                 withhold: Duration::from_secs(3),
                 push_gap: Duration::from_millis(20),
-                ..ServerConfig::default()
+                ..RegistryServerConfig::default()
             },
         )
         .await?;

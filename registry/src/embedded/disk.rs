@@ -16,7 +16,7 @@ use rpc_core::Error;
 use super::server::ServerBuilder;
 use super::store::{Batch, Opened, Store};
 use super::table::Past;
-use super::table::Record;
+use super::table::StoredInstance;
 use crate::lock::locked;
 
 /// Records as JSON, by service, address and id.
@@ -315,7 +315,7 @@ impl Store for Disk {
     }
 }
 
-fn json(record: &Record) -> Vec<u8> {
+fn json(record: &StoredInstance) -> Vec<u8> {
     // Our own type has string keys only; what cannot be read later is left out then.
     serde_json::to_vec(record).unwrap_or_default()
 }
@@ -328,9 +328,9 @@ mod tests {
     use redb::{StorageBackend, backends::FileBackend};
     use rpc_core::{Instance, ServiceKey};
 
-    use super::super::caller::Caller;
-    use super::super::table::Key;
-    use super::super::{EmbeddedServer, Host, ServerConfig};
+    use super::super::caller::Registrant;
+    use super::super::table::InstanceKey;
+    use super::super::{EmbeddedServer, RegistryHost, RegistryServerConfig};
     use super::*;
 
     fn instance(address: &str) -> Instance {
@@ -339,10 +339,11 @@ mod tests {
 
     /// One life of a registry that registers these and ends in order.
     async fn live(dir: &Path, addresses: &[&str]) -> (u64, usize) {
-        let (host, keeping) = Host::restore(ServerConfig::default(), open(dir, create).unwrap());
+        let (host, keeping) =
+            RegistryHost::restore(RegistryServerConfig::default(), open(dir, create).unwrap());
         let restored = host.status().instances;
         for address in addresses {
-            host.register(&Caller::numbered(0), instance(address)).unwrap();
+            host.register(&Registrant::numbered(0), instance(address)).unwrap();
         }
         host.all_settled().await;
         let revision = host.list(&ServiceKey::new("shop.Inventory")).version.revision;
@@ -368,13 +369,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         live(dir.path(), &["a:1"]).await;
         let opened = open(dir.path(), create).unwrap();
-        let (host, _keeping) = Host::restore(ServerConfig::default(), opened);
+        let (host, _keeping) = RegistryHost::restore(RegistryServerConfig::default(), opened);
         let other = Instance { id: "other".into(), ..instance("a:1") };
-        let error = host.register(&Caller::numbered(8), other).unwrap_err();
+        let error = host.register(&Registrant::numbered(8), other).unwrap_err();
         assert!(error.contains("listed by another client"), "{error}");
-        host.unregister(&Caller::numbered(8), &Key::of(&instance("a:1"))).unwrap_err();
+        host.unregister(&Registrant::numbered(8), &InstanceKey::of(&instance("a:1"))).unwrap_err();
         // In another session, but known again.
-        let owner = Caller { connection: 9, ..Caller::numbered(0) };
+        let owner = Registrant { connection: 9, ..Registrant::numbered(0) };
         host.register(&owner, Instance { weight: 7, ..instance("a:1") }).unwrap();
         let list = host.list(&ServiceKey::new("shop.Inventory"));
         assert_eq!(list.version.instances[0].weight, 7);
@@ -393,10 +394,10 @@ mod tests {
             transaction.commit().unwrap();
         }
         let opened = open(dir.path(), create).unwrap();
-        let (host, _keeping) = Host::restore(ServerConfig::default(), opened);
+        let (host, _keeping) = RegistryHost::restore(RegistryServerConfig::default(), opened);
         assert_eq!(host.status().instances, 1);
-        host.register(&Caller::numbered(8), instance("a:1")).unwrap();
-        host.register(&Caller::numbered(9), instance("a:1")).unwrap_err();
+        host.register(&Registrant::numbered(8), instance("a:1")).unwrap();
+        host.register(&Registrant::numbered(9), instance("a:1")).unwrap_err();
     }
 
     #[cfg(unix)]
@@ -441,8 +442,8 @@ mod tests {
             Err(redb::DatabaseError::Storage(redb::StorageError::Io(error)))
         };
         let (host, _keeping) =
-            Host::restore(ServerConfig::default(), open(dir.path(), full).unwrap());
-        host.register(&Caller::numbered(1), instance("a:1")).unwrap();
+            RegistryHost::restore(RegistryServerConfig::default(), open(dir.path(), full).unwrap());
+        host.register(&Registrant::numbered(1), instance("a:1")).unwrap();
         let error = host.status().store_error.unwrap();
         assert!(error.contains("make room on the disk"), "{error}");
     }
@@ -487,11 +488,11 @@ mod tests {
     async fn after_one_failed_write_the_file_is_opened_again_and_holds_everything() {
         let dir = tempfile::tempdir().unwrap();
         let opened = open(dir.path(), create_flaky).unwrap();
-        let (host, keeping) = Host::restore(ServerConfig::default(), opened);
-        host.register(&Caller::numbered(1), instance("a:1")).unwrap();
+        let (host, keeping) = RegistryHost::restore(RegistryServerConfig::default(), opened);
+        host.register(&Registrant::numbered(1), instance("a:1")).unwrap();
         host.all_settled().await;
         FAILS_ONCE.store(true, Ordering::SeqCst);
-        host.register(&Caller::numbered(1), instance("b:1")).unwrap();
+        host.register(&Registrant::numbered(1), instance("b:1")).unwrap();
         host.all_settled().await;
         assert!(host.status().store_error.is_some());
         let healed = async {

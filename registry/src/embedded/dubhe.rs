@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use super::client::Client;
 use super::secret::Identity;
 use crate::backend::{Backend, Demand, Session};
-use crate::{Registry, RegistryConfig, RegistryUrl, supervise};
+use crate::{Registry, RegistryParams, RegistryUrl, supervise};
 
 /// The port of a registry server, where the address gives none.
 pub const DEFAULT_PORT: u16 = 20890;
@@ -26,9 +26,9 @@ pub struct Dubhe {
 
 impl Extension<dyn Registry> for Dubhe {
     const NAME: &'static str = "dubhe";
-    type Config = RegistryConfig;
+    type Config = RegistryParams;
 
-    fn build(config: RegistryConfig, _: &BuildContext) -> Result<Arc<dyn Registry>, Error> {
+    fn build(config: RegistryParams, _: &BuildContext) -> Result<Arc<dyn Registry>, Error> {
         let mut url = RegistryUrl::parse(&config.url)?;
         url.expect_only(true, &[])?;
         if url.password.is_empty() {

@@ -9,12 +9,12 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-use super::admission::Registered;
-use super::caller::Caller;
+use super::admission::Admitted;
+use super::caller::Registrant;
 use super::lease::{Leases, SWEEP_GAP};
-use super::settings::ServerConfig;
+use super::settings::RegistryServerConfig;
 use super::store::{Batch, Changing, Journal, Opened, SAFE_LIMIT, Unsaved};
-use super::table::{Key, List, Past, Record, Table};
+use super::table::{InstanceKey, InstanceTable, Past, ServiceList, StoredInstance};
 use crate::lock::locked;
 
 /// The present contents of an embedded registry.
@@ -39,8 +39,8 @@ pub struct ServerStatus {
 
 /// Shared by all connections.
 #[derive(Debug)]
-pub(crate) struct Host {
-    pub(crate) config: ServerConfig,
+pub(crate) struct RegistryHost {
+    pub(crate) config: RegistryServerConfig,
     pub(crate) started: Instant,
     /// How many instances it knew from an earlier life; `None` if it had none.
     restored: Option<usize>,
@@ -57,7 +57,7 @@ pub(crate) struct Host {
 
 #[derive(Debug)]
 struct Inner {
-    table: Table,
+    table: InstanceTable,
     leases: Leases,
     outboxes: HashMap<u64, Arc<Outbox>>,
     watchers: HashMap<ServiceKey, HashSet<u64>>,
@@ -92,9 +92,9 @@ impl Outbox {
     }
 }
 
-impl Host {
+impl RegistryHost {
     /// A registry; its sweeping task ends with the last handle.
-    pub(crate) fn start(config: ServerConfig) -> Arc<Self> {
+    pub(crate) fn start(config: RegistryServerConfig) -> Arc<Self> {
         Self::begin(config, Past::default(), None)
     }
 
@@ -102,7 +102,7 @@ impl Host {
     /// the task that saves changes. The task ends with the last handle and then lets go of the
     /// store.
     pub(crate) fn restore(
-        config: ServerConfig,
+        config: RegistryServerConfig,
         (store, mut past): Opened,
     ) -> (Arc<Self>, JoinHandle<()>) {
         let journal = Arc::new(Journal::new(past.error.take()));
@@ -111,11 +111,11 @@ impl Host {
         (host, keeping)
     }
 
-    fn begin(config: ServerConfig, past: Past, journal: Option<Arc<Journal>>) -> Arc<Self> {
+    fn begin(config: RegistryServerConfig, past: Past, journal: Option<Arc<Journal>>) -> Arc<Self> {
         let now = Instant::now();
         let restored = (past.life > 1).then_some(past.records.len());
         let was_current = past.is_current;
-        let (table, next_connection) = Table::restore(past, (now, &config));
+        let (table, next_connection) = InstanceTable::restore(past, (now, &config));
         let is_current = was_current && restored.is_none_or(|n| n == table.len());
         let host = Arc::new(Self {
             config,
@@ -185,11 +185,11 @@ impl Host {
         }
     }
 
-    pub(crate) fn register(&self, caller: &Caller, instance: Instance) -> Result<(), String> {
+    pub(crate) fn register(&self, caller: &Registrant, instance: Instance) -> Result<(), String> {
         let mut inner = locked(&self.inner);
         let is_first = inner.table.len() == 0;
-        let (key, context) = (Key::of(&instance), (Instant::now(), &self.config));
-        let Registered { removed, news } = inner.table.register(instance, caller, context)?;
+        let (key, context) = (InstanceKey::of(&instance), (Instant::now(), &self.config));
+        let Admitted { removed, news } = inner.table.register(instance, caller, context)?;
         for gone in removed {
             let (service, address) = (&gone.service, &gone.address);
             tracing::info!(
@@ -210,7 +210,7 @@ impl Host {
     }
 
     /// Takes an instance off its list for `caller`; fine if it is not there.
-    pub(crate) fn unregister(&self, caller: &Caller, key: &Key) -> Result<(), String> {
+    pub(crate) fn unregister(&self, caller: &Registrant, key: &InstanceKey) -> Result<(), String> {
         let mut inner = locked(&self.inner);
         if inner.table.unregister(key, caller)? {
             inner.tell(&key.service);
@@ -220,7 +220,7 @@ impl Host {
     }
 
     /// Takes an instance off its list, whosever it is; returns whether it was there.
-    pub(crate) fn remove(&self, key: &Key) -> bool {
+    pub(crate) fn remove(&self, key: &InstanceKey) -> bool {
         let mut inner = locked(&self.inner);
         let removed = inner.table.remove(key);
         if removed {
@@ -267,12 +267,12 @@ impl Host {
         }
     }
 
-    pub(crate) fn list(&self, service: &ServiceKey) -> Arc<List> {
+    pub(crate) fn list(&self, service: &ServiceKey) -> Arc<ServiceList> {
         locked(&self.inner).table.list(service)
     }
 
     /// Has a change saved, if anything is.
-    fn note(&self, inner: &mut Inner, key: Key, record: Option<Record>) {
+    fn note(&self, inner: &mut Inner, key: InstanceKey, record: Option<StoredInstance>) {
         if let (Some(unsaved), Some(journal)) = (&mut inner.unsaved, &self.journal) {
             unsaved.note(key, record);
             journal.wake();
@@ -338,7 +338,7 @@ impl Host {
     }
 }
 
-impl Changing for Host {
+impl Changing for RegistryHost {
     fn take_unsaved(&self) -> Option<Batch> {
         let Inner { table, unsaved, .. } = &mut *locked(&self.inner);
         unsaved.as_mut()?.take(table)
@@ -351,7 +351,7 @@ impl Changing for Host {
     }
 }
 
-impl Drop for Host {
+impl Drop for RegistryHost {
     fn drop(&mut self) {
         self.changed.notify_one();
         if let (Some(journal), Some(last)) = (&self.journal, self.last_change()) {
@@ -371,7 +371,7 @@ impl Inner {
 }
 
 /// Tells of the end of the task that sweeps, be it before it began.
-struct Sweeping(Weak<Host>);
+struct Sweeping(Weak<RegistryHost>);
 
 impl Drop for Sweeping {
     fn drop(&mut self) {

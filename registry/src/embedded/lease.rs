@@ -14,8 +14,8 @@ use rand::Rng;
 use rand::seq::SliceRandom as _;
 use tokio::time::Instant;
 
-use super::settings::ServerConfig;
-use super::table::{Key, Table};
+use super::settings::RegistryServerConfig;
+use super::table::{InstanceKey, InstanceTable};
 
 /// A timer this late was not late by chance.
 pub(crate) const TOLERANCE: Duration = Duration::from_secs(1);
@@ -45,7 +45,7 @@ impl Leases {
     }
 
     /// Sets when the next sweep is due: never while nothing is registered.
-    pub(crate) fn schedule(&mut self, table: &Table, now: Instant) -> Option<Instant> {
+    pub(crate) fn schedule(&mut self, table: &InstanceTable, now: Instant) -> Option<Instant> {
         let earliest = table.entries().map(|(_, entry)| entry.expires).min();
         self.due = earliest.map(|at| at.clamp(now + SWEEP_GAP, now + HEARTBEAT));
         self.due
@@ -54,10 +54,10 @@ impl Leases {
     /// Ends leases that have run out; returns the instances that were evicted.
     pub(crate) fn sweep(
         &mut self,
-        table: &mut Table,
-        config: &ServerConfig,
+        table: &mut InstanceTable,
+        config: &RegistryServerConfig,
         (now, rng): (Instant, &mut impl Rng),
-    ) -> Vec<Key> {
+    ) -> Vec<InstanceKey> {
         let late = self.due.map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
         if late > TOLERANCE {
             for (_, entry) in table.entries_mut() {
@@ -74,10 +74,11 @@ impl Leases {
             return Vec::new();
         }
         let preserves = self.preserves(table, config, now);
-        let ended =
-            |entry: &super::table::Entry| entry.expires <= now && (entry.is_closed || !preserves);
+        let ended = |entry: &super::table::LeasedInstance| {
+            entry.expires <= now && (entry.is_closed || !preserves)
+        };
         let ended = table.entries().filter(|(_, entry)| ended(entry));
-        let mut keys: Vec<Key> = ended.map(|(key, _)| key.clone()).collect();
+        let mut keys: Vec<InstanceKey> = ended.map(|(key, _)| key.clone()).collect();
         keys.sort_unstable();
         keys.shuffle(rng);
         keys.truncate(share(table.len(), config.evict_share).max(1));
@@ -86,7 +87,12 @@ impl Leases {
     }
 
     /// Whether silent instances are kept. One silent owner is a dead process; many are a network.
-    fn preserves(&mut self, table: &Table, config: &ServerConfig, now: Instant) -> bool {
+    fn preserves(
+        &mut self,
+        table: &InstanceTable,
+        config: &RegistryServerConfig,
+        now: Instant,
+    ) -> bool {
         let (mut open, mut in_time, mut silent) = (0_usize, 0_usize, HashSet::new());
         for (_, entry) in table.entries().filter(|(_, entry)| !entry.is_closed) {
             open += 1;
@@ -129,14 +135,14 @@ mod tests {
     use rand::rngs::StdRng;
     use rpc_core::{Instance, ServiceKey};
 
-    use super::super::caller::Caller;
+    use super::super::caller::Registrant;
     use super::*;
 
     /// A table in which `n` owners hold one instance each.
     struct World {
-        table: Table,
+        table: InstanceTable,
         leases: Leases,
-        config: ServerConfig,
+        config: RegistryServerConfig,
         start: Instant,
         rng: StdRng,
     }
@@ -144,11 +150,11 @@ mod tests {
     impl World {
         fn new(n: u64) -> Self {
             let (mut table, config, start) =
-                (Table::new(), ServerConfig::default(), Instant::now());
+                (InstanceTable::new(), RegistryServerConfig::default(), Instant::now());
             for owner in 0..n {
                 let address = format!("10.0.0.1:{owner}");
                 let instance = Instance::new(ServiceKey::new("shop.Inventory"), &address, "id");
-                let caller = Caller::numbered(owner);
+                let caller = Registrant::numbered(owner);
                 table.register(instance, &caller, (start, &config)).unwrap();
             }
             Self { table, leases: Leases::new(start), config, start, rng: StdRng::seed_from_u64(7) }

@@ -4,7 +4,7 @@
 //! its data in a folder if it is given one (feature `store`); `dev://` runs one inside one of the
 //! providers. Layout of this folder: `wire.rs` is what both sides say, `secret.rs` by what a client
 //! is known again; `table.rs`, `admission.rs`, `lease.rs`, `host.rs`, `connection.rs` and `server.rs` are the server, innermost first; `store.rs` is how its
-//! table is followed on disk, by `disk.rs`; `client.rs` is a session; `meeting.rs` is how the processes
+//! table is followed on disk, by `disk.rs`; `client.rs` is a session; `election.rs` is how the processes
 //! of `dev://` find each other.
 
 mod admission;
@@ -15,9 +15,9 @@ mod dev;
 #[cfg(feature = "store")]
 mod disk;
 mod dubhe;
+mod election;
 mod host;
 mod lease;
-mod meeting;
 mod off_thread;
 mod secret;
 mod server;
@@ -32,8 +32,8 @@ pub(crate) use self::client::Client;
 pub(crate) use self::connection::serve;
 pub use self::dev::Dev;
 pub use self::dubhe::{DEFAULT_PORT, Dubhe};
-pub(crate) use self::host::Host;
+pub(crate) use self::host::RegistryHost;
 pub use self::host::ServerStatus;
 pub(crate) use self::secret::Identity;
 pub use self::server::{EmbeddedServer, ServerBuilder};
-pub use self::settings::ServerConfig;
+pub use self::settings::RegistryServerConfig;

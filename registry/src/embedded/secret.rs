@@ -17,19 +17,19 @@ pub(crate) const MAX_SECRET: usize = 64;
 /// A client's secret; empty if it is not known.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Secret(Arc<str>);
+pub(crate) struct ClientSecret(Arc<str>);
 
 /// Who a client is over all of its sessions.
 #[derive(Debug, Default)]
 pub(crate) struct Identity {
-    pub(crate) secret: Secret,
+    pub(crate) secret: ClientSecret,
     /// What its users were told about lists.
     pub(crate) told: Teller,
 }
 
 // === impl Secret ===
 
-impl Secret {
+impl ClientSecret {
     /// A unique one.
     pub(crate) fn random() -> Self {
         Self(format!("{:032x}", rand::random::<u128>()).into())
@@ -49,15 +49,15 @@ impl Secret {
     }
 }
 
-impl PartialEq for Secret {
+impl PartialEq for ClientSecret {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0) || is_same(self.0.as_bytes(), other.0.as_bytes())
     }
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for ClientSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
+        f.write_str("ClientSecret")
     }
 }
 
@@ -66,7 +66,7 @@ impl fmt::Debug for Secret {
 impl Identity {
     /// A new one.
     pub(crate) fn random() -> Arc<Self> {
-        Arc::new(Self { secret: Secret::random(), told: Teller::default() })
+        Arc::new(Self { secret: ClientSecret::random(), told: Teller::default() })
     }
 }
 

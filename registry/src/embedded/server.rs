@@ -13,9 +13,9 @@ use tokio::time::{sleep, timeout};
 
 use super::connection;
 use super::dubhe::DEFAULT_PORT;
-use super::host::{Host, ServerStatus};
+use super::host::{RegistryHost, ServerStatus};
 use super::off_thread::off_thread;
-use super::settings::ServerConfig;
+use super::settings::RegistryServerConfig;
 use super::store::Opened;
 
 /// After a failed accept (too many open files, say) the server waits this long.
@@ -31,7 +31,7 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
 /// clients register again after a restart. It is not replicated.
 #[derive(Debug)]
 pub struct EmbeddedServer {
-    host: Arc<Host>,
+    host: Arc<RegistryHost>,
     address: SocketAddr,
     port: Port,
     accepting: JoinHandle<()>,
@@ -44,7 +44,7 @@ pub struct EmbeddedServer {
 #[must_use = "a server runs after `start`"]
 pub struct ServerBuilder {
     address: String,
-    config: ServerConfig,
+    config: RegistryServerConfig,
     store: Option<OpenStore>,
 }
 
@@ -54,7 +54,7 @@ impl EmbeddedServer {
     /// A server on `127.0.0.1:20890` without token that keeps nothing on disk, to be changed.
     pub fn builder() -> ServerBuilder {
         let address = format!("127.0.0.1:{DEFAULT_PORT}");
-        ServerBuilder { address, config: ServerConfig::default(), store: None }
+        ServerBuilder { address, config: RegistryServerConfig::default(), store: None }
     }
 
     /// Listens on `address`, such as `127.0.0.1:20890`; port 0 takes a free one. Keeps nothing on
@@ -67,16 +67,16 @@ impl EmbeddedServer {
     /// Dropping the future frees the port again.
     pub async fn bind(
         address: impl ToSocketAddrs + fmt::Debug,
-        config: ServerConfig,
+        config: RegistryServerConfig,
     ) -> Result<Self, Error> {
         let (listener, local) = listen(address).await?;
-        Ok(Self::run(listener, local, Host::start(config), None))
+        Ok(Self::run(listener, local, RegistryHost::start(config), None))
     }
 
     fn run(
         listener: TcpListener,
         address: SocketAddr,
-        host: Arc<Host>,
+        host: Arc<RegistryHost>,
         keeping: Option<JoinHandle<()>>,
     ) -> Self {
         let (stopping, (port, acceptor)) = (watch::Sender::new(false), Port::of(listener));
@@ -159,7 +159,7 @@ impl ServerBuilder {
     }
 
     /// Limits, times and token, instead of the defaults and what was set before.
-    pub fn config(mut self, config: ServerConfig) -> Self {
+    pub fn config(mut self, config: RegistryServerConfig) -> Self {
         self.config = config;
         self
     }
@@ -184,9 +184,9 @@ impl ServerBuilder {
         // First, lest a second server on the same address touches the first one's folder.
         let (listener, local) = listen(self.address).await?;
         let (host, keeping) = match self.store {
-            None => (Host::start(self.config), None),
+            None => (RegistryHost::start(self.config), None),
             Some(open) => {
-                let (host, keeping) = Host::restore(self.config, off_thread(open).await?);
+                let (host, keeping) = RegistryHost::restore(self.config, off_thread(open).await?);
                 (host, Some(keeping))
             }
         };
@@ -219,7 +219,7 @@ async fn listen(
 }
 
 /// Accepts until told to stop or aborted by the server's drop, and owns the tasks of all connections.
-async fn accept(mut port: Acceptor, host: Arc<Host>, mut stopping: watch::Receiver<bool>) {
+async fn accept(mut port: Acceptor, host: Arc<RegistryHost>, mut stopping: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {

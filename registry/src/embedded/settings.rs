@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// How an [`EmbeddedServer`](super::EmbeddedServer) behaves.
 #[derive(Clone)]
-pub struct ServerConfig {
+pub struct RegistryServerConfig {
     /// The token that clients must show; empty (the default) for none.
     pub token: String,
     /// How long an instance stays without being renewed; 30 s.
@@ -47,7 +47,7 @@ pub struct ServerConfig {
     pub max_bytes: usize,
 }
 
-impl Default for ServerConfig {
+impl Default for RegistryServerConfig {
     fn default() -> Self {
         Self {
             token: String::new(),
@@ -72,17 +72,17 @@ impl Default for ServerConfig {
     }
 }
 
-impl ServerConfig {
+impl RegistryServerConfig {
     /// After this time without renewal a client is late, and another may have its addresses.
     pub(crate) fn longest_silence(&self) -> Duration {
         self.renew.mul_f64(1.5)
     }
 }
 
-impl fmt::Debug for ServerConfig {
+impl fmt::Debug for RegistryServerConfig {
     /// Without the token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerConfig")
+        f.debug_struct("RegistryServerConfig")
             .field("lease", &self.lease)
             .field("renew", &self.renew)
             .field("withhold", &self.withhold)

@@ -16,7 +16,7 @@ use rpc_core::Error;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::table::{Key, Past, Record, Table};
+use super::table::{InstanceKey, InstanceTable, Past, StoredInstance};
 
 /// How long an answer waits for its change to be safe.
 pub(crate) const SAFE_LIMIT: Duration = Duration::from_secs(1);
@@ -56,13 +56,13 @@ pub(crate) struct Batch {
     /// Whether `changes` are all there is, and what else is kept is to be forgotten.
     pub(crate) is_whole: bool,
     /// What an instance has become; `None` if it is gone.
-    pub(crate) changes: BTreeMap<Key, Option<Record>>,
+    pub(crate) changes: BTreeMap<InstanceKey, Option<StoredInstance>>,
 }
 
 /// Changes of a table that are not safe yet.
 #[derive(Debug, Default)]
 pub(crate) struct Unsaved {
-    changes: BTreeMap<Key, Option<Record>>,
+    changes: BTreeMap<InstanceKey, Option<StoredInstance>>,
     is_whole: bool,
     /// Of the last change.
     number: u64,
@@ -94,7 +94,7 @@ impl Unsaved {
     }
 
     /// Notes what has become of an instance.
-    pub(crate) fn note(&mut self, key: Key, record: Option<Record>) {
+    pub(crate) fn note(&mut self, key: InstanceKey, record: Option<StoredInstance>) {
         self.number += 1;
         if self.is_whole {
             return;
@@ -112,7 +112,7 @@ impl Unsaved {
     }
 
     /// What is to be committed next, if anything is.
-    pub(crate) fn take(&mut self, table: &Table) -> Option<Batch> {
+    pub(crate) fn take(&mut self, table: &InstanceTable) -> Option<Batch> {
         let is_whole = std::mem::take(&mut self.is_whole);
         let mut changes = std::mem::take(&mut self.changes);
         if is_whole {
@@ -217,15 +217,15 @@ mod tests {
 
     use rpc_core::{Instance, ServiceKey};
 
-    use super::super::ServerConfig;
-    use super::super::caller::Caller;
-    use super::super::host::Host;
+    use super::super::RegistryServerConfig;
+    use super::super::caller::Registrant;
+    use super::super::host::RegistryHost;
     use super::*;
 
     /// Remembers what it was given, and fails as often as told.
     #[derive(Debug, Default)]
     struct Fake {
-        rows: Mutex<BTreeMap<Key, Record>>,
+        rows: Mutex<BTreeMap<InstanceKey, StoredInstance>>,
         failures: AtomicUsize,
         commits: AtomicUsize,
     }
@@ -262,9 +262,13 @@ mod tests {
         Instance::new(ServiceKey::new("shop.Inventory"), address, "id")
     }
 
-    fn start(fake: &Arc<Fake>) -> Arc<Host> {
+    fn start(fake: &Arc<Fake>) -> Arc<RegistryHost> {
         let past = Past { life: 1, ..Past::default() };
-        Host::restore(ServerConfig::default(), (Arc::clone(fake) as Arc<dyn Store>, past)).0
+        RegistryHost::restore(
+            RegistryServerConfig::default(),
+            (Arc::clone(fake) as Arc<dyn Store>, past),
+        )
+        .0
     }
 
     fn saved(fake: &Fake) -> Vec<String> {
@@ -273,7 +277,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_change_is_saved_when_it_is_answered_and_many_share_a_commit() {
-        let (fake, connection) = (Arc::new(Fake::default()), Caller::numbered(1));
+        let (fake, connection) = (Arc::new(Fake::default()), Registrant::numbered(1));
         let host = start(&fake);
         for i in 0..100 {
             host.register(&connection, instance(&format!("a:{i}"))).unwrap();
@@ -281,7 +285,7 @@ mod tests {
         host.all_settled().await;
         assert_eq!(saved(&fake).len(), 100);
         assert!(fake.commits.load(Ordering::SeqCst) <= 2);
-        host.remove(&Key::of(&instance("a:7")));
+        host.remove(&InstanceKey::of(&instance("a:7")));
         host.all_settled().await;
         assert_eq!(saved(&fake).len(), 99);
         // The same again changes nothing and costs nothing.
@@ -294,17 +298,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_a_restore_leaves_out_is_forgotten_on_disk_too() {
         let fake = Arc::new(Fake::default());
-        let record = |address| Record {
+        let record = |address| StoredInstance {
             instance: instance(address).into(),
-            secret: Caller::numbered(1).secret,
+            secret: Registrant::numbered(1).secret,
         };
         let records = vec![record("a:1"), record("b:1")];
         for one in &records {
-            fake.rows.lock().unwrap().insert(Key::of(&one.instance), one.clone());
+            fake.rows.lock().unwrap().insert(InstanceKey::of(&one.instance), one.clone());
         }
         let past = Past { life: 2, records, is_current: true, error: None };
-        let config = ServerConfig { max_instances: 1, ..ServerConfig::default() };
-        let (host, _keeping) = Host::restore(config, (Arc::clone(&fake) as Arc<dyn Store>, past));
+        let config = RegistryServerConfig { max_instances: 1, ..RegistryServerConfig::default() };
+        let (host, _keeping) =
+            RegistryHost::restore(config, (Arc::clone(&fake) as Arc<dyn Store>, past));
         sleep(Duration::from_millis(100)).await;
         assert_eq!(saved(&fake), ["a:1"]);
         assert!(!host.is_current);
@@ -314,15 +319,15 @@ mod tests {
     async fn a_store_that_fails_delays_nobody_and_catches_up_later() {
         let fake = Arc::new(Fake::default());
         let host = start(&fake);
-        host.register(&Caller::numbered(1), instance("a:1")).unwrap();
+        host.register(&Registrant::numbered(1), instance("a:1")).unwrap();
         host.all_settled().await;
         fake.failures.store(3, Ordering::SeqCst);
-        host.remove(&Key::of(&instance("a:1")));
-        host.register(&Caller::numbered(1), instance("b:1")).unwrap();
+        host.remove(&InstanceKey::of(&instance("a:1")));
+        host.register(&Registrant::numbered(1), instance("b:1")).unwrap();
         host.all_settled().await;
         assert_eq!(host.status().store_error.unwrap(), "disk full");
         let began = Instant::now();
-        host.register(&Caller::numbered(1), instance("c:1")).unwrap();
+        host.register(&Registrant::numbered(1), instance("c:1")).unwrap();
         host.all_settled().await;
         assert_eq!(began.elapsed(), Duration::ZERO);
         assert_eq!(host.list(&ServiceKey::new("shop.Inventory")).version.instances.len(), 2);

@@ -11,17 +11,17 @@ use rpc_core::{Instance, ServiceKey};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::caller::Caller;
-use super::secret::Secret;
-use super::settings::ServerConfig;
-use super::wire::{Message, Version, frame};
+use super::caller::Registrant;
+use super::secret::ClientSecret;
+use super::settings::RegistryServerConfig;
+use super::wire::{ServerMessage, Version, frame};
 
 /// What an earlier life of a registry left.
 #[derive(Debug, Default)]
 pub(crate) struct Past {
     /// How often the store was opened, this time included.
     pub(crate) life: u64,
-    pub(crate) records: Vec<Record>,
+    pub(crate) records: Vec<StoredInstance>,
     /// Whether that life ended in order, with everything saved.
     pub(crate) is_current: bool,
     /// Why nothing can be read or saved at present, if so.
@@ -33,13 +33,13 @@ const LIFE_SHIFT: u32 = 32;
 
 /// Names one instance: service, address, id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Key {
+pub(crate) struct InstanceKey {
     pub(crate) service: ServiceKey,
     pub(crate) address: Arc<str>,
     pub(crate) id: Arc<str>,
 }
 
-impl Key {
+impl InstanceKey {
     pub(crate) fn of(instance: &Instance) -> Self {
         Self {
             service: instance.service.clone(),
@@ -51,18 +51,18 @@ impl Key {
 
 /// An instance, and the secret of the client that registered it, which no list shows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Record {
+pub(crate) struct StoredInstance {
     #[serde(flatten)]
     pub(crate) instance: Arc<Instance>,
     /// Empty in what was kept before there were any.
     #[serde(default)]
-    pub(crate) secret: Secret,
+    pub(crate) secret: ClientSecret,
 }
 
 /// An instance with its lease.
 #[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) record: Record,
+pub(crate) struct LeasedInstance {
+    pub(crate) record: StoredInstance,
     /// The connection that registered it last.
     pub(crate) owner: u64,
     pub(crate) renewed: Instant,
@@ -72,39 +72,39 @@ pub(crate) struct Entry {
     pub(super) bytes: usize,
 }
 
-impl Entry {
+impl LeasedInstance {
     /// Whether its owner has renewed it when it should.
-    pub(crate) fn is_in_time(&self, now: Instant, config: &ServerConfig) -> bool {
+    pub(crate) fn is_in_time(&self, now: Instant, config: &RegistryServerConfig) -> bool {
         self.renewed + config.longest_silence() > now
     }
 }
 
 #[derive(Debug, Default)]
 struct Service {
-    entries: BTreeMap<Key, Entry>,
+    entries: BTreeMap<InstanceKey, LeasedInstance>,
     bytes: usize,
     /// The revision of its last change.
     revision: u64,
-    list: Option<Arc<List>>,
+    list: Option<Arc<ServiceList>>,
 }
 
 /// What one connection has registered.
 #[derive(Debug, Default)]
 pub(super) struct Owned {
-    pub(super) keys: HashSet<Key>,
+    pub(super) keys: HashSet<InstanceKey>,
     pub(super) bytes: usize,
     is_closed: bool,
 }
 
 /// The list of a service at one revision, with its push, which all subscribers share.
 #[derive(Debug)]
-pub(crate) struct List {
+pub(crate) struct ServiceList {
     service: ServiceKey,
     pub(crate) version: Version,
     push: OnceLock<Bytes>,
 }
 
-impl List {
+impl ServiceList {
     fn new(service: &ServiceKey, revision: u64, instances: Vec<Arc<Instance>>) -> Self {
         let version = Version { revision, instances, ..Version::default() };
         Self { service: service.clone(), version, push: OnceLock::new() }
@@ -114,7 +114,7 @@ impl List {
     pub(crate) fn push(&self) -> Bytes {
         let make = || {
             let (service, listing) = (self.service.clone(), self.version.clone());
-            frame(&Message::Push { service, listing })
+            frame(&ServerMessage::Push { service, listing })
         };
         self.push.get_or_init(make).clone()
     }
@@ -122,7 +122,7 @@ impl List {
 
 /// All services.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub(crate) struct InstanceTable {
     services: HashMap<ServiceKey, Service>,
     owned: HashMap<u64, Owned>,
     revision: u64,
@@ -130,25 +130,28 @@ pub(crate) struct Table {
     bytes: usize,
 }
 
-impl Table {
+impl InstanceTable {
     pub(crate) fn new() -> Self {
         Self { services: HashMap::new(), owned: HashMap::new(), revision: 1, count: 0, bytes: 0 }
     }
 
     /// What an earlier life left, with a fresh lease for everybody; and the first number that is no
     /// owner's. Those who came from one process have one owner, until they register again.
-    pub(crate) fn restore(past: Past, (now, limits): (Instant, &ServerConfig)) -> (Self, u64) {
+    pub(crate) fn restore(
+        past: Past,
+        (now, limits): (Instant, &RegistryServerConfig),
+    ) -> (Self, u64) {
         let mut table = Self::new();
         // Above all revisions of earlier lives, however many there were in each.
         table.revision = (past.life << LIFE_SHIFT).max(1);
         let mut owners = HashMap::new();
         let mut left_out = 0;
-        for Record { instance, secret } in past.records {
+        for StoredInstance { instance, secret } in past.records {
             let next = owners.len() as u64 + 1;
             let process = (Arc::clone(&instance.address), Arc::clone(&instance.id));
             let connection = *owners.entry(process).or_insert(next);
             let (instance, caller) =
-                (Arc::unwrap_or_clone(instance), Caller { connection, secret });
+                (Arc::unwrap_or_clone(instance), Registrant { connection, secret });
             left_out += usize::from(table.register(instance, &caller, (now, limits)).is_err());
         }
         if left_out > 0 {
@@ -179,15 +182,17 @@ impl Table {
         self.services.keys().cloned().collect()
     }
 
-    pub(super) fn entry(&self, key: &Key) -> Option<&Entry> {
+    pub(super) fn entry(&self, key: &InstanceKey) -> Option<&LeasedInstance> {
         self.services.get(&key.service)?.entries.get(key)
     }
 
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (&Key, &Entry)> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&InstanceKey, &LeasedInstance)> {
         self.services.values().flat_map(|service| &service.entries)
     }
 
-    pub(crate) fn entries_mut(&mut self) -> impl Iterator<Item = (&Key, &mut Entry)> {
+    pub(crate) fn entries_mut(
+        &mut self,
+    ) -> impl Iterator<Item = (&InstanceKey, &mut LeasedInstance)> {
         self.services.values_mut().flat_map(|service| &mut service.entries)
     }
 
@@ -196,15 +201,18 @@ impl Table {
         &self,
         service: &ServiceKey,
         address: &Arc<str>,
-    ) -> impl Iterator<Item = (&Key, &Entry)> {
-        let first =
-            Key { service: service.clone(), address: Arc::clone(address), id: Arc::default() };
+    ) -> impl Iterator<Item = (&InstanceKey, &LeasedInstance)> {
+        let first = InstanceKey {
+            service: service.clone(),
+            address: Arc::clone(address),
+            id: Arc::default(),
+        };
         let entries = self.services.get(service).map(|service| service.entries.range(&first..));
         entries.into_iter().flatten().take_while(move |(key, _)| key.address == first.address)
     }
 
     /// Entries whose owners have closed their connections.
-    pub(super) fn closed(&self) -> impl Iterator<Item = (&Key, &Entry)> {
+    pub(super) fn closed(&self) -> impl Iterator<Item = (&InstanceKey, &LeasedInstance)> {
         let keys =
             self.owned.values().filter(|owned| owned.is_closed).flat_map(|owned| &owned.keys);
         keys.filter_map(|key| Some((key, self.entry(key)?)))
@@ -216,7 +224,11 @@ impl Table {
     }
 
     /// The entries that `owner` registered last.
-    pub(crate) fn owned_mut(&mut self, owner: u64, mut act: impl FnMut(&mut Entry)) -> usize {
+    pub(crate) fn owned_mut(
+        &mut self,
+        owner: u64,
+        mut act: impl FnMut(&mut LeasedInstance),
+    ) -> usize {
         let mut held = 0;
         for key in self.owned.get(&owner).into_iter().flat_map(|owned| &owned.keys) {
             let service = self.services.get_mut(&key.service);
@@ -240,21 +252,21 @@ impl Table {
     }
 
     /// The whole list of a service.
-    pub(crate) fn list(&mut self, key: &ServiceKey) -> Arc<List> {
+    pub(crate) fn list(&mut self, key: &ServiceKey) -> Arc<ServiceList> {
         let Some(service) = self.services.get_mut(key) else {
-            return Arc::new(List::new(key, self.revision, Vec::new()));
+            return Arc::new(ServiceList::new(key, self.revision, Vec::new()));
         };
         let make = || {
             let entries = service.entries.values();
             let instances = entries.map(|entry| Arc::clone(&entry.record.instance)).collect();
-            Arc::new(List::new(key, service.revision, instances))
+            Arc::new(ServiceList::new(key, service.revision, instances))
         };
         Arc::clone(service.list.get_or_insert_with(make))
     }
 
     /// Puts `entry` in the place of the one there was, if there was one. Only a new record changes the
     /// list.
-    pub(super) fn insert(&mut self, key: Key, entry: Entry) {
+    pub(super) fn insert(&mut self, key: InstanceKey, entry: LeasedInstance) {
         let old = self.take(&key);
         let is_news = old.is_none_or(|old| old.record != entry.record);
         let owned = self.owned.entry(entry.owner).or_default();
@@ -273,7 +285,7 @@ impl Table {
     }
 
     /// Takes an instance off its list; returns whether it was there.
-    pub(crate) fn remove(&mut self, key: &Key) -> bool {
+    pub(crate) fn remove(&mut self, key: &InstanceKey) -> bool {
         if self.take(key).is_none() {
             return false;
         }
@@ -289,7 +301,7 @@ impl Table {
     }
 
     /// Takes an entry out of all accounts; its list is the caller's matter.
-    fn take(&mut self, key: &Key) -> Option<Entry> {
+    fn take(&mut self, key: &InstanceKey) -> Option<LeasedInstance> {
         let service = self.services.get_mut(&key.service)?;
         let entry = service.entries.remove(key)?;
         service.bytes -= entry.bytes;
@@ -306,7 +318,7 @@ impl Table {
     }
 
     /// The names of the instances of `service` at `address`.
-    pub(crate) fn keys_at(&self, service: &ServiceKey, address: &str) -> Vec<Key> {
+    pub(crate) fn keys_at(&self, service: &ServiceKey, address: &str) -> Vec<InstanceKey> {
         self.at(service, &address.into()).map(|(key, _)| key.clone()).collect()
     }
 }

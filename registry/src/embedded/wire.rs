@@ -14,8 +14,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::secret::Secret;
-use crate::sound::{self, LeftOut};
+use super::secret::ClientSecret;
+use crate::sound::{self, UnsoundInstances};
 
 /// The version of this protocol; a server refuses others.
 pub(crate) const VERSION: u32 = 1;
@@ -25,7 +25,7 @@ pub(crate) const MAX_FROM_SERVER: usize = 64 * 1024 * 1024;
 
 /// From the client.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Request {
+pub(crate) struct ClientMessage {
     pub(crate) id: u64,
     pub(crate) ask: Ask,
 }
@@ -39,7 +39,7 @@ pub(crate) enum Ask {
         token: String,
         /// By what the client is known again in its next session.
         #[serde(default)]
-        secret: Secret,
+        secret: ClientSecret,
     },
     Register {
         instance: Instance,
@@ -68,10 +68,10 @@ pub(crate) enum Ask {
 /// From the server.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Message {
+pub(crate) enum ServerMessage {
     Answer {
         id: u64,
-        answer: Answer,
+        answer: ServerAnswer,
     },
     /// The whole list of a service that is subscribed to.
     Push {
@@ -86,7 +86,7 @@ pub(crate) enum Message {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Answer {
+pub(crate) enum ServerAnswer {
     /// To a hello: how often to renew, and how many clients there are.
     Welcome {
         renew_ms: u64,
@@ -116,7 +116,7 @@ pub(crate) struct Version {
     pub(crate) instances: Vec<Arc<Instance>>,
     /// What of it could not be read.
     #[serde(skip)]
-    pub(crate) left_out: LeftOut,
+    pub(crate) left_out: UnsoundInstances,
 }
 
 impl<'de> Deserialize<'de> for Version {

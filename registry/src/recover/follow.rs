@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::link::{Link, State};
-use super::pace::Backoff;
+use super::pace::RetryPause;
 use crate::backend::{Listing, Session, Updates};
 use crate::cache::REWRITE_AFTER;
 
@@ -48,7 +48,7 @@ struct Follow<'a> {
 
 impl Follow<'_> {
     async fn run(&mut self) {
-        let mut backoff = Backoff::new(self.link.pace);
+        let mut backoff = RetryPause::new(self.link.pace);
         loop {
             let state = self.state.borrow_and_update().clone();
             let session = match state {

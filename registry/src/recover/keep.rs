@@ -8,7 +8,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 
 use super::link::{Link, State};
-use super::pace::Backoff;
+use super::pace::RetryPause;
 use crate::backend::Session;
 use crate::registration::Wanted;
 
@@ -24,7 +24,7 @@ pub(crate) async fn keep(
 ) {
     let mut task = Keep {
         state: link.state.subscribe(),
-        backoff: Backoff::new(link.pace),
+        backoff: RetryPause::new(link.pace),
         listed: None,
         is_late: false,
         link,
@@ -51,7 +51,7 @@ pub(crate) async fn keep(
 struct Keep {
     link: Arc<Link>,
     state: watch::Receiver<State>,
-    backoff: Backoff,
+    backoff: RetryPause,
     /// What was sent to the registry last, whether or not it answered.
     listed: Option<Instance>,
     /// Whether it could not be registered at once, which may have been logged.

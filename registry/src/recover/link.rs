@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::pace::{Backoff, Pace};
+use super::pace::{Pace, RetryPause};
 use crate::backend::{Backend, Demand, Listing, Session};
 use crate::cache::Cache;
 use crate::lock::locked;
@@ -143,7 +143,7 @@ impl Link {
 
     /// Opens the session again and again; ends only by being aborted.
     async fn keep_open(self: Arc<Self>) {
-        let mut backoff = Backoff::new(self.pace);
+        let mut backoff = RetryPause::new(self.pace);
         let mut providers = self.providers.subscribe();
         let mut outage = Outage { told: Told::Nothing, since: Instant::now(), is_first: true };
         let mut peers = None;

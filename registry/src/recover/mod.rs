@@ -25,7 +25,7 @@ use crate::backend::Backend;
 use crate::cache::Cache;
 use crate::lock::locked;
 use crate::registration::{Registration, Wanted};
-use crate::{Registry, RegistryConfig, sound};
+use crate::{Registry, RegistryParams, sound};
 
 /// How long a shutdown waits for its instances to be taken off the lists.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
@@ -36,7 +36,7 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
 /// registrations and its subscriptions. Those that end with their runtime begin again in that of the
 /// next use; of a registration only with the next one.
 #[must_use]
-pub fn supervise(backend: Arc<dyn Backend>, config: &RegistryConfig) -> Arc<dyn Registry> {
+pub fn supervise(backend: Arc<dyn Backend>, config: &RegistryParams) -> Arc<dyn Registry> {
     let address = backend.address();
     let cache = config.cache_dir.as_deref().map(|dir| Cache::new(dir, &address));
     Arc::new(Supervised { tasks: Arc::new(Tasks::new(Link::new(backend, cache))) })

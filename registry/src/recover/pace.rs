@@ -73,12 +73,12 @@ impl Pace {
 
 /// Growing pauses between attempts.
 #[derive(Debug)]
-pub(crate) struct Backoff {
+pub(crate) struct RetryPause {
     pace: Pace,
     pause: Duration,
 }
 
-impl Backoff {
+impl RetryPause {
     pub(crate) fn new(pace: Pace) -> Self {
         Self { pace, pause: pace.first_pause }
     }
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_the_longest_and_start_over_after_a_success() {
-        let mut backoff = Backoff::new(Pace::default());
+        let mut backoff = RetryPause::new(Pace::default());
         let within = |pause: Duration, ms: f64| {
             let ratio = pause.as_secs_f64() * 1e3 / ms;
             assert!((0.79..=1.21).contains(&ratio), "{pause:?} is not {ms} ms");

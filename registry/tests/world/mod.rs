@@ -10,8 +10,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dubhe_registry::embedded::{EmbeddedServer, ServerConfig};
-use dubhe_registry::{Registration, Registry, RegistryConfig, builtin, open, several};
+use dubhe_registry::embedded::{EmbeddedServer, RegistryServerConfig};
+use dubhe_registry::{Registration, Registry, RegistryParams, builtin, open, several};
 use rpc_core::{Instance, ServiceKey, Snapshot, Source, Subscription};
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -21,7 +21,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 /// A registry that several clients can open.
 pub(crate) struct Place {
-    pub(crate) config: RegistryConfig,
+    pub(crate) config: RegistryParams,
     /// A client that hosts or at least keeps the place alive.
     _keeper: Option<(Arc<dyn Registry>, Registration)>,
     pub(crate) server: Option<EmbeddedServer>,
@@ -46,7 +46,7 @@ pub(crate) async fn places(test: &str) -> Vec<Place> {
     for scheme in builtin().names() {
         match scheme {
             "memory" => places.push(Place {
-                config: RegistryConfig::new(format!("memory://{test}")),
+                config: RegistryParams::new(format!("memory://{test}")),
                 _keeper: None,
                 server: None,
                 second: None,
@@ -68,20 +68,20 @@ pub(crate) async fn places(test: &str) -> Vec<Place> {
 }
 
 /// A server whose leases end soon.
-pub(crate) fn quick() -> ServerConfig {
-    ServerConfig {
+pub(crate) fn quick() -> RegistryServerConfig {
+    RegistryServerConfig {
         renew: Duration::from_millis(100),
         closed_lease: Duration::from_millis(100),
         withhold: Duration::from_secs(1),
         push_gap: Duration::from_millis(5),
-        ..ServerConfig::default()
+        ..RegistryServerConfig::default()
     }
 }
 
-pub(crate) async fn dubhe(config: ServerConfig) -> Place {
+pub(crate) async fn dubhe(config: RegistryServerConfig) -> Place {
     let server = EmbeddedServer::bind("127.0.0.1:0", config).await.unwrap();
     Place {
-        config: RegistryConfig::new(format!("dubhe://{}", server.local_addr())),
+        config: RegistryParams::new(format!("dubhe://{}", server.local_addr())),
         _keeper: None,
         server: Some(server),
         second: None,
@@ -91,12 +91,12 @@ pub(crate) async fn dubhe(config: ServerConfig) -> Place {
 
 /// As [`dubhe`], with a data folder.
 #[cfg(feature = "store")]
-pub(crate) async fn kept(config: ServerConfig) -> Place {
+pub(crate) async fn kept(config: RegistryServerConfig) -> Place {
     let dir = tempfile::tempdir().unwrap();
     let server = EmbeddedServer::builder().listen("127.0.0.1:0").config(config);
     let server = server.data_dir(dir.path()).start().await.unwrap();
     Place {
-        config: RegistryConfig::new(format!("dubhe://{}", server.local_addr())),
+        config: RegistryParams::new(format!("dubhe://{}", server.local_addr())),
         _keeper: None,
         server: Some(server),
         second: None,
@@ -105,7 +105,7 @@ pub(crate) async fn kept(config: ServerConfig) -> Place {
 }
 
 /// Binds a port that was in use a moment ago.
-pub(crate) async fn rebind(address: SocketAddr, config: ServerConfig) -> EmbeddedServer {
+pub(crate) async fn rebind(address: SocketAddr, config: RegistryServerConfig) -> EmbeddedServer {
     let bound = async {
         loop {
             match EmbeddedServer::bind(address, config.clone()).await {
@@ -119,7 +119,7 @@ pub(crate) async fn rebind(address: SocketAddr, config: ServerConfig) -> Embedde
 
 async fn dev() -> Place {
     let dir = tempfile::tempdir().unwrap();
-    let mut config = RegistryConfig::new("dev://contract");
+    let mut config = RegistryParams::new("dev://contract");
     config.runtime_dir = Some(dir.path().join("run"));
     let keeper = open(&builtin(), &config).unwrap();
     let registration = keeper.register(instance("keeper", "k:1")).await.unwrap();

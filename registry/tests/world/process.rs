@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use dubhe_registry::RegistryConfig;
-use dubhe_registry::embedded::{EmbeddedServer, ServerConfig};
+use dubhe_registry::RegistryParams;
+use dubhe_registry::embedded::{EmbeddedServer, RegistryServerConfig};
 
 /// Set in the inner process: `ADDRESS LEASE_MS DIR`.
 const ORDERS: &str = "DUBHE_TEST_BECOMES_A_SERVER";
@@ -39,8 +39,8 @@ impl ServerProcess {
     }
 
     /// How its clients reach it.
-    pub(crate) fn config(&self) -> RegistryConfig {
-        RegistryConfig::new(format!("dubhe://{}", self.address))
+    pub(crate) fn config(&self) -> RegistryParams {
+        RegistryParams::new(format!("dubhe://{}", self.address))
     }
 
     /// SIGKILL: no goodbye.
@@ -75,11 +75,11 @@ pub(crate) fn become_server() {
     let mut orders = orders.splitn(3, ' ');
     let (address, lease) = (orders.next().unwrap(), orders.next().unwrap().parse().unwrap());
     let lease = Duration::from_millis(lease);
-    let config = ServerConfig {
+    let config = RegistryServerConfig {
         lease,
         renew: lease / 3,
         push_gap: Duration::from_millis(5),
-        ..ServerConfig::default()
+        ..RegistryServerConfig::default()
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

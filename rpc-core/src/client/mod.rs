@@ -1,7 +1,7 @@
 //! The consumer's end: typed calls to invocations.
 
+mod call_span;
 mod config;
-mod observed;
 mod options;
 mod prepared;
 mod said;

@@ -6,7 +6,7 @@ use std::task::Poll;
 use tokio::time::Instant;
 use tracing::Span;
 
-use super::observed::Observed;
+use super::call_span::ObservedCall;
 use super::stub::{Arguments, Begun, Stub, finish, named, span};
 use crate::body::Body;
 use crate::codec::CodecError;
@@ -111,7 +111,7 @@ struct Counted {
     index: usize,
     started: Instant,
     span: Span,
-    observed: Observed,
+    observed: ObservedCall,
     ended: bool,
 }
 

@@ -11,11 +11,11 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 use tracing::{Instrument, Span, field};
 
-use crate::access::AccessLog;
+use crate::access_log::AccessLog;
 use crate::amount::show_duration;
 use crate::body::Body;
 use crate::broadcast::{NodeReplies, NodeResult};
-use crate::client::observed::Observed;
+use crate::client::call_span::ObservedCall;
 use crate::client::options::CallOptions;
 use crate::client::said;
 use crate::codec::Codecs;
@@ -328,12 +328,12 @@ impl Stub {
 pub(super) struct Begun {
     /// How long it may take by its plan.
     pub(super) timeout: Duration,
-    pub(super) observed: Observed,
+    pub(super) observed: ObservedCall,
 }
 
 impl Begun {
     pub(super) fn within(span: &Span) -> Self {
-        Self { timeout: Duration::ZERO, observed: Observed::within(span) }
+        Self { timeout: Duration::ZERO, observed: ObservedCall::within(span) }
     }
 }
 

@@ -4,16 +4,16 @@
 //! Types are functions, not values, because a descriptor may belong to a generic service and types
 //! may refer to themselves.
 
+mod fallback;
 mod proto;
 mod signature;
-mod stand_in;
 mod types;
 
 use std::time::Duration;
 
+pub use self::fallback::{MakeFallback, make_fallback};
 pub use self::proto::{ProtoField, ProtoFile, ProtoMethod, ProtoType, proto_name};
 pub use self::signature::{ArgumentType, Signature};
-pub use self::stand_in::{StandIn, stand_in};
 pub use self::types::{EnumType, FieldType, MessageType, Shape, Type, VariantType};
 use crate::error::Error;
 use crate::method::MethodKind;
@@ -56,7 +56,7 @@ pub struct MethodDescriptor {
     /// The answer in place of a failure, as JSON text, for failsafe and failback.
     pub fallback: Option<&'static str>,
     /// Makes that answer, or the empty value without one.
-    pub stand_in: StandIn,
+    pub make_fallback: MakeFallback,
     /// The message its arguments form.
     pub arguments: fn() -> MessageType,
     /// Its arguments one by one, and what it returns; `None` if the descriptor does not say.
@@ -113,7 +113,7 @@ impl MethodDescriptor {
             retries: None,
             cluster: None,
             fallback: None,
-            stand_in: |_| Ok(None),
+            make_fallback: |_| Ok(None),
             arguments,
             signature: None,
             reply,
@@ -179,8 +179,8 @@ impl MethodDescriptor {
 
     /// Sets the function that makes the answer in place of a failure.
     #[must_use]
-    pub const fn stand_in(mut self, stand_in: StandIn) -> Self {
-        self.stand_in = stand_in;
+    pub const fn make_fallback(mut self, make_fallback: MakeFallback) -> Self {
+        self.make_fallback = make_fallback;
         self
     }
 
@@ -189,8 +189,8 @@ impl MethodDescriptor {
     ///
     /// # Errors
     /// The fallback is not JSON, or does not fit what the method returns.
-    pub fn answer_in_place(&self) -> Result<Option<Reply>, Error> {
-        (self.stand_in)(self.fallback).map_err(|error| {
+    pub fn fallback_reply(&self) -> Result<Option<Reply>, Error> {
+        (self.make_fallback)(self.fallback).map_err(|error| {
             let (name, fallback) = (self.name, self.fallback.unwrap_or_default());
             Error::invalid_config(format!(
                 "fallback = {fallback:?} of `{name}` does not fit what the method returns: {error}"

@@ -38,7 +38,7 @@ pub struct Instance {
     /// When it started, in milliseconds since 1970; 0 if unknown.
     #[serde(default)]
     pub started_ms: u64,
-    /// Wire faces it serves, such as `dubbo` and `json`; empty means unknown.
+    /// Protocols it serves, such as `dubbo` and `json`; empty means unknown.
     #[serde(default)]
     pub protocols: Vec<String>,
     /// Codecs it speaks, by name; empty means unknown.

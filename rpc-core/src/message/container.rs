@@ -6,7 +6,7 @@
 use bytes::BytesMut;
 
 use super::problem::Read;
-use super::reader::{Reader, Scope};
+use super::reader::{ReadScope, Reader};
 use super::traits::{Element, Field, Value, encode_value, value_len};
 use super::wire::{self, DecodeError, Input, WireType, encoded_len_varint, key_len};
 use super::writer::{At, Writer};
@@ -168,7 +168,7 @@ pub(super) fn read_numbers<T: Copy, W: Copy + Default>(
     list: &mut Vec<T>,
     reader: &mut dyn Reader,
     limits: &mut Limits,
-    read: impl Fn(&mut dyn Reader, &mut Scope, &mut [W]) -> Read<usize>,
+    read: impl Fn(&mut dyn Reader, &mut ReadScope, &mut [W]) -> Read<usize>,
     narrow: impl Fn(W) -> Read<T>,
 ) -> Read {
     list.clear();

@@ -7,10 +7,10 @@ use std::hash::{BuildHasher, Hash};
 use bytes::BytesMut;
 
 use super::problem::{Problem, Read};
-use super::reader::{KeyMut, Reader, Scope};
+use super::reader::{KeyMut, ReadScope, Reader};
 use super::traits::{Field, Value};
 use super::wire::{self, DecodeError, Input, WireType, encoded_len_varint, key_len};
-use super::writer::{At, Key, Writer};
+use super::writer::{At, KeyRef, Writer};
 use crate::codec::Limits;
 use crate::descriptor::Shape;
 
@@ -23,13 +23,13 @@ use crate::descriptor::Shape;
 pub trait MapKey: Value + Eq + Hash + Ord + fmt::Display {
     /// As writers have it.
     #[doc(hidden)]
-    fn as_key(&self) -> Key<'_>;
+    fn as_key(&self) -> KeyRef<'_>;
 
     /// Reads the next key of a map; `None` at its end.
     #[doc(hidden)]
     fn next_key(
         reader: &mut dyn Reader,
-        scope: &mut Scope,
+        scope: &mut ReadScope,
         limits: &mut Limits,
     ) -> Read<Option<Self>>;
 }
@@ -38,14 +38,14 @@ macro_rules! integer_keys {
     ($($ty:ident through $wide:ident as $kind:ident;)*) => {$(
         impl MapKey for $ty {
             #[inline]
-            fn as_key(&self) -> Key<'_> {
-                Key::$kind((*self).into())
+            fn as_key(&self) -> KeyRef<'_> {
+                KeyRef::$kind((*self).into())
             }
 
             #[inline]
             fn next_key(
                 reader: &mut dyn Reader,
-                scope: &mut Scope,
+                scope: &mut ReadScope,
                 _: &mut Limits,
             ) -> Read<Option<Self>> {
                 let mut wide: $wide = 0;
@@ -72,11 +72,15 @@ integer_keys! {
 
 impl MapKey for bool {
     #[inline]
-    fn as_key(&self) -> Key<'_> {
-        Key::Bool(*self)
+    fn as_key(&self) -> KeyRef<'_> {
+        KeyRef::Bool(*self)
     }
 
-    fn next_key(reader: &mut dyn Reader, scope: &mut Scope, _: &mut Limits) -> Read<Option<Self>> {
+    fn next_key(
+        reader: &mut dyn Reader,
+        scope: &mut ReadScope,
+        _: &mut Limits,
+    ) -> Read<Option<Self>> {
         let mut key = false;
         Ok(reader.next_key(scope, KeyMut::Bool(&mut key))?.then_some(key))
     }
@@ -84,14 +88,14 @@ impl MapKey for bool {
 
 impl MapKey for String {
     #[inline]
-    fn as_key(&self) -> Key<'_> {
-        Key::Str(self)
+    fn as_key(&self) -> KeyRef<'_> {
+        KeyRef::Str(self)
     }
 
     #[inline]
     fn next_key(
         reader: &mut dyn Reader,
-        scope: &mut Scope,
+        scope: &mut ReadScope,
         limits: &mut Limits,
     ) -> Read<Option<Self>> {
         let mut key = Self::new();

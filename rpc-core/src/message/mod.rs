@@ -36,13 +36,13 @@ use crate::codec::Limits;
 pub use self::business::BusinessError;
 pub use self::map::MapKey;
 pub use self::problem::{Problem, Read};
-pub use self::reader::{KeyMut, Kind, Reader, Scope, Variant, set_string};
+pub use self::reader::{KeyMut, ReadScope, Reader, ValueKind, Variant, set_string};
 pub use self::returned::Returned;
 pub use self::schema::{EnumSchema, FieldSchema, Positions, RecordSchema, VariantSchema};
 pub use self::traits::{Describe, Element, Field, Value};
 pub use self::wire::{DecodeError, TooDeep};
 pub use self::with_serde::{read_with_serde, write_with_serde};
-pub use self::writer::{At, Key, Writer};
+pub use self::writer::{At, KeyRef, Writer};
 
 /// What generated code calls besides.
 #[doc(hidden)]

@@ -11,7 +11,7 @@ use super::schema::{EnumSchema, Positions, RecordSchema};
 /// stack.
 #[derive(Debug, Default)]
 #[non_exhaustive]
-pub struct Scope {
+pub struct ReadScope {
     /// The reader's own, such as how many are left.
     pub left: u64,
     /// The reader's own, such as what kind of thing is open.
@@ -29,7 +29,7 @@ pub struct Scope {
     unknown: Option<Box<str>>,
 }
 
-impl Scope {
+impl ReadScope {
     /// A place where messages may nest `levels` deeper.
     #[must_use]
     #[inline]
@@ -128,7 +128,7 @@ pub enum KeyMut<'a> {
 /// What is next, where a format says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Kind {
+pub enum ValueKind {
     /// No value.
     Null,
     /// `true` or `false`.
@@ -151,7 +151,7 @@ pub enum Kind {
     Untold,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ValueKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Null => "null",
@@ -190,7 +190,7 @@ pub trait Reader {
     ///
     /// # Errors
     /// The bytes end, or cannot be a value.
-    fn kind(&mut self) -> Read<Kind>;
+    fn kind(&mut self) -> Read<ValueKind>;
 
     /// Passes over a null, if one is next.
     ///
@@ -258,50 +258,50 @@ pub trait Reader {
     ///
     /// # Errors
     /// Something else is next.
-    fn begin_record(&mut self, record: &'static RecordSchema, scope: &mut Scope) -> Read;
+    fn begin_record(&mut self, record: &'static RecordSchema, scope: &mut ReadScope) -> Read;
 
     /// The next field of the record that is known, whose value is to be read then; others are
     /// passed over. `None` at the end of the record.
     ///
     /// # Errors
-    /// The record is malformed, a field stands twice ([`Scope::field`]), or what is passed over is
+    /// The record is malformed, a field stands twice ([`ReadScope::field`]), or what is passed over is
     /// nested too deep.
     fn next_field(
         &mut self,
         record: &'static RecordSchema,
-        scope: &mut Scope,
+        scope: &mut ReadScope,
     ) -> Read<Option<usize>>;
 
     /// Begins a list.
     ///
     /// # Errors
     /// Something else is next.
-    fn begin_list(&mut self, scope: &mut Scope) -> Read;
+    fn begin_list(&mut self, scope: &mut ReadScope) -> Read;
 
     /// Whether another element comes, which is to be read then; `false` at the end of the list.
     ///
     /// # Errors
     /// The list is malformed.
-    fn next_item(&mut self, scope: &mut Scope) -> Read<bool>;
+    fn next_item(&mut self, scope: &mut ReadScope) -> Read<bool>;
 
     /// Begins a map.
     ///
     /// # Errors
     /// Something else is next.
-    fn begin_map(&mut self, scope: &mut Scope) -> Read;
+    fn begin_map(&mut self, scope: &mut ReadScope) -> Read;
 
     /// Reads the next key; its value is to be read then. `false` at the end of the map.
     ///
     /// # Errors
     /// The map is malformed, or the key is of another kind.
-    fn next_key(&mut self, scope: &mut Scope, key: KeyMut<'_>) -> Read<bool>;
+    fn next_key(&mut self, scope: &mut ReadScope, key: KeyMut<'_>) -> Read<bool>;
 
     /// Elements of a list of numbers with a sign: fills `into` from the start and gives how many
     /// there were. Fewer than it holds are the last.
     ///
     /// # Errors
     /// As [`next_item`](Self::next_item) and [`i64`](Self::i64).
-    fn i64s(&mut self, scope: &mut Scope, into: &mut [i64]) -> Read<usize> {
+    fn i64s(&mut self, scope: &mut ReadScope, into: &mut [i64]) -> Read<usize> {
         for (count, value) in into.iter_mut().enumerate() {
             if !self.next_item(scope)? {
                 return Ok(count);
@@ -315,7 +315,7 @@ pub trait Reader {
     ///
     /// # Errors
     /// As [`next_item`](Self::next_item) and [`u64`](Self::u64).
-    fn u64s(&mut self, scope: &mut Scope, into: &mut [u64]) -> Read<usize> {
+    fn u64s(&mut self, scope: &mut ReadScope, into: &mut [u64]) -> Read<usize> {
         for (count, value) in into.iter_mut().enumerate() {
             if !self.next_item(scope)? {
                 return Ok(count);
@@ -329,7 +329,7 @@ pub trait Reader {
     ///
     /// # Errors
     /// As [`next_item`](Self::next_item) and [`f64`](Self::f64).
-    fn f64s(&mut self, scope: &mut Scope, into: &mut [f64]) -> Read<usize> {
+    fn f64s(&mut self, scope: &mut ReadScope, into: &mut [f64]) -> Read<usize> {
         for (count, value) in into.iter_mut().enumerate() {
             if !self.next_item(scope)? {
                 return Ok(count);
@@ -360,14 +360,14 @@ mod tests {
     fn a_field_is_taken_once_however_many_there_are() {
         const FIELD: FieldSchema = FieldSchema::new(1, "", "");
         static FIELDS: [FieldSchema; 200] = [FIELD; 200];
-        let mut scope = Scope::new(1);
+        let mut scope = ReadScope::new(1);
         assert!((0..FIELDS.len()).all(|at| scope.insert(at)));
         assert!((0..FIELDS.len()).all(|at| !scope.insert(at)));
 
         static NAMED: [FieldSchema; 2] =
             [FieldSchema::new(1, "id", "id"), FieldSchema::new(2, "theName", "the_name")];
         let record = RecordSchema::new("Order", &NAMED, Positions::Compact);
-        let mut scope = Scope::new(1);
+        let mut scope = ReadScope::new(1);
         assert_eq!(scope.field(&record, b"theName").unwrap(), Some(1));
         assert_eq!(scope.field(&record, b"else").unwrap(), None);
         assert_eq!(scope.field(&record, b"id").unwrap(), Some(0));

@@ -5,7 +5,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::problem::{Problem, Read};
-use super::reader::{Reader, Scope};
+use super::reader::{ReadScope, Reader};
 use super::schema::RecordSchema;
 use super::wire::{DecodeError, Input, TooDeep, WireType};
 use super::writer::{At, Writer};
@@ -182,7 +182,7 @@ pub fn read_record<R: Record>(
 
 /// Passes over a variant of an enum with data that has no such name.
 #[cold]
-fn read_unknown<R: Record>(record: &mut R, reader: &mut dyn Reader, scope: &Scope) -> Read {
+fn read_unknown<R: Record>(record: &mut R, reader: &mut dyn Reader, scope: &ReadScope) -> Read {
     // Some writers list every variant and leave all but one `null`.
     if reader.null()? {
         return Ok(());

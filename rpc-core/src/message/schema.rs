@@ -73,7 +73,7 @@ pub enum Positions {
     /// Only in binary formats, whose writers often leave names out: messages.
     Compact,
     /// In none: enums with data. A name that none of their fields has is a variant of another
-    /// version, not a field to be skipped; see [`Scope::field`](super::Scope::field).
+    /// version, not a field to be skipped; see [`ReadScope::field`](super::ReadScope::field).
     Never,
 }
 

@@ -6,7 +6,7 @@
 use bytes::BytesMut;
 
 use super::problem::{Problem, Read};
-use super::reader::{Kind, Reader};
+use super::reader::{Reader, ValueKind};
 use super::record::{self, Record};
 use super::traits::Field;
 use super::wire::{DecodeError, Input, TooDeep, WireType};
@@ -86,7 +86,7 @@ pub(super) fn read_argument<R: Record, T: Field>(
         return record::read_record(record, reader, limits);
     }
     match reader.kind()? {
-        Kind::List => {
+        ValueKind::List => {
             let mut scope = limits.scope();
             reader.begin_list(&mut scope)?;
             if reader.next_item(&mut scope)? {
@@ -98,7 +98,7 @@ pub(super) fn read_argument<R: Record, T: Field>(
             }
             Ok(())
         }
-        Kind::Map | Kind::Null | Kind::Untold => value(record).read(reader, limits),
+        ValueKind::Map | ValueKind::Null | ValueKind::Untold => value(record).read(reader, limits),
         other => Err(Problem::new(format_args!(
             "the argument as a map, or an array that holds it, was expected, not {other}"
         ))),

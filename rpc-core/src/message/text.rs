@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use super::problem::Problem;
 use super::schema::{EnumSchema, RecordSchema};
 use super::traits::Field;
-use super::writer::{At, Key, Writer};
+use super::writer::{At, KeyRef, Writer};
 use crate::codec::MAX_DEPTH;
 
 /// Appends the text of an argument; `false` if it has none.
@@ -133,12 +133,12 @@ impl Writer for Text<'_> {
         self.begin_entries(at);
     }
 
-    fn key(&mut self, key: Key<'_>) {
+    fn key(&mut self, key: KeyRef<'_>) {
         match key {
-            Key::Bool(key) => self.entry(key),
-            Key::Int(key) => self.entry(key),
-            Key::Uint(key) => self.entry(key),
-            Key::Str(key) => self.entry(key),
+            KeyRef::Bool(key) => self.entry(key),
+            KeyRef::Int(key) => self.entry(key),
+            KeyRef::Uint(key) => self.entry(key),
+            KeyRef::Str(key) => self.entry(key),
         }
     }
 

@@ -11,7 +11,7 @@ pub type At = Option<&'static FieldSchema>;
 
 /// A key of a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Key<'a> {
+pub enum KeyRef<'a> {
     /// A `bool`.
     Bool(bool),
     /// A number of a type with a sign.
@@ -48,7 +48,7 @@ pub trait Writer {
     fn begin_map(&mut self, at: At, len: usize);
 
     /// A key of the map that was begun last; its value follows.
-    fn key(&mut self, key: Key<'_>);
+    fn key(&mut self, key: KeyRef<'_>);
 
     /// Ends the map that was begun last.
     fn end_map(&mut self);

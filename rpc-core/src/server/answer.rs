@@ -12,8 +12,8 @@ use tracing::Span;
 
 use super::context::{self, CallContext};
 use super::dispatch::Route;
-use super::gate::Outcome;
-use super::{load_report, scope, served, told};
+use super::gate::GateOutcome;
+use super::{call_span, load_report, scope, served};
 use crate::deadline::Deadline;
 use crate::invocation::Invocation;
 use crate::invoker::ReplyFuture;
@@ -55,7 +55,7 @@ impl Answer {
         let ends = if streams { invocation.end_deadline() } else { None };
         let tells_load =
             !invocation.metadata.is_empty() && load_report::is_asked(&invocation.metadata);
-        let span = told::span(&invocation);
+        let span = call_span::span(&invocation);
         trace::adopt(route.bridge(), &span, &invocation.metadata);
         let told = (!span.is_disabled()).then(|| Box::new(span.clone()));
         let future = {
@@ -128,11 +128,11 @@ impl Answer {
         let allowed = self.deadline.remaining_from(counted);
         let left = self.deadline.remaining_from(now);
         let outcome = match given_up {
-            _ if left.is_zero() => Outcome::Late,
+            _ if left.is_zero() => GateOutcome::Late,
             // Its caller's clock began before ours: who waits to the deadline cancels just before.
-            true if left <= allowed / 4 => Outcome::Late,
-            true => Outcome::GivenUp,
-            false => Outcome::Useful,
+            true if left <= allowed / 4 => GateOutcome::Late,
+            true => GateOutcome::GivenUp,
+            false => GateOutcome::Useful,
         };
         gate.end(now, now.saturating_duration_since(counted), allowed, outcome);
     }
@@ -174,8 +174,8 @@ impl Answer {
     #[inline]
     fn tell(&self, outcome: Result<(), &Status>, took: Duration) {
         let span = self.told.as_deref();
-        if told::is(&self.route, span, outcome) {
-            told::end(&self.route, self.context.as_ref(), span, outcome, took);
+        if call_span::is(&self.route, span, outcome) {
+            call_span::end(&self.route, self.context.as_ref(), span, outcome, took);
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
-use crate::access::{AccessLog, Line, LiveAccessLog};
+use crate::access_log::{AccessLog, Line, LiveAccessLog};
 use crate::codec::Codecs;
 use crate::error::Error;
 use crate::invocation::Invocation;
@@ -19,7 +19,7 @@ use crate::metrics::{MethodMetrics, Metrics};
 use crate::peer::Peer;
 use crate::server::blocking::Watched;
 use crate::server::first_polls::FirstPolls;
-use crate::server::gate::{Gate, Gates};
+use crate::server::gate::{Gates, MethodGate};
 use crate::server::handler::Handler;
 use crate::server::load_report::MachineLoad;
 use crate::service_key::ServiceKey;
@@ -65,7 +65,7 @@ pub struct Route {
     bridge: Option<Arc<dyn TraceBridge>>,
     access_log: LiveAccessLog,
     /// What limits its calls once work is futile, unless it is configured away.
-    gate: Option<Gate>,
+    gate: Option<MethodGate>,
     /// Counts polls of its handlers for the watcher of threads.
     watched: Watched,
     first_polls: FirstPolls,
@@ -138,7 +138,8 @@ impl Dispatcher {
             let (machine, bridge) = (self.machine.clone(), self.bridge.clone());
             // A one-way call has nobody who would come back.
             let gated = kind == MethodKind::Unary && !self.ungated.contains(&*path);
-            let gate = || Gate::new(path.clone(), self.gates.clone(), self.metrics.gate(&method));
+            let gate =
+                || MethodGate::new(path.clone(), self.gates.clone(), self.metrics.gate(&method));
             let gate = gated.then(gate);
             let watched = Watched::new(path.clone());
             let first_polls = FirstPolls::since(Instant::now());
@@ -300,7 +301,7 @@ impl Route {
     }
 
     /// What limits its calls once work is futile.
-    pub(super) fn gate(&self) -> Option<&Gate> {
+    pub(super) fn gate(&self) -> Option<&MethodGate> {
         self.gate.as_ref()
     }
 

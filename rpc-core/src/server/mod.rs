@@ -2,6 +2,7 @@
 
 mod answer;
 mod blocking;
+mod call_span;
 mod config;
 pub(crate) mod context;
 mod dispatch;
@@ -15,7 +16,6 @@ pub(crate) mod scope;
 mod served;
 mod shared_view;
 mod state;
-mod told;
 mod within;
 
 pub use self::answer::Answer;

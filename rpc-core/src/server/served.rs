@@ -13,7 +13,7 @@ use tracing::{Instrument, Span};
 
 use super::context::{self, CallContext};
 use super::dispatch::Route;
-use super::{scope, told};
+use super::{call_span, scope};
 use crate::body::Body;
 use crate::deadline::Deadline;
 use crate::invoker::ReplyFuture;
@@ -67,8 +67,8 @@ impl Served {
         let code = outcome.map_or_else(Status::code, |()| Code::Ok);
         self.route.metrics().record_code(code, took);
         let span = (!span.is_disabled()).then_some(span);
-        if told::is(&self.route, span, outcome) {
-            told::end(&self.route, self.context.as_ref(), span, outcome, took);
+        if call_span::is(&self.route, span, outcome) {
+            call_span::end(&self.route, self.context.as_ref(), span, outcome, took);
         }
     }
 

@@ -14,9 +14,9 @@ use crate::status::{Delivery, Status};
 type Source = Pin<Box<dyn MessageSource>>;
 
 /// A stream that all clones of a body share: the first reader has it.
-pub(crate) struct Shared(Mutex<Option<Source>>);
+pub(crate) struct SharedStream(Mutex<Option<Source>>);
 
-impl Shared {
+impl SharedStream {
     pub(crate) fn new(source: impl MessageSource) -> Arc<Self> {
         Arc::new(Self(Mutex::new(Some(Box::pin(source)))))
     }
@@ -52,7 +52,7 @@ impl Shared {
 pub struct Messages {
     state: State,
     /// Where it is given back to, until it is polled.
-    from: Option<Arc<Shared>>,
+    from: Option<Arc<SharedStream>>,
     trailers: Metadata,
 }
 

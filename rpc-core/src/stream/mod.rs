@@ -12,7 +12,7 @@ mod streaming;
 mod until_end;
 
 pub use self::messages::Messages;
-pub(crate) use self::messages::Shared;
+pub(crate) use self::messages::SharedStream;
 pub(crate) use self::opening::Opening;
 pub use self::sender::StreamSender;
 pub use self::source::MessageSource;

@@ -36,7 +36,7 @@ fn method_descriptor(service: &Service, method: &Method) -> TokenStream {
     let (name, docs) = (method.wire_name(), &method.docs);
     let message = arguments::message(service, method);
     let message_type = answer(service, method, "message_type");
-    let stand_in = answer(service, method, "stand_in");
+    let make_fallback = answer(service, method, "make_fallback");
     let (settings, kind) = (settings(service, method), kind(service, method));
     let signature = signature(service, method);
     let error = {
@@ -53,7 +53,7 @@ fn method_descriptor(service: &Service, method: &Method) -> TokenStream {
         .doc(#docs)
         .signature(#signature)
         .error(#error)
-        .stand_in(#stand_in)
+        .make_fallback(#make_fallback)
         .kind(#kind)
         #(#settings)*
     }

@@ -81,7 +81,7 @@ fn answer(service: &Service, method: &Method, function: &str) -> TokenStream {
     let span = at(value);
     let p = placed(service, span);
     let function = Ident::new(function, span);
-    quote_spanned!(span=> <#value as #p::Answer>::#function)
+    quote_spanned!(span=> <#value as #p::MethodResult>::#function)
 }
 
 /// The path of everything generated code names, at the place of the code that uses it.

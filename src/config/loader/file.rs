@@ -12,7 +12,7 @@ use super::key::Key;
 use super::layer::{Inside, Layer, Raw};
 use super::origin::Origin;
 use super::places::Places;
-use super::schema::{Entry, Schema};
+use super::schema::{Schema, SchemaEntry};
 
 /// A configuration file that was read.
 #[derive(Debug, Clone)]
@@ -67,12 +67,12 @@ impl Reader<'_> {
         for (name, value) in table {
             let key = section.child(name.get_ref());
             match self.schema.lookup(&key) {
-                Entry::Section => {
+                SchemaEntry::Section => {
                     self.layer.sections.push((key.clone(), self.places.origin(name.span().start)));
                     self.subsection(value, &key)?;
                 }
-                Entry::Leaf => self.leaf(value, key)?,
-                Entry::Unknown { depth, known } => {
+                SchemaEntry::Leaf => self.leaf(value, key)?,
+                SchemaEntry::Unknown { depth, known } => {
                     let origin = self.places.origin(name.span().start);
                     let key = deepest(key, &value);
                     return Err(self.schema.unknown_key(&key, depth, known).at(origin));

@@ -29,7 +29,7 @@ pub use self::layer::Layer;
 pub use self::origin::{Origin, Setting, Strength};
 pub(super) use self::origins::Origins;
 pub(crate) use self::overruled::Overruled;
-use self::overruled::{Code, Replacements};
+use self::overruled::{InCode, Replacements};
 pub(super) use self::process::{cache_dir_of_user, runtime_dir_of_user};
 #[cfg(test)]
 pub(super) use self::schema::Schema;
@@ -94,7 +94,7 @@ pub(super) fn load<S: Sections>(sources: Sources) -> Result<Loaded<S>, Error> {
     };
     let (environment, passed_over) = environment::parse(sources.environment, &schema)?;
     let (builder, arguments) = sources.builder.split();
-    let code = Code::of(&builder, S::stays);
+    let code = InCode::of(&builder, S::stays);
     let (mut tree, mut origins) = (Value::Object(serde_json::Map::new()), Origins::default());
     let mut kept = Vec::new();
     let rules = sources.rules.into_rules();

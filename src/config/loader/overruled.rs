@@ -11,14 +11,14 @@ use super::origin::Origin;
 use super::origins::Origins;
 
 /// What the program set in code.
-pub(super) struct Code {
+pub(super) struct InCode {
     /// The last value of each key.
     settings: Vec<(Key, Value)>,
     /// Those that are not replaced.
     staying: Vec<Key>,
 }
 
-impl Code {
+impl InCode {
     pub(super) fn of(builder: &Layer, stays: fn(&Key, &Value) -> bool) -> Self {
         let mut settings: Vec<(Key, Value)> = Vec::new();
         for Raw { key, value, .. } in &builder.settings {

@@ -20,7 +20,7 @@ pub(crate) struct Schema {
 
 /// What stands at a place of the tree.
 #[derive(Debug)]
-pub(super) enum Entry<'a> {
+pub(super) enum SchemaEntry<'a> {
     /// A section.
     Section,
     /// A key.
@@ -40,21 +40,21 @@ impl Schema {
         self.repeated
     }
 
-    pub(super) fn lookup(&self, key: &Key) -> Entry<'_> {
+    pub(super) fn lookup(&self, key: &Key) -> SchemaEntry<'_> {
         let mut at = &self.tree;
         for (depth, part) in key.parts().enumerate() {
             let Value::Object(section) = at else {
-                return Entry::Unknown { depth, known: Vec::new() };
+                return SchemaEntry::Unknown { depth, known: Vec::new() };
             };
             match section.get(part).or_else(|| section.get(ANY)) {
                 Some(next) => at = next,
                 None => {
                     let known = section.keys().map(String::as_str).collect();
-                    return Entry::Unknown { depth, known };
+                    return SchemaEntry::Unknown { depth, known };
                 }
             }
         }
-        if at.is_object() { Entry::Section } else { Entry::Leaf }
+        if at.is_object() { SchemaEntry::Section } else { SchemaEntry::Leaf }
     }
 
     /// Every key with its default; where any name may stand, it has [`ANY`].
@@ -68,9 +68,9 @@ impl Schema {
     /// Where it stands, what is wrong and what is possible.
     pub(super) fn check(&self, setting: &Raw) -> Result<(), Error> {
         match self.lookup(&setting.key) {
-            Entry::Leaf => {}
-            Entry::Section => return Err(setting.blame("is a section, it takes no value")),
-            Entry::Unknown { depth, known } => {
+            SchemaEntry::Leaf => {}
+            SchemaEntry::Section => return Err(setting.blame("is a section, it takes no value")),
+            SchemaEntry::Unknown { depth, known } => {
                 return Err(self.unknown_key(&setting.key, depth, known).at(&setting.origin));
             }
         }
@@ -119,7 +119,7 @@ impl Schema {
     fn unquoted(&self, key: &Key, depth: usize, known: &[&str]) -> Option<Key> {
         let parts: Vec<&str> = key.parts().collect();
         let around = key.section(depth.checked_sub(1)?);
-        let is_name = matches!(self.lookup(&around.child(ANY)), Entry::Section);
+        let is_name = matches!(self.lookup(&around.child(ANY)), SchemaEntry::Section);
         let part = parts.get(depth)?;
         let is_more = parts.len() > depth + 1 || part.starts_with(char::is_uppercase);
         if !is_name || !is_more || nearest(part, known).is_some() {

@@ -28,7 +28,7 @@ pub use self::instances::InstanceRule;
 pub use self::provider::{
     Gate, HandlerOverrides, InstanceOverrides, ProtocolNames, ProviderConfig, ProviderLimits,
 };
-pub(super) use self::registry::{Place, Registered};
+pub(super) use self::registry::{AddressPlace, RegistryEntry};
 pub use self::registry::{RegistryAddresses, RegistryConfig};
 pub use self::secret::Secret;
 pub use self::selector::Selector;

@@ -47,20 +47,20 @@ impl Default for RegistryConfig {
 
 /// The registries in use, in order; none by default. `Serialize` shows them without passwords.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RegistryAddresses(Vec<Registered>);
+pub struct RegistryAddresses(Vec<RegistryEntry>);
 
 /// One registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Registered {
+pub(crate) struct RegistryEntry {
     pub(crate) address: RegistryAddress,
     /// Its own, from a `[[registry]]` of several.
     pub(crate) token: Option<Secret>,
-    pub(crate) place: Place,
+    pub(crate) place: AddressPlace,
 }
 
 /// Where an address is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum AddressPlace {
     /// It, or several with commas between them, is the whole value.
     Alone,
     /// It is this element of a list.
@@ -90,17 +90,17 @@ impl RegistryAddresses {
     }
 
     /// The registries, in order.
-    pub(crate) fn entries(&self) -> &[Registered] {
+    pub(crate) fn entries(&self) -> &[RegistryEntry] {
         &self.0
     }
 
-    fn push(&mut self, written: &Written, place: Place) -> Result<(), String> {
+    fn push(&mut self, written: &Written, place: AddressPlace) -> Result<(), String> {
         for address in split(&written.address) {
             let address = address.parse().map_err(|error| format!("{error}"))?;
             if self.iter().any(|known| *known == address) {
                 return Err(format!("`{address}` is there twice: name each registry once"));
             }
-            self.0.push(Registered { address, token: written.token.clone(), place });
+            self.0.push(RegistryEntry { address, token: written.token.clone(), place });
         }
         Ok(())
     }
@@ -158,13 +158,13 @@ impl<'de> Visitor<'de> for Reading<'_> {
 
     fn visit_str<E: de::Error>(self, address: &str) -> Result<(), E> {
         let written = Written { address: address.to_owned(), token: None };
-        let place = self.index.map_or(Place::Alone, Place::Item);
+        let place = self.index.map_or(AddressPlace::Alone, AddressPlace::Item);
         self.into.push(&written, place).map_err(E::custom)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
         let written = Written::deserialize(MapAccessDeserializer::new(map))?;
-        let place = self.index.map_or(Place::Alone, Place::Table);
+        let place = self.index.map_or(AddressPlace::Alone, AddressPlace::Table);
         self.into.push(&written, place).map_err(A::Error::custom)
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use dubhe::embedded::{EmbeddedServer, ServerConfig};
+use dubhe::embedded::{EmbeddedServer, RegistryServerConfig};
 use dubhe::{Consumer, Source};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -190,10 +190,10 @@ async fn start(name: &str, args: &[&str]) -> Result<Member, BoxError> {
 /// In a registry process: serves until the parent has gone.
 pub(crate) async fn become_registry(args: &[String]) -> Result<(), BoxError> {
     let [port, data] = args else { return Err("want PORT FOLDER".into()) };
-    let config = ServerConfig {
+    let config = RegistryServerConfig {
         closed_lease: Duration::from_millis(500),
         withhold: Duration::from_secs(3),
-        ..ServerConfig::default()
+        ..RegistryServerConfig::default()
     };
     let server = EmbeddedServer::builder().listen(format!("127.0.0.1:{port}")).config(config);
     let server = server.data_dir(data).start().await?;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use dubhe::Error;
 use dubhe::extend::{
-    At, BuildContext, Codec, CodecError, EnumSchema, Extension, Key, KeyMut, Kind, Limits, Message,
-    NoConfig, Problem, Read, Reader, RecordSchema, Scope, Variant, Writer, set_string,
+    At, BuildContext, Codec, CodecError, EnumSchema, Extension, KeyMut, KeyRef, Limits, Message,
+    NoConfig, Problem, Read, ReadScope, Reader, RecordSchema, ValueKind, Variant, Writer,
+    set_string,
 };
 
 /// The codec of the format.
@@ -99,12 +100,12 @@ impl Writer for MarkedWriter<'_> {
         self.mark(at, b'{');
     }
 
-    fn key(&mut self, key: Key<'_>) {
+    fn key(&mut self, key: KeyRef<'_>) {
         match key {
-            Key::Bool(key) => self.bool(None, key),
-            Key::Int(key) => self.i64(None, key),
-            Key::Uint(key) => self.u64(None, key),
-            Key::Str(key) => self.str(None, key),
+            KeyRef::Bool(key) => self.bool(None, key),
+            KeyRef::Int(key) => self.i64(None, key),
+            KeyRef::Uint(key) => self.u64(None, key),
+            KeyRef::Str(key) => self.str(None, key),
         }
     }
 
@@ -220,7 +221,7 @@ impl MarkedReader {
         ends
     }
 
-    fn open(&mut self, scope: &mut Scope) -> Read {
+    fn open(&mut self, scope: &mut ReadScope) -> Read {
         // What is open says itself where it ends; `null` has ended.
         scope.aux = match self.next()? {
             Value::List | Value::Map => 1,
@@ -236,16 +237,16 @@ impl Reader for MarkedReader {
         false
     }
 
-    fn kind(&mut self) -> Read<Kind> {
+    fn kind(&mut self) -> Read<ValueKind> {
         let before = self.0.clone();
         let kind = match self.next()? {
-            Value::Null => Kind::Null,
-            Value::Number(0..) => Kind::Unsigned,
-            Value::Number(_) => Kind::Signed,
-            Value::Float(_) => Kind::Float,
-            Value::Text(_) => Kind::Text,
-            Value::List => Kind::List,
-            Value::Map | Value::End => Kind::Map,
+            Value::Null => ValueKind::Null,
+            Value::Number(0..) => ValueKind::Unsigned,
+            Value::Number(_) => ValueKind::Signed,
+            Value::Float(_) => ValueKind::Float,
+            Value::Text(_) => ValueKind::Text,
+            Value::List => ValueKind::List,
+            Value::Map | Value::End => ValueKind::Map,
         };
         self.0 = before;
         Ok(kind)
@@ -314,14 +315,14 @@ impl Reader for MarkedReader {
         })
     }
 
-    fn begin_record(&mut self, _: &'static RecordSchema, scope: &mut Scope) -> Read {
+    fn begin_record(&mut self, _: &'static RecordSchema, scope: &mut ReadScope) -> Read {
         self.open(scope)
     }
 
     fn next_field(
         &mut self,
         record: &'static RecordSchema,
-        scope: &mut Scope,
+        scope: &mut ReadScope,
     ) -> Read<Option<usize>> {
         while scope.aux != 0 && !self.ends() {
             let name = self.text()?;
@@ -333,19 +334,19 @@ impl Reader for MarkedReader {
         Ok(None)
     }
 
-    fn begin_list(&mut self, scope: &mut Scope) -> Read {
+    fn begin_list(&mut self, scope: &mut ReadScope) -> Read {
         self.open(scope)
     }
 
-    fn next_item(&mut self, scope: &mut Scope) -> Read<bool> {
+    fn next_item(&mut self, scope: &mut ReadScope) -> Read<bool> {
         Ok(scope.aux != 0 && !self.ends())
     }
 
-    fn begin_map(&mut self, scope: &mut Scope) -> Read {
+    fn begin_map(&mut self, scope: &mut ReadScope) -> Read {
         self.open(scope)
     }
 
-    fn next_key(&mut self, scope: &mut Scope, key: KeyMut<'_>) -> Read<bool> {
+    fn next_key(&mut self, scope: &mut ReadScope, key: KeyMut<'_>) -> Read<bool> {
         if scope.aux == 0 || self.ends() {
             return Ok(false);
         }

@@ -81,7 +81,7 @@ impl LaterInvoker {
     fn put_off(&self, mut invocation: Invocation, status: Status, began: Instant) -> Result<Reply> {
         let method = invocation.method().clone();
         let may = may_resend_later(&status, method.is_idempotent()) == Resend::Free;
-        let (Some(answer), Some(backlog), true) = (method.stand_in(), self.picker.backlog(), may)
+        let (Some(answer), Some(backlog), true) = (method.fallback(), self.picker.backlog(), may)
         else {
             return Err(status);
         };

@@ -45,7 +45,7 @@ fn what_calls_and_clients_return_has_a_name() {
         named::<descriptor::VariantType>(),
         named::<descriptor::Shape>(),
         named::<descriptor::Type>(),
-        named::<descriptor::StandIn>(),
+        named::<descriptor::MakeFallback>(),
     ];
     assert!(names.iter().all(|size| *size > 0));
 }

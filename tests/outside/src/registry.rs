@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dubhe::extend::{
-    Backend, BuildContext, Demand, Extension, Listing, Registry, RegistryConfig, Session, Updates,
+    Backend, BuildContext, Demand, Extension, Listing, Registry, RegistryParams, Session, Updates,
     supervise,
 };
 use dubhe::{Error, Extensions, Instance, ServiceKey};
@@ -22,9 +22,9 @@ struct Folder {
 
 impl Extension<dyn Registry> for Folder {
     const NAME: &'static str = "folder";
-    type Config = RegistryConfig;
+    type Config = RegistryParams;
 
-    fn build(config: RegistryConfig, _: &BuildContext) -> Result<Arc<dyn Registry>, Error> {
+    fn build(config: RegistryParams, _: &BuildContext) -> Result<Arc<dyn Registry>, Error> {
         let rest = config.url.trim_start_matches("folder://");
         let path = rest.find('/').map_or("", |at| &rest[at..]).into();
         let folder = Self { url: config.url.clone(), path };

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::nested::{self, Nested};
 use super::report::{EndpointHealth, HealthState};
 use super::silence::Silence;
-use super::window::{Sums, Window};
+use super::window::{OutcomeWindow, Sums};
 use super::{EjectionConfig, Ejector, Verdict};
 use crate::endpoint::load::nanos_since;
 
@@ -46,7 +46,7 @@ pub(crate) struct Health {
     /// When it was last found to be well: calls begun before say nothing of what it is since.
     well_since: AtomicU64,
     silence: Silence,
-    window: Window,
+    window: OutcomeWindow,
     /// When the first failure of the row was seen, in nanoseconds since `origin`.
     failing_since: AtomicU64,
     term: Mutex<Term>,
@@ -75,7 +75,7 @@ impl Health {
             standing: AtomicU8::new(HEALTHY),
             stale: AtomicBool::new(false),
             silence: Silence::default(),
-            window: Window::new(now),
+            window: OutcomeWindow::new(now),
             in_row: AtomicU32::new(0),
             nested: Nested::new(now),
             failing_since: AtomicU64::new(0),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::EjectionConfig;
-use super::window::Window;
+use super::window::OutcomeWindow;
 
 /// Why an endpoint is out, for people.
 pub(super) const WHY: &str = "its own calls fail";
@@ -29,7 +29,7 @@ pub(super) struct Nested {
     last: AtomicU64,
     /// Those of the last 10 s. A row ends with any success; where methods that depend on nothing are
     /// called beside the one that fails, this is what the endpoints have alike.
-    lately: Window,
+    lately: OutcomeWindow,
     /// While it is taken out for this: the part of its calls that failed so when it was, in percent.
     out_for: AtomicU32,
 }
@@ -40,7 +40,7 @@ impl Nested {
             in_row: AtomicU32::new(0),
             since: AtomicU64::new(0),
             last: AtomicU64::new(0),
-            lately: Window::new(origin),
+            lately: OutcomeWindow::new(origin),
             out_for: AtomicU32::new(0),
         }
     }

@@ -17,7 +17,7 @@ const TAGS: u64 = (1 << 24) - 1;
 /// Outcomes of ten seconds.
 #[derive(Debug)]
 #[repr(C)]
-pub(super) struct Window {
+pub(super) struct OutcomeWindow {
     origin: Instant,
     slots: [AtomicU64; SECONDS as usize],
 }
@@ -29,7 +29,7 @@ pub(super) struct Sums {
     pub(super) failures: u64,
 }
 
-impl Window {
+impl OutcomeWindow {
     pub(super) fn new(origin: Instant) -> Self {
         Self { origin, slots: Default::default() }
     }
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn outcomes_are_summed_over_ten_seconds() {
         let start = Instant::now();
-        let window = Window::new(start);
+        let window = OutcomeWindow::new(start);
         for second in 0..15 {
             let now = start + Duration::from_secs(second);
             window.count(true, now);
@@ -120,7 +120,7 @@ mod tests {
     fn a_second_counts_for_ten_and_makes_room_for_its_successor_also_when_tags_begin_again() {
         for first in [0, TAGS - 12] {
             let start = Instant::now();
-            let window = Window::new(start);
+            let window = OutcomeWindow::new(start);
             let at = |second| start + Duration::from_secs(first + second);
             for second in 0..25 {
                 // So many as seconds have passed, of which all but one have failed.
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn more_calls_than_a_slot_can_hold_keep_their_share() {
         let now = Instant::now();
-        let window = Window::new(now);
+        let window = OutcomeWindow::new(now);
         for call in 0..2_500_000_u32 {
             window.count(!call.is_multiple_of(4), now);
         }

@@ -13,17 +13,17 @@ use rpc_core::status::{Delivery, Details, Status};
 use rpc_core::{Body, CallId, Invocation, MethodKind, Reply, SentAs};
 use tokio::time::Instant;
 
-use super::pending::{Outcome, Sent};
-use super::shared::{Inner, Shared};
+use super::pending::{CallEnd, Sent};
+use super::shared::{ConnectionShared, Inner};
 use crate::dubbo::wire;
-use crate::dubbo::wire::envelope::{Answer, Envelope, Request, check_metadata};
-use crate::dubbo::wire::event::Event;
+use crate::dubbo::wire::envelope::{Envelope, ParsedAnswer, RequestEnvelope, check_metadata};
+use crate::dubbo::wire::event::ConnectionEvent;
 use crate::dubbo::wire::header::{self, EVENTS, Header, NO_REQUEST};
 use crate::transport::write_queue::LARGE;
 
 /// One call on an open connection. Dropping it frees its slot and tells the provider.
 pub(super) struct Call {
-    shared: Arc<Shared>,
+    shared: Arc<ConnectionShared>,
     /// It is written, and its answer is read, in the first of these.
     codecs: Option<Codecs>,
     stage: Stage,
@@ -36,7 +36,7 @@ enum Stage {
 }
 
 impl Call {
-    pub(super) fn new(shared: Arc<Shared>, mut invocation: Invocation) -> Self {
+    pub(super) fn new(shared: Arc<ConnectionShared>, mut invocation: Invocation) -> Self {
         let codecs = invocation.codecs.take();
         Self { shared, codecs, stage: Stage::Unsent(invocation) }
     }
@@ -76,7 +76,7 @@ impl Call {
         let earliest = inner.earliest;
         let id = self.admit(&mut inner, invocation, left, cx)?;
         let header = Header::request(serialization, id.is_some(), id.unwrap_or(NO_REQUEST));
-        let request = Request {
+        let request = RequestEnvelope {
             path: invocation.method().path(),
             timeout_us: u64::try_from(left.as_micros()).unwrap_or(u64::MAX),
             sent_us: self.shared.micros(now),
@@ -111,7 +111,7 @@ impl Call {
         if let Some(closed) = &inner.closed {
             return Err(closed.clone());
         }
-        let Shared { address, config, .. } = &*self.shared;
+        let ConnectionShared { address, config, .. } = &*self.shared;
         let full = |text| Status::resource_exhausted(text).with_delivery(Delivery::NotSent);
         let (queued, limit) = (inner.out.len(), config.queued);
         if queued > limit {
@@ -138,7 +138,7 @@ impl Call {
         Ok(Some(id))
     }
 
-    fn poll_outcome(&self, id: u64, cx: &Context<'_>) -> Option<Outcome> {
+    fn poll_outcome(&self, id: u64, cx: &Context<'_>) -> Option<CallEnd> {
         self.shared.lock().pending.poll(id, cx.waker())
     }
 
@@ -149,10 +149,10 @@ impl Call {
         Ok(Reply::from_body(Body::from_bytes(codec, Bytes::new())))
     }
 
-    fn finish(&self, outcome: Outcome) -> Result<Reply, Status> {
+    fn finish(&self, outcome: CallEnd) -> Result<Reply, Status> {
         let (header, body) = match outcome {
-            Outcome::Frame(header, body) => (header, body),
-            Outcome::Failed(status) => return Err(status),
+            CallEnd::Frame(header, body) => (header, body),
+            CallEnd::Failed(status) => return Err(status),
         };
         let codec = self.codec().filter(|codec| codec.dubbo_id() == header.serialization());
         let Some(codec) = codec else {
@@ -169,13 +169,13 @@ impl Call {
             return Err(Status::internal(text).with_delivery(Delivery::MaybeSent));
         };
         match envelope.parse_answer(body) {
-            Ok(Answer::Value { metadata, value }) => {
+            Ok(ParsedAnswer::Value { metadata, value }) => {
                 let mut reply = Reply::from_body(body_of(value));
                 reply.metadata = metadata;
                 Ok(reply)
             }
-            Ok(Answer::Status { status, details: None }) => Err(status),
-            Ok(Answer::Status { status, details: Some((name, bytes)) }) => {
+            Ok(ParsedAnswer::Status { status, details: None }) => Err(status),
+            Ok(ParsedAnswer::Status { status, details: Some((name, bytes)) }) => {
                 let type_name = String::from_utf8_lossy(&name).into();
                 Err(status.with_details(Details { type_name, body: body_of(bytes) }))
             }
@@ -190,7 +190,7 @@ impl Call {
 /// Appends header, arguments and what stands around them, or nothing at all.
 fn put(
     inner: &mut Inner,
-    (header, envelope, request): (Header, &dyn Envelope, Request<'_>),
+    (header, envelope, request): (Header, &dyn Envelope, RequestEnvelope<'_>),
     body: &Body,
     codec: &dyn Codec,
     large: Option<Bytes>,
@@ -266,7 +266,7 @@ impl Drop for Call {
         let cancelled = unanswered.is_some_and(|sent| !inner.void(sent));
         if cancelled {
             let serialization = self.codec().map_or(EVENTS, |codec| codec.dubbo_id());
-            Event::Cancel(id).put(inner.out.tail(), serialization, id);
+            ConnectionEvent::Cancel(id).put(inner.out.tail(), serialization, id);
         }
         let wake = cancelled && inner.request_flush();
         drop(inner);

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use super::call::Call;
 use super::driver::Driver;
-use super::shared::{Life, Shared};
+use super::shared::{ConnectionLife, ConnectionShared};
 
 /// A connection to one address that reopens by itself.
 pub(super) struct DubboChannel {
@@ -51,7 +51,7 @@ enum Link {
     /// The task is connecting, or waits to try again at the instant.
     Waiting { next_try: Instant, last_error: Option<Status> },
     /// Connected.
-    Up(Arc<Shared>),
+    Up(Arc<ConnectionShared>),
 }
 
 impl DubboChannel {
@@ -96,7 +96,7 @@ impl Channel for DubboChannel {
 impl Invoke for DubboChannel {
     fn invoke(&self, invocation: Invocation) -> ReplyFuture {
         if let Link::Up(shared) = &*self.core.lock()
-            && shared.life() != Life::Closed
+            && shared.life() != ConnectionLife::Closed
         {
             // The box is there first, so that the call is made in it and not moved there.
             let place = Box::new_uninit();
@@ -190,7 +190,10 @@ impl Core {
     }
 
     /// The open connection, waiting for the attempt under way, never past the deadline.
-    async fn connected(self: &Arc<Self>, invocation: &Invocation) -> Result<Arc<Shared>, Status> {
+    async fn connected(
+        self: &Arc<Self>,
+        invocation: &Invocation,
+    ) -> Result<Arc<ConnectionShared>, Status> {
         // Before anything changes: who waits for a task that cannot begin waits for ever.
         let runtime = runtime::with_timers()?;
         let mut attempts = self.attempts.subscribe();
@@ -199,7 +202,9 @@ impl Core {
         {
             let mut link = self.lock();
             match &*link {
-                Link::Up(shared) if shared.life() != Life::Closed => return Ok(shared.clone()),
+                Link::Up(shared) if shared.life() != ConnectionLife::Closed => {
+                    return Ok(shared.clone());
+                }
                 Link::Up(_) => {}
                 Link::Idle => starting = self.begin(&mut link),
                 // Calls come here while it is down only if no other provider is up: ask at once.
@@ -251,13 +256,15 @@ impl Core {
     }
 
     /// Notes what the connection has become; `shared` is open to calls from its first word on.
-    fn became(&self, life: Life, shared: &Arc<Shared>) {
+    fn became(&self, life: ConnectionLife, shared: &Arc<ConnectionShared>) {
         if !self.is_up() {
             self.attempt_ended(Link::Up(shared.clone()));
         }
         self.set_state(match life {
-            Life::Open => ChannelState::Ready,
-            Life::Unproven | Life::Draining | Life::Closed => ChannelState::Draining,
+            ConnectionLife::Open => ChannelState::Ready,
+            ConnectionLife::Unproven | ConnectionLife::Draining | ConnectionLife::Closed => {
+                ChannelState::Draining
+            }
         });
     }
 
@@ -327,7 +334,7 @@ fn held(channel: &Weak<Core>) -> Option<Arc<Core>> {
 
 type Driving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-async fn connect(core: &Arc<Core>) -> Result<(Arc<Shared>, Driving), Status> {
+async fn connect(core: &Arc<Core>) -> Result<(Arc<ConnectionShared>, Driving), Status> {
     let Core { address, config, dial, .. } = &**core;
     let fail = |why: String| core.unreached(&format!("cannot connect: {why}"));
     let mut dialling = dial.dial(address);
@@ -343,7 +350,7 @@ async fn connect(core: &Arc<Core>) -> Result<(Arc<Shared>, Driving), Status> {
             return Err(fail(format!("no answer within {:?}", config.connect_timeout)));
         }
     };
-    let shared = Arc::new(Shared::new(address.clone(), config.clone()));
+    let shared = Arc::new(ConnectionShared::new(address.clone(), config.clone()));
     let (weak, watched) = (Arc::downgrade(core), shared.clone());
     let driver = Driver::new(shared.clone(), io, move |life| match weak.upgrade() {
         Some(core) => core.became(life, &watched),

@@ -17,12 +17,12 @@ use rpc_core::status::{Delivery, Status};
 use rpc_core::transport::BoxTransport;
 use tokio::time::{Instant, Sleep};
 
-use super::pending::Outcome;
-use super::shared::{Inner, Life, Shared, take_event, void};
+use super::pending::CallEnd;
+use super::shared::{ConnectionLife, ConnectionShared, Inner, take_event, void};
 use crate::dubbo::wire;
-use crate::dubbo::wire::envelope::Answer;
-use crate::dubbo::wire::event::Event;
-use crate::dubbo::wire::frames::{Frame, Input};
+use crate::dubbo::wire::envelope::ParsedAnswer;
+use crate::dubbo::wire::event::ConnectionEvent;
+use crate::dubbo::wire::frames::{Frame, FrameBuffer};
 use crate::dubbo::wire::header::{EVENTS, Header, NO_REQUEST};
 use crate::transport::write_queue::WriteQueue;
 
@@ -32,9 +32,9 @@ const PORTION: std::ops::RangeInclusive<usize> = 16..=64;
 /// Moves the bytes of one connection. Ends when the connection does, or once it is closed by its
 /// channel and has no calls left; every waiting call has then been told.
 pub(super) struct Driver<F> {
-    shared: Arc<Shared>,
+    shared: Arc<ConnectionShared>,
     io: BoxTransport,
-    input: Input,
+    input: FrameBuffer,
     writing: WriteQueue,
     wakers: Vec<Waker>,
     /// When the deadlines are looked through next.
@@ -71,13 +71,13 @@ struct Seen {
     closing: bool,
 }
 
-impl<F: Fn(Life) + Send> Driver<F> {
+impl<F: Fn(ConnectionLife) + Send> Driver<F> {
     /// A driver of `io`; `on_life` is called with what the connection has become.
-    pub(super) fn new(shared: Arc<Shared>, io: BoxTransport, on_life: F) -> Self {
+    pub(super) fn new(shared: Arc<ConnectionShared>, io: BoxTransport, on_life: F) -> Self {
         Self {
             shared,
             io,
-            input: Input::new(BytesMut::new()),
+            input: FrameBuffer::new(BytesMut::new()),
             writing: WriteQueue::default(),
             wakers: Vec::new(),
             sweep: None,
@@ -102,7 +102,7 @@ impl<F: Fn(Life) + Send> Driver<F> {
     async fn drive(&mut self) -> io::Result<()> {
         // A provider closes connections that say nothing: the first word is ours. Its answer proves
         // that there is more than a kernel that accepts.
-        let Shared { config, .. } = &*self.shared;
+        let ConnectionShared { config, .. } = &*self.shared;
         self.heartbeat(Instant::now(), config.heartbeat_timeout.min(config.connect_timeout));
         let mut timer = pin!(tokio::time::sleep_until(self.next_timer()));
         loop {
@@ -172,17 +172,17 @@ impl<F: Fn(Life) + Send> Driver<F> {
                 Frame::Whole(header, body) if header.id == NO_REQUEST => {
                     let answer = wire::envelope_of(header.serialization())
                         .map(|envelope| envelope.parse_answer(body));
-                    if let Some(Ok(Answer::Status { status, .. })) = answer {
+                    if let Some(Ok(ParsedAnswer::Status { status, .. })) = answer {
                         self.refused = Some(status);
                         return Err(io::ErrorKind::ConnectionRefused.into());
                     }
                 }
                 Frame::Whole(header, body) => {
-                    let outcome = Outcome::Frame(header, body);
+                    let outcome = CallEnd::Frame(header, body);
                     self.wakers.extend(inner.pending.complete(header.id, outcome));
                 }
             }
-            life = if life == Life::Unproven { Life::Open } else { life };
+            life = if life == ConnectionLife::Unproven { ConnectionLife::Open } else { life };
         }
         drop(inner);
         if life != before {
@@ -198,7 +198,7 @@ impl<F: Fn(Life) + Send> Driver<F> {
             "the reply has {len} bytes, more than the limit of {limit}; raise \
              `consumer.limits.payload` or ask for less"
         );
-        let failed = Outcome::Failed(Status::resource_exhausted(text));
+        let failed = CallEnd::Failed(Status::resource_exhausted(text));
         self.wakers.extend(inner.pending.complete(header.id, failed));
     }
 
@@ -272,7 +272,7 @@ impl<F: Fn(Life) + Send> Driver<F> {
     /// Asks whether the peer is there.
     fn heartbeat(&mut self, now: Instant, patience: Duration) {
         let mut inner = self.shared.lock();
-        Event::Heartbeat.put(inner.out.tail(), EVENTS, NO_REQUEST);
+        ConnectionEvent::Heartbeat.put(inner.out.tail(), EVENTS, NO_REQUEST);
         inner.flush = true;
         self.pong = Some(Pong { due: now + patience, patience });
         self.shared.wake();
@@ -289,7 +289,7 @@ impl<F: Fn(Life) + Send> Driver<F> {
                 return Status::deadline_exceeded(text).with_delivery(Delivery::NotSent);
             }
             late = true;
-            Event::Cancel(id).put(out.tail(), EVENTS, id);
+            ConnectionEvent::Cancel(id).put(out.tail(), EVENTS, id);
             Status::deadline_exceeded("no answer before the deadline")
                 .with_delivery(Delivery::MaybeSent)
         });
@@ -307,7 +307,7 @@ impl<F: Fn(Life) + Send> Driver<F> {
 impl<F> Driver<F> {
     /// Tells every waiting call that the connection is gone.
     fn fail_all(&mut self, end: &End) {
-        self.shared.set_life(Life::Closed);
+        self.shared.set_life(ConnectionLife::Closed);
         let mut inner = self.shared.lock();
         let written = inner.batch;
         inner.closed = Some(end.status(Delivery::NotSent));
@@ -334,7 +334,7 @@ impl End {
 impl<F> Drop for Driver<F> {
     /// The runtime that drove the connection may end before its callers' do.
     fn drop(&mut self) {
-        if self.shared.life() != Life::Closed {
+        if self.shared.life() != ConnectionLife::Closed {
             self.fail_all(&End::Lost("its task was ended".to_owned()));
         }
     }

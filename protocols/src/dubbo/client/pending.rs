@@ -10,11 +10,11 @@ use rpc_core::status::Status;
 use tokio::time::Instant;
 
 use crate::dubbo::wire::header::Header;
-use crate::transport::write_queue::Place;
+use crate::transport::write_queue::QueueMark;
 
 /// How a waiting call ends: a frame of its own, or a failure of this side.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(super) enum CallEnd {
     Frame(Header, Bytes),
     Failed(Status),
 }
@@ -25,7 +25,7 @@ pub(super) struct Sent {
     /// The number of the write that carries it.
     pub(super) batch: u64,
     /// Where it lies until that write is begun.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<QueueMark>,
 }
 
 /// Waiting calls by slot.
@@ -58,7 +58,7 @@ enum State {
         sent: Sent,
     },
     /// Answered; the caller has not looked yet.
-    Done(Outcome),
+    Done(CallEnd),
 }
 
 const NONE: u32 = u32::MAX;
@@ -107,7 +107,7 @@ impl Pending {
 
     /// Stores the outcome of `id` and returns the waker of its caller; `None` if the caller has
     /// gone.
-    pub(super) fn complete(&mut self, id: u64, outcome: Outcome) -> Option<Waker> {
+    pub(super) fn complete(&mut self, id: u64, outcome: CallEnd) -> Option<Waker> {
         let slot = self.slots.get_mut(slot_of(id))?;
         if slot.generation != generation_of(id) || !matches!(slot.state, State::Waiting { .. }) {
             return None;
@@ -120,7 +120,7 @@ impl Pending {
     }
 
     /// Takes the outcome of `id` and frees its slot; otherwise remembers `waker`.
-    pub(super) fn poll(&mut self, id: u64, waker: &Waker) -> Option<Outcome> {
+    pub(super) fn poll(&mut self, id: u64, waker: &Waker) -> Option<CallEnd> {
         let slot = self.slots.get_mut(slot_of(id))?;
         debug_assert_eq!(slot.generation, generation_of(id), "a call polls its own slot");
         match &mut slot.state {
@@ -148,7 +148,7 @@ impl Pending {
     pub(super) fn fail_all(&mut self, wakers: &mut Vec<Waker>, why: impl Fn(u64) -> Status) {
         for slot in &mut self.slots {
             if let State::Waiting { sent, .. } = &slot.state {
-                let outcome = State::Done(Outcome::Failed(why(sent.batch)));
+                let outcome = State::Done(CallEnd::Failed(why(sent.batch)));
                 if let State::Waiting { waker, .. } = std::mem::replace(&mut slot.state, outcome) {
                     wakers.push(waker);
                 }
@@ -180,7 +180,7 @@ impl Pending {
                 continue;
             }
             let status = expired(id(slot.generation, index as u32), *sent);
-            let outcome = State::Done(Outcome::Failed(status));
+            let outcome = State::Done(CallEnd::Failed(status));
             if let State::Waiting { waker, .. } = std::mem::replace(&mut slot.state, outcome) {
                 wakers.push(waker);
                 self.waiting -= 1;
@@ -189,7 +189,7 @@ impl Pending {
         earliest
     }
 
-    fn release(&mut self, id: u64) -> Option<Outcome> {
+    fn release(&mut self, id: u64) -> Option<CallEnd> {
         let slot = &mut self.slots[slot_of(id)];
         slot.generation = slot.generation.wrapping_add(1);
         let state = std::mem::replace(&mut slot.state, State::Free(self.free));
@@ -221,8 +221,8 @@ mod tests {
 
     const SENT: Sent = Sent { batch: 0, place: None };
 
-    fn frame(id: u64) -> Outcome {
-        Outcome::Frame(Header::response(13, 20, id), Bytes::new())
+    fn frame(id: u64) -> CallEnd {
+        CallEnd::Frame(Header::response(13, 20, id), Bytes::new())
     }
 
     /// A call until `deadline`, of which nobody is to be told that half of its time has passed.
@@ -246,7 +246,7 @@ mod tests {
         assert!(pending.poll(live, Waker::noop()).is_none());
         assert!(pending.complete(live, frame(live)).is_some());
         assert!(
-            matches!(pending.poll(live, Waker::noop()), Some(Outcome::Frame(h, _)) if h.id == live)
+            matches!(pending.poll(live, Waker::noop()), Some(CallEnd::Frame(h, _)) if h.id == live)
         );
         assert_eq!(pending.waiting(), 0);
     }

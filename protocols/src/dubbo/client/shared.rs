@@ -11,14 +11,14 @@ use rpc_core::status::Status;
 use tokio::time::Instant;
 
 use super::pending::{Pending, Sent};
-use crate::dubbo::wire::event::{self, Event};
+use crate::dubbo::wire::event::{self, ConnectionEvent};
 use crate::dubbo::wire::header::{self, Header};
 use crate::transport::write_queue::WriteQueue;
 
 /// What a connection is to its channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Life {
+pub(super) enum ConnectionLife {
     /// The peer has said nothing yet: perhaps only its kernel is there.
     Unproven = 0,
     Open = 1,
@@ -28,7 +28,7 @@ pub(super) enum Life {
 
 /// The part of a connection that callers and its task share.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct ConnectionShared {
     pub(super) address: Arc<str>,
     pub(super) config: Arc<ClientConfig>,
     /// Where the clock of the connection begins, by which requests say when they were sent.
@@ -56,7 +56,7 @@ fn anywhere() -> u32 {
     std::hash::RandomState::new().hash_one(0) as u32
 }
 
-impl Shared {
+impl ConnectionShared {
     pub(super) fn new(address: Arc<str>, config: Arc<ClientConfig>) -> Self {
         let inner = Inner {
             out: WriteQueue::default(),
@@ -68,7 +68,7 @@ impl Shared {
             closed: None,
         };
         let (inner, driver) = (Mutex::new(inner), AtomicWaker::new());
-        let life = AtomicU8::new(Life::Unproven as u8);
+        let life = AtomicU8::new(ConnectionLife::Unproven as u8);
         Self { address, config, opened: Instant::now(), inner, driver, life }
     }
 
@@ -88,16 +88,16 @@ impl Shared {
         self.driver.wake();
     }
 
-    pub(super) fn life(&self) -> Life {
+    pub(super) fn life(&self) -> ConnectionLife {
         match self.life.load(Ordering::Acquire) {
-            0 => Life::Unproven,
-            1 => Life::Open,
-            2 => Life::Draining,
-            _ => Life::Closed,
+            0 => ConnectionLife::Unproven,
+            1 => ConnectionLife::Open,
+            2 => ConnectionLife::Draining,
+            _ => ConnectionLife::Closed,
         }
     }
 
-    pub(super) fn set_life(&self, life: Life) {
+    pub(super) fn set_life(&self, life: ConnectionLife) {
         self.life.store(life as u8, Ordering::Release);
     }
 
@@ -128,18 +128,18 @@ pub(super) fn void(out: &mut WriteQueue, batch: u64, sent: Sent) -> bool {
 }
 
 /// Acts on an event; `Some` if the connection becomes something else by it.
-pub(super) fn take_event(inner: &mut Inner, header: Header, body: &[u8]) -> Option<Life> {
+pub(super) fn take_event(inner: &mut Inner, header: Header, body: &[u8]) -> Option<ConnectionLife> {
     if body.len() > event::MAX_LEN {
         return None;
     }
-    match Event::parse(body) {
-        Event::Heartbeat if header.is_request() && header.is_two_way() => {
+    match ConnectionEvent::parse(body) {
+        ConnectionEvent::Heartbeat if header.is_request() && header.is_two_way() => {
             event::put_heartbeat_answer(inner.out.tail(), header.serialization(), header.id);
             inner.flush = true;
             None
         }
-        Event::ReadOnly => Some(Life::Draining),
-        Event::Writeable => Some(Life::Open),
-        Event::Heartbeat | Event::Cancel(_) | Event::Unknown => None,
+        ConnectionEvent::ReadOnly => Some(ConnectionLife::Draining),
+        ConnectionEvent::Writeable => Some(ConnectionLife::Open),
+        ConnectionEvent::Heartbeat | ConnectionEvent::Cancel(_) | ConnectionEvent::Unknown => None,
     }
 }

@@ -22,13 +22,13 @@ use tokio::io::AsyncWrite;
 use tokio::time::{Instant, Sleep};
 
 use super::outgoing::{Outgoing, counted};
-use super::pace::Pace;
+use super::pace::FramePace;
 use super::request::{self, Before};
 use super::respond::put_refusal;
-use super::running::Shared;
+use super::running::CallsShared;
 use crate::dubbo::wire;
-use crate::dubbo::wire::event::{self, Event};
-use crate::dubbo::wire::frames::{Frame, Input};
+use crate::dubbo::wire::event::{self, ConnectionEvent};
+use crate::dubbo::wire::frames::{Frame, FrameBuffer};
 use crate::dubbo::wire::header::{HESSIAN2, Header, status};
 use crate::transport::write_queue::LARGE;
 
@@ -48,10 +48,10 @@ pub(super) enum Begins {
 
 /// What a connection has read, and what it has to write.
 pub(super) struct Connection {
-    shared: Arc<Shared>,
+    shared: Arc<CallsShared>,
     io: BoxTransport,
     peer: Arc<Peer>,
-    input: Input,
+    input: FrameBuffer,
     /// Counts what lies in the input, as far as it is more than a little.
     arriving: HeldBytes,
     /// Whether whole frames may wait in the input.
@@ -62,7 +62,7 @@ pub(super) struct Connection {
     last_read: Instant,
     before: Before,
     /// The frame that has begun and is not whole yet.
-    pace: Option<Pace>,
+    pace: Option<FramePace>,
     /// When the peer last took bytes, or had none to take.
     written_at: Instant,
     /// The serialization the peer last spoke, in which our own events go.
@@ -71,7 +71,7 @@ pub(super) struct Connection {
 
 /// What there is to do.
 #[derive(Default)]
-pub(super) struct Seen {
+pub(super) struct ConnectionTurn {
     pub(super) read: bool,
     pub(super) flush: bool,
     pub(super) timer: bool,
@@ -113,7 +113,7 @@ pub(super) struct Inline {
 
 impl Connection {
     pub(super) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<CallsShared>,
         io: BoxTransport,
         first: BytesMut,
         peer: Arc<Peer>,
@@ -124,7 +124,7 @@ impl Connection {
             peer,
             // What was read to tell the protocol may hold frames.
             more: !first.is_empty(),
-            input: Input::new(first),
+            input: FrameBuffer::new(first),
             arriving: HeldBytes::nothing(shared.caller.clone()),
             writing: Outgoing::new(shared.caller.clone()),
             told: Phase::Serving,
@@ -142,7 +142,7 @@ impl Connection {
         &mut self,
         cx: &mut Context<'_>,
         timer: Pin<&mut Sleep>,
-    ) -> Poll<io::Result<Seen>> {
+    ) -> Poll<io::Result<ConnectionTurn>> {
         self.shared.driver.register(cx.waker());
         let before = self.writing.len();
         let written = self.writing.poll_write(&mut self.io, cx)?.is_ready();
@@ -154,7 +154,8 @@ impl Connection {
             (inner.flush, inner.out.len())
         };
         let phase = self.shared.state.phase() != self.told;
-        let mut seen = Seen { flush: written && flush, phase, ..Seen::default() };
+        let mut seen =
+            ConnectionTurn { flush: written && flush, phase, ..ConnectionTurn::default() };
         if self.writing.is_full(besides) {
             // It is we who do not read: no fault of the peer's.
             self.last_read = Instant::now();
@@ -219,7 +220,7 @@ impl Connection {
         self.count_arriving();
         self.pace = match self.input.is_empty() {
             true => None,
-            false => self.pace.or_else(|| Some(Pace::begun(now))),
+            false => self.pace.or_else(|| Some(FramePace::begun(now))),
         };
     }
 
@@ -289,18 +290,21 @@ impl Connection {
             return;
         }
         self.events = header.serialization();
-        match Event::parse(body) {
-            Event::Heartbeat if header.is_two_way() => {
+        match ConnectionEvent::parse(body) {
+            ConnectionEvent::Heartbeat if header.is_two_way() => {
                 let out = self.writing.tail();
                 event::put_heartbeat_answer(out, header.serialization(), header.id);
             }
-            Event::Cancel(id) => {
+            ConnectionEvent::Cancel(id) => {
                 let task = self.shared.lock().running.remove(&id);
                 if let Some(task) = task {
                     task.abort();
                 }
             }
-            Event::Heartbeat | Event::ReadOnly | Event::Writeable | Event::Unknown => {}
+            ConnectionEvent::Heartbeat
+            | ConnectionEvent::ReadOnly
+            | ConnectionEvent::Writeable
+            | ConnectionEvent::Unknown => {}
         }
     }
 
@@ -433,7 +437,7 @@ impl Connection {
     pub(super) fn enter_phase(&mut self) -> bool {
         let phase = self.shared.state.phase();
         if self.told == Phase::Serving {
-            Event::ReadOnly.put(self.writing.tail(), self.events, 0);
+            ConnectionEvent::ReadOnly.put(self.writing.tail(), self.events, 0);
         }
         self.told = phase;
         phase == Phase::Closing

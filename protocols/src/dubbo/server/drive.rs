@@ -20,7 +20,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
 
 use super::connection::{Begins, Connection, Inline, Times};
-use super::running::{AbortCalls, Shared};
+use super::running::{AbortCalls, CallsShared};
 
 /// After this many requests the task lets others run.
 const FAIR: usize = 512;
@@ -31,7 +31,7 @@ const LINGER: Duration = Duration::from_millis(500);
 /// Serves a connection to its end.
 pub(crate) async fn serve(accepted: Accepted, peer: Arc<Peer>) -> io::Result<()> {
     let Accepted { io, first, server, driver, .. } = accepted;
-    let shared = Shared::new(server, driver);
+    let shared = CallsShared::new(server, driver);
     let connection = Connection::new(shared.clone(), io, first, peer);
     let wheel = Wheel {
         connection,
@@ -55,7 +55,7 @@ pub(crate) async fn serve(accepted: Accepted, peer: Arc<Peer>) -> io::Result<()>
 /// A connection that is being driven.
 struct Driven {
     id: DrivenId,
-    shared: Arc<Shared>,
+    shared: Arc<CallsShared>,
     /// Where a substitute can run.
     runtime: Option<Handle>,
     wheel: Mutex<Wheel>,

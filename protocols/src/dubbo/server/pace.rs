@@ -8,14 +8,14 @@ use tokio::time::Instant;
 
 /// A frame that is arriving.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
+pub(super) struct FramePace {
     /// When it was last known to keep up; at first when it began.
     pub(super) since: Instant,
     /// How much of it had come then.
     bytes: usize,
 }
 
-impl Pace {
+impl FramePace {
     /// A frame that began at `now`.
     pub(super) const fn begun(now: Instant) -> Self {
         Self { since: now, bytes: 0 }
@@ -42,12 +42,12 @@ mod tests {
     fn what_has_come_earns_no_time_for_what_has_not() {
         let (config, began) = (ServerConfig::default(), Instant::now());
         let after = |seconds| began + Duration::from_secs(seconds);
-        let mut pace = Pace::begun(began);
+        let mut pace = FramePace::begun(began);
         assert!(pace.keeps_up(after(10), 0, &config), "any frame has so long");
         assert!(pace.keeps_up(after(11), 8 << 20, &config));
         assert!(pace.keeps_up(after(20), 8 << 20, &config));
         assert!(!pace.keeps_up(after(22), (8 << 20) + 10_000, &config));
-        let mut steady = Pace::begun(began);
+        let mut steady = FramePace::begun(began);
         assert!((1..100).all(|n| steady.keeps_up(after(n), n as usize * 1100, &config)));
     }
 }

@@ -21,7 +21,7 @@ use crate::dubbo::wire::header::status;
 type Refused = (Status, u8);
 
 /// What the connection's task shares with the tasks of its calls.
-pub(super) struct Shared {
+pub(super) struct CallsShared {
     pub(super) state: Arc<ServerState>,
     pub(super) caller: Arc<ConnectionShare>,
     pub(super) driver: Arc<AtomicWaker>,
@@ -34,7 +34,7 @@ pub(super) struct Inner {
     pub(super) flush: bool,
 }
 
-impl Shared {
+impl CallsShared {
     pub(super) fn new(state: Arc<ServerState>, driver: Arc<AtomicWaker>) -> Arc<Self> {
         let caller = ConnectionShare::new(state.clone());
         let out = Outgoing::new(caller.clone());
@@ -127,7 +127,7 @@ fn admit(
 }
 
 /// Ends the calls of a connection with it.
-pub(super) struct AbortCalls(pub(super) Arc<Shared>);
+pub(super) struct AbortCalls(pub(super) Arc<CallsShared>);
 
 impl Drop for AbortCalls {
     fn drop(&mut self) {

@@ -12,7 +12,8 @@ use rpc_core::status::{Code, Delivery, Status};
 use rpc_core::{Metadata, MetadataValue};
 
 use super::envelope::{
-    Answer, Envelope, MAX_ENTRIES, MAX_METADATA, Malformed, Request, RequestHead, check_metadata,
+    Envelope, MAX_ENTRIES, MAX_METADATA, Malformed, ParsedAnswer, RequestEnvelope, RequestHead,
+    check_metadata,
 };
 
 const HAS_TIMEOUT: u8 = 0x01;
@@ -36,8 +37,8 @@ const MAX_PATH: usize = 1024;
 pub(crate) struct Compact;
 
 impl Envelope for Compact {
-    fn put_request_head(&self, buf: &mut BytesMut, request: Request<'_>) {
-        let Request { path, timeout_us, sent_us, metadata } = request;
+    fn put_request_head(&self, buf: &mut BytesMut, request: RequestEnvelope<'_>) {
+        let RequestEnvelope { path, timeout_us, sent_us, metadata } = request;
         put_request_head(buf, path, timeout_us, sent_us, metadata);
     }
 
@@ -53,7 +54,7 @@ impl Envelope for Compact {
         put_status(buf, status, codec);
     }
 
-    fn parse_answer(&self, body: Bytes) -> Result<Answer, Malformed> {
+    fn parse_answer(&self, body: Bytes) -> Result<ParsedAnswer, Malformed> {
         parse_answer(body)
     }
 }
@@ -150,13 +151,13 @@ pub(crate) fn put_status(buf: &mut BytesMut, status: &Status, codec: &dyn Codec)
 }
 
 /// Reads the body of an answer.
-pub(crate) fn parse_answer(mut body: Bytes) -> Result<Answer, Malformed> {
+pub(crate) fn parse_answer(mut body: Bytes) -> Result<ParsedAnswer, Malformed> {
     let mut rest = &body[..];
     let kind = split_u8(&mut rest)?;
     if kind == VALUE {
         // What most answers are: a value, and nothing beside it.
         body.advance(1);
-        return Ok(Answer::Value { metadata: Metadata::new(), value: body });
+        return Ok(ParsedAnswer::Value { metadata: Metadata::new(), value: body });
     }
     let has = |flag| kind & flag != 0;
     let beside = split_beside(&mut rest, has(ANSWER_HAS_METADATA), has(ANSWER_HAS_BLOCK))?;
@@ -165,7 +166,7 @@ pub(crate) fn parse_answer(mut body: Bytes) -> Result<Answer, Malformed> {
         VALUE => {
             let value = body.len() - rest.len();
             body.advance(value);
-            Ok(Answer::Value { metadata, value: body })
+            Ok(ParsedAnswer::Value { metadata, value: body })
         }
         kind @ (STATUS | REFUSED | SERVICE_MISSING) => {
             let code = Code::from_number(split_u8(&mut rest)?);
@@ -185,7 +186,7 @@ pub(crate) fn parse_answer(mut body: Bytes) -> Result<Answer, Malformed> {
             }
             let details =
                 (!type_name.is_empty()).then(|| (body.slice_ref(type_name), body.slice_ref(rest)));
-            Ok(Answer::Status { status, details })
+            Ok(ParsedAnswer::Status { status, details })
         }
         _ => Err(Malformed("unknown kind of answer")),
     }
@@ -500,7 +501,8 @@ mod tests {
             assert_eq!(&buf[head.arguments..], b"arguments");
             let mut buf = BytesMut::new();
             put_value_head(&mut buf, &metadata);
-            let Ok(Answer::Value { metadata: read, value }) = parse_answer(buf.freeze()) else {
+            let Ok(ParsedAnswer::Value { metadata: read, value }) = parse_answer(buf.freeze())
+            else {
                 panic!("a value");
             };
             assert_eq!((read, value), (metadata, Bytes::new()));
@@ -559,7 +561,7 @@ mod tests {
         let mut buf = BytesMut::new();
         put_status(&mut buf, status, &Unused);
         match parse_answer(buf.freeze()) {
-            Ok(Answer::Status { status, details: None }) => status,
+            Ok(ParsedAnswer::Status { status, details: None }) => status,
             other => panic!("{other:?}"),
         }
     }

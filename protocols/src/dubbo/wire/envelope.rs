@@ -22,7 +22,7 @@ pub(crate) struct Malformed(pub(super) &'static str);
 
 /// What a request says besides its arguments, as it is written.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Request<'a> {
+pub(crate) struct RequestEnvelope<'a> {
     /// `service/method`.
     pub(crate) path: &'a str,
     /// Time left, in microseconds.
@@ -48,7 +48,7 @@ pub(crate) struct RequestHead<'a> {
 
 /// An answer without its codec.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub(crate) enum ParsedAnswer {
     /// The bytes of the value.
     Value { metadata: Metadata, value: Bytes },
     /// A failure, and the typed error beside it: name and bytes.
@@ -58,10 +58,10 @@ pub(crate) enum Answer {
 /// What stands around arguments and replies.
 pub(crate) trait Envelope: Send + Sync {
     /// Appends what stands before the arguments.
-    fn put_request_head(&self, buf: &mut BytesMut, request: Request<'_>);
+    fn put_request_head(&self, buf: &mut BytesMut, request: RequestEnvelope<'_>);
 
     /// Appends what stands behind them, if anything does.
-    fn put_request_tail(&self, _: &mut BytesMut, _: Request<'_>) {}
+    fn put_request_tail(&self, _: &mut BytesMut, _: RequestEnvelope<'_>) {}
 
     /// Whether something stands behind arguments or value, so that these cannot go out as they are
     /// behind the frame.
@@ -82,7 +82,7 @@ pub(crate) trait Envelope: Send + Sync {
     fn put_status(&self, buf: &mut BytesMut, status: &Status, codec: &dyn Codec);
 
     /// Reads the body of an answer.
-    fn parse_answer(&self, body: Bytes) -> Result<Answer, Malformed>;
+    fn parse_answer(&self, body: Bytes) -> Result<ParsedAnswer, Malformed>;
 }
 
 /// Whether `metadata` is within what a frame may carry, and else how far it is beyond that.

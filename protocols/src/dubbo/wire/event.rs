@@ -13,7 +13,7 @@ pub(crate) const MAX_LEN: usize = 15;
 
 /// What an event says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Event {
+pub(crate) enum ConnectionEvent {
     /// "Are you there": null.
     Heartbeat,
     /// "Send me no new calls": `R`.
@@ -26,7 +26,7 @@ pub(crate) enum Event {
     Unknown,
 }
 
-impl Event {
+impl ConnectionEvent {
     /// Reads the payload of an event.
     pub(crate) fn parse(payload: &[u8]) -> Self {
         match payload {
@@ -79,22 +79,27 @@ mod tests {
 
     #[test]
     fn events_survive_writing_and_reading() {
-        for event in [Event::Heartbeat, Event::ReadOnly, Event::Writeable, Event::Cancel(77)] {
+        for event in [
+            ConnectionEvent::Heartbeat,
+            ConnectionEvent::ReadOnly,
+            ConnectionEvent::Writeable,
+            ConnectionEvent::Cancel(77),
+        ] {
             let mut buf = BytesMut::new();
             event.put(&mut buf, 13, 5);
             let header = Header::parse(&buf).unwrap().unwrap();
             assert!(header.is_event() && header.is_request());
-            assert_eq!(header.is_two_way(), event == Event::Heartbeat);
+            assert_eq!(header.is_two_way(), event == ConnectionEvent::Heartbeat);
             assert_eq!(header.body_len as usize, buf.len() - header::LEN);
-            assert_eq!(Event::parse(&buf[header::LEN..]), event);
+            assert_eq!(ConnectionEvent::parse(&buf[header::LEN..]), event);
         }
     }
 
     #[test]
     fn events_of_real_dubbo_peers_are_understood() {
-        assert_eq!(Event::parse(&[0x4e]), Event::Heartbeat);
-        assert_eq!(Event::parse(&[0x4e, 0x4e]), Event::Heartbeat);
-        assert_eq!(Event::parse(&[0x01, 0x52]), Event::ReadOnly);
-        assert_eq!(Event::parse(b"Cut"), Event::Unknown);
+        assert_eq!(ConnectionEvent::parse(&[0x4e]), ConnectionEvent::Heartbeat);
+        assert_eq!(ConnectionEvent::parse(&[0x4e, 0x4e]), ConnectionEvent::Heartbeat);
+        assert_eq!(ConnectionEvent::parse(&[0x01, 0x52]), ConnectionEvent::ReadOnly);
+        assert_eq!(ConnectionEvent::parse(b"Cut"), ConnectionEvent::Unknown);
     }
 }

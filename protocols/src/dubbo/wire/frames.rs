@@ -18,7 +18,7 @@ const READ: usize = 64 * 1024;
 const KEEP: usize = 8 * READ;
 
 /// What was read and is not yet taken.
-pub(crate) struct Input {
+pub(crate) struct FrameBuffer {
     bytes: BytesMut,
     /// Bytes of a body over the limit that are still to be dropped.
     skip: usize,
@@ -35,7 +35,7 @@ pub(crate) enum Frame {
     TooLarge(Header),
 }
 
-impl Input {
+impl FrameBuffer {
     /// An input that begins with what was read before.
     pub(crate) fn new(first: BytesMut) -> Self {
         Self { bytes: first, skip: 0, skipped: 0, room: READ / 16 }
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_frame_over_the_limit_is_told_once_and_its_bytes_are_dropped() {
-        let mut input = Input::new(BytesMut::new());
+        let mut input = FrameBuffer::new(BytesMut::new());
         Header { body_len: 10, ..Header::request(13, true, 1) }.put(&mut input.bytes);
         input.bytes.put_slice(&[0xda; 4]);
         assert!(matches!(input.next(9), Ok(Some(Frame::TooLarge(header))) if header.id == 1));
@@ -167,7 +167,7 @@ mod tests {
         let write = async {
             tokio::io::AsyncWriteExt::write_all(&mut near, &frames).await.unwrap();
         };
-        let mut input = Input::new(BytesMut::new());
+        let mut input = FrameBuffer::new(BytesMut::new());
         let read = async {
             let mut last = 0;
             while last < 99 {

@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn a_server_of_another_kind_is_told_by_its_first_bytes() {
         for (bytes, what) in [
-            (&b"HTTP/1.1 400 Bad Request\r\n"[..], BadMagic::Http),
+            (&b"HTTP/1.1 400 Bad RequestEnvelope\r\n"[..], BadMagic::Http),
             (b"\0\0\x0c\x04\0\0\0\0\0", BadMagic::Http),
             (b"\x15\x03\x01\x00\x02\x02\x46", BadMagic::Tls),
             (b"-ERR unknown command", BadMagic::Other),

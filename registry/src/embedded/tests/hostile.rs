@@ -7,15 +7,15 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use rpc_core::Source;
 
-use super::super::wire::{Answer, FrameReader, MAX_FROM_SERVER, Message, Version};
+use super::super::wire::{FrameReader, MAX_FROM_SERVER, ServerAnswer, ServerMessage, Version};
 use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn a_client_without_the_token_says_so_and_does_not_hammer_the_server() {
     let piped = Arc::new(Piped::default());
-    let config = ServerConfig { token: "secret".to_owned(), ..no_withholding() };
-    *locked(&piped.server) = Some((Host::start(config), JoinSet::new()));
-    let registry = supervise(Arc::clone(&piped) as _, &RegistryConfig::new("piped://"));
+    let config = RegistryServerConfig { token: "secret".to_owned(), ..no_withholding() };
+    *locked(&piped.server) = Some((RegistryHost::start(config), JoinSet::new()));
+    let registry = supervise(Arc::clone(&piped) as _, &RegistryParams::new("piped://"));
     let refused = registry.subscribe(&key()).await.unwrap_err();
     assert!(refused.is_refused(), "{refused}");
     assert!(refused.to_string().contains("it needs a token, set registry.token"), "{refused}");
@@ -50,18 +50,18 @@ impl Backend for Babbler {
 async fn babble(stream: DuplexStream, seed: u64, pause: Duration) {
     let (read, mut write) = tokio::io::split(stream);
     let mut reader = FrameReader::new(read, MAX_FROM_SERVER);
-    while let Ok(Some(Request { id, ask })) = reader.next::<Request>().await {
+    while let Ok(Some(ClientMessage { id, ask })) = reader.next::<ClientMessage>().await {
         let is_watched = matches!(ask, Ask::Subscribe { .. });
         let answer = match ask {
-            Ask::Hello { .. } => Answer::Welcome { renew_ms: 10_000, clients: 1 },
-            _ => Answer::Done {},
+            Ask::Hello { .. } => ServerAnswer::Welcome { renew_ms: 10_000, clients: 1 },
+            _ => ServerAnswer::Done {},
         };
-        let _ = write.write_all(&frame(&Message::Answer { id, answer })).await;
+        let _ = write.write_all(&frame(&ServerMessage::Answer { id, answer })).await;
         if is_watched {
             let addresses = ["a:1".to_owned(), format!("b:{seed}")];
             let instances = addresses.map(|address| Arc::new(instance(&address))).into();
             let listing = Version { revision: 1, instances, ..Version::default() };
-            let good = frame(&Message::Push { service: key(), listing });
+            let good = frame(&ServerMessage::Push { service: key(), listing });
             let nonsense = nonsense(&good, seed);
             if pause.is_zero() {
                 let _ = write.write_all(&[&*good, &*nonsense].concat()).await;
@@ -100,7 +100,7 @@ fn nonsense(good: &[u8], seed: u64) -> Vec<u8> {
 async fn nonsense_from_the_registry_changes_no_list() {
     let pause = Duration::from_millis(1);
     let babbler = Arc::new(Babbler { pause, ..Babbler::default() });
-    let registry = supervise(Arc::clone(&babbler) as _, &RegistryConfig::new("babbler://"));
+    let registry = supervise(Arc::clone(&babbler) as _, &RegistryParams::new("babbler://"));
     let mut list = registry.subscribe(&key()).await.unwrap();
     let seen = |list: &rpc_core::Snapshot| (list.instances.len(), list.source);
     let mut trouble = list.watch_trouble();
@@ -117,7 +117,7 @@ async fn nonsense_from_the_registry_changes_no_list() {
 async fn a_list_that_came_whole_counts_although_nonsense_follows_in_the_same_breath() {
     const SESSIONS: usize = 300;
     let babbler = Arc::new(Babbler::default());
-    let registry = supervise(Arc::clone(&babbler) as _, &RegistryConfig::new("babbler://"));
+    let registry = supervise(Arc::clone(&babbler) as _, &RegistryParams::new("babbler://"));
     let mut list = registry.subscribe(&key()).await.unwrap();
     let mut seen = vec![list.latest()];
     while babbler.told.load(Ordering::Relaxed) < SESSIONS {
@@ -136,12 +136,12 @@ async fn a_bad_instance_of_a_pushed_list_costs_neither_the_others_nor_the_sessio
     tokio::spawn(async move {
         let (read, mut write) = tokio::io::split(theirs);
         let mut reader = FrameReader::new(read, MAX_FROM_SERVER);
-        while let Ok(Some(Request { id, ask })) = reader.next::<Request>().await {
+        while let Ok(Some(ClientMessage { id, ask })) = reader.next::<ClientMessage>().await {
             let answer = match ask {
-                Ask::Hello { .. } => Answer::Welcome { renew_ms: 10_000, clients: 1 },
-                _ => Answer::Done {},
+                Ask::Hello { .. } => ServerAnswer::Welcome { renew_ms: 10_000, clients: 1 },
+                _ => ServerAnswer::Done {},
             };
-            write.write_all(&frame(&Message::Answer { id, answer })).await.unwrap();
+            write.write_all(&frame(&ServerMessage::Answer { id, answer })).await.unwrap();
             let good = serde_json::to_value(instance("a:1")).unwrap();
             let mut list = vec![good.clone(), serde_json::json!(null), good];
             list[0]["codecs"] = serde_json::json!([7]);

@@ -14,12 +14,12 @@ use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::secret::{Identity, Secret};
-use super::wire::{Ask, Request, VERSION, frame};
-use super::{Client, Host, ServerConfig, serve};
+use super::secret::{ClientSecret, Identity};
+use super::wire::{Ask, ClientMessage, VERSION, frame};
+use super::{Client, RegistryHost, RegistryServerConfig, serve};
 use crate::backend::{Backend, Demand, Session, Updates};
 use crate::lock::locked;
-use crate::{RegistryConfig, supervise};
+use crate::{RegistryParams, supervise};
 
 fn key() -> ServiceKey {
     ServiceKey::new("shop.Inventory")
@@ -29,36 +29,36 @@ fn instance(address: &str) -> Instance {
     Instance::new(key(), address, "id")
 }
 
-fn pipe(host: &Arc<Host>) -> DuplexStream {
+fn pipe(host: &Arc<RegistryHost>) -> DuplexStream {
     let (ours, theirs) = duplex(64 * 1024);
     tokio::spawn(serve(Arc::clone(host), theirs));
     ours
 }
 
-async fn client(host: &Arc<Host>) -> Arc<Client> {
+async fn client(host: &Arc<RegistryHost>) -> Arc<Client> {
     known(host, &Identity::random()).await
 }
 
 /// A session of a client that may have had others.
-async fn known(host: &Arc<Host>, identity: &Arc<Identity>) -> Arc<Client> {
+async fn known(host: &Arc<RegistryHost>, identity: &Arc<Identity>) -> Arc<Client> {
     Client::open(pipe(host), ("test", ""), identity).await.unwrap()
 }
 
 fn hello() -> Ask {
-    Ask::Hello { version: VERSION, token: String::new(), secret: Secret::default() }
+    Ask::Hello { version: VERSION, token: String::new(), secret: ClientSecret::default() }
 }
 
-fn listed(host: &Host) -> usize {
+fn listed(host: &RegistryHost) -> usize {
     host.list(&key()).version.instances.len()
 }
 
-fn no_withholding() -> ServerConfig {
-    ServerConfig { withhold: Duration::ZERO, ..ServerConfig::default() }
+fn no_withholding() -> RegistryServerConfig {
+    RegistryServerConfig { withhold: Duration::ZERO, ..RegistryServerConfig::default() }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_closed_connection_leaves_its_instances_three_seconds() {
-    let host = Host::start(no_withholding());
+    let host = RegistryHost::start(no_withholding());
     let (gone, stays) = (client(&host).await, client(&host).await);
     gone.register(&instance("a:1")).await.unwrap();
     stays.register(&instance("b:1")).await.unwrap();
@@ -73,7 +73,7 @@ async fn a_closed_connection_leaves_its_instances_three_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn who_registers_again_owns_the_instance_whatever_becomes_of_the_old_connection() {
-    let host = Host::start(no_withholding());
+    let host = RegistryHost::start(no_withholding());
     let identity = Identity::random();
     let old = known(&host, &identity).await;
     old.register(&instance("a:1")).await.unwrap();
@@ -86,11 +86,11 @@ async fn who_registers_again_owns_the_instance_whatever_becomes_of_the_old_conne
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_falls_silent_keeps_its_instances_for_the_whole_lease() {
-    let host = Host::start(no_withholding());
+    let host = RegistryHost::start(no_withholding());
     let mut silent = pipe(&host);
     let register = Ask::Register { instance: instance("a:1") };
     for (id, ask) in [hello(), register].into_iter().enumerate() {
-        let request = Request { id: id as u64, ask };
+        let request = ClientMessage { id: id as u64, ask };
         silent.write_all(&frame(&request)).await.unwrap();
     }
     sleep(Duration::from_millis(29_900)).await;
@@ -102,7 +102,7 @@ async fn a_client_that_falls_silent_keeps_its_instances_for_the_whole_lease() {
 
 #[tokio::test(start_paused = true)]
 async fn a_host_that_has_just_started_withholds_a_list_shorter_than_the_known_one() {
-    let host = Host::start(ServerConfig::default());
+    let host = RegistryHost::start(RegistryServerConfig::default());
     let client = client(&host).await;
     let (updates, mut list) = Updates::new(3);
     let (empty, mut fresh) = Updates::new(0);
@@ -133,7 +133,7 @@ async fn a_host_that_has_just_started_withholds_a_list_shorter_than_the_known_on
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_does_not_read_is_dropped_and_the_others_go_on() {
-    let host = Host::start(no_withholding());
+    let host = RegistryHost::start(no_withholding());
     let provider = client(&host).await;
     for i in 0..500 {
         provider.register(&instance(&format!("a:{i}"))).await.unwrap();
@@ -141,7 +141,7 @@ async fn a_reader_that_does_not_read_is_dropped_and_the_others_go_on() {
     let mut stuck = pipe(&host);
     let subscribe = Ask::Subscribe { service: key(), known: 0 };
     for (id, ask) in [hello(), subscribe].into_iter().enumerate() {
-        let request = Request { id: id as u64, ask };
+        let request = ClientMessage { id: id as u64, ask };
         stuck.write_all(&frame(&request)).await.unwrap();
     }
     sleep(Duration::from_secs(1)).await;
@@ -154,7 +154,10 @@ async fn a_reader_that_does_not_read_is_dropped_and_the_others_go_on() {
 
 #[tokio::test(start_paused = true)]
 async fn all_watchers_see_the_same_order_and_end_equal() {
-    let host = Host::start(ServerConfig { push_gap: Duration::from_millis(1), ..no_withholding() });
+    let host = RegistryHost::start(RegistryServerConfig {
+        push_gap: Duration::from_millis(1),
+        ..no_withholding()
+    });
     let provider = client(&host).await;
     let mut watchers = Vec::new();
     for _ in 0..8 {
@@ -197,7 +200,7 @@ async fn all_watchers_see_the_same_order_and_end_equal() {
 
 #[tokio::test(start_paused = true)]
 async fn a_machine_that_stood_still_for_two_leases_evicts_nobody() {
-    let host = Host::start(no_withholding());
+    let host = RegistryHost::start(no_withholding());
     let mut clients = Vec::new();
     for i in 0..3 {
         let client = client(&host).await;
@@ -219,7 +222,7 @@ async fn a_machine_that_stood_still_for_two_leases_evicts_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn a_registry_that_loses_sight_of_half_its_providers_evicts_few_and_late() {
-    let host = Host::start(no_withholding());
+    let host = RegistryHost::start(no_withholding());
     let mut alive = Vec::new();
     let mut unseen = Vec::new();
     for i in 0..10 {
@@ -229,7 +232,7 @@ async fn a_registry_that_loses_sight_of_half_its_providers_evicts_few_and_late()
         let mut silent = pipe(&host);
         let register = Ask::Register { instance: instance(&format!("b:{i}")) };
         for (id, ask) in [hello(), register].into_iter().enumerate() {
-            silent.write_all(&frame(&Request { id: id as u64, ask })).await.unwrap();
+            silent.write_all(&frame(&ClientMessage { id: id as u64, ask })).await.unwrap();
         }
         unseen.push(silent);
     }
@@ -240,7 +243,7 @@ async fn a_registry_that_loses_sight_of_half_its_providers_evicts_few_and_late()
         // Connections that close bring sweeps forward, but not so that there are more of them.
         for _ in 0..10 {
             let mut passing = pipe(&host);
-            passing.write_all(&frame(&Request { id: 0, ask: hello() })).await.unwrap();
+            passing.write_all(&frame(&ClientMessage { id: 0, ask: hello() })).await.unwrap();
             drop(passing);
             sleep(Duration::from_millis(100)).await;
         }
@@ -256,7 +259,7 @@ async fn a_registry_that_loses_sight_of_half_its_providers_evicts_few_and_late()
 /// A server that can go away and come back, and when clients came to it.
 #[derive(Debug, Default)]
 struct Piped {
-    server: Mutex<Option<(Arc<Host>, JoinSet<()>)>>,
+    server: Mutex<Option<(Arc<RegistryHost>, JoinSet<()>)>>,
     came: Mutex<Vec<Instant>>,
     identity: Arc<Identity>,
 }
@@ -284,12 +287,12 @@ impl Backend for Piped {
 #[tokio::test(start_paused = true)]
 async fn five_hundred_consumers_come_back_spread_and_soon() {
     let piped = Arc::new(Piped::default());
-    let start = || Some((Host::start(no_withholding()), JoinSet::new()));
+    let start = || Some((RegistryHost::start(no_withholding()), JoinSet::new()));
     *locked(&piped.server) = start();
     let mut consumers = Vec::new();
     for _ in 0..500 {
         let backend = Arc::clone(&piped) as Arc<dyn Backend>;
-        let registry = supervise(backend, &RegistryConfig::new("piped://"));
+        let registry = supervise(backend, &RegistryParams::new("piped://"));
         let list = registry.subscribe(&key()).await.unwrap();
         consumers.push((registry, list));
     }

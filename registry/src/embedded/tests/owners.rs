@@ -2,8 +2,8 @@
 
 use rpc_core::Source;
 
-use super::super::caller::Caller;
-use super::super::table::Key;
+use super::super::caller::Registrant;
+use super::super::table::InstanceKey;
 use super::*;
 
 /// An instance of about this many bytes of JSON.
@@ -12,12 +12,12 @@ fn large(address: &str, bytes: usize) -> Instance {
 }
 
 fn renewals(count: f64) -> Duration {
-    ServerConfig::default().renew.mul_f64(count)
+    RegistryServerConfig::default().renew.mul_f64(count)
 }
 
 #[tokio::test(start_paused = true)]
 async fn nobody_overwrites_replaces_or_removes_what_another_session_holds() {
-    let host = Host::start(no_withholding());
+    let host = RegistryHost::start(no_withholding());
     let (owner, other) = (client(&host).await, client(&host).await);
     owner.register(&instance("a:1")).await.unwrap();
     let same = Instance { weight: 0, ..instance("a:1") };
@@ -41,7 +41,7 @@ async fn nobody_overwrites_replaces_or_removes_what_another_session_holds() {
 
 #[tokio::test(start_paused = true)]
 async fn the_secret_of_a_client_stands_in_no_list() {
-    let host = Host::start(no_withholding());
+    let host = RegistryHost::start(no_withholding());
     let identity = Identity::random();
     known(&host, &identity).await.register(&instance("a:1")).await.unwrap();
     let push = host.list(&key()).push();
@@ -52,7 +52,7 @@ async fn the_secret_of_a_client_stands_in_no_list() {
 
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_died_and_came_back_has_its_address_at_once() {
-    let host = Host::start(no_withholding());
+    let host = RegistryHost::start(no_withholding());
     let dead = client(&host).await;
     dead.register(&instance("a:1")).await.unwrap();
     drop(dead);
@@ -65,16 +65,16 @@ async fn a_provider_that_died_and_came_back_has_its_address_at_once() {
 #[tokio::test(start_paused = true)]
 async fn who_fell_silent_is_replaced_before_its_lease_ends_so_that_no_list_lacks_the_address() {
     let piped = Arc::new(Piped::default());
-    let host = Host::start(no_withholding());
+    let host = RegistryHost::start(no_withholding());
     *locked(&piped.server) = Some((Arc::clone(&host), JoinSet::new()));
     let mut silent = pipe(&host);
     let register = Ask::Register { instance: instance("a:1") };
     for (id, ask) in [hello(), register].into_iter().enumerate() {
-        silent.write_all(&frame(&Request { id: id as u64, ask })).await.unwrap();
+        silent.write_all(&frame(&ClientMessage { id: id as u64, ask })).await.unwrap();
     }
     sleep(Duration::from_millis(1)).await;
     let began = Instant::now();
-    let registry = supervise(Arc::clone(&piped) as _, &RegistryConfig::new("piped://"));
+    let registry = supervise(Arc::clone(&piped) as _, &RegistryParams::new("piped://"));
     let mut list = registry.subscribe(&key()).await.unwrap();
     let restarted = Instance { id: "next start".into(), ..instance("a:1") };
     let guard = registry.register(restarted.clone()).await.unwrap();
@@ -90,7 +90,7 @@ async fn who_fell_silent_is_replaced_before_its_lease_ends_so_that_no_list_lacks
 
 #[tokio::test(start_paused = true)]
 async fn who_shows_no_secret_is_known_by_its_connection() {
-    let host = Host::start(no_withholding());
+    let host = RegistryHost::start(no_withholding());
     let nameless = Arc::new(Identity::default());
     let (one, other) = (known(&host, &nameless).await, known(&host, &nameless).await);
     one.register(&instance("a:1")).await.unwrap();
@@ -102,15 +102,15 @@ async fn who_shows_no_secret_is_known_by_its_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn a_secret_that_would_fill_the_disk_is_refused() {
-    let host = Host::start(no_withholding());
-    let identity = Identity { secret: Secret::of(&"s".repeat(65)), ..Identity::default() };
+    let host = RegistryHost::start(no_withholding());
+    let identity = Identity { secret: ClientSecret::of(&"s".repeat(65)), ..Identity::default() };
     let refused = Client::open(pipe(&host), ("test", ""), &Arc::new(identity)).await.unwrap_err();
     assert!(refused.to_string().contains("the secret has more than 64 bytes"), "{refused}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_connection_fills_neither_a_list_nor_the_registry() {
-    let host = Host::start(no_withholding());
+    let host = RegistryHost::start(no_withholding());
     let (greedy, genuine) = (client(&host).await, client(&host).await);
     let mut refused = None;
     for n in 0..1000 {
@@ -143,11 +143,14 @@ async fn one_connection_fills_neither_a_list_nor_the_registry() {
 async fn who_fills_the_registry_through_one_connection_after_the_other_gives_way_to_who_lives() {
     const MAX: usize = 64 * 1024;
     for (limits, limit) in [
-        (ServerConfig { max_list: MAX, ..no_withholding() }, "max_list"),
-        (ServerConfig { max_bytes: MAX, ..no_withholding() }, "max_bytes"),
-        (ServerConfig { max_instances: 60, ..no_withholding() }, "max_instances"),
+        (RegistryServerConfig { max_list: MAX, ..no_withholding() }, "max_list"),
+        (RegistryServerConfig { max_bytes: MAX, ..no_withholding() }, "max_bytes"),
+        (RegistryServerConfig { max_instances: 60, ..no_withholding() }, "max_instances"),
     ] {
-        let host = Host::start(ServerConfig { max_bytes_per_connection: MAX / 4, ..limits });
+        let host = RegistryHost::start(RegistryServerConfig {
+            max_bytes_per_connection: MAX / 4,
+            ..limits
+        });
         let living = client(&host).await;
         living.register(&large("b:0", 1000)).await.unwrap();
         for n in 0..40 {
@@ -188,11 +191,11 @@ async fn who_fills_the_registry_through_one_connection_after_the_other_gives_way
 
 #[tokio::test(start_paused = true)]
 async fn what_a_broken_protocol_leaves_behind_is_as_good_as_closed() {
-    let host = Host::start(no_withholding());
+    let host = RegistryHost::start(no_withholding());
     let mut broken = pipe(&host);
     let register = Ask::Register { instance: instance("a:1") };
     for (id, ask) in [hello(), register, hello()].into_iter().enumerate() {
-        broken.write_all(&frame(&Request { id: id as u64, ask })).await.unwrap();
+        broken.write_all(&frame(&ClientMessage { id: id as u64, ask })).await.unwrap();
     }
     sleep(Duration::from_millis(1)).await;
     assert_eq!((listed(&host), host.status().connections), (1, 0));
@@ -201,7 +204,7 @@ async fn what_a_broken_protocol_leaves_behind_is_as_good_as_closed() {
 
 #[tokio::test(start_paused = true)]
 async fn an_instance_that_is_large_or_steers_terminals_is_refused_by_name() {
-    let host = Host::start(no_withholding());
+    let host = RegistryHost::start(no_withholding());
     let client = client(&host).await;
     for (wrong, expected) in [
         (large("a:1", 64 * 1024), "and may have 65536 (max_instance), shorten its metadata"),
@@ -220,7 +223,7 @@ async fn an_instance_that_is_large_or_steers_terminals_is_refused_by_name() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_not_watched_any_more_is_not_kept_to_be_pushed() {
-    let host = Host::start(no_withholding());
+    let host = RegistryHost::start(no_withholding());
     let (connection, outbox) = host.admit().unwrap();
     for name in 0..100 {
         let service = ServiceKey::new(&format!("Service{name}"));
@@ -233,9 +236,9 @@ async fn what_is_not_watched_any_more_is_not_kept_to_be_pushed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_registration_leaves_nothing_behind() {
-    let host = Host::start(ServerConfig { max_bytes: 10, ..no_withholding() });
-    let caller = Caller::numbered(1);
+    let host = RegistryHost::start(RegistryServerConfig { max_bytes: 10, ..no_withholding() });
+    let caller = Registrant::numbered(1);
     host.register(&caller, instance("a:1")).unwrap_err();
     assert_eq!(host.renew(caller.connection), 0);
-    assert!(!host.remove(&Key::of(&instance("a:1"))));
+    assert!(!host.remove(&InstanceKey::of(&instance("a:1"))));
 }

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-use super::events::{Event, Events};
+use super::events::{Events, SerdeEvent};
 use crate::message::problem::Problem;
 use crate::message::schema::{EnumSchema, RecordSchema};
-use crate::message::writer::{At, Key, Writer};
+use crate::message::writer::{At, KeyRef, Writer};
 
 pub(super) struct Collect {
     is_text: bool,
@@ -25,14 +25,14 @@ impl Collect {
         }
     }
 
-    fn push(&mut self, at: At, event: Event) {
+    fn push(&mut self, at: At, event: SerdeEvent) {
         self.name(at);
         self.events.push(event);
     }
 
     fn name(&mut self, at: At) {
         if let Some(field) = at {
-            self.events.push(Event::Name(field.name));
+            self.events.push(SerdeEvent::Name(field.name));
         }
     }
 
@@ -49,68 +49,68 @@ impl Writer for Collect {
     }
 
     fn begin_record(&mut self, at: At, _: &'static RecordSchema, present: usize) {
-        self.push(at, Event::Map(present));
+        self.push(at, SerdeEvent::Map(present));
     }
 
     fn end_record(&mut self) {
-        self.events.push(Event::End);
+        self.events.push(SerdeEvent::End);
     }
 
     fn begin_list(&mut self, at: At, len: usize) {
-        self.push(at, Event::List(len));
+        self.push(at, SerdeEvent::List(len));
     }
 
     fn end_list(&mut self) {
-        self.events.push(Event::End);
+        self.events.push(SerdeEvent::End);
     }
 
     fn begin_map(&mut self, at: At, len: usize) {
-        self.push(at, Event::Map(len));
+        self.push(at, SerdeEvent::Map(len));
     }
 
-    fn key(&mut self, key: Key<'_>) {
+    fn key(&mut self, key: KeyRef<'_>) {
         match key {
-            Key::Bool(key) => self.events.push(Event::Bool(key)),
-            Key::Int(key) => self.events.push(Event::Int(key)),
-            Key::Uint(key) => self.events.push(Event::Uint(key)),
-            Key::Str(key) => self.text(key),
+            KeyRef::Bool(key) => self.events.push(SerdeEvent::Bool(key)),
+            KeyRef::Int(key) => self.events.push(SerdeEvent::Int(key)),
+            KeyRef::Uint(key) => self.events.push(SerdeEvent::Uint(key)),
+            KeyRef::Str(key) => self.text(key),
         }
     }
 
     fn end_map(&mut self) {
-        self.events.push(Event::End);
+        self.events.push(SerdeEvent::End);
     }
 
     fn null(&mut self, at: At) {
-        self.push(at, Event::Null);
+        self.push(at, SerdeEvent::Null);
     }
 
     fn bool(&mut self, at: At, value: bool) {
-        self.push(at, Event::Bool(value));
+        self.push(at, SerdeEvent::Bool(value));
     }
 
     fn i32(&mut self, at: At, value: i32) {
-        self.push(at, Event::Int(value.into()));
+        self.push(at, SerdeEvent::Int(value.into()));
     }
 
     fn u32(&mut self, at: At, value: u32) {
-        self.push(at, Event::Uint(value.into()));
+        self.push(at, SerdeEvent::Uint(value.into()));
     }
 
     fn i64(&mut self, at: At, value: i64) {
-        self.push(at, Event::Int64(value));
+        self.push(at, SerdeEvent::Int64(value));
     }
 
     fn u64(&mut self, at: At, value: u64) {
-        self.push(at, Event::Uint64(value));
+        self.push(at, SerdeEvent::Uint64(value));
     }
 
     fn f32(&mut self, at: At, value: f32) {
-        self.push(at, Event::F32(value));
+        self.push(at, SerdeEvent::F32(value));
     }
 
     fn f64(&mut self, at: At, value: f64) {
-        self.push(at, Event::F64(value));
+        self.push(at, SerdeEvent::F64(value));
     }
 
     fn str(&mut self, at: At, value: &str) {
@@ -128,7 +128,7 @@ impl Writer for Collect {
     }
 
     fn variant(&mut self, at: At, of: &'static EnumSchema, number: i32) {
-        self.push(at, Event::Variant(of, number));
+        self.push(at, SerdeEvent::Variant(of, number));
     }
 
     fn fail(&mut self, problem: Problem) {

@@ -6,7 +6,7 @@ use crate::message::schema::EnumSchema;
 
 /// A value, or the beginning or end of several. A map is its keys and values in turn.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Event {
+pub(super) enum SerdeEvent {
     Null,
     Bool(bool),
     Int(i64),
@@ -31,26 +31,26 @@ pub(super) enum Event {
 /// The list, and what does not fit in it.
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    pub(super) list: Vec<Event>,
+    pub(super) list: Vec<SerdeEvent>,
     texts: String,
     bytes: Vec<Bytes>,
 }
 
 impl Events {
-    pub(super) fn push(&mut self, event: Event) {
+    pub(super) fn push(&mut self, event: SerdeEvent) {
         self.list.push(event);
     }
 
     /// `false` if the text is longer than 4 GiB.
     pub(super) fn push_text(&mut self, text: &str) -> bool {
         let Ok(len) = u32::try_from(text.len()) else { return false };
-        self.list.push(Event::Text(self.texts.len(), len));
+        self.list.push(SerdeEvent::Text(self.texts.len(), len));
         self.texts.push_str(text);
         true
     }
 
     pub(super) fn push_bytes(&mut self, bytes: Bytes) {
-        self.list.push(Event::Bytes(self.bytes.len()));
+        self.list.push(SerdeEvent::Bytes(self.bytes.len()));
         self.bytes.push(bytes);
     }
 
@@ -64,7 +64,7 @@ impl Events {
     }
 
     /// The event at this place; the end is behind the last.
-    pub(super) fn at(&self, at: usize) -> Event {
-        self.list.get(at).copied().unwrap_or(Event::End)
+    pub(super) fn at(&self, at: usize) -> SerdeEvent {
+        self.list.get(at).copied().unwrap_or(SerdeEvent::End)
     }
 }

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use base64::Engine as _;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
-use super::events::{Event, Events};
+use super::events::{Events, SerdeEvent};
 use crate::message::json_mapping::{BASE64, float_word};
 
 pub(super) fn serialize<S: Serializer>(events: &Events, serializer: S) -> Result<S::Ok, S::Error> {
@@ -19,7 +19,7 @@ struct Next<'a> {
 }
 
 impl Next<'_> {
-    fn peek(&self) -> Event {
+    fn peek(&self) -> SerdeEvent {
         self.events.at(self.at.get())
     }
 
@@ -34,39 +34,39 @@ impl Serialize for Next<'_> {
         let event = self.peek();
         self.pass();
         match event {
-            Event::Null | Event::End => serializer.serialize_none(),
-            Event::Bool(value) => serializer.serialize_bool(value),
+            SerdeEvent::Null | SerdeEvent::End => serializer.serialize_none(),
+            SerdeEvent::Bool(value) => serializer.serialize_bool(value),
             // JavaScript would round them as numbers.
-            Event::Int64(value) if is_text => serializer.collect_str(&value),
-            Event::Uint64(value) if is_text => serializer.collect_str(&value),
-            Event::Int(value) | Event::Int64(value) => serializer.serialize_i64(value),
-            Event::Uint(value) | Event::Uint64(value) => serializer.serialize_u64(value),
-            Event::F32(value) => match float_word(value.into()) {
+            SerdeEvent::Int64(value) if is_text => serializer.collect_str(&value),
+            SerdeEvent::Uint64(value) if is_text => serializer.collect_str(&value),
+            SerdeEvent::Int(value) | SerdeEvent::Int64(value) => serializer.serialize_i64(value),
+            SerdeEvent::Uint(value) | SerdeEvent::Uint64(value) => serializer.serialize_u64(value),
+            SerdeEvent::F32(value) => match float_word(value.into()) {
                 Some(word) if is_text => serializer.serialize_str(word),
                 _ => serializer.serialize_f32(value),
             },
-            Event::F64(value) => match float_word(value) {
+            SerdeEvent::F64(value) => match float_word(value) {
                 Some(word) if is_text => serializer.serialize_str(word),
                 _ => serializer.serialize_f64(value),
             },
-            Event::Text(start, len) => serializer.serialize_str(self.events.text(start, len)),
-            Event::Bytes(index) if is_text => {
+            SerdeEvent::Text(start, len) => serializer.serialize_str(self.events.text(start, len)),
+            SerdeEvent::Bytes(index) if is_text => {
                 serializer.serialize_str(&BASE64.encode(self.events.bytes(index)))
             }
-            Event::Bytes(index) => serializer.serialize_bytes(self.events.bytes(index)),
-            Event::Name(name) => serializer.serialize_str(name),
-            Event::Variant(of, number) => serializer.serialize_str(of.name_of(number)),
-            Event::List(len) => {
+            SerdeEvent::Bytes(index) => serializer.serialize_bytes(self.events.bytes(index)),
+            SerdeEvent::Name(name) => serializer.serialize_str(name),
+            SerdeEvent::Variant(of, number) => serializer.serialize_str(of.name_of(number)),
+            SerdeEvent::List(len) => {
                 let mut list = serializer.serialize_seq(Some(len))?;
-                while !matches!(self.peek(), Event::End) {
+                while !matches!(self.peek(), SerdeEvent::End) {
                     list.serialize_element(self)?;
                 }
                 self.pass();
                 list.end()
             }
-            Event::Map(len) => {
+            SerdeEvent::Map(len) => {
                 let mut map = serializer.serialize_map(Some(len))?;
-                while !matches!(self.peek(), Event::End) {
+                while !matches!(self.peek(), SerdeEvent::End) {
                     map.serialize_entry(self, self)?;
                 }
                 self.pass();

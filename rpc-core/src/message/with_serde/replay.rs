@@ -4,10 +4,10 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::events::{Event, Events};
+use super::events::{Events, SerdeEvent};
 use crate::message::json_mapping::{float, from_base64, integer};
 use crate::message::problem::{Problem, Read};
-use crate::message::reader::{KeyMut, Kind, Reader, Scope, Variant, set_string};
+use crate::message::reader::{KeyMut, ReadScope, Reader, ValueKind, Variant, set_string};
 use crate::message::schema::{EnumSchema, RecordSchema};
 use crate::message::wire::TooDeep;
 
@@ -20,7 +20,7 @@ pub(super) struct Replay<'a> {
     is_text: bool,
 }
 
-/// What [`Scope::aux`] says is open.
+/// What [`ReadScope::aux`] says is open.
 mod open {
     pub(super) const MAP: u64 = 0;
     pub(super) const LIST: u64 = 1;
@@ -33,11 +33,11 @@ impl<'a> Replay<'a> {
         Self { events, at: 0, is_text }
     }
 
-    fn peek(&self) -> Event {
+    fn peek(&self) -> SerdeEvent {
         self.events.at(self.at)
     }
 
-    fn next(&mut self) -> Event {
+    fn next(&mut self) -> SerdeEvent {
         let event = self.peek();
         self.at += 1;
         event
@@ -46,7 +46,7 @@ impl<'a> Replay<'a> {
     /// Whether the list or map that is open ends here; passes over its end.
     fn ends(&mut self) -> bool {
         match self.peek() {
-            Event::End => {
+            SerdeEvent::End => {
                 self.at += 1;
                 true
             }
@@ -54,15 +54,15 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn expected(&self, what: impl fmt::Display, event: Event) -> Problem {
+    fn expected(&self, what: impl fmt::Display, event: SerdeEvent) -> Problem {
         let found = match event {
-            Event::Text(start, len) => {
+            SerdeEvent::Text(start, len) => {
                 return Problem::unexpected(what, &self.events.text(start, len));
             }
-            Event::Bool(value) => return Problem::unexpected(what, &value),
-            Event::Int(value) => return Problem::unexpected(what, &value),
-            Event::Uint(value) => return Problem::unexpected(what, &value),
-            Event::F64(value) => return Problem::unexpected(what, &value),
+            SerdeEvent::Bool(value) => return Problem::unexpected(what, &value),
+            SerdeEvent::Int(value) => return Problem::unexpected(what, &value),
+            SerdeEvent::Uint(value) => return Problem::unexpected(what, &value),
+            SerdeEvent::F64(value) => return Problem::unexpected(what, &value),
             other => kind_of(other),
         };
         Problem::unexpected(what, &found)
@@ -71,11 +71,13 @@ impl<'a> Replay<'a> {
     /// A whole number, however it is written.
     fn integer(&mut self, what: &str) -> Read<i128> {
         match self.next() {
-            Event::Null => Ok(0),
-            Event::Int(value) => Ok(value.into()),
-            Event::Uint(value) => Ok(value.into()),
-            Event::F64(value) if value.fract() == 0.0 && value.abs() < EXACT => Ok(value as i128),
-            event @ Event::Text(start, len) => {
+            SerdeEvent::Null => Ok(0),
+            SerdeEvent::Int(value) => Ok(value.into()),
+            SerdeEvent::Uint(value) => Ok(value.into()),
+            SerdeEvent::F64(value) if value.fract() == 0.0 && value.abs() < EXACT => {
+                Ok(value as i128)
+            }
+            event @ SerdeEvent::Text(start, len) => {
                 let text = self.events.text(start, len);
                 integer(text).ok_or_else(|| self.expected(what, event))
             }
@@ -87,13 +89,13 @@ impl<'a> Replay<'a> {
     fn pass(&mut self, levels: usize, is_in_list: bool) -> Read {
         let deeper = || levels.checked_sub(1).ok_or_else(|| Problem::from(TooDeep));
         match self.next() {
-            Event::List(_) => {
+            SerdeEvent::List(_) => {
                 let levels = if is_in_list { deeper()? } else { levels };
                 while !self.ends() {
                     self.pass(levels, true)?;
                 }
             }
-            Event::Map(_) => {
+            SerdeEvent::Map(_) => {
                 let levels = deeper()?;
                 while !self.ends() {
                     // The key.
@@ -107,18 +109,20 @@ impl<'a> Replay<'a> {
     }
 }
 
-fn kind_of(event: Event) -> Kind {
+fn kind_of(event: SerdeEvent) -> ValueKind {
     match event {
-        Event::Null => Kind::Null,
-        Event::Bool(_) => Kind::Bool,
-        Event::Int(value) | Event::Int64(value) if value < 0 => Kind::Signed,
-        Event::Int(_) | Event::Int64(_) | Event::Uint(_) | Event::Uint64(_) => Kind::Unsigned,
-        Event::F32(_) | Event::F64(_) => Kind::Float,
-        Event::Text(..) | Event::Name(_) | Event::Variant(..) => Kind::Text,
-        Event::Bytes(_) => Kind::Bytes,
-        Event::List(_) => Kind::List,
-        Event::Map(_) => Kind::Map,
-        Event::End => Kind::Untold,
+        SerdeEvent::Null => ValueKind::Null,
+        SerdeEvent::Bool(_) => ValueKind::Bool,
+        SerdeEvent::Int(value) | SerdeEvent::Int64(value) if value < 0 => ValueKind::Signed,
+        SerdeEvent::Int(_) | SerdeEvent::Int64(_) | SerdeEvent::Uint(_) | SerdeEvent::Uint64(_) => {
+            ValueKind::Unsigned
+        }
+        SerdeEvent::F32(_) | SerdeEvent::F64(_) => ValueKind::Float,
+        SerdeEvent::Text(..) | SerdeEvent::Name(_) | SerdeEvent::Variant(..) => ValueKind::Text,
+        SerdeEvent::Bytes(_) => ValueKind::Bytes,
+        SerdeEvent::List(_) => ValueKind::List,
+        SerdeEvent::Map(_) => ValueKind::Map,
+        SerdeEvent::End => ValueKind::Untold,
     }
 }
 
@@ -127,13 +131,13 @@ impl Reader for Replay<'_> {
         self.is_text
     }
 
-    fn kind(&mut self) -> Read<Kind> {
+    fn kind(&mut self) -> Read<ValueKind> {
         Ok(kind_of(self.peek()))
     }
 
     fn null(&mut self) -> Read<bool> {
         match self.peek() {
-            Event::Null => {
+            SerdeEvent::Null => {
                 self.at += 1;
                 Ok(true)
             }
@@ -147,8 +151,8 @@ impl Reader for Replay<'_> {
 
     fn bool(&mut self) -> Read<bool> {
         match self.next() {
-            Event::Null => Ok(false),
-            Event::Bool(value) => Ok(value),
+            SerdeEvent::Null => Ok(false),
+            SerdeEvent::Bool(value) => Ok(value),
             other => Err(self.expected("true or false", other)),
         }
     }
@@ -165,11 +169,11 @@ impl Reader for Replay<'_> {
 
     fn f64(&mut self) -> Read<f64> {
         match self.next() {
-            Event::Null => Ok(0.0),
-            Event::Int(value) => Ok(value as f64),
-            Event::Uint(value) => Ok(value as f64),
-            Event::F64(value) => Ok(value),
-            event @ Event::Text(start, len) => {
+            SerdeEvent::Null => Ok(0.0),
+            SerdeEvent::Int(value) => Ok(value as f64),
+            SerdeEvent::Uint(value) => Ok(value as f64),
+            SerdeEvent::F64(value) => Ok(value),
+            event @ SerdeEvent::Text(start, len) => {
                 let text = self.events.text(start, len);
                 float(text).ok_or_else(|| self.expected("a number", event))
             }
@@ -179,8 +183,8 @@ impl Reader for Replay<'_> {
 
     fn string(&mut self, into: &mut String) -> Read {
         match self.next() {
-            Event::Null => into.clear(),
-            Event::Text(start, len) => set_string(into, self.events.text(start, len)),
+            SerdeEvent::Null => into.clear(),
+            SerdeEvent::Text(start, len) => set_string(into, self.events.text(start, len)),
             other => return Err(self.expected("a text", other)),
         }
         Ok(())
@@ -188,9 +192,9 @@ impl Reader for Replay<'_> {
 
     fn bytes(&mut self, into: &mut Bytes) -> Read<usize> {
         *into = match self.next() {
-            Event::Null => Bytes::new(),
-            Event::Bytes(index) => self.events.bytes(index).clone(),
-            event @ Event::Text(start, len) if self.is_text => {
+            SerdeEvent::Null => Bytes::new(),
+            SerdeEvent::Bytes(index) => self.events.bytes(index).clone(),
+            event @ SerdeEvent::Text(start, len) if self.is_text => {
                 let bytes = from_base64(self.events.text(start, len));
                 bytes.ok_or_else(|| self.expected("base64", event))?.into()
             }
@@ -209,7 +213,7 @@ impl Reader for Replay<'_> {
     }
 
     fn variant(&mut self, of: &'static EnumSchema) -> Read<Variant> {
-        if let Event::Text(start, len) = self.peek() {
+        if let SerdeEvent::Text(start, len) = self.peek() {
             self.at += 1;
             let text = self.events.text(start, len);
             return Ok(match of.number_of(text) {
@@ -221,12 +225,12 @@ impl Reader for Replay<'_> {
         Ok(Variant::Number(number.try_into().unwrap_or(i64::MAX)))
     }
 
-    fn begin_record(&mut self, record: &'static RecordSchema, scope: &mut Scope) -> Read {
+    fn begin_record(&mut self, record: &'static RecordSchema, scope: &mut ReadScope) -> Read {
         let is_positional = record.is_positional(self.is_text);
         scope.aux = match self.next() {
-            Event::Null => open::NOTHING,
-            Event::Map(_) => open::MAP,
-            Event::List(_) if is_positional => open::LIST,
+            SerdeEvent::Null => open::NOTHING,
+            SerdeEvent::Map(_) => open::MAP,
+            SerdeEvent::List(_) if is_positional => open::LIST,
             other => {
                 let what = format_args!(
                     "a map{} with the fields of {}",
@@ -243,7 +247,7 @@ impl Reader for Replay<'_> {
     fn next_field(
         &mut self,
         record: &'static RecordSchema,
-        scope: &mut Scope,
+        scope: &mut ReadScope,
     ) -> Read<Option<usize>> {
         if scope.aux == open::NOTHING {
             return Ok(None);
@@ -253,10 +257,10 @@ impl Reader for Replay<'_> {
                 scope.position(record)
             } else {
                 match self.next() {
-                    Event::Text(start, len) => {
+                    SerdeEvent::Text(start, len) => {
                         scope.field(record, self.events.text(start, len).as_bytes())?
                     }
-                    Event::Int(_) | Event::Uint(_) => None,
+                    SerdeEvent::Int(_) | SerdeEvent::Uint(_) => None,
                     other => return Err(self.expected("the name of a field", other)),
                 }
             };
@@ -268,34 +272,34 @@ impl Reader for Replay<'_> {
         Ok(None)
     }
 
-    fn begin_list(&mut self, scope: &mut Scope) -> Read {
+    fn begin_list(&mut self, scope: &mut ReadScope) -> Read {
         scope.aux = match self.next() {
-            Event::Null => open::NOTHING,
-            Event::List(_) => open::LIST,
+            SerdeEvent::Null => open::NOTHING,
+            SerdeEvent::List(_) => open::LIST,
             other => return Err(self.expected("an array", other)),
         };
         Ok(())
     }
 
-    fn next_item(&mut self, scope: &mut Scope) -> Read<bool> {
+    fn next_item(&mut self, scope: &mut ReadScope) -> Read<bool> {
         Ok(scope.aux != open::NOTHING && !self.ends())
     }
 
-    fn begin_map(&mut self, scope: &mut Scope) -> Read {
+    fn begin_map(&mut self, scope: &mut ReadScope) -> Read {
         scope.aux = match self.next() {
-            Event::Null => open::NOTHING,
-            Event::Map(_) => open::MAP,
+            SerdeEvent::Null => open::NOTHING,
+            SerdeEvent::Map(_) => open::MAP,
             other => return Err(self.expected("a map", other)),
         };
         Ok(())
     }
 
-    fn next_key(&mut self, scope: &mut Scope, key: KeyMut<'_>) -> Read<bool> {
+    fn next_key(&mut self, scope: &mut ReadScope, key: KeyMut<'_>) -> Read<bool> {
         if scope.aux == open::NOTHING || self.ends() {
             return Ok(false);
         }
         match (key, self.peek()) {
-            (KeyMut::Bool(key), event @ Event::Text(start, len)) => {
+            (KeyMut::Bool(key), event @ SerdeEvent::Text(start, len)) => {
                 self.at += 1;
                 let text = self.events.text(start, len);
                 *key = text.parse().map_err(|_| self.expected("true or false", event))?;

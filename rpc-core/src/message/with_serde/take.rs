@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 
-use super::events::{Event, Events};
+use super::events::{Events, SerdeEvent};
 use crate::codec::{Limits, MAX_DEPTH};
 use crate::message::wire::TooDeep;
 
@@ -30,8 +30,8 @@ struct Take<'a> {
 }
 
 impl Take<'_> {
-    fn push<E: Error>(self, event: Event) -> Result<(), E> {
-        self.limits.take(size_of::<Event>()).map_err(E::custom)?;
+    fn push<E: Error>(self, event: SerdeEvent) -> Result<(), E> {
+        self.limits.take(size_of::<SerdeEvent>()).map_err(E::custom)?;
         self.events.push(event);
         Ok(())
     }
@@ -63,11 +63,11 @@ impl<'de> Visitor<'de> for Take<'_> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.push(Event::Null)
+        self.push(SerdeEvent::Null)
     }
 
     fn visit_none<E: Error>(self) -> Result<(), E> {
-        self.push(Event::Null)
+        self.push(SerdeEvent::Null)
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -79,23 +79,23 @@ impl<'de> Visitor<'de> for Take<'_> {
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        self.push(Event::Bool(value))
+        self.push(SerdeEvent::Bool(value))
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
-        self.push(Event::Int(value))
+        self.push(SerdeEvent::Int(value))
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
-        self.push(Event::Uint(value))
+        self.push(SerdeEvent::Uint(value))
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.push(Event::F64(value))
+        self.push(SerdeEvent::F64(value))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        self.limits.take(size_of::<Event>() + text.len()).map_err(E::custom)?;
+        self.limits.take(size_of::<SerdeEvent>() + text.len()).map_err(E::custom)?;
         if self.events.push_text(text) {
             Ok(())
         } else {
@@ -104,24 +104,24 @@ impl<'de> Visitor<'de> for Take<'_> {
     }
 
     fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<(), E> {
-        self.limits.take(size_of::<Event>() + bytes.len()).map_err(E::custom)?;
+        self.limits.take(size_of::<SerdeEvent>() + bytes.len()).map_err(E::custom)?;
         self.events.push_bytes(Bytes::copy_from_slice(bytes));
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
         self.enter()?;
-        self.inner().push(Event::List(seq.size_hint().unwrap_or(0)))?;
+        self.inner().push(SerdeEvent::List(seq.size_hint().unwrap_or(0)))?;
         while seq.next_element_seed(self.inner())?.is_some() {}
-        self.push(Event::End)
+        self.push(SerdeEvent::End)
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         self.enter()?;
-        self.inner().push(Event::Map(map.size_hint().unwrap_or(0)))?;
+        self.inner().push(SerdeEvent::Map(map.size_hint().unwrap_or(0)))?;
         while map.next_key_seed(self.inner())?.is_some() {
             map.next_value_seed(self.inner())?;
         }
-        self.push(Event::End)
+        self.push(SerdeEvent::End)
     }
 }

@@ -4,7 +4,7 @@
 //! lateness or latency fall with it. While the gate is on, the limit is the rate of useful answers
 //! times what a call may take (Little's law). All times are in milliseconds.
 
-use super::window::{Before, Window};
+use super::window::{Before, GateWindow};
 
 /// Fewer calls could not show whether a dependency is back.
 const FLOOR: u32 = 4;
@@ -64,7 +64,7 @@ pub(super) struct Control {
 
 /// How the next window begins.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Next {
+pub(super) enum NextWindow {
     /// At once.
     Same,
     /// Once what ran under the former limit is over.
@@ -104,7 +104,7 @@ impl Control {
     }
 
     /// Whether the window has seen enough to be judged.
-    pub(super) fn is_complete(&self, window: &Window) -> bool {
+    pub(super) fn is_complete(&self, window: &GateWindow) -> bool {
         let (ended, age) = (window.ended(), window.age());
         let patience = if ended == 0 { self.patience } else { window.patience() };
         let trial = matches!(self.mode, Mode::Trial(_));
@@ -120,12 +120,12 @@ impl Control {
     }
 
     /// Judges a complete window; `starving` says whether another method does not come through.
-    pub(super) fn close(&mut self, window: &Window, starving: bool) -> Next {
+    pub(super) fn close(&mut self, window: &GateWindow, starving: bool) -> NextWindow {
         if window.ended() < 5 {
             if self.mode != Mode::Off && window.refused == 0 {
                 self.turn_off();
             }
-            return Next::Fresh;
+            return NextWindow::Fresh;
         }
         (self.took, self.patience) = (window.took(), window.patience());
         match self.mode {
@@ -136,16 +136,16 @@ impl Control {
     }
 
     /// How long to wait until calls of the former limit are over.
-    pub(super) fn settle(&self, next: Next) -> f64 {
+    pub(super) fn settle(&self, next: NextWindow) -> f64 {
         match (next, self.mode) {
-            (Next::Same, _) | (_, Mode::Off) => 0.0,
-            (Next::Fresh, Mode::Trial(_)) => self.patience,
-            (Next::Fresh, Mode::On) => (3.0 * self.took).min(self.patience),
+            (NextWindow::Same, _) | (_, Mode::Off) => 0.0,
+            (NextWindow::Fresh, Mode::Trial(_)) => self.patience,
+            (NextWindow::Fresh, Mode::On) => (3.0 * self.took).min(self.patience),
         }
     }
 
     /// When to come back: the time in which what was refused could have been served.
-    pub(super) fn hint(&self, window: &Window) -> f64 {
+    pub(super) fn hint(&self, window: &GateWindow) -> f64 {
         if window.useful == 0 {
             return 1000.0;
         }
@@ -154,7 +154,7 @@ impl Control {
 
     /// Whether it is at its floor and calls are late all the same. Of no calls none is late: their share
     /// is not a number, and less than any.
-    pub(super) fn is_starving(&self, window: &Window) -> bool {
+    pub(super) fn is_starving(&self, window: &GateWindow) -> bool {
         self.mode == Mode::On && self.limit == FLOOR && window.lateness() >= 0.5
     }
 
@@ -170,11 +170,11 @@ impl Control {
         (1.25 * base).max((2.0 * base + 5.0).min(0.6 * self.patience))
     }
 
-    fn fell(&self, window: &Window) -> bool {
+    fn fell(&self, window: &GateWindow) -> bool {
         self.kept.is_some_and(|kept| self.fell_against(window, &kept))
     }
 
-    fn fell_against(&self, window: &Window, before: &Before) -> bool {
+    fn fell_against(&self, window: &GateWindow, before: &Before) -> bool {
         window.fell(before, self.base.unwrap_or(0.0))
     }
 
@@ -183,11 +183,11 @@ impl Control {
     }
 
     /// The factor by which Little's law lowers a limit, where the true queue may be longer than is seen.
-    fn ratio(&self, window: &Window) -> f64 {
+    fn ratio(&self, window: &GateWindow) -> f64 {
         (self.target() / self.took * (1.0 - window.lateness()).max(0.5)).min(0.5)
     }
 
-    fn close_off(&mut self, window: &Window, starving: bool) -> Next {
+    fn close_off(&mut self, window: &GateWindow, starving: bool) -> NextWindow {
         let (took, lateness) = (self.took, window.lateness());
         self.streak = if lateness >= BAD { self.streak.saturating_add(window.late) } else { 0 };
         let futile = self.streak >= STREAK;
@@ -203,18 +203,18 @@ impl Control {
             // Follows deployments and caches, not the filling of a queue.
             self.base = Some(took.min(base + (took - base).min(base) / 64.0));
         }
-        Next::Same
+        NextWindow::Same
     }
 
-    fn begin_trial(&mut self, window: &Window, measured: bool) -> Next {
+    fn begin_trial(&mut self, window: &GateWindow, measured: bool) -> NextWindow {
         self.kept = Some(Before::of(window, window.peak));
         let cut = if measured { self.ratio(window) } else { 0.5 };
         self.limit = scaled(window.peak, cut);
         (self.mode, self.streak, self.any_useful) = (Mode::Trial(0), 0, false);
-        Next::Fresh
+        NextWindow::Fresh
     }
 
-    fn close_trial(&mut self, window: &Window, step: u8) -> Next {
+    fn close_trial(&mut self, window: &GateWindow, step: u8) -> NextWindow {
         self.any_useful |= window.useful > 0;
         let kept = self.kept.unwrap_or_else(|| Before::of(window, window.peak));
         let helped = window.lateness() <= kept.lateness / 2.0 || self.took <= 0.75 * kept.took;
@@ -227,12 +227,12 @@ impl Control {
             // Right, but too much.
             self.limit = self.limit.saturating_mul(4).min(kept.limit / 2).max(FLOOR);
             self.mode = Mode::Trial(step + 4);
-            return Next::Fresh;
+            return NextWindow::Fresh;
         } else if queues && !fell && step < STEPS && self.limit > FLOOR {
             // Nothing is lost, and it is not enough yet.
             self.limit = scaled(self.limit, self.ratio(window));
             self.mode = Mode::Trial(step + 1);
-            return Next::Fresh;
+            return NextWindow::Fresh;
         } else if !self.any_useful && queues {
             // There is nothing to lose at any limit: spare the others.
             self.turn_on(window.now);
@@ -241,7 +241,7 @@ impl Control {
             self.hold(window.now);
             self.turn_off();
         }
-        Next::Same
+        NextWindow::Same
     }
 
     fn turn_on(&mut self, now: f64) {
@@ -249,7 +249,7 @@ impl Control {
         (self.calm, self.stood) = (now, now);
     }
 
-    fn close_on(&mut self, window: &Window, starving: bool) -> Next {
+    fn close_on(&mut self, window: &GateWindow, starving: bool) -> NextWindow {
         let (took, lateness) = (self.took, window.lateness());
         if lateness < HEALTHY && window.useful > 5 {
             self.base = Some(self.base.map_or(took, |base| base.min(took)));
@@ -258,11 +258,11 @@ impl Control {
         let late = lateness >= BAD && window.late >= 5 && target < 0.8 * took;
         if window.refused > 0 {
             if self.adjust(window) {
-                return Next::Fresh;
+                return NextWindow::Fresh;
             }
         } else if late || self.is_squeezing(starving) {
             self.limit = scaled(self.limit.min(window.peak), target / took);
-            return Next::Fresh;
+            return NextWindow::Fresh;
         }
         if window.now - self.calm > CALM {
             if lateness >= BAD {
@@ -270,11 +270,11 @@ impl Control {
             }
             self.turn_off();
         }
-        Next::Same
+        NextWindow::Same
     }
 
     /// Moves the limit to what answers within the target; `true` if it changed.
-    fn adjust(&mut self, window: &Window) -> bool {
+    fn adjust(&mut self, window: &GateWindow) -> bool {
         let (took, lateness) = (self.took, window.lateness());
         self.calm = window.now;
         if window.low > self.limit / 4 {

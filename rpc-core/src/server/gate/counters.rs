@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Outcome;
+use super::GateOutcome;
 use super::control::{Control, Mode};
 use super::full::Full;
 use super::neighbours::{Gates, micros};
-use super::window::Window;
+use super::window::GateWindow;
 use crate::metrics::gate::{GateMetrics, GateState};
 
 /// After this long a window that was not complete is looked at again.
@@ -30,7 +30,7 @@ const STALE: u64 = 2_000_000;
 
 /// The gate of one method. The counters carry no other memory, so all are relaxed.
 #[repr(align(128))]
-pub(crate) struct Gate {
+pub(crate) struct MethodGate {
     id: u32,
     call: Arc<str>,
     pub(super) limit: AtomicU32,
@@ -54,7 +54,7 @@ pub(crate) struct Gate {
     control: Mutex<Control>,
 }
 
-impl Gate {
+impl MethodGate {
     /// A gate that is off.
     pub(crate) fn new(call: Arc<str>, gates: Arc<Gates>, metrics: GateMetrics) -> Self {
         Self {
@@ -98,17 +98,23 @@ impl Gate {
     }
 
     /// Notes the end of a call that took `spent` since it was counted, of the `allowed` time it had.
-    pub(crate) fn end(&self, now: Instant, spent: Duration, allowed: Duration, outcome: Outcome) {
+    pub(crate) fn end(
+        &self,
+        now: Instant,
+        spent: Duration,
+        allowed: Duration,
+        outcome: GateOutcome,
+    ) {
         let running = self.running.fetch_sub(1, Relaxed) - 1;
         let now = self.gates.micros(now);
         // What ran under the former limit is no evidence.
-        if outcome == Outcome::GivenUp || now < self.start.load(Relaxed) {
+        if outcome == GateOutcome::GivenUp || now < self.start.load(Relaxed) {
             return;
         }
         if running < self.low.load(Relaxed) {
             self.low.store(running, Relaxed);
         }
-        let one = if outcome == Outcome::Late { 1 << 32 } else { 1 };
+        let one = if outcome == GateOutcome::Late { 1 << 32 } else { 1 };
         self.ended.fetch_add(one, Relaxed);
         self.spent.fetch_add(micros(spent), Relaxed);
         self.allowed.fetch_add(micros(allowed.min(ALLOWED)), Relaxed);
@@ -164,7 +170,7 @@ impl Gate {
         });
     }
 
-    fn close(&self, control: &mut Control, window: &Window, now: u64) {
+    fn close(&self, control: &mut Control, window: &GateWindow, now: u64) {
         let mode = control.mode();
         let next = control.close(window, self.gates.is_other_starving(self.id, now));
         if control.is_starving(window) {
@@ -196,9 +202,9 @@ impl Gate {
         }
     }
 
-    fn seen(&self, now: u64) -> Window {
+    fn seen(&self, now: u64) -> GateWindow {
         let ended = self.ended.load(Relaxed);
-        Window {
+        GateWindow {
             now: millis(now),
             start: millis(self.start.load(Relaxed)),
             useful: ended as u32,
@@ -212,7 +218,7 @@ impl Gate {
     }
 
     /// Says that the gate does something else from now on, and why.
-    fn tell(&self, control: &Control, window: &Window) {
+    fn tell(&self, control: &Control, window: &GateWindow) {
         let gate = match control.mode() {
             Mode::Off => GateState::Off,
             Mode::Trial(_) => GateState::Trial,
@@ -244,10 +250,10 @@ impl Gate {
     }
 }
 
-impl fmt::Debug for Gate {
+impl fmt::Debug for MethodGate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (limit, running) = (self.limit.load(Relaxed), self.running.load(Relaxed));
-        f.debug_struct("Gate")
+        f.debug_struct("MethodGate")
             .field("limit", &limit)
             .field("running", &running)
             .finish_non_exhaustive()

@@ -2,7 +2,7 @@
 
 /// Counts of one window. Times are in milliseconds; those of the clock since the gate was made.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Window {
+pub(super) struct GateWindow {
     pub(super) now: f64,
     /// When counting began.
     pub(super) start: f64,
@@ -21,7 +21,7 @@ pub(super) struct Window {
     pub(super) low: u32,
 }
 
-impl Window {
+impl GateWindow {
     pub(super) fn ended(&self) -> u32 {
         self.useful + self.late
     }
@@ -70,7 +70,7 @@ pub(super) struct Before {
 }
 
 impl Before {
-    pub(super) fn of(window: &Window, limit: u32) -> Self {
+    pub(super) fn of(window: &GateWindow, limit: u32) -> Self {
         let (took, lateness, rate) = (window.took(), window.lateness(), window.rate());
         Self { limit, took, lateness, rate }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::{Gate, Gates, Outcome};
+use super::super::{GateOutcome, Gates, MethodGate};
 use crate::metrics::gate::GateMetrics;
 
 const OFF: i64 = 0;
@@ -13,26 +13,26 @@ const TRIAL: i64 = 1;
 const ON: i64 = 2;
 
 struct Gated {
-    gate: Gate,
+    gate: MethodGate,
     start: Instant,
 }
 
 impl Gated {
     fn new() -> Self {
         let start = Instant::now();
-        Self { gate: Gate::new("m".into(), Gates::new(start), GateMetrics::default()), start }
+        Self { gate: MethodGate::new("m".into(), Gates::new(start), GateMetrics::default()), start }
     }
 
     /// One that has begun a trial at 100 ms: 19 calls run, and at most 10 may.
     fn on_trial(allowed: u64) -> Self {
         let gated = Self::new();
         for ms in [10.0, 20.0, 30.0] {
-            gated.run(ms, 20, 200, allowed, Outcome::Useful);
+            gated.run(ms, 20, 200, allowed, GateOutcome::Useful);
         }
-        gated.run(40.0, 20, 200, allowed, Outcome::Late);
+        gated.run(40.0, 20, 200, allowed, GateOutcome::Late);
         gated.begin(100.0, 20);
         // The first end closes the window.
-        gated.end(100.0, 1, 200, allowed, Outcome::Late);
+        gated.end(100.0, 1, 200, allowed, GateOutcome::Late);
         assert_eq!((gated.state(), gated.limit()), (TRIAL, 10));
         gated
     }
@@ -40,11 +40,11 @@ impl Gated {
     /// One that limits to 10 from 550 ms on, while so many calls run.
     fn on(running: u32) -> Self {
         let gated = Self::on_trial(300);
-        gated.end(100.0, 19, 200, 300, Outcome::Late);
+        gated.end(100.0, 19, 200, 300, GateOutcome::Late);
         gated.begin(400.0, running);
-        gated.run(400.0, 1, 50, 300, Outcome::Useful);
-        (0..99).for_each(|_| gated.run(410.0, 1, 50, 300, Outcome::Useful));
-        gated.run(550.0, 1, 50, 300, Outcome::Useful);
+        gated.run(400.0, 1, 50, 300, GateOutcome::Useful);
+        (0..99).for_each(|_| gated.run(410.0, 1, 50, 300, GateOutcome::Useful));
+        gated.run(550.0, 1, 50, 300, GateOutcome::Useful);
         assert_eq!((gated.state(), gated.limit()), (ON, 10));
         gated
     }
@@ -57,13 +57,13 @@ impl Gated {
         (0..calls).for_each(|_| self.gate.begin(self.at(ms)).unwrap());
     }
 
-    fn end(&self, ms: f64, calls: u32, spent: u64, allowed: u64, outcome: Outcome) {
+    fn end(&self, ms: f64, calls: u32, spent: u64, allowed: u64, outcome: GateOutcome) {
         let (spent, allowed) = (Duration::from_millis(spent), Duration::from_millis(allowed));
         (0..calls).for_each(|_| self.gate.end(self.at(ms), spent, allowed, outcome));
     }
 
     /// So many calls at a time, which end then.
-    fn run(&self, ms: f64, calls: u32, spent: u64, allowed: u64, outcome: Outcome) {
+    fn run(&self, ms: f64, calls: u32, spent: u64, allowed: u64, outcome: GateOutcome) {
         self.begin(ms, calls);
         self.end(ms, calls, spent, allowed, outcome);
     }
@@ -81,7 +81,7 @@ impl Gated {
 fn a_window_in_which_work_is_futile_begins_a_trial_at_half_of_what_ran() {
     let gated = Gated::on_trial(300);
     assert_eq!(gated.gate.metrics.trials(), 1);
-    assert_eq!(format!("{:?}", gated.gate), "Gate { limit: 10, running: 19, .. }");
+    assert_eq!(format!("{:?}", gated.gate), "MethodGate { limit: 10, running: 19, .. }");
     let full = gated.gate.begin(gated.at(110.0)).unwrap_err();
     // Twice what a call took.
     assert_eq!((full.limit, full.retry_after), (10, Duration::from_millis(400)));
@@ -92,12 +92,12 @@ fn calls_that_came_in_without_being_asked_count_as_others_do() {
     let gated = Gated::new();
     for ms in [50.0, 60.0] {
         (0..20).for_each(|_| gated.gate.enter());
-        gated.end(ms, 20, 200, 300, Outcome::Late);
+        gated.end(ms, 20, 200, 300, GateOutcome::Late);
     }
     (0..20).for_each(|_| gated.gate.enter());
-    gated.end(100.0, 10, 200, 300, Outcome::Late);
+    gated.end(100.0, 10, 200, 300, GateOutcome::Late);
     assert_eq!(gated.limit(), u32::MAX, "41 were too few");
-    gated.end(110.0, 10, 200, 300, Outcome::Late);
+    gated.end(110.0, 10, 200, 300, GateOutcome::Late);
     assert_eq!(gated.limit(), 10);
 }
 
@@ -105,12 +105,12 @@ fn calls_that_came_in_without_being_asked_count_as_others_do() {
 fn what_ran_under_the_former_limit_is_no_evidence() {
     for (ms, state) in [(399.999, ON), (400.0, OFF)] {
         let gated = Gated::on_trial(300);
-        gated.end(100.0, 19, 200, 300, Outcome::Late);
-        (0..6).for_each(|_| gated.run(ms, 10, 200, 300, Outcome::Late));
-        (0..10).for_each(|_| gated.run(400.0, 10, 50, 300, Outcome::Late));
-        (0..10).for_each(|_| gated.run(400.0, 10, 50, 300, Outcome::Useful));
+        gated.end(100.0, 19, 200, 300, GateOutcome::Late);
+        (0..6).for_each(|_| gated.run(ms, 10, 200, 300, GateOutcome::Late));
+        (0..10).for_each(|_| gated.run(400.0, 10, 50, 300, GateOutcome::Late));
+        (0..10).for_each(|_| gated.run(400.0, 10, 50, 300, GateOutcome::Useful));
         // Half of them late are no fewer than before, and they take a quarter of the time.
-        let ended = if state == ON { Outcome::Useful } else { Outcome::Late };
+        let ended = if state == ON { GateOutcome::Useful } else { GateOutcome::Late };
         gated.run(549.999, 1, 50, 300, ended);
         assert_eq!(gated.state(), TRIAL, "it takes half of what callers give");
         gated.run(559.999, 1, 200, 300, ended);
@@ -121,53 +121,53 @@ fn what_ran_under_the_former_limit_is_no_evidence() {
 #[test]
 fn calls_of_a_trial_count_from_its_first_microsecond_on() {
     let gated = Gated::on_trial(300);
-    gated.end(100.0, 19, 200, 300, Outcome::Late);
-    (0..10).for_each(|_| gated.run(400.0, 10, 50, 300, Outcome::Useful));
-    gated.run(550.0, 1, 50, 300, Outcome::Useful);
+    gated.end(100.0, 19, 200, 300, GateOutcome::Late);
+    (0..10).for_each(|_| gated.run(400.0, 10, 50, 300, GateOutcome::Useful));
+    gated.run(550.0, 1, 50, 300, GateOutcome::Useful);
     assert_eq!(gated.state(), ON);
     let late = Gated::on_trial(300);
-    late.end(100.0, 19, 200, 300, Outcome::Late);
-    (0..10).for_each(|_| late.run(399.999, 10, 50, 300, Outcome::Useful));
-    late.run(550.0, 1, 50, 300, Outcome::Useful);
+    late.end(100.0, 19, 200, 300, GateOutcome::Late);
+    (0..10).for_each(|_| late.run(399.999, 10, 50, 300, GateOutcome::Useful));
+    late.run(550.0, 1, 50, 300, GateOutcome::Useful);
     assert_eq!(late.state(), TRIAL, "these were too early");
 }
 
 #[test]
 fn what_was_given_up_is_no_evidence() {
     let gated = Gated::new();
-    gated.run(50.0, 20, 1, 300, Outcome::GivenUp);
-    gated.run(60.0, 60, 200, 300, Outcome::GivenUp);
-    gated.run(100.0, 49, 200, 300, Outcome::Late);
+    gated.run(50.0, 20, 1, 300, GateOutcome::GivenUp);
+    gated.run(60.0, 60, 200, 300, GateOutcome::GivenUp);
+    gated.run(100.0, 49, 200, 300, GateOutcome::Late);
     assert_eq!(gated.state(), OFF, "that is one too few");
-    gated.run(110.0, 1, 200, 300, Outcome::Late);
+    gated.run(110.0, 1, 200, 300, GateOutcome::Late);
     assert_eq!(gated.state(), TRIAL);
 }
 
 #[test]
 fn a_window_that_is_not_complete_is_looked_at_again_after_ten_milliseconds() {
     let gated = Gated::new();
-    gated.run(100.0, 49, 200, 300, Outcome::Useful);
-    gated.run(105.0, 40, 200, 300, Outcome::Late);
-    gated.run(109.999, 1, 200, 300, Outcome::Late);
+    gated.run(100.0, 49, 200, 300, GateOutcome::Useful);
+    gated.run(105.0, 40, 200, 300, GateOutcome::Late);
+    gated.run(109.999, 1, 200, 300, GateOutcome::Late);
     assert_eq!(gated.state(), OFF);
-    gated.run(110.0, 1, 200, 300, Outcome::Late);
+    gated.run(110.0, 1, 200, 300, GateOutcome::Late);
     assert_eq!(gated.state(), TRIAL);
 }
 
 #[test]
 fn what_callers_give_beyond_ten_seconds_says_nothing_about_how_long_to_wait() {
     let gated = Gated::new();
-    gated.run(50.0, 60, 10, 60_000, Outcome::Useful);
-    gated.run(100.0, 1, 10, 60_000, Outcome::Useful);
-    (0..3).for_each(|_| gated.run(150.0, 20, 200, 60_000, Outcome::Late));
-    gated.run(200.0, 1, 200, 60_000, Outcome::Late);
+    gated.run(50.0, 60, 10, 60_000, GateOutcome::Useful);
+    gated.run(100.0, 1, 10, 60_000, GateOutcome::Useful);
+    (0..3).for_each(|_| gated.run(150.0, 20, 200, 60_000, GateOutcome::Late));
+    gated.run(200.0, 1, 200, 60_000, GateOutcome::Late);
     assert_eq!((gated.state(), gated.limit()), (TRIAL, 4));
     // The trial counts from 10 s after it began, and takes a second for so few calls.
-    gated.run(10_199.999, 4, 200, 60_000, Outcome::Late);
-    (0..25).for_each(|_| gated.run(10_200.0, 4, 50, 60_000, Outcome::Useful));
-    gated.run(11_199.0, 1, 50, 60_000, Outcome::Useful);
+    gated.run(10_199.999, 4, 200, 60_000, GateOutcome::Late);
+    (0..25).for_each(|_| gated.run(10_200.0, 4, 50, 60_000, GateOutcome::Useful));
+    gated.run(11_199.0, 1, 50, 60_000, GateOutcome::Useful);
     assert_eq!(gated.state(), TRIAL);
-    gated.run(11_209.0, 1, 50, 60_000, Outcome::Useful);
+    gated.run(11_209.0, 1, 50, 60_000, GateOutcome::Useful);
     assert_eq!(gated.state(), ON);
 }
 
@@ -181,12 +181,12 @@ fn a_limit_that_nobody_has_come_up_against_for_two_seconds_is_of_another_time() 
     assert_eq!((gated.state(), gated.limit()), (OFF, u32::MAX));
     assert_eq!(
         format!("{:?}", gated.gate),
-        format!("Gate {{ limit: {}, running: 20, .. }}", u32::MAX)
+        format!("MethodGate {{ limit: {}, running: 20, .. }}", u32::MAX)
     );
     // The window begins anew.
-    gated.run(2_599.999, 60, 200, 300, Outcome::Late);
+    gated.run(2_599.999, 60, 200, 300, GateOutcome::Late);
     assert_eq!(gated.state(), OFF);
-    gated.run(2_600.0, 1, 200, 300, Outcome::Late);
+    gated.run(2_600.0, 1, 200, 300, GateOutcome::Late);
     assert_eq!(gated.state(), TRIAL);
 }
 
@@ -197,10 +197,10 @@ fn a_queue_stands_while_more_than_a_quarter_of_the_limit_runs_all_the_time() {
         let gated = Gated::on(running);
         gated.begin(1_600.0, 10 - running);
         assert!(gated.gate.begin(gated.at(1_600.0)).is_err());
-        (running..10).for_each(|_| gated.end(1_600.0, 1, 100, 300, Outcome::Useful));
-        gated.end(1_600.0, running - left, 100, 300, Outcome::Useful);
-        (0..60).for_each(|_| gated.run(1_600.0, 1, 100, 300, Outcome::Useful));
-        gated.run(1_610.0, 1, 100, 300, Outcome::Useful);
+        (running..10).for_each(|_| gated.end(1_600.0, 1, 100, 300, GateOutcome::Useful));
+        gated.end(1_600.0, running - left, 100, 300, GateOutcome::Useful);
+        (0..60).for_each(|_| gated.run(1_600.0, 1, 100, 300, GateOutcome::Useful));
+        gated.run(1_610.0, 1, 100, 300, GateOutcome::Useful);
         assert_eq!(gated.limit(), limit, "{running} ran, and {left} at least");
     }
 }

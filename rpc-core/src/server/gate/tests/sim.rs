@@ -8,7 +8,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::Instant;
 
-use super::super::{Gate, Gates, Outcome};
+use super::super::{GateOutcome, Gates, MethodGate};
 use crate::metrics::gate::GateMetrics;
 
 /// A figure in milliseconds that depends on the time and on chance.
@@ -160,7 +160,7 @@ pub(super) struct Sim {
     calls: Vec<Call>,
     methods: Vec<Served>,
     resources: Vec<Resource>,
-    pub(super) gates: Vec<Gate>,
+    pub(super) gates: Vec<MethodGate>,
     pub(super) records: Vec<Record>,
     /// State and limit of the first gate, when they changed.
     pub(super) states: Vec<(f64, i64)>,
@@ -170,7 +170,7 @@ impl Sim {
     pub(super) fn new(seed: u64, resources: Vec<Resource>, methods: Vec<Served>) -> Self {
         let epoch = Instant::now();
         let gates = Gates::new(epoch);
-        let gate = |_: &Served| Gate::new("m".into(), gates.clone(), GateMetrics::default());
+        let gate = |_: &Served| MethodGate::new("m".into(), gates.clone(), GateMetrics::default());
         let gates = methods.iter().map(gate).collect();
         let mut sim = Self {
             dice: SmallRng::seed_from_u64(seed),
@@ -343,9 +343,9 @@ impl Sim {
         self.records.push(Record { method, came, ended: now, end, hint: 0.0 });
         if self.methods[method].gated {
             let outcome = match end {
-                End::Useful => Outcome::Useful,
-                End::GivenUp => Outcome::GivenUp,
-                End::Late | End::Refused => Outcome::Late,
+                End::Useful => GateOutcome::Useful,
+                End::GivenUp => GateOutcome::GivenUp,
+                End::Late | End::Refused => GateOutcome::Late,
             };
             let (spent, allowed) = (span(now - came), span(deadline - came));
             self.gates[method].end(self.instant(), spent, allowed, outcome);

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::{Gate, Gates, Outcome};
+use super::super::{GateOutcome, Gates, MethodGate};
 use crate::metrics::gate::GateMetrics;
 
-fn gate(now: Instant) -> Gate {
-    Gate::new("m".into(), Gates::new(now), GateMetrics::default())
+fn gate(now: Instant) -> MethodGate {
+    MethodGate::new("m".into(), Gates::new(now), GateMetrics::default())
 }
 
 #[test]
@@ -25,14 +25,14 @@ fn never_more_run_than_the_limit_and_all_are_counted_out() {
                         let inside_now = inside.fetch_add(1, Ordering::AcqRel) + 1;
                         most.fetch_max(inside_now, Ordering::AcqRel);
                         inside.fetch_sub(1, Ordering::AcqRel);
-                        gate.end(now, Duration::ZERO, Duration::ZERO, Outcome::GivenUp);
+                        gate.end(now, Duration::ZERO, Duration::ZERO, GateOutcome::GivenUp);
                     }
                 }
             });
         }
     });
     assert!(most.load(Ordering::Acquire) <= 2, "{most:?} ran at once");
-    assert_eq!(format!("{gate:?}"), "Gate { limit: 2, running: 0, .. }");
+    assert_eq!(format!("{gate:?}"), "MethodGate { limit: 2, running: 0, .. }");
 }
 
 #[test]
@@ -46,11 +46,14 @@ fn windows_that_several_threads_close_leave_it_off_while_all_is_well() {
                     let now = start + Duration::from_micros(micros * 100);
                     gate.begin(now).unwrap();
                     let (spent, allowed) = (Duration::from_millis(1), Duration::from_millis(300));
-                    gate.end(now, spent, allowed, Outcome::Useful);
+                    gate.end(now, spent, allowed, GateOutcome::Useful);
                 }
             });
         }
     });
-    assert_eq!(format!("{gate:?}"), format!("Gate {{ limit: {}, running: 0, .. }}", u32::MAX));
+    assert_eq!(
+        format!("{gate:?}"),
+        format!("MethodGate {{ limit: {}, running: 0, .. }}", u32::MAX)
+    );
     assert_eq!(gate.metrics.trials(), 0);
 }

@@ -1,11 +1,11 @@
 //! What a window tells, and how two are compared.
 
-use super::super::window::{Before, Window};
+use super::super::window::{Before, GateWindow};
 
 /// A window of so long, whose calls took 8 ms each and were given 40 ms.
-fn window(age: f64, useful: u32, late: u32) -> Window {
+fn window(age: f64, useful: u32, late: u32) -> GateWindow {
     let ended = f64::from(useful + late);
-    Window {
+    GateWindow {
         now: 7_000.0 + age,
         start: 7_000.0,
         useful,

@@ -5,8 +5,8 @@ mod on;
 mod trial;
 mod windows;
 
-use super::super::control::{Control, Mode, Next};
-use super::super::window::Window;
+use super::super::control::{Control, Mode, NextWindow};
+use super::super::window::GateWindow;
 
 /// How a window went; the rest follows.
 #[derive(Clone, Copy)]
@@ -42,9 +42,9 @@ fn late(late: u32) -> Went {
 }
 
 impl Went {
-    fn window(self) -> Window {
+    fn window(self) -> GateWindow {
         let ended = f64::from(self.useful + self.late);
-        Window {
+        GateWindow {
             now: self.now,
             start: self.now - self.age,
             useful: self.useful,
@@ -59,11 +59,11 @@ impl Went {
 }
 
 trait Closes {
-    fn went(&mut self, went: Went) -> Next;
+    fn went(&mut self, went: Went) -> NextWindow;
 }
 
 impl Closes for Control {
-    fn went(&mut self, went: Went) -> Next {
+    fn went(&mut self, went: Went) -> NextWindow {
         self.close(&went.window(), false)
     }
 }
@@ -82,7 +82,7 @@ fn off() -> Control {
 /// One that tries a limit, after a window of 100 at a time of which 40 were late.
 fn on_trial() -> Control {
     let mut control = off();
-    assert_eq!(control.went(late(40)), Next::Fresh);
+    assert_eq!(control.went(late(40)), NextWindow::Fresh);
     assert_eq!(control.mode(), Mode::Trial(0));
     control
 }
@@ -90,7 +90,7 @@ fn on_trial() -> Control {
 /// One that limits to 7, from the 1,000th millisecond on.
 fn on() -> Control {
     let mut control = on_trial();
-    assert_eq!(control.went(QUIET), Next::Same);
+    assert_eq!(control.went(QUIET), NextWindow::Same);
     assert_eq!((control.mode(), control.limit()), (Mode::On, 7));
     control
 }

@@ -1,19 +1,19 @@
 //! How a limit moves, and how it goes.
 
-use super::super::super::control::{Control, Mode, Next};
+use super::super::super::control::{Control, Mode, NextWindow};
 use super::{Closes, QUIET, Went, late, on};
 
 #[test]
 fn while_calls_are_refused_the_limit_is_the_rate_times_what_a_call_may_take() {
     // 25 ms may they take.
     for (took, limit, next) in [
-        (12.5, 14, Next::Fresh),
-        (20.0, 8, Next::Fresh),
-        (23.0, 7, Next::Same),
-        (25.0, 7, Next::Same),
-        (27.5, 7, Next::Same),
-        (40.0, 4, Next::Fresh),
-        (10.0, 14, Next::Fresh),
+        (12.5, 14, NextWindow::Fresh),
+        (20.0, 8, NextWindow::Fresh),
+        (23.0, 7, NextWindow::Same),
+        (25.0, 7, NextWindow::Same),
+        (27.5, 7, NextWindow::Same),
+        (40.0, 4, NextWindow::Fresh),
+        (10.0, 14, NextWindow::Fresh),
     ] {
         let mut control = on();
         let went = Went { took, refused: 1, low: 5, ..QUIET };
@@ -32,7 +32,7 @@ fn a_limit_that_is_right_within_a_tenth_stays() {
         }
         let limit = control.limit();
         let next = control.went(Went { took: 25.0, refused: 1, low: 5, ..QUIET });
-        assert_eq!((control.mode(), next, control.limit()), (Mode::On, Next::Same, limit));
+        assert_eq!((control.mode(), next, control.limit()), (Mode::On, NextWindow::Same, limit));
     }
 }
 
@@ -90,13 +90,13 @@ fn calls_that_are_late_without_a_refusal_lower_the_limit_below_what_ran() {
     ] {
         let mut control = on();
         let next = control.went(Went { late: late_ones, useful, took, peak, ..QUIET });
-        let told = (next == Next::Fresh, control.limit());
+        let told = (next == NextWindow::Fresh, control.limit());
         assert_eq!(told, (limit != 7, limit), "{late_ones} of {useful}, {took} ms, {peak} ran");
     }
     let mut squeezed = on();
     let slow = Went { took: 51.0, ..QUIET }.window();
-    assert_eq!((squeezed.close(&slow, false), squeezed.limit()), (Next::Same, 7));
-    assert_eq!((squeezed.close(&slow, true), squeezed.limit()), (Next::Fresh, 4));
+    assert_eq!((squeezed.close(&slow, false), squeezed.limit()), (NextWindow::Same, 7));
+    assert_eq!((squeezed.close(&slow, true), squeezed.limit()), (NextWindow::Fresh, 4));
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn at_the_floor_what_a_call_takes_is_what_it_takes() {
     let slow = |late, took| Went { useful: 100 - late, late, took, refused: 1, low: 5, ..QUIET };
     control.went(slow(0, 50.0));
     assert_eq!((control.limit(), control.base()), (4, Some(10.0)));
-    assert_eq!((control.went(slow(5, 60.0)), control.base()), (Next::Fresh, Some(10.0)));
-    assert_eq!((control.went(slow(0, 60.0)), control.base()), (Next::Same, Some(60.0)));
+    assert_eq!((control.went(slow(5, 60.0)), control.base()), (NextWindow::Fresh, Some(10.0)));
+    assert_eq!((control.went(slow(0, 60.0)), control.base()), (NextWindow::Same, Some(60.0)));
     assert_eq!(control.limit(), 4);
 }

@@ -1,6 +1,6 @@
 //! What becomes of a limit that is tried.
 
-use super::super::super::control::{Mode, Next};
+use super::super::super::control::{Mode, NextWindow};
 use super::{Closes, QUIET, Went, late, off, on_trial};
 
 #[test]
@@ -26,10 +26,14 @@ const FELL: Went = Went { useful: 20, ..QUIET };
 fn a_limit_that_helps_and_costs_answers_is_widened_at_most_to_half_of_what_ran() {
     let mut control = on_trial();
     for (limit, step) in [(28, 4), (50, 8)] {
-        assert_eq!(control.went(FELL), Next::Fresh);
+        assert_eq!(control.went(FELL), NextWindow::Fresh);
         assert_eq!((control.limit(), control.mode()), (limit, Mode::Trial(step)));
     }
-    assert_eq!((control.went(FELL), control.mode()), (Next::Same, Mode::Off), "that is enough");
+    assert_eq!(
+        (control.went(FELL), control.mode()),
+        (NextWindow::Same, Mode::Off),
+        "that is enough"
+    );
     let mut later = on_trial();
     later.went(Went { refused: 9, ..late(40) });
     assert_eq!(later.mode(), Mode::Trial(1));
@@ -47,11 +51,11 @@ fn a_limit_that_does_not_help_yet_is_lowered_to_the_floor_while_calls_come_up_ag
     control.went(Went { peak: 1000, ..late(40) });
     let mut limits = vec![control.limit()];
     while control.limit() > 4 {
-        assert_eq!(control.went(of(40)), Next::Fresh);
+        assert_eq!(control.went(of(40)), NextWindow::Fresh);
         limits.push(control.limit());
     }
     assert_eq!((limits, control.mode()), (vec![75, 5, 4], Mode::Trial(2)));
-    assert_eq!((control.went(of(40)), control.mode()), (Next::Same, Mode::Off));
+    assert_eq!((control.went(of(40)), control.mode()), (NextWindow::Same, Mode::Off));
     let mut idle = on_trial();
     idle.went(Went { refused: 0, ..of(40) });
     assert_eq!(idle.mode(), Mode::Off, "nobody came up against it");
@@ -83,7 +87,7 @@ fn where_nothing_is_useful_at_any_limit_the_limit_stays_and_spares_the_others() 
     while control.limit() > 4 {
         control.went(hopeless);
     }
-    assert_eq!((control.went(hopeless), control.mode()), (Next::Same, Mode::On));
+    assert_eq!((control.went(hopeless), control.mode()), (NextWindow::Same, Mode::On));
     let mut seen = off();
     seen.went(hopeless);
     // One useful call on the way, and there is something to lose.

@@ -1,6 +1,6 @@
 //! When a window is over, and what is told of it.
 
-use super::super::super::control::{Control, Mode, Next};
+use super::super::super::control::{Control, Mode, NextWindow};
 use super::{Closes, QUIET, Went, late, off, on, on_trial};
 
 // --- When a window is over ---
@@ -66,13 +66,13 @@ fn a_trial_that_does_harm_is_over_at_once() {
 fn a_window_with_hardly_any_call_says_nothing_and_ends_a_limit_that_nobody_meets() {
     let few = |useful, refused| Went { useful, refused, ..QUIET };
     let mut control = Control::new();
-    assert_eq!((control.went(few(4, 0)), control.base()), (Next::Fresh, None));
-    assert_eq!((control.went(few(5, 0)), control.base()), (Next::Same, Some(10.0)));
+    assert_eq!((control.went(few(4, 0)), control.base()), (NextWindow::Fresh, None));
+    assert_eq!((control.went(few(5, 0)), control.base()), (NextWindow::Same, Some(10.0)));
     for begun in [on_trial, on] {
         let mut control = begun();
         let mode = control.mode();
-        assert_eq!((control.went(few(4, 1)), control.mode()), (Next::Fresh, mode));
-        assert_eq!((control.went(few(4, 0)), control.mode()), (Next::Fresh, Mode::Off));
+        assert_eq!((control.went(few(4, 1)), control.mode()), (NextWindow::Fresh, mode));
+        assert_eq!((control.went(few(4, 0)), control.mode()), (NextWindow::Fresh, Mode::Off));
         assert_eq!(control.limit(), u32::MAX);
     }
 }
@@ -81,14 +81,14 @@ fn a_window_with_hardly_any_call_says_nothing_and_ends_a_limit_that_nobody_meets
 
 #[test]
 fn what_ran_under_the_former_limit_has_time_to_end() {
-    assert_eq!(off().settle(Next::Fresh), 0.0);
-    assert_eq!(on_trial().settle(Next::Fresh), 300.0);
-    assert_eq!(on().settle(Next::Fresh), 30.0, "three times what a call took");
+    assert_eq!(off().settle(NextWindow::Fresh), 0.0);
+    assert_eq!(on_trial().settle(NextWindow::Fresh), 300.0);
+    assert_eq!(on().settle(NextWindow::Fresh), 30.0, "three times what a call took");
     let mut slow = on();
     slow.went(Went { took: 200.0, ..QUIET });
-    assert_eq!(slow.settle(Next::Fresh), 300.0, "and at most what it is given");
+    assert_eq!(slow.settle(NextWindow::Fresh), 300.0, "and at most what it is given");
     for control in [off(), on_trial(), on()] {
-        assert_eq!(control.settle(Next::Same), 0.0);
+        assert_eq!(control.settle(NextWindow::Same), 0.0);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The dubbo face over real sockets: calls, failures, limits, cancellation, drain.
+//! The dubbo protocol over real sockets: calls, failures, limits, cancellation, drain.
 
 #![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 

@@ -8,7 +8,7 @@ use tracing::{Span, field};
 
 use super::context::CallContext;
 use super::dispatch::Route;
-use crate::access::Line;
+use crate::access_log::Line;
 use crate::invocation::Invocation;
 use crate::status::{Code, Status};
 use crate::trail::CallId;

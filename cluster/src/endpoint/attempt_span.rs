@@ -8,14 +8,14 @@ use tokio::time::Instant;
 use tracing::{Span, field};
 
 /// Who looks at an attempt.
-pub(crate) struct Observed {
+pub(crate) struct ObservedAttempt {
     span: Span,
     sent: SentAs,
     trail: Option<Trail>,
     log: Option<AttemptLog>,
 }
 
-impl Observed {
+impl ObservedAttempt {
     /// The observers of this attempt; `None` if there are none.
     pub(crate) fn of(attempt: &mut Invocation, span: &Span) -> Option<Box<Self>> {
         let log = attempt.extensions.get::<AttemptLog>();

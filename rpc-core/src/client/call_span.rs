@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tracing::{Span, field};
 
-use crate::access::{AccessLog, Line};
+use crate::access_log::{AccessLog, Line};
 use crate::invocation::Invocation;
 use crate::method::Method;
 use crate::status::{Code, Status};
@@ -14,7 +14,7 @@ use crate::trail::{CallId, Trail};
 
 /// A call that may be observed.
 #[derive(Debug)]
-pub(super) struct Observed {
+pub(super) struct ObservedCall {
     /// Whether the span around it is enabled.
     spans: bool,
     /// By the plan of its method.
@@ -24,7 +24,7 @@ pub(super) struct Observed {
     trail: Option<Trail>,
 }
 
-impl Observed {
+impl ObservedCall {
     pub(super) fn within(span: &Span) -> Self {
         let spans = !span.is_disabled();
         Self { spans, access: AccessLog::Off, trace: None, trail: None }

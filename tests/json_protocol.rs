@@ -1,4 +1,4 @@
-//! The json face: what curl, scripts and browsers may send, and what they get.
+//! The json protocol: what curl, scripts and browsers may send, and what they get.
 
 #![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 

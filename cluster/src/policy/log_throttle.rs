@@ -10,7 +10,7 @@ const APART: Duration = Duration::from_secs(1);
 
 /// Lets one event through a second and counts the others.
 #[derive(Debug, Default)]
-pub(super) struct Seldom(Mutex<State>);
+pub(super) struct LogThrottle(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -18,7 +18,7 @@ struct State {
     left_out: u64,
 }
 
-impl Seldom {
+impl LogThrottle {
     /// Whether to tell of the event that happens now; how many were left out before it.
     pub(super) fn pass(&self) -> Option<u64> {
         let now = Instant::now();
@@ -38,7 +38,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_event_a_second_passes_and_tells_of_the_others() {
-        let seldom = Seldom::default();
+        let seldom = LogThrottle::default();
         let passed: Vec<Option<u64>> = (0..4).map(|_| seldom.pass()).collect();
         assert_eq!(passed, [Some(0), None, None, None]);
         tokio::time::advance(APART).await;

@@ -15,13 +15,13 @@ use crate::reply::Reply;
 
 /// Makes the answer of a fallback in JSON, or the empty value without one; `None` if the type has
 /// no empty value.
-pub type StandIn = fn(Option<&str>) -> Result<Option<Reply>, CodecError>;
+pub type MakeFallback = fn(Option<&str>) -> Result<Option<Reply>, CodecError>;
 
-/// The [`StandIn`] of a method that returns `T`.
+/// The [`MakeFallback`] of a method that returns `T`.
 ///
 /// # Errors
 /// The fallback is not JSON or does not fit `T`.
-pub fn stand_in<T: Field>(fallback: Option<&str>) -> Result<Option<Reply>, CodecError> {
+pub fn make_fallback<T: Field>(fallback: Option<&str>) -> Result<Option<Reply>, CodecError> {
     match fallback {
         Some(json) => read::<T>(json).map(|value| Some(Reply::new(Returned(value)))),
         None if has_empty_value::<T>() => Ok(Some(Reply::new(Returned(T::default())))),
