@@ -5,6 +5,7 @@ pub(crate) mod envelope;
 pub(crate) mod event;
 pub(crate) mod frames;
 pub(crate) mod header;
+mod primitives;
 
 use self::compact::Compact;
 use self::envelope::Envelope;
