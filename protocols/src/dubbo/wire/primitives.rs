@@ -70,3 +70,31 @@ fn split_long_varint(body: &mut &[u8]) -> Result<u64, Malformed> {
     }
     Err(Malformed("a number does not end"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_up_to_nine_bytes_survive_and_leave_what_follows() {
+        for value in [0, 0x7f, 0x80, 0x3fff, 0x4000, 1_000_000, 1 << 56, u64::MAX >> 1] {
+            let mut buf = BytesMut::new();
+            put_varint(&mut buf, value);
+            buf.put_u8(7);
+            let mut rest = &buf[..];
+            assert_eq!(split_varint(&mut rest), Ok(value));
+            assert_eq!(rest, [7], "{value}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_ten_bytes_or_without_an_end_is_malformed() {
+        let mut longest = BytesMut::new();
+        put_varint(&mut longest, u64::MAX);
+        for bytes in [&[][..], &[0x80], &[0xff; 8], &[0xff; 32], &longest] {
+            let mut rest = bytes;
+            assert_eq!(split_varint(&mut rest), Err(Malformed("a number does not end")));
+            assert_eq!(rest, bytes, "nothing is taken");
+        }
+    }
+}
