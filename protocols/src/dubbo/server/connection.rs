@@ -23,7 +23,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::outgoing::{Outgoing, counted};
 use super::pace::FramePace;
-use super::request::{self, Before};
+use super::request::{self, EarlierRequests};
 use super::respond::put_refusal;
 use super::running::CallsShared;
 use crate::dubbo::wire;
@@ -60,7 +60,7 @@ pub(super) struct Connection {
     /// The last phase the consumer was told of.
     told: Phase,
     last_read: Instant,
-    before: Before,
+    before: EarlierRequests,
     /// The frame that has begun and is not whole yet.
     pace: Option<FramePace>,
     /// When the peer last took bytes, or had none to take.
@@ -129,7 +129,7 @@ impl Connection {
             writing: Outgoing::new(shared.caller.clone()),
             told: Phase::Serving,
             last_read: now,
-            before: Before::opened(now),
+            before: EarlierRequests::opened(now),
             pace: None,
             written_at: now,
             events: HESSIAN2,

@@ -28,13 +28,13 @@ pub(super) struct Request {
 pub(super) type Parsed = Result<Request, (Status, u8)>;
 
 /// What the requests of a connection before tell of the next one.
-pub(super) struct Before {
+pub(super) struct EarlierRequests {
     transit: Transit,
     /// Where the last one went. Most go where the one before went, and need no search.
     route: Option<Arc<Route>>,
 }
 
-impl Before {
+impl EarlierRequests {
     /// Of a connection whose first bytes arrive at `now`.
     pub(super) const fn opened(now: Instant) -> Self {
         Self { transit: Transit::opened(now), route: None }
@@ -61,7 +61,7 @@ pub(super) fn parse(
     header: Header,
     mut body: Bytes,
     now: Instant,
-    before: &mut Before,
+    before: &mut EarlierRequests,
 ) -> Parsed {
     let noted = |head, (status, number): (Status, u8)| {
         note_head(state, peer, header, head, &status);
