@@ -1,4 +1,5 @@
-//! What endpoints pass on from calls of their own, compared.
+//! What endpoints pass on from calls of their own, compared: whether it is one that is cut off, or many whose
+//! dependency has failed, only a look at all can tell.
 
 use tokio::time::Instant;
 
@@ -14,6 +15,8 @@ pub(crate) fn compare_nested<'a>(
 ) {
     let standing_out = endpoints.clone().filter(|health| health.stands_out_nested(now));
     let worst = standing_out.map(|health| health.nested_share(now)).max().unwrap_or(u32::MAX);
+    // One that is called again after its window has passed has no part to be measured by.
+    let worst = worst.max(1);
     let shows = |health: &&Health| {
         health.stands_out_nested(now) || health.nested_share(now).saturating_mul(2) >= worst
     };

@@ -46,6 +46,20 @@ fn others_whose_rows_have_ended_show_them_by_half_the_part_of_their_calls() {
 }
 
 #[test]
-fn nothing_counts_against_anybody_where_no_row_has_lasted() {
+fn without_a_row_there_is_nobody_to_be_compared_with() {
     assert!(counts(&[(10, 30, 0), (10, 30, 0), (10, 30, 0)]));
+}
+
+#[test]
+fn one_that_is_called_again_after_its_window_has_passed_makes_nobody_show_it() {
+    let ejector = Arc::new(Ejector::new(Some(EjectionConfig::default()), Tally::default()));
+    let start = Instant::now();
+    let made = (0..3).map(|_| Health::new(ejector.clone(), "a:1".into(), start));
+    let all: Vec<Health> = made.collect();
+    let first = start + Duration::from_millis(900);
+    (0..5).for_each(|_| all[0].record(Verdict::Nested, first, first));
+    let later = start + Duration::from_millis(10_500);
+    assert!(all[0].stands_out_nested(later) && all[0].nested_share(later) == 0);
+    compare_nested(&ejector, all.iter(), later);
+    assert!(ejector.counts_nested(), "one in three");
 }
