@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::process::{Failure, cargo, run, target};
+use crate::process::{Failure, cargo, root, run, target};
 
 /// Share of the mutants, in percent, that have to be caught.
 const LEAST: usize = 95;
@@ -118,9 +118,19 @@ pub(crate) fn check(words: &[String]) -> Result<(), Failure> {
     for group in &GROUPS {
         let files: Vec<&str> = group.files.iter().copied().filter(|file| is_meant(file)).collect();
         if !files.is_empty() {
+            let gone = files.iter().find(|file| !file.contains('*') && !root().join(file).exists());
+            if let Some(file) = gone {
+                return Err(Failure::new(format!("{file} is gone: mend `GROUPS` in xtask")));
+            }
             let output = target().join("mutants").join(group.name);
             try_all(group, &files, &output)?;
+            let before = tried(&tallies);
             missed.extend(count(&output.join("mutants.out"), &mut tallies)?);
+            // As when the tests fail before anything is broken.
+            if tried(&tallies) == before {
+                let name = group.name;
+                return Err(Failure::new(format!("no mutant of `{name}` was tried: see above")));
+            }
         }
     }
     if tallies.is_empty() {
@@ -131,9 +141,15 @@ pub(crate) fn check(words: &[String]) -> Result<(), Failure> {
     judge(&tallies, &missed)
 }
 
+fn tried(tallies: &BTreeMap<String, Tally>) -> usize {
+    tallies.values().map(|tally| tally.caught + tally.missed + tally.unviable).sum()
+}
+
 fn try_all(group: &Group, files: &[&str], output: &Path) -> Result<(), Failure> {
     fs::create_dir_all(output)
         .map_err(|error| Failure::new(format!("cannot make {}: {error}", output.display())))?;
+    // What an earlier run wrote down says nothing of this one; it need not be there.
+    drop(fs::remove_dir_all(output.join("mutants.out")));
     let mut command = cargo(["mutants", "--package", group.package, "--test-package"]);
     command.args([group.package, "--no-shuffle", "--colors", "never", "--jobs", "1"]);
     // A mutant that waits for ever is caught, too.
