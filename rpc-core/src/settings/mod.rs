@@ -165,6 +165,7 @@ mod tests {
         assert!(matches!(sample._choice, Some(Choice::Red)));
     }
 
+    // Long because it is one table of what is written and what is told of it.
     #[test]
     fn what_does_not_fit_is_told_in_words_with_its_place() {
         for (value, told) in [
