@@ -235,6 +235,6 @@ mod tests {
         let list: Vec<&RawValue> = serde_json::from_str(&list).unwrap();
         let (read, left_out) = read(&list);
         assert_eq!((read.len(), left_out.count), (2, bad.len()));
-        assert!(left_out.why.contains("no service key"), "{left_out:?}");
+        assert!(left_out.why.contains("not a service key"), "{left_out:?}");
     }
 }

@@ -256,7 +256,7 @@ async fn hostile_clients_are_told_off_and_disturb_nobody() {
         (Vec::new(), "no hello within"),
         (hello[..20].to_vec(), "no hello within"),
         (after_hello(r#"{"id":1,"ask":{"nonsense":{}}}"#), "malformed frame"),
-        (after_hello(r#"{"id":1,"ask":{"fetch":{"service":"a b"}}}"#), "no service key"),
+        (after_hello(r#"{"id":1,"ask":{"fetch":{"service":"a b"}}}"#), "not a service key"),
         (after_hello(r#"{"id":2,"ask":{"hello":{"version":1,"token":""}}}"#), "second hello"),
     ] {
         let said = tokio::task::spawn_blocking({
