@@ -201,7 +201,6 @@ impl Check<'_> {
             // Of a provider that is newer than this; it will tell.
             (FieldLabel::Unknown, _) => Ok(()),
             // Null is absent; what must be there is not spared by it.
-            // Null is absent; what must be there is not spared by it.
             (FieldLabel::Optional | FieldLabel::Repeated | FieldLabel::Map, Value::Null) => Ok(()),
             (FieldLabel::Repeated, Value::Array(list)) => {
                 list.iter().enumerate().try_for_each(|(index, value)| {

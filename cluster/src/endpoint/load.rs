@@ -5,7 +5,7 @@
 //! one of [`FAILURE`], as in Linkerd, so that an endpoint that fails fast does not attract traffic.
 //! Atomics only; updates that race lose nothing but a little precision.
 //!
-//! What single balancers want to know besides they keep themselves: `endpoint_state.rs`.
+//! What single balancers want to know besides they keep themselves: `state.rs`.
 //!
 //! The order of its fields is that in which they are read: of ten thousand endpoints each is cold,
 //! and what a balancer compares should cost it one cache line.

@@ -69,7 +69,7 @@ impl CallsShared {
             drop(held);
             shared.answer(id, &*codec, result);
         };
-        // HeldBytes over the spawn: the call's end takes the lock too and finds itself in the table.
+        // Held over the spawn: the call's end takes the lock too and finds itself in the table.
         let mut inner = self.lock();
         let task = tokio::spawn(call);
         inner.running.insert(id, task.abort_handle());
