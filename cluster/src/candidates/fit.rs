@@ -11,7 +11,7 @@ use super::fitness::{Fitness, MadeOf};
 use super::rank::{FULL, RankedState, is_weightless, weightless_beside};
 use super::{Candidates, MANY, Members};
 use crate::endpoint::Endpoint;
-use crate::endpoint::ejection::Ejector;
+use crate::endpoint::ejection::EjectionRules;
 
 /// How many connections are opened at a time that no call waits for.
 const OPENINGS: usize = 16;
@@ -31,7 +31,7 @@ impl Candidates {
     pub(crate) fn fit(
         listed: &[Arc<Endpoint>],
         members: &Arc<Members>,
-        ejector: &Ejector,
+        rules: &EjectionRules,
         made_of: MadeOf,
     ) -> Self {
         // Each is looked at once: endpoints that are ejected meanwhile must not add to those that
@@ -41,7 +41,7 @@ impl Candidates {
             listed.iter().map(|endpoint| RankedState::of(endpoint, now)).collect();
         let counted = || seen.iter().filter(|seen| seen.is_connected() && !seen.is_stale);
         let ejected = counted().filter(|seen| seen.is_out).count();
-        let is_open = ejector.is_too_many(ejected, counted().count());
+        let is_open = rules.is_too_many(ejected, counted().count());
         let ranks: Vec<u8> = seen.iter().map(|seen| seen.rank(is_open)).collect();
         let best = ranks.iter().min().copied().unwrap_or(0);
         let ranked = || listed.iter().zip(&ranks);

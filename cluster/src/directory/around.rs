@@ -31,6 +31,6 @@ impl Directory {
     /// Ejects by other rules from now on, or not at all. Who is out by the old ones comes back by the
     /// new.
     pub fn set_ejection(&self, ejection: Option<EjectionConfig>) {
-        self.shared.ejector.set_config(ejection);
+        self.shared.ejection.set_config(ejection);
     }
 }

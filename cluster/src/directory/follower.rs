@@ -11,7 +11,7 @@ use super::broken::Broken;
 use super::shared::{DirectoryShared, EndpointList};
 use crate::endpoint::AttemptLayers;
 use crate::endpoint::Endpoint;
-use crate::endpoint::ejection::{Ejector, compare_nested};
+use crate::endpoint::ejection::{EjectionRules, compare_nested};
 
 /// How often growing weights and held endpoints are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -118,7 +118,7 @@ impl Follower {
                     next_tick = Instant::now() + TICK;
                     self.rebuild(false);
                 }
-                () = alerted(&self.shared.ejector, next_review) => {
+                () = alerted(&self.shared.ejection, next_review) => {
                     next_review = Instant::now() + REVIEW;
                     self.review();
                 }
@@ -128,13 +128,13 @@ impl Follower {
 
     /// Looks at the health of the endpoints, and again later unless all are well.
     fn review(&self) {
-        let (ejector, now) = (&self.shared.ejector, Instant::now());
-        ejector.rest();
+        let (rules, now) = (&self.shared.ejection, Instant::now());
+        rules.rest();
         let list = self.shared.list.load();
         let connected = list.endpoints.iter().filter(|endpoint| is_connected(endpoint));
-        compare_nested(ejector, connected.map(|endpoint| endpoint.condition()), now);
+        compare_nested(rules, connected.map(|endpoint| endpoint.condition()), now);
         if list.endpoints.iter().filter(|endpoint| !endpoint.condition().review(now)).count() > 0 {
-            ejector.alert();
+            rules.alert();
         }
     }
 
@@ -272,7 +272,7 @@ impl Follower {
             }
             _ => {
                 let channel = shared.connector.channel(&instance);
-                Endpoint::watched(instance, channel, layers, shared.ejector.clone())
+                Endpoint::watched(instance, channel, layers, shared.ejection.clone())
             }
         });
         made.map(Arc::new).or_else(|| before.cloned())
@@ -280,8 +280,8 @@ impl Follower {
 }
 
 /// Waits until somebody is not well, and at least until `next`.
-async fn alerted(ejector: &Ejector, next: Instant) {
-    ejector.wait_alert().await;
+async fn alerted(rules: &EjectionRules, next: Instant) {
+    rules.wait_alert().await;
     sleep_until(next).await;
 }
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::life::FollowerLife;
 use super::options::{DirectoryOptions, Overrides};
 use crate::candidates::{Candidates, MadeOf, Members};
-use crate::endpoint::ejection::Ejector;
+use crate::endpoint::ejection::EjectionRules;
 use crate::endpoint::{AttemptLayers, Endpoint};
 
 /// What the follower writes and calls read.
@@ -28,7 +28,7 @@ pub(super) struct DirectoryShared {
     pub(super) version: AtomicU64,
     pub(super) candidates: ArcSwap<Candidates>,
     pub(super) life: FollowerLife,
-    pub(super) ejector: Arc<Ejector>,
+    pub(super) ejection: Arc<EjectionRules>,
     /// Whether the registry has said anything, or never will.
     pub(super) heard: watch::Sender<bool>,
     /// Address of the registry, for people.
@@ -64,7 +64,7 @@ pub(super) struct EndpointList {
 impl DirectoryShared {
     /// Read before the states, so that a change meanwhile makes a list of them out of date.
     pub(super) fn made_of(&self) -> MadeOf {
-        let changes = self.ejector.changes().count();
+        let changes = self.ejection.changes().count();
         MadeOf { version: self.version.load(Ordering::Acquire), changes }
     }
 
@@ -72,7 +72,7 @@ impl DirectoryShared {
         let list = self.list.load();
         let EndpointList { endpoints, members, version, .. } = &**list;
         let made_of = MadeOf { version: *version, ..made_of };
-        let fresh = Arc::new(Candidates::fit(endpoints, members, &self.ejector, made_of));
+        let fresh = Arc::new(Candidates::fit(endpoints, members, &self.ejection, made_of));
         self.candidates.store(fresh.clone());
         Guard::from_inner(fresh)
     }

@@ -83,7 +83,7 @@ impl Directory {
                 .filter(|e| e.condition().is_out() && !e.is_stale())
                 .count(),
             stale: list.endpoints.iter().filter(|e| e.is_stale()).count(),
-            ejections: self.shared.ejector.ejections(),
+            ejections: self.shared.ejection.ejections(),
             registry: self.shared.registry.clone(),
             trouble: self.shared.trouble.borrow().clone(),
         }

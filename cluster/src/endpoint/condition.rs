@@ -60,10 +60,10 @@ impl Endpoint {
     /// that were turned away together do not come back together.
     pub(crate) fn note_full(&self, refusal: &Status, now: Instant) {
         let named = refusal.retry_after().unwrap_or(fullness::DEFAULT).min(fullness::LONGEST);
-        let ejector = self.condition().ejector();
-        let end = now + named / 2 + ejector.jitter(named);
+        let rules = self.condition().rules();
+        let end = now + named / 2 + rules.jitter(named);
         if self.vitals.fullness.begin(self.load().origin(), now, end) {
-            ejector.changed();
+            rules.changed();
         }
     }
 

@@ -26,7 +26,7 @@ use std::time::Duration;
 use rpc_core::{BoxInvoker, Channel, Codecs, Instance, Tally};
 use tokio::time::Instant;
 
-use self::ejection::{Ejector, Health};
+use self::ejection::{EjectionRules, Health};
 pub use self::future::EndpointFuture;
 pub use self::layers::AttemptLayers;
 pub use self::load::Load;
@@ -60,7 +60,12 @@ impl Endpoint {
     /// An endpoint with its full weight and without a known load, which is never ejected.
     #[must_use]
     pub fn new(instance: Instance, channel: Arc<dyn Channel>, layers: &AttemptLayers) -> Self {
-        Self::watched(instance, channel, layers, Arc::new(Ejector::new(None, Tally::default())))
+        Self::watched(
+            instance,
+            channel,
+            layers,
+            Arc::new(EjectionRules::new(None, Tally::default())),
+        )
     }
 
     /// An endpoint under the rules of its directory.
@@ -68,11 +73,11 @@ impl Endpoint {
         instance: Instance,
         channel: Arc<dyn Channel>,
         layers: &AttemptLayers,
-        ejector: Arc<Ejector>,
+        rules: Arc<EjectionRules>,
     ) -> Self {
-        channel.report_to(ejector.changes());
-        let origin = ejector.origin();
-        let health = Health::new(ejector, instance.address.clone(), origin);
+        channel.report_to(rules.changes());
+        let origin = rules.origin();
+        let health = Health::new(rules, instance.address.clone(), origin);
         let vitals = Arc::new(Vitals::new(health, origin));
         Self::with_vitals(instance, channel, layers, vitals, Instant::now())
     }

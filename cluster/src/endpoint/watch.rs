@@ -28,7 +28,7 @@ pub(crate) fn give_up(call: EndpointFuture, deadline: Instant) {
     let deadline = deadline.min(now + health.longest());
     let (mut call, watch) = (call, Watch(endpoint.clone()));
     call.stop_logging();
-    health.ejector().spawn_probe(async move {
+    health.rules().spawn_probe(async move {
         let _watch = watch;
         if timeout_at(deadline, &mut call).await.is_err() {
             call.overdue();

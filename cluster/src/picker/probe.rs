@@ -71,7 +71,7 @@ fn send_copy(
         return;
     };
     let probed = endpoint.clone();
-    health.ejector().spawn_probe(async move {
+    health.rules().spawn_probe(async move {
         if timeout_at(deadline, &mut copy).await.is_err() {
             // Judged before it is dropped: one that is given up says nothing of the endpoint.
             probed.condition().end_probe(Verdict::Failure, Instant::now());

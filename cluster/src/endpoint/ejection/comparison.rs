@@ -3,13 +3,13 @@
 
 use tokio::time::Instant;
 
-use super::{Ejector, Health};
+use super::{EjectionRules, Health};
 
 /// Decides whether failures that `endpoints`, the connected ones, pass on count against them: while those
 /// that show them are a third at most. An endpoint shows them if they would take it out, or if it has
 /// half as large a part of them among its calls as the worst that they would.
 pub(crate) fn compare_nested<'a>(
-    ejector: &Ejector,
+    rules: &EjectionRules,
     endpoints: impl Iterator<Item = &'a Health> + Clone,
     now: Instant,
 ) {
@@ -21,5 +21,5 @@ pub(crate) fn compare_nested<'a>(
         health.stands_out_nested(now) || health.nested_share(now).saturating_mul(2) >= worst
     };
     let showing = endpoints.clone().filter(shows).count();
-    ejector.set_counts_nested(showing * 3 <= endpoints.count());
+    rules.set_counts_nested(showing * 3 <= endpoints.count());
 }

@@ -15,7 +15,7 @@ use super::nested::{self, Nested};
 use super::report::{EndpointHealth, HealthState};
 use super::silence::Silence;
 use super::window::{OutcomeWindow, Sums};
-use super::{EjectionConfig, Ejector, Verdict};
+use super::{EjectionConfig, EjectionRules, Verdict};
 use crate::endpoint::load::nanos_since;
 
 /// How long an address without the service is left alone before it is asked again.
@@ -50,7 +50,7 @@ pub(crate) struct Health {
     /// When the first failure of the row was seen, in nanoseconds since `origin`.
     failing_since: AtomicU64,
     term: Mutex<Term>,
-    ejector: Arc<Ejector>,
+    rules: Arc<EjectionRules>,
     address: Arc<str>,
     /// What the last failure that speaks against it was.
     last_error: Mutex<Option<Arc<str>>>,
@@ -67,9 +67,9 @@ struct Term {
 }
 
 impl Health {
-    pub(crate) fn new(ejector: Arc<Ejector>, address: Arc<str>, now: Instant) -> Self {
+    pub(crate) fn new(rules: Arc<EjectionRules>, address: Arc<str>, now: Instant) -> Self {
         Self {
-            ejector,
+            rules,
             address,
             origin: now,
             standing: AtomicU8::new(HEALTHY),
@@ -103,8 +103,8 @@ impl Health {
         self.standing.load(Relaxed) == PROBATION
     }
 
-    pub(crate) fn ejector(&self) -> &Ejector {
-        &self.ejector
+    pub(crate) fn rules(&self) -> &EjectionRules {
+        &self.rules
     }
 
     /// Whether it has waited long enough for a call of which a copy can be the probe.
@@ -160,8 +160,8 @@ impl Health {
             }
             Verdict::Failure => self.fail(started, now),
             Verdict::Nested if self.speaks_of_now(started) => {
-                if self.nested.count(self.nanos(now), now) && self.ejector.config().is_some() {
-                    self.ejector.alert();
+                if self.nested.count(self.nanos(now), now) && self.rules.config().is_some() {
+                    self.rules.alert();
                 }
             }
             Verdict::Missing => self.set_stale(now),
@@ -171,7 +171,7 @@ impl Health {
 
     /// Notes that a call is given up because another was quicker; says whether it is to be watched.
     pub(crate) fn give_up(&self, now: Instant) -> bool {
-        self.ejector.config().is_some() && !self.is_out() && self.silence.give_up(self.nanos(now))
+        self.rules.config().is_some() && !self.is_out() && self.silence.give_up(self.nanos(now))
     }
 
     pub(crate) fn end_watch(&self) {
@@ -191,10 +191,10 @@ impl Health {
             return;
         }
         self.window.count(false, now);
-        let Some(config) = self.ejector.config() else { return };
+        let Some(config) = self.rules.config() else { return };
         let before = self.count_failure(now);
         if before == 0 {
-            self.ejector.alert();
+            self.rules.alert();
         }
         if before.saturating_add(1) >= config.consecutive {
             self.eject("failures in a row", now);
@@ -219,7 +219,7 @@ impl Health {
     /// Whether it passes on failures of its own calls so that they would take it out, were they its
     /// own, or have done so.
     pub(super) fn stands_out_nested(&self, now: Instant) -> bool {
-        let config = self.ejector.config();
+        let config = self.rules.config();
         config.is_some_and(|config| self.nested.stands_out(self.nanos(now), &config))
     }
 
@@ -242,7 +242,7 @@ impl Health {
 
     /// Healthy => Ejected
     fn eject(&self, why: &'static str, now: Instant) {
-        let Some(config) = self.ejector.config() else { return };
+        let Some(config) = self.rules.config() else { return };
         let mut term = self.term();
         if self.standing.load(Relaxed) != HEALTHY {
             return;
@@ -251,7 +251,7 @@ impl Health {
         let well = well.saturating_sub(u128::from(self.well_since.load(Relaxed)));
         let forgotten = u32::try_from(well / FORGET.as_nanos()).unwrap_or(u32::MAX);
         term.level = term.level.saturating_sub(forgotten) + 1;
-        let time = self.ejector.jitter(config.longest(term.level));
+        let time = self.rules.jitter(config.longest(term.level));
         term.until = now + time;
         term.why = why;
         if why == nested::WHY {
@@ -264,15 +264,15 @@ impl Health {
             target: "dubhe::ejection",
             endpoint = %self.address, ?time, calls, failures, why, "provider ejected",
         );
-        self.ejector.count_ejection();
-        self.ejector.changed();
-        self.ejector.alert();
+        self.rules.count_ejection();
+        self.rules.changed();
+        self.rules.alert();
     }
 
     /// Any => Ejected
     fn set_stale(&self, now: Instant) {
         let mut term = self.term();
-        term.until = now + self.ejector.jitter(STALE);
+        term.until = now + self.rules.jitter(STALE);
         self.standing.store(EJECTED, Relaxed);
         let is_new = !self.stale.swap(true, Relaxed);
         drop(term);
@@ -281,15 +281,15 @@ impl Health {
                 target: "dubhe::ejection",
                 endpoint = %self.address, "the service is not at this address any more"
             );
-            self.ejector.changed();
-            self.ejector.alert();
+            self.rules.changed();
+            self.rules.alert();
         }
     }
 
     /// Notices what no call would. Says whether there is nothing to look at.
     pub(crate) fn review(&self, now: Instant) -> bool {
         match self.standing.load(Relaxed) {
-            HEALTHY if self.stands_out_nested(now) && self.ejector.counts_nested() => {
+            HEALTHY if self.stands_out_nested(now) && self.rules.counts_nested() => {
                 self.eject(nested::WHY, now);
             }
             HEALTHY if self.in_row.load(Acquire) == 0 => {
@@ -297,14 +297,12 @@ impl Health {
             }
             HEALTHY => {
                 let since = self.nanos(now).saturating_sub(self.failing_since.load(Relaxed));
-                let config = self.ejector.config();
+                let config = self.rules.config();
                 if config.is_some_and(|c| u128::from(since) >= c.failing_for.as_nanos()) {
                     self.eject("no success since a failure", now);
                 }
             }
-            from @ (EJECTED | PROBATION)
-                if self.nested.is_out() && !self.ejector.counts_nested() =>
-            {
+            from @ (EJECTED | PROBATION) if self.nested.is_out() && !self.rules.counts_nested() => {
                 self.pardon(from, now);
             }
             EJECTED if now >= self.term().until => {
@@ -336,7 +334,7 @@ impl Health {
             }
             Verdict::Missing => self.set_stale(now),
             // As well as those that are called.
-            Verdict::Nested if !self.ejector.counts_nested() => {
+            Verdict::Nested if !self.rules.counts_nested() => {
                 self.recover(now);
                 return true;
             }
@@ -366,11 +364,11 @@ impl Health {
             return;
         }
         term.level = term.level.saturating_add(levels).max(1);
-        let longest = match self.ejector.config() {
+        let longest = match self.rules.config() {
             Some(config) if !self.is_stale() => config.longest(term.level),
             _ => STALE,
         };
-        let time = self.ejector.jitter(longest);
+        let time = self.rules.jitter(longest);
         term.until = now + time;
         let endpoint = &self.address;
         tracing::debug!(target: "dubhe::ejection", %endpoint, ?time, "provider stays ejected");
@@ -378,7 +376,7 @@ impl Health {
 
     /// How long an ejection lasts at most, and a probe of it.
     pub(crate) fn longest(&self) -> Duration {
-        self.ejector.config().filter(|_| !self.is_stale()).map_or(STALE, |config| config.max)
+        self.rules.config().filter(|_| !self.is_stale()).map_or(STALE, |config| config.max)
     }
 
     fn recover(&self, now: Instant) {
@@ -390,13 +388,13 @@ impl Health {
         self.well_since.store(self.nanos(now), Relaxed);
         self.standing.store(HEALTHY, Relaxed);
         tracing::info!(target: "dubhe::ejection", endpoint = %self.address, "provider is back");
-        self.ejector.changed();
+        self.rules.changed();
     }
 
     fn move_on(&self, from: u8, to: u8) -> bool {
         let moved = self.standing.compare_exchange(from, to, Relaxed, Relaxed).is_ok();
         if moved {
-            self.ejector.changed();
+            self.rules.changed();
         }
         moved
     }
@@ -428,16 +426,16 @@ mod tests {
     #[test]
     fn of_those_that_want_to_probe_one_alone_may() {
         let (config, start) = (EjectionConfig::default(), Instant::now());
-        let ejector = Arc::new(Ejector::new(Some(config), Tally::default()));
-        let health = Health::new(ejector.clone(), "a:1".into(), start);
+        let rules = Arc::new(EjectionRules::new(Some(config), Tally::default()));
+        let health = Health::new(rules.clone(), "a:1".into(), start);
         (0..5).for_each(|_| health.record(Verdict::Failure, start, start));
         assert!(!health.begin_probe(), "its time is not over");
         let later = start + config.base;
         health.review(later);
-        let before = ejector.changes().count();
+        let before = rules.changes().count();
         assert!(health.begin_probe());
         assert!(!health.begin_probe());
-        assert!(ejector.changes().count() > before, "the list of candidates still offers it");
+        assert!(rules.changes().count() > before, "the list of candidates still offers it");
         health.end_probe(Verdict::Failure, later);
         assert!(!health.begin_probe());
     }

@@ -12,10 +12,10 @@
 
 mod comparison;
 mod config;
-mod ejector;
 mod health;
 mod nested;
 mod report;
+mod rules;
 mod silence;
 #[cfg(test)]
 mod tests;
@@ -24,7 +24,7 @@ mod window;
 
 pub(crate) use self::comparison::compare_nested;
 pub use self::config::EjectionConfig;
-pub(crate) use self::ejector::Ejector;
 pub(crate) use self::health::Health;
 pub use self::report::{EndpointHealth, HealthState};
+pub(crate) use self::rules::EjectionRules;
 pub(crate) use self::verdict::Verdict;

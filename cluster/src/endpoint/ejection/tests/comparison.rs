@@ -6,15 +6,15 @@ use std::time::Duration;
 use rpc_core::Tally;
 use tokio::time::Instant;
 
-use super::super::{EjectionConfig, Ejector, Health, Verdict, compare_nested};
+use super::super::{EjectionConfig, EjectionRules, Health, Verdict, compare_nested};
 
 /// Endpoints, each with so many calls that passed on a failure before so many that succeeded, and
 /// failures again; whether such failures count against them.
 fn counts(endpoints: &[(u32, u32, u32)]) -> bool {
-    let ejector = Arc::new(Ejector::new(Some(EjectionConfig::default()), Tally::default()));
+    let rules = Arc::new(EjectionRules::new(Some(EjectionConfig::default()), Tally::default()));
     let start = Instant::now();
     let made = endpoints.iter().map(|(before, between, after)| {
-        let health = Health::new(ejector.clone(), "a:1".into(), start);
+        let health = Health::new(rules.clone(), "a:1".into(), start);
         for (times, verdict) in
             [(before, Verdict::Nested), (between, Verdict::Success), (after, Verdict::Nested)]
         {
@@ -23,8 +23,8 @@ fn counts(endpoints: &[(u32, u32, u32)]) -> bool {
         health
     });
     let all: Vec<Health> = made.collect();
-    compare_nested(&ejector, all.iter(), start + Duration::from_millis(100));
-    ejector.counts_nested()
+    compare_nested(&rules, all.iter(), start + Duration::from_millis(100));
+    rules.counts_nested()
 }
 
 #[test]
@@ -52,14 +52,14 @@ fn without_a_row_there_is_nobody_to_be_compared_with() {
 
 #[test]
 fn one_that_is_called_again_after_its_window_has_passed_makes_nobody_show_it() {
-    let ejector = Arc::new(Ejector::new(Some(EjectionConfig::default()), Tally::default()));
+    let rules = Arc::new(EjectionRules::new(Some(EjectionConfig::default()), Tally::default()));
     let start = Instant::now();
-    let made = (0..3).map(|_| Health::new(ejector.clone(), "a:1".into(), start));
+    let made = (0..3).map(|_| Health::new(rules.clone(), "a:1".into(), start));
     let all: Vec<Health> = made.collect();
     let first = start + Duration::from_millis(900);
     (0..5).for_each(|_| all[0].record(Verdict::Nested, first, first));
     let later = start + Duration::from_millis(10_500);
     assert!(all[0].stands_out_nested(later) && all[0].nested_share(later) == 0);
-    compare_nested(&ejector, all.iter(), later);
-    assert!(ejector.counts_nested(), "one in three");
+    compare_nested(&rules, all.iter(), later);
+    assert!(rules.counts_nested(), "one in three");
 }

@@ -2,17 +2,17 @@
 //! a directory share, and what threads must not break.
 
 mod comparison;
-mod ejector;
 mod rules;
+mod shared_rules;
 mod threads;
 
 use std::future::Future;
 use std::task::{Context, Waker};
 
-use super::Ejector;
+use super::EjectionRules;
 
 /// Whether the directory's task would look at the endpoints now.
-fn is_alert(ejector: &Ejector) -> bool {
-    let waiting = std::pin::pin!(ejector.wait_alert());
+fn is_alert(rules: &EjectionRules) -> bool {
+    let waiting = std::pin::pin!(rules.wait_alert());
     waiting.poll(&mut Context::from_waker(Waker::noop())).is_ready()
 }

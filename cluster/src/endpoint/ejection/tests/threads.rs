@@ -7,7 +7,7 @@ use std::time::Duration;
 use rpc_core::Tally;
 use tokio::time::Instant;
 
-use super::super::{EjectionConfig, Ejector, Health, HealthState, Verdict};
+use super::super::{EjectionConfig, EjectionRules, Health, HealthState, Verdict};
 use crate::dice::{Dice, Rolls};
 
 const THREADS: u64 = 4;
@@ -16,7 +16,7 @@ const STEPS: u32 = 30_000;
 /// An endpoint that threads fight over, on a clock of their own.
 struct Arena {
     health: Health,
-    ejector: Arc<Ejector>,
+    rules: Arc<EjectionRules>,
     start: Instant,
     /// Since then. Read for as long as a step lasts: on this clock a thread that has to wait in the
     /// middle of one would come from minutes ago.
@@ -30,11 +30,11 @@ struct Arena {
 impl Arena {
     fn new() -> Self {
         let config = EjectionConfig { seed: Some(1), ..EjectionConfig::default() };
-        let (ejector, start) =
-            (Arc::new(Ejector::new(Some(config), Tally::default())), Instant::now());
+        let (rules, start) =
+            (Arc::new(EjectionRules::new(Some(config), Tally::default())), Instant::now());
         Self {
-            health: Health::new(ejector.clone(), "a:1".into(), start),
-            ejector,
+            health: Health::new(rules.clone(), "a:1".into(), start),
+            rules,
             start,
             milliseconds: RwLock::new(0),
             probing: AtomicU32::new(0),
@@ -86,7 +86,7 @@ fn however_threads_interleave_one_probe_runs_at_a_time_and_decides() {
             scope.spawn(move || (0..STEPS).for_each(|_| arena.step(&mut rolls)));
         }
     });
-    let (probes, ejections) = (arena.probes.load(SeqCst), arena.ejector.ejections());
+    let (probes, ejections) = (arena.probes.load(SeqCst), arena.rules.ejections());
     assert!(probes > 30 && ejections > 10, "{probes} probes, {ejections} ejections");
     // Whatever state they have left it in, it comes back when nothing speaks against it.
     let mut now = arena.start + Duration::from_millis(*arena.milliseconds.read().unwrap());

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rpc_core::Tally;
 use tokio::time::Instant;
 
-use super::super::{EjectionConfig, Ejector, Health, HealthState, Verdict};
+use super::super::{EjectionConfig, EjectionRules, Health, HealthState, Verdict};
 
 const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;
@@ -19,15 +19,15 @@ const MINUTE: u64 = 60 * SECOND;
 /// An endpoint on a clock of milliseconds.
 struct Watched {
     health: Health,
-    ejector: Arc<Ejector>,
+    rules: Arc<EjectionRules>,
     start: Instant,
 }
 
 impl Watched {
     fn new(config: Option<EjectionConfig>) -> Self {
-        let ejector = Arc::new(Ejector::new(config, Tally::default()));
+        let rules = Arc::new(EjectionRules::new(config, Tally::default()));
         let start = Instant::now();
-        Self { health: Health::new(ejector.clone(), "a:1".into(), start), ejector, start }
+        Self { health: Health::new(rules.clone(), "a:1".into(), start), rules, start }
     }
 
     fn by_default() -> Self {

@@ -16,15 +16,15 @@ fn one_that_alone_passes_on_failures_is_taken_out() {
 #[test]
 fn where_many_pass_them_on_nobody_is_out_for_that_and_who_was_is_called_again() {
     let watched = Watched::by_default();
-    watched.ejector.set_counts_nested(false);
+    watched.rules.set_counts_nested(false);
     (0..9).for_each(|_| watched.see(Verdict::Nested, 10_000));
     assert!(!watched.review(10_000) && watched.is_healthy(10_000));
-    watched.ejector.set_counts_nested(true);
+    watched.rules.set_counts_nested(true);
     watched.review(10_100);
     assert!(watched.health.is_out());
     watched.review(10_200);
     assert!(watched.health.is_out(), "few do");
-    watched.ejector.set_counts_nested(false);
+    watched.rules.set_counts_nested(false);
     watched.review(10_300);
     assert!(watched.is_healthy(10_300));
     // It shows what it showed, as of then.
@@ -36,7 +36,7 @@ fn where_many_pass_them_on_nobody_is_out_for_that_and_who_was_is_called_again() 
 fn who_is_out_for_failures_of_its_own_is_not_called_again_because_many_pass_on_theirs() {
     let watched = Watched::by_default();
     watched.eject(0);
-    watched.ejector.set_counts_nested(false);
+    watched.rules.set_counts_nested(false);
     watched.review(100);
     assert!(watched.health.is_out());
 }
@@ -45,7 +45,7 @@ fn who_is_out_for_failures_of_its_own_is_not_called_again_because_many_pass_on_t
 fn a_probe_that_passes_on_a_failure_has_done_as_well_as_those_that_are_called() {
     let watched = Watched::by_default();
     let ms = watched.begin_probe(0);
-    watched.ejector.set_counts_nested(false);
+    watched.rules.set_counts_nested(false);
     assert!(watched.end_probe(Verdict::Nested, ms) && watched.is_healthy(ms));
 }
 

@@ -68,20 +68,20 @@ fn without_rules_nothing_takes_it_out_and_nothing_is_to_be_looked_at() {
     (0..10).for_each(|_| watched.see(Verdict::Nested, 11_000));
     watched.see(Verdict::Success, 11_000);
     assert!(watched.review(20_000) && watched.is_healthy(20_000));
-    assert!(!is_alert(&watched.ejector));
+    assert!(!is_alert(&watched.rules));
 }
 
 #[test]
 fn the_first_failure_of_a_row_has_the_endpoint_looked_at_and_no_other() {
     let watched = Watched::by_default();
     watched.see(Verdict::Success, 0);
-    assert!(!is_alert(&watched.ejector));
+    assert!(!is_alert(&watched.rules));
     for verdict in [Verdict::Failure, Verdict::Nested] {
         watched.see(verdict, 0);
-        assert!(is_alert(&watched.ejector), "{verdict:?}");
-        watched.ejector.rest();
+        assert!(is_alert(&watched.rules), "{verdict:?}");
+        watched.rules.rest();
         watched.see(verdict, 0);
-        assert!(!is_alert(&watched.ejector), "{verdict:?}: that is known");
+        assert!(!is_alert(&watched.rules), "{verdict:?}: that is known");
     }
 }
 
@@ -126,9 +126,9 @@ fn a_probe_that_fails_doubles_the_time_and_one_that_says_nothing_does_not() {
     {
         let watched = Watched::by_default();
         let ms = watched.begin_probe(0);
-        let changes = watched.ejector.changes().count();
+        let changes = watched.rules.changes().count();
         assert!(!watched.end_probe(verdict, ms), "{verdict:?}");
-        assert!(watched.ejector.changes().count() > changes, "{verdict:?}");
+        assert!(watched.rules.changes().count() > changes, "{verdict:?}");
         let stale = verdict == Verdict::Missing;
         assert_eq!(watched.health.is_stale(), stale);
         let until = ms + longest * SECOND;
@@ -143,10 +143,10 @@ fn a_probe_that_fails_doubles_the_time_and_one_that_says_nothing_does_not() {
 fn ejections_are_told_and_counted_once() {
     let watched = Watched::by_default();
     watched.fail(4, 0);
-    let changes = watched.ejector.changes().count();
+    let changes = watched.rules.changes().count();
     watched.fail(20, 0);
-    assert_eq!(watched.ejector.ejections(), 1);
-    assert_eq!(watched.ejector.changes().count(), changes + 1);
+    assert_eq!(watched.rules.ejections(), 1);
+    assert_eq!(watched.rules.changes().count(), changes + 1);
     assert!(watched.health.is_out() && !watched.health.is_on_probation());
 }
 

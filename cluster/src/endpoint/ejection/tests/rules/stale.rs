@@ -13,9 +13,9 @@ fn an_address_without_the_service_is_left_alone_for_up_to_a_minute() {
     assert_eq!(report.state, HealthState::Stale);
     assert_eq!(report.why, Some("the service is not at this address"));
     assert!(watched.health.is_stale() && watched.health.is_out());
-    let changes = watched.ejector.changes().count();
+    let changes = watched.rules.changes().count();
     watched.see(Verdict::Missing, 0);
-    assert_eq!(watched.ejector.changes().count(), changes, "that is known already");
+    assert_eq!(watched.rules.changes().count(), changes, "that is known already");
     watched.review(29_999);
     assert!(!watched.health.is_on_probation());
     watched.review(MINUTE);

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use rpc_core::Tally;
 
-use super::super::{EjectionConfig, Ejector};
+use super::super::{EjectionConfig, EjectionRules};
 use super::is_alert;
 
-fn ejector(config: Option<EjectionConfig>) -> Ejector {
-    Ejector::new(config, Tally::default())
+fn rules(config: Option<EjectionConfig>) -> EjectionRules {
+    EjectionRules::new(config, Tally::default())
 }
 
 #[test]
 fn up_to_its_share_of_the_connected_may_be_out() {
-    let half = ejector(Some(EjectionConfig::default()));
+    let half = rules(Some(EjectionConfig::default()));
     for (ejected, connected, is_too_many) in [
         (0, 0, false),
         (1, 1, true),
@@ -26,77 +26,77 @@ fn up_to_its_share_of_the_connected_may_be_out() {
     ] {
         assert_eq!(half.is_too_many(ejected, connected), is_too_many, "{ejected} of {connected}");
     }
-    let all = ejector(Some(EjectionConfig { max_percent: 100, ..EjectionConfig::default() }));
+    let all = rules(Some(EjectionConfig { max_percent: 100, ..EjectionConfig::default() }));
     assert!(!all.is_too_many(3, 3));
-    let off = ejector(None);
+    let off = rules(None);
     assert!(off.is_too_many(1, 100) && !off.is_too_many(0, 100));
 }
 
 #[test]
 fn other_rules_hold_at_once_and_the_same_are_no_change() {
     let strict = EjectionConfig { consecutive: 2, ..EjectionConfig::default() };
-    let ejector = ejector(None);
-    assert_eq!(ejector.config(), None);
+    let rules = rules(None);
+    assert_eq!(rules.config(), None);
     for (config, changes) in [(None, 0), (Some(strict), 1), (Some(strict), 1), (None, 2)] {
-        ejector.set_config(config);
-        assert_eq!((ejector.config(), ejector.changes().count()), (config, changes));
+        rules.set_config(config);
+        assert_eq!((rules.config(), rules.changes().count()), (config, changes));
     }
-    ejector.changed();
-    assert_eq!(ejector.changes().count(), 3);
+    rules.changed();
+    assert_eq!(rules.changes().count(), 3);
 }
 
 #[test]
 fn ejections_are_counted() {
-    let ejector = ejector(None);
-    (0..3).for_each(|_| ejector.count_ejection());
-    assert_eq!(ejector.ejections(), 3);
+    let rules = rules(None);
+    (0..3).for_each(|_| rules.count_ejection());
+    assert_eq!(rules.ejections(), 3);
 }
 
 #[test]
 fn the_task_rests_until_somebody_is_not_well_and_again_once_it_was_told_to() {
-    let ejector = ejector(None);
-    assert!(!is_alert(&ejector));
-    ejector.alert();
-    ejector.alert();
-    assert!(is_alert(&ejector) && is_alert(&ejector));
-    ejector.rest();
-    assert!(!is_alert(&ejector));
-    ejector.alert();
-    assert!(is_alert(&ejector));
+    let rules = rules(None);
+    assert!(!is_alert(&rules));
+    rules.alert();
+    rules.alert();
+    assert!(is_alert(&rules) && is_alert(&rules));
+    rules.rest();
+    assert!(!is_alert(&rules));
+    rules.alert();
+    assert!(is_alert(&rules));
 }
 
 #[tokio::test]
 async fn an_alert_wakes_the_task_that_rests() {
-    let ejector = Arc::new(ejector(None));
+    let rules = Arc::new(rules(None));
     let resting = tokio::spawn({
-        let ejector = ejector.clone();
-        async move { ejector.wait_alert().await }
+        let rules = rules.clone();
+        async move { rules.wait_alert().await }
     });
     tokio::task::yield_now().await;
-    ejector.alert();
+    rules.alert();
     let waited = tokio::time::timeout(Duration::from_secs(10), resting).await;
     assert!(waited.is_ok_and(|ended| ended.is_ok()));
 }
 
 #[tokio::test]
 async fn probes_run_by_themselves_until_they_are_stopped() {
-    let ejector = ejector(None);
+    let rules = rules(None);
     let (done, ran) = tokio::sync::oneshot::channel();
-    ejector.spawn_probe(async move {
+    rules.spawn_probe(async move {
         let _ = done.send(());
     });
     assert!(ran.await.is_ok());
     let (held, ended) = tokio::sync::oneshot::channel::<()>();
-    ejector.spawn_probe(async move {
+    rules.spawn_probe(async move {
         let _held = held;
         pending::<()>().await;
     });
     tokio::task::yield_now().await;
-    ejector.stop_probes();
+    rules.stop_probes();
     assert!(ended.await.is_err(), "what it held is dropped");
 }
 
 #[test]
 fn without_a_runtime_a_probe_is_given_up() {
-    ejector(None).spawn_probe(async { unreachable!("nothing runs it") });
+    rules(None).spawn_probe(async { unreachable!("nothing runs it") });
 }

@@ -18,7 +18,7 @@ use crate::dice::Dice;
 
 /// The rules of a directory.
 #[derive(Debug)]
-pub(crate) struct Ejector {
+pub(crate) struct EjectionRules {
     /// Where the clocks of the endpoints begin.
     origin: Instant,
     /// `None`: nothing is ejected; addresses without the service are stale all the same.
@@ -38,7 +38,7 @@ pub(crate) struct Ejector {
     probes: Mutex<JoinSet<()>>,
 }
 
-impl Ejector {
+impl EjectionRules {
     pub(crate) fn new(config: Option<EjectionConfig>, ejections: Tally) -> Self {
         Self {
             origin: Instant::now(),
