@@ -10,7 +10,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
-mod connect;
+mod connections;
 mod dubbo;
 mod http;
 mod injvm;
@@ -19,7 +19,7 @@ mod transport;
 
 use rpc_core::{Error, ExtensionPoint, Params, Protocol, Protocols};
 
-pub use self::connect::Connections;
+pub use self::connections::Connections;
 pub use self::dubbo::Dubbo;
 pub use self::http::Http;
 pub use self::injvm::Injvm;

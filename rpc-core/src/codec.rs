@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+pub use crate::decode_limits::{Exceeded, Limits};
 use crate::error::Error;
-pub use crate::limits::{Exceeded, Limits};
 use crate::message::Message;
 use crate::status::Status;
 

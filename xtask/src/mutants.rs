@@ -30,8 +30,8 @@ const GROUPS: [Group; 11] = [
         files: &[
             "rpc-core/src/status/retry.rs",
             "rpc-core/src/discovery/hold.rs",
-            "rpc-core/src/limits.rs",
-            "rpc-core/src/server/limit.rs",
+            "rpc-core/src/decode_limits.rs",
+            "rpc-core/src/server/limits/*.rs",
         ],
         tests: &[],
     },

@@ -16,6 +16,7 @@ mod json;
 mod pages;
 mod refusal;
 mod room;
+mod status;
 mod turn_away;
 
 use std::fmt;

@@ -4,10 +4,11 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use rpc_core::Metadata;
-use rpc_core::status::{Code, Status};
+use rpc_core::status::Status;
 use serde_json::{Value, json};
 
 use super::headers;
+use super::status::http_status;
 
 /// As `Retry-After`, which counts in seconds.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
@@ -91,28 +92,6 @@ pub(super) fn response(
         response.headers_mut().insert(CONTENT_TYPE, value);
     }
     (response, missing)
-}
-
-/// The HTTP status of a code, as Connect maps them.
-///
-/// Source: <https://connectrpc.com/docs/protocol#error-codes>.
-pub(super) fn http_status(code: Code) -> StatusCode {
-    match code {
-        Code::Ok => StatusCode::OK,
-        Code::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
-        Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => {
-            StatusCode::BAD_REQUEST
-        }
-        Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
-        // A path that is not served is what HTTP calls not found.
-        Code::NotFound | Code::Unimplemented => StatusCode::NOT_FOUND,
-        Code::AlreadyExists | Code::Aborted => StatusCode::CONFLICT,
-        Code::PermissionDenied => StatusCode::FORBIDDEN,
-        Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
-        Code::Unknown | Code::Internal | Code::DataLoss => StatusCode::INTERNAL_SERVER_ERROR,
-        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
-    }
 }
 
 #[cfg(test)]

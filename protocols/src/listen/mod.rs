@@ -1,8 +1,10 @@
 //! A provider's ports: accepting connections, telling their protocols apart, draining.
 
 mod accept;
+mod drain;
 mod server;
 mod sniff;
 mod turn_away;
 
-pub use self::server::{DrainReport, Server};
+pub use self::drain::DrainReport;
+pub use self::server::Server;

@@ -1,22 +1,13 @@
-//! A provider's listeners: they accept connections, and drain at the end.
+//! A provider's listeners and the tasks that accept on them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use rpc_core::server::{Dispatcher, Phase, ServerConfig, ServerState, Watching};
 use rpc_core::transport::{Listen, TransportAddr};
 use rpc_core::{Port, Protocols};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use super::accept;
-
-/// How long connections may take to write what they have, once no call runs.
-const FLUSH: Duration = Duration::from_secs(1);
-
-/// How long is waited for what was ended: tasks end when they are polled, and a handler may hold its
-/// thread.
-const ENDING: Duration = Duration::from_secs(1);
 
 /// Listeners and the tasks that accept on them.
 ///
@@ -25,21 +16,10 @@ const ENDING: Duration = Duration::from_secs(1);
 pub struct Server {
     local_addrs: Vec<TransportAddr>,
     ports: Vec<Port<Box<dyn Listen>>>,
-    state: Arc<ServerState>,
-    accepting: Vec<JoinHandle<()>>,
+    pub(super) state: Arc<ServerState>,
+    pub(super) accepting: Vec<JoinHandle<()>>,
     /// Handlers that hold their thread are noticed.
     _watching: Watching,
-}
-
-/// The result of a drain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DrainReport {
-    /// Calls that were still running at the limit and were dropped.
-    pub cut_calls: usize,
-    /// Connections that did not close by themselves.
-    pub cut_connections: usize,
-    /// How long it took.
-    pub took: Duration,
 }
 
 impl Server {
@@ -73,50 +53,11 @@ impl Server {
         &self.local_addrs
     }
 
-    /// Asks consumers for no new calls; those that come all the same are served.
-    pub fn announce_drain(&self) {
-        self.state.enter(Phase::Notice);
-    }
-
-    /// Ends politely: serves on for at most `notice` while consumers go, then refuses new calls
-    /// and waits for the running ones until `limit` has passed in all, then closes, which takes a
-    /// second more at most, or two if a handler holds its thread. The ports are free afterwards, and
-    /// neither connections nor calls are left.
-    ///
-    /// # Cancel safety
-    /// Dropping the future drops the server: everything is closed at once, and calls that run are
-    /// cut.
-    pub async fn drain(mut self, notice: Duration, limit: Duration) -> DrainReport {
-        let (started, state) = (Instant::now(), self.state.clone());
-        let limit = started + limit;
-        state.enter(Phase::Notice);
-        state.no_connections((started + notice).min(limit)).await;
-        state.enter(Phase::Refusing);
-        self.close_ports();
-        let cut_calls = state.no_calls(limit).await;
-        state.enter(Phase::Closing);
-        let cut_connections = state.no_connections(Instant::now() + FLUSH).await;
-        self.end().await;
-        DrainReport { cut_calls, cut_connections, took: started.elapsed() }
-    }
-
-    /// Ends what is left, and waits until it is gone.
-    async fn end(&mut self) {
-        self.abort();
-        let limit = Instant::now() + ENDING;
-        for accepting in &mut self.accepting {
-            // An error says that it was aborted.
-            let _ = tokio::time::timeout_at(limit, accepting).await;
-        }
-        self.state.no_connections(limit).await;
-        self.state.no_calls(limit).await;
-    }
-
-    fn close_ports(&self) {
+    pub(super) fn close_ports(&self) {
         self.ports.iter().for_each(Port::close);
     }
 
-    fn abort(&self) {
+    pub(super) fn abort(&self) {
         self.close_ports();
         self.accepting.iter().for_each(JoinHandle::abort);
         // First the phase: from then on none is added to the calls that are ended.

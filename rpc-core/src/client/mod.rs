@@ -1,7 +1,7 @@
 //! The consumer's end: typed calls to invocations.
 
 mod call_span;
-mod config;
+mod connection_config;
 mod options;
 mod prepared;
 mod said;
@@ -9,6 +9,6 @@ mod service;
 mod stream;
 mod stub;
 
-pub use self::config::ClientConfig;
+pub use self::connection_config::ClientConfig;
 pub use self::options::CallOptions;
 pub use self::stub::{Arguments, Plan, ServiceClient, Stub, StubMethod};

@@ -13,6 +13,7 @@ use tracing::Span;
 use super::context::{self, CallContext};
 use super::dispatch::Route;
 use super::gate::GateOutcome;
+use super::handler_panic::handler_panicked;
 use super::{call_span, load_report, scope, served};
 use crate::deadline::Deadline;
 use crate::invocation::Invocation;
@@ -223,7 +224,7 @@ impl Answer {
 fn invoke(route: &Route, invocation: Invocation) -> ReplyFuture {
     match panics::catch(|| route.invoker().invoke(invocation)) {
         Ok(future) => future,
-        Err(message) => Box::pin(ready(Err(route.panicked(&message)))),
+        Err(message) => Box::pin(ready(Err(handler_panicked(route.method(), &message)))),
     }
 }
 
@@ -245,7 +246,7 @@ impl Future for Answer {
                 Poll::Ready(Ok(reply))
             }
             Ok(polled) => polled.map_err(Status::answered),
-            Err(message) => Poll::Ready(Err(route.panicked(&message))),
+            Err(message) => Poll::Ready(Err(handler_panicked(route.method(), &message))),
         }
     }
 }

@@ -269,13 +269,6 @@ impl Route {
         &self.method
     }
 
-    /// The answer of a handler that panicked, which is logged.
-    pub(super) fn panicked(&self, message: &str) -> Status {
-        let call = self.method.path();
-        tracing::error!(target: "dubhe::provider", %call, message, "a handler panicked");
-        Status::internal(format!("the handler of {call} panicked"))
-    }
-
     /// What answers it.
     #[inline]
     pub(crate) fn invoker(&self) -> &BoxInvoker {

@@ -13,6 +13,7 @@ use tracing::{Instrument, Span};
 
 use super::context::{self, CallContext};
 use super::dispatch::Route;
+use super::handler_panic::handler_panicked;
 use super::{call_span, scope};
 use crate::body::Body;
 use crate::deadline::Deadline;
@@ -83,7 +84,7 @@ impl Served {
         let Self { messages, context, .. } = self;
         match context::enter(context, || panics::catch(|| messages.poll_next(cx))) {
             Ok(polled) => polled,
-            Err(message) => Poll::Ready(Some(Err(self.route.panicked(&message)))),
+            Err(message) => Poll::Ready(Some(Err(handler_panicked(self.route.method(), &message)))),
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::config::ServerConfig;
 use super::dispatch::Dispatcher;
-use super::limit::Quota;
+use super::limits::Quota;
 use crate::protocol::Protocols;
 use crate::status::{Delivery, Status};
 

@@ -17,6 +17,7 @@ use rpc_core::status::{Delivery, Status};
 use rpc_core::transport::BoxTransport;
 use tokio::time::{Instant, Sleep};
 
+use super::heartbeat::Heartbeat;
 use super::pending::CallEnd;
 use super::shared::{ConnectionLife, ConnectionShared, Inner, take_event, void};
 use crate::dubbo::wire;
@@ -39,19 +40,10 @@ pub(super) struct Driver<F> {
     wakers: Vec<Waker>,
     /// When the deadlines are looked through next.
     sweep: Option<Instant>,
-    last_read: Instant,
-    /// When the peer must have said something, after a heartbeat.
-    pong: Option<Pong>,
+    heartbeat: Heartbeat,
     /// Why the provider does not take this connection.
     refused: Option<Status>,
     on_life: F,
-}
-
-/// The answer to a heartbeat that is waited for.
-#[derive(Clone, Copy)]
-struct Pong {
-    due: Instant,
-    patience: Duration,
 }
 
 /// How a connection ended.
@@ -74,6 +66,7 @@ struct Seen {
 impl<F: Fn(ConnectionLife) + Send> Driver<F> {
     /// A driver of `io`; `on_life` is called with what the connection has become.
     pub(super) fn new(shared: Arc<ConnectionShared>, io: BoxTransport, on_life: F) -> Self {
+        let heartbeat = Heartbeat::new(shared.config.heartbeat, Instant::now());
         Self {
             shared,
             io,
@@ -81,8 +74,7 @@ impl<F: Fn(ConnectionLife) + Send> Driver<F> {
             writing: WriteQueue::default(),
             wakers: Vec::new(),
             sweep: None,
-            last_read: Instant::now(),
-            pong: None,
+            heartbeat,
             refused: None,
             on_life,
         }
@@ -103,7 +95,7 @@ impl<F: Fn(ConnectionLife) + Send> Driver<F> {
         // A provider closes connections that say nothing: the first word is ours. Its answer proves
         // that there is more than a kernel that accepts.
         let ConnectionShared { config, .. } = &*self.shared;
-        self.heartbeat(Instant::now(), config.heartbeat_timeout.min(config.connect_timeout));
+        self.ask(Instant::now(), config.heartbeat_timeout.min(config.connect_timeout));
         let mut timer = pin!(tokio::time::sleep_until(self.next_timer()));
         loop {
             let seen = poll_fn(|cx| self.poll(cx, timer.as_mut())).await?;
@@ -158,7 +150,7 @@ impl<F: Fn(ConnectionLife) + Send> Driver<F> {
 
     /// Passes every whole frame of the input to its call.
     fn take_frames(&mut self) -> io::Result<()> {
-        (self.last_read, self.pong) = (Instant::now(), None);
+        self.heartbeat.heard(Instant::now());
         let shared = self.shared.clone();
         let before = shared.life();
         let mut life = before;
@@ -249,32 +241,28 @@ impl<F: Fn(ConnectionLife) + Send> Driver<F> {
     }
 
     fn next_timer(&self) -> Instant {
-        let silence = self.last_read + self.shared.config.heartbeat;
-        let alive = self.pong.map_or(silence, |pong| pong.due);
+        let alive = self.heartbeat.due();
         self.sweep.map_or(alive, |sweep| sweep.min(alive))
     }
 
     fn tick(&mut self) -> io::Result<()> {
         let now = Instant::now();
-        if let Some(Pong { patience: waited, .. }) = self.pong.filter(|pong| pong.due <= now) {
-            let text = format!("the provider did not answer a heartbeat within {waited:?}");
-            return Err(io::Error::new(io::ErrorKind::TimedOut, text));
-        }
+        let is_silent = self.heartbeat.is_due(now)?;
         if self.sweep.is_some_and(|sweep| sweep <= now) {
             self.sweep_deadlines(now);
         }
-        if self.pong.is_none() && self.last_read + self.shared.config.heartbeat <= now {
-            self.heartbeat(now, self.shared.config.heartbeat_timeout);
+        if is_silent {
+            self.ask(now, self.shared.config.heartbeat_timeout);
         }
         Ok(())
     }
 
-    /// Asks whether the peer is there.
-    fn heartbeat(&mut self, now: Instant, patience: Duration) {
+    /// Asks whether the peer is there; it has `patience` to answer.
+    fn ask(&mut self, now: Instant, patience: Duration) {
         let mut inner = self.shared.lock();
         ConnectionEvent::Heartbeat.put(inner.out.tail(), EVENTS, NO_REQUEST);
         inner.flush = true;
-        self.pong = Some(Pong { due: now + patience, patience });
+        self.heartbeat.asked(now, patience);
         self.shared.wake();
     }
 

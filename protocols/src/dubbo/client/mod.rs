@@ -3,7 +3,9 @@
 mod call;
 mod channel;
 mod driver;
+mod heartbeat;
 mod pending;
+mod reconnect;
 mod shared;
 
 use std::sync::Arc;

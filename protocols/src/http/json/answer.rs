@@ -7,7 +7,8 @@ use rpc_core::codec::Codec;
 use rpc_core::status::Status;
 use serde_json::{Value, json};
 
-use crate::http::refusal::{failure, http_status, response};
+use crate::http::refusal::{failure, response};
+use crate::http::status::http_status;
 
 /// The response to a call that was answered.
 pub(super) fn answer(
