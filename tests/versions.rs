@@ -122,7 +122,7 @@ async fn an_argument_that_an_old_provider_does_not_know_is_told_to_the_caller() 
         assert_eq!((code, delivery), (Code::InvalidArgument, Delivery::Answered), "{codec}");
         let value = if codec == "protobuf" { "3" } else { "crypto" };
         let expected = format!(
-            "payment: `{value}` is no variant of Payment here, the peers have different versions"
+            "payment: Payment has no variant `{value}` here, the peers have different versions"
         );
         assert!(status.message().contains(&expected), "{codec}: {status}");
     }
@@ -143,7 +143,7 @@ async fn a_reply_that_an_old_consumer_does_not_know_is_told_or_taken() {
         assert_eq!((code, delivery), (Code::Internal, Delivery::Answered), "{codec}");
         let value = if codec == "protobuf" { "3" } else { "crypto" };
         let expected = format!(
-            "value[1]: `{value}` is no variant of Payment here, the peers have different versions"
+            "value[1]: Payment has no variant `{value}` here, the peers have different versions"
         );
         assert!(status.message().contains(&expected), "{codec}: {status}");
 

@@ -252,6 +252,15 @@ impl<'a> JsonCursor<'a> {
         Ok(!ends)
     }
 
+    /// Whether an element or a value of a map may be what comes: `true`.
+    #[inline]
+    pub(super) fn is_value(&mut self, scope: &ReadScope) -> Read<bool> {
+        match self.peek() {
+            Some(b'n') if !scope.takes_null => Err(self.problem(Problem::null_element())),
+            _ => Ok(true),
+        }
+    }
+
     /// The key of an entry, and the colon after it.
     #[inline]
     pub(super) fn key(&mut self) -> Read<Cow<'a, str>> {

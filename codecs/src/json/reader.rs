@@ -155,7 +155,8 @@ impl Reader for JsonCursor<'_> {
             });
         }
         let number = self.integer("the name or number of a variant")?;
-        Ok(Variant::Number(number.try_into().unwrap_or(i64::MAX)))
+        // One that no number here holds is unknown by its digits.
+        Ok(number.try_into().map_or_else(|_| Variant::Unknown(number.to_string()), Variant::Number))
     }
 
     fn begin_record(&mut self, record: &'static RecordSchema, scope: &mut ReadScope) -> Read {
@@ -205,7 +206,7 @@ impl Reader for JsonCursor<'_> {
     }
 
     fn next_item(&mut self, scope: &mut ReadScope) -> Read<bool> {
-        self.next(scope, b']')
+        Ok(self.next(scope, b']')? && self.is_value(scope)?)
     }
 
     fn begin_map(&mut self, scope: &mut ReadScope) -> Read {
@@ -233,6 +234,6 @@ impl Reader for JsonCursor<'_> {
             }
         }
         self.colon()?;
-        Ok(true)
+        self.is_value(scope)
     }
 }

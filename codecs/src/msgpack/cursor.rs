@@ -4,7 +4,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use rpc_core::message::{Problem, Read, TooDeep, ValueKind, json_mapping};
+use rpc_core::message::{Problem, Read, ReadScope, TooDeep, ValueKind, json_mapping};
 
 use super::marker;
 
@@ -235,6 +235,15 @@ impl<'a> MsgpackCursor<'a> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Refuses a null, unless what stands in the open list or map may be one.
+    #[inline]
+    pub(super) fn refuse_null(&self, scope: &ReadScope) -> Read {
+        match self.rest.first() {
+            Some(&marker::NIL) if !scope.takes_null => Err(self.problem(Problem::null_element())),
+            _ => Ok(()),
+        }
     }
 
     /// The name of a field; `None` if it is a number.

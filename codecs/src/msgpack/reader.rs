@@ -138,7 +138,8 @@ impl Reader for MsgpackCursor<'_> {
             });
         }
         let number = self.other_integer(value)?;
-        Ok(Variant::Number(number.try_into().unwrap_or(i64::MAX)))
+        // One that no number here holds is unknown by its digits.
+        Ok(number.try_into().map_or_else(|_| Variant::Unknown(number.to_string()), Variant::Number))
     }
 
     fn begin_record(&mut self, record: &'static RecordSchema, scope: &mut ReadScope) -> Read {
@@ -194,6 +195,9 @@ impl Reader for MsgpackCursor<'_> {
     fn next_item(&mut self, scope: &mut ReadScope) -> Read<bool> {
         let comes = scope.left != 0;
         scope.left = scope.left.saturating_sub(1);
+        if comes {
+            self.refuse_null(scope)?;
+        }
         Ok(comes)
     }
 
@@ -212,6 +216,7 @@ impl Reader for MsgpackCursor<'_> {
             return Ok(false);
         }
         scope.left -= 1;
+        self.refuse_null(&ReadScope::default())?;
         match key {
             KeyMut::Int(key) => *key = self.i64()?,
             KeyMut::Uint(key) => *key = self.u64()?,
@@ -223,12 +228,14 @@ impl Reader for MsgpackCursor<'_> {
                 other => return Err(self.unexpected("true or false", other)),
             },
         }
+        self.refuse_null(scope)?;
         Ok(true)
     }
 
     fn i64s(&mut self, scope: &mut ReadScope, into: &mut [i64]) -> Read<usize> {
         let count = into.len().min(usize::try_from(scope.left).unwrap_or(usize::MAX));
         for value in into.iter_mut().take(count) {
+            self.refuse_null(scope)?;
             *value = self.i64()?;
         }
         scope.left -= count as u64;
@@ -238,6 +245,7 @@ impl Reader for MsgpackCursor<'_> {
     fn u64s(&mut self, scope: &mut ReadScope, into: &mut [u64]) -> Read<usize> {
         let count = into.len().min(usize::try_from(scope.left).unwrap_or(usize::MAX));
         for value in into.iter_mut().take(count) {
+            self.refuse_null(scope)?;
             *value = self.u64()?;
         }
         scope.left -= count as u64;
@@ -247,6 +255,7 @@ impl Reader for MsgpackCursor<'_> {
     fn f64s(&mut self, scope: &mut ReadScope, into: &mut [f64]) -> Read<usize> {
         let count = into.len().min(usize::try_from(scope.left).unwrap_or(usize::MAX));
         for value in into.iter_mut().take(count) {
+            self.refuse_null(scope)?;
             *value = self.f64()?;
         }
         scope.left -= count as u64;

@@ -8,10 +8,13 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 /// What base64 is written in: the standard alphabet, padded.
 pub const BASE64: GeneralPurpose = base64::engine::general_purpose::STANDARD;
 
-/// Reads both alphabets, padded or not; the URL-safe characters are replaced before.
+/// Reads both alphabets, padded or not; the URL-safe characters are replaced before. Bits behind
+/// the last byte may be set, as protobuf's conformance suite recommends (`BytesFieldBase64Url`).
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
 );
 
 /// The bytes of base64 in either alphabet, padded or not; `None` if it is none.

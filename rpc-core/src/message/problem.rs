@@ -58,13 +58,20 @@ impl Problem {
         Self::new(format_args!("`{}` stands twice; send it once", Cut(key)))
     }
 
+    /// An element of a list, or a value of a map, that is null.
+    #[cold]
+    #[must_use]
+    pub fn null_element() -> Self {
+        Self::new("null stands in a list or map whose values cannot be absent; leave it out")
+    }
+
     /// A number or name that no variant of the enum `of` has, and no variant takes.
     #[cold]
     #[must_use]
     pub fn unknown_variant(value: impl fmt::Display, of: &str) -> Self {
         let value = value.to_string();
         Self::new(format_args!(
-            "`{}` is no variant of {of} here, the peers have different versions: update this one, \
+            "{of} has no variant `{}` here, the peers have different versions: update this one, \
              or mark a variant of {of} with `#[rpc(other)]`",
             Cut(&value)
         ))

@@ -21,6 +21,9 @@ pub struct ReadScope {
     pub hint: usize,
     /// The field that is looked at first.
     pub expected: usize,
+    /// Whether elements of a list and values of a map may be null. Elsewhere a null there is
+    /// refused: in a list it is no default, because nobody left it out.
+    pub takes_null: bool,
     levels: usize,
     seen: u64,
     /// A word for each 64 further fields.
@@ -35,7 +38,17 @@ impl ReadScope {
     #[inline]
     pub const fn new(levels: usize) -> Self {
         let more_seen = Vec::new();
-        Self { left: 0, aux: 0, hint: 0, expected: 0, levels, seen: 0, more_seen, unknown: None }
+        Self {
+            left: 0,
+            aux: 0,
+            hint: 0,
+            expected: 0,
+            takes_null: false,
+            levels,
+            seen: 0,
+            more_seen,
+            unknown: None,
+        }
     }
 
     /// How deep what is passed over may nest; for [`Reader::skip`].
@@ -281,7 +294,7 @@ pub trait Reader {
     /// Whether another element comes, which is to be read then; `false` at the end of the list.
     ///
     /// # Errors
-    /// The list is malformed.
+    /// The list is malformed, or the element is null and [`ReadScope::takes_null`] is not set.
     fn next_item(&mut self, scope: &mut ReadScope) -> Read<bool>;
 
     /// Begins a map.
@@ -292,8 +305,11 @@ pub trait Reader {
 
     /// Reads the next key; its value is to be read then. `false` at the end of the map.
     ///
+    /// A key that is no text is read from text too, and null is none.
+    ///
     /// # Errors
-    /// The map is malformed, or the key is of another kind.
+    /// The map is malformed, the key is of another kind, or the value is null and
+    /// [`ReadScope::takes_null`] is not set.
     fn next_key(&mut self, scope: &mut ReadScope, key: KeyMut<'_>) -> Read<bool>;
 
     /// Elements of a list of numbers with a sign: fills `into` from the start and gives how many

@@ -308,7 +308,28 @@ fn cut_short() -> DecodeError {
 /// A field's value has another wire type than its declaration.
 #[inline]
 pub(super) fn expect_wire(expected: WireType, actual: WireType) -> Result<(), DecodeError> {
-    Ok(prost::encoding::check_wire_type(expected, actual)?)
+    if expected == actual { Ok(()) } else { Err(other_wire(expected, actual)) }
+}
+
+#[cold]
+fn other_wire(expected: WireType, actual: WireType) -> DecodeError {
+    DecodeError::new(format_args!(
+        "{} was expected, not {}: the peers have different versions of this message, or its fields \
+         other numbers",
+        wire_name(expected),
+        wire_name(actual)
+    ))
+}
+
+/// A wire type in protobuf's words.
+const fn wire_name(wire: WireType) -> &'static str {
+    match wire {
+        WireType::Varint => "a varint",
+        WireType::SixtyFourBit => "a value of 64 bits",
+        WireType::LengthDelimited => "a value with a length",
+        WireType::StartGroup | WireType::EndGroup => "a group",
+        WireType::ThirtyTwoBit => "a value of 32 bits",
+    }
 }
 
 #[inline]

@@ -68,6 +68,14 @@ impl<'a> Replay<'a> {
         Problem::unexpected(what, &found)
     }
 
+    /// Refuses a null, unless what stands in the open list or map may be one.
+    fn refuse_null(&self, scope: &ReadScope) -> Read {
+        match self.peek() {
+            SerdeEvent::Null if !scope.takes_null => Err(Problem::null_element()),
+            _ => Ok(()),
+        }
+    }
+
     /// A whole number, however it is written.
     fn integer(&mut self, what: &str) -> Read<i128> {
         match self.next() {
@@ -222,7 +230,8 @@ impl Reader for Replay<'_> {
             });
         }
         let number = self.integer("the name or number of a variant")?;
-        Ok(Variant::Number(number.try_into().unwrap_or(i64::MAX)))
+        // One that no number here holds is unknown by its digits.
+        Ok(number.try_into().map_or_else(|_| Variant::Unknown(number.to_string()), Variant::Number))
     }
 
     fn begin_record(&mut self, record: &'static RecordSchema, scope: &mut ReadScope) -> Read {
@@ -282,7 +291,11 @@ impl Reader for Replay<'_> {
     }
 
     fn next_item(&mut self, scope: &mut ReadScope) -> Read<bool> {
-        Ok(scope.aux != open::NOTHING && !self.ends())
+        let comes = scope.aux != open::NOTHING && !self.ends();
+        if comes {
+            self.refuse_null(scope)?;
+        }
+        Ok(comes)
     }
 
     fn begin_map(&mut self, scope: &mut ReadScope) -> Read {
@@ -298,6 +311,7 @@ impl Reader for Replay<'_> {
         if scope.aux == open::NOTHING || self.ends() {
             return Ok(false);
         }
+        self.refuse_null(&ReadScope::default())?;
         match (key, self.peek()) {
             (KeyMut::Bool(key), event @ SerdeEvent::Text(start, len)) => {
                 self.at += 1;
@@ -309,6 +323,7 @@ impl Reader for Replay<'_> {
             (KeyMut::Uint(key), _) => *key = self.u64()?,
             (KeyMut::Str(key), _) => self.string(key)?,
         }
+        self.refuse_null(scope)?;
         Ok(true)
     }
 }
