@@ -140,6 +140,44 @@ async fn one_connection_fills_neither_a_list_nor_the_registry() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_connection_registers_and_follows_so_many_and_others_their_own() {
+    let host =
+        RegistryHost::start(RegistryServerConfig { max_per_connection: 3, ..no_withholding() });
+    let (greedy, genuine) = (client(&host).await, client(&host).await);
+    for n in 0..3 {
+        greedy.register(&instance(&format!("a:{n}"))).await.unwrap();
+    }
+    let refused = greedy.register(&instance("a:3")).await.unwrap_err().to_string();
+    assert!(refused.contains("a connection may register 3 (max_per_connection)"), "{refused}");
+    genuine.register(&instance("b:0")).await.unwrap();
+    // What it holds it may change, and have something else instead.
+    greedy.register(&Instance { weight: 1, ..instance("a:2") }).await.unwrap();
+    greedy.unregister(&instance("a:2")).await.unwrap();
+    greedy.register(&instance("a:3")).await.unwrap();
+
+    let mut watching = JoinSet::new();
+    let follow = |watching: &mut JoinSet<_>, client: &Arc<Client>, n: usize| {
+        let (client, service) = (Arc::clone(client), ServiceKey::new(&format!("shop.S{n}")));
+        watching.spawn(async move {
+            let (updates, _list) = Updates::new(0);
+            client.watch(&service, &updates).await.unwrap_err().to_string()
+        });
+    };
+    for n in 0..4 {
+        follow(&mut watching, &greedy, n);
+        // Twice the same is one.
+        follow(&mut watching, &greedy, n.min(2));
+    }
+    follow(&mut watching, &genuine, 3);
+    let refused = timeout(Duration::from_secs(1), watching.join_next()).await;
+    let refused = refused.expect("it follows all it wants").unwrap().unwrap();
+    assert!(refused.contains("a connection may subscribe to 3 (max_per_connection)"), "{refused}");
+    sleep(Duration::from_secs(1)).await;
+    assert!(watching.try_join_next().is_none(), "another one was refused, too");
+    assert_eq!(host.status().subscriptions, 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_fills_the_registry_through_one_connection_after_the_other_gives_way_to_who_lives() {
     const MAX: usize = 64 * 1024;
     for (limits, limit) in [
