@@ -228,6 +228,7 @@ mod tests {
         rows: Mutex<BTreeMap<InstanceKey, StoredInstance>>,
         failures: AtomicUsize,
         commits: AtomicUsize,
+        finished: AtomicBool,
     }
 
     impl Store for Fake {
@@ -254,12 +255,18 @@ mod tests {
         }
 
         fn finish(&self) -> Result<(), Error> {
+            self.finished.store(true, Ordering::SeqCst);
             Ok(())
         }
     }
 
     fn instance(address: &str) -> Instance {
         Instance::new(ServiceKey::new("shop.Inventory"), address, "id")
+    }
+
+    fn record(address: &str) -> StoredInstance {
+        let secret = Registrant::numbered(1).secret;
+        StoredInstance { instance: instance(address).into(), secret }
     }
 
     fn start(fake: &Arc<Fake>) -> Arc<RegistryHost> {
@@ -298,10 +305,6 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_a_restore_leaves_out_is_forgotten_on_disk_too() {
         let fake = Arc::new(Fake::default());
-        let record = |address| StoredInstance {
-            instance: instance(address).into(),
-            secret: Registrant::numbered(1).secret,
-        };
         let records = vec![record("a:1"), record("b:1")];
         for one in &records {
             fake.rows.lock().unwrap().insert(InstanceKey::of(&one.instance), one.clone());
@@ -313,6 +316,49 @@ mod tests {
         sleep(Duration::from_millis(100)).await;
         assert_eq!(saved(&fake), ["a:1"]);
         assert!(!host.is_current);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_life_that_has_saved_everything_says_that_it_ended_in_order() {
+        for (failures, is_settled) in [(0, true), (0, false), (1, true)] {
+            let fake = Arc::new(Fake::default());
+            let past = Past { life: 1, ..Past::default() };
+            let config = RegistryServerConfig::default();
+            let (host, keeping) =
+                RegistryHost::restore(config, (Arc::clone(&fake) as Arc<dyn Store>, past));
+            fake.failures.store(failures, Ordering::SeqCst);
+            host.register(&Registrant::numbered(1), instance("a:1")).unwrap();
+            if is_settled {
+                host.all_settled().await;
+            }
+            drop(host);
+            keeping.await.unwrap();
+            let is_whole = is_settled && failures == 0;
+            assert_eq!(fake.finished.load(Ordering::SeqCst), is_whole, "{failures} {is_settled}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_life_that_did_not_end_in_order_a_short_list_may_be_a_gap() {
+        for is_current in [true, false] {
+            let records = vec![record("a:1")];
+            let past = Past { life: 2, records, is_current, error: None };
+            let fake = Arc::new(Fake::default()) as Arc<dyn Store>;
+            let (host, _keeping) =
+                RegistryHost::restore(RegistryServerConfig::default(), (fake, past));
+            assert_eq!(host.is_current, is_current);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_restarted_registry_to_which_nobody_comes_back_is_rather_cut_off_itself() {
+        let records = (0..10).map(|n| record(&format!("a:{n}"))).collect();
+        let past = Past { life: 2, records, is_current: true, error: None };
+        let fake = Arc::new(Fake::default()) as Arc<dyn Store>;
+        let (host, _keeping) = RegistryHost::restore(RegistryServerConfig::default(), (fake, past));
+        sleep(Duration::from_secs(60)).await;
+        let status = host.status();
+        assert!(status.instances == 10 && status.is_preserving, "{status:?}");
     }
 
     #[tokio::test(start_paused = true)]
