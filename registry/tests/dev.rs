@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use dubhe_registry::{Registry, RegistryParams, builtin, open};
+use dubhe_registry::{Registry, RegistryParams, builtin, connect, open};
 use rpc_core::{Snapshot, Source};
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -206,6 +206,36 @@ async fn a_host_that_was_killed_is_not_taken_for_one_that_is_stopped() {
     let _mute = std::net::TcpListener::bind(format!("127.0.0.1:{port}")).unwrap();
     let error = registry(&run).services().await.unwrap_err().to_string();
     assert!(error.contains("no provider runs, start one"), "{error}");
+}
+
+#[tokio::test]
+async fn who_cannot_read_the_folder_is_turned_away_at_the_port_of_the_host() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let host = registry(&run);
+    let _a = host.register(instance(SERVICE, "a:1")).await.unwrap();
+    let address = std::fs::read_to_string(run.join("test.address")).unwrap();
+    let port = address.split("127.0.0.1:").nth(1).unwrap().split('"').next().unwrap();
+    for token in ["", ":guessed@"] {
+        let stranger = connect(&format!("dubhe://{token}127.0.0.1:{port}")).unwrap();
+        assert!(stranger.services().await.unwrap_err().is_refused());
+    }
+}
+
+#[tokio::test]
+async fn no_list_is_kept_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = RegistryParams::new("dev://test");
+    config.runtime_dir = Some(dir.path().join("run"));
+    config.cache_dir = Some(dir.path().join("cache"));
+    let both = open(&builtin(), &config).unwrap();
+    let _a = both.register(instance(SERVICE, "a:1")).await.unwrap();
+    let mut list = both.subscribe(&key(SERVICE)).await.unwrap();
+    shows(&mut list, &["a:1"]).await;
+    // A list that is kept is written before the next one is taken.
+    let _b = both.register(instance(SERVICE, "b:1")).await.unwrap();
+    shows(&mut list, &["a:1", "b:1"]).await;
+    assert!(!dir.path().join("cache").exists());
 }
 
 #[tokio::test]

@@ -209,8 +209,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let run = dir.path().join("run");
         let meeting = Meeting::new(Some(run.clone()), "shop");
-        drop(meeting.take_office().unwrap());
-        assert_eq!(fs::metadata(&run).unwrap().permissions().mode() & 0o777, 0o700);
+        let office = meeting.take_office().unwrap().unwrap();
+        let (server, token) = ("127.0.0.1:1".to_owned(), "t".to_owned());
+        office.announce(&Address { server, token, process: 7 }).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        // The token is for who may read both.
+        assert_eq!((mode(&run), mode(&run.join("shop.address"))), (0o700, 0o600));
+        drop(office);
         fs::set_permissions(&run, fs::Permissions::from_mode(0o777)).unwrap();
         let error = meeting.take_office().unwrap_err().to_string();
         assert!(error.contains("belongs to this user"), "{error}");
