@@ -278,6 +278,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn whoever_reads_a_list_while_the_next_is_written_has_one_of_them_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::new(dir.path(), "dubhe://a:1");
+        cache.write(&service(), list(2)).await;
+        let path = cache.path(&service());
+        let (old, mut seen) = (fs::read(&path).unwrap(), Vec::new());
+        let mut reader = fs::File::open(&path).unwrap();
+        cache.write(&service(), list(3)).await;
+        reader.read_to_end(&mut seen).unwrap();
+        assert_eq!(seen, old);
+        assert_eq!(cache.read(&service()).await.unwrap().instances.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn past_the_limit_of_files_the_oldest_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::new(dir.path(), "dubhe://a:1");
+        let name = |n: usize| dir.path().join(format!("{n}.list"));
+        for n in 0..MAX_FILES {
+            let file = fs::File::create(name(n)).unwrap();
+            let earlier = if n == 7 { 7200 } else { 3600 };
+            file.set_modified(SystemTime::now() - Duration::from_secs(earlier)).unwrap();
+        }
+        // What is not ours stays, however old it is.
+        fs::File::create(dir.path().join("note")).unwrap().set_modified(UNIX_EPOCH).unwrap();
+        cache.write(&service(), list(1)).await;
+        assert!(!name(7).exists() && name(6).exists() && dir.path().join("note").exists());
+        assert!(cache.read(&service()).await.is_some());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), MAX_FILES + 1);
+        // One that replaces its own needs no room.
+        cache.write(&service(), list(2)).await;
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), MAX_FILES + 1);
+    }
+
+    #[tokio::test]
     async fn registries_and_services_do_not_share_lists() {
         let dir = tempfile::tempdir().unwrap();
         Cache::new(dir.path(), "dubhe://a:1").write(&service(), list(2)).await;
