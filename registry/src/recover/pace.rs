@@ -103,7 +103,22 @@ fn jittered(time: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    #[test]
+    fn what_failed_together_does_not_come_back_together() {
+        let pace = Pace::default();
+        let firsts = (0..100).map(|_| RetryPause::new(pace).pause());
+        let checks = (0..100).map(|_| pace.until_reconcile());
+        let (firsts, checks): (BTreeSet<_>, BTreeSet<_>) = (firsts.collect(), checks.collect());
+        for (times, mean) in [(firsts, pace.first_pause), (checks, pace.reconcile)] {
+            let (least, most) = (*times.first().unwrap(), *times.last().unwrap());
+            assert!(least >= mean.mul_f64(0.79) && least < mean.mul_f64(0.9), "{least:?}");
+            assert!(most <= mean.mul_f64(1.21) && most > mean.mul_f64(1.1), "{most:?}");
+        }
+    }
 
     #[test]
     fn pauses_grow_to_the_longest_and_start_over_after_a_success() {
