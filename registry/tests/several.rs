@@ -33,8 +33,19 @@ async fn an_instance_is_listed_once_and_found_through_either_registry() {
         shows(&mut list, &expected).await;
     }
     assert_eq!(registry.list(&key(SERVICE)).await.unwrap().len(), 2);
+    let mut lists = Vec::new();
+    for place in [&one, &two] {
+        lists.push(place.open().subscribe(&key(SERVICE)).await.unwrap());
+    }
+    // What becomes of it, each of them is told.
+    guard.update(Instance { weight: 7, ..instance(SERVICE, "a:1") }).unwrap();
+    for list in &mut lists {
+        until(list, |list| list.instances.iter().any(|i| i.weight == 7)).await;
+    }
     guard.unregister().await.unwrap();
     shows(&mut list, &["b:1"]).await;
+    shows(&mut lists[0], &[]).await;
+    shows(&mut lists[1], &["b:1"]).await;
 }
 
 #[tokio::test]

@@ -87,6 +87,7 @@ async fn an_instance_stays_its_clients_own_over_a_kill_of_the_server() {
     let thief = client(&server);
     let theirs = Instance { weight: 0, started_ms: u64::MAX, ..instance(SERVICE, "p0:1") };
     let stolen = thief.register(theirs).await.unwrap();
+    assert!(!stolen.is_registered());
     for _ in 0..3 {
         server.kill();
         server = ServerProcess::start(&address, LEASE, dir.path()).await;

@@ -139,8 +139,9 @@ async fn a_reader_that_does_not_read_is_dropped_and_the_others_go_on() {
         provider.register(&instance(&format!("a:{i}"))).await.unwrap();
     }
     let mut stuck = pipe(&host);
+    let register = Ask::Register { instance: instance("c:1") };
     let subscribe = Ask::Subscribe { service: key(), known: 0 };
-    for (id, ask) in [hello(), subscribe].into_iter().enumerate() {
+    for (id, ask) in [hello(), register, subscribe].into_iter().enumerate() {
         let request = ClientMessage { id: id as u64, ask };
         stuck.write_all(&frame(&request)).await.unwrap();
     }
@@ -149,6 +150,11 @@ async fn a_reader_that_does_not_read_is_dropped_and_the_others_go_on() {
     provider.register(&instance("b:1")).await.unwrap();
     sleep(Duration::from_secs(5)).await;
     assert_eq!(host.status().connections, 1);
+    assert_eq!(listed(&host), 502);
+    // It may well be alive, so what it registered has its whole lease.
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(listed(&host), 502);
+    sleep(Duration::from_secs(10)).await;
     assert_eq!(listed(&host), 501);
 }
 
