@@ -27,13 +27,13 @@
 mod backend;
 mod cache;
 mod config;
-mod contract;
 pub mod embedded;
 mod fixed;
 mod lock;
 mod memory;
 mod recover;
 mod registration;
+mod registry;
 mod several;
 mod sound;
 mod url;
@@ -44,11 +44,11 @@ use rpc_core::{Error, ExtensionPoint, Params};
 
 pub use self::backend::{Backend, Demand, Listing, Session, Updates};
 pub use self::config::RegistryParams;
-pub use self::contract::Registry;
 pub use self::fixed::Fixed;
 pub use self::memory::Memory;
 pub use self::recover::{Pace, supervise};
 pub use self::registration::Registration;
+pub use self::registry::Registry;
 pub use self::several::several;
 pub use self::url::{Host, RegistryUrl, redacted};
 

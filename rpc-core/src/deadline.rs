@@ -27,9 +27,6 @@ use tokio::time::Instant;
 pub struct Deadline(Instant);
 
 impl Deadline {
-    /// The timeout of a call that sets none: 1 s, as in Dubbo.
-    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
-
     /// The longest time a deadline can be away: one day. Longer ones are cut to it.
     pub const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 

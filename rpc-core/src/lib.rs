@@ -25,6 +25,7 @@ pub mod client;
 pub mod codec;
 mod deadline;
 mod decode_limits;
+mod default_timeout;
 pub mod descriptor;
 mod discovery;
 mod error;

@@ -1,11 +1,26 @@
-//! What is recorded of an attempt, if it is observed: its span, and the logs that its caller passed
-//! with the call.
+//! The span of an attempt, and what is recorded of one that is observed: in its span, and in the logs
+//! that its caller passed with the call.
 
 use std::sync::Arc;
 
-use rpc_core::{AttemptLog, CallId, Code, Invocation, SentAs, Status, Trail};
+use rpc_core::{AttemptLog, CallId, Code, Invocation, Method, SentAs, Status, Trail};
 use tokio::time::Instant;
 use tracing::{Span, field};
+
+/// The span of an attempt at the endpoint of this address.
+#[inline]
+pub(crate) fn span(method: &Method, address: &Arc<str>, number: u32) -> Span {
+    tracing::info_span!(
+        target: "dubhe::call",
+        "attempt",
+        service = %method.service(),
+        method = method.name(),
+        peer = %address,
+        attempt = number,
+        id = field::Empty,
+        outcome = field::Empty,
+    )
+}
 
 /// Who looks at an attempt.
 pub(crate) struct ObservedAttempt {

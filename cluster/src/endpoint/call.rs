@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use rpc_core::{Codecs, Delivery, Invocation, MethodKind, Status};
 use tokio::time::Instant;
-use tracing::field;
 
-use super::attempt_span::ObservedAttempt;
+use super::attempt_span::{self, ObservedAttempt};
 use super::future::{EndpointFuture, InFlight};
 use super::load::FAILURE;
 use super::state::EndedCall;
@@ -83,16 +82,7 @@ impl Endpoint {
     ) -> EndpointFuture {
         self.vitals.states().all().for_each(|state| state.begin(&mut invocation, now));
         let method = invocation.method();
-        let span = tracing::info_span!(
-            target: "dubhe::call",
-            "attempt",
-            service = %method.service(),
-            method = method.name(),
-            peer = %self.address(),
-            attempt = number,
-            id = field::Empty,
-            outcome = field::Empty,
-        );
+        let span = attempt_span::span(method, self.address(), number);
         let (deadline, end) = (invocation.deadline, invocation.end_deadline());
         let streams = method.kind().streams_reply();
         let observed = ObservedAttempt::of(&mut invocation, &span);

@@ -21,7 +21,8 @@ use super::body::RequestBody;
 use super::frames::Frames;
 use super::refusal::{Refusal, refusal};
 use super::room::{OutgoingBody, Room};
-use super::{TRANSLATORS, Translator, guard, pages};
+use super::translators::{TRANSLATORS, Translator};
+use super::{guard, pages};
 use crate::transport::Rewind;
 
 /// Serves one connection to its end.

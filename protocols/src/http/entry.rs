@@ -7,8 +7,8 @@ use rpc_core::protocol::{Accepted, Protocol, ServeFuture, Sniff};
 use rpc_core::{BuildContext, Error, Extension, NoConfig, Status};
 
 use super::connection::serve;
+use super::translators::{TRANSLATORS, Translator};
 use super::turn_away::turn_away;
-use super::{TRANSLATORS, Translator};
 use crate::transport::Rewind;
 
 /// HTTP/1.1 and HTTP/2; provider's end only.

@@ -1,5 +1,5 @@
-//! What is recorded of a call that ended, if it is observed: its span, and its line in the access
-//! log.
+//! The span of a call, and what is recorded of one that ended and is observed: in its span, and as its
+//! line in the access log.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -11,6 +11,33 @@ use crate::invocation::Invocation;
 use crate::method::Method;
 use crate::status::{Code, Status};
 use crate::trail::{CallId, Trail};
+
+/// The span of a call.
+#[inline]
+pub(super) fn call(method: &Method) -> Span {
+    tracing::info_span!(
+        target: "dubhe::call",
+        "call",
+        service = %method.service(),
+        method = method.name(),
+        id = field::Empty,
+        peer = field::Empty,
+        outcome = field::Empty,
+    )
+}
+
+/// The span of a call of all providers.
+pub(super) fn broadcast(method: &Method) -> Span {
+    tracing::info_span!(
+        target: "dubhe::call",
+        "broadcast",
+        service = %method.service(),
+        method = method.name(),
+        id = field::Empty,
+        peer = field::Empty,
+        outcome = field::Empty,
+    )
+}
 
 /// A call that may be observed.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use std::task::Poll;
 use tokio::time::Instant;
 use tracing::Span;
 
-use super::call_span::ObservedCall;
-use super::stub::{Arguments, Begun, Stub, finish, named, span};
+use super::call_span::{self, ObservedCall};
+use super::stub::{Arguments, Begun, Stub, finish, named};
 use crate::body::Body;
 use crate::codec::CodecError;
 use crate::deadline::Deadline;
@@ -59,7 +59,7 @@ impl Stub {
     /// The body of the reply, once it has begun.
     async fn open(&self, index: usize, arguments: Body) -> Result<Body, Status> {
         let (target, started) = (&self.methods[index], Instant::now());
-        let span = span(target);
+        let span = call_span::call(target.method());
         let mut begun = Begun::within(&span);
         let call = span.in_scope(|| self.begin(target, arguments, started, None, &mut begun));
         let Begun { timeout, observed } = begun;

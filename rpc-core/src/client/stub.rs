@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
-use tracing::{Instrument, Span, field};
+use tracing::{Instrument, Span};
 
 use crate::access_log::AccessLog;
 use crate::amount::show_duration;
 use crate::body::Body;
 use crate::broadcast::{NodeReplies, NodeResult};
-use crate::client::call_span::ObservedCall;
+use crate::client::call_span::{self, ObservedCall};
 use crate::client::options::CallOptions;
 use crate::client::said;
 use crate::codec::Codecs;
@@ -155,7 +155,7 @@ impl Stub {
     {
         let target = &self.methods[index];
         let started = Instant::now();
-        let span = span(target);
+        let span = call_span::call(&target.method);
         let mut begun = Begun::within(&span);
         let result = {
             // Pinned here: awaiting it in either branch would move it, invocation and all.
@@ -205,15 +205,7 @@ impl Stub {
     {
         let target = &self.methods[index];
         let started = Instant::now();
-        let span = tracing::info_span!(
-            target: "dubhe::call",
-            "broadcast",
-            service = %target.method.service(),
-            method = target.method.name(),
-            id = field::Empty,
-            peer = field::Empty,
-            outcome = field::Empty,
-        );
+        let span = call_span::broadcast(&target.method);
         let nodes = NodeReplies::default();
         let mut begun = Begun::within(&span);
         let call = async {
@@ -335,19 +327,6 @@ impl Begun {
     pub(super) fn within(span: &Span) -> Self {
         Self { timeout: Duration::ZERO, observed: ObservedCall::within(span) }
     }
-}
-
-/// The span of a call.
-pub(super) fn span(target: &StubMethod) -> Span {
-    tracing::info_span!(
-        target: "dubhe::call",
-        "call",
-        service = %target.method.service(),
-        method = target.method.name(),
-        id = field::Empty,
-        peer = field::Empty,
-        outcome = field::Empty,
-    )
 }
 
 pub(super) async fn finish(target: &StubMethod, mut call: ReplyFuture) -> Result<Reply, Status> {

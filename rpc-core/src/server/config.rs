@@ -70,7 +70,7 @@ impl Default for ServerConfig {
             header_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(600),
-            default_timeout: Duration::from_secs(60),
+            default_timeout: Self::DEFAULT_TIMEOUT,
         }
     }
 }

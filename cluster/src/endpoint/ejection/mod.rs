@@ -12,6 +12,7 @@
 
 mod comparison;
 mod config;
+mod eject;
 mod health;
 mod nested;
 mod report;

@@ -1,5 +1,5 @@
-//! Who drives a dubbo connection of a provider: the task that serves it, and in its place another one
-//! for as long as a handler holds that task's thread.
+//! The read loop of a dubbo connection of a provider. The task that serves the connection runs it, and in
+//! its place another one for as long as a handler holds that task's thread.
 //!
 //! The connection is behind a lock that its task gives away while it polls a handler. The watcher of
 //! blocked threads ([`HandOn`]) then spawns a substitute, which polls no handler itself and ends once

@@ -16,9 +16,9 @@ use rpc_core::server::{Answer, CallGuard, ConnectionShare, shutting_down};
 use rpc_core::status::Status;
 
 use self::request::Called;
-use super::body::RequestBody;
-use super::room::Room;
 use super::{ResponseFuture, Translator};
+use crate::http::body::RequestBody;
+use crate::http::room::Room;
 
 /// One request, one response, arguments as JSON or in the codec of the content type.
 #[derive(Debug)]
