@@ -199,7 +199,7 @@ async fn the_port_of_a_provider_is_not_taken_for_a_registry_without_a_hint() {
     let shop: ShopClient =
         support::consumer(&wrong, "consumer.timeout = \"300ms\"").client().await.unwrap();
     let status = shop.look(1).await.unwrap_err();
-    let hint = "check host and port: what listens there may be a provider and no registry";
+    let hint = "check host and port: what listens there may be a provider rather than a registry";
     assert!(status.message().ends_with(hint), "{status}");
 }
 

@@ -193,7 +193,10 @@ fn read_host(text: &str) -> Result<Host, String> {
         }
         match rest {
             "" => (name, None),
-            rest => (name, Some(rest.strip_prefix(':').ok_or("what follows a `]` is no `:PORT`")?)),
+            rest => (
+                name,
+                Some(rest.strip_prefix(':').ok_or("a `]` is followed by other than `:PORT`")?),
+            ),
         }
     } else {
         match text.split_once(':') {

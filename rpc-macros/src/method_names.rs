@@ -62,8 +62,8 @@ pub(crate) fn check_arguments(method: &Method, errors: &mut Errors) {
         let on_wire = wire_name(name);
         if !is_name(&name.unraw().to_string()) {
             let message = format!(
-                "`{name}` is no name in a `.proto`, where names are of ASCII letters, digits and \
-                 `_`: rename it"
+                "`{name}` is not a valid name in a `.proto`: names consist of ASCII letters, \
+                 digits and `_`; rename it"
             );
             errors.at(name, message);
         }

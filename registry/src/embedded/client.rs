@@ -34,7 +34,7 @@ const RENEW_LIMIT: Duration = Duration::from_secs(5);
 
 /// As a provider does, which does not know what is said to it.
 const NOT_A_WORD: &str = "it closed the connection without a word; check host and port: what \
-                          listens there may be a provider and no registry";
+                          listens there may be a provider rather than a registry";
 
 /// An open session.
 pub(crate) struct Client {

@@ -221,7 +221,7 @@ impl fmt::Display for FrameError {
             ),
             Self::Foreign(what) => write!(
                 f,
-                "it speaks {what}; check host and port: what listens there is no registry"
+                "it speaks {what}; check host and port: what listens there is not a registry"
             ),
             // The text may quote the peer.
             Self::Json(error) => write!(f, "malformed frame: {}", sound::plain(error)),

@@ -88,8 +88,8 @@ pub(crate) fn unit(name: &str, span: Span, errors: &mut Errors) {
 
 fn no_name(name: &str, remedy: &str) -> String {
     format!(
-        "`{}` is no name in a `.proto`, where names are of ASCII letters, digits and `_` and begin \
-         with no digit; {remedy}",
+        "`{}` is not a valid name in a `.proto`: names consist of ASCII letters, digits and `_` \
+         and do not begin with a digit; {remedy}",
         name.escape_debug()
     )
 }
