@@ -1,13 +1,29 @@
 //! The built-in codecs: messages to bytes and back, chosen by name.
 //!
-//! A codec knows a format and no message; what a message looks like in it is decided by
-//! `rpc_core::message`, so that the same rules hold in all. No I/O, no state.
+//! A codec knows a format and no particular message; what a message looks like in it is decided by
+//! `rpc_core::message`, so that the same rules hold in all formats. A codec does no I/O and has no
+//! state: bytes in, bytes out.
 //!
 //! | name | content subtype | dubbo id | for |
 //! | --- | --- | --- | --- |
 //! | `protobuf` | `proto` | 13 | speed, gRPC peers |
 //! | `msgpack` | `msgpack` | 14 | self-describing and compact |
 //! | `json` | `json` | 15 | people and browsers |
+//!
+//! All three write and read every message, so peers may prefer different ones: a call goes out in one
+//! that both have. Rules that are common to them, such as what an absent or an unknown field means, are
+//! in `docs/wire.md`.
+//!
+//! # A format of one's own
+//!
+//! A codec implements [`Codec`] and [`Extension`](rpc_core::Extension). A format that serde has is put
+//! behind a message by [`write_with_serde`](rpc_core::message::write_with_serde) and
+//! [`read_with_serde`](rpc_core::message::read_with_serde); one that is to cost as little as these
+//! implements [`Writer`](rpc_core::message::Writer) and [`Reader`](rpc_core::message::Reader), which a
+//! message calls once for each of its values. In this crate it is one file and one line in
+//! [`builtin`]; a program adds it to its consumers and providers.
+//!
+//! # Example
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -48,10 +64,15 @@ pub use self::msgpack::Msgpack;
 #[cfg(feature = "protobuf")]
 pub use self::protobuf::Protobuf;
 
-/// Every built-in codec.
+/// Every built-in codec, as far as its feature is on.
+///
+/// ```
+/// let names: Vec<_> = dubhe_codecs::builtin().names().collect();
+/// assert_eq!(names, ["json", "msgpack", "protobuf"]);
+/// ```
 #[must_use]
 pub fn builtin() -> ExtensionPoint<dyn Codec> {
-    // What a feature leaves out is no unknown name.
+    // A codec that a feature leaves out gets an error of its own, rather than that of an unknown name.
     let point = ExtensionPoint::new("codec").without(&["protobuf", "msgpack", "json", "hessian2"]);
     #[cfg(feature = "protobuf")]
     let point = point.with::<Protobuf>();

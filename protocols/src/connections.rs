@@ -11,7 +11,29 @@ use rpc_core::{Channel, Connector, Error, Instance, MethodKind, Protocols};
 
 use crate::transport::Tcp;
 
-/// Opens channels over a table of protocols. Instances with the same address and protocol share one.
+/// Opens channels over a table of protocols; owned by a consumer.
+///
+/// Instances with the same address and protocol share a channel, and so a connection, whatever their
+/// service. A channel is opened on first use and closed with its last handle. The protocol is the first
+/// of the table that the instance publishes, or the first of all if it publishes none.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use dubhe_protocols::Connections;
+/// use rpc_core::{Connector, Instance, ServiceKey};
+///
+/// # fn main() -> Result<(), rpc_core::Error> {
+/// let connections = Connections::new(&dubhe_protocols::table()?, Default::default())?;
+/// let instance = |service| Instance::new(ServiceKey::new(service), "10.0.0.1:20880", "start-1");
+/// let stock = connections.channel(&instance("shop.Stock"));
+/// assert!(Arc::ptr_eq(&stock, &connections.channel(&instance("shop.Orders"))));
+///
+/// let grpc_only = Instance { protocols: vec!["tri".to_owned()], ..instance("shop.Stock") };
+/// assert!(!connections.reaches(&grpc_only));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Connections {
     /// Never empty; in the order in which they are preferred.
@@ -32,7 +54,7 @@ struct Key {
 }
 
 impl Connections {
-    /// Channels over TCP.
+    /// Channels over [`Tcp`], with the limits and times of `config`.
     ///
     /// # Errors
     /// None of the protocols has a consumer's end.
@@ -40,7 +62,7 @@ impl Connections {
         Self::with_dial(protocols, config, Arc::new(Tcp))
     }
 
-    /// Channels over another transport.
+    /// Channels over another transport, such as TLS or a simulated network.
     ///
     /// # Errors
     /// None of the protocols has a consumer's end.
@@ -66,7 +88,8 @@ impl Connections {
         Ok(Self { clients, wire, config, dial, local, channels: Mutex::default() })
     }
 
-    /// Sets the table in which it finds the servers of this process.
+    /// Sets the table of the servers in this process, for [`Injvm`](crate::Injvm); without it there are
+    /// none.
     #[must_use]
     pub fn with_local(mut self, local: LocalServers) -> Self {
         self.local = local;

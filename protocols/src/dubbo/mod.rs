@@ -18,6 +18,9 @@ use self::client::DubboClient;
 use self::wire::header::MAGIC;
 
 /// Dubbo2 framing on one multiplexed connection; both ends.
+///
+/// A connection begins with the bytes `da bb`. It carries any number of calls at once, and events: a
+/// heartbeat, a notice that the provider drains, the cancel of a call. It carries no streams.
 #[derive(Debug)]
 pub struct Dubbo;
 

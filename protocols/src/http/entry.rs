@@ -11,7 +11,11 @@ use super::translators::{TRANSLATORS, Translator};
 use super::turn_away::turn_away;
 use crate::transport::Rewind;
 
-/// HTTP/1.1 and HTTP/2; provider's end only.
+/// HTTP/1.1 and HTTP/2, for `curl`, scripts and browsers; provider's end only.
+///
+/// The protocol that it carries so far is `json`: `POST /service/method` with the arguments as the body.
+/// `GET` answers pages about the provider: `/`, `/healthz`, `/readyz` and `/metrics`. Requests that a web
+/// page could send without the user's knowledge are refused.
 #[derive(Debug)]
 pub struct Http {
     names: Vec<&'static str>,

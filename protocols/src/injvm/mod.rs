@@ -18,6 +18,9 @@ use rpc_core::{BuildContext, Channel, Error, Extension, MethodKind, NoConfig, St
 use self::channel::LocalChannel;
 
 /// Calls to the servers of this process; both ends.
+///
+/// A consumer uses it for a service with `scope = "local"`. It carries every kind of method, streams
+/// included.
 #[derive(Debug)]
 pub struct Injvm;
 

@@ -14,7 +14,7 @@ const FLUSH: Duration = Duration::from_secs(1);
 /// thread.
 const ENDING: Duration = Duration::from_secs(1);
 
-/// The result of a drain.
+/// The result of a drain: what did not end by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DrainReport {
     /// Calls that were still running at the limit and were dropped.
@@ -26,15 +26,21 @@ pub struct DrainReport {
 }
 
 impl Server {
-    /// Asks consumers for no new calls; those that come all the same are served.
+    /// Tells consumers to send no new calls; calls that come nevertheless are served.
+    ///
+    /// [`drain`](Self::drain) does so too. On its own it empties a provider that goes on running.
     pub fn announce_drain(&self) {
         self.state.enter(Phase::Notice);
     }
 
-    /// Ends politely: serves on for at most `notice` while consumers go, then refuses new calls
-    /// and waits for the running ones until `limit` has passed in all, then closes, which takes a
-    /// second more at most, or two if a handler holds its thread. The ports are free afterwards, and
-    /// neither connections nor calls are left.
+    /// Shuts the server down without losing calls, and says what had to be cut.
+    ///
+    /// 1. It tells consumers to send no new calls, and goes on serving for at most `notice`, or until
+    ///    they have all closed their connections.
+    /// 2. It refuses new calls, which consumers send elsewhere, and waits for running ones until `limit`
+    ///    has passed since the beginning.
+    /// 3. It closes what is left, which takes at most a second more, or two if a handler holds its
+    ///    thread. The ports are free afterwards, and neither connections nor calls are left.
     ///
     /// # Cancel safety
     /// Dropping the future drops the server: everything is closed at once, and calls that run are

@@ -9,10 +9,13 @@ use tokio::task::JoinHandle;
 
 use super::accept;
 
-/// Listeners and the tasks that accept on them.
+/// The running server of a provider: its listeners, and the tasks that accept on them.
+///
+/// Each connection has a task, which recognizes its protocol by the first bytes and hands it over.
+/// Several listeners, of several transports, share limits and counts.
 ///
 /// Dropping it frees the ports at once. Connections and calls are cut, each when the runtime gets to
-/// its task; [`drain`](Self::drain) waits for that.
+/// its task; [`drain`](Self::drain) waits for that, and lets calls end first.
 pub struct Server {
     local_addrs: Vec<TransportAddr>,
     ports: Vec<Port<Box<dyn Listen>>>,
@@ -23,7 +26,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Begins to accept on `listeners`. Needs a tokio runtime.
+    /// Begins to accept on `listeners`, and to serve what `dispatcher` has in the protocols that
+    /// `protocols` serves.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     #[must_use]
     pub fn new(
         listeners: Vec<Box<dyn Listen>>,
@@ -41,7 +48,7 @@ impl Server {
         Self { local_addrs, ports, state, accepting, _watching: Watching::begin() }
     }
 
-    /// The state that its connections share, for callers without a connection.
+    /// The state that its connections share: counts, limits, the phase of a drain.
     #[must_use]
     pub fn state(&self) -> &Arc<ServerState> {
         &self.state

@@ -16,7 +16,11 @@ const USER_TIMEOUT: Duration = Duration::from_secs(20);
 
 const BACKLOG: u32 = 1024;
 
-/// Dials over TCP.
+/// Dials over TCP: without delay, with keep-alive, and giving up data that stays unacknowledged for
+/// 20 s.
+///
+/// Another transport is another [`Dial`], given to
+/// [`Connections::with_dial`](crate::Connections::with_dial).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tcp;
 
@@ -30,7 +34,19 @@ impl Dial for Tcp {
     }
 }
 
-/// A bound TCP port.
+/// A bound TCP port, to be given to a [`Server`](crate::Server).
+///
+/// ```
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dubhe_protocols::TcpListen;
+///
+/// let port = TcpListen::bind("127.0.0.1:0".parse()?)?;
+/// let taken = TcpListen::bind(port.socket_addr()).unwrap_err().to_string();
+/// assert!(taken.contains("another process listens there"), "{taken}");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct TcpListen {
     inner: TcpListener,
