@@ -44,7 +44,20 @@ pub enum AttemptOutcome {
     GivenUp,
 }
 
-/// Collects the attempts of the calls it is handed along with; clones share what they collect.
+/// Collects the attempts of the calls that it is passed with; clones share what they collect.
+///
+/// ```
+/// use rpc_core::AttemptLog;
+/// use rpc_core::client::CallOptions;
+///
+/// let log = AttemptLog::new();
+/// let options = CallOptions::new().attempts(&log);
+/// // client.with(options).reserve(7).await, and then:
+/// for attempt in log.records() {
+///     println!("{} took {:?}: {:?}", attempt.address, attempt.elapsed, attempt.outcome);
+/// }
+/// # drop(options);
+/// ```
 #[derive(Clone)]
 pub struct AttemptLog(Arc<Log>);
 

@@ -6,7 +6,23 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-/// Growing, jittered waits: 100 ms, then 1.6 times more each, at most 30 s, each ±20 %.
+/// Growing, jittered waits between tries; by default 100 ms at first, at most 30 s.
+///
+/// Each is 1.6 times as long as the one before, ± 20 %, so that those who failed together do not come
+/// back together.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use rpc_core::Backoff;
+///
+/// let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
+/// let waits: Vec<Duration> = (0..10).map(|_| backoff.next_wait()).collect();
+/// assert!(waits[0] <= Duration::from_millis(120));
+/// assert!(waits[9] >= Duration::from_millis(800));
+/// backoff.reset();
+/// assert!(backoff.next_wait() <= Duration::from_millis(120));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Backoff {
     first: Duration,
@@ -15,7 +31,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Waits that begin at `first` and grow to `max`.
+    /// Waits that begin at `first` and grow up to `max`.
     #[must_use]
     pub const fn new(first: Duration, max: Duration) -> Self {
         Self { first, max, next: first }
@@ -28,7 +44,7 @@ impl Backoff {
         wait.mul_f64(rand::rng().random_range(0.8..=1.2))
     }
 
-    /// Begins anew, after a success.
+    /// Begins again with the first wait; to be called after a success.
     pub fn reset(&mut self) {
         self.next = self.first;
     }

@@ -9,6 +9,21 @@ use crate::reply::Reply;
 use crate::status::Status;
 
 /// The outcome of a call at one provider.
+///
+/// ```
+/// use rpc_core::{NodeResult, Status};
+///
+/// fn failed(nodes: &[NodeResult<u32>]) -> Vec<String> {
+///     let failures = nodes.iter().filter_map(|node| Some((node, node.result.as_ref().err()?)));
+///     failures.map(|(node, why)| format!("{}: {why}", node.address)).collect()
+/// }
+///
+/// let nodes = [
+///     NodeResult { address: "a:1".into(), result: Ok(7) },
+///     NodeResult { address: "b:1".into(), result: Err(Status::unavailable("it drains")) },
+/// ];
+/// assert_eq!(failed(&nodes), ["b:1: unavailable: it drains"]);
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeResult<T, E = Status> {
     /// The provider, as `host:port`.
@@ -24,12 +39,12 @@ impl<T, E> NodeResult<T, E> {
     }
 }
 
-/// The place where a broadcast leaves the answer of each provider; clones share it.
+/// The place where a broadcast stores the answer of each provider; clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct NodeReplies(Arc<Mutex<Option<Vec<NodeResult<Reply>>>>>);
 
 impl NodeReplies {
-    /// Leaves the answers, in place of those that were left before.
+    /// Stores the answers, in place of earlier ones.
     pub fn put(&self, replies: Vec<NodeResult<Reply>>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(replies);
     }

@@ -10,8 +10,9 @@ use crate::service_key::ServiceKey;
 type List = Arc<dyn Fn() -> Vec<Instance> + Send + Sync>;
 
 /// The surroundings of an extension: the service it is made for, the seed of its draws, its
-/// counters, the instances it can call. It is cheap to clone; an extension keeps a clone to ask
-/// again.
+/// counters, the instances it can call.
+///
+/// It is cheap to clone; an extension keeps a clone to ask again.
 ///
 /// The default is empty, as while settings are only checked. Time is tokio's clock, which tests
 /// pause; it needs no handle. Rules that change while a program runs come as parameters: one whose

@@ -16,25 +16,82 @@ use crate::message::Message;
 use crate::status::Status;
 
 /// Turns messages into the bytes of one format and back.
+///
+/// A codec has no parameters and no state: what it writes depends on the message alone, so that the
+/// bytes of a call can be sent to several providers.
+///
+/// ```
+/// use bytes::{BufMut, Bytes, BytesMut};
+/// use rpc_core::Codec;
+/// use rpc_core::codec::{CodecError, Limits};
+/// use rpc_core::message::{Message, Returned, read_with_serde, write_with_serde};
+///
+/// /// JSON with line breaks.
+/// #[derive(Debug)]
+/// struct Pretty;
+///
+/// impl Codec for Pretty {
+///     fn name(&self) -> &'static str {
+///         "pretty"
+///     }
+///
+///     fn content_subtype(&self) -> &'static str {
+///         "pretty+json"
+///     }
+///
+///     fn dubbo_id(&self) -> u8 {
+///         31
+///     }
+///
+///     fn encode(&self, message: &dyn Message, buf: &mut BytesMut) -> Result<(), CodecError> {
+///         let mut json = serde_json::Serializer::pretty(buf.writer());
+///         write_with_serde(message, &mut json).map_err(|error| CodecError::new("pretty", error))
+///     }
+///
+///     fn decode(
+///         &self,
+///         bytes: Bytes,
+///         message: &mut dyn Message,
+///         limits: &mut Limits,
+///     ) -> Result<(), CodecError> {
+///         let mut json = serde_json::Deserializer::from_slice(&bytes);
+///         read_with_serde(&mut json, message, limits)
+///             .map_err(|error| CodecError::new("pretty", error))
+///     }
+/// }
+///
+/// # fn main() -> Result<(), CodecError> {
+/// let mut buf = BytesMut::new();
+/// Pretty.encode(&Returned("bob".to_owned()), &mut buf)?;
+/// assert_eq!(&buf[..], b"{\n  \"value\": \"bob\"\n}");
+///
+/// let mut read = Returned(String::new());
+/// Pretty.decode(buf.freeze(), &mut read, &mut Limits::default())?;
+/// assert_eq!(read.0, "bob");
+/// # Ok(())
+/// # }
+/// ```
 pub trait Codec: fmt::Debug + Send + Sync + 'static {
     /// The name in configuration and in what instances publish, such as `protobuf`.
     fn name(&self) -> &'static str;
 
-    /// What follows `application/` in a content type, such as `json`.
+    /// The part of a content type after `application/`, such as `json`.
     fn content_subtype(&self) -> &'static str;
 
-    /// The serialization id in a Dubbo2 header, 0 to 31; see `docs/wire.md` for those in use.
+    /// The serialization id in a Dubbo2 header, 0 to 31; `docs/wire.md` has those in use. 31 is left to
+    /// users.
     fn dubbo_id(&self) -> u8;
 
     /// Appends the bytes of `message` to `buf`.
     ///
     /// # Errors
-    /// A value the format cannot express. `buf` may then hold a part of it; the caller cuts it off.
+    /// A value that the format cannot express. `buf` may then hold a part of it, which the caller cuts
+    /// off.
     fn encode(&self, message: &dyn Message, buf: &mut BytesMut) -> Result<(), CodecError>;
 
     /// Reads `bytes` over `message`: fields that are absent keep their value, unknown ones are
-    /// skipped. The message counts `limits` down; a codec hands them on, and need not look at them.
-    /// What follows the message is an error.
+    /// skipped. The message counts `limits` down; a codec passes them on, and need not look at them.
+    /// Bytes after the message are an error.
     ///
     /// # Errors
     /// Bytes that are not of this format, are nested deeper than [`MAX_DEPTH`], or take more memory

@@ -10,6 +10,17 @@ use crate::codec::MAX_DEPTH;
 use crate::message::ReadScope;
 
 /// The remaining cost that reading a body may have: levels of nesting, and bytes of memory.
+///
+/// A reader pays before it allocates, so a body fails when the limit is reached and not when memory is.
+///
+/// ```
+/// use rpc_core::codec::Limits;
+///
+/// let mut limits = Limits::new(100);
+/// assert!(limits.take(60).is_ok());
+/// assert!(limits.take(60).is_err());
+/// assert!(limits.is_exceeded());
+/// ```
 #[derive(Debug, Clone)]
 pub struct Limits {
     depth: usize,
@@ -18,7 +29,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Bytes of memory for a body unless something else is said: 64 MiB.
+    /// The default of bytes of memory for a body: 64 MiB.
     pub const DECODED: usize = 64 << 20;
 
     /// [`MAX_DEPTH`] levels, and `decoded` bytes of memory.
@@ -27,7 +38,7 @@ impl Limits {
         Self { depth: MAX_DEPTH, decoded, is_exceeded: false }
     }
 
-    /// [`MAX_DEPTH`] levels, and any amount of memory: for what no peer has sent.
+    /// [`MAX_DEPTH`] levels, and any amount of memory; for bodies that no peer has sent.
     #[must_use]
     pub const fn of_depth_alone() -> Self {
         Self::new(usize::MAX)

@@ -17,7 +17,60 @@ use crate::settings;
 /// Parameters of an extension as configuration gives them: names to JSON values.
 pub type Params = serde_json::Map<String, serde_json::Value>;
 
-/// A strategy that can be chosen by name. `P` is the erased role, such as `dyn Codec`.
+/// A strategy that configuration chooses by name. `P` is the erased role, such as `dyn Codec`.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use rpc_core::{
+///     BoxInvoker, BuildContext, Error, Extension, ExtensionPoint, Filter, FilterScope,
+/// };
+/// use serde::Deserialize;
+///
+/// /// Passes every call on.
+/// #[derive(Debug)]
+/// struct Open;
+///
+/// #[derive(Deserialize)]
+/// #[serde(default, deny_unknown_fields)]
+/// struct OpenConfig {
+///     percent: u32,
+/// }
+///
+/// impl Default for OpenConfig {
+///     fn default() -> Self {
+///         Self { percent: 100 }
+///     }
+/// }
+///
+/// impl Filter for Open {
+///     fn wrap(&self, _: &FilterScope<'_>, inner: BoxInvoker) -> BoxInvoker {
+///         inner
+///     }
+/// }
+///
+/// impl Extension<dyn Filter> for Open {
+///     const NAME: &'static str = "open";
+///     type Config = OpenConfig;
+///
+///     fn build(config: OpenConfig, _: &BuildContext) -> Result<Arc<dyn Filter>, Error> {
+///         if config.percent > 100 {
+///             let why = format!("{} % is too much: write 0 to 100", config.percent);
+///             return Err(Error::invalid_config(why).in_parameter("percent"));
+///         }
+///         Ok(Arc::new(Self))
+///     }
+/// }
+///
+/// let filters = ExtensionPoint::<dyn Filter>::new("filter").with::<Open>();
+/// let build = |name, params: serde_json::Value| {
+///     filters.build(name, params.as_object().cloned().unwrap_or_default())
+/// };
+/// assert!(build("open", serde_json::json!({ "percent": 50 })).is_ok());
+/// assert!(build("open", serde_json::json!({ "percent": 200 })).is_err());
+/// let unknown = build("opne", serde_json::json!({})).unwrap_err().to_string();
+/// assert!(unknown.contains("did you mean `open`?"), "{unknown}");
+/// ```
 pub trait Extension<P: ?Sized>: Sized + 'static {
     /// The name in configuration.
     const NAME: &'static str;

@@ -7,14 +7,43 @@ use crate::invoker::BoxInvoker;
 use crate::method::Method;
 use crate::service_key::ServiceKey;
 
-/// A layer around calls, made once for each setting that chooses it and each service it is for. What
-/// it keeps in itself is shared by all that it wraps: a limit of 100 is one for the service, unless
-/// `wrap` makes a new one for each method, or each instance.
+/// A layer around calls that configuration chooses by name.
+///
+/// One is made for each setting that chooses it and each service it is for. The state that it holds is
+/// shared by everything that it wraps: a limit of 100 is one limit for the service, unless `wrap` makes
+/// a new one for each method, or each instance.
+///
+/// ```
+/// use rpc_core::{BoxInvoker, Filter, FilterScope, Invocation, Invoke, Position, ReplyFuture};
+///
+/// /// Tells providers where an attempt comes from.
+/// #[derive(Debug)]
+/// struct Origin(String);
+///
+/// impl Filter for Origin {
+///     fn wrap(&self, scope: &FilterScope<'_>, inner: BoxInvoker) -> BoxInvoker {
+///         if scope.position != Position::Attempt {
+///             return inner;
+///         }
+///         BoxInvoker::from_invoke(WithOrigin(self.0.clone(), inner))
+///     }
+/// }
+///
+/// struct WithOrigin(String, BoxInvoker);
+///
+/// impl Invoke for WithOrigin {
+///     fn invoke(&self, mut call: Invocation) -> ReplyFuture {
+///         call.metadata.insert("origin", self.0.clone());
+///         self.1.invoke(call)
+///     }
+/// }
+/// ```
 #[diagnostic::on_unimplemented(note = "a filter implements `Debug` and `Filter::wrap`")]
 pub trait Filter: fmt::Debug + Send + Sync + 'static {
-    /// What is called in place of `inner`: a layer of any kind around it, as in
-    /// `BoxInvoker::new(layer.layer(inner))`. Asked for each method, at the position *attempt* for each instance;
-    /// asked again when the settings of a call change, so it keeps in itself what must last.
+    /// Returns what is called in place of `inner`: a layer of any kind around it, as in
+    /// `BoxInvoker::new(layer.layer(inner))`. Called for each method, or at the position *attempt* for
+    /// each instance, and again when the settings of a call change; state that must last belongs into
+    /// the filter itself.
     fn wrap(&self, scope: &FilterScope<'_>, inner: BoxInvoker) -> BoxInvoker;
 }
 

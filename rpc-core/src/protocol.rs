@@ -25,29 +25,73 @@ use crate::transport::{BoxTransport, Dial, TransportAddr};
 /// The future of [`Protocol::serve`] and [`Protocol::turn_away`].
 pub type ServeFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 
-/// A wire protocol.
+/// A wire protocol: how a provider recognizes and serves its connections, and how a consumer opens
+/// them.
+///
+/// ```
+/// use std::io;
+///
+/// use rpc_core::Status;
+/// use rpc_core::protocol::{Accepted, Protocol, Protocols, ServeFuture, Sniff};
+/// use tokio::io::AsyncWriteExt;
+///
+/// /// Answers `PING` with `PONG`, for a load balancer that checks ports.
+/// #[derive(Debug)]
+/// struct Ping;
+///
+/// impl Protocol for Ping {
+///     fn names(&self) -> &[&'static str] {
+///         &["ping"]
+///     }
+///
+///     fn sniff(&self, first: &[u8]) -> Sniff {
+///         Sniff::prefix(first, b"PING")
+///     }
+///
+///     fn serve(&self, mut accepted: Accepted) -> ServeFuture {
+///         Box::pin(async move { accepted.io.write_all(b"PONG").await })
+///     }
+///
+///     fn turn_away(&self, mut accepted: Accepted, why: Status) -> ServeFuture {
+///         Box::pin(async move { accepted.io.write_all(why.message().as_bytes()).await })
+///     }
+/// }
+///
+/// # fn main() -> Result<(), rpc_core::Error> {
+/// let protocols = Protocols::new(vec![std::sync::Arc::new(Ping)])?;
+/// assert!(protocols.serves("ping"));
+/// assert_eq!(Ping.sniff(b"PI"), Sniff::NotYet);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Protocol: fmt::Debug + Send + Sync + 'static {
     /// The names that `provider.protocols` lists and instances publish: one for most, several for a
     /// stack that carries several, as HTTP does. At least one; the first names the protocol.
     fn names(&self) -> &[&'static str];
 
-    /// What the `first` bytes of a connection say. At most 24 are looked at.
+    /// Whether the `first` bytes of a connection are of this protocol. It is asked again as more of
+    /// them arrive, up to 24.
     fn sniff(&self, first: &[u8]) -> Sniff;
 
-    /// Serves a connection to its end. It ends too when the server closes: see
-    /// [`ServerState::phase`].
+    /// Serves a connection to its end, or until the server closes: see [`ServerState::phase`].
+    ///
+    /// # Errors
+    /// The connection broke, or its peer violated the protocol; logged at level debug.
     fn serve(&self, accepted: Accepted) -> ServeFuture;
 
-    /// Tells a peer `why` it is not served, and closes. The caller bounds the time.
+    /// Tells a peer `why` it is not served, and closes.
+    ///
+    /// # Cancel safety
+    /// The caller limits the time by dropping the future.
     fn turn_away(&self, accepted: Accepted, why: Status) -> ServeFuture;
 
-    /// Whether it is spoken on connections, so that ports serve it and instances publish it; one that
-    /// stays inside a process is not.
+    /// Whether it is spoken on connections, so that ports serve it and instances publish it; `true` by
+    /// default. A protocol that stays inside a process returns `false`.
     fn is_wire(&self) -> bool {
         true
     }
 
-    /// The consumer's end; `None` for a protocol that is only served.
+    /// The consumer's end; `None`, the default, for a protocol that is only served.
     fn client(&self) -> Option<Arc<dyn ProtocolClient>> {
         None
     }

@@ -24,9 +24,38 @@ pub type BoxTransport = Box<dyn Transport>;
 /// The future of [`Dial::dial`].
 pub type DialFuture<'a> = Pin<Box<dyn Future<Output = io::Result<BoxTransport>> + Send + 'a>>;
 
-/// Opens streams to addresses; the seam for TLS and for simulated networks.
+/// Opens streams to addresses; the place for TLS and simulated networks.
+///
+/// ```
+/// use std::io;
+///
+/// use rpc_core::transport::{BoxTransport, Dial, DialFuture};
+/// use tokio::io::DuplexStream;
+/// use tokio::sync::mpsc;
+///
+/// /// A network in memory with one listener, whatever the address.
+/// #[derive(Debug)]
+/// struct Memory(mpsc::Sender<DuplexStream>);
+///
+/// impl Dial for Memory {
+///     fn dial<'a>(&'a self, _: &'a str) -> DialFuture<'a> {
+///         Box::pin(async move {
+///             let (ours, theirs) = tokio::io::duplex(64 * 1024);
+///             let refused = |_| io::Error::from(io::ErrorKind::ConnectionRefused);
+///             self.0.send(theirs).await.map_err(refused)?;
+///             Ok(Box::new(ours) as BoxTransport)
+///         })
+///     }
+/// }
+/// ```
 pub trait Dial: fmt::Debug + Send + Sync + 'static {
-    /// Opens a stream to `address` (`host:port`). The caller bounds the time.
+    /// Opens a stream to `address` (`host:port`).
+    ///
+    /// # Errors
+    /// The address cannot be reached; the message is shown to users with the address before it.
+    ///
+    /// # Cancel safety
+    /// The caller limits the time by dropping the future, which must leave nothing open.
     fn dial<'a>(&'a self, address: &'a str) -> DialFuture<'a>;
 }
 
@@ -43,6 +72,33 @@ pub type AcceptedStream = (BoxTransport, TransportAddr);
 ///
 /// A TCP port, a Unix socket, an inherited descriptor and an in-memory network are listeners alike.
 /// Dropping the listener closes it.
+///
+/// ```
+/// use std::io;
+/// use std::task::{Context, Poll, ready};
+///
+/// use rpc_core::transport::{AcceptedStream, Listen, TransportAddr};
+/// use tokio::io::DuplexStream;
+/// use tokio::sync::mpsc;
+///
+/// /// The listener of a network in memory.
+/// #[derive(Debug)]
+/// struct MemoryListen(mpsc::Receiver<DuplexStream>);
+///
+/// impl Listen for MemoryListen {
+///     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<AcceptedStream>> {
+///         match ready!(self.0.poll_recv(cx)) {
+///             Some(stream) => Poll::Ready(Ok((Box::new(stream), self.local_addr()))),
+///             // Nobody is left who could dial.
+///             None => Poll::Pending,
+///         }
+///     }
+///
+///     fn local_addr(&self) -> TransportAddr {
+///         TransportAddr::Named("memory".into())
+///     }
+/// }
+/// ```
 pub trait Listen: fmt::Debug + Send + 'static {
     /// The next stream and the address it comes from.
     ///

@@ -13,6 +13,22 @@ use crate::status::Status;
 ///
 /// Every `Stream` of `Result<Body, Status>` is one, without trailers. It ends with `None` or with an
 /// error and is not polled again; dropping it before is the reader's cancel.
+///
+/// ```
+/// use rpc_core::Body;
+/// use rpc_core::message::Returned;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), rpc_core::Status> {
+/// let numbers = (1..=3_u32).map(|number| Ok(Body::typed(Returned(number))));
+/// let body = Body::stream(futures_util::stream::iter(numbers));
+/// assert!(body.is_stream());
+/// let mut messages = body.messages()?;
+/// let first = messages.next().await.expect("there are three")?;
+/// assert_eq!(first.into_message::<Returned<u32>>().map(|first| first.0).unwrap(), 1);
+/// # Ok(())
+/// # }
+/// ```
 pub trait MessageSource: Send + 'static {
     /// The next message, typed or encoded; `None` at the end.
     fn poll_message(
