@@ -1,4 +1,5 @@
-//! `cfg` and `cfg_attr`, which nothing can stand under that both ends must agree on.
+//! Recognizes `cfg` and `cfg_attr` on methods, arguments, fields and variants. They are refused there:
+//! both ends must agree on these, and may be built with different features.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{Attribute, Meta};

@@ -1,4 +1,4 @@
-//! What `macro_rules!` hands on: a fragment stands in a group without delimiters, which means nothing.
+//! Fragments that `macro_rules!` passes on stand in a group without delimiters; this removes the group.
 
 use syn::{Expr, Type};
 

@@ -1,9 +1,18 @@
 //! The attributes of Dubhe: [`macro@service`] on traits, [`macro@message`] on what they carry,
 //! [`macro@error`] on what they fail with.
 //!
-//! Each goes through the same stages: arguments, model, check, expand. The macros know no crate of
-//! the workspace; they print paths into `<crate>::__private`, where `<crate>` is `::dubhe` unless
-//! `crate = …` says otherwise.
+//! | attribute | on | makes |
+//! | --- | --- | --- |
+//! | [`macro@service`] | a trait | a client, a server, an injectable object, a descriptor |
+//! | [`macro@message`] | a struct or enum | a type that travels in every codec |
+//! | [`macro@error`] | an enum | business errors that arrive as the same value |
+//!
+//! Users reach them as `dubhe::service`, `dubhe::message` and `dubhe::error`. A mistake is a compile
+//! error at its place that says what to write instead; all mistakes of an item are reported at once.
+//!
+//! Each attribute goes through the same stages: arguments, model, check, expand. The macros know no
+//! crate of the workspace; they print paths into `<crate>::__private`, where `<crate>` is `::dubhe`
+//! unless `crate = …` says otherwise.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -73,6 +82,47 @@ use crate::errors::Errors;
 /// An `Arc` or `Box` of an implementation implements the trait. The client calls a method with a
 /// default body remotely, too; a provider that does not implement it runs the body.
 ///
+/// Code that takes an implementation of the trait works with the client, with the service itself and
+/// with a double for tests:
+///
+/// ```
+/// # extern crate rpc_core as dubhe;
+/// # use dubhe_rpc_macros::service;
+/// use std::sync::Arc;
+///
+/// use dubhe::Result;
+///
+/// #[service]
+/// pub trait Stock {
+///     async fn count(&self, item: u64) -> Result<u32>;
+///
+///     async fn is_empty(&self, item: u64) -> Result<bool> {
+///         Ok(self.count(item).await? == 0)
+///     }
+/// }
+///
+/// /// A part of a program that needs a stock, and does not care where it is.
+/// struct Shop {
+///     stock: Arc<dyn DynStock>,
+/// }
+///
+/// /// A stock of one item, for a test.
+/// struct OneMug;
+///
+/// impl Stock for OneMug {
+///     async fn count(&self, item: u64) -> Result<u32> {
+///         Ok(u32::from(item == 7))
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let shop = Shop { stock: Arc::new(OneMug) };
+/// assert_eq!(shop.stock.is_empty(7).await, Ok(false));
+/// assert_eq!(shop.stock.is_empty(8).await, Ok(true));
+/// # }
+/// ```
+///
 /// On the trait: `name` (the interface name on the wire; the trait's unless set), `group`,
 /// `version`, `crate` (where Dubhe is, `::dubhe` unless set).
 ///
@@ -109,6 +159,25 @@ use crate::errors::Errors;
 ///
 /// `Result<T>` fails with a `Status`; `Result<T, E>` with a business error, an enum under
 /// `#[error]`, which arrives as the same value. `Result` may be any path that ends in this name.
+///
+/// A trait may have type parameters. They are those of the client and the server, and need to be
+/// elements of messages only as far as methods take or return them:
+///
+/// ```
+/// # extern crate rpc_core as dubhe;
+/// # use dubhe_rpc_macros::service;
+/// use dubhe::Result;
+/// use dubhe::message::Element;
+///
+/// #[service(name = "shop.Cache")]
+/// pub trait Cache<V: Element> {
+///     async fn put(&self, key: String, value: V) -> Result<()>;
+///     async fn keys(&self) -> Result<Vec<String>>;
+/// }
+///
+/// fn uses(_: CacheClient<u64>) {}
+/// # fn main() {}
+/// ```
 #[proc_macro_attribute]
 pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
     let expanded = match syn::parse(item) {
@@ -147,6 +216,31 @@ pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
 ///   `OUT_OF_STOCK`). Its first variant has number 0.
 /// - An enum with data is a message of one `oneof`; a variant holds nothing, one value, or named
 ///   fields.
+///
+/// ```
+/// # extern crate rpc_core as dubhe;
+/// # use dubhe_rpc_macros::message;
+/// use dubhe::message::Element;
+///
+/// #[message]
+/// #[derive(Debug, PartialEq)]
+/// pub enum Payment {
+///     Cash,
+///     Voucher(String),
+///     Card { number: String, expires: u32 },
+/// }
+///
+/// #[message]
+/// #[derive(Debug)]
+/// pub struct Page<T: Element> {
+///     pub items: Vec<T>,
+///     pub next: Option<String>,
+/// }
+///
+/// let page = Page { items: vec![Payment::Cash, Payment::Voucher("x7".into())], next: None };
+/// let json = serde_json::to_string(&page).unwrap();
+/// assert_eq!(json, r#"{"items":[{"cash":{}},{"voucher":"x7"}]}"#);
+/// ```
 ///
 /// Fields are numbered in the order of declaration, after `#[rpc(tag = n)]` from there on, without
 /// those in `reserved(…)`: reserve the number of a field that you remove, and nothing else moves.
@@ -214,6 +308,13 @@ pub fn message(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// let left = ShopError::OutOfStock { sku: "mug".into(), left: 2 };
 /// assert_eq!(left.to_string(), "only 2 of mug");
+///
+/// // The failure of a call inside a handler passes by `?`.
+/// fn passed_on(inner: Result<(), Status>) -> Result<(), ShopError> {
+///     Ok(inner?)
+/// }
+/// let failed = passed_on(Err(Status::unavailable("no stock answers")));
+/// assert!(matches!(failed, Err(ShopError::Status(_))));
 /// ```
 ///
 /// Variants are those of a message with data. Exactly one, marked `status`, holds every other

@@ -1,7 +1,7 @@
-//! Where `Streaming<T>` may stand in a service: as the only argument, and as the value of a result.
+//! Where `Streaming<T>` may be in a service: as the only argument, and as the value of a result.
 //!
-//! It is told by its name, like `Result`; a type that only leads to it is refused by the bounds of
-//! the generated code.
+//! It is recognized by its name, like `Result`; an alias of it is refused by the bounds of the generated
+//! code.
 
 use syn::visit::{self, Visit};
 use syn::{GenericArgument, PathArguments, Type, TypePath};

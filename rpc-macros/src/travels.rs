@@ -1,5 +1,5 @@
-//! What can never travel between processes, as far as a type's text shows it: borrows, `impl` and
-//! `dyn`, `Self`. Whether a named type has a form on the wire is decided by the generated bounds.
+//! Types that can never travel between processes, as far as their text shows it: borrows, `impl` and
+//! `dyn`, `Self`. The bounds of the generated code decide whether a named type has a form on the wire.
 
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};

@@ -1,6 +1,12 @@
-//! The messages that the arguments of methods form, `GreeterHelloArguments` in a `.proto`: one for a call, or for
-//! each value of an argument that streams; private to the module
-//! of the trait. What a message is stands in `message`.
+//! The messages that the arguments of methods form, `GreeterHelloArguments` in a `.proto`.
+//!
+//! One for a call, or for each value of an argument that streams; private to the module of the trait.
+//! What makes a struct a message is in `message`. For `async fn hello(&self, name: String)`:
+//!
+//! ```text
+//! struct __Greeter_hello_Arguments7 { name: String }
+//! impl Message for __Greeter_hello_Arguments7 { … }
+//! ```
 
 use std::collections::HashSet;
 

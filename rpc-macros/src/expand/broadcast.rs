@@ -1,6 +1,13 @@
 //! `GreeterBroadcast`: the methods of the trait, each sent to every provider.
 //!
-//! They are the type's own: their results differ from the trait's, so it is no implementation of it.
+//! They are methods of the type itself: their results differ from the trait's, so it does not implement
+//! the trait.
+//!
+//! ```text
+//! impl GreeterBroadcast {
+//!     pub async fn hello(&self, name: String) -> Result<Vec<NodeResult<String, Status>>>;
+//! }
+//! ```
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};

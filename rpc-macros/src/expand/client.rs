@@ -1,4 +1,18 @@
 //! `GreeterClient`: the trait over a stub.
+//!
+//! A method puts its arguments into their message, calls the stub with it and its own index, and turns
+//! the status of a failed call into the error of the method:
+//!
+//! ```text
+//! impl Greeter for GreeterClient {
+//!     async fn hello(&self, name: String) -> Result<String> {
+//!         match String::call(&self.stub, 0, Arguments { name }).await {
+//!             Ok(value) => Ok(value),
+//!             Err(status) => Err(BusinessError::from_status(status)),
+//!         }
+//!     }
+//! }
+//! ```
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};

@@ -1,4 +1,8 @@
 //! The trait as data: constants of the generated client.
+//!
+//! They say everything about a service without its code: names, kinds, what attributes set, and the
+//! types of arguments, results and errors. `.proto` files, `dubhe.Describe` and the checks of policies
+//! and fallbacks read them.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};

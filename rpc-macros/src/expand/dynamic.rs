@@ -1,7 +1,13 @@
 //! `DynGreeter`: the trait behind a pointer, for injection.
 //!
-//! Its methods have names of their own. `dyn DynGreeter` implements the trait, so that everyone
-//! calls the trait's methods.
+//! Its methods are hidden and have names of their own. `dyn DynGreeter` implements the trait, so that
+//! users call the trait's methods:
+//!
+//! ```text
+//! pub trait DynGreeter { fn boxed_hello(&self, name: String) -> BoxFuture<'_, Result<String>>; }
+//! impl<T: Greeter> DynGreeter for T { … }
+//! impl Greeter for dyn DynGreeter { … }
+//! ```
 
 use proc_macro2::TokenStream;
 use quote::quote;

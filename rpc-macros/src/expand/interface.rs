@@ -1,4 +1,13 @@
 //! The trait itself, with futures that say they are `Send`, and its implementations for pointers.
+//!
+//! An `async fn` of a trait promises nothing about its future, so it becomes a function that returns
+//! one; users implement it with `async fn` all the same:
+//!
+//! ```text
+//! pub trait Greeter: Send + Sync + 'static {
+//!     fn hello(&self, name: String) -> impl Future<Output = Result<String>> + Send;
+//! }
+//! ```
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -1,5 +1,15 @@
 //! Code from a checked model; one generated item a function.
 //!
+//! ```text
+//! trait Greeter                  interface.rs   with futures that are `Send`; for `Arc` and `Box`, too
+//! struct GreeterHelloArguments   arguments.rs   one message for each method
+//! struct GreeterClient           client.rs      the trait over a stub
+//! struct GreeterBroadcast        broadcast.rs   the methods of the trait, sent to every provider
+//! GreeterClient::SERVICE         descriptor.rs  the trait as data
+//! struct GreeterServer<T>        server.rs      a handler over an implementation
+//! trait DynGreeter               dynamic.rs     the trait behind a pointer
+//! ```
+//!
 //! Generated code names nothing but `<crate>::__private::…`, what the user wrote, and its own
 //! items, so that it means the same wherever the trait stands. Its bindings begin with two underscores:
 //! a constant in scope would be matched in place of one of its name.

@@ -1,4 +1,24 @@
 //! `GreeterServer`: a handler over an implementation of the trait.
+//!
+//! It finds a method by its index in the descriptor, which both sides have from the same trait; names
+//! are compared once, by the dispatcher:
+//!
+//! ```text
+//! impl<T: Greeter> Handler for GreeterServer<T> {
+//!     fn call(&self, index: usize, invocation: Invocation) -> ReplyFuture {
+//!         match index {
+//!             0 => Box::pin(async move {
+//!                 let arguments = invocation.into_arguments::<Arguments>()?;
+//!                 match T::hello(&service, arguments.name).await {
+//!                     Ok(value) => Ok(value.into_reply()),
+//!                     Err(error) => Err(error.into_status().with_delivery(Answered)),
+//!                 }
+//!             }),
+//!             _ => no_such_method(index, invocation),
+//!         }
+//!     }
+//! }
+//! ```
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
