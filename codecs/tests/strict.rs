@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use rpc_core::message::{Message, Returned};
-use rpc_macros::message;
+use rpc_macros::{arguments, message};
 
 use support::{codec, decode};
 
@@ -126,6 +126,28 @@ fn null_is_no_element_and_no_value_of_a_map() {
 fn serde_s_form_of_a_message_refuses_them_too() {
     for body in [r#"{"numbers":[1,null]}"#, r#"{"lines":[{}, null]}"#, r#"{"byName":{"a":null}}"#] {
         refused(serde_json::from_str::<Order>(body).map_err(|error| error.to_string()), "null");
+    }
+}
+
+#[arguments(crate = rpc_core)]
+struct Sole {
+    line: Line,
+}
+
+#[arguments(crate = rpc_core)]
+struct Two {
+    line: Line,
+    count: u32,
+}
+
+#[test]
+fn an_argument_that_is_null_is_left_out() {
+    for (format, body) in [("json", &b"[null]"[..]), ("msgpack", b"\x91\xc0")] {
+        assert_eq!(read::<Sole>(format, body).unwrap().line.price, 0);
+    }
+    for (format, body) in [("json", &b"[null,3]"[..]), ("msgpack", b"\x92\xc0\x03")] {
+        let two: Two = read(format, body).unwrap();
+        assert_eq!((two.line.price, two.count), (0, 3));
     }
 }
 

@@ -1,4 +1,4 @@
-//! The contract of every registry, as its users see it.
+//! The contract of every registry, as its users see it; a new one implements [`Backend`](crate::Backend).
 
 use std::fmt;
 

@@ -118,6 +118,7 @@ fn read(reader: &mut dyn Reader, limits: &mut Limits, levels: usize) -> Read<Val
         ValueKind::List => {
             let levels = levels.checked_sub(1).ok_or_else(too_deep)?;
             let (mut scope, mut list) = (ReadScope::new(levels), Vec::new());
+            scope.takes_null = true;
             reader.begin_list(&mut scope)?;
             while reader.next_item(&mut scope)? {
                 limits.room(&mut list, || usize::MAX)?;
@@ -128,6 +129,7 @@ fn read(reader: &mut dyn Reader, limits: &mut Limits, levels: usize) -> Read<Val
         ValueKind::Map => {
             let levels = levels.checked_sub(1).ok_or_else(too_deep)?;
             let (mut scope, mut map, mut key) = (ReadScope::new(levels), Map::new(), String::new());
+            scope.takes_null = true;
             reader.begin_map(&mut scope)?;
             while reader.next_key(&mut scope, KeyMut::Str(&mut key))? {
                 // Maps keep about as much room free as they use.

@@ -32,14 +32,17 @@ struct Cost {
     allocations: f64,
 }
 
-/// Counts each cell, prints the table and fails where a codec costs too much; `--write` puts the
+/// Counts each cell, or those that are named, prints the table and fails where a codec costs too much; `--write` puts the
 /// table into the page.
 pub(crate) fn bench(arguments: &[String]) -> Result<(), Failure> {
-    let write = match arguments.iter().map(|word| &**word).collect::<Vec<_>>()[..] {
-        [] => false,
-        ["--write"] => true,
-        _ => return Err(Failure::new("usage: cargo xtask bench codecs [--write]")),
-    };
+    let words: Vec<&str> = arguments.iter().map(|word| &**word).collect();
+    let write = words == ["--write"];
+    let cells =
+        CELLS.into_iter().filter(|(cell, ..)| write || words.is_empty() || words.contains(cell));
+    if !write && words.iter().any(|word| CELLS.iter().all(|(cell, ..)| cell != word)) {
+        let cells = CELLS.map(|(cell, ..)| cell).join("|");
+        return Err(Failure::new(format!("usage: cargo xtask bench codecs [--write | {cells}…]")));
+    }
     if !valgrind::is_there("what codecs cost")? {
         return Ok(());
     }
@@ -49,7 +52,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<(), Failure> {
          | --- | --- | --- | ---: | ---: | ---: | ---: | ---: |\n",
     );
     let mut dearer = String::new();
-    for (cell, name, rounds) in CELLS {
+    for (cell, name, rounds) in cells {
         for codec in CODECS {
             for direction in DIRECTIONS {
                 let cost = |whose| measure(whose, codec, cell, direction, rounds);

@@ -11,7 +11,7 @@ use super::fitness::{Fitness, MadeOf};
 use super::rank::{FULL, RankedState, is_weightless, weightless_beside};
 use super::{Candidates, MANY, Members};
 use crate::endpoint::Endpoint;
-use crate::endpoint::ejection::EjectionRules;
+use crate::endpoint::ejection::SharedEjection;
 
 /// How many connections are opened at a time that no call waits for.
 const OPENINGS: usize = 16;
@@ -31,7 +31,7 @@ impl Candidates {
     pub(crate) fn fit(
         listed: &[Arc<Endpoint>],
         members: &Arc<Members>,
-        rules: &EjectionRules,
+        rules: &SharedEjection,
         made_of: MadeOf,
     ) -> Self {
         // Each is looked at once: endpoints that are ejected meanwhile must not add to those that

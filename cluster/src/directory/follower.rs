@@ -11,7 +11,7 @@ use super::broken::Broken;
 use super::shared::{DirectoryShared, EndpointList};
 use crate::endpoint::AttemptLayers;
 use crate::endpoint::Endpoint;
-use crate::endpoint::ejection::{EjectionRules, compare_nested};
+use crate::endpoint::ejection::{SharedEjection, compare_nested};
 
 /// How often growing weights and held endpoints are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -280,7 +280,7 @@ impl Follower {
 }
 
 /// Waits until somebody is not well, and at least until `next`.
-async fn alerted(rules: &EjectionRules, next: Instant) {
+async fn alerted(rules: &SharedEjection, next: Instant) {
     rules.wait_alert().await;
     sleep_until(next).await;
 }

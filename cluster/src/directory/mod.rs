@@ -33,7 +33,7 @@ use self::shared::{Around, DirectoryShared, EndpointList};
 pub use self::state::DirectoryState;
 use crate::candidates::{Candidates, Members};
 use crate::endpoint::Endpoint;
-use crate::endpoint::ejection::EjectionRules;
+use crate::endpoint::ejection::SharedEjection;
 
 /// The endpoints of one service; dropping it ends the subscription.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Directory {
             changed: Notify::new(),
             service,
             connector,
-            ejection: Arc::new(EjectionRules::new(options.ejection, options.ejections.clone())),
+            ejection: Arc::new(SharedEjection::new(options.ejection, options.ejections.clone())),
             options,
             list: ArcSwap::from_pointee(empty),
             version: AtomicU64::new(0),

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::life::FollowerLife;
 use super::options::{DirectoryOptions, Overrides};
 use crate::candidates::{Candidates, MadeOf, Members};
-use crate::endpoint::ejection::EjectionRules;
+use crate::endpoint::ejection::SharedEjection;
 use crate::endpoint::{AttemptLayers, Endpoint};
 
 /// What the follower writes and calls read.
@@ -28,7 +28,7 @@ pub(super) struct DirectoryShared {
     pub(super) version: AtomicU64,
     pub(super) candidates: ArcSwap<Candidates>,
     pub(super) life: FollowerLife,
-    pub(super) ejection: Arc<EjectionRules>,
+    pub(super) ejection: Arc<SharedEjection>,
     /// Whether the registry has said anything, or never will.
     pub(super) heard: watch::Sender<bool>,
     /// Address of the registry, for people.

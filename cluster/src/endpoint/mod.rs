@@ -26,7 +26,7 @@ use std::time::Duration;
 use rpc_core::{BoxInvoker, Channel, Codecs, Instance, Tally};
 use tokio::time::Instant;
 
-use self::ejection::{EjectionRules, Health};
+use self::ejection::{Health, SharedEjection};
 pub use self::future::EndpointFuture;
 pub use self::layers::AttemptLayers;
 pub use self::load::Load;
@@ -64,7 +64,7 @@ impl Endpoint {
             instance,
             channel,
             layers,
-            Arc::new(EjectionRules::new(None, Tally::default())),
+            Arc::new(SharedEjection::new(None, Tally::default())),
         )
     }
 
@@ -73,7 +73,7 @@ impl Endpoint {
         instance: Instance,
         channel: Arc<dyn Channel>,
         layers: &AttemptLayers,
-        rules: Arc<EjectionRules>,
+        rules: Arc<SharedEjection>,
     ) -> Self {
         channel.report_to(rules.changes());
         let origin = rules.origin();

@@ -20,10 +20,16 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// The bytes of base64 in either alphabet, padded or not; `None` if it is none.
 #[must_use]
 pub fn from_base64(text: &str) -> Option<Vec<u8>> {
-    LENIENT.decode(text).ok().or_else(|| {
-        let standard = text.replace('-', "+").replace('_', "/");
-        LENIENT.decode(standard).ok()
-    })
+    exact(text).or_else(|| exact(&text.replace('-', "+").replace('_', "/")))
+}
+
+/// Decodes into room of the exact size, so that `Bytes` can be made of it without another
+/// allocation.
+fn exact(text: &str) -> Option<Vec<u8>> {
+    let digits = text.trim_end_matches('=').len();
+    let mut bytes = vec![0; digits / 4 * 3 + digits % 4 * 3 / 4];
+    let length = LENIENT.decode_slice(text, &mut bytes).ok()?;
+    (length == bytes.len()).then_some(bytes)
 }
 
 /// The word for a float that is not finite; `None` for others.

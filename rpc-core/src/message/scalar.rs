@@ -252,7 +252,7 @@ impl Value for String {
 // === impl bytes ===
 
 macro_rules! bytes {
-    ($($ty:ty, copied: $is_copy:literal, $write:ident, $read:ident;)*) => {$(
+    ($($ty:ty, $write:ident, $read:ident, |$slice:ident, $input:ident| $merge:expr;)*) => {$(
         impl Value for $ty {
             #[inline]
             fn is_default(&self) -> bool {
@@ -271,9 +271,9 @@ macro_rules! bytes {
 
             #[inline]
             fn merge_body(&mut self, input: &mut Input) -> Result<(), DecodeError> {
-                input.bytes(self)?;
-                // A slice of the body takes nothing.
-                if $is_copy { input.take(self.len()) } else { Ok(()) }
+                let ($slice, $input) = (input.bytes()?, input);
+                *self = $merge;
+                Ok(())
             }
 
             #[inline]
@@ -294,8 +294,12 @@ macro_rules! bytes {
 }
 
 bytes! {
-    Vec<u8>, copied: true, bytes, byte_vec;
-    Bytes, copied: false, shared, bytes;
+    Vec<u8>, bytes, byte_vec, |slice, input| {
+        input.take(slice.len())?;
+        slice.to_vec()
+    };
+    // A slice of the body takes nothing.
+    Bytes, shared, bytes, |slice, _input| slice;
 }
 
 macro_rules! elements {

@@ -88,6 +88,8 @@ pub(super) fn read_argument<R: Record, T: Field>(
     match reader.kind()? {
         ValueKind::List => {
             let mut scope = limits.scope();
+            // Arguments by position: one that is null is left out.
+            scope.takes_null = true;
             reader.begin_list(&mut scope)?;
             if reader.next_item(&mut scope)? {
                 value(record).read(reader, limits).map_err(|problem| problem.at_index(0))?;

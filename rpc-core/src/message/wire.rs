@@ -7,7 +7,6 @@ use std::fmt;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 pub use prost::encoding::WireType;
-use prost::encoding::{DecodeContext, bytes as prost_bytes};
 pub(super) use prost::encoding::{encoded_len_varint, key_len};
 
 use super::problem::Problem;
@@ -186,6 +185,22 @@ impl Input {
             self.bytes.advance(1);
             return Ok(u64::from(byte));
         }
+        self.long_varint()
+    }
+
+    #[inline(never)]
+    fn long_varint(&mut self) -> Result<u64, DecodeError> {
+        // Nearly all end within eight bytes, which are looked at together.
+        if let Some(&word) = self.bytes.first_chunk() {
+            let word = u64::from_le_bytes(word);
+            let ends = !word & VARINT_GOES_ON;
+            if ends != 0 {
+                // The lowest of these bits is the highest one of the last byte.
+                let length = ends.trailing_zeros() / 8 + 1;
+                self.bytes.advance(length as usize);
+                return Ok(join_sevens(word & (u64::MAX >> (64 - 8 * length))));
+            }
+        }
         Ok(prost::encoding::decode_varint(&mut self.bytes)?)
     }
 
@@ -193,13 +208,22 @@ impl Input {
     #[inline]
     fn key(&mut self) -> Result<(u32, WireType), DecodeError> {
         // A tag below 16 has one byte; 0 is none.
-        if let Some(&byte) = self.bytes.first()
-            && (0x08..0x80).contains(&byte)
-            && let Ok(wire) = WireType::try_from(u64::from(byte & 7))
-        {
+        if let Some(&byte @ 0x08..0x80) = self.bytes.first() {
+            let wire = match byte & 7 {
+                0 => WireType::Varint,
+                1 => WireType::SixtyFourBit,
+                2 => WireType::LengthDelimited,
+                5 => WireType::ThirtyTwoBit,
+                _ => return self.long_key(),
+            };
             self.bytes.advance(1);
             return Ok((u32::from(byte >> 3), wire));
         }
+        self.long_key()
+    }
+
+    #[inline(never)]
+    fn long_key(&mut self) -> Result<(u32, WireType), DecodeError> {
         Ok(prost::encoding::decode_key(&mut self.bytes)?)
     }
 
@@ -225,13 +249,11 @@ impl Input {
         Ok(())
     }
 
+    /// Bytes, as a slice of the body.
     #[inline]
-    pub(super) fn bytes(
-        &mut self,
-        value: &mut impl prost::encoding::BytesAdapter,
-    ) -> Result<(), DecodeError> {
-        let context = DecodeContext::default();
-        Ok(prost_bytes::merge(WireType::LengthDelimited, value, &mut self.bytes, context)?)
+    pub(super) fn bytes(&mut self) -> Result<Bytes, DecodeError> {
+        let length = self.length()?;
+        Ok(self.bytes.split_to(length))
     }
 
     /// Passes over the value of an unknown field.
@@ -286,6 +308,19 @@ impl Input {
     fn enter(&mut self) -> Result<(), DecodeError> {
         if self.limits.enter() { Ok(()) } else { Err(DecodeError::new(TooDeep)) }
     }
+}
+
+/// The bit of each byte of a varint that says whether another one follows.
+const VARINT_GOES_ON: u64 = 0x8080_8080_8080_8080;
+
+/// The number of a varint in up to eight bytes: joins the lower seven bits of each, pairs first,
+/// then pairs of pairs.
+#[inline]
+const fn join_sevens(word: u64) -> u64 {
+    let sevens = word & !VARINT_GOES_ON;
+    let pairs = sevens & 0x007f_007f_007f_007f | (sevens & 0x7f00_7f00_7f00_7f00) >> 1;
+    let fours = pairs & 0x0000_3fff_0000_3fff | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+    fours & 0x0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4
 }
 
 /// A value in which messages are nested deeper than [`MAX_DEPTH`]: no codec reads or writes it.
@@ -344,5 +379,47 @@ pub(super) fn put_varint(value: u64, out: &mut BytesMut) {
         out.put_u8(value as u8);
     } else {
         prost::encoding::encode_varint(value, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn varints_of_every_length_are_read_as_prost_writes_them() {
+        for bits in 0..=64_u32 {
+            let most = u64::MAX.checked_shr(64 - bits).unwrap_or(0);
+            for value in [most, most / 3, most.wrapping_sub(1), most & 0xaaaa_5555_aaaa_5555] {
+                for follows in [&b""[..], b"\x00", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"] {
+                    let mut bytes = BytesMut::new();
+                    prost::encoding::encode_varint(value, &mut bytes);
+                    bytes.extend_from_slice(follows);
+                    let mut input = Input::new(bytes.freeze(), Limits::default());
+                    assert_eq!(input.varint().unwrap(), value);
+                    assert_eq!(&input.bytes[..], follows, "{value}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_varint_that_has_no_end_or_more_than_64_bits_is_an_error() {
+        for bytes in [
+            &b""[..],
+            b"\x80",
+            b"\xff\xff\xff",
+            b"\xff\xff\xff\xff\xff\xff\xff",
+            b"\xff\xff\xff\xff\xff\xff\xff\xff",
+            b"\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+            b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02",
+            b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+        ] {
+            let mut input = Input::new(Bytes::copy_from_slice(bytes), Limits::default());
+            assert!(input.varint().is_err(), "{bytes:?}");
+        }
+        // Longer than needed, as some writers have it: still the number.
+        let mut input = Input::new(Bytes::from_static(b"\x81\x80\x80\x00"), Limits::default());
+        assert_eq!(input.varint().unwrap(), 1);
     }
 }

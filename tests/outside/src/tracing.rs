@@ -92,6 +92,11 @@ async fn the_spans_of_a_chain_of_calls_are_one_trace() {
     let consumer = shop::consumer("memory://traced-middle").extensions(extensions());
     let consumer = consumer.build().unwrap();
     let client: StockClient = consumer.client().await.unwrap();
+    // A call site that another test is the first to pass at this moment may have been noted as one that
+    // nobody looks at; once all have been passed, they are asked about again.
+    client.count(7).await.unwrap();
+    tracing::callsite::rebuild_interest_cache();
+    tracer.0.lock().unwrap().clear();
     let stateful = client.with(CallOptions::new().metadata("tracestate", "a=1"));
     // The state belongs to no ids that would have come with it.
     assert_eq!(stateful.count(7).await.unwrap(), "end 7, state None");

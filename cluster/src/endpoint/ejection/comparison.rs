@@ -3,13 +3,13 @@
 
 use tokio::time::Instant;
 
-use super::{EjectionRules, Health};
+use super::{Health, SharedEjection};
 
 /// Decides whether failures that `endpoints`, the connected ones, pass on count against them: while those
 /// that show them are a third at most. An endpoint shows them if they would take it out, or if it has
 /// half as large a part of them among its calls as the worst that they would.
 pub(crate) fn compare_nested<'a>(
-    rules: &EjectionRules,
+    rules: &SharedEjection,
     endpoints: impl Iterator<Item = &'a Health> + Clone,
     now: Instant,
 ) {

@@ -1,4 +1,4 @@
-//! When an endpoint is taken out, and for how long.
+//! The settings of ejection: its thresholds and times, with their defaults.
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ use super::nested::Nested;
 use super::report::{EndpointHealth, HealthState};
 use super::silence::Silence;
 use super::window::OutcomeWindow;
-use super::{EjectionRules, Verdict};
+use super::{SharedEjection, Verdict};
 use crate::endpoint::load::nanos_since;
 
 /// How long an address without the service is left alone before it is asked again.
@@ -44,7 +44,7 @@ pub(crate) struct Health {
     /// When the first failure of the row was seen, in nanoseconds since `origin`.
     pub(super) failing_since: AtomicU64,
     term: Mutex<Term>,
-    pub(super) rules: Arc<EjectionRules>,
+    pub(super) rules: Arc<SharedEjection>,
     pub(super) address: Arc<str>,
     /// What the last failure that speaks against it was.
     last_error: Mutex<Option<Arc<str>>>,
@@ -61,7 +61,7 @@ pub(super) struct Term {
 }
 
 impl Health {
-    pub(crate) fn new(rules: Arc<EjectionRules>, address: Arc<str>, now: Instant) -> Self {
+    pub(crate) fn new(rules: Arc<SharedEjection>, address: Arc<str>, now: Instant) -> Self {
         Self {
             rules,
             address,
@@ -97,7 +97,7 @@ impl Health {
         self.standing.load(Relaxed) == PROBATION
     }
 
-    pub(crate) fn rules(&self) -> &EjectionRules {
+    pub(crate) fn rules(&self) -> &SharedEjection {
         &self.rules
     }
 
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn of_those_that_want_to_probe_one_alone_may() {
         let (config, start) = (EjectionConfig::default(), Instant::now());
-        let rules = Arc::new(EjectionRules::new(Some(config), Tally::default()));
+        let rules = Arc::new(SharedEjection::new(Some(config), Tally::default()));
         let health = Health::new(rules.clone(), "a:1".into(), start);
         (0..5).for_each(|_| health.record(Verdict::Failure, start, start));
         assert!(!health.begin_probe(), "its time is not over");

@@ -16,7 +16,7 @@ mod eject;
 mod health;
 mod nested;
 mod report;
-mod rules;
+mod shared;
 mod silence;
 #[cfg(test)]
 mod tests;
@@ -27,5 +27,5 @@ pub(crate) use self::comparison::compare_nested;
 pub use self::config::EjectionConfig;
 pub(crate) use self::health::Health;
 pub use self::report::{EndpointHealth, HealthState};
-pub(crate) use self::rules::EjectionRules;
+pub(crate) use self::shared::SharedEjection;
 pub(crate) use self::verdict::Verdict;

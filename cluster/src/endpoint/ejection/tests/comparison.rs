@@ -6,12 +6,12 @@ use std::time::Duration;
 use rpc_core::Tally;
 use tokio::time::Instant;
 
-use super::super::{EjectionConfig, EjectionRules, Health, Verdict, compare_nested};
+use super::super::{EjectionConfig, Health, SharedEjection, Verdict, compare_nested};
 
 /// Endpoints, each with so many calls that passed on a failure before so many that succeeded, and
 /// failures again; whether such failures count against them.
 fn counts(endpoints: &[(u32, u32, u32)]) -> bool {
-    let rules = Arc::new(EjectionRules::new(Some(EjectionConfig::default()), Tally::default()));
+    let rules = Arc::new(SharedEjection::new(Some(EjectionConfig::default()), Tally::default()));
     let start = Instant::now();
     let made = endpoints.iter().map(|(before, between, after)| {
         let health = Health::new(rules.clone(), "a:1".into(), start);
@@ -52,7 +52,7 @@ fn without_a_row_there_is_nobody_to_be_compared_with() {
 
 #[test]
 fn one_that_is_called_again_after_its_window_has_passed_makes_nobody_show_it() {
-    let rules = Arc::new(EjectionRules::new(Some(EjectionConfig::default()), Tally::default()));
+    let rules = Arc::new(SharedEjection::new(Some(EjectionConfig::default()), Tally::default()));
     let start = Instant::now();
     let made = (0..3).map(|_| Health::new(rules.clone(), "a:1".into(), start));
     let all: Vec<Health> = made.collect();

@@ -3,16 +3,16 @@
 
 mod comparison;
 mod rules;
-mod shared_rules;
+mod shared;
 mod threads;
 
 use std::future::Future;
 use std::task::{Context, Waker};
 
-use super::EjectionRules;
+use super::SharedEjection;
 
 /// Whether the directory's task would look at the endpoints now.
-fn is_alert(rules: &EjectionRules) -> bool {
+fn is_alert(rules: &SharedEjection) -> bool {
     let waiting = std::pin::pin!(rules.wait_alert());
     waiting.poll(&mut Context::from_waker(Waker::noop())).is_ready()
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rpc_core::Tally;
 use tokio::time::Instant;
 
-use super::super::{EjectionConfig, EjectionRules, Health, HealthState, Verdict};
+use super::super::{EjectionConfig, Health, HealthState, SharedEjection, Verdict};
 use crate::dice::{Dice, Rolls};
 
 const THREADS: u64 = 4;
@@ -16,7 +16,7 @@ const STEPS: u32 = 30_000;
 /// An endpoint that threads fight over, on a clock of their own.
 struct Arena {
     health: Health,
-    rules: Arc<EjectionRules>,
+    rules: Arc<SharedEjection>,
     start: Instant,
     /// Since then. Read for as long as a step lasts: on this clock a thread that has to wait in the
     /// middle of one would come from minutes ago.
@@ -31,7 +31,7 @@ impl Arena {
     fn new() -> Self {
         let config = EjectionConfig { seed: Some(1), ..EjectionConfig::default() };
         let (rules, start) =
-            (Arc::new(EjectionRules::new(Some(config), Tally::default())), Instant::now());
+            (Arc::new(SharedEjection::new(Some(config), Tally::default())), Instant::now());
         Self {
             health: Health::new(rules.clone(), "a:1".into(), start),
             rules,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rpc_core::Tally;
 use tokio::time::Instant;
 
-use super::super::{EjectionConfig, EjectionRules, Health, HealthState, Verdict};
+use super::super::{EjectionConfig, Health, HealthState, SharedEjection, Verdict};
 
 const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;
@@ -19,13 +19,13 @@ const MINUTE: u64 = 60 * SECOND;
 /// An endpoint on a clock of milliseconds.
 struct Watched {
     health: Health,
-    rules: Arc<EjectionRules>,
+    rules: Arc<SharedEjection>,
     start: Instant,
 }
 
 impl Watched {
     fn new(config: Option<EjectionConfig>) -> Self {
-        let rules = Arc::new(EjectionRules::new(config, Tally::default()));
+        let rules = Arc::new(SharedEjection::new(config, Tally::default()));
         let start = Instant::now();
         Self { health: Health::new(rules.clone(), "a:1".into(), start), rules, start }
     }

@@ -16,9 +16,9 @@ use tokio::time::Instant;
 use super::EjectionConfig;
 use crate::dice::Dice;
 
-/// The rules of a directory.
+/// What the ejections of a directory share.
 #[derive(Debug)]
-pub(crate) struct EjectionRules {
+pub(crate) struct SharedEjection {
     /// Where the clocks of the endpoints begin.
     origin: Instant,
     /// `None`: nothing is ejected; addresses without the service are stale all the same.
@@ -38,7 +38,7 @@ pub(crate) struct EjectionRules {
     probes: Mutex<JoinSet<()>>,
 }
 
-impl EjectionRules {
+impl SharedEjection {
     pub(crate) fn new(config: Option<EjectionConfig>, ejections: Tally) -> Self {
         Self {
             origin: Instant::now(),

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use rpc_core::Tally;
 
-use super::super::{EjectionConfig, EjectionRules};
+use super::super::{EjectionConfig, SharedEjection};
 use super::is_alert;
 
-fn rules(config: Option<EjectionConfig>) -> EjectionRules {
-    EjectionRules::new(config, Tally::default())
+fn rules(config: Option<EjectionConfig>) -> SharedEjection {
+    SharedEjection::new(config, Tally::default())
 }
 
 #[test]
