@@ -12,33 +12,117 @@ use async_trait::async_trait;
 use rpc_core::{Error, Instance, ServiceKey};
 use tokio::sync::watch;
 
-/// Opens sessions with a registry.
+/// Opens sessions with a registry; [`supervise`](crate::supervise) makes a [`Registry`](crate::Registry)
+/// of it.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use async_trait::async_trait;
+/// use dubhe_registry::{
+///     Backend, Demand, Listing, RegistryParams, Session, Updates, supervise,
+/// };
+/// use rpc_core::{Error, Instance, ServiceKey};
+/// use tokio::sync::watch;
+///
+/// /// Addresses that the program itself sets, the same for every service.
+/// #[derive(Debug, Clone)]
+/// struct ByHand(watch::Receiver<Vec<&'static str>>);
+///
+/// #[async_trait]
+/// impl Backend for ByHand {
+///     fn address(&self) -> String {
+///         "by-hand://".to_owned()
+///     }
+///
+///     async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
+///         Ok(Arc::new(self.clone()))
+///     }
+///
+///     fn is_cached(&self) -> bool {
+///         false
+///     }
+/// }
+///
+/// #[async_trait]
+/// impl Session for ByHand {
+///     async fn register(&self, _: &Instance) -> Result<(), Error> {
+///         Ok(())
+///     }
+///
+///     async fn unregister(&self, _: &Instance) -> Result<(), Error> {
+///         Ok(())
+///     }
+///
+///     async fn watch(&self, service: &ServiceKey, updates: &Updates) -> Result<(), Error> {
+///         let mut addresses = self.0.clone();
+///         loop {
+///             addresses.mark_unchanged();
+///             updates.put(self.fetch(service).await?);
+///             let gone = |_| Error::unreachable("nobody sets the addresses any more");
+///             addresses.changed().await.map_err(gone)?;
+///         }
+///     }
+///
+///     async fn fetch(&self, service: &ServiceKey) -> Result<Listing, Error> {
+///         let addresses = self.0.borrow();
+///         let listed = addresses.iter().map(|at| Instance::new(service.clone(), at, at));
+///         Ok(Listing { revision: 0, instances: listed.collect() })
+///     }
+///
+///     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
+///         Ok(Vec::new())
+///     }
+///
+///     async fn closed(&self) {
+///         std::future::pending().await
+///     }
+/// }
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Error> {
+/// let (set, addresses) = watch::channel(vec!["10.0.0.1:20880"]);
+/// let params = RegistryParams::new("by-hand://");
+/// let registry = supervise(Arc::new(ByHand(addresses)), &params);
+/// let mut stock = registry.subscribe(&ServiceKey::new("shop.Stock")).await?;
+/// assert_eq!(stock.latest().instances.len(), 1);
+///
+/// set.send_replace(vec!["10.0.0.1:20880", "10.0.0.2:20880"]);
+/// assert_eq!(stock.next().await.map(|list| list.instances.len()), Some(2));
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait Backend: fmt::Debug + Send + Sync + 'static {
-    /// Its address for people: without password.
+    /// Its address for people, without password. It also names the folder of the disk cache.
     fn address(&self) -> String;
 
-    /// One attempt to open a session; is dropped if it takes longer than the connect timeout.
+    /// Makes one attempt to open a session.
     ///
     /// # Errors
-    /// The registry does not answer, or refuses us ([`Error::refused`]), which ends what is being set up;
-    /// says which, at what address.
+    /// The registry does not answer; or it rejects our credentials ([`Error::refused`]), which fails
+    /// the set-up of whoever waits for it. The message says which, and names the address.
+    ///
+    /// # Cancel safety
+    /// The future is dropped if it takes longer than [`Pace::connect_timeout`](crate::Pace).
     async fn connect(&self, demand: &Demand) -> Result<Arc<dyn Session>, Error>;
 
-    /// How sessions are opened again and lists repaired.
+    /// How fast sessions are opened again and lists repaired; [`Pace::default`](crate::Pace) by default.
     fn pace(&self) -> crate::Pace {
         crate::Pace::default()
     }
 
-    /// Lets go of what outlives a session, such as a hosted server; the registry was shut down.
+    /// Releases what outlives a session, such as a hosted server, because the registry was shut down.
+    /// Does nothing by default.
     fn close(&self) {}
 
-    /// Whether only programs of this machine share it: then its address names no host.
+    /// Whether only programs of this machine share it, so that its address names no host; `false` by
+    /// default.
     fn is_local(&self) -> bool {
         false
     }
 
-    /// Whether its lists are worth keeping on disk.
+    /// Whether its lists are worth keeping on disk; `true` by default.
     fn is_cached(&self) -> bool {
         true
     }
@@ -51,17 +135,25 @@ pub struct Demand {
     pub provides: bool,
 }
 
-/// An open session. Operations run concurrently; each is dropped past the request timeout.
+/// An open session with a registry: five operations, and its end.
+///
+/// Operations run concurrently. A session never retries: an operation fails, with an error that says
+/// why, and is called again in this session or the next.
+///
+/// # Cancel safety
+/// The future of an operation is dropped if it takes longer than
+/// [`Pace::request_timeout`](crate::Pace); that of [`watch`](Self::watch), when nobody needs the list
+/// any more.
 #[async_trait]
 pub trait Session: fmt::Debug + Send + Sync + 'static {
-    /// Makes the instance listed under this session, whatever this process had there before: creates
-    /// it, takes it over from an older session, replaces other content. Repeated as a check every 30 s.
+    /// Lists the instance under this session, whatever this process had listed before: creates it,
+    /// takes it over from an older session, or replaces other content. Repeated every 30 s as a check.
     ///
     /// # Errors
     /// The session is lost, or the registry refuses the instance.
     async fn register(&self, instance: &Instance) -> Result<(), Error>;
 
-    /// Takes the instance off the list; fine if it is not there.
+    /// Takes the instance off the list; succeeds if it is not listed.
     ///
     /// # Errors
     /// The session is lost.
@@ -89,20 +181,21 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
     /// Waits until the session is lost.
     async fn closed(&self);
 
-    /// Why the session was lost, once it was, where that is known. Unknown by default.
+    /// Why the session was lost, if it was and the reason is known; `None` by default.
     fn reason(&self) -> Option<Error> {
         None
     }
 
-    /// How many processes share the registry, if it says so. The more there are, the longer each
-    /// waits before it reopens a lost session, so that they do not all come at once. Unknown by
-    /// default.
+    /// How many processes share the registry, if it says so; `None` by default. The more there are,
+    /// the longer each waits before it reopens a lost session, so that they do not all come at once.
     fn peers(&self) -> Option<usize> {
         None
     }
 }
 
-/// A complete list from a registry.
+/// A complete list of the instances of one service, from a registry.
+///
+/// The order does not matter, and an instance that cannot be used is left out later and logged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
     /// Grows with every change of the list within a session; 0 if the registry has no such number.

@@ -8,6 +8,21 @@ use serde::{Deserialize, Serialize};
 use crate::url::redacted;
 
 /// The parameters of a registry; the same for all, so that a scheme can be changed alone.
+///
+/// ```
+/// use dubhe_registry::{RegistryParams, builtin, open};
+///
+/// # fn main() -> Result<(), rpc_core::Error> {
+/// let params = RegistryParams {
+///     token: Some("s3cret".to_owned()),
+///     cache_dir: Some("/var/cache/shop".into()),
+///     ..RegistryParams::new("dubhe://registry.shop.internal")
+/// };
+/// let registry = open(&builtin(), &params)?;
+/// assert_eq!(registry.address(), "dubhe://registry.shop.internal");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RegistryParams {
@@ -15,9 +30,10 @@ pub struct RegistryParams {
     pub url: String,
     /// The token of the registry, if the address has none; the default is no token.
     pub token: Option<String>,
-    /// Folder of the disk cache; none by default, which switches the cache off.
+    /// Folder of the disk cache, from which consumers start while the registry is away; default none,
+    /// which switches the cache off.
     pub cache_dir: Option<PathBuf>,
-    /// Folder where the processes of one user meet for `dev://`; `/tmp/dubhe-<uid>` by default.
+    /// Folder where the processes of one user meet for `dev://`; default `/tmp/dubhe-<uid>`.
     pub runtime_dir: Option<PathBuf>,
 }
 

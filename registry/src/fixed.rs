@@ -12,7 +12,19 @@ use rpc_core::{BuildContext, Error, Extension, Instance, ServiceKey};
 use crate::backend::{Backend, Demand, Listing, Session, Updates};
 use crate::{Registry, RegistryParams, RegistryUrl, supervise};
 
-/// The fixed list.
+/// A fixed list of addresses, the same for every service.
+///
+/// ```
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), rpc_core::Error> {
+/// use rpc_core::ServiceKey;
+///
+/// let url = "static://10.0.0.1:20880,10.0.0.2:20880?codecs=json";
+/// let listed = dubhe_registry::connect(url)?.list(&ServiceKey::new("shop.Stock")).await?;
+/// assert_eq!((listed.len(), &listed[0].codecs[..]), (2, &["json".to_owned()][..]));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Fixed {
     address: String,

@@ -1,11 +1,25 @@
 //! Where providers are listed: one contract, and every registry behind it.
 //!
-//! A [`Registry`] registers [`Instance`](rpc_core::Instance)s and lets consumers follow complete lists of them. What
-//! registries have in common stands here once ([`supervise`]: sessions, backoff, repair, disk
-//! cache); a new one writes a [`Backend`] in one file and gets one line in [`builtin`].
+//! A [`Registry`] registers [`Instance`](rpc_core::Instance)s and lets consumers follow complete lists
+//! of them. The scheme of an address chooses one:
 //!
-//! This crate never sees a call and never connects to a provider. Whether a list that shrank is to
-//! be believed is decided by [`rpc_core::hold`], with the connections at hand.
+//! | address | registry | for |
+//! | --- | --- | --- |
+//! | `dev://`, `dev://name` | [`Dev`](embedded::Dev): one of the providers hosts it | development on one machine |
+//! | `dubhe://host:port` | [`Dubhe`](embedded::Dubhe), a client of an [`EmbeddedServer`](embedded::EmbeddedServer) | small teams |
+//! | `static://host:port,…` | [`Fixed`]: a list in the address | providers that never move |
+//! | `memory://name` | [`Memory`]: inside this process | tests |
+//!
+//! The parts that all registries share exist once, in [`supervise`]: sessions that are opened again,
+//! backoff, repair and the disk cache. So a new registry is a [`Backend`] in one file and one line in
+//! [`builtin`]; a program outside of this crate adds its own to a consumer or provider instead.
+//!
+//! A registry that is down is not an error here: the last list stays, and whatever was to be
+//! registered is registered once the registry answers. This crate never sees a call and never connects
+//! to a provider. [`rpc_core::hold`] decides how far a list that shrank is believed, because that takes
+//! the connections to its instances.
+//!
+//! # Example
 //!
 //! ```
 //! # #[tokio::main]
@@ -53,6 +67,11 @@ pub use self::several::several;
 pub use self::url::{Host, RegistryUrl, redacted};
 
 /// The registries of this crate, by scheme.
+///
+/// ```
+/// let schemes: Vec<_> = dubhe_registry::builtin().names().collect();
+/// assert_eq!(schemes, ["dev", "dubhe", "memory", "static"]);
+/// ```
 #[must_use]
 pub fn builtin() -> ExtensionPoint<dyn Registry> {
     ExtensionPoint::new("registry")
@@ -67,11 +86,19 @@ pub fn builtin() -> ExtensionPoint<dyn Registry> {
 ///
 /// # Errors
 /// A malformed address, an unknown scheme or parameter.
+///
+/// ```
+/// let unknown = dubhe_registry::connect("dvv://").unwrap_err().to_string();
+/// assert!(unknown.contains("available: dev, dubhe, memory, static"), "{unknown}");
+/// ```
 pub fn connect(url: &str) -> Result<Arc<dyn Registry>, Error> {
     open(&builtin(), &RegistryParams::new(url))
 }
 
 /// Makes the registry that `config` describes; its scheme is looked up among `registries`.
+///
+/// Nothing is connected before first use. A table with a program's own registries is
+/// [`builtin`]`().with::<Mine>()`.
 ///
 /// # Errors
 /// A malformed address, an unknown scheme or parameter.

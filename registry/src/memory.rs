@@ -22,7 +22,28 @@ const PIPE: usize = 64 * 1024;
 
 static HOSTS: Mutex<BTreeMap<String, Weak<RegistryHost>>> = Mutex::new(BTreeMap::new());
 
-/// A registry of this process.
+/// A registry inside this process, shared by everything that uses the same name.
+///
+/// It behaves like an embedded registry, leases included, and runs on paused time.
+///
+/// ```
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), rpc_core::Error> {
+/// use rpc_core::{Instance, ServiceKey};
+///
+/// let stock = ServiceKey::new("shop.Stock");
+/// let (provider, consumer) = (
+///     dubhe_registry::connect("memory://tests")?,
+///     dubhe_registry::connect("memory://tests")?,
+/// );
+/// let instance = Instance::new(stock.clone(), "10.0.0.1:20880", "start-1");
+/// let _listed = provider.register(instance).await?;
+/// assert_eq!(consumer.list(&stock).await?.len(), 1);
+/// // Another name is another registry.
+/// assert!(dubhe_registry::connect("memory://other")?.list(&stock).await?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 pub struct Memory {
     url: RegistryUrl,
     /// Keeps the registry alive from the first use to the end.

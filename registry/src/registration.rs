@@ -22,6 +22,27 @@ pub(crate) enum Wanted {
 /// Keeps an instance registered; a task of its own registers it again after every loss.
 ///
 /// Dropping it takes the instance off the list too, in the background.
+///
+/// ```
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), rpc_core::Error> {
+/// use rpc_core::{Instance, ServiceKey};
+///
+/// let registry = dubhe_registry::connect("memory://registration")?;
+/// let stock = ServiceKey::new("shop.Stock");
+/// let instance = Instance::new(stock.clone(), "10.0.0.1:20880", "start-1");
+/// let listed = registry.register(instance.clone()).await?;
+///
+/// // Empties the instance before it stops.
+/// listed.update(Instance { weight: 0, ..instance })?;
+/// listed.watch().wait_for(|is_registered| *is_registered).await.expect("it is open");
+/// # while registry.list(&stock).await?[0].weight != 0 { tokio::task::yield_now().await }
+/// assert_eq!(registry.list(&stock).await?[0].weight, 0);
+/// listed.unregister().await?;
+/// assert!(registry.list(&stock).await?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "dropping it unregisters the instance"]
 pub struct Registration {
     wanted: watch::Sender<Wanted>,
@@ -40,7 +61,8 @@ impl Registration {
         Self { wanted, registered, outcome, _tasks: Box::new(tasks) }
     }
 
-    /// Replaces what is listed; the newest content is what is registered again later.
+    /// Replaces the listed instance, in the background. The newest one is what is registered again
+    /// after a loss.
     ///
     /// # Errors
     /// It is of another service, holds what no registry takes, or the registry was shut down.
@@ -64,7 +86,7 @@ impl Registration {
         *self.registered.borrow()
     }
 
-    /// Follows [`is_registered`](Self::is_registered).
+    /// A receiver that follows [`is_registered`](Self::is_registered).
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<bool> {
         self.registered.clone()
@@ -73,7 +95,7 @@ impl Registration {
     /// Takes the instance off the list and waits for the registry's answer, at most 3 s.
     ///
     /// # Errors
-    /// The registry is away; the instance then vanishes when its lease has run out.
+    /// The registry is away; the instance then leaves the list when its lease runs out.
     ///
     /// # Cancel safety
     /// The instance is unregistered even if the future is dropped.

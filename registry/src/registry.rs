@@ -13,6 +13,32 @@ use crate::registration::Registration;
 /// completed when it answers. One that answers and rejects our credentials is an error at set-up
 /// ([`Error::is_refused`]); if it does so later, they are kept and tried again. All methods need a
 /// tokio runtime.
+///
+/// A registry of one's own is written as a [`Backend`](crate::Backend), which gets all of this by
+/// [`supervise`](crate::supervise); implementing this trait directly is for registries that are made
+/// of others.
+///
+/// ```
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), rpc_core::Error> {
+/// use rpc_core::{Instance, ServiceKey, Source};
+///
+/// let registry = dubhe_registry::connect("memory://contract")?;
+/// let stock = ServiceKey::new("shop.Stock");
+/// let mut following = registry.subscribe(&stock).await?;
+/// assert!(following.latest().instances.is_empty());
+///
+/// let instance = Instance::new(stock.clone(), "10.0.0.1:20880", "start-1");
+/// let registration = registry.register(instance).await?;
+/// let list = following.next().await.expect("the registry was not shut down");
+/// assert_eq!((list.instances.len(), list.source), (1, Source::Live));
+///
+/// assert_eq!(registry.services().await?, [stock]);
+/// registration.unregister().await?;
+/// registry.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// Its address for people, without password.

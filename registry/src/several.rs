@@ -25,10 +25,27 @@ use crate::{Registration, Registry};
 /// - A list is the union of theirs, live as soon as one of them is (an empty one only when each has
 ///   answered or failed); while one is lost, the subscription carries its trouble.
 /// - `list` and `services` answer if at least one registry does.
-/// - A registry that rejects our credentials fails the set-up, also if others would not.
+/// - A registry that rejects our credentials fails the set-up, even if the others accept them.
 ///
 /// # Errors
 /// The list is empty.
+///
+/// ```
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), rpc_core::Error> {
+/// use dubhe_registry::{connect, several};
+/// use rpc_core::{Instance, ServiceKey};
+///
+/// let (old, new) = (connect("memory://old")?, connect("memory://new")?);
+/// let both = several(vec![old.clone(), new.clone()])?;
+/// let stock = ServiceKey::new("shop.Stock");
+/// let _listed = both.register(Instance::new(stock.clone(), "10.0.0.1:20880", "start-1")).await?;
+/// assert_eq!((old.list(&stock).await?.len(), new.list(&stock).await?.len()), (1, 1));
+/// // Listed twice, and one instance all the same.
+/// assert_eq!(both.list(&stock).await?.len(), 1);
+/// # Ok(())
+/// # }
+/// ```
 pub fn several(mut registries: Vec<Arc<dyn Registry>>) -> Result<Arc<dyn Registry>, Error> {
     match (registries.len(), registries.pop()) {
         (_, None) => Err(Error::invalid_config("no registry is given, give one at least")),

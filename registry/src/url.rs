@@ -11,9 +11,29 @@ use std::fmt::Write as _;
 use rpc_core::Error;
 
 /// A registry's address, parsed.
+///
+/// `Display` and `Debug` leave out user name, password and parameters.
+///
+/// ```
+/// use dubhe_registry::RegistryUrl;
+///
+/// # fn main() -> Result<(), rpc_core::Error> {
+/// let url = RegistryUrl::parse("dubhe://:s3cret@registry-1,[::1]:7000?codecs=json,msgpack")?;
+/// assert_eq!((&*url.scheme, &*url.password), ("dubhe", "s3cret"));
+/// let servers: Vec<_> = url.hosts.iter().map(|host| host.address(20890)).collect();
+/// assert_eq!(servers, ["registry-1:20890", "[::1]:7000"]);
+/// assert_eq!(url.values("codecs"), ["json", "msgpack"]);
+/// assert_eq!(url.to_string(), "dubhe://registry-1,[::1]:7000");
+///
+/// // A backend refuses the parts that it would ignore.
+/// let refused = url.expect_only(true, &["zone"]).unwrap_err().to_string();
+/// assert!(refused.contains("codecs"), "{refused}");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct RegistryUrl {
-    /// Which registry: `dev`, `dubhe`, `static`, `memory` and so on.
+    /// The kind of registry: `dev`, `dubhe`, `static`, `memory` or a program's own.
     pub scheme: String,
     /// User name, or the empty string.
     pub user: String,
@@ -21,7 +41,7 @@ pub struct RegistryUrl {
     pub password: String,
     /// The addresses of its servers, in the order given; empty if the URL has none.
     pub hosts: Vec<Host>,
-    /// What follows the hosts, without the leading `/`.
+    /// The part after the hosts, percent-decoded, without the leading `/`.
     pub path: String,
     /// Parameters by key, percent-decoded.
     pub query: BTreeMap<String, String>,
@@ -32,12 +52,12 @@ pub struct RegistryUrl {
 pub struct Host {
     /// Name or IP address; IPv6 addresses without brackets.
     pub name: String,
-    /// Port, if one was given.
+    /// Port from 1 to 65535, if the address has one.
     pub port: Option<u16>,
 }
 
 impl Host {
-    /// The `host:port` to connect to, with `default` where no port was given.
+    /// The `host:port` to connect to, with `default` if the address has no port.
     #[must_use]
     pub fn address(&self, default: u16) -> String {
         let port = self.port.unwrap_or(default);
@@ -254,8 +274,15 @@ fn is_scheme(text: &str) -> bool {
     !text.is_empty() && text.chars().all(plain)
 }
 
-/// An address as messages show it, be it malformed: `***` stands for all between the scheme and the
-/// last `@`, which could be a password. Long ones are cut.
+/// An address as messages show it, even if it is malformed: `***` stands for everything between the
+/// scheme and the last `@`, which could be a password. Long addresses are cut.
+///
+/// ```
+/// use dubhe_registry::redacted;
+///
+/// assert_eq!(redacted("dubhe://ann:s3cret@registry-1"), "dubhe://***@registry-1");
+/// assert_eq!(redacted("dev://shop"), "dev://shop");
+/// ```
 #[must_use]
 pub fn redacted(text: &str) -> String {
     let shown = match text.rsplit_once('@') {

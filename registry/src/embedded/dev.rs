@@ -27,7 +27,11 @@ use crate::{Pace, Registry, RegistryParams, RegistryUrl, supervise};
 /// may have gone to another program.
 const GREETING: Duration = Duration::from_millis(500);
 
-/// The registry of one user and project on this machine.
+/// The registry `dev://name` of one user on this machine; the name separates projects.
+///
+/// Nothing has to be started: the first process that registers an instance hosts the registry, and
+/// another provider takes over when it dies. The processes find each other in
+/// [`RegistryParams::runtime_dir`], which no other user may write to.
 #[derive(Debug)]
 pub struct Dev {
     meeting: Meeting,
@@ -37,17 +41,17 @@ pub struct Dev {
     hosting: Mutex<Option<Hosting>>,
 }
 
-/// Who is found where the processes meet.
+/// The outcome of looking for a host.
 enum Joined {
     Session(Arc<Client>),
-    /// A host that lives and does not greet.
+    /// A host that is alive but does not answer.
     Silent {
         process: u32,
     },
     Nobody,
 }
 
-/// In the order of its end: the server goes before the office.
+/// Fields in the order of their drop: the server ends before the lock is released.
 #[derive(Debug)]
 struct Hosting {
     _server: EmbeddedServer,

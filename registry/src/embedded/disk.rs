@@ -1,8 +1,8 @@
 //! A registry's instances in a folder: one redb file, and a lock so that one server uses it.
 //!
 //! redb commits are atomic and synced, so `kill -9` and power loss leave the last commit. The file is
-//! checked when it is opened. What it holds can be had again, since every provider registers anew
-//! within seconds; so a damaged file is set aside with a loud word, and the registry starts.
+//! checked when it is opened. Its content can be restored, since every provider registers again within
+//! seconds; so a damaged file is set aside, logged as an error, and the registry starts without it.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
@@ -41,6 +41,21 @@ impl ServerBuilder {
     /// One server uses a folder at a time. A damaged file in it is renamed to `registry.damaged`
     /// (then `registry.damaged.2` and so on), logged as an error, and the server starts without it.
     /// On a full disk it starts from memory and saves once there is room.
+    ///
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use dubhe_registry::embedded::EmbeddedServer;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let data = folder.path().join("registry");
+    /// let server =
+    ///     EmbeddedServer::builder().listen("127.0.0.1:0").data_dir(&data).start().await?;
+    /// assert_eq!(server.status().restored, 0, "it is new");
+    /// server.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn data_dir(self, dir: impl Into<PathBuf>) -> Self {
         let dir = dir.into();
         self.store(move || open(&dir, create))

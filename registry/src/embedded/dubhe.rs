@@ -14,10 +14,14 @@ use super::secret::Identity;
 use crate::backend::{Backend, Demand, Session};
 use crate::{Registry, RegistryParams, RegistryUrl, supervise};
 
-/// The port of a registry server, where the address gives none.
+/// The port of a registry server if an address has none.
 pub const DEFAULT_PORT: u16 = 20890;
 
-/// A registry server somewhere.
+/// The registry `dubhe://[:token@]host[:port]`: a client of an
+/// [`EmbeddedServer`](super::EmbeddedServer) somewhere.
+///
+/// The port is [`DEFAULT_PORT`] unless the address has one. A token in the address goes before
+/// [`RegistryParams::token`].
 pub struct Dubhe {
     url: RegistryUrl,
     server: String,

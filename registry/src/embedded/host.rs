@@ -29,7 +29,7 @@ pub struct ServerStatus {
     pub services: usize,
     /// Subscriptions.
     pub subscriptions: usize,
-    /// Whether silent instances are kept because too many fell silent at once.
+    /// Whether silent instances are kept at present, because too many fell silent at once.
     pub is_preserving: bool,
     /// How many instances it knew from before its start; 0 without a data folder.
     pub restored: usize,

@@ -2,10 +2,15 @@
 //!
 //! For one machine and small teams; it is not replicated. A server is an [`EmbeddedServer`], which keeps
 //! its data in a folder if it is given one (feature `store`); `dev://` runs one inside one of the
-//! providers. Layout of this folder: `wire.rs` is what both sides say, `secret.rs` by what a client
-//! is known again; `table.rs`, `admission.rs`, `lease.rs`, `host.rs`, `connection.rs` and `server.rs` are the server, innermost first; `store.rs` is how its
-//! table is followed on disk, by `disk.rs`; `client.rs` is a session; `election.rs` is how the processes
-//! of `dev://` find each other.
+//! providers. A program may run one itself, as `dubhe registry` does.
+//!
+//! Instances have leases: a client renews those of its connection every 10 s, and one that was not
+//! renewed for 30 s leaves the list, or 3 s after its connection has closed. An address belongs to the
+//! client that registered it, and no other client can take it while that one lives.
+// Layout of this folder: `wire.rs` is the protocol, `secret.rs` the identity of a client across its
+// sessions; `table.rs`, `admission.rs`, `lease.rs`, `host.rs`, `connection.rs` and `server.rs` are the
+// server, innermost first; `store.rs` follows its table on disk, by `disk.rs`; `client.rs` is a
+// session; `election.rs` is how the processes of `dev://` find each other.
 
 mod admission;
 mod caller;

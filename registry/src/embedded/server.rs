@@ -29,6 +29,26 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
 ///
 /// With a data folder (feature `store`) it keeps registrations through a crash; without one its
 /// clients register again after a restart. It is not replicated.
+///
+/// ```
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), rpc_core::Error> {
+/// use dubhe_registry::embedded::EmbeddedServer;
+/// use rpc_core::{Instance, ServiceKey};
+///
+/// let server = EmbeddedServer::builder().listen("127.0.0.1:0").token("s3cret").start().await?;
+/// let url = format!("dubhe://:s3cret@{}", server.local_addr());
+///
+/// let registry = dubhe_registry::connect(&url)?;
+/// let stock = ServiceKey::new("shop.Stock");
+/// let _listed =
+///     registry.register(Instance::new(stock.clone(), "10.0.0.1:20880", "start-1")).await?;
+/// assert_eq!(server.status().instances, 1);
+/// assert_eq!(server.services(), [stock]);
+/// server.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct EmbeddedServer {
     host: Arc<RegistryHost>,
@@ -40,7 +60,7 @@ pub struct EmbeddedServer {
     keeping: Option<JoinHandle<()>>,
 }
 
-/// Sets up an [`EmbeddedServer`].
+/// Sets up an [`EmbeddedServer`]; nothing happens before [`start`](Self::start).
 #[must_use = "a server runs after `start`"]
 pub struct ServerBuilder {
     address: String,
@@ -51,7 +71,7 @@ pub struct ServerBuilder {
 type OpenStore = Box<dyn FnOnce() -> Result<Opened, Error> + Send>;
 
 impl EmbeddedServer {
-    /// A server on `127.0.0.1:20890` without token that keeps nothing on disk, to be changed.
+    /// Sets up a server on `127.0.0.1:20890`, without a token, that keeps nothing on disk.
     pub fn builder() -> ServerBuilder {
         let address = format!("127.0.0.1:{DEFAULT_PORT}");
         ServerBuilder { address, config: RegistryServerConfig::default(), store: None }

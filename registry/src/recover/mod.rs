@@ -30,11 +30,18 @@ use crate::{Registry, RegistryParams, sound};
 /// How long a shutdown waits for its instances to be taken off the lists.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
 
-/// A registry that keeps a session with `backend` and heals itself.
+/// Makes a registry that keeps a session with `backend` and repairs itself.
+///
+/// - A lost session is opened again with growing pauses ([`Pace`]); a process that only reads waits
+///   longer, so that providers come first.
+/// - Instances are registered again in each session, and checked every 30 s.
+/// - Lists are watched, watched again after a loss, and fetched every 30 s. While the registry is
+///   away, subscriptions keep the last list and say so; with a disk cache they begin with its list.
+/// - Instances that no registry should have listed are left out and logged.
 ///
 /// Nothing runs before the first use. The tasks it starts end with the last of the registry, its
-/// registrations and its subscriptions. Those that end with their runtime begin again in that of the
-/// next use; of a registration only with the next one.
+/// registrations and its subscriptions. A task whose runtime ends starts again in the runtime of the
+/// next use; that of a registration only with the next registration.
 #[must_use]
 pub fn supervise(backend: Arc<dyn Backend>, config: &RegistryParams) -> Arc<dyn Registry> {
     let address = backend.address();

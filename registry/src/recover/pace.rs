@@ -11,29 +11,43 @@ const PER_PEER: Duration = Duration::from_micros(12_500);
 /// The spread of however many.
 const LONGEST_SPREAD: Duration = Duration::from_secs(15);
 
-/// Times of a supervised registry.
+/// The times of a supervised registry.
+///
+/// The defaults suit a registry that many processes share. One that lives in the same process, or that
+/// no fleet depends on, may come back at once:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use dubhe_registry::Pace;
+///
+/// let eager = Pace { reader_spread: Duration::ZERO, ..Pace::default() };
+/// assert_eq!(eager.connect_timeout, Duration::from_secs(1));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
-    /// Limit of one attempt to open a session; 1 s.
+    /// Limit of one attempt to open a session; default 1 s.
     pub connect_timeout: Duration,
-    /// Limit of one operation on a session; 5 s.
+    /// Limit of one operation on a session; default 5 s.
     pub request_timeout: Duration,
-    /// First pause after a failed attempt, growing by 1.6 each time; 100 ms ± 20 %.
+    /// First pause after a failed attempt, which grows by a factor of 1.6 each time; default 100 ms,
+    /// ± 20 %.
     pub first_pause: Duration,
-    /// Longest pause; 4 s ± 20 %, so that 5 s after an outage every provider is back, and a small
-    /// fleet's every list right again.
+    /// Longest pause; default 4 s, ± 20 %, so that 5 s after an outage every provider is back, and
+    /// every list of a small fleet is right again.
     pub longest_pause: Duration,
-    /// How much longer a process that only reads may wait after losing a session; default 3 s. Its
-    /// lists stay, and a registry that comes back serves the providers first. If the registry says
-    /// how many processes share it, that decides instead (80 come back in a second), unless this is
-    /// zero.
+    /// Longest extra time that a process that only reads waits after losing a session; default 3 s. Its
+    /// lists stay, and a registry that comes back serves the providers first. If the registry says how
+    /// many processes share it, their number decides instead (80 come back in a second), unless this
+    /// is zero.
     pub reader_spread: Duration,
-    /// How often lists and registrations are checked and repaired; 30 s ± 20 %.
+    /// How often lists and registrations are checked and repaired; default 30 s, ± 20 %.
     pub reconcile: Duration,
-    /// How long it may be down before that is logged as a warning; default zero. It is for
-    /// registries that another process takes over at once in normal operation.
+    /// How long the registry may be down before that is logged as a warning; default zero. For
+    /// registries that another process takes over in normal operation.
     pub grace: Duration,
-    /// How long `register` and `subscribe` wait for the registry before they go on without it; 1 s.
+    /// How long `register` and `subscribe` wait for the registry before they continue without it;
+    /// default 1 s.
     pub settle: Duration,
 }
 
