@@ -13,7 +13,24 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::EndpointFuture;
 use crate::endpoint::give_up;
 
-/// One try of a call.
+/// One try of a call, as a policy describes it to the [`Picker`](crate::Picker).
+///
+/// A policy makes the first by [`Attempt::first`], and each further one by changing a clone: it adds
+/// the address that failed to `excluded`, counts `number` up and reads the clock.
+///
+/// ```
+/// use dubhe_cluster::Attempt;
+/// use rpc_core::{Invocation, Status};
+/// use tokio::time::Instant;
+///
+/// fn after(attempt: &Attempt, failed: &Status) -> Attempt {
+///     let mut next = attempt.clone();
+///     next.excluded.extend(failed.address().map(Into::into));
+///     next.number += 1;
+///     next.now = Instant::now();
+///     next
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Attempt {
     /// The call to send.
@@ -34,7 +51,14 @@ impl Attempt {
     }
 }
 
-/// An attempt under way. Not boxed: it lives inside the future of its policy.
+/// An attempt under way; resolves to the reply or the failure of one endpoint.
+///
+/// Not boxed: it lives inside the future of its policy.
+///
+/// # Cancel safety
+/// Dropping it cancels the call at its endpoint, and says nothing about the endpoint's health. A
+/// policy that drops it for a reason says which: [`overdue`](Self::overdue) or
+/// [`give_up`](Self::give_up).
 #[must_use = "futures do nothing unless polled"]
 pub struct AttemptFuture(State);
 

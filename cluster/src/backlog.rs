@@ -19,6 +19,26 @@ const MAX_MIB: usize = 64;
 const MAX_BYTES: usize = MAX_MIB << 20;
 
 /// The waiting calls of a consumer, by method; dropping it ends them.
+///
+/// A policy reaches it by [`Picker::backlog`](crate::Picker::backlog). Its calls are in memory only:
+/// they end with the consumer, and with the process.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), dubhe_cluster::BacklogFull> {
+/// use dubhe_cluster::{Backlog, BacklogFull};
+/// use rpc_core::{Method, MethodKind, ServiceKey};
+///
+/// let notify = Method::new(ServiceKey::new("shop.Mail"), "notify", MethodKind::Unary, true);
+/// let backlog = Backlog::default();
+/// // At most one call of the method may wait; this one holds a body of 200 bytes.
+/// backlog.push(&notify, 1, 200, std::future::pending())?;
+/// let refused = backlog.push(&notify, 1, 200, std::future::ready(()));
+/// assert_eq!(refused, Err(BacklogFull::Calls(1)));
+/// assert_eq!(backlog.waiting(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Default)]
 pub struct Backlog {
     methods: Mutex<HashMap<Arc<str>, JoinSet<()>>>,

@@ -13,6 +13,25 @@ use tokio::time::Instant;
 const WINDOW_SECONDS: u32 = 10;
 
 /// Bounds the re-sends of calls that may have run; shared by all methods of a consumer.
+///
+/// A failing service is called more, not less, once its callers try again; the budget keeps that
+/// extra load below a share of the calls themselves. Calls that cannot have run do not draw on it.
+///
+/// ```
+/// use dubhe_cluster::RetryBudget;
+/// # #[tokio::main]
+/// # async fn main() {
+/// use tokio::time::Instant;
+///
+/// // No share of the calls, and one re-send for each of the ten seconds.
+/// let budget = RetryBudget::new(0, 1);
+/// let now = Instant::now();
+/// assert_eq!(budget.available(now), 10);
+/// assert!((0..10).all(|_| budget.draw(now)));
+/// assert!(!budget.draw(now), "used up");
+/// assert_eq!(budget.resends(), 10);
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct RetryBudget {
     percent: AtomicU32,
@@ -37,7 +56,7 @@ impl RetryBudget {
         }
     }
 
-    /// Allows other shares from now on; what was drawn stays drawn.
+    /// Sets other shares from now on; what was drawn stays drawn.
     pub fn set(&self, percent: u32, per_second: u32) {
         self.percent.store(percent, Relaxed);
         self.per_second.store(per_second, Relaxed);

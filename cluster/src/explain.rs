@@ -20,6 +20,9 @@ use crate::router::ChosenRouter;
 use crate::shortlist::{Shortlist, Step, Trace};
 
 /// The endpoints that one call can choose from at one time, and the steps that narrowed them.
+///
+/// [`Picker::explain`] makes it without sending, counting or selecting anything; `dubhe explain`
+/// prints it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Explanation {

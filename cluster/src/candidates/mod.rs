@@ -26,7 +26,11 @@ use crate::endpoint::{Endpoint, Vitals};
 /// More candidates than this are many: nothing then goes over all of them that need not.
 pub(crate) const MANY: usize = 64;
 
-/// Endpoints and their weights at one time.
+/// The endpoints that a balancer chooses from, and their weights at one time.
+///
+/// They are sorted by address, and [`LoadBalance::select`](crate::load_balance::LoadBalance::select)
+/// names one by its index. All of one rank are candidates together: a list of healthy endpoints holds
+/// none that is ejected or down.
 #[derive(Debug)]
 pub struct Candidates {
     endpoints: Vec<Arc<Endpoint>>,

@@ -36,6 +36,10 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::ejection::SharedEjection;
 
 /// The endpoints of one service; dropping it ends the subscription.
+///
+/// Calls read it through a [`Picker`](crate::Picker) without a lock. An endpoint stays the same, with
+/// its connection, load and health, as long as its address and id are listed; other data of its
+/// instance may change meanwhile.
 #[derive(Debug)]
 pub struct Directory {
     shared: Arc<DirectoryShared>,

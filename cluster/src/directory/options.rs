@@ -10,21 +10,36 @@ use crate::endpoint::ejection::EjectionConfig;
 use crate::endpoint::{AttemptLayers, DEFAULT_WARMUP};
 
 /// How a directory treats its instances.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use dubhe_cluster::{DirectoryOptions, EjectionConfig, Overrides};
+///
+/// let options = DirectoryOptions {
+///     // New instances get their full share after a minute.
+///     warmup: Duration::from_secs(60),
+///     ejection: Some(EjectionConfig { consecutive: 3, ..EjectionConfig::default() }),
+///     ..DirectoryOptions::default()
+/// };
+/// assert_eq!(options.hold, Duration::from_secs(300));
+/// ```
 #[derive(Debug, Clone)]
 pub struct DirectoryOptions {
-    /// How long instances are held that an empty or shrunken list removed; default 5 minutes.
+    /// How long instances that an empty or shrunken list removed are kept while they answer; default
+    /// 5 minutes.
     pub hold: Duration,
     /// How long a new instance takes to reach its weight, unless it says so itself; default 10
     /// minutes.
     pub warmup: Duration,
-    /// Layers around each endpoint; none.
+    /// Layers around each endpoint; default none.
     pub layers: AttemptLayers,
     /// Overrides of what instances publish; default none.
     pub overrides: Overrides,
-    /// When endpoints that fail are taken out; by default they are. `None` leaves that to the
-    /// balancer.
+    /// The rules by which endpoints that fail are ejected; the default is
+    /// [`EjectionConfig::default`]. `None` ejects none.
     pub ejection: Option<EjectionConfig>,
-    /// Counts them; a counter of its own.
+    /// The counter of ejections; default one of its own.
     pub ejections: Tally,
 }
 
@@ -41,13 +56,32 @@ impl Default for DirectoryOptions {
     }
 }
 
-/// Changes an instance before its directory sees it; `None` if no call may go there. Has no effect
-/// of its own: it runs again whenever the list is made anew.
+/// A function that changes instances before their directory sees them, or disables them.
+///
+/// It runs again whenever the list is made anew, so it only computes its result and has no other
+/// effect. The default changes nothing.
+///
+/// ```
+/// use dubhe_cluster::Overrides;
+/// use rpc_core::Instance;
+///
+/// // Nothing goes to the old rack, and half as much as published to a small machine.
+/// let overrides = Overrides::new(|instance: Instance| {
+///     if instance.address.starts_with("10.0.9.") {
+///         return None;
+///     }
+///     let is_small = instance.metadata.get("size").is_some_and(|size| size == "small");
+///     let weight = if is_small { instance.weight / 2 } else { instance.weight };
+///     Some(Instance { weight, ..instance })
+/// });
+/// # drop(overrides);
+/// ```
 #[derive(Clone, Default)]
 pub struct Overrides(Option<Arc<dyn Fn(Instance) -> Option<Instance> + Send + Sync>>);
 
 impl Overrides {
-    /// Instances are taken for what `amend` makes of them. It keeps address and id.
+    /// Takes instances for what `amend` returns; `None` disables one. `amend` must keep address and
+    /// id.
     #[must_use]
     pub fn new(amend: impl Fn(Instance) -> Option<Instance> + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(amend)))

@@ -9,8 +9,9 @@ use rpc_core::{Delivery, Instance, Source, Status, Trouble};
 
 use super::Directory;
 
-/// The state of a directory at one time, for people. `Display` shows how far its list can be
-/// trusted: `live`, `kept (registry lost for 12 s: …)`, `from cache, age 90 s (…)`, `pending (…)`.
+/// The state of a directory at one time, for people.
+///
+/// `Display` shows how far its list can be trusted: `live`, `kept (registry lost for 12 s: …)`, `from cache, age 90 s (…)`, `pending (…)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryState {
     /// The source of the list.

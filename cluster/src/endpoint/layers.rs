@@ -12,6 +12,29 @@ use tower_layer::Layer;
 type Wrap = Arc<dyn Fn(&Instance, BoxInvoker) -> BoxInvoker + Send + Sync>;
 
 /// Layers to put around every endpoint, the first outermost; cheap to clone.
+///
+/// ```
+/// use dubhe_cluster::AttemptLayers;
+/// use rpc_core::{BoxInvoker, Instance, Invocation, Invoke, ReplyFuture};
+///
+/// /// Names the rack that an attempt goes to in its metadata.
+/// struct Rack(String, BoxInvoker);
+///
+/// impl Invoke for Rack {
+///     fn invoke(&self, mut call: Invocation) -> ReplyFuture {
+///         call.metadata.insert("rack", self.0.clone());
+///         self.1.invoke(call)
+///     }
+/// }
+///
+/// let layers = AttemptLayers::new().wrap(|instance: &Instance, inner: BoxInvoker| {
+///     match instance.metadata.get("rack") {
+///         Some(rack) => BoxInvoker::from_invoke(Rack(rack.clone(), inner)),
+///         None => inner,
+///     }
+/// });
+/// # drop(layers);
+/// ```
 #[derive(Clone, Default)]
 pub struct AttemptLayers(Arc<Vec<Wrap>>);
 

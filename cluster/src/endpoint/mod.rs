@@ -36,8 +36,13 @@ pub use self::warmup::{DEFAULT_WARMUP, WARMUP, warmed_weight};
 use self::warmup::{published_warmup, uptime};
 pub(crate) use self::watch::give_up;
 
-/// An instance, the channel to it, how loaded it is and whether it is well. What every call needs
-/// comes first: of ten thousand endpoints each is cold, and a cache line less is time.
+/// An instance of a service, the channel to it, its load and its health.
+///
+/// Balancers and routers see endpoints; they read [`instance`](Self::instance) for what the provider
+/// publishes, [`weight`](Self::weight) for its share, [`load`](Self::load) for the calls of this
+/// consumer, and keep data of their own in [`state`](Self::state).
+// What every call needs comes first: of ten thousand endpoints each is cold, and a cache line less
+// is time.
 #[repr(C)]
 pub struct Endpoint {
     vitals: Arc<Vitals>,
@@ -57,7 +62,8 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint with its full weight and without a known load, which is never ejected.
+    /// An endpoint with its full weight and without a known load, which is never ejected. Those of a
+    /// [`Directory`](crate::Directory) warm up and can be ejected.
     #[must_use]
     pub fn new(instance: Instance, channel: Arc<dyn Channel>, layers: &AttemptLayers) -> Self {
         Self::watched(
@@ -143,9 +149,9 @@ impl Endpoint {
         self.vitals.load()
     }
 
-    /// What a balancer keeps of it, of a type of its own; made when it is first asked for. It lives as
-    /// long as the endpoint, also when the instance publishes other data. Takes no lock and
-    /// allocates the first time alone.
+    /// The state of type `T` that a balancer keeps of this endpoint; created on first use. It lives as
+    /// long as the endpoint, also when the instance publishes other data. Takes no lock, and allocates
+    /// only the first time.
     #[must_use]
     pub fn state<T: EndpointState + Default>(&self) -> &T {
         self.vitals.states().get_or_init(T::default)

@@ -12,8 +12,30 @@ use std::time::Duration;
 use rpc_core::{Invocation, Reply, Status};
 use tokio::time::Instant;
 
-/// State that a balancer keeps of one endpoint, notified of its calls. All balancers that ask for
-/// the type share it. Runs for each call: no I/O and no work it can do without.
+/// State that a balancer keeps of one endpoint, notified of its calls.
+///
+/// All balancers that ask for the type share it. Its methods run for each call, from many threads at
+/// once, so they do no I/O and no work they can do without.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+///
+/// use dubhe_cluster::{EndedCall, EndpointState};
+///
+/// /// How many calls have failed since the endpoint was last well.
+/// #[derive(Debug, Default)]
+/// struct Failures(AtomicU64);
+///
+/// impl EndpointState for Failures {
+///     fn end(&self, call: &EndedCall<'_>) {
+///         self.0.fetch_add(u64::from(call.is_failure), Relaxed);
+///     }
+///
+///     fn forget(&self) {
+///         self.0.store(0, Relaxed);
+///     }
+/// }
+/// ```
 pub trait EndpointState: Any + Send + Sync {
     /// A call goes out to the endpoint; what is put into its metadata travels.
     fn begin(&self, invocation: &mut Invocation, now: Instant) {

@@ -14,6 +14,15 @@ pub const WARMUP: &str = "warmup";
 
 /// The weight of a provider that has been up for `uptime`: grows evenly over `warmup` from 1 to
 /// `weight`. A weight of 0 stays 0.
+///
+/// ```
+/// use dubhe_cluster::{DEFAULT_WARMUP, warmed_weight};
+///
+/// let after = |minutes: u64| {
+///     warmed_weight(100, std::time::Duration::from_secs(60 * minutes), DEFAULT_WARMUP)
+/// };
+/// assert_eq!([0, 1, 5, 10, 60].map(after), [1, 10, 50, 100, 100]);
+/// ```
 #[must_use]
 pub fn warmed_weight(weight: u32, uptime: Duration, warmup: Duration) -> u32 {
     if uptime >= warmup {

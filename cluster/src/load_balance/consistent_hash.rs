@@ -30,13 +30,22 @@ const WALK: usize = 64;
 const MAX_NODES: u32 = 1_000;
 
 /// The parameters of `consistenthash`.
+///
+/// ```
+/// use dubhe_cluster::load_balance::{ConsistentHash, ConsistentHashConfig};
+///
+/// let by_user_and_item = ConsistentHashConfig { hash_arguments: vec![0, 2], ..Default::default() };
+/// assert!(ConsistentHash::new(by_user_and_item).is_ok());
+/// let coarse = ConsistentHashConfig { hash_nodes: 1, ..Default::default() };
+/// assert!(ConsistentHash::new(coarse).unwrap_err().to_string().contains("hash_nodes"));
+/// ```
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConsistentHashConfig {
-    /// Points of an endpoint on the ring, counted in fours as in Dubbo; 4 to 1000, 160 by default.
+    /// Points of an endpoint on the ring, used in groups of four as in Dubbo; 4 to 1000, default 160.
     pub hash_nodes: u32,
-    /// Which arguments make the key, by position from 0, one at least; the first by default. What a
-    /// call does not have is left out, but one that no method has is refused.
+    /// The positions of the arguments that form the key, from 0, at least one; default `[0]`. A
+    /// position that a method does not have is left out; one that no method has is refused.
     pub hash_arguments: Vec<usize>,
 }
 

@@ -36,23 +36,68 @@ const REDRAWS: usize = 3;
 ///
 /// One balancer is built for each method, so its state is the method's own. State of an endpoint
 /// belongs into [`Endpoint::state`](crate::Endpoint::state), which outlives changes of settings.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use dubhe_cluster::Candidates;
+/// use dubhe_cluster::load_balance::LoadBalance;
+/// use rpc_core::{BuildContext, Error, Extension, Invocation, NoConfig};
+/// use tokio::time::Instant;
+///
+/// /// Takes the endpoint that has the fewest calls of this consumer for its weight.
+/// #[derive(Debug)]
+/// struct Emptiest;
+///
+/// impl LoadBalance for Emptiest {
+///     fn select(&self, candidates: &Candidates, call: &Invocation, now: Instant) -> usize {
+///         let cost = |index: &usize| self.score(candidates, *index, call, now);
+///         let all = 0..candidates.endpoints().len();
+///         all.min_by(|a, b| cost(a).partial_cmp(&cost(b)).unwrap()).unwrap_or(0)
+///     }
+///
+///     fn score(&self, of: &Candidates, index: usize, _: &Invocation, _: Instant) -> Option<f64> {
+///         let endpoint = &of.endpoints()[index];
+///         Some(f64::from(endpoint.load().in_flight()) / f64::from(endpoint.weight().max(1)))
+///     }
+///
+///     fn score_unit(&self) -> &'static str {
+///         "calls in flight for each unit of weight"
+///     }
+/// }
+///
+/// impl Extension<dyn LoadBalance> for Emptiest {
+///     const NAME: &'static str = "emptiest";
+///     type Config = NoConfig;
+///
+///     fn build(_: NoConfig, _: &BuildContext) -> Result<Arc<dyn LoadBalance>, Error> {
+///         Ok(Arc::new(Self))
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Error> {
+/// let balancers = dubhe_cluster::load_balance::builtin().with::<Emptiest>();
+/// balancers.build("emptiest", Default::default())?;
+/// # Ok(())
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(note = "a balancer implements `Debug` and `LoadBalance::select`")]
 pub trait LoadBalance: fmt::Debug + Send + Sync + 'static {
     /// The index of the endpoint to call; `candidates` holds at least two. Runs for each attempt
     /// of each call at the time `now`, so it does no I/O and no work it can do without.
     fn select(&self, candidates: &Candidates, invocation: &Invocation, now: Instant) -> usize;
 
-    /// Whether [`select`](Self::select) returns another of these endpoints when it is called again, as
-    /// random and round-robin choices do, without work that grows with their number.
+    /// Whether calling [`select`](Self::select) again may return another endpoint, as with random and
+    /// round-robin choices, without work that grows with their number. The default is `false`.
     fn varies(&self, candidates: &Candidates) -> bool {
         let _ = candidates;
         false
     }
 
-    /// Selects among those for which `is_left` holds, for a re-send or a copy, without work that
-    /// grows with the list; `None` if it cannot, and then it selects from a list of those. Asked
-    /// where there are more than 64 candidates. One that [varies](Self::varies) selects again,
-    /// three times at most; others cannot unless they say how.
+    /// Selects among the candidates for which `is_left` holds, for a re-send or a copy, without work
+    /// that grows with the list; `None` if it cannot, so that it is asked to select from a shorter
+    /// list instead. Called only if there are more than 64 candidates. By default a balancer that
+    /// [varies](Self::varies) selects up to three times, and any other returns `None`.
     fn select_left(
         &self,
         candidates: &Candidates,
@@ -65,8 +110,8 @@ pub trait LoadBalance: fmt::Debug + Send + Sync + 'static {
         drawn.find(|index| is_left(*index))
     }
 
-    /// Whether calls of `methods` can be balanced by it; asked when a client is made, before any
-    /// call, with all methods of a service that one setting gives to this balancer.
+    /// Checks that it can balance calls of `methods`. Called when a client is made, before any call,
+    /// with all methods of a service that one setting gives to this balancer. Accepts all by default.
     ///
     /// # Errors
     /// What the methods lack, naming them, and the remedy.
@@ -75,9 +120,9 @@ pub trait LoadBalance: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// The figure that it compares of the endpoint at `index`, for explanations; lower is better.
-    /// Each balancer has its own unit. `None` if it compares nothing, and for an endpoint without
-    /// weight beside others. It changes nothing and may cost more than a selection.
+    /// The figure by which it compares the endpoint at `index`, for explanations; lower is better.
+    /// Each balancer has its own unit. `None`, the default, if it compares nothing, and for an endpoint
+    /// without weight beside others. It changes nothing and may cost more than a selection.
     fn score(
         &self,
         candidates: &Candidates,
@@ -112,6 +157,11 @@ impl SeedConfig {
 }
 
 /// The balancers that come with Dubhe.
+///
+/// ```
+/// let names: Vec<_> = dubhe_cluster::load_balance::builtin().names().collect();
+/// assert!(names.contains(&"p2c") && names.contains(&"consistenthash"), "{names:?}");
+/// ```
 #[must_use]
 pub fn builtin() -> ExtensionPoint<dyn LoadBalance> {
     ExtensionPoint::new("loadbalance")

@@ -54,6 +54,11 @@ pub struct PickerParts {
 
 /// Sends attempts to endpoints of its choice; a clone is one atomic increment.
 ///
+/// It never sends anything twice: what happens after a failure is a policy's decision. A policy that
+/// only wants one endpoint uses [`attempt`](Self::attempt); one that chooses itself splits that into
+/// [`choose`](Self::choose), [`choose_other`](Self::choose_other), [`first`](Self::first) or
+/// [`everyone`](Self::everyone), and [`attempt_at`](Self::attempt_at).
+///
 /// A [`ClusterPolicy`](crate::policy::ClusterPolicy) is a tower layer over it:
 /// `ServiceBuilder::new().layer(Failover::default()).service(picker)` is a service of invocations.
 #[derive(Debug, Clone)]

@@ -28,12 +28,21 @@ use crate::picker::Picker;
 const MAX_LISTED: usize = 16;
 
 /// The parameters of [`Broadcast`].
+///
+/// ```
+/// use dubhe_cluster::policy::{Broadcast, BroadcastConfig};
+///
+/// // Half of the providers are enough; all are called nevertheless.
+/// let half = BroadcastConfig { quorum: 50, ..BroadcastConfig::default() };
+/// assert!(Broadcast::new(half).is_ok());
+/// assert!(Broadcast::new(BroadcastConfig { quorum: 0, ..half }).is_err());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BroadcastConfig {
-    /// How many percent of the providers must succeed, 1 to 100; 100.
+    /// Percentage of the providers that must succeed, 1 to 100; default 100.
     pub quorum: usize,
-    /// How many providers are called at a time, at least 1; 256.
+    /// Number of providers called at a time, at least 1; default 256.
     pub concurrency: usize,
 }
 

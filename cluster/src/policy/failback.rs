@@ -32,14 +32,24 @@ use crate::picker::Picker;
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// The parameters of [`Failback`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use dubhe_cluster::policy::{Failback, FailbackConfig};
+///
+/// let patient = FailbackConfig { interval: Duration::from_secs(30), ..FailbackConfig::default() };
+/// assert!(Failback::new(patient).is_ok());
+/// assert!(Failback::new(FailbackConfig { tasks: 0, ..patient }).is_err());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FailbackConfig {
-    /// How often a failed call is sent again in the background; 3.
+    /// How often a failed call is sent again in the background; default 3.
     pub retries: u32,
-    /// How many failed calls of a method wait at most, at least 1; 100.
+    /// Most failed calls of a method that wait at a time, at least 1; default 100.
     pub tasks: usize,
-    /// The pause before the first attempt in the background; `"5s"`. Doubles.
+    /// The pause before the first attempt in the background, which doubles up to a minute; default 5 s.
     #[serde(deserialize_with = "rpc_core::amount::positive_duration")]
     pub interval: Duration,
 }

@@ -40,7 +40,7 @@ const MAX_PAUSE: Duration = Duration::from_millis(200);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FailoverConfig {
-    /// How often a call that may have run is sent again; 2.
+    /// How often a call that may have run is sent again at most; default 2.
     pub retries: u32,
 }
 

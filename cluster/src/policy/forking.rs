@@ -35,7 +35,7 @@ use crate::picker::Picker;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ForkingConfig {
-    /// How many providers are asked at once, 1 to 64; 2.
+    /// Number of providers asked at once, 1 to 64; default 2.
     pub forks: usize,
 }
 

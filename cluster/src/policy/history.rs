@@ -6,7 +6,26 @@ use std::time::Duration;
 use rpc_core::status::AttemptFailure;
 use rpc_core::{Code, Delivery, Method, Status};
 
-/// The attempts of a call so far; for policies of any kind.
+/// The failed attempts of a call so far, for policies that make several.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use dubhe_cluster::policy::History;
+/// use rpc_core::{Delivery, Method, MethodKind, ServiceKey, Status};
+///
+/// let reserve = Method::new(ServiceKey::new("shop.Stock"), "reserve", MethodKind::Unary, true);
+/// let lost = Status::unavailable("connection lost").with_delivery(Delivery::MaybeSent);
+/// let refused = Status::unavailable("it drains").with_delivery(Delivery::Refused);
+///
+/// let mut history = History::new();
+/// history.add(&lost.with_address("a:1".into()), Duration::from_millis(3));
+/// history.add(&refused.clone().with_address("b:1".into()), Duration::from_millis(1));
+/// let last = history.into_status(refused, &reserve, Some("retries = 1".to_owned()));
+/// // The first attempt may have run, so the call may have.
+/// assert_eq!(last.delivery(), Delivery::MaybeSent);
+/// assert_eq!(last.attempts().len(), 2);
+/// ```
 #[derive(Debug, Default)]
 pub struct History(Vec<AttemptFailure>);
 
@@ -17,7 +36,7 @@ impl History {
         Self(Vec::new())
     }
 
-    /// Adds a failed attempt; one that reached no endpoint is none.
+    /// Adds a failed attempt. A status without an address reached no endpoint and is not added.
     pub fn add(&mut self, status: &Status, elapsed: Duration) {
         if let Some(address) = status.address() {
             self.0.push(AttemptFailure {
@@ -48,7 +67,7 @@ impl History {
         self.0.iter().map(|failed| failed.address.clone()).collect()
     }
 
-    /// The addresses that do not have what is called: to ask them again is in vain.
+    /// The addresses that lack the service or the method, so that asking them again is useless.
     #[must_use]
     pub fn lacking(&self) -> Vec<Arc<str>> {
         let lacks = |failed: &&AttemptFailure| {

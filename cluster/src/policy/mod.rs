@@ -41,6 +41,49 @@ const MAX_TRIED: usize = 64;
 /// each failure. It keeps three promises, which the contract tests check: no attempt starts after the
 /// deadline, a call that may have run is sent again only if its method is idempotent, and dropping the
 /// call cancels its attempts.
+///
+/// ```
+/// use dubhe_cluster::policy::ClusterPolicy;
+/// use dubhe_cluster::{Attempt, Picker};
+/// use rpc_core::status::{Resend, may_resend};
+/// use rpc_core::{BoxInvoker, Invocation, Invoke, ReplyFuture};
+/// use tokio::time::Instant;
+/// use tower_layer::Layer;
+///
+/// /// Sends a call that certainly did not run once more, elsewhere.
+/// #[derive(Debug)]
+/// struct Twice;
+///
+/// impl Layer<Picker> for Twice {
+///     type Service = BoxInvoker;
+///
+///     fn layer(&self, picker: Picker) -> BoxInvoker {
+///         BoxInvoker::from_invoke(TwiceInvoker(picker))
+///     }
+/// }
+///
+/// impl ClusterPolicy for Twice {}
+///
+/// struct TwiceInvoker(Picker);
+///
+/// impl Invoke for TwiceInvoker {
+///     fn invoke(&self, call: Invocation) -> ReplyFuture {
+///         let picker = self.0.clone();
+///         Box::pin(async move {
+///             let mut attempt = Attempt::first(call, Instant::now());
+///             match picker.attempt(attempt.clone()).await {
+///                 Err(failed) if may_resend(&failed, &attempt.invocation) == Resend::Free => {
+///                     attempt.excluded.extend(failed.address().map(Into::into));
+///                     attempt.number = 2;
+///                     attempt.now = Instant::now();
+///                     picker.attempt(attempt).await
+///                 }
+///                 done => done,
+///             }
+///         })
+///     }
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     note = "a policy implements `Debug`, `tower_layer::Layer<Picker, Service = BoxInvoker>` and \
             `ClusterPolicy`"
@@ -48,8 +91,8 @@ const MAX_TRIED: usize = 64;
 pub trait ClusterPolicy:
     Layer<Picker, Service = BoxInvoker> + fmt::Debug + Send + Sync + 'static
 {
-    /// Whether calls of `method` can be made by this policy; asked when a client is made, before
-    /// any call.
+    /// Checks that it can serve calls of `method`. Called when a client is made, before any call.
+    /// Accepts every method by default.
     ///
     /// # Errors
     /// What the method lacks, naming it, and the remedy.
@@ -58,21 +101,24 @@ pub trait ClusterPolicy:
         Ok(())
     }
 
-    /// Whether it sends a call to every provider. Such a policy has to be chosen for the service or
-    /// the method if that is not idempotent, because any other runs a call at most once; and where
-    /// it is chosen it serves `client.broadcast()` too, so it leaves what each provider answered in
-    /// the [`NodeReplies`](rpc_core::NodeReplies) of the invocation's extensions.
+    /// Whether it sends a call to every provider; `false` by default.
+    ///
+    /// For a method that is not idempotent, such a policy must be chosen for the method or its service
+    /// explicitly, because every other policy runs a call at most once. It also serves
+    /// `client.broadcast()`, so it stores each provider's answer in the
+    /// [`NodeReplies`](rpc_core::NodeReplies) of the invocation's extensions.
     fn calls_everyone(&self) -> bool {
         false
     }
 
-    /// Which endpoints a call is sent to, as far as tools show it; changes no call. The default: all
-    /// of them if it [calls everyone](Self::calls_everyone), else one that the balancer selects.
+    /// The endpoints that a call is sent to, for tools to show; changes no call. The default: all of
+    /// them if it [calls everyone](Self::calls_everyone), otherwise one that the balancer selects.
     fn choice(&self) -> Choice {
         if self.calls_everyone() { Choice::Everyone } else { Choice::Balanced }
     }
 
-    /// Returns this policy with the `retries` that are set beside it; `None` if it takes none.
+    /// Returns this policy with the `retries` that are set beside its name; `None`, the default, if it
+    /// has no such parameter.
     #[allow(unused_variables, reason = "the names are for who reads and who implements it")]
     fn with_retries(&self, retries: u32) -> Option<Arc<dyn ClusterPolicy>> {
         None
@@ -92,6 +138,12 @@ pub enum Choice {
 }
 
 /// The policies that come with Dubhe.
+///
+/// ```
+/// let names: Vec<_> = dubhe_cluster::policy::builtin().names().collect();
+/// let seven = "available broadcast failback failfast failover failsafe forking";
+/// assert_eq!(names.join(" "), seven);
+/// ```
 #[must_use]
 pub fn builtin() -> ExtensionPoint<dyn ClusterPolicy> {
     ExtensionPoint::new("cluster")

@@ -14,7 +14,7 @@ pub struct RouterChain(Arc<[ChosenRouter]>);
 /// A router, and how people know it.
 #[derive(Debug, Clone)]
 pub struct ChosenRouter {
-    /// It.
+    /// The router itself.
     pub router: Arc<dyn Router>,
     /// Its name in the configuration.
     pub name: Arc<str>,
@@ -29,7 +29,7 @@ impl RouterChain {
         Self(routers.into())
     }
 
-    /// Puts a router first that leaves the instances which `connector` can call with this kind of
+    /// Adds a router in front that leaves the instances which `connector` can call with this kind of
     /// method.
     #[must_use]
     pub fn carrying(&self, connector: Arc<dyn Connector>, kind: MethodKind) -> Self {

@@ -16,6 +16,37 @@ use crate::endpoint::Endpoint;
 ///
 /// Routers run in the order of `consumer.routers`, each on what the one before left. If nothing is
 /// left, the call fails as *not sent*, with the name of the router.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use dubhe_cluster::Endpoint;
+/// use dubhe_cluster::router::Router;
+/// use rpc_core::Invocation;
+///
+/// /// Leaves the instances of one zone, unless there are none.
+/// #[derive(Debug)]
+/// struct Zone(String);
+///
+/// impl Zone {
+///     fn is_mine(&self, endpoint: &Endpoint) -> bool {
+///         endpoint.instance().metadata.get("zone") == Some(&self.0)
+///     }
+/// }
+///
+/// impl Router for Zone {
+///     fn narrow(&self, candidates: &mut Vec<&Arc<Endpoint>>, _: &Invocation) {
+///         if candidates.iter().any(|endpoint| self.is_mine(endpoint)) {
+///             candidates.retain(|endpoint| self.is_mine(endpoint));
+///         }
+///     }
+///
+///     fn why(&self, endpoint: &Endpoint, _: &Invocation) -> Option<String> {
+///         let zone = endpoint.instance().metadata.get("zone").map_or("unknown", String::as_str);
+///         (!self.is_mine(endpoint)).then(|| format!("its zone is {zone}"))
+///     }
+/// }
+/// ```
 #[diagnostic::on_unimplemented(note = "a router implements `Debug` and `Router::narrow`")]
 pub trait Router: fmt::Debug + Send + Sync + 'static {
     /// Removes the endpoints this call must not go to. Runs for each attempt of each call, so it

@@ -2,27 +2,46 @@
 
 use std::time::Duration;
 
-/// The rules by which endpoints are ejected. The numbers are Finagle's failure accrual with
-/// Linkerd's times, the cap is Envoy's panic threshold.
+/// The rules by which endpoints are ejected.
+///
+/// The thresholds are those of Finagle's failure accrual, the times Linkerd's, the cap is Envoy's
+/// panic threshold. The default suits services of any rate; a method that fails often by nature
+/// (`unavailable` as an everyday answer) wants a lower `success_percent`.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use dubhe_cluster::EjectionConfig;
+///
+/// // Patient with single failures, and quick to try again.
+/// let config = EjectionConfig {
+///     consecutive: 20,
+///     success_percent: 50,
+///     max: Duration::from_secs(5),
+///     ..EjectionConfig::default()
+/// };
+/// assert_eq!((config.base, config.max_percent), (Duration::from_secs(1), 50));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EjectionConfig {
-    /// Failures in a row that eject; 5.
+    /// Failures in a row that eject an endpoint; default 5.
     pub consecutive: u32,
-    /// Share of successes in the last 10 s, in percent, below which a failure ejects; 80.
+    /// Share of successes in the last 10 s, in percent, below which a failure ejects; default 80.
     pub success_percent: u32,
-    /// Calls in these 10 s from which on the share says anything; 10.
+    /// Least number of calls in these 10 s for the share to count; default 10.
     pub min_calls: u32,
-    /// How long after a failure without a success; 500 ms. For balancers that call an endpoint no
-    /// more once it has failed: it would neither fail often enough nor ever be found well again.
+    /// How long after a failure without a success an endpoint is ejected; default 500 ms. This rule is
+    /// for balancers that stop calling an endpoint once it has failed: it would neither fail often
+    /// enough for the others nor ever be found healthy again.
     pub failing_for: Duration,
-    /// How long the first ejection lasts at most; 1 s. Each further one may last twice as long.
+    /// Longest time of the first ejection; default 1 s. Each further one may last twice as long.
     pub base: Duration,
-    /// How long an ejection lasts at most; 60 s.
+    /// Longest time of any ejection; default 60 s.
     pub max: Duration,
-    /// Share of the connected endpoints, in percent, up to which ejections count; 50. If more are
-    /// ejected, all are called: what looks like so many bad endpoints is something else.
+    /// Share of the connected endpoints, in percent, up to which ejections count; default 50. If more
+    /// are ejected, all are called: so many failures have another cause.
     pub max_percent: u32,
-    /// The seed of the jitter, for reproducible tests and simulations.
+    /// The seed of the jitter, for reproducible tests and simulations; default none.
     pub seed: Option<u64>,
 }
 

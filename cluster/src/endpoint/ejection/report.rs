@@ -24,15 +24,15 @@ pub struct EndpointHealth {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HealthState {
-    /// It is.
+    /// It is called.
     Healthy,
-    /// It is not, while there are better ones.
+    /// It is not called, as long as there are better ones.
     Ejected {
-        /// For how long yet.
+        /// The rest of its ejection.
         left: Duration,
     },
     /// Its ejection is over; one call decides whether it comes back.
     Probation,
-    /// It does not have the service: another program got its address.
+    /// It lacks the service: another program has its address now.
     Stale,
 }
