@@ -1,4 +1,4 @@
-//! One try of a call: what is to be tried, and the try while it runs.
+//! One try of a call: its description, and the try while it runs.
 
 use std::fmt;
 use std::future::Future;
@@ -15,8 +15,8 @@ use crate::endpoint::give_up;
 
 /// One try of a call, as a policy describes it to the [`Picker`](crate::Picker).
 ///
-/// A policy makes the first by [`Attempt::first`], and each further one by changing a clone: it adds
-/// the address that failed to `excluded`, counts `number` up and reads the clock.
+/// A policy makes the first by [`Attempt::first`], and each further one by changing a clone: it
+/// adds the address that failed to `excluded`, counts `number` up and reads the clock.
 ///
 /// ```
 /// use dubhe_cluster::Attempt;
@@ -68,7 +68,7 @@ type Later = Pin<Box<dyn Future<Output = Result<AttemptFuture, Status>> + Send>>
 enum State {
     /// At its endpoint.
     Running(EndpointFuture),
-    /// For the first word of the registry, after which it is sent.
+    /// Waits for the registry's first list; sent after that.
     Waiting(Later),
     /// Failed before it was sent; `None` once the failure was returned.
     Failed(Option<Status>),

@@ -1,8 +1,9 @@
-//! Calls that failed, were answered for, and are to be sent again later.
+//! Calls that failed, were answered in place of that, and are to be sent again later.
 //!
-//! Shared by the whole consumer and ended with it: a client may be gone long before its calls are
-//! done. Each waiting call is a task that holds all there is to know of it; should its runtime end, it
-//! waits for the next call, which has it go on in its own. Nothing outlives the process.
+//! The backlog is shared by the whole consumer and ends with it: a client may be gone long before
+//! its calls are done. Each waiting call is a task that holds all of its state. If its runtime
+//! ends, the call waits for the next one, which continues it in its own runtime. Nothing outlives
+//! the process.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,8 +21,8 @@ const MAX_BYTES: usize = MAX_MIB << 20;
 
 /// The waiting calls of a consumer, by method; dropping it ends them.
 ///
-/// A policy reaches it by [`Picker::backlog`](crate::Picker::backlog). Its calls are in memory only:
-/// they end with the consumer, and with the process.
+/// A policy reaches it by [`Picker::backlog`](crate::Picker::backlog). Its calls are in memory
+/// only: they end with the consumer, and with the process.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -51,7 +52,7 @@ pub struct Backlog {
 
 /// A waiting call that can go on in another runtime.
 pub(crate) trait Waiting: Send + 'static {
-    /// All that becomes of it. May be dropped anywhere, and is then begun again.
+    /// Repeats the call until it is done. May be dropped at any point, and is then started again.
     fn run(&mut self) -> impl Future<Output = ()> + Send;
 
     /// Where it waits; `None` once the consumer has ended.
@@ -249,7 +250,7 @@ impl<W: Waiting> Left for Task<W> {
 }
 
 impl<W: Waiting> Drop for Task<W> {
-    /// Its runtime ends; if it was the consumer, there is nowhere to go.
+    /// Hands the call back when its runtime ends; if the consumer has ended, the call is lost.
     fn drop(&mut self) {
         let Some(call) = self.call.take() else { return };
         if let Some(backlog) = call.backlog() {

@@ -11,7 +11,7 @@ use std::time::Duration;
 pub(crate) struct Dice(AtomicU64);
 
 impl Dice {
-    /// A generator that gives the same rolls for the same seed, or others each time for none.
+    /// A generator whose rolls follow from `seed`, or are random without one.
     pub(crate) fn new(seed: Option<u64>) -> Self {
         Self(AtomicU64::new(seed.unwrap_or_else(rand::random)))
     }

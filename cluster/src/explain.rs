@@ -106,7 +106,7 @@ impl Picker {
         let mut seen = Seen { invocation, dropped: HashMap::new(), routers: Vec::new() };
         let everybody: Vec<&Arc<Endpoint>> = listed.iter().collect();
         seen.mark(&everybody, &all.iter().collect::<Vec<_>>(), |_| Dropped::Unfit);
-        // Where a router leaves nobody the call ends, and those after it are not asked.
+        // If a router leaves no endpoint, the call ends, and later routers are not asked.
         let left = Shortlist::of(all, &self.0.routers, invocation, &mut seen).ok();
         let left = left.map(|left| match choice {
             Choice::Everyone => left,

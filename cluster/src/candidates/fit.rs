@@ -13,7 +13,7 @@ use super::{Candidates, MANY, Members};
 use crate::endpoint::Endpoint;
 use crate::endpoint::ejection::SharedEjection;
 
-/// How many connections are opened at a time that no call waits for.
+/// Most connections that are opened at a time without a call that waits for them.
 const OPENINGS: usize = 16;
 
 /// How long more of them may be out of date, for each: far longer than it takes to make them anew.
@@ -55,7 +55,7 @@ impl Candidates {
             move |place: usize| ranks[place] == best && seen[place].state == state
         };
         let has = |state| (0..listed.len()).any(is(state));
-        // Of the other ranks nobody is better than another for having answered once.
+        // In the other ranks it makes no difference whether an endpoint has answered once.
         let is_mixed = matches!(best, 0 | 2) && has(ChannelState::Idle) && has(ChannelState::Ready);
         let proven = || Arc::new(Self::at(listed, members, is(ChannelState::Ready)));
         let connecting = seen.iter().filter(|seen| seen.state == ChannelState::Connecting).count();
@@ -71,12 +71,12 @@ impl Candidates {
         }
     }
 
-    /// What they were made of, if they are all that a directory offers.
+    /// The list and states that they were made from, if they are all that a directory offers.
     pub(crate) fn made_of(&self) -> Option<MadeOf> {
         self.fitness.as_ref().map(|fitness| fitness.made_of)
     }
 
-    /// Whether they are so many that they are used although something may have changed.
+    /// Whether there are so many that they are used for a while after something has changed.
     pub(crate) const fn may_be_old(&self) -> bool {
         self.endpoints.len() > MANY
     }
@@ -90,7 +90,7 @@ impl Candidates {
         self.may_be_old() && self.fitness.as_ref().is_some_and(is_new)
     }
 
-    /// Whether one that was full may be so no more. A long list is not looked through for each of them.
+    /// Whether an endpoint that was full may have room again. A long list is not scanned for each.
     pub(crate) fn have_lapsed(&self) -> bool {
         let count = u32::try_from(self.members.addresses().len()).unwrap_or(u32::MAX);
         let has_lapsed = |fitness: &Fitness, until: Instant| {
@@ -101,7 +101,7 @@ impl Candidates {
             .is_some_and(|f| f.full_until.is_some_and(|until| has_lapsed(f, until)))
     }
 
-    /// Whether they are called although they are full, as all are that may be called.
+    /// Whether they are called although they are full, because every endpoint is.
     pub(crate) fn are_full(&self) -> bool {
         self.fitness.as_ref().is_some_and(|fitness| FULL.contains(&fitness.best))
     }
@@ -120,8 +120,9 @@ impl Candidates {
         proven.filter(|_| chosen.channel().state() != ChannelState::Ready)
     }
 
-    /// Has a connection to `chosen` opened, one of these that was never used, so that it is called
-    /// once it has answered. `false` if that takes a call. Beyond so many at a time none is opened.
+    /// Opens a connection to `chosen`, a candidate that was never used, so that it is called once
+    /// it has answered. Returns `false` if only a call can open it. At most [`OPENINGS`] are opened
+    /// at a time.
     pub(crate) fn open(&self, chosen: &Endpoint) -> bool {
         if chosen.channel().state() != ChannelState::Idle {
             return true;

@@ -1,11 +1,11 @@
-//! The addresses of a directory's list: what stays while only the state of its endpoints changes.
+//! The addresses of a directory's list, which stay while only the state of its endpoints changes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::endpoint::Endpoint;
 
-/// Addresses in their order; the same object for as long as they are the same.
+/// The sorted addresses of a list; the object is replaced only when the addresses change.
 #[derive(Debug)]
 pub(crate) struct Members {
     addresses: Box<[Arc<str>]>,
@@ -34,7 +34,7 @@ impl Members {
         &self.addresses
     }
 
-    /// Tells lists apart, and which of two is later.
+    /// Identifies a list; later lists have greater numbers.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }

@@ -23,32 +23,33 @@ use crate::endpoint::load::Load;
 use crate::endpoint::state::States;
 use crate::endpoint::{Endpoint, Vitals};
 
-/// More candidates than this are many: nothing then goes over all of them that need not.
+/// Above this number of candidates, code avoids passing over all of them.
 pub(crate) const MANY: usize = 64;
 
 /// The endpoints that a balancer chooses from, and their weights at one time.
 ///
-/// They are sorted by address, and [`LoadBalance::select`](crate::load_balance::LoadBalance::select)
-/// names one by its index. All of one rank are candidates together: a list of healthy endpoints holds
-/// none that is ejected or down.
+/// They are sorted by address, and
+/// [`LoadBalance::select`](crate::load_balance::LoadBalance::select) names one by its index. All of
+/// one rank are candidates together: a list of healthy endpoints holds none that is ejected or
+/// down.
 #[derive(Debug)]
 pub struct Candidates {
     endpoints: Vec<Arc<Endpoint>>,
-    /// What calls change of each endpoint. Beside them, so that both are fetched at once: behind
-    /// the endpoint, which is cold among thousands, there would be two waits for the memory.
+    /// The part of each endpoint that calls change. Kept here so that both are fetched at once:
+    /// behind the endpoint, which is cold among thousands, there would be two waits for the memory.
     vitals: Vec<Arc<Vitals>>,
     weights: Weights,
-    /// Those that would be among `endpoints`, had they any weight.
+    /// Endpoints that are missing in `endpoints` only because their weight is 0.
     weightless: Vec<Arc<Endpoint>>,
-    /// Those that wait for a call to find out whether they are well again; none of `endpoints`.
+    /// Endpoints that wait for a probe after their ejection; none of `endpoints`.
     probation: Vec<Arc<Endpoint>>,
     /// If it is all that a directory offers.
     fitness: Option<Fitness>,
-    /// Those whose provider has answered, if others were never connected to.
+    /// The candidates whose provider has answered, if others were never connected.
     proven: Option<Arc<Self>>,
     /// How many connections may be opened that no call waits for.
     openings: AtomicUsize,
-    /// What a router or a re-send left these of.
+    /// The candidates that a router or a re-send narrowed to these.
     whole: Option<Arc<Self>>,
     /// The list that these are of, fit or not.
     members: Arc<Members>,

@@ -1,5 +1,5 @@
-//! What may change while a directory lives: what its instances are taken for, what is around them,
-//! when one is taken out.
+//! Settings that may change while a directory lives: overrides of its instances, layers around
+//! them, the rules of ejection.
 
 use std::sync::Arc;
 
@@ -9,8 +9,7 @@ use crate::endpoint::AttemptLayers;
 use crate::endpoint::ejection::EjectionConfig;
 
 impl Directory {
-    /// Takes instances for what `overrides` makes of them from now on. Connections, load and health
-    /// stay.
+    /// Applies other overrides to instances from now on. Connections, load and health stay.
     pub fn set_overrides(&self, overrides: Overrides) {
         let layers = self.shared.around.load().layers.clone();
         self.set_around(Around { layers, overrides });
@@ -28,8 +27,8 @@ impl Directory {
         self.shared.changed.notify_one();
     }
 
-    /// Ejects by other rules from now on, or not at all. Who is out by the old ones comes back by the
-    /// new.
+    /// Ejects by other rules from now on, or not at all. Endpoints ejected by the old rules come
+    /// back by the new ones.
     pub fn set_ejection(&self, ejection: Option<EjectionConfig>) {
         self.shared.ejection.set_config(ejection);
     }

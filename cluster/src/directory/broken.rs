@@ -1,5 +1,5 @@
-//! Instances that could not be taken up, because something of the program's own panicked while it was
-//! made for them: a layer, a filter, a protocol. The others are taken up all the same.
+//! Instances without an endpoint, because one of the program's own layers, filters or protocols
+//! panicked while it was created for them. The other instances are not affected.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,8 +22,8 @@ struct Break {
 }
 
 impl Broken {
-    /// What `make` makes for the instance of `service` at `address`; `None` if that panics, or did a
-    /// moment ago.
+    /// The result of `make` for the instance of `service` at `address`; `None` if it panics, or did
+    /// so a moment ago.
     pub(super) fn make<T>(
         &mut self,
         service: &ServiceKey,
@@ -55,7 +55,7 @@ impl Broken {
         }
     }
 
-    /// Notes that there is nothing to make at `address` any more.
+    /// Notes that nothing has to be created for `address` any more.
     pub(super) fn mended(&mut self, address: &str) {
         self.0.remove(address);
     }

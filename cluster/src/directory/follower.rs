@@ -19,7 +19,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// How often the health of endpoints is looked at while one of them is not well.
 const REVIEW: Duration = Duration::from_millis(100);
 
-/// How long after it began anew a registry may take to confirm its list before calls go by the old one.
+/// How long a restarted registry may take to confirm its list before calls use the old one.
 const CONFIRMS: Duration = Duration::from_secs(2);
 
 /// Follows one subscription; owned by the directory's task.
@@ -76,15 +76,15 @@ impl Follower {
         &self.shared
     }
 
-    /// Has the registry's tasks begin again in the runtime here, if they have ended; says whether
-    /// they had, so that the list is to be confirmed.
+    /// Restarts the registry's tasks in the present runtime if they have ended. Returns whether
+    /// they had, so that the list has to be confirmed.
     pub(super) fn resume(&mut self) -> bool {
         self.asked = self.subscription.watch_trouble();
         self.asked.mark_unchanged();
         self.is_open && self.subscription.resume()
     }
 
-    /// Waits until the registry has confirmed the list after it began anew, or says why not.
+    /// Waits until the restarted registry confirms the list, or says why it cannot.
     async fn confirm(&mut self) {
         let _ = timeout(CONFIRMS, self.asked.changed()).await;
         let latest = self.subscription.latest();
@@ -110,7 +110,7 @@ impl Follower {
                     }
                 },
                 () = self.shared.changed.notified() => {
-                    // What panicked may be another by now.
+                    // The layer that panicked may have been replaced.
                     self.broken.forget();
                     self.rebuild(false);
                 }
@@ -138,7 +138,7 @@ impl Follower {
         }
     }
 
-    /// Takes over a snapshot. One that says nothing is none.
+    /// Takes over a snapshot; a pending one is ignored.
     pub(super) fn accept(&mut self, snapshot: Snapshot) {
         if snapshot.source == Source::Pending {
             return;
@@ -170,7 +170,8 @@ impl Follower {
             || list.endpoints.iter().any(|endpoint| endpoint.is_warming())
     }
 
-    /// Publishes what follows from the last snapshot at this time; `is_news` if it has just come.
+    /// Publishes the list that follows from the last snapshot now; `is_news` if it has just
+    /// arrived.
     fn rebuild(&mut self, is_news: bool) {
         let now = Instant::now();
         let old = self.shared.list.load_full();
@@ -201,7 +202,7 @@ impl Follower {
             );
         }
         self.shared.publish(EndpointList {
-            // Same version, same candidates: a list that says the same makes no work.
+            // An equal list keeps its version, and so the candidates.
             version: old.version + u64::from(!is_same),
             members: old.members.updated(&endpoints),
             endpoints,
@@ -247,8 +248,8 @@ impl Follower {
         instances
     }
 
-    /// The endpoint of `instance`: the one there was, if it is the same provider, or if no other can
-    /// be made.
+    /// The endpoint of `instance`: the one there was, if it is the same provider, or if no other
+    /// can be made.
     fn endpoint(
         &mut self,
         old: &EndpointList,
@@ -279,7 +280,7 @@ impl Follower {
     }
 }
 
-/// Waits until somebody is not well, and at least until `next`.
+/// Waits until an endpoint is unhealthy, and at least until `next`.
 async fn alerted(rules: &SharedEjection, next: Instant) {
     rules.wait_alert().await;
     sleep_until(next).await;
@@ -291,14 +292,14 @@ fn at<'a>(list: &'a EndpointList, address: &str) -> Option<&'a Arc<Endpoint>> {
     list.endpoints.get(index)
 }
 
-/// Whether nothing speaks against it: neither its connection nor its answers. One that was never
-/// called is given the benefit of the doubt.
+/// Whether neither its connection nor its answers speak against it. One that was never called gets
+/// the benefit of the doubt.
 fn answers(endpoint: &Endpoint) -> bool {
     let state = endpoint.channel().state();
     !matches!(state, ChannelState::Down | ChannelState::Draining) && !endpoint.is_stale()
 }
 
-/// As candidates count those of whom too many may be out.
+/// Whether it counts among the connected endpoints, of which only a share may be ejected.
 fn is_connected(endpoint: &Endpoint) -> bool {
     let state = endpoint.channel().state();
     matches!(state, ChannelState::Ready | ChannelState::Idle) && !endpoint.is_stale()

@@ -27,7 +27,7 @@ impl Following {
         following
     }
 
-    /// Begins again in the runtime here, if there is one and nobody follows.
+    /// Starts again in the present runtime, if there is one and no task follows.
     #[cold]
     pub(super) fn resume(&self) {
         let Ok(runtime) = runtime::with_timers() else { return };

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering::Acquire, Ordering::Release};
 
-/// Whether somebody follows; calls read it.
+/// Whether a task follows the registry; calls read it.
 #[derive(Debug, Default)]
 pub(super) struct FollowerLife(AtomicU8);
 
@@ -15,7 +15,7 @@ impl FollowerLife {
         self.0.load(Acquire) == AWAY
     }
 
-    /// Whether the list is that of an earlier time, and somebody asks whether it still holds.
+    /// Whether the list is an earlier one that is being confirmed.
     pub(super) fn is_confirming(&self) -> bool {
         self.0.load(Acquire) == CONFIRMING
     }
@@ -25,12 +25,12 @@ impl FollowerLife {
         let _ = self.0.compare_exchange(CONFIRMING, AT_WORK, Release, Acquire);
     }
 
-    /// Somebody follows; `is_anew` if the list is that of an earlier time.
+    /// Notes that a task follows; `is_anew` if the list is an earlier one.
     pub(super) fn begin(&self, is_anew: bool) {
         self.0.store(if is_anew { CONFIRMING } else { AT_WORK }, Release);
     }
 
-    /// Whoever followed has gone away.
+    /// Notes that the task has ended.
     pub(super) fn end(&self) {
         self.0.store(AWAY, Release);
     }

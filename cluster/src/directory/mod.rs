@@ -37,9 +37,9 @@ use crate::endpoint::ejection::SharedEjection;
 
 /// The endpoints of one service; dropping it ends the subscription.
 ///
-/// Calls read it through a [`Picker`](crate::Picker) without a lock. An endpoint stays the same, with
-/// its connection, load and health, as long as its address and id are listed; other data of its
-/// instance may change meanwhile.
+/// Calls read it through a [`Picker`](crate::Picker) without a lock. An endpoint stays the same,
+/// with its connection, load and health, as long as its address and id are listed; other data of
+/// its instance may change meanwhile.
 #[derive(Debug)]
 pub struct Directory {
     shared: Arc<DirectoryShared>,
@@ -150,8 +150,8 @@ impl Directory {
         matches!(waited, Ok(Ok(_)))
     }
 
-    /// Whether nobody follows the registry, as its runtime has ended; looking at the candidates has it
-    /// followed again.
+    /// Whether no task follows the registry because its runtime has ended; reading the candidates
+    /// starts one again.
     pub(crate) fn is_left(&self) -> bool {
         self.shared.life.is_away()
     }

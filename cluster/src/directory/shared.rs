@@ -1,4 +1,4 @@
-//! What the task of a directory writes, and calls read.
+//! State of a directory that its task writes and calls read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use crate::candidates::{Candidates, MadeOf, Members};
 use crate::endpoint::ejection::SharedEjection;
 use crate::endpoint::{AttemptLayers, Endpoint};
 
-/// What the follower writes and calls read.
+/// State that the follower writes and calls read.
 #[derive(Debug)]
 pub(super) struct DirectoryShared {
     pub(super) service: ServiceKey,
@@ -24,7 +24,7 @@ pub(super) struct DirectoryShared {
     pub(super) around: ArcSwap<Around>,
     pub(super) changed: Notify,
     pub(super) list: ArcSwap<EndpointList>,
-    /// That of `list`, readable without touching it.
+    /// The version of `list`, readable without touching it.
     pub(super) version: AtomicU64,
     pub(super) candidates: ArcSwap<Candidates>,
     pub(super) life: FollowerLife,
@@ -33,7 +33,7 @@ pub(super) struct DirectoryShared {
     pub(super) heard: watch::Sender<bool>,
     /// Address of the registry, for people.
     pub(super) registry: Arc<str>,
-    /// What keeps the registry from confirming the list.
+    /// The reason why the registry does not confirm the list, if any.
     pub(super) trouble: watch::Receiver<Option<Trouble>>,
 }
 

@@ -11,7 +11,8 @@ use super::Directory;
 
 /// The state of a directory at one time, for people.
 ///
-/// `Display` shows how far its list can be trusted: `live`, `kept (registry lost for 12 s: …)`, `from cache, age 90 s (…)`, `pending (…)`.
+/// `Display` shows how far its list can be trusted: `live`, `kept (registry lost for 12 s: …)`,
+/// `from cache, age 90 s (…)`, `pending (…)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryState {
     /// The source of the list.
@@ -115,8 +116,8 @@ impl DirectoryState {
         }
     }
 
-    /// Why there is nobody to call, given that these are all there is and that calls need one of the
-    /// protocols `needed`.
+    /// Why there is no instance to call, given that these are all there are and calls need one of
+    /// the protocols `needed`.
     pub(super) fn why_left_out(&self, left_out: &[Instance], needed: &[&str]) -> String {
         let (registry, count) = (self.registry(), left_out.len());
         let spoken: BTreeSet<&str> =
@@ -136,8 +137,8 @@ impl DirectoryState {
         )
     }
 
-    /// Why there is nobody to call, given that there is nobody, and what can be done. Since when is
-    /// in the state: the text is the same for as long as the cause is.
+    /// Why the list has no instance to call, and the remedy. The time is only in the state, so that
+    /// the text stays the same as long as the cause does.
     pub(super) fn why_empty(&self) -> String {
         let registry = self.registry();
         let trouble =

@@ -1,5 +1,5 @@
-//! The span of an attempt, and what is recorded of one that is observed: in its span, and in the logs
-//! that its caller passed with the call.
+//! The span of an attempt, and what is recorded of one that is observed: in its span, and in the
+//! logs that its caller passed with the call.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(crate) fn span(method: &Method, address: &Arc<str>, number: u32) -> Span {
     )
 }
 
-/// Who looks at an attempt.
+/// The observers of an attempt: a span, and logs of its caller.
 pub(crate) struct ObservedAttempt {
     span: Span,
     sent: SentAs,

@@ -38,15 +38,15 @@ impl Endpoint {
         number: u32,
     ) -> Result<EndpointFuture, Status> {
         self.agree_on_codec(&mut invocation)?;
-        // Whoever comes to an endpoint on probation first is the probe.
+        // The first call at an endpoint on probation is the probe.
         let probe = self.condition().is_on_probation()
             && invocation.method().kind() != MethodKind::OneWay
             && self.condition().begin_probe();
         Ok(self.start(invocation, now, number, probe))
     }
 
-    /// Starts a call that finds out whether the endpoint is well again; `None` if another does so,
-    /// or if it cannot be called.
+    /// Starts a call that probes the endpoint; `None` if another does so already, or if the
+    /// endpoint cannot be called.
     pub(crate) fn probe(
         self: &Arc<Self>,
         invocation: Invocation,

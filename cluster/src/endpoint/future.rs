@@ -39,7 +39,7 @@ impl EndpointFuture {
         self.in_flight.as_ref().map(|in_flight| in_flight.started)
     }
 
-    /// Tells whoever asks for the attempts that this one is given up, although it may go on.
+    /// Records in the log of attempts that this one is given up, although it may go on.
     pub(crate) fn stop_logging(&mut self) {
         if let Some(InFlight { endpoint, started, observed: Some(observed), .. }) =
             &mut self.in_flight
@@ -147,7 +147,7 @@ impl InFlight {
         end.map_err(|status| self.at_endpoint(status))
     }
 
-    /// Tells who looks how it ended; `None` if it was given up.
+    /// Reports how it ended to its span and logs; `None` if it was given up.
     fn tell(&self, outcome: Option<Result<(), &Status>>) {
         if let Some(observed) = &self.observed {
             observed.end(self.endpoint.address(), self.started, outcome);

@@ -75,7 +75,7 @@ impl Load {
         self.cost_at(self.nanos(now), scale)
     }
 
-    /// The same at `nanos` of its clock.
+    /// The latency to expect at `nanos` of its clock.
     pub(crate) fn cost_at(&self, nanos: u64, scale: f64) -> f64 {
         self.expected_wait(self.faded_at(nanos), scale)
     }
@@ -104,7 +104,7 @@ impl Load {
         let measure = peer.faded(now);
         if measure > 0.0 && measure < FAILURE.as_nanos() as f64 / 5.0 {
             self.stamp.store(self.nanos(now), Relaxed);
-            // Whoever was first has observed it, which says more.
+            // Another call was first and has observed a latency, which says more.
             let _ = self.estimate.compare_exchange(0, measure.to_bits(), Relaxed, Relaxed);
         }
     }

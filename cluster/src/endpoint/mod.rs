@@ -1,8 +1,9 @@
-//! One provider, callable: what the registry says of it, the channel to it, its load and its health.
+//! One provider, callable: what the registry says of it, the channel to it, its load and its
+//! health.
 //!
-//! An endpoint agrees on a codec (`call.rs`), counts the call, passes it through the layers of position
-//! `attempt` to the channel, and records how it went (`future.rs`). The channel ends calls at their
-//! deadline.
+//! An endpoint agrees on a codec (`call.rs`), counts the call, passes it through the layers of
+//! position `attempt` to the channel, and records how it went (`future.rs`). The channel ends calls
+//! at their deadline.
 
 mod attempt_span;
 mod call;
@@ -38,9 +39,9 @@ pub(crate) use self::watch::give_up;
 
 /// An instance of a service, the channel to it, its load and its health.
 ///
-/// Balancers and routers see endpoints; they read [`instance`](Self::instance) for what the provider
-/// publishes, [`weight`](Self::weight) for its share, [`load`](Self::load) for the calls of this
-/// consumer, and keep data of their own in [`state`](Self::state).
+/// Balancers and routers see endpoints; they read [`instance`](Self::instance) for what the
+/// provider publishes, [`weight`](Self::weight) for its share, [`load`](Self::load) for the calls
+/// of this consumer, and keep data of their own in [`state`](Self::state).
 // What every call needs comes first: of ten thousand endpoints each is cold, and a cache line less
 // is time.
 #[repr(C)]
@@ -62,8 +63,8 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint with its full weight and without a known load, which is never ejected. Those of a
-    /// [`Directory`](crate::Directory) warm up and can be ejected.
+    /// An endpoint with its full weight and without a known load, which is never ejected. Those of
+    /// a [`Directory`](crate::Directory) warm up and can be ejected.
     #[must_use]
     pub fn new(instance: Instance, channel: Arc<dyn Channel>, layers: &AttemptLayers) -> Self {
         Self::watched(
@@ -149,9 +150,9 @@ impl Endpoint {
         self.vitals.load()
     }
 
-    /// The state of type `T` that a balancer keeps of this endpoint; created on first use. It lives as
-    /// long as the endpoint, also when the instance publishes other data. Takes no lock, and allocates
-    /// only the first time.
+    /// The state of type `T` that a balancer keeps of this endpoint; created on first use. It lives
+    /// as long as the endpoint, also when the instance publishes other data. Takes no lock, and
+    /// allocates only the first time.
     #[must_use]
     pub fn state<T: EndpointState + Default>(&self) -> &T {
         self.vitals.states().get_or_init(T::default)
@@ -172,7 +173,7 @@ impl Endpoint {
         self.layers.is(layers)
     }
 
-    /// What stays the same while the endpoint lives, also when its data changes.
+    /// The part that stays while the endpoint lives, also when its data changes.
     pub(crate) fn identity(&self) -> usize {
         Arc::as_ptr(&self.vitals).addr()
     }

@@ -1,4 +1,4 @@
-//! What calls change of an endpoint, apart from what stays.
+//! The part of an endpoint that calls change, apart from the part that stays.
 
 use std::hint::black_box;
 
@@ -20,7 +20,7 @@ pub(crate) struct Vitals {
 }
 
 impl Vitals {
-    /// Those of an endpoint that has not been called, whose clock begins at `origin`.
+    /// The state of an endpoint that has not been called, with a clock that begins at `origin`.
     pub(super) fn new(health: Health, origin: Instant) -> Self {
         let (load, states, fullness) = (Load::new(origin), States::default(), Fullness::default());
         Self { load, states, health, fullness }

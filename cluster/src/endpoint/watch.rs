@@ -17,7 +17,7 @@ impl Drop for Watch {
     }
 }
 
-/// Gives up a call that nobody waits for any more: cancels it, or watches it, at most until
+/// Gives up a call without a waiting caller: cancels it, or watches it, at most until
 /// `deadline` and as long as an ejection lasts.
 pub(crate) fn give_up(call: EndpointFuture, deadline: Instant) {
     let Some(endpoint) = call.endpoint().cloned() else { return };

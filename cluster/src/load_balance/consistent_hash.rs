@@ -42,7 +42,8 @@ const MAX_NODES: u32 = 1_000;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConsistentHashConfig {
-    /// Points of an endpoint on the ring, used in groups of four as in Dubbo; 4 to 1000, default 160.
+    /// Points of an endpoint on the ring, used in groups of four as in Dubbo; 4 to 1000, default
+    /// 160.
     pub hash_nodes: u32,
     /// The positions of the arguments that form the key, from 0, at least one; default `[0]`. A
     /// position that a method does not have is left out; one that no method has is refused.
@@ -91,7 +92,7 @@ impl ConsistentHash {
         }
         let body = &invocation.body;
         if let Some(codec) = body.codec() {
-            // Nobody here can read single arguments; equal calls have equal bytes.
+            // Single arguments cannot be read here; equal calls have equal bytes.
             return body.encoded(&**codec).map_or(0, |bytes| place_of(&bytes));
         }
         let mut key = String::with_capacity(KEY_ROOM);
@@ -101,11 +102,11 @@ impl ConsistentHash {
         place_of(key.as_bytes())
     }
 
-    /// The index of whom the call belongs to, of those that are left.
+    /// The index of the endpoint that the call belongs to, among those that are left.
     ///
-    /// The ring is that of the list. Who is not among the candidates, or not left, is walked past,
-    /// which lands where a ring without them would: no ring is made for a re-send, or while an
-    /// endpoint is ejected or connecting.
+    /// The ring is that of the list. An endpoint that is not a candidate, or not left, is walked
+    /// past, which lands where a ring without them would: no ring is made for a re-send, or while
+    /// an endpoint is ejected or connecting.
     fn owner(
         &self,
         candidates: &Candidates,
@@ -160,8 +161,8 @@ impl LoadBalance for ConsistentHash {
         self.owner(candidates, invocation, now, is_left)
     }
 
-    /// Whether each position is that of an argument of some method. The first is no claim that
-    /// there is one: it is the default, and calls may bring a key of their own.
+    /// Checks that each position is that of an argument of some method. The first position is
+    /// exempt: it is the default, and calls may have a key of their own.
     fn check(&self, methods: &[&Method]) -> Result<(), Error> {
         let counts: Option<Vec<usize>> = methods.iter().map(|method| method.arguments()).collect();
         let most = counts.and_then(|counts| counts.into_iter().zip(methods).max_by_key(|of| of.0));

@@ -22,7 +22,7 @@ pub struct LeastActive {
 }
 
 impl LeastActive {
-    /// A balancer that draws the same for the same seed, or otherwise each time for none.
+    /// A balancer whose draws follow from `seed`, or are random without one.
     #[must_use]
     pub fn new(seed: Option<u64>) -> Self {
         Self { dice: Dice::new(seed) }

@@ -19,7 +19,7 @@ pub struct Random {
 }
 
 impl Random {
-    /// A balancer that draws the same for the same seed, or otherwise each time for none.
+    /// A balancer whose draws follow from `seed`, or are random without one.
     #[must_use]
     pub fn new(seed: Option<u64>) -> Self {
         Self { dice: Dice::new(seed) }

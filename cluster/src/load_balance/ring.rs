@@ -25,7 +25,7 @@ const POINTS_OF_ENTRY: usize = 2;
 pub(super) struct Ring {
     /// `None` before there was a list.
     members: Option<Arc<Members>>,
-    /// Where on the circle, and whose: the place among the members.
+    /// The position on the circle, and its owner as an index into the members.
     points: Vec<(u32, u32)>,
     /// For each of the highest bits of a place, the first point that is not before them.
     table: Vec<u32>,
@@ -74,7 +74,7 @@ impl Ring {
         self.number() < members.number()
     }
 
-    /// Whether it leads to nobody.
+    /// Whether it has no points.
     pub(super) fn is_empty(&self) -> bool {
         self.points.is_empty()
     }

@@ -30,9 +30,9 @@ pub(super) struct Rings {
     /// Points of an address.
     nodes: u32,
     current: ArcSwap<Ring>,
-    /// Held by whoever makes a ring, so that one does and the others wait for it.
+    /// Held while a ring is built, so that one call builds it and the others wait.
     making: Mutex<()>,
-    /// Whether one is being made that nobody waits for.
+    /// Whether a ring is being built in the background.
     is_making: AtomicBool,
 }
 
@@ -46,7 +46,7 @@ impl Rings {
         }
     }
 
-    /// Makes the ring of these members although the last one rests: that leads to nobody.
+    /// Builds the ring of these members at once, because the last ring has no live endpoint.
     pub(super) fn hurry(self: &Arc<Self>, members: &Arc<Members>) {
         if let Ok(runtime) = Handle::try_current() {
             self.make_beside(&runtime, members);
@@ -56,7 +56,7 @@ impl Rings {
     /// The ring of these members, or the last one while that is being made.
     pub(super) fn of(self: &Arc<Self>, members: &Arc<Members>, now: Instant) -> Guard<Arc<Ring>> {
         let ring = self.current.load();
-        // Lists that a balancer of a user's own makes for every call may be the same each time.
+        // A user's own balancer may make a list for every call, with the same members each time.
         if !ring.is_before(members) || ring.addresses() == members.addresses() {
             return ring;
         }

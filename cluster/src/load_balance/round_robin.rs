@@ -46,7 +46,7 @@ impl RoundRobin {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut richest, mut most, mut total) = (0, i64::MIN, 0);
         for (index, endpoint) in candidates.endpoints().iter().enumerate() {
-            // Its own, also where all of a part have the same: an account is of one weight.
+            // Its own weight, even if all of a part have the same: an account is for one weight.
             let weight = match candidates.is_equally_weighted() {
                 true => u64::from(endpoint.weight()).max(1),
                 false => candidates.weight(index),

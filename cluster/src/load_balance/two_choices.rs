@@ -9,7 +9,7 @@ use super::REDRAWS;
 use crate::candidates::Candidates;
 use crate::dice::Dice;
 
-/// The better of two drawn endpoints; `costs` tells those of a first and a second.
+/// The better of two drawn endpoints; `costs` returns the costs of the first and the second.
 pub(super) fn better_of_two(
     dice: &Dice,
     candidates: &Candidates,

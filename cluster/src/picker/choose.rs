@@ -1,4 +1,5 @@
-//! Choosing the endpoint of an attempt: of those that are left for it, the one the balancer selects.
+//! Choosing the endpoint of an attempt: of those that are left for it, the one the balancer
+//! selects.
 
 use std::sync::Arc;
 
@@ -61,8 +62,8 @@ impl Picker {
         })
     }
 
-    /// The choice of `choose` from `whole`, or from the list of now if whom it chose is no longer as
-    /// fit as the list says.
+    /// The choice of `choose` from `whole`, or from the present list if the chosen endpoint is no
+    /// longer as fit as the list says.
     fn fresh<E>(
         &self,
         whole: &Arc<Candidates>,
@@ -149,8 +150,8 @@ impl Picker {
         Some(self.select_of(whole, &left, attempt))
     }
 
-    /// One of many that is not excluded: far cheaper than a list without the excluded, and the
-    /// same.
+    /// Selects one of many that is not excluded. The result is that of a list without the excluded,
+    /// and far cheaper.
     fn select_new<'a>(
         &self,
         whole: &'a Candidates,
@@ -194,9 +195,9 @@ impl Picker {
     }
 }
 
-/// `chosen`, or one whose provider has answered already, if there is such for this call: then a
-/// connection to `chosen` is opened, and calls come there once it has answered, too. An address that
-/// accepts and hangs, or resets, so costs no call.
+/// Returns `chosen`, or an endpoint whose provider has answered before, if there is one for this
+/// call. In that case a connection to `chosen` is opened, and calls go there once it has answered.
+/// So an address that accepts and then hangs or resets costs no call.
 fn proven_instead(
     whole: &Candidates,
     chosen: Arc<Endpoint>,

@@ -39,7 +39,7 @@ pub(super) fn choose(
     if !is_fit {
         return None;
     }
-    // A stream that nobody reads would be no copy.
+    // A stream that nothing reads would not be a copy of the call.
     if invocation.method().is_idempotent() && !invocation.method().kind().is_streaming() {
         send_copy(endpoint, invocation.clone(), budget, *now);
         return None;
@@ -62,7 +62,7 @@ fn send_copy(
         return;
     }
     let health = endpoint.condition();
-    // It is no attempt of the call.
+    // The probe is not an attempt of the call.
     invocation.extensions.remove::<AttemptLog>();
     let left = invocation.deadline.instant().saturating_duration_since(now);
     invocation.deadline = Deadline::after_from(now, left.min(health.longest()));
@@ -73,13 +73,13 @@ fn send_copy(
     let probed = endpoint.clone();
     health.rules().spawn_probe(async move {
         if timeout_at(deadline, &mut copy).await.is_err() {
-            // Judged before it is dropped: one that is given up says nothing of the endpoint.
+            // Judged before it is dropped, because a dropped call says nothing about the endpoint.
             probed.condition().end_probe(Verdict::Failure, Instant::now());
         }
     });
 }
 
-/// Whether the routers would leave it to this call, had it been among the candidates.
+/// Whether the routers would leave it for this call if it were a candidate.
 fn is_routed(
     candidates: &Candidates,
     endpoint: &Arc<Endpoint>,

@@ -68,7 +68,8 @@ impl Picker {
         }
     }
 
-    /// What waits is likely to have lost the same runtime as the directory, which sees to itself.
+    /// Resumes calls that wait: they have probably lost the same runtime as the directory, which
+    /// resumes by itself.
     #[cold]
     fn resume(&self) {
         self.backlog().inspect(|backlog| backlog.resume());
@@ -132,8 +133,8 @@ impl Picker {
     }
 }
 
-/// How long a call waits for the first word of a registry. Is there a list that only is to be
-/// confirmed, half of its time has to do for that.
+/// How long a call waits for a registry's first list; only half of its time if there is a list that
+/// merely has to be confirmed.
 fn patience(candidates: &Candidates, invocation: &Invocation) -> Deadline {
     match candidates.is_empty() {
         true => invocation.deadline,

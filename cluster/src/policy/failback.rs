@@ -1,6 +1,6 @@
 //! `failback`: a failed call is answered in its place and sent again in the background.
 //!
-//! Choose it for calls that must happen in the end and whose answer is not needed: notifications,
+//! Choose it for calls that must happen eventually and whose answer is not needed: notifications,
 //! cache updates. After 5 s, then after twice that and so on (at most a minute, plus up to a tenth
 //! by lot), at another provider than the last, `retries` times. The answer in place of a failure is
 //! that of `failsafe`.
@@ -49,7 +49,8 @@ pub struct FailbackConfig {
     pub retries: u32,
     /// Most failed calls of a method that wait at a time, at least 1; default 100.
     pub tasks: usize,
-    /// The pause before the first attempt in the background, which doubles up to a minute; default 5 s.
+    /// The pause before the first attempt in the background, which doubles up to a minute; default
+    /// 5 s.
     #[serde(deserialize_with = "rpc_core::amount::positive_duration")]
     pub interval: Duration,
 }
@@ -183,7 +184,7 @@ impl FailbackInvoker {
         };
         // What is left of the caller's time may be none; an attempt gets as much as the call had.
         let time = invocation.deadline.instant().saturating_duration_since(started);
-        // The call of whoever asks for its attempts has ended.
+        // The call has ended for the caller that asked for its attempts.
         invocation.extensions.remove::<AttemptLog>();
         let pending = Pending {
             picker: self.picker.clone(),

@@ -1,16 +1,17 @@
 //! `failover`, the default: a failed attempt is followed by one at another provider.
 //!
-//! Only where [`may_resend`] allows it, and never past the deadline. A call that cannot have run
-//! is sent again freely, at most once to each instance and `retries` times beyond; one that found
-//! its provider full, only to one that is not known to be full: where all are, one is asked, and its
+//! Only where [`may_resend`] allows it, and never past the deadline. A call that cannot have run is
+//! sent again freely, at most once to each instance and `retries` times beyond; one that found its
+//! provider full, only to one that is not known to be full: where all are, one is asked, and its
 //! answer is final. One that may have run is sent again at most `retries` times and draws on the
-//! consumer's [`RetryBudget`](crate::RetryBudget). Providers not tried yet come first; where none is
-//! left, a short pause comes before each further attempt. One that does not have the method is not
-//! asked twice.
+//! consumer's [`RetryBudget`](crate::RetryBudget). Providers not tried yet come first; where none
+//! is left, a short pause comes before each further attempt. One that does not have the method is
+//! not asked twice.
 //!
-//! A call that may run twice and still waits when half of its time has passed gets a copy at another
-//! provider, on the same budget, and the next at half of what is left then; the first success is
-//! the answer ([`hedge`]). An attempt that fails is followed by another while the others run on.
+//! A call that may run twice and still waits when half of its time has passed gets a copy at
+//! another provider, on the same budget, and the next at half of what is left then; the first
+//! success is the answer ([`hedge`]). An attempt that fails is followed by another while the others
+//! run on.
 //!
 //! Costs one clone of the invocation and one allocation while nothing fails.
 
@@ -120,8 +121,8 @@ fn may_be_copied(invocation: &Invocation) -> bool {
     invocation.method().is_idempotent() && !invocation.body.is_stream()
 }
 
-/// Whether a provider has answered, if not as hoped for; nobody else is asked then. Where only a call
-/// of its own has failed, those that were asked already may do better.
+/// Whether a provider has answered, though with a failure; no other is asked then. Where only a
+/// call of its own has failed, those that were asked already may do better.
 fn is_answer(status: &Status) -> bool {
     let is_nested = status.code() == Code::Unavailable && status.origin().is_some();
     status.delivery() == Delivery::Answered
@@ -286,7 +287,7 @@ impl Resending {
             endpoint = self.picker.choose_other(&attempt);
         }
         if endpoint.is_none() {
-            // Nobody is there, or routers leave nobody, which is another thing to say.
+            // There is no instance, or routers leave none: the message says which.
             self.picker.choose(&attempt)?;
         }
         Ok(endpoint.map(|endpoint| (endpoint, attempt)))

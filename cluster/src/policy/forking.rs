@@ -170,7 +170,7 @@ impl Race {
             };
             self.history.add(&status, elapsed);
             self.replace(&status);
-            // What a handler answered tells more than how another was not reached.
+            // A handler's answer says more than the reason why another was not reached.
             let is_answer = |status: &Status| status.delivery() == Delivery::Answered;
             told = told.filter(is_answer).or(Some(status));
         }
@@ -222,8 +222,8 @@ impl Race {
         }
     }
 
-    /// Sends another copy where failover would send the call again. That there is nobody left is
-    /// told by the failures there are.
+    /// Sends another copy where failover would send the call again. If no provider is left, the
+    /// failures so far are the result.
     fn replace(&mut self, failed: &Status) {
         if self.invocation.deadline.is_past() {
             return;

@@ -1,13 +1,13 @@
-//! What endpoints pass on from calls of their own, compared: whether it is one that is cut off, or many whose
-//! dependency has failed, only a look at all can tell.
+//! Compares the failures that endpoints pass on from calls of their own: one is cut off, or many
+//! whose dependency has failed, only a look at all can tell.
 
 use tokio::time::Instant;
 
 use super::{Health, SharedEjection};
 
-/// Decides whether failures that `endpoints`, the connected ones, pass on count against them: while those
-/// that show them are a third at most. An endpoint shows them if they would take it out, or if it has
-/// half as large a part of them among its calls as the worst that they would.
+/// Decides whether failures that `endpoints`, the connected ones, pass on count against them: while
+/// those that show them are a third at most. An endpoint shows them if they would take it out, or
+/// if it has half as large a part of them among its calls as the worst that they would.
 pub(crate) fn compare_nested<'a>(
     rules: &SharedEjection,
     endpoints: impl Iterator<Item = &'a Health> + Clone,

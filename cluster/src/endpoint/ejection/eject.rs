@@ -33,8 +33,8 @@ impl Health {
 
     /// Returns how many failures there were in a row before.
     fn count_failure(&self, now: Instant) -> u32 {
-        // Whoever sees the first failure of a row must see its time: with that of an earlier row,
-        // one failure would look like one that has lasted.
+        // A reader of the first failure of a row must see its time as well: with that of an earlier
+        // row, one failure would look like one that has lasted.
         let count = self.in_row.fetch_update(Release, Relaxed, |before| {
             if before == 0 {
                 self.failing_since.store(self.nanos(now), Relaxed);
@@ -124,8 +124,8 @@ impl Health {
             EJECTED if now >= self.term().until => {
                 self.move_on(EJECTED, PROBATION);
             }
-            // No call could be a probe for so long: nothing is known against it any more. Unless one
-            // becomes the probe at this moment, which then decides.
+            // No call could be a probe for so long: nothing is known against it any more. Unless
+            // one becomes the probe at this moment, which then decides.
             PROBATION if now >= self.term().until + self.longest() && self.begin_probe() => {
                 self.recover(now);
             }

@@ -172,7 +172,7 @@ impl Health {
         self.silence.end_watch();
     }
 
-    /// Whether a call that began at `started` tells what the endpoint is like now: not if it has
+    /// Whether a call that began at `started` says something about the endpoint now: not if it has
     /// recovered since.
     pub(crate) fn speaks_of_now(&self, started: Instant) -> bool {
         // Most have never been out.

@@ -1,8 +1,9 @@
 //! Failures that a provider passes on from calls of its own.
 //!
 //! Where one of many shows them, it is cut off from what the others reach, and is better left out.
-//! Where many do, what they depend on has failed, and nobody else would do better. So they count apart
-//! from the provider's own failures, and whether they count at all is decided by a look at everybody.
+//! If many do, their dependency has failed, and no other endpoint would do better. So these
+//! failures are counted apart from the provider's own, and a comparison of all endpoints decides
+//! whether they count at all.
 
 use std::sync::atomic::{
     AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
@@ -27,10 +28,11 @@ pub(super) struct Nested {
     in_row: AtomicU32,
     since: AtomicU64,
     last: AtomicU64,
-    /// Those of the last 10 s. A row ends with any success; where methods that depend on nothing are
-    /// called beside the one that fails, this is what the endpoints have alike.
+    /// Those of the last 10 s. A row ends with any success; where methods that depend on nothing
+    /// are called beside the one that fails, this is what the endpoints have alike.
     lately: OutcomeWindow,
-    /// While it is taken out for this: the part of its calls that failed so when it was, in percent.
+    /// While it is taken out for this: the part of its calls that failed so when it was, in
+    /// percent.
     out_for: AtomicU32,
 }
 
@@ -89,8 +91,8 @@ impl Nested {
                 && (self.in_row.load(Relaxed) >= config.consecutive || lasts()))
     }
 
-    /// Which part of its calls of the last 10 s failed so, in percent, beside `others` calls that did
-    /// not.
+    /// Which part of its calls of the last 10 s failed so, in percent, beside `others` calls that
+    /// did not.
     pub(super) fn share(&self, others: u64, now: Instant) -> u32 {
         let before = self.out_for.load(Relaxed);
         if before != 0 {

@@ -26,15 +26,15 @@ pub(crate) struct SharedEjection {
     dice: Dice,
     /// Of the standing of endpoints, and of the state of their channels.
     changes: Changes,
-    /// Whether failures that endpoints pass on from their own calls count against them: not while too
-    /// many of them do.
+    /// Whether failures that endpoints pass on from their own calls count against them: not while
+    /// too many of them do.
     counts_nested: AtomicBool,
     /// How often an endpoint was taken out.
     ejections: Tally,
     /// Whether the directory's task must look at the endpoints from time to time.
     alert: AtomicBool,
     alerted: Notify,
-    /// The copies of calls that find out who is well again; at most one for each endpoint.
+    /// Copies of calls that probe endpoints; at most one for each endpoint.
     probes: Mutex<JoinSet<()>>,
 }
 
@@ -53,7 +53,7 @@ impl SharedEjection {
         }
     }
 
-    /// Where the clocks of the endpoints begin: the same for all, so that one reading does for several.
+    /// The origin of the endpoints' clocks, shared so that one reading serves several endpoints.
     pub(crate) const fn origin(&self) -> Instant {
         self.origin
     }
@@ -62,7 +62,7 @@ impl SharedEjection {
         self.config.load().as_deref().copied()
     }
 
-    /// Goes by other rules from now on; who is out by the old ones comes back by the new.
+    /// Sets other rules from now on; endpoints ejected by the old rules come back by the new ones.
     pub(crate) fn set_config(&self, config: Option<EjectionConfig>) {
         if self.config() != config {
             self.config.store(config.map(Arc::new));
@@ -93,7 +93,8 @@ impl SharedEjection {
         self.counts_nested.load(Relaxed)
     }
 
-    /// Somebody's standing has changed: lists made of it are out of date.
+    /// Notes that the standing of an endpoint has changed, so that lists made from it are out of
+    /// date.
     pub(crate) fn changed(&self) {
         self.changes.note();
     }
@@ -117,7 +118,7 @@ impl SharedEjection {
         probes.spawn_on(probe, &runtime);
     }
 
-    /// Cancels all probes. They hold what they probe, so somebody has to.
+    /// Cancels all probes, which otherwise keep their endpoints alive.
     pub(crate) fn stop_probes(&self) {
         self.probes.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }

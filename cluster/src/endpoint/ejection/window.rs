@@ -11,7 +11,7 @@ use tokio::time::Instant;
 const SECONDS: u64 = 10;
 const BITS: u32 = 20;
 const FULL: u64 = (1 << BITS) - 1;
-/// Seconds are told apart modulo half a year.
+/// Seconds are counted modulo half a year.
 const TAGS: u64 = (1 << 24) - 1;
 
 /// Outcomes of ten seconds.

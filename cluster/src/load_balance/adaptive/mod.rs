@@ -1,4 +1,4 @@
-//! `adaptive`: of two endpoints drawn at random, the one whose provider bears less.
+//! `adaptive`: of two endpoints drawn at random, the one whose provider is less loaded.
 //!
 //! Dubbo's formula over the provider's own load of its processors, latency, calls in flight and
 //! successes (`report.rs`). Choose it where machines differ or do other work besides. Now and then
@@ -27,7 +27,7 @@ pub struct Adaptive {
 }
 
 impl Adaptive {
-    /// A balancer that draws the same for the same seed, or otherwise each time for none.
+    /// A balancer whose draws follow from `seed`, or are random without one.
     #[must_use]
     pub fn new(seed: Option<u64>) -> Self {
         Self { dice: Dice::new(seed) }

@@ -39,7 +39,7 @@ pub(super) struct LoadReport(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    /// Percent of all processors; `None` until the provider has told.
+    /// Percent of all processors; `None` until the provider has reported it.
     cpu: Option<f64>,
     /// When it was last asked.
     asked: Option<Instant>,

@@ -67,7 +67,7 @@ impl LatencyWindow {
         Self { origin, sums: Mutex::default(), mean, stamp }
     }
 
-    /// One of the same past, for an endpoint that has none.
+    /// A window with the same history, for an endpoint that has none.
     pub(super) fn as_of_peer(&self) -> Self {
         let sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
         Self {
