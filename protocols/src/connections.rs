@@ -13,9 +13,9 @@ use crate::transport::Tcp;
 
 /// Opens channels over a table of protocols; owned by a consumer.
 ///
-/// Instances with the same address and protocol share a channel, and so a connection, whatever their
-/// service. A channel is opened on first use and closed with its last handle. The protocol is the first
-/// of the table that the instance publishes, or the first of all if it publishes none.
+/// Instances with the same address and protocol share a channel, and so a connection, whatever
+/// their service. A channel is opened on first use and closed with its last handle. The protocol is
+/// the first of the table that the instance publishes, or the first of all if it publishes none.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -88,8 +88,8 @@ impl Connections {
         Ok(Self { clients, wire, config, dial, local, channels: Mutex::default() })
     }
 
-    /// Sets the table of the servers in this process, for [`Injvm`](crate::Injvm); without it there are
-    /// none.
+    /// Sets the table of the servers in this process, for [`Injvm`](crate::Injvm); without it there
+    /// are none.
     #[must_use]
     pub fn with_local(mut self, local: LocalServers) -> Self {
         self.local = local;
@@ -108,7 +108,7 @@ impl Connector for Connections {
         let key = Key { address: instance.address.clone(), protocol };
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(channel) = channels.get(&key).and_then(Weak::upgrade) {
-            // Somebody lists the address anew: a backoff has waited long enough.
+            // The address is listed again, so the backoff has waited long enough.
             channel.hurry();
             return channel;
         }

@@ -64,7 +64,7 @@ impl Cache {
                 );
             }
         };
-        // Only a panic could fail here, and there is nobody to tell.
+        // Only a panic could fail here, and nothing can be done about it.
         let _ = tokio::task::spawn_blocking(write).await;
     }
 

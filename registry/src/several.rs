@@ -1,9 +1,9 @@
 //! Several registries that act as one: registered with all of them, found in any of them.
 //!
 //! For moving a fleet from one registry to another, for two sites, and for a registry that may be
-//! lost for long. Each registry keeps its own session, repair and cache ([`supervise`](crate::supervise)),
-//! so one that is away takes nothing from the others: its last list stays in the merged one. An address
-//! that several list counts once, by its youngest start.
+//! lost for long. Each registry keeps its own session, repair and cache
+//! ([`supervise`](crate::supervise)), so one that is away takes nothing from the others: its last
+//! list stays in the merged one. An address that several list counts once, by its youngest start.
 
 use std::sync::{Arc, Mutex, Weak};
 
@@ -136,7 +136,7 @@ fn any_of<T>(answers: Vec<Result<Vec<T>, Error>>) -> Result<Vec<T>, Error> {
     }
 }
 
-/// Does with every member what the guard wants, and tells it whether all of them are registered.
+/// Registers at every member what the guard wants, and reports whether all have confirmed it.
 ///
 /// Ends when the guard asks for it or is dropped, or when a registry has been shut down; then it
 /// unregisters all.
@@ -170,7 +170,7 @@ async fn keep_all(
     }
     registered.send_replace(false);
     let outcomes = join_all(members.into_iter().map(Registration::unregister)).await;
-    // An unheard answer only means that nobody waits for it.
+    // An error only means that no caller waits for the answer.
     let _ = done.send(outcomes.into_iter().collect());
 }
 
@@ -202,7 +202,7 @@ struct Merged {
 
 impl Merged {
     fn publish(&self) {
-        // Locked until both are told, lest an older union comes last.
+        // Locked until both are updated, so that an older union does not come last.
         let seen = locked(&self.seen);
         let (snapshot, trouble) = (union(&seen), first_trouble(&seen));
         self.snapshots.send_if_modified(|current| {
@@ -226,7 +226,7 @@ fn union(seen: &[Seen]) -> Snapshot {
         Source::Cache { age } => Some(age),
         _ => None,
     });
-    // Nobody yet, and one that may know somebody has neither answered nor failed.
+    // The union is empty, and a registry that may have instances has neither answered nor failed.
     let is_empty = known().all(|one| one.latest.instances.is_empty());
     let waits = |one: &Seen| one.latest.source == Source::Pending && one.trouble.is_none();
     if is_empty && seen.iter().any(waits) {
@@ -251,8 +251,8 @@ fn first_trouble(seen: &[Seen]) -> Option<Trouble> {
     Some(Trouble { error, since: trouble.since })
 }
 
-/// Who follows the registries; held by the merged subscription, so that lists outlive the tasks that
-/// bring them.
+/// The followers of the registries; held by the merged subscription, so that lists outlive the
+/// tasks that bring them.
 struct Followers {
     /// Followers whose runtime has ended.
     at_home: Mutex<Vec<Follower>>,
@@ -321,7 +321,7 @@ impl Follower {
     async fn run(&mut self) {
         let mut trouble = self.member.watch_trouble();
         let mut is_told = true;
-        // What came while nobody followed, unless that is being asked for anew.
+        // A list that came while no task followed, unless it is being asked for again.
         let seen = Seen::of(&self.member);
         if seen.trouble.as_ref().is_none_or(|trouble| &*trouble.error != RUNTIME_ENDED) {
             self.publish(seen);

@@ -1,7 +1,7 @@
 //! Checks instances, and lists in which an unsound one does not affect the others.
 //!
-//! The same rules at every door: before an instance is registered, when a server takes it, when a list
-//! comes from a registry or from the disk.
+//! The same rules apply everywhere: before an instance is registered, when a server accepts it,
+//! when a list comes from a registry or from the disk.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -144,7 +144,7 @@ impl UnsoundInstances {
     }
 }
 
-/// Tells what was left out of lists: once for each service, and again while it lasts.
+/// Logs the instances that were left out of lists: once for each service, and again while it lasts.
 #[derive(Debug, Default)]
 pub(crate) struct Teller(Mutex<HashMap<ServiceKey, Instant>>);
 

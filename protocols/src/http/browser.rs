@@ -30,7 +30,7 @@ fn needs_no_question(headers: &HeaderMap) -> bool {
         ["", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain"];
     let is_unasked = |essence: &str| UNASKED.iter().any(|one| essence.eq_ignore_ascii_case(one));
     let mut values = headers.get_all(CONTENT_TYPE).iter().peekable();
-    // What is not a text is no type that a browser would ask about.
+    // A value that is not a text is not a type for which a browser asks first.
     values.peek().is_none()
         || values.any(|value| value.to_str().map_or(true, |text| is_unasked(essence(text))))
 }

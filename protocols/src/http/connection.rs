@@ -73,7 +73,7 @@ async fn drive(
     }
 }
 
-/// Drives a connection to its end; once it is `told`, it takes no further requests.
+/// Drives a connection to its end; after `told` it accepts no further requests.
 async fn until_told<C: Future>(
     connection: C,
     told: impl Future<Output = ()>,

@@ -13,7 +13,7 @@ pub(super) fn check_host(head: &Parts, server: &ServerState) -> Result<(), Refus
     let host = host::named(head).map_err(refused)?;
     if let (Some(host), Some(own)) = (host, &server.config().hosts) {
         let others = host::refuse_others(host, own);
-        // It tells clients and caches that the name is at fault; 403 would be about the caller.
+        // 421 says that the name is wrong, to caches too; 403 would be about the caller.
         others.map_err(|why| Refusal::new(StatusCode::MISDIRECTED_REQUEST, refused(why)))?;
     }
     Ok(())

@@ -17,7 +17,7 @@ pub(super) fn metadata(headers: &HeaderMap) -> Result<Metadata, Status> {
     for name in headers.keys().filter(|name| !is_http(name)) {
         if name.as_str().ends_with(BINARY) {
             for value in headers.get_all(name) {
-                // A list of values is what several headers are, joined by somebody on the way.
+                // Several headers may have been joined into a list of values by a proxy.
                 for part in text(name, value)?.split(',') {
                     metadata.append(name.as_str(), bytes(name, part.trim())?);
                 }

@@ -1,7 +1,7 @@
 //! Checks the host of a request: it names one host, and on loopback a host of this provider.
 //!
 //! A web page whose name was made to mean 127.0.0.1 (DNS rebinding) is of the same origin as the
-//! service there, and may send what it likes; all that tells it is the name.
+//! service there, and may send anything; only the name gives it away.
 
 use std::net::IpAddr;
 

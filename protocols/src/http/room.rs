@@ -64,13 +64,13 @@ impl Room {
         Ok(OutgoingBody::new(bytes, held, self.clone()))
     }
 
-    /// The same of one that is known to be small.
+    /// An answer on its way out that is known to be small, so that it is not counted.
     pub(super) fn small(self: &Arc<Self>, bytes: Bytes) -> OutgoingBody {
         OutgoingBody::new(bytes, self.hold(), self.clone())
     }
 
-    /// Answers a refusal at once, and says so in the access log. What is left of the body is read and dropped meanwhile: a stream
-    /// that is reset before its answer was read loses it.
+    /// Answers a refusal at once, and says so in the access log. What is left of the body is read
+    /// and dropped meanwhile: a stream that is reset before its answer was read loses it.
     pub(super) fn refuse(
         &self,
         refused: &Refusal,
@@ -92,8 +92,8 @@ impl Room {
         self.caller.state().dispatcher().note_turned_away(&turned_away);
     }
 
-    /// Reads what is left of a body and drops it: at most twice the limit, for at most a second, and
-    /// not past the end of the connection.
+    /// Reads what is left of a body and drops it: at most twice the limit, for at most a second,
+    /// and not past the end of the connection.
     fn discard(&self, mut body: RequestBody) {
         if body.is_over() {
             return;

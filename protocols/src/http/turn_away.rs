@@ -19,7 +19,7 @@ use super::refusal::{self, Refusal};
 /// How much such a peer may hold of this process, in each of the buffers it has.
 const LITTLE: usize = 16 * 1024;
 
-/// Tells the peer `why` it is not served. The caller bounds the time.
+/// Sends the peer the reason `why` it is not served. The caller limits the time.
 pub(super) async fn turn_away(io: BoxTransport, http2: bool, why: &Status) -> io::Result<()> {
     let (io, told) = (TokioIo::new(io), Arc::new(Notify::new()));
     let (asked, why) = (told.clone(), why.clone());

@@ -37,8 +37,8 @@ pub(super) fn next_id() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Starts the call `id` that counts as one of `share`; what is sent and comes back has at most `limit` bytes a
-/// message for the consumer.
+/// Starts the call `id` that counts as one of `share`; what is sent and comes back has at most
+/// `limit` bytes a message for the consumer.
 pub(super) fn start(
     share: &Arc<ConnectionShare>,
     id: u64,
@@ -79,7 +79,7 @@ pub(super) fn start(
     })
 }
 
-/// Nobody waits for it; it ends with its deadline or with the server.
+/// Runs without a waiting caller; it ends with its deadline or with the server.
 fn one_way(running: RunningCall) -> ReplyFuture {
     let RunningCall { server, answer, counted, .. } = running;
     server.spawn_own(async move {

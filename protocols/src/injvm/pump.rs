@@ -39,7 +39,7 @@ pub(super) fn reply(running: RunningCall, permit: OwnedSemaphorePermit) -> Reply
     })
 }
 
-/// Runs the handler and passes on what it says. Ends with the stream, or when nobody hears it.
+/// Runs the handler and passes its messages on. Ends with the stream, or when it has no reader.
 async fn run(
     running: RunningCall,
     replied: oneshot::Sender<Result<Reply, Status>>,
@@ -50,7 +50,7 @@ async fn run(
     let begun = reply.and_then(|reply| Ok((reply.body.messages()?, reply)));
     let mut messages = match begun {
         Ok((messages, reply)) => {
-            // Who does not wait any more has aborted the task.
+            // A caller that no longer waits has aborted the task.
             let _ = replied.send(Ok(reply));
             messages
         }
@@ -104,7 +104,7 @@ impl MessageSource for Heard {
     }
 }
 
-/// A task that ends when nobody needs it.
+/// A task that is aborted when this is dropped.
 struct OnlyAsLong(AbortHandle);
 
 impl Drop for OnlyAsLong {

@@ -1,4 +1,4 @@
-//! Tells the protocols of one port apart by the first bytes.
+//! Recognizes the protocol of a connection by its first bytes, since all protocols share one port.
 //!
 //! Each protocol of the table looks at them; the first that recognises them has the connection. The
 //! caller owns the deadline.

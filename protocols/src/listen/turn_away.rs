@@ -1,4 +1,4 @@
-//! Tells peers that are not served why, in the protocol they speak, as far as that is cheap.
+//! Gives peers that are not served the reason, in the protocol they speak, as far as that is cheap.
 
 use std::io;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use rpc_core::status::{Delivery, Status};
 
 use super::sniff;
 
-/// Most peers past the limit of connections that are told so at a time; more are just closed.
+/// Most peers past the limit of connections that get the reason at a time; others are just closed.
 pub(super) const MOST: usize = 64;
 
 /// How long it may take to hear what such a peer speaks and to tell it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Tells a peer past the limit of connections.
+/// Turns away a peer past the limit of connections.
 pub(super) async fn past_the_limit(mut accepted: Accepted) -> io::Result<()> {
     let server = accepted.server.clone();
     let limit = server.config().connections;
@@ -30,7 +30,7 @@ pub(super) async fn past_the_limit(mut accepted: Accepted) -> io::Result<()> {
     .await
 }
 
-/// Tells a peer whose protocol is not served.
+/// Turns away a peer whose protocol is not served.
 pub(super) async fn of_another_protocol(
     accepted: Accepted,
     protocol: &dyn Protocol,

@@ -1,4 +1,4 @@
-//! A stream whose first bytes were read already and are handed out again.
+//! A stream that returns bytes which were already read from it, before the rest.
 
 use std::io;
 use std::pin::Pin;

@@ -1,8 +1,9 @@
-//! Who registers: a connection, and by what its client is known again in its next session.
+//! The client that registers: its connection, and the secret that identifies it in its next
+//! session.
 
 use super::secret::ClientSecret;
 
-/// Who registers.
+/// The client that registers an instance.
 #[derive(Debug, Clone)]
 pub(crate) struct Registrant {
     pub(crate) connection: u64,

@@ -32,7 +32,8 @@ const QUEUE: usize = 256;
 /// How long a renewal may take before the session counts as lost.
 const RENEW_LIMIT: Duration = Duration::from_secs(5);
 
-/// As a provider does, which does not know what is said to it.
+/// The reason to give when a peer hangs up silently, as a provider does that gets a registry's
+/// frame.
 const NOT_A_WORD: &str = "it closed the connection without a word; check host and port: what \
                           listens there may be a provider rather than a registry";
 
@@ -86,7 +87,7 @@ impl Client {
         let token = token.to_owned();
         let secret = identity.secret.clone();
         match shared.exchange(Ask::Hello { version: VERSION, token, secret }).await? {
-            // The next hello would be the same one.
+            // Every further hello would be refused the same way.
             ServerAnswer::Refused { why } => return Err(Error::refused(shared.text(&why))),
             ServerAnswer::Welcome { renew_ms, clients } => {
                 shared.peers.store(clients, Ordering::Relaxed);
@@ -135,7 +136,7 @@ impl SessionShared {
         Error::unreachable(self.text(why))
     }
 
-    /// A server's words are printed by whoever meets the error.
+    /// A server's text without control characters, because errors print it.
     fn text(&self, why: &str) -> String {
         format!("registry {}: {}", self.address, why.replace(char::is_control, " "))
     }
@@ -162,7 +163,7 @@ impl SessionShared {
     fn deliver(&self, message: ServerMessage) -> Result<(), String> {
         match message {
             ServerMessage::Answer { id, answer } => {
-                // Nobody waits any more for what was given up.
+                // The request was given up; nothing waits for its answer.
                 if let Some(waiting) = locked(&self.waiting).remove(&id) {
                     let _ = waiting.send(answer);
                 }

@@ -32,7 +32,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(
     let Some((id, outbox)) = host.admit() else {
         let max = host.config.max_connections;
         let why = format!("the registry serves {max} connections, its limit (max_connections)");
-        // The client is told as far as possible; it is gone either way.
+        // The reason is sent if that is possible; the client is gone either way.
         let _ =
             timeout(host.config.patience, send(&mut write, &frame(&ServerMessage::Bye { why })))
                 .await;
@@ -62,7 +62,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(
     }
 }
 
-/// Tells the host of the end of a connection, also when its task is aborted.
+/// Reports the end of a connection to the host, also when its task is aborted.
 struct Leaving {
     host: Arc<RegistryHost>,
     id: u64,
@@ -132,14 +132,15 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             Err(error) => return Err(End::Bye(error.to_string())),
         };
         if let Err(why) = check_hello(version, &token, &self.host.config.token) {
-            // Answered, not only told goodbye: so it is known that the next hello is no better.
+            // Answered, rather than only closed, so that the client knows that another hello is
+            // useless.
             self.answer(id, ServerAnswer::Refused { why: why.clone() }).await?;
             return Err(End::Bye(why));
         }
         if secret.len() > MAX_SECRET {
             return Err(End::Bye(format!("the secret has more than {MAX_SECRET} bytes")));
         }
-        // Who shows none is known by its connection alone.
+        // A client without a secret is identified by its connection alone.
         if !secret.is_empty() {
             self.caller.secret = secret;
         }
@@ -285,7 +286,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let length = list.version.instances.len();
         let is_young = self.host.started.elapsed() < self.host.config.withhold;
         let known = self.watched.get(service).copied().flatten();
-        // One whose last life ended in order knows when there is nobody.
+        // A server whose last life ended in order knows when a list really is empty.
         let least = usize::from(!self.host.is_current);
         is_young && known.is_some_and(|known| length < known.max(least))
     }

@@ -126,7 +126,7 @@ impl Dev {
             "127.0.0.1:0",
             RegistryServerConfig {
                 token: token.clone(),
-                // A developer who killed everything shall not wait long for the first list.
+                // A developer who has killed everything should not wait long for the first list.
                 withhold: Duration::from_secs(3),
                 push_gap: Duration::from_millis(20),
                 ..RegistryServerConfig::default()
@@ -172,7 +172,8 @@ impl Backend for Dev {
             first_pause: Duration::from_millis(50),
             longest_pause: Duration::from_millis(200),
             reader_spread: Duration::ZERO,
-            // Another provider takes over, or everybody ends, as with the one program of a first try.
+            // Another provider takes over, or all processes end, like the only program of a first
+            // try.
             grace: Duration::from_secs(1),
             ..Pace::default()
         }

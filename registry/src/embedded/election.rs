@@ -1,8 +1,8 @@
 //! Where the processes of one `dev://name` meet: a folder with a lock and an address.
 //!
-//! Whoever holds the lock hosts. The operating system frees it when the holder dies, however it dies,
-//! so there is never a host that is dead and still in office. The address file names the host's port
-//! and a random token that only the owner of the folder can read.
+//! The process that holds the lock hosts. The operating system frees the lock when its holder dies,
+//! however it dies, so there is never a host that is dead and still in office. The address file
+//! names the host's port and a random token that only the owner of the folder can read.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -57,7 +57,7 @@ impl Meeting {
 
     /// Whether a living process has the right to host now.
     pub(crate) fn is_taken(&self) -> bool {
-        // Only looks: who takes the office at this very moment tries again.
+        // This only checks; a process that takes the lock at this very moment tries again.
         let lock = File::open(self.file("lock"));
         lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
     }
@@ -157,14 +157,14 @@ fn private(path: &Path) -> io::Result<File> {
     File::options().write(true).create_new(true).open(path)
 }
 
-/// The user this process makes files as; 0 where there is no such number.
+/// The id of the user who owns files that this process makes; 0 on systems without one.
 #[cfg(unix)]
 fn owner_of_files() -> u32 {
     use std::os::unix::fs::MetadataExt as _;
     if let Ok(meta) = fs::metadata("/proc/self") {
         return meta.uid();
     }
-    // Without /proc: whoever owns a file that we make.
+    // Without /proc: the owner of a file that we make.
     let path =
         PathBuf::from(format!("/tmp/.dubhe-{}-{}", std::process::id(), rand::random::<u64>()));
     let uid = private(&path).and_then(|file| file.metadata()).map_or(0, |meta| meta.uid());

@@ -370,7 +370,7 @@ impl Inner {
     }
 }
 
-/// Tells of the end of the task that sweeps, be it before it began.
+/// Notes the end of the sweeping task, even if it never began.
 struct Sweeping(Weak<RegistryHost>);
 
 impl Drop for Sweeping {
@@ -384,7 +384,8 @@ impl Drop for Sweeping {
 /// Sweeps when a sweep is due; ends when the host is dropped.
 async fn sweep(sweeping: Sweeping, changed: Arc<Notify>) {
     while let Some(due) = sweeping.0.upgrade().map(|host| host.sweep()) {
-        // Each sweep may evict its share, so what a connection changes does not bring it forward at once.
+        // Each sweep may evict its share, so what a connection changes does not bring it forward at
+        // once.
         let earliest = Instant::now() + SWEEP_GAP;
         match due {
             Some(due) => tokio::select! {

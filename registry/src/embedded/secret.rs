@@ -19,11 +19,11 @@ pub(crate) const MAX_SECRET: usize = 64;
 #[serde(transparent)]
 pub(crate) struct ClientSecret(Arc<str>);
 
-/// Who a client is over all of its sessions.
+/// The identity of a client across its sessions.
 #[derive(Debug, Default)]
 pub(crate) struct Identity {
     pub(crate) secret: ClientSecret,
-    /// What its users were told about lists.
+    /// Log lines about lists that were already written.
     pub(crate) told: Teller,
 }
 

@@ -145,7 +145,7 @@ impl EmbeddedServer {
     pub async fn shutdown(mut self) {
         self.port.close();
         self.stopping.send_replace(true);
-        // Whoever does not end in time is aborted with the server below.
+        // Connections that do not end in time are aborted with the server below.
         let _ = timeout(SHUTDOWN_LIMIT, &mut self.accepting).await;
         self.host.all_settled().await;
         let keeping = self.keeping.take();
@@ -201,7 +201,8 @@ impl ServerBuilder {
     /// # Cancel safety
     /// Dropping the future frees the port and the folder again.
     pub async fn start(self) -> Result<EmbeddedServer, Error> {
-        // First, lest a second server on the same address touches the first one's folder.
+        // Bound first, so that a second server on the same address does not touch the first one's
+        // folder.
         let (listener, local) = listen(self.address).await?;
         let (host, keeping) = match self.store {
             None => (RegistryHost::start(self.config), None),
@@ -238,7 +239,8 @@ async fn listen(
     Ok((listener, local))
 }
 
-/// Accepts until told to stop or aborted by the server's drop, and owns the tasks of all connections.
+/// Accepts until told to stop or aborted by the server's drop, and owns the tasks of all
+/// connections.
 async fn accept(mut port: Acceptor, host: Arc<RegistryHost>, mut stopping: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {

@@ -155,8 +155,8 @@ impl Journal {
         self.saved.borrow().clone()
     }
 
-    /// Waits until the change of this number is safe: until `deadline` at most, and not at all while
-    /// the store fails.
+    /// Waits until the change of this number is safe: until `deadline` at most, and not at all
+    /// while the store fails.
     pub(crate) async fn settled(&self, number: u64, deadline: Instant) {
         let mut saved = self.saved.subscribe();
         let safe = saved.wait_for(|saved| saved.number >= number || saved.error.is_some());
@@ -187,7 +187,7 @@ impl Journal {
                     target: "dubhe::registry::server",
                     error, "registry cannot save, going on"
                 ),
-                // Whoever saw the error wants to see its end.
+                // Logged because the error was logged, too.
                 (None, true) => tracing::warn!(
                     target: "dubhe::registry::server",
                     "registry saves again"

@@ -1,7 +1,8 @@
-//! Who is registered: the instances of every service, their leases and owners, and lists of them.
+//! The registered instances of every service, their leases and owners, and lists of them.
 //!
 //! Plain data in memory without locks, clocks or tasks. What may be registered is `admission.rs`'
-//! matter, what is kept on disk of it `store.rs`', and which leases end when is decided in `lease.rs`.
+//! matter, what is kept on disk of it `store.rs`', and which leases end when is decided in
+//! `lease.rs`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
@@ -135,8 +136,9 @@ impl InstanceTable {
         Self { services: HashMap::new(), owned: HashMap::new(), revision: 1, count: 0, bytes: 0 }
     }
 
-    /// What an earlier life left, with a fresh lease for everybody; and the first number that is no
-    /// owner's. Those who came from one process have one owner, until they register again.
+    /// Takes over the instances of an earlier life, each with a fresh lease, and returns the first
+    /// unused number of an owner. Instances of one process have one owner until they register
+    /// again.
     pub(crate) fn restore(
         past: Past,
         (now, limits): (Instant, &RegistryServerConfig),
@@ -264,8 +266,8 @@ impl InstanceTable {
         Arc::clone(service.list.get_or_insert_with(make))
     }
 
-    /// Puts `entry` in the place of the one there was, if there was one. Only a new record changes the
-    /// list.
+    /// Puts `entry` in the place of the one there was, if there was one. Only a new record changes
+    /// the list.
     pub(super) fn insert(&mut self, key: InstanceKey, entry: LeasedInstance) {
         let old = self.take(&key);
         let is_news = old.is_none_or(|old| old.record != entry.record);

@@ -143,7 +143,7 @@ impl Follow<'_> {
             }
             is_new
         });
-        // After the list, so that nobody takes the old one for confirmed.
+        // Set after the list, so that no reader takes the old list for confirmed.
         self.trouble.send_if_modified(|trouble| trouble.take().is_some());
         let is_old = self.written.is_none_or(|at| at.elapsed() > REWRITE_AFTER);
         if let Some(cache) = self.link.cache.as_ref().filter(|_| is_new || is_old) {

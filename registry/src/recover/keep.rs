@@ -44,7 +44,7 @@ pub(crate) async fn keep(
         }
     }
     registered.send_replace(false);
-    // An unheard answer only means that nobody waits for it.
+    // An error only means that no caller waits for the answer.
     let _ = done.send(task.remove().await);
 }
 

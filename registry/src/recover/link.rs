@@ -15,10 +15,11 @@ use crate::cache::Cache;
 use crate::lock::locked;
 use crate::sound::{self, Teller};
 
-/// Who only reads and starts before the registry is not in trouble until this long after.
+/// How long a process that only reads, and starts before the registry, waits before that is
+/// trouble.
 const FIRST_CONNECT: Duration = Duration::from_secs(3);
 
-/// Why a list is not confirmed once nobody follows it.
+/// The reason why a list is not confirmed once no task follows it.
 pub(crate) const RUNTIME_ENDED: &str =
     "the runtime has ended in which it was followed, the next call begins anew";
 
@@ -35,21 +36,21 @@ pub(crate) struct Link {
     /// How many instances this process wants registered.
     pub(crate) providers: watch::Sender<usize>,
     pub(crate) closing: watch::Sender<bool>,
-    /// What people were told about lists.
+    /// Log lines about lists that were already written.
     pub(crate) told: Teller,
     /// Whether a task opens sessions.
     is_opening: AtomicBool,
     opener: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// Tells of the end of the task that opens sessions, be it before it began.
+/// Notes the end of the task that opens sessions, even if it never began.
 struct Opening(Arc<Link>);
 
 impl Drop for Opening {
     fn drop(&mut self) {
         let link = &self.0;
         link.is_opening.store(false, Ordering::Release);
-        // Whoever waits for a session and lives on begins to open it again; somebody may have by now.
+        // A task that waits for a session and goes on opens it again, unless another has by now.
         link.state.send_if_modified(|state| {
             let is_news = !*link.closing.borrow() && !link.is_opening.load(Ordering::Acquire);
             if is_news {
@@ -163,7 +164,7 @@ impl Link {
                     session.closed().await;
                     peers = session.peers();
                     let is_young = opened.elapsed() < self.pace.longest_pause;
-                    // After one that dies young it is the same outage, which was told.
+                    // After a short session it is the same outage, which has been logged.
                     if !is_young {
                         (outage.told, outage.since) = (Told::Nothing, Instant::now());
                     }
@@ -210,7 +211,7 @@ impl Link {
         let is_unlisted = outage.is_first && *self.providers.borrow() > 0;
         let is_reader_at_start = outage.is_first && !is_unlisted;
         let first = if is_reader_at_start { FIRST_CONNECT } else { Duration::ZERO };
-        // Whoever is being set up gets the refusal as its error, and mostly ends by it.
+        // A caller that is being set up gets the refusal as its error, and usually ends with it.
         let is_set_up = outage.is_first
             && outage.told == Told::Nothing
             && outage.since.elapsed() < self.pace.settle;
@@ -279,7 +280,7 @@ impl Link {
         }
     }
 
-    /// What a registry has told, without what nobody can use, which people are told.
+    /// The instances of a registry's list that can be used; the others are logged.
     pub(crate) fn snapshot(&self, service: &ServiceKey, mut listing: Listing) -> Snapshot {
         let left_out = sound::sift(&mut listing.instances);
         self.told.tell(&self.backend.address(), service, &left_out);

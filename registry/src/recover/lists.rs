@@ -44,7 +44,7 @@ impl Lists {
         if self.is_followed.swap(true, Ordering::AcqRel) {
             return false;
         }
-        // Without sessions it waits for them, and whoever opens them tells it.
+        // Without a session it waits for one, and the task that opens sessions wakes it.
         let _ = self.tasks.link.begin();
         let lists = Arc::downgrade(self);
         let following = Following { lists, trouble: ends.trouble.clone(), is_over: false };
@@ -57,7 +57,7 @@ impl Lists {
     }
 }
 
-/// Tells of the end of the task that follows, be it before it began.
+/// Notes the end of the following task, even if it never began.
 struct Following {
     lists: Weak<Lists>,
     trouble: watch::Sender<Option<Trouble>>,

@@ -1,5 +1,6 @@
 //! What every registry shares: sessions opened again, instances kept registered, lists repaired,
-//! cached and served while the registry is away. [`supervise`] makes a [`Registry`] of a [`Backend`].
+//! cached and served while the registry is away. [`supervise`] makes a [`Registry`] of a
+//! [`Backend`].
 
 mod follow;
 mod keep;
@@ -40,8 +41,8 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
 /// - Instances that no registry should have listed are left out and logged.
 ///
 /// Nothing runs before the first use. The tasks it starts end with the last of the registry, its
-/// registrations and its subscriptions. A task whose runtime ends starts again in the runtime of the
-/// next use; that of a registration only with the next registration.
+/// registrations and its subscriptions. A task whose runtime ends starts again in the runtime of
+/// the next use; that of a registration only with the next registration.
 #[must_use]
 pub fn supervise(backend: Arc<dyn Backend>, config: &RegistryParams) -> Arc<dyn Registry> {
     let address = backend.address();
@@ -76,7 +77,7 @@ impl Registry for Supervised {
             let _counted = counted;
             kept.await;
         });
-        // Down is no error: the guard's task goes on.
+        // A registry that is down is not an error: the guard's task goes on.
         let _ = timeout(link.pace.settle, async {
             let mut state = link.state.subscribe();
             tokio::select! {

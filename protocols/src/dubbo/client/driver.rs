@@ -31,7 +31,7 @@ use crate::transport::write_queue::WriteQueue;
 const PORTION: std::ops::RangeInclusive<usize> = 16..=64;
 
 /// Moves the bytes of one connection. Ends when the connection does, or once it is closed by its
-/// channel and has no calls left; every waiting call has then been told.
+/// channel and has no calls left; by then every waiting call has ended.
 pub(super) struct Driver<F> {
     shared: Arc<ConnectionShared>,
     io: BoxTransport,
@@ -128,7 +128,7 @@ impl<F: Fn(ConnectionLife) + Send> Driver<F> {
             let mut inner = self.shared.lock();
             seen.flush = written && inner.flush;
             seen.closing = inner.closing && inner.pending.waiting() == 0 && !inner.flush && written;
-            // Told apart from the flush: deadlines pass also while the peer takes no bytes.
+            // Separate from the flush: deadlines also pass while the peer reads nothing.
             if let Some(earliest) = inner.earliest.take() {
                 self.sweep = Some(self.sweep.map_or(earliest, |sweep| sweep.min(earliest)));
             }
@@ -293,7 +293,7 @@ impl<F: Fn(ConnectionLife) + Send> Driver<F> {
 }
 
 impl<F> Driver<F> {
-    /// Tells every waiting call that the connection is gone.
+    /// Ends every waiting call, because the connection is gone.
     fn fail_all(&mut self, end: &End) {
         self.shared.set_life(ConnectionLife::Closed);
         let mut inner = self.shared.lock();

@@ -1,4 +1,5 @@
-//! A connection to one address that reopens by itself: connects, watches, connects again with backoff.
+//! A connection to one address that reopens by itself: connects, watches, connects again with
+//! backoff.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -23,7 +24,7 @@ use super::shared::{ConnectionLife, ConnectionShared};
 /// However many calls press for it, a channel that is down tries no more often than this.
 const HURRY: Duration = Duration::from_millis(250);
 
-/// A connection that ends sooner counts as a failed try: somebody accepts and hangs up.
+/// A connection that ends sooner counts as a failed try: its peer accepts and hangs up.
 const SHORT_LIVED: Duration = Duration::from_secs(1);
 
 /// What a channel keeps between its connections.
@@ -64,7 +65,7 @@ impl Reconnect {
         &self.address
     }
 
-    /// Who is told when the state changes.
+    /// The directories that are notified when the state changes.
     pub(super) fn listeners(&self) -> &Listeners {
         &self.listeners
     }
@@ -77,9 +78,9 @@ impl Reconnect {
         }
     }
 
-    /// Begins to connect, if nobody has; `false` where no runtime could.
+    /// Starts to connect unless that is under way; `false` without a runtime that can.
     pub(super) fn connect(self: &Arc<Self>) -> bool {
-        // Looked at before anything changes: without a runtime nobody would connect.
+        // Checked before anything changes: without a runtime no task would connect.
         let Ok(runtime) = runtime::with_timers() else { return false };
         let starting = self.begin(&mut self.lock());
         self.start(&runtime, starting);
@@ -145,7 +146,7 @@ impl Reconnect {
         self: &Arc<Self>,
         invocation: &Invocation,
     ) -> Result<Arc<ConnectionShared>, Status> {
-        // Before anything changes: who waits for a task that cannot begin waits for ever.
+        // Before anything changes: a caller would wait forever for a task that cannot start.
         let runtime = runtime::with_timers()?;
         let mut attempts = self.attempts.subscribe();
         let seen = *attempts.borrow_and_update();
@@ -199,7 +200,7 @@ impl Reconnect {
             false => self.attempt_ended(down),
         }
         if !wait.is_zero() {
-            // Pressed for or not, somebody who refuses is not asked all the time.
+            // Even if it is urgent, a peer that refuses is not asked all the time.
             let least = wait.min(HURRY / 2);
             tokio::time::sleep(least).await;
             let _ = tokio::time::timeout(wait - least, self.hurry.notified()).await;

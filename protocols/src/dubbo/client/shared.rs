@@ -44,7 +44,7 @@ pub(super) struct Inner {
     pub(super) pending: Pending,
     /// Number of the write that what is in `out` will go with.
     pub(super) batch: u64,
-    /// Earliest deadline that the task has not been told of.
+    /// Earliest deadline that the task does not know yet.
     pub(super) earliest: Option<Instant>,
     pub(super) flush: bool,
     pub(super) closing: bool,

@@ -4,7 +4,7 @@
 //! The answers of one read gather into one write. Whether a method is polled here or in a task of
 //! its own is decided by the measured time of its first polls. `drive.rs` drives it.
 //!
-//! Long because what a connection reads, writes and is told is one state.
+//! Long because reading, writing and the phases of a connection are one state.
 
 use std::io;
 use std::pin::Pin;
@@ -57,7 +57,7 @@ pub(super) struct Connection {
     /// Whether whole frames may wait in the input.
     more: bool,
     writing: Outgoing,
-    /// The last phase the consumer was told of.
+    /// The last phase that the consumer was notified of.
     told: Phase,
     last_read: Instant,
     before: EarlierRequests,
@@ -157,7 +157,7 @@ impl Connection {
         let mut seen =
             ConnectionTurn { flush: written && flush, phase, ..ConnectionTurn::default() };
         if self.writing.is_full(besides) {
-            // It is we who do not read: no fault of the peer's.
+            // We have stopped reading, which is not the peer's fault.
             self.last_read = Instant::now();
             if let Some(pace) = &mut self.pace {
                 pace.since = self.last_read;
@@ -242,7 +242,7 @@ impl Connection {
             Frame::Whole(header, body) if header.is_request() => {
                 self.take_request(header, body, begins, times, inline);
             }
-            // Nobody here has asked anything that an answer could be for.
+            // A provider sends no requests, so there is nothing that an answer could be for.
             Frame::Whole(..) => {}
         }
     }
@@ -433,7 +433,7 @@ impl Connection {
         self.writing.take(&mut inner.out);
     }
 
-    /// Tells the consumer of a new phase; `true` when it is time to close.
+    /// Notifies the consumer of a new phase; `true` when it is time to close.
     pub(super) fn enter_phase(&mut self) -> bool {
         let phase = self.shared.state.phase();
         if self.told == Phase::Serving {
@@ -448,7 +448,7 @@ impl Connection {
         self.writing.poll_write(&mut self.io, cx)
     }
 
-    /// Tells the peer that nothing more comes.
+    /// Closes the writing side, so that the peer sees the end.
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }

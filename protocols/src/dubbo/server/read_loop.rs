@@ -1,9 +1,9 @@
-//! The read loop of a dubbo connection of a provider. The task that serves the connection runs it, and in
-//! its place another one for as long as a handler holds that task's thread.
+//! The read loop of a dubbo connection of a provider. The task that serves the connection runs it,
+//! and in its place another one for as long as a handler holds that task's thread.
 //!
-//! The connection is behind a lock that its task gives away while it polls a handler. The watcher of
-//! blocked threads ([`HandOn`]) then spawns a substitute, which polls no handler itself and ends once
-//! the first task is back.
+//! The connection is behind a lock that its task gives away while it polls a handler. The watcher
+//! of blocked threads ([`HandOn`]) then spawns a substitute, which polls no handler itself and ends
+//! once the first task is back.
 
 use std::future::poll_fn;
 use std::io;
@@ -46,7 +46,7 @@ pub(crate) async fn serve(accepted: Accepted, peer: Arc<Peer>) -> io::Result<()>
     let runtime = Handle::try_current().ok().filter(others);
     let id = DrivenId::next();
     let driven = Arc::new(Driven { id, shared, runtime, wheel: Mutex::new(wheel) });
-    // Nobody waits for its calls once it is over, however that comes.
+    // No caller waits for its calls once the connection is over, whatever the reason.
     let _calls = AbortCalls(driven.shared.clone());
     let _substitute = EndSubstitute(&driven);
     driven.drive(Role::First).await
@@ -121,8 +121,8 @@ impl Driven {
         }
     }
 
-    /// Yields. A handler that runs before this task's turn comes back may hold the thread, and tokio
-    /// lets no other thread take the task meanwhile: the connection is handed on then, too.
+    /// Yields. A handler that runs before this task's turn comes back may hold the thread, and
+    /// tokio lets no other thread take the task meanwhile: the connection is handed on then, too.
     async fn let_others_run(&self, role: Role) {
         if role != Role::First {
             return tokio::task::yield_now().await;
@@ -245,7 +245,7 @@ impl Driven {
         (wheel, handed_on)
     }
 
-    /// Writes what is left and closes; who drains bounds the time.
+    /// Writes the rest and closes; the drain limits the time.
     async fn close(&self) -> io::Result<()> {
         self.wheel().connection.take_out();
         poll_fn(|cx| self.wheel().connection.poll_flush(cx)).await?;

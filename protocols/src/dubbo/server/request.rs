@@ -27,7 +27,7 @@ pub(super) struct Request {
 /// A request, or why it is turned away: the status and its number in the header.
 pub(super) type Parsed = Result<Request, (Status, u8)>;
 
-/// What the requests of a connection before tell of the next one.
+/// State of earlier requests of a connection that helps with the next one.
 pub(super) struct EarlierRequests {
     transit: Transit,
     /// Where the last one went. Most go where the one before went, and need no search.
@@ -35,7 +35,7 @@ pub(super) struct EarlierRequests {
 }
 
 impl EarlierRequests {
-    /// Of a connection whose first bytes arrive at `now`.
+    /// The state of a connection whose first bytes arrive at `now`.
     pub(super) const fn opened(now: Instant) -> Self {
         Self { transit: Transit::opened(now), route: None }
     }
@@ -53,8 +53,8 @@ impl EarlierRequests {
     }
 }
 
-/// Reads a request that arrived at `now`. The arguments stay encoded. What it took on its way longer
-/// than others is taken off its time: its caller has waited for so long.
+/// Reads a request that arrived at `now`. The arguments stay encoded. What it took on its way
+/// longer than others is taken off its time: its caller has waited for so long.
 pub(super) fn parse(
     state: &ServerState,
     peer: &Arc<Peer>,
@@ -126,8 +126,8 @@ fn request_id(header: Header) -> Option<RequestId> {
     RequestId::new(header.id).filter(|_| header.is_two_way())
 }
 
-/// Says in the access log that a request was turned away; `head` is its path and its metadata, as far as
-/// they were read.
+/// Says in the access log that a request was turned away; `head` is its path and its metadata, as
+/// far as they were read.
 #[cold]
 pub(super) fn note_head(
     state: &ServerState,

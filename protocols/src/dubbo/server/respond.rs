@@ -76,7 +76,7 @@ fn put_reply(
     Ok(())
 }
 
-/// The same of a call that failed.
+/// Appends the status of a call that failed.
 fn put_failure(
     out: &mut WriteQueue,
     id: u64,
@@ -140,7 +140,7 @@ pub(in crate::dubbo) fn put_status(
     if let Some(envelope) = wire::envelope_of(codec.dubbo_id()) {
         envelope.put_status(buf, failed, codec);
     }
-    // Who wrote more than the limit takes it back; 32 bits it cannot pass.
+    // The writer has checked the limit; the length always fits into 32 bits.
     let _ = header::finish(buf, start, 0, u32::MAX as usize);
 }
 

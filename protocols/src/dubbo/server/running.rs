@@ -76,7 +76,7 @@ impl CallsShared {
         Ok(())
     }
 
-    /// The same of a call without answer: its caller may be gone already, and wants it done.
+    /// Runs a one-way call: its caller may be gone already, and still wants it done.
     pub(super) fn spawn_one_way(
         &self,
         call: Answer,
@@ -107,7 +107,7 @@ impl CallsShared {
     }
 }
 
-/// Counts a call. What has begun is never turned away: nobody could tell how much of it was done.
+/// Counts a call. One that has begun is never turned away: how much of it was done is unknown.
 fn admit(
     call: &mut Answer,
     begin: impl FnOnce() -> Result<CallGuard, Status>,

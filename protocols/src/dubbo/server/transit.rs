@@ -1,9 +1,9 @@
 //! How long requests took on their way, beyond what they take at least.
 //!
-//! A process that was stopped, a machine that was paused or a network that stood still lets requests
-//! lie for seconds; their callers have given up meanwhile. Clocks of two machines differ by an unknown
-//! amount, so what is compared is the difference between arrival and sending time: the least of the
-//! last minute is a request that nothing held up.
+//! A process that was stopped, a machine that was paused or a network that stood still lets
+//! requests lie for seconds; their callers have given up meanwhile. Clocks of two machines differ
+//! by an unknown amount, so what is compared is the difference between arrival and sending time:
+//! the least of the last minute is a request that nothing held up.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ const HALF: i64 = 30_000_000;
 /// By what part of it two clocks may drift apart while a connection is not used.
 const DRIFT: i64 = 1024;
 
-/// What is beyond the least by more than this may be the clock of the peer, which stood still as that of
-/// a paused machine does. In microseconds.
+/// What is beyond the least by more than this may be the clock of the peer, which stood still as
+/// that of a paused machine does. In microseconds.
 const SHIFTED: i64 = 100_000;
 
 /// By how much such requests may differ.
@@ -35,7 +35,7 @@ pub(super) struct Transit {
     least: i64,
     least_before: i64,
     shift: Option<Shift>,
-    /// The last arrival, which requests of one read have in common, and the same in microseconds.
+    /// The last arrival, which the requests of one read share, also in microseconds.
     arrival: (Instant, i64),
 }
 
@@ -49,7 +49,7 @@ struct Shift {
 }
 
 impl Transit {
-    /// Of a connection whose first bytes arrive at `now`.
+    /// The transit times of a connection whose first bytes arrive at `now`.
     pub(super) const fn opened(now: Instant) -> Self {
         Self {
             opened: now,
@@ -89,8 +89,8 @@ impl Transit {
         Duration::from_micros(u64::try_from(excess).unwrap_or(0))
     }
 
-    /// The new least, once requests have been alike for a while. Those that lie somewhere are not: what
-    /// is sent later waits less.
+    /// The new least, once requests have been alike for a while. Those that lie somewhere are not:
+    /// what is sent later waits less.
     #[cold]
     fn settled(&mut self, sent: i64, took: i64) -> Option<i64> {
         let shift = match self.shift {

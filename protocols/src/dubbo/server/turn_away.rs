@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::respond::{put_refusal, put_status};
 use crate::dubbo::wire::header::{Header, NO_REQUEST, status};
 
-/// Tells the peer `why` it is not served. The caller bounds the time.
+/// Sends the peer the reason `why` it is not served. The caller limits the time.
 pub(crate) async fn turn_away(
     mut io: BoxTransport,
     mut first: BytesMut,

@@ -132,7 +132,7 @@ pub(crate) fn put_status(buf: &mut BytesMut, status: &Status, codec: &dyn Codec)
         let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).min(u64::MAX >> 1);
         put_record(&mut records, RETRY_AFTER, |record| put_varint(record, millis));
     }
-    // Better the failure without its metadata than one that nobody can read.
+    // A failure without its metadata is better than one that the peer cannot read.
     let metadata = Some(status.metadata()).filter(|metadata| check_metadata(metadata).is_ok());
     put_kind(buf, kind, metadata.unwrap_or(&Metadata::new()), &records);
     buf.put_u8(status.code().number());
@@ -274,8 +274,8 @@ const SENT_ID: u8 = 4;
 const MAX_BLOCK: usize = 2 * MAX_METADATA;
 
 /// The record of a sending time, and how many of these bytes it has. The number has five bytes for
-/// twelve days, so that equal calls have frames of equal length, and eight after that. Every request
-/// has it, so it is made without any other buffer.
+/// twelve days, so that equal calls have frames of equal length, and eight after that. Every
+/// request has it, so it is made without any other buffer.
 fn sent_record(sent_us: u64) -> ([u8; 10], usize) {
     let len = if sent_us < 1 << 40 { 5 } else { 8 };
     let [a, b, c, d, e, f, g, h] = sent_us.to_le_bytes();

@@ -20,7 +20,7 @@ pub(crate) const MAX_ENTRIES: usize = 128;
 #[error("malformed frame body: {0}")]
 pub(crate) struct Malformed(pub(super) &'static str);
 
-/// What a request says besides its arguments, as it is written.
+/// The envelope of a request, as it is written: everything but the arguments.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RequestEnvelope<'a> {
     /// `service/method`.
@@ -32,7 +32,7 @@ pub(crate) struct RequestEnvelope<'a> {
     pub(crate) metadata: &'a Metadata,
 }
 
-/// The same, as it is read.
+/// The envelope of a request, as it is read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RequestHead<'a> {
     /// `service/method`.
@@ -55,7 +55,7 @@ pub(crate) enum ParsedAnswer {
     Status { status: Status, details: Option<(Bytes, Bytes)> },
 }
 
-/// What stands around arguments and replies.
+/// The form of the parts around arguments and replies.
 pub(crate) trait Envelope: Send + Sync {
     /// Appends what stands before the arguments.
     fn put_request_head(&self, buf: &mut BytesMut, request: RequestEnvelope<'_>);

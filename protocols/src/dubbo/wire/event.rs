@@ -20,7 +20,7 @@ pub(crate) enum ConnectionEvent {
     ReadOnly,
     /// "Send me calls again": `W`.
     Writeable,
-    /// "Nobody waits for this request any more": `C` and the id.
+    /// Cancel, `C` and the id: the caller no longer waits for this request.
     Cancel(u64),
     /// Anything else; ignored.
     Unknown,

@@ -12,7 +12,7 @@ pub(crate) const LEN: usize = 16;
 /// The first two bytes of every frame.
 pub(crate) const MAGIC: [u8; 2] = [0xda, 0xbb];
 
-/// The request id of an answer that is to nobody: it speaks of the connection.
+/// The request id of an answer to no request, which is about the connection.
 pub(crate) const NO_REQUEST: u64 = u64::MAX;
 
 /// The serialization id under which a consumer's connection sends its own events.

@@ -35,5 +35,5 @@ pub(super) trait Translator: fmt::Debug + Send + Sync {
 /// The future of [`Translator::respond`]: a failure is a response too.
 pub(super) type ResponseFuture = Pin<Box<dyn Future<Output = Response<Bytes>> + Send>>;
 
-/// Every translator; the last claims what nobody else does.
+/// Every translator; the last claims every request that no other claims.
 pub(super) const TRANSLATORS: [&dyn Translator; 1] = [&json::Json];
