@@ -29,8 +29,9 @@ use crate::layers::{Layers, Scope};
 use crate::live::{Live, Swap, Turn, TurnGuard, UsedService, made};
 use crate::setup::Setup;
 
-/// Calls services: holds the registry session, the connections and the retry budget that all of
-/// its clients share. Cheap to clone.
+/// Calls services; its clients share its registry session, connections and retry budget.
+///
+/// Cheap to clone.
 ///
 /// A program makes one consumer for a registry and takes the clients of all services from it.
 ///
@@ -53,12 +54,13 @@ use crate::setup::Setup;
 ///
 /// Settings come from defaults, the attributes of traits, the builder, a configuration file, the
 /// environment and rules, in this order of strength: [the guide](crate::guide::configuration) lists
-/// every key. [`reload`](Self::reload) and [`apply_rules`](Self::apply_rules) change them while calls
-/// run.
+/// every key. [`reload`](Self::reload) and [`apply_rules`](Self::apply_rules) change them while
+/// calls run.
 ///
-/// It may be used in several tokio runtimes. Its tasks run in that of the call which first needs them; when
-/// that runtime ends, they begin again in that of the next call. One that is not run meanwhile, as a
-/// `current_thread` runtime between two `block_on`, drives nothing for the others either.
+/// It may be used in several tokio runtimes. Its tasks run in the runtime of the call that first
+/// needs them; when that runtime ends, they start again in the runtime of the next call. A runtime
+/// that is not running, such as a `current_thread` runtime between two `block_on`, drives nothing
+/// for the others either.
 #[derive(Debug, Clone)]
 pub struct Consumer(pub(crate) Arc<Inner>);
 
@@ -76,7 +78,7 @@ pub(crate) struct Inner {
     pub(crate) metrics: Metrics,
     call_layers: Layers,
     attempt_layers: Layers,
-    /// Those in use; locked for as long as it takes to look.
+    /// The services in use; locked only for a look-up.
     services: Mutex<HashMap<ServiceKey, Weak<UsedService>>>,
     live: Turn<Live>,
     pub(crate) leaves_out_unknown: bool,
@@ -86,7 +88,8 @@ pub(crate) struct Inner {
 impl Consumer {
     /// A consumer of the registry at `url`, such as `dev://`.
     ///
-    /// The configuration file and the environment are stronger than `url`, unless it is `memory://`.
+    /// The configuration file and the environment are stronger than `url`, unless it is
+    /// `memory://`.
     #[allow(clippy::new_ret_no_self, reason = "what is set on the way decides whether it can be")]
     pub fn new(url: &str) -> ConsumerBuilder {
         Self::builder().set("registry.address", url)
@@ -208,7 +211,7 @@ impl Consumer {
 }
 
 impl Inner {
-    /// Whether what is set for `service` is set for methods it has.
+    /// Checks that the settings for `service` name methods that it has.
     pub(crate) fn check<'a>(
         &self,
         config: &Config,
@@ -220,7 +223,8 @@ impl Inner {
         self.attempt_layers.check(service, methods)
     }
 
-    /// What was set for a service of nearly the same name; no error, because both may exist.
+    /// Warns of settings for a service of nearly the same name; not an error, because both may
+    /// exist.
     pub(crate) fn warn_of_slips(&self, service: &ServiceKey) {
         if let Some((place, section)) = self.config.load().misnamed_section(service) {
             let text =
@@ -286,17 +290,17 @@ impl Inner {
         self.services.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The turn to make extensions and layers, and to put settings in force.
+    /// Takes the turn to make extensions and layers, and to put settings in force.
     ///
     /// # Errors
-    /// Busy: one of them asks while it is made.
+    /// Busy: an extension or layer asks for it while it is made.
     pub(crate) fn turn(&self) -> Result<TurnGuard<'_, Live>, Error> {
         self.live.take("this consumer")
     }
 
     /// The program's own layers around attempts.
     ///
-    /// They see the ids of the attempt's span, if it has some.
+    /// They see the ids of the attempt's span, if it has any.
     pub(crate) fn around_attempts(&self) -> AttemptLayers {
         let (mut around, layers) = (AttemptLayers::new(), self.attempt_layers.clone());
         if let Some(bridge) = self.extensions.trace_bridge().cloned() {
@@ -308,7 +312,7 @@ impl Inner {
         }
     }
 
-    /// The program's own layers around calls of `service` that go on to `inner`, where there are some.
+    /// The program's own layers around calls of `service`, if any, with `inner` inside them.
     pub(crate) fn around_calls(
         &self,
         service: &ServiceKey,
@@ -320,7 +324,7 @@ impl Inner {
         })
     }
 
-    /// What sends attempts of `method`, by these parts and those that all calls share.
+    /// The picker for attempts of `method`, made of these parts and those that all calls share.
     pub(crate) fn picker_of(
         &self,
         directory: Arc<Directory>,
@@ -337,7 +341,7 @@ impl Inner {
     }
 }
 
-/// The method of `service` that a trait declares so.
+/// The method of `service` from its declaration in a trait.
 pub(crate) fn method_of(
     service: &ServiceKey,
     described: &MethodDescriptor,
@@ -350,11 +354,35 @@ pub(crate) fn method_of(
         .with_signature(described.signature))
 }
 
-/// Builds a [`Consumer`]. The configuration file and the environment are stronger than settings made
-/// here, unless [`sources`](Self::sources) replaces them.
+/// Builds a [`Consumer`]; made by [`Consumer::new`].
 ///
-/// Layers are added from the outside to the inside: the first is the outermost.
-/// [`guide::layers`](crate::guide::layers) explains the positions *call* and *attempt*.
+/// The configuration file and the environment are stronger than settings made here, unless
+/// [`sources`](Self::sources) replaces them. Layers are added from the outside to the inside: the
+/// first is the outermost. [`guide::layers`](crate::guide::layers) explains the positions *call*
+/// and *attempt*.
+///
+/// ```
+/// use dubhe::config::Sources;
+/// use dubhe::{Consumer, Invocation, interceptor};
+///
+/// # fn main() -> Result<(), dubhe::Error> {
+/// let consumer = Consumer::new("static://10.0.0.1:20880,10.0.0.2:20880")
+///     // Neither file nor environment, so that a test means the same everywhere.
+///     .sources(Sources::default())
+///     .set("consumer.timeout", "300ms")
+///     .set("consumer.services.\"shop.Stock\".methods.reserve.cluster", "failfast")
+///     .call_layer(interceptor(|call: &mut Invocation| {
+///         call.metadata.insert("tenant", "blue");
+///         Ok(())
+///     }))
+///     .build()?;
+/// assert_eq!(consumer.config().consumer.timeout.as_millis(), 300);
+///
+/// let wrong = Consumer::new("static://10.0.0.1:20880").set("consumer.timeout", 300).build();
+/// assert!(wrong.unwrap_err().to_string().contains("write it with its unit"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Default)]
 #[must_use]
 pub struct ConsumerBuilder {
@@ -366,8 +394,8 @@ pub struct ConsumerBuilder {
 }
 
 impl ConsumerBuilder {
-    /// Sets a key of the configuration, such as `consumer.timeout`, as a file would. Names with dots are in
-    /// quotes: `consumer.services."shop.Inventory".timeout`.
+    /// Sets a key of the configuration, such as `consumer.timeout`, as a file would. Names with
+    /// dots are in quotes: `consumer.services."shop.Inventory".timeout`.
     pub fn set(mut self, key: &str, value: impl Into<serde_json::Value>) -> Self {
         self.setup.layer = self.setup.layer.set(key, value);
         self
@@ -380,7 +408,8 @@ impl ConsumerBuilder {
         self
     }
 
-    /// Sets the extensions that configuration can choose by name; the default has the built-in ones.
+    /// Sets the extensions that configuration can choose by name; the default has the built-in
+    /// ones.
     pub fn extensions(mut self, extensions: Extensions) -> Self {
         self.setup.extensions = extensions;
         self
@@ -394,15 +423,15 @@ impl ConsumerBuilder {
         self
     }
 
-    /// Opens connections to providers by `dial` instead of TCP: over TLS, Unix sockets, an in-memory
-    /// network.
+    /// Opens connections to providers by `dial` instead of TCP: over TLS, Unix sockets, an
+    /// in-memory network.
     pub fn dial(mut self, dial: impl Dial) -> Self {
         self.dial = Some(Arc::new(dial));
         self
     }
 
-    /// Adds a tower layer around every call, inside the present ones. It runs once for a call, however
-    /// often that is sent.
+    /// Adds a tower layer around every call, inside the present ones. It runs once for a call,
+    /// however often that is sent.
     pub fn call_layer<L>(mut self, layer: L) -> Self
     where
         L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
@@ -411,9 +440,9 @@ impl ConsumerBuilder {
         self
     }
 
-    /// Adds a tower layer around the calls of one service or method, inside the present ones. A method
-    /// that the service does not have is an error of [`Consumer::client`]; a service of a similar name
-    /// is a warning.
+    /// Adds a tower layer around the calls of one service or method, inside the present ones. A
+    /// method that the service does not have is an error of [`Consumer::client`]; a service of a
+    /// similar name is a warning.
     pub fn call_layer_for<L>(mut self, scope: impl Into<Scope>, layer: L) -> Self
     where
         L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
@@ -422,8 +451,8 @@ impl ConsumerBuilder {
         self
     }
 
-    /// Adds a tower layer around every attempt at a provider, inside the present ones. Its state is that
-    /// of one instance of a service.
+    /// Adds a tower layer around every attempt at a provider, inside the present ones. Its state is
+    /// that of one instance of a service.
     pub fn attempt_layer<L>(mut self, layer: L) -> Self
     where
         L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
@@ -432,8 +461,8 @@ impl ConsumerBuilder {
         self
     }
 
-    /// Adds a tower layer that `make` makes for each instance, around the attempts there, inside the
-    /// present ones.
+    /// Adds a tower layer that `make` makes for each instance, around the attempts there, inside
+    /// the present ones.
     pub fn attempt_layer_with<L>(
         mut self,
         make: impl Fn(&Instance) -> L + Send + Sync + 'static,

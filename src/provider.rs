@@ -26,8 +26,10 @@ use crate::serving;
 use crate::setup::Setup;
 use crate::signal::Signals;
 
-/// Builds a provider: services, layers and settings. The configuration file and the environment are
-/// stronger than settings made here, unless [`sources`](Self::sources) replaces them.
+/// Builds a provider: services, layers and settings.
+///
+/// The configuration file and the environment are stronger than settings made here, unless
+/// [`sources`](Self::sources) replaces them.
 ///
 /// ```no_run
 /// # use dubhe::prelude::*;
@@ -67,7 +69,8 @@ pub struct Provider {
 impl Provider {
     /// A provider that registers at `url`, such as `dev://`.
     ///
-    /// The configuration file and the environment are stronger than `url`, unless it is `memory://`.
+    /// The configuration file and the environment are stronger than `url`, unless it is
+    /// `memory://`.
     pub fn new(url: &str) -> Self {
         Self::builder().set("registry.address", url)
     }
@@ -89,8 +92,8 @@ impl Provider {
         self
     }
 
-    /// Sets a key of the configuration, such as `provider.port`, as a file would. Names with dots are in
-    /// quotes: `provider.services."shop.Inventory".weight`.
+    /// Sets a key of the configuration, such as `provider.port`, as a file would. Names with dots
+    /// are in quotes: `provider.services."shop.Inventory".weight`.
     pub fn set(mut self, key: &str, value: impl Into<serde_json::Value>) -> Self {
         self.setup.layer = self.setup.layer.set(key, value);
         self
@@ -103,14 +106,15 @@ impl Provider {
         self
     }
 
-    /// Sets the extensions that configuration can choose by name; the default has the built-in ones.
+    /// Sets the extensions that configuration can choose by name; the default has the built-in
+    /// ones.
     pub fn extensions(mut self, extensions: Extensions) -> Self {
         self.setup.extensions = extensions;
         self
     }
 
-    /// Adds a tower layer around every handler, inside the present ones. The first is the outermost.
-    /// Each method has a layer of its own, made from this one.
+    /// Adds a tower layer around every handler, inside the present ones. The first is the
+    /// outermost. Each method has a layer of its own, made from this one.
     pub fn layer<L>(mut self, layer: L) -> Self
     where
         L: TowerLayer<BoxInvoker, Service: Invoker> + Send + Sync + 'static,
@@ -130,8 +134,9 @@ impl Provider {
         self
     }
 
-    /// Accepts on `listener` besides the port: a Unix socket, an inherited descriptor, an in-memory
-    /// network. Only the port is registered; callers of the listener know it by other means.
+    /// Accepts on `listener` in addition to the port: a Unix socket, an inherited descriptor, an
+    /// in-memory network. Only the port is registered; callers of the listener must know it by
+    /// other means.
     pub fn listen(mut self, listener: impl Listen) -> Self {
         self.listeners.push(Box::new(listener));
         self
@@ -140,8 +145,9 @@ impl Provider {
     /// Serves until SIGTERM, SIGINT or SIGHUP, then drains: unregisters, notifies consumers, and
     /// waits for running calls within `provider.notice` and `provider.drain_timeout`.
     ///
-    /// Signals within a second of the first are the same request; a later one ends the drain. SIGHUP
-    /// is left alone where it is ignored, as under `nohup`, or where the program handles it itself.
+    /// Signals within a second of the first are the same request; a later one ends the drain.
+    /// SIGHUP is left alone where it is ignored, as under `nohup`, or where the program handles it
+    /// itself.
     ///
     /// # Errors
     /// Those of [`start`](Self::start); a second signal that ended the drain.
@@ -222,12 +228,12 @@ pub struct RunningProvider {
     dispatcher: Arc<Dispatcher>,
     local_addr: SocketAddr,
     address: String,
-    /// Lets consumers of this process find it.
+    /// Makes it visible to consumers of this process.
     local: Option<LocalGuard>,
     id: Arc<str>,
     started_ms: u64,
     config: ArcSwap<Config>,
-    /// What follows from the settings, so that others can be put in force.
+    /// The state that follows from the settings, so that they can be replaced.
     live: Turn<(Setup, Handlers)>,
     registered: Vec<(ServiceKey, Registration)>,
 }
@@ -316,18 +322,17 @@ impl RunningProvider {
         self.config.load_full()
     }
 
-    /// Reads the configuration file and the environment again, or the
-    /// [sources](Provider::sources) that were given, and puts in force what they say now; gives what
-    /// has changed, and logs it.
+    /// Reads the configuration file and the environment again, or the [sources](Provider::sources)
+    /// that were given, and puts in force what they say now; gives what has changed, and logs it.
     ///
-    /// Weight, warm-up and metadata are registered anew; filters count for calls that come from then
-    /// on, and those that did not change go on with all they know. Reads a file, so it blocks for as
-    /// long as that takes.
+    /// Weight, warm-up and metadata are registered anew; filters count for calls that come from
+    /// then on, and those that did not change go on with all they know. Reads a file, so it blocks
+    /// for as long as that takes.
     ///
     /// # Errors
-    /// Settings that are unknown or cannot work; one that cannot change while a program runs, such as
-    /// `provider.port` or a limit; a filter that panics while it is made. Everything stays as it was.
-    /// [Busy](Error::is_busy), if a filter calls it while it is made.
+    /// Settings that are unknown or cannot work; one that cannot change while a program runs, such
+    /// as `provider.port` or a limit; a filter that panics while it is made. Everything stays as it
+    /// was. [Busy](Error::is_busy), if a filter calls it while it is made.
     pub fn reload(&self) -> Result<Vec<Setting>, Error> {
         self.change(|setup| setup.read = None)
     }

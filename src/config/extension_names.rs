@@ -1,8 +1,8 @@
 //! Every key that names an extension.
 //!
-//! Whether the name exists is checked by the caller, who has the extensions. Programs are strict about
-//! names. A tool that shares a program's settings but not its extensions can leave out what it does
-//! not know.
+//! The caller, which has the extensions, checks whether a name exists. Programs are strict about
+//! names. A tool that shares a program's settings but not its extensions can ignore the names that
+//! it does not know.
 
 use rpc_core::Error;
 
@@ -30,11 +30,11 @@ pub enum Kind {
     Protocol,
 }
 
-/// A choice that was left out, because it is of an extension that is not known here.
+/// A choice that was ignored, because its extension is not known here.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct LeftOut {
-    /// The key it stands at, as TOML writes it.
+    /// Its key, as TOML writes it.
     pub key: String,
     /// The name that is not known.
     pub name: String,
@@ -43,7 +43,7 @@ pub struct LeftOut {
 }
 
 impl Config {
-    /// Hands every extension that is chosen anywhere to `check`.
+    /// Calls `check` with every extension that is chosen anywhere.
     ///
     /// # Errors
     /// The first error of `check`, with the place of the choice in front, or that of the parameter
@@ -58,8 +58,8 @@ impl Config {
         Ok(())
     }
 
-    /// Leaves out what is chosen by a name that `check` refuses, as if it were not set, and gives
-    /// each with the refusal. A registry cannot be left out.
+    /// Ignores every choice whose name `check` refuses, as if it were not set, and returns each
+    /// with the refusal. A registry cannot be ignored.
     pub(crate) fn leave_out_unknown(
         &mut self,
         check: impl Fn(Kind, &Selector) -> Result<(), Error>,
@@ -88,7 +88,7 @@ impl Config {
         let all = &self.consumer;
         let list = |kind, section: &Key, name, chosen: &[Selector]| {
             let key = section.child(name);
-            // One alone may be written without brackets.
+            // A single element may be written without brackets.
             let is_list = chosen.len() > 1 || self.origins.has(&key.item(0));
             let place = |at| if is_list { key.item(at) } else { key.clone() };
             let found = chosen.iter().enumerate();
@@ -143,8 +143,8 @@ impl Config {
         found
     }
 
-    /// The protocols that somebody has chosen. The default is what is built in; a message about it
-    /// would have no place to point at.
+    /// The protocols, if they are set. By default they are the built-in ones, and a message about
+    /// these would have no place to point at.
     fn chosen_protocols(&self) -> impl Iterator<Item = (Kind, Key, Selector)> {
         let protocols = Key::dotted("provider.protocols");
         let is_list = self.origins.has(&protocols.item(0));
@@ -172,7 +172,7 @@ impl Config {
     }
 }
 
-/// Leaves only the choices that `is_known` holds for; others are as if they were not set.
+/// Keeps only the choices for which `is_known` holds; the others count as not set.
 fn retain_chosen(consumer: &mut ConsumerConfig, is_known: impl Fn(Kind, &Selector) -> bool) {
     let default = ConsumerConfig::default();
     if !is_known(Kind::Codec, &Selector::new(&*consumer.codec)) {

@@ -1,5 +1,6 @@
-//! Which settings the services of a provider get: of a method before its service, of a service by its
-//! whole key before its interface, before those of all.
+//! Settings in force for the services of a provider: those of a method go before those of its
+//! service, those of a service's whole key before those of its interface, and these before the
+//! general ones.
 
 use std::time::Duration;
 
@@ -39,23 +40,22 @@ impl Config {
         self.decided(&section.child("filters"), level, filters)
     }
 
-    /// Whether the calls of a method may be limited: what is set for it, else for its service, else
-    /// for all.
+    /// Whether the calls of a method may be limited: as set for the method, its service, or all.
     pub(crate) fn gate(&self, service: &ServiceKey, method: &str) -> Gate {
         let own = self.served(service).find_map(|(_, own)| own.methods.get(method)?.gate);
         let own = own.or_else(|| self.served(service).find_map(|(_, own)| own.gate));
         own.unwrap_or(self.provider.gate)
     }
 
-    /// Which calls of a method leave a line in the access log: what is set for it, else for its service,
-    /// else for all.
+    /// Which calls of a method are written to the access log: as set for the method, its service,
+    /// or all.
     pub(crate) fn access_log(&self, service: &ServiceKey, method: &str) -> AccessLog {
         let own = self.served(service).find_map(|(_, own)| own.methods.get(method)?.access_log);
         let own = own.or_else(|| self.served(service).find_map(|(_, own)| own.access_log));
         own.unwrap_or(self.provider.access_log)
     }
 
-    /// Whether every method that is configured for `service` is among `methods`.
+    /// Checks that every method that is configured for `service` is among `methods`.
     ///
     /// # Errors
     /// A method that does not exist, with its place and the known ones.
@@ -70,7 +70,7 @@ impl Config {
         Ok(())
     }
 
-    /// What is set for `service`: by its whole key, then by its interface.
+    /// The sections for `service`: that of its whole key, then that of its interface.
     fn served<'a>(
         &'a self,
         service: &ServiceKey,
@@ -85,7 +85,7 @@ impl Config {
         })
     }
 
-    /// Whether every service in `[provider.services]` is among those that are served.
+    /// Checks that every service in `[provider.services]` is served.
     ///
     /// # Errors
     /// A service that is not, with its place and the known ones.

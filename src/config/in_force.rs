@@ -37,17 +37,18 @@ impl Config {
         Ok(Self { application, registry, provider, consumer, origins, overruled })
     }
 
-    /// Where file and environment contradict the code.
+    /// The settings in which file and environment contradict the code.
     pub(crate) fn overruled(&self) -> &Overruled {
         &self.overruled
     }
 
-    /// Whether nobody has set `key`, such as `provider.port`.
+    /// Whether `key`, such as `provider.port`, is at its default.
     pub(crate) fn is_default(&self, key: &str) -> bool {
         *self.origins.of(&Key::dotted(key)) == Origin::Default
     }
 
-    /// `error`, about the key of this text or something inside its value, with its place in front.
+    /// Puts the place of `key`, or of the part of its value that `error` is about, in front of
+    /// `error`.
     pub(crate) fn blame(&self, key: &str, error: Error) -> Error {
         self.origins.blame(&Key::dotted(key), error)
     }

@@ -1,4 +1,4 @@
-//! What a consumer takes single instances for, whatever they publish of themselves.
+//! A consumer's overrides of single instances, whatever they publish.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::in_force::Config;
 use super::loader::{Key, Setting};
 use super::sections::InstanceRule;
 
-/// What a consumer takes the instances of a service for; the strongest rule first.
+/// A consumer's overrides of the instances of a service; the strongest rule first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct InstanceRules(Arc<[BTreeMap<String, InstanceRule>]>);
 
@@ -18,7 +18,7 @@ impl InstanceRules {
         self.0.is_empty()
     }
 
-    /// The instance as it is to be taken; `None` if it gets no call.
+    /// The instance with its overrides; `None` if it is disabled.
     pub(crate) fn apply(&self, mut instance: Instance) -> Option<Instance> {
         let rules: Vec<&InstanceRule> = self.of(&instance.address).collect();
         if rules.iter().find_map(|rule| rule.disabled).unwrap_or(false) {
@@ -46,7 +46,8 @@ impl InstanceRules {
 }
 
 impl Config {
-    /// What calls of `service` take its instances for: by its whole key, by its interface, by all.
+    /// The overrides for the instances of `service`: by its whole key, its interface, and in
+    /// general.
     pub(crate) fn instance_rules(&self, service: &ServiceKey) -> InstanceRules {
         let interface = ServiceKey::new(service.interface());
         let own =

@@ -1,4 +1,4 @@
-//! Which settings may change while a program runs, and which did.
+//! Which settings may change while a program runs, and which have changed.
 
 use std::collections::BTreeMap;
 
@@ -26,12 +26,12 @@ const FIXED: [&str; 14] = [
     "consumer.limits",
 ];
 
-/// The same of single services and methods, by the end of the key.
+/// Keys of single services and methods that stay as they were, by the end of the key.
 const FIXED_ENDS: [&str; 2] = ["gate", "scope"];
 
 impl Config {
-    /// What is different in `next`, with who says so there; the value `null` where nothing is set any
-    /// more.
+    /// The settings that differ in `next`, with their origin there; the value is `null` if nothing
+    /// is set any more.
     ///
     /// # Errors
     /// One of them cannot change while a program runs.

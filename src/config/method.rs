@@ -1,8 +1,8 @@
-//! Which settings a call gets: the most specific level that is set wins.
+//! The settings in force for a call: the most specific level that is set wins.
 //!
-//! Sources are merged key by key before, so the order is: method over service over `[consumer]`,
-//! whichever source set them; then the attribute on the trait; then the default. A strong source
-//! thus overrides the same key of a weaker one, never a more specific key.
+//! Sources have been merged key by key before. So the order is: method over service over
+//! `[consumer]`, whichever source set them; then the attribute on the trait; then the default. A
+//! strong source overrides the same key of a weaker one, but never a more specific key.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -39,12 +39,12 @@ impl From<&MethodDescriptor> for MethodDefaults {
     }
 }
 
-/// A value in force, and what decided it.
+/// A value in force, and the setting that decided it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decided<T> {
     /// The value.
     pub value: T,
-    /// The key it stands at, as TOML writes it.
+    /// Its key, as TOML writes it.
     pub key: String,
     /// Who set it.
     pub origin: Origin,
@@ -67,7 +67,7 @@ pub struct MethodConfig {
     pub cluster: Decided<Selector>,
     /// Load balancer.
     pub loadbalance: Decided<Selector>,
-    /// What narrows the instances, in this order.
+    /// Routers, in their order.
     pub routers: Decided<Vec<Selector>>,
     /// Filters around each call, the first outermost.
     pub filters: Decided<Vec<Selector>>,
@@ -75,27 +75,27 @@ pub struct MethodConfig {
     pub attempt_filters: Decided<Vec<Selector>>,
     /// Codec to prefer, by name.
     pub codec: Decided<String>,
-    /// Which calls leave a line in the access log.
+    /// Which calls are written to the access log.
     pub access_log: Decided<AccessLog>,
-    /// What calls take along of the trace that they belong to.
+    /// How much of its trace context a call passes on.
     pub trace_context: Decided<TraceForwarding>,
 }
 
 impl MethodConfig {
-    /// The timeout and who set it, in a line: `consumer.timeout = 1s (default)`.
+    /// The timeout and its origin in one line: `consumer.timeout = 1s (default)`.
     pub(crate) fn timeout_set_by(&self) -> String {
         let Decided { value, key, origin, .. } = &self.timeout;
         format!("{key} = {} ({origin})", show_duration(*value))
     }
 
-    /// The same as keys, values and who set them, for people: each key is the one that counted.
+    /// All settings as keys, values and origins, for people; each key is the one that decided.
     #[must_use]
     pub fn settings(&self) -> Vec<Setting> {
         let timeout = self.timeout.shown(|timeout| show_duration(*timeout).into());
         let list = |chosen: &Decided<Vec<Selector>>| {
             chosen.shown(|all| all.iter().map(|one| Value::from(one.to_string())).collect())
         };
-        // Rarely set, so they are shown where they are.
+        // Rarely set, so they are shown only if they are.
         let filters = [&self.attempt_filters, &self.filters];
         let filters = filters.into_iter().filter(|filters| !filters.value.is_empty()).map(list);
         let mut settings = vec![
@@ -155,7 +155,7 @@ const ATTEMPT_FILTERS: List = List {
     of_method: |method| &method.attempt_filters,
 };
 
-/// A level above `[consumer]` that is in force for a method, and where it stands.
+/// A level above `[consumer]` that is in force for a method, with its key.
 type Level<'a> = (Key, &'a CallOverrides);
 
 impl Config {
@@ -198,14 +198,13 @@ impl Config {
         }
     }
 
-    /// What narrows the instances of `service`, in this order, for methods that have none of their
-    /// own.
+    /// The routers of `service`, in their order, for methods without routers of their own.
     #[must_use]
     pub fn routers(&self, service: &ServiceKey) -> Decided<Vec<Selector>> {
         self.chosen(ROUTERS, service, None)
     }
 
-    /// Whether `service` is called inside this process alone.
+    /// Whether `service` is called only inside this process.
     pub(crate) fn is_local(&self, service: &ServiceKey) -> bool {
         let scope = self.services(service).find_map(|(_, service)| service.scope);
         scope == Some(CallScope::Local)
@@ -215,8 +214,8 @@ impl Config {
         self.chosen(ROUTERS, service, Some(method))
     }
 
-    /// The filters around each attempt of calls of `service`, for methods that have none of their
-    /// own, and those of the methods that have some, by name.
+    /// The filters around attempts of calls of `service`: those for methods without their own, and
+    /// by name those of the other methods.
     pub(crate) fn attempt_filters(
         &self,
         service: &ServiceKey,
@@ -288,7 +287,7 @@ impl Config {
         })
     }
 
-    /// Whether every method that is configured for `service` is among `methods`.
+    /// Checks that every method that is configured for `service` is among `methods`.
     ///
     /// # Errors
     /// A method that does not exist, with its place and the known ones.
@@ -303,7 +302,7 @@ impl Config {
         Ok(())
     }
 
-    /// Whether each of `names`, which stand in `section`, is among `methods`.
+    /// Checks that each of `names` in `section` is among `methods`.
     pub(super) fn check_names<'a, 'b>(
         &self,
         section: &Key,
@@ -323,8 +322,8 @@ impl Config {
 }
 
 impl Config {
-    /// Where a section stands that was probably meant for `service`, and its name: `service` has
-    /// none, and this one differs by a slip of the hand or by the package.
+    /// The place and the name of a section that was probably meant for `service`: `service` has
+    /// none, and this name differs by a typing error or by the package.
     pub(crate) fn misnamed_section(&self, service: &ServiceKey) -> Option<(&Origin, &str)> {
         if self.services(service).next().is_some() {
             return None;

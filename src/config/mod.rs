@@ -1,13 +1,15 @@
 //! Configuration: one typed tree, filled from code, file and environment.
 //!
-//! Weakest first: defaults, the attribute on the trait, the builder, the file (`DUBHE_CONFIG`, else
-//! `dubhe.toml`), the environment (`DUBHE_CONSUMER__CODEC=json`), arguments of a tool. A call's own options are stronger
-//! than all and are no part of this. A registry `memory://` that the builder names is replaced by arguments alone. Keys, defaults and rules are in `docs/configuration.md`.
+//! Sources, the weakest first: defaults, the attribute on the trait, the builder, the file
+//! (`DUBHE_CONFIG`, or `dubhe.toml`), the environment (`DUBHE_CONSUMER__CODEC=json`), arguments of
+//! a tool. A call's own options override all of these and are not part of this module. A registry
+//! `memory://` in the builder is replaced only by arguments. Keys, defaults and rules are in
+//! `docs/configuration.md`.
 //!
-//! Three floors: `loader/` makes values of sources and keeps where each comes from, whatever can be set;
-//! `sections/` are what can be set, plain structs; the files here answer what is in force for a service or
-//! a method. What a name means (which codecs exist) is left to the caller, who has the extensions, through
-//! [`Config::check_extensions`].
+//! There are three floors: `loader/` reads values from sources and remembers where each comes from,
+//! without knowing the settings; `sections/` has the settings as plain structs; the files here say
+//! what is in force for a service or a method. The caller, which has the extensions, checks whether
+//! a name exists, through [`Config::check_extensions`].
 
 mod extension_names;
 mod handlers;

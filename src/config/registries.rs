@@ -1,4 +1,4 @@
-//! What the registries of the configuration are made from.
+//! The settings from which the registries are made.
 
 use rpc_core::Error;
 
@@ -20,7 +20,7 @@ impl Config {
         })
     }
 
-    /// What the registries are made from, one at least, each with the key of its address.
+    /// The settings of the registries, at least one, each with the key of its address.
     pub(crate) fn registry_settings(
         &self,
     ) -> Result<Vec<(String, registry::RegistryParams)>, Error> {
@@ -38,7 +38,7 @@ impl Config {
         Ok(self.registry.address.entries().iter().map(settings).collect())
     }
 
-    /// The addresses of the registries, each with the key it is written at.
+    /// The addresses of the registries, each with its key.
     pub(super) fn registry_keys(&self) -> impl Iterator<Item = (&RegistryAddress, Key)> {
         self.registry.address.entries().iter().map(|entry| (&entry.address, key_of(entry)))
     }

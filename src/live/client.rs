@@ -11,7 +11,7 @@ use super::shared::Draft;
 use crate::config::{Config, MethodDefaults};
 use crate::consumer::{Consumer, Inner};
 
-/// What a stub keeps alive, and what its plans are made from.
+/// State that a stub keeps alive, and from which its plans are made.
 #[derive(Debug)]
 pub(crate) struct LiveClient {
     /// Alive as long as a stub.
@@ -24,7 +24,7 @@ pub(crate) struct LiveClient {
     made: Mutex<Vec<Made>>,
 }
 
-/// The plans of a client by settings that are about to be in force.
+/// The plans of a client for settings that are about to be in force.
 pub(super) struct NextPlans(Vec<(Plan, Made)>);
 
 impl LiveClient {
@@ -57,12 +57,12 @@ impl LiveClient {
         Stub::new(self.methods.clone(), self.clone())
     }
 
-    /// What is called.
+    /// The methods of the client.
     pub(super) fn methods(&self) -> Vec<&Method> {
         self.methods.iter().map(|target| &**target.method()).collect()
     }
 
-    /// What follows from `config`, without putting it in force.
+    /// The plans that follow from `config`, without putting them in force.
     pub(super) fn next(
         &self,
         inner: &Inner,

@@ -1,4 +1,5 @@
-//! The plan of a method: what its calls pass through by the settings in force.
+//! The plan of a method: the layers, policy, routers and balancer of its calls by the settings in
+//! force.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::config::MethodConfig;
 use crate::consumer::Inner;
 use crate::policy;
 
-/// What the calls of one method pass through, and the settings it was made from.
+/// The path of the calls of one method, and the settings that it was made from.
 #[derive(Clone)]
 pub(crate) struct Made {
     settings: MethodConfig,
@@ -27,15 +28,15 @@ pub(crate) struct Made {
     broadcast: Way,
 }
 
-/// From the layers of a consumer to its connections.
+/// The path from the layers of a consumer to its connections.
 #[derive(Clone)]
 struct Way {
     /// Policy, routers and balancer.
     cluster: BoxInvoker,
     /// The invoker with filters around it.
     filtered: BoxInvoker,
-    /// The program's own layers, where there are some, and what is inside them. They are made once, as
-    /// what they keep is nobody's to reset.
+    /// The program's own layers, if any, and the path inside them. They are made once, because
+    /// their state must not be reset.
     layered: Option<(BoxInvoker, Arc<Swap>)>,
 }
 
@@ -60,8 +61,8 @@ impl Made {
 }
 
 impl Draft<'_> {
-    /// What calls of `method` pass through by `settings`. What is as it was `before` is kept, with all
-    /// it knows.
+    /// The path of calls of `method` by `settings`. Parts that are unchanged since `before` are
+    /// kept, with their state.
     pub(crate) fn method(
         &mut self,
         inner: &Inner,
@@ -70,7 +71,7 @@ impl Draft<'_> {
         settings: MethodConfig,
         before: Option<&Made>,
     ) -> Result<Made, Error> {
-        // Asked for in any case: what nobody asks for is not kept.
+        // Always requested, because parts that are not requested are dropped.
         let routers = self.routers(&settings.routers)?;
         let filters = self.filters(&settings.filters)?;
         if let Some(before) = before.filter(|before| before.settings == settings) {
@@ -124,13 +125,13 @@ impl Draft<'_> {
         Ok(inner.picker_of(used.directory.clone(), method, routers, balancer))
     }
 
-    /// Which endpoints the policy calls that `settings` choose.
+    /// The endpoints that the policy in `settings` calls.
     pub(crate) fn choice(&self, method: &Method, settings: &MethodConfig) -> Result<Choice, Error> {
         let policy = policy::of_method(self.extensions, settings, method, self.context)?;
         Ok(policy.choice())
     }
 
-    /// The balancer that `settings` choose: the one there was `before`, if it is the same.
+    /// The balancer that `settings` choose; the one from `before`, if the choice is the same.
     fn balancer(
         &self,
         settings: &MethodConfig,

@@ -1,9 +1,9 @@
-//! What may change while calls run: plans of methods, filters, what a directory goes by.
+//! The parts that may change while calls run: plans of methods, filters, the rules of directories.
 //!
-//! Settings become extensions (`shared.rs`), these become the plan of a method (`method.rs`) behind
-//! one pointer. When settings change (`reload.rs`), everything that follows from them is made before
-//! anything is put in force, so that what is wrong is refused whole; and what did not change is kept,
-//! with all it knows. One does so at a time (`turn.rs`).
+//! Settings become extensions (`shared.rs`), and these become the plan of a method (`method.rs`)
+//! behind one pointer. When settings change (`reload.rs`), everything that follows from them is
+//! made before any of it is put in force, so that a mistake refuses the change as a whole.
+//! Unchanged parts are kept with their state. Only one change is made at a time (`turn.rs`).
 
 mod client;
 mod method;

@@ -1,4 +1,4 @@
-//! Other settings while calls run: made whole, or refused whole.
+//! Changes of settings while calls run: each is made as a whole, or refused as a whole.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -12,7 +12,7 @@ use crate::config::{Config, Layer, MethodDefaults, Selector, Setting, Sources};
 use crate::consumer::{Consumer, Inner};
 use crate::setup::Setup;
 
-/// What follows from the settings of a consumer, so that others can be put in force.
+/// The state that follows from the settings of a consumer, so that they can be replaced.
 #[derive(Debug)]
 pub(crate) struct Live {
     setup: Setup,
@@ -28,17 +28,17 @@ impl Live {
 impl Consumer {
     /// Reads the configuration file and the environment again, or the
     /// [sources](crate::ConsumerBuilder::sources) that were given, and puts in force what they say
-    /// now; gives what has changed, and logs it.
+    /// now; returns what has changed, and logs it.
     ///
-    /// All clients follow at once. Calls under way end as they began; balancers, filters, connections
-    /// and what is known of instances stay, as far as what chose them has not changed. Reads a file,
-    /// so it blocks for as long as that takes.
+    /// All clients follow at once. Running calls end by the settings that they began with.
+    /// Balancers, filters, connections and the state of instances stay, unless the settings that
+    /// chose them have changed. It reads a file, so it blocks for that long.
     ///
     /// # Errors
     /// Settings that are unknown or cannot work, also for a client there is; one that cannot change
-    /// while a program runs, such as `registry.address`; an extension or a layer that panics while it is
-    /// made. Everything stays as it was. [Busy](Error::is_busy), if an extension or a layer calls it
-    /// while it is made.
+    /// while a program runs, such as `registry.address`; an extension or a layer that panics while
+    /// it is made. Everything stays as it was. [Busy](Error::is_busy), if an extension or a layer
+    /// calls it while it is made.
     pub fn reload(&self) -> Result<Vec<Setting>, Error> {
         self.0.change(|setup| setup.read = None)
     }
@@ -69,7 +69,7 @@ impl Consumer {
         methods: Vec<(Method, MethodDefaults)>,
         codecs: Option<Codecs>,
     ) -> Result<Arc<LiveClient>, Error> {
-        // Nobody puts other settings in force meanwhile.
+        // No other settings are put in force meanwhile.
         let mut live = self.0.turn()?;
         let config = self.0.config.load_full();
         let names = methods.iter().map(|(method, _)| method.name());
@@ -89,7 +89,7 @@ impl Consumer {
     }
 }
 
-/// What follows from other settings for a service, and for each of its clients.
+/// The consequences of other settings for a service, and for each of its clients.
 type Next<'a> = (service::NextService, Vec<(&'a Arc<LiveClient>, client::NextPlans)>);
 
 impl Inner {
@@ -126,7 +126,7 @@ impl Inner {
         Ok(changed)
     }
 
-    /// What follows from `config` for a service and its clients.
+    /// The consequences of `config` for a service and its clients.
     fn next<'a>(
         &self,
         config: &Config,
@@ -145,7 +145,7 @@ impl Inner {
         Ok((service::NextService { shared: draft.into_shared(), attempts }, next))
     }
 
-    /// Whether each balancer can serve the methods of `service` that one setting gives to it.
+    /// Checks that each balancer can serve the methods of `service` that one setting gives to it.
     fn check_balancers(
         &self,
         config: &Config,

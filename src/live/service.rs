@@ -1,4 +1,4 @@
-//! A service in use: its directory, and what its methods share.
+//! A service in use: its directory, and the extensions that its methods share.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
@@ -18,7 +18,7 @@ pub(crate) struct UsedService {
     kept: Mutex<Kept>,
 }
 
-/// What settings chose last.
+/// The choices of the settings in force.
 #[derive(Debug)]
 struct Kept {
     shared: LiveShared,
@@ -26,7 +26,7 @@ struct Kept {
     rules: InstanceRules,
 }
 
-/// What settings choose that are about to be in force.
+/// The choices of settings that are about to be in force.
 #[derive(Debug)]
 pub(super) struct NextService {
     pub(super) shared: LiveShared,
@@ -61,7 +61,7 @@ impl UsedService {
         let connector: Arc<dyn Connector> = inner.connector.clone();
         let directory = Directory::follow(key.clone(), subscription, connector, options);
         let directory = Arc::new(directory);
-        // It is new, so it is empty.
+        // The cell is new, so it is empty.
         let _ = listed.set(Arc::downgrade(&directory));
         let kept = Mutex::new(Kept { shared, attempts, rules });
         Ok(Arc::new(Self { key, directory, context, kept }))
@@ -73,12 +73,12 @@ impl UsedService {
         Draft::new(&inner.extensions, config, &self.key, &self.context, before)
     }
 
-    /// Keeps what one more client has made.
+    /// Keeps the extensions of one more client.
     pub(crate) fn keep(&self, made: LiveShared) {
         self.kept().shared.extend(made);
     }
 
-    /// Puts in force what follows from `config`.
+    /// Puts the consequences of `config` in force.
     pub(super) fn follow(&self, config: &Config, next: NextService, layers: AttemptLayers) {
         let rules = config.instance_rules(&self.key);
         let mut kept = self.kept();

@@ -1,5 +1,5 @@
-//! Extensions that the methods of a service share: made once for each setting that chooses them, and
-//! kept while it does.
+//! Extensions that the methods of a service share: made once for each setting that chooses them,
+//! and kept while it does.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +20,7 @@ use crate::extensions::Extensions;
 pub(crate) struct Kept<P: ?Sized>(BTreeMap<String, Vec<(Selector, Arc<P>)>>);
 
 impl<P: ?Sized> Kept<P> {
-    /// Those that `chosen` chooses: made now, unless they are here or were there `before`.
+    /// The extensions that `chosen` names: made now, unless they exist here or in `before`.
     pub(crate) fn of(
         &mut self,
         before: &Self,
@@ -63,7 +63,7 @@ impl<P: ?Sized> Clone for Kept<P> {
 /// Filters in their order, the first outermost.
 pub(crate) type Filters = Vec<Arc<dyn Filter>>;
 
-/// What the methods of one service share.
+/// Extensions and filters that the methods of one service share.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct LiveShared {
     routers: Kept<dyn Router>,
@@ -71,7 +71,7 @@ pub(crate) struct LiveShared {
 }
 
 impl LiveShared {
-    /// Keeps what `more` has besides.
+    /// Adds everything from `more` that is missing.
     pub(super) fn extend(&mut self, more: Self) {
         self.routers.extend(more.routers);
         self.filters.extend(more.filters);
@@ -86,7 +86,7 @@ pub(crate) struct AttemptFilters {
 }
 
 impl AttemptFilters {
-    /// Whether they are the very same.
+    /// Whether they are the same objects.
     pub(super) fn is(&self, other: &Self) -> bool {
         let (own, others) = (&self.of_methods, &other.of_methods);
         is_same(&self.of_service, &other.of_service)
@@ -113,7 +113,7 @@ impl AttemptFilters {
     }
 }
 
-/// Whether these are the very same filters.
+/// Whether these are the same filter objects.
 pub(crate) fn is_same(a: &Filters, b: &Filters) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b))
 }
@@ -123,7 +123,7 @@ pub(crate) fn wrap(filters: &Filters, scope: &FilterScope<'_>, inner: BoxInvoker
     filters.iter().rev().fold(inner, |inner, filter| filter.wrap(scope, inner))
 }
 
-/// Ways of the methods that have their own, and of the others.
+/// The filters of methods that have their own, and those of the others.
 struct ByMethod {
     own: Vec<(String, BoxInvoker)>,
     others: BoxInvoker,
@@ -148,7 +148,7 @@ pub(crate) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// Made from `config`; what was there `before` is kept if it is still chosen.
+    /// A draft from `config`; extensions from `before` are kept if they are still chosen.
     pub(crate) fn new(
         extensions: &'a Extensions,
         config: &'a Config,
@@ -159,7 +159,7 @@ impl<'a> Draft<'a> {
         Self { extensions, config, service, context, before, shared: LiveShared::default() }
     }
 
-    /// What was made and kept.
+    /// Everything that was made or kept.
     pub(crate) fn into_shared(self) -> LiveShared {
         self.shared
     }

@@ -1,11 +1,11 @@
-//! An invoker behind a pointer: for what changes inside layers that stay.
+//! An invoker behind a pointer, so that it can change inside layers that stay.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rpc_core::{BoxInvoker, Invocation, Invoke, ReplyFuture};
 
-/// Sends each call through what is in it when the call comes.
+/// Sends each call through the invoker that it holds at that time.
 pub(crate) struct Swap(ArcSwap<BoxInvoker>);
 
 impl Swap {

@@ -1,6 +1,6 @@
-//! Whose turn it is to change what is in force: one at a time. Code of the program runs meanwhile, as
-//! extensions and layers are made; one that comes back from there is refused, or it would wait for
-//! itself.
+//! Changes of the settings in force take turns. The program's own code runs during a turn, when its
+//! extensions and layers are made; a change that they start from there is refused, because it would
+//! wait for itself.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use std::thread::{self, ThreadId};
 
 use rpc_core::{Error, panics};
 
-/// What is changed by one at a time.
+/// State that only one holder of the turn changes at a time.
 #[derive(Debug)]
 pub(crate) struct Turn<T> {
     state: Mutex<T>,
@@ -30,10 +30,10 @@ impl<T> Turn<T> {
     /// Waits for the turn. `whose` names the owner in the error.
     ///
     /// # Errors
-    /// Busy: this thread has the turn already, so it is asked for by what is being made.
+    /// Busy: this thread has the turn already, so the caller is an extension or layer being made.
     pub(crate) fn take(&self, whose: &str) -> Result<TurnGuard<'_, T>, Error> {
         let (me, holder) = (Some(thread::current().id()), &self.holder);
-        // Nobody but this thread puts it there, so there is no race.
+        // Only this thread stores its own id, so there is no race.
         if *lock(holder) == me {
             return Err(Error::busy(format!(
                 "an extension or a layer called back into {whose} that is making it; while one is \
@@ -47,10 +47,10 @@ impl<T> Turn<T> {
     }
 }
 
-/// What `make` makes of extensions and layers.
+/// Runs `make`, which makes extensions and layers of the program.
 ///
 /// # Errors
-/// Those of `make`; one of the program's own panicked in there.
+/// Those of `make`; an extension or layer of the program panicked in it.
 pub(crate) fn made<T>(make: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     panics::catch(make).unwrap_or_else(|message| {
         Err(Error::invalid_config(format!(

@@ -1,7 +1,7 @@
 //! Environment variables to settings: `DUBHE_CONSUMER__CODEC=json` sets `consumer.codec`.
 //!
-//! A name with dots, such as that of a service, cannot be written in a variable's name, so keys below one
-//! are left to the file and the builder. A key whose last name is free
+//! A name with dots, such as that of a service, cannot be written in a variable's name, so keys
+//! below one are left to the file and the builder. A key whose last name is free
 //! (`provider.metadata.*`) takes the rest of the variable's name in lower case.
 
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use super::layer::{Layer, Raw};
 use super::origin::Origin;
 use super::schema::Schema;
 
-/// What every variable of ours begins with.
+/// The beginning of every variable of ours.
 const PREFIX: &str = "DUBHE_";
 
 /// Names the file; empty for none.
@@ -24,8 +24,8 @@ pub(super) const FILE: &str = "DUBHE_CONFIG";
 /// Ours, but no settings: the file, the log filter of examples and tools, the Python of the tests.
 const RESERVED: [&str; 3] = [FILE, "DUBHE_LOG", "DUBHE_PYTHON"];
 
-/// The settings among `variables`, and the names of those that an orchestrator made; those without
-/// our prefix are not looked at.
+/// The settings among `variables`, and the names of variables that an orchestrator made. Variables
+/// without our prefix are ignored.
 pub(super) fn parse(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
     schema: &Schema,
@@ -63,22 +63,21 @@ fn is_meant(name: &str, keys: &[(String, Key)]) -> bool {
     name.starts_with(PREFIX) || section.is_some_and(is_section)
 }
 
-/// Whether a variable is one of those by which Kubernetes tells every pod of a Service, and Docker a
-/// container of one it is linked to, whose name begins with ours, such as `dubhe-registry`: nobody
-/// in there has set it.
+/// Whether a variable was made by Kubernetes for a Service, or by Docker for a linked container,
+/// whose name begins with ours, such as `dubhe-registry`, rather than set by a person.
 fn is_link(name: &str, value: &str) -> bool {
-    // Docker hands on the whole environment of the other container, whatever its names.
+    // Docker passes on the whole environment of the other container, whatever its names.
     let is_env = |name: &str| name.find("_ENV_").is_some_and(|at| !name[..at].contains("__"));
     if name == format!("{PREFIX}NAME") || is_env(name) {
         return true;
     }
-    // No link, but a key: it has a section.
+    // It has a section, so it is a key rather than a link.
     if name.contains("__") {
         return false;
     }
     let is_end = |rest: &str| rest.is_empty() || rest.starts_with('_');
     let is_port = |rest: &str| match rest.strip_prefix('_') {
-        // `DUBHE_PROVIDER_PORT=20880` is a slip, a link has an address.
+        // A link has an address; `DUBHE_PROVIDER_PORT=20880` is a typing error.
         None => rest.is_empty() && value.contains("://"),
         Some(rest) => {
             let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -88,13 +87,14 @@ fn is_link(name: &str, value: &str) -> bool {
         }
     };
     name.ends_with("_SERVICE_HOST")
-        // `/this-container/that-container`; `DUBHE_APPLICATION_NAME=shop` is a slip.
+        // A link has `/this-container/that-container`; `DUBHE_APPLICATION_NAME=shop` is a typing
+        // error.
         || name.ends_with("_NAME") && value.starts_with('/')
         || name.split_once("_SERVICE_PORT").is_some_and(|(_, rest)| is_end(rest))
         || name.match_indices("_PORT").any(|(at, port)| is_port(&name[at + port.len()..]))
 }
 
-/// The error of a variable that sets nothing: why, if that can be told, and those that do.
+/// The error of a variable that sets nothing: the reason, if it is known, and the known variables.
 fn unknown(name: &str, known: &[&str], schema: &Schema) -> Error {
     if let Some(why) = misplaced(name, known, schema) {
         return Error::invalid_config(format!("environment variable `{name}`: {why}"));
@@ -107,7 +107,7 @@ fn unknown(name: &str, known: &[&str], schema: &Schema) -> Error {
     Error::unknown_name("environment variable", name, in_section.chain(reserved).copied())
 }
 
-/// Why what a variable means to set has no variable of this name.
+/// Why the setting that a variable is meant for has no variable of this name.
 fn misplaced(name: &str, known: &[&str], schema: &Schema) -> Option<String> {
     let capitals = name.to_ascii_uppercase();
     if capitals != name && known.contains(&&*capitals) {

@@ -1,6 +1,6 @@
 //! The configuration file: TOML to settings that know their line.
 //!
-//! The text comes from outside; who finds and reads the file is `process.rs`.
+//! The text comes from outside; `process.rs` finds and reads the file.
 
 use rpc_core::Error;
 use serde_json::Value;
@@ -19,14 +19,14 @@ use super::schema::{Schema, SchemaEntry};
 pub struct ConfigFile {
     /// The file, as error messages name it.
     pub path: String,
-    /// What it says.
+    /// Its content.
     pub text: String,
 }
 
 impl ConfigFile {
     pub(super) fn parse(&self, schema: &Schema) -> Result<Layer, Error> {
         if let Some(text) = self.text.strip_prefix('\u{feff}') {
-            // A mark of the encoding is no column.
+            // A byte order mark does not count as a column.
             return Self { path: self.path.clone(), text: text.to_owned() }.parse(schema);
         }
         let places = Places::of(&self.path, &self.text);
@@ -40,7 +40,8 @@ impl ConfigFile {
         Ok(reader.layer)
     }
 
-    /// The error of a key with more dots than the parser bears, which does not say where it is.
+    /// The error of a key with more dots than the parser supports; the parser's own error has no
+    /// place.
     fn too_deep(&self, places: &Places<'_>) -> Error {
         let is_deep = |text| {
             let (_, errors) = DeTable::parse_recoverable(text);
@@ -96,7 +97,8 @@ impl Reader<'_> {
         }
     }
 
-    /// `[[section]]`, several times: what is no part of an entry holds for all.
+    /// Reads `[[section]]`, written several times: keys that do not belong to an entry apply to
+    /// all.
     fn tables(
         &mut self,
         mut tables: Vec<Spanned<DeValue<'_>>>,
@@ -164,7 +166,7 @@ pub(super) fn value_of(text: &str) -> Option<Value> {
     read(DeValue::parse(text).ok()?, &Key::root(), &Places::of("", text), &mut Vec::new()).ok()
 }
 
-/// The value of `key`, and where what is inside it stands.
+/// The value of `key`, and the places of everything inside it.
 fn read(
     value: Spanned<DeValue<'_>>,
     key: &Key,
@@ -202,8 +204,8 @@ fn read(
     })
 }
 
-/// What the parser found wrong at `place`, for two frequent mistakes in words of our own. A value is
-/// not repeated: it may be a secret.
+/// The parser's error at `place`; two frequent mistakes have texts of our own. A value is not
+/// repeated, because it may be a secret.
 fn malformed(message: &str, place: Option<&str>) -> String {
     match (message, place) {
         ("duplicate key", Some(name)) => format!("duplicate key `{name}`: keep one of them"),

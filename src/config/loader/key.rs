@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Stands where any name may stand.
+/// Stands for any name.
 pub(crate) const ANY: &str = "*";
 
 /// A path of names. `Display` writes it as TOML does.
@@ -22,8 +22,8 @@ impl Key {
         Self(Vec::new())
     }
 
-    /// The key of a text such as `consumer.timeout`, as `Display` writes it: a name with dots stands
-    /// in quotes, the position of an element in brackets.
+    /// The key of a text such as `consumer.timeout`, as `Display` writes it: a name with dots
+    /// stands in quotes, the position of an element in brackets.
     pub(crate) fn dotted(text: &str) -> Self {
         let name = || Part { text: String::new(), is_item: false };
         let (mut parts, mut last, mut quoted) = (Vec::new(), name(), false);
@@ -57,7 +57,8 @@ impl Key {
         self.with(format!("[{index}]"), true)
     }
 
-    /// The key of what an error calls `step` inside the value at this key: a name, or `[0]` and so on.
+    /// The key of what an error calls `step` inside the value at this key: a name, or `[0]` and so
+    /// on.
     pub(crate) fn step(&self, step: &str) -> Self {
         let index = step.strip_prefix('[').and_then(|step| step.strip_suffix(']'));
         self.with(step.to_owned(), index.is_some_and(|index| index.parse::<usize>().is_ok()))

@@ -1,4 +1,4 @@
-//! What one source sets: the form that builder, file and environment share before they are merged.
+//! The settings of one source, in the form that builder, file and environment share before merging.
 
 use rpc_core::Error;
 use serde_json::Value;
@@ -12,7 +12,7 @@ use super::origin::Origin;
 #[must_use]
 pub struct Layer {
     pub(super) settings: Vec<Raw>,
-    /// Where the names of its sections stand, in a file.
+    /// The places of the names of its sections, in a file.
     pub(super) sections: Vec<(Key, Origin)>,
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Raw {
     pub(super) key: Key,
     pub(super) value: Value,
     pub(super) origin: Origin,
-    /// Where in a file that stands which is inside the value.
+    /// The places of the parts of the value, in a file.
     pub(super) inside: Vec<Inside>,
 }
 
@@ -36,18 +36,18 @@ pub(super) struct Inside {
 }
 
 impl Layer {
-    /// Nothing set.
+    /// A layer without settings.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same with `key` set by a builder to `value`, in the form a file would have. A name with
+    /// Sets `key` to `value`, as a builder, in the form that a file would have. A name with
     /// dots is quoted: `consumer.services."shop.Inventory".timeout`.
     pub fn set(self, key: &str, value: impl Into<Value>) -> Self {
         self.push(Key::dotted(key), value.into())
     }
 
-    /// The same with a key of names that may hold dots, such as
+    /// Sets a key given as names, which may contain dots, such as
     /// `["consumer", "services", "shop.Inventory", "timeout"]`.
     pub fn set_at<'a>(
         self,
@@ -57,15 +57,15 @@ impl Layer {
         self.push(Key::of(key), value.into())
     }
 
-    /// The same with `key` set by an argument of the program, called `name` in messages: stronger
-    /// than file and environment.
+    /// Sets `key` as an argument of the program, called `name` in messages. It is stronger than
+    /// file and environment.
     pub fn argument(mut self, name: &str, key: &str, value: impl Into<Value>) -> Self {
         let origin = Origin::Argument { name: name.to_owned() };
         self.settings.push(Raw::new(Key::dotted(key), value.into(), origin));
         self
     }
 
-    /// The same with `key` set by a rule, called `name` in messages: stronger than every source. For
+    /// Sets `key` as a rule, called `name` in messages. It is stronger than every source. For
     /// [`Consumer::apply_rules`](crate::Consumer::apply_rules) and
     /// [`Sources::rules`](super::Sources).
     pub fn rule(mut self, name: &str, key: &str, value: impl Into<Value>) -> Self {
@@ -74,7 +74,7 @@ impl Layer {
         self
     }
 
-    /// The same as rules; what has no name is called `rule`.
+    /// Converts its settings into rules; one without a name is called `rule`.
     pub(super) fn into_rules(mut self) -> Self {
         for setting in &mut self.settings {
             if !matches!(setting.origin, Origin::Rule { .. }) {
@@ -84,7 +84,7 @@ impl Layer {
         self
     }
 
-    /// What a builder set, and what arguments of the program did.
+    /// Splits it into the settings of a builder and those of the program's arguments.
     pub(super) fn split(self) -> (Self, Self) {
         let is_argument = |setting: &Raw| matches!(setting.origin, Origin::Argument { .. });
         let (arguments, builder) = self.settings.into_iter().partition(is_argument);
@@ -92,7 +92,7 @@ impl Layer {
         (layer(builder), layer(arguments))
     }
 
-    /// The same, and behind it what `stronger` sets.
+    /// Appends the settings of `stronger`, which override these.
     pub(crate) fn then(mut self, stronger: Self) -> Self {
         self.settings.extend(stronger.settings);
         self
@@ -109,7 +109,7 @@ impl Raw {
         Self { key, value, origin, inside: Vec::new() }
     }
 
-    /// Puts the value at its place; what stood there before is gone.
+    /// Puts the value at its place, replacing an earlier one.
     pub(super) fn insert_into(&self, tree: &mut Value) {
         let mut at = tree;
         for part in self.key.parts() {

@@ -1,7 +1,8 @@
-//! Sources to sections: each source is checked by itself, then the stronger ones overwrite the weaker.
+//! Sources to sections: each source is checked by itself, then the stronger ones overwrite the
+//! weaker.
 //!
-//! Knows nothing of what can be set: the [`Sections`] it fills are a parameter. From them it has the
-//! keys, and what a file may write in other forms.
+//! The loader does not know the settings: the [`Sections`] that it fills are a parameter. They
+//! provide the keys, and the forms that a file may use for them.
 
 mod environment;
 mod file;
@@ -42,15 +43,16 @@ pub(super) trait Sections: Default + Serialize + DeserializeOwned {
     /// The section that a file may write several times.
     const REPEATED: Option<Repeated>;
 
-    /// One of everything, named [`ANY`] where any name may stand. Its fields are the keys there are.
+    /// One of everything, named [`ANY`] where any name may stand. Its fields are the keys there
+    /// are.
     fn example() -> Self;
 
     /// Whether `value`, set in code for `key`, is not replaced by file and environment.
     fn stays(key: &Key, value: &Value) -> bool;
 }
 
-/// A section that may be written as several tables, `[[section]]`: of each, these keys make an entry
-/// of the list at `key`, and others are set for all.
+/// A section that may be written as several tables, `[[section]]`: of each, these keys make an
+/// entry of the list at `key`, and others are set for all.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Repeated {
     pub(super) section: &'static str,

@@ -1,15 +1,15 @@
-//! Where a setting comes from: what error messages and `dubhe config` point at.
+//! The origin of a setting, which error messages and `dubhe config` point at.
 
 use std::fmt;
 
 use serde::ser::{Error as _, Serialize, SerializeStruct, Serializer};
 use serde_json::Value;
 
-/// Who set a key; weaker ones first.
+/// The origin of a setting; weaker ones first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
-    /// Nobody: it is the default.
+    /// The default: nothing has set it.
     Default,
     /// The attribute on the trait.
     Attribute,
@@ -56,8 +56,8 @@ impl fmt::Display for Origin {
     }
 }
 
-/// How much a setting of a method counts beside another that contradicts it: the more specific
-/// place first, then the stronger source.
+/// The weight of a setting of a method against another that contradicts it: first the more specific
+/// place, then the stronger source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Strength {
     /// 0 for all services, then the levels above `[consumer]` that are in force for the method.
@@ -86,7 +86,7 @@ impl Strength {
     }
 }
 
-/// A key, the value in force, and who set it.
+/// A key, the value in force, and its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Setting {
@@ -94,12 +94,12 @@ pub struct Setting {
     pub key: String,
     /// Its value, as JSON text; secrets are `"***"`.
     pub value: String,
-    /// Who set it.
+    /// The origin of the value.
     pub origin: Origin,
 }
 
 impl Serialize for Setting {
-    /// `{ "key": …, "value": …, "origin": … }`, the value as itself and the origin as people read it.
+    /// `{ "key": …, "value": …, "origin": … }`, with the value as JSON and the origin as text.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let value: Value = serde_json::from_str(&self.value).map_err(S::Error::custom)?;
         let mut setting = serializer.serialize_struct("Setting", 3)?;

@@ -1,4 +1,4 @@
-//! Where every setting of a configuration stands: what errors about it point at.
+//! The place of every setting of a configuration, which errors about it point at.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::key::Key;
 use super::layer::{Inside, Raw};
 use super::origin::Origin;
 
-/// Where everything stands that somebody set.
+/// The places of all settings that are not at their default.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Origins {
     /// Of values: keys, and in a file also what is inside their values.
@@ -18,7 +18,7 @@ pub(crate) struct Origins {
 }
 
 impl Origins {
-    /// Notes where `setting` stands; of what stood at its key before nothing is left.
+    /// Notes the place of `setting`, and forgets everything that was at its key before.
     pub(super) fn set(&mut self, setting: &Raw) {
         self.unset(&setting.key);
         self.values.insert(setting.key.clone(), setting.origin.clone());
@@ -28,7 +28,7 @@ impl Origins {
         }
     }
 
-    /// Forgets what stood at `key` and inside of it.
+    /// Forgets the places of `key` and of everything inside it.
     pub(crate) fn unset(&mut self, unset: &Key) {
         for places in [&mut self.values, &mut self.names] {
             let old = places.range(unset..).take_while(|(key, _)| key.is_in(unset));
@@ -37,40 +37,40 @@ impl Origins {
         }
     }
 
-    /// Notes where the name of a section stands.
+    /// Notes the place of the name of a section.
     pub(super) fn name_section(&mut self, section: Key, origin: Origin) {
         self.names.insert(section, origin);
     }
 
-    /// Whether it is known where `key` itself stands.
+    /// Whether the place of `key` itself is known.
     pub(crate) fn has(&self, key: &Key) -> bool {
         self.values.contains_key(key)
     }
 
-    /// Who set `key`, or the value that it is inside of.
+    /// The origin of `key`, or of the value that contains it.
     pub(crate) fn of(&self, key: &Key) -> &Origin {
         let around = (1..=key.parts().len()).rev().map(|depth| key.section(depth));
         let set = around.filter_map(|key| self.values.get(&key)).next();
         set.unwrap_or(&Origin::Default)
     }
 
-    /// Where the name of `section` stands, or else who set the first key in it.
+    /// The place of the name of `section`, or of the first key in it.
     pub(crate) fn of_section(&self, section: &Key) -> &Origin {
         let first = || self.values.range(section..).map(|(_, origin)| origin).next();
         self.names.get(section).or_else(first).unwrap_or(&Origin::Default)
     }
 
-    /// `error`, about `key` or what it says is inside its value, with the place in front.
+    /// Puts the place in front of `error`, which is about `key` or a part of its value.
     pub(crate) fn blame(&self, key: &Key, mut error: Error) -> Error {
         let inside = error.take_parameter();
         let whole = inside.iter().fold(key.clone(), |key, step| key.step(step));
         let (shown, origin) = match (error.is_unknown_name(), inside.is_empty()) {
-            // It is no key, so it is the section that is shown.
+            // It is not a key, so the section is shown.
             (true, false) => {
                 let name = self.names.get(&whole).unwrap_or_else(|| self.of(&whole));
                 (whole.section(whole.parts().len() - 1), name)
             }
-            // An extension that nobody knows, perhaps with parameters beside its name.
+            // An unknown extension, perhaps with parameters beside its name.
             (true, true) => (whole.clone(), self.of(&whole.child("name"))),
             (false, _) => (whole.clone(), self.of(&whole)),
         };

@@ -1,5 +1,5 @@
-//! What the program set in code beside what file and environment say: what they replaced, and what
-//! stays.
+//! Compares the program's settings in code with file and environment: which are replaced, and which
+//! stay.
 
 use std::fmt;
 
@@ -10,11 +10,11 @@ use super::layer::{Layer, Raw};
 use super::origin::Origin;
 use super::origins::Origins;
 
-/// What the program set in code.
+/// The settings that the program made in code.
 pub(super) struct InCode {
     /// The last value of each key.
     settings: Vec<(Key, Value)>,
-    /// Those that are not replaced.
+    /// Keys that are not replaced.
     staying: Vec<Key>,
 }
 
@@ -29,8 +29,8 @@ impl InCode {
         Self { staying: staying.map(|(key, _)| key.clone()).collect(), settings }
     }
 
-    /// Takes out of `layer`, the file or the environment, what does not replace the code, and gives
-    /// it unless it says the same.
+    /// Removes from `layer`, the file or the environment, the settings that do not replace the
+    /// code, and returns those that differ from it.
     pub(super) fn keep(&self, layer: &mut Layer) -> Vec<(Key, Origin)> {
         let taken = layer.settings.extract_if(.., |setting| self.staying.contains(&setting.key));
         let differs =
@@ -38,7 +38,8 @@ impl InCode {
         taken.filter(differs).map(|setting| (setting.key, setting.origin)).collect()
     }
 
-    /// What of the code is not in force in `tree`, because file or environment set it otherwise.
+    /// The settings in code that are not in force in `tree`, because file or environment override
+    /// them.
     pub(super) fn replaced(&self, tree: &Value, origins: &Origins) -> Vec<(Key, Origin)> {
         let replaced = self.settings.iter().filter_map(|(key, value)| {
             let origin = origins.of(key);
@@ -50,18 +51,18 @@ impl InCode {
     }
 }
 
-/// Where file and environment contradict the code, and what of them says nothing.
+/// The contradictions between code and file or environment, and the variables without effect.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Overruled {
-    /// What they replaced, with the place that did.
+    /// Replaced settings, with the place that replaced each.
     pub(crate) replaced: Replacements,
-    /// What they do not replace, with the place that says otherwise.
+    /// Settings that stay, with the place that says otherwise.
     pub(crate) kept: Replacements,
     /// Variables that set nothing, as orchestrators make them.
     pub(crate) passed_over: Vec<String>,
 }
 
-/// Keys with places; `Display` parts them with commas and shows no values, which may be secret.
+/// Keys with places; `Display` separates them with commas and shows no values, which may be secret.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Replacements(pub(super) Vec<(Key, Origin)>);
 

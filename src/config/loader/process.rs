@@ -16,10 +16,10 @@ use super::places::Places;
 /// Looked for in the working directory when `DUBHE_CONFIG` is not set.
 const DEFAULT_FILE: &str = "dubhe.toml";
 
-/// What can be done about a file that cannot be read.
+/// The remedy for a file that cannot be read.
 const OTHER: &str = "set DUBHE_CONFIG to another file or to nothing";
 
-/// No configuration is larger; what is was named by mistake.
+/// No configuration is larger than this; a larger file was named by mistake.
 const MAX_FILE: u64 = 1 << 20;
 
 impl Sources {
@@ -35,7 +35,7 @@ impl Sources {
             Some(path) => Some(ConfigFile::read_or(Path::new(&path), OTHER)?),
             None => {
                 let path = Path::new(DEFAULT_FILE);
-                // What is there but cannot be looked at is told by reading it.
+                // If it exists but cannot be checked, reading it gives the error.
                 path.try_exists()
                     .unwrap_or(true)
                     .then(|| ConfigFile::read_or(path, OTHER))

@@ -18,14 +18,14 @@ pub(crate) struct Schema {
     read: fn(Value) -> Result<(), SettingError>,
 }
 
-/// What stands at a place of the tree.
+/// The kind of a place in the tree.
 #[derive(Debug)]
 pub(super) enum SchemaEntry<'a> {
     /// A section.
     Section,
     /// A key.
     Leaf,
-    /// Nothing; these are known in the deepest section that exists, whose depth is `depth`.
+    /// Neither; `known` are the names in the deepest existing section, whose depth is `depth`.
     Unknown { depth: usize, known: Vec<&'a str> },
 }
 
@@ -57,7 +57,7 @@ impl Schema {
         if at.is_object() { SchemaEntry::Section } else { SchemaEntry::Leaf }
     }
 
-    /// Every key with its default; where any name may stand, it has [`ANY`].
+    /// Every key with its default; [`ANY`] stands for a free name.
     pub(crate) fn leaves(&self) -> Vec<(Key, &Value)> {
         leaves(&self.tree)
     }
@@ -65,7 +65,7 @@ impl Schema {
     /// Checks that the key of `setting` exists and, alone, takes its value.
     ///
     /// # Errors
-    /// Where it stands, what is wrong and what is possible.
+    /// Its place, what is wrong and what is possible.
     pub(super) fn check(&self, setting: &Raw) -> Result<(), Error> {
         match self.lookup(&setting.key) {
             SchemaEntry::Leaf => {}
@@ -76,7 +76,7 @@ impl Schema {
         }
         let Err(error) = self.takes(setting) else { return Ok(()) };
         let mut error = error.into_error(&format!("key of {}", setting.key));
-        // The way from the root; cut short where serde reads a section twice.
+        // The path from the root, which is shorter where serde reads a section twice.
         let way = error.take_parameter();
         let inside = way.get(setting.key.parts().len()..).unwrap_or_default();
         let error = inside.iter().rev().fold(error, |error, step| error.in_parameter(step));
@@ -114,8 +114,8 @@ impl Schema {
     }
 
     /// The section that was meant if quotes were forgotten around a free name: its parts are those
-    /// of `key` up to the first of `known`. `None` if the unknown part, the one at `depth`, rather is a
-    /// key.
+    /// of `key` up to the first of `known`. `None` if the unknown part, the one at `depth`, rather
+    /// is a key.
     fn unquoted(&self, key: &Key, depth: usize, known: &[&str]) -> Option<Key> {
         let parts: Vec<&str> = key.parts().collect();
         let around = key.section(depth.checked_sub(1)?);
@@ -131,7 +131,7 @@ impl Schema {
     }
 }
 
-/// `sections` as values; where nothing is set there is null.
+/// `sections` as values; null stands for settings that are not set.
 pub(crate) fn to_value(sections: &impl Serialize) -> Value {
     serde_json::to_value(sections).expect("every field is written as a string, number, list or map")
 }

@@ -1,6 +1,7 @@
-//! Addresses in configuration: where a registry is, and where consumers find this provider.
+//! Addresses in configuration: those of registries, and those at which consumers find this
+//! provider.
 //!
-//! What follows a registry's scheme is the registry's own matter.
+//! The part after a registry's scheme is interpreted by the registry.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -202,11 +203,11 @@ impl From<HostName> for String {
     }
 }
 
-/// Why a text is no address.
+/// The reason why a text is not an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{shown}` is not {expected}")]
 pub struct ParseAddressError {
-    /// Without what may be a password.
+    /// The text without a possible password.
     shown: String,
     expected: &'static str,
 }

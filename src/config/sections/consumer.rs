@@ -39,7 +39,7 @@ pub struct ConsumerConfig {
     pub retries: u32,
     /// Which calls leave a line in the access log: `failures`, `all` or `off`. Default `failures`.
     pub access_log: AccessLog,
-    /// What a call takes along of the trace of the call that is being handled: `all`, `ids` without the
+    /// How much of the trace of the call being handled a call passes on: `all`, `ids` without the
     /// baggage, or `off`. Default `all`.
     pub trace_context: TraceForwarding,
     /// How long an attempt to connect may take. Default 1 s.
@@ -48,7 +48,7 @@ pub struct ConsumerConfig {
     /// Silence after which a connection is asked whether it lives. Default 10 s.
     #[serde(with = "positive")]
     pub heartbeat: Duration,
-    /// How long it may take to answer that before it counts as dead. Default 5 s.
+    /// How long the answer may take before the connection counts as dead. Default 5 s.
     #[serde(with = "positive")]
     pub heartbeat_timeout: Duration,
     /// `[consumer.retry_budget]`
@@ -96,7 +96,7 @@ impl Default for ConsumerConfig {
 pub struct RetryBudgetConfig {
     /// Share of all calls, in percent. Default 20.
     pub percent: u32,
-    /// Besides, so many in each second. Default 10.
+    /// Additional re-sends in each second. Default 10.
     pub per_second: u32,
 }
 
@@ -126,7 +126,7 @@ pub struct ConsumerLimits {
 }
 
 impl Default for ConsumerLimits {
-    /// Those of the connections.
+    /// The defaults of connections.
     fn default() -> Self {
         let ClientConfig { payload, decoded, in_flight, queued, .. } = ClientConfig::default();
         let in_flight = u32::try_from(in_flight).unwrap_or(u32::MAX);
@@ -171,7 +171,7 @@ pub struct ServiceOverrides {
 pub enum CallScope {
     /// In this process, without a socket. Calls fail while it has none.
     Local,
-    /// Where the registry says, over the network, be it this process.
+    /// At the addresses that the registry lists, over the network, even if that is this process.
     Remote,
 }
 
@@ -197,7 +197,7 @@ pub struct MethodOverrides {
 }
 
 impl ConsumerConfig {
-    /// What its connections keep to.
+    /// The limits and times of its connections.
     pub(crate) fn client(&self) -> ClientConfig {
         ClientConfig {
             connect_timeout: self.connect_timeout,
@@ -230,6 +230,6 @@ pub struct CallOverrides {
     pub retries: Option<u32>,
     /// Which calls leave a line in the access log.
     pub access_log: Option<AccessLog>,
-    /// What a call takes along of the trace of the call that is being handled.
+    /// How much of the trace of the call being handled a call passes on.
     pub trace_context: Option<TraceForwarding>,
 }

@@ -1,4 +1,5 @@
-//! The section `[consumer.ejection]`: when a provider whose calls fail is taken out, and for how long.
+//! The section `[consumer.ejection]`: when a provider whose calls fail is taken out, and for how
+//! long.
 
 use std::time::Duration;
 
@@ -55,7 +56,7 @@ impl Default for EjectionSettings {
 }
 
 impl EjectionSettings {
-    /// The rules of a directory; none if nothing is to be taken out.
+    /// The rules for a directory; `None` if nothing is to be ejected.
     pub(crate) fn rules(&self) -> Option<EjectionConfig> {
         let Self { enabled, consecutive, success_percent, min_calls, .. } = *self;
         let Self { failing_for, base, max, max_percent, .. } = *self;

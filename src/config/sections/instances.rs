@@ -1,11 +1,11 @@
-//! The sections `[consumer.instances."…"]`: what single instances are taken for.
+//! The sections `[consumer.instances."…"]`: overrides of single instances.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// `[consumer.instances."HOST:PORT"]`, or `"HOST"` for every port of it: what this consumer takes an
-/// instance for. What is not set is as the instance publishes it.
+/// `[consumer.instances."HOST:PORT"]`, or `"HOST"` for all of its ports: this consumer's overrides
+/// of an instance. Anything that is not set is as the instance publishes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]

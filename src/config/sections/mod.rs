@@ -1,8 +1,8 @@
-//! What can be set: plain structs, their defaults in one `impl Default` each, listed in
-//! `docs/configuration.md`; a test compares the two.
+//! The settings: plain structs with one `impl Default` each, listed in `docs/configuration.md`; a
+//! test compares the two.
 //!
-//! A new key is one field here. Where a value comes from is the loader's matter, what is in force for a
-//! service or a method that of the lookups beside this folder.
+//! A new key is one field here. The loader knows where a value comes from, and the files beside
+//! this folder say what is in force for a service or a method.
 
 mod address;
 mod consumer;
@@ -34,7 +34,7 @@ pub use self::secret::Secret;
 pub use self::selector::Selector;
 use super::loader::{ANY, Key, Repeated, Sections};
 
-/// The scheme of the registry that is of this process alone.
+/// The scheme of registries inside this process.
 const OWN: &str = "memory";
 
 /// Every section.
@@ -82,12 +82,12 @@ impl Sections for Tree {
         example
     }
 
-    /// A registry in code that has the program meet nobody outside of its process.
+    /// Whether a setting in code is a registry inside this process, which no other source replaces.
     fn stays(key: &Key, value: &Value) -> bool {
         if *key != Key::dotted("registry.address") {
             return false;
         }
-        // What cannot be read is an error elsewhere.
+        // An unreadable value is an error elsewhere.
         let addresses: RegistryAddresses =
             serde_json::from_value(value.clone()).unwrap_or_default();
         !addresses.is_empty() && addresses.iter().all(|address| address.scheme() == OWN)

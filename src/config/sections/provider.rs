@@ -29,8 +29,8 @@ pub struct ProviderConfig {
     /// Names and addresses by which HTTP requests may call this provider, besides loopback's and
     /// those it is bound to and advertised by. Default: no other on loopback, elsewhere any.
     pub hosts: Vec<HostName>,
-    /// Whether `GET /metrics` tells the metrics where the port is not on loopback, as it always does
-    /// there. Default: no.
+    /// Whether `GET /metrics` serves the metrics on a port that is not on loopback; on loopback it
+    /// always does. Default: no.
     pub metrics: bool,
     /// Protocols served on the port, by name. Default: all that are built in.
     pub protocols: ProtocolNames,
@@ -40,7 +40,8 @@ pub struct ProviderConfig {
     /// How long the share grows after a start until it is whole; zero for at once. Default 10 min.
     #[serde(with = "duration")]
     pub warmup: Duration,
-    /// `[provider.metadata]`: what instances publish besides, for routers to read. Default: nothing.
+    /// `[provider.metadata]`: what instances publish besides, for routers to read. Default:
+    /// nothing.
     pub metadata: BTreeMap<String, String>,
     /// Filters around each handler, the first outermost. Default: none.
     #[serde(deserialize_with = "selector::list::deserialize")]
@@ -121,12 +122,12 @@ pub struct HandlerOverrides {
     pub access_log: Option<AccessLog>,
 }
 
-/// What becomes of the calls of a method when more come than can be answered in time.
+/// Treatment of a method's calls when more arrive than can be answered in time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Gate {
-    /// As many run as end in time; others are turned away at once.
+    /// Only as many run as end in time; the others are turned away at once.
     #[default]
     Adaptive,
     /// All run.
@@ -158,7 +159,7 @@ pub struct ProviderLimits {
     /// third each, and so on. Default 512 MiB.
     #[serde(with = "size")]
     pub buffered: usize,
-    /// Time for the first bytes of a connection, by which its protocol is told. Default 5 s.
+    /// Time for the first bytes of a connection, which determine its protocol. Default 5 s.
     #[serde(with = "positive")]
     pub sniff_timeout: Duration,
     /// Time for each request's header once it has begun. Default 10 s.
@@ -176,7 +177,7 @@ pub struct ProviderLimits {
 }
 
 impl Default for ProviderLimits {
-    /// Those of the server.
+    /// The defaults of a server.
     fn default() -> Self {
         let server = ServerConfig::default();
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
@@ -197,7 +198,7 @@ impl Default for ProviderLimits {
 }
 
 impl ProviderLimits {
-    /// What a server keeps to that HTTP requests may call by the names `hosts`, and that tells its
+    /// The limits of a server that accepts HTTP requests for the names `hosts`, and serves its
     /// metrics or not.
     pub(crate) fn server(&self, hosts: Option<Vec<String>>, serves_metrics: bool) -> ServerConfig {
         ServerConfig {

@@ -2,7 +2,7 @@
 //!
 //! Several are written as `[[registry]]`, as a list of addresses, or as addresses with commas
 //! between them. Whatever the form, they are one value: a stronger source replaces all of them, so
-//! that nobody registers by mistake where a weaker source says.
+//! that no program registers by mistake with a registry of a weaker source.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ use super::value::folder;
 pub struct RegistryConfig {
     /// `scheme://…`, or several; the scheme chooses the registry. Default: none.
     pub address: RegistryAddresses,
-    /// What a registry asks for before it lets anybody in, unless it has its own. Default: none.
+    /// The token that registries require, unless one has a token of its own. Default: none.
     pub token: Option<Secret>,
     /// Whether lists are kept on disk, so that a consumer starts without its registry.
     /// Default true.
@@ -32,7 +32,7 @@ pub struct RegistryConfig {
     pub cache_dir: Option<PathBuf>,
 }
 
-/// Paths need not be Unicode; what is shown of them is.
+/// Shows a path as Unicode, which it need not be.
 fn lossy<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
     path.as_ref().map(|path| path.to_string_lossy()).serialize(to)
 }
@@ -53,7 +53,7 @@ pub struct RegistryAddresses(Vec<RegistryEntry>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RegistryEntry {
     pub(crate) address: RegistryAddress,
-    /// Its own, from a `[[registry]]` of several.
+    /// Its own token, from one `[[registry]]` of several.
     pub(crate) token: Option<Secret>,
     pub(crate) place: AddressPlace,
 }
@@ -106,8 +106,8 @@ impl RegistryAddresses {
     }
 }
 
-/// The addresses in a text. A comma also parts the hosts of one address; what begins another has a
-/// scheme.
+/// The addresses in a text. A comma also separates the hosts of one address; another address begins
+/// with a scheme.
 fn split(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut begun = 0;

@@ -6,7 +6,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-/// A token, not empty, that is never printed: `Debug`, `Serialize` and [`Config::sources`](crate::config::Config::sources) show `***`.
+/// A token, not empty, that is never printed: `Debug`, `Serialize` and
+/// [`Config::sources`](crate::config::Config::sources) show `***`.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(into = "String")]
 pub struct Secret(String);
@@ -22,7 +23,7 @@ impl Secret {
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Value::deserialize(deserializer)? {
-            // Such as `--token "$UNSET"`: nobody means a registry that is open to all by that.
+            // Such as `--token "$UNSET"`, which is not meant to open a registry to everyone.
             Value::String(text) if text.is_empty() => {
                 Err(D::Error::custom("the token is empty: write one, or leave it away"))
             }

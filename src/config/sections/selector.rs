@@ -7,8 +7,9 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-/// An extension chosen by name, and its parameters. Whether there is one of that name is known to
-/// the [`ExtensionPoint`](rpc_core::ExtensionPoint) that builds it.
+/// An extension chosen by name, and its parameters.
+///
+/// The [`ExtensionPoint`](rpc_core::ExtensionPoint) that builds it knows whether the name exists.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selector {
     /// The name of the extension.
@@ -48,7 +49,7 @@ impl Serialize for Selector {
 impl<'de> Deserialize<'de> for Selector {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Value::deserialize(deserializer)? {
-            // In a variable whatever is no TOML is taken for a name.
+            // In a variable, a text that is not TOML is taken as a name.
             Value::String(name) if name.starts_with(['{', '[']) => Err(D::Error::custom(format!(
                 "{name} is not a name: mind the quotes inside, {{ name = \"…\", … }}"
             ))),

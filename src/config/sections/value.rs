@@ -1,8 +1,8 @@
 //! Forms of values that serde does not know: durations, sizes, numbers with bounds.
 //!
-//! The modules here are for `#[serde(with = …)]`, the functions for `deserialize_with`, so that past
-//! the border everybody holds a `Duration` or a number. How amounts are written is known to
-//! [`rpc_core::amount`].
+//! The modules here are for `#[serde(with = …)]`, the functions for `deserialize_with`, so that the
+//! rest of the code only sees a `Duration` or a number. [`rpc_core::amount`] reads and writes the
+//! text forms.
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
