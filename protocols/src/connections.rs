@@ -38,7 +38,7 @@ use crate::transport::Tcp;
 pub struct Connections {
     /// Never empty; in the order in which they are preferred.
     clients: Vec<(&'static str, Arc<dyn ProtocolClient>)>,
-    /// Those of the table that connections speak, whether they can be called or not.
+    /// Names in the table that connections speak, whether or not they can be called.
     wire: Vec<&'static str>,
     config: Arc<ClientConfig>,
     dial: Arc<dyn Dial>,
@@ -46,7 +46,7 @@ pub struct Connections {
     channels: Mutex<HashMap<Key, Weak<dyn Channel>>>,
 }
 
-/// What channels are shared by.
+/// The key by which channels are shared.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     address: Arc<str>,

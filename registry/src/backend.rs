@@ -1,4 +1,4 @@
-//! What a new registry writes: how to open a session, and five operations on it.
+//! The part that a new registry implements: opening a session, and five operations on it.
 //!
 //! A backend knows a server and its layout and nothing else. That sessions are opened again, that
 //! instances stay registered, that lists are repaired, cached and compared is the work of
@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use rpc_core::{Error, Instance, ServiceKey};
 use tokio::sync::watch;
 
-/// Opens sessions with a registry; [`supervise`](crate::supervise) makes a [`Registry`](crate::Registry)
-/// of it.
+/// Opens sessions with a registry; [`supervise`](crate::supervise) makes a
+/// [`Registry`](crate::Registry) of it.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -100,24 +100,25 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// Makes one attempt to open a session.
     ///
     /// # Errors
-    /// The registry does not answer; or it rejects our credentials ([`Error::refused`]), which fails
-    /// the set-up of whoever waits for it. The message says which, and names the address.
+    /// The registry does not answer; or it rejects our credentials ([`Error::refused`]), which
+    /// fails the set-up of whoever waits for it. The message says which, and names the address.
     ///
     /// # Cancel safety
     /// The future is dropped if it takes longer than [`Pace::connect_timeout`](crate::Pace).
     async fn connect(&self, demand: &Demand) -> Result<Arc<dyn Session>, Error>;
 
-    /// How fast sessions are opened again and lists repaired; [`Pace::default`](crate::Pace) by default.
+    /// How fast sessions are opened again and lists repaired; [`Pace::default`](crate::Pace) by
+    /// default.
     fn pace(&self) -> crate::Pace {
         crate::Pace::default()
     }
 
-    /// Releases what outlives a session, such as a hosted server, because the registry was shut down.
-    /// Does nothing by default.
+    /// Releases what outlives a session, such as a hosted server, because the registry was shut
+    /// down. Does nothing by default.
     fn close(&self) {}
 
-    /// Whether only programs of this machine share it, so that its address names no host; `false` by
-    /// default.
+    /// Whether only programs of this machine share it, so that its address names no host; `false`
+    /// by default.
     fn is_local(&self) -> bool {
         false
     }
@@ -137,17 +138,18 @@ pub struct Demand {
 
 /// An open session with a registry: five operations, and its end.
 ///
-/// Operations run concurrently. A session never retries: an operation fails, with an error that says
-/// why, and is called again in this session or the next.
+/// Operations run concurrently. A session never retries: an operation fails, with an error that
+/// says why, and is called again in this session or the next.
 ///
 /// # Cancel safety
 /// The future of an operation is dropped if it takes longer than
-/// [`Pace::request_timeout`](crate::Pace); that of [`watch`](Self::watch), when nobody needs the list
-/// any more.
+/// [`Pace::request_timeout`](crate::Pace); that of [`watch`](Self::watch), when nobody needs the
+/// list any more.
 #[async_trait]
 pub trait Session: fmt::Debug + Send + Sync + 'static {
     /// Lists the instance under this session, whatever this process had listed before: creates it,
-    /// takes it over from an older session, or replaces other content. Repeated every 30 s as a check.
+    /// takes it over from an older session, or replaces other content. Repeated every 30 s as a
+    /// check.
     ///
     /// # Errors
     /// The session is lost, or the registry refuses the instance.
@@ -187,7 +189,8 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
     }
 
     /// How many processes share the registry, if it says so; `None` by default. The more there are,
-    /// the longer each waits before it reopens a lost session, so that they do not all come at once.
+    /// the longer each waits before it reopens a lost session, so that they do not all come at
+    /// once.
     fn peers(&self) -> Option<usize> {
         None
     }

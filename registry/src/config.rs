@@ -1,4 +1,4 @@
-//! What every registry is configured with: its address and where it may keep things on this machine.
+//! The settings of every registry: its address, and the folders that it may use on this machine.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -30,8 +30,8 @@ pub struct RegistryParams {
     pub url: String,
     /// The token of the registry, if the address has none; the default is no token.
     pub token: Option<String>,
-    /// Folder of the disk cache, from which consumers start while the registry is away; default none,
-    /// which switches the cache off.
+    /// Folder of the disk cache, from which consumers start while the registry is away; default
+    /// none, which switches the cache off.
     pub cache_dir: Option<PathBuf>,
     /// Folder where the processes of one user meet for `dev://`; default `/tmp/dubhe-<uid>`.
     pub runtime_dir: Option<PathBuf>,

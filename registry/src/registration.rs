@@ -12,7 +12,7 @@ use crate::sound;
 /// How long [`Registration::unregister`] waits for the registry.
 const UNREGISTER_LIMIT: Duration = Duration::from_secs(3);
 
-/// What a registration's task shall bring about.
+/// The state that a registration's task has to bring about.
 #[derive(Debug, Clone)]
 pub(crate) enum Wanted {
     Listed(Instance),
@@ -65,7 +65,8 @@ impl Registration {
     /// after a loss.
     ///
     /// # Errors
-    /// It is of another service, holds what no registry takes, or the registry was shut down.
+    /// The instance is of another service or holds something that no registry accepts; or the
+    /// registry was shut down.
     pub fn update(&self, instance: Instance) -> Result<(), Error> {
         if let Wanted::Listed(current) = &*self.wanted.borrow()
             && current.service != instance.service

@@ -118,7 +118,7 @@ impl Registry for Several {
     }
 }
 
-/// What the registries say that answer; the first error if none does.
+/// The answers of the registries that answer; the first error if none does.
 fn any_of<T>(answers: Vec<Result<Vec<T>, Error>>) -> Result<Vec<T>, Error> {
     let (mut all, mut answered, mut failed) = (Vec::new(), false, None);
     for answer in answers {
@@ -174,7 +174,7 @@ async fn keep_all(
     let _ = done.send(outcomes.into_iter().collect());
 }
 
-/// What one registry says.
+/// The last snapshot of one registry, and its trouble.
 #[derive(Debug)]
 struct Seen {
     latest: Snapshot,
@@ -192,7 +192,7 @@ impl Seen {
     }
 }
 
-/// What all of them say, and where that goes.
+/// The last snapshots of all registries, and the senders of their union.
 #[derive(Debug)]
 struct Merged {
     seen: Mutex<Vec<Seen>>,
@@ -302,7 +302,7 @@ impl AtWork {
         if let Some(follower) = &mut self.follower {
             follower.run().await;
         }
-        // That registry was shut down.
+        // The registry was shut down.
         self.follower = None;
     }
 }

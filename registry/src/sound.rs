@@ -44,7 +44,7 @@ pub(crate) fn check(instance: &Instance) -> Result<(), String> {
 /// Fails with what is wrong with the name of a service.
 pub(crate) fn check_service(service: &ServiceKey) -> Result<(), String> {
     check_name("service", service.as_str())?;
-    // Those of a program's own are taken as they are until here.
+    // Instances of a program's own registry are unchecked up to here.
     service.as_str().parse::<ServiceKey>().map_err(|error| error.to_string())?;
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! One HTTP connection: driven to its end, its requests handed to the translator that claims them.
+//! Drives one HTTP connection to its end, and gives its requests to the translators that claim
+//! them.
 
 use std::convert::Infallible;
 use std::io;
@@ -91,7 +92,7 @@ async fn until_told<C: Future>(
     }
 }
 
-/// What the requests of a connection share.
+/// State that the requests of a connection share.
 #[derive(Clone)]
 struct Served {
     /// The translators that are served, each with the peer as its calls see it.

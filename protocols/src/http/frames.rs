@@ -50,7 +50,7 @@ impl AsyncRead for Frames {
         let Poll::Ready(read) = Pin::new(&mut self.io).poll_read(cx, buf) else {
             return self.check(cx);
         };
-        // One that ended is not late, even if the next has begun.
+        // A head that has ended is not late, even if the next has begun.
         if self.position.pass(&buf.filled()[before..]) {
             self.late = None;
         }
@@ -96,7 +96,8 @@ const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
 const END_HEADERS: u8 = 4;
 
-/// Where in the frames of a peer its bytes are. What breaks the rules is the reader's to refuse.
+/// The position of a peer's bytes within its frames. Invalid frames are left to the reader to
+/// refuse.
 struct Position {
     /// Bytes to come of the preface, or of the payload of a frame.
     rest: usize,

@@ -1,4 +1,4 @@
-//! What no request gets past, whichever translator it is for.
+//! Checks that every request has to pass, whichever translator it is for.
 
 use http::request::Parts;
 use http::{Method as Verb, StatusCode};

@@ -40,7 +40,7 @@ pub(super) fn metadata(headers: &HeaderMap) -> Result<Metadata, Status> {
 /// The value of a header that has one, and at most once.
 ///
 /// # Errors
-/// It stands twice or is not UTF-8.
+/// The header occurs twice or is not UTF-8.
 pub(super) fn single<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
@@ -116,7 +116,7 @@ pub(super) fn add(metadata: &Metadata, headers: &mut HeaderMap) -> Option<String
 }
 
 fn header(key: &str, value: &MetadataValue) -> Result<(HeaderName, HeaderValue), &'static str> {
-    /// What frames an answer: another value would break it.
+    /// Headers that frame an answer, which another value would break.
     const FRAMING: [&str; 9] = [
         "connection",
         "content-length",

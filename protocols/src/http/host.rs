@@ -46,7 +46,7 @@ fn text(value: &HeaderValue) -> Result<&str, Status> {
 /// The host of `host[:port]`.
 fn host_of(text: &str) -> Result<&str, Status> {
     let authority: Authority = text.parse().map_err(|_| no_host(text))?;
-    // Where there is a user in front, the text does not begin with the host.
+    // With a user name in front, the text does not begin with the host.
     let split =
         text.strip_prefix(authority.host()).map(|rest| text.split_at(text.len() - rest.len()));
     let is_port = |rest: &str| {

@@ -1,6 +1,7 @@
-//! What a person, a probe or a scraper gets of a provider: `GET /`, `/healthz`, `/readyz`, `/metrics`.
+//! Pages for people, probes and scrapers: `GET /`, `/healthz`, `/readyz`, `/metrics`.
 //!
-//! They answer while the provider drains too: that is when a probe wants to know. None runs a handler.
+//! They answer while the provider drains too: that is when a probe wants to know. None runs a
+//! handler.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -43,7 +44,7 @@ pub(super) fn page(head: &Parts, server: &ServerState) -> Option<Response<Bytes>
     Some(response)
 }
 
-/// What is served here, as JSON.
+/// The services of this provider, as JSON.
 fn served(server: &ServerState) -> String {
     let dispatcher = server.dispatcher();
     let services = dispatcher.services().iter().map(

@@ -27,7 +27,7 @@ pub(super) struct RunningCall {
     pub(super) counted: CallGuard,
     /// Bytes a message may have, on either side.
     pub(super) limit: usize,
-    /// What both sides name it by.
+    /// The name of the call on both sides.
     pub(super) id: u64,
 }
 
@@ -84,7 +84,7 @@ fn one_way(running: RunningCall) -> ReplyFuture {
     let RunningCall { server, answer, counted, .. } = running;
     server.spawn_own(async move {
         let _counted = counted;
-        // Its outcome is in the provider's metrics.
+        // The outcome is in the provider's metrics.
         let _ = answer.past_gate().until_deadline().await;
     });
     Box::pin(std::future::ready(Ok(Reply::from_body(Body::typed(Returned(()))))))

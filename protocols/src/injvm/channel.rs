@@ -21,7 +21,8 @@ pub(super) struct LocalChannel {
     address: Arc<str>,
     /// Weak, because handlers may hold clients of their own process.
     server: Weak<ServerState>,
-    /// What it takes of the server, which all of its calls share; none if the server has ended.
+    /// Its share of the server's limits, common to all of its calls; `None` if the server has
+    /// ended.
     caller: Option<Arc<Caller>>,
     config: Arc<ClientConfig>,
     in_flight: Arc<Semaphore>,

@@ -14,7 +14,7 @@ use super::limited;
 /// How many messages wait between handler and reader.
 const WINDOW: usize = 8;
 
-/// What the task says: a message, or at the end the trailers.
+/// An item from the task: a message, or at the end the trailers.
 type Said = Result<Message, Status>;
 
 enum Message {

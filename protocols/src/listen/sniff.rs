@@ -39,7 +39,7 @@ pub(super) async fn sniff(
     }
 }
 
-/// What is said of a peer that speaks none of the protocols.
+/// The log text about a peer that speaks none of the protocols.
 fn stranger(first: &[u8]) -> String {
     if let [0x16] | [0x16, 3, ..] = first {
         return "the peer speaks TLS, this port takes none; call it in the clear".to_owned();

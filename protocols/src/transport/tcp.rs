@@ -91,7 +91,7 @@ impl Listen for TcpListen {
                 Ok((stream, peer)) if prepare(&stream).is_ok() => {
                     return Poll::Ready(Ok((Box::new(stream), peer.into())));
                 }
-                // It was reset before it was accepted.
+                // The stream was reset before it was accepted.
                 Ok(_) => {}
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => return Poll::Ready(Err(error)),

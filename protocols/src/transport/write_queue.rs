@@ -35,7 +35,7 @@ impl Chunk {
     }
 }
 
-/// Where something was appended that has not been taken yet.
+/// The place of an appended item that has not been taken yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct QueueMark {
     chunk: u32,
@@ -83,14 +83,15 @@ impl WriteQueue {
         }
     }
 
-    /// Where the next bytes are appended. It holds until what is here is taken; `None` past 4 GiB.
+    /// The place where the next bytes are appended. It is valid until the queue is taken; `None`
+    /// past 4 GiB.
     pub(crate) fn place(&mut self) -> Option<QueueMark> {
         let offset = u32::try_from(self.tail().len()).ok()?;
         let chunk = u32::try_from(self.chunks.len() - 1).ok()?;
         Some(QueueMark { chunk, offset })
     }
 
-    /// What was appended at `place` and after it.
+    /// The bytes that were appended at and after `place`.
     pub(crate) fn bytes_at(&mut self, place: QueueMark) -> Option<&mut [u8]> {
         match self.chunks.get_mut(place.chunk as usize)? {
             Chunk::Gathered(buf) => buf.get_mut(place.offset as usize..),

@@ -1,11 +1,11 @@
-//! What may be registered: the owner of an address, and how much one connection and all of them may
-//! hold.
+//! Decides whether an instance may be registered: by the owner of its address, and by the shares of
+//! one connection and of all.
 //!
 //! An address of a service belongs to the client that registered it, which is known again by its
-//! [secret](super::secret) in its next session. Another one gets it when that client's connection is
-//! closed or its renewal overdue, so that a provider that died and came back is listed again soon. What
-//! one connection may hold is a fixed part of what all may, and where all is full, instances whose
-//! connection is closed give way at once.
+//! [secret](super::secret) in its next session. Another one gets it when that client's connection
+//! is closed or its renewal overdue, so that a provider that died and came back is listed again
+//! soon. What one connection may hold is a fixed part of what all may, and where all is full,
+//! instances whose connection is closed give way at once.
 
 use rpc_core::Instance;
 use tokio::time::Instant;
@@ -15,12 +15,12 @@ use super::settings::RegistryServerConfig;
 use super::table::{InstanceKey, InstanceTable, LeasedInstance, StoredInstance};
 use crate::sound;
 
-/// What a registration has brought about.
+/// The effects of a registration.
 #[derive(Debug)]
 pub(crate) struct Admitted {
-    /// What had to go for it.
+    /// Instances that were removed for it.
     pub(crate) removed: Vec<InstanceKey>,
-    /// What it is kept as, if that is not what was kept before.
+    /// Its record for the store, if that has changed.
     pub(crate) news: Option<StoredInstance>,
 }
 
@@ -92,7 +92,7 @@ impl InstanceTable {
         Ok(self.remove(key))
     }
 
-    /// What others have listed at the address of `key` and do not answer for any more.
+    /// Instances at the address of `key` whose other owners have given them up.
     fn given_up(
         &self,
         key: &InstanceKey,

@@ -50,7 +50,7 @@ struct SessionShared {
     next_id: AtomicU64,
     waiting: Mutex<HashMap<u64, oneshot::Sender<ServerAnswer>>>,
     lists: Mutex<HashMap<ServiceKey, watch::Sender<Option<Listing>>>>,
-    /// What this session has registered, to notice if the registry forgot some of it.
+    /// The instances that this session has registered, to notice if the registry forgets one.
     registered: Mutex<HashSet<InstanceKey>>,
     /// How many clients the registry last said it has; 0 if it does not say.
     peers: AtomicUsize,

@@ -51,7 +51,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(
         host: Arc::clone(&leaving.host),
     };
     let end = connection.run().await;
-    // One that breaks the protocol is as good as closed: what it left must not outlast it.
+    // A connection that breaks the protocol counts as closed: its instances must not outlast it.
     leaving.was_closed = matches!(end, End::Closed | End::Bye(_));
     if let End::Bye(why) = end {
         tracing::debug!(
@@ -158,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             let first = self.unsafe_changes.front();
             let (is_unsafe, change, until) =
                 first.map_or((false, 0, heard), |first| (true, first.change, first.until));
-            // What was sent in time counts, however late it is read.
+            // A renewal that was sent in time counts, however late it is read.
             tokio::select! {
                 biased;
                 request = self.reader.next::<ClientMessage>() => {
@@ -177,7 +177,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                     if heard.elapsed() < silence + TOLERANCE {
                         return Err(End::Silent);
                     }
-                    // It was the server that stood still.
+                    // The server itself stood still.
                     heard = Instant::now();
                 }
             }

@@ -1,8 +1,9 @@
 //! A registry's instances in a folder: one redb file, and a lock so that one server uses it.
 //!
-//! redb commits are atomic and synced, so `kill -9` and power loss leave the last commit. The file is
-//! checked when it is opened. Its content can be restored, since every provider registers again within
-//! seconds; so a damaged file is set aside, logged as an error, and the registry starts without it.
+//! redb commits are atomic and synced, so `kill -9` and power loss leave the last commit. The file
+//! is checked when it is opened. Its content can be restored, since every provider registers again
+//! within seconds; so a damaged file is set aside, logged as an error, and the registry starts
+//! without it.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
@@ -81,11 +82,11 @@ struct Disk {
 
 /// Why a file cannot be opened.
 enum Failure {
-    /// What it holds is not what was written.
+    /// Its content is not what was written.
     Damaged(String),
     /// There is no space left to write.
     Full(String),
-    /// It may be whole, but cannot be used.
+    /// It may be intact, but cannot be used.
     Unusable(String),
 }
 

@@ -1,4 +1,4 @@
-//! Where the processes of one `dev://name` meet: a folder with a lock and an address.
+//! The meeting place of the processes of one `dev://name`: a folder with a lock and an address.
 //!
 //! The process that holds the lock hosts. The operating system frees the lock when its holder dies,
 //! however it dies, so there is never a host that is dead and still in office. The address file
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rpc_core::Error;
 use serde::{Deserialize, Serialize};
 
-/// Where a `dev://` registry is found.
+/// The folder in which the processes of a `dev://` registry meet.
 #[derive(Debug, Clone)]
 pub(crate) struct Meeting {
     dir: PathBuf,

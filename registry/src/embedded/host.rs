@@ -65,7 +65,8 @@ struct Inner {
     unsaved: Option<Unsaved>,
 }
 
-/// What is to be pushed on one connection: names only, so that a slow reader costs nothing.
+/// Services whose lists are to be pushed on one connection: names only, so that a slow reader costs
+/// nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     dirty: Mutex<BTreeSet<ServiceKey>>,
@@ -136,7 +137,7 @@ impl RegistryHost {
         });
         let status = host.status();
         if status.store_error.is_some() || restored.is_some_and(|n| n != status.instances) {
-            // What was left out shall not come back with the next life.
+            // Instances that were left out must not come back with the next life.
             host.save_all();
             if let Some(journal) = &host.journal {
                 journal.wake();

@@ -1,4 +1,4 @@
-//! What waits for the disk, off the threads of the runtime.
+//! Runs code that waits for the disk outside of the runtime's threads.
 
 use rpc_core::Error;
 

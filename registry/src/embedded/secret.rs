@@ -1,6 +1,6 @@
 //! The identity of a client across sessions: a secret that it makes and shows to its server alone.
 //!
-//! It stands in no list, in no log and in no `Debug`. A server keeps it beside the instance that
+//! It is in no list, log or `Debug` output. A server keeps it with the instance that
 //! was registered with it, on disk too, so that no other client can take an instance whose client
 //! lives.
 

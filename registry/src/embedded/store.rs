@@ -27,9 +27,9 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// More single changes than this are written as the whole table instead.
 const MAX_CHANGES: usize = 10_000;
 
-/// What is kept, and changes meanwhile.
+/// A table that is saved while it changes.
 pub(crate) trait Changing: Send + Sync {
-    /// What was changed since it was last asked; `None` if nothing was.
+    /// The changes since the last call; `None` if there are none.
     fn take_unsaved(&self) -> Option<Batch>;
 
     /// Counts everything as changed.
@@ -55,7 +55,7 @@ pub(crate) struct Batch {
     number: u64,
     /// Whether `changes` are all there is, and what else is kept is to be forgotten.
     pub(crate) is_whole: bool,
-    /// What an instance has become; `None` if it is gone.
+    /// The new record of an instance; `None` if it is gone.
     pub(crate) changes: BTreeMap<InstanceKey, Option<StoredInstance>>,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct Batch {
 pub(crate) struct Unsaved {
     changes: BTreeMap<InstanceKey, Option<StoredInstance>>,
     is_whole: bool,
-    /// Of the last change.
+    /// The number of the last change.
     number: u64,
 }
 
@@ -111,7 +111,7 @@ impl Unsaved {
         self.is_whole = true;
     }
 
-    /// What is to be committed next, if anything is.
+    /// The next batch to commit, if there is one.
     pub(crate) fn take(&mut self, table: &InstanceTable) -> Option<Batch> {
         let is_whole = std::mem::take(&mut self.is_whole);
         let mut changes = std::mem::take(&mut self.changes);

@@ -17,7 +17,7 @@ use super::secret::ClientSecret;
 use super::settings::RegistryServerConfig;
 use super::wire::{ServerMessage, Version, frame};
 
-/// What an earlier life of a registry left.
+/// The instances from an earlier life of a registry.
 #[derive(Debug, Default)]
 pub(crate) struct Past {
     /// How often the store was opened, this time included.
@@ -89,7 +89,7 @@ struct Service {
     list: Option<Arc<ServiceList>>,
 }
 
-/// What one connection has registered.
+/// The instances of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Owned {
     pub(super) keys: HashSet<InstanceKey>,
@@ -198,7 +198,7 @@ impl InstanceTable {
         self.services.values_mut().flat_map(|service| &mut service.entries)
     }
 
-    /// What is listed of `service` at `address`.
+    /// The instances of `service` at `address`.
     pub(super) fn at(
         &self,
         service: &ServiceKey,
@@ -220,7 +220,7 @@ impl InstanceTable {
         keys.filter_map(|key| Some((key, self.entry(key)?)))
     }
 
-    /// What this connection has registered, if anything.
+    /// The instances of this connection, if it has any.
     pub(super) fn owned_by(&self, owner: u64) -> Option<&Owned> {
         self.owned.get(&owner)
     }

@@ -1,4 +1,4 @@
-//! What the embedded registry's client and server say to each other: JSON in length-delimited frames.
+//! The protocol of the embedded registry's client and server: JSON in length-delimited frames.
 //!
 //! A frame is a 32-bit big-endian length and that many bytes of JSON. The client asks with a number
 //! and is answered under it; pushes come unasked and always hold the whole list of a service.
@@ -114,7 +114,7 @@ pub(crate) enum ServerAnswer {
 pub(crate) struct Version {
     pub(crate) revision: u64,
     pub(crate) instances: Vec<Arc<Instance>>,
-    /// What of it could not be read.
+    /// How many of its instances could not be read.
     #[serde(skip)]
     pub(crate) left_out: UnsoundInstances,
 }
@@ -137,8 +137,8 @@ impl<'de> Deserialize<'de> for Version {
 pub(crate) fn frame(message: &impl Serialize) -> Bytes {
     let mut writer = BytesMut::with_capacity(256).writer();
     writer.get_mut().put_u32(0);
-    // Our own types have string keys only and writing to memory does not fail; an empty frame, which
-    // the other side refuses, would be the worst outcome.
+    // Our own types have string keys only and writing to memory does not fail; an empty frame,
+    // which the other side refuses, would be the worst outcome.
     let _ = serde_json::to_writer(&mut writer, message);
     let mut bytes = writer.into_inner();
     let length = u32::try_from(bytes.len() - 4).unwrap_or(u32::MAX);
@@ -205,7 +205,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 pub(crate) enum FrameError {
     Io(io::Error),
     Oversized(usize, usize),
-    /// What is spoken instead.
+    /// The protocol that the peer speaks instead.
     Foreign(&'static str),
     Json(serde_json::Error),
 }

@@ -1,4 +1,5 @@
-//! One subscription, kept whole: watched, watched again after every loss, repaired by re-listing.
+//! Keeps one subscription complete: watched, watched again after every loss, repaired by
+//! re-listing.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! One registration, kept for as long as its guard lives.
+//! Keeps one instance registered for as long as its guard lives.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +52,7 @@ struct Keep {
     link: Arc<Link>,
     state: watch::Receiver<State>,
     backoff: RetryPause,
-    /// What was sent to the registry last, whether or not it answered.
+    /// The instance that was last sent to the registry, whether or not it answered.
     listed: Option<Instance>,
     /// Whether it could not be registered at once, which may have been logged.
     is_late: bool,

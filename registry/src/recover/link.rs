@@ -23,10 +23,10 @@ const FIRST_CONNECT: Duration = Duration::from_secs(3);
 pub(crate) const RUNTIME_ENDED: &str =
     "the runtime has ended in which it was followed, the next call begins anew";
 
-/// What is said of a registry that says nothing.
+/// The text about a registry that does not answer.
 const SILENT: &str = "it does not answer in time, check that it is running and reachable";
 
-/// What the loops of one registry share.
+/// State that the loops of one registry share.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) backend: Arc<dyn Backend>,
@@ -61,7 +61,7 @@ impl Drop for Opening {
     }
 }
 
-/// What was logged of the present outage.
+/// What has been logged about the present outage.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Told {
     #[default]

@@ -22,7 +22,7 @@ pub(super) struct Lists {
     is_followed: AtomicBool,
 }
 
-/// Where lists are put, and why they are not confirmed.
+/// The senders of lists, and of the reason why they are not confirmed.
 #[derive(Clone)]
 pub(super) struct Ends {
     pub(super) snapshots: watch::Sender<Snapshot>,

@@ -1,5 +1,5 @@
-//! What every registry shares: sessions opened again, instances kept registered, lists repaired,
-//! cached and served while the registry is away. [`supervise`] makes a [`Registry`] of a
+//! The part that all registries share: sessions opened again, instances kept registered, lists
+//! repaired, cached and served while the registry is away. [`supervise`] makes a [`Registry`] of a
 //! [`Backend`].
 
 mod follow;

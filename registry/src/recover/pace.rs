@@ -13,8 +13,8 @@ const LONGEST_SPREAD: Duration = Duration::from_secs(15);
 
 /// The times of a supervised registry.
 ///
-/// The defaults suit a registry that many processes share. One that lives in the same process, or that
-/// no fleet depends on, may come back at once:
+/// The defaults suit a registry that many processes share. One that lives in the same process, or
+/// that no fleet depends on, may come back at once:
 ///
 /// ```
 /// use std::time::Duration;
@@ -30,16 +30,16 @@ pub struct Pace {
     pub connect_timeout: Duration,
     /// Limit of one operation on a session; default 5 s.
     pub request_timeout: Duration,
-    /// First pause after a failed attempt, which grows by a factor of 1.6 each time; default 100 ms,
-    /// ± 20 %.
+    /// First pause after a failed attempt, which grows by a factor of 1.6 each time; default 100
+    /// ms, ± 20 %.
     pub first_pause: Duration,
     /// Longest pause; default 4 s, ± 20 %, so that 5 s after an outage every provider is back, and
     /// every list of a small fleet is right again.
     pub longest_pause: Duration,
-    /// Longest extra time that a process that only reads waits after losing a session; default 3 s. Its
-    /// lists stay, and a registry that comes back serves the providers first. If the registry says how
-    /// many processes share it, their number decides instead (80 come back in a second), unless this
-    /// is zero.
+    /// Longest extra time that a process that only reads waits after losing a session; default 3 s.
+    /// Its lists stay, and a registry that comes back serves the providers first. If the registry
+    /// says how many processes share it, their number decides instead (80 come back in a second),
+    /// unless this is zero.
     pub reader_spread: Duration,
     /// How often lists and registrations are checked and repaired; default 30 s, ± 20 %.
     pub reconcile: Duration,
@@ -67,7 +67,7 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// What a reader adds to its next pause, given how many share the registry.
+    /// The extra time of a reader's next pause, given how many processes share the registry.
     pub(crate) fn spread(&self, peers: Option<usize>) -> Duration {
         let width = match peers {
             Some(peers) if !self.reader_spread.is_zero() => {

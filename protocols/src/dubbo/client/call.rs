@@ -24,7 +24,7 @@ use crate::transport::write_queue::LARGE;
 /// One call on an open connection. Dropping it frees its slot and tells the provider.
 pub(super) struct Call {
     shared: Arc<ConnectionShared>,
-    /// It is written, and its answer is read, in the first of these.
+    /// The first of these codecs writes the request and reads the answer.
     codecs: Option<Codecs>,
     stage: Stage,
 }

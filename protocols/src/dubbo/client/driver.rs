@@ -48,13 +48,13 @@ pub(super) struct Driver<F> {
 
 /// How a connection ended.
 enum End {
-    /// What was written may have been read, and run.
+    /// The connection broke. What was written may have been read, and run.
     Lost(String),
     /// The provider has taken nothing that was written, and said why.
     Refused(Status),
 }
 
-/// What a look at the stream found.
+/// The result of polling the stream.
 #[derive(Default)]
 struct Seen {
     read: bool,

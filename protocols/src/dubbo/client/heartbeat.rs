@@ -44,7 +44,7 @@ impl Heartbeat {
     /// Whether the provider is to be asked now.
     ///
     /// # Errors
-    /// It was asked, and its time to answer is over.
+    /// A heartbeat was sent, and the time for its answer is over.
     pub(super) fn is_due(&self, now: Instant) -> io::Result<bool> {
         match self.pong {
             Some(Pong { due, patience }) if due <= now => {

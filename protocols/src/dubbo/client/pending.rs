@@ -19,12 +19,12 @@ pub(super) enum CallEnd {
     Failed(Status),
 }
 
-/// Where the request of a waiting call is.
+/// The stage of a waiting call's request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sent {
     /// The number of the write that carries it.
     pub(super) batch: u64,
-    /// Where it lies until that write is begun.
+    /// Its place in the buffer, until the write begins.
     pub(super) place: Option<QueueMark>,
 }
 
@@ -64,8 +64,8 @@ enum State {
 const NONE: u32 = u32::MAX;
 
 impl Pending {
-    /// A table for at most `limit` waiting calls, whose slots begin with the generation `first`: ids of
-    /// several connections stand in one log, so each connection begins somewhere else.
+    /// A table for at most `limit` waiting calls, whose slots begin with the generation `first`:
+    /// ids of several connections stand in one log, so each connection begins somewhere else.
     pub(super) fn new(limit: usize, first: u32) -> Self {
         let limit = limit.min(NONE as usize - 1);
         Self { slots: Vec::new(), free: NONE, waiting: 0, limit, first }

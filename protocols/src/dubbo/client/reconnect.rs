@@ -27,7 +27,7 @@ const HURRY: Duration = Duration::from_millis(250);
 /// A connection that ends sooner counts as a failed try: its peer accepts and hangs up.
 const SHORT_LIVED: Duration = Duration::from_secs(1);
 
-/// What a channel keeps between its connections.
+/// State that a channel keeps across its connections.
 pub(super) struct Reconnect {
     address: Arc<str>,
     config: Arc<ClientConfig>,
@@ -41,7 +41,7 @@ pub(super) struct Reconnect {
     hurry: Notify,
 }
 
-/// What stands between the channel and its address.
+/// The state of the channel's connection to its address.
 enum Link {
     /// No connection yet; the first call, or a request to connect ahead of it, starts the task that
     /// keeps one.

@@ -1,5 +1,5 @@
-//! What callers and the task of a consumer's connection share: requests on their way out, calls
-//! that wait, and what has become of the connection.
+//! State that callers share with the task of a consumer's connection: requests on their way out,
+//! calls that wait, and what has become of the connection.
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -15,7 +15,7 @@ use crate::dubbo::wire::event::{self, ConnectionEvent};
 use crate::dubbo::wire::header::{self, Header};
 use crate::transport::write_queue::WriteQueue;
 
-/// What a connection is to its channel.
+/// A connection as its channel sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum ConnectionLife {
@@ -31,7 +31,7 @@ pub(super) enum ConnectionLife {
 pub(super) struct ConnectionShared {
     pub(super) address: Arc<str>,
     pub(super) config: Arc<ClientConfig>,
-    /// Where the clock of the connection begins, by which requests say when they were sent.
+    /// The origin of the connection's clock, by which requests say when they were sent.
     opened: Instant,
     inner: Mutex<Inner>,
     pub(super) driver: AtomicWaker,

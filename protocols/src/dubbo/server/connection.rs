@@ -35,7 +35,7 @@ use crate::transport::write_queue::LARGE;
 /// After this many answers what is gathered goes out, so that the consumer works meanwhile.
 const PORTION: usize = 64;
 
-/// Where requests may begin.
+/// Where the calls of new requests begin to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Begins {
     /// In the task that drives the connection if they are quick, else in one of their own.
@@ -46,7 +46,7 @@ pub(super) enum Begins {
     Nothing,
 }
 
-/// What a connection has read, and what it has to write.
+/// The input that a connection has read, and the output that it has to write.
 pub(super) struct Connection {
     shared: Arc<CallsShared>,
     io: BoxTransport,
@@ -69,7 +69,7 @@ pub(super) struct Connection {
     events: u8,
 }
 
-/// What there is to do.
+/// The next step of a connection.
 #[derive(Default)]
 pub(super) struct ConnectionTurn {
     pub(super) read: bool,
@@ -122,7 +122,7 @@ impl Connection {
         Self {
             io,
             peer,
-            // What was read to tell the protocol may hold frames.
+            // The bytes that were read to recognize the protocol may contain frames.
             more: !first.is_empty(),
             input: FrameBuffer::new(first),
             arriving: HeldBytes::nothing(shared.caller.clone()),
@@ -371,7 +371,7 @@ impl Connection {
         times: Times,
     ) {
         match polled {
-            // Its new task polls it again at once and is the one to be woken.
+            // The new task polls it again at once, and registers its own waker.
             Poll::Pending => {
                 if let Some(Inline { header, answer, codec, held }) = inline.take() {
                     answer.route().note_waiting();

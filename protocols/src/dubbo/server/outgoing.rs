@@ -1,4 +1,4 @@
-//! What a provider has to write to one connection, counted together with that of all others.
+//! Bytes that a provider has to write to one connection, counted together with those of all others.
 //!
 //! The first bytes of a queue do not count, so that small answers cost nothing shared; the others
 //! count in steps.
@@ -17,13 +17,13 @@ use rpc_core::transport::BoxTransport;
 use super::respond;
 use crate::transport::write_queue::WriteQueue;
 
-/// What a buffer of a connection may hold before it counts, and the step in which it does.
+/// Bytes that a buffer of a connection may hold before they count, and the step of counting.
 pub(super) const STEP: usize = 64 * 1024;
 
 /// Requests are not read while more than this waits to be written.
 const MOST: usize = 4 * 1024 * 1024;
 
-/// What of `bytes` in a buffer counts.
+/// How many of `bytes` in a buffer count.
 pub(super) const fn counted(bytes: usize) -> usize {
     bytes.saturating_sub(STEP).next_multiple_of(STEP)
 }

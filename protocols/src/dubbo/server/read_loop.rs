@@ -41,7 +41,7 @@ pub(crate) async fn serve(accepted: Accepted, peer: Arc<Peer>) -> io::Result<()>
         substitutes: 0,
         ended: None,
     };
-    // One thread alone could not drive it on.
+    // With a single thread there is no other to drive it.
     let others = |runtime: &Handle| runtime.runtime_flavor() != RuntimeFlavor::CurrentThread;
     let runtime = Handle::try_current().ok().filter(others);
     let id = DrivenId::next();
@@ -56,12 +56,12 @@ pub(crate) async fn serve(accepted: Accepted, peer: Arc<Peer>) -> io::Result<()>
 struct Driven {
     id: DrivenId,
     shared: Arc<CallsShared>,
-    /// Where a substitute can run.
+    /// The runtime in which a substitute can run.
     runtime: Option<Handle>,
     wheel: Mutex<Wheel>,
 }
 
-/// What belongs to the task that drives.
+/// State of the task that drives.
 struct Wheel {
     connection: Connection,
     /// Whether the first task is away: it polls a handler, or lets others run.
@@ -89,7 +89,7 @@ enum Role {
     Substitute(u64),
 }
 
-/// What the task does outside of the lock.
+/// The work that the task does outside of the lock.
 enum Next {
     /// Lets others run.
     Yield,

@@ -30,7 +30,7 @@ pub(super) type Parsed = Result<Request, (Status, u8)>;
 /// State of earlier requests of a connection that helps with the next one.
 pub(super) struct EarlierRequests {
     transit: Transit,
-    /// Where the last one went. Most go where the one before went, and need no search.
+    /// The route of the last request. Most requests go to the same method, and need no search.
     route: Option<Arc<Route>>,
 }
 
@@ -40,7 +40,7 @@ impl EarlierRequests {
         Self { transit: Transit::opened(now), route: None }
     }
 
-    /// Where a request for the method at `path` goes.
+    /// The route of a request for the method at `path`.
     fn route(&mut self, state: &ServerState, path: &[u8]) -> Result<Arc<Route>, Status> {
         if let Some(route) = &self.route
             && route.method().path().as_bytes() == path
@@ -99,7 +99,7 @@ pub(super) fn parse(
 }
 
 impl Request {
-    /// What is to answer it, and the call as that sees it; answers go out in the codec.
+    /// The route that answers it, the call, and the codec of its answer.
     #[inline]
     pub(super) fn into_call(
         self,

@@ -1,5 +1,5 @@
-//! What a provider's connection shares with the tasks of its calls: the running calls, and their
-//! answers.
+//! State that a provider's connection shares with the tasks of its calls: the running calls, and
+//! their answers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ use crate::dubbo::wire::header::status;
 /// Why a call is turned away, and the number of that in the header.
 type Refused = (Status, u8);
 
-/// What the connection's task shares with the tasks of its calls.
+/// State that the connection's task shares with the tasks of its calls.
 pub(super) struct CallsShared {
     pub(super) state: Arc<ServerState>,
     pub(super) caller: Arc<ConnectionShare>,
@@ -65,7 +65,7 @@ impl CallsShared {
         let call = async move {
             let _guard = guard;
             let result = call.until_deadline().await;
-            // Its arguments are gone, and make room for the answer.
+            // The arguments are gone, which makes room for the answer.
             drop(held);
             shared.answer(id, &*codec, result);
         };

@@ -43,7 +43,7 @@ pub(super) struct Transit {
 #[derive(Debug, Clone, Copy)]
 struct Shift {
     least: i64,
-    /// What the first of these took, and when it was sent.
+    /// The transit time of the first of these, and when it was sent.
     first: i64,
     since: i64,
 }

@@ -158,7 +158,7 @@ pub(crate) fn parse_answer(mut body: Bytes) -> Result<ParsedAnswer, Malformed> {
     let mut rest = &body[..];
     let kind = split_u8(&mut rest)?;
     if kind == VALUE {
-        // What most answers are: a value, and nothing beside it.
+        // Most answers are a value without anything beside it.
         body.advance(1);
         return Ok(ParsedAnswer::Value { metadata: Metadata::new(), value: body });
     }
@@ -206,7 +206,7 @@ fn put_kind(buf: &mut BytesMut, kind: u8, metadata: &Metadata, records: &[u8]) {
     buf[start] |= has.flags(ANSWER_HAS_METADATA, ANSWER_HAS_BLOCK);
 }
 
-/// What was written beside arguments or value.
+/// Which parts beside arguments or value were written.
 struct Beside {
     metadata: bool,
     block: bool,
@@ -308,7 +308,7 @@ fn split_beside(body: &mut &[u8], metadata: bool, block: bool) -> Result<Found, 
     Ok(found)
 }
 
-/// What stands beside arguments or value, as it is read: metadata against the limits of texts and
+/// Reads the parts beside arguments or value: metadata against the limits of texts and
 /// bytes together.
 #[derive(Default)]
 struct Found {

@@ -1,4 +1,4 @@
-//! What stands around arguments and replies in the body of a frame, chosen by the serialization id
+//! The parts around arguments and replies in the body of a frame, chosen by the serialization id
 //! of its header.
 //!
 //! Our compact form is one; Dubbo's hessian2, which has attachments behind the arguments, finds its

@@ -11,7 +11,7 @@ use super::header::{self, Header};
 /// Dubbo's limit on the payload of an event.
 pub(crate) const MAX_LEN: usize = 15;
 
-/// What an event says.
+/// The meaning of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ConnectionEvent {
     /// "Are you there": null.

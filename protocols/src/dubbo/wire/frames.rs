@@ -17,7 +17,7 @@ const READ: usize = 64 * 1024;
 /// The room of a larger frame is given back once it was taken.
 const KEEP: usize = 8 * READ;
 
-/// What was read and is not yet taken.
+/// Bytes that were read and not taken yet.
 pub(crate) struct FrameBuffer {
     bytes: BytesMut,
     /// Bytes of a body over the limit that are still to be dropped.
@@ -28,7 +28,7 @@ pub(crate) struct FrameBuffer {
     room: usize,
 }
 
-/// What comes next in the input.
+/// The next item in the input.
 pub(crate) enum Frame {
     Whole(Header, Bytes),
     /// The body is over the limit; its bytes are dropped as they come.

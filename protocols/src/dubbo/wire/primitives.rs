@@ -1,5 +1,5 @@
-//! What compact bodies are made of: numbers as LEB128 varints of at most nine bytes, and texts and bytes
-//! behind their length.
+//! The parts of compact bodies: numbers as LEB128 varints of at most nine bytes, and texts and
+//! bytes behind their length.
 
 use bytes::{BufMut, BytesMut};
 

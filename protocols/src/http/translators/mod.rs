@@ -17,7 +17,7 @@ use super::room::Room;
 
 /// Turns requests into calls and outcomes into responses.
 pub(super) trait Translator: fmt::Debug + Send + Sync {
-    /// What `provider.protocols` lists and instances publish.
+    /// The name in `provider.protocols` and in what instances publish.
     fn name(&self) -> &'static str;
 
     /// Whether a request is of this protocol. The first that claims it has it.
