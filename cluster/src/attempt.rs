@@ -75,7 +75,7 @@ enum State {
 }
 
 impl AttemptFuture {
-    /// Where the attempt is; `None` before and after.
+    /// The endpoint of the running attempt; `None` before and after.
     #[must_use]
     pub fn endpoint(&self) -> Option<&Arc<Endpoint>> {
         match &self.0 {

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rpc_core::{Method, runtime};
 use tokio::task::JoinSet;
 
-/// What the bodies of all waiting calls may hold together.
+/// Most bytes of the bodies of all waiting calls together.
 const MAX_MIB: usize = 64;
 const MAX_BYTES: usize = MAX_MIB << 20;
 
@@ -45,7 +45,7 @@ pub struct Backlog {
     methods: Mutex<HashMap<Arc<str>, JoinSet<()>>>,
     /// Calls whose runtime has ended.
     left: Mutex<Vec<Box<dyn Left>>>,
-    /// What the bodies of the waiting calls hold.
+    /// Bytes of the bodies of the waiting calls.
     bytes: Arc<AtomicUsize>,
     dropped: Arc<AtomicU64>,
 }
@@ -55,7 +55,7 @@ pub(crate) trait Waiting: Send + 'static {
     /// Repeats the call until it is done. May be dropped at any point, and is then started again.
     fn run(&mut self) -> impl Future<Output = ()> + Send;
 
-    /// Where it waits; `None` once the consumer has ended.
+    /// The backlog that it waits in; `None` once the consumer has ended.
     fn backlog(&self) -> Option<Arc<Backlog>>;
 }
 

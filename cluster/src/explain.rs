@@ -133,7 +133,7 @@ impl Picker {
         }
     }
 
-    /// What the balancer thinks of those that are `left`, by address.
+    /// The balancer's scores of the endpoints that are `left`, by address.
     fn scores(
         &self,
         whole: &Arc<Candidates>,
@@ -153,7 +153,7 @@ impl Picker {
 
 // === impl Seen ===
 
-/// What the steps of a shortlist have left out, and why.
+/// The endpoints that the steps of a shortlist have removed, and why.
 struct Seen<'a> {
     invocation: &'a Invocation,
     dropped: HashMap<Arc<str>, Dropped>,

@@ -13,12 +13,12 @@ use crate::candidates::Candidates;
 use crate::endpoint::Endpoint;
 use crate::router::{ChosenRouter, RouterChain};
 
-/// What narrows a shortlist.
+/// A step that narrows a shortlist.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Step<'a> {
     /// A router.
     Router(&'a ChosenRouter),
-    /// That others have weight.
+    /// Removes endpoints without weight, because others have some.
     Weight,
 }
 
@@ -49,7 +49,7 @@ impl Trace for () {
 pub(crate) struct Shortlist<'a>(Vec<&'a Arc<Endpoint>>);
 
 impl<'a> Shortlist<'a> {
-    /// Those of `all` that `routers` leave.
+    /// The endpoints of `all` that `routers` leave.
     ///
     /// # Errors
     /// `unavailable`, not sent, naming the router that left none.
@@ -71,7 +71,7 @@ impl<'a> Shortlist<'a> {
         Ok(Self(left))
     }
 
-    /// Those with weight, if there are any.
+    /// The endpoints with weight; all of them if none has any.
     pub(crate) fn with_weight(mut self, trace: &mut impl Trace) -> Self {
         trace.take(Step::Weight, &mut self.0, |left| {
             keep(left, has_weight);
@@ -79,7 +79,8 @@ impl<'a> Shortlist<'a> {
         self
     }
 
-    /// Those with weight that were not tried; `None` if all that have weight were, or all if none has.
+    /// The endpoints with weight, or all if none has any, that were not tried; `None` if there is
+    /// none.
     pub(crate) fn untried(self, attempt: &Attempt) -> Option<Self> {
         let mut weighted = self.with_weight(&mut ());
         keep(&mut weighted.0, is_new(attempt)).then_some(weighted)

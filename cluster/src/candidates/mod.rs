@@ -56,7 +56,7 @@ pub struct Candidates {
     places: Places,
 }
 
-/// Where the candidates are among the members.
+/// The places of the candidates among the members.
 #[derive(Debug)]
 enum Places {
     /// They are the members.
@@ -92,7 +92,7 @@ impl Candidates {
         }
     }
 
-    /// Those of `listed`, the endpoints of `members`, at the places for which `is` holds.
+    /// The endpoints of `listed`, which are the `members`, at the places for which `is` holds.
     fn at(listed: &[Arc<Endpoint>], members: &Arc<Members>, is: impl Fn(usize) -> bool) -> Self {
         let at = (0..listed.len()).filter(|place| is(*place));
         let endpoints: Vec<Arc<Endpoint>> = at.clone().map(|place| listed[place].clone()).collect();
@@ -155,7 +155,7 @@ impl Candidates {
         self.vitals[index].load()
     }
 
-    /// What balancers keep of the endpoint at `index`.
+    /// The states that balancers keep of the endpoint at `index`.
     pub(crate) fn states(&self, index: usize) -> &States {
         self.vitals[index].states()
     }
@@ -168,7 +168,7 @@ impl Candidates {
         self.vitals[index].touch();
     }
 
-    /// Those that would be among the endpoints, had they any weight.
+    /// Endpoints that are not candidates only because their weight is 0.
     pub(crate) fn weightless(&self) -> &[Arc<Endpoint>] {
         &self.weightless
     }
@@ -184,7 +184,7 @@ impl Candidates {
         Cow::Owned(all)
     }
 
-    /// Those that wait for a call to find out whether they are well again.
+    /// Endpoints that wait for a probe after their ejection.
     pub(crate) fn probation(&self) -> &[Arc<Endpoint>] {
         &self.probation
     }

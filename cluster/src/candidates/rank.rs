@@ -33,7 +33,7 @@ pub(crate) fn weightless_beside(rank: u8) -> RangeInclusive<u8> {
     }
 }
 
-/// What an endpoint was like when candidates were made.
+/// The state of an endpoint when candidates were made.
 pub(crate) struct RankedState {
     pub(crate) state: ChannelState,
     pub(crate) is_stale: bool,

@@ -15,7 +15,7 @@ pub(super) enum Weights {
 }
 
 impl Weights {
-    /// Those that these endpoints have now.
+    /// The present weights of these endpoints.
     pub(super) fn of(endpoints: &[Arc<Endpoint>]) -> Self {
         let weights: Vec<u32> = endpoints.iter().map(|e| e.weight()).collect();
         if weights.iter().all(|weight| *weight == weights[0]) {

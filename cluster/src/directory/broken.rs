@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// How long it takes until it is tried again, the first time and at most.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// Those of one directory, by address.
+/// The broken instances of one directory, by address.
 #[derive(Debug, Default)]
 pub(super) struct Broken(HashMap<Arc<str>, Break>);
 

@@ -32,12 +32,12 @@ pub(super) struct Follower {
     asked: watch::Receiver<Option<Trouble>>,
     pushed: Snapshot,
     received: Instant,
-    /// What was listed or held when the list was last made, before any override.
+    /// Instances that were listed or held when the list was last made, before any override.
     listed: Vec<Instance>,
     /// How many endpoints are held although they are no longer listed.
     held: usize,
     left_out: Arc<[Instance]>,
-    /// Those that could not be taken up.
+    /// Instances without an endpoint, because making one panicked.
     broken: Broken,
     /// The shrink that is not believed yet.
     shrink: Option<Shrink>,

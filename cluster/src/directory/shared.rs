@@ -51,11 +51,11 @@ pub(super) struct EndpointList {
     pub(super) endpoints: Vec<Arc<Endpoint>>,
     pub(super) members: Arc<Members>,
     pub(super) held: usize,
-    /// Those that the overrides disable.
+    /// Instances that the overrides disable.
     pub(super) disabled: Arc<[Instance]>,
     /// For how many an endpoint could not be made, or not made anew.
     pub(super) broken: usize,
-    /// What the registry lists besides and this consumer cannot talk to.
+    /// Listed instances that speak no protocol of this consumer.
     pub(super) left_out: Arc<[Instance]>,
     pub(super) source: Source,
     pub(super) received: Instant,

@@ -1,4 +1,4 @@
-//! What an endpoint is like now: its weight while it warms up, whether it is full, whether it is well.
+//! The present condition of an endpoint: its weight while it warms up, its fullness, its health.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -44,8 +44,8 @@ impl Endpoint {
         self.condition().is_stale()
     }
 
-    /// Whether it has said that it is full, and the time after which to come back is not over at `now`.
-    /// It is called meanwhile only if all are full.
+    /// Whether it has said that it is full, and the time after which to come back is not over at
+    /// `now`. It is called meanwhile only if all are full.
     #[must_use]
     pub fn is_full(&self, now: Instant) -> bool {
         self.full_until(now).is_some()

@@ -29,7 +29,7 @@ impl EndpointFuture {
         Self { call, in_flight: Some(in_flight), span }
     }
 
-    /// Where the call is.
+    /// The endpoint of the call.
     pub(crate) fn endpoint(&self) -> Option<&Arc<Endpoint>> {
         self.in_flight.as_ref().map(|in_flight| &in_flight.endpoint)
     }

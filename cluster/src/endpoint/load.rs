@@ -67,7 +67,7 @@ impl Load {
         (nanos > 0.0).then(|| Duration::from_nanos(nanos as u64))
     }
 
-    /// What balancers compare, in nanoseconds: latency x (1 + calls in flight x `scale`).
+    /// The cost that balancers compare, in nanoseconds: latency x (1 + calls in flight x `scale`).
     ///
     /// An endpoint of which nothing is known is free for one call, and dear until that has ended:
     /// so a new one is tried, but not by all at once.
@@ -86,7 +86,7 @@ impl Load {
         [nanos, if self.origin == other.origin { nanos } else { other.nanos(now) }]
     }
 
-    /// What a call waits where one takes `nanos`; where that is 0, nothing is known.
+    /// The expected wait of a call if one takes `nanos`; 0 means that nothing is known.
     pub(crate) fn expected_wait(&self, nanos: f64, scale: f64) -> f64 {
         let in_flight = f64::from(self.in_flight());
         match nanos {

@@ -58,7 +58,7 @@ pub struct Endpoint {
     /// The codec that was agreed on for the first caller whose own it was not, as a list of one, so
     /// that it is not made anew for each call.
     agreed: OnceLock<Codecs>,
-    /// What `invoker` is wrapped in.
+    /// The layers that `invoker` is wrapped in.
     layers: AttemptLayers,
 }
 

@@ -1,4 +1,4 @@
-//! What balancers keep of an endpoint: typed slots, filled when a balancer first asks.
+//! State that balancers keep of an endpoint: typed slots, filled when a balancer first asks.
 //!
 //! A slot is found by walking a short chain without a lock; a type that no balancer asked for costs
 //! calls nothing. Slots live as long as the endpoint, across changes of its data and of the plan of
@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 /// State that a balancer keeps of one endpoint, notified of its calls.
 ///
-/// All balancers that ask for the type share it. Its methods run for each call, from many threads at
-/// once, so they do no I/O and no work they can do without.
+/// All balancers that ask for the type share it. Its methods run for each call, from many threads
+/// at once, so they do no I/O and no work they can do without.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -9,7 +9,7 @@ use super::fullness::Fullness;
 use super::load::Load;
 use super::state::{EndedCall, EndpointState, States};
 
-/// What calls change of an endpoint, in cache lines of its own, in the order they look at it.
+/// The state of an endpoint that calls change, in its own cache lines, in the order of access.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Vitals {

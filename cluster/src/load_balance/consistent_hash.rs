@@ -18,7 +18,7 @@ use super::rings::Rings;
 use crate::candidates::Candidates;
 use crate::dice::scale;
 
-/// What the texts of arguments mostly have room in.
+/// Room for the texts of most arguments.
 const KEY_ROOM: usize = 64;
 
 /// How many points of the last ring are looked at while the next one is made. With a tenth of its

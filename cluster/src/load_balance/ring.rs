@@ -144,7 +144,7 @@ pub(super) fn distance(place: u32, address: &str, nodes: u32) -> Option<f64> {
     Some(f64::from(nearest) / (f64::from(u32::MAX) + 1.0))
 }
 
-/// Where the points of `address` are.
+/// The positions of the points of `address`.
 fn points_of(address: &str, nodes: u32) -> impl Iterator<Item = u32> {
     let begun = Md5::new().chain_update(address);
     (0..nodes / POINTS_OF_DIGEST).flat_map(move |number| {
@@ -157,13 +157,13 @@ fn points_of(address: &str, nodes: u32) -> impl Iterator<Item = u32> {
     })
 }
 
-/// Where the calls of `key` belong.
+/// The position of the calls of `key`.
 pub(super) fn place_of(key: &[u8]) -> u32 {
     let digest = Md5::digest(key);
     digest.first_chunk().map_or(0, |word| u32::from_le_bytes(*word))
 }
 
-/// Where the calls of a number belong: of its decimal text.
+/// The position of the calls of a number: that of its decimal text.
 pub(super) fn place_of_number(key: u64) -> u32 {
     place_of(Decimal::of(key).text())
 }

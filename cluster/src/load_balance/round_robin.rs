@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::LoadBalance;
 use crate::candidates::Candidates;
 
-/// What was not a candidate for this long is forgotten.
+/// An endpoint that was not a candidate for this long is forgotten.
 const FORGET: Duration = Duration::from_secs(60);
 
 /// Takes the endpoints in turn.
@@ -25,7 +25,7 @@ pub struct RoundRobin {
     accounts: Mutex<HashMap<usize, Account>>,
 }
 
-/// What an endpoint has saved up.
+/// The credit of an endpoint.
 #[derive(Debug)]
 struct Account {
     credit: i64,

@@ -54,10 +54,10 @@ pub struct PickerParts {
 
 /// Sends attempts to endpoints of its choice; a clone is one atomic increment.
 ///
-/// It never sends anything twice: what happens after a failure is a policy's decision. A policy that
-/// only wants one endpoint uses [`attempt`](Self::attempt); one that chooses itself splits that into
-/// [`choose`](Self::choose), [`choose_other`](Self::choose_other), [`first`](Self::first) or
-/// [`everyone`](Self::everyone), and [`attempt_at`](Self::attempt_at).
+/// It never sends anything twice: what happens after a failure is a policy's decision. A policy
+/// that only wants one endpoint uses [`attempt`](Self::attempt); one that chooses itself splits
+/// that into [`choose`](Self::choose), [`choose_other`](Self::choose_other), [`first`](Self::first)
+/// or [`everyone`](Self::everyone), and [`attempt_at`](Self::attempt_at).
 ///
 /// A [`ClusterPolicy`](crate::policy::ClusterPolicy) is a tower layer over it:
 /// `ServiceBuilder::new().layer(Failover::default()).service(picker)` is a service of invocations.
@@ -97,8 +97,8 @@ impl Picker {
     }
 
     /// How many endpoints this call may go to now, and whether one of them is not in `tried`; for
-    /// policies that decide whether to try again. Looks at no more endpoints than were tried, unless
-    /// there are routers.
+    /// policies that decide whether to try again. Looks at no more endpoints than were tried,
+    /// unless there are routers.
     #[must_use]
     pub fn left(&self, invocation: &Invocation, tried: &[Arc<str>]) -> Left {
         let candidates = self.0.directory.candidates();
@@ -137,7 +137,7 @@ impl Picker {
         self.0.dice.jitter(longest)
     }
 
-    /// Those of `all` that routers leave.
+    /// The endpoints of `all` that routers leave.
     pub(super) fn routed<'a>(
         &self,
         all: &'a [Arc<Endpoint>],

@@ -40,7 +40,7 @@ impl Picker {
     /// Dropping the future cancels the attempt.
     ///
     /// # Errors
-    /// Those of the endpoint, naming its address; without an address: `unavailable`, not sent, if
+    /// The endpoint's failures, with its address. Without an address: `unavailable`, not sent, if
     /// there is no endpoint; `deadline_exceeded`, not sent, if no time is left.
     pub fn attempt(&self, attempt: Attempt) -> AttemptFuture {
         if let Err(late) = self.admit(&attempt) {
@@ -59,8 +59,8 @@ impl Picker {
     /// Starts an attempt at this endpoint. Dropping the future cancels it.
     ///
     /// # Errors
-    /// Those of the endpoint, and `deadline_exceeded`, not sent, if no time is left; both name its
-    /// address.
+    /// The endpoint's failures, and `deadline_exceeded`, not sent, if no time is left; both name
+    /// its address.
     pub fn attempt_at(&self, endpoint: &Arc<Endpoint>, attempt: Attempt) -> AttemptFuture {
         match self.admit(&attempt) {
             Ok(()) => start(endpoint.clone(), attempt),

@@ -130,7 +130,7 @@ impl Invoke for BroadcastInvoker {
     }
 }
 
-/// What became of the call at a provider, and how long it took there.
+/// The outcome of the call at a provider, and how long it took there.
 type Called = (NodeResult<Reply>, Duration);
 
 /// In the order of `endpoints`.

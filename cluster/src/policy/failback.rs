@@ -164,7 +164,7 @@ impl FailbackInvoker {
     }
 
     /// # Errors
-    /// What decided that the call is not sent again, if it was a setting.
+    /// The setting that decided that the call is not sent again, if it was one.
     fn take(
         &self,
         mut invocation: Invocation,
@@ -182,7 +182,7 @@ impl FailbackInvoker {
         let Some(backlog) = self.picker.backlog() else {
             return Err(Some("the consumer has ended".to_owned()));
         };
-        // What is left of the caller's time may be none; an attempt gets as much as the call had.
+        // The caller may have no time left; an attempt gets as much as the call had.
         let time = invocation.deadline.instant().saturating_duration_since(started);
         // The call has ended for the caller that asked for its attempts.
         invocation.extensions.remove::<AttemptLog>();

@@ -139,7 +139,7 @@ struct Resending {
     retries: u32,
     invocation: Invocation,
     running: RunningAttempts,
-    /// What is sent when, unless the call ends before.
+    /// The next attempt and its time, unless the call ends before.
     next: Option<(Instant, Next)>,
     history: History,
     free: usize,
@@ -205,7 +205,7 @@ impl Resending {
     /// Follows a failed attempt by another, if there may be one.
     ///
     /// # Errors
-    /// What the call ends with: it is an answer, or nothing runs and nothing may follow.
+    /// The status that the call ends with: it is an answer, or nothing runs and nothing may follow.
     fn failed(&mut self, status: Status, took: Duration) -> Result<(), Status> {
         self.history.add(&status, took);
         let is_answer = is_answer(&status);
@@ -227,7 +227,7 @@ impl Resending {
     /// at half of what is left.
     ///
     /// # Errors
-    /// What the call ends with: nothing runs, and there is no provider.
+    /// The status that the call ends with: nothing runs, and there is no provider.
     fn send(&mut self, next: Next) -> Result<(), Status> {
         let now = Instant::now();
         self.next = self.later(now, next);
@@ -293,7 +293,7 @@ impl Resending {
         Ok(endpoint.map(|endpoint| (endpoint, attempt)))
     }
 
-    /// Where attempts have failed or run.
+    /// The addresses at which attempts have failed or run.
     fn tried(&self) -> Vec<Arc<str>> {
         let mut tried = self.history.addresses();
         tried.extend(self.running.addresses().cloned());
@@ -307,7 +307,7 @@ impl Resending {
         let idempotent = self.invocation.method().is_idempotent();
         let late = || Some(Deadline::HINT.to_owned());
         let resend = may_resend(status, &self.invocation);
-        // Where no endpoint was reached, another attempt would not reach one either.
+        // No endpoint was reached, and another attempt would not reach one either.
         if resend == Resend::No || status.address().is_none() {
             let if_idempotent = Repeat::from(&self.invocation).if_idempotent();
             let would_do = !idempotent && may_resend(status, if_idempotent) != Resend::No;
@@ -346,7 +346,7 @@ impl Resending {
     fn permit_free(&mut self, left: Left) -> Result<(), Option<String>> {
         let instances = left.endpoints.min(MAX_TRIED);
         let retries = self.retries;
-        // Those that turned it away may have left the list of those that are left.
+        // Providers that turned it away may no longer be among those that are left.
         let is_next = left.untried && self.free < MAX_TRIED;
         if !is_next && self.free >= instances + retries as usize {
             let plural = if instances == 1 { "" } else { "s" };

@@ -80,7 +80,7 @@ impl RunningAttempts {
         self.0.is_empty()
     }
 
-    /// Where they are.
+    /// The addresses at which they run.
     pub(super) fn addresses(&self) -> impl Iterator<Item = &Arc<str>> {
         self.0.iter().filter_map(|started| Some(started.attempt.endpoint()?.address()))
     }

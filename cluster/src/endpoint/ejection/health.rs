@@ -34,7 +34,7 @@ pub(crate) struct Health {
     pub(super) standing: AtomicU8,
     pub(super) stale: AtomicBool,
     pub(super) in_row: AtomicU32,
-    /// What its calls passed on from calls of its own.
+    /// Failures that it passed on from calls of its own.
     pub(super) nested: Nested,
     pub(super) origin: Instant,
     /// When it was last found to be well: calls begun before say nothing of what it is since.
@@ -46,7 +46,7 @@ pub(crate) struct Health {
     term: Mutex<Term>,
     pub(super) rules: Arc<SharedEjection>,
     pub(super) address: Arc<str>,
-    /// What the last failure that speaks against it was.
+    /// The last failure that counts against it.
     last_error: Mutex<Option<Arc<str>>>,
 }
 

@@ -21,7 +21,7 @@ pub(super) const WHY: &str = "its own calls fail";
 /// For how long one that is called no more still shows what it showed last.
 const MEMORY: Duration = Duration::from_secs(10);
 
-/// What calls of one endpoint showed of this; times in nanoseconds of the endpoint's clock.
+/// Passed-on failures of one endpoint; times in nanoseconds of the endpoint's clock.
 #[derive(Debug)]
 pub(super) struct Nested {
     /// Since its last success.

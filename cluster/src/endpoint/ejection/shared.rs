@@ -16,10 +16,10 @@ use tokio::time::Instant;
 use super::EjectionConfig;
 use crate::dice::Dice;
 
-/// What the ejections of a directory share.
+/// State that the ejections of a directory share.
 #[derive(Debug)]
 pub(crate) struct SharedEjection {
-    /// Where the clocks of the endpoints begin.
+    /// The origin of the endpoints' clocks.
     origin: Instant,
     /// `None`: nothing is ejected; addresses without the service are stale all the same.
     config: ArcSwapOption<EjectionConfig>,
@@ -70,7 +70,7 @@ impl SharedEjection {
         }
     }
 
-    /// What makes a list of those that are fit out of date.
+    /// Changes that make a list of candidates out of date.
     pub(crate) const fn changes(&self) -> &Changes {
         &self.changes
     }

@@ -1,16 +1,16 @@
-//! What the outcome of a call says of the endpoint it went to.
+//! The verdict of a call's outcome on the endpoint that it went to.
 
 use rpc_core::{Code, Delivery, MethodKind, Reply, Status};
 
-/// What one call says.
+/// The verdict of one call on its endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The endpoint works: it answered, be it with an error of its own.
     Success,
     /// It speaks against the endpoint.
     Failure,
-    /// A call that the endpoint made itself has failed: it speaks against the endpoint unless it is so
-    /// with many.
+    /// A call that the endpoint made itself has failed: it speaks against the endpoint unless it is
+    /// so with many.
     Nested,
     /// The service is not there.
     Missing,
@@ -26,8 +26,8 @@ impl Verdict {
     /// - `unavailable` counts from the framework and from a handler alike, as in Linkerd: the
     ///   answer says that another try elsewhere may work. So does a deadline that passed at the
     ///   provider: to its callers the two are one.
-    /// - A handler that passes on the failure of a call of its own says that what it depends on fails,
-    ///   for it at least.
+    /// - A handler that passes on the failure of a call of its own says that what it depends on
+    ///   fails, for it at least.
     /// - A refusal for a limit (`resource_exhausted`) says that it is busy; taking a busy endpoint
     ///   out would pass its load on to the next. Balancers avoid it meanwhile.
     /// - A business error, typed or not, is an answer.

@@ -22,7 +22,7 @@ pub(super) struct OutcomeWindow {
     slots: [AtomicU64; SECONDS as usize],
 }
 
-/// What a window holds.
+/// The counts in a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sums {
     pub(super) calls: u64,

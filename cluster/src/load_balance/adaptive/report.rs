@@ -17,11 +17,11 @@ use crate::endpoint::state::{EndedCall, EndpointState};
 
 /// The key of both the question and the answer.
 const KEY: &str = "lb_adaptive";
-/// What Dubbo asks for; shared by all calls that have no metadata of their own, so that asking
+/// Dubbo's question for the load; shared by all calls without metadata of their own, so that asking
 /// allocates nothing.
 static QUESTION: LazyLock<Metadata> = LazyLock::new(|| Metadata::from_iter([(KEY, "mem,load")]));
 
-/// What is asked is an average over a minute, so not every call needs to carry the question.
+/// The answer is an average over a minute, so not every call needs to carry the question.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// How much of the average is kept when a sample comes.
@@ -33,7 +33,7 @@ const WEIGHT: f64 = 100.0;
 /// A machine at rest is not infinitely better than others, in percent.
 const LEAST_CPU: f64 = 1.0;
 
-/// What is known of one endpoint.
+/// Figures known about one endpoint.
 #[derive(Debug, Default)]
 pub(super) struct LoadReport(Mutex<Known>);
 

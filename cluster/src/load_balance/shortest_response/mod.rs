@@ -21,7 +21,7 @@ use crate::candidates::Candidates;
 use crate::dice::Dice;
 use crate::endpoint::state::States;
 
-/// What counts as equal to the shortest: up to this many times as long.
+/// Estimates up to this many times the shortest count as equal to it.
 const EQUAL: f64 = 1.1;
 
 /// Takes the endpoint with the shortest expected response.

@@ -113,7 +113,7 @@ impl Sums {
         self.newest = self.newest.max(number);
     }
 
-    /// That of the means of all buckets with calls, of which there is one.
+    /// The mean of the means of all buckets with calls; there is at least one.
     fn mean(&self) -> f64 {
         let used = || self.buckets.iter().filter(|bucket| bucket.calls > 0.0);
         used().map(|bucket| bucket.nanos / bucket.calls).sum::<f64>() / used().count() as f64
