@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use super::sim::{Resource, Served, Sim, always, lognormal};
+use super::sim::{End, Resource, Served, Sim, always, lognormal};
 use super::step;
 
 #[test]
@@ -64,5 +64,11 @@ fn callers_that_hang_up_are_no_evidence() {
     let mut served = Served::new(step(400.0, 700.0), always(10.0), always(300.0));
     served.gives_up = Some(Box::new(|_, dice| if dice.random_bool(0.5) { 20.0 } else { 1e9 }));
     let sim = Sim::new(1, vec![Resource::pool(8)], vec![served]).run(25_000.0);
+    assert_eq!((sim.refused(), sim.trials(0)), (0, 0));
+    // Twice what it can do, for callers of whom none waits longer than a third of the time it gave.
+    let mut served = Served::new(step(400.0, 1_600.0), always(10.0), always(300.0));
+    served.gives_up = Some(always(100.0));
+    let sim = Sim::new(1, vec![Resource::pool(8)], vec![served]).run(25_000.0);
+    assert!(sim.came(0, End::GivenUp, 5_000.0, 25_000.0) > 5_000);
     assert_eq!((sim.refused(), sim.trials(0)), (0, 0));
 }

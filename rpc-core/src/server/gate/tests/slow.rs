@@ -60,13 +60,16 @@ fn half_of_the_calls_late_without_a_queue_pays_for_one_trial() {
 
 #[test]
 fn a_limit_of_a_time_long_before_refuses_nobody() {
-    let load = |now| match now {
+    // In the end up to 150 come together, which is more than ran before and ends in time.
+    let load = |now: f64| match now {
         ..5_000.0 => 400.0,
         5_000.0..10_000.0 => 8_000.0,
-        10_000.0..70_000.0 => 0.0,
-        _ => 640.0,
+        70_000.0.. if now % 1_000.0 < 50.0 => 3_000.0,
+        _ => 0.0,
     };
     let served = Served::new(load, always(10.0), always(300.0));
     let sim = Sim::new(1, vec![Resource::pool(8)], vec![served]).run(90_000.0);
+    assert!(sim.came(0, End::Refused, 5_000.0, 10_000.0) > 0);
+    assert!(sim.came(0, End::Useful, 70_000.0, 90_000.0) > 1_000);
     assert_eq!(sim.came(0, End::Refused, 70_000.0, 90_000.0), 0, "{:?}", sim.states);
 }

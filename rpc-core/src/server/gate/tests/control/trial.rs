@@ -85,6 +85,7 @@ fn where_nothing_is_useful_at_any_limit_the_limit_stays_and_spares_the_others() 
     let mut control = off();
     control.went(hopeless);
     while control.limit() > 4 {
+        assert!(matches!(control.mode(), Mode::Trial(_)));
         control.went(hopeless);
     }
     assert_eq!((control.went(hopeless), control.mode()), (NextWindow::Same, Mode::On));
@@ -119,4 +120,26 @@ fn after_a_trial_that_did_not_help_the_next_comes_later_each_time_up_to_ten_minu
         control.turn_off();
     }
     assert_eq!(waited, [10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 600.0, 600.0]);
+}
+
+#[test]
+fn after_a_trial_that_helped_the_next_one_that_does_not_costs_ten_seconds_again() {
+    let mut control = off();
+    let trial = |now| Went { now, took: 900.0, ..late(40) };
+    let quiet = |now| Went { now, ..QUIET };
+    control.went(trial(1000.0));
+    control.went(trial(1000.0));
+    control.went(quiet(1000.0));
+    // The next one, after ten seconds, helps.
+    control.went(trial(11_000.0));
+    control.went(quiet(11_000.0));
+    assert_eq!(control.mode(), Mode::On);
+    control.turn_off();
+    control.went(trial(12_000.0));
+    control.went(trial(12_000.0));
+    control.went(quiet(12_000.0));
+    control.went(trial(21_999.0));
+    assert_eq!(control.mode(), Mode::Off);
+    control.went(trial(22_000.0));
+    assert_eq!(control.mode(), Mode::Trial(0));
 }
