@@ -54,6 +54,16 @@ async fn a_few_callers_that_wait_for_an_hour_hold_up_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn callers_that_give_up_early_are_no_reason_for_a_trial() {
+    let mut provided = Provided::new(false);
+    provided.offer(4, 1).await;
+    provided.gives_up = Some(Duration::from_millis(100));
+    provided.offer(80, 4).await;
+    assert_eq!(provided.refused(), 0);
+    assert!(provided.tells(r#"dubhe_provider_gate_trials_total{service="Test",method="echo"} 0"#));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_method_that_is_left_open_refuses_nobody_and_answers_nothing() {
     let mut provided = Provided::new(true);
     let answered = provided.offer(80, 4).await;

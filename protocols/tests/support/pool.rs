@@ -45,6 +45,8 @@ pub struct Provided {
     came: usize,
     /// Of so many calls one has an hour; none if it is 0.
     pub one_of: usize,
+    /// After so long callers give up, if not a little before their deadline.
+    pub gives_up: Option<Duration>,
 }
 
 impl Provided {
@@ -55,7 +57,8 @@ impl Provided {
         }
         let pool = Arc::new(Pool(Arc::new(Semaphore::new(8))));
         dispatcher.add(ServiceKey::new("Test"), pool, |_, invoker| invoker).unwrap();
-        Self { dispatcher, useful: Arc::default(), calls: JoinSet::new(), came: 0, one_of: 0 }
+        let (useful, calls) = (Arc::default(), JoinSet::new());
+        Self { dispatcher, useful, calls, came: 0, one_of: 0, gives_up: None }
     }
 
     pub fn answer(&self) -> Answer {
@@ -93,8 +96,8 @@ impl Provided {
         let is_patient = self.one_of > 0 && self.came.is_multiple_of(self.one_of);
         let patience = if is_patient { HOUR } else { PATIENCE };
         let (answer, useful) = (self.answer_within(patience), self.useful.clone());
+        let patience = self.gives_up.unwrap_or(patience - Duration::from_millis(5));
         self.calls.spawn(async move {
-            let patience = patience - Duration::from_millis(5);
             if let Ok(Ok(_)) = timeout(patience, answer.until_deadline()).await {
                 useful.fetch_add(1, Ordering::Relaxed);
             }
