@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use rpc_core::client::ClientConfig;
 use rpc_core::server::ServerConfig;
-use rpc_core::{ChannelState, Code, Delivery};
-use support::{ECHO, FAIL, HANG, LARGE, PANIC, SLOW_ECHO};
+use rpc_core::{ChannelState, Code, Delivery, Invocation, ServiceKey};
+use support::{ECHO, FAIL, HANG, LARGE, PANIC, SLOW_ECHO, Text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -67,6 +67,49 @@ async fn a_deadline_ends_the_call_at_both_ends() {
     assert_eq!(provider.events.recv().await.unwrap(), "started");
     let dropped = tokio::time::timeout(Duration::from_secs(1), provider.events.recv());
     assert_eq!(dropped.await.unwrap().unwrap(), "dropped");
+}
+
+#[tokio::test]
+async fn a_provider_ends_a_call_at_its_deadline_without_a_word_of_its_caller() {
+    let config = ServerConfig { default_timeout: LONG, ..ServerConfig::default() };
+    let mut provider = support::provider(config).await;
+    let mut peer = TcpStream::connect(provider.address).await.unwrap();
+    // Flags, path, 100,000 microseconds.
+    let body = [&[1, 9][..], b"Test/hang", &[0xa0, 0x8d, 0x06]].concat();
+    let length = (body.len() as u32).to_be_bytes();
+    let request = [&[0xda, 0xbb, 0xcd, 0][..], &3_u64.to_be_bytes(), &length, &body].concat();
+    peer.write_all(&request).await.unwrap();
+    let ended = async {
+        assert_eq!(provider.events.recv().await.unwrap(), "started");
+        assert_eq!(provider.events.recv().await.unwrap(), "dropped");
+        support::answer(&mut peer).await
+    };
+    let ended = tokio::time::timeout(LONG / 4, ended).await;
+    let (status, id, body) = ended.expect("its deadline is past");
+    // Answered: deadline_exceeded.
+    assert_eq!((status, id, &body[..2]), (20, 3, &[1, 4][..]));
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_closed_unless_a_call_runs() {
+    let config =
+        ServerConfig { idle_timeout: Duration::from_millis(200), ..ServerConfig::default() };
+    let mut provider = support::provider(config).await;
+    let mut busy = TcpStream::connect(provider.address).await.unwrap();
+    busy.write_all(&support::frame(1, false, HANG, "x")).await.unwrap();
+    assert_eq!(provider.events.recv().await.unwrap(), "started");
+    // When the second is closed, the first has been silent for twice the time at least.
+    for _ in 0..2 {
+        let mut idle = TcpStream::connect(provider.address).await.unwrap();
+        idle.write_all(&support::frame(2, false, ECHO, "")).await.unwrap();
+        let mut answer = Vec::new();
+        let closed = tokio::time::timeout(LONG, idle.read_to_end(&mut answer));
+        closed.await.expect("it is closed").unwrap();
+        assert!(answer.len() > 16, "it was answered before");
+    }
+    provider.release.notify_one();
+    let answer = tokio::time::timeout(LONG, support::answer(&mut busy)).await;
+    assert_eq!(answer.expect("it is answered").1, 1);
 }
 
 #[tokio::test]
@@ -133,6 +176,32 @@ async fn the_consumer_has_limits_of_its_own() {
 }
 
 #[tokio::test]
+async fn what_waits_to_be_written_has_a_limit_of_the_consumers_own() {
+    let stuck = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let connector = support::connector(ClientConfig { queued: 500_000, ..Default::default() });
+    let channel = support::channel(&connector, stuck.local_addr().unwrap());
+    // More than the sockets take.
+    let large =
+        tokio::spawn(channel.invoke(support::invocation(ECHO, &"x".repeat(8_000_000), LONG)));
+    let _peer = stuck.accept().await.unwrap();
+    let (mut waiting, mut refused) = (Vec::new(), None);
+    for _ in 0..100 {
+        let text = "x".repeat(100_000);
+        let call = tokio::spawn(channel.invoke(support::invocation(ECHO, &text, LONG)));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        if call.is_finished() {
+            refused = call.await.unwrap().err();
+            break;
+        }
+        waiting.push(call);
+    }
+    let status = refused.expect("all of them were taken");
+    assert_eq!((status.code(), status.delivery()), (Code::ResourceExhausted, Delivery::NotSent));
+    assert!(status.message().contains("`consumer.limits.queued`"), "{status}");
+    waiting.iter().chain([&large]).for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
 async fn a_drain_tells_consumers_serves_what_runs_and_refuses_what_is_new() {
     let mut provider = support::provider(ServerConfig::default()).await;
     let connector = support::connector(ClientConfig::default());
@@ -140,9 +209,12 @@ async fn a_drain_tells_consumers_serves_what_runs_and_refuses_what_is_new() {
     let running = tokio::spawn(channel.invoke(support::invocation(HANG, "old", LONG)));
     assert_eq!(provider.events.recv().await.unwrap(), "started");
     provider.server.announce_drain();
-    while channel.state() != ChannelState::Draining {
-        tokio::task::yield_now().await;
-    }
+    let told = async {
+        while channel.state() != ChannelState::Draining {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, told).await.expect("the consumer is told");
     assert_eq!(support::call(&channel, ECHO, "late", LONG).await.unwrap(), "late");
     let drain = tokio::spawn(provider.server.drain(Duration::ZERO, LONG));
     let status = loop {
@@ -167,7 +239,8 @@ async fn heartbeats_of_real_dubbo_peers_are_answered_in_their_form() {
         peer.write_all(&[byte]).await.unwrap();
     }
     let mut answer = [0; 17];
-    peer.read_exact(&mut answer).await.unwrap();
+    let read = tokio::time::timeout(LONG, peer.read_exact(&mut answer));
+    read.await.expect("it is answered").unwrap();
     assert_eq!(answer, [0xda, 0xbb, 0x22, 20, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 1, 0x4e]);
 }
 
@@ -221,11 +294,11 @@ async fn a_missing_service_or_method_is_refused_with_what_there_is() {
         (("Other", "echo"), "no service `Other` here, available: Test", true),
         (("Test", "ecko"), "service Test has no method `ecko`, available: echo, fail", false),
     ] {
-        let key = rpc_core::ServiceKey::new(path.0);
+        let key = ServiceKey::new(path.0);
         let method = rpc_core::Method::new(key, path.1, rpc_core::MethodKind::Unary, true);
-        let body = rpc_core::Body::typed(support::Text::default());
+        let body = rpc_core::Body::typed(Text::default());
         let deadline = rpc_core::Deadline::after(LONG);
-        let mut invocation = rpc_core::Invocation::new(method.into(), body, deadline);
+        let mut invocation = Invocation::new(method.into(), body, deadline);
         invocation.codecs = Some(support::codecs());
         let status = channel.invoke(invocation).await.unwrap_err();
         assert_eq!((status.code(), status.delivery()), (Code::Unimplemented, Delivery::Refused));
@@ -269,11 +342,11 @@ async fn handlers_end_with_their_connection_also_when_the_server_is_dropped() {
 async fn one_way_without_connection(provider: &mut support::Provider) {
     let connector = support::connector(ClientConfig::default());
     let channel = support::channel(&connector, provider.address);
-    let key = rpc_core::ServiceKey::new("Test");
+    let key = ServiceKey::new("Test");
     let method = rpc_core::Method::new(key, "hang", rpc_core::MethodKind::OneWay, false);
-    let body = rpc_core::Body::typed(support::Text::default());
+    let body = rpc_core::Body::typed(Text::default());
     let deadline = rpc_core::Deadline::after(LONG);
-    let mut invocation = rpc_core::Invocation::new(method.into(), body, deadline);
+    let mut invocation = Invocation::new(method.into(), body, deadline);
     invocation.codecs = Some(support::codecs());
     channel.invoke(invocation).await.unwrap();
     assert_eq!(provider.events.recv().await.unwrap(), "started");

@@ -95,6 +95,24 @@ async fn a_request_that_expired_in_the_queue_never_begins() {
 }
 
 #[tokio::test]
+async fn a_provider_is_told_that_the_deadline_of_a_call_has_passed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let connector = support::connector(ClientConfig::default());
+    let channel = support::channel(&connector, listener.local_addr().unwrap());
+    let timeout = Duration::from_millis(100);
+    let call = tokio::spawn(channel.invoke(support::invocation(ECHO, "late", timeout)));
+    let (mut peer, _) = listener.accept().await.unwrap();
+    let told = async {
+        while !holds(&frame(&mut peer).await.1, "late") {}
+        frame(&mut peer).await
+    };
+    let (flags, body) = tokio::time::timeout(LONG / 4, told).await.expect("it is told");
+    assert_eq!((flags & 0xe0, body[0], body.len()), (0xa0, b'C', 9));
+    let status = call.await.unwrap().unwrap_err();
+    assert_eq!((status.code(), status.delivery()), (Code::DeadlineExceeded, Delivery::MaybeSent));
+}
+
+#[tokio::test]
 async fn a_call_given_up_before_its_frame_was_written_was_not_sent_and_never_is() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let connector = support::connector(ClientConfig::default());
