@@ -12,6 +12,7 @@ use rpc_core::server::ServerConfig;
 use support::{ECHO, HANG, Provider};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::Instant;
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -61,6 +62,13 @@ fn event(two_way: bool, body: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn heartbeats_whose_answers_nobody_takes_stop_being_read_and_end_the_connection() {
+    // One that nobody ends takes no more than sockets and its answers may hold.
+    let config = ServerConfig { write_timeout: LONG * 30, ..ServerConfig::default() };
+    let provider = support::provider(config).await;
+    let mut peer = raw(&provider).await;
+    let (sent, _) = flood(&mut peer, &event(true, b""), Duration::from_secs(1)).await;
+    assert!(sent < MANY, "all were read");
+    others_are_served(&provider).await;
     let config = ServerConfig { write_timeout: Duration::from_secs(1), ..ServerConfig::default() };
     let provider = support::provider(config).await;
     let mut peer = raw(&provider).await;
@@ -244,6 +252,64 @@ async fn http2_that_has_asked_may_wait_as_long_as_its_answer_takes() {
         let n = tokio::time::timeout(LONG, peer.read_buf(&mut read)).await.unwrap().unwrap();
         assert!(n > 0, "it was closed without an answer");
     }
+}
+
+#[tokio::test]
+async fn http2_that_answers_no_ping_ends_in_time_whatever_runs() {
+    let config = ServerConfig {
+        header_timeout: Duration::from_millis(300),
+        idle_timeout: Duration::from_millis(400),
+        ..ServerConfig::default()
+    };
+    let mut provider = support::provider(config).await;
+    let mut peer = raw_h2(&provider).await;
+    peer.write_all(&h2(1, 0x5, 1, HEAD)).await.unwrap();
+    assert_eq!(provider.events.recv().await.unwrap(), "started");
+    assert!(closes(&mut peer).await);
+    assert_eq!(provider.events.recv().await.unwrap(), "dropped");
+}
+
+/// Kind, stream and payload of the next frame.
+async fn next_h2(peer: &mut TcpStream) -> (u8, u32, Vec<u8>) {
+    let mut head = [0; 9];
+    peer.read_exact(&mut head).await.unwrap();
+    let [a, b, c, kind, _, stream @ ..] = head;
+    let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+    peer.read_exact(&mut payload).await.unwrap();
+    (kind, u32::from_be_bytes(stream), payload)
+}
+
+#[tokio::test]
+async fn http2_may_have_256_streams_at_a_time() {
+    let provider = support::provider(ServerConfig::default()).await;
+    let mut peer = raw_h2(&provider).await;
+    let (kind, _, settings) = tokio::time::timeout(LONG, next_h2(&mut peer)).await.unwrap();
+    // SETTINGS, of which MAX_CONCURRENT_STREAMS is the third.
+    let streams = settings.chunks(6).find(|setting| setting[..2] == [0, 3]);
+    assert_eq!((kind, streams), (4, Some(&[0, 3, 0, 0, 1, 0][..])));
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_wants_any_more_is_read_for_a_moment_only() {
+    let provider = support::provider(ServerConfig::default()).await;
+    let mut peer = raw_h2(&provider).await;
+    // A content type that is not spoken, and a body that does not come.
+    let head = [HEAD, b"\x0f\x10\x03a/b"].concat();
+    peer.write_all(&h2(1, 0x4, 1, &head)).await.unwrap();
+    let mut answered = None;
+    let reset = async {
+        loop {
+            match next_h2(&mut peer).await {
+                (1, 1, _) => answered = Some(Instant::now()),
+                (3, 1, _) => break,
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(LONG / 2, reset).await.expect("its stream is ended");
+    // One that is reset too soon loses its answer.
+    let read_for = answered.expect("it is told why").elapsed();
+    assert!(read_for >= Duration::from_millis(900), "{read_for:?}");
 }
 
 #[tokio::test]

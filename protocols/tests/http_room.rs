@@ -179,6 +179,62 @@ async fn a_body_that_says_it_is_too_long_is_refused_before_it_comes() {
 }
 
 #[tokio::test]
+async fn a_body_that_grows_past_the_limit_is_refused_where_it_does() {
+    let provider = support::provider(config()).await;
+    let (mut sender, _connection) = connect(provider.address, 65_535).await;
+    for (pieces, status) in [(10, 200), (11, 413)] {
+        let pieces = (0..pieces).map(|_| Bytes::from(vec![b'x'; 1000])).collect();
+        // It has no length, and does not end where it is too long.
+        let response = soon(post(&mut sender, "echo", Pieces(pieces, status == 200))).await;
+        assert_eq!(response.status(), status);
+    }
+}
+
+#[tokio::test]
+async fn arguments_of_calls_that_run_share_the_room_of_their_connection() {
+    let mut provider = support::provider(config()).await;
+    let (mut sender, _connection) = connect(provider.address, 65_535).await;
+    let mut running = Vec::new();
+    for _ in 0..4 {
+        running.push(post(&mut sender, "hang", whole("x".repeat(9900))));
+        let begun = tokio::time::timeout(PATIENCE, provider.events.recv());
+        assert_eq!(begun.await.unwrap().unwrap(), "started");
+    }
+    let refused = soon(post(&mut sender, "hang", whole("x".repeat(9900)))).await;
+    assert_eq!(refused.status(), 429);
+    assert!(text(refused).await.contains(NAMED));
+    provider.release.notify_waiters();
+    for call in running {
+        assert_eq!(text(soon(call).await).await.len(), 9900);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_leaves_calls_to_others() {
+    let server = ServerConfig { in_flight: 4, ..ServerConfig::default() };
+    let mut provider = support::provider(server).await;
+    let (mut hog, _first) = connect(provider.address, 65_535).await;
+    let (mut other, _second) = connect(provider.address, 65_535).await;
+    // Both are open.
+    for sender in [&mut hog, &mut other] {
+        assert_eq!(soon(post(sender, "echo", whole("x".into()))).await.status(), 200);
+    }
+    let mut running = Vec::new();
+    for _ in 0..2 {
+        running.push(post(&mut hog, "hang", whole(String::new())));
+        let begun = tokio::time::timeout(PATIENCE, provider.events.recv());
+        assert_eq!(begun.await.unwrap().unwrap(), "started");
+    }
+    let refused = soon(post(&mut hog, "hang", whole(String::new()))).await;
+    assert_eq!(refused.status(), 429);
+    assert!(text(refused).await.contains("raise `provider.limits.in_flight`"));
+    running.push(post(&mut other, "hang", whole(String::new())));
+    let begun = tokio::time::timeout(PATIENCE, provider.events.recv());
+    assert_eq!(begun.await.unwrap().unwrap(), "started");
+    running.iter().for_each(JoinHandle::abort);
+}
+
+#[tokio::test]
 async fn a_stream_that_is_reset_drops_its_handler() {
     let mut provider = support::provider(ServerConfig::default()).await;
     let (mut sender, _connection) = connect(provider.address, 65_535).await;
