@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dubhe_protocols::Server;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rpc_core::client::ClientConfig;
 use rpc_core::descriptor::ServiceDescriptor;
 use rpc_core::server::{Dispatcher, Handler, ServerConfig};
-use rpc_core::{Invocation, Metrics, Reply, ReplyFuture, ServiceKey};
+use rpc_core::{ChannelState, Invocation, Metrics, Reply, ReplyFuture, ServiceKey};
 use support::{SLOW_ECHO, Text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -80,6 +81,46 @@ async fn a_request_whose_body_ends_after_the_drain_began_is_refused() {
     assert!(answer.contains("the provider is shutting down"), "{answer}");
     assert_eq!(begun.load(Ordering::Acquire), 0);
     assert_eq!(drain.await.unwrap().cut_calls, 0);
+}
+
+#[tokio::test]
+async fn a_notice_is_for_calls_that_come_all_the_same_and_ends_with_the_last_connection() {
+    let (server, address, begun) = counting();
+    let connector = support::connector(ClientConfig::default());
+    let channel = support::channel(&connector, address);
+    support::call(&channel, SLOW_ECHO, "x", LONG).await.unwrap();
+    let drain = tokio::spawn(server.drain(LONG, LONG));
+    let told = async {
+        while channel.state() != ChannelState::Draining {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, told).await.expect("the consumer is told");
+    assert_eq!(support::call(&channel, SLOW_ECHO, "late", LONG).await.unwrap(), "late");
+    drop((channel, connector));
+    let report = tokio::time::timeout(LONG / 2, drain).await.expect("nobody is left").unwrap();
+    assert_eq!((report.cut_calls, report.cut_connections), (0, 0));
+    assert_eq!(begun.load(Ordering::Acquire), 2);
+}
+
+#[tokio::test]
+async fn http_connections_that_ask_for_nothing_end_when_a_drain_is_announced() {
+    let provider = support::provider(ServerConfig::default()).await;
+    let mut http1 = TcpStream::connect(provider.address).await.unwrap();
+    http1.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    http1.read_exact(&mut [0; 12]).await.unwrap();
+    let io = TokioIo::new(TcpStream::connect(provider.address).await.unwrap());
+    let builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    let (mut sender, http2) = builder.handshake(io).await.unwrap();
+    let http2 = tokio::spawn(http2);
+    let request = hyper::Request::get("http://a/healthz").body(String::new()).unwrap();
+    assert_eq!(sender.send_request(request).await.unwrap().status(), 200);
+    provider.server.announce_drain();
+    let mut rest = Vec::new();
+    let both = async { tokio::join!(http1.read_to_end(&mut rest), http2) };
+    let (http1, http2) = tokio::time::timeout(LONG / 2, both).await.expect("they end");
+    http1.unwrap();
+    http2.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
