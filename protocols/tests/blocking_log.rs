@@ -15,6 +15,7 @@ use rpc_core::descriptor::ServiceDescriptor;
 use rpc_core::server::{Dispatcher, Handler, ServerConfig};
 use rpc_core::{Invocation, Metrics, Reply, ReplyFuture, ServiceKey};
 use support::{ECHO, FAIL, Text};
+use tokio::time::Instant;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -69,7 +70,10 @@ impl Handler for Holder {
                 let told = &mut *told.lock().unwrap();
                 let first = told.is_empty();
                 let patience = Duration::from_secs(if first { 10 } else { 1 });
+                let held = Instant::now();
                 told.extend(warnings.lock().unwrap().recv_timeout(patience));
+                // What is shorter is nobody's trouble.
+                assert!(held.elapsed() >= Duration::from_millis(95), "{:?}", held.elapsed());
             }
             Ok(Reply::new(Text::default()))
         })
