@@ -1,5 +1,15 @@
 //! The dubbo protocol: Dubbo2's 16-byte header over one multiplexed connection.
 //!
+//! ```text
+//! consumer                                            provider
+//! channel.rs  a call                                  a handler
+//!   call.rs     encodes, waits in a slot of             request.rs  frame to call
+//!               pending.rs                              respond.rs  outcome to frame
+//!   driver.rs   one task for each connection  <---->  connection.rs, read_loop.rs
+//!   reconnect.rs  keeps one open                        one task for each connection
+//!                  wire/  headers, frames, events, bodies: both ends
+//! ```
+//!
 //! Bodies are our compact ones so far (`docs/wire.md`); a body in Dubbo's own hessian2 form finds
 //! its place beside `wire/compact.rs`, chosen by the serialization id of the frame.
 
@@ -19,8 +29,8 @@ use self::wire::header::MAGIC;
 
 /// Dubbo2 framing on one multiplexed connection; both ends.
 ///
-/// A connection begins with the bytes `da bb`. It carries any number of calls at once, and events: a
-/// heartbeat, a notice that the provider drains, the cancel of a call. It carries no streams.
+/// A connection begins with the bytes `da bb`. It carries any number of calls at once, and events:
+/// a heartbeat, a notice that the provider drains, the cancel of a call. It carries no streams.
 #[derive(Debug)]
 pub struct Dubbo;
 

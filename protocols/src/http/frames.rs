@@ -1,7 +1,9 @@
 //! How long the head of an HTTP/2 request may take, which hyper bounds for HTTP/1.1 only.
 //!
-//! A connection is to bring its first head in time, and each later one, as well as every other
-//! frame, once it has begun. Frames of bodies are bounded where bodies are gathered.
+//! A connection has to bring its first head in time, counted from its opening. A later head, or any
+//! other frame, has the same time, counted from its first byte. Frames of bodies are bounded where
+//! bodies are gathered. To know where it is, this follows the frame headers that pass; it does not
+//! change a byte.
 
 use std::io;
 use std::pin::Pin;

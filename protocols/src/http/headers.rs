@@ -1,4 +1,7 @@
-//! Headers to metadata and back: nothing is left out without a word.
+//! Headers to metadata and back.
+//!
+//! Every header that does not belong to HTTP itself becomes metadata, and every entry of metadata a
+//! header. Nothing is dropped silently: what cannot be converted is an error that names it.
 
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, Engine, GeneralPurpose, GeneralPurposeConfig};

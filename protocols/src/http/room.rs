@@ -2,6 +2,11 @@
 //! wait for its reader.
 //!
 //! HTTP/2 bounds each of its streams; a peer with many of them is bounded here.
+//!
+//! Bytes of a request count from their arrival until its call ends; those of an answer until the
+//! peer has taken them, also while they are in HTTP/2's buffers. An answer leaves in pieces of
+//! [`PIECE`], so that what is not taken stays here, where it is counted. A peer that takes nothing
+//! of its answers for `write_timeout` loses the connection.
 
 use std::collections::HashMap;
 use std::pin::Pin;

@@ -1,4 +1,7 @@
-//! How large a message may be that never becomes bytes: as large as its bytes would be.
+//! Limits the size of messages that never become bytes: to that of their bytes.
+//!
+//! So a call inside the process fails where the same call over a socket would, and a service can
+//! move to another process without surprises.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

@@ -1,5 +1,8 @@
 //! A reply that streams: its handler runs in a task of its own, as it would behind a socket, and is
 //! at most [`WINDOW`] messages ahead of its reader.
+//!
+//! Without the task, a handler would only run while its reader polls it, and would never notice
+//! that the reader is slow. Dropping the stream ends the task.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

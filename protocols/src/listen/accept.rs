@@ -1,4 +1,8 @@
 //! The accept loop: survives full descriptor tables and bad peers, and knows its connections.
+//!
+//! A connection past the limit is turned away by name instead of being left in the backlog, where
+//! its peer would wait without knowing why. If the system has no descriptors left, the loop waits
+//! and tries again, with one line in the log.
 
 use std::io;
 use std::sync::Arc;

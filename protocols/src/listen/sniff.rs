@@ -1,7 +1,7 @@
 //! Recognizes the protocol of a connection by its first bytes, since all protocols share one port.
 //!
 //! Each protocol of the table looks at them; the first that recognises them has the connection. The
-//! caller owns the deadline.
+//! bytes are handed to that protocol, which reads them again. The caller limits the time.
 
 use std::io;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! Bytes on their way out: small frames gathered in reused buffers, large bodies as they are.
 //!
 //! Encoders append to [`tail`](WriteQueue::tail); the owner of the stream takes all of it and
-//! writes it whole. Buffers go round, so that a busy connection allocates none.
+//! writes it whole, with vectored writes. Buffers go round, so that a busy connection allocates
+//! none. A body of [`LARGE`] bytes or more is a chunk of its own and is not copied.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};

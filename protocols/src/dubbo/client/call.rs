@@ -1,5 +1,8 @@
 //! One call on an open connection: encodes its request into the shared buffer, waits in its slot,
 //! reads the answer.
+//!
+//! Until the write that carries its frame begins, a call that is given up is *not sent*: its frame
+//! is turned into an event without meaning. After that it is *maybe sent*, and a cancel follows it.
 
 use std::future::Future;
 use std::pin::Pin;

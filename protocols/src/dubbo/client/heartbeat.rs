@@ -1,4 +1,9 @@
-//! When a provider that says nothing is asked whether it is there, and when it is given up.
+//! When a silent provider is asked whether it is there, and when it is given up.
+//!
+//! A heartbeat is sent as the first frame of a connection and after `consumer.heartbeat` without a
+//! byte from the provider. If nothing at all arrives within `consumer.heartbeat_timeout` after it,
+//! the connection is dead. Any byte counts as an answer; calls in flight do not postpone a
+//! heartbeat, since a provider that is alive answers it whatever its handlers do.
 
 use std::io;
 use std::time::Duration;

@@ -2,6 +2,16 @@
 //!
 //! A slab whose request ids are generation and slot, so that an answer is found without hashing
 //! and a late answer can never reach the next user of its slot.
+//!
+//! ```text
+//!         insert                complete                 poll
+//! Free ------------> Waiting ------------> Done(outcome) ------> Free, generation + 1
+//!                       |  abandon: the caller has gone         ^
+//!                       +---------------------------------------+
+//! ```
+//!
+//! A passed deadline and a lost connection are outcomes, too. Exactly one reaches a call:
+//! `complete` has no effect on a slot that does not wait, or whose generation has gone on.
 
 use std::task::Waker;
 

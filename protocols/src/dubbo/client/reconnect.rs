@@ -1,5 +1,20 @@
 //! A connection to one address that reopens by itself: connects, watches, connects again with
 //! backoff.
+//!
+//! The state that calls see ([`ChannelState`]):
+//!
+//! ```text
+//! Idle --first call--> Connecting --heartbeat answered--> Ready --"no new calls"--> Draining
+//!                          |                                |                          |
+//!                          +--failed, or lost---------------+--lost--------------------+
+//!                          v
+//!                         Down --answered on a new connection--> Ready
+//! ```
+//!
+//! Calls that opened the channel are written as soon as there is a connection. After a loss or a
+//! failed try, the channel stays down until the provider has answered on a new connection, because
+//! the kernel of a process that hangs accepts connections, too. A connection that lasted for less
+//! than [`SHORT_LIVED`] counts as a failed try; after a longer one the next try comes at once.
 
 use std::future::{Future, poll_fn};
 use std::io;

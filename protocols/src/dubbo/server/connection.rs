@@ -1,8 +1,13 @@
 //! A dubbo connection of a provider: it answers requests whose handlers are ready at once, and
 //! gives the others tasks of their own.
 //!
-//! The answers of one read gather into one write. Whether a method is polled here or in a task of
-//! its own is decided by the measured time of its first polls. `drive.rs` drives it.
+//! The answers of one read gather into one write. The measured time of a method's first polls
+//! decides whether its calls are polled here or in tasks of their own. `read_loop.rs` runs the
+//! connection.
+//!
+//! A connection stops reading while too many bytes wait for its peer, and ends if the peer does not
+//! take them, sends a frame too slowly, or is silent for too long without a running call.
+//! Everything else that a peer does wrong is answered, and the connection goes on.
 //!
 //! Long because reading, writing and the phases of a connection are one state.
 

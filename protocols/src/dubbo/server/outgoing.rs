@@ -1,7 +1,8 @@
 //! Bytes that a provider has to write to one connection, counted together with those of all others.
 //!
-//! The first bytes of a queue do not count, so that small answers cost nothing shared; the others
-//! count in steps.
+//! The first 64 KiB of a queue do not count, so that small answers touch no shared counter; further
+//! bytes count in steps of 64 KiB against `provider.limits.buffered`. An answer without room
+//! becomes `resource_exhausted`.
 
 use std::io;
 use std::sync::Arc;

@@ -1,5 +1,9 @@
 //! How fast a frame arrives: a peer that sends one too slowly is closed, however much of it has
 //! come.
+//!
+//! Any frame may take `provider.limits.header_timeout`. After that each further period of this
+//! length must bring at least 1 KiB a second, so that neither a large beginning nor a trickle earns
+//! time.
 
 use std::time::Duration;
 

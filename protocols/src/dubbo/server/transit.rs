@@ -4,6 +4,15 @@
 //! requests lie for seconds; their callers have given up meanwhile. Clocks of two machines differ
 //! by an unknown amount, so what is compared is the difference between arrival and sending time:
 //! the least of the last minute is a request that nothing held up.
+//!
+//! ```text
+//! took   = arrival on our clock - sending time on the peer's      (offset of the clocks included)
+//! excess = took - least took of the last 30 to 60 s               (the offset cancels out)
+//! ```
+//!
+//! The excess is taken off the time that a request has left. If the peer's clock itself stood
+//! still, all requests are late by the same amount: once they have been alike for a second, that is
+//! the new least.
 
 use std::time::Duration;
 

@@ -2,6 +2,15 @@
 //!
 //! The layout is in `docs/wire.md`. Lengths and counts are LEB128 varints of at most nine bytes;
 //! nothing here allocates by a length that has not arrived.
+//!
+//! ```text
+//! request  flags | path | timeout? | metadata? | records? | arguments
+//! answer   kind  |        metadata? | records? | value
+//!                                              | code | message | error type | error
+//! ```
+//!
+//! Records are how the form grows: each has an id and a length, and readers skip those that they do
+//! not know. A new flag, by contrast, is an error for older peers.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,9 @@
 //! Frames out of the bytes of a connection, for both of its ends.
+//!
+//! Bytes are read into one buffer, and frames are split off without a copy once they are whole. A
+//! frame over the limit is not buffered: its header is returned at once, so that it can be
+//! answered, and its body is skipped as it arrives. Room is made for at most as many bytes as have
+//! arrived already, or for four reads, whatever length a header claims.
 
 use std::future::Future;
 use std::io;

@@ -1,8 +1,19 @@
 //! The 16-byte header of a Dubbo2 frame.
 //!
-//! Source: Apache Dubbo's `ExchangeCodec`; all integers are big-endian. Magic `da bb`, a flags byte
-//! (request 0x80, two-way 0x40, event 0x20, serialization id in the low five bits), a status byte
-//! (answers only), a 64-bit request id and the length of the body.
+//! Source: Apache Dubbo's `ExchangeCodec`; all integers are big-endian.
+//!
+//! ```text
+//!  0       2       3        4                    12              16
+//! +-------+-------+--------+--------------------+---------------+------
+//! | da bb | flags | status |     request id     | body length   | body
+//! +-------+-------+--------+--------------------+---------------+------
+//!
+//! flags   0x80 request, 0x40 two-way, 0x20 event, low five bits: serialization id
+//! status  of answers; 0 in requests
+//! ```
+//!
+//! A request and its answer have the same id. Answers may come in any order, and events of either
+//! side between them.
 
 use bytes::{BufMut, BytesMut};
 
@@ -34,7 +45,7 @@ pub(crate) mod status {
     pub(crate) const OVERLOADED: u8 = 100;
 }
 
-/// A header as fields.
+/// A header as fields. The length is written by [`finish`], once the body is behind the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) flags: u8,
@@ -43,7 +54,8 @@ pub(crate) struct Header {
     pub(crate) body_len: u32,
 }
 
-/// Bytes that cannot begin a frame: what speaks here is something else.
+/// Bytes that cannot begin a frame: the peer speaks another protocol, which is named if it is
+/// known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadMagic {
     #[error("this port speaks HTTP, not dubbo; check the address")]
