@@ -3,6 +3,9 @@
 //! One file for each registry and service. It is written whole to a temporary file, synced and
 //! renamed, and carries a checksum: a reader sees a complete list or none. A damaged file is
 //! ignored with one warning and replaced by the next list. Nothing here can make a call fail.
+//!
+//! An empty list is never written. So a registry that lost its data does not take from a consumer
+//! the list that it would start from.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -1,7 +1,9 @@
 //! Checks instances, and lists in which an unsound one does not affect the others.
 //!
 //! The same rules apply everywhere: before an instance is registered, when a server accepts it,
-//! when a list comes from a registry or from the disk.
+//! when a list comes from a registry or from the disk. An instance that breaks them is left out of
+//! a list and logged, because one bad entry must not cost its neighbours their calls; registering
+//! it is an error.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,7 +1,14 @@
 //! Attribute arguments: `#[service(…)]` on the trait and `#[rpc(…)]` on its methods.
 //!
-//! Turns text into values and reports what is not a value. Whether the values make sense together is
-//! the business of `check.rs`.
+//! Turns text into values and reports what is not a value. `check.rs` decides whether the values
+//! make sense together.
+//!
+//! | attribute | keys |
+//! | --- | --- |
+//! | `#[service(…)]` | `name`, `group`, `version`, `crate` |
+//! | `#[rpc(…)]` on a method | `name`, `idempotent`, `oneway`, `timeout`, `retries`, `cluster`, `fallback` |
+//!
+//! An unknown key is an error that lists these; a key may occur once.
 
 use std::time::Duration;
 

@@ -1,4 +1,7 @@
-//! Collects what is wrong with an item, so that the user sees all of it at once.
+//! Collects the mistakes in an item, so that the user sees all of them at once.
+//!
+//! Each becomes a `compile_error!` at the place of the mistake. If there are any, nothing else is
+//! generated: half of a client would make the compiler report errors that the user did not make.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
@@ -32,7 +35,8 @@ impl Errors {
     }
 }
 
-/// ` (did you mean …?)` if `name` is one slip of the hand away from a word of `known`, else nothing.
+/// ` (did you mean …?)` if `name` is one slip of the hand away from a word of `known`, else
+/// nothing.
 pub(crate) fn did_you_mean(name: &str, known: &str) -> String {
     let words = known.split(|c: char| !c.is_alphanumeric() && c != '_');
     let nearest = words.into_iter().find(|word| !word.is_empty() && is_slip(name, word));

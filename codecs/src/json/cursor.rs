@@ -1,4 +1,8 @@
 //! JSON being read, token by token.
+//!
+//! The body is checked for UTF-8 once; from then on a position in the text is all the state there
+//! is. Strings without escapes and numbers are slices of the body, so reading one allocates nothing
+//! until a field takes it. Errors name the byte at which they occurred.
 
 use std::borrow::Cow;
 use std::fmt;

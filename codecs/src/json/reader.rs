@@ -1,4 +1,9 @@
 //! JSON as a [`Reader`]: values by protobuf's JSON mapping.
+//!
+//! The message asks for the values that it expects, one after the other, and this looks whether the
+//! text has them. Where the mapping allows several forms (a number or a string, two alphabets of
+//! base64), all of them are read. A value that does not fit is a problem at a byte, to which the
+//! message adds the field.
 
 use bytes::Bytes;
 use rpc_core::message::json_mapping::{self, from_base64};

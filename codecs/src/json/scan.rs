@@ -1,4 +1,8 @@
 //! Looking through text for where strings and numbers end.
+//!
+//! Strings are scanned eight bytes at a time: the bits of a word tell whether one of its bytes is a
+//! quote, a backslash or a control character. Source of the trick: "Bit Twiddling Hacks",
+//! "Determine if a word has a byte equal to n".
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;

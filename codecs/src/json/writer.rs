@@ -1,4 +1,8 @@
 //! JSON being written, without blanks.
+//!
+//! A comma is written before every value but the first of its list or object, together with the
+//! name of its field, in one store where the name is short. A value that JSON cannot express is
+//! remembered as the problem; the bytes written so far are dropped by the caller.
 
 use base64::Engine as _;
 use bytes::BytesMut;

@@ -1,5 +1,8 @@
-//! MessagePack being read, value by value. It allocates nothing by a length that the bytes merely
-//! claim.
+//! MessagePack being read, value by value.
+//!
+//! Texts and bytes are slices of the body, of which `Bytes` fields keep a part without a copy.
+//! Nothing is allocated by a length that the bytes merely claim: a list of a million elements in
+//! ten bytes is an error at its second element.
 
 use std::fmt;
 

@@ -1,4 +1,8 @@
 //! The first bytes of MessagePack's values.
+//!
+//! Source: the MessagePack specification. Small values are in the first byte itself: `00`–`7f` and
+//! `e0`–`ff` are the numbers 0 to 127 and -32 to -1, and `FIX_MAP`, `FIX_ARRAY` and `FIX_STR` have
+//! their length in the low bits. The others are followed by a length or a value, big-endian.
 
 pub(super) const FIX_MAP: u8 = 0x80;
 pub(super) const FIX_ARRAY: u8 = 0x90;

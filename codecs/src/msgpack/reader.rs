@@ -1,4 +1,7 @@
 //! MessagePack as a [`Reader`].
+//!
+//! A record is read from a map by name or from an array by position. Numbers are read across their
+//! types where the value is the same; a text is never read as bytes, nor the other way round.
 
 use bytes::Bytes;
 use rpc_core::message::{

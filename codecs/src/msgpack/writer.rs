@@ -1,4 +1,8 @@
 //! MessagePack being written: each value in its shortest form.
+//!
+//! The number of entries stands before a map, so a record knows before it is written how many of
+//! its fields are `None` and left out. Names of up to 16 bytes are written together with their
+//! length in one store.
 
 use bytes::BytesMut;
 use rpc_core::message::{At, EnumSchema, FieldSchema, KeyRef, Problem, Read, RecordSchema, Writer};

@@ -1,4 +1,10 @@
 //! One client of an embedded registry, as its server sees it.
+//!
+//! A connection begins with a hello that fits in version and token. After that it answers requests
+//! in the order in which they can be answered: a change waits until it is saved, others do not wait
+//! for it. Lists that have changed are pushed at most every 100 ms, each as a whole, so that a slow
+//! reader is sent only the newest. A frame that is not a request ends the connection, and shortens
+//! the leases of its instances as closing it would.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

@@ -3,6 +3,14 @@
 //! The process that holds the lock hosts. The operating system frees the lock when its holder dies,
 //! however it dies, so there is never a host that is dead and still in office. The address file
 //! names the host's port and a random token that only the owner of the folder can read.
+//!
+//! ```text
+//! <folder>/<name>.lock      held by the host
+//! <folder>/<name>.address   its address and token
+//! ```
+//!
+//! The folder must belong to the user and be closed to others, who could otherwise pose as the
+//! registry.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};

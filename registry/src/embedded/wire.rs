@@ -2,6 +2,17 @@
 //!
 //! A frame is a 32-bit big-endian length and that many bytes of JSON. The client asks with a number
 //! and is answered under it; pushes come unasked and always hold the whole list of a service.
+//!
+//! ```text
+//! client                                              server
+//! {"id":1,"ask":{"hello":{"version":1,…}}}      -->
+//!                          <--  {"answer":{"id":1,"answer":{"welcome":{"renew_ms":10000,…}}}}
+//! {"id":2,"ask":{"subscribe":{"service":"…",…}}} -->
+//!                                         <--  {"answer":{"id":2,"answer":{"done":{}}}}
+//!                                         <--  {"push":{"service":"…","listing":{…}}}
+//! ```
+//!
+//! `docs/wire.md` has all messages. Either side ignores members that it does not know.
 
 use std::fmt;
 use std::io;

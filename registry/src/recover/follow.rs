@@ -1,5 +1,10 @@
 //! Keeps one subscription complete: watched, watched again after every loss, repaired by
 //! re-listing.
+//!
+//! A list that arrives replaces the one before it as a whole, so a lost push is repaired by the
+//! next, or by the fetch every 30 s. While there is no session the last list stays, and the
+//! subscription carries the reason as its trouble. A list that the registry confirms is written to
+//! the disk cache, if it has changed or its copy there has become old.
 
 use std::sync::Arc;
 

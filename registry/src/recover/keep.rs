@@ -1,4 +1,8 @@
 //! Keeps one instance registered for as long as its guard lives.
+//!
+//! The guard says what it wants, the instance or its absence, and this brings it about: at once,
+//! again in every new session, and as a check every 30 s, because a registry may have forgotten the
+//! instance without the session being lost.
 
 use std::sync::Arc;
 use std::time::Duration;

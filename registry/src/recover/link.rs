@@ -1,4 +1,15 @@
 //! The session of a registry, opened again whenever it is lost.
+//!
+//! ```text
+//! Connecting --opened--> Up(session) --lost--> Down(why) --opened--> Up(session)
+//!     |                                           ^  |
+//!     +-----------------failed--------------------+  +-- failed: growing pauses
+//! ```
+//!
+//! One task opens sessions; registrations and subscriptions watch its state and work on the session
+//! of the moment. It starts with the first of them, so a registry that nothing uses is never
+//! connected. A process that only reads waits longer after a loss, because providers have to be
+//! back before lists are complete.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};

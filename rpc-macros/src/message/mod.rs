@@ -1,4 +1,19 @@
 //! `#[message]`: structs and enums that travel in every codec, and the argument lists of methods.
+//!
+//! ```text
+//! args.rs                       #[message(…)] and #[rpc(…)] on fields
+//! model.rs, units.rs, variants.rs   structs, enums without data and enums with data, as data
+//! check.rs, proto.rs            the rules, ours and those of protobuf
+//! expand.rs, faces.rs           the code of structs and argument lists
+//! enumeration.rs                the code of enums without data
+//! oneof.rs, oneof_proto.rs      the code of enums with data
+//! error.rs                      #[error]
+//! describe.rs                   the type as data, for descriptors and `.proto` files
+//! names.rs                      names on the wire
+//! ```
+//!
+//! The generated code holds static tables and calls functions of `rpc_core::message`; how a value
+//! looks in a format is decided there, once for all types.
 
 mod args;
 mod check;

@@ -1,4 +1,10 @@
-//! Names on the wire, made of Rust's.
+//! Names on the wire, derived from Rust's.
+//!
+//! | in Rust | in a `.proto` | in JSON and msgpack |
+//! | --- | --- | --- |
+//! | field `full_name` | `full_name` | `fullName` |
+//! | variant `OutOfStock` without data | `OUT_OF_STOCK` | `OUT_OF_STOCK` |
+//! | variant `OutOfStock` with data | `out_of_stock` | `outOfStock` |
 
 /// `user_id` or `UserId` to `user_id`.
 pub(crate) fn snake(name: &str) -> String {
