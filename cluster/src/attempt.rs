@@ -65,6 +65,7 @@ pub struct AttemptFuture(State);
 /// An attempt once the registry has said something.
 type Later = Pin<Box<dyn Future<Output = Result<AttemptFuture, Status>> + Send>>;
 
+/// How far an attempt is.
 enum State {
     /// At its endpoint.
     Running(EndpointFuture),

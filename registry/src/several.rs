@@ -57,6 +57,7 @@ pub fn several(mut registries: Vec<Arc<dyn Registry>>) -> Result<Arc<dyn Registr
     }
 }
 
+/// The registries behind one; never empty.
 #[derive(Debug)]
 struct Several(Vec<Arc<dyn Registry>>);
 

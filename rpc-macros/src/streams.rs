@@ -55,6 +55,7 @@ fn check_alone(ty: &Type, errors: &mut Errors) {
     Nested(errors).visit_type(streamed(ty).unwrap_or(ty));
 }
 
+/// Reports every `Streaming` inside a type.
 struct Nested<'e>(&'e mut Errors);
 
 impl<'ast> Visit<'ast> for Nested<'_> {

@@ -15,6 +15,7 @@ const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 #[derive(Debug, Default)]
 pub(super) struct Broken(HashMap<Arc<str>, Break>);
 
+/// An instance whose endpoint could not be made, and when that is tried again.
 #[derive(Debug)]
 struct Break {
     backoff: Backoff,

@@ -71,6 +71,7 @@ pub struct EndedCall<'a> {
 #[derive(Default)]
 pub(crate) struct States(OnceLock<Box<Slot<dyn EndpointState>>>);
 
+/// One state, and the slots after it: a chain that only grows, so readers need no lock.
 struct Slot<T: ?Sized> {
     next: States,
     state: T,

@@ -64,6 +64,7 @@ pub struct PickerParts {
 #[derive(Debug, Clone)]
 pub struct Picker(pub(crate) Arc<Parts>);
 
+/// The parts of a picker, shared by its clones.
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) directory: Arc<Directory>,

@@ -46,6 +46,7 @@ impl ClusterPolicy for Available {
     }
 }
 
+/// Sends calls to the first provider, and on to the next where one was not reached.
 struct AvailableInvoker(Picker);
 
 impl Invoke for AvailableInvoker {

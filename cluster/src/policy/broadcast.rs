@@ -104,6 +104,7 @@ impl ClusterPolicy for Broadcast {
     }
 }
 
+/// Sends calls to every provider.
 struct BroadcastInvoker {
     picker: Picker,
     config: BroadcastConfig,

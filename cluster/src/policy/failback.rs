@@ -114,6 +114,7 @@ impl ClusterPolicy for Failback {
     }
 }
 
+/// Sends calls once, and hands the failed ones to the backlog.
 #[derive(Clone)]
 struct FailbackInvoker {
     picker: Picker,

@@ -40,6 +40,7 @@ impl Layer<Picker> for Failfast {
 
 impl ClusterPolicy for Failfast {}
 
+/// Sends calls once.
 struct FailfastInvoker(Picker);
 
 impl Invoke for FailfastInvoker {

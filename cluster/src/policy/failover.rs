@@ -88,6 +88,7 @@ impl ClusterPolicy for Failover {
     }
 }
 
+/// Sends calls, and again where that is allowed.
 struct FailoverInvoker {
     picker: Picker,
     retries: u32,
@@ -147,6 +148,7 @@ struct Resending {
     pauses: u32,
 }
 
+/// Why another attempt is made.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
     /// A copy, as those that run may hang.

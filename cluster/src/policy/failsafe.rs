@@ -46,6 +46,7 @@ impl ClusterPolicy for Failsafe {
     }
 }
 
+/// Sends calls once, and answers in place of a failure.
 struct FailsafeInvoker {
     picker: Picker,
     logged: Arc<LogThrottle>,

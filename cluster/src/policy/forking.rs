@@ -99,6 +99,7 @@ impl ClusterPolicy for Forking {
     }
 }
 
+/// Sends calls to several providers at once.
 struct ForkingInvoker {
     picker: Picker,
     forks: usize,

@@ -55,8 +55,10 @@ pub(super) async fn outcome_by(
 #[derive(Default)]
 pub(super) struct RunningAttempts(Vec<Started>);
 
+/// One running attempt.
 struct Started {
     attempt: AttemptFuture,
+    /// When it was sent.
     at: Instant,
     /// Whether a copy was sent because there was no answer from it.
     is_late: bool,

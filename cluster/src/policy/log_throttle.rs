@@ -12,6 +12,7 @@ const APART: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct LogThrottle(Mutex<State>);
 
+/// The last event that was let through, and how many have been left out since.
 #[derive(Debug, Default)]
 struct State {
     last: Option<Instant>,

@@ -12,6 +12,7 @@ use rpc_core::message::{At, EnumSchema, FieldSchema, KeyRef, Problem, Read, Reco
 use super::scan;
 use crate::window::AppendWindow;
 
+/// Appends the values of one message to a buffer.
 #[derive(Debug)]
 pub(super) struct JsonWriter<'a> {
     out: AppendWindow<'a>,

@@ -10,6 +10,7 @@ use rpc_core::message::{At, EnumSchema, FieldSchema, KeyRef, Problem, Read, Reco
 use super::marker;
 use crate::window::AppendWindow;
 
+/// Appends the values of one message to a buffer.
 #[derive(Debug)]
 pub(super) struct MsgpackWriter<'a> {
     out: AppendWindow<'a>,

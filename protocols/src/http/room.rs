@@ -41,6 +41,7 @@ pub(super) struct Room {
 /// How long such a body may take.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Answers on their way to the peer.
 #[derive(Default)]
 struct Inner {
     next: u64,

@@ -59,6 +59,7 @@ impl Protocol for Injvm {
     }
 }
 
+/// The consumer's end: finds servers in the table of this process.
 #[derive(Debug)]
 struct InjvmClient;
 

@@ -21,9 +21,12 @@ const KEEP: usize = 512 * 1024;
 
 const SLICES: usize = 16;
 
+/// Bytes in the order in which they are written.
 #[derive(Debug)]
 enum Chunk {
+    /// Small frames, gathered in a buffer that is reused.
     Gathered(BytesMut),
+    /// A large body, as it is.
     Shared(Bytes),
 }
 

@@ -43,12 +43,16 @@ pub(crate) struct Client {
     _tasks: JoinSet<()>,
 }
 
+/// State that the operations of a session share with its tasks.
 struct SessionShared {
     address: String,
     identity: Arc<Identity>,
+    /// Frames for the task that writes.
     outgoing: mpsc::Sender<Bytes>,
     next_id: AtomicU64,
+    /// Requests without an answer, by their number.
     waiting: Mutex<HashMap<u64, oneshot::Sender<ServerAnswer>>>,
+    /// Lists of subscribed services, for the watches of this process.
     lists: Mutex<HashMap<ServiceKey, watch::Sender<Option<Listing>>>>,
     /// The instances that this session has registered, to notice if the registry forgets one.
     registered: Mutex<HashSet<InstanceKey>>,

@@ -99,6 +99,7 @@ struct Unsafe {
     until: Instant,
 }
 
+/// The state of a connection that its own task holds.
 struct Connection<S> {
     reader: FrameReader<ReadHalf<S>>,
     write: WriteHalf<S>,
@@ -107,6 +108,7 @@ struct Connection<S> {
     outbox: Arc<Outbox>,
     /// Subscriptions; until the first push with how many instances the client had before.
     watched: HashMap<ServiceKey, Option<usize>>,
+    /// The earliest time of the next push, so that changes gather.
     next_push: Instant,
     /// In the order of the changes.
     unsafe_changes: VecDeque<Unsafe>,

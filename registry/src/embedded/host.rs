@@ -55,13 +55,17 @@ pub(crate) struct RegistryHost {
     is_swept: AtomicBool,
 }
 
+/// State behind the lock of the registry.
 #[derive(Debug)]
 struct Inner {
     table: InstanceTable,
     leases: Leases,
+    /// Where connections find the services whose lists they have to push, by connection.
     outboxes: HashMap<u64, Arc<Outbox>>,
+    /// Connections that follow a service.
     watchers: HashMap<ServiceKey, HashSet<u64>>,
     next_connection: u64,
+    /// Changes that are to be saved; `None` if nothing is kept on disk.
     unsaved: Option<Unsaved>,
 }
 

@@ -80,12 +80,14 @@ impl LeasedInstance {
     }
 }
 
+/// The instances of one service.
 #[derive(Debug, Default)]
 struct Service {
     entries: BTreeMap<InstanceKey, LeasedInstance>,
     bytes: usize,
     /// The revision of its last change.
     revision: u64,
+    /// The present list in the form that is sent, made when it is first asked for.
     list: Option<Arc<ServiceList>>,
 }
 

@@ -41,6 +41,7 @@ pub(crate) struct ClientMessage {
     pub(crate) ask: Ask,
 }
 
+/// What a client asks for.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Ask {
@@ -95,6 +96,7 @@ pub(crate) enum ServerMessage {
     },
 }
 
+/// What a server answers.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ServerAnswer {

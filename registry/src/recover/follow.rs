@@ -42,6 +42,7 @@ pub(crate) async fn follow(
     }
 }
 
+/// The state of one subscription's task.
 struct Follow<'a> {
     link: Arc<Link>,
     service: ServiceKey,

@@ -52,6 +52,7 @@ pub(crate) async fn keep(
     let _ = done.send(task.remove().await);
 }
 
+/// The state of one registration's task.
 struct Keep {
     link: Arc<Link>,
     state: watch::Receiver<State>,

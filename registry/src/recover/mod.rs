@@ -50,6 +50,7 @@ pub fn supervise(backend: Arc<dyn Backend>, config: &RegistryParams) -> Arc<dyn 
     Arc::new(Supervised { tasks: Arc::new(Tasks::new(Link::new(backend, cache))) })
 }
 
+/// A registry over a backend. Its tasks end with the last that holds them.
 #[derive(Debug)]
 struct Supervised {
     tasks: Arc<Tasks>,

@@ -37,6 +37,7 @@ const LEAST_CPU: f64 = 1.0;
 #[derive(Debug, Default)]
 pub(super) struct LoadReport(Mutex<Known>);
 
+/// Load and outcomes of one endpoint, as Dubbo's formula takes them.
 #[derive(Debug, Default)]
 struct Known {
     /// Percent of all processors; `None` until the provider has reported it.
@@ -48,6 +49,8 @@ struct Known {
     sampled: Option<Instant>,
     /// The last time it was called, and how long that call may take.
     picked: Option<(Instant, Duration)>,
+    /// Calls that have ended, and those of them that succeeded; both fade, so that about the last
+    /// hundred calls count.
     ended: f64,
     succeeded: f64,
 }

@@ -32,6 +32,7 @@ pub(super) struct LatencyWindow {
     sums: Mutex<Sums>,
 }
 
+/// The buckets of the last 30 s.
 #[derive(Debug, Default, Clone)]
 struct Sums {
     buckets: [Bucket; BUCKETS],
@@ -39,6 +40,7 @@ struct Sums {
     newest: u64,
 }
 
+/// The calls of 3 s: their latencies together, and their number.
 #[derive(Debug, Default, Clone, Copy)]
 struct Bucket {
     nanos: f64,

@@ -32,9 +32,13 @@ pub(super) struct Call {
     stage: Stage,
 }
 
+/// How far a call is.
 enum Stage {
+    /// Not encoded yet, so no provider has heard of it.
     Unsent(Invocation),
+    /// In the slot of this request id; written, or about to be.
     Waiting(u64),
+    /// Ended: an answer, a failure, or nothing to wait for.
     Over,
 }
 

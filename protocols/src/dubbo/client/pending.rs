@@ -50,12 +50,14 @@ pub(super) struct Pending {
     first: u32,
 }
 
+/// A place in the table. The generation tells its users apart.
 #[derive(Debug)]
 struct Slot {
     generation: u32,
     state: State,
 }
 
+/// The state of a slot; the transitions are in the head of this file.
 #[derive(Debug)]
 enum State {
     /// The next free slot.

@@ -38,16 +38,22 @@ pub(super) struct ConnectionShared {
     life: AtomicU8,
 }
 
+/// State behind the lock of a connection, which callers and its task take for a moment each.
 #[derive(Debug)]
 pub(super) struct Inner {
+    /// Requests on their way out.
     pub(super) out: WriteQueue,
+    /// Calls that wait for their answers.
     pub(super) pending: Pending,
     /// Number of the write that what is in `out` will go with.
     pub(super) batch: u64,
     /// Earliest deadline that the task does not know yet.
     pub(super) earliest: Option<Instant>,
+    /// Whether `out` has something that the task has to write.
     pub(super) flush: bool,
+    /// Whether the channel is gone, so that the connection ends with its last call.
     pub(super) closing: bool,
+    /// Why the connection is closed; `None` while it is open.
     pub(super) closed: Option<Status>,
 }
 

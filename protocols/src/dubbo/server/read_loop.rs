@@ -75,6 +75,7 @@ struct Wheel {
     ended: Option<io::Result<()>>,
 }
 
+/// The task that drives in place of the first one.
 struct Substitute {
     number: u64,
     task: AbortHandle,

@@ -28,9 +28,14 @@ pub(super) struct CallsShared {
     inner: Mutex<Inner>,
 }
 
+/// State behind the lock of a connection, which its task and those of its calls take for a moment
+/// each.
 pub(super) struct Inner {
+    /// Answers on their way out.
     pub(super) out: Outgoing,
+    /// Calls with a task of their own, by request id, so that a cancel finds them.
     pub(super) running: HashMap<u64, AbortHandle, RandomState>,
+    /// Whether `out` has something that the connection has to write.
     pub(super) flush: bool,
 }
 
