@@ -1,7 +1,7 @@
 //! Stock Python protobuf reads what we write and writes what we read, from the `.proto` that the
 //! descriptor prints.
 //!
-//! Needs `pip install grpcio-tools==1.85.1 protobuf` for the interpreter in `DUBHE_PYTHON`, else
+//! Needs `pip install grpcio-tools==1.85.1 protobuf msgpack` for the interpreter in `DUBHE_PYTHON`, else
 //! `python3`. Without them it says so and passes, except where `CI` is set.
 
 mod support;

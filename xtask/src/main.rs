@@ -26,7 +26,7 @@ use self::process::Failure;
 /// A command: its name, what it does, and how.
 type Task = (&'static str, &'static str, fn(&[String]) -> Result<(), Failure>);
 
-const TASKS: [Task; 19] = [
+const TASKS: [Task; 20] = [
     ("fmt", "format everything; --check only looks", tasks::fmt),
     ("lint", "clippy on every target, warnings are errors", tasks::lint),
     ("test", "every test, with its set-up; takes cargo test's arguments", tasks::test),
@@ -64,6 +64,11 @@ const TASKS: [Task; 19] = [
         "mutants",
         "break each step of the files that decide and see a test fail; takes parts of paths",
         mutants::check,
+    ),
+    (
+        "differential",
+        "messages and damaged bytes at random, beside stock protobuf and msgpack; takes how many",
+        tasks::differential,
     ),
     ("python", "make the Python that tests use and print its path", python::print),
     ("ci", "everything that must pass, in sequence", ci::run),

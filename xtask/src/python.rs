@@ -11,7 +11,7 @@ use crate::process::{Failure, program, run, target};
 pub(crate) const VARIABLE: &str = "DUBHE_PYTHON";
 
 /// What is installed. A change of this list makes the environment anew.
-const PACKAGES: [&str; 2] = ["protobuf==7.36.2", "grpcio-tools==1.85.1"];
+const PACKAGES: [&str; 3] = ["protobuf==7.36.2", "grpcio-tools==1.85.1", "msgpack==1.1.2"];
 
 /// Makes the environment if it is missing or not of these packages; its interpreter.
 pub(crate) fn prepare() -> Result<PathBuf, Failure> {

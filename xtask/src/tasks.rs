@@ -28,6 +28,19 @@ pub(crate) fn test(arguments: &[String]) -> Done {
     run(command.args(arguments).env(python::VARIABLE, python))
 }
 
+/// The differential tests of codecs, on many messages.
+pub(crate) fn differential(arguments: &[String]) -> Done {
+    let cases = match arguments {
+        [] => "20000",
+        [cases] if cases.parse::<u32>().is_ok() => cases,
+        _ => return Err(Failure::new("usage: cargo xtask differential [MESSAGES]")),
+    };
+    let test = ["test", "--release", "--package", "dubhe-codecs", "--test", "differential"];
+    let mut command = cargo(test);
+    command.env(python::VARIABLE, python::prepare()?).env("CI", "true").env("DUBHE_CASES", cases);
+    run(command.args(["--", "--nocapture"]))
+}
+
 pub(crate) fn tidy(arguments: &[String]) -> Done {
     run(cargo(["test", "--package", "dubhe", "--test", "tidy"]).args(arguments))
 }

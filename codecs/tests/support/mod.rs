@@ -163,7 +163,7 @@ pub fn convert<M: Message + Default>(codec: &dyn Codec, message: &impl Message) 
 /// A Python that has protoc and stock protobuf; without one it says so, and fails where `CI` is set.
 pub fn python() -> Option<String> {
     let python = env::var("DUBHE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let probe = ["-c", "import grpc_tools.protoc, google.protobuf.json_format"];
+    let probe = ["-c", "import grpc_tools.protoc, google.protobuf.json_format, msgpack"];
     let found = Command::new(&python).args(probe).output();
     let reason = match found {
         Ok(output) if output.status.success() => return Some(python),
@@ -172,7 +172,7 @@ pub fn python() -> Option<String> {
     };
     let missing = format!(
         "{python} lacks the packages this test needs; run `{python} -m pip install \
-         grpcio-tools==1.85.1 protobuf`, or name another interpreter in DUBHE_PYTHON: {reason}"
+         grpcio-tools==1.85.1 protobuf msgpack`, or name another interpreter in DUBHE_PYTHON: {reason}"
     );
     assert!(env::var_os("CI").is_none(), "{missing}");
     eprintln!("SKIPPED: {missing}");
