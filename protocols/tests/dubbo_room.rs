@@ -4,14 +4,17 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dubhe_protocols::Connections;
 use rpc_core::client::ClientConfig;
-use rpc_core::server::ServerConfig;
-use rpc_core::{Channel, Code, Delivery, Status};
-use support::{ECHO, HANG, LARGE, LATE_LARGE, Provider};
+use rpc_core::descriptor::ServiceDescriptor;
+use rpc_core::server::{Dispatcher, Handler, ServerConfig};
+use rpc_core::{
+    Channel, Code, Delivery, Invocation, Metrics, Reply, ReplyFuture, ServiceKey, Status,
+};
+use support::{ECHO, HANG, LARGE, LATE_LARGE, Provider, Text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
@@ -230,4 +233,49 @@ async fn one_way_calls_of_a_peer_that_comes_again_and_again_leave_half_to_others
     provider.release.notify_waiters();
     assert_eq!(support::call(&other, ECHO, "still here", LONG).await.unwrap(), "still here");
     assert!(provider.events.try_recv().is_err(), "one was cancelled");
+}
+
+/// Notes the texts of its calls in the order in which they run.
+struct Noting(Arc<Mutex<Vec<String>>>);
+
+impl Handler for Noting {
+    fn descriptor(&self) -> &'static ServiceDescriptor {
+        support::descriptor()
+    }
+
+    fn call(&self, _: usize, invocation: Invocation) -> ReplyFuture {
+        let noted = self.0.clone();
+        Box::pin(async move {
+            noted.lock().unwrap().push(invocation.decode::<Text>()?.0);
+            Ok(Reply::new(Text::default()))
+        })
+    }
+}
+
+#[tokio::test]
+async fn whoever_sends_much_at_once_lets_others_have_their_turn() {
+    const MANY: u64 = 1500;
+    let noted = Arc::<Mutex<Vec<String>>>::default();
+    let mut dispatcher = Dispatcher::new(support::codecs(), Metrics::new("provider"));
+    let handler = Arc::new(Noting(noted.clone()));
+    dispatcher.add(ServiceKey::new("Test"), handler, |_, invoker| invoker).unwrap();
+    let address = "127.0.0.1:0".parse().unwrap();
+    let (_server, address) = support::serve(address, dispatcher, ServerConfig::default());
+    let connect = TcpStream::connect;
+    let (mut hog, mut other) = (connect(address).await.unwrap(), connect(address).await.unwrap());
+    for peer in [&mut hog, &mut other] {
+        peer.write_all(&support::frame(0, false, ECHO, "open")).await.unwrap();
+        in_time("it is open", support::answer(peer)).await;
+    }
+    // One thread, which the provider has after both are written: it finds them at the same time.
+    let many = (1..=MANY).flat_map(|id| support::frame(id, false, ECHO, "many"));
+    hog.write_all(&many.collect::<Vec<u8>>()).await.unwrap();
+    other.write_all(&support::frame(1, false, ECHO, "one")).await.unwrap();
+    in_time("it is answered", support::answer(&mut other)).await;
+    for _ in 0..MANY {
+        in_time("they are answered", support::answer(&mut hog)).await;
+    }
+    let noted = noted.lock().unwrap();
+    let before = noted.iter().position(|text| text == "one").unwrap() - 2;
+    assert!(before <= 1024, "{before} of {MANY} ran before");
 }
