@@ -144,6 +144,22 @@ pub enum Choice {
 /// let seven = "available broadcast failback failfast failover failsafe forking";
 /// assert_eq!(names.join(" "), seven);
 /// ```
+///
+/// Each is built from its parameters, which configuration writes beside the name, as in
+/// `cluster = { name = "forking", forks = 3 }`:
+///
+/// ```
+/// let policies = dubhe_cluster::policy::builtin();
+/// let build = |name, params: serde_json::Value| {
+///     policies.build(name, params.as_object().cloned().unwrap_or_default())
+/// };
+/// assert!(build("forking", serde_json::json!({ "forks": 3 })).is_ok());
+///
+/// let unknown = build("forking", serde_json::json!({ "fork": 3 })).unwrap_err().to_string();
+/// assert!(unknown.contains("forks"), "{unknown}");
+/// let impossible = build("forking", serde_json::json!({ "forks": 0 })).unwrap_err().to_string();
+/// assert!(impossible.contains("0 asks no provider"), "{impossible}");
+/// ```
 #[must_use]
 pub fn builtin() -> ExtensionPoint<dyn ClusterPolicy> {
     ExtensionPoint::new("cluster")
