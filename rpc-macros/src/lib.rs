@@ -178,6 +178,22 @@ use crate::errors::Errors;
 /// fn uses(_: CacheClient<u64>) {}
 /// # fn main() {}
 /// ```
+///
+/// # What a service may look like
+///
+/// A provider may run elsewhere, be of another version, and answer many calls at once. So:
+///
+/// | | allowed | because |
+/// | --- | --- | --- |
+/// | trait | type parameters; the supertraits `Send`, `Sync`, `'static` | the client implements it, too |
+/// | items | methods | a client cannot know associated types or constants of a provider |
+/// | methods | `async fn`, without parameters of their own | both ends have to know the types |
+/// | receiver | `&self` | many calls run at once |
+/// | arguments | a name and an owned type each | they travel under their names |
+/// | result | `Result<T>` or `Result<T, E>` | every call can fail on its way |
+/// | `cfg` | on the trait alone | both ends must agree on methods and arguments |
+///
+/// Anything else is a compile error that says what to write instead.
 #[proc_macro_attribute]
 pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
     let expanded = match syn::parse(item) {
@@ -274,6 +290,8 @@ pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
 /// On the type: `reserved(2, 3)`, `name` (in a `.proto`; the type's unless set), `class` (in
 /// formats that carry foreign type names, such as `"com.shop.Order"`; also on fields, in
 /// `#[rpc(…)]`), `crate` (where Dubhe is, `::dubhe` unless set).
+///
+/// # What it adds
 ///
 /// Adds `Default` unless it is derived below the attribute, serde's `Serialize` and `Deserialize`
 /// in the form of the codecs, and nothing else: `Debug`, `Clone` and `PartialEq` are yours to
