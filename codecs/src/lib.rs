@@ -11,8 +11,20 @@
 //! | `json` | `json` | 15 | people and browsers |
 //!
 //! All three write and read every message, so peers may prefer different ones: a call goes out in one
-//! that both have. Rules that are common to them, such as what an absent or an unknown field means, are
-//! in `docs/wire.md`.
+//! that both have. They differ in the form of values:
+//!
+//! | | `protobuf` | `msgpack` | `json` |
+//! | --- | --- | --- | --- |
+//! | fields are known by | number | name, or position | name |
+//! | `u64` | varint | integer | string |
+//! | `Vec<u8>`, `Bytes` | bytes | bin | base64 |
+//! | enum without data | number | name | name |
+//! | `Bytes` of a body that is read | a slice of it | a slice of it | copied |
+//! | a key that occurs twice | the last counts | an error | an error |
+//!
+//! What is common to them, such as the meaning of absent and unknown fields, is in `docs/wire.md`.
+//! Reading is bounded in all of them: by [`Limits`](rpc_core::codec::Limits) of memory, and by
+//! [`MAX_DEPTH`](rpc_core::codec::MAX_DEPTH) levels of nesting.
 //!
 //! # A format of one's own
 //!
