@@ -82,6 +82,7 @@ impl Cache {
         self.dir.join(name)
     }
 
+    /// The list on disk; a damaged file is logged and counts as none.
     fn read_now(&self, service: &ServiceKey) -> Option<Snapshot> {
         let path = self.path(service);
         match self.read_file(&path, service) {
@@ -98,6 +99,8 @@ impl Cache {
         }
     }
 
+    /// Reads a file: a line with kind, checksum and time in milliseconds since 1970, then the list
+    /// as JSON.
     fn read_file(&self, path: &Path, service: &ServiceKey) -> io::Result<Snapshot> {
         let mut bytes = Vec::new();
         fs::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
@@ -134,6 +137,7 @@ impl Cache {
         Ok(Snapshot::new(instances, Source::Cache { age }))
     }
 
+    /// Writes a file whole beside its place, syncs it and renames it.
     fn write_now(&self, path: &Path, instances: &[Instance]) -> io::Result<()> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let body = serde_json::to_vec(instances)?;

@@ -219,6 +219,8 @@ impl Merged {
     }
 }
 
+/// The union of the last lists: live if one of them is, else as old as the oldest, and pending
+/// while it is empty and a registry has neither answered nor failed.
 fn union(seen: &[Seen]) -> Snapshot {
     let known = || seen.iter().filter(|one| one.latest.source != Source::Pending);
     let is_live = known().any(|one| one.latest.source == Source::Live);

@@ -83,6 +83,7 @@ impl RegistryUrl {
         })
     }
 
+    /// Splits an address at its delimiters, and decodes the parts.
     fn read(text: &str) -> Result<Self, String> {
         if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
             return Err("it holds blanks or control characters, leave them out".to_owned());
@@ -204,6 +205,7 @@ impl fmt::Debug for RegistryUrl {
     }
 }
 
+/// Reads `name`, `name:port`, `[ipv6]` or `[ipv6]:port`.
 fn read_host(text: &str) -> Result<Host, String> {
     let (name, port) = if let Some(rest) = text.strip_prefix('[') {
         let (name, rest) =

@@ -62,6 +62,8 @@ fn is_async_trait(service: &Service, errors: &mut Errors) -> bool {
     true
 }
 
+/// The trait itself: no `unsafe` or `auto`, a method at least, no supertraits that a client could
+/// not implement.
 fn check_trait(service: &Service, errors: &mut Errors) {
     let item = &service.item;
     if let Some(token) = &item.unsafety {
@@ -96,6 +98,7 @@ fn check_supertraits(service: &Service, errors: &mut Errors) {
     }
 }
 
+/// Its parameters: types alone, which travel.
 fn check_trait_generics(service: &Service, errors: &mut Errors) {
     let generics = &service.item.generics;
     for lifetime in generics.lifetimes() {
@@ -175,6 +178,7 @@ fn check_is_method(item: &TraitItem, errors: &mut Errors) {
     errors.at(item, format_args!("a service trait has no {what}"));
 }
 
+/// The form of a method: a plain `async fn`.
 fn check_signature(method: &Method, errors: &mut Errors) {
     let signature = &method.item.sig;
     if signature.asyncness.is_none() {
@@ -198,6 +202,7 @@ fn check_signature(method: &Method, errors: &mut Errors) {
     check_attributes(&method.item.attrs, "method", errors);
 }
 
+/// A method has no parameters of its own, since both ends have to know its types.
 fn check_method_generics(generics: &Generics, errors: &mut Errors) {
     for parameter in &generics.params {
         let what = match parameter {
@@ -262,6 +267,7 @@ fn check_arguments(method: &Method, errors: &mut Errors) {
     }
 }
 
+/// An argument has a name, under which it travels, and a type of its own.
 fn check_argument(argument: &Argument, has_body: bool, errors: &mut Errors) {
     for attr in &argument.item.attrs {
         let message = "an argument of a service method has no attributes: remove this one";
@@ -283,6 +289,7 @@ fn check_argument(argument: &Argument, has_body: bool, errors: &mut Errors) {
     Travels { errors, knows_self: false }.visit_type(&argument.item.ty);
 }
 
+/// The result is a `Result` of what travels.
 fn check_outcome(method: &Method, errors: &mut Errors) {
     if !method.outcome.is_result {
         let message = "a service method returns `Result<T>`, because every call can fail on its \
@@ -299,6 +306,7 @@ fn check_outcome(method: &Method, errors: &mut Errors) {
     }
 }
 
+/// A one-way method returns nothing, and so has nothing to fall back to.
 fn check_one_way(method: &Method, errors: &mut Errors) {
     let (Some(span), true) = (method.args.oneway, method.outcome.is_result) else {
         return;
@@ -324,6 +332,7 @@ fn is_status(ty: &Type) -> bool {
     last.is_some_and(|last| last.ident == "Status")
 }
 
+/// The texts in the attribute: names that can be part of a path, and a fallback that is JSON.
 fn check_texts(method: &Method, errors: &mut Errors) {
     method_names::check_ascii(
         method.name(),

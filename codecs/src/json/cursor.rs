@@ -50,6 +50,7 @@ impl<'a> JsonCursor<'a> {
         Problem::new(format_args!("{what} at byte {}", self.at))
     }
 
+    /// The problem of another value than `expected`, which it shows as far as it is short.
     #[cold]
     pub(super) fn unexpected(&mut self, expected: impl fmt::Display) -> Problem {
         let Some(byte) = self.peek() else { return self.cut_short() };
@@ -286,6 +287,8 @@ impl<'a> JsonCursor<'a> {
         Ok(())
     }
 
+    /// Passes over a value of any kind, nested at most `levels` deep: objects count, and lists
+    /// inside of lists.
     pub(super) fn pass(&mut self, levels: usize, is_in_list: bool) -> Read {
         let deeper = || levels.checked_sub(1).ok_or_else(|| Problem::from(TooDeep));
         let mut scope = ReadScope::new(0);
@@ -316,6 +319,7 @@ impl<'a> JsonCursor<'a> {
         }
     }
 
+    /// Passes over a string; its escapes are checked.
     pub(super) fn pass_text(&mut self) -> Read {
         self.at += 1;
         loop {

@@ -94,6 +94,7 @@ impl<'a> JsonWriter<'a> {
         self.out.put([b'"']);
     }
 
+    /// Appends `byte`, which cannot stand in a string by itself, as an escape.
     fn escape(&mut self, byte: u8) {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let short = match byte {

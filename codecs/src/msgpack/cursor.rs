@@ -61,6 +61,7 @@ impl<'a> MsgpackCursor<'a> {
         self.problem("the bytes end inside a value")
     }
 
+    /// The problem of another value than `expected`.
     #[cold]
     pub(super) fn unexpected(&self, expected: impl fmt::Display, found: Token<'_>) -> Problem {
         let problem = match found {
@@ -219,6 +220,8 @@ impl<'a> MsgpackCursor<'a> {
         len.min(self.rest.len() / least)
     }
 
+    /// Passes over a value of any kind, nested at most `levels` deep: maps count, and arrays inside
+    /// of arrays.
     pub(super) fn pass(&mut self, levels: usize, is_in_list: bool) -> Read {
         let deeper = || levels.checked_sub(1).ok_or_else(|| Problem::from(TooDeep));
         match self.value()? {

@@ -39,6 +39,7 @@ pub(super) async fn serve(accepted: Accepted, is_http2: bool) -> io::Result<()> 
     }
 }
 
+/// Lets hyper serve the connection, within the limits of the provider, until it ends or drains.
 async fn drive(
     io: BoxTransport,
     is_http2: bool,
@@ -112,6 +113,7 @@ impl Served {
         Self { translators, peer, room }
     }
 
+    /// Answers a request; with a refusal if its answer finds no room.
     async fn respond(
         self,
         request: Request<Incoming>,
@@ -128,6 +130,7 @@ impl Served {
         })
     }
 
+    /// Passes a request through the checks, to a page or to the translator that claims it.
     async fn translated(&self, head: Parts, body: RequestBody) -> Response<Bytes> {
         let server = self.room.caller.state();
         if let Err(refused) = guard::check_host(&head, server) {

@@ -53,6 +53,10 @@ impl LocalChannel {
         Some(ConnectionShare::of(self.caller.clone()?, self.server.upgrade()?))
     }
 
+    /// Starts a call at the server, if that is there and this side has room for one more.
+    ///
+    /// # Errors
+    /// Not sent: the server has ended, or too many calls wait. Refused: the server turned it away.
     fn call(&self, invocation: Invocation) -> Result<ReplyFuture, Status> {
         let not_sent = |status: Status| status.with_delivery(Delivery::NotSent);
         let share = self.share().ok_or_else(|| {

@@ -33,6 +33,7 @@ pub(super) async fn accept_loop(listener: Listener, server: Arc<ServerState>) {
     while connections.join_next().await.is_some() {}
 }
 
+/// Accepts for ever, and removes connections that have ended.
 async fn accept(mut listener: Listener, server: &Arc<ServerState>, connections: &mut JoinSet<()>) {
     // Room for peers past the limit of connections.
     let strangers = Arc::new(Semaphore::new(turn_away::MOST));

@@ -112,6 +112,7 @@ impl SessionShared {
         }
     }
 
+    /// Asks, and waits for the answer or the end of the session.
     async fn exchange(&self, ask: Ask) -> Result<ServerAnswer, Error> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
@@ -164,6 +165,10 @@ impl SessionShared {
         locked(&self.waiting).clear();
     }
 
+    /// Passes a message on: an answer to its request, a list to the watches of its service.
+    ///
+    /// # Errors
+    /// The server says goodbye.
     fn deliver(&self, message: ServerMessage) -> Result<(), String> {
         match message {
             ServerMessage::Answer { id, answer } => {

@@ -157,6 +157,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         self.answer(id, ServerAnswer::Welcome { renew_ms, clients }).await
     }
 
+    /// Reads requests and writes answers and pushes, until the connection ends or is to end.
     async fn converse(&mut self) -> Result<(), End> {
         let silence = self.host.config.lease;
         let mut heard = Instant::now();

@@ -54,6 +54,7 @@ struct Follow<'a> {
 }
 
 impl Follow<'_> {
+    /// Follows one session after the other; in between the last list stays, in doubt.
     async fn run(&mut self) {
         let mut backoff = RetryPause::new(self.link.pace);
         loop {
@@ -141,6 +142,7 @@ impl Follow<'_> {
         });
     }
 
+    /// Hands a list to the subscribers, and writes it to the disk cache if that is due.
     async fn publish(&mut self, listing: Listing) {
         let snapshot = self.link.snapshot(&self.service, listing);
         let is_new = self.snapshots.send_if_modified(|current| {

@@ -1,7 +1,7 @@
 //! `GreeterClient`: the trait over a stub.
 //!
-//! A method puts its arguments into their message, calls the stub with it and its own index, and turns
-//! the status of a failed call into the error of the method:
+//! A method puts its arguments into their message, calls the stub with it and its own index, and
+//! turns the status of a failed call into the error of the method:
 //!
 //! ```text
 //! impl Greeter for GreeterClient {
@@ -54,6 +54,7 @@ pub(super) fn over_stub(service: &Service, name: &Ident, doc: &str) -> TokenStre
     }
 }
 
+/// `with` and `broadcast`.
 fn client_inherent(service: &Service) -> TokenStream {
     let lints = service.lints();
     let p = service.private();
@@ -110,6 +111,7 @@ fn traits(service: &Service, name: &Ident) -> TokenStream {
     }
 }
 
+/// The connection to the consumer, which makes clients of any service by this trait.
 fn service_client(service: &Service) -> TokenStream {
     let p = service.private();
     let (client, lints) = (&service.names.client, service.lints());

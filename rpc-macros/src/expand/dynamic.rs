@@ -1,7 +1,7 @@
 //! `DynGreeter`: the trait behind a pointer, for injection.
 //!
-//! Its methods are hidden and have names of their own. `dyn DynGreeter` implements the trait, so that
-//! users call the trait's methods:
+//! Its methods are hidden and have names of their own. `dyn DynGreeter` implements the trait, so
+//! that users call the trait's methods:
 //!
 //! ```text
 //! pub trait DynGreeter { fn boxed_hello(&self, name: String) -> BoxFuture<'_, Result<String>>; }
@@ -21,6 +21,7 @@ pub(super) fn expand(service: &Service) -> TokenStream {
     quote!(#(#items)*)
 }
 
+/// The object-safe trait, with methods that return boxed futures.
 fn dynamic(service: &Service) -> TokenStream {
     let lints = service.lints();
     let p = service.private();
@@ -43,6 +44,7 @@ fn dynamic(service: &Service) -> TokenStream {
     }
 }
 
+/// Every implementation of the trait implements it.
 fn blanket(service: &Service) -> TokenStream {
     let lints = service.lints();
     let p = service.private();

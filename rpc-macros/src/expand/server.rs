@@ -1,7 +1,7 @@
 //! `GreeterServer`: a handler over an implementation of the trait.
 //!
-//! It finds a method by its index in the descriptor, which both sides have from the same trait; names
-//! are compared once, by the dispatcher:
+//! It finds a method by its index in the descriptor, which both sides have from the same trait;
+//! names are compared once, by the dispatcher:
 //!
 //! ```text
 //! impl<T: Greeter> Handler for GreeterServer<T> {
@@ -55,6 +55,7 @@ fn server(service: &Service) -> TokenStream {
     }
 }
 
+/// `new` and `from_arc`.
 fn server_inherent(service: &Service) -> TokenStream {
     let lints = service.lints();
     let p = service.private();
@@ -112,6 +113,7 @@ fn server_traits(service: &Service) -> TokenStream {
     }
 }
 
+/// The table of methods by their index.
 fn handler(service: &Service) -> TokenStream {
     let lints = service.lints();
     let p = service.private();
@@ -138,6 +140,7 @@ fn handler(service: &Service) -> TokenStream {
     }
 }
 
+/// One method of the table: reads the arguments, calls the implementation, wraps its outcome.
 fn arm(service: &Service, index: usize, method: &Method) -> TokenStream {
     let p = service.private();
     let (implementation, bound) = (&service.names.implementation, service.bound());

@@ -76,6 +76,7 @@ fn is_protobufs(tag: u32) -> bool {
     (19_000..20_000).contains(&tag)
 }
 
+/// A number that protobuf allows, and that is not reserved.
 fn check_tag(tag: u32, span: Span, is_explicit: bool, head: &Head, errors: &mut Errors) {
     if !(1..=MAX_TAG).contains(&tag) || is_protobufs(tag) {
         errors.at_span(

@@ -51,6 +51,8 @@ pub(crate) fn expand(arguments: TokenStream, mut item: ItemEnum) -> TokenStream 
     }
 }
 
+/// The rules beyond those of messages: exactly one variant is the status, and holds one. Returns
+/// it.
 fn check_variants(head: &Head, variants: &[Variant], errors: &mut Errors) -> Option<Ident> {
     let mut statuses = variants.iter().filter(|variant| variant.args.status.is_some());
     let first = statuses.next();
@@ -90,6 +92,7 @@ fn check_variants(head: &Head, variants: &[Variant], errors: &mut Errors) -> Opt
     first.map(|variant| variant.ident.clone())
 }
 
+/// The code of each variant.
 fn code(head: &Head, variants: &[Variant], status: &Ident) -> TokenStream {
     let p = head.private();
     let default = quote! {
@@ -113,6 +116,7 @@ fn code(head: &Head, variants: &[Variant], status: &Ident) -> TokenStream {
     quote!(#default #record #message #serialize #display #error #business #from)
 }
 
+/// `Display`: the `message` of each variant, else its doc comment, else its name in words.
 fn display(head: &Head, variants: &[Variant]) -> TokenStream {
     let arms = variants.iter().map(|variant| {
         let Variant { ident, args, holds, .. } = variant;
@@ -173,6 +177,7 @@ fn std_error(head: &Head, status: &Ident) -> TokenStream {
     implement(head, quote!(::std::error::Error), body)
 }
 
+/// `BusinessError`: the way of a value into a status and back.
 fn business(head: &Head, variants: &[Variant], status: &Ident) -> TokenStream {
     let p = head.private();
     let codes = variants.iter().map(|variant| {

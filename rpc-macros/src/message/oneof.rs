@@ -233,6 +233,7 @@ fn write_fields(head: &Head, variants: &[Variant]) -> TokenStream {
     }
 }
 
+/// The arm that writes a variant as the only field of its message.
 fn write_variant(head: &Head, place: usize, variant: &Variant) -> TokenStream {
     let (p, ident) = (head.private(), &variant.ident);
     let at = quote!(::core::option::Option::Some(&__fields[#place]));
@@ -306,6 +307,7 @@ fn become_unknown(variants: &[Variant]) -> Option<TokenStream> {
     })
 }
 
+/// The variants as fields, for descriptions.
 fn describe_variants(head: &Head, variants: &[Variant]) -> TokenStream {
     let p = head.private();
     let fields = travelling(variants).map(|variant| {

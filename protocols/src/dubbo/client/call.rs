@@ -156,6 +156,11 @@ impl Call {
         Ok(Reply::from_body(Body::from_bytes(codec, Bytes::new())))
     }
 
+    /// The reply or the failure in what ended the call.
+    ///
+    /// # Errors
+    /// The status of the answer, or of a connection that ended; `internal`, maybe sent, if the
+    /// answer cannot be read.
     fn finish(&self, outcome: CallEnd) -> Result<Reply, Status> {
         let (header, body) = match outcome {
             CallEnd::Frame(header, body) => (header, body),

@@ -91,6 +91,8 @@ impl<F: Fn(ConnectionLife) + Send> Driver<F> {
         self.fail_all(&why);
     }
 
+    /// Moves bytes until the connection ends: reads answers, wakes their callers, writes requests,
+    /// sweeps deadlines, sends heartbeats.
     async fn drive(&mut self) -> io::Result<()> {
         // A provider closes connections that say nothing: the first word is ours. Its answer proves
         // that there is more than a kernel that accepts.
@@ -120,6 +122,7 @@ impl<F: Fn(ConnectionLife) + Send> Driver<F> {
         }
     }
 
+    /// Waits until there is something to do; writes and reads as much as goes meanwhile.
     fn poll(&mut self, cx: &mut Context<'_>, timer: Pin<&mut Sleep>) -> Poll<io::Result<Seen>> {
         self.shared.driver.register(cx.waker());
         let mut seen = Seen::default();

@@ -317,6 +317,7 @@ fn held(channel: &Weak<Reconnect>) -> Option<Arc<Reconnect>> {
 
 type Driving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// One try to connect: the connection, and the future that drives it.
 async fn connect(core: &Arc<Reconnect>) -> Result<(Arc<ConnectionShared>, Driving), Status> {
     let Reconnect { address, config, dial, .. } = &**core;
     let fail = |why: String| core.unreached(&format!("cannot connect: {why}"));

@@ -290,6 +290,8 @@ impl Connection {
         self.turn_away(header, &[], &refused, status::BAD_REQUEST);
     }
 
+    /// Takes an event frame: answers a heartbeat, ends the call that is cancelled. Others need
+    /// nothing.
     fn take_event(&mut self, header: Header, body: &[u8]) {
         if !header.is_request() || body.len() > event::MAX_LEN {
             return;
@@ -313,6 +315,10 @@ impl Connection {
         }
     }
 
+    /// Takes a request frame: refuses it, gives it a task, or puts it into `inline` to be polled
+    /// here.
+    ///
+    /// A call that has no room, or no time left, is refused before its handler runs.
     fn take_request(
         &mut self,
         header: Header,

@@ -106,6 +106,7 @@ impl Driven {
         self.wheel.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Drives the connection in this `role`, until it ends or another task takes over.
     async fn drive(self: &Arc<Self>, role: Role) -> io::Result<()> {
         let due = self.wheel().connection.next_timer();
         let mut timer = pin!(tokio::time::sleep_until(due));

@@ -29,6 +29,11 @@ pub(super) fn put_answer(
     }
 }
 
+/// Appends a reply as a frame. Whatever does not fit is taken back, so that a failure can follow.
+///
+/// # Errors
+/// Too much metadata, a value that the codec cannot write, a frame over the limit, or no `room` for
+/// it.
 fn put_reply(
     out: &mut WriteQueue,
     id: u64,
