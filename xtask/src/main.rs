@@ -11,6 +11,7 @@ mod cost;
 mod examples;
 mod features;
 mod figures;
+mod growth;
 mod msrv;
 mod mutants;
 mod previous;
@@ -47,7 +48,7 @@ const TASKS: [Task; 20] = [
     (
         "bench",
         "measure against other RPC crates; `bench cluster`: the layer alone; `bench codecs [--write]`: \
-         codecs against plain crates",
+         codecs against plain crates; `bench messages`: what a message adds to a program",
         tasks::bench,
     ),
     (

@@ -1,6 +1,7 @@
 //! The commands that hand on to one program.
 
 use crate::codecs;
+use crate::growth;
 use crate::process::{Failure, cargo, run};
 use crate::python;
 
@@ -79,6 +80,7 @@ pub(crate) fn bench(arguments: &[String]) -> Done {
             return run(cargo(command).args(rest));
         }
         Some(("codecs", rest)) => return codecs::bench(rest),
+        Some(("messages", rest)) => return growth::bench(rest),
         _ => {}
     }
     eprintln!("{FIRST_BUILD}");

@@ -1,0 +1,235 @@
+//! What each message adds to a program and to its build, beside the derives of the plain crates: two
+//! programs are made of either, with 1 message and with 101, each of 20 fields and used in three formats.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::process::{Failure, cargo, root, run, target};
+
+/// Messages in the longer program that the shorter does not have.
+const MESSAGES: usize = 100;
+
+/// Builds of one program, of which the quickest counts.
+const BUILDS: usize = 3;
+
+const FIELDS: &str = "id: u64, customer_id: u64, created_at: i64, balance: i64, count: u32, \
+    flags: u32, offset: i32, delta: i32, urgent: bool, ratio: f32, total: f64, name: String, \
+    street_and_number: String, note: String, discount: Option<u32>, coupon: Option<String>, \
+    tags: Vec<String>, numbers: Vec<u64>, stock: BTreeMap<String, u32>, last: String";
+
+/// The same as prost has them.
+const PROST: [&str; 20] = [
+    "uint64",
+    "uint64",
+    "int64",
+    "int64",
+    "uint32",
+    "uint32",
+    "int32",
+    "int32",
+    "bool",
+    "float",
+    "double",
+    "string",
+    "string",
+    "string",
+    "uint32, optional",
+    "string, optional",
+    "string, repeated",
+    "uint64, repeated",
+    "btree_map = \"string, uint32\"",
+    "string",
+];
+
+/// A kind of message, as the source of a program.
+struct Kind {
+    name: &'static str,
+    head: &'static str,
+    message: fn(usize) -> String,
+    /// What reads and writes one.
+    usage: &'static str,
+}
+
+const KINDS: [Kind; 2] = [
+    Kind {
+        name: "plain",
+        head: "\
+               fn both<M: Default + prost::Message + serde::Serialize + serde::de::DeserializeOwned>() \
+               -> usize {\n\
+               let mut bytes = M::default().encode_to_vec();\n\
+               M::decode(&bytes[..]).unwrap();\n\
+               bytes.clear();\n\
+               rmp_serde::encode::write_named(&mut bytes, &M::default()).unwrap();\n\
+               let _: M = rmp_serde::from_slice(&bytes).unwrap();\n\
+               bytes.clear();\n\
+               serde_json::to_writer(&mut bytes, &M::default()).unwrap();\n\
+               let _: M = serde_json::from_slice(&bytes).unwrap();\n\
+               bytes.len()\n}\n",
+        message: plain,
+        usage: "both",
+    },
+    Kind {
+        name: "Dubhe",
+        head: "use rpc_core::{Params, codec::Limits, message::Message};\n\
+               fn all<M: Default + Message>() -> usize {\n\
+               let codecs = codecs::builtin();\n\
+               codecs.names().map(|name| {\n\
+               let codec = codecs.build(name, Params::new()).unwrap();\n\
+               let mut bytes = bytes::BytesMut::new();\n\
+               codec.encode(&M::default(), &mut bytes).unwrap();\n\
+               let (mut message, mut limits) = (M::default(), Limits::default());\n\
+               let length = bytes.len();\n\
+               codec.decode(bytes.freeze(), &mut message, &mut limits).unwrap();\n\
+               length\n}).sum()\n}\n",
+        message: ours,
+        usage: "all",
+    },
+];
+
+fn plain(number: usize) -> String {
+    let mut text = format!(
+        "#[derive(Clone, PartialEq, prost::Message, serde::Serialize, serde::Deserialize)]\n\
+                 #[serde(default, rename_all = \"camelCase\")]\nstruct M{number} {{\n"
+    );
+    for (index, (field, kind)) in fields().zip(PROST).enumerate() {
+        // Writing to a string never fails.
+        let _ = writeln!(text, "#[prost({kind}, tag = \"{}\")] {field},", index + 1);
+    }
+    text + "}\n"
+}
+
+fn ours(number: usize) -> String {
+    let fields = fields().collect::<Vec<_>>().join(", ");
+    format!(
+        "#[message(crate = rpc_core)]\n#[derive(Clone, PartialEq)]\nstruct M{number} {{ {fields} }}\n"
+    )
+}
+
+/// `FIELDS`, one by one.
+fn fields() -> impl Iterator<Item = &'static str> {
+    // The only comma within a type is that of the map.
+    let parts: Vec<&str> = FIELDS.split(", ").collect();
+    let at = parts.iter().position(|part| part.contains("BTreeMap")).unwrap_or(parts.len());
+    parts.clone().into_iter().enumerate().filter_map(move |(index, part)| {
+        if index == at {
+            Some("stock: BTreeMap<String, u32>")
+        } else {
+            (index != at + 1).then_some(part)
+        }
+    })
+}
+
+/// Builds the programs and prints a row for each kind.
+pub(crate) fn bench(arguments: &[String]) -> Result<(), Failure> {
+    if !arguments.is_empty() {
+        return Err(Failure::new("usage: cargo xtask bench messages"));
+    }
+    println!(
+        "| messages of 20 fields, three formats | kB a message | release build of 100, s | dev |"
+    );
+    println!("| --- | ---: | ---: | ---: |");
+    for kind in &KINDS {
+        let short = Program::make(kind, 1)?;
+        let long = Program::make(kind, 1 + MESSAGES)?;
+        let [small, large] = [short.build(true)?, long.build(true)?];
+        let bytes = large.bytes.saturating_sub(small.bytes) as f64 / MESSAGES as f64;
+        let release = large.took.saturating_sub(small.took);
+        let dev = long.build(false)?.took.saturating_sub(short.build(false)?.took);
+        println!(
+            "| {} | {:.1} | {:.1} | {:.1} |",
+            kind.name,
+            bytes / 1000.0,
+            release.as_secs_f64(),
+            dev.as_secs_f64()
+        );
+    }
+    Ok(())
+}
+
+/// A program that was written.
+struct Program {
+    folder: PathBuf,
+    name: String,
+}
+
+/// A program that was built: how large it is without symbols, and how long its own part took.
+struct Built {
+    bytes: u64,
+    took: Duration,
+}
+
+impl Program {
+    fn make(kind: &Kind, messages: usize) -> Result<Self, Failure> {
+        let name = format!("growth-{}-{messages}", kind.name.to_lowercase());
+        let folder = target().join("growth").join(&name);
+        let mut main = format!(
+            "use std::collections::BTreeMap;\n#[allow(unused_imports)] use rpc_macros::message;\n{}",
+            kind.head
+        );
+        let mut calls = String::new();
+        for number in 0..messages {
+            main += &(kind.message)(number);
+            // Writing to a string never fails.
+            let _ = write!(calls, "{}::<M{number}>() + ", kind.usage);
+        }
+        let _ = writeln!(main, "fn main() {{ println!(\"{{}}\", {calls} 0); }}");
+        write(&folder.join("src/main.rs"), &main)?;
+        write(&folder.join("Cargo.toml"), &manifest(&name))?;
+        // The versions of the repository.
+        let lock = fs::read(root().join("Cargo.lock"))
+            .map_err(|error| Failure::new(format!("Cargo.lock: {error}")))?;
+        fs::write(folder.join("Cargo.lock"), lock)
+            .map_err(|error| Failure::new(format!("{}: {error}", folder.display())))?;
+        Ok(Self { folder, name })
+    }
+
+    /// Builds what it needs, then the program by itself, several times.
+    fn build(&self, release: bool) -> Result<Built, Failure> {
+        let manifest = self.folder.join("Cargo.toml");
+        let built = target().join("growth/target");
+        let main = self.folder.join("src/main.rs");
+        let once = || {
+            let mut command = cargo(["build", "--quiet", "--manifest-path"]);
+            command.arg(&manifest).arg("--target-dir").arg(&built);
+            command.args(release.then_some("--release"));
+            run(&mut command)
+        };
+        once()?;
+        let mut took = Duration::MAX;
+        for _ in 0..BUILDS {
+            let text = fs::read_to_string(&main)
+                .map_err(|error| Failure::new(format!("{}: {error}", main.display())))?;
+            // Another text, so that nothing is taken from the build before.
+            write(&main, &format!("{text}// once more\n"))?;
+            let began = Instant::now();
+            once()?;
+            took = took.min(began.elapsed());
+        }
+        let program = built.join(if release { "release" } else { "debug" }).join(&self.name);
+        let size = fs::metadata(&program)
+            .map_err(|error| Failure::new(format!("{}: {error}", program.display())))?;
+        Ok(Built { bytes: size.len(), took })
+    }
+}
+
+fn manifest(name: &str) -> String {
+    let root = root().display();
+    format!(
+        "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\n\
+         bytes = \"1\"\ncodecs = {{ path = \"{root}/codecs\", package = \"dubhe-codecs\" }}\n\
+         prost = {{ version = \"0.14\", features = [\"derive\"] }}\nrmp-serde = \"1\"\n\
+         rpc-core = {{ path = \"{root}/rpc-core\", package = \"dubhe-rpc-core\" }}\n\
+         rpc-macros = {{ path = \"{root}/rpc-macros\", package = \"dubhe-rpc-macros\" }}\n\
+         serde = {{ version = \"1\", features = [\"derive\"] }}\nserde_json = \"1\"\n\n\
+         [profile.release]\nstrip = true\nincremental = false\n\n[profile.dev]\nincremental = false\n\n\
+         [workspace]\n"
+    )
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    let failed = |error| Failure::new(format!("{}: {error}", path.display()));
+    path.parent().map_or(Ok(()), fs::create_dir_all).map_err(failed)?;
+    fs::write(path, text).map_err(failed)
+}
