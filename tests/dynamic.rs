@@ -124,11 +124,11 @@ async fn a_description_says_what_the_trait_says() {
     let names: Vec<&str> = described.methods.iter().map(|method| &*method.name).collect();
     assert_eq!(names, ["place", "count", "nothing", "maybe", "log", "fail"]);
     let count = described.method("count").unwrap();
-    assert!(count.is_idempotent && count.kind() == dubhe::MethodKind::Unary);
+    assert!(count.is_idempotent && count.kind() == Some(dubhe::MethodKind::Unary));
     assert_eq!((count.timeout_ms, count.retries), (Some(700), None));
     assert_eq!(count.cluster.as_deref(), Some("failsafe"));
     assert_eq!(count.fallback.as_deref(), Some("{\"value\":\"7\"}"));
-    assert!(described.method("log").unwrap().kind() == dubhe::MethodKind::OneWay);
+    assert!(described.method("log").unwrap().kind() == Some(dubhe::MethodKind::OneWay));
     assert_eq!(described.method("place").unwrap().doc, "Takes an order.");
     let signature = described.signature(count);
     let expected =

@@ -41,7 +41,7 @@ impl CallCommand {
         let options_of_call = self.call.options().attempts(&log).reply_metadata(&beside);
         let calling = client.with(options_of_call);
         let result = calling.call(&self.target.method, arguments).await?;
-        let is_one_way = client.method(&self.target.method)?.kind() == MethodKind::OneWay;
+        let is_one_way = client.method(&self.target.method)?.kind() == Some(MethodKind::OneWay);
         if is_one_way {
             written(&consumer, &self.target.service, &log).await?;
         }

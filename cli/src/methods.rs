@@ -80,8 +80,10 @@ impl<'a> Methods<'a> {
             if method.is_idempotent {
                 notes.push("idempotent".to_owned());
             }
-            if method.kind() != MethodKind::Unary {
-                notes.push(method.kind().to_string());
+            match method.kind() {
+                Some(MethodKind::Unary) => {}
+                Some(kind) => notes.push(kind.to_string()),
+                None => notes.push("of a kind not known here".to_owned()),
             }
             notes.extend(method.error.as_ref().map(|error| format!("fails with {error}")));
             let signature = self.of.signature(method);
@@ -103,8 +105,8 @@ impl<'a> Methods<'a> {
                 "name": method.name,
                 "doc": method.doc,
                 "idempotent": method.is_idempotent,
-                "kind": method.kind().to_string(),
-                "one_way": method.kind() == MethodKind::OneWay,
+                "kind": method.kind().map_or_else(|| "unknown".to_owned(), |kind| kind.to_string()),
+                "one_way": method.kind() == Some(MethodKind::OneWay),
                 "arguments": fields(of(&method.arguments)),
                 "result": fields(of(&method.reply)),
                 "error": method.error,

@@ -51,14 +51,14 @@ pub(super) fn collect(
     }
 }
 
-/// A kind that a description cannot tell is left out of it, as one that is unary.
 fn kind(kind: MethodKind) -> CallKind {
     match kind {
+        MethodKind::Unary => CallKind::Unary,
         MethodKind::OneWay => CallKind::OneWay,
         MethodKind::ClientStream => CallKind::ClientStream,
         MethodKind::ServerStream => CallKind::ServerStream,
         MethodKind::BidiStream => CallKind::BidiStream,
-        _ => CallKind::Unary,
+        _ => CallKind::Unknown,
     }
 }
 
@@ -106,7 +106,7 @@ impl Types {
             Shape::Optional(value) => (FieldLabel::Optional, None, Some(value)),
             Shape::Repeated(value) => (FieldLabel::Repeated, None, Some(value)),
             Shape::Map(key, value) => (FieldLabel::Map, Some(key), Some(value)),
-            _ => (FieldLabel::Single, None, None),
+            _ => (FieldLabel::Unknown, None, None),
         };
         FieldDescription {
             name: field.name.to_owned(),

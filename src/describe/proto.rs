@@ -29,10 +29,14 @@ impl ServiceDescription {
         let methods = self.methods.iter().map(|method| {
             self.check_wire(&method.name)?;
             let error = method.error.as_deref().map(|error| types.message(error)).transpose()?;
+            let name = method.name.escape_debug();
+            let kind = method.kind().ok_or_else(|| {
+                self.untold(format_args!("the kind of its method `{name}` is not known here"))
+            })?;
             Ok(ProtoMethod {
                 name: method.name.clone(),
                 doc: method.doc.clone(),
-                kind: method.kind(),
+                kind,
                 is_idempotent: method.is_idempotent,
                 error,
                 arguments: types.message(&method.arguments)?,
@@ -196,6 +200,7 @@ mod tests {
     use rpc_macros::{error, message, service};
 
     use super::*;
+    use crate::describe::CallKind;
     use crate::describe::collect::collect;
 
     /// A colour.
@@ -279,6 +284,10 @@ mod tests {
         let missing = refused(|of| of.enums.clear());
         assert!(missing.contains("does not describe the type `Color`"), "{missing}");
         let unknown = refused(|of| of.messages[0].fields[0].value.kind = TypeKind::Unknown);
-        assert!(unknown.contains("is not known here"), "{unknown}");
+        assert!(unknown.contains("one of its types is not known here"), "{unknown}");
+        let unknown = refused(|of| of.messages[0].fields[0].label = FieldLabel::Unknown);
+        assert!(unknown.contains("one of its types is not known here"), "{unknown}");
+        let unknown = refused(|of| of.methods[1].kind = CallKind::Unknown);
+        assert!(unknown.contains("the kind of its method `spill` is not known here"), "{unknown}");
     }
 }

@@ -266,10 +266,14 @@ impl ServiceDescription {
             Some(message) => fields(&message.fields),
             None => name.to_owned(),
         };
-        let (kind, stream) = (method.kind(), |streams| if streams { "stream " } else { "" });
-        let (sent, got) = (stream(kind.streams_request()), stream(kind.streams_reply()));
+        let kind = method.kind();
+        let stream = |streams: fn(MethodKind) -> bool| match kind.is_some_and(streams) {
+            true => "stream ",
+            false => "",
+        };
+        let (sent, got) = (stream(MethodKind::streams_request), stream(MethodKind::streams_reply));
         let mut line = format!("{}({sent}{})", method.name, fields(&method.arguments));
-        if kind != MethodKind::OneWay {
+        if kind != Some(MethodKind::OneWay) {
             // Writing to a string cannot fail.
             let _ = write!(line, " -> ({got}{})", fields(&method.reply));
         }
@@ -290,15 +294,17 @@ impl MethodDescription {
         }
     }
 
-    /// How many messages go in each direction.
+    /// How many messages go in each direction; `None` if this version does not know the kind, as
+    /// that of a newer provider.
     #[must_use]
-    pub fn kind(&self) -> MethodKind {
+    pub fn kind(&self) -> Option<MethodKind> {
         match self.kind {
-            CallKind::Unary | CallKind::Unknown => MethodKind::Unary,
-            CallKind::OneWay => MethodKind::OneWay,
-            CallKind::ClientStream => MethodKind::ClientStream,
-            CallKind::ServerStream => MethodKind::ServerStream,
-            CallKind::BidiStream => MethodKind::BidiStream,
+            CallKind::Unary => Some(MethodKind::Unary),
+            CallKind::OneWay => Some(MethodKind::OneWay),
+            CallKind::ClientStream => Some(MethodKind::ClientStream),
+            CallKind::ServerStream => Some(MethodKind::ServerStream),
+            CallKind::BidiStream => Some(MethodKind::BidiStream),
+            CallKind::Unknown => None,
         }
     }
 }
@@ -317,7 +323,8 @@ impl FieldDescription {
     pub fn type_text(&self) -> String {
         let value = self.value.text();
         match self.label {
-            FieldLabel::Single | FieldLabel::Unknown => value.to_owned(),
+            FieldLabel::Single => value.to_owned(),
+            FieldLabel::Unknown => format!("unknown of {value}"),
             FieldLabel::Optional => format!("optional {value}"),
             FieldLabel::Repeated => format!("repeated {value}"),
             FieldLabel::Map => {

@@ -15,7 +15,8 @@ use std::time::Duration;
 use rpc_core::__private::Bytes;
 use rpc_core::client::{CallOptions, Stub};
 use rpc_core::{
-    Body, BuildContext, Codec, Codecs, Delivery, Error, Method, Reply, ServiceKey, Status,
+    Body, BuildContext, Codec, Codecs, Delivery, Error, Method, MethodKind, Reply, ServiceKey,
+    Status,
 };
 use serde_json::Value;
 
@@ -160,6 +161,7 @@ impl DynamicClient {
     /// Those of [`call`](Self::call) that occur before anything is sent.
     pub fn check(&self, method: &str, arguments: &Value) -> Result<(), Status> {
         let described = self.method(method)?;
+        self.check_kind(described)?;
         let path = format!("{}/{method}", self.service);
         arguments::check(&self.description, described, &path, arguments).map_err(|message| {
             Status::invalid_argument(message)
@@ -184,7 +186,7 @@ impl DynamicClient {
     /// be left out or null, others may not; every value must fit its type, down to the width of
     /// integers. The result is in protobuf's JSON mapping; one that is not a message is the field
     /// `value` of an object. A one-way method gives `null`; a streaming method cannot be called
-    /// this way.
+    /// this way, nor one of a kind that this version does not know.
     ///
     /// # Errors
     /// `unimplemented`, not sent, for an unknown method, with the known ones; `invalid_argument`,
@@ -194,15 +196,6 @@ impl DynamicClient {
     /// Dropping the future cancels the call, down to the provider's handler.
     pub async fn call(&self, method: &str, arguments: Value) -> Result<Value, Status> {
         let index = self.index(method)?;
-        let kind = self.description.methods[index].kind();
-        if kind.is_streaming() {
-            let text = format!(
-                "{}/{method} is {kind}, and calls without a stub carry one message each way: call it \
-                 by the client of its trait",
-                self.service
-            );
-            return Err(Status::unimplemented(text).with_delivery(Delivery::NotSent));
-        }
         let arguments = self.arguments(method, arguments)?;
         let Json(value) = self.stub.call(index, Json(arguments)).await?;
         Ok(value)
@@ -214,6 +207,24 @@ impl DynamicClient {
     pub fn details(status: &Status) -> Option<Value> {
         let Json(value) = status.details()?.body.decode().ok()?;
         Some(value)
+    }
+
+    /// # Errors
+    /// `unimplemented`, not sent, for a method that one message each way cannot call.
+    fn check_kind(&self, method: &MethodDescription) -> Result<(), Status> {
+        let (service, name) = (&self.service, &method.name);
+        let text = match method.kind() {
+            Some(kind) if kind.is_streaming() => format!(
+                "{service}/{name} is {kind}, and calls without a stub carry one message each way: \
+                 call it by the client of its trait"
+            ),
+            Some(_) => return Ok(()),
+            None => format!(
+                "{service}/{name} is of a kind that this version does not know, as its provider is \
+                 newer: update what calls it"
+            ),
+        };
+        Err(Status::unimplemented(text).with_delivery(Delivery::NotSent))
     }
 
     fn index(&self, name: &str) -> Result<usize, Status> {
@@ -233,7 +244,9 @@ impl MethodDescription {
             let bytes = Bytes::copy_from_slice(text.as_bytes());
             Reply::from_body(Body::from_bytes(json.clone(), bytes))
         });
-        Method::new(service.clone(), &self.name, self.kind(), self.is_idempotent)
+        // One of an unknown kind is never called, but settings may name it.
+        let kind = self.kind().unwrap_or(MethodKind::Unary);
+        Method::new(service.clone(), &self.name, kind, self.is_idempotent)
             .with_fallback(fallback)
             .with_arguments(self.argument_count.and_then(|count| count.try_into().ok()))
     }

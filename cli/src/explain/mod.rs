@@ -101,7 +101,7 @@ impl ExplainCommand {
             let log = AttemptLog::new();
             let calling = client.with(self.call.options().attempts(&log));
             let result = calling.call(name, arguments.clone()).await;
-            if method.kind() == MethodKind::OneWay && result.is_ok() {
+            if method.kind() == Some(MethodKind::OneWay) && result.is_ok() {
                 written(consumer, service, &log).await?;
             }
             asked = Asked::Called { client, log, result };
