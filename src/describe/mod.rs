@@ -9,11 +9,18 @@
 
 mod ask;
 mod collect;
+mod contract;
+mod difference;
 mod proto;
 mod serve;
 mod types;
 
 pub use self::ask::ToldEach;
+pub use self::contract::Contract;
+pub use self::difference::{
+    BodyForm, BodyPart, ChangeKind, Difference, Effect, Finding, Peers, ReadOutcome, RolloutOrder,
+    Severity,
+};
 pub use self::serve::DESCRIBE;
 pub(crate) use self::serve::describing;
 pub(crate) use self::types::fields;
