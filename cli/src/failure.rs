@@ -9,6 +9,8 @@ use dubhe::{Code, Delivery, Error, Status};
 pub(crate) const FAILED: u8 = 1;
 /// What was typed or configured is wrong; nothing was called.
 const USAGE: u8 = 2;
+/// What was compared breaks.
+pub(crate) const BREAKING: u8 = 3;
 
 /// What a subcommand comes to.
 pub(crate) type CommandResult = Result<(), Failure>;
@@ -46,11 +48,16 @@ impl Failure {
 
     /// The outcome of a result that tells of a failure, if `failed`: that nobody read it hides none.
     pub(crate) fn told_if(failed: bool, printed: CommandResult) -> CommandResult {
-        match printed {
-            Ok(()) | Err(Self { kind: FailureKind::Unread, .. }) if failed => {
-                Err(Self { code: FAILED, kind: FailureKind::Told })
+        Self::told_as(failed.then_some(FAILED), printed)
+    }
+
+    /// The same, with the code to exit with.
+    pub(crate) fn told_as(code: Option<u8>, printed: CommandResult) -> CommandResult {
+        match (code, printed) {
+            (Some(code), Ok(()) | Err(Self { kind: FailureKind::Unread, .. })) => {
+                Err(Self { code, kind: FailureKind::Told })
             }
-            printed => printed,
+            (_, printed) => printed,
         }
     }
 }

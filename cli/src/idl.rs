@@ -1,4 +1,5 @@
-//! `dubhe idl`: services as `.proto` files, as their instances describe them.
+//! `dubhe idl`: services as `.proto` files, or as the contract that `dubhe diff` compares, as their
+//! instances describe them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use dubhe::describe::{Contract, ServiceDescription};
 use dubhe::{Consumer, ServiceKey};
 use serde_json::{Value, json};
 
@@ -27,6 +29,9 @@ pub(crate) struct IdlCommand {
     /// Write a self-contained file for each service into this folder, which is created if missing
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Print what `dubhe diff` compares, in place of the .proto: one JSON document of all services
+    #[arg(long, conflicts_with = "out")]
+    contract: bool,
     #[command(flatten)]
     metadata: MetadataArgs,
 }
@@ -41,7 +46,7 @@ impl IdlCommand {
         if services.is_empty() {
             return Err(Failure::failed("no services"));
         }
-        if let (None, [_, _, ..]) = (&self.out, &services[..]) {
+        if let (None, false, [_, _, ..]) = (&self.out, self.contract, &services[..]) {
             let names: Vec<&str> = services.iter().map(ServiceKey::as_str).collect();
             return Err(Failure::usage(format!(
                 "there are {} services, and a `.proto` is of one: name one, or give --out a folder; \
@@ -51,10 +56,16 @@ impl IdlCommand {
             )));
         }
         let files = names_of(&services);
-        let (mut told, mut failed) = (Vec::new(), None);
+        let (mut told, mut described, mut failed) = (Vec::new(), Vec::new(), None);
         for service in services {
-            match proto(&consumer, &service).await {
-                Ok(proto) => told.push((service, proto)),
+            let asked = match self.contract {
+                true => description(&consumer, &service).await.map(|it| described.push(it)),
+                false => {
+                    proto(&consumer, &service).await.map(|it| told.push((service.clone(), it)))
+                }
+            };
+            match asked {
+                Ok(()) => {}
                 // The others are worth having all the same.
                 Err(failure) if self.service.is_none() => {
                     let why = match &failure.kind {
@@ -68,7 +79,10 @@ impl IdlCommand {
                 Err(failure) => return Err(failure),
             }
         }
-        let printed = self.print(&told, &files, options);
+        let printed = match self.contract {
+            true => output::json_text(&Contract::new(described).to_json()),
+            false => self.print(&told, &files, options),
+        };
         Failure::told_if(failed.is_some(), printed)
     }
 
@@ -106,14 +120,21 @@ impl IdlCommand {
     }
 }
 
-/// What the instances of `service` say that it is.
-async fn proto(consumer: &Consumer, service: &ServiceKey) -> Result<String, Failure> {
-    let described = match consumer.describe(service, PATIENCE).await {
+/// What an instance of `service` says that it is.
+pub(crate) async fn description(
+    consumer: &Consumer,
+    service: &ServiceKey,
+) -> Result<ServiceDescription, Failure> {
+    match consumer.describe(service, PATIENCE).await {
         Err(status) if target::is_nobody(&status) => {
-            return Err(target::nobody(consumer, service, status).await);
+            Err(target::nobody(consumer, service, status).await)
         }
-        described => described.map_err(target::unguarded)?,
-    };
+        described => Ok(described.map_err(target::unguarded)?),
+    }
+}
+
+async fn proto(consumer: &Consumer, service: &ServiceKey) -> Result<String, Failure> {
+    let described = description(consumer, service).await?;
     // What cannot be written is no fault of the command line.
     described.to_proto().map_err(|error| Failure::failed(error.to_string()))
 }

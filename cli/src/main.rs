@@ -8,6 +8,7 @@ mod bench;
 mod call;
 mod completions;
 mod config;
+mod diff;
 mod explain;
 mod failure;
 mod idl;
@@ -38,7 +39,8 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  it worked
   1  a provider or registry was asked, and it failed
-  2  the command line, the configuration or the arguments are wrong; nothing was called";
+  2  the command line, the configuration or the arguments are wrong; nothing was called
+  3  `diff` has found what breaks";
 
 /// See, call, explain and measure services.
 #[derive(Debug, Parser)]
@@ -55,6 +57,7 @@ enum Command {
     Registry(registry::RegistryCommand),
     Ls(ls::LsCommand),
     Idl(idl::IdlCommand),
+    Diff(diff::DiffCommand),
     Call(call::CallCommand),
     Explain(explain::ExplainCommand),
     Config(config::ConfigCommand),
@@ -77,6 +80,7 @@ async fn run(command: Command, options: &Options) -> CommandResult {
         Command::Registry(registry) => registry.run(options).await,
         Command::Ls(ls) => ls.run(options).await,
         Command::Idl(idl) => idl.run(options).await,
+        Command::Diff(diff) => diff.run(options).await,
         Command::Call(call) => call.run(options).await,
         Command::Explain(explain) => explain.run(options).await,
         Command::Config(config) => config.run(options),

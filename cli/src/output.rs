@@ -28,9 +28,13 @@ pub(crate) fn aside(what: &str, text: &str) -> Result<(), Failure> {
 
 /// Prints a JSON document.
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    json_text(&(serde_json::to_string_pretty(value).map_err(io::Error::from)? + "\n"))
+}
+
+/// Prints the text of a JSON document.
+pub(crate) fn json_text(printed: &str) -> Result<(), Failure> {
     let mut text = String::new();
-    let printed = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
-    for c in printed.chars().chain(['\n']) {
+    for c in printed.chars() {
         match c {
             // JSON need not escape them, and they stand in its texts only; people read it too.
             '\u{7f}'..='\u{9f}' => text += &format!("\\u{:04x}", u32::from(c)),
