@@ -181,9 +181,9 @@ async fn a_value_that_its_type_has_no_room_for_is_not_sent_and_its_place_is_told
         (json!({ "i": { "01": true } }), "the key is wrong: expected int16, got the text \"01\""),
         (
             json!({ "i": { "1": true, "1.0": true } }),
-            "`i[\"1.0\"]`: the key is that of another entry",
+            "`i[\"1.0\"]`: another entry has the same key",
         ),
-        (json!({ "i": { "1e0": true, "1.0": true } }), "the key is that of another entry"),
+        (json!({ "i": { "1e0": true, "1.0": true } }), "another entry has the same key"),
         (json!({ "e": 1e39 }), "does not fit float: 3.4028235e38 is the most"),
         (json!({ "e": "nan" }), "`e`: expected float, got the text \"nan\""),
         (json!({ "f": "1e999" }), "`f`: 1e999 does not fit double"),

@@ -22,7 +22,7 @@ async fn a_body_of_two_content_types_is_refused() {
     for headers in [[both[0], both[1]], [both[1], both[0]], [both[0], both[0]]] {
         let twice = till.post(&headers).await;
         assert_eq!(twice.status, 400, "{twice:?}");
-        assert!(twice.error().1.contains("`content-type` stands twice"), "{twice:?}");
+        assert!(twice.error().1.contains("`content-type` occurs twice"), "{twice:?}");
     }
     assert_eq!(till.paid(), 0);
 }
@@ -122,7 +122,7 @@ async fn a_key_that_stands_twice_is_refused_by_its_name() {
         let answer = send(till.at, "POST", "/test.Till/pay", &headers, body.as_bytes()).await;
         assert_eq!(answer.status, 400, "{body}");
         let (code, text) = answer.error();
-        assert!(code == "invalid_argument" && text.contains("`to` stands twice"), "{body}: {text}");
+        assert!(code == "invalid_argument" && text.contains("`to` occurs twice"), "{body}: {text}");
     }
     assert_eq!(till.paid(), 0);
 }

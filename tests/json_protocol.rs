@@ -110,7 +110,7 @@ async fn a_content_type_that_is_not_spoken_lists_those_that_are() {
         let (code, text) = response.error();
         assert_eq!(code, "invalid_argument");
         let essence = content_type.split(';').next().unwrap();
-        let start = format!("content type `{essence}` is not spoken here, available: ");
+        let start = format!("content type `{essence}` is not supported here, available: ");
         assert!(text.starts_with(&start) && text.contains("application/msgpack"), "{text}");
     }
 }

@@ -52,7 +52,7 @@ fn json(text: &str) -> Result<Value, Failure> {
         // Data is sound JSON, but not what is wanted.
         let what = match error.classify() {
             Category::Data => "wrong",
-            _ => "no JSON",
+            _ => "not JSON",
         };
         Failure::usage(format!(
             "the arguments are {what}: {message} at line {line}, column {column}\n  \

@@ -1,4 +1,4 @@
-//! JSON in which no key stands twice: the last one would win, and the others be lost without a word.
+//! JSON in which no key occurs twice: the last one would win, and the others be lost silently.
 
 use std::fmt;
 
@@ -68,7 +68,7 @@ impl<'de> Visitor<'de> for Strict {
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
             if map.contains_key(&key) {
-                return Err(A::Error::custom(format!("the key {key:?} stands twice")));
+                return Err(A::Error::custom(format!("the key {key:?} occurs twice")));
             }
             let value = entries.next_value_seed(self)?;
             map.insert(key, value);
@@ -88,7 +88,7 @@ mod tests {
         let value = json!({ "a": [1, -2, 0.5, "x", true, null], "b": { "a": u64::MAX } });
         assert_eq!(parse(&value.to_string()).unwrap(), value);
         let error = parse("[{\"a\": 1,\n \"a\": 2}]").unwrap_err();
-        assert!(error.to_string().contains("the key \"a\" stands twice"), "{error}");
+        assert!(error.to_string().contains("the key \"a\" occurs twice"), "{error}");
         assert_eq!(error.line(), 2);
         assert!(parse("[1] 2").is_err());
     }

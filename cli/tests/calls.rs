@@ -1,5 +1,5 @@
-//! What `call`, `explain` and `bench` tell of a call: wrong arguments, business errors, answers that
-//! stand in for failures, deadlines, settings that do not fit.
+//! What `call`, `explain` and `bench` tell of a call: wrong arguments, business errors, answers
+//! that stand in for failures, deadlines, settings that do not fit.
 
 #![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 
@@ -19,7 +19,7 @@ async fn arguments_that_cannot_be_are_told_with_their_place_and_nothing_is_calle
         (["left", "[null, 1]"], "`sku`: expected string, got null"),
         (
             ["left", "{\"sku\": \"a\",\n \"sku\": \"b\", \"reserve\": 1}"],
-            "\"sku\" stands twice at line 2",
+            "\"sku\" occurs twice at line 2",
         ),
         (
             ["count", "[{\"1\": {\"sku\": \"a\", \"amount\": 2}, \"300\": {}}]"],

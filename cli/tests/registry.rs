@@ -55,7 +55,7 @@ async fn damaged_data_is_set_aside_and_told_without_being_asked() {
     let mut said = String::new();
     let mut errors = registry.child.stderr.take().unwrap();
     tokio::time::timeout(PATIENCE, errors.read_to_string(&mut said)).await.unwrap().unwrap();
-    assert!(said.contains("ERROR registry data is damaged, set aside, going on"), "{said}");
+    assert!(said.contains("ERROR registry data is damaged, set aside, continuing"), "{said}");
     let kept = folder.path().join("registry.damaged");
     assert!(said.contains(kept.to_str().unwrap()), "{said}");
     assert_eq!(std::fs::read_to_string(kept).unwrap(), "no database");

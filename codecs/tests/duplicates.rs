@@ -12,7 +12,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use support::{Choice, codec, decode};
 
-/// JSON that keeps what stands twice, so that a text can be written as msgpack.
+/// JSON that keeps keys that occur twice, so that a text can be written as msgpack.
 enum Pairs {
     Null,
     Number(u64),
@@ -110,7 +110,7 @@ struct Order {
 #[track_caller]
 fn refused_by(entries: &str, key: &str) {
     let text = format!("{{{entries}}}");
-    let names = format!("`{key}` stands twice");
+    let names = format!("`{key}` occurs twice");
     let error = decode::<Order>(&*codec("json"), text.clone().into()).unwrap_err().to_string();
     assert!(error.contains(&names), "{text}: {error}");
     let error = decode::<Order>(&*codec("msgpack"), msgpack(&text).into()).unwrap_err().to_string();

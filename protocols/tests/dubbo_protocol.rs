@@ -134,8 +134,8 @@ async fn payloads_at_the_limit_pass_and_one_byte_more_is_refused_by_name() {
     let provider = support::provider(server).await;
     let connector = support::connector(ClientConfig::default());
     let channel = support::channel(&connector, provider.address);
-    // Before the text stand one byte of flags, the path with its length, and the timeout; a consumer
-    // says when it sends besides, in more or fewer bytes.
+    // Before the text stand one byte of flags, the path with its length, and the timeout; a
+    // consumer says when it sends besides, in more or fewer bytes.
     let overhead = 1 + 1 + "Test/echo".len() + 4;
     let mut peer = TcpStream::connect(provider.address).await.unwrap();
     for (more, kind) in [(0, 0), (1, 2)] {
@@ -256,7 +256,7 @@ async fn a_serialization_that_is_not_spoken_is_answered_by_name() {
     let mut text = vec![0; head[15] as usize];
     peer.read_exact(&mut text).await.unwrap();
     let text = String::from_utf8_lossy(&text);
-    assert!(text.contains("serialization id 2 is not spoken here, available: plain"), "{text}");
+    assert!(text.contains("serialization id 2 is not supported here, available: plain"), "{text}");
 }
 
 #[tokio::test]

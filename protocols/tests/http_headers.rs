@@ -97,7 +97,7 @@ async fn headers_that_have_one_value_are_refused_when_they_stand_twice() {
     for own in ["tri-service-group", "tri-service-version", "tri-service-timeout", "content-type"] {
         let lines = format!("{own}: 1\r\n{own}: 1\r\n");
         let answer = call(at, "echo", lines.as_bytes(), "").await;
-        check(&answer, 400, &format!("header `{own}` stands twice"));
+        check(&answer, 400, &format!("header `{own}` occurs twice"));
     }
 }
 
@@ -165,7 +165,8 @@ async fn metadata_that_cannot_be_a_header_fails_its_call_by_name() {
 #[tokio::test]
 async fn keys_that_end_in_bin_carry_bytes_in_base64_both_ways() {
     let (_server, at) = start().await;
-    // The mirror shows bytes in base64 as well. Padding may be there or not; a list is several values.
+    // The mirror shows bytes in base64 as well. Padding may be there or not; a list is several
+    // values.
     let lines = b"trace-bin: AP8=\r\nTRACE-bin: AQ, Ag==\r\n";
     check(&call(at, "echo", lines, "").await, 200, "trace-bin=AP8|trace-bin=AQ|trace-bin=Ag");
     check(&call(at, "echo", b"trace-bin: %%\r\n", "").await, 400, "`trace-bin` carries bytes");

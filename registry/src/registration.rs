@@ -78,7 +78,7 @@ impl Registration {
         }
         sound::check_registrable(&instance)?;
         let sent = self.wanted.send(Wanted::Listed(instance));
-        sent.map_err(|_| Error::closed("the registry was shut down, register anew"))
+        sent.map_err(|_| Error::closed("the registry was shut down, register again"))
     }
 
     /// Whether the registry has confirmed the instance within the present session.

@@ -1,4 +1,5 @@
-//! Registry addresses as text: `scheme://[user[:password]@]host[:port][,host[:port]...][/path][?key=value&...]`.
+//! Registry addresses as text:
+//! `scheme://[user[:password]@]host[:port][,host[:port]...][/path][?key=value&...]`.
 //!
 //! Strict on purpose: an error in an address is reported when it is read, with what was expected,
 //! and not as a connection that never comes up. The extension point knows which schemes exist, and
@@ -86,7 +87,7 @@ impl RegistryUrl {
     /// Splits an address at its delimiters, and decodes the parts.
     fn read(text: &str) -> Result<Self, String> {
         if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err("it holds blanks or control characters, leave them out".to_owned());
+            return Err("it contains blanks or control characters, leave them out".to_owned());
         }
         let (scheme, rest) = text
             .split_once("://")
@@ -102,7 +103,7 @@ impl RegistryUrl {
         if path.contains('@') || query.contains('@') {
             // Else the end of a password would be read, and shown, as a path or a parameter.
             return Err(
-                "an `@` stands behind a `/` or `?`: in user name and password write %2F and \
+                "an `@` comes after a `/` or `?`: in user name and password write %2F and \
                  %3F for these, elsewhere write %40 for the `@`"
                     .to_owned(),
             );
@@ -364,7 +365,7 @@ mod tests {
         let error = RegistryUrl::parse("dubhe://:a/b@h").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "registry address `dubhe://***@h`: an `@` stands behind a `/` or `?`: in user name and \
+            "registry address `dubhe://***@h`: an `@` comes after a `/` or `?`: in user name and \
              password write %2F and %3F for these, elsewhere write %40 for the `@`"
         );
     }

@@ -229,7 +229,9 @@ impl Check<'_> {
                 let number =
                     scalar::check_key(of, key).map_err(|why| format!("`{at}`: the key {why}"))?;
                 if number.is_some_and(|number| !numbers.insert(number)) {
-                    return Err(format!("`{at}`: the key is that of another entry, written anew"));
+                    return Err(format!(
+                        "`{at}`: another entry has the same key, spelled differently"
+                    ));
                 }
             }
             self.value(&field.value, value, &at, depth)

@@ -51,7 +51,7 @@ pub(super) fn single<'a>(
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        let text = format!("the header `{name}` stands twice; send it once");
+        let text = format!("the header `{name}` occurs twice; send it once");
         return Err(Status::invalid_argument(text));
     }
     text(name, value).map(Some)

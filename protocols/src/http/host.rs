@@ -19,7 +19,7 @@ pub(crate) fn named(head: &Parts) -> Result<Option<&str>, Status> {
     let mut fields = head.headers.get_all(HOST).iter();
     let (field, second) = (fields.next(), fields.next());
     if second.is_some() {
-        return Err(Status::invalid_argument("the header `Host` stands twice; send one"));
+        return Err(Status::invalid_argument("the header `Host` occurs twice; send one"));
     }
     let field = field.map(text).transpose()?;
     let target = head.uri.authority().map(Authority::as_str);

@@ -59,7 +59,7 @@ async fn accept(mut listener: Listener, server: &Arc<ServerState>, connections: 
                 if !std::mem::replace(&mut failing, true) {
                     tracing::warn!(
                         target: "dubhe::connection",
-                        %error, "cannot accept connections, trying on"
+                        %error, "cannot accept connections, trying again"
                     );
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;

@@ -337,7 +337,7 @@ fn within(max: usize, id: u64, answer: ServerAnswer) -> Bytes {
 /// Whether a client may come in that shows `token`; else what it has to change.
 fn check_hello(version: u32, token: &str, expected: &str) -> Result<(), String> {
     if version != VERSION {
-        return Err(format!("protocol version {version} is not spoken here, only {VERSION}"));
+        return Err(format!("protocol version {version} is not supported here, only {VERSION}"));
     }
     if is_same(token.as_bytes(), expected.as_bytes()) {
         return Ok(());

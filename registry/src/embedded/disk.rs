@@ -169,7 +169,7 @@ fn begin_or_set_aside(dir: &Path, create: Create) -> Result<(Database, Past), Fa
             let (file, kept) = (path.display(), aside.display());
             tracing::error!(
                 target: "dubhe::registry::server",
-                %file, %kept, why, "registry data is damaged, set aside, going on"
+                %file, %kept, why, "registry data is damaged, set aside, continuing"
             );
             fs::rename(&path, &aside).map_err(redb::Error::Io).map_err(failure)?;
             begin(&path, create)

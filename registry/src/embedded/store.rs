@@ -185,7 +185,7 @@ impl Journal {
             match (&error, had_failed) {
                 (Some(error), false) => tracing::error!(
                     target: "dubhe::registry::server",
-                    error, "registry cannot save, going on"
+                    error, "registry cannot save, continuing"
                 ),
                 // Logged because the error was logged, too.
                 (None, true) => tracing::warn!(

@@ -32,7 +32,7 @@ const FIRST_CONNECT: Duration = Duration::from_secs(3);
 
 /// The reason why a list is not confirmed once no task follows it.
 pub(crate) const RUNTIME_ENDED: &str =
-    "the runtime has ended in which it was followed, the next call begins anew";
+    "the runtime that followed it has ended, the next call follows it again";
 
 /// The text about a registry that does not answer.
 const SILENT: &str = "it does not answer in time, check that it is running and reachable";
@@ -232,7 +232,7 @@ impl Link {
             outage.told = Told::Refused;
             tracing::error!(
                 target: "dubhe::registry",
-                registry, %error, "registry refuses us, going on with what is known"
+                registry, %error, "registry refuses us, continuing with what is known"
             );
         } else if outage.told != Told::Nothing
             || outage.since.elapsed() < self.pace.grace.max(first)
@@ -252,7 +252,7 @@ impl Link {
             outage.told = Told::Away;
             tracing::warn!(
                 target: "dubhe::registry",
-                registry, %error, "registry is away, going on with what is known"
+                registry, %error, "registry is away, continuing with what is known"
             );
         }
         self.state.send_replace(State::Down(error));

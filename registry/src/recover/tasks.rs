@@ -33,7 +33,7 @@ impl Tasks {
 
     pub(super) fn closed(&self) -> Error {
         let address = self.link.backend.address();
-        Error::closed(format!("registry {address} was shut down, connect to it anew"))
+        Error::closed(format!("registry {address} was shut down, connect to it again"))
     }
 
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

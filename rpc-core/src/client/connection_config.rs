@@ -7,19 +7,19 @@ use crate::codec::Limits;
 /// Limits and times of every connection of a consumer.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
-    /// How long one try to connect may take; 1 s.
+    /// How long one try to connect may take; default 1 s.
     pub connect_timeout: Duration,
-    /// Silence after which a heartbeat asks whether the provider is there; 10 s.
+    /// Silence after which a heartbeat asks whether the provider is there; default 10 s.
     pub heartbeat: Duration,
-    /// How long the answer to a heartbeat may take; 5 s.
+    /// How long the answer to a heartbeat may take; default 5 s.
     pub heartbeat_timeout: Duration,
-    /// Largest body of a frame, either way, in bytes; 8 MiB.
+    /// Largest body of a frame, either way, in bytes; default 8 MiB.
     pub payload: usize,
-    /// Most memory that the reply of one call takes, in bytes; 64 MiB.
+    /// Most memory that the reply of one call takes, in bytes; default 64 MiB.
     pub decoded: usize,
-    /// Most calls that wait on one connection; 65,536.
+    /// Most calls that wait on one connection; default 65,536.
     pub in_flight: usize,
-    /// Most bytes that wait to be written on one connection; 64 MiB.
+    /// Most bytes that wait to be written on one connection; default 64 MiB.
     pub queued: usize,
 }
 

@@ -51,11 +51,11 @@ impl Problem {
         Self::new(format_args!("{value} does not fit in {name}"))
     }
 
-    /// A key that stands twice in one map: which value counts, readers disagree about.
+    /// A key that occurs twice in one map: which value counts, readers disagree about.
     #[cold]
     #[must_use]
     pub fn twice(key: &str) -> Self {
-        Self::new(format_args!("`{}` stands twice; send it once", Cut(key)))
+        Self::new(format_args!("`{}` occurs twice; send it once", Cut(key)))
     }
 
     /// An element of a list, or a value of a map, that is null.

@@ -60,8 +60,8 @@ impl ReadScope {
 
     /// The field of this name; `None` if it is unknown. The next is looked for behind it.
     ///
-    /// Of an enum with data an unknown field is a variant of another version. It is the index behind
-    /// the last field, which [`Reader::next_field`] gives as any other.
+    /// Of an enum with data an unknown field is a variant of another version. It is the index
+    /// behind the last field, which [`Reader::next_field`] gives as any other.
     ///
     /// # Errors
     /// It came before, in this spelling or in another.
@@ -277,8 +277,8 @@ pub trait Reader {
     /// passed over. `None` at the end of the record.
     ///
     /// # Errors
-    /// The record is malformed, a field stands twice ([`ReadScope::field`]), or what is passed over is
-    /// nested too deep.
+    /// The record is malformed, a field occurs twice ([`ReadScope::field`]), or what is passed over
+    /// is nested too deep.
     fn next_field(
         &mut self,
         record: &'static RecordSchema,
@@ -388,6 +388,6 @@ mod tests {
         assert_eq!(scope.field(&record, b"else").unwrap(), None);
         assert_eq!(scope.field(&record, b"id").unwrap(), Some(0));
         let error = scope.field(&record, b"the_name").unwrap_err().to_string();
-        assert_eq!(error, "`the_name` stands twice; send it once");
+        assert_eq!(error, "`the_name` occurs twice; send it once");
     }
 }

@@ -7,34 +7,34 @@ use crate::codec::Limits;
 /// Limits and times of a provider's port.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
-    /// Names and addresses, besides those of loopback, by which HTTP requests may call the provider,
-    /// without port and brackets; `None`, which is the default, for any. A provider on loopback has
-    /// some, so that no web page reaches it by a name of its own.
+    /// Names and addresses, besides those of loopback, by which HTTP requests may call the
+    /// provider, without port and brackets; `None`, which is the default, for any. A provider on
+    /// loopback has some, so that no web page reaches it by a name of its own.
     pub hosts: Option<Vec<String>>,
     /// Whether `GET /metrics` serves the metrics; default `false`.
     pub serves_metrics: bool,
-    /// Largest body of a request or reply, in bytes; 8 MiB.
+    /// Largest body of a request or reply, in bytes; default 8 MiB.
     pub payload: usize,
-    /// Most memory that the arguments of one call take, in bytes; 64 MiB.
+    /// Most memory that the arguments of one call take, in bytes; default 64 MiB.
     pub decoded: usize,
-    /// Largest head of an HTTP request, in bytes; 16 KiB.
+    /// Largest head of an HTTP request, in bytes; default 16 KiB.
     pub header: usize,
-    /// Most connections at a time; 10,000.
+    /// Most connections at a time; default 10,000.
     pub connections: usize,
-    /// Most calls that run at a time, those that end at once not counted; 10,000. A connection has
-    /// at most as many as it leaves, unless it is the only one.
+    /// Most calls that run at a time, those that end at once not counted; default 10,000. A
+    /// connection has at most as many as it leaves, unless it is the only one.
     pub in_flight: usize,
-    /// Most bytes of requests and answers that all connections hold; 512 MiB. A connection has at
-    /// most as many as it leaves, so half of them.
+    /// Most bytes of requests and answers that all connections hold; default 512 MiB. A connection
+    /// has at most as many as it leaves, so half of them.
     pub buffered: usize,
-    /// How long a connection may take until its protocol is known; 5 s.
+    /// How long a connection may take until its protocol is known; default 5 s.
     pub sniff_timeout: Duration,
-    /// How long a frame or an HTTP head that has begun may take; 10 s. A frame or a body has longer
-    /// as long as it brings 1 KiB a second.
+    /// How long a frame or an HTTP head that has begun may take; default 10 s. A frame or a body
+    /// has longer as long as it brings 1 KiB a second.
     pub header_timeout: Duration,
-    /// How long a peer may take no byte of its answers; 10 s.
+    /// How long a peer may take no byte of its answers; default 10 s.
     pub write_timeout: Duration,
-    /// Silence after which a connection is closed; 600 s.
+    /// Silence after which a connection is closed; default 600 s.
     pub idle_timeout: Duration,
     /// How long a call without a deadline may run; default 60 s.
     pub default_timeout: Duration,

@@ -52,7 +52,7 @@ impl ConfigFile {
         let line = first_after.checked_sub(1).map_or(0, |line| lines[line]);
         let rest = &self.text[line..];
         let indent = rest.len() - rest.trim_start().len();
-        let told = "a key of too many names: write fewer dots";
+        let told = "a key with too many names: write fewer dots";
         Error::invalid_config(told).at(places.origin(line + indent))
     }
 }

@@ -298,5 +298,5 @@ fn a_file_nested_beyond_reason_is_refused() {
         assert!(!told.starts_with("dubhe.toml:4:1:"), "{told}");
     }
     let told = file_error(&format!("\n {}a = 1", "consumer.".repeat(deep)));
-    assert_eq!(told, "dubhe.toml:2:2: a key of too many names: write fewer dots");
+    assert_eq!(told, "dubhe.toml:2:2: a key with too many names: write fewer dots");
 }

@@ -1,8 +1,8 @@
 //! A wire protocol of one's own: a line in, a line out, both ends.
 //!
 //! `line` and a blank begin a request: `line shop.Stock/count [7]`. The answer is `ok` and JSON, or
-//! `err`, the number of a code and a text. One call at a time and connection: a toy on the wire, but
-//! everything around it is real: limits, deadlines, layers, retries, drain.
+//! `err`, the number of a code and a text. One call at a time and connection: a toy on the wire,
+//! but everything around it is real: limits, deadlines, layers, retries, drain.
 
 use std::io;
 use std::sync::Arc;
@@ -119,7 +119,8 @@ fn invocation(line: &str, share: &ConnectionShare) -> Result<Called, Status> {
 fn line_of(answer: Result<Reply, Status>, share: &ConnectionShare) -> Vec<u8> {
     let written = answer.and_then(|reply| {
         let codecs = share.state().dispatcher().codecs();
-        let json = codecs.by_name("json").ok_or_else(|| Status::internal("json is not spoken"))?;
+        let json =
+            codecs.by_name("json").ok_or_else(|| Status::internal("json is not supported"))?;
         let mut line = BytesMut::from(&b"ok "[..]);
         reply.body.encode(&**json, &mut line).map_err(|e| e.into_reply_status("the call"))?;
         Ok(line)
@@ -168,7 +169,7 @@ impl Invoke for LineChannel {
                 Status::unavailable(error.to_string()).with_delivery(Delivery::NotSent)
             };
             let json = invocation.codecs.as_ref().and_then(|codecs| codecs.by_name("json"));
-            let json = json.ok_or_else(|| Status::internal("json is not spoken"))?.clone();
+            let json = json.ok_or_else(|| Status::internal("json is not supported"))?.clone();
             let mut line =
                 BytesMut::from(format!("line {} ", invocation.method().path()).as_bytes());
             let written = invocation.body.encode(&*json, &mut line);
@@ -192,7 +193,7 @@ impl Invoke for LineChannel {
                     let (code, text) = rest.split_once(' ').unwrap_or((rest, ""));
                     Err(Status::new(Code::from_number(code.parse().unwrap_or(2)), text))
                 }
-                _ => Err(Status::internal("the answer is no line")),
+                _ => Err(Status::internal("the answer is not a line")),
             }
         })
     }

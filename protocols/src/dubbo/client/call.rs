@@ -60,7 +60,8 @@ impl Call {
         };
         let serialization = codec.dubbo_id();
         let Some(envelope) = wire::envelope_of(serialization) else {
-            let text = format!("calls in serialization {serialization} are not spoken over dubbo");
+            let text =
+                format!("calls in serialization {serialization} are not supported over dubbo");
             return Err(not_sent(Status::unimplemented(text)));
         };
         // Large bodies are encoded outside of the lock and not copied into the buffer.
@@ -177,7 +178,7 @@ impl Call {
             Body::from_bytes(codec.clone(), bytes).with_decoded_limit(limit)
         };
         let Some(envelope) = wire::envelope_of(header.serialization()) else {
-            let text = "the answer is in a serialization that is not spoken";
+            let text = "the answer is in a serialization that is not supported";
             return Err(Status::internal(text).with_delivery(Delivery::MaybeSent));
         };
         match envelope.parse_answer(body) {

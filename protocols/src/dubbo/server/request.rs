@@ -74,7 +74,7 @@ pub(super) fn parse(
     let Some((codec, envelope)) = spoken else {
         let (id, known) = (header.serialization(), codecs.names().collect::<Vec<_>>());
         let text =
-            format!("serialization id {id} is not spoken here, available: {}", known.join(", "));
+            format!("serialization id {id} is not supported here, available: {}", known.join(", "));
         return Err(noted(None, refuse(Status::unimplemented(text), status::BAD_REQUEST)));
     };
     let malformed = |error: String| refuse(Status::invalid_argument(error), status::BAD_REQUEST);

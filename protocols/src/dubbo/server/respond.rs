@@ -108,7 +108,7 @@ fn put_failure(
 /// No request of such a serialization has come this far.
 fn not_spoken(codec: &dyn Codec) -> Status {
     let id = codec.dubbo_id();
-    Status::internal(format!("calls in serialization {id} are not spoken over dubbo"))
+    Status::internal(format!("calls in serialization {id} are not supported over dubbo"))
 }
 
 fn too_large(what: &str, len: usize, limit: usize) -> Status {

@@ -59,7 +59,7 @@ impl ProtoMethod {
             on_wire(f, "  ", &self.name)?;
         }
         if self.kind == MethodKind::OneWay {
-            doc(f, "  ", "Nobody waits for an answer.")?;
+            doc(f, "  ", "One-way: the call has no answer.")?;
         }
         if let Some(error) = &self.error {
             doc(f, "  ", &format!("Fails with {error} in the status details."))?;

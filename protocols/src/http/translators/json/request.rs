@@ -37,7 +37,7 @@ pub(super) fn codec(head: &Parts, codecs: &Codecs) -> Result<Arc<dyn Codec>, Ref
         let known: Vec<String> =
             codecs.iter().map(|codec| format!("application/{}", codec.content_subtype())).collect();
         let (essence, known) = (essence.escape_debug(), known.join(", "));
-        let text = format!("content type `{essence}` is not spoken here, available: {known}");
+        let text = format!("content type `{essence}` is not supported here, available: {known}");
         unsupported(Status::invalid_argument(text))
     })
 }
