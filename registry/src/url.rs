@@ -136,7 +136,7 @@ impl RegistryUrl {
         if !self.user.is_empty() || (!self.password.is_empty() && !takes_password) {
             let remedy = match takes_password {
                 true => format!("write {scheme}://:TOKEN@HOST, or set registry.token"),
-                false => "leave out what stands before the `@`".to_owned(),
+                false => "leave out the part before the `@`".to_owned(),
             };
             let what = if self.user.is_empty() { "password" } else { "user name" };
             return Err(self.wrong(&format!("{scheme}:// takes no {what}, {remedy}")));

@@ -246,7 +246,7 @@ fn wrong_addresses_say_what_to_write() {
             "takes no user name, write dubhe://:TOKEN@HOST, or set registry.token",
         ),
         ("static://a:1/foo", "static:// takes no path"),
-        ("static://:s@a:1", "takes no password, leave out what stands before the `@`"),
+        ("static://:s@a:1", "takes no password, leave out the part before the `@`"),
         ("memory://a/b", "memory:// takes no path"),
         ("memory://a?x=1", "unknown parameter of memory:// `x`"),
         ("dev://shop/b", "dev:// takes no path"),

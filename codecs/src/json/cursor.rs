@@ -134,7 +134,7 @@ impl<'a> JsonCursor<'a> {
                     return Ok(());
                 }
                 Some(b'\\') => into.push(self.escape()?),
-                Some(_) => return Err(self.problem("a control character stands in a text")),
+                Some(_) => return Err(self.problem("a string contains a control character")),
                 None => return Err(self.cut_short()),
             }
             start = self.at;
@@ -164,12 +164,12 @@ impl<'a> JsonCursor<'a> {
         let code = match first {
             0xd800..=0xdbff => match self.hex()? {
                 second @ 0xdc00..=0xdfff => 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00),
-                _ => return Err(self.problem("half of a character stands alone in a text")),
+                _ => return Err(self.problem("a string contains half of a surrogate pair")),
             },
             code => code,
         };
         let character = char::from_u32(code);
-        character.ok_or_else(|| self.problem("half of a character stands alone in a text"))
+        character.ok_or_else(|| self.problem("a string contains half of a surrogate pair"))
     }
 
     pub(super) fn hex(&mut self) -> Read<u32> {
@@ -330,7 +330,7 @@ impl<'a> JsonCursor<'a> {
                     return Ok(());
                 }
                 Some(b'\\') => _ = self.escape()?,
-                Some(_) => return Err(self.problem("a control character stands in a text")),
+                Some(_) => return Err(self.problem("a string contains a control character")),
                 None => return Err(self.cut_short()),
             }
         }

@@ -43,7 +43,7 @@ impl Protocol for Injvm {
     }
 
     fn serve(&self, _: Accepted) -> ServeFuture {
-        Box::pin(async { Err(io::Error::other("injvm is not spoken on connections")) })
+        Box::pin(async { Err(io::Error::other("injvm is not a protocol of connections")) })
     }
 
     fn turn_away(&self, accepted: Accepted, _: Status) -> ServeFuture {

@@ -212,7 +212,7 @@ fn malformed(message: &str, place: Option<&str>) -> String {
         _ if message.starts_with("string values must be quoted")
             || message.starts_with("invalid boolean") =>
         {
-            "this is not a value: a text stands in quotes, key = \"text\"".to_owned()
+            "this is not a value: write a text in quotes, key = \"text\"".to_owned()
         }
         _ => message.to_owned(),
     }

@@ -103,7 +103,7 @@ impl Schema {
         let part = key.parts().nth(depth).unwrap_or_default();
         if let Some(quoted) = self.unquoted(key, depth, &known) {
             return Error::invalid_config(format!(
-                "[{section}] has no key `{part}`; a name with dots stands in quotes: [{quoted}]"
+                "[{section}] has no key `{part}`; write a name with dots in quotes: [{quoted}]"
             ));
         }
         let kind = match depth {

@@ -175,15 +175,15 @@ fn a_file_that_is_no_toml_is_refused_with_line_and_column() {
         ("[registry]\n[registry]\n", "2:2: duplicate key `registry`: keep one of them"),
         (
             "consumer.cluster = forking # fast",
-            "1:20: this is not a value: a text stands in quotes, key = \"text\"",
+            "1:20: this is not a value: write a text in quotes, key = \"text\"",
         ),
         (
             "consumer.timeout = 1s",
-            "1:20: this is not a value: a text stands in quotes, key = \"text\"",
+            "1:20: this is not a value: write a text in quotes, key = \"text\"",
         ),
         (
             "consumer.cluster = { name = true_or_not }",
-            "1:29: this is not a value: a text stands in quotes, key = \"text\"",
+            "1:29: this is not a value: write a text in quotes, key = \"text\"",
         ),
     ] {
         assert_eq!(file_error(text), format!("dubhe.toml:{told}"));

@@ -53,7 +53,7 @@ fn quotes_that_were_forgotten_around_a_service_are_told() {
         ("[consumer.services]\nm.deep.a.timeout = \"1s\"\n", "consumer.services.\"m.deep.a\""),
     ] {
         let error = file_error(text);
-        let expected = format!("a name with dots stands in quotes: [{section}]");
+        let expected = format!("write a name with dots in quotes: [{section}]");
         assert!(error.ends_with(&expected), "{error}");
     }
     let slip = file_error("[consumer.services.Shop.metods.look]\nretries = 5\n");
