@@ -55,8 +55,7 @@ struct Kind {
 const KINDS: [Kind; 2] = [
     Kind {
         name: "plain",
-        head: "\
-               fn both<M: Default + prost::Message + serde::Serialize + serde::de::DeserializeOwned>() \
+        head: "fn both<M: Default + prost::Message + serde::Serialize + serde::de::DeserializeOwned>() \
                -> usize {\n\
                let mut bytes = M::default().encode_to_vec();\n\
                M::decode(&bytes[..]).unwrap();\n\
