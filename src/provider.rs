@@ -222,6 +222,7 @@ fn now_ms() -> u64 {
 /// Dropping it frees its port at once, cuts connections and calls, and takes its instances off the
 /// lists when the runtime polls its tasks. [`shutdown`](Self::shutdown) loses no call, and waits.
 #[derive(Debug)]
+#[must_use = "a provider that is dropped serves no longer: keep it, or call `run`"]
 pub struct RunningProvider {
     server: Server,
     registry: Arc<dyn Registry>,

@@ -152,7 +152,6 @@ impl Pair {
     }
 
     /// The provider, such as for its address.
-    #[must_use]
     pub fn provider(&self) -> &RunningProvider {
         &self.provider
     }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use clap::Args;
-use dubhe::{AttemptLog, Consumer, Delivery, MethodKind, ReplyMetadata, ServiceKey};
+use dubhe::{
+    AttemptLog, Consumer, Delivery, DirectoryState, MethodKind, ReplyMetadata, ServiceKey, Source,
+};
 use serde_json::json;
 
 use crate::failure::{CommandResult, Failure};
@@ -63,7 +65,10 @@ impl CallCommand {
             output::aside("metadata", &format!("{key}={value}"))?;
         }
         // The providers are those of the list on disk, or of a registry that has gone.
-        if let Some(list) = list.filter(|list| list.trouble.is_some()) {
+        let is_doubtful = |list: &DirectoryState| {
+            list.trouble.is_some() || matches!(list.source, Source::Cache { .. })
+        };
+        if let Some(list) = list.filter(is_doubtful) {
             output::aside("note", &format!("list of providers: {list}"))?;
         }
         match is_one_way {

@@ -1,6 +1,8 @@
 //! What each message adds to a program and to its build, beside the derives of the plain crates: two
 //! programs are made of either, with 1 message and with 101, each of 20 fields and used in three formats.
 
+#![allow(clippy::disallowed_types, reason = "builds are measured by the clock of the machine")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
