@@ -306,7 +306,7 @@ impl Message for Nothing {
         0
     }
 
-    fn encode_proto(&self, _: &mut bytes::BytesMut) -> Result<(), rpc_core::message::TooDeep> {
+    fn encode_proto(&self, _: &mut bytes::BytesMut) -> Result<(), rpc_core::message::Problem> {
         Ok(())
     }
 

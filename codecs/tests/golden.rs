@@ -15,6 +15,7 @@ use bytes::Bytes;
 use rpc_core::message::{Message, Returned};
 use rpc_macros::arguments;
 
+use support::types::{Times, times};
 use support::{Everything, Leaf, codecs, decode, encode, everything};
 
 #[arguments(crate = rpc_core)]
@@ -59,4 +60,12 @@ fn arguments_and_results_have_the_bytes_they_always_had() {
     compare("returned_list", &Returned(vec![leaf.clone()]));
     compare("returned_message", &Returned(leaf));
     compare("returned_nothing", &Returned(()));
+}
+
+#[test]
+fn times_have_the_bytes_they_always_had() {
+    for (codec, bytes) in compare("times", &times()) {
+        let read: Times = decode(&*support::codec(codec), bytes).unwrap();
+        assert_eq!(read, times());
+    }
 }

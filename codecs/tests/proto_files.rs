@@ -285,6 +285,25 @@ mod comments {
     }
 }
 
+/// Protobuf's own types beside a package and a message that hide them.
+mod times {
+    use super::*;
+    use std::time::{Duration, SystemTime};
+
+    #[message(crate = rpc_core)]
+    pub struct google {
+        pub wait: Duration,
+        pub since: Vec<SystemTime>,
+        pub by_name: HashMap<String, Duration>,
+    }
+
+    #[service(crate = rpc_core, name = "shop.google.Times")]
+    pub trait Times {
+        async fn one(&self, of: google) -> Result<Duration>;
+        async fn two(&self, of: Option<SystemTime>) -> Result<Vec<Duration>>;
+    }
+}
+
 mod everything {
     use super::*;
 
@@ -305,6 +324,7 @@ fn services() -> Vec<&'static ServiceDescriptor> {
         twice::TwoClient::DESCRIPTOR,
         words::MsgClient::DESCRIPTOR,
         comments::CommentedClient::DESCRIPTOR,
+        times::TimesClient::DESCRIPTOR,
         everything::AllClient::<u64>::DESCRIPTOR,
         everything::AllClient::<Everything>::DESCRIPTOR,
         everything::AllClient::<twice::Page<words::Plain>>::DESCRIPTOR,

@@ -6,14 +6,16 @@
 
 mod support;
 
+use std::fmt::Debug;
 use std::path::PathBuf;
 use std::process::Command;
 use std::{env, fs};
 
 use rpc_core::descriptor::{MethodDescriptor, ServiceDescriptor};
-use rpc_core::message::{Describe, Returned};
+use rpc_core::message::{Describe, Message, Returned};
 use rpc_macros::arguments;
 
+use support::types::{Times, times};
 use support::{Choice, Everything, Leaf, Outcome, codec, decode, encode, everything, python};
 
 #[arguments(crate = rpc_core)]
@@ -76,6 +78,38 @@ fn stock_python_protobuf_reads_and_writes_our_messages() {
         let read: Everything = decode(&**codec, bytes.into()).unwrap();
         assert_eq!(read, everything(), "{file}");
     }
+}
+
+fn types() -> ServiceDescriptor {
+    static METHODS: [MethodDescriptor; 1] =
+        [MethodDescriptor::new("times", Returned::<Times>::message_type, Times::message_type)];
+    ServiceDescriptor::new("dubhe.test.Types", &METHODS)
+}
+
+/// Writes a message in both forms, has Python read and write them, and reads what that wrote.
+fn exchange<M: Message + Default + PartialEq + Debug>(python: &str, name: &str, message: &M) {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("python_{name}"));
+    fs::create_dir_all(&folder).unwrap();
+    let (protobuf, json) = (codec("protobuf"), codec("json"));
+    fs::write(folder.join("types.proto"), types().to_proto()).unwrap();
+    fs::write(folder.join("ours.pb"), encode(&*protobuf, message)).unwrap();
+    fs::write(folder.join("ours.json"), encode(&*json, message)).unwrap();
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/python/exchange.py");
+    let output = Command::new(python).arg(script).arg(&folder).arg(name).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{}", types().to_proto());
+    for (file, codec) in [("python.pb", &protobuf), ("python.json", &json)] {
+        if let Ok(bytes) = fs::read(folder.join(file)) {
+            let read: M = decode(&**codec, bytes.into()).unwrap();
+            assert_eq!(read, *message, "{name}: {file}");
+        }
+    }
+}
+
+#[test]
+fn stock_python_protobuf_knows_our_times_as_its_own() {
+    let Some(python) = python() else { return };
+    exchange(&python, "Times", &times());
 }
 
 #[test]

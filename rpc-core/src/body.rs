@@ -344,7 +344,7 @@ mod tests {
             0
         }
 
-        fn encode_proto(&self, _: &mut BytesMut) -> Result<(), crate::message::TooDeep> {
+        fn encode_proto(&self, _: &mut BytesMut) -> Result<(), crate::message::Problem> {
             Ok(())
         }
 

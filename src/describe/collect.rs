@@ -130,6 +130,8 @@ impl Types {
             Type::Double => (TypeKind::Double, None),
             Type::String => (TypeKind::String, None),
             Type::Bytes => (TypeKind::Bytes, None),
+            Type::Duration => (TypeKind::Duration, None),
+            Type::Timestamp => (TypeKind::Timestamp, None),
             Type::Message(_, message) => match self.message_name(message()) {
                 Some(name) => (TypeKind::Message, Some(name)),
                 None => (TypeKind::Unknown, None),

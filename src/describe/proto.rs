@@ -185,6 +185,8 @@ impl<'a> Types<'a> {
             TypeKind::Message => self.message(&of.name),
             TypeKind::Enum => Ok(self.enumeration(&of.name)? + ".Value"),
             TypeKind::Unknown => Err(self.of.untold(UNKNOWN_TYPE)),
+            TypeKind::Duration => Ok(ProtoFile::DURATION.to_owned()),
+            TypeKind::Timestamp => Ok(ProtoFile::TIMESTAMP.to_owned()),
             // A narrow integer is one of its kind.
             _ => Ok(TypeDescription { bits: 0, ..of.clone() }.text().to_owned()),
         }
@@ -194,6 +196,7 @@ impl<'a> Types<'a> {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+    use std::time::{Duration, SystemTime};
 
     use rpc_core::client::ServiceClient;
     use rpc_core::{Result, Status, Streaming};
@@ -222,6 +225,8 @@ mod tests {
         inner: Vec<Self>,
         shades: HashMap<u8, Shade>,
         bytes: Vec<u8>,
+        drying: Duration,
+        mixed: HashMap<String, SystemTime>,
     }
 
     #[message(crate = crate)]
@@ -261,7 +266,9 @@ mod tests {
 
     #[test]
     fn a_description_prints_what_its_trait_prints() {
-        assert_eq!(described().to_proto().unwrap(), PainterClient::DESCRIPTOR.to_proto());
+        let printed = described().to_proto().unwrap();
+        assert_eq!(printed, PainterClient::DESCRIPTOR.to_proto());
+        assert!(printed.contains("import \"google/protobuf/timestamp.proto\";"), "{printed}");
     }
 
     #[test]

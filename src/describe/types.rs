@@ -208,6 +208,10 @@ pub enum TypeKind {
     Message,
     /// An enum without data, by name; in JSON the name of the variant.
     Enum,
+    /// Protobuf's own `Duration`; in JSON a text such as `1.5s`.
+    Duration,
+    /// Protobuf's own `Timestamp`; in JSON a text such as `2024-02-29T12:00:00Z`.
+    Timestamp,
 }
 
 /// An enum without data.
@@ -354,6 +358,8 @@ impl TypeDescription {
             TypeKind::Double => "double",
             TypeKind::String => "string",
             TypeKind::Bytes => "bytes",
+            TypeKind::Duration => "google.protobuf.Duration",
+            TypeKind::Timestamp => "google.protobuf.Timestamp",
             TypeKind::Message | TypeKind::Enum => &self.name,
         }
     }

@@ -6,8 +6,7 @@
 use rpc_core::__private::{Bytes, BytesMut, append_text};
 use rpc_core::codec::{Limits, MAX_DEPTH};
 use rpc_core::message::{
-    DecodeError, KeyMut, KeyRef, Message, Problem, Read, ReadScope, Reader, TooDeep, ValueKind,
-    Writer,
+    DecodeError, KeyMut, KeyRef, Message, Problem, Read, ReadScope, Reader, ValueKind, Writer,
 };
 use serde_json::{Map, Number, Value};
 
@@ -26,7 +25,7 @@ impl Message for Json {
         SIZE_HINT
     }
 
-    fn encode_proto(&self, _: &mut BytesMut) -> Result<(), TooDeep> {
+    fn encode_proto(&self, _: &mut BytesMut) -> Read {
         Ok(())
     }
 

@@ -3,6 +3,8 @@
 //! The reading itself decides: what is refused here is exactly what a provider would refuse. Only
 //! the words are this file's.
 
+use std::time::{Duration, SystemTime};
+
 use rpc_core::__private::{Bytes, read_value_with_serde};
 use rpc_core::codec::Limits;
 use rpc_core::message::Field;
@@ -30,6 +32,10 @@ pub(super) fn check(of: &TypeDescription, value: &Value) -> Result<(), String> {
             }
             value => value.is_string(),
         },
+        TypeKind::Duration => return time::<Duration>("a duration such as \"1.5s\"", value),
+        TypeKind::Timestamp => {
+            return time::<SystemTime>("a time such as \"2024-02-29T12:00:00Z\"", value);
+        }
         TypeKind::Float => in_range::<f32>(value)?,
         TypeKind::Double => in_range::<f64>(value)?,
         _ => is_whole(of, value)?,
@@ -58,9 +64,21 @@ fn fits<T: Field>(value: &Value) -> bool {
 }
 
 fn read<T: Field>(value: &Value) -> Option<T> {
-    let (mut read, limits) = (T::default(), &mut Limits::of_depth_alone());
+    reading(value).ok()
+}
+
+fn reading<T: Field>(value: &Value) -> Result<T, String> {
+    let (mut read, limits) = (T::absent(), &mut Limits::of_depth_alone());
     let outcome = read_value_with_serde(value, limits, |reader, limits| read.read(reader, limits));
-    outcome.ok().map(|()| read)
+    outcome.map(|()| read).map_err(|error| error.to_string())
+}
+
+/// Says what is wrong with a span or point of time: that it is none, or what reading it says.
+fn time<T: Field>(wanted: &str, value: &Value) -> Result<(), String> {
+    match value {
+        Value::String(_) => reading::<T>(value).map(|_| ()),
+        other => Err(expected(wanted, other)),
+    }
 }
 
 /// Whether it is an integer at all.

@@ -18,7 +18,7 @@ use dubhe_cluster::{
     Backlog, Candidates, Directory, DirectoryOptions, Endpoint, Picker, PickerParts, RetryBudget,
 };
 use rpc_core::codec::{CodecError, Limits};
-use rpc_core::message::{DecodeError, Message, Read, Reader, TooDeep, Writer};
+use rpc_core::message::{DecodeError, Message, Problem, Read, Reader, Writer};
 use rpc_core::{
     Body, BoxInvoker, Channel, Codec, Codecs, Connector, Deadline, Delivery, Instance, Invocation,
     Method, MethodKind, Reply, ServiceKey, Snapshot, Source, Status, Subscription,
@@ -286,7 +286,7 @@ impl Message for Nothing {
         0
     }
 
-    fn encode_proto(&self, _: &mut BytesMut) -> Result<(), TooDeep> {
+    fn encode_proto(&self, _: &mut BytesMut) -> Result<(), Problem> {
         Ok(())
     }
 

@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "only tests call it")]
 
+pub mod types;
+
 use std::collections::{BTreeMap, HashMap};
 use std::env;
 use std::process::Command;

@@ -34,7 +34,7 @@ impl Message for Text {
         self.0.len()
     }
 
-    fn encode_proto(&self, buf: &mut BytesMut) -> Result<(), rpc_core::message::TooDeep> {
+    fn encode_proto(&self, buf: &mut BytesMut) -> Result<(), rpc_core::message::Problem> {
         buf.extend_from_slice(self.0.as_bytes());
         Ok(())
     }

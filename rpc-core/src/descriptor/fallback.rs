@@ -24,7 +24,7 @@ pub type MakeFallback = fn(Option<&str>) -> Result<Option<Reply>, CodecError>;
 pub fn make_fallback<T: Field>(fallback: Option<&str>) -> Result<Option<Reply>, CodecError> {
     match fallback {
         Some(json) => read::<T>(json).map(|value| Some(Reply::new(Returned(value)))),
-        None if has_empty_value::<T>() => Ok(Some(Reply::new(Returned(T::default())))),
+        None if has_empty_value::<T>() => Ok(Some(Reply::new(Returned(T::absent())))),
         None => Ok(None),
     }
 }
@@ -39,7 +39,7 @@ fn read<T: Field>(json: &str) -> Result<T, CodecError> {
     let wrong = |error: serde_json::Error| CodecError::new("json", error);
     let tree: Json = serde_json::from_str(json).map_err(wrong)?;
     check_names(&tree, &T::shape())?;
-    let mut value = T::default();
+    let mut value = T::absent();
     let limits = &mut Limits::of_depth_alone();
     let read = |reader: &mut dyn Reader, limits: &mut Limits| value.read(reader, limits);
     read_value_with_serde(tree, limits, read).map_err(wrong)?;

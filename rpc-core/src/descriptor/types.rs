@@ -103,6 +103,10 @@ pub enum Type {
     String,
     /// `Vec<u8>` or `Bytes`
     Bytes,
+    /// `std::time::Duration`: protobuf's own `Duration`; in JSON and msgpack a text
+    Duration,
+    /// `std::time::SystemTime`: protobuf's own `Timestamp`; in JSON and msgpack a text
+    Timestamp,
     /// A message, by name; the function gives the rest, and may lead back here.
     Message(String, fn() -> MessageType),
     /// An enum without data.

@@ -39,7 +39,7 @@ impl<T: Value> Field for Option<T> {
         if self.is_none() {
             input.make::<T>()?;
         }
-        self.get_or_insert_default().merge_body(input)
+        self.get_or_insert_with(T::empty).merge_body(input)
     }
 
     #[inline]
@@ -62,11 +62,16 @@ impl<T: Value> Field for Option<T> {
         if self.is_none() {
             limits.take(T::DEFAULT_HEAP)?;
         }
-        self.get_or_insert_default().read_value(reader, limits)
+        self.get_or_insert_with(T::empty).read_value(reader, limits)
     }
 
     fn shape() -> Shape {
         Shape::Optional(T::value_type())
+    }
+
+    #[inline]
+    fn absent() -> Self {
+        None
     }
 }
 
@@ -76,7 +81,7 @@ impl<T: Element> Field for Vec<T> {
     #[inline]
     fn nests_within(&self, levels: usize) -> bool {
         // Nobody walks a list of numbers for this.
-        !T::IS_MESSAGE || self.iter().all(|value| value.nests_within(levels))
+        !T::IS_CHECKED || self.iter().all(|value| value.nests_within(levels))
     }
 
     #[inline]
@@ -106,7 +111,7 @@ impl<T: Element> Field for Vec<T> {
     fn merge_field(&mut self, wire: WireType, input: &mut Input) -> Result<(), DecodeError> {
         let mut one = |input: &mut Input| {
             input.room(self)?;
-            let mut value = T::default();
+            let mut value = T::empty();
             value.merge_body(input).map_err(|error| error.at_index(self.len()))?;
             self.push(value);
             Ok(())
@@ -131,6 +136,11 @@ impl<T: Element> Field for Vec<T> {
     fn shape() -> Shape {
         Shape::Repeated(T::value_type())
     }
+
+    #[inline]
+    fn absent() -> Self {
+        Self::new()
+    }
 }
 
 fn packed_len<T: Value>(values: &[T]) -> usize {
@@ -152,7 +162,7 @@ pub(super) fn read_list<T: Value>(
         let index = list.len();
         limits.take(T::DEFAULT_HEAP)?;
         limits.room(list, || left(hint, index))?;
-        let mut value = T::default();
+        let mut value = T::empty();
         value.read_value(reader, limits).map_err(|problem| problem.at_index(index))?;
         list.push(value);
     }

@@ -19,7 +19,7 @@ use crate::descriptor::EnumType;
 const NO_NUMBER: i32 = i32::MIN;
 
 /// What the macros write for an enum without data.
-pub trait Enumeration: Default + Send + Sync + 'static {
+pub trait Enumeration: Sized + Send + Sync + 'static {
     /// Its variants as static data.
     const SCHEMA: &'static EnumSchema;
 
@@ -182,7 +182,7 @@ pub fn serialize_enum<T: Enumeration, S: Serializer>(
 pub fn deserialize_enum<'de, T: Value, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
-    let mut value = T::default();
+    let mut value = T::empty();
     let limits = &mut Limits::of_depth_alone();
     with_serde::read_value(deserializer, limits, |reader, limits| {
         value.read_value(reader, limits)

@@ -118,7 +118,7 @@ macro_rules! maps {
         {
             #[inline]
             fn nests_within(&self, levels: usize) -> bool {
-                !V::IS_MESSAGE || self.values().all(|value| value.nests_within(levels))
+                !V::IS_CHECKED || self.values().all(|value| value.nests_within(levels))
             }
 
             #[inline]
@@ -163,7 +163,7 @@ macro_rules! maps {
                 $(reserve::<K, V, $hasher>(self, scope.hint, limits);)?
                 while let Some(key) = K::next_key(reader, &mut scope, limits)? {
                     limits.take(entry_cost::<K, V>())?;
-                    let mut value = V::default();
+                    let mut value = V::empty();
                     value.read_value(reader, limits).map_err(|problem| problem.at_key(&key))?;
                     match self.entry(key) {
                         $entry::Entry::Vacant(entry) => _ = entry.insert(value),
@@ -177,6 +177,11 @@ macro_rules! maps {
 
             fn shape() -> Shape {
                 Shape::Map(K::value_type(), V::value_type())
+            }
+
+            #[inline]
+            fn absent() -> Self {
+                Self::default()
             }
         }
     )*};
@@ -204,7 +209,7 @@ fn reserve<K: MapKey, V, S: BuildHasher>(map: &mut HashMap<K, V, S>, hint: usize
 
 fn merge_entry<K: MapKey, V: Value>(input: &mut Input) -> Result<(K, V), DecodeError> {
     input.take(entry_cost::<K, V>())?;
-    let (mut key, mut value) = (K::default(), V::default());
+    let (mut key, mut value) = (K::empty(), V::empty());
     input.entry(|input, tag, wire| match tag {
         1 => key.merge_field(wire, input),
         2 => value.merge_field(wire, input),

@@ -22,7 +22,9 @@ mod schema;
 mod single;
 mod sole;
 mod text;
+mod time;
 mod traits;
+mod unwritable;
 mod wire;
 mod with_serde;
 mod writer;
@@ -60,7 +62,7 @@ pub mod generated {
     };
     pub use super::returned::generic_name;
     pub use super::text::append as append_text;
-    pub use super::wire::{DecodeError, Input, TooDeep, WireType};
+    pub use super::wire::{DecodeError, Input, WireType};
     pub use super::with_serde::{
         deserialize, read_value as read_value_with_serde, write_with_serde,
     };
@@ -81,8 +83,9 @@ pub trait Message: Any + Send + Sync {
     /// Appends protobuf's form.
     ///
     /// # Errors
-    /// Messages are nested too deep in it; nothing is appended then.
-    fn encode_proto(&self, buf: &mut BytesMut) -> Result<(), TooDeep>;
+    /// Messages are nested too deep in it, or a value is out of protobuf's range; nothing is appended
+    /// then.
+    fn encode_proto(&self, buf: &mut BytesMut) -> Read;
 
     /// Reads protobuf's form over `self`; fields that are absent keep their value.
     ///
@@ -98,7 +101,7 @@ pub trait Message: Any + Send + Sync {
         index == 0 && text::append(out, |writer| self.write(writer))
     }
 
-    /// Offers its values to a writer; what is nested too deep fails.
+    /// Offers its values to a writer; what is nested too deep or out of range fails.
     fn write(&self, writer: &mut dyn Writer);
 
     /// Reads it over `self`; fields that are absent keep their value.

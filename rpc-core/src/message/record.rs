@@ -7,12 +7,13 @@ use bytes::{Bytes, BytesMut};
 use super::problem::{Problem, Read};
 use super::reader::{ReadScope, Reader};
 use super::schema::RecordSchema;
+use super::unwritable;
 use super::wire::{DecodeError, Input, TooDeep, WireType};
 use super::writer::{At, Writer};
 use crate::codec::{Limits, MAX_DEPTH};
 
 /// Named, numbered fields.
-pub trait Record: Default + Send + Sync + 'static {
+pub trait Record: Sized + Send + Sync + 'static {
     /// Its fields as static data.
     const SCHEMA: &'static RecordSchema;
 
@@ -20,6 +21,9 @@ pub trait Record: Default + Send + Sync + 'static {
     /// that no absent value ends, rustc reports that this constant needs itself, and its name is
     /// all that can be said there.
     const ENDLESS_DEFAULT_USE_OPTION_BOX: usize;
+
+    /// What it is where nothing was sent.
+    fn empty() -> Self;
 
     /// Whether messages nest at most `levels` deep in it, itself included.
     fn nests_within(&self, levels: usize) -> bool;
@@ -114,7 +118,7 @@ pub fn merge_whole<R: Record>(
     outcome
 }
 
-/// Length of protobuf's form of a whole message; 0 if it is nested too deep to be written.
+/// Length of protobuf's form of a whole message; 0 if it cannot be written.
 #[inline]
 pub fn len_whole<R: Record>(record: &R) -> usize {
     if record.nests_within(MAX_DEPTH) { record.fields_len() } else { 0 }
@@ -126,23 +130,23 @@ pub fn len_whole<R: Record>(record: &R) -> usize {
 /// nested in itself, nothing of the look is left after optimisation.
 ///
 /// # Errors
-/// It is nested too deep.
+/// It is nested too deep, or a value is out of range.
 #[inline]
-pub fn encode_whole<R: Record>(record: &R, buf: &mut BytesMut) -> Result<(), TooDeep> {
+pub fn encode_whole<R: Record>(record: &R, buf: &mut BytesMut) -> Read {
     if !record.nests_within(MAX_DEPTH) {
-        return Err(TooDeep);
+        return Err(unwritable::reason(|levels| record.nests_within(levels)));
     }
     buf.reserve(record.fields_len());
     record.encode_fields(buf);
     Ok(())
 }
 
-/// Offers a whole message to a writer, unless it is nested too deep to be written.
+/// Offers a whole message to a writer, unless it is nested too deep or a value is out of range.
 pub fn write_whole<R: Record>(record: &R, writer: &mut dyn Writer) {
     if record.nests_within(MAX_DEPTH) {
         write_record(record, writer, None);
     } else {
-        writer.fail(TooDeep.into());
+        writer.fail(unwritable::reason(|levels| record.nests_within(levels)));
     }
 }
 

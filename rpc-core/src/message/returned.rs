@@ -9,14 +9,21 @@ use super::record::{self, Record};
 use super::schema::{FieldSchema, Positions, RecordSchema};
 use super::sole;
 use super::traits::{Describe, Field};
-use super::wire::{DecodeError, Input, TooDeep, WireType};
+use super::wire::{DecodeError, Input, WireType};
 use super::writer::Writer;
 use crate::codec::Limits;
 use crate::descriptor::{FieldType, MessageType, Shape, Type};
 
 /// What a method returned: a message as itself, anything else as field 1, named `value`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Returned<T>(pub T);
+
+impl<T: Field> Default for Returned<T> {
+    #[inline]
+    fn default() -> Self {
+        Self(T::absent())
+    }
+}
 
 /// The result where it is no message.
 static RESULT: RecordSchema = RecordSchema::new("the result", FIELDS, Positions::Always);
@@ -25,6 +32,11 @@ static FIELDS: &[FieldSchema] = &[FieldSchema::new(1, "value", "value")];
 impl<T: Field> Record for Returned<T> {
     const SCHEMA: &'static RecordSchema = &RESULT;
     const ENDLESS_DEFAULT_USE_OPTION_BOX: usize = T::DEFAULT_HEAP;
+
+    #[inline]
+    fn empty() -> Self {
+        Self::default()
+    }
 
     #[inline]
     fn nests_within(&self, levels: usize) -> bool {
@@ -72,7 +84,7 @@ impl<T: Field> Message for Returned<T> {
         record::len_whole(self)
     }
 
-    fn encode_proto(&self, buf: &mut BytesMut) -> Result<(), TooDeep> {
+    fn encode_proto(&self, buf: &mut BytesMut) -> Read {
         record::encode_whole(self, buf)
     }
 

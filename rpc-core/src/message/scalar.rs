@@ -61,6 +61,11 @@ macro_rules! integers {
             const WIRE: WireType = WireType::Varint;
 
             #[inline]
+            fn empty() -> Self {
+                0
+            }
+
+            #[inline]
             fn is_default(&self) -> bool {
                 *self == 0
             }
@@ -116,6 +121,11 @@ macro_rules! floats {
     ($($ty:ident is $kind:ident as $wire:ident, $fixed:ident, $list:ident;)*) => {$(
         impl Value for $ty {
             const WIRE: WireType = WireType::$wire;
+
+            #[inline]
+            fn empty() -> Self {
+                0.0
+            }
 
             #[inline]
             fn is_default(&self) -> bool {
@@ -174,6 +184,11 @@ impl Value for bool {
     const WIRE: WireType = WireType::Varint;
 
     #[inline]
+    fn empty() -> Self {
+        false
+    }
+
+    #[inline]
     fn is_default(&self) -> bool {
         !*self
     }
@@ -213,6 +228,11 @@ impl Value for bool {
 // === impl String ===
 
 impl Value for String {
+    #[inline]
+    fn empty() -> Self {
+        Self::new()
+    }
+
     #[inline]
     fn is_default(&self) -> bool {
         self.is_empty()
@@ -254,6 +274,11 @@ impl Value for String {
 macro_rules! bytes {
     ($($ty:ty, $write:ident, $read:ident, |$slice:ident, $input:ident| $merge:expr;)*) => {$(
         impl Value for $ty {
+            #[inline]
+            fn empty() -> Self {
+                Self::new()
+            }
+
             #[inline]
             fn is_default(&self) -> bool {
                 self.is_empty()

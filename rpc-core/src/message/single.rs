@@ -19,7 +19,13 @@ use crate::descriptor::{MessageType, Type};
 impl<T: Value> Value for Box<T> {
     const WIRE: WireType = T::WIRE;
     const IS_MESSAGE: bool = T::IS_MESSAGE;
+    const IS_CHECKED: bool = T::IS_CHECKED;
     const DEFAULT_HEAP: usize = size_of::<T>() + T::DEFAULT_HEAP;
+
+    #[inline]
+    fn empty() -> Self {
+        Self::new(T::empty())
+    }
 
     #[inline]
     fn nests_within(&self, levels: usize) -> bool {
@@ -79,6 +85,8 @@ impl Record for () {
     const SCHEMA: &'static RecordSchema = &RecordSchema::new("Empty", &[], Positions::Always);
     const ENDLESS_DEFAULT_USE_OPTION_BOX: usize = 0;
 
+    fn empty() -> Self {}
+
     #[inline]
     fn nests_within(&self, levels: usize) -> bool {
         levels != 0
@@ -114,6 +122,8 @@ impl Record for () {
 
 impl Value for () {
     const IS_MESSAGE: bool = true;
+
+    fn empty() -> Self {}
 
     #[inline]
     fn nests_within(&self, levels: usize) -> bool {

@@ -9,7 +9,8 @@ use super::problem::{Problem, Read};
 use super::reader::{Reader, ValueKind};
 use super::record::{self, Record};
 use super::traits::Field;
-use super::wire::{DecodeError, Input, TooDeep, WireType};
+use super::unwritable;
+use super::wire::{DecodeError, Input, WireType};
 use super::writer::Writer;
 use crate::codec::{Limits, MAX_DEPTH};
 use crate::descriptor::{FieldType, MessageType, Shape, Type};
@@ -68,7 +69,7 @@ pub(super) fn write<R: Record, T: Field>(record: &R, value: &T, writer: &mut dyn
     } else if value.nests_within(MAX_DEPTH) {
         value.write(writer, None);
     } else {
-        writer.fail(TooDeep.into());
+        writer.fail(unwritable::reason(|levels| value.nests_within(levels)));
     }
 }
 

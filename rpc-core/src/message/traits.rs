@@ -25,7 +25,7 @@ use crate::descriptor::{FieldType, MessageType, Shape, Type};
     note = "`usize`, `isize`, `u128`, `i128`, `char`, tuples and references do not travel: use \
             `u64`, `i64`, `String`, or a message"
 )]
-pub trait Value: Default + Send + Sync + 'static {
+pub trait Value: Sized + Send + Sync + 'static {
     /// How protobuf writes it.
     #[doc(hidden)]
     const WIRE: WireType = WireType::LengthDelimited;
@@ -34,11 +34,21 @@ pub trait Value: Default + Send + Sync + 'static {
     #[doc(hidden)]
     const IS_MESSAGE: bool = false;
 
-    /// Bytes that its default holds outside of itself.
+    /// Whether [`nests_within`](Self::nests_within) may be false of it.
+    #[doc(hidden)]
+    const IS_CHECKED: bool = Self::IS_MESSAGE;
+
+    /// Bytes that [`empty`](Self::empty) holds outside of itself.
     #[doc(hidden)]
     const DEFAULT_HEAP: usize = 0;
 
-    /// Whether messages nest at most `levels` deep in it, itself included.
+    /// What it is where nothing was sent: zero, the empty text, a message of such fields. Not
+    /// `Default`, which a type need not have and a program may write as it likes.
+    #[doc(hidden)]
+    fn empty() -> Self;
+
+    /// Whether messages nest at most `levels` deep in it, itself included, and every value in it has
+    /// a form: what is false of cannot be written.
     #[doc(hidden)]
     #[inline]
     fn nests_within(&self, _levels: usize) -> bool {
@@ -150,7 +160,7 @@ pub trait Element: Value {}
     note = "`usize`, `isize`, `u128`, `i128`, `char`, tuples and references do not: use `u64`, \
             `i64`, `String`, or a struct with `#[dubhe::message]`"
 )]
-pub trait Field: Default + Send + Sync + 'static {
+pub trait Field: Sized + Send + Sync + 'static {
     /// Whether it is a message, so that it can be a whole body.
     #[doc(hidden)]
     const IS_MESSAGE: bool = false;
@@ -220,9 +230,7 @@ pub trait Field: Default + Send + Sync + 'static {
     /// What a field is that was not sent.
     #[doc(hidden)]
     #[must_use]
-    fn absent() -> Self {
-        Self::default()
-    }
+    fn absent() -> Self;
 
     /// Appends its text as an argument; `false` if it has none.
     #[doc(hidden)]
@@ -352,6 +360,11 @@ impl<T: Value> Field for T {
 
     fn shape() -> Shape {
         Shape::Single(T::value_type())
+    }
+
+    #[inline]
+    fn absent() -> Self {
+        T::empty()
     }
 }
 

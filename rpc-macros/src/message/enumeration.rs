@@ -12,13 +12,12 @@ use super::units::{Other, Unit, Units};
 pub(crate) fn expand(head: &Head, units: &Units) -> TokenStream {
     let p = head.private();
     let enumeration = enumeration(head, units);
-    let value = value(head);
+    let value = value(head, units);
     let element = implement(head, quote!(#p::Element), TokenStream::new());
     let serialize = faces::serialize(head, &quote!(#p::serialize_enum(self, __serializer)));
     let deserialize = faces::deserialize(head, &quote!(#p::deserialize_enum(__deserializer)));
     let default = (!head.has_default).then(|| {
-        let first = units.known.first().map(|unit| &unit.ident);
-        let body = quote!(fn default() -> Self { Self::#first });
+        let body = quote!(fn default() -> Self { <Self as #p::Value>::empty() });
         implement(head, quote!(::core::default::Default), body)
     });
     quote!(#default #enumeration #value #element #serialize #deserialize)
@@ -106,10 +105,16 @@ fn unknown(p: &TokenStream, other: &Other) -> (TokenStream, TokenStream) {
     )
 }
 
-fn value(head: &Head) -> TokenStream {
+fn value(head: &Head, units: &Units) -> TokenStream {
     let p = head.private();
+    let first = units.known.first().map(|unit| &unit.ident);
     let body = quote! {
         const WIRE: #p::WireType = #p::WireType::Varint;
+
+        #[inline]
+        fn empty() -> Self {
+            Self::#first
+        }
 
         #[inline]
         fn is_default(&self) -> bool {

@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 use syn::{Ident, ItemEnum};
 
 use super::args::{Place, TypeArgs};
-use super::expand::implement;
+use super::expand::{self, implement};
 use super::model::Head;
 use super::variants::{self, Holds, Variant};
 use super::{check, faces, names, oneof, proto};
@@ -95,13 +95,8 @@ fn check_variants(head: &Head, variants: &[Variant], errors: &mut Errors) -> Opt
 /// The code of each variant.
 fn code(head: &Head, variants: &[Variant], status: &Ident) -> TokenStream {
     let p = head.private();
-    let default = quote! {
-        /// No error of its own: what a status of another type reads as.
-        fn default() -> Self {
-            Self::#status(#p::Status::unknown("no error of this type"))
-        }
-    };
-    let default = implement(head, quote!(::core::default::Default), default);
+    // No error of its own: what a status of another type reads as.
+    let default = expand::default(head);
     let record = oneof::record(head, variants);
     let message = faces::message(head, &faces::Form::of_value(head), &TokenStream::new());
     let serialize = faces::serialize(head, &quote!(#p::write_with_serde(self, __serializer)));

@@ -21,7 +21,7 @@ pub(crate) enum Kind {
 
 /// Everything a struct of these fields needs.
 pub(crate) fn record(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
-    let default = (!head.has_default).then(|| default(head, fields, kind));
+    let default = (!head.has_default).then(|| default(head));
     let record = record_impl(head, fields, kind);
     let describe = describe::record(head, fields, kind);
     let rest = match kind {
@@ -50,21 +50,31 @@ pub(crate) fn implement(head: &Head, of: TokenStream, body: TokenStream) -> Toke
     }
 }
 
-fn default(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
+/// `Default`, which is what the type is where nothing was sent.
+pub(crate) fn default(head: &Head) -> TokenStream {
+    let p = head.private();
+    let body = quote! {
+        fn default() -> Self {
+            <Self as #p::Record>::empty()
+        }
+    };
+    implement(head, quote!(::core::default::Default), body)
+}
+
+fn empty(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
     let p = head.private();
     let defaults = fields.iter().map(|field| {
         let name = &field.ident;
-        // Not `Default` itself: of a type that cannot travel, that is not what is to be said.
         let face = face(&p, &field.ty);
         quote!(#name: #face::absent())
     });
     let marker = (kind == Kind::Variant).then(|| quote!(__types: ::core::marker::PhantomData));
-    let body = quote! {
-        fn default() -> Self {
+    quote! {
+        #[inline]
+        fn empty() -> Self {
             Self { #(#defaults,)* #marker }
         }
-    };
-    implement(head, quote!(::core::default::Default), body)
+    }
 }
 
 fn record_impl(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
@@ -75,7 +85,7 @@ fn record_impl(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
         Kind::Message | Kind::Variant => quote!(Compact),
     };
     let schema = schema(head, &wires, &positions);
-    let default_heap = default_heap(&p, fields);
+    let (default_heap, empty) = (default_heap(&p, fields), empty(head, fields, kind));
     let nests_within = nests_within(&p, fields, kind);
     let proto = match (kind, fields) {
         (Kind::Arguments, [field]) => sole_proto(&p, field),
@@ -89,6 +99,8 @@ fn record_impl(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {
     let body = quote! {
         const SCHEMA: &'static #p::RecordSchema = #schema;
         const ENDLESS_DEFAULT_USE_OPTION_BOX: usize = #default_heap;
+
+        #empty
 
         #nests_within
 

@@ -16,6 +16,11 @@ pub(crate) fn value(head: &Head) -> TokenStream {
         const DEFAULT_HEAP: usize = <Self as #p::Record>::ENDLESS_DEFAULT_USE_OPTION_BOX;
 
         #[inline]
+        fn empty() -> Self {
+            <Self as #p::Record>::empty()
+        }
+
+        #[inline]
         fn nests_within(&self, __levels: usize) -> bool {
             #p::Record::nests_within(self, __levels)
         }
@@ -104,7 +109,7 @@ pub(crate) fn message(head: &Head, form: &Form, more: &TokenStream) -> TokenStre
         fn encode_proto(
             &self,
             __buf: &mut #p::BytesMut,
-        ) -> ::core::result::Result<(), #p::TooDeep> {
+        ) -> #p::Read {
             #p::encode_whole(self, __buf)
         }
 

@@ -13,7 +13,7 @@ use super::{describe, faces};
 
 /// Everything an enum with data needs.
 pub(crate) fn expand(head: &Head, variants: &[Variant]) -> TokenStream {
-    let default = (!head.has_default).then(|| default(head, variants));
+    let default = (!head.has_default).then(|| expand::default(head));
     let record = record(head, variants);
     let value = faces::value(head);
     let message = faces::message(head, &faces::Form::of_value(head), &TokenStream::new());
@@ -30,12 +30,14 @@ pub(crate) fn record(head: &Head, variants: &[Variant]) -> TokenStream {
     let schema = expand::schema(head, &numbered, &quote!(Never));
     let proto = proto(head, variants);
     let nests = variants.iter().map(|variant| nests_within(&p, variant));
-    let default_heap = default_heap(&p, variants);
+    let (default_heap, empty) = (default_heap(&p, variants), empty(&p, variants));
     let (present, write_fields) = (present(variants), write_fields(head, variants));
-    let (read_field, become_unknown) = (read_field(head, variants), become_unknown(variants));
+    let (read_field, become_unknown) = (read_field(head, variants), become_unknown(&p, variants));
     let body = quote! {
         const SCHEMA: &'static #p::RecordSchema = #schema;
         const ENDLESS_DEFAULT_USE_OPTION_BOX: usize = #default_heap;
+
+        #empty
 
         #[inline]
         fn nests_within(&self, __levels: usize) -> bool {
@@ -61,18 +63,29 @@ pub(super) fn travelling(variants: &[Variant]) -> impl Iterator<Item = &Variant>
     variants.iter().filter(|variant| variant.args.status.is_none())
 }
 
-fn default(head: &Head, variants: &[Variant]) -> TokenStream {
-    let default = quote!(::core::default::Default::default());
-    let first = variants.first().map(|Variant { ident, holds, .. }| match holds {
-        Holds::Nothing => quote!(Self::#ident),
-        Holds::One(_) => quote!(Self::#ident(#default)),
-        Holds::Named(fields, _) => {
-            let names = fields.iter().map(|field| &field.ident);
-            quote!(Self::#ident { #(#names: #default),* })
+/// The first variant; of an error, the framework's status.
+fn empty(p: &TokenStream, variants: &[Variant]) -> TokenStream {
+    let status = variants.iter().find(|variant| variant.args.status.is_some());
+    let empty = match (status, variants.first()) {
+        (Some(Variant { ident, .. }), _) => {
+            quote!(Self::#ident(#p::Status::unknown("no error of this type")))
         }
-    });
-    let body = quote!(fn default() -> Self { #first });
-    implement(head, quote!(::core::default::Default), body)
+        (None, Some(Variant { ident, holds, .. })) => match holds {
+            Holds::Nothing => quote!(Self::#ident),
+            Holds::One(ty) => quote!(Self::#ident(<#ty as #p::Value>::empty())),
+            Holds::Named(fields, _) => {
+                let names = fields.iter().map(|field| &field.ident);
+                let faces = faces_of(p, fields);
+                quote!(Self::#ident { #(#names: #faces::absent()),* })
+            }
+        },
+        (None, None) => TokenStream::new(),
+    };
+    quote! {
+        fn empty() -> Self {
+            #empty
+        }
+    }
 }
 
 /// The hidden struct that the named fields of a variant are read into.
@@ -162,7 +175,7 @@ pub(super) fn become_and(
     make: impl Fn(TokenStream) -> TokenStream,
     read: impl Fn(TokenStream, TokenStream) -> TokenStream,
 ) -> TokenStream {
-    let ident = &variant.ident;
+    let (p, ident) = (head.private(), &variant.ident);
     match &variant.holds {
         Holds::Nothing => {
             let read = read(quote!(()), quote!(&mut ()));
@@ -174,7 +187,7 @@ pub(super) fn become_and(
             quote! {{
                 if !::core::matches!(self, Self::#ident(_)) {
                     #make
-                    *self = Self::#ident(::core::default::Default::default());
+                    *self = Self::#ident(<#ty as #p::Value>::empty());
                 }
                 match self {
                     Self::#ident(#value) => #read,
@@ -186,16 +199,17 @@ pub(super) fn become_and(
             let (pattern, bindings) = (pattern(variant, fields), bindings(fields));
             let names: Vec<_> = fields.iter().map(|field| &field.ident).collect();
             let (_, arguments, _) = head.generics.split_for_impl();
+            let turbofish = arguments.as_turbofish();
             let make = make(quote!(#payload #arguments));
             let read = read(quote!(#payload #arguments), quote!(&mut __payload));
             quote! {{
                 #make
-                let mut __payload = match ::core::mem::take(self) {
+                let mut __payload = match ::core::mem::replace(self, <Self as #p::Record>::empty()) {
                     #pattern => #payload {
                         #(#names: #bindings,)*
                         __types: ::core::marker::PhantomData,
                     },
-                    _ => ::core::default::Default::default(),
+                    _ => <#payload #turbofish as #p::Record>::empty(),
                 };
                 let __outcome = #read;
                 *self = Self::#ident { #(#names: __payload.#names),* };
@@ -294,9 +308,9 @@ fn read_field(head: &Head, variants: &[Variant]) -> TokenStream {
 }
 
 /// What a variant of another version reads as: the one for that, or the status of an error.
-fn become_unknown(variants: &[Variant]) -> Option<TokenStream> {
+fn become_unknown(p: &TokenStream, variants: &[Variant]) -> Option<TokenStream> {
     let unknown = variants.iter().find_map(|Variant { ident, args, .. }| {
-        let status = args.status.map(|_| quote!(::core::default::Default::default()));
+        let status = args.status.map(|_| quote!(<Self as #p::Record>::empty()));
         args.other.map(|_| quote!(Self::#ident)).or(status)
     })?;
     Some(quote! {
@@ -323,7 +337,7 @@ fn describe_variants(head: &Head, variants: &[Variant]) -> TokenStream {
         };
         describe::field_type(&p, &variant.wire, &shape)
     });
-    let takes_unknown = become_unknown(variants).is_some();
+    let takes_unknown = become_unknown(&p, variants).is_some();
     let kind = describe::Kind::OneOf { takes_unknown };
     let message = describe::message_type(head, &quote!(#(#fields),*), kind);
     describe::implement_by(head, &message)

@@ -84,6 +84,8 @@ impl Types<'_> {
             Type::Double => "double",
             Type::String => "string",
             Type::Bytes => "bytes",
+            Type::Duration => ProtoFile::DURATION,
+            Type::Timestamp => ProtoFile::TIMESTAMP,
             Type::Message(_, message) => return self.message_name(message()),
             Type::Enum(of) => {
                 let name = self.name_of(of.name, Named::Enum(of.clone()));

@@ -13,6 +13,7 @@ impl Display for ProtoFile {
         if !package.is_empty() {
             writeln!(f, "\npackage {package};")?;
         }
+        self.print_imports(f)?;
         writeln!(f)?;
         doc(f, "", &self.doc)?;
         if package != self.package || service != self.service {
@@ -39,6 +40,25 @@ impl Display for ProtoFile {
 }
 
 impl ProtoFile {
+    /// Protobuf's own `Duration`. The dot keeps it apart from whatever else is named `google`.
+    pub const DURATION: &'static str = ".google.protobuf.Duration";
+
+    /// Protobuf's own `Timestamp`.
+    pub const TIMESTAMP: &'static str = ".google.protobuf.Timestamp";
+
+    /// The files that protobuf's own types stand in.
+    fn print_imports(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let own = [(Self::DURATION, "duration"), (Self::TIMESTAMP, "timestamp")];
+        let mut before = "\n";
+        for (of, file) in own {
+            if self.types.iter().any(|message| message.uses(of)) {
+                writeln!(f, "{before}import \"google/protobuf/{file}.proto\";")?;
+                before = "";
+            }
+        }
+        Ok(())
+    }
+
     fn printed_package(&self) -> String {
         match self.package.is_empty() {
             true => String::new(),
@@ -72,6 +92,19 @@ impl ProtoMethod {
             false => ";",
         };
         writeln!(f, "  rpc {name}({sent}{arguments}) returns ({got}{reply}){end}")
+    }
+}
+
+impl ProtoType {
+    /// Whether a field is of the type that is named so, alone or in a list or map.
+    fn uses(&self, of: &str) -> bool {
+        match self {
+            Self::Message { fields, .. } => {
+                let mut names = fields.iter().flat_map(|field| field.type_text.split([' ', '>']));
+                names.any(|name| name == of)
+            }
+            Self::Enum { .. } => false,
+        }
     }
 }
 

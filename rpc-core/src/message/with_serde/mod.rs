@@ -18,6 +18,7 @@ use self::events::Events;
 use super::Message;
 use super::problem::Read;
 use super::reader::Reader;
+use super::traits::Value;
 use crate::codec::Limits;
 
 /// Writes a message in a format of serde's.
@@ -76,10 +77,10 @@ pub fn read_value<'de, D: Deserializer<'de>>(
 ///
 /// # Errors
 /// Whatever the deserializer reports, values that do not fit, and messages that are nested too deep.
-pub fn deserialize<'de, M: Message + Default, D: Deserializer<'de>>(
+pub fn deserialize<'de, M: Message + Value, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<M, D::Error> {
-    let mut message = M::default();
+    let mut message = M::empty();
     read_with_serde(deserializer, &mut message, &mut Limits::of_depth_alone())?;
     Ok(message)
 }
