@@ -18,6 +18,8 @@ pub(crate) struct TypeArgs {
     pub(crate) class: Option<LitStr>,
     /// Numbers that must not be used again.
     pub(crate) reserved: Vec<(u32, Span)>,
+    /// Whether `Default` is the program's own.
+    pub(crate) own_default: bool,
 }
 
 /// What `#[rpc(…)]` says of a field or variant.
@@ -48,7 +50,8 @@ pub(crate) enum Place {
 impl TypeArgs {
     pub(crate) fn parse(tokens: proc_macro2::TokenStream, errors: &mut Errors) -> Self {
         let krate = parse_quote!(::dubhe);
-        let mut args = Self { krate, name: None, class: None, reserved: Vec::new() };
+        let mut args =
+            Self { krate, name: None, class: None, reserved: Vec::new(), own_default: false };
         let parser = |input: ParseStream<'_>| {
             while !input.is_empty() {
                 args.setting(input)?;
@@ -70,6 +73,7 @@ impl TypeArgs {
             "crate" => self.krate = value(input)?,
             "name" => self.name = Some(value(input)?),
             "class" => self.class = Some(value(input)?),
+            "own_default" => self.own_default = true,
             "reserved" => {
                 let list;
                 parenthesized!(list in input);
@@ -78,7 +82,8 @@ impl TypeArgs {
                 }
             }
             other => {
-                let known = "crate = path, name = \"…\", class = \"…\", reserved(2, 3)";
+                let known =
+                    "crate = path, name = \"…\", class = \"…\", reserved(2, 3), own_default";
                 return Err(unknown(&key, other, known));
             }
         }

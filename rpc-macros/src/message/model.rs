@@ -25,7 +25,7 @@ pub(crate) struct Head {
     pub(crate) class: String,
     pub(crate) docs: String,
     pub(crate) reserved: Vec<(u32, Span)>,
-    /// Whether the user derives `Default`.
+    /// Whether `Default` is the user's, derived or written.
     pub(crate) has_default: bool,
 }
 
@@ -72,7 +72,7 @@ impl Head {
             docs: docs(attrs),
             reserved: args.reserved,
             krate: args.krate,
-            has_default: derives_default(attrs),
+            has_default: args.own_default || derives_default(attrs),
         }
     }
 
