@@ -22,10 +22,43 @@ struct Times {
     points: BTreeMap<String, SystemTime>,
 }
 
+#[dubhe::message]
+#[derive(Debug, Clone, PartialEq)]
+struct Line {
+    amount: u8,
+}
+
+#[dubhe::message]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Sku(u64);
+
+#[dubhe::message]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Color {
+    Red,
+    DarkGreen = 5,
+}
+
+#[dubhe::message]
+#[derive(Debug, Clone, PartialEq)]
+struct Nested {
+    rows: Vec<Vec<Option<Line>>>,
+    maybe: Option<Vec<u8>>,
+    lists: BTreeMap<Color, Vec<Sku>>,
+    corner: [i16; 2],
+    pair: (String, Option<Line>),
+}
+
 #[dubhe::service(name = "test.Types")]
 trait Types {
     #[rpc(idempotent)]
     async fn times(&self, times: Times) -> Result<Times>;
+
+    #[rpc(idempotent)]
+    async fn nested(&self, nested: Nested) -> Result<Nested>;
+
+    #[rpc(idempotent)]
+    async fn turned(&self, rows: Vec<Vec<i32>>, by: (u8, Sku)) -> Result<Vec<Vec<i32>>>;
 
     #[rpc(idempotent)]
     async fn later(&self, since: SystemTime, by: Duration) -> Result<SystemTime>;
@@ -36,6 +69,14 @@ struct Mirror;
 impl Types for Mirror {
     async fn times(&self, times: Times) -> Result<Times> {
         Ok(times)
+    }
+
+    async fn nested(&self, nested: Nested) -> Result<Nested> {
+        Ok(nested)
+    }
+
+    async fn turned(&self, rows: Vec<Vec<i32>>, _: (u8, Sku)) -> Result<Vec<Vec<i32>>> {
+        Ok(rows.into_iter().rev().collect())
     }
 
     async fn later(&self, since: SystemTime, by: Duration) -> Result<SystemTime> {
@@ -80,4 +121,48 @@ async fn times_are_the_texts_of_protobufs_mapping() {
         ],
     )
     .await;
+}
+
+#[tokio::test]
+async fn what_is_nested_is_written_as_it_is() {
+    let (client, _running) = mirror().await;
+    let nested = json!({
+        "rows": [[{ "amount": 1 }, null], []], "maybe": "AQI=",
+        "lists": { "RED": ["7"], "DARK_GREEN": [] }, "corner": [-1, 2],
+        "pair": ["x", { "amount": 3 }],
+    });
+    assert_eq!(client.call("nested", nested.clone()).await.unwrap(), nested);
+    let other = json!({
+        "rows": null, "lists": { "5": [8], "Red": [] }, "corner": ["1", 2.0], "pair": ["", null],
+    });
+    let arrived = client.call("nested", other).await.unwrap();
+    assert_eq!(arrived["lists"], json!({ "RED": [], "DARK_GREEN": ["8"] }));
+    assert_eq!(arrived["pair"], json!(["", null]));
+    let turned = client.call("turned", json!([[[1, 2], []], [1, "9"]])).await.unwrap();
+    assert_eq!(turned, json!([[], [1, 2]]));
+    let with = |key: &str, value: Value| {
+        let mut arguments = json!({ "corner": [0, 0], "pair": ["", null] });
+        arguments[key] = value;
+        arguments
+    };
+    refused(
+        &client,
+        "nested",
+        &[
+            (with("rows", json!([[{ "amount": 256 }]])), "`rows[0][0].amount`: 256 does not fit"),
+            (with("rows", json!([1])), "`rows[0]`: expected repeated OptionalLine, got the number"),
+            (with("lists", json!({ "BLUE": [] })), "unknown Color in `lists[\"BLUE\"]` `BLUE`"),
+            (with("lists", json!({ "4": [] })), "unknown Color in `lists[\"4\"]` `4`"),
+            (with("lists", json!({ "RED": ["x"] })), "`lists[\"RED\"][0]`: expected uint64"),
+            (with("corner", json!([1, 40_000])), "`corner[1]`: 40000 does not fit int16"),
+            (with("pair", json!(["x"])), "`pair`: expected a list of 2 (first: string, second:"),
+            (with("pair", json!({ "first": "x" })), "`pair`: expected Tuple_String_OptionalLine"),
+            (with("pair", json!(["x", { "amount": -1 }])), "`pair[1].amount`: -1 does not fit"),
+        ],
+    )
+    .await;
+    // How long an array is, only the provider knows.
+    let status = client.call("nested", with("corner", json!([1]))).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(status.message().contains("corner: an array of 2 was expected, not of 1"), "{status}");
 }

@@ -60,7 +60,9 @@ impl<'a> Methods<'a> {
         for field in fields {
             let name = &field.value.name;
             self.note(match field.value.kind {
-                TypeKind::Message => self.of.message(name).map(Type::Message),
+                TypeKind::Message | TypeKind::Nested | TypeKind::Tuple => {
+                    self.of.message(name).map(Type::Message)
+                }
                 TypeKind::Enum => self.of.enumeration(name).map(Type::Enum),
                 _ => None,
             });

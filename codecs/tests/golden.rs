@@ -15,7 +15,7 @@ use bytes::Bytes;
 use rpc_core::message::{Message, Returned};
 use rpc_macros::arguments;
 
-use support::types::{Times, times};
+use support::types::{Keys, Nested, Times, keys, nested, times};
 use support::{Everything, Leaf, codecs, decode, encode, everything};
 
 #[arguments(crate = rpc_core)]
@@ -60,6 +60,18 @@ fn arguments_and_results_have_the_bytes_they_always_had() {
     compare("returned_list", &Returned(vec![leaf.clone()]));
     compare("returned_message", &Returned(leaf));
     compare("returned_nothing", &Returned(()));
+}
+
+#[test]
+fn what_is_nested_has_the_bytes_it_always_had() {
+    for (codec, bytes) in compare("nested", &nested()) {
+        let read: Nested = decode(&*support::codec(codec), bytes).unwrap();
+        assert_eq!(read, nested());
+    }
+    for (codec, bytes) in compare("keys", &keys()) {
+        let read: Keys = decode(&*support::codec(codec), bytes).unwrap();
+        assert_eq!(read, keys());
+    }
 }
 
 #[test]

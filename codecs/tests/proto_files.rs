@@ -304,6 +304,42 @@ mod times {
     }
 }
 
+/// Lists in lists and the like, beside messages of the names that these get.
+mod nested {
+    use super::*;
+
+    #[message(crate = rpc_core)]
+    #[derive(PartialEq, Eq, Hash)]
+    pub struct Sku(u64);
+
+    #[message(crate = rpc_core)]
+    pub struct Uint64List {
+        pub items: Vec<Vec<Sku>>,
+    }
+
+    #[message(crate = rpc_core)]
+    #[derive(PartialEq, Eq, Hash)]
+    pub enum Color {
+        Red,
+    }
+
+    #[message(crate = rpc_core)]
+    pub struct All {
+        pub own: Vec<Uint64List>,
+        pub maybe: Option<Vec<u8>>,
+        pub maybe_list: Option<HashMap<Sku, Vec<Option<Uint64List>>>>,
+        /// By colour.
+        pub by_color: HashMap<Color, [Color; 2]>,
+        pub pairs: Vec<(Option<Color>, [[f64; 3]; 3], [u8; 16])>,
+    }
+
+    #[service(crate = rpc_core)]
+    pub trait Deep {
+        async fn all(&self, of: All) -> Result<Vec<Vec<All>>>;
+        async fn pair(&self, of: (u8, String), and: Option<(u8, String)>) -> Result<[i8; 4]>;
+    }
+}
+
 mod everything {
     use super::*;
 
@@ -325,6 +361,7 @@ fn services() -> Vec<&'static ServiceDescriptor> {
         words::MsgClient::DESCRIPTOR,
         comments::CommentedClient::DESCRIPTOR,
         times::TimesClient::DESCRIPTOR,
+        nested::DeepClient::DESCRIPTOR,
         everything::AllClient::<u64>::DESCRIPTOR,
         everything::AllClient::<Everything>::DESCRIPTOR,
         everything::AllClient::<twice::Page<words::Plain>>::DESCRIPTOR,

@@ -15,7 +15,7 @@ use rpc_core::descriptor::{MethodDescriptor, ServiceDescriptor};
 use rpc_core::message::{Describe, Message, Returned};
 use rpc_macros::arguments;
 
-use support::types::{Times, times};
+use support::types::{Keys, Nested, Newtypes, Times, keys, nested, newtypes, times};
 use support::{Choice, Everything, Leaf, Outcome, codec, decode, encode, everything, python};
 
 #[arguments(crate = rpc_core)]
@@ -81,8 +81,12 @@ fn stock_python_protobuf_reads_and_writes_our_messages() {
 }
 
 fn types() -> ServiceDescriptor {
-    static METHODS: [MethodDescriptor; 1] =
-        [MethodDescriptor::new("times", Returned::<Times>::message_type, Times::message_type)];
+    static METHODS: [MethodDescriptor; 4] = [
+        MethodDescriptor::new("times", Returned::<Times>::message_type, Times::message_type),
+        MethodDescriptor::new("nested", Nested::message_type, Nested::message_type),
+        MethodDescriptor::new("keys", Keys::message_type, Keys::message_type),
+        MethodDescriptor::new("newtypes", Newtypes::message_type, Newtypes::message_type),
+    ];
     ServiceDescriptor::new("dubhe.test.Types", &METHODS)
 }
 
@@ -110,6 +114,14 @@ fn exchange<M: Message + Default + PartialEq + Debug>(python: &str, name: &str, 
 fn stock_python_protobuf_knows_our_times_as_its_own() {
     let Some(python) = python() else { return };
     exchange(&python, "Times", &times());
+}
+
+#[test]
+fn stock_python_protobuf_reads_and_writes_what_is_nested() {
+    let Some(python) = python() else { return };
+    exchange(&python, "Nested", &nested());
+    exchange(&python, "Keys", &keys());
+    exchange(&python, "Newtypes", &newtypes());
 }
 
 #[test]

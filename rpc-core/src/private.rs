@@ -20,8 +20,9 @@ pub use crate::codec::Limits;
 pub use crate::descriptor::*;
 pub use crate::message::generated::*;
 pub use crate::message::{
-    At, BusinessError, Describe, Element, EnumSchema, Field, FieldSchema, Message, Positions, Read,
-    Reader, RecordSchema, Returned, Value, VariantSchema, Writer,
+    At, BusinessError, Describe, Element, EnumSchema, Field, FieldSchema, Item, MapKey,
+    Message, Positions, Read, ReadScope, Reader, RecordSchema, Returned, Value, VariantSchema,
+    Writer,
 };
 pub use crate::server::Handler;
 pub use crate::*;
@@ -53,8 +54,8 @@ impl<T, E> Outcome for std::result::Result<T, E> {
     label = "not a type that can travel",
     note = "put `#[dubhe::message]` on the type if it is yours",
     note = "what travels: `bool`, `i8`..`i64`, `u8`..`u64`, `f32`, `f64`, `String`, `Vec<u8>`, \
-            `Bytes`, `()`, messages, enums, `Option`, `Vec`, `HashMap`, `BTreeMap` of those, and \
-            `Streaming` of all these"
+            `Bytes`, `()`, `Duration`, `SystemTime`, messages, enums, `Option`, `Vec`, `HashMap`, \
+            `BTreeMap`, arrays and tuples of those, and `Streaming` of all these"
 )]
 pub trait MethodResult: Sized {
     /// The message that it forms, as data.

@@ -289,11 +289,25 @@ pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// On the type: `reserved(2, 3)`, `name` (in a `.proto`; the type's unless set), `class` (in
 /// formats that carry foreign type names, such as `"com.shop.Order"`; also on fields, in
-/// `#[rpc(…)]`), `crate` (where Dubhe is, `::dubhe` unless set).
+/// `#[rpc(…)]`), `own_default`, `crate` (where Dubhe is, `::dubhe` unless set).
 ///
 /// # What it adds
 ///
 /// Adds `Default` unless it is derived below the attribute, serde's `Serialize` and `Deserialize`
+/// A struct of one field without a name is a newtype, in every form what it holds:
+///
+/// ```
+/// # extern crate rpc_core as dubhe;
+/// # use dubhe_rpc_macros::message;
+/// #[message]
+/// #[derive(Debug, PartialEq)]
+/// pub struct Sku(u64);
+///
+/// assert_eq!(serde_json::to_string(&Sku(7)).unwrap(), "\"7\"");
+/// ```
+///
+/// Adds `Default` unless it is derived below the attribute or `own_default` stands in it (for one
+/// that you write, or derive above; a field that was not sent is absent all the same), serde's `Serialize` and `Deserialize`
 /// in the form of the codecs, and nothing else: `Debug`, `Clone` and `PartialEq` are yours to
 /// derive. Place it above the derives. A message that holds itself needs an `Option<Box<Self>>` or
 /// a `Vec<Self>` on the way, and an enum that does begins with a variant that does not: otherwise

@@ -132,10 +132,9 @@ impl Types {
             Type::Bytes => (TypeKind::Bytes, None),
             Type::Duration => (TypeKind::Duration, None),
             Type::Timestamp => (TypeKind::Timestamp, None),
-            Type::Message(_, message) => match self.message_name(message()) {
-                Some(name) => (TypeKind::Message, Some(name)),
-                None => (TypeKind::Unknown, None),
-            },
+            Type::Message(_, message) => self.held(TypeKind::Message, message()),
+            Type::Nested(_, message) => self.held(TypeKind::Nested, message()),
+            Type::Tuple(_, message) => self.held(TypeKind::Tuple, message()),
             Type::Enum(of) => match self.enum_name(of) {
                 Some(name) => (TypeKind::Enum, Some(name)),
                 None => (TypeKind::Unknown, None),
@@ -148,6 +147,14 @@ impl Types {
             _ => 0,
         };
         TypeDescription { kind, name: name.unwrap_or_default(), bits }
+    }
+
+    /// A kind that is told by a message.
+    fn held(&mut self, kind: TypeKind, message: MessageType) -> (TypeKind, Option<String>) {
+        match self.message_name(message) {
+            Some(name) => (kind, Some(name)),
+            None => (TypeKind::Unknown, None),
+        }
     }
 
     /// The name of `message`: its own, with a number if another type has that already.

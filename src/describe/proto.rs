@@ -172,8 +172,13 @@ impl<'a> Types<'a> {
             FieldLabel::Optional => format!("optional {}", self.type_name(&field.value)?),
             FieldLabel::Repeated => format!("repeated {}", self.type_name(&field.value)?),
             FieldLabel::Map => {
-                let key = self.type_name(&field.key.clone().unwrap_or_default())?;
-                format!("map<{key}, {}>", self.type_name(&field.value)?)
+                let of = field.key.clone().unwrap_or_default();
+                let (key, value) = (self.type_name(&of)?, self.type_name(&field.value)?);
+                if of.kind == TypeKind::Enum {
+                    let FieldDescription { name, doc, tag, .. } = field;
+                    return Ok(ProtoField::by_variant(name, doc, *tag, &key, &value));
+                }
+                format!("map<{key}, {value}>")
             }
         };
         let (name, doc) = (field.name.clone(), field.doc.clone());
@@ -182,7 +187,7 @@ impl<'a> Types<'a> {
 
     fn type_name(&mut self, of: &TypeDescription) -> Result<String, Error> {
         match of.kind {
-            TypeKind::Message => self.message(&of.name),
+            TypeKind::Message | TypeKind::Nested | TypeKind::Tuple => self.message(&of.name),
             TypeKind::Enum => Ok(self.enumeration(&of.name)? + ".Value"),
             TypeKind::Unknown => Err(self.of.untold(UNKNOWN_TYPE)),
             TypeKind::Duration => Ok(ProtoFile::DURATION.to_owned()),
@@ -208,7 +213,7 @@ mod tests {
 
     /// A colour.
     #[message(crate = crate)]
-    #[derive(Debug, Clone, Copy, PartialEq)]
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
     enum Color {
         Red,
         Green,
@@ -227,6 +232,9 @@ mod tests {
         bytes: Vec<u8>,
         drying: Duration,
         mixed: HashMap<String, SystemTime>,
+        layers: Option<Vec<[Shade; 2]>>,
+        /// How much.
+        left: HashMap<Color, (u32, Option<String>)>,
     }
 
     #[message(crate = crate)]

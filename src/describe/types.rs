@@ -208,6 +208,11 @@ pub enum TypeKind {
     Message,
     /// An enum without data, by name; in JSON the name of the variant.
     Enum,
+    /// A list, map or option in another. The message of this name holds it in protobuf; JSON has the
+    /// value of its only field in its place.
+    Nested,
+    /// A tuple. The message of this name holds its values in protobuf; JSON has a list of them.
+    Tuple,
     /// Protobuf's own `Duration`; in JSON a text such as `1.5s`.
     Duration,
     /// Protobuf's own `Timestamp`; in JSON a text such as `2024-02-29T12:00:00Z`.
@@ -360,7 +365,7 @@ impl TypeDescription {
             TypeKind::Bytes => "bytes",
             TypeKind::Duration => "google.protobuf.Duration",
             TypeKind::Timestamp => "google.protobuf.Timestamp",
-            TypeKind::Message | TypeKind::Enum => &self.name,
+            TypeKind::Message | TypeKind::Enum | TypeKind::Nested | TypeKind::Tuple => &self.name,
         }
     }
 }

@@ -225,7 +225,9 @@ impl Check<'_> {
         let mut numbers = HashSet::new();
         map.iter().try_for_each(|(key, value)| {
             let at = ValuePlace::Entry(at, key);
-            if let Some(of) = &field.key {
+            if let Some(of) = field.key.as_ref().filter(|of| of.kind == TypeKind::Enum) {
+                self.variant_key(of, key, &at)?;
+            } else if let Some(of) = &field.key {
                 let number =
                     scalar::check_key(of, key).map_err(|why| format!("`{at}`: the key {why}"))?;
                 if number.is_some_and(|number| !numbers.insert(number)) {
@@ -249,16 +251,68 @@ impl Check<'_> {
             (TypeKind::Message, Value::Object(object)) => {
                 // The arguments themselves are the first.
                 if depth + 1 >= MAX_DEPTH {
-                    return Err(format!("`{at}` is nested deeper than {MAX_DEPTH} messages"));
+                    return Err(too_deep(at));
                 }
                 let Some(message) = self.service.message(&of.name) else { return Ok(()) };
                 self.fields(message, object, at, depth + 1)
             }
             (TypeKind::Enum, Value::String(_) | Value::Number(_)) => self.variant(of, value, at),
-            (TypeKind::Message | TypeKind::Enum, _) => Err(expected(at, of.text(), value)),
+            (TypeKind::Nested, value) => self.nested(of, value, at, depth),
+            (TypeKind::Tuple, Value::Array(list)) => self.tuple(of, list, at, depth),
+            (TypeKind::Message | TypeKind::Enum | TypeKind::Tuple, _) => {
+                Err(expected(at, of.text(), value))
+            }
             (TypeKind::Unknown, _) => Ok(()),
             _ => scalar::check(of, value).map_err(|why| format!("`{at}`: {why}")),
         }
+    }
+
+    /// A list, map or option in another.
+    fn nested(
+        &self,
+        of: &TypeDescription,
+        value: &Value,
+        at: &ValuePlace<'_>,
+        depth: usize,
+    ) -> Result<(), String> {
+        if depth + 1 >= MAX_DEPTH {
+            return Err(too_deep(at));
+        }
+        let message = self.service.message(&of.name);
+        let Some(field) = message.and_then(|message| message.fields.first()) else { return Ok(()) };
+        self.field(field, value, at, depth + 1)
+    }
+
+    fn tuple(
+        &self,
+        of: &TypeDescription,
+        list: &[Value],
+        at: &ValuePlace<'_>,
+        depth: usize,
+    ) -> Result<(), String> {
+        if depth + 1 >= MAX_DEPTH {
+            return Err(too_deep(at));
+        }
+        let Some(message) = self.service.message(&of.name) else { return Ok(()) };
+        let (got, takes) = (list.len(), message.fields.len());
+        if got != takes {
+            let of = fields(&message.fields);
+            return Err(format!("`{at}`: expected a list of {takes} ({of}), got {got}"));
+        }
+        message.fields.iter().zip(list).enumerate().try_for_each(|(index, (field, value))| {
+            self.field(field, value, &ValuePlace::Element(at, index), depth + 1)
+        })
+    }
+
+    /// A variant as the key of a map, which is text in JSON, also where it is a number.
+    fn variant_key(
+        &self,
+        of: &TypeDescription,
+        key: &str,
+        at: &ValuePlace<'_>,
+    ) -> Result<(), String> {
+        let value = key.parse::<i32>().map_or_else(|_| Value::from(key), Value::from);
+        self.variant(of, &value, at)
     }
 
     /// A provider may take what it does not know, as of another version; a person has mistyped it.
@@ -302,6 +356,10 @@ fn takes(message: &MessageDescription) -> String {
         1 => format!("1 argument ({})", fields(&message.fields)),
         count => format!("{count} arguments ({})", fields(&message.fields)),
     }
+}
+
+fn too_deep(at: &ValuePlace<'_>) -> String {
+    format!("`{at}` is nested deeper than {MAX_DEPTH} messages")
 }
 
 fn expected(at: &ValuePlace<'_>, expected: &str, got: &Value) -> String {

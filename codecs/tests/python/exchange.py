@@ -41,4 +41,17 @@ if name == "Times":
     same(message.points[2].ToJsonString(), "0001-01-01T00:00:00Z", "the first point of time")
     (folder / "python.json").write_text(json_format.MessageToJson(message), "utf-8")
 
+if name == "Nested":
+    same([option.HasField("value") for option in message.options], [True, False, True], "options")
+    same([list(inner.value) for inner in message.lists], [[1, -1], [], [0]], "lists")
+    same(message.HasField("maybe_list"), True, "presence of maybe_list")
+    same(list(message.array.value), [0.0, 0.5, -1.0], "array")
+    same(message.id, b"\x00\x00\x00\xff", "id")
+    same((message.pair.first, message.pair.second), ("x", 5), "pair")
+    same(message.pairs[0].HasField("first"), False, "absence in a tuple")
+    same(message.lists_by_name["a"].value[0].display_name, "a", "lists_by_name")
+
+if name == "Keys":
+    same(dict(message.amounts), {0: 1, 5: 2}, "amounts")
+
 (folder / "python.pb").write_bytes(message.SerializeToString())

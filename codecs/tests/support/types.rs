@@ -1,9 +1,11 @@
 //! Messages of the types that are more than protobuf's plain ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
 
 use rpc_macros::message;
+
+use super::Leaf;
 
 /// Spans and points of time wherever a value may stand.
 #[message(crate = rpc_core)]
@@ -49,5 +51,171 @@ pub fn times() -> Times {
         ],
         by_name: BTreeMap::from([("k".to_owned(), after(0, 0))]),
         event: Event::Lasting { span: Duration::from_micros(5) },
+    }
+}
+
+/// Lists, maps and options in each other.
+#[message(crate = rpc_core)]
+#[derive(Debug, Clone, PartialEq)]
+pub struct Nested {
+    pub maybe_list: Option<Vec<i32>>,
+    pub maybe_map: Option<BTreeMap<String, u64>>,
+    pub options: Vec<Option<u64>>,
+    pub lists: Vec<Vec<i32>>,
+    pub deep: Vec<Vec<Vec<Option<Leaf>>>>,
+    pub lists_by_name: BTreeMap<String, Vec<Leaf>>,
+    pub options_by_number: BTreeMap<u32, Option<String>>,
+    pub maps_by_name: BTreeMap<String, BTreeMap<i64, bool>>,
+    pub array: [f32; 3],
+    pub arrays: Vec<[String; 2]>,
+    pub id: [u8; 4],
+    pub ids: Vec<[u8; 2]>,
+    pub pair: (String, u32),
+    pub pairs: Vec<(Option<i64>, Vec<Leaf>)>,
+    pub maybe_pair: Option<(u8, bool)>,
+    pub one_of: OneOfLists,
+}
+
+#[message(crate = rpc_core)]
+#[derive(Debug, Clone, PartialEq)]
+pub enum OneOfLists {
+    Nothing,
+    Corner([i32; 2]),
+    Rows { rows: Vec<Vec<u64>> },
+}
+
+pub fn nested() -> Nested {
+    let leaf = Leaf { id: 1, display_name: "a".into() };
+    Nested {
+        maybe_list: Some(Vec::new()),
+        maybe_map: Some([("k".to_owned(), 0)].into()),
+        options: vec![Some(0), None, Some(7)],
+        lists: vec![vec![1, -1], vec![], vec![0]],
+        deep: vec![vec![], vec![vec![], vec![None, Some(leaf.clone()), Some(Leaf::default())]]],
+        lists_by_name: [("a".to_owned(), vec![leaf.clone()]), ("b".to_owned(), vec![])].into(),
+        options_by_number: [(0, None), (1, Some(String::new()))].into(),
+        maps_by_name: [("a".to_owned(), [(-1, true), (0, false)].into())].into(),
+        array: [0.0, 0.5, -1.0],
+        arrays: vec![[String::new(), "x".into()]],
+        id: [0, 0, 0, 255],
+        ids: vec![[0, 0], [1, 2]],
+        pair: ("x".into(), 5),
+        pairs: vec![(None, vec![]), (Some(0), vec![leaf])],
+        maybe_pair: Some((0, false)),
+        one_of: OneOfLists::Rows { rows: vec![vec![], vec![3]] },
+    }
+}
+
+/// What JSON has of it.
+pub const NESTED: &str = concat!(
+    r#"{"maybeList":[],"maybeMap":{"k":"0"},"options":["0",null,"7"],"lists":[[1,-1],[],[0]],"#,
+    r#""deep":[[],[[],[null,{"id":"1","displayName":"a"},{"id":"0","displayName":""}]]],"#,
+    r#""listsByName":{"a":[{"id":"1","displayName":"a"}],"b":[]},"#,
+    r#""optionsByNumber":{"0":null,"1":""},"mapsByName":{"a":{"-1":true,"0":false}},"#,
+    r#""array":[0.0,0.5,-1.0],"arrays":[["","x"]],"id":"AAAA/w==","ids":["AAA=","AQI="],"#,
+    r#""pair":["x",5],"pairs":[[null,[]],["0",[{"id":"1","displayName":"a"}]]],"#,
+    r#""maybePair":[0,false],"oneOf":{"rows":{"rows":[[],["3"]]}}}"#,
+);
+
+#[message(crate = rpc_core)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Sku(pub u64);
+
+#[message(crate = rpc_core)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(pub String);
+
+#[message(crate = rpc_core)]
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tags(pub Vec<Name>);
+
+#[message(crate = rpc_core)]
+#[derive(Debug, Clone, PartialEq)]
+pub struct Root(pub Leaf);
+
+#[message(crate = rpc_core)]
+#[derive(Debug, Clone, PartialEq)]
+pub struct Same<T>(pub T);
+
+#[message(crate = rpc_core)]
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Small(pub u8);
+
+/// The same value as newtypes, and as what they hold.
+#[message(crate = rpc_core)]
+#[derive(Debug, Clone, PartialEq)]
+pub struct Newtypes {
+    pub sku: Sku,
+    pub zero: Sku,
+    pub maybe: Option<Sku>,
+    pub skus: Vec<Sku>,
+    pub by_sku: BTreeMap<Sku, Vec<Sku>>,
+    pub by_name: BTreeMap<Name, Name>,
+    pub tags: Tags,
+    pub tag_lists: Vec<Tags>,
+    pub maybe_tags: Option<Tags>,
+    pub root: Root,
+    pub roots: Vec<Same<Root>>,
+    pub small: Vec<Small>,
+}
+
+#[message(crate = rpc_core)]
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plain {
+    pub sku: u64,
+    pub zero: u64,
+    pub maybe: Option<u64>,
+    pub skus: Vec<u64>,
+    pub by_sku: BTreeMap<u64, Vec<u64>>,
+    pub by_name: BTreeMap<String, String>,
+    pub tags: Vec<String>,
+    pub tag_lists: Vec<Vec<String>>,
+    pub maybe_tags: Option<Vec<String>>,
+    pub root: Leaf,
+    pub roots: Vec<Leaf>,
+    pub small: Vec<u32>,
+}
+
+pub fn newtypes() -> Newtypes {
+    let name = |name: &str| Name(name.to_owned());
+    let root = Root(Leaf { id: 1, display_name: "a".into() });
+    Newtypes {
+        sku: Sku(300),
+        zero: Sku(0),
+        maybe: Some(Sku(0)),
+        skus: vec![Sku(1), Sku(0)],
+        by_sku: [(Sku(7), vec![Sku(8)])].into(),
+        by_name: [(name("k"), name("v"))].into(),
+        tags: Tags(vec![name(""), name("b")]),
+        tag_lists: vec![Tags(vec![]), Tags(vec![name("c")])],
+        maybe_tags: Some(Tags(vec![])),
+        root: root.clone(),
+        roots: vec![Same(root)],
+        small: vec![Small(3)],
+    }
+}
+
+#[message(crate = rpc_core)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Color {
+    Red,
+    #[rpc(tag = 5)]
+    DarkGreen,
+    #[rpc(other)]
+    Other(String),
+}
+
+/// Maps by the variants of an enum.
+#[message(crate = rpc_core)]
+#[derive(Debug, Clone, PartialEq)]
+pub struct Keys {
+    pub amounts: BTreeMap<Color, u32>,
+    pub lists: HashMap<Color, Vec<Color>>,
+}
+
+pub fn keys() -> Keys {
+    Keys {
+        amounts: [(Color::Red, 1), (Color::DarkGreen, 2)].into(),
+        lists: [(Color::DarkGreen, vec![Color::Red])].into(),
     }
 }

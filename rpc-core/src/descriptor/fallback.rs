@@ -61,11 +61,22 @@ fn check_names(json: &Json, shape: &Shape) -> Result<(), CodecError> {
 }
 
 fn check_value(json: &Json, of: &Type) -> Result<(), CodecError> {
-    let (Type::Message(_, message), Json::Object(fields)) = (of, json) else {
-        return Ok(());
-    };
-    let message = message();
-    fields.iter().try_for_each(|(name, value)| check_field(&message, name, value))
+    match (of, json) {
+        (Type::Message(_, message), Json::Object(fields)) => {
+            let message = message();
+            fields.iter().try_for_each(|(name, value)| check_field(&message, name, value))
+        }
+        (Type::Nested(_, message), json) => {
+            let fields = message().fields;
+            fields.iter().try_for_each(|field| check_names(json, &(field.shape)()))
+        }
+        (Type::Tuple(_, message), Json::Array(items)) => {
+            let fields = message().fields;
+            let mut pairs = fields.iter().zip(items);
+            pairs.try_for_each(|(field, item)| check_names(item, &(field.shape)()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_field(message: &MessageType, name: &str, value: &Json) -> Result<(), CodecError> {

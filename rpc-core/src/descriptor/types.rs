@@ -111,12 +111,20 @@ pub enum Type {
     Message(String, fn() -> MessageType),
     /// An enum without data.
     Enum(EnumType),
+    /// A list, map or option in another, by the name of the message of one field that holds it in
+    /// protobuf; JSON and msgpack have the value of that field in its place.
+    Nested(String, fn() -> MessageType),
+    /// A tuple, by the name of the message that holds its values in protobuf; JSON and msgpack have
+    /// an array of them in its place.
+    Tuple(String, fn() -> MessageType),
 }
 
 impl PartialEq for Type {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Message(a, message), Self::Message(b, other)) => {
+            (Self::Message(a, message), Self::Message(b, other))
+            | (Self::Nested(a, message), Self::Nested(b, other))
+            | (Self::Tuple(a, message), Self::Tuple(b, other)) => {
                 match (message().id, other().id) {
                     // Not by what they say, which may lead back here.
                     (None, None) => a == b,

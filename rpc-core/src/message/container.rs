@@ -5,9 +5,10 @@
 
 use bytes::BytesMut;
 
+use super::item::{Inner, Item, ListItem, encode_value, value_len};
 use super::problem::Read;
 use super::reader::{ReadScope, Reader};
-use super::traits::{Element, Field, Value, encode_value, value_len};
+use super::traits::Field;
 use super::wire::{self, DecodeError, Input, WireType, encoded_len_varint, key_len};
 use super::writer::{At, Writer};
 use crate::codec::Limits;
@@ -15,10 +16,10 @@ use crate::descriptor::Shape;
 
 // === impl Option ===
 
-impl<T: Value> Field for Option<T> {
+impl<T: Inner> Field for Option<T> {
     #[inline]
     fn nests_within(&self, levels: usize) -> bool {
-        self.as_ref().is_none_or(|value| value.nests_within(levels))
+        self.as_ref().is_none_or(|value| value.item_nests_within(levels))
     }
 
     #[inline]
@@ -35,11 +36,11 @@ impl<T: Value> Field for Option<T> {
 
     #[inline]
     fn merge_field(&mut self, wire: WireType, input: &mut Input) -> Result<(), DecodeError> {
-        wire::expect_wire(T::WIRE, wire)?;
+        wire::expect_wire(T::ITEM_WIRE, wire)?;
         if self.is_none() {
             input.make::<T>()?;
         }
-        self.get_or_insert_with(T::empty).merge_body(input)
+        self.get_or_insert_with(T::absent).merge_item_body(input)
     }
 
     #[inline]
@@ -50,7 +51,7 @@ impl<T: Value> Field for Option<T> {
     #[inline]
     fn write(&self, writer: &mut dyn Writer, at: At) {
         if let Some(value) = self {
-            value.write_value(writer, at);
+            value.write_item(writer, at);
         }
     }
 
@@ -62,11 +63,11 @@ impl<T: Value> Field for Option<T> {
         if self.is_none() {
             limits.take(T::DEFAULT_HEAP)?;
         }
-        self.get_or_insert_with(T::empty).read_value(reader, limits)
+        self.get_or_insert_with(T::absent).read_item(reader, limits)
     }
 
     fn shape() -> Shape {
-        Shape::Optional(T::value_type())
+        Shape::Optional(T::item_type())
     }
 
     #[inline]
@@ -75,66 +76,55 @@ impl<T: Value> Field for Option<T> {
     }
 }
 
+impl<T: Inner> Item for Option<T> {
+    const IS_OPTION: bool = true;
+    const IS_ENDLESS: bool = T::IS_ENDLESS;
+}
+
+impl<T: Inner> ListItem for Option<T> {}
+
 // === impl Vec ===
 
-impl<T: Element> Field for Vec<T> {
+impl<T: ListItem> Field for Vec<T> {
     #[inline]
     fn nests_within(&self, levels: usize) -> bool {
         // Nobody walks a list of numbers for this.
-        !T::IS_CHECKED || self.iter().all(|value| value.nests_within(levels))
+        !T::ITEM_IS_CHECKED || self.iter().all(|value| value.item_nests_within(levels))
     }
 
     #[inline]
     fn field_len(&self, tag: u32) -> usize {
-        if T::WIRE == WireType::LengthDelimited {
-            return self.iter().map(|value| value_len(value, tag)).sum();
-        }
-        if self.is_empty() {
-            return 0;
-        }
-        let packed = packed_len(self);
-        key_len(tag) + encoded_len_varint(packed as u64) + packed
+        repeated_len(self, tag)
     }
 
     #[inline]
     fn encode_field(&self, tag: u32, out: &mut BytesMut) {
-        if T::WIRE == WireType::LengthDelimited {
-            self.iter().for_each(|value| encode_value(value, tag, out));
-        } else if !self.is_empty() {
-            wire::put_key(tag, WireType::LengthDelimited, out);
-            wire::put_varint(packed_len(self) as u64, out);
-            self.iter().for_each(|value| value.encode_body(out));
-        }
+        encode_repeated(self, tag, out);
     }
 
     #[inline]
     fn merge_field(&mut self, wire: WireType, input: &mut Input) -> Result<(), DecodeError> {
-        let mut one = |input: &mut Input| {
+        merge_repeated::<T>(wire, input, |input| {
             input.room(self)?;
-            let mut value = T::empty();
-            value.merge_body(input).map_err(|error| error.at_index(self.len()))?;
+            let mut value = T::absent();
+            value.merge_item_body(input).map_err(|error| error.at_index(self.len()))?;
             self.push(value);
             Ok(())
-        };
-        if wire == WireType::LengthDelimited && T::WIRE != WireType::LengthDelimited {
-            return input.delimited(one);
-        }
-        wire::expect_wire(T::WIRE, wire)?;
-        one(input)
+        })
     }
 
     #[inline]
     fn write(&self, writer: &mut dyn Writer, at: At) {
-        T::write_list(self, writer, at);
+        T::write_items(self, writer, at);
     }
 
     #[inline]
     fn read(&mut self, reader: &mut dyn Reader, limits: &mut Limits) -> Read {
-        T::read_list(self, reader, limits)
+        T::read_items(self, reader, limits)
     }
 
     fn shape() -> Shape {
-        Shape::Repeated(T::value_type())
+        Shape::Repeated(T::item_type())
     }
 
     #[inline]
@@ -143,12 +133,59 @@ impl<T: Element> Field for Vec<T> {
     }
 }
 
-fn packed_len<T: Value>(values: &[T]) -> usize {
-    values.iter().map(Value::body_len).sum()
+impl<T: ListItem> Item for Vec<T> {
+    const IS_ENDLESS: bool = T::IS_ENDLESS;
+}
+
+impl<T: ListItem> ListItem for Vec<T> {}
+
+impl<T: ListItem> Inner for Vec<T> {}
+
+/// Length of a repeated field.
+#[inline]
+pub(super) fn repeated_len<T: Item>(values: &[T], tag: u32) -> usize {
+    if T::ITEM_WIRE == WireType::LengthDelimited {
+        return values.iter().map(|value| value_len(value, tag)).sum();
+    }
+    if values.is_empty() {
+        return 0;
+    }
+    let packed = packed_len(values);
+    key_len(tag) + encoded_len_varint(packed as u64) + packed
+}
+
+/// Appends a repeated field.
+#[inline]
+pub(super) fn encode_repeated<T: Item>(values: &[T], tag: u32, out: &mut BytesMut) {
+    if T::ITEM_WIRE == WireType::LengthDelimited {
+        values.iter().for_each(|value| encode_value(value, tag, out));
+    } else if !values.is_empty() {
+        wire::put_key(tag, WireType::LengthDelimited, out);
+        wire::put_varint(packed_len(values) as u64, out);
+        values.iter().for_each(|value| value.encode_item_body(out));
+    }
+}
+
+/// Reads a piece of a repeated field: one value, or packed ones.
+#[inline]
+pub(super) fn merge_repeated<T: Item>(
+    wire: WireType,
+    input: &mut Input,
+    mut one: impl FnMut(&mut Input) -> Result<(), DecodeError>,
+) -> Result<(), DecodeError> {
+    if wire == WireType::LengthDelimited && T::ITEM_WIRE != WireType::LengthDelimited {
+        return input.delimited(one);
+    }
+    wire::expect_wire(T::ITEM_WIRE, wire)?;
+    one(input)
+}
+
+fn packed_len<T: Item>(values: &[T]) -> usize {
+    values.iter().map(Item::item_body_len).sum()
 }
 
 /// Reads a list element by element, in place of what is there.
-pub(super) fn read_list<T: Value>(
+pub(super) fn read_list<T: Item>(
     list: &mut Vec<T>,
     reader: &mut dyn Reader,
     limits: &mut Limits,
@@ -162,8 +199,8 @@ pub(super) fn read_list<T: Value>(
         let index = list.len();
         limits.take(T::DEFAULT_HEAP)?;
         limits.room(list, || left(hint, index))?;
-        let mut value = T::empty();
-        value.read_value(reader, limits).map_err(|problem| problem.at_index(index))?;
+        let mut value = T::absent();
+        value.read_item(reader, limits).map_err(|problem| problem.at_index(index))?;
         list.push(value);
     }
     Ok(())

@@ -3,15 +3,14 @@
 //! A number or name of another version reads as the variant under `#[rpc(other)]`, and is an error
 //! where there is none: as any other variant it would silently mean something else.
 
-use serde::{Deserializer, Serializer};
+use serde::Serializer;
 
 use super::problem::{Problem, Read};
-use super::reader::{Reader, Variant};
+use super::reader::{KeyMut, ReadScope, Reader, Variant};
 use super::schema::EnumSchema;
 use super::traits::Value;
 use super::wire::{DecodeError, Input};
-use super::with_serde;
-use super::writer::{At, Writer};
+use super::writer::{At, KeyRef, Writer};
 use crate::codec::Limits;
 use crate::descriptor::EnumType;
 
@@ -175,17 +174,42 @@ pub fn serialize_enum<T: Enumeration, S: Serializer>(
     }
 }
 
-/// Reads an enum without data in serde's form: its name or number.
+/// Offers a variant to a writer as the key of a map: a text, also where all that was kept is a number.
+pub fn offer_enum_key<T: Enumeration>(value: &T, writer: &mut dyn Writer) {
+    match (value.kept_name(), T::SCHEMA.name_of(value.number())) {
+        (Some(name), _) => writer.key(KeyRef::Str(name)),
+        (None, "") => writer.key(KeyRef::Str(&value.number().to_string())),
+        (None, name) => writer.key(KeyRef::Str(name)),
+    }
+}
+
+/// The text of a variant as the key of a map.
+pub fn enum_key_text<T: Enumeration>(value: &T) -> String {
+    match (value.kept_name(), T::SCHEMA.name_of(value.number())) {
+        (Some(name), _) => name.to_owned(),
+        (None, "") => value.number().to_string(),
+        (None, name) => name.to_owned(),
+    }
+}
+
+/// Reads the next key of a map whose keys are variants: names, or numbers in digits.
 ///
 /// # Errors
-/// A value that is neither, and one that no variant has or takes.
-pub fn deserialize_enum<'de, T: Value, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    let mut value = T::empty();
-    let limits = &mut Limits::of_depth_alone();
-    with_serde::read_value(deserializer, limits, |reader, limits| {
-        value.read_value(reader, limits)
-    })?;
-    Ok(value)
+/// What the reader reports, and a name or number that no variant has or takes.
+pub fn next_enum_key<T: Enumeration>(
+    reader: &mut dyn Reader,
+    scope: &mut ReadScope,
+    limits: &mut Limits,
+) -> Read<Option<T>> {
+    let mut name = String::new();
+    if !reader.next_key(scope, KeyMut::Str(&mut name))? {
+        return Ok(None);
+    }
+    limits.take(name.len())?;
+    let number = T::SCHEMA.number_of(&name).or_else(|| name.parse().ok());
+    let variant = match number {
+        Some(number) => Variant::Number(number.into()),
+        None => Variant::Unknown(name),
+    };
+    number.and_then(T::from_number).map_or_else(|| unknown(&variant), Ok).map(Some)
 }

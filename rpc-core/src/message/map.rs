@@ -1,11 +1,11 @@
 //! `HashMap` and `BTreeMap`: entries of key and value, as protobuf has them.
 
 use std::collections::{BTreeMap, HashMap, btree_map, hash_map};
-use std::fmt;
 use std::hash::{BuildHasher, Hash};
 
 use bytes::BytesMut;
 
+use super::item::{Inner, Item, ListItem, encode_value, value_len};
 use super::problem::{Problem, Read};
 use super::reader::{KeyMut, ReadScope, Reader};
 use super::traits::{Field, Value};
@@ -14,16 +14,22 @@ use super::writer::{At, KeyRef, Writer};
 use crate::codec::Limits;
 use crate::descriptor::Shape;
 
-/// A key of a map: an integer, `bool` or `String`, as protobuf has it.
+/// A key of a map: an integer, `bool` or `String`, as protobuf has it, an enum without data, or a
+/// newtype of one of these.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the key of a map in a message",
-    label = "not an integer, `bool` or `String`",
-    note = "use an integer, `bool` or `String`, or a `Vec` of a message with key and value"
+    label = "not an integer, `bool`, `String` or enum without data",
+    note = "use an integer, `bool`, `String`, an enum without data or a newtype of one, or a `Vec` of \
+            tuples of key and value"
 )]
-pub trait MapKey: Value + Eq + Hash + Ord + fmt::Display {
-    /// As writers have it.
+pub trait MapKey: Value {
+    /// Offers it to a writer.
     #[doc(hidden)]
-    fn as_key(&self) -> KeyRef<'_>;
+    fn offer_key(&self, writer: &mut dyn Writer);
+
+    /// Its text, for what is said of it.
+    #[doc(hidden)]
+    fn key_text(&self) -> String;
 
     /// Reads the next key of a map; `None` at its end.
     #[doc(hidden)]
@@ -38,8 +44,12 @@ macro_rules! integer_keys {
     ($($ty:ident through $wide:ident as $kind:ident;)*) => {$(
         impl MapKey for $ty {
             #[inline]
-            fn as_key(&self) -> KeyRef<'_> {
-                KeyRef::$kind((*self).into())
+            fn offer_key(&self, writer: &mut dyn Writer) {
+                writer.key(KeyRef::$kind((*self).into()));
+            }
+
+            fn key_text(&self) -> String {
+                self.to_string()
             }
 
             #[inline]
@@ -72,8 +82,12 @@ integer_keys! {
 
 impl MapKey for bool {
     #[inline]
-    fn as_key(&self) -> KeyRef<'_> {
-        KeyRef::Bool(*self)
+    fn offer_key(&self, writer: &mut dyn Writer) {
+        writer.key(KeyRef::Bool(*self));
+    }
+
+    fn key_text(&self) -> String {
+        self.to_string()
     }
 
     fn next_key(
@@ -88,8 +102,12 @@ impl MapKey for bool {
 
 impl MapKey for String {
     #[inline]
-    fn as_key(&self) -> KeyRef<'_> {
-        KeyRef::Str(self)
+    fn offer_key(&self, writer: &mut dyn Writer) {
+        writer.key(KeyRef::Str(self));
+    }
+
+    fn key_text(&self) -> String {
+        self.clone()
     }
 
     #[inline]
@@ -109,16 +127,16 @@ impl MapKey for String {
 
 /// The two maps of std, whose interfaces are alike but share no trait.
 macro_rules! maps {
-    ($($map:ident<K, V $(, $hasher:ident)?> by $entry:ident;)*) => {$(
+    ($($map:ident<K: $order:ident $(+ $equal:ident)?, V $(, $hasher:ident)?> by $entry:ident;)*) => {$(
         impl<K, V $(, $hasher)?> Field for $map<K, V $(, $hasher)?>
         where
-            K: MapKey,
-            V: Value,
+            K: MapKey + $order $(+ $equal)?,
+            V: Item,
             $($hasher: BuildHasher + Default + Send + Sync + 'static,)?
         {
             #[inline]
             fn nests_within(&self, levels: usize) -> bool {
-                !V::IS_CHECKED || self.values().all(|value| value.nests_within(levels))
+                !V::ITEM_IS_CHECKED || self.values().all(|value| value.item_nests_within(levels))
             }
 
             #[inline]
@@ -136,7 +154,7 @@ macro_rules! maps {
                     wire::put_key(tag, WireType::LengthDelimited, out);
                     wire::put_varint(entry_len(key, value) as u64, out);
                     key.encode_field(1, out);
-                    value.encode_field(2, out);
+                    encode_of_entry(value, out);
                 }
             }
 
@@ -150,8 +168,8 @@ macro_rules! maps {
             fn write(&self, writer: &mut dyn Writer, at: At) {
                 writer.begin_map(at, self.len());
                 for (key, value) in self {
-                    writer.key(key.as_key());
-                    value.write_value(writer, None);
+                    key.offer_key(writer);
+                    value.write_item(writer, None);
                 }
                 writer.end_map();
             }
@@ -163,12 +181,12 @@ macro_rules! maps {
                 $(reserve::<K, V, $hasher>(self, scope.hint, limits);)?
                 while let Some(key) = K::next_key(reader, &mut scope, limits)? {
                     limits.take(entry_cost::<K, V>())?;
-                    let mut value = V::empty();
-                    value.read_value(reader, limits).map_err(|problem| problem.at_key(&key))?;
+                    let mut value = V::absent();
+                    value.read_item(reader, limits).map_err(|problem| problem.at_key(&key.key_text()))?;
                     match self.entry(key) {
                         $entry::Entry::Vacant(entry) => _ = entry.insert(value),
                         $entry::Entry::Occupied(entry) => {
-                            return Err(Problem::twice(&entry.key().to_string()));
+                            return Err(Problem::twice(&entry.key().key_text()));
                         }
                     }
                 }
@@ -176,7 +194,7 @@ macro_rules! maps {
             }
 
             fn shape() -> Shape {
-                Shape::Map(K::value_type(), V::value_type())
+                Shape::Map(K::value_type(), V::item_type())
             }
 
             #[inline]
@@ -184,35 +202,69 @@ macro_rules! maps {
                 Self::default()
             }
         }
+
+        impl<K, V $(, $hasher)?> Item for $map<K, V $(, $hasher)?>
+        where
+            K: MapKey + $order $(+ $equal)?,
+            V: Item,
+            $($hasher: BuildHasher + Default + Send + Sync + 'static,)?
+        {
+            const IS_ENDLESS: bool = V::IS_ENDLESS;
+        }
+
+        impl<K, V $(, $hasher)?> ListItem for $map<K, V $(, $hasher)?>
+        where
+            K: MapKey + $order $(+ $equal)?,
+            V: Item,
+            $($hasher: BuildHasher + Default + Send + Sync + 'static,)?
+        {}
+
+        impl<K, V $(, $hasher)?> Inner for $map<K, V $(, $hasher)?>
+        where
+            K: MapKey + $order $(+ $equal)?,
+            V: Item,
+            $($hasher: BuildHasher + Default + Send + Sync + 'static,)?
+        {}
     )*};
 }
 
 maps! {
-    BTreeMap<K, V> by btree_map;
-    HashMap<K, V, S> by hash_map;
+    BTreeMap<K: Ord, V> by btree_map;
+    HashMap<K: Hash + Eq, V, S> by hash_map;
 }
 
 #[inline]
-fn entry_len<K: Value, V: Value>(key: &K, value: &V) -> usize {
-    key.field_len(1) + value.field_len(2)
+fn entry_len<K: Value, V: Item>(key: &K, value: &V) -> usize {
+    key.field_len(1) + if value.item_is_default() { 0 } else { value_len(value, 2) }
+}
+
+#[inline]
+fn encode_of_entry<V: Item>(value: &V, out: &mut BytesMut) {
+    if !value.item_is_default() {
+        encode_value(value, 2, out);
+    }
 }
 
 /// What an entry takes. Maps keep about as much room free as they use.
-const fn entry_cost<K: Value, V: Value>() -> usize {
+const fn entry_cost<K: Value, V: Item>() -> usize {
     2 * size_of::<(K, V)>() + K::DEFAULT_HEAP + V::DEFAULT_HEAP
 }
 
 /// Makes room for the entries that are said to come. Each is paid for when it comes.
-fn reserve<K: MapKey, V, S: BuildHasher>(map: &mut HashMap<K, V, S>, hint: usize, limits: &Limits) {
+fn reserve<K: Hash + Eq, V, S: BuildHasher>(
+    map: &mut HashMap<K, V, S>,
+    hint: usize,
+    limits: &Limits,
+) {
     map.reserve(limits.affordable(2 * size_of::<(K, V)>(), hint));
 }
 
-fn merge_entry<K: MapKey, V: Value>(input: &mut Input) -> Result<(K, V), DecodeError> {
+fn merge_entry<K: MapKey, V: Item>(input: &mut Input) -> Result<(K, V), DecodeError> {
     input.take(entry_cost::<K, V>())?;
-    let (mut key, mut value) = (K::empty(), V::empty());
+    let (mut key, mut value) = (K::empty(), V::absent());
     input.entry(|input, tag, wire| match tag {
         1 => key.merge_field(wire, input),
-        2 => value.merge_field(wire, input),
+        2 => wire::expect_wire(V::ITEM_WIRE, wire).and_then(|()| value.merge_item_body(input)),
         _ => input.skip(tag, wire),
     })?;
     Ok((key, value))

@@ -6,11 +6,14 @@
 //! lists, and [`Returned`] wraps replies. The rules of the forms are in `docs/wire.md`; each
 //! type's are beside its implementation.
 
+mod array;
 mod business;
 mod container;
 mod enumeration;
+mod item;
 pub mod json_mapping;
 mod map;
+mod newtype;
 #[doc(hidden)]
 pub mod oneof;
 mod problem;
@@ -24,6 +27,7 @@ mod sole;
 mod text;
 mod time;
 mod traits;
+mod tuple;
 mod unwritable;
 mod wire;
 mod with_serde;
@@ -36,6 +40,7 @@ use bytes::{Bytes, BytesMut};
 use crate::codec::Limits;
 
 pub use self::business::BusinessError;
+pub use self::item::{Inner, Item, ListItem};
 pub use self::map::MapKey;
 pub use self::problem::{Problem, Read};
 pub use self::reader::{KeyMut, ReadScope, Reader, ValueKind, Variant, set_string};
@@ -51,9 +56,10 @@ pub use self::writer::{At, KeyRef, Writer};
 pub mod generated {
     pub use super::business::{typed_error, typed_status};
     pub use super::enumeration::{
-        Enumeration, Unrecognized, deserialize_enum, merge_enum, read_enum, serialize_enum,
-        write_enum,
+        Enumeration, Unrecognized, enum_key_text, merge_enum, next_enum_key, offer_enum_key, read_enum,
+        serialize_enum, write_enum,
     };
+    pub use super::newtype::Newtype;
     pub use super::oneof;
     pub use super::reader::Variant;
     pub use super::record::{
@@ -64,7 +70,8 @@ pub mod generated {
     pub use super::text::append as append_text;
     pub use super::wire::{DecodeError, Input, WireType};
     pub use super::with_serde::{
-        deserialize, read_value as read_value_with_serde, write_with_serde,
+        deserialize, deserialize_value, read_value as read_value_with_serde, serialize_value,
+        write_with_serde,
     };
 }
 

@@ -119,7 +119,8 @@ impl<T: Field> Describe for Returned<T> {
     }
 }
 
-fn shape_name(shape: &Shape) -> String {
+/// The name of a type as a part of another's name.
+pub(super) fn shape_name(shape: &Shape) -> String {
     match shape {
         Shape::Single(value) => type_name(value),
         Shape::Optional(value) => format!("Optional{}", type_name(value)),
@@ -131,7 +132,7 @@ fn shape_name(shape: &Shape) -> String {
 /// The name of a type as a part of another's name.
 fn type_name(value: &Type) -> String {
     match value {
-        Type::Message(name, _) => name.clone(),
+        Type::Message(name, _) | Type::Nested(name, _) | Type::Tuple(name, _) => name.clone(),
         Type::Enum(of) => of.name.to_owned(),
         // As the `.proto` has them: its messages are named by what they hold.
         Type::Int8 | Type::Int16 => "Int32".to_owned(),

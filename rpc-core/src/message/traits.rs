@@ -6,6 +6,7 @@
 
 use bytes::BytesMut;
 
+use super::item::{encode_value, value_len};
 use super::problem::Read;
 use super::reader::Reader;
 use super::record::Record;
@@ -20,10 +21,10 @@ use crate::descriptor::{FieldType, MessageType, Shape, Type};
     message = "`{Self}` cannot be a single value in a message",
     label = "not a number, `bool`, `String`, bytes, enum or message",
     note = "put `#[dubhe::message]` on the type if it is yours",
-    note = "`Option`, `Vec` and maps cannot be nested in each other or stand in an enum's variant: \
-            wrap the inner one in a struct with `#[dubhe::message]`",
-    note = "`usize`, `isize`, `u128`, `i128`, `char`, tuples and references do not travel: use \
-            `u64`, `i64`, `String`, or a message"
+    note = "`Option`, `Vec` and maps are no single values: in an enum's variant give it a name, \
+            `{{ list: Vec<T> }}`",
+    note = "`usize`, `isize`, `u128`, `i128`, `char` and references do not travel: use `u64`, `i64`, \
+            `String`, or a message"
 )]
 pub trait Value: Sized + Send + Sync + 'static {
     /// How protobuf writes it.
@@ -41,6 +42,11 @@ pub trait Value: Sized + Send + Sync + 'static {
     /// Bytes that [`empty`](Self::empty) holds outside of itself.
     #[doc(hidden)]
     const DEFAULT_HEAP: usize = 0;
+
+    /// What newtypes that hold each other in a circle need themselves for, which rustc reports: their
+    /// type has no end. Its name is all that can be said there.
+    #[doc(hidden)]
+    const ENDLESS_NEWTYPE_USE_A_NAMED_FIELD: bool = false;
 
     /// What it is where nothing was sent: zero, the empty text, a message of such fields. Not
     /// `Default`, which a type need not have and a program may write as it likes.
@@ -112,6 +118,55 @@ pub trait Value: Sized + Send + Sync + 'static {
     #[doc(hidden)]
     fn value_type() -> Type;
 
+    // As a field. A newtype is here what it holds, which may be repeated.
+
+    /// As [`Field::nests_within`].
+    #[doc(hidden)]
+    #[inline]
+    fn field_nests_within(&self, levels: usize) -> bool {
+        self.nests_within(levels)
+    }
+
+    /// As [`Field::field_len`].
+    #[doc(hidden)]
+    #[inline]
+    fn value_field_len(&self, tag: u32) -> usize {
+        if self.is_default() {
+            return 0;
+        }
+        value_len(self, tag)
+    }
+
+    /// As [`Field::encode_field`].
+    #[doc(hidden)]
+    #[inline]
+    fn encode_value_field(&self, tag: u32, out: &mut BytesMut) {
+        if !self.is_default() {
+            encode_value(self, tag, out);
+        }
+    }
+
+    /// As [`Field::merge_field`].
+    #[doc(hidden)]
+    #[inline]
+    fn merge_value_field(&mut self, wire: WireType, input: &mut Input) -> Result<(), DecodeError> {
+        wire::expect_wire(Self::WIRE, wire)?;
+        self.merge_body(input)
+    }
+
+    /// As [`Field::read`].
+    #[doc(hidden)]
+    #[inline]
+    fn read_value_field(&mut self, reader: &mut dyn Reader, limits: &mut Limits) -> Read {
+        self.read_value(reader, limits)
+    }
+
+    /// As [`Field::shape`].
+    #[doc(hidden)]
+    fn value_shape() -> Shape {
+        Shape::Single(Self::value_type())
+    }
+
     // Of a variant of an enum with data. As all that generated code asks of a type, they are methods
     // of its trait: for one that cannot travel, the compiler then says the same thing, and so once.
 
@@ -141,24 +196,25 @@ pub trait Value: Sized + Send + Sync + 'static {
 ///
 /// Type parameters of generic messages are bound by it.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be an element of a `Vec` in a message, or the parameter of one",
+    message = "`{Self}` cannot be the parameter of a message",
     label = "not a number, `bool`, `String`, bytes, enum or message",
     note = "put `#[dubhe::message]` on the type if it is yours",
-    note = "`Option`, `Vec` and maps cannot be nested in each other: wrap the inner one in a \
-            struct with `#[dubhe::message]`"
+    note = "`Option`, `Vec` and maps are no single values: hold it in a newtype with \
+            `#[dubhe::message]`"
 )]
 pub trait Element: Value {}
 
 /// What a field of a message, an argument and a result can be: a [`Value`], or an `Option`, `Vec`
-/// or map of values.
+/// or map of them.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field, an argument or a result",
     label = "not a type that can travel",
     note = "put `#[dubhe::message]` on the type if it is yours",
     note = "what travels: `bool`, `i8`..`i64`, `u8`..`u64`, `f32`, `f64`, `String`, `Vec<u8>`, \
-            `Bytes`, `()`, messages, enums, and `Option`, `Vec`, `HashMap`, `BTreeMap` of those",
-    note = "`usize`, `isize`, `u128`, `i128`, `char`, tuples and references do not: use `u64`, \
-            `i64`, `String`, or a struct with `#[dubhe::message]`"
+            `Bytes`, `()`, `Duration`, `SystemTime`, messages, enums, and `Option`, `Vec`, \
+            `HashMap`, `BTreeMap`, arrays and tuples of those",
+    note = "`usize`, `isize`, `u128`, `i128`, `char` and references do not: use `u64`, `i64`, \
+            `String`, or a struct with `#[dubhe::message]`"
 )]
 pub trait Field: Sized + Send + Sync + 'static {
     /// Whether it is a message, so that it can be a whole body.
@@ -304,28 +360,22 @@ impl<T: Value> Field for T {
 
     #[inline]
     fn nests_within(&self, levels: usize) -> bool {
-        T::nests_within(self, levels)
+        self.field_nests_within(levels)
     }
 
     #[inline]
     fn field_len(&self, tag: u32) -> usize {
-        if self.is_default() {
-            return 0;
-        }
-        value_len(self, tag)
+        self.value_field_len(tag)
     }
 
     #[inline]
     fn encode_field(&self, tag: u32, out: &mut BytesMut) {
-        if !self.is_default() {
-            encode_value(self, tag, out);
-        }
+        self.encode_value_field(tag, out);
     }
 
     #[inline]
     fn merge_field(&mut self, wire: WireType, input: &mut Input) -> Result<(), DecodeError> {
-        wire::expect_wire(T::WIRE, wire)?;
-        self.merge_body(input)
+        self.merge_value_field(wire, input)
     }
 
     #[inline]
@@ -335,7 +385,7 @@ impl<T: Value> Field for T {
 
     #[inline]
     fn read(&mut self, reader: &mut dyn Reader, limits: &mut Limits) -> Read {
-        self.read_value(reader, limits)
+        self.read_value_field(reader, limits)
     }
 
     #[inline]
@@ -359,34 +409,13 @@ impl<T: Value> Field for T {
     }
 
     fn shape() -> Shape {
-        Shape::Single(T::value_type())
+        T::value_shape()
     }
 
     #[inline]
     fn absent() -> Self {
         T::empty()
     }
-}
-
-/// Length of `value` with its key, also if it is the default.
-#[inline]
-pub(super) fn value_len<T: Value>(value: &T, tag: u32) -> usize {
-    let body = value.body_len();
-    let prefix = match T::WIRE {
-        WireType::LengthDelimited => wire::encoded_len_varint(body as u64),
-        _ => 0,
-    };
-    wire::key_len(tag) + prefix + body
-}
-
-/// Appends `value` with its key, also if it is the default.
-#[inline]
-pub(super) fn encode_value<T: Value>(value: &T, tag: u32, out: &mut BytesMut) {
-    wire::put_key(tag, T::WIRE, out);
-    if T::WIRE == WireType::LengthDelimited {
-        wire::put_varint(value.body_len() as u64, out);
-    }
-    value.encode_body(out);
 }
 
 /// What can print itself into a `.proto`: messages, argument lists, replies.

@@ -10,7 +10,7 @@ pub use prost::encoding::WireType;
 pub(super) use prost::encoding::{encoded_len_varint, key_len};
 
 use super::problem::Problem;
-use super::traits::Value;
+use super::traits::Field;
 use crate::codec::{Exceeded, Limits, MAX_DEPTH};
 
 /// Why bytes are not the protobuf form of a message, and where in it.
@@ -109,13 +109,13 @@ impl Input {
     /// # Errors
     /// So much is not left.
     #[inline]
-    pub(super) fn make<T: Value>(&mut self) -> Result<(), DecodeError> {
+    pub(super) fn make<T: Field>(&mut self) -> Result<(), DecodeError> {
         self.take(T::DEFAULT_HEAP)
     }
 
     /// Makes room for one more value, and pays for it.
     #[inline]
-    pub(super) fn room<T: Value>(&mut self, list: &mut Vec<T>) -> Result<(), DecodeError> {
+    pub(super) fn room<T: Field>(&mut self, list: &mut Vec<T>) -> Result<(), DecodeError> {
         self.make::<T>()?;
         // Each takes a byte at least.
         Ok(self.limits.room(list, || self.bytes.remaining())?)

@@ -15,12 +15,13 @@ pub(crate) fn expand(head: &Head, units: &Units) -> TokenStream {
     let value = value(head, units);
     let element = implement(head, quote!(#p::Element), TokenStream::new());
     let serialize = faces::serialize(head, &quote!(#p::serialize_enum(self, __serializer)));
-    let deserialize = faces::deserialize(head, &quote!(#p::deserialize_enum(__deserializer)));
+    let deserialize = faces::deserialize(head, &quote!(#p::deserialize_value(__deserializer)));
     let default = (!head.has_default).then(|| {
         let body = quote!(fn default() -> Self { <Self as #p::Value>::empty() });
         implement(head, quote!(::core::default::Default), body)
     });
-    quote!(#default #enumeration #value #element #serialize #deserialize)
+    let key = implement(head, quote!(#p::MapKey), key(&p));
+    quote!(#default #enumeration #value #element #key #serialize #deserialize)
 }
 
 fn enumeration(head: &Head, Units { known, other }: &Units) -> TokenStream {
@@ -103,6 +104,27 @@ fn unknown(p: &TokenStream, other: &Other) -> (TokenStream, TokenStream) {
         keeps,
         quote!(Self::#ident(__kept) => #kept::number(__kept, <Self as #p::Enumeration>::SCHEMA),),
     )
+}
+
+/// What a key of a map needs; whether a map takes it depends on what the user derives.
+fn key(p: &TokenStream) -> TokenStream {
+    quote! {
+        fn key_text(&self) -> ::std::string::String {
+            #p::enum_key_text(self)
+        }
+
+        fn offer_key(&self, __writer: &mut dyn #p::Writer) {
+            #p::offer_enum_key(self, __writer);
+        }
+
+        fn next_key(
+            __reader: &mut dyn #p::Reader,
+            __scope: &mut #p::ReadScope,
+            __limits: &mut #p::Limits,
+        ) -> #p::Read<::core::option::Option<Self>> {
+            #p::next_enum_key(__reader, __scope, __limits)
+        }
+    }
 }
 
 fn value(head: &Head, units: &Units) -> TokenStream {

@@ -24,6 +24,7 @@ mod expand;
 mod faces;
 mod model;
 mod names;
+mod newtype;
 mod oneof;
 mod oneof_proto;
 mod proto;
@@ -74,12 +75,21 @@ pub(crate) fn expand(arguments: TokenStream, item: Item) -> TokenStream {
 }
 
 fn expand_struct(args: TypeArgs, item: &mut ItemStruct, errors: &mut Errors) -> TokenStream {
+    if let Fields::Unnamed(fields) = &item.fields {
+        match fields.unnamed.first() {
+            Some(field) if fields.unnamed.len() == 1 => {
+                return newtype::expand(args, item, field, errors);
+            }
+            _ => errors.at(
+                fields,
+                "the fields of a message have names, but for the one of a newtype; write \
+                 `{ name: Type, … }`",
+            ),
+        }
+    }
     let head = Head::new(args, &item.ident, &item.generics, &item.attrs);
     check::generics(&item.generics, errors);
     proto::type_name(&head, errors);
-    if let Fields::Unnamed(fields) = &item.fields {
-        errors.at(fields, "the fields of a message have names; write `{ name: Type, … }`");
-    }
     let mut fields = named_fields(&mut item.fields, errors);
     check::number(&head, fields.iter_mut().map(|field| &mut field.wire), errors);
     check::default_ends(&head, &fields, errors);

@@ -64,6 +64,10 @@ impl Types<'_> {
             Shape::Single(value) => self.type_name(&value),
             Shape::Optional(value) => format!("optional {}", self.type_name(&value)),
             Shape::Repeated(value) => format!("repeated {}", self.type_name(&value)),
+            Shape::Map(Type::Enum(of), value) => {
+                let (key, value) = (self.type_name(&Type::Enum(of)), self.type_name(&value));
+                return ProtoField::by_variant(field.name, field.doc, field.tag, &key, &value);
+            }
             Shape::Map(key, value) => {
                 let (key, value) = (self.type_name(&key), self.type_name(&value));
                 format!("map<{key}, {value}>")
@@ -86,7 +90,9 @@ impl Types<'_> {
             Type::Bytes => "bytes",
             Type::Duration => ProtoFile::DURATION,
             Type::Timestamp => ProtoFile::TIMESTAMP,
-            Type::Message(_, message) => return self.message_name(message()),
+            Type::Message(_, message) | Type::Nested(_, message) | Type::Tuple(_, message) => {
+                return self.message_name(message());
+            }
             Type::Enum(of) => {
                 let name = self.name_of(of.name, Named::Enum(of.clone()));
                 return format!("{name}.Value");

@@ -90,6 +90,16 @@ pub struct ProtoField {
     pub type_text: String,
 }
 
+impl ProtoField {
+    /// A map by the variants of the enum `key`. Protobuf takes no enums as keys, but their numbers.
+    #[must_use]
+    pub fn by_variant(name: &str, doc: &str, tag: u32, key: &str, value: &str) -> Self {
+        let said = format!("Its keys are numbers of {key}.");
+        let doc = if doc.is_empty() { said } else { format!("{doc}\n\n{said}") };
+        Self { name: name.to_owned(), doc, tag, type_text: format!("map<int32, {value}>") }
+    }
+}
+
 impl ServiceDescriptor {
     /// The service and every type it uses, in the language of `.proto` files (proto3).
     #[must_use]

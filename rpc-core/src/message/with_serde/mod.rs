@@ -19,7 +19,9 @@ use super::Message;
 use super::problem::Read;
 use super::reader::Reader;
 use super::traits::Value;
-use crate::codec::Limits;
+use super::unwritable;
+use super::writer::Writer;
+use crate::codec::{Limits, MAX_DEPTH};
 
 /// Writes a message in a format of serde's.
 ///
@@ -71,6 +73,36 @@ pub fn read_value<'de, D: Deserializer<'de>>(
         return Err(error);
     }
     read(&mut replay::Replay::new(&events, is_text), limits).map_err(D::Error::custom)
+}
+
+/// Writes a value that is no whole message in a format of serde's.
+///
+/// # Errors
+/// As [`write_with_serde`].
+pub fn serialize_value<T: Value, S: Serializer>(
+    value: &T,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut collected = collect::Collect::new(serializer.is_human_readable());
+    if value.nests_within(MAX_DEPTH) {
+        value.write_value(&mut collected, None);
+    } else {
+        collected.fail(unwritable::reason(|levels| value.nests_within(levels)));
+    }
+    let events = collected.finish().map_err(S::Error::custom)?;
+    give::serialize(&events, serializer)
+}
+
+/// A value that is no whole message in a format of serde's, however much memory it takes.
+///
+/// # Errors
+/// Whatever the deserializer reports, and values that do not fit.
+pub fn deserialize_value<'de, T: Value, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    let (mut value, limits) = (T::empty(), &mut Limits::of_depth_alone());
+    read_value(deserializer, limits, |reader, limits| value.read_value(reader, limits))?;
+    Ok(value)
 }
 
 /// A message in a format of serde's, however much memory it takes.

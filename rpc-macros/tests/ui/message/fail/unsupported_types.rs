@@ -11,7 +11,7 @@ struct Sizes {
 
 #[message(crate = rpc_core)]
 struct Tuples {
-    pair: (u32, u32),
+    pair: (u32, char),
 }
 
 #[message(crate = rpc_core)]
@@ -21,7 +21,12 @@ struct Unmarked {
 
 #[message(crate = rpc_core)]
 struct Nested {
-    lists: Vec<Vec<u32>>,
+    lists: Vec<Vec<Foreign>>,
+}
+
+#[message(crate = rpc_core)]
+struct Twice {
+    nothing: Option<Option<u32>>,
 }
 
 #[message(crate = rpc_core)]

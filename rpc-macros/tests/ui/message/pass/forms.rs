@@ -117,6 +117,38 @@ mod serde_like {
     impl<T: Serialize + DeserializeOwned> Both for T {}
 }
 
+#[message(crate = rpc_core)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Sku(pub u64);
+
+#[message(crate = rpc_core)]
+pub struct Held<T>(T);
+
+#[message(crate = rpc_core)]
+pub struct Lists(Vec<Option<Held<Sku>>>);
+
+#[derive(Default)]
+#[message(crate = rpc_core, own_default)]
+pub struct Above {
+    pub by_sku: HashMap<Sku, Vec<[String; 2]>>,
+    pub by_variant: BTreeMap<Key, Option<(u8, Option<Sku>)>>,
+    pub lists: Option<Lists>,
+    pub since: Option<std::time::SystemTime>,
+}
+
+#[message(crate = rpc_core, own_default)]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    Low,
+    High,
+}
+
+impl Default for Key {
+    fn default() -> Self {
+        Self::High
+    }
+}
+
 fn main() {
     travels::<Everything>();
     travels::<Unit>();
