@@ -15,7 +15,7 @@ use bytes::Bytes;
 use rpc_core::message::{Message, Returned};
 use rpc_macros::arguments;
 
-use support::types::{Keys, Nested, Times, keys, nested, times};
+use support::types::{Foreign, Keys, Nested, Times, foreign, keys, nested, times};
 use support::{Everything, Leaf, codecs, decode, encode, everything};
 
 #[arguments(crate = rpc_core)]
@@ -71,6 +71,14 @@ fn what_is_nested_has_the_bytes_it_always_had() {
     for (codec, bytes) in compare("keys", &keys()) {
         let read: Keys = decode(&*support::codec(codec), bytes).unwrap();
         assert_eq!(read, keys());
+    }
+}
+
+#[test]
+fn types_of_other_crates_have_the_bytes_they_always_had() {
+    for (codec, bytes) in compare("foreign", &foreign()) {
+        let read: Foreign = decode(&*support::codec(codec), bytes).unwrap();
+        assert_eq!(read, foreign());
     }
 }
 

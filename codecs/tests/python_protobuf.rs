@@ -15,7 +15,9 @@ use rpc_core::descriptor::{MethodDescriptor, ServiceDescriptor};
 use rpc_core::message::{Describe, Message, Returned};
 use rpc_macros::arguments;
 
-use support::types::{Keys, Nested, Newtypes, Times, keys, nested, newtypes, times};
+use support::types::{
+    Foreign, Keys, Nested, Newtypes, Times, foreign, keys, nested, newtypes, times,
+};
 use support::{Choice, Everything, Leaf, Outcome, codec, decode, encode, everything, python};
 
 #[arguments(crate = rpc_core)]
@@ -81,10 +83,11 @@ fn stock_python_protobuf_reads_and_writes_our_messages() {
 }
 
 fn types() -> ServiceDescriptor {
-    static METHODS: [MethodDescriptor; 4] = [
+    static METHODS: [MethodDescriptor; 5] = [
         MethodDescriptor::new("times", Returned::<Times>::message_type, Times::message_type),
         MethodDescriptor::new("nested", Nested::message_type, Nested::message_type),
         MethodDescriptor::new("keys", Keys::message_type, Keys::message_type),
+        MethodDescriptor::new("foreign", Foreign::message_type, Foreign::message_type),
         MethodDescriptor::new("newtypes", Newtypes::message_type, Newtypes::message_type),
     ];
     ServiceDescriptor::new("dubhe.test.Types", &METHODS)
@@ -121,6 +124,7 @@ fn stock_python_protobuf_reads_and_writes_what_is_nested() {
     let Some(python) = python() else { return };
     exchange(&python, "Nested", &nested());
     exchange(&python, "Keys", &keys());
+    exchange(&python, "Foreign", &foreign());
     exchange(&python, "Newtypes", &newtypes());
 }
 

@@ -20,9 +20,8 @@ pub use crate::codec::Limits;
 pub use crate::descriptor::*;
 pub use crate::message::generated::*;
 pub use crate::message::{
-    At, BusinessError, Describe, Element, EnumSchema, Field, FieldSchema, Item, MapKey,
-    Message, Positions, Read, ReadScope, Reader, RecordSchema, Returned, Value, VariantSchema,
-    Writer,
+    At, BusinessError, Describe, Element, EnumSchema, Field, FieldSchema, Item, MapKey, Message,
+    Positions, Read, ReadScope, Reader, RecordSchema, Returned, Value, VariantSchema, Writer,
 };
 pub use crate::server::Handler;
 pub use crate::*;

@@ -132,6 +132,7 @@ impl Types {
             Type::Bytes => (TypeKind::Bytes, None),
             Type::Duration => (TypeKind::Duration, None),
             Type::Timestamp => (TypeKind::Timestamp, None),
+            Type::Json => (TypeKind::Json, None),
             Type::Message(_, message) => self.held(TypeKind::Message, message()),
             Type::Nested(_, message) => self.held(TypeKind::Nested, message()),
             Type::Tuple(_, message) => self.held(TypeKind::Tuple, message()),

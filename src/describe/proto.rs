@@ -192,6 +192,7 @@ impl<'a> Types<'a> {
             TypeKind::Unknown => Err(self.of.untold(UNKNOWN_TYPE)),
             TypeKind::Duration => Ok(ProtoFile::DURATION.to_owned()),
             TypeKind::Timestamp => Ok(ProtoFile::TIMESTAMP.to_owned()),
+            TypeKind::Json => Ok(ProtoFile::VALUE.to_owned()),
             // A narrow integer is one of its kind.
             _ => Ok(TypeDescription { bits: 0, ..of.clone() }.text().to_owned()),
         }

@@ -217,6 +217,8 @@ pub enum TypeKind {
     Duration,
     /// Protobuf's own `Timestamp`; in JSON a text such as `2024-02-29T12:00:00Z`.
     Timestamp,
+    /// Protobuf's own `Value`, which is any JSON value.
+    Json,
 }
 
 /// An enum without data.
@@ -365,6 +367,7 @@ impl TypeDescription {
             TypeKind::Bytes => "bytes",
             TypeKind::Duration => "google.protobuf.Duration",
             TypeKind::Timestamp => "google.protobuf.Timestamp",
+            TypeKind::Json => "google.protobuf.Value",
             TypeKind::Message | TypeKind::Enum | TypeKind::Nested | TypeKind::Tuple => &self.name,
         }
     }

@@ -262,7 +262,7 @@ impl Check<'_> {
             (TypeKind::Message | TypeKind::Enum | TypeKind::Tuple, _) => {
                 Err(expected(at, of.text(), value))
             }
-            (TypeKind::Unknown, _) => Ok(()),
+            (TypeKind::Unknown | TypeKind::Json, _) => Ok(()),
             _ => scalar::check(of, value).map_err(|why| format!("`{at}`: {why}")),
         }
     }

@@ -51,6 +51,12 @@ if name == "Nested":
     same(message.pairs[0].HasField("first"), False, "absence in a tuple")
     same(message.lists_by_name["a"].value[0].display_name, "a", "lists_by_name")
 
+if name == "Foreign":
+    text = json_format.Parse((folder / "ours.json").read_text("utf-8"), module.Foreign())
+    same(message, text, "protobuf and JSON")
+    same(json_format.MessageToDict(message.any)["a"], [1.0, -2.5, "x", True, None, {}], "any")
+    (folder / "python.json").write_text(json_format.MessageToJson(message), "utf-8")
+
 if name == "Keys":
     same(dict(message.amounts), {0: 1, 5: 2}, "amounts")
 

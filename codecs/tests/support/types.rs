@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use rpc_macros::message;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::Leaf;
 
@@ -217,5 +220,35 @@ pub fn keys() -> Keys {
     Keys {
         amounts: [(Color::Red, 1), (Color::DarkGreen, 2)].into(),
         lists: [(Color::DarkGreen, vec![Color::Red])].into(),
+    }
+}
+
+/// Types of other crates.
+#[message(crate = rpc_core)]
+#[derive(Debug, Clone, PartialEq)]
+pub struct Foreign {
+    pub id: Uuid,
+    pub maybe_id: Option<Uuid>,
+    pub ids: Vec<Uuid>,
+    pub by_id: BTreeMap<Uuid, Vec<TimeDelta>>,
+    pub at: DateTime<Utc>,
+    pub wait: TimeDelta,
+    pub any: Value,
+    pub maybe: Option<Value>,
+    pub list: Vec<Value>,
+}
+
+pub fn foreign() -> Foreign {
+    let id = Uuid::from_u128(0x67e5_5044_10b1_426f_9247_bb68_0e5f_e0c8);
+    Foreign {
+        id,
+        maybe_id: Some(Uuid::nil()),
+        ids: vec![Uuid::nil(), id],
+        by_id: [(id, vec![TimeDelta::nanoseconds(-1)])].into(),
+        at: DateTime::from_timestamp(-1, 500_000_000).unwrap(),
+        wait: TimeDelta::milliseconds(-1_500),
+        any: json!({ "a": [1, -2.5, "x", true, null, {}], "big": 5_000_000_000_u64 }),
+        maybe: Some(json!([])),
+        list: vec![Value::Null, json!(0.25), json!("")],
     }
 }

@@ -107,6 +107,8 @@ pub enum Type {
     Duration,
     /// `std::time::SystemTime`: protobuf's own `Timestamp`; in JSON and msgpack a text
     Timestamp,
+    /// Any JSON value: protobuf's own `Value`; in JSON and msgpack itself
+    Json,
     /// A message, by name; the function gives the rest, and may lead back here.
     Message(String, fn() -> MessageType),
     /// An enum without data.

@@ -12,6 +12,8 @@ mod container;
 mod enumeration;
 mod item;
 pub mod json_mapping;
+#[cfg(feature = "serde_json")]
+mod json_value;
 mod map;
 mod newtype;
 #[doc(hidden)]
@@ -29,6 +31,8 @@ mod time;
 mod traits;
 mod tuple;
 mod unwritable;
+#[cfg(feature = "uuid")]
+mod uuid_text;
 mod wire;
 mod with_serde;
 mod writer;
@@ -56,8 +60,8 @@ pub use self::writer::{At, KeyRef, Writer};
 pub mod generated {
     pub use super::business::{typed_error, typed_status};
     pub use super::enumeration::{
-        Enumeration, Unrecognized, enum_key_text, merge_enum, next_enum_key, offer_enum_key, read_enum,
-        serialize_enum, write_enum,
+        Enumeration, Unrecognized, enum_key_text, merge_enum, next_enum_key, offer_enum_key,
+        read_enum, serialize_enum, write_enum,
     };
     pub use super::newtype::Newtype;
     pub use super::oneof;

@@ -90,6 +90,7 @@ impl Types<'_> {
             Type::Bytes => "bytes",
             Type::Duration => ProtoFile::DURATION,
             Type::Timestamp => ProtoFile::TIMESTAMP,
+            Type::Json => ProtoFile::VALUE,
             Type::Message(_, message) | Type::Nested(_, message) | Type::Tuple(_, message) => {
                 return self.message_name(message());
             }

@@ -46,9 +46,13 @@ impl ProtoFile {
     /// Protobuf's own `Timestamp`.
     pub const TIMESTAMP: &'static str = ".google.protobuf.Timestamp";
 
+    /// Protobuf's own `Value`, which is any JSON value.
+    pub const VALUE: &'static str = ".google.protobuf.Value";
+
     /// The files that protobuf's own types stand in.
     fn print_imports(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let own = [(Self::DURATION, "duration"), (Self::TIMESTAMP, "timestamp")];
+        let own =
+            [(Self::DURATION, "duration"), (Self::VALUE, "struct"), (Self::TIMESTAMP, "timestamp")];
         let mut before = "\n";
         for (of, file) in own {
             if self.types.iter().any(|message| message.uses(of)) {

@@ -5,6 +5,8 @@
 //! read. Protobuf's form has no way to fail in the middle, so a value that cannot be written says so
 //! when depth is looked at, which is before (`super::unwritable`).
 
+#[cfg(feature = "chrono")]
+mod of_chrono;
 mod text;
 
 use std::time::{Duration, SystemTime};
@@ -209,6 +211,8 @@ macro_rules! timed {
 }
 
 timed!(Duration, SystemTime);
+#[cfg(feature = "chrono")]
+timed!(chrono::DateTime<chrono::Utc>, chrono::TimeDelta);
 
 // === impl Duration ===
 
