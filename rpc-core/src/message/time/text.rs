@@ -1,17 +1,25 @@
 //! The texts of protobuf's JSON mapping: spans as seconds, points of time by RFC 3339.
 
-use super::{NANOS, Parts};
+/// Seconds and the billionths of one beside them: of a span both have one sign, of a point of time
+/// the billionths count forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct TimeParts {
+    pub(super) seconds: i64,
+    pub(super) nanos: i32,
+}
+
+pub(super) const NANOS: i32 = 1_000_000_000;
 
 const DAY: i64 = 86_400;
 
 /// `1.500s`: three, six or nine digits behind the point, or no point, as few as are exact.
-pub(super) fn of_span(Parts { seconds, nanos }: Parts) -> String {
+pub(super) fn of_span(TimeParts { seconds, nanos }: TimeParts) -> String {
     let sign = if seconds < 0 || nanos < 0 { "-" } else { "" };
     format!("{sign}{}{}s", seconds.unsigned_abs(), fraction(nanos.unsigned_abs()))
 }
 
 /// `2024-02-29T12:00:00.500Z`
-pub(super) fn of_point(Parts { seconds, nanos }: Parts) -> String {
+pub(super) fn of_point(TimeParts { seconds, nanos }: TimeParts) -> String {
     let (year, month, day) = date(seconds.div_euclid(DAY));
     let second = seconds.rem_euclid(DAY);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
@@ -29,7 +37,7 @@ fn fraction(nanos: u32) -> String {
 }
 
 /// The span that `text` says; `None` if it says none.
-pub(super) fn span(text: &str) -> Option<Parts> {
+pub(super) fn span(text: &str) -> Option<TimeParts> {
     let digits = text.strip_suffix('s')?;
     let (sign, digits) = match digits.strip_prefix('-') {
         Some(digits) => (-1, digits),
@@ -39,11 +47,11 @@ pub(super) fn span(text: &str) -> Option<Parts> {
         Some((whole, fraction)) => (whole, nanos(fraction)?),
         None => (digits, 0),
     };
-    Some(Parts { seconds: i64::from(sign) * number(whole)?, nanos: sign * nanos })
+    Some(TimeParts { seconds: i64::from(sign) * number(whole)?, nanos: sign * nanos })
 }
 
 /// The point of time that `text` says; `None` if it says none.
-pub(super) fn point(text: &str) -> Option<Parts> {
+pub(super) fn point(text: &str) -> Option<TimeParts> {
     let (date, time) = text.split_once(['T', 't'])?;
     let [year, month, day] = three(date, '-', [4, 2, 2])?;
     let (clock, offset) = offset(time)?;
@@ -55,7 +63,7 @@ pub(super) fn point(text: &str) -> Option<Parts> {
     let is_clock = hour < 24 && minute < 60 && second < 60;
     let is_date = (1..=12).contains(&month) && day >= 1 && day <= days_of(year, month);
     let seconds = days(year, month, day) * DAY + hour * 3600 + minute * 60 + second - offset;
-    (is_clock && is_date).then_some(Parts { seconds, nanos })
+    (is_clock && is_date).then_some(TimeParts { seconds, nanos })
 }
 
 /// The time without what stands for its offset, and that in seconds.
@@ -156,11 +164,14 @@ mod tests {
             (0, 1_000, "0.000001s", "1970-01-01T00:00:00.000001Z"),
             (951_782_400, 1, "951782400.000000001s", "2000-02-29T00:00:00.000000001Z"),
         ] {
-            let parts = Parts { seconds, nanos };
+            let parts = TimeParts { seconds, nanos };
             assert_eq!((of_span(parts), of_point(parts)), (span.to_owned(), point.to_owned()));
         }
-        assert_eq!(of_span(Parts { seconds: 0, nanos: -5_000_000 }), "-0.005s");
-        assert_eq!(of_point(Parts { seconds: -1, nanos: 5_000_000 }), "1969-12-31T23:59:59.005Z");
+        assert_eq!(of_span(TimeParts { seconds: 0, nanos: -5_000_000 }), "-0.005s");
+        assert_eq!(
+            of_point(TimeParts { seconds: -1, nanos: 5_000_000 }),
+            "1969-12-31T23:59:59.005Z"
+        );
     }
 
     #[test]
