@@ -109,7 +109,7 @@ async fn times_are_the_texts_of_protobufs_mapping() {
     });
     assert_eq!(client.call("times", times.clone()).await.unwrap(), times);
     let later = client.call("later", json!(["2024-02-29T13:00:00+01:00", "0.5s"])).await.unwrap();
-    assert_eq!(later, "2024-02-29T12:00:00.500Z");
+    assert_eq!(later["value"], "2024-02-29T12:00:00.500Z");
     refused(
         &client,
         "times",
@@ -139,7 +139,7 @@ async fn what_is_nested_is_written_as_it_is() {
     assert_eq!(arrived["lists"], json!({ "RED": [], "DARK_GREEN": ["8"] }));
     assert_eq!(arrived["pair"], json!(["", null]));
     let turned = client.call("turned", json!([[[1, 2], []], [1, "9"]])).await.unwrap();
-    assert_eq!(turned, json!([[], [1, 2]]));
+    assert_eq!(turned["value"], json!([[], [1, 2]]));
     let with = |key: &str, value: Value| {
         let mut arguments = json!({ "corner": [0, 0], "pair": ["", null] });
         arguments[key] = value;
@@ -151,6 +151,7 @@ async fn what_is_nested_is_written_as_it_is() {
         &[
             (with("rows", json!([[{ "amount": 256 }]])), "`rows[0][0].amount`: 256 does not fit"),
             (with("rows", json!([1])), "`rows[0]`: expected repeated OptionalLine, got the number"),
+            (with("rows", json!([null])), "`rows[0]`: expected repeated OptionalLine, got null"),
             (with("lists", json!({ "BLUE": [] })), "unknown Color in `lists[\"BLUE\"]` `BLUE`"),
             (with("lists", json!({ "4": [] })), "unknown Color in `lists[\"4\"]` `4`"),
             (with("lists", json!({ "RED": ["x"] })), "`lists[\"RED\"][0]`: expected uint64"),
@@ -165,4 +166,27 @@ async fn what_is_nested_is_written_as_it_is() {
     let status = client.call("nested", with("corner", json!([1]))).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
     assert!(status.message().contains("corner: an array of 2 was expected, not of 1"), "{status}");
+}
+
+#[tokio::test]
+async fn a_provider_tells_the_proto_that_its_trait_prints() {
+    let (client, _running) = mirror().await;
+    let told = client.description().to_proto().unwrap();
+    assert_eq!(told, TypesClient::DESCRIPTOR.to_proto());
+    for line in [
+        "import \"google/protobuf/duration.proto\";",
+        "import \"google/protobuf/timestamp.proto\";",
+        "  .google.protobuf.Duration wait = 1;",
+        "  optional .google.protobuf.Timestamp since = 2;",
+        "  map<string, .google.protobuf.Timestamp> points = 4;",
+        "  repeated OptionalLineList rows = 1;",
+        "  // Its keys are numbers of Color.Value.",
+        "  map<int32, Uint64List> lists = 3;",
+        "  Int32Array2 corner = 4;",
+        "  Tuple_String_OptionalLine pair = 5;",
+        "message OptionalLineList {",
+        "  repeated OptionalLine value = 1;",
+    ] {
+        assert!(told.lines().any(|found| found == line), "{line}\n{told}");
+    }
 }

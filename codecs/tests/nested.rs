@@ -42,10 +42,20 @@ fn json_has_lists_in_lists_and_null_for_none() {
     let json = codec("json");
     assert_eq!(String::from_utf8(encode(&*json, &nested()).to_vec()).unwrap(), NESTED);
     assert_eq!(decode::<Nested>(&*json, NESTED.into()).unwrap(), nested());
-    // `null` is absent: an empty list, an array or tuple of absent values.
-    let nulls = r#"{"lists":[null],"array":null,"id":null,"pair":null,"maybePair":null}"#;
-    let expected = Nested { lists: vec![vec![]], ..Nested::default() };
-    assert_eq!(decode::<Nested>(&*json, nulls.into()).unwrap(), expected);
+    // A field that is `null` is absent: an array or tuple of absent values. An element is not.
+    let nulls = r#"{"lists":null,"array":null,"id":null,"pair":null,"maybePair":null}"#;
+    assert_eq!(decode::<Nested>(&*json, nulls.into()).unwrap(), Nested::default());
+    for (wrong, place) in [
+        (r#"{"lists":[[1],null]}"#, "lists"),
+        (r#"{"deep":[[null]]}"#, "deep[0]"),
+        (r#"{"arrays":[["a",null]]}"#, "arrays[0]"),
+        (r#"{"pair":[null,1]}"#, "pair"),
+        (r#"{"pairs":[[null,null]]}"#, "pairs[0]"),
+        (r#"{"mapsByName":{"a":null}}"#, "mapsByName"),
+    ] {
+        let error = decode::<Nested>(&*json, wrong.into()).unwrap_err().to_string();
+        assert!(error.contains(place) && error.contains("null"), "{error}");
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Every `.proto` that is printed is one for protoc, however odd the definitions are.
 //!
 //! Needs the Python of `python_protobuf.rs`, which carries protoc.
+//!
+//! Long because each oddity is a service of its own.
 
 #![allow(
     dead_code,
@@ -330,7 +332,8 @@ mod nested {
         pub maybe_list: Option<HashMap<Sku, Vec<Option<Uint64List>>>>,
         /// By colour.
         pub by_color: HashMap<Color, [Color; 2]>,
-        pub pairs: Vec<(Option<Color>, [[f64; 3]; 3], [u8; 16])>,
+        pub pairs: Vec<(Option<Color>, [[f64; 3]; 3])>,
+        pub id: [u8; 16],
     }
 
     #[service(crate = rpc_core)]

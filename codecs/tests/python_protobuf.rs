@@ -4,6 +4,8 @@
 //! Needs `pip install grpcio-tools==1.85.1 protobuf msgpack` for the interpreter in `DUBHE_PYTHON`, else
 //! `python3`. Without them it says so and passes, except where `CI` is set.
 
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
 mod support;
 
 use std::fmt::Debug;

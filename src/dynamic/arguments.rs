@@ -280,7 +280,23 @@ impl Check<'_> {
         }
         let message = self.service.message(&of.name);
         let Some(field) = message.and_then(|message| message.fields.first()) else { return Ok(()) };
-        self.field(field, value, at, depth + 1)
+        self.item(field, value, at, depth + 1)
+    }
+
+    /// What stands in a list, map or tuple, where nothing can be left out: `null` is an option's.
+    fn item(
+        &self,
+        field: &FieldDescription,
+        value: &Value,
+        at: &ValuePlace<'_>,
+        depth: usize,
+    ) -> Result<(), String> {
+        match (field.label, value) {
+            (FieldLabel::Repeated | FieldLabel::Map, Value::Null) => {
+                Err(expected(at, &field.type_text(), value))
+            }
+            _ => self.field(field, value, at, depth),
+        }
     }
 
     fn tuple(
@@ -300,7 +316,7 @@ impl Check<'_> {
             return Err(format!("`{at}`: expected a list of {takes} ({of}), got {got}"));
         }
         message.fields.iter().zip(list).enumerate().try_for_each(|(index, (field, value))| {
-            self.field(field, value, &ValuePlace::Element(at, index), depth + 1)
+            self.item(field, value, &ValuePlace::Element(at, index), depth + 1)
         })
     }
 

@@ -68,6 +68,7 @@ impl<T: ListItem, const N: usize> Value for [T; N] {
             return Err(TooDeep.into());
         }
         let (mut scope, mut count) = (limits.scope(), 0);
+        scope.takes_null = T::ITEM_TAKES_NULL;
         reader.begin_list(&mut scope)?;
         while reader.next_item(&mut scope)? {
             let place = self.get_mut(count).ok_or_else(|| wrong_length(N, &"more"))?;
@@ -100,8 +101,7 @@ impl<const N: usize> Value for [u8; N] {
     }
 
     fn merge_body(&mut self, input: &mut Input) -> Result<(), DecodeError> {
-        let mut bytes = Bytes::new();
-        input.bytes(&mut bytes)?;
+        let bytes = input.bytes()?;
         Ok(fill(self, &bytes)?)
     }
 

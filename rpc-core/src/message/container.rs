@@ -192,6 +192,7 @@ pub(super) fn read_list<T: Item>(
 ) -> Read {
     list.clear();
     let mut scope = limits.scope();
+    scope.takes_null = T::ITEM_TAKES_NULL;
     reader.begin_list(&mut scope)?;
     let hint = scope.hint;
     limits.reserve(list, hint);

@@ -113,6 +113,10 @@ pub trait Item: Field {
         Type::Nested(shape_name(&Self::shape()), nested_type::<Self>)
     }
 
+    /// As [`Value::TAKES_NULL`].
+    #[doc(hidden)]
+    const ITEM_TAKES_NULL: bool = Self::IS_OPTION;
+
     /// As [`Value::ENDLESS_NEWTYPE_USE_A_NAMED_FIELD`].
     #[doc(hidden)]
     const IS_ENDLESS: bool = false;
@@ -196,6 +200,7 @@ pub trait Item: Field {
 impl<T: Value> Item for T {
     const ITEM_WIRE: WireType = T::WIRE;
     const ITEM_IS_CHECKED: bool = T::IS_CHECKED;
+    const ITEM_TAKES_NULL: bool = T::TAKES_NULL;
     const IS_ENDLESS: bool = T::ENDLESS_NEWTYPE_USE_A_NAMED_FIELD;
 
     #[inline]

@@ -257,6 +257,7 @@ fn read(reader: &mut dyn Reader, limits: &mut Limits) -> Read<Json> {
         ValueKind::List => {
             enter(limits)?;
             let (mut scope, mut list) = (limits.scope(), Vec::new());
+            scope.takes_null = true;
             reader.begin_list(&mut scope)?;
             while reader.next_item(&mut scope)? {
                 limits.room(&mut list, || usize::MAX)?;
@@ -269,6 +270,7 @@ fn read(reader: &mut dyn Reader, limits: &mut Limits) -> Read<Json> {
         ValueKind::Map => {
             enter(limits)?;
             let (mut scope, mut map, mut key) = (limits.scope(), Map::new(), String::new());
+            scope.takes_null = true;
             reader.begin_map(&mut scope)?;
             while reader.next_key(&mut scope, KeyMut::Str(&mut key))? {
                 limits.take(ENTRY + key.len())?;
@@ -287,6 +289,7 @@ fn read(reader: &mut dyn Reader, limits: &mut Limits) -> Read<Json> {
 
 impl Value for Json {
     const IS_CHECKED: bool = true;
+    const TAKES_NULL: bool = true;
 
     fn empty() -> Self {
         Self::Null

@@ -177,6 +177,7 @@ macro_rules! maps {
             fn read(&mut self, reader: &mut dyn Reader, limits: &mut Limits) -> Read {
                 self.clear();
                 let mut scope = limits.scope();
+                scope.takes_null = V::ITEM_TAKES_NULL;
                 reader.begin_map(&mut scope)?;
                 $(reserve::<K, V, $hasher>(self, scope.hint, limits);)?
                 while let Some(key) = K::next_key(reader, &mut scope, limits)? {

@@ -20,6 +20,7 @@ impl<T: Value> Value for Box<T> {
     const WIRE: WireType = T::WIRE;
     const IS_MESSAGE: bool = T::IS_MESSAGE;
     const IS_CHECKED: bool = T::IS_CHECKED;
+    const TAKES_NULL: bool = T::TAKES_NULL;
     const ENDLESS_NEWTYPE_USE_A_NAMED_FIELD: bool = T::ENDLESS_NEWTYPE_USE_A_NAMED_FIELD;
     const DEFAULT_HEAP: usize = size_of::<T>() + T::DEFAULT_HEAP;
 

@@ -43,6 +43,10 @@ pub trait Value: Sized + Send + Sync + 'static {
     #[doc(hidden)]
     const DEFAULT_HEAP: usize = 0;
 
+    /// Whether `null` is one of its values, so that it may stand in a list.
+    #[doc(hidden)]
+    const TAKES_NULL: bool = false;
+
     /// What newtypes that hold each other in a circle need themselves for, which rustc reports: their
     /// type has no end. Its name is all that can be said there.
     #[doc(hidden)]

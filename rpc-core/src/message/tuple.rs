@@ -66,6 +66,7 @@ macro_rules! tuples {
                 let mut scope = limits.scope();
                 reader.begin_list(&mut scope)?;
                 $(
+                    scope.takes_null = $ty::ITEM_TAKES_NULL;
                     next(reader, &mut scope, $at, $count)?;
                     let read = self.$at.read(reader, limits);
                     read.map_err(|problem| problem.at_index($at))?;

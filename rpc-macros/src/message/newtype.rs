@@ -112,6 +112,7 @@ fn value(p: &TokenStream, ty: &Type) -> TokenStream {
         const IS_MESSAGE: bool = #item::OWN_IS_MESSAGE;
         const IS_CHECKED: bool = #item::ITEM_IS_CHECKED;
         const DEFAULT_HEAP: usize = #item::OWN_HEAP;
+        const TAKES_NULL: bool = #item::ITEM_TAKES_NULL;
         const ENDLESS_NEWTYPE_USE_A_NAMED_FIELD: bool = #item::IS_ENDLESS;
 
         #[inline]
