@@ -84,7 +84,7 @@ fn a_json_value_is_itself_and_its_whole_numbers_are_exact_or_refused() {
     }
     let twice = decode::<Returned<Value>>(&*json, r#"{"value":{"a":1,"a":2}}"#.into());
     let error = twice.unwrap_err().to_string();
-    assert!(error.contains("value: `a` stands twice"), "{error}");
+    assert!(error.contains("value: `a` occurs twice"), "{error}");
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn what_does_not_fit_a_newtype_is_told_with_its_place() {
     for (json, problem) in [
         (r#"{"bySku":{"x":[]}}"#, "bySku: "),
         (r#"{"bySku":{"1":["y"]}}"#, "bySku[\"1\"][0]: "),
-        (r#"{"bySku":{"1":[],"1.0":[]}}"#, "bySku: `1` stands twice"),
+        (r#"{"bySku":{"1":[],"1.0":[]}}"#, "bySku: `1` occurs twice"),
         (r#"{"small":[256]}"#, "small[0]: 256 does not fit in u8"),
         (r#"{"tagLists":[["a"],[7]]}"#, "tagLists[1][0]: "),
     ] {
@@ -112,7 +112,7 @@ fn keys_of_another_version_are_taken_or_told() {
         assert!(error.contains(problem), "{error}");
     }
     let twice = read(r#"{"value":{"HIGH":3,"High":4}}"#).unwrap_err().to_string();
-    assert!(twice.contains("`HIGH` stands twice"), "{twice}");
+    assert!(twice.contains("`HIGH` occurs twice"), "{twice}");
     let bytes = Bytes::from_static(&[0x0a, 4, 0x08, 7, 0x10, 3]);
     let error = decode::<Of<Level>>(&*codec("protobuf"), bytes.clone()).unwrap_err().to_string();
     assert!(error.contains("Level has no variant `7`"), "{error}");

@@ -291,9 +291,8 @@ pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
 /// formats that carry foreign type names, such as `"com.shop.Order"`; also on fields, in
 /// `#[rpc(…)]`), `own_default`, `crate` (where Dubhe is, `::dubhe` unless set).
 ///
-/// # What it adds
+/// # Newtypes
 ///
-/// Adds `Default` unless it is derived below the attribute, serde's `Serialize` and `Deserialize`
 /// A struct of one field without a name is a newtype, in every form what it holds:
 ///
 /// ```
@@ -306,8 +305,11 @@ pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
 /// assert_eq!(serde_json::to_string(&Sku(7)).unwrap(), "\"7\"");
 /// ```
 ///
+/// # What it adds
+///
 /// Adds `Default` unless it is derived below the attribute or `own_default` stands in it (for one
-/// that you write, or derive above; a field that was not sent is absent all the same), serde's `Serialize` and `Deserialize`
+/// that you write, or derive above; a field that was not sent is absent all the same), serde's
+/// `Serialize` and `Deserialize`
 /// in the form of the codecs, and nothing else: `Debug`, `Clone` and `PartialEq` are yours to
 /// derive. Place it above the derives. A message that holds itself needs an `Option<Box<Self>>` or
 /// a `Vec<Self>` on the way, and an enum that does begins with a variant that does not: otherwise

@@ -1,9 +1,9 @@
 use dubhe_rpc_macros::message;
 
-struct Foreign;
+// What a newtype cannot be.
 
 #[message(crate = rpc_core)]
-struct Unmarked(Foreign);
+struct Fine(u32);
 
 #[message(crate = rpc_core)]
 struct Maybe(Option<u32>);
