@@ -73,7 +73,7 @@ impl Shown {
 }
 
 /// A type of single values.
-pub trait Leaf: Field + Clone + PartialEq + Debug {
+pub trait Leaf: Field + Default + Clone + PartialEq + Debug {
     /// Values at its bounds, none of them the default.
     fn samples() -> Vec<Self>;
     fn shown(&self) -> Shown;

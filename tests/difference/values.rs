@@ -58,7 +58,7 @@ fn of_every_type_that_becomes_another_it_is_said_what_each_codec_reads() {
 }
 
 /// A message whose one field is a value under a label.
-trait Labelled: Field + Clone + PartialEq + Debug {
+trait Labelled: Field + Default + Clone + PartialEq + Debug {
     const IS_OPTIONAL: bool = false;
     fn samples() -> Vec<Self>;
     /// Its values, each with its key.
