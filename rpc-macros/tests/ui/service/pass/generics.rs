@@ -53,7 +53,7 @@ mod shadow {
 
 struct Memory;
 
-impl<V: Field> Store<V> for Memory {
+impl<V: Field + Default> Store<V> for Memory {
     async fn put(&self, _: String, _: V) -> Result<()> {
         Ok(())
     }
