@@ -15,7 +15,8 @@ use crate::transport::Tcp;
 ///
 /// Instances with the same address and protocol share a channel, and so a connection, whatever
 /// their service. A channel is opened on first use and closed with its last handle. The protocol is
-/// the first of the table that the instance publishes, or the first of all if it publishes none.
+/// the first of the table that the instance publishes, or the first of all if it publishes none; an
+/// instance may serve it at an address of its own.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -105,7 +106,7 @@ impl Connections {
 impl Connector for Connections {
     fn channel(&self, instance: &Instance) -> Arc<dyn Channel> {
         let (protocol, client) = self.common(instance).unwrap_or(&self.clients[0]);
-        let key = Key { address: instance.address.clone(), protocol };
+        let key = Key { address: instance.address_of(protocol).clone(), protocol };
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(channel) = channels.get(&key).and_then(Weak::upgrade) {
             // The address is listed again, so the backoff has waited long enough.

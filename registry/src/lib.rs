@@ -41,6 +41,7 @@
 mod backend;
 mod cache;
 mod config;
+mod dubbo;
 pub mod embedded;
 mod fixed;
 mod lock;

@@ -44,6 +44,10 @@ pub struct Instance {
     /// Codecs it speaks, by name; empty means unknown.
     #[serde(default)]
     pub codecs: Vec<String>,
+    /// The addresses of protocols that it serves elsewhere than at [`address`](Self::address), as
+    /// `host:port` by protocol; empty for most.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub endpoints: BTreeMap<String, Arc<str>>,
     /// Everything else it publishes; shared by all clones, because it can be large and lists are copied
     /// often. [`Arc::make_mut`] changes it.
     #[serde(default)]
@@ -67,6 +71,7 @@ impl Instance {
             started_ms: 0,
             protocols: Vec::new(),
             codecs: Vec::new(),
+            endpoints: BTreeMap::new(),
             metadata: Arc::default(),
         }
     }
@@ -75,6 +80,12 @@ impl Instance {
     #[must_use]
     pub fn speaks(&self, protocol: &str) -> bool {
         self.protocols.is_empty() || self.protocols.iter().any(|name| name == protocol)
+    }
+
+    /// The address at which it serves `protocol`.
+    #[must_use]
+    pub fn address_of(&self, protocol: &str) -> &Arc<str> {
+        self.endpoints.get(protocol).unwrap_or(&self.address)
     }
 }
 

@@ -1,0 +1,86 @@
+//! A server that keeps small values by path, some of which end with the session that wrote them: what
+//! ZooKeeper and etcd have in common, as Dubbo's layouts use it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rpc_core::Error;
+use tokio::sync::watch;
+
+/// A child of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TreeNode {
+    /// The last segment of its path, as the server has it: still encoded.
+    pub(crate) name: Arc<str>,
+    /// Its value; empty unless it was asked for.
+    pub(crate) value: Bytes,
+}
+
+/// What is read of the children of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReadOf {
+    /// Their names. A change of a value alone need not be noticed.
+    Names,
+    /// Their names and values.
+    Values,
+}
+
+/// One session with a server that keeps values by path.
+///
+/// Paths begin with `/` and do not end with it; their segments are encoded already. An operation makes
+/// the parents that it needs. It never retries: it fails and says why, and is called again in this
+/// session or the next.
+///
+/// # Cancel safety
+/// Every future may be dropped at any time; an operation that writes may then have written or not.
+#[async_trait]
+pub(crate) trait NodeTree: fmt::Debug + Send + Sync + 'static {
+    /// Puts a value that ends with this session. A node of an older session or of another process is
+    /// replaced, so that it does not vanish with that; one that this session owns and that has this
+    /// value is left alone, and costs a read.
+    async fn put_owned(&self, path: &str, value: Bytes) -> Result<(), Error>;
+
+    /// Removes a node if this session owns it; succeeds if another does, or there is none.
+    async fn remove_owned(&self, path: &str) -> Result<(), Error>;
+
+    /// Changes a value that outlives sessions. `edit` is given the present value, if there is one, and
+    /// returns the new one, or `None` to leave it; if another writer comes first, it is asked again, at
+    /// most ten times.
+    async fn edit(
+        &self,
+        path: &str,
+        edit: &(dyn for<'a> Fn(Option<&'a [u8]>) -> Option<Bytes> + Send + Sync),
+    ) -> Result<(), Error>;
+
+    /// The value at `path`, if there is a node.
+    async fn value(&self, path: &str) -> Result<Option<Bytes>, Error>;
+
+    /// The children of `path`, in any order; none if it does not exist.
+    async fn children(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, Error>;
+
+    /// Puts the children of `path` into `newest` at once and after each change, until the watch or the
+    /// session is lost. Changes that come fast may be put together. A path that does not exist has no
+    /// children, and is watched all the same.
+    async fn watch_children(
+        &self,
+        path: &str,
+        read: ReadOf,
+        newest: &watch::Sender<Option<Arc<[TreeNode]>>>,
+    ) -> Result<(), Error>;
+
+    /// Puts the value at `path`, or its absence, into `newest` at once and after each change, until the
+    /// watch or the session is lost. The outer `None` is "not read yet".
+    async fn watch_value(
+        &self,
+        path: &str,
+        newest: &watch::Sender<Option<Option<Bytes>>>,
+    ) -> Result<(), Error>;
+
+    /// Waits until the session is lost.
+    async fn closed(&self);
+
+    /// Why the session was lost, if it was and the reason is known.
+    fn reason(&self) -> Option<Error>;
+}

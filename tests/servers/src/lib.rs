@@ -1,0 +1,9 @@
+//! Real servers for tests: each on free ports of loopback, with data of its own, ended by process id.
+//!
+//! A server that is not installed is a loud skip for a person, and a failure where `CI` is set.
+
+mod ports;
+mod process;
+
+pub use self::ports::free_ports;
+pub use self::process::{Process, installed, is_ci};
