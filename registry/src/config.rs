@@ -35,6 +35,9 @@ pub struct RegistryParams {
     pub cache_dir: Option<PathBuf>,
     /// Folder where the processes of one user meet for `dev://`; default `/tmp/dubhe-<uid>`.
     pub runtime_dir: Option<PathBuf>,
+    /// Name of the application that uses the registry; default none. Registries that list consumers too
+    /// list it under this name.
+    pub application: Option<String>,
 }
 
 impl RegistryParams {
@@ -52,6 +55,7 @@ impl fmt::Debug for RegistryParams {
             .field("url", &redacted(&self.url))
             .field("cache_dir", &self.cache_dir)
             .field("runtime_dir", &self.runtime_dir)
+            .field("application", &self.application)
             .finish()
     }
 }

@@ -118,8 +118,10 @@ pub fn open(
             params.insert(key.to_owned(), text.into());
         }
     }
-    if let Some(token) = &config.token {
-        params.insert("token".to_owned(), token.as_str().into());
+    for (key, text) in [("token", &config.token), ("application", &config.application)] {
+        if let Some(text) = text {
+            params.insert(key.to_owned(), text.as_str().into());
+        }
     }
     registries.build(&url.scheme, params)
 }

@@ -33,6 +33,8 @@ impl Config {
             settings.token = token.map(|token| token.expose().to_owned());
             settings.cache_dir.clone_from(&cache_dir);
             settings.runtime_dir = runtime_dir_of_user();
+            let application = Some(&self.application.name).filter(|name| !name.is_empty());
+            settings.application = application.cloned();
             (key_of(entry).to_string(), settings)
         };
         Ok(self.registry.address.entries().iter().map(settings).collect())

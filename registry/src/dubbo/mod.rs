@@ -6,6 +6,10 @@
 
 #![allow(dead_code, unused_imports, reason = "the registries that use it follow")]
 
+mod layout;
+mod session;
 mod tree;
 
+pub(crate) use self::layout::{Layout, RecordForm, RegisterMode};
+pub(crate) use self::session::TreeSession;
 pub(crate) use self::tree::{NodeTree, ReadOf, TreeNode};
