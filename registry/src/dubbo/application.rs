@@ -1,0 +1,115 @@
+//! The instances of one process as a record of its application, and back.
+
+use std::collections::BTreeMap;
+
+use rpc_core::{Instance, ServiceKey};
+
+use super::metadata_info::{MetadataInfo, ServiceInfo};
+use super::params::{self, OF_PROCESS, TIMESTAMP};
+use super::pool::Pool;
+use super::service_instance::ServiceInstance;
+use super::service_rules::{foreign_protocol, satisfies};
+use super::url::{OUR_SCHEME, PROTOCOLS};
+
+/// What one process publishes: its record, and the services of its revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ApplicationEntry {
+    /// The record.
+    pub(crate) record: ServiceInstance,
+    /// The services, to be found under the revision that the record names.
+    pub(crate) metadata: MetadataInfo,
+}
+
+/// What the process of `instances` publishes: those of one application at one address. `None` if there
+/// are none.
+///
+/// Everything that is the same in all processes of a program stands in the services, so that those share
+/// one revision; what tells one start from another stands in the record.
+pub(crate) fn application_entry(instances: &[Instance]) -> Option<ApplicationEntry> {
+    let first = instances.first()?;
+    let (host, port) = params::split_address(&first.address).unwrap_or(("odd.invalid", 1));
+    let of_process: BTreeMap<_, _> = params::of_instance(first)
+        .into_iter()
+        .filter(|(key, _)| OF_PROCESS.contains(&&**key))
+        .collect();
+    let services = instances.iter().map(|instance| {
+        let service = &instance.service;
+        let mut params = params::of_instance(instance);
+        for key in OF_PROCESS {
+            match (params.get(key), of_process.get(key)) {
+                (own, common) if own == common => drop(params.remove(key)),
+                (None, Some(_)) => {
+                    let none = if key == TIMESTAMP { "0" } else { "" };
+                    params.insert(key.to_owned(), none.to_owned());
+                }
+                _ => {}
+            }
+        }
+        if instance.address != first.address {
+            params.insert(params::ADDRESS.to_owned(), instance.address.to_string());
+        }
+        ServiceInfo {
+            name: service.interface().to_owned(),
+            group: service.group().to_owned(),
+            version: service.version().to_owned(),
+            protocol: OUR_SCHEME.to_owned(),
+            port,
+            path: service.interface().to_owned(),
+            params,
+        }
+    });
+    let metadata = MetadataInfo::new(&first.application, services.collect());
+    let mut record = ServiceInstance::ours(&first.application, host, port, &metadata.revision);
+    record.registered_ms = first.started_ms;
+    record.metadata.extend(of_process);
+    Some(ApplicationEntry { record, metadata })
+}
+
+/// The instances of a record that serve `wanted`: one for each service key, with all of its protocols.
+pub(crate) fn instances_of(
+    wanted: &ServiceKey,
+    record: &ServiceInstance,
+    metadata: &MetadataInfo,
+    pool: &mut Pool,
+) -> Vec<Instance> {
+    let mut found: Vec<Instance> = Vec::new();
+    for info in metadata.services.values() {
+        if satisfies(wanted, &info.service(is_ours(info)))
+            && let Some(instance) = instance_of(record, info, pool)
+        {
+            found.push(instance);
+        }
+    }
+    super::process::join_record(found)
+}
+
+fn is_ours(info: &ServiceInfo) -> bool {
+    info.protocol == OUR_SCHEME || info.params.contains_key(PROTOCOLS)
+}
+
+/// The provider of one service over one protocol.
+fn instance_of(record: &ServiceInstance, info: &ServiceInfo, pool: &mut Pool) -> Option<Instance> {
+    let ours = is_ours(info);
+    let mut params: BTreeMap<String, String> =
+        record.params(ours).map(|(key, value)| (key.clone(), value.clone())).collect();
+    params.extend(info.params.iter().map(|(key, value)| (key.clone(), value.clone())));
+    let switch = |key: &str| params.get(key).map_or("", String::as_str);
+    if !ours && (switch("enabled") == "false" || switch("disabled") == "true") {
+        return None;
+    }
+    let service = info.service(ours);
+    params.entry("application".to_owned()).or_insert_with(|| record.application.clone());
+    if ours {
+        return params::to_our_instance(params, service, (&record.host, record.port), pool).ok();
+    }
+    let endpoints = record.endpoints();
+    let port = match info.port {
+        0 => endpoints
+            .iter()
+            .find(|endpoint| endpoint.protocol == info.protocol)
+            .map_or(record.port, |endpoint| endpoint.port),
+        port => port,
+    };
+    let protocols = vec![foreign_protocol(&info.protocol)];
+    Some(params::to_foreign_instance(params, protocols, service, (&record.host, port), pool))
+}

@@ -1,0 +1,243 @@
+//! One list of a service from both levels: provider URLs, and the records of applications.
+//!
+//! A process that registers at both levels is listed once, as its record has it. A process that only
+//! one level knows is listed too: nothing is lost because its application has other processes, or older
+//! ones, at the other level.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use rpc_core::{Instance, ServiceKey};
+
+use super::application::instances_of;
+use super::metadata_info::MetadataInfo;
+use super::pool::Pool;
+use super::process::join_urls;
+use super::provider_url::ReadProvider;
+use super::service_instance::ServiceInstance;
+use super::service_rules::{foreign_protocol, satisfies};
+use super::url::join_address;
+
+/// The metadata key under which an instance says why it cannot be called.
+pub(crate) const UNREAD: &str = "dubhe.unread";
+
+/// A process of an application that may serve a service, as a consumer of that service sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ReadRecord {
+    application: String,
+    addresses: Vec<Arc<str>>,
+    is_ours: bool,
+    services: RecordServices,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum RecordServices {
+    /// The instances of the wanted service; mostly one, none if it serves others only.
+    Read(Vec<Instance>),
+    /// The process itself keeps what it serves; this is what can be shown of it.
+    Local(Box<Instance>),
+    /// The registry has the revision no more, or not yet.
+    Missing,
+}
+
+/// The result of [`merge`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Merged {
+    /// Every instance, each process once for each service key; unsorted.
+    pub(crate) instances: Vec<Instance>,
+    /// What is not listed, or listed and not called, and why.
+    pub(crate) notes: Vec<Note>,
+}
+
+/// Why processes of an application are not called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Note {
+    /// The application, or the empty string.
+    pub(crate) application: String,
+    /// The reason.
+    pub(crate) why: NotCalled,
+    /// How many of its processes.
+    pub(crate) count: usize,
+}
+
+/// A reason for not calling a process.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum NotCalled {
+    /// Its metadata has to be asked of it in a protocol that we do not speak.
+    LocalMetadata,
+    /// The registry has no metadata of its revision.
+    NoMetadata,
+    /// It speaks protocols that we do not.
+    Foreign(Vec<String>),
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (count, application) = (self.count, crate::sound::plain(&self.application));
+        write!(f, "{count} of application `{application}` not called: ")?;
+        match &self.why {
+            NotCalled::LocalMetadata => f.write_str(
+                "services unread: local metadata (set metadata-type=remote there, or register-mode=all)",
+            ),
+            NotCalled::NoMetadata => {
+                f.write_str("services unread: the registry has no metadata of their revision")
+            }
+            NotCalled::Foreign(protocols) => {
+                write!(f, "they speak {}", crate::sound::plain(protocols.join(", ")))
+            }
+        }
+    }
+}
+
+// === impl ReadRecord ===
+
+impl ReadRecord {
+    /// What `record` means to those who want `wanted`. Its `metadata` is what the registry has under its
+    /// revision; a record with services of its own, or with local metadata, needs none.
+    pub(crate) fn new(
+        wanted: &ServiceKey,
+        record: &ServiceInstance,
+        metadata: Option<&MetadataInfo>,
+        pool: &mut Pool,
+    ) -> Self {
+        let services = match metadata.or(record.services.as_deref()) {
+            Some(metadata) => RecordServices::Read(instances_of(wanted, record, metadata, pool)),
+            None if record.has_remote_metadata() => RecordServices::Missing,
+            None => RecordServices::Local(Box::new(shown(wanted, record))),
+        };
+        let ports = record.endpoints().into_iter().map(|endpoint| endpoint.port);
+        let addresses = [record.port].into_iter().chain(ports);
+        Self {
+            application: record.application.clone(),
+            is_ours: record.is_ours(),
+            addresses: addresses.map(|port| join_address(&record.host, port).into()).collect(),
+            services,
+        }
+    }
+}
+
+/// A process whose services are unread, under the service that its application is mapped to.
+fn shown(wanted: &ServiceKey, record: &ServiceInstance) -> Instance {
+    let address = record.id();
+    let started_ms = record.started_ms();
+    let id = super::params::foreign_id(&address, started_ms);
+    let mut instance = Instance::new(wanted.clone(), &address, &id);
+    instance.application.clone_from(&record.application);
+    instance.started_ms = started_ms;
+    for endpoint in record.endpoints() {
+        let protocol = foreign_protocol(&endpoint.protocol);
+        if endpoint.port != record.port {
+            let address = join_address(&record.host, endpoint.port);
+            instance.endpoints.insert(protocol.clone(), address.into());
+        }
+        instance.protocols.push(protocol);
+    }
+    if instance.protocols.is_empty() {
+        // An instance that names no protocol is taken to speak ours.
+        instance.protocols.push("unread".to_owned());
+    }
+    instance.metadata =
+        Arc::new([(UNREAD.to_owned(), "services unread: local metadata".to_owned())].into());
+    instance
+}
+
+/// The list of `wanted` from what both levels have.
+pub(crate) fn merge<'a>(
+    wanted: &ServiceKey,
+    providers: impl IntoIterator<Item = &'a ReadProvider>,
+    records: impl IntoIterator<Item = &'a ReadRecord>,
+) -> Merged {
+    let records: Vec<&ReadRecord> = records.into_iter().collect();
+    let mut merging = Merging::default();
+    for record in &records {
+        merging.add_read(record);
+    }
+    let known: HashSet<&str> =
+        records.iter().flat_map(|record| &record.addresses).map(|address| &**address).collect();
+    let left: Vec<&ReadProvider> = providers
+        .into_iter()
+        .filter(|provider| {
+            let Instance { service, address, application, .. } = &provider.instance;
+            let is_left_over = provider.may_be_left_over
+                && merging.usable.contains(&**application)
+                && !known.contains(&**address);
+            satisfies(wanted, service) && !merging.listed.contains(address) && !is_left_over
+        })
+        .collect();
+    for provider in left.iter().filter(|provider| provider.is_ours) {
+        merging.list(provider.instance.clone());
+    }
+    let foreign = left.iter().filter(|provider| !provider.is_ours);
+    for instance in join_urls(foreign.map(|provider| &provider.instance)) {
+        merging.list_foreign(instance);
+    }
+    for record in &records {
+        merging.add_unread(record);
+    }
+    merging.finish()
+}
+
+/// A list in the making.
+#[derive(Default)]
+struct Merging<'a> {
+    instances: Vec<Instance>,
+    /// Every address of the instances, that of each protocol too.
+    listed: HashSet<Arc<str>>,
+    /// Applications of which a record tells an instance.
+    usable: HashSet<&'a str>,
+    notes: BTreeMap<(String, NotCalled), usize>,
+}
+
+impl<'a> Merging<'a> {
+    fn list(&mut self, instance: Instance) {
+        self.listed.insert(instance.address.clone());
+        self.listed.extend(instance.endpoints.values().cloned());
+        self.instances.push(instance);
+    }
+
+    fn list_foreign(&mut self, instance: Instance) {
+        self.note(&instance.application, NotCalled::Foreign(instance.protocols.clone()));
+        self.list(instance);
+    }
+
+    fn note(&mut self, application: &str, why: NotCalled) {
+        *self.notes.entry((application.to_owned(), why)).or_default() += 1;
+    }
+
+    fn add_read(&mut self, record: &'a ReadRecord) {
+        let RecordServices::Read(instances) = &record.services else { return };
+        for instance in instances {
+            self.usable.insert(&record.application);
+            // Go has one record for each port of a process, and each names them all.
+            let again = |listed: &Instance| {
+                listed.address == instance.address && listed.service == instance.service
+            };
+            if !(self.listed.contains(&instance.address) && self.instances.iter().any(again)) {
+                match record.is_ours {
+                    true => self.list(instance.clone()),
+                    false => self.list_foreign(instance.clone()),
+                }
+            }
+        }
+    }
+
+    fn add_unread(&mut self, record: &ReadRecord) {
+        let is_listed = record.addresses.iter().any(|address| self.listed.contains(address));
+        match &record.services {
+            RecordServices::Read(_) => {}
+            // Its provider URL tells what its record does not.
+            _ if is_listed => {}
+            RecordServices::Local(instance) => {
+                self.note(&record.application, NotCalled::LocalMetadata);
+                self.list((**instance).clone());
+            }
+            RecordServices::Missing => self.note(&record.application, NotCalled::NoMetadata),
+        }
+    }
+
+    fn finish(self) -> Merged {
+        let note = |((application, why), count)| Note { application, why, count };
+        Merged { instances: self.instances, notes: self.notes.into_iter().map(note).collect() }
+    }
+}
