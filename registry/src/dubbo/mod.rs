@@ -19,6 +19,8 @@ mod escape;
 mod layout;
 mod loose_json;
 pub(crate) mod mapping;
+#[cfg(test)]
+pub(crate) mod memory_tree;
 mod merged;
 mod metadata_info;
 mod params;
@@ -30,6 +32,8 @@ mod service_instance;
 mod service_rules;
 mod session;
 mod tree;
+#[cfg(test)]
+pub(crate) mod tree_contract;
 mod url;
 
 pub(crate) use self::application::{ApplicationEntry, application_entry};

@@ -1,0 +1,344 @@
+//! A server of trees inside the test: several sessions on one store, and faults on command.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rpc_core::Error;
+use tokio::sync::watch;
+
+use super::tree::{NodeTree, ReadOf, TreeNode};
+use crate::lock::locked;
+
+/// What all sessions share.
+#[derive(Default)]
+pub(crate) struct MemoryStore {
+    state: Mutex<Nodes>,
+    /// Wakes the watches.
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Nodes {
+    by_path: BTreeMap<String, Node>,
+    sessions: u64,
+    /// Every operation since the log was taken, as `put /a/b`.
+    log: Vec<String>,
+    /// How many watches are open, by path.
+    watched: BTreeMap<String, usize>,
+    /// Reads of these paths fail.
+    unreadable: BTreeSet<String>,
+    /// How many of the next writes fail.
+    failing_writes: usize,
+    /// Watches notice nothing any more, and do not say so.
+    is_deaf: bool,
+}
+
+struct Node {
+    value: Bytes,
+    owner: Option<u64>,
+}
+
+/// One session with the store.
+pub(crate) struct MemoryTree {
+    store: Arc<MemoryStore>,
+    id: u64,
+    is_lost: watch::Sender<bool>,
+}
+
+// === impl MemoryStore ===
+
+impl MemoryStore {
+    pub(crate) fn open(self: &Arc<Self>) -> Arc<MemoryTree> {
+        let mut state = locked(&self.state);
+        state.sessions += 1;
+        let (id, is_lost) = (state.sessions, watch::Sender::new(false));
+        Arc::new(MemoryTree { store: Arc::clone(self), id, is_lost })
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Nodes) -> T) -> T {
+        let changed = change(&mut locked(&self.state));
+        self.changes.send_modify(|count| *count += 1);
+        changed
+    }
+
+    /// Writes a node as another program would, lasting.
+    pub(crate) fn write(&self, path: &str, value: &str) {
+        self.change(|state| state.put(path, Bytes::copy_from_slice(value.as_bytes()), None));
+    }
+
+    /// Removes a node by hand.
+    pub(crate) fn delete(&self, path: &str) {
+        self.change(|state| state.by_path.remove(path));
+    }
+
+    pub(crate) fn read(&self, path: &str) -> Option<String> {
+        let state = locked(&self.state);
+        let node = state.by_path.get(path)?;
+        Some(String::from_utf8(node.value.to_vec()).unwrap())
+    }
+
+    /// The names of the children of `path`.
+    pub(crate) fn names(&self, path: &str) -> Vec<String> {
+        let children = locked(&self.state).children(path, ReadOf::Names);
+        children.iter().map(|node| node.name.to_string()).collect()
+    }
+
+    /// The session that owns a node.
+    pub(crate) fn owner(&self, path: &str) -> Option<u64> {
+        locked(&self.state).by_path.get(path)?.owner
+    }
+
+    /// The operations since the last time.
+    pub(crate) fn take_log(&self) -> Vec<String> {
+        std::mem::take(&mut locked(&self.state).log)
+    }
+
+    pub(crate) fn watches(&self, path: &str) -> usize {
+        locked(&self.state).watched.get(path).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn all_watches(&self) -> usize {
+        locked(&self.state).watched.values().sum()
+    }
+
+    pub(crate) fn fail_reads(&self, path: &str, is_failing: bool) {
+        let unreadable = &mut locked(&self.state).unreadable;
+        if is_failing {
+            unreadable.insert(path.to_owned());
+        } else {
+            unreadable.remove(path);
+        }
+    }
+
+    pub(crate) fn fail_writes(&self, count: usize) {
+        locked(&self.state).failing_writes = count;
+    }
+
+    /// Watches notice nothing any more, and do not end.
+    pub(crate) fn deafen(&self) {
+        locked(&self.state).is_deaf = true;
+    }
+}
+
+impl Nodes {
+    fn put(&mut self, path: &str, value: Bytes, owner: Option<u64>) {
+        let ends = path.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0);
+        for parent in ends.map(|at| path[..at].to_owned()) {
+            let empty = || Node { value: Bytes::new(), owner: None };
+            self.by_path.entry(parent).or_insert_with(empty);
+        }
+        self.by_path.insert(path.to_owned(), Node { value, owner });
+    }
+
+    fn children(&self, path: &str, read: ReadOf) -> Vec<TreeNode> {
+        let prefix = format!("{path}/");
+        let below = self.by_path.range(prefix.clone()..);
+        let below = below.take_while(|(path, _)| path.starts_with(&prefix));
+        let direct = below.filter_map(|(path, node)| {
+            let name = path[prefix.len()..].to_owned();
+            let value = match read {
+                ReadOf::Names => Bytes::new(),
+                ReadOf::Values => node.value.clone(),
+            };
+            (!name.contains('/')).then(|| TreeNode { name: name.into(), value })
+        });
+        direct.collect()
+    }
+
+    fn began(&mut self, what: &str, path: &str) -> Result<(), Error> {
+        self.log.push(format!("{what} {path}"));
+        match self.unreadable.contains(path) {
+            true => Err(Error::unreachable(format!("{path} cannot be read"))),
+            false => Ok(()),
+        }
+    }
+
+    fn writes(&mut self, what: &str, path: &str) -> Result<(), Error> {
+        self.log.push(format!("{what} {path}"));
+        if self.failing_writes > 0 {
+            self.failing_writes -= 1;
+            return Err(Error::unreachable(format!("{path} cannot be written")));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(locked(&self.state).by_path.keys().map(|path| (path, ()))).finish()
+    }
+}
+
+// === impl MemoryTree ===
+
+impl MemoryTree {
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The session is lost; what it owns stays, as it does until a server notices.
+    pub(crate) fn lose(&self) {
+        self.is_lost.send_replace(true);
+    }
+
+    /// The session ends, and what it owns with it.
+    pub(crate) fn expire(&self) {
+        self.lose();
+        self.store.change(|state| state.by_path.retain(|_, node| node.owner != Some(self.id)));
+    }
+
+    /// An operation, unless the session is lost.
+    async fn act<T>(&self, act: impl FnOnce(&mut Nodes) -> Result<T, Error>) -> Result<T, Error> {
+        // What awaits a server lets others run, and may be dropped here.
+        tokio::task::yield_now().await;
+        match self.reason() {
+            Some(lost) => Err(lost),
+            None => act(&mut locked(&self.store.state)),
+        }
+    }
+
+    /// Puts what `read` finds at once and after each change, until the session is lost.
+    async fn follow<T: PartialEq>(
+        &self,
+        path: &str,
+        newest: &watch::Sender<Option<T>>,
+        read: impl Fn(&Nodes) -> T,
+    ) -> Result<(), Error> {
+        self.act(|state| state.began("watch", path)).await?;
+        let _open = OpenWatch::new(&self.store, path);
+        let (mut changes, mut is_lost) = (self.store.changes.subscribe(), self.is_lost.subscribe());
+        loop {
+            changes.mark_unchanged();
+            let found = {
+                let state = locked(&self.store.state);
+                (!state.is_deaf || newest.borrow().is_none()).then(|| read(&state))
+            };
+            newest.send_if_modified(|newest| {
+                let is_news = found.is_some() && *newest != found;
+                if is_news {
+                    *newest = found;
+                }
+                is_news
+            });
+            tokio::select! {
+                _ = changes.changed() => {}
+                _ = is_lost.wait_for(|is| *is) => {
+                    return Err(Error::closed("the session is lost"));
+                }
+            }
+        }
+    }
+}
+
+/// Counts an open watch.
+struct OpenWatch(Arc<MemoryStore>, String);
+
+impl OpenWatch {
+    fn new(store: &Arc<MemoryStore>, path: &str) -> Self {
+        *locked(&store.state).watched.entry(path.to_owned()).or_default() += 1;
+        Self(Arc::clone(store), path.to_owned())
+    }
+}
+
+impl Drop for OpenWatch {
+    fn drop(&mut self) {
+        if let Some(count) = locked(&self.0.state).watched.get_mut(&self.1) {
+            *count -= 1;
+        }
+    }
+}
+
+impl fmt::Debug for MemoryTree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("MemoryTree").field(&self.id).finish()
+    }
+}
+
+#[async_trait]
+impl NodeTree for MemoryTree {
+    async fn put_owned(&self, path: &str, value: Bytes) -> Result<(), Error> {
+        let is_ours = self.act(|state| {
+            state.began("get", path)?;
+            let node = state.by_path.get(path);
+            Ok(node.is_some_and(|node| node.owner == Some(self.id) && node.value == value))
+        });
+        if is_ours.await? {
+            return Ok(());
+        }
+        self.act(|state| state.writes("put", path)).await?;
+        self.store.change(|state| state.put(path, value, Some(self.id)));
+        Ok(())
+    }
+
+    async fn remove_owned(&self, path: &str) -> Result<(), Error> {
+        self.act(|state| state.writes("remove", path)).await?;
+        self.store.change(|state| {
+            if state.by_path.get(path).is_some_and(|node| node.owner == Some(self.id)) {
+                state.by_path.remove(path);
+            }
+        });
+        Ok(())
+    }
+
+    async fn edit(
+        &self,
+        path: &str,
+        edit: &(dyn for<'a> Fn(Option<&'a [u8]>) -> Option<Bytes> + Send + Sync),
+    ) -> Result<(), Error> {
+        let present = self.value(path).await?;
+        let Some(edited) = edit(present.as_deref()) else { return Ok(()) };
+        self.act(|state| state.writes("edit", path)).await?;
+        self.store.change(|state| {
+            // No other comes between here.
+            let present = state.by_path.get(path).map(|node| node.value.clone());
+            let edited = edit(present.as_deref()).unwrap_or(edited);
+            state.put(path, edited, None);
+        });
+        Ok(())
+    }
+
+    async fn value(&self, path: &str) -> Result<Option<Bytes>, Error> {
+        let read = |state: &mut Nodes| {
+            state.began("get", path)?;
+            Ok(state.by_path.get(path).map(|node| node.value.clone()))
+        };
+        self.act(read).await
+    }
+
+    async fn children(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, Error> {
+        let list = |state: &mut Nodes| {
+            state.began("list", path)?;
+            Ok(state.children(path, read))
+        };
+        self.act(list).await
+    }
+
+    async fn watch_children(
+        &self,
+        path: &str,
+        read: ReadOf,
+        newest: &watch::Sender<Option<Arc<[TreeNode]>>>,
+    ) -> Result<(), Error> {
+        self.follow(path, newest, |state| state.children(path, read).into()).await
+    }
+
+    async fn watch_value(
+        &self,
+        path: &str,
+        newest: &watch::Sender<Option<Option<Bytes>>>,
+    ) -> Result<(), Error> {
+        let read = |state: &Nodes| state.by_path.get(path).map(|node| node.value.clone());
+        self.follow(path, newest, read).await
+    }
+
+    async fn closed(&self) {
+        let _ = self.is_lost.subscribe().wait_for(|is| *is).await;
+    }
+
+    fn reason(&self) -> Option<Error> {
+        self.is_lost.borrow().then(|| Error::closed("the session is lost"))
+    }
+}
