@@ -29,11 +29,12 @@ const TOLD_EVERY: Duration = Duration::from_secs(600);
 pub(crate) fn check(instance: &Instance) -> Result<(), String> {
     check_service(&instance.service)?;
     let Instance { address, id, application, protocols, codecs, metadata, .. } = instance;
-    check_name("address", address)?;
     check_name("id", id)?;
-    if !is_address(address) {
-        return Err(format!("the address `{address}` is not of the form host:port"));
-    }
+    check_address(address)?;
+    instance.endpoints.iter().try_for_each(|(protocol, address)| {
+        check_text("protocol of an endpoint", protocol)?;
+        check_address(address)
+    })?;
     check_text("application", application)?;
     protocols.iter().try_for_each(|name| check_text("protocol", name))?;
     codecs.iter().try_for_each(|name| check_text("codec", name))?;
@@ -78,6 +79,14 @@ fn check_text(what: &str, text: &str) -> Result<(), String> {
     match text.chars().any(char::is_control) {
         true => Err(format!("the {what} {} holds control characters, leave them out", plain(text))),
         false => Ok(()),
+    }
+}
+
+fn check_address(address: &str) -> Result<(), String> {
+    check_name("address", address)?;
+    match is_address(address) {
+        true => Ok(()),
+        false => Err(format!("the address `{address}` is not of the form host:port")),
     }
 }
 
@@ -207,6 +216,14 @@ mod tests {
             (instance("a b:1"), "host:port"),
             (instance(&format!("{}:1", "a".repeat(511))), "the address has 513 bytes and may"),
             (with(|i| i.id = "\0".into()), r"the id \0 holds"),
+            (
+                with(|i| drop(i.endpoints.insert("x".to_owned(), "a".into()))),
+                "`a` is not of the form",
+            ),
+            (
+                with(|i| drop(i.endpoints.insert("\r".to_owned(), "a:1".into()))),
+                r"the protocol of an endpoint \r holds",
+            ),
             (with(|i| i.application = "\u{7f}".to_owned()), r"the application \u{7f} holds"),
             (with(|i| i.protocols = vec!["a\r".to_owned()]), r"the protocol a\r holds"),
             (with(|i| i.codecs = vec!["\t".to_owned()]), r"the codec \t holds"),

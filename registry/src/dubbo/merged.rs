@@ -4,8 +4,9 @@
 //! one level knows is listed too: nothing is lost because its application has other processes, or older
 //! ones, at the other level.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 
 use rpc_core::{Instance, ServiceKey};
@@ -13,7 +14,7 @@ use rpc_core::{Instance, ServiceKey};
 use super::application::instances_of;
 use super::metadata_info::MetadataInfo;
 use super::pool::Pool;
-use super::process::join_urls;
+use super::process::{NEAR_MS, join_urls};
 use super::provider_url::ReadProvider;
 use super::service_instance::ServiceInstance;
 use super::service_rules::{foreign_protocol, satisfies};
@@ -102,6 +103,7 @@ impl ReadRecord {
         pool: &mut Pool,
     ) -> Self {
         let services = match metadata.or(record.services.as_deref()) {
+            _ if record.revision().is_none() => RecordServices::Read(Vec::new()),
             Some(metadata) => RecordServices::Read(instances_of(wanted, record, metadata, pool)),
             None if record.has_remote_metadata() => RecordServices::Missing,
             None => RecordServices::Local(Box::new(shown(wanted, record))),
@@ -162,7 +164,7 @@ pub(crate) fn merge<'a>(
             let is_left_over = provider.may_be_left_over
                 && merging.usable.contains(&**application)
                 && !known.contains(&**address);
-            satisfies(wanted, service) && !merging.listed.contains(address) && !is_left_over
+            satisfies(wanted, service) && !merging.covers(provider) && !is_left_over
         })
         .collect();
     for provider in left.iter().filter(|provider| provider.is_ours) {
@@ -182,8 +184,8 @@ pub(crate) fn merge<'a>(
 #[derive(Default)]
 struct Merging<'a> {
     instances: Vec<Instance>,
-    /// Every address of the instances, that of each protocol too.
-    listed: HashSet<Arc<str>>,
+    /// Every address of the instances, that of each protocol too, and the start of its instance.
+    listed: HashMap<Arc<str>, Vec<(ServiceKey, u64)>>,
     /// Applications of which a record tells an instance.
     usable: HashSet<&'a str>,
     notes: BTreeMap<(String, NotCalled), usize>,
@@ -191,9 +193,27 @@ struct Merging<'a> {
 
 impl<'a> Merging<'a> {
     fn list(&mut self, instance: Instance) {
-        self.listed.insert(instance.address.clone());
-        self.listed.extend(instance.endpoints.values().cloned());
+        for address in iter::once(&instance.address).chain(instance.endpoints.values()) {
+            let services = self.listed.entry(address.clone()).or_default();
+            services.push((instance.service.clone(), instance.started_ms));
+        }
         self.instances.push(instance);
+    }
+
+    /// The start of the instance of `service` at `address`, if there is one.
+    fn start_of(&self, service: &ServiceKey, address: &str) -> Option<u64> {
+        let services = self.listed.get(address)?;
+        services.iter().find(|(listed, _)| listed == service).map(|(_, started_ms)| *started_ms)
+    }
+
+    /// Whether an instance is listed that is this one, and not its predecessor at the address.
+    fn covers(&self, provider: &ReadProvider) -> bool {
+        let ReadProvider { instance, is_ours, .. } = provider;
+        let latest = |started_ms: u64| {
+            if *is_ours { started_ms } else { started_ms.saturating_add(NEAR_MS) }
+        };
+        self.start_of(&instance.service, &instance.address)
+            .is_some_and(|started_ms| instance.started_ms <= latest(started_ms))
     }
 
     fn list_foreign(&mut self, instance: Instance) {
@@ -210,20 +230,16 @@ impl<'a> Merging<'a> {
         for instance in instances {
             self.usable.insert(&record.application);
             // Go has one record for each port of a process, and each names them all.
-            let again = |listed: &Instance| {
-                listed.address == instance.address && listed.service == instance.service
-            };
-            if !(self.listed.contains(&instance.address) && self.instances.iter().any(again)) {
-                match record.is_ours {
-                    true => self.list(instance.clone()),
-                    false => self.list_foreign(instance.clone()),
-                }
+            match self.start_of(&instance.service, &instance.address) {
+                Some(_) => {}
+                None if record.is_ours => self.list(instance.clone()),
+                None => self.list_foreign(instance.clone()),
             }
         }
     }
 
     fn add_unread(&mut self, record: &ReadRecord) {
-        let is_listed = record.addresses.iter().any(|address| self.listed.contains(address));
+        let is_listed = record.addresses.iter().any(|address| self.listed.contains_key(address));
         match &record.services {
             RecordServices::Read(_) => {}
             // Its provider URL tells what its record does not.

@@ -51,3 +51,6 @@ pub(crate) use self::service_rules::{colon_separated, foreign_protocol, satisfie
 pub(crate) use self::session::TreeSession;
 pub(crate) use self::tree::{NodeTree, ReadOf, TreeNode};
 pub(crate) use self::url::DubboUrl;
+
+#[cfg(test)]
+mod tests;

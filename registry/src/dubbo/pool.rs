@@ -49,4 +49,10 @@ impl Pool {
         self.metadata.insert(shared.clone());
         shared
     }
+
+    /// How many maps it keeps.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.metadata.len()
+    }
 }

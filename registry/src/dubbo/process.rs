@@ -6,7 +6,7 @@ use rpc_core::{Instance, ServiceKey};
 
 /// How far apart the entries of one process may have started, in milliseconds: it exports one protocol
 /// after the other, and has loaded its program before the first.
-const NEAR_MS: u64 = 10_000;
+pub(super) const NEAR_MS: u64 = 10_000;
 
 /// Joins what one record says of a process: an instance for each service.
 pub(super) fn join_record(entries: Vec<Instance>) -> Vec<Instance> {

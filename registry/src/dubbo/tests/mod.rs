@@ -1,0 +1,25 @@
+//! Dubbo's layouts: what we write comes back, what Java and Go wrote is read, and hostile input harms
+//! nobody.
+
+mod captures;
+mod hostile;
+mod merging;
+mod recipes;
+mod round_trip;
+mod rules;
+
+use serde_json::Value;
+
+use super::*;
+
+/// A capture, parsed.
+fn capture(file: &str) -> Value {
+    let path = format!("{}/tests/captures/{file}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    serde_json::from_str(&text).unwrap()
+}
+
+/// The provider that the text of a URL describes.
+fn provider(text: &str) -> ReadProvider {
+    read_provider(DubboUrl::parse(text).unwrap(), &mut Pool::default()).unwrap()
+}
