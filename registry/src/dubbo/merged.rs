@@ -35,9 +35,9 @@ pub(crate) struct ReadRecord {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum RecordServices {
     /// The instances of the wanted service; mostly one, none if it serves others only.
-    Read(Vec<Instance>),
+    Read(Vec<Arc<Instance>>),
     /// The process itself keeps what it serves; this is what can be shown of it.
-    Local(Box<Instance>),
+    Local(Arc<Instance>),
     /// The registry has the revision no more, or not yet.
     Missing,
 }
@@ -46,7 +46,7 @@ enum RecordServices {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Merged {
     /// Every instance, each process once for each service key; unsorted.
-    pub(crate) instances: Vec<Instance>,
+    pub(crate) instances: Vec<Arc<Instance>>,
     /// What is not listed, or listed and not called, and why.
     pub(crate) notes: Vec<Note>,
 }
@@ -104,9 +104,12 @@ impl ReadRecord {
     ) -> Self {
         let services = match metadata.or(record.services.as_deref()) {
             _ if record.revision().is_none() => RecordServices::Read(Vec::new()),
-            Some(metadata) => RecordServices::Read(instances_of(wanted, record, metadata, pool)),
+            Some(metadata) => {
+                let instances = instances_of(wanted, record, metadata, pool);
+                RecordServices::Read(instances.into_iter().map(Arc::new).collect())
+            }
             None if record.has_remote_metadata() => RecordServices::Missing,
-            None => RecordServices::Local(Box::new(shown(wanted, record))),
+            None => RecordServices::Local(Arc::new(shown(wanted, record))),
         };
         let ports = record.endpoints().into_iter().map(|endpoint| endpoint.port);
         let addresses = [record.port].into_iter().chain(ports);
@@ -160,7 +163,7 @@ pub(crate) fn merge<'a>(
     let left: Vec<&ReadProvider> = providers
         .into_iter()
         .filter(|provider| {
-            let Instance { service, address, application, .. } = &provider.instance;
+            let Instance { service, address, application, .. } = &*provider.instance;
             let is_left_over = provider.may_be_left_over
                 && merging.usable.contains(&**application)
                 && !known.contains(&**address);
@@ -183,7 +186,7 @@ pub(crate) fn merge<'a>(
 /// A list in the making.
 #[derive(Default)]
 struct Merging<'a> {
-    instances: Vec<Instance>,
+    instances: Vec<Arc<Instance>>,
     /// Every address of the instances, that of each protocol too, and the start of its instance.
     listed: HashMap<Arc<str>, Vec<(ServiceKey, u64)>>,
     /// Applications of which a record tells an instance.
@@ -192,7 +195,7 @@ struct Merging<'a> {
 }
 
 impl<'a> Merging<'a> {
-    fn list(&mut self, instance: Instance) {
+    fn list(&mut self, instance: Arc<Instance>) {
         for address in iter::once(&instance.address).chain(instance.endpoints.values()) {
             let services = self.listed.entry(address.clone()).or_default();
             services.push((instance.service.clone(), instance.started_ms));
@@ -216,7 +219,7 @@ impl<'a> Merging<'a> {
             .is_some_and(|started_ms| instance.started_ms <= latest(started_ms))
     }
 
-    fn list_foreign(&mut self, instance: Instance) {
+    fn list_foreign(&mut self, instance: Arc<Instance>) {
         self.note(&instance.application, NotCalled::Foreign(instance.protocols.clone()));
         self.list(instance);
     }
@@ -246,7 +249,7 @@ impl<'a> Merging<'a> {
             _ if is_listed => {}
             RecordServices::Local(instance) => {
                 self.note(&record.application, NotCalled::LocalMetadata);
-                self.list((**instance).clone());
+                self.list(instance.clone());
             }
             RecordServices::Missing => self.note(&record.application, NotCalled::NoMetadata),
         }

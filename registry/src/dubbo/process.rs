@@ -1,6 +1,7 @@
 //! One process is one instance: the entries that another implementation makes for each protocol, joined.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rpc_core::{Instance, ServiceKey};
 
@@ -22,8 +23,10 @@ pub(super) fn join_record(entries: Vec<Instance>) -> Vec<Instance> {
 
 /// Joins the provider URLs of other implementations: those of one service, host and application that
 /// started at nearly the same time and name different protocols.
-pub(super) fn join_urls<'a>(urls: impl IntoIterator<Item = &'a Instance>) -> Vec<Instance> {
-    let mut by_place: HashMap<(&ServiceKey, &str, &str), Vec<&Instance>> = HashMap::new();
+pub(super) fn join_urls<'a>(
+    urls: impl IntoIterator<Item = &'a Arc<Instance>>,
+) -> Vec<Arc<Instance>> {
+    let mut by_place: HashMap<(&ServiceKey, &str, &str), Vec<&Arc<Instance>>> = HashMap::new();
     for url in urls {
         let host = url.address.rsplit_once(':').map_or(&*url.address, |(host, _)| host);
         by_place.entry((&url.service, host, &url.application)).or_default().push(url);
@@ -32,9 +35,9 @@ pub(super) fn join_urls<'a>(urls: impl IntoIterator<Item = &'a Instance>) -> Vec
 }
 
 /// Sorts the URLs of one place into processes.
-fn join_place(mut urls: Vec<&Instance>) -> Vec<Instance> {
+fn join_place(mut urls: Vec<&Arc<Instance>>) -> Vec<Arc<Instance>> {
     urls.sort_by_key(|url| (url.started_ms, &url.address));
-    let mut processes: Vec<Vec<&Instance>> = Vec::new();
+    let mut processes: Vec<Vec<&Arc<Instance>>> = Vec::new();
     for url in urls {
         // Only the newest can be near, for they are in order; the bound keeps hostile lists cheap.
         let near = processes.iter_mut().rev().take(MAX_NEAR);
@@ -43,13 +46,16 @@ fn join_place(mut urls: Vec<&Instance>) -> Vec<Instance> {
             None => processes.push(vec![url]),
         }
     }
-    let joined = |urls: Vec<&Instance>| join(urls.into_iter().cloned().collect());
+    let joined = |urls: Vec<&Arc<Instance>>| match &urls[..] {
+        [one] => Some(Arc::clone(one)),
+        _ => join(urls.into_iter().map(|url| Instance::clone(url)).collect()).map(Arc::new),
+    };
     processes.into_iter().filter_map(joined).collect()
 }
 
 const MAX_NEAR: usize = 16;
 
-fn belongs(url: &Instance, process: &[&Instance]) -> bool {
+fn belongs(url: &Instance, process: &[&Arc<Instance>]) -> bool {
     process.iter().all(|other| {
         let pids = (url.metadata.get("pid"), other.metadata.get("pid"));
         let same_pid = !matches!(pids, (Some(one), Some(two)) if one != two);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use rpc_core::{Instance, ServiceKey};
 
@@ -14,7 +15,7 @@ use super::url::{DubboUrl, OUR_SCHEME};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ReadProvider {
     /// What it is, at the one address and with the protocols of this URL.
-    pub(crate) instance: Instance,
+    pub(crate) instance: Arc<Instance>,
     /// Whether it may stay after its process has gone: Go takes its record away at once, and leaves its
     /// URL until the session ends.
     pub(crate) may_be_left_over: bool,
@@ -116,7 +117,7 @@ pub(crate) fn read_provider(url: DubboUrl, pool: &mut Pool) -> Result<ReadProvid
         protocols.extend(more.map(foreign_protocol));
         params::to_foreign_instance(url.params, protocols, service, (&url.host, port), pool)
     };
-    Ok(ReadProvider { instance, may_be_left_over, is_ours })
+    Ok(ReadProvider { instance: Arc::new(instance), may_be_left_over, is_ours })
 }
 
 /// The metadata of a Nacos instance that says what `url` says.

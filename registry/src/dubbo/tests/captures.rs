@@ -16,7 +16,7 @@ struct Node {
 
 fn nodes(list: &Value) -> Vec<Node> {
     let read = |node: &Value| {
-        let path = node.get("path").or(node.get("key")).and_then(Value::as_str).unwrap();
+        let path = node.get("path").or_else(|| node.get("key")).and_then(Value::as_str).unwrap();
         let data = match &node["data"] {
             Value::String(text) => text.clone(),
             other => other.to_string(),
@@ -107,8 +107,9 @@ fn the_extra_protocol_of_one_port_is_listed_too() {
     let capture = capture("zookeeper-nodes.json");
     let list = nodes(&capture["33-dubbo-ext-tri"]["provider_only"]);
     let urls = list.iter().filter(|node| split(&node.path).0.ends_with("/providers"));
-    let protocols: Vec<_> =
-        urls.map(|node| provider(node.decoded.as_ref().unwrap()).instance.protocols).collect();
+    let protocols: Vec<_> = urls
+        .map(|node| provider(node.decoded.as_ref().unwrap()).instance.protocols.clone())
+        .collect();
     assert_eq!(protocols, vec![vec!["dubbo+hessian2", "tri"]; 2]);
 }
 

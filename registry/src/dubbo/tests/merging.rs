@@ -51,7 +51,7 @@ const TWO_PORTS: &str = r#"[{"port":1,"protocol":"dubbo"},{"port":2,"protocol":"
 fn a_process_at_both_levels_is_listed_once_as_it_is() {
     let one = ours("h:1", "start", 5);
     let merged = merge(&wanted(), [&listed(&one)], [&recorded(&one)]);
-    assert_eq!(merged, Merged { instances: vec![one], notes: Vec::new() });
+    assert_eq!(merged, Merged { instances: vec![one.into()], notes: Vec::new() });
 }
 
 #[test]
@@ -66,10 +66,10 @@ fn a_newer_start_at_the_address_is_not_hidden_by_the_older_record() {
     let (old, new) = (ours("h:1", "old", 5), ours("h:1", "new", 6));
     let merged = merge(&wanted(), [&listed(&new)], [&recorded(&old)]);
     // The snapshot keeps the youngest of each address.
-    let snapshot = rpc_core::Snapshot::new(merged.instances, rpc_core::Source::Live);
-    assert_eq!(*snapshot.instances, [new.clone()]);
+    let snapshot = rpc_core::Snapshot::shared(merged.instances, rpc_core::Source::Live);
+    assert_eq!(*snapshot.to_vec(), *std::slice::from_ref(&new));
     let merged = merge(&wanted(), [&listed(&old)], [&recorded(&new)]);
-    assert_eq!(merged.instances, [new]);
+    assert_eq!(merged.instances, [new.into()]);
 }
 
 #[test]

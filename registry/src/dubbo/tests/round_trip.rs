@@ -118,7 +118,7 @@ prop_compose! {
 }
 
 fn read(url: DubboUrl) -> Instance {
-    read_provider(url, &mut Pool::default()).unwrap().instance
+    Instance::clone(&read_provider(url, &mut Pool::default()).unwrap().instance)
 }
 
 proptest! {

@@ -158,7 +158,7 @@ fn a_start_in_seconds_is_read_as_one_in_milliseconds() {
 
 #[test]
 fn no_foreign_protocol_has_the_name_of_one_that_is_spoken() {
-    let protocols = |text: &str| provider(text).instance.protocols;
+    let protocols = |text: &str| provider(text).instance.protocols.clone();
     assert_eq!(protocols("dubbo://h:1/a"), ["dubbo+hessian2"]);
     assert_eq!(protocols("tri://h:1/a"), ["tri"]);
     assert_eq!(protocols("rest://h:1/a"), ["rest"]);
