@@ -229,17 +229,20 @@ async fn a_watch_of_children_begins_at_once_and_sees_each_change(
         expected.push(name.to_owned());
         shows(&mut watching, &newest, |nodes| names(nodes) == expected).await;
     }
-    // What is below a child is none of it.
-    keep(&writer, &format!("{at}/b/below"), "x").await;
+    // What is below a child is none of it. The child lasts, as servers may allow none below another.
+    for below in ["one", "two"] {
+        keep(&writer, &format!("{at}/d/{below}"), "x").await;
+        shows(&mut watching, &newest, |nodes| names(nodes) == ["a", "b", "c", "d"]).await;
+    }
     writer.remove_owned(&format!("{at}/a")).await.unwrap();
-    shows(&mut watching, &newest, |nodes| names(nodes) == ["b", "c"]).await;
+    shows(&mut watching, &newest, |nodes| names(nodes) == ["b", "c", "d"]).await;
     // A second watch begins with what is there.
     let other = watch::Sender::new(None);
     let mut second = tree.watch_children(at, ReadOf::Names, &other);
-    shows(&mut second, &other, |nodes| names(nodes) == ["b", "c"]).await;
+    shows(&mut second, &other, |nodes| names(nodes) == ["b", "c", "d"]).await;
     drop(second);
     writer.remove_owned(&format!("{at}/c")).await.unwrap();
-    shows(&mut watching, &newest, |nodes| names(nodes) == ["b"]).await;
+    shows(&mut watching, &newest, |nodes| names(nodes) == ["b", "d"]).await;
 }
 
 async fn a_watch_of_values_sees_a_value_that_changes(server: &dyn TreeServer, at: &str) {
