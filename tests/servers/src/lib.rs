@@ -4,6 +4,8 @@
 
 mod ports;
 mod process;
+mod zookeeper;
 
 pub use self::ports::free_ports;
 pub use self::process::{Process, installed, is_ci};
+pub use self::zookeeper::{ZooKeeperEnsemble, ZooKeeperServer};

@@ -1,0 +1,262 @@
+//! ZooKeeper servers, one alone or an ensemble, on their own data and ports.
+
+use std::fmt::Write as _;
+use std::io::{Read, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::{Process, free_ports, installed};
+
+/// More than a server takes to start, on a machine that is busy.
+const START: Duration = Duration::from_secs(60);
+
+/// The clock of a server that nobody asked for another: sessions last from 0.4 to 4 s.
+const TICK_MS: u32 = 200;
+
+/// One server.
+#[derive(Debug)]
+pub struct ZooKeeperServer {
+    address: SocketAddr,
+    config: PathBuf,
+    data: PathBuf,
+    log: PathBuf,
+    process: Option<Process>,
+    /// The folder of an ensemble belongs to the ensemble.
+    _dir: Option<TempDir>,
+}
+
+/// Three servers that are one.
+#[derive(Debug)]
+pub struct ZooKeeperEnsemble {
+    /// The servers; as long as two of them run, so does the ensemble.
+    pub servers: Vec<ZooKeeperServer>,
+    _dir: TempDir,
+}
+
+impl ZooKeeperServer {
+    /// Starts a server that stands alone and waits until it serves; `None` if ZooKeeper is not
+    /// installed.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn start() -> Option<Self> {
+        Self::with("")
+    }
+
+    /// A server that the tests of a program share while any of them runs; each keeps to a path of its
+    /// own. `None` if ZooKeeper is not installed.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn shared() -> Option<Arc<Self>> {
+        static SHARED: Mutex<Weak<ZooKeeperServer>> = Mutex::new(Weak::new());
+        // Whoever failed while it started the server has left nothing here.
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(server) = shared.upgrade() {
+            return Some(server);
+        }
+        let server = Arc::new(Self::start()?);
+        *shared = Arc::downgrade(&server);
+        Some(server)
+    }
+
+    /// As [`start`](Self::start), with further lines of its configuration.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn with(lines: &str) -> Option<Self> {
+        jar()?;
+        let dir = TempDir::new().expect("a folder for its data");
+        let [port] = free_ports();
+        let mut server = Self::new(dir.path(), port, lines);
+        server._dir = Some(dir);
+        server.run();
+        server.wait_until_ready();
+        Some(server)
+    }
+
+    /// A server whose files are in `dir` and which does not run yet.
+    fn new(dir: &Path, port: u16, lines: &str) -> Self {
+        let data = dir.join("data");
+        std::fs::create_dir_all(&data).expect("a folder for its data");
+        let config = dir.join("zoo.cfg");
+        let text = format!(
+            "tickTime={TICK_MS}\ninitLimit=50\nsyncLimit=10\ndataDir={}\nclientPort={port}\n\
+             clientPortAddress=127.0.0.1\nadmin.enableServer=false\n4lw.commands.whitelist=*\n\
+             maxClientCnxns=0\n{lines}\n",
+            data.display()
+        );
+        std::fs::write(&config, text).expect("its configuration can be written");
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        Self { address, config, data, log: dir.join("log"), process: None, _dir: None }
+    }
+
+    /// Where it serves.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Starts it on the data that it has, if it does not run, without waiting for it.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    pub fn run(&mut self) {
+        if self.process.is_some() {
+            return;
+        }
+        let mut java = Command::new("java");
+        java.args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]);
+        java.arg(jar().expect("it was there when this was made"));
+        java.arg("org.apache.zookeeper.server.quorum.QuorumPeerMain").arg(&self.config);
+        self.process = Some(Process::start(java, &self.log));
+    }
+
+    /// Waits until it serves.
+    ///
+    /// # Panics
+    /// It ends instead, or takes too long.
+    pub fn wait_until_ready(&mut self) {
+        let began = Instant::now();
+        while !self.is_ready() {
+            let is_running = self.process.as_mut().is_some_and(Process::is_running);
+            assert!(is_running, "ZooKeeper ended:\n{}", self.last_words());
+            let text = "ZooKeeper does not get ready";
+            assert!(began.elapsed() < START, "{text}:\n{}", self.last_words());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Kills it, as `kill -9` does.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Removes what it has kept; it must not run.
+    ///
+    /// # Panics
+    /// It runs, or its data cannot be removed.
+    pub fn forget(&mut self) {
+        assert!(self.process.is_none(), "it still runs");
+        let kept = self.data.join("version-2");
+        if kept.exists() {
+            std::fs::remove_dir_all(kept).expect("its data can be removed");
+        }
+    }
+
+    /// Stops it where it is, as `kill -STOP` does.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn pause(&self) {
+        self.process.as_ref().expect("it runs").pause();
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn resume(&self) {
+        self.process.as_ref().expect("it runs").resume();
+    }
+
+    /// What it answers to a command of four letters, such as `ruok`; empty if nothing.
+    #[must_use]
+    pub fn ask(&self, command: &str) -> String {
+        let ask = || {
+            let mut stream = TcpStream::connect(self.address)?;
+            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+            stream.write_all(command.as_bytes())?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            std::io::Result::Ok(answer)
+        };
+        ask().unwrap_or_default()
+    }
+
+    /// Whether it serves, alone or with the others.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ask("srvr").contains("Mode: ")
+    }
+
+    /// Whether it leads its ensemble.
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        self.ask("srvr").contains("Mode: leader")
+    }
+
+    fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<_> = log.lines().rev().take(20).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl ZooKeeperEnsemble {
+    /// Starts three servers and waits until they serve as one; `None` if ZooKeeper is not installed.
+    ///
+    /// # Panics
+    /// They do not start.
+    #[must_use]
+    pub fn start() -> Option<Self> {
+        jar()?;
+        let dir = TempDir::new().expect("a folder for their data");
+        let ports: [u16; 9] = free_ports();
+        let mut lines = String::new();
+        for (i, ports) in ports.chunks(3).enumerate() {
+            let _ = writeln!(lines, "server.{}=127.0.0.1:{}:{}", i + 1, ports[1], ports[2]);
+        }
+        let mut servers: Vec<_> = (1..)
+            .zip(ports.chunks(3))
+            .map(|(id, ports)| {
+                let server =
+                    ZooKeeperServer::new(&dir.path().join(id.to_string()), ports[0], &lines);
+                let id_file = server.data.join("myid");
+                std::fs::write(id_file, id.to_string()).expect("its id can be written");
+                server
+            })
+            .collect();
+        servers.iter_mut().for_each(ZooKeeperServer::run);
+        servers.iter_mut().for_each(ZooKeeperServer::wait_until_ready);
+        Some(Self { servers, _dir: dir })
+    }
+
+    /// Where it serves, comma-separated.
+    #[must_use]
+    pub fn addresses(&self) -> String {
+        let addresses = self.servers.iter().map(|server| server.address().to_string());
+        addresses.collect::<Vec<_>>().join(",")
+    }
+}
+
+/// The program, whose manifest names what it needs.
+fn jar() -> Option<PathBuf> {
+    installed(&["/usr/share/java/zookeeper.jar"], "zookeeper")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_serves_on_its_own_data_until_it_is_killed() {
+        let Some(mut server) = ZooKeeperServer::start() else { return };
+        assert_eq!(server.ask("ruok"), "imok");
+        server.kill();
+        assert!(!server.is_ready());
+        server.run();
+        server.wait_until_ready();
+        server.kill();
+        server.forget();
+    }
+}
