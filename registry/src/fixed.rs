@@ -91,7 +91,7 @@ impl Session for Fixed {
             protocols: self.protocols.clone(),
             ..Instance::new(service.clone(), address, address)
         };
-        Ok(Listing::new(1, self.addresses.iter().map(instance)))
+        Ok(Listing { revision: 1, instances: self.addresses.iter().map(instance).collect() })
     }
 
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {

@@ -52,6 +52,8 @@ mod registry;
 mod several;
 mod sound;
 mod url;
+#[cfg(feature = "zookeeper")]
+mod zookeeper;
 
 use std::sync::Arc;
 
@@ -66,6 +68,8 @@ pub use self::registration::Registration;
 pub use self::registry::Registry;
 pub use self::several::several;
 pub use self::url::{Host, RegistryUrl, redacted};
+#[cfg(feature = "zookeeper")]
+pub use self::zookeeper::ZooKeeper;
 
 /// The registries of this crate, by scheme.
 ///

@@ -191,7 +191,11 @@ impl SessionShared {
 
 impl From<Version> for Listing {
     fn from(version: Version) -> Self {
-        Self { revision: version.revision, instances: version.instances }
+        let instances = version.instances.into_iter();
+        Self {
+            revision: version.revision,
+            instances: instances.map(Arc::unwrap_or_clone).collect(),
+        }
     }
 }
 

@@ -1,0 +1,276 @@
+//! The operations of a session, as futures, and watches that end with whoever waits for them.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::connection::{ConnectionState, Order, RequestFailure, RequestOutcome, drive};
+use super::jute::NotJute;
+use super::message::{self, MAX_REQUEST, NewNode, NodeStat, ServerCode, WatchKind, ZooKeeperOp};
+use super::ticket::SessionTicket;
+use super::watches::{WatchTable, WatchedPath, Watcher};
+use crate::lock::locked;
+
+/// Requests that may wait to be sent.
+const QUEUE: usize = 256;
+
+/// Why an operation has no result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OpFailure {
+    Request(RequestFailure),
+    /// The request has this many bytes.
+    TooLarge(usize),
+    /// The answer cannot be read.
+    Unreadable,
+}
+
+impl OpFailure {
+    pub(super) fn code(self) -> Option<ServerCode> {
+        match self {
+            Self::Request(RequestFailure::Code(code)) => Some(code),
+            Self::Request(_) | Self::TooLarge(_) | Self::Unreadable => None,
+        }
+    }
+}
+
+impl From<NotJute> for OpFailure {
+    fn from(NotJute: NotJute) -> Self {
+        Self::Unreadable
+    }
+}
+
+impl From<ServerCode> for OpFailure {
+    fn from(code: ServerCode) -> Self {
+        Self::Request(RequestFailure::Code(code))
+    }
+}
+
+/// An open session. Its task closes it once the last handle is dropped.
+#[derive(Debug)]
+pub(super) struct ZooKeeperClient {
+    state: Arc<ConnectionState>,
+    orders: mpsc::Sender<Order>,
+}
+
+impl ZooKeeperClient {
+    /// Drives the session of `ticket` over `stream`, in a task that ends with the connection, or within
+    /// a second after this is dropped.
+    pub(super) fn start<S>(stream: S, ticket: Arc<SessionTicket>) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (orders, queue) = mpsc::channel(QUEUE);
+        let end = watch::Sender::new(None);
+        let state = Arc::new(ConnectionState { ticket, watches: WatchTable::default(), end });
+        tokio::spawn(drive(stream, Arc::clone(&state), queue));
+        Self { state, orders }
+    }
+
+    /// The number of the session, which its nodes carry.
+    pub(super) fn session(&self) -> i64 {
+        self.state.ticket.id
+    }
+
+    async fn request(&self, frame: BytesMut) -> Result<Bytes, OpFailure> {
+        if frame.len() > MAX_REQUEST {
+            return Err(OpFailure::TooLarge(frame.len()));
+        }
+        let (answer, answered) = oneshot::channel();
+        let order = Order { frame, answer };
+        let asked: RequestOutcome = match self.orders.send(order).await {
+            Ok(()) => answered.await.unwrap_or(Err(RequestFailure::Lost)),
+            Err(_) => Err(RequestFailure::Lost),
+        };
+        asked.map_err(OpFailure::Request)
+    }
+
+    /// The value of a node, if there is one.
+    pub(super) async fn get(&self, path: &str) -> Result<Option<(Bytes, NodeStat)>, OpFailure> {
+        self.read_value(path, false).await
+    }
+
+    async fn read_value(
+        &self,
+        path: &str,
+        is_watched: bool,
+    ) -> Result<Option<(Bytes, NodeStat)>, OpFailure> {
+        match self.request(message::read(ZooKeeperOp::GetData, path, is_watched)).await {
+            Ok(body) => Ok(Some(message::value_and_stat(body)?)),
+            Err(failure) if failure.code() == Some(ServerCode::NoNode) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// The names of the children of a node, if there is one.
+    pub(super) async fn children(&self, path: &str) -> Result<Option<Vec<String>>, OpFailure> {
+        self.read_children(path, false).await
+    }
+
+    async fn read_children(
+        &self,
+        path: &str,
+        is_watched: bool,
+    ) -> Result<Option<Vec<String>>, OpFailure> {
+        match self.request(message::read(ZooKeeperOp::GetChildren, path, is_watched)).await {
+            Ok(body) => Ok(Some(message::names(body)?)),
+            Err(failure) if failure.code() == Some(ServerCode::NoNode) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    pub(super) async fn create(&self, node: NewNode<'_>) -> Result<(), OpFailure> {
+        self.request(message::create(node)).await.map(drop)
+    }
+
+    /// Puts `node` in the place of the one at its path, both steps or neither.
+    pub(super) async fn replace(&self, node: NewNode<'_>) -> Result<(), OpFailure> {
+        let body = self.request(message::replace(node)).await?;
+        match message::multi_code(body)? {
+            None => Ok(()),
+            Some(code) => Err(code.into()),
+        }
+    }
+
+    pub(super) async fn set(
+        &self,
+        path: &str,
+        value: &[u8],
+        version: i32,
+    ) -> Result<(), OpFailure> {
+        self.request(message::set_data(path, value, version)).await.map(drop)
+    }
+
+    pub(super) async fn delete(&self, path: &str, version: i32) -> Result<(), OpFailure> {
+        self.request(message::delete(path, version)).await.map(drop)
+    }
+
+    /// One who can watch paths; what it watches is forgotten when it is dropped.
+    pub(super) fn watching(&self) -> PathWatches<'_> {
+        PathWatches { client: self, watcher: Arc::default(), entered: Mutex::default() }
+    }
+
+    /// Waits until the connection has ended.
+    pub(super) async fn ended(&self) {
+        let mut end = self.state.end.subscribe();
+        // The sender lives in `state`, so this returns only at the end.
+        let _ = end.wait_for(Option::is_some).await;
+    }
+
+    /// Why the connection has ended, if it has.
+    pub(super) fn end(&self) -> Option<String> {
+        self.state.end.borrow().clone()
+    }
+
+    /// Ends the session at the servers, as its expiry does.
+    #[cfg(test)]
+    pub(super) async fn end_session(&self) {
+        let _ = self.request(message::plain(ZooKeeperOp::Close, 0)).await;
+        self.ended().await;
+    }
+
+    /// How many paths are watched.
+    #[cfg(test)]
+    pub(super) fn watched(&self) -> usize {
+        self.state.watches.len()
+    }
+}
+
+/// Reads that set watches, and the changes that they then tell.
+pub(super) struct PathWatches<'a> {
+    client: &'a ZooKeeperClient,
+    watcher: Arc<Watcher>,
+    entered: Mutex<HashSet<WatchedPath>>,
+}
+
+impl PathWatches<'_> {
+    fn enter(&self, kind: WatchKind, path: &Arc<str>) {
+        self.client.state.watches.enter(kind, path, &self.watcher);
+        locked(&self.entered).insert((kind, Arc::clone(path)));
+    }
+
+    /// As [`ZooKeeperClient::get`]; changes of the value, and of whether there is one, are told.
+    pub(super) async fn get(
+        &self,
+        path: &Arc<str>,
+    ) -> Result<Option<(Bytes, NodeStat)>, OpFailure> {
+        self.enter(WatchKind::Value, path);
+        let value = self.client.read_value(path, true).await?;
+        self.unless_set(WatchKind::Value, path, value.is_some());
+        Ok(value)
+    }
+
+    /// As [`ZooKeeperClient::children`]; changes of the names are told if there is a node.
+    pub(super) async fn children(&self, path: &Arc<str>) -> Result<Option<Vec<String>>, OpFailure> {
+        self.enter(WatchKind::Children, path);
+        let names = self.client.read_children(path, true).await?;
+        self.unless_set(WatchKind::Children, path, names.is_some());
+        Ok(names)
+    }
+
+    /// Whether there is a node; a change of that is told.
+    pub(super) async fn exists(&self, path: &Arc<str>) -> Result<bool, OpFailure> {
+        self.enter(WatchKind::Value, path);
+        match self.client.request(message::read(ZooKeeperOp::Exists, path, true)).await {
+            Ok(_) => Ok(true),
+            Err(failure) if failure.code() == Some(ServerCode::NoNode) => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Where there is no node, the server has set no watch.
+    fn unless_set(&self, kind: WatchKind, path: &Arc<str>, is_set: bool) {
+        if !is_set && locked(&self.entered).remove(&(kind, Arc::clone(path))) {
+            self.client.state.watches.leave(kind, path, &self.watcher, || {});
+        }
+    }
+
+    /// Ends the watch of a path, if it is not ended yet.
+    pub(super) fn forget(&self, kind: WatchKind, path: &Arc<str>) {
+        if locked(&self.entered).remove(&(kind, Arc::clone(path))) {
+            self.leave(kind, path);
+        }
+    }
+
+    fn leave(&self, kind: WatchKind, path: &Arc<str>) {
+        self.client.state.watches.leave(kind, path, &self.watcher, || {
+            let (answer, _) = oneshot::channel();
+            let frame = message::remove_watch(kind, path);
+            // If the queue is full, the watch tells one more change, which nobody hears.
+            let _ = self.client.orders.try_send(Order { frame, answer });
+        });
+    }
+
+    /// Waits for changes and takes all that there are: the paths where they were.
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub(super) async fn changed(&self) -> Result<HashSet<Arc<str>>, OpFailure> {
+        tokio::select! {
+            changed = self.watcher.changed() => Ok(changed),
+            () = self.client.ended() => Err(OpFailure::Request(RequestFailure::Lost)),
+        }
+    }
+
+    /// Takes the changes that there are.
+    pub(super) fn take_changes(&self) -> HashSet<Arc<str>> {
+        self.watcher.take()
+    }
+}
+
+impl Drop for PathWatches<'_> {
+    fn drop(&mut self) {
+        for (kind, path) in std::mem::take(&mut *locked(&self.entered)) {
+            self.leave(kind, &path);
+        }
+    }
+}
+
+impl fmt::Debug for PathWatches<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PathWatches({} paths)", locked(&self.entered).len())
+    }
+}

@@ -1,0 +1,155 @@
+//! The servers of an ensemble, and opening a session with one of them.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rand::seq::SliceRandom;
+use rpc_core::Error;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::client::ZooKeeperClient;
+use super::open::{OpenFailure, SessionWish, open_session};
+use super::ticket::SessionTicket;
+use crate::lock::locked;
+
+/// Servers whose failures an error names.
+const NAMED: usize = 3;
+
+/// The longest that all servers together may take.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// The servers of one ensemble.
+#[derive(Debug)]
+pub(super) struct Servers {
+    addresses: Vec<String>,
+    /// How long each may take.
+    timeout: Duration,
+    wish: SessionWish,
+    /// The session of the last connection, to go on with.
+    ticket: Mutex<Option<Arc<SessionTicket>>>,
+}
+
+/// Why a server opened no session.
+enum DialFailure {
+    Open(OpenFailure),
+    Unreachable(std::io::Error),
+    TooSlow,
+}
+
+impl Servers {
+    pub(super) fn new(addresses: Vec<String>, timeout: Duration, wish: SessionWish) -> Self {
+        Self { addresses, timeout, wish, ticket: Mutex::new(None) }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.addresses.len()
+    }
+
+    pub(super) fn has_credentials(&self) -> bool {
+        self.wish.credentials.is_some()
+    }
+
+    /// The longest that [`open`](Self::open) may take: each server once, and one twice.
+    pub(super) fn limit(&self) -> Duration {
+        let tries = u32::try_from(self.count() + 1).unwrap_or(u32::MAX);
+        self.timeout.saturating_mul(tries).min(LIMIT.max(self.timeout))
+    }
+
+    /// Goes on with the present session, or opens one; the servers are tried in a random order.
+    ///
+    /// # Errors
+    /// None of them opens a session; or one refuses the credentials.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time; the present session stays.
+    pub(super) async fn open(&self, registry: &str) -> Result<ZooKeeperClient, Error> {
+        let ticket = locked(&self.ticket).clone().filter(|ticket| !ticket.is_over());
+        let mut addresses: Vec<&str> = self.addresses.iter().map(String::as_str).collect();
+        addresses.shuffle(&mut rand::rng());
+        let mut failed = Vec::new();
+        for address in &addresses {
+            match self.open_at(address, ticket.as_ref()).await {
+                Ok(client) => return Ok(client),
+                Err(DialFailure::Open(OpenFailure::Refused)) => {
+                    return Err(Error::refused(format!(
+                        "registry {registry}: {address} refuses our credentials: \
+                         check user and password"
+                    )));
+                }
+                Err(failure) => failed.push((address, failure)),
+            }
+        }
+        // With the session that we bring, a server hangs up if its transactions are older than what
+        // the session has seen, which stays so if its data is gone.
+        let is_shut_out =
+            |failure: &DialFailure| matches!(failure, DialFailure::Open(OpenFailure::Silent));
+        let shut_out = failed.iter().find(|(_, failure)| ticket.is_some() && is_shut_out(failure));
+        if let Some((address, _)) = shut_out
+            && let Ok(client) = self.open_at(address, None).await
+        {
+            return Ok(client);
+        }
+        let shown: Vec<_> = failed.iter().take(NAMED).map(|(at, why)| why.show(at)).collect();
+        let more = failed.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+        let shown = shown.join("; ");
+        Err(Error::unreachable(format!("registry {registry}: {shown}{more}")))
+    }
+
+    /// Opens a session with one server; if that of `ticket` is over, a new one.
+    async fn open_at(
+        &self,
+        address: &str,
+        ticket: Option<&Arc<SessionTicket>>,
+    ) -> Result<ZooKeeperClient, DialFailure> {
+        let opening = async {
+            match self.try_open(address, ticket).await {
+                Err(DialFailure::Open(OpenFailure::Expired)) if ticket.is_some() => {
+                    tracing::debug!(target: "dubhe::registry", address, "session expired");
+                    self.try_open(address, None).await
+                }
+                opened => opened,
+            }
+        };
+        timeout(self.timeout, opening).await.unwrap_or(Err(DialFailure::TooSlow))
+    }
+
+    async fn try_open(
+        &self,
+        address: &str,
+        ticket: Option<&Arc<SessionTicket>>,
+    ) -> Result<ZooKeeperClient, DialFailure> {
+        let mut stream = TcpStream::connect(address).await.map_err(DialFailure::Unreachable)?;
+        // Without it requests are late, no more.
+        let _ = stream.set_nodelay(true);
+        let opened = open_session(&mut stream, &self.wish, ticket).await;
+        let opened = opened.map_err(DialFailure::Open)?;
+        *locked(&self.ticket) = Some(Arc::clone(&opened));
+        Ok(ZooKeeperClient::start(stream, opened))
+    }
+}
+
+impl DialFailure {
+    /// What went wrong at `address` and what helps.
+    fn show(&self, address: &str) -> String {
+        match self {
+            Self::Unreachable(error) => {
+                format!("cannot connect to {address}: {error}, is it running?")
+            }
+            Self::TooSlow => format!("{address} does not answer in time, is it overloaded?"),
+            Self::Open(OpenFailure::Silent) => format!(
+                "{address} hung up without an answer: it is starting or cut off from its ensemble, \
+                 or it is not ZooKeeper, check the port"
+            ),
+            Self::Open(OpenFailure::Foreign) => {
+                format!("what answers at {address} is not ZooKeeper, check the port")
+            }
+            Self::Open(OpenFailure::Expired) => format!("{address} opens no session"),
+            Self::Open(OpenFailure::Refused) => format!("{address} refuses our credentials"),
+            Self::Open(OpenFailure::Broken(error)) => {
+                format!("the connection to {address} broke: {error}")
+            }
+        }
+    }
+}

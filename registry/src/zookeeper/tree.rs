@@ -1,0 +1,398 @@
+//! The nodes of a ZooKeeper session as [`NodeTree`].
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use rpc_core::Error;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::client::{OpFailure, PathWatches, ZooKeeperClient};
+use super::connection::{MAX_ANSWER, RequestFailure};
+use super::message::{ANY_VERSION, NewNode, NodeAccess, ServerCode, WatchKind};
+use crate::dubbo::{NodeTree, ReadOf, TreeNode};
+
+/// Values of one list that are read at the same time.
+const READS: usize = 64;
+
+/// How often a write is begun again because another writer came first.
+const TRIES: usize = 10;
+
+/// The least time between two reads of a list that changes, and as much again for each
+/// [`PER_GAP`] children.
+const GAP: Duration = Duration::from_millis(100);
+const PER_GAP: usize = 1000;
+
+/// A session with ZooKeeper.
+#[derive(Debug)]
+pub(crate) struct ZooKeeperTree {
+    client: ZooKeeperClient,
+    /// The address of the registry, for people.
+    registry: Arc<str>,
+    /// In front of every path; empty, or begins with `/` and does not end with it.
+    chroot: Arc<str>,
+    access: NodeAccess,
+}
+
+impl ZooKeeperTree {
+    pub(super) fn new(
+        client: ZooKeeperClient,
+        (registry, chroot): (&Arc<str>, &Arc<str>),
+        access: NodeAccess,
+    ) -> Self {
+        Self { client, registry: Arc::clone(registry), chroot: Arc::clone(chroot), access }
+    }
+
+    #[cfg(test)]
+    pub(super) fn client(&self) -> &ZooKeeperClient {
+        &self.client
+    }
+
+    fn full(&self, path: &str) -> Arc<str> {
+        format!("{}{path}", self.chroot).into()
+    }
+
+    fn node<'a>(&self, path: &'a str, value: &'a [u8], is_owned: bool) -> NewNode<'a> {
+        NewNode { path, value, is_owned, access: self.access }
+    }
+
+    /// Creates a node, and its parents if it needs them.
+    async fn create(&self, node: NewNode<'_>) -> Result<(), OpFailure> {
+        match self.client.create(node).await {
+            Err(failure) if failure.code() == Some(ServerCode::NoNode) => {
+                self.create_parents(node.path).await?;
+                self.client.create(node).await
+            }
+            done => done,
+        }
+    }
+
+    /// Creates the parents of `path`, from the deepest that is possible on.
+    async fn create_parents(&self, path: &str) -> Result<(), OpFailure> {
+        let mut missing: Vec<&str> = Vec::new();
+        for (end, _) in path.rmatch_indices('/').filter(|(end, _)| *end > 0) {
+            let parent = &path[..end];
+            match self.client.create(self.node(parent, &[], false)).await {
+                Err(failure) if failure.code() == Some(ServerCode::NoNode) => missing.push(parent),
+                done => {
+                    unless_exists(done)?;
+                    break;
+                }
+            }
+        }
+        for parent in missing.into_iter().rev() {
+            unless_exists(self.client.create(self.node(parent, &[], false)).await)?;
+        }
+        Ok(())
+    }
+
+    async fn put(&self, path: &str, value: &[u8]) -> Result<(), OpFailure> {
+        let ours = self.client.session();
+        let mut last = None;
+        for _ in 0..TRIES {
+            let done = match self.client.get(path).await? {
+                Some((present, stat)) if stat.owner == ours && *present == *value => return Ok(()),
+                Some((_, stat)) if stat.owner == ours => {
+                    self.client.set(path, value, ANY_VERSION).await
+                }
+                Some(_) => self.client.replace(self.node(path, value, true)).await,
+                None => self.create(self.node(path, value, true)).await,
+            };
+            match done {
+                Err(failure) if is_race(failure) => last = Some(failure),
+                done => return done,
+            }
+        }
+        last.map_or(Ok(()), Err)
+    }
+
+    async fn remove(&self, path: &str) -> Result<(), OpFailure> {
+        let ours = self.client.session();
+        for _ in 0..TRIES {
+            match self.client.get(path).await? {
+                Some((_, stat)) if stat.owner == ours => {
+                    match self.client.delete(path, stat.version).await {
+                        Err(failure) if is_race(failure) => {}
+                        done => return done,
+                    }
+                }
+                _ => return Ok(()),
+            }
+        }
+        Err(ServerCode::BadVersion.into())
+    }
+
+    async fn try_edit(
+        &self,
+        path: &str,
+        edit: &(dyn for<'a> Fn(Option<&'a [u8]>) -> Option<Bytes> + Send + Sync),
+    ) -> Result<(), OpFailure> {
+        let mut last = None;
+        for _ in 0..TRIES {
+            let present = self.client.get(path).await?;
+            let Some(value) = edit(present.as_ref().map(|(value, _)| &value[..])) else {
+                return Ok(());
+            };
+            let done = match present {
+                Some((_, stat)) => self.client.set(path, &value, stat.version).await,
+                None => self.create(self.node(path, &value, false)).await,
+            };
+            match done {
+                Err(failure) if is_race(failure) => last = Some(failure),
+                done => return done,
+            }
+        }
+        last.map_or(Ok(()), Err)
+    }
+
+    /// The children of `path` as they are now, values included.
+    async fn read(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, OpFailure> {
+        let names = self.client.children(path).await?.unwrap_or_default();
+        let nodes = stream::iter(names).map(async |name| match read {
+            ReadOf::Names => Ok(Some(TreeNode { name: name.into(), value: Bytes::new() })),
+            ReadOf::Values => {
+                let value = self.client.get(&format!("{path}/{name}")).await?;
+                Ok(value.map(|(value, _)| TreeNode { name: name.into(), value }))
+            }
+        });
+        // One that has gone meanwhile is left out.
+        nodes.buffer_unordered(READS).try_filter_map(async |node| Ok(node)).try_collect().await
+    }
+
+    async fn watch_list(
+        &self,
+        path: &Arc<str>,
+        read: ReadOf,
+        newest: &watch::Sender<Option<Arc<[TreeNode]>>>,
+    ) -> Result<(), OpFailure> {
+        let watching = self.client.watching();
+        let mut list = WatchedList { watching: &watching, path, read, nodes: HashMap::new() };
+        let mut changes = HashSet::from([Arc::clone(path)]);
+        loop {
+            list.read_again(&changes).await?;
+            let next = Instant::now() + gap(list.nodes.len());
+            newest.send_replace(Some(list.nodes.values().cloned().collect()));
+            changes = watching.changed().await?;
+            // The first change after a quiet time is read at once.
+            if next > Instant::now() {
+                sleep_until(next).await;
+                changes.extend(watching.take_changes());
+            }
+        }
+    }
+
+    async fn watch_one(
+        &self,
+        path: &Arc<str>,
+        newest: &watch::Sender<Option<Option<Bytes>>>,
+    ) -> Result<(), OpFailure> {
+        let watching = self.client.watching();
+        loop {
+            let value = match watching.get(path).await? {
+                Some((value, _)) => Some(value),
+                // It came in between.
+                None if watching.exists(path).await? => continue,
+                None => None,
+            };
+            let next = Instant::now() + GAP;
+            newest.send_replace(Some(value));
+            watching.changed().await?;
+            if next > Instant::now() {
+                sleep_until(next).await;
+                watching.take_changes();
+            }
+        }
+    }
+
+    /// What went wrong and what helps, for people.
+    fn error(&self, path: &str, failure: OpFailure) -> Error {
+        let registry = &self.registry;
+        let path = path.escape_debug();
+        let why = match failure {
+            OpFailure::Request(RequestFailure::Code(ServerCode::NoAuth)) => {
+                return Error::refused(format!(
+                    "registry {registry}: no permission at {path}: check user and password, \
+                     and who made the node"
+                ));
+            }
+            OpFailure::Request(RequestFailure::Code(ServerCode::AuthFailed)) => {
+                return Error::refused(format!(
+                    "registry {registry}: it refuses our credentials: check user and password"
+                ));
+            }
+            OpFailure::Request(RequestFailure::Code(code)) => {
+                format!("{path}: the server answers {code:?}, another program may write there too")
+            }
+            OpFailure::Request(RequestFailure::TooLong(bytes)) => format!(
+                "{path}: the answer has {bytes} bytes and may have {MAX_ANSWER}: \
+                 too much is listed under one path"
+            ),
+            OpFailure::Request(RequestFailure::Lost) => {
+                self.client.end().unwrap_or_else(|| "the connection is lost".to_owned())
+            }
+            OpFailure::TooLarge(bytes) => format!(
+                "{path}: a request of {bytes} bytes is more than ZooKeeper takes \
+                 (jute.maxbuffer, 1 MiB): register less under one name"
+            ),
+            OpFailure::Unreadable => format!("{path}: the answer is not ZooKeeper's protocol"),
+        };
+        Error::unreachable(format!("registry {registry}: {why}"))
+    }
+}
+
+/// A list that is followed: what is known of it, and the watches that tell when that is old.
+struct WatchedList<'a> {
+    watching: &'a PathWatches<'a>,
+    path: &'a Arc<str>,
+    read: ReadOf,
+    nodes: HashMap<String, TreeNode>,
+}
+
+impl WatchedList<'_> {
+    /// Reads what has changed, and sets its watches again.
+    async fn read_again(&mut self, changes: &HashSet<Arc<str>>) -> Result<(), OpFailure> {
+        let mut stale: Vec<String> = Vec::new();
+        if self.read == ReadOf::Values {
+            let children = changes.iter().filter_map(|change| change.strip_prefix(&**self.path));
+            let names = children.filter_map(|child| child.strip_prefix('/'));
+            stale.extend(names.filter(|name| self.nodes.contains_key(*name)).map(str::to_owned));
+        }
+        if changes.contains(self.path) {
+            stale.extend(self.read_names().await?);
+        }
+        if self.read == ReadOf::Values {
+            self.read_values(stale).await?;
+        }
+        Ok(())
+    }
+
+    /// Brings the names up to date, and returns those that are new.
+    async fn read_names(&mut self) -> Result<Vec<String>, OpFailure> {
+        let mut names = self.watching.children(self.path).await?;
+        // There is no node: its coming is awaited, unless it has come meanwhile.
+        while names.is_none() && self.watching.exists(self.path).await? {
+            names = self.watching.children(self.path).await?;
+        }
+        let names: HashSet<String> = names.unwrap_or_default().into_iter().collect();
+        let gone = self.nodes.extract_if(|name, _| !names.contains(name));
+        for (name, _) in gone {
+            self.watching.forget(WatchKind::Value, &child(self.path, &name));
+        }
+        let new: Vec<_> = names.into_iter().filter(|name| !self.nodes.contains_key(name)).collect();
+        for name in &new {
+            let node = TreeNode { name: name.as_str().into(), value: Bytes::new() };
+            self.nodes.insert(name.clone(), node);
+        }
+        Ok(new)
+    }
+
+    async fn read_values(&mut self, names: Vec<String>) -> Result<(), OpFailure> {
+        let (watching, path) = (self.watching, self.path);
+        let values = stream::iter(names).map(async |name| {
+            let value = watching.get(&child(path, &name)).await?;
+            Ok::<_, OpFailure>((name, value))
+        });
+        let values: Vec<_> = values.buffer_unordered(READS).try_collect().await?;
+        for (name, value) in values {
+            match value {
+                Some((value, _)) => {
+                    if let Some(node) = self.nodes.get_mut(&name) {
+                        node.value = value;
+                    }
+                }
+                // It has gone since its name was read, which the watch of the names tells too.
+                None => drop(self.nodes.remove(&name)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn child(path: &str, name: &str) -> Arc<str> {
+    format!("{path}/{name}").into()
+}
+
+/// How long the list waits at least before it is read again.
+fn gap(children: usize) -> Duration {
+    GAP * u32::try_from(1 + children / PER_GAP).unwrap_or(u32::MAX)
+}
+
+/// Whether another writer came first.
+fn is_race(failure: OpFailure) -> bool {
+    matches!(
+        failure.code(),
+        Some(ServerCode::NoNode | ServerCode::NodeExists | ServerCode::BadVersion)
+    )
+}
+
+fn unless_exists(done: Result<(), OpFailure>) -> Result<(), OpFailure> {
+    match done {
+        Err(failure) if failure.code() == Some(ServerCode::NodeExists) => Ok(()),
+        done => done,
+    }
+}
+
+#[async_trait]
+impl NodeTree for ZooKeeperTree {
+    async fn put_owned(&self, path: &str, value: Bytes) -> Result<(), Error> {
+        let done = self.put(&self.full(path), &value).await;
+        done.map_err(|failure| self.error(path, failure))
+    }
+
+    async fn remove_owned(&self, path: &str) -> Result<(), Error> {
+        let done = self.remove(&self.full(path)).await;
+        done.map_err(|failure| self.error(path, failure))
+    }
+
+    async fn edit(
+        &self,
+        path: &str,
+        edit: &(dyn for<'a> Fn(Option<&'a [u8]>) -> Option<Bytes> + Send + Sync),
+    ) -> Result<(), Error> {
+        let done = self.try_edit(&self.full(path), edit).await;
+        done.map_err(|failure| self.error(path, failure))
+    }
+
+    async fn value(&self, path: &str) -> Result<Option<Bytes>, Error> {
+        let value = self.client.get(&self.full(path)).await;
+        let value = value.map_err(|failure| self.error(path, failure))?;
+        Ok(value.map(|(value, _)| value))
+    }
+
+    async fn children(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, Error> {
+        let children = self.read(&self.full(path), read).await;
+        children.map_err(|failure| self.error(path, failure))
+    }
+
+    async fn watch_children(
+        &self,
+        path: &str,
+        read: ReadOf,
+        newest: &watch::Sender<Option<Arc<[TreeNode]>>>,
+    ) -> Result<(), Error> {
+        let ended = self.watch_list(&self.full(path), read, newest).await;
+        ended.map_err(|failure| self.error(path, failure))
+    }
+
+    async fn watch_value(
+        &self,
+        path: &str,
+        newest: &watch::Sender<Option<Option<Bytes>>>,
+    ) -> Result<(), Error> {
+        let ended = self.watch_one(&self.full(path), newest).await;
+        ended.map_err(|failure| self.error(path, failure))
+    }
+
+    async fn closed(&self) {
+        self.client.ended().await;
+    }
+
+    fn reason(&self) -> Option<Error> {
+        let why = self.client.end()?;
+        Some(Error::unreachable(format!("registry {}: {why}", self.registry)))
+    }
+}
