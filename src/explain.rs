@@ -100,7 +100,7 @@ impl Consumer {
         invocation.codecs = Some(codecs);
         let call = picker.explain(&invocation, choice);
         let disabled = call.disabled.iter().map(|instance| DisabledInstance {
-            instance: instance.clone(),
+            instance: Instance::clone(instance),
             by: config.disables(service, &instance.address),
         });
         let (disabled, resends) = (disabled.collect(), self.resends());

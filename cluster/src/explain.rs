@@ -31,7 +31,7 @@ pub struct Explanation {
     /// Every endpoint there is, in the order of their addresses.
     pub endpoints: Vec<ExplainedEndpoint>,
     /// The instances that get no call because this consumer disables them.
-    pub disabled: Arc<[Instance]>,
+    pub disabled: Arc<[Arc<Instance>]>,
     /// The effect of each router, in their order.
     pub routers: Vec<RouterStep>,
     /// Which of those that are left the policy sends it to.

@@ -67,7 +67,7 @@ use tokio::sync::watch;
 ///     async fn fetch(&self, service: &ServiceKey) -> Result<Listing, Error> {
 ///         let addresses = self.0.borrow();
 ///         let listed = addresses.iter().map(|at| Instance::new(service.clone(), at, at));
-///         Ok(Listing { revision: 0, instances: listed.collect() })
+///         Ok(Listing::new(0, listed))
 ///     }
 ///
 ///     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
@@ -204,7 +204,15 @@ pub struct Listing {
     /// Grows with every change of the list within a session; 0 if the registry has no such number.
     pub revision: u64,
     /// The instances, in any order.
-    pub instances: Vec<Instance>,
+    pub instances: Vec<Arc<Instance>>,
+}
+
+impl Listing {
+    /// A list of instances that nobody else holds.
+    #[must_use]
+    pub fn new(revision: u64, instances: impl IntoIterator<Item = Instance>) -> Self {
+        Self { revision, instances: instances.into_iter().map(Arc::new).collect() }
+    }
 }
 
 /// The receiver of a watch's lists; it keeps the newest.

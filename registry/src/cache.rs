@@ -52,7 +52,7 @@ impl Cache {
     }
 
     /// Keeps the list. An empty one is not kept: it is of no use, and may be a mistake.
-    pub(crate) async fn write(&self, service: &ServiceKey, instances: Arc<[Instance]>) {
+    pub(crate) async fn write(&self, service: &ServiceKey, instances: Arc<[Arc<Instance>]>) {
         if instances.is_empty() {
             return;
         }
@@ -134,11 +134,11 @@ impl Cache {
         }
         // A clock that was set back makes a list young, never the reader fail.
         let age = since_1970().saturating_sub(written);
-        Ok(Snapshot::new(instances, Source::Cache { age }))
+        Ok(Snapshot::shared(instances, Source::Cache { age }))
     }
 
     /// Writes a file whole beside its place, syncs it and renames it.
-    fn write_now(&self, path: &Path, instances: &[Instance]) -> io::Result<()> {
+    fn write_now(&self, path: &Path, instances: &[Arc<Instance>]) -> io::Result<()> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let body = serde_json::to_vec(instances)?;
         if body.len() as u64 > MAX_BYTES - 200 {
@@ -197,9 +197,9 @@ mod tests {
         "blue/shop.Inventory:1.0".parse().unwrap()
     }
 
-    fn list(n: usize) -> Arc<[Instance]> {
+    fn list(n: usize) -> Arc<[Arc<Instance>]> {
         let instance = |i| Instance::new(service(), &format!("10.0.0.1:{i}"), "id \u{1f600}");
-        (0..n).map(instance).collect()
+        (0..n).map(|number| Arc::new(instance(number))).collect()
     }
 
     #[tokio::test]
@@ -258,7 +258,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::new(dir.path(), "dubhe://a:1");
         let mut instances = list(3).to_vec();
-        instances[1].address = "nowhere".into();
+        Arc::make_mut(&mut instances[1]).address = "nowhere".into();
         cache.write(&service(), instances.into()).await;
         let path = cache.path(&service());
         assert_eq!(cache.read(&service()).await.unwrap().instances.len(), 2);

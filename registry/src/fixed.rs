@@ -91,7 +91,7 @@ impl Session for Fixed {
             protocols: self.protocols.clone(),
             ..Instance::new(service.clone(), address, address)
         };
-        Ok(Listing { revision: 1, instances: self.addresses.iter().map(instance).collect() })
+        Ok(Listing::new(1, self.addresses.iter().map(instance)))
     }
 
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {

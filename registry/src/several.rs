@@ -103,7 +103,7 @@ impl Registry for Several {
 
     async fn list(&self, service: &ServiceKey) -> Result<Vec<Instance>, Error> {
         let lists = join_all(self.0.iter().map(|registry| registry.list(service))).await;
-        Ok(Snapshot::new(any_of(lists)?, Source::Live).instances.to_vec())
+        Ok(Snapshot::new(any_of(lists)?, Source::Live).to_vec())
     }
 
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
@@ -241,7 +241,7 @@ fn union(seen: &[Seen]) -> Snapshot {
             let source = if is_live { None } else { age };
             let source = source.map_or(Source::Live, |age| Source::Cache { age });
             let instances = known().flat_map(|one| one.latest.instances.iter().cloned());
-            Snapshot::new(instances.collect(), source)
+            Snapshot::shared(instances.collect(), source)
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rpc_core::{Error, Instance, ServiceKey};
@@ -102,7 +102,7 @@ pub(crate) fn plain(text: impl fmt::Display) -> String {
 }
 
 /// The sound instances of a list in JSON.
-pub(crate) fn read(list: &[&RawValue]) -> (Vec<Instance>, UnsoundInstances) {
+pub(crate) fn read(list: &[&RawValue]) -> (Vec<Arc<Instance>>, UnsoundInstances) {
     let (mut instances, mut left_out) =
         (Vec::with_capacity(list.len()), UnsoundInstances::default());
     for json in list.iter().map(|json| json.get()) {
@@ -120,7 +120,7 @@ pub(crate) fn read(list: &[&RawValue]) -> (Vec<Instance>, UnsoundInstances) {
 }
 
 /// Takes out of a list what is not sound.
-pub(crate) fn sift(instances: &mut Vec<Instance>) -> UnsoundInstances {
+pub(crate) fn sift(instances: &mut Vec<Arc<Instance>>) -> UnsoundInstances {
     let mut left_out = UnsoundInstances::default();
     instances.retain(|instance| match check(instance) {
         Ok(()) => true,
@@ -201,9 +201,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_an_instance_is_named_with_its_field() {
-        let metadata = |key: &str, value: &str| {
-            std::sync::Arc::new([(key.to_owned(), value.to_owned())].into())
-        };
+        let metadata =
+            |key: &str, value: &str| Arc::new([(key.to_owned(), value.to_owned())].into());
         for (wrong, expected) in [
             (with(|i| i.service = ServiceKey::new("a b")), "`a b` is not a service key"),
             (

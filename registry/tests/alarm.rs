@@ -169,7 +169,7 @@ impl Session for Messy {
 
     async fn fetch(&self, service: &ServiceKey) -> Result<Listing, Error> {
         let instance = |address| Instance::new(service.clone(), address, "1");
-        Ok(Listing { revision: 0, instances: ["a:1", "nowhere", "b\n:1"].map(instance).into() })
+        Ok(Listing::new(0, ["a:1", "nowhere", "b\n:1"].map(instance)))
     }
 
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {

@@ -166,7 +166,7 @@ async fn a_consumer_starts_from_the_disk_cache_while_its_registry_is_dead() {
     let mut list = restarted.subscribe(&key(SERVICE)).await.unwrap();
     let snapshot = list.latest();
     assert!(matches!(snapshot.source, Source::Cache { .. }), "{snapshot:?}");
-    assert_eq!(*snapshot.instances, [instance(SERVICE, "a:1")]);
+    assert_eq!(snapshot.to_vec(), [instance(SERVICE, "a:1")]);
     let _server = rebind(address, quick()).await;
     let provider = place.open();
     let _guard = provider.register(instance(SERVICE, "b:1")).await.unwrap();

@@ -115,8 +115,8 @@ impl Session for Flaky {
     }
 
     async fn fetch(&self, _: &ServiceKey) -> Result<Listing, Error> {
-        let instances = self.0.listed.lock().unwrap().values().cloned().collect();
-        Ok(Listing { revision: self.0.revision.load(Ordering::SeqCst), instances })
+        let revision = self.0.revision.load(Ordering::SeqCst);
+        Ok(Listing::new(revision, self.0.listed.lock().unwrap().values().cloned()))
     }
 
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {

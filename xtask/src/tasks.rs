@@ -81,6 +81,10 @@ pub(crate) fn bench(arguments: &[String]) -> Done {
         }
         Some(("codecs", rest)) => return codecs::bench(rest),
         Some(("messages", rest)) => return growth::bench(rest),
+        Some(("registry", rest)) => {
+            let command = ["run", "--release", "--package", "dubhe-scale", "--", "run"];
+            return run(cargo(command).args(rest));
+        }
         _ => {}
     }
     eprintln!("{FIRST_BUILD}");

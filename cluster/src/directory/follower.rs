@@ -33,10 +33,10 @@ pub(super) struct Follower {
     pushed: Snapshot,
     received: Instant,
     /// Instances that were listed or held when the list was last made, before any override.
-    listed: Vec<Instance>,
+    listed: Vec<Arc<Instance>>,
     /// How many endpoints are held although they are no longer listed.
     held: usize,
-    left_out: Arc<[Instance]>,
+    left_out: Arc<[Arc<Instance>]>,
     /// Instances without an endpoint, because making one panicked.
     broken: Broken,
     /// The shrink that is not believed yet.
@@ -46,7 +46,7 @@ pub(super) struct Follower {
 /// A push that removed most of a list.
 #[derive(Debug)]
 struct Shrink {
-    before: Vec<Instance>,
+    before: Vec<Arc<Instance>>,
     since: Instant,
     is_told: bool,
 }
@@ -144,7 +144,7 @@ impl Follower {
             return;
         }
         let connector = &self.shared.connector;
-        let (reached, others): (Vec<Instance>, Vec<Instance>) =
+        let (reached, others): (Vec<_>, Vec<_>) =
             snapshot.instances.iter().cloned().partition(|instance| connector.reaches(instance));
         if others.is_empty() {
             self.pushed = snapshot;
@@ -155,7 +155,7 @@ impl Follower {
                 target: "dubhe::directory",
                 %service, left_out, needed, "instances left out: no common protocol"
             );
-            self.pushed = Snapshot::new(reached, snapshot.source);
+            self.pushed = Snapshot::shared(reached, snapshot.source);
         }
         self.left_out = others.into();
         self.received = Instant::now();
@@ -179,7 +179,7 @@ impl Follower {
         self.listed = self.with_held(&old, now);
         let (mut amended, mut disabled) = (Vec::new(), Vec::new());
         for instance in &self.listed {
-            match around.overrides.apply(instance.clone()) {
+            match around.overrides.apply(instance) {
                 Some(instance) => amended.push(instance),
                 None => disabled.push(instance.clone()),
             }
@@ -216,7 +216,7 @@ impl Follower {
     }
 
     /// The listed instances and those held, by address.
-    fn with_held(&mut self, old: &EndpointList, now: Instant) -> Vec<Instance> {
+    fn with_held(&mut self, old: &EndpointList, now: Instant) -> Vec<Arc<Instance>> {
         // Compared with the list before the shrink began, so that those held stay held also when
         // some of them die meanwhile.
         let mut shrink = self.shrink.take().unwrap_or_else(|| Shrink {
@@ -253,7 +253,7 @@ impl Follower {
     fn endpoint(
         &mut self,
         old: &EndpointList,
-        instance: Instance,
+        instance: Arc<Instance>,
         layers: &AttemptLayers,
         now: Instant,
         is_news: bool,
@@ -261,7 +261,7 @@ impl Follower {
         let (shared, address) = (&*self.shared, instance.address.clone());
         let before = at(old, &address);
         if let Some(endpoint) = before
-            && *endpoint.instance() == instance
+            && is_same(endpoint.shared_instance(), &instance)
             && endpoint.has(layers)
         {
             self.broken.mended(&address);
@@ -284,6 +284,11 @@ impl Follower {
 async fn alerted(rules: &SharedEjection, next: Instant) {
     rules.wait_alert().await;
     sleep_until(next).await;
+}
+
+/// Whether they are equal; most are one.
+fn is_same(one: &Arc<Instance>, other: &Arc<Instance>) -> bool {
+    Arc::ptr_eq(one, other) || one == other
 }
 
 fn at<'a>(list: &'a EndpointList, address: &str) -> Option<&'a Arc<Endpoint>> {

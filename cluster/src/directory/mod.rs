@@ -101,7 +101,7 @@ impl Directory {
 
     /// The instances that its overrides disable, as the registry lists them.
     #[must_use]
-    pub fn disabled(&self) -> Arc<[Instance]> {
+    pub fn disabled(&self) -> Arc<[Arc<Instance>]> {
         self.shared.list.load().disabled.clone()
     }
 

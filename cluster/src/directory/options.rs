@@ -87,11 +87,11 @@ impl Overrides {
         Self(Some(Arc::new(amend)))
     }
 
-    pub(super) fn apply(&self, instance: Instance) -> Option<Instance> {
-        match &self.0 {
-            Some(amend) => amend(instance),
-            None => Some(instance),
-        }
+    pub(super) fn apply(&self, instance: &Arc<Instance>) -> Option<Arc<Instance>> {
+        let Some(amend) = &self.0 else { return Some(Arc::clone(instance)) };
+        let amended = amend(Instance::clone(instance))?;
+        // What they leave alone stays shared.
+        Some(if amended == **instance { Arc::clone(instance) } else { Arc::new(amended) })
     }
 }
 

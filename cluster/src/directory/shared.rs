@@ -52,11 +52,11 @@ pub(super) struct EndpointList {
     pub(super) members: Arc<Members>,
     pub(super) held: usize,
     /// Instances that the overrides disable.
-    pub(super) disabled: Arc<[Instance]>,
+    pub(super) disabled: Arc<[Arc<Instance>]>,
     /// For how many an endpoint could not be made, or not made anew.
     pub(super) broken: usize,
     /// Listed instances that speak no protocol of this consumer.
-    pub(super) left_out: Arc<[Instance]>,
+    pub(super) left_out: Arc<[Arc<Instance>]>,
     pub(super) source: Source,
     pub(super) received: Instant,
 }

@@ -118,7 +118,7 @@ impl DirectoryState {
 
     /// Why there is no instance to call, given that these are all there are and calls need one of
     /// the protocols `needed`.
-    pub(super) fn why_left_out(&self, left_out: &[Instance], needed: &[&str]) -> String {
+    pub(super) fn why_left_out(&self, left_out: &[Arc<Instance>], needed: &[&str]) -> String {
         let (registry, count) = (self.registry(), left_out.len());
         let spoken: BTreeSet<&str> =
             left_out.iter().flat_map(|instance| &instance.protocols).map(String::as_str).collect();

@@ -48,7 +48,7 @@ pub(crate) use self::watch::give_up;
 pub struct Endpoint {
     vitals: Arc<Vitals>,
     invoker: BoxInvoker,
-    instance: Instance,
+    instance: Arc<Instance>,
     channel: Arc<dyn Channel>,
     /// How long it had been up, and when that was so; `None` if it does not say.
     up: Option<(Duration, Instant)>,
@@ -68,7 +68,7 @@ impl Endpoint {
     #[must_use]
     pub fn new(instance: Instance, channel: Arc<dyn Channel>, layers: &AttemptLayers) -> Self {
         Self::watched(
-            instance,
+            Arc::new(instance),
             channel,
             layers,
             Arc::new(SharedEjection::new(None, Tally::default())),
@@ -77,7 +77,7 @@ impl Endpoint {
 
     /// An endpoint under the rules of its directory.
     pub(crate) fn watched(
-        instance: Instance,
+        instance: Arc<Instance>,
         channel: Arc<dyn Channel>,
         layers: &AttemptLayers,
         rules: Arc<SharedEjection>,
@@ -90,7 +90,7 @@ impl Endpoint {
     }
 
     fn with_vitals(
-        instance: Instance,
+        instance: Arc<Instance>,
         channel: Arc<dyn Channel>,
         layers: &AttemptLayers,
         vitals: Arc<Vitals>,
@@ -114,7 +114,7 @@ impl Endpoint {
     /// instance has published, it is not stale.
     pub(crate) fn renewed(
         &self,
-        instance: Instance,
+        instance: Arc<Instance>,
         layers: &AttemptLayers,
         is_news: bool,
     ) -> Self {
@@ -129,6 +129,11 @@ impl Endpoint {
     /// The instance as the registry lists it.
     #[must_use]
     pub fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
+    /// As [`instance`](Self::instance), to share it.
+    pub(crate) fn shared_instance(&self) -> &Arc<Instance> {
         &self.instance
     }
 

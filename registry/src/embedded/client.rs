@@ -191,11 +191,7 @@ impl SessionShared {
 
 impl From<Version> for Listing {
     fn from(version: Version) -> Self {
-        let instances = version.instances.into_iter();
-        Self {
-            revision: version.revision,
-            instances: instances.map(Arc::unwrap_or_clone).collect(),
-        }
+        Self { revision: version.revision, instances: version.instances }
     }
 }
 

@@ -142,7 +142,7 @@ impl<'de> Deserialize<'de> for Version {
         }
         let Raw { revision, instances } = Raw::deserialize(deserializer)?;
         let (instances, left_out) = sound::read(&instances);
-        Ok(Self { revision, instances: instances.into_iter().map(Arc::new).collect(), left_out })
+        Ok(Self { revision, instances, left_out })
     }
 }
 

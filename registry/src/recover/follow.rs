@@ -145,6 +145,7 @@ impl Follow<'_> {
     /// Hands a list to the subscribers, and writes it to the disk cache if that is due.
     async fn publish(&mut self, listing: Listing) {
         let snapshot = self.link.snapshot(&self.service, listing);
+        let snapshot = snapshot.sharing(&self.snapshots.borrow());
         let is_new = self.snapshots.send_if_modified(|current| {
             let is_new = *current != snapshot;
             if is_new {

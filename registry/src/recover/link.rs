@@ -295,7 +295,7 @@ impl Link {
     pub(crate) fn snapshot(&self, service: &ServiceKey, mut listing: Listing) -> Snapshot {
         let left_out = sound::sift(&mut listing.instances);
         self.told.tell(&self.backend.address(), service, &left_out);
-        Snapshot::new(listing.instances, Source::Live)
+        Snapshot::shared(listing.instances, Source::Live)
     }
 
     /// Runs one operation within the request timeout.

@@ -123,7 +123,7 @@ impl Registry for Supervised {
     async fn list(&self, service: &ServiceKey) -> Result<Vec<Instance>, Error> {
         sound::check_listable(service)?;
         let listed = self.tasks.open()?.list(service).await?;
-        Ok(listed.instances.to_vec())
+        Ok(listed.to_vec())
     }
 
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {

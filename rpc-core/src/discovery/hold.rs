@@ -7,6 +7,7 @@
 //! that stops gracefully closes or drains its connections first, and is let go at once.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Instance;
@@ -15,7 +16,7 @@ use super::Instance;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
     /// The list to use: the pushed one and, after it, the instances that are held.
-    pub instances: Vec<Instance>,
+    pub instances: Vec<Arc<Instance>>,
     /// How many of them the registry no longer lists; 0 means the pushed list stands as it is.
     pub held: usize,
 }
@@ -26,8 +27,8 @@ pub struct Held {
 /// `since` (the time since the first push of this shrink) is below `limit` (5 minutes is usual).
 /// Ask again when a connection changes or the limit is reached; once `held` is 0 the shrink is over.
 pub fn hold(
-    previous: &[Instance],
-    pushed: &[Instance],
+    previous: &[Arc<Instance>],
+    pushed: &[Arc<Instance>],
     since: Duration,
     limit: Duration,
     alive: impl Fn(&Instance) -> bool,
@@ -35,7 +36,7 @@ pub fn hold(
     let mut instances = pushed.to_vec();
     if since < limit {
         let listed: HashSet<&str> = pushed.iter().map(|i| &*i.address).collect();
-        let gone = |i: &&Instance| !listed.contains(&*i.address);
+        let gone = |i: &&Arc<Instance>| !listed.contains(&*i.address);
         if previous.iter().filter(gone).count() * 2 > previous.len() {
             instances.extend(previous.iter().filter(gone).filter(|i| alive(i)).cloned());
         }
@@ -50,8 +51,9 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(300);
 
-    fn list(addresses: &[&str]) -> Vec<Instance> {
-        let instance = |a: &&str| Instance::new(ServiceKey::new("shop.Inventory"), a, "id");
+    fn list(addresses: &[&str]) -> Vec<Arc<Instance>> {
+        let service = ServiceKey::new("shop.Inventory");
+        let instance = |a: &&str| Arc::new(Instance::new(service.clone(), a, "id"));
         addresses.iter().map(instance).collect()
     }
 

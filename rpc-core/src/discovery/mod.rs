@@ -4,6 +4,7 @@
 //! themselves that way: a lost push is repaired by the next.
 
 mod hold;
+mod sharing;
 mod subscription;
 
 use std::collections::BTreeMap;
@@ -104,11 +105,12 @@ pub enum Source {
     },
 }
 
-/// The complete list of a service's instances at one time; cheap to clone.
+/// The complete list of a service's instances at one time; cheap to clone. Lists share the instances
+/// that did not change from one to the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// The instances, sorted by address and unique in it.
-    pub instances: Arc<[Instance]>,
+    pub instances: Arc<[Arc<Instance>]>,
     /// The source of the list.
     pub source: Source,
 }
@@ -122,11 +124,23 @@ impl Snapshot {
 
     /// A list from `source`; sorts it and keeps the youngest instance of each address.
     #[must_use]
-    pub fn new(mut instances: Vec<Instance>, source: Source) -> Self {
+    pub fn new(instances: Vec<Instance>, source: Source) -> Self {
+        Self::shared(instances.into_iter().map(Arc::new).collect(), source)
+    }
+
+    /// As [`new`](Self::new), of instances that others hold too.
+    #[must_use]
+    pub fn shared(mut instances: Vec<Arc<Instance>>, source: Source) -> Self {
         instances.sort_by(|a, b| {
             a.address.cmp(&b.address).then(b.started_ms.cmp(&a.started_ms)).then(b.id.cmp(&a.id))
         });
         instances.dedup_by(|later, kept| later.address == kept.address);
         Self { instances: instances.into(), source }
+    }
+
+    /// A copy of its instances.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<Instance> {
+        self.instances.iter().map(|instance| Instance::clone(instance)).collect()
     }
 }

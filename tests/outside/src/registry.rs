@@ -80,7 +80,7 @@ impl Session for Folder {
             instances.extend(serde_json::from_slice::<Instance>(&text));
         }
         instances.retain(|instance| instance.service == *service);
-        Ok(Listing { revision: 0, instances })
+        Ok(Listing::new(0, instances))
     }
 
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {

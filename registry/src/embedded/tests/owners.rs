@@ -82,7 +82,7 @@ async fn who_fell_silent_is_replaced_before_its_lease_ends_so_that_no_list_lacks
     guard.watch().wait_for(|is| *is).await.unwrap();
     let took = began.elapsed();
     assert!((renewals(1.5)..renewals(2.0)).contains(&took), "{took:?}");
-    while list.latest().instances[0] != restarted {
+    while *list.latest().instances[0] != restarted {
         let next = list.next().await.unwrap();
         assert_eq!((next.instances.len(), next.source), (1, Source::Live));
     }

@@ -1,0 +1,41 @@
+//! Measures what long and many lists cost, with a registry, a provider and a consumer as processes of
+//! their own: the time from a change to the list that has it, memory, CPU, and what a long list does to
+//! the calls that run meanwhile.
+//!
+//! `cargo xtask bench registry [--registry URL] [--quick]`
+
+mod consumer;
+mod measure;
+mod parts;
+mod provider;
+mod role;
+mod server;
+
+use std::process::ExitCode;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+const USAGE: &str = "usage: scale run [--registry URL] [--quick]";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(|word| &**word).collect();
+    let done = tokio::runtime::Runtime::new().map_err(BoxError::from).and_then(|runtime| {
+        runtime.block_on(async {
+            match &words[..] {
+                ["run", rest @ ..] => parts::run(rest).await,
+                ["as-server"] => server::run().await,
+                ["as-provider", url] => provider::run(url).await,
+                ["as-consumer", url] => consumer::run(url).await,
+                _ => Err(USAGE.into()),
+            }
+        })
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("scale: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

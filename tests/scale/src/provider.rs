@@ -1,0 +1,125 @@
+//! Lists instances at addresses where nobody is, of no weight, beside one provider that answers.
+
+use std::sync::Arc;
+
+use dubhe::prelude::*;
+use registry::{Registration, Registry};
+use rpc_core::{Instance, ServiceKey};
+use tokio::task::JoinSet;
+use tokio::time::{Duration, Instant, interval};
+
+use crate::BoxError;
+use crate::consumer::{Echo, EchoServer};
+use crate::measure::now_us;
+use crate::role::Orders;
+
+/// The parameter that says when an instance was changed, in microseconds since 1970.
+pub(crate) const CHANGED: &str = "changed";
+
+/// How many sessions share the instances, as if they were so many processes.
+const SESSIONS: usize = 10;
+
+struct Answers;
+
+impl Echo for Answers {
+    async fn echo(&self, number: u64) -> Result<u64> {
+        Ok(number)
+    }
+}
+
+pub(crate) async fn run(url: &str) -> Result<(), BoxError> {
+    let open = || registry::connect(url);
+    let sessions = (0..SESSIONS).map(|_| open()).collect::<Result<Vec<_>, _>>()?;
+    let mut listed: Vec<(Instance, Registration)> = Vec::new();
+    let _serving =
+        Provider::new(url).set("provider.port", 0).serve(EchoServer::new(Answers)).start().await?;
+    println!("ready");
+    let mut orders = Orders::new();
+    while let Some((word, numbers)) = orders.next().await? {
+        match (&*word, &numbers[..]) {
+            ("fill", [services, each]) => {
+                listed = fill(&sessions, *services, *each).await?;
+                println!("filled");
+            }
+            ("churn", [rate, seconds]) => {
+                churn(&mut listed, *rate, Duration::from_secs(*seconds as u64)).await?;
+                println!("churned");
+            }
+            ("clear", []) => {
+                let mut leaving = JoinSet::new();
+                listed.drain(..).for_each(|(_, guard)| drop(leaving.spawn(guard.unregister())));
+                leaving.join_all().await.into_iter().collect::<Result<Vec<_>, _>>()?;
+                println!("cleared");
+            }
+            _ => return Err(format!("no order `{word}`").into()),
+        }
+    }
+    Ok(())
+}
+
+/// The name of the service `number`; the first of them answers.
+pub(crate) fn service(number: usize) -> ServiceKey {
+    match number {
+        0 => ServiceKey::new("scale.Echo"),
+        n => ServiceKey::new(&format!("scale.Service{n}")),
+    }
+}
+
+fn instance(service: ServiceKey, number: usize) -> Instance {
+    let address = format!("10.{}.{}.{}:20880", number >> 16, (number >> 8) & 255, number & 255);
+    let metadata = [("warmup", "600000"), ("zone", "north"), (CHANGED, "0")];
+    let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    Instance {
+        application: "scale".to_owned(),
+        weight: 0,
+        started_ms: 1_700_000_000_000,
+        protocols: vec!["dubbo".to_owned(), "json".to_owned()],
+        codecs: vec!["protobuf".to_owned(), "msgpack".to_owned(), "json".to_owned()],
+        metadata: Arc::new(metadata.into()),
+        ..Instance::new(service, &address, &format!("01890a5d-ac96-774b-bcce-{number:012x}"))
+    }
+}
+
+async fn fill(
+    sessions: &[Arc<dyn Registry>],
+    services: usize,
+    each: usize,
+) -> Result<Vec<(Instance, Registration)>, BoxError> {
+    let mut registering = JoinSet::new();
+    for number in 0..services * each {
+        let registry = Arc::clone(&sessions[number % sessions.len()]);
+        let instance = instance(service(number / each), number);
+        registering.spawn(async move {
+            let guard = registry.register(instance.clone()).await?;
+            Ok::<_, dubhe::Error>((instance, guard))
+        });
+    }
+    let mut listed = registering.join_all().await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    listed.sort_by(|a, b| a.0.id.cmp(&b.0.id));
+    for (_, guard) in &listed {
+        guard.watch().wait_for(|is| *is).await?;
+    }
+    Ok(listed)
+}
+
+/// Changes `rate` instances each second, one after the other.
+async fn churn(
+    listed: &mut [(Instance, Registration)],
+    rate: usize,
+    time: Duration,
+) -> Result<(), BoxError> {
+    let mut ticks = interval(Duration::from_secs(1) / u32::try_from(rate)?);
+    let begun = Instant::now();
+    let count = listed.len();
+    for number in (0..count).cycle() {
+        ticks.tick().await;
+        if begun.elapsed() > time {
+            break;
+        }
+        let (instance, guard) = &mut listed[number];
+        let metadata = Arc::make_mut(&mut instance.metadata);
+        metadata.insert(CHANGED.to_owned(), now_us().to_string());
+        guard.update(instance.clone())?;
+    }
+    Ok(())
+}
