@@ -76,7 +76,9 @@ fn check_name(what: &str, name: &str) -> Result<(), String> {
 }
 
 fn check_text(what: &str, text: &str) -> Result<(), String> {
-    match text.chars().any(char::is_control) {
+    // Most texts are plain ASCII, which is told without decoding it.
+    let is_plain = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    match !is_plain && text.chars().any(char::is_control) {
         true => Err(format!("the {what} {} holds control characters, leave them out", plain(text))),
         false => Ok(()),
     }
@@ -105,18 +107,24 @@ pub(crate) fn plain(text: impl fmt::Display) -> String {
 pub(crate) fn read(list: &[&RawValue]) -> (Vec<Arc<Instance>>, UnsoundInstances) {
     let (mut instances, mut left_out) =
         (Vec::with_capacity(list.len()), UnsoundInstances::default());
-    for json in list.iter().map(|json| json.get()) {
-        match serde_json::from_str(json) {
-            _ if json.len() > MAX_LISTED => {
-                let length = json.len();
-                left_out.add(format!("it has {length} bytes and may have {MAX_LISTED}"));
-            }
+    for json in list {
+        match read_one(json.get()) {
             Ok(instance) => instances.push(instance),
-            Err(error) => left_out.add(plain(error)),
+            Err(why) => left_out.add(why),
         }
     }
-    left_out.join(sift(&mut instances));
     (instances, left_out)
+}
+
+/// A sound instance in JSON.
+pub(crate) fn read_one(json: &str) -> Result<Arc<Instance>, String> {
+    if json.len() > MAX_LISTED {
+        let length = json.len();
+        return Err(format!("it has {length} bytes and may have {MAX_LISTED}"));
+    }
+    let instance = serde_json::from_str(json).map_err(plain)?;
+    check(&instance).map_err(|why| format!("{}: {why}", plain(&instance.address)))?;
+    Ok(Arc::new(instance))
 }
 
 /// Takes out of a list what is not sound.
@@ -140,18 +148,11 @@ pub(crate) struct UnsoundInstances {
 }
 
 impl UnsoundInstances {
-    fn add(&mut self, why: String) {
+    pub(crate) fn add(&mut self, why: String) {
         if self.count == 0 {
             self.why = why;
         }
         self.count += 1;
-    }
-
-    fn join(&mut self, others: Self) {
-        if self.count == 0 {
-            self.why = others.why;
-        }
-        self.count += others.count;
     }
 }
 

@@ -17,10 +17,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::pushed::PushedList;
 use super::secret::Identity;
 use super::table::InstanceKey;
 use super::wire::{
-    Ask, ClientMessage, FrameError, FrameReader, MAX_FROM_SERVER, ServerAnswer, ServerMessage,
+    Ask, ClientMessage, FrameError, FrameReader, FromServer, MAX_FROM_SERVER, ServerAnswer,
     VERSION, Version, frame,
 };
 use crate::backend::{Listing, Session, Updates};
@@ -43,6 +44,13 @@ pub(crate) struct Client {
     _tasks: JoinSet<()>,
 }
 
+/// The list of a subscribed service.
+#[derive(Default)]
+struct FollowedList {
+    newest: watch::Sender<Option<Listing>>,
+    pushed: PushedList,
+}
+
 /// State that the operations of a session share with its tasks.
 struct SessionShared {
     address: String,
@@ -53,7 +61,7 @@ struct SessionShared {
     /// Requests without an answer, by their number.
     waiting: Mutex<HashMap<u64, oneshot::Sender<ServerAnswer>>>,
     /// Lists of subscribed services, for the watches of this process.
-    lists: Mutex<HashMap<ServiceKey, watch::Sender<Option<Listing>>>>,
+    lists: Mutex<HashMap<ServiceKey, FollowedList>>,
     /// The instances that this session has registered, to notice if the registry forgets one.
     registered: Mutex<HashSet<InstanceKey>>,
     /// How many clients the registry last said it has; 0 if it does not say.
@@ -169,21 +177,23 @@ impl SessionShared {
     ///
     /// # Errors
     /// The server says goodbye.
-    fn deliver(&self, message: ServerMessage) -> Result<(), String> {
+    fn deliver(&self, message: FromServer<'_>) -> Result<(), String> {
         match message {
-            ServerMessage::Answer { id, answer } => {
+            FromServer::Answer { id, answer } => {
                 // The request was given up; nothing waits for its answer.
                 if let Some(waiting) = locked(&self.waiting).remove(&id) {
                     let _ = waiting.send(answer);
                 }
             }
-            ServerMessage::Push { service, listing } => {
-                self.identity.told.tell(&self.address, &service, &listing.left_out);
-                if let Some(list) = locked(&self.lists).get(&service) {
-                    list.send_replace(Some(listing.into()));
-                }
+            FromServer::Push { service, listing } => {
+                let mut lists = locked(&self.lists);
+                let Some(list) = lists.get_mut(&service) else { return Ok(()) };
+                let (listing, left_out) = list.pushed.read(&listing);
+                list.newest.send_replace(Some(listing));
+                drop(lists);
+                self.identity.told.tell(&self.address, &service, &left_out);
             }
-            ServerMessage::Bye { why } => return Err(format!("it closed the connection: {why}")),
+            FromServer::Bye { why } => return Err(format!("it closed the connection: {why}")),
         }
         Ok(())
     }
@@ -215,11 +225,15 @@ async fn read_all<S: AsyncRead>(shared: Arc<SessionShared>, stream: ReadHalf<S>)
     let mut reader = FrameReader::new(stream, MAX_FROM_SERVER);
     let mut is_silent = true;
     let why = loop {
-        match reader.next::<ServerMessage>().await {
+        match reader.next_body().await {
             Ok(None) | Err(FrameError::Io(_)) if is_silent => break NOT_A_WORD.to_owned(),
-            Ok(Some(message)) => {
+            Ok(Some(body)) => {
                 is_silent = false;
-                if let Err(why) = shared.deliver(message) {
+                let message = serde_json::from_slice(&body).map_err(FrameError::Json);
+                let delivered = message
+                    .map_err(|error| error.to_string())
+                    .and_then(|message| shared.deliver(message));
+                if let Err(why) = delivered {
                     break why;
                 }
             }
@@ -348,8 +362,7 @@ struct Watched<'a> {
 impl<'a> Watched<'a> {
     fn new(shared: &'a SessionShared, service: &ServiceKey) -> Self {
         let mut lists = locked(&shared.lists);
-        let list = lists.entry(service.clone()).or_insert_with(|| watch::Sender::new(None));
-        let mut list = list.subscribe();
+        let mut list = lists.entry(service.clone()).or_default().newest.subscribe();
         list.mark_changed();
         Self { shared, service: service.clone(), list }
     }
@@ -358,7 +371,7 @@ impl<'a> Watched<'a> {
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
         let mut lists = locked(&self.shared.lists);
-        if lists.get(&self.service).is_some_and(|list| list.receiver_count() <= 1) {
+        if lists.get(&self.service).is_some_and(|list| list.newest.receiver_count() <= 1) {
             lists.remove(&self.service);
             let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
             let ask = Ask::Unsubscribe { service: self.service.clone() };

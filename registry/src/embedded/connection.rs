@@ -3,7 +3,8 @@
 //! A connection begins with a hello that fits in version and token. After that it answers requests
 //! in the order in which they can be answered: a change waits until it is saved, others do not wait
 //! for it. Lists that have changed are pushed at most every 100 ms, each as a whole, so that a slow
-//! reader is sent only the newest. A frame that is not a request ends the connection, and shortens
+//! reader is sent only the newest; long lists at longer intervals, so that changes of some of their
+//! instances gather. A frame that is not a request ends the connection, and shortens
 //! the leases of its instances as closing it would.
 
 use std::collections::{HashMap, VecDeque};
@@ -28,6 +29,9 @@ use crate::sound;
 
 /// Most changes of one connection that wait until they are safe; past it nothing more is read.
 const MAX_UNSAFE: usize = 1024;
+
+/// How many bytes of lists a connection is sent each second while they change all the time.
+const PUSHED_EACH_SECOND: u32 = 8 * 1024 * 1024;
 
 /// Serves one client until it or the server goes.
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(
@@ -272,7 +276,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
 
     /// Pushes every list that changed; returns whether some are held back for later.
     async fn push(&mut self) -> Result<bool, End> {
-        let mut is_withheld = false;
+        let (mut is_withheld, mut pushed) = (false, 0);
         for service in self.outbox.take() {
             if !self.watched.contains_key(&service) {
                 continue;
@@ -284,9 +288,12 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 continue;
             }
             self.watched.insert(service, None);
-            self.send(&list.push()).await?;
+            let push = list.push();
+            pushed += push.len();
+            self.send(&push).await?;
         }
-        self.next_push = Instant::now() + self.host.config.push_gap;
+        let gap = self.host.config.push_gap.max(gap_after(pushed));
+        self.next_push = Instant::now() + gap;
         Ok(is_withheld)
     }
 
@@ -315,6 +322,12 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     fn patience(&self) -> Duration {
         self.host.config.patience
     }
+}
+
+/// The time that passes after a push of so many bytes before the next one.
+fn gap_after(bytes: usize) -> Duration {
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    Duration::from_secs(1).mul_f64(f64::from(bytes) / f64::from(PUSHED_EACH_SECOND))
 }
 
 async fn send(write: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> std::io::Result<()> {
@@ -352,6 +365,14 @@ fn check_hello(version: u32, token: &str, expected: &str) -> Result<(), String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_longer_a_list_the_more_of_its_changes_gather() {
+        assert_eq!(gap_after(0), Duration::ZERO);
+        assert_eq!(gap_after(2 * 1024 * 1024), Duration::from_millis(250));
+        // The largest list that a client takes.
+        assert_eq!(gap_after(MAX_FROM_SERVER), Duration::from_secs(8));
+    }
 
     #[test]
     fn names_that_no_client_would_take_are_refused_and_others_pass() {

@@ -24,6 +24,7 @@ mod election;
 mod host;
 mod lease;
 mod off_thread;
+mod pushed;
 mod secret;
 mod server;
 mod settings;

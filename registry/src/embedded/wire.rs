@@ -77,6 +77,33 @@ pub(crate) enum Ask {
     Services {},
 }
 
+/// From the server, as a client reads it: the instances of a list that is pushed are read only if
+/// they are new.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FromServer<'a> {
+    Answer {
+        id: u64,
+        answer: ServerAnswer,
+    },
+    Push {
+        service: ServiceKey,
+        #[serde(borrow)]
+        listing: RawVersion<'a>,
+    },
+    Bye {
+        why: String,
+    },
+}
+
+/// A [`Version`] whose instances are not read yet.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RawVersion<'a> {
+    pub(crate) revision: u64,
+    #[serde(borrow)]
+    pub(crate) instances: Vec<&'a RawValue>,
+}
+
 /// From the server.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -134,13 +161,7 @@ pub(crate) struct Version {
 
 impl<'de> Deserialize<'de> for Version {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Raw<'a> {
-            revision: u64,
-            #[serde(borrow)]
-            instances: Vec<&'a RawValue>,
-        }
-        let Raw { revision, instances } = Raw::deserialize(deserializer)?;
+        let RawVersion { revision, instances } = RawVersion::deserialize(deserializer)?;
         let (instances, left_out) = sound::read(&instances);
         Ok(Self { revision, instances, left_out })
     }
@@ -172,14 +193,23 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Self { stream, buffer: BytesMut::new(), max }
     }
 
-    /// The next frame; `None` where the other side closed between two frames.
+    /// The message of the next frame; `None` where the other side closed between two frames.
     ///
     /// # Cancel safety
     /// Nothing is lost if the future is dropped.
     pub(crate) async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
+        let Some(body) = self.next_body().await? else { return Ok(None) };
+        serde_json::from_slice(&body).map(Some).map_err(FrameError::Json)
+    }
+
+    /// The next frame without its length; `None` where the other side closed between two frames.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost if the future is dropped.
+    pub(crate) async fn next_body(&mut self) -> Result<Option<BytesMut>, FrameError> {
         loop {
-            if let Some(message) = self.parse()? {
-                return Ok(Some(message));
+            if let Some(body) = self.take_body()? {
+                return Ok(Some(body));
             }
             if self.stream.read_buf(&mut self.buffer).await.map_err(FrameError::Io)? == 0 {
                 return match self.buffer.len() {
@@ -190,7 +220,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
     }
 
-    fn parse<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
+    fn take_body(&mut self) -> Result<Option<BytesMut>, FrameError> {
         let Some(head) = self.buffer.first_chunk::<4>() else {
             return Ok(None);
         };
@@ -208,8 +238,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             return Ok(None);
         }
         self.buffer.advance(4);
-        let body = self.buffer.split_to(length);
-        serde_json::from_slice(&body).map(Some).map_err(FrameError::Json)
+        Ok(Some(self.buffer.split_to(length)))
     }
 }
 
