@@ -109,7 +109,7 @@ pub(crate) fn read(list: &[&RawValue]) -> (Vec<Arc<Instance>>, UnsoundInstances)
         (Vec::with_capacity(list.len()), UnsoundInstances::default());
     for json in list {
         match read_one(json.get()) {
-            Ok(instance) => instances.push(instance),
+            Ok(instance) => instances.push(Arc::new(instance)),
             Err(why) => left_out.add(why),
         }
     }
@@ -117,14 +117,14 @@ pub(crate) fn read(list: &[&RawValue]) -> (Vec<Arc<Instance>>, UnsoundInstances)
 }
 
 /// A sound instance in JSON.
-pub(crate) fn read_one(json: &str) -> Result<Arc<Instance>, String> {
+pub(crate) fn read_one(json: &str) -> Result<Instance, String> {
     if json.len() > MAX_LISTED {
         let length = json.len();
         return Err(format!("it has {length} bytes and may have {MAX_LISTED}"));
     }
-    let instance = serde_json::from_str(json).map_err(plain)?;
+    let instance: Instance = serde_json::from_str(json).map_err(plain)?;
     check(&instance).map_err(|why| format!("{}: {why}", plain(&instance.address)))?;
-    Ok(Arc::new(instance))
+    Ok(instance)
 }
 
 /// Takes out of a list what is not sound.

@@ -67,7 +67,9 @@ pub use self::changes::{Changes, Listeners};
 pub use self::channel::{Channel, ChannelState, Connector};
 pub use self::codec::{Codec, Codecs};
 pub use self::deadline::Deadline;
-pub use self::discovery::{Held, Instance, Snapshot, Source, Subscription, Trouble, hold};
+pub use self::discovery::{
+    Held, Instance, MetadataPool, Snapshot, Source, Subscription, Trouble, hold,
+};
 pub use self::error::{Error, nearest, nearest_service};
 pub use self::extension::{Extension, ExtensionPoint, NoConfig, Params};
 pub use self::filter::{Filter, FilterScope, Position};

@@ -188,7 +188,7 @@ impl SessionShared {
             FromServer::Push { service, listing } => {
                 let mut lists = locked(&self.lists);
                 let Some(list) = lists.get_mut(&service) else { return Ok(()) };
-                let (listing, left_out) = list.pushed.read(&listing);
+                let (listing, left_out) = list.pushed.read(&service, &listing);
                 list.newest.send_replace(Some(listing));
                 drop(lists);
                 self.identity.told.tell(&self.address, &service, &left_out);

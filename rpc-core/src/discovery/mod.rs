@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::hold::{Held, hold};
+pub use self::sharing::MetadataPool;
 pub use self::subscription::{Subscription, Trouble};
 use crate::service_key::ServiceKey;
 

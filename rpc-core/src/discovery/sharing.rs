@@ -1,6 +1,7 @@
 //! What lists have in common is held once: instances that did not change from one list to the next, and
 //! what the instances of a list publish alike.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Instance, Snapshot};
@@ -9,6 +10,31 @@ use super::{Instance, Snapshot};
 /// each version of an application.
 const KINDS: usize = 4;
 
+/// The metadata that instances of a list published last, so that others which publish the same hold
+/// it too instead of a copy.
+#[derive(Debug, Default)]
+pub struct MetadataPool(Vec<Arc<BTreeMap<String, String>>>);
+
+impl MetadataPool {
+    /// Has `instance` hold what others hold that is equal.
+    pub fn share(&mut self, instance: &mut Instance) {
+        instance.metadata = self.shared(&instance.metadata);
+    }
+
+    /// The equal metadata that was seen first, or else this one, which is remembered.
+    fn shared(
+        &mut self,
+        metadata: &Arc<BTreeMap<String, String>>,
+    ) -> Arc<BTreeMap<String, String>> {
+        if let Some(known) = self.0.iter().find(|known| *known == metadata) {
+            return Arc::clone(known);
+        }
+        self.0.truncate(KINDS - 1);
+        self.0.insert(0, Arc::clone(metadata));
+        Arc::clone(metadata)
+    }
+}
+
 impl Snapshot {
     /// This list with the instances of `before` in place of equal ones, and with the metadata of one
     /// instance in place of that of others that publish the same.
@@ -16,18 +42,17 @@ impl Snapshot {
     /// The list is equal, takes less memory, and is compared quickly with the one before.
     #[must_use]
     pub fn sharing(self, before: &Self) -> Self {
-        let mut kinds: Vec<Arc<_>> = Vec::with_capacity(KINDS);
+        let mut pool = MetadataPool::default();
         let mut share = |one: &Arc<Instance>| {
             if let Some(old) = at(before, &one.address).filter(|old| *old == one) {
                 return Arc::clone(old);
             }
-            let kind = kinds.iter().position(|kind| *kind == one.metadata);
-            let Some(kind) = kind else {
-                kinds.truncate(KINDS - 1);
-                kinds.insert(0, Arc::clone(&one.metadata));
+            let metadata = pool.shared(&one.metadata);
+            // Whoever holds it already would hold a copy beside it.
+            if Arc::ptr_eq(&metadata, &one.metadata) {
                 return Arc::clone(one);
-            };
-            Arc::new(Instance { metadata: Arc::clone(&kinds[kind]), ..Instance::clone(one) })
+            }
+            Arc::new(Instance { metadata, ..Instance::clone(one) })
         };
         Self { instances: self.instances.iter().map(&mut share).collect(), source: self.source }
     }
@@ -71,6 +96,18 @@ mod tests {
         let metadata = |at: usize| &shared.instances[at].metadata;
         assert!(Arc::ptr_eq(metadata(4), metadata(5)) && Arc::ptr_eq(metadata(3), metadata(6)));
         assert!(!Arc::ptr_eq(metadata(0), metadata(7)), "four kinds are remembered");
+    }
+
+    #[test]
+    fn an_instance_that_shares_already_is_not_copied() {
+        let mut pool = MetadataPool::default();
+        let (mut one, mut other) = (instance("a:1", "north"), instance("b:1", "north"));
+        pool.share(&mut one);
+        pool.share(&mut other);
+        assert!(Arc::ptr_eq(&one.metadata, &other.metadata));
+        let list = Snapshot::new(vec![one, other], Source::Live);
+        let shared = list.clone().sharing(&Snapshot::pending());
+        assert!(list.instances.iter().zip(&*shared.instances).all(|(a, b)| Arc::ptr_eq(a, b)));
     }
 
     #[test]
