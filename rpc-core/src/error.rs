@@ -99,6 +99,22 @@ impl Error {
         Self::new(Kind::UnknownName, message)
     }
 
+    /// `name` is not part of this build, but would be with the feature of that name; `known` are.
+    #[must_use]
+    pub fn needs_feature<'a>(
+        kind: &str,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let known = listed(&known.into_iter().collect::<Vec<_>>());
+        let name = name.escape_debug();
+        let message = format!(
+            "{kind} `{name}` is not built in, switch on the feature `{name}` of dubhe; \
+             available: {known}"
+        );
+        Self::new(Kind::UnknownName, message)
+    }
+
     /// A setting has a value that cannot work; the message names it and the remedy.
     #[must_use]
     pub fn invalid_config(message: impl Into<String>) -> Self {

@@ -102,13 +102,14 @@ pub struct ExtensionPoint<P: ?Sized> {
     kind: &'static str,
     factories: BTreeMap<&'static str, Factory<P>>,
     absent: &'static [&'static str],
+    features: &'static [&'static str],
 }
 
 impl<P: ?Sized + 'static> ExtensionPoint<P> {
     /// No extension yet; `kind` is how error messages call them, such as `codec`.
     #[must_use]
     pub const fn new(kind: &'static str) -> Self {
-        Self { kind, factories: BTreeMap::new(), absent: &[] }
+        Self { kind, factories: BTreeMap::new(), absent: &[], features: &[] }
     }
 
     /// Adds `E`; it replaces an earlier extension of the same name.
@@ -147,6 +148,14 @@ impl<P: ?Sized + 'static> ExtensionPoint<P> {
         self
     }
 
+    /// As [`without`](Self::without) for names that a build has by the feature of the same name, so that
+    /// the error says which one to switch on.
+    #[must_use]
+    pub const fn by_feature(mut self, features: &'static [&'static str]) -> Self {
+        self.features = features;
+        self
+    }
+
     /// Whether there is an extension `name`.
     ///
     /// # Errors
@@ -182,9 +191,12 @@ impl<P: ?Sized + 'static> ExtensionPoint<P> {
 
     /// The error of a `name` that is not among the `known` ones.
     pub fn unknown(&self, name: &str, known: impl IntoIterator<Item = &'static str>) -> Error {
-        match self.absent.contains(&name) {
-            true => Error::not_built_in(self.kind, name, known),
-            false => Error::unknown_name(self.kind, name, known),
+        if self.features.contains(&name) {
+            Error::needs_feature(self.kind, name, known)
+        } else if self.absent.contains(&name) {
+            Error::not_built_in(self.kind, name, known)
+        } else {
+            Error::unknown_name(self.kind, name, known)
         }
     }
 

@@ -174,7 +174,7 @@ fn the_name_and_every_parameter_of_an_extension_is_listed_with_its_place() {
 
 /// Addresses that no registry understands, and what is said of them.
 const ADDRESSES: [(&str, &str); 12] = [
-    ("zokeeper://a:1", "unknown registry `zokeeper`, available: dev, dubhe, memory, static"),
+    ("zokeeper://a:1", "unknown registry `zokeeper`, available: dev, dubhe, "),
     ("dbhe://a:1", "unknown registry `dbhe` (did you mean `dubhe`?), available: "),
     ("dubhe://a:x", "registry address `dubhe://a:x`: `x` is not a port: write 1 to 65535"),
     (
@@ -244,9 +244,8 @@ fn an_address_that_its_registry_does_not_understand_is_pointed_at_in_every_form(
 fn what_is_not_built_in_is_told_apart_from_a_slip() {
     for (text, message) in [
         (
-            "registry.address = \"zookeeper://127.0.0.1:2181\"",
-            "1:20: registry.address: registry `zookeeper` is not built in, available: dev, dubhe, \
-             memory, static",
+            "registry.address = \"consul://127.0.0.1:8500\"",
+            "1:20: registry.address: registry `consul` is not built in, available: dev, dubhe, ",
         ),
         (
             "consumer.codec = \"hessian2\"",
@@ -263,6 +262,8 @@ fn what_is_not_built_in_is_told_apart_from_a_slip() {
              available: dubbo, json",
         ),
     ] {
-        assert_eq!(file_error(text), format!("dubhe.toml:{message}"));
+        let (told, expected) = (file_error(text), format!("dubhe.toml:{message}"));
+        // Registries are by feature, and so differ between builds.
+        assert!(told.starts_with(&expected), "{told}");
     }
 }
