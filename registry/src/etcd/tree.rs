@@ -1,0 +1,240 @@
+//! The keys of etcd as a [`NodeTree`]: a path is its key.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rpc_core::Error;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::children::{Children, ListEffect, TooMany};
+use super::messages::{
+    DeleteRangeRequest, EtcdCompare, EtcdKeyValue, EtcdOperation, PUT, PutRequest, PutResponse,
+    RANGE, RangeRequest, RangeResponse, TXN, TxnRequest, TxnResponse,
+};
+use super::session::{EtcdLink, EtcdSession};
+use super::watches::EtcdWatch;
+use crate::dubbo::{NodeTree, ReadOf, TreeNode};
+
+/// Keys that are read at once.
+const PAGE: i64 = 1000;
+
+/// How often an edit is tried against other writers.
+const EDITS: u8 = 10;
+
+/// By how much more each further try may come later.
+const EDIT_SPREAD: Duration = Duration::from_millis(20);
+
+/// The shortest time between two lists of a watch, and what each child adds to it.
+const GAP: Duration = Duration::from_millis(20);
+const GAP_PER_CHILD: Duration = Duration::from_micros(20);
+
+/// A session's view of etcd's keys.
+#[derive(Debug)]
+pub(super) struct EtcdTree {
+    session: EtcdSession,
+}
+
+impl EtcdTree {
+    pub(super) const fn new(session: EtcdSession) -> Self {
+        Self { session }
+    }
+
+    pub(super) fn link(&self) -> &EtcdLink {
+        &self.session.link
+    }
+
+    /// The key, if it exists, and the revision of the answer.
+    async fn read(&self, path: &str) -> Result<(Option<EtcdKeyValue>, i64), Error> {
+        let request = RangeRequest { key: path.into(), ..RangeRequest::default() };
+        let answer: RangeResponse = self.link().call(RANGE, &request).await?;
+        let revision = revision(&answer);
+        Ok((answer.kvs.into_iter().next(), revision))
+    }
+
+    async fn put(&self, path: &str, value: Bytes, lease: i64) -> Result<(), Error> {
+        let request = PutRequest { key: path.into(), value: value.into(), lease };
+        let _: PutResponse = self.link().call(PUT, &request).await?;
+        Ok(())
+    }
+
+    /// Does `then` if the condition holds, and says whether it did.
+    async fn transact(&self, when: EtcdCompare, then: EtcdOperation) -> Result<bool, Error> {
+        let request = TxnRequest { compare: vec![when], success: vec![then] };
+        let answer: TxnResponse = self.link().call(TXN, &request).await?;
+        Ok(answer.succeeded)
+    }
+
+    /// Reads the children page by page, all at the revision of the first page.
+    pub(super) async fn list(&self, path: &str, read: ReadOf) -> Result<(Children, i64), Error> {
+        let mut children = Children::of(path, read);
+        let (mut key, range_end) = children.range();
+        let mut at = 0;
+        loop {
+            let request = RangeRequest {
+                key: key.clone(),
+                range_end: range_end.clone(),
+                limit: PAGE,
+                revision: at,
+                keys_only: read == ReadOf::Names,
+            };
+            let page: RangeResponse = self.link().call(RANGE, &request).await?;
+            if at == 0 {
+                at = revision(&page);
+            }
+            let next = page.kvs.last().map(|last| children.after(&last.key));
+            for kv in page.kvs {
+                children.apply(kv).map_err(|TooMany| self.too_many(path))?;
+            }
+            match next {
+                Some(next) if page.more && next > key => key = next,
+                Some(_) if page.more => return Err(self.link().lost("its keys are not in order")),
+                _ => return Ok((children, at)),
+            }
+        }
+    }
+
+    fn too_many(&self, path: &str) -> Error {
+        let what = format!("there is more below {path} than a list may hold; remove what is old");
+        self.link().lost(&what)
+    }
+
+    /// The next changes of a watch.
+    pub(super) async fn changes(&self, watch: &mut EtcdWatch) -> Result<Vec<EtcdKeyValue>, Error> {
+        let next = tokio::select! {
+            biased;
+            next = watch.next() => next,
+            // A server that stands still ends no watch.
+            () = self.link().closed() => None,
+        };
+        let Some(answer) = next else {
+            return Err(self.link().lost("a watch ended, or its changes came too fast"));
+        };
+        if answer.compact_revision > 0 {
+            return Err(self.link().lost("changes were compacted away before they were read"));
+        }
+        if answer.canceled {
+            let reason = answer.cancel_reason.replace(char::is_control, " ");
+            return Err(self.link().lost(&format!("it ended a watch: {reason}")));
+        }
+        Ok(answer.events.into_iter().filter_map(|event| event.kv).collect())
+    }
+}
+
+fn revision(answer: &RangeResponse) -> i64 {
+    answer.header.as_ref().map_or(0, |header| header.revision)
+}
+
+#[async_trait]
+impl NodeTree for EtcdTree {
+    async fn put_owned(&self, path: &str, value: Bytes) -> Result<(), Error> {
+        let lease = self.link().lease;
+        let (present, _) = self.read(path).await?;
+        if present.is_some_and(|kv| kv.lease == lease && kv.value == value) {
+            return Ok(());
+        }
+        self.put(path, value, lease).await
+    }
+
+    async fn remove_owned(&self, path: &str) -> Result<(), Error> {
+        let ours = EtcdCompare::owned_by(path.into(), self.link().lease);
+        let delete = Some(DeleteRangeRequest { key: path.into() });
+        self.transact(ours, EtcdOperation { put: None, delete }).await?;
+        Ok(())
+    }
+
+    async fn edit(
+        &self,
+        path: &str,
+        edit: &(dyn for<'a> Fn(Option<&'a [u8]>) -> Option<Bytes> + Send + Sync),
+    ) -> Result<(), Error> {
+        for attempt in 0..EDITS {
+            // Apart from who came first last time.
+            sleep(EDIT_SPREAD.mul_f64(rand::random::<f64>() * f64::from(attempt))).await;
+            let (present, _) = self.read(path).await?;
+            let Some(value) = edit(present.as_ref().map(|kv| &kv.value[..])) else {
+                return Ok(());
+            };
+            let changed_at = present.map_or(0, |kv| kv.mod_revision);
+            let unchanged = EtcdCompare::changed_at(path.into(), changed_at);
+            let put = Some(PutRequest { key: path.into(), value: value.into(), lease: 0 });
+            if self.transact(unchanged, EtcdOperation { put, delete: None }).await? {
+                return Ok(());
+            }
+        }
+        let what = format!("{path} was changed by others {EDITS} times while it was to be changed");
+        Err(self.link().lost(&what))
+    }
+
+    async fn value(&self, path: &str) -> Result<Option<Bytes>, Error> {
+        let (present, _) = self.read(path).await?;
+        Ok(present.map(|kv| kv.value.into()))
+    }
+
+    async fn children(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, Error> {
+        let (children, _) = self.list(path, read).await?;
+        Ok(children.list().to_vec())
+    }
+
+    async fn watch_children(
+        &self,
+        path: &str,
+        read: ReadOf,
+        newest: &watch::Sender<Option<Arc<[TreeNode]>>>,
+    ) -> Result<(), Error> {
+        let (mut children, mut at) = self.list(path, read).await?;
+        newest.send_replace(Some(children.list()));
+        let mut due = Instant::now();
+        let mut is_behind = false;
+        let mut watch = self.link().watch(children.range(), at + 1).await?;
+        loop {
+            let changes = tokio::select! {
+                biased;
+                () = sleep_until(due), if is_behind => {
+                    newest.send_replace(Some(children.list()));
+                    is_behind = false;
+                    let size = u32::try_from(children.len()).unwrap_or(u32::MAX);
+                    due = Instant::now() + GAP + GAP_PER_CHILD.saturating_mul(size);
+                    continue;
+                }
+                changes = self.changes(&mut watch) => changes?,
+            };
+            let mut is_unclear = false;
+            for kv in changes.into_iter().filter(|kv| kv.mod_revision > at) {
+                let effect = children.apply(kv).map_err(|TooMany| self.too_many(path))?;
+                is_behind |= effect != ListEffect::None;
+                is_unclear |= effect == ListEffect::Unclear;
+            }
+            if is_unclear {
+                (children, at) = self.list(path, read).await?;
+            }
+        }
+    }
+
+    async fn watch_value(
+        &self,
+        path: &str,
+        newest: &watch::Sender<Option<Option<Bytes>>>,
+    ) -> Result<(), Error> {
+        let (present, at) = self.read(path).await?;
+        newest.send_replace(Some(present.map(|kv| kv.value.into())));
+        let mut watch = self.link().watch((path.into(), Vec::new()), at + 1).await?;
+        loop {
+            let changes = self.changes(&mut watch).await?;
+            let Some(last) = changes.into_iter().next_back() else {
+                continue;
+            };
+            newest.send_replace(Some((last.version != 0).then(|| last.value.into())));
+        }
+    }
+
+    async fn closed(&self) {
+        self.link().closed().await;
+    }
+
+    fn reason(&self) -> Option<Error> {
+        self.link().reason()
+    }
+}

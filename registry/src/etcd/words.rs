@@ -1,0 +1,88 @@
+//! What etcd's errors mean for who runs the program, and what to do.
+
+use rpc_core::Error;
+
+use crate::grpc::{GrpcCode, GrpcFailure};
+
+/// Whether the login has run out, so that a new one helps.
+pub(super) fn is_login_over(failure: &GrpcFailure) -> bool {
+    match failure {
+        GrpcFailure::Status { code: GrpcCode::Unauthenticated, .. } => true,
+        GrpcFailure::Status { message, .. } => message.contains("revision of auth store is old"),
+        GrpcFailure::Broken(_) => false,
+    }
+}
+
+/// Whether there is no login at the server.
+pub(super) fn is_open_to_all(failure: &GrpcFailure) -> bool {
+    let said = "authentication is not enabled";
+    matches!(failure, GrpcFailure::Status { message, .. } if message.contains(said))
+}
+
+/// Whether the lease that was named is gone.
+pub(super) fn is_lease_gone(failure: &GrpcFailure) -> bool {
+    let said = "lease not found";
+    matches!(failure, GrpcFailure::Status { message, .. } if message.contains(said))
+}
+
+/// The error of `address`, where the `user`, if there is one, works below the keys of `root`.
+pub(super) fn error(address: &str, (user, root): (&str, &str), failure: &GrpcFailure) -> Error {
+    let text = format!("registry {address}: {failure}");
+    let GrpcFailure::Status { code, message } = failure else {
+        return Error::unreachable(text);
+    };
+    if message.contains("user name is empty") {
+        let remedy = "it wants a login, write etcd://USER:PASSWORD@HOST:PORT";
+        return Error::refused(format!("{text}; {remedy}"));
+    }
+    if message.contains("authentication failed") {
+        let remedy = "check user name and password in its address";
+        return Error::refused(format!("{text}; {remedy}"));
+    }
+    if message.contains("database space exceeded") {
+        let remedy = "compact and defragment it, then disarm its alarm";
+        return Error::unreachable(format!("{text}; {remedy}"));
+    }
+    match code {
+        GrpcCode::PermissionDenied => Error::refused(format!(
+            "{text}; grant a role of the user `{user}` to read and write the keys that begin with \
+             /{root} and /services"
+        )),
+        GrpcCode::Unauthenticated => {
+            Error::refused(format!("{text}; check user name and password in its address"))
+        }
+        GrpcCode::Unimplemented => {
+            Error::unreachable(format!("{text}; it is not etcd, or older than 3.4: check the port"))
+        }
+        GrpcCode::InvalidArgument
+        | GrpcCode::NotFound
+        | GrpcCode::FailedPrecondition
+        | GrpcCode::OutOfRange
+        | GrpcCode::Other(_) => Error::unreachable(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_to_do() {
+        for (code, message, is_refused, expected) in [
+            (GrpcCode::InvalidArgument, "etcdserver: user name is empty", true, "USER:PASSWORD@"),
+            (GrpcCode::InvalidArgument, "etcdserver: authentication failed, x", true, "password"),
+            (GrpcCode::PermissionDenied, "etcdserver: permission denied", true, "user `ann`"),
+            (GrpcCode::Unauthenticated, "etcdserver: invalid auth token", true, "password"),
+            (GrpcCode::Unimplemented, "unknown service", false, "not etcd"),
+            (GrpcCode::Other(8), "mvcc: database space exceeded", false, "defragment"),
+            (GrpcCode::Other(14), "etcdserver: no leader", false, "no leader"),
+        ] {
+            let failure = GrpcFailure::Status { code, message: message.to_owned() };
+            let error = error("etcd://a", ("ann", "dubbo"), &failure);
+            assert_eq!(error.is_refused(), is_refused, "{error}");
+            let text = error.to_string();
+            assert!(text.starts_with(&format!("registry etcd://a: {message}")), "{text}");
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+}
