@@ -162,17 +162,8 @@ pub(crate) struct Teller(Mutex<HashMap<ServiceKey, Instant>>);
 
 impl Teller {
     pub(crate) fn tell(&self, registry: &str, service: &ServiceKey, left_out: &UnsoundInstances) {
-        if left_out.count == 0 {
+        if left_out.count == 0 || !self.is_due(service) {
             return;
-        }
-        let now = Instant::now();
-        {
-            let mut told = locked(&self.0);
-            told.retain(|_, at| now.saturating_duration_since(*at) < TOLD_EVERY);
-            if told.contains_key(service) {
-                return;
-            }
-            told.insert(service.clone(), now);
         }
         let UnsoundInstances { count, why } = left_out;
         tracing::warn!(
@@ -183,6 +174,18 @@ impl Teller {
             why,
             "unusable instances are left out of the list, correct the providers that register them"
         );
+    }
+
+    /// Whether something about `service` is to be told now; then it is not for a while.
+    pub(crate) fn is_due(&self, service: &ServiceKey) -> bool {
+        let now = Instant::now();
+        let mut told = locked(&self.0);
+        told.retain(|_, at| now.saturating_duration_since(*at) < TOLD_EVERY);
+        if told.contains_key(service) {
+            return false;
+        }
+        told.insert(service.clone(), now);
+        true
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rpc_core::Error;
 
+use super::told::ToldOfTrees;
 use crate::url::RegistryUrl;
 use crate::{RegistryParams, sound};
 
@@ -20,7 +21,7 @@ const ROOT: &str = "dubbo";
 /// | `group` | root of the tree, without `/` | `dubbo` |
 /// | `register-mode` | `interface`, `instance` or `all`: the levels at which providers are registered | `all` |
 /// | `register-consumer` | whether a consumer lists itself under the services that it uses | `true` |
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Layout {
     /// The root, without `/`.
     pub(crate) root: Arc<str>,
@@ -35,6 +36,8 @@ pub(crate) struct Layout {
     /// Servers of the registry as `host:port`; the way to them decides which of its own addresses this
     /// machine writes into the entry of a consumer.
     pub(crate) servers: Vec<String>,
+    /// What has been logged about the tree.
+    pub(crate) told: ToldOfTrees,
 }
 
 /// The levels at which providers are registered.
@@ -103,6 +106,7 @@ impl Layout {
             application: params.application.as_deref().unwrap_or_default().into(),
             address: url.to_string().into(),
             servers: url.hosts.iter().map(|host| host.address(default_port)).collect(),
+            told: ToldOfTrees::default(),
         })
     }
 }

@@ -32,6 +32,8 @@ struct Nodes {
     unreadable: BTreeSet<String>,
     /// How many of the next writes fail.
     failing_writes: usize,
+    /// Operations on these paths wait.
+    held: BTreeSet<String>,
     /// Watches notice nothing any more, and do not say so.
     is_deaf: bool,
 }
@@ -113,6 +115,14 @@ impl MemoryStore {
         }
     }
 
+    /// Has operations on a path wait, or not any more.
+    pub(crate) fn hold(&self, path: &str, is_held: bool) {
+        self.change(|state| match is_held {
+            true => state.held.insert(path.to_owned()),
+            false => state.held.remove(path),
+        });
+    }
+
     pub(crate) fn fail_writes(&self, count: usize) {
         locked(&self.state).failing_writes = count;
     }
@@ -191,9 +201,16 @@ impl MemoryTree {
     }
 
     /// An operation, unless the session is lost.
-    async fn act<T>(&self, act: impl FnOnce(&mut Nodes) -> Result<T, Error>) -> Result<T, Error> {
+    async fn act<T>(
+        &self,
+        path: &str,
+        act: impl FnOnce(&mut Nodes) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         // What awaits a server lets others run, and may be dropped here.
         tokio::task::yield_now().await;
+        let mut changes = self.store.changes.subscribe();
+        let is_free = |_: &u64| !locked(&self.store.state).held.contains(path);
+        let _ = changes.wait_for(is_free).await;
         match self.reason() {
             Some(lost) => Err(lost),
             None => act(&mut locked(&self.store.state)),
@@ -207,7 +224,7 @@ impl MemoryTree {
         newest: &watch::Sender<Option<T>>,
         read: impl Fn(&Nodes) -> T,
     ) -> Result<(), Error> {
-        self.act(|state| state.began("watch", path)).await?;
+        self.act(path, |state| state.began("watch", path)).await?;
         let _open = OpenWatch::new(&self.store, path);
         let (mut changes, mut is_lost) = (self.store.changes.subscribe(), self.is_lost.subscribe());
         loop {
@@ -260,7 +277,7 @@ impl fmt::Debug for MemoryTree {
 #[async_trait]
 impl NodeTree for MemoryTree {
     async fn put_owned(&self, path: &str, value: Bytes) -> Result<(), Error> {
-        let is_ours = self.act(|state| {
+        let is_ours = self.act(path, |state| {
             state.began("get", path)?;
             let node = state.by_path.get(path);
             Ok(node.is_some_and(|node| node.owner == Some(self.id) && node.value == value))
@@ -268,13 +285,13 @@ impl NodeTree for MemoryTree {
         if is_ours.await? {
             return Ok(());
         }
-        self.act(|state| state.writes("put", path)).await?;
+        self.act(path, |state| state.writes("put", path)).await?;
         self.store.change(|state| state.put(path, value, Some(self.id)));
         Ok(())
     }
 
     async fn remove_owned(&self, path: &str) -> Result<(), Error> {
-        self.act(|state| state.writes("remove", path)).await?;
+        self.act(path, |state| state.writes("remove", path)).await?;
         self.store.change(|state| {
             if state.by_path.get(path).is_some_and(|node| node.owner == Some(self.id)) {
                 state.by_path.remove(path);
@@ -290,7 +307,7 @@ impl NodeTree for MemoryTree {
     ) -> Result<(), Error> {
         let present = self.value(path).await?;
         let Some(edited) = edit(present.as_deref()) else { return Ok(()) };
-        self.act(|state| state.writes("edit", path)).await?;
+        self.act(path, |state| state.writes("edit", path)).await?;
         self.store.change(|state| {
             // No other comes between here.
             let present = state.by_path.get(path).map(|node| node.value.clone());
@@ -305,7 +322,7 @@ impl NodeTree for MemoryTree {
             state.began("get", path)?;
             Ok(state.by_path.get(path).map(|node| node.value.clone()))
         };
-        self.act(read).await
+        self.act(path, read).await
     }
 
     async fn children(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, Error> {
@@ -313,7 +330,7 @@ impl NodeTree for MemoryTree {
             state.began("list", path)?;
             Ok(state.children(path, read))
         };
-        self.act(list).await
+        self.act(path, list).await
     }
 
     async fn watch_children(

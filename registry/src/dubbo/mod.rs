@@ -31,6 +31,7 @@ mod provider_url;
 mod service_instance;
 mod service_rules;
 mod session;
+mod told;
 mod tree;
 #[cfg(test)]
 pub(crate) mod tree_contract;

@@ -101,7 +101,9 @@ impl ServiceInstance {
 
     /// When it started, in milliseconds since 1970; 0 if unknown.
     pub(crate) fn started_ms(&self) -> u64 {
-        self.metadata.get("timestamp").map_or(0, |text| started_ms(text))
+        let text = self.metadata.get("timestamp").map_or("", String::as_str);
+        // Others write other units, and ours is what we wrote.
+        if self.is_ours() { text.parse().unwrap_or(0) } else { started_ms(text) }
     }
 
     /// What it says of itself as a provider, which is below what its services say. Of ours only what we

@@ -1,0 +1,190 @@
+//! Lists this process as a consumer of the services that it watches, so that people see who calls whom.
+//!
+//! Nothing waits for it: one task writes and removes the entries, and tries again what fails.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use rpc_core::ServiceKey;
+use tokio::net::UdpSocket;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::super::layout::Layout;
+use super::super::paths::TreePaths;
+use super::super::provider_url::consumer_url;
+use super::super::tree::NodeTree;
+use crate::lock::locked;
+
+/// How often the entries are checked.
+const CHECK: Duration = Duration::from_secs(30);
+
+/// How soon what failed is tried again.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// Limit of one operation.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// The services that this process watches in a session.
+///
+/// Its task begins with the first of them and ends with the session.
+#[derive(Debug)]
+pub(super) struct Consumers {
+    tree: Arc<dyn NodeTree>,
+    layout: Arc<Layout>,
+    paths: Arc<TreePaths>,
+    /// How many watches there are of each.
+    watched: watch::Sender<BTreeMap<ServiceKey, usize>>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// A watch of a service, for as long as it runs.
+pub(super) struct Consuming {
+    consumers: Arc<Consumers>,
+    service: ServiceKey,
+}
+
+impl Consumers {
+    pub(super) fn new(
+        tree: &Arc<dyn NodeTree>,
+        layout: &Arc<Layout>,
+        paths: &Arc<TreePaths>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            tree: Arc::clone(tree),
+            layout: Arc::clone(layout),
+            paths: Arc::clone(paths),
+            watched: watch::Sender::default(),
+            task: Mutex::default(),
+        })
+    }
+
+    /// Lists this process as a consumer of `service` until the result is dropped; `None` if consumers are
+    /// not to be listed.
+    pub(super) fn enter(self: &Arc<Self>, service: &ServiceKey) -> Option<Consuming> {
+        if !self.layout.registers_consumers {
+            return None;
+        }
+        self.watched.send_modify(|watched| *watched.entry(service.clone()).or_default() += 1);
+        let mut task = locked(&self.task);
+        if task.as_ref().is_none_or(JoinHandle::is_finished) {
+            let entries = Entries {
+                tree: Arc::clone(&self.tree),
+                layout: Arc::clone(&self.layout),
+                paths: Arc::clone(&self.paths),
+                written: BTreeMap::new(),
+            };
+            *task = Some(tokio::spawn(entries.keep(self.watched.subscribe())));
+        }
+        Some(Consuming { consumers: Arc::clone(self), service: service.clone() })
+    }
+
+    /// Ends its task; the entries end with the session.
+    pub(super) fn end(&self) {
+        if let Some(task) = locked(&self.task).take() {
+            task.abort();
+        }
+    }
+}
+
+impl Drop for Consuming {
+    fn drop(&mut self) {
+        self.consumers.watched.send_modify(|watched| {
+            if let Some(count) = watched.get_mut(&self.service) {
+                *count -= 1;
+                if *count == 0 {
+                    watched.remove(&self.service);
+                }
+            }
+        });
+    }
+}
+
+/// The entries as they are in the tree.
+struct Entries {
+    tree: Arc<dyn NodeTree>,
+    layout: Arc<Layout>,
+    paths: Arc<TreePaths>,
+    written: BTreeMap<ServiceKey, Entry>,
+}
+
+struct Entry {
+    path: String,
+    /// Whether the registry has confirmed it.
+    is_there: bool,
+}
+
+impl Entries {
+    /// Keeps them as `watched` says; ends with the session.
+    async fn keep(mut self, mut watched: watch::Receiver<BTreeMap<ServiceKey, usize>>) {
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let started_ms = u64::try_from(started.as_millis()).unwrap_or(0);
+        let host = host_towards(&self.layout.servers).await;
+        loop {
+            let services: BTreeSet<ServiceKey> =
+                watched.borrow_and_update().keys().cloned().collect();
+            self.remove_all_but(&services).await;
+            self.write(&services, &host, started_ms).await;
+            let is_done = self.written.values().all(|entry| entry.is_there)
+                && self.written.len() == services.len();
+            let again = if is_done { CHECK } else { RETRY };
+            tokio::select! {
+                changed = watched.changed() => if changed.is_err() { return },
+                () = sleep(again) => {
+                    self.written.values_mut().for_each(|entry| entry.is_there = false);
+                }
+            }
+        }
+    }
+
+    async fn remove_all_but(&mut self, services: &BTreeSet<ServiceKey>) {
+        let gone = self.written.keys().filter(|service| !services.contains(*service));
+        for service in gone.cloned().collect::<Vec<_>>() {
+            let path = self.written[&service].path.clone();
+            if let Ok(Ok(())) = timeout(LIMIT, self.tree.remove_owned(&path)).await {
+                self.written.remove(&service);
+            }
+        }
+    }
+
+    /// Writes what is not known to be there.
+    async fn write(&mut self, services: &BTreeSet<ServiceKey>, host: &str, started_ms: u64) {
+        for service in services {
+            if self.written.get(service).is_some_and(|entry| entry.is_there) {
+                continue;
+            }
+            let application = &self.layout.application;
+            let started = (started_ms, std::process::id());
+            let url = consumer_url(service, application, host, started);
+            let parent = self.paths.consumers(service.interface());
+            let path = format!("{parent}/{}", url.to_node_name());
+            // Noted before it is written: it may have been when that fails.
+            let entry = Entry { path: path.clone(), is_there: false };
+            self.written.insert(service.clone(), entry);
+            let put = timeout(LIMIT, self.tree.put_owned(&path, Bytes::new())).await;
+            if let (Ok(Ok(())), Some(entry)) = (put, self.written.get_mut(service)) {
+                entry.is_there = true;
+            }
+        }
+    }
+}
+
+/// The address of this machine on the way to the first of `servers` that it can reach; nothing is sent.
+async fn host_towards(servers: &[String]) -> String {
+    for server in servers {
+        for any in ["0.0.0.0:0", "[::]:0"] {
+            let ask = async {
+                let socket = UdpSocket::bind(any).await.ok()?;
+                socket.connect(server).await.ok()?;
+                Some(socket.local_addr().ok()?.ip().to_string())
+            };
+            if let Ok(Some(host)) = timeout(LIMIT, ask).await {
+                return host;
+            }
+        }
+    }
+    "127.0.0.1".to_owned()
+}

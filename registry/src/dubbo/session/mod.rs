@@ -1,0 +1,149 @@
+//! A session with a registry that is a tree: providers, consumers and lists in Dubbo's layouts, over any
+//! [`NodeTree`].
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `interfaces.rs` `records.rs` | registers providers, at the interface level and at that of applications |
+//! | `read.rs` | makes lists of both levels, for watches and for fetches |
+//! | `shared.rs` | keeps what several lists need once |
+//! | `providers.rs` `applications.rs` `metadata.rs` | read what nodes mean, each once |
+//! | `services.rs` | finds every service |
+//! | `consumers.rs` | lists this process as a consumer |
+
+mod applications;
+mod consumers;
+mod interfaces;
+mod metadata;
+mod providers;
+mod read;
+mod records;
+mod services;
+mod shared;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rpc_core::{Error, Instance, ServiceKey};
+
+use self::consumers::Consumers;
+use self::interfaces::InterfaceLevel;
+use self::read::ListReader;
+use self::records::ApplicationLevel;
+use super::layout::{Layout, RegisterMode};
+use super::paths::{TreePaths, check_application};
+use super::tree::NodeTree;
+use crate::backend::{Listing, Session, Updates};
+
+/// A session over one with a tree; it ends with that.
+#[derive(Debug)]
+pub(crate) struct TreeSession {
+    tree: Arc<dyn NodeTree>,
+    layout: Arc<Layout>,
+    interfaces: InterfaceLevel,
+    applications: ApplicationLevel,
+    reader: ListReader,
+    consumers: Arc<Consumers>,
+}
+
+impl TreeSession {
+    /// A session over `tree`, which is open. Nothing is read or written before first use.
+    pub(crate) fn new(tree: Arc<dyn NodeTree>, layout: Arc<Layout>) -> Self {
+        let paths = Arc::new(TreePaths::new(&layout.root));
+        Self {
+            interfaces: InterfaceLevel::new(&tree, &paths),
+            applications: ApplicationLevel::new(&tree, &layout, &paths),
+            reader: ListReader::new(&tree, &layout, &paths),
+            consumers: Consumers::new(&tree, &layout, &paths),
+            tree,
+            layout,
+        }
+    }
+
+    /// Whether `instance` is registered at the application level, which its application's name decides.
+    ///
+    /// # Errors
+    /// It cannot be, and would not be registered at all.
+    fn has_record(&self, instance: &Instance) -> Result<bool, Error> {
+        if !self.layout.mode.writes_instances() {
+            return Ok(false);
+        }
+        let Err(why) = check_application(&instance.application) else { return Ok(true) };
+        if self.layout.mode == RegisterMode::Instance {
+            let service = &instance.service;
+            return Err(Error::invalid_config(format!(
+                "{service} cannot be registered with register-mode=instance: {why}, write one into \
+                 application.name"
+            )));
+        }
+        self.layout.told.no_record(&self.layout.address, &why);
+        Ok(false)
+    }
+}
+
+#[async_trait]
+impl Session for TreeSession {
+    async fn register(&self, instance: &Instance) -> Result<(), Error> {
+        let has_record = self.has_record(instance)?;
+        let of_interface = async {
+            match self.layout.mode.writes_interfaces() {
+                true => self.interfaces.register(instance).await,
+                false => Ok(()),
+            }
+        };
+        let of_application = async {
+            match has_record {
+                true => self.applications.register(instance).await,
+                false => Ok(()),
+            }
+        };
+        // Both, so that one level that fails does not keep the other from its due.
+        let (of_interface, of_application) = tokio::join!(of_interface, of_application);
+        of_interface.and(of_application)
+    }
+
+    async fn unregister(&self, instance: &Instance) -> Result<(), Error> {
+        let of_application = async {
+            match self.has_record(instance) {
+                Ok(true) => self.applications.unregister(instance).await,
+                Ok(false) | Err(_) => Ok(()),
+            }
+        };
+        let of_interface = async {
+            match self.layout.mode.writes_interfaces() {
+                true => self.interfaces.unregister(instance).await,
+                false => Ok(()),
+            }
+        };
+        let (of_interface, of_application) = tokio::join!(of_interface, of_application);
+        of_interface.and(of_application)
+    }
+
+    async fn watch(&self, service: &ServiceKey, updates: &Updates) -> Result<(), Error> {
+        let _listed = self.consumers.enter(service);
+        self.reader.watch(service, updates).await
+    }
+
+    async fn fetch(&self, service: &ServiceKey) -> Result<Listing, Error> {
+        self.reader.fetch(service).await
+    }
+
+    async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
+        self.reader.services().await
+    }
+
+    async fn closed(&self) {
+        self.tree.closed().await;
+    }
+
+    fn reason(&self) -> Option<Error> {
+        self.tree.reason()
+    }
+}
+
+impl Drop for TreeSession {
+    fn drop(&mut self) {
+        self.consumers.end();
+    }
+}

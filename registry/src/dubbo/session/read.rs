@@ -1,0 +1,269 @@
+//! Lists of services from both levels: followed, and read once.
+//!
+//! A list needs the providers of its interface, the applications that the interface is mapped to, and the
+//! processes of each with their services. Each of these is kept once for all who need it, and a list is
+//! put together from what is known of them. The first is put when all of them have been read.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::select_all;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use rpc_core::{Error, ServiceKey};
+use tokio::time::{Instant, sleep_until};
+
+use super::super::layout::Layout;
+use super::super::merged::{ReadRecord, merge};
+use super::super::paths::{TreePaths, is_segment};
+use super::super::pool::Pool;
+use super::super::tree::{NodeTree, ReadOf, TreeNode};
+use super::applications::{KnownProcess, ProcessReader, Processes};
+use super::metadata::MetadataReader;
+use super::providers::{ProviderReader, Providers, applications, keep_applications};
+use super::shared::{KeptByPath, ReadFollower};
+use crate::backend::{Listing, Updates};
+
+/// The shortest time between two lists of a watch; changes within it are put together.
+const SHORTEST_GAP: Duration = Duration::from_millis(100);
+
+/// What each instance adds to that time, so that a long list that changes all the time stays cheap.
+const GAP_OF_ONE: Duration = Duration::from_micros(50);
+
+/// The longest such time.
+const LONGEST_GAP: Duration = Duration::from_secs(2);
+
+/// How many applications of a service are read at the same time.
+const AT_ONCE: usize = 8;
+
+type Nodes = Arc<[TreeNode]>;
+
+/// Reads lists in one session.
+pub(super) struct ListReader {
+    pub(super) tree: Arc<dyn NodeTree>,
+    pub(super) layout: Arc<Layout>,
+    pub(super) paths: Arc<TreePaths>,
+    metadata: Arc<MetadataReader>,
+    providers: KeptByPath<Nodes, Providers>,
+    mappings: KeptByPath<Option<Bytes>, Arc<[String]>>,
+    processes: KeptByPath<Nodes, Processes>,
+    /// Counts lists. One that is put together later knows at least as much.
+    lists: AtomicU64,
+}
+
+/// What is known of a service.
+#[derive(Default)]
+struct KnownParts {
+    providers: Providers,
+    processes: Vec<Processes>,
+}
+
+/// What makes lists of one service from what is known.
+#[derive(Default)]
+struct ListMaker {
+    pool: Pool,
+    /// What a process means to this service, by the place of its record in memory, which it keeps.
+    read: HashMap<usize, (KnownProcess, ReadRecord)>,
+}
+
+impl ListReader {
+    pub(super) fn new(
+        tree: &Arc<dyn NodeTree>,
+        layout: &Arc<Layout>,
+        paths: &Arc<TreePaths>,
+    ) -> Self {
+        Self {
+            metadata: Arc::new(MetadataReader::new(Arc::clone(tree), Arc::clone(paths))),
+            tree: Arc::clone(tree),
+            layout: Arc::clone(layout),
+            paths: Arc::clone(paths),
+            providers: KeptByPath::default(),
+            mappings: KeptByPath::default(),
+            processes: KeptByPath::default(),
+            lists: AtomicU64::new(1),
+        }
+    }
+
+    /// Puts the list of `service` into `updates` at once and after each change.
+    pub(super) async fn watch(&self, service: &ServiceKey, updates: &Updates) -> Result<(), Error> {
+        let mut providers = self.follow_providers(service.interface());
+        let mut mapping = self.follow_mapping(service.interface());
+        let mut processes: BTreeMap<String, ReadFollower<Nodes, Processes>> = BTreeMap::new();
+        let mut maker = ListMaker::default();
+        let mut next_list = None;
+        loop {
+            let revision = self.lists.fetch_add(1, Ordering::AcqRel);
+            let applications = mapping.latest();
+            if let Some(names) = &applications {
+                processes.retain(|name, _| names.contains(name));
+                for name in &**names {
+                    let follow = || self.follow_processes(name);
+                    processes.entry(name.clone()).or_insert_with(follow);
+                }
+            }
+            let latest = |followed: &mut ReadFollower<_, _>| followed.latest();
+            let read: Vec<_> = processes.values_mut().map(latest).collect();
+            let is_whole = applications.is_some() && read.iter().all(Option::is_some);
+            // Later, an application that comes to the service is waited for by nobody.
+            if let Some(providers) = providers.latest().filter(|_| is_whole || next_list.is_some())
+            {
+                let known =
+                    KnownParts { providers, processes: read.into_iter().flatten().collect() };
+                let listing = self.list(service, revision, &known, &mut maker);
+                let gap = gap_of(listing.instances.len());
+                updates.put(listing);
+                next_list = Some(Instant::now() + gap);
+            }
+            let changes = processes.values_mut().map(|followed| Box::pin(followed.changed()));
+            let changes: Vec<_> = changes.collect();
+            let change = async {
+                match changes.is_empty() {
+                    true => std::future::pending().await,
+                    false => select_all(changes).await.0,
+                }
+            };
+            tokio::select! {
+                changed = providers.changed() => changed?,
+                changed = mapping.changed() => changed?,
+                changed = change => changed?,
+            }
+            if let Some(next_list) = next_list {
+                sleep_until(next_list).await;
+            }
+        }
+    }
+
+    /// The list of `service` from the tree itself. What is watched is checked by it.
+    pub(super) async fn fetch(&self, service: &ServiceKey) -> Result<Listing, Error> {
+        let revision = self.lists.fetch_add(1, Ordering::AcqRel);
+        let (providers, applications) = tokio::try_join!(
+            self.read_providers(service.interface()),
+            self.read_mapping(service.interface()),
+        )?;
+        let reads = applications.iter().map(|name| self.read_processes(name.clone()));
+        let reads: Vec<_> = reads.collect();
+        let processes = stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await?;
+        let known = KnownParts { providers, processes };
+        Ok(self.list(service, revision, &known, &mut ListMaker::default()))
+    }
+
+    fn list(
+        &self,
+        service: &ServiceKey,
+        revision: u64,
+        known: &KnownParts,
+        maker: &mut ListMaker,
+    ) -> Listing {
+        let providers = known.providers.known.iter().map(|provider| &**provider);
+        maker.read(service, known);
+        let merged = merge(service, providers, maker.read.values().map(|(_, record)| record));
+        let parts = known.processes.iter().map(|processes| &processes.left_out);
+        for left_out in parts.chain([&known.providers.left_out]) {
+            self.layout.told.malformed(&self.layout.address, service, left_out);
+        }
+        self.layout.told.notes(&self.layout.address, service, &merged.notes);
+        Listing { revision, instances: merged.instances }
+    }
+
+    fn follow_providers(&self, interface: &str) -> ReadFollower<Nodes, Providers> {
+        let path = self.paths.providers(interface);
+        let tree = Arc::clone(&self.tree);
+        let keep = |ends| ProviderReader::default().keep(tree, path.clone(), ends);
+        self.providers.keep(&path, keep).follow()
+    }
+
+    fn follow_mapping(&self, interface: &str) -> ReadFollower<Option<Bytes>, Arc<[String]>> {
+        let path = self.paths.mapping(interface);
+        let tree = Arc::clone(&self.tree);
+        let keep = |ends| keep_applications(tree, path.clone(), ends);
+        self.mappings.keep(&path, keep).follow()
+    }
+
+    fn follow_processes(&self, application: &str) -> ReadFollower<Nodes, Processes> {
+        let path = self.paths.processes(application);
+        let tree = Arc::clone(&self.tree);
+        let reader = ProcessReader::new(application, &self.metadata);
+        self.processes.keep(&path, |ends| reader.keep(tree, path.clone(), ends)).follow()
+    }
+
+    async fn read_providers(&self, interface: &str) -> Result<Providers, Error> {
+        let path = self.paths.providers(interface);
+        match self.providers.find(&path) {
+            Some(kept) => {
+                let read = async { Ok(self.tree.children(&path, ReadOf::Names).await?.into()) };
+                kept.checked(read).await
+            }
+            None => {
+                let nodes = self.tree.children(&path, ReadOf::Names).await?;
+                Ok(ProviderReader::default().read(&nodes))
+            }
+        }
+    }
+
+    async fn read_mapping(&self, interface: &str) -> Result<Arc<[String]>, Error> {
+        let path = self.paths.mapping(interface);
+        match self.mappings.find(&path) {
+            Some(kept) => kept.checked(self.tree.value(&path)).await,
+            None => Ok(applications(self.tree.value(&path).await?.as_deref())),
+        }
+    }
+
+    /// The processes of an application.
+    pub(super) async fn read_processes(&self, application: String) -> Result<Processes, Error> {
+        if !is_segment(&application) {
+            return Ok(Processes::default());
+        }
+        let path = self.paths.processes(&application);
+        match self.processes.find(&path) {
+            Some(kept) => {
+                let read = async { Ok(self.tree.children(&path, ReadOf::Values).await?.into()) };
+                kept.checked(read).await
+            }
+            None => {
+                let nodes = self.tree.children(&path, ReadOf::Values).await?;
+                let mut reader = ProcessReader::new(&application, &self.metadata);
+                Ok(reader.read(&nodes).await.0)
+            }
+        }
+    }
+}
+
+impl ListMaker {
+    /// Reads what the processes mean to `service`; those that have not changed are not read again.
+    fn read(&mut self, service: &ServiceKey, known: &KnownParts) {
+        let mut before = std::mem::take(&mut self.read);
+        for process in known.processes.iter().flat_map(|processes| &*processes.known) {
+            let place = Arc::as_ptr(&process.record) as usize;
+            let read = match before.remove(&place) {
+                Some(read) if read.0.is_same(process) => read,
+                _ => {
+                    let KnownProcess { record, metadata } = process;
+                    let metadata = metadata.as_deref();
+                    let read = ReadRecord::new(service, record, metadata, &mut self.pool);
+                    (process.clone(), read)
+                }
+            };
+            self.read.insert(place, read);
+        }
+    }
+}
+
+/// The time between two lists of this many instances.
+fn gap_of(instances: usize) -> Duration {
+    let instances = u32::try_from(instances).unwrap_or(u32::MAX);
+    GAP_OF_ONE.saturating_mul(instances).clamp(SHORTEST_GAP, LONGEST_GAP)
+}
+
+impl fmt::Debug for ListReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListReader")
+            .field("tree", &self.tree)
+            .field("providers", &self.providers)
+            .field("mappings", &self.mappings)
+            .field("processes", &self.processes)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,264 @@
+//! Providers at the application level: one record for each process, with all services that it provides.
+//!
+//! Services are registered one by one and published together: whoever comes first waits a moment for the
+//! others and writes for all of them, and each returns once what it wants has been written. Nobody can find
+//! a record before what it leads to, so the services of the revision are written first, then the mapping of
+//! interfaces, then the record.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use rpc_core::{Error, Instance, ServiceKey};
+use tokio::time::{Instant, sleep};
+
+use super::super::application::application_entry;
+use super::super::layout::{Layout, RecordForm};
+use super::super::mapping;
+use super::super::params;
+use super::super::paths::{TreePaths, is_segment};
+use super::super::service_instance::ServiceInstance;
+use super::super::tree::NodeTree;
+use crate::lock::locked;
+use crate::sound;
+
+/// How long the first waits for others that register at the same time.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// What was found in order within this time is not checked again.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// How many interfaces are mapped at the same time.
+const AT_ONCE: usize = 16;
+
+/// The records of this process in one session.
+#[derive(Debug)]
+pub(super) struct ApplicationLevel {
+    tree: Arc<dyn NodeTree>,
+    layout: Arc<Layout>,
+    paths: Arc<TreePaths>,
+    /// By application and address; as many as this process has ports.
+    records: Mutex<HashMap<RecordName, Arc<OwnRecord>>>,
+}
+
+/// Application and address.
+type RecordName = (String, Arc<str>);
+
+/// One record: a process, or a port of it.
+#[derive(Debug, Default)]
+struct OwnRecord {
+    wanted: Mutex<WantedServices>,
+    /// Held by the one who publishes.
+    published: tokio::sync::Mutex<Published>,
+}
+
+#[derive(Debug, Default)]
+struct WantedServices {
+    /// Counts calls, so that each knows whether what was published has its own.
+    calls: u64,
+    /// By service and start: one process may have two of them at an address, and the younger counts.
+    instances: BTreeMap<(ServiceKey, Arc<str>), Instance>,
+    /// Interfaces whose mapping is to be checked.
+    to_map: BTreeSet<String>,
+}
+
+#[derive(Debug)]
+struct Published {
+    /// The last call that it has.
+    calls: u64,
+    outcome: Result<(), Error>,
+    record: Option<Content>,
+    checked: Option<Instant>,
+}
+
+/// What is written for a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Content {
+    path: String,
+    record: Bytes,
+}
+
+// === impl ApplicationLevel ===
+
+impl ApplicationLevel {
+    pub(super) fn new(
+        tree: &Arc<dyn NodeTree>,
+        layout: &Arc<Layout>,
+        paths: &Arc<TreePaths>,
+    ) -> Self {
+        Self {
+            tree: Arc::clone(tree),
+            layout: Arc::clone(layout),
+            paths: Arc::clone(paths),
+            records: Mutex::default(),
+        }
+    }
+
+    /// Has `instance` in the record of its process; returns when a publication has it.
+    pub(super) async fn register(&self, instance: &Instance) -> Result<(), Error> {
+        let record = self.record_of(instance);
+        let call = {
+            let mut wanted = locked(&record.wanted);
+            wanted.instances.insert(name_of(instance), instance.clone());
+            wanted.to_map.insert(instance.service.interface().to_owned());
+            wanted.count()
+        };
+        self.publish(&record, call).await
+    }
+
+    /// Takes `instance` out of the record of its process; the last takes the record along.
+    pub(super) async fn unregister(&self, instance: &Instance) -> Result<(), Error> {
+        let record = self.record_of(instance);
+        let call = {
+            let mut wanted = locked(&record.wanted);
+            wanted.instances.remove(&name_of(instance));
+            wanted.count()
+        };
+        self.publish(&record, call).await
+    }
+
+    fn record_of(&self, instance: &Instance) -> Arc<OwnRecord> {
+        let key = (instance.application.clone(), Arc::clone(&instance.address));
+        Arc::clone(locked(&self.records).entry(key).or_default())
+    }
+
+    /// Returns when what was wanted at `call` is published, or could not be.
+    async fn publish(&self, record: &OwnRecord, call: u64) -> Result<(), Error> {
+        let mut published = record.published.lock().await;
+        if published.calls >= call {
+            return published.outcome.clone();
+        }
+        sleep(GATHER).await;
+        let (calls, instances, to_map) = {
+            let wanted = locked(&record.wanted);
+            (wanted.calls, wanted.instances.clone(), wanted.to_map.clone())
+        };
+        let outcome = self.write(&mut published, instances, &to_map).await;
+        if outcome.is_ok() {
+            locked(&record.wanted).to_map.retain(|interface| !to_map.contains(interface));
+        }
+        (published.calls, published.outcome) = (calls, outcome.clone());
+        outcome
+    }
+
+    async fn write(
+        &self,
+        published: &mut Published,
+        instances: BTreeMap<(ServiceKey, Arc<str>), Instance>,
+        to_map: &BTreeSet<String>,
+    ) -> Result<(), Error> {
+        // Of two starts at one address, the younger is the one that is there.
+        let start = |instance: &Instance| (instance.started_ms, Arc::clone(&instance.id));
+        let Some(youngest) = instances.values().map(start).max() else {
+            return self.remove(published).await;
+        };
+        let instances: Vec<Instance> =
+            instances.into_values().filter(|instance| start(instance) == youngest).collect();
+        let Some(entry) = application_entry(&instances) else {
+            return self.remove(published).await;
+        };
+        let application = &entry.record.application;
+        let path = format!("{}/{}", self.paths.processes(application), entry.record.id());
+        if !is_segment(&entry.record.id()) {
+            let id = sound::plain(entry.record.id());
+            return Err(Error::invalid_config(format!(
+                "`{id}` cannot be the name of a record: write a host without `/` or `,` into \
+                 provider.advertise, or register-mode=interface into the address of the registry"
+            )));
+        }
+        let json = match self.layout.record {
+            RecordForm::Curator => entry.record.to_curator_json(),
+            RecordForm::Go => entry.record.to_go_json(),
+        };
+        let content = Content { path, record: json.into() };
+        let is_fresh = published.checked.is_some_and(|at| at.elapsed() < FRESH);
+        if !is_fresh || published.record.as_ref() != Some(&content) {
+            let metadata = Bytes::from(entry.metadata.to_json());
+            for path in self.paths.metadata(application, &entry.metadata.revision) {
+                let metadata = &metadata;
+                let replace =
+                    |present: Option<&[u8]>| (present != Some(metadata)).then(|| metadata.clone());
+                self.tree.edit(&path, &replace).await?;
+            }
+        }
+        self.map(application, to_map).await?;
+        if is_fresh && published.record.as_ref() == Some(&content) {
+            return Ok(());
+        }
+        self.check_owner(published, &content.path, &youngest).await?;
+        // Noted before it is written: it may have been when that fails, or is dropped.
+        published.checked = None;
+        published.record = Some(content.clone());
+        self.tree.put_owned(&content.path, content.record).await?;
+        published.checked = Some(Instant::now());
+        Ok(())
+    }
+
+    async fn remove(&self, published: &mut Published) -> Result<(), Error> {
+        published.checked = None;
+        if let Some(Content { path, .. }) = &published.record {
+            self.tree.remove_owned(path).await?;
+            published.record = None;
+        }
+        Ok(())
+    }
+
+    /// Maps the interfaces to the application.
+    async fn map(&self, application: &str, interfaces: &BTreeSet<String>) -> Result<(), Error> {
+        let edits = interfaces.iter().filter(|interface| is_segment(interface)).map(|interface| {
+            let (tree, path) = (&self.tree, self.paths.mapping(interface));
+            let append = |present: Option<&[u8]>| {
+                let present = present.map(String::from_utf8_lossy);
+                mapping::with_application(present.as_deref(), application).map(Bytes::from)
+            };
+            async move { tree.edit(&path, &append).await }
+        });
+        let edits: Vec<_> = edits.collect();
+        stream::iter(edits).buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    /// Fails if a younger start of a process holds the record: it would be overwritten in turn.
+    async fn check_owner(
+        &self,
+        published: &Published,
+        path: &str,
+        ours: &(u64, Arc<str>),
+    ) -> Result<(), Error> {
+        let Some(value) = self.tree.value(path).await? else { return Ok(()) };
+        if published.record.as_ref().is_some_and(|own| own.record == value) {
+            return Ok(());
+        }
+        // What is no record is nobody's.
+        let Ok(Some(listed)) = ServiceInstance::from_json(&value) else { return Ok(()) };
+        let id = listed.metadata.get(params::ID).map_or("", String::as_str);
+        if (listed.started_ms(), id) > (ours.0, &*ours.1) {
+            let address = listed.id();
+            return Err(Error::unreachable(format!(
+                "{address} is listed by a process that started later and still answers: it stays \
+                 listed until that one goes, or give one of them another provider.advertise"
+            )));
+        }
+        Ok(())
+    }
+}
+
+// === impl WantedServices ===
+
+impl WantedServices {
+    fn count(&mut self) -> u64 {
+        self.calls += 1;
+        self.calls
+    }
+}
+
+impl Default for Published {
+    fn default() -> Self {
+        Self { calls: 0, outcome: Ok(()), record: None, checked: None }
+    }
+}
+
+fn name_of(instance: &Instance) -> (ServiceKey, Arc<str>) {
+    (instance.service.clone(), Arc::clone(&instance.id))
+}

@@ -1,0 +1,55 @@
+//! What has been logged about lists, so that a fault that lasts is told now and then, and not with every
+//! change.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rpc_core::ServiceKey;
+
+use super::merged::Note;
+use crate::sound::{Teller, UnsoundInstances};
+
+/// The log lines of a registry; they outlive its sessions.
+#[derive(Debug, Default)]
+pub(crate) struct ToldOfTrees {
+    malformed: Teller,
+    notes: Teller,
+    no_record: AtomicBool,
+}
+
+impl ToldOfTrees {
+    /// Nodes that stand for no instance.
+    pub(super) fn malformed(
+        &self,
+        registry: &str,
+        service: &ServiceKey,
+        left_out: &UnsoundInstances,
+    ) {
+        self.malformed.tell(registry, service, left_out);
+    }
+
+    /// Instances that are listed and not called, or not listed, and why.
+    pub(super) fn notes(&self, registry: &str, service: &ServiceKey, notes: &[Note]) {
+        if notes.is_empty() || !self.notes.is_due(service) {
+            return;
+        }
+        let notes: Vec<String> = notes.iter().map(Note::to_string).collect();
+        let notes = notes.join("; ");
+        tracing::info!(
+            target: "dubhe::registry::list",
+            registry, %service, notes, "some providers are not called"
+        );
+    }
+
+    /// Providers are registered at the interface level alone, because of their application's name.
+    pub(super) fn no_record(&self, registry: &str, why: &str) {
+        if !self.no_record.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                target: "dubhe::registry",
+                registry,
+                why,
+                "providers are registered at the interface level alone, give the application a name \
+                 for the other: application.name"
+            );
+        }
+    }
+}
