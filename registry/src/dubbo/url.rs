@@ -197,6 +197,9 @@ fn split_address<'a>(address: &'a str, scheme: &str) -> Result<(&'a str, Option<
     if host.is_empty() {
         return Err("it has no host".to_owned());
     }
+    if host.contains(['[', ']']) {
+        return Err("its host holds a bracket in the wrong place".to_owned());
+    }
     match port.map(str::parse) {
         None => Ok((host, None)),
         Some(Ok(port)) => Ok((host, Some(port))),

@@ -56,6 +56,7 @@ fn text_that_is_no_url_says_why() {
         ("dubbo:///x", "no host"),
         ("dubbo://:1/x", "no host"),
         ("dubbo://[::1/x", "`[` without `]`"),
+        ("dubbo://a]:b:1/x", "a bracket in the wrong place"),
         ("dubbo://h:65536/x", "not a number from 0 to 65535"),
         ("dubbo://h:-1/x", "not a number from 0 to 65535"),
     ] {
