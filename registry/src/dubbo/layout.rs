@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rpc_core::Error;
 
+use super::own_nodes::OwnNodes;
 use super::told::ToldOfTrees;
 use crate::url::RegistryUrl;
 use crate::{RegistryParams, sound};
@@ -38,6 +39,8 @@ pub(crate) struct Layout {
     pub(crate) servers: Vec<String>,
     /// What has been logged about the tree.
     pub(crate) told: ToldOfTrees,
+    /// What this process has written.
+    pub(super) own: OwnNodes,
 }
 
 /// The levels at which providers are registered.
@@ -107,6 +110,7 @@ impl Layout {
             address: url.to_string().into(),
             servers: url.hosts.iter().map(|host| host.address(default_port)).collect(),
             told: ToldOfTrees::default(),
+            own: OwnNodes::new(),
         })
     }
 }

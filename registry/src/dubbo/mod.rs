@@ -23,6 +23,7 @@ pub(crate) mod mapping;
 pub(crate) mod memory_tree;
 mod merged;
 mod metadata_info;
+mod own_nodes;
 mod params;
 mod paths;
 mod pool;

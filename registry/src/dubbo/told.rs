@@ -47,8 +47,7 @@ impl ToldOfTrees {
                 target: "dubhe::registry",
                 registry,
                 why,
-                "providers are registered at the interface level alone, give the application a name \
-                 for the other: application.name"
+                "providers are registered at the interface level alone"
             );
         }
     }

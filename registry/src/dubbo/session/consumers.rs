@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use rpc_core::ServiceKey;
@@ -115,54 +115,63 @@ struct Entry {
     path: String,
     /// Whether the registry has confirmed it.
     is_there: bool,
+    /// Whether it may go: one of a session before waits until the watches of that are back.
+    may_go: bool,
 }
 
 impl Entries {
     /// Keeps them as `watched` says; ends with the session.
     async fn keep(mut self, mut watched: watch::Receiver<BTreeMap<ServiceKey, usize>>) {
-        let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let started_ms = u64::try_from(started.as_millis()).unwrap_or(0);
+        let of_before = self.layout.own.of_consumers().into_iter();
+        let inherited = |(service, path)| (service, Entry { path, is_there: false, may_go: false });
+        self.written.extend(of_before.map(inherited));
         let host = host_towards(&self.layout.servers).await;
         loop {
             let services: BTreeSet<ServiceKey> =
                 watched.borrow_and_update().keys().cloned().collect();
             self.remove_all_but(&services).await;
-            self.write(&services, &host, started_ms).await;
+            self.write(&services, &host).await;
             let is_done = self.written.values().all(|entry| entry.is_there)
                 && self.written.len() == services.len();
             let again = if is_done { CHECK } else { RETRY };
             tokio::select! {
                 changed = watched.changed() => if changed.is_err() { return },
                 () = sleep(again) => {
-                    self.written.values_mut().for_each(|entry| entry.is_there = false);
+                    for entry in self.written.values_mut() {
+                        (entry.is_there, entry.may_go) = (false, true);
+                    }
                 }
             }
         }
     }
 
     async fn remove_all_but(&mut self, services: &BTreeSet<ServiceKey>) {
-        let gone = self.written.keys().filter(|service| !services.contains(*service));
-        for service in gone.cloned().collect::<Vec<_>>() {
+        let is_gone =
+            |(service, entry): &(&ServiceKey, &Entry)| entry.may_go && !services.contains(*service);
+        let gone = self.written.iter().filter(is_gone).map(|(service, _)| service.clone());
+        for service in gone.collect::<Vec<_>>() {
             let path = self.written[&service].path.clone();
             if let Ok(Ok(())) = timeout(LIMIT, self.tree.remove_owned(&path)).await {
                 self.written.remove(&service);
+                self.layout.own.remove_consumer(&service);
             }
         }
     }
 
     /// Writes what is not known to be there.
-    async fn write(&mut self, services: &BTreeSet<ServiceKey>, host: &str, started_ms: u64) {
+    async fn write(&mut self, services: &BTreeSet<ServiceKey>, host: &str) {
         for service in services {
             if self.written.get(service).is_some_and(|entry| entry.is_there) {
                 continue;
             }
             let application = &self.layout.application;
-            let started = (started_ms, std::process::id());
+            let started = (self.layout.own.started_ms, std::process::id());
             let url = consumer_url(service, application, host, started);
             let parent = self.paths.consumers(service.interface());
             let path = format!("{parent}/{}", url.to_node_name());
             // Noted before it is written: it may have been when that fails.
-            let entry = Entry { path: path.clone(), is_there: false };
+            let entry = Entry { path: path.clone(), is_there: false, may_go: true };
+            self.layout.own.add_consumer(service, &path);
             self.written.insert(service.clone(), entry);
             let put = timeout(LIMIT, self.tree.put_owned(&path, Bytes::new())).await;
             if let (Ok(Ok(())), Some(entry)) = (put, self.written.get_mut(service)) {

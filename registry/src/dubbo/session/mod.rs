@@ -32,7 +32,7 @@ use self::interfaces::InterfaceLevel;
 use self::read::ListReader;
 use self::records::ApplicationLevel;
 use super::layout::{Layout, RegisterMode};
-use super::paths::{TreePaths, check_application};
+use super::paths::{TreePaths, check_application, is_segment};
 use super::tree::NodeTree;
 use crate::backend::{Listing, Session, Updates};
 
@@ -52,7 +52,7 @@ impl TreeSession {
     pub(crate) fn new(tree: Arc<dyn NodeTree>, layout: Arc<Layout>) -> Self {
         let paths = Arc::new(TreePaths::new(&layout.root));
         Self {
-            interfaces: InterfaceLevel::new(&tree, &paths),
+            interfaces: InterfaceLevel::new(&tree, &layout, &paths),
             applications: ApplicationLevel::new(&tree, &layout, &paths),
             reader: ListReader::new(&tree, &layout, &paths),
             consumers: Consumers::new(&tree, &layout, &paths),
@@ -61,7 +61,8 @@ impl TreeSession {
         }
     }
 
-    /// Whether `instance` is registered at the application level, which its application's name decides.
+    /// Whether `instance` is registered at the application level, which the names of its application and
+    /// address decide.
     ///
     /// # Errors
     /// It cannot be, and would not be registered at all.
@@ -69,12 +70,18 @@ impl TreeSession {
         if !self.layout.mode.writes_instances() {
             return Ok(false);
         }
-        let Err(why) = check_application(&instance.application) else { return Ok(true) };
+        let why = match check_application(&instance.application) {
+            Err(why) => format!("{why}, write one into application.name"),
+            Ok(()) if !is_segment(&instance.address) => {
+                let address = crate::sound::plain(&instance.address);
+                format!("`{address}` names no record, write a plain host into provider.advertise")
+            }
+            Ok(()) => return Ok(true),
+        };
         if self.layout.mode == RegisterMode::Instance {
             let service = &instance.service;
             return Err(Error::invalid_config(format!(
-                "{service} cannot be registered with register-mode=instance: {why}, write one into \
-                 application.name"
+                "{service} cannot be registered with register-mode=instance: {why}"
             )));
         }
         self.layout.told.no_record(&self.layout.address, &why);

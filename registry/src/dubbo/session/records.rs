@@ -22,7 +22,6 @@ use super::super::paths::{TreePaths, is_segment};
 use super::super::service_instance::ServiceInstance;
 use super::super::tree::NodeTree;
 use crate::lock::locked;
-use crate::sound;
 
 /// How long the first waits for others that register at the same time.
 const GATHER: Duration = Duration::from_millis(20);
@@ -47,8 +46,9 @@ pub(super) struct ApplicationLevel {
 type RecordName = (String, Arc<str>);
 
 /// One record: a process, or a port of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct OwnRecord {
+    path: String,
     wanted: Mutex<WantedServices>,
     /// Held by the one who publishes.
     published: tokio::sync::Mutex<Published>,
@@ -69,15 +69,8 @@ struct Published {
     /// The last call that it has.
     calls: u64,
     outcome: Result<(), Error>,
-    record: Option<Content>,
+    record: Option<Bytes>,
     checked: Option<Instant>,
-}
-
-/// What is written for a process.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Content {
-    path: String,
-    record: Bytes,
 }
 
 // === impl ApplicationLevel ===
@@ -121,7 +114,14 @@ impl ApplicationLevel {
 
     fn record_of(&self, instance: &Instance) -> Arc<OwnRecord> {
         let key = (instance.application.clone(), Arc::clone(&instance.address));
-        Arc::clone(locked(&self.records).entry(key).or_default())
+        let new = || {
+            let entry = application_entry(std::slice::from_ref(instance));
+            let id = entry.map_or_else(String::new, |entry| entry.record.id());
+            let path = format!("{}/{id}", self.paths.processes(&instance.application));
+            let (wanted, published) = (Mutex::default(), tokio::sync::Mutex::default());
+            Arc::new(OwnRecord { path, wanted, published })
+        };
+        Arc::clone(locked(&self.records).entry(key).or_insert_with(new))
     }
 
     /// Returns when what was wanted at `call` is published, or could not be.
@@ -135,7 +135,7 @@ impl ApplicationLevel {
             let wanted = locked(&record.wanted);
             (wanted.calls, wanted.instances.clone(), wanted.to_map.clone())
         };
-        let outcome = self.write(&mut published, instances, &to_map).await;
+        let outcome = self.write(&record.path, &mut published, instances, &to_map).await;
         if outcome.is_ok() {
             locked(&record.wanted).to_map.retain(|interface| !to_map.contains(interface));
         }
@@ -145,6 +145,7 @@ impl ApplicationLevel {
 
     async fn write(
         &self,
+        path: &str,
         published: &mut Published,
         instances: BTreeMap<(ServiceKey, Arc<str>), Instance>,
         to_map: &BTreeSet<String>,
@@ -152,27 +153,19 @@ impl ApplicationLevel {
         // Of two starts at one address, the younger is the one that is there.
         let start = |instance: &Instance| (instance.started_ms, Arc::clone(&instance.id));
         let Some(youngest) = instances.values().map(start).max() else {
-            return self.remove(published).await;
+            return self.remove(path, published).await;
         };
         let instances: Vec<Instance> =
             instances.into_values().filter(|instance| start(instance) == youngest).collect();
         let Some(entry) = application_entry(&instances) else {
-            return self.remove(published).await;
+            return self.remove(path, published).await;
         };
         let application = &entry.record.application;
-        let path = format!("{}/{}", self.paths.processes(application), entry.record.id());
-        if !is_segment(&entry.record.id()) {
-            let id = sound::plain(entry.record.id());
-            return Err(Error::invalid_config(format!(
-                "`{id}` cannot be the name of a record: write a host without `/` or `,` into \
-                 provider.advertise, or register-mode=interface into the address of the registry"
-            )));
-        }
         let json = match self.layout.record {
             RecordForm::Curator => entry.record.to_curator_json(),
             RecordForm::Go => entry.record.to_go_json(),
         };
-        let content = Content { path, record: json.into() };
+        let content = Bytes::from(json);
         let is_fresh = published.checked.is_some_and(|at| at.elapsed() < FRESH);
         if !is_fresh || published.record.as_ref() != Some(&content) {
             let metadata = Bytes::from(entry.metadata.to_json());
@@ -187,21 +180,20 @@ impl ApplicationLevel {
         if is_fresh && published.record.as_ref() == Some(&content) {
             return Ok(());
         }
-        self.check_owner(published, &content.path, &youngest).await?;
+        self.check_owner(published, path, &youngest).await?;
         // Noted before it is written: it may have been when that fails, or is dropped.
         published.checked = None;
         published.record = Some(content.clone());
-        self.tree.put_owned(&content.path, content.record).await?;
+        self.tree.put_owned(path, content).await?;
         published.checked = Some(Instant::now());
         Ok(())
     }
 
-    async fn remove(&self, published: &mut Published) -> Result<(), Error> {
+    /// Removes the record, also one that an earlier session here has written and the server's goes on with.
+    async fn remove(&self, path: &str, published: &mut Published) -> Result<(), Error> {
         published.checked = None;
-        if let Some(Content { path, .. }) = &published.record {
-            self.tree.remove_owned(path).await?;
-            published.record = None;
-        }
+        self.tree.remove_owned(path).await?;
+        published.record = None;
         Ok(())
     }
 
@@ -227,7 +219,7 @@ impl ApplicationLevel {
         ours: &(u64, Arc<str>),
     ) -> Result<(), Error> {
         let Some(value) = self.tree.value(path).await? else { return Ok(()) };
-        if published.record.as_ref().is_some_and(|own| own.record == value) {
+        if published.record.as_ref() == Some(&value) {
             return Ok(());
         }
         // What is no record is nobody's.

@@ -108,10 +108,16 @@ async fn a_provider_of_another_session_is_not_unregistered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_application_without_a_name_is_registered_at_the_interface_level_alone() {
+async fn what_cannot_have_a_record_is_registered_at_the_interface_level_alone() {
     let store = Arc::default();
-    for name in ["", "a/b", "a,b"] {
-        let nameless = Instance { application: name.to_owned(), ..stock() };
+    let of = |name: &str| Instance { application: name.to_owned(), ..stock() };
+    let odd = instance("shop.Stock", "a/b:1");
+    for (nameless, remedy) in [
+        (of(""), "application.name"),
+        (of("a/b"), "application.name"),
+        (of("a,b"), "application.name"),
+        (odd, "provider.advertise"),
+    ] {
         let (_, session) = open(&store, "");
         session.register(&nameless).await.unwrap();
         assert_eq!((store.names(AT).len(), store.names("/services")), (1, Vec::new()));
@@ -119,7 +125,7 @@ async fn an_application_without_a_name_is_registered_at_the_interface_level_alon
         assert_eq!(store.names(AT), [""; 0]);
         let (_, session) = open(&store, "?register-mode=instance");
         let error = session.register(&nameless).await.unwrap_err().to_string();
-        assert!(error.contains("shop.Stock") && error.contains("application.name"), "{error}");
+        assert!(error.contains("shop.Stock") && error.contains(remedy), "{error}");
         session.unregister(&nameless).await.unwrap();
     }
 }

@@ -88,3 +88,40 @@ async fn what_is_deleted_by_hand_is_back_within_a_reconcile() {
     shows(&mut list, &["10.0.0.1:20880"]).await;
     assert!(begun.elapsed() < Duration::from_secs(37), "{:?}", begun.elapsed());
 }
+
+/// As with a server whose session goes on when the connection to it is made again.
+#[tokio::test(start_paused = true)]
+async fn what_a_session_before_has_left_in_a_server_s_session_is_cleared_away() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let (tree, layout) = (store.open(), layout(""));
+    let next = || Arc::new(TreeSession::new(Arc::clone(&tree) as _, Arc::clone(&layout)));
+    let one = instance("shop.Stock", "10.0.0.1:20880");
+    let (providers, consumers) = ("/dubbo/shop.Stock/providers", "/dubbo/shop.Stock/consumers");
+    let first = next();
+    first.register(&one).await.unwrap();
+    let (kept, gone) = (Watched::new(&first, "shop.Stock"), Watched::new(&first, "shop.Orders"));
+    eventually("both are listed", || {
+        store.names(consumers).len() == 1 && store.names("/dubbo/shop.Orders/consumers").len() == 1
+    })
+    .await;
+    let consumer = store.names(consumers);
+    drop((first, kept, gone));
+
+    // The weight has changed in between, and a watch has gone.
+    let second = next();
+    let heavy = Instance { weight: 300, ..one.clone() };
+    second.register(&heavy).await.unwrap();
+    assert_eq!(store.names(providers).len(), 1);
+    let mut list = Watched::new(&second, "shop.Stock");
+    list.until(|listed| listed.len() == 1 && listed[0].weight == 300).await;
+    eventually("what is not watched is gone", || {
+        store.names("/dubbo/shop.Orders/consumers").is_empty()
+    })
+    .await;
+    assert_eq!(store.names(consumers), consumer);
+    drop((second, list));
+
+    next().unregister(&heavy).await.unwrap();
+    assert_eq!(store.names(providers), [""; 0]);
+    assert_eq!(store.names("/services/shop"), [""; 0]);
+}
