@@ -54,7 +54,7 @@ async fn a_subscriber_may_come_before_any_provider() {
 
 #[tokio::test]
 async fn an_address_belongs_to_who_lists_it_until_that_one_goes() {
-    for place in places("belongs").await {
+    for place in places("belongs").await.into_iter().filter(|place| !place.lists_each_start) {
         let (owner, other) = (place.open(), place.open());
         let first = owner.register(instance("shop.Inventory", "a:1")).await.unwrap();
         let theirs = Instance { weight: 0, started_ms: 9, ..instance("shop.Inventory", "a:1") };

@@ -28,9 +28,28 @@ pub(crate) struct Place {
     /// A second place; together they act as one.
     second: Option<Box<Self>>,
     _dir: Option<TempDir>,
+    /// Whether it keeps Dubbo's layout, in which each start of a provider has an entry of its own,
+    /// whoever listed the address before.
+    pub(crate) lists_each_start: bool,
+    #[cfg(feature = "etcd")]
+    _etcd: Option<Arc<servers::EtcdServer>>,
 }
 
 impl Place {
+    /// A place with nothing to keep alive.
+    fn at(url: String) -> Self {
+        Self {
+            config: RegistryParams::new(url),
+            _keeper: None,
+            server: None,
+            second: None,
+            _dir: None,
+            lists_each_start: false,
+            #[cfg(feature = "etcd")]
+            _etcd: None,
+        }
+    }
+
     /// A new client of the place.
     pub(crate) fn open(&self) -> Arc<dyn Registry> {
         let registry = open(&builtin(), &self.config).unwrap();
@@ -45,13 +64,7 @@ pub(crate) async fn places(test: &str) -> Vec<Place> {
     let mut places = Vec::new();
     for scheme in builtin().names() {
         match scheme {
-            "memory" => places.push(Place {
-                config: RegistryParams::new(format!("memory://{test}")),
-                _keeper: None,
-                server: None,
-                second: None,
-                _dir: None,
-            }),
+            "memory" => places.push(Place::at(format!("memory://{test}"))),
             "dubhe" => {
                 let second = Some(Box::new(dubhe(quick()).await));
                 places.push(Place { second, ..dubhe(quick()).await });
@@ -60,8 +73,9 @@ pub(crate) async fn places(test: &str) -> Vec<Place> {
                 places.push(kept(quick()).await);
             }
             "dev" => places.push(dev().await),
-            // It has its own suite until its lists are written.
-            "etcd" | "static" => {}
+            #[cfg(feature = "etcd")]
+            "etcd" => places.extend(etcd(test)),
+            "static" => {}
             other => panic!("add `{other}` to the contract suite"),
         }
     }
@@ -81,13 +95,8 @@ pub(crate) fn quick() -> RegistryServerConfig {
 
 pub(crate) async fn dubhe(config: RegistryServerConfig) -> Place {
     let server = EmbeddedServer::bind("127.0.0.1:0", config).await.unwrap();
-    Place {
-        config: RegistryParams::new(format!("dubhe://{}", server.local_addr())),
-        _keeper: None,
-        server: Some(server),
-        second: None,
-        _dir: None,
-    }
+    let place = Place::at(format!("dubhe://{}", server.local_addr()));
+    Place { server: Some(server), ..place }
 }
 
 /// As [`dubhe`], with a data folder.
@@ -96,13 +105,8 @@ pub(crate) async fn kept(config: RegistryServerConfig) -> Place {
     let dir = tempfile::tempdir().unwrap();
     let server = EmbeddedServer::builder().listen("127.0.0.1:0").config(config);
     let server = server.data_dir(dir.path()).start().await.unwrap();
-    Place {
-        config: RegistryParams::new(format!("dubhe://{}", server.local_addr())),
-        _keeper: None,
-        server: Some(server),
-        second: None,
-        _dir: Some(dir),
-    }
+    let place = Place::at(format!("dubhe://{}", server.local_addr()));
+    Place { server: Some(server), _dir: Some(dir), ..place }
 }
 
 /// Binds a port that was in use a moment ago.
@@ -120,17 +124,19 @@ pub(crate) async fn rebind(address: SocketAddr, config: RegistryServerConfig) ->
 
 async fn dev() -> Place {
     let dir = tempfile::tempdir().unwrap();
-    let mut config = RegistryParams::new("dev://contract");
-    config.runtime_dir = Some(dir.path().join("run"));
-    let keeper = open(&builtin(), &config).unwrap();
+    let mut place = Place::at("dev://contract".to_owned());
+    place.config.runtime_dir = Some(dir.path().join("run"));
+    let keeper = open(&builtin(), &place.config).unwrap();
     let registration = keeper.register(instance("keeper", "k:1")).await.unwrap();
-    Place {
-        config,
-        _keeper: Some((keeper, registration)),
-        server: None,
-        second: None,
-        _dir: Some(dir),
-    }
+    Place { _keeper: Some((keeper, registration)), _dir: Some(dir), ..place }
+}
+
+/// The server that tests share, with a root for each.
+#[cfg(feature = "etcd")]
+fn etcd(test: &str) -> Option<Place> {
+    let server = servers::EtcdServer::shared()?;
+    let place = Place::at(format!("etcd://{}?session=2s&group={test}", server.address()));
+    Some(Place { lists_each_start: true, _etcd: Some(server), ..place })
 }
 
 pub(crate) fn key(service: &str) -> ServiceKey {

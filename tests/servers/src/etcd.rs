@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -36,6 +37,22 @@ impl EtcdServer {
     #[must_use]
     pub fn start() -> Option<Self> {
         let [server] = Self::start_ensemble()?;
+        Some(server)
+    }
+
+    /// The server that the tests of a program share, which ends with the last that holds it.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn shared() -> Option<Arc<Self>> {
+        static SHARED: Mutex<Weak<EtcdServer>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(server) = shared.upgrade() {
+            return Some(server);
+        }
+        let server = Arc::new(Self::start()?);
+        *shared = Arc::downgrade(&server);
         Some(server)
     }
 

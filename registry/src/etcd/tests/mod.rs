@@ -1,5 +1,7 @@
 //! Sessions, keys and watches against etcd itself, whole and broken.
 
+mod faults;
+
 use std::io::{Read as _, Write as _};
 
 use async_trait::async_trait;
