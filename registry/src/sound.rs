@@ -29,8 +29,8 @@ const TOLD_EVERY: Duration = Duration::from_secs(600);
 pub(crate) fn check(instance: &Instance) -> Result<(), String> {
     check_service(&instance.service)?;
     let Instance { address, id, application, protocols, codecs, metadata, .. } = instance;
-    check_name("id", id)?;
     check_address(address)?;
+    check_name("id", id)?;
     instance.endpoints.iter().try_for_each(|(protocol, address)| {
         check_text("protocol of an endpoint", protocol)?;
         check_address(address)
