@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use rpc_core::codec::{CodecError, Limits};
-use rpc_core::message::Message;
+use rpc_core::message::{DecodeError, Message};
 use rpc_core::{BuildContext, Codec, Error, Extension, NoConfig};
 
 /// The codec named `protobuf`: proto3's encoding, the most compact and the fastest of the three.
@@ -74,6 +74,15 @@ impl Codec for Protobuf {
         message: &mut dyn Message,
         limits: &mut Limits,
     ) -> Result<(), CodecError> {
-        message.merge_proto(bytes, limits).map_err(|error| CodecError::new(Self::NAME, error))
+        // Not by `map_err`: what makes an error stays out of the way of those that make none.
+        match message.merge_proto(bytes, limits) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(unread(error)),
+        }
     }
+}
+
+#[cold]
+fn unread(error: DecodeError) -> CodecError {
+    CodecError::new(Protobuf::NAME, error)
 }

@@ -23,8 +23,9 @@ use crate::message::ReadScope;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Limits {
-    depth: usize,
     decoded: usize,
+    /// Narrow, so that all of it fits two registers: each body copies it in and out.
+    depth: u32,
     is_exceeded: bool,
 }
 
@@ -35,7 +36,7 @@ impl Limits {
     /// [`MAX_DEPTH`] levels, and `decoded` bytes of memory.
     #[must_use]
     pub const fn new(decoded: usize) -> Self {
-        Self { depth: MAX_DEPTH, decoded, is_exceeded: false }
+        Self { decoded, depth: MAX_DEPTH as u32, is_exceeded: false }
     }
 
     /// [`MAX_DEPTH`] levels, and any amount of memory; for bodies that no peer has sent.
@@ -101,7 +102,7 @@ impl Limits {
     /// The place of a reader that begins here.
     #[inline]
     pub(crate) const fn scope(&self) -> ReadScope {
-        ReadScope::new(self.depth)
+        ReadScope::new(self.depth as usize)
     }
 
     /// Doubles the list, as it would itself, unless less will do or is all that can be paid.

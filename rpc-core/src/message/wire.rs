@@ -201,6 +201,13 @@ impl Input {
                 return Ok(join_sevens(word & (u64::MAX >> (64 - 8 * length))));
             }
         }
+        self.longest_varint()
+    }
+
+    /// One that is cut short, or has more than eight bytes; apart, so that the others keep no stack.
+    #[cold]
+    #[inline(never)]
+    fn longest_varint(&mut self) -> Result<u64, DecodeError> {
         Ok(prost::encoding::decode_varint(&mut self.bytes)?)
     }
 
