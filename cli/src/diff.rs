@@ -1,7 +1,7 @@
 //! `dubhe diff`: two versions of a contract, and what breaks whom in which codec.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
@@ -17,8 +17,9 @@ use crate::{idl, output};
 /// Compare two versions of a contract: what breaks whom in which codec.
 #[derive(Debug, Args)]
 pub(crate) struct DiffCommand {
-    /// The old version: a file that `dubhe idl --contract` wrote, whose name ends in .json or begins
-    /// with / or . (- reads standard input); or a service that runs, as [GROUP/]INTERFACE[:VERSION]
+    /// The old version: a file that `dubhe idl --contract` wrote (- reads standard input); or a service
+    /// that runs, as [GROUP/]INTERFACE[:VERSION]. What ends in .json or begins with / or . is a file,
+    /// anything else if there is a file of that name
     #[arg(value_name = "OLD")]
     old: VersionTarget,
     /// The new version, likewise [default: the services of OLD as they run]
@@ -45,15 +46,17 @@ enum VersionTarget {
 impl FromStr for VersionTarget {
     type Err = String;
 
-    /// What a name is does not depend on which files there are.
+    /// A name that ends in `.json` or begins as a path is never asked of the network, whatever files
+    /// there are.
     fn from_str(text: &str) -> Result<Self, String> {
-        let is_file = text.ends_with(".json") || text.starts_with(['.', '/']);
+        let is_path = text.ends_with(".json") || text.starts_with(['.', '/']);
         match text {
             "-" => Ok(Self::Stdin),
-            _ if is_file => Ok(Self::File(text.into())),
-            _ => text.parse().map(Self::Service).map_err(|error| {
-                format!("{error}; of a file write a name that ends in .json, or ./NAME")
-            }),
+            _ if is_path || Path::new(text).is_file() => Ok(Self::File(text.into())),
+            _ => text
+                .parse()
+                .map(Self::Service)
+                .map_err(|error| format!("{error}; and there is no file of that name")),
         }
     }
 }
@@ -204,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_a_file_or_a_service_whatever_files_there_are() {
+    fn a_name_is_a_file_by_its_form_or_because_there_is_one() {
         let read = |text: &str| text.parse::<VersionTarget>().unwrap();
         for file in ["old.json", "./old", "../a/b", "/tmp/old", "a/b.json"] {
             assert_eq!(read(file), VersionTarget::File(file.into()));
@@ -213,6 +216,10 @@ mod tests {
         for service in ["shop.Orders", "blue/shop.Orders:2"] {
             assert_eq!(read(service), VersionTarget::Service(service.parse().unwrap()));
         }
-        assert!("a b".parse::<VersionTarget>().is_err());
+        // Tests run in the folder of their package.
+        assert_eq!(read("Cargo.toml"), VersionTarget::File("Cargo.toml".into()));
+        assert_eq!(read("src"), VersionTarget::Service("src".parse().unwrap()), "a folder");
+        let error = "a b".parse::<VersionTarget>().unwrap_err();
+        assert!(error.ends_with("; and there is no file of that name"), "{error}");
     }
 }

@@ -212,7 +212,7 @@ async fn what_a_person_mistypes_is_told_apart_from_what_breaks() {
         ),
         (vec!["diff", "test.Stock"], "nothing to compare with"),
         (vec!["diff", "-", "-"], "only one of both can come from standard input"),
-        (vec!["diff", "a b", text(&now)], "of a file write a name that ends in .json, or ./NAME"),
+        (vec!["diff", "a b", text(&now)], "and there is no file of that name"),
         (
             vec!["diff", text(&now), text(&now), "--codec", "xml"],
             "unknown codec, available: protobuf, msgpack, json",

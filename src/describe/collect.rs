@@ -97,6 +97,7 @@ impl Types {
             is_oneof: message.is_oneof,
             reserved: message.reserved.clone(),
             takes_unknown: message.takes_unknown,
+            length: message.length,
         }
     }
 

@@ -124,6 +124,8 @@ pub struct MessageDescription {
     pub reserved: Vec<u32>,
     /// Of an enum with data: whether it takes variants that it does not know.
     pub takes_unknown: bool,
+    /// Of the message that holds an array in protobuf: how many values its field has.
+    pub length: Option<u32>,
 }
 
 /// A field of a message, or an argument.

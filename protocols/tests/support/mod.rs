@@ -109,6 +109,7 @@ fn no_type() -> MessageType {
         is_oneof: false,
         takes_unknown: false,
         reserved: vec![],
+        length: None,
     }
 }
 

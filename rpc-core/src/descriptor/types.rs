@@ -24,6 +24,8 @@ pub struct MessageType {
     pub takes_unknown: bool,
     /// Field numbers that must not be used again.
     pub reserved: Vec<u32>,
+    /// Of an array in protobuf: how many values its field has.
+    pub length: Option<u32>,
 }
 
 impl PartialEq for MessageType {

@@ -145,7 +145,13 @@ fn message_type<T: ListItem, const N: usize>() -> MessageType {
     }
     let field = FieldType { name: "value", json_name: "value", doc: "", tag: 1, shape: shape::<T> };
     let doc = "As many values as its name says, neither more nor fewer.";
-    MessageType { name: name::<T, N>(), doc, fields: vec![field], ..MessageType::default() }
+    MessageType {
+        name: name::<T, N>(),
+        doc,
+        fields: vec![field],
+        length: u32::try_from(N).ok(),
+        ..MessageType::default()
+    }
 }
 
 /// Such as `FloatArray3`.

@@ -51,6 +51,7 @@ impl BusinessError for Status {
             is_oneof: false,
             takes_unknown: false,
             reserved: Vec::new(),
+            length: None,
         }
     }
 }

@@ -112,6 +112,7 @@ impl<T: Field> Describe for Returned<T> {
             is_oneof: false,
             takes_unknown: false,
             reserved: Vec::new(),
+            length: None,
         };
         let field =
             FieldType { name: "value", json_name: "value", doc: "", tag: 1, shape: T::shape };

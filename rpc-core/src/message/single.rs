@@ -170,6 +170,7 @@ impl Describe for () {
             is_oneof: false,
             takes_unknown: false,
             reserved: Vec::new(),
+            length: None,
         }
     }
 }

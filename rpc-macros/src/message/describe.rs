@@ -67,6 +67,7 @@ pub(crate) fn message_type(head: &Head, fields: &TokenStream, kind: Kind) -> Tok
             is_oneof: #is_oneof,
             takes_unknown: #takes_unknown,
             reserved: ::std::vec![#(#reserved),*],
+            length: ::core::option::Option::None,
         }
     }
 }

@@ -18,6 +18,8 @@ pub(super) enum Plain<'a> {
     Float(u32),
     Text,
     Bytes,
+    /// A span or a point of time, which is a text where formats have names.
+    Time(TypeKind),
     Enum(&'a EnumDescription),
 }
 
@@ -29,6 +31,8 @@ pub(super) enum Content<'a> {
     Float(f64),
     Text(String),
     Bytes(Vec<u8>),
+    /// In its text.
+    Time(&'static str),
     Variant(&'a EnumValue),
 }
 
@@ -49,6 +53,7 @@ enum Token {
     Fixed32(f32),
     Fixed64(f64),
     Delimited(Vec<u8>),
+    Message,
     /// As formats with names have it.
     Bool(bool),
     Int(i128),
@@ -74,6 +79,7 @@ impl<'a> Plain<'a> {
             TypeKind::Double => Self::Float(64),
             TypeKind::String => Self::Text,
             TypeKind::Bytes => Self::Bytes,
+            TypeKind::Duration | TypeKind::Timestamp => Self::Time(of.kind),
             TypeKind::Enum => Self::Enum(find(&of.name)?),
             _ => return None,
         })
@@ -81,7 +87,34 @@ impl<'a> Plain<'a> {
 
     /// Whether protobuf writes its length before it, as before a message.
     pub(super) fn is_delimited(self) -> bool {
-        matches!(self, Self::Text | Self::Bytes)
+        matches!(self, Self::Text | Self::Bytes | Self::Time(_))
+    }
+
+    /// Whether both are one type, of which every value reads as it was written. Enums of one name have
+    /// versions.
+    pub(super) fn is_one_type(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Int(is_signed, bits), Self::Int(others, other)) => {
+                (is_signed, bits) == (others, other)
+            }
+            (Self::Float(bits), Self::Float(other)) => bits == other,
+            (Self::Time(kind), Self::Time(other)) => kind == other,
+            (Self::Bool, Self::Bool) | (Self::Text, Self::Text) | (Self::Bytes, Self::Bytes) => {
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What it costs to look for each value of one in the other.
+    pub(super) fn cost(self, other: Self) -> usize {
+        let variants = |of| match of {
+            Self::Enum(of) => of.values.len(),
+            _ => 0,
+        };
+        // Values at the bounds of a type are about sixty.
+        let (own, others) = (variants(self), variants(other));
+        256 + 8 * (own + others) + own.saturating_mul(others)
     }
 
     /// Whether protobuf writes numbers of both in the same form.
@@ -113,6 +146,7 @@ impl<'a> Plain<'a> {
                 texts.into_iter().map(Content::Text).collect()
             }
             Self::Bytes => BYTES.map(|(bytes, _)| Content::Bytes(bytes.into())).into(),
+            Self::Time(kind) => vec![Content::Time(time_text(kind))],
             Self::Enum(of) => of.values.iter().map(Content::Variant).collect(),
         }
     }
@@ -190,6 +224,8 @@ impl<'a> Plain<'a> {
                 Content::Float(value) => Token::Fixed64(*value),
                 Content::Text(text) => Token::Delimited(text.clone().into_bytes()),
                 Content::Bytes(bytes) => Token::Delimited(bytes.clone()),
+                // A message, of which only another time makes sense.
+                Content::Time(_) => Token::Message,
             };
         }
         let is_json = form == BodyForm::Json;
@@ -206,6 +242,7 @@ impl<'a> Plain<'a> {
                 Token::Text(sample.map_or("", |(_, base64)| base64).to_owned())
             }
             Content::Bytes(bytes) => Token::Bytes(bytes.clone()),
+            Content::Time(text) => Token::Text((*text).to_owned()),
             Content::Variant(variant) => Token::Text(variant.name.clone()),
         }
     }
@@ -248,6 +285,10 @@ impl<'a> Plain<'a> {
             (Self::Float(bits), token) => float(token, bits).map(Content::Float),
             (Self::Text, Token::Text(text)) => Some(Content::Text(text.clone())),
             (Self::Bytes, Token::Bytes(bytes)) => Some(Content::Bytes(bytes.clone())),
+            (Self::Time(kind), Token::Text(text)) => {
+                let own = time_text(kind);
+                (own == text).then_some(Content::Time(own))
+            }
             (Self::Bytes, Token::Text(text)) if form == BodyForm::Json => {
                 from_base64(text).map(Content::Bytes)
             }
@@ -267,6 +308,11 @@ impl<'a> Plain<'a> {
 /// Bytes that are a text, that are none, and whose base64 is a number.
 const BYTES: [(&[u8], &str); 3] =
     [(b"abc", "YWJj"), (b"\xff\xfe", "//4="), (b"\xd7\x6d\xf8", "1234")];
+
+/// A time as a text.
+fn time_text(kind: TypeKind) -> &'static str {
+    if kind == TypeKind::Duration { "1.500s" } else { "2024-02-29T12:00:00Z" }
+}
 
 /// Numbers at which a width ends, or a float stops being exact.
 fn bounds() -> impl Iterator<Item = i128> {
@@ -331,6 +377,7 @@ impl Content<'_> {
             Self::Float(value) => *value == 0.0,
             Self::Text(text) => text.is_empty(),
             Self::Bytes(bytes) => bytes.is_empty(),
+            Self::Time(_) => false,
             Self::Variant(variant) => variant.number == 0,
         }
     }
@@ -362,13 +409,13 @@ pub(super) fn is_same(
     read: &Content<'_>,
     reader: Plain<'_>,
 ) -> bool {
-    use Content::{Bool, Bytes, Float, Int, Text, Variant};
+    use Content::{Bool, Bytes, Float, Int, Text, Time, Variant};
     let number = |content: &Content<'_>| match content {
         Bool(value) => Some(f64::from(u8::from(*value))),
         Int(value) => Some(*value as f64),
         Float(value) => Some(*value),
         Variant(value) => Some(value.number.into()),
-        Text(_) | Bytes(_) => None,
+        Text(_) | Bytes(_) | Time(_) => None,
     };
     match (written, read) {
         (Variant(one), Variant(other)) => match (writer, reader) {
@@ -378,6 +425,8 @@ pub(super) fn is_same(
         (Int(one), Int(other)) => one == other,
         (Int(one), Float(other)) => other.abs() < 1e38 && *one == *other as i128,
         (Text(one), Text(other)) => one == other,
+        (Time(one), Time(other)) => one == other,
+        (Time(time), Text(text)) | (Text(text), Time(time)) => time == text,
         (Bytes(one), Bytes(other)) => one == other,
         (Text(text), Bytes(bytes)) | (Bytes(bytes), Text(text)) => text.as_bytes() == bytes,
         (Text(text), Variant(value)) | (Variant(value), Text(text)) => {

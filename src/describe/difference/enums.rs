@@ -1,6 +1,6 @@
 //! What changed in an enum without data.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::content::{Content, Plain, ReadContent, is_same, is_same_variant};
 use super::fields::Flow;
@@ -17,8 +17,23 @@ pub(super) struct EnumPair<'a> {
 }
 
 impl EnumPair<'_> {
+    /// What it costs to look for each variant of one in the other, on every way and in every codec.
+    pub(super) fn cost(&self) -> usize {
+        let size = |of: &EnumDescription| of.values.len() + of.reserved.len();
+        let (old, new) = (size(self.old), size(self.new));
+        // Of variants of one number each is looked for by its name.
+        let mut numbers: HashMap<i32, usize> = HashMap::new();
+        for value in &self.new.values {
+            *numbers.entry(value.number).or_default() += 1;
+        }
+        let most = numbers.into_values().max().unwrap_or(0);
+        let namesakes = old.saturating_mul(most - most.min(1)).saturating_mul(old + new);
+        let ways = 2 * BodyForm::ALL.len() * self.parts.len();
+        old.saturating_mul(new).saturating_add(namesakes).saturating_mul(2 + ways)
+    }
+
     /// What changed, in the enum of this name.
-    pub(super) fn compare(&self, name: &str, methods: &[String]) -> Vec<Finding> {
+    pub(super) fn compare(&self, name: &str) -> Vec<Finding> {
         let Self { old, new, .. } = *self;
         let same = |value: &EnumValue| {
             new.values.iter().find(|other| is_same_variant(old, value, new, other))
@@ -43,9 +58,6 @@ impl EnumPair<'_> {
         let is_used =
             |number: u32| new.values.iter().any(|it| u32::try_from(it.number) == Ok(number));
         found.extend(released(name.to_owned(), &old.reserved, &new.reserved, is_used));
-        for finding in &mut found {
-            finding.methods = methods.to_vec();
-        }
         found
     }
 

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use super::crossing::{Crossing, Outcomes};
 use super::finding::{BodyForm, BodyPart, Effect, Peers, ReadOutcome};
-use super::slot::{Crossing, Outcomes, Slot};
-use crate::describe::types::{
-    FieldDescription, MessageDescription, ServiceDescription, TypeDescription, TypeKind,
-};
+use super::index::Types;
+use super::slot::Slot;
+use crate::describe::types::{FieldDescription, MessageDescription};
 
 /// A message of one version.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Side<'a> {
-    pub(super) service: &'a ServiceDescription,
+    pub(super) types: &'a Types<'a>,
     pub(super) message: &'a MessageDescription,
 }
 
@@ -80,7 +80,7 @@ impl<'a> PairedField<'a> {
             fields.map(|field| (field, take(&|it| is_namesake(field, it)))).collect();
         let same = |(field, namesake): (&'a FieldDescription, Option<_>)| {
             let alike = |it: &FieldDescription| {
-                it.tag == field.tag && is_alike(old.service, field, new.service, it)
+                it.tag == field.tag && is_alike(old.types, field, new.types, it)
             };
             match namesake.or_else(|| take(&alike)) {
                 Some(same) => Self::Both(field, same),
@@ -99,35 +99,42 @@ fn is_namesake(one: &FieldDescription, other: &FieldDescription) -> bool {
 
 /// Whether a field of another name can be the same: protobuf reads each as it is.
 fn is_alike(
-    old: &ServiceDescription,
+    old: &Types<'_>,
     one: &FieldDescription,
-    new: &ServiceDescription,
+    new: &Types<'_>,
     other: &FieldDescription,
 ) -> bool {
     if one.value.kind != other.value.kind || one.label != other.label {
         return false;
     }
     // Of types that are both still there under their names, each is another.
-    let is_there = |of: &ServiceDescription, name: &str| {
-        of.message(name).is_some() || of.enumeration(name).is_some()
-    };
+    let is_there =
+        |of: &Types<'_>, name: &str| of.message(name).is_some() || of.enumeration(name).is_some();
     one.value.name == other.value.name
         || !is_there(new, &one.value.name) && !is_there(old, &other.value.name)
-}
-
-/// Whether both are of one type, whatever its name.
-pub(super) fn is_same_type(one: &FieldDescription, other: &FieldDescription) -> bool {
-    let shape = |of: &TypeDescription| (of.kind, of.bits);
-    let is_named = |of: &TypeDescription| matches!(of.kind, TypeKind::Message | TypeKind::Enum);
-    one.label == other.label
-        && shape(&one.value) == shape(&other.value)
-        && one.key.as_ref().map(shape) == other.key.as_ref().map(shape)
-        && (is_named(&one.value) || one.value.name == other.value.name)
 }
 
 // === impl MessagePair ===
 
 impl<'a> MessagePair<'a> {
+    /// Pays for looking each field of one up in the other, on every way and in every codec; `None` if
+    /// that is not left.
+    pub(super) fn spend(&self) -> Option<()> {
+        let size = |of: &MessageDescription| of.fields.len() + of.reserved.len();
+        let pairs = size(self.old.message).saturating_mul(size(self.new.message));
+        let ways = 2 * BodyForm::ALL.len() * self.parts.len();
+        self.old.types.spend(pairs.saturating_mul(2 + ways))
+    }
+
+    /// Whether two fields are of one type, whatever the names in it.
+    pub(super) fn is_same_type(
+        &self,
+        old: &'a FieldDescription,
+        new: &'a FieldDescription,
+    ) -> bool {
+        Slot::new(self.old.types, old).is_same_type(Slot::new(self.new.types, new))
+    }
+
     /// What becomes of a field; `None` if one of its types is not known.
     pub(super) fn effects(&self, field: PairedField<'a>) -> Option<BTreeSet<Effect>> {
         let mut effects = BTreeSet::new();
@@ -177,8 +184,8 @@ impl<'a> MessagePair<'a> {
         &self,
         flow: Flow,
         form: BodyForm,
-        sent: &FieldDescription,
-        partner: Option<&FieldDescription>,
+        sent: &'a FieldDescription,
+        partner: Option<&'a FieldDescription>,
     ) -> Option<Outcomes> {
         let writer_is_new = flow.is_written_by_new();
         let (writer, reader) = match writer_is_new {
@@ -197,10 +204,8 @@ impl<'a> MessagePair<'a> {
             return Some([(outcome, is_new)].into());
         };
         let is_astray = partner.is_none_or(|partner| !std::ptr::eq(partner, found));
-        Crossing { form, writer_is_new, is_astray }.read(
-            Slot { service: writer.service, field: sent },
-            Slot { service: reader.service, field: found },
-        )
+        Crossing { form, writer_is_new, is_astray }
+            .read(Slot::new(writer.types, sent), Slot::new(reader.types, found))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::fields::{MessagePair, PairedField, is_same_type};
+use super::fields::{MessagePair, PairedField};
 use super::finding::{ChangeKind, Effect, Finding, Severity};
 use crate::describe::types::FieldDescription;
 
@@ -69,14 +69,10 @@ impl Subject {
 }
 
 /// What changed between the messages of `pair`.
-pub(super) fn compare(
-    pair: &MessagePair<'_>,
-    subject: &Subject,
-    methods: &[String],
-) -> Vec<Finding> {
+pub(super) fn compare(pair: &MessagePair<'_>, subject: &Subject) -> Vec<Finding> {
     let (old, new) = (pair.old.message, pair.new.message);
     if old.is_oneof != new.is_oneof {
-        return vec![other_shape(pair, subject, methods)];
+        return vec![other_shape(pair, subject)];
     }
     let fields = PairedField::all(pair.old, pair.new);
     let mut found: Vec<Finding> = fields
@@ -95,9 +91,6 @@ pub(super) fn compare(
     }
     let is_used = |number: u32| new.fields.iter().any(|field| field.tag == number);
     found.extend(released(subject.whole(), &old.reserved, &new.reserved, is_used));
-    for finding in &mut found {
-        finding.methods = methods.to_vec();
-    }
     found
 }
 
@@ -126,7 +119,7 @@ pub(super) fn remark(
     Finding { severity, remedy: remedy.to_owned(), ..finding }
 }
 
-fn other_shape(pair: &MessagePair<'_>, subject: &Subject, methods: &[String]) -> Finding {
+fn other_shape(pair: &MessagePair<'_>, subject: &Subject) -> Finding {
     let shape = |is_oneof| if is_oneof { "an enum with data" } else { "a struct" };
     let (old, new) = (shape(pair.old.message.is_oneof), shape(pair.new.message.is_oneof));
     let change = format!("is {new}, was {old}");
@@ -137,7 +130,6 @@ fn other_shape(pair: &MessagePair<'_>, subject: &Subject, methods: &[String]) ->
         severity: Severity::Breaking,
         order: None,
         remedy: "use the new type in a new field or method, and keep the old one".to_owned(),
-        methods: methods.to_vec(),
         ..found
     }
 }
@@ -146,18 +138,19 @@ fn not_compared(place: String) -> Finding {
     remark(
         place,
         ChangeKind::NotCompared,
-        "has a type that a description leaves out or that is not known here".to_owned(),
+        "has a type that a description leaves out, that is not known here, or that nests too deep"
+            .to_owned(),
         Severity::Risky,
         "compare it by eye; of a type that is newer than this version, update it",
     )
 }
 
 /// A field that both have.
-fn changed(
-    pair: &MessagePair<'_>,
+fn changed<'a>(
+    pair: &MessagePair<'a>,
     subject: &Subject,
-    old: &FieldDescription,
-    new: &FieldDescription,
+    old: &'a FieldDescription,
+    new: &'a FieldDescription,
 ) -> Option<Finding> {
     let place = subject.place(&old.json_name);
     let Some(effects) = pair.effects(PairedField::Both(old, new)) else {
@@ -165,7 +158,7 @@ fn changed(
     };
     let is_variant = pair.old.message.is_oneof;
     let (mut words, mut kinds, mut remedies) = (Vec::new(), Vec::new(), Vec::new());
-    if !is_same_type(old, new) {
+    if !pair.is_same_type(old, new) {
         words.push(format!("is {}, was {}", new.type_text(), old.type_text()));
         kinds.push(if is_variant { ChangeKind::VariantType } else { ChangeKind::FieldType });
     }
@@ -203,7 +196,7 @@ fn changed(
     Some(Finding { remedy: remedies.join("; "), ..found })
 }
 
-fn removed(pair: &MessagePair<'_>, subject: &Subject, old: &FieldDescription) -> Finding {
+fn removed<'a>(pair: &MessagePair<'a>, subject: &Subject, old: &'a FieldDescription) -> Finding {
     let place = subject.place(&old.json_name);
     let Some(effects) = pair.effects(PairedField::Old(old)) else {
         return not_compared(place);
@@ -238,7 +231,7 @@ fn is_reservable(subject: &Subject) -> bool {
     matches!(subject, Subject::Type(_))
 }
 
-fn added(pair: &MessagePair<'_>, subject: &Subject, new: &FieldDescription) -> Finding {
+fn added<'a>(pair: &MessagePair<'a>, subject: &Subject, new: &'a FieldDescription) -> Finding {
     let place = subject.place(&new.json_name);
     let Some(effects) = pair.effects(PairedField::New(new)) else {
         return not_compared(place);

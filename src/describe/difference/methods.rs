@@ -1,6 +1,6 @@
 //! What changed in the methods of a service.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use rpc_core::MethodKind;
 
@@ -8,17 +8,29 @@ use super::fields::{Flow, MessagePair, Side};
 use super::finding::{
     BodyForm, BodyPart, ChangeKind, Effect, Finding, Peers, ReadOutcome, RolloutOrder, Severity,
 };
+use super::index::Types;
 use super::messages::{Subject, finding, remark};
 use super::walk::Walk;
-use crate::describe::types::{MessageDescription, MethodDescription, ServiceDescription};
+use crate::describe::types::{
+    FieldDescription, MessageDescription, MethodDescription, ServiceDescription,
+};
 
 /// What changed between two descriptions of one service.
-pub(super) fn compare(old: &ServiceDescription, new: &ServiceDescription) -> Vec<Finding> {
+pub(super) fn compare<'a>(old: &'a Types<'a>, new: &'a Types<'a>) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut walk = Walk::new(old, new);
-    for (index, method) in old.methods.iter().enumerate() {
+    let added = new.service.methods.iter().filter(|method| old.method(&method.name).is_none());
+    // Of several that take and return the same, the first.
+    let signatures: HashMap<String, &str> = added
+        .clone()
+        .rev()
+        .filter_map(|method| Some((signature(new, method)?, method.name.as_str())))
+        .collect();
+    for (index, method) in old.service.methods.iter().enumerate() {
         let Some(other) = new.method(&method.name) else {
-            found.push(removed(old, new, method));
+            let renamed = signature(old, method);
+            let renamed = renamed.and_then(|signature| signatures.get(&signature).copied());
+            found.push(removed(old.service, method, renamed));
             continue;
         };
         let pair = MethodPair { old: (old, method), new: (new, other), index };
@@ -28,8 +40,7 @@ pub(super) fn compare(old: &ServiceDescription, new: &ServiceDescription) -> Vec
         }
         found.extend(of_method);
     }
-    let added = new.methods.iter().filter(|method| old.method(&method.name).is_none());
-    found.extend(added.map(|method| added_method(new, method)));
+    found.extend(added.map(|method| added_method(new.service, method)));
     found.extend(walk.compare());
     found
 }
@@ -44,23 +55,24 @@ pub(super) fn refused_calls() -> BTreeSet<Effect> {
     BodyForm::ALL.map(|form| flow.effect(form, (ReadOutcome::Refused, false))).into()
 }
 
-fn removed(
-    old: &ServiceDescription,
-    new: &ServiceDescription,
-    method: &MethodDescription,
-) -> Finding {
-    let is_candidate = |other: &&MethodDescription| {
-        let signature = |of: &ServiceDescription, method| {
-            let line = of.signature(method);
-            line.split_once('(').map(|(_, rest)| rest.to_owned())
-        };
-        old.method(&other.name).is_none() && signature(old, method) == signature(new, other)
+/// What it takes and returns, without its name; `None` if that costs more than is left.
+fn signature(of: &Types<'_>, method: &MethodDescription) -> Option<String> {
+    let bodies = [&method.arguments, &method.reply].map(|name| of.message(name));
+    let fields = bodies.into_iter().flatten().flat_map(|message| &message.fields);
+    let text = |field: &FieldDescription| {
+        let key = field.key.as_ref().map_or(0, |key| key.name.len());
+        field.json_name.len() + field.value.name.len() + key + 32
     };
-    let remedy = match new.methods.iter().find(is_candidate) {
-        Some(other) => format!(
-            "`#[rpc(name = \"{}\")]` keeps the name, if it is {} now",
-            method.name, other.name
-        ),
+    of.spend(of.service.messages.len() + fields.map(text).sum::<usize>())?;
+    of.service.signature(method).split_once('(').map(|(_, rest)| rest.to_owned())
+}
+
+/// A method that is not there any more; `renamed` is a new one that takes and returns the same.
+fn removed(old: &ServiceDescription, method: &MethodDescription, renamed: Option<&str>) -> Finding {
+    let remedy = match renamed {
+        Some(other) => {
+            format!("`#[rpc(name = \"{}\")]` keeps the name, if it is {other} now", method.name)
+        }
         None => "remove it when nobody calls it any more".to_owned(),
     };
     let found = finding(
@@ -92,8 +104,8 @@ fn added_method(new: &ServiceDescription, method: &MethodDescription) -> Finding
 
 /// A method of both versions, each with its service.
 struct MethodPair<'a> {
-    old: (&'a ServiceDescription, &'a MethodDescription),
-    new: (&'a ServiceDescription, &'a MethodDescription),
+    old: (&'a Types<'a>, &'a MethodDescription),
+    new: (&'a Types<'a>, &'a MethodDescription),
     /// Of the old one.
     index: usize,
 }
@@ -115,7 +127,7 @@ impl<'a> MethodPair<'a> {
     }
 
     fn place(&self) -> String {
-        path(self.old.0, self.old.1)
+        path(self.old.0.service, self.old.1)
     }
 
     fn kind(&self) -> Option<Finding> {
@@ -227,14 +239,14 @@ impl<'a> MethodPair<'a> {
         None
     }
 
-    fn side(&self, service: &'a ServiceDescription, name: &str) -> Option<Side<'a>> {
-        service.message(name).map(|message| Side { service, message })
+    fn side(&self, types: &'a Types<'a>, name: &str) -> Option<Side<'a>> {
+        types.message(name).map(|message| Side { types, message })
     }
 
     fn other_body(&self, old: Side<'a>, new: Side<'a>, part: BodyPart, is_own: bool) -> Finding {
         let parts = [part].into();
         let pair = MessagePair { old, new, parts: &parts, is_error: false };
-        let effects = pair.effects_of_whole();
+        let effects = pair.spend().map(|()| pair.effects_of_whole()).unwrap_or_default();
         let (change, remedy) = match (part, is_own) {
             (BodyPart::Arguments, true) => (
                 format!("the body is a list of arguments, was the message {}", old.message.name),

@@ -2,24 +2,32 @@
 //!
 //! The codecs find values differently (protobuf by number, msgpack and JSON by name), so each change is
 //! followed in each of them, in both directions: old callers of new providers, and new callers of old
-//! ones. The rules are a model of the codecs, `content.rs` for single values, `slot.rs` for what stands
-//! around them, `fields.rs` for messages; the tests in `tests/difference` encode with one version and
+//! ones. The rules are a model of the codecs, `content.rs` for single values, `numbered.rs` and `named.rs`
+//! for what stands around them, `fields.rs` for messages; the tests in `tests/difference` encode with one version and
 //! decode with the other, and compare. What a change of behaviour means is nothing that a contract tells.
 
+mod budget;
 mod content;
+mod crossing;
 mod enums;
 mod fields;
 mod finding;
+mod index;
 mod messages;
 mod methods;
+mod named;
+mod numbered;
 mod slot;
 mod walk;
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+use self::budget::Budget;
 pub use self::finding::{
     BodyForm, BodyPart, ChangeKind, Effect, Finding, Peers, ReadOutcome, RolloutOrder, Severity,
 };
+use self::index::Types;
 use super::contract::Contract;
 use super::types::ServiceDescription;
 
@@ -35,8 +43,9 @@ impl ServiceDescription {
     /// What changed from this version of a service to `newer`, and who breaks by it in which codec.
     ///
     /// What the descriptions of older providers do not tell is taken as unchanged; types that they
-    /// leave out or that are not known here are findings of their own. Documentation and answers in
-    /// place of failures are not compared.
+    /// leave out or that are not known here are findings of their own, and so is that a description is
+    /// larger than any that people write. Documentation, answers in place of failures and the length of
+    /// `[u8; N]` are not compared.
     #[must_use]
     pub fn difference(&self, newer: &Self) -> Difference {
         let mut findings = Vec::new();
@@ -44,7 +53,7 @@ impl ServiceDescription {
             let found = gone(self, format!("is {} now", newer.service));
             findings.push(Finding { kind: ChangeKind::ServiceKey, ..found });
         }
-        findings.extend(methods::compare(self, newer));
+        findings.extend(compare(self, newer));
         for finding in &mut findings {
             finding.service.clone_from(&self.service);
         }
@@ -61,14 +70,16 @@ impl Contract {
             return old.difference(new);
         }
         let mut findings = Vec::new();
+        let newest: HashMap<&str, &ServiceDescription> =
+            newer.services.iter().map(|new| (&*new.service, new)).collect();
         for old in &self.services {
-            match newer.services.iter().find(|new| new.service == old.service) {
+            match newest.get(&*old.service) {
                 Some(new) => findings.extend(old.difference(new).findings),
                 None => findings.push(gone(old, "is gone".to_owned())),
             }
         }
-        let is_new =
-            |new: &&ServiceDescription| self.services.iter().all(|old| old.service != new.service);
+        let known: HashSet<&str> = self.services.iter().map(|old| &*old.service).collect();
+        let is_new = |new: &&ServiceDescription| !known.contains(&*new.service);
         for new in newer.services.iter().filter(is_new) {
             let (place, kind) = (new.service.clone(), ChangeKind::ServiceAdded);
             let (change, service) = ("is new".to_owned(), new.service.clone());
@@ -77,6 +88,24 @@ impl Contract {
         }
         Difference { findings }
     }
+}
+
+/// What changed in the methods and their types, as far as there is time.
+fn compare(old: &ServiceDescription, new: &ServiceDescription) -> Vec<Finding> {
+    let not_compared = |what: &str| {
+        let (place, kind) = (old.service.clone(), ChangeKind::NotCompared);
+        messages::remark(place, kind, what.to_owned(), Severity::Risky, "compare it by eye")
+    };
+    let budget = Budget::new(Budget::UNITS);
+    let sides = (Types::new(old, &budget), Types::new(new, &budget));
+    let (Some(old), Some(new)) = (&sides.0, &sides.1) else {
+        return vec![not_compared("has names of more than 1000 bytes, which are not compared")];
+    };
+    let mut findings = methods::compare(old, new);
+    if budget.is_spent() {
+        findings.push(not_compared("has so many types that not all were compared"));
+    }
+    findings
 }
 
 /// A service that callers of the old version do not find.

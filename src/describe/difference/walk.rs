@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::enums::EnumPair;
 use super::fields::{MessagePair, PairedField, Side};
 use super::finding::{BodyPart, Finding};
+use super::index::Types;
 use super::messages::{self, Subject};
-use crate::describe::types::{FieldDescription, ServiceDescription, TypeKind};
+use super::slot::Slot;
+use crate::describe::types::TypeKind;
 
 /// A pair of types by their names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,14 +36,14 @@ struct Uses {
 /// The pairs of types found so far, in the order they were found.
 #[derive(Debug)]
 pub(super) struct Walk<'a> {
-    old: &'a ServiceDescription,
-    new: &'a ServiceDescription,
+    old: &'a Types<'a>,
+    new: &'a Types<'a>,
     found: BTreeMap<Key, Uses>,
     order: Vec<Key>,
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(old: &'a ServiceDescription, new: &'a ServiceDescription) -> Self {
+    pub(super) fn new(old: &'a Types<'a>, new: &'a Types<'a>) -> Self {
         Self { old, new, found: BTreeMap::new(), order: Vec::new() }
     }
 
@@ -63,6 +65,9 @@ impl<'a> Walk<'a> {
                 self.found.insert(key.clone(), Uses { within, ..Uses::default() });
             }
             let Some(uses) = self.found.get_mut(&key) else { continue };
+            if self.old.spend(1 + uses.within.len()).is_none() {
+                break;
+            }
             if uses.parts.insert(part) | uses.methods.insert(method) {
                 left.extend(uses.within.iter().cloned());
             }
@@ -75,8 +80,8 @@ impl<'a> Walk<'a> {
 
     fn sides(&self, key: &Key) -> Option<(Side<'a>, Side<'a>)> {
         let (old, new) = (self.old, self.new);
-        let side = |service: &'a ServiceDescription, name: &str| {
-            service.message(name).map(|message| Side { service, message })
+        let side = |types: &'a Types<'a>, name: &str| {
+            types.message(name).map(|message| Side { types, message })
         };
         Some((side(old, &key.old)?, side(new, &key.new)?))
     }
@@ -86,13 +91,26 @@ impl<'a> Walk<'a> {
         let Some((old, new)) = self.sides(key).filter(|_| !key.is_enum) else {
             return Vec::new();
         };
-        let pairs = PairedField::all(old, new).into_iter().rev();
-        pairs
-            .filter_map(|pair| match pair {
-                PairedField::Both(one, other) => named(one, other),
-                PairedField::Old(_) | PairedField::New(_) => None,
-            })
-            .collect()
+        if self
+            .old
+            .spend(old.message.fields.len().saturating_mul(new.message.fields.len()))
+            .is_none()
+        {
+            return Vec::new();
+        }
+        let mut keys = Vec::new();
+        for pair in PairedField::all(old, new).into_iter().rev() {
+            let PairedField::Both(one, other) = pair else { continue };
+            let (one, other) = (Slot::new(old.types, one), Slot::new(new.types, other));
+            one.named_pairs(other, &mut |one, other| {
+                keys.push(Key {
+                    is_enum: one.kind == TypeKind::Enum,
+                    old: one.name.clone(),
+                    new: other.name.clone(),
+                });
+            });
+        }
+        keys
     }
 
     /// What changed in the types that were found.
@@ -100,38 +118,45 @@ impl<'a> Walk<'a> {
         let mut findings = Vec::new();
         for key in &self.order {
             let Some(uses) = self.found.get(key) else { continue };
-            let methods: Vec<String> = uses
-                .methods
-                .iter()
-                .filter_map(|index| Some(self.old.methods.get(*index)?.name.clone()))
+            let mut found = self.pair(key, uses);
+            let methods = self.old.service.methods.iter().enumerate();
+            let methods: Vec<&str> = methods
+                .filter(|(index, _)| uses.methods.contains(index))
+                .map(|(_, method)| method.name.as_str())
                 .collect();
-            let name = match key.old == key.new {
-                true => key.old.clone(),
-                false => format!("{} (now {})", key.old, key.new),
-            };
-            let parts = &uses.parts;
-            if key.is_enum {
-                let (old, new) = (self.old.enumeration(&key.old), self.new.enumeration(&key.new));
-                if let (Some(old), Some(new)) = (old, new) {
-                    findings.extend(EnumPair { old, new, parts }.compare(&name, &methods));
-                }
-            } else if let Some((old, new)) = self.sides(key) {
-                let pair = MessagePair { old, new, parts, is_error: uses.is_error };
-                let subject = uses.subject.clone().unwrap_or(Subject::Type(name));
-                findings.extend(messages::compare(&pair, &subject, &methods));
+            let length: usize = methods.iter().map(|name| 1 + name.len()).sum();
+            if self.old.spend(length.saturating_mul(found.len())).is_none() {
+                break;
             }
+            for finding in &mut found {
+                finding.methods = methods.iter().map(|name| (*name).to_owned()).collect();
+            }
+            findings.append(&mut found);
         }
         findings
     }
-}
 
-/// The types of a field, where both are messages or both enums.
-fn named(one: &FieldDescription, other: &FieldDescription) -> Option<Key> {
-    let (old, new) = (&one.value, &other.value);
-    let is_named = matches!(old.kind, TypeKind::Message | TypeKind::Enum) && old.kind == new.kind;
-    is_named.then(|| Key {
-        is_enum: old.kind == TypeKind::Enum,
-        old: old.name.clone(),
-        new: new.name.clone(),
-    })
+    /// What changed in a pair of types.
+    fn pair(&self, key: &Key, uses: &Uses) -> Vec<Finding> {
+        let name = match key.old == key.new {
+            true => key.old.clone(),
+            false => format!("{} (now {})", key.old, key.new),
+        };
+        let parts = &uses.parts;
+        if key.is_enum {
+            let pair = self.old.enumeration(&key.old).zip(self.new.enumeration(&key.new));
+            let pair = pair.map(|(old, new)| EnumPair { old, new, parts });
+            return match pair.filter(|pair| self.old.spend(pair.cost()).is_some()) {
+                Some(pair) => pair.compare(&name),
+                None => Vec::new(),
+            };
+        }
+        let pair = self.sides(key);
+        let pair = pair.map(|(old, new)| MessagePair { old, new, parts, is_error: uses.is_error });
+        let subject = uses.subject.clone().unwrap_or(Subject::Type(name));
+        match pair.filter(|pair| pair.spend().is_some()) {
+            Some(pair) => messages::compare(&pair, &subject),
+            None => Vec::new(),
+        }
+    }
 }

@@ -123,6 +123,7 @@ mod tests {
             is_oneof: true,
             takes_unknown: false,
             reserved: vec![4],
+            length: None,
         }
     }
 
