@@ -276,17 +276,17 @@ fn the_number_of_a_variant_never_becomes_another() {
 }
 
 #[test]
-fn another_wire_type_is_told_with_its_field_and_a_cause() {
+fn another_wire_type_is_told_with_its_field_its_message_and_a_cause() {
     // Field 1 is a bool, field 6 a text, field 7 a message, field 1 of that a number.
-    for (body, field) in [
-        (&b"\x0a\x01a"[..], "flag"),
-        (b"\x30\x01", "texts"),
-        (b"\x3d\x00\x00\x00\x00", "lines"),
-        (b"\x3a\x02\x0a\x00", "lines[0].price"),
+    for (body, field, message) in [
+        (&b"\x0a\x01a"[..], "flag", "Order"),
+        (b"\x30\x01", "texts", "Order"),
+        (b"\x3d\x00\x00\x00\x00", "lines", "Order"),
+        (b"\x3a\x02\x0a\x00", "lines[0].price", "Line"),
     ] {
         let error = read::<Order>("protobuf", body).unwrap_err();
         assert!(error.contains(&format!("{field}: ")), "{error}");
-        assert!(error.contains("different versions of this message"), "{error}");
+        assert!(error.contains(&format!("different versions of {message}, ")), "{error}");
     }
 }
 

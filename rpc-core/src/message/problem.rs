@@ -19,6 +19,8 @@ struct Inner {
     message: String,
     /// From the inside out.
     path: Vec<Step>,
+    /// Whether it looks like another version of a message, and of which, once that is known.
+    version: Option<Option<&'static str>>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -33,7 +35,7 @@ impl Problem {
     #[cold]
     #[must_use]
     pub fn new(message: impl fmt::Display) -> Self {
-        Self(Box::new(Inner { message: message.to_string(), path: Vec::new() }))
+        Self(Box::new(Inner { message: message.to_string(), path: Vec::new(), version: None }))
     }
 
     /// Something else than was expected.
@@ -42,6 +44,23 @@ impl Problem {
     pub fn unexpected(expected: impl fmt::Display, found: &impl fmt::Display) -> Self {
         let found = found.to_string();
         Self::new(format_args!("{expected} was expected, not {}", Cut(&found)))
+    }
+
+    /// What was found where only another version of the message has it.
+    #[cold]
+    pub(super) fn other_version(message: impl fmt::Display) -> Self {
+        let mut problem = Self::new(message);
+        problem.0.version = Some(None);
+        problem
+    }
+
+    /// The same, in the message of this name, unless it is one within.
+    #[cold]
+    pub(super) fn in_message(mut self, name: &'static str) -> Self {
+        if let Some(of @ None) = &mut self.0.version {
+            *of = Some(name);
+        }
+        self
     }
 
     /// A value that does not fit the type of this name.
@@ -116,7 +135,17 @@ impl fmt::Display for Problem {
             }
         }
         let colon = if self.0.path.is_empty() { "" } else { ": " };
-        write!(f, "{colon}{}", self.0.message)
+        write!(f, "{colon}{}", self.0.message)?;
+        match self.0.version {
+            None => Ok(()),
+            Some(of) => {
+                let of = of.unwrap_or("this message");
+                write!(
+                    f,
+                    ": the peers have different versions of {of}, or its fields other numbers"
+                )
+            }
+        }
     }
 }
 
@@ -164,5 +193,25 @@ mod tests {
         assert_eq!(problem.to_string(), "a number was expected");
         let problem = problem.in_field("price").at_index(3).at_key(&"a\"b").in_field("items");
         assert_eq!(problem.to_string(), r#"items["a\"b"][3].price: a number was expected"#);
+    }
+
+    #[test]
+    fn of_messages_in_each_other_the_innermost_has_another_version() {
+        let problem = Problem::other_version("a varint was expected");
+        let suffix = "or its fields other numbers";
+        assert_eq!(
+            problem.to_string(),
+            format!(
+                "a varint was expected: the peers have different versions of this message, {suffix}"
+            )
+        );
+        let problem =
+            problem.in_field("price").in_message("Line").in_field("lines").in_message("Order");
+        assert_eq!(
+            problem.to_string(),
+            format!(
+                "lines.price: a varint was expected: the peers have different versions of Line, {suffix}"
+            )
+        );
     }
 }

@@ -64,12 +64,12 @@ pub trait Record: Sized + Send + Sync + 'static {
     }
 }
 
-/// `error`, in the field of this number.
+/// `error`, in the field of this number, of this message.
 #[cold]
 #[must_use]
 pub fn in_tagged(error: DecodeError, of: &'static RecordSchema, tag: u32) -> DecodeError {
     match of.fields.iter().find(|field| field.tag == tag) {
-        Some(field) => error.in_field(field.name),
+        Some(field) => error.in_field(field.name).in_message(of.name),
         None => error,
     }
 }

@@ -32,6 +32,12 @@ impl DecodeError {
         Self(self.0.in_field(name))
     }
 
+    /// The same error, in the message of this name.
+    #[cold]
+    pub(super) fn in_message(self, name: &'static str) -> Self {
+        Self(self.0.in_message(name))
+    }
+
     /// The same error, in the element at this index.
     #[cold]
     #[must_use]
@@ -355,12 +361,12 @@ pub(super) fn expect_wire(expected: WireType, actual: WireType) -> Result<(), De
 
 #[cold]
 fn other_wire(expected: WireType, actual: WireType) -> DecodeError {
-    DecodeError::new(format_args!(
-        "{} was expected, not {}: the peers have different versions of this message, or its fields \
-         other numbers",
+    let problem = Problem::other_version(format_args!(
+        "{} was expected, not {}",
         wire_name(expected),
         wire_name(actual)
-    ))
+    ));
+    problem.into()
 }
 
 /// A wire type in protobuf's words.
