@@ -10,7 +10,7 @@ use rpc_core::codec::MAX_DEPTH;
 use rpc_core::message::{Describe, Returned, read_with_serde, write_with_serde};
 use rpc_macros::message;
 
-use support::types::{NESTED, Nested, nested};
+use support::types::{NESTED, Nested, OneOfMany, VARIANTS, Variants, nested, variants};
 use support::{Leaf, codec, codecs, convert, decode, encode};
 
 #[test]
@@ -56,6 +56,32 @@ fn json_has_lists_in_lists_and_null_for_none() {
         let error = decode::<Nested>(&*json, wrong.into()).unwrap_err().to_string();
         assert!(error.contains(place) && error.contains("null"), "{error}");
     }
+}
+
+#[test]
+fn a_variant_holds_a_list_or_map_in_every_codec() {
+    for codec in codecs() {
+        assert_eq!(convert::<Variants>(&*codec, &variants()), variants(), "{codec:?}");
+        assert_eq!(convert::<OneOfMany>(&*codec, &OneOfMany::default()), OneOfMany::List(vec![]));
+    }
+    let json = codec("json");
+    assert_eq!(String::from_utf8(encode(&*json, &variants()).to_vec()).unwrap(), VARIANTS);
+    assert_eq!(decode::<Variants>(&*json, VARIANTS.into()).unwrap(), variants());
+    let text = write_with_serde(&variants(), serde_json::value::Serializer).unwrap();
+    let mut read = Variants::default();
+    read_with_serde(text, &mut read, &mut rpc_core::codec::Limits::default()).unwrap();
+    assert_eq!(read, variants());
+
+    // A message of one field, as a list in a list has it.
+    let protobuf = codec("protobuf");
+    let bytes = encode(&*protobuf, &OneOfMany::List(vec![1, 300]));
+    assert_eq!(&bytes[..], b"\x0a\x05\x0a\x03\x01\xac\x02");
+    // The second occurrence is merged into the first, as protobuf has it of messages.
+    let twice = [&bytes[..], &bytes[..]].concat();
+    let merged = decode::<OneOfMany>(&*protobuf, twice.into()).unwrap();
+    assert_eq!(merged, OneOfMany::List(vec![1, 300, 1, 300]));
+    let error = decode::<Variants>(&*json, r#"{"of":[{"lists":[[1]]}]}"#.into()).unwrap_err();
+    assert!(error.to_string().contains("of[0].lists[0][0]: "), "{error}");
 }
 
 #[test]

@@ -18,7 +18,8 @@ use rpc_core::message::{Describe, Message, Returned};
 use rpc_macros::arguments;
 
 use support::types::{
-    Foreign, Keys, Nested, Newtypes, Times, foreign, keys, nested, newtypes, times,
+    Foreign, Keys, Nested, Newtypes, Times, Variants, foreign, keys, nested, newtypes, times,
+    variants,
 };
 use support::{Choice, Everything, Leaf, Outcome, codec, decode, encode, everything, python};
 
@@ -85,12 +86,13 @@ fn stock_python_protobuf_reads_and_writes_our_messages() {
 }
 
 fn types() -> ServiceDescriptor {
-    static METHODS: [MethodDescriptor; 5] = [
+    static METHODS: [MethodDescriptor; 6] = [
         MethodDescriptor::new("times", Returned::<Times>::message_type, Times::message_type),
         MethodDescriptor::new("nested", Nested::message_type, Nested::message_type),
         MethodDescriptor::new("keys", Keys::message_type, Keys::message_type),
         MethodDescriptor::new("foreign", Foreign::message_type, Foreign::message_type),
         MethodDescriptor::new("newtypes", Newtypes::message_type, Newtypes::message_type),
+        MethodDescriptor::new("variants", Variants::message_type, Variants::message_type),
     ];
     ServiceDescriptor::new("dubhe.test.Types", &METHODS)
 }
@@ -128,6 +130,7 @@ fn stock_python_protobuf_reads_and_writes_what_is_nested() {
     exchange(&python, "Keys", &keys());
     exchange(&python, "Foreign", &foreign());
     exchange(&python, "Newtypes", &newtypes());
+    exchange(&python, "Variants", &variants());
 }
 
 #[test]

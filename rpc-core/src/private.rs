@@ -87,6 +87,55 @@ pub trait MethodResult: Sized {
     fn into_reply(self) -> Reply;
 }
 
+/// What the method at `INDEX` returns. Each service has a type that implements this for all of its
+/// methods, and generated code asks [`ResultOf`] that: of a result that cannot travel, rustc says so
+/// once, where that type names it.
+pub trait Returns<const INDEX: usize> {
+    /// The value when all goes well.
+    type Value: MethodResult;
+}
+
+/// What generated code does with the result of the method at `INDEX` of the service `S`.
+#[derive(Debug)]
+pub struct ResultOf<S, const INDEX: usize>(PhantomData<S>);
+
+#[allow(missing_docs, reason = "each is as what `MethodResult` has under its name")]
+impl<S: Returns<INDEX>, const INDEX: usize> ResultOf<S, INDEX> {
+    pub const STREAMS: bool = S::Value::STREAMS;
+
+    #[must_use]
+    pub fn message_type() -> MessageType {
+        S::Value::message_type()
+    }
+
+    #[must_use]
+    pub fn shape() -> Shape {
+        S::Value::shape()
+    }
+
+    pub fn call<A: Arguments>(
+        stub: &Stub,
+        arguments: A,
+    ) -> impl Future<Output = Result<S::Value>> + Send {
+        S::Value::call(stub, INDEX, arguments)
+    }
+
+    pub fn broadcast<A: Arguments>(
+        stub: &Stub,
+        arguments: A,
+    ) -> impl Future<Output = Result<Vec<NodeResult<S::Value>>>> + Send {
+        S::Value::broadcast(stub, INDEX, arguments)
+    }
+
+    pub fn make_fallback(fallback: Option<&str>) -> Result<Option<Reply>, codec::CodecError> {
+        S::Value::make_fallback(fallback)
+    }
+
+    pub fn into_reply(value: S::Value) -> Reply {
+        value.into_reply()
+    }
+}
+
 /// The same answers with other errors.
 pub fn map_errors<T, E>(
     nodes: Vec<NodeResult<T>>,

@@ -120,6 +120,16 @@ fn accepted(
     accepted
 }
 
+/// The name of a setting; in its place many write a text, which the service or method is to be called.
+pub(crate) fn key(input: ParseStream<'_>) -> syn::Result<Ident> {
+    if input.peek(LitStr) {
+        let text: LitStr = input.parse()?;
+        let message = format!("every setting has a name: write `name = {:?}`", text.value());
+        return Err(syn::Error::new(text.span(), message));
+    }
+    Ident::parse_any(input)
+}
+
 /// `key` or `key = value`.
 struct Setting {
     key: Ident,
@@ -129,7 +139,7 @@ struct Setting {
 
 impl Parse for Setting {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let key = Ident::parse_any(input)?;
+        let key = key(input)?;
         let value = match input.parse::<Option<Token![=]>>()? {
             Some(_) => Some(input.parse()?),
             None => None,

@@ -30,7 +30,7 @@ mod streams;
 mod travels;
 
 use proc_macro::TokenStream;
-use syn::{Item, ItemEnum, ItemStruct, ItemTrait, parse_macro_input};
+use syn::{Item, ItemStruct, ItemTrait, parse_macro_input};
 
 use crate::errors::Errors;
 
@@ -230,8 +230,8 @@ pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
 ///   elements (`rpc_core::message::Element`).
 /// - An enum without data travels by number in protobuf and by name elsewhere (`OutOfStock` as
 ///   `OUT_OF_STOCK`). Its first variant has number 0.
-/// - An enum with data is a message of one `oneof`; a variant holds nothing, one value, or named
-///   fields.
+/// - An enum with data is a message of one `oneof`; a variant holds nothing, one value, list or map, or
+///   named fields.
 ///
 /// ```
 /// # extern crate rpc_core as dubhe;
@@ -363,8 +363,24 @@ pub fn message(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// `Serialize`; derive `Debug` yourself.
 #[proc_macro_attribute]
 pub fn error(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let item = parse_macro_input!(item as ItemEnum);
-    message::error::expand(arguments.into(), item).into()
+    match parse_macro_input!(item as Item) {
+        Item::Enum(item) => message::error::expand(arguments.into(), item).into(),
+        other => {
+            let message = "an error is an enum: one variant for each thing that can go wrong, and \
+                           `#[rpc(status)] Status(Status)` for failures of the framework";
+            let name = match &other {
+                Item::Struct(item) => Some(&item.ident),
+                Item::Union(item) => Some(&item.ident),
+                _ => None,
+            };
+            let error = match name {
+                Some(name) => syn::Error::new_spanned(name, message),
+                None => syn::Error::new_spanned(&other, message),
+            };
+            let error = error.into_compile_error();
+            quote::quote!(#other #error).into()
+        }
+    }
 }
 
 /// Makes a struct the argument list of a method, as `#[service]` does; for tests of that form.

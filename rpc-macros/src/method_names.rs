@@ -45,7 +45,16 @@ pub(crate) fn check(service: &Service, errors: &mut Errors) {
             );
             errors.at(name, message);
         }
-        if !seen.insert(name.clone()) {
+        if service
+            .methods
+            .iter()
+            .take_while(|of| !std::ptr::eq(*of, method))
+            .any(is_namesake(method))
+        {
+            let message =
+                format!("two methods are called `{}`: name this one otherwise", method.name());
+            errors.at(method.name(), message);
+        } else if !seen.insert(name.clone()) {
             let message = format!(
                 "`{name}` is the name of an earlier method on the wire: set another by \
                  `#[rpc(name = \"…\")]`"
@@ -53,6 +62,10 @@ pub(crate) fn check(service: &Service, errors: &mut Errors) {
             errors.at_span(method.wire_name_span(), message);
         }
     }
+}
+
+fn is_namesake(method: &Method) -> impl Fn(&Method) -> bool {
+    |other| other.name() == method.name()
 }
 
 /// Arguments travel by name, so each needs one of its own.

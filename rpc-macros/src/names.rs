@@ -43,6 +43,12 @@ impl Names {
         format_ident!("__{interface}_{}_Arguments{len}", method.unraw(), span = span)
     }
 
+    /// What says which type each method returns.
+    pub(crate) fn results(&self) -> Ident {
+        let span = Span::call_site().located_at(self.interface.span());
+        format_ident!("__{}_Results", self.interface, span = span)
+    }
+
     /// The name of that message in a `.proto`.
     pub(crate) fn arguments_name(&self, method: &Ident) -> String {
         let mut camel = String::new();

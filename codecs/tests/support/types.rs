@@ -144,6 +144,53 @@ pub struct Same<T>(pub T);
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Small(pub u8);
 
+/// Variants that hold what is no single value, and newtypes of it.
+#[message(crate = rpc_core)]
+#[derive(Debug, Clone, PartialEq)]
+pub struct Variants {
+    pub of: Vec<OneOfMany>,
+}
+
+#[message(crate = rpc_core)]
+#[derive(Debug, Clone, PartialEq)]
+pub enum OneOfMany {
+    List(Vec<u32>),
+    Lists(Vec<Vec<String>>),
+    Map(BTreeMap<String, u64>),
+    Leaves(Vec<Leaf>),
+    Tags(Tags),
+    Sku(Same<Sku>),
+    Root(Root),
+    Pair((String, Vec<u32>)),
+    Bytes(Vec<u8>),
+}
+
+pub fn variants() -> Variants {
+    let leaf = Leaf { id: 1, display_name: "a".into() };
+    Variants {
+        of: vec![
+            OneOfMany::List(vec![]),
+            OneOfMany::List(vec![1, 0, 300]),
+            OneOfMany::Lists(vec![vec![], vec!["x".into()]]),
+            OneOfMany::Map([("k".to_owned(), 0)].into()),
+            OneOfMany::Map(BTreeMap::new()),
+            OneOfMany::Leaves(vec![leaf.clone(), Leaf::default()]),
+            OneOfMany::Tags(Tags(vec![Name("t".into()), Name(String::new())])),
+            OneOfMany::Sku(Same(Sku(7))),
+            OneOfMany::Root(Root(leaf)),
+            OneOfMany::Pair(("x".into(), vec![5])),
+            OneOfMany::Bytes(vec![1, 2]),
+        ],
+    }
+}
+
+/// What JSON has of it.
+pub const VARIANTS: &str = concat!(
+    r#"{"of":[{"list":[]},{"list":[1,0,300]},{"lists":[[],["x"]]},{"map":{"k":"0"}},{"map":{}},"#,
+    r#"{"leaves":[{"id":"1","displayName":"a"},{"id":"0","displayName":""}]},{"tags":["t",""]},"#,
+    r#"{"sku":"7"},{"root":{"id":"1","displayName":"a"}},{"pair":["x",[5]]},{"bytes":"AQI="}]}"#,
+);
+
 /// The same value as newtypes, and as what they hold.
 #[message(crate = rpc_core)]
 #[derive(Debug, Clone, PartialEq)]

@@ -18,6 +18,7 @@ mod map;
 mod newtype;
 #[doc(hidden)]
 pub mod oneof;
+mod own_default;
 mod problem;
 mod reader;
 mod record;
@@ -63,7 +64,7 @@ pub mod generated {
         Enumeration, Unrecognized, enum_key_text, merge_enum, next_enum_key, offer_enum_key,
         read_enum, serialize_enum, write_enum,
     };
-    pub use super::newtype::Newtype;
+    pub use super::newtype::{Newtype, NewtypeForm};
     pub use super::oneof;
     pub use super::reader::Variant;
     pub use super::record::{

@@ -21,8 +21,7 @@ use crate::descriptor::{FieldType, MessageType, Shape, Type};
     message = "`{Self}` cannot be a single value in a message",
     label = "not a number, `bool`, `String`, bytes, enum or message",
     note = "put `#[dubhe::message]` on the type if it is yours",
-    note = "`Option`, `Vec` and maps are no single values: in an enum's variant give it a name, \
-            `{{ list: Vec<T> }}`",
+    note = "`Option`, `Vec` and maps are no single values",
     note = "`usize`, `isize`, `u128`, `i128`, `char` and references do not travel: use `u64`, `i64`, \
             `String`, or a message"
 )]
@@ -169,30 +168,6 @@ pub trait Value: Sized + Send + Sync + 'static {
     #[doc(hidden)]
     fn value_shape() -> Shape {
         Shape::Single(Self::value_type())
-    }
-
-    // Of a variant of an enum with data. As all that generated code asks of a type, they are methods
-    // of its trait: for one that cannot travel, the compiler then says the same thing, and so once.
-
-    /// As [`nests_within`](Self::nests_within), of a variant that holds it.
-    #[doc(hidden)]
-    #[inline]
-    fn variant_nests_within(&self, levels: usize) -> bool {
-        levels != 0 && self.nests_within(levels - 1)
-    }
-
-    /// Length with its key, also if it is the default.
-    #[doc(hidden)]
-    #[inline]
-    fn variant_len(&self, tag: u32) -> usize {
-        value_len(self, tag)
-    }
-
-    /// Appends it with its key, also if it is the default.
-    #[doc(hidden)]
-    #[inline]
-    fn encode_variant(&self, tag: u32, out: &mut BytesMut) {
-        encode_value(self, tag, out);
     }
 }
 

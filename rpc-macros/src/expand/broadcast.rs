@@ -14,7 +14,7 @@ use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 
 use super::client::over_stub;
-use super::{answer, arguments, at, owned_generics, placed};
+use super::{arguments, at, owned_generics, placed, results};
 use crate::model::{Method, Service};
 
 pub(super) fn expand(service: &Service) -> TokenStream {
@@ -28,10 +28,9 @@ pub(super) fn expand(service: &Service) -> TokenStream {
     let type_ = over_stub(service, name, &doc);
     let generics = owned_generics(service);
     let (parameters, arguments, where_clause) = generics.split_for_impl();
-    let methods = service.methods.iter().enumerate();
     // A stream of requests cannot go to several, and nobody reads several streams of answers.
-    let methods = methods.filter(|(_, method)| !method.is_streaming());
-    let methods = methods.map(|(index, method)| call(service, index, method));
+    let methods = service.methods.iter().filter(|method| !method.is_streaming());
+    let methods = methods.map(|method| call(service, method));
     quote! {
         #type_
 
@@ -42,15 +41,16 @@ pub(super) fn expand(service: &Service) -> TokenStream {
     }
 }
 
-fn call(service: &Service, index: usize, method: &Method) -> TokenStream {
+fn call(service: &Service, method: &Method) -> TokenStream {
     let p = service.private();
     let (attrs, name) = (&method.item.attrs, method.name());
     let (value, whole) = (&method.outcome.value, &method.outcome.whole);
     let (names, types) = (method.argument_names(), method.argument_types());
     let arguments = arguments::build(service, method);
-    let broadcast = answer(service, method, "broadcast");
+    let broadcast = results::of(service, method, "broadcast");
     // On the user's types, where what is wrong with them belongs.
-    let nodes = quote_spanned!(at(&method.outcome.value)=> #broadcast(&self.stub, #index, #arguments).await);
+    let nodes =
+        quote_spanned!(at(&method.outcome.value)=> #broadcast(&self.stub, #arguments).await);
     let span = at(method.outcome.error_type());
     let failure = {
         let p = placed(service, span);

@@ -18,7 +18,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::Ident;
 
-use super::{answer, arguments, at, marker, owned_generics, placed};
+use super::{arguments, at, marker, owned_generics, placed, results};
 use crate::model::{Method, Service};
 
 pub(super) fn expand(service: &Service) -> TokenStream {
@@ -141,8 +141,7 @@ fn interface(service: &Service) -> TokenStream {
     let (client, bound) = (&service.names.client, service.bound());
     let generics = owned_generics(service);
     let (parameters, arguments, where_clause) = generics.split_for_impl();
-    let methods = service.methods.iter().enumerate();
-    let methods = methods.map(|(index, method)| call(service, index, method));
+    let methods = service.methods.iter().map(|method| call(service, method));
     quote! {
         #lints
         impl #parameters #bound for #client #arguments #where_clause {
@@ -151,15 +150,14 @@ fn interface(service: &Service) -> TokenStream {
     }
 }
 
-fn call(service: &Service, index: usize, method: &Method) -> TokenStream {
+fn call(service: &Service, method: &Method) -> TokenStream {
     let p = service.private();
     let (name, output) = (method.name(), &method.outcome.whole);
     let (names, types) = (method.argument_names(), method.argument_types());
     let arguments = arguments::build(service, method);
-    let call = answer(service, method, "call");
+    let call = results::of(service, method, "call");
     // On the user's types, where what is wrong with them belongs.
-    let reply =
-        quote_spanned!(at(&method.outcome.value)=> #call(&self.stub, #index, #arguments).await);
+    let reply = quote_spanned!(at(&method.outcome.value)=> #call(&self.stub, #arguments).await);
     let span = at(method.outcome.error_type());
     let failure = {
         let p = placed(service, span);

@@ -8,7 +8,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 
-use super::{answer, arguments, at, owned_generics, placed};
+use super::{arguments, at, owned_generics, placed, results};
 use crate::model::{Method, Service};
 use crate::streams::streamed;
 
@@ -39,8 +39,8 @@ fn method_descriptor(service: &Service, method: &Method) -> TokenStream {
     let p = service.private();
     let (name, docs) = (method.wire_name(), &method.docs);
     let message = arguments::message(service, method);
-    let message_type = answer(service, method, "message_type");
-    let make_fallback = answer(service, method, "make_fallback");
+    let message_type = results::of(service, method, "message_type");
+    let make_fallback = results::of(service, method, "make_fallback");
     let (settings, kind) = (settings(service, method), kind(service, method));
     let signature = signature(service, method);
     let error = {
@@ -73,7 +73,7 @@ fn signature(service: &Service, method: &Method) -> TokenStream {
         let p = placed(service, span);
         quote_spanned!(span=> #p::ArgumentType { name: #name, shape: <#ty as #p::Field>::shape })
     });
-    let result = answer(service, method, "shape");
+    let result = results::of(service, method, "shape");
     quote!(#p::Signature::new(&[#(#arguments),*], #result))
 }
 
@@ -83,7 +83,7 @@ fn kind(service: &Service, method: &Method) -> TokenStream {
         return quote!(#p::MethodKind::OneWay);
     }
     let streams_request = method.streamed_argument().is_some();
-    let streams_reply = answer(service, method, "STREAMS");
+    let streams_reply = results::of(service, method, "STREAMS");
     quote!(#p::MethodKind::answered(#streams_request, #streams_reply))
 }
 

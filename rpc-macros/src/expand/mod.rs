@@ -3,6 +3,7 @@
 //! ```text
 //! trait Greeter                  interface.rs   with futures that are `Send`; for `Arc` and `Box`, too
 //! struct GreeterHelloArguments   arguments.rs   one message for each method
+//! struct __Greeter_Results       results.rs     what each method returns
 //! struct GreeterClient           client.rs      the trait over a stub
 //! struct GreeterBroadcast        broadcast.rs   the methods of the trait, sent to every provider
 //! GreeterClient::SERVICE         descriptor.rs  the trait as data
@@ -20,10 +21,11 @@ mod client;
 mod descriptor;
 mod dynamic;
 mod interface;
+mod results;
 mod server;
 
 use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::quote;
 use syn::spanned::Spanned;
 use syn::{Generics, Ident, Type, parse_quote};
 
@@ -34,6 +36,7 @@ pub(crate) fn expand(service: &Service) -> TokenStream {
     let items = [
         interface::expand(service),
         arguments::expand(service),
+        results::expand(service),
         client::expand(service),
         broadcast::expand(service),
         descriptor::expand(service),
@@ -82,16 +85,6 @@ fn signature(service: &Service, method: &Method) -> TokenStream {
     quote! {
         fn #name(&self, #(#names: #types),*) -> impl #p::Future<Output = #output> + #p::Send
     }
-}
-
-/// A function of the trait behind what `method` returns, placed on the user's type, where rustc
-/// then says that the type cannot travel.
-fn answer(service: &Service, method: &Method, function: &str) -> TokenStream {
-    let value = &method.outcome.value;
-    let span = at(value);
-    let p = placed(service, span);
-    let function = Ident::new(function, span);
-    quote_spanned!(span=> <#value as #p::MethodResult>::#function)
 }
 
 /// The path of everything generated code names, at the place of the code that uses it.

@@ -24,7 +24,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::parse_quote;
 
-use super::{answer, arguments, at, implementation_generics, marker, placed};
+use super::{arguments, at, implementation_generics, marker, placed, results};
 use crate::model::{Method, Service};
 
 pub(super) fn expand(service: &Service) -> TokenStream {
@@ -145,7 +145,7 @@ fn arm(service: &Service, index: usize, method: &Method) -> TokenStream {
     let p = service.private();
     let (implementation, bound) = (&service.names.implementation, service.bound());
     let name = method.name();
-    let into_reply = answer(service, method, "into_reply");
+    let into_reply = results::of(service, method, "into_reply");
     let failure = {
         let span = at(method.outcome.error_type());
         let p = placed(service, span);

@@ -1,11 +1,11 @@
 //! Attribute arguments: `#[message(…)]` on the type and `#[rpc(…)]` on fields and variants.
 
 use proc_macro2::Span;
-use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Ident, LitInt, LitStr, Path, Token, parenthesized, parse_quote};
 
+use crate::args::key;
 use crate::errors::{Errors, did_you_mean};
 
 /// What `#[message(…)]` says.
@@ -68,7 +68,7 @@ impl TypeArgs {
     }
 
     fn setting(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
-        let key = Ident::parse_any(input)?;
+        let key = key(input)?;
         match key.to_string().as_str() {
             "crate" => self.krate = value(input)?,
             "name" => self.name = Some(value(input)?),
@@ -117,7 +117,7 @@ impl FieldArgs {
     }
 
     fn setting(&mut self, input: ParseStream<'_>, place: Place) -> syn::Result<()> {
-        let key = Ident::parse_any(input)?;
+        let key = key(input)?;
         let is_error = place == Place::ErrorVariant;
         match key.to_string().as_str() {
             "tag" => {

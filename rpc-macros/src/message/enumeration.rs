@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
-use super::expand::{at, implement, with_class};
+use super::expand::{at, default_of, implement, with_class};
 use super::faces;
 use super::model::Head;
 use super::units::{Other, Unit, Units};
@@ -16,10 +16,8 @@ pub(crate) fn expand(head: &Head, units: &Units) -> TokenStream {
     let element = implement(head, quote!(#p::Element), TokenStream::new());
     let serialize = faces::serialize(head, &quote!(#p::serialize_enum(self, __serializer)));
     let deserialize = faces::deserialize(head, &quote!(#p::deserialize_value(__deserializer)));
-    let default = (!head.has_default).then(|| {
-        let body = quote!(fn default() -> Self { <Self as #p::Value>::empty() });
-        implement(head, quote!(::core::default::Default), body)
-    });
+    let empty = quote!(<Self as #p::Value>::empty());
+    let default = (!head.has_default).then(|| default_of(head, &empty));
     let key = implement(head, quote!(#p::MapKey), key(&p));
     quote!(#default #enumeration #value #element #key #serialize #deserialize)
 }

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
-use syn::{Ident, ItemEnum};
+use syn::{Ident, ItemEnum, Type};
 
 use super::args::{Place, TypeArgs};
 use super::expand::{self, implement};
@@ -11,6 +11,7 @@ use super::model::Head;
 use super::variants::{self, Holds, Variant};
 use super::{check, faces, names, oneof, proto};
 use crate::errors::Errors;
+use crate::groups::ungrouped;
 use crate::names::lints;
 
 const CODES: [&str; 16] = [
@@ -36,6 +37,8 @@ const CODES: [&str; 16] = [
 pub(crate) fn expand(arguments: TokenStream, mut item: ItemEnum) -> TokenStream {
     let (mut errors, lints) = (Errors::default(), lints(item.to_token_stream()));
     let args = TypeArgs::parse(arguments, &mut errors);
+    check::no_serde(&mut item.attrs, &mut errors);
+    check::no_serde_derives(&item.attrs, false, &mut errors);
     let head = Head::new(args, &item.ident, &item.generics, &item.attrs);
     check::generics(&item.generics, &mut errors);
     proto::type_name(&head, &mut errors);
@@ -63,14 +66,7 @@ fn check_variants(head: &Head, variants: &[Variant], errors: &mut Errors) -> Opt
         );
     }
     match first {
-        Some(variant) if !matches!(variant.holds, Holds::One(_)) => errors.at(
-            &variant.ident,
-            format_args!(
-                "the variant for the framework's failures holds a status; write `{}(Status)`",
-                variant.ident
-            ),
-        ),
-        Some(_) => {}
+        Some(variant) => check_status(variant, errors),
         None => errors.at(
             &head.ident,
             "a call can also fail in the framework, so its error needs a variant for that; add \
@@ -90,6 +86,37 @@ fn check_variants(head: &Head, variants: &[Variant], errors: &mut Errors) -> Opt
         }
     }
     first.map(|variant| variant.ident.clone())
+}
+
+/// The variant for the framework's failures holds a status. What another name means, rustc knows alone;
+/// of the types that everybody knows it is said in words.
+fn check_status(variant: &Variant, errors: &mut Errors) {
+    let message = format!(
+        "the variant for the framework's failures holds a status; write `{}(Status)`, with `use \
+         dubhe::Status;`",
+        variant.ident
+    );
+    match &variant.holds {
+        Holds::One(ty) => match ungrouped(ty) {
+            Type::Path(path) if path.path.get_ident().is_none_or(|name| !is_known(name)) => {
+                let last = path.path.segments.last();
+                if last.is_some_and(|last| !last.arguments.is_none()) {
+                    errors.at(ty, message);
+                }
+            }
+            _ => errors.at(ty, message),
+        },
+        _ => errors.at(&variant.ident, message),
+    }
+}
+
+/// Types of the language and its prelude.
+fn is_known(name: &Ident) -> bool {
+    const KNOWN: [&str; 15] = [
+        "String", "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "isize", "u8", "u16",
+        "u32", "u64", "usize",
+    ];
+    KNOWN.iter().any(|known| name == known)
 }
 
 /// The code of each variant.

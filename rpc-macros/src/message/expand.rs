@@ -50,15 +50,23 @@ pub(crate) fn implement(head: &Head, of: TokenStream, body: TokenStream) -> Toke
     }
 }
 
-/// `Default`, which is what the type is where nothing was sent.
+/// `Default`, which is what the type is where nothing was sent: by a macro whose name says what to do
+/// where the program has one, too.
 pub(crate) fn default(head: &Head) -> TokenStream {
     let p = head.private();
-    let body = quote! {
-        fn default() -> Self {
-            <Self as #p::Record>::empty()
+    default_of(head, &quote!(<Self as #p::Record>::empty()))
+}
+
+/// `Default` by this expression.
+pub(super) fn default_of(head: &Head, body: &TokenStream) -> TokenStream {
+    let (p, ident) = (head.private(), &head.ident);
+    let (params, _, clause) = head.bounded.split_for_impl();
+    let (_, arguments, _) = head.generics.split_for_impl();
+    quote! {
+        #p::derive_default_below_the_attribute_or_say_own_default_in_it! {
+            [#params] [#ident #arguments] [#clause] #body
         }
-    };
-    implement(head, quote!(::core::default::Default), body)
+    }
 }
 
 fn empty(head: &Head, fields: &[Field], kind: Kind) -> TokenStream {

@@ -56,10 +56,14 @@ pub(crate) fn expand(arguments: TokenStream, item: Item) -> TokenStream {
     let args = TypeArgs::parse(arguments, &mut errors);
     let (item, code) = match item {
         Item::Struct(mut item) => {
+            check::no_serde(&mut item.attrs, &mut errors);
+            check::no_serde_derives(&item.attrs, true, &mut errors);
             let code = expand_struct(args, &mut item, &mut errors);
             (quote!(#item), code)
         }
         Item::Enum(mut item) => {
+            check::no_serde(&mut item.attrs, &mut errors);
+            check::no_serde_derives(&item.attrs, true, &mut errors);
             let code = expand_enum(args, &mut item, &mut errors);
             (quote!(#item), code)
         }
@@ -76,16 +80,14 @@ pub(crate) fn expand(arguments: TokenStream, item: Item) -> TokenStream {
 
 fn expand_struct(args: TypeArgs, item: &mut ItemStruct, errors: &mut Errors) -> TokenStream {
     if let Fields::Unnamed(fields) = &item.fields {
-        match fields.unnamed.first() {
-            Some(field) if fields.unnamed.len() == 1 => {
-                return newtype::expand(args, item, field, errors);
-            }
-            _ => errors.at(
-                fields,
-                "the fields of a message have names, but for the one of a newtype; write \
-                 `{ name: Type, … }`",
-            ),
+        if fields.unnamed.len() == 1 {
+            return newtype::expand(args, item, errors);
         }
+        errors.at(
+            fields,
+            "the fields of a message have names, but for the one of a newtype; write \
+             `{ name: Type, … }`",
+        );
     }
     let head = Head::new(args, &item.ident, &item.generics, &item.attrs);
     check::generics(&item.generics, errors);
@@ -117,6 +119,7 @@ fn named_fields(fields: &mut Fields, errors: &mut Errors) -> Vec<Field> {
     let mut found = Vec::new();
     for field in fields {
         check::conditions(&field.attrs, "field", errors);
+        check::no_serde(&mut field.attrs, errors);
         let args = FieldArgs::take(&mut field.attrs, Place::Field, errors);
         if let Some(ident) = &field.ident {
             check::travels(&field.ty, true, errors);

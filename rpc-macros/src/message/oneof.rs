@@ -72,7 +72,7 @@ fn empty(p: &TokenStream, variants: &[Variant]) -> TokenStream {
         }
         (None, Some(Variant { ident, holds, .. })) => match holds {
             Holds::Nothing => quote!(Self::#ident),
-            Holds::One(ty) => quote!(Self::#ident(<#ty as #p::Value>::empty())),
+            Holds::One(ty) => quote!(Self::#ident(<#ty as #p::oneof::VariantValue>::empty())),
             Holds::Named(fields, _) => {
                 let names = fields.iter().map(|field| &field.ident);
                 let faces = faces_of(p, fields);
@@ -133,10 +133,12 @@ fn nests_within(p: &TokenStream, variant: &Variant) -> TokenStream {
     let Variant { ident, args, holds, .. } = variant;
     match holds {
         _ if args.status.is_some() => quote!(Self::#ident { .. } => true,),
-        Holds::Nothing => quote!(Self::#ident => #p::Value::variant_nests_within(&(), __levels),),
+        Holds::Nothing => {
+            quote!(Self::#ident => #p::oneof::VariantValue::nests_within(&(), __levels),)
+        }
         Holds::One(ty) => {
             let value = binding_at(ty);
-            quote!(Self::#ident(__value) => <#ty as #p::Value>::variant_nests_within(#value, __levels),)
+            quote!(Self::#ident(__value) => <#ty as #p::oneof::VariantValue>::nests_within(#value, __levels),)
         }
         Holds::Named(fields, _) => {
             let (pattern, bindings) = (pattern(variant, fields), bindings(fields));
@@ -155,7 +157,7 @@ fn nests_within(p: &TokenStream, variant: &Variant) -> TokenStream {
 fn default_heap(p: &TokenStream, variants: &[Variant]) -> TokenStream {
     match variants.first().map(|first| (&first.args.status, &first.holds)) {
         Some((None, Holds::One(ty))) => {
-            quote_spanned!(expand::at(ty)=> <#ty as #p::Value>::DEFAULT_HEAP)
+            quote_spanned!(expand::at(ty)=> <#ty as #p::oneof::VariantValue>::HEAP)
         }
         Some((None, Holds::Named(fields, _))) => expand::default_heap(p, fields),
         _ => quote!(0),
@@ -187,7 +189,7 @@ pub(super) fn become_and(
             quote! {{
                 if !::core::matches!(self, Self::#ident(_)) {
                     #make
-                    *self = Self::#ident(<#ty as #p::Value>::empty());
+                    *self = Self::#ident(<#ty as #p::oneof::VariantValue>::empty());
                 }
                 match self {
                     Self::#ident(#value) => #read,
@@ -252,10 +254,12 @@ fn write_variant(head: &Head, place: usize, variant: &Variant) -> TokenStream {
     let (p, ident) = (head.private(), &variant.ident);
     let at = quote!(::core::option::Option::Some(&__fields[#place]));
     match &variant.holds {
-        Holds::Nothing => quote!(Self::#ident => #p::Value::write_value(&(), __writer, #at),),
+        Holds::Nothing => {
+            quote!(Self::#ident => #p::oneof::VariantValue::write_variant(&(), __writer, #at),)
+        }
         Holds::One(ty) => {
             let value = binding_at(ty);
-            quote!(Self::#ident(__value) => <#ty as #p::Value>::write_value(#value, __writer, #at),)
+            quote!(Self::#ident(__value) => <#ty as #p::oneof::VariantValue>::write_variant(#value, __writer, #at),)
         }
         Holds::Named(fields, payload) => {
             let (pattern, bindings) = (pattern(variant, fields), bindings(fields));
@@ -281,9 +285,9 @@ fn write_variant(head: &Head, place: usize, variant: &Variant) -> TokenStream {
 fn read_field(head: &Head, variants: &[Variant]) -> TokenStream {
     let p = head.private();
     let reads = travelling(variants).enumerate().map(|(place, variant)| {
-        let make = |ty: TokenStream| quote!(__limits.take(<#ty as #p::Value>::DEFAULT_HEAP)?;);
+        let make = |ty: TokenStream| quote!(__limits.take(<#ty as #p::oneof::VariantValue>::HEAP)?;);
         let read = |ty: TokenStream, value| {
-            quote!(<#ty as #p::Value>::read_value(#value, __reader, __limits))
+            quote!(<#ty as #p::oneof::VariantValue>::read_variant(#value, __reader, __limits))
         };
         let read = become_and(head, variant, make, read);
         quote!(#place => #read)
@@ -327,8 +331,7 @@ fn describe_variants(head: &Head, variants: &[Variant]) -> TokenStream {
     let fields = travelling(variants).map(|variant| {
         let shape = match &variant.holds {
             Holds::Nothing => quote!(<() as #p::Field>::shape),
-            // A `oneof` holds single values only, so it is `Value` that is asked for.
-            Holds::One(ty) => quote!(|| #p::Shape::Single(<#ty as #p::Value>::value_type())),
+            Holds::One(ty) => quote!(<#ty as #p::oneof::VariantValue>::variant_shape),
             Holds::Named(_, payload) => {
                 let (_, arguments, _) = head.generics.split_for_impl();
                 let turbofish = arguments.as_turbofish();

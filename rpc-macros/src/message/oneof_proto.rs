@@ -13,9 +13,9 @@ pub(super) fn proto(head: &Head, variants: &[Variant]) -> TokenStream {
     let encodes = variants.iter().map(|variant| proto_encode(&p, variant));
     let tags = travelling(variants).map(|variant| variant.wire.tag);
     let merges = travelling(variants).map(|variant| {
-        let make = |ty: TokenStream| quote!(__input.take(<#ty as #p::Value>::DEFAULT_HEAP)?;);
+        let make = |ty: TokenStream| quote!(__input.take(<#ty as #p::oneof::VariantValue>::HEAP)?;);
         let read = |ty: TokenStream, value| {
-            quote!(<#ty as #p::Field>::merge_field(#value, __wire, __input))
+            quote!(<#ty as #p::oneof::VariantValue>::merge_variant(#value, __wire, __input))
         };
         become_and(head, variant, make, read)
     });
@@ -50,10 +50,10 @@ fn proto_len(p: &TokenStream, variant: &Variant) -> TokenStream {
     let Variant { ident, wire: Wire { tag, .. }, args, holds } = variant;
     match holds {
         _ if args.status.is_some() => quote!(Self::#ident { .. } => 0,),
-        Holds::Nothing => quote!(Self::#ident => #p::Value::variant_len(&(), #tag),),
+        Holds::Nothing => quote!(Self::#ident => #p::oneof::VariantValue::variant_len(&(), #tag),),
         Holds::One(ty) => {
             let value = binding_at(ty);
-            quote!(Self::#ident(__value) => <#ty as #p::Value>::variant_len(#value, #tag),)
+            quote!(Self::#ident(__value) => <#ty as #p::oneof::VariantValue>::variant_len(#value, #tag),)
         }
         Holds::Named(fields, _) => {
             let (pattern, len) = (pattern(variant, fields), named_len(p, fields));
@@ -72,10 +72,12 @@ fn proto_encode(p: &TokenStream, variant: &Variant) -> TokenStream {
     let Variant { ident, wire: Wire { tag, .. }, args, holds } = variant;
     match holds {
         _ if args.status.is_some() => quote!(Self::#ident { .. } => {}),
-        Holds::Nothing => quote!(Self::#ident => #p::Value::encode_variant(&(), #tag, __out),),
+        Holds::Nothing => {
+            quote!(Self::#ident => #p::oneof::VariantValue::encode_variant(&(), #tag, __out),)
+        }
         Holds::One(ty) => {
             let value = binding_at(ty);
-            quote!(Self::#ident(__value) => <#ty as #p::Value>::encode_variant(#value, #tag, __out),)
+            quote!(Self::#ident(__value) => <#ty as #p::oneof::VariantValue>::encode_variant(#value, #tag, __out),)
         }
         Holds::Named(fields, _) => {
             let (pattern, len) = (pattern(variant, fields), named_len(p, fields));

@@ -44,8 +44,12 @@ pub(crate) fn args(item: &mut ItemEnum, place: Place, errors: &mut Errors) -> Ve
     let variants = item.variants.iter_mut();
     let args = variants.map(|variant| {
         check::conditions(&variant.attrs, "variant", errors);
-        for field in variant.fields.iter().filter(|field| field.ident.is_none()) {
-            check::no_attributes(field, errors);
+        check::no_serde(&mut variant.attrs, errors);
+        for field in variant.fields.iter_mut().filter(|field| field.ident.is_none()) {
+            // What is said of the only value of a variant is said of the variant.
+            let message = "the value of a variant has no attributes; put this on the variant";
+            check::no_serde(&mut field.attrs, errors);
+            check::refuse(&mut field.attrs, |_| true, message, errors);
         }
         FieldArgs::take(&mut variant.attrs, place, errors)
     });

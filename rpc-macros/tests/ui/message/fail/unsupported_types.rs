@@ -35,8 +35,11 @@ struct Keys {
 }
 
 #[message(crate = rpc_core)]
-enum Repeated {
-    List(Vec<u32>),
+enum Holding {
+    Nothing,
+    Maybe(Option<u32>),
+    Length(usize),
+    Unmarked(Vec<Foreign>),
 }
 
 fn main() {}
