@@ -5,6 +5,7 @@ use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Ident, LitInt, LitStr, Path, Token, parenthesized, parse_quote};
 
+use super::foreign;
 use crate::args::key;
 use crate::errors::{Errors, did_you_mean};
 
@@ -94,6 +95,7 @@ impl TypeArgs {
 impl FieldArgs {
     /// Takes the `#[rpc(…)]` attributes out of `attrs`.
     pub(crate) fn take(attrs: &mut Vec<Attribute>, place: Place, errors: &mut Errors) -> Self {
+        foreign::no_serde(attrs, errors);
         let mut args = Self::default();
         attrs.retain(|attr| {
             if !attr.path().is_ident("rpc") {

@@ -9,7 +9,7 @@ use super::args::{Place, TypeArgs};
 use super::expand::{self, implement};
 use super::model::Head;
 use super::variants::{self, Holds, Variant};
-use super::{check, faces, names, oneof, proto};
+use super::{check, faces, foreign, names, oneof, proto};
 use crate::errors::Errors;
 use crate::groups::ungrouped;
 use crate::names::lints;
@@ -37,8 +37,7 @@ const CODES: [&str; 16] = [
 pub(crate) fn expand(arguments: TokenStream, mut item: ItemEnum) -> TokenStream {
     let (mut errors, lints) = (Errors::default(), lints(item.to_token_stream()));
     let args = TypeArgs::parse(arguments, &mut errors);
-    check::no_serde(&mut item.attrs, &mut errors);
-    check::no_serde_derives(&item.attrs, false, &mut errors);
+    foreign::no_serde_of_type(&mut item.attrs, false, &mut errors);
     let head = Head::new(args, &item.ident, &item.generics, &item.attrs);
     check::generics(&item.generics, &mut errors);
     proto::type_name(&head, &mut errors);

@@ -3,7 +3,7 @@
 //! ```text
 //! args.rs                       #[message(…)] and #[rpc(…)] on fields
 //! model.rs, units.rs, variants.rs   structs, enums without data and enums with data, as data
-//! check.rs, proto.rs            the rules, ours and those of protobuf
+//! check.rs, proto.rs, foreign.rs    the rules, ours and those of protobuf; attributes of others
 //! expand.rs, faces.rs           the code of structs and argument lists
 //! enumeration.rs                the code of enums without data
 //! oneof.rs, oneof_proto.rs      the code of enums with data
@@ -22,6 +22,7 @@ mod enumeration;
 pub(crate) mod error;
 mod expand;
 mod faces;
+mod foreign;
 mod model;
 mod names;
 mod newtype;
@@ -45,10 +46,7 @@ use crate::names::lints;
 /// What is wrong with an argument's name in a `.proto`, if anything is.
 pub(crate) use self::proto::is_name;
 
-/// The name under which an argument or field travels in JSON and msgpack, unless it is given one.
-pub(crate) fn wire_name(ident: &Ident) -> String {
-    names::lower_camel(&names::snake(&ident.unraw().to_string()))
-}
+pub(crate) use self::names::wire_name;
 
 /// What `#[message(arguments)]` makes of `item`.
 pub(crate) fn expand(arguments: TokenStream, item: Item) -> TokenStream {
@@ -56,14 +54,12 @@ pub(crate) fn expand(arguments: TokenStream, item: Item) -> TokenStream {
     let args = TypeArgs::parse(arguments, &mut errors);
     let (item, code) = match item {
         Item::Struct(mut item) => {
-            check::no_serde(&mut item.attrs, &mut errors);
-            check::no_serde_derives(&item.attrs, true, &mut errors);
+            foreign::no_serde_of_type(&mut item.attrs, true, &mut errors);
             let code = expand_struct(args, &mut item, &mut errors);
             (quote!(#item), code)
         }
         Item::Enum(mut item) => {
-            check::no_serde(&mut item.attrs, &mut errors);
-            check::no_serde_derives(&item.attrs, true, &mut errors);
+            foreign::no_serde_of_type(&mut item.attrs, true, &mut errors);
             let code = expand_enum(args, &mut item, &mut errors);
             (quote!(#item), code)
         }
@@ -119,7 +115,6 @@ fn named_fields(fields: &mut Fields, errors: &mut Errors) -> Vec<Field> {
     let mut found = Vec::new();
     for field in fields {
         check::conditions(&field.attrs, "field", errors);
-        check::no_serde(&mut field.attrs, errors);
         let args = FieldArgs::take(&mut field.attrs, Place::Field, errors);
         if let Some(ident) = &field.ident {
             check::travels(&field.ty, true, errors);

@@ -6,6 +6,14 @@
 //! | variant `OutOfStock` without data | `OUT_OF_STOCK` | `OUT_OF_STOCK` |
 //! | variant `OutOfStock` with data | `out_of_stock` | `outOfStock` |
 
+use syn::Ident;
+use syn::ext::IdentExt;
+
+/// The name under which an argument or field travels in JSON and msgpack, unless it is given one.
+pub(crate) fn wire_name(ident: &Ident) -> String {
+    lower_camel(&snake(&ident.unraw().to_string()))
+}
+
 /// `user_id` or `UserId` to `user_id`.
 pub(crate) fn snake(name: &str) -> String {
     let mut out = String::with_capacity(name.len() + 4);

@@ -8,7 +8,7 @@ use syn::{Ident, ItemStruct, Type, TypePath};
 use super::args::TypeArgs;
 use super::expand::{default_of, implement};
 use super::model::Head;
-use super::{check, faces};
+use super::{check, faces, foreign};
 use crate::errors::Errors;
 use crate::travels::starts_with_self;
 
@@ -18,8 +18,8 @@ pub(crate) fn expand(args: TypeArgs, item: &mut ItemStruct, errors: &mut Errors)
     for field in &mut item.fields {
         check::conditions(&field.attrs, "field", errors);
         let message = "the field of a newtype has no name and number; remove this";
-        check::refuse(&mut field.attrs, |attr| attr.path().is_ident("rpc"), message, errors);
-        check::no_serde(&mut field.attrs, errors);
+        foreign::refuse(&mut field.attrs, |attr| attr.path().is_ident("rpc"), message, errors);
+        foreign::no_serde(&mut field.attrs, errors);
     }
     let item = &*item;
     let Some(field) = item.fields.iter().next() else { return TokenStream::new() };

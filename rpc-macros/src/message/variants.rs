@@ -7,6 +7,7 @@ use syn::{Fields, Ident, ItemEnum, Type};
 
 use super::args::{FieldArgs, Place};
 use super::check;
+use super::foreign;
 use super::model::{Field, Head, Wire};
 use super::named_fields;
 use super::names::upper_camel;
@@ -44,12 +45,11 @@ pub(crate) fn args(item: &mut ItemEnum, place: Place, errors: &mut Errors) -> Ve
     let variants = item.variants.iter_mut();
     let args = variants.map(|variant| {
         check::conditions(&variant.attrs, "variant", errors);
-        check::no_serde(&mut variant.attrs, errors);
         for field in variant.fields.iter_mut().filter(|field| field.ident.is_none()) {
             // What is said of the only value of a variant is said of the variant.
             let message = "the value of a variant has no attributes; put this on the variant";
-            check::no_serde(&mut field.attrs, errors);
-            check::refuse(&mut field.attrs, |_| true, message, errors);
+            foreign::no_serde(&mut field.attrs, errors);
+            foreign::refuse(&mut field.attrs, |_| true, message, errors);
         }
         FieldArgs::take(&mut variant.attrs, place, errors)
     });

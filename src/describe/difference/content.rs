@@ -6,6 +6,7 @@
 use rpc_core::message::json_mapping::{self, from_base64};
 
 use super::finding::BodyForm;
+use super::sample_texts::{BYTES, time_text};
 use crate::describe::types::{EnumDescription, EnumValue, TypeDescription, TypeKind};
 
 /// A type whose values are not messages.
@@ -106,17 +107,6 @@ impl<'a> Plain<'a> {
         }
     }
 
-    /// What it costs to look for each value of one in the other.
-    pub(super) fn cost(self, other: Self) -> usize {
-        let variants = |of| match of {
-            Self::Enum(of) => of.values.len(),
-            _ => 0,
-        };
-        // Values at the bounds of a type are about sixty.
-        let (own, others) = (variants(self), variants(other));
-        256 + 8 * (own + others) + own.saturating_mul(others)
-    }
-
     /// Whether protobuf writes numbers of both in the same form.
     pub(super) fn has_same_width(self, other: Self) -> bool {
         let bits = |of| match of {
@@ -126,33 +116,8 @@ impl<'a> Plain<'a> {
         bits(self) == bits(other)
     }
 
-    /// Values that stand for all but the default; those of text also for what `reader` looks for.
-    pub(super) fn samples(self, reader: Self) -> Vec<Content<'a>>
-    where
-        Self: 'a,
-    {
-        match self {
-            Self::Bool => vec![Content::Bool(true)],
-            Self::Int(..) => {
-                bounds().filter(|value| self.holds(*value)).map(Content::Int).collect()
-            }
-            Self::Float(32) => [0.5, 1.0, 1e30].map(Content::Float).into(),
-            Self::Float(_) => [0.5, 0.1, 1.0, 1e30, 1e300].map(Content::Float).into(),
-            Self::Text => {
-                let mut texts = vec!["abc".to_owned(), "abcd".to_owned(), "12".to_owned()];
-                if let Self::Enum(of) = reader {
-                    texts.extend(of.values.iter().map(|value| value.name.clone()));
-                }
-                texts.into_iter().map(Content::Text).collect()
-            }
-            Self::Bytes => BYTES.map(|(bytes, _)| Content::Bytes(bytes.into())).into(),
-            Self::Time(kind) => vec![Content::Time(time_text(kind))],
-            Self::Enum(of) => of.values.iter().map(Content::Variant).collect(),
-        }
-    }
-
     /// Whether an integer is one of this type.
-    fn holds(self, value: i128) -> bool {
+    pub(super) fn holds(self, value: i128) -> bool {
         match self {
             Self::Int(true, bits) => (-(1 << (bits - 1))..1 << (bits - 1)).contains(&value),
             Self::Int(false, bits) => (0..1 << bits).contains(&value),
@@ -303,22 +268,6 @@ impl<'a> Plain<'a> {
         };
         value.map_or(ReadContent::Refused, ReadContent::Value)
     }
-}
-
-/// Bytes that are a text, that are none, and whose base64 is a number.
-const BYTES: [(&[u8], &str); 3] =
-    [(b"abc", "YWJj"), (b"\xff\xfe", "//4="), (b"\xd7\x6d\xf8", "1234")];
-
-/// A time as a text.
-fn time_text(kind: TypeKind) -> &'static str {
-    if kind == TypeKind::Duration { "1.500s" } else { "2024-02-29T12:00:00Z" }
-}
-
-/// Numbers at which a width ends, or a float stops being exact.
-fn bounds() -> impl Iterator<Item = i128> {
-    let widths = [7, 8, 15, 16, 24, 31, 32, 53, 63, 64].map(|bits| 1_i128 << bits);
-    let around = widths.into_iter().flat_map(|bound| [bound - 1, bound, bound + 1]);
-    [1, 2].into_iter().chain(around.clone()).chain([-1]).chain(around.map(|bound| -bound))
 }
 
 /// From 2^53 on a float no longer says which integer was meant.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::content::{Plain, ReadContent, is_same};
 use super::finding::{BodyForm, ReadOutcome};
-use super::slot::{Kind, Slot};
+use super::slot::{Slot, SlotKind};
 
 /// What a reader may have in place of values, each with whether only of values that are new.
 pub(super) type Outcomes = BTreeSet<(ReadOutcome, bool)>;
@@ -93,9 +93,9 @@ impl Crossing {
 }
 
 /// What it costs to compare two kinds.
-pub(super) fn cost(written: Kind<'_>, read: Kind<'_>) -> usize {
+pub(super) fn cost(written: SlotKind<'_>, read: SlotKind<'_>) -> usize {
     match (written, read) {
-        (Kind::Plain(writer), Kind::Plain(reader)) if !writer.is_one_type(reader) => {
+        (SlotKind::Plain(writer), SlotKind::Plain(reader)) if !writer.is_one_type(reader) => {
             writer.cost(reader)
         }
         _ => 8,

@@ -17,6 +17,8 @@ mod messages;
 mod methods;
 mod named;
 mod numbered;
+mod sample_texts;
+mod samples;
 mod slot;
 mod walk;
 

@@ -6,7 +6,7 @@
 use super::content::Plain;
 use super::crossing::{Crossing, Outcomes, cost, garbled, refused};
 use super::finding::{BodyForm, ReadOutcome};
-use super::slot::{Kind, Slot, TupleFields};
+use super::slot::{Slot, SlotKind, TupleFields};
 use crate::describe::types::FieldLabel;
 
 /// What stands in a place.
@@ -19,11 +19,11 @@ struct Place<'a> {
 
 #[derive(Debug, Clone, Copy)]
 enum Form<'a> {
-    One(Kind<'a>),
+    One(SlotKind<'a>),
     /// The elements; of an array, how many.
-    List(Kind<'a>, Option<u32>),
+    List(SlotKind<'a>, Option<u32>),
     /// The field, for its keys, and the values.
-    Map(Slot<'a>, Kind<'a>),
+    Map(Slot<'a>, SlotKind<'a>),
     Tuple(TupleFields<'a>),
 }
 
@@ -44,10 +44,10 @@ impl<'a> Place<'a> {
     }
 
     /// The place of an element.
-    fn of_kind(kind: Kind<'a>) -> Option<Self> {
+    fn of_kind(kind: SlotKind<'a>) -> Option<Self> {
         let form = match kind {
-            Kind::Nested(slot, length) => return Self::of_slot(slot, length),
-            Kind::Tuple(fields) => Form::Tuple(fields),
+            SlotKind::Nested(slot, length) => return Self::of_slot(slot, length),
+            SlotKind::Tuple(fields) => Form::Tuple(fields),
             _ => Form::One(kind),
         };
         Some(Self { is_optional: false, form })
@@ -66,7 +66,7 @@ impl Crossing {
     }
 
     /// A value in a list, map or tuple, where nothing is left out. `of` pays.
-    fn element(self, of: Slot<'_>, written: Kind<'_>, read: Kind<'_>) -> Option<Outcomes> {
+    fn element(self, of: Slot<'_>, written: SlotKind<'_>, read: SlotKind<'_>) -> Option<Outcomes> {
         self.place(of, Place::of_kind(written)?, Place::of_kind(read)?)
     }
 
@@ -83,9 +83,9 @@ impl Crossing {
         of.types.spend(8)?;
         Some(match (written, read) {
             (One(written), One(read)) => self.one(of, written, read)?,
-            (_, One(Kind::Json)) => self.into_json(of, written)?,
+            (_, One(SlotKind::Json)) => self.into_json(of, written)?,
             // Those values arrive that the other type has, too.
-            (One(Kind::Json), _) => self.of_json(),
+            (One(SlotKind::Json), _) => self.of_json(),
             (List(writer, length), List(reader, others)) => {
                 let mut outcomes = self.element(of, writer, reader)?;
                 outcomes.extend(self.lengths(length, others));
@@ -124,24 +124,28 @@ impl Crossing {
                 outcomes
             }
             // A message is read from a list, by position, where a format is no text.
-            (List(..) | Tuple(_), One(Kind::Message(false))) if self.form == BodyForm::Msgpack => {
+            (List(..) | Tuple(_), One(SlotKind::Message(false)))
+                if self.form == BodyForm::Msgpack =>
+            {
                 garbled()
             }
-            (Map(..), One(Kind::Message(_))) | (One(Kind::Message(_)), Map(..)) => garbled(),
+            (Map(..), One(SlotKind::Message(_))) | (One(SlotKind::Message(_)), Map(..)) => {
+                garbled()
+            }
             _ => refused(),
         })
     }
 
     /// One value.
-    fn one(self, of: Slot<'_>, written: Kind<'_>, read: Kind<'_>) -> Option<Outcomes> {
+    fn one(self, of: Slot<'_>, written: SlotKind<'_>, read: SlotKind<'_>) -> Option<Outcomes> {
         of.types.spend(cost(written, read))?;
         Some(match (written, read) {
-            (Kind::Plain(Plain::Enum(_)), Kind::Plain(Plain::Enum(_)))
-            | (Kind::Message(_), Kind::Message(_))
-            | (Kind::Json, Kind::Json) => self.compared_elsewhere(),
-            (Kind::Plain(writer), Kind::Plain(reader)) => self.plain(writer, reader),
-            (_, Kind::Json) => self.into_json(of, Form::One(written))?,
-            (Kind::Json, _) => self.of_json(),
+            (SlotKind::Plain(Plain::Enum(_)), SlotKind::Plain(Plain::Enum(_)))
+            | (SlotKind::Message(_), SlotKind::Message(_))
+            | (SlotKind::Json, SlotKind::Json) => self.compared_elsewhere(),
+            (SlotKind::Plain(writer), SlotKind::Plain(reader)) => self.plain(writer, reader),
+            (_, SlotKind::Json) => self.into_json(of, Form::One(written))?,
+            (SlotKind::Json, _) => self.of_json(),
             _ => refused(),
         })
     }
@@ -158,14 +162,14 @@ impl Crossing {
         Some(match written {
             _ if self.is_astray => garbled(),
             // 64 bits are a text in JSON, and more than a number of a value has in msgpack.
-            Form::One(Kind::Plain(Plain::Int(_, 64))) if is_json => {
+            Form::One(SlotKind::Plain(Plain::Int(_, 64))) if is_json => {
                 [(ReadOutcome::Changed, false)].into()
             }
-            Form::One(Kind::Plain(Plain::Int(_, 64))) => refused(),
-            Form::One(Kind::Plain(Plain::Bytes)) if is_json => {
+            Form::One(SlotKind::Plain(Plain::Int(_, 64))) => refused(),
+            Form::One(SlotKind::Plain(Plain::Bytes)) if is_json => {
                 [(ReadOutcome::Changed, false)].into()
             }
-            Form::One(Kind::Plain(Plain::Bytes)) => refused(),
+            Form::One(SlotKind::Plain(Plain::Bytes)) => refused(),
             Form::One(_) => Outcomes::new(),
             Form::List(item, _) => self.into_json(of, Place::of_kind(item)?.form)?,
             Form::Map(slot, value) => {
@@ -187,7 +191,7 @@ impl Crossing {
 }
 
 fn takes_null(place: Place<'_>) -> bool {
-    matches!(place.form, Form::One(Kind::Json))
+    matches!(place.form, Form::One(SlotKind::Json))
 }
 
 fn count(of: TupleFields<'_>) -> Option<u32> {

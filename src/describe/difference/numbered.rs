@@ -4,7 +4,7 @@
 use super::content::Plain;
 use super::crossing::{Crossing, Outcomes, cost, garbled, refused};
 use super::finding::ReadOutcome;
-use super::slot::{Kind, Slot, TupleFields};
+use super::slot::{Slot, SlotKind, TupleFields};
 use crate::describe::types::FieldLabel;
 
 impl Crossing {
@@ -39,18 +39,18 @@ impl Crossing {
     }
 
     /// One value.
-    fn value(self, written: Kind<'_>, read: Kind<'_>) -> Option<Outcomes> {
+    fn value(self, written: SlotKind<'_>, read: SlotKind<'_>) -> Option<Outcomes> {
         Some(match (written, read) {
-            (Kind::Plain(Plain::Enum(_)), Kind::Plain(Plain::Enum(_)))
-            | (Kind::Message(_), Kind::Message(_))
-            | (Kind::Json, Kind::Json) => self.compared_elsewhere(),
-            (Kind::Nested(writer, length), Kind::Nested(reader, others)) => {
+            (SlotKind::Plain(Plain::Enum(_)), SlotKind::Plain(Plain::Enum(_)))
+            | (SlotKind::Message(_), SlotKind::Message(_))
+            | (SlotKind::Json, SlotKind::Json) => self.compared_elsewhere(),
+            (SlotKind::Nested(writer, length), SlotKind::Nested(reader, others)) => {
                 let mut outcomes = self.read_numbered(writer, reader)?;
                 outcomes.extend(self.lengths(length, others));
                 outcomes
             }
-            (Kind::Tuple(writer), Kind::Tuple(reader)) => self.tuple(writer, reader)?,
-            (Kind::Plain(writer), Kind::Plain(reader)) if is_told_apart(writer, reader) => {
+            (SlotKind::Tuple(writer), SlotKind::Tuple(reader)) => self.tuple(writer, reader)?,
+            (SlotKind::Plain(writer), SlotKind::Plain(reader)) if is_told_apart(writer, reader) => {
                 self.plain(writer, reader)
             }
             _ if written.is_delimited() && read.is_delimited() => garbled(),
@@ -75,7 +75,7 @@ impl Crossing {
         self,
         writer: Slot<'_>,
         reader: Slot<'_>,
-        written: Kind<'_>,
+        written: SlotKind<'_>,
     ) -> Option<(ReadOutcome, bool)> {
         let is_optional = |slot: Slot<'_>| slot.label() == FieldLabel::Optional;
         match (is_optional(writer), is_optional(reader)) {
@@ -89,9 +89,9 @@ impl Crossing {
     }
 
     /// Lists: numbers stand in a row behind one length, others one by one.
-    fn packed(self, written: Kind<'_>, read: Kind<'_>) -> Option<Outcomes> {
+    fn packed(self, written: SlotKind<'_>, read: SlotKind<'_>) -> Option<Outcomes> {
         match (written, read) {
-            (Kind::Plain(writer), Kind::Plain(reader))
+            (SlotKind::Plain(writer), SlotKind::Plain(reader))
                 if !writer.is_delimited() && !reader.is_delimited() =>
             {
                 match writer.has_same_width(reader) {
@@ -105,7 +105,7 @@ impl Crossing {
     }
 
     /// Of a list one value is the last, or all of them merged.
-    fn last_of_list(self, written: Kind<'_>, read: Kind<'_>) -> Option<Outcomes> {
+    fn last_of_list(self, written: SlotKind<'_>, read: SlotKind<'_>) -> Option<Outcomes> {
         Some(match (written.is_delimited(), read.is_delimited()) {
             (true, true) => {
                 let mut outcomes = self.value(written, read)?;

@@ -18,7 +18,7 @@ pub(super) struct Slot<'a> {
 
 /// What stands under a label.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind<'a> {
+pub(super) enum SlotKind<'a> {
     Plain(Plain<'a>),
     /// Whether its fields exclude each other.
     Message(bool),
@@ -47,33 +47,35 @@ impl<'a> Slot<'a> {
     }
 
     /// What its values are; `None` if that is not known, or nested deeper than any value.
-    pub(super) fn value(self) -> Option<Kind<'a>> {
+    pub(super) fn value(self) -> Option<SlotKind<'a>> {
         self.kind(&self.field.value)
     }
 
     pub(super) fn key(self) -> Option<Plain<'a>> {
         match self.kind(self.field.key.as_ref()?)? {
-            Kind::Plain(key) => Some(key),
+            SlotKind::Plain(key) => Some(key),
             _ => None,
         }
     }
 
-    fn kind(self, of: &'a TypeDescription) -> Option<Kind<'a>> {
+    fn kind(self, of: &'a TypeDescription) -> Option<SlotKind<'a>> {
         let Self { types, depth, .. } = self;
         let depth = depth + 1;
         Some(match of.kind {
-            TypeKind::Message => Kind::Message(types.message(&of.name)?.is_oneof),
-            TypeKind::Json => Kind::Json,
+            TypeKind::Message => SlotKind::Message(types.message(&of.name)?.is_oneof),
+            TypeKind::Json => SlotKind::Json,
             TypeKind::Nested | TypeKind::Tuple if depth > MAX_DEPTH => return None,
             TypeKind::Nested => {
                 let message = types.message(&of.name)?;
                 let [field] = &message.fields[..] else { return None };
-                Kind::Nested(Self { types, field, depth }, message.length)
+                SlotKind::Nested(Self { types, field, depth }, message.length)
             }
-            TypeKind::Tuple => {
-                Kind::Tuple(TupleFields { fields: &types.message(&of.name)?.fields, types, depth })
-            }
-            _ => Kind::Plain(Plain::of(of, |name| types.enumeration(name))?),
+            TypeKind::Tuple => SlotKind::Tuple(TupleFields {
+                fields: &types.message(&of.name)?.fields,
+                types,
+                depth,
+            }),
+            _ => SlotKind::Plain(Plain::of(of, |name| types.enumeration(name))?),
         })
     }
 
@@ -86,10 +88,10 @@ impl<'a> Slot<'a> {
             && (one.value.kind, one.value.bits) == (two.value.kind, two.value.bits)
             && self.types.spend(1).is_some()
             && match (self.value(), other.value()) {
-                (Some(Kind::Nested(one, length)), Some(Kind::Nested(two, others))) => {
+                (Some(SlotKind::Nested(one, length)), Some(SlotKind::Nested(two, others))) => {
                     length == others && one.is_same_type(two)
                 }
-                (Some(Kind::Tuple(one)), Some(Kind::Tuple(two))) => {
+                (Some(SlotKind::Tuple(one)), Some(SlotKind::Tuple(two))) => {
                     one.fields.len() == two.fields.len()
                         && one.slots().zip(two.slots()).all(|(one, two)| one.is_same_type(two))
                 }
@@ -119,13 +121,13 @@ impl<'a> Slot<'a> {
         }
         pair(&self.field.value, &other.field.value);
         match (self.value(), other.value()) {
-            (Some(Kind::Nested(one, _)), Some(Kind::Nested(two, _))) => {
+            (Some(SlotKind::Nested(one, _)), Some(SlotKind::Nested(two, _))) => {
                 one.named_pairs(two, found);
             }
             // Where formats have names, what is nested stands in the place of the other.
-            (Some(Kind::Nested(one, _)), Some(_)) => one.named_pairs(other, found),
-            (Some(_), Some(Kind::Nested(two, _))) => self.named_pairs(two, found),
-            (Some(Kind::Tuple(one)), Some(Kind::Tuple(two))) => {
+            (Some(SlotKind::Nested(one, _)), Some(_)) => one.named_pairs(other, found),
+            (Some(_), Some(SlotKind::Nested(two, _))) => self.named_pairs(two, found),
+            (Some(SlotKind::Tuple(one)), Some(SlotKind::Tuple(two))) => {
                 one.slots().zip(two.slots()).for_each(|(one, two)| one.named_pairs(two, found));
             }
             _ => {}
@@ -140,7 +142,7 @@ impl<'a> TupleFields<'a> {
     }
 }
 
-impl Kind<'_> {
+impl SlotKind<'_> {
     /// Whether protobuf writes its length before it.
     pub(super) fn is_delimited(self) -> bool {
         match self {

@@ -29,7 +29,7 @@ enum State {
 struct Sku(#[serde(with = "text")] u64);
 
 #[error(crate = rpc_core)]
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 enum Failure {
     #[serde(skip)]
     Gone,
