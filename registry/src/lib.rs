@@ -8,6 +8,7 @@
 //! | `dev://`, `dev://name` | [`Dev`](embedded::Dev): one of the providers hosts it | development on one machine |
 //! | `dubhe://host:port` | [`Dubhe`](embedded::Dubhe), a client of an [`EmbeddedServer`](embedded::EmbeddedServer) | small teams |
 //! | `etcd://host:port,…` | `Etcd`: etcd, in the layout of dubbo-go (feature `etcd`) | fleets that run etcd |
+//! | `nacos://host:port,…` | `Nacos`: Nacos 2 and 3 (feature `nacos`) | fleets that run Nacos |
 //! | `static://host:port,…` | [`Fixed`]: a list in the address | providers that never move |
 //! | `memory://name` | [`Memory`]: inside this process | tests |
 //!
@@ -51,6 +52,8 @@ mod fixed;
 mod grpc;
 mod lock;
 mod memory;
+#[cfg(feature = "nacos")]
+mod nacos;
 mod recover;
 mod registration;
 mod registry;
@@ -70,6 +73,8 @@ pub use self::config::RegistryParams;
 pub use self::etcd::Etcd;
 pub use self::fixed::Fixed;
 pub use self::memory::Memory;
+#[cfg(feature = "nacos")]
+pub use self::nacos::Nacos;
 pub use self::recover::{Pace, supervise};
 pub use self::registration::Registration;
 pub use self::registry::Registry;
@@ -87,14 +92,16 @@ pub use self::zookeeper::ZooKeeper;
 #[must_use]
 pub fn builtin() -> ExtensionPoint<dyn Registry> {
     let registries = ExtensionPoint::new("registry")
-        .without(&["consul", "nacos", "redis", "zookeeper"])
-        .by_feature(&["etcd"])
+        .without(&["consul", "redis", "zookeeper"])
+        .by_feature(&["etcd", "nacos"])
         .with::<embedded::Dev>()
         .with::<embedded::Dubhe>()
         .with::<Fixed>()
         .with::<Memory>();
     #[cfg(feature = "etcd")]
     let registries = registries.with::<Etcd>();
+    #[cfg(feature = "nacos")]
+    let registries = registries.with::<Nacos>();
     registries
 }
 

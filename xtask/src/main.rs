@@ -14,6 +14,7 @@ mod figures;
 mod growth;
 mod msrv;
 mod mutants;
+mod nacos;
 mod previous;
 mod process;
 mod python;
@@ -27,7 +28,7 @@ use self::process::Failure;
 /// A command: its name, what it does, and how.
 type Task = (&'static str, &'static str, fn(&[String]) -> Result<(), Failure>);
 
-const TASKS: [Task; 20] = [
+const TASKS: [Task; 21] = [
     ("fmt", "format everything; --check only looks", tasks::fmt),
     ("lint", "clippy on every target, warnings are errors", tasks::lint),
     ("test", "every test, with its set-up; takes cargo test's arguments", tasks::test),
@@ -71,6 +72,7 @@ const TASKS: [Task; 20] = [
         "messages and damaged bytes at random, beside stock protobuf and msgpack; takes how many",
         tasks::differential,
     ),
+    ("nacos", "the tests of `nacos://` on real servers, which Maven puts together", nacos::test),
     ("python", "make the Python that tests use and print its path", python::print),
     ("ci", "everything that must pass, in sequence", ci::run),
 ];

@@ -6,7 +6,7 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
 /// Encodes a text as Java's form encoding does: letters, digits and `.-*_` stay, a blank is `+`, every
 /// other byte of UTF-8 is `%XX` in upper case.
-pub(super) fn encode_form(text: &str) -> String {
+pub(crate) fn encode_form(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len() + text.len() / 3);
     for byte in text.bytes() {
         match byte {
@@ -21,7 +21,7 @@ pub(super) fn encode_form(text: &str) -> String {
 }
 
 /// Undoes percent-encoding, and `+` for a blank if it is a form. A `%` that begins no escape stays.
-pub(super) fn decode(text: &str, form: bool) -> Result<String, String> {
+pub(crate) fn decode(text: &str, form: bool) -> Result<String, String> {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;

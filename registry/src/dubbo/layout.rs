@@ -26,6 +26,8 @@ const ROOT: &str = "dubbo";
 pub(crate) struct Layout {
     /// The root, without `/`.
     pub(crate) root: Arc<str>,
+    /// Whether each version and group of an interface has a place of its own, as services of Nacos do.
+    pub(crate) parts_versions: bool,
     pub(crate) mode: RegisterMode,
     pub(crate) registers_consumers: bool,
     /// The form in which application-level records are written; all forms are read.
@@ -92,6 +94,7 @@ impl Layout {
         }
         Ok(Self {
             root: root.into(),
+            parts_versions: false,
             mode: match value("register-mode") {
                 Some(text) => text.parse().map_err(|why: String| url.wrong(&why))?,
                 None => RegisterMode::default(),
@@ -112,6 +115,20 @@ impl Layout {
             told: ToldOfTrees::default(),
             own: OwnNodes::new(),
         })
+    }
+
+    /// As [`of`](Self::of), for a registry that has services in place of a tree: `group` is another thing there,
+    /// and consumers are not listed unless that is asked for, as with Java.
+    pub(crate) fn of_services(
+        url: &RegistryUrl,
+        params: &RegistryParams,
+        default_port: u16,
+    ) -> Result<Self, Error> {
+        let mut tree = url.clone();
+        tree.query.remove("group");
+        tree.query.entry("register-consumer".to_owned()).or_insert_with(|| "false".to_owned());
+        let layout = Self::of(&tree, params, RecordForm::Curator, default_port)?;
+        Ok(Self { parts_versions: true, ..layout })
     }
 }
 

@@ -39,6 +39,7 @@ pub(crate) mod tree_contract;
 mod url;
 
 pub(crate) use self::application::{ApplicationEntry, application_entry};
+pub(crate) use self::escape::{decode, encode_form};
 pub(crate) use self::layout::{Layout, RecordForm, RegisterMode};
 pub(crate) use self::merged::{Merged, NotCalled, Note, ReadRecord, UNREAD, merge};
 pub(crate) use self::metadata_info::{MetadataInfo, ServiceInfo};

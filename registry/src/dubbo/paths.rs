@@ -1,6 +1,9 @@
 //! Where things stand in a server that keeps values by path.
 
+use rpc_core::ServiceKey;
+
 use super::escape::encode_form;
+use super::service_rules::colon_separated;
 
 /// The paths of one registry.
 ///
@@ -16,13 +19,21 @@ use super::escape::encode_form;
 pub(crate) struct TreePaths {
     root: String,
     services: String,
+    parts_versions: bool,
 }
 
 impl TreePaths {
     /// The paths under `root`. Other roots than `dubbo` take the place of `services` too, as in Java.
     pub(crate) fn new(root: &str) -> Self {
         let services = if root == "dubbo" { "services" } else { root };
-        Self { root: format!("/{root}"), services: format!("/{services}") }
+        let (root, services) = (format!("/{root}"), format!("/{services}"));
+        Self { root, services, parts_versions: false }
+    }
+
+    /// Whether each version and group of an interface has a place of its own.
+    pub(crate) fn parting_versions(mut self, parts: bool) -> Self {
+        self.parts_versions = parts;
+        self
     }
 
     /// The parent of all interfaces, and of what is not one: see [`interface_of`](Self::interface_of).
@@ -37,14 +48,22 @@ impl TreePaths {
         (!matches!(&*interface, "" | "config" | "mapping" | "metadata")).then_some(interface)
     }
 
-    /// The parent of the providers of an interface.
-    pub(crate) fn providers(&self, interface: &str) -> String {
-        format!("{}/{}/providers", self.root, encode_form(interface))
+    /// The parent of the providers of a service: of all versions and groups of its interface, unless these
+    /// are parted.
+    pub(crate) fn providers(&self, service: &ServiceKey) -> String {
+        format!("{}/{}/providers", self.root, self.folder(service))
     }
 
-    /// The parent of the consumers of an interface.
-    pub(crate) fn consumers(&self, interface: &str) -> String {
-        format!("{}/{}/consumers", self.root, encode_form(interface))
+    /// The parent of the consumers of a service, likewise.
+    pub(crate) fn consumers(&self, service: &ServiceKey) -> String {
+        format!("{}/{}/consumers", self.root, self.folder(service))
+    }
+
+    fn folder(&self, service: &ServiceKey) -> String {
+        match self.parts_versions {
+            true => encode_form(&colon_separated(service)),
+            false => encode_form(service.interface()),
+        }
     }
 
     /// The parent of all applications.

@@ -11,6 +11,11 @@
 //! heard.rs       the first bytes of a peer, which tell what it is if it does not speak HTTP/2
 //! ```
 
+#![cfg_attr(
+    not(feature = "etcd"),
+    allow(dead_code, unused_imports, reason = "only etcd needs all of it")
+)]
+
 mod connection;
 mod failure;
 mod frames;

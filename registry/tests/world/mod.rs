@@ -31,6 +31,8 @@ pub(crate) struct Place {
     /// Whether it keeps Dubbo's layout, in which each start of a provider has an entry of its own,
     /// whoever listed the address before.
     pub(crate) lists_each_start: bool,
+    /// Whether it refuses an instance whose metadata is longer than 1,024 characters.
+    pub(crate) limits_metadata: bool,
     #[cfg(feature = "etcd")]
     _etcd: Option<Arc<servers::EtcdServer>>,
 }
@@ -45,6 +47,7 @@ impl Place {
             second: None,
             _dir: None,
             lists_each_start: false,
+            limits_metadata: false,
             #[cfg(feature = "etcd")]
             _etcd: None,
         }
@@ -75,6 +78,8 @@ pub(crate) async fn places(test: &str) -> Vec<Place> {
             "dev" => places.push(dev().await),
             #[cfg(feature = "etcd")]
             "etcd" => places.extend(etcd(test)),
+            #[cfg(feature = "nacos")]
+            "nacos" => places.extend(nacos(test)),
             "static" => {}
             other => panic!("add `{other}` to the contract suite"),
         }
@@ -137,6 +142,19 @@ fn etcd(test: &str) -> Option<Place> {
     let server = servers::EtcdServer::shared()?;
     let place = Place::at(format!("etcd://{}?session=2s&group={test}", server.address()));
     Some(Place { lists_each_start: true, _etcd: Some(server), ..place })
+}
+
+/// A namespace for a test, on each version that is there.
+#[cfg(feature = "nacos")]
+fn nacos(test: &str) -> Vec<Place> {
+    let run = std::process::id();
+    let place = |version| {
+        let at = servers::Nacos::shared(version)?;
+        let place = Place::at(format!("nacos://{at}?namespace=contract-{test}-{run}"));
+        let limits_metadata = version == servers::NacosVersion::Three;
+        Some(Place { lists_each_start: true, limits_metadata, ..place })
+    };
+    servers::NacosVersion::ALL.into_iter().filter_map(place).collect()
 }
 
 pub(crate) fn key(service: &str) -> ServiceKey {

@@ -3,11 +3,13 @@
 //! A server that is not installed is a loud skip for a person, and a failure where `CI` is set.
 
 mod etcd;
+mod nacos;
 mod ports;
 mod process;
 mod zookeeper;
 
 pub use self::etcd::EtcdServer;
+pub use self::nacos::{Nacos, NacosVersion, nacos_http};
 pub use self::ports::free_ports;
 pub use self::process::{Process, installed, is_ci};
 pub use self::zookeeper::{ZooKeeperEnsemble, ZooKeeperServer};

@@ -17,13 +17,24 @@ impl Process {
     /// # Panics
     /// It cannot be started, or the file cannot be written.
     #[must_use]
-    pub fn start(mut command: Command, log: &Path) -> Self {
+    pub fn start(command: Command, log: &Path) -> Self {
+        Self::launch(command, Stdio::null(), log)
+    }
+
+    /// As [`start`](Self::start), of a program that ends when its input does: it ends with this process, even
+    /// if nothing is dropped.
+    #[must_use]
+    pub(crate) fn start_tied(command: Command, log: &Path) -> Self {
+        Self::launch(command, Stdio::piped(), log)
+    }
+
+    fn launch(mut command: Command, input: Stdio, log: &Path) -> Self {
         let name = command.get_program().to_string_lossy().into_owned();
         let output = std::fs::OpenOptions::new().create(true).append(true).open(log);
         let output = output.unwrap_or_else(|error| panic!("{}: {error}", log.display()));
         let errors =
             output.try_clone().unwrap_or_else(|error| panic!("{}: {error}", log.display()));
-        command.stdin(Stdio::null()).stdout(output).stderr(errors);
+        command.stdin(input).stdout(output).stderr(errors);
         let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
         Self { name, child }
     }

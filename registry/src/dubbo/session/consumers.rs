@@ -167,7 +167,7 @@ impl Entries {
             let application = &self.layout.application;
             let started = (self.layout.own.started_ms, std::process::id());
             let url = consumer_url(service, application, host, started);
-            let parent = self.paths.consumers(service.interface());
+            let parent = self.paths.consumers(service);
             let path = format!("{parent}/{}", url.to_node_name());
             // Noted before it is written: it may have been when that fails.
             let entry = Entry { path: path.clone(), is_there: false, may_go: true };

@@ -59,7 +59,7 @@ impl InterfaceLevel {
     }
 
     fn path_of(&self, instance: &Instance) -> String {
-        let parent = self.paths.providers(instance.service.interface());
+        let parent = self.paths.providers(&instance.service);
         format!("{parent}/{}", provider_url(instance).to_node_name())
     }
 }

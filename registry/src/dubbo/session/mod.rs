@@ -50,7 +50,7 @@ pub(crate) struct TreeSession {
 impl TreeSession {
     /// A session over `tree`, which is open. Nothing is read or written before first use.
     pub(crate) fn new(tree: Arc<dyn NodeTree>, layout: Arc<Layout>) -> Self {
-        let paths = Arc::new(TreePaths::new(&layout.root));
+        let paths = Arc::new(TreePaths::new(&layout.root).parting_versions(layout.parts_versions));
         Self {
             interfaces: InterfaceLevel::new(&tree, &layout, &paths),
             applications: ApplicationLevel::new(&tree, &layout, &paths),

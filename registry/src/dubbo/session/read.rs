@@ -89,7 +89,7 @@ impl ListReader {
 
     /// Puts the list of `service` into `updates` at once and after each change.
     pub(super) async fn watch(&self, service: &ServiceKey, updates: &Updates) -> Result<(), Error> {
-        let mut providers = self.follow_providers(service.interface());
+        let mut providers = self.follow_providers(service);
         let mut mapping = self.follow_mapping(service.interface());
         let mut processes: BTreeMap<String, ReadFollower<Nodes, Processes>> = BTreeMap::new();
         let mut maker = ListMaker::default();
@@ -140,7 +140,7 @@ impl ListReader {
     pub(super) async fn fetch(&self, service: &ServiceKey) -> Result<Listing, Error> {
         let revision = self.lists.fetch_add(1, Ordering::AcqRel);
         let (providers, applications) = tokio::try_join!(
-            self.read_providers(service.interface()),
+            self.read_providers(service),
             self.read_mapping(service.interface()),
         )?;
         let reads = applications.iter().map(|name| self.read_processes(name.clone()));
@@ -168,8 +168,8 @@ impl ListReader {
         Listing { revision, instances: merged.instances }
     }
 
-    fn follow_providers(&self, interface: &str) -> ReadFollower<Nodes, Providers> {
-        let path = self.paths.providers(interface);
+    fn follow_providers(&self, service: &ServiceKey) -> ReadFollower<Nodes, Providers> {
+        let path = self.paths.providers(service);
         let tree = Arc::clone(&self.tree);
         let keep = |ends| ProviderReader::default().keep(tree, path.clone(), ends);
         self.providers.keep(&path, keep).follow()
@@ -189,8 +189,8 @@ impl ListReader {
         self.processes.keep(&path, |ends| reader.keep(tree, path.clone(), ends)).follow()
     }
 
-    async fn read_providers(&self, interface: &str) -> Result<Providers, Error> {
-        let path = self.paths.providers(interface);
+    async fn read_providers(&self, service: &ServiceKey) -> Result<Providers, Error> {
+        let path = self.paths.providers(service);
         match self.providers.find(&path) {
             Some(kept) => {
                 let read = async { Ok(self.tree.children(&path, ReadOf::Names).await?.into()) };

@@ -51,7 +51,7 @@ fn a_provider_url_says_what_a_java_consumer_read() {
          &interface=com.acme.Shop&methods=greet&release=dubhe-X&side=provider\
          &timestamp=1726000000000"
     );
-    let path = TreePaths::new("dubbo").providers("com.acme.Shop");
+    let path = TreePaths::new("dubbo").providers(&ServiceKey::new("com.acme.Shop"));
     assert!(recipe["node"].as_str().unwrap().starts_with(&format!("{path}/dubbo%3A%2F%2F192")));
 }
 

@@ -183,13 +183,13 @@ fn a_mapping_grows_by_whole_names() {
 #[test]
 fn paths_are_those_of_java_and_go() {
     let paths = TreePaths::new("dubbo");
-    assert_eq!(paths.providers("a.B$C"), "/dubbo/a.B%24C/providers");
-    assert_eq!(paths.consumers("a.B"), "/dubbo/a.B/consumers");
+    assert_eq!(paths.providers(&ServiceKey::new("a.B$C")), "/dubbo/a.B%24C/providers");
+    assert_eq!(paths.consumers(&ServiceKey::new("a.B")), "/dubbo/a.B/consumers");
     assert_eq!(paths.processes("shop"), "/services/shop");
     assert_eq!(paths.mapping("a.B$C"), "/dubbo/mapping/a.B$C");
     assert_eq!(paths.metadata("shop", "r"), ["/dubbo/metadata/shop/r", "/dubbo/shop/r"]);
     let paths = TreePaths::new("team");
-    assert_eq!(paths.providers("a.B"), "/team/a.B/providers");
+    assert_eq!(paths.providers(&ServiceKey::new("a.B")), "/team/a.B/providers");
     assert_eq!(paths.processes("shop"), "/team/shop");
     assert_eq!(TreePaths::interface_of("a.B%24C").as_deref(), Some("a.B$C"));
     assert_eq!(TreePaths::interface_of("metadata"), None);

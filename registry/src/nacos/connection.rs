@@ -1,0 +1,409 @@
+//! A connection that a server knows as a client of its own: what is registered on it ends with it.
+//!
+//! Four tasks, which end with it: one drives HTTP/2, one reads what the server pushes and answers, one asks
+//! every 5 s whether the server still knows us, one renews the token. A server that stands still is noticed
+//! within 10 s, one that dies at once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rpc_core::Error;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::login::{Login, LoginToken};
+use super::messages::{
+    ConnectionSetup, HealthCheck, NacosAsk, NacosOutcome, Named, PushAnswer, PushHead, SUCCESS,
+    ServerAbilities, ServerCheck, ServiceListRequest, code,
+};
+use super::payload::Payload;
+use super::pushes::Pushes;
+use crate::grpc::{GrpcAnswers, GrpcConnection, GrpcFailure, GrpcLimits, GrpcRequests};
+use crate::sound;
+
+/// Where requests go, and where the server pushes.
+const CALL: &str = "/Request/request";
+const PUSHES: &str = "/BiRequestStream/requestBiStream";
+
+/// The lists of about 100,000 instances.
+const LIMITS: GrpcLimits = GrpcLimits { message: 64 * 1024 * 1024 };
+
+/// How often the server is asked whether it knows us.
+const PING_EVERY: Duration = Duration::from_secs(5);
+
+/// How long its answer may take.
+const PING_LIMIT: Duration = Duration::from_secs(4);
+
+/// The first pause before it is asked again whether it knows a new connection.
+const SETUP_PAUSE: Duration = Duration::from_millis(10);
+
+/// The port of gRPC is that of the address and this.
+pub(super) const GRPC_OFFSET: u16 = 1000;
+
+/// A server of the registry, as its address names it.
+#[derive(Debug, Clone)]
+pub(super) struct NacosServer {
+    /// Host and port for HTTP.
+    pub(super) http: String,
+    /// Host and port for gRPC.
+    pub(super) grpc: String,
+}
+
+/// An open connection.
+pub(super) struct NacosConnection {
+    shared: Arc<Shared>,
+    abilities: ServerAbilities,
+    _tasks: JoinSet<()>,
+}
+
+/// State that requests share with the tasks.
+struct Shared {
+    /// The address of the registry, for errors.
+    registry: Arc<str>,
+    server: NacosServer,
+    grpc: GrpcConnection,
+    client_ip: String,
+    token: watch::Sender<Option<LoginToken>>,
+    pushes: Arc<Pushes>,
+    /// Why it ended, once it has.
+    end: watch::Sender<Option<String>>,
+}
+
+/// Why a request failed.
+#[derive(Debug)]
+pub(super) struct NacosRefusal {
+    /// Nacos' code; 0 if the server did not answer.
+    pub(super) code: i32,
+    pub(super) why: String,
+}
+
+impl NacosConnection {
+    /// Connects to `server`, logs in, and waits until the server knows us in `namespace`.
+    ///
+    /// # Errors
+    /// It does not answer, or refuses us; the message says which, and what to do.
+    pub(super) async fn open(
+        registry: &Arc<str>,
+        server: &NacosServer,
+        login: &Login,
+        namespace: &str,
+        pushes: Arc<Pushes>,
+    ) -> Result<Self, Error> {
+        let failed = |why: &str| Error::unreachable(format!("registry {registry}: {why}"));
+        let token = login.token(registry, &server.http).await?;
+        let at = &server.grpc;
+        let stream = TcpStream::connect(at).await.map_err(|error| {
+            failed(&format!(
+                "cannot connect to {at}: {error}; the port is that of the address and {GRPC_OFFSET}, \
+                 is Nacos 2 or later running there?"
+            ))
+            .with_source(error)
+        })?;
+        // Without it requests are late, no more.
+        let _ = stream.set_nodelay(true);
+        let client_ip = stream.local_addr().map(|at| at.ip().to_string()).unwrap_or_default();
+        let opened = GrpcConnection::open(stream, at, LIMITS).await;
+        let (grpc, driver) = opened.map_err(|failure| failed(&failure.to_string()))?;
+        let shared = Arc::new(Shared {
+            registry: Arc::clone(registry),
+            server: server.clone(),
+            grpc,
+            client_ip,
+            token: watch::Sender::new(token),
+            pushes,
+            end: watch::Sender::new(None),
+        });
+        let mut tasks = JoinSet::new();
+        let ending = Arc::clone(&shared);
+        tasks.spawn(async move { ending.finish(driver.await) });
+        let abilities = shared.check_server().await?;
+        let (answers, opening) = shared.grpc.stream(PUSHES);
+        // There is room: nothing was sent yet.
+        answers.try_send(&shared.setup(namespace)?);
+        tasks.spawn(read_all(Arc::clone(&shared), answers, opening));
+        shared.set_up(namespace).await?;
+        tasks.spawn(ping(Arc::clone(&shared)));
+        if shared.token.borrow().is_some() {
+            tasks.spawn(renew(Arc::clone(&shared), login.clone()));
+        }
+        Ok(Self { shared, abilities, _tasks: tasks })
+    }
+
+    /// The lists and hints that the server pushes.
+    pub(super) fn pushes(&self) -> &Arc<Pushes> {
+        &self.shared.pushes
+    }
+
+    /// Whether the server surely compares the digest of a configuration with that of the value it replaces.
+    pub(super) fn compares_digests(&self) -> bool {
+        self.abilities.support_ability_negotiation
+    }
+
+    /// Asks, and waits for the answer or the end of the connection.
+    ///
+    /// # Errors
+    /// The server does not answer, or says no.
+    pub(super) async fn ask<A: NacosAsk>(&self, ask: &A) -> Result<A::Answer, NacosRefusal> {
+        self.shared.ask(ask).await
+    }
+
+    /// The error of an operation.
+    pub(super) fn error(&self, doing: &str, refusal: &NacosRefusal) -> Error {
+        self.shared.error(&format!("{doing}: {}", refusal.why))
+    }
+
+    /// Waits until the connection ends.
+    pub(super) async fn closed(&self) {
+        let mut end = self.shared.end.subscribe();
+        // The sender lives in `shared`, so this returns only at the end.
+        let _ = end.wait_for(Option::is_some).await;
+    }
+
+    /// Why it ended, if it has.
+    pub(super) fn reason(&self) -> Option<Error> {
+        self.shared.end.borrow().as_deref().map(|why| self.shared.error(why))
+    }
+}
+
+impl Shared {
+    async fn ask<A: NacosAsk>(&self, ask: &A) -> Result<A::Answer, NacosRefusal> {
+        let silent = |why| NacosRefusal { code: 0, why };
+        let payload = self.payload(A::KIND, ask).map_err(silent)?;
+        let mut end = self.end.subscribe();
+        let answer = tokio::select! {
+            biased;
+            answer = self.call(&payload) => answer?,
+            ended = end.wait_for(Option::is_some) => {
+                let why = ended.ok().and_then(|end| end.clone());
+                return Err(silent(why.unwrap_or_else(|| "the connection ended".to_owned())));
+            }
+        };
+        let outcome: NacosOutcome = read(answer.json()).map_err(silent)?;
+        if outcome.result_code == SUCCESS {
+            return read(answer.json()).map_err(silent);
+        }
+        let code = outcome.error_code;
+        if code == code::UNREGISTERED {
+            self.finish("it has forgotten this connection".to_owned());
+        }
+        Err(self.refusal(code, outcome.message.as_deref().unwrap_or_default()))
+    }
+
+    fn refusal(&self, code: i32, message: &str) -> NacosRefusal {
+        let message = sound::plain(message);
+        let why = match (code, self.token.borrow().is_some()) {
+            (code::NO_RIGHT, false) => format!(
+                "it wants a login: write user and password into the address, as in \
+                 nacos://USER:PASSWORD@HOST ({message})"
+            ),
+            (code::NO_RIGHT, true) => format!(
+                "this user has no right to that: grant it in Nacos, or use another user ({message})"
+            ),
+            _ => format!("it answers code {code}: {message}"),
+        };
+        NacosRefusal { code, why }
+    }
+
+    fn payload(&self, kind: &str, body: &impl Serialize) -> Result<Payload, String> {
+        let body = serde_json::to_vec(body).map_err(|error| error.to_string())?;
+        let mut payload = Payload::new(kind, &self.client_ip, body);
+        if let (Some(token), Some(metadata)) = (&*self.token.borrow(), &mut payload.metadata) {
+            metadata.headers.insert("accessToken".to_owned(), token.text.clone());
+        }
+        Ok(payload)
+    }
+
+    async fn call(&self, payload: &Payload) -> Result<Payload, NacosRefusal> {
+        let answer = self.grpc.unary(CALL, payload).await;
+        answer.map_err(|failure| NacosRefusal { code: 0, why: failure.to_string() })
+    }
+
+    fn setup(&self, namespace: &str) -> Result<Payload, Error> {
+        let setup = ConnectionSetup {
+            client_version: concat!("Dubhe-Client:v", env!("CARGO_PKG_VERSION")),
+            tenant: namespace,
+            labels: BTreeMap::from([("source", "sdk"), ("module", "naming")]),
+        };
+        self.payload(ConnectionSetup::KIND, &setup).map_err(|why| self.error(&why))
+    }
+
+    /// Fails if the server is not ready, or does not speak Nacos.
+    async fn check_server(&self) -> Result<ServerAbilities, Error> {
+        let asked = self.ask(&ServerCheck {}).await;
+        asked.map_err(|refusal| {
+            let (at, why) = (&self.server.grpc, refusal.why);
+            self.error(&format!("{at} does not answer as Nacos does: {why}; check host and port"))
+        })
+    }
+
+    /// Waits until the server knows the connection, whose announcement it does not answer, and that it
+    /// lets us read in this namespace.
+    async fn set_up(&self, namespace: &str) -> Result<(), Error> {
+        let mut pause = SETUP_PAUSE;
+        loop {
+            match self.known().await {
+                Ok(()) => break,
+                Err(refusal) if refusal.code == code::UNREGISTERED => {}
+                Err(refusal) => return Err(self.error(&refusal.why)),
+            }
+            if let Some(why) = &*self.end.borrow() {
+                return Err(self.error(why));
+            }
+            sleep(pause).await;
+            pause *= 2;
+        }
+        let service = Named { namespace, group_name: "DEFAULT_GROUP", service_name: "" };
+        let names = ServiceListRequest { service, page_no: 1, page_size: 1, selector: "" };
+        match self.ask(&names).await {
+            Ok(_) => Ok(()),
+            Err(refusal) if refusal.code == code::NO_RIGHT => {
+                Err(Error::refused(self.text(&refusal.why)))
+            }
+            Err(refusal) => Err(self.error(&refusal.why)),
+        }
+    }
+
+    /// Whether the server knows the connection; that it does not is no end yet.
+    async fn known(&self) -> Result<(), NacosRefusal> {
+        let silent = |why| NacosRefusal { code: 0, why };
+        let payload = self.payload(HealthCheck::KIND, &HealthCheck {}).map_err(silent)?;
+        let outcome: NacosOutcome = read(self.call(&payload).await?.json()).map_err(silent)?;
+        match outcome.result_code == SUCCESS {
+            true => Ok(()),
+            false => {
+                let message = outcome.message.as_deref().unwrap_or_default();
+                Err(self.refusal(outcome.error_code, message))
+            }
+        }
+    }
+
+    fn finish(&self, why: String) {
+        self.end.send_if_modified(|end| {
+            let is_first = end.is_none();
+            end.get_or_insert(why);
+            is_first
+        });
+    }
+
+    fn error(&self, why: &str) -> Error {
+        Error::unreachable(self.text(why))
+    }
+
+    fn text(&self, why: &str) -> String {
+        let why: String = why.chars().take(500).collect();
+        format!("registry {}: {}", self.registry, why.replace(char::is_control, " "))
+    }
+
+    /// Takes a push; returns our answer to it, and whether the server wants us to go.
+    fn take(&self, push: &Payload) -> Result<(Payload, bool), String> {
+        let head: PushHead = read(push.json())?;
+        let answer = |result_code, error_code| PushAnswer {
+            request_id: head.request_id.clone(),
+            result_code,
+            error_code,
+        };
+        let (kind, answer) = match push.kind() {
+            "NotifySubscriberRequest" => {
+                self.pushes.service(push.json())?;
+                ("NotifySubscriberResponse", answer(SUCCESS, 0))
+            }
+            "ConfigChangeNotifyRequest" => {
+                self.pushes.config(push.json())?;
+                ("ConfigChangeNotifyResponse", answer(SUCCESS, 0))
+            }
+            "ClientDetectionRequest" => ("ClientDetectionResponse", answer(SUCCESS, 0)),
+            "SetupAckRequest" => ("SetupAckResponse", answer(SUCCESS, 0)),
+            "ConnectResetRequest" => ("ConnectResetResponse", answer(SUCCESS, 0)),
+            // 302 is Nacos' code for a request that nobody handles.
+            _ => ("ErrorResponse", answer(500, 302)),
+        };
+        Ok((self.payload(kind, &answer)?, push.kind() == "ConnectResetRequest"))
+    }
+}
+
+// === tasks ===
+
+/// Reads what the server pushes, and answers, until the stream ends.
+async fn read_all(
+    shared: Arc<Shared>,
+    answers: GrpcRequests<Payload>,
+    opening: impl Future<Output = Result<GrpcAnswers<Payload>, GrpcFailure>>,
+) {
+    let mut pushed = match opening.await {
+        Ok(pushed) => pushed,
+        Err(failure) => return shared.finish(failure.to_string()),
+    };
+    let why = loop {
+        match pushed.next().await {
+            Ok(Some(push)) => match shared.take(&push) {
+                Ok((answer, is_last)) => {
+                    // Full: the server does not read, and will notice that itself.
+                    answers.try_send(&answer);
+                    if is_last {
+                        break "it asked us to connect again, to spread its load".to_owned();
+                    }
+                }
+                Err(error) => tracing::debug!(
+                    target: "dubhe::registry",
+                    registry = %shared.registry, kind = push.kind(), error, "push not understood"
+                ),
+            },
+            Ok(None) => break "it closed the stream".to_owned(),
+            Err(failure) => break failure.to_string(),
+        }
+    };
+    shared.finish(why);
+}
+
+/// Asks now and then whether the server knows us; ends when it does not.
+async fn ping(shared: Arc<Shared>) {
+    let why = loop {
+        sleep(PING_EVERY).await;
+        match timeout(PING_LIMIT, shared.known()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(refusal)) if refusal.code == code::UNREGISTERED => {
+                break "it has forgotten this connection".to_owned();
+            }
+            Ok(Err(refusal)) => break refusal.why,
+            Err(_) => break format!("it did not answer a health check within {PING_LIMIT:?}"),
+        }
+    };
+    shared.finish(why);
+}
+
+/// Logs in again before the token ends. A login that fails is tried again; the requests that come after
+/// the end of the token say why they are refused.
+async fn renew(shared: Arc<Shared>, login: Login) {
+    loop {
+        let pause = shared.token.borrow().as_ref().map(LoginToken::renew_in).unwrap_or(PING_EVERY);
+        sleep(pause).await;
+        match login.token(&shared.registry, &shared.server.http).await {
+            Ok(token) => drop(shared.token.send_replace(token)),
+            Err(error) => {
+                tracing::debug!(target: "dubhe::registry", %error, "login not renewed");
+                sleep(PING_EVERY).await;
+            }
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(json).map_err(|error| format!("it sent JSON of another form: {error}"))
+}
+
+// === impl NacosConnection ===
+
+impl fmt::Debug for NacosConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("registry", &self.shared.registry)
+            .field("server", &self.shared.server.grpc)
+            .finish()
+    }
+}

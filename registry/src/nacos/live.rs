@@ -1,0 +1,128 @@
+//! The tree against real servers of both versions, as `cargo xtask nacos` prepares them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use servers::{Nacos as Running, NacosVersion};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::Nacos;
+use super::tree::NacosTree;
+use crate::RegistryParams;
+use crate::dubbo::{DubboUrl, NodeTree, ReadOf, TreeNode};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A tree of `server`, in a namespace of its own.
+async fn tree(server: &str, namespace: &str) -> NacosTree {
+    let address = format!("nacos://{server}?namespace={namespace}-{}", std::process::id());
+    let nacos = Nacos::of(&RegistryParams::new(address)).unwrap();
+    nacos.open(&nacos.servers[0]).await.unwrap()
+}
+
+fn url(address: &str) -> String {
+    let url = format!("dubhe://{address}/shop.Stock$Inner?interface=shop.Stock$Inner&dubhe.id=1");
+    DubboUrl::parse(&url).unwrap().to_node_name()
+}
+
+fn at(address: &str) -> String {
+    format!("{STOCK}/{}", url(address))
+}
+
+const STOCK: &str = "/dubbo/shop.Stock%24Inner%3A1%3Ag/providers";
+
+type Newest = watch::Receiver<Option<Arc<[TreeNode]>>>;
+
+async fn shows(newest: &mut Newest, addresses: &[&str]) {
+    let expected: Vec<String> = addresses.iter().map(|address| url(address)).collect();
+    let fits = |nodes: &Option<Arc<[TreeNode]>>| {
+        nodes.as_ref().is_some_and(|nodes| {
+            let mut names: Vec<_> = nodes.iter().map(|node| node.name.to_string()).collect();
+            names.sort();
+            let path = |name: &String| {
+                let url = DubboUrl::from_node_name(name).unwrap();
+                (url.address(), url.path)
+            };
+            names.iter().map(path).eq(expected.iter().map(path))
+        })
+    };
+    let waited = timeout(LIMIT, newest.wait_for(fits)).await.map(|seen| seen.map(drop));
+    if waited.is_err() {
+        panic!("it stays at {:?}", newest.borrow());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_of_one_service_stand_side_by_side_and_end_with_their_session() {
+    for version in NacosVersion::ALL {
+        let Some(server) = Running::shared(version) else { return };
+        let (ours, theirs) = (tree(&server, "side").await, tree(&server, "side").await);
+        let (found, mut newest) = watch::channel(None);
+        let reader = tree(&server, "side").await;
+        let watching = tokio::spawn(async move {
+            reader.watch_children(STOCK, ReadOf::Names, &found).await.unwrap_err()
+        });
+        shows(&mut newest, &[]).await;
+        let mut putting = JoinSet::new();
+        let ours = Arc::new(ours);
+        for port in 1..=3 {
+            let (ours, path) = (Arc::clone(&ours), at(&format!("10.0.0.1:{port}")));
+            putting.spawn(async move { ours.put_owned(&path, Bytes::new()).await.unwrap() });
+        }
+        putting.join_all().await;
+        theirs.put_owned(&at("10.0.0.2:1"), Bytes::new()).await.unwrap();
+        shows(&mut newest, &["10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3", "10.0.0.2:1"]).await;
+        ours.remove_owned(&at("10.0.0.1:2")).await.unwrap();
+        ours.remove_owned(&at("10.0.0.2:1")).await.unwrap();
+        shows(&mut newest, &["10.0.0.1:1", "10.0.0.1:3", "10.0.0.2:1"]).await;
+        let nodes = theirs.children(STOCK, ReadOf::Names).await.unwrap();
+        assert_eq!(nodes.len(), 3);
+        ours.remove_owned(&at("10.0.0.1:1")).await.unwrap();
+        drop(theirs);
+        shows(&mut newest, &["10.0.0.1:3"]).await;
+        ours.remove_owned(&at("10.0.0.1:3")).await.unwrap();
+        shows(&mut newest, &[]).await;
+        watching.abort();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_many_change_at_once_loses_no_change() {
+    for version in NacosVersion::ALL {
+        let Some(server) = Running::shared(version) else { return };
+        let path = "/dubbo/mapping/shop.Stock$Raced";
+        let (found, mut newest) = watch::channel(None);
+        let reader = tree(&server, "raced").await;
+        let watching = tokio::spawn(async move { reader.watch_value(path, &found).await });
+        timeout(LIMIT, newest.wait_for(|newest| *newest == Some(None))).await.unwrap().unwrap();
+        let mut editing = JoinSet::new();
+        for i in 0..4 {
+            let tree = tree(&server, "raced").await;
+            editing.spawn(async move {
+                let edit = |present: Option<&[u8]>| {
+                    let present = present.map(|text| std::str::from_utf8(text).unwrap());
+                    let app = format!("app{i}");
+                    match present {
+                        Some(text) if text.split(',').any(|name| name == app) => None,
+                        Some(text) => Some(format!("{text},{app}").into()),
+                        None => Some(app.into()),
+                    }
+                };
+                tree.edit(path, &edit).await.unwrap();
+            });
+        }
+        editing.join_all().await;
+        let all = |newest: &Option<Option<Bytes>>| {
+            let Some(Some(text)) = newest else { return false };
+            let mut names: Vec<_> = text.split(|byte| *byte == b',').collect();
+            names.sort_unstable();
+            names == [b"app0", b"app1", b"app2", b"app3"]
+        };
+        let seen = timeout(LIMIT, newest.wait_for(all)).await.is_ok();
+        assert!(seen, "it stays at {:?}", newest.borrow());
+        watching.abort();
+    }
+}

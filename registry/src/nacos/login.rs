@@ -1,0 +1,177 @@
+//! Tokens: user and password are exchanged for one by HTTP, and requests carry it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rpc_core::Error;
+use serde::Deserialize;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Where logins are taken: by Nacos 3, and by Nacos 2.
+const PATHS: [&str; 2] = ["/nacos/v3/auth/user/login", "/nacos/v1/auth/login"];
+
+/// How long a login may take.
+const LIMIT: Duration = Duration::from_secs(3);
+
+/// Largest answer.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// User and password, or none.
+#[derive(Clone)]
+pub(super) struct Login {
+    pub(super) user: String,
+    pub(super) password: String,
+}
+
+/// What a server gave for a login.
+#[derive(Clone)]
+pub(super) struct LoginToken {
+    pub(super) text: String,
+    lasts: Duration,
+}
+
+/// The answer to a login.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    access_token: String,
+    /// In seconds.
+    #[serde(default)]
+    token_ttl: u64,
+}
+
+impl Login {
+    /// A token of the server at `http`; `None` without user, or if the server knows no logins.
+    ///
+    /// # Errors
+    /// The server does not answer, or refuses user and password.
+    pub(super) async fn token(
+        &self,
+        registry: &Arc<str>,
+        http: &str,
+    ) -> Result<Option<LoginToken>, Error> {
+        if self.user.is_empty() {
+            return Ok(None);
+        }
+        for path in PATHS {
+            let failed = |why: String| {
+                Error::unreachable(format!("registry {registry}: login at {http}: {why}"))
+            };
+            let asked = timeout(LIMIT, self.ask(http, path)).await;
+            let asked = asked.unwrap_or_else(|_| Err(format!("no answer within {LIMIT:?}")));
+            let (status, body) = asked.map_err(failed)?;
+            match status {
+                StatusCode::OK => {
+                    let answer = serde_json::from_slice::<Answer>(&body);
+                    let answer = answer.map_err(|error| failed(error.to_string()))?;
+                    let lasts = Duration::from_secs(answer.token_ttl.max(10));
+                    return Ok(Some(LoginToken { text: answer.access_token, lasts }));
+                }
+                StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::NOT_IMPLEMENTED => {}
+                // Nacos 3.1 has 403 for a user that it does not know, and 500 for a wrong password.
+                StatusCode::UNAUTHORIZED
+                | StatusCode::FORBIDDEN
+                | StatusCode::INTERNAL_SERVER_ERROR => {
+                    return Err(Error::refused(format!(
+                        "registry {registry}: it refuses the user `{}`: check user and password in \
+                         the address",
+                        self.user.escape_debug()
+                    )));
+                }
+                other => return Err(failed(format!("HTTP status {}", other.as_u16()))),
+            }
+        }
+        // Without logins everybody may do everything.
+        Ok(None)
+    }
+
+    async fn ask(&self, http: &str, path: &str) -> Result<(StatusCode, Bytes), String> {
+        let text = |error: &dyn fmt::Display| error.to_string();
+        let stream = TcpStream::connect(http).await.map_err(|error| text(&error))?;
+        let handshake = http1::handshake(TokioIo::new(stream)).await;
+        let (mut calls, connection) = handshake.map_err(|error| text(&error))?;
+        let form = format!("username={}&password={}", escaped(&self.user), escaped(&self.password));
+        let request = Request::post(path)
+            .header("host", http)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Full::new(Bytes::from(form)))
+            .map_err(|error| text(&error))?;
+        let answer = async {
+            let response = calls.send_request(request).await.map_err(|error| text(&error))?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
+            Ok((status, body.map_err(|error| text(&error))?.to_bytes()))
+        };
+        tokio::pin!(connection, answer);
+        tokio::select! {
+            biased;
+            answer = &mut answer => answer,
+            ended = &mut connection => match ended {
+                // The answer came whole before the end.
+                Ok(()) => answer.await,
+                Err(error) => Err(error.to_string()),
+            },
+        }
+    }
+}
+
+/// A value of a form.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
+                escaped.push(char::from(byte));
+            }
+            _ => escaped.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    escaped
+}
+
+// === impl LoginToken ===
+
+impl LoginToken {
+    /// How long until it should be renewed.
+    pub(super) fn renew_in(&self) -> Duration {
+        self.lasts.mul_f64(rand::random_range(0.7..0.8))
+    }
+}
+
+/// Without password.
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// Without its text.
+impl fmt::Debug for LoginToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token").field("lasts", &self.lasts).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_of_any_characters_is_one_value_of_the_form() {
+        assert_eq!(escaped("p&s=s %+\u{e9}"), "p%26s%3Ds%20%25%2B%C3%A9");
+    }
+
+    #[test]
+    fn neither_password_nor_token_is_printed() {
+        let login = Login { user: "ann".to_owned(), password: "s3cret".to_owned() };
+        let token = LoginToken { text: "s3cret".to_owned(), lasts: Duration::ZERO };
+        assert!(!format!("{login:?} {token:?}").contains("s3cret"));
+    }
+}

@@ -1,0 +1,180 @@
+//! `nacos://[user:password@]host[:port][,host[:port]…]`: Nacos 2 and 3, in Dubbo's layouts.
+//!
+//! A client of our own, because a session has to be one connection, whose end is told at once, and nothing
+//! may be tried again behind the back of [`supervise`]. It speaks Nacos' gRPC over HTTP/2 with JSON in it;
+//! user and password are exchanged for a token by HTTP.
+
+mod connection;
+#[cfg(test)]
+mod live;
+mod login;
+mod messages;
+mod naming;
+mod payload;
+mod place;
+mod pushes;
+mod settings;
+mod tree;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rand::seq::SliceRandom as _;
+use rpc_core::{BuildContext, Error, Extension};
+use tokio::time::timeout;
+
+use self::connection::{GRPC_OFFSET, NacosConnection, NacosServer};
+use self::login::Login;
+use self::pushes::Pushes;
+use self::tree::NacosTree;
+use crate::backend::{Backend, Demand, Session};
+use crate::dubbo::{Layout, TreeSession};
+use crate::{Pace, Registry, RegistryParams, RegistryUrl, sound, supervise};
+
+/// The port of HTTP if an address has none; that of gRPC is 1000 higher.
+const DEFAULT_PORT: u16 = 8848;
+
+/// The namespace and the group of services if an address names none.
+const PUBLIC: &str = "public";
+const DEFAULT_GROUP: &str = "DEFAULT_GROUP";
+
+/// How long one server may take to let us in; then the next is tried.
+const SERVER_LIMIT: Duration = Duration::from_secs(2);
+
+/// The registry `nacos://[user:password@]host[:port][,host[:port]…]`, feature `nacos`.
+///
+/// The port is that of HTTP, 8848 by default; gRPC is expected 1000 above it. Several servers of one
+/// cluster are tried in random order.
+///
+/// | parameter of the address | meaning | default |
+/// | --- | --- | --- |
+/// | `namespace` | id of the namespace | `public` |
+/// | `group` | group of the services | `DEFAULT_GROUP` |
+/// | `register-mode` | `interface`, `instance` or `all`: the levels at which providers are registered | `all` |
+/// | `register-consumer` | whether a consumer lists itself under the services that it uses | `false` |
+///
+/// A connection is asked for its health every 5 s and has 4 s to answer. A server may take 2 s to let us
+/// in. Lists of up to 64 MiB and 100,000 names of services are read. Nacos 3 refuses instances whose
+/// metadata is longer than its limit of 1024 characters; its answer says so.
+pub struct Nacos {
+    address: Arc<str>,
+    servers: Vec<NacosServer>,
+    login: Login,
+    namespace: Arc<str>,
+    group: Arc<str>,
+    layout: Arc<Layout>,
+}
+
+impl Extension<dyn Registry> for Nacos {
+    const NAME: &'static str = "nacos";
+    type Config = RegistryParams;
+
+    fn build(config: RegistryParams, _: &BuildContext) -> Result<Arc<dyn Registry>, Error> {
+        Ok(supervise(Arc::new(Self::of(&config)?), &config))
+    }
+}
+
+impl Nacos {
+    /// What the address says.
+    fn of(config: &RegistryParams) -> Result<Self, Error> {
+        let url = RegistryUrl::parse(&config.url)?;
+        url.expect_keys(&["namespace", "group", "register-mode", "register-consumer"])?;
+        if !url.path.is_empty() {
+            return Err(url.wrong("it takes no path: write a namespace as ?namespace=ID"));
+        }
+        if url.hosts.is_empty() {
+            return Err(url.wrong("it needs a server, as in nacos://127.0.0.1:8848"));
+        }
+        if url.user.is_empty() && !url.password.is_empty() {
+            return Err(
+                url.wrong("it has a password and no user: write nacos://USER:PASSWORD@HOST")
+            );
+        }
+        let mut servers = Vec::with_capacity(url.hosts.len());
+        for host in &url.hosts {
+            let port = host.port.unwrap_or(DEFAULT_PORT).checked_add(GRPC_OFFSET);
+            let port = port.ok_or_else(|| {
+                url.wrong("the port has to leave room for that of gRPC, which is 1000 higher")
+            })?;
+            let grpc = crate::Host { port: Some(port), ..host.clone() };
+            servers
+                .push(NacosServer { http: host.address(DEFAULT_PORT), grpc: grpc.address(port) });
+        }
+        let name = |key: &str, default: &str| -> Result<Arc<str>, Error> {
+            let name = url.query.get(key).map_or(default, String::as_str);
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || ".:_-".contains(c);
+            if name.is_empty() || !name.chars().all(is_plain) {
+                let name = sound::plain(name);
+                let why = format!("{key} is `{name}`: Nacos takes letters, digits and `. : _ -`");
+                return Err(url.wrong(&why));
+            }
+            Ok(name.into())
+        };
+        let (namespace, group) = (name("namespace", PUBLIC)?, name("group", DEFAULT_GROUP)?);
+        let layout = Arc::new(Layout::of_services(&url, config, DEFAULT_PORT)?);
+        Ok(Self {
+            address: url.to_string().into(),
+            servers,
+            login: Login { user: url.user, password: url.password },
+            namespace,
+            group,
+            layout,
+        })
+    }
+
+    async fn open(&self, server: &NacosServer) -> Result<NacosTree, Error> {
+        let pushes = Arc::new(Pushes::default());
+        let (address, login) = (&self.address, &self.login);
+        let opening = NacosConnection::open(address, server, login, &self.namespace, pushes);
+        let silent = |_| {
+            let at = &server.grpc;
+            Error::unreachable(format!(
+                "registry {address}: {at} does not answer within {SERVER_LIMIT:?}, check that it is \
+                 running and reachable"
+            ))
+        };
+        let connection = timeout(SERVER_LIMIT, opening).await.map_err(silent)??;
+        Ok(NacosTree::new(connection, &self.namespace, &self.group))
+    }
+}
+
+#[async_trait]
+impl Backend for Nacos {
+    fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
+        let mut servers = self.servers.clone();
+        servers.shuffle(&mut rand::rng());
+        let mut last = None;
+        for server in &servers {
+            match self.open(server).await {
+                Ok(tree) => {
+                    let layout = Arc::clone(&self.layout);
+                    return Ok(Arc::new(TreeSession::new(Arc::new(tree), layout)));
+                }
+                Err(error) if error.is_refused() => return Err(error),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::closed("no server was tried")))
+    }
+
+    fn pace(&self) -> Pace {
+        let servers = u32::try_from(self.servers.len()).unwrap_or(u32::MAX);
+        // What of a list is lost with a server comes back sooner than 5 s after it, pushes included,
+        // which Nacos puts together for half a second.
+        let longest_pause = Duration::from_secs(2);
+        let connect_timeout = SERVER_LIMIT * servers + Duration::from_secs(1);
+        Pace { connect_timeout, longest_pause, ..Pace::default() }
+    }
+}
+
+impl fmt::Debug for Nacos {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Nacos({})", self.address)
+    }
+}

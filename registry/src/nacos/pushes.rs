@@ -1,0 +1,175 @@
+//! What a server pushes, handed to whoever follows it: lists of services, and hints that a configuration has
+//! changed.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::watch;
+
+use super::messages::{ConfigChangeNotify, NacosService, NotifySubscriber};
+use crate::lock::locked;
+
+/// Followers by what they follow. What nobody follows is not kept.
+#[derive(Debug, Default)]
+pub(super) struct Pushes {
+    services: Table<String, Option<Arc<NacosService>>>,
+    /// By data id and group.
+    configs: Table<(String, String), ()>,
+}
+
+/// Senders by key; each lives as long as one of its receivers.
+#[derive(Debug)]
+struct Table<K, T>(Mutex<HashMap<K, watch::Sender<T>>>);
+
+impl Pushes {
+    /// Follows the lists of a service; whether it is the first to do so comes with it.
+    pub(super) fn follow_service(
+        &self,
+        name: &str,
+    ) -> (watch::Receiver<Option<Arc<NacosService>>>, bool) {
+        self.services.follow(name.to_owned())
+    }
+
+    /// Ends a following; returns whether it was the last.
+    pub(super) fn leave_service(&self, name: &str) -> bool {
+        self.services.leave(&name.to_owned())
+    }
+
+    /// Whether anybody follows a service.
+    pub(super) fn is_followed(&self, name: &str) -> bool {
+        locked(&self.services.0).contains_key(name)
+    }
+
+    /// Follows a configuration.
+    pub(super) fn follow_config(&self, id: &str, group: &str) -> (watch::Receiver<()>, bool) {
+        self.configs.follow((id.to_owned(), group.to_owned()))
+    }
+
+    /// Ends a following; returns whether it was the last.
+    pub(super) fn leave_config(&self, id: &str, group: &str) -> bool {
+        self.configs.leave(&(id.to_owned(), group.to_owned()))
+    }
+
+    /// Hands on the list of a service, pushed or asked for, unless a younger one came before.
+    pub(super) fn put(&self, name: &str, info: NacosService) {
+        let services = locked(&self.services.0);
+        let Some(newest) = services.get(name) else {
+            return;
+        };
+        newest.send_if_modified(|newest| {
+            let is_newer =
+                newest.as_ref().is_none_or(|old| old.last_ref_time <= info.last_ref_time);
+            if is_newer {
+                *newest = Some(Arc::new(info));
+            }
+            is_newer
+        });
+    }
+
+    /// A pushed list.
+    ///
+    /// # Errors
+    /// It is of another form.
+    pub(super) fn service(&self, json: &[u8]) -> Result<(), String> {
+        let push: NotifySubscriber =
+            serde_json::from_slice(json).map_err(|error| error.to_string())?;
+        let info = push.service_info.ok_or("it has no list")?;
+        let name = info.name.clone().unwrap_or_default();
+        let name = name.split_once("@@").map_or(&*name, |(_, name)| name);
+        self.put(name, info);
+        Ok(())
+    }
+
+    /// A pushed hint that a configuration has changed.
+    ///
+    /// # Errors
+    /// It is of another form.
+    pub(super) fn config(&self, json: &[u8]) -> Result<(), String> {
+        let push: ConfigChangeNotify =
+            serde_json::from_slice(json).map_err(|error| error.to_string())?;
+        if let Some(changed) = locked(&self.configs.0).get(&(push.data_id, push.group)) {
+            changed.send_replace(());
+        }
+        Ok(())
+    }
+}
+
+// === impl Table ===
+
+impl<K: Hash + Eq, T: Default> Table<K, T> {
+    fn follow(&self, key: K) -> (watch::Receiver<T>, bool) {
+        let mut table = locked(&self.0);
+        let mut is_first = false;
+        let sender = table.entry(key).or_insert_with(|| {
+            is_first = true;
+            watch::Sender::new(T::default())
+        });
+        (sender.subscribe(), is_first)
+    }
+
+    /// To be called while the receiver still exists.
+    fn leave(&self, key: &K) -> bool {
+        let mut table = locked(&self.0);
+        let is_last = table.get(key).is_some_and(|sender| sender.receiver_count() <= 1);
+        if is_last {
+            table.remove(key);
+        }
+        is_last
+    }
+}
+
+impl<K, T> Default for Table<K, T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(name: &str, time: u64) -> Vec<u8> {
+        let json = format!(
+            r#"{{"requestId":"7","serviceInfo":{{"name":"{name}","groupName":"G","lastRefTime":{time},
+            "hosts":[{{"ip":"10.0.0.1","port":1,"metadata":null,"new":[]}}]}}}}"#
+        );
+        json.into_bytes()
+    }
+
+    #[test]
+    fn a_list_never_goes_back_in_time() {
+        let pushes = Pushes::default();
+        let (list, is_first) = pushes.follow_service("a:b");
+        assert!(is_first);
+        for (name, time) in [("G@@a:b", 5), ("a:b", 3), ("other", 9)] {
+            pushes.service(&push(name, time)).unwrap();
+        }
+        assert_eq!(list.borrow().as_ref().unwrap().last_ref_time, 5);
+        assert_eq!(list.borrow().as_ref().unwrap().hosts.as_ref().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_nobody_follows_any_more_is_forgotten() {
+        let pushes = Pushes::default();
+        let (first, second) = (pushes.follow_service("a"), pushes.follow_service("a"));
+        assert!(first.1 && !second.1);
+        assert!(!pushes.leave_service("a"));
+        drop(first);
+        assert!(pushes.leave_service("a") && !pushes.is_followed("a"));
+        pushes.service(&push("a", 1)).unwrap();
+        assert!(!pushes.is_followed("a"));
+    }
+
+    #[test]
+    fn a_hint_reaches_the_followers_of_its_key_alone() {
+        let pushes = Pushes::default();
+        let (mut ours, _) = pushes.follow_config("id", "g");
+        let (mut other, _) = pushes.follow_config("id", "h");
+        ours.mark_unchanged();
+        other.mark_unchanged();
+        pushes.config(br#"{"dataId":"id","group":"g","tenant":""}"#).unwrap();
+        assert_eq!((ours.has_changed().unwrap(), other.has_changed().unwrap()), (true, false));
+        pushes.config(b"{}").unwrap_err();
+    }
+}

@@ -1,0 +1,218 @@
+//! Configurations of Nacos on one connection: values that outlive connections, by data id and group.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rpc_core::Error;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::connection::{NacosConnection, NacosRefusal};
+use super::messages::{
+    ConfigBatchListenRequest, ConfigKey, ConfigPublishRequest, ConfigQueryRequest, ListenedConfig,
+    code,
+};
+
+/// A digest that no content has: with it a configuration is set only if there is none.
+const ABSENT: &str = "absent";
+
+/// How often a change is tried while others change the same.
+const TRIES: u32 = 10;
+
+/// How often a value that must exist is read before it counts as missing. A server answers that there is
+/// none for up to a second after it was set.
+const READS: u32 = 4;
+
+/// The pause between them.
+const READ_PAUSE: Duration = Duration::from_millis(300);
+
+/// How often it is looked at whether a change has stayed.
+const LOOKS: u32 = 10;
+
+/// The configurations of one connection, in one namespace.
+#[derive(Debug)]
+pub(super) struct Settings {
+    connection: Arc<NacosConnection>,
+    /// The namespace; the public one has no name here.
+    tenant: String,
+}
+
+/// A configuration, by what names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct NacosSetting {
+    pub(super) id: String,
+    pub(super) group: String,
+}
+
+/// A value, and the digest by which the server knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SettingValue {
+    pub(super) text: String,
+    md5: String,
+}
+
+impl Settings {
+    pub(super) fn new(connection: Arc<NacosConnection>, namespace: &str) -> Self {
+        let tenant = if namespace == super::PUBLIC { "" } else { namespace };
+        Self { connection, tenant: tenant.to_owned() }
+    }
+
+    /// The value, if there is one.
+    pub(super) async fn value(
+        &self,
+        setting: &NacosSetting,
+    ) -> Result<Option<SettingValue>, Error> {
+        self.read(setting).await.map_err(|refusal| self.error("cannot read", setting, &refusal))
+    }
+
+    /// As [`value`](Self::value), of one that somebody has set just now.
+    pub(super) async fn value_just_set(
+        &self,
+        setting: &NacosSetting,
+    ) -> Result<Option<SettingValue>, Error> {
+        for _ in 1..READS {
+            if let Some(value) = self.value(setting).await? {
+                return Ok(Some(value));
+            }
+            sleep(READ_PAUSE).await;
+        }
+        self.value(setting).await
+    }
+
+    /// Changes the value as `edit` says, which is asked again if another writer comes first.
+    ///
+    /// A change names the digest of what it replaces, and a server refuses it if that is not what it has. Nacos 2
+    /// on a database of its own does not, so there it is looked at afterwards whether the change has stayed.
+    pub(super) async fn edit(
+        &self,
+        setting: &NacosSetting,
+        edit: &(dyn for<'a> Fn(Option<&'a str>) -> Option<String> + Send + Sync),
+    ) -> Result<(), Error> {
+        let mut last = None;
+        for attempt in 1..=TRIES {
+            let present = self.value(setting).await?;
+            let Some(text) = edit(present.as_ref().map(|value| &*value.text)) else {
+                return Ok(());
+            };
+            let md5 = present.as_ref().map_or(ABSENT, |value| &value.md5);
+            match self.publish(setting, &text, Some(md5)).await {
+                Ok(()) if self.connection.compares_digests() => return Ok(()),
+                Ok(()) if self.has_stayed(setting, present.as_ref(), edit).await? => return Ok(()),
+                Ok(()) => continue,
+                Err(refusal) if refusal.code == 0 || refusal.code == code::NO_RIGHT => {
+                    return Err(self.error("cannot set", setting, &refusal));
+                }
+                Err(refusal) => last = Some(refusal),
+            }
+            // Another writer came first, or what we read was old: the server reads from a copy.
+            sleep(Duration::from_millis(rand::random_range(20..100)) * attempt).await;
+        }
+        let why = last.map_or_else(String::new, |refusal| refusal.why);
+        let refusal =
+            NacosRefusal { code: 0, why: format!("others change it all the time ({why})") };
+        Err(self.error("cannot set", setting, &refusal))
+    }
+
+    /// Changes a value whose writers all write the same.
+    pub(super) async fn replace(
+        &self,
+        setting: &NacosSetting,
+        edit: &(dyn for<'a> Fn(Option<&'a str>) -> Option<String> + Send + Sync),
+    ) -> Result<(), Error> {
+        let present = self.value(setting).await?;
+        let Some(text) = edit(present.as_ref().map(|value| &*value.text)) else { return Ok(()) };
+        let published = self.publish(setting, &text, None).await;
+        published.map_err(|refusal| self.error("cannot set", setting, &refusal))
+    }
+
+    /// Whether a change of ours is still there once those have written who read before it. What was `before`
+    /// it may be read for a while yet.
+    async fn has_stayed(
+        &self,
+        setting: &NacosSetting,
+        before: Option<&SettingValue>,
+        edit: &(dyn for<'a> Fn(Option<&'a str>) -> Option<String> + Send + Sync),
+    ) -> Result<bool, Error> {
+        let mut seen = 0;
+        for _ in 0..LOOKS {
+            sleep(Duration::from_millis(rand::random_range(100..200))).await;
+            let value = self.value(setting).await?;
+            if edit(value.as_ref().map(|value| &*value.text)).is_none() {
+                seen += 1;
+                if seen == 2 {
+                    return Ok(true);
+                }
+            } else if seen > 0 || value.as_ref() != before {
+                return Ok(false);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Follows the value: the server hints at changes until the last that follows it is dropped.
+    pub(super) async fn follow(&self, setting: &NacosSetting) -> Result<FollowedSetting, Error> {
+        let (hints, _) = self.connection.pushes().follow_config(&setting.id, &setting.group);
+        let connection = Arc::clone(&self.connection);
+        let followed = FollowedSetting { connection, setting: setting.clone(), hints };
+        let listened = ListenedConfig { key: self.key(setting), md5: "" };
+        let listen = ConfigBatchListenRequest { listen: true, config_listen_contexts: [listened] };
+        let asked = self.connection.ask(&listen).await;
+        asked.map_err(|refusal| self.error("cannot follow", setting, &refusal))?;
+        Ok(followed)
+    }
+
+    async fn read(&self, setting: &NacosSetting) -> Result<Option<SettingValue>, NacosRefusal> {
+        let query = ConfigQueryRequest { key: self.key(setting) };
+        for _ in 1..READS {
+            match self.connection.ask(&query).await {
+                Ok(answer) => {
+                    let md5 = answer.md5.unwrap_or_default();
+                    return Ok(answer.content.map(|text| SettingValue { text, md5 }));
+                }
+                Err(refusal) if refusal.code == code::NOT_FOUND => return Ok(None),
+                Err(refusal) if refusal.code == code::BEING_CHANGED => sleep(READ_PAUSE).await,
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        let why = "it is being changed all the time".to_owned();
+        Err(NacosRefusal { code: code::BEING_CHANGED, why })
+    }
+
+    async fn publish(
+        &self,
+        setting: &NacosSetting,
+        content: &str,
+        cas_md5: Option<&str>,
+    ) -> Result<(), NacosRefusal> {
+        let (key, addition_map) = (self.key(setting), BTreeMap::from([("type", "text")]));
+        let publish = ConfigPublishRequest { key, content, cas_md5, addition_map };
+        self.connection.ask(&publish).await.map(drop)
+    }
+
+    fn key<'a>(&'a self, setting: &'a NacosSetting) -> ConfigKey<'a> {
+        ConfigKey { data_id: &setting.id, group: &setting.group, tenant: &self.tenant }
+    }
+
+    fn error(&self, doing: &str, setting: &NacosSetting, refusal: &NacosRefusal) -> Error {
+        let NacosSetting { id, group } = setting;
+        self.connection.error(&format!("{doing} configuration `{id}` of group `{group}`"), refusal)
+    }
+}
+
+/// A configuration that is followed.
+///
+/// That its pushes end is not told to the server: those that come are ignored, and few.
+#[derive(Debug)]
+pub(super) struct FollowedSetting {
+    connection: Arc<NacosConnection>,
+    setting: NacosSetting,
+    pub(super) hints: watch::Receiver<()>,
+}
+
+impl Drop for FollowedSetting {
+    fn drop(&mut self) {
+        let NacosSetting { id, group } = &self.setting;
+        self.connection.pushes().leave_config(id, group);
+    }
+}

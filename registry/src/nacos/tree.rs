@@ -1,0 +1,279 @@
+//! Nacos as a tree, so that all that is true of trees is true of it: registering, merging, repairing and
+//! reading both levels of Dubbo's layouts are written once. [`Place`] says what its paths mean.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rpc_core::Error;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Duration, sleep};
+
+use super::connection::NacosConnection;
+use super::messages::{NacosHost, NacosService};
+use super::naming::Naming;
+use super::place::{Place, interface_of, is_application};
+use super::settings::{NacosSetting, Settings};
+use crate::dubbo::{
+    DubboUrl, NodeTree, ReadOf, ServiceInstance, TreeNode, encode_form, from_nacos_metadata,
+    to_nacos_metadata,
+};
+
+/// The shortest time between two lists of a service that are handed on.
+const LIST_GAP: Duration = Duration::from_millis(100);
+
+/// One connection with a Nacos server, as a tree.
+pub(super) struct NacosTree {
+    connection: Arc<NacosConnection>,
+    naming: Arc<Naming>,
+    settings: Settings,
+    _tasks: JoinSet<()>,
+}
+
+impl NacosTree {
+    pub(super) fn new(connection: NacosConnection, namespace: &Arc<str>, group: &Arc<str>) -> Self {
+        let connection = Arc::new(connection);
+        let (naming, leaving) = Naming::new(Arc::clone(&connection), namespace, group);
+        let settings = Settings::new(Arc::clone(&connection), namespace);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(leaving);
+        Self { connection, naming, settings, _tasks: tasks }
+    }
+
+    fn place(path: &str) -> Result<Place, Error> {
+        Place::of(path).ok_or_else(|| Error::invalid_config(format!("Nacos has no place `{path}`")))
+    }
+
+    fn setting(path: &str) -> Result<NacosSetting, Error> {
+        match Self::place(path)? {
+            Place::Value(setting) => Ok(setting),
+            _ => Err(Error::invalid_config(format!("`{path}` has no value in Nacos"))),
+        }
+    }
+
+    /// The service of an owned node, and what is listed there for it.
+    fn entry(path: &str, value: &[u8]) -> Result<(String, String, NacosHost), Error> {
+        let wrong = |why: String| Error::invalid_config(format!("`{path}`: {why}"));
+        let (parent, name) =
+            Place::of_child(path).ok_or_else(|| wrong("Nacos has no such place".to_owned()))?;
+        let (service, host) = match parent {
+            Place::Urls { service } => {
+                let url = DubboUrl::from_node_name(name).map_err(wrong)?;
+                (service, host_of_url(url))
+            }
+            Place::Processes { application } => {
+                let record = ServiceInstance::from_json(value).map_err(wrong)?;
+                let record = record.ok_or_else(|| wrong("it is no record".to_owned()))?;
+                (application, host_of_record(record))
+            }
+            _ => return Err(wrong("nothing ends with a session there".to_owned())),
+        };
+        Ok((service, name.to_owned(), host))
+    }
+}
+
+#[async_trait]
+impl NodeTree for NacosTree {
+    async fn put_owned(&self, path: &str, value: Bytes) -> Result<(), Error> {
+        let (service, name, host) = Self::entry(path, &value)?;
+        self.naming.put(&service, &name, host).await
+    }
+
+    async fn remove_owned(&self, path: &str) -> Result<(), Error> {
+        match Place::of_child(path) {
+            Some((Place::Urls { service } | Place::Processes { application: service }, name)) => {
+                self.naming.remove(&service, name).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn edit(
+        &self,
+        path: &str,
+        edit: &(dyn for<'a> Fn(Option<&'a [u8]>) -> Option<Bytes> + Send + Sync),
+    ) -> Result<(), Error> {
+        let setting = Self::setting(path)?;
+        let edit = |present: Option<&str>| {
+            let text = edit(present.map(str::as_bytes))?;
+            // Dubbo's values are JSON, YAML and names.
+            Some(String::from_utf8_lossy(&text).into_owned())
+        };
+        match names_its_value(path) {
+            true => self.settings.replace(&setting, &edit).await,
+            false => self.settings.edit(&setting, &edit).await,
+        }
+    }
+
+    async fn value(&self, path: &str) -> Result<Option<Bytes>, Error> {
+        if let Some((parent @ (Place::Urls { .. } | Place::Processes { .. }), name)) =
+            Place::of_child(path)
+        {
+            let nodes = nodes(&parent, &self.naming.list(service_of(&parent)).await?);
+            return Ok(nodes.into_iter().find(|node| &*node.name == name).map(|node| node.value));
+        }
+        let setting = Self::setting(path)?;
+        let value = match names_its_value(path) {
+            // Somebody has named its revision, so it was set.
+            true => self.settings.value_just_set(&setting).await?,
+            false => self.settings.value(&setting).await?,
+        };
+        Ok(value.map(|value| value.text.into()))
+    }
+
+    async fn children(&self, path: &str, _: ReadOf) -> Result<Vec<TreeNode>, Error> {
+        match Self::place(path)? {
+            place @ (Place::Urls { .. } | Place::Processes { .. }) => {
+                let info = self.naming.list(service_of(&place)).await?;
+                Ok(nodes(&place, &info))
+            }
+            Place::Interfaces => self.names(interface_of).await,
+            Place::Applications => {
+                let application = |name: &str| is_application(name).then(|| name.to_owned());
+                self.names(application).await
+            }
+            Place::Value(_) | Place::Values => Ok(Vec::new()),
+        }
+    }
+
+    async fn watch_children(
+        &self,
+        path: &str,
+        read: ReadOf,
+        newest: &watch::Sender<Option<Arc<[TreeNode]>>>,
+    ) -> Result<(), Error> {
+        let place = Self::place(path)?;
+        if !matches!(place, Place::Urls { .. } | Place::Processes { .. }) {
+            newest.send_replace(Some(self.children(path, read).await?.into()));
+            return Err(Error::invalid_config(format!("Nacos tells no changes of `{path}`")));
+        }
+        let mut followed = self.naming.follow(service_of(&place)).await?;
+        loop {
+            let info = followed.list.borrow_and_update().clone();
+            if let Some(info) = info {
+                newest.send_replace(Some(nodes(&place, &info).into()));
+            }
+            let changed = async {
+                sleep(LIST_GAP).await;
+                followed.list.changed().await
+            };
+            tokio::select! {
+                biased;
+                () = self.connection.closed() => return Err(self.ended()),
+                changed = changed => if changed.is_err() { return Err(self.ended()) },
+            }
+        }
+    }
+
+    async fn watch_value(
+        &self,
+        path: &str,
+        newest: &watch::Sender<Option<Option<Bytes>>>,
+    ) -> Result<(), Error> {
+        let setting = Self::setting(path)?;
+        let mut followed = self.settings.follow(&setting).await?;
+        loop {
+            followed.hints.mark_unchanged();
+            let value = self.settings.value(&setting).await?.map(|value| value.text.into());
+            newest.send_if_modified(|newest| {
+                let is_news = newest.as_ref() != Some(&value);
+                *newest = Some(value);
+                is_news
+            });
+            tokio::select! {
+                biased;
+                () = self.connection.closed() => return Err(self.ended()),
+                changed = followed.hints.changed() => if changed.is_err() { return Err(self.ended()) },
+            }
+        }
+    }
+
+    async fn closed(&self) {
+        self.connection.closed().await;
+    }
+
+    fn reason(&self) -> Option<Error> {
+        self.connection.reason()
+    }
+}
+
+impl NacosTree {
+    /// The names of services that `child` makes children of.
+    async fn names(
+        &self,
+        child: impl Fn(&str) -> Option<String> + Send,
+    ) -> Result<Vec<TreeNode>, Error> {
+        let names = self.naming.names().await?;
+        let names = names.iter().filter_map(|name| child(name));
+        let node = |name: String| TreeNode { name: encode_form(&name).into(), value: Bytes::new() };
+        Ok(names.map(node).collect())
+    }
+
+    fn ended(&self) -> Error {
+        self.connection.reason().unwrap_or_else(|| Error::closed("the session ended"))
+    }
+}
+
+/// Whether the path holds a digest of the value, so that all who write it write the same.
+fn names_its_value(path: &str) -> bool {
+    path.starts_with("/dubbo/metadata/")
+}
+
+fn service_of(place: &Place) -> &str {
+    match place {
+        Place::Urls { service } | Place::Processes { application: service } => service,
+        Place::Value(_) | Place::Values | Place::Interfaces | Place::Applications => "",
+    }
+}
+
+fn host_of_url(url: DubboUrl) -> NacosHost {
+    let (ip, port) = (url.host.clone(), url.port.unwrap_or(0));
+    NacosHost { ip, port, metadata: Some(to_nacos_metadata(url)), ..NacosHost::default() }
+}
+
+fn host_of_record(record: ServiceInstance) -> NacosHost {
+    let ServiceInstance { host: ip, port, metadata, .. } = record;
+    NacosHost { ip, port, metadata: Some(metadata), ..NacosHost::default() }
+}
+
+/// A service's list as the children of its path. What is switched off is not one of them, and what is
+/// ill is no application; at the interface level Java does not ask.
+fn nodes(place: &Place, info: &NacosService) -> Vec<TreeNode> {
+    let hosts = info.hosts.iter().flatten().filter(|host| host.enabled);
+    let metadata =
+        |host: &NacosHost| -> BTreeMap<_, _> { host.metadata.clone().unwrap_or_default() };
+    match place {
+        Place::Processes { application } => {
+            // Two processes may claim an address while the older has not gone: a path has one node.
+            let mut records: BTreeMap<String, ServiceInstance> = BTreeMap::new();
+            for host in hosts.filter(|host| host.healthy) {
+                let (ip, port) = (&host.ip, host.port);
+                let record = ServiceInstance::from_nacos(application, ip, port, metadata(host));
+                let kept = records.entry(record.id()).or_insert_with(|| record.clone());
+                if kept.started_ms() < record.started_ms() {
+                    *kept = record;
+                }
+            }
+            let node = |(name, record): (String, ServiceInstance)| TreeNode {
+                name: name.into(),
+                value: record.to_curator_json().into(),
+            };
+            records.into_iter().map(node).collect()
+        }
+        _ => {
+            let url = hosts.map(|host| from_nacos_metadata(&host.ip, host.port, metadata(host)));
+            let node =
+                |url: DubboUrl| TreeNode { name: url.to_node_name().into(), value: Bytes::new() };
+            url.map(node).collect()
+        }
+    }
+}
+
+impl fmt::Debug for NacosTree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NacosTree").field("connection", &self.connection).finish()
+    }
+}
