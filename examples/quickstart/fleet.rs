@@ -43,7 +43,7 @@ impl Fleet {
             program: std::env::current_exe()?,
             codec: options.codec.clone(),
             folder: tempfile::tempdir()?,
-            registry: None,
+            registry: options.registry.clone(),
         })
     }
 

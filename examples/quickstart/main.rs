@@ -22,7 +22,8 @@ use std::process::ExitCode;
 
 use dubhe::config::{Config, Layer, Origin, Setting, Sources};
 
-const USAGE: &str = "usage: quickstart [--codec protobuf|msgpack|json] [--seconds N] [--callers N]";
+const USAGE: &str = "usage: quickstart [--codec protobuf|msgpack|json] [--seconds N] [--callers N] \
+                     [--registry URL]";
 
 /// What a person can ask for.
 #[derive(Debug, Clone)]
@@ -30,11 +31,14 @@ struct Options {
     codec: String,
     seconds: u64,
     callers: usize,
+    /// A registry that runs already, in place of one of its own; it is not killed.
+    registry: Option<String>,
 }
 
 impl Options {
     fn parse(args: &[String]) -> Result<Self, String> {
-        let mut options = Self { codec: "protobuf".into(), seconds: 10, callers: 64 };
+        let mut options =
+            Self { codec: "protobuf".into(), seconds: 10, callers: 64, registry: None };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             let (name, given) = match arg.split_once('=') {
@@ -53,6 +57,7 @@ impl Options {
                 "--codec" => options.codec = codec(value()?)?,
                 "--seconds" => options.seconds = number(value()?, 6)?,
                 "--callers" => options.callers = number(value()?, 1)? as usize,
+                "--registry" => options.registry = Some(value()?),
                 other => return Err(format!("unknown argument `{other}`")),
             }
         }

@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use dubhe::extend::RegistryUrl;
 use tokio::time::Instant;
 
 use crate::consumer::Report;
@@ -30,7 +31,8 @@ enum Act {
 struct Director {
     fleet: Fleet,
     registry: Option<(Member, u16)>,
-    registry_port: u16,
+    /// `None` if it is not ours to kill.
+    registry_port: Option<u16>,
     /// Name, process and port; the process is gone while the provider is dead.
     providers: Vec<(String, Option<Member>, u16)>,
     ledgers: Vec<(String, PathBuf)>,
@@ -74,12 +76,21 @@ pub async fn tell(options: &Options) -> Result<bool, BoxError> {
 impl Director {
     async fn raise(options: &Options) -> Result<Self, BoxError> {
         let mut fleet = Fleet::new(options)?;
-        let (registry, registry_port) = fleet.registry(0).await?;
-        say(&format!("registry  127.0.0.1:{registry_port}"))?;
+        let registry = match &options.registry {
+            Some(address) => {
+                say(&format!("registry  {}", RegistryUrl::parse(address)?))?;
+                None
+            }
+            None => {
+                let (member, port) = fleet.registry(0).await?;
+                say(&format!("registry  127.0.0.1:{port}"))?;
+                Some((member, port))
+            }
+        };
         let mut director = Self {
             fleet,
-            registry: Some((registry, registry_port)),
-            registry_port,
+            registry_port: registry.as_ref().map(|(_, port)| *port),
+            registry,
             providers: Vec::new(),
             ledgers: Vec::new(),
             in_flight_at_kill: 0,
@@ -113,6 +124,9 @@ impl Director {
                 self.in_flight_at_kill = begun - ended;
                 format!("kill -9 provider {name}, {} calls in flight there", begun - ended)
             }
+            Act::KillRegistry | Act::ReviveRegistry if self.registry_port.is_none() => {
+                return Ok(());
+            }
             Act::KillRegistry => {
                 if let Some((member, _)) = self.registry.take() {
                     member.kill().await?;
@@ -122,7 +136,8 @@ impl Director {
             }
             Act::ReviveRegistry => {
                 self.without_registry.1 = now.succeeded;
-                self.registry = Some(self.fleet.registry(self.registry_port).await?);
+                let port = self.registry_port.unwrap_or_default();
+                self.registry = Some(self.fleet.registry(port).await?);
                 "registry is back".to_owned()
             }
             Act::ReviveProvider => {
@@ -177,15 +192,16 @@ impl Director {
         let alone = self.without_registry.1 - self.without_registry.0;
         say(&format!("calls in flight at the killed provider  {}", self.in_flight_at_kill))?;
         say(&format!("calls sent again                        {}", last.resent))?;
-        say(&format!("calls while the registry was dead       {alone}"))?;
+        if self.registry_port.is_some() {
+            say(&format!("calls while the registry was dead       {alone}"))?;
+        }
         say(&format!("executions counted by the providers     {executed}"))?;
         if let Some(failure) = &last.first_failure {
             say(&format!("first failure: {failure}"))?;
         }
         let held = self.in_flight_at_kill > 0
             && last.resent > 0
-            && alone > 0
-            && self.was_kept
+            && (self.registry_port.is_none() || alone > 0 && self.was_kept)
             && executed >= last.issued
             && self.revived_served()?
             && last.issued == last.succeeded + last.failed;
