@@ -1,6 +1,7 @@
 //! A small fleet on one machine, and what happens when parts of it die.
 //!
-//! `cargo run --release --example quickstart [-- --codec protobuf|msgpack|json --seconds N --callers N]`
+//! `cargo run --release --example quickstart [-- --codec protobuf|msgpack|json --seconds N --callers N
+//! --registry URL]`
 //!
 //! Starts a registry, three providers and a consumer as processes of their own on loopback, calls
 //! for about ten seconds, kills one provider and then the registry with SIGKILL, brings both back,
