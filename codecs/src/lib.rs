@@ -85,7 +85,8 @@ pub use self::protobuf::Protobuf;
 #[must_use]
 pub fn builtin() -> ExtensionPoint<dyn Codec> {
     // A codec that a feature leaves out gets an error of its own, rather than that of an unknown name.
-    let point = ExtensionPoint::new("codec").without(&["protobuf", "msgpack", "json", "hessian2"]);
+    let point = ExtensionPoint::new("codec").without(&["hessian2"]);
+    let point = point.by_feature(&["protobuf", "msgpack", "json"]);
     #[cfg(feature = "protobuf")]
     let point = point.with::<Protobuf>();
     #[cfg(feature = "msgpack")]

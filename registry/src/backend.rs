@@ -162,7 +162,8 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
     async fn unregister(&self, instance: &Instance) -> Result<(), Error>;
 
     /// Puts the list of `service` into `updates` at once and after each change, until the watch or
-    /// the session is lost. Dropping the future ends the watch at the registry too.
+    /// the session is lost. Dropping the future ends the watch at the registry too. While it goes on
+    /// and cannot confirm the list, [`Updates::doubt`] says why.
     ///
     /// # Errors
     /// Why the watch ended.
@@ -219,13 +220,15 @@ impl Listing {
 #[derive(Debug)]
 pub struct Updates {
     newest: watch::Sender<Option<Listing>>,
+    /// Why the newest list is not confirmed any more.
+    doubt: watch::Sender<Option<Error>>,
     known: usize,
 }
 
 impl Updates {
     pub(crate) fn new(known: usize) -> (Self, watch::Receiver<Option<Listing>>) {
         let (newest, updates) = watch::channel(None);
-        (Self { newest, known }, updates)
+        (Self { newest, doubt: watch::Sender::new(None), known }, updates)
     }
 
     /// How many instances the subscriber had when the watch began. A registry that has just started
@@ -238,6 +241,7 @@ impl Updates {
     /// Replaces the list, unless it is older than the present one. An equal list counts too: it
     /// confirms the present one.
     pub fn put(&self, listing: Listing) {
+        self.doubt.send_if_modified(|doubt| doubt.take().is_some());
         self.newest.send_if_modified(|newest| {
             let newer = newest.as_ref().is_none_or(|old| {
                 listing.revision == 0 || old.revision == 0 || listing.revision >= old.revision
@@ -247,6 +251,18 @@ impl Updates {
             }
             newer
         });
+    }
+
+    /// Says that the list cannot be confirmed at present, and why. It stays, and subscribers see the
+    /// reason; the next list that is [`put`](Self::put) confirms it. For a watch that goes on: one that
+    /// ends says so by its error.
+    pub fn doubt(&self, why: Error) {
+        self.doubt.send_replace(Some(why));
+    }
+
+    /// Follows the reason why the newest list is not confirmed.
+    pub(crate) fn doubts(&self) -> watch::Receiver<Option<Error>> {
+        self.doubt.subscribe()
     }
 }
 
@@ -259,9 +275,11 @@ mod tests {
         let (updates, mut newest) = Updates::new(0);
         let listing = Listing { revision: 3, instances: Vec::new() };
         updates.put(listing.clone());
+        updates.doubt(Error::unreachable("nobody knows"));
         newest.mark_unchanged();
+        assert!(updates.doubts().borrow().is_some());
         updates.put(listing);
-        assert!(newest.has_changed().unwrap());
+        assert!(newest.has_changed().unwrap() && updates.doubts().borrow().is_none());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! | --- | --- | --- |
 //! | `dev://`, `dev://name` | [`Dev`](embedded::Dev): one of the providers hosts it | development on one machine |
 //! | `dubhe://host:port` | [`Dubhe`](embedded::Dubhe), a client of an [`EmbeddedServer`](embedded::EmbeddedServer) | small teams |
+//! | `dns://name:port` | `Dns`: the records of a name (feature `dns`) | headless services, plain networks |
 //! | `etcd://host:port,…` | `Etcd`: etcd, in the layout of dubbo-go (feature `etcd`) | fleets that run etcd |
 //! | `nacos://host:port,…` | `Nacos`: Nacos 2 and 3 (feature `nacos`) | fleets that run Nacos |
 //! | `static://host:port,…` | [`Fixed`]: a list in the address | providers that never move |
@@ -43,6 +44,8 @@
 mod backend;
 mod cache;
 mod config;
+#[cfg(feature = "dns")]
+mod dns;
 mod dubbo;
 pub mod embedded;
 #[cfg(feature = "etcd")]
@@ -69,6 +72,8 @@ use rpc_core::{Error, ExtensionPoint, Params};
 
 pub use self::backend::{Backend, Demand, Listing, Session, Updates};
 pub use self::config::RegistryParams;
+#[cfg(feature = "dns")]
+pub use self::dns::Dns;
 #[cfg(feature = "etcd")]
 pub use self::etcd::Etcd;
 pub use self::fixed::Fixed;
@@ -93,11 +98,13 @@ pub use self::zookeeper::ZooKeeper;
 pub fn builtin() -> ExtensionPoint<dyn Registry> {
     let registries = ExtensionPoint::new("registry")
         .without(&["consul", "redis", "zookeeper"])
-        .by_feature(&["etcd", "nacos"])
+        .by_feature(&["dns", "etcd", "nacos"])
         .with::<embedded::Dev>()
         .with::<embedded::Dubhe>()
         .with::<Fixed>()
         .with::<Memory>();
+    #[cfg(feature = "dns")]
+    let registries = registries.with::<Dns>();
     #[cfg(feature = "etcd")]
     let registries = registries.with::<Etcd>();
     #[cfg(feature = "nacos")]
@@ -112,7 +119,7 @@ pub fn builtin() -> ExtensionPoint<dyn Registry> {
 ///
 /// ```
 /// let unknown = dubhe_registry::connect("dvv://").unwrap_err().to_string();
-/// assert!(unknown.contains("available: dev, dubhe, "), "{unknown}");
+/// assert!(unknown.contains("did you mean `dev`?"), "{unknown}");
 /// ```
 pub fn connect(url: &str) -> Result<Arc<dyn Registry>, Error> {
     open(&builtin(), &RegistryParams::new(url))

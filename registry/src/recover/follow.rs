@@ -97,6 +97,7 @@ impl Follow<'_> {
     /// Follows one session until it is lost, or its watch or a repair fails.
     async fn follow_session(&mut self, session: &dyn Session) -> Error {
         let (updates, mut newest) = Updates::new(self.snapshots.borrow().instances.len());
+        let mut doubts = updates.doubts();
         let (link, service) = (Arc::clone(&self.link), self.service.clone());
         let mut replaced = self.state.clone();
         let watching = session.watch(&service, &updates);
@@ -107,6 +108,12 @@ impl Follow<'_> {
             let ended = tokio::select! {
                 biased;
                 _ = newest.changed() => None,
+                _ = doubts.changed() => {
+                    if let Some(why) = &*doubts.borrow_and_update() {
+                        self.doubt(why);
+                    }
+                    continue;
+                }
                 ended = &mut watching => {
                     Some(ended.err().unwrap_or_else(|| Error::closed("the watch ended")))
                 }

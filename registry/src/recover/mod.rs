@@ -21,6 +21,8 @@ pub(crate) use self::link::RUNTIME_ENDED;
 use self::link::{Counted, Link, State};
 use self::lists::{Ends, Lists};
 pub use self::pace::Pace;
+#[cfg(feature = "dns")]
+pub(crate) use self::pace::RetryPause;
 use self::tasks::Tasks;
 use crate::backend::Backend;
 use crate::cache::Cache;

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
+pub(crate) mod log;
 #[cfg(feature = "store")]
 pub(crate) mod process;
 
@@ -80,7 +81,7 @@ pub(crate) async fn places(test: &str) -> Vec<Place> {
             "etcd" => places.extend(etcd(test)),
             #[cfg(feature = "nacos")]
             "nacos" => places.extend(nacos(test)),
-            "static" => {}
+            "dns" | "static" => {}
             other => panic!("add `{other}` to the contract suite"),
         }
     }

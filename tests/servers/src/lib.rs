@@ -2,12 +2,14 @@
 //!
 //! A server that is not installed is a loud skip for a person, and a failure where `CI` is set.
 
+mod dnsmasq;
 mod etcd;
 mod nacos;
 mod ports;
 mod process;
 mod zookeeper;
 
+pub use self::dnsmasq::Dnsmasq;
 pub use self::etcd::EtcdServer;
 pub use self::nacos::{Nacos, NacosVersion, nacos_http};
 pub use self::ports::free_ports;

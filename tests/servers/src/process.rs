@@ -67,6 +67,11 @@ impl Process {
         self.signal("-CONT");
     }
 
+    /// Has it read its files again, as `kill -HUP` does.
+    pub fn reload(&self) {
+        self.signal("-HUP");
+    }
+
     fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([signal, &self.id().to_string()]).status();
         assert!(sent.is_ok_and(|status| status.success()), "cannot send {signal} to {}", self.name);
