@@ -8,6 +8,7 @@ mod callgrind;
 mod ci;
 mod codecs;
 mod cost;
+mod debian;
 mod examples;
 mod features;
 mod figures;
@@ -18,6 +19,7 @@ mod nacos;
 mod previous;
 mod process;
 mod python;
+mod servers;
 mod tasks;
 mod valgrind;
 

@@ -4,6 +4,7 @@ use crate::codecs;
 use crate::growth;
 use crate::process::{Failure, cargo, run};
 use crate::python;
+use crate::servers;
 
 type Done = Result<(), Failure>;
 
@@ -22,6 +23,7 @@ pub(crate) fn lint(arguments: &[String]) -> Done {
 
 pub(crate) fn test(arguments: &[String]) -> Done {
     let python = python::prepare()?;
+    servers::prepare()?;
     let chosen = ["-p", "--package", "--manifest-path"];
     let is_chosen = arguments.iter().any(|word| chosen.contains(&&**word));
     let mut command = cargo(["test"]);

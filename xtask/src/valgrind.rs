@@ -4,7 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::callgrind::Profile;
-use crate::process::{Failure, is_ci, program, run, target};
+use crate::debian;
+use crate::process::{Failure, is_ci, program, target};
 
 /// Whether callgrind can be run here. A continuous integration must have it; a person is told that
 /// `what` was not counted.
@@ -13,16 +14,8 @@ pub(crate) fn is_there(what: &str) -> Result<bool, Failure> {
     if is_there() {
         return Ok(true);
     }
-    let user = program("id").arg("-u").output();
-    if user.is_ok_and(|user| user.stdout.trim_ascii() == b"0") {
-        let installed = run(program("apt-get").args(["install", "--yes", "valgrind"]));
-        let update_first = || {
-            run(program("apt-get").arg("update"))?;
-            run(program("apt-get").args(["install", "--yes", "valgrind"]))
-        };
-        if installed.or_else(|_| update_first()).is_ok() && is_there() {
-            return Ok(true);
-        }
+    if debian::is_root() && debian::install(&["valgrind"]).is_ok() && is_there() {
+        return Ok(true);
     }
     if is_ci() {
         return Err(Failure::new("valgrind is not installed: run `apt-get install valgrind`"));
