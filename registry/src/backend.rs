@@ -12,6 +12,8 @@ use async_trait::async_trait;
 use rpc_core::{Error, Instance, ServiceKey};
 use tokio::sync::watch;
 
+use crate::config_center::ConfigSession;
+
 /// Opens sessions with a registry; [`supervise`](crate::supervise) makes a
 /// [`Registry`](crate::Registry) of it.
 ///
@@ -123,6 +125,11 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Whether its sessions have [`settings`](Session::settings); `false` by default.
+    fn has_settings(&self) -> bool {
+        false
+    }
+
     /// Whether its lists are worth keeping on disk; `true` by default.
     fn is_cached(&self) -> bool {
         true
@@ -186,6 +193,12 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
 
     /// Why the session was lost, if it was and the reason is known; `None` by default.
     fn reason(&self) -> Option<Error> {
+        None
+    }
+
+    /// The config centre over this session; `None` by default. A backend whose sessions have one
+    /// says so ([`Backend::has_settings`]).
+    fn settings(&self) -> Option<&dyn ConfigSession> {
         None
     }
 

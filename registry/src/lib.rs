@@ -44,6 +44,7 @@
 mod backend;
 mod cache;
 mod config;
+mod config_center;
 #[cfg(feature = "dns")]
 mod dns;
 mod dubbo;
@@ -72,6 +73,9 @@ use rpc_core::{Error, ExtensionPoint, Params};
 
 pub use self::backend::{Backend, Demand, Listing, Session, Updates};
 pub use self::config::RegistryParams;
+pub use self::config_center::{
+    ConfigCenter, ConfigSession, ConfigUpdates, ConfigValue, ConfigWatch,
+};
 #[cfg(feature = "dns")]
 pub use self::dns::Dns;
 #[cfg(feature = "etcd")]

@@ -10,9 +10,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
 
 use async_trait::async_trait;
-use rpc_core::{BuildContext, Error, Extension};
+use bytes::Bytes;
+use rpc_core::{BuildContext, Error, Extension, Instance, ServiceKey};
+use tokio::sync::watch;
 
-use crate::backend::{Backend, Demand, Session};
+use crate::backend::{Backend, Demand, Listing, Session, Updates};
+use crate::config_center::{ConfigSession, ConfigUpdates};
 use crate::embedded::{Client, Identity, RegistryHost, RegistryServerConfig, serve};
 use crate::lock::locked;
 use crate::{Pace, Registry, RegistryParams, RegistryUrl, supervise};
@@ -20,7 +23,17 @@ use crate::{Pace, Registry, RegistryParams, RegistryUrl, supervise};
 /// Bytes that fit into a pipe before its writer waits.
 const PIPE: usize = 64 * 1024;
 
-static HOSTS: Mutex<BTreeMap<String, Weak<RegistryHost>>> = Mutex::new(BTreeMap::new());
+/// Most texts of its config centre.
+const MAX_TEXTS: usize = 10_000;
+
+static HOSTS: Mutex<BTreeMap<String, Weak<MemoryHost>>> = Mutex::new(BTreeMap::new());
+
+/// What the users of a name share.
+#[derive(Debug)]
+struct MemoryHost {
+    registry: Arc<RegistryHost>,
+    texts: MemoryTexts,
+}
 
 /// A registry inside this process, shared by everything that uses the same name.
 ///
@@ -47,7 +60,7 @@ static HOSTS: Mutex<BTreeMap<String, Weak<RegistryHost>>> = Mutex::new(BTreeMap:
 pub struct Memory {
     url: RegistryUrl,
     /// Keeps the registry alive from the first use to the end.
-    host: Mutex<Option<Arc<RegistryHost>>>,
+    host: Mutex<Option<Arc<MemoryHost>>>,
     identity: Arc<Identity>,
 }
 
@@ -68,7 +81,7 @@ impl Extension<dyn Registry> for Memory {
 
 impl Memory {
     /// The registry of this name, made if it is the first use. Must run in a runtime.
-    fn host(&self) -> Arc<RegistryHost> {
+    fn host(&self) -> Arc<MemoryHost> {
         let mut mine = locked(&self.host);
         let make = || {
             let mut hosts = locked(&HOSTS);
@@ -77,16 +90,17 @@ impl Memory {
             if let Some(host) = hosts.get(&name).and_then(Weak::upgrade) {
                 return host;
             }
-            let host = RegistryHost::start(RegistryServerConfig {
+            let registry = RegistryHost::start(RegistryServerConfig {
                 push_gap: std::time::Duration::from_millis(5),
                 withhold: std::time::Duration::ZERO,
                 ..RegistryServerConfig::default()
             });
+            let host = Arc::new(MemoryHost { registry, texts: MemoryTexts::default() });
             hosts.insert(name, Arc::downgrade(&host));
             host
         };
         let host = mine.get_or_insert_with(make);
-        host.keep_sweeping();
+        host.registry.keep_sweeping();
         Arc::clone(host)
     }
 }
@@ -100,8 +114,14 @@ impl Backend for Memory {
     async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
         let (ours, theirs) = tokio::io::duplex(PIPE);
         // Ends when our end of the pipe is dropped with the session.
-        tokio::spawn(serve(self.host(), theirs));
-        Ok(Client::open(ours, (&self.address(), ""), &self.identity).await?)
+        let host = self.host();
+        tokio::spawn(serve(Arc::clone(&host.registry), theirs));
+        let client = Client::open(ours, (&self.address(), ""), &self.identity).await?;
+        Ok(Arc::new(MemorySession { client, host }))
+    }
+
+    fn has_settings(&self) -> bool {
+        true
     }
 
     fn pace(&self) -> Pace {
@@ -124,5 +144,94 @@ impl Backend for Memory {
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Memory({})", self.url)
+    }
+}
+
+// === impl MemorySession ===
+
+/// A session through a pipe, and beside it the texts of the config centre.
+#[derive(Debug)]
+struct MemorySession {
+    client: Arc<Client>,
+    host: Arc<MemoryHost>,
+}
+
+#[async_trait]
+impl Session for MemorySession {
+    async fn register(&self, instance: &Instance) -> Result<(), Error> {
+        self.client.register(instance).await
+    }
+
+    async fn unregister(&self, instance: &Instance) -> Result<(), Error> {
+        self.client.unregister(instance).await
+    }
+
+    async fn watch(&self, service: &ServiceKey, updates: &Updates) -> Result<(), Error> {
+        self.client.watch(service, updates).await
+    }
+
+    async fn fetch(&self, service: &ServiceKey) -> Result<Listing, Error> {
+        self.client.fetch(service).await
+    }
+
+    async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
+        self.client.services().await
+    }
+
+    async fn closed(&self) {
+        self.client.closed().await;
+    }
+
+    fn reason(&self) -> Option<Error> {
+        self.client.reason()
+    }
+
+    fn peers(&self) -> Option<usize> {
+        self.client.peers()
+    }
+
+    fn settings(&self) -> Option<&dyn ConfigSession> {
+        Some(&self.host.texts)
+    }
+}
+
+// === impl MemoryTexts ===
+
+/// The texts of a config centre inside this process, by group and key.
+#[derive(Debug, Default)]
+struct MemoryTexts(watch::Sender<BTreeMap<(String, String), Bytes>>);
+
+#[async_trait]
+impl ConfigSession for MemoryTexts {
+    async fn get(&self, key: &str, group: &str) -> Result<Option<Bytes>, Error> {
+        Ok(self.0.borrow().get(&(group.to_owned(), key.to_owned())).cloned())
+    }
+
+    async fn watch(&self, key: &str, group: &str, updates: &ConfigUpdates) -> Result<(), Error> {
+        let (place, mut texts) = ((group.to_owned(), key.to_owned()), self.0.subscribe());
+        loop {
+            updates.put(texts.borrow_and_update().get(&place).cloned());
+            let gone = |_| Error::closed("the registry of this name has ended");
+            texts.changed().await.map_err(gone)?;
+        }
+    }
+
+    async fn publish(&self, key: &str, group: &str, value: Option<Bytes>) -> Result<(), Error> {
+        let place = (group.to_owned(), key.to_owned());
+        let mut is_full = false;
+        self.0.send_if_modified(|texts| match value {
+            None => texts.remove(&place).is_some(),
+            Some(_) if texts.len() >= MAX_TEXTS && !texts.contains_key(&place) => {
+                is_full = true;
+                false
+            }
+            Some(value) => texts.insert(place, value.clone()) != Some(value),
+        });
+        match is_full {
+            true => Err(Error::invalid_config(format!(
+                "memory:// keeps at most {MAX_TEXTS} texts, take some away"
+            ))),
+            false => Ok(()),
+        }
     }
 }

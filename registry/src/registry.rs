@@ -1,10 +1,12 @@
 //! The contract of every registry, as its users see it; a new one implements [`Backend`](crate::Backend).
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use rpc_core::{Error, Instance, ServiceKey, Subscription};
 
+use crate::config_center::ConfigCenter;
 use crate::registration::Registration;
 
 /// A place where providers are listed.
@@ -87,6 +89,12 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// then listen on loopback unless configured otherwise. The default is `false`.
     fn is_local(&self) -> bool {
         false
+    }
+
+    /// The texts that people keep in it for programs, such as rules, over the same session; `None`
+    /// if it keeps none, which is the default.
+    fn config_center(&self) -> Option<Arc<dyn ConfigCenter>> {
+        None
     }
 
     /// Takes every instance off the lists and ends all subscriptions; waits at most 3 s.

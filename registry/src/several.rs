@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::lock::locked;
 use crate::recover::RUNTIME_ENDED;
 use crate::registration::Wanted;
-use crate::{Registration, Registry};
+use crate::{ConfigCenter, Registration, Registry};
 
 /// Combines several registries into one; a single one is returned as it is.
 ///
@@ -112,6 +112,11 @@ impl Registry for Several {
         services.sort();
         services.dedup();
         Ok(services)
+    }
+
+    /// That of the first registry that has one.
+    fn config_center(&self) -> Option<Arc<dyn ConfigCenter>> {
+        self.0.iter().find_map(|registry| registry.config_center())
     }
 
     async fn shutdown(&self) {

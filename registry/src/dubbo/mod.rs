@@ -15,6 +15,7 @@
 #![allow(dead_code, unused_imports, reason = "the registries that use it follow")]
 
 mod application;
+mod config;
 mod escape;
 mod layout;
 mod loose_json;

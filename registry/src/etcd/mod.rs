@@ -138,6 +138,10 @@ impl Backend for Etcd {
         let tree = Arc::new(EtcdTree::new(self.open().await?));
         Ok(Arc::new(TreeSession::new(tree, Arc::clone(&self.layout))))
     }
+
+    fn has_settings(&self) -> bool {
+        true
+    }
 }
 
 impl Etcd {

@@ -280,7 +280,7 @@ impl Link {
     }
 
     /// The session, waiting for it at most two attempts, or until one fails.
-    async fn session(&self) -> Result<Arc<dyn Session>, Error> {
+    pub(super) async fn session(&self) -> Result<Arc<dyn Session>, Error> {
         let limit = self.pace.connect_timeout * 2;
         let mut state = self.state.subscribe();
         let known = timeout(limit, state.wait_for(|s| !matches!(s, State::Connecting))).await;

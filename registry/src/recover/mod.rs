@@ -8,6 +8,7 @@ mod link;
 mod lists;
 mod pace;
 mod tasks;
+mod values;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,8 +25,10 @@ pub use self::pace::Pace;
 #[cfg(feature = "dns")]
 pub(crate) use self::pace::RetryPause;
 use self::tasks::Tasks;
+use self::values::Centre;
 use crate::backend::Backend;
 use crate::cache::Cache;
+use crate::config_center::ConfigCenter;
 use crate::lock::locked;
 use crate::registration::{Registration, Wanted};
 use crate::{Registry, RegistryParams, sound};
@@ -40,6 +43,7 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
 /// - Instances are registered again in each session, and checked every 30 s.
 /// - Lists are watched, watched again after a loss, and fetched every 30 s. While the registry is
 ///   away, subscriptions keep the last list and say so; with a disk cache they begin with its list.
+/// - So are the texts of its [config centre](Registry::config_center), if the backend has one.
 /// - Instances that no registry should have listed are left out and logged.
 ///
 /// Nothing runs before the first use. The tasks it starts end with the last of the registry, its
@@ -133,6 +137,11 @@ impl Registry for Supervised {
         services.sort();
         services.dedup();
         Ok(services)
+    }
+
+    fn config_center(&self) -> Option<Arc<dyn ConfigCenter>> {
+        let has = self.tasks.link.backend.has_settings();
+        has.then(|| Arc::new(Centre(Arc::clone(&self.tasks))) as Arc<dyn ConfigCenter>)
     }
 
     async fn shutdown(&self) {

@@ -100,6 +100,10 @@ impl Backend for ZooKeeper {
         let grace = if self.0.servers.count() > 1 { GRACE } else { Duration::ZERO };
         Pace { connect_timeout: self.0.servers.limit(), grace, ..Pace::default() }
     }
+
+    fn has_settings(&self) -> bool {
+        true
+    }
 }
 
 impl fmt::Debug for ZooKeeper {

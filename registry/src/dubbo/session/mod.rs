@@ -31,10 +31,12 @@ use self::consumers::Consumers;
 use self::interfaces::InterfaceLevel;
 use self::read::ListReader;
 use self::records::ApplicationLevel;
+use super::config::TreeConfig;
 use super::layout::{Layout, RegisterMode};
 use super::paths::{TreePaths, check_application, is_segment};
 use super::tree::NodeTree;
 use crate::backend::{Listing, Session, Updates};
+use crate::config_center::ConfigSession;
 
 /// A session over one with a tree; it ends with that.
 #[derive(Debug)]
@@ -45,6 +47,7 @@ pub(crate) struct TreeSession {
     applications: ApplicationLevel,
     reader: ListReader,
     consumers: Arc<Consumers>,
+    config: TreeConfig,
 }
 
 impl TreeSession {
@@ -56,6 +59,7 @@ impl TreeSession {
             applications: ApplicationLevel::new(&tree, &layout, &paths),
             reader: ListReader::new(&tree, &layout, &paths),
             consumers: Consumers::new(&tree, &layout, &paths),
+            config: TreeConfig::new(&layout.root, &tree),
             tree,
             layout,
         }
@@ -146,6 +150,11 @@ impl Session for TreeSession {
 
     fn reason(&self) -> Option<Error> {
         self.tree.reason()
+    }
+
+    /// A backend with such sessions says so by `has_settings`.
+    fn settings(&self) -> Option<&dyn ConfigSession> {
+        Some(&self.config)
     }
 }
 
