@@ -123,6 +123,18 @@ impl Listening {
     }
 }
 
+/// The addresses of this machine that lead to its registries, without port, by which rules name it;
+/// what cannot be found is left out.
+pub(crate) async fn own_hosts(config: &Config) -> Vec<String> {
+    let mut hosts = Vec::new();
+    for address in config.registry.address.iter() {
+        let route = route_to(address.as_str()).await.ok().flatten();
+        let host = route.map(|route| route.to_string());
+        hosts.extend(host.filter(|host| !hosts.contains(host)));
+    }
+    hosts
+}
+
 /// The first registry that is not on this machine decides: its consumers are not on this machine
 /// either. `None` if no other has a route.
 fn best_of(routes: &[Option<IpAddr>]) -> Option<IpAddr> {

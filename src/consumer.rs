@@ -19,14 +19,15 @@ use rpc_core::trace::sending;
 use rpc_core::transport::Dial;
 use rpc_core::{
     BoxInvoker, BuildContext, Codecs, Error, Instance, Invoker, Method, Metrics, ServiceKey,
-    runtime,
+    Subscription, runtime,
 };
 use tower_layer::Layer as TowerLayer;
 
 use crate::config::{Config, LeftOut, MethodDefaults, Origin, Sources};
 use crate::extensions::Extensions;
 use crate::layers::{Layers, Scope};
-use crate::live::{Live, Swap, Turn, TurnGuard, UsedService, made};
+use crate::live::{Governance, Live, Swap, Turn, TurnGuard, UsedService, made};
+use crate::rules::{Centres, FollowedRule};
 use crate::setup::Setup;
 
 /// Calls services; its clients share its registry session, connections and retry budget.
@@ -81,6 +82,7 @@ pub(crate) struct Inner {
     /// The services in use; locked only for a look-up.
     services: Mutex<HashMap<ServiceKey, Weak<UsedService>>>,
     live: Turn<Live>,
+    pub(crate) governance: Governance,
     pub(crate) leaves_out_unknown: bool,
     left_out: Vec<LeftOut>,
 }
@@ -254,10 +256,23 @@ impl Inner {
             return Ok(known);
         }
         let is_local = self.config.load().is_local(key);
-        let subscription = match is_local {
-            true => self.local.subscribe(key),
-            false => self.registry.subscribe(key).await?,
+        let subscribing = async {
+            match is_local {
+                true => Ok(self.local.subscribe(key)),
+                false => self.registry.subscribe(key).await,
+            }
         };
+        let (subscription, rules) = tokio::join!(subscribing, self.follow_rules(key));
+        let subscription = subscription?.resuming(self.governance.resuming(&rules));
+        Ok(self.begin_rules(self.use_service(key, subscription, rules)?))
+    }
+
+    fn use_service(
+        &self,
+        key: &ServiceKey,
+        subscription: Subscription,
+        rules: Vec<Arc<FollowedRule>>,
+    ) -> Result<Arc<UsedService>, Error> {
         // Nobody puts other settings in force meanwhile.
         let _turn = self.turn()?;
         if let Some(known) = self.known_service(key) {
@@ -270,7 +285,8 @@ impl Inner {
             ejections: self.metrics.ejections(key),
             ..DirectoryOptions::default()
         };
-        let service = made(|| UsedService::new(self, &config, key.clone(), subscription, options))?;
+        let make = || UsedService::new(self, &config, key.clone(), subscription, rules, options);
+        let service = made(make)?;
         let mut services = self.used();
         services.retain(|_, service| service.strong_count() > 0);
         services.insert(key.clone(), Arc::downgrade(&service));
@@ -493,17 +509,21 @@ impl ConsumerBuilder {
             false => (self.setup.load()?, Vec::new()),
         };
         let budget = &config.consumer.retry_budget;
-        let registry = registry::several(self.setup.extensions.registries(&config)?)?;
+        let registries = self.setup.extensions.registries(&config)?;
+        let centres = Centres::of(&registries, config.registry.use_as_config_center);
+        let registry = registry::several(registries)?;
         let protocols = self.setup.extensions.protocols()?;
         let dial = self.dial.unwrap_or_else(|| Arc::new(Tcp));
         let local = crate::local::servers(&config)?;
         let connections = Connections::with_dial(&protocols, config.consumer.client(), dial)?;
-        Ok(Consumer(Arc::new(Inner {
-            codecs: self.setup.extensions.codecs(&config.consumer.codec)?,
+        let codecs = self.setup.extensions.codecs(&config.consumer.codec)?;
+        let budget = Arc::new(RetryBudget::new(budget.percent, budget.per_second));
+        Ok(Consumer(Arc::new_cyclic(|me| Inner {
+            codecs,
             registry,
             connector: Arc::new(connections.with_local(local.clone())),
             local,
-            budget: Arc::new(RetryBudget::new(budget.percent, budget.per_second)),
+            budget,
             backlog: Arc::default(),
             metrics: Metrics::new("consumer"),
             call_layers: self.call_layers,
@@ -511,6 +531,7 @@ impl ConsumerBuilder {
             extensions: self.setup.extensions.clone(),
             services: Mutex::default(),
             live: Turn::new(Live::new(self.setup)),
+            governance: Governance::new(me.clone(), centres),
             config: ArcSwap::from_pointee(config),
             leaves_out_unknown: self.leaves_out_unknown,
             left_out,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster::Explanation;
+use registry::ConfigCenter;
 use rpc_core::{Body, Deadline, Error, Instance, Invocation, Method, ServiceKey, Status, runtime};
 use serde_json::Value;
 
@@ -11,6 +12,7 @@ use crate::config::{MethodConfig, Setting};
 use crate::consumer::Consumer;
 use crate::describe::MethodDescription;
 use crate::dynamic::Json;
+use crate::rules::InstanceOrder;
 use crate::setup::set_up;
 
 /// How a call of one method would be made now, and why so.
@@ -67,6 +69,28 @@ impl Consumer {
         self.0.registry.list(service).await
     }
 
+    /// The config centres whose rules it follows, the strongest first: those of its registries that
+    /// have one, unless `registry.use_as_config_center` is false.
+    #[must_use]
+    pub fn config_centers(&self) -> &[Arc<dyn ConfigCenter>] {
+        self.0.governance.centres()
+    }
+
+    /// What rules of config centres order at present for calls of `service` and for its instances,
+    /// which are named as the rule does. Waits at most a second for the config centre.
+    ///
+    /// # Errors
+    /// As [`client`](Self::client).
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
+    pub async fn rules(&self, service: &ServiceKey) -> Result<Vec<Setting>, Error> {
+        let used = self.0.service(service).await?;
+        let mut rules = self.0.config.load().ordered(service);
+        rules.extend(InstanceOrder::settings(&used.orders()));
+        Ok(rules)
+    }
+
     /// How a call of this method of `service` with these arguments (null for none in particular,
     /// else in the order of [`DynamicClient::arguments`](crate::DynamicClient::arguments))
     /// would be made now. Nothing is sent; what is shown of
@@ -99,9 +123,11 @@ impl Consumer {
         let mut invocation = Invocation::new(method.clone(), body, deadline);
         invocation.codecs = Some(codecs);
         let call = picker.explain(&invocation, choice);
+        let orders = used.orders();
         let disabled = call.disabled.iter().map(|instance| DisabledInstance {
             instance: Instance::clone(instance),
-            by: config.disables(service, &instance.address),
+            by: InstanceOrder::disabling(&orders, instance)
+                .or_else(|| config.disables(service, &instance.address)),
         });
         let (disabled, resends) = (disabled.collect(), self.resends());
         Ok(MethodExplanation { method, settings, call, disabled, resends })

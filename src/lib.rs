@@ -62,6 +62,8 @@ mod local;
 mod machine;
 mod policy;
 mod provider;
+mod registered;
+mod rules;
 mod serving;
 mod setup;
 mod signal;
@@ -137,8 +139,9 @@ pub mod extend {
         Load, Overrides, Picker, PickerParts, RetryBudget,
     };
     pub use registry::{
-        Backend, Demand, Host, Listing, Pace, Registration, Registry, RegistryParams, RegistryUrl,
-        Session, Updates, supervise,
+        Backend, ConfigCenter, ConfigSession, ConfigUpdates, ConfigValue, ConfigWatch, Demand,
+        Host, Listing, Pace, Registration, Registry, RegistryParams, RegistryUrl, Session, Updates,
+        supervise,
     };
     pub use rpc_core::amount;
     pub use rpc_core::client::{Arguments, ClientConfig, Plan, Stub, StubMethod};

@@ -5,23 +5,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use arc_swap::ArcSwap;
-use cluster::WARMUP;
 use protocols::{DrainReport, Injvm, Server};
-use registry::{Registration, Registry};
+use registry::Registry;
 use rpc_core::descriptor::ServiceDescriptor;
-use rpc_core::server::{Dispatcher, Handler, LocalGuard};
+use rpc_core::server::{Handler, LocalGuard};
 use rpc_core::transport::Listen;
 use rpc_core::{BoxInvoker, Error, Extension, Instance, Invoker, Metrics, ServiceKey, runtime};
 use tower_layer::Layer as TowerLayer;
 
-use crate::address::Listening;
+use crate::address::{Listening, own_hosts};
 use crate::config::{Config, Layer, Setting, Sources};
-use crate::describe::DESCRIBE;
 use crate::extensions::Extensions;
-use crate::handlers::Handlers;
 use crate::layers::{Layers, Scope};
-use crate::live::{Turn, made};
+use crate::registered::{Registered, Start};
+use crate::rules::{Centres, FollowedRule, Party, PartySide, host_of};
 use crate::serving;
 use crate::setup::Setup;
 use crate::signal::Signals;
@@ -185,20 +182,16 @@ impl Provider {
         let limits = config.provider.limits.server(place.hosts(&config), serves_metrics);
         let protocols = protocols.serving(served);
         let server = Server::new(listeners, dispatcher.clone(), protocols, limits);
+        let centres = Centres::of(&registries, config.registry.use_as_config_center);
         let registry = registry::several(registries)?;
-        let mut running = RunningProvider {
-            server,
-            registry,
-            dispatcher,
-            local_addr,
-            address,
-            id: uuid::Uuid::now_v7().to_string().into(),
-            started_ms: now_ms(),
-            config: ArcSwap::from_pointee(config),
-            live: Turn::new((self.setup, handlers)),
-            local: None,
-            registered: vec![],
-        };
+        let party = party(&config, &address).await;
+        let id = uuid::Uuid::now_v7().to_string().into();
+        let start = Start { address, id, started_ms: now_ms(), party };
+        let registered = Registered::new((self.setup, handlers), config, dispatcher, start);
+        let rules = registered.follow_rules(&centres).await;
+        let local = None;
+        let mut running =
+            RunningProvider { server, registry, local_addr, local, registered, _rules: rules };
         running.register().await?;
         Ok(running)
     }
@@ -209,6 +202,16 @@ impl fmt::Debug for Provider {
         let services = self.services.iter().map(|(service, _)| service);
         f.debug_tuple("Provider").field(&services.collect::<Vec<_>>()).finish()
     }
+}
+
+/// What rules are held against: the application and the addresses of this provider.
+async fn party(config: &Config, address: &str) -> Party {
+    let mut hosts = own_hosts(config).await;
+    let host = host_of(address).to_owned();
+    if !hosts.contains(&host) {
+        hosts.push(host);
+    }
+    Party { side: PartySide::Provider, application: config.application.name.clone(), hosts }
 }
 
 /// The present time by this machine's clock, in milliseconds since 1970.
@@ -226,17 +229,12 @@ fn now_ms() -> u64 {
 pub struct RunningProvider {
     server: Server,
     registry: Arc<dyn Registry>,
-    dispatcher: Arc<Dispatcher>,
     local_addr: SocketAddr,
-    address: String,
     /// Makes it visible to consumers of this process.
     local: Option<LocalGuard>,
-    id: Arc<str>,
-    started_ms: u64,
-    config: ArcSwap<Config>,
-    /// The state that follows from the settings, so that they can be replaced.
-    live: Turn<(Setup, Handlers)>,
-    registered: Vec<(ServiceKey, Registration)>,
+    registered: Arc<Registered>,
+    /// What is followed at config centres.
+    _rules: Vec<Arc<FollowedRule>>,
 }
 
 impl RunningProvider {
@@ -249,19 +247,19 @@ impl RunningProvider {
     /// The advertised address, as `host:port`.
     #[must_use]
     pub fn address(&self) -> &str {
-        &self.address
+        &self.registered.start.address
     }
 
     /// The counters of the calls answered by it.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
-        self.dispatcher.metrics()
+        self.registered.dispatcher.metrics()
     }
 
     /// Whether the registry has confirmed every service.
     #[must_use]
     pub fn is_registered(&self) -> bool {
-        self.registered.iter().all(|(_, registration)| registration.is_registered())
+        self.registered.is_registered()
     }
 
     /// Serves until SIGTERM, SIGINT or SIGHUP, then shuts down, as [`Provider::run`].
@@ -300,7 +298,7 @@ impl RunningProvider {
         self.server.announce_drain();
         drop(self.local);
         let mut leaving = tokio::task::JoinSet::new();
-        for (_, registration) in self.registered {
+        for registration in self.registered.leave() {
             leaving.spawn(registration.unregister());
         }
         while let Some(left) = leaving.join_next().await {
@@ -308,7 +306,7 @@ impl RunningProvider {
                 tracing::warn!(target: "dubhe::provider", %error, "could not unregister");
             }
         }
-        let config = self.config.load_full();
+        let config = self.registered.config.load_full();
         let provider = &config.provider;
         let report = self.server.drain(provider.notice, provider.drain_timeout).await;
         self.registry.shutdown().await;
@@ -320,7 +318,7 @@ impl RunningProvider {
     /// The settings in force now; a snapshot, that stays as it is when others come.
     #[must_use]
     pub fn config(&self) -> Arc<Config> {
-        self.config.load_full()
+        self.registered.config.load_full()
     }
 
     /// Reads the configuration file and the environment again, or the [sources](Provider::sources)
@@ -335,7 +333,7 @@ impl RunningProvider {
     /// as `provider.port` or a limit; a filter that panics while it is made. Everything stays as it
     /// was. [Busy](Error::is_busy), if a filter calls it while it is made.
     pub fn reload(&self) -> Result<Vec<Setting>, Error> {
-        self.change(|setup| setup.read = None)
+        self.registered.change(|setup| setup.read = None)
     }
 
     /// Reloads from `sources`, now and by later [`reload`](Self::reload)s.
@@ -343,7 +341,7 @@ impl RunningProvider {
     /// # Errors
     /// Those of [`reload`](Self::reload).
     pub fn reload_from(&self, sources: Sources) -> Result<Vec<Setting>, Error> {
-        self.change(|setup| (setup.sources, setup.read) = (Some(sources), None))
+        self.registered.change(|setup| (setup.sources, setup.read) = (Some(sources), None))
     }
 
     /// Replaces the rules, settings that are stronger than all sources, as a program does that
@@ -353,81 +351,22 @@ impl RunningProvider {
     /// # Errors
     /// Those of [`reload`](Self::reload); the rules before stay in force.
     pub fn apply_rules(&self, rules: Layer) -> Result<Vec<Setting>, Error> {
-        self.change(|setup| setup.rules = rules)
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Setup)) -> Result<Vec<Setting>, Error> {
-        let mut live = self.live.take("this provider")?;
-        let (setup, handlers) = &mut *live;
-        let mut next = setup.clone();
-        change(&mut next);
-        let config = made(|| next.load())?;
-        let changed = self.config.load().changes_to(&config)?;
-        let served: Vec<ServiceKey> = self.registered.iter().map(|(key, _)| key.clone()).collect();
-        config.check_served(&served)?;
-        for service in &served {
-            config.check_handlers(service, handlers.methods_of(service))?;
-        }
-        let filters = made(|| handlers.next(&config))?;
-        // From here on nothing can fail, but for a registry that was shut down.
-        handlers.follow(filters);
-        serving::follow(&self.dispatcher, &config);
-        let before = self.config.swap(Arc::new(config));
-        let config = self.config.load();
-        for (service, registration) in &self.registered {
-            let instance = self.instance(&config, service);
-            if instance != self.instance(&before, service)
-                && let Err(error) = registration.update(instance)
-            {
-                tracing::warn!(
-                    target: "dubhe::provider",
-                    %service, %error, "could not register what has changed"
-                );
-            }
-        }
-        *setup = next;
-        for setting in &changed {
-            tracing::info!(target: "dubhe::config", %setting, "changed");
-        }
-        Ok(changed)
-    }
-
-    /// What is registered of `service`.
-    fn instance(&self, config: &Config, service: &ServiceKey) -> Instance {
-        let mut instance = Instance::new(service.clone(), &self.address, &self.id);
-        instance.application.clone_from(&config.application.name);
-        let (weight, warmup) = config.instance(service);
-        instance.weight = weight;
-        let mut metadata = config.provider.metadata.clone();
-        metadata.insert(WARMUP.to_owned(), warmup.as_millis().to_string());
-        instance.metadata = metadata.into();
-        instance.started_ms = self.started_ms;
-        instance.protocols = config.provider.protocols.names().map(str::to_owned).collect();
-        instance.codecs = self.dispatcher.codecs().names().map(str::to_owned).collect();
-        instance
+        self.registered.change(|setup| setup.rules = rules)
     }
 
     async fn register(&mut self) -> Result<(), Error> {
-        let config = self.config.load_full();
-        let services = self.dispatcher.services().to_vec();
-        let (mut served, mut registered) = (Vec::new(), Vec::new());
-        // Whoever knows an instance can ask it; nobody looks the description up in a registry.
-        for service in services.into_iter().filter(|service| service.as_str() != DESCRIBE) {
-            let instance = self.instance(&config, &service);
-            served.push(Instance { protocols: vec![Injvm::NAME.to_owned()], ..instance.clone() });
-            registered.push((service, self.registry.register(instance).await?));
-        }
-        // Not before all are: a registry that refuses one of them ends the start.
-        for (service, registration) in registered {
-            let (bound, advertised) = (self.local_addr, &self.address);
-            let (registry, registered) = (self.registry.address(), registration.is_registered());
+        let mut served = self.registered.register(&*self.registry).await?;
+        for instance in &mut served {
+            let Instance { service, address: advertised, .. } = &*instance;
+            let (bound, registry) = (self.local_addr, self.registry.address());
+            let registered = self.registered.has(service);
             tracing::info!(
                 target: "dubhe::provider",
-                %service, %bound, advertised, registry, registered, "serving"
+                %service, %bound, %advertised, registry, registered, "serving"
             );
-            self.registered.push((service, registration));
+            instance.protocols = vec![Injvm::NAME.to_owned()];
         }
-        let servers = crate::local::servers(&config)?;
+        let servers = crate::local::servers(&self.config())?;
         self.local = Some(servers.add(self.server.state(), served));
         Ok(())
     }

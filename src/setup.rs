@@ -4,14 +4,17 @@ use rpc_core::{Code, Delivery, Error, Status};
 
 use crate::config::{Config, Layer, LeftOut, Overruled, Sources};
 use crate::extensions::Extensions;
+use crate::rules::Effects;
 
 /// The common part of a consumer's and a provider's builder.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Setup {
     pub(crate) layer: Layer,
     pub(crate) sources: Option<Sources>,
-    /// What a config centre orders.
+    /// What the program itself orders while it runs.
     pub(crate) rules: Layer,
+    /// What rules of config centres order, which is weaker.
+    pub(crate) effects: Effects,
     /// What was read last of the sources, if they are not to be read again.
     pub(crate) read: Option<Sources>,
     pub(crate) extensions: Extensions,
@@ -43,7 +46,7 @@ impl Setup {
             },
             (None, None) => Sources::of_process(self.layer.clone())?,
         };
-        let rules = read.rules.clone().then(self.rules.clone());
+        let rules = self.effects.layer().then(read.rules.clone()).then(self.rules.clone());
         let file = read.file.as_ref().map(|file| self.shown(&file.path));
         let config = Config::load(Sources { rules, ..read.clone() })?;
         self.read = Some(read);

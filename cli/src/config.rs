@@ -1,8 +1,8 @@
-//! `dubhe config`: every setting in force and its source.
+//! `dubhe config`: every setting in force and its source, rules of the config centre among them.
 
 use clap::Args;
-use dubhe::Consumer;
 use dubhe::config::{Origin, Setting};
+use dubhe::{Consumer, ServiceKey};
 use serde_json::{Value, json};
 
 use crate::failure::CommandResult;
@@ -17,10 +17,13 @@ pub(crate) struct ConfigCommand {
     /// Leave out settings with their default
     #[arg(long)]
     set: bool,
+    /// Services whose rules in the config centre are shown, too
+    #[arg(value_name = "SERVICE")]
+    services: Vec<ServiceKey>,
 }
 
 impl ConfigCommand {
-    pub(crate) fn run(self, options: &Options) -> CommandResult {
+    pub(crate) async fn run(self, options: &Options) -> CommandResult {
         // As it is written, also what the command would leave out.
         let mut settings = dubhe::config::Config::load(options.sources()?)?.sources();
         let consumer = options.caller(&MetadataArgs::default())?;
@@ -28,6 +31,12 @@ impl ConfigCommand {
             // What this program sets is the default of its users.
             if setting.origin == Origin::Builder {
                 setting.origin = Origin::Default;
+            }
+        }
+        for service in &self.services {
+            for rule in consumer.rules(service).await? {
+                settings.retain(|setting| setting.key != rule.key);
+                settings.push(rule);
             }
         }
         settings.retain(|setting| !self.set || setting.origin != Origin::Default);

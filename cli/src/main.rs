@@ -83,7 +83,7 @@ async fn run(command: Command, options: &Options) -> CommandResult {
         Command::Diff(diff) => diff.run(options).await,
         Command::Call(call) => call.run(options).await,
         Command::Explain(explain) => explain.run(options).await,
-        Command::Config(config) => config.run(options),
+        Command::Config(config) => config.run(options).await,
         Command::Bench(bench) => bench.run(options).await,
         Command::Completions(completions) => completions.run(),
     }

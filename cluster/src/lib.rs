@@ -127,7 +127,9 @@ pub use self::attempt::{Attempt, AttemptFuture};
 pub use self::backlog::{Backlog, BacklogFull};
 pub use self::budget::RetryBudget;
 pub use self::candidates::Candidates;
-pub use self::directory::{Directory, DirectoryOptions, DirectoryState, Overrides};
+pub use self::directory::{
+    DISABLED, Directory, DirectoryOptions, DirectoryState, Overrides, publishes_disabled,
+};
 pub use self::endpoint::ejection::{EjectionConfig, EndpointHealth, HealthState};
 pub use self::endpoint::{
     AttemptLayers, DEFAULT_WARMUP, EndedCall, Endpoint, EndpointFuture, EndpointState, Load,

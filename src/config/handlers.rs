@@ -21,6 +21,12 @@ impl Config {
         (weight.unwrap_or(self.provider.weight), warmup.unwrap_or(self.provider.warmup))
     }
 
+    /// Whether the instances of `service` publish that they are to get no call.
+    pub(crate) fn is_disabled(&self, service: &ServiceKey) -> bool {
+        let own = self.served(service).find_map(|(_, own)| own.disabled);
+        own.unwrap_or(self.provider.disabled)
+    }
+
     /// The filters around the handler of `method` (its name on the wire) of `service`.
     pub(crate) fn handler_filters(
         &self,

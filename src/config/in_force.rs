@@ -1,6 +1,6 @@
 //! The whole configuration: its sections with the values in force, and where each comes from.
 
-use rpc_core::Error;
+use rpc_core::{Error, ServiceKey};
 use serde::Serialize;
 
 use super::loader::{
@@ -51,6 +51,16 @@ impl Config {
     /// `error`.
     pub(crate) fn blame(&self, key: &str, error: Error) -> Error {
         self.origins.blame(&Key::dotted(key), error)
+    }
+
+    /// What rules of config centres order for calls of `service`.
+    pub(crate) fn ordered(&self, service: &ServiceKey) -> Vec<Setting> {
+        let section = format!("{}.", Key::of(["consumer", "services", service.as_str()]));
+        let is_ordered = |setting: &Setting| {
+            matches!(setting.origin, Origin::ConfigCenter { .. })
+                && setting.key.starts_with(&section)
+        };
+        self.sources().into_iter().filter(is_ordered).collect()
     }
 
     /// Every key that has a value, sorted by section, with where that value comes from. The name

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cluster::publishes_disabled;
 use rpc_core::{Instance, ServiceKey};
 
 use super::in_force::Config;
@@ -18,10 +19,11 @@ impl InstanceRules {
         self.0.is_empty()
     }
 
-    /// The instance with its overrides; `None` if it is disabled.
+    /// The instance with its overrides; `None` if it is disabled, by a rule or as it publishes.
     pub(crate) fn apply(&self, mut instance: Instance) -> Option<Instance> {
         let rules: Vec<&InstanceRule> = self.of(&instance.address).collect();
-        if rules.iter().find_map(|rule| rule.disabled).unwrap_or(false) {
+        let published = || publishes_disabled(&instance);
+        if rules.iter().find_map(|rule| rule.disabled).unwrap_or_else(published) {
             return None;
         }
         if let Some(weight) = rules.iter().find_map(|rule| rule.weight) {
@@ -79,6 +81,8 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use cluster::DISABLED;
+
     use super::*;
     use crate::config::{Layer, Sources};
 
@@ -119,5 +123,14 @@ mod tests {
         ]);
         assert_eq!(rules.apply(instance("10.0.0.1:8")), None);
         assert!(rules.apply(instance("10.0.0.1:7")).is_some());
+    }
+
+    #[test]
+    fn an_instance_that_publishes_that_it_is_disabled_gets_no_call_unless_a_rule_lets_it() {
+        let mut closed = instance("10.0.0.1:7");
+        closed.metadata = BTreeMap::from([(DISABLED.to_owned(), "true".to_owned())]).into();
+        assert_eq!(InstanceRules::default().apply(closed.clone()), None);
+        let rules = rules(&[("consumer.instances.\"10.0.0.1\".disabled", false.into())]);
+        assert!(rules.apply(closed).is_some());
     }
 }

@@ -302,14 +302,19 @@ impl Config {
         Ok(())
     }
 
-    /// Checks that each of `names` in `section` is among `methods`.
+    /// Checks that each of `names` in `section` is among `methods`. One that only a config centre
+    /// names may be of another version of the service: it is passed over there.
     pub(super) fn check_names<'a, 'b>(
         &self,
         section: &Key,
         names: impl IntoIterator<Item = &'b String>,
         methods: impl IntoIterator<Item = &'a str> + Clone,
     ) -> Result<(), Error> {
-        let is_known = |name: &&String| methods.clone().into_iter().any(|known| known == *name);
+        let is_known = |name: &&String| {
+            let place = self.origins.of_section(&section.child(name));
+            matches!(place, Origin::ConfigCenter { .. })
+                || methods.clone().into_iter().any(|known| known == *name)
+        };
         match names.into_iter().find(|name| !is_known(name)) {
             None => Ok(()),
             Some(name) => {

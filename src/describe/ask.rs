@@ -196,7 +196,7 @@ impl Consumer {
         let subscription = Subscription::new(snapshots, kept);
         let config = self.0.config.load_full();
         let options = DirectoryOptions::default();
-        let used = UsedService::new(&self.0, &config, own, subscription, options);
+        let used = UsedService::new(&self.0, &config, own, subscription, Vec::new(), options);
         let used = used.map_err(set_up)?;
         let mut draft = used.draft(&self.0, &config);
         let methods = DescribeClient::DESCRIPTOR.methods.iter();

@@ -10,18 +10,21 @@ use super::made;
 use super::service::{self, UsedService};
 use crate::config::{Config, Layer, MethodDefaults, Selector, Setting, Sources};
 use crate::consumer::{Consumer, Inner};
+use crate::rules::{Effects, RuleBook};
 use crate::setup::Setup;
 
 /// The state that follows from the settings of a consumer, so that they can be replaced.
 #[derive(Debug)]
 pub(crate) struct Live {
-    setup: Setup,
+    pub(super) setup: Setup,
     clients: Vec<Weak<LiveClient>>,
+    /// The rules of config centres that are in force.
+    pub(super) book: RuleBook,
 }
 
 impl Live {
     pub(crate) fn new(setup: Setup) -> Self {
-        Self { setup, clients: Vec::new() }
+        Self { setup, clients: Vec::new(), book: RuleBook::default() }
     }
 }
 
@@ -62,7 +65,8 @@ impl Consumer {
         self.0.change(|setup| setup.rules = rules)
     }
 
-    /// A client of these methods of `service`.
+    /// A client of these methods of `service`. A rule of a config centre that it cannot follow is
+    /// refused; its own settings must be possible.
     pub(crate) fn live_client(
         &self,
         service: &Arc<UsedService>,
@@ -72,14 +76,34 @@ impl Consumer {
         // No other settings are put in force meanwhile.
         let mut live = self.0.turn()?;
         let config = self.0.config.load_full();
+        match self.make_client(&mut live, &config, service, methods.clone(), codecs.clone()) {
+            Err(_) if !live.book.is_empty() => {
+                let plain = self.0.prepare(&live, |setup| setup.effects = Effects::default())?;
+                let client =
+                    self.make_client(&mut live, &plain.config, service, methods, codecs)?;
+                self.0.order_again(&mut live)?;
+                Ok(client)
+            }
+            made => made,
+        }
+    }
+
+    fn make_client(
+        &self,
+        live: &mut Live,
+        config: &Config,
+        service: &Arc<UsedService>,
+        methods: Vec<(Method, MethodDefaults)>,
+        codecs: Option<Codecs>,
+    ) -> Result<Arc<LiveClient>, Error> {
         let names = methods.iter().map(|(method, _)| method.name());
-        self.0.check(&config, &service.key, names)?;
+        self.0.check(config, &service.key, names)?;
         let (client, shared) = made(|| {
             let all: Vec<&Method> = methods.iter().map(|(method, _)| method).collect();
-            self.0.check_balancers(&config, &service.key, &all)?;
-            let mut draft = service.draft(&self.0, &config);
+            self.0.check_balancers(config, &service.key, &all)?;
+            let mut draft = service.draft(&self.0, config);
             let consumer = self.clone();
-            let client = LiveClient::new(consumer, &config, &mut draft, service, methods, codecs)?;
+            let client = LiveClient::new(consumer, config, &mut draft, service, methods, codecs)?;
             Ok((client, draft.into_shared()))
         })?;
         service.keep(shared);
@@ -89,12 +113,50 @@ impl Consumer {
     }
 }
 
+/// Other settings, and everything that follows from them, before they are put in force.
+pub(super) struct Prepared {
+    setup: Setup,
+    config: Arc<Config>,
+    changed: Vec<Setting>,
+    next: Vec<(Arc<UsedService>, Next)>,
+}
+
 /// The consequences of other settings for a service, and for each of its clients.
-type Next<'a> = (service::NextService, Vec<(&'a Arc<LiveClient>, client::NextPlans)>);
+type Next = (service::NextService, Vec<(Arc<LiveClient>, client::NextPlans)>);
 
 impl Inner {
     fn change(&self, change: impl FnOnce(&mut Setup)) -> Result<Vec<Setting>, Error> {
-        let mut live = self.turn()?;
+        self.change_in(&mut *self.turn()?, change)
+    }
+
+    /// Changes the settings for whoever has the turn.
+    pub(super) fn change_in(
+        &self,
+        live: &mut Live,
+        change: impl FnOnce(&mut Setup),
+    ) -> Result<Vec<Setting>, Error> {
+        let Prepared { setup, config, changed, next } = self.prepare(live, change)?;
+        // From here on nothing can fail.
+        let budget = &config.consumer.retry_budget;
+        self.budget.set(budget.percent, budget.per_second);
+        for (service, (shared, clients)) in next {
+            service.follow(&config, &setup.effects, shared, self.around_attempts());
+            clients.into_iter().for_each(|(client, next)| client.follow(next));
+        }
+        self.config.store(config);
+        live.setup = setup;
+        for setting in &changed {
+            tracing::info!(target: "dubhe::config", %setting, "changed");
+        }
+        Ok(changed)
+    }
+
+    /// Makes everything that follows from a change, without putting it in force.
+    pub(super) fn prepare(
+        &self,
+        live: &Live,
+        change: impl FnOnce(&mut Setup),
+    ) -> Result<Prepared, Error> {
         let mut setup = live.setup.clone();
         change(&mut setup);
         let config = made(|| match self.leaves_out_unknown {
@@ -111,19 +173,7 @@ impl Inner {
             Ok((service, next))
         });
         let next = made(|| next.collect::<Result<Vec<_>, Error>>())?;
-        // From here on nothing can fail.
-        let budget = &config.consumer.retry_budget;
-        self.budget.set(budget.percent, budget.per_second);
-        for (service, (shared, clients)) in next {
-            service.follow(&config, shared, self.around_attempts());
-            clients.into_iter().for_each(|(client, next)| client.follow(next));
-        }
-        self.config.store(config);
-        live.setup = setup;
-        for setting in &changed {
-            tracing::info!(target: "dubhe::config", %setting, "changed");
-        }
-        Ok(changed)
+        Ok(Prepared { setup, config, changed, next })
     }
 
     /// The consequences of `config` for a service and its clients.
@@ -132,14 +182,14 @@ impl Inner {
         config: &Config,
         service: &UsedService,
         clients: impl Iterator<Item = &'a Arc<LiveClient>>,
-    ) -> Result<Next<'a>, Error> {
+    ) -> Result<Next, Error> {
         let mut draft = service.draft(self, config);
         let attempts = draft.attempt_filters()?;
         let next = clients.map(|client| {
             let methods = client.methods();
             self.check(config, &service.key, methods.iter().map(|method| method.name()))?;
             self.check_balancers(config, &service.key, &methods)?;
-            Ok((client, client.next(self, config, &mut draft)?))
+            Ok((Arc::clone(client), client.next(self, config, &mut draft)?))
         });
         let next = next.collect::<Result<Vec<_>, Error>>()?;
         Ok((service::NextService { shared: draft.into_shared(), attempts }, next))

@@ -8,6 +8,7 @@ use rpc_core::{BuildContext, Connector, Error, Instance, ServiceKey, Subscriptio
 use super::shared::{AttemptFilters, Draft, LiveShared};
 use crate::config::{Config, InstanceRules};
 use crate::consumer::Inner;
+use crate::rules::{Effects, FollowedRule, InstanceOrder};
 
 /// One service that a consumer calls; lives as long as one of its clients.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(crate) struct UsedService {
     pub(crate) key: ServiceKey,
     pub(crate) directory: Arc<Directory>,
     pub(crate) context: BuildContext,
+    /// What is followed at config centres for it.
+    pub(crate) rules: Vec<Arc<FollowedRule>>,
     kept: Mutex<Kept>,
 }
 
@@ -24,6 +27,8 @@ struct Kept {
     shared: LiveShared,
     attempts: AttemptFilters,
     rules: InstanceRules,
+    /// What rules of config centres order for instances.
+    orders: Arc<[InstanceOrder]>,
 }
 
 /// The choices of settings that are about to be in force.
@@ -40,6 +45,7 @@ impl UsedService {
         config: &Config,
         key: ServiceKey,
         subscription: Subscription,
+        followed: Vec<Arc<FollowedRule>>,
         options: DirectoryOptions,
     ) -> Result<Arc<Self>, Error> {
         let listed: Arc<OnceLock<Weak<Directory>>> = Arc::default();
@@ -55,7 +61,7 @@ impl UsedService {
         let rules = config.instance_rules(&key);
         let options = DirectoryOptions {
             layers: attempts.inside(inner.around_attempts()),
-            overrides: overrides(&rules),
+            overrides: overrides(&rules, &Arc::default()),
             ..options
         };
         let connector: Arc<dyn Connector> = inner.connector.clone();
@@ -63,8 +69,8 @@ impl UsedService {
         let directory = Arc::new(directory);
         // The cell is new, so it is empty.
         let _ = listed.set(Arc::downgrade(&directory));
-        let kept = Mutex::new(Kept { shared, attempts, rules });
-        Ok(Arc::new(Self { key, directory, context, kept }))
+        let kept = Mutex::new(Kept { shared, attempts, rules, orders: Arc::default() });
+        Ok(Arc::new(Self { key, directory, context, rules: followed, kept }))
     }
 
     /// Extensions of its methods by `config`, beginning with those it has.
@@ -79,17 +85,28 @@ impl UsedService {
     }
 
     /// Puts the consequences of `config` in force.
-    pub(super) fn follow(&self, config: &Config, next: NextService, layers: AttemptLayers) {
-        let rules = config.instance_rules(&self.key);
+    pub(super) fn follow(
+        &self,
+        config: &Config,
+        effects: &Effects,
+        next: NextService,
+        layers: AttemptLayers,
+    ) {
+        let (rules, orders) = (config.instance_rules(&self.key), effects.instances(&self.key));
         let mut kept = self.kept();
         if !kept.attempts.is(&next.attempts) {
             self.directory.set_layers(next.attempts.inside(layers));
         }
-        if kept.rules != rules {
-            self.directory.set_overrides(overrides(&rules));
+        if kept.rules != rules || kept.orders != orders {
+            self.directory.set_overrides(overrides(&rules, &orders));
         }
         self.directory.set_ejection(config.consumer.ejection.rules());
-        *kept = Kept { shared: next.shared, attempts: next.attempts, rules };
+        *kept = Kept { shared: next.shared, attempts: next.attempts, rules, orders };
+    }
+
+    /// What rules of config centres order for its instances, the weakest first.
+    pub(crate) fn orders(&self) -> Arc<[InstanceOrder]> {
+        self.kept().orders.clone()
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
@@ -103,12 +120,13 @@ fn instances_of(directory: &OnceLock<Weak<Directory>>) -> Vec<Instance> {
     endpoints.iter().map(|endpoint| endpoint.instance().clone()).collect()
 }
 
-fn overrides(rules: &InstanceRules) -> Overrides {
-    match rules.is_empty() {
-        true => Overrides::default(),
-        false => {
-            let rules = rules.clone();
-            Overrides::new(move |instance| rules.apply(instance))
-        }
+fn overrides(rules: &InstanceRules, orders: &Arc<[InstanceOrder]>) -> Overrides {
+    // A list is taken as it is, without copies of its instances.
+    if rules.is_empty() && orders.is_empty() {
+        return Overrides::default();
     }
+    let (rules, orders) = (rules.clone(), Arc::clone(orders));
+    Overrides::new(move |instance| {
+        InstanceOrder::apply(&orders, instance, |instance| rules.apply(instance))
+    })
 }

@@ -17,6 +17,9 @@ pub(super) fn full(endpoint: &ExplainedEndpoint) -> Option<String> {
 pub(super) fn why_disabled(disabled: &DisabledInstance) -> String {
     match &disabled.by {
         Some(by) => format!("disabled by {} ({})", by.key, by.origin),
+        None if disabled.instance.metadata.get("disabled").is_some_and(|value| value == "true") => {
+            "disabled by its provider".to_owned()
+        }
         None => "disabled by this consumer".to_owned(),
     }
 }

@@ -28,7 +28,7 @@ use tokio::time::{Instant, timeout_at};
 use self::follower::Follower;
 use self::following::Following;
 use self::life::FollowerLife;
-pub use self::options::{DirectoryOptions, Overrides};
+pub use self::options::{DISABLED, DirectoryOptions, Overrides, publishes_disabled};
 use self::shared::{Around, DirectoryShared, EndpointList};
 pub use self::state::DirectoryState;
 use crate::candidates::{Candidates, Members};

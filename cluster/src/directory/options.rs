@@ -56,10 +56,14 @@ impl Default for DirectoryOptions {
     }
 }
 
+/// The key in the metadata of an instance that is to get no call, as Dubbo has it; its value is then
+/// `true`.
+pub const DISABLED: &str = "disabled";
+
 /// A function that changes instances before their directory sees them, or disables them.
 ///
 /// It runs again whenever the list is made anew, so it only computes its result and has no other
-/// effect. The default changes nothing.
+/// effect. The default disables the instances that publish [`DISABLED`], and changes nothing.
 ///
 /// ```
 /// use dubhe_cluster::Overrides;
@@ -88,11 +92,19 @@ impl Overrides {
     }
 
     pub(super) fn apply(&self, instance: &Arc<Instance>) -> Option<Arc<Instance>> {
-        let Some(amend) = &self.0 else { return Some(Arc::clone(instance)) };
+        let Some(amend) = &self.0 else {
+            return (!publishes_disabled(instance)).then(|| Arc::clone(instance));
+        };
         let amended = amend(Instance::clone(instance))?;
         // What they leave alone stays shared.
         Some(if amended == **instance { Arc::clone(instance) } else { Arc::new(amended) })
     }
+}
+
+/// Whether the instance publishes that it is to get no call.
+#[must_use]
+pub fn publishes_disabled(instance: &Instance) -> bool {
+    instance.metadata.get(DISABLED).is_some_and(|value| value == "true")
 }
 
 impl fmt::Debug for Overrides {

@@ -69,6 +69,16 @@ impl Subscription {
         self
     }
 
+    /// Has `also` called whenever the list is to be followed again, for what is followed beside it.
+    #[must_use]
+    pub fn resuming(mut self, also: impl Fn() + Send + Sync + 'static) -> Self {
+        let before = self.resume.take();
+        self.resumed_by(move || {
+            also();
+            before.as_ref().is_some_and(|resume| resume())
+        })
+    }
+
     /// Has the list followed again after the runtime has ended in which that was done; says whether
     /// it has. If so, the trouble changes once the list is confirmed or cannot be. Needs a tokio runtime.
     pub fn resume(&self) -> bool {

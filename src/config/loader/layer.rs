@@ -74,10 +74,21 @@ impl Layer {
         self
     }
 
+    /// Sets a key given as names as `origin`, a rule of a config centre, orders.
+    pub(crate) fn ordered<'a>(
+        mut self,
+        key: impl IntoIterator<Item = &'a str>,
+        value: Value,
+        origin: Origin,
+    ) -> Self {
+        self.settings.push(Raw::new(Key::of(key), value, origin));
+        self
+    }
+
     /// Converts its settings into rules; one without a name is called `rule`.
     pub(super) fn into_rules(mut self) -> Self {
         for setting in &mut self.settings {
-            if !matches!(setting.origin, Origin::Rule { .. }) {
+            if !matches!(setting.origin, Origin::Rule { .. } | Origin::ConfigCenter { .. }) {
                 setting.origin = Origin::Rule { name: String::new() };
             }
         }

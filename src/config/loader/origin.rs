@@ -5,6 +5,8 @@ use std::fmt;
 use serde::ser::{Error as _, Serialize, SerializeStruct, Serializer};
 use serde_json::Value;
 
+use super::key::Key;
+
 /// The origin of a setting; weaker ones first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -39,6 +41,15 @@ pub enum Origin {
         /// Its name; may be empty.
         name: String,
     },
+    /// A rule of a config centre.
+    ConfigCenter {
+        /// Its key there, such as `shop.Stock::.configurators`.
+        rule: String,
+        /// The address of the config centre, without password.
+        address: String,
+        /// Whether it is a rule for one service, and not for a whole application.
+        is_of_service: bool,
+    },
 }
 
 impl fmt::Display for Origin {
@@ -52,6 +63,9 @@ impl fmt::Display for Origin {
             Self::Argument { name } => f.write_str(name),
             Self::Rule { name } if name.is_empty() => f.write_str("rule"),
             Self::Rule { name } => write!(f, "rule {name}"),
+            Self::ConfigCenter { rule, address, .. } => {
+                write!(f, "config centre, rule {rule} of {address}")
+            }
         }
     }
 }
@@ -63,6 +77,9 @@ pub struct Strength {
     /// 0 for all services, then the levels above `[consumer]` that are in force for the method.
     level: usize,
     source: u8,
+    /// Whether it was set for one service or method. A rule for an application is put in force at
+    /// each of its services, but was meant for none in particular.
+    is_specific: bool,
 }
 
 impl Strength {
@@ -74,15 +91,21 @@ impl Strength {
             Origin::File { .. } => 3,
             Origin::Environment { .. } => 4,
             Origin::Argument { .. } => 5,
-            Origin::Rule { .. } => 6,
+            Origin::ConfigCenter { .. } => 6,
+            Origin::Rule { .. } => 7,
         };
-        Self { level, source }
+        let is_specific = match origin {
+            Origin::ConfigCenter { is_of_service, .. } => *is_of_service,
+            Origin::Attribute => true,
+            _ => level > 0,
+        };
+        Self { level, source, is_specific }
     }
 
     /// Whether it was set for one service or one method, rather than for all.
     #[must_use]
     pub const fn is_specific(self) -> bool {
-        self.level > 0 || self.source == 1
+        self.is_specific
     }
 }
 
@@ -96,6 +119,17 @@ pub struct Setting {
     pub value: String,
     /// The origin of the value.
     pub origin: Origin,
+}
+
+impl Setting {
+    /// What a rule orders at a key of these names, its value as JSON.
+    pub(crate) fn ordered<'a>(
+        key: impl IntoIterator<Item = &'a str>,
+        value: &str,
+        origin: Origin,
+    ) -> Self {
+        Self { key: Key::of(key).to_string(), value: value.to_owned(), origin }
+    }
 }
 
 impl Serialize for Setting {

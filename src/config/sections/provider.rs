@@ -40,6 +40,8 @@ pub struct ProviderConfig {
     /// How long the share grows after a start until it is whole; zero for at once. Default 10 min.
     #[serde(with = "duration")]
     pub warmup: Duration,
+    /// Whether its instances publish that they are to get no call. Default: no.
+    pub disabled: bool,
     /// `[provider.metadata]`: what instances publish besides, for routers to read. Default:
     /// nothing.
     pub metadata: BTreeMap<String, String>,
@@ -75,6 +77,7 @@ impl Default for ProviderConfig {
             protocols: ProtocolNames::default(),
             weight: 100,
             warmup: Duration::from_secs(600),
+            disabled: false,
             metadata: BTreeMap::new(),
             filters: Vec::new(),
             gate: Gate::Adaptive,
@@ -97,6 +100,8 @@ pub struct InstanceOverrides {
     /// How long the share grows after a start until it is whole.
     #[serde(with = "duration_or_none")]
     pub warmup: Option<Duration>,
+    /// Whether the instance publishes that it is to get no call.
+    pub disabled: Option<bool>,
     /// Whether calls of its methods are limited once most of them could not end in time.
     pub gate: Option<Gate>,
     /// Which calls of its methods leave a line in the access log.

@@ -30,6 +30,8 @@ pub struct RegistryConfig {
     /// Directory of those lists. Default: `dubhe` in the user's cache directory.
     #[serde(serialize_with = "lossy", deserialize_with = "folder")]
     pub cache_dir: Option<PathBuf>,
+    /// Whether rules are followed that are kept in the registry, if it keeps any. Default true.
+    pub use_as_config_center: bool,
 }
 
 /// Shows a path as Unicode, which it need not be.
@@ -39,7 +41,13 @@ fn lossy<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error
 
 impl Default for RegistryConfig {
     fn default() -> Self {
-        Self { address: RegistryAddresses::default(), token: None, cache: true, cache_dir: None }
+        Self {
+            address: RegistryAddresses::default(),
+            token: None,
+            cache: true,
+            cache_dir: None,
+            use_as_config_center: true,
+        }
     }
 }
 

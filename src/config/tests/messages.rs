@@ -15,7 +15,8 @@ fn a_mistake_in_one_of_several_registries_is_pointed_at() {
         (
             "[[registry]]\naddress = \"dev://\"\n[[registry]]\nadress = \"dev://b\"\n",
             "4:1: unknown key in [registry] `adress` (did you mean `address`?), \
-             available: address, cache, cache_dir, token",
+             available: address, cache, cache_dir, token, \
+             use_as_config_center",
         ),
         (
             "[[registry]]\naddress = \"dev://\"\n[[registry]]\naddress = \"here\"\n",
@@ -72,7 +73,8 @@ fn an_unknown_key_is_named_with_its_place_and_the_known_ones() {
     assert_eq!(
         file_error("[registry]\ncache = true\n  adress = \"dev://\"\n"),
         "dubhe.toml:3:3: unknown key in [registry] `adress` (did you mean `address`?), \
-         available: address, cache, cache_dir, token"
+         available: address, cache, cache_dir, token, \
+         use_as_config_center"
     );
     assert_eq!(
         file_error("[provder]\nport = 1\n"),

@@ -1,0 +1,155 @@
+//! Rules of config centres, put in force in a consumer.
+//!
+//! Of each key the newest rule counts. One that is malformed, or that the settings, the extensions or a
+//! client refuse, is told in one warning, and the last good one stays. A rule never fails a call or a
+//! client.
+
+use std::sync::{Arc, Weak};
+
+use registry::ConfigCenter;
+use rpc_core::{Error, ServiceKey};
+use tokio::sync::OnceCell;
+
+use super::reload::Live;
+use super::service::UsedService;
+use crate::address::own_hosts;
+use crate::consumer::Inner;
+use crate::describe::DESCRIBE;
+use crate::rules::{
+    Centres, Configurators, FollowedRule, Hear, Party, PartySide, RuleBook, RuleKey, tell,
+};
+
+/// What a consumer follows for all of its services.
+#[derive(Debug)]
+pub(crate) struct Governance {
+    consumer: Weak<Inner>,
+    centres: Centres,
+    party: OnceCell<Party>,
+    of_application: OnceCell<Vec<Arc<FollowedRule>>>,
+}
+
+impl Governance {
+    /// What `consumer` follows at `centres`; nothing before the first service is used.
+    pub(crate) fn new(consumer: Weak<Inner>, centres: Centres) -> Self {
+        Self { consumer, centres, party: OnceCell::new(), of_application: OnceCell::new() }
+    }
+
+    /// The config centres, the strongest first.
+    pub(crate) fn centres(&self) -> &[Arc<dyn ConfigCenter>] {
+        self.centres.as_slice()
+    }
+
+    fn hear(&self) -> Hear {
+        let consumer = self.consumer.clone();
+        Arc::new(move |key, text| {
+            consumer.upgrade().inspect(|consumer| consumer.heard(key, text)).is_some()
+        })
+    }
+
+    /// Has `rules` and those of the application followed again in the runtime here.
+    pub(crate) fn resuming(
+        &self,
+        rules: &[Arc<FollowedRule>],
+    ) -> impl Fn() + Send + Sync + 'static {
+        let (consumer, rules) = (self.consumer.clone(), rules.to_vec());
+        move || {
+            let consumer = consumer.upgrade();
+            let all = consumer.as_ref().and_then(|inner| inner.governance.of_application.get());
+            all.into_iter().flatten().chain(&rules).for_each(|rule| rule.resume());
+        }
+    }
+}
+
+impl Inner {
+    /// Follows the rules of `service`, and those of the application. They are known when it returns,
+    /// unless a config centre does not answer within a second.
+    pub(crate) async fn follow_rules(&self, service: &ServiceKey) -> Vec<Arc<FollowedRule>> {
+        let Governance { centres, party, of_application, .. } = &self.governance;
+        let config = self.config.load_full();
+        if centres.is_empty() || service.as_str() == DESCRIBE || config.is_local(service) {
+            return Vec::new();
+        }
+        let application = &config.application.name;
+        let own_party = async || Party {
+            side: PartySide::Consumer,
+            application: application.clone(),
+            hosts: own_hosts(&config).await,
+        };
+        party.get_or_init(own_party).await;
+        let hear = self.governance.hear();
+        let all = of_application.get_or_init(async || {
+            let rules = centres.follow(application, &[], &hear).await;
+            rules.iter().for_each(|rule| rule.tell());
+            rules
+        });
+        let services = [service.clone()];
+        let (_, own) = tokio::join!(all, centres.follow("", &services, &hear));
+        own
+    }
+
+    /// Puts in force what the rules order for a service that is new in use; gives it back.
+    pub(crate) fn begin_rules(&self, used: Arc<UsedService>) -> Arc<UsedService> {
+        if let Ok(mut live) = self.turn() {
+            let book = live.book.clone();
+            if let Err(error) = self.order(&mut live, book) {
+                live.book.keys().for_each(|key| tell::refused(key, &error));
+            }
+        }
+        used.rules.iter().for_each(|rule| rule.tell());
+        used
+    }
+
+    /// A rule has come, or there is none.
+    fn heard(&self, key: &RuleKey, text: Option<&str>) {
+        let rule = match text.map(Configurators::parse).transpose() {
+            Ok(rule) => rule.map(Arc::new),
+            Err(error) => return tell::refused(key, &error),
+        };
+        // Fails only for who has the turn already, and no extension comes here.
+        let Ok(mut live) = self.turn() else { return };
+        if live.book.get(key) == rule.as_ref() {
+            return;
+        }
+        let mut book = live.book.clone();
+        book.set(key, rule.clone());
+        match self.order(&mut live, book) {
+            Ok(()) => tell::in_force(key, rule.as_deref()),
+            Err(error) => tell::refused(key, &error),
+        }
+    }
+
+    /// Puts the rules in `book` in force for the services in use, or refuses them whole.
+    fn order(&self, live: &mut Live, mut book: RuleBook) -> Result<(), Error> {
+        let services = self.services();
+        book.retain(|service| services.iter().any(|used| used.key == *service));
+        if let Some(party) = self.governance.party.get() {
+            let effects = book.for_calls(party, services.iter().map(|used| &used.key));
+            if live.setup.effects != effects {
+                self.change_in(live, |setup| setup.effects = effects)?;
+            }
+        }
+        live.book = book;
+        Ok(())
+    }
+
+    /// Has each rule that a new client cannot follow refused, and the others in force for it too.
+    pub(super) fn order_again(&self, live: &mut Live) -> Result<(), Error> {
+        let Some(party) = self.governance.party.get() else { return Ok(()) };
+        let services = self.services();
+        let keys = || services.iter().map(|used| &used.key);
+        let mut good = RuleBook::default();
+        for (key, rule) in live.book.iter() {
+            let mut more = good.clone();
+            more.set(key, Some(Arc::clone(rule)));
+            let effects = more.for_calls(party, keys());
+            match self.prepare(live, |setup| setup.effects = effects) {
+                Ok(_) => good = more,
+                Err(error) => tell::refused(key, &error),
+            }
+        }
+        let effects = good.for_calls(party, keys());
+        self.change_in(live, |setup| setup.effects = effects)?;
+        live.book = good;
+        Ok(())
+    }
+}

@@ -1,0 +1,228 @@
+//! What a provider registers of its services, and the settings and rules that decide it while it serves.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use cluster::{DISABLED, WARMUP};
+use registry::{Registration, Registry};
+use rpc_core::server::Dispatcher;
+use rpc_core::{Error, Instance, ServiceKey};
+
+use crate::config::{Config, Setting};
+use crate::describe::DESCRIBE;
+use crate::handlers::Handlers;
+use crate::live::{Turn, made};
+use crate::rules::{Centres, Configurators, FollowedRule, Hear, Party, RuleBook, RuleKey, tell};
+use crate::serving;
+use crate::setup::Setup;
+
+/// The services of a provider, as settings and rules of config centres have them.
+pub(crate) struct Registered {
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) start: Start,
+    pub(crate) config: ArcSwap<Config>,
+    live: Turn<ProviderLive>,
+    registrations: Mutex<Vec<(ServiceKey, Registration)>>,
+}
+
+/// What stays the same from the start of a provider on.
+#[derive(Debug)]
+pub(crate) struct Start {
+    /// The advertised address, as `host:port`.
+    pub(crate) address: String,
+    pub(crate) id: Arc<str>,
+    pub(crate) started_ms: u64,
+    /// What rules are held against.
+    pub(crate) party: Party,
+}
+
+/// The state that follows from the settings, so that they can be replaced.
+#[derive(Debug)]
+struct ProviderLive {
+    setup: Setup,
+    handlers: Handlers,
+    /// The rules of config centres that are in force.
+    book: RuleBook,
+}
+
+impl Registered {
+    /// Services by `config`; nothing is registered yet.
+    pub(crate) fn new(
+        (setup, handlers): (Setup, Handlers),
+        config: Config,
+        dispatcher: Arc<Dispatcher>,
+        start: Start,
+    ) -> Arc<Self> {
+        let live = Turn::new(ProviderLive { setup, handlers, book: RuleBook::default() });
+        let (config, registrations) = (ArcSwap::from_pointee(config), Mutex::default());
+        Arc::new(Self { dispatcher, start, config, live, registrations })
+    }
+
+    /// Follows the rules for its services. They are in force when it returns, unless a config centre
+    /// does not answer within a second.
+    pub(crate) async fn follow_rules(
+        self: &Arc<Self>,
+        centres: &Centres,
+    ) -> Vec<Arc<FollowedRule>> {
+        if centres.is_empty() {
+            return Vec::new();
+        }
+        let me = Arc::downgrade(self);
+        let hear: Hear =
+            Arc::new(move |key, text| me.upgrade().inspect(|me| me.heard(key, text)).is_some());
+        let application = self.config.load().application.name.clone();
+        let services: Vec<ServiceKey> = self.served().cloned().collect();
+        let rules = centres.follow(&application, &services, &hear).await;
+        rules.iter().for_each(|rule| rule.tell());
+        rules
+    }
+
+    /// Registers everything at `registry`; gives the instances.
+    pub(crate) async fn register(&self, registry: &dyn Registry) -> Result<Vec<Instance>, Error> {
+        let config = self.config.load_full();
+        let (mut served, mut registered) = (Vec::new(), Vec::new());
+        for service in self.served() {
+            let instance = self.instance(&config, service);
+            served.push(instance.clone());
+            registered.push((service.clone(), registry.register(instance).await?));
+        }
+        // Not before all are: a registry that refuses one of them ends the start.
+        *self.registrations() = registered;
+        // What a rule has changed meanwhile.
+        self.update(&config);
+        Ok(served)
+    }
+
+    /// Whether the registry has confirmed every service.
+    pub(crate) fn is_registered(&self) -> bool {
+        self.registrations().iter().all(|(_, registration)| registration.is_registered())
+    }
+
+    /// Whether the registry has confirmed `service`.
+    pub(crate) fn has(&self, service: &ServiceKey) -> bool {
+        let all = self.registrations();
+        all.iter().any(|(own, registration)| own == service && registration.is_registered())
+    }
+
+    /// The registrations, which are no longer kept.
+    pub(crate) fn leave(&self) -> Vec<Registration> {
+        std::mem::take(&mut *self.registrations()).into_iter().map(|(_, own)| own).collect()
+    }
+
+    /// Changes the settings, wholly or not at all; gives what is different, and logs it.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Setup)) -> Result<Vec<Setting>, Error> {
+        self.change_in(&mut *self.live.take("this provider")?, change)
+    }
+
+    fn change_in(
+        &self,
+        live: &mut ProviderLive,
+        change: impl FnOnce(&mut Setup),
+    ) -> Result<Vec<Setting>, Error> {
+        let mut next = live.setup.clone();
+        change(&mut next);
+        let config = made(|| next.load())?;
+        let changed = self.config.load().changes_to(&config)?;
+        let served: Vec<ServiceKey> = self.served().cloned().collect();
+        config.check_served(&served)?;
+        for service in &served {
+            config.check_handlers(service, live.handlers.methods_of(service))?;
+        }
+        let filters = made(|| live.handlers.next(&config))?;
+        // From here on nothing can fail, but for a registry that was shut down.
+        live.handlers.follow(filters);
+        serving::follow(&self.dispatcher, &config);
+        let before = self.config.swap(Arc::new(config));
+        live.setup = next;
+        self.update(&before);
+        for setting in &changed {
+            tracing::info!(target: "dubhe::config", %setting, "changed");
+        }
+        Ok(changed)
+    }
+
+    /// A rule has come, or there is none.
+    fn heard(&self, key: &RuleKey, text: Option<&str>) {
+        let rule = match text.map(Configurators::parse).transpose() {
+            Ok(rule) => rule.map(Arc::new),
+            Err(error) => return tell::refused(key, &error),
+        };
+        // Fails only for who has the turn already, and no extension comes here.
+        let Ok(mut live) = self.live.take("this provider") else { return };
+        if live.book.get(key) == rule.as_ref() {
+            return;
+        }
+        let mut book = live.book.clone();
+        book.set(key, rule.clone());
+        let config = self.config.load_full();
+        let instances: Vec<Instance> =
+            self.served().map(|service| self.instance(&config, service)).collect();
+        let effects = book.for_instances(&self.start.party, &instances);
+        let ordered = match live.setup.effects == effects {
+            true => Ok(Vec::new()),
+            false => self.change_in(&mut live, |setup| setup.effects = effects),
+        };
+        match ordered {
+            Ok(_) => {
+                live.book = book;
+                tell::in_force(key, rule.as_deref());
+            }
+            Err(error) => tell::refused(key, &error),
+        }
+    }
+
+    /// Registers anew what is different from `before`.
+    fn update(&self, before: &Config) {
+        let config = self.config.load();
+        for (service, registration) in &*self.registrations() {
+            let instance = self.instance(&config, service);
+            if instance != self.instance(before, service)
+                && let Err(error) = registration.update(instance)
+            {
+                tracing::warn!(
+                    target: "dubhe::provider",
+                    %service, %error, "could not register what has changed"
+                );
+            }
+        }
+    }
+
+    /// The services that are registered. Whoever knows an instance can ask it what it serves; nobody
+    /// looks the description up in a registry.
+    fn served(&self) -> impl Iterator<Item = &ServiceKey> {
+        self.dispatcher.services().iter().filter(|service| service.as_str() != DESCRIBE)
+    }
+
+    /// What is registered of `service`.
+    fn instance(&self, config: &Config, service: &ServiceKey) -> Instance {
+        let Start { address, id, started_ms, .. } = &self.start;
+        let mut instance = Instance::new(service.clone(), address, id);
+        instance.application.clone_from(&config.application.name);
+        let (weight, warmup) = config.instance(service);
+        instance.weight = weight;
+        let mut metadata = config.provider.metadata.clone();
+        metadata.insert(WARMUP.to_owned(), warmup.as_millis().to_string());
+        if config.is_disabled(service) {
+            metadata.insert(DISABLED.to_owned(), "true".to_owned());
+        }
+        instance.metadata = metadata.into();
+        instance.started_ms = *started_ms;
+        instance.protocols = config.provider.protocols.names().map(str::to_owned).collect();
+        instance.codecs = self.dispatcher.codecs().names().map(str::to_owned).collect();
+        instance
+    }
+
+    fn registrations(&self) -> MutexGuard<'_, Vec<(ServiceKey, Registration)>> {
+        self.registrations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Registered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registered")
+            .field("start", &self.start)
+            .field("registrations", &*self.registrations())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,319 @@
+//! Dubbo's configurators: rules of the keys `<application>.configurators` and
+//! `<interface>:<version>:<group>.configurators` that override settings of calls and of instances.
+//!
+//! ```yaml
+//! configVersion: v3.0
+//! scope: service
+//! key: shop.Stock
+//! enabled: true
+//! configs:
+//!   - side: consumer
+//!     match: { app: { oneof: [ { prefix: till- } ] } }
+//!     parameters: { timeout: 300, reserve.retries: 0 }
+//! ```
+
+use std::collections::BTreeMap;
+
+use rpc_core::Error;
+use serde_json::Value;
+
+use super::collected::Configurators;
+use super::conditions::{ANY, ANY_HOST, AddressMatch, TextMatch};
+use super::fields::Fields;
+use super::item::{Conditions, PartySide, RuleItem};
+use super::orders::Orders;
+use super::{override_url, text};
+
+impl Configurators {
+    /// Reads the text of a rule.
+    ///
+    /// # Errors
+    /// What is wrong with it and where; nothing of it is to be put in force.
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let mut all = match text::values(text)? {
+            Value::Array(urls) => override_url::read_all(&urls)?,
+            values => read(&Fields::of(&values, "")?)?,
+        };
+        // Those for every host first, so that those for one are stronger; of the same host, by
+        // priority.
+        let order = |item: &RuleItem| (item.host.clone(), item.orders.priority);
+        all.items.sort_by_cached_key(|item| (item.host != ANY_HOST, order(item)));
+        Ok(all)
+    }
+}
+
+/// What the items of a rule share.
+struct Head {
+    version: String,
+    /// Whether it is for an application, and not for a service.
+    is_of_application: bool,
+    key: String,
+    is_enabled: bool,
+}
+
+fn read(fields: &Fields<'_>) -> Result<Configurators, Error> {
+    let missing = |key: &str, what: &str| {
+        Error::invalid_config(format!("{key}: it is missing, write {what}"))
+    };
+    let scope = fields.text("scope")?;
+    let is_of_application = match scope.as_deref() {
+        Some("application") => true,
+        None | Some("service") => false,
+        Some(other) => {
+            let known = ["application", "service"];
+            return Err(Error::unknown_name("scope", other, known).at("scope"));
+        }
+    };
+    let what = if is_of_application { "the name of the application" } else { "the service" };
+    let head = Head {
+        version: fields.text("configVersion")?.unwrap_or_else(|| "v2.7".to_owned()),
+        is_of_application,
+        key: fields.text("key")?.ok_or_else(|| missing("key", what))?,
+        is_enabled: fields.truth("enabled")?.unwrap_or(true),
+    };
+    let mut all = Configurators::default();
+    for item in fields.sections("configs")? {
+        read_item(&head, &item, &mut all)?;
+    }
+    Ok(all)
+}
+
+fn read_item(head: &Head, fields: &Fields<'_>, all: &mut Configurators) -> Result<(), Error> {
+    let place = fields.at("");
+    let place = place.trim_end_matches('.').to_owned();
+    let side = match fields.text("side")?.as_deref() {
+        Some("consumer") => PartySide::Consumer,
+        Some("provider") => PartySide::Provider,
+        // Nobody follows it, in Dubbo either.
+        None => {
+            all.notes.push(format!("{place}: it is for neither side, write side: consumer"));
+            return Ok(());
+        }
+        Some(other) => {
+            let error = Error::unknown_name("side", other, ["consumer", "provider"]);
+            return Err(error.at(fields.at("side")));
+        }
+    };
+    let is_general = matches!(fields.text("type")?.as_deref(), None | Some("general"));
+    let own = fields.truth("enabled")?.unwrap_or(true);
+    let parameters = fields.section("parameters")?.filter(|fields| fields.iter().next().is_some());
+    let parameters = parameters.ok_or_else(|| {
+        let at = fields.at("parameters");
+        Error::invalid_config(format!("{at}: it is empty, write what is to be changed"))
+    })?;
+    let hosts = fields.texts("addresses")?;
+    let mut providers = fields.texts("providerAddresses")?;
+    if providers.is_empty() && side == PartySide::Provider {
+        providers.clone_from(&hosts);
+    }
+    let item = RuleItem {
+        place,
+        is_enabled: if is_general { head.is_enabled } else { own },
+        side: Some(side),
+        host: String::new(),
+        is_old: false,
+        providers,
+        application: String::new(),
+        service: String::new(),
+        conditions: conditions(head, fields)?,
+        orders: Orders::read(&parameters)?,
+    };
+    all.note(&item);
+    spread(head, fields, &item, &hosts, all)
+}
+
+/// Puts the item into `all` for each of its hosts, applications and services.
+fn spread(
+    head: &Head,
+    fields: &Fields<'_>,
+    item: &RuleItem,
+    hosts: &[String],
+    all: &mut Configurators,
+) -> Result<(), Error> {
+    let or_any = |names: Vec<String>, any: &str| match names.is_empty() {
+        true => vec![any.to_owned()],
+        false => names,
+    };
+    let (applications, services) = match head.is_of_application {
+        true => (vec![head.key.clone()], or_any(fields.texts("services")?, ANY)),
+        false => (or_any(fields.texts("applications")?, ANY), vec![head.key.clone()]),
+    };
+    for host in or_any(hosts.to_vec(), ANY_HOST) {
+        // A port is that of a provider, and is tested with its address.
+        let host = super::conditions::split(&host).0.to_owned();
+        for application in &applications {
+            for service in &services {
+                let (application, service) = (application.clone(), service.clone());
+                all.push(RuleItem { host: host.clone(), application, service, ..item.clone() })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn conditions(head: &Head, fields: &Fields<'_>) -> Result<Conditions, Error> {
+    let Some(fields) = fields.section("match")? else { return Ok(Conditions::default()) };
+    if !head.version.starts_with("v3.0") {
+        let told = "conditions need configVersion: v3.0, else they are passed over";
+        return Err(Error::invalid_config(told).at(fields.at("").trim_end_matches('.')));
+    }
+    fields.expect_only(&["address", "providerAddress", "service", "app", "param"])?;
+    let mut published = BTreeMap::new();
+    for param in fields.sections("param")? {
+        param.expect_only(&["key", "value"])?;
+        let missing =
+            |key: &str| Error::invalid_config(format!("{}: it is missing", param.at(key)));
+        let key = param.text("key")?.ok_or_else(|| missing("key"))?;
+        let value = param.section("value")?.ok_or_else(|| missing("value"))?;
+        published.insert(key, TextMatch::read(&value)?);
+    }
+    Ok(Conditions {
+        host: AddressMatch::at(&fields, "address")?,
+        provider: AddressMatch::at(&fields, "providerAddress")?,
+        service: TextMatch::one_of(&fields, "service")?,
+        application: TextMatch::one_of(&fields, "app")?,
+        published,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn error(rule: Value) -> String {
+        Configurators::parse(&rule.to_string()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_rule_is_told_with_its_place() {
+        let item = |item: Value| json!({ "configVersion": "v3.0", "key": "a", "configs": [item] });
+        for (rule, told) in [
+            (json!(7), "`7` is not an object with keys"),
+            (json!({ "configs": [] }), "key: it is missing, write the service"),
+            (
+                json!({ "scope": "application" }),
+                "key: it is missing, write the name of the application",
+            ),
+            (json!({ "scope": "app", "key": "a" }), "scope: unknown scope `app`"),
+            (json!({ "key": "a", "enabled": 7 }), "enabled: `7` is not true or false"),
+            (json!({ "key": "a", "configs": {} }), "configs: `{}` is not a list"),
+            (json!({ "key": "a", "configs": [7] }), "configs[0]: `7` is not an object"),
+            (item(json!({ "side": "both" })), "configs[0].side: unknown side `both`"),
+            (item(json!({ "side": "consumer" })), "configs[0].parameters: it is empty, write what"),
+            (
+                item(json!({ "side": "consumer", "parameters": { "timeout": "soon" } })),
+                "configs[0].parameters.timeout: `soon` is not a number of milliseconds",
+            ),
+            (
+                item(json!({ "side": "consumer", "parameters": { "timeout": 0 } })),
+                "configs[0].parameters.timeout: `0` is not a number of milliseconds from 1 on",
+            ),
+            (
+                item(json!({ "side": "consumer", "parameters": { "reserve.retries": [1] } })),
+                "configs[0].parameters.reserve.retries: `[1]` is not a text or a number",
+            ),
+            (
+                item(json!({ "side": "consumer", "parameters": { "weight": -1 } })),
+                "configs[0].parameters.weight: `-1` is not a weight",
+            ),
+            (
+                item(json!({ "side": "consumer", "parameters": { "disabled": "no" } })),
+                "configs[0].parameters.disabled: `no` is not true or false",
+            ),
+            (
+                item(json!({
+                    "side": "consumer", "parameters": { "weight": 1 }, "match": { "tag": "a" }
+                })),
+                "unknown condition in configs[0].match `tag`, available: address, providerAddress",
+            ),
+            (
+                item(json!({
+                    "side": "consumer", "parameters": { "weight": 1 },
+                    "match": { "param": [{ "key": "a" }] }
+                })),
+                "configs[0].match.param[0].value: it is missing",
+            ),
+            (
+                json!({ "configVersion": "v2.7", "key": "a", "configs": [{
+                    "side": "consumer", "parameters": { "weight": 1 }, "match": {}
+                }] }),
+                "configs[0].match: conditions need configVersion: v3.0",
+            ),
+        ] {
+            let error = error(rule);
+            assert!(error.contains(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_multiplies_is_refused() {
+        let many: Vec<String> = (0..200).map(|at| format!("a{at}")).collect();
+        let rule = json!({ "key": "a", "configs": [{
+            "side": "consumer", "addresses": many, "applications": many, "parameters": { "weight": 1 }
+        }] });
+        assert!(error(rule).contains("it has more than 10000 items"));
+    }
+
+    #[test]
+    fn what_has_no_effect_is_noted_and_the_rest_counts() {
+        let rule = json!({ "key": "a", "configs": [
+            { "side": "consumer", "parameters": { "mock": "force:return null", "timeout": 3 } },
+            { "parameters": { "timeout": 3 } },
+            {
+                "side": "consumer", "providerAddresses": ["a:1"],
+                "parameters": { "timeout": 3, "weight": 1 }
+            },
+            { "side": "provider", "parameters": { "timeout": 3, "weight": 1 } },
+        ] });
+        let rule = Configurators::parse(&rule.to_string()).unwrap();
+        assert_eq!(rule.items.len(), 3);
+        assert_eq!(
+            rule.notes(),
+            [
+                "configs[0]: mock have no effect here",
+                "configs[1]: it is for neither side, write side: consumer",
+                "configs[2]: settings of calls have no effect for single providers, weight and \
+                 disabled have",
+                "configs[3]: settings of calls have no effect at a provider, write side: consumer",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_for_one_host_is_stronger_and_then_what_has_the_higher_priority() {
+        let item = |hosts: &[&str], priority: i64, weight: u32| {
+            let parameters = json!({ "weight": weight, "priority": priority });
+            json!({ "side": "consumer", "addresses": hosts, "parameters": parameters })
+        };
+        let rule = json!({ "key": "a", "configs": [
+            item(&["10.0.0.1"], 0, 4),
+            item(&[], 2, 3),
+            item(&["10.0.0.1:20880"], -1, 0),
+            item(&[], 0, 1),
+            item(&[], 0, 2),
+        ] });
+        let rule = Configurators::parse(&rule.to_string()).unwrap();
+        let weights: Vec<_> = rule.items.iter().filter_map(|item| item.orders.weight).collect();
+        assert_eq!(weights, [1, 2, 3, 0, 4]);
+    }
+
+    #[test]
+    fn no_text_at_all_makes_it_panic() {
+        let rule = json!({ "configVersion": "v3.0", "key": "a", "configs": [{
+            "side": "consumer", "addresses": ["0.0.0.0"], "providerAddresses": ["10.0.0.5:20880"],
+            "parameters": { "timeout": 3000, "a.retries": 0 },
+            "match": { "address": { "wildcard": "10.20.*:*" }, "param": [] },
+        }] })
+        .to_string();
+        // Each byte in turn is another, or is missing.
+        for at in 0..rule.len() {
+            let (before, after) = (&rule[..at], &rule[at + 1..]);
+            for other in ["", "\"", "[", "-", "9", "\u{1}", "ä"] {
+                let _ = Configurators::parse(&format!("{before}{other}{after}"));
+            }
+            let _ = Configurators::parse(before);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Texts of rules, followed at config centres; whoever listens is told each change.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use registry::{ConfigCenter, ConfigValue, ConfigWatch, Registry};
+use rpc_core::{Error, ServiceKey, runtime};
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::book::RuleKey;
+
+/// The group of every rule.
+const GROUP: &str = "dubbo";
+
+/// Is told the text of a rule, or that there is none; says whether it listens on.
+pub(crate) type Hear = Arc<dyn Fn(&RuleKey, Option<&str>) -> bool + Send + Sync>;
+
+/// The config centres of a consumer or provider, the strongest first.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Centres(Vec<Arc<dyn ConfigCenter>>);
+
+impl Centres {
+    /// Those of `registries`, if they are to be used so.
+    pub(crate) fn of(registries: &[Arc<dyn Registry>], are_used: bool) -> Self {
+        let registries = if are_used { registries } else { &[] };
+        Self(registries.iter().filter_map(|registry| registry.config_center()).collect())
+    }
+
+    pub(crate) fn as_slice(&self) -> &[Arc<dyn ConfigCenter>] {
+        &self.0
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Follows the rules of an application, unless it has no name, and of `services`. What the
+    /// centres say is known when this returns, unless one does not answer within a second.
+    pub(crate) async fn follow(
+        &self,
+        application: &str,
+        services: &[ServiceKey],
+        hear: &Hear,
+    ) -> Vec<Arc<FollowedRule>> {
+        let of_application =
+            (!application.is_empty()).then(|| (None, format!("{application}.configurators")));
+        let of_services = services.iter().map(|service| {
+            let (interface, version) = (service.interface(), service.version());
+            let key = format!("{interface}:{version}:{}.configurators", service.group());
+            (Some(service.clone()), key)
+        });
+        let mut following = JoinSet::new();
+        for (service, key) in of_application.into_iter().chain(of_services) {
+            for (rank, centre) in self.0.iter().rev().enumerate() {
+                let (service, at) = (service.clone(), centre.address().into());
+                let key = RuleKey { service, rank, key: key.as_str().into(), centre: at };
+                let (centre, hear) = (Arc::clone(centre), Arc::clone(hear));
+                following.spawn(async move { FollowedRule::begin(&*centre, key, hear).await });
+            }
+        }
+        let mut followed = Vec::new();
+        while let Some(one) = following.join_next().await {
+            match one {
+                Ok(Ok(rule)) => followed.push(rule),
+                Ok(Err(error)) => {
+                    tracing::warn!(target: "dubhe::config", %error, "a rule cannot be followed");
+                }
+                // It was aborted with its runtime.
+                Err(_) => {}
+            }
+        }
+        followed
+    }
+}
+
+/// The rule of one key at one config centre, followed as long as this lives.
+pub(crate) struct FollowedRule {
+    key: RuleKey,
+    watch: ConfigWatch,
+    hear: Hear,
+    task: Mutex<Option<AbortHandle>>,
+    is_followed: Arc<AtomicBool>,
+}
+
+/// Notes the end of a task, even if it never began.
+struct Following(Arc<AtomicBool>);
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl FollowedRule {
+    async fn begin(
+        centre: &dyn ConfigCenter,
+        key: RuleKey,
+        hear: Hear,
+    ) -> Result<Arc<Self>, Error> {
+        let watch = centre.watch(&key.key, GROUP).await?;
+        let rule = Arc::new(Self {
+            key,
+            watch,
+            hear,
+            task: Mutex::default(),
+            is_followed: Arc::default(),
+        });
+        rule.follow();
+        Ok(rule)
+    }
+
+    /// Goes on in the runtime here, after another has ended in which it was followed.
+    pub(crate) fn resume(&self) {
+        self.watch.resume();
+        self.follow();
+    }
+
+    /// Tells what is known, as is also told by a task when it comes.
+    pub(crate) fn tell(&self) {
+        tell(&self.key, &self.hear, &self.watch.latest());
+    }
+
+    /// Has a task tell what comes; it ends with this, its runtime, the registry, or when nobody
+    /// listens.
+    fn follow(&self) {
+        let Ok(runtime) = runtime::with_timers() else { return };
+        if self.is_followed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let following = Following(Arc::clone(&self.is_followed));
+        let (key, hear, mut values) = (self.key.clone(), self.hear.clone(), self.watch.values());
+        let task = runtime.spawn(async move {
+            let _following = following;
+            while values.changed().await.is_ok() {
+                let value = values.borrow_and_update().clone();
+                if !tell(&key, &hear, &value) {
+                    return;
+                }
+            }
+        });
+        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.abort_handle());
+    }
+}
+
+/// Tells a value; says whether somebody listens on.
+fn tell(key: &RuleKey, hear: &Hear, value: &ConfigValue) -> bool {
+    match value {
+        ConfigValue::Set(text) => hear(key, Some(text)),
+        ConfigValue::Absent => hear(key, None),
+        _ => true,
+    }
+}
+
+impl Drop for FollowedRule {
+    fn drop(&mut self) {
+        let task = self.task.get_mut().unwrap_or_else(PoisonError::into_inner);
+        task.take().inspect(AbortHandle::abort);
+    }
+}
+
+impl fmt::Debug for FollowedRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FollowedRule").field(&self.key).field(&self.watch).finish()
+    }
+}

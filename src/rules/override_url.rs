@@ -1,0 +1,114 @@
+//! The older form of configurators: a list of `override://HOST[:PORT]/SERVICE?…` in JSON, as Dubbo 2
+//! keeps them.
+
+use rpc_core::Error;
+use serde_json::{Map, Value};
+
+use super::collected::Configurators;
+use super::conditions::{ANY, ANY_HOST, TextMatch, split};
+use super::fields::{Fields, wrong};
+use super::item::{Conditions, PartySide, RuleItem};
+use super::orders::Orders;
+
+/// The items of a list of URLs.
+pub(super) fn read_all(urls: &[Value]) -> Result<Configurators, Error> {
+    let mut all = Configurators::default();
+    for (at, url) in urls.iter().enumerate() {
+        let place = format!("[{at}]");
+        let text = url.as_str().ok_or_else(|| wrong(&place, url, "a text with an address"))?;
+        match read(text, &place)? {
+            Some(item) => {
+                all.note(&item);
+                all.push(item)?;
+            }
+            None => all.notes.push(format!("{place}: only override:// has an effect here")),
+        }
+    }
+    Ok(all)
+}
+
+/// One item; `None` for a form without effect here.
+fn read(text: &str, place: &str) -> Result<Option<RuleItem>, Error> {
+    let is_not = |expected: &str| wrong(place, &text.into(), expected);
+    let form = "of the form override://HOST/SERVICE?KEY=VALUE";
+    let (scheme, rest) = text.split_once("://").ok_or_else(|| is_not(form))?;
+    if scheme != "override" {
+        return Ok(None);
+    }
+    let (path, query) = rest.split_once('?').ok_or_else(|| is_not(form))?;
+    let (address, interface) = path.split_once('/').unwrap_or((path, ANY));
+    let mut params = Map::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').ok_or_else(|| is_not(form))?;
+        params.insert(key.to_owned(), value.into());
+    }
+    let value = Value::Object(params);
+    let fields = Fields::of(&value, place)?;
+    let is_new = fields.text("configVersion")?.is_some();
+    let side = match fields.text("side")?.as_deref() {
+        Some("consumer") => Some(PartySide::Consumer),
+        Some("provider") => Some(PartySide::Provider),
+        _ => None,
+    };
+    let (group, version) = (fields.text("group")?, fields.text("version")?);
+    let service = match interface {
+        ANY | "" => ANY.to_owned(),
+        interface => {
+            let group = group.map(|group| format!("{group}/")).unwrap_or_default();
+            let version = version.map(|version| format!(":{version}")).unwrap_or_default();
+            format!("{group}{interface}{version}")
+        }
+    };
+    let (host, port) = split(address);
+    let providers = fields.text("providerAddresses")?;
+    let mut providers: Vec<String> =
+        providers.iter().flat_map(|list| list.split(',')).map(str::to_owned).collect();
+    // With a port it is a provider that is meant, and else who reads this.
+    let of_provider = !is_new && port.is_some();
+    if of_provider {
+        providers.push(address.to_owned());
+    }
+    let published = fields.iter().filter_map(|(key, value)| {
+        let (key, value) = (key.strip_prefix('~')?, value.as_str()?);
+        (value != ANY).then(|| (key.to_owned(), TextMatch::Exact(value.to_owned())))
+    });
+    Ok(Some(RuleItem {
+        place: place.to_owned(),
+        is_enabled: fields.truth("enabled")?.unwrap_or(true),
+        side,
+        host: if of_provider { ANY_HOST.to_owned() } else { host.to_owned() },
+        is_old: !is_new,
+        providers,
+        application: fields.text("application")?.unwrap_or_default(),
+        service,
+        conditions: Conditions { published: published.collect(), ..Conditions::default() },
+        orders: Orders::read(&fields)?,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_url_is_told_with_its_place() {
+        for (url, told) in [
+            (json!(7), "[0]: `7` is not a text with an address"),
+            (json!("0.0.0.0/x?a=b"), "is not of the form override://HOST/SERVICE?KEY=VALUE"),
+            (json!("override://0.0.0.0/x"), "is not of the form"),
+            (json!("override://0.0.0.0/x?timeout"), "is not of the form"),
+            (json!("override://0.0.0.0/x?timeout=soon"), "[0].timeout: `soon` is not a number of"),
+        ] {
+            let error = read_all(&[url]).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn another_form_is_noted_and_passed_over() {
+        let all = read_all(&[json!("absent://0.0.0.0/x?timeout=1")]).unwrap();
+        assert_eq!((all.items.len(), all.notes.len()), (0, 1));
+    }
+}

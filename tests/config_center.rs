@@ -1,0 +1,299 @@
+//! Rules of a config centre: put in force while calls run, taken back, and shown with their origin.
+
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dubhe::config::Layer;
+use dubhe::describe::MethodDescription;
+use dubhe::extend::ConfigCenter;
+use dubhe::prelude::*;
+use dubhe::{Consumer, RunningProvider, ServiceKey};
+use support::shop::{Clerk, Shop, ShopClient, ShopServer};
+use support::{consumer, memory, provider, until, until_is};
+use tokio::time::Instant;
+
+/// The key of rules for the service of these tests.
+const RULE: &str = "test.Shop::.configurators";
+
+/// How long a rule may take to be in force.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+async fn serve(registry: &str, name: &str) -> RunningProvider {
+    let provider = provider(registry, "provider.warmup = \"0s\"");
+    provider.serve(ShopServer::new(Clerk::new(name))).start().await.unwrap()
+}
+
+fn centre(registry: &str) -> Arc<dyn ConfigCenter> {
+    consumer(registry, "").config_centers()[0].clone()
+}
+
+fn service() -> ServiceKey {
+    ServiceKey::new("test.Shop")
+}
+
+/// A rule for the service, with one item of these words.
+fn rule(item: &str) -> String {
+    format!(
+        r#"{{ "configVersion": "v3.0", "scope": "service", "key": "test.Shop", "configs": [{item}] }}"#
+    )
+}
+
+fn of_calls(parameters: &str) -> String {
+    rule(&format!(r#"{{ "side": "consumer", "parameters": {parameters} }}"#))
+}
+
+/// The origin of the timeout of `ponder`.
+fn timeout_by(consumer: &Consumer) -> String {
+    let method = consumer.config().method(&service(), "ponder", &Default::default());
+    format!("{:?} by {}", method.timeout.value, method.timeout.origin)
+}
+
+#[tokio::test]
+async fn a_rule_is_in_force_within_a_second_while_calls_run_and_ends_when_it_is_taken_back() {
+    let registry = memory();
+    let _running = serve(&registry, "a").await;
+    let centre = centre(&registry);
+    let toml =
+        "[application]\nname = \"till\"\n[consumer.services.\"test.Shop\"]\ntimeout = \"4s\"";
+    let consumer = consumer(&registry, toml);
+    let shop: ShopClient = consumer.client().await.unwrap();
+    let calls = tokio::spawn({
+        let shop = shop.clone();
+        async move {
+            for id in 0.. {
+                // Every call ends well, whatever becomes of the rules meanwhile.
+                shop.look(id).await.unwrap();
+            }
+        }
+    });
+    assert_eq!(timeout_by(&consumer), "4s by dubhe.toml:4:11");
+
+    let begun = Instant::now();
+    centre.publish(RULE, "dubbo", Some(&of_calls(r#"{ "ponder.timeout": 20 }"#))).await.unwrap();
+    let origin = format!("config centre, rule {RULE} of {registry}");
+    let shown = format!("20ms by {origin}");
+    until_is("the rule is in force", || timeout_by(&consumer) == shown).await;
+    assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
+    let late = shop.ponder(1, 60_000).await.unwrap_err();
+    assert_eq!(late.code(), Code::DeadlineExceeded);
+    assert!(late.hint().unwrap().contains(&origin), "{late}");
+    // The options of a call are stronger.
+    shop.with(CallOptions::new().timeout(Duration::from_secs(5))).ponder(1, 50).await.unwrap();
+
+    let begun = Instant::now();
+    centre.publish(RULE, "dubbo", None).await.unwrap();
+    until_is("the rule is gone", || timeout_by(&consumer) == "4s by dubhe.toml:4:11").await;
+    assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
+    shop.ponder(1, 50).await.unwrap();
+    assert!(!calls.is_finished());
+    calls.abort();
+}
+
+#[tokio::test]
+async fn a_rule_that_is_there_counts_for_the_first_call() {
+    let registry = memory();
+    let _running = serve(&registry, "a").await;
+    let centre = centre(&registry);
+    let whole = r#"{ "scope": "application", "key": "till", "configs": [
+        { "side": "consumer", "parameters": { "timeout": 20, "retries": 0 } }] }"#;
+    centre.publish("till.configurators", "dubbo", Some(whole)).await.unwrap();
+    centre.publish(RULE, "dubbo", Some(&of_calls(r#"{ "ponder.timeout": 30 }"#))).await.unwrap();
+    let consumer = consumer(&registry, "application.name = \"till\"");
+    let shop: ShopClient = consumer.client().await.unwrap();
+    let late = shop.ponder(1, 60_000).await.unwrap_err();
+    assert_eq!(late.code(), Code::DeadlineExceeded);
+    assert_eq!(timeout_by(&consumer), format!("30ms by config centre, rule {RULE} of {registry}"));
+    let method = consumer.config().method(&service(), "look", &Default::default());
+    let origin = format!("config centre, rule till.configurators of {registry}");
+    assert_eq!((method.retries.value, method.retries.origin.to_string()), (0, origin));
+    // What the program itself orders is stronger.
+    let rules =
+        Layer::new().rule("r", "consumer.services.\"test.Shop\".methods.ponder.timeout", "1m");
+    consumer.apply_rules(rules).unwrap();
+    assert_eq!(timeout_by(&consumer), "60s by rule r");
+}
+
+#[tokio::test]
+async fn a_rule_that_a_new_client_cannot_follow_costs_no_client() {
+    let registry = memory();
+    let _running = serve(&registry, "a").await;
+    let centre = centre(&registry);
+    let whole = r#"{ "scope": "application", "key": "till", "configs": [
+        { "side": "consumer", "parameters": { "timeout": 3000 } }] }"#;
+    centre.publish("till.configurators", "dubbo", Some(whole)).await.unwrap();
+    // It can be known only with the methods of the client: `buy` cannot be sent twice.
+    let wrong = of_calls(r#"{ "cluster": "failsafe", "timeout": 20 }"#);
+    centre.publish(RULE, "dubbo", Some(&wrong)).await.unwrap();
+    let consumer = consumer(&registry, "application.name = \"till\"");
+    let shop: ShopClient = consumer.client().await.unwrap();
+    shop.look(1).await.unwrap();
+    // The other rule counts.
+    let good = format!("3s by config centre, rule till.configurators of {registry}");
+    assert_eq!(timeout_by(&consumer), good);
+    // A method that there is not is none of this version, and no mistake.
+    let unknown = of_calls(r#"{ "lok.retries": 1, "timeout": 2000 }"#);
+    centre.publish(RULE, "dubbo", Some(&unknown)).await.unwrap();
+    until_is("the next rule is in force", || timeout_by(&consumer).starts_with("2s by")).await;
+    let _other: ShopClient = consumer.client().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_address_that_a_rule_disables_gets_no_call_and_explain_says_which() {
+    let registry = memory();
+    let (one, _two) = (serve(&registry, "one").await, serve(&registry, "two").await);
+    let centre = centre(&registry);
+    let consumer = consumer(&registry, "consumer.loadbalance = \"roundrobin\"");
+    let shop: ShopClient = consumer.client().await.unwrap();
+    let address = one.address();
+    let item = |parameters: &str| {
+        rule(&format!(
+            r#"{{ "side": "consumer", "providerAddresses": ["{address}"], "parameters": {parameters} }}"#
+        ))
+    };
+    centre.publish(RULE, "dubbo", Some(&item(r#"{ "disabled": true }"#))).await.unwrap();
+    let names = async || {
+        let mut names = BTreeSet::new();
+        for id in 0..8 {
+            names.insert(shop.look(id).await.unwrap().who);
+        }
+        names
+    };
+    let only = BTreeSet::from(["two".to_owned()]);
+    until("one gets no call", async || (names().await == only).then_some(())).await;
+    let look = MethodDescription::unknown("look");
+    let explained =
+        consumer.explain(&service(), &look, serde_json::Value::Null, AT_ONCE).await.unwrap();
+    let by = explained.disabled[0].by.as_ref().unwrap().to_string();
+    let key = format!("consumer.services.\"test.Shop\".instances.\"{address}\".disabled");
+    assert_eq!(by, format!("{key} = true (config centre, rule {RULE} of {registry})"));
+    let rules: Vec<String> =
+        consumer.rules(&service()).await.unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(rules, [by]);
+
+    centre.publish(RULE, "dubbo", Some(&item(r#"{ "weight": 0 }"#))).await.unwrap();
+    until("one has no weight", async || {
+        let explained = consumer.explain(&service(), &look, serde_json::Value::Null, AT_ONCE).await;
+        let endpoints = explained.unwrap().call.endpoints;
+        let weight = endpoints.iter().find(|endpoint| &*endpoint.instance.address == address);
+        (weight?.instance.weight == 0).then_some(())
+    })
+    .await;
+    assert_eq!(names().await, only);
+    centre.publish(RULE, "dubbo", None).await.unwrap();
+    until("one is called again", async || (names().await.len() == 2).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_provider_registers_what_rules_for_its_side_order() {
+    let registry = memory();
+    let centre = centre(&registry);
+    let of_provider = |parameters: &str| {
+        rule(&format!(r#"{{ "side": "provider", "parameters": {parameters} }}"#))
+    };
+    centre.publish(RULE, "dubbo", Some(&of_provider(r#"{ "weight": 7 }"#))).await.unwrap();
+    let one = serve(&registry, "one").await;
+    let _two = provider(&registry, "registry.use_as_config_center = false")
+        .serve(ShopServer::new(Clerk::new("two")))
+        .start()
+        .await
+        .unwrap();
+    let consumer = consumer(&registry, "");
+    let weights = async || {
+        let listed = consumer.instances(&service()).await.unwrap();
+        let (ours, others): (Vec<_>, Vec<_>) =
+            listed.iter().partition(|instance| &*instance.address == one.address());
+        (ours[0].weight, others[0].weight)
+    };
+    // From the start on, and not where it is switched off.
+    assert_eq!(weights().await, (7, 100));
+    let shop: ShopClient = consumer.client().await.unwrap();
+
+    let begun = Instant::now();
+    centre.publish(RULE, "dubbo", Some(&of_provider(r#"{ "disabled": true }"#))).await.unwrap();
+    until("it is disabled", async || {
+        let listed = consumer.instances(&service()).await.unwrap();
+        let one = listed.iter().find(|instance| &*instance.address == one.address()).unwrap();
+        (one.metadata.get("disabled").map(String::as_str) == Some("true")).then_some(())
+    })
+    .await;
+    assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
+    assert_eq!(weights().await, (100, 100));
+    until("it gets no call", async || {
+        for id in 0..8 {
+            if shop.look(id).await.unwrap().who == "one" {
+                return None;
+            }
+        }
+        Some(())
+    })
+    .await;
+    let config = one.config();
+    let set = config.sources();
+    let disabled =
+        set.iter().find(|setting| setting.key.ends_with("disabled") && setting.value == "true");
+    let origin = format!("config centre, rule {RULE} of {registry}");
+    assert_eq!(disabled.unwrap().origin.to_string(), origin);
+
+    centre.publish(RULE, "dubbo", None).await.unwrap();
+    until("it is called again", async || (shop.look(1).await.unwrap().who == "one").then_some(()))
+        .await;
+}
+
+#[tokio::test]
+async fn a_consumer_that_is_told_not_to_follows_no_rules() {
+    let registry = memory();
+    let _running = serve(&registry, "a").await;
+    centre(&registry)
+        .publish(RULE, "dubbo", Some(&of_calls(r#"{ "timeout": 20 }"#)))
+        .await
+        .unwrap();
+    let consumer = consumer(&registry, "registry.use_as_config_center = false");
+    let _shop: ShopClient = consumer.client().await.unwrap();
+    assert_eq!(timeout_by(&consumer), "5s by builder");
+}
+
+#[test]
+fn rules_are_followed_on_in_another_runtime() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let registry = memory();
+    let (serving, first, second) = (
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap(),
+        runtime(),
+        runtime(),
+    );
+    let _running = serving.block_on(serve(&registry, "a"));
+    let consumer = consumer(&registry, "");
+    let shop: ShopClient = first.block_on(async {
+        let shop: ShopClient = consumer.client().await.unwrap();
+        shop.look(1).await.unwrap();
+        shop
+    });
+    drop(first);
+    serving.block_on(async {
+        let rule = of_calls(r#"{ "timeout": 3000 }"#);
+        centre(&registry).publish(RULE, "dubbo", Some(&rule)).await.unwrap();
+    });
+    second.block_on(async {
+        shop.look(1).await.unwrap();
+        until_is("the rule is in force", || timeout_by(&consumer).starts_with("3s by")).await;
+    });
+}
+
+#[cfg(feature = "yaml")]
+#[tokio::test]
+async fn a_rule_in_yaml_as_dubbo_writes_it_is_followed() {
+    let registry = memory();
+    let _running = serve(&registry, "a").await;
+    let rule = "configVersion: v3.0\nscope: service\nkey: test.Shop\nenabled: true\nconfigs:\n\
+                - side: consumer\n  match:\n    app:\n      oneof:\n      - prefix: ti\n  \
+                parameters:\n    timeout: 3000\n    ponder.retries: 0\n";
+    centre(&registry).publish(RULE, "dubbo", Some(rule)).await.unwrap();
+    let consumer = consumer(&registry, "application.name = \"till\"");
+    let _shop: ShopClient = consumer.client().await.unwrap();
+    assert!(timeout_by(&consumer).starts_with("3s by config centre"), "{}", timeout_by(&consumer));
+}
