@@ -290,7 +290,7 @@ async fn a_login_is_asked_for_and_taken() {
         ("", "it wants a login: write user and password into the address"),
         ("nacos:wrong@", "it refuses the user `nacos`"),
     ] {
-        let error = open(login).subscribe(&key("shop.Stock")).await.unwrap_err();
+        let error = open(login).list(&key("shop.Stock")).await.unwrap_err();
         assert!(error.is_refused() && error.to_string().contains(expected), "{error}");
         assert!(!error.to_string().contains("wrong"), "{error}");
     }
