@@ -75,8 +75,8 @@ async fn an_unknown_variable_is_named_with_the_nearest() {
 
 #[tokio::test]
 async fn an_unknown_registry_is_named_with_those_there_are() {
-    let text = consumer("zokeeper://127.0.0.1:2181", "");
-    assert!(text.contains("unknown registry `zokeeper`"), "{text}");
+    let text = consumer("eureka://127.0.0.1:8761", "");
+    assert!(text.contains("unknown registry `eureka`"), "{text}");
     for known in ["dev", "dubhe", "memory", "static"] {
         assert!(text.contains(known), "{text}");
     }

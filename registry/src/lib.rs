@@ -12,6 +12,7 @@
 //! | `nacos://host:port,…` | `Nacos`: Nacos 2 and 3 (feature `nacos`) | fleets that run Nacos |
 //! | `static://host:port,…` | [`Fixed`]: a list in the address | providers that never move |
 //! | `memory://name` | [`Memory`]: inside this process | tests |
+//! | `zookeeper://host:port,…` | `ZooKeeper`: ZooKeeper, in Dubbo's layout (feature `zookeeper`) | fleets that run ZooKeeper |
 //!
 //! The parts that all registries share exist once, in [`supervise`]: sessions that are opened again,
 //! backoff, repair and the disk cache. So a new registry is a [`Backend`] in one file and one line in
@@ -101,8 +102,8 @@ pub use self::zookeeper::ZooKeeper;
 #[must_use]
 pub fn builtin() -> ExtensionPoint<dyn Registry> {
     let registries = ExtensionPoint::new("registry")
-        .without(&["consul", "redis", "zookeeper"])
-        .by_feature(&["dns", "etcd", "nacos"])
+        .without(&["consul", "redis"])
+        .by_feature(&["dns", "etcd", "nacos", "zookeeper"])
         .with::<embedded::Dev>()
         .with::<embedded::Dubhe>()
         .with::<Fixed>()
@@ -113,6 +114,8 @@ pub fn builtin() -> ExtensionPoint<dyn Registry> {
     let registries = registries.with::<Etcd>();
     #[cfg(feature = "nacos")]
     let registries = registries.with::<Nacos>();
+    #[cfg(feature = "zookeeper")]
+    let registries = registries.with::<ZooKeeper>();
     registries
 }
 

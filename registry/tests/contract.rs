@@ -121,7 +121,7 @@ async fn what_holds_control_characters_or_no_address_is_refused_with_its_name() 
             (Instance { metadata: metadata("k", "\u{1b}"), ..good.clone() }, "the metadata `k`"),
             (Instance { application: "\0".to_owned(), ..good.clone() }, "the application"),
             (Instance::new(ServiceKey::new("a\tb"), "a:1", "1"), "the service"),
-            (instance("shop.Inventory", "a:1\r"), "the address"),
+            (Instance { address: "a:1\r".into(), ..good.clone() }, "the address"),
             (instance("shop.Inventory", "nowhere"), "is not of the form host:port"),
         ] {
             let error = registry.register(wrong.clone()).await.unwrap_err().to_string();
@@ -231,7 +231,7 @@ async fn a_fixed_list_is_the_same_for_every_service_and_takes_registrations_with
 #[test]
 fn wrong_addresses_say_what_to_write() {
     for (url, expected) in [
-        ("zookeper://a:1", "unknown registry `zookeper`, available: dev, "),
+        ("eureka://a:1", "unknown registry `eureka`, available: dev, dubhe, "),
         ("stati://a:1", "did you mean `static`?"),
         ("localhost:20890", "it has no `://`: write scheme://…, such as dev://"),
         ("static://a", "every provider needs host and port"),

@@ -16,8 +16,6 @@ mod jute;
 mod message;
 mod open;
 #[cfg(test)]
-mod peers;
-#[cfg(test)]
 mod tests;
 mod ticket;
 mod tree;

@@ -36,6 +36,8 @@ pub(crate) struct Place {
     pub(crate) limits_metadata: bool,
     #[cfg(feature = "etcd")]
     _etcd: Option<Arc<servers::EtcdServer>>,
+    #[cfg(feature = "zookeeper")]
+    _zookeeper: Option<Arc<servers::ZooKeeperServer>>,
 }
 
 impl Place {
@@ -51,6 +53,8 @@ impl Place {
             limits_metadata: false,
             #[cfg(feature = "etcd")]
             _etcd: None,
+            #[cfg(feature = "zookeeper")]
+            _zookeeper: None,
         }
     }
 
@@ -82,6 +86,8 @@ pub(crate) async fn places(test: &str) -> Vec<Place> {
             #[cfg(feature = "nacos")]
             "nacos" => places.extend(nacos(test)),
             "dns" | "static" => {}
+            #[cfg(feature = "zookeeper")]
+            "zookeeper" => places.extend(zookeeper(test)),
             other => panic!("add `{other}` to the contract suite"),
         }
     }
@@ -156,6 +162,12 @@ fn nacos(test: &str) -> Vec<Place> {
         Some(Place { lists_each_start: true, limits_metadata, ..place })
     };
     servers::NacosVersion::ALL.into_iter().filter_map(place).collect()
+/// The server that tests share, with a path for each.
+#[cfg(feature = "zookeeper")]
+fn zookeeper(test: &str) -> Option<Place> {
+    let server = servers::ZooKeeperServer::shared()?;
+    let place = Place::at(format!("zookeeper://{}/{test}", server.address()));
+    Some(Place { lists_each_start: true, _zookeeper: Some(server), ..place })
 }
 
 pub(crate) fn key(service: &str) -> ServiceKey {

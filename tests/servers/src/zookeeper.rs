@@ -118,7 +118,9 @@ impl ZooKeeperServer {
             return;
         }
         let mut java = Command::new("java");
-        java.args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]);
+        java.args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+        // What it has written survives its own end, if not that of the machine.
+        java.args(["-Dzookeeper.forceSync=no", "-cp"]);
         java.arg(jar().expect("it was there when this was made"));
         java.arg("org.apache.zookeeper.server.quorum.QuorumPeerMain").arg(&self.config);
         self.process = Some(Process::start(java, &self.log));

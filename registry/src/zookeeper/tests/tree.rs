@@ -1,4 +1,4 @@
-//! Sessions with a real server: what [`NodeTree`] promises, and what is ZooKeeper's own.
+//! What [`NodeTree`] promises, and what is ZooKeeper's own, with a real server.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -11,40 +11,12 @@ use servers::ZooKeeperServer;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::dial::Servers;
-use super::message::NodeAccess;
-use super::open::SessionWish;
-use super::tree::ZooKeeperTree;
+use super::{LIMIT, ZooKeeperTree, servers, session, tree};
 use crate::dubbo::tree_contract::{TreeServer, keeps_every_promise};
 use crate::dubbo::{NodeTree, ReadOf, TreeNode};
 use crate::lock::locked;
 
-/// More than anything here may take.
-const LIMIT: Duration = Duration::from_secs(20);
-
 type Nodes = watch::Receiver<Option<Arc<[TreeNode]>>>;
-
-/// Sessions with `server`; a second one from the same servers goes on with the session of the first.
-fn servers(server: &ZooKeeperServer, credentials: Option<&str>) -> Servers {
-    let credentials = credentials.map(Into::into);
-    let wish = SessionWish { timeout: Duration::from_secs(4), credentials };
-    Servers::new(vec![server.address().to_string()], Duration::from_secs(5), wish)
-}
-
-async fn session(servers: &Servers, chroot: &str) -> Arc<ZooKeeperTree> {
-    let client = servers.open("zookeeper://test").await.unwrap();
-    let access = match servers.has_credentials() {
-        true => NodeAccess::Creator,
-        false => NodeAccess::Open,
-    };
-    let names = (&"zookeeper://test".into(), &format!("/{chroot}").into());
-    Arc::new(ZooKeeperTree::new(client, names, access))
-}
-
-/// A new session.
-async fn tree(server: &ZooKeeperServer, chroot: &str) -> Arc<ZooKeeperTree> {
-    session(&servers(server, None), chroot).await
-}
 
 /// Follows the children of `path` until the returned guard is dropped.
 fn follow(

@@ -9,12 +9,12 @@ use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::Instant;
 
-use super::client::{OpFailure, ZooKeeperClient};
-use super::connection::{MAX_ANSWER, RequestFailure};
-use super::jute::JuteWriter;
-use super::message::ServerCode;
-use super::open::{OpenFailure, SessionWish, open_session};
-use super::ticket::SessionTicket;
+use crate::zookeeper::client::{OpFailure, ZooKeeperClient};
+use crate::zookeeper::connection::{MAX_ANSWER, RequestFailure};
+use crate::zookeeper::jute::JuteWriter;
+use crate::zookeeper::message::ServerCode;
+use crate::zookeeper::open::{OpenFailure, SessionWish, open_session};
+use crate::zookeeper::ticket::SessionTicket;
 
 fn wish() -> SessionWish {
     SessionWish { timeout: Duration::from_secs(40), credentials: Some("ann:s3cret".into()) }
