@@ -7,10 +7,10 @@
 //! - [`Extensions`]: codecs, registries, balancers and policies of your own
 //! - [`guide`]: how things are done, a page each
 //!
-//! Features: the codecs `protobuf`, `msgpack` and `json` (all on); `dns`, `etcd` and `nacos`, the
-//! registries of these schemes; `store`, a registry server that keeps its data on disk; `uuid`,
-//! `chrono` and `serde_json`, by which `uuid::Uuid`, `DateTime<Utc>` and `TimeDelta` of chrono, and
-//! `serde_json::Value` travel in messages.
+//! Features: the codecs `protobuf`, `msgpack` and `json` (all on); `dns`, `etcd`, `nacos` and
+//! `zookeeper`, the registries of these schemes; `store`, a registry server that keeps its data on
+//! disk; `uuid`, `chrono` and `serde_json`, by which `uuid::Uuid`, `DateTime<Utc>` and `TimeDelta` of
+//! chrono, and `serde_json::Value` travel in messages.
 //!
 //! The README shows a first call; `docs/` has configuration, wire format and architecture.
 //!

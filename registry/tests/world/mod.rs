@@ -162,6 +162,8 @@ fn nacos(test: &str) -> Vec<Place> {
         Some(Place { lists_each_start: true, limits_metadata, ..place })
     };
     servers::NacosVersion::ALL.into_iter().filter_map(place).collect()
+}
+
 /// The server that tests share, with a path for each.
 #[cfg(feature = "zookeeper")]
 fn zookeeper(test: &str) -> Option<Place> {
