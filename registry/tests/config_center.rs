@@ -32,8 +32,6 @@ struct Place {
 /// A place for each scheme; one that is missing here fails.
 async fn places(test: &str) -> Vec<Place> {
     let registries = builtin();
-    #[cfg(feature = "zookeeper")]
-    let registries = registries.with::<dubhe_registry::ZooKeeper>();
     let mut places = Vec::new();
     for scheme in registries.names() {
         let mut kept: Option<Box<dyn Any>> = None;
