@@ -234,6 +234,8 @@ async fn a_name_without_addresses_is_told_from_one_that_is_not_there() {
             error.contains(why) && error.contains(&format!("registry dns://{name}: ")),
             "{error}"
         );
+        let error = registry(&server, name).services().await.unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
     }
     let six = connect(&(address(&server, "four.test:1") + "&family=ipv6")).unwrap();
     let error = six.list(&key(SERVICE)).await.unwrap_err().to_string();

@@ -36,6 +36,17 @@ impl DnsSession {
         Self { settings, has_told, answer: watch::Sender::new(None) }
     }
 
+    /// Reads the last answer, waiting for the first.
+    async fn answered<T>(&self, read: impl Fn(&DnsAnswer) -> T) -> Result<T, Error> {
+        let mut answers = self.answer.subscribe();
+        let known = answers.wait_for(Option::is_some).await;
+        match known.ok().as_deref() {
+            Some(Some(Ok(answer))) => Ok(read(answer)),
+            Some(Some(Err(error))) => Err(error.clone()),
+            Some(None) | None => Err(Error::closed("the session ended")),
+        }
+    }
+
     fn listing(&self, service: &ServiceKey, answer: &DnsAnswer) -> Listing {
         let instance = |(address, weight): (&SocketAddr, &u32)| {
             let address = address.to_string();
@@ -83,17 +94,12 @@ impl Session for DnsSession {
 
     /// The list as it was answered last, which is not older than its records may be.
     async fn fetch(&self, service: &ServiceKey) -> Result<Listing, Error> {
-        let mut answers = self.answer.subscribe();
-        let ended = |_| Error::closed("the session ended");
-        match &*answers.wait_for(Option::is_some).await.map_err(ended)? {
-            Some(Ok(answer)) => Ok(self.listing(service, answer)),
-            Some(Err(error)) => Err(error.clone()),
-            None => Ok(Listing::default()),
-        }
+        self.answered(|answer| self.listing(service, answer)).await
     }
 
+    /// None, because DNS knows addresses alone; but that is only so if the name is answered.
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
-        Ok(Vec::new())
+        self.answered(|_| Vec::new()).await
     }
 
     /// Asks again and again. The session does not end by itself.
