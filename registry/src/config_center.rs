@@ -200,6 +200,7 @@ impl ConfigUpdates {
     }
 
     /// The sender behind it, for a server that fills one itself.
+    #[cfg(feature = "_dubbo")]
     pub(crate) const fn sender(&self) -> &watch::Sender<Option<Option<Bytes>>> {
         &self.0
     }

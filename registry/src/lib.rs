@@ -48,6 +48,7 @@ mod config;
 mod config_center;
 #[cfg(feature = "dns")]
 mod dns;
+#[cfg(feature = "_dubbo")]
 mod dubbo;
 pub mod embedded;
 #[cfg(feature = "etcd")]

@@ -65,7 +65,8 @@ fn features(manifest: &str) -> Vec<String> {
     let section = lines.take_while(|line| !line.starts_with('['));
     let names = section.filter_map(|line| line.split_once(" = ["));
     let names = names.map(|(name, _)| name.trim_matches('"'));
-    names.filter(|name| *name != "default").map(str::to_owned).collect()
+    // Those with `_` are parts of others.
+    names.filter(|name| *name != "default" && !name.starts_with('_')).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -83,7 +84,7 @@ mod tests {
     fn members_and_features_are_read_from_manifests() {
         let root = "[workspace]\nmembers = [\n    \"a\",\n    \"b\",\n]\nexclude = [\"c\"]\n";
         assert_eq!(members(root), ["a", "b"]);
-        let manifest = "[features]\ndefault = [\"x\"]\nx = []\ny = [\n    \"x\",\n]\n\n[dependencies]\nz = [1]\n";
+        let manifest = "[features]\ndefault = [\"x\"]\n_part = []\nx = []\ny = [\n    \"x\",\n]\n\n[dependencies]\nz = [1]\n";
         assert_eq!(features(manifest), ["x", "y"]);
         assert!(features("[package]\nname = \"a\"\n").is_empty());
     }

@@ -12,7 +12,10 @@
 //! both             merge(wanted, providers, records) -> Merged { instances, notes }
 //! ```
 
-#![allow(dead_code, unused_imports, reason = "the registries that use it follow")]
+#![cfg_attr(
+    not(all(feature = "etcd", feature = "nacos", feature = "zookeeper")),
+    allow(dead_code, reason = "each registry uses a part of it")
+)]
 
 mod application;
 mod config;
@@ -39,21 +42,18 @@ mod tree;
 pub(crate) mod tree_contract;
 mod url;
 
-pub(crate) use self::application::{ApplicationEntry, application_entry};
+#[cfg(feature = "nacos")]
 pub(crate) use self::escape::{decode, encode_form};
-pub(crate) use self::layout::{Layout, RecordForm, RegisterMode};
-pub(crate) use self::merged::{Merged, NotCalled, Note, ReadRecord, UNREAD, merge};
-pub(crate) use self::metadata_info::{MetadataInfo, ServiceInfo};
-pub(crate) use self::paths::{TreePaths, check_application, is_segment};
-pub(crate) use self::pool::Pool;
-pub(crate) use self::provider_url::{
-    ReadProvider, Unread, consumer_url, from_nacos_metadata, provider_url, read_provider,
-    to_nacos_metadata,
-};
-pub(crate) use self::service_instance::{ProtocolPort, ServiceInstance};
-pub(crate) use self::service_rules::{colon_separated, foreign_protocol, satisfies};
+pub(crate) use self::layout::Layout;
+#[cfg(any(feature = "etcd", feature = "zookeeper"))]
+pub(crate) use self::layout::RecordForm;
+#[cfg(feature = "nacos")]
+pub(crate) use self::provider_url::{from_nacos_metadata, to_nacos_metadata};
+#[cfg(feature = "nacos")]
+pub(crate) use self::service_instance::ServiceInstance;
 pub(crate) use self::session::TreeSession;
 pub(crate) use self::tree::{NodeTree, ReadOf, TreeNode};
+#[cfg(feature = "nacos")]
 pub(crate) use self::url::DubboUrl;
 
 #[cfg(test)]

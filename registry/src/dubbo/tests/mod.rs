@@ -10,6 +10,18 @@ mod rules;
 
 use serde_json::Value;
 
+use super::application::application_entry;
+use super::merged::{Merged, NotCalled, ReadRecord, UNREAD, merge};
+use super::metadata_info::{MetadataInfo, ServiceInfo};
+use super::paths::{TreePaths, check_application};
+use super::pool::Pool;
+use super::provider_url::{
+    ReadProvider, Unread, consumer_url, from_nacos_metadata, provider_url, read_provider,
+    to_nacos_metadata,
+};
+use super::service_instance::ServiceInstance;
+use super::service_rules::{colon_separated, satisfies};
+use super::url::DubboUrl;
 use super::*;
 
 /// A capture, parsed.
