@@ -28,7 +28,8 @@ impl Heard {
             // The fourth byte of a frame's head is its type: settings come first.
             [_, _, _, 4, ..] => None,
             [0x15 | 0x16, 3, ..] => Some(
-                "it speaks TLS, which is not spoken here yet: take its port without TLS, or a local proxy",
+                "it speaks TLS, which is not spoken here yet: take its port without TLS, or a local \
+                 proxy",
             ),
             [b'H', b'T', b'T', b'P', ..] => Some("it speaks HTTP/1; check host and port"),
             _ => Some("it speaks another protocol; check host and port"),

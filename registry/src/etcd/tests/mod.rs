@@ -331,7 +331,7 @@ fn layout() -> Layout {
 async fn who_is_no_etcd_is_told_by_what_it_says() {
     for (answer, expected) in [
         (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "it speaks HTTP/1; check host and port"),
-        (&[0x15, 3, 1, 0, 2, 2, 70], "it speaks TLS: "),
+        (&[0x15, 3, 1, 0, 2, 2, 70], "it speaks TLS, which is not spoken here yet"),
         (b"220 mail.shop.internal ready", "it speaks another protocol; check host and port"),
         (b"", "it closed the connection without a word; check host and port"),
     ] {
