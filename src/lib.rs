@@ -9,7 +9,8 @@
 //!
 //! Features: the codecs `protobuf`, `msgpack` and `json` (all on); `dns`, `etcd`, `nacos` and
 //! `zookeeper`, the registries of these schemes; `store`, a registry server that keeps its data on
-//! disk; `uuid`, `chrono` and `serde_json`, by which `uuid::Uuid`, `DateTime<Utc>` and `TimeDelta` of
+//! disk; `yaml`, rules of a config centre in YAML, which `etcd` and `zookeeper` switch on;
+//! `uuid`, `chrono` and `serde_json`, by which `uuid::Uuid`, `DateTime<Utc>` and `TimeDelta` of
 //! chrono, and `serde_json::Value` travel in messages.
 //!
 //! The README shows a first call; `docs/` has configuration, wire format and architecture.

@@ -42,7 +42,8 @@ pub struct RegistryServerConfig {
     pub preserve_below: f64,
     /// Longest time for which silent instances are kept for that reason; default 15 min.
     pub preserve_limit: Duration,
-    /// Least time between two pushes on one connection; default 100 ms.
+    /// Least time between two pushes on one connection; default 100 ms. After long lists it is more: as
+    /// long as they take at 8 MiB a second.
     pub push_gap: Duration,
     /// How long a client may take to say hello, or to read an answer; default 5 s.
     pub patience: Duration,
