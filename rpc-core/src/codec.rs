@@ -111,9 +111,14 @@ const MAX_DUBBO_ID: u8 = 31;
 pub const MAX_DEPTH: usize = 64;
 
 /// Why bytes and message do not fit.
+///
+/// It is one pointer, so that those who have no error carry no room for one.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{codec}: {message}")]
-pub struct CodecError {
+#[error("{}: {}", .0.codec, .0.message)]
+pub struct CodecError(Box<Misfit>);
+
+#[derive(Debug, Clone)]
+struct Misfit {
     codec: &'static str,
     message: String,
     /// The limit, if it takes more memory than that.
@@ -124,19 +129,19 @@ impl CodecError {
     /// An error of the codec named `codec`; the message says what was wrong where.
     #[must_use]
     pub fn new(codec: &'static str, message: impl fmt::Display) -> Self {
-        Self { codec, message: message.to_string(), decoded: None }
+        Self(Box::new(Misfit { codec, message: message.to_string(), decoded: None }))
     }
 
     /// The error of a body that takes more than `limit` bytes of memory.
     pub(crate) fn exceeded(codec: &'static str, limit: usize) -> Self {
         let message = format!("the message takes more than the limit of {limit} bytes of memory");
-        Self { codec, message, decoded: Some(limit) }
+        Self(Box::new(Misfit { codec, message, decoded: Some(limit) }))
     }
 
     /// The status of a call whose arguments could not be read or written.
     #[must_use]
     pub fn into_argument_status(self, call: &str) -> Status {
-        if let Some(limit) = self.decoded {
+        if let Some(limit) = self.0.decoded {
             return Status::invalid_argument(format!(
                 "arguments of {call} take more than the limit of {limit} bytes of memory; send \
                  less at a time or raise `provider.limits.decoded`"
@@ -148,7 +153,7 @@ impl CodecError {
     /// The status of a call whose answer could not be read or written.
     #[must_use]
     pub fn into_reply_status(self, call: &str) -> Status {
-        if let Some(limit) = self.decoded {
+        if let Some(limit) = self.0.decoded {
             return Status::resource_exhausted(format!(
                 "the reply of {call} takes more than the limit of {limit} bytes of memory; raise \
                  `consumer.limits.decoded` or ask for less"

@@ -38,7 +38,7 @@ impl<T: ListItem, const N: usize> Value for [T; N] {
         encode_repeated(self, 1, out);
     }
 
-    fn merge_body(&mut self, input: &mut Input) -> Result<(), DecodeError> {
+    fn merge_body(&mut self, input: &mut Input<'_>) -> Result<(), DecodeError> {
         let mut count = 0;
         input.message(|input, tag, wire| {
             if tag != 1 {
@@ -100,8 +100,9 @@ impl<const N: usize> Value for [u8; N] {
         out.put_slice(self);
     }
 
-    fn merge_body(&mut self, input: &mut Input) -> Result<(), DecodeError> {
-        let bytes = input.bytes()?;
+    fn merge_body(&mut self, input: &mut Input<'_>) -> Result<(), DecodeError> {
+        let mut bytes = Bytes::new();
+        input.bytes(&mut bytes)?;
         Ok(fill(self, &bytes)?)
     }
 

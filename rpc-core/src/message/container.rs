@@ -35,7 +35,7 @@ impl<T: Inner> Field for Option<T> {
     }
 
     #[inline]
-    fn merge_field(&mut self, wire: WireType, input: &mut Input) -> Result<(), DecodeError> {
+    fn merge_field(&mut self, wire: WireType, input: &mut Input<'_>) -> Result<(), DecodeError> {
         wire::expect_wire(T::ITEM_WIRE, wire)?;
         if self.is_none() {
             input.make::<T>()?;
@@ -103,7 +103,7 @@ impl<T: ListItem> Field for Vec<T> {
     }
 
     #[inline]
-    fn merge_field(&mut self, wire: WireType, input: &mut Input) -> Result<(), DecodeError> {
+    fn merge_field(&mut self, wire: WireType, input: &mut Input<'_>) -> Result<(), DecodeError> {
         merge_repeated::<T>(wire, input, |input| {
             input.room(self)?;
             let mut value = T::absent();
@@ -170,8 +170,8 @@ pub(super) fn encode_repeated<T: Item>(values: &[T], tag: u32, out: &mut BytesMu
 #[inline]
 pub(super) fn merge_repeated<T: Item>(
     wire: WireType,
-    input: &mut Input,
-    mut one: impl FnMut(&mut Input) -> Result<(), DecodeError>,
+    input: &mut Input<'_>,
+    mut one: impl FnMut(&mut Input<'_>) -> Result<(), DecodeError>,
 ) -> Result<(), DecodeError> {
     if wire == WireType::LengthDelimited && T::ITEM_WIRE != WireType::LengthDelimited {
         return input.delimited(one);

@@ -140,7 +140,7 @@ pub fn read_enum<T: Enumeration>(
 /// # Errors
 /// Bytes that are no number, and a number that no variant has or takes.
 #[inline]
-pub fn merge_enum<T: Enumeration>(value: &mut T, input: &mut Input) -> Result<(), DecodeError> {
+pub fn merge_enum<T: Enumeration>(value: &mut T, input: &mut Input<'_>) -> Result<(), DecodeError> {
     let mut number = 0i32;
     number.merge_body(input)?;
     *value = match T::from_number(number) {

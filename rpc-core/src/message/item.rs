@@ -65,7 +65,7 @@ pub trait Item: Field {
 
     /// As [`Value::merge_body`].
     #[doc(hidden)]
-    fn merge_item_body(&mut self, input: &mut Input) -> Result<(), DecodeError> {
+    fn merge_item_body(&mut self, input: &mut Input<'_>) -> Result<(), DecodeError> {
         input.message(|input, tag, wire| match tag {
             1 => self.merge_field(wire, input),
             _ => input.skip(tag, wire),
@@ -167,7 +167,7 @@ pub trait Item: Field {
     /// As [`Field::merge_field`].
     #[doc(hidden)]
     #[inline]
-    fn merge_own(&mut self, wire: WireType, input: &mut Input) -> Result<(), DecodeError> {
+    fn merge_own(&mut self, wire: WireType, input: &mut Input<'_>) -> Result<(), DecodeError> {
         self.merge_field(wire, input)
     }
 
@@ -178,7 +178,7 @@ pub trait Item: Field {
         &mut self,
         tag: u32,
         wire: WireType,
-        input: &mut Input,
+        input: &mut Input<'_>,
     ) -> Result<(), DecodeError> {
         self.merge_whole(tag, wire, input)
     }
@@ -224,7 +224,7 @@ impl<T: Value> Item for T {
     }
 
     #[inline]
-    fn merge_item_body(&mut self, input: &mut Input) -> Result<(), DecodeError> {
+    fn merge_item_body(&mut self, input: &mut Input<'_>) -> Result<(), DecodeError> {
         self.merge_body(input)
     }
 

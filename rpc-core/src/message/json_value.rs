@@ -121,7 +121,7 @@ fn encode(value: &Json, out: &mut BytesMut) {
     }
 }
 
-fn merge(value: &mut Json, input: &mut Input) -> Result<(), DecodeError> {
+fn merge(value: &mut Json, input: &mut Input<'_>) -> Result<(), DecodeError> {
     input.message(|input, tag, wire| {
         let expected = match tag {
             1 | 4 => WireType::Varint,
@@ -157,7 +157,7 @@ fn merge(value: &mut Json, input: &mut Input) -> Result<(), DecodeError> {
     })
 }
 
-fn merge_map(map: &mut Map<String, Json>, input: &mut Input) -> Result<(), DecodeError> {
+fn merge_map(map: &mut Map<String, Json>, input: &mut Input<'_>) -> Result<(), DecodeError> {
     input.message(|input, tag, wire| {
         if tag != 1 {
             return input.skip(tag, wire);
@@ -175,7 +175,7 @@ fn merge_map(map: &mut Map<String, Json>, input: &mut Input) -> Result<(), Decod
     })
 }
 
-fn merge_list(list: &mut Vec<Json>, input: &mut Input) -> Result<(), DecodeError> {
+fn merge_list(list: &mut Vec<Json>, input: &mut Input<'_>) -> Result<(), DecodeError> {
     input.message(|input, tag, wire| {
         if tag != 1 {
             return input.skip(tag, wire);
@@ -307,7 +307,7 @@ impl Value for Json {
         encode(self, out);
     }
 
-    fn merge_body(&mut self, input: &mut Input) -> Result<(), DecodeError> {
+    fn merge_body(&mut self, input: &mut Input<'_>) -> Result<(), DecodeError> {
         merge(self, input)
     }
 

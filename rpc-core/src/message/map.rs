@@ -158,7 +158,7 @@ macro_rules! maps {
                 }
             }
 
-            fn merge_field(&mut self, wire: WireType, input: &mut Input) -> Result<(), DecodeError> {
+            fn merge_field(&mut self, wire: WireType, input: &mut Input<'_>) -> Result<(), DecodeError> {
                 wire::expect_wire(WireType::LengthDelimited, wire)?;
                 let (key, value) = merge_entry(input)?;
                 self.insert(key, value);
@@ -260,7 +260,7 @@ fn reserve<K: Hash + Eq, V, S: BuildHasher>(
     map.reserve(limits.affordable(2 * size_of::<(K, V)>(), hint));
 }
 
-fn merge_entry<K: MapKey, V: Item>(input: &mut Input) -> Result<(K, V), DecodeError> {
+fn merge_entry<K: MapKey, V: Item>(input: &mut Input<'_>) -> Result<(K, V), DecodeError> {
     input.take(entry_cost::<K, V>())?;
     let (mut key, mut value) = (K::empty(), V::absent());
     input.entry(|input, tag, wire| match tag {

@@ -75,7 +75,7 @@ impl<T: Newtype> NewtypeForm<T> {
     }
 
     #[inline]
-    pub fn merge_body(value: &mut T, input: &mut Input) -> Result<(), DecodeError> {
+    pub fn merge_body(value: &mut T, input: &mut Input<'_>) -> Result<(), DecodeError> {
         value.held_mut().merge_item_body(input)
     }
 
@@ -101,7 +101,7 @@ impl<T: Newtype> NewtypeForm<T> {
         value: &mut T,
         tag: u32,
         wire: WireType,
-        input: &mut Input,
+        input: &mut Input<'_>,
     ) -> Result<(), DecodeError> {
         value.held_mut().merge_own_whole(tag, wire, input)
     }
@@ -125,7 +125,7 @@ impl<T: Newtype> NewtypeForm<T> {
     pub fn merge_field(
         value: &mut T,
         wire: WireType,
-        input: &mut Input,
+        input: &mut Input<'_>,
     ) -> Result<(), DecodeError> {
         value.held_mut().merge_own(wire, input)
     }

@@ -50,7 +50,7 @@ pub trait VariantValue: Sized {
     ///
     /// # Errors
     /// Bytes that are no protobuf or do not fit.
-    fn merge_variant(&mut self, wire: WireType, input: &mut Input) -> Result<(), DecodeError>;
+    fn merge_variant(&mut self, wire: WireType, input: &mut Input<'_>) -> Result<(), DecodeError>;
 
     /// Offers it to a writer.
     fn write_variant(&self, writer: &mut dyn Writer, at: At);
@@ -89,7 +89,7 @@ impl<T: Inner> VariantValue for T {
     }
 
     #[inline]
-    fn merge_variant(&mut self, wire: WireType, input: &mut Input) -> Result<(), DecodeError> {
+    fn merge_variant(&mut self, wire: WireType, input: &mut Input<'_>) -> Result<(), DecodeError> {
         expect_wire(T::ITEM_WIRE, wire)?;
         self.merge_item_body(input)
     }

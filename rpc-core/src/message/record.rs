@@ -42,7 +42,7 @@ pub trait Record: Sized + Send + Sync + 'static {
         &mut self,
         tag: u32,
         wire: WireType,
-        input: &mut Input,
+        input: &mut Input<'_>,
     ) -> Result<(), DecodeError>;
 
     /// How many fields are not absent.
@@ -82,7 +82,7 @@ pub fn merge_unknown<R: Record>(
     record: &mut R,
     tag: u32,
     wire: WireType,
-    input: &mut Input,
+    input: &mut Input<'_>,
 ) -> Result<(), DecodeError> {
     input.skip(tag, wire)?;
     match record.become_unknown() {
@@ -96,7 +96,7 @@ pub fn merge_unknown<R: Record>(
 /// # Errors
 /// Bytes that are not protobuf, are cut short, or are nested too deep.
 #[inline]
-pub fn merge_nested<R: Record>(record: &mut R, input: &mut Input) -> Result<(), DecodeError> {
+pub fn merge_nested<R: Record>(record: &mut R, input: &mut Input<'_>) -> Result<(), DecodeError> {
     input.message(|input, tag, wire| record.merge_tagged(tag, wire, input))
 }
 
@@ -112,10 +112,8 @@ pub fn merge_whole<R: Record>(
 ) -> Result<(), DecodeError> {
     // Of generic types the macro cannot ask.
     const { _ = R::ENDLESS_DEFAULT_USE_OPTION_BOX };
-    let mut input = Input::new(bytes, limits.clone());
-    let outcome = input.whole(|input, tag, wire| record.merge_tagged(tag, wire, input));
-    *limits = input.into_limits();
-    outcome
+    let mut input = Input::new(bytes, limits);
+    input.whole(|input, tag, wire| record.merge_tagged(tag, wire, input))
 }
 
 /// Length of protobuf's form of a whole message; 0 if it cannot be written.

@@ -58,7 +58,7 @@ impl<T: Field> Record for Returned<T> {
         &mut self,
         tag: u32,
         wire: WireType,
-        input: &mut Input,
+        input: &mut Input<'_>,
     ) -> Result<(), DecodeError> {
         sole::merge_tagged(&mut self.0, tag, wire, input, FIELDS[0].name)
     }

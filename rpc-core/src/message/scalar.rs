@@ -81,7 +81,7 @@ macro_rules! integers {
             }
 
             #[inline]
-            fn merge_body(&mut self, input: &mut Input) -> Result<(), DecodeError> {
+            fn merge_body(&mut self, input: &mut Input<'_>) -> Result<(), DecodeError> {
                 // Protobuf cuts a longer varint to the declared width, and has none below 32 bits.
                 let wide = input.varint()? as $wide;
                 *self = Self::try_from(wide).map_err(|_| does_not_fit(wide, stringify!($ty)))?;
@@ -144,7 +144,7 @@ macro_rules! floats {
             }
 
             #[inline]
-            fn merge_body(&mut self, input: &mut Input) -> Result<(), DecodeError> {
+            fn merge_body(&mut self, input: &mut Input<'_>) -> Result<(), DecodeError> {
                 *self = Self::from_le_bytes(input.$fixed()?);
                 Ok(())
             }
@@ -204,7 +204,7 @@ impl Value for bool {
     }
 
     #[inline]
-    fn merge_body(&mut self, input: &mut Input) -> Result<(), DecodeError> {
+    fn merge_body(&mut self, input: &mut Input<'_>) -> Result<(), DecodeError> {
         *self = input.varint()? != 0;
         Ok(())
     }
@@ -249,7 +249,7 @@ impl Value for String {
     }
 
     #[inline]
-    fn merge_body(&mut self, input: &mut Input) -> Result<(), DecodeError> {
+    fn merge_body(&mut self, input: &mut Input<'_>) -> Result<(), DecodeError> {
         input.string(self)
     }
 
@@ -272,7 +272,7 @@ impl Value for String {
 // === impl bytes ===
 
 macro_rules! bytes {
-    ($($ty:ty, $write:ident, $read:ident, |$slice:ident, $input:ident| $merge:expr;)*) => {$(
+    ($($ty:ty, $write:ident, $read:ident, $merge:ident;)*) => {$(
         impl Value for $ty {
             #[inline]
             fn empty() -> Self {
@@ -295,10 +295,8 @@ macro_rules! bytes {
             }
 
             #[inline]
-            fn merge_body(&mut self, input: &mut Input) -> Result<(), DecodeError> {
-                let ($slice, $input) = (input.bytes()?, input);
-                *self = $merge;
-                Ok(())
+            fn merge_body(&mut self, input: &mut Input<'_>) -> Result<(), DecodeError> {
+                input.$merge(self)
             }
 
             #[inline]
@@ -319,12 +317,9 @@ macro_rules! bytes {
 }
 
 bytes! {
-    Vec<u8>, bytes, byte_vec, |slice, input| {
-        input.take(slice.len())?;
-        slice.to_vec()
-    };
+    Vec<u8>, bytes, byte_vec, byte_vec;
     // A slice of the body takes nothing.
-    Bytes, shared, bytes, |slice, _input| slice;
+    Bytes, shared, bytes, bytes;
 }
 
 macro_rules! elements {

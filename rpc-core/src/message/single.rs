@@ -50,7 +50,7 @@ impl<T: Value> Value for Box<T> {
     }
 
     #[inline]
-    fn merge_body(&mut self, input: &mut Input) -> Result<(), DecodeError> {
+    fn merge_body(&mut self, input: &mut Input<'_>) -> Result<(), DecodeError> {
         (**self).merge_body(input)
     }
 
@@ -59,7 +59,7 @@ impl<T: Value> Value for Box<T> {
         &mut self,
         tag: u32,
         wire: WireType,
-        input: &mut Input,
+        input: &mut Input<'_>,
     ) -> Result<(), DecodeError> {
         (**self).merge_tag(tag, wire, input)
     }
@@ -106,7 +106,7 @@ impl Record for () {
         &mut self,
         tag: u32,
         wire: WireType,
-        input: &mut Input,
+        input: &mut Input<'_>,
     ) -> Result<(), DecodeError> {
         input.skip(tag, wire)
     }
@@ -140,7 +140,7 @@ impl Value for () {
     #[inline]
     fn encode_body(&self, _: &mut BytesMut) {}
 
-    fn merge_body(&mut self, input: &mut Input) -> Result<(), DecodeError> {
+    fn merge_body(&mut self, input: &mut Input<'_>) -> Result<(), DecodeError> {
         record::merge_nested(self, input)
     }
 

@@ -50,7 +50,7 @@ pub(super) fn merge_tagged<T: Field>(
     value: &mut T,
     tag: u32,
     wire: WireType,
-    input: &mut Input,
+    input: &mut Input<'_>,
     name: &'static str,
 ) -> Result<(), DecodeError> {
     if T::IS_MESSAGE {

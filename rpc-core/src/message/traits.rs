@@ -82,7 +82,7 @@ pub trait Value: Sized + Send + Sync + 'static {
 
     /// Reads it; the key is read, a length prefix is not.
     #[doc(hidden)]
-    fn merge_body(&mut self, input: &mut Input) -> Result<(), DecodeError>;
+    fn merge_body(&mut self, input: &mut Input<'_>) -> Result<(), DecodeError>;
 
     /// Reads one of its fields. Only messages have any.
     #[doc(hidden)]
@@ -90,7 +90,7 @@ pub trait Value: Sized + Send + Sync + 'static {
         &mut self,
         tag: u32,
         wire: WireType,
-        input: &mut Input,
+        input: &mut Input<'_>,
     ) -> Result<(), DecodeError> {
         input.skip(tag, wire)
     }
@@ -152,7 +152,7 @@ pub trait Value: Sized + Send + Sync + 'static {
     /// As [`Field::merge_field`].
     #[doc(hidden)]
     #[inline]
-    fn merge_value_field(&mut self, wire: WireType, input: &mut Input) -> Result<(), DecodeError> {
+    fn merge_value_field(&mut self, wire: WireType, input: &mut Input<'_>) -> Result<(), DecodeError> {
         wire::expect_wire(Self::WIRE, wire)?;
         self.merge_body(input)
     }
@@ -218,7 +218,7 @@ pub trait Field: Sized + Send + Sync + 'static {
 
     /// Reads protobuf's form; the key is read.
     #[doc(hidden)]
-    fn merge_field(&mut self, wire: WireType, input: &mut Input) -> Result<(), DecodeError>;
+    fn merge_field(&mut self, wire: WireType, input: &mut Input<'_>) -> Result<(), DecodeError>;
 
     /// Whether every form leaves it out.
     #[doc(hidden)]
@@ -253,7 +253,7 @@ pub trait Field: Sized + Send + Sync + 'static {
         &mut self,
         tag: u32,
         wire: WireType,
-        input: &mut Input,
+        input: &mut Input<'_>,
     ) -> Result<(), DecodeError> {
         input.skip(tag, wire)
     }
@@ -303,7 +303,7 @@ pub trait Field: Sized + Send + Sync + 'static {
         &mut self,
         tag: u32,
         wire: WireType,
-        input: &mut Input,
+        input: &mut Input<'_>,
         name: &'static str,
     ) -> Result<(), DecodeError> {
         sole::merge_tagged(self, tag, wire, input, name)
@@ -353,7 +353,7 @@ impl<T: Value> Field for T {
     }
 
     #[inline]
-    fn merge_field(&mut self, wire: WireType, input: &mut Input) -> Result<(), DecodeError> {
+    fn merge_field(&mut self, wire: WireType, input: &mut Input<'_>) -> Result<(), DecodeError> {
         self.merge_value_field(wire, input)
     }
 
@@ -382,7 +382,7 @@ impl<T: Value> Field for T {
         &mut self,
         tag: u32,
         wire: WireType,
-        input: &mut Input,
+        input: &mut Input<'_>,
     ) -> Result<(), DecodeError> {
         self.merge_tag(tag, wire, input)
     }

@@ -39,7 +39,7 @@ macro_rules! tuples {
                 $(self.$at.encode_field($tag, out);)*
             }
 
-            fn merge_body(&mut self, input: &mut Input) -> Result<(), DecodeError> {
+            fn merge_body(&mut self, input: &mut Input<'_>) -> Result<(), DecodeError> {
                 input.message(|input, tag, wire| match tag {
                     $($tag => {
                         let merged = self.$at.merge_field(wire, input);

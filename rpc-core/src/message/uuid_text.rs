@@ -44,7 +44,7 @@ impl Value for Uuid {
         out.put_slice(self.hyphenated().encode_lower(&mut buf).as_bytes());
     }
 
-    fn merge_body(&mut self, input: &mut Input) -> Result<(), DecodeError> {
+    fn merge_body(&mut self, input: &mut Input<'_>) -> Result<(), DecodeError> {
         let mut text = String::new();
         input.string(&mut text)?;
         *self = parse(&text)?;

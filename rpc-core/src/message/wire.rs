@@ -84,21 +84,16 @@ impl From<Exceeded> for DecodeError {
 
 /// Bytes being read, and what reading them may still cost.
 #[derive(Debug)]
-pub struct Input {
+pub struct Input<'a> {
     bytes: Bytes,
-    limits: Limits,
+    limits: &'a mut Limits,
 }
 
-impl Input {
+impl<'a> Input<'a> {
     /// The bytes of one whole message.
     #[must_use]
-    pub const fn new(bytes: Bytes, limits: Limits) -> Self {
+    pub const fn new(bytes: Bytes, limits: &'a mut Limits) -> Self {
         Self { bytes, limits }
-    }
-
-    /// What is left of the limits.
-    pub(super) fn into_limits(self) -> Limits {
-        self.limits
     }
 
     /// Pays for `bytes` of memory.
@@ -221,14 +216,9 @@ impl Input {
     #[inline]
     fn key(&mut self) -> Result<(u32, WireType), DecodeError> {
         // A tag below 16 has one byte; 0 is none.
-        if let Some(&byte @ 0x08..0x80) = self.bytes.first() {
-            let wire = match byte & 7 {
-                0 => WireType::Varint,
-                1 => WireType::SixtyFourBit,
-                2 => WireType::LengthDelimited,
-                5 => WireType::ThirtyTwoBit,
-                _ => return self.long_key(),
-            };
+        if let Some(&byte @ 0x08..0x80) = self.bytes.first()
+            && let Some(wire) = WIRES[usize::from(byte & 7)]
+        {
             self.bytes.advance(1);
             return Ok((u32::from(byte >> 3), wire));
         }
@@ -264,9 +254,27 @@ impl Input {
 
     /// Bytes, as a slice of the body.
     #[inline]
-    pub(super) fn bytes(&mut self) -> Result<Bytes, DecodeError> {
+    pub(super) fn bytes(&mut self, value: &mut Bytes) -> Result<(), DecodeError> {
         let length = self.length()?;
-        Ok(self.bytes.split_to(length))
+        if length < self.bytes.len() {
+            *value = self.bytes.split_to(length);
+            return Ok(());
+        }
+        // All that is left of the body: they change places, which costs neither a count nor a drop.
+        std::mem::swap(value, &mut self.bytes);
+        if !self.bytes.is_empty() {
+            self.bytes = Bytes::new();
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn byte_vec(&mut self, value: &mut Vec<u8>) -> Result<(), DecodeError> {
+        let length = self.length()?;
+        self.take(length)?;
+        *value = self.bytes[..length].to_vec();
+        self.bytes.advance(length);
+        Ok(())
     }
 
     /// Passes over the value of an unknown field.
@@ -322,6 +330,18 @@ impl Input {
         if self.limits.enter() { Ok(()) } else { Err(DecodeError::new(TooDeep)) }
     }
 }
+
+/// The wire types whose keys are read at once, by the lowest three bits of the key.
+const WIRES: [Option<WireType>; 8] = [
+    Some(WireType::Varint),
+    Some(WireType::SixtyFourBit),
+    Some(WireType::LengthDelimited),
+    None,
+    None,
+    Some(WireType::ThirtyTwoBit),
+    None,
+    None,
+];
 
 /// The bit of each byte of a varint that says whether another one follows.
 const VARINT_GOES_ON: u64 = 0x8080_8080_8080_8080;
@@ -408,7 +428,8 @@ mod tests {
                     let mut bytes = BytesMut::new();
                     prost::encoding::encode_varint(value, &mut bytes);
                     bytes.extend_from_slice(follows);
-                    let mut input = Input::new(bytes.freeze(), Limits::default());
+                    let mut limits = Limits::default();
+                    let mut input = Input::new(bytes.freeze(), &mut limits);
                     assert_eq!(input.varint().unwrap(), value);
                     assert_eq!(&input.bytes[..], follows, "{value}");
                 }
@@ -428,11 +449,31 @@ mod tests {
             b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02",
             b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
         ] {
-            let mut input = Input::new(Bytes::copy_from_slice(bytes), Limits::default());
+            let mut limits = Limits::default();
+            let mut input = Input::new(Bytes::copy_from_slice(bytes), &mut limits);
             assert!(input.varint().is_err(), "{bytes:?}");
         }
         // Longer than needed, as some writers have it: still the number.
-        let mut input = Input::new(Bytes::from_static(b"\x81\x80\x80\x00"), Limits::default());
+        let mut limits = Limits::default();
+        let mut input = Input::new(Bytes::from_static(b"\x81\x80\x80\x00"), &mut limits);
         assert_eq!(input.varint().unwrap(), 1);
+    }
+
+    #[test]
+    fn bytes_are_slices_of_the_body_wherever_they_stand_and_the_last_ones_count() {
+        let body = Bytes::from_static(b"\x03one\x00\x03two");
+        let (mut limits, mut value) = (Limits::new(0), Bytes::from_static(b"before"));
+        let mut input = Input::new(body.clone(), &mut limits);
+        for (expected, left) in [(&b"one"[..], 5), (b"", 4), (b"two", 0)] {
+            input.bytes(&mut value).unwrap();
+            assert_eq!((&value[..], input.bytes.len()), (expected, left));
+        }
+        assert_eq!(value.as_ptr(), body[6..].as_ptr(), "nothing is copied");
+        assert!(input.bytes(&mut value).is_err(), "nothing is left");
+        assert_eq!(value, "two");
+        // What they change places with at the end is not read as what follows.
+        let mut input = Input::new(Bytes::from_static(b"\x00"), &mut limits);
+        input.bytes(&mut value).unwrap();
+        assert!(value.is_empty() && input.bytes.is_empty());
     }
 }

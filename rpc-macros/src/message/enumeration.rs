@@ -154,7 +154,7 @@ fn value(head: &Head, units: &Units) -> TokenStream {
         #[inline]
         fn merge_body(
             &mut self,
-            __input: &mut #p::Input,
+            __input: &mut #p::Input<'_>,
         ) -> ::core::result::Result<(), #p::DecodeError> {
             #p::merge_enum(self, __input)
         }

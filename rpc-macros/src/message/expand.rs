@@ -246,7 +246,7 @@ fn proto(p: &TokenStream, fields: &[Field]) -> TokenStream {
             &mut self,
             __tag: u32,
             __wire: #p::WireType,
-            __input: &mut #p::Input,
+            __input: &mut #p::Input<'_>,
         ) -> ::core::result::Result<(), #p::DecodeError> {
             let __merged = match __tag {
                 #(#tags => #faces::merge_field(#exclusive, __wire, __input),)*
@@ -277,7 +277,7 @@ fn sole_proto(p: &TokenStream, field: &Field) -> TokenStream {
             &mut self,
             __tag: u32,
             __wire: #p::WireType,
-            __input: &mut #p::Input,
+            __input: &mut #p::Input<'_>,
         ) -> ::core::result::Result<(), #p::DecodeError> {
             #face::merge_sole(#exclusive, __tag, __wire, __input, #name)
         }

@@ -38,7 +38,7 @@ pub(crate) fn value(head: &Head) -> TokenStream {
         #[inline]
         fn merge_body(
             &mut self,
-            __input: &mut #p::Input,
+            __input: &mut #p::Input<'_>,
         ) -> ::core::result::Result<(), #p::DecodeError> {
             #p::merge_nested(self, __input)
         }
@@ -48,7 +48,7 @@ pub(crate) fn value(head: &Head) -> TokenStream {
             &mut self,
             __tag: u32,
             __wire: #p::WireType,
-            __input: &mut #p::Input,
+            __input: &mut #p::Input<'_>,
         ) -> ::core::result::Result<(), #p::DecodeError> {
             #p::Record::merge_tagged(self, __tag, __wire, __input)
         }

@@ -137,7 +137,7 @@ fn value(p: &TokenStream) -> TokenStream {
         }
 
         #[inline]
-        fn merge_body(&mut self, __input: &mut #p::Input) -> #merged {
+        fn merge_body(&mut self, __input: &mut #p::Input<'_>) -> #merged {
             #form::merge_body(self, __input)
         }
 
@@ -169,7 +169,7 @@ fn as_field(p: &TokenStream, form: &TokenStream, merged: &TokenStream) -> TokenS
             &mut self,
             __tag: u32,
             __wire: #p::WireType,
-            __input: &mut #p::Input,
+            __input: &mut #p::Input<'_>,
         ) -> #merged {
             #form::merge_whole(self, __tag, __wire, __input)
         }
@@ -193,7 +193,7 @@ fn as_field(p: &TokenStream, form: &TokenStream, merged: &TokenStream) -> TokenS
         fn merge_value_field(
             &mut self,
             __wire: #p::WireType,
-            __input: &mut #p::Input,
+            __input: &mut #p::Input<'_>,
         ) -> #merged {
             #form::merge_field(self, __wire, __input)
         }

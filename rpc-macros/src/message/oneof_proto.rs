@@ -35,7 +35,7 @@ pub(super) fn proto(head: &Head, variants: &[Variant]) -> TokenStream {
             &mut self,
             __tag: u32,
             __wire: #p::WireType,
-            __input: &mut #p::Input,
+            __input: &mut #p::Input<'_>,
         ) -> ::core::result::Result<(), #p::DecodeError> {
             let __merged = match __tag {
                 #(#tags => #merges)*

@@ -60,7 +60,7 @@ fn put_number(tag: u32, number: i64, out: &mut BytesMut) {
     }
 }
 
-fn merge<T: Timed>(value: &mut T, input: &mut Input) -> Result<(), DecodeError> {
+fn merge<T: Timed>(value: &mut T, input: &mut Input<'_>) -> Result<(), DecodeError> {
     let mut parts = written(value);
     input.entry(|input, tag, wire| match tag {
         1 => {
@@ -111,7 +111,7 @@ macro_rules! timed {
                 put_number(2, nanos.into(), out);
             }
 
-            fn merge_body(&mut self, input: &mut Input) -> Result<(), DecodeError> {
+            fn merge_body(&mut self, input: &mut Input<'_>) -> Result<(), DecodeError> {
                 merge(self, input)
             }
 
