@@ -152,7 +152,11 @@ pub trait Value: Sized + Send + Sync + 'static {
     /// As [`Field::merge_field`].
     #[doc(hidden)]
     #[inline]
-    fn merge_value_field(&mut self, wire: WireType, input: &mut Input<'_>) -> Result<(), DecodeError> {
+    fn merge_value_field(
+        &mut self,
+        wire: WireType,
+        input: &mut Input<'_>,
+    ) -> Result<(), DecodeError> {
         wire::expect_wire(Self::WIRE, wire)?;
         self.merge_body(input)
     }
