@@ -232,16 +232,15 @@ impl Listing {
 /// The receiver of a watch's lists; it keeps the newest.
 #[derive(Debug)]
 pub struct Updates {
-    newest: watch::Sender<Option<Listing>>,
-    /// Why the newest list is not confirmed any more.
-    doubt: watch::Sender<Option<Error>>,
+    newest: Newest<Listing>,
     known: usize,
 }
 
 impl Updates {
     pub(crate) fn new(known: usize) -> (Self, watch::Receiver<Option<Listing>>) {
-        let (newest, updates) = watch::channel(None);
-        (Self { newest, doubt: watch::Sender::new(None), known }, updates)
+        let newest = Newest::default();
+        let updates = newest.values.subscribe();
+        (Self { newest, known }, updates)
     }
 
     /// How many instances the subscriber had when the watch began. A registry that has just started
@@ -254,8 +253,8 @@ impl Updates {
     /// Replaces the list, unless it is older than the present one. An equal list counts too: it
     /// confirms the present one.
     pub fn put(&self, listing: Listing) {
-        self.doubt.send_if_modified(|doubt| doubt.take().is_some());
-        self.newest.send_if_modified(|newest| {
+        self.newest.doubt.send_if_modified(|doubt| doubt.take().is_some());
+        self.newest.values.send_if_modified(|newest| {
             let newer = newest.as_ref().is_none_or(|old| {
                 listing.revision == 0 || old.revision == 0 || listing.revision >= old.revision
             });
@@ -270,12 +269,26 @@ impl Updates {
     /// reason; the next list that is [`put`](Self::put) confirms it. For a watch that goes on: one that
     /// ends says so by its error.
     pub fn doubt(&self, why: Error) {
-        self.doubt.send_replace(Some(why));
+        self.newest.doubt.send_replace(Some(why));
     }
+}
 
-    /// Follows the reason why the newest list is not confirmed.
-    pub(crate) fn doubts(&self) -> watch::Receiver<Option<Error>> {
-        self.doubt.subscribe()
+impl AsRef<Newest<Listing>> for Updates {
+    fn as_ref(&self) -> &Newest<Listing> {
+        &self.newest
+    }
+}
+
+/// The newest that a watch has put, and why it is not confirmed any more.
+#[derive(Debug)]
+pub(crate) struct Newest<T> {
+    pub(crate) values: watch::Sender<Option<T>>,
+    pub(crate) doubt: watch::Sender<Option<Error>>,
+}
+
+impl<T> Default for Newest<T> {
+    fn default() -> Self {
+        Self { values: watch::Sender::new(None), doubt: watch::Sender::new(None) }
     }
 }
 
@@ -290,9 +303,9 @@ mod tests {
         updates.put(listing.clone());
         updates.doubt(Error::unreachable("nobody knows"));
         newest.mark_unchanged();
-        assert!(updates.doubts().borrow().is_some());
+        assert!(updates.newest.doubt.borrow().is_some());
         updates.put(listing);
-        assert!(newest.has_changed().unwrap() && updates.doubts().borrow().is_none());
+        assert!(newest.has_changed().unwrap() && updates.newest.doubt.borrow().is_none());
     }
 
     #[test]

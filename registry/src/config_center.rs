@@ -13,6 +13,8 @@ use bytes::Bytes;
 use rpc_core::{Error, Trouble};
 use tokio::sync::watch;
 
+use crate::backend::Newest;
+
 /// Longest key and longest group, in bytes.
 const MAX_NAME: usize = 512;
 
@@ -185,23 +187,25 @@ pub trait ConfigSession: fmt::Debug + Send + Sync {
 }
 
 /// The receiver of a watch's values; it keeps the newest.
-#[derive(Debug)]
-pub struct ConfigUpdates(watch::Sender<Option<Option<Bytes>>>);
+#[derive(Debug, Default)]
+pub struct ConfigUpdates(Newest<Option<Bytes>>);
 
 impl ConfigUpdates {
-    pub(crate) fn new() -> (Self, watch::Receiver<Option<Option<Bytes>>>) {
-        let (newest, updates) = watch::channel(None);
-        (Self(newest), updates)
-    }
-
     /// Replaces the value. An equal one counts too: it confirms the present one.
     pub fn put(&self, value: Option<Bytes>) {
-        self.0.send_replace(Some(value));
+        self.0.doubt.send_if_modified(|doubt| doubt.take().is_some());
+        self.0.values.send_replace(Some(value));
     }
 
     /// The sender behind it, for a server that fills one itself.
     #[cfg(feature = "_dubbo")]
     pub(crate) const fn sender(&self) -> &watch::Sender<Option<Option<Bytes>>> {
+        &self.0.values
+    }
+}
+
+impl AsRef<Newest<Option<Bytes>>> for ConfigUpdates {
+    fn as_ref(&self) -> &Newest<Option<Bytes>> {
         &self.0
     }
 }

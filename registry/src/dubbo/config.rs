@@ -78,7 +78,8 @@ mod tests {
         assert_eq!(store.owner(path), None);
         assert_eq!(config.get(RULE, "dubbo").await.unwrap(), Some(rule.clone()));
 
-        let (updates, mut newest) = ConfigUpdates::new();
+        let updates = ConfigUpdates::default();
+        let mut newest = updates.sender().subscribe();
         let watching = config.watch(RULE, "dubbo", &updates);
         let changing = async {
             newest.wait_for(|newest| *newest == Some(Some(rule.clone()))).await.unwrap();

@@ -1,60 +1,214 @@
-//! Keeps one subscription complete: watched, watched again after every loss, repaired by
-//! re-listing.
+//! Keeps up what a registry says of one subject, a list or a text: watched, watched again after every
+//! loss, and read again every 30 s.
 //!
-//! A list that arrives replaces the one before it as a whole, so a lost push is repaired by the
-//! next, or by the fetch every 30 s. While there is no session the last list stays, and the
-//! subscription carries the reason as its trouble. A list that the registry confirms is written to
-//! the disk cache, if it has changed or its copy there has become old.
+//! What arrives replaces what was before as a whole, so a lost push is repaired by the next, or by the
+//! next reading. While there is no session the last value stays, and its listeners see the reason as
+//! its trouble. A value outlives the task that brings it, which ends with its runtime: a listener in
+//! another one has it begun again.
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 
-use rpc_core::{Error, ServiceKey, Snapshot, Trouble};
+use futures_util::future::BoxFuture;
+use rpc_core::{Error, Trouble, runtime};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::link::{Link, State};
+use super::link::{Link, RUNTIME_ENDED, State};
 use super::pace::RetryPause;
-use crate::backend::{Listing, Session, Updates};
-use crate::cache::REWRITE_AFTER;
+use super::tasks::Tasks;
+use crate::backend::{Newest, Session};
+use crate::lock::locked;
 
-/// Puts the lists of `service` into `snapshots`, and into `trouble` why they are not confirmed.
-///
-/// Ends when the last subscriber has gone or the registry is shut down.
-pub(crate) async fn follow(
-    link: Arc<Link>,
-    service: ServiceKey,
-    snapshots: watch::Sender<Snapshot>,
+/// What is followed at a registry: the list of a service, or the text of a key.
+pub(super) trait Subject: fmt::Display + Send + Sync + 'static {
+    /// What a session says of it.
+    type Update: Clone + Send + Sync;
+
+    /// Where a watch puts that.
+    type Updates: AsRef<Newest<Self::Update>> + Send + Sync;
+
+    /// What listeners get.
+    type Value: Send + Sync;
+
+    /// Where the next watch puts what it sees; `present` is what listeners have.
+    fn updates(&self, present: &Self::Value) -> Self::Updates;
+
+    /// Puts what was read as the watch does.
+    fn put(updates: &Self::Updates, update: Self::Update);
+
+    /// Puts each update into `updates` until the watch or the session is lost.
+    fn watch<'a>(
+        &'a self,
+        session: &'a dyn Session,
+        updates: &'a Self::Updates,
+    ) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// What the registry says of it now.
+    fn read<'a>(&'a self, session: &'a dyn Session) -> BoxFuture<'a, Result<Self::Update, Error>>;
+
+    /// Hands an update to the listeners.
+    fn publish<'a>(
+        &'a self,
+        link: &'a Link,
+        update: Self::Update,
+        ends: &'a Ends<Self::Value>,
+    ) -> BoxFuture<'a, ()>;
+}
+
+/// The senders of values, and of the reason why they are not confirmed.
+pub(super) struct Ends<V> {
+    pub(super) values: watch::Sender<V>,
     trouble: watch::Sender<Option<Trouble>>,
-) {
-    let mut closing = link.closing.subscribe();
-    let mut task = Follow {
-        state: link.state.subscribe(),
-        written: None,
-        link,
-        service,
-        snapshots: &snapshots,
-        trouble,
-    };
-    tokio::select! {
-        () = task.run() => {}
-        () = snapshots.closed() => {}
-        _ = closing.wait_for(|closing| *closing) => {}
+}
+
+// Derived, it would ask for values that are `Clone`.
+impl<V> Clone for Ends<V> {
+    fn clone(&self) -> Self {
+        Self { values: self.values.clone(), trouble: self.trouble.clone() }
     }
 }
 
-/// The state of one subscription's task.
-struct Follow<'a> {
-    link: Arc<Link>,
-    service: ServiceKey,
-    snapshots: &'a watch::Sender<Snapshot>,
-    trouble: watch::Sender<Option<Trouble>>,
-    state: watch::Receiver<State>,
-    /// When the cache was written last.
-    written: Option<Instant>,
+impl<V> Ends<V> {
+    /// The value is confirmed. Said after it is sent, so that no reader takes the one before for
+    /// confirmed.
+    pub(super) fn confirm(&self) {
+        self.trouble.send_if_modified(|trouble| trouble.take().is_some());
+    }
+
+    /// The value is not confirmed any more, for this reason; it stays.
+    pub(super) fn doubt(&self, why: &str) {
+        self.trouble.send_if_modified(|trouble| {
+            let since = trouble.as_ref().map_or_else(Instant::now, |trouble| trouble.since);
+            let present = Some(Trouble { error: why.into(), since });
+            let is_news = *trouble != present;
+            *trouble = present;
+            is_news
+        });
+    }
+
+    /// Whether this is the reason already.
+    pub(super) fn is_doubted_for(&self, why: &str) -> bool {
+        self.trouble.borrow().as_ref().is_some_and(|known| &*known.error == why)
+    }
 }
 
-impl Follow<'_> {
-    /// Follows one session after the other; in between the last list stays, in doubt.
+/// A value that is kept up for its listeners, who hold this.
+pub(super) struct Followed<S: Subject> {
+    tasks: Arc<Tasks>,
+    subject: Arc<S>,
+    /// `None` once the registry is shut down, which listeners are to notice.
+    ends: Mutex<Option<Ends<S::Value>>>,
+    is_followed: AtomicBool,
+}
+
+/// A value that has begun to be followed: who keeps it up, and what listeners read from.
+pub(super) struct Begun<S: Subject> {
+    pub(super) followed: Arc<Followed<S>>,
+    pub(super) values: watch::Receiver<S::Value>,
+    pub(super) trouble: watch::Receiver<Option<Trouble>>,
+}
+
+impl<S: Subject> Followed<S> {
+    /// Begins with `first`, and waits until something is known, or is known not to be at present.
+    pub(super) async fn begin(
+        tasks: &Arc<Tasks>,
+        subject: S,
+        first: S::Value,
+        is_known: impl FnMut(&S::Value) -> bool + Send,
+    ) -> Begun<S> {
+        let (values, mut newest) = watch::channel(first);
+        let (troubled, trouble) = watch::channel(None);
+        let followed = Arc::new(Self {
+            tasks: Arc::clone(tasks),
+            subject: Arc::new(subject),
+            ends: Mutex::new(Some(Ends { values, trouble: troubled })),
+            is_followed: AtomicBool::new(false),
+        });
+        followed.follow();
+        let mut doubted = trouble.clone();
+        let _ = timeout(tasks.link.pace.settle, async {
+            tokio::select! {
+                _ = newest.wait_for(is_known) => {}
+                _ = doubted.wait_for(Option::is_some) => {}
+            }
+        })
+        .await;
+        Begun { followed, values: newest, trouble }
+    }
+
+    /// Has it followed in the runtime here, unless it is; says whether it was not.
+    pub(super) fn follow(self: &Arc<Self>) -> bool {
+        if self.is_followed.load(Ordering::Acquire) || runtime::with_timers().is_err() {
+            return false;
+        }
+        let Some(ends) = locked(&self.ends).clone() else { return false };
+        if self.is_followed.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        // Without a session it waits for one, and the task that opens sessions wakes it.
+        let _ = self.tasks.link.begin();
+        let guard = FollowGuard { followed: Arc::downgrade(self), is_over: false };
+        let link = Arc::clone(&self.tasks.link);
+        let (state, subject) = (link.state.subscribe(), Arc::clone(&self.subject));
+        let task = Follow { link, subject, ends, state };
+        self.tasks.spawn(async move {
+            task.run_while_wanted().await;
+            guard.over();
+        });
+        true
+    }
+}
+
+/// Notes the end of the following task, even if it never began.
+struct FollowGuard<S: Subject> {
+    followed: Weak<Followed<S>>,
+    /// Whether it ended by itself: nobody listens, or the registry is shut down.
+    is_over: bool,
+}
+
+impl<S: Subject> FollowGuard<S> {
+    fn over(mut self) {
+        self.is_over = true;
+    }
+}
+
+impl<S: Subject> Drop for FollowGuard<S> {
+    fn drop(&mut self) {
+        let Some(followed) = self.followed.upgrade() else { return };
+        if self.is_over {
+            locked(&followed.ends).take();
+            return;
+        }
+        if let Some(ends) = &*locked(&followed.ends) {
+            ends.doubt(RUNTIME_ENDED);
+        }
+        followed.is_followed.store(false, Ordering::Release);
+    }
+}
+
+/// The task of one subject.
+struct Follow<S: Subject> {
+    link: Arc<Link>,
+    subject: Arc<S>,
+    ends: Ends<S::Value>,
+    state: watch::Receiver<State>,
+}
+
+impl<S: Subject> Follow<S> {
+    /// Ends when the last listener has gone or the registry is shut down.
+    async fn run_while_wanted(mut self) {
+        let mut closing = self.link.closing.subscribe();
+        let values = self.ends.values.clone();
+        tokio::select! {
+            () = self.run() => {}
+            () = values.closed() => {}
+            _ = closing.wait_for(|closing| *closing) => {}
+        }
+    }
+
+    /// Follows one session after the other; in between the last value stays, in doubt.
     async fn run(&mut self) {
         let mut backoff = RetryPause::new(self.link.pace);
         loop {
@@ -79,10 +233,9 @@ impl Follow<'_> {
             let began = Instant::now();
             let error = self.follow_session(&*session).await;
             self.doubt(&error);
-            let service = &self.service;
             tracing::debug!(
                 target: "dubhe::registry",
-                %service, %error, "watch ended, beginning it again"
+                subject = %self.subject, %error, "watch ended, beginning it again"
             );
             if began.elapsed() >= self.link.pace.longest_pause {
                 backoff.reset();
@@ -94,15 +247,17 @@ impl Follow<'_> {
         }
     }
 
-    /// Follows one session until it is lost, or its watch or a repair fails.
-    async fn follow_session(&mut self, session: &dyn Session) -> Error {
-        let (updates, mut newest) = Updates::new(self.snapshots.borrow().instances.len());
-        let mut doubts = updates.doubts();
-        let (link, service) = (Arc::clone(&self.link), self.service.clone());
+    /// Follows one session until it is lost, or its watch or a reading fails.
+    async fn follow_session(&self, session: &dyn Session) -> Error {
+        let updates = self.subject.updates(&self.ends.values.borrow());
+        let (mut newest, mut doubts) = {
+            let put = updates.as_ref();
+            (put.values.subscribe(), put.doubt.subscribe())
+        };
         let mut replaced = self.state.clone();
-        let watching = session.watch(&service, &updates);
-        let repairing = repair(&link, session, &service, &updates);
-        tokio::pin!(watching, repairing);
+        let mut watching = self.subject.watch(session, &updates);
+        let reading = self.read_again(session, &updates);
+        tokio::pin!(reading);
         loop {
             // The watch before the state, so that what was read of the session first is seen first.
             let ended = tokio::select! {
@@ -122,12 +277,14 @@ impl Follow<'_> {
                     State::Down(error) => error.clone(),
                     State::Connecting | State::Up(_) => Error::closed("the session ended"),
                 }),
-                error = &mut repairing => Some(error),
+                error = &mut reading => Some(error),
             };
-            // Also at the end: a list that came whole before it counts.
+            // Also at the end: what came whole before it counts.
             if ended.is_none() || newest.has_changed().unwrap_or(false) {
-                let listing = newest.borrow_and_update().clone();
-                self.publish(listing.unwrap_or_default()).await;
+                let update = newest.borrow_and_update().clone();
+                if let Some(update) = update {
+                    self.subject.publish(&self.link, update, &self.ends).await;
+                }
             }
             if let Some(error) = ended {
                 return error;
@@ -135,53 +292,21 @@ impl Follow<'_> {
         }
     }
 
-    /// The list is not confirmed any more, for this reason; it stays.
+    /// Reads it again from time to time, and so repairs what the watch has missed.
+    async fn read_again(&self, session: &dyn Session, updates: &S::Updates) -> Error {
+        loop {
+            sleep(self.link.pace.until_reconcile()).await;
+            match self.link.request(self.subject.read(session)).await {
+                Ok(update) => S::put(updates, update),
+                Err(error) => return error,
+            }
+        }
+    }
+
+    /// The value is not confirmed any more, for this reason, which is told without the address.
     fn doubt(&self, error: &Error) {
         let address = self.link.backend.address();
         let text = error.to_string();
-        let text = text.strip_prefix(&format!("registry {address}: ")).unwrap_or(&text);
-        self.trouble.send_if_modified(|trouble| {
-            let since = trouble.as_ref().map_or_else(Instant::now, |trouble| trouble.since);
-            let present = Some(Trouble { error: text.into(), since });
-            let is_news = *trouble != present;
-            *trouble = present;
-            is_news
-        });
-    }
-
-    /// Hands a list to the subscribers, and writes it to the disk cache if that is due.
-    async fn publish(&mut self, listing: Listing) {
-        let snapshot = self.link.snapshot(&self.service, listing);
-        let snapshot = snapshot.sharing(&self.snapshots.borrow());
-        let is_new = self.snapshots.send_if_modified(|current| {
-            let is_new = *current != snapshot;
-            if is_new {
-                *current = snapshot.clone();
-            }
-            is_new
-        });
-        // Set after the list, so that no reader takes the old list for confirmed.
-        self.trouble.send_if_modified(|trouble| trouble.take().is_some());
-        let is_old = self.written.is_none_or(|at| at.elapsed() > REWRITE_AFTER);
-        if let Some(cache) = self.link.cache.as_ref().filter(|_| is_new || is_old) {
-            self.written = Some(Instant::now());
-            cache.write(&self.service, snapshot.instances).await;
-        }
-    }
-}
-
-/// Lists the service again from time to time and repairs what the watch has missed.
-async fn repair(
-    link: &Link,
-    session: &dyn Session,
-    service: &ServiceKey,
-    updates: &Updates,
-) -> Error {
-    loop {
-        sleep(link.pace.until_reconcile()).await;
-        match link.request(session.fetch(service)).await {
-            Ok(listing) => updates.put(listing),
-            Err(error) => return error,
-        }
+        self.ends.doubt(text.strip_prefix(&format!("registry {address}: ")).unwrap_or(&text));
     }
 }

@@ -1,87 +1,89 @@
-//! The lists of one subscription. They outlive the task that brings them, which ends with its
-//! runtime: a subscriber in another one has it begun again.
+//! The list of a service as a subject to follow. One that the registry confirms is written to the disk
+//! cache, if it has changed or its copy there has become old.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::fmt;
+use std::sync::Mutex;
 
-use rpc_core::{ServiceKey, Snapshot, Trouble, runtime};
-use tokio::sync::watch;
+use futures_util::future::BoxFuture;
+use rpc_core::{Error, ServiceKey, Snapshot};
 use tokio::time::Instant;
 
-use super::follow;
-use super::link::RUNTIME_ENDED;
-use super::tasks::Tasks;
+use super::follow::{Ends, Subject};
+use super::link::Link;
+use crate::backend::{Listing, Session, Updates};
+use crate::cache::REWRITE_AFTER;
 use crate::lock::locked;
 
-/// Held by the subscription.
-pub(super) struct Lists {
-    tasks: Arc<Tasks>,
+/// The list of one service.
+pub(super) struct ServiceList {
     service: ServiceKey,
-    /// `None` once the registry is shut down, which subscribers are to notice.
-    ends: Mutex<Option<Ends>>,
-    is_followed: AtomicBool,
+    /// When the cache was written last.
+    written: Mutex<Option<Instant>>,
 }
 
-/// The senders of lists, and of the reason why they are not confirmed.
-#[derive(Clone)]
-pub(super) struct Ends {
-    pub(super) snapshots: watch::Sender<Snapshot>,
-    pub(super) trouble: watch::Sender<Option<Trouble>>,
-}
-
-impl Lists {
-    pub(super) fn new(tasks: Arc<Tasks>, service: ServiceKey, ends: Ends) -> Arc<Self> {
-        let (ends, is_followed) = (Mutex::new(Some(ends)), AtomicBool::new(false));
-        Arc::new(Self { tasks, service, ends, is_followed })
+impl ServiceList {
+    pub(super) fn new(service: ServiceKey) -> Self {
+        Self { service, written: Mutex::new(None) }
     }
 
-    /// Has them followed in the runtime here, unless they are; says whether they were not.
-    pub(super) fn follow(self: &Arc<Self>) -> bool {
-        if self.is_followed.load(Ordering::Acquire) || runtime::with_timers().is_err() {
-            return false;
-        }
-        let Some(ends) = locked(&self.ends).clone() else { return false };
-        if self.is_followed.swap(true, Ordering::AcqRel) {
-            return false;
-        }
-        // Without a session it waits for one, and the task that opens sessions wakes it.
-        let _ = self.tasks.link.begin();
-        let lists = Arc::downgrade(self);
-        let following = Following { lists, trouble: ends.trouble.clone(), is_over: false };
-        let (link, service) = (Arc::clone(&self.tasks.link), self.service.clone());
-        self.tasks.spawn(async move {
-            follow::follow(link, service, ends.snapshots, ends.trouble).await;
-            following.over();
-        });
-        true
+    /// Whether the copy on disk is to be written again although it is the same.
+    fn is_copy_old(&self) -> bool {
+        locked(&self.written).is_none_or(|at| at.elapsed() > REWRITE_AFTER)
     }
 }
 
-/// Notes the end of the following task, even if it never began.
-struct Following {
-    lists: Weak<Lists>,
-    trouble: watch::Sender<Option<Trouble>>,
-    /// Whether it ended by itself: it has no listener, or the registry is shut down.
-    is_over: bool,
-}
-
-impl Following {
-    fn over(mut self) {
-        self.is_over = true;
+impl fmt::Display for ServiceList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.service.fmt(f)
     }
 }
 
-impl Drop for Following {
-    fn drop(&mut self) {
-        let Some(lists) = self.lists.upgrade() else { return };
-        if self.is_over {
-            locked(&lists.ends).take();
-            return;
-        }
-        self.trouble.send_modify(|trouble| {
-            let since = trouble.as_ref().map_or_else(Instant::now, |trouble| trouble.since);
-            *trouble = Some(Trouble { error: RUNTIME_ENDED.into(), since });
-        });
-        lists.is_followed.store(false, Ordering::Release);
+impl Subject for ServiceList {
+    type Update = Listing;
+    type Updates = Updates;
+    type Value = Snapshot;
+
+    fn updates(&self, present: &Snapshot) -> Updates {
+        Updates::new(present.instances.len()).0
+    }
+
+    fn put(updates: &Updates, listing: Listing) {
+        updates.put(listing);
+    }
+
+    fn watch<'a>(
+        &'a self,
+        session: &'a dyn Session,
+        updates: &'a Updates,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        session.watch(&self.service, updates)
+    }
+
+    fn read<'a>(&'a self, session: &'a dyn Session) -> BoxFuture<'a, Result<Listing, Error>> {
+        session.fetch(&self.service)
+    }
+
+    fn publish<'a>(
+        &'a self,
+        link: &'a Link,
+        listing: Listing,
+        ends: &'a Ends<Snapshot>,
+    ) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let snapshot = link.snapshot(&self.service, listing);
+            let snapshot = snapshot.sharing(&ends.values.borrow());
+            let is_new = ends.values.send_if_modified(|current| {
+                let is_new = *current != snapshot;
+                if is_new {
+                    *current = snapshot.clone();
+                }
+                is_new
+            });
+            ends.confirm();
+            if let Some(cache) = link.cache.as_ref().filter(|_| is_new || self.is_copy_old()) {
+                *locked(&self.written) = Some(Instant::now());
+                cache.write(&self.service, snapshot.instances).await;
+            }
+        })
     }
 }

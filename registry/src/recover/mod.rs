@@ -18,9 +18,10 @@ use rpc_core::{Error, Instance, ServiceKey, Snapshot, Source, Subscription};
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
+use self::follow::{Begun, Followed};
 pub(crate) use self::link::RUNTIME_ENDED;
 use self::link::{Counted, Link, State};
-use self::lists::{Ends, Lists};
+use self::lists::ServiceList;
 pub use self::pace::Pace;
 #[cfg(feature = "dns")]
 pub(crate) use self::pace::RetryPause;
@@ -104,25 +105,17 @@ impl Registry for Supervised {
             Some(cache) => cache.read(service).await,
             None => None,
         };
-        let (snapshots, mut newest) = watch::channel(cached.unwrap_or_else(Snapshot::pending));
-        let (troubled, trouble) = watch::channel(None);
-        let ends = Ends { snapshots, trouble: troubled };
-        let lists = Lists::new(Arc::clone(&self.tasks), service.clone(), ends);
-        lists.follow();
-        let mut doubted = trouble.clone();
-        let _ = timeout(link.pace.settle, async {
-            tokio::select! {
-                _ = newest.wait_for(|newest| newest.source == Source::Live) => {}
-                _ = doubted.wait_for(Option::is_some) => {}
-            }
-        })
-        .await;
+        let first = cached.unwrap_or_else(Snapshot::pending);
+        let is_known = |newest: &Snapshot| newest.source == Source::Live;
+        let list = ServiceList::new(service.clone());
+        let Begun { followed, values, trouble } =
+            Followed::begin(&self.tasks, list, first, is_known).await;
         // A list from the disk is worth more than an error; the log has that.
-        if newest.borrow().source == Source::Pending {
+        if values.borrow().source == Source::Pending {
             link.check_admitted()?;
         }
-        let subscription = Subscription::new(newest, Arc::clone(&lists));
-        let subscription = subscription.resumed_by(move || lists.follow());
+        let subscription = Subscription::new(values, Arc::clone(&followed));
+        let subscription = subscription.resumed_by(move || followed.follow());
         Ok(subscription.of_registry(self.address(), trouble))
     }
 
