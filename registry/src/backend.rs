@@ -13,6 +13,7 @@ use rpc_core::{Error, Instance, ServiceKey};
 use tokio::sync::watch;
 
 use crate::config_center::ConfigSession;
+use crate::newest::Newest;
 
 /// Opens sessions with a registry; [`supervise`](crate::supervise) makes a
 /// [`Registry`](crate::Registry) of it.
@@ -276,19 +277,6 @@ impl Updates {
 impl AsRef<Newest<Listing>> for Updates {
     fn as_ref(&self) -> &Newest<Listing> {
         &self.newest
-    }
-}
-
-/// The newest that a watch has put, and why it is not confirmed any more.
-#[derive(Debug)]
-pub(crate) struct Newest<T> {
-    pub(crate) values: watch::Sender<Option<T>>,
-    pub(crate) doubt: watch::Sender<Option<Error>>,
-}
-
-impl<T> Default for Newest<T> {
-    fn default() -> Self {
-        Self { values: watch::Sender::new(None), doubt: watch::Sender::new(None) }
     }
 }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use rpc_core::{Error, Trouble};
 use tokio::sync::watch;
 
-use crate::backend::Newest;
+use crate::newest::Newest;
 
 /// Longest key and longest group, in bytes.
 const MAX_NAME: usize = 512;

@@ -60,6 +60,7 @@ mod lock;
 mod memory;
 #[cfg(feature = "nacos")]
 mod nacos;
+mod newest;
 mod recover;
 mod registration;
 mod registry;

@@ -1,4 +1,4 @@
-//! Keeps up what a registry says of one subject, a list or a text: watched, watched again after every
+//! Keeps up what a registry says of one target, a list or a text: watched, watched again after every
 //! loss, and read again every 30 s.
 //!
 //! What arrives replaces what was before as a whole, so a lost push is repaired by the next, or by the
@@ -18,11 +18,12 @@ use tokio::time::{Instant, sleep, timeout};
 use super::link::{Link, RUNTIME_ENDED, State};
 use super::pace::RetryPause;
 use super::tasks::Tasks;
-use crate::backend::{Newest, Session};
+use crate::backend::Session;
 use crate::lock::locked;
+use crate::newest::Newest;
 
 /// What is followed at a registry: the list of a service, or the text of a key.
-pub(super) trait Subject: fmt::Display + Send + Sync + 'static {
+pub(super) trait WatchTarget: fmt::Display + Send + Sync + 'static {
     /// What a session says of it.
     type Update: Clone + Send + Sync;
 
@@ -95,34 +96,34 @@ impl<V> Ends<V> {
 }
 
 /// A value that is kept up for its listeners, who hold this.
-pub(super) struct Followed<S: Subject> {
+pub(super) struct Followed<S: WatchTarget> {
     tasks: Arc<Tasks>,
-    subject: Arc<S>,
+    target: Arc<S>,
     /// `None` once the registry is shut down, which listeners are to notice.
     ends: Mutex<Option<Ends<S::Value>>>,
     is_followed: AtomicBool,
 }
 
 /// A value that has begun to be followed: who keeps it up, and what listeners read from.
-pub(super) struct Begun<S: Subject> {
+pub(super) struct FollowBegun<S: WatchTarget> {
     pub(super) followed: Arc<Followed<S>>,
     pub(super) values: watch::Receiver<S::Value>,
     pub(super) trouble: watch::Receiver<Option<Trouble>>,
 }
 
-impl<S: Subject> Followed<S> {
+impl<S: WatchTarget> Followed<S> {
     /// Begins with `first`, and waits until something is known, or is known not to be at present.
     pub(super) async fn begin(
         tasks: &Arc<Tasks>,
-        subject: S,
+        target: S,
         first: S::Value,
         is_known: impl FnMut(&S::Value) -> bool + Send,
-    ) -> Begun<S> {
+    ) -> FollowBegun<S> {
         let (values, mut newest) = watch::channel(first);
         let (troubled, trouble) = watch::channel(None);
         let followed = Arc::new(Self {
             tasks: Arc::clone(tasks),
-            subject: Arc::new(subject),
+            target: Arc::new(target),
             ends: Mutex::new(Some(Ends { values, trouble: troubled })),
             is_followed: AtomicBool::new(false),
         });
@@ -135,7 +136,7 @@ impl<S: Subject> Followed<S> {
             }
         })
         .await;
-        Begun { followed, values: newest, trouble }
+        FollowBegun { followed, values: newest, trouble }
     }
 
     /// Has it followed in the runtime here, unless it is; says whether it was not.
@@ -151,8 +152,8 @@ impl<S: Subject> Followed<S> {
         let _ = self.tasks.link.begin();
         let guard = FollowGuard { followed: Arc::downgrade(self), is_over: false };
         let link = Arc::clone(&self.tasks.link);
-        let (state, subject) = (link.state.subscribe(), Arc::clone(&self.subject));
-        let task = Follow { link, subject, ends, state };
+        let (state, target) = (link.state.subscribe(), Arc::clone(&self.target));
+        let task = Follow { link, target, ends, state };
         self.tasks.spawn(async move {
             task.run_while_wanted().await;
             guard.over();
@@ -162,19 +163,19 @@ impl<S: Subject> Followed<S> {
 }
 
 /// Notes the end of the following task, even if it never began.
-struct FollowGuard<S: Subject> {
+struct FollowGuard<S: WatchTarget> {
     followed: Weak<Followed<S>>,
     /// Whether it ended by itself: nobody listens, or the registry is shut down.
     is_over: bool,
 }
 
-impl<S: Subject> FollowGuard<S> {
+impl<S: WatchTarget> FollowGuard<S> {
     fn over(mut self) {
         self.is_over = true;
     }
 }
 
-impl<S: Subject> Drop for FollowGuard<S> {
+impl<S: WatchTarget> Drop for FollowGuard<S> {
     fn drop(&mut self) {
         let Some(followed) = self.followed.upgrade() else { return };
         if self.is_over {
@@ -188,15 +189,15 @@ impl<S: Subject> Drop for FollowGuard<S> {
     }
 }
 
-/// The task of one subject.
-struct Follow<S: Subject> {
+/// The task of one target.
+struct Follow<S: WatchTarget> {
     link: Arc<Link>,
-    subject: Arc<S>,
+    target: Arc<S>,
     ends: Ends<S::Value>,
     state: watch::Receiver<State>,
 }
 
-impl<S: Subject> Follow<S> {
+impl<S: WatchTarget> Follow<S> {
     /// Ends when the last listener has gone or the registry is shut down.
     async fn run_while_wanted(mut self) {
         let mut closing = self.link.closing.subscribe();
@@ -235,7 +236,7 @@ impl<S: Subject> Follow<S> {
             self.doubt(&error);
             tracing::debug!(
                 target: "dubhe::registry",
-                subject = %self.subject, %error, "watch ended, beginning it again"
+                watched = %self.target, %error, "watch ended, beginning it again"
             );
             if began.elapsed() >= self.link.pace.longest_pause {
                 backoff.reset();
@@ -249,13 +250,13 @@ impl<S: Subject> Follow<S> {
 
     /// Follows one session until it is lost, or its watch or a reading fails.
     async fn follow_session(&self, session: &dyn Session) -> Error {
-        let updates = self.subject.updates(&self.ends.values.borrow());
+        let updates = self.target.updates(&self.ends.values.borrow());
         let (mut newest, mut doubts) = {
             let put = updates.as_ref();
             (put.values.subscribe(), put.doubt.subscribe())
         };
         let mut replaced = self.state.clone();
-        let mut watching = self.subject.watch(session, &updates);
+        let mut watching = self.target.watch(session, &updates);
         let reading = self.read_again(session, &updates);
         tokio::pin!(reading);
         loop {
@@ -283,7 +284,7 @@ impl<S: Subject> Follow<S> {
             if ended.is_none() || newest.has_changed().unwrap_or(false) {
                 let update = newest.borrow_and_update().clone();
                 if let Some(update) = update {
-                    self.subject.publish(&self.link, update, &self.ends).await;
+                    self.target.publish(&self.link, update, &self.ends).await;
                 }
             }
             if let Some(error) = ended {
@@ -296,7 +297,7 @@ impl<S: Subject> Follow<S> {
     async fn read_again(&self, session: &dyn Session, updates: &S::Updates) -> Error {
         loop {
             sleep(self.link.pace.until_reconcile()).await;
-            match self.link.request(self.subject.read(session)).await {
+            match self.link.request(self.target.read(session)).await {
                 Ok(update) => S::put(updates, update),
                 Err(error) => return error,
             }

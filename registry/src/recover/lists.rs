@@ -1,4 +1,4 @@
-//! The list of a service as a subject to follow. One that the registry confirms is written to the disk
+//! The list of a service as a target to follow. One that the registry confirms is written to the disk
 //! cache, if it has changed or its copy there has become old.
 
 use std::fmt;
@@ -8,20 +8,20 @@ use futures_util::future::BoxFuture;
 use rpc_core::{Error, ServiceKey, Snapshot};
 use tokio::time::Instant;
 
-use super::follow::{Ends, Subject};
+use super::follow::{Ends, WatchTarget};
 use super::link::Link;
 use crate::backend::{Listing, Session, Updates};
 use crate::cache::REWRITE_AFTER;
 use crate::lock::locked;
 
 /// The list of one service.
-pub(super) struct ServiceList {
+pub(super) struct ListTarget {
     service: ServiceKey,
     /// When the cache was written last.
     written: Mutex<Option<Instant>>,
 }
 
-impl ServiceList {
+impl ListTarget {
     pub(super) fn new(service: ServiceKey) -> Self {
         Self { service, written: Mutex::new(None) }
     }
@@ -32,13 +32,13 @@ impl ServiceList {
     }
 }
 
-impl fmt::Display for ServiceList {
+impl fmt::Display for ListTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.service.fmt(f)
     }
 }
 
-impl Subject for ServiceList {
+impl WatchTarget for ListTarget {
     type Update = Listing;
     type Updates = Updates;
     type Value = Snapshot;

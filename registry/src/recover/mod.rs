@@ -18,10 +18,10 @@ use rpc_core::{Error, Instance, ServiceKey, Snapshot, Source, Subscription};
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
-use self::follow::{Begun, Followed};
+use self::follow::{FollowBegun, Followed};
 pub(crate) use self::link::RUNTIME_ENDED;
 use self::link::{Counted, Link, State};
-use self::lists::ServiceList;
+use self::lists::ListTarget;
 pub use self::pace::Pace;
 #[cfg(feature = "dns")]
 pub(crate) use self::pace::RetryPause;
@@ -107,8 +107,8 @@ impl Registry for Supervised {
         };
         let first = cached.unwrap_or_else(Snapshot::pending);
         let is_known = |newest: &Snapshot| newest.source == Source::Live;
-        let list = ServiceList::new(service.clone());
-        let Begun { followed, values, trouble } =
+        let list = ListTarget::new(service.clone());
+        let FollowBegun { followed, values, trouble } =
             Followed::begin(&self.tasks, list, first, is_known).await;
         // A list from the disk is worth more than an error; the log has that.
         if values.borrow().source == Source::Pending {

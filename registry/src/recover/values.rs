@@ -1,4 +1,4 @@
-//! The config centre of a registry: its texts as subjects to follow.
+//! The config centre of a registry: its texts as targets to follow.
 
 use std::fmt;
 use std::future::ready;
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use rpc_core::Error;
 
-use super::follow::{Begun, Ends, Followed, Subject};
+use super::follow::{Ends, FollowBegun, Followed, WatchTarget};
 use super::link::Link;
 use super::tasks::Tasks;
 use crate::backend::Session;
@@ -43,9 +43,9 @@ impl ConfigCenter for Centre {
     async fn watch(&self, key: &str, group: &str) -> Result<ConfigWatch, Error> {
         check_names(key, group)?;
         self.0.open()?;
-        let text = Text { key: key.into(), group: group.into() };
+        let text = TextTarget { key: key.into(), group: group.into() };
         let is_known = |value: &ConfigValue| *value != ConfigValue::Pending;
-        let Begun { followed, values, trouble } =
+        let FollowBegun { followed, values, trouble } =
             Followed::begin(&self.0, text, ConfigValue::Pending, is_known).await;
         Ok(ConfigWatch::new(values, trouble, move || followed.follow()))
     }
@@ -68,18 +68,18 @@ fn settings(session: &dyn Session) -> Result<&dyn ConfigSession, Error> {
 }
 
 /// The text of one key.
-struct Text {
+struct TextTarget {
     key: Box<str>,
     group: Box<str>,
 }
 
-impl fmt::Display for Text {
+impl fmt::Display for TextTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         plain(&self.key).fmt(f)
     }
 }
 
-impl Subject for Text {
+impl WatchTarget for TextTarget {
     type Update = Option<Bytes>;
     type Updates = ConfigUpdates;
     type Value = ConfigValue;
