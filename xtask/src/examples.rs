@@ -14,6 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Example {
     name: &'static str,
+    /// The registry server that runs meanwhile, whose address the program is given; where it is not
+    /// installed, the example is left out, loudly.
+    server: Option<&'static str>,
     /// Runs meanwhile: the program, and what it prints once it is ready.
     provider: Option<(&'static str, &'static str)>,
     /// The program that must succeed, and its arguments.
@@ -21,34 +24,44 @@ struct Example {
 }
 
 /// Every example. Programs are `[[example]]` targets of the workspace.
-const EXAMPLES: [Example; 11] = [
+const EXAMPLES: [Example; 13] = [
     Example {
         name: "first-call",
+        server: None,
         provider: Some(("first-call", "hi alice")),
         program: &["greeter-consumer"],
     },
     quickstart(&["quickstart", "--codec", "protobuf"]),
     quickstart(&["quickstart", "--codec", "msgpack"]),
     quickstart(&["quickstart", "--codec", "json"]),
+    quickstart_at("etcd"),
+    quickstart_at("zookeeper"),
     Example {
         name: "greeter",
+        server: None,
         provider: Some(("greeter-provider", "ready")),
         program: &["greeter-consumer"],
     },
     Example {
         name: "tutorial",
+        server: None,
         provider: Some(("tutorial-provider", "serving at")),
         program: &["tutorial-consumer"],
     },
-    Example { name: "codecs", provider: None, program: &["codecs"] },
-    Example { name: "balancers", provider: None, program: &["balancers"] },
-    Example { name: "policies", provider: None, program: &["policies"] },
-    Example { name: "errors", provider: None, program: &["errors"] },
-    Example { name: "layers", provider: None, program: &["layers"] },
+    Example { name: "codecs", server: None, provider: None, program: &["codecs"] },
+    Example { name: "balancers", server: None, provider: None, program: &["balancers"] },
+    Example { name: "policies", server: None, provider: None, program: &["policies"] },
+    Example { name: "errors", server: None, provider: None, program: &["errors"] },
+    Example { name: "layers", server: None, provider: None, program: &["layers"] },
 ];
 
 const fn quickstart(program: &'static [&'static str]) -> Example {
-    Example { name: "quickstart", provider: None, program }
+    Example { name: "quickstart", server: None, provider: None, program }
+}
+
+const fn quickstart_at(server: &'static str) -> Example {
+    let program = &["quickstart", "--seconds", "6", "--registry"];
+    Example { name: "quickstart", server: Some(server), provider: None, program }
 }
 
 /// Runs all examples, or those named.
@@ -71,13 +84,53 @@ fn run_one(example: &Example) -> Result<(), Failure> {
         Some((name, ready)) => Some(Provider::start(name, ready)?),
         None => None,
     };
+    let server = match example.server.map(Server::start).transpose()? {
+        Some(None) => return Ok(()),
+        server => server.flatten(),
+    };
     let (name, arguments) = example.program.split_first().unwrap_or((&"", &[]));
-    run_program(built(name).args(arguments))?;
+    run_program(built(name).args(arguments).args(server.as_ref().map(|server| &server.url)))?;
     provider.map_or(Ok(()), Provider::stop)
 }
 
 fn built(name: &str) -> Command {
     program(target().join("release/examples").join(name))
+}
+
+/// A running registry server; it ends with the input of the program that started it.
+struct Server {
+    url: String,
+    child: Child,
+}
+
+impl Server {
+    /// `None` if it is not installed, which that program says.
+    fn start(name: &'static str) -> Result<Option<Self>, Failure> {
+        let failed = |why: String| Failure::new(format!("cannot start {name}: {why}"));
+        let mut command = built("serve");
+        let child = command.arg(name).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = child.map_err(|error| failed(error.to_string()))?;
+        let mut line = String::new();
+        if let Some(output) = child.stdout.take() {
+            BufReader::new(output)
+                .read_line(&mut line)
+                .map_err(|error| failed(error.to_string()))?;
+        }
+        match line.trim_end().strip_prefix("ready ") {
+            Some(url) => Ok(Some(Self { url: url.to_owned(), child })),
+            None => match child.wait() {
+                Ok(status) if status.success() => Ok(None),
+                _ => Err(failed("see above".to_owned())),
+            },
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
 }
 
 /// A running provider; killed when it is dropped.
