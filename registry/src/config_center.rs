@@ -49,7 +49,8 @@ pub trait ConfigCenter: fmt::Debug + Send + Sync + 'static {
     /// Its address for people, without password.
     fn address(&self) -> String;
 
-    /// The text now, for tools; `None` if there is none.
+    /// The text now, for tools; `None` if there is none. For up to a second after a change Nacos answers
+    /// with what was before; a [watch](Self::watch) is told once it is there.
     ///
     /// # Errors
     /// A key or group that cannot be; the server does not answer; what is there is no text.

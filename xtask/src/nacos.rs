@@ -22,7 +22,8 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), Failure> {
     }
     // Those of faults have servers of their own: one after the other, or times are those of the machine.
     let faults = ["--test", "nacos", "--", "--test-threads=1"];
-    let suites = [&faults[..], &["--test", "contract"], &["--lib", "nacos::"]];
+    let suites =
+        [&faults[..], &["--test", "contract"], &["--test", "config_center"], &["--lib", "nacos::"]];
     let chosen = if arguments.is_empty() { &suites[..] } else { &suites[..1] };
     for suite in chosen {
         let mut command = cargo(["test", "--package", "dubhe-registry", "--all-features"]);

@@ -317,6 +317,12 @@ impl NodeTree for MemoryTree {
         Ok(())
     }
 
+    async fn remove_lasting(&self, path: &str) -> Result<(), Error> {
+        self.act(path, |state| state.writes("remove", path)).await?;
+        self.store.change(|state| state.by_path.remove(path));
+        Ok(())
+    }
+
     async fn value(&self, path: &str) -> Result<Option<Bytes>, Error> {
         let read = |state: &mut Nodes| {
             state.began("get", path)?;

@@ -54,6 +54,10 @@ pub(crate) trait NodeTree: fmt::Debug + Send + Sync + 'static {
         edit: &(dyn for<'a> Fn(Option<&'a [u8]>) -> Option<Bytes> + Send + Sync),
     ) -> Result<(), Error>;
 
+    /// Removes a value that outlives sessions; succeeds if there is none. One that has children becomes
+    /// empty.
+    async fn remove_lasting(&self, path: &str) -> Result<(), Error>;
+
     /// The value at `path`, if there is a node.
     async fn value(&self, path: &str) -> Result<Option<Bytes>, Error>;
 

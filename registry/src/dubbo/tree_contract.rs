@@ -288,6 +288,14 @@ async fn a_watch_of_one_value_sees_it_come_change_and_go(server: &dyn TreeServer
     writer.remove_owned(&path).await.unwrap();
     shows(&mut watching, &newest, Option::is_none).await;
     keep(&writer, &path, "again").await;
+    let is_again = |seen: &Option<Bytes>| seen.as_deref() == Some(b"again");
+    shows(&mut watching, &newest, is_again).await;
+    // Twice, as what is gone already is gone.
+    for _ in 0..2 {
+        writer.remove_lasting(&path).await.unwrap();
+        shows(&mut watching, &newest, Option::is_none).await;
+    }
+    keep(&writer, &path, "again").await;
     shows(&mut watching, &newest, |seen| seen.as_deref() == Some(b"again")).await;
 }
 

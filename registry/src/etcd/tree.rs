@@ -168,6 +168,14 @@ impl NodeTree for EtcdTree {
         Err(self.link().lost(&what))
     }
 
+    async fn remove_lasting(&self, path: &str) -> Result<(), Error> {
+        let delete = Some(DeleteRangeRequest { key: path.into() });
+        let success = vec![EtcdOperation { put: None, delete }];
+        let request = TxnRequest { compare: Vec::new(), success };
+        let _: TxnResponse = self.link().call(TXN, &request).await?;
+        Ok(())
+    }
+
     async fn value(&self, path: &str) -> Result<Option<Bytes>, Error> {
         let (present, _) = self.read(path).await?;
         Ok(present.map(|kv| kv.value.into()))

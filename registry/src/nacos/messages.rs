@@ -270,6 +270,18 @@ impl NacosAsk for ConfigPublishRequest<'_> {
     type Answer = Nothing;
 }
 
+/// Takes a configuration away.
+#[derive(Debug, Serialize)]
+pub(super) struct ConfigRemoveRequest<'a> {
+    #[serde(flatten)]
+    pub(super) key: ConfigKey<'a>,
+}
+
+impl NacosAsk for ConfigRemoveRequest<'_> {
+    const KIND: &'static str = "ConfigRemoveRequest";
+    type Answer = Nothing;
+}
+
 /// Begins or ends the pushes about configurations.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

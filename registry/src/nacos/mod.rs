@@ -163,6 +163,10 @@ impl Backend for Nacos {
         Err(last.unwrap_or_else(|| Error::closed("no server was tried")))
     }
 
+    fn has_settings(&self) -> bool {
+        true
+    }
+
     fn pace(&self) -> Pace {
         let servers = u32::try_from(self.servers.len()).unwrap_or(u32::MAX);
         // What of a list is lost with a server comes back sooner than 5 s after it, pushes included,

@@ -10,8 +10,8 @@ use tokio::time::sleep;
 
 use super::connection::{NacosConnection, NacosRefusal};
 use super::messages::{
-    ConfigBatchListenRequest, ConfigKey, ConfigPublishRequest, ConfigQueryRequest, ListenedConfig,
-    code,
+    ConfigBatchListenRequest, ConfigKey, ConfigPublishRequest, ConfigQueryRequest,
+    ConfigRemoveRequest, ListenedConfig, code,
 };
 
 /// A digest that no content has: with it a configuration is set only if there is none.
@@ -124,6 +124,13 @@ impl Settings {
         let Some(text) = edit(present.as_ref().map(|value| &*value.text)) else { return Ok(()) };
         let published = self.publish(setting, &text, None).await;
         published.map_err(|refusal| self.error("cannot set", setting, &refusal))
+    }
+
+    /// Takes the value away, if there is one.
+    pub(super) async fn remove(&self, setting: &NacosSetting) -> Result<(), Error> {
+        let remove = ConfigRemoveRequest { key: self.key(setting) };
+        let removed = self.connection.ask(&remove).await.map(drop);
+        removed.map_err(|refusal| self.error("cannot remove", setting, &refusal))
     }
 
     /// Whether a change of ours is still there once those have written who read before it. What was `before`

@@ -108,6 +108,10 @@ impl NodeTree for NacosTree {
         }
     }
 
+    async fn remove_lasting(&self, path: &str) -> Result<(), Error> {
+        self.settings.remove(&Self::setting(path)?).await
+    }
+
     async fn value(&self, path: &str) -> Result<Option<Bytes>, Error> {
         if let Some((parent @ (Place::Urls { .. } | Place::Processes { .. }), name)) =
             Place::of_child(path)

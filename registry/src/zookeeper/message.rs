@@ -41,6 +41,7 @@ pub(super) enum ServerCode {
     NoAuth,
     BadVersion,
     NodeExists,
+    NotEmpty,
     AuthFailed,
     Other(i32),
 }
@@ -54,6 +55,7 @@ impl ServerCode {
             -102 => Some(Self::NoAuth),
             -103 => Some(Self::BadVersion),
             -110 => Some(Self::NodeExists),
+            -111 => Some(Self::NotEmpty),
             // It wants SASL, or the digest is malformed.
             -115 | -124 => Some(Self::AuthFailed),
             other => Some(Self::Other(other)),

@@ -126,6 +126,16 @@ impl ZooKeeperTree {
         Err(ServerCode::BadVersion.into())
     }
 
+    async fn try_remove_lasting(&self, path: &str) -> Result<(), OpFailure> {
+        match self.client.delete(path, ANY_VERSION).await {
+            Err(failure) if failure.code() == Some(ServerCode::NoNode) => Ok(()),
+            Err(failure) if failure.code() == Some(ServerCode::NotEmpty) => {
+                self.client.set(path, &[], ANY_VERSION).await
+            }
+            done => done,
+        }
+    }
+
     async fn try_edit(
         &self,
         path: &str,
@@ -354,6 +364,11 @@ impl NodeTree for ZooKeeperTree {
         edit: &(dyn for<'a> Fn(Option<&'a [u8]>) -> Option<Bytes> + Send + Sync),
     ) -> Result<(), Error> {
         let done = self.try_edit(&self.full(path), edit).await;
+        done.map_err(|failure| self.error(path, failure))
+    }
+
+    async fn remove_lasting(&self, path: &str) -> Result<(), Error> {
+        let done = self.try_remove_lasting(&self.full(path)).await;
         done.map_err(|failure| self.error(path, failure))
     }
 
