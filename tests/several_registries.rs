@@ -77,3 +77,46 @@ async fn one_registry_that_dies_takes_nothing_away() {
     later.shutdown().await;
     running.shutdown().await;
 }
+
+#[tokio::test]
+async fn calls_stay_in_the_nearest_zone_while_it_has_somebody() {
+    let (near, far) = (support::memory(), support::memory());
+    let at = |registry: &str| format!("[registry]\naddress = \"{registry}\"\n");
+    let toml = format!(
+        "[consumer]\nrouters = [{{ name = \"zone\", prefer = [\"here\", \"there\"] }}]\n\
+         [[registry]]\naddress = \"{far}\"\nzone = \"there\"\n\
+         [[registry]]\naddress = \"{near}\"\nzone = \"here\"\n"
+    );
+    let distant = start("far", &at(&far)).await;
+    // What an instance says itself goes before what its registry says.
+    let own = format!("{}[provider.metadata]\nzone = \"elsewhere\"\n", at(&near));
+    let elsewhere = start("elsewhere", &own).await;
+    let consumer = support::consumer(REPLACED, &toml);
+    let shop = shop(&consumer).await;
+    let only = async |phase: &str, who: &str| {
+        all_answer(&shop, &[who]).await;
+        for id in 0..200 {
+            assert_eq!(shop.look(id).await.unwrap().who, who, "{phase}, call {id}");
+        }
+    };
+    only("alone", "far").await;
+    let close = start("near", &at(&near)).await;
+    only("near", "near").await;
+    close.shutdown().await;
+    only("near has gone", "far").await;
+    let again = start("again", &at(&near)).await;
+    only("again", "again").await;
+    again.shutdown().await;
+    distant.shutdown().await;
+    // In none of the zones, and better than nobody.
+    only("all have gone", "elsewhere").await;
+    elsewhere.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_router_of_zones_that_names_none_is_refused_in_words() {
+    let toml = "[consumer]\nrouters = [\"zone\"]\n";
+    let sources = support::sources(&support::memory(), toml);
+    let error = Consumer::builder().sources(sources).build().unwrap_err().to_string();
+    assert!(error.contains("`prefer` names no zone: write the zones"), "{error}");
+}

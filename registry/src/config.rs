@@ -38,6 +38,8 @@ pub struct RegistryParams {
     /// Name of the application that uses the registry; default none. Registries that list consumers too
     /// list it under this name.
     pub application: Option<String>,
+    /// Zone of the instances that name none in their metadata; default none, which leaves them without.
+    pub zone: Option<String>,
 }
 
 impl RegistryParams {
@@ -56,6 +58,7 @@ impl fmt::Debug for RegistryParams {
             .field("cache_dir", &self.cache_dir)
             .field("runtime_dir", &self.runtime_dir)
             .field("application", &self.application)
+            .field("zone", &self.zone)
             .finish()
     }
 }

@@ -156,7 +156,9 @@ pub fn open(
             params.insert(key.to_owned(), text.into());
         }
     }
-    for (key, text) in [("token", &config.token), ("application", &config.application)] {
+    let texts =
+        [("token", &config.token), ("application", &config.application), ("zone", &config.zone)];
+    for (key, text) in texts {
         if let Some(text) = text {
             params.insert(key.to_owned(), text.as_str().into());
         }

@@ -35,6 +35,7 @@ impl Config {
             settings.runtime_dir = runtime_dir_of_user();
             let application = Some(&self.application.name).filter(|name| !name.is_empty());
             settings.application = application.cloned();
+            settings.zone = entry.zone.clone().or_else(|| self.registry.zone.clone());
             (key_of(entry).to_string(), settings)
         };
         Ok(self.registry.address.entries().iter().map(settings).collect())

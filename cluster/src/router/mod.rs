@@ -2,6 +2,7 @@
 
 mod carries;
 mod chain;
+mod zone;
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use rpc_core::{ExtensionPoint, Invocation};
 
 pub use self::carries::Carries;
 pub use self::chain::{ChosenRouter, RouterChain};
+pub use self::zone::{Zone, ZoneConfig};
 use crate::endpoint::Endpoint;
 
 /// Narrows the candidates of a call.
@@ -24,17 +26,17 @@ use crate::endpoint::Endpoint;
 /// use dubhe_cluster::router::Router;
 /// use rpc_core::Invocation;
 ///
-/// /// Leaves the instances of one zone, unless there are none.
+/// /// Leaves the instances of one rack, unless there are none.
 /// #[derive(Debug)]
-/// struct Zone(String);
+/// struct Rack(String);
 ///
-/// impl Zone {
+/// impl Rack {
 ///     fn is_mine(&self, endpoint: &Endpoint) -> bool {
-///         endpoint.instance().metadata.get("zone") == Some(&self.0)
+///         endpoint.instance().metadata.get("rack") == Some(&self.0)
 ///     }
 /// }
 ///
-/// impl Router for Zone {
+/// impl Router for Rack {
 ///     fn narrow(&self, candidates: &mut Vec<&Arc<Endpoint>>, _: &Invocation) {
 ///         if candidates.iter().any(|endpoint| self.is_mine(endpoint)) {
 ///             candidates.retain(|endpoint| self.is_mine(endpoint));
@@ -42,8 +44,8 @@ use crate::endpoint::Endpoint;
 ///     }
 ///
 ///     fn why(&self, endpoint: &Endpoint, _: &Invocation) -> Option<String> {
-///         let zone = endpoint.instance().metadata.get("zone").map_or("unknown", String::as_str);
-///         (!self.is_mine(endpoint)).then(|| format!("its zone is {zone}"))
+///         let rack = endpoint.instance().metadata.get("rack").map_or("unknown", String::as_str);
+///         (!self.is_mine(endpoint)).then(|| format!("its rack is {rack}"))
 ///     }
 /// }
 /// ```
@@ -53,7 +55,7 @@ pub trait Router: fmt::Debug + Send + Sync + 'static {
     /// takes no lock for long and does no I/O.
     fn narrow(&self, candidates: &mut Vec<&Arc<Endpoint>>, invocation: &Invocation);
 
-    /// The reason why it removes `endpoint` for this call, in words such as `its zone is b`. It is
+    /// The reason why it removes `endpoint` for this call, in words such as `its rack is b`. It is
     /// asked only to explain: when the router leaves nothing, and by `dubhe explain`. The default
     /// gives no reason.
     fn why(&self, endpoint: &Endpoint, invocation: &Invocation) -> Option<String> {
@@ -65,5 +67,5 @@ pub trait Router: fmt::Debug + Send + Sync + 'static {
 /// The routers that come with Dubhe.
 #[must_use]
 pub fn builtin() -> ExtensionPoint<dyn Router> {
-    ExtensionPoint::new("router")
+    ExtensionPoint::new("router").with::<Zone>()
 }

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rpc_core::{Error, ServiceKey, Snapshot, Source, runtime};
+use rpc_core::{Error, Instance, ServiceKey, Snapshot, Source, ZONE, runtime};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -43,6 +43,8 @@ pub(crate) struct Link {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) pace: Pace,
     pub(crate) cache: Option<Cache>,
+    /// Of instances that name none.
+    zone: Option<Box<str>>,
     pub(crate) state: watch::Sender<State>,
     /// How many instances this process wants registered.
     pub(crate) providers: watch::Sender<usize>,
@@ -110,10 +112,11 @@ impl State {
 }
 
 impl Link {
-    pub(crate) fn new(backend: Arc<dyn Backend>, cache: Option<Cache>) -> Self {
+    pub(crate) fn new(backend: Arc<dyn Backend>, cache: Option<Cache>, zone: Option<&str>) -> Self {
         Self {
             pace: backend.pace(),
             cache: cache.filter(|_| backend.is_cached()),
+            zone: zone.map(Into::into),
             backend,
             state: watch::Sender::new(State::Connecting),
             providers: watch::Sender::new(0),
@@ -295,6 +298,9 @@ impl Link {
     pub(crate) fn snapshot(&self, service: &ServiceKey, mut listing: Listing) -> Snapshot {
         let left_out = sound::sift(&mut listing.instances);
         self.told.tell(&self.backend.address(), service, &left_out);
+        if let Some(zone) = &self.zone {
+            listing.instances.iter_mut().for_each(|instance| place_in(zone, instance));
+        }
         Snapshot::shared(listing.instances, Source::Live)
     }
 
@@ -307,6 +313,15 @@ impl Link {
             Ok(outcome) => outcome,
             Err(_) => Err(self.backend_lost(SILENT)),
         }
+    }
+}
+
+/// Gives the zone to an instance that names none.
+fn place_in(zone: &str, instance: &mut Arc<Instance>) {
+    if !instance.metadata.contains_key(ZONE) {
+        let mut metadata = (*instance.metadata).clone();
+        metadata.insert(ZONE.to_owned(), zone.to_owned());
+        Arc::make_mut(instance).metadata = metadata.into();
     }
 }
 

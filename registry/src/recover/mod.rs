@@ -45,7 +45,8 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
 /// - Lists are watched, watched again after a loss, and fetched every 30 s. While the registry is
 ///   away, subscriptions keep the last list and say so; with a disk cache they begin with its list.
 /// - So are the texts of its [config centre](Registry::config_center), if the backend has one.
-/// - Instances that no registry should have listed are left out and logged.
+/// - Instances that no registry should have listed are left out and logged; those without a zone have that of
+///   the registry, if one is set.
 ///
 /// Nothing runs before the first use. The tasks it starts end with the last of the registry, its
 /// registrations and its subscriptions. A task whose runtime ends starts again in the runtime of
@@ -54,7 +55,9 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
 pub fn supervise(backend: Arc<dyn Backend>, config: &RegistryParams) -> Arc<dyn Registry> {
     let address = backend.address();
     let cache = config.cache_dir.as_deref().map(|dir| Cache::new(dir, &address));
-    Arc::new(Supervised { tasks: Arc::new(Tasks::new(Link::new(backend, cache))) })
+    Arc::new(Supervised {
+        tasks: Arc::new(Tasks::new(Link::new(backend, cache, config.zone.as_deref()))),
+    })
 }
 
 /// A registry over a backend. Its tasks end with the last that holds them.

@@ -18,6 +18,9 @@ pub use self::sharing::MetadataPool;
 pub use self::subscription::{Subscription, Trouble};
 use crate::service_key::ServiceKey;
 
+/// Where an instance's metadata says in which zone it runs; Dubbo's name.
+pub const ZONE: &str = "zone";
+
 /// One provider of one service, as registries list it.
 ///
 /// A program that serves several services is several instances on one address.

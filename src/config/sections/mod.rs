@@ -58,7 +58,7 @@ pub struct ApplicationConfig {
 
 impl Sections for Tree {
     const REPEATED: Option<Repeated> =
-        Some(Repeated { section: "registry", key: "address", own: &["token"] });
+        Some(Repeated { section: "registry", key: "address", own: &["token", "zone"] });
 
     fn example() -> Self {
         let mut example = Self::default();

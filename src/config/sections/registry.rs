@@ -30,6 +30,9 @@ pub struct RegistryConfig {
     /// Directory of those lists. Default: `dubhe` in the user's cache directory.
     #[serde(serialize_with = "lossy", deserialize_with = "folder")]
     pub cache_dir: Option<PathBuf>,
+    /// The zone of instances that name none, unless the registry that lists them has a zone of its own.
+    /// Default: none.
+    pub zone: Option<String>,
     /// Whether rules are followed that are kept in the registry, if it keeps any. Default true.
     pub use_as_config_center: bool,
 }
@@ -46,6 +49,7 @@ impl Default for RegistryConfig {
             token: None,
             cache: true,
             cache_dir: None,
+            zone: None,
             use_as_config_center: true,
         }
     }
@@ -63,6 +67,8 @@ pub(crate) struct RegistryEntry {
     pub(crate) address: RegistryAddress,
     /// Its own token, from one `[[registry]]` of several.
     pub(crate) token: Option<Secret>,
+    /// Of the instances that it lists and that name none, likewise.
+    pub(crate) zone: Option<String>,
     pub(crate) place: AddressPlace,
 }
 
@@ -83,6 +89,7 @@ pub(crate) enum AddressPlace {
 struct Written {
     address: String,
     token: Option<Secret>,
+    zone: Option<String>,
 }
 
 impl RegistryAddresses {
@@ -108,7 +115,12 @@ impl RegistryAddresses {
             if self.iter().any(|known| *known == address) {
                 return Err(format!("`{address}` is there twice: name each registry once"));
             }
-            self.0.push(RegistryEntry { address, token: written.token.clone(), place });
+            self.0.push(RegistryEntry {
+                address,
+                token: written.token.clone(),
+                zone: written.zone.clone(),
+                place,
+            });
         }
         Ok(())
     }
@@ -165,7 +177,7 @@ impl<'de> Visitor<'de> for Reading<'_> {
     }
 
     fn visit_str<E: de::Error>(self, address: &str) -> Result<(), E> {
-        let written = Written { address: address.to_owned(), token: None };
+        let written = Written { address: address.to_owned(), token: None, zone: None };
         let place = self.index.map_or(AddressPlace::Alone, AddressPlace::Item);
         self.into.push(&written, place).map_err(E::custom)
     }

@@ -89,6 +89,20 @@ fn each_of_several_registries_may_have_a_token_of_its_own() {
 }
 
 #[test]
+fn each_of_several_registries_may_have_a_zone_of_its_own() {
+    let config = file(
+        "[[registry]]\naddress = \"dubhe://a:1\"\nzone = \"east\"\n\
+         [[registry]]\naddress = \"dubhe://b:1\"\n",
+    );
+    let zones = |config: &Config| -> Vec<Option<String>> {
+        config.registry_settings().unwrap().into_iter().map(|(_, one)| one.zone).collect()
+    };
+    assert_eq!(zones(&config), [Some("east".to_owned()), None]);
+    let all = "registry.zone = \"west\"\nregistry.address = \"dubhe://a:1,dubhe://b:1\"";
+    assert_eq!(zones(&file(all)), [Some("west".to_owned()), Some("west".to_owned())]);
+}
+
+#[test]
 fn a_stronger_source_replaces_all_registries_of_a_weaker_one() {
     let text = "[[registry]]\naddress = \"dubhe://a:1\"\n[[registry]]\naddress = \"dubhe://b:1\"\n";
     let config = Config::load(sources(text, &[("DUBHE_REGISTRY__ADDRESS", "dev://")])).unwrap();

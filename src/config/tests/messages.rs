@@ -16,7 +16,7 @@ fn a_mistake_in_one_of_several_registries_is_pointed_at() {
             "[[registry]]\naddress = \"dev://\"\n[[registry]]\nadress = \"dev://b\"\n",
             "4:1: unknown key in [registry] `adress` (did you mean `address`?), \
              available: address, cache, cache_dir, token, \
-             use_as_config_center",
+             use_as_config_center, zone",
         ),
         (
             "[[registry]]\naddress = \"dev://\"\n[[registry]]\naddress = \"here\"\n",
@@ -74,7 +74,7 @@ fn an_unknown_key_is_named_with_its_place_and_the_known_ones() {
         file_error("[registry]\ncache = true\n  adress = \"dev://\"\n"),
         "dubhe.toml:3:3: unknown key in [registry] `adress` (did you mean `address`?), \
          available: address, cache, cache_dir, token, \
-         use_as_config_center"
+         use_as_config_center, zone"
     );
     assert_eq!(
         file_error("[provder]\nport = 1\n"),
