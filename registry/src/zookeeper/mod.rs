@@ -19,6 +19,7 @@ mod open;
 mod tests;
 mod ticket;
 mod tree;
+mod watched_list;
 mod watches;
 
 use std::fmt;

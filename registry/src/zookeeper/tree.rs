@@ -1,6 +1,6 @@
 //! The nodes of a ZooKeeper session as [`NodeTree`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +11,11 @@ use rpc_core::Error;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::client::{OpFailure, PathWatches, ZooKeeperClient};
+use super::client::{OpFailure, ZooKeeperClient};
 use super::connection::{MAX_ANSWER, RequestFailure};
-use super::message::{ANY_VERSION, NewNode, NodeAccess, ServerCode, WatchKind};
+use super::message::{ANY_VERSION, NewNode, NodeAccess, ServerCode};
+use super::watched_list::{READS, WatchedList};
 use crate::dubbo::{NodeTree, ReadOf, TreeNode};
-
-/// Values of one list that are read at the same time.
-const READS: usize = 64;
 
 /// How often a write is begun again because another writer came first.
 const TRIES: usize = 10;
@@ -180,12 +178,12 @@ impl ZooKeeperTree {
         newest: &watch::Sender<Option<Arc<[TreeNode]>>>,
     ) -> Result<(), OpFailure> {
         let watching = self.client.watching();
-        let mut list = WatchedList { watching: &watching, path, read, nodes: HashMap::new() };
+        let mut list = WatchedList::new(&watching, path, read);
         let mut changes = HashSet::from([Arc::clone(path)]);
         loop {
             list.read_again(&changes).await?;
-            let next = Instant::now() + gap(list.nodes.len());
-            newest.send_replace(Some(list.nodes.values().cloned().collect()));
+            let next = Instant::now() + gap(list.nodes().len());
+            newest.send_replace(Some(list.nodes().values().cloned().collect()));
             changes = watching.changed().await?;
             // The first change after a quiet time is read at once.
             if next > Instant::now() {
@@ -252,78 +250,6 @@ impl ZooKeeperTree {
         };
         Error::unreachable(format!("registry {registry}: {why}"))
     }
-}
-
-/// A list that is followed: what is known of it, and the watches that tell when that is old.
-struct WatchedList<'a> {
-    watching: &'a PathWatches<'a>,
-    path: &'a Arc<str>,
-    read: ReadOf,
-    nodes: HashMap<String, TreeNode>,
-}
-
-impl WatchedList<'_> {
-    /// Reads what has changed, and sets its watches again.
-    async fn read_again(&mut self, changes: &HashSet<Arc<str>>) -> Result<(), OpFailure> {
-        let mut stale: Vec<String> = Vec::new();
-        if self.read == ReadOf::Values {
-            let children = changes.iter().filter_map(|change| change.strip_prefix(&**self.path));
-            let names = children.filter_map(|child| child.strip_prefix('/'));
-            stale.extend(names.filter(|name| self.nodes.contains_key(*name)).map(str::to_owned));
-        }
-        if changes.contains(self.path) {
-            stale.extend(self.read_names().await?);
-        }
-        if self.read == ReadOf::Values {
-            self.read_values(stale).await?;
-        }
-        Ok(())
-    }
-
-    /// Brings the names up to date, and returns those that are new.
-    async fn read_names(&mut self) -> Result<Vec<String>, OpFailure> {
-        let mut names = self.watching.children(self.path).await?;
-        // There is no node: its coming is awaited, unless it has come meanwhile.
-        while names.is_none() && self.watching.exists(self.path).await? {
-            names = self.watching.children(self.path).await?;
-        }
-        let names: HashSet<String> = names.unwrap_or_default().into_iter().collect();
-        let gone = self.nodes.extract_if(|name, _| !names.contains(name));
-        for (name, _) in gone {
-            self.watching.forget(WatchKind::Value, &child(self.path, &name));
-        }
-        let new: Vec<_> = names.into_iter().filter(|name| !self.nodes.contains_key(name)).collect();
-        for name in &new {
-            let node = TreeNode { name: name.as_str().into(), value: Bytes::new() };
-            self.nodes.insert(name.clone(), node);
-        }
-        Ok(new)
-    }
-
-    async fn read_values(&mut self, names: Vec<String>) -> Result<(), OpFailure> {
-        let (watching, path) = (self.watching, self.path);
-        let values = stream::iter(names).map(async |name| {
-            let value = watching.get(&child(path, &name)).await?;
-            Ok::<_, OpFailure>((name, value))
-        });
-        let values: Vec<_> = values.buffer_unordered(READS).try_collect().await?;
-        for (name, value) in values {
-            match value {
-                Some((value, _)) => {
-                    if let Some(node) = self.nodes.get_mut(&name) {
-                        node.value = value;
-                    }
-                }
-                // It has gone since its name was read, which the watch of the names tells too.
-                None => drop(self.nodes.remove(&name)),
-            }
-        }
-        Ok(())
-    }
-}
-
-fn child(path: &str, name: &str) -> Arc<str> {
-    format!("{path}/{name}").into()
 }
 
 /// How long the list waits at least before it is read again.

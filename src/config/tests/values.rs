@@ -101,7 +101,7 @@ fn a_mistake_inside_a_list_is_pointed_at() {
         (
             "registry.address = [\"dev://\", { adress = \"dev://b\" }]",
             "1:33: registry.address[1]: unknown key of registry.address `adress` \
-             (did you mean `address`?), available: address, token",
+             (did you mean `address`?), available: address, token, zone",
         ),
     ] {
         assert_eq!(file_error(text), format!("dubhe.toml:{told}"));
