@@ -141,8 +141,8 @@ pub mod extend {
     };
     pub use registry::{
         Backend, ConfigCenter, ConfigSession, ConfigUpdates, ConfigValue, ConfigWatch, Demand,
-        Host, Listing, Pace, Registration, Registry, RegistryParams, RegistryUrl, Session, Updates,
-        supervise,
+        Host, Listing, OVERRIDES, Pace, Registration, Registry, RegistryParams, RegistryUrl,
+        Session, Updates, supervise,
     };
     pub use rpc_core::amount;
     pub use rpc_core::client::{Arguments, ClientConfig, Plan, Stub, StubMethod};

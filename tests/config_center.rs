@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use dubhe::config::Layer;
 use dubhe::describe::MethodDescription;
-use dubhe::extend::ConfigCenter;
+use dubhe::extend::{ConfigCenter, OVERRIDES};
 use dubhe::prelude::*;
 use dubhe::{Consumer, RunningProvider, ServiceKey};
 use support::shop::{Clerk, Shop, ShopClient, ShopServer};
@@ -282,6 +282,34 @@ fn rules_are_followed_on_in_another_runtime() {
         shop.look(1).await.unwrap();
         until_is("the rule is in force", || timeout_by(&consumer).starts_with("3s by")).await;
     });
+}
+
+#[tokio::test]
+async fn overrides_beside_the_providers_are_weaker_than_rules() {
+    let registry = memory();
+    let running = serve(&registry, "a").await;
+    let (centre, key) = (centre(&registry), "test.Shop::");
+    let url = |parameters: &str| {
+        format!("override://0.0.0.0/test.Shop?category=configurators&{parameters}")
+    };
+    let list = [
+        url("timeout=2500&retries=1"),
+        url(&format!("providerAddresses={}&disabled=true", running.address())),
+    ];
+    centre.publish(key, OVERRIDES, Some(&serde_json::json!(list[..1]).to_string())).await.unwrap();
+    let consumer = consumer(&registry, "application.name = \"till\"");
+    let shop: ShopClient = consumer.client().await.unwrap();
+    assert_eq!(timeout_by(&consumer), format!("2.5s by config centre, rule {key} of {registry}"),);
+    let whole = r#"{ "scope": "application", "key": "till", "configs": [
+        { "side": "consumer", "parameters": { "timeout": 3000 } }] }"#;
+    centre.publish("till.configurators", "dubbo", Some(whole)).await.unwrap();
+    until_is("the rule is stronger", || timeout_by(&consumer).starts_with("3s by")).await;
+    shop.look(1).await.unwrap();
+    // The form of Dubbo 2.6 disables an instance, too.
+    centre.publish(key, OVERRIDES, Some(&serde_json::json!(list).to_string())).await.unwrap();
+    until("nobody is left", async || shop.look(1).await.is_err().then_some(())).await;
+    centre.publish(key, OVERRIDES, None).await.unwrap();
+    until("it is called again", async || shop.look(1).await.ok()).await;
 }
 
 #[cfg(feature = "yaml")]

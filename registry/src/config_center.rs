@@ -21,9 +21,14 @@ const MAX_NAME: usize = 512;
 /// Largest value, in bytes: what ZooKeeper takes by default, with room for its key.
 pub(crate) const MAX_VALUE: usize = 1_000_000;
 
+/// The group of the overrides that stand beside the providers of a service, as consoles of Dubbo 2.6 write
+/// them: the key is `INTERFACE:VERSION:GROUP`, the text a JSON list of `override://…`. In a registry with
+/// Dubbo's layouts they are children of its category `configurators`, and only read here.
+pub const OVERRIDES: &str = "configurators";
+
 /// A place where people keep texts that programs follow, such as rules.
 ///
-/// A text has a key and a group, which is `dubbo` for rules. Both have 1 to 512 bytes, neither `/`
+/// A text has a key and a group, which is `dubbo` for rules and [`OVERRIDES`] for those of a registry. Both have 1 to 512 bytes, neither `/`
 /// nor control characters; a text has at most 1,000,000
 /// bytes. An empty text counts as absent.
 ///

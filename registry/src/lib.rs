@@ -77,7 +77,7 @@ use rpc_core::{Error, ExtensionPoint, Params};
 pub use self::backend::{Backend, Demand, Listing, Session, Updates};
 pub use self::config::RegistryParams;
 pub use self::config_center::{
-    ConfigCenter, ConfigSession, ConfigUpdates, ConfigValue, ConfigWatch,
+    ConfigCenter, ConfigSession, ConfigUpdates, ConfigValue, ConfigWatch, OVERRIDES,
 };
 #[cfg(feature = "dns")]
 pub use self::dns::Dns;

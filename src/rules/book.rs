@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use registry::OVERRIDES;
 use rpc_core::{Instance, ServiceKey};
 use serde_json::{Value, json};
 
@@ -10,10 +11,32 @@ use super::collected::Configurators;
 use super::item::{Party, RuleItem};
 use crate::config::{Layer, Origin, Setting};
 
+/// What a rule is for; the weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum RuleScope {
+    /// A service, as overrides beside its providers.
+    Overrides,
+    /// The whole application.
+    Application,
+    /// A service.
+    Service,
+}
+
+impl RuleScope {
+    /// The group in which it is kept.
+    pub(super) const fn group(self) -> &'static str {
+        match self {
+            Self::Overrides => OVERRIDES,
+            Self::Application | Self::Service => "dubbo",
+        }
+    }
+}
+
 /// Where a rule is kept, and what it is for. The order is that of strength.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RuleKey {
-    /// The service, or `None` for the whole application, which is weaker.
+    pub(crate) scope: RuleScope,
+    /// The service; `None` for a rule of the application.
     pub(crate) service: Option<ServiceKey>,
     /// The config centre, counted from the last, as the first is the strongest.
     pub(crate) rank: usize,
@@ -240,6 +263,7 @@ mod tests {
     fn key(service: Option<&str>, rank: usize) -> RuleKey {
         let name = service.map_or_else(|| "till".to_owned(), |service| format!("{service}::"));
         RuleKey {
+            scope: if service.is_some() { RuleScope::Service } else { RuleScope::Application },
             service: service.map(|service| service.parse().unwrap()),
             rank,
             key: format!("{name}.configurators").into(),

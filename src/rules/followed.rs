@@ -8,10 +8,7 @@ use registry::{ConfigCenter, ConfigValue, ConfigWatch, Registry};
 use rpc_core::{Error, ServiceKey, runtime};
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::book::RuleKey;
-
-/// The group of every rule.
-const GROUP: &str = "dubbo";
+use super::book::{RuleKey, RuleScope};
 
 /// Is told the text of a rule, or that there is none; says whether it listens on.
 pub(crate) type Hear = Arc<dyn Fn(&RuleKey, Option<&str>) -> bool + Send + Sync>;
@@ -43,18 +40,19 @@ impl Centres {
         services: &[ServiceKey],
         hear: &Hear,
     ) -> Vec<Arc<FollowedRule>> {
-        let of_application =
-            (!application.is_empty()).then(|| (None, format!("{application}.configurators")));
-        let of_services = services.iter().map(|service| {
+        let of_application = (!application.is_empty())
+            .then(|| (RuleScope::Application, None, format!("{application}.configurators")));
+        let of_services = services.iter().flat_map(|service| {
             let (interface, version) = (service.interface(), service.version());
-            let key = format!("{interface}:{version}:{}.configurators", service.group());
-            (Some(service.clone()), key)
+            let name = format!("{interface}:{version}:{}", service.group());
+            let rule = (RuleScope::Service, Some(service.clone()), format!("{name}.configurators"));
+            [rule, (RuleScope::Overrides, Some(service.clone()), name)]
         });
         let mut following = JoinSet::new();
-        for (service, key) in of_application.into_iter().chain(of_services) {
+        for (scope, service, key) in of_application.into_iter().chain(of_services) {
             for (rank, centre) in self.0.iter().rev().enumerate() {
                 let (service, at) = (service.clone(), centre.address().into());
-                let key = RuleKey { service, rank, key: key.as_str().into(), centre: at };
+                let key = RuleKey { scope, service, rank, key: key.as_str().into(), centre: at };
                 let (centre, hear) = (Arc::clone(centre), Arc::clone(hear));
                 following.spawn(async move { FollowedRule::begin(&*centre, key, hear).await });
             }
@@ -98,7 +96,7 @@ impl FollowedRule {
         key: RuleKey,
         hear: Hear,
     ) -> Result<Arc<Self>, Error> {
-        let watch = centre.watch(&key.key, GROUP).await?;
+        let watch = centre.watch(&key.key, key.scope.group()).await?;
         let rule = Arc::new(Self {
             key,
             watch,

@@ -1,47 +1,102 @@
 //! The config centre of a tree: a text is the value of `/dubbo/config/<group>/<key>`, as Dubbo's
-//! clients and consoles keep rules.
+//! clients and consoles keep rules; those of the group [`OVERRIDES`] are made of the children of
+//! `/dubbo/<interface>/configurators`.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use rpc_core::Error;
+use rpc_core::{Error, ServiceKey};
+use tokio::sync::watch;
 
-use super::tree::NodeTree;
-use crate::config_center::{ConfigSession, ConfigUpdates};
+use super::escape::decode;
+use super::paths::TreePaths;
+use super::tree::{NodeTree, ReadOf, TreeNode};
+use crate::config_center::{ConfigSession, ConfigUpdates, OVERRIDES};
 
 /// The texts below the root of a tree.
 #[derive(Debug)]
 pub(super) struct TreeConfig {
-    /// Without `/`.
-    root: Arc<str>,
+    paths: Arc<TreePaths>,
     tree: Arc<dyn NodeTree>,
 }
 
+/// Where a text is.
+enum TextPlace {
+    /// It is the value of this path.
+    Value(String),
+    /// It is made of the children of this path.
+    Children(String),
+}
+
 impl TreeConfig {
-    /// The texts below `root`, which is that of the registry, without `/`.
-    pub(super) fn new(root: &Arc<str>, tree: &Arc<dyn NodeTree>) -> Self {
-        Self { root: Arc::clone(root), tree: Arc::clone(tree) }
+    /// The texts of a registry.
+    pub(super) fn new(paths: &Arc<TreePaths>, tree: &Arc<dyn NodeTree>) -> Self {
+        Self { paths: Arc::clone(paths), tree: Arc::clone(tree) }
     }
 
     /// Dubbo writes keys as they are; neither has a `/` in it.
-    fn path(&self, key: &str, group: &str) -> String {
-        format!("/{}/config/{group}/{key}", self.root)
+    fn place(&self, key: &str, group: &str) -> TextPlace {
+        if group != OVERRIDES {
+            return TextPlace::Value(format!("{}/config/{group}/{key}", self.paths.interfaces()));
+        }
+        let mut parts = key.split(':');
+        let mut next = || parts.next().unwrap_or_default();
+        let (interface, version, group) = (next(), next(), next());
+        let service = ServiceKey::with_parts(interface, group, version);
+        TextPlace::Children(self.paths.overrides(&service))
     }
+}
+
+/// The overrides among the children, as a JSON list in the order of their names.
+fn overrides(nodes: &[TreeNode]) -> Option<Bytes> {
+    let decoded = nodes.iter().filter_map(|node| decode(&node.name, true).ok());
+    let mut urls: Vec<String> = decoded.filter(|url| url.starts_with("override://")).collect();
+    urls.sort_unstable();
+    (!urls.is_empty()).then(|| serde_json::Value::from(urls).to_string().into())
 }
 
 #[async_trait]
 impl ConfigSession for TreeConfig {
     async fn get(&self, key: &str, group: &str) -> Result<Option<Bytes>, Error> {
-        self.tree.value(&self.path(key, group)).await
+        match self.place(key, group) {
+            TextPlace::Value(path) => self.tree.value(&path).await,
+            TextPlace::Children(path) => {
+                Ok(overrides(&self.tree.children(&path, ReadOf::Names).await?))
+            }
+        }
     }
 
     async fn watch(&self, key: &str, group: &str, updates: &ConfigUpdates) -> Result<(), Error> {
-        self.tree.watch_value(&self.path(key, group), updates.sender()).await
+        let path = match self.place(key, group) {
+            TextPlace::Value(path) => return self.tree.watch_value(&path, updates.sender()).await,
+            TextPlace::Children(path) => path,
+        };
+        let newest = watch::Sender::new(None);
+        let mut children = newest.subscribe();
+        let mut watching = self.tree.watch_children(&path, ReadOf::Names, &newest);
+        loop {
+            let ended = tokio::select! {
+                biased;
+                _ = children.changed() => None,
+                ended = &mut watching => Some(ended),
+            };
+            if let Some(nodes) = &*children.borrow_and_update() {
+                updates.put(overrides(nodes));
+            }
+            if let Some(ended) = ended {
+                return ended;
+            }
+        }
     }
 
     async fn publish(&self, key: &str, group: &str, value: Option<Bytes>) -> Result<(), Error> {
-        let path = self.path(key, group);
+        let TextPlace::Value(path) = self.place(key, group) else {
+            return Err(Error::invalid_config(format!(
+                "overrides of `{key}` are only read, write the rule under `{key}.configurators` of the \
+                 group `dubbo`"
+            )));
+        };
         // Every reader takes an empty text for none, and Nacos keeps no empty one.
         let Some(value) = value.filter(|value| !value.is_empty()) else {
             return self.tree.remove_lasting(&path).await;
@@ -62,7 +117,7 @@ mod tests {
     fn opened(root: &str) -> (Arc<MemoryStore>, TreeConfig) {
         let store = Arc::<MemoryStore>::default();
         let tree: Arc<dyn NodeTree> = store.open();
-        let config = TreeConfig::new(&root.into(), &tree);
+        let config = TreeConfig::new(&Arc::new(TreePaths::new(root)), &tree);
         (store, config)
     }
 
@@ -99,5 +154,36 @@ mod tests {
         let (store, config) = opened("shop");
         config.publish("a", "dubbo", None).await.unwrap();
         assert_eq!(store.read("/shop/config/dubbo/a"), None);
+    }
+
+    #[tokio::test]
+    async fn overrides_beside_the_providers_of_an_interface_are_one_text() {
+        let (store, config) = opened("dubbo");
+        let (key, folder) = ("shop.Stock:1.0.0:blue", "/dubbo/shop.Stock/configurators");
+        assert_eq!(config.get(key, OVERRIDES).await.unwrap(), None);
+        let updates = ConfigUpdates::default();
+        let mut newest = updates.sender().subscribe();
+        let watching = config.watch(key, OVERRIDES, &updates);
+        let urls = [
+            "override://0.0.0.0/shop.Stock?timeout=5",
+            "override://10.0.0.5:1/shop.Stock?weight=7",
+        ];
+        let changing = async {
+            newest.wait_for(|newest| *newest == Some(None)).await.unwrap();
+            for url in
+                urls.iter().rev().chain(["absent://0.0.0.0/shop.Stock?timeout=1", "nothing"].iter())
+            {
+                store.write(&format!("{folder}/{}", super::super::escape::encode_form(url)), "");
+            }
+            let both = Bytes::from(serde_json::json!(urls).to_string());
+            newest.wait_for(|newest| *newest == Some(Some(both.clone()))).await.unwrap();
+            assert_eq!(config.get(key, OVERRIDES).await.unwrap(), Some(both));
+        };
+        tokio::select! {
+            ended = watching => panic!("{ended:?}"),
+            () = changing => {}
+        }
+        let error = config.publish(key, OVERRIDES, None).await.unwrap_err().to_string();
+        assert!(error.contains("are only read, write the rule under"), "{error}");
     }
 }

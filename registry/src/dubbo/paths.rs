@@ -10,6 +10,7 @@ use super::service_rules::colon_separated;
 /// ```text
 /// /dubbo/<interface>/providers/<URL>          one provider, ends with its session
 /// /dubbo/<interface>/consumers/<URL>          one consumer, ends with its session
+/// /dubbo/<interface>/configurators/<URL>      one override, as Dubbo 2.6 keeps rules; only read
 /// /dubbo/mapping/<interface>                  names of applications
 /// /dubbo/metadata/<application>/<revision>    what the processes of one revision serve
 /// /dubbo/<application>/<revision>             the same, where Go looks
@@ -57,6 +58,11 @@ impl TreePaths {
     /// The parent of the consumers of a service, likewise.
     pub(crate) fn consumers(&self, service: &ServiceKey) -> String {
         format!("{}/{}/consumers", self.root, self.folder(service))
+    }
+
+    /// The parent of the overrides of a service, likewise.
+    pub(crate) fn overrides(&self, service: &ServiceKey) -> String {
+        format!("{}/{}/configurators", self.root, self.folder(service))
     }
 
     fn folder(&self, service: &ServiceKey) -> String {

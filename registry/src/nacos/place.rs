@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `/dubbo/INTERFACE:VERSION:GROUP/providers/URL` | an instance of service `providers:INTERFACE:VERSION:GROUP` |
 //! | `/dubbo/INTERFACE:VERSION:GROUP/consumers/URL` | likewise, `consumers:…` |
+//! | `/dubbo/INTERFACE:VERSION:GROUP/configurators/URL` | likewise, `configurators:…` |
 //! | `/services/APPLICATION/HOST:PORT` | an instance of service `APPLICATION` |
 //! | `/dubbo/mapping/INTERFACE` | configuration `INTERFACE` of group `mapping` |
 //! | `/dubbo/metadata/APPLICATION/REVISION` | configuration `APPLICATION` of group `REVISION` |
@@ -65,7 +66,7 @@ impl Place {
             ("mapping", None) => setting(rest, "mapping"),
             ("metadata", Some((application, revision))) => setting(application, revision),
             ("config", Some((group, key))) => setting(key, group),
-            (service, None) if matches!(rest, "providers" | "consumers") => {
+            (service, None) if matches!(rest, "providers" | "consumers" | "configurators") => {
                 let service = decode(service, true).ok()?;
                 Some(Self::Urls { service: kept(&format!("{rest}:{service}")) })
             }
@@ -111,6 +112,7 @@ mod tests {
         for (path, expected) in [
             ("/dubbo/a.B%24C%3A1.0%3Ag/providers", urls("providers:a.B___C:1.0:g")),
             ("/dubbo/a.B::/consumers", urls("consumers:a.B::")),
+            ("/dubbo/a.B::/configurators", urls("configurators:a.B::")),
             ("/services/shop", Place::Processes { application: "shop".to_owned() }),
             ("/dubbo/mapping/a.B$C", value("a.B___C", "mapping")),
             ("/dubbo/metadata/shop/r1", value("shop", "r1")),

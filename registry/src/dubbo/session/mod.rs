@@ -59,7 +59,7 @@ impl TreeSession {
             applications: ApplicationLevel::new(&tree, &layout, &paths),
             reader: ListReader::new(&tree, &layout, &paths),
             consumers: Consumers::new(&tree, &layout, &paths),
-            config: TreeConfig::new(&layout.root, &tree),
+            config: TreeConfig::new(&paths, &tree),
             tree,
             layout,
         }
