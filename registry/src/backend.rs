@@ -197,6 +197,14 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// Ends the session because the registry is shut down, once its instances are off the lists: what it still
+    /// holds at the registry is gone at once, instead of when its time is over. Does nothing by default, which
+    /// leaves that to the registry.
+    ///
+    /// # Cancel safety
+    /// The future is dropped if it takes longer than 3 s.
+    async fn end(&self) {}
+
     /// The config centre over this session; `None` by default. A backend whose sessions have one
     /// says so ([`Backend::has_settings`]).
     fn settings(&self) -> Option<&dyn ConfigSession> {

@@ -97,7 +97,8 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Takes every instance off the lists and ends all subscriptions; waits at most 3 s.
+    /// Takes every instance off the lists and ends all subscriptions; waits at most 3 s, and 1 s more for the end
+    /// of the session.
     ///
     /// # Cancel safety
     /// Dropping the future stops the unregistering; what is left goes when its lease ends.

@@ -82,6 +82,9 @@ pub(crate) trait NodeTree: fmt::Debug + Send + Sync + 'static {
         newest: &watch::Sender<Option<Option<Bytes>>>,
     ) -> Result<(), Error>;
 
+    /// Ends the session, so that what it owns is gone at once; the server forgets the rest of it where that fails.
+    async fn end(&self) {}
+
     /// Waits until the session is lost.
     async fn closed(&self);
 

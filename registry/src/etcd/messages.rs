@@ -8,6 +8,7 @@ pub(super) const PUT: &str = "/etcdserverpb.KV/Put";
 pub(super) const TXN: &str = "/etcdserverpb.KV/Txn";
 pub(super) const WATCH: &str = "/etcdserverpb.Watch/Watch";
 pub(super) const LEASE_GRANT: &str = "/etcdserverpb.Lease/LeaseGrant";
+pub(super) const LEASE_REVOKE: &str = "/etcdserverpb.Lease/LeaseRevoke";
 pub(super) const LEASE_KEEP_ALIVE: &str = "/etcdserverpb.Lease/LeaseKeepAlive";
 pub(super) const AUTHENTICATE: &str = "/etcdserverpb.Auth/Authenticate";
 
@@ -192,6 +193,16 @@ pub(super) struct LeaseGrantResponse {
     #[prost(int64, tag = "3")]
     pub(super) ttl: i64,
 }
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct LeaseRevokeRequest {
+    #[prost(int64, tag = "1")]
+    pub(super) id: i64,
+}
+
+/// Nothing but a header.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct LeaseRevokeResponse {}
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct LeaseKeepAliveRequest {

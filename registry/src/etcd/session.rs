@@ -18,8 +18,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::messages::{
     AUTHENTICATE, AuthenticateRequest, AuthenticateResponse, LEASE_GRANT, LEASE_KEEP_ALIVE,
-    LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveRequest, LeaseKeepAliveResponse, RANGE,
-    RangeRequest, RangeResponse,
+    LEASE_REVOKE, LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveRequest,
+    LeaseKeepAliveResponse, LeaseRevokeRequest, LeaseRevokeResponse, RANGE, RangeRequest,
+    RangeResponse,
 };
 use super::watches::{EtcdWatch, Watches};
 use super::words;
@@ -194,6 +195,15 @@ impl EtcdLink {
     ) -> Result<EtcdWatch, Error> {
         let watch = self.watches.begin(&self.grpc, range, revision).await;
         watch.map_err(|failure| self.error(&failure))
+    }
+
+    /// Gives the lease back, and with it all keys that end with it.
+    pub(super) async fn revoke(&self) {
+        let request = LeaseRevokeRequest { id: self.lease };
+        if let Err(error) = self.call::<LeaseRevokeResponse>(LEASE_REVOKE, &request).await {
+            // It ends by itself, later.
+            tracing::debug!(target: "dubhe::registry", %error, "lease not given back");
+        }
     }
 
     pub(super) async fn closed(&self) {

@@ -238,6 +238,10 @@ impl NodeTree for EtcdTree {
         }
     }
 
+    async fn end(&self) {
+        self.link().revoke().await;
+    }
+
     async fn closed(&self) {
         self.link().closed().await;
     }

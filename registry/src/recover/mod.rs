@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rpc_core::{Error, Instance, ServiceKey, Snapshot, Source, Subscription};
 use tokio::sync::{oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use self::follow::{FollowBegun, Followed};
 pub(crate) use self::link::RUNTIME_ENDED;
@@ -36,6 +36,9 @@ use crate::{Registry, RegistryParams, sound};
 
 /// How long a shutdown waits for its instances to be taken off the lists.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long it waits at least for the end of the session.
+const END_LIMIT: Duration = Duration::from_secs(1);
 
 /// Makes a registry that keeps a session with `backend` and repairs itself.
 ///
@@ -141,12 +144,19 @@ impl Registry for Supervised {
     }
 
     async fn shutdown(&self) {
+        let deadline = Instant::now() + SHUTDOWN_LIMIT;
         self.tasks.link.closing.send_replace(true);
         let mut loops = std::mem::take(&mut *locked(&self.tasks.loops));
-        let _ = timeout(SHUTDOWN_LIMIT, async { while loops.join_next().await.is_some() {} }).await;
+        let _ = timeout_at(deadline, async { while loops.join_next().await.is_some() {} }).await;
         if let Some(opener) = self.tasks.link.end() {
             // An error says that it was aborted.
-            let _ = timeout(SHUTDOWN_LIMIT, opener).await;
+            let _ = timeout_at(deadline, opener).await;
+        }
+        // After the opener, which would open another one. It has its time even if the rest has taken all,
+        // because then the most is left.
+        let session = self.tasks.link.state.borrow().session();
+        if let Some(session) = session {
+            let _ = timeout_at(deadline.max(Instant::now() + END_LIMIT), session.end()).await;
         }
         self.tasks.link.state.send_replace(State::Down(self.tasks.closed()));
         self.tasks.link.backend.close();

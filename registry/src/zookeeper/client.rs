@@ -165,9 +165,9 @@ impl ZooKeeperClient {
         self.state.end.borrow().clone()
     }
 
-    /// Ends the session at the servers, as its expiry does.
-    #[cfg(test)]
+    /// Ends the session at the servers, as its expiry does, and waits until they have done so.
     pub(super) async fn end_session(&self) {
+        self.state.ticket.end();
         let _ = self.request(message::plain(ZooKeeperOp::Close, 0)).await;
         self.ended().await;
     }

@@ -328,6 +328,10 @@ impl NodeTree for ZooKeeperTree {
         ended.map_err(|failure| self.error(path, failure))
     }
 
+    async fn end(&self) {
+        self.client.end_session().await;
+    }
+
     async fn closed(&self) {
         self.client.ended().await;
     }

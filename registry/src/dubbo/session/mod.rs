@@ -144,6 +144,10 @@ impl Session for TreeSession {
         self.reader.services().await
     }
 
+    async fn end(&self) {
+        self.tree.end().await;
+    }
+
     async fn closed(&self) {
         self.tree.closed().await;
     }

@@ -207,6 +207,32 @@ async fn a_lease_that_is_revoked_is_replaced_and_what_it_held_stays() {
 }
 
 #[tokio::test]
+async fn a_shutdown_gives_the_lease_back_and_leaves_no_key() {
+    let Some(etcd) = EtcdServer::start() else { return };
+    let both = patient(&etcd, LEASE);
+    let _a = both.register(instance("127.0.0.1:1", 1)).await.unwrap();
+    // Which is a key, too: a consumer lists itself.
+    let mut list = follow(&both).await;
+    shows(&mut list, &["127.0.0.1:1"], LIMIT).await;
+    let by_hand = open(&etcd).await;
+    let consumers = "/dubbo/shop.Stock/consumers";
+    let listed = async {
+        while by_hand.children(consumers, ReadOf::Names).await.unwrap().is_empty() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LIMIT, listed).await.expect("it lists itself");
+    let begun = Instant::now();
+    both.shutdown().await;
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(by_hand.children(consumers, ReadOf::Names).await.unwrap().is_empty());
+    let held: Leases =
+        by_hand.link().call("/etcdserverpb.Lease/LeaseLeases", &Nothing {}).await.unwrap();
+    let held: Vec<_> = held.leases.iter().map(|lease| lease.number).collect();
+    assert_eq!(held, [by_hand.link().lease]);
+}
+
+#[tokio::test]
 async fn of_two_processes_at_one_address_the_younger_is_listed_until_it_goes() {
     let Some(etcd) = EtcdServer::start() else { return };
     let often = Duration::from_millis(500);
