@@ -66,6 +66,8 @@ mod registration;
 mod registry;
 mod several;
 mod sound;
+#[cfg(feature = "_tls")]
+mod tls;
 mod url;
 #[cfg(feature = "zookeeper")]
 mod zookeeper;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use dubhe_registry::{Registry, RegistryParams, builtin, open};
 use rpc_core::{Instance, Subscription};
-use servers::{Nacos, NacosVersion, nacos_http};
+use servers::{CertificateAuthority, CertificateWish, Nacos, NacosVersion, nacos_http};
 use tokio::time::{Instant, sleep, timeout};
 use world::{LIMIT, instance, key, shows, until};
 
@@ -297,6 +297,38 @@ async fn a_login_is_asked_for_and_taken() {
     let _guard = open("nacos:s3cret@").register(instance("shop.Stock", "a:1")).await.unwrap();
     let mut list = open("nacos:s3cret@").subscribe(&key("shop.Stock")).await.unwrap();
     until(&mut list, |list| list.instances.len() == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grpc_is_spoken_over_the_tls_of_nacos_itself() {
+    let authority = CertificateAuthority::new();
+    let files = authority.issue("server", CertificateWish::default());
+    let (ca, cert, key) = (authority.ca(), files.cert.display(), files.key.display());
+    let of = "nacos.remote.server.rpc.tls";
+    let settings = [
+        format!("{of}.enableTls=true"),
+        format!("{of}.compatibility=false"),
+        format!("{of}.sslProvider=JDK"),
+        format!("{of}.certChainFile={cert}"),
+        format!("{of}.certPrivateKey={key}"),
+    ];
+    let settings: Vec<_> = settings.iter().map(String::as_str).collect();
+    for version in NacosVersion::ALL {
+        let Some(nacos) = Nacos::start_with(version, &settings) else { return };
+        let (at, tls) = (nacos.address(), format!("tls=true&ca={}", ca.display()));
+        let provider = registry(&at, &tls);
+        let _guard = provider.register(instance("shop.Stock", "10.0.0.1:1")).await.unwrap();
+        let mut list = registry(&at, &tls).subscribe(&world::key("shop.Stock")).await.unwrap();
+        shows(&mut list, &["10.0.0.1:1"]).await;
+        for (query, expected) in [
+            ("tls=true", "is signed by none that this system trusts"),
+            (&*format!("{tls}&server-name=a.test"), "does not name `a.test`"),
+            ("", "TLS"),
+        ] {
+            let error = registry(&at, query).services().await.unwrap_err().to_string();
+            assert!(error.contains(expected), "{version:?} {query}: {error}");
+        }
+    }
 }
 
 #[tokio::test]

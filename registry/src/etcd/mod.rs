@@ -36,7 +36,8 @@ use self::session::{Access, EtcdSession};
 use self::tree::EtcdTree;
 use crate::backend::{Backend, Demand, Session};
 use crate::dubbo::{Layout, RecordForm, TreeSession};
-use crate::{Registry, RegistryParams, RegistryUrl, supervise};
+use crate::tls::TlsSettings;
+use crate::{Pace, Registry, RegistryParams, RegistryUrl, supervise};
 
 /// The port of etcd if an address has none.
 const DEFAULT_PORT: u16 = 2379;
@@ -50,13 +51,18 @@ const LEASES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_sec
 /// How long one server has before another is tried beside it.
 const STAGGER: Duration = Duration::from_millis(250);
 
+/// How long it may take to open a session over TLS, which is a few more ways there and back.
+const TLS_LIMIT: Duration = Duration::from_secs(2);
+
 /// The registry `etcd://[user:password@]host[:port][,host[:port]…]`, version 3.4 of etcd or newer.
 ///
 /// The port is 2379 unless the address has one. With several servers one of them is used, chosen by
-/// chance, and the next if it does not answer. User and password are ignored if etcd asks for none.
+/// chance, and the next if it does not answer. User and password are ignored if etcd asks for none; a
+/// client certificate whose common name is a user takes their place.
 ///
 /// | parameter of the address | meaning | default |
 /// | --- | --- | --- |
+/// | `tls`, `ca`, `cert`, `key`, `server-name` | TLS, as for all registries: the server is checked against `ca` or what the system trusts; `cert` and `key` are our own | `false` |
 /// | `session` | how long what is registered outlives a process that dies, from 2 s to 1 h; etcd may choose longer | `30s` |
 /// | `group` | root of the keys, without `/` | `dubbo` |
 /// | `register-mode` | `interface`, `instance` or `all`: the levels at which providers are registered | `all` |
@@ -84,7 +90,7 @@ impl Extension<dyn Registry> for Etcd {
 
     fn build(config: RegistryParams, _: &BuildContext) -> Result<Arc<dyn Registry>, Error> {
         let url = RegistryUrl::parse(&config.url)?;
-        url.expect_keys(&[&Layout::KEYS[..], &["session"]].concat())?;
+        url.expect_keys(&[&Layout::KEYS[..], &TlsSettings::KEYS, &["session"]].concat())?;
         if url.hosts.is_empty() {
             return Err(url.wrong("it needs a server, as in etcd://127.0.0.1:2379"));
         }
@@ -105,6 +111,7 @@ impl Extension<dyn Registry> for Etcd {
             name: url.to_string(),
             lease: lease(&url)?,
             root: layout.root.to_string(),
+            tls: TlsSettings::of(&url)?,
             user: url.user,
             password,
         };
@@ -137,6 +144,14 @@ impl Backend for Etcd {
     async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
         let tree = Arc::new(EtcdTree::new(self.open().await?));
         Ok(Arc::new(TreeSession::new(tree, Arc::clone(&self.layout))))
+    }
+
+    fn pace(&self) -> Pace {
+        let plain = Pace::default();
+        match &self.access.tls {
+            Some(_) => Pace { connect_timeout: TLS_LIMIT, ..plain },
+            None => plain,
+        }
     }
 
     fn has_settings(&self) -> bool {

@@ -11,7 +11,6 @@ use std::time::Duration;
 use http::HeaderValue;
 use prost::Message;
 use rpc_core::Error;
-use tokio::net::TcpStream;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -25,6 +24,7 @@ use super::messages::{
 use super::watches::{EtcdWatch, Watches};
 use super::words;
 use crate::grpc::{GrpcAnswers, GrpcConnection, GrpcFailure, GrpcLimits, GrpcRequests};
+use crate::tls::{self, HTTP_2, TlsSettings};
 
 /// The longest answer: a page of values, or many changes.
 const LIMITS: GrpcLimits = GrpcLimits { message: 64 * 1024 * 1024 };
@@ -42,6 +42,7 @@ pub(super) struct Access {
     pub(super) name: String,
     pub(super) user: String,
     pub(super) password: String,
+    pub(super) tls: Option<TlsSettings>,
     /// How long what is registered outlives the session.
     pub(super) lease: Duration,
     /// The first segment of most keys.
@@ -74,14 +75,12 @@ impl EtcdSession {
     /// # Cancel safety
     /// A lease that was granted and not used ends by itself.
     pub(super) async fn open(access: &Arc<Access>, server: &str) -> Result<Self, Error> {
-        let name = &access.name;
-        let stream = TcpStream::connect(server).await.map_err(|error| {
-            let what =
-                format!("registry {name}: cannot connect to {server}: {error}, is it running?");
-            Error::unreachable(what).with_source(error)
-        })?;
-        // Without it requests are late, no more.
-        let _ = stream.set_nodelay(true);
+        let stream =
+            tls::connect(server, access.tls.as_ref(), HTTP_2).await.map_err(|failure| {
+                let silent =
+                    |error: &_| format!("cannot connect to {server}: {error}, is it running?");
+                failure.error(&access.name, silent)
+            })?;
         let opened = GrpcConnection::open(stream, server, LIMITS).await;
         let (grpc, driver) = opened.map_err(|failure| access.error(server, failure))?;
         let (end, mut tasks) = (watch::Sender::new(None), JoinSet::new());
@@ -264,7 +263,9 @@ impl EtcdLink {
                     sleep(every.mul_f64(rand::random_range(0.8..=1.0))).await;
                 }
                 Ok(Ok(_)) => return LEASE_GONE.to_owned(),
-                Ok(Err(GrpcFailure::Broken(why))) => return format!("a renewal failed: {why}"),
+                Ok(Err(GrpcFailure::Broken(why) | GrpcFailure::Unwanted(why))) => {
+                    return format!("a renewal failed: {why}");
+                }
                 Ok(Err(status)) => {
                     (stream, failure) = (None, Some(status));
                     sleep(every / 10).await;

@@ -9,7 +9,7 @@ pub(super) fn is_login_over(failure: &GrpcFailure) -> bool {
     match failure {
         GrpcFailure::Status { code: GrpcCode::Unauthenticated, .. } => true,
         GrpcFailure::Status { message, .. } => message.contains("revision of auth store is old"),
-        GrpcFailure::Broken(_) => false,
+        GrpcFailure::Broken(_) | GrpcFailure::Unwanted(_) => false,
     }
 }
 
@@ -28,11 +28,14 @@ pub(super) fn is_lease_gone(failure: &GrpcFailure) -> bool {
 /// The error of `address`, where the `user`, if there is one, works below the keys of `root`.
 pub(super) fn error(address: &str, (user, root): (&str, &str), failure: &GrpcFailure) -> Error {
     let text = format!("registry {address}: {failure}");
-    let GrpcFailure::Status { code, message } = failure else {
-        return Error::unreachable(text);
+    let (code, message) = match failure {
+        GrpcFailure::Status { code, message } => (code, message),
+        GrpcFailure::Broken(_) => return Error::unreachable(text),
+        GrpcFailure::Unwanted(_) => return Error::refused(text),
     };
     if message.contains("user name is empty") {
-        let remedy = "it wants a login, write etcd://USER:PASSWORD@HOST:PORT";
+        let remedy = "it wants a login, write etcd://USER:PASSWORD@HOST:PORT, or cert and key of a \
+                      certificate whose common name is a user";
         return Error::refused(format!("{text}; {remedy}"));
     }
     if message.contains("authentication failed") {
@@ -44,10 +47,16 @@ pub(super) fn error(address: &str, (user, root): (&str, &str), failure: &GrpcFai
         return Error::unreachable(format!("{text}; {remedy}"));
     }
     match code {
-        GrpcCode::PermissionDenied => Error::refused(format!(
-            "{text}; grant a role of the user `{user}` to read and write the keys that begin with \
-             /{root} and /services"
-        )),
+        GrpcCode::PermissionDenied => {
+            let user = match user {
+                "" => "that our certificate names".to_owned(),
+                user => format!("`{user}`"),
+            };
+            Error::refused(format!(
+                "{text}; grant a role of the user {user} to read and write the keys that begin with \
+                 /{root} and /services"
+            ))
+        }
         GrpcCode::Unauthenticated => {
             Error::refused(format!("{text}; check user name and password in its address"))
         }

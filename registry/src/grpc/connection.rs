@@ -3,17 +3,16 @@
 use std::fmt;
 use std::sync::Mutex;
 
+use super::failure::GrpcFailure;
+use super::frames::{GrpcAnswers, GrpcBody, GrpcRequests, frame};
+use super::heard::{Heard, HeardStream};
+use crate::lock::locked;
+use crate::tls::ServerStream;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderValue, Request, StatusCode};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use prost::Message;
-use tokio::io::{AsyncRead, AsyncWrite};
-
-use super::failure::GrpcFailure;
-use super::frames::{GrpcAnswers, GrpcBody, GrpcRequests, frame};
-use super::heard::{Heard, HeardStream};
-use crate::lock::locked;
 
 /// The most bytes of headers that an answer may have.
 const MAX_HEADERS: u32 = 64 * 1024;
@@ -28,6 +27,7 @@ pub(crate) struct GrpcLimits {
 /// A connection. Calls run concurrently on it; all fail once it is lost.
 pub(crate) struct GrpcConnection {
     send: SendRequest<GrpcBody>,
+    scheme: Scheme,
     authority: Authority,
     limits: GrpcLimits,
     /// Sent with each call as `token`.
@@ -40,15 +40,13 @@ impl GrpcConnection {
     ///
     /// The second value drives the connection: it ends with it, and says why. Dropping it closes the
     /// connection.
-    pub(crate) async fn open<S>(
-        stream: S,
+    pub(crate) async fn open(
+        stream: ServerStream,
         authority: &str,
         limits: GrpcLimits,
-    ) -> Result<(Self, impl Future<Output = String> + Send + use<S>), GrpcFailure>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    ) -> Result<(Self, impl Future<Output = String> + Send + use<>), GrpcFailure> {
         let authority = Authority::try_from(authority).map_err(GrpcFailure::broken)?;
+        let scheme = if stream.is_tls() { Scheme::HTTPS } else { Scheme::HTTP };
         let (stream, heard) = HeardStream::to(stream);
         let mut builder = Builder::new(TokioExecutor::new());
         builder.timer(TokioTimer::new()).max_header_list_size(MAX_HEADERS);
@@ -58,10 +56,10 @@ impl GrpcConnection {
         let driver = async move {
             match driver.await {
                 Ok(()) => "the connection was closed".to_owned(),
-                Err(error) => said.instead().map_or_else(|| told(&error), str::to_owned),
+                Err(error) => broken(&said, &error).to_string(),
             }
         };
-        Ok((Self { send, authority, limits, token: Mutex::new(None), heard }, driver))
+        Ok((Self { send, scheme, authority, limits, token: Mutex::new(None), heard }, driver))
     }
 
     /// Sends `token` with each later call.
@@ -128,9 +126,7 @@ impl GrpcConnection {
         let request = self.request(path, token, body).map_err(GrpcFailure::broken);
         let (mut send, heard, limit) = (self.send.clone(), self.heard.clone(), self.limits.message);
         async move {
-            let lost = |error: hyper::Error| {
-                GrpcFailure::Broken(heard.instead().map_or_else(|| told(&error), str::to_owned))
-            };
+            let lost = |error: hyper::Error| broken(&heard, &error);
             let (head, body) = send.send_request(request?).await.map_err(lost)?.into_parts();
             let content = head.headers.get("content-type").map_or(&b""[..], HeaderValue::as_bytes);
             if head.status != StatusCode::OK || !content.starts_with(b"application/grpc") {
@@ -152,7 +148,7 @@ impl GrpcConnection {
         token: Option<HeaderValue>,
         body: GrpcBody,
     ) -> http::Result<Request<GrpcBody>> {
-        let uri = Uri::builder().scheme(Scheme::HTTP).authority(self.authority.clone());
+        let uri = Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone());
         let uri = uri.path_and_query(PathAndQuery::from_static(path)).build()?;
         let mut request = Request::post(uri)
             .header("te", "trailers")
@@ -181,13 +177,15 @@ where
     }
 }
 
-/// An error of HTTP/2 with its causes, of which hyper's own text is the least.
-fn told(error: &hyper::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    format!("the connection broke: {cause}")
+/// What an error of HTTP/2 means: what was heard says most, then its causes, and hyper's own text least.
+fn broken(heard: &Heard, error: &hyper::Error) -> GrpcFailure {
+    heard.instead().unwrap_or_else(|| {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        GrpcFailure::Broken(format!("the connection broke: {cause}"))
+    })
 }
 
 impl fmt::Debug for GrpcConnection {

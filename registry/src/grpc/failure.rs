@@ -25,6 +25,8 @@ pub(crate) enum GrpcFailure {
     Status { code: GrpcCode, message: String },
     /// The connection is lost, or what came over it is not gRPC.
     Broken(String),
+    /// The server wants no connection with us, which lasts until somebody mends what it says.
+    Unwanted(String),
 }
 
 impl GrpcCode {
@@ -67,7 +69,9 @@ impl fmt::Display for GrpcFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status { code, message } if message.is_empty() => write!(f, "status {code:?}"),
-            Self::Status { message: text, .. } | Self::Broken(text) => f.write_str(text),
+            Self::Status { message: text, .. } | Self::Broken(text) | Self::Unwanted(text) => {
+                f.write_str(text)
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
 //! What a peer says first. One that does not speak HTTP/2 ends the connection with an error of its
-//! own, which tells nobody what to mend; its first bytes do.
+//! own, which tells nobody what to mend; its first bytes do, or that it would not have us.
 
 use std::io;
 use std::pin::Pin;
@@ -8,51 +8,79 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::failure::GrpcFailure;
 use crate::lock::locked;
+use crate::tls::{self, ServerStream};
 
 /// As many bytes as tell one protocol from another.
 const ENOUGH: usize = 8;
 
-/// The first bytes that came over a [`HeardStream`] stream.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Heard(Arc<Mutex<Vec<u8>>>);
+/// The first that came over a [`HeardStream`].
+#[derive(Debug, Clone)]
+pub(super) struct Heard {
+    first: Arc<Mutex<First>>,
+    is_tls: bool,
+}
+
+#[derive(Debug, Default)]
+struct First {
+    bytes: Vec<u8>,
+    /// Why it takes no connection of ours.
+    refusal: Option<String>,
+}
 
 impl Heard {
-    /// What the peer speaks, and what to do, if it is not HTTP/2.
-    pub(super) fn instead(&self) -> Option<&'static str> {
-        match &locked(&self.0)[..] {
-            [] => Some(
-                "it closed the connection without a word; check host and port, and whether it \
-                 expects TLS",
-            ),
-            // The fourth byte of a frame's head is its type: settings come first.
-            [_, _, _, 4, ..] => None,
-            [0x15 | 0x16, 3, ..] => Some(
-                "it speaks TLS, which is not spoken here yet: take its port without TLS, or a local \
-                 proxy",
-            ),
-            [b'H', b'T', b'T', b'P', ..] => Some("it speaks HTTP/1; check host and port"),
-            _ => Some("it speaks another protocol; check host and port"),
+    /// What came instead of HTTP/2, and what to do; `None` if that is what the peer speaks.
+    pub(super) fn instead(&self) -> Option<GrpcFailure> {
+        let first = locked(&self.first);
+        if let Some(why) = &first.refusal {
+            return Some(GrpcFailure::Unwanted(why.clone()));
         }
+        let what = match &first.bytes[..] {
+            [] if self.is_tls => {
+                "it closed the connection without a word; check host and port, and whether it wants a \
+                 client certificate"
+            }
+            [] => {
+                "it closed the connection without a word; check host and port, and whether it expects \
+                 TLS (tls=true)"
+            }
+            // The fourth byte of a frame's head is its type: settings come first.
+            [_, _, _, 4, ..] => return None,
+            [0x15 | 0x16, 3, ..] => "it speaks TLS: write tls=true into the address",
+            [b'H', b'T', b'T', b'P', ..] => "it speaks HTTP/1; check host and port",
+            _ => "it speaks another protocol; check host and port",
+        };
+        Some(GrpcFailure::Broken(what.to_owned()))
     }
 }
 
-/// A stream whose first bytes are remembered.
+/// A stream of which the first is remembered.
 #[derive(Debug)]
-pub(super) struct HeardStream<S> {
-    stream: S,
+pub(super) struct HeardStream {
+    stream: ServerStream,
     heard: Heard,
     is_over: bool,
 }
 
-impl<S> HeardStream<S> {
-    pub(super) fn to(stream: S) -> (Self, Heard) {
-        let heard = Heard::default();
+impl HeardStream {
+    pub(super) fn to(stream: ServerStream) -> (Self, Heard) {
+        let heard = Heard { first: Arc::default(), is_tls: stream.is_tls() };
         (Self { stream, heard: heard.clone(), is_over: false }, heard)
+    }
+
+    /// Remembers why the peer would not have us, which may come where we write, too.
+    fn note<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if let Poll::Ready(Err(error)) = &polled
+            && let Some(why) = tls::refusal(error)
+        {
+            locked(&self.heard.first).refusal = Some(why);
+        }
+        polled
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for HeardStream<S> {
+impl AsyncRead for HeardStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -61,33 +89,36 @@ impl<S: AsyncRead + Unpin> AsyncRead for HeardStream<S> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         if !self.is_over {
-            let mut heard = locked(&self.heard.0);
+            let mut first = locked(&self.heard.first);
             let read = buf.filled().get(before..).unwrap_or_default();
-            let missing = ENOUGH - heard.len();
-            heard.extend(read.iter().take(missing));
-            let is_over = heard.len() == ENOUGH;
-            drop(heard);
+            let missing = ENOUGH - first.bytes.len();
+            first.bytes.extend(read.iter().take(missing));
+            let is_over = first.bytes.len() == ENOUGH;
+            drop(first);
             self.is_over = is_over;
         }
-        polled
+        self.note(polled)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for HeardStream<S> {
+impl AsyncWrite for HeardStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.note(polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        self.note(polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.note(polled)
     }
 
     fn poll_write_vectored(
@@ -95,7 +126,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for HeardStream<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.note(polled)
     }
 
     fn is_write_vectored(&self) -> bool {

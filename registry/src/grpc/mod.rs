@@ -8,7 +8,7 @@
 //! connection.rs  the HTTP/2 connection, calls, metadata
 //! frames.rs      messages in bodies, in both directions
 //! failure.rs     how a call fails
-//! heard.rs       the first bytes of a peer, which tell what it is if it does not speak HTTP/2
+//! heard.rs       the first that came from a peer, which tells what it is if it does not speak HTTP/2
 //! ```
 
 #![cfg_attr(

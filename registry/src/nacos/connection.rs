@@ -12,7 +12,6 @@ use std::time::Duration;
 use rpc_core::Error;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -26,6 +25,7 @@ use super::payload::Payload;
 use super::pushes::Pushes;
 use crate::grpc::{GrpcAnswers, GrpcConnection, GrpcFailure, GrpcLimits, GrpcRequests};
 use crate::sound;
+use crate::tls::{self, HTTP_2, TlsSettings};
 
 /// Where requests go, and where the server pushes.
 const CALL: &str = "/Request/request";
@@ -91,22 +91,21 @@ impl NacosConnection {
     pub(super) async fn open(
         registry: &Arc<str>,
         server: &NacosServer,
-        login: &Login,
+        (login, tls): (&Login, Option<&TlsSettings>),
         namespace: &str,
         pushes: Arc<Pushes>,
     ) -> Result<Self, Error> {
         let failed = |why: &str| Error::unreachable(format!("registry {registry}: {why}"));
-        let token = login.token(registry, &server.http).await?;
+        let token = login.token(registry, &server.http, tls).await?;
         let at = &server.grpc;
-        let stream = TcpStream::connect(at).await.map_err(|error| {
-            failed(&format!(
+        let silent = |error: &_| {
+            format!(
                 "cannot connect to {at}: {error}; the port is that of the address and {GRPC_OFFSET}, \
                  is Nacos 2 or later running there?"
-            ))
-            .with_source(error)
-        })?;
-        // Without it requests are late, no more.
-        let _ = stream.set_nodelay(true);
+            )
+        };
+        let connected = tls::connect(at, tls, HTTP_2).await;
+        let stream = connected.map_err(|failure| failure.error(registry, silent))?;
         let client_ip = stream.local_addr().map(|at| at.ip().to_string()).unwrap_or_default();
         let opened = GrpcConnection::open(stream, at, LIMITS).await;
         let (grpc, driver) = opened.map_err(|failure| failed(&failure.to_string()))?;
@@ -130,7 +129,7 @@ impl NacosConnection {
         shared.set_up(namespace).await?;
         tasks.spawn(ping(Arc::clone(&shared)));
         if shared.token.borrow().is_some() {
-            tasks.spawn(renew(Arc::clone(&shared), login.clone()));
+            tasks.spawn(renew(Arc::clone(&shared), login.clone(), tls.cloned()));
         }
         Ok(Self { shared, abilities, _tasks: tasks })
     }
@@ -221,7 +220,13 @@ impl Shared {
 
     async fn call(&self, payload: &Payload) -> Result<Payload, NacosRefusal> {
         let answer = self.grpc.unary(CALL, payload).await;
-        answer.map_err(|failure| NacosRefusal { code: 0, why: failure.to_string() })
+        answer.map_err(|failure| {
+            let code = match &failure {
+                GrpcFailure::Unwanted(_) => code::UNWANTED,
+                GrpcFailure::Status { .. } | GrpcFailure::Broken(_) => 0,
+            };
+            NacosRefusal { code, why: failure.to_string() }
+        })
     }
 
     fn setup(&self, namespace: &str) -> Result<Payload, Error> {
@@ -237,6 +242,9 @@ impl Shared {
     async fn check_server(&self) -> Result<ServerAbilities, Error> {
         let asked = self.ask(&ServerCheck {}).await;
         asked.map_err(|refusal| {
+            if refusal.code == code::UNWANTED {
+                return Error::refused(self.text(&refusal.why));
+            }
             let (at, why) = (&self.server.grpc, refusal.why);
             self.error(&format!("{at} does not answer as Nacos does: {why}; check host and port"))
         })
@@ -379,11 +387,11 @@ async fn ping(shared: Arc<Shared>) {
 
 /// Logs in again before the token ends. A login that fails is tried again; the requests that come after
 /// the end of the token say why they are refused.
-async fn renew(shared: Arc<Shared>, login: Login) {
+async fn renew(shared: Arc<Shared>, login: Login, tls: Option<TlsSettings>) {
     loop {
         let pause = shared.token.borrow().as_ref().map(LoginToken::renew_in).unwrap_or(PING_EVERY);
         sleep(pause).await;
-        match login.token(&shared.registry, &shared.server.http).await {
+        match login.token(&shared.registry, &shared.server.http, tls.as_ref()).await {
             Ok(token) => drop(shared.token.send_replace(token)),
             Err(error) => {
                 tracing::debug!(target: "dubhe::registry", %error, "login not renewed");

@@ -11,11 +11,18 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rpc_core::Error;
 use serde::Deserialize;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use crate::tls::{self, ServerStream, TlsSettings};
 
 /// Where logins are taken: by Nacos 3, and by Nacos 2.
 const PATHS: [&str; 2] = ["/nacos/v3/auth/user/login", "/nacos/v1/auth/login"];
+
+/// What HTTP/1 is called where TLS chooses the protocol.
+const HTTP_1: &[&[u8]] = &[b"http/1.1"];
+
+/// What many forget, because TLS of gRPC is another setting.
+const LOGIN_TLS: &str = "logins go over TLS too, for which Nacos needs server.ssl.enabled=true";
 
 /// How long a login may take.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -56,6 +63,7 @@ impl Login {
         &self,
         registry: &Arc<str>,
         http: &str,
+        tls: Option<&TlsSettings>,
     ) -> Result<Option<LoginToken>, Error> {
         if self.user.is_empty() {
             return Ok(None);
@@ -64,9 +72,15 @@ impl Login {
             let failed = |why: String| {
                 Error::unreachable(format!("registry {registry}: login at {http}: {why}"))
             };
-            let asked = timeout(LIMIT, self.ask(http, path)).await;
-            let asked = asked.unwrap_or_else(|_| Err(format!("no answer within {LIMIT:?}")));
-            let (status, body) = asked.map_err(failed)?;
+            let silent = |error: &_| format!("login at {http}: {error}");
+            let asked = async {
+                let stream = tls::connect(http, tls, HTTP_1).await;
+                let stream =
+                    stream.map_err(|failure| failure.or(LOGIN_TLS).error(registry, silent))?;
+                self.ask(stream, http, path).await.map_err(failed)
+            };
+            let late = |_| Err(failed(format!("no answer within {LIMIT:?}")));
+            let (status, body) = timeout(LIMIT, asked).await.unwrap_or_else(late)?;
             match status {
                 StatusCode::OK => {
                     let answer = serde_json::from_slice::<Answer>(&body);
@@ -92,9 +106,13 @@ impl Login {
         Ok(None)
     }
 
-    async fn ask(&self, http: &str, path: &str) -> Result<(StatusCode, Bytes), String> {
+    async fn ask(
+        &self,
+        stream: ServerStream,
+        http: &str,
+        path: &str,
+    ) -> Result<(StatusCode, Bytes), String> {
         let text = |error: &dyn fmt::Display| error.to_string();
-        let stream = TcpStream::connect(http).await.map_err(|error| text(&error))?;
         let handshake = http1::handshake(TokioIo::new(stream)).await;
         let (mut calls, connection) = handshake.map_err(|error| text(&error))?;
         let form = format!("username={}&password={}", escaped(&self.user), escaped(&self.password));

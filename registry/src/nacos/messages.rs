@@ -36,6 +36,8 @@ pub(super) mod code {
     pub(in crate::nacos) const BEING_CHANGED: i32 = 400;
     /// No token, a bad one, or no right to this.
     pub(in crate::nacos) const NO_RIGHT: i32 = 403;
+    /// None of Nacos' own: the server takes no connection of ours.
+    pub(in crate::nacos) const UNWANTED: i32 = -1;
 }
 
 /// An answer without content.

@@ -10,6 +10,8 @@ mod live;
 mod login;
 mod messages;
 mod naming;
+#[cfg(test)]
+mod over_tls;
 mod payload;
 mod place;
 mod pushes;
@@ -31,6 +33,7 @@ use self::pushes::Pushes;
 use self::tree::NacosTree;
 use crate::backend::{Backend, Demand, Session};
 use crate::dubbo::{Layout, TreeSession};
+use crate::tls::TlsSettings;
 use crate::{Pace, Registry, RegistryParams, RegistryUrl, sound, supervise};
 
 /// The port of HTTP if an address has none; that of gRPC is 1000 higher.
@@ -50,6 +53,7 @@ const SERVER_LIMIT: Duration = Duration::from_secs(2);
 ///
 /// | parameter of the address | meaning | default |
 /// | --- | --- | --- |
+/// | `tls`, `ca`, `cert`, `key`, `server-name` | TLS on both ports, as for all registries: the server is checked against `ca` or what the system trusts; `cert` and `key` are our own | `false` |
 /// | `namespace` | id of the namespace | `public` |
 /// | `group` | group of the services | `DEFAULT_GROUP` |
 /// | `register-mode` | `interface`, `instance` or `all`: the levels at which providers are registered | `all` |
@@ -62,6 +66,7 @@ pub struct Nacos {
     address: Arc<str>,
     servers: Vec<NacosServer>,
     login: Login,
+    tls: Option<TlsSettings>,
     namespace: Arc<str>,
     group: Arc<str>,
     layout: Arc<Layout>,
@@ -80,7 +85,8 @@ impl Nacos {
     /// What the address says.
     fn of(config: &RegistryParams) -> Result<Self, Error> {
         let url = RegistryUrl::parse(&config.url)?;
-        url.expect_keys(&["namespace", "group", "register-mode", "register-consumer"])?;
+        let keys = ["namespace", "group", "register-mode", "register-consumer"];
+        url.expect_keys(&[&keys[..], &TlsSettings::KEYS].concat())?;
         if !url.path.is_empty() {
             return Err(url.wrong("it takes no path: write a namespace as ?namespace=ID"));
         }
@@ -117,6 +123,7 @@ impl Nacos {
         Ok(Self {
             address: url.to_string().into(),
             servers,
+            tls: TlsSettings::of(&url)?,
             login: Login { user: url.user, password: url.password },
             namespace,
             group,
@@ -126,7 +133,7 @@ impl Nacos {
 
     async fn open(&self, server: &NacosServer) -> Result<NacosTree, Error> {
         let pushes = Arc::new(Pushes::default());
-        let (address, login) = (&self.address, &self.login);
+        let (address, login) = (&self.address, (&self.login, self.tls.as_ref()));
         let opening = NacosConnection::open(address, server, login, &self.namespace, pushes);
         let silent = |_| {
             let at = &server.grpc;

@@ -8,6 +8,7 @@ use rpc_core::{Error, amount};
 use super::dial::Servers;
 use super::open::SessionWish;
 use crate::dubbo::{Layout, RecordForm};
+use crate::tls::TlsSettings;
 use crate::{Host, RegistryParams, RegistryUrl};
 
 /// The port of a server if an address has none.
@@ -16,8 +17,10 @@ const PORT: u16 = 2181;
 /// After how long without us the servers drop what we registered, if the address does not say.
 const SESSION: Duration = Duration::from_secs(40);
 
-/// How long one server may take to open a session, if the address does not say.
+/// How long one server may take to open a session, if the address does not say: in the clear, and over
+/// TLS, which is a few more ways there and back.
 const TIMEOUT: Duration = Duration::from_secs(1);
+const TLS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The longest that may be asked for: what a server can be told.
 const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
@@ -40,9 +43,8 @@ impl ZooKeeperAddress {
     /// A part that is malformed, unknown or cannot work.
     pub(super) fn read(config: &RegistryParams) -> Result<Self, Error> {
         let mut url = RegistryUrl::parse(&config.url)?;
-        let known: Vec<_> =
-            ["session", "timeout", "backup"].into_iter().chain(Layout::KEYS).collect();
-        url.expect_keys(&known)?;
+        let own = ["session", "timeout", "backup"];
+        url.expect_keys(&[&own[..], &TlsSettings::KEYS, &Layout::KEYS].concat())?;
         if let Some(backup) = url.query.remove("backup") {
             url.hosts.extend(hosts(&url, &backup)?);
         }
@@ -53,11 +55,12 @@ impl ZooKeeperAddress {
             timeout: time(&url, "session", SESSION)?,
             credentials: credentials(&url, config.token.as_deref())?,
         };
-        let servers = Servers::new(
-            url.hosts.iter().map(|host| host.address(PORT)).collect(),
-            time(&url, "timeout", TIMEOUT)?,
-            wish,
-        );
+        let tls = TlsSettings::of(&url)?;
+        let timeout = time(&url, "timeout", if tls.is_some() { TLS_TIMEOUT } else { TIMEOUT })?;
+        // The rest is for the hello, so that it is known which of them was too slow.
+        let tls = tls.map(|tls| tls.within(timeout * 3 / 4));
+        let addresses = url.hosts.iter().map(|host| host.address(PORT)).collect();
+        let servers = Servers::new(addresses, timeout, wish, tls);
         let layout = Layout::of(&url, config, RecordForm::Curator, PORT)?;
         let chroot = chroot(&url)?.into();
         Ok(Self { text: url.to_string().into(), servers, chroot, layout: Arc::new(layout) })

@@ -69,6 +69,8 @@ struct Connection<S> {
     state: Arc<ConnectionState>,
     incoming: BytesMut,
     outgoing: BytesMut,
+    /// Whether all that was written has left; TLS may hold some back.
+    is_flushed: bool,
     waiting: VecDeque<(i32, oneshot::Sender<RequestOutcome>)>,
     last_xid: i32,
     /// Bytes of an answer that is too long and is not kept.
@@ -91,6 +93,7 @@ pub(super) async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
         state: Arc::clone(&state),
         incoming: BytesMut::new(),
         outgoing: BytesMut::new(),
+        is_flushed: true,
         waiting: VecDeque::new(),
         last_xid: 0,
         skipping: 0,
@@ -109,6 +112,17 @@ pub(super) async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
     orders.close();
 }
 
+/// Writes some of what waits, or has what was written leave if nothing does; whether all has left.
+async fn write_some(
+    write: &mut (impl AsyncWrite + Unpin),
+    outgoing: &mut BytesMut,
+) -> std::io::Result<bool> {
+    if outgoing.is_empty() {
+        return write.flush().await.map(|()| true);
+    }
+    write.write_buf(outgoing).await.map(|_| false)
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Runs until nobody sends orders any more.
     ///
@@ -118,22 +132,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let timeout = self.state.ticket.timeout;
         let ping_every = (timeout / 3).min(PING_EVERY);
         let silence = (timeout * 2 / 3).min(SILENCE);
+        let broke = |error: std::io::Error| format!("the connection broke: {error}");
         loop {
             let takes_orders = self.waiting.len() < IN_FLIGHT && self.outgoing.len() < UNWRITTEN;
-            let has_outgoing = !self.outgoing.is_empty();
+            let has_outgoing = !self.outgoing.is_empty() || !self.is_flushed;
             let (ping_at, silent_at) = (self.said + ping_every, self.heard + silence);
             // Room for the next read, in steps that follow what really comes.
             self.incoming.reserve(8 * 1024);
             tokio::select! {
                 read = self.read.read_buf(&mut self.incoming) => {
-                    if read.map_err(|error| format!("the connection broke: {error}"))? == 0 {
+                    if read.map_err(broke)? == 0 {
                         return Err("the server closed the connection".to_owned());
                     }
                     self.heard = Instant::now();
                     self.take_frames()?;
                 }
-                written = self.write.write_buf(&mut self.outgoing), if has_outgoing => {
-                    written.map_err(|error| format!("the connection broke: {error}"))?;
+                flushed = write_some(&mut self.write, &mut self.outgoing), if has_outgoing => {
+                    self.is_flushed = flushed.map_err(broke)?;
                 }
                 order = orders.recv(), if takes_orders => match order {
                     Some(order) => self.ask(order),
@@ -220,6 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.say(&message::plain(ZooKeeperOp::Close, self.last_xid));
         let goodbye = async {
             self.write.write_all_buf(&mut self.outgoing).await?;
+            self.write.flush().await?;
             // The server hangs up once it is done.
             while self.read.read_buf(&mut self.incoming).await? > 0 {
                 self.incoming.clear();

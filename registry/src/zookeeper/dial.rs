@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use rand::seq::SliceRandom;
 use rpc_core::Error;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::client::ZooKeeperClient;
 use super::open::{OpenFailure, SessionWish, open_session};
 use super::ticket::SessionTicket;
 use crate::lock::locked;
+use crate::tls::{self, ConnectFailure, TlsFailure, TlsSettings};
 
 /// Servers whose failures an error names.
 const NAMED: usize = 3;
@@ -26,6 +26,7 @@ pub(super) struct Servers {
     /// How long each may take.
     timeout: Duration,
     wish: SessionWish,
+    tls: Option<TlsSettings>,
     /// The session of the last connection, to go on with.
     ticket: Mutex<Option<Arc<SessionTicket>>>,
 }
@@ -33,13 +34,18 @@ pub(super) struct Servers {
 /// Why a server opened no session.
 enum DialFailure {
     Open(OpenFailure),
-    Unreachable(std::io::Error),
+    Connect(ConnectFailure),
     TooSlow,
 }
 
 impl Servers {
-    pub(super) fn new(addresses: Vec<String>, timeout: Duration, wish: SessionWish) -> Self {
-        Self { addresses, timeout, wish, ticket: Mutex::new(None) }
+    pub(super) fn new(
+        addresses: Vec<String>,
+        timeout: Duration,
+        wish: SessionWish,
+        tls: Option<TlsSettings>,
+    ) -> Self {
+        Self { addresses, timeout, wish, tls, ticket: Mutex::new(None) }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -71,11 +77,9 @@ impl Servers {
         for address in &addresses {
             match self.open_at(address, ticket.as_ref()).await {
                 Ok(client) => return Ok(client),
-                Err(DialFailure::Open(OpenFailure::Refused)) => {
-                    return Err(Error::refused(format!(
-                        "registry {registry}: {address} refuses our credentials: \
-                         check user and password"
-                    )));
+                Err(failure) if failure.is_refusal() => {
+                    let why = failure.show(address);
+                    return Err(Error::refused(format!("registry {registry}: {why}")));
                 }
                 Err(failure) => failed.push((address, failure)),
             }
@@ -120,9 +124,8 @@ impl Servers {
         address: &str,
         ticket: Option<&Arc<SessionTicket>>,
     ) -> Result<ZooKeeperClient, DialFailure> {
-        let mut stream = TcpStream::connect(address).await.map_err(DialFailure::Unreachable)?;
-        // Without it requests are late, no more.
-        let _ = stream.set_nodelay(true);
+        let connected = tls::connect(address, self.tls.as_ref(), &[]).await;
+        let mut stream = connected.map_err(DialFailure::Connect)?;
         let opened = open_session(&mut stream, &self.wish, ticket).await;
         let opened = opened.map_err(DialFailure::Open)?;
         *locked(&self.ticket) = Some(Arc::clone(&opened));
@@ -131,22 +134,38 @@ impl Servers {
 }
 
 impl DialFailure {
+    /// Whether it stays so until somebody mends our credentials.
+    fn is_refusal(&self) -> bool {
+        match self {
+            Self::Open(OpenFailure::Refused | OpenFailure::Unwanted(_))
+            | Self::Connect(ConnectFailure::Tls(TlsFailure::Ours(_))) => true,
+            Self::Open(_) | Self::Connect(_) | Self::TooSlow => false,
+        }
+    }
+
     /// What went wrong at `address` and what helps.
     fn show(&self, address: &str) -> String {
         match self {
-            Self::Unreachable(error) => {
+            Self::Connect(ConnectFailure::Tcp(error)) => {
                 format!("cannot connect to {address}: {error}, is it running?")
             }
+            Self::Connect(ConnectFailure::Tls(TlsFailure::Ours(why) | TlsFailure::Theirs(why)))
+            | Self::Open(OpenFailure::Unwanted(why)) => why.clone(),
             Self::TooSlow => format!("{address} does not answer in time, is it overloaded?"),
             Self::Open(OpenFailure::Silent) => format!(
                 "{address} hung up without an answer: it is starting or cut off from its ensemble, \
-                 or it is not ZooKeeper, check the port"
+                 expects TLS (tls=true), or is not ZooKeeper, check the port"
             ),
             Self::Open(OpenFailure::Foreign) => {
                 format!("what answers at {address} is not ZooKeeper, check the port")
             }
+            Self::Open(OpenFailure::Tls) => {
+                format!("{address} speaks TLS: write tls=true into the address")
+            }
             Self::Open(OpenFailure::Expired) => format!("{address} opens no session"),
-            Self::Open(OpenFailure::Refused) => format!("{address} refuses our credentials"),
+            Self::Open(OpenFailure::Refused) => {
+                format!("{address} refuses our credentials: check user and password")
+            }
             Self::Open(OpenFailure::Broken(error)) => {
                 format!("the connection to {address} broke: {error}")
             }

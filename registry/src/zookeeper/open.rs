@@ -1,6 +1,7 @@
 //! Opens a session over a connection, or goes on with an older one.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use super::jute::{JuteReader, JuteWriter, NotJute};
 use super::message::{self, AnswerHead, xid};
 use super::ticket::SessionTicket;
+use crate::tls;
 
 /// Lengths that the answer to a hello can have; older servers leave out a byte, and none says more.
 const WELCOME: std::ops::RangeInclusive<usize> = 20..=256;
@@ -22,6 +24,10 @@ pub(super) enum OpenFailure {
     Silent,
     /// What answers is not ZooKeeper.
     Foreign,
+    /// What answers speaks TLS.
+    Tls,
+    /// The server takes no connection of ours, which it says in TLS.
+    Unwanted(String),
     /// The older session is over.
     Expired,
     /// The credentials are refused.
@@ -99,18 +105,31 @@ fn hello(wish: &SessionWish, ticket: Option<&Arc<SessionTicket>>) -> BytesMut {
 }
 
 async fn send<S: AsyncWrite + Unpin>(stream: &mut S, frame: BytesMut) -> Result<(), OpenFailure> {
-    stream.write_all(&frame).await.map_err(|error| OpenFailure::Broken(error.to_string()))
+    let sent = async {
+        stream.write_all(&frame).await?;
+        stream.flush().await
+    };
+    sent.await.map_err(|error: io::Error| match tls::refusal(&error) {
+        Some(why) => OpenFailure::Unwanted(why),
+        None => OpenFailure::Broken(error.to_string()),
+    })
 }
 
 /// A whole frame; nothing follows it, because the server only answers.
 async fn receive<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Bytes, OpenFailure> {
-    let length = stream.read_u32().await.map_err(|_| OpenFailure::Silent)?;
+    let silent =
+        |error: io::Error| tls::refusal(&error).map_or(OpenFailure::Silent, OpenFailure::Unwanted);
+    let length = stream.read_u32().await.map_err(silent)?;
+    // An alert, or another record of TLS.
+    if let [0x15 | 0x16, 3, ..] = length.to_be_bytes() {
+        return Err(OpenFailure::Tls);
+    }
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     // A web server says `HTTP`, which is a length of more than a GiB.
     if length < AnswerHead::LENGTH || length > *WELCOME.end() {
         return Err(OpenFailure::Foreign);
     }
     let mut body = vec![0; length];
-    stream.read_exact(&mut body).await.map_err(|_| OpenFailure::Silent)?;
+    stream.read_exact(&mut body).await.map_err(silent)?;
     Ok(body.into())
 }

@@ -7,6 +7,7 @@ pub(crate) mod log;
 #[cfg(feature = "store")]
 pub(crate) mod process;
 
+use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,10 +35,8 @@ pub(crate) struct Place {
     pub(crate) lists_each_start: bool,
     /// Whether it refuses an instance whose metadata is longer than 1,024 characters.
     pub(crate) limits_metadata: bool,
-    #[cfg(feature = "etcd")]
-    _etcd: Option<Arc<servers::EtcdServer>>,
-    #[cfg(feature = "zookeeper")]
-    _zookeeper: Option<Arc<servers::ZooKeeperServer>>,
+    /// A server that runs for it.
+    _running: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Place {
@@ -51,10 +50,7 @@ impl Place {
             _dir: None,
             lists_each_start: false,
             limits_metadata: false,
-            #[cfg(feature = "etcd")]
-            _etcd: None,
-            #[cfg(feature = "zookeeper")]
-            _zookeeper: None,
+            _running: None,
         }
     }
 
@@ -143,12 +139,20 @@ async fn dev() -> Place {
     Place { _keeper: Some((keeper, registration)), _dir: Some(dir), ..place }
 }
 
-/// The server that tests share, with a root for each.
+/// The servers that tests share, without TLS and with, and a root for each test.
 #[cfg(feature = "etcd")]
-fn etcd(test: &str) -> Option<Place> {
-    let server = servers::EtcdServer::shared()?;
-    let place = Place::at(format!("etcd://{}?session=2s&group={test}", server.address()));
-    Some(Place { lists_each_start: true, _etcd: Some(server), ..place })
+fn etcd(test: &str) -> Vec<Place> {
+    let query = format!("session=2s&group={test}");
+    let plain = servers::EtcdServer::shared().map(|server| {
+        let place = Place::at(format!("etcd://{}?{query}", server.address()));
+        Place { lists_each_start: true, _running: Some(server), ..place }
+    });
+    let secure = servers::SecureServer::shared_etcd().map(|secure| {
+        let (at, tls) = (secure.server.address(), secure.parameters());
+        let place = Place::at(format!("etcd://{at}?{query}&{tls}"));
+        Place { lists_each_start: true, _running: Some(secure), ..place }
+    });
+    plain.into_iter().chain(secure).collect()
 }
 
 /// A namespace for a test, on each version that is there.
@@ -164,12 +168,19 @@ fn nacos(test: &str) -> Vec<Place> {
     servers::NacosVersion::ALL.into_iter().filter_map(place).collect()
 }
 
-/// The server that tests share, with a path for each.
+/// The servers that tests share, without TLS and with, and a path for each test.
 #[cfg(feature = "zookeeper")]
-fn zookeeper(test: &str) -> Option<Place> {
-    let server = servers::ZooKeeperServer::shared()?;
-    let place = Place::at(format!("zookeeper://{}/{test}", server.address()));
-    Some(Place { lists_each_start: true, _zookeeper: Some(server), ..place })
+fn zookeeper(test: &str) -> Vec<Place> {
+    let plain = servers::ZooKeeperServer::shared().map(|server| {
+        let place = Place::at(format!("zookeeper://{}/{test}", server.address()));
+        Place { lists_each_start: true, _running: Some(server), ..place }
+    });
+    let secure = servers::SecureServer::shared_zookeeper().map(|secure| {
+        let (at, tls) = (secure.server.secure_address(), secure.parameters());
+        let place = Place::at(format!("zookeeper://{at}/{test}?{tls}"));
+        Place { lists_each_start: true, _running: Some(secure), ..place }
+    });
+    plain.into_iter().chain(secure).collect()
 }
 
 pub(crate) fn key(service: &str) -> ServiceKey {

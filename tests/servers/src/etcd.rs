@@ -2,14 +2,14 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{Process, free_ports, installed};
+use crate::{CertificateAuthority, CertificateFiles, Process, free_ports, installed};
 
 /// Where Debian has it, and who builds it by hand.
 const PLACES: [&str; 2] = ["/usr/bin/etcd", "/usr/local/bin/etcd"];
@@ -22,6 +22,8 @@ const ASKED: (usize, Duration) = (1500, Duration::from_millis(20));
 #[derive(Debug)]
 pub struct EtcdServer {
     port: u16,
+    /// Where its page of health is, without TLS.
+    health: u16,
     arguments: Vec<String>,
     /// `None` while it is down.
     process: Option<Process>,
@@ -56,22 +58,51 @@ impl EtcdServer {
         Some(server)
     }
 
+    /// One server with TLS, which reads `files` for each connection. With `clients` it lets in only who has a
+    /// certificate of that authority.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn start_secure(
+        files: &CertificateFiles,
+        clients: Option<&CertificateAuthority>,
+    ) -> Option<Self> {
+        let file = |path: &Path| path.display().to_string();
+        let mut more = vec![("cert-file", file(&files.cert)), ("key-file", file(&files.key))];
+        if let Some(authority) = clients {
+            more.push(("trusted-ca-file", file(&authority.ca())));
+            more.push(("client-cert-auth", "true".to_owned()));
+        }
+        let [server] = Self::launch_all("https", &more)?;
+        Some(server)
+    }
+
     /// `N` servers that are one registry, all of which answer.
     ///
     /// # Panics
     /// They do not start.
     #[must_use]
     pub fn start_ensemble<const N: usize>() -> Option<[Self; N]> {
+        Self::launch_all("http", &[])
+    }
+
+    fn launch_all<const N: usize>(
+        scheme: &str,
+        more: &[(&'static str, String)],
+    ) -> Option<[Self; N]> {
         let program = installed(&PLACES, "etcd-server")?;
-        let (clients, peers) = (free_ports::<N>(), free_ports::<N>());
+        let (clients, peers, health) = (free_ports::<N>(), free_ports::<N>(), free_ports::<N>());
         let url = |port: u16| format!("http://127.0.0.1:{port}");
+        let client_url = |port: u16| format!("{scheme}://127.0.0.1:{port}");
         let member = |(i, port): (usize, &u16)| format!("m{i}={}", url(*port));
         let cluster = peers.iter().enumerate().map(member).collect::<Vec<_>>().join(",");
         let mut servers: [Self; N] = std::array::from_fn(|i| {
             let arguments = [
                 ("name", format!("m{i}")),
-                ("listen-client-urls", url(clients[i])),
-                ("advertise-client-urls", url(clients[i])),
+                ("listen-client-urls", client_url(clients[i])),
+                ("advertise-client-urls", client_url(clients[i])),
+                ("listen-metrics-urls", url(health[i])),
                 ("listen-peer-urls", url(peers[i])),
                 ("initial-advertise-peer-urls", url(peers[i])),
                 ("initial-cluster", cluster.clone()),
@@ -79,10 +110,11 @@ impl EtcdServer {
                 ("heartbeat-interval", "50".to_owned()),
                 ("election-timeout", "500".to_owned()),
             ];
-            let arguments =
-                arguments.iter().map(|(name, value)| format!("--{name}={value}")).collect();
+            let arguments = arguments.iter().chain(more);
+            let arguments = arguments.map(|(name, value)| format!("--{name}={value}")).collect();
             let dir = tempfile::tempdir().expect("a folder for the data of etcd");
-            Self { port: clients[i], arguments, process: None, program: program.clone(), dir }
+            let (port, health) = (clients[i], health[i]);
+            Self { port, health, arguments, process: None, program: program.clone(), dir }
         });
         servers.iter_mut().for_each(Self::launch);
         servers.iter_mut().for_each(Self::wait);
@@ -144,7 +176,7 @@ impl EtcdServer {
 
     fn is_healthy(&self) -> bool {
         let ask = || -> std::io::Result<bool> {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+            let mut stream = TcpStream::connect(("127.0.0.1", self.health))?;
             stream.set_read_timeout(Some(Duration::from_secs(2)))?;
             stream.write_all(b"GET /health HTTP/1.0\r\n\r\n")?;
             let mut answer = String::new();
@@ -180,5 +212,14 @@ mod tests {
             second.is_healthy() && third.is_healthy()
         });
         assert!(is_so, "the others have no leader");
+    }
+
+    #[test]
+    fn one_with_tls_answers_again_after_a_kill() {
+        let authority = CertificateAuthority::new();
+        let files = authority.issue("server", Default::default());
+        let Some(mut etcd) = EtcdServer::start_secure(&files, Some(&authority)) else { return };
+        etcd.restart();
+        assert!(etcd.is_healthy());
     }
 }

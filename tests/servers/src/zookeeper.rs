@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{Process, free_ports, installed};
+use crate::{CertificateAuthority, CertificateFiles, Process, free_ports, installed};
 
 /// How often a server that starts is asked whether it is ready,
 const ASKED: u32 = 3000;
@@ -26,6 +26,8 @@ const TICK_MS: u32 = 200;
 #[derive(Debug)]
 pub struct ZooKeeperServer {
     address: SocketAddr,
+    /// Where it speaks TLS.
+    secure: Option<SocketAddr>,
     config: PathBuf,
     data: PathBuf,
     log: PathBuf,
@@ -87,6 +89,38 @@ impl ZooKeeperServer {
         Some(server)
     }
 
+    /// As [`start`](Self::start), of a server that speaks TLS at a port of its own, besides. It reads `files` as
+    /// it starts. With `clients` it lets in there only who has a certificate of that authority.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn start_secure(
+        files: &CertificateFiles,
+        clients: Option<&CertificateAuthority>,
+    ) -> Option<Self> {
+        let [port] = free_ports();
+        let mut lines = format!(
+            // Its first handshakes are slow, and no session shall end for that.
+            "maxSessionTimeout=20000\nserverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory\n\
+             secureClientPort={port}\nsecureClientPortAddress=127.0.0.1\n\
+             ssl.keyStore.location={}\nssl.keyStore.type=PEM\nssl.clientAuth={}\n",
+            files.together().display(),
+            if clients.is_some() { "need" } else { "none" },
+        );
+        if let Some(authority) = clients {
+            let ca = authority.ca();
+            let _ = writeln!(
+                lines,
+                "ssl.trustStore.type=PEM\nssl.trustStore.location={}",
+                ca.display()
+            );
+        }
+        let mut server = Self::with(&lines)?;
+        server.secure = Some(SocketAddr::from(([127, 0, 0, 1], port)));
+        Some(server)
+    }
+
     /// A server whose files are in `dir` and which does not run yet.
     fn new(dir: &Path, port: u16, lines: &str) -> Self {
         let data = dir.join("data");
@@ -100,13 +134,23 @@ impl ZooKeeperServer {
         );
         std::fs::write(&config, text).expect("its configuration can be written");
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        Self { address, config, data, log: dir.join("log"), process: None, _dir: None }
+        let log = dir.join("log");
+        Self { address, secure: None, config, data, log, process: None, _dir: None }
     }
 
     /// Where it serves.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it serves over TLS.
+    ///
+    /// # Panics
+    /// It was started without.
+    #[must_use]
+    pub fn secure_address(&self) -> SocketAddr {
+        self.secure.expect("it was started with TLS")
     }
 
     /// Starts it on the data that it has, if it does not run, without waiting for it.
@@ -121,7 +165,7 @@ impl ZooKeeperServer {
         java.args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
         // What it has written survives its own end, if not that of the machine.
         java.args(["-Dzookeeper.forceSync=no", "-cp"]);
-        java.arg(jar().expect("it was there when this was made"));
+        java.arg(class_path(&jar().expect("it was there when this was made")));
         java.arg("org.apache.zookeeper.server.quorum.QuorumPeerMain").arg(&self.config);
         self.process = Some(Process::start(java, &self.log));
     }
@@ -245,7 +289,15 @@ impl ZooKeeperEnsemble {
     }
 }
 
-/// The program, whose manifest names what it needs.
+/// The program, and parts of Netty that its manifest forgets, for servers with TLS.
+fn class_path(jar: &Path) -> String {
+    let netty = ["codec", "resolver", "transport-native-unix-common"];
+    let netty = netty.iter().map(|part| jar.with_file_name(format!("netty-{part}.jar")));
+    let all = std::iter::once(jar.to_owned()).chain(netty);
+    all.map(|path| path.display().to_string()).collect::<Vec<_>>().join(":")
+}
+
+/// The program, whose manifest names what else it needs.
 fn jar() -> Option<PathBuf> {
     installed(&["/usr/share/java/zookeeper.jar"], "zookeeper")
 }
@@ -264,5 +316,19 @@ mod tests {
         server.wait_until_ready();
         server.kill();
         server.forget();
+    }
+
+    #[test]
+    fn a_server_with_tls_says_hello_at_a_port_of_its_own() {
+        let authority = CertificateAuthority::new();
+        let files = authority.issue("server", Default::default());
+        let server = ZooKeeperServer::start_secure(&files, Some(&authority));
+        let Some(server) = server else { return };
+        assert_eq!(server.ask("ruok"), "imok");
+        let mut stream = TcpStream::connect(server.secure_address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.write_all(b"this is no TLS, and long enough to be seen as none\r\n").unwrap();
+        // It says so, or hangs up.
+        let _ = stream.read(&mut [0; 1]).unwrap();
     }
 }

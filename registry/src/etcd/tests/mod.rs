@@ -1,6 +1,7 @@
 //! Sessions, keys and watches against etcd itself, whole and broken.
 
 mod faults;
+mod tls;
 
 use std::io::{Read as _, Write as _};
 
@@ -42,6 +43,7 @@ fn access(server: &str, (user, password): (&str, &str)) -> Arc<Access> {
         name: format!("etcd://{server}"),
         user: user.to_owned(),
         password: password.to_owned(),
+        tls: None,
         lease: LEASE,
         root: "dubbo".to_owned(),
     })
@@ -331,7 +333,7 @@ fn layout() -> Layout {
 async fn who_is_no_etcd_is_told_by_what_it_says() {
     for (answer, expected) in [
         (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "it speaks HTTP/1; check host and port"),
-        (&[0x15, 3, 1, 0, 2, 2, 70], "it speaks TLS, which is not spoken here yet"),
+        (&[0x15, 3, 1, 0, 2, 2, 70], "it speaks TLS: write tls=true into the address"),
         (b"220 mail.shop.internal ready", "it speaks another protocol; check host and port"),
         (b"", "it closed the connection without a word; check host and port"),
     ] {

@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 fn servers(server: &ZooKeeperServer, credentials: Option<&str>) -> Servers {
     let credentials = credentials.map(Into::into);
     let wish = SessionWish { timeout: Duration::from_secs(4), credentials };
-    Servers::new(vec![server.address().to_string()], Duration::from_secs(5), wish)
+    Servers::new(vec![server.address().to_string()], Duration::from_secs(5), wish, None)
 }
 
 async fn session(servers: &Servers, chroot: &str) -> Arc<ZooKeeperTree> {

@@ -58,6 +58,8 @@ async fn a_stranger_at_the_port_is_told_from_a_server_that_is_not_ready() {
     for words in strangers {
         assert_eq!(opened(&[words]).await.unwrap_err(), OpenFailure::Foreign, "{words:?}");
     }
+    let alert: &[u8] = &[0x15, 3, 3, 0, 2, 2, 40];
+    assert_eq!(opened(&[alert]).await.unwrap_err(), OpenFailure::Tls);
     assert_eq!(opened(&[]).await.unwrap_err(), OpenFailure::Silent);
     assert_eq!(opened(&[&welcome(0, 0)]).await.unwrap_err(), OpenFailure::Expired);
     let refused = opened(&[&welcome(7, 4000), &answer(-4, -115, &[])]).await;
