@@ -113,6 +113,14 @@ fn misplaced(name: &str, known: &[&str], schema: &Schema) -> Option<String> {
     if capitals != name && known.contains(&&*capitals) {
         return Some(format!("variables are in capitals, write `{capitals}`"));
     }
+    let is_meant = |key: &&&str| {
+        let rest = key.strip_prefix(PREFIX).and_then(|key| key.split_once("__"));
+        rest.is_some_and(|(_, rest)| capitals.strip_prefix(PREFIX) == Some(rest))
+    };
+    let meant: Vec<String> = known.iter().filter(is_meant).map(|key| format!("`{key}`")).collect();
+    if !meant.is_empty() {
+        return Some(format!("its section is missing, write {}", meant.join(" or ")));
+    }
     let is_below = |key: &Key| capitals.starts_with(&format!("{}__", variable(key)));
     let leaves = schema.leaves();
     if let Some(section) = leaves.iter().filter_map(|(key, _)| key.named_section()).find(is_below) {

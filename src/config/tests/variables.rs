@@ -21,6 +21,11 @@ fn a_variable_that_sets_nothing_is_an_error() {
     assert!(message.starts_with(start), "{message}");
     assert!(message.ends_with("DUBHE_CONFIG, DUBHE_LOG, DUBHE_PYTHON"), "{message}");
     for (name, told) in [
+        ("DUBHE_PORT", "its section is missing, write `DUBHE_PROVIDER__PORT`"),
+        (
+            "DUBHE_FILTERS",
+            "its section is missing, write `DUBHE_CONSUMER__FILTERS` or `DUBHE_PROVIDER__FILTERS`",
+        ),
         ("dubhe_consumer__timeout", "variables are in capitals, write `DUBHE_CONSUMER__TIMEOUT`"),
         ("DUBHE_consumer__timeout", "variables are in capitals, write `DUBHE_CONSUMER__TIMEOUT`"),
         (
