@@ -309,8 +309,8 @@ async fn grpc_is_spoken_over_the_tls_of_nacos_itself() {
         format!("{of}.enableTls=true"),
         format!("{of}.compatibility=false"),
         format!("{of}.sslProvider=JDK"),
-        format!("{of}.certChainFile={cert}"),
-        format!("{of}.certPrivateKey={key}"),
+        format!("{of}.certChainFile=file:{cert}"),
+        format!("{of}.certPrivateKey=file:{key}"),
     ];
     let settings: Vec<_> = settings.iter().map(String::as_str).collect();
     for version in NacosVersion::ALL {
