@@ -12,7 +12,9 @@ mod debian;
 mod examples;
 mod features;
 mod figures;
+mod fleet;
 mod growth;
+mod maven;
 mod msrv;
 mod mutants;
 mod nacos;
@@ -30,7 +32,7 @@ use self::process::Failure;
 /// A command: its name, what it does, and how.
 type Task = (&'static str, &'static str, fn(&[String]) -> Result<(), Failure>);
 
-const TASKS: [Task; 21] = [
+const TASKS: [Task; 22] = [
     ("fmt", "format everything; --check only looks", tasks::fmt),
     ("lint", "clippy on every target, warnings are errors", tasks::lint),
     ("test", "every test, with its set-up; takes cargo test's arguments", tasks::test),
@@ -75,6 +77,11 @@ const TASKS: [Task; 21] = [
         tasks::differential,
     ),
     ("nacos", "the tests of `nacos://` on real servers, which Maven puts together", nacos::test),
+    (
+        "fleet",
+        "Java and Go peers on both sides of real registries: [REGISTRY...] [--quick]",
+        fleet::check,
+    ),
     ("python", "make the Python that tests use and print its path", python::print),
     ("ci", "everything that must pass, in sequence", ci::run),
 ];

@@ -1,0 +1,333 @@
+//! A registry and everybody around it, and the question whether all of them see each other.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use registry::Registry;
+use rpc_core::{Instance, ServiceKey, Subscription};
+use servers::free_ports;
+use tokio::time::{Duration, Instant, timeout};
+
+use crate::BoxError;
+use crate::findings::Findings;
+use crate::listed::{Listed, OURS, difference};
+use crate::peer::Peer;
+use crate::server::{Kind, Server};
+use crate::world::{Cast, Language, Mode, Programs};
+
+/// How long it may take until everybody sees what is there: leases of others that have died end after 30 s,
+/// and Java hands lists on after 5 s if they change often.
+const SETTLED: Duration = Duration::from_secs(60);
+
+/// The service that all of them offer.
+const SERVICE: &str = "dubhe.fleet.Stock";
+
+/// A provider that runs.
+struct Provider {
+    cast: Cast,
+    port: u16,
+    peer: Peer,
+    listed: Listed,
+}
+
+/// A foreign consumer that runs.
+struct Consumer {
+    language: Language,
+    mode: Mode,
+    peer: Peer,
+}
+
+/// The fleet around one registry.
+pub(crate) struct Scene {
+    pub(crate) server: Server,
+    programs: Programs,
+    registry: Arc<dyn Registry>,
+    ours: Subscription,
+    load: Peer,
+    providers: Vec<Provider>,
+    consumers: Vec<Consumer>,
+    folder: PathBuf,
+}
+
+impl Scene {
+    /// A registry with two providers of ours and a consumer of ours that calls them until the end.
+    pub(crate) async fn start(kind: Kind) -> Result<Self, BoxError> {
+        let programs = Programs::find()?;
+        let folder = programs.logs(kind.name())?;
+        let server = Server::start(kind)?;
+        let url = server.url(Language::Rust);
+        let registry = registry::connect(&url)?;
+        let ours = registry.subscribe(&ServiceKey::new(SERVICE)).await?;
+        let mut providers = Vec::new();
+        for cast in [Cast::ours("rust-a"), Cast::ours("rust-b")] {
+            providers.push(provide(&programs, &server, &folder, cast, 0).await?);
+        }
+        let home = home(&folder, "rust-load")?;
+        let load = ("rust-load", Language::Rust);
+        let command = programs.consumer(load, Mode::All, &url, &home);
+        let (load, _) = Peer::start("rust-load", command, &folder).await?;
+        let consumers = Vec::new();
+        Ok(Self { server, programs, registry, ours, load, providers, consumers, folder })
+    }
+
+    /// Adds a provider.
+    pub(crate) async fn provide(&mut self, cast: Cast) -> Result<(), BoxError> {
+        let [port] = free_ports();
+        let path = &self.folder;
+        let provider = provide(&self.programs, &self.server, path, cast, port).await?;
+        self.providers.push(provider);
+        Ok(())
+    }
+
+    /// Adds a foreign consumer, which follows the levels of `mode`.
+    pub(crate) async fn consume(
+        &mut self,
+        name: &str,
+        language: Language,
+        mode: Mode,
+    ) -> Result<(), BoxError> {
+        let home = home(&self.folder, name)?;
+        let url = self.server.url(language);
+        let command = self.programs.consumer((name, language), mode, &url, &home);
+        let (peer, _) = Peer::start(name, command, &self.folder).await?;
+        self.consumers.push(Consumer { language, mode, peer });
+        Ok(())
+    }
+
+    /// Ends the provider `name` in an orderly way.
+    pub(crate) async fn end(&mut self, name: &str) -> Result<(), BoxError> {
+        self.take(name)?.peer.end().await.map(drop)
+    }
+
+    /// Ends the provider `name` and starts it again, at the same port if it is not one of ours.
+    pub(crate) async fn replace(&mut self, name: &str, is_orderly: bool) -> Result<(), BoxError> {
+        let gone = self.take(name)?;
+        if is_orderly {
+            gone.peer.end().await?;
+        } else {
+            gone.peer.kill().await?;
+        }
+        let path = &self.folder;
+        let again = provide(&self.programs, &self.server, path, gone.cast, gone.port).await?;
+        self.providers.push(again);
+        Ok(())
+    }
+
+    fn take(&mut self, name: &str) -> Result<Provider, BoxError> {
+        let place = self.providers.iter().position(|one| one.cast.name == name);
+        Ok(self.providers.remove(place.ok_or_else(|| format!("there is no {name}"))?))
+    }
+
+    /// Whether the foreign consumer `name` runs.
+    pub(crate) fn has_consumer(&self, name: &str) -> bool {
+        self.consumers.iter().any(|one| one.peer.name() == name)
+    }
+
+    /// Ends the consumer `name` and starts it again.
+    pub(crate) async fn replace_consumer(&mut self, name: &str) -> Result<(), BoxError> {
+        let place = self.consumers.iter().position(|one| one.peer.name() == name);
+        let gone = self.consumers.remove(place.ok_or_else(|| format!("there is no {name}"))?);
+        let (language, mode) = (gone.language, gone.mode);
+        gone.peer.end().await?;
+        self.consume(name, language, mode).await
+    }
+
+    /// Waits until everybody's list is that of what runs, and notes for each how long it took or what it
+    /// lacks.
+    pub(crate) async fn settle(&mut self, findings: &mut Findings) -> Result<(), BoxError> {
+        let begun = Instant::now();
+        let wanted = self.wanted(|_| true);
+        let seen = self.settle_ours(&wanted, begun).await;
+        note(findings, "our list", &wanted, &without_ids(&seen), begun);
+        // What it says now is the same as what it pushed.
+        let asked = self.registry.list(&ServiceKey::new(SERVICE)).await?;
+        let asked: BTreeSet<Listed> = asked.iter().flat_map(Listed::of_instance).collect();
+        findings.note("our list, asked for", &format!("{} entries", asked.len()), asked == seen);
+        let ids: Vec<Listed> = seen.into_iter().filter(|one| one.scheme == OURS).collect();
+        for at in 0..self.consumers.len() {
+            let consumer = &self.consumers[at];
+            for level in ["interface", "application"] {
+                if consumer.mode.is_listed_at(level) {
+                    self.settle_theirs(findings, at, level, &ids, begun).await;
+                }
+            }
+        }
+        self.nothing_lost(findings).await
+    }
+
+    /// Our list once it is `wanted`, or at the end of the time.
+    async fn settle_ours(&mut self, wanted: &BTreeSet<Listed>, begun: Instant) -> BTreeSet<Listed> {
+        loop {
+            let seen = self.ours.latest();
+            let seen: BTreeSet<Listed> = seen
+                .instances
+                .iter()
+                .flat_map(|one: &Arc<Instance>| Listed::of_instance(one))
+                .collect();
+            let left = SETTLED.saturating_sub(begun.elapsed());
+            if without_ids(&seen) == *wanted || left.is_zero() {
+                return seen;
+            }
+            // Whichever comes first, the list is looked at again.
+            let _ = timeout(left, self.ours.next()).await;
+        }
+    }
+
+    /// The same of what the registry layer of a foreign consumer was told at `level`. `ids` are ours, with
+    /// their starts.
+    async fn settle_theirs(
+        &self,
+        findings: &mut Findings,
+        at: usize,
+        level: &str,
+        ids: &[Listed],
+        begun: Instant,
+    ) {
+        let consumer = &self.consumers[at];
+        let language = consumer.language;
+        let mut wanted = self.wanted(|cast| sees(language, level, cast));
+        let sees_ours = wanted.iter().any(|one| one.scheme == OURS);
+        wanted.retain(|one| one.scheme != OURS);
+        wanted.extend(ids.iter().filter(|_| sees_ours).cloned());
+        // How the others see each other is theirs.
+        let others = self.wanted(|cast| !sees(language, level, cast));
+        let own = |list: Option<&BTreeSet<Listed>>| -> BTreeSet<Listed> {
+            let list = list.into_iter().flatten();
+            list.filter(|one| !others.contains(*one)).cloned().collect()
+        };
+        let mut heard = consumer.peer.heard.clone();
+        let left = SETTLED.saturating_sub(begun.elapsed()).max(Duration::from_millis(1));
+        let told = timeout(left, heard.wait_for(|heard| own(heard.lists.get(level)) == wanted));
+        drop(told.await);
+        let seen = own(heard.borrow().lists.get(level));
+        let what = format!("{} at {level} level", consumer.peer.name());
+        note(findings, &what, &wanted, &seen, begun);
+    }
+
+    /// What there is of those that `is_wanted`.
+    fn wanted(&self, is_wanted: impl Fn(&Cast) -> bool) -> BTreeSet<Listed> {
+        let providers = self.providers.iter().filter(|one| is_wanted(&one.cast));
+        providers.map(|one| one.listed.clone()).collect()
+    }
+
+    /// Has the consumer `name` make so many calls: all of them are answered, by others than ours.
+    pub(crate) async fn call(
+        &mut self,
+        findings: &mut Findings,
+        name: &str,
+        calls: usize,
+    ) -> Result<(), BoxError> {
+        let consumer = self.consumers.iter_mut().find(|one| one.peer.name() == name);
+        let consumer = consumer.ok_or_else(|| format!("there is no {name}"))?;
+        let answer = consumer.peer.ask(&format!("call {calls}")).await?;
+        let is_whole = answer.contains(&format!("ok={calls} ")) && !answer.contains("rust-");
+        findings.note(&format!("calls of {name}"), &answer, is_whole);
+        Ok(())
+    }
+
+    /// Tells what the directories of the consumer `name` would call.
+    pub(crate) async fn tell_invokers(
+        &mut self,
+        findings: &Findings,
+        name: &str,
+    ) -> Result<(), BoxError> {
+        let consumer = self.consumers.iter_mut().find(|one| one.peer.name() == name);
+        let consumer = consumer.ok_or_else(|| format!("there is no {name}"))?;
+        let answer = consumer.peer.ask("invokers").await?;
+        findings.tell(&format!("{name}: {answer}"));
+        Ok(())
+    }
+
+    /// Tells what foreign consumers have logged of ours: how many lines, and the first.
+    pub(crate) fn tell_logs(&self, findings: &Findings) {
+        for consumer in &self.consumers {
+            for text in ["Unsupported protocol dubhe", "Cannot create invokers", "dubhe://"] {
+                let lines = consumer.peer.logged(text);
+                let first: String =
+                    lines.first().map_or("", |line| line).chars().take(300).collect();
+                let (name, count) = (consumer.peer.name(), lines.len());
+                findings.tell(&format!("{name} logged `{text}` in {count} lines: {first}"));
+            }
+        }
+    }
+
+    /// No call of ours to ours has failed so far.
+    async fn nothing_lost(&mut self, findings: &mut Findings) -> Result<(), BoxError> {
+        let tally = self.load.ask("tally").await?;
+        findings.note("our calls", &tally, tally.contains("failed=0 "));
+        Ok(())
+    }
+
+    /// Ends our calls, every one of which has been answered, then everybody.
+    pub(crate) async fn close(self, findings: &mut Findings) -> Result<(), BoxError> {
+        let tally = self.load.end().await?.unwrap_or_default();
+        let begun = tally.split(' ').nth(1).unwrap_or("?");
+        let is_whole = tally.contains(&format!("ok={begun} failed=0 "));
+        findings.note("all of our calls are answered by ours", &tally, is_whole);
+        for consumer in self.consumers {
+            consumer.peer.end().await?;
+        }
+        for provider in self.providers {
+            provider.peer.end().await?;
+        }
+        self.registry.shutdown().await;
+        Ok(())
+    }
+}
+
+/// Whether consumers of `language` are told of this provider at `level`: at the interface level they are of
+/// everybody, in applications dubbo-go is of what has the protocol of its reference alone.
+fn sees(language: Language, level: &str, cast: &Cast) -> bool {
+    let is_listed = cast.mode.is_listed_at(level);
+    is_listed
+        && (level == "interface"
+            || cast.language == language
+            || (language == Language::Java && cast.language == Language::Rust))
+}
+
+/// A folder of its own.
+fn home(folder: &Path, name: &str) -> Result<PathBuf, BoxError> {
+    let home = folder.join(name);
+    std::fs::create_dir_all(&home)?;
+    Ok(home)
+}
+
+async fn provide(
+    programs: &Programs,
+    server: &Server,
+    folder: &Path,
+    cast: Cast,
+    port: u16,
+) -> Result<Provider, BoxError> {
+    let home = home(folder, cast.name)?;
+    let command = programs.provider(cast, &server.url(cast.language), port, &home);
+    let (peer, ready) = Peer::start(cast.name, command, folder).await?;
+    let (scheme, address) = match cast.language {
+        Language::Rust => (OURS, ready),
+        Language::Java | Language::Go => ("dubbo", format!("127.0.0.1:{port}")),
+    };
+    let (application, id) = (cast.name.to_owned(), String::new());
+    let listed = Listed { application, scheme: scheme.to_owned(), address, id };
+    Ok(Provider { cast, port, peer, listed })
+}
+
+fn without_ids(list: &BTreeSet<Listed>) -> BTreeSet<Listed> {
+    list.iter().map(|one| Listed { id: String::new(), ..one.clone() }).collect()
+}
+
+fn note(
+    findings: &mut Findings,
+    what: &str,
+    wanted: &BTreeSet<Listed>,
+    seen: &BTreeSet<Listed>,
+    begun: Instant,
+) {
+    let (is_right, told) = match difference(wanted, seen) {
+        None => {
+            (true, format!("{} entries after {:.1} s", seen.len(), begun.elapsed().as_secs_f64()))
+        }
+        Some(difference) => (false, difference),
+    };
+    findings.note(what, &told, is_right);
+}

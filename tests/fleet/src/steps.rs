@@ -1,0 +1,138 @@
+//! What is done to a fleet: who comes, who goes, what is restarted. After each step everybody is asked what
+//! they see.
+
+use tokio::time::{Duration, sleep};
+
+use crate::BoxError;
+use crate::findings::Findings;
+use crate::scene::Scene;
+use crate::server::Kind;
+use crate::world::Language::{Go, Java};
+use crate::world::{Cast, Mode};
+
+/// How many calls a consumer makes: when it comes, and after each further step.
+const CALLS: (usize, usize) = (1000, 200);
+
+/// How long the registry is away.
+const AWAY: Duration = Duration::from_secs(3);
+
+/// Providers at the interface level, and who follows it.
+const JAVA: Cast = Cast::theirs("java-interface", Java, Mode::Interface);
+const GO: Cast = Cast::theirs("go-interface", Go, Mode::Interface);
+
+/// Providers at the application level.
+const APPLICATIONS: [Cast; 3] = [
+    Cast::theirs("java-remote", Java, Mode::Instance),
+    Cast::theirs("java-local", Java, Mode::Instance).local(),
+    Cast::theirs("go-remote", Go, Mode::Instance),
+];
+
+/// Foreign consumers: those of the interface level, with which Java's follows the other one too, and those of
+/// the application level alone.
+const CONSUMERS: [&str; 2] = ["java-consumer", "go-consumer"];
+const OF_APPLICATIONS: [&str; 2] = ["java-application-consumer", "go-application-consumer"];
+
+/// Everything, around one registry.
+pub(crate) async fn run(kind: Kind, findings: &mut Findings, quick: bool) -> Result<(), BoxError> {
+    findings.step("two providers of ours, and a consumer of ours that calls until the end");
+    let mut scene = Scene::start(kind).await?;
+    scene.settle(findings).await?;
+    interface_level(&mut scene, findings).await?;
+    application_level(&mut scene, findings).await?;
+    restarts(&mut scene, findings, quick).await?;
+    findings.step("the registry is killed, and comes back after 3 s with its data");
+    scene.server.kill();
+    sleep(AWAY).await;
+    scene.server.restart();
+    look(&mut scene, findings).await?;
+    applications_leave(&mut scene, findings).await?;
+    scene.tell_logs(findings);
+    findings.step("everybody ends");
+    scene.close(findings).await
+}
+
+/// Beside providers of ours, which a foreign consumer is told of and cannot call.
+async fn interface_level(scene: &mut Scene, findings: &mut Findings) -> Result<(), BoxError> {
+    for (language, provider, consumer, mode) in
+        [(Java, JAVA, CONSUMERS[0], Mode::All), (Go, GO, CONSUMERS[1], Mode::Interface)]
+    {
+        if !scene.server.kind.is_known_to(language) {
+            continue;
+        }
+        findings.step(&format!("{} and {consumer} come", provider.name));
+        scene.provide(provider).await?;
+        scene.consume(consumer, language, mode).await?;
+        scene.settle(findings).await?;
+        scene.call(findings, consumer, CALLS.0).await?;
+        scene.tell_invokers(findings, consumer).await?;
+    }
+    Ok(())
+}
+
+async fn application_level(scene: &mut Scene, findings: &mut Findings) -> Result<(), BoxError> {
+    findings.step("providers and consumers come that are registered as applications alone");
+    for cast in APPLICATIONS {
+        if scene.server.kind.is_known_to(cast.language) {
+            scene.provide(cast).await?;
+        }
+    }
+    for (name, language) in OF_APPLICATIONS.into_iter().zip([Java, Go]) {
+        if scene.server.kind.is_known_to(language) {
+            scene.consume(name, language, Mode::Instance).await?;
+        }
+    }
+    look(scene, findings).await
+}
+
+/// Every provider goes and comes back, in an orderly way and then killed, and the consumers too.
+async fn restarts(scene: &mut Scene, findings: &mut Findings, quick: bool) -> Result<(), BoxError> {
+    for is_orderly in [true, false] {
+        let how = if is_orderly { "in an orderly way" } else { "as they are killed" };
+        findings.step(&format!("a provider of each kind restarts {how}"));
+        let ours = if is_orderly { "rust-a" } else { "rust-b" };
+        let kind = scene.server.kind;
+        let theirs = [JAVA, GO].into_iter().chain(APPLICATIONS);
+        scene.replace(ours, is_orderly).await?;
+        for cast in theirs.filter(|cast| kind.is_known_to(cast.language)) {
+            scene.replace(cast.name, is_orderly).await?;
+        }
+        look(scene, findings).await?;
+        if quick {
+            return Ok(());
+        }
+    }
+    findings.step("foreign consumers restart");
+    for name in CONSUMERS.into_iter().chain(OF_APPLICATIONS) {
+        if scene.has_consumer(name) {
+            scene.replace_consumer(name).await?;
+        }
+    }
+    look(scene, findings).await
+}
+
+/// Only ours are left at the application level: whoever prefers it has to go back to the other one.
+async fn applications_leave(scene: &mut Scene, findings: &mut Findings) -> Result<(), BoxError> {
+    findings.step("the foreign applications leave, and ours stay");
+    for cast in APPLICATIONS {
+        if scene.server.kind.is_known_to(cast.language) {
+            scene.end(cast.name).await?;
+        }
+    }
+    scene.settle(findings).await?;
+    for name in CONSUMERS.into_iter().filter(|name| scene.has_consumer(name)).collect::<Vec<_>>() {
+        scene.tell_invokers(findings, name).await?;
+        scene.call(findings, name, CALLS.1).await?;
+    }
+    Ok(())
+}
+
+/// Everybody's list, and calls of everybody.
+async fn look(scene: &mut Scene, findings: &mut Findings) -> Result<(), BoxError> {
+    scene.settle(findings).await?;
+    for name in CONSUMERS.into_iter().chain(OF_APPLICATIONS) {
+        if scene.has_consumer(name) {
+            scene.call(findings, name, CALLS.1).await?;
+        }
+    }
+    Ok(())
+}

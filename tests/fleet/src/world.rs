@@ -1,0 +1,161 @@
+//! Who takes part: providers and consumers by language, level and metadata, and how each is started.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use tokio::process::Command;
+
+use crate::BoxError;
+
+/// Says where `cargo xtask fleet` has put the peers.
+const PREPARED: &str = "DUBHE_FLEET";
+
+/// What a program is written in, and with which framework.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Language {
+    Rust,
+    Java,
+    Go,
+}
+
+/// The levels at which a provider is registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Interface,
+    Instance,
+    All,
+}
+
+impl Mode {
+    /// Whether a provider is listed at `level`, `interface` or `application`.
+    pub(crate) fn is_listed_at(self, level: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Interface => level == "interface",
+            Self::Instance => level == "application",
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Interface => "interface",
+            Self::Instance => "instance",
+            Self::All => "all",
+        }
+    }
+}
+
+/// A provider as it is started. Its name is that of its application too.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cast {
+    pub(crate) name: &'static str,
+    pub(crate) language: Language,
+    pub(crate) mode: Mode,
+    /// Whether the registry has its services, or it alone.
+    pub(crate) is_remote: bool,
+}
+
+impl Cast {
+    pub(crate) const fn ours(name: &'static str) -> Self {
+        Self { name, language: Language::Rust, mode: Mode::All, is_remote: true }
+    }
+
+    pub(crate) const fn theirs(name: &'static str, language: Language, mode: Mode) -> Self {
+        Self { name, language, mode, is_remote: true }
+    }
+
+    pub(crate) const fn local(mut self) -> Self {
+        self.is_remote = false;
+        self
+    }
+}
+
+/// The programs of the fleet.
+#[derive(Debug)]
+pub(crate) struct Programs {
+    own: PathBuf,
+    prepared: PathBuf,
+    class_path: String,
+}
+
+impl Programs {
+    /// Those that `cargo xtask fleet` has prepared.
+    pub(crate) fn find() -> Result<Self, BoxError> {
+        let prepared =
+            env::var_os(PREPARED).ok_or("no peers are prepared: run cargo xtask fleet")?;
+        let prepared = PathBuf::from(prepared);
+        let class_path = std::fs::read_to_string(prepared.join("java/classpath"))?;
+        let classes = prepared.join("java/classes");
+        let class_path = format!("{}:{}", classes.display(), class_path.trim());
+        Ok(Self { own: env::current_exe()?, prepared, class_path })
+    }
+
+    /// An empty folder for what the peers of one fleet log and keep; it stays until the next run.
+    pub(crate) fn logs(&self, fleet: &str) -> Result<PathBuf, BoxError> {
+        let folder = self.prepared.join("logs").join(fleet);
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        std::fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
+    /// A provider at `port`, which ours chooses itself; `folder` is its home, where it keeps its caches.
+    pub(crate) fn provider(&self, cast: Cast, url: &str, port: u16, folder: &Path) -> Command {
+        let Cast { name, language, mode, is_remote } = cast;
+        let metadata = if is_remote { "remote" } else { "local" };
+        let words = [format!("port={port}"), format!("metadata={metadata}")];
+        self.program(language, "provider", name, mode, url, &words, folder)
+    }
+
+    /// A consumer; a foreign one follows the levels of `mode`.
+    pub(crate) fn consumer(
+        &self,
+        (name, language): (&str, Language),
+        mode: Mode,
+        url: &str,
+        folder: &Path,
+    ) -> Command {
+        self.program(language, "consumer", name, mode, url, &[], folder)
+    }
+
+    fn program(
+        &self,
+        language: Language,
+        role: &str,
+        name: &str,
+        mode: Mode,
+        url: &str,
+        words: &[String],
+        folder: &Path,
+    ) -> Command {
+        let mut command = match language {
+            Language::Rust => Command::new(&self.own),
+            Language::Java => Command::new("java"),
+            Language::Go => Command::new(self.prepared.join("go/peer")),
+        };
+        match language {
+            Language::Rust => drop(command.args([&format!("as-{role}"), url, name])),
+            Language::Java => {
+                // It lives for a minute: what compiles longer to run faster does not pay.
+                command.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+                command.arg(format!("-Duser.home={}", folder.display()));
+                command.args(["-cp", &self.class_path, "dubhe.fleet.Peer", role]);
+            }
+            Language::Go => drop(command.arg(role)),
+        }
+        if language != Language::Rust {
+            let mode = mode.word();
+            command.arg(format!("application={name}")).arg(format!("registry={url}"));
+            command.arg(format!("mode={mode}")).args(words);
+        }
+        // Only what is said here: settings of the reader's own shall not change the outcome.
+        for (name, _) in env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("DUBHE_")) {
+                command.env_remove(&name);
+            }
+        }
+        command.env("DUBHE_CONFIG", "").env("HOME", folder).current_dir(folder);
+        command
+    }
+}
