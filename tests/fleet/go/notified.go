@@ -8,6 +8,7 @@ import (
 
 	"dubbo.apache.org/dubbo-go/v3/cluster/directory"
 	"dubbo.apache.org/dubbo-go/v3/common"
+	"dubbo.apache.org/dubbo-go/v3/common/constant"
 	"dubbo.apache.org/dubbo-go/v3/common/extension"
 	"dubbo.apache.org/dubbo-go/v3/protocol/invocation"
 	"dubbo.apache.org/dubbo-go/v3/registry"
@@ -15,23 +16,40 @@ import (
 	"dubbo.apache.org/dubbo-go/v3/remoting"
 )
 
+// one is a directory of this consumer.
+type one struct {
+	level string
+	directory.Directory
+}
+
 var (
-	made   []*stock.RegistryDirectory
+	made   []one
 	making sync.Mutex
 )
+
+// maker is how dubbo-go makes a directory of a level.
+type maker = func(*common.URL, registry.Registry) (directory.Directory, error)
 
 // tellLists stands where the registry layer hands lists to a directory of the consumer, and tells of each. It has
 // to be called before the first reference is made.
 func tellLists() {
-	extension.SetDefaultRegistryDirectory(func(url *common.URL, inner registry.Registry) (directory.Directory, error) {
-		found, err := stock.NewRegistryDirectory(url, &told{Registry: inner, level: level(url)})
-		if own, is := found.(*stock.RegistryDirectory); is {
+	interfaces := heard("interface", stock.NewRegistryDirectory)
+	extension.SetDefaultRegistryDirectory(interfaces)
+	extension.SetDirectory(constant.RegistryProtocol, interfaces)
+	applications := heard("application", stock.NewServiceDiscoveryRegistryDirectory)
+	extension.SetDirectory(constant.ServiceRegistryProtocol, applications)
+}
+
+func heard(level string, inner maker) maker {
+	return func(url *common.URL, listed registry.Registry) (directory.Directory, error) {
+		found, err := inner(url, &told{Registry: listed, level: level})
+		if err == nil {
 			making.Lock()
-			made = append(made, own)
+			made = append(made, one{level, found})
 			making.Unlock()
 		}
 		return found, err
-	})
+	}
 }
 
 // tellInvokers tells which addresses the directories would call now.
@@ -45,16 +63,9 @@ func tellInvokers() {
 			addresses = append(addresses, invoker.GetURL().Location)
 		}
 		sort.Strings(addresses)
-		text += " " + level(one.GetURL()) + "=" + strings.Join(addresses, ",")
+		text += " " + one.level + "=" + strings.Join(addresses, ",")
 	}
 	say("%s", text)
-}
-
-func level(url *common.URL) string {
-	if url.Protocol == "service-discovery-registry" {
-		return "application"
-	}
-	return "interface"
 }
 
 // told is a registry whose listeners are heard by us too.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use registry::Registry;
 use rpc_core::{Instance, ServiceKey, Subscription};
 use servers::free_ports;
-use tokio::time::{Duration, Instant, timeout};
+use tokio::time::{Duration, Instant, sleep, timeout};
 
 use crate::BoxError;
 use crate::findings::Findings;
@@ -22,6 +22,9 @@ const SETTLED: Duration = Duration::from_secs(60);
 
 /// The service that all of them offer.
 const SERVICE: &str = "dubhe.fleet.Stock";
+
+/// The providers that our consumer calls all the while.
+const OURS_FIRST: [Cast; 2] = [Cast::ours("rust-a"), Cast::ours("rust-b")];
 
 /// A provider that runs.
 struct Provider {
@@ -51,8 +54,9 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// A registry with two providers of ours and a consumer of ours that calls them until the end.
-    pub(crate) async fn start(kind: Kind) -> Result<Self, BoxError> {
+    /// A registry with two providers of ours, after those that come `before`, and a consumer of ours that
+    /// calls ours until the end.
+    pub(crate) async fn start(kind: Kind, before: &[Cast]) -> Result<Self, BoxError> {
         let programs = Programs::find()?;
         let folder = programs.logs(kind.name())?;
         let server = Server::start(kind)?;
@@ -60,8 +64,8 @@ impl Scene {
         let registry = registry::connect(&url)?;
         let ours = registry.subscribe(&ServiceKey::new(SERVICE)).await?;
         let mut providers = Vec::new();
-        for cast in [Cast::ours("rust-a"), Cast::ours("rust-b")] {
-            providers.push(provide(&programs, &server, &folder, cast, 0).await?);
+        for cast in before.iter().copied().chain(OURS_FIRST) {
+            providers.push(provide(&programs, &server, &folder, cast).await?);
         }
         let home = home(&folder, "rust-load")?;
         let load = ("rust-load", Language::Rust);
@@ -71,12 +75,12 @@ impl Scene {
         Ok(Self { server, programs, registry, ours, load, providers, consumers, folder })
     }
 
-    /// Adds a provider.
+    /// Adds a provider, if it is not there.
     pub(crate) async fn provide(&mut self, cast: Cast) -> Result<(), BoxError> {
-        let [port] = free_ports();
-        let path = &self.folder;
-        let provider = provide(&self.programs, &self.server, path, cast, port).await?;
-        self.providers.push(provider);
+        if !self.providers.iter().any(|one| one.cast.name == cast.name) {
+            let provider = provide(&self.programs, &self.server, &self.folder, cast).await?;
+            self.providers.push(provider);
+        }
         Ok(())
     }
 
@@ -100,7 +104,8 @@ impl Scene {
         self.take(name)?.peer.end().await.map(drop)
     }
 
-    /// Ends the provider `name` and starts it again, at the same port if it is not one of ours.
+    /// Ends the provider `name`, in an orderly way or at once, and starts it again, at the same port if it is
+    /// not one of ours.
     pub(crate) async fn replace(&mut self, name: &str, is_orderly: bool) -> Result<(), BoxError> {
         let gone = self.take(name)?;
         if is_orderly {
@@ -108,8 +113,8 @@ impl Scene {
         } else {
             gone.peer.kill().await?;
         }
-        let path = &self.folder;
-        let again = provide(&self.programs, &self.server, path, gone.cast, gone.port).await?;
+        let (cast, server) = (gone.cast, &self.server);
+        let again = provide_at(&self.programs, server, &self.folder, cast, gone.port).await?;
         self.providers.push(again);
         Ok(())
     }
@@ -140,9 +145,7 @@ impl Scene {
         let wanted = self.wanted(|_| true);
         let seen = self.settle_ours(&wanted, begun).await;
         note(findings, "our list", &wanted, &without_ids(&seen), begun);
-        // What it says now is the same as what it pushed.
-        let asked = self.registry.list(&ServiceKey::new(SERVICE)).await?;
-        let asked: BTreeSet<Listed> = asked.iter().flat_map(Listed::of_instance).collect();
+        let asked = self.asked(begun).await?;
         findings.note("our list, asked for", &format!("{} entries", asked.len()), asked == seen);
         let ids: Vec<Listed> = seen.into_iter().filter(|one| one.scheme == OURS).collect();
         for at in 0..self.consumers.len() {
@@ -174,6 +177,17 @@ impl Scene {
         }
     }
 
+    /// What the registry answers to a question of ours, which it may not do yet when it has just come back.
+    async fn asked(&self, begun: Instant) -> Result<BTreeSet<Listed>, BoxError> {
+        loop {
+            match self.registry.list(&ServiceKey::new(SERVICE)).await {
+                Ok(list) => return Ok(list.iter().flat_map(Listed::of_instance).collect()),
+                Err(error) if begun.elapsed() > SETTLED => return Err(error.into()),
+                Err(_) => sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
     /// The same of what the registry layer of a foreign consumer was told at `level`. `ids` are ours, with
     /// their starts.
     async fn settle_theirs(
@@ -185,24 +199,34 @@ impl Scene {
         begun: Instant,
     ) {
         let consumer = &self.consumers[at];
-        let language = consumer.language;
-        let mut wanted = self.wanted(|cast| sees(language, level, cast));
+        let (kind, language) = (self.server.kind, consumer.language);
+        let mut wanted = self.wanted(|cast| sees(kind, language, level, cast));
         let sees_ours = wanted.iter().any(|one| one.scheme == OURS);
         wanted.retain(|one| one.scheme != OURS);
         wanted.extend(ids.iter().filter(|_| sees_ours).cloned());
-        // How the others see each other is theirs.
-        let others = self.wanted(|cast| !sees(language, level, cast));
-        let own = |list: Option<&BTreeSet<Listed>>| -> BTreeSet<Listed> {
-            let list = list.into_iter().flatten();
-            list.filter(|one| !others.contains(*one)).cloned().collect()
+        // How the others see each other in applications is theirs.
+        let others = self.wanted(|cast| !sees(kind, language, level, cast));
+        let of_them = |list: Option<&BTreeSet<Listed>>| -> BTreeSet<Listed> {
+            list.into_iter().flatten().filter(|one| !others.contains(*one)).cloned().collect()
+        };
+        let is_right = |seen: &BTreeSet<Listed>| match language {
+            Language::Go => is_fine_in_go(&wanted, seen, is_lossy(kind, level)),
+            Language::Rust | Language::Java => *seen == wanted,
         };
         let mut heard = consumer.peer.heard.clone();
         let left = SETTLED.saturating_sub(begun.elapsed()).max(Duration::from_millis(1));
-        let told = timeout(left, heard.wait_for(|heard| own(heard.lists.get(level)) == wanted));
+        let told =
+            timeout(left, heard.wait_for(|heard| is_right(&of_them(heard.lists.get(level)))));
         drop(told.await);
-        let seen = own(heard.borrow().lists.get(level));
+        let seen = of_them(heard.borrow().lists.get(level));
         let what = format!("{} at {level} level", consumer.peer.name());
-        note(findings, &what, &wanted, &seen, begun);
+        match difference(&wanted, &seen) {
+            Some(difference) if is_right(&seen) => {
+                findings.tell(&format!("{what} {difference}, which is of its own making"));
+                note(findings, &what, &seen, &seen, begun);
+            }
+            _ => note(findings, &what, &wanted, &seen, begun),
+        }
     }
 
     /// What there is of those that `is_wanted`.
@@ -211,7 +235,8 @@ impl Scene {
         providers.map(|one| one.listed.clone()).collect()
     }
 
-    /// Has the consumer `name` make so many calls: all of them are answered, by others than ours.
+    /// Has the consumer `name` make so many calls: all of them are answered, by others than ours. While
+    /// providers of its own kind restart it may lose some: then it makes as many again.
     pub(crate) async fn call(
         &mut self,
         findings: &mut Findings,
@@ -220,10 +245,20 @@ impl Scene {
     ) -> Result<(), BoxError> {
         let consumer = self.consumers.iter_mut().find(|one| one.peer.name() == name);
         let consumer = consumer.ok_or_else(|| format!("there is no {name}"))?;
-        let answer = consumer.peer.ask(&format!("call {calls}")).await?;
-        let is_whole = answer.contains(&format!("ok={calls} ")) && !answer.contains("rust-");
-        findings.note(&format!("calls of {name}"), &answer, is_whole);
-        Ok(())
+        let begun = Instant::now();
+        let mut lost = String::new();
+        loop {
+            let answer = consumer.peer.ask(&format!("call {calls}")).await?;
+            let is_whole = answer.contains(&format!("ok={calls} "));
+            let strays = answer.contains("rust-");
+            if is_whole || strays || begun.elapsed() > SETTLED {
+                let seen = format!("{answer}{lost}");
+                findings.note(&format!("calls of {name}"), &seen, is_whole && !strays);
+                return Ok(());
+            }
+            lost = format!(" (before, {answer})");
+            sleep(Duration::from_secs(1)).await;
+        }
     }
 
     /// Tells what the directories of the consumer `name` would call.
@@ -276,14 +311,32 @@ impl Scene {
     }
 }
 
-/// Whether consumers of `language` are told of this provider at `level`: at the interface level they are of
-/// everybody, in applications dubbo-go is of what has the protocol of its reference alone.
-fn sees(language: Language, level: &str, cast: &Cast) -> bool {
-    let is_listed = cast.mode.is_listed_at(level);
-    is_listed
-        && (level == "interface"
-            || cast.language == language
-            || (language == Language::Java && cast.language == Language::Rust))
+/// Whether consumers of `language` are told of this provider at `level`. dubbo-go tells its directories of
+/// other protocols than that of the reference at the interface level of some registries alone. How Java and Go
+/// see each other in applications is theirs.
+fn sees(kind: Kind, language: Language, level: &str, cast: &Cast) -> bool {
+    let is_told = match cast.language {
+        Language::Rust if language == Language::Go => level == "interface" && kind != Kind::Etcd,
+        Language::Rust => true,
+        own => level == "interface" || own == language,
+    };
+    cast.mode.is_listed_at(level) && is_told
+}
+
+/// Whether a list of dubbo-go is `wanted` as far as it depends on us: it has ours as they are. Those of its own
+/// kind may be missing for a while, and at etcd they stay when they have left.
+fn is_fine_in_go(wanted: &BTreeSet<Listed>, seen: &BTreeSet<Listed>, is_lossy: bool) -> bool {
+    let of_ours = |list: &BTreeSet<Listed>| -> BTreeSet<Listed> {
+        list.iter().filter(|one| one.scheme == OURS).cloned().collect()
+    };
+    let (wanted, seen) = (of_ours(wanted), of_ours(seen));
+    wanted == seen || is_lossy && seen.is_subset(&wanted)
+}
+
+/// Whether dubbo-go may miss a provider that is listed: it goes through the list that its client of Nacos sorts
+/// meanwhile, so that one is handed on twice and another not at all.
+fn is_lossy(kind: Kind, level: &str) -> bool {
+    matches!(kind, Kind::Nacos2 | Kind::Nacos3) && level == "interface"
 }
 
 /// A folder of its own.
@@ -294,6 +347,16 @@ fn home(folder: &Path, name: &str) -> Result<PathBuf, BoxError> {
 }
 
 async fn provide(
+    programs: &Programs,
+    server: &Server,
+    folder: &Path,
+    cast: Cast,
+) -> Result<Provider, BoxError> {
+    let [port] = free_ports();
+    provide_at(programs, server, folder, cast, port).await
+}
+
+async fn provide_at(
     programs: &Programs,
     server: &Server,
     folder: &Path,

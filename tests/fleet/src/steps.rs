@@ -16,6 +16,10 @@ const CALLS: (usize, usize) = (1000, 200);
 /// How long the registry is away.
 const AWAY: Duration = Duration::from_secs(3);
 
+/// How long it is until sessions of the time before that have ended: at ZooKeeper 4 s, at Nacos at once. Leases
+/// of etcd outlive their clients by 30 s, but those that did not end take them up again.
+const ENDED: Duration = Duration::from_secs(10);
+
 /// Providers at the interface level, and who follows it.
 const JAVA: Cast = Cast::theirs("java-interface", Java, Mode::Interface);
 const GO: Cast = Cast::theirs("go-interface", Go, Mode::Interface);
@@ -35,7 +39,10 @@ const OF_APPLICATIONS: [&str; 2] = ["java-application-consumer", "go-application
 /// Everything, around one registry.
 pub(crate) async fn run(kind: Kind, findings: &mut Findings, quick: bool) -> Result<(), BoxError> {
     findings.step("two providers of ours, and a consumer of ours that calls until the end");
-    let mut scene = Scene::start(kind).await?;
+    // At etcd a dubbo-go application cannot add itself to a mapping that others have begun: it compares the
+    // revision of the whole store with that of the key, and gives up.
+    let before = if kind == Kind::Etcd { &APPLICATIONS[2..] } else { &[] };
+    let mut scene = Scene::start(kind, before).await?;
     scene.settle(findings).await?;
     interface_level(&mut scene, findings).await?;
     application_level(&mut scene, findings).await?;
@@ -44,6 +51,9 @@ pub(crate) async fn run(kind: Kind, findings: &mut Findings, quick: bool) -> Res
     scene.server.kill();
     sleep(AWAY).await;
     scene.server.restart();
+    look(&mut scene, findings).await?;
+    findings.step("10 s later, when what was registered before that has ended");
+    sleep(ENDED).await;
     look(&mut scene, findings).await?;
     applications_leave(&mut scene, findings).await?;
     scene.tell_logs(findings);
