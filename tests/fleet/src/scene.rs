@@ -10,11 +10,12 @@ use servers::free_ports;
 use tokio::time::{Duration, Instant, sleep, timeout};
 
 use crate::BoxError;
+use crate::expected::{is_fine_in_go, is_lossy, sees};
 use crate::findings::Findings;
 use crate::listed::{Listed, OURS, difference};
 use crate::peer::Peer;
 use crate::server::{Kind, Server};
-use crate::world::{Cast, Language, Mode, Programs};
+use crate::world::{Cast, Language, Programs};
 
 /// How long it may take until everybody sees what is there: leases of others that have died end after 30 s,
 /// and Java hands lists on after 5 s if they change often.
@@ -36,8 +37,7 @@ struct Provider {
 
 /// A foreign consumer that runs.
 struct Consumer {
-    language: Language,
-    mode: Mode,
+    cast: Cast,
     peer: Peer,
 }
 
@@ -68,8 +68,7 @@ impl Scene {
             providers.push(provide(&programs, &server, &folder, cast).await?);
         }
         let home = home(&folder, "rust-load")?;
-        let load = ("rust-load", Language::Rust);
-        let command = programs.consumer(load, Mode::All, &url, &home);
+        let command = programs.consumer(Cast::ours("rust-load"), &url, &home);
         let (load, _) = Peer::start("rust-load", command, &folder).await?;
         let consumers = Vec::new();
         Ok(Self { server, programs, registry, ours, load, providers, consumers, folder })
@@ -84,18 +83,12 @@ impl Scene {
         Ok(())
     }
 
-    /// Adds a foreign consumer, which follows the levels of `mode`.
-    pub(crate) async fn consume(
-        &mut self,
-        name: &str,
-        language: Language,
-        mode: Mode,
-    ) -> Result<(), BoxError> {
-        let home = home(&self.folder, name)?;
-        let url = self.server.url(language);
-        let command = self.programs.consumer((name, language), mode, &url, &home);
-        let (peer, _) = Peer::start(name, command, &self.folder).await?;
-        self.consumers.push(Consumer { language, mode, peer });
+    /// Adds a foreign consumer, which follows the levels of its mode.
+    pub(crate) async fn consume(&mut self, cast: Cast) -> Result<(), BoxError> {
+        let home = home(&self.folder, cast.name)?;
+        let command = self.programs.consumer(cast, &self.server.url(cast.language), &home);
+        let (peer, _) = Peer::start(cast.name, command, &self.folder).await?;
+        self.consumers.push(Consumer { cast, peer });
         Ok(())
     }
 
@@ -124,18 +117,17 @@ impl Scene {
         Ok(self.providers.remove(place.ok_or_else(|| format!("there is no {name}"))?))
     }
 
-    /// Whether the foreign consumer `name` runs.
-    pub(crate) fn has_consumer(&self, name: &str) -> bool {
-        self.consumers.iter().any(|one| one.peer.name() == name)
+    /// The foreign consumers that run.
+    pub(crate) fn consumers(&self) -> Vec<&'static str> {
+        self.consumers.iter().map(|one| one.cast.name).collect()
     }
 
     /// Ends the consumer `name` and starts it again.
     pub(crate) async fn replace_consumer(&mut self, name: &str) -> Result<(), BoxError> {
         let place = self.consumers.iter().position(|one| one.peer.name() == name);
         let gone = self.consumers.remove(place.ok_or_else(|| format!("there is no {name}"))?);
-        let (language, mode) = (gone.language, gone.mode);
         gone.peer.end().await?;
-        self.consume(name, language, mode).await
+        self.consume(gone.cast).await
     }
 
     /// Waits until everybody's list is that of what runs, and notes for each how long it took or what it
@@ -151,7 +143,7 @@ impl Scene {
         for at in 0..self.consumers.len() {
             let consumer = &self.consumers[at];
             for level in ["interface", "application"] {
-                if consumer.mode.is_listed_at(level) {
+                if consumer.cast.mode.is_listed_at(level) {
                     self.settle_theirs(findings, at, level, &ids, begun).await;
                 }
             }
@@ -199,7 +191,7 @@ impl Scene {
         begun: Instant,
     ) {
         let consumer = &self.consumers[at];
-        let (kind, language) = (self.server.kind, consumer.language);
+        let (kind, language) = (self.server.kind, consumer.cast.language);
         let mut wanted = self.wanted(|cast| sees(kind, language, level, cast));
         let sees_ours = wanted.iter().any(|one| one.scheme == OURS);
         wanted.retain(|one| one.scheme != OURS);
@@ -274,13 +266,17 @@ impl Scene {
         Ok(())
     }
 
-    /// Tells what foreign consumers have logged of ours: how many lines, and the first.
+    /// Tells what foreign consumers have logged of ours: how many lines of each kind, and the first.
     pub(crate) fn tell_logs(&self, findings: &Findings) {
         for consumer in &self.consumers {
-            for text in ["Unsupported protocol dubhe", "Cannot create invokers", "dubhe://"] {
+            let texts: &[&str] = match consumer.cast.language {
+                Language::Java => &["Unsupported protocol.", "Cannot create invokers"],
+                Language::Go | Language::Rust => &["dubhe://"],
+            };
+            for text in texts {
                 let lines = consumer.peer.logged(text);
                 let first: String =
-                    lines.first().map_or("", |line| line).chars().take(300).collect();
+                    lines.first().map_or("", |line| line).chars().take(160).collect();
                 let (name, count) = (consumer.peer.name(), lines.len());
                 findings.tell(&format!("{name} logged `{text}` in {count} lines: {first}"));
             }
@@ -309,34 +305,6 @@ impl Scene {
         self.registry.shutdown().await;
         Ok(())
     }
-}
-
-/// Whether consumers of `language` are told of this provider at `level`. dubbo-go tells its directories of
-/// other protocols than that of the reference at the interface level of some registries alone. How Java and Go
-/// see each other in applications is theirs.
-fn sees(kind: Kind, language: Language, level: &str, cast: &Cast) -> bool {
-    let is_told = match cast.language {
-        Language::Rust if language == Language::Go => level == "interface" && kind != Kind::Etcd,
-        Language::Rust => true,
-        own => level == "interface" || own == language,
-    };
-    cast.mode.is_listed_at(level) && is_told
-}
-
-/// Whether a list of dubbo-go is `wanted` as far as it depends on us: it has ours as they are. Those of its own
-/// kind may be missing for a while, and at etcd they stay when they have left.
-fn is_fine_in_go(wanted: &BTreeSet<Listed>, seen: &BTreeSet<Listed>, is_lossy: bool) -> bool {
-    let of_ours = |list: &BTreeSet<Listed>| -> BTreeSet<Listed> {
-        list.iter().filter(|one| one.scheme == OURS).cloned().collect()
-    };
-    let (wanted, seen) = (of_ours(wanted), of_ours(seen));
-    wanted == seen || is_lossy && seen.is_subset(&wanted)
-}
-
-/// Whether dubbo-go may miss a provider that is listed: it goes through the list that its client of Nacos sorts
-/// meanwhile, so that one is handed on twice and another not at all.
-fn is_lossy(kind: Kind, level: &str) -> bool {
-    matches!(kind, Kind::Nacos2 | Kind::Nacos3) && level == "interface"
 }
 
 /// A folder of its own.

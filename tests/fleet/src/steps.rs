@@ -31,10 +31,17 @@ const APPLICATIONS: [Cast; 3] = [
     Cast::theirs("go-remote", Go, Mode::Instance),
 ];
 
-/// Foreign consumers: those of the interface level, with which Java's follows the other one too, and those of
-/// the application level alone.
-const CONSUMERS: [&str; 2] = ["java-consumer", "go-consumer"];
-const OF_APPLICATIONS: [&str; 2] = ["java-application-consumer", "go-application-consumer"];
+/// Foreign consumers of the interface level, with which Java's follows the other one too.
+const CONSUMERS: [Cast; 2] = [
+    Cast::theirs("java-consumer", Java, Mode::All),
+    Cast::theirs("go-consumer", Go, Mode::Interface),
+];
+
+/// Foreign consumers of the application level alone.
+const OF_APPLICATIONS: [Cast; 2] = [
+    Cast::theirs("java-application-consumer", Java, Mode::Instance),
+    Cast::theirs("go-application-consumer", Go, Mode::Instance),
+];
 
 /// Everything, around one registry.
 pub(crate) async fn run(kind: Kind, findings: &mut Findings, quick: bool) -> Result<(), BoxError> {
@@ -63,18 +70,16 @@ pub(crate) async fn run(kind: Kind, findings: &mut Findings, quick: bool) -> Res
 
 /// Beside providers of ours, which a foreign consumer is told of and cannot call.
 async fn interface_level(scene: &mut Scene, findings: &mut Findings) -> Result<(), BoxError> {
-    for (language, provider, consumer, mode) in
-        [(Java, JAVA, CONSUMERS[0], Mode::All), (Go, GO, CONSUMERS[1], Mode::Interface)]
-    {
-        if !scene.server.kind.is_known_to(language) {
+    for (provider, consumer) in [JAVA, GO].into_iter().zip(CONSUMERS) {
+        if !scene.server.kind.is_known_to(provider.language) {
             continue;
         }
-        findings.step(&format!("{} and {consumer} come", provider.name));
+        findings.step(&format!("{} and {} come", provider.name, consumer.name));
         scene.provide(provider).await?;
-        scene.consume(consumer, language, mode).await?;
+        scene.consume(consumer).await?;
         scene.settle(findings).await?;
-        scene.call(findings, consumer, CALLS.0).await?;
-        scene.tell_invokers(findings, consumer).await?;
+        scene.call(findings, consumer.name, CALLS.0).await?;
+        scene.tell_invokers(findings, consumer.name).await?;
     }
     Ok(())
 }
@@ -86,9 +91,9 @@ async fn application_level(scene: &mut Scene, findings: &mut Findings) -> Result
             scene.provide(cast).await?;
         }
     }
-    for (name, language) in OF_APPLICATIONS.into_iter().zip([Java, Go]) {
-        if scene.server.kind.is_known_to(language) {
-            scene.consume(name, language, Mode::Instance).await?;
+    for cast in OF_APPLICATIONS {
+        if scene.server.kind.is_known_to(cast.language) {
+            scene.consume(cast).await?;
         }
     }
     look(scene, findings).await
@@ -112,10 +117,8 @@ async fn restarts(scene: &mut Scene, findings: &mut Findings, quick: bool) -> Re
         }
     }
     findings.step("foreign consumers restart");
-    for name in CONSUMERS.into_iter().chain(OF_APPLICATIONS) {
-        if scene.has_consumer(name) {
-            scene.replace_consumer(name).await?;
-        }
+    for name in scene.consumers() {
+        scene.replace_consumer(name).await?;
     }
     look(scene, findings).await
 }
@@ -129,9 +132,11 @@ async fn applications_leave(scene: &mut Scene, findings: &mut Findings) -> Resul
         }
     }
     scene.settle(findings).await?;
-    for name in CONSUMERS.into_iter().filter(|name| scene.has_consumer(name)).collect::<Vec<_>>() {
-        scene.tell_invokers(findings, name).await?;
-        scene.call(findings, name, CALLS.1).await?;
+    for Cast { name, language, .. } in CONSUMERS {
+        if scene.server.kind.is_known_to(language) {
+            scene.tell_invokers(findings, name).await?;
+            scene.call(findings, name, CALLS.1).await?;
+        }
     }
     Ok(())
 }
@@ -139,10 +144,8 @@ async fn applications_leave(scene: &mut Scene, findings: &mut Findings) -> Resul
 /// Everybody's list, and calls of everybody.
 async fn look(scene: &mut Scene, findings: &mut Findings) -> Result<(), BoxError> {
     scene.settle(findings).await?;
-    for name in CONSUMERS.into_iter().chain(OF_APPLICATIONS) {
-        if scene.has_consumer(name) {
-            scene.call(findings, name, CALLS.1).await?;
-        }
+    for name in scene.consumers() {
+        scene.call(findings, name, CALLS.1).await?;
     }
     Ok(())
 }

@@ -45,7 +45,7 @@ impl Mode {
     }
 }
 
-/// A provider as it is started. Its name is that of its application too.
+/// A provider or consumer as it is started. Its name is that of its application too.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cast {
     pub(crate) name: &'static str,
@@ -102,33 +102,21 @@ impl Programs {
 
     /// A provider at `port`, which ours chooses itself; `folder` is its home, where it keeps its caches.
     pub(crate) fn provider(&self, cast: Cast, url: &str, port: u16, folder: &Path) -> Command {
-        let Cast { name, language, mode, is_remote } = cast;
-        let metadata = if is_remote { "remote" } else { "local" };
-        let words = [format!("port={port}"), format!("metadata={metadata}")];
-        self.program(language, "provider", name, mode, url, &words, folder)
+        let metadata = if cast.is_remote { "remote" } else { "local" };
+        let mut command = self.program("provider", cast, url, folder);
+        if cast.language != Language::Rust {
+            command.arg(format!("port={port}")).arg(format!("metadata={metadata}"));
+        }
+        command
     }
 
-    /// A consumer; a foreign one follows the levels of `mode`.
-    pub(crate) fn consumer(
-        &self,
-        (name, language): (&str, Language),
-        mode: Mode,
-        url: &str,
-        folder: &Path,
-    ) -> Command {
-        self.program(language, "consumer", name, mode, url, &[], folder)
+    /// A consumer; a foreign one follows the levels of its mode.
+    pub(crate) fn consumer(&self, cast: Cast, url: &str, folder: &Path) -> Command {
+        self.program("consumer", cast, url, folder)
     }
 
-    fn program(
-        &self,
-        language: Language,
-        role: &str,
-        name: &str,
-        mode: Mode,
-        url: &str,
-        words: &[String],
-        folder: &Path,
-    ) -> Command {
+    fn program(&self, role: &str, cast: Cast, url: &str, folder: &Path) -> Command {
+        let Cast { name, language, mode, .. } = cast;
         let mut command = match language {
             Language::Rust => Command::new(&self.own),
             Language::Java => Command::new("java"),
@@ -147,7 +135,7 @@ impl Programs {
         if language != Language::Rust {
             let mode = mode.word();
             command.arg(format!("application={name}")).arg(format!("registry={url}"));
-            command.arg(format!("mode={mode}")).args(words);
+            command.arg(format!("mode={mode}"));
         }
         // Only what is said here: settings of the reader's own shall not change the outcome.
         for (name, _) in env::vars_os() {
