@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use registry::Registry;
-use rpc_core::{Instance, ServiceKey, Subscription};
+use rpc_core::{ServiceKey, Subscription};
 use servers::free_ports;
 use tokio::time::{Duration, Instant, sleep, timeout};
 
@@ -135,10 +135,11 @@ impl Scene {
     pub(crate) async fn settle(&mut self, findings: &mut Findings) -> Result<(), BoxError> {
         let begun = Instant::now();
         let wanted = self.wanted(|_| true);
-        let seen = self.settle_ours(&wanted, begun).await;
-        note(findings, "our list", &wanted, &without_ids(&seen), begun);
-        let asked = self.asked(begun).await?;
-        findings.note("our list, asked for", &format!("{} entries", asked.len()), asked == seen);
+        // First, because a list that is followed stays as it was while the registry is away.
+        let asked = self.ask_ours(&wanted, begun).await?;
+        note(findings, "our list, asked for", &wanted, &without_ids(&asked), begun);
+        let seen = self.follow_ours(&asked, begun).await;
+        note(findings, "our list, followed", &asked, &seen, begun);
         let ids: Vec<Listed> = seen.into_iter().filter(|one| one.scheme == OURS).collect();
         for at in 0..self.consumers.len() {
             let consumer = &self.consumers[at];
@@ -151,32 +152,35 @@ impl Scene {
         self.nothing_lost(findings).await
     }
 
-    /// Our list once it is `wanted`, or at the end of the time.
-    async fn settle_ours(&mut self, wanted: &BTreeSet<Listed>, begun: Instant) -> BTreeSet<Listed> {
+    /// What the registry answers to a question of ours once that is `wanted`, or at the end of the time. It may
+    /// have just come back, and not answer yet or not know everybody again.
+    async fn ask_ours(
+        &self,
+        wanted: &BTreeSet<Listed>,
+        begun: Instant,
+    ) -> Result<BTreeSet<Listed>, BoxError> {
+        loop {
+            let list = self.registry.list(&ServiceKey::new(SERVICE)).await;
+            let is_late = begun.elapsed() > SETTLED;
+            match list.map(|list| list.iter().flat_map(Listed::of_instance).collect()) {
+                Ok(list) if is_late || without_ids(&list) == *wanted => return Ok(list),
+                Err(error) if is_late => return Err(error.into()),
+                _ => sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    /// The list that we follow once it is `wanted`, or at the end of the time.
+    async fn follow_ours(&mut self, wanted: &BTreeSet<Listed>, begun: Instant) -> BTreeSet<Listed> {
         loop {
             let seen = self.ours.latest();
-            let seen: BTreeSet<Listed> = seen
-                .instances
-                .iter()
-                .flat_map(|one: &Arc<Instance>| Listed::of_instance(one))
-                .collect();
+            let seen = seen.instances.iter().flat_map(|one| Listed::of_instance(one)).collect();
             let left = SETTLED.saturating_sub(begun.elapsed());
-            if without_ids(&seen) == *wanted || left.is_zero() {
+            if seen == *wanted || left.is_zero() {
                 return seen;
             }
             // Whichever comes first, the list is looked at again.
             let _ = timeout(left, self.ours.next()).await;
-        }
-    }
-
-    /// What the registry answers to a question of ours, which it may not do yet when it has just come back.
-    async fn asked(&self, begun: Instant) -> Result<BTreeSet<Listed>, BoxError> {
-        loop {
-            match self.registry.list(&ServiceKey::new(SERVICE)).await {
-                Ok(list) => return Ok(list.iter().flat_map(Listed::of_instance).collect()),
-                Err(error) if begun.elapsed() > SETTLED => return Err(error.into()),
-                Err(_) => sleep(Duration::from_millis(100)).await,
-            }
         }
     }
 
