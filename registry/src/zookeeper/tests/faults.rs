@@ -200,6 +200,27 @@ async fn a_server_that_is_stopped_shortly_or_for_longer_than_sessions_last_loses
 }
 
 #[tokio::test]
+async fn a_shutdown_closes_the_session_and_leaves_no_node() {
+    let Some(server) = ZooKeeperServer::start() else { return };
+    let looker = looker(&server).await;
+    let both = registry(server.address());
+    let registration = both.register(instance(ADDRESS)).await.unwrap();
+    let mut list = both.subscribe(&SERVICE.parse().unwrap()).await.unwrap();
+    shows(&mut list, &[ADDRESS]).await;
+    let consumers = || looker.children("/dubbo/shop.Stock/consumers", ReadOf::Names);
+    let listed = async {
+        while consumers().await.unwrap().is_empty() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LIMIT, listed).await.expect("it lists itself");
+    both.shutdown().await;
+    // What would end by itself is not waited for.
+    assert!(consumers().await.unwrap().is_empty() && owners(&looker).await.is_empty());
+    drop(registration);
+}
+
+#[tokio::test]
 async fn nodes_that_somebody_deletes_come_back_with_the_next_check() {
     let Some(server) = ZooKeeperServer::start() else { return };
     let params = params(server.address());
