@@ -364,7 +364,7 @@ impl RunningProvider {
                 target: "dubhe::provider",
                 %service, %bound, %advertised, registry, registered, "serving"
             );
-            instance.protocols = vec![Injvm::NAME.to_owned()];
+            instance.protocols = [Injvm::NAME.to_owned()].into();
         }
         let servers = crate::local::servers(&self.config())?;
         self.local = Some(servers.add(self.server.state(), served));

@@ -198,7 +198,7 @@ impl Registered {
     fn instance(&self, config: &Config, service: &ServiceKey) -> Instance {
         let Start { address, id, started_ms, .. } = &self.start;
         let mut instance = Instance::new(service.clone(), address, id);
-        instance.application.clone_from(&config.application.name);
+        instance.application = (&*config.application.name).into();
         let (weight, warmup) = config.instance(service);
         instance.weight = weight;
         let mut metadata = config.provider.metadata.clone();

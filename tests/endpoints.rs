@@ -20,7 +20,7 @@ async fn a_call_goes_to_the_address_of_the_protocol_that_carries_it() {
     let service = ServiceKey::new("test.Shop");
     let (dubbo, address) = ("dubbo".to_owned(), unlisted.address().into());
     let instance = Instance {
-        protocols: vec!["tri".to_owned(), dubbo.clone()],
+        protocols: ["tri".to_owned(), dubbo.clone()].into(),
         endpoints: [(dubbo, address)].into(),
         ..Instance::new(service.clone(), "127.0.0.1:2", "start-1")
     };

@@ -39,7 +39,7 @@ const MAY_KNOW: [(&str, &[&str], &[&str]); 18] = [
     ("tests/cost", &[".", "rpc-core", "codecs", "protocols"], &[]),
     ("tests/fleet", &[".", "registry", "rpc-core", "tests/servers"], &[]),
     ("tests/outside", &["."], &[]),
-    ("tests/scale", &[".", "registry", "rpc-core"], &[]),
+    ("tests/scale", &[".", "registry", "rpc-core", "tests/servers"], &[]),
     ("tests/servers", &[], &[]),
     ("xtask", &[], &[]),
 ];

@@ -53,7 +53,7 @@ async fn services(consumer: &Consumer, options: &Options) -> CommandResult {
         let instances = consumer.instances(&service).await?;
         let row = rows.entry(service).or_default();
         row.instances = instances.len();
-        let applications = instances.into_iter().map(|instance| instance.application);
+        let applications = instances.into_iter().map(|instance| instance.application.to_string());
         row.applications.extend(applications.filter(|name| !name.is_empty()));
     }
     let (served, silent) = told(consumer).await?;
@@ -254,7 +254,7 @@ fn instance_table(instances: &[Instance], described: &Described) -> TextTable {
                 "undescribed" => "up, undescribed".to_owned(),
                 state => state.replace('_', " "),
             },
-            instance.application.clone(),
+            instance.application.to_string(),
             instance.weight.to_string(),
             uptime(instance).map(age).unwrap_or_default(),
             instance.protocols.join(","),
@@ -290,11 +290,11 @@ fn instance_json(instance: &Instance, described: &Described) -> Value {
         "id": &*instance.id,
         "state": state(instance, described),
         "error": described.get(&instance.address).and_then(|told| told.as_ref().err()).map(status_json),
-        "application": instance.application,
+        "application": &*instance.application,
         "weight": instance.weight,
         "started_ms": instance.started_ms,
-        "protocols": instance.protocols,
-        "codecs": instance.codecs,
+        "protocols": &*instance.protocols,
+        "codecs": &*instance.codecs,
         "metadata": instance.metadata,
     })
 }

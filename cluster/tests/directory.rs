@@ -227,7 +227,7 @@ async fn dropping_the_directory_ends_the_subscription() {
 #[tokio::test(start_paused = true)]
 async fn a_call_goes_out_in_the_first_codec_both_speak() {
     let mut speaks_json = instance("a:1");
-    speaks_json.codecs = vec!["json".into(), "msgpack".into()];
+    speaks_json.codecs = ["json".into(), "msgpack".into()].into();
     let list = Snapshot::new(vec![speaks_json], Source::Live);
     let fleet = Fleet::from(list, DirectoryOptions::default());
     let cluster = fleet.cluster(Failfast);
@@ -247,7 +247,7 @@ async fn a_call_goes_out_in_the_first_codec_both_speak() {
 #[tokio::test(start_paused = true)]
 async fn without_a_common_codec_nothing_is_sent_and_both_lists_are_named() {
     let mut speaks_json = instance("a:1");
-    speaks_json.codecs = vec!["json".into()];
+    speaks_json.codecs = ["json".into()].into();
     let list = Snapshot::new(vec![speaks_json], Source::Live);
     let fleet = Fleet::from(list, DirectoryOptions::default());
     let mut call = call();
@@ -264,9 +264,9 @@ async fn without_a_common_codec_nothing_is_sent_and_both_lists_are_named() {
 #[tokio::test(start_paused = true)]
 async fn failover_finds_the_instance_that_speaks_the_callers_codec() {
     let mut others = instance("a:1");
-    others.codecs = vec!["json".into()];
+    others.codecs = ["json".into()].into();
     let mut ours = instance("b:1");
-    ours.codecs = vec!["protobuf".into()];
+    ours.codecs = ["protobuf".into()].into();
     let list = Snapshot::new(vec![others, ours], Source::Live);
     let fleet = Fleet::from(list, DirectoryOptions::default());
     let cluster = fleet.cluster(Failover::new(0));

@@ -30,7 +30,7 @@ use crate::transport::Tcp;
 /// let stock = connections.channel(&instance("shop.Stock"));
 /// assert!(Arc::ptr_eq(&stock, &connections.channel(&instance("shop.Orders"))));
 ///
-/// let grpc_only = Instance { protocols: vec!["tri".to_owned()], ..instance("shop.Stock") };
+/// let grpc_only = Instance { protocols: ["tri".to_owned()].into(), ..instance("shop.Stock") };
 /// assert!(!connections.reaches(&grpc_only));
 /// # Ok(())
 /// # }

@@ -274,6 +274,14 @@ impl Updates {
         });
     }
 
+    /// Whether the newest list is the one of this revision, and not in doubt.
+    #[cfg(feature = "_dubbo")]
+    pub(crate) fn has(&self, revision: u64) -> bool {
+        let is_newest = |newest: &Listing| newest.revision == revision;
+        self.newest.values.borrow().as_ref().is_some_and(is_newest)
+            && self.newest.doubt.borrow().is_none()
+    }
+
     /// Says that the list cannot be confirmed at present, and why. It stays, and subscribers see the
     /// reason; the next list that is [`put`](Self::put) confirms it. For a watch that goes on: one that
     /// ends says so by its error.

@@ -29,8 +29,8 @@ use crate::{Registry, RegistryParams, RegistryUrl, supervise};
 pub struct Fixed {
     address: String,
     addresses: Vec<String>,
-    codecs: Vec<String>,
-    protocols: Vec<String>,
+    codecs: Arc<[String]>,
+    protocols: Arc<[String]>,
 }
 
 impl Extension<dyn Registry> for Fixed {
@@ -48,8 +48,8 @@ impl Extension<dyn Registry> for Fixed {
         let fixed = Self {
             address: url.to_string(),
             addresses: url.hosts.iter().map(|host| host.address(0)).collect(),
-            codecs: url.values("codecs"),
-            protocols: url.values("protocols"),
+            codecs: url.values("codecs").into(),
+            protocols: url.values("protocols").into(),
         };
         Ok(supervise(Arc::new(fixed), &config))
     }

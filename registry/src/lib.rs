@@ -61,6 +61,7 @@ mod memory;
 #[cfg(feature = "nacos")]
 mod nacos;
 mod newest;
+mod off_thread;
 mod recover;
 mod registration;
 mod registry;

@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rpc_core::{Error, Instance, ServiceKey};
+use rpc_core::{Error, Instance, InstancePool, ServiceKey};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -107,8 +107,9 @@ pub(crate) fn plain(text: impl fmt::Display) -> String {
 pub(crate) fn read(list: &[&RawValue]) -> (Vec<Arc<Instance>>, UnsoundInstances) {
     let (mut instances, mut left_out) =
         (Vec::with_capacity(list.len()), UnsoundInstances::default());
+    let mut pool = InstancePool::default();
     for json in list {
-        match read_one(json.get()) {
+        match read_one(json.get(), &mut pool) {
             Ok(instance) => instances.push(Arc::new(instance)),
             Err(why) => left_out.add(why),
         }
@@ -116,15 +117,15 @@ pub(crate) fn read(list: &[&RawValue]) -> (Vec<Arc<Instance>>, UnsoundInstances)
     (instances, left_out)
 }
 
-/// A sound instance in JSON.
-pub(crate) fn read_one(json: &str) -> Result<Instance, String> {
+/// A sound instance in JSON; what others of the pool say too, it shares with them.
+pub(crate) fn read_one(json: &str, pool: &mut InstancePool) -> Result<Instance, String> {
     if json.len() > MAX_LISTED {
         let length = json.len();
         return Err(format!("it has {length} bytes and may have {MAX_LISTED}"));
     }
     let instance: Instance = serde_json::from_str(json).map_err(plain)?;
     check(&instance).map_err(|why| format!("{}: {why}", plain(&instance.address)))?;
-    Ok(instance)
+    Ok(pool.shared(instance))
 }
 
 /// Takes out of a list what is not sound.
@@ -228,9 +229,9 @@ mod tests {
                 with(|i| drop(i.endpoints.insert("\r".to_owned(), "a:1".into()))),
                 r"the protocol of an endpoint \r holds",
             ),
-            (with(|i| i.application = "\u{7f}".to_owned()), r"the application \u{7f} holds"),
-            (with(|i| i.protocols = vec!["a\r".to_owned()]), r"the protocol a\r holds"),
-            (with(|i| i.codecs = vec!["\t".to_owned()]), r"the codec \t holds"),
+            (with(|i| i.application = "\u{7f}".into()), r"the application \u{7f} holds"),
+            (with(|i| i.protocols = ["a\r".to_owned()].into()), r"the protocol a\r holds"),
+            (with(|i| i.codecs = ["\t".to_owned()].into()), r"the codec \t holds"),
             (with(|i| i.metadata = metadata("a\nb", "")), r"the metadata key a\nb holds"),
             (
                 with(|i| i.metadata = metadata("zone", "\u{9b}")),

@@ -95,11 +95,11 @@ async fn an_instance_arrives_as_it_was_whatever_it_holds() {
         let odd = "\u{1f600} \"\\/?&=%00[31m<script>\u{202e}";
         let times = if place.limits_metadata { 2 } else { 100 };
         let sent = Instance {
-            application: odd.to_owned(),
+            application: odd.into(),
             weight: 0,
             started_ms: u64::MAX,
-            protocols: vec!["dubbo".to_owned(), String::new()],
-            codecs: vec![odd.to_owned()],
+            protocols: ["dubbo".to_owned(), String::new()].into(),
+            codecs: [odd.to_owned()].into(),
             metadata: BTreeMap::from([(odd.to_owned(), odd.repeat(times))]).into(),
             ..Instance::new(key("gr\u{fc}n/shop.Lager$Inner:1.0-\u{3b1}"), "[::1]:20880", odd)
         };
@@ -119,7 +119,7 @@ async fn what_holds_control_characters_or_no_address_is_refused_with_its_name() 
         for (wrong, expected) in [
             (Instance { metadata: metadata("k\n", ""), ..good.clone() }, r"the metadata key k\n"),
             (Instance { metadata: metadata("k", "\u{1b}"), ..good.clone() }, "the metadata `k`"),
-            (Instance { application: "\0".to_owned(), ..good.clone() }, "the application"),
+            (Instance { application: "\0".into(), ..good.clone() }, "the application"),
             (Instance::new(ServiceKey::new("a\tb"), "a:1", "1"), "the service"),
             (Instance { address: "a:1\r".into(), ..good.clone() }, "the address"),
             (instance("shop.Inventory", "nowhere"), "is not of the form host:port"),
@@ -222,7 +222,7 @@ async fn a_fixed_list_is_the_same_for_every_service_and_takes_registrations_with
     for service in ["shop.Inventory", "shop.Orders:2"] {
         let latest = registry.subscribe(&key(service)).await.unwrap().latest();
         assert_eq!((addresses(&latest), latest.source), (vec!["a:1", "b:2"], Source::Live));
-        assert_eq!(latest.instances[0].codecs, ["json", "msgpack"]);
+        assert_eq!(*latest.instances[0].codecs, ["json", "msgpack"]);
         assert_eq!(latest.instances[0].service, key(service));
     }
     guard.unregister().await.unwrap();

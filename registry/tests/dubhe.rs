@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use dubhe_registry::embedded::{EmbeddedServer, RegistryServerConfig};
 use dubhe_registry::{RegistryParams, builtin, connect, open};
-use rpc_core::Source;
-use tokio::time::timeout;
+use rpc_core::{Instance, Source};
+use tokio::time::{Instant, timeout};
 use world::{LIMIT, dubhe, eventually, instance, key, quick, rebind, shows, until};
 
 const SERVICE: &str = "shop.Inventory";
@@ -171,6 +171,40 @@ async fn a_consumer_starts_from_the_disk_cache_while_its_registry_is_dead() {
     let provider = place.open();
     let _guard = provider.register(instance(SERVICE, "b:1")).await.unwrap();
     shows(&mut list, &["b:1"]).await;
+}
+
+#[tokio::test]
+async fn a_list_that_changes_all_the_time_is_seldom_written_and_at_last_as_it_is() {
+    const COUNT: u32 = 400;
+    let dir = tempfile::tempdir().unwrap();
+    let mut place = dubhe(quick()).await;
+    place.config.cache_dir = Some(dir.path().to_owned());
+    let registry = place.open();
+    let mut listed = Vec::new();
+    for number in 0..COUNT {
+        listed.push(registry.register(instance(SERVICE, &format!("a:{number}"))).await.unwrap());
+    }
+    let mut list = registry.subscribe(&key(SERVICE)).await.unwrap();
+    until(&mut list, |list| list.instances.len() == COUNT as usize).await;
+    let written = || {
+        let files = std::fs::read_dir(dir.path()).into_iter().flatten().flatten();
+        let mut lists = files.filter(|file| file.path().extension().is_some_and(|e| e == "list"));
+        lists.next().and_then(|file| std::fs::read_to_string(file.path()).ok())
+    };
+    let (mut texts, begun) = (std::collections::HashSet::new(), Instant::now());
+    let mut weight = 1000;
+    while weight < 1030 {
+        weight += 1;
+        listed[0].update(Instance { weight, ..instance(SERVICE, "a:0") }).unwrap();
+        until(&mut list, |list| list.instances[0].weight == weight).await;
+        texts.extend(written());
+    }
+    // A millisecond passes for each instance, and the first list may come in parts.
+    let most = begun.elapsed().as_millis() as u32 / COUNT + 4;
+    assert!(texts.len() as u32 <= most, "written {} times, {most} are due", texts.len());
+    assert!(most < 30, "{:?} are too long to tell anything", begun.elapsed());
+    let last = format!("\"weight\":{weight}");
+    eventually(|| written().is_some_and(|text| text.contains(&last))).await;
 }
 
 #[tokio::test]

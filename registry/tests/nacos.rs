@@ -60,9 +60,9 @@ async fn doubted(list: &Subscription, is_doubted: bool) -> Duration {
 
 fn of_application(service: &str, address: &str) -> Instance {
     Instance {
-        application: "shop".to_owned(),
+        application: "shop".into(),
         started_ms: 1_700_000_000_000,
-        protocols: vec!["json".to_owned()],
+        protocols: ["json".to_owned()].into(),
         ..instance(service, address)
     }
 }

@@ -51,6 +51,7 @@ mod stream;
 pub mod trace;
 mod trail;
 pub mod transport;
+mod turns;
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -68,7 +69,7 @@ pub use self::channel::{Channel, ChannelState, Connector};
 pub use self::codec::{Codec, Codecs};
 pub use self::deadline::Deadline;
 pub use self::discovery::{
-    Held, Instance, MetadataPool, Snapshot, Source, Subscription, Trouble, ZONE, hold,
+    Held, Instance, InstancePool, Snapshot, Source, Subscription, Trouble, ZONE, hold,
 };
 pub use self::error::{Error, nearest, nearest_service};
 pub use self::extension::{Extension, ExtensionPoint, NoConfig, Params};
@@ -87,6 +88,7 @@ pub use self::status::{Code, Delivery, Status};
 pub use self::stream::{MessageSource, Messages, StreamSender, Streaming};
 pub use self::trace::{TraceBridge, TraceContext, TraceForwarding};
 pub use self::trail::{CallId, RequestId, SentAs, Trail};
+pub use self::turns::Turns;
 
 /// The outcome of a call: a value, or the status it failed with.
 pub type Result<T, E = Status> = std::result::Result<T, E>;

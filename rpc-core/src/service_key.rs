@@ -84,6 +84,11 @@ impl ServiceKey {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+
+    /// Whether both hold one text in memory; then they are equal if their parts begin at the same places.
+    pub(crate) fn is_held_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.text, &other.text)
+    }
 }
 
 impl fmt::Display for ServiceKey {

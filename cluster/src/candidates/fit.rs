@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use rpc_core::ChannelState;
+use rpc_core::{ChannelState, Turns};
 use tokio::time::Instant;
 
 use super::fitness::{Fitness, MadeOf};
@@ -18,6 +18,20 @@ const OPENINGS: usize = 16;
 
 /// How long more of them may be out of date, for each: far longer than it takes to make them anew.
 const AGE_EACH: Duration = Duration::from_micros(1);
+
+/// Above this number of candidates, it is not a call that makes them anew.
+const LONG: usize = 1024;
+
+/// How many times the age up to which they are used as they are they may have while others are made.
+const WHILE_MADE: u32 = 4;
+
+/// The states of the endpoints of a list. Each was looked at once: endpoints that are ejected meanwhile
+/// must not add to those that were counted.
+struct Seen {
+    made_of: MadeOf,
+    now: Instant,
+    states: Vec<RankedState>,
+}
 
 impl Candidates {
     /// All of `listed`, the endpoints of `members`, that are fit to be called.
@@ -34,11 +48,35 @@ impl Candidates {
         rules: &SharedEjection,
         made_of: MadeOf,
     ) -> Self {
-        // Each is looked at once: endpoints that are ejected meanwhile must not add to those that
-        // were counted.
         let now = Instant::now();
-        let seen: Vec<RankedState> =
-            listed.iter().map(|endpoint| RankedState::of(endpoint, now)).collect();
+        let seen = listed.iter().map(|endpoint| RankedState::of(endpoint, now)).collect();
+        Self::as_seen(listed, members, rules, Seen { made_of, now, states: seen })
+    }
+
+    /// As [`fit`](Self::fit), with turns for others.
+    pub(crate) async fn fit_in_turns(
+        listed: &[Arc<Endpoint>],
+        members: &Arc<Members>,
+        rules: &SharedEjection,
+        made_of: MadeOf,
+        turns: &mut Turns,
+    ) -> Self {
+        let now = Instant::now();
+        let mut states = Vec::with_capacity(listed.len());
+        for endpoint in listed {
+            turns.next().await;
+            states.push(RankedState::of(endpoint, now));
+        }
+        Self::as_seen(listed, members, rules, Seen { made_of, now, states })
+    }
+
+    fn as_seen(
+        listed: &[Arc<Endpoint>],
+        members: &Arc<Members>,
+        rules: &SharedEjection,
+        seen: Seen,
+    ) -> Self {
+        let Seen { made_of, now, states: seen } = seen;
         let counted = || seen.iter().filter(|seen| seen.is_connected() && !seen.is_stale);
         let ejected = counted().filter(|seen| seen.is_out).count();
         let is_open = rules.is_too_many(ejected, counted().count());
@@ -83,11 +121,20 @@ impl Candidates {
 
     /// Whether they are used although something has changed.
     pub(crate) fn is_young(&self, now: Instant) -> bool {
-        let count = u32::try_from(self.len()).unwrap_or(u32::MAX);
+        self.may_be_old() && self.is_younger(now, 1)
+    }
+
+    /// Whether they are used although something has changed, while others are made beside the calls.
+    pub(crate) fn is_used_meanwhile(&self, now: Instant) -> bool {
+        self.endpoints.len() > LONG && self.is_younger(now, WHILE_MADE)
+    }
+
+    fn is_younger(&self, now: Instant, times: u32) -> bool {
+        let count = u32::try_from(self.len()).unwrap_or(u32::MAX).saturating_mul(times);
         let is_new = |fitness: &Fitness| {
             now.saturating_duration_since(fitness.made) < AGE_EACH.saturating_mul(count)
         };
-        self.may_be_old() && self.fitness.as_ref().is_some_and(is_new)
+        self.fitness.as_ref().is_some_and(is_new)
     }
 
     /// Whether an endpoint that was full may have room again. A long list is not scanned for each.

@@ -1,9 +1,13 @@
 //! The writer's side of a directory: snapshots in, lists of endpoints out.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
-use rpc_core::{ChannelState, Held, Instance, Snapshot, Source, Subscription, Trouble, hold};
+use rpc_core::{
+    ChannelState, Held, Instance, Snapshot, Source, Subscription, Trouble, Turns, hold,
+};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -41,6 +45,10 @@ pub(super) struct Follower {
     broken: Broken,
     /// The shrink that is not believed yet.
     shrink: Option<Shrink>,
+    /// Whether the weight of an endpoint still grows.
+    is_warming: bool,
+    /// Whether the list that follows from what is known is not published yet.
+    is_behind: bool,
 }
 
 /// A push that removed most of a list.
@@ -67,8 +75,14 @@ impl Follower {
             left_out: Arc::default(),
             broken: Broken::default(),
             shrink: None,
+            is_warming: false,
+            is_behind: false,
         };
-        follower.accept(latest);
+        {
+            // Without turns for others there is nothing that it waits for.
+            let accepted = pin!(follower.accept(latest, Turns::none()));
+            let _ = accepted.poll(&mut Context::from_waker(Waker::noop()));
+        }
         follower
     }
 
@@ -88,7 +102,7 @@ impl Follower {
     async fn confirm(&mut self) {
         let _ = timeout(CONFIRMS, self.asked.changed()).await;
         let latest = self.subscription.latest();
-        self.accept(latest);
+        self.accept(latest, Turns::new()).await;
         self.shared.life.confirmed();
         self.shared.heard.send_replace(true);
     }
@@ -98,12 +112,15 @@ impl Follower {
         if self.shared.life.is_confirming() {
             self.confirm().await;
         }
+        if self.is_behind {
+            self.rebuild(false, Turns::new()).await;
+        }
         let (mut next_tick, mut next_review) = (Instant::now() + TICK, Instant::now());
         loop {
             let is_changing = self.is_changing();
             tokio::select! {
                 next = self.subscription.next(), if self.is_open => match next {
-                    Some(snapshot) => self.accept(snapshot),
+                    Some(snapshot) => self.accept(snapshot, Turns::new()).await,
                     None => {
                         self.is_open = false;
                         self.shared.heard.send_replace(true);
@@ -112,12 +129,13 @@ impl Follower {
                 () = self.shared.changed.notified() => {
                     // The layer that panicked may have been replaced.
                     self.broken.forget();
-                    self.rebuild(false);
+                    self.rebuild(false, Turns::new()).await;
                 }
                 () = sleep_until(next_tick), if is_changing => {
                     next_tick = Instant::now() + TICK;
-                    self.rebuild(false);
+                    self.rebuild(false, Turns::new()).await;
                 }
+                () = self.shared.outdated.notified() => self.shared.refresh_in_turns().await,
                 () = alerted(&self.shared.ejection, next_review) => {
                     next_review = Instant::now() + REVIEW;
                     self.review();
@@ -139,13 +157,13 @@ impl Follower {
     }
 
     /// Takes over a snapshot; a pending one is ignored.
-    pub(super) fn accept(&mut self, snapshot: Snapshot) {
+    async fn accept(&mut self, snapshot: Snapshot, turns: Turns) {
         if snapshot.source == Source::Pending {
             return;
         }
         let connector = &self.shared.connector;
-        let (reached, others): (Vec<_>, Vec<_>) =
-            snapshot.instances.iter().cloned().partition(|instance| connector.reaches(instance));
+        let all = snapshot.instances.iter();
+        let others: Vec<_> = all.filter(|one| !connector.reaches(one)).cloned().collect();
         if others.is_empty() {
             self.pushed = snapshot;
         } else {
@@ -155,53 +173,58 @@ impl Follower {
                 target: "dubhe::directory",
                 %service, left_out, needed, "instances left out: no common protocol"
             );
-            self.pushed = Snapshot::shared(reached, snapshot.source);
+            let reached = snapshot.instances.iter().filter(|one| connector.reaches(one)).cloned();
+            self.pushed = Snapshot { instances: reached.collect(), source: snapshot.source };
         }
         self.left_out = others.into();
         self.received = Instant::now();
-        self.rebuild(true);
+        self.rebuild(true, turns).await;
         self.shared.heard.send_replace(true);
     }
 
     fn is_changing(&self) -> bool {
-        let list = self.shared.list.load();
-        self.held > 0
-            || self.broken.len() > 0
-            || list.endpoints.iter().any(|endpoint| endpoint.is_warming())
+        self.held > 0 || self.broken.len() > 0 || self.is_warming
     }
 
     /// Publishes the list that follows from the last snapshot now; `is_news` if it has just
-    /// arrived.
-    fn rebuild(&mut self, is_news: bool) {
+    /// arrived. Calls beside it run on with the one before meanwhile.
+    async fn rebuild(&mut self, is_news: bool, mut turns: Turns) {
+        self.is_behind = true;
         let now = Instant::now();
-        let old = self.shared.list.load_full();
-        let around = self.shared.around.load_full();
+        let shared = Arc::clone(&self.shared);
+        let (old, around) = (shared.list.load_full(), shared.around.load_full());
         self.listed = self.with_held(&old, now);
-        let (mut amended, mut disabled) = (Vec::new(), Vec::new());
-        for instance in &self.listed {
+        let (mut endpoints, mut disabled) = (Vec::with_capacity(self.listed.len()), Vec::new());
+        for index in 0..self.listed.len() {
+            turns.next().await;
+            let instance = &self.listed[index];
             match around.overrides.apply(instance) {
-                Some(instance) => amended.push(instance),
+                Some(instance) => {
+                    endpoints.extend(self.endpoint(&old, instance, &around.layers, now, is_news));
+                }
                 None => disabled.push(instance.clone()),
             }
         }
-        self.broken.keep(|address| amended.iter().any(|instance| &*instance.address == address));
-        let endpoint = |instance| self.endpoint(&old, instance, &around.layers, now, is_news);
-        let endpoints: Vec<Arc<Endpoint>> = amended.into_iter().filter_map(endpoint).collect();
+        let (listed, off) = (&self.listed, &disabled);
+        self.broken.keep(|address| has(listed, address) && !has(off, address));
         let mut is_same = same(&old.endpoints, &endpoints);
+        self.is_warming = false;
         for endpoint in &endpoints {
-            is_same &= !endpoint.warm(now, self.shared.options.warmup);
+            turns.next().await;
+            is_same &= !endpoint.warm(now, shared.options.warmup);
+            self.is_warming |= endpoint.is_warming();
         }
         if !is_same {
             tracing::debug!(
                 target: "dubhe::directory",
-                service = %self.shared.service,
+                service = %shared.service,
                 endpoints = endpoints.len(),
                 held = self.held,
                 source = ?self.pushed.source,
                 "directory changed",
             );
         }
-        self.shared.publish(EndpointList {
+        let list = EndpointList {
             // An equal list keeps its version, and so the candidates.
             version: old.version + u64::from(!is_same),
             members: old.members.updated(&endpoints),
@@ -212,7 +235,9 @@ impl Follower {
             left_out: self.left_out.clone(),
             source: self.pushed.source,
             received: self.received,
-        });
+        };
+        shared.publish(list, turns).await;
+        self.is_behind = false;
     }
 
     /// The listed instances and those held, by address.
@@ -289,6 +314,11 @@ async fn alerted(rules: &SharedEjection, next: Instant) {
 /// Whether they are equal; most are one.
 fn is_same(one: &Arc<Instance>, other: &Arc<Instance>) -> bool {
     Arc::ptr_eq(one, other) || one == other
+}
+
+/// Whether a list that is sorted by address has one at `address`.
+fn has(list: &[Arc<Instance>], address: &str) -> bool {
+    list.binary_search_by(|one| (*one.address).cmp(address)).is_ok()
 }
 
 fn at<'a>(list: &'a EndpointList, address: &str) -> Option<&'a Arc<Endpoint>> {

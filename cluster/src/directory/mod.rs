@@ -71,6 +71,7 @@ impl Directory {
         let shared = Arc::new(DirectoryShared {
             around: ArcSwap::from_pointee(Around { layers, overrides }),
             changed: Notify::new(),
+            outdated: Notify::new(),
             service,
             connector,
             ejection: Arc::new(SharedEjection::new(options.ejection, options.ejections.clone())),
@@ -114,12 +115,24 @@ impl Directory {
         }
         let made_of = shared.made_of();
         let cached = shared.candidates.load();
-        match cached.made_of() {
-            Some(of) if of == made_of && !cached.have_lapsed() => cached,
-            // While thousands connect, each change would cost a walk over all of them.
-            Some(of) if of.version == made_of.version && cached.is_young(Instant::now()) => cached,
-            _ => shared.refresh(made_of),
+        let Some(of) = cached.made_of() else { return shared.refresh(made_of) };
+        if of == made_of && !cached.have_lapsed() {
+            return cached;
         }
+        // Those of a later list were stored just now, a moment before its version.
+        if of.version < made_of.version {
+            return shared.refresh(made_of);
+        }
+        // While thousands connect, each change would cost a walk over all of them.
+        let now = Instant::now();
+        if cached.is_young(now) {
+            return cached;
+        }
+        if cached.is_used_meanwhile(now) {
+            shared.outdated.notify_one();
+            return cached;
+        }
+        shared.refresh(made_of)
     }
 
     /// After `endpoint` was selected of `candidates`: those of now, if these are out of date and it

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
-use rpc_core::{Connector, Instance, ServiceKey, Source, Trouble};
+use rpc_core::{Connector, Instance, ServiceKey, Source, Trouble, Turns};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -23,6 +23,8 @@ pub(super) struct DirectoryShared {
     /// Layers and overrides in force, and that there are others.
     pub(super) around: ArcSwap<Around>,
     pub(super) changed: Notify,
+    /// The candidates of a long list are out of date.
+    pub(super) outdated: Notify,
     pub(super) list: ArcSwap<EndpointList>,
     /// The version of `list`, readable without touching it.
     pub(super) version: AtomicU64,
@@ -77,9 +79,37 @@ impl DirectoryShared {
         Guard::from_inner(fresh)
     }
 
-    pub(super) fn publish(&self, list: EndpointList) {
-        let version = list.version;
+    /// As [`refresh`](Self::refresh), by the follower, so that no call does the work.
+    pub(super) async fn refresh_in_turns(&self) {
+        let (made_of, list) = (self.made_of(), self.list.load_full());
+        let made_of = MadeOf { version: list.version, ..made_of };
+        let fresh = self.candidates_of(&list, made_of, &mut Turns::new()).await;
+        self.candidates.store(Arc::new(fresh));
+    }
+
+    /// Replaces the list, together with the candidates: calls find them made.
+    pub(super) async fn publish(&self, list: EndpointList, mut turns: Turns) {
+        let (version, made_of) = (list.version, self.made_of());
+        let fresh = match made_of.version == version {
+            true => None,
+            false => {
+                let made_of = MadeOf { version, ..made_of };
+                Some(self.candidates_of(&list, made_of, &mut turns).await)
+            }
+        };
         self.list.store(Arc::new(list));
+        fresh.into_iter().for_each(|fresh| self.candidates.store(Arc::new(fresh)));
+        // Last: who reads it finds candidates that are as new.
         self.version.store(version, Ordering::Release);
+    }
+
+    async fn candidates_of(
+        &self,
+        list: &EndpointList,
+        made_of: MadeOf,
+        turns: &mut Turns,
+    ) -> Candidates {
+        let EndpointList { endpoints, members, .. } = list;
+        Candidates::fit_in_turns(endpoints, members, &self.ejection, made_of, turns).await
     }
 }

@@ -121,7 +121,7 @@ impl DirectoryState {
     pub(super) fn why_left_out(&self, left_out: &[Arc<Instance>], needed: &[&str]) -> String {
         let (registry, count) = (self.registry(), left_out.len());
         let spoken: BTreeSet<&str> =
-            left_out.iter().flat_map(|instance| &instance.protocols).map(String::as_str).collect();
+            left_out.iter().flat_map(|instance| &*instance.protocols).map(String::as_str).collect();
         let spoken = spoken.into_iter().collect::<Vec<_>>().join(" and ");
         let named: Vec<&str> = left_out.iter().take(NAMED).map(|one| &*one.address).collect();
         let more = match count.saturating_sub(NAMED) {

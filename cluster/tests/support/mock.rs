@@ -48,6 +48,7 @@ pub(crate) struct Mock {
     /// Answers for the next calls, before `answer` holds again.
     next: Mutex<Vec<Answer>>,
     calls: AtomicU64,
+    looked: AtomicU64,
     codecs: Mutex<Vec<String>>,
     listeners: Listeners,
 }
@@ -68,6 +69,7 @@ impl Mock {
             connects: Mutex::new(Connects::ByCall),
             next: Mutex::default(),
             calls: AtomicU64::new(0),
+            looked: AtomicU64::new(0),
             codecs: Mutex::default(),
             listeners: Listeners::default(),
         })
@@ -94,6 +96,11 @@ impl Mock {
 
     pub(crate) fn calls(&self) -> u64 {
         self.calls.load(Relaxed)
+    }
+
+    /// How often its state was looked at.
+    pub(crate) fn looked(&self) -> u64 {
+        self.looked.load(Relaxed)
     }
 
     /// Codecs of the last call, the one it is written in first.
@@ -163,6 +170,7 @@ impl Channel for Mock {
     }
 
     fn state(&self) -> ChannelState {
+        self.looked.fetch_add(1, Relaxed);
         *self.state.lock().unwrap()
     }
 

@@ -45,6 +45,11 @@ impl Net {
         self.mocks.lock().unwrap().values().map(|m| m.calls()).sum()
     }
 
+    /// How often a state was looked at, of all providers together.
+    pub(crate) fn looked(&self) -> u64 {
+        self.mocks.lock().unwrap().values().map(|mock| mock.looked()).sum()
+    }
+
     /// How many calls each provider got.
     pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
         let mocks = self.mocks.lock().unwrap();

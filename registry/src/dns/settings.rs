@@ -1,6 +1,7 @@
 //! What an address of `dns://` says: the name, the records to ask for, whom to ask and how often.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rpc_core::{Error, amount};
@@ -29,8 +30,8 @@ pub(super) struct DnsSettings {
     pub(super) servers: Vec<SocketAddr>,
     pub(super) min_ttl: Duration,
     pub(super) max_ttl: Duration,
-    pub(super) codecs: Vec<String>,
-    pub(super) protocols: Vec<String>,
+    pub(super) codecs: Arc<[String]>,
+    pub(super) protocols: Arc<[String]>,
 }
 
 /// The records that a name is asked for.
@@ -93,8 +94,8 @@ impl DnsSettings {
             servers,
             min_ttl,
             max_ttl,
-            codecs: url.values("codecs"),
-            protocols: url.values("protocols"),
+            codecs: url.values("codecs").into(),
+            protocols: url.values("protocols").into(),
         })
     }
 

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use rpc_core::{Instance, ServiceKey};
+use rpc_core::{Instance, InstancePool, ServiceKey};
 
 use super::metadata_info::{MetadataInfo, ServiceInfo};
 use super::params::{self, OF_PROCESS, TIMESTAMP};
-use super::pool::Pool;
 use super::service_instance::ServiceInstance;
 use super::service_rules::{foreign_protocol, satisfies};
 use super::url::{OUR_SCHEME, PROTOCOLS};
@@ -70,7 +69,7 @@ pub(crate) fn instances_of(
     wanted: &ServiceKey,
     record: &ServiceInstance,
     metadata: &MetadataInfo,
-    pool: &mut Pool,
+    pool: &mut InstancePool,
 ) -> Vec<Instance> {
     let mut found: Vec<Instance> = Vec::new();
     for info in metadata.services.values() {
@@ -88,7 +87,11 @@ fn is_ours(info: &ServiceInfo) -> bool {
 }
 
 /// The provider of one service over one protocol.
-fn instance_of(record: &ServiceInstance, info: &ServiceInfo, pool: &mut Pool) -> Option<Instance> {
+fn instance_of(
+    record: &ServiceInstance,
+    info: &ServiceInfo,
+    pool: &mut InstancePool,
+) -> Option<Instance> {
     let ours = is_ours(info);
     let mut params: BTreeMap<String, String> =
         record.params(ours).map(|(key, value)| (key.clone(), value.clone())).collect();
@@ -110,6 +113,6 @@ fn instance_of(record: &ServiceInstance, info: &ServiceInfo, pool: &mut Pool) ->
             .map_or(record.port, |endpoint| endpoint.port),
         port => port,
     };
-    let protocols = vec![foreign_protocol(&info.protocol)];
+    let protocols = [foreign_protocol(&info.protocol)].into();
     Some(params::to_foreign_instance(params, protocols, service, (&record.host, port), pool))
 }

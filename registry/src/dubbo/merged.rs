@@ -9,11 +9,10 @@ use std::fmt;
 use std::iter;
 use std::sync::Arc;
 
-use rpc_core::{Instance, ServiceKey};
+use rpc_core::{Instance, InstancePool, ServiceKey};
 
 use super::application::instances_of;
 use super::metadata_info::MetadataInfo;
-use super::pool::Pool;
 use super::process::{NEAR_MS, join_urls};
 use super::provider_url::ReadProvider;
 use super::service_instance::ServiceInstance;
@@ -100,7 +99,7 @@ impl ReadRecord {
         wanted: &ServiceKey,
         record: &ServiceInstance,
         metadata: Option<&MetadataInfo>,
-        pool: &mut Pool,
+        pool: &mut InstancePool,
     ) -> Self {
         let services = match metadata.or(record.services.as_deref()) {
             _ if record.revision().is_none() => RecordServices::Read(Vec::new()),
@@ -128,20 +127,22 @@ fn shown(wanted: &ServiceKey, record: &ServiceInstance) -> Instance {
     let started_ms = record.started_ms();
     let id = super::params::foreign_id(&address, started_ms);
     let mut instance = Instance::new(wanted.clone(), &address, &id);
-    instance.application.clone_from(&record.application);
+    instance.application = (&*record.application).into();
     instance.started_ms = started_ms;
+    let mut protocols = Vec::new();
     for endpoint in record.endpoints() {
         let protocol = foreign_protocol(&endpoint.protocol);
         if endpoint.port != record.port {
             let address = join_address(&record.host, endpoint.port);
             instance.endpoints.insert(protocol.clone(), address.into());
         }
-        instance.protocols.push(protocol);
+        protocols.push(protocol);
     }
-    if instance.protocols.is_empty() {
+    if protocols.is_empty() {
         // An instance that names no protocol is taken to speak ours.
-        instance.protocols.push("unread".to_owned());
+        protocols.push("unread".to_owned());
     }
+    instance.protocols = protocols.into();
     instance.metadata =
         Arc::new([(UNREAD.to_owned(), "services unread: local metadata".to_owned())].into());
     instance
@@ -220,7 +221,7 @@ impl<'a> Merging<'a> {
     }
 
     fn list_foreign(&mut self, instance: Arc<Instance>) {
-        self.note(&instance.application, NotCalled::Foreign(instance.protocols.clone()));
+        self.note(&instance.application, NotCalled::Foreign(instance.protocols.to_vec()));
         self.list(instance);
     }
 

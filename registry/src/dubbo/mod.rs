@@ -30,7 +30,6 @@ mod metadata_info;
 mod own_nodes;
 mod params;
 mod paths;
-mod pool;
 mod process;
 mod provider_url;
 mod service_instance;

@@ -9,10 +9,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rpc_core::{Instance, ServiceKey};
+use rpc_core::{Instance, InstancePool, ServiceKey};
 
 use super::escape::{decode, escape};
-use super::pool::Pool;
 use super::url::{DEFAULT, PROTOCOLS, join_address};
 
 pub(super) const ID: &str = "dubhe.id";
@@ -116,20 +115,20 @@ pub(super) fn to_our_instance(
     mut params: BTreeMap<String, String>,
     service: ServiceKey,
     (host, port): (&str, u16),
-    pool: &mut Pool,
+    pool: &mut InstancePool,
 ) -> Result<Instance, String> {
     let mut take = |key: &str| params.remove(key);
     let address = take(ADDRESS).unwrap_or_else(|| join_address(host, port));
     let started_ms = number(TIMESTAMP, take(TIMESTAMP))?.unwrap_or(0);
     let id = take(ID).unwrap_or_else(|| foreign_id(&address, started_ms));
-    let mut instance = Instance::new(pool.service(service), &address, &id);
+    let mut instance = Instance::new(service, &address, &id);
     instance.started_ms = started_ms;
-    instance.application = take("application").unwrap_or_default();
+    instance.application = take("application").unwrap_or_default().into();
     if let Some(weight) = number("weight", take("weight"))? {
         instance.weight = u32::try_from(weight).unwrap_or(u32::MAX);
     }
-    instance.protocols = take(PROTOCOLS).map_or_else(|| Ok(Vec::new()), |text| read_list(&text))?;
-    instance.codecs = take(CODECS).map_or_else(|| Ok(Vec::new()), |text| read_list(&text))?;
+    instance.protocols = read_list(take(PROTOCOLS).as_deref())?;
+    instance.codecs = read_list(take(CODECS).as_deref())?;
     instance.endpoints = read_endpoints(&take(ENDPOINTS).unwrap_or_default())?;
     params.retain(|key, value| match &**key {
         "methods" => are_methods(value),
@@ -139,17 +138,17 @@ pub(super) fn to_our_instance(
         Some(own) => (own.to_owned(), value),
         None => (key, value),
     });
-    instance.metadata = pool.metadata(metadata.collect());
-    Ok(instance)
+    instance.metadata = Arc::new(metadata.collect());
+    Ok(pool.shared(instance))
 }
 
 /// The instance that another implementation published: what has a field is in it, all else is kept.
 pub(super) fn to_foreign_instance(
     mut params: BTreeMap<String, String>,
-    protocols: Vec<String>,
+    protocols: Arc<[String]>,
     service: ServiceKey,
     (host, port): (&str, u16),
-    pool: &mut Pool,
+    pool: &mut InstancePool,
 ) -> Instance {
     let old: Vec<_> = params
         .range(DEFAULT.to_owned()..)
@@ -162,19 +161,19 @@ pub(super) fn to_foreign_instance(
     let address = join_address(host, port);
     let started_ms = started_ms(params.get(TIMESTAMP).map_or("", String::as_str));
     let id = foreign_id(&address, started_ms);
-    let mut instance = Instance::new(pool.service(service), &address, &id);
+    let mut instance = Instance::new(service, &address, &id);
     instance.started_ms = started_ms;
     instance.protocols = protocols;
     if let Some(weight) = params.get("weight").and_then(|text| text.parse::<i64>().ok()) {
         instance.weight = u32::try_from(weight.max(0)).unwrap_or(u32::MAX);
         params.remove("weight");
     }
-    instance.application = params.remove("application").unwrap_or_default();
+    instance.application = params.remove("application").unwrap_or_default().into();
     for key in [TIMESTAMP, "interface", "group", "version"] {
         params.remove(key);
     }
-    instance.metadata = pool.metadata(params);
-    instance
+    instance.metadata = Arc::new(params);
+    pool.shared(instance)
 }
 
 /// The identity of a start that has none of ours.
@@ -215,8 +214,9 @@ fn list(names: &[String]) -> String {
     names.join(",")
 }
 
-fn read_list(text: &str) -> Result<Vec<String>, String> {
-    text.split(',').map(|name| decode(name, false)).collect()
+/// The names of a list; none if it is not there.
+fn read_list(text: Option<&str>) -> Result<Arc<[String]>, String> {
+    text.into_iter().flat_map(|text| text.split(',')).map(|name| decode(name, false)).collect()
 }
 
 pub(super) fn endpoints(instance: &Instance) -> String {

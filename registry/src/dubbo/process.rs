@@ -69,16 +69,20 @@ fn join(mut entries: Vec<Instance>) -> Option<Instance> {
     entries.sort_by(|a, b| (&a.protocols, &a.address).cmp(&(&b.protocols, &b.address)));
     let mut entries = entries.into_iter();
     let mut process = entries.next()?;
+    let mut protocols = process.protocols.to_vec();
     for entry in entries {
-        for protocol in entry.protocols {
-            if process.protocols.contains(&protocol) {
+        for protocol in entry.protocols.iter() {
+            if protocols.contains(protocol) {
                 continue;
             }
             if entry.address != process.address {
                 process.endpoints.insert(protocol.clone(), entry.address.clone());
             }
-            process.protocols.push(protocol);
+            protocols.push(protocol.clone());
         }
+    }
+    if protocols.len() > process.protocols.len() {
+        process.protocols = protocols.into();
     }
     Some(process)
 }

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use rpc_core::{Instance, ServiceKey};
+use rpc_core::{Instance, InstancePool, ServiceKey};
 
 use super::params::{self, DUBBO, RELEASE, TIMESTAMP};
-use super::pool::Pool;
 use super::service_rules::{foreign_protocol, no_version};
 use super::url::{DubboUrl, OUR_SCHEME};
 
@@ -91,7 +90,10 @@ pub(crate) fn consumer_url(
 }
 
 /// The provider that a URL describes.
-pub(crate) fn read_provider(url: DubboUrl, pool: &mut Pool) -> Result<ReadProvider, Unread> {
+pub(crate) fn read_provider(
+    url: DubboUrl,
+    pool: &mut InstancePool,
+) -> Result<ReadProvider, Unread> {
     if !matches!(url.param("category"), "" | "providers") || url.scheme == "consumer" {
         return Err(Unread::NotProvided("it is of another category than providers"));
     }
@@ -115,7 +117,7 @@ pub(crate) fn read_provider(url: DubboUrl, pool: &mut Pool) -> Result<ReadProvid
         let more = url.param("ext.protocol").split(',').filter(|name| !name.is_empty());
         let mut protocols = vec![foreign_protocol(&url.scheme)];
         protocols.extend(more.map(foreign_protocol));
-        params::to_foreign_instance(url.params, protocols, service, (&url.host, port), pool)
+        params::to_foreign_instance(url.params, protocols.into(), service, (&url.host, port), pool)
     };
     Ok(ReadProvider { instance: Arc::new(instance), may_be_left_over, is_ours })
 }

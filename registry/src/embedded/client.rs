@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::mem;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -26,9 +27,13 @@ use super::wire::{
 };
 use crate::backend::{Listing, Session, Updates};
 use crate::lock::locked;
+use crate::off_thread::off_thread_if_long;
 
 /// Requests that may wait to be written.
 const QUEUE: usize = 256;
+
+/// About how many bytes of a message an instance takes.
+const BYTES_OF_ONE: usize = 256;
 
 /// How long a renewal may take before the session counts as lost.
 const RENEW_LIMIT: Duration = Duration::from_secs(5);
@@ -173,12 +178,12 @@ impl SessionShared {
         locked(&self.waiting).clear();
     }
 
-    /// Passes a message on: an answer to its request, a list to the watches of its service.
+    /// Reads a message and passes it on: an answer to its request, a list to the watches of its service.
     ///
     /// # Errors
-    /// The server says goodbye.
-    fn deliver(&self, message: FromServer<'_>) -> Result<(), String> {
-        match message {
+    /// It is none, or the server says goodbye.
+    fn deliver(&self, body: &[u8]) -> Result<(), String> {
+        match serde_json::from_slice(body).map_err(|error| FrameError::Json(error).to_string())? {
             FromServer::Answer { id, answer } => {
                 // The request was given up; nothing waits for its answer.
                 if let Some(waiting) = locked(&self.waiting).remove(&id) {
@@ -186,11 +191,16 @@ impl SessionShared {
                 }
             }
             FromServer::Push { service, listing } => {
-                let mut lists = locked(&self.lists);
-                let Some(list) = lists.get_mut(&service) else { return Ok(()) };
-                let (listing, left_out) = list.pushed.read(&service, &listing);
-                list.newest.send_replace(Some(listing));
-                drop(lists);
+                // Messages are read one after the other, so nobody misses it meanwhile.
+                let pushed = |list: &mut FollowedList| mem::take(&mut list.pushed);
+                let Some(mut pushed) = locked(&self.lists).get_mut(&service).map(pushed) else {
+                    return Ok(());
+                };
+                let (listing, left_out) = pushed.read(&listing);
+                if let Some(list) = locked(&self.lists).get_mut(&service) {
+                    list.pushed = pushed;
+                    list.newest.send_replace(Some(listing));
+                }
                 self.identity.told.tell(&self.address, &service, &left_out);
             }
             FromServer::Bye { why } => return Err(format!("it closed the connection: {why}")),
@@ -229,12 +239,12 @@ async fn read_all<S: AsyncRead>(shared: Arc<SessionShared>, stream: ReadHalf<S>)
             Ok(None) | Err(FrameError::Io(_)) if is_silent => break NOT_A_WORD.to_owned(),
             Ok(Some(body)) => {
                 is_silent = false;
-                let message = serde_json::from_slice(&body).map_err(FrameError::Json);
-                let delivered = message
-                    .map_err(|error| error.to_string())
-                    .and_then(|message| shared.deliver(message));
-                if let Err(why) = delivered {
-                    break why;
+                let (shared, items) = (Arc::clone(&shared), body.len() / BYTES_OF_ONE);
+                let delivered = off_thread_if_long(items, move || shared.deliver(&body)).await;
+                match delivered {
+                    Ok(Ok(())) => {}
+                    Ok(Err(why)) => break why,
+                    Err(error) => break error.to_string(),
                 }
             }
             Ok(None) => break "it closed the connection".to_owned(),

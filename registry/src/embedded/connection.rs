@@ -25,6 +25,7 @@ use super::table::{InstanceKey, ServiceList};
 use super::wire::{
     Ask, ClientMessage, FrameReader, MAX_FROM_SERVER, ServerAnswer, ServerMessage, VERSION, frame,
 };
+use crate::off_thread::off_thread_if_long;
 use crate::sound;
 
 /// Most changes of one connection that wait until they are safe; past it nothing more is read.
@@ -288,7 +289,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 continue;
             }
             self.watched.insert(service, None);
-            let push = list.push();
+            let items = if list.is_pushed() { 0 } else { list.version.instances.len() };
+            let made = off_thread_if_long(items, move || list.push()).await;
+            let push = made.map_err(|_| End::Silent)?;
             pushed += push.len();
             self.send(&push).await?;
         }

@@ -15,12 +15,12 @@ use tokio::time::timeout;
 use super::client::Client;
 use super::dubhe::dial;
 use super::election::{Address, Meeting, Office};
-use super::off_thread::off_thread;
 use super::secret::Identity;
 use super::server::EmbeddedServer;
 use super::settings::RegistryServerConfig;
 use crate::backend::{Backend, Demand, Session};
 use crate::lock::locked;
+use crate::off_thread::off_thread;
 use crate::{Pace, Registry, RegistryParams, RegistryUrl, supervise};
 
 /// A host on this machine that does not greet within this time is not the one we look for: its port

@@ -23,7 +23,6 @@ mod dubhe;
 mod election;
 mod host;
 mod lease;
-mod off_thread;
 mod pushed;
 mod secret;
 mod server;

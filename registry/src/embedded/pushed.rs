@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use rpc_core::{Instance, MetadataPool, ServiceKey};
+use rpc_core::{Instance, InstancePool};
 
 use super::wire::RawVersion;
 use crate::backend::Listing;
@@ -19,16 +19,12 @@ use crate::sound::{self, UnsoundInstances};
 pub(crate) struct PushedList {
     seen: HashMap<u64, Arc<Instance>>,
     hasher: RandomState,
-    metadata: MetadataPool,
+    pool: InstancePool,
 }
 
 impl PushedList {
     /// The list of `version`; its instances that the last one had too are the same ones.
-    pub(crate) fn read(
-        &mut self,
-        service: &ServiceKey,
-        version: &RawVersion<'_>,
-    ) -> (Listing, UnsoundInstances) {
+    pub(crate) fn read(&mut self, version: &RawVersion<'_>) -> (Listing, UnsoundInstances) {
         let mut left_out = UnsoundInstances::default();
         let mut seen = HashMap::with_capacity(version.instances.len());
         let mut instances = Vec::with_capacity(version.instances.len());
@@ -36,7 +32,7 @@ impl PushedList {
             let hash = self.hasher.hash_one(text);
             let read = match self.seen.get(&hash) {
                 Some(instance) => Ok(Arc::clone(instance)),
-                None => self.read_new(service, text),
+                None => sound::read_one(text, &mut self.pool).map(Arc::new),
             };
             match read {
                 Ok(instance) => {
@@ -48,16 +44,6 @@ impl PushedList {
         }
         self.seen = seen;
         (Listing { revision: version.revision, instances }, left_out)
-    }
-
-    /// An instance that holds what others hold too in place of copies.
-    fn read_new(&mut self, service: &ServiceKey, text: &str) -> Result<Arc<Instance>, String> {
-        let mut instance = sound::read_one(text)?;
-        if instance.service == *service {
-            instance.service = service.clone();
-        }
-        self.metadata.share(&mut instance);
-        Ok(Arc::new(instance))
     }
 }
 
@@ -76,7 +62,7 @@ mod tests {
         let mut list = PushedList::default();
         let mut read = |addresses: &[&str]| {
             let text = text(addresses);
-            list.read(&ServiceKey::new("a"), &serde_json::from_str(&text).unwrap())
+            list.read(&serde_json::from_str(&text).unwrap())
         };
         let (first, _) = read(&["a:1", "b:1"]);
         let (second, left_out) = read(&["b:1", "nowhere", "c:1"]);

@@ -14,9 +14,9 @@ use tokio::time::{sleep, timeout};
 use super::connection;
 use super::dubhe::DEFAULT_PORT;
 use super::host::{RegistryHost, ServerStatus};
-use super::off_thread::off_thread;
 use super::settings::RegistryServerConfig;
 use super::store::Opened;
+use crate::off_thread::off_thread;
 
 /// After a failed accept (too many open files, say) the server waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -113,6 +113,11 @@ impl ServiceList {
         Self { service: service.clone(), version, push: OnceLock::new() }
     }
 
+    /// Whether the frame for subscribers is made.
+    pub(crate) fn is_pushed(&self) -> bool {
+        self.push.get().is_some()
+    }
+
     /// The frame for subscribers; made once, outside the table's lock.
     pub(crate) fn push(&self) -> Bytes {
         let make = || {

@@ -34,6 +34,9 @@ pub(crate) const VERSION: u32 = 1;
 /// Largest frame a client accepts: 64 MiB, a list of about 200,000 instances.
 pub(crate) const MAX_FROM_SERVER: usize = 64 * 1024 * 1024;
 
+/// How much memory a reader keeps from one frame to the next, and goes ahead of one that comes.
+const KEPT: usize = 64 * 1024;
+
 /// From the client.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ClientMessage {
@@ -234,11 +237,16 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
         if self.buffer.len() < 4 + length {
             // Not more than a step ahead of what came: a length alone reserves nothing large.
-            self.buffer.reserve((4 + length - self.buffer.len()).min(64 * 1024));
+            self.buffer.reserve((4 + length - self.buffer.len()).min(KEPT));
             return Ok(None);
         }
         self.buffer.advance(4);
-        Ok(Some(self.buffer.split_to(length)))
+        let body = self.buffer.split_to(length);
+        if length > KEPT {
+            // What follows would keep the memory of the whole frame for as long as the session.
+            self.buffer = BytesMut::from(&self.buffer[..]);
+        }
+        Ok(Some(body))
     }
 }
 

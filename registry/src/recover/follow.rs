@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, Weak};
 use futures_util::future::BoxFuture;
 use rpc_core::{Error, Trouble, runtime};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::link::{Link, RUNTIME_ENDED, State};
 use super::pace::RetryPause;
@@ -52,10 +52,22 @@ pub(super) trait WatchTarget: fmt::Display + Send + Sync + 'static {
     /// Hands an update to the listeners.
     fn publish<'a>(
         &'a self,
-        link: &'a Link,
+        link: &'a Arc<Link>,
         update: Self::Update,
         ends: &'a Ends<Self::Value>,
     ) -> BoxFuture<'a, ()>;
+
+    /// When work that was put off is due; `None` if there is none.
+    fn due(&self, ends: &Ends<Self::Value>) -> Option<Instant> {
+        let _ = ends;
+        None
+    }
+
+    /// Does the work that was put off.
+    fn catch_up<'a>(&'a self, link: &'a Link, ends: &'a Ends<Self::Value>) -> BoxFuture<'a, ()> {
+        let _ = (link, ends);
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// The senders of values, and of the reason why they are not confirmed.
@@ -234,6 +246,9 @@ impl<S: WatchTarget> Follow<S> {
             let began = Instant::now();
             let error = self.follow_session(&*session).await;
             self.doubt(&error);
+            if self.target.due(&self.ends).is_some() {
+                self.target.catch_up(&self.link, &self.ends).await;
+            }
             tracing::debug!(
                 target: "dubhe::registry",
                 watched = %self.target, %error, "watch ended, beginning it again"
@@ -260,6 +275,7 @@ impl<S: WatchTarget> Follow<S> {
         let reading = self.read_again(session, &updates);
         tokio::pin!(reading);
         loop {
+            let due = self.target.due(&self.ends);
             // The watch before the state, so that what was read of the session first is seen first.
             let ended = tokio::select! {
                 biased;
@@ -279,6 +295,10 @@ impl<S: WatchTarget> Follow<S> {
                     State::Connecting | State::Up(_) => Error::closed("the session ended"),
                 }),
                 error = &mut reading => Some(error),
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    self.target.catch_up(&self.link, &self.ends).await;
+                    continue;
+                }
             };
             // Also at the end: what came whole before it counts.
             if ended.is_none() || newest.has_changed().unwrap_or(false) {

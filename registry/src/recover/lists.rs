@@ -1,11 +1,13 @@
 //! The list of a service as a target to follow. One that the registry confirms is written to the disk
-//! cache, if it has changed or its copy there has become old.
+//! cache, if it has changed or its copy there has become old; one that changes all the time the more
+//! seldom, the longer it is.
 
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use rpc_core::{Error, ServiceKey, Snapshot};
+use rpc_core::{Error, Instance, ServiceKey, Snapshot};
 use tokio::time::Instant;
 
 use super::follow::{Ends, WatchTarget};
@@ -13,22 +15,54 @@ use super::link::Link;
 use crate::backend::{Listing, Session, Updates};
 use crate::cache::REWRITE_AFTER;
 use crate::lock::locked;
+use crate::off_thread::off_thread_if_long;
+
+/// How long a list that changes is not written again for each of its instances: a hundred times as long
+/// as writing takes.
+const REST_OF_ONE: Duration = Duration::from_millis(1);
 
 /// The list of one service.
 pub(super) struct ListTarget {
     service: ServiceKey,
-    /// When the cache was written last.
-    written: Mutex<Option<Instant>>,
+    copy: Mutex<CopyAge>,
+}
+
+/// How the copy on disk stands to the list.
+#[derive(Default)]
+struct CopyAge {
+    /// When it was written last.
+    written: Option<Instant>,
+    /// Whether the list has changed since.
+    is_behind: bool,
 }
 
 impl ListTarget {
     pub(super) fn new(service: ServiceKey) -> Self {
-        Self { service, written: Mutex::new(None) }
+        Self { service, copy: Mutex::default() }
     }
 
-    /// Whether the copy on disk is to be written again although it is the same.
-    fn is_copy_old(&self) -> bool {
-        locked(&self.written).is_none_or(|at| at.elapsed() > REWRITE_AFTER)
+    /// Writes the copy.
+    async fn write(&self, link: &Link, instances: Arc<[Arc<Instance>]>) {
+        if let Some(cache) = &link.cache {
+            *locked(&self.copy) = CopyAge { written: Some(Instant::now()), is_behind: false };
+            cache.write(&self.service, instances).await;
+        }
+    }
+}
+
+// === impl CopyAge ===
+
+impl CopyAge {
+    /// Whether it is to be written again although it is the same.
+    fn is_old(&self) -> bool {
+        self.written.is_none_or(|at| at.elapsed() > REWRITE_AFTER)
+    }
+
+    /// When it may be written again, if it is of so many instances.
+    fn rested(&self, length: usize) -> Instant {
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        let rest = REST_OF_ONE.saturating_mul(length).min(REWRITE_AFTER);
+        self.written.map_or_else(Instant::now, |at| at + rest)
     }
 }
 
@@ -65,25 +99,43 @@ impl WatchTarget for ListTarget {
 
     fn publish<'a>(
         &'a self,
-        link: &'a Link,
+        link: &'a Arc<Link>,
         listing: Listing,
         ends: &'a Ends<Snapshot>,
     ) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            let snapshot = link.snapshot(&self.service, listing);
-            let snapshot = snapshot.sharing(&ends.values.borrow());
-            let is_new = ends.values.send_if_modified(|current| {
-                let is_new = *current != snapshot;
-                if is_new {
-                    *current = snapshot.clone();
-                }
-                is_new
-            });
+            let (reader, service) = (Arc::clone(link), self.service.clone());
+            let (before, items) = (ends.values.borrow().clone(), listing.instances.len());
+            let read = move || {
+                let snapshot = reader.snapshot(&service, listing).sharing(&before);
+                (snapshot != before).then_some(snapshot)
+            };
+            // It fails where the runtime ends, and all of this with it.
+            let Ok(changed) = off_thread_if_long(items, read).await else { return };
+            let is_new = changed.is_some();
+            changed.into_iter().for_each(|changed| drop(ends.values.send_replace(changed)));
             ends.confirm();
-            if let Some(cache) = link.cache.as_ref().filter(|_| is_new || self.is_copy_old()) {
-                *locked(&self.written) = Some(Instant::now());
-                cache.write(&self.service, snapshot.instances).await;
+            let instances = ends.values.borrow().instances.clone();
+            let is_due = {
+                let mut copy = locked(&self.copy);
+                copy.is_behind |= is_new;
+                copy.is_old() || copy.is_behind && copy.rested(instances.len()) <= Instant::now()
+            };
+            if is_due {
+                self.write(link, instances).await;
             }
         })
+    }
+
+    fn due(&self, ends: &Ends<Snapshot>) -> Option<Instant> {
+        let copy = locked(&self.copy);
+        let rested = || copy.rested(ends.values.borrow().instances.len());
+        // Without a cache nothing is ever written.
+        (copy.is_behind && copy.written.is_some()).then(rested)
+    }
+
+    fn catch_up<'a>(&'a self, link: &'a Link, ends: &'a Ends<Snapshot>) -> BoxFuture<'a, ()> {
+        let instances = ends.values.borrow().instances.clone();
+        Box::pin(self.write(link, instances))
     }
 }

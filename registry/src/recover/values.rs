@@ -107,7 +107,7 @@ impl WatchTarget for TextTarget {
     /// What is no text is logged once, and the last one stays.
     fn publish<'a>(
         &'a self,
-        link: &'a Link,
+        link: &'a Arc<Link>,
         value: Option<Bytes>,
         ends: &'a Ends<ConfigValue>,
     ) -> BoxFuture<'a, ()> {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::hold::{Held, hold};
-pub use self::sharing::MetadataPool;
+pub use self::sharing::InstancePool;
 pub use self::subscription::{Subscription, Trouble};
 use crate::service_key::ServiceKey;
 
@@ -35,7 +35,7 @@ pub struct Instance {
     pub id: Arc<str>,
     /// Name of the application it belongs to, or the empty string.
     #[serde(default)]
-    pub application: String,
+    pub application: Arc<str>,
     /// Share of traffic relative to others; 100 is usual, 0 is none while others that have some can
     /// be called.
     #[serde(default = "default_weight")]
@@ -45,10 +45,10 @@ pub struct Instance {
     pub started_ms: u64,
     /// Protocols it serves, such as `dubbo` and `json`; empty means unknown.
     #[serde(default)]
-    pub protocols: Vec<String>,
+    pub protocols: Arc<[String]>,
     /// Codecs it speaks, by name; empty means unknown.
     #[serde(default)]
-    pub codecs: Vec<String>,
+    pub codecs: Arc<[String]>,
     /// The addresses of protocols that it serves elsewhere than at [`address`](Self::address), as
     /// `host:port` by protocol; empty for most.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -71,11 +71,11 @@ impl Instance {
             service,
             address: address.into(),
             id: id.into(),
-            application: String::new(),
+            application: Arc::default(),
             weight: default_weight(),
             started_ms: 0,
-            protocols: Vec::new(),
-            codecs: Vec::new(),
+            protocols: Arc::default(),
+            codecs: Arc::default(),
             endpoints: BTreeMap::new(),
             metadata: Arc::default(),
         }

@@ -1,61 +1,139 @@
 //! What lists have in common is held once: instances that did not change from one list to the next, and
-//! what the instances of a list publish alike.
+//! what instances say alike.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::{Instance, Snapshot};
+use crate::service_key::ServiceKey;
 
-/// How many different sets of metadata are compared with those of an instance. Most lists have one for
-/// each version of an application.
+/// How many different services, applications and lists of names an instance is compared with. Most
+/// lists have one of each.
 const KINDS: usize = 4;
 
-/// The metadata that instances of a list published last, so that others which publish the same hold
-/// it too instead of a copy.
-#[derive(Debug, Default)]
-pub struct MetadataPool(Vec<Arc<BTreeMap<String, String>>>);
+/// Kinds of metadata up to which it is not looked for those that nobody holds any more.
+const SMALL: usize = 64;
 
-impl MetadataPool {
-    /// Has `instance` hold what others hold that is equal.
-    pub fn share(&mut self, instance: &mut Instance) {
-        instance.metadata = self.shared(&instance.metadata);
+type Metadata = BTreeMap<String, String>;
+
+/// What instances said before, so that others which say the same hold it too instead of a copy: ten
+/// thousand instances of a service say the same of themselves but for address and start.
+///
+/// It forgets metadata that no instance holds any more, so it is as large as the lists that are alive.
+///
+/// ```
+/// # extern crate rpc_core as dubhe;
+/// use std::sync::Arc;
+///
+/// use dubhe::{Instance, InstancePool, ServiceKey};
+///
+/// let read = |address: &str| Instance {
+///     codecs: ["json".to_owned()].into(),
+///     ..Instance::new(ServiceKey::new("shop.Stock"), address, "start-1")
+/// };
+/// let mut pool = InstancePool::default();
+/// let [one, other] = ["10.0.0.1:20880", "10.0.0.2:20880"].map(|address| pool.shared(read(address)));
+/// assert!(Arc::ptr_eq(&one.codecs, &other.codecs));
+/// ```
+#[derive(Debug, Default)]
+pub struct InstancePool {
+    services: Kinds<ServiceKey>,
+    applications: Kinds<Arc<str>>,
+    protocols: Kinds<Arc<[String]>>,
+    codecs: Kinds<Arc<[String]>>,
+    metadata: HashSet<Arc<Metadata>>,
+    swept_at: usize,
+}
+
+/// The values that were seen last.
+#[derive(Debug)]
+struct Kinds<T>(Vec<T>);
+
+// === impl InstancePool ===
+
+impl InstancePool {
+    /// The same instance, which holds what others hold that is equal.
+    #[must_use]
+    pub fn shared(&mut self, instance: Instance) -> Instance {
+        Instance {
+            service: self.services.shared(&instance.service),
+            application: self.applications.shared(&instance.application),
+            protocols: self.protocols.shared(&instance.protocols),
+            codecs: self.codecs.shared(&instance.codecs),
+            metadata: self.metadata(instance.metadata),
+            ..instance
+        }
     }
 
-    /// The equal metadata that was seen first, or else this one, which is remembered.
-    fn shared(
-        &mut self,
-        metadata: &Arc<BTreeMap<String, String>>,
-    ) -> Arc<BTreeMap<String, String>> {
-        if let Some(known) = self.0.iter().find(|known| *known == metadata) {
+    /// How many kinds of metadata it knows.
+    #[must_use]
+    pub fn kinds(&self) -> usize {
+        self.metadata.len()
+    }
+
+    fn metadata(&mut self, metadata: Arc<Metadata>) -> Arc<Metadata> {
+        if let Some(known) = self.metadata.get(&metadata) {
             return Arc::clone(known);
         }
-        self.0.truncate(KINDS - 1);
-        self.0.insert(0, Arc::clone(metadata));
-        Arc::clone(metadata)
+        // What is held no more adds at most a quarter to what is held.
+        if self.metadata.len() >= SMALL.max(self.swept_at + self.swept_at / 4) {
+            self.metadata.retain(|metadata| Arc::strong_count(metadata) > 1);
+            self.swept_at = self.metadata.len();
+        }
+        self.metadata.insert(Arc::clone(&metadata));
+        metadata
     }
 }
 
+// === impl Kinds ===
+
+impl<T: Clone + PartialEq> Kinds<T> {
+    /// The equal value that was seen first, or else this one, which is remembered.
+    fn shared(&mut self, value: &T) -> T {
+        if let Some(known) = self.0.iter().find(|known| *known == value) {
+            return known.clone();
+        }
+        self.0.truncate(KINDS - 1);
+        self.0.insert(0, value.clone());
+        value.clone()
+    }
+}
+
+impl<T> Default for Kinds<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+// === impl Snapshot ===
+
 impl Snapshot {
-    /// This list with the instances of `before` in place of equal ones, and with the metadata of one
-    /// instance in place of that of others that publish the same.
+    /// This list with the instances of `before` in place of equal ones; the others hold once what they
+    /// say alike.
     ///
     /// The list is equal, takes less memory, and is compared quickly with the one before.
     #[must_use]
     pub fn sharing(self, before: &Self) -> Self {
-        let mut pool = MetadataPool::default();
+        let mut pool = InstancePool::default();
         let mut share = |one: &Arc<Instance>| {
             if let Some(old) = at(before, &one.address).filter(|old| *old == one) {
                 return Arc::clone(old);
             }
-            let metadata = pool.shared(&one.metadata);
-            // Whoever holds it already would hold a copy beside it.
-            if Arc::ptr_eq(&metadata, &one.metadata) {
-                return Arc::clone(one);
-            }
-            Arc::new(Instance { metadata, ..Instance::clone(one) })
+            let shared = pool.shared(Instance::clone(one));
+            // Who holds an instance that shares already would hold a copy beside it.
+            if holds_same(one, &shared) { Arc::clone(one) } else { Arc::new(shared) }
         };
         Self { instances: self.instances.iter().map(&mut share).collect(), source: self.source }
     }
+}
+
+/// Whether what two equal instances hold is held once.
+fn holds_same(one: &Instance, other: &Instance) -> bool {
+    one.service.is_held_with(&other.service)
+        && Arc::ptr_eq(&one.application, &other.application)
+        && Arc::ptr_eq(&one.protocols, &other.protocols)
+        && Arc::ptr_eq(&one.codecs, &other.codecs)
+        && Arc::ptr_eq(&one.metadata, &other.metadata)
 }
 
 /// The instance at `address`.
@@ -70,8 +148,14 @@ mod tests {
     use crate::{ServiceKey, Source};
 
     fn instance(address: &str, zone: &str) -> Instance {
-        let metadata = Arc::new([("zone".to_owned(), zone.to_owned())].into());
-        Instance { metadata, ..Instance::new(ServiceKey::new("shop.Stock"), address, "start-1") }
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Instance {
+            application: "shop".into(),
+            protocols: names(&["dubbo", "json"]),
+            codecs: names(&["protobuf"]),
+            metadata: Arc::new([("zone".to_owned(), zone.to_owned())].into()),
+            ..Instance::new(ServiceKey::new("shop.Stock"), address, "start-1")
+        }
     }
 
     fn list(zones: &[&str]) -> Snapshot {
@@ -89,25 +173,43 @@ mod tests {
     }
 
     #[test]
-    fn equal_metadata_is_held_once_for_each_kind() {
+    fn what_instances_say_alike_is_held_once() {
         let zones = ["a", "b", "c", "d", "e", "e", "d", "a"];
         let shared = list(&zones).sharing(&Snapshot::pending());
         assert_eq!(shared, list(&zones));
-        let metadata = |at: usize| &shared.instances[at].metadata;
-        assert!(Arc::ptr_eq(metadata(4), metadata(5)) && Arc::ptr_eq(metadata(3), metadata(6)));
-        assert!(!Arc::ptr_eq(metadata(0), metadata(7)), "four kinds are remembered");
+        let [first, others @ ..] = &*shared.instances else { panic!() };
+        for other in others {
+            let metadata = Arc::ptr_eq(&first.metadata, &other.metadata);
+            let is_alike = first.metadata == other.metadata;
+            assert_eq!((metadata, holds_same(first, other)), (is_alike, is_alike), "{other:?}");
+            assert!(Arc::ptr_eq(&first.codecs, &other.codecs));
+        }
     }
 
     #[test]
     fn an_instance_that_shares_already_is_not_copied() {
-        let mut pool = MetadataPool::default();
-        let (mut one, mut other) = (instance("a:1", "north"), instance("b:1", "north"));
-        pool.share(&mut one);
-        pool.share(&mut other);
-        assert!(Arc::ptr_eq(&one.metadata, &other.metadata));
+        let mut pool = InstancePool::default();
+        let one = pool.shared(instance("a:1", "north"));
+        let other = pool.shared(instance("b:1", "north"));
+        assert!(holds_same(&one, &other));
         let list = Snapshot::new(vec![one, other], Source::Live);
         let shared = list.clone().sharing(&Snapshot::pending());
         assert!(list.instances.iter().zip(&*shared.instances).all(|(a, b)| Arc::ptr_eq(a, b)));
+    }
+
+    #[test]
+    fn what_nobody_holds_any_more_is_forgotten() {
+        let mut pool = InstancePool::default();
+        for number in 0..10_000 {
+            let mut gone = instance("a:1", &format!("zone-{number}"));
+            gone.application = format!("application-{number}").into();
+            drop(pool.shared(gone));
+        }
+        assert!(pool.kinds() <= SMALL && pool.applications.0.len() <= KINDS, "{pool:?}");
+        let held: Vec<_> =
+            (0..1000).map(|n| pool.shared(instance("a:1", &format!("zone-{n}")))).collect();
+        let again = pool.shared(instance("b:1", "zone-0"));
+        assert!(Arc::ptr_eq(&held[0].metadata, &again.metadata), "what is held is known");
     }
 
     #[test]

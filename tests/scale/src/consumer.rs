@@ -45,6 +45,7 @@ pub(crate) async fn run(url: &str) -> Result<(), BoxError> {
                 sleep(Duration::from_secs(*seconds as u64)).await;
                 println!("{}", (cpu()? - before).as_millis());
             }
+            ("memory", []) => println!("{}", memory_kib()?),
             ("leave", []) => {
                 followed.clear();
                 println!("left");

@@ -2,10 +2,11 @@
 //! their own: the time from a change to the list that has it, memory, CPU, and what a long list does to
 //! the calls that run meanwhile.
 //!
-//! `cargo xtask bench registry [--registry URL] [--quick]`
+//! `cargo xtask bench registry [--registry zookeeper|etcd|nacos|URL] [--quick]`
 
 mod consumer;
 mod measure;
+mod measured;
 mod parts;
 mod provider;
 mod role;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-const USAGE: &str = "usage: scale run [--registry URL] [--quick]";
+const USAGE: &str = "usage: scale run [--registry zookeeper|etcd|nacos|URL] [--quick]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();

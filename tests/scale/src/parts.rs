@@ -2,6 +2,7 @@
 
 use crate::BoxError;
 use crate::USAGE;
+use crate::measured::Measured;
 use crate::role::Role;
 
 /// How much there is of each.
@@ -20,22 +21,15 @@ pub(crate) async fn run(words: &[&str]) -> Result<(), BoxError> {
     while let Some(word) = words.next() {
         match *word {
             "--quick" => sizes = QUICK,
-            "--registry" => url = Some((*words.next().ok_or(USAGE)?).to_owned()),
+            "--registry" => url = Some(*words.next().ok_or(USAGE)?),
             _ => return Err(USAGE.into()),
         }
     }
-    let (mut server, url) = match url {
-        Some(url) => (None, url),
-        None => {
-            let mut server = Role::start("as-server", None)?;
-            let url = server.answer().await?;
-            (Some(server), url)
-        }
-    };
+    let (mut measured, url) = Measured::start(url).await?;
     let mut provider = Role::start("as-provider", Some(&url))?;
     provider.answer().await?;
     wide(&url, &mut provider, &sizes).await?;
-    churn(&url, &mut provider, server.as_mut(), &sizes).await?;
+    churn(&url, &mut provider, &mut measured, &sizes).await?;
     long(&url, &mut provider, &sizes).await
 }
 
@@ -63,14 +57,14 @@ async fn wide(url: &str, provider: &mut Role, sizes: &Sizes) -> Result<(), BoxEr
 async fn churn(
     url: &str,
     provider: &mut Role,
-    mut server: Option<&mut Role>,
+    measured: &mut Measured,
     sizes: &Sizes,
 ) -> Result<(), BoxError> {
     let (count, seconds) = (sizes.churning, sizes.seconds);
     provider.ask(&format!("fill 1 {count}")).await?;
     let mut consumer = consumer(url).await?;
     consumer.ask(&format!("follow 1 {count}")).await?;
-    let before = server_cpu(server.as_deref_mut()).await?;
+    let before = measured.cpu().await?;
     consumer.tell(&format!("lags {}", seconds + 1)).await?;
     provider.ask(&format!("churn {} {seconds}", count / 100)).await?;
     let answer = consumer.answer().await?;
@@ -79,8 +73,9 @@ async fn churn(
     println!("{count} instances, 1 % changes each second: {seen} changes seen");
     println!("  from change to list: p50 {p50} ms, p99 {p99} ms, at most {max} ms");
     println!("  consumer: {:.1} % of a core", share(cpu));
-    let used = server_cpu(server).await? - before;
-    println!("  registry: {:.1} % of a core", share(used));
+    if let (Some(before), Some(after)) = (before, measured.cpu().await?) {
+        println!("  registry: {:.1} % of a core", share(after - before));
+    }
     provider.ask("clear").await?;
     Ok(())
 }
@@ -90,6 +85,7 @@ async fn long(url: &str, provider: &mut Role, sizes: &Sizes) -> Result<(), BoxEr
     let (count, seconds) = (sizes.long, sizes.seconds);
     let mut consumer = consumer(url).await?;
     consumer.ask("calls 1").await?;
+    let [before] = numbers(&consumer.ask("memory").await?)?;
     let [failed, p50, p99, max] = numbers(&consumer.ask(&format!("calls {seconds}")).await?)?;
     println!("calls, 1,000 each second, beside a list of one: {failed} failed");
     println!("  p50 {p50} ms, p99 {p99} ms, at most {max} ms");
@@ -98,18 +94,14 @@ async fn long(url: &str, provider: &mut Role, sizes: &Sizes) -> Result<(), BoxEr
     let [failed, p50, p99, max] = numbers(&consumer.answer().await?)?;
     println!("calls while the list grows to {count}: {failed} failed");
     println!("  p50 {p50} ms, p99 {p99} ms, at most {max} ms");
+    let [after] = numbers(&consumer.ask("memory").await?)?;
+    let each = (after - before) * 1024.0 / count as f64;
+    println!("  with an endpoint for each: {each:.0} bytes an instance");
     let mut reader = self::consumer(url).await?;
     let [took, memory] = numbers(&reader.ask(&format!("follow 1 {count}")).await?)?;
     println!("1 service of {count}: complete in {took} ms, {memory} bytes an instance");
     provider.ask("clear").await?;
     Ok(())
-}
-
-async fn server_cpu(server: Option<&mut Role>) -> Result<f64, BoxError> {
-    match server {
-        Some(server) => Ok(server.ask("cpu").await?.parse()?),
-        None => Ok(0.0),
-    }
 }
 
 fn numbers<const N: usize>(answer: &str) -> Result<[f64; N], BoxError> {

@@ -70,11 +70,11 @@ fn instance(service: ServiceKey, number: usize) -> Instance {
     let metadata = [("warmup", "600000"), ("zone", "north"), (CHANGED, "0")];
     let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned()));
     Instance {
-        application: "scale".to_owned(),
+        application: format!("scale-{}", service.interface()).into(),
         weight: 0,
         started_ms: 1_700_000_000_000,
-        protocols: vec!["dubbo".to_owned(), "json".to_owned()],
-        codecs: vec!["protobuf".to_owned(), "msgpack".to_owned(), "json".to_owned()],
+        protocols: ["dubbo".to_owned(), "json".to_owned()].into(),
+        codecs: ["protobuf".to_owned(), "msgpack".to_owned(), "json".to_owned()].into(),
         metadata: Arc::new(metadata.into()),
         ..Instance::new(service, &address, &format!("01890a5d-ac96-774b-bcce-{number:012x}"))
     }

@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rpc_core::Error;
+use rpc_core::{Error, InstancePool};
 
 use super::super::mapping;
 use super::super::paths::is_segment;
-use super::super::pool::Pool;
 use super::super::provider_url::{ReadProvider, Unread, read_provider};
 use super::super::tree::{NodeTree, ReadOf, TreeNode};
 use super::super::url::DubboUrl;
@@ -27,7 +26,7 @@ pub(super) struct Providers {
 #[derive(Default)]
 pub(super) struct ProviderReader {
     by_name: HashMap<Arc<str>, Result<Arc<ReadProvider>, Unread>>,
-    pool: Pool,
+    pool: InstancePool,
 }
 
 impl ProviderReader {

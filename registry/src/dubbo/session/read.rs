@@ -13,19 +13,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::select_all;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use rpc_core::{Error, ServiceKey};
+use rpc_core::{Error, InstancePool, ServiceKey};
 use tokio::time::{Instant, sleep_until};
 
 use super::super::layout::Layout;
 use super::super::merged::{ReadRecord, merge};
 use super::super::paths::{TreePaths, is_segment};
-use super::super::pool::Pool;
 use super::super::tree::{NodeTree, ReadOf, TreeNode};
 use super::applications::{KnownProcess, ProcessReader, Processes};
 use super::metadata::MetadataReader;
 use super::providers::{ProviderReader, Providers, applications, keep_applications};
 use super::shared::{KeptByPath, ReadFollower};
 use crate::backend::{Listing, Updates};
+use crate::sound::UnsoundInstances;
 
 /// The shortest time between two lists of a watch; changes within it are put together.
 const SHORTEST_GAP: Duration = Duration::from_millis(100);
@@ -35,6 +35,9 @@ const GAP_OF_ONE: Duration = Duration::from_micros(50);
 
 /// The longest such time.
 const LONGEST_GAP: Duration = Duration::from_secs(2);
+
+/// Up to how many processes that changed are compared with what they were.
+const FEW: usize = 16;
 
 /// How many applications of a service are read at the same time.
 const AT_ONCE: usize = 8;
@@ -64,9 +67,12 @@ struct KnownParts {
 /// What makes lists of one service from what is known.
 #[derive(Default)]
 struct ListMaker {
-    pool: Pool,
+    pool: InstancePool,
     /// What a process means to this service, by the place of its record in memory, which it keeps.
     read: HashMap<usize, (KnownProcess, ReadRecord)>,
+    /// The providers that were known last, and what could not be read.
+    providers: Option<Providers>,
+    left_out: Vec<Arc<UnsoundInstances>>,
 }
 
 impl ListReader {
@@ -93,7 +99,7 @@ impl ListReader {
         let mut mapping = self.follow_mapping(service.interface());
         let mut processes: BTreeMap<String, ReadFollower<Nodes, Processes>> = BTreeMap::new();
         let mut maker = ListMaker::default();
-        let mut next_list = None;
+        let (mut next_list, mut gap, mut put) = (None, SHORTEST_GAP, 0);
         loop {
             let revision = self.lists.fetch_add(1, Ordering::AcqRel);
             let applications = mapping.latest();
@@ -112,9 +118,13 @@ impl ListReader {
             {
                 let known =
                     KnownParts { providers, processes: read.into_iter().flatten().collect() };
-                let listing = self.list(service, revision, &known, &mut maker);
-                let gap = gap_of(listing.instances.len());
-                updates.put(listing);
+                // Of a thousand services of an application most are not concerned by a change.
+                if maker.read(service, &known) || !updates.has(put) {
+                    let listing = self.list(service, revision, &known, &maker);
+                    gap = gap_of(listing.instances.len());
+                    updates.put(listing);
+                    put = revision;
+                }
                 next_list = Some(Instant::now() + gap);
             }
             let changes = processes.values_mut().map(|followed| Box::pin(followed.changed()));
@@ -147,7 +157,9 @@ impl ListReader {
         let reads: Vec<_> = reads.collect();
         let processes = stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await?;
         let known = KnownParts { providers, processes };
-        Ok(self.list(service, revision, &known, &mut ListMaker::default()))
+        let mut maker = ListMaker::default();
+        maker.read(service, &known);
+        Ok(self.list(service, revision, &known, &maker))
     }
 
     fn list(
@@ -155,10 +167,9 @@ impl ListReader {
         service: &ServiceKey,
         revision: u64,
         known: &KnownParts,
-        maker: &mut ListMaker,
+        maker: &ListMaker,
     ) -> Listing {
         let providers = known.providers.known.iter().map(|provider| &**provider);
-        maker.read(service, known);
         let merged = merge(service, providers, maker.read.values().map(|(_, record)| record));
         let parts = known.processes.iter().map(|processes| &processes.left_out);
         for left_out in parts.chain([&known.providers.left_out]) {
@@ -232,9 +243,11 @@ impl ListReader {
 }
 
 impl ListMaker {
-    /// Reads what the processes mean to `service`; those that have not changed are not read again.
-    fn read(&mut self, service: &ServiceKey, known: &KnownParts) {
+    /// Reads what the processes mean to `service`; those that have not changed are not read again. Says
+    /// whether its list may be another one.
+    fn read(&mut self, service: &ServiceKey, known: &KnownParts) -> bool {
         let mut before = std::mem::take(&mut self.read);
+        let mut new = Vec::new();
         for process in known.processes.iter().flat_map(|processes| &*processes.known) {
             let place = Arc::as_ptr(&process.record) as usize;
             let read = match before.remove(&place) {
@@ -243,11 +256,27 @@ impl ListMaker {
                     let KnownProcess { record, metadata } = process;
                     let metadata = metadata.as_deref();
                     let read = ReadRecord::new(service, record, metadata, &mut self.pool);
+                    new.push(place);
                     (process.clone(), read)
                 }
             };
             self.read.insert(place, read);
         }
+        let is_known = |place: &usize| {
+            let (_, record) = &self.read[place];
+            before.values().any(|(_, known)| known == record)
+        };
+        let is_same = before.len() == new.len() && new.len() <= FEW && new.iter().all(is_known);
+        let left_out: Vec<_> =
+            known.processes.iter().map(|processes| processes.left_out.clone()).collect();
+        let providers = self.providers.replace(known.providers.clone());
+        let has_same = |before: Providers| {
+            Arc::ptr_eq(&before.known, &known.providers.known)
+                && before.left_out == known.providers.left_out
+        };
+        let has_same = providers.is_some_and(has_same) && self.left_out == left_out;
+        self.left_out = left_out;
+        !(is_same && has_same)
     }
 }
 

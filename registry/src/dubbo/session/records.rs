@@ -43,7 +43,7 @@ pub(super) struct ApplicationLevel {
 }
 
 /// Application and address.
-type RecordName = (String, Arc<str>);
+type RecordName = (Arc<str>, Arc<str>);
 
 /// One record: a process, or a port of it.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl ApplicationLevel {
     }
 
     fn record_of(&self, instance: &Instance) -> Arc<OwnRecord> {
-        let key = (instance.application.clone(), Arc::clone(&instance.address));
+        let key = (Arc::clone(&instance.application), Arc::clone(&instance.address));
         let new = || {
             let entry = application_entry(std::slice::from_ref(instance));
             let id = entry.map_or_else(String::new, |entry| entry.record.id());

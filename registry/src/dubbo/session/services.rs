@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use rpc_core::{Error, ServiceKey};
+use rpc_core::{Error, InstancePool, ServiceKey};
 
 use super::super::merged::{ReadRecord, merge};
 use super::super::paths::{TreePaths, is_segment};
-use super::super::pool::Pool;
 use super::super::tree::ReadOf;
 use super::applications::Processes;
 use super::providers::{ProviderReader, applications};
@@ -72,7 +71,7 @@ impl ListReader {
     ) -> Result<(String, BTreeSet<ServiceKey>, bool), Error> {
         let Processes { known, .. } = self.read_processes(application.clone()).await?;
         let every = ServiceKey::with_parts("*", "*", "*");
-        let mut pool = Pool::default();
+        let mut pool = InstancePool::default();
         let mut read_record = |process: &super::applications::KnownProcess| {
             ReadRecord::new(&every, &process.record, process.metadata.as_deref(), &mut pool)
         };

@@ -78,11 +78,11 @@ fn every_provider_is_listed_with_all_that_it_says() {
     for (scenario, list) in scenarios() {
         for node in list.iter().filter(|node| split(&node.path).0.ends_with("/providers")) {
             let url = DubboUrl::from_node_name(split(&node.path).1).unwrap();
-            let provider = read_provider(url.clone(), &mut Pool::default()).unwrap();
+            let provider = read_provider(url.clone(), &mut InstancePool::default()).unwrap();
             let instance = provider.instance;
             assert!(!provider.is_ours);
             assert_eq!(&*instance.address, url.address(), "{scenario}");
-            assert_eq!(instance.application, url.param("application"));
+            assert_eq!(&*instance.application, url.param("application"));
             assert_eq!(instance.service.interface(), url.param("interface"));
             assert_eq!(instance.service.group(), url.param("group"));
             assert_eq!(instance.service.version(), url.param("version"));
@@ -108,7 +108,7 @@ fn the_extra_protocol_of_one_port_is_listed_too() {
     let list = nodes(&capture["33-dubbo-ext-tri"]["provider_only"]);
     let urls = list.iter().filter(|node| split(&node.path).0.ends_with("/providers"));
     let protocols: Vec<_> = urls
-        .map(|node| provider(node.decoded.as_ref().unwrap()).instance.protocols.clone())
+        .map(|node| provider(node.decoded.as_ref().unwrap()).instance.protocols.to_vec())
         .collect();
     assert_eq!(protocols, vec![vec!["dubbo+hessian2", "tri"]; 2]);
 }
@@ -164,9 +164,9 @@ fn metadata_is_found_where_java_and_go_put_it() {
             for service in info.services.values() {
                 let wanted =
                     ServiceKey::with_parts(&service.name, &service.group, &service.version);
-                let found = instances_of(&wanted, record, info, &mut Pool::default());
+                let found = instances_of(&wanted, record, info, &mut InstancePool::default());
                 assert_eq!(found.len(), 1, "{scenario}: {wanted}");
-                assert_eq!(found[0].application, record.application);
+                assert_eq!(*found[0].application, *record.application);
                 let mapping = paths.mapping(&service.name);
                 let applications = list.iter().find(|node| node.path == mapping).unwrap();
                 assert_eq!(mapping::applications(&applications.data), [&*record.application]);
@@ -189,7 +189,7 @@ fn both_ports_of_a_go_process_are_one_instance_in_etcd_where_its_record_holds_th
     let (records, _) = application_level(&list);
     assert_eq!(records.len(), 2);
     let wanted = ServiceKey::with_parts("com.acme.Echo", "g1", "1.0.0");
-    let pool = &mut Pool::default();
+    let pool = &mut InstancePool::default();
     let read: Vec<_> =
         records.iter().map(|record| ReadRecord::new(&wanted, record, None, pool)).collect();
     let urls = list.iter().filter(|node| split(&node.path).0.ends_with("/providers"));
@@ -204,7 +204,7 @@ fn both_ports_of_a_go_process_are_one_instance_in_etcd_where_its_record_holds_th
     for merged in [&from_records, &from_urls, &from_both] {
         let [instance] = &merged.instances[..] else { panic!("{merged:?}") };
         assert_eq!(&*instance.address, "10.0.0.9:26270");
-        assert_eq!(instance.protocols, ["dubbo+hessian2", "tri"]);
+        assert_eq!(*instance.protocols, ["dubbo+hessian2", "tri"]);
         assert_eq!(&**instance.address_of("tri"), "10.0.0.9:26271");
         assert_eq!(instance.started_ms, 1_795_230_785_000);
         let note = merged.notes.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -230,13 +230,13 @@ fn nacos_instances_are_the_provider_urls_and_records_that_they_stand_for() {
                 if let Some(rest) = name.strip_prefix("providers:") {
                     let url = from_nacos_metadata(host, port, metadata.clone());
                     assert_eq!(to_nacos_metadata(url.clone()), metadata, "{scenario}");
-                    let read = read_provider(url, &mut Pool::default()).unwrap().instance;
+                    let read = read_provider(url, &mut InstancePool::default()).unwrap().instance;
                     let listed = colon_separated(&read.service).replace('$', "___");
                     assert_eq!(listed, rest, "{scenario}");
                     providers += 1;
                 } else if name.starts_with("consumers:") {
                     let url = from_nacos_metadata(host, port, metadata);
-                    let unread = read_provider(url, &mut Pool::default()).unwrap_err();
+                    let unread = read_provider(url, &mut InstancePool::default()).unwrap_err();
                     assert!(matches!(unread, Unread::NotProvided(_)), "{scenario}: {unread}");
                 } else {
                     let record = ServiceInstance::from_nacos(name, host, port, metadata);
@@ -257,7 +257,7 @@ fn recipes_that_java_called_are_read() {
     for (name, recipe) in capture["interface-level"].as_object().unwrap() {
         let node = recipe["node"].as_str().unwrap();
         let url = DubboUrl::from_node_name(split(node).1).unwrap();
-        let read = read_provider(url, &mut Pool::default()).unwrap();
+        let read = read_provider(url, &mut InstancePool::default()).unwrap();
         assert_eq!(read.instance.service, wanted, "{name}");
     }
     for (name, recipe) in capture["instance-level-remote"].as_object().unwrap() {
@@ -269,7 +269,7 @@ fn recipes_that_java_called_are_read() {
         let record = at("/services/").unwrap();
         let record = ServiceInstance::from_json(record.as_bytes()).unwrap().unwrap();
         let info = MetadataInfo::from_json(at("/dubbo/metadata/").unwrap().as_bytes()).unwrap();
-        let found = instances_of(&wanted, &record, &info, &mut Pool::default());
+        let found = instances_of(&wanted, &record, &info, &mut InstancePool::default());
         let [instance] = &found[..] else { panic!("{name}: {found:?}") };
         assert_eq!(&*instance.address, record.id(), "{name}");
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
-use rpc_core::ServiceKey;
+use rpc_core::{InstancePool, ServiceKey};
 use tokio::time::Instant;
 
 use super::*;
@@ -61,7 +61,7 @@ fn mutate(random: &mut StdRng, text: &str, other: &str) -> Vec<u8> {
 }
 
 /// Every reader gets the payload; whatever is listed of it is checked, and written again.
-fn read_all(payload: &[u8], wanted: &ServiceKey, pool: &mut Pool) {
+fn read_all(payload: &[u8], wanted: &ServiceKey, pool: &mut InstancePool) {
     let text = String::from_utf8_lossy(payload);
     let mut providers = Vec::new();
     for url in [DubboUrl::from_node_name(&text), DubboUrl::parse(&text)].into_iter().flatten() {
@@ -103,7 +103,7 @@ fn ten_thousand_broken_payloads_harm_no_reader() {
     let mut random = StdRng::seed_from_u64(1);
     let wanted =
         ["com.acme.Echo", "com.acme.Shop", "*"].map(|name| format!("*/{name}:*").parse().unwrap());
-    let pool = &mut Pool::default();
+    let pool = &mut InstancePool::default();
     for round in 0..10_000 {
         let [text, other] = [0; 2].map(|_| &corpus[random.random_range(0..corpus.len())]);
         read_all(&mutate(&mut random, text, other), &wanted[round % 3], pool);
@@ -118,7 +118,7 @@ fn ten_thousand_broken_payloads_harm_no_reader() {
 #[test]
 fn payloads_made_to_take_long_are_done_soon() {
     let wanted = ServiceKey::new("*");
-    let pool = &mut Pool::default();
+    let pool = &mut InstancePool::default();
     let deep = format!("{}{}", "[".repeat(500_000), "]".repeat(500_000));
     let wide: String = (0..100_000).map(|n| format!("{n}&")).collect();
     let services: Vec<_> =
@@ -146,7 +146,7 @@ fn payloads_made_to_take_long_are_done_soon() {
 
 #[test]
 fn a_long_list_of_one_place_is_merged_in_one_pass() {
-    let pool = &mut Pool::default();
+    let pool = &mut InstancePool::default();
     let providers: Vec<_> = (0..5000)
         .map(|n| format!("dubbo://h:{}/a.B?timestamp=1726000000000&pid={}", n % 4999 + 1, n % 3))
         .map(|text| read_provider(DubboUrl::parse(&text).unwrap(), pool).unwrap())

@@ -1,6 +1,6 @@
 //! Both levels give one list: each process once, nobody lost, nobody who left.
 
-use rpc_core::{Instance, ServiceKey};
+use rpc_core::{Instance, InstancePool, ServiceKey};
 
 use super::*;
 
@@ -10,19 +10,19 @@ fn wanted() -> ServiceKey {
 
 fn ours(address: &str, id: &str, started_ms: u64) -> Instance {
     let mut instance = Instance::new(wanted(), address, id);
-    instance.application = "shop".to_owned();
+    instance.application = "shop".into();
     instance.started_ms = started_ms;
-    instance.protocols = vec!["dubbo".to_owned()];
+    instance.protocols = ["dubbo".to_owned()].into();
     instance
 }
 
 fn listed(instance: &Instance) -> ReadProvider {
-    read_provider(provider_url(instance), &mut Pool::default()).unwrap()
+    read_provider(provider_url(instance), &mut InstancePool::default()).unwrap()
 }
 
 fn recorded(instance: &Instance) -> ReadRecord {
     let entry = application_entry(std::slice::from_ref(instance)).unwrap();
-    ReadRecord::new(&wanted(), &entry.record, Some(&entry.metadata), &mut Pool::default())
+    ReadRecord::new(&wanted(), &entry.record, Some(&entry.metadata), &mut InstancePool::default())
 }
 
 /// A record of another implementation: its services are read from `metadata`, if there is any.
@@ -36,7 +36,7 @@ fn foreign(port: u16, endpoints: &str, storage: &str, metadata: Option<&str>) ->
     ];
     let of_record = of_record.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     let record = ServiceInstance::from_nacos("theirs", "h", port, of_record);
-    ReadRecord::new(&wanted(), &record, metadata.as_ref(), &mut Pool::default())
+    ReadRecord::new(&wanted(), &record, metadata.as_ref(), &mut InstancePool::default())
 }
 
 fn addresses(merged: &Merged) -> Vec<&str> {
@@ -102,7 +102,7 @@ fn two_protocols_of_one_record_are_one_instance_with_endpoints() {
     let services = r#"{"services":{"a.B:tri":{"port":2},"a.B:dubbo":{"port":1}}}"#;
     let merged = merge(&wanted(), [], [&foreign(1, TWO_PORTS, "remote", Some(services))]);
     let [instance] = &merged.instances[..] else { panic!("{merged:?}") };
-    assert_eq!(instance.protocols, ["dubbo+hessian2", "tri"]);
+    assert_eq!(*instance.protocols, ["dubbo+hessian2", "tri"]);
     assert_eq!((&*instance.address, &**instance.address_of("tri")), ("h:1", "h:2"));
     assert_eq!((&*instance.id, &*instance.application), ("h:1@1726000000900", "theirs"));
 }
@@ -137,7 +137,7 @@ fn local_metadata_is_told_and_hides_no_provider_url() {
     let merged = merge(&wanted(), [], [&local]);
     let [instance] = &merged.instances[..] else { panic!("{merged:?}") };
     assert_eq!(instance.metadata[UNREAD], "services unread: local metadata");
-    assert_eq!(instance.protocols, ["dubbo+hessian2", "tri"]);
+    assert_eq!(*instance.protocols, ["dubbo+hessian2", "tri"]);
     assert_eq!(
         merged.notes[0].to_string(),
         "1 of application `theirs` not called: services unread: local metadata (set \
@@ -146,7 +146,7 @@ fn local_metadata_is_told_and_hides_no_provider_url() {
     crate::sound::check(instance).unwrap();
     // It names no protocol, and must not be taken to speak ours.
     let merged = merge(&wanted(), [], [&foreign(1, "", "local", None)]);
-    assert_eq!(merged.instances[0].protocols, ["unread"]);
+    assert_eq!(*merged.instances[0].protocols, ["unread"]);
     let merged = merge(&wanted(), [&provider("tri://h:2/a.B?application=theirs")], [&local]);
     assert_eq!(merged.instances.len(), 1);
     assert_eq!(merged.notes.len(), 1, "{:?}", merged.notes);
@@ -166,7 +166,7 @@ fn a_revision_without_metadata_is_told_and_lists_nobody() {
 
 #[test]
 fn equal_metadata_of_many_instances_is_kept_once() {
-    let pool = &mut Pool::default();
+    let pool = &mut InstancePool::default();
     let read: Vec<_> = (0..200)
         .map(|n| format!("dubbo://10.0.0.{n}:1/a.B?application=x&methods=m&side=provider"))
         .map(|text| read_provider(DubboUrl::parse(&text).unwrap(), pool).unwrap().instance)
@@ -179,5 +179,5 @@ fn equal_metadata_of_many_instances_is_kept_once() {
         let text = format!("dubbo://h:1/a.B?pid={n}");
         read_provider(DubboUrl::parse(&text).unwrap(), pool).unwrap();
     }
-    assert!(pool.len() < 300, "{}", pool.len());
+    assert!(pool.kinds() < 300, "{}", pool.kinds());
 }

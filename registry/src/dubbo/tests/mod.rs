@@ -8,13 +8,13 @@ mod recipes;
 mod round_trip;
 mod rules;
 
+use rpc_core::InstancePool;
 use serde_json::Value;
 
 use super::application::application_entry;
 use super::merged::{Merged, NotCalled, ReadRecord, UNREAD, merge};
 use super::metadata_info::{MetadataInfo, ServiceInfo};
 use super::paths::{TreePaths, check_application};
-use super::pool::Pool;
 use super::provider_url::{
     ReadProvider, Unread, consumer_url, from_nacos_metadata, provider_url, read_provider,
     to_nacos_metadata,
@@ -33,5 +33,5 @@ fn capture(file: &str) -> Value {
 
 /// The provider that the text of a URL describes.
 fn provider(text: &str) -> ReadProvider {
-    read_provider(DubboUrl::parse(text).unwrap(), &mut Pool::default()).unwrap()
+    read_provider(DubboUrl::parse(text).unwrap(), &mut InstancePool::default()).unwrap()
 }

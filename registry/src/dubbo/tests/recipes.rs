@@ -10,10 +10,10 @@ use super::*;
 fn instance() -> Instance {
     let mut instance =
         Instance::new(ServiceKey::new("com.acme.Shop"), "192.0.2.2:35010", "start-1");
-    instance.application = "hand".to_owned();
+    instance.application = "hand".into();
     instance.started_ms = 1_726_000_000_000;
-    instance.protocols = vec!["dubbo".to_owned(), "json".to_owned()];
-    instance.codecs = vec!["msgpack".to_owned()];
+    instance.protocols = ["dubbo".to_owned(), "json".to_owned()].into();
+    instance.codecs = ["msgpack".to_owned()].into();
     instance.metadata = std::sync::Arc::new([("methods".to_owned(), "greet".to_owned())].into());
     instance
 }

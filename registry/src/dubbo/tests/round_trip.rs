@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
-use rpc_core::{Instance, ServiceKey};
+use rpc_core::{Instance, InstancePool, ServiceKey};
 
 use super::*;
 use crate::dubbo::application::instances_of;
@@ -105,11 +105,11 @@ prop_compose! {
         metadata in btree_map(key(), text(), 0..5),
     ) -> Instance {
         let mut instance = Instance::new(service, &address, &id);
-        instance.application = application;
+        instance.application = application.into();
         instance.weight = weight;
         instance.started_ms = started_ms;
-        instance.protocols = protocols;
-        instance.codecs = codecs;
+        instance.protocols = protocols.into();
+        instance.codecs = codecs.into();
         instance.endpoints =
             endpoints.into_iter().map(|(key, address)| (key, address.into())).collect();
         instance.metadata = metadata.into();
@@ -118,7 +118,7 @@ prop_compose! {
 }
 
 fn read(url: DubboUrl) -> Instance {
-    Instance::clone(&read_provider(url, &mut Pool::default()).unwrap().instance)
+    Instance::clone(&read_provider(url, &mut InstancePool::default()).unwrap().instance)
 }
 
 proptest! {
@@ -152,7 +152,7 @@ proptest! {
     ) {
         let first = instances[0].clone();
         for instance in &mut instances {
-            instance.application = "shop".to_owned();
+            instance.application = "shop".into();
             if is_one_process {
                 instance.address = first.address.clone();
                 instance.id = first.id.clone();
@@ -173,7 +173,7 @@ proptest! {
             prop_assert_eq!(record.revision(), Some(&*metadata.revision));
             for (service, instance) in &by_service {
                 // Only the exact service: a wanted `*` would find others too.
-                let read = instances_of(service, &record, &metadata, &mut Pool::default());
+                let read = instances_of(service, &record, &metadata, &mut InstancePool::default());
                 let same: Vec<_> = read.iter().filter(|read| read.service == *service).collect();
                 prop_assert_eq!(same, vec![*instance]);
             }
@@ -185,7 +185,7 @@ proptest! {
 fn processes_of_one_program_share_a_revision() {
     let process = |address: &str, id: &str| {
         let mut instance = Instance::new(ServiceKey::new("shop.Stock"), address, id);
-        instance.application = "shop".to_owned();
+        instance.application = "shop".into();
         instance.started_ms = u64::from(id.as_bytes()[0]);
         instance.endpoints = [("json".to_owned(), format!("{address}0").into())].into();
         instance

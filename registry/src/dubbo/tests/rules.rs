@@ -74,7 +74,7 @@ fn text_that_is_no_url_says_why() {
 fn keys_with_default_before_them_speak_for_those_that_are_absent() {
     let url = DubboUrl::parse("dubbo://h:1/a?default.group=g&default.weight=5&weight=7").unwrap();
     assert_eq!((url.param("group"), url.param("weight"), url.param("x")), ("g", "7", ""));
-    let read = read_provider(url, &mut Pool::default()).unwrap().instance;
+    let read = read_provider(url, &mut InstancePool::default()).unwrap().instance;
     assert_eq!((read.service.group(), read.weight), ("g", 7));
     assert_eq!(read.metadata.get("default.group").map(String::as_str), Some("g"));
 }
@@ -106,7 +106,8 @@ fn a_consumer_takes_equal_parts_stars_and_lists() {
 
 #[test]
 fn what_is_no_provider_is_left_out_and_what_is_broken_says_so() {
-    let read = |text: &str| read_provider(DubboUrl::parse(text).unwrap(), &mut Pool::default());
+    let read =
+        |text: &str| read_provider(DubboUrl::parse(text).unwrap(), &mut InstancePool::default());
     for text in [
         "dubbo://h:1/a?category=configurators",
         "dubbo://h:1/a?enabled=false",
@@ -159,7 +160,7 @@ fn a_start_in_seconds_is_read_as_one_in_milliseconds() {
 
 #[test]
 fn no_foreign_protocol_has_the_name_of_one_that_is_spoken() {
-    let protocols = |text: &str| provider(text).instance.protocols.clone();
+    let protocols = |text: &str| provider(text).instance.protocols.to_vec();
     assert_eq!(protocols("dubbo://h:1/a"), ["dubbo+hessian2"]);
     assert_eq!(protocols("tri://h:1/a"), ["tri"]);
     assert_eq!(protocols("rest://h:1/a"), ["rest"]);
@@ -208,7 +209,7 @@ fn a_record_without_revision_or_with_0_serves_nothing() {
         );
         let record = ServiceInstance::from_json(json.as_bytes()).unwrap().unwrap();
         assert_eq!(record.revision(), None);
-        let read = ReadRecord::new(&wanted, &record, None, &mut Pool::default());
+        let read = ReadRecord::new(&wanted, &record, None, &mut InstancePool::default());
         assert_eq!(merge(&wanted, [], [&read]), Merged::default());
     }
 }
@@ -251,7 +252,7 @@ fn a_service_port_is_its_own_or_that_of_its_endpoint_or_of_the_record() {
         let record = ServiceInstance::from_json(json.as_bytes()).unwrap().unwrap();
         let info = format!(r#"{{"services":{{"a.B:tri":{{"port":{port}}}}}}}"#);
         let info = MetadataInfo::from_json(info.as_bytes()).unwrap();
-        let read = ReadRecord::new(&wanted, &record, Some(&info), &mut Pool::default());
+        let read = ReadRecord::new(&wanted, &record, Some(&info), &mut InstancePool::default());
         merge(&wanted, [], [&read]).instances[0].address.to_string()
     };
     let endpoints = r#"[{"port":2,"protocol":"dubbo"},{"port":3,"protocol":"tri"}]"#;

@@ -8,7 +8,7 @@ use super::*;
 
 /// An instance of about this many bytes of JSON.
 fn large(address: &str, bytes: usize) -> Instance {
-    Instance { application: "x".repeat(bytes), ..instance(address) }
+    Instance { application: "x".repeat(bytes).into(), ..instance(address) }
 }
 
 fn renewals(count: f64) -> Duration {

@@ -64,7 +64,7 @@ fn patient(etcd: &EtcdServer, lease: Duration) -> Arc<dyn Registry> {
 
 fn instance(address: &str, started_ms: u64) -> Instance {
     let id = format!("{started_ms}@{address}");
-    let application = "stock".to_owned();
+    let application = "stock".into();
     Instance { application, started_ms, ..Instance::new(ServiceKey::new(SERVICE), address, &id) }
 }
 

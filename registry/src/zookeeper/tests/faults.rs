@@ -62,8 +62,8 @@ fn registry(server: SocketAddr) -> Arc<dyn Registry> {
 fn instance(address: &str) -> Instance {
     let instance = Instance::new(SERVICE.parse().unwrap(), address, address);
     Instance {
-        application: "shop".to_owned(),
-        protocols: vec!["dubbo".to_owned()],
+        application: "shop".into(),
+        protocols: ["dubbo".to_owned()].into(),
         started_ms: 1,
         ..instance
     }

@@ -124,7 +124,7 @@ async fn ports_and_applications_of_one_process_have_records_of_their_own() {
     let store = Arc::default();
     let (_, session) = open(&store, "");
     let port = instance("shop.Stock", "10.0.0.1:20881");
-    let depot = Instance { application: "depot".to_owned(), ..stock() };
+    let depot = Instance { application: "depot".into(), ..stock() };
     for listed in [&stock(), &port, &depot] {
         session.register(listed).await.unwrap();
     }

@@ -110,7 +110,7 @@ async fn a_provider_of_another_session_is_not_unregistered() {
 #[tokio::test(start_paused = true)]
 async fn what_cannot_have_a_record_is_registered_at_the_interface_level_alone() {
     let store = Arc::default();
-    let of = |name: &str| Instance { application: name.to_owned(), ..stock() };
+    let of = |name: &str| Instance { application: name.into(), ..stock() };
     let odd = instance("shop.Stock", "a/b:1");
     for (nameless, remedy) in [
         (of(""), "application.name"),

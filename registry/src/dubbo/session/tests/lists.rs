@@ -58,7 +58,7 @@ async fn the_first_list_waits_for_every_part_of_it() {
     let store = Arc::default();
     let provider = registered(&store, "?register-mode=instance", &["10.0.0.1:20880"]).await;
     let mut of_interface = stock("10.0.0.2:20880");
-    of_interface.application.clear();
+    of_interface.application = "".into();
     let (_, other) = open(&store, "?register-mode=interface");
     other.register(&of_interface).await.unwrap();
     let metadata = metadata_of(&store, "10.0.0.1:20880");
@@ -73,6 +73,29 @@ async fn the_first_list_waits_for_every_part_of_it() {
         assert_eq!(addresses(&first), ["10.0.0.1:20880", "10.0.0.2:20880"], "{part}");
     }
     drop(provider);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_one_service_of_a_process_is_no_news_to_its_others() {
+    const ADDRESS: &str = "10.0.0.1:20880";
+    let store = Arc::default();
+    let provider = registered(&store, "", &[ADDRESS]).await;
+    let orders = instance("shop.Orders", ADDRESS);
+    provider.register(&orders).await.unwrap();
+    let (_, reader) = open(&store, "");
+    let mut lists = ["shop.Stock", "shop.Orders"].map(|name| Watched::new(&reader, name));
+    for list in &mut lists {
+        list.shows(&[ADDRESS]).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let [mut of_stock, mut of_orders] = lists;
+    of_stock.newest.mark_unchanged();
+    provider.register(&Instance { weight: 7, ..orders }).await.unwrap();
+    of_orders.until(|list| list[0].weight == 7).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!of_stock.newest.has_changed().unwrap(), "an equal list was put together");
+    provider.register(&Instance { weight: 9, ..stock(ADDRESS) }).await.unwrap();
+    of_stock.until(|list| list[0].weight == 9).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -241,7 +264,7 @@ async fn an_application_that_comes_to_a_service_later_is_listed_too() {
     let mut list = Watched::new(&reader, "shop.Stock");
     list.shows(&["10.0.0.1:20880"]).await;
     let (_, depot) = open(&store, "?register-mode=instance");
-    let other = Instance { application: "depot".to_owned(), ..stock("10.0.0.9:20880") };
+    let other = Instance { application: "depot".into(), ..stock("10.0.0.9:20880") };
     // Its processes cannot be read at once, which keeps nothing else waiting.
     store.hold("/services/depot", true);
     depot.register(&other).await.unwrap();

@@ -44,7 +44,7 @@ fn key(service: &str) -> ServiceKey {
 
 /// An instance of the application `shop`.
 fn instance(service: &str, address: &str) -> Instance {
-    let application = "shop".to_owned();
+    let application = "shop".into();
     Instance { application, ..Instance::new(key(service), address, &format!("start of {address}")) }
 }
 

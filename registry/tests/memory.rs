@@ -1,0 +1,101 @@
+//! How much memory a consumer's lists take, counted by the allocator.
+
+#![allow(clippy::unwrap_used, reason = "this is test code")]
+
+#[allow(dead_code, reason = "other tests use the rest")]
+mod world;
+
+use std::alloc::System;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dubhe_registry::embedded::RegistryServerConfig;
+use dubhe_registry::{Registration, Registry};
+use rpc_core::{Instance, Subscription};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use tokio::time::sleep;
+use world::{dubhe, key, quick, until};
+
+#[global_allocator]
+static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// What an allocation takes beside its bytes, about: its head, and what it is rounded up by.
+const OF_ALLOCATION: usize = 16;
+
+/// Most bytes of an instance in the memory of a consumer that follows its list of 2,000.
+const MOST: usize = 448;
+
+/// The same in lists of 20, each of which takes a few kilobytes itself.
+const MOST_IN_SHORT: usize = 896;
+
+/// The bytes that are allocated now.
+fn allocated() -> usize {
+    let stats = COUNTED.stats();
+    let bytes = stats.bytes_allocated - stats.bytes_deallocated;
+    bytes + OF_ALLOCATION * (stats.allocations - stats.deallocations)
+}
+
+/// As much as providers tell of themselves.
+fn instance(service: &str, number: usize) -> Instance {
+    let metadata = [("warmup", "600000"), ("zone", "north"), ("region", "west")];
+    let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let address = format!("10.0.{}.{}:20880", number >> 8, number & 255);
+    Instance {
+        application: "shop".into(),
+        started_ms: 1_700_000_000_000,
+        protocols: ["dubbo".to_owned(), "json".to_owned()].into(),
+        codecs: ["protobuf".to_owned(), "msgpack".to_owned(), "json".to_owned()].into(),
+        metadata: Arc::new(metadata.into()),
+        ..Instance::new(key(service), &address, &format!("01890a5d-ac96-774b-bcce-{number:012x}"))
+    }
+}
+
+async fn follow(registry: &dyn Registry, services: usize, each: usize) -> Vec<Subscription> {
+    let mut followed = Vec::new();
+    for number in 0..services {
+        let service = key(&format!("shop.Service{number}"));
+        let mut subscription = registry.subscribe(&service).await.unwrap();
+        until(&mut subscription, |list| list.instances.len() == each).await;
+        followed.push(subscription);
+    }
+    followed
+}
+
+/// Bytes of an instance where so many services have `each` of them.
+async fn bytes_of_one(services: usize, each: usize) -> usize {
+    let place = dubhe(RegistryServerConfig {
+        renew: Duration::from_secs(60),
+        lease: Duration::from_secs(600),
+        ..quick()
+    })
+    .await;
+    let provider = place.open();
+    let mut listed: Vec<Registration> = Vec::new();
+    for number in 0..services * each {
+        let service = format!("shop.Service{}", number / each);
+        listed.push(provider.register(instance(&service, number)).await.unwrap());
+    }
+    for registration in &listed {
+        registration.watch().wait_for(|is| *is).await.unwrap();
+    }
+    // The server has made what it sends, and the runtime its threads.
+    let first = place.open();
+    drop(follow(&*first, services, each).await);
+    sleep(Duration::from_millis(500)).await;
+    let consumer = place.open();
+    let before = allocated();
+    let followed = follow(&*consumer, services, each).await;
+    // What reading took is given back.
+    sleep(Duration::from_millis(500)).await;
+    let taken = allocated().saturating_sub(before);
+    drop((followed, listed));
+    taken / (services * each)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_takes_half_a_kilobyte_and_one_at_most_in_short_lists() {
+    let figures = [bytes_of_one(1, 2000).await, bytes_of_one(100, 20).await];
+    println!("a list of 2,000, 100 of 20: {figures:?} bytes an instance");
+    let [long, short] = figures;
+    assert!(long <= MOST && short <= MOST_IN_SHORT, "{figures:?} bytes an instance");
+}
