@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
-#[allow(dead_code, reason = "other tests use the rest")]
 mod world;
 
 use std::alloc::System;

@@ -51,7 +51,7 @@ impl Listed {
     pub(crate) fn of_instance(instance: &Instance) -> Vec<Self> {
         let is_ours = instance.codecs.iter().any(|codec| codec == "protobuf");
         let one = |scheme: &str, address: &str, id: &str| Self {
-            application: instance.application.clone(),
+            application: instance.application.to_string(),
             scheme: scheme.to_owned(),
             address: address.to_owned(),
             id: id.to_owned(),
@@ -96,13 +96,13 @@ mod tests {
         let ours = "dubhe://127.0.0.1:1/dubhe.fleet.Stock?application=a&dubhe.id=7&methods=*";
         let mut instance =
             Instance::new(rpc_core::ServiceKey::new("dubhe.fleet.Stock"), "127.0.0.1:1", "7");
-        "a".clone_into(&mut instance.application);
-        instance.codecs = vec!["protobuf".to_owned()];
+        instance.application = "a".into();
+        instance.codecs = ["protobuf".to_owned()].into();
         assert_eq!(Listed::of_url(ours).as_slice(), Listed::of_instance(&instance));
 
         let theirs = "dubbo://127.0.0.1:1/dubhe.fleet.Stock?application=a&methods=who";
-        instance.codecs = Vec::new();
-        instance.protocols = vec!["dubbo+hessian2".to_owned()];
+        instance.codecs = [].into();
+        instance.protocols = ["dubbo+hessian2".to_owned()].into();
         assert_eq!(Listed::of_url(theirs).as_slice(), Listed::of_instance(&instance));
         assert_eq!(Listed::of_url("ready"), None);
     }
