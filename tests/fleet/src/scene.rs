@@ -1,11 +1,13 @@
 //! A registry and everybody around it, and the question whether all of them see each other.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use registry::Registry;
-use rpc_core::{ServiceKey, Subscription};
+use rpc_core::{Instance, ServiceKey, Subscription};
 use servers::free_ports;
 use tokio::time::{Duration, Instant, sleep, timeout};
 
@@ -33,6 +35,8 @@ struct Provider {
     port: u16,
     peer: Peer,
     listed: Listed,
+    /// Between which times this start of it began, in milliseconds since 1970.
+    born: RangeInclusive<u64>,
 }
 
 /// A foreign consumer that runs.
@@ -136,7 +140,11 @@ impl Scene {
         let begun = Instant::now();
         let wanted = self.wanted(|_| true);
         // First, because a list that is followed stays as it was while the registry is away.
-        let asked = self.ask_ours(&wanted, begun).await?;
+        let instances = self.ask_ours(&wanted, begun).await?;
+        let old = self.of_old_starts(&instances);
+        let told = if old.is_empty() { "all".to_owned() } else { format!("not {old}") };
+        findings.note("those of foreigners in it are of their last starts", &told, old.is_empty());
+        let asked = instances.iter().flat_map(Listed::of_instance).collect();
         note(findings, "our list, asked for", &wanted, &without_ids(&asked), begun);
         let seen = self.follow_ours(&asked, begun).await;
         note(findings, "our list, followed", &asked, &seen, begun);
@@ -158,16 +166,30 @@ impl Scene {
         &self,
         wanted: &BTreeSet<Listed>,
         begun: Instant,
-    ) -> Result<BTreeSet<Listed>, BoxError> {
+    ) -> Result<Vec<Instance>, BoxError> {
+        let is_right = |list: &[Instance]| {
+            let seen = list.iter().flat_map(Listed::of_instance).collect();
+            without_ids(&seen) == *wanted && self.of_old_starts(list).is_empty()
+        };
         loop {
-            let list = self.registry.list(&ServiceKey::new(SERVICE)).await;
             let is_late = begun.elapsed() > SETTLED;
-            match list.map(|list| list.iter().flat_map(Listed::of_instance).collect()) {
-                Ok(list) if is_late || without_ids(&list) == *wanted => return Ok(list),
+            match self.registry.list(&ServiceKey::new(SERVICE)).await {
+                Ok(list) if is_late || is_right(&list) => return Ok(list),
                 Err(error) if is_late => return Err(error.into()),
                 _ => sleep(Duration::from_millis(100)).await,
             }
         }
+    }
+
+    /// The foreign providers whose entries are those of a start before their last, comma-separated.
+    fn of_old_starts(&self, list: &[Instance]) -> String {
+        let is_old = |one: &&Provider| {
+            let is_it = |entry: &&Instance| *entry.address == *one.listed.address;
+            let entry = list.iter().find(is_it);
+            entry.is_some_and(|entry| !one.born.contains(&entry.started_ms))
+        };
+        let foreign = self.providers.iter().filter(|one| one.cast.language != Language::Rust);
+        foreign.filter(is_old).map(|one| one.cast.name).collect::<Vec<_>>().join(", ")
     }
 
     /// The list that we follow once it is `wanted`, or at the end of the time.
@@ -337,14 +359,23 @@ async fn provide_at(
 ) -> Result<Provider, BoxError> {
     let home = home(folder, cast.name)?;
     let command = programs.provider(cast, &server.url(cast.language), port, &home);
+    let before = now_ms();
     let (peer, ready) = Peer::start(cast.name, command, folder).await?;
+    // Go writes seconds, and says that it is ready before it serves.
+    let born = before - before % 1000..=now_ms() + 10_000;
     let (scheme, address) = match cast.language {
         Language::Rust => (OURS, ready),
         Language::Java | Language::Go => ("dubbo", format!("127.0.0.1:{port}")),
     };
     let (application, id) = (cast.name.to_owned(), String::new());
     let listed = Listed { application, scheme: scheme.to_owned(), address, id };
-    Ok(Provider { cast, port, peer, listed })
+    Ok(Provider { cast, port, peer, listed, born })
+}
+
+/// The time, in milliseconds since 1970, as registries have it.
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn without_ids(list: &BTreeSet<Listed>) -> BTreeSet<Listed> {
