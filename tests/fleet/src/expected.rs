@@ -32,8 +32,8 @@ pub(crate) fn is_fine_in_go(
     wanted == seen || is_lossy && seen.is_subset(&wanted)
 }
 
-/// Whether dubbo-go may miss a provider that is listed: it goes through the list that its client of Nacos sorts
-/// meanwhile, so that one is handed on twice and another not at all.
+/// Whether dubbo-go may miss a provider that is listed: at Nacos one was handed on twice and another not at all,
+/// as if its client sorted the list meanwhile.
 pub(crate) fn is_lossy(kind: Kind, level: &str) -> bool {
     matches!(kind, Kind::Nacos2 | Kind::Nacos3) && level == "interface"
 }
