@@ -107,15 +107,18 @@ fn ours(number: usize) -> String {
     )
 }
 
-/// Builds the programs and prints a row for each kind.
+/// Builds the programs and prints a row for each kind, or for those that are named.
 pub(crate) fn bench(arguments: &[String]) -> Result<(), Failure> {
-    if !arguments.is_empty() {
-        return Err(Failure::new("usage: cargo xtask bench messages"));
+    let is_kind = |name: &String| KINDS.iter().any(|kind| kind.name == name);
+    if !arguments.iter().all(is_kind) {
+        return Err(Failure::new("usage: cargo xtask bench messages [plain | Dubhe]"));
     }
+    let is_chosen =
+        |kind: &&Kind| arguments.is_empty() || arguments.iter().any(|name| name == kind.name);
     println!("| | kB a message | release build of 100, s | dev build of 100, s |");
     println!("| --- | ---: | ---: | ---: |");
     let mut dearer = None;
-    for kind in &KINDS {
+    for kind in KINDS.iter().filter(is_chosen) {
         let short = Program::make(kind, 1)?;
         let long = Program::make(kind, 1 + MESSAGES)?;
         let [small, large] = [short.build(true)?, long.build(true)?];
