@@ -69,6 +69,13 @@ pub(crate) enum RecordForm {
 // === impl Layout ===
 
 impl Layout {
+    /// Whether a mapping is begun that is not there. Where records have Go's form, dubbo-go does not add itself to
+    /// the mapping of another and its provider does not start; so as long as there is the interface level to
+    /// be found by, ours is only added to what is there.
+    pub(crate) fn begins_mappings(&self) -> bool {
+        self.record == RecordForm::Curator || self.mode == RegisterMode::Instance
+    }
+
     /// The parameters of an address that it takes; a scheme adds its own and checks them all with
     /// [`RegistryUrl::expect_keys`].
     pub(crate) const KEYS: [&str; 3] = ["group", "register-mode", "register-consumer"];

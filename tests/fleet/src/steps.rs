@@ -46,10 +46,7 @@ const OF_APPLICATIONS: [Cast; 2] = [
 /// Everything, around one registry.
 pub(crate) async fn run(kind: Kind, findings: &mut Findings, quick: bool) -> Result<(), BoxError> {
     findings.step("two providers of ours, and a consumer of ours that calls until the end");
-    // At etcd a dubbo-go application cannot add itself to a mapping that others have begun: it compares the
-    // revision of the whole store with that of the key, and gives up.
-    let before = if kind == Kind::Etcd { &APPLICATIONS[2..] } else { &[] };
-    let mut scene = Scene::start(kind, before).await?;
+    let mut scene = Scene::start(kind, &[]).await?;
     scene.settle(findings).await?;
     interface_level(&mut scene, findings).await?;
     application_level(&mut scene, findings).await?;

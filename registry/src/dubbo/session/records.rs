@@ -197,11 +197,14 @@ impl ApplicationLevel {
         Ok(())
     }
 
-    /// Maps the interfaces to the application.
+    /// Maps the interfaces to the application, where that does not keep others out.
     async fn map(&self, application: &str, interfaces: &BTreeSet<String>) -> Result<(), Error> {
         let edits = interfaces.iter().filter(|interface| is_segment(interface)).map(|interface| {
             let (tree, path) = (&self.tree, self.paths.mapping(interface));
             let append = |present: Option<&[u8]>| {
+                if present.is_none() && !self.layout.begins_mappings() {
+                    return None;
+                }
                 let present = present.map(String::from_utf8_lossy);
                 mapping::with_application(present.as_deref(), application).map(Bytes::from)
             };

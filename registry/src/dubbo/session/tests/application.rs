@@ -62,6 +62,31 @@ async fn what_leads_to_a_record_is_written_before_it_and_nothing_at_the_other_le
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_go_is_at_home_a_mapping_is_joined_and_not_begun() {
+    let store = Arc::default();
+    let (_, session) = open_as(&store, "", RecordForm::Go);
+    store.write("/dubbo/mapping/shop.Orders", "depot");
+    session.register(&stock()).await.unwrap();
+    session.register(&orders()).await.unwrap();
+    assert_eq!(store.read("/dubbo/mapping/shop.Stock"), None);
+    assert_eq!(store.read("/dubbo/mapping/shop.Orders").unwrap(), "depot,shop");
+    // Found all the same, by the interface level, and joined with the next check once Go has begun it.
+    assert_eq!(session.fetch(&key("shop.Stock")).await.unwrap().instances.len(), 1);
+    store.write("/dubbo/mapping/shop.Stock", "depot");
+    session.register(&stock()).await.unwrap();
+    assert_eq!(store.read("/dubbo/mapping/shop.Stock").unwrap(), "depot,shop");
+
+    let store = Arc::default();
+    let (_, session) = open_as(&store, "?register-mode=instance", RecordForm::Go);
+    session.register(&stock()).await.unwrap();
+    assert_eq!(
+        store.read("/dubbo/mapping/shop.Stock").unwrap(),
+        "shop",
+        "nothing else leads there"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_thousand_services_share_a_record_and_a_few_publications() {
     let store: Arc<MemoryStore> = Arc::default();
     let (_, session) = open(&store, "?register-mode=instance");

@@ -23,18 +23,27 @@ use crate::{RegistryParams, RegistryUrl};
 /// More than anything here may take, of paused time.
 const LIMIT: Duration = Duration::from_secs(60);
 
-fn layout(query: &str) -> Arc<Layout> {
+fn layout(query: &str, record: RecordForm) -> Arc<Layout> {
     let address = format!("zookeeper://127.0.0.1{query}");
     let url = RegistryUrl::parse(&address).unwrap();
     let mut params = RegistryParams::new(address);
     params.application = Some("web".to_owned());
-    Arc::new(Layout::of(&url, &params, RecordForm::Curator, 2181).unwrap())
+    Arc::new(Layout::of(&url, &params, record, 2181).unwrap())
 }
 
 /// A new session whose address has these parameters.
 fn open(store: &Arc<MemoryStore>, query: &str) -> (Arc<MemoryTree>, Arc<TreeSession>) {
+    open_as(store, query, RecordForm::Curator)
+}
+
+/// As [`open`], of a server where records have this form.
+fn open_as(
+    store: &Arc<MemoryStore>,
+    query: &str,
+    record: RecordForm,
+) -> (Arc<MemoryTree>, Arc<TreeSession>) {
     let tree = store.open();
-    let session = TreeSession::new(Arc::clone(&tree) as _, layout(query));
+    let session = TreeSession::new(Arc::clone(&tree) as _, layout(query, record));
     (tree, Arc::new(session))
 }
 

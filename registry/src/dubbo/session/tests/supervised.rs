@@ -93,7 +93,7 @@ async fn what_is_deleted_by_hand_is_back_within_a_reconcile() {
 #[tokio::test(start_paused = true)]
 async fn what_a_session_before_has_left_in_a_server_s_session_is_cleared_away() {
     let store: Arc<MemoryStore> = Arc::default();
-    let (tree, layout) = (store.open(), layout(""));
+    let (tree, layout) = (store.open(), layout("", RecordForm::Curator));
     let next = || Arc::new(TreeSession::new(Arc::clone(&tree) as _, Arc::clone(&layout)));
     let one = instance("shop.Stock", "10.0.0.1:20880");
     let (providers, consumers) = ("/dubbo/shop.Stock/providers", "/dubbo/shop.Stock/consumers");
