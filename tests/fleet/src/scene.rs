@@ -58,9 +58,8 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// A registry with two providers of ours, after those that come `before`, and a consumer of ours that
-    /// calls ours until the end.
-    pub(crate) async fn start(kind: Kind, before: &[Cast]) -> Result<Self, BoxError> {
+    /// A registry with two providers of ours, and a consumer of ours that calls ours until the end.
+    pub(crate) async fn start(kind: Kind) -> Result<Self, BoxError> {
         let programs = Programs::find()?;
         let folder = programs.logs(kind.name())?;
         let server = Server::start(kind)?;
@@ -68,7 +67,7 @@ impl Scene {
         let registry = registry::connect(&url)?;
         let ours = registry.subscribe(&ServiceKey::new(SERVICE)).await?;
         let mut providers = Vec::new();
-        for cast in before.iter().copied().chain(OURS_FIRST) {
+        for cast in OURS_FIRST {
             providers.push(provide(&programs, &server, &folder, cast).await?);
         }
         let home = home(&folder, "rust-load")?;

@@ -46,7 +46,7 @@ const OF_APPLICATIONS: [Cast; 2] = [
 /// Everything, around one registry.
 pub(crate) async fn run(kind: Kind, findings: &mut Findings, quick: bool) -> Result<(), BoxError> {
     findings.step("two providers of ours, and a consumer of ours that calls until the end");
-    let mut scene = Scene::start(kind, &[]).await?;
+    let mut scene = Scene::start(kind).await?;
     scene.settle(findings).await?;
     interface_level(&mut scene, findings).await?;
     application_level(&mut scene, findings).await?;
