@@ -7,8 +7,11 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use tempfile::TempDir;
 
+use crate::by_hand::{ask_etcd, end_of};
 use crate::{CertificateAuthority, CertificateFiles, Process, free_ports, installed};
 
 /// Where Debian has it, and who builds it by hand.
@@ -116,8 +119,8 @@ impl EtcdServer {
             let (port, health) = (clients[i], health[i]);
             Self { port, health, arguments, process: None, program: program.clone(), dir }
         });
-        servers.iter_mut().for_each(Self::launch);
-        servers.iter_mut().for_each(Self::wait);
+        servers.iter_mut().for_each(Self::run);
+        servers.iter_mut().for_each(Self::wait_until_ready);
         Some(servers)
     }
 
@@ -138,8 +141,43 @@ impl EtcdServer {
     /// It does not start.
     pub fn restart(&mut self) {
         self.kill();
-        self.launch();
-        self.wait();
+        self.run();
+        self.wait_until_ready();
+    }
+
+    /// Removes what it has kept; it must not run. All of an ensemble have to forget together.
+    ///
+    /// # Panics
+    /// It runs, or its data cannot be removed.
+    pub fn forget(&mut self) {
+        assert!(self.process.is_none(), "it still runs");
+        let kept = self.dir.path().join("data");
+        if kept.exists() {
+            std::fs::remove_dir_all(kept).expect("its data can be removed");
+        }
+    }
+
+    /// Writes a key by hand.
+    ///
+    /// # Errors
+    /// The server does not answer, or refuses.
+    pub fn put(&self, key: &[u8], value: &[u8]) -> std::io::Result<()> {
+        let [key, value] = [key, value].map(|bytes| BASE64_STANDARD.encode(bytes));
+        let body = format!(r#"{{"key":"{key}","value":"{value}"}}"#);
+        ask_etcd(self.port, "/v3/kv/put", &body).map(drop)
+    }
+
+    /// Removes a key by hand, and all below it.
+    ///
+    /// # Errors
+    /// The server does not answer, or refuses.
+    pub fn remove(&self, key: &[u8]) -> std::io::Result<()> {
+        let below = [key, b"/"].concat();
+        let alone = BASE64_STANDARD.encode(key);
+        let ask = |body: &str| ask_etcd(self.port, "/v3/kv/deleterange", body).map(drop);
+        ask(&format!(r#"{{"key":"{alone}"}}"#))?;
+        let [from, to] = [&below, &end_of(&below)].map(|bytes| BASE64_STANDARD.encode(bytes));
+        ask(&format!(r#"{{"key":"{from}","range_end":"{to}"}}"#))
     }
 
     /// Stops it where it is, as `kill -STOP` does.
@@ -152,14 +190,25 @@ impl EtcdServer {
         self.process.as_ref().expect("it runs").resume();
     }
 
-    fn launch(&mut self) {
+    /// Starts it on its port and its data, if it does not run, without waiting for it: one of an
+    /// ensemble answers when most of them run.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    pub fn run(&mut self) {
+        if self.process.is_some() {
+            return;
+        }
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).arg("--data-dir").arg(self.dir.path().join("data"));
         self.process = Some(Process::start(command, &self.dir.path().join("log")));
     }
 
     /// Waits until it has a leader, which its page of health tells.
-    fn wait(&mut self) {
+    ///
+    /// # Panics
+    /// It ends instead, or takes too long.
+    pub fn wait_until_ready(&mut self) {
         let (times, pause) = ASKED;
         for _ in 0..times {
             if self.is_healthy() {
@@ -200,6 +249,21 @@ mod tests {
         etcd.pause();
         etcd.resume();
         assert!(etcd.is_healthy());
+    }
+
+    #[test]
+    fn keys_are_written_and_removed_by_hand() {
+        let Some(etcd) = EtcdServer::start() else { return };
+        let count = || {
+            let body = r#"{"key":"L2Ev","range_end":"L2Ew","count_only":true}"#;
+            ask_etcd(etcd.port, "/v3/kv/range", body).unwrap().contains(r#""count":"2""#)
+        };
+        etcd.put(b"/a/1", b"x").unwrap();
+        etcd.put(b"/a/\xff", b"\0").unwrap();
+        assert!(count());
+        etcd.put(b"/aa", b"").unwrap();
+        etcd.remove(b"/a").unwrap();
+        assert!(!count());
     }
 
     #[test]

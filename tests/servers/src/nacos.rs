@@ -138,6 +138,18 @@ impl Nacos {
         self.process.kill();
     }
 
+    /// Removes what it has kept; it must have been killed.
+    ///
+    /// # Panics
+    /// It runs, or its data cannot be removed.
+    pub fn forget(&mut self) {
+        assert!(!self.process.is_running(), "it still runs");
+        let kept = self.home.path().join("data");
+        if kept.exists() {
+            std::fs::remove_dir_all(kept).expect("its data can be removed");
+        }
+    }
+
     /// Starts it again with its data and ports, and waits until it is ready.
     ///
     /// # Panics

@@ -36,12 +36,12 @@ pub struct ZooKeeperServer {
     _dir: Option<TempDir>,
 }
 
-/// Three servers that are one.
+/// Three servers that are one, or one alone.
 #[derive(Debug)]
 pub struct ZooKeeperEnsemble {
-    /// The servers; as long as two of them run, so does the ensemble.
+    /// The servers; as long as most of them run, so does the ensemble.
     pub servers: Vec<ZooKeeperServer>,
-    _dir: TempDir,
+    _dir: Option<TempDir>,
 }
 
 impl ZooKeeperServer {
@@ -278,7 +278,7 @@ impl ZooKeeperEnsemble {
             .collect();
         servers.iter_mut().for_each(ZooKeeperServer::run);
         servers.iter_mut().for_each(ZooKeeperServer::wait_until_ready);
-        Some(Self { servers, _dir: dir })
+        Some(Self { servers, _dir: Some(dir) })
     }
 
     /// Where it serves, comma-separated.
@@ -297,6 +297,12 @@ fn class_path(jar: &Path) -> String {
     all.map(|path| path.display().to_string()).collect::<Vec<_>>().join(":")
 }
 
+impl From<ZooKeeperServer> for ZooKeeperEnsemble {
+    fn from(server: ZooKeeperServer) -> Self {
+        Self { servers: vec![server], _dir: None }
+    }
+}
+
 /// The program, whose manifest names what else it needs.
 fn jar() -> Option<PathBuf> {
     installed(&["/usr/share/java/zookeeper.jar"], "zookeeper")
@@ -305,6 +311,7 @@ fn jar() -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ZooKeeperHand;
 
     #[test]
     fn a_server_serves_on_its_own_data_until_it_is_killed() {
@@ -330,5 +337,38 @@ mod tests {
         stream.write_all(b"this is no TLS, and long enough to be seen as none\r\n").unwrap();
         // It says so, or hangs up.
         let _ = stream.read(&mut [0; 1]).unwrap();
+    }
+
+    #[test]
+    fn an_ensemble_lives_on_without_its_leader_and_takes_it_back() {
+        let Some(mut ensemble) = ZooKeeperEnsemble::start() else { return };
+        let leader = ensemble.servers.iter().position(ZooKeeperServer::is_leader).unwrap();
+        ensemble.servers[leader].kill();
+        for (_, other) in ensemble.servers.iter_mut().enumerate().filter(|(i, _)| *i != leader) {
+            other.wait_until_ready();
+        }
+        assert!(ensemble.servers.iter().any(ZooKeeperServer::is_leader));
+        let other = ensemble.servers[(leader + 1) % 3].address();
+        ZooKeeperHand::open(other).unwrap().put("/kept", b"x").unwrap();
+        let back = &mut ensemble.servers[leader];
+        back.run();
+        back.wait_until_ready();
+        let seen = ZooKeeperHand::open(back.address()).unwrap().children("/").unwrap();
+        assert!(seen.contains(&"kept".to_owned()), "{seen:?}");
+    }
+
+    #[test]
+    fn nodes_are_written_and_removed_by_hand() {
+        let Some(server) = ZooKeeperServer::start() else { return };
+        let mut hand = ZooKeeperHand::open(server.address()).unwrap();
+        hand.put("/a/b/c", b"1").unwrap();
+        hand.put("/a/b/c", b"2").unwrap();
+        hand.put("/a/b/d", b"").unwrap();
+        let mut children = hand.children("/a/b").unwrap();
+        children.sort();
+        assert_eq!(children, ["c", "d"]);
+        assert!(hand.put("/a/./x", b"").is_err());
+        hand.remove("/a").unwrap();
+        assert_eq!(hand.children("/a/b").unwrap(), [""; 0]);
     }
 }

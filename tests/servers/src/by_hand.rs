@@ -1,0 +1,216 @@
+//! What a person does to the data of a server with its own tools: nodes are read, written and removed
+//! beside the program under test, by nothing of it.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// How long a server may take to answer.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// The longest answer that is read.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
+/// What ZooKeeper calls these operations.
+const CREATE: i32 = 1;
+const DELETE: i32 = 2;
+const SET_DATA: i32 = 5;
+const GET_CHILDREN: i32 = 8;
+
+/// And these failures: the node is not there, or is there already.
+const NO_NODE: i32 = -101;
+const NODE_EXISTS: i32 = -110;
+
+/// A session with ZooKeeper; what it writes stays.
+#[derive(Debug)]
+pub struct ZooKeeperHand {
+    stream: TcpStream,
+    number: i32,
+}
+
+impl ZooKeeperHand {
+    /// Opens one with the server at `address`.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn open(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        let mut hand = Self { stream, number: 0 };
+        // Version, last change seen, milliseconds until it is over, session, password.
+        let mut hello = Vec::new();
+        hello.extend(0_i32.to_be_bytes());
+        hello.extend(0_i64.to_be_bytes());
+        hello.extend(30_000_i32.to_be_bytes());
+        hello.extend(0_i64.to_be_bytes());
+        hello.extend(bytes(&[0; 16]));
+        hand.send(&hello)?;
+        hand.receive()?;
+        Ok(hand)
+    }
+
+    /// The names of the nodes below `path`; none if it is not there.
+    ///
+    /// # Errors
+    /// The server does not answer, or refuses.
+    pub fn children(&mut self, path: &str) -> io::Result<Vec<String>> {
+        let mut body = bytes(path.as_bytes());
+        body.push(0);
+        let answer = match self.ask(GET_CHILDREN, &body)? {
+            (NO_NODE, _) => return Ok(Vec::new()),
+            (code, answer) => refused(path, code).map(|()| answer)?,
+        };
+        let mut rest = &answer[..];
+        let count = number(&mut rest)?;
+        (0..count).map(|_| text(&mut rest)).collect()
+    }
+
+    /// Writes a node, which is made together with those above it if it is not there.
+    ///
+    /// # Errors
+    /// The server does not answer, or does not take the path.
+    pub fn put(&mut self, path: &str, value: &[u8]) -> io::Result<()> {
+        loop {
+            let set = [bytes(path.as_bytes()), bytes(value), (-1_i32).to_be_bytes().into()].concat();
+            let (code, _) = self.ask(SET_DATA, &set)?;
+            if code != NO_NODE {
+                return refused(path, code);
+            }
+            match self.create(path, value)? {
+                0 => return Ok(()),
+                NODE_EXISTS => {}
+                NO_NODE => match path.rsplit_once('/') {
+                    Some((above, _)) if !above.is_empty() => self.put(above, b"")?,
+                    _ => return refused(path, NO_NODE),
+                },
+                code => return refused(path, code),
+            }
+        }
+    }
+
+    /// Removes a node and all below it; one that is not there is as well.
+    ///
+    /// # Errors
+    /// The server does not answer, or refuses.
+    pub fn remove(&mut self, path: &str) -> io::Result<()> {
+        for child in self.children(path)? {
+            self.remove(&format!("{path}/{child}"))?;
+        }
+        let body = [bytes(path.as_bytes()), (-1_i32).to_be_bytes().into()].concat();
+        match self.ask(DELETE, &body)? {
+            (NO_NODE, _) => Ok(()),
+            (code, _) => refused(path, code),
+        }
+    }
+
+    fn create(&mut self, path: &str, value: &[u8]) -> io::Result<i32> {
+        let mut body = [bytes(path.as_bytes()), bytes(value)].concat();
+        // One rule, by which everybody may do everything; no flag, so that it stays.
+        body.extend(1_i32.to_be_bytes());
+        body.extend(31_i32.to_be_bytes());
+        body.extend([bytes(b"world"), bytes(b"anyone")].concat());
+        body.extend(0_i32.to_be_bytes());
+        Ok(self.ask(CREATE, &body)?.0)
+    }
+
+    /// The code and the body of the answer.
+    fn ask(&mut self, operation: i32, body: &[u8]) -> io::Result<(i32, Vec<u8>)> {
+        self.number += 1;
+        let head = [self.number.to_be_bytes(), operation.to_be_bytes()].concat();
+        self.send(&[&head[..], body].concat())?;
+        let answer = self.receive()?;
+        let (mut head, body) = answer.split_at_checked(16).ok_or_else(cut_short)?;
+        // The number, and the change that was seen last.
+        head = &head[12..];
+        Ok((number(&mut head)?, body.to_vec()))
+    }
+
+    fn send(&mut self, body: &[u8]) -> io::Result<()> {
+        self.stream.write_all(&bytes(body))
+    }
+
+    fn receive(&mut self) -> io::Result<Vec<u8>> {
+        let mut length = [0; 4];
+        self.stream.read_exact(&mut length)?;
+        let length = usize::try_from(i32::from_be_bytes(length)).map_err(io::Error::other)?;
+        if length > MAX_ANSWER {
+            return Err(io::Error::other(format!("an answer of {length} bytes")));
+        }
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body)?;
+        Ok(body)
+    }
+}
+
+/// Asks etcd by its gateway for JSON; returns the answer.
+///
+/// # Errors
+/// The server does not answer, or refuses.
+pub(crate) fn ask_etcd(port: u16, path: &str, body: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    let length = body.len();
+    // HTTP/1.0, so that the answer ends with the connection.
+    write!(stream, "POST {path} HTTP/1.0\r\ncontent-length: {length}\r\n\r\n{body}")?;
+    let mut answer = String::new();
+    stream.take(MAX_ANSWER as u64).read_to_string(&mut answer)?;
+    match answer.split_whitespace().nth(1) {
+        Some("200") => Ok(answer),
+        _ => Err(io::Error::other(format!("{path}: {answer}"))),
+    }
+}
+
+/// The key after all that begin with `prefix`.
+pub(crate) fn end_of(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if let Some(next) = last.checked_add(1) {
+            end.push(next);
+            break;
+        }
+    }
+    end
+}
+
+/// Bytes with their length before them.
+fn bytes(bytes: &[u8]) -> Vec<u8> {
+    let length = i32::try_from(bytes.len()).unwrap_or(i32::MAX);
+    [&length.to_be_bytes()[..], bytes].concat()
+}
+
+fn number(rest: &mut &[u8]) -> io::Result<i32> {
+    let (first, after) = rest.split_first_chunk().ok_or_else(cut_short)?;
+    *rest = after;
+    Ok(i32::from_be_bytes(*first))
+}
+
+fn text(rest: &mut &[u8]) -> io::Result<String> {
+    let length = usize::try_from(number(rest)?).map_err(io::Error::other)?;
+    let (text, after) = rest.split_at_checked(length).ok_or_else(cut_short)?;
+    *rest = after;
+    Ok(String::from_utf8_lossy(text).into_owned())
+}
+
+fn refused(path: &str, code: i32) -> io::Result<()> {
+    match code {
+        0 => Ok(()),
+        code => Err(io::Error::other(format!("{path}: it answers code {code}"))),
+    }
+}
+
+fn cut_short() -> io::Error {
+    io::Error::other("an answer was cut short")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_prefix_comes_after_all_that_begin_with_it() {
+        assert_eq!(end_of(b"/a/"), b"/a0");
+        assert_eq!(end_of(b"a\xff"), b"b");
+        assert_eq!(end_of(b"\xff"), b"");
+    }
+}
