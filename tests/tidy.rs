@@ -33,7 +33,7 @@ const MAY_KNOW: [(&str, &[&str], &[&str]); 18] = [
     (".", &["rpc-core", "rpc-macros", "protocols", "codecs", "registry", "cluster"], &[]),
     ("cli", &["."], &[]),
     ("examples", &["."], &[]),
-    ("tests/chaos", &["."], &[]),
+    ("tests/chaos", &[".", "registry", "tests/servers"], &[]),
     ("tests/codecs", &["rpc-core", "codecs", "rpc-macros"], &[]),
     ("tests/peer", &["."], &[]),
     ("tests/cost", &[".", "rpc-core", "codecs", "protocols"], &[]),

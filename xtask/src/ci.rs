@@ -13,7 +13,7 @@ use crate::{cost, examples, features, msrv, previous, tasks};
 type Step = (&'static str, fn() -> Result<(), Failure>);
 
 /// The cheap ones first, so that a slip is told soon.
-const STEPS: [Step; 15] = [
+const STEPS: [Step; 16] = [
     ("fmt", || tasks::fmt(&["--check".to_owned()])),
     ("lint", || tasks::lint(&[])),
     ("package", || tasks::package(&["--quiet".to_owned()])),
@@ -29,7 +29,8 @@ const STEPS: [Step; 15] = [
     ("benches", || tasks::check_benches(&[])),
     ("cost", || cost::check(&[])),
     ("cluster", || tasks::bench(&["cluster".to_owned(), "--quick".to_owned()])),
-    ("chaos", || tasks::chaos(&["cluster".to_owned(), "--quick".to_owned()])),
+    ("chaos", || tasks::chaos(&["cluster", "--quick"].map(str::to_owned))),
+    ("registry", || tasks::chaos(&["registry", "--quick"].map(str::to_owned))),
 ];
 
 /// Runs every step.

@@ -63,7 +63,8 @@ const TASKS: [Task; 22] = [
     ),
     (
         "chaos",
-        "break fleets on purpose: cluster [--quick] [CHECK...]; cluster --list names them",
+        "break fleets on purpose: cluster [--quick] [CHECK...]; break registries: registry [--quick] \
+         [--registry KIND]... [CHECK...]; --list names the checks",
         tasks::chaos,
     ),
     (

@@ -1,4 +1,4 @@
-//! Nacos servers for the tests of `nacos://`, and these tests.
+//! Nacos servers for the tests of `nacos://` and for chaos, and these tests.
 //!
 //! Not part of `ci`: the servers are Java programs whose jars Maven fetches, 300 MB of them.
 

@@ -2,6 +2,7 @@
 
 use crate::codecs;
 use crate::growth;
+use crate::nacos;
 use crate::process::{Failure, cargo, run};
 use crate::python;
 use crate::servers;
@@ -110,9 +111,19 @@ pub(crate) fn charts(arguments: &[String]) -> Done {
     Ok(())
 }
 
-/// Breaks fleets of real processes; `cluster --list` names the checks.
+/// Breaks fleets of real processes and the registries they share; `cluster --list` and `registry --list`
+/// name the checks.
 pub(crate) fn chaos(arguments: &[String]) -> Done {
-    eprintln!("{FIRST_BUILD}");
+    let has = |word: &str| arguments.iter().any(|argument| argument == word);
     let mut command = cargo(["run", "--release", "--quiet", "--package", "dubhe-chaos", "--"]);
+    if has("registry") && !has("--list") {
+        servers::prepare()?;
+        // A short run has no Nacos unless it is asked for.
+        let names_nacos = has("nacos2") || has("nacos3");
+        if names_nacos || !(has("--quick") || has("--registry")) {
+            command.env(nacos::VARIABLE, nacos::prepare()?);
+        }
+    }
+    eprintln!("{FIRST_BUILD}");
     run(command.args(arguments))
 }

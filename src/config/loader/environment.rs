@@ -22,7 +22,7 @@ const PREFIX: &str = "DUBHE_";
 pub(super) const FILE: &str = "DUBHE_CONFIG";
 
 /// Ours, but no settings: the file, the log filter of examples and tools, the Python of the tests.
-const RESERVED: [&str; 3] = [FILE, "DUBHE_LOG", "DUBHE_PYTHON"];
+const RESERVED: [&str; 4] = [FILE, "DUBHE_LOG", "DUBHE_NACOS", "DUBHE_PYTHON"];
 
 /// The settings among `variables`, and the names of variables that an orchestrator made. Variables
 /// without our prefix are ignored.

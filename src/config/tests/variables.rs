@@ -19,7 +19,7 @@ fn a_variable_that_sets_nothing_is_an_error() {
     let start = "unknown environment variable `DUBHE_LOGG` (did you mean `DUBHE_LOG`?), \
                  available: DUBHE_APPLICATION__NAME, ";
     assert!(message.starts_with(start), "{message}");
-    assert!(message.ends_with("DUBHE_CONFIG, DUBHE_LOG, DUBHE_PYTHON"), "{message}");
+    assert!(message.ends_with("DUBHE_CONFIG, DUBHE_LOG, DUBHE_NACOS, DUBHE_PYTHON"), "{message}");
     for (name, told) in [
         ("DUBHE_PORT", "its section is missing, write `DUBHE_PROVIDER__PORT`"),
         (

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dubhe::embedded::{EmbeddedServer, RegistryServerConfig};
 use dubhe::{Consumer, Source};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
@@ -36,7 +36,9 @@ impl Fleet {
     /// A registry and `count` providers named `p0`, `p1` and so on, with these settings.
     pub(crate) async fn start(count: usize, settings: &[&str]) -> Result<Self, BoxError> {
         let folder = tempfile::tempdir()?;
-        let registry = registry("0", folder.path()).await?;
+        let data = folder.path().join("registry");
+        let data = data.to_str().ok_or("the folder's name is not UTF-8")?;
+        let registry = Member::start("registry", &["as-registry", "0", data, "30", "10"]).await?;
         let mut fleet = Self { registry, providers: Vec::new(), folder };
         for number in 0..count {
             let provider = fleet.provider(&format!("p{number}"), settings).await?;
@@ -55,25 +57,7 @@ impl Fleet {
 
     /// Starts one more provider, without adding it to the list.
     pub(crate) async fn provider(&self, name: &str, more: &[&str]) -> Result<Member, BoxError> {
-        let folder = self.folder().to_str().ok_or("the folder's name is not UTF-8")?;
-        let registry = format!("registry.address={}", self.url());
-        let mut args = vec!["as-provider", name, folder, &registry];
-        args.extend(["registry.cache=false", "provider.notice=300ms", "provider.port=0"]);
-        args.extend(more);
-        start(name, &args).await
-    }
-
-    /// Kills the registry and starts another on its port.
-    pub(crate) async fn restart_registry(&mut self) -> Result<(), BoxError> {
-        self.registry.kill().await?;
-        self.revive_registry().await
-    }
-
-    /// Starts a registry on the port of the one that was killed, with the data that left.
-    pub(crate) async fn revive_registry(&mut self) -> Result<(), BoxError> {
-        let port = self.registry.address.rsplit(':').next().unwrap_or_default().to_owned();
-        self.registry = registry(&port, self.folder()).await?;
-        Ok(())
+        provider(&self.url(), self.folder(), name, more).await
     }
 
     /// A consumer of this fleet, with these settings as `KEY=VALUE`.
@@ -83,16 +67,39 @@ impl Fleet {
 
     /// A client that knows every provider of the list.
     pub(crate) async fn client(&self, consumer: &Consumer) -> Result<StoreClient, BoxError> {
-        let client: StoreClient = consumer.client().await?;
-        let complete = async {
-            while !is_complete(consumer, self.providers.len()) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let waited = timeout(PATIENCE, complete).await;
-        waited.map_err(|_| format!("the list was not complete within {PATIENCE:?}"))?;
-        Ok(client)
+        client(consumer, self.providers.len()).await
     }
+}
+
+/// Starts a provider of the registry at `url`, with its ledgers in `folder`.
+pub(crate) async fn provider(
+    url: &str,
+    folder: &Path,
+    name: &str,
+    more: &[&str],
+) -> Result<Member, BoxError> {
+    let folder = folder.to_str().ok_or("the folder's name is not UTF-8")?;
+    let registry = format!("registry.address={url}");
+    let mut args = vec!["as-provider", name, folder, &registry];
+    args.extend(["registry.cache=false", "provider.notice=300ms", "provider.port=0"]);
+    args.extend(more);
+    Member::start(name, &args).await
+}
+
+/// A client that knows `count` providers.
+pub(crate) async fn client(consumer: &Consumer, count: usize) -> Result<StoreClient, BoxError> {
+    let client: StoreClient = consumer.client().await?;
+    let complete = async {
+        while !is_complete(consumer, count) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let waited = timeout(PATIENCE, complete).await;
+    waited.map_err(|_| {
+        let state = consumer.directory_state(&dubhe::ServiceKey::new("chaos.Store"));
+        format!("the list was not complete within {PATIENCE:?}: {state:?}")
+    })?;
+    Ok(client)
 }
 
 /// A consumer of the registry at `url`, with these settings as `KEY=VALUE`.
@@ -121,9 +128,65 @@ pub(crate) fn is_complete(consumer: &Consumer, count: usize) -> bool {
 }
 
 impl Member {
-    /// SIGKILL: no goodbye. Its port is free afterwards.
+    /// Starts this program in another role, and waits until it says where it is.
+    pub(crate) async fn start(name: &str, args: &[&str]) -> Result<Self, BoxError> {
+        let program: PathBuf = std::env::current_exe()?;
+        let mut command = Command::new(program);
+        command.args(args);
+        // Only what is said here: a configuration of the reader's own shall not change the outcome.
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("DUBHE_")) {
+                command.env_remove(&name);
+            }
+        }
+        command.env("DUBHE_CONFIG", "").stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.kill_on_drop(true).process_group(0);
+        let mut child = command.spawn()?;
+        let stdout = child.stdout.take().ok_or("a child has no standard output")?;
+        let mut lines = BufReader::new(stdout).lines();
+        let first = timeout(PATIENCE, lines.next_line()).await;
+        let first = first.map_err(|_| format!("{name} was not ready within {PATIENCE:?}"))??;
+        let address = first.as_deref().and_then(|line| line.strip_prefix("ready "));
+        let address = address.ok_or_else(|| format!("{name} ended or said {first:?}"))?.to_owned();
+        Ok(Self { name: name.to_owned(), address, child, lines })
+    }
+
+    /// Tells it something in a line.
+    pub(crate) async fn say(&mut self, line: &str) -> Result<(), BoxError> {
+        let input = self.child.stdin.as_mut().ok_or("a child has no standard input")?;
+        Ok(input.write_all(format!("{line}\n").as_bytes()).await?)
+    }
+
+    /// Waits until it says this line; false if it does not within `limit`.
+    pub(crate) async fn says(&mut self, line: &str, limit: Duration) -> Result<bool, BoxError> {
+        let said = async {
+            while let Some(said) = self.lines.next_line().await? {
+                if said == line {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        };
+        timeout(limit, said).await.unwrap_or(Ok(false))
+    }
+
+    /// The time for which it has had a processor, in itself and in the kernel.
+    pub(crate) fn cpu(&self) -> Result<Duration, BoxError> {
+        let pid = self.child.id().ok_or("the process has gone already")?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        // Its name is in parentheses and may hold anything; the times are the 12th and 13th after it.
+        let (_, fields) = stat.rsplit_once(')').ok_or("a stat without a name")?;
+        let times = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+        // In hundredths of a second, on every Linux.
+        let ticks = times.sum::<Result<u64, _>>()?;
+        Ok(Duration::from_millis(10 * ticks))
+    }
+
+    /// SIGKILL, unless it has gone: no goodbye. Its port is free afterwards.
     pub(crate) async fn kill(&mut self) -> Result<(), BoxError> {
-        self.child.kill().await?;
+        if self.child.id().is_some() {
+            self.child.kill().await?;
+        }
         Ok(())
     }
 
@@ -158,39 +221,15 @@ impl Member {
     }
 }
 
-/// A registry that keeps its data in `folder`.
-async fn registry(port: &str, folder: &Path) -> Result<Member, BoxError> {
-    let data = folder.join("registry");
-    let data = data.to_str().ok_or("the folder's name is not UTF-8")?;
-    start("registry", &["as-registry", port, data]).await
-}
-
-async fn start(name: &str, args: &[&str]) -> Result<Member, BoxError> {
-    let program: PathBuf = std::env::current_exe()?;
-    let mut command = Command::new(program);
-    command.args(args);
-    // Only what is said here: a configuration of the reader's own shall not change the outcome.
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("DUBHE_")) {
-            command.env_remove(&name);
-        }
-    }
-    command.env("DUBHE_CONFIG", "").stdin(Stdio::piped()).stdout(Stdio::piped());
-    command.kill_on_drop(true).process_group(0);
-    let mut child = command.spawn()?;
-    let stdout = child.stdout.take().ok_or("a child has no standard output")?;
-    let mut lines = BufReader::new(stdout).lines();
-    let first = timeout(PATIENCE, lines.next_line()).await;
-    let first = first.map_err(|_| format!("{name} was not ready within {PATIENCE:?}"))??;
-    let address = first.as_deref().and_then(|line| line.strip_prefix("ready "));
-    let address = address.ok_or_else(|| format!("{name} ended or said {first:?}"))?.to_owned();
-    Ok(Member { name: name.to_owned(), address, child, lines })
-}
-
-/// In a registry process: serves until the parent has gone.
+/// In a registry process: serves until the parent has gone. It does what it is told in lines, and says when
+/// it begins and ends to keep silent instances.
 pub(crate) async fn become_registry(args: &[String]) -> Result<(), BoxError> {
-    let [port, data] = args else { return Err("want PORT FOLDER".into()) };
+    let [port, data, lease, renew] = args else {
+        return Err("want PORT FOLDER LEASE RENEW".into());
+    };
     let config = RegistryServerConfig {
+        lease: Duration::from_secs(lease.parse()?),
+        renew: Duration::from_secs(renew.parse()?),
         closed_lease: Duration::from_millis(500),
         withhold: Duration::from_secs(3),
         ..RegistryServerConfig::default()
@@ -198,8 +237,33 @@ pub(crate) async fn become_registry(args: &[String]) -> Result<(), BoxError> {
     let server = EmbeddedServer::builder().listen(format!("127.0.0.1:{port}")).config(config);
     let server = server.data_dir(data).start().await?;
     println!("ready {}", server.local_addr());
-    end_with_parent();
-    std::future::pending().await
+    let mut told = BufReader::new(tokio::io::stdin()).lines();
+    let mut ticks = tokio::time::interval(Duration::from_millis(50));
+    let mut was_preserving = false;
+    loop {
+        tokio::select! {
+            line = told.next_line() => match line?.as_deref() {
+                Some("remove") => remove_all(&server),
+                Some(other) => return Err(format!("cannot do `{other}`").into()),
+                None => std::process::exit(3),
+            },
+            _ = ticks.tick() => {
+                let is_preserving = server.status().is_preserving;
+                if std::mem::replace(&mut was_preserving, is_preserving) != is_preserving {
+                    println!("preserving {is_preserving}");
+                }
+            }
+        }
+    }
+}
+
+/// Takes every instance off its list, as a person does.
+fn remove_all(server: &EmbeddedServer) {
+    for service in server.services() {
+        for instance in server.instances(&service) {
+            server.remove(&service, &instance.address);
+        }
+    }
 }
 
 /// Ends this process when the parent has gone: the far end of standard input closes then.

@@ -1,5 +1,7 @@
 //! A TCP proxy in front of a provider that can be told to fail as networks do.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,12 +27,15 @@ pub(crate) enum Fault {
     Slow(Duration),
     /// Requests pass, answers do not.
     SwallowAnswers,
+    /// One byte of each piece of an answer is replaced by one that is in no text.
+    Damage,
 }
 
 /// A proxy on a port of its own; ends when it is dropped.
 pub(crate) struct Proxy {
     port: u16,
     fault: watch::Sender<Fault>,
+    damaged: Arc<AtomicUsize>,
     task: AbortHandle,
 }
 
@@ -40,12 +45,19 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         let (fault, target) = (watch::Sender::new(Fault::None), watch::Sender::new(String::new()));
-        let task = tokio::spawn(serve(port, listener, fault.subscribe(), target.subscribe()));
-        Ok((Self { port, fault, task: task.abort_handle() }, target))
+        let damaged = Arc::<AtomicUsize>::default();
+        let ends = Ends { fault: fault.subscribe(), damaged: damaged.clone() };
+        let task = tokio::spawn(serve(port, listener, ends, target.subscribe()));
+        Ok((Self { port, fault, damaged, task: task.abort_handle() }, target))
     }
 
     pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// How many pieces of answers were damaged.
+    pub(crate) fn damaged(&self) -> usize {
+        self.damaged.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set(&self, fault: Fault) {
@@ -59,27 +71,29 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(
-    port: u16,
-    listener: TcpListener,
-    mut fault: watch::Receiver<Fault>,
-    target: watch::Receiver<String>,
-) {
+/// What tells a connection how to fail, and where it counts.
+#[derive(Clone)]
+struct Ends {
+    fault: watch::Receiver<Fault>,
+    damaged: Arc<AtomicUsize>,
+}
+
+async fn serve(port: u16, listener: TcpListener, mut ends: Ends, target: watch::Receiver<String>) {
     let mut listener = Some(listener);
     // Aborted with this task.
     let mut connections = JoinSet::new();
     loop {
-        let now = *fault.borrow_and_update();
+        let now = *ends.fault.borrow_and_update();
         if now == Fault::Refuse {
             listener = None;
         } else if listener.is_none() {
             listener = TcpListener::bind(("127.0.0.1", port)).await.ok();
         }
         tokio::select! {
-            changed = fault.changed() => if changed.is_err() { return },
+            changed = ends.fault.changed() => if changed.is_err() { return },
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = accept(listener.as_ref()) => {
-                connections.spawn(carry(accepted, fault.clone(), target.borrow().clone()));
+                connections.spawn(carry(accepted, ends.clone(), target.borrow().clone()));
             }
         }
     }
@@ -98,15 +112,15 @@ async fn accept(listener: Option<&TcpListener>) -> TcpStream {
 }
 
 /// One connection, until either side or a fault ends it.
-async fn carry(mut from: TcpStream, mut fault: watch::Receiver<Fault>, target: String) {
-    if *fault.borrow() == Fault::Reset {
+async fn carry(mut from: TcpStream, mut ends: Ends, target: String) {
+    if *ends.fault.borrow() == Fault::Reset {
         return reset(&from);
     }
     let Ok(mut to) = TcpStream::connect(target).await else { return };
-    let (requests, answers) = (fault.clone(), fault.clone());
+    let (requests, answers) = (ends.clone(), ends.clone());
     let ended = async {
-        let ends = |fault: &Fault| matches!(fault, Fault::Refuse | Fault::Reset);
-        fault.wait_for(ends).await.is_ok_and(|fault| *fault == Fault::Reset)
+        let is_end = |fault: &Fault| matches!(fault, Fault::Refuse | Fault::Reset);
+        ends.fault.wait_for(is_end).await.is_ok_and(|fault| *fault == Fault::Reset)
     };
     let (from_read, from_write) = from.split();
     let (to_read, to_write) = to.split();
@@ -135,14 +149,14 @@ enum Direction {
 async fn pump(
     mut read: ReadHalf<'_>,
     mut write: WriteHalf<'_>,
-    mut fault: watch::Receiver<Fault>,
+    mut ends: Ends,
     direction: Direction,
 ) {
     let mut piece = vec![0; 64 * 1024];
     let mut swallowed = false;
     loop {
         let Ok(length @ 1..) = read.read(&mut piece).await else { return };
-        let held = fault.wait_for(|fault| *fault != Fault::HalfOpen).await.map(|fault| *fault);
+        let held = ends.fault.wait_for(|fault| *fault != Fault::HalfOpen).await.map(|fault| *fault);
         let Ok(now) = held else { return };
         match now {
             Fault::SwallowAnswers if direction == Direction::Answers => {
@@ -151,6 +165,11 @@ async fn pump(
             }
             Fault::Slow(delay) if direction == Direction::Answers => {
                 tokio::time::sleep(delay).await
+            }
+            Fault::Damage if direction == Direction::Answers => {
+                // Never first, where the length of a frame stands: that would be another fault.
+                piece[length / 2] = 0xff;
+                ends.damaged.fetch_add(1, Ordering::Relaxed);
             }
             _ => {}
         }

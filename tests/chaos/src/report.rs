@@ -1,27 +1,66 @@
 //! What was checked, what came of it, and the last line.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Findings in the order they were made, printed as they come.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     checks: usize,
     failed: Vec<String>,
-    name: &'static str,
+    name: String,
+    left_out: Vec<String>,
+    /// Lines that are kept back, as others print at the same time.
+    kept: Option<Vec<String>>,
 }
 
 impl Report {
-    pub(crate) fn begin(&mut self, name: &'static str, what: &str) {
-        println!("{name}: {what}");
-        self.name = name;
+    /// One that prints nothing until it is added to another.
+    pub(crate) fn kept() -> Self {
+        Self { kept: Some(Vec::new()), ..Self::default() }
+    }
+
+    /// Begins a check, as `NAME: WHAT`.
+    pub(crate) fn begin(&mut self, title: &str) {
+        self.line(title.to_owned());
+        self.name = title.split(':').next().unwrap_or_default().to_owned();
     }
 
     /// Notes one finding: what was held to what, the figure, whether it passed.
     pub(crate) fn note(&mut self, what: &str, figure: &str, passed: bool) {
         self.checks += 1;
-        println!("  {} {what}: {figure}", if passed { "ok    " } else { "FAILED" });
+        self.line(format!("  {} {what}: {figure}", if passed { "ok    " } else { "FAILED" }));
         if !passed {
             self.failed.push(format!("{}: {what}: {figure}", self.name));
+        }
+    }
+
+    /// Notes how long a check took, which is no finding.
+    pub(crate) fn took(&mut self, time: Duration) {
+        self.line(format!("  took {:.0} s", time.as_secs_f64()));
+    }
+
+    /// Notes what was not looked at: a failure where nobody reads a warning.
+    pub(crate) fn left_out(&mut self, what: &str) {
+        if servers::is_ci() {
+            return self.note("looked at", what, false);
+        }
+        self.line(format!("!!! NOT CHECKED: {what}"));
+        self.left_out.push(what.to_owned());
+    }
+
+    /// Adds another, and prints what it kept back.
+    pub(crate) fn add(&mut self, other: Self) {
+        other.kept.into_iter().flatten().for_each(|line| self.line(line));
+        self.checks += other.checks;
+        self.failed.extend(other.failed);
+        self.left_out.extend(other.left_out);
+    }
+
+    fn line(&mut self, line: String) {
+        match &mut self.kept {
+            Some(kept) => kept.push(line),
+            None => println!("{line}"),
         }
     }
 
@@ -44,6 +83,7 @@ impl Report {
 
     /// The failed ones once more, and the last line.
     pub(crate) fn close(self) -> ExitCode {
+        self.left_out.iter().for_each(|what| println!("not checked: {what}"));
         self.failed.iter().for_each(|failed| println!("failed: {failed}"));
         println!("chaos: {} checks, {} failed", self.checks, self.failed.len());
         // A harness that checked nothing has shown nothing.

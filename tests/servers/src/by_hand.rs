@@ -5,6 +5,9 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
 /// How long a server may take to answer.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -72,7 +75,8 @@ impl ZooKeeperHand {
     /// The server does not answer, or does not take the path.
     pub fn put(&mut self, path: &str, value: &[u8]) -> io::Result<()> {
         loop {
-            let set = [bytes(path.as_bytes()), bytes(value), (-1_i32).to_be_bytes().into()].concat();
+            let set =
+                [bytes(path.as_bytes()), bytes(value), (-1_i32).to_be_bytes().into()].concat();
             let (code, _) = self.ask(SET_DATA, &set)?;
             if code != NO_NODE {
                 return refused(path, code);
@@ -143,26 +147,60 @@ impl ZooKeeperHand {
     }
 }
 
-/// Asks etcd by its gateway for JSON; returns the answer.
-///
-/// # Errors
-/// The server does not answer, or refuses.
-pub(crate) fn ask_etcd(port: u16, path: &str, body: &str) -> io::Result<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(LIMIT))?;
-    let length = body.len();
-    // HTTP/1.0, so that the answer ends with the connection.
-    write!(stream, "POST {path} HTTP/1.0\r\ncontent-length: {length}\r\n\r\n{body}")?;
-    let mut answer = String::new();
-    stream.take(MAX_ANSWER as u64).read_to_string(&mut answer)?;
-    match answer.split_whitespace().nth(1) {
-        Some("200") => Ok(answer),
-        _ => Err(io::Error::other(format!("{path}: {answer}"))),
+/// Requests to the gateway of etcd; what it writes stays.
+#[derive(Debug)]
+pub struct EtcdHand {
+    address: String,
+}
+
+impl EtcdHand {
+    /// One for the server at `address`, as `host:port`; nothing is connected before first use.
+    #[must_use]
+    pub fn new(address: &str) -> Self {
+        Self { address: address.to_owned() }
+    }
+
+    /// Writes a key.
+    ///
+    /// # Errors
+    /// The server does not answer, or refuses.
+    pub fn put(&self, key: &[u8], value: &[u8]) -> io::Result<()> {
+        let [key, value] = [key, value].map(|bytes| BASE64_STANDARD.encode(bytes));
+        self.ask("/v3/kv/put", &format!(r#"{{"key":"{key}","value":"{value}"}}"#)).map(drop)
+    }
+
+    /// Removes a key and all below it.
+    ///
+    /// # Errors
+    /// The server does not answer, or refuses.
+    pub fn remove(&self, key: &[u8]) -> io::Result<()> {
+        let below = [key, b"/"].concat();
+        let alone = BASE64_STANDARD.encode(key);
+        self.ask("/v3/kv/deleterange", &format!(r#"{{"key":"{alone}"}}"#))?;
+        let [from, to] = [&below, &end_of(&below)].map(|bytes| BASE64_STANDARD.encode(bytes));
+        let range = format!(r#"{{"key":"{from}","range_end":"{to}"}}"#);
+        self.ask("/v3/kv/deleterange", &range).map(drop)
+    }
+
+    fn ask(&self, path: &str, body: &str) -> io::Result<String> {
+        let mut stream = TcpStream::connect(&self.address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        let length = body.len();
+        // HTTP/1.0, so that the answer ends with the connection.
+        let request = format!("POST {path} HTTP/1.0\r\ncontent-length: {length}\r\n\r\n{body}");
+        stream.write_all(request.as_bytes())?;
+        let mut answer = String::new();
+        stream.take(MAX_ANSWER as u64).read_to_string(&mut answer)?;
+        match answer.split_whitespace().nth(1) {
+            Some("200") => Ok(answer),
+            _ => Err(io::Error::other(format!("{path}: {answer}"))),
+        }
     }
 }
 
 /// The key after all that begin with `prefix`.
-pub(crate) fn end_of(prefix: &[u8]) -> Vec<u8> {
+fn end_of(prefix: &[u8]) -> Vec<u8> {
     let mut end = prefix.to_vec();
     while let Some(last) = end.pop() {
         if let Some(next) = last.checked_add(1) {
@@ -206,6 +244,24 @@ fn cut_short() -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::EtcdServer;
+
+    #[test]
+    fn keys_are_written_and_removed_by_hand() {
+        let Some(etcd) = EtcdServer::start() else { return };
+        let hand = EtcdHand::new(&etcd.address());
+        let count = |count: &str| {
+            let all = r#"{"key":"L2E=","range_end":"L2I=","count_only":true}"#;
+            let answer = hand.ask("/v3/kv/range", all).unwrap();
+            assert!(answer.contains(&format!(r#""count":"{count}""#)), "{answer}");
+        };
+        for key in [&b"/a/1"[..], b"/a/\xff", b"/aa"] {
+            hand.put(key, b"\0").unwrap();
+        }
+        count("3");
+        hand.remove(b"/a").unwrap();
+        count("1");
+    }
 
     #[test]
     fn the_end_of_a_prefix_comes_after_all_that_begin_with_it() {

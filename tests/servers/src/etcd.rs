@@ -7,11 +7,8 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use tempfile::TempDir;
 
-use crate::by_hand::{ask_etcd, end_of};
 use crate::{CertificateAuthority, CertificateFiles, Process, free_ports, installed};
 
 /// Where Debian has it, and who builds it by hand.
@@ -157,29 +154,6 @@ impl EtcdServer {
         }
     }
 
-    /// Writes a key by hand.
-    ///
-    /// # Errors
-    /// The server does not answer, or refuses.
-    pub fn put(&self, key: &[u8], value: &[u8]) -> std::io::Result<()> {
-        let [key, value] = [key, value].map(|bytes| BASE64_STANDARD.encode(bytes));
-        let body = format!(r#"{{"key":"{key}","value":"{value}"}}"#);
-        ask_etcd(self.port, "/v3/kv/put", &body).map(drop)
-    }
-
-    /// Removes a key by hand, and all below it.
-    ///
-    /// # Errors
-    /// The server does not answer, or refuses.
-    pub fn remove(&self, key: &[u8]) -> std::io::Result<()> {
-        let below = [key, b"/"].concat();
-        let alone = BASE64_STANDARD.encode(key);
-        let ask = |body: &str| ask_etcd(self.port, "/v3/kv/deleterange", body).map(drop);
-        ask(&format!(r#"{{"key":"{alone}"}}"#))?;
-        let [from, to] = [&below, &end_of(&below)].map(|bytes| BASE64_STANDARD.encode(bytes));
-        ask(&format!(r#"{{"key":"{from}","range_end":"{to}"}}"#))
-    }
-
     /// Stops it where it is, as `kill -STOP` does.
     pub fn pause(&self) {
         self.process.as_ref().expect("it runs").pause();
@@ -249,21 +223,6 @@ mod tests {
         etcd.pause();
         etcd.resume();
         assert!(etcd.is_healthy());
-    }
-
-    #[test]
-    fn keys_are_written_and_removed_by_hand() {
-        let Some(etcd) = EtcdServer::start() else { return };
-        let count = || {
-            let body = r#"{"key":"L2Ev","range_end":"L2Ew","count_only":true}"#;
-            ask_etcd(etcd.port, "/v3/kv/range", body).unwrap().contains(r#""count":"2""#)
-        };
-        etcd.put(b"/a/1", b"x").unwrap();
-        etcd.put(b"/a/\xff", b"\0").unwrap();
-        assert!(count());
-        etcd.put(b"/aa", b"").unwrap();
-        etcd.remove(b"/a").unwrap();
-        assert!(!count());
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! A server that is not installed is a loud skip for a person, and a failure where `CI` is set.
 
-mod certificates;
 mod by_hand;
+mod certificates;
 mod dnsmasq;
 mod etcd;
 mod nacos;
@@ -12,8 +12,8 @@ mod process;
 mod secure;
 mod zookeeper;
 
+pub use self::by_hand::{EtcdHand, ZooKeeperHand};
 pub use self::certificates::{CertificateAuthority, CertificateFiles, CertificateWish};
-pub use self::by_hand::ZooKeeperHand;
 pub use self::dnsmasq::Dnsmasq;
 pub use self::etcd::EtcdServer;
 pub use self::nacos::{Nacos, NacosVersion, nacos_http};

@@ -100,6 +100,9 @@ impl Nacos {
             if nacos.becomes_ready() {
                 return Some(nacos);
             }
+            // A database that was not finished is never opened again.
+            nacos.kill();
+            nacos.forget();
             nacos.relaunch();
         }
         nacos.wait_ready();

@@ -36,5 +36,5 @@ async fn balancers(report: &mut Report, quick: bool) -> Result<(), BoxError> {
         none_failed(report, &format!("{name}: reads"), &reads);
         few_failed_unexcused(report, &format!("{name}: writes"), &writes, &faults);
     }
-    none_repeated(report, &fleet)
+    none_repeated(report, fleet.folder())
 }

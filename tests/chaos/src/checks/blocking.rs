@@ -44,7 +44,7 @@ async fn blocking(report: &mut Report, quick: bool) -> Result<(), BoxError> {
         let slow = seen.calls().filter(|call| call.latency > Duration::from_millis(300)).count();
         let share = slow as f64 / seen.len().max(1) as f64;
         report.at_most("of them slower than 300 ms, as a share", share, 0.01);
-        none_repeated(report, &fleet)?;
+        none_repeated(report, fleet.folder())?;
     }
     Ok(())
 }

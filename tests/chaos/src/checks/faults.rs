@@ -40,7 +40,7 @@ async fn refused_by_limit(report: &mut Report, quick: bool) -> Result<(), BoxErr
     none_failed(report, "writes", &seen);
     let resent = consumer.resends();
     report.note("refused calls that were sent elsewhere", &resent.to_string(), resent > 0);
-    none_repeated(report, &fleet)
+    none_repeated(report, fleet.folder())
 }
 
 async fn silent_newcomers(report: &mut Report, quick: bool) -> Result<(), BoxError> {
@@ -65,7 +65,7 @@ async fn silent_newcomers(report: &mut Report, quick: bool) -> Result<(), BoxErr
     let (reads, writes) = (reads.stop().await?, writes.stop().await?);
     none_failed(report, "reads", &reads);
     none_failed(report, "writes", &writes);
-    none_repeated(report, &fleet)
+    none_repeated(report, fleet.folder())
 }
 
 /// What the network in front of one of three providers does, and its name.
@@ -87,7 +87,7 @@ async fn network(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     for (name, fault) in FAULTS {
         one_fault(report, &fleet, &proxy, name, fault, quick).await?;
     }
-    none_repeated(report, &fleet)
+    none_repeated(report, fleet.folder())
 }
 
 async fn one_fault(

@@ -11,19 +11,20 @@ mod nested;
 mod outliers;
 mod overload;
 mod policies;
-mod registry;
+pub(crate) mod registry;
 mod restarts;
 mod rules;
 mod telling;
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
 use self::gauntlet::Faults;
 use crate::BoxError;
 use crate::api::{Store, StoreClient};
-use crate::fleet::{self, Fleet};
+use crate::fleet;
 use crate::ledger::{self, Kind};
 use crate::load::Seen;
 use crate::report::Report;
@@ -53,8 +54,6 @@ pub(crate) const ALL: &[Check] = &[
     nested::NESTED_FAILURE,
     faults::NETWORK,
     faults::SILENT_NEWCOMERS,
-    registry::KILLED,
-    registry::COLD_START,
     rules::RULES,
     balancers::BALANCERS,
     policies::POLICIES,
@@ -81,8 +80,8 @@ fn few_failed_unexcused(report: &mut Report, what: &str, seen: &Seen, faults: &F
 }
 
 /// Notes that no call was executed twice.
-fn none_repeated(report: &mut Report, fleet: &Fleet) -> Result<(), BoxError> {
-    let executed = ledger::all(fleet.folder(), Kind::Write)?;
+fn none_repeated(report: &mut Report, folder: &Path) -> Result<(), BoxError> {
+    let executed = ledger::all(folder, Kind::Write)?;
     let repeated = ledger::repeated(&executed);
     let figure = format!("{repeated} of {} executions", executed.len());
     report.note("no write was executed twice", &figure, repeated == 0);

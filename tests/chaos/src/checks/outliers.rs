@@ -70,7 +70,7 @@ async fn stalls(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     let executed = ledger::all(fleet.folder(), Kind::Write)?;
     let ran = executed.iter().filter(|id| late.contains(id)).count();
     report.at_most("of these executed later", ran, 0);
-    none_repeated(report, &fleet)
+    none_repeated(report, fleet.folder())
 }
 
 async fn stopped(report: &mut Report, quick: bool) -> Result<(), BoxError> {
@@ -105,7 +105,7 @@ async fn stopped(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     // Fair share within 20 % is for half a minute later; p2c still sways after some seconds.
     let fair = if quick { 0.18..=0.50 } else { 0.26..=0.40 };
     report.note("share of the resumed one in the end", &figure, fair.contains(&share));
-    none_repeated(report, &fleet)
+    none_repeated(report, fleet.folder())
 }
 
 async fn black_hole(report: &mut Report, quick: bool) -> Result<(), BoxError> {

@@ -32,7 +32,7 @@ async fn all_full(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     report.at_most("failures of another kind", others.count(), 0);
     let attempts = 1.0 + consumer.resends() as f64 / seen.len().max(1) as f64;
     report.at_most("attempts a call", attempts, 1.1);
-    none_repeated(report, &fleet)
+    none_repeated(report, fleet.folder())
 }
 
 /// More calls than two providers have room for, and a third that has enough for all.
@@ -46,5 +46,5 @@ async fn one_with_room(report: &mut Report, quick: bool) -> Result<(), BoxError>
     pass(seconds(quick, 3, 8)).await;
     let seen = load.stop().await?;
     none_failed(report, "writes while one of three has room", &seen);
-    none_repeated(report, &fleet)
+    none_repeated(report, fleet.folder())
 }

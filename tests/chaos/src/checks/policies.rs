@@ -94,7 +94,7 @@ async fn policies(report: &mut Report, quick: bool) -> Result<(), BoxError> {
         judge(report, &fleet, &faults, outcome).await?;
     }
     telling::judge(report, &fleet, &faults, &told)?;
-    none_repeated(report, &fleet)
+    none_repeated(report, fleet.folder())
 }
 
 async fn judge(

@@ -67,7 +67,7 @@ async fn rolling(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     }
     let figure = format!("{} of 10 failed {failed:?}", failed.len());
     report.note("calls of 5 s that were begun before", &figure, failed.is_empty());
-    none_repeated(report, &fleet)
+    none_repeated(report, fleet.folder())
 }
 
 async fn kill_reads(report: &mut Report, quick: bool) -> Result<(), BoxError> {
@@ -104,7 +104,7 @@ async fn kill_writes(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     }
     let figure = format!("{begun} by its ledger");
     report.note("failed calls that the killed one had begun", &figure, begun > 0);
-    none_repeated(report, &fleet)
+    none_repeated(report, fleet.folder())
 }
 
 /// Kills the first provider under calls that are not idempotent; returns how many of those that

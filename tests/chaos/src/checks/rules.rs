@@ -36,7 +36,7 @@ async fn rules(report: &mut Report, quick: bool) -> Result<(), BoxError> {
     let seen = load.stop().await?;
     none_failed(report, "calls while rules changed", &seen);
     report.at_most("the slowest change", slowest, Duration::from_millis(500));
-    none_repeated(report, &fleet)
+    none_repeated(report, fleet.folder())
 }
 
 /// One after the other: balancer, policy and timeout, codec and ejection, weights.

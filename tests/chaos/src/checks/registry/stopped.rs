@@ -1,0 +1,63 @@
+//! The registry stands still, and nodes are removed by hand.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::pass;
+use super::kind::Kind;
+use super::scene::Scene;
+use super::server::Server;
+use crate::BoxError;
+use crate::report::Report;
+
+/// How often providers look after their own nodes, and somewhat more for a busy machine.
+const CHECKED: Duration = Duration::from_secs(31);
+
+/// It is stopped for longer than sessions last, and goes on.
+pub(super) async fn stopped(
+    report: &mut Report,
+    server: &mut Server,
+    quick: bool,
+) -> Result<(), BoxError> {
+    let scene = Scene::start(server, 3, quick, |_, url| url).await?;
+    scene.observer.fewest();
+    scene.server.stop().await?;
+    // Of ours two leases: it has to see that it was itself that stood still.
+    let leases = if scene.server.kind == Kind::Embedded { 2 } else { 1 };
+    pass(scene.server.session() * leases).await;
+    report.at_least("shortest list meanwhile", scene.observer.fewest(), 3);
+    scene.server.resume().await?;
+    scene.settles(report, Instant::now()).await?;
+    if scene.server.kind == Kind::Embedded {
+        pass(scene.server.session()).await;
+        report.at_least("shortest list until a lease later", scene.observer.fewest(), 3);
+    }
+    scene.end(report).await
+}
+
+/// All nodes of providers are removed by hand.
+pub(super) async fn deleted(
+    report: &mut Report,
+    server: &mut Server,
+    quick: bool,
+) -> Result<(), BoxError> {
+    let scene = Scene::start(server, 3, quick, |_, url| url).await?;
+    scene.observer.fewest();
+    let begun = Instant::now();
+    scene.server.remove_providers().await?;
+    // Lists have to be seen to shrink: what was not removed cannot come back.
+    let mut fewest = scene.observer.fewest();
+    while fewest == 3 && begun.elapsed() < Duration::from_secs(10) {
+        pass(Duration::from_millis(5)).await;
+        fewest = scene.observer.fewest();
+    }
+    report.at_most("shortest list once they were removed", fewest, 2);
+    let live = scene.live();
+    let back = scene.observer.becomes(&live, CHECKED * 2).await;
+    let figure = format!("{back:?}, {:?} after", begun.elapsed());
+    report.note("nodes are back", &figure, back.is_ok());
+    report.at_most("until they are", begun.elapsed(), CHECKED);
+    scene.settles(report, Instant::now()).await?;
+    scene.end(report).await
+}
