@@ -103,7 +103,9 @@ pub(super) async fn half_lost(
         return Ok(());
     }
     let kind = server.kind;
-    let by = |number: usize, url: String| if number % 2 == 0 { by_way(kind, &url) } else { url };
+    let by = |number: usize, url: String| {
+        if number.is_multiple_of(2) { by_way(kind, &url) } else { url }
+    };
     let scene = Scene::start(server, 8, quick, by).await?;
     scene.observer.fewest();
     let begun = Instant::now();

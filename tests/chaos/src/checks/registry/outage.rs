@@ -22,7 +22,7 @@ pub(super) async fn outage(
     scene.observer.fewest();
     scene.server.kill().await?;
     let (begun, before) = (Instant::now(), idle.cpu()?);
-    pass(seconds(quick, 10, 120)).await;
+    pass(seconds(quick, 10, 60)).await;
     let (took, used) = (begun.elapsed(), idle.cpu()? - before);
     let share = used.as_secs_f64() / took.as_secs_f64();
     report.at_most("CPU of who only tries to come back, as a share", share, 0.02);
@@ -42,7 +42,7 @@ pub(super) async fn restarts(
     let scene = Scene::start(server, 3, quick, |_, url| url).await?;
     let (begun, mut rounds) = (Instant::now(), 0);
     let mut last = begun;
-    while begun.elapsed() < seconds(quick, 20, 120) {
+    while begun.elapsed() < seconds(quick, 20, 60) {
         pass(Duration::from_secs(5).saturating_sub(last.elapsed())).await;
         scene.server.kill().await?;
         scene.server.revive().await?;

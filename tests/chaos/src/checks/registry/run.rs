@@ -57,7 +57,7 @@ impl Plan {
                     let name = args.next().ok_or("--registry wants a kind")?;
                     let known = Kind::ALL.map(Kind::name).join(", ");
                     let kind = Kind::named(name);
-                    plan.kinds.push(kind.ok_or(format!("unknown kind `{name}`: {known}"))?);
+                    plan.kinds.push(kind.ok_or_else(|| format!("unknown kind `{name}`: {known}"))?);
                 }
                 name if ALL.iter().any(|check| check.name == name) => plan.names.push(arg.clone()),
                 name => return Err(format!("unknown check `{name}`")),

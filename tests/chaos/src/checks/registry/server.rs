@@ -22,7 +22,7 @@ pub(super) struct Server {
 }
 
 enum Real {
-    Ours { member: Member, folder: TempDir },
+    Ours { member: Box<Member>, folder: TempDir },
     // `None` only while something that blocks is done to it, elsewhere.
     Theirs(Option<Box<Theirs>>),
 }
@@ -34,7 +34,7 @@ impl Server {
         let real = match kind {
             Kind::Embedded => {
                 let folder = tempfile::tempdir()?;
-                let member = embedded("0", &folder, lease).await?;
+                let member = Box::new(embedded("0", &folder, lease).await?);
                 Real::Ours { member, folder }
             }
             _ => match tokio::task::spawn_blocking(move || Theirs::start(kind)).await? {
@@ -85,7 +85,7 @@ impl Server {
         match &mut self.real {
             Real::Ours { member, folder } => {
                 let port = member.address.rsplit(':').next().unwrap_or_default().to_owned();
-                *member = embedded(&port, folder, self.lease).await?;
+                **member = embedded(&port, folder, self.lease).await?;
                 Ok(())
             }
             Real::Theirs(theirs) => apart(theirs, Theirs::revive).await,
