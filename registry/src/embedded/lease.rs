@@ -2,10 +2,10 @@
 //!
 //! A registry that evicts wrongly does more harm than one that keeps a dead address, which callers
 //! skip at once. So leases count monotonic time; a sweep that comes late (the machine slept, the
-//! process was stopped) extends every lease by its lateness and holds still for one renewal; one
-//! sweep evicts a small share, chosen at random, so that no application is wiped out; and where
-//! many owners fall silent at once it is rather the server that is cut off, so none of them is
-//! evicted. A closed connection is another matter: the process or the operating system closed it.
+//! process was stopped) extends every lease by its lateness and holds still for one renewal, at
+//! least for 5 s; one sweep evicts a small share, chosen at random, so that no application is wiped
+//! out; and where many owners fall silent at once it is rather the server that is cut off, so none of
+//! them is evicted. A closed connection is another matter: the process or the operating system closed it.
 //!
 //! | what happens | effect on an instance |
 //! | --- | --- |
@@ -27,6 +27,10 @@ use super::table::{InstanceKey, InstanceTable};
 
 /// A timer this late was not late by chance.
 pub(crate) const TOLERANCE: Duration = Duration::from_secs(1);
+
+/// In this time a client comes back that has lost its session because the server stood still
+/// ([`Pace::longest_pause`](crate::Pace), and the attempt).
+const COMING_BACK: Duration = Duration::from_secs(5);
 
 /// Longest time between two sweeps: what is needed to notice that the process stood still.
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -72,7 +76,7 @@ impl Leases {
                 entry.expires += late;
                 entry.renewed += late;
             }
-            self.quiet_until = now + config.renew;
+            self.quiet_until = now + config.renew.max(COMING_BACK);
             tracing::warn!(
                 target: "dubhe::registry::server",
                 late_ms = late.as_millis(), "registry stood still, leases extended"
@@ -252,5 +256,21 @@ mod tests {
         assert_eq!(world.sweep(75), 2);
         world.renew(1..3, 80);
         assert_eq!(world.sweep(91), 2);
+    }
+    #[test]
+    fn after_standing_still_it_waits_for_clients_that_come_back_however_often_they_renew() {
+        let mut world = World::new(3);
+        (world.config.lease, world.config.renew) = (Duration::from_secs(6), Duration::from_secs(2));
+        world.leases.schedule(&world.table, world.start);
+        // It has lost its session meanwhile, and pauses before it opens the next.
+        world.table.owned_mut(0, |entry| {
+            entry.is_closed = true;
+            entry.expires = world.start;
+        });
+        assert_eq!(world.sweep_late(world.start + Duration::from_secs(65)), 3);
+        world.renew(1..3, 66);
+        assert_eq!(world.sweep(69), 3);
+        world.renew(1..3, 69);
+        assert_eq!(world.sweep(70), 2);
     }
 }
