@@ -8,7 +8,6 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, timeout};
 
 use super::super::pass;
-use super::kind::Kind;
 use super::scene;
 use super::server::{STORE, Server};
 use crate::BoxError;
@@ -20,19 +19,14 @@ const CONSUMERS: usize = 500;
 /// All have to be back within this time,
 const BACK: Duration = Duration::from_secs(30);
 
-/// and at most this part of them in any second. A registry that tells how many share it has them spread over
-/// more time; with others each spreads over the 5 s that a small fleet may take, knowing of nobody else.
-const fn in_a_second(kind: Kind) -> usize {
-    match kind {
-        Kind::Embedded => CONSUMERS / 4,
-        _ => CONSUMERS * 45 / 100,
-    }
-}
+/// and at most this part of them in any second: each spreads over the 5 s that a small fleet may take, knowing
+/// of nobody else.
+const IN_A_SECOND: usize = CONSUMERS * 45 / 100;
 
 /// The registry is killed and comes back; nobody storms it.
 pub(super) async fn herd(report: &mut Report, server: &mut Server) -> Result<(), BoxError> {
     let folder = tempfile::tempdir()?;
-    let (url, limit) = (server.url(), in_a_second(server.kind));
+    let url = server.url();
     scene::emptied(&url).await?;
     let mut provider = scene::provider(&url, &folder, "p0").await?;
     let registries: Vec<_> =
@@ -78,7 +72,7 @@ pub(super) async fn herd(report: &mut Report, server: &mut Server) -> Result<(),
             .count()
     };
     let most = times.iter().map(within).max().unwrap_or_default();
-    report.at_most("most that come back within any second", most, limit);
+    report.at_most("most that come back within any second", most, IN_A_SECOND);
     join_all(registries.iter().map(|registry| registry.shutdown())).await;
     provider.terminate().await?;
     Ok(())
