@@ -257,6 +257,7 @@ mod tests {
         world.renew(1..3, 80);
         assert_eq!(world.sweep(91), 2);
     }
+
     #[test]
     fn after_standing_still_it_waits_for_clients_that_come_back_however_often_they_renew() {
         let mut world = World::new(3);

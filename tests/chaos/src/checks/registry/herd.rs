@@ -19,9 +19,8 @@ const CONSUMERS: usize = 500;
 /// All have to be back within this time,
 const BACK: Duration = Duration::from_secs(30);
 
-/// and at most this part of them in any second: each spreads over the 5 s that a small fleet may take, knowing
-/// of nobody else.
-const IN_A_SECOND: usize = CONSUMERS * 45 / 100;
+/// and at most this part of them in any second.
+const IN_A_SECOND: usize = CONSUMERS / 4;
 
 /// The registry is killed and comes back; nobody storms it.
 pub(super) async fn herd(report: &mut Report, server: &mut Server) -> Result<(), BoxError> {
