@@ -95,6 +95,11 @@ impl Listening {
         Ok(Self { bind, may_move, advertise: provider.advertise.clone(), route })
     }
 
+    /// Whether the way to the registries does not leave this machine.
+    pub(crate) fn is_registry_here(&self) -> bool {
+        self.route.is_loopback()
+    }
+
     /// Names and addresses by which HTTP requests may call the provider besides those of loopback;
     /// `None` for any. A web page reaches loopback under a name of its own, so there they count.
     pub(crate) fn hosts(&self, config: &Config) -> Option<Vec<String>> {

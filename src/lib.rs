@@ -51,6 +51,7 @@ mod address;
 pub mod config;
 mod consumer;
 pub mod describe;
+mod diagnose;
 mod dynamic;
 mod explain;
 mod extensions;
@@ -113,6 +114,11 @@ pub mod descriptor {
         EnumType, FieldType, MakeFallback, MessageType, MethodDescriptor, ServiceDescriptor, Shape,
         Type, VariantType,
     };
+}
+
+/// What [`Consumer::diagnose`] sees, and looking whether one address can be reached.
+pub mod diagnosis {
+    pub use registry::{CheckResult, Diagnosis, reach};
 }
 
 /// The names that nearly every program needs: `use dubhe::prelude::*`.

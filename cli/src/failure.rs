@@ -8,7 +8,7 @@ use dubhe::{Code, Delivery, Error, Status};
 /// Somebody was asked, and it failed.
 pub(crate) const FAILED: u8 = 1;
 /// What was typed or configured is wrong; nothing was called.
-const USAGE: u8 = 2;
+pub(crate) const USAGE: u8 = 2;
 /// What was compared breaks.
 pub(crate) const BREAKING: u8 = 3;
 

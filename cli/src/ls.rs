@@ -18,7 +18,7 @@ use crate::target::{MetadataArgs, MethodTarget, PAST_GUARDS};
 use crate::{output, target};
 
 /// How long instances may take to describe themselves.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// List services, or the instances and methods of one.
 #[derive(Debug, Args)]
@@ -102,7 +102,7 @@ pub(crate) async fn listed(consumer: &Consumer) -> Result<Vec<ServiceKey>, Failu
     Ok(all.into_iter().collect())
 }
 
-type Silent = Vec<(Arc<str>, Status)>;
+pub(crate) type Silent = Vec<(Arc<str>, Status)>;
 
 /// What each address says it serves, where the registry knows addresses alone, as `static://` does; and
 /// which do not say.
@@ -130,7 +130,7 @@ fn nobody_tells(silent: &Silent) -> CommandResult {
 }
 
 /// Why an instance does not tell.
-fn why_silent(status: &Status) -> String {
+pub(crate) fn why_silent(status: &Status) -> String {
     let why = why_unreached(status);
     match status.code() {
         Code::Unauthenticated | Code::PermissionDenied => format!("{why}; {PAST_GUARDS}"),
@@ -141,16 +141,16 @@ fn why_silent(status: &Status) -> String {
 type Described = HashMap<Arc<str>, Result<ServiceDescription, Status>>;
 
 /// What there is of one service.
-struct Listing {
+pub(crate) struct Listing {
     service: ServiceKey,
-    instances: Vec<Instance>,
+    pub(crate) instances: Vec<Instance>,
     described: Described,
     /// Why none was asked.
     unasked: Option<Status>,
 }
 
 impl Listing {
-    async fn of(consumer: &Consumer, service: ServiceKey) -> Result<Self, Failure> {
+    pub(crate) async fn of(consumer: &Consumer, service: ServiceKey) -> Result<Self, Failure> {
         let instances = consumer.instances(&service).await?;
         if instances.is_empty() {
             return Err(target::unknown(&service, &consumer.services().await?));
@@ -166,6 +166,16 @@ impl Listing {
             return Err(Failure::failed(status.message()));
         }
         Ok(Self { service, instances, described, unasked })
+    }
+
+    /// Whether the instance can be reached, as [`state`] has it, and the reason if it does not say so.
+    pub(crate) fn state(&self, instance: &Instance) -> (&'static str, Option<String>) {
+        let status = match self.described.get(&instance.address) {
+            Some(Ok(_)) => None,
+            Some(Err(status)) => Some(status),
+            None => self.unasked.as_ref(),
+        };
+        (state(instance, &self.described), status.map(why_silent))
     }
 
     /// What the youngest instance says, because instances of two versions may differ.

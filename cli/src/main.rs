@@ -9,6 +9,7 @@ mod call;
 mod completions;
 mod config;
 mod diff;
+mod doctor;
 mod explain;
 mod failure;
 mod idl;
@@ -30,6 +31,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use serde_json::json;
+use tokio::runtime::Runtime;
 
 use crate::failure::{CommandResult, Failure, FailureKind};
 use crate::options::Options;
@@ -42,7 +44,7 @@ Exit codes:
   2  the command line, the configuration or the arguments are wrong; nothing was called
   3  `diff` has found what breaks";
 
-/// See, call, explain and measure services.
+/// See, call, explain and measure services, and find out what is wrong.
 #[derive(Debug, Parser)]
 #[command(name = "dubhe", version, after_help = EXIT_CODES, arg_required_else_help = true)]
 struct Cli {
@@ -60,15 +62,25 @@ enum Command {
     Diff(diff::DiffCommand),
     Call(call::CallCommand),
     Explain(explain::ExplainCommand),
+    Doctor(doctor::DoctorCommand),
     Config(config::ConfigCommand),
     Bench(bench::BenchCommand),
     Completions(completions::CompletionsCommand),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let Cli { options, command } = Cli::parse();
-    match run(command, &options).await {
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let failure = Failure::failed(format!("cannot start the runtime: {error}"));
+            return report(&failure, options.json);
+        }
+    };
+    let outcome = runtime.block_on(run(command, &options));
+    // A look-up of a name that nobody answers holds its thread for half a minute; nobody waits for it.
+    runtime.shutdown_background();
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => report(&failure, options.json),
     }
@@ -83,6 +95,7 @@ async fn run(command: Command, options: &Options) -> CommandResult {
         Command::Diff(diff) => diff.run(options).await,
         Command::Call(call) => call.run(options).await,
         Command::Explain(explain) => explain.run(options).await,
+        Command::Doctor(doctor) => doctor.run(options).await,
         Command::Config(config) => config.run(options).await,
         Command::Bench(bench) => bench.run(options).await,
         Command::Completions(completions) => completions.run(),

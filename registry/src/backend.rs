@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use rpc_core::{Error, Instance, ServiceKey};
 use tokio::sync::watch;
 
+use crate::check::Diagnosis;
 use crate::config_center::ConfigSession;
 use crate::newest::Newest;
 
@@ -135,6 +136,26 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     fn is_cached(&self) -> bool {
         true
     }
+
+    /// The addresses that it connects to, each a `host:port`, for tools that look at each; none by
+    /// default.
+    fn servers(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Looks at one of its [`servers`](Self::servers), for tools: opens a session there and ends it, and
+    /// says what the server tells of itself, such as its version (`server`), its clock (`clock`), and
+    /// whom it takes us for (`login`). Says nothing by default.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    /// The future is dropped after 2.5 s.
+    async fn examine(&self, server: &str) -> Result<Vec<Diagnosis>, Error> {
+        let _ = server;
+        Ok(Vec::new())
+    }
 }
 
 /// The registrations and subscriptions that this process wants at present.
@@ -209,6 +230,15 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
     /// says so ([`Backend::has_settings`]).
     fn settings(&self) -> Option<&dyn ConfigSession> {
         None
+    }
+
+    /// Looks at what stands in the registry, for tools: which parts of its layout there are
+    /// (`layout`), and what of it cannot be used and why (`entries`). Says nothing by default.
+    ///
+    /// # Errors
+    /// The session is lost, or we may not read.
+    async fn survey(&self) -> Result<Vec<Diagnosis>, Error> {
+        Ok(Vec::new())
     }
 
     /// How many processes share the registry, if it says so; `None` by default. The more there are,

@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rpc_core::{Instance, ServiceKey, Snapshot, Source};
 use serde_json::value::RawValue;
 
+use crate::check::Diagnosis;
 use crate::sound::{self, UnsoundInstances};
 
 /// A list that the registry confirms unchanged is written again after this time: its age counts
@@ -29,6 +30,9 @@ const MAX_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Most files in the folder; past it the oldest goes.
 const MAX_FILES: usize = 4096;
+
+/// How long looking at the folder may take.
+const DIAGNOSE: Duration = Duration::from_secs(2);
 
 const MAGIC: &str = "dubhe-cache-1";
 
@@ -69,6 +73,28 @@ impl Cache {
         };
         // Only a panic could fail here, and nothing can be done about it.
         let _ = tokio::task::spawn_blocking(write).await;
+    }
+
+    /// Looks whether lists can be kept: writes a file of its own into the folder, and removes it.
+    pub(crate) async fn diagnose(&self) -> Diagnosis {
+        let folder = self.dir.display().to_string();
+        let path = self.dir.join(format!(".dubhe-{}.tmp", std::process::id()));
+        let writing = tokio::task::spawn_blocking(move || {
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            fs::write(&path, MAGIC)?;
+            fs::remove_file(&path)
+        });
+        let failed = |why: String| {
+            let remedy = "let this user write there, or set registry.cache_dir to another folder; \
+                          without it no program starts while its registry is away";
+            Diagnosis::warn("cache", &folder, why, remedy)
+        };
+        match tokio::time::timeout(DIAGNOSE, writing).await {
+            Ok(Ok(Ok(()))) => Diagnosis::ok("cache", &folder, "lists can be kept there"),
+            Ok(Ok(Err(error))) => failed(format!("lists cannot be kept there: {error}")),
+            Ok(Err(error)) => failed(error.to_string()),
+            Err(_) => failed(format!("the disk does not answer within {DIAGNOSE:?}")),
+        }
     }
 
     fn path(&self, service: &ServiceKey) -> PathBuf {

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use rpc_core::{BuildContext, Error, Extension, Instance, ServiceKey};
 
 use crate::backend::{Backend, Demand, Listing, Session, Updates};
-use crate::{Registry, RegistryParams, RegistryUrl, supervise};
+use crate::{Diagnosis, Registry, RegistryParams, RegistryUrl, supervise};
 
 /// A fixed list of addresses, the same for every service.
 ///
@@ -96,6 +96,11 @@ impl Session for Fixed {
 
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
         Ok(Vec::new())
+    }
+
+    async fn survey(&self) -> Result<Vec<Diagnosis>, Error> {
+        let listed = format!("{} given by hand, the same for every service", self.addresses.len());
+        Ok(vec![Diagnosis::ok("layout", &self.address, listed)])
     }
 
     async fn closed(&self) {

@@ -44,8 +44,10 @@
 
 mod backend;
 mod cache;
+mod check;
 mod config;
 mod config_center;
+mod diagnosis;
 #[cfg(feature = "dns")]
 mod dns;
 #[cfg(feature = "_dubbo")]
@@ -78,10 +80,12 @@ use std::sync::Arc;
 use rpc_core::{Error, ExtensionPoint, Params};
 
 pub use self::backend::{Backend, Demand, Listing, Session, Updates};
+pub use self::check::{CheckResult, Diagnosis};
 pub use self::config::RegistryParams;
 pub use self::config_center::{
     ConfigCenter, ConfigSession, ConfigUpdates, ConfigValue, ConfigWatch, OVERRIDES,
 };
+pub use self::diagnosis::reach;
 #[cfg(feature = "dns")]
 pub use self::dns::Dns;
 #[cfg(feature = "etcd")]

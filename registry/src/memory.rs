@@ -18,7 +18,7 @@ use crate::backend::{Backend, Demand, Listing, Session, Updates};
 use crate::config_center::{ConfigSession, ConfigUpdates};
 use crate::embedded::{Client, Identity, RegistryHost, RegistryServerConfig, serve};
 use crate::lock::locked;
-use crate::{Pace, Registry, RegistryParams, RegistryUrl, supervise};
+use crate::{Diagnosis, Pace, Registry, RegistryParams, RegistryUrl, supervise};
 
 /// Bytes that fit into a pipe before its writer waits.
 const PIPE: usize = 64 * 1024;
@@ -176,6 +176,12 @@ impl Session for MemorySession {
 
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
         self.client.services().await
+    }
+
+    async fn survey(&self) -> Result<Vec<Diagnosis>, Error> {
+        let remedy = "use a registry that processes share, such as dev:// on one machine";
+        let seen = "it is inside this process, and no other sees it";
+        Ok(vec![Diagnosis::warn("layout", "memory://", seen, remedy)])
     }
 
     async fn closed(&self) {

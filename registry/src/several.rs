@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::lock::locked;
 use crate::recover::RUNTIME_ENDED;
 use crate::registration::Wanted;
-use crate::{ConfigCenter, Registration, Registry};
+use crate::{ConfigCenter, Diagnosis, Registration, Registry};
 
 /// Combines several registries into one; a single one is returned as it is.
 ///
@@ -117,6 +117,17 @@ impl Registry for Several {
     /// That of the first registry that has one.
     fn config_center(&self) -> Option<Arc<dyn ConfigCenter>> {
         self.0.iter().find_map(|registry| registry.config_center())
+    }
+
+    async fn diagnose(&self) -> Vec<Diagnosis> {
+        let mut found: Vec<Diagnosis> = Vec::new();
+        for seen in join_all(self.0.iter().map(|registry| registry.diagnose())).await.concat() {
+            // They share the folder of their lists.
+            if !found.contains(&seen) {
+                found.push(seen);
+            }
+        }
+        found
     }
 
     async fn shutdown(&self) {

@@ -155,6 +155,14 @@ impl UnsoundInstances {
         }
         self.count += 1;
     }
+
+    /// Adds what was left out of another list.
+    pub(crate) fn join(&mut self, other: &Self) {
+        if self.count == 0 {
+            self.why.clone_from(&other.why);
+        }
+        self.count += other.count;
+    }
 }
 
 /// Logs the instances that were left out of lists: once for each service, and again while it lasts.

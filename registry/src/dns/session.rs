@@ -17,6 +17,7 @@ use super::ask::{Asker, DnsAnswer};
 use super::settings::DnsSettings;
 use crate::Pace;
 use crate::backend::{Listing, Session, Updates};
+use crate::check::Diagnosis;
 use crate::recover::RetryPause;
 
 /// The shortest time between two warnings that a name is not answered.
@@ -100,6 +101,23 @@ impl Session for DnsSession {
     /// None, because DNS knows addresses alone; but that is only so if the name is answered.
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
         self.answered(|_| Vec::new()).await
+    }
+
+    async fn survey(&self) -> Result<Vec<Diagnosis>, Error> {
+        let settings = &self.settings;
+        let listed = |answer: &DnsAnswer| {
+            let addresses: Vec<String> = answer.weights.keys().map(SocketAddr::to_string).collect();
+            format!("{} of {}: {}", settings.kinds(), settings.asked(), addresses.join(", "))
+        };
+        Ok(vec![match self.answered(listed).await {
+            Ok(seen) => Diagnosis::ok("layout", &settings.name, seen),
+            Err(error) => {
+                let remedy = "see whether the name has these records (`dig NAME`), and whether \
+                              this machine reaches its name servers";
+                let name = &settings.name;
+                Diagnosis::of_error("layout", name, (&settings.address, &error), remedy)
+            }
+        }])
     }
 
     /// Asks again and again. The session does not end by itself.

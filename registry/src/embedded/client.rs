@@ -8,7 +8,7 @@ use std::fmt;
 use std::mem;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -26,8 +26,11 @@ use super::wire::{
     VERSION, Version, frame,
 };
 use crate::backend::{Listing, Session, Updates};
+use crate::check::Diagnosis;
+use crate::diagnosis::ToldTime;
 use crate::lock::locked;
 use crate::off_thread::off_thread_if_long;
+use crate::sound::{self, UnsoundInstances};
 
 /// Requests that may wait to be written.
 const QUEUE: usize = 256;
@@ -46,7 +49,19 @@ const NOT_A_WORD: &str = "it closed the connection without a word; check host an
 /// An open session.
 pub(crate) struct Client {
     shared: Arc<SessionShared>,
+    server: ToldServer,
     _tasks: JoinSet<()>,
+}
+
+/// What a server says of itself when a session begins.
+#[derive(Debug)]
+pub(crate) struct ToldServer {
+    /// Its release, if it tells it.
+    pub(crate) release: Option<String>,
+    /// How many clients it had, this one among them.
+    pub(crate) clients: usize,
+    /// Its clock, if it tells it.
+    pub(crate) time: Option<ToldTime>,
 }
 
 /// The list of a subscribed service.
@@ -101,18 +116,21 @@ impl Client {
         let mut tasks = JoinSet::new();
         tasks.spawn(read_all(Arc::clone(&shared), read));
         tasks.spawn(write_all(Arc::clone(&shared), write, queue));
-        let token = token.to_owned();
+        let (token, asked) = (token.to_owned(), SystemTime::now());
         let secret = identity.secret.clone();
         match shared.exchange(Ask::Hello { version: VERSION, token, secret }).await? {
             // Every further hello would be refused the same way.
             ServerAnswer::Refused { why } => return Err(Error::refused(shared.text(&why))),
-            ServerAnswer::Welcome { renew_ms, clients } => {
+            ServerAnswer::Welcome { renew_ms, clients, now_ms, release } => {
                 shared.peers.store(clients, Ordering::Relaxed);
                 tasks.spawn(renew(Arc::clone(&shared), Duration::from_millis(renew_ms.max(1))));
+                let release = Some(sound::plain(release)).filter(|release| !release.is_empty());
+                let time = (now_ms > 0).then(|| ToldTime::of_ms(asked, now_ms));
+                let server = ToldServer { release, clients, time };
+                Ok(Arc::new(Self { shared, server, _tasks: tasks }))
             }
-            other => return Err(shared.unexpected(&other)),
+            other => Err(shared.unexpected(&other)),
         }
-        Ok(Arc::new(Self { shared, _tasks: tasks }))
     }
 }
 
@@ -287,6 +305,13 @@ async fn renew(shared: Arc<SessionShared>, every: Duration) {
 
 // === impl Client ===
 
+impl Client {
+    /// What the server said of itself.
+    pub(crate) fn server(&self) -> &ToldServer {
+        &self.server
+    }
+}
+
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("address", &self.shared.address).finish()
@@ -345,6 +370,23 @@ impl Session for Client {
             ServerAnswer::Services { services } => Ok(services),
             other => Err(self.shared.unexpected(&other)),
         }
+    }
+
+    async fn survey(&self) -> Result<Vec<Diagnosis>, Error> {
+        let ServerAnswer::Services { services } = self.shared.ask(Ask::Services {}).await? else {
+            return Ok(Vec::new());
+        };
+        let (mut left_out, mut instances) = (UnsoundInstances::default(), 0);
+        for service in &services {
+            let asked = self.shared.ask(Ask::Fetch { service: service.clone() }).await?;
+            if let ServerAnswer::Listing(version) = asked {
+                instances += version.instances.len();
+                left_out.join(&version.left_out);
+            }
+        }
+        let seen = format!("{} services, {instances} instances", services.len());
+        let layout = Diagnosis::ok("layout", &self.shared.address, seen);
+        Ok(vec![layout, Diagnosis::of_left_out(&left_out, &self.shared.address)])
     }
 
     async fn closed(&self) {

@@ -9,7 +9,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use rpc_core::ServiceKey;
@@ -159,7 +159,10 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
         let renew_ms = u64::try_from(self.host.config.renew.as_millis()).unwrap_or(u64::MAX);
         let clients = self.host.clients();
-        self.answer(id, ServerAnswer::Welcome { renew_ms, clients }).await
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        let release = env!("CARGO_PKG_VERSION").to_owned();
+        self.answer(id, ServerAnswer::Welcome { renew_ms, clients, now_ms, release }).await
     }
 
     /// Reads requests and writes answers and pushes, until the connection ends or is to end.

@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use rpc_core::{BuildContext, Error, Extension};
 use tokio::net::TcpStream;
 
-use super::client::Client;
+use super::client::{Client, ToldServer};
 use super::secret::Identity;
 use crate::backend::{Backend, Demand, Session};
-use crate::{Registry, RegistryParams, RegistryUrl, supervise};
+use crate::{Diagnosis, Registry, RegistryParams, RegistryUrl, supervise};
 
 /// The port of a registry server if an address has none.
 pub const DEFAULT_PORT: u16 = 20890;
@@ -53,7 +53,38 @@ impl Backend for Dubhe {
     }
 
     async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
-        Ok(dial(&self.server, (&self.url.to_string(), &self.url.password), &self.identity).await?)
+        Ok(self.dial().await?)
+    }
+
+    fn servers(&self) -> Vec<String> {
+        vec![self.server.clone()]
+    }
+
+    async fn examine(&self, server: &str) -> Result<Vec<Diagnosis>, Error> {
+        let client = self.dial().await?;
+        let ToldServer { release, clients, time } = client.server();
+        let release = release.as_deref().unwrap_or("of an older release");
+        let seen =
+            format!("a registry of Dubhe {release} with {clients} clients, this one included");
+        let login = match self.url.password.is_empty() {
+            true => "none asked for",
+            false => "the token is taken",
+        };
+        let clock = match time {
+            Some(time) => time.diagnosis(server),
+            None => Diagnosis::skip("clock", server, "servers of older releases do not tell it"),
+        };
+        Ok(vec![
+            Diagnosis::ok("server", server, seen),
+            Diagnosis::ok("login", server, login),
+            clock,
+        ])
+    }
+}
+
+impl Dubhe {
+    async fn dial(&self) -> Result<Arc<Client>, Error> {
+        dial(&self.server, (&self.url.to_string(), &self.url.password), &self.identity).await
     }
 }
 

@@ -130,11 +130,17 @@ pub(crate) enum ServerMessage {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ServerAnswer {
-    /// To a hello: how often to renew, and how many clients there are.
+    /// To a hello: how often to renew, how many clients there are, and what the server is.
     Welcome {
         renew_ms: u64,
         #[serde(default)]
         clients: usize,
+        /// Its clock, in milliseconds since 1970; 0 from older servers.
+        #[serde(default)]
+        now_ms: u64,
+        /// Its release; empty from older servers.
+        #[serde(default)]
+        release: String,
     },
     Done {},
     /// How many instances this connection holds, and how many clients there are.

@@ -11,6 +11,7 @@ pub(super) const LEASE_GRANT: &str = "/etcdserverpb.Lease/LeaseGrant";
 pub(super) const LEASE_REVOKE: &str = "/etcdserverpb.Lease/LeaseRevoke";
 pub(super) const LEASE_KEEP_ALIVE: &str = "/etcdserverpb.Lease/LeaseKeepAlive";
 pub(super) const AUTHENTICATE: &str = "/etcdserverpb.Auth/Authenticate";
+pub(super) const STATUS: &str = "/etcdserverpb.Maintenance/Status";
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct EtcdHeader {
@@ -229,4 +230,30 @@ pub(super) struct AuthenticateRequest {
 pub(super) struct AuthenticateResponse {
     #[prost(string, tag = "2")]
     pub(super) token: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct StatusRequest {}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct StatusResponse {
+    #[prost(message, optional, tag = "1")]
+    pub(super) header: Option<StatusHeader>,
+    #[prost(string, tag = "2")]
+    pub(super) version: String,
+    /// The member that leads; 0 if none does.
+    #[prost(uint64, tag = "4")]
+    pub(super) leader: u64,
+    /// Alarms, such as a full disk.
+    #[prost(string, repeated, tag = "8")]
+    pub(super) errors: Vec<String>,
+    #[prost(bool, tag = "10")]
+    pub(super) is_learner: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct StatusHeader {
+    /// The member that answers.
+    #[prost(uint64, tag = "2")]
+    pub(super) member_id: u64,
 }

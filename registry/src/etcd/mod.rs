@@ -8,10 +8,12 @@
 //! session.rs   connection, login, lease
 //! tree.rs      keys as a tree of nodes; children.rs what is below a path
 //! watches.rs   many watches on one stream
+//! examine.rs   what one server tells of itself
 //! messages.rs  etcd's messages; words.rs what its errors mean
 //! ```
 
 mod children;
+mod examine;
 mod messages;
 mod session;
 #[cfg(test)]
@@ -37,7 +39,7 @@ use self::tree::EtcdTree;
 use crate::backend::{Backend, Demand, Session};
 use crate::dubbo::{Layout, RecordForm, TreeSession};
 use crate::tls::TlsSettings;
-use crate::{Pace, Registry, RegistryParams, RegistryUrl, supervise};
+use crate::{Diagnosis, Pace, Registry, RegistryParams, RegistryUrl, supervise};
 
 /// The port of etcd if an address has none.
 const DEFAULT_PORT: u16 = 2379;
@@ -156,6 +158,14 @@ impl Backend for Etcd {
 
     fn has_settings(&self) -> bool {
         true
+    }
+
+    fn servers(&self) -> Vec<String> {
+        self.servers.clone()
+    }
+
+    async fn examine(&self, server: &str) -> Result<Vec<Diagnosis>, Error> {
+        examine::examine(&self.access, server).await
     }
 }
 

@@ -205,6 +205,11 @@ impl EtcdLink {
         }
     }
 
+    /// Whether its calls carry a login, because etcd asks for one.
+    pub(super) fn is_logged_in(&self) -> bool {
+        self.grpc.token().is_some()
+    }
+
     pub(super) async fn closed(&self) {
         // The sender is ours.
         let _ = self.end.subscribe().wait_for(Option::is_some).await;

@@ -5,6 +5,7 @@
 //! user and password are exchanged for a token by HTTP.
 
 mod connection;
+mod examine;
 #[cfg(test)]
 mod live;
 mod login;
@@ -34,7 +35,7 @@ use self::tree::NacosTree;
 use crate::backend::{Backend, Demand, Session};
 use crate::dubbo::{Layout, TreeSession};
 use crate::tls::TlsSettings;
-use crate::{Pace, Registry, RegistryParams, RegistryUrl, sound, supervise};
+use crate::{Diagnosis, Pace, Registry, RegistryParams, RegistryUrl, sound, supervise};
 
 /// The port of HTTP if an address has none; that of gRPC is 1000 higher.
 const DEFAULT_PORT: u16 = 8848;
@@ -172,6 +173,18 @@ impl Backend for Nacos {
 
     fn has_settings(&self) -> bool {
         true
+    }
+
+    /// Of each server both ports: that of HTTP, for logins, and that of gRPC.
+    fn servers(&self) -> Vec<String> {
+        self.servers.iter().flat_map(|server| [server.http.clone(), server.grpc.clone()]).collect()
+    }
+
+    async fn examine(&self, address: &str) -> Result<Vec<Diagnosis>, Error> {
+        match self.servers.iter().find(|server| server.grpc == address) {
+            Some(server) => Ok(examine::grpc(&self.open(server).await?, &self.login, address)),
+            None => Ok(examine::http(address).await),
+        }
     }
 
     fn pace(&self) -> Pace {

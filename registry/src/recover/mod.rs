@@ -32,7 +32,7 @@ use crate::cache::Cache;
 use crate::config_center::ConfigCenter;
 use crate::lock::locked;
 use crate::registration::{Registration, Wanted};
-use crate::{Registry, RegistryParams, sound};
+use crate::{Diagnosis, Registry, RegistryParams, diagnosis, sound};
 
 /// How long a shutdown waits for its instances to be taken off the lists.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
@@ -141,6 +141,15 @@ impl Registry for Supervised {
     fn config_center(&self) -> Option<Arc<dyn ConfigCenter>> {
         let has = self.tasks.link.backend.has_settings();
         has.then(|| Arc::new(Centre(Arc::clone(&self.tasks))) as Arc<dyn ConfigCenter>)
+    }
+
+    async fn diagnose(&self) -> Vec<Diagnosis> {
+        let link = &self.tasks.link;
+        let mut found = diagnosis::diagnose(&*link.backend).await;
+        if let Some(cache) = &link.cache {
+            found.push(cache.diagnose().await);
+        }
+        found
     }
 
     async fn shutdown(&self) {

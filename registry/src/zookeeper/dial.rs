@@ -48,6 +48,16 @@ impl Servers {
         Self { addresses, timeout, wish, tls, ticket: Mutex::new(None) }
     }
 
+    /// The addresses, each a `host:port`.
+    pub(super) fn addresses(&self) -> &[String] {
+        &self.addresses
+    }
+
+    /// One of them by itself, for a session of its own.
+    pub(super) fn alone(&self, address: &str) -> Self {
+        Self::new(vec![address.to_owned()], self.timeout, self.wish.clone())
+    }
+
     pub(super) fn count(&self) -> usize {
         self.addresses.len()
     }

@@ -84,6 +84,8 @@ pub(super) enum WatchKind {
 /// What is known of a node beside its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NodeStat {
+    /// When it was changed last, by the clock of the server that leads, in milliseconds since 1970.
+    pub(super) changed_ms: i64,
     /// Counts the changes of its value.
     pub(super) version: i32,
     /// The session that it ends with; 0 if it lasts.
@@ -206,13 +208,12 @@ pub(super) fn event(body: &mut JuteReader) -> Result<(&'static [WatchKind], Stri
 }
 
 fn stat(body: &mut JuteReader) -> Result<NodeStat, NotJute> {
-    // Transactions and times of its creation and its last change.
-    for _ in 0..4 {
-        body.long()?;
-    }
+    // Transactions of its creation and its last change, and the times of both.
+    let (_created, _changed, _created_ms) = (body.long()?, body.long()?, body.long()?);
+    let changed_ms = body.long()?;
     let version = body.int()?;
     let (_children, _access) = (body.int()?, body.int()?);
-    Ok(NodeStat { version, owner: body.long()? })
+    Ok(NodeStat { changed_ms, version, owner: body.long()? })
 }
 
 pub(super) fn value_and_stat(body: Bytes) -> Result<(Bytes, NodeStat), NotJute> {

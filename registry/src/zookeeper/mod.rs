@@ -12,6 +12,7 @@ mod address;
 mod client;
 mod connection;
 mod dial;
+mod examine;
 mod jute;
 mod message;
 mod open;
@@ -28,14 +29,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rpc_core::{BuildContext, Error, Extension};
+use tokio::time::Instant;
 
 use self::address::ZooKeeperAddress;
+use self::dial::Servers;
 use self::message::NodeAccess;
 use self::tree::ZooKeeperTree;
 use crate::backend::{Backend, Demand, Session};
 use crate::dubbo::{NodeTree, TreeSession};
 use crate::recover::Pace;
-use crate::{Registry, RegistryParams, supervise};
+use crate::{Diagnosis, Registry, RegistryParams, supervise};
 
 /// How long an ensemble may be away before that is a warning: one of its servers that restarts is none.
 const GRACE: Duration = Duration::from_secs(3);
@@ -72,6 +75,19 @@ impl Extension<dyn Registry> for ZooKeeper {
 }
 
 impl ZooKeeper {
+    /// The nodes of a session with one of these servers.
+    async fn open(&self, servers: &Servers) -> Result<ZooKeeperTree, Error> {
+        let client = servers.open(&self.0.text).await?;
+        let access = match servers.has_credentials() {
+            true => NodeAccess::Creator,
+            false => NodeAccess::Open,
+        };
+        let tree = ZooKeeperTree::new(client, (&self.0.text, &self.0.chroot), access);
+        // The servers take any credentials; whether they are the right ones shows at the first node.
+        tree.value(&self.root()).await?;
+        Ok(tree)
+    }
+
     /// The root of the layout, of which everybody may at least read the value.
     fn root(&self) -> String {
         format!("/{}", self.0.layout.root)
@@ -85,14 +101,7 @@ impl Backend for ZooKeeper {
     }
 
     async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
-        let client = self.0.servers.open(&self.0.text).await?;
-        let access = match self.0.servers.has_credentials() {
-            true => NodeAccess::Creator,
-            false => NodeAccess::Open,
-        };
-        let tree = ZooKeeperTree::new(client, (&self.0.text, &self.0.chroot), access);
-        // The servers take any credentials; whether they are the right ones shows at the first node.
-        tree.value(&self.root()).await?;
+        let tree = self.open(&self.0.servers).await?;
         Ok(Arc::new(TreeSession::new(Arc::new(tree), Arc::clone(&self.0.layout))))
     }
 
@@ -103,6 +112,17 @@ impl Backend for ZooKeeper {
 
     fn has_settings(&self) -> bool {
         true
+    }
+
+    fn servers(&self) -> Vec<String> {
+        self.0.servers.addresses().to_vec()
+    }
+
+    async fn examine(&self, server: &str) -> Result<Vec<Diagnosis>, Error> {
+        let begun = Instant::now();
+        let alone = self.0.servers.alone(server);
+        let tree = self.open(&alone).await?;
+        Ok(examine::examine(&tree, server, alone.has_credentials(), begun.elapsed()).await)
     }
 }
 

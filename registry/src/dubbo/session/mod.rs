@@ -8,6 +8,7 @@
 //! | `shared.rs` | keeps what several lists need once |
 //! | `providers.rs` `applications.rs` `metadata.rs` | read what nodes mean, each once |
 //! | `services.rs` | finds every service |
+//! | `survey.rs` | says what stands in the tree, and what of it cannot be used |
 //! | `consumers.rs` | lists this process as a consumer |
 
 mod applications;
@@ -19,6 +20,7 @@ mod read;
 mod records;
 mod services;
 mod shared;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +38,7 @@ use super::layout::{Layout, RegisterMode};
 use super::paths::{TreePaths, check_application, is_segment};
 use super::tree::NodeTree;
 use crate::backend::{Listing, Session, Updates};
+use crate::check::Diagnosis;
 use crate::config_center::ConfigSession;
 
 /// A session over one with a tree; it ends with that.
@@ -146,6 +149,10 @@ impl Session for TreeSession {
 
     async fn end(&self) {
         self.tree.end().await;
+    }
+
+    async fn survey(&self) -> Result<Vec<Diagnosis>, Error> {
+        self.reader.survey().await
     }
 
     async fn closed(&self) {

@@ -9,8 +9,8 @@ use rpc_core::{Error, InstancePool, ServiceKey};
 use super::super::merged::{ReadRecord, merge};
 use super::super::paths::{TreePaths, is_segment};
 use super::super::tree::ReadOf;
-use super::applications::Processes;
-use super::providers::{ProviderReader, applications};
+use super::applications::{KnownProcess, Processes};
+use super::providers::{ProviderReader, Providers, applications};
 use super::read::ListReader;
 
 /// How many interfaces or applications are read at the same time.
@@ -27,32 +27,38 @@ impl ListReader {
     }
 
     async fn services_of_interfaces(&self) -> Result<BTreeSet<ServiceKey>, Error> {
+        let services = |providers: &Providers| -> BTreeSet<ServiceKey> {
+            providers.known.iter().map(|provider| provider.instance.service.clone()).collect()
+        };
+        Ok(self.each_interface(services).await?.into_iter().flatten().collect())
+    }
+
+    /// What `read` makes of the providers of every interface.
+    pub(super) async fn each_interface<T>(
+        &self,
+        read: impl Fn(&Providers) -> T + Sync,
+    ) -> Result<Vec<T>, Error> {
         let folders = self.tree.children(self.paths.interfaces(), ReadOf::Names).await?;
         let folders = folders.into_iter().map(|folder| folder.name);
         let interfaces = folders.filter(|name| TreePaths::interface_of(name).is_some());
         let reads = interfaces.map(|name| {
             // As the server has it: Go encodes a name in another way than Java.
             let path = format!("{}/{name}/providers", self.paths.interfaces());
+            let read = &read;
             async move {
                 let nodes = self.tree.children(&path, ReadOf::Names).await?;
-                let known = ProviderReader::default().read(&nodes).known;
-                let services = known.iter().map(|provider| provider.instance.service.clone());
-                Ok(services.collect::<BTreeSet<_>>())
+                Ok(read(&ProviderReader::default().read(&nodes)))
             }
         });
         let reads: Vec<_> = reads.collect();
-        stream::iter(reads).buffer_unordered(AT_ONCE).try_concat().await
+        stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await
     }
 
     async fn services_of_applications(&self) -> Result<BTreeSet<ServiceKey>, Error> {
-        let folders = self.tree.children(self.paths.applications(), ReadOf::Names).await?;
-        let names = folders.into_iter().map(|folder| folder.name.to_string());
-        let reads: Vec<_> = names.map(|name| self.services_of(name)).collect();
-        let read: Vec<(String, BTreeSet<ServiceKey>, bool)> =
-            stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await?;
         let mut services = BTreeSet::new();
         let mut unread = BTreeSet::new();
-        for (application, read, is_whole) in read {
+        let read = |application, processes: &Processes| (application, services_of(processes));
+        for (application, (read, is_whole)) in self.each_application(read).await? {
             services.extend(read);
             if !is_whole {
                 unread.insert(application);
@@ -64,27 +70,22 @@ impl ListReader {
         Ok(services)
     }
 
-    /// The services of one application, and whether those of all of its processes could be read.
-    async fn services_of(
+    /// What `read` makes of the processes of every application, whose name it is given.
+    pub(super) async fn each_application<T>(
         &self,
-        application: String,
-    ) -> Result<(String, BTreeSet<ServiceKey>, bool), Error> {
-        let Processes { known, .. } = self.read_processes(application.clone()).await?;
-        let every = ServiceKey::with_parts("*", "*", "*");
-        let mut pool = InstancePool::default();
-        let mut read_record = |process: &super::applications::KnownProcess| {
-            ReadRecord::new(&every, &process.record, process.metadata.as_deref(), &mut pool)
-        };
-        let records: Vec<ReadRecord> = known.iter().map(&mut read_record).collect();
-        let services = merge(&every, [], &records).instances;
-        let services = services.into_iter().map(|instance| instance.service.clone());
-        let is_read = |process: &super::applications::KnownProcess| {
-            process.metadata.is_some() || process.record.services.is_some()
-        };
-        let is_whole = known.iter().all(is_read);
-        // One whose services are unread stands under the name that was asked for.
-        let services = services.filter(|service| service.interface() != "*").collect();
-        Ok((application, services, is_whole))
+        read: impl Fn(String, &Processes) -> T + Sync,
+    ) -> Result<Vec<T>, Error> {
+        let folders = self.tree.children(self.paths.applications(), ReadOf::Names).await?;
+        let names = folders.into_iter().map(|folder| folder.name.to_string());
+        let reads = names.map(|name| {
+            let read = &read;
+            async move {
+                let processes = self.read_processes(name.clone()).await?;
+                Ok(read(name, &processes))
+            }
+        });
+        let reads: Vec<_> = reads.collect();
+        stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await
     }
 
     /// The interfaces that are mapped to applications some of whose processes do not say what they serve.
@@ -99,4 +100,31 @@ impl ListReader {
         let names = theirs.filter(|node| is_segment(&node.name)).map(|node| Arc::clone(&node.name));
         Ok(names.filter_map(|name| name.parse::<ServiceKey>().ok()).collect())
     }
+}
+
+/// The services of the processes of one application, and whether those of all could be read.
+fn services_of(processes: &Processes) -> (BTreeSet<ServiceKey>, bool) {
+    let records = every_record(processes);
+    let services = merge(&every(), [], &records).instances;
+    let services = services.into_iter().map(|instance| instance.service.clone());
+    let is_read =
+        |process: &KnownProcess| process.metadata.is_some() || process.record.services.is_some();
+    let is_whole = processes.known.iter().all(is_read);
+    // One whose services are unread stands under the name that was asked for.
+    let services = services.filter(|service| service.interface() != "*").collect();
+    (services, is_whole)
+}
+
+/// What matches every service.
+pub(super) fn every() -> ServiceKey {
+    ServiceKey::with_parts("*", "*", "*")
+}
+
+/// What the processes mean to who wants [`every`] service.
+pub(super) fn every_record(processes: &Processes) -> Vec<ReadRecord> {
+    let mut pool = InstancePool::default();
+    let mut read = |process: &KnownProcess| {
+        ReadRecord::new(&every(), &process.record, process.metadata.as_deref(), &mut pool)
+    };
+    processes.known.iter().map(&mut read).collect()
 }

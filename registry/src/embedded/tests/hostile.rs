@@ -53,7 +53,12 @@ async fn babble(stream: DuplexStream, seed: u64, pause: Duration) {
     while let Ok(Some(ClientMessage { id, ask })) = reader.next::<ClientMessage>().await {
         let is_watched = matches!(ask, Ask::Subscribe { .. });
         let answer = match ask {
-            Ask::Hello { .. } => ServerAnswer::Welcome { renew_ms: 10_000, clients: 1 },
+            Ask::Hello { .. } => ServerAnswer::Welcome {
+                renew_ms: 10_000,
+                clients: 1,
+                now_ms: 0,
+                release: String::new(),
+            },
             _ => ServerAnswer::Done {},
         };
         let _ = write.write_all(&frame(&ServerMessage::Answer { id, answer })).await;
@@ -138,7 +143,12 @@ async fn a_bad_instance_of_a_pushed_list_costs_neither_the_others_nor_the_sessio
         let mut reader = FrameReader::new(read, MAX_FROM_SERVER);
         while let Ok(Some(ClientMessage { id, ask })) = reader.next::<ClientMessage>().await {
             let answer = match ask {
-                Ask::Hello { .. } => ServerAnswer::Welcome { renew_ms: 10_000, clients: 1 },
+                Ask::Hello { .. } => ServerAnswer::Welcome {
+                    renew_ms: 10_000,
+                    clients: 1,
+                    now_ms: 0,
+                    release: String::new(),
+                },
                 _ => ServerAnswer::Done {},
             };
             write.write_all(&frame(&ServerMessage::Answer { id, answer })).await.unwrap();

@@ -1,0 +1,95 @@
+//! What stands in a registry's tree, for people who look for what is wrong with it.
+
+use std::sync::Arc;
+
+use rpc_core::Error;
+
+use super::super::merged::{Note, merge};
+use super::applications::Processes;
+use super::providers::Providers;
+use super::read::ListReader;
+use super::services::{every, every_record};
+use crate::check::Diagnosis;
+use crate::sound::UnsoundInstances;
+
+/// Reasons for not calling processes that are shown.
+const NOTES: usize = 10;
+
+/// One of the two levels.
+struct Level {
+    of: &'static str,
+    /// Of its folders, and of what is in them.
+    names: (&'static str, &'static str),
+    /// Whether this process would register there.
+    is_ours: bool,
+}
+
+/// What one folder of a level has.
+struct LevelPart {
+    count: usize,
+    left_out: Arc<UnsoundInstances>,
+    notes: Vec<Note>,
+}
+
+impl ListReader {
+    /// How much there is at each level, what cannot be read, and who is not called.
+    pub(super) async fn survey(&self) -> Result<Vec<Diagnosis>, Error> {
+        let of_interface = |read: &Providers| LevelPart {
+            count: read.known.len(),
+            left_out: Arc::clone(&read.left_out),
+            notes: merge(&every(), read.known.iter().map(|known| &**known), []).notes,
+        };
+        let of_application = |_, read: &Processes| LevelPart {
+            count: read.known.len(),
+            left_out: Arc::clone(&read.left_out),
+            notes: merge(&every(), [], &every_record(read)).notes,
+        };
+        let (interfaces, applications) = tokio::try_join!(
+            self.each_interface(of_interface),
+            self.each_application(of_application)
+        )?;
+        let (mode, names) = (self.layout.mode, ("interfaces", "provider URLs"));
+        let of_urls = Level { of: "interface level", names, is_ours: mode.writes_interfaces() };
+        let names = ("applications", "processes");
+        let of_records = Level { of: "application level", names, is_ours: mode.writes_instances() };
+        let parts = || interfaces.iter().chain(&applications);
+        let mut found = match parts().any(|part| part.count > 0) {
+            true => vec![of_urls.layout(&interfaces), of_records.layout(&applications)],
+            false => vec![self.empty()],
+        };
+        found.extend([of_urls.entries(&interfaces), of_records.entries(&applications)]);
+        let notes = parts().flat_map(|part| &part.notes).take(NOTES);
+        found.extend(notes.map(|note| {
+            let remedy = "have these providers speak a protocol of ours, or register what they \
+                          serve in the registry";
+            Diagnosis::warn("entries", &note.application, note.to_string(), remedy)
+        }));
+        Ok(found)
+    }
+
+    fn empty(&self) -> Diagnosis {
+        let root = &self.layout.root;
+        let seen = format!("nobody is registered under the root `{root}`");
+        let remedy = "it is made with the first provider; if there are some, correct the group, \
+                      chroot or namespace of the address to theirs";
+        Diagnosis::warn("layout", &*self.layout.address, seen, remedy)
+    }
+}
+
+impl Level {
+    fn layout(&self, parts: &[LevelPart]) -> Diagnosis {
+        let folders = parts.iter().filter(|part| part.count > 0).count();
+        let entries: usize = parts.iter().map(|part| part.count).sum();
+        let (of_folders, of_entries) = self.names;
+        let ours = if self.is_ours { "written and read" } else { "read" };
+        let seen =
+            format!("{folders} {of_folders}, {entries} {of_entries}; {ours} by this address");
+        Diagnosis::ok("layout", self.of, seen)
+    }
+
+    fn entries(&self, parts: &[LevelPart]) -> Diagnosis {
+        let mut all = UnsoundInstances::default();
+        parts.iter().for_each(|part| all.join(&part.left_out));
+        Diagnosis::of_left_out(&all, self.of)
+    }
+}

@@ -1,0 +1,53 @@
+//! What one server of Nacos tells of itself: its version and its clock by HTTP, and whether gRPC lets us in.
+
+use super::login::Login;
+use super::tree::NacosTree;
+use crate::check::Diagnosis;
+use crate::{diagnosis, sound};
+
+/// Where versions are told: by Nacos 3, and by Nacos 2.
+const STATES: [&str; 2] = ["/nacos/v3/admin/core/state", "/nacos/v1/console/server/state"];
+
+/// Looks at the port of HTTP.
+pub(super) async fn http(address: &str) -> Vec<Diagnosis> {
+    let mut time = None;
+    for path in STATES {
+        let Some(page) = diagnosis::page(address, path).await else { break };
+        time = page.time.or(time);
+        if let Some(version) = page.member("version").or_else(|| page.member_of("data", "version"))
+        {
+            let seen = format!("Nacos {version}, HTTP");
+            return vec![Diagnosis::ok("server", address, seen), clock(address, time)];
+        }
+    }
+    match time {
+        Some(_) => {
+            let seen = "HTTP, and it does not tell whether it is Nacos";
+            vec![Diagnosis::ok("server", address, seen), clock(address, time)]
+        }
+        None => {
+            let remedy =
+                "correct host and port: logins go there, and the port of gRPC is 1000 higher";
+            vec![Diagnosis::warn("server", address, "it answers no HTTP", remedy)]
+        }
+    }
+}
+
+fn clock(address: &str, time: Option<diagnosis::ToldTime>) -> Diagnosis {
+    match time {
+        Some(time) => time.diagnosis(address),
+        None => Diagnosis::skip("clock", address, "its pages do not tell it"),
+    }
+}
+
+/// Says that the port of gRPC has let us in, which `_tree` shows.
+pub(super) fn grpc(_tree: &NacosTree, login: &Login, address: &str) -> Vec<Diagnosis> {
+    let user = match &*login.user {
+        "" => "none asked for".to_owned(),
+        user => format!("user `{}`", sound::plain(user)),
+    };
+    vec![
+        Diagnosis::ok("server", address, "Nacos, gRPC: a session is opened and lists are read"),
+        Diagnosis::ok("login", address, user),
+    ]
+}
