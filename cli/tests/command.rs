@@ -244,7 +244,9 @@ async fn ctrl_c_ends_a_bench_early_and_prints_what_there_is() {
 async fn completions_name_every_subcommand() {
     for shell in ["bash", "zsh", "fish"] {
         let run = dubhe(&["completions", shell]).await.code(0);
-        for subcommand in ["registry", "ls", "call", "explain", "config", "bench", "completions"] {
+        for subcommand in
+            ["registry", "ls", "call", "explain", "doctor", "config", "bench", "completions"]
+        {
             assert!(run.out.contains(subcommand), "{shell}: {subcommand}");
         }
     }

@@ -151,7 +151,7 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// As [`connect`](Self::connect).
     ///
     /// # Cancel safety
-    /// The future is dropped after 2.5 s.
+    /// The future is dropped after 4 s.
     async fn examine(&self, server: &str) -> Result<Vec<Diagnosis>, Error> {
         let _ = server;
         Ok(Vec::new())

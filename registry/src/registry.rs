@@ -100,7 +100,7 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
 
     /// Looks at everything between this machine and the registry, for tools: the names and ports of its
     /// servers, whether they are what they should be, our credentials, their clocks, and what stands in
-    /// the registry. Opens sessions of its own; a registry that is dead takes less than 8 s.
+    /// the registry. Opens sessions of its own; a registry that is dead takes less than 10 s.
     ///
     /// By default it asks for the [`services`](Self::services) alone.
     ///

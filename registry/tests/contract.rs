@@ -5,7 +5,7 @@ mod world;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dubhe_registry::{RegistryParams, builtin, connect, open};
+use dubhe_registry::{CheckResult, RegistryParams, builtin, connect, open};
 use rpc_core::{Instance, ServiceKey, Source};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -268,4 +268,20 @@ fn an_unknown_parameter_of_the_configuration_is_refused() {
     let error = builtin().build("memory", params).unwrap_err().to_string();
     assert!(error.contains("cachedir") && error.contains("cache_dir"), "{error}");
     assert!(open(&builtin(), &RegistryParams::new("memory://a")).is_ok());
+}
+
+#[tokio::test]
+async fn nothing_is_found_wrong_with_a_registry_that_works() {
+    for place in places("diagnosis").await {
+        let (ours, theirs) = (place.open(), place.open());
+        let _listed = ours.register(instance("shop.Inventory", "a:1")).await.unwrap();
+        let seen = theirs.diagnose().await;
+        let failed: Vec<_> = seen.iter().filter(|seen| seen.has_failed()).collect();
+        assert!(failed.is_empty(), "{theirs:?}: {failed:?}");
+        let session = seen.iter().find(|seen| seen.check == "session");
+        let session = session.unwrap_or_else(|| panic!("{theirs:?}: {seen:?}"));
+        assert_eq!(session.result, CheckResult::Ok, "{session}");
+        ours.shutdown().await;
+        theirs.shutdown().await;
+    }
 }

@@ -4,6 +4,7 @@ mod application;
 mod interface;
 mod lists;
 mod supervised;
+mod survey;
 
 use std::borrow::Borrow;
 use std::sync::Arc;

@@ -1,0 +1,211 @@
+//! The command with registries that are not ours: real servers of etcd and ZooKeeper.
+
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+use dubhe::RunningProvider;
+use serde_json::Value;
+use servers::{EtcdServer, ZooKeeperEnsemble, ZooKeeperServer};
+use support::{PATIENCE, Run, Shelf, StockServer, builder, dubhe};
+
+/// Runs the command with this registry.
+async fn with(registry: &str, args: &[&str]) -> Run {
+    dubhe(&[&["--registry", registry], args].concat()).await
+}
+
+/// A provider of the stock, once it is registered: a server that has just started takes its time.
+async fn provider(registry: &str) -> RunningProvider {
+    let provider = builder(registry, "", &["dubbo", "json"]).serve(StockServer::new(Shelf));
+    let running = provider.start().await.unwrap();
+    let registered = async {
+        while !running.is_registered() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, registered).await.unwrap();
+    running
+}
+
+/// The checks of `dubhe doctor`, which ends with `code`.
+async fn doctor(registry: &str, args: &[&str], code: i32) -> Vec<Value> {
+    let run = with(registry, &[&["--json", "doctor"], args].concat()).await.code(code);
+    run.json()["checks"].as_array().unwrap().clone()
+}
+
+#[track_caller]
+fn has<'a>(checks: &'a [Value], check: &str, result: &str, seen: &str) -> &'a Value {
+    let is = |found: &&Value| {
+        found["check"] == check
+            && found["result"] == result
+            && found["seen"].as_str().unwrap().contains(seen)
+    };
+    let found = checks.iter().find(is);
+    found.unwrap_or_else(|| panic!("no {result} {check} with {seen:?} in {checks:#?}"))
+}
+
+/// Every subcommand that goes to a registry goes to this one.
+async fn every_subcommand_works(registry: &str, server: &str) {
+    let empty = doctor(registry, &[], 0).await;
+    has(&empty, "layout", "warn", "nobody is registered under the root `dubbo`");
+    let provider = provider(registry).await;
+    with(registry, &["ls"]).await.code(0).prints("test.Stock").prints("shelf");
+    with(registry, &["ls", "test.Stock"]).await.code(0).prints(&provider.address()).prints("up");
+    with(registry, &["idl", "test.Stock"]).await.code(0).prints("service Stock");
+    with(registry, &["call", "test.Stock/left", r#"["a", 1]"#]).await.code(0).prints("99");
+    with(registry, &["explain", "test.Stock/left"]).await.code(0).prints(&provider.address());
+    with(registry, &["config", "test.Stock"]).await.code(0).prints("consumer.timeout");
+    let seen = doctor(registry, &["test.Stock"], 0).await;
+    has(&seen, "server", "ok", server);
+    has(&seen, "clock", "ok", "ms at most");
+    has(&seen, "layout", "ok", "1 interfaces, 1 provider URLs");
+    has(&seen, "layout", "ok", "1 applications, 1 processes");
+    has(&seen, "registered", "ok", "1 services, 1 instances, of shelf");
+    has(&seen, "instance", "ok", "accepts and answers");
+    provider.shutdown().await;
+}
+
+#[tokio::test]
+async fn every_subcommand_works_with_etcd() {
+    let Some(etcd) = EtcdServer::start() else { return };
+    every_subcommand_works(&format!("etcd://{}", etcd.address()), "etcd 3.").await;
+}
+
+#[tokio::test]
+async fn every_subcommand_works_with_zookeeper() {
+    let Some(server) = ZooKeeperServer::shared() else { return };
+    let registry = format!("zookeeper://{}/commands", server.address());
+    every_subcommand_works(&registry, "ZooKeeper 3.").await;
+    // The node that told the clock is gone.
+    let after = doctor(&registry, &[], 0).await;
+    has(&after, "clock", "ok", "ms at most");
+    assert_eq!(server.ask("dump").matches("dubhe-clock").count(), 0);
+}
+
+#[tokio::test]
+async fn each_server_of_an_ensemble_is_looked_at() {
+    let Some(mut ensemble) = ZooKeeperEnsemble::start() else { return };
+    let registry = format!("zookeeper://{}", ensemble.addresses());
+    let seen = doctor(&registry, &[], 0).await;
+    has(&seen, "server", "ok", "leader");
+    assert_eq!(seen.iter().filter(|it| it["check"] == "server").count(), 3);
+    let dead = ensemble.servers[0].address().to_string();
+    ensemble.servers[0].kill();
+    ensemble.servers[1..].iter_mut().for_each(ZooKeeperServer::wait_until_ready);
+    let seen = doctor(&registry, &[], 1).await;
+    assert_eq!(has(&seen, "port", "fail", "nothing listens there")["of"], *dead);
+    // The others are enough.
+    has(&seen, "session", "ok", "opened in");
+}
+
+#[tokio::test]
+async fn a_wrong_password_of_zookeeper_is_a_failed_login() {
+    let Some(server) = ZooKeeperServer::shared() else { return };
+    let registry = |login: &str| format!("zookeeper://{login}@{}/locked", server.address());
+    let _provider = provider(&registry("ann:s3cret")).await;
+    has(&doctor(&registry("ann:s3cret"), &[], 0).await, "login", "ok", "the root can be read");
+    let seen = doctor(&registry("ann:guess"), &[], 1).await;
+    let login = has(&seen, "login", "fail", "no permission at /dubbo");
+    assert!(login["remedy"].as_str().unwrap().contains("user and password"), "{login}");
+    has(&seen, "session", "skip", "no server opens a session");
+}
+
+#[tokio::test]
+async fn a_wrong_password_of_etcd_is_a_failed_login() {
+    let Some(etcd) = EtcdServer::start() else { return };
+    let post = |path: &str, body: &str| post(&etcd.address(), path, body);
+    post("/v3/auth/user/add", r#"{"name":"root","password":"s3cret"}"#);
+    post("/v3/auth/role/add", r#"{"name":"root"}"#);
+    post("/v3/auth/user/grant", r#"{"user":"root","role":"root"}"#);
+    post("/v3/auth/enable", "{}");
+    let registry = |login: &str| format!("etcd://{login}{}", etcd.address());
+    has(&doctor(&registry("root:s3cret@"), &[], 0).await, "login", "ok", "user `root`");
+    for (login, expected) in [("root:guess@", "authentication failed"), ("", "user name is empty")]
+    {
+        let seen = doctor(&registry(login), &[], 1).await;
+        has(&seen, "login", "fail", expected);
+    }
+}
+
+#[tokio::test]
+async fn entries_that_cannot_be_read_or_called_are_counted_and_explained() {
+    let Some(etcd) = EtcdServer::start() else { return };
+    let registry = format!("etcd://{}", etcd.address());
+    let _provider = provider(&registry).await;
+    let of_others = TcpListener::bind("127.0.0.1:0").unwrap();
+    let foreign = of_others.local_addr().unwrap().port();
+    let url = |scheme: &str, port: u16| {
+        let query = "application%3Dold%26interface%3Dtest.Stock%26side%3Dprovider";
+        format!("{scheme}%3A%2F%2F127.0.0.1%3A{port}%2Ftest.Stock%3F{query}")
+    };
+    for name in ["nonsense".to_owned(), url("tri", foreign), url("dubhe", 1)] {
+        put(&etcd, &format!("/dubbo/test.Stock/providers/{name}"), "");
+    }
+    let seen = doctor(&registry, &["test.Stock"], 1).await;
+    let broken =
+        has(&seen, "entries", "warn", "1 cannot be read and are left out, such as nonsense");
+    assert!(broken["remedy"].as_str().unwrap().contains("correct the providers"), "{broken}");
+    has(&seen, "entries", "warn", "they speak tri");
+    has(&seen, "instance", "warn", "speaks tri; accepts");
+    has(&seen, "instance", "fail", "its port refused");
+    has(&seen, "instance", "ok", "accepts and answers");
+}
+
+#[tokio::test]
+async fn config_of_a_service_shows_the_rules_of_the_config_centre() {
+    let Some(etcd) = EtcdServer::start() else { return };
+    let registry = format!("etcd://{}", etcd.address());
+    let rule = r#"{ "configVersion": "v3.0", "scope": "service", "key": "test.Stock", "configs": [
+        { "side": "consumer", "parameters": { "timeout": 4321 } }] }"#;
+    put(&etcd, "/dubbo/config/dubbo/test.Stock::.configurators", rule);
+    let run = with(&registry, &["config", "test.Stock"]).await.code(0);
+    let line = run.out.lines().find(|line| line.contains("rule test.Stock::.configurators"));
+    assert!(
+        line.is_some_and(|line| line.contains("4321ms") || line.contains("4.321s")),
+        "{}",
+        run.out
+    );
+    let run = with(&registry, &["config", "--json", "test.Stock"]).await.code(0).json();
+    let settings = run["settings"].as_array().unwrap();
+    let of_rule =
+        |it: &&Value| it["origin"].as_str().unwrap().contains("test.Stock::.configurators");
+    assert_eq!(settings.iter().filter(of_rule).count(), 1, "{settings:#?}");
+    let without = with(&registry, &["config", "test.Other"]).await.code(0);
+    assert!(!without.out.contains("configurators"), "{}", without.out);
+}
+
+fn put(etcd: &EtcdServer, key: &str, value: &str) {
+    let body = format!(r#"{{"key":"{}","value":"{}"}}"#, base64(key), base64(value));
+    post(&etcd.address(), "/v3/kv/put", &body);
+}
+
+/// Asks a server of etcd by its JSON.
+#[track_caller]
+fn post(address: &str, path: &str, body: &str) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let length = body.len();
+    let head =
+        format!("POST {path} HTTP/1.0\r\nhost: {address}\r\ncontent-length: {length}\r\n\r\n");
+    stream.write_all((head + body).as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.lines().next().unwrap().contains("200"), "{path}: {answer}");
+}
+
+fn base64(text: &str) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut encoded = String::new();
+    for three in text.as_bytes().chunks(3) {
+        let number = (0..3).fold(0, |sum, at| sum << 8 | u32::from(*three.get(at).unwrap_or(&0)));
+        for digit in 0..4 {
+            let at = (number >> (18 - 6 * digit)) & 63;
+            encoded.push(if digit <= three.len() { char::from(DIGITS[at as usize]) } else { '=' });
+        }
+    }
+    encoded
+}

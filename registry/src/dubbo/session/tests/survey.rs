@@ -1,0 +1,61 @@
+//! What is said of a tree to people who look for what is wrong with it.
+
+use super::*;
+use crate::{CheckResult, Diagnosis};
+
+const PROVIDERS: &str = "/dubbo/shop.Stock/providers";
+
+async fn survey(store: &Arc<MemoryStore>) -> Vec<Diagnosis> {
+    open(store, "").1.survey().await.unwrap()
+}
+
+fn found<'a>(seen: &'a [Diagnosis], check: &str, of: &str) -> &'a Diagnosis {
+    seen.iter().find(|seen| seen.check == check && seen.of == of).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_level_is_counted_and_an_empty_tree_is_a_warning() {
+    let store = Arc::default();
+    let empty = survey(&store).await;
+    let layout = empty.iter().find(|seen| seen.check == "layout").unwrap();
+    assert_eq!(layout.result, CheckResult::Warn);
+    assert!(layout.seen.contains("under the root `dubbo`"), "{layout}");
+    let (_, session) = open(&store, "");
+    for (service, address) in [("shop.Stock", "10.0.0.1:1"), ("shop.Till", "10.0.0.1:1")] {
+        session.register(&instance(service, address)).await.unwrap();
+    }
+    let seen = survey(&store).await;
+    let of_interfaces = found(&seen, "layout", "interface level");
+    assert!(of_interfaces.seen.starts_with("2 interfaces, 2 provider URLs"), "{of_interfaces}");
+    let of_applications = found(&seen, "layout", "application level");
+    assert!(of_applications.seen.starts_with("1 applications, 1 processes"), "{of_applications}");
+    assert!(seen.iter().all(|seen| seen.result == CheckResult::Ok), "{seen:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_is_counted_with_an_example() {
+    let store: Arc<MemoryStore> = Arc::default();
+    store.write(&format!("{PROVIDERS}/nonsense"), "");
+    store.write("/dubbo/shop.Till/providers/dubbo%3A%2F%2F", "");
+    store.write("/services/shop/10.0.0.1:1", "{ no json");
+    let seen = survey(&store).await;
+    let urls = found(&seen, "entries", "interface level");
+    assert_eq!(urls.result, CheckResult::Warn);
+    assert!(urls.seen.starts_with("2 cannot be read and are left out, such as "), "{urls}");
+    let records = found(&seen, "entries", "application level");
+    assert!(records.seen.contains("1 cannot be read"), "{records}");
+    assert!(records.seen.contains("shop/10.0.0.1:1"), "{records}");
+    assert!(records.remedy.as_ref().unwrap().contains("correct the providers"), "{records}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn providers_that_we_cannot_call_are_told_with_the_reason() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let url = "tri%3A%2F%2F10.0.0.1%3A1%2Fshop.Stock%3Fapplication%3Dold%26interface%3Dshop.Stock\
+               %26side%3Dprovider";
+    store.write(&format!("{PROVIDERS}/{url}"), "");
+    let seen = survey(&store).await;
+    let foreign = found(&seen, "entries", "old");
+    assert_eq!(foreign.result, CheckResult::Warn);
+    assert!(foreign.seen.contains("they speak tri"), "{foreign}");
+}
