@@ -31,7 +31,7 @@ const MAY_KNOW: [(&str, &[&str], &[&str]); 18] = [
     ("registry", &["rpc-core"], &["tests/servers"]),
     ("cluster", &["rpc-core"], &[]),
     (".", &["rpc-core", "rpc-macros", "protocols", "codecs", "registry", "cluster"], &[]),
-    ("cli", &["."], &[]),
+    ("cli", &["."], &["tests/servers"]),
     ("examples", &["."], &[]),
     ("tests/chaos", &[".", "registry", "tests/servers"], &[]),
     ("tests/codecs", &["rpc-core", "codecs", "rpc-macros"], &[]),

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::failure::{CommandResult, Failure, FailureKind, USAGE};
-use crate::ls::{Listing, PATIENCE, why_silent};
+use crate::ls::{ListedService, PATIENCE, why_silent};
 use crate::options::Options;
 use crate::output;
 use crate::target::MetadataArgs;
@@ -161,7 +161,7 @@ async fn addresses(consumer: &Consumer) -> Vec<Diagnosis> {
 
 /// Each instance of one service.
 async fn of_service(consumer: &Consumer, service: &ServiceKey) -> Vec<Diagnosis> {
-    let listing = match Listing::of(consumer, service.clone()).await {
+    let listing = match ListedService::of(consumer, service.clone()).await {
         Ok(listing) => listing,
         Err(failure) => {
             let why = match failure.kind {
@@ -186,7 +186,7 @@ async fn of_service(consumer: &Consumer, service: &ServiceKey) -> Vec<Diagnosis>
 }
 
 /// One instance: who it is, whether its port accepts, whether it can be called.
-fn of_instance(listing: &Listing, instance: &Instance, seen: &[Diagnosis]) -> Diagnosis {
+fn of_instance(listing: &ListedService, instance: &Instance, seen: &[Diagnosis]) -> Diagnosis {
     let application = match &*instance.application {
         "" => "no application",
         application => application,

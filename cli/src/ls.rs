@@ -141,7 +141,7 @@ pub(crate) fn why_silent(status: &Status) -> String {
 type Described = HashMap<Arc<str>, Result<ServiceDescription, Status>>;
 
 /// What there is of one service.
-pub(crate) struct Listing {
+pub(crate) struct ListedService {
     service: ServiceKey,
     pub(crate) instances: Vec<Instance>,
     described: Described,
@@ -149,7 +149,7 @@ pub(crate) struct Listing {
     unasked: Option<Status>,
 }
 
-impl Listing {
+impl ListedService {
     pub(crate) async fn of(consumer: &Consumer, service: ServiceKey) -> Result<Self, Failure> {
         let instances = consumer.instances(&service).await?;
         if instances.is_empty() {
@@ -222,12 +222,12 @@ impl Listing {
 /// The service of this name, or else a method of one, which a group and a service look like.
 async fn one(consumer: &Consumer, name: ServiceKey, options: &Options) -> CommandResult {
     let method = name.as_str().parse::<MethodTarget>();
-    let failure = match Listing::of(consumer, name).await {
+    let failure = match ListedService::of(consumer, name).await {
         Ok(listing) => return listing.print(None, options),
         Err(failure) => failure,
     };
     let Ok(MethodTarget { service, method }) = method else { return Err(failure) };
-    match Listing::of(consumer, service.clone()).await {
+    match ListedService::of(consumer, service.clone()).await {
         Ok(listing) => listing.print(Some(&method), options),
         // Names of groups have no dots, as a rule, and those of interfaces do.
         Err(of_service) if service.interface().contains('.') => Err(of_service),

@@ -1,15 +1,33 @@
 //! What one server of Nacos tells of itself: its version and its clock by HTTP, and whether gRPC lets us in.
 
-use super::login::Login;
-use super::tree::NacosTree;
+use rpc_core::Error;
+
+use super::Nacos;
 use crate::check::Diagnosis;
 use crate::{diagnosis, sound};
 
 /// Where versions are told: by Nacos 3, and by Nacos 2.
 const STATES: [&str; 2] = ["/nacos/v3/admin/core/state", "/nacos/v1/console/server/state"];
 
+/// Looks at one of the two ports of a server.
+pub(super) async fn examine(nacos: &Nacos, address: &str) -> Result<Vec<Diagnosis>, Error> {
+    let Some(server) = nacos.servers.iter().find(|server| server.grpc == address) else {
+        return Ok(http(address).await);
+    };
+    // A session that opens has read a list.
+    nacos.open(server).await?;
+    let user = match &*nacos.login.user {
+        "" => "none asked for".to_owned(),
+        user => format!("user `{}`", sound::plain(user)),
+    };
+    Ok(vec![
+        Diagnosis::ok("server", address, "Nacos, gRPC: a session is opened and lists are read"),
+        Diagnosis::ok("login", address, user),
+    ])
+}
+
 /// Looks at the port of HTTP.
-pub(super) async fn http(address: &str) -> Vec<Diagnosis> {
+async fn http(address: &str) -> Vec<Diagnosis> {
     let mut time = None;
     for path in STATES {
         let Some(page) = diagnosis::page(address, path).await else { break };
@@ -38,16 +56,4 @@ fn clock(address: &str, time: Option<diagnosis::ToldTime>) -> Diagnosis {
         Some(time) => time.diagnosis(address),
         None => Diagnosis::skip("clock", address, "its pages do not tell it"),
     }
-}
-
-/// Says that the port of gRPC has let us in, which `_tree` shows.
-pub(super) fn grpc(_tree: &NacosTree, login: &Login, address: &str) -> Vec<Diagnosis> {
-    let user = match &*login.user {
-        "" => "none asked for".to_owned(),
-        user => format!("user `{}`", sound::plain(user)),
-    };
-    vec![
-        Diagnosis::ok("server", address, "Nacos, gRPC: a session is opened and lists are read"),
-        Diagnosis::ok("login", address, user),
-    ]
 }

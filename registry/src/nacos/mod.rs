@@ -181,10 +181,7 @@ impl Backend for Nacos {
     }
 
     async fn examine(&self, address: &str) -> Result<Vec<Diagnosis>, Error> {
-        match self.servers.iter().find(|server| server.grpc == address) {
-            Some(server) => Ok(examine::grpc(&self.open(server).await?, &self.login, address)),
-            None => Ok(examine::http(address).await),
-        }
+        examine::examine(self, address).await
     }
 
     fn pace(&self) -> Pace {

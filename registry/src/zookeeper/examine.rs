@@ -6,7 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::message::ServerCode;
+use super::client::OpFailure;
+use super::message::{ANY_VERSION, NewNode, NodeAccess, ServerCode};
 use super::tree::ZooKeeperTree;
 use crate::check::Diagnosis;
 use crate::diagnosis::{ToldTime, show_ms};
@@ -35,7 +36,7 @@ pub(super) async fn examine(
         false => "none; the root can be read",
     };
     let asked = SystemTime::now();
-    let clock = match tree.server_ms().await {
+    let clock = match server_ms(tree).await {
         Ok(ms) => ToldTime::of_ms(asked, ms).diagnosis(server),
         Err(failure) => {
             let why = match failure.code() {
@@ -47,6 +48,20 @@ pub(super) async fn examine(
         }
     };
     vec![Diagnosis::ok("server", server, server_is), Diagnosis::ok("login", server, login), clock]
+}
+
+/// When the server that leads says it is, in milliseconds since 1970: makes a node that ends with the
+/// session, reads when that was, and removes it.
+async fn server_ms(tree: &ZooKeeperTree) -> Result<u64, OpFailure> {
+    let path = tree.full(&format!("/dubhe-clock-{:016x}", rand::random::<u64>()));
+    let client = tree.client();
+    // Nothing is in it, and nobody is asked whether it may be removed.
+    let access = NodeAccess::Open;
+    client.create(NewNode { path: &path, value: &[], is_owned: true, access }).await?;
+    let read = client.get(&path).await;
+    client.delete(&path, ANY_VERSION).await?;
+    let changed_ms = read?.map_or(0, |(_, stat)| stat.changed_ms);
+    Ok(u64::try_from(changed_ms).unwrap_or_default())
 }
 
 /// The answer to the command `srvr`, which servers allow unless they are told otherwise.

@@ -45,23 +45,11 @@ impl ZooKeeperTree {
         Self { client, registry: Arc::clone(registry), chroot: Arc::clone(chroot), access }
     }
 
-    #[cfg(test)]
     pub(super) fn client(&self) -> &ZooKeeperClient {
         &self.client
     }
 
-    /// When the server that leads says it is, in milliseconds since 1970: makes a node that ends with
-    /// this session, reads when that was, and removes it.
-    pub(super) async fn server_ms(&self) -> Result<u64, OpFailure> {
-        let path = self.full(&format!("/dubhe-clock-{:016x}", rand::random::<u64>()));
-        self.client.create(self.node(&path, &[], true)).await?;
-        let read = self.client.get(&path).await;
-        self.client.delete(&path, ANY_VERSION).await?;
-        let changed_ms = read?.map_or(0, |(_, stat)| stat.changed_ms);
-        Ok(u64::try_from(changed_ms).unwrap_or_default())
-    }
-
-    fn full(&self, path: &str) -> Arc<str> {
+    pub(super) fn full(&self, path: &str) -> Arc<str> {
         format!("{}{path}", self.chroot).into()
     }
 
