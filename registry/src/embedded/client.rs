@@ -120,7 +120,7 @@ impl Client {
         let secret = identity.secret.clone();
         match shared.exchange(Ask::Hello { version: VERSION, token, secret }).await? {
             // Every further hello would be refused the same way.
-            ServerAnswer::Refused { why } => return Err(Error::refused(shared.text(&why))),
+            ServerAnswer::Refused { why } => Err(Error::refused(shared.text(&why))),
             ServerAnswer::Welcome { renew_ms, clients, now_ms, release } => {
                 shared.peers.store(clients, Ordering::Relaxed);
                 tasks.spawn(renew(Arc::clone(&shared), Duration::from_millis(renew_ms.max(1))));
