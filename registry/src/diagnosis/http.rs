@@ -3,11 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::clock::ToldTime;
 use crate::sound;
+use crate::tls::{self, TlsSettings};
 
 /// How long a page may take.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -25,17 +25,18 @@ pub(crate) struct Page {
 }
 
 /// Reads the page at `path` of the server at `address`; `None` if no HTTP comes back in time.
-pub(crate) async fn page(address: &str, path: &str) -> Option<Page> {
+pub(crate) async fn page(address: &str, path: &str, tls: Option<&TlsSettings>) -> Option<Page> {
     let asked = SystemTime::now();
     let reading = async {
-        let mut stream = TcpStream::connect(address).await?;
+        // No protocol is asked for: a server of gRPC that is asked for another hangs up.
+        let mut stream = tls::connect(address, tls, &[]).await.ok()?;
         let request = format!("GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n");
-        stream.write_all(request.as_bytes()).await?;
+        stream.write_all(request.as_bytes()).await.ok()?;
         let mut answer = Vec::new();
-        stream.take(MOST).read_to_end(&mut answer).await?;
-        std::io::Result::Ok(answer)
+        stream.take(MOST).read_to_end(&mut answer).await.ok()?;
+        Some(answer)
     };
-    let answer = timeout(LIMIT, reading).await.ok()?.ok()?;
+    let answer = timeout(LIMIT, reading).await.ok()??;
     Page::read(asked, &String::from_utf8_lossy(&answer))
 }
 

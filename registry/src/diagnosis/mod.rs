@@ -13,7 +13,7 @@
 //! | `http.rs` | a page of a server, whose head has the time |
 
 mod clock;
-#[cfg(feature = "_grpc")]
+#[cfg(any(feature = "etcd", feature = "nacos"))]
 mod http;
 mod reach;
 mod stranger;
@@ -25,7 +25,7 @@ use rpc_core::Error;
 use tokio::time::{Instant, timeout};
 
 pub(crate) use self::clock::ToldTime;
-#[cfg(feature = "_grpc")]
+#[cfg(any(feature = "etcd", feature = "nacos"))]
 pub(crate) use self::http::page;
 pub use self::reach::reach;
 use self::stranger::who_answers;
@@ -40,6 +40,9 @@ const OPEN: Duration = Duration::from_secs(3);
 
 /// How long what stands in the registry may take to be read.
 const SURVEY: Duration = Duration::from_secs(4);
+
+/// How long the end of a session may take.
+const END: Duration = Duration::from_millis(500);
 
 /// What helps against credentials that are refused.
 const OTHER_LOGIN: &str =
@@ -132,7 +135,10 @@ async fn look_inside(backend: &dyn Backend, registry: &str) -> Vec<Diagnosis> {
             }
         }
     };
-    match timeout(SURVEY, surveying).await {
+    let surveyed = timeout(SURVEY, surveying).await;
+    // What is left of it ends later by itself.
+    let _ = timeout(END, session.end()).await;
+    match surveyed {
         Ok(Ok(more)) => found.extend(more),
         Ok(Err(error)) if error.is_refused() => {
             found.push(Diagnosis::of_error("login", registry, (registry, &error), OTHER_LOGIN));

@@ -93,8 +93,8 @@ impl fmt::Display for Stranger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Tls => {
-                "what answers there speaks TLS: take the port of the server without TLS, or set \
-                 up TLS for this registry if its scheme has it"
+                "what answers there speaks TLS: write tls=true into the address (etcd, Nacos and \
+                 ZooKeeper), or take the port of the server without TLS"
             }
             Self::Http => {
                 "what answers there speaks HTTP/1, as a web server or a provider does: correct \

@@ -10,12 +10,13 @@ use super::session::{Access, EtcdSession};
 use crate::check::Diagnosis;
 use crate::{diagnosis, sound};
 
-/// Opens a session with `server`, whose lease ends by itself, and asks for what it tells.
+/// Opens a session with `server`, gives its lease back, and asks for what it tells.
 pub(super) async fn examine(access: &Arc<Access>, server: &str) -> Result<Vec<Diagnosis>, Error> {
     let begun = Instant::now();
     let session = EtcdSession::open(access, server).await?;
     let took = diagnosis::show_ms(begun.elapsed());
     let status = session.link.call::<StatusResponse>(STATUS, &StatusRequest {}).await;
+    session.link.revoke().await;
     let login = match (&*access.user, session.link.is_logged_in()) {
         ("", _) => "etcd asks for none".to_owned(),
         (user, true) => format!("user `{}`", sound::plain(user)),
@@ -23,8 +24,9 @@ pub(super) async fn examine(access: &Arc<Access>, server: &str) -> Result<Vec<Di
     };
     let mut found = vec![described(server, status.ok(), &took)];
     found.push(Diagnosis::ok("login", server, login));
+    let tls = access.tls.as_ref();
     // gRPC tells no time; the pages beside it do.
-    found.push(match diagnosis::page(server, "/version").await.and_then(|page| page.time) {
+    found.push(match diagnosis::page(server, "/version", tls).await.and_then(|page| page.time) {
         Some(time) => time.diagnosis(server),
         None => Diagnosis::skip("clock", server, "etcd does not tell its time on this port"),
     });

@@ -4,6 +4,7 @@ use rpc_core::Error;
 
 use super::Nacos;
 use crate::check::Diagnosis;
+use crate::tls::TlsSettings;
 use crate::{diagnosis, sound};
 
 /// Where versions are told: by Nacos 3, and by Nacos 2.
@@ -12,7 +13,7 @@ const STATES: [&str; 2] = ["/nacos/v3/admin/core/state", "/nacos/v1/console/serv
 /// Looks at one of the two ports of a server.
 pub(super) async fn examine(nacos: &Nacos, address: &str) -> Result<Vec<Diagnosis>, Error> {
     let Some(server) = nacos.servers.iter().find(|server| server.grpc == address) else {
-        return Ok(http(address).await);
+        return Ok(http(address, nacos.tls.as_ref()).await);
     };
     // A session that opens has read a list.
     nacos.open(server).await?;
@@ -27,10 +28,10 @@ pub(super) async fn examine(nacos: &Nacos, address: &str) -> Result<Vec<Diagnosi
 }
 
 /// Looks at the port of HTTP.
-async fn http(address: &str) -> Vec<Diagnosis> {
+async fn http(address: &str, tls: Option<&TlsSettings>) -> Vec<Diagnosis> {
     let mut time = None;
     for path in STATES {
-        let Some(page) = diagnosis::page(address, path).await else { break };
+        let Some(page) = diagnosis::page(address, path, tls).await else { break };
         time = page.time.or(time);
         if let Some(version) = page.member("version").or_else(|| page.member_of("data", "version"))
         {

@@ -4,6 +4,7 @@
 //! may be tried again behind the back of [`supervise`]. It speaks Nacos' gRPC over HTTP/2 with JSON in it;
 //! user and password are exchanged for a token by HTTP.
 
+mod address;
 mod connection;
 mod examine;
 #[cfg(test)]
@@ -28,14 +29,14 @@ use rand::seq::SliceRandom as _;
 use rpc_core::{BuildContext, Error, Extension};
 use tokio::time::timeout;
 
-use self::connection::{GRPC_OFFSET, NacosConnection, NacosServer};
+use self::connection::{NacosConnection, NacosServer};
 use self::login::Login;
 use self::pushes::Pushes;
 use self::tree::NacosTree;
 use crate::backend::{Backend, Demand, Session};
 use crate::dubbo::{Layout, TreeSession};
 use crate::tls::TlsSettings;
-use crate::{Diagnosis, Pace, Registry, RegistryParams, RegistryUrl, sound, supervise};
+use crate::{Diagnosis, Pace, Registry, RegistryParams, supervise};
 
 /// The port of HTTP if an address has none; that of gRPC is 1000 higher.
 const DEFAULT_PORT: u16 = 8848;
@@ -83,55 +84,6 @@ impl Extension<dyn Registry> for Nacos {
 }
 
 impl Nacos {
-    /// What the address says.
-    fn of(config: &RegistryParams) -> Result<Self, Error> {
-        let url = RegistryUrl::parse(&config.url)?;
-        let keys = ["namespace", "group", "register-mode", "register-consumer"];
-        url.expect_keys(&[&keys[..], &TlsSettings::KEYS].concat())?;
-        if !url.path.is_empty() {
-            return Err(url.wrong("it takes no path: write a namespace as ?namespace=ID"));
-        }
-        if url.hosts.is_empty() {
-            return Err(url.wrong("it needs a server, as in nacos://127.0.0.1:8848"));
-        }
-        if url.user.is_empty() && !url.password.is_empty() {
-            return Err(
-                url.wrong("it has a password and no user: write nacos://USER:PASSWORD@HOST")
-            );
-        }
-        let mut servers = Vec::with_capacity(url.hosts.len());
-        for host in &url.hosts {
-            let port = host.port.unwrap_or(DEFAULT_PORT).checked_add(GRPC_OFFSET);
-            let port = port.ok_or_else(|| {
-                url.wrong("the port has to leave room for that of gRPC, which is 1000 higher")
-            })?;
-            let grpc = crate::Host { port: Some(port), ..host.clone() };
-            servers
-                .push(NacosServer { http: host.address(DEFAULT_PORT), grpc: grpc.address(port) });
-        }
-        let name = |key: &str, default: &str| -> Result<Arc<str>, Error> {
-            let name = url.query.get(key).map_or(default, String::as_str);
-            let is_plain = |c: char| c.is_ascii_alphanumeric() || ".:_-".contains(c);
-            if name.is_empty() || !name.chars().all(is_plain) {
-                let name = sound::plain(name);
-                let why = format!("{key} is `{name}`: Nacos takes letters, digits and `. : _ -`");
-                return Err(url.wrong(&why));
-            }
-            Ok(name.into())
-        };
-        let (namespace, group) = (name("namespace", PUBLIC)?, name("group", DEFAULT_GROUP)?);
-        let layout = Arc::new(Layout::of_services(&url, config, DEFAULT_PORT)?);
-        Ok(Self {
-            address: url.to_string().into(),
-            servers,
-            tls: TlsSettings::of(&url)?,
-            login: Login { user: url.user, password: url.password },
-            namespace,
-            group,
-            layout,
-        })
-    }
-
     async fn open(&self, server: &NacosServer) -> Result<NacosTree, Error> {
         let pushes = Arc::new(Pushes::default());
         let (address, login) = (&self.address, (&self.login, self.tls.as_ref()));

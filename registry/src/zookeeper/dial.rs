@@ -55,7 +55,11 @@ impl Servers {
 
     /// One of them by itself, for a session of its own.
     pub(super) fn alone(&self, address: &str) -> Self {
-        Self::new(vec![address.to_owned()], self.timeout, self.wish.clone())
+        Self::new(vec![address.to_owned()], self.timeout, self.wish.clone(), self.tls.clone())
+    }
+
+    pub(super) fn tls(&self) -> Option<&TlsSettings> {
+        self.tls.as_ref()
     }
 
     pub(super) fn count(&self) -> usize {

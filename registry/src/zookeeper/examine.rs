@@ -3,15 +3,16 @@
 use std::time::{Duration, SystemTime};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::client::OpFailure;
+use super::dial::Servers;
 use super::message::{ANY_VERSION, NewNode, NodeAccess, ServerCode};
 use super::tree::ZooKeeperTree;
 use crate::check::Diagnosis;
 use crate::diagnosis::{ToldTime, show_ms};
 use crate::sound;
+use crate::tls::{self, TlsSettings};
 
 /// How long the answer to `srvr` may take.
 const LIMIT: Duration = Duration::from_millis(500);
@@ -23,15 +24,15 @@ const MOST: u64 = 4096;
 pub(super) async fn examine(
     tree: &ZooKeeperTree,
     server: &str,
-    has_credentials: bool,
+    servers: &Servers,
     took: Duration,
 ) -> Vec<Diagnosis> {
-    let asked = timeout(LIMIT, srvr(server)).await.ok().and_then(Result::ok);
+    let asked = timeout(LIMIT, srvr(server, servers.tls())).await.ok().flatten();
     let told = asked.as_deref().map(described).filter(|told| !told.is_empty());
     let told = told.unwrap_or_else(|| "which does not tell more (srvr is not allowed)".to_owned());
     let server_is = format!("ZooKeeper {told}, a session in {}", show_ms(took));
     // The servers take every login; what it is worth shows at nodes, and the root is readable.
-    let login = match has_credentials {
+    let login = match servers.has_credentials() {
         true => "user and password are taken; the root can be read",
         false => "none; the root can be read",
     };
@@ -65,12 +66,12 @@ async fn server_ms(tree: &ZooKeeperTree) -> Result<u64, OpFailure> {
 }
 
 /// The answer to the command `srvr`, which servers allow unless they are told otherwise.
-async fn srvr(server: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(server).await?;
-    stream.write_all(b"srvr").await?;
+async fn srvr(server: &str, tls: Option<&TlsSettings>) -> Option<String> {
+    let mut stream = tls::connect(server, tls, &[]).await.ok()?;
+    stream.write_all(b"srvr").await.ok()?;
     let mut answer = Vec::new();
-    stream.take(MOST).read_to_end(&mut answer).await?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+    stream.take(MOST).read_to_end(&mut answer).await.ok()?;
+    Some(String::from_utf8_lossy(&answer).into_owned())
 }
 
 /// Version and part of a server, from its answer.

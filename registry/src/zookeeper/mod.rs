@@ -122,7 +122,7 @@ impl Backend for ZooKeeper {
         let begun = Instant::now();
         let alone = self.0.servers.alone(server);
         let tree = self.open(&alone).await?;
-        Ok(examine::examine(&tree, server, alone.has_credentials(), begun.elapsed()).await)
+        Ok(examine::examine(&tree, server, &alone, begun.elapsed()).await)
     }
 }
 
