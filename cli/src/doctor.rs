@@ -121,7 +121,7 @@ async fn counted(consumer: &Consumer, services: &[ServiceKey]) -> Diagnosis {
         ),
     };
     let more = applications.len().saturating_sub(NAMED);
-    let named: Vec<String> = applications.into_iter().take(NAMED).collect();
+    let named: Vec<String> = applications.iter().take(NAMED).map(|name| name.to_string()).collect();
     if !named.is_empty() {
         seen += &format!(", of {}", named.join(", "));
     }
