@@ -71,10 +71,6 @@ async fn own_address(config: &Config, extensions: &Extensions) -> Diagnosis {
         _ => "the way to the registry leaves from there",
     };
     match ip {
-        Some(ip) if ip.is_unspecified() => {
-            let seen = format!("would be registered ({origin}), and is no address to call");
-            Diagnosis::warn(ADDRESS, address, seen, REMEDY)
-        }
         Some(ip) if ip.is_loopback() && !is_here => {
             let seen = format!(
                 "would be registered ({origin}), and the registry is on another machine, whose \
@@ -123,11 +119,6 @@ mod tests {
                 vec![here, ("provider.advertise", "10.0.0.1:7")],
                 CheckResult::Ok,
                 "provider.advertise",
-            ),
-            (
-                vec![here, ("provider.advertise", "0.0.0.0")],
-                CheckResult::Warn,
-                "no address to call",
             ),
         ] {
             let found = address(&settings).await;
