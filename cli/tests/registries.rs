@@ -54,10 +54,10 @@ async fn every_subcommand_works(registry: &str, server: &str) {
     has(&empty, "layout", "warn", "nobody is registered under the root `dubbo`");
     let provider = provider(registry).await;
     with(registry, &["ls"]).await.code(0).prints("test.Stock").prints("shelf");
-    with(registry, &["ls", "test.Stock"]).await.code(0).prints(&provider.address()).prints("up");
+    with(registry, &["ls", "test.Stock"]).await.code(0).prints(provider.address()).prints("up");
     with(registry, &["idl", "test.Stock"]).await.code(0).prints("service Stock");
     with(registry, &["call", "test.Stock/left", r#"["a", 1]"#]).await.code(0).prints("99");
-    with(registry, &["explain", "test.Stock/left"]).await.code(0).prints(&provider.address());
+    with(registry, &["explain", "test.Stock/left"]).await.code(0).prints(provider.address());
     with(registry, &["config", "test.Stock"]).await.code(0).prints("consumer.timeout");
     let seen = doctor(registry, &["test.Stock"], 0).await;
     has(&seen, "server", "ok", server);
