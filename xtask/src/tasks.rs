@@ -9,6 +9,9 @@ use crate::servers;
 
 type Done = Result<(), Failure>;
 
+/// Programs that start servers by a crate that is never published, so they cannot be put together either.
+const UNPUBLISHED: [&str; 3] = ["dubhe-chaos", "dubhe-fleet", "dubhe-scale"];
+
 /// Nothing else is said for as long as that takes.
 const FIRST_BUILD: &str =
     "building with optimisations, which takes a minute or more the first time; then it begins";
@@ -65,8 +68,10 @@ pub(crate) fn deny(arguments: &[String]) -> Done {
 
 /// What is missing in a manifest shows here. Without the network: what is built has been fetched.
 pub(crate) fn package(arguments: &[String]) -> Done {
-    let command = ["package", "--workspace", "--no-verify", "--allow-dirty", "--offline"];
-    run(cargo(command).args(arguments))
+    let mut command =
+        cargo(["package", "--workspace", "--no-verify", "--allow-dirty", "--offline"]);
+    command.args(UNPUBLISHED.iter().flat_map(|name| ["--exclude", name]));
+    run(command.args(arguments))
 }
 
 /// Whether `cargo deny` can be run here.
