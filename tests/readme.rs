@@ -189,16 +189,25 @@ fn every_test_that_a_page_names_exists() {
 
 #[test]
 fn every_check_of_chaos_has_its_place_in_a_page_and_every_one_named_exists() {
-    let checks = fs::read_dir(root().join("tests/chaos/src/checks")).unwrap();
-    let sources: String =
-        checks.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    let files = fs::read_dir(root().join("tests/chaos/src/checks")).unwrap();
+    let files = files.map(|file| file.unwrap().path()).filter(|path| path.is_file());
+    let sources: String = files.map(|path| fs::read_to_string(path).unwrap()).collect();
     let quoted = sources.split("Check {\n    name: \"").skip(1);
     let known: BTreeSet<&str> = quoted.filter_map(|rest| rest.split('"').next()).collect();
     let page = read("docs/reliability.md");
     let words = page.split('`').skip(1).step_by(2);
-    let named: BTreeSet<&str> = words.filter_map(|word| word.strip_prefix("chaos ")).collect();
+    let named = words.filter_map(|word| word.strip_prefix("chaos "));
+    let named: BTreeSet<&str> = named.filter(|name| *name != "registry").collect();
     assert!(known.len() > 10, "{known:?}");
     assert_eq!(named, known);
+
+    let registries = read("tests/chaos/src/checks/registry/mod.rs");
+    let quoted = registries.split("name: \"").skip(1);
+    let of_registries: Vec<&str> = quoted.filter_map(|rest| rest.split('"').next()).collect();
+    assert!(of_registries.len() > 10, "{of_registries:?}");
+    for name in of_registries {
+        assert!(page.contains(&format!("| `{name}` | ")), "`{name}` has no row");
+    }
 }
 
 #[test]
