@@ -109,7 +109,14 @@ async fn counted(consumer: &Consumer, services: &[ServiceKey]) -> Diagnosis {
     let deadline = Instant::now() + COUNT;
     for service in services {
         let left = deadline.saturating_duration_since(Instant::now());
-        let Ok(Ok(of_one)) = timeout(left, consumer.instances(service)).await else { break };
+        let of_one = match timeout(left, consumer.instances(service)).await {
+            Ok(Ok(of_one)) => of_one,
+            Ok(Err(error)) => {
+                let seen = format!("{} services; {service}: {error}", services.len());
+                return Diagnosis::warn("registered", "services", seen, "do what the cause says");
+            }
+            Err(_) => break,
+        };
         (instances, counted) = (instances + of_one.len(), counted + 1);
         applications.extend(of_one.into_iter().map(|it| it.application));
     }
@@ -156,7 +163,8 @@ async fn addresses(consumer: &Consumer) -> Vec<Diagnosis> {
             Diagnosis::fail("instance", &*address, why_silent(&status), remedy)
         }
     };
-    told.into_iter().take(MOST).map(of_one).collect()
+    let left_out = not_looked_at(told.len());
+    told.into_iter().take(MOST).map(of_one).chain(left_out).collect()
 }
 
 /// Each instance of one service.
@@ -182,7 +190,18 @@ async fn of_service(consumer: &Consumer, service: &ServiceKey) -> Vec<Diagnosis>
     let mut reached: Vec<_> = looks.join_all().await;
     reached.sort_by_key(|(at, _)| *at);
     let instances = listing.instances.iter().zip(reached);
-    instances.map(|(instance, (_, seen))| of_instance(&listing, instance, &seen)).collect()
+    let looked_at = instances.map(|(instance, (_, seen))| of_instance(&listing, instance, &seen));
+    looked_at.chain(not_looked_at(listing.instances.len())).collect()
+}
+
+/// Says how many instances of so many are left out, if any are.
+fn not_looked_at(all: usize) -> Option<Diagnosis> {
+    let more = all.checked_sub(MOST).filter(|more| *more > 0)?;
+    Some(Diagnosis::skip(
+        "instance",
+        format!("{more} more"),
+        format!("the first {MOST} are looked at"),
+    ))
 }
 
 /// One instance: who it is, whether its port accepts, whether it can be called.

@@ -27,6 +27,7 @@ mod strict;
 mod target;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -36,6 +37,9 @@ use tokio::runtime::Runtime;
 use crate::failure::{CommandResult, Failure, FailureKind};
 use crate::options::Options;
 use crate::status::{status_json, status_text};
+
+/// How long what is written to disk may take at the end.
+const WRITES: Duration = Duration::from_secs(1);
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -78,8 +82,9 @@ fn main() -> ExitCode {
         }
     };
     let outcome = runtime.block_on(run(command, &options));
-    // A look-up of a name that nobody answers holds its thread for half a minute; nobody waits for it.
-    runtime.shutdown_background();
+    // Lists are written to the end; nobody waits for the look-up of a name that has no answer, which
+    // holds its thread for half a minute.
+    runtime.shutdown_timeout(WRITES);
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => report(&failure, options.json),

@@ -60,7 +60,10 @@ impl Plan {
                     plan.kinds.push(kind.ok_or_else(|| format!("unknown kind `{name}`: {known}"))?);
                 }
                 name if ALL.iter().any(|check| check.name == name) => plan.names.push(arg.clone()),
-                name => return Err(format!("unknown check `{name}`")),
+                name => {
+                    let known: Vec<&str> = ALL.iter().map(|check| check.name).collect();
+                    return Err(format!("unknown check `{name}`: {}", known.join(", ")));
+                }
             }
         }
         if plan.kinds.is_empty() {
