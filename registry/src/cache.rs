@@ -78,7 +78,10 @@ impl Cache {
     /// Looks whether lists can be kept: writes a file of its own into the folder, and removes it.
     pub(crate) async fn diagnose(&self) -> Diagnosis {
         let folder = self.dir.display().to_string();
-        let path = self.dir.join(format!(".dubhe-{}.tmp", std::process::id()));
+        // Registries share the folder, and are looked at together.
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let unique = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = self.dir.join(format!(".dubhe-{}-{unique}.tmp", std::process::id()));
         let writing = tokio::task::spawn_blocking(move || {
             path.parent().map_or(Ok(()), fs::create_dir_all)?;
             fs::write(&path, MAGIC)?;

@@ -10,11 +10,19 @@ const MANY: usize = 512;
 ///
 /// # Errors
 /// That of the work, or the runtime shuts down.
+///
+/// # Panics
+/// As the work does.
 pub(crate) async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| Err(Error::closed("the runtime shuts down")))
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Error::closed("the runtime shuts down")),
+        },
+    }
 }
 
 /// Runs work on so many items: here if they are few.

@@ -44,9 +44,9 @@ const SURVEY: Duration = Duration::from_secs(4);
 /// How long the end of a session may take.
 const END: Duration = Duration::from_millis(500);
 
-/// What helps against credentials that are refused.
-const OTHER_LOGIN: &str =
-    "correct user and password in the address, or registry.token, as the registry knows them";
+/// What helps if the registry does not let us in, or we cannot present ourselves.
+const OTHER_LOGIN: &str = "correct what the cause names: user and password in the address or \
+                           registry.token, what this user may do there, or the files of TLS";
 
 /// Looks at the registry behind `backend`.
 pub(crate) async fn diagnose(backend: &dyn Backend) -> Vec<Diagnosis> {

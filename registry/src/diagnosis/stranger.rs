@@ -94,7 +94,7 @@ impl fmt::Display for Stranger {
         f.write_str(match self {
             Self::Tls => {
                 "what answers there speaks TLS: write tls=true into the address (etcd, Nacos and \
-                 ZooKeeper), or take the port of the server without TLS"
+                 ZooKeeper); if it is there, correct what the cause says of certificates"
             }
             Self::Http => {
                 "what answers there speaks HTTP/1, as a web server or a provider does: correct \

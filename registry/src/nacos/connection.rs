@@ -108,7 +108,10 @@ impl NacosConnection {
         let stream = connected.map_err(|failure| failure.error(registry, silent))?;
         let client_ip = stream.local_addr().map(|at| at.ip().to_string()).unwrap_or_default();
         let opened = GrpcConnection::open(stream, at, LIMITS).await;
-        let (grpc, driver) = opened.map_err(|failure| failed(&failure.to_string()))?;
+        let (grpc, driver) = opened.map_err(|failure| match &failure {
+            GrpcFailure::Unwanted(_) => Error::refused(format!("registry {registry}: {failure}")),
+            GrpcFailure::Status { .. } | GrpcFailure::Broken(_) => failed(&failure.to_string()),
+        })?;
         let shared = Arc::new(Shared {
             registry: Arc::clone(registry),
             server: server.clone(),

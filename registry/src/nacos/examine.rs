@@ -29,9 +29,10 @@ pub(super) async fn examine(nacos: &Nacos, address: &str) -> Result<Vec<Diagnosi
 
 /// Looks at the port of HTTP.
 async fn http(address: &str, tls: Option<&TlsSettings>) -> Vec<Diagnosis> {
-    let mut time = None;
+    let (mut time, mut is_http) = (None, false);
     for path in STATES {
         let Some(page) = diagnosis::page(address, path, tls).await else { break };
+        is_http = true;
         time = page.time.or(time);
         if let Some(version) = page.member("version").or_else(|| page.member_of("data", "version"))
         {
@@ -39,12 +40,12 @@ async fn http(address: &str, tls: Option<&TlsSettings>) -> Vec<Diagnosis> {
             return vec![Diagnosis::ok("server", address, seen), clock(address, time)];
         }
     }
-    match time {
-        Some(_) => {
+    match is_http {
+        true => {
             let seen = "HTTP, and it does not tell whether it is Nacos";
             vec![Diagnosis::ok("server", address, seen), clock(address, time)]
         }
-        None => {
+        false => {
             let remedy =
                 "correct host and port: logins go there, and the port of gRPC is 1000 higher";
             vec![Diagnosis::warn("server", address, "it answers no HTTP", remedy)]
