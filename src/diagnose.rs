@@ -17,7 +17,7 @@ impl Consumer {
     /// Looks at everything between this machine and its registries, step by step: names and ports of their
     /// servers, whether they are what they should be, our credentials, their clocks, what stands in them,
     /// the folder of the lists on disk, and the address that a provider would register here. Opens
-    /// sessions of its own, and writes nothing that stays. A registry that is dead takes less than 10 s.
+    /// sessions of its own, and writes nothing that stays but the folder of lists. A registry that is dead takes less than 10 s.
     ///
     /// ```
     /// # #[tokio::main]

@@ -223,7 +223,7 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
     /// leaves that to the registry.
     ///
     /// # Cancel safety
-    /// The future is dropped if it takes longer than 3 s.
+    /// The future is dropped if it takes longer than a shutdown has left, which is 1 to 3 s.
     async fn end(&self) {}
 
     /// The config centre over this session; `None` by default. A backend whose sessions have one

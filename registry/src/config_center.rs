@@ -28,9 +28,9 @@ pub const OVERRIDES: &str = "configurators";
 
 /// A place where people keep texts that programs follow, such as rules.
 ///
-/// A text has a key and a group, which is `dubbo` for rules and [`OVERRIDES`] for those of a registry. Both have 1 to 512 bytes, neither `/`
-/// nor control characters; a text has at most 1,000,000
-/// bytes. An empty text counts as absent.
+/// A text has a key and a group, which is `dubbo` for rules and [`OVERRIDES`] for those of a registry.
+/// Both have 1 to 512 bytes, neither `/` nor control characters; a text has at most 1,000,000 bytes. An
+/// empty text counts as absent.
 ///
 /// ```
 /// # #[tokio::main]

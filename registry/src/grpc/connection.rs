@@ -3,16 +3,17 @@
 use std::fmt;
 use std::sync::Mutex;
 
-use super::failure::GrpcFailure;
-use super::frames::{GrpcAnswers, GrpcBody, GrpcRequests, frame};
-use super::heard::{Heard, HeardStream};
-use crate::lock::locked;
-use crate::tls::ServerStream;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderValue, Request, StatusCode};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use prost::Message;
+
+use super::failure::GrpcFailure;
+use super::frames::{GrpcAnswers, GrpcBody, GrpcRequests, frame};
+use super::heard::{Heard, HeardStream};
+use crate::lock::locked;
+use crate::tls::ServerStream;
 
 /// The most bytes of headers that an answer may have.
 const MAX_HEADERS: u32 = 64 * 1024;

@@ -21,7 +21,7 @@ const PREFIX: &str = "DUBHE_";
 /// Names the file; empty for none.
 pub(super) const FILE: &str = "DUBHE_CONFIG";
 
-/// Ours, but no settings: the file, the log filter of examples and tools, the Python of the tests.
+/// Ours, but no settings: the file, the log filter of examples and tools, the Python and the Nacos of tests.
 const RESERVED: [&str; 4] = [FILE, "DUBHE_LOG", "DUBHE_NACOS", "DUBHE_PYTHON"];
 
 /// The settings among `variables`, and the names of variables that an orchestrator made. Variables
