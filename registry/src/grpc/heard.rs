@@ -27,6 +27,8 @@ struct First {
     bytes: Vec<u8>,
     /// Why it takes no connection of ours.
     refusal: Option<String>,
+    /// What else it has said in TLS.
+    said: Option<String>,
 }
 
 impl Heard {
@@ -37,6 +39,7 @@ impl Heard {
             return Some(GrpcFailure::Unwanted(why.clone()));
         }
         let what = match &first.bytes[..] {
+            [] if first.said.is_some() => return first.said.clone().map(GrpcFailure::Broken),
             [] if self.is_tls => {
                 "it closed the connection without a word; check host and port, and whether it wants a \
                  client certificate"
@@ -71,10 +74,12 @@ impl HeardStream {
 
     /// Remembers why the peer would not have us, which may come where we write, too.
     fn note<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if let Poll::Ready(Err(error)) = &polled
-            && let Some(why) = tls::refusal(error)
-        {
-            locked(&self.heard.first).refusal = Some(why);
+        if let Poll::Ready(Err(error)) = &polled {
+            let mut first = locked(&self.heard.first);
+            match tls::refusal(error) {
+                Some(why) => first.refusal = Some(why),
+                None => first.said = error.get_ref().map(|_| error.to_string()),
+            }
         }
         polled
     }

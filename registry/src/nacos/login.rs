@@ -30,6 +30,9 @@ const LIMIT: Duration = Duration::from_secs(3);
 /// Largest answer.
 const MAX_ANSWER: usize = 64 * 1024;
 
+/// Why no answer comes.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// User and password, or none.
 #[derive(Clone)]
 pub(super) struct Login {
@@ -77,7 +80,11 @@ impl Login {
                 let stream = tls::connect(http, tls, HTTP_1).await;
                 let stream =
                     stream.map_err(|failure| failure.or(LOGIN_TLS).error(registry, silent))?;
-                self.ask(stream, http, path).await.map_err(failed)
+                let asked = self.ask(stream, http, path).await;
+                asked.map_err(|error| match tls::refusal_within(&*error) {
+                    Some(why) => Error::refused(format!("registry {registry}: {why}")),
+                    None => failed(deepest(&*error)),
+                })
             };
             let late = |_| Err(failed(format!("no answer within {LIMIT:?}")));
             let (status, body) = timeout(LIMIT, asked).await.unwrap_or_else(late)?;
@@ -111,21 +118,18 @@ impl Login {
         stream: ServerStream,
         http: &str,
         path: &str,
-    ) -> Result<(StatusCode, Bytes), String> {
-        let text = |error: &dyn fmt::Display| error.to_string();
-        let handshake = http1::handshake(TokioIo::new(stream)).await;
-        let (mut calls, connection) = handshake.map_err(|error| text(&error))?;
+    ) -> Result<(StatusCode, Bytes), Cause> {
+        let (mut calls, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let form = format!("username={}&password={}", escaped(&self.user), escaped(&self.password));
         let request = Request::post(path)
             .header("host", http)
             .header("content-type", "application/x-www-form-urlencoded")
-            .body(Full::new(Bytes::from(form)))
-            .map_err(|error| text(&error))?;
+            .body(Full::new(Bytes::from(form)))?;
         let answer = async {
-            let response = calls.send_request(request).await.map_err(|error| text(&error))?;
+            let response = calls.send_request(request).await?;
             let status = response.status();
-            let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
-            Ok((status, body.map_err(|error| text(&error))?.to_bytes()))
+            let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await?;
+            Ok::<_, Cause>((status, body.to_bytes()))
         };
         tokio::pin!(connection, answer);
         tokio::select! {
@@ -134,10 +138,16 @@ impl Login {
             ended = &mut connection => match ended {
                 // The answer came whole before the end.
                 Ok(()) => answer.await,
-                Err(error) => Err(error.to_string()),
+                Err(error) => Err(error.into()),
             },
         }
     }
+}
+
+/// The cause that says most: what is above it says that a connection failed.
+fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// A value of a form.

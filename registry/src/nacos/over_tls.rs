@@ -184,6 +184,9 @@ async fn both_ports_are_spoken_to_over_tls_and_what_is_wrong_is_told() {
     let (http, grpc) = (fake.port, fake.port + GRPC_OFFSET);
     let (http, grpc) = (format!("127.0.0.1:{http}"), format!("127.0.0.1:{grpc}"));
     let ca = format!("tls=true&ca={}", fake.authority.ca().display());
+    let others = CertificateAuthority::new();
+    let stranger = others.issue("client", CertificateWish::default());
+    let foreign = format!("{ca}&cert={}&key={}", stranger.cert.display(), stranger.key.display());
     for (login, query, is_ours, expected) in [
         ("", "", false, "expects TLS (tls=true)".to_owned()),
         ("", "tls=true", false, format!("{grpc} is signed by none that this system trusts")),
@@ -194,6 +197,9 @@ async fn both_ports_are_spoken_to_over_tls_and_what_is_wrong_is_told() {
             format!("{http} is signed by none that this system trusts"),
         ),
         ("", &ca, true, format!("{grpc} wants a client certificate")),
+        ("ann:s3cret@", &ca, true, format!("{http} wants a client certificate")),
+        ("", &foreign, true, format!("{grpc} refuses our certificate")),
+        ("ann:s3cret@", &foreign, true, format!("{http} refuses our certificate")),
         (
             "",
             &format!("{good}&server-name=a.test"),
@@ -202,7 +208,7 @@ async fn both_ports_are_spoken_to_over_tls_and_what_is_wrong_is_told() {
         ),
     ] {
         let error = fake.open(login, query).await.unwrap_err();
-        assert_eq!(error.is_refused(), is_ours, "{error}");
+        assert_eq!(error.is_refused(), is_ours, "{login}{query}: {error}");
         let text = error.to_string();
         assert!(text.contains(&expected) && !text.contains("s3cret"), "{query}: {text}");
     }

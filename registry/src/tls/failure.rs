@@ -68,3 +68,10 @@ impl ConnectFailure {
 pub(crate) fn refusal(error: &io::Error) -> Option<String> {
     error.get_ref()?.downcast_ref::<TlsRefusal>().map(TlsRefusal::to_string)
 }
+
+/// The same of an error that has one of a connection among its causes.
+#[cfg(feature = "nacos")]
+pub(crate) fn refusal_within(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.find_map(|cause| cause.downcast_ref().and_then(refusal))
+}

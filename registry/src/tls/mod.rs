@@ -24,6 +24,8 @@ mod words;
 pub(crate) use self::connect::HTTP_2;
 pub(crate) use self::connect::connect;
 pub(crate) use self::failure::refusal;
+#[cfg(feature = "nacos")]
+pub(crate) use self::failure::refusal_within;
 #[cfg(feature = "zookeeper")]
 pub(crate) use self::failure::{ConnectFailure, TlsFailure};
 pub(crate) use self::settings::TlsSettings;

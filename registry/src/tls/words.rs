@@ -133,6 +133,10 @@ fn named(why: &CertificateError) -> String {
 fn alerted(server: &str, has_certificate: bool, alert: AlertDescription) -> TlsFailure {
     use AlertDescription as Alert;
     match alert {
+        // The name of a CA that it trusts, and another key.
+        Alert::DecryptError if has_certificate => TlsFailure::Ours(format!(
+            "{server} refuses our certificate ({alert:?}): write one that it trusts into cert and key"
+        )),
         Alert::NoCertificate
         | Alert::BadCertificate
         | Alert::UnsupportedCertificate
