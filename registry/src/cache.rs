@@ -56,23 +56,20 @@ impl Cache {
     }
 
     /// Keeps the list. An empty one is not kept: it is of no use, and may be a mistake.
-    pub(crate) async fn write(&self, service: &ServiceKey, instances: Arc<[Arc<Instance>]>) {
+    ///
+    /// # Errors
+    /// The disk does not take it; what was kept before stays.
+    pub(crate) async fn write(
+        &self,
+        service: &ServiceKey,
+        instances: Arc<[Arc<Instance>]>,
+    ) -> io::Result<()> {
         if instances.is_empty() {
-            return;
+            return Ok(());
         }
-        let (cache, service) = (self.clone(), service.clone());
-        let write = move || {
-            let path = cache.path(&service);
-            if let Err(error) = cache.write_now(&path, &instances) {
-                let path = path.display();
-                tracing::warn!(
-                    target: "dubhe::registry::cache",
-                    %service, %path, %error, "list not cached, check the cache folder"
-                );
-            }
-        };
-        // Only a panic could fail here, and nothing can be done about it.
-        let _ = tokio::task::spawn_blocking(write).await;
+        let (cache, path) = (self.clone(), self.path(service));
+        let write = move || cache.write_now(&path, &instances);
+        tokio::task::spawn_blocking(write).await.unwrap_or_else(|ended| Err(ended.into()))
     }
 
     /// Looks whether lists can be kept: writes a file of its own into the folder, and removes it.
@@ -100,7 +97,8 @@ impl Cache {
         }
     }
 
-    fn path(&self, service: &ServiceKey) -> PathBuf {
+    /// The file of a service's list.
+    pub(crate) fn path(&self, service: &ServiceKey) -> PathBuf {
         let plain = |c: char| {
             if c.is_ascii_alphanumeric() || c == '.' { c } else { '_' }
         };
@@ -236,7 +234,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::new(&dir.path().join("new"), "dubhe://a:1");
         assert_eq!(cache.read(&service()).await, None);
-        cache.write(&service(), list(3)).await;
+        cache.write(&service(), list(3)).await.unwrap();
         let snapshot = cache.read(&service()).await.unwrap();
         assert_eq!(snapshot.instances.len(), 3);
         let Source::Cache { age } = snapshot.source else { panic!("{snapshot:?}") };
@@ -248,7 +246,7 @@ mod tests {
     async fn an_old_list_says_how_old_it_is() {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::new(dir.path(), "dubhe://a:1");
-        cache.write(&service(), list(1)).await;
+        cache.write(&service(), list(1)).await.unwrap();
         let path = cache.path(&service());
         let text = fs::read_to_string(&path).unwrap();
         let written = text.lines().next().unwrap().split(' ').nth(2).unwrap();
@@ -264,7 +262,7 @@ mod tests {
     async fn a_damaged_file_is_ignored_and_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::new(dir.path(), "dubhe://a:1");
-        cache.write(&service(), list(2)).await;
+        cache.write(&service(), list(2)).await.unwrap();
         let path = cache.path(&service());
         let whole = fs::read(&path).unwrap();
         for end in 0..whole.len() {
@@ -278,7 +276,7 @@ mod tests {
             fs::write(&path, damaged).unwrap();
             assert_eq!(cache.read(&service()).await, None, "damaged at {at}");
         }
-        cache.write(&service(), list(2)).await;
+        cache.write(&service(), list(2)).await.unwrap();
         assert!(cache.read(&service()).await.is_some());
     }
 
@@ -288,7 +286,7 @@ mod tests {
         let cache = Cache::new(dir.path(), "dubhe://a:1");
         let mut instances = list(3).to_vec();
         Arc::make_mut(&mut instances[1]).address = "nowhere".into();
-        cache.write(&service(), instances.into()).await;
+        cache.write(&service(), instances.into()).await.unwrap();
         let path = cache.path(&service());
         assert_eq!(cache.read(&service()).await.unwrap().instances.len(), 2);
         let whole = fs::read_to_string(&path).unwrap();
@@ -308,8 +306,8 @@ mod tests {
     async fn an_empty_list_does_not_replace_a_full_one() {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::new(dir.path(), "dubhe://a:1");
-        cache.write(&service(), list(2)).await;
-        cache.write(&service(), list(0)).await;
+        cache.write(&service(), list(2)).await.unwrap();
+        cache.write(&service(), list(0)).await.unwrap();
         assert_eq!(cache.read(&service()).await.unwrap().instances.len(), 2);
     }
 
@@ -317,11 +315,11 @@ mod tests {
     async fn whoever_reads_a_list_while_the_next_is_written_has_one_of_them_whole() {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::new(dir.path(), "dubhe://a:1");
-        cache.write(&service(), list(2)).await;
+        cache.write(&service(), list(2)).await.unwrap();
         let path = cache.path(&service());
         let (old, mut seen) = (fs::read(&path).unwrap(), Vec::new());
         let mut reader = fs::File::open(&path).unwrap();
-        cache.write(&service(), list(3)).await;
+        cache.write(&service(), list(3)).await.unwrap();
         reader.read_to_end(&mut seen).unwrap();
         assert_eq!(seen, old);
         assert_eq!(cache.read(&service()).await.unwrap().instances.len(), 3);
@@ -339,19 +337,19 @@ mod tests {
         }
         // What is not ours stays, however old it is.
         fs::File::create(dir.path().join("note")).unwrap().set_modified(UNIX_EPOCH).unwrap();
-        cache.write(&service(), list(1)).await;
+        cache.write(&service(), list(1)).await.unwrap();
         assert!(!name(7).exists() && name(6).exists() && dir.path().join("note").exists());
         assert!(cache.read(&service()).await.is_some());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), MAX_FILES + 1);
         // One that replaces its own needs no room.
-        cache.write(&service(), list(2)).await;
+        cache.write(&service(), list(2)).await.unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), MAX_FILES + 1);
     }
 
     #[tokio::test]
     async fn registries_and_services_do_not_share_lists() {
         let dir = tempfile::tempdir().unwrap();
-        Cache::new(dir.path(), "dubhe://a:1").write(&service(), list(2)).await;
+        Cache::new(dir.path(), "dubhe://a:1").write(&service(), list(2)).await.unwrap();
         let other = Cache::new(dir.path(), "dubhe://b:1");
         assert_eq!(other.read(&service()).await, None);
         let other = Cache::new(dir.path(), "dubhe://a:1");

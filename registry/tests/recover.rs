@@ -16,6 +16,7 @@ use dubhe_registry::{
 use rpc_core::{Error, Instance, ServiceKey, Source};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
+use world::log::{listen, logged};
 use world::{instance, key, shows};
 
 const SERVICE: &str = "shop.Inventory";
@@ -294,6 +295,49 @@ async fn a_cached_list_is_as_old_as_its_last_confirmation_and_seldom_written() {
     flaky.0.is_up.send_replace(false);
     sleep(Duration::from_secs(1200)).await;
     assert_eq!(files().len(), 0, "written although nobody confirmed it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_the_disk_did_not_take_is_written_when_it_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("lists");
+    // No folder can be made where a file is.
+    std::fs::write(&folder, "").unwrap();
+    let mut config = RegistryParams::new("flaky://");
+    config.cache_dir = Some(folder.clone());
+    let (flaky, registry) = Flaky::with(true, config);
+    flaky.register(&instance(SERVICE, "a:1")).await.unwrap();
+    listen();
+    let mut list = registry.subscribe(&key(SERVICE)).await.unwrap();
+    shows(&mut list, &["a:1"]).await;
+    sleep(Duration::from_secs(1200)).await;
+    assert_eq!(logged(&["list not cached", &folder.display().to_string()]), 1);
+    std::fs::remove_file(&folder).unwrap();
+    // The list does not change, and the registry has nothing new to say.
+    sleep(Duration::from_secs(360)).await;
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_recovers_soon_has_a_list_that_changed_soon() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("lists");
+    let mut config = RegistryParams::new("flaky://");
+    config.cache_dir = Some(folder.clone());
+    let (flaky, registry) = Flaky::with(true, config);
+    flaky.register(&instance(SERVICE, "a:1")).await.unwrap();
+    let mut list = registry.subscribe(&key(SERVICE)).await.unwrap();
+    shows(&mut list, &["a:1"]).await;
+    sleep(Duration::from_secs(1)).await;
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::write(&folder, "").unwrap();
+    flaky.register(&instance(SERVICE, "b:1")).await.unwrap();
+    sleep(Duration::from_secs(30)).await;
+    shows(&mut list, &["a:1", "b:1"]).await;
+    std::fs::remove_file(&folder).unwrap();
+    // Long before the list is read again.
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
 }
 
 #[tokio::test(start_paused = true)]
