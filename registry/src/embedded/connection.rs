@@ -25,7 +25,6 @@ use super::table::{InstanceKey, ServiceList};
 use super::wire::{
     Ask, ClientMessage, FrameReader, MAX_FROM_SERVER, ServerAnswer, ServerMessage, VERSION, frame,
 };
-use crate::off_thread::off_thread_if_long;
 use crate::sound;
 
 /// Most changes of one connection that wait until they are safe; past it nothing more is read.
@@ -292,9 +291,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 continue;
             }
             self.watched.insert(service, None);
-            let items = if list.is_pushed() { 0 } else { list.version.instances.len() };
-            let made = off_thread_if_long(items, move || list.push()).await;
-            let push = made.map_err(|_| End::Silent)?;
+            let push = list.push().await.map_err(|_| End::Silent)?;
             pushed += push.len();
             self.send(&push).await?;
         }

@@ -5,17 +5,19 @@
 //! `lease.rs`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use rpc_core::{Instance, ServiceKey};
+use rpc_core::{Error, Instance, ServiceKey};
 use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::caller::Registrant;
 use super::secret::ClientSecret;
 use super::settings::RegistryServerConfig;
 use super::wire::{ServerMessage, Version, frame};
+use crate::off_thread::off_thread_if_long;
 
 /// The instances from an earlier life of a registry.
 #[derive(Debug, Default)]
@@ -104,27 +106,30 @@ pub(super) struct Owned {
 pub(crate) struct ServiceList {
     service: ServiceKey,
     pub(crate) version: Version,
-    push: OnceLock<Bytes>,
+    push: OnceCell<Bytes>,
 }
 
 impl ServiceList {
     fn new(service: &ServiceKey, revision: u64, instances: Vec<Arc<Instance>>) -> Self {
         let version = Version { revision, instances, ..Version::default() };
-        Self { service: service.clone(), version, push: OnceLock::new() }
+        Self { service: service.clone(), version, push: OnceCell::new() }
     }
 
-    /// Whether the frame for subscribers is made.
-    pub(crate) fn is_pushed(&self) -> bool {
-        self.push.get().is_some()
-    }
-
-    /// The frame for subscribers; made once, outside the table's lock.
-    pub(crate) fn push(&self) -> Bytes {
+    /// The frame for subscribers. One of those who want it first has it made, that of a long list off
+    /// the runtime's threads, and the others wait without holding a thread.
+    ///
+    /// # Errors
+    /// The runtime shuts down.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time: who waits next has it made.
+    pub(crate) async fn push(&self) -> Result<Bytes, Error> {
         let make = || {
             let (service, listing) = (self.service.clone(), self.version.clone());
-            frame(&ServerMessage::Push { service, listing })
+            let make = move || frame(&ServerMessage::Push { service, listing });
+            off_thread_if_long(self.version.instances.len(), make)
         };
-        self.push.get_or_init(make).clone()
+        self.push.get_or_try_init(make).await.cloned()
     }
 }
 

@@ -5,15 +5,17 @@
 mod hostile;
 mod owners;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rpc_core::{Error, Instance, ServiceKey};
-use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::caller::Registrant;
 use super::secret::{ClientSecret, Identity};
 use super::wire::{Ask, ClientMessage, VERSION, frame};
 use super::{Client, RegistryHost, RegistryServerConfig, serve};
@@ -288,6 +290,47 @@ impl Backend for Piped {
         locked(&self.came).push(Instant::now());
         Ok(Client::open(ours, ("piped://", ""), &self.identity).await?)
     }
+}
+
+/// Clients subscribe at the same time to a long list, and read its push without reading the list.
+async fn pushed_to(clients: usize) {
+    let host = RegistryHost::start(no_withholding());
+    let caller = Registrant { connection: 1_000_000, secret: ClientSecret::random() };
+    for i in 0..2000 {
+        host.register(&caller, instance(&format!("a:{i}"))).unwrap();
+    }
+    let mut reading = JoinSet::new();
+    for _ in 0..clients {
+        let mut pipe = pipe(&host);
+        let subscribe = Ask::Subscribe { service: key(), known: 0 };
+        for (id, ask) in [hello(), subscribe].into_iter().enumerate() {
+            pipe.write_all(&frame(&ClientMessage { id: id as u64, ask })).await.unwrap();
+        }
+        reading.spawn(async move {
+            // The answers to both questions come before it.
+            for _ in 0..3 {
+                let length = pipe.read_u32().await.unwrap();
+                let mut frame = vec![0; length as usize];
+                pipe.read_exact(&mut frame).await.unwrap();
+            }
+        });
+    }
+    reading.join_all().await;
+}
+
+#[test]
+fn a_long_list_is_made_once_and_holds_up_one_thread_however_many_wait_for_it() {
+    let threads = Arc::new(AtomicUsize::new(0));
+    let started = Arc::clone(&threads);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .on_thread_start(move || {
+            started.fetch_add(1, Ordering::SeqCst);
+        })
+        .build()
+        .unwrap();
+    runtime.block_on(async { timeout(Duration::from_secs(60), pushed_to(100)).await.unwrap() });
+    assert_eq!(threads.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]

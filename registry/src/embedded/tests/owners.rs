@@ -44,7 +44,7 @@ async fn the_secret_of_a_client_stands_in_no_list() {
     let host = RegistryHost::start(no_withholding());
     let identity = Identity::random();
     known(&host, &identity).await.register(&instance("a:1")).await.unwrap();
-    let push = host.list(&key()).push();
+    let push = host.list(&key()).push().await.unwrap();
     let secret = serde_json::to_string(&identity.secret).unwrap();
     assert!(secret.len() > 32 && !format!("{identity:?}").contains(secret.trim_matches('"')));
     assert!(!String::from_utf8_lossy(&push).contains(secret.trim_matches('"')));
