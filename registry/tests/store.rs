@@ -76,6 +76,28 @@ async fn a_server_that_was_killed_knows_at_once_what_was_registered_and_evicts_w
 }
 
 #[tokio::test]
+async fn a_provider_that_ends_before_its_session_is_back_leaves_no_instance() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = ServerProcess::start("127.0.0.1:0", LEASE, dir.path()).await;
+    let address = server.address.to_string();
+    let providers = providers(&server, 3).await;
+    server.kill();
+    for (_, registration) in &providers {
+        let mut registered = registration.watch();
+        timeout(LIMIT, registered.wait_for(|is| !is)).await.unwrap().unwrap();
+    }
+    // Pauses between attempts have become long, so none of them is back just after the server is.
+    sleep(Duration::from_secs(3)).await;
+    let server = ServerProcess::start(&address, LEASE, dir.path()).await;
+    let ends = providers.into_iter().map(|(_, registration)| registration.unregister());
+    for end in futures_util::future::join_all(ends).await {
+        end.unwrap();
+    }
+    // Silent ones would stay for long: so many make a registry believe that it is cut off itself.
+    assert_eq!(client(&server).list(&key(SERVICE)).await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn an_instance_stays_its_clients_own_over_a_kill_of_the_server() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = ServerProcess::start("127.0.0.1:0", LEASE, dir.path()).await;

@@ -110,15 +110,13 @@ impl Keep {
         }
     }
 
+    /// Takes it off the list. A registry that has been away may be back, and has kept it: what is not
+    /// removed now may stay there for long.
     async fn remove(&self) -> Result<(), Error> {
         let Some(listed) = &self.listed else {
             return Ok(());
         };
-        let state = self.state.borrow().clone();
-        match state {
-            State::Up(session) => self.link.request(session.unregister(listed)).await,
-            State::Down(error) => Err(error),
-            State::Connecting => Ok(()),
-        }
+        let session = self.link.session_at_once().await?;
+        self.link.request(session.unregister(listed)).await
     }
 }

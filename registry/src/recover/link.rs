@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rpc_core::{Error, Instance, ServiceKey, Snapshot, Source, ZONE, runtime};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -51,6 +51,8 @@ pub(crate) struct Link {
     pub(crate) closing: watch::Sender<bool>,
     /// Log lines about lists that were already written.
     pub(crate) told: Teller,
+    /// Ends the pause before the next attempt.
+    hurry: Notify,
     /// Whether a task opens sessions.
     is_opening: AtomicBool,
     opener: Mutex<Option<JoinHandle<()>>>,
@@ -122,6 +124,7 @@ impl Link {
             providers: watch::Sender::new(0),
             closing: watch::Sender::new(false),
             told: Teller::default(),
+            hurry: Notify::new(),
             is_opening: AtomicBool::new(false),
             opener: Mutex::new(None),
         }
@@ -202,6 +205,7 @@ impl Link {
             // Likewise here: then try at once.
             tokio::select! {
                 () = sleep(pause) => {}
+                () = self.hurry.notified() => {}
                 _ = providers.wait_for(|n| (*n > 0) != provides) => {}
             }
         }
@@ -280,6 +284,24 @@ impl Link {
     pub(crate) async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
         let session = self.session().await?;
         self.request(session.services()).await
+    }
+
+    /// The session, after another attempt without a pause if there is none: for what cannot wait until the
+    /// next one.
+    pub(super) async fn session_at_once(self: &Arc<Self>) -> Result<Arc<dyn Session>, Error> {
+        // In case the runtime has ended in which sessions were opened.
+        let _ = self.begin();
+        let is_asked = self.state.send_if_modified(|state| {
+            let is_down = matches!(state, State::Down(_));
+            if is_down {
+                *state = State::Connecting;
+            }
+            is_down
+        });
+        if is_asked {
+            self.hurry.notify_one();
+        }
+        self.session().await
     }
 
     /// The session, waiting for it at most two attempts, or until one fails.
