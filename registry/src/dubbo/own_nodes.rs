@@ -2,6 +2,7 @@
 //! in the next one here, and with it what this process does not want any more.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,10 +10,14 @@ use rpc_core::{Instance, ServiceKey};
 
 use crate::lock::locked;
 
+/// The newest [`OwnNodes::started_ms`].
+static LAST_START: AtomicU64 = AtomicU64::new(0);
+
 /// The nodes that may be there.
 #[derive(Debug)]
 pub(super) struct OwnNodes {
-    /// When this process began to use the registry, in milliseconds since 1970.
+    /// When this process began to use the registry, in milliseconds since 1970; no two uses in one process
+    /// have the same, so that each has nodes of its own.
     pub(super) started_ms: u64,
     /// Of each instance; two while its content changes.
     providers: Mutex<BTreeMap<InstanceName, BTreeSet<String>>>,
@@ -27,7 +32,10 @@ impl OwnNodes {
     /// None yet.
     pub(super) fn new() -> Self {
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let started_ms = u64::try_from(started.as_millis()).unwrap_or(0);
+        let now_ms = u64::try_from(started.as_millis()).unwrap_or(0);
+        let next = |last: u64| Some(now_ms.max(last + 1));
+        let last = LAST_START.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        let started_ms = last.map_or(now_ms, |last| now_ms.max(last + 1));
         Self { started_ms, providers: Mutex::default(), consumers: Mutex::default() }
     }
 

@@ -64,6 +64,12 @@ pub(crate) trait NodeTree: fmt::Debug + Send + Sync + 'static {
     /// The children of `path`, in any order; none if it does not exist.
     async fn children(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, Error>;
 
+    /// How many children `path` has, of which none has children itself, as is so of owned nodes; none if it
+    /// does not exist.
+    async fn count(&self, path: &str) -> Result<usize, Error> {
+        Ok(self.children(path, ReadOf::Names).await?.len())
+    }
+
     /// Puts the children of `path` into `newest` at once and after each change, until the watch or the
     /// session is lost. Changes that come fast may be put together. A path that does not exist has no
     /// children, and is watched all the same.

@@ -179,6 +179,7 @@ async fn what_does_not_exist_is_none_and_has_no_children(server: &dyn TreeServer
     for read in [ReadOf::Names, ReadOf::Values] {
         assert_eq!(tree.children(&path, read).await.unwrap(), []);
     }
+    assert_eq!(tree.count(&path).await.unwrap(), 0);
     // Reading makes nothing.
     assert_eq!(text_at(&tree, at).await, None);
 }
@@ -325,6 +326,7 @@ async fn a_thousand_children_are_one_list(server: &dyn TreeServer, at: &str) {
     assert!(is_full(&tree.children(at, ReadOf::Values).await.unwrap().into()));
     let named = tree.children(at, ReadOf::Names).await.unwrap();
     assert!(named.len() == 1000 && named.iter().all(|node| node.value.is_empty()));
+    assert_eq!(tree.count(at).await.unwrap(), 1000);
 }
 
 async fn a_session_that_ends_says_so_and_takes_its_nodes_along(server: &dyn TreeServer, at: &str) {

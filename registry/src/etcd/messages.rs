@@ -48,6 +48,8 @@ pub(super) struct RangeRequest {
     pub(super) revision: i64,
     #[prost(bool, tag = "8")]
     pub(super) keys_only: bool,
+    #[prost(bool, tag = "9")]
+    pub(super) count_only: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -58,6 +60,9 @@ pub(super) struct RangeResponse {
     pub(super) kvs: Vec<EtcdKeyValue>,
     #[prost(bool, tag = "3")]
     pub(super) more: bool,
+    /// How many keys the range has, however many were asked for.
+    #[prost(int64, tag = "4")]
+    pub(super) count: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]

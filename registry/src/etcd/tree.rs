@@ -79,6 +79,7 @@ impl EtcdTree {
                 limit: PAGE,
                 revision: at,
                 keys_only: read == ReadOf::Names,
+                count_only: false,
             };
             let page: RangeResponse = self.link().call(RANGE, &request).await?;
             if at == 0 {
@@ -184,6 +185,13 @@ impl NodeTree for EtcdTree {
     async fn children(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, Error> {
         let (children, _) = self.list(path, read).await?;
         Ok(children.list().to_vec())
+    }
+
+    async fn count(&self, path: &str) -> Result<usize, Error> {
+        let (key, range_end) = Children::of(path, ReadOf::Names).range();
+        let request = RangeRequest { key, range_end, count_only: true, ..RangeRequest::default() };
+        let answer: RangeResponse = self.link().call(RANGE, &request).await?;
+        Ok(usize::try_from(answer.count).unwrap_or(0))
     }
 
     async fn watch_children(

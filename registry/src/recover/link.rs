@@ -179,7 +179,11 @@ impl Link {
                     outage.is_first = false;
                     self.state.send_replace(State::Up(Arc::clone(&session)));
                     session.closed().await;
-                    peers = session.peers();
+                    // Who came in with all others has not heard of all yet.
+                    peers = match opened.elapsed() < self.pace.reconcile {
+                        true => peers.max(session.peers()),
+                        false => session.peers().or(peers),
+                    };
                     let is_young = opened.elapsed() < self.pace.longest_pause;
                     // After a short session it is the same outage, which has been logged.
                     if !is_young {

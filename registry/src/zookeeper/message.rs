@@ -90,6 +90,8 @@ pub(super) struct NodeStat {
     pub(super) version: i32,
     /// The session that it ends with; 0 if it lasts.
     pub(super) owner: i64,
+    /// How many children it has.
+    pub(super) children: i32,
 }
 
 /// Begins a request, which gets its number when it is sent.
@@ -212,8 +214,10 @@ fn stat(body: &mut JuteReader) -> Result<NodeStat, NotJute> {
     let (_created, _changed, _created_ms) = (body.long()?, body.long()?, body.long()?);
     let changed_ms = body.long()?;
     let version = body.int()?;
-    let (_children, _access) = (body.int()?, body.int()?);
-    Ok(NodeStat { changed_ms, version, owner: body.long()? })
+    // Versions of the names of its children and of its access.
+    let (_names, _access) = (body.int()?, body.int()?);
+    let (owner, _length, children) = (body.long()?, body.int()?, body.int()?);
+    Ok(NodeStat { changed_ms, version, owner, children })
 }
 
 pub(super) fn value_and_stat(body: Bytes) -> Result<(Bytes, NodeStat), NotJute> {

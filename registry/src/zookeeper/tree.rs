@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::client::{OpFailure, ZooKeeperClient};
 use super::connection::{MAX_ANSWER, RequestFailure};
-use super::message::{ANY_VERSION, NewNode, NodeAccess, ServerCode};
+use super::message::{ANY_VERSION, NewNode, NodeAccess, NodeStat, ServerCode};
 use super::watched_list::{READS, WatchedList};
 use crate::dubbo::{NodeTree, ReadOf, TreeNode};
 
@@ -306,6 +306,12 @@ impl NodeTree for ZooKeeperTree {
     async fn children(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, Error> {
         let children = self.read(&self.full(path), read).await;
         children.map_err(|failure| self.error(path, failure))
+    }
+
+    async fn count(&self, path: &str) -> Result<usize, Error> {
+        let node = self.client.get(&self.full(path)).await;
+        let children = |(_, stat): (Bytes, NodeStat)| usize::try_from(stat.children).unwrap_or(0);
+        node.map(|node| node.map_or(0, children)).map_err(|failure| self.error(path, failure))
     }
 
     async fn watch_children(

@@ -1,17 +1,20 @@
 //! Lists this process as a consumer of the services that it watches, so that people see who calls whom.
 //!
-//! Nothing waits for it: one task writes and removes the entries, and tries again what fails.
+//! Nothing waits for it: one task writes and removes the entries, and tries again what fails. It counts the
+//! entries of others, too: by their number consumers spread over time what they do after a loss.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rand::seq::IteratorRandom as _;
 use rpc_core::ServiceKey;
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::super::layout::Layout;
 use super::super::paths::TreePaths;
@@ -28,6 +31,13 @@ const RETRY: Duration = Duration::from_secs(10);
 /// Limit of one operation.
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// How many services the consumers are counted of each time, chosen at random.
+const COUNTED: usize = 4;
+
+/// How long the consumers are not counted again for each that there was, because servers that do not count name
+/// them all: two a second.
+const UNCOUNTED_FOR_ONE: Duration = Duration::from_millis(500);
+
 /// The services that this process watches in a session.
 ///
 /// Its task begins with the first of them and ends with the session.
@@ -38,6 +48,8 @@ pub(super) struct Consumers {
     paths: Arc<TreePaths>,
     /// How many watches there are of each.
     watched: watch::Sender<BTreeMap<ServiceKey, usize>>,
+    /// How many consumers there are of the service that has the most; 0 while that is not known.
+    peers: Arc<AtomicUsize>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -58,6 +70,7 @@ impl Consumers {
             layout: Arc::clone(layout),
             paths: Arc::clone(paths),
             watched: watch::Sender::default(),
+            peers: Arc::default(),
             task: Mutex::default(),
         })
     }
@@ -76,10 +89,17 @@ impl Consumers {
                 layout: Arc::clone(&self.layout),
                 paths: Arc::clone(&self.paths),
                 written: BTreeMap::new(),
+                peers: Arc::clone(&self.peers),
+                uncounted_until: Instant::now(),
             };
             *task = Some(tokio::spawn(entries.keep(self.watched.subscribe())));
         }
         Some(Consuming { consumers: Arc::clone(self), service: service.clone() })
+    }
+
+    /// How many consumers share the services of this one, if that is known.
+    pub(super) fn peers(&self) -> Option<usize> {
+        Some(self.peers.load(Ordering::Relaxed)).filter(|peers| *peers > 0)
     }
 
     /// Ends its task; the entries end with the session.
@@ -109,6 +129,8 @@ struct Entries {
     layout: Arc<Layout>,
     paths: Arc<TreePaths>,
     written: BTreeMap<ServiceKey, Entry>,
+    peers: Arc<AtomicUsize>,
+    uncounted_until: Instant,
 }
 
 struct Entry {
@@ -133,6 +155,9 @@ impl Entries {
             self.write(&services, &host).await;
             let is_done = self.written.values().all(|entry| entry.is_there)
                 && self.written.len() == services.len();
+            if is_done {
+                self.count(&services).await;
+            }
             let again = if is_done { CHECK } else { RETRY };
             tokio::select! {
                 changed = watched.changed() => if changed.is_err() { return },
@@ -143,6 +168,25 @@ impl Entries {
                 }
             }
         }
+    }
+
+    /// Counts the consumers of some services, unless that was done lately.
+    async fn count(&mut self, services: &BTreeSet<ServiceKey>) {
+        if Instant::now() < self.uncounted_until {
+            return;
+        }
+        let chosen: Vec<_> = services.iter().sample(&mut rand::rng(), COUNTED);
+        let mut most = 0;
+        for service in chosen {
+            let counted = timeout(LIMIT, self.tree.count(&self.paths.consumers(service))).await;
+            most = most.max(counted.ok().and_then(Result::ok).unwrap_or(0));
+        }
+        // An error leaves what is known.
+        if most > 0 {
+            self.peers.store(most, Ordering::Relaxed);
+        }
+        let each = u32::try_from(most).unwrap_or(u32::MAX);
+        self.uncounted_until = Instant::now() + UNCOUNTED_FOR_ONE.saturating_mul(each);
     }
 
     async fn remove_all_but(&mut self, services: &BTreeSet<ServiceKey>) {

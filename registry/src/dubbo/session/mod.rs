@@ -163,6 +163,10 @@ impl Session for TreeSession {
         self.tree.reason()
     }
 
+    fn peers(&self) -> Option<usize> {
+        self.consumers.peers()
+    }
+
     /// A backend with such sessions says so by `has_settings`.
     fn settings(&self) -> Option<&dyn ConfigSession> {
         Some(&self.config)

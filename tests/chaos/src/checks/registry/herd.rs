@@ -16,6 +16,9 @@ use crate::report::Report;
 /// How many there are; each has a session of its own.
 const CONSUMERS: usize = 500;
 
+/// Within this time each has heard how many there are: of the server, or by a look at the others' entries.
+const COUNTED: Duration = Duration::from_secs(35);
+
 /// All have to be back within this time,
 const BACK: Duration = Duration::from_secs(30);
 
@@ -38,8 +41,8 @@ pub(super) async fn herd(report: &mut Report, server: &mut Server) -> Result<(),
         async move { trouble.wait_for(Option::is_none).await.is_ok() }
     });
     timeout(BACK, join_all(heard)).await.map_err(|_| "they do not come in")?;
-    // Until their first pauses, after which all would be in step, are over.
-    pass(Duration::from_secs(5)).await;
+    // Until they have heard how many they are.
+    pass(COUNTED).await;
     server.kill().await?;
     let mut watches: Vec<_> = lists.iter().map(|list| list.watch_trouble()).collect();
     for trouble in &mut watches {
