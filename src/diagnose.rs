@@ -1,9 +1,11 @@
 //! Looking at everything between this machine and its registries: what `dubhe doctor` shows.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use registry::Diagnosis;
 use rpc_core::{Error, runtime};
+use tokio::time::timeout;
 
 use crate::address::Listening;
 use crate::config::Config;
@@ -13,11 +15,15 @@ use crate::extensions::Extensions;
 /// What a provider would register, as checks name it.
 const ADDRESS: &str = "address";
 
+/// How long the address may take to be told: names are looked up, registry by registry.
+const TELL: Duration = Duration::from_secs(5);
+
 impl Consumer {
     /// Looks at everything between this machine and its registries, step by step: names and ports of their
     /// servers, whether they are what they should be, our credentials, their clocks, what stands in them,
     /// the folder of the lists on disk, and the address that a provider would register here. Opens
-    /// sessions of its own, and writes nothing that stays but the folder of lists. A registry that is dead takes less than 10 s.
+    /// sessions of its own, and writes nothing that stays but the folder of lists. Takes less than 10 s,
+    /// whatever the registries do.
     ///
     /// ```
     /// # #[tokio::main]
@@ -53,8 +59,12 @@ async fn own_address(config: &Config, extensions: &Extensions) -> Diagnosis {
     const REMEDY: &str =
         "set provider.advertise to an address of this machine that consumers reach";
     let listening = match extensions.registries(config) {
-        Ok(registries) => Listening::of(config, &registries).await,
-        Err(error) => Err(error),
+        Ok(registries) => timeout(TELL, Listening::of(config, &registries)).await,
+        Err(error) => Ok(Err(error)),
+    };
+    let Ok(listening) = listening else {
+        let seen = format!("no name server tells the registry's address within {TELL:?}");
+        return Diagnosis::warn(ADDRESS, "of a provider here", seen, REMEDY);
     };
     let listening = match listening {
         Ok(listening) => listening,

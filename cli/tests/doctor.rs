@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use support::{Registry, Run, command, dubhe, provider, run_with, shop};
+use tokio::net::TcpSocket;
 use tokio::time::Instant;
 
 /// How long a look at a registry that is dead may take.
@@ -105,6 +106,22 @@ async fn a_dead_port_is_refused_and_what_depends_on_it_is_skipped() {
     seen.has("registered", "skip", "no registry opens a session");
     let text = registry.dubhe(&["doctor"]).await.code(1);
     text.prints("fail  port").prints("-> start what should listen there").prints("1 failed");
+}
+
+#[tokio::test]
+async fn a_port_that_takes_no_connections_any_more_is_told_from_a_closed_one() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let full = socket.listen(0).unwrap();
+    let address = full.local_addr().unwrap();
+    // Nobody takes them, and there is room for no more.
+    let _waiting = TcpStream::connect(address).unwrap();
+    let begun = Instant::now();
+    for scheme in ["etcd", "zookeeper", "dubhe"] {
+        let seen = Checks::of(&format!("{scheme}://{address}"), &[], 1).await;
+        seen.fails("port", "no answer within 2s", "whether it takes connections");
+    }
+    assert!(begun.elapsed() < 3 * LONGEST, "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -239,4 +256,19 @@ async fn of_nacos_both_ports_are_looked_at() {
     seen.has("server", "ok", "Nacos 2.2.4");
     seen.has("clock", "warn", "behind that of this machine");
     seen.fails("port", "nothing listens there", "correct the port");
+}
+
+#[tokio::test]
+async fn a_port_of_nacos_that_nobody_needs_is_a_warning_at_most() {
+    let [free] = servers::free_ports();
+    let seen = Checks::of(&format!("nacos://127.0.0.1:{free}"), &[], 1).await;
+    let port = seen.has("port", "warn", "nothing listens there");
+    assert_eq!(port["of"], format!("127.0.0.1:{free}"));
+    assert!(port["remedy"].as_str().unwrap().contains("only logins need it"), "{port}");
+    // That of gRPC is needed, and with a user both are.
+    for (login, needed) in [("", 1), ("ann:s3cret@", 2)] {
+        let seen = Checks::of(&format!("nacos://{login}127.0.0.1:{free}"), &[], 1).await;
+        let failed = seen.0.iter().filter(|it| it["check"] == "port" && it["result"] == "fail");
+        assert_eq!(failed.count(), needed, "{:#?}", seen.0);
+    }
 }

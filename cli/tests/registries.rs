@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use dubhe::RunningProvider;
 use serde_json::Value;
-use servers::{EtcdServer, ZooKeeperEnsemble, ZooKeeperServer};
+use servers::{EtcdServer, SecureServer, ZooKeeperEnsemble, ZooKeeperServer};
 use support::{PATIENCE, Run, Shelf, StockServer, builder, dubhe};
 
 /// Runs the command with this registry.
@@ -100,6 +100,55 @@ async fn each_server_of_an_ensemble_is_looked_at() {
     assert_eq!(has(&seen, "port", "fail", "nothing listens there")["of"], *dead);
     // The others are enough.
     has(&seen, "session", "ok", "opened in");
+}
+
+/// The one server of a list that has failed, whose port accepts.
+#[track_caller]
+fn failed_server<'a>(checks: &'a [Value], seen: &str, remedy: &str) -> &'a Value {
+    has(checks, "port", "ok", "accepts");
+    let server = has(checks, "server", "fail", seen);
+    assert!(server["remedy"].as_str().unwrap().contains(remedy), "{server}");
+    server
+}
+
+#[tokio::test]
+async fn a_server_of_etcd_without_its_majority_is_known_for_what_it_is() {
+    let Some([alive, mut second, mut third]) = EtcdServer::start_ensemble() else { return };
+    second.kill();
+    third.kill();
+    let seen = doctor(&format!("etcd://{}", alive.address()), &[], 1).await;
+    failed_server(&seen, "etcd 3.", "start most of its servers");
+}
+
+#[tokio::test]
+async fn a_server_of_zookeeper_without_its_majority_is_known_for_what_it_is() {
+    let Some(mut ensemble) = ZooKeeperEnsemble::start() else { return };
+    ensemble.servers[1..].iter_mut().for_each(ZooKeeperServer::kill);
+    let alive = &ensemble.servers[0];
+    // It serves until it has noticed.
+    while alive.is_ready() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let seen = doctor(&format!("zookeeper://{}", alive.address()), &[], 1).await;
+    failed_server(&seen, "ZooKeeper, which does not serve", "start most of its servers");
+}
+
+#[tokio::test]
+async fn tls_where_there_is_none_and_none_where_there_is_tls_are_told_with_the_remedy() {
+    if let (Some(plain), Some(secure)) = (EtcdServer::shared(), SecureServer::shared_etcd()) {
+        let seen = doctor(&format!("etcd://{}?tls=true", plain.address()), &[], 1).await;
+        failed_server(&seen, "etcd 3.", "leave out tls=true");
+        let seen = doctor(&format!("etcd://{}", secure.server.address()), &[], 1).await;
+        failed_server(&seen, "TLS", "write tls=true");
+    }
+    let servers = (ZooKeeperServer::shared(), SecureServer::shared_zookeeper());
+    if let (Some(plain), Some(secure)) = servers {
+        let seen = doctor(&format!("zookeeper://{}?tls=true", plain.address()), &[], 1).await;
+        failed_server(&seen, "ZooKeeper 3.", "leave out tls=true");
+        let at = secure.server.secure_address();
+        let seen = doctor(&format!("zookeeper://{at}"), &[], 1).await;
+        failed_server(&seen, "", "write tls=true");
+    }
 }
 
 #[tokio::test]

@@ -156,6 +156,24 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         let _ = server;
         Ok(Vec::new())
     }
+
+    /// What one of its [`servers`](Self::servers) that opened no session says of itself, if it is one of
+    /// this registry for all that, such as one without its ensemble, with what helps; `None` by default,
+    /// so that tools say what else answers there.
+    ///
+    /// # Cancel safety
+    /// The future is dropped after 1 s.
+    async fn recognize(&self, server: &str) -> Option<Diagnosis> {
+        let _ = server;
+        None
+    }
+
+    /// Why nothing needs one of its [`servers`](Self::servers), so that tools only warn where it is away;
+    /// `None` by default, for one that is needed.
+    fn unneeded(&self, server: &str) -> Option<String> {
+        let _ = server;
+        None
+    }
 }
 
 /// The registrations and subscriptions that this process wants at present.

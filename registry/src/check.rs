@@ -83,6 +83,18 @@ impl Diagnosis {
         self.result == CheckResult::Fail
     }
 
+    /// As a warning at most, because of `why`.
+    pub(crate) fn no_failure(mut self, why: &str) -> Self {
+        if self.has_failed() {
+            self.result = CheckResult::Warn;
+            self.remedy = Some(match self.remedy {
+                Some(remedy) => format!("{why}; else {remedy}"),
+                None => why.to_owned(),
+            });
+        }
+        self
+    }
+
     /// The failure that `error` of the registry at `address` is.
     pub(crate) fn of_error(
         check: &'static str,

@@ -131,8 +131,8 @@ impl Closed {
         match self {
             Self::Refused => "refused: the machine answers, and nothing listens there".to_owned(),
             Self::Silent => format!(
-                "no answer within {ACCEPT:?}: what is sent there is lost, as a firewall or a host \
-                 that is down does it"
+                "no answer within {ACCEPT:?}: what is sent there is lost, as a firewall, a host that \
+                 is down and a program that takes no more connections do it"
             ),
             Self::Unrouted(why) => format!("no way leads there: {why}"),
             Self::Forbidden(why) => format!("this machine forbids it: {why}"),
@@ -146,7 +146,10 @@ impl Closed {
                 "start what should listen there, have it listen on this address and not on \
                  loopback alone, or correct the port"
             }
-            Self::Silent => "correct the host, start it, or open the port in the firewalls between",
+            Self::Silent => {
+                "correct the host, start it, open the port in the firewalls between, or see whether \
+                 it takes connections or hangs (`ss -ltn` over there: Recv-Q at Send-Q)"
+            }
             Self::Unrouted(_) => {
                 "correct the host, or see the routes of this machine and the firewalls between"
             }

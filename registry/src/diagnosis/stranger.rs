@@ -22,6 +22,7 @@ const ENOUGH: usize = 16;
 pub(super) enum Stranger {
     Tls,
     Http,
+    Http2,
     Ssh,
     Redis,
     Dubbo,
@@ -77,12 +78,17 @@ impl Stranger {
         match heard {
             [0x15 | 0x16, 3, ..] => Some(Self::Tls),
             [b'H', b'T', b'T', b'P', b'/', ..] => Some(Self::Http),
+            // Settings, without flags, of the connection itself.
+            [0, 0, _, 4, 0, 0, 0, 0, 0, ..] => Some(Self::Http2),
             [b'S', b'S', b'H', b'-', ..] => Some(Self::Ssh),
             [b'-', b'E', b'R', b'R', ..] => Some(Self::Redis),
             [0xda, 0xbb, ..] => Some(Self::Dubbo),
             // A length of three bytes, the first packet, version 10 of its protocol.
             [_, _, 0, 0, 10, b'0'..=b'9', ..] => Some(Self::MySql),
             [b'Z', b'o', b'o', b'k', ..] => Some(Self::ZooKeeper),
+            // As it answers while it does not serve, and if it may not say more.
+            [b'T', b'h', b'i', b's', b' ', b'Z', b'o', b'o', ..] => Some(Self::ZooKeeper),
+            [b's', b'r', b'v', b'r', b' ', b'i', b's', b' ', ..] => Some(Self::ZooKeeper),
             _ => None,
         }
     }
@@ -99,6 +105,10 @@ impl fmt::Display for Stranger {
             Self::Http => {
                 "what answers there speaks HTTP/1, as a web server or a provider does: correct \
                  host and port"
+            }
+            Self::Http2 => {
+                "what answers there speaks HTTP/2 without TLS, as gRPC does: leave out tls=true if it \
+                 is there; else correct host and port"
             }
             Self::Ssh => "what answers there is an SSH server: correct host and port",
             Self::Redis => "what answers there is Redis: correct host and port",
@@ -127,6 +137,9 @@ mod tests {
         for (heard, expected) in [
             (&b"\x15\x03\x03\x00\x02\x02\x28"[..], Some(Stranger::Tls)),
             (b"HTTP/1.0 400 Bad", Some(Stranger::Http)),
+            (b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03", Some(Stranger::Http2)),
+            (b"This ZooKeeper i", Some(Stranger::ZooKeeper)),
+            (b"srvr is not exec", Some(Stranger::ZooKeeper)),
             (b"SSH-2.0-OpenSSH_", Some(Stranger::Ssh)),
             (b"-ERR unknown", Some(Stranger::Redis)),
             (b"\xda\xbb\x02\x14", Some(Stranger::Dubbo)),

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::messages::{STATUS, StatusRequest, StatusResponse};
 use super::session::{Access, EtcdSession};
 use crate::check::Diagnosis;
+use crate::diagnosis::Page;
 use crate::{diagnosis, sound};
 
 /// Opens a session with `server`, gives its lease back, and asks for what it tells.
@@ -31,6 +32,49 @@ pub(super) async fn examine(access: &Arc<Access>, server: &str) -> Result<Vec<Di
         None => Diagnosis::skip("clock", server, "etcd does not tell its time on this port"),
     });
     Ok(found)
+}
+
+/// What a server that opened no session tells by its pages, which need neither login nor majority.
+pub(super) async fn recognize(access: &Access, server: &str) -> Option<Diagnosis> {
+    let tls = access.tls.as_ref();
+    let plain = async {
+        match tls {
+            Some(_) => diagnosis::page(server, "/version", None).await,
+            None => None,
+        }
+    };
+    let (version, health, plain) = tokio::join!(
+        diagnosis::page(server, "/version", tls),
+        diagnosis::page(server, "/health", tls),
+        plain
+    );
+    let version_of = |page: Option<Page>| page?.member("etcdserver");
+    if let Some(version) = version_of(plain) {
+        let remedy = "leave out tls=true, or take its port for TLS";
+        return Some(Diagnosis::fail(
+            "server",
+            server,
+            format!("etcd {version}, in plain"),
+            remedy,
+        ));
+    }
+    let version = version_of(version)?;
+    let told = |name| health.as_ref().and_then(|health: &Page| health.member(name));
+    let (seen, remedy) = match (told("health").as_deref(), told("reason")) {
+        (Some("true"), _) => (
+            format!("etcd {version}, which says that it is well"),
+            "try again: it was too slow, or had no leader for a moment; else see its log",
+        ),
+        (_, why) => (
+            match why.filter(|why| !why.is_empty()) {
+                Some(why) => format!("etcd {version}, which says that it is not well: {why}"),
+                None => format!("etcd {version}, which does not say that it is well"),
+            },
+            "start most of its servers, so that they have a leader; see `etcdctl endpoint status \
+             --cluster`, `etcdctl alarm list` and its log",
+        ),
+    };
+    Some(Diagnosis::fail("server", server, seen, remedy))
 }
 
 fn described(server: &str, status: Option<StatusResponse>, took: &str) -> Diagnosis {

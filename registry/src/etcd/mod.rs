@@ -167,6 +167,10 @@ impl Backend for Etcd {
     async fn examine(&self, server: &str) -> Result<Vec<Diagnosis>, Error> {
         examine::examine(&self.access, server).await
     }
+
+    async fn recognize(&self, server: &str) -> Option<Diagnosis> {
+        examine::recognize(&self.access, server).await
+    }
 }
 
 impl Etcd {

@@ -136,6 +136,13 @@ impl Backend for Nacos {
         examine::examine(self, address).await
     }
 
+    /// Lists and registrations go by gRPC, and logins alone by HTTP.
+    fn unneeded(&self, address: &str) -> Option<String> {
+        let is_grpc = self.servers.iter().any(|server| server.grpc == address);
+        let why = "nothing is to be done: only logins need it, and the address has no user";
+        (!is_grpc && self.login.user.is_empty()).then(|| why.to_owned())
+    }
+
     fn pace(&self) -> Pace {
         let servers = u32::try_from(self.servers.len()).unwrap_or(u32::MAX);
         // What of a list is lost with a server comes back sooner than 5 s after it, pushes included,

@@ -145,10 +145,14 @@ impl Registry for Supervised {
 
     async fn diagnose(&self) -> Vec<Diagnosis> {
         let link = &self.tasks.link;
-        let mut found = diagnosis::diagnose(&*link.backend).await;
-        if let Some(cache) = &link.cache {
-            found.push(cache.diagnose().await);
-        }
+        let kept = async {
+            match &link.cache {
+                Some(cache) => Some(cache.diagnose().await),
+                None => None,
+            }
+        };
+        let (mut found, kept) = tokio::join!(diagnosis::diagnose(&*link.backend), kept);
+        found.extend(kept);
         found
     }
 

@@ -51,6 +51,46 @@ pub(super) async fn examine(
     vec![Diagnosis::ok("server", server, server_is), Diagnosis::ok("login", server, login), clock]
 }
 
+/// What a server that opened no session says of itself, if it is ZooKeeper.
+pub(super) async fn recognize(server: &str, servers: &Servers) -> Option<Diagnosis> {
+    let plain = async {
+        match servers.tls() {
+            Some(_) => srvr(server, None).await,
+            None => None,
+        }
+    };
+    let (asked, plain) =
+        tokio::join!(timeout(LIMIT, srvr(server, servers.tls())), timeout(LIMIT, plain));
+    let plain = plain.ok().flatten().and_then(|answer| what_it_says(&answer));
+    let (seen, remedy) = match plain {
+        Some((seen, _)) => (seen, "leave out tls=true, or take its port for TLS"),
+        None => what_it_says(&asked.ok().flatten()?)?,
+    };
+    Some(Diagnosis::fail("server", server, seen, remedy))
+}
+
+/// What a server that opens no session says to `srvr`, and what helps; `None` if that is not ZooKeeper.
+fn what_it_says(answer: &str) -> Option<(String, &'static str)> {
+    let start_most = "start most of its servers, so that they have a leader, and see its log";
+    if answer.contains("not currently serving requests") {
+        let seen = "ZooKeeper, which does not serve: it is starting, or cut off from its ensemble";
+        return Some((seen.to_owned(), start_most));
+    }
+    if answer.contains("is not executed because it is not in the whitelist") {
+        let seen = "ZooKeeper, which does not tell more (srvr is not allowed)".to_owned();
+        return Some((seen, "see whether most of its servers run, and its log"));
+    }
+    let told = Some(described(answer)).filter(|told| !told.is_empty())?;
+    let remedy = match told.ends_with("read-only") {
+        true => start_most,
+        false => {
+            "see its log: it may be at a limit of connections (maxClientCnxns), want a login \
+             (USER:PASSWORD@ in the address), or have been too slow"
+        }
+    };
+    Some((format!("ZooKeeper {told}"), remedy))
+}
+
 /// When the server that leads says it is, in milliseconds since 1970: makes a node that ends with the
 /// session, reads when that was, and removes it.
 async fn server_ms(tree: &ZooKeeperTree) -> Result<u64, OpFailure> {
@@ -92,5 +132,33 @@ mod tests {
         let answer = "Zookeeper version: 3.8.0-5a02a05edd, built on 2022-03-12\nLatency: 0/0/0\nMode: follower\n";
         assert_eq!(described(answer), "3.8.0, follower");
         assert_eq!(described("srvr is not executed because it is not in the whitelist."), "");
+    }
+
+    #[test]
+    fn a_server_that_opens_no_session_is_known_by_its_words() {
+        for (answer, seen, remedy) in [
+            (
+                "This ZooKeeper instance is not currently serving requests\n",
+                "does not serve",
+                "start most",
+            ),
+            (
+                "Zookeeper version: 3.8.0-5a, built on 2022-03-12\nMode: read-only\n",
+                "3.8.0, read-only",
+                "start most",
+            ),
+            (
+                "Zookeeper version: 3.8.0-5a, built on 2022-03-12\nMode: leader\n",
+                "3.8.0, leader",
+                "maxClientCnxns",
+            ),
+            ("srvr is not executed because it is not in the whitelist.", "srvr", "its log"),
+        ] {
+            let (told, helps) = what_it_says(answer).unwrap();
+            assert!(told.contains(seen) && helps.contains(remedy), "{told}: {helps}");
+        }
+        for foreign in ["", "HTTP/1.0 400 Bad Request\r\n\r\n", "-ERR unknown command 'srvr'"] {
+            assert_eq!(what_it_says(foreign), None, "{foreign}");
+        }
     }
 }

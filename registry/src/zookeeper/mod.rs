@@ -124,6 +124,10 @@ impl Backend for ZooKeeper {
         let tree = self.open(&alone).await?;
         Ok(examine::examine(&tree, server, &alone, begun.elapsed()).await)
     }
+
+    async fn recognize(&self, server: &str) -> Option<Diagnosis> {
+        examine::recognize(server, &self.0.servers).await
+    }
 }
 
 impl fmt::Debug for ZooKeeper {
