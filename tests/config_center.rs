@@ -312,6 +312,59 @@ async fn overrides_beside_the_providers_are_weaker_than_rules() {
     until("it is called again", async || shop.look(1).await.ok()).await;
 }
 
+/// Orders of `absent://` beside the providers, in force at a consumer of these settings; gives what the
+/// retries of `ponder` and `look` are, and by whom.
+async fn absent(orders: &str, toml: &str) -> [String; 2] {
+    let registry = memory();
+    let _running = serve(&registry, "a").await;
+    let url = format!("absent://0.0.0.0/test.Shop?category=configurators&{orders}");
+    let list = serde_json::json!([url]).to_string();
+    centre(&registry).publish("test.Shop::", OVERRIDES, Some(&list)).await.unwrap();
+    let consumer = consumer(&registry, toml);
+    let shop: ShopClient = consumer.client().await.unwrap();
+    shop.look(1).await.unwrap();
+    ["ponder", "look"].map(|method| {
+        let retries = consumer.config().method(&service(), method, &Default::default()).retries;
+        format!("{} by {}", retries.value, retries.origin).replace(&registry, "REGISTRY")
+    })
+}
+
+#[tokio::test]
+async fn what_is_ordered_for_the_absent_gives_way_to_whatever_is_set() {
+    let ordered =
+        |retries: u32| format!("{retries} by config centre, rule test.Shop:: of REGISTRY (absent)");
+    let (of_all, of_method) = ("retries=7", "ponder.retries=7&retries=6");
+    assert_eq!(absent(of_all, "").await, [ordered(7), ordered(7)]);
+    assert_eq!(absent(of_method, "").await, [ordered(7), ordered(6)]);
+    let file = |line: usize, column: usize| format!("4 by dubhe.toml:{line}:{column}");
+    let whole = "consumer.retries = 4";
+    assert_eq!(absent(of_all, whole).await, [file(1, 20), file(1, 20)]);
+    // As in Dubbo, that of a method is another setting than that of all of them.
+    assert_eq!(absent(of_method, whole).await, [ordered(7), file(1, 20)]);
+    let service = "[consumer.services.\"test.Shop\"]\nretries = 4";
+    assert_eq!(absent(of_all, service).await, [file(2, 11), file(2, 11)]);
+    let method = "[consumer.services.\"test.Shop\".methods.ponder]\nretries = 4";
+    assert_eq!(absent(of_method, method).await, [file(2, 11), ordered(6)]);
+}
+
+#[tokio::test]
+async fn an_order_that_overrides_goes_before_one_for_the_absent_wherever_it_stands() {
+    for order in [["absent", "override"], ["override", "absent"]] {
+        let registry = memory();
+        let _running = serve(&registry, "a").await;
+        let url = |scheme: &str| {
+            let timeout = if scheme == "absent" { 2500 } else { 3500 };
+            format!("{scheme}://0.0.0.0/test.Shop?category=configurators&timeout={timeout}")
+        };
+        let list = serde_json::json!(order.map(url)).to_string();
+        centre(&registry).publish("test.Shop::", OVERRIDES, Some(&list)).await.unwrap();
+        let consumer = consumer(&registry, "consumer.timeout = \"4s\"");
+        let _shop: ShopClient = consumer.client().await.unwrap();
+        let by = timeout_by(&consumer);
+        assert!(by.starts_with("3.5s by config centre") && !by.contains("absent"), "{by}");
+    }
+}
+
 #[cfg(feature = "yaml")]
 #[tokio::test]
 async fn a_rule_in_yaml_as_dubbo_writes_it_is_followed() {

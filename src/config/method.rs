@@ -155,8 +155,12 @@ const ATTEMPT_FILTERS: List = List {
     of_method: |method| &method.attempt_filters,
 };
 
-/// A level above `[consumer]` that is in force for a method, with its key.
-type Level<'a> = (Key, &'a CallOverrides);
+/// A level above `[consumer]` that is in force for a method.
+struct Level<'a> {
+    section: Key,
+    is_of_method: bool,
+    overrides: &'a CallOverrides,
+}
 
 impl Config {
     /// The settings of the calls of `method` (its name on the wire) of `service`.
@@ -264,10 +268,14 @@ impl Config {
     fn levels(&self, service: &ServiceKey, method: &str) -> Vec<Level<'_>> {
         let services: Vec<(Key, &ServiceOverrides)> = self.services(service).collect();
         let methods = services.iter().filter_map(|(key, service)| {
-            let overrides = service.methods.get(method)?;
-            Some((key.child("methods").child(method), &overrides.call))
+            let overrides = &service.methods.get(method)?.call;
+            let section = key.child("methods").child(method);
+            Some(Level { section, is_of_method: true, overrides })
         });
-        let whole = services.iter().map(|(key, service)| (key.clone(), &service.call));
+        let whole = services.iter().map(|(key, service)| {
+            let (section, overrides) = (key.clone(), &service.call);
+            Level { section, is_of_method: false, overrides }
+        });
         methods.chain(whole).collect()
     }
 
@@ -360,18 +368,31 @@ impl Place<'_> {
         for_all: &T,
         attribute: Option<T>,
     ) -> Decided<T> {
-        for (wider, (section, overrides)) in self.levels.iter().rev().enumerate().rev() {
-            if let Some(value) = of(overrides) {
-                return self.decided(section, wider + 1, value);
+        let levels = self.levels.iter().rev().enumerate().rev();
+        let set = levels.filter_map(|(wider, level)| {
+            let value = of(level.overrides)?;
+            Some((level.is_of_method, self.decided(&level.section, wider + 1, value)))
+        });
+        let (absent, set): (Vec<_>, Vec<_>) = set.partition(|(_, of)| of.origin.gives_way());
+        let (absent, set) = (absent.into_iter().next(), set.into_iter().next());
+        let is_set_for_method =
+            attribute.is_some() || matches!(set, Some((is_of_method, _)) if is_of_method);
+        match (absent, set) {
+            // Nothing is set for the method, and what is set for more is less specific.
+            (Some((true, absent)), _) if !is_set_for_method => absent,
+            (_, Some((_, set))) => set,
+            (absent, None) => {
+                let all = self.decided(&Key::dotted("consumer"), 0, for_all.clone());
+                match (attribute, absent) {
+                    _ if all.origin != Origin::Default => all,
+                    (Some(value), _) => {
+                        let strength = Strength::new(0, &Origin::Attribute);
+                        Decided { value, origin: Origin::Attribute, strength, ..all }
+                    }
+                    (None, Some((_, absent))) => absent,
+                    (None, None) => all,
+                }
             }
-        }
-        let for_all = self.decided(&Key::dotted("consumer"), 0, for_all.clone());
-        match attribute {
-            Some(value) if for_all.origin == Origin::Default => {
-                let strength = Strength::new(0, &Origin::Attribute);
-                Decided { value, origin: Origin::Attribute, strength, ..for_all }
-            }
-            _ => for_all,
         }
     }
 

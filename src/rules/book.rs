@@ -47,12 +47,13 @@ pub(crate) struct RuleKey {
 }
 
 impl RuleKey {
-    /// The origin of what it orders.
-    fn origin(&self) -> Origin {
+    /// The origin of what it orders; `is_absent` if only where nothing else is set.
+    fn origin(&self, is_absent: bool) -> Origin {
         Origin::ConfigCenter {
             rule: self.key.to_string(),
             address: self.centre.to_string(),
             is_of_service: self.service.is_some(),
+            is_absent,
         }
     }
 }
@@ -120,7 +121,8 @@ impl RuleBook {
                     effects.order_calls(key, item, service);
                 }
                 if item.orders.weight.is_some() || item.orders.disabled.is_some() {
-                    let (service, item, origin) = (service.clone(), item.clone(), key.origin());
+                    let (service, item, origin) =
+                        (service.clone(), item.clone(), key.origin(false));
                     instances.push(InstanceOrder { service, item, origin });
                 }
             }
@@ -163,6 +165,9 @@ impl RuleBook {
 pub(crate) struct Effects {
     /// By the names of the key; later ones have replaced earlier ones.
     settings: BTreeMap<Vec<String>, (Value, Origin)>,
+    /// The same of what is only for where nothing else is set. The earliest ones stay: to the later ones
+    /// it is set.
+    absent: BTreeMap<Vec<String>, (Value, Origin)>,
     /// Orders for instances of a service, the weakest first.
     instances: BTreeMap<ServiceKey, Arc<[InstanceOrder]>>,
 }
@@ -170,7 +175,7 @@ pub(crate) struct Effects {
 impl Effects {
     /// The settings among them.
     pub(crate) fn layer(&self) -> Layer {
-        let settings = self.settings.iter();
+        let settings = self.absent.iter().chain(&self.settings);
         settings.fold(Layer::new(), |layer, (path, (value, origin))| {
             layer.ordered(path.iter().map(String::as_str), value.clone(), origin.clone())
         })
@@ -185,13 +190,20 @@ impl Effects {
         for ((method, name), value) in &item.orders.calls {
             let mut section = path(["consumer", "services", service.as_str()]);
             section.extend(method.iter().flat_map(|method| path(["methods", method])));
-            self.set(key, section, name, value.clone());
+            match item.is_absent {
+                true => {
+                    section.push((*name).to_owned());
+                    let first = || (value.clone(), key.origin(true));
+                    self.absent.entry(section).or_insert_with(first);
+                }
+                false => self.set(key, section, name, value.clone()),
+            }
         }
     }
 
     fn set(&mut self, key: &RuleKey, mut section: Vec<String>, name: &str, value: Value) {
         section.push(name.to_owned());
-        self.settings.insert(section, (value, key.origin()));
+        self.settings.insert(section, (value, key.origin(false)));
     }
 }
 
@@ -521,6 +533,32 @@ mod tests {
             let all = ["disabled = true", "warmup = \"1000ms\"", "weight = 7"];
             assert_eq!(found, if expected { &all[..] } else { &[] }, "{item}");
         }
+    }
+
+    #[test]
+    fn of_what_sets_only_the_absent_the_weakest_stays() {
+        let own = || key(Some("blue/shop.Stock:1.0.0"), 0);
+        let of = |text: &str| json!([format!("absent://0.0.0.0/*?{text}")]);
+        let book = book(&[
+            (own(), of("timeout=3&retries=3")),
+            (key(None, 0), of("timeout=2&reserve.timeout=2")),
+        ]);
+        let effects = book.for_calls(&party(PartySide::Consumer), [&stock()]);
+        assert!(effects.settings.is_empty());
+        let shown = effects.absent.iter().map(|(path, (value, origin))| {
+            (path[3..].join("."), value.to_string(), origin.to_string())
+        });
+        let of_application = "config centre, rule till.configurators of zookeeper://0 (absent)";
+        let of_service =
+            "config centre, rule blue/shop.Stock:1.0.0::.configurators of zookeeper://0 (absent)";
+        let expected = [
+            ("methods.reserve.timeout", "\"2ms\"", of_application),
+            ("retries", "3", of_service),
+            ("timeout", "\"2ms\"", of_application),
+        ];
+        let expected = expected
+            .map(|(key, value, origin)| (key.to_owned(), value.to_owned(), origin.to_owned()));
+        assert_eq!(shown.collect::<Vec<_>>(), expected);
     }
 
     #[test]

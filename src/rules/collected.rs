@@ -1,5 +1,7 @@
 //! The items of a rule, whatever the form in which they are written.
 
+use std::collections::BTreeSet;
+
 use rpc_core::Error;
 
 use super::item::{PartySide, RuleItem};
@@ -40,8 +42,12 @@ impl Configurators {
         }
         let of_calls = !item.orders.calls.is_empty();
         if of_calls && item.side != Some(PartySide::Provider) && !item.is_for_all() {
+            // A call has its time, and what becomes of its failures, before it has a provider.
+            let names: BTreeSet<&str> = item.orders.calls.keys().map(|(_, name)| *name).collect();
+            let names = names.into_iter().collect::<Vec<_>>().join(", ");
             self.notes.push(format!(
-                "{}: settings of calls have no effect for single providers, weight and disabled have",
+                "{}: {names} have no effect for single providers: they are decided before one is \
+                 chosen; weight and disabled have, and for all providers these have, too",
                 item.place
             ));
         }

@@ -109,6 +109,7 @@ fn read_item(head: &Head, fields: &Fields<'_>, all: &mut Configurators) -> Resul
     let item = RuleItem {
         place,
         is_enabled: if is_general { head.is_enabled } else { own },
+        is_absent: false,
         side: Some(side),
         host: String::new(),
         is_old: false,
@@ -276,8 +277,8 @@ mod tests {
             [
                 "configs[0]: mock have no effect here",
                 "configs[1]: it is for neither side, write side: consumer",
-                "configs[2]: settings of calls have no effect for single providers, weight and \
-                 disabled have",
+                "configs[2]: timeout have no effect for single providers: they are decided before one \
+                 is chosen; weight and disabled have, and for all providers these have, too",
                 "configs[3]: settings of calls have no effect at a provider, write side: consumer",
             ]
         );

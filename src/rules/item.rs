@@ -30,6 +30,8 @@ pub(super) struct RuleItem {
     /// Its place in the text, such as `configs[0]`.
     pub(super) place: String,
     pub(super) is_enabled: bool,
+    /// Whether it sets only what nothing else sets: `absent://`.
+    pub(super) is_absent: bool,
     /// `None` for both, as in the older form.
     pub(super) side: Option<PartySide>,
     /// The host that it is for, or [`ANY_HOST`]: this machine.

@@ -56,6 +56,17 @@ impl Orders {
         Ok(orders)
     }
 
+    /// Passes over what is not of calls: an instance has a weight and is on or off, whoever said so.
+    pub(super) fn keep_to_calls(&mut self) {
+        let all = [
+            ("weight", self.weight.take().is_some()),
+            ("disabled", self.disabled.take().is_some()),
+            ("warmup", self.warmup.take().is_some()),
+        ];
+        let ordered = all.iter().filter(|(_, is_ordered)| *is_ordered);
+        self.passed_over.extend(ordered.map(|(name, _)| (*name).to_owned()));
+    }
+
     /// Adds a parameter; fails with what its value has to be.
     fn add(&mut self, key: &str, value: &Value) -> Result<(), &'static str> {
         let name = key.rsplit_once('.').map_or(key, |(_, name)| name);

@@ -1,5 +1,5 @@
 //! The older form of configurators: a list of `override://HOST[:PORT]/SERVICE?…` in JSON, as Dubbo 2
-//! keeps them.
+//! keeps them, or of `absent://…`, which sets what nothing else sets.
 
 use rpc_core::Error;
 use serde_json::{Map, Value};
@@ -21,7 +21,10 @@ pub(super) fn read_all(urls: &[Value]) -> Result<Configurators, Error> {
                 all.note(&item);
                 all.push(item)?;
             }
-            None => all.notes.push(format!("{place}: only override:// has an effect here")),
+            None => {
+                let told = "only override:// and absent:// have an effect here";
+                all.notes.push(format!("{place}: {told}"));
+            }
         }
     }
     Ok(all)
@@ -32,17 +35,14 @@ fn read(text: &str, place: &str) -> Result<Option<RuleItem>, Error> {
     let is_not = |expected: &str| wrong(place, &text.into(), expected);
     let form = "of the form override://HOST/SERVICE?KEY=VALUE";
     let (scheme, rest) = text.split_once("://").ok_or_else(|| is_not(form))?;
-    if scheme != "override" {
-        return Ok(None);
-    }
+    let is_absent = match scheme {
+        "override" => false,
+        "absent" => true,
+        _ => return Ok(None),
+    };
     let (path, query) = rest.split_once('?').ok_or_else(|| is_not(form))?;
     let (address, interface) = path.split_once('/').unwrap_or((path, ANY));
-    let mut params = Map::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').ok_or_else(|| is_not(form))?;
-        params.insert(key.to_owned(), value.into());
-    }
-    let value = Value::Object(params);
+    let value = parameters(query).ok_or_else(|| is_not(form))?;
     let fields = Fields::of(&value, place)?;
     let is_new = fields.text("configVersion")?.is_some();
     let side = match fields.text("side")?.as_deref() {
@@ -72,8 +72,13 @@ fn read(text: &str, place: &str) -> Result<Option<RuleItem>, Error> {
         let (key, value) = (key.strip_prefix('~')?, value.as_str()?);
         (value != ANY).then(|| (key.to_owned(), TextMatch::Exact(value.to_owned())))
     });
+    let mut orders = Orders::read(&fields)?;
+    if is_absent {
+        orders.keep_to_calls();
+    }
     Ok(Some(RuleItem {
         place: place.to_owned(),
+        is_absent,
         is_enabled: fields.truth("enabled")?.unwrap_or(true),
         side,
         host: if of_provider { ANY_HOST.to_owned() } else { host.to_owned() },
@@ -82,8 +87,18 @@ fn read(text: &str, place: &str) -> Result<Option<RuleItem>, Error> {
         application: fields.text("application")?.unwrap_or_default(),
         service,
         conditions: Conditions { published: published.collect(), ..Conditions::default() },
-        orders: Orders::read(&fields)?,
+        orders,
     }))
+}
+
+/// The parameters of an address, as an object.
+fn parameters(query: &str) -> Option<Value> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| {
+        let (key, value) = pair.split_once('=')?;
+        Some((key.to_owned(), value.into()))
+    });
+    pairs.collect::<Option<Map<_, _>>>().map(Value::Object)
 }
 
 #[cfg(test)]
@@ -108,7 +123,17 @@ mod tests {
 
     #[test]
     fn another_form_is_noted_and_passed_over() {
-        let all = read_all(&[json!("absent://0.0.0.0/x?timeout=1")]).unwrap();
+        let all = read_all(&[json!("route://0.0.0.0/x?timeout=1")]).unwrap();
         assert_eq!((all.items.len(), all.notes.len()), (0, 1));
+    }
+
+    #[test]
+    fn what_sets_only_the_absent_counts_for_calls_alone() {
+        let all =
+            read_all(&[json!("absent://0.0.0.0/x?timeout=1&weight=7&disabled=true")]).unwrap();
+        let [item] = &all.items[..] else { panic!("{all:?}") };
+        assert!(item.is_absent && item.orders.calls.len() == 1);
+        assert_eq!((item.orders.weight, item.orders.disabled), (None, None));
+        assert_eq!(all.notes, ["[0]: weight, disabled have no effect here"]);
     }
 }

@@ -95,6 +95,14 @@ impl Layer {
         self
     }
 
+    /// Splits it into what gives way to every source, and the others.
+    pub(super) fn split_rules(self) -> (Self, Self) {
+        let gives_way = |setting: &Raw| setting.origin.gives_way();
+        let (weak, strong) = self.settings.into_iter().partition(gives_way);
+        let layer = |settings| Self { settings, sections: Vec::new() };
+        (layer(weak), layer(strong))
+    }
+
     /// Splits it into the settings of a builder and those of the program's arguments.
     pub(super) fn split(self) -> (Self, Self) {
         let is_argument = |setting: &Raw| matches!(setting.origin, Origin::Argument { .. });

@@ -99,10 +99,15 @@ pub(super) fn load<S: Sections>(sources: Sources) -> Result<Loaded<S>, Error> {
     let code = InCode::of(&builder, S::stays);
     let (mut tree, mut origins) = (Value::Object(serde_json::Map::new()), Origins::default());
     let mut kept = Vec::new();
-    let rules = sources.rules.into_rules();
-    for (mut layer, is_outside) in
-        [(builder, false), (file, true), (environment, true), (arguments, false), (rules, false)]
-    {
+    let (absent, rules) = sources.rules.into_rules().split_rules();
+    for (mut layer, is_outside) in [
+        (absent, false),
+        (builder, false),
+        (file, true),
+        (environment, true),
+        (arguments, false),
+        (rules, false),
+    ] {
         layer.settings.iter().try_for_each(|setting| schema.check(setting))?;
         if is_outside {
             kept.extend(code.keep(&mut layer));

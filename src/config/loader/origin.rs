@@ -49,7 +49,16 @@ pub enum Origin {
         address: String,
         /// Whether it is a rule for one service, and not for a whole application.
         is_of_service: bool,
+        /// Whether it sets only what nothing else sets, as `absent://` does.
+        is_absent: bool,
     },
+}
+
+impl Origin {
+    /// Whether it gives way to everything that is set.
+    pub(crate) const fn gives_way(&self) -> bool {
+        matches!(self, Self::ConfigCenter { is_absent: true, .. })
+    }
 }
 
 impl fmt::Display for Origin {
@@ -63,8 +72,9 @@ impl fmt::Display for Origin {
             Self::Argument { name } => f.write_str(name),
             Self::Rule { name } if name.is_empty() => f.write_str("rule"),
             Self::Rule { name } => write!(f, "rule {name}"),
-            Self::ConfigCenter { rule, address, .. } => {
-                write!(f, "config centre, rule {rule} of {address}")
+            Self::ConfigCenter { rule, address, is_absent, .. } => {
+                let absent = if *is_absent { " (absent)" } else { "" };
+                write!(f, "config centre, rule {rule} of {address}{absent}")
             }
         }
     }
@@ -85,7 +95,7 @@ pub struct Strength {
 impl Strength {
     pub(crate) const fn new(level: usize, origin: &Origin) -> Self {
         let source = match origin {
-            Origin::Default => 0,
+            Origin::Default | Origin::ConfigCenter { is_absent: true, .. } => 0,
             Origin::Attribute => 1,
             Origin::Builder => 2,
             Origin::File { .. } => 3,

@@ -1,5 +1,6 @@
 //! The configuration as a whole, from files and variables given as text.
 
+mod absent;
 mod isolation;
 mod merging;
 mod messages;
