@@ -12,8 +12,12 @@ use dubhe_registry::embedded::RegistryServerConfig;
 use dubhe_registry::{Registration, Registry};
 use rpc_core::{Instance, Subscription};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use tokio::sync::{Mutex, Semaphore};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
-use world::{dubhe, key, quick, until};
+#[cfg(any(feature = "etcd", feature = "zookeeper"))]
+use world::real_servers;
+use world::{Place, dubhe, key, quick, until};
 
 #[global_allocator]
 static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -23,6 +27,10 @@ const OF_ALLOCATION: usize = 16;
 
 /// Most bytes of an instance in the memory of a consumer that follows its list of 2,000.
 const MOST: usize = 448;
+
+/// The same where it is read of Dubbo's layouts, whatever the levels at which it is registered.
+#[cfg(any(feature = "etcd", feature = "zookeeper"))]
+const MOST_OF_LAYOUTS: usize = 1024;
 
 /// The same in lists of 20, each of which takes a few kilobytes itself.
 const MOST_IN_SHORT: usize = 896;
@@ -60,7 +68,7 @@ async fn follow(registry: &dyn Registry, services: usize, each: usize) -> Vec<Su
     followed
 }
 
-/// Bytes of an instance where so many services have `each` of them.
+/// Bytes of an instance of the embedded registry where so many services have `each` of them.
 async fn bytes_of_one(services: usize, each: usize) -> usize {
     let place = dubhe(RegistryServerConfig {
         renew: Duration::from_secs(60),
@@ -68,15 +76,25 @@ async fn bytes_of_one(services: usize, each: usize) -> usize {
         ..quick()
     })
     .await;
+    bytes_at(&place, services, each).await
+}
+
+/// Bytes of an instance in the lists of a client of `place`.
+async fn bytes_at(place: &Place, services: usize, each: usize) -> usize {
     let provider = place.open();
-    let mut listed: Vec<Registration> = Vec::new();
+    let mut listing = JoinSet::new();
+    let room = Arc::new(Semaphore::new(64));
     for number in 0..services * each {
-        let service = format!("shop.Service{}", number / each);
-        listed.push(provider.register(instance(&service, number)).await.unwrap());
+        let instance = instance(&format!("shop.Service{}", number / each), number);
+        let (provider, room) = (Arc::clone(&provider), Arc::clone(&room));
+        listing.spawn(async move {
+            let _turn = room.acquire().await;
+            let registration = provider.register(instance).await.unwrap();
+            registration.watch().wait_for(|is| *is).await.unwrap();
+            registration
+        });
     }
-    for registration in &listed {
-        registration.watch().wait_for(|is| *is).await.unwrap();
-    }
+    let listed: Vec<Registration> = listing.join_all().await;
     // The server has made what it sends, and the runtime its threads.
     let first = place.open();
     drop(follow(&*first, services, each).await);
@@ -91,10 +109,32 @@ async fn bytes_of_one(services: usize, each: usize) -> usize {
     taken / (services * each)
 }
 
+/// A test holds all that is allocated to be its own.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_instance_takes_half_a_kilobyte_and_one_at_most_in_short_lists() {
+    let _alone = ALONE.lock().await;
     let figures = [bytes_of_one(1, 2000).await, bytes_of_one(100, 20).await];
     println!("a list of 2,000, 100 of 20: {figures:?} bytes an instance");
     let [long, short] = figures;
     assert!(long <= MOST && short <= MOST_IN_SHORT, "{figures:?} bytes an instance");
+}
+
+#[cfg(any(feature = "etcd", feature = "zookeeper"))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_of_dubbos_layouts_takes_a_kilobyte_at_most() {
+    let _alone = ALONE.lock().await;
+    let mut figures = Vec::new();
+    // So that they run all the while.
+    let _servers = real_servers("memory");
+    for mode in ["interface", "instance", "all"] {
+        for mut place in real_servers(&format!("memory-{mode}")) {
+            let address = format!("{}register-mode={mode}", place.config.url);
+            place.config.url = address.clone();
+            figures.push((address, bytes_at(&place, 1, 2000).await));
+        }
+    }
+    println!("{figures:#?}");
+    assert!(figures.iter().all(|(_, bytes)| *bytes <= MOST_OF_LAYOUTS), "{figures:#?}");
 }

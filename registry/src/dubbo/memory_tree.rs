@@ -9,7 +9,7 @@ use bytes::Bytes;
 use rpc_core::Error;
 use tokio::sync::watch;
 
-use super::tree::{NodeTree, ReadOf, TreeNode};
+use super::tree::{ChangedNode, NodeSink, NodeTree, ReadOf, TreeNode};
 use crate::lock::locked;
 
 /// What all sessions share.
@@ -250,6 +250,16 @@ impl MemoryTree {
     }
 }
 
+/// What is to be told to whoever knows `before`.
+fn changes(before: &[TreeNode], after: &[TreeNode]) -> Vec<ChangedNode> {
+    let gone = before.iter().filter(|node| !after.iter().any(|other| other.name == node.name));
+    let gone = gone.map(|node| ChangedNode { name: node.name.clone(), value: None });
+    let put = after.iter().filter(|node| !before.contains(node));
+    let put =
+        put.map(|node| ChangedNode { name: node.name.clone(), value: Some(node.value.clone()) });
+    gone.chain(put).collect()
+}
+
 /// Counts an open watch.
 struct OpenWatch(Arc<MemoryStore>, String);
 
@@ -343,9 +353,29 @@ impl NodeTree for MemoryTree {
         &self,
         path: &str,
         read: ReadOf,
-        newest: &watch::Sender<Option<Arc<[TreeNode]>>>,
+        sink: &dyn NodeSink,
     ) -> Result<(), Error> {
-        self.follow(path, newest, |state| state.children(path, read).into()).await
+        let newest = watch::Sender::<Option<Vec<TreeNode>>>::new(None);
+        let mut found = newest.subscribe();
+        let putting = async {
+            let (mut known, mut is_whole) = (Vec::new(), true);
+            loop {
+                // Its sender is held here.
+                let _ = found.changed().await;
+                let Some(nodes) = found.borrow_and_update().clone() else { continue };
+                // Some servers tell all, some what has changed.
+                match is_whole {
+                    true => sink.put_all(nodes.clone()),
+                    false => sink.put_changes(changes(&known, &nodes)),
+                }
+                (known, is_whole) = (nodes, !is_whole);
+            }
+        };
+        tokio::select! {
+            biased;
+            () = putting => Ok(()),
+            ended = self.follow(path, &newest, |state| state.children(path, read)) => ended,
+        }
     }
 
     async fn watch_value(

@@ -4,7 +4,7 @@
 //! one level knows is listed too: nothing is lost because its application has other processes, or older
 //! ones, at the other level.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::iter;
 use std::sync::Arc;
@@ -17,24 +17,30 @@ use super::process::{NEAR_MS, join_urls};
 use super::provider_url::ReadProvider;
 use super::service_instance::ServiceInstance;
 use super::service_rules::{foreign_protocol, satisfies};
+use super::shared_instances::SharedInstances;
 use super::url::join_address;
 
 /// The metadata key under which an instance says why it cannot be called.
 pub(crate) const UNREAD: &str = "dubhe.unread";
 
 /// A process of an application that may serve a service, as a consumer of that service sees it.
+///
+/// There are as many as processes, so it takes little memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ReadRecord {
-    application: String,
-    addresses: Vec<Arc<str>>,
+    application: Arc<str>,
+    /// Where it is; empty if that is the address of its only instance.
+    addresses: Box<[Arc<str>]>,
     is_ours: bool,
     services: RecordServices,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum RecordServices {
-    /// The instances of the wanted service; mostly one, none if it serves others only.
-    Read(Vec<Arc<Instance>>),
+    /// The instance of the wanted service.
+    One(Arc<Instance>),
+    /// As many as there are service keys that are wanted; none if it serves others only.
+    Read(Box<[Arc<Instance>]>),
     /// The process itself keeps what it serves; this is what can be shown of it.
     Local(Arc<Instance>),
     /// The registry has the revision no more, or not yet.
@@ -101,23 +107,68 @@ impl ReadRecord {
         metadata: Option<&MetadataInfo>,
         pool: &mut InstancePool,
     ) -> Self {
-        let services = match metadata.or(record.services.as_deref()) {
-            _ if record.revision().is_none() => RecordServices::Read(Vec::new()),
-            Some(metadata) => {
-                let instances = instances_of(wanted, record, metadata, pool);
-                RecordServices::Read(instances.into_iter().map(Arc::new).collect())
+        let read = |instances: Vec<Instance>| {
+            let mut instances: Vec<_> = instances.into_iter().map(Arc::new).collect();
+            match instances.pop() {
+                Some(one) if instances.is_empty() => RecordServices::One(one),
+                last => RecordServices::Read(instances.into_iter().chain(last).collect()),
             }
+        };
+        let services = match metadata.or(record.services.as_deref()) {
+            _ if record.revision().is_none() => read(Vec::new()),
+            Some(metadata) => read(instances_of(wanted, record, metadata, pool)),
             None if record.has_remote_metadata() => RecordServices::Missing,
             None => RecordServices::Local(Arc::new(shown(wanted, record))),
         };
         let ports = record.endpoints().into_iter().map(|endpoint| endpoint.port);
-        let addresses = [record.port].into_iter().chain(ports);
-        Self {
-            application: record.application.clone(),
-            is_ours: record.is_ours(),
-            addresses: addresses.map(|port| join_address(&record.host, port).into()).collect(),
-            services,
+        let ports: BTreeSet<u16> = [record.port].into_iter().chain(ports).collect();
+        let addresses = ports.iter().map(|port| join_address(&record.host, *port));
+        let addresses: Vec<String> = addresses.collect();
+        let is_at_its_own = match (&services, &addresses[..]) {
+            (RecordServices::One(instance), [only]) => *instance.address == **only,
+            _ => false,
+        };
+        let apart = addresses.into_iter().filter(|_| !is_at_its_own);
+        let application = match &services {
+            RecordServices::One(instance) if *instance.application == *record.application => {
+                Arc::clone(&instance.application)
+            }
+            _ => (&*record.application).into(),
+        };
+        let addresses = apart.map(Arc::from).collect();
+        Self { application, addresses, is_ours: record.is_ours(), services }
+    }
+
+    /// Holds the instances that `shared` has in place of equal ones.
+    pub(crate) fn share_with(&mut self, shared: &mut SharedInstances) {
+        for instance in self.instances_mut() {
+            *instance = shared.shared(Arc::clone(instance));
         }
+    }
+
+    fn instances_mut(&mut self) -> &mut [Arc<Instance>] {
+        match &mut self.services {
+            RecordServices::One(instance) => std::slice::from_mut(instance),
+            RecordServices::Read(instances) => instances,
+            RecordServices::Local(_) | RecordServices::Missing => &mut [],
+        }
+    }
+
+    /// The instances of the wanted service, if they could be read.
+    fn instances(&self) -> &[Arc<Instance>] {
+        match &self.services {
+            RecordServices::One(instance) => std::slice::from_ref(instance),
+            RecordServices::Read(instances) => instances,
+            RecordServices::Local(_) | RecordServices::Missing => &[],
+        }
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = &Arc<str>> {
+        let own = match &self.services {
+            RecordServices::One(instance) if self.addresses.is_empty() => Some(&instance.address),
+            _ => None,
+        };
+        self.addresses.iter().chain(own)
     }
 }
 
@@ -160,7 +211,7 @@ pub(crate) fn merge<'a>(
         merging.add_read(record);
     }
     let known: HashSet<&str> =
-        records.iter().flat_map(|record| &record.addresses).map(|address| &**address).collect();
+        records.iter().flat_map(|record| record.addresses()).map(|address| &**address).collect();
     let left: Vec<&ReadProvider> = providers
         .into_iter()
         .filter(|provider| {
@@ -230,8 +281,7 @@ impl<'a> Merging<'a> {
     }
 
     fn add_read(&mut self, record: &'a ReadRecord) {
-        let RecordServices::Read(instances) = &record.services else { return };
-        for instance in instances {
+        for instance in record.instances() {
             self.usable.insert(&record.application);
             // Go has one record for each port of a process, and each names them all.
             match self.start_of(&instance.service, &instance.address) {
@@ -243,9 +293,9 @@ impl<'a> Merging<'a> {
     }
 
     fn add_unread(&mut self, record: &ReadRecord) {
-        let is_listed = record.addresses.iter().any(|address| self.listed.contains_key(address));
+        let is_listed = record.addresses().any(|address| self.listed.contains_key(address));
         match &record.services {
-            RecordServices::Read(_) => {}
+            RecordServices::One(_) | RecordServices::Read(_) => {}
             // Its provider URL tells what its record does not.
             _ if is_listed => {}
             RecordServices::Local(instance) => {
@@ -256,7 +306,8 @@ impl<'a> Merging<'a> {
         }
     }
 
-    fn finish(self) -> Merged {
+    fn finish(mut self) -> Merged {
+        self.instances.shrink_to_fit();
         let note = |((application, why), count)| Note { application, why, count };
         Merged { instances: self.instances, notes: self.notes.into_iter().map(note).collect() }
     }

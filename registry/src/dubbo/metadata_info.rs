@@ -12,7 +12,7 @@ use super::loose_json::{LooseObject, read_object};
 use super::service_rules::no_version;
 
 /// The services of an application at one revision; processes of the same revision share it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 pub(crate) struct MetadataInfo {
     /// Name of the application.
     pub(crate) app: String,
@@ -23,7 +23,7 @@ pub(crate) struct MetadataInfo {
 }
 
 /// One service over one protocol.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 pub(crate) struct ServiceInfo {
     /// The interface.
     pub(crate) name: String,

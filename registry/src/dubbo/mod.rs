@@ -27,14 +27,17 @@ pub(crate) mod mapping;
 pub(crate) mod memory_tree;
 mod merged;
 mod metadata_info;
+mod node_feed;
 mod own_nodes;
 mod params;
 mod paths;
 mod process;
+mod process_record;
 mod provider_url;
 mod service_instance;
 mod service_rules;
 mod session;
+mod shared_instances;
 mod told;
 mod tree;
 #[cfg(test)]
@@ -51,7 +54,7 @@ pub(crate) use self::provider_url::{from_nacos_metadata, to_nacos_metadata};
 #[cfg(feature = "nacos")]
 pub(crate) use self::service_instance::ServiceInstance;
 pub(crate) use self::session::TreeSession;
-pub(crate) use self::tree::{NodeTree, ReadOf, TreeNode};
+pub(crate) use self::tree::{ChangedNode, NodeSink, NodeTree, ReadOf, TreeNode};
 #[cfg(feature = "nacos")]
 pub(crate) use self::url::DubboUrl;
 

@@ -1,6 +1,7 @@
 //! One process in application-level discovery: where it is, and which revision of services it has.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -30,7 +31,7 @@ pub(crate) struct ServiceInstance {
     /// What Dubbo knows of it, by Dubbo's keys.
     pub(crate) metadata: BTreeMap<String, String>,
     /// Its services, where the record itself holds them, as Go's does in etcd.
-    pub(crate) services: Option<Box<MetadataInfo>>,
+    pub(crate) services: Option<Arc<MetadataInfo>>,
 }
 
 /// A protocol of a process, and its port.
@@ -74,12 +75,12 @@ impl ServiceInstance {
 
     /// Which services it has; `None` if it has none, or does not say.
     pub(crate) fn revision(&self) -> Option<&str> {
-        self.metadata.get(REVISION).map(String::as_str).filter(|text| !matches!(*text, "" | "0"))
+        revision_of(&self.metadata)
     }
 
     /// Whether its services are to be read in the registry. Else only the process itself knows them.
     pub(crate) fn has_remote_metadata(&self) -> bool {
-        self.metadata.get(STORAGE).is_some_and(|storage| storage == "remote")
+        is_remote(&self.metadata)
     }
 
     /// Whether it is one of ours.
@@ -149,7 +150,7 @@ impl ServiceInstance {
             "Enable": true,
             "Healthy": true,
             "Metadata": self.metadata,
-            "ServiceMetadata": self.services,
+            "ServiceMetadata": self.services.as_deref(),
             "Address": "",
             "GroupName": "",
             "Tag": "",
@@ -180,9 +181,19 @@ impl ServiceInstance {
             metadata: payload.unwrap_or(object).texts("metadata"),
             services: object
                 .object("serviceMetadata")
-                .map(|services| Box::new(MetadataInfo::from_object(services))),
+                .map(|services| Arc::new(MetadataInfo::from_object(services))),
         }))
     }
+}
+
+/// The revision that the metadata of a record names, if it is one.
+pub(super) fn revision_of(metadata: &BTreeMap<String, String>) -> Option<&str> {
+    metadata.get(REVISION).map(String::as_str).filter(|text| !matches!(*text, "" | "0"))
+}
+
+/// Whether the metadata of a record says that its services are in the registry.
+pub(super) fn is_remote(metadata: &BTreeMap<String, String>) -> bool {
+    metadata.get(STORAGE).is_some_and(|storage| storage == "remote")
 }
 
 /// Most endpoints that are read of one process.

@@ -1,6 +1,7 @@
 //! A server that keeps small values by path, some of which end with the session that wrote them: what
 //! ZooKeeper and etcd have in common, as Dubbo's layouts use it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -16,6 +17,49 @@ pub(crate) struct TreeNode {
     pub(crate) name: Arc<str>,
     /// Its value; empty unless it was asked for.
     pub(crate) value: Bytes,
+}
+
+/// A child that came, changed or went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ChangedNode {
+    /// As that of a [`TreeNode`].
+    pub(crate) name: Arc<str>,
+    /// Its value, as that of a [`TreeNode`]; `None` if it has gone.
+    pub(crate) value: Option<Bytes>,
+}
+
+/// Where a watch of children puts what it sees. What is put later is newer.
+///
+/// A tree keeps neither names nor values of a list: who needs them keeps what they mean.
+pub(crate) trait NodeSink: Send + Sync {
+    /// All children that there are.
+    fn put_all(&self, nodes: Vec<TreeNode>);
+
+    /// Those that came, changed or went since all were put. A child may be put again as it was.
+    fn put_changes(&self, changes: Vec<ChangedNode>);
+}
+
+/// The whole list, for those whose lists are short.
+impl NodeSink for watch::Sender<Option<Arc<[TreeNode]>>> {
+    fn put_all(&self, nodes: Vec<TreeNode>) {
+        self.send_replace(Some(nodes.into()));
+    }
+
+    fn put_changes(&self, changes: Vec<ChangedNode>) {
+        self.send_modify(|present| {
+            let present_nodes = present.iter().flat_map(|nodes| nodes.iter().cloned());
+            let mut nodes: BTreeMap<Arc<str>, Bytes> =
+                present_nodes.map(|TreeNode { name, value }| (name, value)).collect();
+            for ChangedNode { name, value } in changes {
+                match value {
+                    Some(value) => nodes.insert(name, value),
+                    None => nodes.remove(&name),
+                };
+            }
+            let node = |(name, value)| TreeNode { name, value };
+            *present = Some(nodes.into_iter().map(node).collect());
+        });
+    }
 }
 
 /// What is read of the children of a path.
@@ -70,14 +114,14 @@ pub(crate) trait NodeTree: fmt::Debug + Send + Sync + 'static {
         Ok(self.children(path, ReadOf::Names).await?.len())
     }
 
-    /// Puts the children of `path` into `newest` at once and after each change, until the watch or the
+    /// Puts the children of `path` into `sink` at once, and what changes of them, until the watch or the
     /// session is lost. Changes that come fast may be put together. A path that does not exist has no
     /// children, and is watched all the same.
     async fn watch_children(
         &self,
         path: &str,
         read: ReadOf,
-        newest: &watch::Sender<Option<Arc<[TreeNode]>>>,
+        sink: &dyn NodeSink,
     ) -> Result<(), Error>;
 
     /// Puts the value at `path`, or its absence, into `newest` at once and after each change, until the

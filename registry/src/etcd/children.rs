@@ -3,14 +3,17 @@
 //! etcd has keys in order, but no tree: the children of `/a` are the names that follow `/a/` in keys,
 //! up to the next `/`. A name with a key of its own has that one's value; one that only stands in
 //! longer keys is a child without value, as a folder is.
+//!
+//! Names and values are handed on and not kept: a child is known again by the hash of its name, keyed at
+//! random, and so is its value.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 
 use bytes::Bytes;
 
 use super::messages::EtcdKeyValue;
-use crate::dubbo::{ReadOf, TreeNode};
+use crate::dubbo::{ChangedNode, ReadOf};
 
 /// The most children that are taken on.
 const MAX_CHILDREN: usize = 100_000;
@@ -24,23 +27,32 @@ pub(super) struct Children {
     /// The path and a `/`.
     prefix: Vec<u8>,
     read: ReadOf,
-    nodes: BTreeMap<Arc<str>, Child>,
+    /// By the hash of their names.
+    nodes: HashMap<u64, Child>,
+    hasher: RandomState,
     bytes: usize,
 }
 
 #[derive(Debug, Default)]
 struct Child {
-    /// The value of its own key, if it has one; empty if values are not read.
-    value: Option<Bytes>,
+    /// What is known of its own key, if it has one.
+    value: Option<KnownValue>,
     /// Whether longer keys go through it.
     is_folder: bool,
 }
 
-/// What an event means for the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct KnownValue {
+    /// That of an empty one if values are not read.
+    hash: u64,
+    length: u32,
+}
+
+/// What an event means for the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ListEffect {
     None,
-    Changed,
+    Changed(ChangedNode),
     /// A folder may be gone; the keys have to be read again.
     Unclear,
 }
@@ -52,7 +64,7 @@ pub(super) struct TooMany;
 impl Children {
     pub(super) fn of(path: &str, read: ReadOf) -> Self {
         let prefix = format!("{path}/").into_bytes();
-        Self { prefix, read, nodes: BTreeMap::new(), bytes: 0 }
+        Self { prefix, read, nodes: HashMap::new(), hasher: RandomState::new(), bytes: 0 }
     }
 
     /// The first key that can be below the path, and the first one behind all of them.
@@ -86,7 +98,7 @@ impl Children {
             return Ok(ListEffect::None);
         }
         match (kv.version == 0, is_deeper) {
-            (true, true) => Ok(match self.nodes.get(name) {
+            (true, true) => Ok(match self.nodes.get(&self.hasher.hash_one(name)) {
                 Some(child) if child.is_folder && child.value.is_none() => ListEffect::Unclear,
                 _ => ListEffect::None,
             }),
@@ -94,14 +106,6 @@ impl Children {
             (false, true) => self.put_folder(name),
             (false, false) => self.put(name, kv.value),
         }
-    }
-
-    pub(super) fn list(&self) -> Arc<[TreeNode]> {
-        let node = |(name, child): (&Arc<str>, &Child)| TreeNode {
-            name: Arc::clone(name),
-            value: child.value.clone().unwrap_or_default(),
-        };
-        self.nodes.iter().map(node).collect()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -113,40 +117,48 @@ impl Children {
             ReadOf::Values => Bytes::from(value),
             ReadOf::Names => Bytes::new(),
         };
+        let length = u32::try_from(value.len()).map_err(|_| TooMany)?;
+        let known = KnownValue { hash: self.hasher.hash_one(&*value), length };
         self.bytes += value.len();
-        let known = self.nodes.contains_key(name);
         let child = self.child(name)?;
-        let old = child.value.replace(value);
-        let is_same = old == child.value;
-        self.bytes -= old.map_or(0, |old| old.len());
-        Ok(if known && is_same { ListEffect::None } else { ListEffect::Changed })
+        let old = child.value.replace(known);
+        let was_known = old.is_some() || child.is_folder;
+        self.bytes -= old.map_or(0, |old| old.length as usize);
+        let is_same = match self.read {
+            ReadOf::Values => old == Some(known),
+            ReadOf::Names => was_known,
+        };
+        Ok(if is_same { ListEffect::None } else { changed(name, Some(value)) })
     }
 
     fn put_folder(&mut self, name: &str) -> Result<ListEffect, TooMany> {
-        let known = self.nodes.contains_key(name);
-        self.child(name)?.is_folder = true;
-        Ok(if known { ListEffect::None } else { ListEffect::Changed })
+        let child = self.child(name)?;
+        let known = child.is_folder || child.value.is_some();
+        child.is_folder = true;
+        Ok(if known { ListEffect::None } else { changed(name, Some(Bytes::new())) })
     }
 
     fn remove(&mut self, name: &str) -> ListEffect {
-        let Some(child) = self.nodes.get_mut(name) else {
+        let hash = self.hasher.hash_one(name);
+        let Some(child) = self.nodes.get_mut(&hash) else {
             return ListEffect::None;
         };
         let Some(value) = child.value.take() else {
             return ListEffect::None;
         };
-        self.bytes -= value.len();
+        self.bytes -= value.length as usize;
         if child.is_folder {
             return ListEffect::Unclear;
         }
-        self.nodes.remove(name);
+        self.nodes.remove(&hash);
         self.bytes -= name.len();
-        ListEffect::Changed
+        changed(name, None)
     }
 
     /// The child of this name, made if there is none.
     fn child(&mut self, name: &str) -> Result<&mut Child, TooMany> {
-        if !self.nodes.contains_key(name) {
+        let hash = self.hasher.hash_one(name);
+        if !self.nodes.contains_key(&hash) {
             self.bytes += name.len();
             if self.nodes.len() >= MAX_CHILDREN {
                 return Err(TooMany);
@@ -155,8 +167,12 @@ impl Children {
         if self.bytes > MAX_BYTES {
             return Err(TooMany);
         }
-        Ok(self.nodes.entry(name.into()).or_default())
+        Ok(self.nodes.entry(hash).or_default())
     }
+}
+
+fn changed(name: &str, value: Option<Bytes>) -> ListEffect {
+    ListEffect::Changed(ChangedNode { name: name.into(), value })
 }
 
 /// The first key that does not begin with `prefix`, which ends with a `/`.
@@ -181,21 +197,29 @@ mod tests {
         EtcdKeyValue { key: key.into(), ..EtcdKeyValue::default() }
     }
 
-    fn names(children: &Children) -> Vec<String> {
-        children.list().iter().map(|node| node.name.to_string()).collect()
+    fn apply_all(
+        children: &mut Children,
+        events: impl IntoIterator<Item = EtcdKeyValue>,
+    ) -> Vec<ChangedNode> {
+        let effects = events.into_iter().map(|kv| children.apply(kv).unwrap());
+        let changes = effects.filter_map(|effect| match effect {
+            ListEffect::Changed(node) => Some(node),
+            ListEffect::None | ListEffect::Unclear => None,
+        });
+        changes.collect()
     }
 
     #[test]
     fn children_are_what_stands_between_two_slashes() {
         let mut children = Children::of("/a", ReadOf::Values);
-        for key in ["/a/b", "/a/c/d", "/a/c/e/f", "/ab/c", "/a", "/a/"] {
-            children.apply(put(key, key)).unwrap();
-        }
-        assert_eq!(names(&children), ["b", "c"]);
-        assert_eq!(
-            (&*children.list()[0].value, &*children.list()[1].value),
-            (&b"/a/b"[..], &[][..])
-        );
+        let keys = ["/a/b", "/a/c/d", "/a/c/e/f", "/ab/c", "/a", "/a/"];
+        let nodes = apply_all(&mut children, keys.map(|key| put(key, key)));
+        let node = |name: &str, value: &'static str| {
+            let value = Some(Bytes::from_static(value.as_bytes()));
+            ChangedNode { name: name.into(), value }
+        };
+        assert_eq!(nodes, [node("b", "/a/b"), node("c", "")]);
+        assert_eq!(children.len(), 2);
     }
 
     #[test]
@@ -208,25 +232,41 @@ mod tests {
 
     #[test]
     fn an_event_says_whether_the_list_changed() {
-        for (read, again) in
-            [(ReadOf::Names, ListEffect::None), (ReadOf::Values, ListEffect::Changed)]
+        #[derive(Debug, PartialEq)]
+        enum Seen {
+            Nothing,
+            Put(&'static str),
+            Gone,
+            Unclear,
+        }
+        use Seen::{Gone, Nothing, Put, Unclear};
+        for (read, [first, again]) in
+            [(ReadOf::Names, [Put(""), Nothing]), (ReadOf::Values, [Put("1"), Put("2")])]
         {
             let mut children = Children::of("/a", read);
-            for (event, effect) in [
-                (put("/a/b", "1"), ListEffect::Changed),
-                (put("/a/b", "1"), ListEffect::None),
+            for (event, seen) in [
+                (put("/a/b", "1"), first),
+                (put("/a/b", "1"), Nothing),
                 (put("/a/b", "2"), again),
-                (put("/a/f/x", ""), ListEffect::Changed),
-                (put("/a/f/y", ""), ListEffect::None),
-                (gone("/a/f/x"), ListEffect::Unclear),
-                (gone("/a/c"), ListEffect::None),
-                (gone("/a/b"), ListEffect::Changed),
-                (gone("/a/b"), ListEffect::None),
+                (put("/a/f/x", ""), Put("")),
+                (put("/a/f/y", ""), Nothing),
+                (gone("/a/f/x"), Unclear),
+                (gone("/a/c"), Nothing),
+                (gone("/a/b"), Gone),
+                (gone("/a/b"), Nothing),
             ] {
+                let effect = match seen {
+                    Nothing => ListEffect::None,
+                    Unclear => ListEffect::Unclear,
+                    Put(value) => {
+                        let name = if event.key.starts_with(b"/a/b") { "b" } else { "f" };
+                        changed(name, Some(Bytes::from_static(value.as_bytes())))
+                    }
+                    Gone => changed("b", None),
+                };
                 assert_eq!(children.apply(event.clone()), Ok(effect), "{event:?}");
             }
-            assert_eq!(names(&children), ["f"]);
-            assert_eq!(children.bytes, 1);
+            assert_eq!((children.len(), children.bytes), (1, 1));
         }
     }
 
@@ -248,7 +288,7 @@ mod tests {
         assert_eq!(children.apply(put("/a/x", "")), Err(TooMany));
         let mut children = Children::of("/a", ReadOf::Values);
         let large = "x".repeat(MAX_BYTES / 2);
-        assert_eq!(children.apply(put("/a/1", &large)), Ok(ListEffect::Changed));
+        assert!(matches!(children.apply(put("/a/1", &large)), Ok(ListEffect::Changed(_))));
         assert_eq!(children.apply(put("/a/2", &large)), Err(TooMany));
     }
 }

@@ -1,6 +1,5 @@
 //! The keys of etcd as a [`NodeTree`]: a path is its key.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,7 +15,8 @@ use super::messages::{
 };
 use super::session::{EtcdLink, EtcdSession};
 use super::watches::EtcdWatch;
-use crate::dubbo::{NodeTree, ReadOf, TreeNode};
+use crate::dubbo::{ChangedNode, NodeSink, NodeTree, ReadOf, TreeNode};
+use crate::off_thread::off_thread_if_long;
 
 /// Keys that are read at once.
 const PAGE: i64 = 1000;
@@ -30,6 +30,14 @@ const EDIT_SPREAD: Duration = Duration::from_millis(20);
 /// The shortest time between two lists of a watch, and what each child adds to it.
 const GAP: Duration = Duration::from_millis(20);
 const GAP_PER_CHILD: Duration = Duration::from_micros(20);
+
+/// The children of a path.
+pub(super) struct EtcdList {
+    children: Children,
+    nodes: Vec<TreeNode>,
+    /// The revision that they are read at.
+    pub(super) at: i64,
+}
 
 /// A session's view of etcd's keys.
 #[derive(Debug)]
@@ -68,8 +76,9 @@ impl EtcdTree {
     }
 
     /// Reads the children page by page, all at the revision of the first page.
-    pub(super) async fn list(&self, path: &str, read: ReadOf) -> Result<(Children, i64), Error> {
+    pub(super) async fn list(&self, path: &str, read: ReadOf) -> Result<EtcdList, Error> {
         let mut children = Children::of(path, read);
+        let mut nodes = Vec::new();
         let (mut key, range_end) = children.range();
         let mut at = 0;
         loop {
@@ -86,15 +95,35 @@ impl EtcdTree {
                 at = revision(&page);
             }
             let next = page.kvs.last().map(|last| children.after(&last.key));
-            for kv in page.kvs {
-                children.apply(kv).map_err(|TooMany| self.too_many(path))?;
-            }
+            let more;
+            (children, more) = self.take_on(path, children, page.kvs).await?;
+            nodes.extend(more.into_iter().filter_map(into_node));
             match next {
                 Some(next) if page.more && next > key => key = next,
                 Some(_) if page.more => return Err(self.link().lost("its keys are not in order")),
-                _ => return Ok((children, at)),
+                _ => return Ok(EtcdList { children, nodes, at }),
             }
         }
+    }
+
+    /// Takes on the keys of a page; returns what they change.
+    async fn take_on(
+        &self,
+        path: &str,
+        mut children: Children,
+        kvs: Vec<EtcdKeyValue>,
+    ) -> Result<(Children, Vec<ChangedNode>), Error> {
+        let items = kvs.len();
+        let take_on = move || {
+            let mut changes = Vec::with_capacity(kvs.len());
+            for kv in kvs {
+                if let ListEffect::Changed(change) = children.apply(kv)? {
+                    changes.push(change);
+                }
+            }
+            Ok((children, changes))
+        };
+        off_thread_if_long(items, take_on).await?.map_err(|TooMany| self.too_many(path))
     }
 
     fn too_many(&self, path: &str) -> Error {
@@ -122,6 +151,10 @@ impl EtcdTree {
         }
         Ok(answer.events.into_iter().filter_map(|event| event.kv).collect())
     }
+}
+
+fn into_node(ChangedNode { name, value }: ChangedNode) -> Option<TreeNode> {
+    Some(TreeNode { name, value: value? })
 }
 
 fn revision(answer: &RangeResponse) -> i64 {
@@ -183,8 +216,7 @@ impl NodeTree for EtcdTree {
     }
 
     async fn children(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, Error> {
-        let (children, _) = self.list(path, read).await?;
-        Ok(children.list().to_vec())
+        Ok(self.list(path, read).await?.nodes)
     }
 
     async fn count(&self, path: &str) -> Result<usize, Error> {
@@ -198,19 +230,17 @@ impl NodeTree for EtcdTree {
         &self,
         path: &str,
         read: ReadOf,
-        newest: &watch::Sender<Option<Arc<[TreeNode]>>>,
+        sink: &dyn NodeSink,
     ) -> Result<(), Error> {
-        let (mut children, mut at) = self.list(path, read).await?;
-        newest.send_replace(Some(children.list()));
-        let mut due = Instant::now();
-        let mut is_behind = false;
+        let EtcdList { mut children, nodes, mut at } = self.list(path, read).await?;
+        sink.put_all(nodes);
+        let (mut due, mut behind) = (Instant::now(), Vec::new());
         let mut watch = self.link().watch(children.range(), at + 1).await?;
         loop {
             let changes = tokio::select! {
                 biased;
-                () = sleep_until(due), if is_behind => {
-                    newest.send_replace(Some(children.list()));
-                    is_behind = false;
+                () = sleep_until(due), if !behind.is_empty() => {
+                    sink.put_changes(std::mem::take(&mut behind));
                     let size = u32::try_from(children.len()).unwrap_or(u32::MAX);
                     due = Instant::now() + GAP + GAP_PER_CHILD.saturating_mul(size);
                     continue;
@@ -219,12 +249,17 @@ impl NodeTree for EtcdTree {
             };
             let mut is_unclear = false;
             for kv in changes.into_iter().filter(|kv| kv.mod_revision > at) {
-                let effect = children.apply(kv).map_err(|TooMany| self.too_many(path))?;
-                is_behind |= effect != ListEffect::None;
-                is_unclear |= effect == ListEffect::Unclear;
+                match children.apply(kv).map_err(|TooMany| self.too_many(path))? {
+                    ListEffect::None => {}
+                    ListEffect::Changed(node) => behind.push(node),
+                    ListEffect::Unclear => is_unclear = true,
+                }
             }
             if is_unclear {
-                (children, at) = self.list(path, read).await?;
+                let nodes;
+                EtcdList { children, nodes, at } = self.list(path, read).await?;
+                behind.clear();
+                sink.put_all(nodes);
             }
         }
     }

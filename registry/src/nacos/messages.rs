@@ -189,7 +189,7 @@ pub(super) struct ServiceAnswer {
 }
 
 /// Who provides a service.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct NacosService {
     /// In some versions with its group: `group@@name`.

@@ -17,6 +17,7 @@ use super::messages::{
     BatchInstanceRequest, InstanceRequest, NacosHost, NacosService, Named, ServiceListRequest,
     ServiceQueryRequest, SubscribeServiceRequest,
 };
+use super::pushes::NewestList;
 use crate::lock::locked;
 
 /// How long a check holds that a service's list has our instances.
@@ -286,7 +287,20 @@ impl Naming {
 pub(super) struct FollowedService {
     naming: Arc<Naming>,
     service: String,
-    pub(super) list: watch::Receiver<Option<Arc<NacosService>>>,
+    list: watch::Receiver<NewestList>,
+}
+
+impl FollowedService {
+    /// The newest list, unless it was taken already.
+    pub(super) fn take(&mut self) -> Option<NacosService> {
+        self.list.mark_unchanged();
+        self.naming.connection.pushes().take_service(&self.service)
+    }
+
+    /// Waits for a list that was not taken; says whether one may still come.
+    pub(super) async fn changed(&mut self) -> bool {
+        self.list.changed().await.is_ok()
+    }
 }
 
 impl Drop for FollowedService {

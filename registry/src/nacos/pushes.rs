@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use tokio::sync::watch;
 
@@ -13,9 +13,18 @@ use crate::lock::locked;
 /// Followers by what they follow. What nobody follows is not kept.
 #[derive(Debug, Default)]
 pub(super) struct Pushes {
-    services: Table<String, Option<Arc<NacosService>>>,
+    services: Table<String, NewestList>,
     /// By data id and group.
     configs: Table<(String, String), ()>,
+}
+
+/// The list of a service that came last.
+#[derive(Debug, Default)]
+pub(super) struct NewestList {
+    /// When the server made it; `None` before the first.
+    time: Option<i64>,
+    /// `None` before the first, and once it was taken.
+    list: Option<NacosService>,
 }
 
 /// Senders by key; each lives as long as one of its receivers.
@@ -24,11 +33,22 @@ struct Table<K, T>(Mutex<HashMap<K, watch::Sender<T>>>);
 
 impl Pushes {
     /// Follows the lists of a service; whether it is the first to do so comes with it.
-    pub(super) fn follow_service(
-        &self,
-        name: &str,
-    ) -> (watch::Receiver<Option<Arc<NacosService>>>, bool) {
+    pub(super) fn follow_service(&self, name: &str) -> (watch::Receiver<NewestList>, bool) {
         self.services.follow(name.to_owned())
+    }
+
+    /// The list of a service that came last, unless it was taken. It is taken if one follows the service
+    /// alone, as is usual: lists can be long, and who follows one keeps what it means.
+    pub(super) fn take_service(&self, name: &str) -> Option<NacosService> {
+        let services = locked(&self.services.0);
+        let sender = services.get(name)?;
+        let is_alone = sender.receiver_count() == 1;
+        let mut taken = None;
+        sender.send_if_modified(|newest| {
+            taken = if is_alone { newest.list.take() } else { newest.list.clone() };
+            false
+        });
+        taken
     }
 
     /// Ends a following; returns whether it was the last.
@@ -58,10 +78,9 @@ impl Pushes {
             return;
         };
         newest.send_if_modified(|newest| {
-            let is_newer =
-                newest.as_ref().is_none_or(|old| old.last_ref_time <= info.last_ref_time);
+            let is_newer = newest.time.is_none_or(|time| time <= info.last_ref_time);
             if is_newer {
-                *newest = Some(Arc::new(info));
+                *newest = NewestList { time: Some(info.last_ref_time), list: Some(info) };
             }
             is_newer
         });
@@ -145,8 +164,10 @@ mod tests {
         for (name, time) in [("G@@a:b", 5), ("a:b", 3), ("other", 9)] {
             pushes.service(&push(name, time)).unwrap();
         }
-        assert_eq!(list.borrow().as_ref().unwrap().last_ref_time, 5);
-        assert_eq!(list.borrow().as_ref().unwrap().hosts.as_ref().unwrap().len(), 1);
+        assert_eq!(list.borrow().time, Some(5));
+        assert_eq!(pushes.take_service("a:b").unwrap().hosts.unwrap().len(), 1);
+        pushes.service(&push("a:b", 4)).unwrap();
+        assert!(pushes.take_service("a:b").is_none(), "it was taken, and an older one is none");
     }
 
     #[test]

@@ -18,9 +18,10 @@ use super::naming::Naming;
 use super::place::{Place, interface_of, is_application};
 use super::settings::{NacosSetting, Settings};
 use crate::dubbo::{
-    DubboUrl, NodeTree, ReadOf, ServiceInstance, TreeNode, encode_form, from_nacos_metadata,
-    to_nacos_metadata,
+    DubboUrl, NodeSink, NodeTree, ReadOf, ServiceInstance, TreeNode, encode_form,
+    from_nacos_metadata, to_nacos_metadata,
 };
+use crate::off_thread::off_thread_if_long;
 
 /// The shortest time between two lists of a service that are handed on.
 const LIST_GAP: Duration = Duration::from_millis(100);
@@ -147,27 +148,28 @@ impl NodeTree for NacosTree {
         &self,
         path: &str,
         read: ReadOf,
-        newest: &watch::Sender<Option<Arc<[TreeNode]>>>,
+        sink: &dyn NodeSink,
     ) -> Result<(), Error> {
         let place = Self::place(path)?;
         if !matches!(place, Place::Urls { .. } | Place::Processes { .. }) {
-            newest.send_replace(Some(self.children(path, read).await?.into()));
+            sink.put_all(self.children(path, read).await?);
             return Err(Error::invalid_config(format!("Nacos tells no changes of `{path}`")));
         }
+        let place = Arc::new(place);
         let mut followed = self.naming.follow(service_of(&place)).await?;
         loop {
-            let info = followed.list.borrow_and_update().clone();
-            if let Some(info) = info {
-                newest.send_replace(Some(nodes(&place, &info).into()));
+            if let Some(info) = followed.take() {
+                let (items, place) = (info.hosts.as_ref().map_or(0, Vec::len), Arc::clone(&place));
+                sink.put_all(off_thread_if_long(items, move || nodes(&place, &info)).await?);
             }
             let changed = async {
                 sleep(LIST_GAP).await;
-                followed.list.changed().await
+                followed.changed().await
             };
             tokio::select! {
                 biased;
                 () = self.connection.closed() => return Err(self.ended()),
-                changed = changed => if changed.is_err() { return Err(self.ended()) },
+                may_change = changed => if !may_change { return Err(self.ended()) },
             }
         }
     }

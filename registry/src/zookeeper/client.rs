@@ -12,11 +12,15 @@ use super::connection::{ConnectionState, Order, RequestFailure, RequestOutcome, 
 use super::jute::NotJute;
 use super::message::{self, MAX_REQUEST, NewNode, NodeStat, ServerCode, WatchKind, ZooKeeperOp};
 use super::ticket::SessionTicket;
-use super::watches::{WatchTable, WatchedPath, Watcher};
+use super::watches::{ByKind, WatchTable, Watcher};
 use crate::lock::locked;
+use crate::off_thread::off_thread_if_long;
 
 /// Requests that may wait to be sent.
 const QUEUE: usize = 256;
+
+/// Bytes of a short name; longer ones take longer to read.
+const SHORT_NAME: usize = 64;
 
 /// Why an operation has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +44,12 @@ impl OpFailure {
 impl From<NotJute> for OpFailure {
     fn from(NotJute: NotJute) -> Self {
         Self::Unreadable
+    }
+}
+
+impl From<RequestFailure> for OpFailure {
+    fn from(failure: RequestFailure) -> Self {
+        Self::Request(failure)
     }
 }
 
@@ -116,7 +126,12 @@ impl ZooKeeperClient {
         is_watched: bool,
     ) -> Result<Option<Vec<String>>, OpFailure> {
         match self.request(message::read(ZooKeeperOp::GetChildren, path, is_watched)).await {
-            Ok(body) => Ok(Some(message::names(body)?)),
+            Ok(body) => {
+                // The names of providers are long.
+                let read = off_thread_if_long(body.len() / SHORT_NAME, || message::names(body));
+                let names = read.await.map_err(|_| RequestFailure::Lost)?;
+                Ok(Some(names?))
+            }
             Err(failure) if failure.code() == Some(ServerCode::NoNode) => Ok(None),
             Err(failure) => Err(failure),
         }
@@ -183,13 +198,29 @@ impl ZooKeeperClient {
 pub(super) struct PathWatches<'a> {
     client: &'a ZooKeeperClient,
     watcher: Arc<Watcher>,
-    entered: Mutex<HashSet<WatchedPath>>,
+    /// What it watches, or has watched and not forgotten.
+    entered: Mutex<ByKind<HashSet<Arc<str>>>>,
 }
 
 impl PathWatches<'_> {
     fn enter(&self, kind: WatchKind, path: &Arc<str>) {
-        self.client.state.watches.enter(kind, path, &self.watcher);
-        locked(&self.entered).insert((kind, Arc::clone(path)));
+        let mut entered = locked(&self.entered);
+        let entered = entered.of(kind);
+        // One text of a path is held by all.
+        let path = entered.get(path).unwrap_or(path).clone();
+        self.client.state.watches.enter(kind, &path, &self.watcher);
+        entered.insert(path);
+    }
+
+    /// Whether the value of this path is watched, or was and is not forgotten.
+    pub(super) fn has_value(&self, path: &str) -> bool {
+        locked(&self.entered).of(WatchKind::Value).contains(path)
+    }
+
+    /// The paths whose values are watched of which `is_meant` is true.
+    pub(super) fn values(&self, is_meant: impl Fn(&str) -> bool) -> Vec<Arc<str>> {
+        let mut entered = locked(&self.entered);
+        entered.of(WatchKind::Value).iter().filter(|path| is_meant(path)).cloned().collect()
     }
 
     /// As [`ZooKeeperClient::get`]; changes of the value, and of whether there is one, are told.
@@ -222,20 +253,20 @@ impl PathWatches<'_> {
     }
 
     /// Where there is no node, the server has set no watch.
-    fn unless_set(&self, kind: WatchKind, path: &Arc<str>, is_set: bool) {
-        if !is_set && locked(&self.entered).remove(&(kind, Arc::clone(path))) {
+    fn unless_set(&self, kind: WatchKind, path: &str, is_set: bool) {
+        if !is_set && locked(&self.entered).of(kind).remove(path) {
             self.client.state.watches.leave(kind, path, &self.watcher, || {});
         }
     }
 
     /// Ends the watch of a path, if it is not ended yet.
-    pub(super) fn forget(&self, kind: WatchKind, path: &Arc<str>) {
-        if locked(&self.entered).remove(&(kind, Arc::clone(path))) {
+    pub(super) fn forget(&self, kind: WatchKind, path: &str) {
+        if locked(&self.entered).of(kind).remove(path) {
             self.leave(kind, path);
         }
     }
 
-    fn leave(&self, kind: WatchKind, path: &Arc<str>) {
+    fn leave(&self, kind: WatchKind, path: &str) {
         self.client.state.watches.leave(kind, path, &self.watcher, || {
             let (answer, _) = oneshot::channel();
             let frame = message::remove_watch(kind, path);
@@ -263,14 +294,14 @@ impl PathWatches<'_> {
 
 impl Drop for PathWatches<'_> {
     fn drop(&mut self) {
-        for (kind, path) in std::mem::take(&mut *locked(&self.entered)) {
-            self.leave(kind, &path);
+        for (kind, paths) in std::mem::take(&mut *locked(&self.entered)).each() {
+            paths.iter().for_each(|path| self.leave(kind, path));
         }
     }
 }
 
 impl fmt::Debug for PathWatches<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PathWatches({} paths)", locked(&self.entered).len())
+        f.debug_tuple("PathWatches").field(&locked(&self.entered)).finish()
     }
 }

@@ -24,6 +24,9 @@ const UNWRITTEN: usize = 256 * 1024;
 /// The longest answer that is taken into memory: the names of about 50,000 providers of one service.
 pub(super) const MAX_ANSWER: usize = 32 << 20;
 
+/// Bytes of an answer that is longer than most.
+const LONG_ANSWER: usize = 64 * 1024;
+
 /// A silent server is asked for a sign of life this often at least,
 const PING_EVERY: Duration = Duration::from_secs(5);
 
@@ -196,6 +199,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             self.incoming.advance(4);
             let frame = self.incoming.split_to(needed).freeze();
+            if needed > LONG_ANSWER {
+                // Else its memory would be used again, and held for as long as the connection.
+                self.incoming = BytesMut::from(&*self.incoming);
+            }
             self.skipping = length - needed;
             self.take(frame, length, is_kept).map_err(|NotJute| FOREIGN.to_owned())?;
         }

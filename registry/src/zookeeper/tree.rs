@@ -14,8 +14,8 @@ use tokio::time::{Instant, sleep_until};
 use super::client::{OpFailure, ZooKeeperClient};
 use super::connection::{MAX_ANSWER, RequestFailure};
 use super::message::{ANY_VERSION, NewNode, NodeAccess, NodeStat, ServerCode};
-use super::watched_list::{READS, WatchedList};
-use crate::dubbo::{NodeTree, ReadOf, TreeNode};
+use super::watched_list::{ListSeen, READS, WatchedList};
+use crate::dubbo::{NodeSink, NodeTree, ReadOf, TreeNode};
 
 /// How often a write is begun again because another writer came first.
 const TRIES: usize = 10;
@@ -174,15 +174,18 @@ impl ZooKeeperTree {
         &self,
         path: &Arc<str>,
         read: ReadOf,
-        newest: &watch::Sender<Option<Arc<[TreeNode]>>>,
+        sink: &dyn NodeSink,
     ) -> Result<(), OpFailure> {
         let watching = self.client.watching();
         let mut list = WatchedList::new(&watching, path, read);
         let mut changes = HashSet::from([Arc::clone(path)]);
         loop {
-            list.read_again(&changes).await?;
-            let next = Instant::now() + gap(list.nodes().len());
-            newest.send_replace(Some(list.nodes().values().cloned().collect()));
+            let seen = list.read_again(&changes).await?;
+            let next = Instant::now() + gap(list.len());
+            match seen {
+                ListSeen::All(nodes) => sink.put_all(nodes),
+                ListSeen::Changes(nodes) => sink.put_changes(nodes),
+            }
             changes = watching.changed().await?;
             // The first change after a quiet time is read at once.
             if next > Instant::now() {
@@ -318,9 +321,9 @@ impl NodeTree for ZooKeeperTree {
         &self,
         path: &str,
         read: ReadOf,
-        newest: &watch::Sender<Option<Arc<[TreeNode]>>>,
+        sink: &dyn NodeSink,
     ) -> Result<(), Error> {
-        let ended = self.watch_list(&self.full(path), read, newest).await;
+        let ended = self.watch_list(&self.full(path), read, sink).await;
         ended.map_err(|failure| self.error(path, failure))
     }
 

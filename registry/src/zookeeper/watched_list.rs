@@ -1,99 +1,134 @@
-//! A list of children that is followed: only what has changed is read again.
+//! A list of children that is followed: only what has changed is read again, and nothing is kept but the
+//! watches.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use rpc_core::Turns;
 
 use super::client::{OpFailure, PathWatches};
+use super::connection::RequestFailure;
 use super::message::WatchKind;
-use crate::dubbo::{ReadOf, TreeNode};
+use crate::dubbo::{ChangedNode, ReadOf, TreeNode};
+use crate::off_thread::off_thread_if_long;
 
 /// Values of one list that are read at the same time.
 pub(super) const READS: usize = 64;
 
-/// A list that is followed: what is known of it, and the watches that tell when that is old.
+/// A list that is followed, and the watches that tell when what was read is old.
 pub(super) struct WatchedList<'a> {
     watching: &'a PathWatches<'a>,
     path: &'a Arc<str>,
     read: ReadOf,
-    nodes: HashMap<String, TreeNode>,
+    /// How many names there were last; `None` before the first reading.
+    count: Option<usize>,
+}
+
+/// What was read.
+pub(super) enum ListSeen {
+    All(Vec<TreeNode>),
+    Changes(Vec<ChangedNode>),
 }
 
 impl<'a> WatchedList<'a> {
-    /// A list of which nothing is known yet.
+    /// A list of which nothing has been read yet.
     pub(super) fn new(watching: &'a PathWatches<'a>, path: &'a Arc<str>, read: ReadOf) -> Self {
-        Self { watching, path, read, nodes: HashMap::new() }
+        Self { watching, path, read, count: None }
     }
 
-    /// The children by name.
-    pub(super) fn nodes(&self) -> &HashMap<String, TreeNode> {
-        &self.nodes
+    /// How many children there were when they were read last.
+    pub(super) fn len(&self) -> usize {
+        self.count.unwrap_or(0)
     }
 
     /// Reads what has changed, and sets its watches again.
     pub(super) async fn read_again(
         &mut self,
         changes: &HashSet<Arc<str>>,
-    ) -> Result<(), OpFailure> {
-        let mut stale: Vec<String> = Vec::new();
-        if self.read == ReadOf::Values {
-            let children = changes.iter().filter_map(|change| change.strip_prefix(&**self.path));
-            let names = children.filter_map(|child| child.strip_prefix('/'));
-            stale.extend(names.filter(|name| self.nodes.contains_key(*name)).map(str::to_owned));
+    ) -> Result<ListSeen, OpFailure> {
+        let is_first = self.count.is_none();
+        let names = match changes.contains(self.path) {
+            true => Some(self.read_names().await?),
+            false => None,
+        };
+        self.count = names.as_ref().map(Vec::len).or(self.count);
+        if self.read == ReadOf::Names {
+            let Some(names) = names else { return Ok(ListSeen::Changes(Vec::new())) };
+            let node = |name: String| TreeNode { name: name.into(), value: Bytes::new() };
+            let nodes = move || names.into_iter().map(node).collect();
+            let nodes = off_thread_if_long(self.len(), nodes).await;
+            return nodes.map(ListSeen::All).map_err(|_| RequestFailure::Lost.into());
         }
-        if changes.contains(self.path) {
-            stale.extend(self.read_names().await?);
+        let children = changes.iter().filter_map(|change| self.name_of(change));
+        let mut stale: HashSet<String> = children
+            .filter(|name| self.watching.has_value(&self.child(name)))
+            .map(str::to_owned)
+            .collect();
+        let mut seen = Vec::new();
+        if let Some(names) = names {
+            let (gone, new) = self.compare(names).await;
+            stale.retain(|name| !gone.contains(name));
+            stale.extend(new);
+            seen.extend(
+                gone.into_iter().map(|name| ChangedNode { name: name.into(), value: None }),
+            );
         }
-        if self.read == ReadOf::Values {
-            self.read_values(stale).await?;
-        }
-        Ok(())
+        seen.extend(self.read_values(stale).await?);
+        Ok(match is_first {
+            true => {
+                let node =
+                    |node: ChangedNode| Some(TreeNode { name: node.name, value: node.value? });
+                ListSeen::All(seen.into_iter().filter_map(node).collect())
+            }
+            false => ListSeen::Changes(seen),
+        })
     }
 
-    /// Brings the names up to date, and returns those that are new.
-    async fn read_names(&mut self) -> Result<Vec<String>, OpFailure> {
+    async fn read_names(&self) -> Result<Vec<String>, OpFailure> {
         let mut names = self.watching.children(self.path).await?;
         // There is no node: its coming is awaited, unless it has come meanwhile.
         while names.is_none() && self.watching.exists(self.path).await? {
             names = self.watching.children(self.path).await?;
         }
-        let names: HashSet<String> = names.unwrap_or_default().into_iter().collect();
-        let gone = self.nodes.extract_if(|name, _| !names.contains(name));
-        for (name, _) in gone {
-            self.watching.forget(WatchKind::Value, &child(self.path, &name));
-        }
-        let new: Vec<_> = names.into_iter().filter(|name| !self.nodes.contains_key(name)).collect();
-        for name in &new {
-            let node = TreeNode { name: name.as_str().into(), value: Bytes::new() };
-            self.nodes.insert(name.clone(), node);
-        }
-        Ok(new)
+        Ok(names.unwrap_or_default())
     }
 
-    async fn read_values(&mut self, names: Vec<String>) -> Result<(), OpFailure> {
-        let (watching, path) = (self.watching, self.path);
-        let values = stream::iter(names).map(async |name| {
-            let value = watching.get(&child(path, &name)).await?;
-            Ok::<_, OpFailure>((name, value))
-        });
-        let values: Vec<_> = values.buffer_unordered(READS).try_collect().await?;
-        for (name, value) in values {
-            match value {
-                Some((value, _)) => {
-                    if let Some(node) = self.nodes.get_mut(&name) {
-                        node.value = value;
-                    }
-                }
-                // It has gone since its name was read, which the watch of the names tells too.
-                None => drop(self.nodes.remove(&name)),
+    /// Those whose values are watched and which are not among `names`, whose watches end, and those that
+    /// are new there.
+    async fn compare(&self, names: Vec<String>) -> (HashSet<String>, Vec<String>) {
+        let names: HashSet<String> = names.into_iter().collect();
+        let is_gone = |path: &str| self.name_of(path).is_some_and(|name| !names.contains(name));
+        let gone = self.watching.values(is_gone);
+        gone.iter().for_each(|path| self.watching.forget(WatchKind::Value, path));
+        let gone = gone.iter().filter_map(|path| self.name_of(path)).map(str::to_owned).collect();
+        let (mut new, mut turns) = (Vec::new(), Turns::new());
+        for name in names {
+            turns.next().await;
+            if !self.watching.has_value(&self.child(&name)) {
+                new.push(name);
             }
         }
-        Ok(())
+        (gone, new)
     }
-}
 
-fn child(path: &str, name: &str) -> Arc<str> {
-    format!("{path}/{name}").into()
+    /// The values of these children; none of one that has gone.
+    async fn read_values(&self, names: HashSet<String>) -> Result<Vec<ChangedNode>, OpFailure> {
+        let values = stream::iter(names).map(async |name| {
+            // One that has gone since its name was read is told by the watch of the names, too.
+            let value = self.watching.get(&self.child(&name)).await?.map(|(value, _)| value);
+            Ok::<_, OpFailure>(ChangedNode { name: name.into(), value })
+        });
+        values.buffer_unordered(READS).try_collect().await
+    }
+
+    fn child(&self, name: &str) -> Arc<str> {
+        format!("{}/{name}", self.path).into()
+    }
+
+    /// The name of the child at `path`, if it is one.
+    fn name_of<'p>(&self, path: &'p str) -> Option<&'p str> {
+        path.strip_prefix(&**self.path)?.strip_prefix('/')
+    }
 }

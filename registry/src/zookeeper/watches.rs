@@ -44,21 +44,93 @@ impl Watcher {
     }
 }
 
-/// What is watched: which kind of change, and where.
-pub(super) type WatchedPath = (WatchKind, Arc<str>);
-
-/// The watches of a connection.
+/// The watches of a connection. There is one for each process that is listed, so each takes little memory.
 #[derive(Default)]
-pub(super) struct WatchTable(Mutex<HashMap<WatchedPath, Vec<Arc<Watcher>>>>);
+pub(super) struct WatchTable(Mutex<ByKind<WatchedPaths>>);
+
+/// Something for each kind of change.
+#[derive(Debug, Default)]
+pub(super) struct ByKind<T> {
+    of_values: T,
+    of_children: T,
+}
+
+/// Who watches paths for one kind of change.
+#[derive(Debug, Default)]
+struct WatchedPaths {
+    first: HashMap<Arc<str>, Arc<Watcher>>,
+    /// Those beside the first; of most paths there are none.
+    others: HashMap<Arc<str>, Vec<Arc<Watcher>>>,
+}
+
+// === impl ByKind ===
+
+impl<T> ByKind<T> {
+    pub(super) fn of(&mut self, kind: WatchKind) -> &mut T {
+        match kind {
+            WatchKind::Value => &mut self.of_values,
+            WatchKind::Children => &mut self.of_children,
+        }
+    }
+
+    pub(super) fn each(self) -> [(WatchKind, T); 2] {
+        [(WatchKind::Value, self.of_values), (WatchKind::Children, self.of_children)]
+    }
+}
+
+// === impl WatchedPaths ===
+
+impl WatchedPaths {
+    fn enter(&mut self, path: &Arc<str>, watcher: &Arc<Watcher>) {
+        let Some(first) = self.first.get(path) else {
+            self.first.insert(Arc::clone(path), Arc::clone(watcher));
+            return;
+        };
+        if Arc::ptr_eq(first, watcher) {
+            return;
+        }
+        let others = self.others.entry(Arc::clone(path)).or_default();
+        if !others.iter().any(|other| Arc::ptr_eq(other, watcher)) {
+            others.push(Arc::clone(watcher));
+        }
+    }
+
+    /// Takes a watcher out; says whether it was the last.
+    fn leave(&mut self, path: &str, watcher: &Arc<Watcher>) -> bool {
+        let is_first = self.first.get(path).is_some_and(|first| Arc::ptr_eq(first, watcher));
+        let others = self.others.get_mut(path);
+        let next = others.and_then(|others| {
+            others.retain(|other| !Arc::ptr_eq(other, watcher));
+            if is_first { others.pop() } else { None }
+        });
+        if self.others.get(path).is_some_and(Vec::is_empty) {
+            self.others.remove(path);
+        }
+        match (is_first, next) {
+            (true, Some(next)) => {
+                if let Some(first) = self.first.get_mut(path) {
+                    *first = next;
+                }
+                false
+            }
+            (true, None) => self.first.remove(path).is_some(),
+            (false, _) => false,
+        }
+    }
+
+    /// Takes out all watchers of a path.
+    fn take(&mut self, path: &str) -> impl Iterator<Item = Arc<Watcher>> {
+        let first = self.first.remove(path);
+        first.into_iter().chain(self.others.remove(path).into_iter().flatten())
+    }
+}
+
+// === impl WatchTable ===
 
 impl WatchTable {
     /// Enters a watch; to be called before the request that sets it at the server is sent.
     pub(super) fn enter(&self, kind: WatchKind, path: &Arc<str>, watcher: &Arc<Watcher>) {
-        let mut table = locked(&self.0);
-        let watchers = table.entry((kind, Arc::clone(path))).or_default();
-        if !watchers.iter().any(|other| Arc::ptr_eq(other, watcher)) {
-            watchers.push(Arc::clone(watcher));
-        }
+        locked(&self.0).of(kind).enter(path, watcher);
     }
 
     /// Takes a watch out. If nobody else has one there, `unset` is to remove it at the server; it is
@@ -66,16 +138,12 @@ impl WatchTable {
     pub(super) fn leave(
         &self,
         kind: WatchKind,
-        path: &Arc<str>,
+        path: &str,
         watcher: &Arc<Watcher>,
         unset: impl FnOnce(),
     ) {
         let mut table = locked(&self.0);
-        let key = (kind, Arc::clone(path));
-        let Some(watchers) = table.get_mut(&key) else { return };
-        watchers.retain(|other| !Arc::ptr_eq(other, watcher));
-        if watchers.is_empty() {
-            table.remove(&key);
+        if table.of(kind).leave(path, watcher) {
             unset();
         }
     }
@@ -85,22 +153,23 @@ impl WatchTable {
         let path: Arc<str> = path.into();
         let mut table = locked(&self.0);
         for kind in kinds {
-            for watcher in table.remove(&(*kind, Arc::clone(&path))).unwrap_or_default() {
-                watcher.tell(&path);
-            }
+            table.of(*kind).take(&path).for_each(|watcher| watcher.tell(&path));
         }
     }
 
     /// How many paths are watched.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        locked(&self.0).len()
+        let table = locked(&self.0);
+        table.of_values.first.len() + table.of_children.first.len()
     }
 }
 
 impl fmt::Debug for WatchTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "WatchTable({} paths)", locked(&self.0).len())
+        let table = locked(&self.0);
+        let paths = table.of_values.first.len() + table.of_children.first.len();
+        write!(f, "WatchTable({paths} paths)")
     }
 }
 

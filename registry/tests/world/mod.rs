@@ -90,6 +90,24 @@ pub(crate) async fn places(test: &str) -> Vec<Place> {
     places
 }
 
+/// A place on each of the servers with Dubbo's layouts that tests start, and share; parameters can be added to its
+/// address.
+#[cfg(any(feature = "etcd", feature = "zookeeper"))]
+pub(crate) fn real_servers(test: &str) -> Vec<Place> {
+    let mut places = Vec::new();
+    #[cfg(feature = "etcd")]
+    places.extend(servers::EtcdServer::shared().map(|server| {
+        let place = Place::at(format!("etcd://{}?group={test}&", server.address()));
+        Place { _running: Some(server), ..place }
+    }));
+    #[cfg(feature = "zookeeper")]
+    places.extend(servers::ZooKeeperServer::shared().map(|server| {
+        let place = Place::at(format!("zookeeper://{}/{test}?", server.address()));
+        Place { _running: Some(server), ..place }
+    }));
+    places
+}
+
 /// A server whose leases end soon.
 pub(crate) fn quick() -> RegistryServerConfig {
     RegistryServerConfig {

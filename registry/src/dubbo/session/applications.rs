@@ -5,18 +5,22 @@
 //! process.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use rpc_core::Error;
 use tokio::time::sleep;
 
 use super::super::metadata_info::MetadataInfo;
+use super::super::node_feed::NodeNews;
+use super::super::process_record::{ProcessRecord, RecordKinds};
 use super::super::service_instance::ServiceInstance;
 use super::super::tree::{NodeTree, ReadOf, TreeNode};
 use super::metadata::MetadataReader;
-use super::shared::{KeptEnds, Understood};
+use super::providers::ended;
+use super::shared::KeptEnds;
+use crate::off_thread::off_thread_if_long;
 use crate::sound::{self, UnsoundInstances};
 
 /// How soon a revision that could not be read is tried again.
@@ -25,7 +29,7 @@ const RETRY: Duration = Duration::from_secs(10);
 /// A process, and what it serves.
 #[derive(Debug, Clone)]
 pub(super) struct KnownProcess {
-    pub(super) record: Arc<ServiceInstance>,
+    pub(super) record: Arc<ProcessRecord>,
     /// The services of its revision; `None` if they are in the record, with the process, or missing.
     pub(super) metadata: Option<Arc<MetadataInfo>>,
 }
@@ -40,17 +44,27 @@ pub(super) struct Processes {
 
 /// Reads the processes of one application, again and again: what has not changed is not read again.
 pub(super) struct ProcessReader {
-    application: String,
+    application: Arc<str>,
     metadata: Arc<MetadataReader>,
-    by_name: HashMap<Arc<str>, ReadNode>,
+    nodes: ProcessNodes,
+}
+
+/// What the nodes of an application mean. Neither names nor values are kept: they are known again by their
+/// hashes, as those of providers are.
+#[derive(Default)]
+struct ProcessNodes {
+    by_name: HashMap<u64, ReadNode>,
+    /// What should be corrected, by the same hash.
+    malformed: HashMap<u64, String>,
+    hasher: RandomState,
+    kinds: RecordKinds,
 }
 
 struct ReadNode {
-    value: Bytes,
+    /// The hash of its value.
+    value: u64,
     /// The record, unless it is none.
-    record: Option<Arc<ServiceInstance>>,
-    /// Why it is none, if someone should correct it.
-    malformed: Option<String>,
+    record: Option<Arc<ProcessRecord>>,
     /// The last whose services could be read.
     known: Option<KnownProcess>,
 }
@@ -68,11 +82,8 @@ impl KnownProcess {
 
 impl ProcessReader {
     pub(super) fn new(application: &str, metadata: &Arc<MetadataReader>) -> Self {
-        Self {
-            application: application.to_owned(),
-            metadata: Arc::clone(metadata),
-            by_name: HashMap::new(),
-        }
+        let (application, metadata) = (application.into(), Arc::clone(metadata));
+        Self { application, metadata, nodes: ProcessNodes::default() }
     }
 
     /// Keeps the processes at `path` read; returns why that ended.
@@ -80,12 +91,12 @@ impl ProcessReader {
         mut self,
         tree: Arc<dyn NodeTree>,
         path: String,
-        ends: KeptEnds<Arc<[TreeNode]>, Processes>,
+        ends: KeptEnds<Processes>,
     ) -> Error {
-        let mut newest = ends.raw.subscribe();
-        let watching = tree.watch_children(&path, ReadOf::Values, &ends.raw);
+        let mut versions = ends.feed.versions();
+        let watching = tree.watch_children(&path, ReadOf::Values, &*ends.feed);
         let reading = async {
-            let mut is_whole = true;
+            let (mut is_whole, mut is_first) = (true, true);
             loop {
                 let is_due = async {
                     match is_whole {
@@ -94,100 +105,176 @@ impl ProcessReader {
                     }
                 };
                 tokio::select! {
-                    // Its sender is held by the watch.
-                    _ = newest.changed() => {}
+                    // Its sender is held by the ends.
+                    _ = versions.changed() => {}
                     () = is_due => {}
                 }
-                let nodes = newest.borrow_and_update().clone();
-                if let Some(nodes) = nodes {
-                    let meaning;
-                    (meaning, is_whole) = self.read(&nodes).await;
-                    ends.read.send_replace(Some(Understood { from: nodes, meaning }));
-                }
+                let news = ends.feed.take();
+                let version = news.version;
+                let read = match self.take_on(news, is_first).await {
+                    Ok(read) => read,
+                    Err(error) => return error,
+                };
+                is_first = false;
+                is_whole = read.is_whole;
+                ends.put(version, read.news);
             }
         };
-        tokio::select! {
-            ended = watching => {
-                ended.err().unwrap_or_else(|| Error::closed("the watch of an application ended"))
-            }
-            () = reading => Error::closed("the watch of an application ended"),
-        }
+        ended(watching, reading).await
     }
 
-    /// The processes that `nodes` stand for, and whether all of their services are known.
-    pub(super) async fn read(&mut self, nodes: &[TreeNode]) -> (Processes, bool) {
-        let mut before = std::mem::take(&mut self.by_name);
-        for node in nodes {
-            // Under another root than `dubbo`, revisions lie here too, and none has a port.
-            if !node.name.contains(':') {
-                continue;
-            }
-            let old = before.remove(&node.name);
-            let read = match old {
-                Some(old) if old.value == node.value => old,
-                old => ReadNode::new(node, old.and_then(|old| old.known)),
-            };
-            self.by_name.insert(Arc::clone(&node.name), read);
-        }
-        let is_whole = self.read_services().await;
-        let mut left_out = UnsoundInstances::default();
-        for (name, node) in &self.by_name {
-            if let Some(why) = &node.malformed {
-                let at = sound::plain(format!("{}/{name}", self.application));
-                left_out.add(format!("{at}: {why}"));
-            }
-        }
-        let known = self.by_name.values().filter_map(ReadNode::shown);
-        (Processes { known: known.collect(), left_out: Arc::new(left_out) }, is_whole)
+    /// The processes that `nodes` stand for.
+    ///
+    /// # Errors
+    /// The runtime shuts down.
+    pub(super) async fn read(mut self, nodes: Vec<TreeNode>) -> Result<Processes, Error> {
+        let read = self.take_on(NodeNews::all(nodes), true).await?;
+        Ok(read.news.unwrap_or_default())
     }
 
-    /// Reads the services of the revisions that are new; says whether none is missing.
-    async fn read_services(&mut self) -> bool {
-        let wanted = self.by_name.values().filter(|node| node.is_behind());
-        let wanted: HashSet<String> =
-            wanted.filter_map(|node| Some(node.record.as_ref()?.revision()?.to_owned())).collect();
-        let read = match wanted.is_empty() {
+    /// Reads what is new, with the services of its revisions, and forgets what has gone.
+    async fn take_on(&mut self, news: NodeNews, is_first: bool) -> Result<ReadNews, Error> {
+        let (items, application) = (news.len(), Arc::clone(&self.application));
+        let mut nodes = std::mem::take(&mut self.nodes);
+        let read = move || {
+            let is_news = nodes.take_on(&application, news);
+            let wanted = nodes.wanted();
+            (nodes, is_news, wanted)
+        };
+        let (mut nodes, is_news, wanted) = off_thread_if_long(items, read).await?;
+        let services = match wanted.is_empty() {
             true => HashMap::new(),
             false => self.metadata.read(&self.application, wanted).await,
         };
-        let mut is_whole = true;
+        let items = nodes.by_name.len();
+        let settle = move || {
+            let (is_whole, has_more) = nodes.settle(&services);
+            let news = (is_first || is_news || has_more).then(|| nodes.processes());
+            (nodes, ReadNews { news, is_whole })
+        };
+        let (nodes, read) = off_thread_if_long(items, settle).await?;
+        self.nodes = nodes;
+        Ok(read)
+    }
+}
+
+/// What has come of reading.
+struct ReadNews {
+    /// The processes, if they are others than before.
+    news: Option<Processes>,
+    /// Whether all of their services are known.
+    is_whole: bool,
+}
+
+// === impl ProcessNodes ===
+
+impl ProcessNodes {
+    /// Reads what is new and forgets what has gone; says whether there was any of that.
+    fn take_on(&mut self, application: &str, news: NodeNews) -> bool {
+        let mut is_news = false;
+        if let Some(nodes) = news.all {
+            let mut before = std::mem::take(&mut self.by_name);
+            self.by_name.reserve(nodes.len());
+            for TreeNode { name, value } in nodes.iter().filter(|node| is_process(&node.name)) {
+                let hash = self.hasher.hash_one(&**name);
+                if let Some(known) = before.remove(&hash) {
+                    self.by_name.insert(hash, known);
+                }
+                is_news |= self.put(hash, (application, name), value);
+            }
+            is_news |= !before.is_empty();
+            before.keys().for_each(|gone| drop(self.malformed.remove(gone)));
+        }
+        for (name, value) in news.changes.iter().filter(|(name, _)| is_process(name)) {
+            let hash = self.hasher.hash_one(&**name);
+            is_news |= match value {
+                Some(value) => self.put(hash, (application, name), value),
+                None => {
+                    self.malformed.remove(&hash);
+                    self.by_name.remove(&hash).is_some()
+                }
+            };
+        }
+        is_news
+    }
+
+    /// Reads a node of an application unless it is known with this value; says whether it was not.
+    fn put(&mut self, hash: u64, (application, name): (&str, &str), value: &[u8]) -> bool {
+        let value_hash = self.hasher.hash_one(value);
+        let old = self.by_name.remove(&hash);
+        let (old, known) = match old {
+            Some(old) if old.value == value_hash => (Some(old), None),
+            old => (None, old.and_then(|old| old.known)),
+        };
+        if let Some(old) = old {
+            self.by_name.insert(hash, old);
+            return false;
+        }
+        self.malformed.remove(&hash);
+        let record = match ServiceInstance::from_json(value) {
+            Ok(Some(record)) if record.revision().is_some() => {
+                ProcessRecord::new(record, &mut self.kinds).map(Arc::new)
+            }
+            // It is switched off, or serves nothing.
+            Ok(_) => None,
+            Err(why) => {
+                let at = sound::plain(format!("{application}/{name}"));
+                self.malformed.insert(hash, format!("{at}: {why}"));
+                None
+            }
+        };
+        // What stood there before is another matter once the node says nothing.
+        let known = known.filter(|_| record.is_some());
+        self.by_name.insert(hash, ReadNode { value: value_hash, record, known });
+        true
+    }
+
+    /// The revisions whose services are to be read.
+    fn wanted(&self) -> HashSet<String> {
+        let behind = self.by_name.values().filter(|node| node.is_behind());
+        let revision = |node: &ReadNode| Some(node.record.as_ref()?.revision()?.to_owned());
+        behind.filter_map(revision).collect()
+    }
+
+    /// Takes on services that were read; says whether none is missing, and whether there was one.
+    fn settle(&mut self, services: &HashMap<String, Arc<MetadataInfo>>) -> (bool, bool) {
+        let (mut is_whole, mut has_more) = (true, false);
         for node in self.by_name.values_mut().filter(|node| node.is_behind()) {
             let Some(record) = &node.record else { continue };
-            match record.revision().and_then(|revision| read.get(revision)) {
+            match record.revision().and_then(|revision| services.get(revision)) {
                 Some(metadata) => {
                     let (record, metadata) = (Arc::clone(record), Some(Arc::clone(metadata)));
                     node.known = Some(KnownProcess { record, metadata });
+                    has_more = true;
                 }
                 None => is_whole = false,
             }
         }
-        is_whole
+        (is_whole, has_more)
     }
+
+    fn processes(&self) -> Processes {
+        let mut left_out = UnsoundInstances::default();
+        self.malformed.values().for_each(|why| left_out.add(why.clone()));
+        let known = self.by_name.values().filter_map(ReadNode::shown).collect();
+        Processes { known, left_out: Arc::new(left_out) }
+    }
+}
+
+/// Under another root than `dubbo`, revisions lie beside processes, and none has a port.
+fn is_process(name: &str) -> bool {
+    name.contains(':')
 }
 
 // === impl ReadNode ===
 
 impl ReadNode {
-    /// Reads a node whose process was `known` before.
-    fn new(node: &TreeNode, known: Option<KnownProcess>) -> Self {
-        let value = node.value.clone();
-        let (record, malformed) = match ServiceInstance::from_json(&value) {
-            Ok(Some(record)) if record.revision().is_some() => (Some(Arc::new(record)), None),
-            // It is switched off, or serves nothing.
-            Ok(_) => (None, None),
-            Err(why) => (None, Some(why)),
-        };
-        // What stood there before is another matter once the node says nothing.
-        let known = known.filter(|_| record.is_some());
-        Self { value, record, malformed, known }
-    }
-
     /// Whether the registry has services for it that are not known.
     fn is_behind(&self) -> bool {
         let Some(record) = &self.record else { return false };
         let knows = |known: &KnownProcess| Arc::ptr_eq(&known.record, record);
         let is_read = self.known.as_ref().is_some_and(knows);
-        record.services.is_none() && record.has_remote_metadata() && !is_read
+        !record.has_services() && record.has_remote_metadata() && !is_read
     }
 
     /// The process as it is listed: as it was before while its new services are missing.
@@ -196,6 +283,68 @@ impl ReadNode {
         match &self.known {
             Some(known) if record.has_remote_metadata() => Some(known.clone()),
             _ => Some(KnownProcess { record: Arc::clone(record), metadata: None }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use bytes::Bytes;
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+
+    use super::*;
+
+    /// The values of a node: two records, one that is switched off, and two that are none.
+    const VALUES: [&str; 5] = [
+        r#"{"host":"h","port":1,"metadata":{"dubbo.metadata.revision":"r1","dubhe.id":"x"}}"#,
+        r#"{"host":"h","port":1,"metadata":{"dubbo.metadata.revision":"r2","dubhe.id":"y"}}"#,
+        r#"{"host":"h","port":1,"enable":false}"#,
+        "{",
+        "",
+    ];
+
+    #[test]
+    fn whatever_comes_changes_and_goes_what_is_there_is_known_and_nothing_else() {
+        let mut random = StdRng::seed_from_u64(7);
+        let mut nodes = ProcessNodes::default();
+        let mut there = BTreeMap::new();
+        for _ in 0..2000 {
+            let before = there.clone();
+            let mut news = NodeNews::default();
+            let value = |random: &mut StdRng| random.random_range(0..VALUES.len());
+            let bytes = |value: usize| Bytes::from_static(VALUES[value].as_bytes());
+            if random.random_bool(0.3) {
+                there = (0..10).map(|number| (format!("h:{number}"), value(&mut random))).collect();
+                there.retain(|_, _| random.random());
+                let node = |(name, value): (&String, &usize)| TreeNode {
+                    name: (&**name).into(),
+                    value: bytes(*value),
+                };
+                news.all = Some(there.iter().map(node).collect());
+            }
+            for _ in 0..random.random_range(0..4) {
+                let name = format!("h:{}", random.random_range(0..10));
+                let value = random.random::<bool>().then(|| value(&mut random));
+                news.changes.insert((&*name).into(), value.map(bytes));
+                match value {
+                    Some(value) => there.insert(name, value),
+                    None => there.remove(&name),
+                };
+            }
+            assert!(nodes.take_on("shop", news) || there == before);
+            let processes = nodes.processes();
+            let known = processes.known.iter().map(|known| known.record.revision());
+            let mut known: Vec<_> = known.map(Option::unwrap).collect();
+            known.sort_unstable();
+            let values = || there.values().copied();
+            let mut expected: Vec<_> =
+                values().filter(|value| *value < 2).map(|value| ["r1", "r2"][value]).collect();
+            expected.sort_unstable();
+            assert_eq!(known, expected);
+            assert_eq!(processes.left_out.count, values().filter(|value| *value > 2).count());
         }
     }
 }

@@ -4,7 +4,7 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `interfaces.rs` `records.rs` | registers providers, at the interface level and at that of applications |
-//! | `read.rs` | makes lists of both levels, for watches and for fetches |
+//! | `read.rs` `list_maker.rs` | make lists of both levels, for watches and for fetches |
 //! | `shared.rs` | keeps what several lists need once |
 //! | `providers.rs` `applications.rs` `metadata.rs` | read what nodes mean, each once |
 //! | `services.rs` | finds every service |
@@ -14,6 +14,7 @@
 mod applications;
 mod consumers;
 mod interfaces;
+mod list_maker;
 mod metadata;
 mod providers;
 mod read;

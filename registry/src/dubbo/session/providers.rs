@@ -1,68 +1,159 @@
 //! The providers of an interface, as its nodes name them, and the applications that it is mapped to.
+//!
+//! A name holds all that a provider says and is long. So none is kept: a node is known again by a hash of
+//! its name.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use rpc_core::{Error, InstancePool};
+use rpc_core::Error;
+use tokio::sync::watch;
 
 use super::super::mapping;
+use super::super::node_feed::NodeNews;
 use super::super::paths::is_segment;
 use super::super::provider_url::{ReadProvider, Unread, read_provider};
-use super::super::tree::{NodeTree, ReadOf, TreeNode};
+use super::super::shared_instances::SharedInstances;
+use super::super::tree::{NodeSink, NodeTree, ReadOf, TreeNode};
 use super::super::url::DubboUrl;
-use super::shared::{KeptEnds, Understood};
+use super::shared::KeptEnds;
+use crate::lock::locked;
+use crate::off_thread::off_thread_if_long;
 use crate::sound::{self, UnsoundInstances};
 
 /// The providers of one interface.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Providers {
-    pub(super) known: Arc<[Arc<ReadProvider>]>,
+    pub(super) known: Arc<[ReadProvider]>,
     /// What could not be read.
     pub(super) left_out: Arc<UnsoundInstances>,
+    /// The instances of the interface, whoever reads them.
+    pub(super) shared: Arc<Mutex<SharedInstances>>,
 }
 
-/// Reads the names of nodes, each once.
+/// What the nodes of an interface mean, each read once.
+///
+/// The hash of a name is keyed at random, so that no name can be found that has the hash of another; two of
+/// a million have the same with a chance of about one in 10^7.
 #[derive(Default)]
-pub(super) struct ProviderReader {
-    by_name: HashMap<Arc<str>, Result<Arc<ReadProvider>, Unread>>,
-    pool: InstancePool,
+pub(super) struct ProviderNodes {
+    /// By the hash of its name; `None` for one that is no provider.
+    by_name: HashMap<u64, Option<ReadProvider>>,
+    /// What should be corrected, by the same hash.
+    malformed: HashMap<u64, String>,
+    hasher: RandomState,
+    shared: Arc<Mutex<SharedInstances>>,
 }
 
-impl ProviderReader {
+impl ProviderNodes {
+    /// The providers that `nodes` stand for.
+    ///
+    /// # Errors
+    /// The runtime shuts down.
+    pub(super) async fn read(nodes: Vec<TreeNode>) -> Result<Providers, Error> {
+        let (items, news) = (nodes.len(), NodeNews::all(nodes));
+        let read = move || {
+            let mut nodes = Self::default();
+            nodes.take_on(news);
+            nodes.providers()
+        };
+        off_thread_if_long(items, read).await
+    }
+
     /// Keeps the providers at `path` read; returns why that ended.
     pub(super) async fn keep(
-        mut self,
         tree: Arc<dyn NodeTree>,
         path: String,
-        ends: KeptEnds<Arc<[TreeNode]>, Providers>,
+        ends: KeptEnds<Providers>,
     ) -> Error {
-        let watching = tree.watch_children(&path, ReadOf::Names, &ends.raw);
-        understand(watching, &ends, |nodes| self.read(nodes)).await
-    }
-
-    /// The providers that `nodes` stand for.
-    pub(super) fn read(&mut self, nodes: &[TreeNode]) -> Providers {
-        let mut before = std::mem::take(&mut self.by_name);
-        let mut known = Vec::with_capacity(nodes.len());
-        let mut left_out = UnsoundInstances::default();
-        for TreeNode { name, .. } in nodes {
-            let read = before.remove(name).unwrap_or_else(|| self.read_one(name));
-            match &read {
-                Ok(provider) => known.push(Arc::clone(provider)),
-                Err(Unread::Malformed(why)) => {
-                    left_out.add(format!("{}: {why}", sound::plain(name)))
-                }
-                Err(Unread::NotProvided(_)) => {}
+        let mut versions = ends.feed.versions();
+        let watching = tree.watch_children(&path, ReadOf::Names, &*ends.feed);
+        let reading = async {
+            let (mut nodes, mut is_first) = (Self::default(), true);
+            loop {
+                // Its sender is held by the ends.
+                let _ = versions.changed().await;
+                let news = ends.feed.take();
+                let (version, items) = (news.version, news.len());
+                let read = move || {
+                    let is_news = nodes.take_on(news) | is_first;
+                    let providers = is_news.then(|| nodes.providers());
+                    (nodes, providers)
+                };
+                let providers;
+                (nodes, providers) = match off_thread_if_long(items, read).await {
+                    Ok(read) => read,
+                    Err(error) => return error,
+                };
+                is_first = false;
+                ends.put(version, providers);
             }
-            self.by_name.insert(Arc::clone(name), read);
-        }
-        Providers { known: known.into(), left_out: Arc::new(left_out) }
+        };
+        ended(watching, reading).await
     }
 
-    fn read_one(&mut self, name: &str) -> Result<Arc<ReadProvider>, Unread> {
-        let url = DubboUrl::from_node_name(name).map_err(Unread::Malformed)?;
-        read_provider(url, &mut self.pool).map(Arc::new)
+    /// Reads what is new and forgets what has gone; says whether there was any of that.
+    fn take_on(&mut self, news: NodeNews) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let shared = &mut *locked(&shared);
+        let mut is_news = false;
+        if let Some(nodes) = news.all {
+            let mut before = std::mem::take(&mut self.by_name);
+            self.by_name.reserve(nodes.len());
+            for TreeNode { name, .. } in nodes {
+                let hash = self.hasher.hash_one(&*name);
+                match before.remove(&hash) {
+                    Some(known) => drop(self.by_name.insert(hash, known)),
+                    None => is_news |= self.put(hash, &name, shared),
+                }
+            }
+            is_news |= !before.is_empty();
+            before.keys().for_each(|gone| drop(self.malformed.remove(gone)));
+        }
+        for (name, value) in news.changes {
+            let hash = self.hasher.hash_one(&*name);
+            is_news |= match value {
+                Some(_) => self.put(hash, &name, shared),
+                None => {
+                    self.malformed.remove(&hash);
+                    self.by_name.remove(&hash).is_some()
+                }
+            };
+        }
+        is_news
+    }
+
+    /// Reads a node unless it is known; says whether it was not.
+    fn put(&mut self, hash: u64, name: &str, shared: &mut SharedInstances) -> bool {
+        if self.by_name.contains_key(&hash) {
+            return false;
+        }
+        let url = DubboUrl::from_node_name(name).map_err(Unread::Malformed);
+        let read = match url.and_then(|url| read_provider(url, &mut shared.pool)) {
+            Ok(ReadProvider { instance, may_be_left_over, is_ours }) => {
+                let instance = shared.shared(instance);
+                Some(ReadProvider { instance, may_be_left_over, is_ours })
+            }
+            Err(Unread::Malformed(why)) => {
+                self.malformed.insert(hash, format!("{}: {why}", sound::plain(name)));
+                None
+            }
+            Err(Unread::NotProvided(_)) => None,
+        };
+        self.by_name.insert(hash, read);
+        true
+    }
+
+    fn providers(&self) -> Providers {
+        let mut left_out = UnsoundInstances::default();
+        self.malformed.values().for_each(|why| left_out.add(why.clone()));
+        Providers {
+            known: self.by_name.values().flatten().cloned().collect(),
+            left_out: Arc::new(left_out),
+            shared: Arc::clone(&self.shared),
+        }
     }
 }
 
@@ -70,10 +161,35 @@ impl ProviderReader {
 pub(super) async fn keep_applications(
     tree: Arc<dyn NodeTree>,
     path: String,
-    ends: KeptEnds<Option<Bytes>, Arc<[String]>>,
+    ends: KeptEnds<Arc<[String]>>,
 ) -> Error {
-    let watching = tree.watch_value(&path, &ends.raw);
-    understand(watching, &ends, |value| applications(value.as_deref())).await
+    let newest = watch::Sender::new(None);
+    let (mut values, mut versions) = (newest.subscribe(), ends.feed.versions());
+    let watching = tree.watch_value(&path, &newest);
+    let reading = async {
+        loop {
+            tokio::select! {
+                biased;
+                // The senders of both are held here.
+                _ = values.changed() => {
+                    let value = values.borrow_and_update().clone();
+                    ends.feed.put_all(value.map(value_node).unwrap_or_default());
+                }
+                _ = versions.changed() => {
+                    let news = ends.feed.take();
+                    let value = news.all.as_deref().and_then(<[_]>::first);
+                    let value = value.map(|node| &*node.value);
+                    ends.put(news.version, news.all.is_some().then(|| applications(value)));
+                }
+            }
+        }
+    };
+    ended(watching, reading).await
+}
+
+/// A value as the only child of its path; none if it is absent.
+pub(super) fn value_node(value: Option<Bytes>) -> Vec<TreeNode> {
+    value.map(|value| TreeNode { name: Arc::default(), value }).into_iter().collect()
 }
 
 /// The applications that a mapping names, without those that can be none.
@@ -83,28 +199,73 @@ pub(super) fn applications(value: Option<&[u8]>) -> Arc<[String]> {
     names.map(str::to_owned).collect()
 }
 
-/// Puts what each new value means beside it, until the watch ends.
-async fn understand<R, T>(
+/// Why a watch ended that is read beside it, or its reading.
+pub(super) async fn ended(
     watching: impl Future<Output = Result<(), Error>>,
-    ends: &KeptEnds<R, T>,
-    mut read: impl FnMut(&R) -> T,
-) -> Error
-where
-    R: Clone,
-{
-    let mut newest = ends.raw.subscribe();
-    let reading = async {
-        // Its sender is held by the watch.
-        while newest.changed().await.is_ok() {
-            let from = newest.borrow_and_update().clone();
-            if let Some(from) = from {
-                let meaning = read(&from);
-                ends.read.send_replace(Some(Understood { from, meaning }));
-            }
-        }
-    };
+    reading: impl Future<Output = Error>,
+) -> Error {
     tokio::select! {
         ended = watching => ended.err().unwrap_or_else(|| Error::closed("the watch ended")),
-        () = reading => Error::closed("the watch ended"),
+        error = reading => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+
+    use super::super::super::provider_url::provider_url;
+    use super::*;
+
+    /// A name of one of 20 nodes, of which every fourth is malformed.
+    fn name(number: u32) -> String {
+        match number % 4 {
+            0 => format!("nonsense-{number}"),
+            _ => {
+                let service = rpc_core::ServiceKey::new("a.B");
+                let address = format!("10.0.0.{number}:1");
+                provider_url(&rpc_core::Instance::new(service, &address, "1")).to_node_name()
+            }
+        }
+    }
+
+    fn node(number: u32) -> TreeNode {
+        TreeNode { name: name(number).into(), value: Bytes::new() }
+    }
+
+    #[test]
+    fn whatever_comes_and_goes_what_is_there_is_known_and_nothing_else() {
+        let mut random = StdRng::seed_from_u64(7);
+        let mut nodes = ProviderNodes::default();
+        let mut there = BTreeSet::new();
+        for _ in 0..2000 {
+            let before = there.clone();
+            let mut news = NodeNews::default();
+            if random.random_bool(0.3) {
+                there = (0..20).filter(|_| random.random()).collect();
+                news.all = Some(there.iter().copied().map(node).collect());
+            }
+            for _ in 0..random.random_range(0..4) {
+                let number = random.random_range(0..20);
+                let value = random.random::<bool>().then(Bytes::new);
+                match value {
+                    Some(_) => there.insert(number),
+                    None => there.remove(&number),
+                };
+                news.changes.insert(name(number).into(), value);
+            }
+            let may_be_news = nodes.take_on(news);
+            assert!(may_be_news || there == before);
+            let providers = nodes.providers();
+            let known = providers.known.iter().map(|known| known.instance.address.to_string());
+            let good = there.iter().filter(|number| *number % 4 != 0);
+            let expected: BTreeSet<_> = good.map(|number| format!("10.0.0.{number}:1")).collect();
+            assert_eq!(known.collect::<BTreeSet<_>>(), expected);
+            assert_eq!(providers.known.len(), expected.len());
+            assert_eq!(providers.left_out.count, there.len() - expected.len());
+        }
     }
 }

@@ -4,28 +4,27 @@
 //! processes of each with their services. Each of these is kept once for all who need it, and a list is
 //! put together from what is known of them. The first is put when all of them have been read.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::future::select_all;
+use futures_util::future::{TryFutureExt, select_all};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use rpc_core::{Error, InstancePool, ServiceKey};
+use rpc_core::{Error, ServiceKey};
 use tokio::time::{Instant, sleep_until};
 
 use super::super::layout::Layout;
-use super::super::merged::{ReadRecord, merge};
+use super::super::merged::Merged;
 use super::super::paths::{TreePaths, is_segment};
-use super::super::tree::{NodeTree, ReadOf, TreeNode};
-use super::applications::{KnownProcess, ProcessReader, Processes};
+use super::super::tree::{NodeTree, ReadOf};
+use super::applications::{ProcessReader, Processes};
+use super::list_maker::{KnownParts, ListMaker};
 use super::metadata::MetadataReader;
-use super::providers::{ProviderReader, Providers, applications, keep_applications};
+use super::providers::{ProviderNodes, Providers, applications, keep_applications, value_node};
 use super::shared::{KeptByPath, ReadFollower};
 use crate::backend::{Listing, Updates};
-use crate::sound::UnsoundInstances;
 
 /// The shortest time between two lists of a watch; changes within it are put together.
 const SHORTEST_GAP: Duration = Duration::from_millis(100);
@@ -36,13 +35,8 @@ const GAP_OF_ONE: Duration = Duration::from_micros(50);
 /// The longest such time.
 const LONGEST_GAP: Duration = Duration::from_secs(2);
 
-/// Up to how many processes that changed are compared with what they were.
-const FEW: usize = 16;
-
 /// How many applications of a service are read at the same time.
 const AT_ONCE: usize = 8;
-
-type Nodes = Arc<[TreeNode]>;
 
 /// Reads lists in one session.
 pub(super) struct ListReader {
@@ -50,29 +44,11 @@ pub(super) struct ListReader {
     pub(super) layout: Arc<Layout>,
     pub(super) paths: Arc<TreePaths>,
     metadata: Arc<MetadataReader>,
-    providers: KeptByPath<Nodes, Providers>,
-    mappings: KeptByPath<Option<Bytes>, Arc<[String]>>,
-    processes: KeptByPath<Nodes, Processes>,
+    providers: KeptByPath<Providers>,
+    mappings: KeptByPath<Arc<[String]>>,
+    processes: KeptByPath<Processes>,
     /// Counts lists. One that is put together later knows at least as much.
     lists: AtomicU64,
-}
-
-/// What is known of a service.
-#[derive(Default)]
-struct KnownParts {
-    providers: Providers,
-    processes: Vec<Processes>,
-}
-
-/// What makes lists of one service from what is known.
-#[derive(Default)]
-struct ListMaker {
-    pool: InstancePool,
-    /// What a process means to this service, by the place of its record in memory, which it keeps.
-    read: HashMap<usize, (KnownProcess, ReadRecord)>,
-    /// The providers that were known last, and what could not be read.
-    providers: Option<Providers>,
-    left_out: Vec<Arc<UnsoundInstances>>,
 }
 
 impl ListReader {
@@ -97,7 +73,7 @@ impl ListReader {
     pub(super) async fn watch(&self, service: &ServiceKey, updates: &Updates) -> Result<(), Error> {
         let mut providers = self.follow_providers(service);
         let mut mapping = self.follow_mapping(service.interface());
-        let mut processes: BTreeMap<String, ReadFollower<Nodes, Processes>> = BTreeMap::new();
+        let mut processes: BTreeMap<String, ReadFollower<Processes>> = BTreeMap::new();
         let mut maker = ListMaker::default();
         let (mut next_list, mut gap, mut put) = (None, SHORTEST_GAP, 0);
         loop {
@@ -110,19 +86,18 @@ impl ListReader {
                     processes.entry(name.clone()).or_insert_with(follow);
                 }
             }
-            let latest = |followed: &mut ReadFollower<_, _>| followed.latest();
+            let latest = |followed: &mut ReadFollower<_>| followed.latest();
             let read: Vec<_> = processes.values_mut().map(latest).collect();
             let is_whole = applications.is_some() && read.iter().all(Option::is_some);
             // Later, an application that comes to the service is waited for by nobody.
             if let Some(providers) = providers.latest().filter(|_| is_whole || next_list.is_some())
             {
-                let known =
-                    KnownParts { providers, processes: read.into_iter().flatten().collect() };
+                let processes = read.into_iter().flatten().collect();
+                let known = Arc::new(KnownParts { providers, processes });
                 // Of a thousand services of an application most are not concerned by a change.
-                if maker.read(service, &known) || !updates.has(put) {
-                    let listing = self.list(service, revision, &known, &maker);
-                    gap = gap_of(listing.instances.len());
-                    updates.put(listing);
+                if let Some(made) = maker.make(service, &known, !updates.has(put)).await? {
+                    gap = gap_of(made.instances.len());
+                    updates.put(self.listing(service, revision, &known, made));
                     put = revision;
                 }
                 next_list = Some(Instant::now() + gap);
@@ -156,44 +131,40 @@ impl ListReader {
         let reads = applications.iter().map(|name| self.read_processes(name.clone()));
         let reads: Vec<_> = reads.collect();
         let processes = stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await?;
-        let known = KnownParts { providers, processes };
-        let mut maker = ListMaker::default();
-        maker.read(service, &known);
-        Ok(self.list(service, revision, &known, &maker))
+        let known = Arc::new(KnownParts { providers, processes });
+        let made = ListMaker::default().make(service, &known, true).await?;
+        Ok(self.listing(service, revision, &known, made.unwrap_or_default()))
     }
 
-    fn list(
+    fn listing(
         &self,
         service: &ServiceKey,
         revision: u64,
         known: &KnownParts,
-        maker: &ListMaker,
+        made: Merged,
     ) -> Listing {
-        let providers = known.providers.known.iter().map(|provider| &**provider);
-        let merged = merge(service, providers, maker.read.values().map(|(_, record)| record));
-        let parts = known.processes.iter().map(|processes| &processes.left_out);
-        for left_out in parts.chain([&known.providers.left_out]) {
+        for left_out in known.left_out() {
             self.layout.told.malformed(&self.layout.address, service, left_out);
         }
-        self.layout.told.notes(&self.layout.address, service, &merged.notes);
-        Listing { revision, instances: merged.instances }
+        self.layout.told.notes(&self.layout.address, service, &made.notes);
+        Listing { revision, instances: made.instances }
     }
 
-    fn follow_providers(&self, service: &ServiceKey) -> ReadFollower<Nodes, Providers> {
+    fn follow_providers(&self, service: &ServiceKey) -> ReadFollower<Providers> {
         let path = self.paths.providers(service);
         let tree = Arc::clone(&self.tree);
-        let keep = |ends| ProviderReader::default().keep(tree, path.clone(), ends);
+        let keep = |ends| ProviderNodes::keep(tree, path.clone(), ends);
         self.providers.keep(&path, keep).follow()
     }
 
-    fn follow_mapping(&self, interface: &str) -> ReadFollower<Option<Bytes>, Arc<[String]>> {
+    fn follow_mapping(&self, interface: &str) -> ReadFollower<Arc<[String]>> {
         let path = self.paths.mapping(interface);
         let tree = Arc::clone(&self.tree);
         let keep = |ends| keep_applications(tree, path.clone(), ends);
         self.mappings.keep(&path, keep).follow()
     }
 
-    fn follow_processes(&self, application: &str) -> ReadFollower<Nodes, Processes> {
+    fn follow_processes(&self, application: &str) -> ReadFollower<Processes> {
         let path = self.paths.processes(application);
         let tree = Arc::clone(&self.tree);
         let reader = ProcessReader::new(application, &self.metadata);
@@ -203,21 +174,18 @@ impl ListReader {
     async fn read_providers(&self, service: &ServiceKey) -> Result<Providers, Error> {
         let path = self.paths.providers(service);
         match self.providers.find(&path) {
-            Some(kept) => {
-                let read = async { Ok(self.tree.children(&path, ReadOf::Names).await?.into()) };
-                kept.checked(read).await
-            }
-            None => {
-                let nodes = self.tree.children(&path, ReadOf::Names).await?;
-                Ok(ProviderReader::default().read(&nodes))
-            }
+            Some(kept) => kept.checked(self.tree.children(&path, ReadOf::Names)).await,
+            None => ProviderNodes::read(self.tree.children(&path, ReadOf::Names).await?).await,
         }
     }
 
     async fn read_mapping(&self, interface: &str) -> Result<Arc<[String]>, Error> {
         let path = self.paths.mapping(interface);
         match self.mappings.find(&path) {
-            Some(kept) => kept.checked(self.tree.value(&path)).await,
+            Some(kept) => {
+                let read = self.tree.value(&path).map_ok(value_node);
+                kept.checked(read).await
+            }
             None => Ok(applications(self.tree.value(&path).await?.as_deref())),
         }
     }
@@ -229,54 +197,12 @@ impl ListReader {
         }
         let path = self.paths.processes(&application);
         match self.processes.find(&path) {
-            Some(kept) => {
-                let read = async { Ok(self.tree.children(&path, ReadOf::Values).await?.into()) };
-                kept.checked(read).await
-            }
+            Some(kept) => kept.checked(self.tree.children(&path, ReadOf::Values)).await,
             None => {
                 let nodes = self.tree.children(&path, ReadOf::Values).await?;
-                let mut reader = ProcessReader::new(&application, &self.metadata);
-                Ok(reader.read(&nodes).await.0)
+                ProcessReader::new(&application, &self.metadata).read(nodes).await
             }
         }
-    }
-}
-
-impl ListMaker {
-    /// Reads what the processes mean to `service`; those that have not changed are not read again. Says
-    /// whether its list may be another one.
-    fn read(&mut self, service: &ServiceKey, known: &KnownParts) -> bool {
-        let mut before = std::mem::take(&mut self.read);
-        let mut new = Vec::new();
-        for process in known.processes.iter().flat_map(|processes| &*processes.known) {
-            let place = Arc::as_ptr(&process.record) as usize;
-            let read = match before.remove(&place) {
-                Some(read) if read.0.is_same(process) => read,
-                _ => {
-                    let KnownProcess { record, metadata } = process;
-                    let metadata = metadata.as_deref();
-                    let read = ReadRecord::new(service, record, metadata, &mut self.pool);
-                    new.push(place);
-                    (process.clone(), read)
-                }
-            };
-            self.read.insert(place, read);
-        }
-        let is_known = |place: &usize| {
-            let (_, record) = &self.read[place];
-            before.values().any(|(_, known)| known == record)
-        };
-        let is_same = before.len() == new.len() && new.len() <= FEW && new.iter().all(is_known);
-        let left_out: Vec<_> =
-            known.processes.iter().map(|processes| processes.left_out.clone()).collect();
-        let providers = self.providers.replace(known.providers.clone());
-        let has_same = |before: Providers| {
-            Arc::ptr_eq(&before.known, &known.providers.known)
-                && before.left_out == known.providers.left_out
-        };
-        let has_same = providers.is_some_and(has_same) && self.left_out == left_out;
-        self.left_out = left_out;
-        !(is_same && has_same)
     }
 }
 

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use rpc_core::{Error, InstancePool, ServiceKey};
+use rpc_core::{Error, ServiceKey};
 
 use super::super::merged::{ReadRecord, merge};
 use super::super::paths::{TreePaths, is_segment};
+use super::super::shared_instances::SharedInstances;
 use super::super::tree::ReadOf;
 use super::applications::{KnownProcess, Processes};
-use super::providers::{ProviderReader, Providers, applications};
+use super::list_maker::read_one;
+use super::providers::{ProviderNodes, Providers, applications};
 use super::read::ListReader;
 
 /// How many interfaces or applications are read at the same time.
@@ -47,7 +49,7 @@ impl ListReader {
             let read = &read;
             async move {
                 let nodes = self.tree.children(&path, ReadOf::Names).await?;
-                Ok(read(&ProviderReader::default().read(&nodes)))
+                Ok(read(&ProviderNodes::read(nodes).await?))
             }
         });
         let reads: Vec<_> = reads.collect();
@@ -108,7 +110,7 @@ fn services_of(processes: &Processes) -> (BTreeSet<ServiceKey>, bool) {
     let services = merge(&every(), [], &records).instances;
     let services = services.into_iter().map(|instance| instance.service.clone());
     let is_read =
-        |process: &KnownProcess| process.metadata.is_some() || process.record.services.is_some();
+        |process: &KnownProcess| process.metadata.is_some() || process.record.has_services();
     let is_whole = processes.known.iter().all(is_read);
     // One whose services are unread stands under the name that was asked for.
     let services = services.filter(|service| service.interface() != "*").collect();
@@ -122,9 +124,7 @@ pub(super) fn every() -> ServiceKey {
 
 /// What the processes mean to who wants [`every`] service.
 pub(super) fn every_record(processes: &Processes) -> Vec<ReadRecord> {
-    let mut pool = InstancePool::default();
-    let mut read = |process: &KnownProcess| {
-        ReadRecord::new(&every(), &process.record, process.metadata.as_deref(), &mut pool)
-    };
+    let mut shared = SharedInstances::default();
+    let mut read = |process: &KnownProcess| read_one(&every(), process, &mut shared);
     processes.known.iter().map(&mut read).collect()
 }

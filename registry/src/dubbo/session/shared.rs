@@ -11,6 +11,8 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
+use super::super::node_feed::NodeFeed;
+use super::super::tree::TreeNode;
 use crate::lock::locked;
 
 /// What was read within this time is not read again to check it.
@@ -19,11 +21,11 @@ const FRESH: Duration = Duration::from_secs(1);
 /// How long what was read may take to be understood.
 const SETTLE_LIMIT: Duration = Duration::from_secs(5);
 
-/// A value that is read of a tree, and what it means: `R` and `T`.
+/// What is read of a tree at one path, and what it means: `T`.
 ///
 /// Its task ends when the last holder drops it.
-pub(super) struct KeptRead<R, T> {
-    ends: KeptEnds<R, T>,
+pub(super) struct KeptRead<T> {
+    ends: KeptEnds<T>,
     over: watch::Receiver<Option<Error>>,
     task: AbortHandle,
     /// When it was checked last.
@@ -31,36 +33,34 @@ pub(super) struct KeptRead<R, T> {
 }
 
 /// Where its task puts what it finds.
-pub(super) struct KeptEnds<R, T> {
-    /// The newest that was read.
-    pub(super) raw: Arc<watch::Sender<Option<R>>>,
-    /// What it means, with what it was read from.
-    pub(super) read: Arc<watch::Sender<Option<Understood<R, T>>>>,
+pub(super) struct KeptEnds<T> {
+    /// Where the watch puts what it sees.
+    pub(super) feed: Arc<NodeFeed>,
+    /// What that means.
+    meaning: Arc<watch::Sender<Option<T>>>,
+    /// The version of the feed that the meaning has.
+    understood: Arc<watch::Sender<u64>>,
 }
 
-/// What a value means.
-#[derive(Debug, Clone)]
-pub(super) struct Understood<R, T> {
-    pub(super) from: R,
-    pub(super) meaning: T,
-}
-
-/// The values that are kept at present, by path.
-pub(super) struct KeptByPath<R, T>(Mutex<HashMap<String, Weak<KeptRead<R, T>>>>);
+/// What is kept at present, by path.
+pub(super) struct KeptByPath<T>(Mutex<HashMap<String, Weak<KeptRead<T>>>>);
 
 // === impl KeptRead ===
 
-impl<R, T> KeptRead<R, T>
+impl<T> KeptRead<T>
 where
-    R: Clone + PartialEq + Send + Sync + 'static,
     T: Clone + Send + Sync + 'static,
 {
     /// Has `work` done by a task; its error is the end.
-    fn start<F>(work: impl FnOnce(KeptEnds<R, T>) -> F) -> Arc<Self>
+    fn start<F>(work: impl FnOnce(KeptEnds<T>) -> F) -> Arc<Self>
     where
         F: Future<Output = Error> + Send + 'static,
     {
-        let ends = KeptEnds { raw: Arc::default(), read: Arc::default() };
+        let ends = KeptEnds {
+            feed: Arc::default(),
+            meaning: Arc::new(watch::Sender::new(None)),
+            understood: Arc::default(),
+        };
         let (ending, over) = watch::channel(None);
         let work = work(ends.clone());
         let task = tokio::spawn(async move {
@@ -76,8 +76,8 @@ where
     }
 
     /// Its meanings, from now on.
-    pub(super) fn follow(self: &Arc<Self>) -> ReadFollower<R, T> {
-        ReadFollower { read: self.ends.read.subscribe(), kept: Arc::clone(self) }
+    pub(super) fn follow(self: &Arc<Self>) -> ReadFollower<T> {
+        ReadFollower { meaning: self.ends.meaning.subscribe(), kept: Arc::clone(self) }
     }
 
     fn is_over(&self) -> bool {
@@ -96,37 +96,29 @@ where
     /// what it means. What the watch has brought meanwhile is newer, and stands.
     pub(super) async fn checked(
         &self,
-        read: impl Future<Output = Result<R, Error>>,
+        read: impl Future<Output = Result<Vec<TreeNode>, Error>>,
     ) -> Result<T, Error> {
-        {
+        let KeptEnds { feed, meaning, understood } = &self.ends;
+        let version = {
             let mut checked = self.checked.lock().await;
-            if checked.is_none_or(|at| at.elapsed() >= FRESH) {
-                let before = self.ends.raw.borrow().clone();
-                let found = read.await?;
-                self.ends.raw.send_if_modified(|now| {
-                    let is_news = *now == before && now.as_ref() != Some(&found);
-                    if is_news {
-                        *now = Some(found);
-                    }
-                    is_news
-                });
-                *checked = Some(Instant::now());
+            match checked.is_none_or(|at| at.elapsed() >= FRESH) {
+                true => {
+                    let before = feed.version();
+                    let version = feed.repair(before, read.await?);
+                    *checked = Some(Instant::now());
+                    version
+                }
+                false => feed.version(),
             }
-        }
-        let mut read = self.ends.read.subscribe();
+        };
+        let mut newest = understood.subscribe();
         let settled = async {
-            loop {
-                let now = read.borrow_and_update().clone();
-                if let Some(now) = now
-                    && self.ends.raw.borrow().as_ref() == Some(&now.from)
-                {
-                    return Ok(now.meaning);
+            tokio::select! {
+                // It holds a sender itself, so this is no error.
+                _ = newest.wait_for(|newest| *newest >= version) => {
+                    meaning.borrow().clone().ok_or_else(ended)
                 }
-                tokio::select! {
-                    // It holds a sender itself, so this is no error.
-                    _ = read.changed() => {}
-                    error = self.over() => return Err(error),
-                }
+                error = self.over() => Err(error),
             }
         };
         let late = || Error::unreachable("the registry answers too slowly");
@@ -134,31 +126,47 @@ where
     }
 }
 
+// === impl KeptEnds ===
+
+impl<T> KeptEnds<T> {
+    /// Hands on what the feed means at `version`; `None` if that is what it meant before.
+    pub(super) fn put(&self, version: u64, meaning: Option<T>) {
+        if let Some(meaning) = meaning {
+            self.meaning.send_replace(Some(meaning));
+        }
+        self.understood.send_replace(version);
+    }
+}
+
 fn ended() -> Error {
     Error::closed("the runtime of the watch has ended")
 }
 
-impl<R, T> Drop for KeptRead<R, T> {
+impl<T> Drop for KeptRead<T> {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl<R, T> Clone for KeptEnds<R, T> {
+// Derived, it would ask for meanings that are `Clone`.
+impl<T> Clone for KeptEnds<T> {
     fn clone(&self) -> Self {
-        Self { raw: Arc::clone(&self.raw), read: Arc::clone(&self.read) }
+        Self {
+            feed: Arc::clone(&self.feed),
+            meaning: Arc::clone(&self.meaning),
+            understood: Arc::clone(&self.understood),
+        }
     }
 }
 
 // === impl KeptByPath ===
 
-impl<R, T> KeptByPath<R, T>
+impl<T> KeptByPath<T>
 where
-    R: Clone + PartialEq + Send + Sync + 'static,
     T: Clone + Send + Sync + 'static,
 {
     /// What is kept of `path`, if somebody needs it.
-    pub(super) fn find(&self, path: &str) -> Option<Arc<KeptRead<R, T>>> {
+    pub(super) fn find(&self, path: &str) -> Option<Arc<KeptRead<T>>> {
         let kept = locked(&self.0).get(path).and_then(Weak::upgrade)?;
         (!kept.is_over()).then_some(kept)
     }
@@ -167,8 +175,8 @@ where
     pub(super) fn keep<F>(
         &self,
         path: &str,
-        work: impl FnOnce(KeptEnds<R, T>) -> F,
-    ) -> Arc<KeptRead<R, T>>
+        work: impl FnOnce(KeptEnds<T>) -> F,
+    ) -> Arc<KeptRead<T>>
     where
         F: Future<Output = Error> + Send + 'static,
     {
@@ -185,32 +193,31 @@ where
     }
 }
 
-impl<R, T> Default for KeptByPath<R, T> {
+impl<T> Default for KeptByPath<T> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<R, T> fmt::Debug for KeptByPath<R, T> {
+impl<T> fmt::Debug for KeptByPath<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(locked(&self.0).keys()).finish()
     }
 }
 
 /// Follows what is kept.
-pub(super) struct ReadFollower<R, T> {
-    read: watch::Receiver<Option<Understood<R, T>>>,
-    kept: Arc<KeptRead<R, T>>,
+pub(super) struct ReadFollower<T> {
+    meaning: watch::Receiver<Option<T>>,
+    kept: Arc<KeptRead<T>>,
 }
 
-impl<R, T> ReadFollower<R, T>
+impl<T> ReadFollower<T>
 where
-    R: Clone + PartialEq + Send + Sync + 'static,
     T: Clone + Send + Sync + 'static,
 {
     /// What it means now, unless it has not been read yet.
     pub(super) fn latest(&mut self) -> Option<T> {
-        self.read.borrow_and_update().as_ref().map(|read| read.meaning.clone())
+        self.meaning.borrow_and_update().clone()
     }
 
     /// Waits for a change since [`latest`](Self::latest).
@@ -219,7 +226,7 @@ where
     /// Why it is not kept any more.
     pub(super) async fn changed(&mut self) -> Result<(), Error> {
         tokio::select! {
-            _ = self.read.changed() => Ok(()),
+            _ = self.meaning.changed() => Ok(()),
             error = self.kept.over() => Err(error),
         }
     }

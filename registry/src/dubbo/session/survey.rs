@@ -37,7 +37,7 @@ impl ListReader {
         let of_interface = |read: &Providers| LevelPart {
             count: read.known.len(),
             left_out: Arc::clone(&read.left_out),
-            notes: merge(&every(), read.known.iter().map(|known| &**known), []).notes,
+            notes: merge(&every(), &*read.known, []).notes,
         };
         let of_application = |_, read: &Processes| LevelPart {
             count: read.known.len(),

@@ -166,7 +166,7 @@ async fn a_watch_outlives_the_compaction_of_what_it_has_read_and_says_so_of_what
     let newest = watch::Sender::new(None);
     let mut watching = tree.watch_children("/a", ReadOf::Names, &newest);
     lists(1, &newest, &mut watching).await;
-    let at = tree.list("/a", ReadOf::Names).await.unwrap().1;
+    let at = tree.list("/a", ReadOf::Names).await.unwrap().at;
     compact(&tree, at).await;
     put(&tree, "/a/2").await;
     lists(2, &newest, &mut watching).await;

@@ -3,6 +3,7 @@
 mod application;
 mod interface;
 mod lists;
+mod long;
 mod supervised;
 mod survey;
 

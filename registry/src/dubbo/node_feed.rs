@@ -1,0 +1,154 @@
+//! What a watch has seen of the children of a path, until its reader takes it: so a reader that takes its
+//! time holds up no watch, and nothing is held that has been read.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::tree::{ChangedNode, NodeSink, TreeNode};
+use crate::lock::locked;
+
+/// Between the watch of a path and its reader.
+#[derive(Debug, Default)]
+pub(crate) struct NodeFeed {
+    waiting: Mutex<NodeNews>,
+    /// The version of what was put last.
+    newest: watch::Sender<u64>,
+}
+
+/// What was put since the last was taken.
+#[derive(Debug, Default)]
+pub(crate) struct NodeNews {
+    /// All children, if they were put; what was taken before counts no more.
+    pub(crate) all: Option<Vec<TreeNode>>,
+    /// What changed since, by name; `None` is gone.
+    pub(crate) changes: HashMap<Arc<str>, Option<Bytes>>,
+    /// Grows with everything that is put.
+    pub(crate) version: u64,
+}
+
+// === impl NodeFeed ===
+
+impl NodeFeed {
+    /// The versions of what is put, from now on.
+    pub(crate) fn versions(&self) -> watch::Receiver<u64> {
+        self.newest.subscribe()
+    }
+
+    /// The version of what was put last.
+    pub(crate) fn version(&self) -> u64 {
+        locked(&self.waiting).version
+    }
+
+    /// Takes what was put.
+    pub(crate) fn take(&self) -> NodeNews {
+        let mut waiting = locked(&self.waiting);
+        let version = waiting.version;
+        let taken = std::mem::take(&mut *waiting);
+        waiting.version = version;
+        taken
+    }
+
+    /// Puts all children as they were read while `version` was the newest, unless something was put since,
+    /// which is newer; returns the version that has them.
+    pub(crate) fn repair(&self, version: u64, nodes: Vec<TreeNode>) -> u64 {
+        self.put(|waiting| {
+            let is_newest = waiting.version == version;
+            if is_newest {
+                waiting.replace(nodes);
+            }
+            is_newest
+        })
+    }
+
+    /// Counts what `put` puts, if it does, and returns the newest version.
+    fn put(&self, put: impl FnOnce(&mut NodeNews) -> bool) -> u64 {
+        let mut waiting = locked(&self.waiting);
+        if put(&mut waiting) {
+            waiting.version += 1;
+            self.newest.send_replace(waiting.version);
+        }
+        waiting.version
+    }
+}
+
+impl NodeSink for NodeFeed {
+    fn put_all(&self, nodes: Vec<TreeNode>) {
+        self.put(|waiting| {
+            waiting.replace(nodes);
+            true
+        });
+    }
+
+    fn put_changes(&self, changes: Vec<ChangedNode>) {
+        self.put(|waiting| {
+            let changes = changes.into_iter().map(|changed| (changed.name, changed.value));
+            waiting.changes.extend(changes);
+            true
+        });
+    }
+}
+
+// === impl NodeNews ===
+
+impl NodeNews {
+    /// All of these nodes.
+    pub(crate) fn all(nodes: Vec<TreeNode>) -> Self {
+        Self { all: Some(nodes), ..Self::default() }
+    }
+
+    /// How many nodes there are to be read.
+    pub(crate) fn len(&self) -> usize {
+        self.all.as_ref().map_or(0, Vec::len) + self.changes.len()
+    }
+
+    fn replace(&mut self, nodes: Vec<TreeNode>) {
+        self.all = Some(nodes);
+        self.changes.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nodes(names: &[&str]) -> Vec<TreeNode> {
+        let node = |name: &&str| TreeNode { name: (*name).into(), value: Bytes::new() };
+        names.iter().map(node).collect()
+    }
+
+    fn changed(name: &str, value: Option<&'static str>) -> ChangedNode {
+        let value = value.map(|text| Bytes::from_static(text.as_bytes()));
+        ChangedNode { name: name.into(), value }
+    }
+
+    #[test]
+    fn what_was_put_is_taken_once_and_the_newest_of_each_name_counts() {
+        let feed = NodeFeed::default();
+        feed.put_changes(vec![changed("x", Some("old"))]);
+        feed.put_all(nodes(&["a", "b"]));
+        feed.put_changes(vec![changed("a", Some("1")), changed("b", None)]);
+        feed.put_changes(vec![changed("a", None), changed("b", Some("2"))]);
+        let news = feed.take();
+        assert_eq!((news.all.clone().unwrap().len(), news.version, news.len()), (2, 4, 4));
+        assert_eq!(
+            (&news.changes["a"], &news.changes["b"]),
+            (&None, &Some(Bytes::from_static(b"2")))
+        );
+        assert_eq!((feed.take().len(), feed.take().version), (0, 4));
+    }
+
+    #[test]
+    fn what_was_read_before_a_change_repairs_nothing() {
+        let feed = NodeFeed::default();
+        feed.put_all(nodes(&["a"]));
+        let before = feed.version();
+        feed.put_changes(vec![changed("b", Some(""))]);
+        assert_eq!(feed.repair(before, nodes(&["a"])), 2);
+        assert_eq!(feed.take().changes.len(), 1);
+        assert_eq!(feed.repair(feed.version(), nodes(&["a", "b", "c"])), 3);
+        assert_eq!((feed.take().len(), *feed.versions().borrow()), (3, 3));
+    }
+}

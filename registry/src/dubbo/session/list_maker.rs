@@ -1,0 +1,139 @@
+//! Makes lists of one service from what is known of it, again and again: what has not changed is not read
+//! again.
+
+use std::mem;
+use std::sync::Arc;
+
+use rpc_core::{Error, ServiceKey};
+
+use super::super::merged::{Merged, ReadRecord, merge};
+use super::super::shared_instances::SharedInstances;
+use super::applications::{KnownProcess, Processes};
+use super::providers::Providers;
+use crate::lock::locked;
+use crate::off_thread::off_thread_if_long;
+use crate::sound::UnsoundInstances;
+
+/// Up to how many processes that changed are compared with what they were.
+const FEW: usize = 16;
+
+/// What is known of a service.
+#[derive(Default)]
+pub(super) struct KnownParts {
+    pub(super) providers: Providers,
+    pub(super) processes: Vec<Processes>,
+}
+
+/// What makes lists of one service from what is known.
+#[derive(Default)]
+pub(super) struct ListMaker {
+    /// What processes mean to this service, by the place of their records in memory, which they keep.
+    read: Vec<(KnownProcess, ReadRecord)>,
+    /// The providers that were known last, and what could not be read.
+    providers: Option<Providers>,
+    left_out: Vec<Arc<UnsoundInstances>>,
+}
+
+// === impl KnownParts ===
+
+impl KnownParts {
+    fn len(&self) -> usize {
+        let processes = self.processes.iter().map(|processes| processes.known.len());
+        self.providers.known.len() + processes.sum::<usize>()
+    }
+
+    /// What could not be read.
+    pub(super) fn left_out(&self) -> impl Iterator<Item = &Arc<UnsoundInstances>> {
+        let parts = self.processes.iter().map(|processes| &processes.left_out);
+        parts.chain([&self.providers.left_out])
+    }
+}
+
+// === impl ListMaker ===
+
+impl ListMaker {
+    /// Takes on what is known; the list of `service` if it may be another one, or is wanted anyway. Apart
+    /// from the runtime's threads if it is long.
+    ///
+    /// # Errors
+    /// The runtime shuts down.
+    pub(super) async fn make(
+        &mut self,
+        service: &ServiceKey,
+        known: &Arc<KnownParts>,
+        is_wanted: bool,
+    ) -> Result<Option<Merged>, Error> {
+        let (service, parts) = (service.clone(), Arc::clone(known));
+        let mut maker = mem::take(self);
+        let make = move || {
+            let is_news = maker.read(&service, &parts);
+            let merged = (is_news || is_wanted).then(|| {
+                let records = maker.read.iter().map(|(_, record)| record);
+                merge(&service, &*parts.providers.known, records)
+            });
+            (maker, merged)
+        };
+        let (maker, merged) = off_thread_if_long(known.len(), make).await?;
+        *self = maker;
+        Ok(merged)
+    }
+
+    /// Reads what the processes mean to `service`; those that have not changed are not read again. Says
+    /// whether its list may be another one.
+    fn read(&mut self, service: &ServiceKey, known: &KnownParts) -> bool {
+        let is_same = self.read_records(service, known);
+        let left_out: Vec<_> = known.left_out().cloned().collect();
+        let providers = self.providers.replace(known.providers.clone());
+        let has_same = |before: Providers| Arc::ptr_eq(&before.known, &known.providers.known);
+        let has_same = providers.is_some_and(has_same) && self.left_out == left_out;
+        self.left_out = left_out;
+        !(is_same && has_same)
+    }
+
+    /// Whether the records say what they did before, as far as that is soon compared.
+    fn read_records(&mut self, service: &ServiceKey, known: &KnownParts) -> bool {
+        let shared = &mut *locked(&known.providers.shared);
+        let mut before = mem::take(&mut self.read);
+        let mut new = Vec::new();
+        let all = known.processes.iter().flat_map(|processes| &*processes.known);
+        let mut all: Vec<&KnownProcess> = all.collect();
+        all.sort_unstable_by_key(|process| place(process));
+        self.read.reserve_exact(all.len());
+        let mut old = mem::take(&mut before).into_iter().peekable();
+        for process in all {
+            while let Some(gone) = old.next_if(|(old, _)| place(old) < place(process)) {
+                before.push(gone);
+            }
+            let same = old.next_if(|(old, _)| place(old) == place(process));
+            let read = match same {
+                Some(same) if same.0.is_same(process) => same,
+                other => {
+                    before.extend(other);
+                    new.push(self.read.len());
+                    (process.clone(), read_one(service, process, shared))
+                }
+            };
+            self.read.push(read);
+        }
+        before.extend(old);
+        let was_known = |at: &usize| before.iter().any(|(_, record)| *record == self.read[*at].1);
+        before.len() == new.len() && new.len() <= FEW && new.iter().all(was_known)
+    }
+}
+
+/// The place of its record in memory.
+fn place(process: &KnownProcess) -> usize {
+    Arc::as_ptr(&process.record) as usize
+}
+
+/// What a process means to those who want `service`.
+pub(super) fn read_one(
+    service: &ServiceKey,
+    process: &KnownProcess,
+    shared: &mut SharedInstances,
+) -> ReadRecord {
+    let metadata = process.metadata.as_deref();
+    let mut read = ReadRecord::new(service, &process.record.whole(), metadata, &mut shared.pool);
+    read.share_with(shared);
+    read
+}

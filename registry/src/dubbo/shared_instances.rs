@@ -1,0 +1,79 @@
+//! The instances of one interface that somebody holds: one that is read at both levels, or for several
+//! lists, is held once.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Weak};
+
+use rpc_core::{Instance, InstancePool};
+
+/// Instances up to which it is not looked for those that nobody holds any more.
+const SMALL: usize = 64;
+
+/// Finds an instance again that is read a second time. It holds none itself.
+#[derive(Default)]
+pub(crate) struct SharedInstances {
+    pub(crate) pool: InstancePool,
+    /// By a hash of service and address, keyed at random. Where two have the same, only one is found.
+    by_place: HashMap<u64, Weak<Instance>>,
+    hasher: RandomState,
+    swept_at: usize,
+}
+
+impl SharedInstances {
+    /// The equal instance that somebody holds, or else this one.
+    pub(crate) fn shared(&mut self, instance: Arc<Instance>) -> Arc<Instance> {
+        let place = self.hasher.hash_one((&instance.service, &instance.address));
+        if let Some(known) = self.by_place.get(&place).and_then(Weak::upgrade)
+            && known == instance
+        {
+            return known;
+        }
+        // What nobody holds any more adds at most a quarter.
+        if self.by_place.len() >= SMALL.max(self.swept_at + self.swept_at / 4) {
+            self.by_place.retain(|_, instance| instance.strong_count() > 0);
+            self.swept_at = self.by_place.len();
+        }
+        self.by_place.insert(place, Arc::downgrade(&instance));
+        instance
+    }
+}
+
+impl fmt::Debug for SharedInstances {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedInstances")
+            .field("places", &self.by_place.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rpc_core::ServiceKey;
+
+    use super::*;
+
+    fn instance(address: &str, weight: u32) -> Arc<Instance> {
+        Arc::new(Instance { weight, ..Instance::new(ServiceKey::new("a.B"), address, "1") })
+    }
+
+    #[test]
+    fn an_instance_that_is_read_again_is_held_once() {
+        let mut shared = SharedInstances::default();
+        let first = shared.shared(instance("a:1", 1));
+        assert!(Arc::ptr_eq(&first, &shared.shared(instance("a:1", 1))));
+        let changed = shared.shared(instance("a:1", 2));
+        assert!(changed.weight == 2 && Arc::ptr_eq(&changed, &shared.shared(instance("a:1", 2))));
+        assert!(!Arc::ptr_eq(&changed, &shared.shared(instance("b:1", 2))));
+    }
+
+    #[test]
+    fn what_nobody_holds_any_more_is_forgotten() {
+        let mut shared = SharedInstances::default();
+        for number in 0..10_000 {
+            drop(shared.shared(instance(&format!("a:{number}"), 1)));
+        }
+        assert!(shared.by_place.len() <= SMALL, "{shared:?}");
+    }
+}
