@@ -1,6 +1,7 @@
 //! Follows lists, and calls while it does.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 
 use dubhe::prelude::*;
@@ -50,7 +51,7 @@ pub(crate) async fn run(url: &str) -> Result<(), BoxError> {
                 followed.clear();
                 println!("left");
             }
-            ("calls", [seconds]) => {
+            ("calls", until) => {
                 let (_, client) = match &consumer {
                     Some(made) => made,
                     None => {
@@ -59,8 +60,12 @@ pub(crate) async fn run(url: &str) -> Result<(), BoxError> {
                         consumer.insert((made, client))
                     }
                 };
-                let time = Duration::from_secs(*seconds as u64);
-                println!("{}", calls(client, time).await);
+                let done = match until {
+                    [seconds] => calls(client, sleep(Duration::from_secs(*seconds as u64))).await,
+                    // Until the next order, whatever it is.
+                    _ => calls(client, async { drop(orders.next().await) }).await,
+                };
+                println!("{done}");
             }
             _ => return Err(format!("no order `{word}`").into()),
         }
@@ -68,15 +73,15 @@ pub(crate) async fn run(url: &str) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Follows the lists of the first services until each has `each` instances: the time that takes, and the
-/// memory of an instance in bytes.
+/// Follows the lists of the first services until each has `each` instances: the time that takes and the CPU
+/// time, in milliseconds, and the memory of an instance in bytes.
 async fn follow(
     registry: &Arc<dyn Registry>,
     followed: &mut Vec<Subscription>,
     services: usize,
     each: usize,
 ) -> Result<String, BoxError> {
-    let (before, begun) = (memory_kib()?, Instant::now());
+    let (before, worked, begun) = (memory_kib()?, cpu()?, Instant::now());
     let mut following = JoinSet::new();
     for number in 0..services {
         let registry = Arc::clone(registry);
@@ -90,13 +95,14 @@ async fn follow(
         });
     }
     let mut all = following.join_all().await.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let took = begun.elapsed();
+    let (took, worked) = (begun.elapsed(), cpu()? - worked);
     all.sort_by_key(|(number, _)| *number);
     followed.extend(all.into_iter().map(|(_, subscription)| subscription));
     // What reading took is given back.
     sleep(Duration::from_secs(1)).await;
     let grown = memory_kib()?.saturating_sub(before) * 1024;
-    Ok(format!("{:.0} {}", took.as_secs_f64() * 1e3, grown / (services * each) as u64))
+    let took = took.as_secs_f64() * 1e3;
+    Ok(format!("{took:.0} {} {}", worked.as_millis(), grown / (services * each) as u64))
 }
 
 /// The times from changes to the lists that have them, and the CPU time in milliseconds meanwhile.
@@ -124,17 +130,17 @@ fn changes(snapshot: &Snapshot) -> HashMap<Arc<str>, u64> {
         .collect()
 }
 
-/// Calls 1,000 times a second: how many failed, and how long the others took.
-async fn calls(client: &EchoClient, time: Duration) -> String {
+/// Calls 1,000 times a second until it is the end: how many failed, and how long the others took.
+async fn calls(client: &EchoClient, end: impl Future<Output = ()>) -> String {
     let mut ticks = interval(Duration::from_millis(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let begun = ticks.tick().await;
+    let mut end = pin!(end);
     let mut running = JoinSet::new();
     loop {
-        let due = ticks.tick().await;
-        if due - begun > time {
-            break;
-        }
+        let due = tokio::select! {
+            () = &mut end => break,
+            due = ticks.tick() => due,
+        };
         let client = client.clone();
         running.spawn(async move {
             let answer = client.echo(1).await;

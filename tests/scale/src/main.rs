@@ -27,6 +27,7 @@ fn main() -> ExitCode {
                 ["run", rest @ ..] => parts::run(rest).await,
                 ["as-server"] => server::run().await,
                 ["as-provider", url] => provider::run(url).await,
+                ["as-filler", url] => provider::fill_on_orders(url).await,
                 ["as-consumer", url] => consumer::run(url).await,
                 _ => Err(USAGE.into()),
             }

@@ -31,7 +31,7 @@ impl Measured {
                 Ok((Self::Embedded(server), url))
             }
             Some("zookeeper") => {
-                let server = ZooKeeperServer::start().ok_or("no ZooKeeper is installed")?;
+                let server = ZooKeeperServer::start_large().ok_or("no ZooKeeper is installed")?;
                 let url = format!("zookeeper://{}", server.address());
                 Ok((Self::ZooKeeper { _server: server }, url))
             }

@@ -1,5 +1,7 @@
 //! The parts of the measurement, and the table that it prints.
 
+use tokio::time::{Duration, Instant, sleep};
+
 use crate::BoxError;
 use crate::USAGE;
 use crate::measured::Measured;
@@ -11,10 +13,16 @@ struct Sizes {
     long: usize,
     churning: usize,
     seconds: usize,
+    /// Long enough for what is done again and again though nothing changes.
+    idle: usize,
 }
 
-const FULL: Sizes = Sizes { wide: (1000, 20), long: 10_000, churning: 5_000, seconds: 20 };
-const QUICK: Sizes = Sizes { wide: (100, 20), long: 1_000, churning: 500, seconds: 3 };
+const FULL: Sizes =
+    Sizes { wide: (1000, 20), long: 10_000, churning: 5_000, seconds: 20, idle: 60 };
+const QUICK: Sizes = Sizes { wide: (100, 20), long: 1_000, churning: 500, seconds: 3, idle: 5 };
+
+/// The number of a service that nobody follows.
+const ELSEWHERE: usize = 5000;
 
 pub(crate) async fn run(words: &[&str]) -> Result<(), BoxError> {
     let (mut sizes, mut url, mut words) = (FULL, None, words.iter());
@@ -26,82 +34,127 @@ pub(crate) async fn run(words: &[&str]) -> Result<(), BoxError> {
         }
     }
     let (mut measured, url) = Measured::start(url).await?;
-    let mut provider = Role::start("as-provider", Some(&url))?;
-    provider.answer().await?;
-    wide(&url, &mut provider, &sizes).await?;
-    churn(&url, &mut provider, &mut measured, &sizes).await?;
-    long(&url, &mut provider, &sizes).await
+    let _provider = start("as-provider", &url).await?;
+    let mut filler = start("as-filler", &url).await?;
+    wide(&url, &mut filler, &sizes).await?;
+    churn(&url, &mut filler, &mut measured, &sizes).await?;
+    calls(&url, &mut filler, &sizes).await
 }
 
-async fn consumer(url: &str) -> Result<Role, BoxError> {
-    let mut consumer = Role::start("as-consumer", Some(url))?;
-    consumer.answer().await?;
-    Ok(consumer)
+async fn start(role: &'static str, url: &str) -> Result<Role, BoxError> {
+    let mut started = Role::start(role, Some(url))?;
+    started.answer().await?;
+    Ok(started)
+}
+
+/// Lists `each` instances of the services from `from` to `to`.
+async fn fill(filler: &mut Role, from: usize, to: usize, each: usize) -> Result<(), BoxError> {
+    let begun = Instant::now();
+    filler.ask(&format!("fill {from} {to} {each}")).await?;
+    let count = (to - from) * each;
+    println!("  ({count} instances are listed after {:.1} s)", begun.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Follows lists and says what that costs.
+async fn follow(reader: &mut Role, services: usize, each: usize) -> Result<(), BoxError> {
+    let answer = reader.ask(&format!("follow {services} {each}")).await?;
+    let [took, cpu, memory] = numbers(&answer)?;
+    println!("  complete in {took} ms with {cpu} ms of CPU time, {memory} bytes an instance");
+    Ok(())
+}
+
+async fn idle(reader: &mut Role, seconds: usize) -> Result<(), BoxError> {
+    let [used] = numbers(&reader.ask(&format!("idle {seconds}")).await?)?;
+    println!("  while nothing changes: {:.2} % of a core", used / 10.0 / seconds as f64);
+    Ok(())
 }
 
 /// Many services of few instances.
-async fn wide(url: &str, provider: &mut Role, sizes: &Sizes) -> Result<(), BoxError> {
+async fn wide(url: &str, filler: &mut Role, sizes: &Sizes) -> Result<(), BoxError> {
     let (services, each) = sizes.wide;
-    provider.ask(&format!("fill {services} {each}")).await?;
-    let mut consumer = consumer(url).await?;
-    let answer = consumer.ask(&format!("follow {services} {each}")).await?;
-    let [took, memory] = numbers(&answer)?;
-    println!("{services} services of {each}: complete in {took} ms, {memory} bytes an instance");
-    let [idle] = numbers(&consumer.ask("idle 5").await?)?;
-    println!("  while nothing changes: {:.2} % of a core", idle / 50.0);
-    provider.ask("clear").await?;
+    println!("{services} services of {each}:");
+    fill(filler, 0, services, each).await?;
+    let mut reader = start("as-consumer", url).await?;
+    follow(&mut reader, services, each).await?;
+    idle(&mut reader, sizes.idle).await?;
+    filler.ask("clear").await?;
     Ok(())
 }
 
 /// One long list, of which one in a hundred changes each second.
 async fn churn(
     url: &str,
-    provider: &mut Role,
+    filler: &mut Role,
     measured: &mut Measured,
     sizes: &Sizes,
 ) -> Result<(), BoxError> {
     let (count, seconds) = (sizes.churning, sizes.seconds);
-    provider.ask(&format!("fill 1 {count}")).await?;
-    let mut consumer = consumer(url).await?;
-    consumer.ask(&format!("follow 1 {count}")).await?;
+    println!("1 service of {count}:");
+    fill(filler, 0, 1, count).await?;
+    let mut reader = start("as-consumer", url).await?;
+    follow(&mut reader, 1, count).await?;
     let before = measured.cpu().await?;
-    consumer.tell(&format!("lags {}", seconds + 1)).await?;
-    provider.ask(&format!("churn {} {seconds}", count / 100)).await?;
-    let answer = consumer.answer().await?;
+    reader.tell(&format!("lags {}", seconds + 1)).await?;
+    filler.ask(&format!("churn {} {seconds}", count / 100)).await?;
+    let answer = reader.answer().await?;
     let [seen, p50, p99, max, cpu] = numbers(&answer)?;
     let share = |ms: f64| ms / 10.0 / seconds as f64;
-    println!("{count} instances, 1 % changes each second: {seen} changes seen");
+    println!("  while 1 % changes each second: {seen} changes seen");
     println!("  from change to list: p50 {p50} ms, p99 {p99} ms, at most {max} ms");
     println!("  consumer: {:.1} % of a core", share(cpu));
     if let (Some(before), Some(after)) = (before, measured.cpu().await?) {
         println!("  registry: {:.1} % of a core", share(after - before));
     }
-    provider.ask("clear").await?;
+    filler.ask("clear").await?;
     Ok(())
 }
 
-/// One very long list, and calls meanwhile.
-async fn long(url: &str, provider: &mut Role, sizes: &Sizes) -> Result<(), BoxError> {
+/// Calls beside a list that becomes very long, and beside one that does not although as many instances are
+/// listed, which keeps the machine as busy; and that very long list.
+async fn calls(url: &str, filler: &mut Role, sizes: &Sizes) -> Result<(), BoxError> {
     let (count, seconds) = (sizes.long, sizes.seconds);
-    let mut consumer = consumer(url).await?;
-    consumer.ask("calls 1").await?;
-    let [before] = numbers(&consumer.ask("memory").await?)?;
-    let [failed, p50, p99, max] = numbers(&consumer.ask(&format!("calls {seconds}")).await?)?;
-    println!("calls, 1,000 each second, beside a list of one: {failed} failed");
-    println!("  p50 {p50} ms, p99 {p99} ms, at most {max} ms");
-    consumer.tell(&format!("calls {seconds}")).await?;
-    provider.ask(&format!("fill 1 {count}")).await?;
-    let [failed, p50, p99, max] = numbers(&consumer.answer().await?)?;
-    println!("calls while the list grows to {count}: {failed} failed");
-    println!("  p50 {p50} ms, p99 {p99} ms, at most {max} ms");
-    let [after] = numbers(&consumer.ask("memory").await?)?;
+    println!("calls, 1,000 each second:");
+    let mut caller = start("as-consumer", url).await?;
+    caller.ask("calls 1").await?;
+    let quiet = caller.ask(&format!("calls {seconds}")).await?;
+    answered("beside a list of one", &quiet)?;
+    let elsewhere = calls_beside(&mut caller, filler, ELSEWHERE, sizes).await?;
+    let elsewhere = answered("the same while others are listed elsewhere", &elsewhere)?;
+    filler.ask("clear").await?;
+    let [before] = numbers(&caller.ask("memory").await?)?;
+    let grown = calls_beside(&mut caller, filler, 0, sizes).await?;
+    let grown = answered(&format!("while the list grows to {count}"), &grown)?;
+    println!("  that is {:.1} times as much", grown / elsewhere);
+    let [after] = numbers(&caller.ask("memory").await?)?;
     let each = (after - before) * 1024.0 / count as f64;
     println!("  with an endpoint for each: {each:.0} bytes an instance");
-    let mut reader = self::consumer(url).await?;
-    let [took, memory] = numbers(&reader.ask(&format!("follow 1 {count}")).await?)?;
-    println!("1 service of {count}: complete in {took} ms, {memory} bytes an instance");
-    provider.ask("clear").await?;
+    drop(caller);
+    println!("1 service of {count}:");
+    let mut reader = start("as-consumer", url).await?;
+    follow(&mut reader, 1, count).await?;
+    idle(&mut reader, sizes.idle).await?;
     Ok(())
+}
+
+/// Calls while so many instances of the service `number` are listed, and a few seconds longer.
+async fn calls_beside(
+    caller: &mut Role,
+    filler: &mut Role,
+    number: usize,
+    sizes: &Sizes,
+) -> Result<String, BoxError> {
+    caller.tell("calls").await?;
+    fill(filler, number, number + 1, sizes.long).await?;
+    sleep(Duration::from_secs(5)).await;
+    caller.ask("enough").await
+}
+
+/// Prints how long calls took, and returns the p99.
+fn answered(what: &str, answer: &str) -> Result<f64, BoxError> {
+    let [failed, p50, p99, max] = numbers(answer)?;
+    println!("  {what}: {failed} failed, p50 {p50} ms, p99 {p99} ms, at most {max} ms");
+    Ok(p99)
 }
 
 fn numbers<const N: usize>(answer: &str) -> Result<[f64; N], BoxError> {

@@ -1,10 +1,12 @@
-//! Lists instances at addresses where nobody is, of no weight, beside one provider that answers.
+//! A provider that answers, and beside it instances at addresses where nobody is, of no weight.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use dubhe::prelude::*;
 use registry::{Registration, Registry};
 use rpc_core::{Instance, ServiceKey};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, interval};
 
@@ -19,6 +21,10 @@ pub(crate) const CHANGED: &str = "changed";
 /// How many sessions share the instances, as if they were so many processes.
 const SESSIONS: usize = 10;
 
+/// How many instances a session registers at the same time, so that no request waits for longer than requests
+/// may take.
+const AT_ONCE: usize = 32;
+
 struct Answers;
 
 impl Echo for Answers {
@@ -27,18 +33,27 @@ impl Echo for Answers {
     }
 }
 
+/// Answers calls.
 pub(crate) async fn run(url: &str) -> Result<(), BoxError> {
+    let provider = Provider::new(url).set("provider.port", 0).serve(EchoServer::new(Answers));
+    let _serving = provider.start().await?;
+    println!("ready");
+    let mut orders = Orders::new();
+    while orders.next().await?.is_some() {}
+    Ok(())
+}
+
+/// Lists instances that are not there.
+pub(crate) async fn fill_on_orders(url: &str) -> Result<(), BoxError> {
     let open = || registry::connect(url);
     let sessions = (0..SESSIONS).map(|_| open()).collect::<Result<Vec<_>, _>>()?;
     let mut listed: Vec<(Instance, Registration)> = Vec::new();
-    let _serving =
-        Provider::new(url).set("provider.port", 0).serve(EchoServer::new(Answers)).start().await?;
     println!("ready");
     let mut orders = Orders::new();
     while let Some((word, numbers)) = orders.next().await? {
         match (&*word, &numbers[..]) {
-            ("fill", [services, each]) => {
-                listed = fill(&sessions, *services, *each).await?;
+            ("fill", [from, to, each]) => {
+                listed = fill(&sessions, *from..*to, *each).await?;
                 println!("filled");
             }
             ("churn", [rate, seconds]) => {
@@ -46,9 +61,7 @@ pub(crate) async fn run(url: &str) -> Result<(), BoxError> {
                 println!("churned");
             }
             ("clear", []) => {
-                let mut leaving = JoinSet::new();
-                listed.drain(..).for_each(|(_, guard)| drop(leaving.spawn(guard.unregister())));
-                leaving.join_all().await.into_iter().collect::<Result<Vec<_>, _>>()?;
+                clear(std::mem::take(&mut listed)).await?;
                 println!("cleared");
             }
             _ => return Err(format!("no order `{word}`").into()),
@@ -80,26 +93,41 @@ fn instance(service: ServiceKey, number: usize) -> Instance {
     }
 }
 
+/// Lists `each` instances of each of these services; returns when the registry has all of them.
 async fn fill(
     sessions: &[Arc<dyn Registry>],
-    services: usize,
+    services: Range<usize>,
     each: usize,
 ) -> Result<Vec<(Instance, Registration)>, BoxError> {
+    let room = Arc::new(Semaphore::new(AT_ONCE * sessions.len()));
     let mut registering = JoinSet::new();
-    for number in 0..services * each {
+    for number in 0..services.len() * each {
         let registry = Arc::clone(&sessions[number % sessions.len()]);
-        let instance = instance(service(number / each), number);
+        let instance = instance(service(services.start + number / each), number);
+        let room = Arc::clone(&room);
         registering.spawn(async move {
+            let _turn = room.acquire().await?;
             let guard = registry.register(instance.clone()).await?;
-            Ok::<_, dubhe::Error>((instance, guard))
+            guard.watch().wait_for(|is| *is).await?;
+            Ok::<_, BoxError>((instance, guard))
         });
     }
     let mut listed = registering.join_all().await.into_iter().collect::<Result<Vec<_>, _>>()?;
     listed.sort_by(|a, b| a.0.id.cmp(&b.0.id));
-    for (_, guard) in &listed {
-        guard.watch().wait_for(|is| *is).await?;
-    }
     Ok(listed)
+}
+
+async fn clear(listed: Vec<(Instance, Registration)>) -> Result<(), BoxError> {
+    let room = Arc::new(Semaphore::new(AT_ONCE * SESSIONS));
+    let mut leaving = JoinSet::new();
+    for (_, guard) in listed {
+        let room = Arc::clone(&room);
+        leaving.spawn(async move {
+            let _turn = room.acquire().await?;
+            Ok::<_, BoxError>(guard.unregister().await?)
+        });
+    }
+    leaving.join_all().await.into_iter().collect()
 }
 
 /// Changes `rate` instances each second, one after the other.

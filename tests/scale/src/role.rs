@@ -10,7 +10,7 @@ use tokio::time::{Duration, timeout};
 use crate::BoxError;
 
 /// Longest time for which an answer is waited for.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// A running part; killed when it is dropped.
 pub(crate) struct Role {

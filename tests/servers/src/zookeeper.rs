@@ -22,6 +22,12 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// The clock of a server that nobody asked for another: sessions last from 0.4 to 4 s.
 const TICK_MS: u32 = 200;
 
+/// As much memory as a server of tests needs.
+const HEAP_MIB: u32 = 128;
+
+/// As much as one with very long lists needs.
+const LARGE_HEAP_MIB: u32 = 1024;
+
 /// One server.
 #[derive(Debug)]
 pub struct ZooKeeperServer {
@@ -32,6 +38,8 @@ pub struct ZooKeeperServer {
     data: PathBuf,
     log: PathBuf,
     process: Option<Process>,
+    /// The most memory of its objects.
+    heap_mib: u32,
     /// The folder of an ensemble belongs to the ensemble.
     _dir: Option<TempDir>,
 }
@@ -73,17 +81,31 @@ impl ZooKeeperServer {
         Some(server)
     }
 
+    /// As [`start`](Self::start), with memory for some 100,000 nodes, and sessions that outlast the pauses of a server
+    /// that has much to do.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn start_large() -> Option<Self> {
+        Self::of("maxSessionTimeout=40000\n", LARGE_HEAP_MIB)
+    }
+
     /// As [`start`](Self::start), with further lines of its configuration.
     ///
     /// # Panics
     /// It does not start.
     #[must_use]
     pub fn with(lines: &str) -> Option<Self> {
+        Self::of(lines, HEAP_MIB)
+    }
+
+    fn of(lines: &str, heap_mib: u32) -> Option<Self> {
         jar()?;
         let dir = TempDir::new().expect("a folder for its data");
         let [port] = free_ports();
         let mut server = Self::new(dir.path(), port, lines);
-        server._dir = Some(dir);
+        (server.heap_mib, server._dir) = (heap_mib, Some(dir));
         server.run();
         server.wait_until_ready();
         Some(server)
@@ -135,7 +157,16 @@ impl ZooKeeperServer {
         std::fs::write(&config, text).expect("its configuration can be written");
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let log = dir.join("log");
-        Self { address, secure: None, config, data, log, process: None, _dir: None }
+        Self {
+            address,
+            secure: None,
+            config,
+            data,
+            log,
+            process: None,
+            heap_mib: HEAP_MIB,
+            _dir: None,
+        }
     }
 
     /// Where it serves.
@@ -162,7 +193,8 @@ impl ZooKeeperServer {
             return;
         }
         let mut java = Command::new("java");
-        java.args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+        java.arg(format!("-Xmx{}m", self.heap_mib));
+        java.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
         // What it has written survives its own end, if not that of the machine.
         java.args(["-Dzookeeper.forceSync=no", "-cp"]);
         java.arg(class_path(&jar().expect("it was there when this was made")));
