@@ -1,6 +1,7 @@
 //! The session over a tree in memory.
 
 mod application;
+mod consuming;
 mod interface;
 mod lists;
 mod long;
