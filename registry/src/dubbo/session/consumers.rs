@@ -34,8 +34,8 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// How many services the consumers are counted of each time, chosen at random.
 const COUNTED: usize = 4;
 
-/// How long the consumers are not counted again for each that there was, because servers that do not count name
-/// them all: two a second.
+/// How long the consumers are not counted again for each that there was, once they are no longer coming in: servers
+/// that do not count name them all, which makes two names a second.
 const UNCOUNTED_FOR_ONE: Duration = Duration::from_millis(500);
 
 /// The services that this process watches in a session.
@@ -182,11 +182,15 @@ impl Entries {
             most = most.max(counted.ok().and_then(Result::ok).unwrap_or(0));
         }
         // An error leaves what is known.
-        if most > 0 {
-            self.peers.store(most, Ordering::Relaxed);
+        if most == 0 {
+            return;
         }
-        let each = u32::try_from(most).unwrap_or(u32::MAX);
-        self.uncounted_until = Instant::now() + UNCOUNTED_FOR_ONE.saturating_mul(each);
+        let before = self.peers.swap(most, Ordering::Relaxed);
+        // While they come in, nobody has seen all.
+        if most <= before.saturating_add(before / 8) {
+            let each = u32::try_from(most).unwrap_or(u32::MAX);
+            self.uncounted_until = Instant::now() + UNCOUNTED_FOR_ONE.saturating_mul(each);
+        }
     }
 
     async fn remove_all_but(&mut self, services: &BTreeSet<ServiceKey>) {

@@ -35,14 +35,14 @@ async fn a_consumer_is_listed_while_it_watches() {
 async fn a_consumer_knows_how_many_share_its_services() {
     let store: Arc<MemoryStore> = Arc::default();
     let (_, alone) = open(&store, "?register-consumer=false");
-    let consumers: Vec<_> = (0..50).map(|_| open(&store, "").1).collect();
+    let consumers: Vec<_> = (0..300).map(|_| open(&store, "").1).collect();
     // One of them watches others, too, that hardly anybody else watches.
     let _more = ["shop.A", "shop.B"].map(|service| Watched::new(&consumers[0], service));
     let _lists: Vec<_> = consumers.iter().map(|one| Watched::new(one, "shop.Stock")).collect();
     let _list = Watched::new(&alone, "shop.Stock");
     assert_eq!(consumers[0].peers(), None);
     // Who came first has counted few, and does again.
-    let all_know = || consumers.iter().all(|consumer| consumer.peers() == Some(50));
+    let all_know = || consumers.iter().all(|consumer| consumer.peers() == Some(300));
     eventually("all know it", all_know).await;
     assert_eq!(alone.peers(), None);
 }
