@@ -148,6 +148,31 @@ async fn keys_come_to_a_newcomer_once_it_has_answered_and_nobody_else_s_keys_mov
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_is_off_the_list_and_was_never_used_is_let_go_if_nobody_is_there() {
+    // The first list may be that of a moment ago: all that are in it have ended, but for one.
+    let fleet = Fleet::of(&["a:1", "b:1", "c:1", "d:1"]);
+    ["a:1", "b:1", "c:1"].iter().for_each(|old| fleet.mock(old).unused(Connects::Refused));
+    fleet.mock("d:1").unused(Connects::After(30 * MS));
+    fleet.push(snapshot(&["e:1"])).await;
+    sleep(2500 * MS).await;
+    assert_eq!(fleet.addresses(), ["d:1", "e:1"]);
+    assert_eq!((fleet.directory.state().held, fleet.net.total()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_that_are_off_the_list_at_once_a_few_at_a_time_are_connected_to() {
+    let all: Vec<String> = (0..100).map(address).collect();
+    let fleet = Fleet::of(&all.iter().map(String::as_str).collect::<Vec<_>>());
+    all.iter().for_each(|old| fleet.mock(old).unused(Connects::Hangs));
+    fleet.push(snapshot(&[])).await;
+    for _ in 0..200 {
+        assert!(in_state(&fleet, ChannelState::Connecting) <= 16);
+        sleep(100 * MS).await;
+    }
+    assert_eq!(fleet.addresses(), Vec::<String>::new());
+}
+
 /// Leaves the one at `a:1`.
 #[derive(Debug)]
 struct First;

@@ -23,6 +23,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// How often the health of endpoints is looked at while one of them is not well.
 const REVIEW: Duration = Duration::from_millis(100);
 
+/// Most connections that are opened at a time to find out who of those that are held still answers.
+const OPENINGS: usize = 16;
+
 /// How long a restarted registry may take to confirm its list before calls use the old one.
 const CONFIRMS: Duration = Duration::from_secs(2);
 
@@ -255,6 +258,7 @@ impl Follower {
         let pushed = &self.pushed.instances;
         let Held { mut instances, held } = hold(&shrink.before, pushed, elapsed, limit, alive);
         self.held = held;
+        find_out(old, &instances[pushed.len()..]);
         // Providers that leave in order are off the list a moment before their goodbye is here.
         let is_sudden = held > 0 && elapsed >= TICK;
         if is_sudden && !std::mem::replace(&mut shrink.is_told, true) {
@@ -332,6 +336,18 @@ fn at<'a>(list: &'a EndpointList, address: &str) -> Option<&'a Arc<Endpoint>> {
 fn answers(endpoint: &Endpoint) -> bool {
     let state = endpoint.channel().state();
     !matches!(state, ChannelState::Down | ChannelState::Draining) && !endpoint.is_stale()
+}
+
+/// Connects to those of `held` that were never used, a few at a time: as long as nobody calls them,
+/// nothing else would show that nobody is there any more.
+fn find_out(old: &EndpointList, held: &[Arc<Instance>]) {
+    let channels = || held.iter().filter_map(|one| at(old, &one.address)).map(|one| one.channel());
+    let connecting = channels().filter(|one| one.state() == ChannelState::Connecting).count();
+    let unused = channels().filter(|one| one.state() == ChannelState::Idle);
+    for channel in unused.take(OPENINGS.saturating_sub(connecting)) {
+        // One that only a call can open is found out by that.
+        let _ = channel.connect();
+    }
 }
 
 /// Whether it counts among the connected endpoints, of which only a share may be ejected.

@@ -36,6 +36,8 @@ pub(crate) enum Connects {
     After(Duration),
     /// Somebody accepts and says nothing, until that is noticed after a second.
     Hangs,
+    /// Nobody is there.
+    Refused,
 }
 
 /// A provider and the channel to it.
@@ -183,6 +185,7 @@ impl Channel for Mock {
             Connects::ByCall => return false,
             Connects::After(time) => (time, ChannelState::Ready),
             Connects::Hangs => (Duration::from_secs(1), ChannelState::Down),
+            Connects::Refused => (Duration::from_millis(1), ChannelState::Down),
         };
         let this = self.this.upgrade().unwrap();
         this.set_state(ChannelState::Connecting);
