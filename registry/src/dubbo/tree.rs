@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rpc_core::Error;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// A child of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,4 +141,10 @@ pub(crate) trait NodeTree: fmt::Debug + Send + Sync + 'static {
 
     /// Why the session was lost, if it was and the reason is known.
     fn reason(&self) -> Option<Error>;
+
+    /// When lists are complete, if the server may have forgotten what others have registered and they need
+    /// time to do that again; `None`, the default, if it keeps that.
+    fn complete_from(&self) -> Option<Instant> {
+        None
+    }
 }

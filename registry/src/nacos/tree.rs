@@ -10,7 +10,7 @@ use bytes::Bytes;
 use rpc_core::Error;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Duration, sleep};
+use tokio::time::{Duration, Instant, sleep};
 
 use super::connection::NacosConnection;
 use super::messages::{NacosHost, NacosService};
@@ -26,11 +26,16 @@ use crate::off_thread::off_thread_if_long;
 /// The shortest time between two lists of a service that are handed on.
 const LIST_GAP: Duration = Duration::from_millis(100);
 
+/// How long after our own connection others have theirs again: a server that was restarted lists only whom it
+/// has heard of since.
+const ALL_BACK: Duration = Duration::from_secs(4);
+
 /// One connection with a Nacos server, as a tree.
 pub(super) struct NacosTree {
     connection: Arc<NacosConnection>,
     naming: Arc<Naming>,
     settings: Settings,
+    opened: Instant,
     _tasks: JoinSet<()>,
 }
 
@@ -41,7 +46,7 @@ impl NacosTree {
         let settings = Settings::new(Arc::clone(&connection), namespace);
         let mut tasks = JoinSet::new();
         tasks.spawn(leaving);
-        Self { connection, naming, settings, _tasks: tasks }
+        Self { connection, naming, settings, opened: Instant::now(), _tasks: tasks }
     }
 
     fn place(path: &str) -> Result<Place, Error> {
@@ -203,6 +208,10 @@ impl NodeTree for NacosTree {
 
     fn reason(&self) -> Option<Error> {
         self.connection.reason()
+    }
+
+    fn complete_from(&self) -> Option<Instant> {
+        Some(self.opened + ALL_BACK)
     }
 }
 

@@ -7,6 +7,7 @@
 //! | `read.rs` `list_maker.rs` | make lists of both levels, for watches and for fetches |
 //! | `shared.rs` | keeps what several lists need once |
 //! | `providers.rs` `applications.rs` `metadata.rs` | read what nodes mean, each once |
+//! | `patience.rs` | waits for lists of a server that may have forgotten them |
 //! | `services.rs` | finds every service |
 //! | `survey.rs` | says what stands in the tree, and what of it cannot be used |
 //! | `consumers.rs` | lists this process as a consumer |
@@ -16,6 +17,7 @@ mod consumers;
 mod interfaces;
 mod list_maker;
 mod metadata;
+mod patience;
 mod providers;
 mod read;
 mod records;
@@ -137,7 +139,12 @@ impl Session for TreeSession {
 
     async fn watch(&self, service: &ServiceKey, updates: &Updates) -> Result<(), Error> {
         let _listed = self.consumers.enter(service);
-        self.reader.watch(service, updates).await
+        let Some(complete_from) = self.tree.complete_from() else {
+            return self.reader.watch(service, updates).await;
+        };
+        let (seen, _) = Updates::new(updates.known());
+        let watching = self.reader.watch(service, &seen);
+        patience::hand_on(complete_from, updates, &seen, watching).await
     }
 
     async fn fetch(&self, service: &ServiceKey) -> Result<Listing, Error> {
