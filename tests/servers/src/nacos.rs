@@ -199,6 +199,15 @@ impl Nacos {
         }
     }
 
+    /// Has it take all entries of clients off their lists, beside their connections, which stay: the program
+    /// around it does so, as no interface of Nacos can.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn remove_entries(&mut self) {
+        self.process.say("remove entries");
+    }
+
     fn wait_ready(&mut self) {
         assert!(self.becomes_ready(), "Nacos does not start:\n{}", self.log());
     }

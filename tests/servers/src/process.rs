@@ -1,6 +1,7 @@
 //! A program that runs while a test needs it.
 
 use std::env;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -26,6 +27,12 @@ impl Process {
     #[must_use]
     pub(crate) fn start_tied(command: Command, log: &Path) -> Self {
         Self::launch(command, Stdio::piped(), log)
+    }
+
+    /// Says a line to a program that was [started tied](Self::start_tied) and listens.
+    pub(crate) fn say(&mut self, line: &str) {
+        let said = self.child.stdin.as_mut().map(|input| writeln!(input, "{line}"));
+        assert!(matches!(said, Some(Ok(()))), "{} is not there to be told `{line}`", self.name);
     }
 
     fn launch(mut command: Command, input: Stdio, log: &Path) -> Self {

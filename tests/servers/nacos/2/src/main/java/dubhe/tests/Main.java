@@ -16,8 +16,8 @@ import org.springframework.security.web.SecurityFilterChain;
 @EnableScheduling
 public class Main {
     public static void main(String[] args) {
-        EndWithParent.begin();
-        SpringApplication.run(Main.class, args);
+        Parent.begin();
+        Parent.serves(SpringApplication.run(Main.class, args));
     }
 
     /** What the console does otherwise: HTTP requests are refused unless their methods are known here. */

@@ -12,11 +12,12 @@ import org.springframework.boot.builder.SpringApplicationBuilder;
 /** A Nacos 3 server without console. Settings come as system properties. */
 public class Main {
     public static void main(String[] args) {
-        EndWithParent.begin();
+        Parent.begin();
         EnvUtil.setDeploymentType(DeploymentType.SERVER);
         NacosStartUpManager.start(NacosStartUp.CORE_START_UP_PHASE);
         var core = new SpringApplicationBuilder(NacosServerBasicApplication.class).web(WebApplicationType.NONE).run(args);
         NacosStartUpManager.start(NacosStartUp.WEB_START_UP_PHASE);
-        new SpringApplicationBuilder(NacosServerWebApplication.class).parent(core).run(args);
+        var web = new SpringApplicationBuilder(NacosServerWebApplication.class).parent(core).run(args);
+        Parent.serves(web);
     }
 }
