@@ -13,7 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::BoxError;
 
 /// More are counted and not kept.
-const KEPT: usize = 10_000;
+const KEPT: usize = 100_000;
 
 static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static PANICS: AtomicUsize = AtomicUsize::new(0);

@@ -15,7 +15,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// One that prints nothing until it is added to another.
+    /// One that prints nothing until it is told to, or added to another.
     pub(crate) fn kept() -> Self {
         Self { kept: Some(Vec::new()), ..Self::default() }
     }
@@ -49,9 +49,17 @@ impl Report {
         self.left_out.push(what.to_owned());
     }
 
+    /// Prints what it has kept back so far, as one.
+    pub(crate) fn print_kept(&mut self) {
+        let lines: Vec<_> = self.kept.iter_mut().flat_map(std::mem::take).collect();
+        if !lines.is_empty() {
+            println!("{}", lines.join("\n"));
+        }
+    }
+
     /// Adds another, and prints what it kept back.
-    pub(crate) fn add(&mut self, other: Self) {
-        other.kept.into_iter().flatten().for_each(|line| self.line(line));
+    pub(crate) fn add(&mut self, mut other: Self) {
+        other.print_kept();
         self.checks += other.checks;
         self.failed.extend(other.failed);
         self.left_out.extend(other.left_out);

@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
 
-use super::super::{pass, seconds};
+use super::super::pass;
 use super::hand::{Hand, encoded};
 use super::kind::Kind;
 use super::scene::{Observer, Scene};
@@ -35,7 +35,7 @@ pub(super) async fn garbage(
     quick: bool,
 ) -> Result<(), BoxError> {
     let (kind, panics) = (server.kind, alarms::panics());
-    let scene = Scene::start(server, 3, quick, |_, url| url).await?;
+    let scene = Scene::of_three(server).await?;
     match kind {
         Kind::Embedded => damaged_answers(report, &scene, quick).await?,
         _ if kind.is_tree() => broken_nodes(report, &scene, quick).await?,
@@ -50,7 +50,7 @@ pub(super) async fn garbage(
 async fn broken_nodes(report: &mut Report, scene: &Scene<'_>, quick: bool) -> Result<(), BoxError> {
     let mut hand = scene.server.hand();
     hand.put(RULE.as_bytes(), GOOD.as_bytes())?;
-    let good = Duration::from_secs(3);
+    let (good, told) = (Duration::from_secs(3), rule_warnings());
     let begun = Instant::now();
     while timeout_of(scene) != good && begun.elapsed() < Duration::from_secs(20) {
         pass(Duration::from_millis(5)).await;
@@ -67,9 +67,14 @@ async fn broken_nodes(report: &mut Report, scene: &Scene<'_>, quick: bool) -> Re
     let lists = alarms::with(&["dubhe::registry", registry, "left out"]).len();
     // Those who follow the list in this process: the consumer, and who looks at it.
     report.note("warnings of lists", &lists.to_string(), (1..=8).contains(&lists));
-    let rules = alarms::with(&["dubhe::config", "chaos.Store::.configurators"]).len();
+    let rules = rule_warnings() - told;
     report.note("warnings of rules", &rules.to_string(), (1..=payloads).contains(&rules));
     Ok(())
+}
+
+/// How many warnings of rules there were, of all kinds together.
+fn rule_warnings() -> usize {
+    alarms::with(&["dubhe::config", "chaos.Store::.configurators"]).len()
 }
 
 fn timeout_of(scene: &Scene<'_>) -> Duration {
@@ -159,7 +164,7 @@ async fn broken_metadata(
     quick: bool,
 ) -> Result<(), BoxError> {
     let hand = scene.server.hand();
-    let payloads = if quick { 200 } else { 2000 };
+    let payloads = if quick { 200 } else { 10_000 };
     let writing = tokio::task::spawn_blocking(move || {
         let mut random = StdRng::seed_from_u64(34);
         let metadata = r#"{"category":"providers","protocol":"dubhe","path":"chaos.Store","timestamp":"1726000000000",
@@ -195,16 +200,16 @@ async fn damaged_answers(
     }
     proxy.set(Fault::Damage);
     // Those that are there get their next list damaged, and all further ones each of theirs.
-    let begun = Instant::now();
-    while begun.elapsed() < seconds(quick, 10, 60) {
-        let more = try_join_all((0..CLIENTS / 2).map(|_| Observer::start(&by_proxy))).await?;
-        pass(Duration::from_millis(500)).await;
+    let (begun, wanted) = (Instant::now(), if quick { 500 } else { 10_000 });
+    while proxy.damaged() < wanted && begun.elapsed() < Duration::from_secs(300) {
+        let more = try_join_all((0..CLIENTS).map(|_| Observer::start(&by_proxy))).await?;
+        pass(Duration::from_millis(100)).await;
         let listed: usize = more.iter().map(Observer::fewest).max().unwrap_or_default();
         if listed != 0 && listed != live.len() {
             report.note("a damaged list is none", &format!("{listed} listed"), false);
         }
     }
-    report.at_least("damaged pieces of answers", proxy.damaged(), 100);
+    report.at_least("damaged pieces of answers", proxy.damaged(), wanted);
     let fewest = observers.iter().map(Observer::fewest).min().unwrap_or_default();
     report.at_least("shortest list of those that had a good one", fewest, live.len());
     proxy.set(Fault::None);

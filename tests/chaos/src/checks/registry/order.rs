@@ -1,4 +1,4 @@
-//! One entry changes all the time while the registry is restarted: whoever follows it sees the changes in
+//! One entry changes all the time while the registry is restarted and connections break: whoever follows it sees the changes in
 //! their order.
 
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::super::pass;
 use super::hand::{FIRST, ORDERED};
+use super::network::{by_way, can_cut, reset};
 use super::scene::Observer;
 use super::server::Server;
 use crate::BoxError;
@@ -17,8 +18,9 @@ use crate::report::Report;
 
 const WATCHERS: usize = 8;
 
-/// How often the registry is restarted meanwhile.
-const RESTARTS: u64 = 3;
+/// In so many parts the changes are divided: after every second one the registry is restarted, which makes
+/// three restarts, and after the others half of the watchers lose their connections.
+const PARTS: u64 = 8;
 
 /// How long one change may find no server.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -45,17 +47,23 @@ pub(super) async fn order(
         // What it has registered may end with it.
         Ok(hand)
     });
-    let url = server.url();
-    let watchers = (0..WATCHERS).map(|_| Observer::of(&url, ORDERED));
+    let (url, kind, can_break) = (server.url(), server.kind, can_cut(report));
+    let watchers = (0..WATCHERS).map(|number| {
+        let is_broken = can_break && number % 2 == 1;
+        let url = if is_broken { by_way(kind, &url) } else { url.clone() };
+        async move { Observer::of(&url, ORDERED).await }
+    });
     let watchers = try_join_all(watchers).await?;
-    for restart in 1..=RESTARTS {
-        while written.load(Ordering::Acquire) < changes * restart / (RESTARTS + 1)
-            && !writing.is_finished()
-        {
+    for part in 1..PARTS {
+        while written.load(Ordering::Acquire) < changes * part / PARTS && !writing.is_finished() {
             pass(Duration::from_millis(5)).await;
         }
-        server.kill().await?;
-        server.revive().await?;
+        if part.is_multiple_of(2) {
+            server.kill().await?;
+            server.revive().await?;
+        } else if can_break {
+            reset(kind).await?;
+        }
     }
     let hand = writing.await??;
     let ended = Instant::now();

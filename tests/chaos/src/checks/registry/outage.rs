@@ -17,19 +17,18 @@ pub(super) async fn outage(
     server: &mut Server,
     quick: bool,
 ) -> Result<(), BoxError> {
-    let scene = Scene::start(server, 3, quick, |_, url| url).await?;
+    let scene = Scene::of_three(server).await?;
     let idle = Member::start("idle", &["as-idle", &scene.server.url()]).await?;
-    scene.observer.fewest();
     scene.server.kill().await?;
     let (begun, before) = (Instant::now(), idle.cpu()?);
-    pass(seconds(quick, 10, 60)).await;
+    pass(seconds(quick, 10, 600)).await;
     let (took, used) = (begun.elapsed(), idle.cpu()? - before);
     let share = used.as_secs_f64() / took.as_secs_f64();
     report.at_most("CPU of who only tries to come back, as a share", share, 0.02);
-    report.at_least("shortest list meanwhile", scene.observer.fewest(), 3);
+    scene.shortest(report, "meanwhile", 3);
     scene.server.revive().await?;
     scene.settles(report, Instant::now()).await?;
-    report.at_least("shortest list until then", scene.observer.fewest(), 1);
+    scene.shortest(report, "until then", 1);
     scene.end(report).await
 }
 
@@ -39,10 +38,10 @@ pub(super) async fn restarts(
     server: &mut Server,
     quick: bool,
 ) -> Result<(), BoxError> {
-    let scene = Scene::start(server, 3, quick, |_, url| url).await?;
+    let scene = Scene::of_three(server).await?;
     let (begun, mut rounds) = (Instant::now(), 0);
     let mut last = begun;
-    while begun.elapsed() < seconds(quick, 20, 60) {
+    while begun.elapsed() < seconds(quick, 20, 120) {
         pass(Duration::from_secs(5).saturating_sub(last.elapsed())).await;
         scene.server.kill().await?;
         scene.server.revive().await?;
@@ -59,30 +58,21 @@ pub(super) async fn emptied(
     server: &mut Server,
     quick: bool,
 ) -> Result<(), BoxError> {
-    let scene = Scene::start(server, 3, quick, |_, url| url).await?;
+    let scene = Scene::of_three(server).await?;
     scene.server.kill().await?;
     scene.server.forget().await?;
     pass(seconds(quick, 1, 3)).await;
     scene.server.revive().await?;
     scene.settles(report, Instant::now()).await?;
     // Of the sessions before it nothing ends later.
-    scene.observer.fewest();
-    pass(scene.server.session()).await;
-    report.at_least(
-        "shortest list until sessions of before have ended",
-        scene.observer.fewest(),
-        3,
-    );
+    let session = scene.server.session();
+    scene.stays(report, "until sessions of before have ended", session).await;
     scene.end(report).await
 }
 
 /// One of three dies, the one that leads if that is known; the others are the registry all the same.
-pub(super) async fn one_of_three(
-    report: &mut Report,
-    server: &mut Server,
-    quick: bool,
-) -> Result<(), BoxError> {
-    let mut scene = Scene::start(server, 3, quick, |_, url| url).await?;
+pub(super) async fn one_of_three(report: &mut Report, server: &mut Server) -> Result<(), BoxError> {
+    let mut scene = Scene::of_three(server).await?;
     scene.server.kill_one().await?;
     scene.settles(report, Instant::now()).await?;
     let url = scene.server.url();

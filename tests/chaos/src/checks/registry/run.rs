@@ -3,12 +3,18 @@
 use std::process::ExitCode;
 
 use futures_util::future::join_all;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::kind::Kind;
+use super::progress::Progress;
 use super::server::Server;
-use super::{ALL, RegistryCheck};
+use super::{ALL, RegistryCheck, TURNS};
 use crate::report::Report;
+
+/// Calls a second, of all kinds together, and of each in a short run.
+const RATE: u32 = 2000;
+const QUICK_RATE: u32 = 300;
 
 /// What is to be run.
 #[derive(Debug, Default)]
@@ -26,23 +32,18 @@ pub(crate) async fn run(args: &[String]) -> Result<ExitCode, String> {
         return Ok(ExitCode::SUCCESS);
     }
     let plan = Plan::read(args)?;
+    let (progress, turns) = (Progress::new(), Semaphore::new(TURNS as usize));
+    // Most of the time is waiting, so kinds wait beside each other.
+    let parts = plan.kinds.iter().map(|kind| {
+        let run = KindRun { kind: *kind, plan: &plan, progress: &progress, turns: &turns };
+        async move { run.all().await }
+    });
+    let parts = tokio::select! {
+        parts = join_all(parts) => parts,
+        never = progress.tell_all() => match never {},
+    };
     let mut report = Report::default();
-    if plan.quick {
-        // Most of the time is waiting, so kinds wait beside each other.
-        let reports = plan.kinds.iter().map(|kind| {
-            let mut report = Report::kept();
-            let plan = &plan;
-            async move {
-                of_kind(&mut report, *kind, plan).await;
-                report
-            }
-        });
-        join_all(reports).await.into_iter().for_each(|part| report.add(part));
-    } else {
-        for kind in &plan.kinds {
-            of_kind(&mut report, *kind, &plan).await;
-        }
-    }
+    parts.into_iter().for_each(|part| report.add(part));
     Ok(report.close())
 }
 
@@ -72,6 +73,12 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Calls a second for each kind, of those that all kinds share.
+    fn rate(&self) -> u32 {
+        let kinds = u32::try_from(self.kinds.len()).unwrap_or(u32::MAX).max(1);
+        if self.quick { QUICK_RATE } else { RATE / kinds }
+    }
+
     /// Whether a check is to be run with registries of this kind.
     fn has(&self, check: &RegistryCheck, kind: Kind) -> bool {
         let is_asked_for = match &self.names[..] {
@@ -82,22 +89,50 @@ impl Plan {
     }
 }
 
-/// The checks of one kind, with one server.
-async fn of_kind(report: &mut Report, kind: Kind, plan: &Plan) {
-    let checks: Vec<_> = ALL.iter().filter(|check| plan.has(check, kind)).collect();
-    let mut server = match Server::start(kind, plan.quick).await {
-        Ok(Some(server)) => server,
-        // Nobody takes what was not looked at for sound.
-        Ok(None) => return report.left_out(&format!("{}: its server is not there", kind.name())),
-        Err(error) => {
-            report.begin(kind.name());
-            return report.note("the server", &format!("does not start: {error}"), false);
+/// The checks of one kind, beside those of others.
+struct KindRun<'a> {
+    kind: Kind,
+    plan: &'a Plan,
+    progress: &'a Progress,
+    turns: &'a Semaphore,
+}
+
+impl KindRun<'_> {
+    /// All of them, one after the other, with one server.
+    async fn all(&self) -> Report {
+        let mut report = Report::kept();
+        let (kind, plan) = (self.kind, self.plan);
+        match Server::start(kind, plan.quick, plan.rate()).await {
+            Ok(Some(mut server)) => {
+                for check in ALL.iter().filter(|check| plan.has(check, kind)) {
+                    let goes_on = self.one(check, &mut report, &mut server).await;
+                    report.print_kept();
+                    if !goes_on {
+                        break;
+                    }
+                }
+            }
+            // Nobody takes what was not looked at for sound.
+            Ok(None) => report.left_out(&format!("{}: its server is not there", kind.name())),
+            Err(error) => {
+                report.begin(kind.name());
+                report.note("the server", &format!("does not start: {error}"), false);
+            }
         }
-    };
-    for check in checks {
-        let begun = Instant::now();
-        report.begin(&format!("{} of {}: {}", check.name, kind.name(), check.what));
-        if let Err(error) = (check.run)(report, &mut server, plan.quick).await {
+        report
+    }
+
+    /// One of them, when it is its turn; returns whether the server can be used for another.
+    async fn one(&self, check: &RegistryCheck, report: &mut Report, server: &mut Server) -> bool {
+        let turns = (check.turns)(self.kind);
+        // Nobody closes it.
+        let _turn = self.turns.acquire_many(turns).await;
+        let (begun, name) = (Instant::now(), format!("{} of {}", check.name, self.kind.name()));
+        self.progress.begins(&name);
+        report.begin(&format!("{name}: {}", check.what));
+        let done = (check.run)(report, server, self.plan.quick).await;
+        let mut goes_on = true;
+        if let Err(error) = done {
             report.note("the check itself", &format!("did not run to its end: {error}"), false);
             // Whatever it has left must not be held against the next.
             let revived = async {
@@ -106,9 +141,12 @@ async fn of_kind(report: &mut Report, kind: Kind, plan: &Plan) {
                 server.revive().await
             };
             if let Err(error) = revived.await {
-                return report.note("the server", &format!("is not back: {error}"), false);
+                report.note("the server", &format!("is not back: {error}"), false);
+                goes_on = false;
             }
         }
         report.took(begun.elapsed());
+        self.progress.ends(&name);
+        goes_on
     }
 }

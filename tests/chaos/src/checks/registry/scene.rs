@@ -37,11 +37,6 @@ pub(super) struct Scene<'a> {
     folder: TempDir,
 }
 
-/// Calls a second.
-const fn rate(quick: bool) -> u32 {
-    if quick { 300 } else { 2000 }
-}
-
 /// Waits until no provider is listed: what a check before has left ends with its sessions.
 pub(super) async fn emptied(url: &str) -> Result<Observer, BoxError> {
     let observer = Observer::start(url).await?;
@@ -55,12 +50,16 @@ pub(super) async fn provider(url: &str, folder: &TempDir, name: &str) -> Result<
 }
 
 impl<'a> Scene<'a> {
+    /// Three providers, all of which reach the registry as everybody does.
+    pub(super) async fn of_three(server: &'a mut Server) -> Result<Self, BoxError> {
+        Self::start(server, 3, |_, url| url).await
+    }
+
     /// `count` providers, which all are listed and called when this returns. `url` is where the
     /// provider of this number reaches the registry.
     pub(super) async fn start(
         server: &'a mut Server,
         count: usize,
-        quick: bool,
         url: impl Fn(usize, String) -> String,
     ) -> Result<Self, BoxError> {
         let folder = tempfile::tempdir()?;
@@ -73,9 +72,11 @@ impl<'a> Scene<'a> {
         let consumer = fleet::consumer(&server.url(), &["consumer.retries=0"])?;
         let client = fleet::client(&consumer, count).await?;
         observer.becomes(&addresses(&providers), PATIENCE).await?;
-        let load = Load::start(&client, Calls::Writes(2), rate(quick));
+        let load = Load::start(&client, Calls::Writes(2), server.rate);
         let sampler = Sampler::start(&consumer);
         pass(Duration::from_secs(1)).await;
+        // From here on lists count.
+        observer.fewest();
         Ok(Self { server, providers, consumer, observer, load, sampler, folder })
     }
 
@@ -117,6 +118,18 @@ impl<'a> Scene<'a> {
         }
         report.at_most("until lists are the live set again", took, HEALED);
         Ok(())
+    }
+
+    /// Notes the shortest list since this was last asked, or since the start.
+    pub(super) fn shortest(&self, report: &mut Report, when: &str, least: usize) {
+        report.at_least(&format!("shortest list {when}"), self.observer.fewest(), least);
+    }
+
+    /// Holds the list to all of the three for so long from now on.
+    pub(super) async fn stays(&self, report: &mut Report, when: &str, time: Duration) {
+        self.observer.fewest();
+        pass(time).await;
+        self.shortest(report, when, 3);
     }
 
     /// Ends it: no call has failed, none ran twice, and never was there nobody to call.

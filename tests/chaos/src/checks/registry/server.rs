@@ -16,6 +16,8 @@ pub(super) const STORE: &str = "chaos.Store";
 /// A registry server, or several that are one.
 pub(super) struct Server {
     pub(super) kind: Kind,
+    /// Calls a second to the providers that it lists.
+    pub(super) rate: u32,
     real: Real,
     /// Seconds of a lease, and between two renewals, of the embedded one.
     lease: [u64; 2],
@@ -29,7 +31,11 @@ enum Real {
 
 impl Server {
     /// Starts one; `None`, told loudly, if it is not installed.
-    pub(super) async fn start(kind: Kind, quick: bool) -> Result<Option<Self>, BoxError> {
+    pub(super) async fn start(
+        kind: Kind,
+        quick: bool,
+        rate: u32,
+    ) -> Result<Option<Self>, BoxError> {
         let lease = if quick { [6, 2] } else { [30, 10] };
         let real = match kind {
             Kind::Embedded => {
@@ -42,7 +48,7 @@ impl Server {
                 None => return Ok(None),
             },
         };
-        Ok(Some(Self { kind, real, lease }))
+        Ok(Some(Self { kind, rate, real, lease }))
     }
 
     /// Where clients reach it.
@@ -118,13 +124,13 @@ impl Server {
         }
     }
 
-    /// Removes by hand whatever makes the providers of the store listed. Nobody can remove what a client of
-    /// Nacos holds: there all clients are sent away, whose entries end with that.
+    /// Removes by hand whatever makes the providers of the store listed. No interface of Nacos removes what a
+    /// client holds: there the server itself does.
     pub(super) async fn remove_providers(&mut self) -> Result<(), BoxError> {
         match &mut self.real {
             Real::Ours { member, .. } => member.say("remove").await,
             Real::Theirs(theirs) if self.kind.is_nacos() => {
-                apart(theirs, |theirs| theirs.reset_clients()).await
+                apart(theirs, Theirs::remove_entries).await
             }
             Real::Theirs(_) => {
                 let mut hand = self.hand();

@@ -15,35 +15,25 @@ use crate::report::Report;
 const CHECKED: Duration = Duration::from_secs(31);
 
 /// It is stopped for longer than sessions last, and goes on.
-pub(super) async fn stopped(
-    report: &mut Report,
-    server: &mut Server,
-    quick: bool,
-) -> Result<(), BoxError> {
-    let scene = Scene::start(server, 3, quick, |_, url| url).await?;
-    scene.observer.fewest();
+pub(super) async fn stopped(report: &mut Report, server: &mut Server) -> Result<(), BoxError> {
+    let scene = Scene::of_three(server).await?;
     scene.server.stop().await?;
     // Of ours two leases: it has to see that it was itself that stood still.
     let leases = if scene.server.kind == Kind::Embedded { 2 } else { 1 };
     pass(scene.server.session() * leases).await;
-    report.at_least("shortest list meanwhile", scene.observer.fewest(), 3);
+    scene.shortest(report, "meanwhile", 3);
     scene.server.resume().await?;
     scene.settles(report, Instant::now()).await?;
     if scene.server.kind == Kind::Embedded {
-        pass(scene.server.session()).await;
-        report.at_least("shortest list until a lease later", scene.observer.fewest(), 3);
+        let lease = scene.server.session();
+        scene.stays(report, "until a lease later", lease).await;
     }
     scene.end(report).await
 }
 
 /// All nodes of providers are removed by hand.
-pub(super) async fn deleted(
-    report: &mut Report,
-    server: &mut Server,
-    quick: bool,
-) -> Result<(), BoxError> {
-    let scene = Scene::start(server, 3, quick, |_, url| url).await?;
-    scene.observer.fewest();
+pub(super) async fn deleted(report: &mut Report, server: &mut Server) -> Result<(), BoxError> {
+    let scene = Scene::of_three(server).await?;
     let begun = Instant::now();
     scene.server.remove_providers().await?;
     // Lists have to be seen to shrink: what was not removed cannot come back.

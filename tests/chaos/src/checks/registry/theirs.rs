@@ -5,6 +5,13 @@ use servers::{EtcdServer, Nacos, NacosVersion, ZooKeeperEnsemble, ZooKeeperServe
 
 use super::kind::Kind;
 
+/// Nacos 2.2.4 sees for two hours after its last word that a client is there, unless it is told to ask: after
+/// so many milliseconds, with so many to answer.
+const NOTICES_SILENCE: [&str; 2] = [
+    "nacos.remote.server.grpc.sdk.keep-alive-time=10000",
+    "nacos.remote.server.grpc.sdk.keep-alive-timeout=5000",
+];
+
 /// Running servers that are one registry.
 #[derive(Debug)]
 pub(super) enum Theirs {
@@ -27,7 +34,7 @@ impl Theirs {
                 EtcdServer::start_ensemble::<3>().map(|servers| Self::Etcd(servers.into()))
             }
             Kind::Nacos3 => Nacos::start(NacosVersion::Three).map(Self::Nacos),
-            Kind::Nacos2 => Nacos::start(NacosVersion::Two).map(Self::Nacos),
+            Kind::Nacos2 => Nacos::start_with(NacosVersion::Two, &NOTICES_SILENCE).map(Self::Nacos),
         }
     }
 
@@ -110,10 +117,10 @@ impl Theirs {
         }
     }
 
-    /// Sends all clients away, where a server can: what they hold ends with that.
-    pub(super) fn reset_clients(&self) {
+    /// Removes what clients hold while they are connected, where nobody but the server itself can.
+    pub(super) fn remove_entries(&mut self) {
         if let Self::Nacos(nacos) = self {
-            nacos.reset_clients();
+            nacos.remove_entries();
         }
     }
 }
