@@ -45,7 +45,8 @@ impl Progress {
                 format!("{check} ({} s)", now.saturating_duration_since(*since).as_secs())
             };
             let all: Vec<_> = self.running().iter().map(one).collect();
-            self.tell(&format!("running: {}", all.join(", ")));
+            let all = if all.is_empty() { "servers start".to_owned() } else { all.join(", ") };
+            self.tell(&format!("running: {all}"));
         }
     }
 
