@@ -5,12 +5,9 @@ use servers::{EtcdServer, Nacos, NacosVersion, ZooKeeperEnsemble, ZooKeeperServe
 
 use super::kind::Kind;
 
-/// Nacos 2.2.4 sees for two hours after its last word that a client is there, unless it is told to ask: after
-/// so many milliseconds, with so many to answer.
-const NOTICES_SILENCE: [&str; 2] = [
-    "nacos.remote.server.grpc.sdk.keep-alive-time=10000",
-    "nacos.remote.server.grpc.sdk.keep-alive-timeout=5000",
-];
+/// Nacos 2.2.4 says nothing to a client that says nothing, and so never hears that it has gone, unless it is told
+/// to ask: after so many milliseconds.
+const ASKS: [&str; 1] = ["nacos.remote.server.grpc.sdk.keep-alive-time=10000"];
 
 /// Running servers that are one registry.
 #[derive(Debug)]
@@ -34,7 +31,7 @@ impl Theirs {
                 EtcdServer::start_ensemble::<3>().map(|servers| Self::Etcd(servers.into()))
             }
             Kind::Nacos3 => Nacos::start(NacosVersion::Three).map(Self::Nacos),
-            Kind::Nacos2 => Nacos::start_with(NacosVersion::Two, &NOTICES_SILENCE).map(Self::Nacos),
+            Kind::Nacos2 => Nacos::start_with(NacosVersion::Two, &ASKS).map(Self::Nacos),
         }
     }
 
