@@ -66,7 +66,8 @@ impl Server {
             // Of what the addresses ask for, and of what servers with these clocks grant.
             Kind::ZooKeeper | Kind::ZooKeeper3 => 6,
             Kind::Etcd | Kind::Etcd3 => 9,
-            Kind::Nacos2 | Kind::Nacos3 => 40,
+            Kind::Nacos3 => 40,
+            Kind::Nacos2 => 60,
         })
     }
 
