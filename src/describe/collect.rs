@@ -130,7 +130,7 @@ impl Types {
             Type::Float => (TypeKind::Float, None),
             Type::Double => (TypeKind::Double, None),
             Type::String => (TypeKind::String, None),
-            Type::Bytes => (TypeKind::Bytes, None),
+            Type::Bytes | Type::ByteArray(_) => (TypeKind::Bytes, None),
             Type::Duration => (TypeKind::Duration, None),
             Type::Timestamp => (TypeKind::Timestamp, None),
             Type::Json => (TypeKind::Json, None),
@@ -148,7 +148,11 @@ impl Types {
             Type::Int16 | Type::Uint16 => 16,
             _ => 0,
         };
-        TypeDescription { kind, name: name.unwrap_or_default(), bits }
+        let length = match value {
+            Type::ByteArray(length) => Some(*length),
+            _ => None,
+        };
+        TypeDescription { kind, name: name.unwrap_or_default(), bits, length }
     }
 
     /// A kind that is told by a message.

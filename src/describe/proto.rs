@@ -176,13 +176,14 @@ impl<'a> Types<'a> {
                 let (key, value) = (self.type_name(&of)?, self.type_name(&field.value)?);
                 if of.kind == TypeKind::Enum {
                     let FieldDescription { name, doc, tag, .. } = field;
-                    return Ok(ProtoField::by_variant(name, doc, *tag, &key, &value));
+                    let by = ProtoField::by_variant(name, doc, *tag, &key, &value);
+                    return Ok(of_bytes(by, field));
                 }
                 format!("map<{key}, {value}>")
             }
         };
         let (name, doc) = (field.name.clone(), field.doc.clone());
-        Ok(ProtoField { name, doc, tag: field.tag, type_text })
+        Ok(of_bytes(ProtoField { name, doc, tag: field.tag, type_text }, field))
     }
 
     fn type_name(&mut self, of: &TypeDescription) -> Result<String, Error> {
@@ -196,6 +197,14 @@ impl<'a> Types<'a> {
             // A narrow integer is one of its kind.
             _ => Ok(TypeDescription { bits: 0, ..of.clone() }.text().to_owned()),
         }
+    }
+}
+
+/// The field, with how many bytes it has where its description says so.
+fn of_bytes(field: ProtoField, of: &FieldDescription) -> ProtoField {
+    match of.value.length {
+        Some(length) => field.of_bytes(length),
+        None => field,
     }
 }
 

@@ -178,6 +178,8 @@ pub struct TypeDescription {
     pub name: String,
     /// 8 or 16 for an integer that is narrower than its kind, which has no narrower ones; else 0.
     pub bits: u32,
+    /// Of `[u8; N]`, which are `bytes`: how many there are; absent for any number.
+    pub length: Option<u32>,
 }
 
 /// Kinds of types.
@@ -334,9 +336,12 @@ impl FieldDescription {
     /// Its whole type as a `.proto` writes it: `repeated Order`, `map<string, int64>`.
     #[must_use]
     pub fn type_text(&self) -> String {
-        let value = self.value.text();
+        let mut value = self.value.text().to_owned();
+        if let Some(length) = self.value.length {
+            value += &format!("[{length}]");
+        }
         match self.label {
-            FieldLabel::Single => value.to_owned(),
+            FieldLabel::Single => value,
             FieldLabel::Unknown => format!("unknown of {value}"),
             FieldLabel::Optional => format!("optional {value}"),
             FieldLabel::Repeated => format!("repeated {value}"),

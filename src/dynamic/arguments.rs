@@ -394,7 +394,7 @@ mod tests {
             name: name.to_owned(),
             json_name: name.to_owned(),
             label,
-            value: TypeDescription { kind, name: of.to_owned(), bits: 0 },
+            value: TypeDescription { kind, name: of.to_owned(), ..TypeDescription::default() },
             ..FieldDescription::default()
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use rpc_core::__private::{Bytes, read_value_with_serde};
 use rpc_core::codec::Limits;
 use rpc_core::message::Field;
-use rpc_core::message::json_mapping::is_number;
+use rpc_core::message::json_mapping::{from_base64, is_number};
 use serde_json::Value;
 
 use super::place::cut;
@@ -30,7 +30,8 @@ pub(super) fn check(of: &TypeDescription, value: &Value) -> Result<(), String> {
             Value::String(_) if !fits::<Bytes>(value) => {
                 return Err(format!("{} is not base64", kind_of(value)));
             }
-            value => value.is_string(),
+            Value::String(text) => return counted(of, text),
+            _ => false,
         },
         TypeKind::Duration => return time::<Duration>("a duration such as \"1.5s\"", value),
         TypeKind::Timestamp => {
@@ -41,6 +42,17 @@ pub(super) fn check(of: &TypeDescription, value: &Value) -> Result<(), String> {
         _ => is_whole(of, value)?,
     };
     if fits { Ok(()) } else { Err(expected(of.text(), value)) }
+}
+
+/// Says whether a text in base64 holds as many bytes as there must be.
+fn counted(of: &TypeDescription, text: &str) -> Result<(), String> {
+    let held = from_base64(text).map_or(0, |bytes| bytes.len());
+    match of.length {
+        Some(length) if usize::try_from(length) != Ok(held) => {
+            Err(format!("{length} bytes in base64 were expected, not {held}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Says what is wrong with the key of a map, which is text in JSON; gives the number that it is, if

@@ -47,6 +47,13 @@ type OptionalSpan = Option<Duration>;
 type Points = Vec<Point>;
 type OptionalPoints = Vec<Option<Point>>;
 
+type Blob = Vec<u8>;
+type ThreeBytes = [u8; 3];
+type FourBytes = [u8; 4];
+type OptionalFourBytes = Option<[u8; 4]>;
+type FourBytesLists = Vec<[u8; 4]>;
+type ThreeBytesLists = Vec<[u8; 3]>;
+
 const SPAN: Duration = Duration::from_millis(1500);
 
 fn point() -> Point {
@@ -83,6 +90,12 @@ sampled! {
     OptionalPoints: [vec![Some(point()), None], vec![Some(point())]];
     String: ["abc".to_owned()];
     u64: [7];
+    Blob: [b"abc".to_vec(), b"abcd".to_vec()];
+    ThreeBytes: [*b"abc"];
+    FourBytes: [*b"abcd", [0; 4]];
+    OptionalFourBytes: [None, Some(*b"abcd")];
+    FourBytesLists: [vec![*b"abcd", *b"efgh"]];
+    ThreeBytesLists: [vec![*b"abc", *b"efg"]];
 }
 
 /// A value whatever its type: as JSON, in which 64 bits differ from 32 by quotes alone.
@@ -161,6 +174,19 @@ fn of_what_is_nested_it_is_said_what_each_codec_reads_of_it() {
         ]
     }
     assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn how_many_bytes_an_array_has_is_compared() {
+    let mut wrong = Vec::new();
+    each_pair! {
+        wrong:
+        Blob ThreeBytes FourBytes OptionalFourBytes FourBytesLists ThreeBytesLists;
+        [Blob ThreeBytes FourBytes OptionalFourBytes FourBytesLists ThreeBytesLists]
+    }
+    assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    let said = difference::<ThreeBytes, FourBytes>().to_string();
+    assert!(said.contains("is bytes[4], was bytes[3]"), "{said}");
 }
 
 mod old {

@@ -105,6 +105,8 @@ pub enum Type {
     String,
     /// `Vec<u8>` or `Bytes`
     Bytes,
+    /// `[u8; N]`, with how many there are: protobuf's `bytes`
+    ByteArray(u32),
     /// `std::time::Duration`: protobuf's own `Duration`; in JSON and msgpack a text
     Duration,
     /// `std::time::SystemTime`: protobuf's own `Timestamp`; in JSON and msgpack a text
@@ -136,6 +138,7 @@ impl PartialEq for Type {
                 }
             }
             (Self::Enum(a), Self::Enum(b)) => a == b,
+            (Self::ByteArray(length), Self::ByteArray(other)) => length == other,
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }
     }

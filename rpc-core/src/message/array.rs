@@ -121,7 +121,8 @@ impl<const N: usize> Value for [u8; N] {
     }
 
     fn value_type() -> Type {
-        Type::Bytes
+        // One that does not fit in memory has no value.
+        Type::ByteArray(u32::try_from(N).unwrap_or(u32::MAX))
     }
 }
 

@@ -18,7 +18,8 @@ pub(super) enum Plain<'a> {
     /// How many bits.
     Float(u32),
     Text,
-    Bytes,
+    /// How many there must be, if that is fixed.
+    Bytes(Option<u32>),
     /// A span or a point of time, which is a text where formats have names.
     Time(TypeKind),
     Enum(&'a EnumDescription),
@@ -79,7 +80,7 @@ impl<'a> Plain<'a> {
             TypeKind::Float => Self::Float(32),
             TypeKind::Double => Self::Float(64),
             TypeKind::String => Self::Text,
-            TypeKind::Bytes => Self::Bytes,
+            TypeKind::Bytes => Self::Bytes(of.length),
             TypeKind::Duration | TypeKind::Timestamp => Self::Time(of.kind),
             TypeKind::Enum => Self::Enum(find(&of.name)?),
             _ => return None,
@@ -88,7 +89,7 @@ impl<'a> Plain<'a> {
 
     /// Whether protobuf writes its length before it, as before a message.
     pub(super) fn is_delimited(self) -> bool {
-        matches!(self, Self::Text | Self::Bytes | Self::Time(_))
+        matches!(self, Self::Text | Self::Bytes(_) | Self::Time(_))
     }
 
     /// Whether both are one type, of which every value reads as it was written. Enums of one name have
@@ -100,9 +101,9 @@ impl<'a> Plain<'a> {
             }
             (Self::Float(bits), Self::Float(other)) => bits == other,
             (Self::Time(kind), Self::Time(other)) => kind == other,
-            (Self::Bool, Self::Bool) | (Self::Text, Self::Text) | (Self::Bytes, Self::Bytes) => {
-                true
-            }
+            // How many there are is compared beside what they are.
+            (Self::Bytes(_), Self::Bytes(_)) => true,
+            (Self::Bool, Self::Bool) | (Self::Text, Self::Text) => true,
             _ => false,
         }
     }
@@ -225,7 +226,7 @@ impl<'a> Plain<'a> {
             (Self::Text, Token::Delimited(bytes)) => {
                 String::from_utf8(bytes.clone()).ok().map(Content::Text)
             }
-            (Self::Bytes, Token::Delimited(bytes)) => Some(Content::Bytes(bytes.clone())),
+            (Self::Bytes(_), Token::Delimited(bytes)) => Some(Content::Bytes(bytes.clone())),
             _ => None,
         };
         value.map_or(ReadContent::Refused, ReadContent::Value)
@@ -249,12 +250,12 @@ impl<'a> Plain<'a> {
             }
             (Self::Float(bits), token) => float(token, bits).map(Content::Float),
             (Self::Text, Token::Text(text)) => Some(Content::Text(text.clone())),
-            (Self::Bytes, Token::Bytes(bytes)) => Some(Content::Bytes(bytes.clone())),
+            (Self::Bytes(_), Token::Bytes(bytes)) => Some(Content::Bytes(bytes.clone())),
             (Self::Time(kind), Token::Text(text)) => {
                 let own = time_text(kind);
                 (own == text).then_some(Content::Time(own))
             }
-            (Self::Bytes, Token::Text(text)) if form == BodyForm::Json => {
+            (Self::Bytes(_), Token::Text(text)) if form == BodyForm::Json => {
                 from_base64(text).map(Content::Bytes)
             }
             (Self::Enum(of), Token::Text(name)) => return named(of, name),

@@ -39,7 +39,14 @@ impl Crossing {
 
     /// A value that is no message.
     pub(super) fn plain<'a>(self, writer: Plain<'a>, reader: Plain<'a>) -> Outcomes {
-        self.samples(writer, reader, false)
+        let mut outcomes = self.samples(writer, reader, false);
+        outcomes.extend(match (writer, reader) {
+            (Plain::Bytes(written), Plain::Bytes(read)) => self.lengths(written, read),
+            // A text may have any number of them.
+            (Plain::Text, Plain::Bytes(Some(_))) => refused(),
+            _ => Outcomes::new(),
+        });
+        outcomes
     }
 
     /// The keys of maps.

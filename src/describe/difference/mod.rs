@@ -46,8 +46,7 @@ impl ServiceDescription {
     ///
     /// What the descriptions of older providers do not tell is taken as unchanged; types that they
     /// leave out or that are not known here are findings of their own, and so is that a description is
-    /// larger than any that people write. Documentation, answers in place of failures and the length of
-    /// `[u8; N]` are not compared.
+    /// larger than any that people write. Documentation and answers in place of failures are not compared.
     #[must_use]
     pub fn difference(&self, newer: &Self) -> Difference {
         let mut findings = Vec::new();

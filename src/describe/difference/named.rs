@@ -166,10 +166,10 @@ impl Crossing {
                 [(ReadOutcome::Changed, false)].into()
             }
             Form::One(SlotKind::Plain(Plain::Int(_, 64))) => refused(),
-            Form::One(SlotKind::Plain(Plain::Bytes)) if is_json => {
+            Form::One(SlotKind::Plain(Plain::Bytes(_))) if is_json => {
                 [(ReadOutcome::Changed, false)].into()
             }
-            Form::One(SlotKind::Plain(Plain::Bytes)) => refused(),
+            Form::One(SlotKind::Plain(Plain::Bytes(_))) => refused(),
             Form::One(_) => Outcomes::new(),
             Form::List(item, _) => self.into_json(of, Place::of_kind(item)?.form)?,
             Form::Map(slot, value) => {

@@ -34,7 +34,7 @@ impl<'a> Plain<'a> {
                 }
                 texts.into_iter().map(Content::Text).collect()
             }
-            Self::Bytes => BYTES.map(|(bytes, _)| Content::Bytes(bytes.into())).into(),
+            Self::Bytes(_) => BYTES.map(|(bytes, _)| Content::Bytes(bytes.into())).into(),
             Self::Time(kind) => vec![Content::Time(time_text(kind))],
             Self::Enum(of) => of.values.iter().map(Content::Variant).collect(),
         }

@@ -82,10 +82,11 @@ impl<'a> Slot<'a> {
     /// Whether both are of one type, whatever the names of messages and enums in it.
     pub(super) fn is_same_type(self, other: Self) -> bool {
         let (one, two) = (self.field, other.field);
-        let key = |of: &FieldDescription| of.key.as_ref().map(|key| (key.kind, key.bits));
+        let own = |of: &TypeDescription| (of.kind, of.bits, of.length);
+        let key = |of: &FieldDescription| of.key.as_ref().map(own);
         one.label == two.label
             && key(one) == key(two)
-            && (one.value.kind, one.value.bits) == (two.value.kind, two.value.bits)
+            && own(&one.value) == own(&two.value)
             && self.types.spend(1).is_some()
             && match (self.value(), other.value()) {
                 (Some(SlotKind::Nested(one, length)), Some(SlotKind::Nested(two, others))) => {
@@ -154,7 +155,7 @@ impl SlotKind<'_> {
     /// Whether protobuf writes it where it is the default, too.
     pub(super) fn is_always_written(self) -> bool {
         match self {
-            Self::Plain(plain) => matches!(plain, Plain::Time(_)),
+            Self::Plain(plain) => matches!(plain, Plain::Time(_) | Plain::Bytes(Some(_))),
             _ => true,
         }
     }

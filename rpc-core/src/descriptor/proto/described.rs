@@ -60,13 +60,28 @@ impl Types<'_> {
     }
 
     fn field(&mut self, field: &FieldType) -> ProtoField {
-        let type_text = match (field.shape)() {
+        let shape = (field.shape)();
+        let count = match &shape {
+            Shape::Single(value)
+            | Shape::Optional(value)
+            | Shape::Repeated(value)
+            | Shape::Map(_, value) => match value {
+                Type::ByteArray(count) => Some(*count),
+                _ => None,
+            },
+        };
+        let of_bytes = |field: ProtoField| match count {
+            Some(count) => field.of_bytes(count),
+            None => field,
+        };
+        let type_text = match shape {
             Shape::Single(value) => self.type_name(&value),
             Shape::Optional(value) => format!("optional {}", self.type_name(&value)),
             Shape::Repeated(value) => format!("repeated {}", self.type_name(&value)),
             Shape::Map(Type::Enum(of), value) => {
                 let (key, value) = (self.type_name(&Type::Enum(of)), self.type_name(&value));
-                return ProtoField::by_variant(field.name, field.doc, field.tag, &key, &value);
+                let by = ProtoField::by_variant(field.name, field.doc, field.tag, &key, &value);
+                return of_bytes(by);
             }
             Shape::Map(key, value) => {
                 let (key, value) = (self.type_name(&key), self.type_name(&value));
@@ -74,7 +89,7 @@ impl Types<'_> {
             }
         };
         let (name, doc) = (field.name.to_owned(), field.doc.to_owned());
-        ProtoField { name, doc, tag: field.tag, type_text }
+        of_bytes(ProtoField { name, doc, tag: field.tag, type_text })
     }
 
     fn type_name(&mut self, value: &Type) -> String {
@@ -87,7 +102,7 @@ impl Types<'_> {
             Type::Float => "float",
             Type::Double => "double",
             Type::String => "string",
-            Type::Bytes => "bytes",
+            Type::Bytes | Type::ByteArray(_) => "bytes",
             Type::Duration => ProtoFile::DURATION,
             Type::Timestamp => ProtoFile::TIMESTAMP,
             Type::Json => ProtoFile::VALUE,

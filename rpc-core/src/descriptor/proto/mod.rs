@@ -98,6 +98,17 @@ impl ProtoField {
         let doc = if doc.is_empty() { said } else { format!("{doc}\n\n{said}") };
         Self { name: name.to_owned(), doc, tag, type_text: format!("map<int32, {value}>") }
     }
+
+    /// The same, whose value is, or whose values are, so many bytes: what the type does not say.
+    #[must_use]
+    pub fn of_bytes(mut self, count: u32) -> Self {
+        let is_many = self.type_text.starts_with("repeated ") || self.type_text.starts_with("map<");
+        let of = if is_many { "Each value has exactly" } else { "Exactly" };
+        let said = format!("{of} {count} bytes.");
+        let apart = if self.doc.is_empty() { "" } else { "\n\n" };
+        self.doc += &format!("{apart}{said}");
+        self
+    }
 }
 
 impl ServiceDescriptor {
@@ -138,6 +149,32 @@ mod tests {
     fn other_order() -> MessageType {
         let itself = || Shape::Single(Type::Message("Order".to_owned(), other_order));
         message("Order", vec![field("itself", 3, itself)])
+    }
+
+    #[test]
+    fn an_array_of_bytes_says_how_many_there_are() {
+        fn key() -> MessageType {
+            let fields = vec![
+                field("hash", 1, || Shape::Single(Type::ByteArray(32))),
+                FieldType { doc: "", ..field("parts", 2, || Shape::Repeated(Type::ByteArray(4))) },
+                field("rest", 3, || Shape::Optional(Type::Bytes)),
+            ];
+            MessageType { is_oneof: false, reserved: Vec::new(), ..message("Key", fields) }
+        }
+        static METHODS: [MethodDescriptor; 1] = [MethodDescriptor::new("find", key, key)];
+        let proto = ServiceDescriptor::new("Keys", &METHODS).to_proto();
+        let expected = "message Key {
+  // Said of it.
+  //\u{20}
+  // Exactly 32 bytes.
+  bytes hash = 1;
+  // Each value has exactly 4 bytes.
+  repeated bytes parts = 2;
+  // Said of it.
+  optional bytes rest = 3;
+}
+";
+        assert!(proto.ends_with(expected), "{proto}");
     }
 
     #[test]
