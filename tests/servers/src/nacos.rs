@@ -159,6 +159,12 @@ impl Nacos {
     /// It does not become ready.
     pub fn restart(&mut self) {
         self.relaunch();
+        for _ in 1..STARTS {
+            if self.becomes_ready() {
+                return;
+            }
+            self.relaunch();
+        }
         self.wait_ready();
     }
 
