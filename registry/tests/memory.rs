@@ -128,11 +128,13 @@ async fn an_instance_of_dubbos_layouts_takes_a_kilobyte_at_most() {
     let mut figures = Vec::new();
     // So that they run all the while.
     let _servers = real_servers("memory");
-    for mode in ["interface", "instance", "all"] {
-        for mut place in real_servers(&format!("memory-{mode}")) {
+    for (mode, services, each) in
+        [("interface", 1, 2000), ("instance", 1, 2000), ("all", 1, 2000), ("all", 100, 20)]
+    {
+        for mut place in real_servers(&format!("memory-{mode}-{each}")) {
             let address = format!("{}register-mode={mode}", place.config.url);
             place.config.url = address.clone();
-            figures.push((address, bytes_at(&place, 1, 2000).await));
+            figures.push((address, bytes_at(&place, services, each).await));
         }
     }
     println!("{figures:#?}");

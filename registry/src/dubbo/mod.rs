@@ -54,6 +54,8 @@ pub(crate) use self::provider_url::{from_nacos_metadata, to_nacos_metadata};
 #[cfg(feature = "nacos")]
 pub(crate) use self::service_instance::ServiceInstance;
 pub(crate) use self::session::TreeSession;
+#[cfg(feature = "zookeeper")]
+pub(crate) use self::tree::NodeName;
 pub(crate) use self::tree::{ChangedNode, NodeSink, NodeTree, ReadOf, TreeNode};
 #[cfg(feature = "nacos")]
 pub(crate) use self::url::DubboUrl;

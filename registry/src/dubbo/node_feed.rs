@@ -2,12 +2,12 @@
 //! time holds up no watch, and nothing is held that has been read.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::tree::{ChangedNode, NodeSink, TreeNode};
+use super::tree::{ChangedNode, NodeName, NodeSink, TreeNode};
 use crate::lock::locked;
 
 /// Between the watch of a path and its reader.
@@ -24,7 +24,7 @@ pub(crate) struct NodeNews {
     /// All children, if they were put; what was taken before counts no more.
     pub(crate) all: Option<Vec<TreeNode>>,
     /// What changed since, by name; `None` is gone.
-    pub(crate) changes: HashMap<Arc<str>, Option<Bytes>>,
+    pub(crate) changes: HashMap<NodeName, Option<Bytes>>,
     /// Grows with everything that is put.
     pub(crate) version: u64,
 }
@@ -134,7 +134,7 @@ mod tests {
         let news = feed.take();
         assert_eq!((news.all.clone().unwrap().len(), news.version, news.len()), (2, 4, 4));
         assert_eq!(
-            (&news.changes["a"], &news.changes["b"]),
+            (&news.changes[&"a".into()], &news.changes[&"b".into()]),
             (&None, &Some(Bytes::from_static(b"2")))
         );
         assert_eq!((feed.take().len(), feed.take().version), (0, 4));

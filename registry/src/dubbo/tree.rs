@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,20 +12,68 @@ use rpc_core::Error;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// A child of a path.
+/// A child of a path. It may be a part of a server's answer, and hold the memory of all of that: it is to be read and
+/// dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TreeNode {
     /// The last segment of its path, as the server has it: still encoded.
-    pub(crate) name: Arc<str>,
+    pub(crate) name: NodeName,
     /// Its value; empty unless it was asked for.
     pub(crate) value: Bytes,
+}
+
+/// The name of a node. Those of providers are long, so it need not be copied out of an answer.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct NodeName(Bytes);
+
+impl From<Bytes> for NodeName {
+    /// What is no text is made one.
+    fn from(name: Bytes) -> Self {
+        match str::from_utf8(&name) {
+            Ok(_) => Self(name),
+            Err(_) => String::from_utf8_lossy(&name).into_owned().into(),
+        }
+    }
+}
+
+impl From<String> for NodeName {
+    fn from(name: String) -> Self {
+        Self(name.into())
+    }
+}
+
+impl From<&str> for NodeName {
+    fn from(name: &str) -> Self {
+        name.to_owned().into()
+    }
+}
+
+impl Deref for NodeName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        // It was one when it was made.
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl fmt::Display for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
 }
 
 /// A child that came, changed or went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ChangedNode {
     /// As that of a [`TreeNode`].
-    pub(crate) name: Arc<str>,
+    pub(crate) name: NodeName,
     /// Its value, as that of a [`TreeNode`]; `None` if it has gone.
     pub(crate) value: Option<Bytes>,
 }
@@ -49,7 +98,7 @@ impl NodeSink for watch::Sender<Option<Arc<[TreeNode]>>> {
     fn put_changes(&self, changes: Vec<ChangedNode>) {
         self.send_modify(|present| {
             let present_nodes = present.iter().flat_map(|nodes| nodes.iter().cloned());
-            let mut nodes: BTreeMap<Arc<str>, Bytes> =
+            let mut nodes: BTreeMap<NodeName, Bytes> =
                 present_nodes.map(|TreeNode { name, value }| (name, value)).collect();
             for ChangedNode { name, value } in changes {
                 match value {

@@ -13,6 +13,7 @@ use super::jute::NotJute;
 use super::message::{self, MAX_REQUEST, NewNode, NodeStat, ServerCode, WatchKind, ZooKeeperOp};
 use super::ticket::SessionTicket;
 use super::watches::{ByKind, WatchTable, Watcher};
+use crate::dubbo::NodeName;
 use crate::lock::locked;
 use crate::off_thread::off_thread_if_long;
 
@@ -116,7 +117,7 @@ impl ZooKeeperClient {
     }
 
     /// The names of the children of a node, if there is one.
-    pub(super) async fn children(&self, path: &str) -> Result<Option<Vec<String>>, OpFailure> {
+    pub(super) async fn children(&self, path: &str) -> Result<Option<Vec<NodeName>>, OpFailure> {
         self.read_children(path, false).await
     }
 
@@ -124,7 +125,7 @@ impl ZooKeeperClient {
         &self,
         path: &str,
         is_watched: bool,
-    ) -> Result<Option<Vec<String>>, OpFailure> {
+    ) -> Result<Option<Vec<NodeName>>, OpFailure> {
         match self.request(message::read(ZooKeeperOp::GetChildren, path, is_watched)).await {
             Ok(body) => {
                 // The names of providers are long.
@@ -235,7 +236,10 @@ impl PathWatches<'_> {
     }
 
     /// As [`ZooKeeperClient::children`]; changes of the names are told if there is a node.
-    pub(super) async fn children(&self, path: &Arc<str>) -> Result<Option<Vec<String>>, OpFailure> {
+    pub(super) async fn children(
+        &self,
+        path: &Arc<str>,
+    ) -> Result<Option<Vec<NodeName>>, OpFailure> {
         self.enter(WatchKind::Children, path);
         let names = self.client.read_children(path, true).await?;
         self.unless_set(WatchKind::Children, path, names.is_some());

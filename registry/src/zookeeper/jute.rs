@@ -93,7 +93,8 @@ impl JuteReader {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    pub(super) fn texts(&mut self) -> Result<Vec<String>, NotJute> {
+    /// Texts, each a part of the body.
+    pub(super) fn texts(&mut self) -> Result<Vec<Bytes>, NotJute> {
         let count = match self.int()? {
             -1 => 0,
             count => usize::try_from(count).map_err(|_| NotJute)?,
@@ -102,7 +103,7 @@ impl JuteReader {
         if count > self.0.len() / 4 {
             return Err(NotJute);
         }
-        (0..count).map(|_| self.text()).collect()
+        (0..count).map(|_| self.buffer()).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::jute::{JuteReader, JuteWriter, NotJute};
+use crate::dubbo::NodeName;
 
 /// The most that one request may have: what a server takes unless its `jute.maxbuffer` says else.
 pub(super) const MAX_REQUEST: usize = 0xf_ffff;
@@ -222,11 +223,13 @@ fn stat(body: &mut JuteReader) -> Result<NodeStat, NotJute> {
 
 pub(super) fn value_and_stat(body: Bytes) -> Result<(Bytes, NodeStat), NotJute> {
     let mut body = JuteReader::new(body);
-    Ok((body.buffer()?, stat(&mut body)?))
+    // A part of the answer would hold all that was read from the connection with it, for as long as the value.
+    let value = Bytes::copy_from_slice(&body.buffer()?);
+    Ok((value, stat(&mut body)?))
 }
 
-pub(super) fn names(body: Bytes) -> Result<Vec<String>, NotJute> {
-    JuteReader::new(body).texts()
+pub(super) fn names(body: Bytes) -> Result<Vec<NodeName>, NotJute> {
+    Ok(JuteReader::new(body).texts()?.into_iter().map(NodeName::from).collect())
 }
 
 /// The first code of a group of operations that is not success; those that others kept from

@@ -160,10 +160,10 @@ impl ZooKeeperTree {
     async fn read(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, OpFailure> {
         let names = self.client.children(path).await?.unwrap_or_default();
         let nodes = stream::iter(names).map(async |name| match read {
-            ReadOf::Names => Ok(Some(TreeNode { name: name.into(), value: Bytes::new() })),
+            ReadOf::Names => Ok(Some(TreeNode { name, value: Bytes::new() })),
             ReadOf::Values => {
                 let value = self.client.get(&format!("{path}/{name}")).await?;
-                Ok(value.map(|(value, _)| TreeNode { name: name.into(), value }))
+                Ok(value.map(|(value, _)| TreeNode { name, value }))
             }
         });
         // One that has gone meanwhile is left out.

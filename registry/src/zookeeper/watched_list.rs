@@ -9,10 +9,8 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use rpc_core::Turns;
 
 use super::client::{OpFailure, PathWatches};
-use super::connection::RequestFailure;
 use super::message::WatchKind;
-use crate::dubbo::{ChangedNode, ReadOf, TreeNode};
-use crate::off_thread::off_thread_if_long;
+use crate::dubbo::{ChangedNode, NodeName, ReadOf, TreeNode};
 
 /// Values of one list that are read at the same time.
 pub(super) const READS: usize = 64;
@@ -56,10 +54,8 @@ impl<'a> WatchedList<'a> {
         self.count = names.as_ref().map(Vec::len).or(self.count);
         if self.read == ReadOf::Names {
             let Some(names) = names else { return Ok(ListSeen::Changes(Vec::new())) };
-            let node = |name: String| TreeNode { name: name.into(), value: Bytes::new() };
-            let nodes = move || names.into_iter().map(node).collect();
-            let nodes = off_thread_if_long(self.len(), nodes).await;
-            return nodes.map(ListSeen::All).map_err(|_| RequestFailure::Lost.into());
+            let node = |name| TreeNode { name, value: Bytes::new() };
+            return Ok(ListSeen::All(names.into_iter().map(node).collect()));
         }
         let children = changes.iter().filter_map(|change| self.name_of(change));
         let mut stale: HashSet<String> = children
@@ -86,7 +82,7 @@ impl<'a> WatchedList<'a> {
         })
     }
 
-    async fn read_names(&self) -> Result<Vec<String>, OpFailure> {
+    async fn read_names(&self) -> Result<Vec<NodeName>, OpFailure> {
         let mut names = self.watching.children(self.path).await?;
         // There is no node: its coming is awaited, unless it has come meanwhile.
         while names.is_none() && self.watching.exists(self.path).await? {
@@ -97,8 +93,8 @@ impl<'a> WatchedList<'a> {
 
     /// Those whose values are watched and which are not among `names`, whose watches end, and those that
     /// are new there.
-    async fn compare(&self, names: Vec<String>) -> (HashSet<String>, Vec<String>) {
-        let names: HashSet<String> = names.into_iter().collect();
+    async fn compare(&self, names: Vec<NodeName>) -> (HashSet<String>, Vec<String>) {
+        let names: HashSet<String> = names.iter().map(ToString::to_string).collect();
         let is_gone = |path: &str| self.name_of(path).is_some_and(|name| !names.contains(name));
         let gone = self.watching.values(is_gone);
         gone.iter().for_each(|path| self.watching.forget(WatchKind::Value, path));

@@ -16,7 +16,7 @@ use super::super::node_feed::NodeNews;
 use super::super::paths::is_segment;
 use super::super::provider_url::{ReadProvider, Unread, read_provider};
 use super::super::shared_instances::SharedInstances;
-use super::super::tree::{NodeSink, NodeTree, ReadOf, TreeNode};
+use super::super::tree::{NodeName, NodeSink, NodeTree, ReadOf, TreeNode};
 use super::super::url::DubboUrl;
 use super::shared::KeptEnds;
 use crate::lock::locked;
@@ -189,7 +189,7 @@ pub(super) async fn keep_applications(
 
 /// A value as the only child of its path; none if it is absent.
 pub(super) fn value_node(value: Option<Bytes>) -> Vec<TreeNode> {
-    value.map(|value| TreeNode { name: Arc::default(), value }).into_iter().collect()
+    value.map(|value| TreeNode { name: NodeName::default(), value }).into_iter().collect()
 }
 
 /// The applications that a mapping names, without those that can be none.

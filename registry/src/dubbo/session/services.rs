@@ -1,7 +1,6 @@
 //! Every service that a registry lists, from both levels.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use rpc_core::{Error, ServiceKey};
@@ -99,7 +98,7 @@ impl ListReader {
         let is_theirs =
             |value: &[u8]| applications(Some(value)).iter().any(|name| unread.contains(name));
         let theirs = mappings.iter().filter(|node| is_theirs(&node.value));
-        let names = theirs.filter(|node| is_segment(&node.name)).map(|node| Arc::clone(&node.name));
+        let names = theirs.filter(|node| is_segment(&node.name)).map(|node| node.name.clone());
         Ok(names.filter_map(|name| name.parse::<ServiceKey>().ok()).collect())
     }
 }
