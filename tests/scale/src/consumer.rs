@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::BoxError;
-use crate::measure::{cpu, memory_kib, now_us, quantiles};
+use crate::measure::{allocated, cpu, memory_kib, now_us, quantiles};
 use crate::provider::{CHANGED, service};
 use crate::role::Orders;
 
@@ -74,14 +74,14 @@ pub(crate) async fn run(url: &str) -> Result<(), BoxError> {
 }
 
 /// Follows the lists of the first services until each has `each` instances: the time that takes and the CPU
-/// time, in milliseconds, and the memory of an instance in bytes.
+/// time, in milliseconds, and the memory of an instance in bytes, as allocated and of the process.
 async fn follow(
     registry: &Arc<dyn Registry>,
     followed: &mut Vec<Subscription>,
     services: usize,
     each: usize,
 ) -> Result<String, BoxError> {
-    let (before, worked, begun) = (memory_kib()?, cpu()?, Instant::now());
+    let (before, worked, begun) = ((allocated(), memory_kib()?), cpu()?, Instant::now());
     let mut following = JoinSet::new();
     for number in 0..services {
         let registry = Arc::clone(registry);
@@ -100,9 +100,11 @@ async fn follow(
     followed.extend(all.into_iter().map(|(_, subscription)| subscription));
     // What reading took is given back.
     sleep(Duration::from_secs(1)).await;
-    let grown = memory_kib()?.saturating_sub(before) * 1024;
+    let grown = memory_kib()?.saturating_sub(before.1) * 1024;
+    let taken = allocated().saturating_sub(before.0);
     let took = took.as_secs_f64() * 1e3;
-    Ok(format!("{took:.0} {} {}", worked.as_millis(), grown / (services * each) as u64))
+    let count = services * each;
+    Ok(format!("{took:.0} {} {} {}", worked.as_millis(), taken / count, grown / count as u64))
 }
 
 /// The times from changes to the lists that have them, and the CPU time in milliseconds meanwhile.

@@ -1,14 +1,30 @@
 //! Memory and CPU of this process as Linux counts them, times of day, and quantiles.
 
+use std::alloc::System;
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 use crate::BoxError;
 
 /// Length of a clock tick in `/proc`, which the kernel's ABI fixes at a hundredth of a second.
 const TICK: Duration = Duration::from_millis(10);
 
-/// The memory that this process holds, in KiB.
+#[global_allocator]
+static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// What an allocation takes beside its bytes, about: its head, and what it is rounded up by.
+const OF_ALLOCATION: usize = 16;
+
+/// The bytes that are allocated now.
+pub(crate) fn allocated() -> usize {
+    let stats = COUNTED.stats();
+    let bytes = stats.bytes_allocated.saturating_sub(stats.bytes_deallocated);
+    bytes + OF_ALLOCATION * stats.allocations.saturating_sub(stats.deallocations)
+}
+
+/// The memory that this process holds, in KiB; some of that is free and not given back.
 pub(crate) fn memory_kib() -> Result<u64, BoxError> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

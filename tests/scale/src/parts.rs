@@ -18,7 +18,7 @@ struct Sizes {
 }
 
 const FULL: Sizes =
-    Sizes { wide: (1000, 20), long: 10_000, churning: 5_000, seconds: 20, idle: 60 };
+    Sizes { wide: (1000, 20), long: 10_000, churning: 5_000, seconds: 20, idle: 35 };
 const QUICK: Sizes = Sizes { wide: (100, 20), long: 1_000, churning: 500, seconds: 3, idle: 5 };
 
 /// The number of a service that nobody follows.
@@ -59,8 +59,9 @@ async fn fill(filler: &mut Role, from: usize, to: usize, each: usize) -> Result<
 /// Follows lists and says what that costs.
 async fn follow(reader: &mut Role, services: usize, each: usize) -> Result<(), BoxError> {
     let answer = reader.ask(&format!("follow {services} {each}")).await?;
-    let [took, cpu, memory] = numbers(&answer)?;
-    println!("  complete in {took} ms with {cpu} ms of CPU time, {memory} bytes an instance");
+    let [took, cpu, taken, grown] = numbers(&answer)?;
+    println!("  complete in {took} ms with {cpu} ms of CPU time");
+    println!("  an instance takes {taken} bytes, {grown} of the process with what is free");
     Ok(())
 }
 
