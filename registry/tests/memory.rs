@@ -123,18 +123,16 @@ async fn an_instance_takes_half_a_kilobyte_and_one_at_most_in_short_lists() {
 
 #[cfg(any(feature = "etcd", feature = "zookeeper"))]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_instance_of_dubbos_layouts_takes_a_kilobyte_at_most() {
+async fn an_instance_of_a_long_list_of_dubbos_layouts_takes_a_kilobyte_at_most() {
     let _alone = ALONE.lock().await;
     let mut figures = Vec::new();
     // So that they run all the while.
     let _servers = real_servers("memory");
-    for (mode, services, each) in
-        [("interface", 1, 2000), ("instance", 1, 2000), ("all", 1, 2000), ("all", 100, 20)]
-    {
-        for mut place in real_servers(&format!("memory-{mode}-{each}")) {
+    for mode in ["interface", "instance", "all"] {
+        for mut place in real_servers(&format!("memory-{mode}")) {
             let address = format!("{}register-mode={mode}", place.config.url);
             place.config.url = address.clone();
-            figures.push((address, bytes_at(&place, services, each).await));
+            figures.push((address, bytes_at(&place, 1, 2000).await));
         }
     }
     println!("{figures:#?}");
