@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-/// The spread of one process more. With the pauses before it, less than a tenth of five hundred come in a second.
-const PER_PEER: Duration = Duration::from_millis(25);
+/// The spread of one process more: of many, about a tenth come in a second.
+const PER_PEER: Duration = Duration::from_millis(40);
 
 /// The spread of however many.
-const LONGEST_SPREAD: Duration = Duration::from_secs(15);
+const LONGEST_SPREAD: Duration = Duration::from_secs(20);
 
 /// The times of a supervised registry.
 ///
@@ -38,7 +38,7 @@ pub struct Pace {
     pub longest_pause: Duration,
     /// Longest extra time that a process that only reads waits after losing a session; default 3 s.
     /// Its lists stay, and a registry that comes back serves the providers first. If the registry
-    /// says how many processes share it, their number decides instead (40 come back in a second, all within 15 s),
+    /// says how many processes share it, their number decides instead (25 come back in a second, all within 25 s),
     /// unless this is zero.
     pub reader_spread: Duration,
     /// How long lists and registrations go unchecked at the longest, before they are repaired; default 30 s.
@@ -142,11 +142,10 @@ mod tests {
         assert!(most <= longest && most > longest.mul_f64(0.9), "{most:?}");
     }
 
-    /// When each of so many readers, which lost the registry at once, is back after an outage of a minute, in
-    /// order, counted from its end.
-    fn back_after_an_outage(readers: usize) -> Vec<f64> {
+    /// When each of so many readers, which lost the registry at once, is back after an outage, in order, counted
+    /// from its end.
+    fn back_after(outage: Duration, readers: usize) -> Vec<f64> {
         let pace = Pace::default();
-        let outage = Duration::from_secs(60);
         let one = |_| {
             let (mut backoff, mut at) = (RetryPause::new(pace), Duration::ZERO);
             while at < outage {
@@ -161,16 +160,20 @@ mod tests {
 
     #[test]
     fn of_many_readers_few_come_back_in_a_second_and_of_few_all_in_five() {
-        for readers in [500, 5000] {
-            let back = back_after_an_outage(readers);
+        for (outage, readers) in [(1, 500), (10, 500), (60, 500), (60, 5000)] {
+            let back = back_after(Duration::from_secs(outage), readers);
             let within =
                 |first: &f64| back.iter().filter(|at| (0.0..1.0).contains(&(**at - first))).count();
             let most = back.iter().map(within).max().unwrap();
-            assert!(most * 100 <= readers * 20, "{most} of {readers} in one second");
+            // Servers take a second to start in which attempts gather, and a quarter is the limit.
+            assert!(
+                most * 100 <= readers * 15,
+                "{most} of {readers} in one second after {outage} s"
+            );
             assert!(back[readers - 1] < 30.0, "{}", back[readers - 1]);
         }
-        let back = back_after_an_outage(8);
-        assert!(back[7] < 5.0, "{}", back[7]);
+        let back = back_after(Duration::from_secs(60), 5);
+        assert!(back[4] < 5.0, "{}", back[4]);
     }
 
     #[test]
