@@ -29,7 +29,7 @@ pub(crate) async fn keep(
     let mut task = Keep {
         state: link.state.subscribe(),
         backoff: RetryPause::new(link.pace),
-        listed: None,
+        sent: Vec::new(),
         is_late: false,
         link,
     };
@@ -57,8 +57,9 @@ struct Keep {
     link: Arc<Link>,
     state: watch::Receiver<State>,
     backoff: RetryPause,
-    /// The instance that was last sent to the registry, whether or not it answered.
-    listed: Option<Instance>,
+    /// The instances that may be listed: last the one that was last sent to the registry, whether or not it
+    /// answered, and before it those that it replaces and that are not known to be off the list.
+    sent: Vec<Instance>,
     /// Whether it could not be registered at once, which may have been logged.
     is_late: bool,
 }
@@ -72,6 +73,7 @@ impl Keep {
             registered.send_if_modified(|is| std::mem::replace(is, false));
             return self.link.pace.reconcile;
         };
+        let is_first = self.sent.is_empty();
         match self.list(&*session, instance).await {
             Ok(()) => {
                 registered.send_if_modified(|is| !std::mem::replace(is, true));
@@ -89,34 +91,41 @@ impl Keep {
             Err(error) => {
                 let was = registered.send_if_modified(|is| std::mem::replace(is, false));
                 let (service, endpoint) = (&instance.service, &instance.address);
-                if was || self.listed.is_none() {
+                if was || is_first {
                     tracing::warn!(
                         target: "dubhe::registry",
                         %service, %endpoint, %error, "not registered, trying again"
                     );
                 }
-                (self.listed, self.is_late) = (Some(instance.clone()), true);
+                self.is_late = true;
                 self.backoff.pause()
             }
         }
     }
 
     async fn list(&mut self, session: &dyn Session, instance: &Instance) -> Result<(), Error> {
+        // Noted before it is sent: it may be listed when that fails.
+        self.sent.retain(|sent| sent.address != instance.address || sent.id != instance.id);
+        self.sent.push(instance.clone());
         self.link.request(session.register(instance)).await?;
-        let old = self.listed.replace(instance.clone());
-        match old.filter(|old| old.address != instance.address || old.id != instance.id) {
-            Some(old) => self.link.request(session.unregister(&old)).await,
-            None => Ok(()),
+        while let [replaced, _, ..] = &self.sent[..] {
+            self.link.request(session.unregister(replaced)).await?;
+            self.sent.remove(0);
         }
+        Ok(())
     }
 
     /// Takes it off the list. A registry that has been away may be back, and has kept it: what is not
     /// removed now may stay there for long.
     async fn remove(&self) -> Result<(), Error> {
-        let Some(listed) = &self.listed else {
+        if self.sent.is_empty() {
             return Ok(());
-        };
+        }
         let session = self.link.session_at_once().await?;
-        self.link.request(session.unregister(listed)).await
+        let mut outcome = Ok(());
+        for sent in &self.sent {
+            outcome = outcome.and(self.link.request(session.unregister(sent)).await);
+        }
+        outcome
     }
 }

@@ -89,6 +89,24 @@ async fn what_is_deleted_by_hand_is_back_within_a_reconcile() {
     assert!(begun.elapsed() < Duration::from_secs(37), "{:?}", begun.elapsed());
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_moves_while_the_registry_fails_is_left_at_no_old_address() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let (_, registry) = registry(&store);
+    let (here, there) = ("10.0.0.1:20880", "10.0.0.2:20880");
+    let guard = registry.register(instance("shop.Stock", here)).await.unwrap();
+    store.fail_writes(1);
+    guard.update(instance("shop.Stock", there)).unwrap();
+    let listed = || (store.names("/services/shop"), store.names("/dubbo/shop.Stock/providers"));
+    eventually("it has moved", || listed().0 == [there] && listed().1.len() == 1).await;
+    // Nor if it ends before it has moved.
+    store.fail_writes(1);
+    guard.update(instance("shop.Stock", here)).unwrap();
+    guard.watch().wait_for(|is_registered| !is_registered).await.unwrap();
+    guard.unregister().await.unwrap();
+    assert_eq!(listed(), (vec![], vec![]));
+}
+
 /// As with a server whose session goes on when the connection to it is made again.
 #[tokio::test(start_paused = true)]
 async fn what_a_session_before_has_left_in_a_server_s_session_is_cleared_away() {
