@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::login::{Login, LoginToken};
+use super::login::{self, Login, LoginToken};
 use super::messages::{
     ConnectionSetup, HealthCheck, NacosAsk, NacosOutcome, Named, PushAnswer, PushHead, SUCCESS,
     ServerAbilities, ServerCheck, ServiceListRequest, code,
@@ -388,20 +388,10 @@ async fn ping(shared: Arc<Shared>) {
     shared.finish(why);
 }
 
-/// Logs in again before the token ends. A login that fails is tried again; the requests that come after
-/// the end of the token say why they are refused.
+/// Logs in again before the token ends.
 async fn renew(shared: Arc<Shared>, login: Login, tls: Option<TlsSettings>) {
-    loop {
-        let pause = shared.token.borrow().as_ref().map(LoginToken::renew_in).unwrap_or(PING_EVERY);
-        sleep(pause).await;
-        match login.token(&shared.registry, &shared.server.http, tls.as_ref()).await {
-            Ok(token) => drop(shared.token.send_replace(token)),
-            Err(error) => {
-                tracing::debug!(target: "dubhe::registry", %error, "login not renewed");
-                sleep(PING_EVERY).await;
-            }
-        }
-    }
+    let log_in = || login.token(&shared.registry, &shared.server.http, tls.as_ref());
+    match login::keep_renewed(&shared.token, log_in).await {}
 }
 
 fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {

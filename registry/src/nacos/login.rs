@@ -1,5 +1,6 @@
 //! Tokens: user and password are exchanged for one by HTTP, and requests carry it.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,8 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rpc_core::Error;
 use serde::Deserialize;
-use tokio::time::timeout;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 
 use crate::tls::{self, ServerStream, TlsSettings};
 
@@ -26,6 +28,9 @@ const LOGIN_TLS: &str = "logins go over TLS too, for which Nacos needs server.ss
 
 /// How long a login may take.
 const LIMIT: Duration = Duration::from_secs(3);
+
+/// The pause before a login that failed is tried again.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// Largest answer.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -168,8 +173,35 @@ fn escaped(text: &str) -> String {
 
 impl LoginToken {
     /// How long until it should be renewed.
-    pub(super) fn renew_in(&self) -> Duration {
+    fn renew_in(&self) -> Duration {
         self.lasts.mul_f64(rand::random_range(0.7..0.8))
+    }
+}
+
+/// Logs in again before the token ends, time and again. A login that fails is tried again soon: the token
+/// lasts a while yet, and requests that come after its end say why they are refused.
+pub(super) async fn keep_renewed<F>(
+    token: &watch::Sender<Option<LoginToken>>,
+    log_in: impl Fn() -> F,
+) -> Infallible
+where
+    F: Future<Output = Result<Option<LoginToken>, Error>>,
+{
+    let renew_in = |token: &Option<LoginToken>| token.as_ref().map_or(RETRY, LoginToken::renew_in);
+    let mut pause = renew_in(&token.borrow());
+    loop {
+        sleep(pause).await;
+        pause = match log_in().await {
+            Ok(renewed) => {
+                let pause = renew_in(&renewed);
+                token.send_replace(renewed);
+                pause
+            }
+            Err(error) => {
+                tracing::debug!(target: "dubhe::registry", %error, "login not renewed");
+                RETRY
+            }
+        };
     }
 }
 
@@ -189,7 +221,32 @@ impl fmt::Debug for LoginToken {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
+    use tokio::time::Instant;
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_login_that_fails_is_tried_again_long_before_the_token_ends() {
+        let lasts = Duration::from_secs(1000);
+        let new = || Some(LoginToken { text: "new".to_owned(), lasts });
+        let (token, begun) = (watch::Sender::new(new()), Instant::now());
+        let logins = RefCell::new(Vec::new());
+        let log_in = async || {
+            logins.borrow_mut().push(begun.elapsed().as_secs());
+            match logins.borrow().len() {
+                // At first it is as it should be.
+                1 | 4.. => Ok(new()),
+                _ => Err(Error::unreachable("not now")),
+            }
+        };
+        let _ = timeout(lasts * 3, keep_renewed(&token, log_in)).await;
+        let pauses: Vec<u64> = logins.borrow().windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!((700..=800).contains(&pauses[0]), "{pauses:?}");
+        assert!(pauses[1..3].iter().all(|pause| *pause <= 6), "{pauses:?}");
+        assert!((700..=800).contains(&pauses[3]), "{pauses:?}");
+    }
 
     #[test]
     fn a_password_of_any_characters_is_one_value_of_the_form() {
