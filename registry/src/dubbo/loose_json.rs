@@ -17,6 +17,9 @@ pub(super) fn read_object(text: &[u8]) -> Result<Map<String, Value>, String> {
     if text.len() > MAX_BYTES {
         return Err(format!("it has {} bytes and may have {MAX_BYTES}", text.len()));
     }
+    if text.is_empty() {
+        return Err("it has no value, or none that we may read".to_owned());
+    }
     match serde_json::from_slice(text) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err("it is not a JSON object".to_owned()),

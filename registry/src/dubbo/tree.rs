@@ -155,7 +155,8 @@ pub(crate) trait NodeTree: fmt::Debug + Send + Sync + 'static {
     /// The value at `path`, if there is a node.
     async fn value(&self, path: &str) -> Result<Option<Bytes>, Error>;
 
-    /// The children of `path`, in any order; none if it does not exist.
+    /// The children of `path`, in any order; none if it does not exist. One that we may not read beside others
+    /// has no value.
     async fn children(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, Error>;
 
     /// How many children `path` has, of which none has children itself, as is so of owned nodes; none if it

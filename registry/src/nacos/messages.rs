@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 /// A request that a server answers.
 pub(super) trait NacosAsk: Serialize + Sync {
@@ -195,9 +196,32 @@ pub(super) struct NacosService {
     /// In some versions with its group: `group@@name`.
     pub(super) name: Option<String>,
     pub(super) group_name: Option<String>,
+    #[serde(deserialize_with = "hosts")]
     pub(super) hosts: Option<Vec<NacosHost>>,
     /// When the server made the list, in milliseconds by its clock.
     pub(super) last_ref_time: i64,
+}
+
+/// A host of a list, or what stands there and cannot be one.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ListedHost {
+    Host(NacosHost),
+    Malformed(Value),
+}
+
+/// Reads hosts. What cannot be one costs no other: it becomes one without port, which whoever reads the list
+/// leaves out and tells.
+fn hosts<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<NacosHost>>, D::Error> {
+    let host = |listed: ListedHost| match listed {
+        ListedHost::Host(host) => host,
+        ListedHost::Malformed(value) => {
+            let ip = value.get("ip").and_then(Value::as_str).unwrap_or("malformed").to_owned();
+            NacosHost { ip, ..NacosHost::default() }
+        }
+    };
+    let listed = Option::<Vec<ListedHost>>::deserialize(from)?;
+    Ok(listed.map(|listed| listed.into_iter().map(host).collect()))
 }
 
 /// Asks for the names of services, a page at a time.

@@ -292,3 +292,38 @@ impl fmt::Debug for NacosTree {
         f.debug_struct("NacosTree").field("connection", &self.connection).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_cannot_be_one_costs_no_other() {
+        let of = |host: &str| format!(r#"{{"ip":"10.0.0.1",{host}}}"#);
+        let good = of(r#""port":1,"metadata":{"interface":"shop.Stock","protocol":"dubhe"}"#);
+        let bad = [
+            of(r#""port":70000"#),
+            of(r#""port":-1"#),
+            of(r#""port":1,"metadata":{"a":null}"#),
+            of(r#""port":1,"metadata":{"a":["b"]}"#),
+            of(r#""port":1,"weight":"heavy""#),
+            "7".to_owned(),
+            "null".to_owned(),
+        ];
+        let hosts = format!("{good},{},{good}", bad.join(","));
+        let info: NacosService =
+            serde_json::from_str(&format!(r#"{{"hosts":[{hosts}]}}"#)).unwrap();
+        let is_read = |node: &TreeNode| {
+            DubboUrl::from_node_name(&node.name).is_ok_and(|url| url.port == Some(1))
+        };
+        let urls = nodes(&Place::Urls { service: "providers:shop.Stock::".to_owned() }, &info);
+        assert_eq!(urls.iter().filter(|node| is_read(node)).count(), 2, "{urls:?}");
+        // What cannot be a host is told: it is a node that stands for nobody.
+        assert_eq!(urls.len(), 2 + bad.len());
+        let application = Place::Processes { application: "shop".to_owned() };
+        let records = nodes(&application, &info);
+        let record = |node: &TreeNode| ServiceInstance::from_json(&node.value);
+        assert_eq!(records.iter().filter(|node| record(node).is_ok()).count(), 1);
+        assert!(records.iter().any(|node| record(node).is_err()), "{records:?}");
+    }
+}

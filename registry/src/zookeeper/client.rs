@@ -230,9 +230,9 @@ impl PathWatches<'_> {
         path: &Arc<str>,
     ) -> Result<Option<(Bytes, NodeStat)>, OpFailure> {
         self.enter(WatchKind::Value, path);
-        let value = self.client.read_value(path, true).await?;
-        self.unless_set(WatchKind::Value, path, value.is_some());
-        Ok(value)
+        let value = self.client.read_value(path, true).await;
+        self.unless_set(WatchKind::Value, path, matches!(value, Ok(Some(_))));
+        value
     }
 
     /// As [`ZooKeeperClient::children`]; changes of the names are told if there is a node.
@@ -256,7 +256,7 @@ impl PathWatches<'_> {
         }
     }
 
-    /// Where there is no node, the server has set no watch.
+    /// Where there is no node, or none for us, the server has set no watch.
     fn unless_set(&self, kind: WatchKind, path: &str, is_set: bool) {
         if !is_set && locked(&self.entered).of(kind).remove(path) {
             self.client.state.watches.leave(kind, path, &self.watcher, || {});

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, StreamExt};
 use rpc_core::Error;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::client::{OpFailure, ZooKeeperClient};
 use super::connection::{MAX_ANSWER, RequestFailure};
 use super::message::{ANY_VERSION, NewNode, NodeAccess, NodeStat, ServerCode};
-use super::watched_list::{ListSeen, READS, WatchedList};
+use super::watched_list::{ListSeen, READS, WatchedList, readable};
 use crate::dubbo::{NodeSink, NodeTree, ReadOf, TreeNode};
 
 /// How often a write is begun again because another writer came first.
@@ -159,15 +159,18 @@ impl ZooKeeperTree {
     /// The children of `path` as they are now, values included.
     async fn read(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, OpFailure> {
         let names = self.client.children(path).await?.unwrap_or_default();
-        let nodes = stream::iter(names).map(async |name| match read {
-            ReadOf::Names => Ok(Some(TreeNode { name, value: Bytes::new() })),
-            ReadOf::Values => {
-                let value = self.client.get(&format!("{path}/{name}")).await?;
-                Ok(value.map(|(value, _)| TreeNode { name, value }))
-            }
+        let node = |name, value| TreeNode { name, value };
+        if read == ReadOf::Names {
+            return Ok(names.into_iter().map(|name| node(name, Bytes::new())).collect());
+        }
+        let values = stream::iter(names).map(async |name| {
+            let value = self.client.get(&format!("{path}/{name}")).await;
+            (name, value)
         });
+        let children = readable(values.buffer_unordered(READS).collect().await, true)?;
         // One that has gone meanwhile is left out.
-        nodes.buffer_unordered(READS).try_filter_map(async |node| Ok(node)).try_collect().await
+        let there = children.into_iter().filter_map(|(name, value)| Some(node(name, value?)));
+        Ok(there.collect())
     }
 
     async fn watch_list(

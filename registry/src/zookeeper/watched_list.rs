@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, StreamExt};
 use rpc_core::Turns;
 
 use super::client::{OpFailure, PathWatches};
-use super::message::WatchKind;
+use super::message::{NodeStat, ServerCode, WatchKind};
 use crate::dubbo::{ChangedNode, NodeName, ReadOf, TreeNode};
 
 /// Values of one list that are read at the same time.
@@ -28,6 +28,27 @@ pub(super) struct WatchedList<'a> {
 pub(super) enum ListSeen {
     All(Vec<TreeNode>),
     Changes(Vec<ChangedNode>),
+}
+
+/// A node that was read by its name, if it is there.
+type ReadChild = (NodeName, Result<Option<(Bytes, NodeStat)>, OpFailure>);
+
+/// The values of children. One that we may not read has an empty one, so that it costs no other; if we may read
+/// none of all, that is for us to mend.
+pub(super) fn readable(
+    children: Vec<ReadChild>,
+    are_all: bool,
+) -> Result<Vec<(NodeName, Option<Bytes>)>, OpFailure> {
+    let is_refused = |failure: &OpFailure| failure.code() == Some(ServerCode::NoAuth);
+    let is_closed = |(_, read): &ReadChild| read.as_ref().is_err_and(is_refused);
+    if are_all && !children.is_empty() && children.iter().all(is_closed) {
+        return Err(ServerCode::NoAuth.into());
+    }
+    let value = |(name, read): ReadChild| match read {
+        Err(failure) if is_refused(&failure) => Ok((name, Some(Bytes::new()))),
+        read => Ok((name, read?.map(|(value, _)| value))),
+    };
+    children.into_iter().map(value).collect()
 }
 
 impl<'a> WatchedList<'a> {
@@ -71,7 +92,7 @@ impl<'a> WatchedList<'a> {
                 gone.into_iter().map(|name| ChangedNode { name: name.into(), value: None }),
             );
         }
-        seen.extend(self.read_values(stale).await?);
+        seen.extend(self.read_values(stale, is_first).await?);
         Ok(match is_first {
             true => {
                 let node =
@@ -109,14 +130,19 @@ impl<'a> WatchedList<'a> {
         (gone, new)
     }
 
-    /// The values of these children; none of one that has gone.
-    async fn read_values(&self, names: HashSet<String>) -> Result<Vec<ChangedNode>, OpFailure> {
+    /// The values of these children, which may be all; none of one that has gone.
+    async fn read_values(
+        &self,
+        names: HashSet<String>,
+        are_all: bool,
+    ) -> Result<Vec<ChangedNode>, OpFailure> {
         let values = stream::iter(names).map(async |name| {
-            // One that has gone since its name was read is told by the watch of the names, too.
-            let value = self.watching.get(&self.child(&name)).await?.map(|(value, _)| value);
-            Ok::<_, OpFailure>(ChangedNode { name: name.into(), value })
+            let value = self.watching.get(&self.child(&name)).await;
+            (name.into(), value)
         });
-        values.buffer_unordered(READS).try_collect().await
+        let read = readable(values.buffer_unordered(READS).collect().await, are_all)?;
+        // One that has gone since its name was read is told by the watch of the names, too.
+        Ok(read.into_iter().map(|(name, value)| ChangedNode { name, value }).collect())
     }
 
     fn child(&self, name: &str) -> Arc<str> {

@@ -228,7 +228,8 @@ fn records_are_read_in_any_case_and_without_what_may_be_missing() {
     let off = r#"{"serviceName":"shop","host":"h","port":1,"enabled":false}"#;
     assert_eq!(ServiceInstance::from_json(off.as_bytes()), Ok(None));
     for (json, why) in [
-        ("", "it is not JSON"),
+        ("", "it has no value, or none that we may read"),
+        ("{", "it is not JSON"),
         ("[]", "it is not a JSON object"),
         ("{}", "it has no host"),
         (r#"{"host":"h","port":0}"#, "it has no port to connect to"),

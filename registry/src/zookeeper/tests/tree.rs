@@ -40,8 +40,8 @@ async fn shows(nodes: &mut Nodes, expected: &[(&str, &str)]) {
             expected == found.iter().map(|(name, value)| (&**name, value.as_str())).collect()
         })
     };
-    let seen = timeout(LIMIT, nodes.wait_for(is_so)).await.map(drop);
-    assert!(seen.is_ok(), "{:?} instead of {expected:?}", nodes.borrow());
+    let seen = timeout(LIMIT, nodes.wait_for(is_so)).await.map(|seen| seen.map(drop));
+    assert!(matches!(seen, Ok(Ok(()))), "{seen:?}, {:?} instead of {expected:?}", nodes.borrow());
 }
 
 fn bytes(text: &'static str) -> Bytes {
@@ -253,6 +253,27 @@ async fn credentials_keep_others_away_and_wrong_ones_are_refused_by_name() {
         assert!(error.starts_with(expected) && !error.contains("s3cret"), "{error}");
         theirs.put_owned("/a/b", bytes("2")).await.unwrap_err();
     }
+}
+
+#[tokio::test]
+async fn a_node_that_we_may_not_read_costs_no_other() {
+    let Some(server) = ZooKeeperServer::shared() else { return };
+    let (ours, reader) = (tree(&server, "secret").await, tree(&server, "secret").await);
+    let theirs = session(&servers(&server, Some("ann:s3cret")), "secret").await;
+    ours.put_owned("/a/ours", bytes("1")).await.unwrap();
+    let (mut nodes, _following) = follow(&reader, "/a", ReadOf::Values);
+    shows(&mut nodes, &[("ours", "1")]).await;
+    theirs.put_owned("/a/theirs", bytes("1")).await.unwrap();
+    shows(&mut nodes, &[("ours", "1"), ("theirs", "")]).await;
+    ours.put_owned("/a/ours", bytes("2")).await.unwrap();
+    shows(&mut nodes, &[("ours", "2"), ("theirs", "")]).await;
+    let read = reader.children("/a", ReadOf::Values).await.unwrap();
+    assert_eq!(read.iter().find(|node| &*node.name == "ours").unwrap().value, bytes("2"));
+    assert_eq!(read.len(), 2);
+    // Where there is no other, it is not the node's fault.
+    ours.remove_owned("/a/ours").await.unwrap();
+    let refused = reader.children("/a", ReadOf::Values).await.unwrap_err();
+    assert!(refused.is_refused(), "{refused}");
 }
 
 #[tokio::test]
