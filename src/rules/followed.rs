@@ -116,7 +116,15 @@ impl FollowedRule {
 
     /// Tells what is known, as is also told by a task when it comes.
     pub(crate) fn tell(&self) {
-        tell(&self.key, &self.hear, &self.watch.latest());
+        let mut told = self.watch.latest();
+        while tell(&self.key, &self.hear, &told) {
+            let latest = self.watch.latest();
+            // The task may have told it before the older one was told here: what is newest comes last.
+            if latest == told {
+                return;
+            }
+            told = latest;
+        }
     }
 
     /// Has a task tell what comes; it ends with this, its runtime, the registry, or when nobody
@@ -160,5 +168,52 @@ impl Drop for FollowedRule {
 impl fmt::Debug for FollowedRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("FollowedRule").field(&self.key).field(&self.watch).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use tokio::sync::watch;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_rule_that_comes_while_an_older_one_is_told_is_told_last() {
+        let text = |text: &str| ConfigValue::Set(text.into());
+        let values = watch::Sender::new(text("old"));
+        let (told, is_told) = mpsc::channel();
+        let (heard, order) = (Arc::new(Mutex::new(Vec::new())), values.clone());
+        let (log, is_told) = (Arc::clone(&heard), Mutex::new(is_told));
+        let hear: Hear = Arc::new(move |_, text| {
+            let text = text.unwrap().to_owned();
+            if text == "old" && log.lock().unwrap().is_empty() {
+                // The task tells the newer one before this one is put in force.
+                order.send_replace(ConfigValue::Set("new".into()));
+                is_told.lock().unwrap().recv_timeout(Duration::from_secs(20)).unwrap();
+            }
+            log.lock().unwrap().push(text);
+            told.send(()).is_ok()
+        });
+        let (_, trouble) = watch::channel(None);
+        let rule = FollowedRule {
+            key: RuleKey {
+                scope: RuleScope::Application,
+                service: None,
+                rank: 0,
+                key: "till.configurators".into(),
+                centre: "memory://".into(),
+            },
+            watch: ConfigWatch::new(values.subscribe(), trouble, || false),
+            hear,
+            task: Mutex::default(),
+            is_followed: Arc::default(),
+        };
+        rule.follow();
+        rule.tell();
+        let heard = heard.lock().unwrap().clone();
+        assert_eq!(heard.last().unwrap(), "new", "{heard:?}");
     }
 }
