@@ -113,11 +113,11 @@ fn read_item(head: &Head, fields: &Fields<'_>, all: &mut Configurators) -> Resul
         side: Some(side),
         host: String::new(),
         is_old: false,
-        providers,
+        providers: providers.into(),
         application: String::new(),
         service: String::new(),
-        conditions: conditions(head, fields)?,
-        orders: Orders::read(&parameters)?,
+        conditions: conditions(head, fields)?.into(),
+        orders: Orders::read(&parameters)?.into(),
     };
     all.note(&item);
     spread(head, fields, &item, &hosts, all)
@@ -185,6 +185,18 @@ mod tests {
 
     fn error(rule: Value) -> String {
         Configurators::parse(&rule.to_string()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn items_of_many_hosts_hold_once_what_they_have_alike() {
+        let hosts: Vec<_> = (0..3000).map(|i| format!("10.0.{}.{}", i / 256, i % 256)).collect();
+        let config =
+            json!({ "side": "provider", "addresses": hosts, "parameters": { "weight": 1 } });
+        let rule = json!({ "configVersion": "v3.0", "key": "a", "configs": [config] });
+        let items = Configurators::parse(&rule.to_string()).unwrap().items;
+        let held = |item: &RuleItem| (item.providers.len(), item.providers.as_ptr());
+        assert_eq!((items.len(), items[0].providers.len()), (3000, 3000));
+        assert!(items.iter().all(|item| held(item) == held(&items[0])));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One item of a rule: for whom it is, under which conditions, and what it orders.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rpc_core::{Instance, ServiceKey};
 
@@ -24,7 +25,8 @@ pub(crate) struct Party {
     pub(crate) hosts: Vec<String>,
 }
 
-/// An item of a rule, for one host.
+/// An item of a rule, for one host. Those that come of one place share what is the same in them: a rule may
+/// have thousands of hosts, and as many providers.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct RuleItem {
     /// Its place in the text, such as `configs[0]`.
@@ -39,13 +41,13 @@ pub(super) struct RuleItem {
     /// Whether it has the older form, in which a host without a port is that of a consumer.
     pub(super) is_old: bool,
     /// The providers that it is for, as `host:port` or `host`; empty for all.
-    pub(super) providers: Vec<String>,
+    pub(super) providers: Arc<[String]>,
     /// Empty, or [`ANY`], for all.
     pub(super) application: String,
     /// The whole key of a service, or [`ANY`].
     pub(super) service: String,
-    pub(super) conditions: Conditions,
-    pub(super) orders: Orders,
+    pub(super) conditions: Arc<Conditions>,
+    pub(super) orders: Arc<Orders>,
 }
 
 /// Further conditions; those that are absent hold.
@@ -69,7 +71,7 @@ impl RuleItem {
             _ => self.host == ANY_HOST || hosts().any(|host| *host == self.host),
         };
         let is_named = |name: &str, own: &str| matches!(name, "" | ANY) || name == own;
-        let Conditions { host, service: services, application, .. } = &self.conditions;
+        let Conditions { host, service: services, application, .. } = &*self.conditions;
         let any = |all: &Option<Vec<TextMatch>>, text: &str| {
             all.as_ref().is_none_or(|all| all.iter().any(|one| one.holds(text)))
         };
@@ -86,7 +88,7 @@ impl RuleItem {
     /// Whether it is for every instance of a service that it is for.
     pub(super) fn is_for_all(&self) -> bool {
         let any = [ANY_HOST.to_owned(), format!("{ANY_HOST}:{ANY}")];
-        let Conditions { provider, published, .. } = &self.conditions;
+        let Conditions { provider, published, .. } = &*self.conditions;
         (self.providers.is_empty() || self.providers.iter().any(|one| any.contains(one)))
             && provider.as_ref().is_none_or(AddressMatch::is_any)
             && published.is_empty()
@@ -103,7 +105,7 @@ impl RuleItem {
 
     /// Whether it is for this instance of a service that it is for.
     pub(super) fn fits(&self, instance: &Instance) -> bool {
-        let Conditions { provider, published, .. } = &self.conditions;
+        let Conditions { provider, published, .. } = &*self.conditions;
         let addresses = || std::iter::once(&instance.address).chain(instance.endpoints.values());
         (self.providers.is_empty()
             || addresses().any(|address| self.providers.iter().any(|one| is_at(one, address))))

@@ -72,6 +72,7 @@ fn read(text: &str, place: &str) -> Result<Option<RuleItem>, Error> {
         let (key, value) = (key.strip_prefix('~')?, value.as_str()?);
         (value != ANY).then(|| (key.to_owned(), TextMatch::Exact(value.to_owned())))
     });
+    let conditions = Conditions { published: published.collect(), ..Conditions::default() };
     let mut orders = Orders::read(&fields)?;
     if is_absent {
         orders.keep_to_calls();
@@ -83,11 +84,11 @@ fn read(text: &str, place: &str) -> Result<Option<RuleItem>, Error> {
         side,
         host: if of_provider { ANY_HOST.to_owned() } else { host.to_owned() },
         is_old: !is_new,
-        providers,
+        providers: providers.into(),
         application: fields.text("application")?.unwrap_or_default(),
         service,
-        conditions: Conditions { published: published.collect(), ..Conditions::default() },
-        orders,
+        conditions: conditions.into(),
+        orders: orders.into(),
     }))
 }
 
