@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use cluster::{DISABLED, WARMUP};
+use futures_util::future::try_join_all;
 use registry::{Registration, Registry};
 use rpc_core::server::Dispatcher;
 use rpc_core::{Error, Instance, ServiceKey};
@@ -81,12 +82,14 @@ impl Registered {
     /// Registers everything at `registry`; gives the instances.
     pub(crate) async fn register(&self, registry: &dyn Registry) -> Result<Vec<Instance>, Error> {
         let config = self.config.load_full();
-        let (mut served, mut registered) = (Vec::new(), Vec::new());
-        for service in self.served() {
-            let instance = self.instance(&config, service);
-            served.push(instance.clone());
-            registered.push((service.clone(), registry.register(instance).await?));
-        }
+        let served: Vec<Instance> =
+            self.served().map(|service| self.instance(&config, service)).collect();
+        // All at once, so that a registry publishes them together.
+        let registering = served.iter().map(async |instance| {
+            let registration = registry.register(instance.clone()).await?;
+            Ok::<_, Error>((instance.service.clone(), registration))
+        });
+        let registered = try_join_all(registering).await?;
         // Not before all are: a registry that refuses one of them ends the start.
         *self.registrations() = registered;
         // What a rule has changed meanwhile.
