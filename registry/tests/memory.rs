@@ -28,7 +28,7 @@ const OF_ALLOCATION: usize = 16;
 /// Most bytes of an instance in the memory of a consumer that follows its list of 2,000.
 const MOST: usize = 448;
 
-/// The same where it is read of Dubbo's layouts, whatever the levels at which it is registered.
+/// The same in a list of 1,500 that is read of Dubbo's layouts, whatever the levels at which it is registered.
 #[cfg(any(feature = "etcd", feature = "zookeeper"))]
 const MOST_OF_LAYOUTS: usize = 1024;
 
@@ -132,7 +132,7 @@ async fn an_instance_of_a_long_list_of_dubbos_layouts_takes_a_kilobyte_at_most()
         for mut place in real_servers(&format!("memory-{mode}")) {
             let address = format!("{}register-mode={mode}", place.config.url);
             place.config.url = address.clone();
-            figures.push((address, bytes_at(&place, 1, 2000).await));
+            figures.push((address, bytes_at(&place, 1, 1500).await));
         }
     }
     println!("{figures:#?}");

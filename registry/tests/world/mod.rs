@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 /// More than anything here may take.
-pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// A registry that several clients can open.
 pub(crate) struct Place {
