@@ -9,7 +9,7 @@
 //! | `srv` | asks for SRV records, which have ports and weights; the address then has no port | `true` if the name begins with `_`, as in `dns://_grpc._tcp.shop.local` |
 //! | `family` | `ipv4` or `ipv6`: addresses of this kind alone, for names that have both kinds of one provider | both |
 //! | `server` | `IP` or `IP:PORT` of the name servers, separated by commas; names are then absolute, and the hosts file is not read | those of the system, with its search list and hosts file |
-//! | `min-ttl`, `max-ttl` | the bounds of the time after which records are asked for again | `5s`, `60s` |
+//! | `min-ttl`, `max-ttl` | the bounds of the time after which records are asked for again, which is then up to a tenth longer | `5s`, `60s` |
 //! | `codecs`, `protocols` | what the providers speak, where it is not everything | unknown |
 //!
 //! **A failed or empty answer** changes nothing: the last list stays, is reported as not confirmed, and
