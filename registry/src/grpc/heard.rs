@@ -27,7 +27,7 @@ struct First {
     bytes: Vec<u8>,
     /// Why it takes no connection of ours.
     refusal: Option<String>,
-    /// What else it has said in TLS.
+    /// What else it has said in TLS, first.
     said: Option<String>,
 }
 
@@ -78,7 +78,11 @@ impl HeardStream {
             let mut first = locked(&self.heard.first);
             match tls::refusal(error) {
                 Some(why) => first.refusal = Some(why),
-                None => first.said = error.get_ref().map(|_| error.to_string()),
+                // What breaks later follows from it, and tells less.
+                None if first.said.is_none() => {
+                    first.said = error.get_ref().map(|_| error.to_string());
+                }
+                None => {}
             }
         }
         polled
@@ -137,5 +141,25 @@ impl AsyncWrite for HeardStream {
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_said_first_is_told_whatever_breaks_after_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = listener.local_addr().unwrap().to_string();
+        let stream = tls::connect(&server, None, &[]).await.unwrap();
+        let (stream, heard) = HeardStream::to(stream);
+        for error in [io::Error::other("it ended TLS"), io::ErrorKind::BrokenPipe.into()] {
+            let _ = stream.note::<()>(Poll::Ready(Err(error)));
+        }
+        let said = GrpcFailure::Broken("it ended TLS".to_owned());
+        assert_eq!(heard.instead(), Some(said));
     }
 }
