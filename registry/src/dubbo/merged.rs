@@ -72,7 +72,7 @@ pub(crate) struct Note {
 pub(crate) enum NotCalled {
     /// Its metadata has to be asked of it in a protocol that we do not speak.
     LocalMetadata,
-    /// The registry has no metadata of its revision.
+    /// The registry has no metadata of its revision, or none that can be read.
     NoMetadata,
     /// It speaks protocols that we do not.
     Foreign(Vec<String>),
@@ -87,7 +87,9 @@ impl fmt::Display for Note {
                 "services unread: local metadata (set metadata-type=remote there, or register-mode=all)",
             ),
             NotCalled::NoMetadata => {
-                f.write_str("services unread: the registry has no metadata of their revision")
+                f.write_str(
+                    "services unread: the registry has no metadata of their revision that can be read",
+                )
             }
             NotCalled::Foreign(protocols) => {
                 write!(f, "they speak {}", crate::sound::plain(protocols.join(", ")))

@@ -160,7 +160,7 @@ fn a_revision_without_metadata_is_told_and_lists_nobody() {
     assert_eq!(
         merged.notes[0].to_string(),
         "1 of application `theirs` not called: services unread: the registry has no metadata of \
-         their revision"
+         their revision that can be read"
     );
 }
 
