@@ -15,8 +15,9 @@ use super::super::node_feed::NodeFeed;
 use super::super::tree::TreeNode;
 use crate::lock::locked;
 
-/// What was read within this time is not read again to check it.
-const FRESH: Duration = Duration::from_secs(1);
+/// What was read within this time is not read again to check it. All who share it check it, each at a time of
+/// its own; it is shorter than the time after which the same one comes again, so that none waits longer.
+const FRESH: Duration = Duration::from_secs(20);
 
 /// How long what was read may take to be understood.
 const SETTLE_LIMIT: Duration = Duration::from_secs(5);

@@ -107,6 +107,24 @@ async fn who_moves_while_the_registry_fails_is_left_at_no_old_address() {
     assert_eq!(listed(), (vec![], vec![]));
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_many_services_share_is_checked_once_for_all_and_within_a_reconcile() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let ((_, providers), (_, consumers)) = (registry(&store), registry(&store));
+    let (mut guards, mut lists) = (Vec::new(), Vec::new());
+    for service in (0..50).map(|i| format!("shop.S{i}")) {
+        let instance = instance(&service, "10.0.0.1:20880");
+        guards.push(providers.register(instance).await.unwrap());
+        lists.push(consumers.subscribe(&key(&service)).await.unwrap());
+    }
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    store.take_log();
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    let log = store.take_log();
+    let reads = log.iter().filter(|line| *line == "list /services/shop").count();
+    assert!((10..=16).contains(&reads), "{reads} in five minutes");
+}
+
 /// As with a server whose session goes on when the connection to it is made again.
 #[tokio::test(start_paused = true)]
 async fn what_a_session_before_has_left_in_a_server_s_session_is_cleared_away() {
