@@ -177,6 +177,12 @@ mod tests {
     }
 
     #[test]
+    fn who_wants_no_spread_has_none_however_many_there_are() {
+        let eager = Pace { reader_spread: Duration::ZERO, ..Pace::default() };
+        assert_eq!([None, Some(5000)].map(|peers| eager.spread(peers)), [Duration::ZERO; 2]);
+    }
+
+    #[test]
     fn pauses_grow_to_the_longest_and_start_over_after_a_success() {
         let mut backoff = RetryPause::new(Pace::default());
         let within = |pause: Duration, ms: f64| {

@@ -45,4 +45,13 @@ async fn a_consumer_knows_how_many_share_its_services() {
     let all_know = || consumers.iter().all(|consumer| consumer.peers() == Some(300));
     eventually("all know it", all_know).await;
     assert_eq!(alone.peers(), None);
+    // Servers name all of them for it, so each of 300 counts again after 150 s only.
+    store.take_log();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let counted = store.take_log().iter().filter(|did| did.starts_with("list ")).count();
+    assert!((300..=1500).contains(&counted), "counted {counted} times in 10 minutes");
+    // What cannot be counted leaves what is known.
+    store.fail_reads("/dubbo/shop.Stock/consumers", true);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(consumers[1].peers(), Some(300));
 }
