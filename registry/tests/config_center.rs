@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
+mod world;
+
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use dubhe_registry::{
 use rpc_core::{Error, Instance, ServiceKey};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+use world::log::{listen, logged};
 
 /// More than anything here may take, a check each 30 s ± 20 % among it.
 const LIMIT: Duration = Duration::from_secs(37);
@@ -319,8 +322,11 @@ async fn a_value_that_is_no_text_is_trouble_and_the_last_text_stays() {
     let (flaky, centre, _registry) = Flaky::new(true, false);
     flaky.set(b"one");
     let mut watch = centre.watch("a", "dubbo").await.unwrap();
+    listen();
     flaky.set(b"t\xffo");
-    sleep(Duration::from_secs(1)).await;
+    // It is read a few times.
+    sleep(Duration::from_secs(100)).await;
+    assert_eq!(logged(&["a value of the config centre is no text", "key=a "]), 1);
     assert_eq!(watch.latest(), set("one"));
     assert!(watch.trouble().unwrap().error.contains("not UTF-8 from byte 1"), "{watch:?}");
     let error = centre.get("a", "dubbo").await.unwrap_err().to_string();

@@ -326,4 +326,38 @@ mod tests {
         assert_eq!(records.iter().filter(|node| record(node).is_ok()).count(), 1);
         assert!(records.iter().any(|node| record(node).is_err()), "{records:?}");
     }
+
+    fn host(port: u16, started: &str) -> NacosHost {
+        let metadata = [("timestamp", started), ("dubbo.metadata.revision", "r")];
+        let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let (ip, metadata) = ("10.0.0.1".to_owned(), Some(metadata.into()));
+        NacosHost { ip, port, metadata, ..NacosHost::default() }
+    }
+
+    fn listed(hosts: impl Into<Vec<NacosHost>>) -> NacosService {
+        NacosService { hosts: Some(hosts.into()), ..NacosService::default() }
+    }
+
+    #[test]
+    fn the_youngest_start_at_an_address_is_the_record_whatever_their_order() {
+        let place = Place::Processes { application: "shop".to_owned() };
+        let (old, young) = (host(1, "1700000001000"), host(1, "1700000002000"));
+        for hosts in [[old.clone(), young.clone()], [young, old]] {
+            let nodes = nodes(&place, &listed(hosts));
+            assert_eq!(nodes.len(), 1);
+            let record = ServiceInstance::from_json(&nodes[0].value).unwrap().unwrap();
+            assert_eq!((&*nodes[0].name, record.started_ms()), ("10.0.0.1:1", 1_700_000_002_000));
+        }
+    }
+
+    #[test]
+    fn who_is_switched_off_is_listed_nowhere_and_who_is_ill_is_no_process() {
+        let off = NacosHost { enabled: false, ..host(1, "1700000001000") };
+        let ill = NacosHost { healthy: false, ..host(2, "1700000001000") };
+        let service = listed([off, ill, host(3, "1700000001000")]);
+        let processes = nodes(&Place::Processes { application: "shop".to_owned() }, &service);
+        assert_eq!(processes.iter().map(|node| &*node.name).collect::<Vec<_>>(), ["10.0.0.1:3"]);
+        let urls = nodes(&Place::Urls { service: "providers:a.B::".to_owned() }, &service);
+        assert_eq!(urls.len(), 2);
+    }
 }

@@ -261,3 +261,22 @@ async fn of_two_processes_at_one_address_the_younger_is_listed_until_it_goes() {
     drop((second, young));
     started(&mut list, 1_700_000_000_000).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_a_server_that_says_nothing_another_is_asked_soon() {
+    let Some(server) = EtcdServer::shared() else { return };
+    // It takes connections, and nobody reads them.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let servers = [silent.local_addr().unwrap().to_string(), server.address()];
+    let etcd = Etcd {
+        access: access(&servers.join(","), ("", "")),
+        servers: servers.into(),
+        layout: Arc::new(layout()),
+    };
+    // Chance chooses whom it asks first.
+    for _ in 0..12 {
+        let begun = Instant::now();
+        etcd.open().await.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    }
+}

@@ -276,6 +276,18 @@ async fn an_application_that_comes_to_a_service_later_is_listed_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_application_that_the_mapping_names_no_more_is_neither_listed_nor_watched() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let _provider = registered(&store, "?register-mode=instance", &["10.0.0.1:20880"]).await;
+    let (_, reader) = open(&store, "?register-consumer=false");
+    let mut list = Watched::new(&reader, "shop.Stock");
+    list.shows(&["10.0.0.1:20880"]).await;
+    store.write(MAPPING, "");
+    list.shows(&[]).await;
+    assert_eq!(store.watches("/services/shop"), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fetch_repairs_what_a_watch_has_missed_and_it_stays_repaired() {
     for mode in ["interface", "instance"] {
         let store: Arc<MemoryStore> = Arc::default();

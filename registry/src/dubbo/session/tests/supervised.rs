@@ -150,6 +150,9 @@ async fn what_a_session_before_has_left_in_a_server_s_session_is_cleared_away() 
     assert_eq!(store.names(providers).len(), 1);
     let mut list = Watched::new(&second, "shop.Stock");
     list.until(|listed| listed.len() == 1 && listed[0].weight == 300).await;
+    // Its watch may be late.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(store.names("/dubbo/shop.Orders/consumers").len(), 1);
     eventually("what is not watched is gone", || {
         store.names("/dubbo/shop.Orders/consumers").is_empty()
     })
