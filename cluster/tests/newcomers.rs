@@ -173,6 +173,19 @@ async fn of_many_that_are_off_the_list_at_once_a_few_at_a_time_are_connected_to(
     assert_eq!(fleet.addresses(), Vec::<String>::new());
 }
 
+#[tokio::test(start_paused = true)]
+async fn connections_that_take_long_to_open_count_among_those_few_until_they_are_open() {
+    let all: Vec<String> = (0..100).map(address).collect();
+    let fleet = Fleet::of(&all.iter().map(String::as_str).collect::<Vec<_>>());
+    all.iter().for_each(|old| fleet.mock(old).unused(Connects::After(2500 * MS)));
+    fleet.push(snapshot(&[])).await;
+    for _ in 0..300 {
+        assert!(in_state(&fleet, ChannelState::Connecting) <= 16);
+        sleep(100 * MS).await;
+    }
+    assert_eq!(in_state(&fleet, ChannelState::Ready), 100);
+}
+
 /// Leaves the one at `a:1`.
 #[derive(Debug)]
 struct First;

@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use dubhe_cluster::load_balance::{self, P2c, RoundRobin};
 use dubhe_cluster::policy::{Available, ClusterPolicy, Failover, Forking, builtin};
-use dubhe_cluster::router::{Router, RouterChain};
+use dubhe_cluster::router::{Router, RouterChain, Zone, ZoneConfig};
 use dubhe_cluster::{DirectoryOptions, Dropped, Endpoint};
-use rpc_core::{BoxInvoker, ChannelState, Code, Invocation, Params, Snapshot, Source};
+use rpc_core::{
+    BoxInvoker, ChannelState, Code, Instance, Invocation, Params, Snapshot, Source, ZONE,
+};
 use support::*;
 
 fn fleet(weights: &[(&str, u32)]) -> Fleet {
@@ -62,6 +64,26 @@ async fn under_every_policy_and_balancer_a_provider_without_weight_gets_nothing(
             assert_eq!(calls(&fleet, ["a:1", "d:1"]), [0, 0], "{policy}, {balancer}");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_without_weight_holds_no_call_in_its_zone() {
+    let zoned = |address, weight, zone: &str| {
+        let metadata = Arc::new([(ZONE.to_owned(), zone.to_owned())].into());
+        Instance { weight, metadata, ..instance(address) }
+    };
+    let instances = vec![zoned("a:1", 0, "here"), zoned("b:1", 100, "there")];
+    let snapshot = Snapshot::new(instances, Source::Live);
+    let fleet = Fleet::from(snapshot, DirectoryOptions::default());
+    let prefer = vec!["here".to_owned(), "there".to_owned()];
+    let zone: Arc<dyn Router> = Arc::new(Zone::new(ZoneConfig { prefer }));
+    let routers = chain(vec![("zone", zone)]);
+    let policy = Arc::new(Failover::new(0));
+    let cluster = fleet.build(policy, Arc::new(RoundRobin::default()), routers);
+    for _ in 0..10 {
+        cluster.invoke(write()).await.unwrap();
+    }
+    assert_eq!(calls(&fleet, ["a:1", "b:1"]), [0, 10]);
 }
 
 #[tokio::test(start_paused = true)]
