@@ -55,7 +55,8 @@ impl Cache {
         tokio::task::spawn_blocking(read).await.ok().flatten()
     }
 
-    /// Keeps the list. An empty one is not kept: it is of no use, and may be a mistake.
+    /// Keeps the list. An empty one is not kept: it is of no use, and may be a mistake. Where the
+    /// runtime shuts down nothing may be kept, which is no trouble of the disk.
     ///
     /// # Errors
     /// The disk does not take it; what was kept before stays.
@@ -69,7 +70,11 @@ impl Cache {
         }
         let (cache, path) = (self.clone(), self.path(service));
         let write = move || cache.write_now(&path, &instances);
-        tokio::task::spawn_blocking(write).await.unwrap_or_else(|ended| Err(ended.into()))
+        match tokio::task::spawn_blocking(write).await {
+            Ok(written) => written,
+            Err(ended) if ended.is_cancelled() => Ok(()),
+            Err(ended) => Err(ended.into()),
+        }
     }
 
     /// Looks whether lists can be kept: writes a file of its own into the folder, and removes it.
@@ -240,6 +245,17 @@ mod tests {
         let Source::Cache { age } = snapshot.source else { panic!("{snapshot:?}") };
         assert!(age < Duration::from_secs(60));
         assert_eq!(fs::read_dir(dir.path().join("new")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_runtime_that_ends_is_no_trouble_of_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::new(dir.path(), "dubhe://a:1");
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let handle = runtime.handle().clone();
+        runtime.shutdown_background();
+        handle.block_on(cache.write(&service(), list(1))).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[tokio::test]
