@@ -165,7 +165,9 @@ impl DialFailure {
             }
             Self::Connect(ConnectFailure::Tls(TlsFailure::Ours(why) | TlsFailure::Theirs(why)))
             | Self::Open(OpenFailure::Unwanted(why)) => why.clone(),
-            Self::TooSlow => format!("{address} does not answer in time, is it overloaded?"),
+            Self::TooSlow => format!(
+                "{address} does not answer in time: it is overloaded, or not ZooKeeper, check the port"
+            ),
             Self::Open(OpenFailure::Silent) => format!(
                 "{address} hung up without an answer: it is starting or cut off from its ensemble, \
                  expects TLS (tls=true), or is not ZooKeeper, check the port"

@@ -301,6 +301,8 @@ async fn what_is_no_server_or_no_friend_is_named_with_its_remedy() {
     let Some(server) = ZooKeeperServer::shared() else { return };
     let strange = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (stranger, closed) = (strange.local_addr().unwrap(), servers::free_ports::<1>()[0]);
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent_at = silent.local_addr().unwrap();
     let mut answering = JoinSet::new();
     answering.spawn(async move {
         while let Ok((mut stream, _)) = strange.accept().await {
@@ -312,6 +314,7 @@ async fn what_is_no_server_or_no_friend_is_named_with_its_remedy() {
     for (url, expected) in [
         (format!("zookeeper://{stranger}"), "is not ZooKeeper, check the port".to_owned()),
         (format!("zookeeper://127.0.0.1:{closed}"), "is it running?".to_owned()),
+        (format!("zookeeper://{silent_at}"), "or not ZooKeeper, check the port".to_owned()),
         (
             format!("zookeeper://ann:wrong@{}/refused", server.address()),
             "no permission at /dubbo: check user and password".to_owned(),
