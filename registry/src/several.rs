@@ -5,6 +5,7 @@
 //! ([`supervise`](crate::supervise)), so one that is away takes nothing from the others: its last
 //! list stays in the merged one. An address that several list counts once, by its youngest start.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use async_trait::async_trait;
@@ -24,7 +25,8 @@ use crate::{ConfigCenter, Diagnosis, Registration, Registry};
 /// - A registration is confirmed when all of them have confirmed it.
 /// - A list is the union of theirs, live as soon as one of them is (an empty one only when each has
 ///   answered or failed); while one is lost, the subscription carries its trouble.
-/// - `list` and `services` answer if at least one registry does.
+/// - `list` and `services` answer if at least one registry does; which one does not is a warning in the
+///   log.
 /// - A registry that rejects our credentials fails the set-up, even if the others accept them.
 ///
 /// # Errors
@@ -52,28 +54,65 @@ pub fn several(mut registries: Vec<Arc<dyn Registry>>) -> Result<Arc<dyn Registr
         (1, Some(only)) => Ok(only),
         (_, Some(last)) => {
             registries.push(last);
-            Ok(Arc::new(Several(registries)))
+            let silent = registries.iter().map(|_| AtomicBool::new(false)).collect();
+            Ok(Arc::new(Several { registries, silent }))
         }
     }
 }
 
 /// The registries behind one; never empty.
 #[derive(Debug)]
-struct Several(Vec<Arc<dyn Registry>>);
+struct Several {
+    registries: Vec<Arc<dyn Registry>>,
+    /// Which of them, in the same order, did not answer the last question.
+    silent: Vec<AtomicBool>,
+}
+
+impl Several {
+    /// The answers of the registries that answer; the first error if none does. Each of the others is
+    /// told once until it answers: an answer of a part looks like one of all.
+    fn any_of<T>(&self, answers: Vec<Result<Vec<T>, Error>>) -> Result<Vec<T>, Error> {
+        let (mut all, mut answered, mut failed) = (Vec::new(), false, Vec::new());
+        for (answer, silent) in answers.into_iter().zip(&self.silent) {
+            match answer {
+                Ok(some) => {
+                    silent.store(false, Ordering::Relaxed);
+                    answered = true;
+                    all.extend(some);
+                }
+                Err(error) => failed.push((error, silent)),
+            }
+        }
+        if !answered {
+            return failed.into_iter().next().map_or(Ok(all), |(error, _)| Err(error));
+        }
+        for (error, silent) in failed {
+            if !silent.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    target: "dubhe::registry",
+                    %error, "a registry does not answer, what it alone lists is missing"
+                );
+            }
+        }
+        Ok(all)
+    }
+}
 
 #[async_trait]
 impl Registry for Several {
     fn address(&self) -> String {
-        let addresses: Vec<String> = self.0.iter().map(|registry| registry.address()).collect();
+        let addresses: Vec<String> =
+            self.registries.iter().map(|registry| registry.address()).collect();
         addresses.join(" and ")
     }
 
     fn is_local(&self) -> bool {
-        self.0.iter().all(|registry| registry.is_local())
+        self.registries.iter().all(|registry| registry.is_local())
     }
 
     async fn register(&self, instance: Instance) -> Result<Registration, Error> {
-        let registering = self.0.iter().map(|registry| registry.register(instance.clone()));
+        let registering =
+            self.registries.iter().map(|registry| registry.register(instance.clone()));
         let members: Vec<Registration> =
             join_all(registering).await.into_iter().collect::<Result<_, _>>()?;
         let wanted = watch::Sender::new(Wanted::Listed(instance));
@@ -86,7 +125,7 @@ impl Registry for Several {
     }
 
     async fn subscribe(&self, service: &ServiceKey) -> Result<Subscription, Error> {
-        let subscribing = self.0.iter().map(|registry| registry.subscribe(service));
+        let subscribing = self.registries.iter().map(|registry| registry.subscribe(service));
         let members: Vec<Subscription> =
             join_all(subscribing).await.into_iter().collect::<Result<_, _>>()?;
         let seen = members.iter().map(Seen::of).collect();
@@ -102,13 +141,13 @@ impl Registry for Several {
     }
 
     async fn list(&self, service: &ServiceKey) -> Result<Vec<Instance>, Error> {
-        let lists = join_all(self.0.iter().map(|registry| registry.list(service))).await;
-        Ok(Snapshot::new(any_of(lists)?, Source::Live).to_vec())
+        let lists = join_all(self.registries.iter().map(|registry| registry.list(service))).await;
+        Ok(Snapshot::new(self.any_of(lists)?, Source::Live).to_vec())
     }
 
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
-        let lists = join_all(self.0.iter().map(|registry| registry.services())).await;
-        let mut services = any_of(lists)?;
+        let lists = join_all(self.registries.iter().map(|registry| registry.services())).await;
+        let mut services = self.any_of(lists)?;
         services.sort();
         services.dedup();
         Ok(services)
@@ -116,12 +155,14 @@ impl Registry for Several {
 
     /// That of the first registry that has one.
     fn config_center(&self) -> Option<Arc<dyn ConfigCenter>> {
-        self.0.iter().find_map(|registry| registry.config_center())
+        self.registries.iter().find_map(|registry| registry.config_center())
     }
 
     async fn diagnose(&self) -> Vec<Diagnosis> {
         let mut found: Vec<Diagnosis> = Vec::new();
-        for seen in join_all(self.0.iter().map(|registry| registry.diagnose())).await.concat() {
+        for seen in
+            join_all(self.registries.iter().map(|registry| registry.diagnose())).await.concat()
+        {
             // They share the folder of their lists.
             if !found.contains(&seen) {
                 found.push(seen);
@@ -131,25 +172,7 @@ impl Registry for Several {
     }
 
     async fn shutdown(&self) {
-        join_all(self.0.iter().map(|registry| registry.shutdown())).await;
-    }
-}
-
-/// The answers of the registries that answer; the first error if none does.
-fn any_of<T>(answers: Vec<Result<Vec<T>, Error>>) -> Result<Vec<T>, Error> {
-    let (mut all, mut answered, mut failed) = (Vec::new(), false, None);
-    for answer in answers {
-        match answer {
-            Ok(some) => {
-                answered = true;
-                all.extend(some);
-            }
-            Err(error) => failed = failed.or(Some(error)),
-        }
-    }
-    match failed {
-        Some(error) if !answered => Err(error),
-        _ => Ok(all),
+        join_all(self.registries.iter().map(|registry| registry.shutdown())).await;
     }
 }
 
