@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fmt::Write as _;
+use std::io;
 
 use rpc_core::Error;
 
@@ -299,6 +300,16 @@ pub fn redacted(text: &str) -> String {
     shown.escape_debug().to_string()
 }
 
+/// Why there is no connection to `server`, and what helps. An error that the system has no number for is
+/// that of the name: the server may well run.
+pub(crate) fn unreached(server: &str, error: &io::Error) -> String {
+    let remedy = match error.raw_os_error() {
+        Some(_) => "is it running?",
+        None => "check the name of the host",
+    };
+    format!("cannot connect to {server}: {error}, {remedy}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -379,5 +390,14 @@ mod tests {
             "unknown parameter of static:// `codec` (did you mean `codecs`?), \
              available: codecs, protocols"
         );
+    }
+
+    #[tokio::test]
+    async fn a_name_that_nobody_knows_is_told_from_a_server_that_does_not_run() {
+        let error = tokio::net::TcpStream::connect("nobody.invalid:1").await.unwrap_err();
+        let told = unreached("nobody.invalid:1", &error);
+        assert!(told.ends_with(", check the name of the host"), "{told}");
+        let refused = io::Error::from_raw_os_error(111);
+        assert!(unreached("a:1", &refused).ends_with(", is it running?"));
     }
 }

@@ -81,7 +81,10 @@ pub(crate) enum NotCalled {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (count, application) = (self.count, crate::sound::plain(&self.application));
-        write!(f, "{count} of application `{application}` not called: ")?;
+        match &*application {
+            "" => write!(f, "{count} without application not called: ")?,
+            name => write!(f, "{count} of application `{name}` not called: ")?,
+        }
         match &self.why {
             NotCalled::LocalMetadata => f.write_str(
                 "services unread: local metadata (set metadata-type=remote there, or register-mode=all)",

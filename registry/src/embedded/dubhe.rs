@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use super::client::{Client, ToldServer};
 use super::secret::Identity;
 use crate::backend::{Backend, Demand, Session};
+use crate::url::unreached;
 use crate::{Diagnosis, Registry, RegistryParams, RegistryUrl, supervise};
 
 /// The port of a registry server if an address has none.
@@ -95,7 +96,7 @@ pub(crate) async fn dial(
     identity: &Arc<Identity>,
 ) -> Result<Arc<Client>, Error> {
     let stream = TcpStream::connect(server).await.map_err(|error| {
-        let what = format!("registry {name}: cannot connect to {server}: {error}, is it running?");
+        let what = format!("registry {name}: {}", unreached(server, &error));
         Error::unreachable(what).with_source(error)
     })?;
     // Without it requests are late, no more.

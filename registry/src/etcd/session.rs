@@ -25,6 +25,7 @@ use super::watches::{EtcdWatch, Watches};
 use super::words;
 use crate::grpc::{GrpcAnswers, GrpcConnection, GrpcFailure, GrpcLimits, GrpcRequests};
 use crate::tls::{self, HTTP_2, TlsSettings};
+use crate::url::unreached;
 
 /// The longest answer: a page of values, or many changes.
 const LIMITS: GrpcLimits = GrpcLimits { message: 64 * 1024 * 1024 };
@@ -75,12 +76,9 @@ impl EtcdSession {
     /// # Cancel safety
     /// A lease that was granted and not used ends by itself.
     pub(super) async fn open(access: &Arc<Access>, server: &str) -> Result<Self, Error> {
-        let stream =
-            tls::connect(server, access.tls.as_ref(), HTTP_2).await.map_err(|failure| {
-                let silent =
-                    |error: &_| format!("cannot connect to {server}: {error}, is it running?");
-                failure.error(&access.name, silent)
-            })?;
+        let stream = tls::connect(server, access.tls.as_ref(), HTTP_2)
+            .await
+            .map_err(|failure| failure.error(&access.name, |error| unreached(server, error)))?;
         let opened = GrpcConnection::open(stream, server, LIMITS).await;
         let (grpc, driver) = opened.map_err(|failure| access.error(server, failure))?;
         let (end, mut tasks) = (watch::Sender::new(None), JoinSet::new());

@@ -12,6 +12,7 @@ use super::open::{OpenFailure, SessionWish, open_session};
 use super::ticket::SessionTicket;
 use crate::lock::locked;
 use crate::tls::{self, ConnectFailure, TlsFailure, TlsSettings};
+use crate::url::unreached;
 
 /// Servers whose failures an error names.
 const NAMED: usize = 3;
@@ -160,9 +161,7 @@ impl DialFailure {
     /// What went wrong at `address` and what helps.
     fn show(&self, address: &str) -> String {
         match self {
-            Self::Connect(ConnectFailure::Tcp(error)) => {
-                format!("cannot connect to {address}: {error}, is it running?")
-            }
+            Self::Connect(ConnectFailure::Tcp(error)) => unreached(address, error),
             Self::Connect(ConnectFailure::Tls(TlsFailure::Ours(why) | TlsFailure::Theirs(why)))
             | Self::Open(OpenFailure::Unwanted(why)) => why.clone(),
             Self::TooSlow => format!(

@@ -151,6 +151,8 @@ fn local_metadata_is_told_and_hides_no_provider_url() {
     assert_eq!(merged.instances.len(), 1);
     assert_eq!(merged.notes.len(), 1, "{:?}", merged.notes);
     assert!(matches!(merged.notes[0].why, NotCalled::Foreign(_)));
+    let unnamed = merge(&wanted(), [&provider("tri://h:2/a.B")], []);
+    assert_eq!(unnamed.notes[0].to_string(), "1 without application not called: they speak tri");
 }
 
 #[test]
