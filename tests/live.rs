@@ -294,7 +294,10 @@ async fn instances_are_taken_for_what_a_rule_says_whatever_they_publish() {
     until_is("both are disabled", || state().endpoints == 0).await;
     let nobody = shop.look(1).await.unwrap_err();
     assert_eq!(nobody.code(), Code::Unavailable);
-    assert!(nobody.message().contains("lists 2, all disabled by this consumer"), "{nobody}");
+    assert!(
+        nobody.message().contains("lists 2, all disabled, by their providers or by this consumer"),
+        "{nobody}"
+    );
 
     let weight = |address: &str| format!("consumer.instances.\"{address}\".weight");
     consumer.apply_rules(rule(&weight(a.address()), 300)).unwrap();

@@ -145,8 +145,9 @@ impl DirectoryState {
             self.trouble.as_ref().map(|trouble| format!("{registry} is lost ({})", trouble.error));
         if self.disabled > 0 {
             return format!(
-                "{registry} lists {}, all disabled by this consumer: look at `disabled` in its \
-                 `[consumer.instances]` and in the rules it follows",
+                "{registry} lists {}, all disabled, by their providers or by this consumer: look at \
+                 `disabled` in what they publish, in `[consumer.instances]` here and in the rules of \
+                 both",
                 self.disabled
             );
         }
