@@ -46,6 +46,10 @@ impl FromStr for RegistryAddress {
             expected: "a registry's address: write scheme://…, such as dev:// or static://HOST:PORT",
         };
         let (scheme, rest) = text.split_once("://").ok_or_else(fail)?;
+        if scheme.contains(|c: char| c.is_ascii_uppercase()) {
+            let expected = "a registry's address: write its scheme in small letters";
+            return Err(ParseAddressError { expected, ..fail() });
+        }
         let is_scheme = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
         let is_blank = |c: char| c.is_whitespace() || c.is_control();
         if scheme.is_empty() || !scheme.chars().all(is_scheme) || rest.contains(is_blank) {
@@ -227,10 +231,12 @@ mod tests {
             let address: RegistryAddress = text.parse().unwrap();
             assert_eq!((address.scheme(), address.as_str()), (scheme, text));
         }
-        for text in ["", "dev", "dev:/", "://x", "Dev://", "dev://a b"] {
+        for text in ["", "dev", "dev:/", "://x", "dev://a b"] {
             let message = text.parse::<RegistryAddress>().unwrap_err().to_string();
             assert!(message.contains("write scheme://…, such as dev://"), "{message}");
         }
+        let message = "Dev://".parse::<RegistryAddress>().unwrap_err().to_string();
+        assert!(message.ends_with("write its scheme in small letters"), "{message}");
     }
 
     #[test]

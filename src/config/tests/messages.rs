@@ -129,6 +129,11 @@ fn a_choice_that_is_not_possible_says_which_are() {
              write scheme://…, such as dev:// or static://HOST:PORT",
         ),
         (
+            "registry.address = \"ETCD://10.0.0.1\"",
+            "1:20: registry.address: `ETCD://10.0.0.1` is not a registry's address: \
+             write its scheme in small letters",
+        ),
+        (
             "provider.advertise = \"0.0.0.0\"",
             "1:22: provider.advertise: `0.0.0.0` is not an address to connect to: \
              write a host, or HOST:PORT, that others can reach",
