@@ -94,7 +94,7 @@ async fn a_rule_that_is_wrong_is_one_warning_and_leaves_the_last_good_one_in_for
     // A part that has no effect is told, and the others count.
     publish(centre, &rule("consumer", r#"{ "timeout": 4000, "mock": "return null" }"#)).await;
     for told in warnings.both("a note").await {
-        assert!(told.contains("configs[0]: mock have no effect here"), "{told}");
+        assert!(told.contains("configs[0]: mock has no effect here"), "{told}");
     }
     assert!(timeout_by(&consumer).starts_with("4s by"));
 }

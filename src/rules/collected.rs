@@ -37,8 +37,7 @@ impl Configurators {
     pub(super) fn note(&mut self, item: &RuleItem) {
         let passed_over = &item.orders.passed_over;
         if !passed_over.is_empty() {
-            let names = passed_over.join(", ").escape_debug().to_string();
-            self.notes.push(format!("{}: {names} have no effect here", item.place));
+            self.notes.push(format!("{}: {}", item.place, no_effect(passed_over)));
         }
         let of_calls = !item.orders.calls.is_empty();
         if of_calls && item.side != Some(PartySide::Provider) && !item.is_for_all() {
@@ -58,4 +57,11 @@ impl Configurators {
             ));
         }
     }
+}
+
+/// That what has these names changes nothing.
+pub(super) fn no_effect(names: &[impl AsRef<str>]) -> String {
+    let have = if names.len() == 1 { "has" } else { "have" };
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    format!("{} {have} no effect here", names.join(", ").escape_debug())
 }

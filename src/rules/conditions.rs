@@ -29,7 +29,7 @@ impl TextMatch {
 
     /// The first condition that `fields` has, in Dubbo's order.
     pub(super) fn read(fields: &Fields<'_>) -> Result<Self, Error> {
-        fields.expect_only(&Self::KEYS)?;
+        fields.expect_only("condition", &Self::KEYS)?;
         if let Some(text) = fields.text("exact")? {
             return Ok(Self::Exact(text));
         }
@@ -64,7 +64,7 @@ impl TextMatch {
     /// The conditions at `key` of which one has to hold: `{ oneof: [ { exact: … } ] }`.
     pub(super) fn one_of(fields: &Fields<'_>, key: &str) -> Result<Option<Vec<Self>>, Error> {
         let Some(section) = fields.section(key)? else { return Ok(None) };
-        section.expect_only(&["oneof"])?;
+        section.expect_only("condition", &["oneof"])?;
         let any = section.sections("oneof")?;
         any.iter().map(Self::read).collect::<Result<_, _>>().map(Some)
     }
@@ -92,7 +92,7 @@ impl AddressMatch {
     pub(super) fn at(fields: &Fields<'_>, key: &str) -> Result<Option<Self>, Error> {
         let Some(fields) = fields.section(key)? else { return Ok(None) };
         // Dubbo spells it so.
-        fields.expect_only(&["cird", "cidr", "wildcard", "exact"])?;
+        fields.expect_only("condition", &["cird", "cidr", "wildcard", "exact"])?;
         for key in ["cird", "cidr"] {
             if let Some(text) = fields.text(key)? {
                 let expected = "a network such as 10.0.0.0/24";

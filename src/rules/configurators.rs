@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use rpc_core::Error;
 use serde_json::Value;
 
-use super::collected::Configurators;
+use super::collected::{Configurators, no_effect};
 use super::conditions::{ANY, ANY_HOST, AddressMatch, TextMatch};
 use super::fields::Fields;
 use super::item::{Conditions, PartySide, RuleItem};
@@ -41,6 +41,23 @@ impl Configurators {
         Ok(all)
     }
 }
+
+/// The keys of a rule; the last three are of other kinds of rules, and change nothing.
+const OF_RULE: [&str; 8] =
+    ["configVersion", "scope", "key", "enabled", "configs", "priority", "runtime", "force"];
+
+/// The keys of an item.
+const OF_ITEM: [&str; 9] = [
+    "side",
+    "addresses",
+    "providerAddresses",
+    "applications",
+    "services",
+    "match",
+    "parameters",
+    "type",
+    "enabled",
+];
 
 /// What the items of a rule share.
 struct Head {
@@ -71,7 +88,15 @@ fn read(fields: &Fields<'_>) -> Result<Configurators, Error> {
         key: fields.text("key")?.ok_or_else(|| missing("key", what))?,
         is_enabled: fields.truth("enabled")?.unwrap_or(true),
     };
+    if fields.value("configs").is_none() {
+        // A slip in this one would leave a rule that changes nothing.
+        fields.expect_only("key", &OF_RULE)?;
+    }
     let mut all = Configurators::default();
+    let unknown: Vec<&str> = fields.unknown(&OF_RULE).collect();
+    if !unknown.is_empty() {
+        all.notes.push(no_effect(&unknown));
+    }
     for item in fields.sections("configs")? {
         read_item(&head, &item, &mut all)?;
     }
@@ -79,6 +104,7 @@ fn read(fields: &Fields<'_>) -> Result<Configurators, Error> {
 }
 
 fn read_item(head: &Head, fields: &Fields<'_>, all: &mut Configurators) -> Result<(), Error> {
+    fields.expect_only("key", &OF_ITEM)?;
     let place = fields.at("");
     let place = place.trim_end_matches('.').to_owned();
     let side = match fields.text("side")?.as_deref() {
@@ -158,10 +184,10 @@ fn conditions(head: &Head, fields: &Fields<'_>) -> Result<Conditions, Error> {
         let told = "conditions need configVersion: v3.0, else they are passed over";
         return Err(Error::invalid_config(told).at(fields.at("").trim_end_matches('.')));
     }
-    fields.expect_only(&["address", "providerAddress", "service", "app", "param"])?;
+    fields.expect_only("condition", &["address", "providerAddress", "service", "app", "param"])?;
     let mut published = BTreeMap::new();
     for param in fields.sections("param")? {
-        param.expect_only(&["key", "value"])?;
+        param.expect_only("condition", &["key", "value"])?;
         let missing =
             |key: &str| Error::invalid_config(format!("{}: it is missing", param.at(key)));
         let key = param.text("key")?.ok_or_else(|| missing("key"))?;
@@ -263,6 +289,32 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_is_not_known_is_told_with_the_one_that_was_meant() {
+        let item = |item: Value| json!({ "key": "a", "configs": [item] });
+        for (rule, told) in [
+            (
+                json!({ "key": "a", "config": [{ "side": "consumer" }] }),
+                "unknown key `config` (did you mean `configs`?), available: configVersion, scope",
+            ),
+            (
+                item(json!({ "side": "consumer", "providerAddress": ["a:1"] })),
+                "unknown key in configs[0] `providerAddress` (did you mean `providerAddresses`?)",
+            ),
+            (
+                item(json!({ "side": "consumer", "paramters": { "timeout": 3 } })),
+                "unknown key in configs[0] `paramters` (did you mean `parameters`?)",
+            ),
+            (
+                item(json!([{ "side": "consumer" }])),
+                "configs[0]: `[{\"side\":\"consumer\"}]` is not an object with keys",
+            ),
+        ] {
+            let error = error(rule);
+            assert!(error.contains(told), "{error}");
+        }
+    }
+
+    #[test]
     fn a_rule_that_multiplies_is_refused() {
         let many: Vec<String> = (0..200).map(|at| format!("a{at}")).collect();
         let rule = json!({ "key": "a", "configs": [{
@@ -273,7 +325,7 @@ mod tests {
 
     #[test]
     fn what_has_no_effect_is_noted_and_the_rest_counts() {
-        let rule = json!({ "key": "a", "configs": [
+        let rule = json!({ "key": "a", "author": "ann", "priority": 1, "configs": [
             { "side": "consumer", "parameters": { "mock": "force:return null", "timeout": 3 } },
             { "parameters": { "timeout": 3 } },
             {
@@ -287,7 +339,8 @@ mod tests {
         assert_eq!(
             rule.notes(),
             [
-                "configs[0]: mock have no effect here",
+                "author has no effect here",
+                "configs[0]: mock has no effect here",
                 "configs[1]: it is for neither side, write side: consumer",
                 "configs[2]: timeout have no effect for single providers: they are decided before one \
                  is chosen; weight and disabled have, and for all providers these have, too",

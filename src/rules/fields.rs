@@ -84,16 +84,24 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Checks that it has no other keys: an unknown condition would be passed over, and the rule
-    /// hold for more than was meant.
-    pub(super) fn expect_only(&self, known: &[&str]) -> Result<(), Error> {
-        match self.map.keys().find(|key| !known.contains(&key.as_str())) {
+    /// Checks that it has no other keys, of the kind `kind`: an unknown condition would be passed
+    /// over, and the rule hold for more than was meant.
+    pub(super) fn expect_only(&self, kind: &str, known: &[&str]) -> Result<(), Error> {
+        match self.unknown(known).next() {
             None => Ok(()),
             Some(key) => {
-                let kind = format!("condition in {}", self.place);
+                let kind = match self.place.is_empty() {
+                    true => kind.to_owned(),
+                    false => format!("{kind} in {}", self.place),
+                };
                 Err(Error::unknown_name(&kind, key, known.iter().copied()))
             }
         }
+    }
+
+    /// The keys that are not among `known`.
+    pub(super) fn unknown(&self, known: &[&str]) -> impl Iterator<Item = &'a str> {
+        self.map.keys().map(String::as_str).filter(|key| !known.contains(key))
     }
 }
 
@@ -112,5 +120,17 @@ pub(super) fn wrong(place: &str, value: &Value, expected: &str) -> Error {
     let shown = scalar(value).unwrap_or_else(|| value.to_string());
     let shown: String = shown.chars().take(100).collect();
     let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
-    Error::invalid_config(format!("{place}`{}` is not {expected}", shown.escape_debug()))
+    Error::invalid_config(format!("{place}`{}` is not {expected}", printable(&shown)))
+}
+
+/// The text without what a terminal acts on; its quotes stay as they are.
+pub(super) fn printable(text: &str) -> String {
+    let mut printable = String::new();
+    for c in text.chars() {
+        match c {
+            '"' | '\'' => printable.push(c),
+            c => printable.extend(c.escape_debug()),
+        }
+    }
+    printable
 }

@@ -52,9 +52,14 @@ fn yaml(text: &str) -> Result<Value, Error> {
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let place = error.location().map(|at| format!("{}:{}: ", at.line(), at.column()));
         let why = error.without_snippet().to_string();
-        // The first line; what follows shows the text.
-        let why = why.lines().next().unwrap_or_default().escape_debug().to_string();
-        Error::invalid_config(format!("{}it is malformed: {why}", place.unwrap_or_default()))
+        // The first line; what follows shows the text. The place stands in front, and options of the
+        // parser are no remedy for people who write rules.
+        let why = why.lines().next().unwrap_or_default();
+        let why = [" at line ", ", set "]
+            .iter()
+            .fold(why, |why, end| why.split_once(end).map_or(why, |(before, _)| before));
+        let (place, why) = (place.unwrap_or_default(), super::fields::printable(why));
+        Error::invalid_config(format!("{place}it is malformed: {why}"))
     })
 }
 
@@ -105,7 +110,10 @@ mod tests {
             assert!(!error.contains('\n'), "{error}");
         }
         let error = values("a: 1\na: 2").unwrap_err().to_string();
-        assert!(error.starts_with("2:1: it is malformed: "), "{error}");
+        // With neither the place again nor the options of the parser.
+        assert_eq!(error, "2:1: it is malformed: duplicate mapping key: a");
+        let error = values("a: [").unwrap_err().to_string();
+        assert_eq!(error, "1:4: it is malformed: unclosed bracket '['");
     }
 
     #[cfg(feature = "yaml")]
