@@ -285,6 +285,21 @@ fn rules_are_followed_on_in_another_runtime() {
 }
 
 #[tokio::test]
+async fn of_several_config_centres_the_first_is_the_strongest() {
+    let (first, second) = (memory(), memory());
+    let centres = [&first, &second].map(|registry| centre(registry));
+    for (centre, timeout) in centres.iter().zip([3000, 4000]) {
+        let text = of_calls(&format!(r#"{{ "timeout": {timeout} }}"#));
+        centre.publish(RULE, "dubbo", Some(&text)).await.unwrap();
+    }
+    let [one, other] =
+        [&first, &second].map(|registry| format!("[[registry]]\naddress = \"{registry}\"\n"));
+    let consumer = consumer("static://127.0.0.1:1", &format!("{one}{other}"));
+    let _shop: ShopClient = consumer.client().await.unwrap();
+    assert_eq!(timeout_by(&consumer), format!("3s by config centre, rule {RULE} of {first}"));
+}
+
+#[tokio::test]
 async fn overrides_beside_the_providers_are_weaker_than_rules() {
     let registry = memory();
     let running = serve(&registry, "a").await;

@@ -479,7 +479,7 @@ mod tests {
         let own = || key(Some("blue/shop.Stock:1.0.0"), 0);
         let all = rule(
             json!({ "whole": { "scope": "application", "key": "till" } }),
-            json!({ "disabled": true }),
+            json!({ "disabled": true, "weight": 9 }),
         );
         let one = json!({ "providerAddresses": ["10.0.0.5:1"] });
         let one = rule(one, json!({ "disabled": false, "weight": 3 }));
@@ -504,6 +504,7 @@ mod tests {
         assert_eq!(
             shown,
             [
+                format!("{section}.*.weight"),
                 format!("{section}.*.disabled"),
                 format!("{section}.\"10.0.0.5:1\".weight"),
                 format!("{section}.\"10.0.0.5:1\".disabled"),

@@ -141,3 +141,49 @@ fn published_by(instance: &Instance, key: &str) -> Option<String> {
         _ => None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::override_url::read_all;
+    use super::*;
+
+    fn item(url: &str) -> RuleItem {
+        read_all(&[json!(url)]).unwrap().items.remove(0)
+    }
+
+    #[test]
+    fn in_the_older_form_a_host_without_a_port_is_that_of_a_consumer() {
+        let party = |side| {
+            let (application, hosts) = (String::new(), vec!["10.0.0.7".to_owned()]);
+            Party { side, application, hosts }
+        };
+        for (url, at_consumer, at_provider) in [
+            ("override://10.0.0.7/*?weight=7", true, false),
+            ("override://10.0.0.7/*?weight=7&configVersion=v3.0", true, true),
+            ("override://10.0.0.7:1/*?weight=7", true, true),
+            ("override://0.0.0.0/*?weight=7", true, true),
+        ] {
+            let (item, service) = (item(url), ServiceKey::new("shop.Stock"));
+            let sides = [PartySide::Consumer, PartySide::Provider];
+            let found = sides.map(|side| item.is_for(&party(side), &service));
+            assert_eq!(found, [at_consumer, at_provider], "{url}");
+        }
+    }
+
+    #[test]
+    fn an_instance_is_meant_by_any_of_its_addresses() {
+        let mut instance = Instance::new(ServiceKey::new("shop.Stock"), "10.0.0.7:1", "start-1");
+        instance.endpoints.insert("json".to_owned(), "10.0.0.7:2".into());
+        for (port, fits) in [(1, true), (2, true), (3, false)] {
+            let named = item(&format!("override://10.0.0.7:{port}/*?weight=7"));
+            assert_eq!(named.fits(&instance), fits, "{port}");
+            let mut matched = item("override://0.0.0.0/*?weight=7");
+            let address = AddressMatch::Exact(format!("10.0.0.7:{port}"));
+            let provider = Some(address);
+            matched.conditions = Arc::new(Conditions { provider, ..Conditions::default() });
+            assert_eq!(matched.fits(&instance), fits, "{port}");
+        }
+    }
+}
