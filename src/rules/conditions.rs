@@ -202,6 +202,10 @@ fn pattern(text: &str) -> Option<AddressMatch> {
             }
         };
     }
+    // From a higher number down to a lower one there is no address.
+    if numbers.iter().any(|(from, to)| from > to) {
+        return None;
+    }
     Some(AddressMatch::Pattern(AddressPattern { numbers, port }))
 }
 
@@ -260,6 +264,7 @@ mod tests {
             (json!({ "wildcard": "10.0.0" }), "match.address.wildcard: `10.0.0` is not a pattern"),
             (json!({ "wildcard": "10.0.0.256" }), "is not a pattern"),
             (json!({ "wildcard": "*:x" }), "is not a pattern"),
+            (json!({ "wildcard": "10.0.9-1.*" }), "is not a pattern"),
             (json!({}), "match.address.exact: `null` is not an address"),
             (json!({ "regex": "a" }), "unknown condition in match.address `regex`"),
             (json!("10.0.0.1"), "match.address: `10.0.0.1` is not an object with keys"),
