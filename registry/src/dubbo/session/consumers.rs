@@ -38,6 +38,9 @@ const COUNTED: usize = 4;
 /// that do not count name them all, which makes two names a second.
 const UNCOUNTED_FOR_ONE: Duration = Duration::from_millis(500);
 
+/// The same for however many.
+const LONGEST_UNCOUNTED: Duration = Duration::from_secs(600);
+
 /// The services that this process watches in a session.
 ///
 /// Its task begins with the first of them and ends with the session.
@@ -172,24 +175,23 @@ impl Entries {
 
     /// Counts the consumers of some services, unless that was done lately.
     async fn count(&mut self, services: &BTreeSet<ServiceKey>) {
-        if Instant::now() < self.uncounted_until {
+        if services.is_empty() || Instant::now() < self.uncounted_until {
             return;
         }
         let chosen: Vec<_> = services.iter().sample(&mut rand::rng(), COUNTED);
+        let before = self.peers.load(Ordering::Relaxed);
         let mut most = 0;
         for service in chosen {
             let counted = timeout(LIMIT, self.tree.count(&self.paths.consumers(service))).await;
-            most = most.max(counted.ok().and_then(Result::ok).unwrap_or(0));
+            // An error leaves what is known: it may have been of the service that has the most.
+            most = most.max(counted.ok().and_then(Result::ok).unwrap_or(before));
         }
-        // An error leaves what is known.
-        if most == 0 {
-            return;
-        }
-        let before = self.peers.swap(most, Ordering::Relaxed);
+        self.peers.store(most, Ordering::Relaxed);
         // While they come in, nobody has seen all.
         if most <= before.saturating_add(before / 8) {
             let each = u32::try_from(most).unwrap_or(u32::MAX);
-            self.uncounted_until = Instant::now() + UNCOUNTED_FOR_ONE.saturating_mul(each);
+            let rest = UNCOUNTED_FOR_ONE.saturating_mul(each).min(LONGEST_UNCOUNTED);
+            self.uncounted_until = Instant::now() + rest;
         }
     }
 
