@@ -376,10 +376,15 @@ mod tests {
         let Some(mut ensemble) = ZooKeeperEnsemble::start() else { return };
         let leader = ensemble.servers.iter().position(ZooKeeperServer::is_leader).unwrap();
         ensemble.servers[leader].kill();
+        // They answer until they have noticed that it is gone.
+        let leads = (0..ASKED).any(|_| {
+            thread::sleep(PAUSE);
+            ensemble.servers.iter().any(ZooKeeperServer::is_leader)
+        });
+        assert!(leads);
         for (_, other) in ensemble.servers.iter_mut().enumerate().filter(|(i, _)| *i != leader) {
             other.wait_until_ready();
         }
-        assert!(ensemble.servers.iter().any(ZooKeeperServer::is_leader));
         let other = ensemble.servers[(leader + 1) % 3].address();
         ZooKeeperHand::open(other).unwrap().put("/kept", b"x").unwrap();
         let back = &mut ensemble.servers[leader];
