@@ -199,8 +199,9 @@ impl Director {
         if let Some(failure) = &last.first_failure {
             say(&format!("first failure: {failure}"))?;
         }
-        let held = self.in_flight_at_kill > 0
-            && last.resent > 0
+        // Callers are in step at times, so that none is being served in the moment of the kill: what was
+        // sent again tells that it hit calls.
+        let held = last.resent > 0
             && (self.registry_port.is_none() || alone > 0 && self.was_kept)
             && executed >= last.issued
             && self.revived_served()?
