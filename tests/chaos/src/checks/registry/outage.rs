@@ -21,7 +21,7 @@ pub(super) async fn outage(
     let idle = Member::start("idle", &["as-idle", &scene.server.url()]).await?;
     scene.server.kill().await?;
     let (begun, before) = (Instant::now(), idle.cpu()?);
-    pass(seconds(quick, 10, 600)).await;
+    pass(seconds(quick, 60, 600)).await;
     let (took, used) = (begun.elapsed(), idle.cpu()? - before);
     let share = used.as_secs_f64() / took.as_secs_f64();
     report.at_most("CPU of who only tries to come back, as a share", share, 0.02);

@@ -11,8 +11,8 @@ use super::server::Server;
 use crate::BoxError;
 use crate::report::Report;
 
-/// How often providers look after their own nodes, and somewhat more for a busy machine.
-const CHECKED: Duration = Duration::from_secs(31);
+/// Within this time providers have looked after their own nodes.
+const CHECKED: Duration = Duration::from_secs(30);
 
 /// It is stopped for longer than sessions last, and goes on.
 pub(super) async fn stopped(report: &mut Report, server: &mut Server) -> Result<(), BoxError> {
