@@ -165,7 +165,7 @@ async fn what_java_writes_is_listed_under_a_protocol_that_is_not_called() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn consumers_list_themselves_only_where_that_is_asked_for() {
+async fn consumers_list_themselves_unless_they_are_told_not_to() {
     for version in NacosVersion::ALL {
         let Some(at) = Nacos::shared(version) else { return };
         let space = space("consumers");
@@ -173,8 +173,8 @@ async fn consumers_list_themselves_only_where_that_is_asked_for() {
             application: Some("till".to_owned()),
             ..RegistryParams::new(format!("nacos://{at}?{space}{more}"))
         };
-        let quiet = open(&builtin(), &config("")).unwrap();
-        let loud = open(&builtin(), &config("&register-consumer=true")).unwrap();
+        let quiet = open(&builtin(), &config("&register-consumer=false")).unwrap();
+        let loud = open(&builtin(), &config("")).unwrap();
         let _quiet = quiet.subscribe(&key("shop.Quiet")).await.unwrap();
         let _loud = loud.subscribe(&key("shop.Loud")).await.unwrap();
         let of_space = space.replace("namespace", "namespaceId");

@@ -124,8 +124,7 @@ impl Layout {
         })
     }
 
-    /// As [`of`](Self::of), for a registry that has services in place of a tree: `group` is another thing there,
-    /// and consumers are not listed unless that is asked for, as with Java.
+    /// As [`of`](Self::of), for a registry that has services in place of a tree: `group` is another thing there.
     pub(crate) fn of_services(
         url: &RegistryUrl,
         params: &RegistryParams,
@@ -133,7 +132,6 @@ impl Layout {
     ) -> Result<Self, Error> {
         let mut tree = url.clone();
         tree.query.remove("group");
-        tree.query.entry("register-consumer".to_owned()).or_insert_with(|| "false".to_owned());
         let layout = Self::of(&tree, params, RecordForm::Curator, default_port)?;
         Ok(Self { parts_versions: true, ..layout })
     }

@@ -59,7 +59,7 @@ const SERVER_LIMIT: Duration = Duration::from_secs(2);
 /// | `namespace` | id of the namespace | `public` |
 /// | `group` | group of the services | `DEFAULT_GROUP` |
 /// | `register-mode` | `interface`, `instance` or `all`: the levels at which providers are registered | `all` |
-/// | `register-consumer` | whether a consumer lists itself under the services that it uses | `false` |
+/// | `register-consumer` | whether a consumer lists itself under the services that it uses | `true` |
 ///
 /// A connection is asked for its health every 5 s and has 4 s to answer. A server may take 2 s to let us
 /// in. Lists of up to 64 MiB and 100,000 names of services are read. Nacos 3 refuses instances whose
