@@ -2,6 +2,7 @@
 //! code. An example of two programs has its provider running meanwhile.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -22,6 +23,9 @@ struct Example {
     /// The program that must succeed, and its arguments.
     program: &'static [&'static str],
 }
+
+/// The quickstart at a registry, whose address follows.
+const QUICKSTART_AT: [&str; 4] = ["quickstart", "--seconds", "6", "--registry"];
 
 /// Every example. Programs are `[[example]]` targets of the workspace.
 const EXAMPLES: [Example; 13] = [
@@ -60,8 +64,7 @@ const fn quickstart(program: &'static [&'static str]) -> Example {
 }
 
 const fn quickstart_at(server: &'static str) -> Example {
-    let program = &["quickstart", "--seconds", "6", "--registry"];
-    Example { name: "quickstart", server: Some(server), provider: None, program }
+    Example { name: "quickstart", server: Some(server), provider: None, program: &QUICKSTART_AT }
 }
 
 /// Runs all examples, or those named.
@@ -73,9 +76,25 @@ pub(crate) fn run(names: &[String]) -> Result<(), Failure> {
         let known = known.join(", ");
         return Err(Failure::new(format!("unknown example `{name}`, available: {known}")));
     }
-    run_program(&mut cargo(["build", "--release", "--workspace", "--examples"]))?;
+    build()?;
     let chosen = |example: &&Example| names.is_empty() || names.iter().any(|n| n == example.name);
     EXAMPLES.iter().filter(chosen).try_for_each(run_one)
+}
+
+/// Runs the quickstart at every version of Nacos, whose servers are where `place`, a variable and its value, says.
+pub(crate) fn run_at_nacos(place: (&str, &Path)) -> Result<(), Failure> {
+    build()?;
+    ["nacos2", "nacos3"].into_iter().try_for_each(|version| {
+        let Some(server) = Server::start(version, &[place])? else {
+            return Err(Failure::new(format!("{version} is not there")));
+        };
+        eprintln!("example quickstart at {version}");
+        run_program(built(QUICKSTART_AT[0]).args(&QUICKSTART_AT[1..]).arg(&server.url))
+    })
+}
+
+fn build() -> Result<(), Failure> {
+    run_program(&mut cargo(["build", "--release", "--workspace", "--examples"]))
 }
 
 fn run_one(example: &Example) -> Result<(), Failure> {
@@ -84,7 +103,7 @@ fn run_one(example: &Example) -> Result<(), Failure> {
         Some((name, ready)) => Some(Provider::start(name, ready)?),
         None => None,
     };
-    let server = match example.server.map(Server::start).transpose()? {
+    let server = match example.server.map(|name| Server::start(name, &[])).transpose()? {
         Some(None) => return Ok(()),
         server => server.flatten(),
     };
@@ -105,9 +124,10 @@ struct Server {
 
 impl Server {
     /// `None` if it is not installed, which that program says.
-    fn start(name: &'static str) -> Result<Option<Self>, Failure> {
+    fn start(name: &str, places: &[(&str, &Path)]) -> Result<Option<Self>, Failure> {
         let failed = |why: String| Failure::new(format!("cannot start {name}: {why}"));
         let mut command = built("serve");
+        command.envs(places.iter().copied());
         let child = command.arg(name).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = child.map_err(|error| failed(error.to_string()))?;
         let mut line = String::new();

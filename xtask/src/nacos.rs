@@ -4,8 +4,8 @@
 
 use std::path::PathBuf;
 
-use crate::maven;
 use crate::process::{Failure, cargo, run, target};
+use crate::{examples, maven};
 
 /// Says to tests where the servers are.
 pub(crate) const VARIABLE: &str = "DUBHE_NACOS";
@@ -13,19 +13,27 @@ pub(crate) const VARIABLE: &str = "DUBHE_NACOS";
 /// The versions of which there is a folder in `tests/servers/nacos`.
 const VERSIONS: [&str; 2] = ["2", "3"];
 
-/// Runs the tests, or with arguments those of `tests/nacos.rs` that they choose.
+/// Runs the tests and the quickstart, or with arguments those of `tests/nacos.rs` that they choose. What fails does not
+/// keep the rest from running.
 pub(crate) fn test(arguments: &[String]) -> Result<(), Failure> {
     let prepared = prepare()?;
     // Those of faults have servers of their own: one after the other, or times are those of the machine.
     let faults = ["--test", "nacos", "--", "--test-threads=1"];
     let suites =
         [&faults[..], &["--test", "contract"], &["--test", "config_center"], &["--lib", "nacos::"]];
+    let mut failures = Vec::new();
     let chosen = if arguments.is_empty() { &suites[..] } else { &suites[..1] };
     for suite in chosen {
         let mut command = cargo(["test", "--package", "dubhe-registry", "--all-features"]);
-        run(command.env(VARIABLE, &prepared).args(*suite).args(arguments))?;
+        if let Err(failure) = run(command.env(VARIABLE, &prepared).args(*suite).args(arguments)) {
+            failures.push(failure.to_string());
+        }
     }
-    Ok(())
+    if arguments.is_empty() {
+        let quickstart = examples::run_at_nacos((VARIABLE, &prepared));
+        failures.extend(quickstart.err().map(|failure| failure.to_string()));
+    }
+    if failures.is_empty() { Ok(()) } else { Err(Failure::new(failures.join("; "))) }
 }
 
 /// Puts the servers of all versions together, and returns the folder that they are in.
