@@ -90,8 +90,11 @@ pub(crate) fn bench(arguments: &[String]) -> Done {
         Some(("codecs", rest)) => return codecs::bench(rest),
         Some(("messages", rest)) => return growth::bench(rest),
         Some(("registry", rest)) => {
-            let command = ["run", "--release", "--package", "dubhe-scale", "--", "run"];
-            return run(cargo(command).args(rest));
+            let mut command = cargo(["run", "--release", "--package", "dubhe-scale", "--", "run"]);
+            if rest.iter().any(|argument| argument == "nacos") {
+                command.env(nacos::VARIABLE, nacos::prepare()?);
+            }
+            return run(command.args(rest));
         }
         _ => {}
     }
