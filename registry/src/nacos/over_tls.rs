@@ -3,7 +3,6 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::{StreamExt as _, stream};
@@ -19,17 +18,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::Nacos;
 use super::connection::GRPC_OFFSET;
 use super::payload::Payload;
 use crate::RegistryParams;
 use crate::backend::{Backend as _, Demand};
+use crate::tls::tests::acceptor;
 
 /// What a login is worth here.
 const TOKEN: &str = "a token";
@@ -90,27 +85,6 @@ async fn listen() -> (TcpListener, TcpListener) {
             return (http, grpc);
         }
     }
-}
-
-/// Takes who has a certificate of `authority`, and speaks this protocol.
-fn acceptor(
-    authority: &CertificateAuthority,
-    files: &CertificateFiles,
-    protocol: &[u8],
-) -> TlsAcceptor {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(authority.ca()).unwrap()).unwrap();
-    let provider = Arc::new(ring::default_provider());
-    let clients =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-    let config = ServerConfig::builder_with_provider(provider);
-    let config = config.with_safe_default_protocol_versions().unwrap();
-    let config = config.with_client_cert_verifier(clients.build().unwrap());
-    let chain = vec![CertificateDer::from_pem_file(&files.cert).unwrap()];
-    let key = PrivateKeyDer::from_pem_file(&files.key).unwrap();
-    let mut config = config.with_single_cert(chain, key).unwrap();
-    config.alpn_protocols = vec![protocol.to_vec()];
-    TlsAcceptor::from(Arc::new(config))
 }
 
 async fn serve_logins(listener: TcpListener, tls: Option<TlsAcceptor>) {

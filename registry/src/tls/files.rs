@@ -137,3 +137,48 @@ fn unusable(own: &OwnFiles, error: &rustls::Error) -> String {
         error => format!("cert {cert} with key {key} cannot be used: {error}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_used_says_why_and_shows_nothing_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.pem");
+        let own = OwnFiles { cert: path.clone(), key: path.clone() };
+        let item = |label: &str, body: &str| {
+            format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
+        };
+        let secret = "c2VjcmV0";
+        let certificate = item("CERTIFICATE", secret);
+        let too_long = certificate.clone() + &" ".repeat(1 << 20);
+        for (text, of_key, expected) in [
+            (String::new(), false, "has no `-----BEGIN CERTIFICATE-----`: write a file in PEM"),
+            (item("CERTIFICATE", "§"), false, "is damaged, it is not PEM throughout"),
+            (too_long, false, "has more than 1 MiB: leave in it what is needed here"),
+            (certificate.clone(), true, "has no `-----BEGIN PRIVATE KEY-----`"),
+            (
+                certificate.clone() + &item("ENCRYPTED PRIVATE KEY", secret),
+                true,
+                "is encrypted: write it without a pass phrase",
+            ),
+        ] {
+            fs::write(&path, text).unwrap();
+            let why = match of_key {
+                true => own_certificate(&own).map(drop).unwrap_err(),
+                false => certificates("ca", &path).map(drop).unwrap_err(),
+            };
+            assert!(why.contains(expected) && !why.contains(secret), "{why}");
+            assert!(why.contains("a.pem"), "{why}");
+        }
+        let full = certificate.clone() + &" ".repeat((1 << 20) - certificate.len());
+        fs::write(&path, full).unwrap();
+        assert_eq!(certificates("ca", &path).unwrap().len(), 1, "1 MiB is allowed");
+        fs::write(&path, certificate).unwrap();
+        let why = given_roots(&path).map(drop).unwrap_err();
+        assert!(why.contains("has a certificate that cannot be used"), "{why}");
+    }
+}

@@ -18,6 +18,8 @@ mod failure;
 mod files;
 mod settings;
 mod stream;
+#[cfg(test)]
+pub(crate) mod tests;
 mod words;
 
 #[cfg(feature = "_grpc")]

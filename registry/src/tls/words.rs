@@ -166,3 +166,101 @@ fn alerted(server: &str, has_certificate: bool, alert: AlertDescription) -> TlsF
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt;
+    use std::sync::Arc;
+
+    use tokio_rustls::rustls::OtherError;
+    use tokio_rustls::rustls::pki_types::UnixTime;
+
+    use super::*;
+    use crate::RegistryUrl;
+
+    /// As the certificate of an authority is named that a server has for its own.
+    #[derive(Debug)]
+    struct CaUsedAsEndEntity;
+
+    impl fmt::Display for CaUsedAsEndEntity {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("it is that of a CA")
+        }
+    }
+
+    impl std::error::Error for CaUsedAsEndEntity {}
+
+    fn told(why: CertificateError) -> String {
+        let url = RegistryUrl::parse("etcd://a.test:1?tls=true").unwrap();
+        let settings = TlsSettings::of(&url).unwrap().unwrap();
+        let name = ServerName::try_from("a.test").unwrap();
+        let cause = RustlsError::InvalidCertificate(why);
+        let error = io::Error::new(io::ErrorKind::InvalidData, cause);
+        match failure("a.test:1", &name, &settings, &error) {
+            TlsFailure::Theirs(why) => why,
+            TlsFailure::Ours(why) => panic!("it is theirs: {why}"),
+        }
+    }
+
+    #[test]
+    fn each_fault_of_a_certificate_has_its_remedy() {
+        let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let nameless = |presented| CertificateError::NotValidForNameContext {
+            expected: ServerName::try_from("a.test").unwrap(),
+            presented,
+        };
+        let names = (0..11).map(|i| format!("DnsName(\"b{i}.test\")")).collect();
+        for (why, expected) in [
+            (CertificateError::NotValidYet, "is not valid yet: make it again, or set the clock"),
+            (
+                CertificateError::NotValidYetContext { time: at(1), not_before: at(2) },
+                "is not valid yet",
+            ),
+            (CertificateError::Expired, "has expired: renew it, or set the clock"),
+            (
+                CertificateError::ExpiredContext { time: at(90), not_after: at(30) },
+                "expired 1m ago: renew it",
+            ),
+            (nameless(Vec::new()), "does not name `a.test`, nor anything else: names have to be"),
+            (nameless(names), "b8.test, b9.test: write a name that it has"),
+            (CertificateError::InvalidPurpose, "is not for servers: make one whose extended key"),
+            (CertificateError::BadSignature, "is signed by none that this system trusts"),
+            (
+                CertificateError::Other(OtherError(Arc::new(CaUsedAsEndEntity))),
+                "is that of a CA: let it sign another one",
+            ),
+            (CertificateError::Revoked, "cannot be used: Revoked"),
+        ] {
+            let told = told(why);
+            assert!(told.starts_with("the certificate of a.test:1 "), "{told}");
+            assert!(told.contains(expected), "{told}");
+        }
+    }
+
+    #[test]
+    fn an_alert_that_is_about_our_certificate_is_for_us_to_mend() {
+        use AlertDescription as Alert;
+        let refuses = "a:1 refuses our certificate";
+        for (has_certificate, alert, is_ours, expected) in [
+            (true, Alert::DecryptError, true, refuses),
+            (true, Alert::CertificateExpired, true, refuses),
+            (true, Alert::UnknownCA, true, refuses),
+            (true, Alert::AccessDenied, true, refuses),
+            (false, Alert::CertificateRequired, true, "a:1 wants a client certificate"),
+            (false, Alert::HandshakeFailure, false, "and whether it wants a client certificate"),
+            (true, Alert::HandshakeFailure, false, "check that it takes TLS 1.2 or 1.3"),
+            (false, Alert::DecryptError, false, "ended TLS (DecryptError)"),
+            (false, Alert::UnrecognisedName, false, "write server-name=NAME"),
+            (false, Alert::NoApplicationProtocol, false, "not what is spoken here"),
+        ] {
+            let (told_ours, told) = match alerted("a:1", has_certificate, alert) {
+                TlsFailure::Ours(why) => (true, why),
+                TlsFailure::Theirs(why) => (false, why),
+            };
+            assert_eq!(told_ours, is_ours, "{told}");
+            assert!(told.contains(expected), "{told}");
+            let asks_for_one = told.contains("whether it wants");
+            assert!(!(has_certificate && asks_for_one), "it has one: {told}");
+        }
+    }
+}

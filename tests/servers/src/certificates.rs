@@ -55,12 +55,21 @@ impl CertificateAuthority {
     #[must_use]
     #[allow(clippy::new_without_default, reason = "each is another")]
     pub fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "authority of a test");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let key = KeyPair::generate().expect("a key can be made");
-        let issuer = CertifiedIssuer::self_signed(params, key).expect("it can sign itself");
+        let (params, key) = authority("authority of a test");
+        Self::of(CertifiedIssuer::self_signed(params, key).expect("it can sign itself"))
+    }
+
+    /// Another one, whose own certificate this one has signed.
+    ///
+    /// # Panics
+    /// Its folder cannot be written.
+    #[must_use]
+    pub fn below(&self) -> Self {
+        let (params, key) = authority("lower authority of a test");
+        Self::of(CertifiedIssuer::signed_by(params, key, &self.issuer).expect("it can be signed"))
+    }
+
+    fn of(issuer: CertifiedIssuer<'static, KeyPair>) -> Self {
         let dir = tempfile::tempdir().expect("a folder for certificates");
         let authority = Self { issuer, dir };
         write(&authority.ca(), &authority.ca_pem());
@@ -134,6 +143,15 @@ impl CertificateFiles {
         write(&both, &format!("{}{}", read(&self.key), read(&self.cert)));
         both
     }
+}
+
+/// What the certificate of an authority of this name says, and its key.
+fn authority(name: &str) -> (CertificateParams, KeyPair) {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    (params, KeyPair::generate().expect("a key can be made"))
 }
 
 fn write(path: &Path, text: &str) {
