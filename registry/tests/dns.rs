@@ -85,6 +85,8 @@ async fn every_service_has_the_same_addresses_and_registering_changes_nothing() 
     let registry = connect(&url).unwrap();
     let guard = registry.register(instance(SERVICE, "c:3")).await.unwrap();
     assert!(guard.is_registered());
+    let again = registry.register(instance(SERVICE, "d:4")).await.unwrap();
+    assert!(again.is_registered());
     for service in [SERVICE, "shop.Orders:2"] {
         let mut list = registry.subscribe(&key(service)).await.unwrap();
         let snapshot = shows(&mut list, &["10.0.0.1:1", "10.0.0.2:1"]).await;
@@ -258,6 +260,11 @@ async fn a_server_that_dies_costs_no_address_and_is_told_once() {
 
     server.set(&[("10.0.0.2", "once.test")]);
     shows(&mut list, &["10.0.0.2:1"]).await;
+    // Another outage within a minute is no news.
+    server.kill();
+    is_doubted(&list, "does not answer in time").await;
+    server.restart("");
+    is_confirmed(&list).await;
     assert_eq!(logged(&["registry=dns://once.test:1", "name is not answered"]), 1);
 }
 

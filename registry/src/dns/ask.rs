@@ -87,6 +87,12 @@ impl Asker {
         Self { settings, resolver: None, last: LastAddresses::new() }
     }
 
+    /// One that begins with this resolver.
+    #[cfg(test)]
+    pub(super) fn with(settings: Arc<DnsSettings>, resolver: DnsResolver) -> Self {
+        Self { resolver: Some(resolver), ..Self::new(settings) }
+    }
+
     /// The providers now, at least one.
     pub(super) async fn ask(&mut self) -> Result<DnsAnswer, Error> {
         let resolver = match self.resolver.take() {
@@ -128,7 +134,7 @@ impl Round<'_> {
             };
             match asked {
                 Err(NoAnswer::NoName) => {}
-                Err(NoAnswer::NoRecords) => missing = NoAnswer::NoRecords,
+                Err(none @ (NoAnswer::NoRecords | NoAnswer::NoTargets)) => missing = none,
                 other => return other,
             }
         }
@@ -161,7 +167,7 @@ impl Round<'_> {
                 other => return other,
             }
         }
-        Err(NoAnswer::NoRecords)
+        Err(NoAnswer::NoTargets)
     }
 
     /// The providers of SRV records of one priority.
@@ -289,4 +295,28 @@ fn weights(group: &[SRV]) -> Vec<u32> {
         weight => u32::from(weight) * USUAL_WEIGHT,
     };
     group.iter().map(weight).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+
+    #[test]
+    fn a_list_has_a_limit_and_takes_nothing_beyond_it() {
+        let v4 = |count| (0..count).map(|i| Ipv4Addr::from_bits(i).into()).collect();
+        let v6 = |count| (0..count).map(|i| Ipv6Addr::from_bits(i).into()).collect();
+        let found = |by_family| Addresses { by_family, ttl: 1, is_partial: false };
+        let mut list = List::standing_for(1);
+        let name = Name::from_ascii("shop.test.").unwrap();
+        let first = found(vec![(Family::V4, v4(10_000)), (Family::V6, v6(9_999))]);
+        list.add(&name, &first, 1, 100).unwrap();
+        let two = found(vec![(Family::V4, v4(2))]);
+        let refused = list.add(&name, &two, 2, 100).unwrap_err();
+        assert!(matches!(refused, NoAnswer::TooMany(20_000)), "{refused:?}");
+        assert_eq!(list.weights.len(), 19_999);
+        list.add(&name, &found(vec![(Family::V4, v4(1))]), 2, 100).unwrap();
+        assert_eq!(list.weights.len(), MAX_PROVIDERS, "as many are allowed");
+    }
 }

@@ -28,6 +28,8 @@ mod ask;
 mod resolver;
 mod session;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -30,6 +30,8 @@ pub(super) enum NoAnswer {
     NoName,
     /// It exists, without records of the kinds that were asked for.
     NoRecords,
+    /// It has SRV records, and none of their targets has an address.
+    NoTargets,
     /// An SRV record says that the service is not offered there.
     NotOffered,
     /// There are more than we take, which is this number.
@@ -155,6 +157,9 @@ impl NoAnswer {
             Self::NoRecords => {
                 format!("`{name}` has no {kinds} records, check what it should have")
             }
+            Self::NoTargets => format!(
+                "no target of the SRV records of `{name}` has an address, check the names they lead to"
+            ),
             Self::NotOffered => format!("the SRV record of `{name}` says that nobody offers it"),
             Self::TooMany(limit) => {
                 format!("`{name}` has more than {limit} addresses, divide them among names")

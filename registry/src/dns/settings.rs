@@ -236,6 +236,32 @@ mod tests {
     }
 
     #[test]
+    fn pauses_after_failures_grow_to_the_lower_bound_and_to_four_seconds_at_most() {
+        let longest =
+            |min: &str| read(&format!("dns://shop:1?min-ttl={min}")).unwrap().longest_pause();
+        assert_eq!(longest("1ms"), Pace::default().first_pause);
+        assert_eq!(longest("2s"), Duration::from_secs(2));
+        assert_eq!(longest("20s"), Duration::from_secs(4));
+    }
+
+    #[test]
+    fn people_are_told_what_is_asked_for_and_whom() {
+        for (url, kinds, asked) in [
+            ("dns://shop:1", "A or AAAA", "the name server of this machine"),
+            ("dns://shop:1?family=ipv4&server=10.0.0.2", "A", "the name server 10.0.0.2:53"),
+            (
+                "dns://shop:1?family=ipv6&server=10.0.0.2,10.0.0.3:5",
+                "AAAA",
+                "each of the name servers 10.0.0.2:53, 10.0.0.3:5",
+            ),
+            ("dns://_a.shop?family=ipv4", "SRV", "the name server of this machine"),
+        ] {
+            let settings = read(url).unwrap();
+            assert_eq!((settings.kinds(), &*settings.asked()), (kinds, asked), "{url}");
+        }
+    }
+
+    #[test]
     fn wrong_addresses_say_what_to_write() {
         let long = format!("dns://{}:1", "a".repeat(64));
         let longer = format!("dns://{}a:1", "a.".repeat(127));
