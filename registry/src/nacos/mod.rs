@@ -14,6 +14,7 @@ mod messages;
 mod naming;
 #[cfg(test)]
 mod over_tls;
+mod own_hosts;
 mod payload;
 mod place;
 mod pushes;

@@ -4,24 +4,20 @@
 //! replaces it. So everything that this process lists of a service is kept here and published together:
 //! while one publication is under way, whatever comes waits for the next, which takes it all.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use rpc_core::Error;
-use tokio::sync::{Mutex as AsyncMutex, RwLock, mpsc, watch};
-use tokio::time::Instant;
+use tokio::sync::{RwLock, mpsc, watch};
 
 use super::connection::{NacosConnection, NacosRefusal};
 use super::messages::{
     BatchInstanceRequest, InstanceRequest, NacosHost, NacosService, Named, ServiceListRequest,
     ServiceQueryRequest, SubscribeServiceRequest,
 };
+use super::own_hosts::{NextStep, OwnHosts, lists_all};
 use super::pushes::NewestList;
 use crate::lock::locked;
-
-/// How long a check holds that a service's list has our instances.
-const CHECK_HOLDS: Duration = Duration::from_secs(10);
 
 /// Names asked for at a time.
 const PAGE: usize = 500;
@@ -38,42 +34,10 @@ pub(super) struct Naming {
     connection: Arc<NacosConnection>,
     namespace: Arc<str>,
     group: Arc<str>,
-    listed: Mutex<HashMap<String, Arc<Slot>>>,
+    listed: Mutex<HashMap<String, Arc<OwnHosts>>>,
     /// Held while a subscription begins or, for writing, ends: in this order they reach the server.
     subscribing: RwLock<()>,
     leaving: mpsc::Sender<String>,
-}
-
-/// What this process lists of one service.
-#[derive(Debug, Default)]
-struct Slot {
-    wanted: Mutex<Wanted>,
-    /// Held while one of them publishes or checks.
-    turn: AsyncMutex<Done>,
-}
-
-#[derive(Debug, Default)]
-struct Wanted {
-    /// By a key of the caller's.
-    hosts: BTreeMap<String, NacosHost>,
-    /// Grows with every change.
-    version: u64,
-}
-
-#[derive(Debug, Default)]
-struct Done {
-    /// The version that the server has.
-    version: u64,
-    /// When that was last true.
-    checked: Option<Instant>,
-}
-
-impl Slot {
-    /// What is wanted, and its version.
-    fn hosts(&self) -> (Vec<NacosHost>, u64) {
-        let wanted = locked(&self.wanted);
-        (wanted.hosts.values().cloned().collect(), wanted.version)
-    }
 }
 
 impl Naming {
@@ -105,22 +69,13 @@ impl Naming {
     /// Lists `host` under `service`, beside what this process lists there already. If it does so already,
     /// looks whether the server still has it.
     pub(super) async fn put(&self, service: &str, key: &str, host: NacosHost) -> Result<(), Error> {
-        let slot = self.slot(service);
-        let version = {
-            let mut wanted = locked(&slot.wanted);
-            if wanted.hosts.get(key) != Some(&host) {
-                wanted.hosts.insert(key.to_owned(), host);
-                wanted.version += 1;
-            }
-            wanted.version
-        };
-        let outcome = self.settle(&slot, service, version, true).await;
+        let own = self.own(service);
+        let version = own.put(key, host);
+        let outcome = self.settle(&own, service, version, true).await;
         outcome.map_err(|refusal| {
             if refusal.code != 0 {
                 // It may be this host that the server does not take; it must not cost the others their place.
-                let mut wanted = locked(&slot.wanted);
-                wanted.hosts.remove(key);
-                wanted.version += 1;
+                own.remove(key);
             }
             self.connection.error(&format!("cannot register in `{service}`"), &refusal)
         })
@@ -128,15 +83,11 @@ impl Naming {
 
     /// Takes off the list what was put under `key`.
     pub(super) async fn remove(&self, service: &str, key: &str) -> Result<(), Error> {
-        let Some(slot) = locked(&self.listed).get(service).cloned() else {
+        let Some(own) = locked(&self.listed).get(service).cloned() else {
             return Ok(());
         };
-        let version = {
-            let mut wanted = locked(&slot.wanted);
-            wanted.version += u64::from(wanted.hosts.remove(key).is_some());
-            wanted.version
-        };
-        let outcome = self.settle(&slot, service, version, false).await;
+        let version = own.remove(key);
+        let outcome = self.settle(&own, service, version, false).await;
         outcome.map_err(|refusal| {
             self.connection.error(&format!("cannot unregister from `{service}`"), &refusal)
         })
@@ -145,42 +96,30 @@ impl Naming {
     /// Waits until the server has `version` of what is wanted; publishes it if nobody else does.
     async fn settle(
         &self,
-        slot: &Slot,
+        own: &OwnHosts,
         service: &str,
         version: u64,
         checks: bool,
     ) -> Result<(), NacosRefusal> {
-        let mut done = slot.turn.lock().await;
-        if done.version >= version {
-            let is_newest = done.version == locked(&slot.wanted).version;
-            let holds = done.checked.is_some_and(|at| at.elapsed() < CHECK_HOLDS);
-            // A change of somebody else's is published by that one.
-            if !checks || holds || !is_newest {
+        let mut done = own.turn().await;
+        match done.next_step(version, own.hosts().1, checks) {
+            NextStep::Nothing => return Ok(()),
+            NextStep::Check if self.has(service, &own.hosts().0).await? => {
+                done.confirm();
                 return Ok(());
             }
-            if self.has(service, &slot.hosts().0).await? {
-                done.checked = Some(Instant::now());
-                return Ok(());
-            }
+            NextStep::Check | NextStep::Publish => {}
         }
-        let (hosts, newest) = slot.hosts();
+        let (hosts, newest) = own.hosts();
         self.publish(service, &hosts).await?;
-        *done = Done { version: newest, checked: Some(Instant::now()) };
+        done.reach(newest);
         Ok(())
     }
 
     /// Whether the server lists all of `hosts`.
     async fn has(&self, service: &str, hosts: &[NacosHost]) -> Result<bool, NacosRefusal> {
         let info = self.query(service).await?;
-        // Two starts of a program may be listed at one address.
-        let mut listed: HashMap<_, Vec<_>> = HashMap::new();
-        for host in info.hosts.iter().flatten() {
-            listed.entry((&*host.ip, host.port)).or_default().push(&host.metadata);
-        }
-        Ok(hosts.iter().all(|ours| {
-            let theirs = listed.get(&(&*ours.ip, ours.port));
-            theirs.is_some_and(|theirs| theirs.contains(&&ours.metadata))
-        }))
+        Ok(lists_all(info.hosts.as_deref().unwrap_or_default(), hosts))
     }
 
     /// Replaces what this connection lists of `service`.
@@ -261,11 +200,8 @@ impl Naming {
                     self.connection.error("cannot list the services", &refusal)
                 })?;
             let found = page.service_names.unwrap_or_default();
-            let is_last = found.len() < PAGE || page_no * PAGE >= page.count.min(MAX_NAMES);
-            names.extend(found.into_iter().map(|name| match name.split_once("@@") {
-                Some((_, name)) => name.to_owned(),
-                None => name,
-            }));
+            let is_last = is_last_page(page_no, found.len(), page.count);
+            names.extend(found.into_iter().map(without_group));
             if is_last {
                 break;
             }
@@ -277,7 +213,7 @@ impl Naming {
         Named { namespace: &self.namespace, group_name: &self.group, service_name: service }
     }
 
-    fn slot(&self, service: &str) -> Arc<Slot> {
+    fn own(&self, service: &str) -> Arc<OwnHosts> {
         Arc::clone(locked(&self.listed).entry(service.to_owned()).or_default())
     }
 }
@@ -308,6 +244,47 @@ impl Drop for FollowedService {
         if self.naming.connection.pushes().leave_service(&self.service) {
             // Full: the server pushes on, and that is ignored.
             let _ = self.naming.leaving.try_send(std::mem::take(&mut self.service));
+        }
+    }
+}
+
+/// Whether page `page_no`, which has so many names, is the last that is read of `count`.
+fn is_last_page(page_no: usize, names: usize, count: usize) -> bool {
+    names < PAGE || page_no * PAGE >= count.min(MAX_NAMES)
+}
+
+/// The name of a service that the server names with its group before it, or without.
+fn without_group(name: String) -> String {
+    match name.split_once("@@") {
+        Some((_, name)) => name.to_owned(),
+        None => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_read_to_the_last_and_not_without_end() {
+        for (page_no, names, count, is_last) in [
+            (1, 500, 501, false),
+            (1, 500, 500, true),
+            (2, 1, 501, true),
+            // Services went while their names were read.
+            (1, 499, 1000, true),
+            (1, 0, usize::MAX, true),
+            (199, 500, usize::MAX, false),
+            (200, 500, usize::MAX, true),
+        ] {
+            assert_eq!(is_last_page(page_no, names, count), is_last, "{page_no} {names} {count}");
+        }
+    }
+
+    #[test]
+    fn a_service_is_named_without_its_group() {
+        for (told, name) in [("DEFAULT_GROUP@@a.B", "a.B"), ("a.B", "a.B"), ("g@@a@@b", "a@@b")] {
+            assert_eq!(without_group(told.to_owned()), name);
         }
     }
 }

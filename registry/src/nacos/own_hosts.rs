@@ -1,0 +1,176 @@
+//! What this process lists of one service of Nacos, and how much of it the server is known to have.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
+use tokio::time::Instant;
+
+use super::messages::NacosHost;
+use crate::lock::locked;
+
+/// How long a check holds that a service's list has our instances.
+const CHECK_HOLDS: Duration = Duration::from_secs(10);
+
+/// What this process lists of one service.
+#[derive(Debug, Default)]
+pub(super) struct OwnHosts {
+    wanted: Mutex<Wanted>,
+    /// Held while one of them publishes or checks.
+    turn: AsyncMutex<Done>,
+}
+
+#[derive(Debug, Default)]
+struct Wanted {
+    /// By a key of the caller's.
+    hosts: BTreeMap<String, NacosHost>,
+    /// Grows with every change.
+    version: u64,
+}
+
+/// How far the server has followed.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// The version that the server has.
+    version: u64,
+    /// When that was last true.
+    checked: Option<Instant>,
+}
+
+/// What is to be done until the server has a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NextStep {
+    /// It has it, or who changed it since publishes that.
+    Nothing,
+    /// It had it, and may have lost it.
+    Check,
+    Publish,
+}
+
+impl OwnHosts {
+    /// Has `host` wanted under `key`, and returns the version that has it.
+    pub(super) fn put(&self, key: &str, host: NacosHost) -> u64 {
+        let mut wanted = locked(&self.wanted);
+        if wanted.hosts.get(key) != Some(&host) {
+            wanted.hosts.insert(key.to_owned(), host);
+            wanted.version += 1;
+        }
+        wanted.version
+    }
+
+    /// Has nothing wanted under `key`, and returns the version without it.
+    pub(super) fn remove(&self, key: &str) -> u64 {
+        let mut wanted = locked(&self.wanted);
+        wanted.version += u64::from(wanted.hosts.remove(key).is_some());
+        wanted.version
+    }
+
+    /// What is wanted, and its version.
+    pub(super) fn hosts(&self) -> (Vec<NacosHost>, u64) {
+        let wanted = locked(&self.wanted);
+        (wanted.hosts.values().cloned().collect(), wanted.version)
+    }
+
+    /// Waits until nobody else publishes or checks.
+    pub(super) async fn turn(&self) -> MutexGuard<'_, Done> {
+        self.turn.lock().await
+    }
+}
+
+impl Done {
+    /// What is to be done until the server has `version`, where `newest` is wanted; `checks` is whether that
+    /// it had it once is not enough.
+    pub(super) fn next_step(&self, version: u64, newest: u64, checks: bool) -> NextStep {
+        if self.version < version {
+            return NextStep::Publish;
+        }
+        let holds = self.checked.is_some_and(|at| at.elapsed() < CHECK_HOLDS);
+        // A change of somebody else's is published by that one.
+        match !checks || holds || self.version != newest {
+            true => NextStep::Nothing,
+            false => NextStep::Check,
+        }
+    }
+
+    /// The server has what it had, as of now.
+    pub(super) fn confirm(&mut self) {
+        self.checked = Some(Instant::now());
+    }
+
+    /// The server has `version`, as of now.
+    pub(super) fn reach(&mut self, version: u64) {
+        *self = Self { version, checked: Some(Instant::now()) };
+    }
+}
+
+/// Whether `listed` has all of `ours`.
+pub(super) fn lists_all(listed: &[NacosHost], ours: &[NacosHost]) -> bool {
+    // Two starts of a program may be listed at one address.
+    let mut by_address: HashMap<_, Vec<_>> = HashMap::new();
+    for host in listed {
+        by_address.entry((&*host.ip, host.port)).or_default().push(&host.metadata);
+    }
+    ours.iter().all(|ours| {
+        let theirs = by_address.get(&(&*ours.ip, ours.port));
+        theirs.is_some_and(|theirs| theirs.contains(&&ours.metadata))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn host(ip: &str, port: u16, start: &str) -> NacosHost {
+        let metadata = [("start".to_owned(), start.to_owned())].into();
+        NacosHost { ip: ip.into(), port, metadata: Some(metadata), ..NacosHost::default() }
+    }
+
+    #[test]
+    fn a_version_grows_with_each_change_alone() {
+        let own = OwnHosts::default();
+        assert_eq!(own.put("a", host("10.0.0.1", 1, "1")), 1);
+        assert_eq!(own.put("a", host("10.0.0.1", 1, "1")), 1, "nothing has changed");
+        assert_eq!(own.put("a", host("10.0.0.1", 1, "2")), 2);
+        assert_eq!(own.put("b", host("10.0.0.2", 1, "1")), 3);
+        assert_eq!(own.remove("gone"), 3);
+        assert_eq!(own.remove("a"), 4);
+        assert_eq!(own.hosts(), (vec![host("10.0.0.2", 1, "1")], 4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_published_already_is_checked_at_times_and_not_published_again() {
+        let mut done = Done::default();
+        assert_eq!(done.next_step(1, 1, true), NextStep::Publish);
+        // Nothing is wanted, and nothing was published: still that may be false of an older connection.
+        assert_eq!(done.next_step(0, 0, true), NextStep::Check);
+        done.reach(2);
+        // Its change went with a later one.
+        assert_eq!(done.next_step(1, 2, true), NextStep::Nothing);
+        assert_eq!(done.next_step(3, 3, false), NextStep::Publish);
+        advance(CHECK_HOLDS).await;
+        assert_eq!(done.next_step(2, 2, false), NextStep::Nothing);
+        assert_eq!(done.next_step(2, 3, true), NextStep::Nothing, "another one publishes 3");
+        assert_eq!(done.next_step(2, 2, true), NextStep::Check);
+        done.confirm();
+        assert_eq!(done.next_step(2, 2, true), NextStep::Nothing);
+        assert_eq!(done.next_step(3, 3, true), NextStep::Publish, "the version stays");
+    }
+
+    #[test]
+    fn a_server_has_ours_where_address_and_metadata_are_the_same() {
+        let ours = [host("10.0.0.1", 1, "1"), host("10.0.0.2", 1, "1")];
+        let older = host("10.0.0.1", 1, "0");
+        let listed = [older.clone(), ours[1].clone(), ours[0].clone()];
+        assert!(lists_all(&listed, &ours), "in any order, beside others");
+        assert!(!lists_all(&listed[..2], &ours), "an older start is another one");
+        assert!(!lists_all(&ours[..1], &ours));
+        assert!(!lists_all(&[host("10.0.0.1", 2, "1")], &ours[..1]), "the port is another one");
+        assert!(lists_all(&[], &[]));
+        // What the server adds is its own.
+        let told = NacosHost { healthy: false, weight: 7.0, ..ours[0].clone() };
+        assert!(lists_all(&[told], &ours[..1]));
+    }
+}
