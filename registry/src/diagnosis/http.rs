@@ -54,16 +54,12 @@ impl Page {
         Some(Self { time, body: body.to_owned() })
     }
 
-    /// The text of a member of the object that the page is, if it is one.
-    pub(crate) fn member(&self, name: &str) -> Option<String> {
+    /// The text of a member of the object that the page is, if it is one; `path` names the objects that lead
+    /// to it, and it.
+    pub(crate) fn member(&self, path: &[&str]) -> Option<String> {
         let page: serde_json::Value = serde_json::from_str(&self.body).ok()?;
-        Some(sound::plain(page.get(name)?.as_str()?))
-    }
-
-    /// The text of a member of the object `inside` the one that the page is.
-    pub(crate) fn member_of(&self, inside: &str, name: &str) -> Option<String> {
-        let page: serde_json::Value = serde_json::from_str(&self.body).ok()?;
-        Some(sound::plain(page.get(inside)?.get(name)?.as_str()?))
+        let member = path.iter().try_fold(&page, |object, name| object.get(name))?;
+        Some(sound::plain(member.as_str()?))
     }
 }
 
@@ -74,13 +70,16 @@ mod tests {
     #[test]
     fn a_page_has_its_time_and_its_members() {
         let read = |text: &str| Page::read(SystemTime::now(), text);
-        let page =
-            "HTTP/1.0 200 OK\r\ndate: Tue, 15 Nov 1994 08:12:31 GMT\r\n\r\n{\"version\":\"2\"}";
+        let page = "HTTP/1.0 200 OK\r\ndate: Tue, 15 Nov 1994 08:12:31 GMT\r\n\r\n{\"version\":\"2\",\"data\":{\"a\":\"\\u001b3\",\"b\":4}}";
         let page = read(page).unwrap();
-        assert_eq!(page.member("version").as_deref(), Some("2"));
+        assert_eq!(page.member(&["version"]).as_deref(), Some("2"));
+        let shown = page.member(&["data", "a"]).unwrap();
+        assert!(shown.ends_with('3') && !shown.contains('\u{1b}'), "{shown:?}");
+        assert_eq!((page.member(&["data", "b"]), page.member(&["data"])), (None, None));
+        assert_eq!(page.member(&["version", "a"]), None);
         assert!(page.time.unwrap().diagnosis("a").seen.contains("behind"));
         let plain = read("HTTP/1.1 404 Not Found\r\nDate: soon\r\n\r\n[7]").unwrap();
-        assert!(plain.time.is_none() && plain.member("version").is_none());
+        assert!(plain.time.is_none() && plain.member(&["version"]).is_none());
         for foreign in ["", "\r\n\r\n", "SSH-2.0\r\n\r\n", "HTTP/1.0 200 OK\r\n"] {
             assert!(read(foreign).is_none(), "{foreign:?}");
         }

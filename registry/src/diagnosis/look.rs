@@ -199,52 +199,83 @@ fn show(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
     use std::sync::Arc;
 
     use async_trait::async_trait;
     use rpc_core::{Instance, ServiceKey};
+    use servers::free_ports;
     use tokio::time::sleep;
 
     use super::*;
     use crate::backend::{Listing, Updates};
+    use crate::check::CheckResult;
 
-    /// A registry in which everything comes at the last moment: no step passes its own limit.
-    #[derive(Debug, Clone)]
-    struct Slow {
-        server: String,
-        opens: bool,
+    /// A registry that does and says what a test wants.
+    #[derive(Debug, Clone, Default)]
+    struct Played {
+        servers: Vec<String>,
+        /// Everything comes at the last moment, and no step passes its own limit.
+        is_slow: bool,
+        /// Whether a server that accepts opens a session; else it says this.
+        trouble: Option<Error>,
+        /// What such a server says of itself.
+        own: Option<Diagnosis>,
+        /// A server that nothing needs.
+        needless: Option<String>,
+    }
+
+    impl Played {
+        /// Waits until just before the end of a step, if it is slow.
+        async fn almost(&self, step: Duration) {
+            if self.is_slow {
+                sleep(step - Duration::from_millis(100)).await;
+            }
+        }
+
+        async fn endless(&self) {
+            if self.is_slow {
+                std::future::pending().await
+            }
+        }
     }
 
     #[async_trait]
-    impl Backend for Slow {
+    impl Backend for Played {
         fn address(&self) -> String {
-            "slow://".to_owned()
+            "played://".to_owned()
         }
 
         fn servers(&self) -> Vec<String> {
-            vec![self.server.clone()]
+            self.servers.clone()
         }
 
         async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
-            sleep(OPEN - Duration::from_millis(100)).await;
+            self.almost(OPEN).await;
             Ok(Arc::new(self.clone()))
         }
 
         async fn examine(&self, _: &str) -> Result<Vec<Diagnosis>, Error> {
-            match self.opens {
-                true => sleep(EXAMINE - Duration::from_millis(100)).await,
-                false => std::future::pending().await,
+            if let Some(trouble) = &self.trouble {
+                self.endless().await;
+                return Err(trouble.clone());
             }
+            self.almost(EXAMINE).await;
             Ok(Vec::new())
         }
 
         async fn recognize(&self, _: &str) -> Option<Diagnosis> {
-            std::future::pending().await
+            self.endless().await;
+            self.own.clone()
+        }
+
+        fn unneeded(&self, server: &str) -> Option<String> {
+            (self.needless.as_deref() == Some(server)).then(|| "nobody needs it".to_owned())
         }
     }
 
     #[async_trait]
-    impl Session for Slow {
+    impl Session for Played {
         async fn register(&self, _: &Instance) -> Result<(), Error> {
             Ok(())
         }
@@ -266,7 +297,7 @@ mod tests {
         }
 
         async fn survey(&self) -> Result<Vec<Diagnosis>, Error> {
-            sleep(SURVEY - Duration::from_millis(100)).await;
+            self.almost(SURVEY).await;
             Ok(Vec::new())
         }
 
@@ -275,20 +306,103 @@ mod tests {
         }
 
         async fn end(&self) {
-            std::future::pending().await
+            self.endless().await;
         }
+    }
+
+    /// A server that accepts, and its address.
+    fn accepting() -> (TcpListener, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = listener.local_addr().unwrap().to_string();
+        (listener, server)
+    }
+
+    fn result_of(found: &[Diagnosis], check: &str) -> Vec<CheckResult> {
+        found.iter().filter(|seen| seen.check == check).map(|seen| seen.result).collect()
     }
 
     #[tokio::test(start_paused = true)]
     async fn whatever_a_registry_does_it_takes_less_than_ten_seconds() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let server = listener.local_addr().unwrap().to_string();
-        for (opens, expected) in [(true, "not read within 2.2 s"), (false, "within 4.0 s")] {
+        let (_listener, server) = accepting();
+        let silent = Some(Error::unreachable("it says nothing"));
+        for (trouble, expected) in [(None, "not read within 2.2 s"), (silent, "within 4.0 s")] {
             let begun = Instant::now();
-            let found = diagnose(&Slow { server: server.clone(), opens }).await;
+            let servers = vec![server.clone()];
+            let slow = Played { servers, is_slow: true, trouble, ..Played::default() };
+            let found = diagnose(&slow).await;
             let took = begun.elapsed();
             assert!(took < Duration::from_secs(10), "{took:?}");
             assert!(found.iter().any(|found| found.seen.contains(expected)), "{found:#?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_opens_no_session_is_asked_what_it_is() {
+        let (listener, server) = accepting();
+        let says = |own| Played {
+            servers: vec![server.clone()],
+            trouble: Some(Error::unreachable("registry played://: it hangs up")),
+            own,
+            ..Played::default()
+        };
+        let of_server = async |own| {
+            let mut found = diagnose(&says(own)).await;
+            assert_eq!(result_of(&found, "session"), [CheckResult::Skip], "{found:#?}");
+            found.retain(|seen| seen.check == "server");
+            let [failed] = &found[..] else { panic!("{found:#?}") };
+            assert!(failed.has_failed() && failed.of == server, "{failed}");
+            (failed.seen.clone(), failed.remedy.clone().unwrap())
+        };
+        let usual = "correct host and port, or see the log of the server";
+        // Nobody answers there: what is known is told.
+        assert_eq!(of_server(None).await, ("it hangs up".to_owned(), usual.to_owned()));
+        let own = Diagnosis::fail("server", "a", "played, which is starting", "wait for it");
+        let (seen, remedy) = of_server(Some(own.clone())).await;
+        assert_eq!(seen, "it hangs up; what answers is played, which is starting");
+        assert_eq!(remedy, "wait for it");
+        let silent = Diagnosis { remedy: None, ..own.clone() };
+        assert_eq!(of_server(Some(silent)).await.1, usual);
+
+        // Something else answers there; what the registry says of it counts first.
+        listener.set_nonblocking(true).unwrap();
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        let _greeting = tokio::task::JoinSet::from_iter([async move {
+            let mut open = Vec::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let _ = stream.writable().await;
+                let _ = stream.try_write(b"SSH-2.0-OpenSSH_9\r\n");
+                open.push(stream);
+            }
+        }]);
+        let (seen, remedy) = of_server(None).await;
+        assert_eq!(seen, "it hangs up");
+        assert_eq!(remedy, "what answers there is an SSH server: correct host and port");
+        assert_eq!(of_server(Some(own)).await.1, "wait for it");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_nothing_needs_costs_no_session_and_none_comes_of_it_alone() {
+        let ((_listener, open), [closed]) = (accepting(), free_ports());
+        let closed = format!("127.0.0.1:{closed}");
+        let servers = vec![open.clone(), closed.clone()];
+        let looks = async |needless: Option<&String>| {
+            let servers = servers.clone();
+            diagnose(&Played { servers, needless: needless.cloned(), ..Played::default() }).await
+        };
+        let usual = looks(None).await;
+        assert_eq!(result_of(&usual, "port"), [CheckResult::Ok, CheckResult::Fail], "{usual:#?}");
+        assert_eq!(result_of(&usual, "session"), [CheckResult::Ok], "one is enough: {usual:#?}");
+
+        let without = looks(Some(&closed)).await;
+        assert_eq!(result_of(&without, "port"), [CheckResult::Ok, CheckResult::Warn]);
+        assert_eq!(result_of(&without, "session"), [CheckResult::Ok], "{without:#?}");
+        let warned = without.iter().find(|seen| seen.result == CheckResult::Warn).unwrap();
+        let remedy = warned.remedy.as_deref().unwrap();
+        assert!(remedy.starts_with("nobody needs it; else start what should listen"), "{remedy}");
+
+        // The one that opens is needed by nobody.
+        let alone = looks(Some(&open)).await;
+        assert_eq!(result_of(&alone, "session"), [CheckResult::Skip], "{alone:#?}");
+        assert!(alone.iter().any(|seen| seen.seen == "no server opens a session"), "{alone:#?}");
     }
 }

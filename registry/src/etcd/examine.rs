@@ -48,7 +48,7 @@ pub(super) async fn recognize(access: &Access, server: &str) -> Option<Diagnosis
         diagnosis::page(server, "/health", tls),
         plain
     );
-    let version_of = |page: Option<Page>| page?.member("etcdserver");
+    let version_of = |page: Option<Page>| page?.member(&["etcdserver"]);
     if let Some(version) = version_of(plain) {
         let remedy = "leave out tls=true, or take its port for TLS";
         return Some(Diagnosis::fail(
@@ -59,7 +59,7 @@ pub(super) async fn recognize(access: &Access, server: &str) -> Option<Diagnosis
         ));
     }
     let version = version_of(version)?;
-    let told = |name| health.as_ref().and_then(|health: &Page| health.member(name));
+    let told = |name| health.as_ref().and_then(|health: &Page| health.member(&[name]));
     let (seen, remedy) = match (told("health").as_deref(), told("reason")) {
         (Some("true"), _) => (
             format!("etcd {version}, which says that it is well"),

@@ -34,8 +34,8 @@ async fn http(address: &str, tls: Option<&TlsSettings>) -> Vec<Diagnosis> {
         let Some(page) = diagnosis::page(address, path, tls).await else { break };
         is_http = true;
         time = page.time.or(time);
-        if let Some(version) = page.member("version").or_else(|| page.member_of("data", "version"))
-        {
+        let version = page.member(&["version"]).or_else(|| page.member(&["data", "version"]));
+        if let Some(version) = version {
             let seen = format!("Nacos {version}, HTTP");
             return vec![Diagnosis::ok("server", address, seen), clock(address, time)];
         }
