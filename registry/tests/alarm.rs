@@ -31,15 +31,19 @@ impl Backend for Fickle {
 
     async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
         self.sessions.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(Brief))
+        Ok(Arc::new(Idle { lasts: Duration::from_millis(10), listed: &[] }))
     }
 }
 
+/// A session of which nothing comes but these addresses, told anew every second, and its end.
 #[derive(Debug)]
-struct Brief;
+struct Idle {
+    lasts: Duration,
+    listed: &'static [&'static str],
+}
 
 #[async_trait]
-impl Session for Brief {
+impl Session for Idle {
     async fn register(&self, _: &Instance) -> Result<(), Error> {
         Ok(())
     }
@@ -48,12 +52,16 @@ impl Session for Brief {
         Ok(())
     }
 
-    async fn watch(&self, _: &ServiceKey, _: &Updates) -> Result<(), Error> {
-        std::future::pending().await
+    async fn watch(&self, service: &ServiceKey, updates: &Updates) -> Result<(), Error> {
+        loop {
+            updates.put(self.fetch(service).await?);
+            sleep(Duration::from_secs(1)).await;
+        }
     }
 
-    async fn fetch(&self, _: &ServiceKey) -> Result<Listing, Error> {
-        Ok(Listing::default())
+    async fn fetch(&self, service: &ServiceKey) -> Result<Listing, Error> {
+        let instance = |address: &&str| Instance::new(service.clone(), address, "1");
+        Ok(Listing::new(0, self.listed.iter().map(instance)))
     }
 
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
@@ -61,7 +69,7 @@ impl Session for Brief {
     }
 
     async fn closed(&self) {
-        sleep(Duration::from_millis(10)).await;
+        sleep(self.lasts).await;
     }
 }
 
@@ -100,38 +108,8 @@ impl Backend for Late {
     async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
         match self.begun.elapsed() < Duration::from_secs(60) {
             true => Err(Error::unreachable("connection refused")),
-            false => Ok(Arc::new(Lasting)),
+            false => Ok(Arc::new(Idle { lasts: Duration::MAX, listed: &[] })),
         }
-    }
-}
-
-#[derive(Debug)]
-struct Lasting;
-
-#[async_trait]
-impl Session for Lasting {
-    async fn register(&self, _: &Instance) -> Result<(), Error> {
-        Ok(())
-    }
-
-    async fn unregister(&self, _: &Instance) -> Result<(), Error> {
-        Ok(())
-    }
-
-    async fn watch(&self, _: &ServiceKey, _: &Updates) -> Result<(), Error> {
-        std::future::pending().await
-    }
-
-    async fn fetch(&self, _: &ServiceKey) -> Result<Listing, Error> {
-        Ok(Listing::default())
-    }
-
-    async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
-        Ok(Vec::new())
-    }
-
-    async fn closed(&self) {
-        std::future::pending().await
     }
 }
 
@@ -146,38 +124,7 @@ impl Backend for Messy {
     }
 
     async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
-        Ok(Arc::new(Self))
-    }
-}
-
-#[async_trait]
-impl Session for Messy {
-    async fn register(&self, _: &Instance) -> Result<(), Error> {
-        Ok(())
-    }
-
-    async fn unregister(&self, _: &Instance) -> Result<(), Error> {
-        Ok(())
-    }
-
-    async fn watch(&self, service: &ServiceKey, updates: &Updates) -> Result<(), Error> {
-        loop {
-            updates.put(self.fetch(service).await?);
-            sleep(Duration::from_secs(1)).await;
-        }
-    }
-
-    async fn fetch(&self, service: &ServiceKey) -> Result<Listing, Error> {
-        let instance = |address| Instance::new(service.clone(), address, "1");
-        Ok(Listing::new(0, ["a:1", "nowhere", "b\n:1"].map(instance)))
-    }
-
-    async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
-        Ok(Vec::new())
-    }
-
-    async fn closed(&self) {
-        std::future::pending().await
+        Ok(Arc::new(Idle { lasts: Duration::MAX, listed: &["a:1", "nowhere", "b\n:1"] }))
     }
 }
 

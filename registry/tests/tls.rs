@@ -213,9 +213,13 @@ impl Pair {
     }
 }
 
-/// Runs what waits in a thread of its own.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.unwrap()
+/// A server after it has done what takes its time, in a thread of its own.
+async fn after<S: Send + 'static>(mut server: S, work: impl FnOnce(&mut S) + Send + 'static) -> S {
+    let working = tokio::task::spawn_blocking(move || {
+        work(&mut server);
+        server
+    });
+    working.await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -235,11 +239,7 @@ async fn certificates_that_expire_and_are_replaced_on_disk_are_taken_with_the_ne
     authority.issue_into(&files, expired);
     assert!(pair.guard.is_registered() && pair.list.trouble().is_none());
     server.kill();
-    let server = aside(move || {
-        server.restart();
-        server
-    })
-    .await;
+    let server = after(server, EtcdServer::restart).await;
     pair.miss_it("expired").await;
     // A new authority has signed all; neither process is told.
     let next = CertificateAuthority::new();
@@ -247,12 +247,7 @@ async fn certificates_that_expire_and_are_replaced_on_disk_are_taken_with_the_ne
     std::fs::write(&ca, next.ca_pem()).unwrap();
     next.issue_into(&client, CertificateWish::default());
     // etcd reads whom it trusts as it starts.
-    let mut server = server;
-    let _server = aside(move || {
-        server.restart();
-        server
-    })
-    .await;
+    let _server = after(server, EtcdServer::restart).await;
     pair.heals(&url).await;
 }
 
@@ -265,11 +260,7 @@ async fn etcd_that_is_killed_and_comes_back_has_everything_again_over_tls() {
     let mut pair = Pair::at(&url).await;
     server.kill();
     pair.miss_it("").await;
-    let _server = aside(move || {
-        server.restart();
-        server
-    })
-    .await;
+    let _server = after(server, EtcdServer::restart).await;
     pair.heals(&url).await;
 }
 
@@ -284,12 +275,11 @@ async fn zookeeper_that_is_killed_and_comes_back_goes_on_with_the_session_over_t
     let before = sessions(&server);
     server.kill();
     pair.miss_it("").await;
-    let server = aside(move || {
+    let revive = |server: &mut ZooKeeperServer| {
         server.run();
         server.wait_until_ready();
-        server
-    })
-    .await;
+    };
+    let server = after(server, revive).await;
     pair.heals(&url).await;
     assert_eq!(sessions(&server), before, "they are the sessions of before");
 }
