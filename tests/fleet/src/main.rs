@@ -9,6 +9,7 @@
 //! The last line is `fleet: N checks, 0 failed`.
 
 mod api;
+mod calls;
 mod expected;
 mod findings;
 mod listed;

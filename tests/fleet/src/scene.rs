@@ -12,6 +12,7 @@ use servers::free_ports;
 use tokio::time::{Duration, Instant, sleep, timeout};
 
 use crate::BoxError;
+use crate::calls::{Called, Calls, Losses, Next};
 use crate::expected::{is_fine_in_go, is_lossy, sees};
 use crate::findings::Findings;
 use crate::listed::{Listed, OURS, difference};
@@ -22,6 +23,9 @@ use crate::world::{Cast, Language, Programs};
 /// How long it may take until everybody sees what is there: leases of others that have died end after 30 s,
 /// and Java hands lists on after 5 s if they change often.
 const SETTLED: Duration = Duration::from_secs(60);
+
+/// How long a consumer that has lost calls waits before it makes others.
+const BETWEEN_CALLS: Duration = Duration::from_secs(1);
 
 /// The service that all of them offer.
 const SERVICE: &str = "dubhe.fleet.Stock";
@@ -252,29 +256,35 @@ impl Scene {
         providers.map(|one| one.listed.clone()).collect()
     }
 
-    /// Has the consumer `name` make so many calls: all of them are answered, by others than ours. While
-    /// providers of its own kind restart it may lose some: then it makes as many again.
+    /// Has the consumer `name` make a call until one is answered, and then so many: all of them are answered, by
+    /// others than ours. Where it may lose some, it makes as many again, and what it lost is told.
     pub(crate) async fn call(
         &mut self,
         findings: &mut Findings,
         name: &str,
-        calls: usize,
+        count: usize,
+        losses: Losses,
     ) -> Result<(), BoxError> {
+        let ours = self.providers.iter().filter(|one| one.listed.scheme == OURS);
+        let ours: Vec<_> = ours.map(|one| (one.cast.name, &*one.listed.address)).collect();
         let consumer = self.consumers.iter_mut().find(|one| one.peer.name() == name);
         let consumer = consumer.ok_or_else(|| format!("there is no {name}"))?;
-        let begun = Instant::now();
-        let mut lost = String::new();
+        let (begun, mut calls, mut asked) = (Instant::now(), Calls::new(losses), 1);
         loop {
-            let answer = consumer.peer.ask(&format!("call {calls}")).await?;
-            let is_whole = answer.contains(&format!("ok={calls} "));
-            let strays = answer.contains("rust-");
-            if is_whole || strays || begun.elapsed() > SETTLED {
-                let seen = format!("{answer}{lost}");
-                findings.note(&format!("calls of {name}"), &seen, is_whole && !strays);
-                return Ok(());
+            let answer = consumer.peer.ask(&format!("call {asked}")).await?;
+            let called = Called::read(&answer).ok_or_else(|| format!("{name} says `{answer}`"))?;
+            match calls.next(&called, &ours, begun.elapsed()) {
+                Next::Probe => sleep(BETWEEN_CALLS).await,
+                Next::Call { pauses } => {
+                    asked = count;
+                    sleep(if pauses { BETWEEN_CALLS } else { Duration::ZERO }).await;
+                }
+                Next::Done { is_right } => {
+                    let seen = format!("{answer}{}", calls.told());
+                    findings.note(&format!("calls of {name}"), &seen, is_right);
+                    return Ok(());
+                }
             }
-            lost = format!(" (before, {answer})");
-            sleep(Duration::from_secs(1)).await;
         }
     }
 

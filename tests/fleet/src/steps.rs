@@ -4,6 +4,7 @@
 use tokio::time::{Duration, sleep};
 
 use crate::BoxError;
+use crate::calls::Losses;
 use crate::findings::Findings;
 use crate::scene::Scene;
 use crate::server::Kind;
@@ -55,10 +56,10 @@ pub(crate) async fn run(kind: Kind, findings: &mut Findings, quick: bool) -> Res
     scene.server.kill();
     sleep(AWAY).await;
     scene.server.restart();
-    look(&mut scene, findings).await?;
+    look(&mut scene, findings, Losses::UntilItRecovers).await?;
     findings.step("10 s later, when what was registered before that has ended");
     sleep(ENDED).await;
-    look(&mut scene, findings).await?;
+    look(&mut scene, findings, Losses::UntilItRecovers).await?;
     applications_leave(&mut scene, findings).await?;
     scene.tell_logs(findings);
     findings.step("everybody ends");
@@ -75,7 +76,7 @@ async fn interface_level(scene: &mut Scene, findings: &mut Findings) -> Result<(
         scene.provide(provider).await?;
         scene.consume(consumer).await?;
         scene.settle(findings).await?;
-        scene.call(findings, consumer.name, CALLS.0).await?;
+        scene.call(findings, consumer.name, CALLS.0, Losses::None).await?;
         scene.tell_invokers(findings, consumer.name).await?;
     }
     Ok(())
@@ -93,7 +94,7 @@ async fn application_level(scene: &mut Scene, findings: &mut Findings) -> Result
             scene.consume(cast).await?;
         }
     }
-    look(scene, findings).await
+    look(scene, findings, Losses::None).await
 }
 
 /// Every provider goes and comes back, in an orderly way and then killed, and the consumers too.
@@ -108,7 +109,7 @@ async fn restarts(scene: &mut Scene, findings: &mut Findings, quick: bool) -> Re
         for cast in theirs.filter(|cast| kind.is_known_to(cast.language)) {
             scene.replace(cast.name, is_orderly).await?;
         }
-        look(scene, findings).await?;
+        look(scene, findings, Losses::UntilItRecovers).await?;
         if quick {
             return Ok(());
         }
@@ -117,7 +118,7 @@ async fn restarts(scene: &mut Scene, findings: &mut Findings, quick: bool) -> Re
     for name in scene.consumers() {
         scene.replace_consumer(name).await?;
     }
-    look(scene, findings).await
+    look(scene, findings, Losses::None).await
 }
 
 /// Only ours are left at the application level: whoever prefers it has to go back to the other one.
@@ -132,17 +133,17 @@ async fn applications_leave(scene: &mut Scene, findings: &mut Findings) -> Resul
     for Cast { name, language, .. } in CONSUMERS {
         if scene.server.kind.is_known_to(language) {
             scene.tell_invokers(findings, name).await?;
-            scene.call(findings, name, CALLS.1).await?;
+            scene.call(findings, name, CALLS.1, Losses::None).await?;
         }
     }
     Ok(())
 }
 
 /// Everybody's list, and calls of everybody.
-async fn look(scene: &mut Scene, findings: &mut Findings) -> Result<(), BoxError> {
+async fn look(scene: &mut Scene, findings: &mut Findings, losses: Losses) -> Result<(), BoxError> {
     scene.settle(findings).await?;
     for name in scene.consumers() {
-        scene.call(findings, name, CALLS.1).await?;
+        scene.call(findings, name, CALLS.1, losses).await?;
     }
     Ok(())
 }
