@@ -2,7 +2,8 @@
 //!
 //! One file for each registry and service. It is written whole to a temporary file, synced and
 //! renamed, and carries a checksum: a reader sees a complete list or none. A damaged file is
-//! ignored with one warning and replaced by the next list. Nothing here can make a call fail.
+//! ignored with one warning and replaced by the next list. Nothing here can make a call fail, and a disk
+//! that hangs is waited for so long, and told once.
 //!
 //! An empty list is never written. So a registry that lost its data does not take from a consumer
 //! the list that it would start from.
@@ -19,6 +20,7 @@ use rpc_core::{Instance, ServiceKey, Snapshot, Source};
 use serde_json::value::RawValue;
 
 use crate::check::Diagnosis;
+use crate::disk_turns::{DISK_LIMIT, DiskTurns};
 use crate::sound::{self, UnsoundInstances};
 
 /// A list that the registry confirms unchanged is written again after this time: its age counts
@@ -31,9 +33,6 @@ const MAX_BYTES: u64 = 32 * 1024 * 1024;
 /// Most files in the folder; past it the oldest goes.
 const MAX_FILES: usize = 4096;
 
-/// How long looking at the folder may take.
-const DIAGNOSE: Duration = Duration::from_secs(2);
-
 const MAGIC: &str = "dubhe-cache-1";
 
 /// The lists of one registry on disk.
@@ -41,25 +40,47 @@ const MAGIC: &str = "dubhe-cache-1";
 pub(crate) struct Cache {
     dir: PathBuf,
     registry: Arc<str>,
+    /// Apart, so that who starts does not wait until lists of others are written.
+    reads: DiskTurns,
+    writes: DiskTurns,
 }
 
 impl Cache {
     pub(crate) fn new(dir: &Path, registry: &str) -> Self {
-        Self { dir: dir.to_owned(), registry: registry.into() }
+        let (reads, writes) = (DiskTurns::new(dir), DiskTurns::new(dir));
+        Self { dir: dir.to_owned(), registry: registry.into(), reads, writes }
     }
 
-    /// The last list of `service` with its age, if there is a whole one that is not empty.
+    /// The last list of `service` with its age, if there is a whole one that is not empty and the disk
+    /// has it in time.
     pub(crate) async fn read(&self, service: &ServiceKey) -> Option<Snapshot> {
-        let (cache, service) = (self.clone(), service.clone());
-        let read = move || cache.read_now(&service);
-        tokio::task::spawn_blocking(read).await.ok().flatten()
+        let path = self.path(service);
+        let from = path.clone();
+        let reading = self.reads.run(move || read_file(&from));
+        // Also for those before this one.
+        let in_time = tokio::time::timeout(DISK_LIMIT, reading);
+        let bytes = match in_time.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(bytes) => bytes?,
+            Err(error) => {
+                tell_ignored(service, &path, &error);
+                return None;
+            }
+        };
+        let service = service.clone();
+        let parse = move || {
+            parsed(&bytes, &service, &path)
+                .inspect_err(|error| tell_ignored(&service, &path, error))
+                .ok()
+        };
+        tokio::task::spawn_blocking(parse).await.ok().flatten()
     }
 
     /// Keeps the list. An empty one is not kept: it is of no use, and may be a mistake. Where the
     /// runtime shuts down nothing may be kept, which is no trouble of the disk.
     ///
     /// # Errors
-    /// The disk does not take it; what was kept before stays.
+    /// The disk does not take it; what was kept before stays. One that does not answer is
+    /// [`io::ErrorKind::TimedOut`], is logged already, and may still take it.
     pub(crate) async fn write(
         &self,
         service: &ServiceKey,
@@ -70,11 +91,7 @@ impl Cache {
         }
         let (cache, path) = (self.clone(), self.path(service));
         let write = move || cache.write_now(&path, &instances);
-        match tokio::task::spawn_blocking(write).await {
-            Ok(written) => written,
-            Err(ended) if ended.is_cancelled() => Ok(()),
-            Err(ended) => Err(ended.into()),
-        }
+        self.writes.run(write).await.map(|_| ())
     }
 
     /// Looks whether lists can be kept: writes a file of its own into the folder, and removes it.
@@ -84,7 +101,7 @@ impl Cache {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let unique = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = self.dir.join(format!(".dubhe-{}-{unique}.tmp", std::process::id()));
-        let writing = tokio::task::spawn_blocking(move || {
+        let writing = self.writes.run(move || {
             path.parent().map_or(Ok(()), fs::create_dir_all)?;
             fs::write(&path, MAGIC)?;
             fs::remove_file(&path)
@@ -94,11 +111,10 @@ impl Cache {
                           without it no program starts while its registry is away";
             Diagnosis::warn("cache", &folder, why, remedy)
         };
-        match tokio::time::timeout(DIAGNOSE, writing).await {
-            Ok(Ok(Ok(()))) => Diagnosis::ok("cache", &folder, "lists can be kept there"),
-            Ok(Ok(Err(error))) => failed(format!("lists cannot be kept there: {error}")),
-            Ok(Err(error)) => failed(error.to_string()),
-            Err(_) => failed(format!("the disk does not answer within {DIAGNOSE:?}")),
+        match tokio::time::timeout(DISK_LIMIT, writing).await {
+            Ok(Ok(_)) => Diagnosis::ok("cache", &folder, "lists can be kept there"),
+            Ok(Err(error)) => failed(format!("lists cannot be kept there: {error}")),
+            Err(_) => failed(format!("the disk does not answer within {DISK_LIMIT:?}")),
         }
     }
 
@@ -112,61 +128,6 @@ impl Cache {
         // Writing to a String cannot fail.
         let _ = write!(name, "-{:016x}.list", checksum(identity.as_bytes()));
         self.dir.join(name)
-    }
-
-    /// The list on disk; a damaged file is logged and counts as none.
-    fn read_now(&self, service: &ServiceKey) -> Option<Snapshot> {
-        let path = self.path(service);
-        match self.read_file(&path, service) {
-            Ok(snapshot) => Some(snapshot),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => {
-                let path = path.display();
-                tracing::warn!(
-                    target: "dubhe::registry::cache",
-                    %service, %path, %error, "cached list ignored, the next one replaces it"
-                );
-                None
-            }
-        }
-    }
-
-    /// Reads a file: a line with kind, checksum and time in milliseconds since 1970, then the list
-    /// as JSON.
-    fn read_file(&self, path: &Path, service: &ServiceKey) -> io::Result<Snapshot> {
-        let mut bytes = Vec::new();
-        fs::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-        let wrong = |what: &'static str| io::Error::new(io::ErrorKind::InvalidData, what);
-        let split = bytes.iter().position(|b| *b == b'\n');
-        let (head, body) = bytes.split_at(split.ok_or_else(|| wrong("it is cut off"))?);
-        let body = &body[1..];
-        let head = str::from_utf8(head).map_err(|_| wrong("its first line is damaged"))?;
-        let mut parts = head.split(' ');
-        let (magic, sum, written) = (parts.next(), parts.next(), parts.next());
-        if magic != Some(MAGIC) {
-            return Err(wrong("it is of another kind or version"));
-        }
-        if sum != Some(&format!("{:016x}", checksum(body))) {
-            return Err(wrong("its checksum is wrong"));
-        }
-        let written = written.and_then(|w| w.parse().ok()).map(Duration::from_millis);
-        let written = written.ok_or_else(|| wrong("its first line is damaged"))?;
-        let listed: Vec<&RawValue> = serde_json::from_slice(body)?;
-        let (mut instances, left_out) = sound::read(&listed);
-        if left_out.count > 0 {
-            let (path, UnsoundInstances { count, why }) = (path.display(), left_out);
-            tracing::warn!(
-                target: "dubhe::registry::cache",
-                %service, %path, left_out = count, why, "instances of a cached list left out"
-            );
-        }
-        instances.retain(|instance| instance.service == *service);
-        if instances.is_empty() {
-            return Err(wrong("it has no instance that can be used"));
-        }
-        // A clock that was set back makes a list young, never the reader fail.
-        let age = since_1970().saturating_sub(written);
-        Ok(Snapshot::shared(instances, Source::Cache { age }))
     }
 
     /// Writes a file whole beside its place, syncs it and renames it.
@@ -207,6 +168,59 @@ impl Cache {
             // Another process may have been faster.
             let _ = fs::remove_file(oldest.path());
         }
+    }
+}
+
+/// The bytes of a file; those past the limit are of no use.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The list in a file: after a line with kind, checksum and time in milliseconds since 1970, as JSON.
+fn parsed(bytes: &[u8], service: &ServiceKey, path: &Path) -> io::Result<Snapshot> {
+    let wrong = |what: &'static str| io::Error::new(io::ErrorKind::InvalidData, what);
+    let split = bytes.iter().position(|b| *b == b'\n');
+    let (head, body) = bytes.split_at(split.ok_or_else(|| wrong("it is cut off"))?);
+    let body = &body[1..];
+    let head = str::from_utf8(head).map_err(|_| wrong("its first line is damaged"))?;
+    let mut parts = head.split(' ');
+    let (magic, sum, written) = (parts.next(), parts.next(), parts.next());
+    if magic != Some(MAGIC) {
+        return Err(wrong("it is of another kind or version"));
+    }
+    if sum != Some(&format!("{:016x}", checksum(body))) {
+        return Err(wrong("its checksum is wrong"));
+    }
+    let written = written.and_then(|w| w.parse().ok()).map(Duration::from_millis);
+    let written = written.ok_or_else(|| wrong("its first line is damaged"))?;
+    let listed: Vec<&RawValue> = serde_json::from_slice(body)?;
+    let (mut instances, left_out) = sound::read(&listed);
+    if left_out.count > 0 {
+        let (path, UnsoundInstances { count, why }) = (path.display(), left_out);
+        tracing::warn!(
+            target: "dubhe::registry::cache",
+            %service, %path, left_out = count, why, "instances of a cached list left out"
+        );
+    }
+    instances.retain(|instance| instance.service == *service);
+    if instances.is_empty() {
+        return Err(wrong("it has no instance that can be used"));
+    }
+    // A clock that was set back makes a list young, never the reader fail.
+    let age = since_1970().saturating_sub(written);
+    Ok(Snapshot::shared(instances, Source::Cache { age }))
+}
+
+/// Logs why a list that is there is not used; of a disk that does not answer that is logged already.
+fn tell_ignored(service: &ServiceKey, path: &Path, error: &io::Error) {
+    if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::TimedOut) {
+        let path = path.display();
+        tracing::warn!(
+            target: "dubhe::registry::cache",
+            %service, %path, %error, "cached list ignored, the next one replaces it"
+        );
     }
 }
 

@@ -48,6 +48,7 @@ mod check;
 mod config;
 mod config_center;
 mod diagnosis;
+mod disk_turns;
 #[cfg(feature = "dns")]
 mod dns;
 #[cfg(feature = "_dubbo")]

@@ -9,10 +9,12 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use rpc_core::{Error, Trouble, runtime};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::link::{Link, RUNTIME_ENDED, State};
@@ -21,6 +23,9 @@ use super::tasks::Tasks;
 use crate::backend::Session;
 use crate::lock::locked;
 use crate::newest::Newest;
+
+/// How long the end of a session, or of following, waits for work beside the value.
+const CATCH_UP_LIMIT: Duration = Duration::from_millis(500);
 
 /// What is followed at a registry: the list of a service, or the text of a key.
 pub(super) trait WatchTarget: fmt::Display + Send + Sync + 'static {
@@ -57,14 +62,18 @@ pub(super) trait WatchTarget: fmt::Display + Send + Sync + 'static {
         ends: &'a Ends<Self::Value>,
     ) -> BoxFuture<'a, ()>;
 
-    /// When work that was put off is due; `None` if there is none.
+    /// When work beside the value is due; `None` if there is none.
     fn due(&self, ends: &Ends<Self::Value>) -> Option<Instant> {
         let _ = ends;
         None
     }
 
-    /// Does the work that was put off.
-    fn catch_up<'a>(&'a self, link: &'a Link, ends: &'a Ends<Self::Value>) -> BoxFuture<'a, ()> {
+    /// Does that work, for the present value.
+    fn catch_up(
+        self: Arc<Self>,
+        link: &Arc<Link>,
+        ends: &Ends<Self::Value>,
+    ) -> BoxFuture<'static, ()> {
         let _ = (link, ends);
         Box::pin(std::future::ready(()))
     }
@@ -214,15 +223,18 @@ impl<S: WatchTarget> Follow<S> {
     async fn run_while_wanted(mut self) {
         let mut closing = self.link.closing.subscribe();
         let values = self.ends.values.clone();
+        let mut beside = JoinSet::new();
         tokio::select! {
-            () = self.run() => {}
+            () = self.run(&mut beside) => {}
             () = values.closed() => {}
             _ = closing.wait_for(|closing| *closing) => {}
         }
+        let _ = timeout(CATCH_UP_LIMIT, beside.join_next()).await;
     }
 
-    /// Follows one session after the other; in between the last value stays, in doubt.
-    async fn run(&mut self) {
+    /// Follows one session after the other; in between the last value stays, in doubt. Work beside it is in
+    /// `beside`, one piece at most.
+    async fn run(&mut self, beside: &mut JoinSet<()>) {
         let mut backoff = RetryPause::new(self.link.pace);
         loop {
             let state = self.state.borrow_and_update().clone();
@@ -244,10 +256,12 @@ impl<S: WatchTarget> Follow<S> {
                 }
             };
             let began = Instant::now();
-            let error = self.follow_session(&*session).await;
+            let error = self.follow_session(&*session, beside).await;
             self.doubt(&error);
-            if self.target.due(&self.ends).is_some() {
-                self.target.catch_up(&self.link, &self.ends).await;
+            // What came last has its turn, however soon after the one before.
+            let _ = timeout(CATCH_UP_LIMIT, beside.join_next()).await;
+            if beside.is_empty() && self.target.due(&self.ends).is_some() {
+                self.catch_up(beside);
             }
             tracing::debug!(
                 target: "dubhe::registry",
@@ -263,8 +277,23 @@ impl<S: WatchTarget> Follow<S> {
         }
     }
 
+    /// Begins the work beside the value.
+    fn catch_up(&self, beside: &mut JoinSet<()>) {
+        beside.spawn(Arc::clone(&self.target).catch_up(&self.link, &self.ends));
+    }
+
+    /// When the work beside the value is due, unless some is being done; begins it if it is by now.
+    fn due(&self, beside: &mut JoinSet<()>) -> Option<Instant> {
+        let due = self.target.due(&self.ends).filter(|_| beside.is_empty())?;
+        if due > Instant::now() {
+            return Some(due);
+        }
+        self.catch_up(beside);
+        None
+    }
+
     /// Follows one session until it is lost, or its watch or a reading fails.
-    async fn follow_session(&self, session: &dyn Session) -> Error {
+    async fn follow_session(&self, session: &dyn Session, beside: &mut JoinSet<()>) -> Error {
         let updates = self.target.updates(&self.ends.values.borrow());
         let (mut newest, mut doubts) = {
             let put = updates.as_ref();
@@ -275,7 +304,7 @@ impl<S: WatchTarget> Follow<S> {
         let reading = self.read_again(session, &updates);
         tokio::pin!(reading);
         loop {
-            let due = self.target.due(&self.ends);
+            let due = self.due(beside);
             // The watch before the state, so that what was read of the session first is seen first.
             let ended = tokio::select! {
                 biased;
@@ -295,10 +324,8 @@ impl<S: WatchTarget> Follow<S> {
                     State::Connecting | State::Up(_) => Error::closed("the session ended"),
                 }),
                 error = &mut reading => Some(error),
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    self.target.catch_up(&self.link, &self.ends).await;
-                    continue;
-                }
+                Some(_) = beside.join_next() => continue,
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => continue,
             };
             // Also at the end: what came whole before it counts.
             if ended.is_none() || newest.has_changed().unwrap_or(false) {

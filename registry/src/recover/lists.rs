@@ -4,6 +4,7 @@
 //! as long as the registry confirms it: written later, it would look younger than it is.
 
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -37,6 +38,10 @@ struct CopyAge {
     written: Option<Instant>,
     /// Whether the list has changed since.
     is_behind: bool,
+    /// Whether the registry has confirmed a list that is to be written now.
+    is_due: bool,
+    /// Whether the present list is being written.
+    is_begun: bool,
     /// When it is tried again, if the disk did not take it the last time.
     retry: Option<Instant>,
     pauses: Backoff,
@@ -52,28 +57,24 @@ impl ListTarget {
     async fn write(&self, link: &Link, instances: Arc<[Arc<Instance>]>) {
         let Some(cache) = &link.cache else { return };
         let begun = Instant::now();
+        locked(&self.copy).begin();
         let written = cache.write(&self.service, instances).await;
-        let (service, path) = (&self.service, cache.path(&self.service));
-        let mut copy = locked(&self.copy);
-        let has_failed_before = copy.retry.is_some();
+        let has_failed_before = locked(&self.copy).end(begun, written.is_ok());
+        let service = &self.service;
         match written {
-            Ok(()) => {
-                *copy = CopyAge { written: Some(begun), ..CopyAge::default() };
-                if has_failed_before {
-                    tracing::info!(target: "dubhe::registry::cache", %service, "list cached again");
-                }
+            Ok(()) if has_failed_before => {
+                tracing::info!(target: "dubhe::registry::cache", %service, "list cached again");
             }
-            Err(error) => {
-                let pause = copy.pauses.next_wait();
-                copy.retry = Some(Instant::now() + pause);
-                if !has_failed_before {
-                    let path = path.display();
-                    tracing::warn!(
-                        target: "dubhe::registry::cache",
-                        %service, %path, %error, "list not cached, check the cache folder"
-                    );
-                }
+            // That the disk does not answer is told by those who wait for it.
+            Err(error) if !has_failed_before && error.kind() != io::ErrorKind::TimedOut => {
+                let path = cache.path(service);
+                let path = path.display();
+                tracing::warn!(
+                    target: "dubhe::registry::cache",
+                    %service, %path, %error, "list not cached, check the cache folder"
+                );
             }
+            Ok(()) | Err(_) => {}
         }
     }
 }
@@ -81,13 +82,41 @@ impl ListTarget {
 // === impl CopyAge ===
 
 impl CopyAge {
-    /// Whether it is to be written now, if the list has so many instances.
-    fn is_due(&self, length: usize) -> bool {
-        let now = Instant::now();
-        match self.retry {
-            Some(retry) => retry <= now,
-            None => self.is_old() || self.is_behind && self.rested(length) <= now,
+    /// The registry has confirmed a list of so many instances, which may be news.
+    fn confirm(&mut self, is_new: bool, length: usize) {
+        self.is_behind |= is_new;
+        self.is_begun &= !is_new;
+        self.is_due = match self.retry {
+            Some(retry) => retry <= Instant::now(),
+            None => self.is_old() || self.is_behind && self.rested(length) <= Instant::now(),
+        };
+    }
+
+    /// When it is to be written, if the list has so many instances.
+    fn due(&self, length: usize) -> Option<Instant> {
+        if self.is_due {
+            return Some(Instant::now());
         }
+        let rested = || self.rested(length);
+        self.retry.or_else(|| (self.is_behind && self.written.is_some()).then(rested))
+    }
+
+    /// The present list is being written; what comes from now on is news.
+    fn begin(&mut self) {
+        (self.is_begun, self.is_due) = (true, false);
+    }
+
+    /// What has begun then is written, or is tried again later; says whether it failed before, too.
+    fn end(&mut self, begun: Instant, is_written: bool) -> bool {
+        let has_failed_before = self.retry.is_some();
+        if is_written {
+            (self.written, self.retry) = (Some(begun), None);
+            self.is_behind &= !self.is_begun;
+            self.pauses.reset();
+        } else {
+            self.retry = Some(Instant::now() + self.pauses.next_wait());
+        }
+        has_failed_before
     }
 
     /// Whether it is to be written again although it is the same.
@@ -106,7 +135,14 @@ impl CopyAge {
 impl Default for CopyAge {
     fn default() -> Self {
         let pauses = Backoff::new(FIRST_RETRY, REWRITE_AFTER);
-        Self { written: None, is_behind: false, retry: None, pauses }
+        Self {
+            written: None,
+            is_behind: false,
+            is_due: false,
+            is_begun: false,
+            retry: None,
+            pauses,
+        }
     }
 }
 
@@ -159,27 +195,39 @@ impl WatchTarget for ListTarget {
             let is_new = changed.is_some();
             changed.into_iter().for_each(|changed| drop(ends.values.send_replace(changed)));
             ends.confirm();
-            let instances = ends.values.borrow().instances.clone();
-            let is_due = {
-                let mut copy = locked(&self.copy);
-                copy.is_behind |= is_new;
-                copy.is_due(instances.len())
-            };
-            if is_due {
-                self.write(link, instances).await;
+            if link.cache.is_some() {
+                let length = ends.values.borrow().instances.len();
+                locked(&self.copy).confirm(is_new, length);
             }
         })
     }
 
     fn due(&self, ends: &Ends<Snapshot>) -> Option<Instant> {
-        let copy = locked(&self.copy);
-        let rested = || copy.rested(ends.values.borrow().instances.len());
-        // Without a cache nothing is ever written, and nothing fails.
-        copy.retry.or_else(|| (copy.is_behind && copy.written.is_some()).then(rested))
+        let length = ends.values.borrow().instances.len();
+        locked(&self.copy).due(length)
     }
 
-    fn catch_up<'a>(&'a self, link: &'a Link, ends: &'a Ends<Snapshot>) -> BoxFuture<'a, ()> {
-        let instances = ends.values.borrow().instances.clone();
-        Box::pin(self.write(link, instances))
+    fn catch_up(
+        self: Arc<Self>,
+        link: &Arc<Link>,
+        ends: &Ends<Snapshot>,
+    ) -> BoxFuture<'static, ()> {
+        let (link, instances) = (Arc::clone(link), ends.values.borrow().instances.clone());
+        Box::pin(async move { self.write(&link, instances).await })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_while_a_list_is_written_is_written_next() {
+        let mut copy = CopyAge::default();
+        copy.confirm(true, 1);
+        copy.begin();
+        copy.confirm(true, 1);
+        copy.end(Instant::now(), true);
+        assert_eq!(copy.due(1), Some(Instant::now()));
     }
 }
