@@ -222,6 +222,31 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
+    async fn pauses_between_tries_grow_and_begin_anew_once_the_disk_takes_a_list() {
+        let mut copy = CopyAge::default();
+        copy.confirm(true, 1);
+        assert_eq!(copy.due(1), Some(Instant::now()));
+        let mut seconds = FIRST_RETRY.as_secs_f64();
+        for _ in 0..30 {
+            copy.begin();
+            copy.end(Instant::now(), false);
+            // The registry confirms it meanwhile, which is no reason to try sooner.
+            copy.confirm(true, 1);
+            let pause = copy.due(1).unwrap() - Instant::now();
+            let ratio = pause.as_secs_f64() / seconds;
+            assert!((0.79..=1.21).contains(&ratio), "{pause:?} is not {seconds} s");
+            seconds = (seconds * 1.6).min(REWRITE_AFTER.as_secs_f64());
+            tokio::time::advance(pause).await;
+        }
+        copy.begin();
+        assert!(copy.end(Instant::now(), true));
+        assert_eq!(copy.due(1), None);
+        copy.begin();
+        assert!(!copy.end(Instant::now(), false));
+        assert!(copy.due(1).unwrap() - Instant::now() <= FIRST_RETRY.mul_f64(1.21));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_comes_while_a_list_is_written_is_written_next() {
         let mut copy = CopyAge::default();
         copy.confirm(true, 1);
