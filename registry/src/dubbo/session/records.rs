@@ -4,6 +4,10 @@
 //! others and writes for all of them, and each returns once what it wants has been written. Nobody can find
 //! a record before what it leads to, so the services of the revision are written first, then the mapping of
 //! interfaces, then the record.
+//!
+//! Every service checks the record that it shares, each at a time of its own, and one check is enough for all: it is
+//! looked at when one of them comes that has come before since it was looked at last. So it is as often as a record
+//! of one service, however long services wait between two checks.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -12,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use rpc_core::{Error, Instance, ServiceKey};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::super::application::application_entry;
 use super::super::layout::{Layout, RecordForm};
@@ -25,9 +29,6 @@ use crate::lock::locked;
 
 /// How long the first waits for others that register at the same time.
 const GATHER: Duration = Duration::from_millis(20);
-
-/// What was found in order within this time is not checked again.
-const FRESH: Duration = Duration::from_secs(1);
 
 /// How many interfaces are mapped at the same time.
 const AT_ONCE: usize = 16;
@@ -45,6 +46,9 @@ pub(super) struct ApplicationLevel {
 /// Application and address.
 type RecordName = (Arc<str>, Arc<str>);
 
+/// Service and start: one process may have two of them at an address, and the younger counts.
+type InstanceName = (ServiceKey, Arc<str>);
+
 /// One record: a process, or a port of it.
 #[derive(Debug)]
 struct OwnRecord {
@@ -54,12 +58,13 @@ struct OwnRecord {
     published: tokio::sync::Mutex<Published>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct WantedServices {
     /// Counts calls, so that each knows whether what was published has its own.
     calls: u64,
-    /// By service and start: one process may have two of them at an address, and the younger counts.
-    instances: BTreeMap<(ServiceKey, Arc<str>), Instance>,
+    instances: BTreeMap<InstanceName, Instance>,
+    /// Those that were registered, or checked, since the last publication.
+    asked: BTreeSet<InstanceName>,
     /// Interfaces whose mapping is to be checked.
     to_map: BTreeSet<String>,
 }
@@ -70,7 +75,8 @@ struct Published {
     calls: u64,
     outcome: Result<(), Error>,
     record: Option<Bytes>,
-    checked: Option<Instant>,
+    /// Who has come since it was found in order last; `None` if it may not be.
+    since_check: Option<BTreeSet<InstanceName>>,
 }
 
 // === impl ApplicationLevel ===
@@ -95,6 +101,7 @@ impl ApplicationLevel {
         let call = {
             let mut wanted = locked(&record.wanted);
             wanted.instances.insert(name_of(instance), instance.clone());
+            wanted.asked.insert(name_of(instance));
             wanted.to_map.insert(instance.service.interface().to_owned());
             wanted.count()
         };
@@ -131,11 +138,13 @@ impl ApplicationLevel {
             return published.outcome.clone();
         }
         sleep(GATHER).await;
-        let (calls, instances, to_map) = {
-            let wanted = locked(&record.wanted);
-            (wanted.calls, wanted.instances.clone(), wanted.to_map.clone())
+        let wanted = {
+            let mut wanted = locked(&record.wanted);
+            let asked = std::mem::take(&mut wanted.asked);
+            WantedServices { asked, ..wanted.clone() }
         };
-        let outcome = self.write(&record.path, &mut published, instances, &to_map).await;
+        let (calls, to_map) = (wanted.calls, wanted.to_map.clone());
+        let outcome = self.write(&record.path, &mut published, wanted).await;
         if outcome.is_ok() {
             locked(&record.wanted).to_map.retain(|interface| !to_map.contains(interface));
         }
@@ -147,9 +156,9 @@ impl ApplicationLevel {
         &self,
         path: &str,
         published: &mut Published,
-        instances: BTreeMap<(ServiceKey, Arc<str>), Instance>,
-        to_map: &BTreeSet<String>,
+        wanted: WantedServices,
     ) -> Result<(), Error> {
+        let WantedServices { instances, asked, to_map, .. } = wanted;
         // Of two starts at one address, the younger is the one that is there.
         let start = |instance: &Instance| (instance.started_ms, Arc::clone(&instance.id));
         let Some(youngest) = instances.values().map(start).max() else {
@@ -166,8 +175,10 @@ impl ApplicationLevel {
             RecordForm::Go => entry.record.to_go_json(),
         };
         let content = Bytes::from(json);
-        let is_fresh = published.checked.is_some_and(|at| at.elapsed() < FRESH);
-        if !is_fresh || published.record.as_ref() != Some(&content) {
+        let is_known = published.record.as_ref() == Some(&content);
+        let since_check =
+            published.since_check.take().filter(|since| is_known && since.is_disjoint(&asked));
+        if since_check.is_none() {
             let metadata = Bytes::from(entry.metadata.to_json());
             for path in self.paths.metadata(application, &entry.metadata.revision) {
                 let metadata = &metadata;
@@ -176,22 +187,25 @@ impl ApplicationLevel {
                 self.tree.edit(&path, &replace).await?;
             }
         }
-        self.map(application, to_map).await?;
-        if is_fresh && published.record.as_ref() == Some(&content) {
+        self.map(application, &to_map).await?;
+        if let Some(mut since) = since_check {
+            since.extend(asked);
+            published.since_check = Some(since);
             return Ok(());
         }
         self.check_owner(published, path, &youngest).await?;
         // Noted before it is written: it may have been when that fails, or is dropped.
-        published.checked = None;
         published.record = Some(content.clone());
         self.tree.put_owned(path, content).await?;
-        published.checked = Some(Instant::now());
+        // Of a new one, everybody's next check is the first.
+        let all = || instances.iter().map(name_of).collect();
+        published.since_check = Some(if is_known { asked } else { all() });
         Ok(())
     }
 
     /// Removes the record, also one that an earlier session here has written and the server's goes on with.
     async fn remove(&self, path: &str, published: &mut Published) -> Result<(), Error> {
-        published.checked = None;
+        published.since_check = None;
         self.tree.remove_owned(path).await?;
         published.record = None;
         Ok(())
@@ -250,10 +264,10 @@ impl WantedServices {
 
 impl Default for Published {
     fn default() -> Self {
-        Self { calls: 0, outcome: Ok(()), record: None, checked: None }
+        Self { calls: 0, outcome: Ok(()), record: None, since_check: None }
     }
 }
 
-fn name_of(instance: &Instance) -> (ServiceKey, Arc<str>) {
+fn name_of(instance: &Instance) -> InstanceName {
     (instance.service.clone(), Arc::clone(&instance.id))
 }

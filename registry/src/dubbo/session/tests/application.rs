@@ -126,6 +126,33 @@ async fn a_thousand_services_share_a_record_and_a_few_publications() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn services_that_check_one_after_the_other_have_their_record_checked_once() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let (_, session) = open(&store, "?register-mode=instance");
+    let services: Vec<_> =
+        (0..30).map(|i| instance(&format!("shop.S{i}"), "10.0.0.1:20880")).collect();
+    for service in &services {
+        session.register(service).await.unwrap();
+    }
+    let read = format!("get {RECORD}");
+    for round in 0..3 {
+        store.take_log();
+        for service in &services {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            session.register(service).await.unwrap();
+        }
+        // One for its owner, and one for what it holds.
+        let reads = store.take_log().iter().filter(|line| **line == read).count();
+        assert_eq!(reads, 2, "in round {round}");
+    }
+    // However soon, one that comes again has it checked: it may be gone.
+    store.delete(RECORD);
+    session.register(&services[0]).await.unwrap();
+    session.register(&services[0]).await.unwrap();
+    assert!(store.read(RECORD).is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_service_that_goes_rewrites_the_record_and_the_last_takes_it_along() {
     let store = Arc::default();
     let (_, session) = open(&store, "");
