@@ -9,6 +9,7 @@ use super::params::{self, OF_PROCESS, TIMESTAMP};
 use super::service_instance::ServiceInstance;
 use super::service_rules::{foreign_protocol, satisfies};
 use super::url::{OUR_SCHEME, PROTOCOLS};
+use crate::sound::{self, UnsoundInstances};
 
 /// What one process publishes: its record, and the services of its revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,46 +65,53 @@ pub(crate) fn application_entry(instances: &[Instance]) -> Option<ApplicationEnt
     Some(ApplicationEntry { record, metadata })
 }
 
-/// The instances of a record that serve `wanted`: one for each service key, with all of its protocols.
+/// The instances of a record that serve `wanted`: one for each service key, with all of its protocols; and
+/// what of them cannot be read.
 pub(crate) fn instances_of(
     wanted: &ServiceKey,
     record: &ServiceInstance,
     metadata: &MetadataInfo,
     pool: &mut InstancePool,
-) -> Vec<Instance> {
-    let mut found: Vec<Instance> = Vec::new();
+) -> (Vec<Instance>, UnsoundInstances) {
+    let (mut found, mut left_out) = (Vec::new(), UnsoundInstances::default());
     for info in metadata.services.values() {
-        if satisfies(wanted, &info.service(is_ours(info)))
-            && let Some(instance) = instance_of(record, info, pool)
-        {
-            found.push(instance);
+        if !satisfies(wanted, &info.service(is_ours(info))) {
+            continue;
+        }
+        match instance_of(record, info, pool) {
+            Ok(instance) => found.extend(instance),
+            Err(why) => {
+                let at = format!("{}/{}: {}", record.application, record.id(), info.name);
+                left_out.add(format!("{}: {why}", sound::plain(at)));
+            }
         }
     }
-    super::process::join_record(found)
+    (super::process::join_record(found), left_out)
 }
 
 fn is_ours(info: &ServiceInfo) -> bool {
     info.protocol == OUR_SCHEME || info.params.contains_key(PROTOCOLS)
 }
 
-/// The provider of one service over one protocol.
+/// The provider of one service over one protocol; `None` if it is switched off.
 fn instance_of(
     record: &ServiceInstance,
     info: &ServiceInfo,
     pool: &mut InstancePool,
-) -> Option<Instance> {
+) -> Result<Option<Instance>, String> {
     let ours = is_ours(info);
     let mut params: BTreeMap<String, String> =
         record.params(ours).map(|(key, value)| (key.clone(), value.clone())).collect();
     params.extend(info.params.iter().map(|(key, value)| (key.clone(), value.clone())));
     let switch = |key: &str| params.get(key).map_or("", String::as_str);
     if !ours && (switch("enabled") == "false" || switch("disabled") == "true") {
-        return None;
+        return Ok(None);
     }
     let service = info.service(ours);
     params.entry("application".to_owned()).or_insert_with(|| record.application.clone());
     if ours {
-        return params::to_our_instance(params, service, (&record.host, record.port), pool).ok();
+        let at = (&*record.host, record.port);
+        return params::to_our_instance(params, service, at, pool).map(Some);
     }
     let endpoints = record.endpoints();
     let port = match info.port {
@@ -114,5 +122,6 @@ fn instance_of(
         port => port,
     };
     let protocols = [foreign_protocol(&info.protocol)].into();
-    Some(params::to_foreign_instance(params, protocols, service, (&record.host, port), pool))
+    let at = (&*record.host, port);
+    Ok(Some(params::to_foreign_instance(params, protocols, service, at, pool)))
 }

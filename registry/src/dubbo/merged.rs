@@ -19,6 +19,7 @@ use super::service_instance::ServiceInstance;
 use super::service_rules::{foreign_protocol, satisfies};
 use super::shared_instances::SharedInstances;
 use super::url::join_address;
+use crate::sound::{self, UnsoundInstances};
 
 /// The metadata key under which an instance says why it cannot be called.
 pub(crate) const UNREAD: &str = "dubhe.unread";
@@ -41,6 +42,8 @@ enum RecordServices {
     One(Arc<Instance>),
     /// As many as there are service keys that are wanted; none if it serves others only.
     Read(Box<[Arc<Instance>]>),
+    /// As many as could be read, and what could not.
+    Part(Box<(Box<[Arc<Instance>]>, UnsoundInstances)>),
     /// The process itself keeps what it serves; this is what can be shown of it.
     Local(Arc<Instance>),
     /// The registry has the revision no more, or not yet.
@@ -54,6 +57,8 @@ pub(crate) struct Merged {
     pub(crate) instances: Vec<Arc<Instance>>,
     /// What is not listed, or listed and not called, and why.
     pub(crate) notes: Vec<Note>,
+    /// What records say of services and cannot be read.
+    pub(crate) left_out: UnsoundInstances,
 }
 
 /// Why processes of an application are not called.
@@ -80,7 +85,7 @@ pub(crate) enum NotCalled {
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (count, application) = (self.count, crate::sound::plain(&self.application));
+        let (count, application) = (self.count, sound::plain(&self.application));
         match &*application {
             "" => write!(f, "{count} without application not called: ")?,
             name => write!(f, "{count} of application `{name}` not called: ")?,
@@ -95,7 +100,7 @@ impl fmt::Display for Note {
                 )
             }
             NotCalled::Foreign(protocols) => {
-                write!(f, "they speak {}", crate::sound::plain(protocols.join(", ")))
+                write!(f, "they speak {}", sound::plain(protocols.join(", ")))
             }
         }
     }
@@ -112,15 +117,18 @@ impl ReadRecord {
         metadata: Option<&MetadataInfo>,
         pool: &mut InstancePool,
     ) -> Self {
-        let read = |instances: Vec<Instance>| {
+        let read = |(instances, left_out): (Vec<Instance>, UnsoundInstances)| {
             let mut instances: Vec<_> = instances.into_iter().map(Arc::new).collect();
+            if left_out.count > 0 {
+                return RecordServices::Part(Box::new((instances.into(), left_out)));
+            }
             match instances.pop() {
                 Some(one) if instances.is_empty() => RecordServices::One(one),
                 last => RecordServices::Read(instances.into_iter().chain(last).collect()),
             }
         };
         let services = match metadata.or(record.services.as_deref()) {
-            _ if record.revision().is_none() => read(Vec::new()),
+            _ if record.revision().is_none() => RecordServices::Read(Box::default()),
             Some(metadata) => read(instances_of(wanted, record, metadata, pool)),
             None if record.has_remote_metadata() => RecordServices::Missing,
             None => RecordServices::Local(Arc::new(shown(wanted, record))),
@@ -155,6 +163,7 @@ impl ReadRecord {
         match &mut self.services {
             RecordServices::One(instance) => std::slice::from_mut(instance),
             RecordServices::Read(instances) => instances,
+            RecordServices::Part(part) => &mut part.0,
             RecordServices::Local(_) | RecordServices::Missing => &mut [],
         }
     }
@@ -164,6 +173,7 @@ impl ReadRecord {
         match &self.services {
             RecordServices::One(instance) => std::slice::from_ref(instance),
             RecordServices::Read(instances) => instances,
+            RecordServices::Part(part) => &part.0,
             RecordServices::Local(_) | RecordServices::Missing => &[],
         }
     }
@@ -249,6 +259,7 @@ struct Merging<'a> {
     /// Applications of which a record tells an instance.
     usable: HashSet<&'a str>,
     notes: BTreeMap<(String, NotCalled), usize>,
+    left_out: UnsoundInstances,
 }
 
 impl<'a> Merging<'a> {
@@ -286,6 +297,9 @@ impl<'a> Merging<'a> {
     }
 
     fn add_read(&mut self, record: &'a ReadRecord) {
+        if let RecordServices::Part(part) = &record.services {
+            self.left_out.join(&part.1);
+        }
         for instance in record.instances() {
             self.usable.insert(&record.application);
             // Go has one record for each port of a process, and each names them all.
@@ -300,7 +314,7 @@ impl<'a> Merging<'a> {
     fn add_unread(&mut self, record: &ReadRecord) {
         let is_listed = record.addresses().any(|address| self.listed.contains_key(address));
         match &record.services {
-            RecordServices::One(_) | RecordServices::Read(_) => {}
+            RecordServices::One(_) | RecordServices::Read(_) | RecordServices::Part(_) => {}
             // Its provider URL tells what its record does not.
             _ if is_listed => {}
             RecordServices::Local(instance) => {
@@ -314,6 +328,7 @@ impl<'a> Merging<'a> {
     fn finish(mut self) -> Merged {
         self.instances.shrink_to_fit();
         let note = |((application, why), count)| Note { application, why, count };
-        Merged { instances: self.instances, notes: self.notes.into_iter().map(note).collect() }
+        let notes = self.notes.into_iter().map(note).collect();
+        Merged { instances: self.instances, notes, left_out: self.left_out }
     }
 }

@@ -143,7 +143,7 @@ impl ListReader {
         known: &KnownParts,
         made: Merged,
     ) -> Listing {
-        for left_out in known.left_out() {
+        for left_out in known.left_out().map(|left_out| &**left_out).chain([&made.left_out]) {
             self.layout.told.malformed(&self.layout.address, service, left_out);
         }
         self.layout.told.notes(&self.layout.address, service, &made.notes);

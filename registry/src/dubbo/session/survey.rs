@@ -1,10 +1,8 @@
 //! What stands in a registry's tree, for people who look for what is wrong with it.
 
-use std::sync::Arc;
-
 use rpc_core::Error;
 
-use super::super::merged::{Note, merge};
+use super::super::merged::{Merged, Note, merge};
 use super::applications::Processes;
 use super::providers::Providers;
 use super::read::ListReader;
@@ -27,22 +25,19 @@ struct Level {
 /// What one folder of a level has.
 struct LevelPart {
     count: usize,
-    left_out: Arc<UnsoundInstances>,
+    left_out: UnsoundInstances,
     notes: Vec<Note>,
 }
 
 impl ListReader {
     /// How much there is at each level, what cannot be read, and who is not called.
     pub(super) async fn survey(&self) -> Result<Vec<Diagnosis>, Error> {
-        let of_interface = |read: &Providers| LevelPart {
-            count: read.known.len(),
-            left_out: Arc::clone(&read.left_out),
-            notes: merge(&every(), &*read.known, []).notes,
+        let of_interface = |read: &Providers| {
+            LevelPart::new(read.known.len(), &read.left_out, merge(&every(), &*read.known, []))
         };
-        let of_application = |_, read: &Processes| LevelPart {
-            count: read.known.len(),
-            left_out: Arc::clone(&read.left_out),
-            notes: merge(&every(), [], &every_record(read)).notes,
+        let of_application = |_, read: &Processes| {
+            let merged = merge(&every(), [], &every_record(read));
+            LevelPart::new(read.known.len(), &read.left_out, merged)
         };
         let (interfaces, applications) = tokio::try_join!(
             self.each_interface(of_interface),
@@ -73,6 +68,14 @@ impl ListReader {
         let remedy = "it is made with the first provider; if there are some, correct the group, \
                       chroot or namespace of the address to theirs";
         Diagnosis::warn("layout", &*self.layout.address, seen, remedy)
+    }
+}
+
+impl LevelPart {
+    fn new(count: usize, left_out: &UnsoundInstances, merged: Merged) -> Self {
+        let mut left_out = left_out.clone();
+        left_out.join(&merged.left_out);
+        Self { count, left_out, notes: merged.notes }
     }
 }
 

@@ -164,7 +164,7 @@ fn metadata_is_found_where_java_and_go_put_it() {
             for service in info.services.values() {
                 let wanted =
                     ServiceKey::with_parts(&service.name, &service.group, &service.version);
-                let found = instances_of(&wanted, record, info, &mut InstancePool::default());
+                let found = instances_of(&wanted, record, info, &mut InstancePool::default()).0;
                 assert_eq!(found.len(), 1, "{scenario}: {wanted}");
                 assert_eq!(*found[0].application, *record.application);
                 let mapping = paths.mapping(&service.name);
@@ -269,7 +269,7 @@ fn recipes_that_java_called_are_read() {
         let record = at("/services/").unwrap();
         let record = ServiceInstance::from_json(record.as_bytes()).unwrap().unwrap();
         let info = MetadataInfo::from_json(at("/dubbo/metadata/").unwrap().as_bytes()).unwrap();
-        let found = instances_of(&wanted, &record, &info, &mut InstancePool::default());
+        let found = instances_of(&wanted, &record, &info, &mut InstancePool::default()).0;
         let [instance] = &found[..] else { panic!("{name}: {found:?}") };
         assert_eq!(&*instance.address, record.id(), "{name}");
     }

@@ -51,7 +51,23 @@ const TWO_PORTS: &str = r#"[{"port":1,"protocol":"dubbo"},{"port":2,"protocol":"
 fn a_process_at_both_levels_is_listed_once_as_it_is() {
     let one = ours("h:1", "start", 5);
     let merged = merge(&wanted(), [&listed(&one)], [&recorded(&one)]);
-    assert_eq!(merged, Merged { instances: vec![one.into()], notes: Vec::new() });
+    assert_eq!(merged, Merged { instances: vec![one.into()], ..Merged::default() });
+}
+
+#[test]
+fn what_a_record_says_and_cannot_be_read_is_counted_with_the_reason() {
+    let mut entry = application_entry(&[ours("h:1", "start", 5)]).unwrap();
+    for info in entry.metadata.services.values_mut() {
+        info.params.insert("weight".to_owned(), "heavy\u{7}".to_owned());
+    }
+    let pool = &mut InstancePool::default();
+    let read = ReadRecord::new(&wanted(), &entry.record, Some(&entry.metadata), pool);
+    let merged = merge(&wanted(), [], [&read]);
+    assert!(merged.instances.is_empty());
+    assert_eq!(merged.left_out.count, 1);
+    let why = &merged.left_out.why;
+    assert!(why.starts_with("shop/h:1: a.B: ") && why.contains("weight"), "{why}");
+    assert!(!why.contains(char::is_control), "{why:?}");
 }
 
 #[test]

@@ -173,7 +173,7 @@ proptest! {
             prop_assert_eq!(record.revision(), Some(&*metadata.revision));
             for (service, instance) in &by_service {
                 // Only the exact service: a wanted `*` would find others too.
-                let read = instances_of(service, &record, &metadata, &mut InstancePool::default());
+                let read = instances_of(service, &record, &metadata, &mut InstancePool::default()).0;
                 let same: Vec<_> = read.iter().filter(|read| read.service == *service).collect();
                 prop_assert_eq!(same, vec![*instance]);
             }

@@ -59,3 +59,24 @@ async fn providers_that_we_cannot_call_are_told_with_the_reason() {
     assert_eq!(foreign.result, CheckResult::Warn);
     assert!(foreign.seen.contains("they speak tri"), "{foreign}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_record_says_and_cannot_be_read_is_told() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let (_, session) = open(&store, "?register-mode=instance");
+    for service in ["shop.Stock", "shop.Till"] {
+        session.register(&instance(service, "10.0.0.1:1")).await.unwrap();
+    }
+    let names = store.names("/dubbo/metadata/shop");
+    for name in names {
+        let path = format!("/dubbo/metadata/shop/{name}");
+        let text = store.read(&path).unwrap();
+        let Some((head, rest)) = text.split_once("shop.Till") else { continue };
+        let rest = rest.replacen("\"params\":{", "\"params\":{\"weight\":\"heavy\",", 1);
+        store.write(&path, &format!("{head}shop.Till{rest}"));
+    }
+    let seen = survey(&store).await;
+    let records = found(&seen, "entries", "application level");
+    assert!(records.seen.starts_with("1 cannot be read and are left out, such as "), "{records}");
+    assert!(records.seen.contains("shop/10.0.0.1:1: shop.Till"), "{records}");
+}
