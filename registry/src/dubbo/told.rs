@@ -13,6 +13,7 @@ use crate::sound::{Teller, UnsoundInstances};
 pub(crate) struct ToldOfTrees {
     malformed: Teller,
     notes: Teller,
+    unread: Teller,
     no_record: AtomicBool,
 }
 
@@ -38,6 +39,20 @@ impl ToldOfTrees {
             target: "dubhe::registry::list",
             registry, %service, notes, "some providers are not called"
         );
+    }
+
+    /// Folders that could not be read when every service was asked for.
+    pub(super) fn unread(&self, registry: &str, folders: &UnsoundInstances) {
+        let UnsoundInstances { count, why } = folders;
+        if *count > 0 && self.unread.is_due(&ServiceKey::new("*")) {
+            tracing::warn!(
+                target: "dubhe::registry::list",
+                registry,
+                unread = count,
+                why,
+                "folders cannot be read, what they list is missing"
+            );
+        }
     }
 
     /// Providers are registered at the interface level alone, because of their application's name.

@@ -39,10 +39,10 @@ impl ListReader {
             let merged = merge(&every(), [], &every_record(read));
             LevelPart::new(read.known.len(), &read.left_out, merged)
         };
-        let (interfaces, applications) = tokio::try_join!(
-            self.each_interface(of_interface),
-            self.each_application(of_application)
-        )?;
+        let levels = (self.each_interface(of_interface), self.each_application(of_application));
+        let (interfaces, applications) = self.both_levels(levels.0, levels.1).await?;
+        let unread = [interfaces.unread, applications.unread];
+        let (interfaces, applications) = (interfaces.read, applications.read);
         let (mode, names) = (self.layout.mode, ("interfaces", "provider URLs"));
         let of_urls = Level { of: "interface level", names, is_ours: mode.writes_interfaces() };
         let names = ("applications", "processes");
@@ -52,6 +52,8 @@ impl ListReader {
             true => vec![of_urls.layout(&interfaces), of_records.layout(&applications)],
             false => vec![self.empty()],
         };
+        let levels = [&of_urls, &of_records].into_iter().zip(unread);
+        found.extend(levels.filter_map(|(level, unread)| level.folders(&unread)));
         found.extend([of_urls.entries(&interfaces), of_records.entries(&applications)]);
         let notes = parts().flat_map(|part| &part.notes).take(NOTES);
         found.extend(notes.map(|note| {
@@ -88,6 +90,14 @@ impl Level {
         let seen =
             format!("{folders} {of_folders}, {entries} {of_entries}; {ours} by this address");
         Diagnosis::ok("layout", self.of, seen)
+    }
+
+    /// Folders that could not be read, if any.
+    fn folders(&self, unread: &UnsoundInstances) -> Option<Diagnosis> {
+        let UnsoundInstances { count, why } = unread;
+        let seen = format!("{count} of the {} cannot be read, such as {why}", self.names.0);
+        let remedy = "let this user read them, or remove what nobody writes any more";
+        (*count > 0).then(|| Diagnosis::warn("layout", self.of, seen, remedy))
     }
 
     fn entries(&self, parts: &[LevelPart]) -> Diagnosis {

@@ -61,6 +61,51 @@ async fn providers_that_we_cannot_call_are_told_with_the_reason() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_folder_that_cannot_be_read_costs_no_other_and_is_named() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let (_, session) = open(&store, "");
+    for (service, address) in [("shop.Stock", "10.0.0.1:1"), ("shop.Till", "10.0.0.1:1")] {
+        session.register(&instance(service, address)).await.unwrap();
+    }
+    let other = Instance { application: "depot".into(), ..instance("shop.Way", "10.0.0.2:1") };
+    session.register(&other).await.unwrap();
+    store.fail_reads(PROVIDERS, true);
+    store.fail_reads("/services/shop", true);
+    let seen = survey(&store).await;
+    for (level, folder) in [("interface level", "shop.Stock"), ("application level", "shop")] {
+        let mut layout = seen.iter().filter(|seen| seen.check == "layout" && seen.of == level);
+        assert!(layout.next().is_some_and(|seen| seen.result == CheckResult::Ok), "{seen:?}");
+        let unread = layout.next().unwrap();
+        assert_eq!(unread.result, CheckResult::Warn);
+        assert!(unread.seen.contains(&format!("such as {folder}: ")), "{unread}");
+    }
+    let (_, reader) = open(&store, "");
+    let others = ["shop.Till", "shop.Way"].map(key);
+    assert_eq!(reader.services().await.unwrap(), others);
+
+    // A whole level, and what is mapped to processes whose services are not known.
+    store.fail_reads("/services", true);
+    assert_eq!(reader.services().await.unwrap(), others);
+    store.fail_reads("/dubbo", true);
+    let error = reader.services().await.unwrap_err().to_string();
+    assert!(error.contains("cannot be read"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_lost_is_no_folder_that_cannot_be_read() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let (_, provider) = open(&store, "");
+    provider.register(&instance("shop.Stock", "10.0.0.1:1")).await.unwrap();
+    let (tree, reader) = open(&store, "");
+    store.hold("/services", true);
+    let asked = tokio::spawn(async move { reader.services().await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    tree.lose();
+    store.hold("/services", false);
+    assert!(asked.await.unwrap().unwrap_err().is_closed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_record_says_and_cannot_be_read_is_told() {
     let store: Arc<MemoryStore> = Arc::default();
     let (_, session) = open(&store, "?register-mode=instance");
