@@ -4,12 +4,31 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use rpc_core::{Instance, InstancePool};
 
+use crate::lock::locked;
+
 /// Instances up to which it is not looked for those that nobody holds any more.
 const SMALL: usize = 64;
+
+/// What lists that are made at the same time share. They take turns at it, one for each entry, so that a long one
+/// holds up no other.
+#[derive(Debug, Default)]
+pub(crate) struct SharedTurns {
+    /// Held by the one who comes next. A mutex alone goes on to whoever asks first, which is who had it.
+    next: Mutex<()>,
+    shared: Mutex<SharedInstances>,
+}
+
+impl SharedTurns {
+    /// The turn of one entry, after that of whoever waits already.
+    pub(crate) fn take(&self) -> MutexGuard<'_, SharedInstances> {
+        let _next = locked(&self.next);
+        locked(&self.shared)
+    }
+}
 
 /// Finds an instance again that is read a second time. It holds none itself.
 #[derive(Default)]
@@ -50,6 +69,8 @@ impl fmt::Debug for SharedInstances {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
     use rpc_core::ServiceKey;
 
     use super::*;
@@ -66,6 +87,37 @@ mod tests {
         let changed = shared.shared(instance("a:1", 2));
         assert!(changed.weight == 2 && Arc::ptr_eq(&changed, &shared.shared(instance("a:1", 2))));
         assert!(!Arc::ptr_eq(&changed, &shared.shared(instance("b:1", 2))));
+    }
+
+    #[test]
+    fn who_has_many_entries_gives_others_their_turns_between() {
+        let (turns, many, is_over) =
+            (SharedTurns::default(), AtomicUsize::new(0), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let mut shared = turns.take();
+                    many.fetch_add(1, Ordering::Relaxed);
+                    for number in 0..100 {
+                        drop(shared.shared(instance(&format!("a:{number}"), 1)));
+                    }
+                }
+            });
+            let mut before_turns = Vec::new();
+            for _ in 0..200 {
+                let before = many.load(Ordering::Relaxed);
+                drop(turns.take());
+                before_turns.push(many.load(Ordering::Relaxed) - before);
+                // The other one is back at work.
+                while many.load(Ordering::Relaxed) < before + 2 {
+                    std::thread::yield_now();
+                }
+            }
+            is_over.store(true, Ordering::Relaxed);
+            before_turns.sort_unstable();
+            // Some are asked for late, by a thread that had no processor; thousands pass without turns.
+            assert!(before_turns[180] < 100, "{before_turns:?}");
+        });
     }
 
     #[test]

@@ -10,7 +10,6 @@ use super::super::merged::{Merged, ReadRecord, merge};
 use super::super::shared_instances::SharedInstances;
 use super::applications::{KnownProcess, Processes};
 use super::providers::Providers;
-use crate::lock::locked;
 use crate::off_thread::off_thread_if_long;
 use crate::sound::UnsoundInstances;
 
@@ -92,7 +91,6 @@ impl ListMaker {
 
     /// Whether the records say what they did before, as far as that is soon compared.
     fn read_records(&mut self, service: &ServiceKey, known: &KnownParts) -> bool {
-        let shared = &mut *locked(&known.providers.shared);
         let mut before = mem::take(&mut self.read);
         let mut new = Vec::new();
         let all = known.processes.iter().flat_map(|processes| &*processes.known);
@@ -110,6 +108,7 @@ impl ListMaker {
                 other => {
                     before.extend(other);
                     new.push(self.read.len());
+                    let shared = &mut *known.providers.shared.take();
                     (process.clone(), read_one(service, process, shared))
                 }
             };

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use rpc_core::Error;
@@ -15,11 +15,10 @@ use super::super::mapping;
 use super::super::node_feed::NodeNews;
 use super::super::paths::is_segment;
 use super::super::provider_url::{ReadProvider, Unread, read_provider};
-use super::super::shared_instances::SharedInstances;
+use super::super::shared_instances::SharedTurns;
 use super::super::tree::{NodeName, NodeSink, NodeTree, ReadOf, TreeNode};
 use super::super::url::DubboUrl;
 use super::shared::KeptEnds;
-use crate::lock::locked;
 use crate::off_thread::off_thread_if_long;
 use crate::sound::{self, UnsoundInstances};
 
@@ -30,7 +29,7 @@ pub(super) struct Providers {
     /// What could not be read.
     pub(super) left_out: Arc<UnsoundInstances>,
     /// The instances of the interface, whoever reads them.
-    pub(super) shared: Arc<Mutex<SharedInstances>>,
+    pub(super) shared: Arc<SharedTurns>,
 }
 
 /// What the nodes of an interface mean, each read once.
@@ -44,7 +43,7 @@ pub(super) struct ProviderNodes {
     /// What should be corrected, by the same hash.
     malformed: HashMap<u64, String>,
     hasher: RandomState,
-    shared: Arc<Mutex<SharedInstances>>,
+    shared: Arc<SharedTurns>,
 }
 
 impl ProviderNodes {
@@ -96,8 +95,6 @@ impl ProviderNodes {
 
     /// Reads what is new and forgets what has gone; says whether there was any of that.
     fn take_on(&mut self, news: NodeNews) -> bool {
-        let shared = Arc::clone(&self.shared);
-        let shared = &mut *locked(&shared);
         let mut is_news = false;
         if let Some(nodes) = news.all {
             let mut before = std::mem::take(&mut self.by_name);
@@ -106,7 +103,7 @@ impl ProviderNodes {
                 let hash = self.hasher.hash_one(&*name);
                 match before.remove(&hash) {
                     Some(known) => drop(self.by_name.insert(hash, known)),
-                    None => is_news |= self.put(hash, &name, shared),
+                    None => is_news |= self.put(hash, &name),
                 }
             }
             is_news |= !before.is_empty();
@@ -115,7 +112,7 @@ impl ProviderNodes {
         for (name, value) in news.changes {
             let hash = self.hasher.hash_one(&*name);
             is_news |= match value {
-                Some(_) => self.put(hash, &name, shared),
+                Some(_) => self.put(hash, &name),
                 None => {
                     self.malformed.remove(&hash);
                     self.by_name.remove(&hash).is_some()
@@ -126,11 +123,12 @@ impl ProviderNodes {
     }
 
     /// Reads a node unless it is known; says whether it was not.
-    fn put(&mut self, hash: u64, name: &str, shared: &mut SharedInstances) -> bool {
+    fn put(&mut self, hash: u64, name: &str) -> bool {
         if self.by_name.contains_key(&hash) {
             return false;
         }
         let url = DubboUrl::from_node_name(name).map_err(Unread::Malformed);
+        let mut shared = self.shared.take();
         let read = match url.and_then(|url| read_provider(url, &mut shared.pool)) {
             Ok(ReadProvider { instance, may_be_left_over, is_ours }) => {
                 let instance = shared.shared(instance);
