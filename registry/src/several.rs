@@ -3,7 +3,8 @@
 //! For moving a fleet from one registry to another, for two sites, and for a registry that may be
 //! lost for long. Each registry keeps its own session, repair and cache
 //! ([`supervise`](crate::supervise)), so one that is away takes nothing from the others: its last
-//! list stays in the merged one. An address that several list counts once, by its youngest start.
+//! list stays in the merged one. An address that several list counts once, by its youngest start. Long lists
+//! are merged outside of the runtime's threads.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -16,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::lock::locked;
+use crate::off_thread::off_thread_if_long;
 use crate::recover::RUNTIME_ENDED;
 use crate::registration::Wanted;
 use crate::{ConfigCenter, Diagnosis, Registration, Registry};
@@ -128,11 +130,15 @@ impl Registry for Several {
         let subscribing = self.registries.iter().map(|registry| registry.subscribe(service));
         let members: Vec<Subscription> =
             join_all(subscribing).await.into_iter().collect::<Result<_, _>>()?;
-        let seen = members.iter().map(Seen::of).collect();
         let (snapshots, newest) = watch::channel(Snapshot::pending());
         let (trouble, troubled) = watch::channel(None);
-        let merged = Merged { seen: Mutex::new(seen), snapshots, trouble };
-        merged.publish();
+        let merged = Arc::new(Merged {
+            seen: Mutex::new(members.iter().map(Seen::of).collect()),
+            published: Mutex::default(),
+            snapshots,
+            trouble,
+        });
+        merged.publish_apart().await?;
         let followers = Arc::new(Followers::new(members, merged));
         followers.follow();
         let subscription = Subscription::new(newest, Arc::clone(&followers))
@@ -142,7 +148,10 @@ impl Registry for Several {
 
     async fn list(&self, service: &ServiceKey) -> Result<Vec<Instance>, Error> {
         let lists = join_all(self.registries.iter().map(|registry| registry.list(service))).await;
-        Ok(Snapshot::new(self.any_of(lists)?, Source::Live).to_vec())
+        let listed = self.any_of(lists)?;
+        let items = listed.len();
+        let merge = move || Snapshot::new(listed, Source::Live).to_vec();
+        off_thread_if_long(items, merge).await
     }
 
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
@@ -215,7 +224,7 @@ async fn keep_all(
 }
 
 /// The last snapshot of one registry, and its trouble.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Seen {
     latest: Snapshot,
     registry: Arc<str>,
@@ -236,15 +245,43 @@ impl Seen {
 #[derive(Debug)]
 struct Merged {
     seen: Mutex<Vec<Seen>>,
+    published: Mutex<UnionTurn>,
     snapshots: watch::Sender<Snapshot>,
     trouble: watch::Sender<Option<Trouble>>,
 }
 
+/// Which unions there are: several may be made at a time.
+#[derive(Debug, Default)]
+struct UnionTurn {
+    begun: u64,
+    published: u64,
+}
+
 impl Merged {
+    /// As [`publish`](Self::publish), apart from the runtime's threads if it is long.
+    ///
+    /// # Errors
+    /// The runtime shuts down.
+    async fn publish_apart(self: &Arc<Self>) -> Result<(), Error> {
+        let items = locked(&self.seen).iter().map(|one| one.latest.instances.len()).sum();
+        let merged = Arc::clone(self);
+        off_thread_if_long(items, move || merged.publish()).await
+    }
+
+    /// Publishes the union of what is known now, unless a later one was published before.
     fn publish(&self) {
-        // Locked until both are updated, so that an older union does not come last.
-        let seen = locked(&self.seen);
+        let (seen, turn) = {
+            let mut published = locked(&self.published);
+            published.begun += 1;
+            (locked(&self.seen).clone(), published.begun)
+        };
+        // Without a lock, so that nobody waits until a long one is made.
         let (snapshot, trouble) = (union(&seen), first_trouble(&seen));
+        let mut published = locked(&self.published);
+        if published.published > turn {
+            return;
+        }
+        published.published = turn;
         self.snapshots.send_if_modified(|current| {
             let is_new = *current != snapshot;
             *current = snapshot;
@@ -310,8 +347,7 @@ struct Follower {
 }
 
 impl Followers {
-    fn new(members: Vec<Subscription>, merged: Merged) -> Self {
-        let merged = Arc::new(merged);
+    fn new(members: Vec<Subscription>, merged: Arc<Merged>) -> Self {
         let follower = |(index, member)| Follower { member, index, merged: Arc::clone(&merged) };
         let at_home = Mutex::new(members.into_iter().enumerate().map(follower).collect());
         Self { at_home, tasks: Mutex::default() }
@@ -366,28 +402,34 @@ impl Follower {
         // A list that came while no task followed, unless it is being asked for again.
         let seen = Seen::of(&self.member);
         if seen.trouble.as_ref().is_none_or(|trouble| &*trouble.error != RUNTIME_ENDED) {
-            self.publish(seen);
+            self.publish(seen).await;
         }
         loop {
             tokio::select! {
                 next = self.member.next() => if next.is_none() { return },
                 told = trouble.changed(), if is_told => is_told = told.is_ok(),
             }
-            self.publish(Seen::of(&self.member));
+            self.publish(Seen::of(&self.member)).await;
         }
     }
 
     /// The list is not confirmed any more, for this reason.
     fn doubt(&self, error: &str) {
         let trouble = Trouble { error: error.into(), since: Instant::now() };
-        self.publish(Seen { trouble: Some(trouble), ..Seen::of(&self.member) });
+        self.note(Seen { trouble: Some(trouble), ..Seen::of(&self.member) });
+        self.merged.publish();
     }
 
-    fn publish(&self, seen: Seen) {
+    async fn publish(&self, seen: Seen) {
+        self.note(seen);
+        // It fails where the runtime ends, and this follower with it.
+        let _ = self.merged.publish_apart().await;
+    }
+
+    fn note(&self, seen: Seen) {
         if let Some(mine) = locked(&self.merged.seen).get_mut(self.index) {
             *mine = seen;
         }
-        self.merged.publish();
     }
 }
 
@@ -408,5 +450,38 @@ mod tests {
         let trouble = Trouble { error, since: Instant::now() };
         let lost = [empty(), seen(Snapshot::pending(), Some(trouble))];
         assert_eq!(union(&lost).source, Source::Live);
+    }
+
+    #[tokio::test]
+    async fn long_lists_are_merged_beside_whatever_else_runs() {
+        let list = |host: &str| {
+            let address = |number| format!("{host}:{}", 1 + number);
+            let instance = |at: String| Instance::new(ServiceKey::new("a.B"), &at, "1");
+            let instances = (0..2000).map(address).map(instance).collect();
+            seen(Snapshot::new(instances, Source::Live), None)
+        };
+        let (snapshots, newest) = watch::channel(Snapshot::pending());
+        let merged = Arc::new(Merged {
+            seen: Mutex::new(vec![list("a"), list("b")]),
+            published: Mutex::default(),
+            snapshots,
+            trouble: watch::Sender::new(None),
+        });
+        let mut merging = std::pin::pin!(merged.publish_apart());
+        let mut turns = 0;
+        loop {
+            tokio::select! {
+                biased;
+                merged = &mut merging => break merged.unwrap(),
+                () = tokio::task::yield_now() => turns += 1,
+            }
+        }
+        assert_eq!(newest.borrow().instances.len(), 4000);
+        assert!(turns > 0, "it is merged on this thread");
+        // A union that was begun before it and is late is not published any more.
+        merged.published.lock().unwrap().published = 7;
+        locked(&merged.seen).clear();
+        merged.publish();
+        assert_eq!(newest.borrow().instances.len(), 4000);
     }
 }
