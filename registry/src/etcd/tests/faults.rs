@@ -280,3 +280,21 @@ async fn beside_a_server_that_says_nothing_another_is_asked_soon() {
         assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     }
 }
+
+#[tokio::test]
+async fn a_refusal_is_told_whatever_becomes_of_the_other_servers() {
+    let Some(server) = EtcdServer::start() else { return };
+    ask_for_logins(&open_as(&server, ("root", "not needed yet")).await.unwrap()).await;
+    // Nobody is there.
+    let servers = [server.address(), "127.0.0.1:1".to_owned()];
+    let etcd = Etcd {
+        access: access(&servers.join(","), ("root", "wrong")),
+        servers: servers.into(),
+        layout: Arc::new(layout()),
+    };
+    // Chance chooses whom it asks first.
+    for _ in 0..12 {
+        let error = etcd.open().await.map(drop).unwrap_err();
+        assert!(error.is_refused() && error.to_string().contains("check user name"), "{error}");
+    }
+}

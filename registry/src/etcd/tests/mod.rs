@@ -257,17 +257,21 @@ async fn a_lease_that_is_revoked_ends_the_session() {
     timeout(Duration::from_secs(6), other.closed()).await.expect("a renewal notices it");
 }
 
+/// Lets in the users `root` and `ann` alone, whose password is `secret`.
+async fn ask_for_logins(tree: &EtcdTree) {
+    let names = |first: &str, second: &str| ByNames { first: first.into(), second: second.into() };
+    for user in ["root", "ann"] {
+        order(tree, "/etcdserverpb.Auth/UserAdd", &names(user, "secret")).await;
+    }
+    order(tree, "/etcdserverpb.Auth/UserGrantRole", &names("root", "root")).await;
+    order(tree, "/etcdserverpb.Auth/AuthEnable", &Nothing {}).await;
+}
+
 #[tokio::test]
 async fn a_login_is_asked_for_checked_and_renewed() {
     let Some(etcd) = EtcdServer::start() else { return };
     let tree = open_as(&etcd, ("root", "ignored while all are let in")).await.unwrap();
-    let names = |first: &str, second: &str| ByNames { first: first.into(), second: second.into() };
-    for user in ["root", "ann"] {
-        order(&tree, "/etcdserverpb.Auth/UserAdd", &names(user, "secret")).await;
-    }
-    order(&tree, "/etcdserverpb.Auth/UserGrantRole", &names("root", "root")).await;
-    order(&tree, "/etcdserverpb.Auth/AuthEnable", &Nothing {}).await;
-
+    ask_for_logins(&tree).await;
     for (login, expected) in [
         (("", ""), "it wants a login, write etcd://USER:PASSWORD@HOST:PORT"),
         (("root", "wrong"), "check user name and password in its address"),
