@@ -10,6 +10,10 @@ use tokio::sync::watch;
 use super::messages::{ConfigChangeNotify, NacosService, NotifySubscriber};
 use crate::lock::locked;
 
+/// By how much a list may be older than one that came before it, in milliseconds, and be late. One that is
+/// older still comes from a clock that went back, as that of another machine, and is the newest.
+const LATE_MS: i64 = 10_000;
+
 /// Followers by what they follow. What nobody follows is not kept.
 #[derive(Debug, Default)]
 pub(super) struct Pushes {
@@ -71,18 +75,19 @@ impl Pushes {
         self.configs.leave(&(id.to_owned(), group.to_owned()))
     }
 
-    /// Hands on the list of a service, pushed or asked for, unless a younger one came before.
+    /// Hands on the list of a service, pushed or asked for, unless it is late: a younger one came before.
     pub(super) fn put(&self, name: &str, info: NacosService) {
         let services = locked(&self.services.0);
         let Some(newest) = services.get(name) else {
             return;
         };
         newest.send_if_modified(|newest| {
-            let is_newer = newest.time.is_none_or(|time| time <= info.last_ref_time);
-            if is_newer {
+            let behind = newest.time.map_or(0, |time| time.saturating_sub(info.last_ref_time));
+            let is_late = (1..=LATE_MS).contains(&behind);
+            if !is_late {
                 *newest = NewestList { time: Some(info.last_ref_time), list: Some(info) };
             }
-            is_newer
+            !is_late
         });
     }
 
@@ -168,6 +173,22 @@ mod tests {
         assert_eq!(pushes.take_service("a:b").unwrap().hosts.unwrap().len(), 1);
         pushes.service(&push("a:b", 4)).unwrap();
         assert!(pushes.take_service("a:b").is_none(), "it was taken, and an older one is none");
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_keeps_no_list_from_us() {
+        let pushes = Pushes::default();
+        let (list, _) = pushes.follow_service("a");
+        let hour = 3_600_000;
+        pushes.service(&push("a", 2 * hour)).unwrap();
+        pushes.service(&push("a", hour)).unwrap();
+        assert_eq!(list.borrow().time, Some(hour as i64));
+        assert!(pushes.take_service("a").is_some());
+        // From there on, what is late is late as before.
+        pushes.service(&push("a", hour - 1)).unwrap();
+        assert_eq!(list.borrow().time, Some(hour as i64));
+        pushes.service(&push("a", hour + 1)).unwrap();
+        assert_eq!(list.borrow().time, Some(hour as i64 + 1));
     }
 
     #[test]
