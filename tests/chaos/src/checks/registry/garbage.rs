@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use dubhe::ServiceKey;
 use futures_util::future::try_join_all;
+use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
 
 use super::super::pass;
-use super::hand::{Hand, encoded};
+use super::broken::{BATCH, Broken, GOOD_RULE};
+use super::hand::Hand;
 use super::kind::Kind;
 use super::scene::{Observer, Scene};
 use super::server::{STORE, Server};
@@ -18,16 +19,8 @@ use crate::proxy::{Fault, Proxy};
 use crate::report::Report;
 use crate::{BoxError, alarms};
 
-/// Where rules of the store stand, and one that is good.
-const RULE: &str = "/dubbo/config/dubbo/chaos.Store::.configurators";
-const GOOD: &str =
-    r#"{"key":"chaos.Store","configs":[{"side":"consumer","parameters":{"timeout":3000}}]}"#;
-
-/// So many are there at a time.
-const BATCH: usize = 100;
-
-/// A node and its value.
-type Node = (Vec<u8>, Vec<u8>);
+/// Where the rule of the store stands, by its key, and one that is good.
+const RULE: &str = "chaos.Store::.configurators";
 
 pub(super) async fn garbage(
     report: &mut Report,
@@ -38,43 +31,66 @@ pub(super) async fn garbage(
     let scene = Scene::of_three(server).await?;
     match kind {
         Kind::Embedded => damaged_answers(report, &scene, quick).await?,
-        _ if kind.is_tree() => broken_nodes(report, &scene, quick).await?,
-        _ => broken_metadata(report, &scene, quick).await?,
+        _ => broken_entries(report, &scene, quick).await?,
     }
     report.at_most("panics", alarms::panics() - panics, 0);
     scene.settles(report, Instant::now()).await?;
     scene.end(report).await
 }
 
-/// Nodes of every kind that is read, and rules.
-async fn broken_nodes(report: &mut Report, scene: &Scene<'_>, quick: bool) -> Result<(), BoxError> {
+/// Entries of every kind that is read, and rules.
+async fn broken_entries(
+    report: &mut Report,
+    scene: &Scene<'_>,
+    quick: bool,
+) -> Result<(), BoxError> {
+    let is_nacos = scene.server.kind.is_nacos();
     let mut hand = scene.server.hand();
-    hand.put(RULE.as_bytes(), GOOD.as_bytes())?;
-    let (good, told) = (Duration::from_secs(3), rule_warnings());
+    let put = tokio::task::spawn_blocking(move || hand.put_text(RULE, GOOD_RULE.as_bytes()));
+    put.await??;
+    let good = Duration::from_secs(3);
     let begun = Instant::now();
     while timeout_of(scene) != good && begun.elapsed() < Duration::from_secs(20) {
         pass(Duration::from_millis(5)).await;
     }
-    let payloads = if quick { 1000 } else { 10_000 };
+    let payloads = match quick {
+        true if is_nacos => 300,
+        true => 1000,
+        false => 10_000,
+    };
+    // Whoever lists things at Nacos has to write what it takes for JSON, for an address and for a port.
+    let least = if is_nacos { payloads / 5 } else { payloads / 2 };
+    let (mut hand, told) = (scene.server.hand(), warnings(scene, RULE));
     let writing = tokio::task::spawn_blocking(move || write_broken(&mut hand, payloads));
-    let (taken, mut hand) = (writing.await??, scene.server.hand());
-    report.at_least("broken payloads that the server took", taken, payloads / 2);
+    let (written, mut hand) = (writing.await??, scene.server.hand());
+    report.at_least("broken payloads that the server took", written.taken, least);
+    report.at_least("broken rules among them", written.rules, payloads / 10);
     let stays = timeout_of(scene);
     report.note("the last good rule stays", &format!("timeout {stays:?}"), stays == good);
-    tokio::task::spawn_blocking(move || hand.remove(RULE.as_bytes())).await??;
-    let url = scene.server.url();
-    let registry = url.split(['?', ',']).next().unwrap_or_default();
-    let lists = alarms::with(&["dubhe::registry", registry, "left out"]).len();
+    // One for each text at most: who follows the rule in this process is the consumer alone.
+    let rules = warnings(scene, RULE) - told;
+    report.note(
+        "warnings of rules",
+        &format!("{rules} (1 to {})", written.rules),
+        (1..=written.rules).contains(&rules),
+    );
+    tokio::task::spawn_blocking(move || hand.remove_text(RULE)).await??;
+    let lists = warnings(scene, "left out");
     // Those who follow the list in this process: the consumer, and who looks at it.
-    report.note("warnings of lists", &lists.to_string(), (1..=8).contains(&lists));
-    let rules = rule_warnings() - told;
-    report.note("warnings of rules", &rules.to_string(), (1..=payloads).contains(&rules));
+    let fewest = usize::from(!is_nacos);
+    report.note("warnings of lists", &lists.to_string(), (fewest..=8).contains(&lists));
+    if is_nacos {
+        // Nobody renews what was listed, so it ends by itself.
+        scene.observer.becomes(&scene.live(), Duration::from_secs(90)).await?;
+    }
     Ok(())
 }
 
-/// How many warnings of rules there were, of all kinds together.
-fn rule_warnings() -> usize {
-    alarms::with(&["dubhe::config", "chaos.Store::.configurators"]).len()
+/// How many warnings about this registry have `what` in them: other kinds are tried at the same time.
+fn warnings(scene: &Scene<'_>, what: &str) -> usize {
+    let url = scene.server.url();
+    let registry = url.split(['?', ',']).next().unwrap_or_default();
+    alarms::with(&[what, registry]).len()
 }
 
 fn timeout_of(scene: &Scene<'_>) -> Duration {
@@ -83,102 +99,41 @@ fn timeout_of(scene: &Scene<'_>) -> Duration {
     method.timeout.value
 }
 
-/// Writes so many, a batch at a time; returns how many of them the server took.
-fn write_broken(hand: &mut Hand, payloads: usize) -> Result<usize, String> {
+/// What the server took of what was written.
+#[derive(Default)]
+struct Written {
+    taken: usize,
+    /// Those of them that are rules.
+    rules: usize,
+}
+
+/// Writes so many, a batch at a time.
+fn write_broken(hand: &mut Hand, payloads: usize) -> Result<Written, String> {
     let mut random = StdRng::seed_from_u64(34);
-    let mut taken = 0;
+    let mut written = Written::default();
     for _ in 0..payloads / BATCH {
-        let batch: Vec<Node> = (0..BATCH).map(|number| broken(&mut random, number)).collect();
-        for (path, value) in &batch {
-            taken += usize::from(hand.put(path, value).is_ok());
+        let batch: Vec<Broken> = match hand.is_nacos() {
+            true => (0..BATCH).map(|number| Broken::at_nacos(&mut random, number)).collect(),
+            false => (0..BATCH).map(|number| Broken::in_tree(&mut random, number)).collect(),
+        };
+        for broken in &batch {
+            let taken = usize::from(match broken {
+                Broken::Node { path, value } => hand.put(path, value).is_ok(),
+                Broken::Host(host) => hand.nacos_instance(host).is_ok(),
+                Broken::Rule(text) => hand.put_text(RULE, text).is_ok(),
+            });
+            written.taken += taken;
+            written.rules += if let Broken::Rule(_) = broken { taken } else { 0 };
         }
         // The nodes of the providers stay, and the rule that the next batch replaces.
-        for (path, _) in batch.iter().filter(|(path, _)| path != RULE.as_bytes()) {
-            let removed = hand.remove(path);
-            removed.map_err(|error| format!("{}: {error}", String::from_utf8_lossy(path)))?;
-        }
-    }
-    Ok(taken)
-}
-
-/// A node that is broken somehow.
-fn broken(random: &mut StdRng, number: usize) -> Node {
-    let url = encoded(
-        b"dubhe://127.0.0.9:9/chaos.Store?application=x&category=providers&dubbo=2.0.2&dubhe.codecs=json\
-          &dubhe.id=0199&dubhe.protocols=dubbo,json&interface=chaos.Store&timestamp=1726000000000",
-    );
-    let record = r#"{"name":"x","id":"127.0.0.9:9","address":"127.0.0.9","port":9,"payload":{"metadata":{
-        "dubbo.metadata.revision":"r1","dubbo.endpoints":"[{\"port\":9,\"protocol\":\"dubhe\"}]"}}}"#;
-    let services = r#"{"app":"x","revision":"r1","services":{"chaos.Store:dubhe":{"name":"chaos.Store",
-        "protocol":"dubhe","path":"chaos.Store","params":{"dubhe.id":"0199"}}}}"#;
-    let under = |folder: &str, name: &[u8]| [folder.as_bytes(), b"/", name].concat();
-    match number % 5 {
-        0 | 1 => {
-            let mut name = mutated(random, url.as_bytes());
-            name.retain(|byte| *byte != b'/');
-            // Nobody is at this address; what is left of the URL may well be sound.
-            (under("/dubbo/chaos.Store/providers", &[&name[..], b"x"].concat()), Vec::new())
-        }
-        2 => {
-            let name = format!("127.0.0.9:{number}");
-            (under("/services/x", name.as_bytes()), mutated(random, record.as_bytes()))
-        }
-        3 => (
-            under("/dubbo/metadata/x", format!("r{number}").as_bytes()),
-            mutated(random, services.as_bytes()),
-        ),
-        // What is cut short is no rule, whatever was cut off.
-        _ => {
-            let rule = GOOD.replace("3000", "20");
-            let end = random.random_range(1..rule.len());
-            let mut rule = rule.as_bytes()[..end].to_vec();
-            if random.random_bool(0.3) {
-                rule.push(random.random_range(0x80..=0xff));
+        for broken in &batch {
+            if let Broken::Node { path, .. } = broken {
+                let removed = hand.remove(path);
+                removed.map_err(|error| format!("{}: {error}", String::from_utf8_lossy(path)))?;
             }
-            (RULE.into(), rule)
         }
     }
-}
-
-/// Some of the bytes changed, cut out, doubled.
-fn mutated(random: &mut StdRng, text: &[u8]) -> Vec<u8> {
-    const SPECIAL: &[u8] = b"%&=?:,+[]{}\"\\@# \n\x1b\xff\xc3-9";
-    let mut bytes = text.to_vec();
-    for _ in 0..random.random_range(1..6) {
-        let at = random.random_range(0..=bytes.len());
-        let end = (at + random.random_range(0..40)).min(bytes.len());
-        match random.random_range(0..4) {
-            0 if at < bytes.len() => bytes[at] = SPECIAL[random.random_range(0..SPECIAL.len())],
-            1 => drop(bytes.drain(at..end)),
-            2 => drop(bytes.splice(at..at, bytes[at..end].to_vec())),
-            _ => bytes.insert(at, SPECIAL[random.random_range(0..SPECIAL.len())]),
-        }
-    }
-    bytes
-}
-
-/// Entries of Nacos whose metadata is broken.
-async fn broken_metadata(
-    report: &mut Report,
-    scene: &Scene<'_>,
-    quick: bool,
-) -> Result<(), BoxError> {
-    let hand = scene.server.hand();
-    let payloads = if quick { 200 } else { 10_000 };
-    let writing = tokio::task::spawn_blocking(move || {
-        let mut random = StdRng::seed_from_u64(34);
-        let metadata = r#"{"category":"providers","protocol":"dubhe","path":"chaos.Store","timestamp":"1726000000000",
-            "interface":"chaos.Store","dubhe.protocols":"dubbo,json","dubhe.id":"0199"}"#;
-        let one = |_: &usize| {
-            let broken = mutated(&mut random, metadata.as_bytes());
-            hand.nacos_instance(STORE, &String::from_utf8_lossy(&broken)).is_ok()
-        };
-        (0..payloads).filter(one).count()
-    });
-    report.at_least("broken payloads that the server took", writing.await?, payloads / 20);
-    // Nobody renews it, so it ends by itself.
-    scene.observer.becomes(&scene.live(), Duration::from_secs(90)).await?;
-    Ok(())
+    Ok(written)
 }
 
 /// Clients between whom and the registry bytes of answers are replaced by others.

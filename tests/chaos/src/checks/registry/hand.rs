@@ -23,6 +23,15 @@ pub(super) struct Hand {
     way: Way,
 }
 
+/// An entry of Nacos, by what it is told of it: none of it has to make sense.
+pub(super) struct HostByHand {
+    /// Under which it stands.
+    pub(super) service: String,
+    pub(super) ip: String,
+    pub(super) port: String,
+    pub(super) metadata: String,
+}
+
 enum Way {
     Embedded(Option<(TcpStream, u64)>),
     ZooKeeper(Option<ZooKeeperHand>),
@@ -94,23 +103,73 @@ impl Hand {
                     "category": "providers", "protocol": "dubbo", "path": ORDERED, "interface": ORDERED,
                     "timestamp": (FIRST + version).to_string(),
                 });
-                self.nacos_instance(ORDERED, &metadata.to_string())
+                self.nacos_instance(&HostByHand::of(ORDERED, &metadata.to_string()))
             }
         }
     }
 
-    /// An entry of Nacos at an address where nobody is.
-    pub(super) fn nacos_instance(&self, service: &str, metadata: &str) -> io::Result<()> {
-        let path = format!(
-            "/nacos/v1/ns/instance?serviceName=providers%3A{service}%3A%3A&ip=127.0.0.9&port=9\
-             &ephemeral=true&metadata={}",
-            encoded(metadata.as_bytes())
-        );
-        match nacos_http(&self.address, "POST", &path) {
+    /// Whether it writes to Nacos.
+    pub(super) fn is_nacos(&self) -> bool {
+        matches!(self.way, Way::Nacos)
+    }
+
+    /// An entry of Nacos.
+    pub(super) fn nacos_instance(&self, host: &HostByHand) -> io::Result<()> {
+        let [service, ip, port, metadata] =
+            [&host.service, &host.ip, &host.port, &host.metadata].map(|it| encoded(it.as_bytes()));
+        self.nacos(
+            "POST",
+            &format!(
+                "ns/instance?serviceName={service}&ip={ip}&port={port}&ephemeral=true&metadata={metadata}"
+            ),
+        )
+    }
+
+    /// Writes the text of a key of the config centre.
+    pub(super) fn put_text(&mut self, key: &str, text: &[u8]) -> io::Result<()> {
+        match self.way {
+            Way::Nacos => {
+                let (id, text) = (encoded(key.as_bytes()), encoded(text));
+                self.nacos("POST", &format!("cs/configs?dataId={id}&group=dubbo&content={text}"))
+            }
+            _ => self.put(text_node(key).as_bytes(), text),
+        }
+    }
+
+    /// Takes the text of a key of the config centre away.
+    pub(super) fn remove_text(&mut self, key: &str) -> io::Result<()> {
+        match self.way {
+            Way::Nacos => {
+                let id = encoded(key.as_bytes());
+                self.nacos("DELETE", &format!("cs/configs?dataId={id}&group=dubbo"))
+            }
+            _ => self.remove(text_node(key).as_bytes()),
+        }
+    }
+
+    fn nacos(&self, method: &str, what: &str) -> io::Result<()> {
+        match nacos_http(&self.address, method, &format!("/nacos/v1/{what}")) {
             Some((200, _)) => Ok(()),
             other => Err(io::Error::other(format!("{other:?}"))),
         }
     }
+}
+
+impl HostByHand {
+    /// One of the provider's side of this service, at an address where nobody is.
+    pub(super) fn of(service: &str, metadata: &str) -> Self {
+        Self {
+            service: format!("providers:{service}::"),
+            ip: "127.0.0.9".to_owned(),
+            port: "9".to_owned(),
+            metadata: metadata.to_owned(),
+        }
+    }
+}
+
+/// Where the text of a key of the config centre stands.
+fn text_node(key: &str) -> String {
+    format!("/dubbo/config/dubbo/{key}")
 }
 
 fn session_of<'a>(

@@ -47,11 +47,6 @@ impl Kind {
         matches!(self, Self::ZooKeeper3 | Self::Etcd3)
     }
 
-    /// Whether people can write its nodes, and texts for programs, with tools of its own.
-    pub(super) const fn is_tree(self) -> bool {
-        matches!(self, Self::ZooKeeper | Self::ZooKeeper3 | Self::Etcd | Self::Etcd3)
-    }
-
     pub(super) const fn is_nacos(self) -> bool {
         matches!(self, Self::Nacos2 | Self::Nacos3)
     }

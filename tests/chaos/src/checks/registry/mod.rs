@@ -4,6 +4,7 @@
 //! their nodes removed and written by hand, and cut off from a provider by rules of nftables in a
 //! namespace of this program's own.
 
+mod broken;
 mod cold;
 mod cut;
 mod garbage;
