@@ -12,18 +12,29 @@ use super::server::Server;
 use crate::BoxError;
 use crate::report::Report;
 
+/// `count` providers, those of some numbers by a way that can be cut off; `None`, which is told, where there is none.
+async fn start<'a>(
+    report: &mut Report,
+    server: &'a mut Server,
+    count: usize,
+    is_cut: impl Fn(usize) -> bool,
+) -> Result<Option<Scene<'a>>, BoxError> {
+    if !can_cut(report) {
+        return Ok(None);
+    }
+    let kind = server.kind;
+    let by = |number: usize, url: String| if is_cut(number) { by_way(kind, &url) } else { url };
+    Scene::start(server, count, by).await.map(Some)
+}
+
 /// One of three providers is cut off for longer than its session lasts. Consumers reach it all the time.
 pub(super) async fn cut_off(
     report: &mut Report,
     server: &mut Server,
     quick: bool,
 ) -> Result<(), BoxError> {
-    if !can_cut(report) {
-        return Ok(());
-    }
-    let kind = server.kind;
-    let by = |number: usize, url: String| if number == 2 { by_way(kind, &url) } else { url };
-    let scene = Scene::start(server, 3, by).await?;
+    let Some(scene) = start(report, server, 3, |number| number == 2).await? else { return Ok(()) };
+    let kind = scene.server.kind;
     cut(kind, true)?;
     let listed: BTreeSet<_> = addresses(&scene.providers[..2]);
     let gone = scene.observer.becomes(&listed, scene.server.session() * 2).await;
@@ -38,14 +49,9 @@ pub(super) async fn cut_off(
 
 /// The registry loses sight of half of eight providers, and keeps them.
 pub(super) async fn half_lost(report: &mut Report, server: &mut Server) -> Result<(), BoxError> {
-    if !can_cut(report) {
-        return Ok(());
-    }
-    let kind = server.kind;
-    let by = |number: usize, url: String| {
-        if number.is_multiple_of(2) { by_way(kind, &url) } else { url }
-    };
-    let scene = Scene::start(server, 8, by).await?;
+    let is_cut = |number: usize| number.is_multiple_of(2);
+    let Some(scene) = start(report, server, 8, is_cut).await? else { return Ok(()) };
+    let kind = scene.server.kind;
     let begun = Instant::now();
     cut(kind, true)?;
     let lease = scene.server.session();
