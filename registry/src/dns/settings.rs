@@ -1,6 +1,7 @@
 //! What an address of `dns://` says: the name, the records to ask for, whom to ask and how often.
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ const DNS_PORT: u16 = 53;
 
 const MIN_TTL: Duration = Duration::from_secs(5);
 const MAX_TTL: Duration = Duration::from_secs(60);
+
+/// What an address may ask for: with less the name server would have no rest, and a day is a mistake.
+const TTLS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(24 * 3600);
 
 /// An address of `dns://`, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +145,11 @@ fn read_ttls(url: &RegistryUrl) -> Result<(Duration, Duration), Error> {
     let read = |key| {
         let read = |text| {
             let duration = amount::parse_positive_duration(text);
-            duration.map_err(|why| url.wrong(&format!("`{key}`: {why}")))
+            let ttl = duration.map_err(|why| url.wrong(&format!("`{key}`: {why}")))?;
+            match TTLS.contains(&ttl) {
+                true => Ok(ttl),
+                false => Err(url.wrong(&format!("`{key}` is `{text}`: write 10ms to 24h"))),
+            }
         };
         value(url, key).map(read).transpose()
     };
@@ -278,6 +286,8 @@ mod tests {
             ("dns://shop:1?ttl=1s", "unknown parameter of dns:// `ttl`"),
             ("dns://shop:1?min-ttl=1", "`min-ttl`: `1` is not a duration"),
             ("dns://shop:1?max-ttl=0s", "`max-ttl`: 0 is too short"),
+            ("dns://shop:1?max-ttl=1us", "`max-ttl` is `1us`: write 10ms to 24h"),
+            ("dns://shop:1?min-ttl=25h", "`min-ttl` is `25h`: write 10ms to 24h"),
             ("dns://shop:1?min-ttl=9s&max-ttl=1s", "`min-ttl` is 9s and more than `max-ttl`, 1s"),
             ("dns://10.0.0.1:20880", "for addresses write static://HOST:PORT"),
             ("dns://[::1]:20880", "for addresses write static://HOST:PORT"),

@@ -1,5 +1,6 @@
 //! The address of a ZooKeeper registry: servers, chroot, credentials and times.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,8 +23,9 @@ const SESSION: Duration = Duration::from_secs(40);
 const TIMEOUT: Duration = Duration::from_secs(1);
 const TLS_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The longest that may be asked for: what a server can be told.
-const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
+/// What an address may ask for: with less no session would open or last, and more is a mistake.
+const SESSIONS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
+const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(60);
 
 /// What an address says.
 #[derive(Debug)]
@@ -52,11 +54,12 @@ impl ZooKeeperAddress {
             return Err(url.wrong("it needs a server, as in zookeeper://127.0.0.1:2181"));
         }
         let wish = SessionWish {
-            timeout: time(&url, "session", SESSION)?,
+            timeout: time(&url, "session", SESSIONS)?.unwrap_or(SESSION),
             credentials: credentials(&url, config.token.as_deref())?,
         };
         let tls = TlsSettings::of(&url)?;
-        let timeout = time(&url, "timeout", if tls.is_some() { TLS_TIMEOUT } else { TIMEOUT })?;
+        let usual = if tls.is_some() { TLS_TIMEOUT } else { TIMEOUT };
+        let timeout = time(&url, "timeout", TIMEOUTS)?.unwrap_or(usual);
         // The rest is for the hello, so that it is known which of them was too slow.
         let tls = tls.map(|tls| tls.within(timeout * 3 / 4));
         let addresses = url.hosts.iter().map(|host| host.address(PORT)).collect();
@@ -73,17 +76,22 @@ fn hosts(url: &RegistryUrl, backup: &str) -> Result<Vec<Host>, Error> {
 }
 
 /// A time with its unit, or in milliseconds.
-fn time(url: &RegistryUrl, key: &str, default: Duration) -> Result<Duration, Error> {
-    let Some(text) = url.query.get(key) else { return Ok(default) };
-    let with_unit = match text.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => format!("{text}ms"),
-        false => text.clone(),
-    };
-    match amount::parse_positive_duration(&with_unit) {
-        Ok(time) if time <= LONGEST => Ok(time),
-        Ok(_) => Err(url.wrong(&format!("{key} is too long: write at most 24 days"))),
-        Err(error) => Err(url.wrong(&format!("{key}: {error}"))),
+fn time(
+    url: &RegistryUrl,
+    key: &str,
+    possible: RangeInclusive<Duration>,
+) -> Result<Option<Duration>, Error> {
+    let Some(text) = url.query.get(key) else { return Ok(None) };
+    let is_bare = text.bytes().all(|byte| byte.is_ascii_digit());
+    let with_unit = if is_bare { format!("{text}ms") } else { text.clone() };
+    let time = amount::parse_positive_duration(&with_unit);
+    let time = time.map_err(|error| url.wrong(&format!("{key}: {error}")))?;
+    if possible.contains(&time) {
+        return Ok(Some(time));
     }
+    let unit = if is_bare { format!(", which is {with_unit}") } else { String::new() };
+    let [least, most] = [possible.start(), possible.end()].map(|time| amount::show_duration(*time));
+    Err(url.wrong(&format!("{key} is `{text}`{unit}: write {least} to {most}")))
 }
 
 fn credentials(url: &RegistryUrl, token: Option<&str>) -> Result<Option<Arc<str>>, Error> {
@@ -156,7 +164,10 @@ mod tests {
             ("zookeeper://a?sesion=1s", "did you mean `session`?"),
             ("zookeeper://a?session=soon", "session: `soon` is not a duration"),
             ("zookeeper://a?timeout=0", "timeout: 0 is too short"),
-            ("zookeeper://a?session=999h", "session is too long: write at most 24 days"),
+            ("zookeeper://a?session=999h", "session is `999h`: write 1s to 1h"),
+            ("zookeeper://a?session=5", "session is `5`, which is 5ms: write 1s to 1h"),
+            ("zookeeper://a?timeout=1", "timeout is `1`, which is 1ms: write 50ms to 1m"),
+            ("zookeeper://a?timeout=2m", "timeout is `2m`: write 50ms to 1m"),
             ("zookeeper://a?backup=b:x", "backup is not of the form host:port,host:port"),
             ("zookeeper://ann@a", "it needs both user and password"),
             ("zookeeper://:pa55@a", "it needs both user and password"),

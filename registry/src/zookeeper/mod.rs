@@ -52,9 +52,9 @@ const GRACE: Duration = Duration::from_secs(3);
 ///
 /// | parameter | meaning | default |
 /// | --- | --- | --- |
-/// | `session` | after how long without this process the servers drop what it registered; they bound it, by default to 4 to 40 s | `40s` |
+/// | `session` | after how long without this process the servers drop what it registered, from 1 s to 1 h; they bound it, by default to 4 to 40 s | `40s` |
 /// | `tls`, `ca`, `cert`, `key`, `server-name` | TLS, as for all registries: the server is checked against `ca` or what the system trusts; `cert` and `key` are our own | `false` |
-/// | `timeout` | how long one server may take to open a session | `1s`, with TLS `2s` |
+/// | `timeout` | how long one server may take to open a session, from 50 ms to 1 min | `1s`, with TLS `2s` |
 /// | `backup` | further servers, `host:port,…`, as Dubbo writes them | none |
 /// | `group` | root of the interface level, without `/` | `dubbo` |
 /// | `register-mode` | `interface`, `instance` or `all`: the levels at which providers are registered | `all` |
