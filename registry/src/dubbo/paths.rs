@@ -107,10 +107,12 @@ impl TreePaths {
 pub(crate) fn check_application(name: &str) -> Result<(), String> {
     let why = match name {
         "" => "the application has no name",
-        "." | ".." => "it is no name but a path",
-        _ if name.len() > MAX_SEGMENT => "it is too long",
-        _ if name.contains(['/', ',']) => "it holds a `/` or `,`",
-        _ if name.chars().any(|c| c.is_control() || c.is_whitespace()) => "it holds blanks",
+        "." | ".." => "the name of the application is a path",
+        _ if name.len() > MAX_SEGMENT => "the name of the application is longer than 255 bytes",
+        _ if name.contains(['/', ',']) => "the name of the application has a slash or a comma",
+        _ if name.chars().any(|c| c.is_control() || c.is_whitespace()) => {
+            "the name of the application has blanks or control characters"
+        }
         _ => return Ok(()),
     };
     Err(why.to_owned())

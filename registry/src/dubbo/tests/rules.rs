@@ -198,6 +198,9 @@ fn paths_are_those_of_java_and_go() {
         assert!(check_application(name).is_err(), "{name:?}");
     }
     check_application("shop-2.eu_west").unwrap();
+    // The log puts it into quotes, where those of its own would read as a part of the name.
+    let told = check_application("a/b").unwrap_err();
+    assert_eq!(told, "the name of the application has a slash or a comma");
 }
 
 #[test]
