@@ -14,7 +14,7 @@ use rpc_core::Error;
 
 /// A registry's address, parsed.
 ///
-/// `Display` and `Debug` leave out user name, password and parameters.
+/// `Display` and `Debug` leave out user name, password and parameters, and encode the path again.
 ///
 /// ```
 /// use dubhe_registry::RegistryUrl;
@@ -143,7 +143,7 @@ impl RegistryUrl {
             return Err(self.wrong(&format!("{scheme}:// takes no {what}, {remedy}")));
         }
         if !self.path.is_empty() {
-            let path = self.path.escape_debug();
+            let path = Encoded(&self.path);
             let why = format!("{scheme}:// takes no path, leave out `/{path}`");
             return Err(self.wrong(&why));
         }
@@ -194,8 +194,25 @@ impl fmt::Display for RegistryUrl {
             }
         }
         if !self.path.is_empty() {
-            f.write_char('/')?;
-            f.write_str(&self.path)?;
+            write!(f, "/{}", Encoded(&self.path))?;
+        }
+        Ok(())
+    }
+}
+
+/// A path as an address has it: what would end it there, and what cannot be seen, as `%XX`.
+struct Encoded<'a>(&'a str);
+
+impl fmt::Display for Encoded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            if c.is_control() || c.is_whitespace() || "%?@".contains(c) {
+                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                    write!(f, "%{byte:02X}")?;
+                }
+            } else {
+                f.write_char(c)?;
+            }
         }
         Ok(())
     }
@@ -379,6 +396,18 @@ mod tests {
             "registry address `dubhe://***@h`: an `@` comes after a `/` or `?`: in user name and \
              password write %2F and %3F for these, elsewhere write %40 for the `@`"
         );
+    }
+
+    #[test]
+    fn a_path_is_shown_as_it_is_written() {
+        for text in
+            ["zookeeper://a/shop%20eu/x%25", "zookeeper://a/%1B[31m", "zookeeper://a/l\u{e4}den"]
+        {
+            assert_eq!(RegistryUrl::parse(text).unwrap().to_string(), text);
+        }
+        let url = RegistryUrl::parse("dubhe://a/shop%20eu").unwrap();
+        let error = url.expect_only(true, &[]).unwrap_err().to_string();
+        assert!(error.ends_with("takes no path, leave out `/shop%20eu`"), "{error}");
     }
 
     #[test]
