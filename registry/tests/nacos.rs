@@ -347,6 +347,12 @@ async fn an_address_that_cannot_work_says_what_to_write() {
         assert!(error.to_string().contains(expected), "{error}");
         assert!(!error.to_string().contains("pass@"), "{error}");
     }
+    let token =
+        |url: &str| RegistryParams { token: Some("s3cret".to_owned()), ..RegistryParams::new(url) };
+    let error = open(&builtin(), &token("nacos://a")).unwrap_err().to_string();
+    let expected = "its token is a password without a user: write nacos://USER@HOST";
+    assert!(error.contains(expected) && !error.contains("s3cret"), "{error}");
+    assert!(open(&builtin(), &token("nacos://ann@a")).is_ok());
 }
 
 #[tokio::test]

@@ -59,8 +59,9 @@ const TLS_LIMIT: Duration = Duration::from_secs(2);
 /// The registry `etcd://[user:password@]host[:port][,host[:port]…]`, version 3.4 of etcd or newer.
 ///
 /// The port is 2379 unless the address has one. With several servers one of them is used, chosen by
-/// chance, and the next if it does not answer. User and password are ignored if etcd asks for none; a
-/// client certificate whose common name is a user takes their place.
+/// chance, and the next if it does not answer. A [token](RegistryParams::token) is the password of the
+/// address's user. User and password are ignored if etcd asks for none; a client certificate whose common
+/// name is a user takes their place.
 ///
 /// | parameter of the address | meaning | default |
 /// | --- | --- | --- |
@@ -102,6 +103,11 @@ impl Extension<dyn Registry> for Etcd {
             return Err(url.wrong(&why));
         }
         let token = config.token.clone().filter(|_| url.password.is_empty());
+        if url.user.is_empty() && token.as_ref().is_some_and(|token| !token.is_empty()) {
+            return Err(url.wrong(
+                "its token is a password without a user: write etcd://USER@HOST, or leave out the token",
+            ));
+        }
         let password = token.unwrap_or_else(|| url.password.clone());
         if url.user.is_empty() && !url.password.is_empty()
             || !url.user.is_empty() && password.is_empty()

@@ -28,6 +28,12 @@ impl Nacos {
                 url.wrong("it has a password and no user: write nacos://USER:PASSWORD@HOST")
             );
         }
+        let token = config.token.as_ref().filter(|token| !token.is_empty());
+        if url.user.is_empty() && token.is_some() {
+            return Err(url.wrong(
+                "its token is a password without a user: write nacos://USER@HOST, or leave out the token",
+            ));
+        }
         let mut servers = Vec::with_capacity(url.hosts.len());
         for host in &url.hosts {
             let port = host.port.unwrap_or(DEFAULT_PORT).checked_add(GRPC_OFFSET);
@@ -54,7 +60,13 @@ impl Nacos {
             address: url.to_string().into(),
             servers,
             tls: TlsSettings::of(&url)?,
-            login: Login { user: url.user, password: url.password },
+            login: Login {
+                user: url.user,
+                password: match token {
+                    Some(token) if url.password.is_empty() => token.clone(),
+                    _ => url.password,
+                },
+            },
             namespace,
             group,
             layout,

@@ -382,4 +382,11 @@ fn addresses_that_cannot_work_say_what_to_write() {
         ..RegistryParams::new("etcd://ann@a,b:1?session=10s")
     };
     assert!(crate::open(&crate::builtin(), &token).is_ok());
+    // Without a user it would be of no use, and nobody would be told.
+    let lonely = RegistryParams { url: "etcd://a".to_owned(), ..token };
+    let error = crate::open(&crate::builtin(), &lonely).unwrap_err().to_string();
+    assert!(
+        error.contains("its token is a password without a user: write etcd://USER@"),
+        "{error}"
+    );
 }
