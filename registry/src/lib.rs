@@ -114,6 +114,7 @@ pub fn builtin() -> ExtensionPoint<dyn Registry> {
     let registries = ExtensionPoint::new("registry")
         .without(&["consul", "redis"])
         .by_feature(&["dns", "etcd", "nacos", "zookeeper"])
+        .also_called(&ALIASES)
         .with::<embedded::Dev>()
         .with::<embedded::Dubhe>()
         .with::<Fixed>()
@@ -129,6 +130,18 @@ pub fn builtin() -> ExtensionPoint<dyn Registry> {
     registries
 }
 
+/// Schemes that other programs have for registries. `http://` is how clients of etcd write its servers.
+const ALIASES: [(&str, &str); 8] = [
+    ("etcdv3", "etcd"),
+    ("http", "etcd"),
+    ("https", "etcd"),
+    ("k8s", "dns"),
+    ("kubernetes", "dns"),
+    ("nacos3", "nacos"),
+    ("zk", "zookeeper"),
+    ("zks", "zookeeper"),
+];
+
 /// Makes the built-in registry at `url`, without disk cache; nothing is connected before first use.
 ///
 /// # Errors
@@ -137,6 +150,8 @@ pub fn builtin() -> ExtensionPoint<dyn Registry> {
 /// ```
 /// let unknown = dubhe_registry::connect("dvv://").unwrap_err().to_string();
 /// assert!(unknown.contains("did you mean `dev`?"), "{unknown}");
+/// let short = dubhe_registry::connect("zk://10.0.0.1").unwrap_err().to_string();
+/// assert!(short.contains("did you mean `zookeeper`?"), "{short}");
 /// ```
 pub fn connect(url: &str) -> Result<Arc<dyn Registry>, Error> {
     open(&builtin(), &RegistryParams::new(url))

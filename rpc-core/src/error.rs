@@ -77,6 +77,18 @@ impl Error {
         Self::unknown(kind, name, &known, nearest)
     }
 
+    /// As [`unknown_name`](Self::unknown_name) where `name` is what others call `meant`.
+    #[must_use]
+    pub fn alias<'a>(
+        kind: &str,
+        name: &str,
+        meant: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let known: Vec<&str> = known.into_iter().collect();
+        Self::unknown(kind, name, &known, Some(meant))
+    }
+
     fn unknown(kind: &str, name: &str, known: &[&str], nearest: Option<&str>) -> Self {
         let nearest = nearest.map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default();
         let (name, known) = (name.escape_debug(), listed(known));

@@ -103,13 +103,14 @@ pub struct ExtensionPoint<P: ?Sized> {
     factories: BTreeMap<&'static str, Factory<P>>,
     absent: &'static [&'static str],
     features: &'static [&'static str],
+    aliases: &'static [(&'static str, &'static str)],
 }
 
 impl<P: ?Sized + 'static> ExtensionPoint<P> {
     /// No extension yet; `kind` is how error messages call them, such as `codec`.
     #[must_use]
     pub const fn new(kind: &'static str) -> Self {
-        Self { kind, factories: BTreeMap::new(), absent: &[], features: &[] }
+        Self { kind, factories: BTreeMap::new(), absent: &[], features: &[], aliases: &[] }
     }
 
     /// Adds `E`; it replaces an earlier extension of the same name.
@@ -156,6 +157,14 @@ impl<P: ?Sized + 'static> ExtensionPoint<P> {
         self
     }
 
+    /// Lists names that other programs have for extensions, each with the name here, so that the error
+    /// asks whether that is meant. An extension of such a name may still be added.
+    #[must_use]
+    pub const fn also_called(mut self, aliases: &'static [(&'static str, &'static str)]) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
     /// Whether there is an extension `name`.
     ///
     /// # Errors
@@ -195,6 +204,8 @@ impl<P: ?Sized + 'static> ExtensionPoint<P> {
             Error::needs_feature(self.kind, name, known)
         } else if self.absent.contains(&name) {
             Error::not_built_in(self.kind, name, known)
+        } else if let Some((_, meant)) = self.aliases.iter().find(|(alias, _)| *alias == name) {
+            Error::alias(self.kind, name, meant, known)
         } else {
             Error::unknown_name(self.kind, name, known)
         }
