@@ -135,13 +135,29 @@ impl fmt::Display for CheckResult {
 }
 
 impl fmt::Display for Diagnosis {
-    /// One line; text of others in it is shown without control characters.
+    /// One line; text of others in it is shown without control characters, and cut after 1000 of them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { check, of, result, seen, remedy } = self;
-        write!(f, "{result} {check} {}: {}", sound::plain(of), sound::plain(seen))?;
+        write!(f, "{result} {check} {}: {}", sound::plain(of), sound::plain_line(seen))?;
         match remedy {
-            Some(remedy) => write!(f, "; {}", sound::plain(remedy)),
+            Some(remedy) => write!(f, "; {}", sound::plain_line(remedy)),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_all_that_helps_and_says_where_it_was_cut() {
+        let (seen, remedy) = ("a server that ".repeat(20), "write ".repeat(50) + "tls=true");
+        let line = Diagnosis::fail("port", "a:1", &seen, &remedy).to_string();
+        assert_eq!(line, format!("fail port a:1: {seen}; {remedy}"));
+        let line = Diagnosis::ok("entries", "a:1", "word ".repeat(1000)).to_string();
+        assert!(line.ends_with("word word … (4000 characters more)"), "{line}");
+        let line = Diagnosis::ok("entries", "a:1", "x".repeat(1001)).to_string();
+        assert!(line.ends_with("xx … (1 character more)"), "{line}");
     }
 }

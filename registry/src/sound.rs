@@ -103,6 +103,21 @@ pub(crate) fn plain(text: impl fmt::Display) -> String {
     text.escape_debug().to_string()
 }
 
+/// As [`plain`] for a text that is written here around texts from outside: it may have a thousand
+/// characters, ends with a whole word, and says how much more there was.
+pub(crate) fn plain_line(text: &str) -> String {
+    const MOST: usize = 1000;
+    let Some((end, _)) = text.char_indices().nth(MOST) else {
+        return text.escape_debug().to_string();
+    };
+    // No word is that long but what nobody reads.
+    let kept =
+        text[..end].rfind(' ').filter(|at| *at >= end / 2).map_or(&text[..end], |at| &text[..at]);
+    let more = text[kept.len()..].trim_start().chars().count();
+    let characters = if more == 1 { "character" } else { "characters" };
+    format!("{} … ({more} {characters} more)", kept.escape_debug())
+}
+
 /// The sound instances of a list in JSON.
 pub(crate) fn read(list: &[&RawValue]) -> (Vec<Arc<Instance>>, UnsoundInstances) {
     let (mut instances, mut left_out) =
