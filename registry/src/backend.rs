@@ -101,6 +101,16 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// Its address for people, without password. It also names the folder of the disk cache.
     fn address(&self) -> String;
 
+    /// Whether an instance such as this one can be registered at all, as settings decide. Whoever registers
+    /// one that cannot is told at once, also while the registry is away. Every instance can by default.
+    ///
+    /// # Errors
+    /// It cannot; the message names the setting and the remedy.
+    fn check(&self, instance: &Instance) -> Result<(), Error> {
+        let _ = instance;
+        Ok(())
+    }
+
     /// Makes one attempt to open a session.
     ///
     /// # Errors

@@ -52,7 +52,7 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// The instance holds what no registry takes (control characters, an address that is not
-    /// `host:port`); the registry refuses us, or was shut down.
+    /// `host:port`), or what this one cannot register; the registry refuses us, or was shut down.
     ///
     /// # Cancel safety
     /// Dropping the future takes the instance off the list again, as dropping the guard does.

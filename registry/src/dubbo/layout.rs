@@ -5,9 +5,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use rpc_core::Error;
+use rpc_core::{Error, Instance};
 
 use super::own_nodes::OwnNodes;
+use super::paths::{check_application, is_segment};
 use super::told::ToldOfTrees;
 use crate::url::RegistryUrl;
 use crate::{RegistryParams, sound};
@@ -74,6 +75,35 @@ impl Layout {
     /// be found by, ours is only added to what is there.
     pub(crate) fn begins_mappings(&self) -> bool {
         self.record == RecordForm::Curator || self.mode == RegisterMode::Instance
+    }
+
+    /// Whether `instance` is registered at the application level.
+    ///
+    /// # Errors
+    /// It would be, if it had other names: why, and the remedy.
+    pub(super) fn has_record(&self, instance: &Instance) -> Result<bool, String> {
+        match check_application(&instance.application) {
+            _ if !self.mode.writes_instances() => Ok(false),
+            Err(why) => Err(format!("{why}, write one into application.name")),
+            Ok(()) if !is_segment(&instance.address) => {
+                let address = sound::plain(&instance.address);
+                Err(format!(
+                    "`{address}` names no record, write a plain host into provider.advertise"
+                ))
+            }
+            Ok(()) => Ok(true),
+        }
+    }
+
+    /// Fails if `instance` would not be registered at any level.
+    pub(crate) fn check(&self, instance: &Instance) -> Result<(), Error> {
+        let (Err(why), RegisterMode::Instance) = (self.has_record(instance), self.mode) else {
+            return Ok(());
+        };
+        let (address, service) = (&self.address, &instance.service);
+        Err(Error::invalid_config(format!(
+            "registry {address}: {service} cannot be registered with register-mode=instance: {why}"
+        )))
     }
 
     /// The parameters of an address that it takes; a scheme adds its own and checks them all with

@@ -31,7 +31,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use rand::seq::SliceRandom as _;
 use rpc_core::amount::{parse_positive_duration, show_duration};
-use rpc_core::{BuildContext, Error, Extension};
+use rpc_core::{BuildContext, Error, Extension, Instance};
 use tokio::time::sleep;
 
 use self::session::{Access, EtcdSession};
@@ -147,6 +147,10 @@ fn lease(url: &RegistryUrl) -> Result<Duration, Error> {
 impl Backend for Etcd {
     fn address(&self) -> String {
         self.access.name.clone()
+    }
+
+    fn check(&self, instance: &Instance) -> Result<(), Error> {
+        self.layout.check(instance)
     }
 
     async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {

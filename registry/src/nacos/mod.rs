@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rand::seq::SliceRandom as _;
-use rpc_core::{BuildContext, Error, Extension};
+use rpc_core::{BuildContext, Error, Extension, Instance};
 use tokio::time::timeout;
 
 use self::connection::{NacosConnection, NacosServer};
@@ -105,6 +105,10 @@ impl Nacos {
 impl Backend for Nacos {
     fn address(&self) -> String {
         self.address.to_string()
+    }
+
+    fn check(&self, instance: &Instance) -> Result<(), Error> {
+        self.layout.check(instance)
     }
 
     async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {

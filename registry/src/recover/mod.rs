@@ -82,6 +82,7 @@ impl Registry for Supervised {
     async fn register(&self, instance: Instance) -> Result<Registration, Error> {
         sound::check_registrable(&instance)?;
         let link = Arc::clone(self.tasks.open()?);
+        link.backend.check(&instance)?;
         let wanted = watch::Sender::new(Wanted::Listed(instance));
         let (is_registered, mut registered) = watch::channel(false);
         let (done, outcome) = oneshot::channel();

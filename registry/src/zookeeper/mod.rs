@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rpc_core::{BuildContext, Error, Extension};
+use rpc_core::{BuildContext, Error, Extension, Instance};
 use tokio::time::Instant;
 
 use self::address::ZooKeeperAddress;
@@ -98,6 +98,10 @@ impl ZooKeeper {
 impl Backend for ZooKeeper {
     fn address(&self) -> String {
         self.0.text.to_string()
+    }
+
+    fn check(&self, instance: &Instance) -> Result<(), Error> {
+        self.0.layout.check(instance)
     }
 
     async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {

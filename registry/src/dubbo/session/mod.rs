@@ -38,7 +38,7 @@ use self::read::ListReader;
 use self::records::ApplicationLevel;
 use super::config::TreeConfig;
 use super::layout::{Layout, RegisterMode};
-use super::paths::{TreePaths, check_application, is_segment};
+use super::paths::TreePaths;
 use super::tree::NodeTree;
 use crate::backend::{Listing, Session, Updates};
 use crate::check::Diagnosis;
@@ -77,25 +77,17 @@ impl TreeSession {
     /// # Errors
     /// It cannot be, and would not be registered at all.
     fn has_record(&self, instance: &Instance) -> Result<bool, Error> {
-        if !self.layout.mode.writes_instances() {
-            return Ok(false);
-        }
-        let why = match check_application(&instance.application) {
-            Err(why) => format!("{why}, write one into application.name"),
-            Ok(()) if !is_segment(&instance.address) => {
-                let address = crate::sound::plain(&instance.address);
-                format!("`{address}` names no record, write a plain host into provider.advertise")
+        let has = self.layout.has_record(instance);
+        match has {
+            Ok(has) => Ok(has),
+            Err(_) if self.layout.mode == RegisterMode::Instance => {
+                self.layout.check(instance).map(|()| false)
             }
-            Ok(()) => return Ok(true),
-        };
-        if self.layout.mode == RegisterMode::Instance {
-            let service = &instance.service;
-            return Err(Error::invalid_config(format!(
-                "{service} cannot be registered with register-mode=instance: {why}"
-            )));
+            Err(why) => {
+                self.layout.told.no_record(&self.layout.address, &why);
+                Ok(false)
+            }
         }
-        self.layout.told.no_record(&self.layout.address, &why);
-        Ok(false)
     }
 }
 

@@ -298,3 +298,20 @@ async fn a_refusal_is_told_whatever_becomes_of_the_other_servers() {
         assert!(error.is_refused() && error.to_string().contains("check user name"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_provider_that_no_record_can_have_is_refused_at_its_start() {
+    // No server listens there: it is known without one.
+    let registry = crate::connect("etcd://127.0.0.1:1?register-mode=instance").unwrap();
+    let stock = ServiceKey::new("shop.Stock");
+    let nameless = Instance::new(stock.clone(), "10.0.0.1:20880", "start-1");
+    let error = registry.register(nameless.clone()).await.unwrap_err();
+    assert!(error.is_invalid_config(), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "registry etcd://127.0.0.1:1: shop.Stock cannot be registered with register-mode=instance: the \
+         application has no name, write one into application.name"
+    );
+    let named = Instance { application: "shop".into(), ..nameless };
+    assert!(registry.register(named).await.is_ok());
+}
