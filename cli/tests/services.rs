@@ -311,3 +311,16 @@ async fn an_address_that_accepts_and_says_nothing_is_told_with_how_long_it_was_w
     let (_, told) = run.err.split_once(&format!("note: {address} is unreachable: ")).unwrap();
     assert!(told.contains("within 1s") || told.contains("within 2s"), "{told}");
 }
+
+#[tokio::test]
+async fn of_two_registries_the_one_that_is_away_is_named() {
+    let (registry, one) = shop().await;
+    let both = format!("{},dubhe://127.0.0.1:1", registry.url);
+    let away = "registry dubhe://127.0.0.1:1: cannot connect to";
+    dubhe(&["--registry", &both, "ls"]).await.code(0).prints("test.Stock").says(away);
+    let run = dubhe(&["--registry", &both, "ls", "test.Stock"]).await.code(0);
+    run.prints(one.address()).says(away);
+    for args in [&["ls", "test.Nobody"][..], &["call", "test.Nobody/left"]] {
+        dubhe(&[&["--registry", &both], args].concat()).await.code(1).says(away);
+    }
+}

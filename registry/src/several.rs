@@ -71,7 +71,7 @@ struct Several {
 }
 
 impl Several {
-    /// The answers of the registries that answer; the first error if none does. Each of the others is
+    /// The answers of the registries that answer; their errors if none does. Each of the others is
     /// told once until it answers: an answer of a part looks like one of all.
     fn any_of<T>(&self, answers: Vec<Result<Vec<T>, Error>>) -> Result<Vec<T>, Error> {
         let (mut all, mut answered, mut failed) = (Vec::new(), false, Vec::new());
@@ -85,18 +85,31 @@ impl Several {
                 Err(error) => failed.push((error, silent)),
             }
         }
-        if !answered {
-            return failed.into_iter().next().map_or(Ok(all), |(error, _)| Err(error));
+        if !answered && !failed.is_empty() {
+            return Err(together(failed.into_iter().map(|(error, _)| error).collect()));
         }
         for (error, silent) in failed {
             if !silent.swap(true, Ordering::Relaxed) {
                 tracing::warn!(
-                    target: "dubhe::registry",
+                    target: "dubhe::registry::list",
                     %error, "a registry does not answer, what it alone lists is missing"
                 );
             }
         }
         Ok(all)
+    }
+}
+
+/// The errors of all registries as one. One that refuses us says more than others that are away.
+fn together(errors: Vec<Error>) -> Error {
+    if let Some(refused) = errors.iter().find(|error| error.is_refused()) {
+        return refused.clone();
+    }
+    let mut texts: Vec<String> = errors.iter().map(Error::to_string).collect();
+    texts.dedup();
+    match (&texts[..], errors.into_iter().next()) {
+        ([_], Some(only)) => only,
+        _ => Error::unreachable(texts.join("; and ")),
     }
 }
 

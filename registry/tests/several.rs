@@ -101,6 +101,19 @@ async fn a_registry_that_is_dead_at_the_start_delays_the_others_by_no_more_than_
 }
 
 #[tokio::test]
+async fn an_answer_of_nobody_names_each_registry_that_is_away() {
+    let registries = ["dubhe://127.0.0.1:1", "dubhe://127.0.0.1:2"];
+    let opened = registries.map(|url| dubhe_registry::connect(url).unwrap());
+    let both = several(opened.into()).unwrap();
+    for told in [both.services().await.map(drop), both.list(&key(SERVICE)).await.map(drop)] {
+        let told = told.unwrap_err();
+        assert!(told.is_unreachable(), "{told}");
+        let told = told.to_string();
+        assert!(registries.iter().all(|url| told.contains(&format!("registry {url}: "))), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn no_registry_at_all_is_refused() {
     let error = several(Vec::new()).unwrap_err().to_string();
     assert!(error.contains("give one at least"), "{error}");

@@ -137,12 +137,25 @@ impl DirectoryState {
         )
     }
 
+    /// The registry that is lost, and why. Of several the reason begins with the address of that one.
+    fn lost(&self) -> Option<String> {
+        let error = &*self.trouble.as_ref()?.error;
+        let of_one = self.registry.split(" and ").filter(|_| self.registry.contains(" and "));
+        let found =
+            of_one.filter_map(|one| Some((one, error.strip_prefix(one)?.strip_prefix(": ")?)));
+        Some(match found.last() {
+            Some((one, why)) => {
+                format!("the others of its registries list none, registry {one} is lost ({why})")
+            }
+            None => format!("{} is lost ({error})", self.registry()),
+        })
+    }
+
     /// Why the list has no instance to call, and the remedy. The time is only in the state, so that
     /// the text stays the same as long as the cause does.
     pub(super) fn why_empty(&self) -> String {
         let registry = self.registry();
-        let trouble =
-            self.trouble.as_ref().map(|trouble| format!("{registry} is lost ({})", trouble.error));
+        let trouble = self.lost();
         if self.disabled > 0 {
             return format!(
                 "{registry} lists {}, all disabled, by their providers or by this consumer: look at \
