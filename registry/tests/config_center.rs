@@ -25,6 +25,9 @@ use world::log::{listen, logged};
 /// More than anything here may take, a check each 30 s ± 20 % among it.
 const LIMIT: Duration = Duration::from_secs(37);
 
+/// More than news may take that a watch brings: less than until the next check.
+const SOON: Duration = Duration::from_secs(10);
+
 /// Two clients of one server, and what keeps the server alive.
 struct Place {
     ours: Arc<dyn Registry>,
@@ -78,13 +81,23 @@ fn set(text: &str) -> ConfigValue {
     ConfigValue::Set(text.into())
 }
 
+/// Waits for what a watch brings.
 async fn shows(watch: &mut ConfigWatch, expected: ConfigValue) {
+    shows_within(SOON, watch, expected).await;
+}
+
+/// Waits for what is read again.
+async fn shows_in_the_end(watch: &mut ConfigWatch, expected: ConfigValue) {
+    shows_within(LIMIT, watch, expected).await;
+}
+
+async fn shows_within(limit: Duration, watch: &mut ConfigWatch, expected: ConfigValue) {
     let waiting = async {
         while watch.latest() != expected {
             watch.next().await.expect("the registry goes on");
         }
     };
-    let shown = timeout(LIMIT, waiting).await;
+    let shown = timeout(limit, waiting).await;
     assert!(shown.is_ok(), "it stays at {:?}, not {expected:?}", watch.latest());
 }
 
@@ -287,7 +300,7 @@ async fn the_last_text_stays_while_the_server_is_away_and_is_read_again_when_it_
     assert_eq!(watch.latest(), set("one"));
     assert!(watch.trouble().unwrap().error.contains("flaky:// is down"), "{watch:?}");
     flaky.0.is_up.send_replace(true);
-    shows(&mut watch, set("two")).await;
+    shows_in_the_end(&mut watch, set("two")).await;
     assert_eq!(watch.trouble(), None);
 }
 
@@ -298,7 +311,7 @@ async fn a_server_that_is_down_is_no_error_and_says_its_text_once_it_answers() {
     assert_eq!(watch.latest(), ConfigValue::Pending);
     flaky.set(b"one");
     flaky.0.is_up.send_replace(true);
-    shows(&mut watch, set("one")).await;
+    shows_in_the_end(&mut watch, set("one")).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -307,7 +320,7 @@ async fn a_change_that_the_watch_missed_is_seen_within_a_reconcile() {
     flaky.set(b"one");
     let mut watch = centre.watch("a", "dubbo").await.unwrap();
     flaky.set(b"two");
-    shows(&mut watch, set("two")).await;
+    shows_in_the_end(&mut watch, set("two")).await;
     assert_eq!(flaky.0.watches.load(Ordering::SeqCst), 1);
     // Nothing is asked for any more when nobody watches.
     drop(watch);
@@ -332,7 +345,7 @@ async fn a_value_that_is_no_text_is_trouble_and_the_last_text_stays() {
     let error = centre.get("a", "dubbo").await.unwrap_err().to_string();
     assert!(error.contains("`a` of flaky://: it is not UTF-8"), "{error}");
     flaky.set(b"two");
-    shows(&mut watch, set("two")).await;
+    shows_in_the_end(&mut watch, set("two")).await;
     assert_eq!(watch.trouble(), None);
 }
 

@@ -9,7 +9,7 @@ use dubhe_registry::{CheckResult, RegistryParams, builtin, connect, open};
 use rpc_core::{Instance, ServiceKey, Source};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use world::{LIMIT, addresses, instance, key, places, shows, until};
+use world::{LIMIT, addresses, instance, key, places, shows_soon as shows, until_soon as until};
 
 #[tokio::test]
 async fn a_registered_instance_is_seen_and_an_unregistered_one_is_gone() {

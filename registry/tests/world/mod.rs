@@ -21,6 +21,10 @@ use tokio::time::timeout;
 /// More than anything here may take.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
+/// More than news may take where nothing restarts: less than the 24 s after which a list is read again at the
+/// earliest, so that it was a watch that brought them.
+pub(crate) const SOON: Duration = Duration::from_secs(10);
+
 /// A registry that several clients can open.
 pub(crate) struct Place {
     pub(crate) config: RegistryParams,
@@ -215,14 +219,36 @@ pub(crate) fn addresses(snapshot: &Snapshot) -> Vec<&str> {
 
 /// Waits until the subscription shows exactly these addresses, live.
 pub(crate) async fn shows(subscription: &mut Subscription, expected: &[&str]) -> Snapshot {
-    until(subscription, |snapshot| {
-        snapshot.source == Source::Live && addresses(snapshot) == expected
-    })
-    .await
+    until(subscription, is_live(expected)).await
+}
+
+/// As [`shows`], where nothing restarts.
+pub(crate) async fn shows_soon(subscription: &mut Subscription, expected: &[&str]) -> Snapshot {
+    until_soon(subscription, is_live(expected)).await
+}
+
+fn is_live(expected: &[&str]) -> impl Fn(&Snapshot) -> bool {
+    move |snapshot| snapshot.source == Source::Live && addresses(snapshot) == expected
 }
 
 /// Waits until a snapshot fits.
 pub(crate) async fn until(
+    subscription: &mut Subscription,
+    fits: impl Fn(&Snapshot) -> bool,
+) -> Snapshot {
+    within(LIMIT, subscription, fits).await
+}
+
+/// As [`until`], where nothing restarts.
+pub(crate) async fn until_soon(
+    subscription: &mut Subscription,
+    fits: impl Fn(&Snapshot) -> bool,
+) -> Snapshot {
+    within(SOON, subscription, fits).await
+}
+
+async fn within(
+    limit: Duration,
     subscription: &mut Subscription,
     fits: impl Fn(&Snapshot) -> bool,
 ) -> Snapshot {
@@ -235,7 +261,7 @@ pub(crate) async fn until(
             subscription.next().await.expect("the registry goes on");
         }
     };
-    match timeout(LIMIT, waiting).await {
+    match timeout(limit, waiting).await {
         Ok(snapshot) => snapshot,
         Err(_) => panic!("it stays at {:?}", subscription.latest()),
     }
