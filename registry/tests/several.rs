@@ -11,6 +11,8 @@ use dubhe_registry::{Registry, builtin, open, several};
 use rpc_core::{Instance, Source};
 use tokio::time::timeout;
 use world::log::{listen, logged};
+#[cfg(all(feature = "etcd", feature = "zookeeper"))]
+use world::mixed;
 use world::{LIMIT, Place, addresses, dubhe, instance, key, quick, rebind, shows, until};
 
 const SERVICE: &str = "shop.Inventory";
@@ -47,6 +49,27 @@ async fn an_instance_is_listed_once_and_found_through_either_registry() {
     shows(&mut list, &["b:1"]).await;
     shows(&mut lists[0], &[]).await;
     shows(&mut lists[1], &["b:1"]).await;
+}
+
+#[cfg(all(feature = "etcd", feature = "zookeeper"))]
+#[tokio::test]
+async fn a_process_at_zookeeper_and_etcd_is_one_instance_until_it_has_left_both() {
+    let Some(place) = mixed("twice") else { return };
+    let (zookeeper, etcd) = place.apart();
+    let (provider, consumer) = (place.open(), place.open());
+    let guard = provider.register(instance(SERVICE, "a:1")).await.unwrap();
+    timeout(LIMIT, guard.watch().wait_for(|is| *is)).await.unwrap().unwrap();
+    let _only_there = etcd.register(instance(SERVICE, "b:1")).await.unwrap();
+    let mut list = consumer.subscribe(&key(SERVICE)).await.unwrap();
+    let listed = shows(&mut list, &["a:1", "b:1"]).await;
+    assert_eq!(*listed.instances[0], instance(SERVICE, "a:1"));
+    // It is at both, and of both.
+    for (registry, expected) in [(&zookeeper, &["a:1"][..]), (&etcd, &["a:1", "b:1"])] {
+        shows(&mut registry.subscribe(&key(SERVICE)).await.unwrap(), expected).await;
+    }
+    assert_eq!(consumer.services().await.unwrap(), [key(SERVICE)]);
+    guard.unregister().await.unwrap();
+    shows(&mut list, &["b:1"]).await;
 }
 
 #[tokio::test]

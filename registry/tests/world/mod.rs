@@ -64,6 +64,12 @@ impl Place {
         let second = self.second.as_ref().map(|second| second.open());
         several([registry].into_iter().chain(second).collect()).unwrap()
     }
+
+    /// New clients of its two places, each for itself.
+    pub(crate) fn apart(&self) -> (Arc<dyn Registry>, Arc<dyn Registry>) {
+        let second = self.second.as_ref().expect("it has a second place");
+        (open(&builtin(), &self.config).unwrap(), second.open())
+    }
 }
 
 /// A fresh place for each built-in registry that takes registrations; a scheme that is missing here
@@ -87,7 +93,11 @@ pub(crate) async fn places(test: &str) -> Vec<Place> {
             "nacos" => places.extend(nacos(test)),
             "dns" | "static" => {}
             #[cfg(feature = "zookeeper")]
-            "zookeeper" => places.extend(zookeeper(test)),
+            "zookeeper" => {
+                places.extend(zookeeper(test));
+                #[cfg(feature = "etcd")]
+                places.extend(mixed(test));
+            }
             other => panic!("add `{other}` to the contract suite"),
         }
     }
@@ -203,6 +213,14 @@ fn zookeeper(test: &str) -> Vec<Place> {
         Place { lists_each_start: true, _running: Some(secure), ..place }
     });
     plain.into_iter().chain(secure).collect()
+}
+
+/// ZooKeeper and etcd as one: whoever registers there is listed by both.
+#[cfg(all(feature = "etcd", feature = "zookeeper"))]
+pub(crate) fn mixed(test: &str) -> Option<Place> {
+    let test = format!("mixed-{test}");
+    let (first, second) = (zookeeper(&test).into_iter().next()?, etcd(&test).into_iter().next()?);
+    Some(Place { second: Some(Box::new(second)), ..first })
 }
 
 pub(crate) fn key(service: &str) -> ServiceKey {
