@@ -10,6 +10,7 @@ use rpc_core::{Error, ServiceKey};
 use tokio::sync::watch;
 
 use super::escape::decode;
+use super::layout::Layout;
 use super::paths::TreePaths;
 use super::tree::{NodeTree, ReadOf, TreeNode};
 use crate::config_center::{ConfigSession, ConfigUpdates, OVERRIDES};
@@ -19,20 +20,25 @@ use crate::config_center::{ConfigSession, ConfigUpdates, OVERRIDES};
 pub(super) struct TreeConfig {
     paths: Arc<TreePaths>,
     tree: Arc<dyn NodeTree>,
+    layout: Arc<Layout>,
 }
 
 /// Where a text is.
 enum TextPlace {
     /// It is the value of this path.
     Value(String),
-    /// It is made of the children of this path.
-    Children(String),
+    /// It is made of the children of the service's folder of overrides.
+    Overrides(ServiceKey),
 }
 
 impl TreeConfig {
     /// The texts of a registry.
-    pub(super) fn new(paths: &Arc<TreePaths>, tree: &Arc<dyn NodeTree>) -> Self {
-        Self { paths: Arc::clone(paths), tree: Arc::clone(tree) }
+    pub(super) fn new(
+        tree: &Arc<dyn NodeTree>,
+        layout: &Arc<Layout>,
+        paths: &Arc<TreePaths>,
+    ) -> Self {
+        Self { paths: Arc::clone(paths), tree: Arc::clone(tree), layout: Arc::clone(layout) }
     }
 
     /// Dubbo writes keys as they are; neither has a `/` in it.
@@ -43,17 +49,29 @@ impl TreeConfig {
         let mut parts = key.split(':');
         let mut next = || parts.next().unwrap_or_default();
         let (interface, version, group) = (next(), next(), next());
-        let service = ServiceKey::with_parts(interface, group, version);
-        TextPlace::Children(self.paths.overrides(&service))
+        TextPlace::Overrides(ServiceKey::with_parts(interface, group, version))
+    }
+
+    /// The overrides among the children of a service, as a JSON list in the order of their names. The others
+    /// are told.
+    fn overrides(&self, service: &ServiceKey, nodes: &[TreeNode]) -> Option<Bytes> {
+        let (mut urls, mut others) = (Vec::new(), Vec::new());
+        for node in nodes {
+            match override_of(&node.name) {
+                Some(url) => urls.push(url),
+                None => others.push(&*node.name),
+            }
+        }
+        self.layout.told.no_overrides(&self.layout.address, service, &others);
+        urls.sort_unstable();
+        (!urls.is_empty()).then(|| serde_json::Value::from(urls).to_string().into())
     }
 }
 
-/// The overrides among the children, as a JSON list in the order of their names.
-fn overrides(nodes: &[TreeNode]) -> Option<Bytes> {
-    let decoded = nodes.iter().filter_map(|node| decode(&node.name, true).ok());
-    let mut urls: Vec<String> = decoded.filter(|url| url.starts_with("override://")).collect();
-    urls.sort_unstable();
-    (!urls.is_empty()).then(|| serde_json::Value::from(urls).to_string().into())
+/// The override that a name stands for, if it does.
+fn override_of(name: &str) -> Option<String> {
+    let url = decode(name, true).ok()?;
+    ["override://", "absent://"].iter().any(|scheme| url.starts_with(scheme)).then_some(url)
 }
 
 #[async_trait]
@@ -61,17 +79,19 @@ impl ConfigSession for TreeConfig {
     async fn get(&self, key: &str, group: &str) -> Result<Option<Bytes>, Error> {
         match self.place(key, group) {
             TextPlace::Value(path) => self.tree.value(&path).await,
-            TextPlace::Children(path) => {
-                Ok(overrides(&self.tree.children(&path, ReadOf::Names).await?))
+            TextPlace::Overrides(service) => {
+                let path = self.paths.overrides(&service);
+                Ok(self.overrides(&service, &self.tree.children(&path, ReadOf::Names).await?))
             }
         }
     }
 
     async fn watch(&self, key: &str, group: &str, updates: &ConfigUpdates) -> Result<(), Error> {
-        let path = match self.place(key, group) {
+        let service = match self.place(key, group) {
             TextPlace::Value(path) => return self.tree.watch_value(&path, updates.sender()).await,
-            TextPlace::Children(path) => path,
+            TextPlace::Overrides(service) => service,
         };
+        let path = self.paths.overrides(&service);
         let newest = watch::Sender::new(None);
         let mut children = newest.subscribe();
         let mut watching = self.tree.watch_children(&path, ReadOf::Names, &newest);
@@ -82,7 +102,7 @@ impl ConfigSession for TreeConfig {
                 ended = &mut watching => Some(ended),
             };
             if let Some(nodes) = &*children.borrow_and_update() {
-                updates.put(overrides(nodes));
+                updates.put(self.overrides(&service, nodes));
             }
             if let Some(ended) = ended {
                 return ended;
@@ -109,7 +129,9 @@ impl ConfigSession for TreeConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dubbo::layout::RecordForm;
     use crate::dubbo::memory_tree::MemoryStore;
+    use crate::{RegistryParams, RegistryUrl};
 
     const RULE: &str = "shop.Stock:1.0.0:.configurators";
 
@@ -117,7 +139,10 @@ mod tests {
     fn opened(root: &str) -> (Arc<MemoryStore>, TreeConfig) {
         let store = Arc::<MemoryStore>::default();
         let tree: Arc<dyn NodeTree> = store.open();
-        let config = TreeConfig::new(&Arc::new(TreePaths::new(root)), &tree);
+        let address = format!("zookeeper://127.0.0.1?group={root}");
+        let (url, params) = (RegistryUrl::parse(&address).unwrap(), RegistryParams::new(address));
+        let layout = Layout::of(&url, &params, RecordForm::Curator, 2181).unwrap();
+        let config = TreeConfig::new(&tree, &Arc::new(layout), &Arc::new(TreePaths::new(root)));
         (store, config)
     }
 
@@ -165,19 +190,20 @@ mod tests {
         let mut newest = updates.sender().subscribe();
         let watching = config.watch(key, OVERRIDES, &updates);
         let urls = [
+            "absent://0.0.0.0/shop.Stock?timeout=1",
             "override://0.0.0.0/shop.Stock?timeout=5",
             "override://10.0.0.5:1/shop.Stock?weight=7",
         ];
         let changing = async {
             newest.wait_for(|newest| *newest == Some(None)).await.unwrap();
-            for url in
-                urls.iter().rev().chain(["absent://0.0.0.0/shop.Stock?timeout=1", "nothing"].iter())
+            for url in urls.iter().rev().chain(["route://0.0.0.0/shop.Stock?a=b", "nothing"].iter())
             {
                 store.write(&format!("{folder}/{}", super::super::escape::encode_form(url)), "");
             }
-            let both = Bytes::from(serde_json::json!(urls).to_string());
-            newest.wait_for(|newest| *newest == Some(Some(both.clone()))).await.unwrap();
-            assert_eq!(config.get(key, OVERRIDES).await.unwrap(), Some(both));
+            store.write(&format!("{folder}/%ff"), "");
+            let all = Bytes::from(serde_json::json!(urls).to_string());
+            newest.wait_for(|newest| *newest == Some(Some(all.clone()))).await.unwrap();
+            assert_eq!(config.get(key, OVERRIDES).await.unwrap(), Some(all));
         };
         tokio::select! {
             ended = watching => panic!("{ended:?}"),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rpc_core::ServiceKey;
 
 use super::merged::Note;
-use crate::sound::{Teller, UnsoundInstances};
+use crate::sound::{Teller, UnsoundInstances, plain};
 
 /// The log lines of a registry; they outlive its sessions.
 #[derive(Debug, Default)]
@@ -14,6 +14,7 @@ pub(crate) struct ToldOfTrees {
     malformed: Teller,
     notes: Teller,
     unread: Teller,
+    no_overrides: Teller,
     no_record: AtomicBool,
 }
 
@@ -53,6 +54,23 @@ impl ToldOfTrees {
                 "folders cannot be read, what they list is missing"
             );
         }
+    }
+
+    /// Names of nodes among the overrides of a service that stand for none.
+    pub(super) fn no_overrides(&self, registry: &str, service: &ServiceKey, names: &[&str]) {
+        let Some(first) = names.first() else { return };
+        if !self.no_overrides.is_due(service) {
+            return;
+        }
+        tracing::warn!(
+            target: "dubhe::registry",
+            registry,
+            %service,
+            count = names.len(),
+            such_as = plain(first),
+            "nodes among the overrides of a service have no effect, their names begin neither with \
+             override:// nor with absent://"
+        );
     }
 
     /// Providers are registered at the interface level alone, because of their application's name.

@@ -65,7 +65,7 @@ impl TreeSession {
             applications: ApplicationLevel::new(&tree, &layout, &paths),
             reader: ListReader::new(&tree, &layout, &paths),
             consumers: Consumers::new(&tree, &layout, &paths),
-            config: TreeConfig::new(&paths, &tree),
+            config: TreeConfig::new(&tree, &layout, &paths),
             tree,
             layout,
         }
