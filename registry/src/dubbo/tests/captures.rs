@@ -6,6 +6,7 @@ use rpc_core::ServiceKey;
 
 use super::*;
 use crate::dubbo::application::instances_of;
+use crate::dubbo::url::join_address;
 
 /// A node of a tree: its path, and its data as text.
 struct Node {
@@ -128,25 +129,70 @@ fn application_level(list: &[Node]) -> (Vec<ServiceInstance>, BTreeMap<&str, Met
     (processes.map(read).collect(), metadata.map(|node| (&*node.path, read_info(node))).collect())
 }
 
+/// The JSON that stands in a text.
+fn json(text: &Value) -> Value {
+    serde_json::from_str(text.as_str().unwrap()).unwrap()
+}
+
+/// The services of an application are those of `theirs`, each with its port, its path and its parameters.
+fn has_services(info: &MetadataInfo, theirs: &Value) {
+    let (app, revision) = (theirs["app"].as_str(), theirs["revision"].as_str());
+    assert_eq!((Some(&*info.app), Some(&*info.revision)), (app, revision));
+    let services = theirs["services"].as_object().unwrap();
+    assert!(info.services.keys().eq(services.keys()), "{theirs}");
+    for (key, theirs) in services {
+        let ours = &info.services[key];
+        let text = |name: &str| theirs[name].as_str().unwrap_or_default();
+        for (name, ours) in [
+            ("name", &ours.name),
+            ("group", &ours.group),
+            ("version", &ours.version),
+            ("protocol", &ours.protocol),
+            ("path", &ours.path),
+        ] {
+            assert_eq!(ours, text(name), "{key}: {name}");
+        }
+        assert_eq!(u64::from(ours.port), theirs["port"].as_u64().unwrap(), "{key}");
+        assert_eq!(serde_json::to_value(&ours.params).unwrap(), theirs["params"], "{key}");
+    }
+}
+
 #[test]
 fn every_record_is_read_with_its_endpoints_and_metadata() {
-    let mut read = 0;
+    let (mut read, mut services) = (0, 0);
     for (scenario, list) in scenarios() {
-        let (records, _) = application_level(&list);
-        for record in records {
-            assert!(record.revision().is_some(), "{scenario}");
-            assert!(!record.endpoints().is_empty(), "{scenario}");
-            let ours = ServiceInstance { services: None, registered_ms: 0, ..record.clone() };
-            let again = ServiceInstance::from_json(ours.to_curator_json().as_bytes());
-            assert_eq!(again.unwrap().unwrap(), ours, "{scenario}");
-            let again =
-                ServiceInstance::from_json(record.to_go_json().as_bytes()).unwrap().unwrap();
-            assert_eq!(again.services, record.services, "{scenario}");
-            assert_eq!(again.metadata, record.metadata, "{scenario}");
+        for node in &list {
+            let Some((_, id)) =
+                node.path.strip_prefix("/services/").and_then(|at| at.split_once('/'))
+            else {
+                continue;
+            };
+            let record = ServiceInstance::from_json(node.data.as_bytes()).unwrap().unwrap();
+            let theirs: Value = serde_json::from_str(&node.data).unwrap();
+            // Go's records in etcd have other names, and nothing around what they say.
+            let is_go = theirs.get("Host").is_some();
+            let [name, host, port] = match is_go {
+                true => ["ServiceName", "Host", "Port"],
+                false => ["name", "address", "port"],
+            };
+            let metadata = if is_go { &theirs["Metadata"] } else { &theirs["payload"]["metadata"] };
+            assert_eq!(record.application, theirs[name], "{scenario}");
+            assert_eq!((&*record.host, record.id()), (theirs[host].as_str().unwrap(), id.into()));
+            assert_eq!(u64::from(record.port), theirs[port].as_u64().unwrap(), "{scenario}");
+            assert_eq!(serde_json::to_value(&record.metadata).unwrap(), *metadata, "{scenario}");
+            assert_eq!(record.registered_ms, theirs["registrationTimeUTC"].as_u64().unwrap_or(0));
+            assert_eq!(record.revision(), metadata["dubbo.metadata.revision"].as_str());
+            let endpoints = serde_json::to_value(record.endpoints()).unwrap();
+            assert_eq!(endpoints, json(&metadata["dubbo.endpoints"]), "{scenario}");
+            match theirs.get("ServiceMetadata") {
+                Some(theirs) => has_services(record.services.as_deref().unwrap(), theirs),
+                None => assert_eq!(record.services, None),
+            }
+            services += record.services.map_or(0, |info| info.services.len());
             read += 1;
         }
     }
-    assert!(read >= 12, "{read} records are in the captures");
+    assert_eq!((read, services), (16, 11), "records in the captures, and services that they hold");
 }
 
 #[test]
@@ -158,15 +204,18 @@ fn metadata_is_found_where_java_and_go_put_it() {
         for record in records.iter().filter(|record| record.has_remote_metadata()) {
             let revision = record.revision().unwrap();
             let places = paths.metadata(&record.application, revision);
-            let info = places.iter().find_map(|path| metadata.get(&**path));
-            let info = info.unwrap_or_else(|| panic!("{scenario}: nothing at {places:?}"));
+            let found = places.iter().find_map(|path| metadata.get_key_value(&**path));
+            let (path, info) = found.unwrap_or_else(|| panic!("{scenario}: nothing at {places:?}"));
+            let theirs = &list.iter().find(|node| node.path == *path).unwrap().data;
+            has_services(info, &serde_json::from_str(theirs).unwrap());
             assert_eq!((&*info.app, &*info.revision), (&*record.application, revision));
             for service in info.services.values() {
                 let wanted =
                     ServiceKey::with_parts(&service.name, &service.group, &service.version);
                 let found = instances_of(&wanted, record, info, &mut InstancePool::default()).0;
-                assert_eq!(found.len(), 1, "{scenario}: {wanted}");
-                assert_eq!(*found[0].application, *record.application);
+                let [instance] = &found[..] else { panic!("{scenario}: {wanted}: {found:?}") };
+                assert_eq!(*instance.application, *record.application);
+                assert_eq!(*instance.address, join_address(&record.host, service.port));
                 let mapping = paths.mapping(&service.name);
                 let applications = list.iter().find(|node| node.path == mapping).unwrap();
                 assert_eq!(mapping::applications(&applications.data), [&*record.application]);
@@ -174,7 +223,7 @@ fn metadata_is_found_where_java_and_go_put_it() {
             }
         }
     }
-    assert!(read >= 4, "{read} services with remote metadata are in the captures");
+    assert_eq!(read, 6, "services with remote metadata in the captures");
 }
 
 #[test]
@@ -240,14 +289,46 @@ fn nacos_instances_are_the_provider_urls_and_records_that_they_stand_for() {
                     assert!(matches!(unread, Unread::NotProvided(_)), "{scenario}: {unread}");
                 } else {
                     let record = ServiceInstance::from_nacos(name, host, port, metadata);
-                    assert!(record.revision().is_some(), "{scenario}");
+                    let said = &instance["metadata"];
+                    assert_eq!(record.revision(), said["dubbo.metadata.revision"].as_str());
+                    let endpoints = serde_json::to_value(record.endpoints()).unwrap();
+                    assert_eq!(endpoints, json(&said["dubbo.endpoints"]), "{scenario}");
                     assert_eq!(record.endpoints()[0].port, port);
                     records += 1;
                 }
             }
         }
     }
-    assert!(providers >= 9 && records >= 8, "{providers} providers, {records} records");
+    assert_eq!((providers, records), (12, 9), "providers and records in the captures");
+}
+
+#[test]
+fn nacos_configurations_are_mappings_metadata_or_what_only_consoles_read() {
+    let (mut mappings, mut metadata, mut definitions) = (0, 0, 0);
+    for (scenario, rows) in capture("nacos-nodes.json").as_object().unwrap() {
+        for row in rows.as_array().unwrap().iter().filter(|row| row["kind"] == "config") {
+            let text = |key: &str| row[key].as_str().unwrap();
+            let (id, group, content) = (text("dataId"), text("group"), text("content"));
+            if group == "mapping" {
+                assert_eq!(mapping::applications(content), ["demo-provider"], "{scenario}");
+                mappings += 1;
+            } else if id.contains(":provider:") {
+                // The signatures of an interface, at none of the places that are read.
+                let info = MetadataInfo::from_json(content.as_bytes()).unwrap();
+                assert!(info.services.is_empty() && !id.ends_with(".configurators"), "{scenario}");
+                let said: Value = serde_json::from_str(content).unwrap();
+                let name = id.split(':').next().unwrap().replace("___", ".");
+                assert_eq!(said["canonicalName"], name, "{scenario}");
+                definitions += 1;
+            } else {
+                let info = MetadataInfo::from_json(content.as_bytes()).unwrap();
+                has_services(&info, &serde_json::from_str(content).unwrap());
+                assert_eq!((&*info.app, &*info.revision), (id, group), "{scenario}");
+                metadata += 1;
+            }
+        }
+    }
+    assert_eq!((mappings, metadata, definitions), (10, 1, 11), "configurations in the captures");
 }
 
 #[test]
