@@ -1,6 +1,7 @@
 //! What a person does to the data of a server with its own tools: nodes are read, written and removed
 //! beside the program under test, by nothing of it.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -17,12 +18,25 @@ const MAX_ANSWER: usize = 64 * 1024 * 1024;
 /// What ZooKeeper calls these operations.
 const CREATE: i32 = 1;
 const DELETE: i32 = 2;
+const GET_DATA: i32 = 4;
 const SET_DATA: i32 = 5;
 const GET_CHILDREN: i32 = 8;
 
 /// And these failures: the node is not there, or is there already.
 const NO_NODE: i32 = -101;
 const NODE_EXISTS: i32 = -110;
+
+/// The bytes of a node's description before the session that owns it.
+const BEFORE_OWNER: usize = 44;
+
+/// A node as a server keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptNode {
+    /// Its value.
+    pub value: Vec<u8>,
+    /// Whether it ends with the session or the lease that made it.
+    pub has_owner: bool,
+}
 
 /// A session with ZooKeeper; what it writes stays.
 #[derive(Debug)]
@@ -67,6 +81,28 @@ impl ZooKeeperHand {
         let mut rest = &answer[..];
         let count = number(&mut rest)?;
         (0..count).map(|_| text(&mut rest)).collect()
+    }
+
+    /// The node at `path` and all below it, by path; none if it is not there.
+    ///
+    /// # Errors
+    /// The server does not answer, or refuses.
+    pub fn all(&mut self, path: &str) -> io::Result<BTreeMap<String, KeptNode>> {
+        let mut body = bytes(path.as_bytes());
+        body.push(0);
+        let answer = match self.ask(GET_DATA, &body)? {
+            (NO_NODE, _) => return Ok(BTreeMap::new()),
+            (code, answer) => refused(path, code).map(|()| answer)?,
+        };
+        let mut rest = &answer[..];
+        let value = buffer(&mut rest)?.to_vec();
+        let owner = rest.get(BEFORE_OWNER..BEFORE_OWNER + 8).ok_or_else(cut_short)?;
+        let node = KeptNode { value, has_owner: owner != [0; 8] };
+        let mut all = BTreeMap::from([(path.to_owned(), node)]);
+        for child in self.children(path)? {
+            all.extend(self.all(&format!("{path}/{child}"))?);
+        }
+        Ok(all)
     }
 
     /// Writes a node, which is made together with those above it if it is not there.
@@ -169,6 +205,29 @@ impl EtcdHand {
         self.ask("/v3/kv/put", &format!(r#"{{"key":"{key}","value":"{value}"}}"#)).map(drop)
     }
 
+    /// The keys that begin with `prefix`.
+    ///
+    /// # Errors
+    /// The server does not answer, or refuses.
+    pub fn all(&self, prefix: &str) -> io::Result<BTreeMap<String, KeptNode>> {
+        let [from, to] = [prefix.as_bytes(), &end_of(prefix.as_bytes())];
+        let [from, to] = [from, to].map(|bytes| BASE64_STANDARD.encode(bytes));
+        let range = format!(r#"{{"key":"{from}","range_end":"{to}"}}"#);
+        let answer = self.ask("/v3/kv/range", &range)?;
+        let keys = answer.split(r#"{"key":"#).skip(1).map(|rest| {
+            // Texts of the gateway are in Base 64 or numbers, so that quotes end them.
+            let after = |name: &str| rest.split_once(name)?.1.split('"').nth(1);
+            let decoded = |text: Option<&str>| {
+                BASE64_STANDARD.decode(text.unwrap_or_default()).map_err(io::Error::other)
+            };
+            let key = decoded(rest.split('"').nth(1))?;
+            let value = decoded(after(r#""value":"#))?;
+            let node = KeptNode { value, has_owner: after(r#""lease":"#).is_some() };
+            Ok((String::from_utf8_lossy(&key).into_owned(), node))
+        });
+        keys.collect()
+    }
+
     /// Removes a key and all below it.
     ///
     /// # Errors
@@ -224,10 +283,15 @@ fn number(rest: &mut &[u8]) -> io::Result<i32> {
 }
 
 fn text(rest: &mut &[u8]) -> io::Result<String> {
-    let length = usize::try_from(number(rest)?).map_err(io::Error::other)?;
-    let (text, after) = rest.split_at_checked(length).ok_or_else(cut_short)?;
+    Ok(String::from_utf8_lossy(buffer(rest)?).into_owned())
+}
+
+fn buffer<'a>(rest: &mut &'a [u8]) -> io::Result<&'a [u8]> {
+    // A node without a value has the length -1.
+    let length = usize::try_from(number(rest)?.max(0)).map_err(io::Error::other)?;
+    let (buffer, after) = rest.split_at_checked(length).ok_or_else(cut_short)?;
     *rest = after;
-    Ok(String::from_utf8_lossy(text).into_owned())
+    Ok(buffer)
 }
 
 fn refused(path: &str, code: i32) -> io::Result<()> {

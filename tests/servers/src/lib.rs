@@ -12,7 +12,7 @@ mod process;
 mod secure;
 mod zookeeper;
 
-pub use self::by_hand::{EtcdHand, ZooKeeperHand};
+pub use self::by_hand::{EtcdHand, KeptNode, ZooKeeperHand};
 pub use self::certificates::{CertificateAuthority, CertificateFiles, CertificateWish};
 pub use self::dnsmasq::Dnsmasq;
 pub use self::etcd::EtcdServer;
