@@ -48,6 +48,29 @@ async fn re_sends_leave_the_shares_of_roundrobin_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_weight_of_a_provider_with_two_protocols_counts_once() {
+    for balancer in ["random", "roundrobin"] {
+        let two = Instance {
+            protocols: ["dubbo".to_owned(), "json".to_owned()].into(),
+            endpoints: [("json".to_owned(), "a:2".into())].into(),
+            ..instance("a:1")
+        };
+        let instances = vec![two, instance("b:1"), Instance { weight: 200, ..instance("c:1") }];
+        let snapshot = Snapshot::new(instances, Source::Live);
+        let fleet = Fleet::from(snapshot, DirectoryOptions::default());
+        assert_eq!(fleet.addresses(), ["a:1", "b:1", "c:1"]);
+        let balancer = simulation::seeded(balancer, 1);
+        let cluster = fleet.build(Arc::new(Failover::new(0)), balancer, RouterChain::default());
+        for _ in 0..4000 {
+            cluster.invoke(write()).await.unwrap();
+        }
+        let [a, b, c] = calls(&fleet, ["a:1", "b:1", "c:1"]);
+        assert!((900..=1100).contains(&a) && (900..=1100).contains(&b), "{a} {b} {c}");
+        assert_eq!((a + b + c, fleet.net.total()), (4000, 4000));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn under_every_policy_and_balancer_a_provider_without_weight_gets_nothing() {
     for policy in builtin().names().filter(|name| *name != "broadcast") {
         for balancer in load_balance::builtin().names() {

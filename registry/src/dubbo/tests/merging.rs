@@ -124,6 +124,32 @@ fn two_protocols_of_one_record_are_one_instance_with_endpoints() {
 }
 
 #[test]
+fn the_weight_of_a_process_with_two_protocols_counts_once() {
+    let services = r#"{"services":{
+        "a.B:dubbo":{"port":1,"params":{"weight":"30"}},
+        "a.B:tri":{"port":2,"params":{"weight":"30"}}
+    }}"#;
+    let of_record = foreign(1, TWO_PORTS, "remote", Some(services));
+    let url = |scheme: &str, port: u16| {
+        let at = "application=theirs&timestamp=1726000000900&weight=30";
+        provider(&format!("{scheme}://h:{port}/a.B?{at}"))
+    };
+    let urls = [url("dubbo", 1), url("tri", 2)];
+    for merged in [
+        merge(&wanted(), [], [&of_record]),
+        merge(&wanted(), &urls, []),
+        merge(&wanted(), &urls, [&of_record]),
+    ] {
+        let [instance] = &merged.instances[..] else { panic!("{merged:?}") };
+        assert_eq!((instance.protocols.len(), instance.weight), (2, 30), "{instance:?}");
+    }
+    let own = Instance { weight: 30, ..ours("h:1", "start", 5) };
+    let own = Instance { protocols: ["dubbo".to_owned(), "json".to_owned()].into(), ..own };
+    let merged = merge(&wanted(), [&listed(&own)], [&recorded(&own)]);
+    assert_eq!(merged.instances, [own.into()]);
+}
+
+#[test]
 fn urls_of_one_start_are_one_instance_and_those_of_two_are_two() {
     let url = |scheme: &str, port: u16, started_ms: u64, more: &str| {
         let text =
