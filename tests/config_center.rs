@@ -5,93 +5,18 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::time::Duration;
 
 use dubhe::config::Layer;
 use dubhe::describe::MethodDescription;
-use dubhe::extend::{ConfigCenter, OVERRIDES};
+use dubhe::extend::OVERRIDES;
 use dubhe::prelude::*;
-use dubhe::{Consumer, RunningProvider, ServiceKey};
-use support::shop::{Clerk, Shop, ShopClient, ShopServer};
-use support::{consumer, memory, provider, until, until_is};
-use tokio::time::Instant;
-
-/// The key of rules for the service of these tests.
-const RULE: &str = "test.Shop::.configurators";
-
-/// How long a rule may take to be in force.
-const AT_ONCE: Duration = Duration::from_secs(1);
-
-async fn serve(registry: &str, name: &str) -> RunningProvider {
-    let provider = provider(registry, "provider.warmup = \"0s\"");
-    provider.serve(ShopServer::new(Clerk::new(name))).start().await.unwrap()
-}
-
-fn centre(registry: &str) -> Arc<dyn ConfigCenter> {
-    consumer(registry, "").config_centers()[0].clone()
-}
-
-fn service() -> ServiceKey {
-    ServiceKey::new("test.Shop")
-}
-
-/// A rule for the service, with one item of these words.
-fn rule(item: &str) -> String {
-    format!(
-        r#"{{ "configVersion": "v3.0", "scope": "service", "key": "test.Shop", "configs": [{item}] }}"#
-    )
-}
-
-fn of_calls(parameters: &str) -> String {
-    rule(&format!(r#"{{ "side": "consumer", "parameters": {parameters} }}"#))
-}
-
-/// The origin of the timeout of `ponder`.
-fn timeout_by(consumer: &Consumer) -> String {
-    let method = consumer.config().method(&service(), "ponder", &Default::default());
-    format!("{:?} by {}", method.timeout.value, method.timeout.origin)
-}
+use support::rules::{self, AT_ONCE, RULE, centre, of_calls, rule, serve, service, timeout_by};
+use support::shop::{Shop, ShopClient};
+use support::{consumer, memory, until, until_is};
 
 #[tokio::test]
 async fn a_rule_is_in_force_within_a_second_while_calls_run_and_ends_when_it_is_taken_back() {
-    let registry = memory();
-    let _running = serve(&registry, "a").await;
-    let centre = centre(&registry);
-    let toml =
-        "[application]\nname = \"till\"\n[consumer.services.\"test.Shop\"]\ntimeout = \"4s\"";
-    let consumer = consumer(&registry, toml);
-    let shop: ShopClient = consumer.client().await.unwrap();
-    let calls = tokio::spawn({
-        let shop = shop.clone();
-        async move {
-            for id in 0.. {
-                // Every call ends well, whatever becomes of the rules meanwhile.
-                shop.look(id).await.unwrap();
-            }
-        }
-    });
-    assert_eq!(timeout_by(&consumer), "4s by dubhe.toml:4:11");
-
-    let begun = Instant::now();
-    centre.publish(RULE, "dubbo", Some(&of_calls(r#"{ "ponder.timeout": 20 }"#))).await.unwrap();
-    let origin = format!("config centre, rule {RULE} of {registry}");
-    let shown = format!("20ms by {origin}");
-    until_is("the rule is in force", || timeout_by(&consumer) == shown).await;
-    assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
-    let late = shop.ponder(1, 60_000).await.unwrap_err();
-    assert_eq!(late.code(), Code::DeadlineExceeded);
-    assert!(late.hint().unwrap().contains(&origin), "{late}");
-    // The options of a call are stronger.
-    shop.with(CallOptions::new().timeout(Duration::from_secs(5))).ponder(1, 50).await.unwrap();
-
-    let begun = Instant::now();
-    centre.publish(RULE, "dubbo", None).await.unwrap();
-    until_is("the rule is gone", || timeout_by(&consumer) == "4s by dubhe.toml:4:11").await;
-    assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
-    shop.ponder(1, 50).await.unwrap();
-    assert!(!calls.is_finished());
-    calls.abort();
+    rules::are_followed_by_a_consumer(&memory()).await;
 }
 
 #[tokio::test]
@@ -190,58 +115,7 @@ async fn an_address_that_a_rule_disables_gets_no_call_and_explain_says_which() {
 
 #[tokio::test]
 async fn a_provider_registers_what_rules_for_its_side_order() {
-    let registry = memory();
-    let centre = centre(&registry);
-    let of_provider = |parameters: &str| {
-        rule(&format!(r#"{{ "side": "provider", "parameters": {parameters} }}"#))
-    };
-    centre.publish(RULE, "dubbo", Some(&of_provider(r#"{ "weight": 7 }"#))).await.unwrap();
-    let one = serve(&registry, "one").await;
-    let _two = provider(&registry, "registry.use_as_config_center = false")
-        .serve(ShopServer::new(Clerk::new("two")))
-        .start()
-        .await
-        .unwrap();
-    let consumer = consumer(&registry, "");
-    let weights = async || {
-        let listed = consumer.instances(&service()).await.unwrap();
-        let (ours, others): (Vec<_>, Vec<_>) =
-            listed.iter().partition(|instance| &*instance.address == one.address());
-        (ours[0].weight, others[0].weight)
-    };
-    // From the start on, and not where it is switched off.
-    assert_eq!(weights().await, (7, 100));
-    let shop: ShopClient = consumer.client().await.unwrap();
-
-    let begun = Instant::now();
-    centre.publish(RULE, "dubbo", Some(&of_provider(r#"{ "disabled": true }"#))).await.unwrap();
-    until("it is disabled", async || {
-        let listed = consumer.instances(&service()).await.unwrap();
-        let one = listed.iter().find(|instance| &*instance.address == one.address()).unwrap();
-        (one.metadata.get("disabled").map(String::as_str) == Some("true")).then_some(())
-    })
-    .await;
-    assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
-    assert_eq!(weights().await, (100, 100));
-    until("it gets no call", async || {
-        for id in 0..8 {
-            if shop.look(id).await.unwrap().who == "one" {
-                return None;
-            }
-        }
-        Some(())
-    })
-    .await;
-    let config = one.config();
-    let set = config.sources();
-    let disabled =
-        set.iter().find(|setting| setting.key.ends_with("disabled") && setting.value == "true");
-    let origin = format!("config centre, rule {RULE} of {registry}");
-    assert_eq!(disabled.unwrap().origin.to_string(), origin);
-
-    centre.publish(RULE, "dubbo", None).await.unwrap();
-    until("it is called again", async || (shop.look(1).await.unwrap().who == "one").then_some(()))
-        .await;
+    rules::are_followed_by_a_provider(&memory()).await;
 }
 
 #[tokio::test]

@@ -30,7 +30,11 @@ const MAY_KNOW: [(&str, &[&str], &[&str]); 18] = [
     ("codecs", &["rpc-core"], &["rpc-macros"]),
     ("registry", &["rpc-core"], &["tests/servers"]),
     ("cluster", &["rpc-core"], &[]),
-    (".", &["rpc-core", "rpc-macros", "protocols", "codecs", "registry", "cluster"], &[]),
+    (
+        ".",
+        &["rpc-core", "rpc-macros", "protocols", "codecs", "registry", "cluster"],
+        &["tests/servers"],
+    ),
     ("cli", &["."], &["tests/servers"]),
     ("examples", &["."], &[]),
     ("tests/chaos", &[".", "registry", "tests/servers"], &[]),

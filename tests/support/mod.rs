@@ -9,6 +9,7 @@
 pub mod http;
 pub mod load;
 pub mod process;
+pub mod rules;
 pub mod shop;
 pub mod till;
 

@@ -30,8 +30,11 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), Failure> {
         }
     }
     if arguments.is_empty() {
+        let rules = ["--all-features", "--test", "real_servers", "rules_of"];
+        let rules = run(cargo(["test", "--package", "dubhe"]).env(VARIABLE, &prepared).args(rules));
         let quickstart = examples::run_at_nacos((VARIABLE, &prepared));
-        failures.extend(quickstart.err().map(|failure| failure.to_string()));
+        let failed = [rules, quickstart].into_iter().filter_map(Result::err);
+        failures.extend(failed.map(|failure| failure.to_string()));
     }
     if failures.is_empty() { Ok(()) } else { Err(Failure::new(failures.join("; "))) }
 }
