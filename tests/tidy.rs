@@ -8,6 +8,8 @@
 
 #[path = "tidy/circles.rs"]
 mod circles;
+#[path = "tidy/default_features.rs"]
+mod default_features;
 #[path = "tidy/type_names.rs"]
 mod type_names;
 
