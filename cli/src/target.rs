@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::str::FromStr;
 use std::time::Duration;
 
+use dubhe::extend::amount::show_duration;
 use dubhe::prelude::CallOptions;
 use dubhe::{Code, Consumer, Delivery, DynamicClient, Error, ServiceKey, Status};
 
@@ -72,6 +73,11 @@ pub(crate) async fn client(
     let timeout = call.timeout.unwrap_or(Duration::MAX);
     match consumer.dynamic_within(service, timeout).await {
         Err(status) if is_nobody(&status) => Err(nobody(consumer, service, status).await),
+        Err(status) if status.code() == Code::DeadlineExceeded => Err(match call.timeout {
+            Some(timeout) => status.with_hint(format!("--timeout {}", show_duration(timeout))),
+            None => status,
+        }
+        .into()),
         client => Ok(client.map_err(unguarded)?),
     }
 }

@@ -57,6 +57,14 @@ async fn a_mark_of_the_byte_order_before_the_arguments_is_no_part_of_them() {
 }
 
 #[tokio::test]
+async fn a_time_that_is_too_short_is_shown_as_it_was_typed() {
+    let (registry, _one) = shop().await;
+    let run = registry.dubhe(&["call", "test.Stock/left", "[\"a\", 1]", "--timeout", "1us"]).await;
+    let run = run.code(1).says("--timeout 1us");
+    assert!(!run.err.contains("0s"), "{}", run.err);
+}
+
+#[tokio::test]
 async fn a_typed_business_error_shows_its_name_and_its_fields() {
     let (registry, one) = shop().await;
     let run = registry.dubhe(&["call", "test.Stock/refuse"]).await.code(1);

@@ -259,7 +259,11 @@ where
 
 /// Adds the name of the service that no instance describes.
 fn explain(status: Status, service: &ServiceKey) -> Status {
-    if status.address().is_none() && status.attempts().is_empty() {
+    let is_of_time = |hint: &str| hint.starts_with(Deadline::HINT);
+    if status.address().is_none()
+        && status.attempts().is_empty()
+        && !status.hint().is_some_and(is_of_time)
+    {
         return status;
     }
     let message = match status.code() {
@@ -275,7 +279,7 @@ fn explain(status: Status, service: &ServiceKey) -> Status {
         .with_delivery(status.delivery())
         .with_attempts(status.attempts().to_vec());
     // How long one waits for that is no setting.
-    match status.hint().filter(|hint| !hint.starts_with(Deadline::HINT)) {
+    match status.hint().filter(|hint| !is_of_time(hint)) {
         Some(hint) => told.with_hint(hint),
         None => told,
     }
