@@ -97,6 +97,10 @@ async fn a_rule_that_is_wrong_is_one_warning_and_leaves_the_last_good_one_in_for
         assert!(told.contains("configs[0]: mock has no effect here"), "{told}");
     }
     assert!(timeout_by(&consumer).starts_with("4s by"));
+    publish(centre, &rule("consumer", r#"{ "timout": 2500 }"#)).await;
+    for told in warnings.both("a slip").await {
+        assert!(told.contains("timout has no effect here (did you mean `timeout`?)"), "{told}");
+    }
 }
 
 async fn serve(registry: &str) -> RunningProvider {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use rpc_core::Error;
+use rpc_core::{Error, nearest};
 
-use super::item::{PartySide, RuleItem};
+use super::item::{Conditions, PartySide, RuleItem};
+use super::orders::KNOWN;
 
 /// Most items of a rule, counted for each host and application.
 const MAX_ITEMS: usize = 10_000;
@@ -35,9 +36,19 @@ impl Configurators {
 
     /// Notes what has no effect in `item`.
     pub(super) fn note(&mut self, item: &RuleItem) {
+        let Conditions { service, application, .. } = &*item.conditions;
+        for (name, condition) in [("service", service), ("app", application)] {
+            if condition.as_ref().is_some_and(Vec::is_empty) {
+                self.notes.push(format!(
+                    "{}.match.{name}.oneof: it is empty, so the item is for nobody: write a condition, \
+                     or leave {name} out",
+                    item.place
+                ));
+            }
+        }
         let passed_over = &item.orders.passed_over;
         if !passed_over.is_empty() {
-            self.notes.push(format!("{}: {}", item.place, no_effect(passed_over)));
+            self.notes.push(format!("{}: {}", item.place, no_effect(passed_over, &KNOWN)));
         }
         let of_calls = !item.orders.calls.is_empty();
         if of_calls && item.side != Some(PartySide::Provider) && !item.is_for_all() {
@@ -59,9 +70,18 @@ impl Configurators {
     }
 }
 
-/// That what has these names changes nothing.
-pub(super) fn no_effect(names: &[impl AsRef<str>]) -> String {
+/// That what has these names changes nothing, and which of the `known` ones may be meant. Of a name with
+/// a dot the part behind it counts.
+pub(super) fn no_effect(names: &[impl AsRef<str>], known: &[&str]) -> String {
     let have = if names.len() == 1 { "has" } else { "have" };
     let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-    format!("{} {have} no effect here", names.join(", ").escape_debug())
+    let own = names.iter().map(|name| name.rsplit_once('.').map_or(*name, |(_, own)| own));
+    // One that is known is no slip, even where it has no effect.
+    let meant = own.filter(|name| !known.contains(name)).filter_map(|name| nearest(name, known));
+    let meant = meant.map(|name| format!("`{name}`")).collect::<BTreeSet<_>>();
+    let meant = match meant.is_empty() {
+        true => String::new(),
+        false => format!(" (did you mean {}?)", meant.into_iter().collect::<Vec<_>>().join(", ")),
+    };
+    format!("{} {have} no effect here{meant}", names.join(", ").escape_debug())
 }

@@ -95,7 +95,7 @@ fn read(fields: &Fields<'_>) -> Result<Configurators, Error> {
     let mut all = Configurators::default();
     let unknown: Vec<&str> = fields.unknown(&OF_RULE).collect();
     if !unknown.is_empty() {
-        all.notes.push(no_effect(&unknown));
+        all.notes.push(no_effect(&unknown, &OF_RULE));
     }
     for item in fields.sections("configs")? {
         read_item(&head, &item, &mut all)?;
@@ -345,6 +345,38 @@ mod tests {
                 "configs[2]: timeout have no effect for single providers: they are decided before one \
                  is chosen; weight and disabled have, and for all providers these have, too",
                 "configs[3]: settings of calls have no effect at a provider, write side: consumer",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_slip_is_told_with_what_may_be_meant() {
+        let rule = json!({ "key": "a", "runtme": true, "configs": [{
+            "side": "consumer",
+            "parameters": { "timout": 3, "take.retires": 1, "take.weight": 1, "mock": "force" },
+        }] });
+        let rule = Configurators::parse(&rule.to_string()).unwrap();
+        assert_eq!(
+            rule.notes(),
+            [
+                "runtme has no effect here (did you mean `runtime`?)",
+                "configs[0]: mock, take.retires, take.weight, timout have no effect here (did you mean \
+                 `retries`, `timeout`?)",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_empty_condition_holds_for_nobody_and_is_noted() {
+        let rule = json!({ "configVersion": "v3.0", "key": "a", "configs": [{
+            "side": "consumer", "parameters": { "weight": 1 }, "match": { "app": { "oneof": [] } }
+        }] });
+        let rule = Configurators::parse(&rule.to_string()).unwrap();
+        assert_eq!(
+            rule.notes(),
+            [
+                "configs[0].match.app.oneof: it is empty, so the item is for nobody: write a condition, or \
+              leave app out"
             ]
         );
     }

@@ -24,6 +24,10 @@ const NOT_ORDERS: [&str; 13] = [
     "providerAddresses",
 ];
 
+/// Parameters that have an effect here.
+pub(super) const KNOWN: [&str; 8] =
+    ["timeout", "retries", "loadbalance", "cluster", "weight", "disabled", "warmup", "priority"];
+
 /// What an item of a rule orders.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Orders {
