@@ -169,7 +169,7 @@ impl Registered {
         match ordered {
             Ok(_) => {
                 live.book = book;
-                tell::in_force(key, rule.as_deref());
+                tell::in_force(key, rule.as_deref(), &self.start.party);
             }
             Err(error) => tell::refused(key, &error),
         }

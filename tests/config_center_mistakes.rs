@@ -97,9 +97,32 @@ async fn a_rule_that_is_wrong_is_one_warning_and_leaves_the_last_good_one_in_for
         assert!(told.contains("configs[0]: mock has no effect here"), "{told}");
     }
     assert!(timeout_by(&consumer).starts_with("4s by"));
+    at_another_key(&warnings, centre).await;
     publish(centre, &rule("consumer", r#"{ "timout": 2500 }"#)).await;
     for told in warnings.both("a slip").await {
         assert!(told.contains("timout has no effect here (did you mean `timeout`?)"), "{told}");
+    }
+}
+
+/// Dubbo goes by what the text says that it is for, wherever that stands.
+async fn at_another_key(warnings: &Warnings, centre: &Arc<dyn ConfigCenter>) {
+    let item = r#"{ "side": "consumer", "parameters": { "timeout": 1000 } }"#;
+    for (head, why) in [
+        (
+            r#""key": "test.Shopp""#,
+            "key: it is for the service `test.Shopp` and changes nothing at the key of `test.Shop`: write \
+             key: test.Shop, or store it under test.Shopp::.configurators",
+        ),
+        (
+            r#""scope": "application", "key": "till""#,
+            "scope: it is for the application `till` and stands at the key of a service, where it changes \
+             that service at most: store it under till.configurators, or write scope: service and key: test.Shop",
+        ),
+    ] {
+        publish(centre, &format!(r#"{{ {head}, "configs": [{item}] }}"#)).await;
+        for told in warnings.both(head).await {
+            assert!(told.contains(why) && told.contains(&format!("rule: {RULE};")), "{told}");
+        }
     }
 }
 

@@ -113,7 +113,11 @@ impl Inner {
         let mut book = live.book.clone();
         book.set(key, rule.clone());
         match self.order(&mut live, book) {
-            Ok(()) => tell::in_force(key, rule.as_deref()),
+            Ok(()) => {
+                if let Some(party) = self.governance.party.get() {
+                    tell::in_force(key, rule.as_deref(), party);
+                }
+            }
             Err(error) => tell::refused(key, &error),
         }
     }

@@ -2,18 +2,27 @@
 
 use std::collections::BTreeSet;
 
-use rpc_core::{Error, nearest};
+use rpc_core::{Error, ServiceKey, nearest};
 
-use super::item::{Conditions, PartySide, RuleItem};
+use super::item::{Conditions, Party, PartySide, RuleItem};
 use super::orders::KNOWN;
 
 /// Most items of a rule, counted for each host and application.
 const MAX_ITEMS: usize = 10_000;
 
+/// What a rule says that it is for, by its scope and its key.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Declared {
+    Application(String),
+    Service(String),
+}
+
 /// The items of one rule, the weakest first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Configurators {
     pub(super) items: Vec<RuleItem>,
+    /// What the text says that it is for; `None` for a list of addresses, of which each says so itself.
+    pub(super) declared: Option<Declared>,
     /// What is written there and has no effect, for people.
     pub(super) notes: Vec<String>,
 }
@@ -22,6 +31,15 @@ impl Configurators {
     /// What is written there and has no effect, for people.
     pub(crate) fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// Whether something of it is for `party`, of `service` if it stands at the key of one.
+    pub(super) fn counts_for(&self, party: &Party, service: Option<&ServiceKey>) -> bool {
+        let is_for = |item: &RuleItem| match service {
+            Some(service) => item.is_for(party, service),
+            None => item.is_for_party(party),
+        };
+        self.items.iter().any(is_for)
     }
 
     pub(super) fn push(&mut self, item: RuleItem) -> Result<(), Error> {

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use rpc_core::Error;
 use serde_json::Value;
 
-use super::collected::{Configurators, no_effect};
+use super::collected::{Configurators, Declared, no_effect};
 use super::conditions::{ANY, ANY_HOST, AddressMatch, TextMatch};
 use super::fields::Fields;
 use super::item::{Conditions, PartySide, RuleItem};
@@ -92,7 +92,11 @@ fn read(fields: &Fields<'_>) -> Result<Configurators, Error> {
         // A slip in this one would leave a rule that changes nothing.
         fields.expect_only("key", &OF_RULE)?;
     }
-    let mut all = Configurators::default();
+    let declared = match is_of_application {
+        true => Declared::Application(head.key.clone()),
+        false => Declared::Service(head.key.clone()),
+    };
+    let mut all = Configurators { declared: Some(declared), ..Configurators::default() };
     let unknown: Vec<&str> = fields.unknown(&OF_RULE).collect();
     if !unknown.is_empty() {
         all.notes.push(no_effect(&unknown, &OF_RULE));

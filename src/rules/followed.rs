@@ -43,8 +43,7 @@ impl Centres {
         let of_application = (!application.is_empty())
             .then(|| (RuleScope::Application, None, format!("{application}.configurators")));
         let of_services = services.iter().flat_map(|service| {
-            let (interface, version) = (service.interface(), service.version());
-            let name = format!("{interface}:{version}:{}", service.group());
+            let name = name_of(service);
             let rule = (RuleScope::Service, Some(service.clone()), format!("{name}.configurators"));
             [rule, (RuleScope::Overrides, Some(service.clone()), name)]
         });
@@ -70,6 +69,11 @@ impl Centres {
         }
         followed
     }
+}
+
+/// The name of a service in keys of rules, whose empty parts stay empty.
+pub(super) fn name_of(service: &ServiceKey) -> String {
+    format!("{}:{}:{}", service.interface(), service.version(), service.group())
 }
 
 /// The rule of one key at one config centre, followed as long as this lives.

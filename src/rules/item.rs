@@ -65,24 +65,25 @@ impl RuleItem {
     /// Whether it is for calls of `service` by `party`, or for what `party` serves of it, at some
     /// instance at least.
     pub(super) fn is_for(&self, party: &Party, service: &ServiceKey) -> bool {
+        self.is_for_party(party)
+            && is_named(&self.service, service.as_str())
+            && any(self.conditions.service.as_deref(), service.as_str())
+    }
+
+    /// Whether it is for `party`, whatever service that calls or serves.
+    pub(super) fn is_for_party(&self, party: &Party) -> bool {
         let hosts = || party.hosts.iter();
         let is_here = match (self.is_old, party.side) {
             (true, PartySide::Provider) => self.host == ANY_HOST,
             _ => self.host == ANY_HOST || hosts().any(|host| *host == self.host),
         };
-        let is_named = |name: &str, own: &str| matches!(name, "" | ANY) || name == own;
-        let Conditions { host, service: services, application, .. } = &*self.conditions;
-        let any = |all: &Option<Vec<TextMatch>>, text: &str| {
-            all.as_ref().is_none_or(|all| all.iter().any(|one| one.holds(text)))
-        };
+        let Conditions { host, application, .. } = &*self.conditions;
         self.is_enabled
             && self.side.is_none_or(|side| side == party.side)
             && is_here
             && is_named(&self.application, &party.application)
-            && is_named(&self.service, service.as_str())
             && host.as_ref().is_none_or(|own| hosts().any(|host| own.holds(host)))
-            && any(services, service.as_str())
-            && any(application, &party.application)
+            && any(application.as_deref(), &party.application)
     }
 
     /// Whether it is for every instance of a service that it is for.
@@ -114,6 +115,16 @@ impl RuleItem {
                 published_by(instance, key).is_some_and(|value| own.holds(&value))
             })
     }
+}
+
+/// Whether `own` is meant by `name`.
+fn is_named(name: &str, own: &str) -> bool {
+    matches!(name, "" | ANY) || name == own
+}
+
+/// Whether one of the conditions holds, if there are any. An empty list holds for nothing, as in Dubbo.
+fn any(conditions: Option<&[TextMatch]>, text: &str) -> bool {
+    conditions.is_none_or(|all| all.iter().any(|one| one.holds(text)))
 }
 
 /// Whether the provider at `address` is meant by `named`.

@@ -14,6 +14,7 @@ mod configurators;
 mod fields;
 mod followed;
 mod item;
+mod misplaced;
 mod orders;
 mod override_url;
 pub(crate) mod tell;

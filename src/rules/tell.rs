@@ -4,6 +4,7 @@ use rpc_core::Error;
 
 use super::book::RuleKey;
 use super::collected::Configurators;
+use super::item::Party;
 
 /// A rule was not put in force.
 pub(crate) fn refused(key: &RuleKey, error: &Error) {
@@ -14,18 +15,27 @@ pub(crate) fn refused(key: &RuleKey, error: &Error) {
     );
 }
 
-/// A rule was put in force, or taken back.
-pub(crate) fn in_force(key: &RuleKey, rule: Option<&Configurators>) {
+/// A rule was put in force for `party`, or taken back.
+pub(crate) fn in_force(key: &RuleKey, rule: Option<&Configurators>, party: &Party) {
     let RuleKey { key: name, centre: config_center, .. } = key;
-    match rule {
-        Some(_) => {
+    let Some(rule) = rule else {
+        tracing::info!(target: "dubhe::config", rule = %name, %config_center, "rule taken back");
+        return;
+    };
+    match rule.misplaced(key) {
+        Some(why) => tracing::warn!(
+            target: "dubhe::config",
+            rule = %name, %config_center, why, "a rule does not stand at the key of what it is for"
+        ),
+        None if rule.counts_for(party, key.service.as_ref()) => {
             tracing::info!(target: "dubhe::config", rule = %name, %config_center, "rule in force");
         }
-        None => {
-            tracing::info!(target: "dubhe::config", rule = %name, %config_center, "rule taken back");
-        }
+        None => tracing::info!(
+            target: "dubhe::config",
+            rule = %name, %config_center, "rule read, nothing in it is for this program"
+        ),
     }
-    for note in rule.map(Configurators::notes).unwrap_or_default() {
+    for note in rule.notes() {
         tracing::warn!(
             target: "dubhe::config",
             rule = %name, %config_center, note, "a part of a rule has no effect"
