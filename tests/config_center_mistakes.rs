@@ -98,10 +98,7 @@ async fn a_rule_that_is_wrong_is_one_warning_and_leaves_the_last_good_one_in_for
     }
     assert!(timeout_by(&consumer).starts_with("4s by"));
     at_another_key(&warnings, centre).await;
-    publish(centre, &rule("consumer", r#"{ "timout": 2500 }"#)).await;
-    for told in warnings.both("a slip").await {
-        assert!(told.contains("timout has no effect here (did you mean `timeout`?)"), "{told}");
-    }
+    of_no_method(&warnings, &consumer, centre).await;
 }
 
 /// Dubbo goes by what the text says that it is for, wherever that stands.
@@ -123,6 +120,20 @@ async fn at_another_key(warnings: &Warnings, centre: &Arc<dyn ConfigCenter>) {
         for told in warnings.both(head).await {
             assert!(told.contains(why) && told.contains(&format!("rule: {RULE};")), "{told}");
         }
+    }
+}
+
+async fn of_no_method(warnings: &Warnings, consumer: &Consumer, centre: &Arc<dyn ConfigCenter>) {
+    publish(centre, &rule("consumer", r#"{ "timeout": 2500, "lok.retries": 1 }"#)).await;
+    let told = warnings.one("a method that there is not").await;
+    let why = "unknown method of test.Shop `lok` (did you mean `look`?), available: ";
+    assert!(told.contains(why) && told.contains(&format!("rule: {RULE};")), "{told}");
+    // The rest counts, and a further client is no reason to tell it again.
+    let _other: ShopClient = consumer.client().await.unwrap();
+    assert!(timeout_by(consumer).starts_with("2.5s by"));
+    publish(centre, &rule("consumer", r#"{ "timout": 2500 }"#)).await;
+    for told in warnings.both("a slip").await {
+        assert!(told.contains("timout has no effect here (did you mean `timeout`?)"), "{told}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Changes of settings while calls run: each is made as a whole, or refused as a whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 
 use rpc_core::{Codecs, Error, Method, ServiceKey};
@@ -10,7 +10,7 @@ use super::made;
 use super::service::{self, UsedService};
 use crate::config::{Config, Layer, MethodDefaults, Selector, Setting, Sources};
 use crate::consumer::{Consumer, Inner};
-use crate::rules::{Effects, RuleBook};
+use crate::rules::{Configurators, Effects, RuleBook, RuleKey};
 use crate::setup::Setup;
 
 /// The state that follows from the settings of a consumer, so that they can be replaced.
@@ -20,11 +20,25 @@ pub(crate) struct Live {
     clients: Vec<Weak<LiveClient>>,
     /// The rules of config centres that are in force.
     pub(super) book: RuleBook,
+    /// Those whose methods have been compared with those of a service's clients.
+    pub(super) looked_at: BTreeMap<(RuleKey, ServiceKey), Arc<Configurators>>,
 }
 
 impl Live {
     pub(crate) fn new(setup: Setup) -> Self {
-        Self { setup, clients: Vec::new(), book: RuleBook::default() }
+        let (book, looked_at) = Default::default();
+        Self { setup, clients: Vec::new(), book, looked_at }
+    }
+
+    /// The names of the methods that clients of `service` have, sorted.
+    pub(super) fn methods_of(&self, service: &Arc<UsedService>) -> BTreeSet<String> {
+        let clients = self.clients.iter().filter_map(Weak::upgrade);
+        let of_service = clients.filter(|client| Arc::ptr_eq(&client.service, service));
+        of_service
+            .flat_map(|client| {
+                client.methods().iter().map(|method| method.name().to_owned()).collect::<Vec<_>>()
+            })
+            .collect()
     }
 }
 
@@ -76,16 +90,19 @@ impl Consumer {
         // No other settings are put in force meanwhile.
         let mut live = self.0.turn()?;
         let config = self.0.config.load_full();
-        match self.make_client(&mut live, &config, service, methods.clone(), codecs.clone()) {
+        let made = self.make_client(&mut live, &config, service, methods.clone(), codecs.clone());
+        let client = match made {
             Err(_) if !live.book.is_empty() => {
                 let plain = self.0.prepare(&live, |setup| setup.effects = Effects::default())?;
                 let client =
                     self.make_client(&mut live, &plain.config, service, methods, codecs)?;
                 self.0.order_again(&mut live)?;
-                Ok(client)
+                client
             }
-            made => made,
-        }
+            made => made?,
+        };
+        self.0.tell_strangers(&mut live);
+        Ok(client)
     }
 
     fn make_client(

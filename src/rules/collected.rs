@@ -1,6 +1,6 @@
 //! The items of a rule, whatever the form in which they are written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rpc_core::{Error, ServiceKey, nearest};
 
@@ -40,6 +40,24 @@ impl Configurators {
             None => item.is_for_party(party),
         };
         self.items.iter().any(is_for)
+    }
+
+    /// The methods for which it orders something of `service` by its name, and that are not among
+    /// `known`: each with what there is.
+    pub(crate) fn strangers(
+        &self,
+        party: &Party,
+        service: &ServiceKey,
+        known: &[&str],
+    ) -> Vec<Error> {
+        let of_service =
+            |item: &&RuleItem| item.service == service.as_str() && item.is_for(party, service);
+        let orders = self.items.iter().filter(of_service).map(|item| &item.orders.calls);
+        let named: BTreeSet<&str> =
+            orders.flat_map(BTreeMap::keys).filter_map(|(method, _)| method.as_deref()).collect();
+        let strangers = named.into_iter().filter(|method| !known.contains(method));
+        let kind = format!("method of {service}");
+        strangers.map(|method| Error::unknown_name(&kind, method, known.iter().copied())).collect()
     }
 
     pub(super) fn push(&mut self, item: RuleItem) -> Result<(), Error> {

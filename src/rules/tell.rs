@@ -42,3 +42,12 @@ pub(crate) fn in_force(key: &RuleKey, rule: Option<&Configurators>, party: &Part
         );
     }
 }
+
+/// A rule names a method that nobody here calls.
+pub(crate) fn stranger(key: &RuleKey, error: &Error) {
+    let RuleKey { key: rule, centre: config_center, .. } = key;
+    tracing::warn!(
+        target: "dubhe::config",
+        %rule, %config_center, %error, "a rule orders something for a method that no client here has"
+    );
+}
