@@ -84,7 +84,7 @@ pub(crate) struct Inner {
     live: Turn<Live>,
     pub(crate) governance: Governance,
     pub(crate) leaves_out_unknown: bool,
-    left_out: Vec<LeftOut>,
+    pub(crate) left_out: Vec<LeftOut>,
 }
 
 impl Consumer {

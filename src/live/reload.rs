@@ -8,7 +8,7 @@ use rpc_core::{Codecs, Error, Method, ServiceKey};
 use super::client::{self, LiveClient};
 use super::made;
 use super::service::{self, UsedService};
-use crate::config::{Config, Layer, MethodDefaults, Selector, Setting, Sources};
+use crate::config::{Config, Layer, LeftOut, MethodDefaults, Selector, Setting, Sources};
 use crate::consumer::{Consumer, Inner};
 use crate::rules::{Configurators, Effects, RuleBook, RuleKey};
 use crate::setup::Setup;
@@ -22,12 +22,14 @@ pub(crate) struct Live {
     pub(super) book: RuleBook,
     /// Those whose methods have been compared with those of a service's clients.
     pub(super) looked_at: BTreeMap<(RuleKey, ServiceKey), Arc<Configurators>>,
+    /// What of the settings, such as a rule, is left out since it is not known: key and name.
+    left_out: BTreeSet<(String, String)>,
 }
 
 impl Live {
     pub(crate) fn new(setup: Setup) -> Self {
-        let (book, looked_at) = Default::default();
-        Self { setup, clients: Vec::new(), book, looked_at }
+        let (book, looked_at, left_out) = Default::default();
+        Self { setup, clients: Vec::new(), book, looked_at, left_out }
     }
 
     /// The names of the methods that clients of `service` have, sorted.
@@ -135,6 +137,7 @@ pub(super) struct Prepared {
     setup: Setup,
     config: Arc<Config>,
     changed: Vec<Setting>,
+    left_out: Vec<LeftOut>,
     next: Vec<(Arc<UsedService>, Next)>,
 }
 
@@ -152,7 +155,7 @@ impl Inner {
         live: &mut Live,
         change: impl FnOnce(&mut Setup),
     ) -> Result<Vec<Setting>, Error> {
-        let Prepared { setup, config, changed, next } = self.prepare(live, change)?;
+        let Prepared { setup, config, changed, left_out, next } = self.prepare(live, change)?;
         // From here on nothing can fail.
         let budget = &config.consumer.retry_budget;
         self.budget.set(budget.percent, budget.per_second);
@@ -162,6 +165,7 @@ impl Inner {
         }
         self.config.store(config);
         live.setup = setup;
+        self.tell_left_out(live, left_out);
         for setting in &changed {
             tracing::info!(target: "dubhe::config", %setting, "changed");
         }
@@ -176,11 +180,11 @@ impl Inner {
     ) -> Result<Prepared, Error> {
         let mut setup = live.setup.clone();
         change(&mut setup);
-        let config = made(|| match self.leaves_out_unknown {
-            true => Ok(setup.load_known()?.0),
-            false => setup.load(),
-        });
-        let config = Arc::new(config?);
+        let (config, left_out) = made(|| match self.leaves_out_unknown {
+            true => setup.load_known(),
+            false => Ok((setup.load()?, Vec::new())),
+        })?;
+        let config = Arc::new(config);
         let changed = self.config.load().changes_to(&config)?;
         let services = self.services();
         let clients: Vec<Arc<LiveClient>> = live.clients.iter().filter_map(Weak::upgrade).collect();
@@ -190,7 +194,23 @@ impl Inner {
             Ok((service, next))
         });
         let next = made(|| next.collect::<Result<Vec<_>, Error>>())?;
-        Ok(Prepared { setup, config, changed, next })
+        Ok(Prepared { setup, config, changed, left_out, next })
+    }
+
+    /// Tells what is left out and was not before.
+    fn tell_left_out(&self, live: &mut Live, left_out: Vec<LeftOut>) {
+        let before = std::mem::take(&mut live.left_out);
+        for LeftOut { key, name, error, .. } in left_out {
+            let own = (key, name);
+            let is_old = |old: &LeftOut| (&old.key, &old.name) == (&own.0, &own.1);
+            if !before.contains(&own) && !self.left_out.iter().any(is_old) {
+                tracing::warn!(
+                    target: "dubhe::config",
+                    %error, "left out here, only a program that adds it knows it"
+                );
+            }
+            live.left_out.insert(own);
+        }
     }
 
     /// The consequences of `config` for a service and its clients.
