@@ -14,7 +14,9 @@ use crate::config::{Config, Setting};
 use crate::describe::DESCRIBE;
 use crate::handlers::Handlers;
 use crate::live::{Turn, made};
-use crate::rules::{Centres, Configurators, FollowedRule, Hear, Party, RuleBook, RuleKey, tell};
+use crate::rules::{
+    Centres, Configurators, Effects, FollowedRule, Hear, Party, RuleBook, RuleKey, tell,
+};
 use crate::serving;
 use crate::setup::Setup;
 
@@ -158,9 +160,12 @@ impl Registered {
         }
         let mut book = live.book.clone();
         book.set(key, rule.clone());
-        let config = self.config.load_full();
+        let plain = match self.without_rules(&live) {
+            Ok(plain) => plain,
+            Err(error) => return tell::refused(key, &error),
+        };
         let instances: Vec<Instance> =
-            self.served().map(|service| self.instance(&config, service)).collect();
+            self.served().map(|service| self.instance(&plain, service)).collect();
         let effects = book.for_instances(&self.start.party, &instances);
         let ordered = match live.setup.effects == effects {
             true => Ok(Vec::new()),
@@ -173,6 +178,17 @@ impl Registered {
             }
             Err(error) => tell::refused(key, &error),
         }
+    }
+
+    /// The settings that there are without rules: what rules are held against, as one that has changed the
+    /// weight must not cease to hold by that.
+    fn without_rules(&self, live: &ProviderLive) -> Result<Arc<Config>, Error> {
+        if live.setup.effects == Effects::default() {
+            return Ok(self.config.load_full());
+        }
+        let mut setup = live.setup.clone();
+        setup.effects = Effects::default();
+        made(|| setup.load()).map(Arc::new)
     }
 
     /// Registers anew what is different from `before`.

@@ -462,6 +462,11 @@ mod tests {
                 json!({ "match": { "param": [{ "key": "zone", "value": { "exact": "hz" } }] } }),
                 [false; 3],
             ),
+            // As in Dubbo, what is meant without being set is not published.
+            (
+                json!({ "match": { "param": [{ "key": "weight", "value": { "exact": "100" } }] } }),
+                [false; 3],
+            ),
         ] {
             let rule = rule(item.clone(), json!({ "weight": 7 }));
             let effects = book(&[(key(Some("blue/shop.Stock:1.0.0"), 0), rule)])

@@ -15,6 +15,9 @@ pub(crate) enum PartySide {
     Provider,
 }
 
+/// The weight that need not be published.
+const WEIGHT: u32 = 100;
+
 /// Who reads rules: what items are held against.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Party {
@@ -139,7 +142,8 @@ fn is_at(named: &str, address: &str) -> bool {
     }
 }
 
-/// What an instance publishes under `key`, in Dubbo's names.
+/// What an instance publishes under `key`, in Dubbo's names. One of the weight that is meant without any
+/// publishes none, and so a condition on it does not hold there.
 fn published_by(instance: &Instance, key: &str) -> Option<String> {
     let Instance { service, application, weight, metadata, .. } = instance;
     let own = |text: &str| (!text.is_empty()).then(|| text.to_owned());
@@ -148,7 +152,7 @@ fn published_by(instance: &Instance, key: &str) -> Option<String> {
         "group" => own(service.group()),
         "version" => own(service.version()),
         "remote.application" => own(application),
-        "weight" => Some(weight.to_string()),
+        "weight" => (*weight != WEIGHT).then(|| weight.to_string()),
         _ => None,
     })
 }
