@@ -1,7 +1,9 @@
 //! What the framework logs, on standard error.
 
+use std::collections::VecDeque;
 use std::env;
 use std::io::{self, IsTerminal};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dubhe::Error;
 use tracing_subscriber::Layer;
@@ -37,10 +39,48 @@ pub(crate) fn listen(verbose: u8) -> CommandResult {
                 *of.level() <= LevelFilter::WARN && of.is_event() && is_news(of.target())
             });
             let lines = lines.without_time().with_target(false).compact();
+            let lines = lines.with_writer(Arc::<Once>::default());
             registry.with(lines.with_filter(news)).init();
         }
     }
     Ok(())
+}
+
+/// Standard error for lines of which each is told once: a command looks at a service several times, and
+/// the same is warned of each time.
+#[derive(Debug, Default)]
+struct Once(Mutex<VecDeque<Vec<u8>>>);
+
+impl Once {
+    /// How many lines are remembered.
+    const MOST: usize = 100;
+
+    /// Whether this line is new.
+    fn is_new(&self, line: &[u8]) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.iter().any(|told| told == line) {
+            return false;
+        }
+        if told.len() >= Self::MOST {
+            told.pop_front();
+        }
+        told.push_back(line.to_vec());
+        true
+    }
+}
+
+impl io::Write for &Once {
+    /// Takes a whole line, as each event is written.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.is_new(line) {
+            io::stderr().write_all(line)?;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 /// # Errors

@@ -227,6 +227,48 @@ async fn config_of_a_service_shows_the_rules_of_the_config_centre() {
     assert!(!without.out.contains("configurators"), "{}", without.out);
 }
 
+#[tokio::test]
+async fn what_is_wrong_with_a_rule_is_told_once_by_config_and_explain() {
+    let Some(etcd) = EtcdServer::start() else { return };
+    let registry = format!("etcd://{}", etcd.address());
+    let _running = provider(&registry).await;
+    let of = |key: &str, parameters: &str| {
+        format!(
+            r#"{{ "key": "{key}", "configs": [
+            {{ "side": "consumer", "parameters": {parameters} }}] }}"#
+        )
+    };
+    for (rule, told) in [
+        (of("test.Stok", r#"{ "timeout": 4321 }"#), "write key: test.Stock"),
+        (of("test.Stock", r#"{ "loadbalance": "roundrobbin" }"#), "did you mean `roundrobin`?"),
+        (of("test.Stock", r#"{ "cluster": "failovr" }"#), "did you mean `failover`?"),
+        (of("test.Stock", r#"{ "timout": 4321 }"#), "did you mean `timeout`?"),
+    ] {
+        put(&etcd, "/dubbo/config/dubbo/test.Stock::.configurators", &rule);
+        for command in [["-v", "config", "test.Stock"], ["-v", "explain", "test.Stock/left"]] {
+            let run = with(&registry, &command).await.code(0);
+            assert_eq!(run.err.matches(told).count(), 1, "{command:?} {rule}: {}", run.err);
+            let is_in_force = run.err.contains("rule in force");
+            assert_eq!(is_in_force, !rule.contains("Stok"), "{rule}: {}", run.err);
+        }
+    }
+    // Where methods are known, which of them there is not.
+    let rule = of("test.Stock", r#"{ "lft.timeout": 4321 }"#);
+    put(&etcd, "/dubbo/config/dubbo/test.Stock::.configurators", &rule);
+    let run = with(&registry, &["explain", "test.Stock/left"]).await.code(0);
+    assert_eq!(run.err.matches("did you mean `left`?").count(), 1, "{}", run.err);
+    // Nobody says what the method is, so everything is asked anew, and told once all the same.
+    put(
+        &etcd,
+        "/dubbo/test.Gone/providers/dubbo%3A%2F%2F127.0.0.1%3A1%2Ftest.Gone%3Fside%3Dprovider",
+        "",
+    );
+    let rule = of("test.Gone", r#"{ "timout": 4321 }"#);
+    put(&etcd, "/dubbo/config/dubbo/test.Gone::.configurators", &rule);
+    let run = with(&registry, &["explain", "test.Gone/left"]).await.code(1);
+    assert_eq!(run.err.matches("did you mean `timeout`?").count(), 1, "{}", run.err);
+}
+
 fn put(etcd: &EtcdServer, key: &str, value: &str) {
     let body = format!(r#"{{"key":"{}","value":"{}"}}"#, base64(key), base64(value));
     post(&etcd.address(), "/v3/kv/put", &body);

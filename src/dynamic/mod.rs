@@ -89,13 +89,14 @@ impl Consumer {
         service: &ServiceKey,
         timeout: Duration,
     ) -> Result<DynamicClient, Status> {
+        // In use from the beginning on, so that list and rules are not asked for again, and told twice.
+        let used = self.0.service(service).await.map_err(set_up)?;
         let description = self.describe(service, timeout.min(DESCRIBE_TIMEOUT)).await;
         // Whatever became of asking, the call itself was not sent.
         let description = description.map_err(|status| status.with_delivery(Delivery::NotSent))?;
         let names = description.methods.iter().map(|method| method.name.as_str());
         self.0.check(&self.0.config.load(), service, names).map_err(set_up)?;
         self.0.warn_of_slips(service);
-        let used = self.0.service(service).await.map_err(set_up)?;
         let codecs = self.0.extensions.codecs("json").map_err(set_up)?;
         // Values are read and written as JSON only.
         let codecs = Codecs::new(codecs.first().clone(), []);
