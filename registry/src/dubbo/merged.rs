@@ -28,9 +28,17 @@ pub(crate) const UNREAD: &str = "dubhe.unread";
 ///
 /// There are as many as processes, so it takes little memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ReadRecord {
-    application: Arc<str>,
-    /// Where it is; empty if that is the address of its only instance.
+pub(crate) enum ReadRecord {
+    /// One of ours with one instance of the wanted service, which has its application and its only address.
+    Own(Arc<Instance>),
+    Other(Box<OtherRecord>),
+}
+
+/// A process of which there is more to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OtherRecord {
+    application: Box<str>,
+    /// Where it is.
     addresses: Box<[Arc<str>]>,
     is_ours: bool,
     services: RecordServices,
@@ -38,8 +46,6 @@ pub(crate) struct ReadRecord {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum RecordServices {
-    /// The instance of the wanted service.
-    One(Arc<Instance>),
     /// As many as there are service keys that are wanted; none if it serves others only.
     Read(Box<[Arc<Instance>]>),
     /// As many as could be read, and what could not.
@@ -118,13 +124,10 @@ impl ReadRecord {
         pool: &mut InstancePool,
     ) -> Self {
         let read = |(instances, left_out): (Vec<Instance>, UnsoundInstances)| {
-            let mut instances: Vec<_> = instances.into_iter().map(Arc::new).collect();
-            if left_out.count > 0 {
-                return RecordServices::Part(Box::new((instances.into(), left_out)));
-            }
-            match instances.pop() {
-                Some(one) if instances.is_empty() => RecordServices::One(one),
-                last => RecordServices::Read(instances.into_iter().chain(last).collect()),
+            let instances = instances.into_iter().map(Arc::new).collect();
+            match left_out.count {
+                0 => RecordServices::Read(instances),
+                _ => RecordServices::Part(Box::new((instances, left_out))),
             }
         };
         let services = match metadata.or(record.services.as_deref()) {
@@ -135,21 +138,25 @@ impl ReadRecord {
         };
         let ports = record.endpoints().into_iter().map(|endpoint| endpoint.port);
         let ports: BTreeSet<u16> = [record.port].into_iter().chain(ports).collect();
-        let addresses = ports.iter().map(|port| join_address(&record.host, *port));
-        let addresses: Vec<String> = addresses.collect();
-        let is_at_its_own = match (&services, &addresses[..]) {
-            (RecordServices::One(instance), [only]) => *instance.address == **only,
-            _ => false,
-        };
-        let apart = addresses.into_iter().filter(|_| !is_at_its_own);
-        let application = match &services {
-            RecordServices::One(instance) if *instance.application == *record.application => {
-                Arc::clone(&instance.application)
-            }
-            _ => (&*record.application).into(),
-        };
-        let addresses = apart.map(Arc::from).collect();
-        Self { application, addresses, is_ours: record.is_ours(), services }
+        let addresses = ports.iter().map(|port| join_address(&record.host, *port).into());
+        Self::shortened(OtherRecord {
+            application: (&*record.application).into(),
+            addresses: addresses.collect(),
+            is_ours: record.is_ours(),
+            services,
+        })
+    }
+
+    fn shortened(record: OtherRecord) -> Self {
+        if let (RecordServices::Read(instances), [address]) = (&record.services, &*record.addresses)
+            && let [instance] = &**instances
+            && instance.address == *address
+            && *instance.application == *record.application
+            && record.is_ours
+        {
+            return Self::Own(Arc::clone(instance));
+        }
+        Self::Other(Box::new(record))
     }
 
     /// Holds the instances that `shared` has in place of equal ones.
@@ -160,30 +167,47 @@ impl ReadRecord {
     }
 
     fn instances_mut(&mut self) -> &mut [Arc<Instance>] {
-        match &mut self.services {
-            RecordServices::One(instance) => std::slice::from_mut(instance),
-            RecordServices::Read(instances) => instances,
-            RecordServices::Part(part) => &mut part.0,
-            RecordServices::Local(_) | RecordServices::Missing => &mut [],
+        match self {
+            Self::Own(instance) => std::slice::from_mut(instance),
+            Self::Other(other) => match &mut other.services {
+                RecordServices::Read(instances) => instances,
+                RecordServices::Part(part) => &mut part.0,
+                RecordServices::Local(_) | RecordServices::Missing => &mut [],
+            },
+        }
+    }
+
+    fn application(&self) -> &str {
+        match self {
+            Self::Own(instance) => &instance.application,
+            Self::Other(other) => &other.application,
+        }
+    }
+
+    fn is_ours(&self) -> bool {
+        match self {
+            Self::Own(_) => true,
+            Self::Other(other) => other.is_ours,
         }
     }
 
     /// The instances of the wanted service, if they could be read.
     fn instances(&self) -> &[Arc<Instance>] {
-        match &self.services {
-            RecordServices::One(instance) => std::slice::from_ref(instance),
-            RecordServices::Read(instances) => instances,
-            RecordServices::Part(part) => &part.0,
-            RecordServices::Local(_) | RecordServices::Missing => &[],
+        match self {
+            Self::Own(instance) => std::slice::from_ref(instance),
+            Self::Other(other) => match &other.services {
+                RecordServices::Read(instances) => instances,
+                RecordServices::Part(part) => &part.0,
+                RecordServices::Local(_) | RecordServices::Missing => &[],
+            },
         }
     }
 
-    fn addresses(&self) -> impl Iterator<Item = &Arc<str>> {
-        let own = match &self.services {
-            RecordServices::One(instance) if self.addresses.is_empty() => Some(&instance.address),
-            _ => None,
-        };
-        self.addresses.iter().chain(own)
+    fn addresses(&self) -> &[Arc<str>] {
+        match self {
+            Self::Own(instance) => std::slice::from_ref(&instance.address),
+            Self::Other(other) => &other.addresses,
+        }
     }
 }
 
@@ -297,31 +321,34 @@ impl<'a> Merging<'a> {
     }
 
     fn add_read(&mut self, record: &'a ReadRecord) {
-        if let RecordServices::Part(part) = &record.services {
+        if let ReadRecord::Other(other) = record
+            && let RecordServices::Part(part) = &other.services
+        {
             self.left_out.join(&part.1);
         }
         for instance in record.instances() {
-            self.usable.insert(&record.application);
+            self.usable.insert(record.application());
             // Go has one record for each port of a process, and each names them all.
             match self.start_of(&instance.service, &instance.address) {
                 Some(_) => {}
-                None if record.is_ours => self.list(instance.clone()),
+                None if record.is_ours() => self.list(instance.clone()),
                 None => self.list_foreign(instance.clone()),
             }
         }
     }
 
     fn add_unread(&mut self, record: &ReadRecord) {
-        let is_listed = record.addresses().any(|address| self.listed.contains_key(address));
-        match &record.services {
-            RecordServices::One(_) | RecordServices::Read(_) | RecordServices::Part(_) => {}
+        let ReadRecord::Other(other) = record else { return };
+        let is_listed = other.addresses.iter().any(|address| self.listed.contains_key(address));
+        match &other.services {
+            RecordServices::Read(_) | RecordServices::Part(_) => {}
             // Its provider URL tells what its record does not.
             _ if is_listed => {}
             RecordServices::Local(instance) => {
-                self.note(&record.application, NotCalled::LocalMetadata);
+                self.note(&other.application, NotCalled::LocalMetadata);
                 self.list(instance.clone());
             }
-            RecordServices::Missing => self.note(&record.application, NotCalled::NoMetadata),
+            RecordServices::Missing => self.note(&other.application, NotCalled::NoMetadata),
         }
     }
 
