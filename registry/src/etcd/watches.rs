@@ -3,11 +3,11 @@
 //! A stream keeps the login with which it was opened. So a new login begins a new stream for the
 //! watches that follow; the older one ends with the last of its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, Weak};
 
 use http::HeaderValue;
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::messages::{WATCH, WatchCancelRequest, WatchCreateRequest, WatchRequest, WatchResponse};
@@ -36,15 +36,33 @@ struct WatchStream {
 struct OpenWatches {
     last_id: i64,
     /// Where the answers of each go, and whether the server knows it.
-    by_id: HashMap<i64, (mpsc::Sender<WatchResponse>, bool)>,
+    by_id: HashMap<i64, (AnswerSender, bool)>,
     is_over: bool,
 }
+
+/// The answers of a watch that wait for it. There is one for each path that is followed, so it takes little
+/// memory while there are none.
+#[derive(Debug, Default)]
+struct WatchAnswers {
+    waiting: Mutex<WaitingAnswers>,
+    news: Notify,
+}
+
+#[derive(Debug, Default)]
+struct WaitingAnswers {
+    answers: VecDeque<WatchResponse>,
+    is_over: bool,
+}
+
+/// Where the answers of a watch go; dropping it ends the watch, once it has read what waits.
+#[derive(Debug)]
+struct AnswerSender(Arc<WatchAnswers>);
 
 /// A watch; dropping it ends it at the server, too.
 #[derive(Debug)]
 pub(super) struct EtcdWatch {
     id: i64,
-    answers: mpsc::Receiver<WatchResponse>,
+    answers: Arc<WatchAnswers>,
     stream: Arc<WatchStream>,
 }
 
@@ -60,7 +78,7 @@ impl Watches {
         revision: i64,
     ) -> Result<EtcdWatch, GrpcFailure> {
         let stream = self.stream(grpc);
-        let (send, answers) = mpsc::channel(QUEUE);
+        let answers = Arc::<WatchAnswers>::default();
         let id = {
             let mut open = locked(&stream.open);
             if open.is_over {
@@ -68,7 +86,7 @@ impl Watches {
             }
             open.last_id += 1;
             let id = open.last_id;
-            open.by_id.insert(id, (send, false));
+            open.by_id.insert(id, (AnswerSender(Arc::clone(&answers)), false));
             id
         };
         // From here on dropping it forgets the number.
@@ -107,8 +125,8 @@ impl Watches {
 impl EtcdWatch {
     /// The next answer; `None` once the watch has ended, or its answers came faster than they were
     /// read.
-    pub(super) async fn next(&mut self) -> Option<WatchResponse> {
-        self.answers.recv().await
+    pub(super) async fn next(&self) -> Option<WatchResponse> {
+        self.answers.next().await
     }
 }
 
@@ -118,6 +136,51 @@ impl Drop for EtcdWatch {
             // Without room the server is told when it sends something for that number.
             self.stream.requests.try_send(&cancel(self.id));
         }
+    }
+}
+
+// === impl WatchAnswers ===
+
+impl WatchAnswers {
+    /// The next answer; `None` once there will be no more.
+    async fn next(&self) -> Option<WatchResponse> {
+        loop {
+            {
+                let waiting = &mut *locked(&self.waiting);
+                if let Some(answer) = waiting.answers.pop_front() {
+                    if waiting.answers.is_empty() {
+                        waiting.answers = VecDeque::new();
+                    }
+                    return Some(answer);
+                }
+                if waiting.is_over {
+                    return None;
+                }
+            }
+            self.news.notified().await;
+        }
+    }
+}
+
+// === impl AnswerSender ===
+
+impl AnswerSender {
+    /// Has the answer wait, if there is room.
+    fn send(&self, answer: WatchResponse) -> bool {
+        let mut waiting = locked(&self.0.waiting);
+        let has_room = waiting.answers.len() < QUEUE;
+        if has_room {
+            waiting.answers.push_back(answer);
+            self.0.news.notify_one();
+        }
+        has_room
+    }
+}
+
+impl Drop for AnswerSender {
+    fn drop(&mut self) {
+        locked(&self.0.waiting).is_over = true;
+        self.0.news.notify_one();
     }
 }
 
@@ -162,7 +225,7 @@ impl OpenWatches {
         };
         *is_known |= answer.created;
         let is_over = answer.canceled;
-        let is_taken = watch.try_send(answer).is_ok();
+        let is_taken = watch.send(answer);
         if is_over || !is_taken {
             self.by_id.remove(&id);
         }
@@ -172,13 +235,15 @@ impl OpenWatches {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
-    fn open(ids: &[i64]) -> (OpenWatches, Vec<mpsc::Receiver<WatchResponse>>) {
+    fn open(ids: &[i64]) -> (OpenWatches, Vec<Arc<WatchAnswers>>) {
         let mut open = OpenWatches::default();
         let watches = ids.iter().map(|id| {
-            let (send, answers) = mpsc::channel(QUEUE);
-            open.by_id.insert(*id, (send, false));
+            let answers = Arc::<WatchAnswers>::default();
+            open.by_id.insert(*id, (AnswerSender(Arc::clone(&answers)), false));
             answers
         });
         let watches = watches.collect();
@@ -191,15 +256,19 @@ mod tests {
 
     #[test]
     fn a_watch_that_is_not_read_is_ended_and_stops_no_other() {
-        let (mut open, mut watches) = open(&[1, 2]);
+        let (mut open, watches) = open(&[1, 2]);
+        let next = |watch: usize| watches[watch].next().now_or_never();
         for _ in 0..QUEUE {
             assert!(open.deliver(answer(1)));
         }
         assert!(!open.deliver(answer(1)), "the server is to end it");
         assert!(open.deliver(answer(2)) && !open.by_id.contains_key(&1));
-        assert!(watches[1].try_recv().is_ok());
-        while watches[0].try_recv().is_ok() {}
-        assert!(watches[0].is_closed(), "its reader learns that something is missing");
+        assert!(next(1).is_some_and(|answer| answer.is_some()));
+        for _ in 0..QUEUE {
+            assert!(next(0).is_some_and(|answer| answer.is_some()));
+        }
+        assert_eq!(next(0), Some(None), "its reader learns that something is missing");
+        assert_eq!(next(1), None, "the other one goes on");
     }
 
     #[test]
