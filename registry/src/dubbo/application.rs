@@ -55,7 +55,7 @@ pub(crate) fn application_entry(instances: &[Instance]) -> Option<ApplicationEnt
             protocol: OUR_SCHEME.to_owned(),
             port,
             path: service.interface().to_owned(),
-            params,
+            params: params.into(),
         }
     });
     let metadata = MetadataInfo::new(&first.application, services.collect());

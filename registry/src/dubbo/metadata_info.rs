@@ -1,6 +1,5 @@
 //! What the processes of one revision serve: Dubbo's `MetadataInfo`, as JSON.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use md5::{Digest, Md5};
@@ -8,6 +7,7 @@ use rpc_core::ServiceKey;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::fixed_map::FixedMap;
 use super::loose_json::{LooseObject, read_object};
 use super::service_rules::no_version;
 
@@ -19,7 +19,7 @@ pub(crate) struct MetadataInfo {
     /// The revision that records name; any text.
     pub(crate) revision: String,
     /// Services by `[group/]interface[:version]:protocol`.
-    pub(crate) services: BTreeMap<String, ServiceInfo>,
+    pub(crate) services: FixedMap<ServiceInfo>,
 }
 
 /// One service over one protocol.
@@ -40,7 +40,7 @@ pub(crate) struct ServiceInfo {
     /// Its path on the wire: mostly the interface.
     pub(crate) path: String,
     /// What a provider URL has as parameters.
-    pub(crate) params: BTreeMap<String, String>,
+    pub(crate) params: FixedMap<String>,
 }
 
 // === impl MetadataInfo ===
@@ -48,7 +48,7 @@ pub(crate) struct ServiceInfo {
 impl MetadataInfo {
     /// The services of an application, with the revision that follows from them.
     pub(crate) fn new(app: &str, services: Vec<ServiceInfo>) -> Self {
-        let services: BTreeMap<_, _> =
+        let services: FixedMap<_> =
             services.into_iter().map(|service| (service.key(), service)).collect();
         let revision = revision(app, &services);
         Self { app: app.to_owned(), revision, services }
@@ -80,17 +80,17 @@ impl MetadataInfo {
 }
 
 /// The same text for the same services, another for others: never `0`, which would mean no services.
-fn revision(app: &str, services: &BTreeMap<String, ServiceInfo>) -> String {
+fn revision(app: &str, services: &FixedMap<ServiceInfo>) -> String {
     let mut text = String::new();
     // Lengths stand before texts, so that no two lists of services give one text.
     let mut add = |part: &str| text.extend([&part.len().to_string(), ":", part]);
     add(app);
-    for (key, service) in services {
+    for (key, service) in services.iter() {
         add(key);
         add(&service.port.to_string());
         add(&service.path);
         add(&service.params.len().to_string());
-        for (key, value) in &service.params {
+        for (key, value) in service.params.iter() {
             add(key);
             add(value);
         }
@@ -131,7 +131,7 @@ impl ServiceInfo {
             version: object.text("version").to_owned(),
             protocol: or(object.text("protocol"), protocol),
             port: u16::try_from(object.number("port")).unwrap_or(0),
-            params: object.texts("params"),
+            params: object.texts("params").into(),
         })
     }
 }

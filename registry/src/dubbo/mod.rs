@@ -20,6 +20,7 @@
 mod application;
 mod config;
 mod escape;
+mod fixed_map;
 mod layout;
 mod loose_json;
 pub(crate) mod mapping;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use super::fixed_map::FixedMap;
 use super::metadata_info::MetadataInfo;
 use super::params::OF_PROCESS;
 use super::service_instance::{self, ServiceInstance};
@@ -29,7 +30,7 @@ pub(crate) struct ProcessRecord {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct RecordKind {
     application: String,
-    metadata: BTreeMap<String, String>,
+    metadata: FixedMap<String>,
     services: Option<Arc<MetadataInfo>>,
 }
 
@@ -55,14 +56,15 @@ impl ProcessRecord {
                 *end = u32::try_from(text.len()).ok().filter(|end| *end != UNSAID)?;
             }
         }
-        let alike = kinds.shared(RecordKind { application, metadata, services });
+        let alike = kinds.shared(RecordKind { application, metadata: metadata.into(), services });
         Some(Self { alike, text: text.into(), host_end, ends, port })
     }
 
     /// The record. When it was registered is not kept.
     pub(crate) fn whole(&self) -> ServiceInstance {
         let RecordKind { application, metadata, services } = &*self.alike;
-        let mut metadata = metadata.clone();
+        let said = metadata.iter().map(|(key, value)| (key.clone(), value.clone()));
+        let mut metadata: BTreeMap<_, _> = said.collect();
         let mut start = self.host_end;
         for (end, key) in self.ends.iter().zip(OF_PROCESS).filter(|(end, _)| **end != UNSAID) {
             metadata.insert(key.to_owned(), self.part(start, *end));
@@ -84,12 +86,12 @@ impl ProcessRecord {
 
     /// As that of a [`ServiceInstance`].
     pub(crate) fn revision(&self) -> Option<&str> {
-        service_instance::revision_of(&self.alike.metadata)
+        service_instance::revision_of(|key| self.alike.metadata.get(key))
     }
 
     /// As that of a [`ServiceInstance`].
     pub(crate) fn has_remote_metadata(&self) -> bool {
-        service_instance::is_remote(&self.alike.metadata)
+        service_instance::is_remote(|key| self.alike.metadata.get(key))
     }
 
     /// Whether it holds its services itself.

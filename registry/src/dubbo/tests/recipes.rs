@@ -64,7 +64,7 @@ fn nothing_that_we_write_draws_a_call_of_java_or_go() {
     assert_eq!(metadata["protocol"], "dubhe");
     let endpoints = entry.record.endpoints();
     assert!(!endpoints.is_empty() && endpoints.iter().all(|end| end.protocol == "dubhe"));
-    for (key, service) in &entry.metadata.services {
+    for (key, service) in entry.metadata.services.iter() {
         assert!(key.ends_with(":dubhe") && service.protocol == "dubhe", "{key}");
     }
     let said = [&url.params, &metadata, &entry.record.metadata];
