@@ -9,7 +9,7 @@ use bytes::Bytes;
 use rpc_core::Error;
 use tokio::sync::watch;
 
-use super::tree::{ChangedNode, NodeSink, NodeTree, ReadOf, TreeNode};
+use super::tree::{ChangedNode, NodeSink, NodeTree, ReadOf, TreeNode, ValueSink};
 use crate::lock::locked;
 
 /// What all sessions share.
@@ -378,13 +378,23 @@ impl NodeTree for MemoryTree {
         }
     }
 
-    async fn watch_value(
-        &self,
-        path: &str,
-        newest: &watch::Sender<Option<Option<Bytes>>>,
-    ) -> Result<(), Error> {
+    async fn watch_value(&self, path: &str, sink: &dyn ValueSink) -> Result<(), Error> {
+        let newest = watch::Sender::new(None);
+        let mut found = newest.subscribe();
+        let putting = async {
+            loop {
+                // Its sender is held here.
+                let _ = found.changed().await;
+                let value = found.borrow_and_update().clone();
+                value.into_iter().for_each(|value| sink.put_value(value));
+            }
+        };
         let read = |state: &Nodes| state.by_path.get(path).map(|node| node.value.clone());
-        self.follow(path, newest, read).await
+        tokio::select! {
+            biased;
+            () = putting => Ok(()),
+            ended = self.follow(path, &newest, read) => ended,
+        }
     }
 
     async fn closed(&self) {

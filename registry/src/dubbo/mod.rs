@@ -57,7 +57,7 @@ pub(crate) use self::service_instance::ServiceInstance;
 pub(crate) use self::session::TreeSession;
 #[cfg(feature = "zookeeper")]
 pub(crate) use self::tree::NodeName;
-pub(crate) use self::tree::{ChangedNode, NodeSink, NodeTree, ReadOf, TreeNode};
+pub(crate) use self::tree::{ChangedNode, NodeSink, NodeTree, ReadOf, TreeNode, ValueSink};
 #[cfg(feature = "nacos")]
 pub(crate) use self::url::DubboUrl;
 

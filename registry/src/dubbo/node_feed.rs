@@ -5,17 +5,16 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
-use super::tree::{ChangedNode, NodeName, NodeSink, TreeNode};
+use super::tree::{ChangedNode, NodeName, NodeSink, TreeNode, ValueSink};
 use crate::lock::locked;
 
-/// Between the watch of a path and its reader.
+/// Between the watch of a path and its only reader. There is one for each path, so it takes little memory.
 #[derive(Debug, Default)]
 pub(crate) struct NodeFeed {
     waiting: Mutex<NodeNews>,
-    /// The version of what was put last.
-    newest: watch::Sender<u64>,
+    put: Notify,
 }
 
 /// What was put since the last was taken.
@@ -32,9 +31,9 @@ pub(crate) struct NodeNews {
 // === impl NodeFeed ===
 
 impl NodeFeed {
-    /// The versions of what is put, from now on.
-    pub(crate) fn versions(&self) -> watch::Receiver<u64> {
-        self.newest.subscribe()
+    /// Waits until something has been put since this returned last.
+    pub(crate) async fn changed(&self) {
+        self.put.notified().await;
     }
 
     /// The version of what was put last.
@@ -54,7 +53,7 @@ impl NodeFeed {
     /// Puts all children as they were read while `version` was the newest, unless something was put since,
     /// which is newer; returns the version that has them.
     pub(crate) fn repair(&self, version: u64, nodes: Vec<TreeNode>) -> u64 {
-        self.put(|waiting| {
+        self.count(|waiting| {
             let is_newest = waiting.version == version;
             if is_newest {
                 waiting.replace(nodes);
@@ -64,11 +63,11 @@ impl NodeFeed {
     }
 
     /// Counts what `put` puts, if it does, and returns the newest version.
-    fn put(&self, put: impl FnOnce(&mut NodeNews) -> bool) -> u64 {
+    fn count(&self, put: impl FnOnce(&mut NodeNews) -> bool) -> u64 {
         let mut waiting = locked(&self.waiting);
         if put(&mut waiting) {
             waiting.version += 1;
-            self.newest.send_replace(waiting.version);
+            self.put.notify_one();
         }
         waiting.version
     }
@@ -76,19 +75,31 @@ impl NodeFeed {
 
 impl NodeSink for NodeFeed {
     fn put_all(&self, nodes: Vec<TreeNode>) {
-        self.put(|waiting| {
+        self.count(|waiting| {
             waiting.replace(nodes);
             true
         });
     }
 
     fn put_changes(&self, changes: Vec<ChangedNode>) {
-        self.put(|waiting| {
+        self.count(|waiting| {
             let changes = changes.into_iter().map(|changed| (changed.name, changed.value));
             waiting.changes.extend(changes);
             true
         });
     }
+}
+
+/// The value is the only child; one that is absent is none.
+impl ValueSink for NodeFeed {
+    fn put_value(&self, value: Option<Bytes>) {
+        self.put_all(value_node(value));
+    }
+}
+
+/// A value as the only child of its path; none if it is absent.
+pub(crate) fn value_node(value: Option<Bytes>) -> Vec<TreeNode> {
+    value.map(|value| TreeNode { name: NodeName::default(), value }).into_iter().collect()
 }
 
 // === impl NodeNews ===
@@ -149,6 +160,6 @@ mod tests {
         assert_eq!(feed.repair(before, nodes(&["a"])), 2);
         assert_eq!(feed.take().changes.len(), 1);
         assert_eq!(feed.repair(feed.version(), nodes(&["a", "b", "c"])), 3);
-        assert_eq!((feed.take().len(), *feed.versions().borrow()), (3, 3));
+        assert_eq!((feed.take().len(), feed.version()), (3, 3));
     }
 }

@@ -112,6 +112,19 @@ impl NodeSink for watch::Sender<Option<Arc<[TreeNode]>>> {
     }
 }
 
+/// Where a watch of a value puts it, or its absence. What is put later is newer.
+pub(crate) trait ValueSink: Send + Sync {
+    /// The value as it is now.
+    fn put_value(&self, value: Option<Bytes>);
+}
+
+/// The outer `None` is "not read yet".
+impl ValueSink for watch::Sender<Option<Option<Bytes>>> {
+    fn put_value(&self, value: Option<Bytes>) {
+        self.send_replace(Some(value));
+    }
+}
+
 /// What is read of the children of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReadOf {
@@ -175,13 +188,9 @@ pub(crate) trait NodeTree: fmt::Debug + Send + Sync + 'static {
         sink: &dyn NodeSink,
     ) -> Result<(), Error>;
 
-    /// Puts the value at `path`, or its absence, into `newest` at once and after each change, until the
-    /// watch or the session is lost. The outer `None` is "not read yet".
-    async fn watch_value(
-        &self,
-        path: &str,
-        newest: &watch::Sender<Option<Option<Bytes>>>,
-    ) -> Result<(), Error>;
+    /// Puts the value at `path`, or its absence, into `sink` at once and after each change, until the
+    /// watch or the session is lost.
+    async fn watch_value(&self, path: &str, sink: &dyn ValueSink) -> Result<(), Error>;
 
     /// Ends the session, so that what it owns is gone at once; the server forgets the rest of it where that fails.
     async fn end(&self) {}

@@ -5,7 +5,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use rpc_core::Error;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::children::{Children, ListEffect, TooMany};
@@ -15,7 +14,7 @@ use super::messages::{
 };
 use super::session::{EtcdLink, EtcdSession};
 use super::watches::EtcdWatch;
-use crate::dubbo::{ChangedNode, NodeSink, NodeTree, ReadOf, TreeNode};
+use crate::dubbo::{ChangedNode, NodeSink, NodeTree, ReadOf, TreeNode, ValueSink};
 use crate::off_thread::off_thread_if_long;
 
 /// Keys that are read at once.
@@ -132,7 +131,7 @@ impl EtcdTree {
     }
 
     /// The next changes of a watch.
-    pub(super) async fn changes(&self, watch: &mut EtcdWatch) -> Result<Vec<EtcdKeyValue>, Error> {
+    pub(super) async fn changes(&self, watch: &EtcdWatch) -> Result<Vec<EtcdKeyValue>, Error> {
         let next = tokio::select! {
             biased;
             next = watch.next() => next,
@@ -232,10 +231,10 @@ impl NodeTree for EtcdTree {
         read: ReadOf,
         sink: &dyn NodeSink,
     ) -> Result<(), Error> {
-        let EtcdList { mut children, nodes, mut at } = self.list(path, read).await?;
+        let EtcdList { mut children, nodes, mut at } = Box::pin(self.list(path, read)).await?;
         sink.put_all(nodes);
         let (mut due, mut behind) = (Instant::now(), Vec::new());
-        let mut watch = self.link().watch(children.range(), at + 1).await?;
+        let watch = Box::pin(self.link().watch(children.range(), at + 1)).await?;
         loop {
             let changes = tokio::select! {
                 biased;
@@ -245,7 +244,7 @@ impl NodeTree for EtcdTree {
                     due = Instant::now() + GAP + GAP_PER_CHILD.saturating_mul(size);
                     continue;
                 }
-                changes = self.changes(&mut watch) => changes?,
+                changes = self.changes(&watch) => changes?,
             };
             let mut is_unclear = false;
             for kv in changes.into_iter().filter(|kv| kv.mod_revision > at) {
@@ -257,27 +256,24 @@ impl NodeTree for EtcdTree {
             }
             if is_unclear {
                 let nodes;
-                EtcdList { children, nodes, at } = self.list(path, read).await?;
+                EtcdList { children, nodes, at } = Box::pin(self.list(path, read)).await?;
                 behind.clear();
                 sink.put_all(nodes);
             }
         }
     }
 
-    async fn watch_value(
-        &self,
-        path: &str,
-        newest: &watch::Sender<Option<Option<Bytes>>>,
-    ) -> Result<(), Error> {
-        let (present, at) = self.read(path).await?;
-        newest.send_replace(Some(present.map(|kv| kv.value.into())));
-        let mut watch = self.link().watch((path.into(), Vec::new()), at + 1).await?;
+    async fn watch_value(&self, path: &str, sink: &dyn ValueSink) -> Result<(), Error> {
+        let (present, at) = Box::pin(self.read(path)).await?;
+        sink.put_value(present.map(|kv| kv.value.into()));
+        let range = (path.into(), Vec::new());
+        let watch = Box::pin(self.link().watch(range, at + 1)).await?;
         loop {
-            let changes = self.changes(&mut watch).await?;
+            let changes = self.changes(&watch).await?;
             let Some(last) = changes.into_iter().next_back() else {
                 continue;
             };
-            newest.send_replace(Some((last.version != 0).then(|| last.value.into())));
+            sink.put_value((last.version != 0).then(|| last.value.into()));
         }
     }
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use rpc_core::Error;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, sleep};
 
@@ -18,7 +17,7 @@ use super::naming::Naming;
 use super::place::{Place, interface_of, is_application};
 use super::settings::{NacosSetting, Settings};
 use crate::dubbo::{
-    DubboUrl, NodeSink, NodeTree, ReadOf, ServiceInstance, TreeNode, encode_form,
+    DubboUrl, NodeSink, NodeTree, ReadOf, ServiceInstance, TreeNode, ValueSink, encode_form,
     from_nacos_metadata, to_nacos_metadata,
 };
 use crate::off_thread::off_thread_if_long;
@@ -179,21 +178,17 @@ impl NodeTree for NacosTree {
         }
     }
 
-    async fn watch_value(
-        &self,
-        path: &str,
-        newest: &watch::Sender<Option<Option<Bytes>>>,
-    ) -> Result<(), Error> {
+    async fn watch_value(&self, path: &str, sink: &dyn ValueSink) -> Result<(), Error> {
         let setting = Self::setting(path)?;
         let mut followed = self.settings.follow(&setting).await?;
+        let mut known = None;
         loop {
             followed.hints.mark_unchanged();
             let value = self.settings.value(&setting).await?.map(|value| value.text.into());
-            newest.send_if_modified(|newest| {
-                let is_news = newest.as_ref() != Some(&value);
-                *newest = Some(value);
-                is_news
-            });
+            if known.as_ref() != Some(&value) {
+                known = Some(value.clone());
+                sink.put_value(value);
+            }
             tokio::select! {
                 biased;
                 () = self.connection.closed() => return Err(self.ended()),

@@ -344,7 +344,7 @@ impl<S: WatchTarget> Follow<S> {
     async fn read_again(&self, session: &dyn Session, updates: &S::Updates) -> Error {
         loop {
             sleep(self.link.pace.until_reconcile()).await;
-            match self.link.request(self.target.read(session)).await {
+            match Box::pin(self.link.request(self.target.read(session))).await {
                 Ok(update) => S::put(updates, update),
                 Err(error) => return error,
             }

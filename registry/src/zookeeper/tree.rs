@@ -8,14 +8,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use rpc_core::Error;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::client::{OpFailure, ZooKeeperClient};
 use super::connection::{MAX_ANSWER, RequestFailure};
 use super::message::{ANY_VERSION, NewNode, NodeAccess, NodeStat, ServerCode};
 use super::watched_list::{ListSeen, READS, WatchedList, readable};
-use crate::dubbo::{NodeSink, NodeTree, ReadOf, TreeNode};
+use crate::dubbo::{NodeSink, NodeTree, ReadOf, TreeNode, ValueSink};
 
 /// How often a write is begun again because another writer came first.
 const TRIES: usize = 10;
@@ -183,7 +182,7 @@ impl ZooKeeperTree {
         let mut list = WatchedList::new(&watching, path, read);
         let mut changes = HashSet::from([Arc::clone(path)]);
         loop {
-            let seen = list.read_again(&changes).await?;
+            let seen = Box::pin(list.read_again(&changes)).await?;
             let next = Instant::now() + gap(list.len());
             match seen {
                 ListSeen::All(nodes) => sink.put_all(nodes),
@@ -198,21 +197,17 @@ impl ZooKeeperTree {
         }
     }
 
-    async fn watch_one(
-        &self,
-        path: &Arc<str>,
-        newest: &watch::Sender<Option<Option<Bytes>>>,
-    ) -> Result<(), OpFailure> {
+    async fn watch_one(&self, path: &Arc<str>, sink: &dyn ValueSink) -> Result<(), OpFailure> {
         let watching = self.client.watching();
         loop {
-            let value = match watching.get(path).await? {
+            let value = match Box::pin(watching.get(path)).await? {
                 Some((value, _)) => Some(value),
                 // It came in between.
-                None if watching.exists(path).await? => continue,
+                None if Box::pin(watching.exists(path)).await? => continue,
                 None => None,
             };
             let next = Instant::now() + GAP;
-            newest.send_replace(Some(value));
+            sink.put_value(value);
             watching.changed().await?;
             if next > Instant::now() {
                 sleep_until(next).await;
@@ -330,12 +325,8 @@ impl NodeTree for ZooKeeperTree {
         ended.map_err(|failure| self.error(path, failure))
     }
 
-    async fn watch_value(
-        &self,
-        path: &str,
-        newest: &watch::Sender<Option<Option<Bytes>>>,
-    ) -> Result<(), Error> {
-        let ended = self.watch_one(&self.full(path), newest).await;
+    async fn watch_value(&self, path: &str, sink: &dyn ValueSink) -> Result<(), Error> {
+        let ended = self.watch_one(&self.full(path), sink).await;
         ended.map_err(|failure| self.error(path, failure))
     }
 

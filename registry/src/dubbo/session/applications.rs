@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,9 +94,8 @@ impl ProcessReader {
         path: String,
         ends: KeptEnds<Processes>,
     ) -> Error {
-        let mut versions = ends.feed.versions();
         let watching = tree.watch_children(&path, ReadOf::Values, &*ends.feed);
-        let reading = async {
+        let reading = pin!(async {
             let (mut is_whole, mut is_first) = (true, true);
             loop {
                 let is_due = async {
@@ -105,13 +105,12 @@ impl ProcessReader {
                     }
                 };
                 tokio::select! {
-                    // Its sender is held by the ends.
-                    _ = versions.changed() => {}
+                    () = ends.feed.changed() => {}
                     () = is_due => {}
                 }
                 let news = ends.feed.take();
                 let version = news.version;
-                let read = match self.take_on(news, is_first).await {
+                let read = match Box::pin(self.take_on(news, is_first)).await {
                     Ok(read) => read,
                     Err(error) => return error,
                 };
@@ -119,7 +118,7 @@ impl ProcessReader {
                 is_whole = read.is_whole;
                 ends.put(version, read.news);
             }
-        };
+        });
         ended(watching, reading).await
     }
 

@@ -135,8 +135,8 @@ impl Session for TreeSession {
             return self.reader.watch(service, updates).await;
         };
         let (seen, _) = Updates::new(updates.known());
-        let watching = self.reader.watch(service, &seen);
-        patience::hand_on(complete_from, updates, &seen, watching).await
+        let watching = Box::pin(self.reader.watch(service, &seen));
+        Box::pin(patience::hand_on(complete_from, updates, &seen, watching)).await
     }
 
     async fn fetch(&self, service: &ServiceKey) -> Result<Listing, Error> {

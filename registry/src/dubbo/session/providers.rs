@@ -5,18 +5,17 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::pin::pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use rpc_core::Error;
-use tokio::sync::watch;
 
 use super::super::mapping;
 use super::super::node_feed::NodeNews;
 use super::super::paths::is_segment;
 use super::super::provider_url::{ReadProvider, Unread, read_provider};
 use super::super::shared_instances::SharedTurns;
-use super::super::tree::{NodeName, NodeSink, NodeTree, ReadOf, TreeNode};
+use super::super::tree::{NodeTree, ReadOf, TreeNode};
 use super::super::url::DubboUrl;
 use super::shared::KeptEnds;
 use crate::off_thread::off_thread_if_long;
@@ -67,13 +66,11 @@ impl ProviderNodes {
         path: String,
         ends: KeptEnds<Providers>,
     ) -> Error {
-        let mut versions = ends.feed.versions();
         let watching = tree.watch_children(&path, ReadOf::Names, &*ends.feed);
-        let reading = async {
+        let reading = pin!(async {
             let (mut nodes, mut is_first) = (Self::default(), true);
             loop {
-                // Its sender is held by the ends.
-                let _ = versions.changed().await;
+                ends.feed.changed().await;
                 let news = ends.feed.take();
                 let (version, items) = (news.version, news.len());
                 let read = move || {
@@ -82,14 +79,14 @@ impl ProviderNodes {
                     (nodes, providers)
                 };
                 let providers;
-                (nodes, providers) = match off_thread_if_long(items, read).await {
+                (nodes, providers) = match Box::pin(off_thread_if_long(items, read)).await {
                     Ok(read) => read,
                     Err(error) => return error,
                 };
                 is_first = false;
                 ends.put(version, providers);
             }
-        };
+        });
         ended(watching, reading).await
     }
 
@@ -161,33 +158,17 @@ pub(super) async fn keep_applications(
     path: String,
     ends: KeptEnds<Arc<[String]>>,
 ) -> Error {
-    let newest = watch::Sender::new(None);
-    let (mut values, mut versions) = (newest.subscribe(), ends.feed.versions());
-    let watching = tree.watch_value(&path, &newest);
-    let reading = async {
+    let watching = tree.watch_value(&path, &*ends.feed);
+    let reading = pin!(async {
         loop {
-            tokio::select! {
-                biased;
-                // The senders of both are held here.
-                _ = values.changed() => {
-                    let value = values.borrow_and_update().clone();
-                    ends.feed.put_all(value.map(value_node).unwrap_or_default());
-                }
-                _ = versions.changed() => {
-                    let news = ends.feed.take();
-                    let value = news.all.as_deref().and_then(<[_]>::first);
-                    let value = value.map(|node| &*node.value);
-                    ends.put(news.version, news.all.is_some().then(|| applications(value)));
-                }
-            }
+            ends.feed.changed().await;
+            let news = ends.feed.take();
+            let value = news.all.as_deref().and_then(<[_]>::first);
+            let value = value.map(|node| &*node.value);
+            ends.put(news.version, news.all.is_some().then(|| applications(value)));
         }
-    };
+    });
     ended(watching, reading).await
-}
-
-/// A value as the only child of its path; none if it is absent.
-pub(super) fn value_node(value: Option<Bytes>) -> Vec<TreeNode> {
-    value.map(|value| TreeNode { name: NodeName::default(), value }).into_iter().collect()
 }
 
 /// The applications that a mapping names, without those that can be none.
@@ -197,10 +178,11 @@ pub(super) fn applications(value: Option<&[u8]>) -> Arc<[String]> {
     names.map(str::to_owned).collect()
 }
 
-/// Why a watch ended that is read beside it, or its reading.
+/// Why a watch ended that is read beside it, or its reading. Both are pinned, as a future that is moved into
+/// another takes its room twice.
 pub(super) async fn ended(
-    watching: impl Future<Output = Result<(), Error>>,
-    reading: impl Future<Output = Error>,
+    watching: impl Future<Output = Result<(), Error>> + Unpin,
+    reading: impl Future<Output = Error> + Unpin,
 ) -> Error {
     tokio::select! {
         ended = watching => ended.err().unwrap_or_else(|| Error::closed("the watch ended")),
@@ -212,6 +194,7 @@ pub(super) async fn ended(
 mod tests {
     use std::collections::BTreeSet;
 
+    use bytes::Bytes;
     use rand::rngs::StdRng;
     use rand::{RngExt, SeedableRng};
 

@@ -17,12 +17,13 @@ use tokio::time::{Instant, sleep_until};
 
 use super::super::layout::Layout;
 use super::super::merged::Merged;
+use super::super::node_feed::value_node;
 use super::super::paths::{TreePaths, is_segment};
 use super::super::tree::{NodeTree, ReadOf};
 use super::applications::{ProcessReader, Processes};
 use super::list_maker::{KnownParts, ListMaker};
 use super::metadata::MetadataReader;
-use super::providers::{ProviderNodes, Providers, applications, keep_applications, value_node};
+use super::providers::{ProviderNodes, Providers, applications, keep_applications};
 use super::shared::{KeptByPath, ReadFollower};
 use crate::backend::{Listing, Updates};
 
@@ -95,7 +96,8 @@ impl ListReader {
                 let processes = read.into_iter().flatten().collect();
                 let known = Arc::new(KnownParts { providers, processes });
                 // Of a thousand services of an application most are not concerned by a change.
-                if let Some(made) = maker.make(service, &known, !updates.has(put)).await? {
+                let making = Box::pin(maker.make(service, &known, !updates.has(put)));
+                if let Some(made) = making.await? {
                     gap = gap_of(made.instances.len());
                     updates.put(self.listing(service, revision, &known, made));
                     put = revision;

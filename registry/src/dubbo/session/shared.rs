@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use futures_util::future::FutureExt;
 use rpc_core::Error;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -27,7 +28,6 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(5);
 /// Its task ends when the last holder drops it.
 pub(super) struct KeptRead<T> {
     ends: KeptEnds<T>,
-    over: watch::Receiver<Option<Error>>,
     task: AbortHandle,
     /// When it was checked last.
     checked: tokio::sync::Mutex<Option<Instant>>,
@@ -37,11 +37,22 @@ pub(super) struct KeptRead<T> {
 pub(super) struct KeptEnds<T> {
     /// Where the watch puts what it sees.
     pub(super) feed: Arc<NodeFeed>,
-    /// What that means.
-    meaning: Arc<watch::Sender<Option<T>>>,
-    /// The version of the feed that the meaning has.
-    understood: Arc<watch::Sender<u64>>,
+    state: Arc<watch::Sender<KeptState<T>>>,
 }
+
+/// What has come of that. It is one channel, as there are three of these for each list.
+struct KeptState<T> {
+    meaning: Option<T>,
+    /// Counts meanings.
+    meanings: u64,
+    /// The version of the feed that the meaning has.
+    understood: u64,
+    /// Why it is not kept any more.
+    over: Option<Error>,
+}
+
+/// Says that it is not kept any more, also where its task ends with its runtime.
+struct KeptGuard<T>(Arc<watch::Sender<KeptState<T>>>);
 
 /// What is kept at present, by path.
 pub(super) struct KeptByPath<T>(Mutex<HashMap<String, Weak<KeptRead<T>>>>);
@@ -57,40 +68,20 @@ where
     where
         F: Future<Output = Error> + Send + 'static,
     {
-        let ends = KeptEnds {
-            feed: Arc::default(),
-            meaning: Arc::new(watch::Sender::new(None)),
-            understood: Arc::default(),
-        };
-        let (ending, over) = watch::channel(None);
-        let work = work(ends.clone());
-        let task = tokio::spawn(async move {
-            let error = work.await;
-            ending.send_replace(Some(error));
-        });
-        Arc::new(Self {
-            ends,
-            over,
-            task: task.abort_handle(),
-            checked: tokio::sync::Mutex::default(),
-        })
+        let ends = KeptEnds { feed: Arc::default(), state: Arc::default() };
+        let guard = KeptGuard(Arc::clone(&ends.state));
+        let task = tokio::spawn(work(ends.clone()).map(move |error| guard.end(&error)));
+        Arc::new(Self { ends, task: task.abort_handle(), checked: tokio::sync::Mutex::default() })
     }
 
     /// Its meanings, from now on.
     pub(super) fn follow(self: &Arc<Self>) -> ReadFollower<T> {
-        ReadFollower { meaning: self.ends.meaning.subscribe(), kept: Arc::clone(self) }
+        let state = self.ends.state.subscribe();
+        ReadFollower { state, seen: 0, _kept: Arc::clone(self) }
     }
 
     fn is_over(&self) -> bool {
-        self.over.borrow().is_some() || self.over.has_changed().is_err()
-    }
-
-    /// Waits until it is not kept any more, and says why.
-    async fn over(&self) -> Error {
-        match self.over.clone().wait_for(Option::is_some).await {
-            Ok(error) => error.clone().unwrap_or_else(ended),
-            Err(_) => ended(),
-        }
+        self.ends.state.borrow().over.is_some()
     }
 
     /// Reads it again with `read` unless that was done just now, in case a change was missed, and returns
@@ -99,7 +90,7 @@ where
         &self,
         read: impl Future<Output = Result<Vec<TreeNode>, Error>>,
     ) -> Result<T, Error> {
-        let KeptEnds { feed, meaning, understood } = &self.ends;
+        let KeptEnds { feed, state } = &self.ends;
         let version = {
             let mut checked = self.checked.lock().await;
             match checked.is_none_or(|at| at.elapsed() >= FRESH) {
@@ -112,14 +103,15 @@ where
                 false => feed.version(),
             }
         };
-        let mut newest = understood.subscribe();
+        let mut newest = state.subscribe();
         let settled = async {
-            tokio::select! {
-                // It holds a sender itself, so this is no error.
-                _ = newest.wait_for(|newest| *newest >= version) => {
-                    meaning.borrow().clone().ok_or_else(ended)
-                }
-                error = self.over() => Err(error),
+            let is_settled = |state: &KeptState<T>| state.understood >= version;
+            let settled = newest.wait_for(|state| is_settled(state) || state.over.is_some()).await;
+            // It holds a sender itself.
+            let state = settled.map_err(|_| ended())?;
+            match &state.over {
+                Some(error) if !is_settled(&state) => Err(error.clone()),
+                _ => state.meaning.clone().ok_or_else(ended),
             }
         };
         let late = || Error::unreachable("the registry answers too slowly");
@@ -132,10 +124,38 @@ where
 impl<T> KeptEnds<T> {
     /// Hands on what the feed means at `version`; `None` if that is what it meant before.
     pub(super) fn put(&self, version: u64, meaning: Option<T>) {
-        if let Some(meaning) = meaning {
-            self.meaning.send_replace(Some(meaning));
-        }
-        self.understood.send_replace(version);
+        self.state.send_modify(|state| {
+            if let Some(meaning) = meaning {
+                state.meaning = Some(meaning);
+                state.meanings += 1;
+            }
+            state.understood = version;
+        });
+    }
+}
+
+// === impl KeptState ===
+
+// Derived, it would ask for meanings that have a default.
+impl<T> Default for KeptState<T> {
+    fn default() -> Self {
+        Self { meaning: None, meanings: 0, understood: 0, over: None }
+    }
+}
+
+// === impl KeptGuard ===
+
+impl<T> KeptGuard<T> {
+    fn end(&self, error: &Error) {
+        self.0.send_modify(|state| {
+            state.over.get_or_insert_with(|| error.clone());
+        });
+    }
+}
+
+impl<T> Drop for KeptGuard<T> {
+    fn drop(&mut self) {
+        self.end(&ended());
     }
 }
 
@@ -152,11 +172,7 @@ impl<T> Drop for KeptRead<T> {
 // Derived, it would ask for meanings that are `Clone`.
 impl<T> Clone for KeptEnds<T> {
     fn clone(&self) -> Self {
-        Self {
-            feed: Arc::clone(&self.feed),
-            meaning: Arc::clone(&self.meaning),
-            understood: Arc::clone(&self.understood),
-        }
+        Self { feed: Arc::clone(&self.feed), state: Arc::clone(&self.state) }
     }
 }
 
@@ -208,8 +224,10 @@ impl<T> fmt::Debug for KeptByPath<T> {
 
 /// Follows what is kept.
 pub(super) struct ReadFollower<T> {
-    meaning: watch::Receiver<Option<T>>,
-    kept: Arc<KeptRead<T>>,
+    state: watch::Receiver<KeptState<T>>,
+    /// The number of the meaning that was seen last.
+    seen: u64,
+    _kept: Arc<KeptRead<T>>,
 }
 
 impl<T> ReadFollower<T>
@@ -218,7 +236,9 @@ where
 {
     /// What it means now, unless it has not been read yet.
     pub(super) fn latest(&mut self) -> Option<T> {
-        self.meaning.borrow_and_update().clone()
+        let state = self.state.borrow();
+        self.seen = state.meanings;
+        state.meaning.clone()
     }
 
     /// Waits for a change since [`latest`](Self::latest).
@@ -226,9 +246,13 @@ where
     /// # Errors
     /// Why it is not kept any more.
     pub(super) async fn changed(&mut self) -> Result<(), Error> {
-        tokio::select! {
-            _ = self.meaning.changed() => Ok(()),
-            error = self.kept.over() => Err(error),
+        let is_news = |state: &KeptState<T>| state.meanings != self.seen;
+        let changed = self.state.wait_for(|state| is_news(state) || state.over.is_some()).await;
+        // What is kept holds a sender itself.
+        let state = changed.map_err(|_| ended())?;
+        match &state.over {
+            Some(error) if !is_news(&state) => Err(error.clone()),
+            _ => Ok(()),
         }
     }
 }

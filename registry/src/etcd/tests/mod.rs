@@ -170,9 +170,9 @@ async fn a_watch_outlives_the_compaction_of_what_it_has_read_and_says_so_of_what
     compact(&tree, at).await;
     put(&tree, "/a/2").await;
     lists(2, &newest, &mut watching).await;
-    let mut late = tree.link().watch((b"/a/".to_vec(), b"/a0".to_vec()), 1).await.unwrap();
+    let late = tree.link().watch((b"/a/".to_vec(), b"/a0".to_vec()), 1).await.unwrap();
     let error = loop {
-        match tree.changes(&mut late).await {
+        match tree.changes(&late).await {
             Ok(changes) => assert_eq!(changes, []),
             Err(error) => break error.to_string(),
         }
