@@ -32,6 +32,10 @@ const MOST: usize = 448;
 #[cfg(any(feature = "etcd", feature = "zookeeper"))]
 const MOST_OF_LAYOUTS: usize = 1024;
 
+/// The same in lists of 20 at ZooKeeper, each of both levels and with an application of its own, and at etcd.
+#[cfg(any(feature = "etcd", feature = "zookeeper"))]
+const MOST_OF_SHORT_LAYOUTS: [(&str, usize); 2] = [("zookeeper:", 1900), ("etcd:", 1400)];
+
 /// The same in lists of 20, each of which takes a few kilobytes itself.
 const MOST_IN_SHORT: usize = 896;
 
@@ -48,7 +52,7 @@ fn instance(service: &str, number: usize) -> Instance {
     let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let address = format!("10.0.{}.{}:20880", number >> 8, number & 255);
     Instance {
-        application: "shop".into(),
+        application: service.into(),
         started_ms: 1_700_000_000_000,
         protocols: ["dubbo".to_owned(), "json".to_owned()].into(),
         codecs: ["protobuf".to_owned(), "msgpack".to_owned(), "json".to_owned()].into(),
@@ -137,4 +141,19 @@ async fn an_instance_of_a_long_list_of_dubbos_layouts_takes_a_kilobyte_at_most()
     }
     println!("{figures:#?}");
     assert!(figures.iter().all(|(_, bytes)| *bytes <= MOST_OF_LAYOUTS), "{figures:#?}");
+}
+
+#[cfg(any(feature = "etcd", feature = "zookeeper"))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_of_short_lists_of_dubbos_layouts_takes_two_kilobytes_at_most() {
+    let _alone = ALONE.lock().await;
+    let mut figures = Vec::new();
+    for place in real_servers("memory-short") {
+        figures.push((place.config.url.clone(), bytes_at(&place, 50, 20).await));
+    }
+    println!("{figures:#?}");
+    for (scheme, most) in MOST_OF_SHORT_LAYOUTS {
+        let of_scheme = figures.iter().filter(|(address, _)| address.starts_with(scheme));
+        assert!(of_scheme.into_iter().all(|(_, bytes)| *bytes <= most), "{figures:#?}");
+    }
 }

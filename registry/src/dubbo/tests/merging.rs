@@ -57,9 +57,11 @@ fn a_process_at_both_levels_is_listed_once_as_it_is() {
 #[test]
 fn what_a_record_says_and_cannot_be_read_is_counted_with_the_reason() {
     let mut entry = application_entry(&[ours("h:1", "start", 5)]).unwrap();
-    for info in entry.metadata.services.values_mut() {
-        info.params.insert("weight".to_owned(), "heavy\u{7}".to_owned());
-    }
+    let heavy = |(name, info): (&String, &ServiceInfo)| {
+        let params = [("weight".to_owned(), "heavy\u{7}".to_owned())].into_iter().collect();
+        (name.clone(), ServiceInfo { params, ..info.clone() })
+    };
+    entry.metadata.services = entry.metadata.services.iter().map(heavy).collect();
     let pool = &mut InstancePool::default();
     let read = ReadRecord::new(&wanted(), &entry.record, Some(&entry.metadata), pool);
     let merged = merge(&wanted(), [], [&read]);
