@@ -34,7 +34,7 @@ const MOST_OF_LAYOUTS: usize = 1024;
 
 /// The same in lists of 20 at ZooKeeper, each of both levels and with an application of its own, and at etcd.
 #[cfg(any(feature = "etcd", feature = "zookeeper"))]
-const MOST_OF_SHORT_LAYOUTS: [(&str, usize); 2] = [("zookeeper:", 1900), ("etcd:", 1400)];
+const MOST_OF_SHORT_LAYOUTS: [(&str, usize); 2] = [("zookeeper:", 2000), ("etcd:", 1400)];
 
 /// The same in lists of 20, each of which takes a few kilobytes itself.
 const MOST_IN_SHORT: usize = 896;
