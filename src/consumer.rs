@@ -264,7 +264,10 @@ impl Inner {
         };
         let (subscription, rules) = tokio::join!(subscribing, self.follow_rules(key));
         let subscription = subscription?.resuming(self.governance.resuming(&rules));
-        Ok(self.begin_rules(self.use_service(key, subscription, rules)?))
+        let used = self.begin_rules(self.use_service(key, subscription, rules)?);
+        // What rules order for instances holds for the first call, too.
+        used.directory.wait_applied().await;
+        Ok(used)
     }
 
     fn use_service(

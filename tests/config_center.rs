@@ -44,6 +44,23 @@ async fn a_rule_that_is_there_counts_for_the_first_call() {
 }
 
 #[tokio::test]
+async fn a_provider_that_a_rule_disables_gets_not_even_the_first_call_of_a_client() {
+    let registry = memory();
+    let off = serve(&registry, "off").await;
+    let _on = serve(&registry, "on").await;
+    let item = format!(
+        r#"{{ "side": "consumer", "providerAddresses": ["{}"], "parameters": {{ "disabled": true }} }}"#,
+        off.address()
+    );
+    centre(&registry).publish(RULE, "dubbo", Some(&rule(&item))).await.unwrap();
+    for id in 0..20 {
+        let consumer = consumer(&registry, "");
+        let shop: ShopClient = consumer.client().await.unwrap();
+        assert_eq!(shop.look(id).await.unwrap().who, "on");
+    }
+}
+
+#[tokio::test]
 async fn a_rule_that_a_new_client_cannot_follow_costs_no_client() {
     let registry = memory();
     let _running = serve(&registry, "a").await;

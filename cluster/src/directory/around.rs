@@ -2,29 +2,45 @@
 //! them, the rules of ejection.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::shared::Around;
 use super::{Directory, Overrides};
 use crate::endpoint::AttemptLayers;
 use crate::endpoint::ejection::EjectionConfig;
 
+/// How long a list may take to have other overrides before nobody waits for that.
+const APPLIES: Duration = Duration::from_secs(1);
+
 impl Directory {
     /// Applies other overrides to instances from now on. Connections, load and health stay.
     pub fn set_overrides(&self, overrides: Overrides) {
-        let layers = self.shared.around.load().layers.clone();
-        self.set_around(Around { layers, overrides });
+        let now = self.shared.around.load();
+        let layers = now.layers.clone();
+        self.set_around(Around { version: now.version + 1, layers, overrides });
     }
 
     /// Puts other layers around its endpoints, for calls that begin from then on. Connections, load
     /// and health stay.
     pub fn set_layers(&self, layers: AttemptLayers) {
-        let overrides = self.shared.around.load().overrides.clone();
-        self.set_around(Around { layers, overrides });
+        let now = self.shared.around.load();
+        let overrides = now.overrides.clone();
+        self.set_around(Around { version: now.version + 1, layers, overrides });
     }
 
     fn set_around(&self, around: Around) {
         self.shared.around.store(Arc::new(around));
         self.shared.changed.notify_one();
+    }
+
+    /// Waits until the list has the overrides and layers of now, for at most a second: it has them later where the
+    /// runtime that follows it has ended. Cancel safe.
+    pub async fn wait_applied(&self) {
+        let version = self.shared.around.load().version;
+        let mut applied = self.shared.applied.subscribe();
+        let _ = timeout(APPLIES, applied.wait_for(|applied| *applied >= version)).await;
     }
 
     /// Ejects by other rules from now on, or not at all. Endpoints ejected by the old rules come

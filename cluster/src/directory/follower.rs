@@ -240,6 +240,7 @@ impl Follower {
             received: self.received,
         };
         shared.publish(list, turns).await;
+        shared.applied.send_replace(around.version);
         self.is_behind = false;
     }
 

@@ -69,8 +69,9 @@ impl Directory {
         };
         let DirectoryOptions { layers, overrides, .. } = options.clone();
         let shared = Arc::new(DirectoryShared {
-            around: ArcSwap::from_pointee(Around { layers, overrides }),
+            around: ArcSwap::from_pointee(Around { version: 0, layers, overrides }),
             changed: Notify::new(),
+            applied: watch::Sender::new(0),
             outdated: Notify::new(),
             service,
             connector,

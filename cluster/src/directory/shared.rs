@@ -23,6 +23,8 @@ pub(super) struct DirectoryShared {
     /// Layers and overrides in force, and that there are others.
     pub(super) around: ArcSwap<Around>,
     pub(super) changed: Notify,
+    /// The version of those that the list was made with.
+    pub(super) applied: watch::Sender<u64>,
     /// The candidates of a long list are out of date.
     pub(super) outdated: Notify,
     pub(super) list: ArcSwap<EndpointList>,
@@ -42,6 +44,8 @@ pub(super) struct DirectoryShared {
 /// Layers and overrides in force.
 #[derive(Debug)]
 pub(super) struct Around {
+    /// Grows with each.
+    pub(super) version: u64,
     pub(super) layers: AttemptLayers,
     pub(super) overrides: Overrides,
 }
