@@ -37,6 +37,12 @@ pub(crate) struct RegistryCommand {
 
 impl RegistryCommand {
     pub(crate) async fn run(self, options: &Options) -> CommandResult {
+        if options.registry.is_some() {
+            return Err(Failure::usage(
+                "`dubhe registry` serves a registry and uses none: leave out --registry, and give the \
+                 address that it is to have by --listen HOST:PORT",
+            ));
+        }
         let mut signals = Signals::listen()?;
         let mut server = EmbeddedServer::builder().listen(&*self.listen);
         // From any source: others can read the command line, but neither file nor environment.

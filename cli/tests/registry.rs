@@ -46,6 +46,16 @@ async fn what_is_no_address_is_wrong_usage() {
 }
 
 #[tokio::test]
+async fn the_address_of_another_registry_is_wrong_usage() {
+    for args in [
+        ["registry", "--registry", "etcd://127.0.0.1"],
+        ["--registry", "dubhe://127.0.0.1:1", "registry"],
+    ] {
+        dubhe(&args).await.code(2).says("leave out --registry").says("by --listen HOST:PORT");
+    }
+}
+
+#[tokio::test]
 async fn damaged_data_is_set_aside_and_told_without_being_asked() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("registry.redb"), "no database").unwrap();
