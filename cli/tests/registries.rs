@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use dubhe::RunningProvider;
 use serde_json::Value;
-use servers::{EtcdServer, SecureServer, ZooKeeperEnsemble, ZooKeeperServer};
+use servers::{
+    Dnsmasq, EtcdServer, Nacos, NacosVersion, SecureServer, ZooKeeperEnsemble, ZooKeeperServer,
+};
 use support::{PATIENCE, Run, Shelf, StockServer, builder, dubhe};
 
 /// Runs the command with this registry.
@@ -84,6 +86,34 @@ async fn every_subcommand_works_with_zookeeper() {
     let after = doctor(&registry, &[], 0).await;
     has(&after, "clock", "ok", "ms at most");
     assert_eq!(server.ask("dump").matches("dubhe-clock").count(), 0);
+}
+
+#[tokio::test]
+async fn every_subcommand_works_with_nacos() {
+    for version in NacosVersion::ALL {
+        let Some(nacos) = Nacos::start(version) else { return };
+        every_subcommand_works(&format!("nacos://{}", nacos.address()), "Nacos").await;
+    }
+}
+
+#[tokio::test]
+async fn every_subcommand_that_applies_works_with_dns() {
+    let Some(server) = Dnsmasq::start("") else { return };
+    server.set(&[("127.0.0.1", "shop.test")]);
+    let provider = provider("memory://dns").await;
+    let (_, port) = provider.address().rsplit_once(':').unwrap();
+    let registry = format!("dns://shop.test:{port}?server={}", server.address());
+    let registry = &*registry;
+    // It knows addresses alone, so they are asked.
+    with(registry, &["ls"]).await.code(0).prints("test.Stock");
+    with(registry, &["ls", "test.Stock"]).await.code(0).prints(provider.address()).prints("up");
+    with(registry, &["idl", "test.Stock"]).await.code(0).prints("service Stock");
+    with(registry, &["call", "test.Stock/left", r#"["a", 1]"#]).await.code(0).prints("99");
+    with(registry, &["explain", "test.Stock/left"]).await.code(0).prints(provider.address());
+    with(registry, &["config", "test.Stock"]).await.code(0).prints("consumer.timeout");
+    let seen = doctor(registry, &["test.Stock"], 0).await;
+    has(&seen, "instance", "ok", "accepts and answers");
+    provider.shutdown().await;
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! Not part of `ci`: the servers are Java programs whose jars Maven fetches, 300 MB of them.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::process::{Failure, cargo, run, target};
 use crate::{examples, maven};
@@ -21,11 +22,19 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), Failure> {
     let faults = ["--test", "nacos", "--", "--test-threads=1"];
     let suites =
         [&faults[..], &["--test", "contract"], &["--test", "config_center"], &["--lib", "nacos::"]];
-    let mut failures = Vec::new();
-    let chosen = if arguments.is_empty() { &suites[..] } else { &suites[..1] };
-    for suite in chosen {
+    let of_registry = |suite: &[&str]| {
         let mut command = cargo(["test", "--package", "dubhe-registry", "--all-features"]);
-        if let Err(failure) = run(command.env(VARIABLE, &prepared).args(*suite).args(arguments)) {
+        command.args(suite);
+        command
+    };
+    let chosen = if arguments.is_empty() { &suites[..] } else { &suites[..1] };
+    let mut commands: Vec<Command> = chosen.iter().map(|suite| of_registry(suite)).collect();
+    if arguments.is_empty() {
+        commands.push(cargo(["test", "--package", "dubhe-cli", "--test", "registries", "nacos"]));
+    }
+    let mut failures = Vec::new();
+    for command in &mut commands {
+        if let Err(failure) = run(command.env(VARIABLE, &prepared).args(arguments)) {
             failures.push(failure.to_string());
         }
     }
