@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster::Explanation;
-use registry::ConfigCenter;
+use registry::{ConfigCenter, ListedConsumer};
 use rpc_core::{Body, Deadline, Error, Instance, Invocation, Method, ServiceKey, Status, runtime};
 use serde_json::Value;
 
@@ -67,6 +67,22 @@ impl Consumer {
     pub async fn instances(&self, service: &ServiceKey) -> Result<Vec<Instance>, Error> {
         runtime::whole()?;
         self.0.registry.list(service).await
+    }
+
+    /// The processes that call `service` now, sorted, as the registry lists them; `None` if it does not keep who
+    /// they are. ZooKeeper, etcd and Nacos do, of consumers that register themselves, which is the default.
+    ///
+    /// # Errors
+    /// The registry does not answer.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the question to the registry.
+    pub async fn consumers(
+        &self,
+        service: &ServiceKey,
+    ) -> Result<Option<Vec<ListedConsumer>>, Error> {
+        runtime::whole()?;
+        self.0.registry.consumers(service).await
     }
 
     /// The config centres whose rules it follows, the strongest first: those of its registries that

@@ -72,6 +72,7 @@ mod signal;
 pub mod testing;
 
 pub use protocols::DrainReport;
+pub use registry::ListedConsumer;
 #[doc(hidden)]
 pub use rpc_core::__private;
 pub use rpc_core::client::{CallOptions, ServiceClient};

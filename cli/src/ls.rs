@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::Args;
 use dubhe::describe::ServiceDescription;
 use dubhe::{Code, Consumer, Instance, ServiceKey, Status};
 use serde_json::{Value, json};
 
+use crate::consumers::ServiceCallers;
 use crate::failure::{CommandResult, Failure};
 use crate::methods::Methods;
 use crate::options::Options;
-use crate::output::{TextTable, age};
+use crate::output::{TextTable, age, since};
 use crate::status::{status_json, why_unreached};
 use crate::target::{MetadataArgs, MethodTarget, PAST_GUARDS};
 use crate::{output, target};
@@ -144,6 +145,7 @@ type Described = HashMap<Arc<str>, Result<ServiceDescription, Status>>;
 pub(crate) struct ListedService {
     service: ServiceKey,
     pub(crate) instances: Vec<Instance>,
+    callers: ServiceCallers,
     described: Described,
     /// Why none was asked.
     unasked: Option<Status>,
@@ -155,6 +157,8 @@ impl ListedService {
         if instances.is_empty() {
             return Err(target::unknown(&service, &consumer.services().await?));
         }
+        // Asked before this process is one of them.
+        let callers = ServiceCallers::of(consumer, &service).await;
         // None of them may be for this consumer, such as those that serve HTTP alone; they are
         // listed.
         let (described, unasked): (Described, _) =
@@ -165,7 +169,7 @@ impl ListedService {
         if let Some(status) = nowhere(&described) {
             return Err(Failure::failed(status.message()));
         }
-        Ok(Self { service, instances, described, unasked })
+        Ok(Self { service, instances, callers, described, unasked })
     }
 
     /// Whether the instance can be reached, as [`state`] has it, and the reason if it does not say so.
@@ -188,7 +192,7 @@ impl ListedService {
 
     /// Prints it, of its methods only `method` if there is one.
     fn print(&self, method: Option<&str>, options: &Options) -> CommandResult {
-        let Self { service, instances, described, unasked } = self;
+        let Self { service, instances, callers, described, unasked } = self;
         let shown = self.description().map(|of| Methods::of(of, method)).transpose()?;
         if options.json {
             let instances: Vec<Value> =
@@ -198,6 +202,7 @@ impl ListedService {
                 "instances": instances,
                 "methods": shown.as_ref().map(Methods::json),
                 "types": shown.as_ref().map(Methods::types_json),
+                "consumers": callers.json(),
             }));
         }
         for instance in instances {
@@ -212,10 +217,11 @@ impl ListedService {
         }
         output::text(instance_table(instances, described))?;
         match (shown, unasked) {
-            (Some(shown), _) => output::text(shown.text()),
-            (None, Some(why)) => output::text(format_args!("\nnot asked: {}\n", why.message())),
-            (None, None) => output::text("\nno instance describes its methods\n"),
+            (Some(shown), _) => output::text(shown.text())?,
+            (None, Some(why)) => output::text(format_args!("\nnot asked: {}\n", why.message()))?,
+            (None, None) => output::text("\nno instance describes its methods\n")?,
         }
+        callers.print()
     }
 }
 
@@ -266,7 +272,7 @@ fn instance_table(instances: &[Instance], described: &Described) -> TextTable {
             },
             instance.application.to_string(),
             instance.weight.to_string(),
-            uptime(instance).map(age).unwrap_or_default(),
+            since(instance.started_ms).map(age).unwrap_or_default(),
             instance.protocols.join(","),
             instance.codecs.join(","),
             metadata.collect::<Vec<_>>().join(" "),
@@ -286,12 +292,6 @@ fn state(instance: &Instance, described: &Described) -> &'static str {
             _ => "undescribed",
         },
     }
-}
-
-fn uptime(instance: &Instance) -> Option<Duration> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    let started = Duration::from_millis(instance.started_ms);
-    (instance.started_ms > 0).then(|| now.saturating_sub(started))
 }
 
 fn instance_json(instance: &Instance, described: &Described) -> Value {

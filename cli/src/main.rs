@@ -8,6 +8,7 @@ mod bench;
 mod call;
 mod completions;
 mod config;
+mod consumers;
 mod diff;
 mod doctor;
 mod explain;

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
@@ -96,6 +96,12 @@ pub(crate) fn millis(time: Duration) -> String {
 /// Milliseconds for programs, to the microsecond.
 pub(crate) fn ms(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// How long ago this time in milliseconds since 1970 was; `None` for 0, which stands for an unknown one.
+pub(crate) fn since(started_ms: u64) -> Option<Duration> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    (started_ms > 0).then(|| now.saturating_sub(Duration::from_millis(started_ms)))
 }
 
 /// `3d 4h`, `5m 2s`: the two largest units.

@@ -8,12 +8,13 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use dubhe::RunningProvider;
-use serde_json::Value;
+use dubhe::config::{Layer, Sources};
+use dubhe::{Consumer, RunningProvider};
+use serde_json::{Value, json};
 use servers::{
     Dnsmasq, EtcdServer, Nacos, NacosVersion, SecureServer, ZooKeeperEnsemble, ZooKeeperServer,
 };
-use support::{PATIENCE, Run, Shelf, StockServer, builder, dubhe};
+use support::{PATIENCE, Run, Shelf, Stock as _, StockClient, StockServer, builder, dubhe};
 
 /// Runs the command with this registry.
 async fn with(registry: &str, args: &[&str]) -> Run {
@@ -60,6 +61,7 @@ async fn every_subcommand_works(registry: &str, server: &str) {
     with(registry, &["idl", "test.Stock"]).await.code(0).prints("service Stock");
     with(registry, &["call", "test.Stock/left", r#"["a", 1]"#]).await.code(0).prints("99");
     with(registry, &["explain", "test.Stock/left"]).await.code(0).prints(provider.address());
+    who_calls(registry).await;
     with(registry, &["config", "test.Stock"]).await.code(0).prints("consumer.timeout");
     let seen = doctor(registry, &["test.Stock"], 0).await;
     has(&seen, "server", "ok", server);
@@ -69,6 +71,34 @@ async fn every_subcommand_works(registry: &str, server: &str) {
     has(&seen, "registered", "ok", "1 services, 1 instances, of shelf");
     has(&seen, "instance", "ok", "accepts and answers");
     provider.shutdown().await;
+}
+
+/// A consumer of the stock is listed while it calls.
+async fn who_calls(registry: &str) {
+    let layer = Layer::new()
+        .set("application.name", "till")
+        .set("registry.address", registry)
+        .set("registry.cache", false);
+    let sources = Sources { builder: layer, ..Sources::default() };
+    let consumer = Consumer::builder().sources(sources).build().unwrap();
+    let stock: StockClient = consumer.client().await.unwrap();
+    stock.left("a".to_owned(), 1).await.unwrap();
+    let listed = async {
+        loop {
+            let run = with(registry, &["ls", "--json", "test.Stock"]).await.code(0).json();
+            let consumers = run["consumers"].as_array().unwrap().clone();
+            if let Some(one) = consumers.into_iter().find(|it| it["application"] == "till") {
+                return one;
+            }
+        }
+    };
+    let one = tokio::time::timeout(PATIENCE, listed).await.unwrap();
+    assert_eq!((&one["host"], &one["pid"]), (&json!("127.0.0.1"), &json!(std::process::id())));
+    assert!(one["started_ms"].as_u64().is_some_and(|ms| ms > 1_700_000_000_000), "{one}");
+    let run = with(registry, &["ls", "test.Stock"]).await.code(0);
+    let table = run.out.split("\n\n").last().unwrap();
+    assert!(table.starts_with("CONSUMER   APPLICATION  PID"), "{}", run.out);
+    assert!(table.contains("127.0.0.1  till "), "{}", run.out);
 }
 
 #[tokio::test]
@@ -113,6 +143,8 @@ async fn every_subcommand_that_applies_works_with_dns() {
     with(registry, &["config", "test.Stock"]).await.code(0).prints("consumer.timeout");
     let seen = doctor(registry, &["test.Stock"], 0).await;
     has(&seen, "instance", "ok", "accepts and answers");
+    let shown = with(registry, &["ls", "--json", "test.Stock"]).await.code(0).json();
+    assert_eq!(shown["consumers"], Value::Null);
     provider.shutdown().await;
 }
 

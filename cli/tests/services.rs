@@ -37,10 +37,13 @@ async fn ls_of_a_service_shows_instances_and_methods() {
     let run = registry.dubhe(&["ls", "test.Stock"]).await.code(0);
     let run = run.prints(one.address()).prints("up").prints("protobuf").prints("shelf");
     let run = run.prints("left(sku: string, reserve: uint32) -> (value: uint32)  [idempotent]");
-    run.prints("    How many are left.").prints("take(sku: string, amount: uint32)");
+    let run = run.prints("    How many are left.").prints("take(sku: string, amount: uint32)");
     let shown = registry.dubhe(&["ls", "test.Stock", "--json"]).await.code(0).json();
     assert_eq!(shown["instances"][0]["address"], one.address());
     assert_eq!(shown["instances"][0]["state"], "up");
+    // Nor does the text speak of them.
+    assert_eq!(shown["consumers"], json!(null));
+    assert!(!run.out.to_lowercase().contains("consumer"), "{}", run.out);
     assert_eq!(shown["methods"][0]["arguments"][1], json!({ "name": "reserve", "type": "uint32" }));
     assert_eq!(shown["methods"][1]["idempotent"], false);
 }

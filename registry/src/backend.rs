@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::check::Diagnosis;
 use crate::config_center::ConfigSession;
+use crate::listed_consumer::ListedConsumer;
 use crate::newest::Newest;
 
 /// Opens sessions with a registry; [`supervise`](crate::supervise) makes a
@@ -237,6 +238,15 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// The session is lost.
     async fn services(&self) -> Result<Vec<ServiceKey>, Error>;
+
+    /// The consumers of `service`, for tools; `None` by default, for a registry that does not keep who they are.
+    ///
+    /// # Errors
+    /// The session is lost, or we may not read.
+    async fn consumers(&self, service: &ServiceKey) -> Result<Option<Vec<ListedConsumer>>, Error> {
+        let _ = service;
+        Ok(None)
+    }
 
     /// Waits until the session is lost.
     async fn closed(&self);

@@ -59,6 +59,7 @@ mod etcd;
 mod fixed;
 #[cfg(feature = "_grpc")]
 mod grpc;
+mod listed_consumer;
 mod lock;
 mod memory;
 #[cfg(feature = "nacos")]
@@ -92,6 +93,7 @@ pub use self::dns::Dns;
 #[cfg(feature = "etcd")]
 pub use self::etcd::Etcd;
 pub use self::fixed::Fixed;
+pub use self::listed_consumer::ListedConsumer;
 pub use self::memory::Memory;
 #[cfg(feature = "nacos")]
 pub use self::nacos::Nacos;

@@ -8,6 +8,7 @@ use rpc_core::{Error, Instance, ServiceKey, Subscription};
 
 use crate::check::Diagnosis;
 use crate::config_center::ConfigCenter;
+use crate::listed_consumer::ListedConsumer;
 use crate::registration::Registration;
 
 /// A place where providers are listed.
@@ -85,6 +86,19 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// # Cancel safety
     /// Dropping the future has no effect.
     async fn services(&self) -> Result<Vec<ServiceKey>, Error>;
+
+    /// The consumers of `service` now, sorted, for tools; `None` if it does not keep who they are, which is the
+    /// default.
+    ///
+    /// # Errors
+    /// The registry does not answer.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
+    async fn consumers(&self, service: &ServiceKey) -> Result<Option<Vec<ListedConsumer>>, Error> {
+        let _ = service;
+        Ok(None)
+    }
 
     /// Whether only programs of this machine share it, so that its address names no host: providers
     /// then listen on loopback unless configured otherwise. The default is `false`.

@@ -20,14 +20,14 @@ use crate::lock::locked;
 use crate::off_thread::off_thread_if_long;
 use crate::recover::RUNTIME_ENDED;
 use crate::registration::Wanted;
-use crate::{ConfigCenter, Diagnosis, Registration, Registry};
+use crate::{ConfigCenter, Diagnosis, ListedConsumer, Registration, Registry};
 
 /// Combines several registries into one; a single one is returned as it is.
 ///
 /// - A registration is confirmed when all of them have confirmed it.
 /// - A list is the union of theirs, live as soon as one of them is (an empty one only when each has
 ///   answered or failed); while one is lost, the subscription carries its trouble.
-/// - `list` and `services` answer if at least one registry does; which one does not is a warning in the
+/// - `list`, `services` and `consumers` answer if at least one registry does; which one does not is a warning in the
 ///   log.
 /// - A registry that rejects our credentials fails the set-up, even if the others accept them.
 ///
@@ -173,6 +173,19 @@ impl Registry for Several {
         services.sort();
         services.dedup();
         Ok(services)
+    }
+
+    /// Those of the registries that keep them; who is listed at several is there once.
+    async fn consumers(&self, service: &ServiceKey) -> Result<Option<Vec<ListedConsumer>>, Error> {
+        let lists = join_all(self.registries.iter().map(|one| one.consumers(service))).await;
+        let is_kept = lists.iter().any(|list| matches!(list, Ok(Some(_))));
+        let lists = lists.into_iter().map(|list| list.map(Option::unwrap_or_default)).collect();
+        let mut consumers = self.any_of(lists)?;
+        consumers.sort();
+        // When it started is when it began to use the one registry or the other.
+        let process = |of: &ListedConsumer| (of.host.clone(), of.application.clone(), of.pid);
+        consumers.dedup_by(|later, earlier| later.pid > 0 && process(later) == process(earlier));
+        Ok(is_kept.then_some(consumers))
     }
 
     /// That of the first registry that has one.

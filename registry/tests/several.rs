@@ -7,7 +7,7 @@ mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dubhe_registry::{Registry, builtin, open, several};
+use dubhe_registry::{Registry, builtin, connect, open, several};
 use rpc_core::{Instance, Source};
 use tokio::time::timeout;
 use world::log::{listen, logged};
@@ -126,7 +126,7 @@ async fn a_registry_that_is_dead_at_the_start_delays_the_others_by_no_more_than_
 #[tokio::test]
 async fn an_answer_of_nobody_names_each_registry_that_is_away() {
     let registries = ["dubhe://127.0.0.1:1", "dubhe://127.0.0.1:2"];
-    let opened = registries.map(|url| dubhe_registry::connect(url).unwrap());
+    let opened = registries.map(|url| connect(url).unwrap());
     let both = several(opened.into()).unwrap();
     for told in [both.services().await.map(drop), both.list(&key(SERVICE)).await.map(drop)] {
         let told = told.unwrap_err();
@@ -134,6 +134,25 @@ async fn an_answer_of_nobody_names_each_registry_that_is_away() {
         let told = told.to_string();
         assert!(registries.iter().all(|url| told.contains(&format!("registry {url}: "))), "{told}");
     }
+}
+
+#[tokio::test]
+async fn who_consumes_a_service_at_several_registries_is_there_once() {
+    let Some(server) = servers::ZooKeeperServer::shared() else { return };
+    let url = |root: &str| format!("zookeeper://{}/{root}", server.address());
+    let services = key(SERVICE);
+    let kept = ["callers-one", "callers-two"].map(|root| connect(&url(root)).unwrap());
+    let unkept = connect("memory://callers").unwrap();
+    assert_eq!(unkept.consumers(&services).await.unwrap(), None);
+    let registry = several([&kept[..], &[unkept]].concat()).unwrap();
+    let _list = registry.subscribe(&services).await.unwrap();
+    for one in &kept {
+        let listed = async { while one.consumers(&services).await.unwrap().unwrap().is_empty() {} };
+        timeout(LIMIT, listed).await.unwrap();
+    }
+    let all = registry.consumers(&services).await.unwrap().unwrap();
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert_eq!((&*all[0].host, all[0].pid), ("127.0.0.1", std::process::id()));
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use rpc_core::{Instance, InstancePool, ServiceKey};
 use super::params::{self, DUBBO, RELEASE, TIMESTAMP};
 use super::service_rules::{foreign_protocol, no_version};
 use super::url::{DubboUrl, OUR_SCHEME};
+use crate::listed_consumer::ListedConsumer;
 
 /// A provider that an interface-level registry lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +88,21 @@ pub(crate) fn consumer_url(
         path: service.interface().to_owned(),
         params: said.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
     }
+}
+
+/// The consumer that a URL describes, and the services that it wants.
+pub(crate) fn read_consumer(url: &DubboUrl) -> Result<(ServiceKey, ListedConsumer), Unread> {
+    if url.scheme != "consumer" {
+        return Err(Unread::NotProvided("it is no consumer"));
+    }
+    let service = service_of(url, false).map_err(Unread::Malformed)?;
+    let consumer = ListedConsumer {
+        host: url.host.clone(),
+        application: url.param("application").to_owned(),
+        pid: url.param("pid").parse().unwrap_or(0),
+        started_ms: params::started_ms(url.param(TIMESTAMP)),
+    };
+    Ok((service, consumer))
 }
 
 /// The provider that a URL describes.

@@ -15,6 +15,7 @@ pub(crate) struct ToldOfTrees {
     notes: Teller,
     unread: Teller,
     no_overrides: Teller,
+    consumers: Teller,
     no_record: AtomicBool,
 }
 
@@ -40,6 +41,26 @@ impl ToldOfTrees {
             target: "dubhe::registry::list",
             registry, %service, notes, "some providers are not called"
         );
+    }
+
+    /// Entries of consumers that stand for nobody.
+    pub(super) fn no_consumers(
+        &self,
+        registry: &str,
+        service: &ServiceKey,
+        left_out: &UnsoundInstances,
+    ) {
+        let UnsoundInstances { count, why } = left_out;
+        if *count > 0 && self.consumers.is_due(service) {
+            tracing::warn!(
+                target: "dubhe::registry::list",
+                registry,
+                %service,
+                left_out = count,
+                why,
+                "entries of consumers cannot be read and are left out of the list"
+            );
+        }
     }
 
     /// Folders that could not be read when every service was asked for.

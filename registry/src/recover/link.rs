@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::pace::{Pace, RetryPause};
 use crate::backend::{Backend, Demand, Listing, Session};
 use crate::cache::Cache;
+use crate::listed_consumer::ListedConsumer;
 use crate::lock::locked;
 use crate::sound::{self, Teller};
 
@@ -288,6 +289,15 @@ impl Link {
     pub(crate) async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
         let session = self.session().await?;
         self.request(session.services()).await
+    }
+
+    /// The consumers of `service` now, if the registry keeps them.
+    pub(crate) async fn consumers(
+        &self,
+        service: &ServiceKey,
+    ) -> Result<Option<Vec<ListedConsumer>>, Error> {
+        let session = self.session().await?;
+        self.request(session.consumers(service)).await
     }
 
     /// The session, after another attempt without a pause if there is none: for what cannot wait until the

@@ -32,7 +32,7 @@ use crate::cache::Cache;
 use crate::config_center::ConfigCenter;
 use crate::lock::locked;
 use crate::registration::{Registration, Wanted};
-use crate::{Diagnosis, Registry, RegistryParams, diagnosis, sound};
+use crate::{Diagnosis, ListedConsumer, Registry, RegistryParams, diagnosis, sound};
 
 /// How long a shutdown waits for its instances to be taken off the lists.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
@@ -137,6 +137,13 @@ impl Registry for Supervised {
         services.sort();
         services.dedup();
         Ok(services)
+    }
+
+    async fn consumers(&self, service: &ServiceKey) -> Result<Option<Vec<ListedConsumer>>, Error> {
+        sound::check_listable(service)?;
+        let mut consumers = self.tasks.open()?.consumers(service).await?;
+        consumers.iter_mut().for_each(|consumers| consumers.sort());
+        Ok(consumers)
     }
 
     fn config_center(&self) -> Option<Arc<dyn ConfigCenter>> {

@@ -11,8 +11,10 @@
 //! | `services.rs` | finds every service |
 //! | `survey.rs` | says what stands in the tree, and what of it cannot be used |
 //! | `consumers.rs` | lists this process as a consumer |
+//! | `callers.rs` | finds the consumers of a service |
 
 mod applications;
+mod callers;
 mod consumers;
 mod interfaces;
 mod list_maker;
@@ -43,6 +45,7 @@ use super::tree::NodeTree;
 use crate::backend::{Listing, Session, Updates};
 use crate::check::Diagnosis;
 use crate::config_center::ConfigSession;
+use crate::listed_consumer::ListedConsumer;
 
 /// A session over one with a tree; it ends with that.
 #[derive(Debug)]
@@ -145,6 +148,10 @@ impl Session for TreeSession {
 
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
         self.reader.services().await
+    }
+
+    async fn consumers(&self, service: &ServiceKey) -> Result<Option<Vec<ListedConsumer>>, Error> {
+        self.reader.consumers(service).await.map(Some)
     }
 
     async fn end(&self) {

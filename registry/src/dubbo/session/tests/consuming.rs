@@ -1,6 +1,7 @@
 //! Consumers in the tree: listed while they watch, and counted.
 
 use super::*;
+use crate::ListedConsumer;
 
 #[tokio::test(start_paused = true)]
 async fn a_consumer_is_listed_while_it_watches() {
@@ -54,4 +55,47 @@ async fn a_consumer_knows_how_many_share_its_services() {
     store.fail_reads("/dubbo/shop.Stock/consumers", true);
     tokio::time::sleep(Duration::from_secs(600)).await;
     assert_eq!([&consumers[0], &consumers[1]].map(|one| one.peers()), [Some(300); 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_consumes_a_service_is_found_and_what_is_no_consumer_is_left_out() {
+    const CONSUMERS: &str = "/dubbo/shop.Stock/consumers";
+    let store: Arc<MemoryStore> = Arc::default();
+    let (_, looker) = open(&store, "?register-consumer=false");
+    let consumers = async |service: &str| looker.consumers(&key(service)).await.unwrap().unwrap();
+    assert_eq!(consumers("shop.Stock").await, []);
+    let (_, ours) = open(&store, "");
+    let _list = Watched::new(&ours, "shop.Stock");
+    eventually("it is listed", || store.names(CONSUMERS).len() == 1).await;
+    let listed = consumers("shop.Stock").await;
+    let [one] = &listed[..] else { panic!("{listed:?}") };
+    assert_eq!((&*one.host, &*one.application), ("127.0.0.1", "web"));
+    assert!(one.pid == std::process::id() && one.started_ms > 1_700_000_000_000, "{one:?}");
+
+    // As Java and Go write them, and one that says little.
+    for name in [
+        "consumer%3A%2F%2F10.0.0.2%2Fshop.Stock%3Fapplication%3Djava%26category%3Dconsumers%26check%3Dfalse\
+         %26interface%3Dshop.Stock%26pid%3D7%26side%3Dconsumer%26timestamp%3D1726000000000",
+        "consumer%3A%2F%2F10.0.0.3%2Fshop.Stock%3Fapplication%3Dgo%26interface%3Dshop.Stock%26timestamp\
+         %3D1726000000%26version%3D0.0.0",
+        "consumer%3A%2F%2F10.0.0.4%2Fshop.Stock",
+        "consumer%3A%2F%2F10.0.0.5%2Fshop.Stock%3Fapplication%3Dblue%26group%3Dblue%26version%3D1",
+        "consumer%3A%2F%2F10.0.0.6%2Fshop.Stock%3Fapplication%3Dany%26group%3D*%26version%3D*",
+        "dubbo%3A%2F%2F10.0.0.7%3A1%2Fshop.Stock",
+        "nonsense",
+        "consumer%3A%2F%2F10.0.0.8%2Fa+b",
+        "%FF",
+    ] {
+        store.write(&format!("{CONSUMERS}/{name}"), "");
+    }
+    let said = |of: &ListedConsumer| format!("{} {} {}", of.host, of.application, of.started_ms);
+    let mut listed: Vec<_> = consumers("shop.Stock").await.iter().map(said).collect();
+    listed.retain(|one| !one.starts_with("127."));
+    let plain = ["10.0.0.2 java 1726000000000", "10.0.0.3 go 1726000000000", "10.0.0.4  0"];
+    assert_eq!(listed, [&plain[..], &["10.0.0.6 any 0"]].concat());
+    let blue: Vec<_> = consumers("blue/shop.Stock:1").await.iter().map(said).collect();
+    assert_eq!(blue, ["10.0.0.5 blue 0", "10.0.0.6 any 0"]);
+    assert_eq!(consumers("shop.Till").await, []);
+    store.fail_reads(CONSUMERS, true);
+    looker.consumers(&key("shop.Stock")).await.unwrap_err();
 }
