@@ -264,10 +264,7 @@ impl Inner {
         };
         let (subscription, rules) = tokio::join!(subscribing, self.follow_rules(key));
         let subscription = subscription?.resuming(self.governance.resuming(&rules));
-        let used = self.begin_rules(self.use_service(key, subscription, rules)?);
-        // What rules order for instances holds for the first call, too.
-        used.directory.wait_applied().await;
-        Ok(used)
+        Ok(self.begin_rules(self.use_service(key, subscription, rules)?).await)
     }
 
     fn use_service(

@@ -88,7 +88,7 @@ impl Inner {
     }
 
     /// Puts in force what the rules order for a service that is new in use; gives it back.
-    pub(crate) fn begin_rules(&self, used: Arc<UsedService>) -> Arc<UsedService> {
+    pub(crate) async fn begin_rules(&self, used: Arc<UsedService>) -> Arc<UsedService> {
         if let Ok(mut live) = self.turn() {
             let book = live.book.clone();
             if let Err(error) = self.order(&mut live, book) {
@@ -96,6 +96,8 @@ impl Inner {
             }
         }
         used.rules.iter().for_each(|rule| rule.tell());
+        // What they order for instances holds for the first call, too.
+        used.directory.wait_applied().await;
         used
     }
 
