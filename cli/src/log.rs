@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::env;
 use std::io::{self, IsTerminal};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use dubhe::Error;
+use tokio::time::Instant;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
@@ -39,37 +41,39 @@ pub(crate) fn listen(verbose: u8) -> CommandResult {
                 *of.level() <= LevelFilter::WARN && of.is_event() && is_news(of.target())
             });
             let lines = lines.without_time().with_target(false).compact();
-            let lines = lines.with_writer(Arc::<Once>::default());
+            let lines = lines.with_writer(Arc::<ToldOnce>::default());
             registry.with(lines.with_filter(news)).init();
         }
     }
     Ok(())
 }
 
-/// Standard error for lines of which each is told once: a command looks at a service several times, and
-/// the same is warned of each time.
+/// Standard error for lines of which each is told once in a while: a command looks at a service several times, and
+/// the same is warned of each time. A server that says so again later means it.
 #[derive(Debug, Default)]
-struct Once(Mutex<VecDeque<Vec<u8>>>);
+struct ToldOnce(Mutex<VecDeque<(Instant, Vec<u8>)>>);
 
-impl Once {
-    /// How many lines are remembered.
+impl ToldOnce {
+    /// How many lines are remembered, and for how long.
     const MOST: usize = 100;
+    const FOR: Duration = Duration::from_secs(10);
 
     /// Whether this line is new.
     fn is_new(&self, line: &[u8]) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.iter().any(|told| told == line) {
+        told.retain(|(at, _)| at.elapsed() < Self::FOR);
+        if told.iter().any(|(_, told)| told == line) {
             return false;
         }
         if told.len() >= Self::MOST {
             told.pop_front();
         }
-        told.push_back(line.to_vec());
+        told.push_back((Instant::now(), line.to_vec()));
         true
     }
 }
 
-impl io::Write for &Once {
+impl io::Write for &ToldOnce {
     /// Takes a whole line, as each event is written.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if self.is_new(line) {
