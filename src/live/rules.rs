@@ -128,26 +128,32 @@ impl Inner {
     /// Tells of each rule once which of its methods no client of the service has, as soon as there is one.
     pub(super) fn tell_strangers(&self, live: &mut Live) {
         let Some(party) = self.governance.party.get() else { return };
-        let services = self.services();
         let Live { book, looked_at, .. } = &mut *live;
+        if book.is_empty() {
+            return looked_at.clear();
+        }
+        let services = self.services();
         looked_at.retain(|(key, service), rule| {
             book.get(key).is_some_and(|own| Arc::ptr_eq(own, rule))
                 && services.iter().any(|used| used.key == *service)
         });
         for service in &services {
+            let looked = |key: &RuleKey| (key.clone(), service.key.clone());
+            let is_new = |key: &RuleKey| !live.looked_at.contains_key(&looked(key));
+            let news = live.book.iter().filter(|(key, _)| is_new(key));
+            let news: Vec<_> = news.map(|(key, rule)| (key.clone(), Arc::clone(rule))).collect();
+            if news.is_empty() {
+                continue;
+            }
             let methods = live.methods_of(service);
             if methods.is_empty() {
                 continue;
             }
             let known: Vec<&str> = methods.iter().map(String::as_str).collect();
-            for (key, rule) in live.book.iter() {
-                let looked = (key.clone(), service.key.clone());
-                if live.looked_at.contains_key(&looked) {
-                    continue;
-                }
+            for (key, rule) in news {
                 let strangers = rule.strangers(party, &service.key, &known);
-                strangers.iter().for_each(|error| tell::stranger(key, error));
-                live.looked_at.insert(looked, Arc::clone(rule));
+                strangers.iter().for_each(|error| tell::stranger(&key, error));
+                live.looked_at.insert(looked(&key), rule);
             }
         }
     }
