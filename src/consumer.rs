@@ -253,6 +253,7 @@ impl Inner {
     pub(crate) async fn service(&self, key: &ServiceKey) -> Result<Arc<UsedService>, Error> {
         runtime::whole()?;
         if let Some(known) = self.known_service(key) {
+            known.directory.wait_applied().await;
             return Ok(known);
         }
         let is_local = self.config.load().is_local(key);

@@ -1,7 +1,6 @@
 //! Settings that may change while a directory lives: overrides of its instances, layers around
 //! them, the rules of ejection.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -17,21 +16,25 @@ const APPLIES: Duration = Duration::from_secs(1);
 impl Directory {
     /// Applies other overrides to instances from now on. Connections, load and health stay.
     pub fn set_overrides(&self, overrides: Overrides) {
-        let now = self.shared.around.load();
-        let layers = now.layers.clone();
-        self.set_around(Around { version: now.version + 1, layers, overrides });
+        self.set_around(|now| Around {
+            version: now.version + 1,
+            layers: now.layers.clone(),
+            overrides: overrides.clone(),
+        });
     }
 
     /// Puts other layers around its endpoints, for calls that begin from then on. Connections, load
     /// and health stay.
     pub fn set_layers(&self, layers: AttemptLayers) {
-        let now = self.shared.around.load();
-        let overrides = now.overrides.clone();
-        self.set_around(Around { version: now.version + 1, layers, overrides });
+        self.set_around(|now| Around {
+            version: now.version + 1,
+            layers: layers.clone(),
+            overrides: now.overrides.clone(),
+        });
     }
 
-    fn set_around(&self, around: Around) {
-        self.shared.around.store(Arc::new(around));
+    fn set_around(&self, next: impl Fn(&Around) -> Around) {
+        self.shared.around.rcu(|now| next(now));
         self.shared.changed.notify_one();
     }
 
