@@ -23,15 +23,21 @@ impl ServiceCallers {
         consumers.collect()
     }
 
+    /// Says on standard error why they are not known.
+    pub(crate) fn note(&self) -> CommandResult {
+        match &self.0 {
+            Err(error) => output::aside("note", &format!("consumers cannot be listed: {error}")),
+            Ok(_) => Ok(()),
+        }
+    }
+
     /// Says nothing where the registry does not keep them.
     pub(crate) fn print(&self) -> CommandResult {
         let consumers = match &self.0 {
             Ok(Some(consumers)) if consumers.is_empty() => return output::text("\nno consumers\n"),
             Ok(Some(consumers)) => consumers,
             Ok(None) => return Ok(()),
-            Err(error) => {
-                return output::aside("note", &format!("consumers cannot be listed: {error}"));
-            }
+            Err(_) => return self.note(),
         };
         let mut table = TextTable::new(["consumer", "application", "pid", "up"]);
         for ListedConsumer { host, application, pid, started_ms } in consumers {

@@ -197,6 +197,7 @@ impl ListedService {
         if options.json {
             let instances: Vec<Value> =
                 instances.iter().map(|instance| instance_json(instance, described)).collect();
+            callers.note()?;
             return output::json(&json!({
                 "service": service.as_str(),
                 "instances": instances,
