@@ -1,6 +1,6 @@
 //! Work on a disk that may hang, as one on the network does when its server is away.
 //!
-//! One piece is at work at a time, on a thread of its own, and nobody waits for it longer than
+//! One piece is at work at a time, on a thread of its own, and nobody waits for that piece longer than
 //! [`DISK_LIMIT`]. So a disk that hangs keeps one thread, and whoever comes later is told at once. Neither
 //! a list nor the end of a runtime waits for that thread.
 
@@ -88,8 +88,9 @@ impl DiskTurns {
     /// The turn is waited for no longer, unless it has just ended.
     fn give_up(&self, number: u64) {
         let hangs = self.now.send_if_modified(|now| {
-            now.hangs = now.turn == number && now.is_at_work;
-            now.hangs
+            let hangs = now.turn == number && now.is_at_work;
+            now.hangs |= hangs;
+            hangs
         });
         if hangs {
             tracing::warn!(

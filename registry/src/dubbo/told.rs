@@ -84,7 +84,7 @@ impl ToldOfTrees {
             return;
         }
         tracing::warn!(
-            target: "dubhe::registry",
+            target: "dubhe::registry::list",
             registry,
             %service,
             count = names.len(),
