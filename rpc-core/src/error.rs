@@ -78,8 +78,7 @@ impl Error {
     }
 
     /// As [`unknown_name`](Self::unknown_name) where `name` is what others call `meant`.
-    #[must_use]
-    pub fn alias<'a>(
+    pub(crate) fn unknown_alias<'a>(
         kind: &str,
         name: &str,
         meant: &str,

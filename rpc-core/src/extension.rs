@@ -205,7 +205,7 @@ impl<P: ?Sized + 'static> ExtensionPoint<P> {
         } else if self.absent.contains(&name) {
             Error::not_built_in(self.kind, name, known)
         } else if let Some((_, meant)) = self.aliases.iter().find(|(alias, _)| *alias == name) {
-            Error::alias(self.kind, name, meant, known)
+            Error::unknown_alias(self.kind, name, meant, known)
         } else {
             Error::unknown_name(self.kind, name, known)
         }
