@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use world::log::{listen, logged};
 
-/// More than anything here may take, a check each 30 s ± 20 % among it.
+/// More than anything here may take, a check each 22.5 to 27 s among it.
 const LIMIT: Duration = Duration::from_secs(37);
 
 /// More than news may take that a watch brings: less than until the next check.

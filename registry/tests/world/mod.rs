@@ -21,7 +21,7 @@ use tokio::time::timeout;
 /// More than anything here may take.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
-/// More than news may take where nothing restarts: less than the 24 s after which a list is read again at the
+/// More than news may take where nothing restarts: less than the 22.5 s after which a list is read again at the
 /// earliest, so that it was a watch that brought them.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
