@@ -118,9 +118,11 @@ impl Turn {
         let (turns, number) = (self.of.clone(), self.number);
         let (done, outcome) = mpsc::sync_channel(1);
         thread::Builder::new().name("dubhe-disk".to_owned()).spawn(move || {
-            // An error says that nobody waits any more.
-            let _ = done.send(work());
+            let result = work();
+            // First: whoever learns of the outcome finds that the turn has ended.
             drop(self);
+            // An error says that nobody waits any more.
+            let _ = done.send(result);
         })?;
         match outcome.recv_timeout(DISK_LIMIT) {
             Ok(done) => done,
