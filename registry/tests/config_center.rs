@@ -104,28 +104,31 @@ async fn shows_within(limit: Duration, watch: &mut ConfigWatch, expected: Config
 #[tokio::test]
 async fn a_text_that_is_published_is_read_and_followed_and_one_taken_away_is_absent() {
     for Place { ours, theirs, _server } in places("followed").await {
-        let (ours, theirs) = (centre(&ours), centre(&theirs));
-        let mut early = ours.watch("shop.Stock::.configurators", "dubbo").await.unwrap();
-        shows(&mut early, ConfigValue::Absent).await;
-        assert_eq!(ours.get("shop.Stock::.configurators", "dubbo").await.unwrap(), None);
-        theirs.publish("shop.Stock::.configurators", "dubbo", Some("a: ä")).await.unwrap();
-        shows(&mut early, set("a: ä")).await;
-        let mut late = ours.watch("shop.Stock::.configurators", "dubbo").await.unwrap();
-        shows(&mut late, set("a: ä")).await;
-        assert_eq!(late.trouble(), None);
-        let read = ours.get("shop.Stock::.configurators", "dubbo").await.unwrap();
-        assert_eq!(read.as_deref(), Some("a: ä"));
-        theirs.publish("shop.Stock::.configurators", "dubbo", Some("a: b")).await.unwrap();
-        shows(&mut early, set("a: b")).await;
-        theirs.publish("shop.Stock::.configurators", "dubbo", None).await.unwrap();
-        shows(&mut early, ConfigValue::Absent).await;
-        // What is gone can be taken away again, and can come back.
-        theirs.publish("shop.Stock::.configurators", "dubbo", None).await.unwrap();
-        theirs.publish("shop.Stock::.configurators", "dubbo", Some("c: d")).await.unwrap();
-        shows(&mut early, set("c: d")).await;
-        theirs.publish("shop.Stock::.configurators", "dubbo", Some("")).await.unwrap();
-        shows(&mut early, ConfigValue::Absent).await;
+        a_text_is_followed(centre(&ours), centre(&theirs)).await;
     }
+}
+
+async fn a_text_is_followed(ours: Arc<dyn ConfigCenter>, theirs: Arc<dyn ConfigCenter>) {
+    let mut early = ours.watch("shop.Stock::.configurators", "dubbo").await.unwrap();
+    shows(&mut early, ConfigValue::Absent).await;
+    assert_eq!(ours.get("shop.Stock::.configurators", "dubbo").await.unwrap(), None);
+    theirs.publish("shop.Stock::.configurators", "dubbo", Some("a: ä")).await.unwrap();
+    shows(&mut early, set("a: ä")).await;
+    let mut late = ours.watch("shop.Stock::.configurators", "dubbo").await.unwrap();
+    shows(&mut late, set("a: ä")).await;
+    assert_eq!(late.trouble(), None);
+    let read = ours.get("shop.Stock::.configurators", "dubbo").await.unwrap();
+    assert_eq!(read.as_deref(), Some("a: ä"));
+    theirs.publish("shop.Stock::.configurators", "dubbo", Some("a: b")).await.unwrap();
+    shows(&mut early, set("a: b")).await;
+    theirs.publish("shop.Stock::.configurators", "dubbo", None).await.unwrap();
+    shows(&mut early, ConfigValue::Absent).await;
+    // What is gone can be taken away again, and can come back.
+    theirs.publish("shop.Stock::.configurators", "dubbo", None).await.unwrap();
+    theirs.publish("shop.Stock::.configurators", "dubbo", Some("c: d")).await.unwrap();
+    shows(&mut early, set("c: d")).await;
+    theirs.publish("shop.Stock::.configurators", "dubbo", Some("")).await.unwrap();
+    shows(&mut early, ConfigValue::Absent).await;
 }
 
 #[tokio::test]
@@ -285,6 +288,17 @@ impl ConfigSession for Flaky {
         self.0.value.send_replace(value);
         Ok(())
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_config_center_whose_watches_tell_nothing_breaks_the_promise_of_a_change() {
+    let (_, centre, _registry) = Flaky::new(true, false);
+    a_text_is_followed(Arc::clone(&centre), centre).await;
+    let (_, deaf, _registry) = Flaky::new(true, true);
+    let kept = tokio::spawn(a_text_is_followed(Arc::clone(&deaf), deaf)).await;
+    let failure = kept.expect_err("the promise is kept").into_panic();
+    let told = failure.downcast_ref::<String>().map_or("", String::as_str);
+    assert!(told.starts_with("it stays at "), "{told}");
 }
 
 #[tokio::test(start_paused = true)]

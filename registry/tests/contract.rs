@@ -1,12 +1,15 @@
-//! What every registry promises, tried on every built-in one.
+//! What every registry promises, tried on every built-in one, and those of lists that change also on one that
+//! breaks them.
 
 mod world;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dubhe_registry::{CheckResult, RegistryParams, builtin, connect, open};
-use rpc_core::{Instance, ServiceKey, Source};
+use async_trait::async_trait;
+use dubhe_registry::{CheckResult, Registration, Registry, RegistryParams, builtin, connect, open};
+use rpc_core::{Error, Instance, ServiceKey, Source, Subscription};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use world::{LIMIT, addresses, instance, key, places, shows_soon as shows, until_soon as until};
@@ -14,17 +17,20 @@ use world::{LIMIT, addresses, instance, key, places, shows_soon as shows, until_
 #[tokio::test]
 async fn a_registered_instance_is_seen_and_an_unregistered_one_is_gone() {
     for place in places("seen").await {
-        let registry = place.open();
-        let mut list = registry.subscribe(&key("shop.Inventory")).await.unwrap();
-        let one = registry.register(instance("shop.Inventory", "a:1")).await.unwrap();
-        assert!(one.is_registered(), "{registry:?}");
-        let two = registry.register(instance("shop.Inventory", "b:1")).await.unwrap();
-        shows(&mut list, &["a:1", "b:1"]).await;
-        one.unregister().await.unwrap();
-        shows(&mut list, &["b:1"]).await;
-        drop(two);
-        shows(&mut list, &[]).await;
+        who_comes_is_seen_until_it_goes(place.open()).await;
     }
+}
+
+async fn who_comes_is_seen_until_it_goes(registry: Arc<dyn Registry>) {
+    let mut list = registry.subscribe(&key("shop.Inventory")).await.unwrap();
+    let one = registry.register(instance("shop.Inventory", "a:1")).await.unwrap();
+    assert!(one.is_registered(), "{registry:?}");
+    let two = registry.register(instance("shop.Inventory", "b:1")).await.unwrap();
+    shows(&mut list, &["a:1", "b:1"]).await;
+    one.unregister().await.unwrap();
+    shows(&mut list, &["b:1"]).await;
+    drop(two);
+    shows(&mut list, &[]).await;
 }
 
 #[tokio::test]
@@ -44,12 +50,15 @@ async fn registries_see_each_others_instances_and_only_those_of_the_service() {
 #[tokio::test]
 async fn a_subscriber_may_come_before_any_provider() {
     for place in places("before").await {
-        let (reader, provider) = (place.open(), place.open());
-        let mut list = reader.subscribe(&key("shop.Inventory")).await.unwrap();
-        assert!(list.latest().instances.is_empty());
-        let _guard = provider.register(instance("shop.Inventory", "a:1")).await.unwrap();
-        shows(&mut list, &["a:1"]).await;
+        who_comes_later_is_seen(place.open(), place.open()).await;
     }
+}
+
+async fn who_comes_later_is_seen(reader: Arc<dyn Registry>, provider: Arc<dyn Registry>) {
+    let mut list = reader.subscribe(&key("shop.Inventory")).await.unwrap();
+    assert!(list.latest().instances.is_empty());
+    let _guard = provider.register(instance("shop.Inventory", "a:1")).await.unwrap();
+    shows(&mut list, &["a:1"]).await;
 }
 
 #[tokio::test]
@@ -147,38 +156,44 @@ async fn what_holds_control_characters_or_no_address_is_refused_with_its_name() 
 #[tokio::test]
 async fn a_thousand_instances_make_one_complete_list() {
     for place in places("thousand").await {
-        let (registry, reader) = (place.open(), place.open());
-        let mut list = reader.subscribe(&key("shop.Inventory")).await.unwrap();
-        let mut registering = JoinSet::new();
-        for i in 0..1000 {
-            let (registry, address) = (Arc::clone(&registry), format!("10.0.0.1:{i}"));
-            registering.spawn(async move {
-                registry.register(instance("shop.Inventory", &address)).await.unwrap()
-            });
-        }
-        let _guards = registering.join_all().await;
-        let full = until(&mut list, |list| list.instances.len() == 1000).await;
-        assert!(full.instances.is_sorted_by_key(|i| i.address.clone()));
-        registry.shutdown().await;
-        until(&mut list, |list| list.instances.is_empty()).await;
+        a_thousand_are_seen(place.open(), place.open()).await;
     }
+}
+
+async fn a_thousand_are_seen(reader: Arc<dyn Registry>, registry: Arc<dyn Registry>) {
+    let mut list = reader.subscribe(&key("shop.Inventory")).await.unwrap();
+    let mut registering = JoinSet::new();
+    for i in 0..1000 {
+        let (registry, address) = (Arc::clone(&registry), format!("10.0.0.1:{i}"));
+        registering.spawn(async move {
+            registry.register(instance("shop.Inventory", &address)).await.unwrap()
+        });
+    }
+    let _guards = registering.join_all().await;
+    let full = until(&mut list, |list| list.instances.len() == 1000).await;
+    assert!(full.instances.is_sorted_by_key(|i| i.address.clone()));
+    registry.shutdown().await;
+    until(&mut list, |list| list.instances.is_empty()).await;
 }
 
 #[tokio::test]
 async fn an_update_replaces_what_is_listed() {
     for place in places("update").await {
-        let registry = place.open();
-        let guard = registry.register(instance("shop.Inventory", "a:1")).await.unwrap();
-        let mut list = registry.subscribe(&key("shop.Inventory")).await.unwrap();
-        let mut heavy = instance("shop.Inventory", "a:1");
-        heavy.weight = 200;
-        guard.update(heavy).unwrap();
-        until(&mut list, |list| list.instances.iter().any(|i| i.weight == 200)).await;
-        guard.update(instance("shop.Inventory", "b:1")).unwrap();
-        shows(&mut list, &["b:1"]).await;
-        let other = guard.update(instance("shop.Orders", "b:1")).unwrap_err();
-        assert!(other.to_string().contains("register that one too"), "{other}");
+        what_is_updated_is_seen(place.open()).await;
     }
+}
+
+async fn what_is_updated_is_seen(registry: Arc<dyn Registry>) {
+    let guard = registry.register(instance("shop.Inventory", "a:1")).await.unwrap();
+    let mut list = registry.subscribe(&key("shop.Inventory")).await.unwrap();
+    let mut heavy = instance("shop.Inventory", "a:1");
+    heavy.weight = 200;
+    guard.update(heavy).unwrap();
+    until(&mut list, |list| list.instances.iter().any(|i| i.weight == 200)).await;
+    guard.update(instance("shop.Inventory", "b:1")).unwrap();
+    shows(&mut list, &["b:1"]).await;
+    let other = guard.update(instance("shop.Orders", "b:1")).unwrap_err();
+    assert!(other.to_string().contains("register that one too"), "{other}");
 }
 
 #[tokio::test]
@@ -199,18 +214,74 @@ async fn tools_list_services_and_instances() {
 #[tokio::test]
 async fn a_shutdown_unregisters_ends_subscriptions_and_refuses_what_comes_later() {
     for place in places("shutdown").await {
-        let (ours, theirs) = (place.open(), place.open());
-        let guard = ours.register(instance("shop.Inventory", "a:1")).await.unwrap();
-        let mut ended = ours.subscribe(&key("shop.Inventory")).await.unwrap();
-        let mut list = theirs.subscribe(&key("shop.Inventory")).await.unwrap();
-        shows(&mut list, &["a:1"]).await;
-        ours.shutdown().await;
-        shows(&mut list, &[]).await;
-        while ended.next().await.is_some() {}
-        assert!(!guard.is_registered());
-        guard.unregister().await.unwrap();
-        let error = ours.subscribe(&key("shop.Inventory")).await.unwrap_err();
-        assert!(error.is_closed() && error.to_string().contains("was shut down"), "{error}");
+        who_shuts_down_is_gone(place.open(), place.open()).await;
+    }
+}
+
+async fn who_shuts_down_is_gone(ours: Arc<dyn Registry>, theirs: Arc<dyn Registry>) {
+    let guard = ours.register(instance("shop.Inventory", "a:1")).await.unwrap();
+    let mut ended = ours.subscribe(&key("shop.Inventory")).await.unwrap();
+    let mut list = theirs.subscribe(&key("shop.Inventory")).await.unwrap();
+    shows(&mut list, &["a:1"]).await;
+    ours.shutdown().await;
+    shows(&mut list, &[]).await;
+    while ended.next().await.is_some() {}
+    assert!(!guard.is_registered());
+    guard.unregister().await.unwrap();
+    let error = ours.subscribe(&key("shop.Inventory")).await.unwrap_err();
+    assert!(error.is_closed() && error.to_string().contains("was shut down"), "{error}");
+}
+
+/// A registry whose lists stay as they began.
+#[derive(Debug)]
+struct Mute(Arc<dyn Registry>);
+
+#[async_trait]
+impl Registry for Mute {
+    fn address(&self) -> String {
+        self.0.address()
+    }
+
+    async fn register(&self, instance: Instance) -> Result<Registration, Error> {
+        self.0.register(instance).await
+    }
+
+    async fn subscribe(&self, service: &ServiceKey) -> Result<Subscription, Error> {
+        let list = self.0.subscribe(service).await?;
+        let (told, first) = watch::channel(list.latest());
+        Ok(Subscription::new(first, (told, list)))
+    }
+
+    async fn list(&self, service: &ServiceKey) -> Result<Vec<Instance>, Error> {
+        self.0.list(service).await
+    }
+
+    async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
+        self.0.services().await
+    }
+
+    async fn shutdown(&self) {
+        self.0.shutdown().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_whose_lists_never_change_breaks_every_promise_of_a_change() {
+    let mute = |name| -> Arc<dyn Registry> { Arc::new(Mute(connect(name).unwrap())) };
+    let two = |name| (mute(name), mute(name));
+    let (later, thousand, shutdown) =
+        (two("memory://mute-later"), two("memory://mute-many"), two("memory://mute-shutdown"));
+    let promises = [
+        tokio::spawn(who_comes_is_seen_until_it_goes(mute("memory://mute-seen"))),
+        tokio::spawn(who_comes_later_is_seen(later.0, later.1)),
+        tokio::spawn(a_thousand_are_seen(thousand.0, thousand.1)),
+        tokio::spawn(what_is_updated_is_seen(mute("memory://mute-updated"))),
+        tokio::spawn(who_shuts_down_is_gone(shutdown.0, shutdown.1)),
+    ];
+    for (at, promise) in promises.into_iter().enumerate() {
+        let failure = promise.await.expect_err(&format!("promise {at} is kept")).into_panic();
+        let told = failure.downcast_ref::<String>().map_or("", String::as_str);
+        assert!(told.starts_with("it stays at "), "promise {at}: {told}");
     }
 }
 

@@ -25,6 +25,8 @@ mod layout;
 mod loose_json;
 pub(crate) mod mapping;
 #[cfg(test)]
+mod memory_contract;
+#[cfg(test)]
 pub(crate) mod memory_tree;
 mod merged;
 mod metadata_info;

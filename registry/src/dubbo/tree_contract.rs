@@ -12,7 +12,6 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::memory_tree::{MemoryStore, MemoryTree};
 use super::tree::{NodeTree, ReadOf, TreeNode};
 use crate::lock::locked;
 
@@ -98,7 +97,10 @@ async fn an_owned_node_has_its_value_and_parents_that_last(server: &dyn TreeServ
     tree.remove_owned(&format!("{at}/never/was")).await.unwrap();
 }
 
-async fn an_owned_node_of_another_session_is_replaced(server: &dyn TreeServer, at: &str) {
+pub(super) async fn an_owned_node_of_another_session_is_replaced(
+    server: &dyn TreeServer,
+    at: &str,
+) {
     let (old, new) = (server.open().await, server.open().await);
     let (same, other, lasting) =
         (format!("{at}/same"), format!("{at}/other"), format!("{at}/kept"));
@@ -217,7 +219,7 @@ async fn shows<T: Clone>(
     within("a change to be seen", met).await;
 }
 
-async fn a_watch_of_children_begins_at_once_and_sees_each_change(
+pub(super) async fn a_watch_of_children_begins_at_once_and_sees_each_change(
     server: &dyn TreeServer,
     at: &str,
 ) {
@@ -248,7 +250,7 @@ async fn a_watch_of_children_begins_at_once_and_sees_each_change(
     shows(&mut watching, &newest, |nodes| names(nodes) == ["b", "d"]).await;
 }
 
-async fn a_watch_of_values_sees_a_value_that_changes(server: &dyn TreeServer, at: &str) {
+pub(super) async fn a_watch_of_values_sees_a_value_that_changes(server: &dyn TreeServer, at: &str) {
     let (tree, writer) = (server.open().await, server.open().await);
     let put = |name: &str, value: &'static str| {
         let (writer, path) = (Arc::clone(&writer), format!("{at}/{name}"));
@@ -275,7 +277,10 @@ async fn a_watch_of_values_sees_a_value_that_changes(server: &dyn TreeServer, at
     shows(&mut watching, &newest, is(&[("a", "4"), ("b", "2")])).await;
 }
 
-async fn a_watch_of_one_value_sees_it_come_change_and_go(server: &dyn TreeServer, at: &str) {
+pub(super) async fn a_watch_of_one_value_sees_it_come_change_and_go(
+    server: &dyn TreeServer,
+    at: &str,
+) {
     let (tree, writer) = (server.open().await, server.open().await);
     let path = format!("{at}/value");
     let newest = watch::Sender::new(None);
@@ -300,7 +305,7 @@ async fn a_watch_of_one_value_sees_it_come_change_and_go(server: &dyn TreeServer
     shows(&mut watching, &newest, |seen| seen.as_deref() == Some(b"again")).await;
 }
 
-async fn a_thousand_children_are_one_list(server: &dyn TreeServer, at: &str) {
+pub(super) async fn a_thousand_children_are_one_list(server: &dyn TreeServer, at: &str) {
     let (tree, writer) = (server.open().await, server.open().await);
     let newest = watch::Sender::new(None);
     let mut watching = tree.watch_children(at, ReadOf::Values, &newest);
@@ -329,7 +334,10 @@ async fn a_thousand_children_are_one_list(server: &dyn TreeServer, at: &str) {
     assert_eq!(tree.count(at).await.unwrap(), 1000);
 }
 
-async fn a_session_that_ends_says_so_and_takes_its_nodes_along(server: &dyn TreeServer, at: &str) {
+pub(super) async fn a_session_that_ends_says_so_and_takes_its_nodes_along(
+    server: &dyn TreeServer,
+    at: &str,
+) {
     let (ending, other) = (server.open().await, server.open().await);
     let (owned, lasting) = (format!("{at}/owned"), format!("{at}/lasting"));
     ending.put_owned(&owned, bytes("v")).await.unwrap();
@@ -347,30 +355,4 @@ async fn a_session_that_ends_says_so_and_takes_its_nodes_along(server: &dyn Tree
     let late = within("an answer", ending.put_owned(&owned, bytes("late"))).await;
     late.unwrap_err();
     assert_eq!(names_at(&other, at).await, ["lasting"]);
-}
-
-/// The tree of the tests themselves.
-struct InMemory(Arc<MemoryStore>, std::sync::Mutex<Vec<Arc<MemoryTree>>>);
-
-#[async_trait]
-impl TreeServer for InMemory {
-    async fn open(&self) -> Arc<dyn NodeTree> {
-        let tree = self.0.open();
-        locked(&self.1).push(Arc::clone(&tree));
-        tree
-    }
-
-    async fn end(&self, session: Arc<dyn NodeTree>) {
-        let opened = locked(&self.1);
-        let is_it =
-            |tree: &&Arc<MemoryTree>| std::ptr::addr_eq(Arc::as_ptr(tree), Arc::as_ptr(&session));
-        opened.iter().find(is_it).unwrap().expire();
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_tree_in_memory_keeps_every_promise() {
-    let server = InMemory(Arc::default(), std::sync::Mutex::default());
-    keeps_every_promise(&server, "/contract").await;
-    assert_eq!(server.0.all_watches(), 0, "a dropped watch is still open");
 }
