@@ -1,6 +1,8 @@
 //! What every registry promises, tried on every built-in one, and those of lists that change also on one that
 //! breaks them.
 
+#![allow(clippy::unwrap_used, reason = "this is test code")]
+
 mod world;
 
 use std::collections::BTreeMap;
