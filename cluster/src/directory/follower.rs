@@ -221,6 +221,7 @@ impl Follower {
             tracing::debug!(
                 target: "dubhe::directory",
                 service = %shared.service,
+                registry = %shared.registry,
                 endpoints = endpoints.len(),
                 held = self.held,
                 source = ?self.pushed.source,

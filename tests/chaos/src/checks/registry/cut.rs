@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::{pass, seconds};
+use super::super::{none_failed, pass, seconds};
 use super::network::{by_way, can_cut, cut};
 use super::scene::{Scene, addresses};
 use super::server::Server;
 use crate::BoxError;
 use crate::report::Report;
+
+/// The share of the calls that one of three has to have at least while it is there.
+const ITS_SHARE: f64 = 0.1;
 
 /// `count` providers, those of some numbers by a way that can be cut off; `None`, which is told, where there is none.
 async fn start<'a>(
@@ -27,7 +30,8 @@ async fn start<'a>(
     Scene::start(server, count, by).await.map(Some)
 }
 
-/// One of three providers is cut off for longer than its session lasts. Consumers reach it all the time.
+/// One of three providers is cut off for longer than its session lasts. Consumers reach it all the time, and call
+/// it as long as it is listed.
 pub(super) async fn cut_off(
     report: &mut Report,
     server: &mut Server,
@@ -35,16 +39,28 @@ pub(super) async fn cut_off(
 ) -> Result<(), BoxError> {
     let Some(scene) = start(report, server, 3, |number| number == 2).await? else { return Ok(()) };
     let kind = scene.server.kind;
+    let silent = scene.now();
     cut(kind, true)?;
     let listed: BTreeSet<_> = addresses(&scene.providers[..2]);
     let gone = scene.observer.becomes(&listed, scene.server.session() * 2).await;
     // Not only has it been silent for so long: its session is over.
     report.note("it is off the list", &format!("{gone:?}"), gone.is_ok());
+    let off = scene.now();
     pass(Duration::from_secs(3)).await;
     cut(kind, false)?;
     scene.settles(report, Instant::now()).await?;
+    let back = scene.now();
     scene.stays(report, "for a minute after that", seconds(quick, 10, 60)).await;
-    scene.end(report).await
+    let (name, end) = (scene.providers[2].name.clone(), scene.now());
+    let seen = scene.judged(report).await?;
+    none_failed(report, "writes while it was cut off", &seen.between(silent, back));
+    for (when, from, to) in
+        [("until its session was over", silent, off), ("since it is back", back, end)]
+    {
+        let share = seen.between(from, to).share_of(&name);
+        report.at_least(&format!("its share of the answers {when}"), share, ITS_SHARE);
+    }
+    Ok(())
 }
 
 /// The registry loses sight of half of eight providers, and keeps them.

@@ -15,10 +15,10 @@ use tokio::time::Instant;
 
 use super::super::{none_failed, none_repeated, pass};
 use super::server::{STORE, Server};
-use crate::BoxError;
 use crate::fleet::{self, Member};
-use crate::load::{Calls, Load};
+use crate::load::{self, Calls, Load};
 use crate::report::Report;
+use crate::{BoxError, alarms};
 
 /// From the end of a fault until every list is right again.
 const HEALED: Duration = Duration::from_secs(5);
@@ -75,9 +75,11 @@ impl<'a> Scene<'a> {
         let load = Load::start(&client, Calls::Writes(2), server.rate);
         let sampler = Sampler::start(&consumer);
         pass(Duration::from_secs(1)).await;
+        let scene = Self { server, providers, consumer, observer, load, sampler, folder };
         // From here on lists count.
-        observer.fewest();
-        Ok(Self { server, providers, consumer, observer, load, sampler, folder })
+        scene.observer.fewest();
+        scene.fewest_applied();
+        Ok(scene)
     }
 
     /// The addresses of the providers that run: who runs and is not cut off holds a session.
@@ -132,17 +134,35 @@ impl<'a> Scene<'a> {
         self.shortest(report, when, 3);
     }
 
+    /// The time since calls began.
+    pub(super) fn now(&self) -> Duration {
+        self.load.now()
+    }
+
+    /// The fewest providers of any list that calls went by since this was last asked.
+    fn fewest_applied(&self) -> usize {
+        let Some(state) = self.consumer.directory_state(&ServiceKey::new(STORE)) else { return 0 };
+        alarms::fewest_applied(&state.registry).unwrap_or(state.endpoints)
+    }
+
     /// Ends it: no call has failed, none ran twice, and never was there nobody to call.
     pub(super) async fn end(self, report: &mut Report) -> Result<(), BoxError> {
+        self.judged(report).await.map(drop)
+    }
+
+    /// As [`end`](Self::end), and returns the calls.
+    pub(super) async fn judged(self, report: &mut Report) -> Result<load::Seen, BoxError> {
+        let listed = self.fewest_applied();
         let seen = self.load.stop().await?;
         none_failed(report, "writes", &seen);
+        report.at_least("shortest of all lists that calls went by", listed, 1);
         let least = self.sampler.least();
         report.at_least("fewest providers that could be called", least, 1);
         none_repeated(report, self.folder.path())?;
         for mut provider in self.providers {
             provider.terminate().await?;
         }
-        Ok(())
+        Ok(seen)
     }
 }
 
