@@ -14,7 +14,7 @@ const RECOVERED: Duration = Duration::from_secs(60);
 pub(crate) enum Losses {
     /// Nobody whom it calls has gone: once one call is answered, all are.
     None,
-    /// Providers of its own kind, or the registry, have gone and come back. How soon it goes on is its own doing,
+    /// Providers of its own kind, or the registry, have gone, whether they came back or not. How soon it goes on is its own doing,
     /// and what it loses until then is told.
     UntilItRecovers,
 }

@@ -18,11 +18,12 @@ use crate::findings::Findings;
 use crate::listed::{Listed, OURS, difference};
 use crate::peer::Peer;
 use crate::server::{Kind, Server};
-use crate::world::{Cast, Language, Programs};
+use crate::world::{Cast, Language, Ports, Programs};
 
 /// How long it may take until everybody sees what is there: leases of others that have died end after 30 s,
-/// and Java hands lists on after 5 s if they change often.
-const SETTLED: Duration = Duration::from_secs(60);
+/// Java hands lists on after 5 s if they change often, and when a mapping changes it asks each application
+/// anew, one after the other, for 3 s as long as one of dubbo-go is among them, whose metadata it cannot read.
+const SETTLED: Duration = Duration::from_secs(120);
 
 /// How long a consumer that has lost calls waits before it makes others.
 const BETWEEN_CALLS: Duration = Duration::from_secs(1);
@@ -36,11 +37,18 @@ const OURS_FIRST: [Cast; 2] = [Cast::ours("rust-a"), Cast::ours("rust-b")];
 /// A provider that runs.
 struct Provider {
     cast: Cast,
-    port: u16,
+    ports: Ports,
     peer: Peer,
-    listed: Listed,
+    /// What lists have of it: one entry for each protocol.
+    listed: Vec<Listed>,
     /// Between which times this start of it began, in milliseconds since 1970.
     born: RangeInclusive<u64>,
+}
+
+impl Provider {
+    fn is_at(&self, address: &str) -> bool {
+        self.listed.iter().any(|entry| *entry.address == *address)
+    }
 }
 
 /// A foreign consumer that runs.
@@ -104,7 +112,7 @@ impl Scene {
         self.take(name)?.peer.end().await.map(drop)
     }
 
-    /// Ends the provider `name`, in an orderly way or at once, and starts it again, at the same port if it is
+    /// Ends the provider `name`, in an orderly way or at once, and starts it again, at the same ports if it is
     /// not one of ours.
     pub(crate) async fn replace(&mut self, name: &str, is_orderly: bool) -> Result<(), BoxError> {
         let gone = self.take(name)?;
@@ -114,7 +122,7 @@ impl Scene {
             gone.peer.kill().await?;
         }
         let (cast, server) = (gone.cast, &self.server);
-        let again = provide_at(&self.programs, server, &self.folder, cast, gone.port).await?;
+        let again = provide_at(&self.programs, server, &self.folder, cast, gone.ports).await?;
         self.providers.push(again);
         Ok(())
     }
@@ -147,6 +155,9 @@ impl Scene {
         let old = self.of_old_starts(&instances);
         let told = if old.is_empty() { "all".to_owned() } else { format!("not {old}") };
         findings.note("those of foreigners in it are of their last starts", &told, old.is_empty());
+        let (count, own) = (instances.len(), self.providers.len());
+        let told = format!("{count} instances of {own} processes");
+        findings.note("each process counts once in it", &told, count == own);
         let asked = instances.iter().flat_map(Listed::of_instance).collect();
         note(findings, "our list, asked for", &wanted, &without_ids(&asked), begun);
         let seen = self.follow_ours(&asked, begun).await;
@@ -172,7 +183,8 @@ impl Scene {
     ) -> Result<Vec<Instance>, BoxError> {
         let is_right = |list: &[Instance]| {
             let seen = list.iter().flat_map(Listed::of_instance).collect();
-            without_ids(&seen) == *wanted && self.of_old_starts(list).is_empty()
+            let is_once = list.len() == self.providers.len();
+            without_ids(&seen) == *wanted && is_once && self.of_old_starts(list).is_empty()
         };
         loop {
             let is_late = begun.elapsed() > SETTLED;
@@ -187,7 +199,7 @@ impl Scene {
     /// The foreign providers whose entries are those of a start before their last, comma-separated.
     fn of_old_starts(&self, list: &[Instance]) -> String {
         let is_old = |one: &&Provider| {
-            let is_it = |entry: &&Instance| *entry.address == *one.listed.address;
+            let is_it = |entry: &&Instance| one.is_at(&entry.address);
             let entry = list.iter().find(is_it);
             entry.is_some_and(|entry| !one.born.contains(&entry.started_ms))
         };
@@ -253,7 +265,7 @@ impl Scene {
     /// What there is of those that `is_wanted`.
     fn wanted(&self, is_wanted: impl Fn(&Cast) -> bool) -> BTreeSet<Listed> {
         let providers = self.providers.iter().filter(|one| is_wanted(&one.cast));
-        providers.map(|one| one.listed.clone()).collect()
+        providers.flat_map(|one| one.listed.iter().cloned()).collect()
     }
 
     /// Has the consumer `name` make a call until one is answered, and then so many: all of them are answered, by
@@ -265,8 +277,10 @@ impl Scene {
         count: usize,
         losses: Losses,
     ) -> Result<(), BoxError> {
-        let ours = self.providers.iter().filter(|one| one.listed.scheme == OURS);
-        let ours: Vec<_> = ours.map(|one| (one.cast.name, &*one.listed.address)).collect();
+        let ours = self.providers.iter().filter(|one| one.cast.language == Language::Rust);
+        let ours = ours
+            .flat_map(|one| one.listed.iter().map(move |entry| (one.cast.name, &*entry.address)));
+        let ours: Vec<_> = ours.collect();
         let consumer = self.consumers.iter_mut().find(|one| one.peer.name() == name);
         let consumer = consumer.ok_or_else(|| format!("there is no {name}"))?;
         let (begun, mut calls, mut asked) = (Instant::now(), Calls::new(losses), 1);
@@ -355,8 +369,7 @@ async fn provide(
     folder: &Path,
     cast: Cast,
 ) -> Result<Provider, BoxError> {
-    let [port] = free_ports();
-    provide_at(programs, server, folder, cast, port).await
+    provide_at(programs, server, folder, cast, free_ports()).await
 }
 
 async fn provide_at(
@@ -364,21 +377,26 @@ async fn provide_at(
     server: &Server,
     folder: &Path,
     cast: Cast,
-    port: u16,
+    ports: Ports,
 ) -> Result<Provider, BoxError> {
     let home = home(folder, cast.name)?;
-    let command = programs.provider(cast, &server.url(cast.language), port, &home);
+    let command = programs.provider(cast, &server.url(cast.language), ports, &home);
     let before = now_ms();
     let (peer, ready) = Peer::start(cast.name, command, folder).await?;
     // Go writes seconds, and says that it is ready before it serves.
     let born = before - before % 1000..=now_ms() + 10_000;
-    let (scheme, address) = match cast.language {
-        Language::Rust => (OURS, ready),
-        Language::Java | Language::Go => ("dubbo", format!("127.0.0.1:{port}")),
+    let entry = |scheme: &str, address: String| {
+        let (application, id) = (cast.name.to_owned(), String::new());
+        Listed { application, scheme: scheme.to_owned(), address, id }
     };
-    let (application, id) = (cast.name.to_owned(), String::new());
-    let listed = Listed { application, scheme: scheme.to_owned(), address, id };
-    Ok(Provider { cast, port, peer, listed, born })
+    let listed = match cast.language {
+        Language::Rust => vec![entry(OURS, ready)],
+        Language::Java | Language::Go => {
+            let protocols = cast.protocols(ports).into_iter();
+            protocols.map(|(name, port)| entry(name, format!("127.0.0.1:{port}"))).collect()
+        }
+    };
+    Ok(Provider { cast, ports, peer, listed, born })
 }
 
 /// The time, in milliseconds since 1970, as registries have it.

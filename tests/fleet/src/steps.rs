@@ -32,6 +32,12 @@ const APPLICATIONS: [Cast; 3] = [
     Cast::theirs("go-remote", Go, Mode::Instance),
 ];
 
+/// Providers at both levels, one of them with two protocols at two ports.
+const AT_BOTH: [Cast; 2] = [
+    Cast::theirs("java-all", Java, Mode::All),
+    Cast::theirs("java-two", Java, Mode::All).with_tri(),
+];
+
 /// Foreign consumers of the interface level, with which Java's follows the other one too.
 const CONSUMERS: [Cast; 2] = [
     Cast::theirs("java-consumer", Java, Mode::All),
@@ -51,6 +57,7 @@ pub(crate) async fn run(kind: Kind, findings: &mut Findings, quick: bool) -> Res
     scene.settle(findings).await?;
     interface_level(&mut scene, findings).await?;
     application_level(&mut scene, findings).await?;
+    both_levels(&mut scene, findings).await?;
     restarts(&mut scene, findings, quick).await?;
     findings.step("the registry is killed, and comes back after 3 s with its data");
     scene.server.kill();
@@ -97,6 +104,20 @@ async fn application_level(scene: &mut Scene, findings: &mut Findings) -> Result
     look(scene, findings, Losses::None).await
 }
 
+async fn both_levels(scene: &mut Scene, findings: &mut Findings) -> Result<(), BoxError> {
+    let kind = scene.server.kind;
+    let known = AT_BOTH.into_iter().filter(|cast| kind.is_known_to(cast.language));
+    let known: Vec<Cast> = known.collect();
+    if known.is_empty() {
+        return Ok(());
+    }
+    findings.step("providers come that are registered at both levels, one with two protocols");
+    for cast in known {
+        scene.provide(cast).await?;
+    }
+    look(scene, findings, Losses::None).await
+}
+
 /// Every provider goes and comes back, in an orderly way and then killed, and the consumers too.
 async fn restarts(scene: &mut Scene, findings: &mut Findings, quick: bool) -> Result<(), BoxError> {
     for is_orderly in [true, false] {
@@ -104,7 +125,7 @@ async fn restarts(scene: &mut Scene, findings: &mut Findings, quick: bool) -> Re
         findings.step(&format!("a provider of each kind restarts {how}"));
         let ours = if is_orderly { "rust-a" } else { "rust-b" };
         let kind = scene.server.kind;
-        let theirs = [JAVA, GO].into_iter().chain(APPLICATIONS);
+        let theirs = [JAVA, GO].into_iter().chain(APPLICATIONS).chain(AT_BOTH);
         scene.replace(ours, is_orderly).await?;
         for cast in theirs.filter(|cast| kind.is_known_to(cast.language)) {
             scene.replace(cast.name, is_orderly).await?;
@@ -121,19 +142,26 @@ async fn restarts(scene: &mut Scene, findings: &mut Findings, quick: bool) -> Re
     look(scene, findings, Losses::None).await
 }
 
-/// Only ours are left at the application level: whoever prefers it has to go back to the other one.
+/// Only ours are left at the application level: whoever prefers it has to go back to the other one. Until it has,
+/// it may call those that have left.
 async fn applications_leave(scene: &mut Scene, findings: &mut Findings) -> Result<(), BoxError> {
     findings.step("the foreign applications leave, and ours stay");
-    for cast in APPLICATIONS {
+    for cast in APPLICATIONS.into_iter().chain(AT_BOTH) {
         if scene.server.kind.is_known_to(cast.language) {
             scene.end(cast.name).await?;
+        }
+    }
+    // Since the registry was away dubbo-go may not hear of who has left, and goes on calling them.
+    for Cast { name, language, .. } in CONSUMERS {
+        if language == Go {
+            scene.replace_consumer(name).await?;
         }
     }
     scene.settle(findings).await?;
     for Cast { name, language, .. } in CONSUMERS {
         if scene.server.kind.is_known_to(language) {
             scene.tell_invokers(findings, name).await?;
-            scene.call(findings, name, CALLS.1, Losses::None).await?;
+            scene.call(findings, name, CALLS.1, Losses::UntilItRecovers).await?;
         }
     }
     Ok(())

@@ -45,6 +45,9 @@ impl Mode {
     }
 }
 
+/// Ports of a provider, the first for `dubbo`; most do not use the other.
+pub(crate) type Ports = [u16; 2];
+
 /// A provider or consumer as it is started. Its name is that of its application too.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cast {
@@ -53,20 +56,34 @@ pub(crate) struct Cast {
     pub(crate) mode: Mode,
     /// Whether the registry has its services, or it alone.
     pub(crate) is_remote: bool,
+    /// Whether it is reached by `tri` too, at a port of its own.
+    pub(crate) has_tri: bool,
 }
 
 impl Cast {
     pub(crate) const fn ours(name: &'static str) -> Self {
-        Self { name, language: Language::Rust, mode: Mode::All, is_remote: true }
+        Self::theirs(name, Language::Rust, Mode::All)
     }
 
     pub(crate) const fn theirs(name: &'static str, language: Language, mode: Mode) -> Self {
-        Self { name, language, mode, is_remote: true }
+        Self { name, language, mode, is_remote: true, has_tri: false }
     }
 
     pub(crate) const fn local(mut self) -> Self {
         self.is_remote = false;
         self
+    }
+
+    pub(crate) const fn with_tri(mut self) -> Self {
+        self.has_tri = true;
+        self
+    }
+
+    /// The protocols by which one of others is reached, as Dubbo names them, each with its port.
+    pub(crate) fn protocols(&self, ports: Ports) -> Vec<(&'static str, u16)> {
+        let [dubbo, tri] = ports;
+        let both = [("dubbo", dubbo), ("tri", tri)];
+        both.into_iter().take(if self.has_tri { 2 } else { 1 }).collect()
     }
 }
 
@@ -100,12 +117,15 @@ impl Programs {
         Ok(folder)
     }
 
-    /// A provider at `port`, which ours chooses itself; `folder` is its home, where it keeps its caches.
-    pub(crate) fn provider(&self, cast: Cast, url: &str, port: u16, folder: &Path) -> Command {
+    /// A provider at `ports`, which ours chooses itself; `folder` is its home, where it keeps its caches.
+    pub(crate) fn provider(&self, cast: Cast, url: &str, ports: Ports, folder: &Path) -> Command {
         let metadata = if cast.is_remote { "remote" } else { "local" };
         let mut command = self.program("provider", cast, url, folder);
         if cast.language != Language::Rust {
-            command.arg(format!("port={port}")).arg(format!("metadata={metadata}"));
+            command.arg(format!("port={}", ports[0])).arg(format!("metadata={metadata}"));
+        }
+        if cast.has_tri {
+            command.arg(format!("tri-port={}", ports[1]));
         }
         command
     }

@@ -2,7 +2,9 @@ package dubhe.fleet;
 
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
@@ -27,7 +29,7 @@ public final class Peer {
             said.put(pair[0], pair[1]);
         }
         DubboBootstrap dubbo = DubboBootstrap.getInstance();
-        dubbo.application(application(said)).registry(registry(said));
+        dubbo.application(application(said)).registry(new RegistryConfig(said.get("registry")));
         BufferedReader input = new BufferedReader(new InputStreamReader(System.in));
         switch (args[0]) {
             case "provider" -> provide(dubbo, said, input);
@@ -42,30 +44,33 @@ public final class Peer {
         ApplicationConfig application = new ApplicationConfig(said.get("application"));
         application.setQosEnable(false);
         application.setMetadataType(said.getOrDefault("metadata", "remote"));
+        application.setRegisterMode(said.getOrDefault("mode", "all"));
         return application;
-    }
-
-    private static RegistryConfig registry(Map<String, String> said) {
-        RegistryConfig registry = new RegistryConfig(said.get("registry"));
-        registry.setRegisterMode(said.getOrDefault("mode", "all"));
-        return registry;
     }
 
     private static void provide(DubboBootstrap dubbo, Map<String, String> said, BufferedReader input)
             throws Exception {
         String me = said.get("application");
-        ProtocolConfig protocol = new ProtocolConfig("dubbo", Integer.parseInt(said.get("port")));
-        // Else it binds and registers the address of an interface that loopback's peers may not reach.
-        protocol.setHost("127.0.0.1");
+        List<ProtocolConfig> protocols = new ArrayList<>(List.of(protocol("dubbo", said.get("port"))));
+        if (said.containsKey("tri-port")) {
+            protocols.add(protocol("tri", said.get("tri-port")));
+        }
         ServiceConfig<Stock> service = new ServiceConfig<>();
         service.setInterface(Stock.class);
         service.setRef(asks -> me);
-        dubbo.protocol(protocol).service(service).start();
+        dubbo.protocols(protocols).service(service).start();
         String urls = service.getExportedUrls().stream().map(Notified::text).collect(Collectors.joining(" "));
         say("ready " + urls);
         while (input.readLine() != null) {
             // Nothing is asked of a provider.
         }
+    }
+
+    private static ProtocolConfig protocol(String name, String port) {
+        ProtocolConfig protocol = new ProtocolConfig(name, Integer.parseInt(port));
+        // Else it binds and registers the address of an interface that loopback's peers may not reach.
+        protocol.setHost("127.0.0.1");
+        return protocol;
     }
 
     private static void consume(DubboBootstrap dubbo, Map<String, String> said, BufferedReader input)
