@@ -8,31 +8,12 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use dubhe::config::{Layer, Sources};
-use dubhe::{Consumer, RunningProvider};
 use serde_json::{Value, json};
 use servers::{
-    Dnsmasq, EtcdServer, Nacos, NacosVersion, SecureServer, ZooKeeperEnsemble, ZooKeeperServer,
+    Dnsmasq, EtcdHand, EtcdServer, Nacos, NacosVersion, SecureServer, ZooKeeperEnsemble,
+    ZooKeeperServer, nacos_http,
 };
-use support::{PATIENCE, Run, Shelf, Stock as _, StockClient, StockServer, builder, dubhe};
-
-/// Runs the command with this registry.
-async fn with(registry: &str, args: &[&str]) -> Run {
-    dubhe(&[&["--registry", registry], args].concat()).await
-}
-
-/// A provider of the stock, once it is registered: a server that has just started takes its time.
-async fn provider(registry: &str) -> RunningProvider {
-    let provider = builder(registry, "", &["dubbo", "json"]).serve(StockServer::new(Shelf));
-    let running = provider.start().await.unwrap();
-    let registered = async {
-        while !running.is_registered() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, registered).await.unwrap();
-    running
-}
+use support::{PATIENCE, Stock as _, StockClient, consumer, late_provider as provider, with};
 
 /// The checks of `dubhe doctor`, which ends with `code`.
 async fn doctor(registry: &str, args: &[&str], code: i32) -> Vec<Value> {
@@ -75,12 +56,7 @@ async fn every_subcommand_works(registry: &str, server: &str) {
 
 /// A consumer of the stock is listed while it calls.
 async fn who_calls(registry: &str) {
-    let layer = Layer::new()
-        .set("application.name", "till")
-        .set("registry.address", registry)
-        .set("registry.cache", false);
-    let sources = Sources { builder: layer, ..Sources::default() };
-    let consumer = Consumer::builder().sources(sources).build().unwrap();
+    let consumer = consumer(registry, "till");
     let stock: StockClient = consumer.client().await.unwrap();
     stock.left("a".to_owned(), 1).await.unwrap();
     let listed = async {
@@ -243,6 +219,31 @@ async fn a_wrong_password_of_etcd_is_a_failed_login() {
 }
 
 #[tokio::test]
+async fn a_wrong_password_of_nacos_is_a_failed_login() {
+    // A user that was made just now is not in its cache.
+    let settings = ["nacos.core.auth.enabled=true", "nacos.core.auth.caching.enabled=false"];
+    let Some(nacos) = Nacos::start_with(NacosVersion::Three, &settings) else { return };
+    let made = nacos_http(&nacos.address(), "POST", "/nacos/v3/auth/user/admin?password=s3cret");
+    assert_eq!(made.unwrap().0, 200);
+    let registry = |login: &str| format!("nacos://{login}{}", nacos.address());
+    let _provider = provider(&registry("nacos:s3cret@")).await;
+    let seen = doctor(&registry("nacos:s3cret@"), &["test.Stock"], 0).await;
+    has(&seen, "login", "ok", "user `nacos`");
+    has(&seen, "registered", "ok", "1 services, 1 instances, of shelf");
+    for (login, expected, remedy) in [
+        ("nacos:guess@", "it refuses the user `nacos`", "user and password"),
+        ("", "it wants a login", "user and password"),
+    ] {
+        let seen = doctor(&registry(login), &["test.Stock"], 1).await;
+        let failed = has(&seen, "login", "fail", expected);
+        assert!(failed["remedy"].as_str().unwrap().contains(remedy), "{failed}");
+        assert!(!format!("{seen:?}").contains("guess"), "{seen:#?}");
+        has(&seen, "port", "ok", "accepts");
+        has(&seen, "registered", "skip", "no registry opens a session");
+    }
+}
+
+#[tokio::test]
 async fn entries_that_cannot_be_read_or_called_are_counted_and_explained() {
     let Some(etcd) = EtcdServer::start() else { return };
     let registry = format!("etcd://{}", etcd.address());
@@ -254,7 +255,8 @@ async fn entries_that_cannot_be_read_or_called_are_counted_and_explained() {
         format!("{scheme}%3A%2F%2F127.0.0.1%3A{port}%2Ftest.Stock%3F{query}")
     };
     for name in ["nonsense".to_owned(), url("tri", foreign), url("dubhe", 1)] {
-        put(&etcd, &format!("/dubbo/test.Stock/providers/{name}"), "");
+        let key = format!("/dubbo/test.Stock/providers/{name}");
+        EtcdHand::new(&etcd.address()).put(key.as_bytes(), b"").unwrap();
     }
     let seen = doctor(&registry, &["test.Stock"], 1).await;
     let broken =
@@ -264,76 +266,6 @@ async fn entries_that_cannot_be_read_or_called_are_counted_and_explained() {
     has(&seen, "instance", "warn", "speaks tri; accepts");
     has(&seen, "instance", "fail", "its port refused");
     has(&seen, "instance", "ok", "accepts and answers");
-}
-
-#[tokio::test]
-async fn config_of_a_service_shows_the_rules_of_the_config_centre() {
-    let Some(etcd) = EtcdServer::start() else { return };
-    let registry = format!("etcd://{}", etcd.address());
-    let rule = r#"{ "configVersion": "v3.0", "scope": "service", "key": "test.Stock", "configs": [
-        { "side": "consumer", "parameters": { "timeout": 4321 } }] }"#;
-    put(&etcd, "/dubbo/config/dubbo/test.Stock::.configurators", rule);
-    let run = with(&registry, &["config", "test.Stock"]).await.code(0);
-    let line = run.out.lines().find(|line| line.contains("rule test.Stock::.configurators"));
-    assert!(
-        line.is_some_and(|line| line.contains("4321ms") || line.contains("4.321s")),
-        "{}",
-        run.out
-    );
-    let run = with(&registry, &["config", "--json", "test.Stock"]).await.code(0).json();
-    let settings = run["settings"].as_array().unwrap();
-    let of_rule =
-        |it: &&Value| it["origin"].as_str().unwrap().contains("test.Stock::.configurators");
-    assert_eq!(settings.iter().filter(of_rule).count(), 1, "{settings:#?}");
-    let without = with(&registry, &["config", "test.Other"]).await.code(0);
-    assert!(!without.out.contains("configurators"), "{}", without.out);
-}
-
-#[tokio::test]
-async fn what_is_wrong_with_a_rule_is_told_once_by_config_and_explain() {
-    let Some(etcd) = EtcdServer::start() else { return };
-    let registry = format!("etcd://{}", etcd.address());
-    let _running = provider(&registry).await;
-    let of = |key: &str, parameters: &str| {
-        format!(
-            r#"{{ "key": "{key}", "configs": [
-            {{ "side": "consumer", "parameters": {parameters} }}] }}"#
-        )
-    };
-    for (rule, told) in [
-        (of("test.Stok", r#"{ "timeout": 4321 }"#), "write key: test.Stock"),
-        (of("test.Stock", r#"{ "loadbalance": "roundrobbin" }"#), "did you mean `roundrobin`?"),
-        (of("test.Stock", r#"{ "cluster": "failovr" }"#), "did you mean `failover`?"),
-        (of("test.Stock", r#"{ "timout": 4321 }"#), "did you mean `timeout`?"),
-    ] {
-        put(&etcd, "/dubbo/config/dubbo/test.Stock::.configurators", &rule);
-        for command in [["-v", "config", "test.Stock"], ["-v", "explain", "test.Stock/left"]] {
-            let run = with(&registry, &command).await.code(0);
-            assert_eq!(run.err.matches(told).count(), 1, "{command:?} {rule}: {}", run.err);
-            let is_in_force = run.err.contains("rule in force");
-            assert_eq!(is_in_force, !rule.contains("Stok"), "{rule}: {}", run.err);
-        }
-    }
-    // Where methods are known, which of them there is not.
-    let rule = of("test.Stock", r#"{ "lft.timeout": 4321 }"#);
-    put(&etcd, "/dubbo/config/dubbo/test.Stock::.configurators", &rule);
-    let run = with(&registry, &["explain", "test.Stock/left"]).await.code(0);
-    assert_eq!(run.err.matches("did you mean `left`?").count(), 1, "{}", run.err);
-    // Nobody says what the method is, so everything is asked anew, and told once all the same.
-    put(
-        &etcd,
-        "/dubbo/test.Gone/providers/dubbo%3A%2F%2F127.0.0.1%3A1%2Ftest.Gone%3Fside%3Dprovider",
-        "",
-    );
-    let rule = of("test.Gone", r#"{ "timout": 4321 }"#);
-    put(&etcd, "/dubbo/config/dubbo/test.Gone::.configurators", &rule);
-    let run = with(&registry, &["explain", "test.Gone/left"]).await.code(1);
-    assert_eq!(run.err.matches("did you mean `timeout`?").count(), 1, "{}", run.err);
-}
-
-fn put(etcd: &EtcdServer, key: &str, value: &str) {
-    let body = format!(r#"{{"key":"{}","value":"{}"}}"#, base64(key), base64(value));
-    post(&etcd.address(), "/v3/kv/put", &body);
 }
 
 /// Asks a server of etcd by its JSON.
@@ -348,17 +280,4 @@ fn post(address: &str, path: &str, body: &str) {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.lines().next().unwrap().contains("200"), "{path}: {answer}");
-}
-
-fn base64(text: &str) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut encoded = String::new();
-    for three in text.as_bytes().chunks(3) {
-        let number = (0..3).fold(0, |sum, at| sum << 8 | u32::from(*three.get(at).unwrap_or(&0)));
-        for digit in 0..4 {
-            let at = (number >> (18 - 6 * digit)) & 63;
-            encoded.push(if digit <= three.len() { char::from(DIGITS[at as usize]) } else { '=' });
-        }
-    }
-    encoded
 }

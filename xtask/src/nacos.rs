@@ -30,7 +30,9 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), Failure> {
     let chosen = if arguments.is_empty() { &suites[..] } else { &suites[..1] };
     let mut commands: Vec<Command> = chosen.iter().map(|suite| of_registry(suite)).collect();
     if arguments.is_empty() {
-        commands.push(cargo(["test", "--package", "dubhe-cli", "--test", "registries", "nacos"]));
+        let of_command =
+            ["test", "--package", "dubhe-cli", "--test", "registries", "--test", "rules"];
+        commands.push(cargo([&of_command[..], &["nacos"]].concat()));
     }
     let mut failures = Vec::new();
     for command in &mut commands {

@@ -208,6 +208,11 @@ pub async fn run_with(mut command: Command, input: &str) -> Run {
     }
 }
 
+/// Runs the command with this registry.
+pub async fn with(registry: &str, args: &[&str]) -> Run {
+    dubhe(&[&["--registry", registry], args].concat()).await
+}
+
 /// Runs the command with these arguments to its end.
 pub async fn dubhe(args: &[&str]) -> Run {
     run_with(command(args), "").await
@@ -282,6 +287,29 @@ pub async fn started(provider: Provider) -> RunningProvider {
     let running = provider.start().await.unwrap();
     assert!(running.is_registered());
     running
+}
+
+/// A provider of the stock, once it is registered: a server that has just started takes its time.
+pub async fn late_provider(registry: &str) -> RunningProvider {
+    let provider = builder(registry, "", &["dubbo", "json"]).serve(StockServer::new(Shelf));
+    let running = provider.start().await.unwrap();
+    let registered = async {
+        while !running.is_registered() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, registered).await.unwrap();
+    running
+}
+
+/// A consumer of the application `name`, with no other settings.
+pub fn consumer(registry: &str, name: &str) -> Consumer {
+    let layer = Layer::new()
+        .set("application.name", name)
+        .set("registry.address", registry)
+        .set("registry.cache", false);
+    let sources = Sources { builder: layer, ..Sources::default() };
+    Consumer::builder().sources(sources).build().unwrap()
 }
 
 /// A provider of nothing so far.
