@@ -1,7 +1,7 @@
 //! Runs the examples as a user would: built once, each from its own program, judged by its exit
 //! code. An example of two programs has its provider running meanwhile.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -15,8 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Example {
     name: &'static str,
-    /// The registry server that runs meanwhile, whose address the program is given; where it is not
-    /// installed, the example is left out, loudly.
+    /// The registry server that runs meanwhile, and is killed and comes back; where it is not installed, the
+    /// example is left out, loudly.
     server: Option<&'static str>,
     /// Runs meanwhile: the program, and what it prints once it is ready.
     provider: Option<(&'static str, &'static str)>,
@@ -25,7 +25,14 @@ struct Example {
 }
 
 /// The quickstart at a registry, whose address follows.
-const QUICKSTART_AT: [&str; 4] = ["quickstart", "--seconds", "6", "--registry"];
+const QUICKSTART_AT: [&str; 4] = ["quickstart", "--seconds", "10", "--registry"];
+
+/// How many of its lines, four a second, the quickstart prints after a provider of its own was killed until its
+/// registry is, too.
+const UNTIL_DEAD: u32 = 4;
+
+/// In how many of its lines the quickstart says that its list is kept before its registry comes back.
+const DEAD: u32 = 8;
 
 /// Every example. Programs are `[[example]]` targets of the workspace.
 const EXAMPLES: [Example; 13] = [
@@ -89,8 +96,39 @@ pub(crate) fn run_at_nacos(place: (&str, &Path)) -> Result<(), Failure> {
             return Err(Failure::new(format!("{version} is not there")));
         };
         eprintln!("example quickstart at {version}");
-        run_program(built(QUICKSTART_AT[0]).args(&QUICKSTART_AT[1..]).arg(&server.url))
+        run_at(server)
     })
+}
+
+/// Runs the quickstart at a registry that is killed and comes back meanwhile, as the one that it starts itself.
+fn run_at(mut server: Server) -> Result<(), Failure> {
+    let mut command = built(QUICKSTART_AT[0]);
+    command.args(&QUICKSTART_AT[1..]).arg(&server.url).stdout(Stdio::piped());
+    let failed = |error: std::io::Error| Failure::new(format!("the quickstart: {error}"));
+    let mut child = command.spawn().map_err(failed)?;
+    let (mut is_one_dead, mut alive, mut kept) = (false, 0, 0);
+    for line in child.stdout.take().into_iter().flat_map(|output| BufReader::new(output).lines()) {
+        let line = line.map_err(failed)?;
+        println!("{line}");
+        is_one_dead |= line.starts_with(">>> kill -9 provider");
+        if is_one_dead && alive < UNTIL_DEAD {
+            alive += 1;
+            if alive == UNTIL_DEAD {
+                server.tell("kill").map_err(failed)?;
+            }
+        } else if line.contains("list: kept") && kept < DEAD {
+            kept += 1;
+            if kept == DEAD {
+                server.tell("revive").map_err(failed)?;
+            }
+        }
+    }
+    let status = child.wait().map_err(failed)?;
+    match status.success() {
+        true if kept == DEAD => Ok(()),
+        true => Err(Failure::new("the quickstart did not notice that its registry was away")),
+        false => Err(Failure::new(format!("the quickstart ended with {status}"))),
+    }
 }
 
 fn build() -> Result<(), Failure> {
@@ -99,16 +137,15 @@ fn build() -> Result<(), Failure> {
 
 fn run_one(example: &Example) -> Result<(), Failure> {
     eprintln!("example {}", example.name);
+    if let Some(name) = example.server {
+        return Server::start(name, &[])?.map_or(Ok(()), run_at);
+    }
     let provider = match example.provider {
         Some((name, ready)) => Some(Provider::start(name, ready)?),
         None => None,
     };
-    let server = match example.server.map(|name| Server::start(name, &[])).transpose()? {
-        Some(None) => return Ok(()),
-        server => server.flatten(),
-    };
     let (name, arguments) = example.program.split_first().unwrap_or((&"", &[]));
-    run_program(built(name).args(arguments).args(server.as_ref().map(|server| &server.url)))?;
+    run_program(built(name).args(arguments))?;
     provider.map_or(Ok(()), Provider::stop)
 }
 
@@ -116,7 +153,8 @@ fn built(name: &str) -> Command {
     program(target().join("release/examples").join(name))
 }
 
-/// A running registry server; it ends with the input of the program that started it.
+/// A running registry server; it ends with the input of the program that started it, and is killed and started
+/// again by a word there.
 struct Server {
     url: String,
     child: Child,
@@ -142,6 +180,13 @@ impl Server {
                 Ok(status) if status.success() => Ok(None),
                 _ => Err(failed("see above".to_owned())),
             },
+        }
+    }
+
+    fn tell(&mut self, word: &str) -> std::io::Result<()> {
+        match &mut self.child.stdin {
+            Some(input) => writeln!(input, "{word}"),
+            None => Ok(()),
         }
     }
 }
