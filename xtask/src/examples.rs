@@ -25,7 +25,13 @@ struct Example {
 }
 
 /// The quickstart at a registry, whose address follows.
-const QUICKSTART_AT: [&str; 4] = ["quickstart", "--seconds", "10", "--registry"];
+const QUICKSTART_AT: [&str; 2] = ["quickstart", "--registry"];
+
+/// It ends with a provider that comes back to a registry that is there again.
+const QUICKLY: &[&str] = &["--seconds", "10"];
+
+/// The same at a registry that takes half a minute to start where others are busy.
+const SLOWLY: &[&str] = &["--seconds", "90", "--callers", "8"];
 
 /// How many of its lines, four a second, the quickstart prints after a provider of its own was killed until its
 /// registry is, too.
@@ -96,14 +102,15 @@ pub(crate) fn run_at_nacos(place: (&str, &Path)) -> Result<(), Failure> {
             return Err(Failure::new(format!("{version} is not there")));
         };
         eprintln!("example quickstart at {version}");
-        run_at(server)
+        run_at(server, SLOWLY)
     })
 }
 
 /// Runs the quickstart at a registry that is killed and comes back meanwhile, as the one that it starts itself.
-fn run_at(mut server: Server) -> Result<(), Failure> {
+fn run_at(mut server: Server, arguments: &[&str]) -> Result<(), Failure> {
     let mut command = built(QUICKSTART_AT[0]);
-    command.args(&QUICKSTART_AT[1..]).arg(&server.url).stdout(Stdio::piped());
+    command.args(&QUICKSTART_AT[1..]).arg(&server.url).args(arguments);
+    command.stdout(Stdio::piped());
     let failed = |error: std::io::Error| Failure::new(format!("the quickstart: {error}"));
     let mut child = command.spawn().map_err(failed)?;
     let (mut is_one_dead, mut alive, mut kept) = (false, 0, 0);
@@ -138,7 +145,8 @@ fn build() -> Result<(), Failure> {
 fn run_one(example: &Example) -> Result<(), Failure> {
     eprintln!("example {}", example.name);
     if let Some(name) = example.server {
-        return Server::start(name, &[])?.map_or(Ok(()), run_at);
+        let server = Server::start(name, &[])?;
+        return server.map_or(Ok(()), |server| run_at(server, QUICKLY));
     }
     let provider = match example.provider {
         Some((name, ready)) => Some(Provider::start(name, ready)?),
