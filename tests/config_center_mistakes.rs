@@ -8,6 +8,7 @@
 mod support;
 
 use std::fmt::Debug;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use dubhe::extend::ConfigCenter;
@@ -21,9 +22,9 @@ use tracing_subscriber::{Layer, Registry};
 
 const RULE: &str = "test.Shop::.configurators";
 
-/// Notes every warning about rules as text.
+/// Notes every warning about rules as text, and counts rules in force.
 #[derive(Clone, Default)]
-struct Warnings(Arc<Mutex<Vec<String>>>);
+struct Warnings(Arc<Mutex<Vec<String>>>, Arc<AtomicUsize>);
 
 struct Text<'a>(&'a mut String);
 
@@ -36,10 +37,17 @@ impl Visit for Text<'_> {
 impl<S: Subscriber> Layer<S> for Warnings {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let metadata = event.metadata();
-        if *metadata.level() == Level::WARN && metadata.target() == "dubhe::config" {
-            let mut text = String::new();
-            event.record(&mut Text(&mut text));
-            self.0.lock().unwrap().push(text);
+        if metadata.target() != "dubhe::config" {
+            return;
+        }
+        let mut text = String::new();
+        event.record(&mut Text(&mut text));
+        match *metadata.level() {
+            Level::WARN => self.0.lock().unwrap().push(text),
+            _ if text.contains("message: rule in force") => {
+                self.1.fetch_add(1, Ordering::SeqCst);
+            }
+            _ => {}
         }
     }
 }
@@ -121,6 +129,15 @@ async fn at_another_key(warnings: &Warnings, centre: &Arc<dyn ConfigCenter>) {
             assert!(told.contains(why) && told.contains(&format!("rule: {RULE};")), "{told}");
         }
     }
+    // One item of a list that is for another service leaves the others in force, which is told, too.
+    let of = |service: &str| format!(r#""override://0.0.0.0/{service}?timeout=1200&weight=7""#);
+    let before = warnings.1.load(Ordering::SeqCst);
+    publish(centre, &format!("[{}, {}]", of("test.Shop"), of("test.Shopp"))).await;
+    for told in warnings.both("an item for another service").await {
+        assert!(told.contains("[1]: it is for the service `test.Shopp`"), "{told}");
+    }
+    let are_told = || warnings.1.load(Ordering::SeqCst) == before + 2;
+    until_is("both say that the other item is in force", are_told).await;
 }
 
 async fn of_no_method(warnings: &Warnings, consumer: &Consumer, centre: &Arc<dyn ConfigCenter>) {

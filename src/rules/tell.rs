@@ -22,18 +22,21 @@ pub(crate) fn in_force(key: &RuleKey, rule: Option<&Configurators>, party: &Part
         tracing::info!(target: "dubhe::config", rule = %name, %config_center, "rule taken back");
         return;
     };
-    match rule.misplaced(key) {
-        Some(why) => tracing::warn!(
+    let misplaced = rule.misplaced(key);
+    if let Some(why) = &misplaced {
+        tracing::warn!(
             target: "dubhe::config",
             rule = %name, %config_center, why, "a rule does not stand at the key of what it is for"
-        ),
-        None if rule.counts_for(party, key.service.as_ref()) => {
-            tracing::info!(target: "dubhe::config", rule = %name, %config_center, "rule in force");
-        }
-        None => tracing::info!(
+        );
+    }
+    // One item of a list may stand elsewhere, and the others hold.
+    if rule.counts_for(party, key.service.as_ref()) {
+        tracing::info!(target: "dubhe::config", rule = %name, %config_center, "rule in force");
+    } else if misplaced.is_none() {
+        tracing::info!(
             target: "dubhe::config",
             rule = %name, %config_center, "rule read, nothing in it is for this program"
-        ),
+        );
     }
     for note in rule.notes() {
         tracing::warn!(
