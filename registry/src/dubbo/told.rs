@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rpc_core::ServiceKey;
+use rpc_core::{Error, ServiceKey};
 
 use super::merged::Note;
 use crate::sound::{Teller, UnsoundInstances, plain};
@@ -14,6 +14,7 @@ pub(crate) struct ToldOfTrees {
     malformed: Teller,
     notes: Teller,
     unread: Teller,
+    closed: Teller,
     no_overrides: Teller,
     consumers: Teller,
     no_record: AtomicBool,
@@ -73,6 +74,19 @@ impl ToldOfTrees {
                 unread = count,
                 why,
                 "folders cannot be read, what they list is missing"
+            );
+        }
+    }
+
+    /// A level that could not be read when every service was asked for.
+    pub(super) fn closed(&self, registry: &str, level: &str, error: &Error) {
+        if self.closed.is_due(&ServiceKey::new(level)) {
+            tracing::warn!(
+                target: "dubhe::registry::list",
+                registry,
+                level,
+                %error,
+                "a level cannot be read, what it alone lists is missing"
             );
         }
     }

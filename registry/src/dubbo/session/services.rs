@@ -19,10 +19,12 @@ use crate::sound::{self, UnsoundInstances};
 /// How many interfaces or applications are read at the same time.
 const AT_ONCE: usize = 16;
 
-/// What was read of folders, and which could not be read, and why.
+/// What was read of the folders of a level, and which could not be read, and why.
 pub(super) struct ReadFolders<T> {
     pub(super) read: Vec<T>,
     pub(super) unread: UnsoundInstances,
+    /// Why the level itself cannot be read, so that its folders are not known.
+    pub(super) closed: Option<Error>,
 }
 
 impl<T> ReadFolders<T> {
@@ -43,13 +45,17 @@ impl<T> ReadFolders<T> {
         }
         match first {
             Some(error) if read.is_empty() => Err(error),
-            _ => Ok(Self { read, unread }),
+            _ => Ok(Self { read, unread, closed: None }),
         }
     }
 
-    /// A level that could not be read.
-    fn unread(error: Error) -> Self {
-        Self { read: Vec::new(), unread: UnsoundInstances { count: 1, why: error.to_string() } }
+    /// A level that cannot be read.
+    fn closed(error: Error) -> Self {
+        Self { read: Vec::new(), unread: UnsoundInstances::default(), closed: Some(error) }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.unread.count == 0 && self.closed.is_none()
     }
 }
 
@@ -64,6 +70,11 @@ impl ListReader {
         let mut unread = interfaces.unread;
         unread.join(&applications.unread);
         self.layout.told.unread(&self.layout.address, &unread);
+        let closed = [("interface", interfaces.closed), ("application", applications.closed)];
+        for (level, closed) in closed {
+            let Some(error) = closed else { continue };
+            self.layout.told.closed(&self.layout.address, level, &error);
+        }
         let services: BTreeSet<ServiceKey> =
             interfaces.read.into_iter().chain(applications.read).collect();
         Ok(services.into_iter().collect())
@@ -83,11 +94,11 @@ impl ListReader {
             (Err(error), Ok(other)) if other.read.is_empty() => return Err(error),
             (Ok(other), Err(error)) if other.read.is_empty() => return Err(error),
             (interfaces, applications) => (
-                interfaces.unwrap_or_else(ReadFolders::unread),
-                applications.unwrap_or_else(ReadFolders::unread),
+                interfaces.unwrap_or_else(ReadFolders::closed),
+                applications.unwrap_or_else(ReadFolders::closed),
             ),
         };
-        if interfaces.unread.count + applications.unread.count > 0 {
+        if !interfaces.is_whole() || !applications.is_whole() {
             // A session that is lost meanwhile fails for what is read last, and that is not the folder.
             self.check_session().await?;
         }
@@ -111,8 +122,8 @@ impl ListReader {
         let services = |providers: &Providers| -> BTreeSet<ServiceKey> {
             providers.known.iter().map(|provider| provider.instance.service.clone()).collect()
         };
-        let ReadFolders { read, unread } = self.each_interface(services).await?;
-        Ok(ReadFolders { read: read.into_iter().flatten().collect(), unread })
+        let ReadFolders { read, unread, closed } = self.each_interface(services).await?;
+        Ok(ReadFolders { read: read.into_iter().flatten().collect(), unread, closed })
     }
 
     /// What `read` makes of the providers of every interface.
@@ -141,7 +152,7 @@ impl ListReader {
         let mut services = BTreeSet::new();
         let mut local = BTreeSet::new();
         let read = |application, processes: &Processes| (application, services_of(processes));
-        let ReadFolders { read, mut unread } = self.each_application(read).await?;
+        let ReadFolders { read, mut unread, closed } = self.each_application(read).await?;
         for (application, (read, is_whole)) in read {
             services.extend(read);
             if !is_whole {
@@ -154,7 +165,7 @@ impl ListReader {
                 Err(error) => unread.add(error.to_string()),
             }
         }
-        Ok(ReadFolders { read: services.into_iter().collect(), unread })
+        Ok(ReadFolders { read: services.into_iter().collect(), unread, closed })
     }
 
     /// What `read` makes of the processes of every application, whose name it is given.

@@ -6,7 +6,7 @@ use super::super::merged::{Merged, Note, merge};
 use super::applications::Processes;
 use super::providers::Providers;
 use super::read::ListReader;
-use super::services::{every, every_record};
+use super::services::{ReadFolders, every, every_record};
 use crate::check::Diagnosis;
 use crate::sound::UnsoundInstances;
 
@@ -41,20 +41,19 @@ impl ListReader {
         };
         let levels = (self.each_interface(of_interface), self.each_application(of_application));
         let (interfaces, applications) = self.both_levels(levels.0, levels.1).await?;
-        let unread = [interfaces.unread, applications.unread];
-        let (interfaces, applications) = (interfaces.read, applications.read);
         let (mode, names) = (self.layout.mode, ("interfaces", "provider URLs"));
         let of_urls = Level { of: "interface level", names, is_ours: mode.writes_interfaces() };
         let names = ("applications", "processes");
         let of_records = Level { of: "application level", names, is_ours: mode.writes_instances() };
-        let parts = || interfaces.iter().chain(&applications);
+        let levels = [(&of_urls, &interfaces), (&of_records, &applications)];
+        let parts = || interfaces.read.iter().chain(&applications.read);
         let mut found = match parts().any(|part| part.count > 0) {
-            true => vec![of_urls.layout(&interfaces), of_records.layout(&applications)],
+            true => levels.map(|(level, folders)| level.layout(folders)).to_vec(),
             false => vec![self.empty()],
         };
-        let levels = [&of_urls, &of_records].into_iter().zip(unread);
-        found.extend(levels.filter_map(|(level, unread)| level.folders(&unread)));
-        found.extend([of_urls.entries(&interfaces), of_records.entries(&applications)]);
+        found.extend(levels.iter().filter_map(|(level, folders)| level.unread(&folders.unread)));
+        let open = levels.iter().filter(|(_, folders)| folders.closed.is_none());
+        found.extend(open.map(|(level, folders)| level.entries(&folders.read)));
         let notes = parts().flat_map(|part| &part.notes).take(NOTES);
         found.extend(notes.map(|note| {
             let remedy = "have these providers speak a protocol of ours, or register what they \
@@ -82,7 +81,17 @@ impl LevelPart {
 }
 
 impl Level {
-    fn layout(&self, parts: &[LevelPart]) -> Diagnosis {
+    fn layout(&self, folders: &ReadFolders<LevelPart>) -> Diagnosis {
+        if let Some(error) = &folders.closed {
+            let remedy = "let this user read it, or have nobody register there";
+            return Diagnosis::warn(
+                "layout",
+                self.of,
+                format!("it cannot be read: {error}"),
+                remedy,
+            );
+        }
+        let parts = &folders.read;
         let folders = parts.iter().filter(|part| part.count > 0).count();
         let entries: usize = parts.iter().map(|part| part.count).sum();
         let (of_folders, of_entries) = self.names;
@@ -93,7 +102,7 @@ impl Level {
     }
 
     /// Folders that could not be read, if any.
-    fn folders(&self, unread: &UnsoundInstances) -> Option<Diagnosis> {
+    fn unread(&self, unread: &UnsoundInstances) -> Option<Diagnosis> {
         let UnsoundInstances { count, why } = unread;
         let seen = format!("{count} of the {} cannot be read, such as {why}", self.names.0);
         let remedy = "let this user read them, or remove what nobody writes any more";

@@ -92,6 +92,25 @@ async fn a_folder_that_cannot_be_read_costs_no_other_and_is_named() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_level_that_cannot_be_read_is_no_folder_of_it() {
+    let store: Arc<MemoryStore> = Arc::default();
+    open(&store, "").1.register(&instance("shop.Stock", "10.0.0.1:1")).await.unwrap();
+    for (path, closed, other) in [
+        ("/services", "application level", "interface level"),
+        ("/dubbo", "interface level", "application level"),
+    ] {
+        store.fail_reads(path, true);
+        let seen = survey(&store).await;
+        store.fail_reads(path, false);
+        let of = |level| seen.iter().filter(move |seen| seen.of == level);
+        let [layout] = of(closed).collect::<Vec<_>>()[..] else { panic!("{seen:?}") };
+        assert_eq!((layout.check, layout.result), ("layout", CheckResult::Warn));
+        assert!(layout.seen.starts_with("it cannot be read: "), "{layout}");
+        assert!(of(other).all(|seen| seen.result == CheckResult::Ok), "{seen:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_that_is_lost_is_no_folder_that_cannot_be_read() {
     let store: Arc<MemoryStore> = Arc::default();
     let (_, provider) = open(&store, "");
