@@ -20,7 +20,7 @@ use rpc_core::{Instance, ServiceKey, Snapshot, Source};
 use serde_json::value::RawValue;
 
 use crate::check::Diagnosis;
-use crate::disk_turns::{DISK_LIMIT, DiskTurns};
+use crate::disk_turns::{DiskFailure, DiskTurns};
 use crate::sound::{self, UnsoundInstances};
 
 /// A list that the registry confirms unchanged is written again after this time: its age counts
@@ -47,7 +47,7 @@ pub(crate) struct Cache {
 
 impl Cache {
     pub(crate) fn new(dir: &Path, registry: &str) -> Self {
-        let (reads, writes) = (DiskTurns::new(dir), DiskTurns::new(dir));
+        let (reads, writes) = (DiskTurns::new(dir, "read"), DiskTurns::new(dir, "kept"));
         Self { dir: dir.to_owned(), registry: registry.into(), reads, writes }
     }
 
@@ -56,20 +56,17 @@ impl Cache {
     pub(crate) async fn read(&self, service: &ServiceKey) -> Option<Snapshot> {
         let path = self.path(service);
         let from = path.clone();
-        let reading = self.reads.run(move || read_file(&from));
-        // Also for those before this one.
-        let in_time = tokio::time::timeout(DISK_LIMIT, reading);
-        let bytes = match in_time.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+        let bytes = match self.reads.run_in_time(move || read_file(&from)).await {
             Ok(bytes) => bytes?,
-            Err(error) => {
-                tell_ignored(service, &path, &error);
+            Err(failure) => {
+                tell_ignored(service, &path, &failure);
                 return None;
             }
         };
         let service = service.clone();
         let parse = move || {
             parsed(&bytes, &service, &path)
-                .inspect_err(|error| tell_ignored(&service, &path, error))
+                .map_err(|error| tell_ignored(&service, &path, &error.into()))
                 .ok()
         };
         tokio::task::spawn_blocking(parse).await.ok().flatten()
@@ -79,13 +76,12 @@ impl Cache {
     /// runtime shuts down nothing may be kept, which is no trouble of the disk.
     ///
     /// # Errors
-    /// The disk does not take it; what was kept before stays. One that does not answer is
-    /// [`io::ErrorKind::TimedOut`], is logged already, and may still take it.
+    /// The disk does not take it; what was kept before stays.
     pub(crate) async fn write(
         &self,
         service: &ServiceKey,
         instances: Arc<[Arc<Instance>]>,
-    ) -> io::Result<()> {
+    ) -> Result<(), DiskFailure> {
         if instances.is_empty() {
             return Ok(());
         }
@@ -101,7 +97,7 @@ impl Cache {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let unique = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = self.dir.join(format!(".dubhe-{}-{unique}.tmp", std::process::id()));
-        let writing = self.writes.run(move || {
+        let writing = self.writes.run_in_time(move || {
             path.parent().map_or(Ok(()), fs::create_dir_all)?;
             fs::write(&path, MAGIC)?;
             fs::remove_file(&path)
@@ -111,10 +107,9 @@ impl Cache {
                           without it no program starts while its registry is away";
             Diagnosis::warn("cache", &folder, why, remedy)
         };
-        match tokio::time::timeout(DISK_LIMIT, writing).await {
-            Ok(Ok(_)) => Diagnosis::ok("cache", &folder, "lists can be kept there"),
-            Ok(Err(error)) => failed(format!("lists cannot be kept there: {error}")),
-            Err(_) => failed(format!("the disk does not answer within {DISK_LIMIT:?}")),
+        match writing.await {
+            Ok(_) => Diagnosis::ok("cache", &folder, "lists can be kept there"),
+            Err(failure) => failed(format!("lists cannot be kept there: {failure}")),
         }
     }
 
@@ -214,14 +209,17 @@ fn parsed(bytes: &[u8], service: &ServiceKey, path: &Path) -> io::Result<Snapsho
 }
 
 /// Logs why a list that is there is not used; of a disk that does not answer that is logged already.
-fn tell_ignored(service: &ServiceKey, path: &Path, error: &io::Error) {
-    if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::TimedOut) {
-        let path = path.display();
-        tracing::warn!(
-            target: "dubhe::registry::cache",
-            %service, %path, %error, "cached list ignored, the next one replaces it"
-        );
+fn tell_ignored(service: &ServiceKey, path: &Path, failure: &DiskFailure) {
+    match failure {
+        DiskFailure::Hangs => return,
+        DiskFailure::Failed(error) if error.kind() == io::ErrorKind::NotFound => return,
+        DiskFailure::Busy | DiskFailure::Failed(_) => {}
     }
+    tracing::warn!(
+        target: "dubhe::registry::cache",
+        %service, path = %path.display(), error = %failure,
+        "cached list ignored, the next one replaces it"
+    );
 }
 
 fn since_1970() -> Duration {

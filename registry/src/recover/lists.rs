@@ -4,7 +4,6 @@
 //! as long as the registry confirms it: written later, it would look younger than it is.
 
 use std::fmt;
-use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use super::follow::{Ends, WatchTarget};
 use super::link::Link;
 use crate::backend::{Listing, Session, Updates};
 use crate::cache::REWRITE_AFTER;
+use crate::disk_turns::DiskFailure;
 use crate::lock::locked;
 use crate::off_thread::off_thread_if_long;
 
@@ -65,8 +65,8 @@ impl ListTarget {
             Ok(()) if has_failed_before => {
                 tracing::info!(target: "dubhe::registry::cache", %service, "list cached again");
             }
-            // That the disk does not answer is told by those who wait for it.
-            Err(error) if !has_failed_before && error.kind() != io::ErrorKind::TimedOut => {
+            Ok(()) | Err(DiskFailure::Hangs) => {}
+            Err(error) if !has_failed_before => {
                 let path = cache.path(service);
                 let path = path.display();
                 tracing::warn!(
@@ -74,7 +74,7 @@ impl ListTarget {
                     %service, %path, %error, "list not cached, check the cache folder"
                 );
             }
-            Ok(()) | Err(_) => {}
+            Err(_) => {}
         }
     }
 }
