@@ -62,18 +62,28 @@ async fn a_kept_list_is_told_from_a_live_one_and_the_lost_registry_is_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_several_registries_the_one_that_is_lost_is_named() {
+async fn of_several_registries_those_that_are_lost_are_named() {
     let (net, (_push, snapshots)) = (Net::default(), watch::channel(snapshot(&[])));
     let (trouble, troubled) = watch::channel(None);
-    let both = "dubhe://a:1 and dubhe://b:1";
-    let subscription = Subscription::new(snapshots, ()).of_registry(both, troubled);
+    let all = "dubhe://a:1 and dubhe://b:1 and dubhe://c:1";
+    let subscription = Subscription::new(snapshots, ()).of_registry(all, troubled);
     let options = DirectoryOptions::default();
     let directory = Directory::follow(service(), subscription, Arc::new(net), options);
-    let error = "dubhe://b:1: cannot connect".into();
-    trouble.send_replace(Some(Trouble { error, since: Instant::now() }));
-    settle().await;
-    let told = directory.no_instance().to_string();
-    let why = "the others of its registries list none, registry dubhe://b:1 is lost (cannot connect) and \
-               its last list was empty";
-    assert!(told.contains(why), "{told}");
+    for (error, why) in [
+        (
+            "dubhe://b:1: cannot connect; is it running?",
+            "the others of its registries list none, registry dubhe://b:1 is lost (cannot connect; is it \
+             running?) and its last list was empty",
+        ),
+        (
+            "dubhe://b:1: cannot connect; dubhe://c:1: no answer",
+            "several of its registries are lost (dubhe://b:1: cannot connect; dubhe://c:1: no answer) and \
+             its last list was empty",
+        ),
+    ] {
+        trouble.send_replace(Some(Trouble { error: error.into(), since: Instant::now() }));
+        settle().await;
+        let told = directory.no_instance().to_string();
+        assert!(told.contains(why), "{told}");
+    }
 }

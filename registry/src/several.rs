@@ -26,7 +26,7 @@ use crate::{ConfigCenter, Diagnosis, ListedConsumer, Registration, Registry};
 ///
 /// - A registration is confirmed when all of them have confirmed it.
 /// - A list is the union of theirs, live as soon as one of them is (an empty one only when each has
-///   answered or failed); while one is lost, the subscription carries its trouble.
+///   answered or failed); while some are lost, the subscription carries their trouble, which names up to three.
 /// - `list`, `services` and `consumers` answer if at least one registry does; which one does not is a warning in the
 ///   log.
 /// - A registry that rejects our credentials fails the set-up, even if the others accept them.
@@ -61,6 +61,9 @@ pub fn several(mut registries: Vec<Arc<dyn Registry>>) -> Result<Arc<dyn Registr
         }
     }
 }
+
+/// How many registries that are lost a trouble names.
+const NAMED: usize = 3;
 
 /// The registries behind one; never empty.
 #[derive(Debug)]
@@ -302,7 +305,7 @@ impl Merged {
             (locked(&self.seen).clone(), published.begun)
         };
         // Without a lock, so that nobody waits until a long one is made.
-        let (snapshot, trouble) = (union(&seen), first_trouble(&seen));
+        let (snapshot, trouble) = (union(&seen), all_troubles(&seen));
         let mut published = locked(&self.published);
         if published.published > turn {
             return;
@@ -348,12 +351,16 @@ fn union(seen: &[Seen]) -> Snapshot {
     }
 }
 
-/// The trouble of the registry that was lost first, with its address.
-fn first_trouble(seen: &[Seen]) -> Option<Trouble> {
-    let troubled = seen.iter().filter_map(|one| Some((&one.registry, one.trouble.as_ref()?)));
-    let (registry, trouble) = troubled.min_by_key(|(_, trouble)| trouble.since)?;
-    let error = format!("{registry}: {}", trouble.error).into();
-    Some(Trouble { error, since: trouble.since })
+/// The troubles of the registries that are lost as one: each with the address, in their order, since the
+/// first was lost.
+fn all_troubles(seen: &[Seen]) -> Option<Trouble> {
+    let troubled = || seen.iter().filter_map(|one| Some((&one.registry, one.trouble.as_ref()?)));
+    let since = troubled().map(|(_, trouble)| trouble.since).min()?;
+    let told = troubled().map(|(registry, trouble)| format!("{registry}: {}", trouble.error));
+    let mut told: Vec<String> = told.collect();
+    let more = told.split_off(NAMED.min(told.len())).len();
+    told.extend((more > 0).then(|| format!("and {more} more")));
+    Some(Trouble { error: told.join("; ").into(), since })
 }
 
 /// The followers of the registries; held by the merged subscription, so that lists outlive the
@@ -461,6 +468,8 @@ impl Follower {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn seen(latest: Snapshot, trouble: Option<Trouble>) -> Seen {
@@ -476,6 +485,21 @@ mod tests {
         let trouble = Trouble { error, since: Instant::now() };
         let lost = [empty(), seen(Snapshot::pending(), Some(trouble))];
         assert_eq!(union(&lost).source, Source::Live);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trouble_names_some_registries_that_are_lost_and_counts_the_others() {
+        let lost = |at| {
+            let registry = Arc::from(format!("r{at}"));
+            let since = Instant::now() - Duration::from_secs(at);
+            let trouble = Some(Trouble { error: "cannot connect".into(), since });
+            Seen { registry, trouble, ..seen(Snapshot::pending(), None) }
+        };
+        assert_eq!(all_troubles(&[seen(Snapshot::pending(), None)]), None);
+        let all: Vec<_> = (1..6).map(lost).collect();
+        let trouble = all_troubles(&all).unwrap();
+        let named = "r1: cannot connect; r2: cannot connect; r3: cannot connect; and 2 more";
+        assert_eq!((&*trouble.error, trouble.since.elapsed()), (named, Duration::from_secs(5)));
     }
 
     #[tokio::test]

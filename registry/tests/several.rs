@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dubhe_registry::{Registry, builtin, connect, open, several};
-use rpc_core::{Instance, Source};
+use rpc_core::{Instance, Source, Trouble};
 use tokio::time::timeout;
 use world::log::{listen, logged};
 #[cfg(all(feature = "etcd", feature = "zookeeper"))]
@@ -104,6 +104,20 @@ async fn a_registry_that_dies_takes_nothing_off_the_list_and_is_named() {
     timeout(LIMIT, guard.watch().wait_for(|is| *is)).await.unwrap().unwrap();
     timeout(LIMIT, trouble.wait_for(Option::is_none)).await.unwrap().unwrap();
     shows(&mut list, &["a:1", "b:1", "c:1"]).await;
+}
+
+#[tokio::test]
+async fn of_registries_that_are_lost_each_is_named() {
+    let (mut one, mut two) = (dubhe(quick()).await, dubhe(quick()).await);
+    let address = |place: &Place| place.server.as_ref().unwrap().local_addr();
+    let lost = [address(&one), address(&two)].map(|address| format!("dubhe://{address}: "));
+    let registry = both(&one, &two);
+    let list = registry.subscribe(&key(SERVICE)).await.unwrap();
+    let mut trouble = list.watch_trouble();
+    (one.server, two.server) = (None, None);
+    let are_named = |error: &str| lost.iter().all(|one| error.contains(one));
+    let told = |trouble: &Option<Trouble>| trouble.as_ref().is_some_and(|it| are_named(&it.error));
+    timeout(LIMIT, trouble.wait_for(told)).await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -137,18 +137,25 @@ impl DirectoryState {
         )
     }
 
-    /// The registry that is lost, and why. Of several the reason begins with the address of that one.
+    /// The registry that is lost, and why.
     fn lost(&self) -> Option<String> {
         let error = &*self.trouble.as_ref()?.error;
-        let of_one = self.registry.split(" and ").filter(|_| self.registry.contains(" and "));
-        let found =
-            of_one.filter_map(|one| Some((one, error.strip_prefix(one)?.strip_prefix(": ")?)));
-        Some(match found.last() {
+        let named = error.split("; ").filter(|part| self.of_one(part).is_some()).count();
+        Some(match self.of_one(error) {
+            Some(_) if named > 1 => format!("several of its registries are lost ({error})"),
             Some((one, why)) => {
                 format!("the others of its registries list none, registry {one} is lost ({why})")
             }
             None => format!("{} is lost ({error})", self.registry()),
         })
+    }
+
+    /// The registry that a trouble begins with, and the rest: of several, each that is lost is named so.
+    fn of_one<'a>(&'a self, trouble: &'a str) -> Option<(&'a str, &'a str)> {
+        let several = self.registry.split(" and ").filter(|_| self.registry.contains(" and "));
+        let found =
+            several.filter_map(|one| Some((one, trouble.strip_prefix(one)?.strip_prefix(": ")?)));
+        found.last()
     }
 
     /// Why the list has no instance to call, and the remedy. The time is only in the state, so that
